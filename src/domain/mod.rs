@@ -1,0 +1,26 @@
+//! Names and rules that every other part speaks: no I/O, no clock, no runtime.
+//!
+//! A value of these types has been checked when it was made; whoever holds a [`Title`] need not ask
+//! whether it is empty. Wrong input becomes an [`InvalidInput`], in words that a user can act on.
+
+mod access;
+mod change;
+mod cursor;
+mod document;
+mod event;
+mod ids;
+mod input;
+mod origin;
+mod person;
+mod presence;
+
+pub use access::AccessLevel;
+pub use change::{Change, ChangeKind, Version};
+pub use cursor::{Cursor, Position};
+pub use document::{Collaborator, Document, Text, Title};
+pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
+pub use ids::{DocumentId, NodeId, SessionId, UserId};
+pub use input::InvalidInput;
+pub use origin::Origin;
+pub use person::{Account, DisplayName, Email, User};
+pub use presence::{Color, Presence};

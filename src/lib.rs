@@ -1,0 +1,3 @@
+//! coscribe: the backend of a collaborative editor.
+
+pub mod domain;

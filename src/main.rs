@@ -1,0 +1,2 @@
+//! coscribe
+fn main() {}
