@@ -1,0 +1,154 @@
+//! The key that tokens are signed with and checked against.
+//!
+//! A key knows its algorithm. What a token's header says is only compared with it: a header that could
+//! choose would let anybody choose `none` (RFC 8725, sections 2.1 and 3.1).
+
+use std::{fmt, path::Path};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use thiserror::Error;
+
+use super::{Secret, SecretFileError, TokenError, secret_file};
+
+/// Why there is no key.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The secret can be guessed.
+    #[error(
+        "The signing secret has {length} bytes; it needs at least {}. Make one with: openssl rand -hex 32",
+        Keys::SHORTEST_SECRET
+    )]
+    TooShort {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The secret in the data folder could not be used.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+}
+
+/// Signs and checks with HS256 (HMAC with SHA-256; RFC 7518, section 3.2).
+#[derive(Clone)]
+pub struct Keys {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+}
+
+/// The header's members that matter here.
+#[derive(Deserialize)]
+struct ReceivedHeader {
+    alg: String,
+    crit: Option<IgnoredAny>,
+}
+
+impl Keys {
+    /// The shortest secret, in bytes: as long as the hash (RFC 7518, section 3.2).
+    pub const SHORTEST_SECRET: usize = 32;
+
+    /// The key made of `secret`, or else of the secret in `data_dir`, which is made if there is none.
+    ///
+    /// # Errors
+    /// The secret is too short, or the file cannot be used.
+    pub fn open(secret: Option<&Secret>, data_dir: &Path) -> Result<Self, KeyError> {
+        match secret {
+            Some(secret) => Self::from_secret(secret),
+            None => Self::from_secret(&secret_file::load_or_create(data_dir)?),
+        }
+    }
+
+    /// The key made of `secret`.
+    ///
+    /// # Errors
+    /// It is shorter than [`Keys::SHORTEST_SECRET`].
+    pub fn from_secret(secret: &Secret) -> Result<Self, KeyError> {
+        let bytes = secret.expose().as_bytes();
+        if bytes.len() < Self::SHORTEST_SECRET {
+            return Err(KeyError::TooShort { length: bytes.len() });
+        }
+        Ok(Self {
+            signing: EncodingKey::from_secret(bytes),
+            checking: DecodingKey::from_secret(bytes),
+            validation: signature_only(Algorithm::HS256),
+        })
+    }
+
+    /// A token with these claims.
+    pub(super) fn sign(&self, claims: &impl Serialize) -> String {
+        encode(&Header::new(Algorithm::HS256), claims, &self.signing)
+            .expect("HMAC takes a key of any length, and claims of text and numbers are JSON")
+    }
+
+    /// The claims of a token that was signed with this key; what they say is not judged here.
+    pub(super) fn open_token<T: DeserializeOwned>(&self, token: &str) -> Result<T, TokenError> {
+        check_header(token)?;
+        decode(token, &self.checking, &self.validation).map(|opened| opened.claims).map_err(
+            |error| match error.kind() {
+                ErrorKind::InvalidSignature => TokenError::BadSignature,
+                ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
+                _ => TokenError::Malformed,
+            },
+        )
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(HS256)")
+    }
+}
+
+/// The library judges times by the system's clock, so it is told to leave the claims to us.
+fn signature_only(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+}
+
+/// Tells a token of another algorithm from one that is none at all, which the library does not for `none`.
+fn check_header(token: &str) -> Result<(), TokenError> {
+    let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let header: Option<ReceivedHeader> = header.and_then(|json| serde_json::from_slice(&json).ok());
+    match header {
+        None => Err(TokenError::Malformed),
+        Some(header) if header.alg != "HS256" => Err(TokenError::WrongAlgorithm),
+        // Extensions that must be understood, and none is (RFC 7515, section 4.1.11).
+        Some(ReceivedHeader { crit: Some(_), .. }) => Err(TokenError::Malformed),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_secret_is_refused_with_the_remedy() {
+        let error = Keys::from_secret(&Secret::new("s".repeat(31))).unwrap_err();
+        assert!(matches!(error, KeyError::TooShort { length: 31 }));
+        assert!(error.to_string().contains("at least 32"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_that_was_set_goes_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        Keys::open(Some(&Secret::new("s".repeat(32))), folder.path()).unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+
+        Keys::open(None, folder.path()).unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_of_the_secret_is_shown() {
+        let keys = Keys::from_secret(&Secret::new("do-not-show-this-secret-to-anyone")).unwrap();
+        assert_eq!(format!("{keys:?}"), "Keys(HS256)");
+    }
+}

@@ -1,0 +1,222 @@
+//! The signing secret that an installation makes for itself and keeps in its data folder.
+//!
+//! The file `jwt-secret` holds one line of text, and the bytes of that text are the secret, so that it can be
+//! moved to `JWT_SECRET` by copying it. It appears under its name complete or not at all: nodes that start at the
+//! same moment on the same folder all end up with the one that was first.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use thiserror::Error;
+
+use super::{Keys, Secret};
+
+/// The file's name in the data folder.
+const NAME: &str = "jwt-secret";
+
+/// How much randomness a new secret holds, in bytes.
+const RANDOM: usize = 48;
+
+/// The longest file that is read, in bytes. A secret this long is a mistake.
+const LONGEST: u64 = 4096;
+
+/// Why the secret in the data folder could not be used.
+#[derive(Debug, Error)]
+pub enum SecretFileError {
+    /// It could not be read or made.
+    #[error(
+        "The signing secret {} cannot be {action}. Make the folder writable for this user, or set JWT_SECRET.",
+        path.display()
+    )]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What was tried with it: "read" or "made".
+        action: &'static str,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Other users of the machine may read it.
+    #[error(
+        "The signing secret {path} can be read or changed by other users (mode {mode:03o}). Run: chmod 600 {path}",
+        path = path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What is in it is no secret.
+    #[error(
+        "The signing secret {} {problem}. Put one line of {} to {LONGEST} bytes of text there, or remove the file \
+         to have a new one made, which ends every token in use.",
+        path.display(), Keys::SHORTEST_SECRET
+    )]
+    Unsuitable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content.
+        problem: &'static str,
+    },
+    /// The system has no randomness to give.
+    #[error("The system gave no random bytes for a new signing secret. Set JWT_SECRET instead.")]
+    NoRandomness(#[source] getrandom::Error),
+}
+
+/// The secret kept in `data_dir`; the folder and the secret are made if they are not there.
+///
+/// # Errors
+/// The file cannot be read or made, can be read by other users, or holds no secret.
+pub(super) fn load_or_create(data_dir: &Path) -> Result<Secret, SecretFileError> {
+    let path = data_dir.join(NAME);
+    if let Some(secret) = read(&path)? {
+        return Ok(secret);
+    }
+    create(data_dir, &path)?;
+    read(&path)?.ok_or_else(|| unusable(&path, "read")(io::ErrorKind::NotFound.into()))
+}
+
+/// The secret in the file, or none if there is no such file.
+fn read(path: &Path) -> Result<Option<Secret>, SecretFileError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(path, "read")(error)),
+    };
+    // The open file is asked, not the name: the answer is about what will be read.
+    let mode = file.metadata().map_err(unusable(path, "read"))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretFileError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut content = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut content).map_err(unusable(path, "read"))?;
+    let unsuitable = |problem| SecretFileError::Unsuitable { path: path.to_owned(), problem };
+    if content.len() as u64 > LONGEST {
+        return Err(unsuitable("is too long"));
+    }
+    let text = String::from_utf8(content).map_err(|_bytes| unsuitable("is not text"))?;
+    let text = text.trim();
+    if text.len() < Keys::SHORTEST_SECRET {
+        return Err(unsuitable("is too short"));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
+/// Makes the file with a new secret, unless another process was first.
+fn create(data_dir: &Path, path: &Path) -> Result<(), SecretFileError> {
+    let mut random = [0_u8; RANDOM];
+    getrandom::fill(&mut random).map_err(SecretFileError::NoRandomness)?;
+    let text = URL_SAFE_NO_PAD.encode(random);
+    let draft = data_dir.join(format!(".{NAME}.{}", uuid::Uuid::now_v7()));
+    publish(data_dir, &draft, path, &text).map_err(unusable(path, "made"))
+}
+
+/// Writes `text` under the name `draft` first. A hard link then gives it its own name in one step, which
+/// fails where that name is taken; renaming would replace a secret that another process already signs with.
+fn publish(data_dir: &Path, draft: &Path, path: &Path, text: &str) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    let linked = writeln!(file, "{text}")
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(draft, path));
+    fs::remove_file(draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        // The name is on the disk before the first token is signed with what stands under it.
+        Ok(()) => File::open(data_dir)?.sync_all(),
+    }
+}
+
+fn unusable(path: &Path, action: &'static str) -> impl Fn(io::Error) -> SecretFileError {
+    let path = path.to_owned();
+    move |cause| SecretFileError::Unusable { path: path.clone(), action, cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    fn write(folder: &Path, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+        let path = folder.join(NAME);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_first_start_makes_a_secret_that_only_its_owner_reads_and_later_ones_find_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("not/yet/there");
+
+        let first = load_or_create(&data_dir).unwrap();
+        let second = load_or_create(&data_dir).unwrap();
+
+        assert_eq!(first.expose(), second.expose());
+        assert_eq!(first.expose().len(), 64);
+        let mode = fs::metadata(data_dir.join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "no draft is left behind");
+    }
+
+    #[test]
+    fn two_folders_get_two_secrets() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, other) = (load_or_create(one.path()), load_or_create(other.path()));
+        assert_ne!(one.unwrap().expose(), other.unwrap().expose());
+    }
+
+    #[test]
+    fn many_starts_at_once_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let barrier = Barrier::new(8);
+        let start = || {
+            barrier.wait();
+            load_or_create(folder.path()).unwrap().expose().to_owned()
+        };
+        let secrets: Vec<String> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]), "{secrets:?}");
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "s".repeat(40), 0o640);
+
+        let error = load_or_create(folder.path()).unwrap_err();
+
+        assert!(matches!(error, SecretFileError::Exposed { mode: 0o640, .. }), "{error:?}");
+        assert!(error.to_string().ends_with(&format!("chmod 600 {}", path.display())), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for content in [vec![], vec![b's'; 31], vec![b's'; 5000], vec![0xff; 40]] {
+            let path = write(folder.path(), &content, 0o600);
+            let error = load_or_create(folder.path()).unwrap_err();
+            assert!(matches!(error, SecretFileError::Unsuitable { .. }), "{error:?}");
+            assert_eq!(fs::read(path).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn the_text_is_the_secret_without_its_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "0123456789abcdef0123456789abcdef\n", 0o600);
+        let secret = load_or_create(folder.path()).unwrap();
+        assert_eq!(secret.expose(), "0123456789abcdef0123456789abcdef");
+    }
+}
