@@ -1,0 +1,153 @@
+//! Logs: what is written, and how.
+//!
+//! Events of `tracing`, and of libraries that speak `log`, go to the standard error, as lines to read or as JSON to
+//! collect; the standard output belongs to the commands. The settings say which events; nothing here reads
+//! the environment.
+
+use std::io::{self, IsTerminal};
+
+use serde::Deserialize;
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    fmt::MakeWriter,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+/// The section `telemetry` of the settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetryOptions {
+    /// Which events are written, in the language of `RUST_LOG`.
+    pub filter: String,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// Why logging could not start.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// The filter cannot be read.
+    #[error("The log filter cannot be read. Write it like \"info\" or \"warn,coscribe=debug\".")]
+    Filter(#[from] ParseError),
+    /// Something else logs already.
+    #[error("Logging was started twice in one process.")]
+    Started(#[from] TryInitError),
+}
+
+impl TelemetryOptions {
+    /// Whether the filter can be read.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check(&self) -> Result<(), TelemetryError> {
+        self.filter().map(drop)
+    }
+
+    fn filter(&self) -> Result<EnvFilter, TelemetryError> {
+        Ok(EnvFilter::builder().parse(&self.filter)?)
+    }
+}
+
+/// Writes what happens in this process to the standard error, from now on.
+///
+/// # Errors
+/// The filter cannot be read, or logging was started before.
+pub fn start(options: &TelemetryOptions) -> Result<(), TelemetryError> {
+    let colors = io::stderr().is_terminal();
+    subscriber(options, io::stderr, colors)?.try_init()?;
+    Ok(())
+}
+
+fn subscriber<W>(
+    options: &TelemetryOptions,
+    writer: W,
+    colors: bool,
+) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(options.filter()?)
+        .with_writer(writer)
+        .with_ansi(colors);
+    Ok(match options.format {
+        LogFormat::Text => Box::new(lines.finish()),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What is written while two events happen in a span.
+    fn written(filter: &str, format: LogFormat) -> String {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let options = TelemetryOptions { filter: filter.to_owned(), format };
+        let subscriber = subscriber(&options, move || Sink(Arc::clone(&sink)), false).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("session", session.id = 7);
+            let _inside = span.enter();
+            tracing::info!(room.members = 2, "joined");
+            tracing::debug!("looked around");
+        });
+        let bytes = lines.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn json_lines_hold_message_fields_and_span() {
+        let lines = written("info", LogFormat::Json);
+        let line: Value = serde_json::from_str(lines.trim()).unwrap();
+        assert_eq!(line["message"], "joined");
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["room.members"], 2);
+        assert_eq!(line["span"]["session.id"], 7);
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_written() {
+        let one = written("info", LogFormat::Text);
+        assert!(one.contains("joined") && one.lines().count() == 1, "{one}");
+        let both = written("warn,coscribe=debug", LogFormat::Text);
+        assert!(both.contains("looked around") && both.lines().count() == 2, "{both}");
+        assert_eq!(written("off", LogFormat::Text), "");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_refused() {
+        let options = TelemetryOptions { filter: "coscribe=loud".into(), format: LogFormat::Text };
+        assert!(matches!(options.check(), Err(TelemetryError::Filter(_))));
+    }
+}
