@@ -7,7 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{Keys, Secret, TokenError, TokenOptions, Tokens};
-use crate::domain::{User, UserId};
+use crate::{
+    domain::{User, UserId},
+    metrics::Metrics,
+};
 
 const SECRET: &str = "a secret that only these tests know";
 
@@ -264,4 +267,13 @@ fn every_error_has_its_own_label() {
     let labels: std::collections::HashSet<_> =
         TokenError::ALL.iter().map(|error| error.label()).collect();
     assert_eq!(labels.len(), TokenError::ALL.len());
+}
+
+#[test]
+fn every_error_is_on_the_metrics_page_before_it_happens() {
+    let page = Metrics::new().render().unwrap();
+    for error in TokenError::ALL {
+        let line = format!("auth_failures_total{{reason=\"{}\"}} 0", error.label());
+        assert!(page.lines().any(|there| there == line), "{line} is missing in\n{page}");
+    }
 }
