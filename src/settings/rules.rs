@@ -1,0 +1,217 @@
+//! What may be set but would start and then misbehave.
+
+use std::time::Duration;
+
+use super::{
+    Fault, Limits, OutboxOptions, RoomOptions, ServerOptions, SessionOptions, Settings,
+    StoreOptions,
+};
+use crate::{
+    auth::{AuthOptions, Keys},
+    telemetry::TelemetryOptions,
+};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Longer than this is a slip of the pen, and adding it to a clock could overflow.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+/// Everything that is wrong with these settings, at most one fault for each key.
+pub(super) fn check(settings: &Settings) -> Vec<Fault> {
+    let mut faults = Faults(Vec::new());
+    faults.server(&settings.server);
+    faults.session(&settings.session);
+    faults.limits(&settings.limits);
+    faults.auth(&settings.auth);
+    faults.room(&settings.room);
+    faults.outbox(&settings.outbox);
+    faults.store(&settings.store);
+    faults.telemetry(&settings.telemetry);
+    let (warning, life) = (settings.session.warn_before_expiry, settings.auth.token_life);
+    faults.unless(warning <= life, "session.warn_before_expiry", || {
+        format!("{} is longer than auth.token_life, {}. Set it lower.", shown(warning), shown(life))
+    });
+    faults.0
+}
+
+/// The faults found so far.
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Notes a fault unless the rule holds. The first one of a key says enough.
+    fn unless(&mut self, holds: bool, key: &str, problem: impl FnOnce() -> String) {
+        if !holds && self.0.iter().all(|fault| fault.key != key) {
+            self.0.push(Fault::new(key, problem()));
+        }
+    }
+
+    fn at_least(&mut self, key: &str, value: usize, least: usize) {
+        self.unless(value >= least, key, || {
+            format!("{value} is too small. Set it to at least {least}.")
+        });
+    }
+
+    fn at_most(&mut self, key: &str, value: usize, most: usize) {
+        self.unless(value <= most, key, || {
+            format!("{value} is too large. Set it to at most {most}.")
+        });
+    }
+
+    /// A time of `least` to a year.
+    fn time(&mut self, key: &str, value: Duration, least: Duration) {
+        self.unless(value >= least, key, || {
+            format!("{} is too short. Set it to at least {}.", shown(value), shown(least))
+        });
+        self.unless(value <= LONGEST, key, || {
+            format!("{} is too long. Set it to at most 365days.", shown(value))
+        });
+    }
+
+    fn server(&mut self, server: &ServerOptions) {
+        self.unless(!server.host.trim().is_empty(), "server.host", || {
+            "is empty. Set it to 0.0.0.0 to listen on every address.".into()
+        });
+        self.time("server.drain", server.drain, Duration::from_millis(1));
+        self.unless(!server.data_dir.as_os_str().is_empty(), "server.data_dir", || {
+            "is empty. Name a folder, as in ./data.".into()
+        });
+        for origin in &server.allowed_origins {
+            self.unless(is_origin(origin), "server.allowed_origins", || {
+                format!(
+                    "{origin:?} is not an origin. Write the scheme, the host in lower case and the port if \
+                     there is one, with nothing behind, as in https://app.example.org; or * for all."
+                )
+            });
+        }
+        self.at_least("server.max_connections", server.max_connections, 1);
+        self.at_least("server.backlog", server.backlog as usize, 1);
+    }
+
+    fn session(&mut self, session: &SessionOptions) {
+        let moment = Duration::from_millis(1);
+        self.time("session.ping_every", session.ping_every, moment);
+        let (silence, twice) = (session.silence_allowed, session.ping_every.saturating_mul(2));
+        self.time("session.silence_allowed", silence, moment);
+        self.unless(silence >= twice, "session.silence_allowed", || {
+            format!(
+                "{} is less than twice session.ping_every, {}: quiet clients would be cut off before they can \
+                 answer. Set it to at least {}.",
+                shown(silence), shown(session.ping_every), shown(twice)
+            )
+        });
+        self.time("session.init_within", session.init_within, moment);
+        self.at_least("session.mailbox", session.mailbox, 1);
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        self.at_least("limits.connections_per_user", limits.connections_per_user as usize, 1);
+        self.at_least("limits.operations_in_flight", limits.operations_in_flight, 1);
+        self.at_least("limits.subscriptions", limits.subscriptions, 1);
+        self.at_least("limits.frame", limits.frame, 1);
+        self.at_most("limits.message", limits.message, 256 * MIB);
+        self.unless(limits.message >= limits.frame, "limits.message", || {
+            format!(
+                "{} is less than limits.frame, {}: a message is one frame or more. Set it to at least that.",
+                limits.message, limits.frame
+            )
+        });
+        self.at_least("limits.unauthenticated_bytes", limits.unauthenticated_bytes, 16 * KIB);
+        self.at_least("limits.document", limits.document, 1);
+        self.at_most("limits.document", limits.document, 256 * MIB);
+        self.at_least("limits.cursors_per_second", limits.cursors_per_second as usize, 1);
+        self.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
+        self.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
+        self.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
+        self.at_least("limits.operation_text", limits.operation_text, 1);
+        self.unless(limits.operation_text <= limits.message, "limits.operation_text", || {
+            format!(
+                "{} is more than limits.message, {}, which no message can hold. Set it lower.",
+                limits.operation_text, limits.message
+            )
+        });
+        self.at_least("limits.operation_depth", limits.operation_depth, 1);
+        self.at_least("limits.operation_complexity", limits.operation_complexity, 1);
+        self.at_least("limits.operation_cache_entries", limits.operation_cache_entries, 1);
+        self.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);
+    }
+
+    fn auth(&mut self, auth: &AuthOptions) {
+        let length = auth.secret.as_ref().map(|secret| secret.expose().len());
+        self.unless(
+            length.is_none_or(|length| length >= Keys::SHORTEST_SECRET),
+            "auth.secret",
+            || {
+                format!(
+                    "has {} bytes and needs at least {}. Make one with: openssl rand -hex 32",
+                    length.unwrap_or_default(),
+                    Keys::SHORTEST_SECRET
+                )
+            },
+        );
+        self.time("auth.token_life", auth.token_life, Duration::from_mins(1));
+        self.unless(auth.leeway <= Duration::from_mins(5), "auth.leeway", || {
+            format!("{} is too long. Set it to at most 5m.", shown(auth.leeway))
+        });
+        let (memory, lanes) = (auth.argon2_memory_kib as usize, auth.argon2_lanes as usize);
+        self.at_least("auth.argon2_lanes", lanes, 1);
+        self.at_most("auth.argon2_lanes", lanes, 64);
+        self.at_least("auth.argon2_passes", auth.argon2_passes as usize, 1);
+        self.at_most("auth.argon2_passes", auth.argon2_passes as usize, 100);
+        self.at_least("auth.argon2_memory_kib", memory, lanes.clamp(1, 64) * 8);
+        self.at_most("auth.argon2_memory_kib", memory, 4 * MIB);
+    }
+
+    fn room(&mut self, room: &RoomOptions) {
+        self.time("room.linger", room.linger, Duration::ZERO);
+        self.at_least("room.mailbox", room.mailbox, 1);
+        self.at_least("room.edits_waiting", room.edits_waiting, 1);
+    }
+
+    fn outbox(&mut self, outbox: &OutboxOptions) {
+        self.at_least("outbox.bound", outbox.bound, 64 * KIB);
+    }
+
+    fn store(&mut self, store: &StoreOptions) {
+        if let Some(url) = &store.url {
+            // The URL itself is not shown: it may hold a password.
+            self.unless(url.starts_with("sqlite:"), "store.url", || {
+                "names a database that this version does not know. It knows SQLite: write sqlite:PATH, or leave \
+                 it unset for coscribe.db in server.data_dir."
+                    .into()
+            });
+            let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+            self.unless(!in_memory, "store.url", || {
+                "would give every connection a database of its own. Name a file: sqlite:PATH."
+                    .into()
+            });
+        }
+        let moment = Duration::from_millis(1);
+        self.at_least("store.readers", store.readers as usize, 1);
+        self.time("store.acquire_within", store.acquire_within, moment);
+        self.time("store.busy_within", store.busy_within, moment);
+    }
+
+    fn telemetry(&mut self, telemetry: &TelemetryOptions) {
+        self.unless(!telemetry.filter.trim().is_empty(), "telemetry.filter", || {
+            "is empty. Set it to info, or to off for no logs.".into()
+        });
+        if let Err(error) = telemetry.check() {
+            self.unless(false, "telemetry.filter", || error.to_string());
+        }
+    }
+}
+
+/// Whether this is what a browser sends as `Origin` (RFC 6454, section 6.2), or `*`.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
+    let odd = |letter: char| {
+        letter.is_whitespace() || letter.is_ascii_uppercase() || "/?#@*,".contains(letter)
+    };
+    !scheme.is_empty() && !host.is_empty() && !scheme.contains(odd) && !host.contains(odd)
+}
+
+/// A time as settings have it.
+fn shown(time: Duration) -> String {
+    humantime_serde::re::humantime::format_duration(time).to_string()
+}

@@ -1,0 +1,376 @@
+//! What the sources make, and what is said about those that make nothing.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use super::{Flags, Settings, SettingsError, Sources, layers};
+use crate::telemetry::LogFormat;
+
+/// A folder with these files in it, and sources that begin there.
+fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Sources) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("config")).unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let sources = Sources { working_dir: folder.path().to_owned(), ..Sources::default() };
+    (folder, sources)
+}
+
+fn load(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
+    Settings::load(&variables.iter().fold(Sources::default(), set))
+}
+
+/// The faults of these variables, each as a line.
+fn faults(variables: &[(&str, &str)]) -> Vec<String> {
+    lines(&load(variables).unwrap_err())
+}
+
+fn lines(error: &SettingsError) -> Vec<String> {
+    error.faults.iter().map(ToString::to_string).collect()
+}
+
+/// Every key of `base.toml` with its value as it is written there, and the line above it.
+fn written() -> Vec<(String, &'static str, &'static str)> {
+    let (mut section, mut above, mut keys) = ("", "", Vec::new());
+    for line in layers::BASE.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#'))
+        {
+            keys.push((format!("{section}.{key}"), value, above));
+        }
+        above = line;
+    }
+    keys
+}
+
+#[test]
+fn every_key_is_explained_above_it() {
+    let keys = written();
+    assert_eq!(keys.len(), layers::defaults().len());
+    for (key, _, above) in keys {
+        assert!(layers::defaults().contains_key(&key), "{key}");
+        assert!(above.starts_with("# ") && above.ends_with('.'), "{key} stands under {above:?}");
+    }
+}
+
+#[test]
+fn with_nothing_set_the_settings_are_those_of_base_toml() {
+    let mut said_again = Sources::default();
+    for (key, value, _) in written() {
+        let name = format!("COSCRIBE__{}", key.replace('.', "__").to_uppercase());
+        said_again = said_again.with(&name, value.trim_matches(['"', '[', ']']));
+    }
+    assert_eq!(said_again.environment.len(), layers::defaults().len());
+
+    let default = Settings::load(&Sources::default()).unwrap();
+
+    assert_eq!(format!("{default:?}"), format!("{:?}", Settings::load(&said_again).unwrap()));
+    assert_eq!((default.server.host.as_str(), default.server.port), ("0.0.0.0", 4000));
+    assert_eq!(default.server.data_dir, PathBuf::from("./data"));
+    assert_eq!(default.session.silence_allowed, Duration::from_secs(90));
+    assert_eq!(default.limits.message, 8 << 20);
+    assert_eq!(default.limits.document, 10 << 20);
+    assert_eq!(default.outbox.bound, 1 << 20);
+    assert_eq!(default.auth.token_life, Duration::from_secs(3600));
+    assert!(default.auth.secret.is_none() && default.auth.issuer.is_none());
+    assert!(default.store.url.is_none() && default.server.allowed_origins.is_empty());
+    assert_eq!(default.telemetry.format, LogFormat::Text);
+}
+
+#[test]
+fn the_files_that_come_along_can_be_loaded() {
+    let working_dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for (name, filter, format) in
+        [("local", "info,coscribe=debug", LogFormat::Text), ("production", "info", LogFormat::Json)]
+    {
+        let sources = Sources { working_dir: working_dir.clone(), ..Sources::default() };
+        let settings = Settings::load(&sources.with("COSCRIBE_ENV", name)).unwrap();
+        assert_eq!(settings.telemetry.filter, filter);
+        assert_eq!(settings.telemetry.format, format);
+    }
+}
+
+#[test]
+fn later_sources_win() {
+    let (_folder, mut sources) = folder(&[
+        ("config/test.toml", "[server]\nport = 1\nhost = \"a\"\n[room]\nmailbox = 1"),
+        ("more.toml", "[server]\nport = 2\nhost = \"b\"\n[room]\nedits_waiting = 2"),
+    ]);
+    let port = |sources: &Sources| Settings::load(sources).unwrap().server.port;
+
+    assert_eq!(port(&sources), 4000);
+    sources = sources.with("COSCRIBE_ENV", "test");
+    assert_eq!(port(&sources), 1);
+    sources.config_file = Some("more.toml".into());
+    assert_eq!(port(&sources), 2);
+    sources = sources.with("PORT", "3");
+    assert_eq!(port(&sources), 3);
+    sources = sources.with("COSCRIBE__SERVER__PORT", "4");
+    assert_eq!(port(&sources), 4);
+    sources.flags = Flags { port: Some(5), ..Flags::default() };
+    assert_eq!(port(&sources), 5);
+
+    let settings = Settings::load(&sources).unwrap();
+    assert_eq!((settings.room.mailbox, settings.room.edits_waiting), (1, 2));
+    assert_eq!(settings.server.host, "b");
+}
+
+#[test]
+fn well_known_names_and_flags_set_what_they_say() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let mut sources = Sources::default()
+        .with("DATABASE_URL", "sqlite:/var/lib/coscribe/x.db")
+        .with("JWT_SECRET", secret)
+        .with("RUST_LOG", "warn");
+    sources.flags =
+        Flags { data_dir: Some("/srv".into()), host: Some("::1".into()), ..Flags::default() };
+    let settings = Settings::load(&sources).unwrap();
+
+    assert_eq!(settings.store.url.as_deref(), Some("sqlite:/var/lib/coscribe/x.db"));
+    assert_eq!(settings.auth.secret.as_ref().unwrap().expose(), secret);
+    assert_eq!(settings.telemetry.filter, "warn");
+    assert_eq!(settings.server.data_dir, PathBuf::from("/srv"));
+    assert_eq!(settings.server.host, "::1");
+    assert!(!format!("{settings:?}").contains(secret));
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let settings = load(&[
+        ("PORT", ""),
+        ("JWT_SECRET", ""),
+        ("REDIS_URL", ""),
+        ("COSCRIBE_ENV", ""),
+        ("COSCRIBE__AUTH__ISSUER", ""),
+    ])
+    .unwrap();
+    assert_eq!(settings.server.port, 4000);
+    assert!(settings.auth.secret.is_none() && settings.auth.issuer.is_none());
+}
+
+#[test]
+fn variables_of_others_do_not_matter() {
+    // Kubernetes sets the last ones for a service of this name.
+    assert!(
+        load(&[("HOME", "/root"), ("SERVER__PORT", "x"), ("COSCRIBE_PORT", "tcp://10.0.0.1")])
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_list_is_written_with_commas_in_the_environment() {
+    let settings = load(&[(
+        "COSCRIBE__SERVER__ALLOWED_ORIGINS",
+        "https://app.example.org, http://localhost:5173",
+    )])
+    .unwrap();
+    let expected = ["https://app.example.org", "http://localhost:5173"];
+    assert_eq!(settings.server.allowed_origins, expected);
+}
+
+#[test]
+fn all_faults_come_at_once_by_name_and_origin() {
+    let (_folder, mut sources) = folder(&[(
+        "more.toml",
+        "port = 1\n[server]\nprot = 1\nport = \"four\"\n[sesion]\nmailbox = 1\n[room]\nmailbox = true",
+    )]);
+    sources.config_file = Some("more.toml".into());
+    let sources = sources
+        .with("COSCRIBE__SESSION__PING_EVERY", "soon")
+        .with("COSCRIBE__AUTH__ENROL", "maybe")
+        .with("COSCRIBE__LIMITS__FRAME", "-1")
+        .with("COSCRIBE__OUTBOX__BOUND", "1024")
+        .with("COSCRIBE__TELEMETRY__FORMAT", "xml")
+        .with("COSCRIBE_ENV", "nowhere")
+        .with("JWT_SECRET", "short")
+        .with("REDIS_URL", "redis://localhost");
+
+    let error = Settings::load(&sources).unwrap_err();
+
+    let mut keys: Vec<_> = error.faults.iter().map(|fault| fault.key.as_str()).collect();
+    keys.sort_unstable();
+    let expected = [
+        "COSCRIBE_ENV",
+        "REDIS_URL",
+        "auth.enrol",
+        "auth.secret",
+        "limits.frame",
+        "outbox.bound",
+        "port",
+        "room.mailbox",
+        "server.port",
+        "server.prot",
+        "sesion.mailbox",
+        "session.ping_every",
+        "telemetry.format",
+    ];
+    assert_eq!(keys, expected);
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), 1 + expected.len(), "{text}");
+    for line in [
+        "server.prot (more.toml): there is no such setting. The section server has: allowed_origins, backlog,",
+        "sesion.mailbox (more.toml): there is no such setting. The sections are: auth, limits, outbox,",
+        "server.port (more.toml): needs a whole number from 0 on.",
+        "auth.enrol (COSCRIBE__AUTH__ENROL): needs true or false.",
+        "auth.secret (JWT_SECRET): has 5 bytes and needs at least 32.",
+        "session.ping_every (COSCRIBE__SESSION__PING_EVERY): invalid value: string \"soon\", expected a duration. \
+         Write it like the default, \"30s\".",
+        "telemetry.format (COSCRIBE__TELEMETRY__FORMAT): \"xml\" is neither \"text\" nor \"json\". Write it like",
+        "outbox.bound (COSCRIBE__OUTBOX__BOUND): 1024 is too small. Set it to at least 65536.",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn values_out_of_their_type_are_refused() {
+    for (name, value) in [
+        ("PORT", "65536"),
+        ("PORT", "4000.5"),
+        ("PORT", "yes"),
+        ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "4294967296"),
+        ("COSCRIBE__LIMITS__FRAME", "99999999999999999999"),
+        ("COSCRIBE__ROOM__LINGER", "10"),
+        ("COSCRIBE__ROOM__LINGER", "-10s"),
+        ("COSCRIBE__AUTH__ENROL", "1"),
+        ("COSCRIBE__TELEMETRY__FORMAT", "JSON"),
+    ] {
+        let faults = faults(&[(name, value)]);
+        assert_eq!(faults.len(), 1, "{name}={value}: {faults:?}");
+        assert!(
+            faults[0].contains(&format!("({name}): ")) && faults[0].ends_with('.'),
+            "{faults:?}"
+        );
+    }
+}
+
+#[test]
+fn combinations_that_would_misbehave_are_refused_by_name() {
+    for (key, value) in [
+        ("server.host", ""),
+        ("server.drain", "0s"),
+        ("server.data_dir", ""),
+        ("server.max_connections", "0"),
+        ("server.backlog", "0"),
+        ("session.ping_every", "0s"),
+        ("session.ping_every", "2years"),
+        ("session.silence_allowed", "59s"),
+        ("session.init_within", "0s"),
+        ("session.mailbox", "0"),
+        ("session.warn_before_expiry", "61m"),
+        ("limits.connections_per_user", "0"),
+        ("limits.operations_in_flight", "0"),
+        ("limits.subscriptions", "0"),
+        ("limits.frame", "0"),
+        ("limits.message", "1048575"),
+        ("limits.message", "268435457"),
+        ("limits.unauthenticated_bytes", "16383"),
+        ("limits.document", "0"),
+        ("limits.document", "268435457"),
+        ("limits.cursors_per_second", "0"),
+        ("limits.edits_per_second", "0"),
+        ("limits.operations_per_second", "0"),
+        ("limits.sign_ins_per_minute", "0"),
+        ("limits.operation_text", "0"),
+        ("limits.operation_text", "8388609"),
+        ("limits.operation_depth", "0"),
+        ("limits.operation_complexity", "0"),
+        ("limits.operation_cache_entries", "0"),
+        ("limits.operation_cache_bytes", "0"),
+        ("auth.secret", "0123456789abcdef0123456789abcde"),
+        ("auth.token_life", "59s"),
+        ("auth.leeway", "301s"),
+        ("auth.argon2_memory_kib", "7"),
+        ("auth.argon2_memory_kib", "4194305"),
+        ("auth.argon2_passes", "0"),
+        ("auth.argon2_lanes", "0"),
+        ("auth.argon2_lanes", "65"),
+        ("room.mailbox", "0"),
+        ("room.edits_waiting", "0"),
+        ("outbox.bound", "65535"),
+        ("store.url", "mysql://localhost/coscribe"),
+        ("store.url", "sqlite::memory:"),
+        ("store.readers", "0"),
+        ("store.acquire_within", "0s"),
+        ("store.busy_within", "0s"),
+        ("telemetry.filter", "coscribe=loud"),
+    ] {
+        let name = format!("COSCRIBE__{}", key.replace('.', "__").to_uppercase());
+        let faults = faults(&[(&name, value)]);
+        assert!(faults[0].starts_with(&format!("{key} ({name}): ")), "{key} = {value}: {faults:?}");
+        // What depends on it may be wrong as well, and then says so itself.
+        assert!(faults.len() <= 2, "{key} = {value}: {faults:?}");
+    }
+}
+
+#[test]
+fn values_at_the_edge_are_taken() {
+    load(&[
+        ("PORT", "0"),
+        ("COSCRIBE__SERVER__ALLOWED_ORIGINS", "*"),
+        ("COSCRIBE__SESSION__PING_EVERY", "50ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "100ms"),
+        ("COSCRIBE__SESSION__WARN_BEFORE_EXPIRY", "60s"),
+        ("COSCRIBE__AUTH__TOKEN_LIFE", "1m"),
+        ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8"),
+        ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
+        ("COSCRIBE__LIMITS__FRAME", "1_024"),
+        ("COSCRIBE__LIMITS__UNAUTHENTICATED_BYTES", "16384"),
+        ("COSCRIBE__LIMITS__DOCUMENT", "268435456"),
+        ("COSCRIBE__OUTBOX__BOUND", "65536"),
+        ("COSCRIBE__ROOM__LINGER", "0s"),
+    ])
+    .unwrap();
+}
+
+#[test]
+fn origins_are_written_as_browsers_send_them() {
+    for origin in [
+        "app.example.org",
+        "https://",
+        "https://App.example.org",
+        "https://app.example.org/",
+        "https://*.example.org",
+        "https://user@example.org",
+        "null",
+    ] {
+        let faults = faults(&[("COSCRIBE__SERVER__ALLOWED_ORIGINS", origin)]);
+        assert!(faults[0].contains(&format!("{origin:?} is not an origin")), "{faults:?}");
+    }
+}
+
+#[test]
+fn an_environment_names_a_file_in_config_and_no_other() {
+    for name in ["../secrets", "a/b", "..", "production.toml"] {
+        let faults = faults(&[("COSCRIBE_ENV", name)]);
+        assert!(faults[0].starts_with("COSCRIBE_ENV: names a file in config/"), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_toml_is_a_fault() {
+    let (_folder, mut sources) = folder(&[("more.toml", "[auth]\nsecret = \"hunter2\" oops")]);
+    for (file, expected) in [
+        ("more.toml", "--config: more.toml is not TOML: "),
+        ("less.toml", "--config: less.toml cannot be read"),
+    ] {
+        sources.config_file = Some(file.into());
+        let faults = lines(&Settings::load(&sources).unwrap_err());
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].starts_with(expected), "{faults:?}");
+        assert!(!faults[0].contains("hunter2") && !faults[0].contains('\n'), "{faults:?}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_part_of_a_fault() {
+    let faults = faults(&[
+        ("JWT_SECRET", "hunter2"),
+        ("DATABASE_URL", "postgres://coscribe:hunter2@db/coscribe"),
+    ]);
+    assert_eq!(faults.len(), 2);
+    assert!(faults.iter().all(|fault| !fault.contains("hunter2")), "{faults:?}");
+    assert!(faults[1].starts_with("store.url (DATABASE_URL): names a database"), "{faults:?}");
+}
