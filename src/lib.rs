@@ -4,4 +4,5 @@ pub mod auth;
 pub mod domain;
 pub mod metrics;
 pub mod settings;
+pub mod store;
 pub mod telemetry;

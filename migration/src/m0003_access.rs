@@ -34,9 +34,7 @@ impl MigrationTrait for Migration {
                             .not_null(),
                     )
                     .primary_key(
-                        Index::create()
-                            .col(DocumentAccess::DocumentId)
-                            .col(DocumentAccess::UserId),
+                        Index::create().col(DocumentAccess::DocumentId).col(DocumentAccess::UserId),
                     )
                     .foreign_key(
                         ForeignKey::create()

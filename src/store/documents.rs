@@ -1,0 +1,154 @@
+//! Documents: making, finding and listing them.
+//!
+//! Invariant: a document that the viewer may not see is treated like one that does not exist.
+
+use entity::{document, document_access};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    RelationTrait, Select, SqlErr,
+    sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, UnionType},
+};
+
+use super::{
+    DocumentPage, PageCursor, Store, StoreError,
+    rows::{self, DocumentRow},
+};
+use crate::domain::{AccessLevel, Document, DocumentId, Text, Title, UserId, Version};
+
+impl Store {
+    /// Makes a document, at its first version.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`] if `owner` has no account.
+    pub async fn create_document(
+        &self,
+        owner: UserId,
+        title: Title,
+        content: Text,
+    ) -> Result<Document, StoreError> {
+        let now = rows::now();
+        let document = Document {
+            id: DocumentId::new(),
+            title: title.as_str().into(),
+            content: content.into_shared(),
+            version: Version::FIRST,
+            owner,
+            created_at: now,
+            updated_at: now,
+        };
+        let row = document::ActiveModel {
+            id: Set(document.id.uuid()),
+            owner_id: Set(owner.uuid()),
+            title: Set(document.title.to_string()),
+            version: Set(document.version.number()),
+            access_version: Set(1),
+            created_at: Set(now),
+            updated_at: Set(now),
+            deleted_at: Set(None),
+            content: Set(document.content.to_string()),
+        };
+        document::Entity::insert(row).exec_without_returning(&self.writer).await.map_err(
+            |error| match error.sql_err() {
+                Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::NoSuchUser,
+                _ => error.into(),
+            },
+        )?;
+        Ok(document)
+    }
+
+    /// A document and what `viewer` may do with it. None if there is none, it was deleted, or the viewer
+    /// has no access to it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_document(
+        &self,
+        viewer: UserId,
+        document: DocumentId,
+    ) -> Result<Option<(Document, AccessLevel)>, StoreError> {
+        let row = DocumentRow::select(rows::seen_by(viewer))
+            .filter(document::Column::Id.eq(document.uuid()))
+            .into_model::<DocumentRow>()
+            .one(&self.readers)
+            .await?;
+        Ok(row.and_then(|row| with_level(row, viewer)))
+    }
+
+    /// The next `first` documents that `viewer` owns or may open, newest change first (of those that
+    /// changed in the same microsecond, the newer one first). The caller bounds `first`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_documents(
+        &self,
+        viewer: UserId,
+        first: u32,
+        after: Option<PageCursor>,
+    ) -> Result<DocumentPage, StoreError> {
+        let one_more = u64::from(first) + 1;
+        let rows = DocumentRow::select(rows::seen_by(viewer))
+            .filter(document::Column::Id.in_subquery(candidates(viewer, one_more, after)))
+            .order_by_desc(document::Column::UpdatedAt)
+            .order_by_desc(document::Column::Id)
+            .limit(one_more)
+            .into_model::<DocumentRow>()
+            .all(&self.readers)
+            .await?;
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        Ok(DocumentPage {
+            has_next: rows.len() > first,
+            documents: rows
+                .into_iter()
+                .take(first)
+                .filter_map(|row| with_level(row, viewer))
+                .collect(),
+        })
+    }
+}
+
+fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel)> {
+    let level = row.level(viewer)?;
+    Some((row.into_document(), level))
+}
+
+/// The ids among which the page is: the first `limit` of those owned and of those granted.
+///
+/// Each half is cut before the texts are read, and owned documents come in the order of their index, so
+/// a page costs about as much for ten thousand documents as for ten.
+fn candidates(viewer: UserId, limit: u64, after: Option<PageCursor>) -> SelectStatement {
+    let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));
+    let granted = document::Entity::find()
+        .join(JoinType::InnerJoin, document::Relation::DocumentAccess.def())
+        .filter(document_access::Column::UserId.eq(viewer.uuid()));
+    let (id, half) = (document::Column::Id, Alias::new("half"));
+    // A part of a union has no ORDER BY of its own in SQLite, hence one more level.
+    Query::select()
+        .column(id)
+        .from_subquery(newest(owned, limit, after), half.clone())
+        .union(
+            UnionType::Distinct,
+            Query::select().column(id).from_subquery(newest(granted, limit, after), half).take(),
+        )
+        .take()
+}
+
+fn newest(
+    documents: Select<document::Entity>,
+    limit: u64,
+    after: Option<PageCursor>,
+) -> SelectStatement {
+    let place = |column: document::Column| Expr::col((document::Entity, column));
+    let mut newest = documents
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::DeletedAt.is_null())
+        .order_by_desc(document::Column::UpdatedAt)
+        .order_by_desc(document::Column::Id)
+        .limit(limit);
+    if let Some(PageCursor { updated_at, id }) = after {
+        let here = Expr::tuple([place(document::Column::UpdatedAt), place(document::Column::Id)]);
+        newest = newest.filter(here.lt(Expr::tuple([Expr::val(updated_at), Expr::val(id.uuid())])));
+    }
+    newest.into_query()
+}

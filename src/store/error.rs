@@ -1,0 +1,134 @@
+//! Why the store could not do what it was asked.
+//!
+//! Drivers speak in result codes; here they become words of the domain. A code that says "not now" (locked, full,
+//! unreadable, no free connection) is [`StoreError::Unavailable`]; a broken constraint is named by
+//! the method that knows what it means; anything else is our own fault, [`StoreError::Internal`].
+
+use std::error::Error;
+
+use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
+use thiserror::Error;
+
+use crate::domain::Version;
+
+/// What lies beneath an error of the store; for the log, never for a user.
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why the store could not do what it was asked. The text is safe to show; the sources are not.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another account has this address.
+    #[error("An account with this e-mail address exists. Sign in with it, or use another address.")]
+    EmailTaken,
+    /// The user that was named does not exist.
+    #[error("There is no such user. Check the user's id or e-mail address.")]
+    NoSuchUser,
+    /// No access, too little access, or no such document: a caller cannot tell these apart.
+    #[error("You may not do this with the document. Check its id, or ask its owner for access.")]
+    Denied,
+    /// The document is not, or no longer, at the version that the change was made for.
+    #[error(
+        "The document has changed: it is at version {head}. Load it and make the change again."
+    )]
+    Conflict {
+        /// The version that the document has.
+        head: Version,
+    },
+    /// The version that the change was made for does not exist yet.
+    #[error(
+        "The base version does not exist: the document is at version {head}. Load it and use its version."
+    )]
+    BaseInFuture {
+        /// The version that the document has.
+        head: Version,
+    },
+    /// The document's owner was to be given another level, or none.
+    #[error("A document's owner keeps full access. Name another user.")]
+    OwnerKeepsAccess,
+    /// The database cannot be reached, is busy, full or read-only; later it may work.
+    #[error("The database is not available. Try again in a moment.")]
+    Unavailable(#[source] Cause),
+    /// The tables could not be brought to the asked state.
+    #[error("The database's tables could not be changed. See the log for the cause.")]
+    Migration(#[source] Cause),
+    /// Anything else: a fault of this program or of the data.
+    #[error("Something went wrong in the store. See the log for the cause.")]
+    Internal(#[source] Cause),
+}
+
+impl StoreError {
+    /// An error met while the tables were changed.
+    pub(super) fn migration(error: DbErr) -> Self {
+        if is_unavailable(&error) {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Migration(error.into())
+        }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if is_unavailable(&error) {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Internal(error.into())
+        }
+    }
+}
+
+impl From<SqlxError> for StoreError {
+    fn from(error: SqlxError) -> Self {
+        Self::from(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
+    }
+}
+
+fn is_unavailable(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) => true,
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_ref() {
+            SqlxError::Io(_)
+            | SqlxError::PoolTimedOut
+            | SqlxError::PoolClosed
+            | SqlxError::WorkerCrashed => true,
+            SqlxError::Database(error) => is_not_now(error.as_ref()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether SQLite's result code says that it is not the statement that is wrong.
+///
+/// The low byte is the primary code (<https://www.sqlite.org/rescode.html>, section 2), the others say more about it.
+fn is_not_now(error: &dyn DatabaseError) -> bool {
+    const BUSY: i32 = 5;
+    const LOCKED: i32 = 6;
+    const NO_MEMORY: i32 = 7;
+    const READ_ONLY: i32 = 8;
+    const INTERRUPTED: i32 = 9;
+    const IO: i32 = 10;
+    const FULL: i32 = 13;
+    const CANNOT_OPEN: i32 = 14;
+    const LOCKING_PROTOCOL: i32 = 15;
+
+    let code = error
+        .try_downcast_ref::<SqlxSqliteError>()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<i32>().ok());
+    matches!(
+        code.map(|code| code & 0xff),
+        Some(
+            BUSY | LOCKED
+                | NO_MEMORY
+                | READ_ONLY
+                | INTERRUPTED
+                | IO
+                | FULL
+                | CANNOT_OPEN
+                | LOCKING_PROTOCOL
+        )
+    )
+}

@@ -1,0 +1,98 @@
+//! Pages of a user's documents.
+//!
+//! A page begins after the last document of the page before (its time of change and its id), not after
+//! a number of rows, so that nothing is skipped or shown twice when documents are made in between.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::domain::{AccessLevel, Document, DocumentId, InvalidInput};
+
+/// Some of a user's documents, newest change first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentPage {
+    /// The documents, and what the user may do with each.
+    pub documents: Vec<(Document, AccessLevel)>,
+    /// Whether there are more after the last of these.
+    pub has_next: bool,
+}
+
+/// A place in the list of a user's documents: just after one of them.
+///
+/// As text it is URL-safe base64 of the time in microseconds since 1970 (8 bytes, big-endian) and the
+/// id (16 bytes). Clients treat it as opaque.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageCursor {
+    /// When the document changed last; whole microseconds.
+    pub updated_at: DateTime<Utc>,
+    /// The document.
+    pub id: DocumentId,
+}
+
+impl PageCursor {
+    /// The place just after `document`.
+    #[must_use]
+    pub fn after(document: &Document) -> Self {
+        Self { updated_at: document.updated_at, id: document.id }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (micros, id) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            updated_at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
+            id: Uuid::from_slice(id).ok()?.into(),
+        })
+    }
+}
+
+impl fmt::Display for PageCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.updated_at.timestamp_micros().to_be_bytes());
+        bytes[8..].copy_from_slice(self.id.uuid().as_bytes());
+        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl FromStr for PageCursor {
+    type Err = InvalidInput;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInput> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
+            InvalidInput::new(
+                "The page cursor is not valid. Use a cursor as the server gave it, or none for the first page.",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text_to_the_microsecond() {
+        let updated_at = DateTime::from_timestamp_micros(1_753_000_000_123_457).unwrap();
+        let cursor = PageCursor { updated_at, id: DocumentId::new() };
+
+        let text = cursor.to_string();
+
+        assert_eq!(text.parse(), Ok(cursor));
+        assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{text}");
+    }
+
+    #[test]
+    fn anything_else_is_invalid_input() {
+        let good = PageCursor { updated_at: DateTime::UNIX_EPOCH, id: DocumentId::new() };
+        let far = URL_SAFE_NO_PAD.encode([0x7f; 24]);
+        let short = good.to_string()[..28].to_owned();
+        let long = format!("{good}AAAA");
+        for text in ["", "x", "äöü", "not a cursor at all, sorry", "====", &far, &short, &long] {
+            assert!(text.parse::<PageCursor>().is_err(), "{text:?} was taken");
+        }
+    }
+}
