@@ -1,1 +1,197 @@
-//! Tests.
+//! Opening, closing, and what happens when the file cannot be used.
+
+use std::{fs, time::Duration};
+
+use sea_orm::{ConnectionTrait, Statement};
+
+use super::{
+    Store, StoreError, StoreOptions,
+    testing::{TestStore, edit, new_account, text, title},
+};
+use crate::domain::UserId;
+
+async fn pragma(pool: &sea_orm::DatabaseConnection, name: &str) -> String {
+    let question = Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
+    let row = pool.query_one_raw(question).await.unwrap().unwrap();
+    row.try_get_by_index::<String>(0)
+        .or_else(|_| row.try_get_by_index::<i32>(0).map(|number| number.to_string()))
+        .unwrap()
+}
+
+fn in_memory() -> StoreOptions {
+    StoreOptions {
+        url: "sqlite::memory:".into(),
+        readers: 3,
+        acquire_within: Duration::from_secs(5),
+        busy_within: Duration::from_secs(1),
+    }
+}
+
+#[tokio::test]
+async fn every_connection_is_set_up_to_lose_nothing() {
+    let store = TestStore::without_tables().await;
+    for pool in [&store.writer, &store.readers] {
+        assert_eq!(pragma(pool, "journal_mode").await, "wal");
+        assert_eq!(pragma(pool, "synchronous").await, "2", "FULL");
+        assert_eq!(pragma(pool, "foreign_keys").await, "1");
+        assert_eq!(pragma(pool, "busy_timeout").await, "20");
+    }
+    assert_eq!(pragma(&store.writer, "query_only").await, "0");
+    assert_eq!(pragma(&store.readers, "query_only").await, "1");
+}
+
+#[tokio::test]
+async fn what_was_stored_survives_a_restart() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await;
+    store.change_document(edit(ana, document.id, "zwei 🦀", None)).await.unwrap();
+
+    let store = store.restart().await;
+
+    let (found, _) = store.find_document(ana, document.id).await.unwrap().unwrap();
+    assert_eq!((&*found.content, found.version.number()), ("zwei 🦀", 2));
+    assert_eq!(found.created_at, document.created_at);
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable_and_leaves_one_file() {
+    let store = TestStore::new().await;
+    store.ping().await.unwrap();
+    let clone = Store::clone(&store);
+
+    store.close().await;
+
+    assert!(matches!(clone.ping().await, Err(StoreError::Unavailable(_))));
+    let create = clone.create_account(new_account("ana", "ana@example.org")).await;
+    assert!(matches!(create, Err(StoreError::Unavailable(_))));
+    let files = fs::read_dir(store.file().parent().unwrap()).unwrap().count();
+    assert_eq!(files, 1, "the write-ahead log went into the file");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_unavailable_unless_it_may_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/a/b/new.db", folder.path().display());
+    let missing = Store::open(&StoreOptions { url: url.clone(), ..in_memory() }).await;
+    assert!(matches!(missing, Err(StoreError::Unavailable(_))));
+    assert!(!folder.path().join("a").exists(), "no folder without a wish for a file");
+
+    let made = Store::open(&StoreOptions { url: format!("{url}?mode=rwc"), ..in_memory() }).await;
+    made.unwrap().ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_url_and_a_wrong_file_are_our_fault() {
+    for url in ["sqlite://x.db?mode=nonsense", "oracle://x", "", "x.db"] {
+        let opened = Store::open(&StoreOptions { url: url.into(), ..in_memory() }).await;
+        assert!(matches!(opened, Err(StoreError::Internal(_))), "{url:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letter.db");
+    fs::write(&file, "Dear database, ".repeat(1_000)).unwrap();
+    let url = format!("sqlite://{}", file.display());
+    let opened = Store::open(&StoreOptions { url, ..in_memory() }).await;
+    assert!(matches!(opened, Err(StoreError::Internal(_))));
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_has_locked_is_unavailable() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let other = store.open_again("rw").await.unwrap();
+    let lock = other.begin().await.unwrap();
+
+    let create = store.create_account(new_account("bo", "bo@example.org")).await;
+    assert!(matches!(create, Err(StoreError::Unavailable(_))), "{create:?}");
+    let change = store.change_document(edit(ana, document, "two", None)).await;
+    assert!(matches!(change, Err(StoreError::Unavailable(_))), "{change:?}");
+    assert!(matches!(store.migrate_up().await, Err(StoreError::Unavailable(_))));
+    store.ping().await.unwrap();
+    assert!(store.access_level(ana, document).await.unwrap().is_some(), "reading goes on");
+
+    lock.rollback().await.unwrap();
+    store.change_document(edit(ana, document, "two", None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_can_be_read() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+
+    let other = store.open_again("ro").await.unwrap();
+
+    assert!(other.find_document(ana, document).await.unwrap().is_some());
+    let create = other.create_account(new_account("bo", "bo@example.org")).await;
+    assert!(matches!(create, Err(StoreError::Unavailable(_))), "{create:?}");
+    let change = other.change_document(edit(ana, document, "two", None)).await;
+    assert!(matches!(change, Err(StoreError::Unavailable(_))), "{change:?}");
+    other.close().await;
+}
+
+#[tokio::test]
+async fn no_free_connection_is_unavailable() {
+    let options = StoreOptions { acquire_within: Duration::from_millis(20), ..in_memory() };
+    let store = Store::open(&options).await.unwrap();
+    let taken = store.begin().await.unwrap();
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    drop(taken);
+}
+
+#[tokio::test]
+async fn after_a_full_disk_what_is_accepted_is_stored() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let pages = pragma(&store.writer, "page_count").await;
+    let fill_the_disk = format!("PRAGMA max_page_count = {pages}");
+    let big = "x".repeat(4_000_000);
+
+    store.writer.execute_unprepared(&fill_the_disk).await.unwrap();
+    let create = store.create_document(ana, title("Big"), text(&*big)).await;
+    assert!(matches!(create, Err(StoreError::Unavailable(_))));
+    let change = store.change_document(edit(ana, document, &big, None)).await;
+    assert!(matches!(change, Err(StoreError::Unavailable(_))));
+
+    // With room again: changes that are accepted, with a refused one among them.
+    store.writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
+    let accepted = store.change_document(edit(ana, document, &big, None)).await.unwrap();
+    assert_eq!(accepted.document.version.number(), 2);
+    let denied = store.change_document(edit(UserId::new(), document, "no", None)).await;
+    assert!(matches!(denied, Err(StoreError::Denied)));
+    store.change_document(edit(ana, document, "three", None)).await.unwrap();
+
+    let store = store.restart().await;
+    let (found, _) = store.find_document(ana, document).await.unwrap().unwrap();
+    assert_eq!((&*found.content, found.version.number()), ("three", 3));
+}
+
+#[tokio::test]
+async fn a_store_in_memory_works_alike() {
+    let store = Store::open(&in_memory()).await.unwrap();
+    store.migrate_up().await.unwrap();
+    let new = new_account("ana", "ana@example.org");
+    let ana = store.create_account(new).await.unwrap().id;
+    let document = store.create_document(ana, title("Plan"), text("one")).await.unwrap();
+    store.change_document(edit(ana, document.id, "two", Some(1))).await.unwrap();
+    let (found, _) = store.find_document(ana, document.id).await.unwrap().unwrap();
+    assert_eq!(&*found.content, "two");
+}
+
+#[test]
+fn options_are_read_from_settings() {
+    let read = |text: &str| {
+        config::Config::builder()
+            .add_source(config::File::from_str(text, config::FileFormat::Toml))
+            .build()
+            .unwrap()
+            .try_deserialize::<StoreOptions>()
+    };
+    let good = "url = 'sqlite::memory:'\nreaders = 4\nacquire_within = '3s'\nbusy_within = '250ms'";
+    let options = read(good).unwrap();
+    assert_eq!(options.readers, 4);
+    assert_eq!(options.busy_within, Duration::from_millis(250));
+    assert!(read(&format!("{good}\nwriters = 2")).is_err(), "an unknown key");
+}

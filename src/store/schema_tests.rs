@@ -1,1 +1,72 @@
-//! Tests.
+//! Migrations on a real file.
+
+use sea_orm::ConnectionTrait;
+
+use super::{MigrationState, StoreError, testing::TestStore};
+
+const NAMES: [&str; 3] = ["m0001_users", "m0002_documents", "m0003_access"];
+
+fn applied(states: &[MigrationState]) -> Vec<&str> {
+    states.iter().filter(|state| state.applied).map(|state| state.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_tables_go_up_and_down_and_up() {
+    let store = TestStore::without_tables().await;
+    let before = store.migration_status().await.unwrap();
+    assert_eq!(before.iter().map(|state| &state.name).collect::<Vec<_>>(), NAMES);
+    assert!(applied(&before).is_empty());
+
+    assert_eq!(store.migrate_up().await.unwrap(), NAMES);
+    assert_eq!(applied(&store.migration_status().await.unwrap()), NAMES);
+    let owner = store.user("ana").await;
+    store.document(owner).await;
+
+    let reverted = store.migrate_down(2).await.unwrap();
+    assert_eq!(reverted, ["m0003_access", "m0002_documents"]);
+    assert_eq!(applied(&store.migration_status().await.unwrap()), ["m0001_users"]);
+    assert!(store.find_account(owner).await.unwrap().is_some(), "users are not part of these");
+
+    assert_eq!(store.migrate_up().await.unwrap(), ["m0002_documents", "m0003_access"]);
+    store.document(owner).await;
+
+    assert_eq!(store.migrate_down(9).await.unwrap().len(), 3);
+    assert_eq!(store.migrate_up().await.unwrap(), NAMES);
+    assert!(store.find_account(owner).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_second_time_changes_nothing() {
+    let store = TestStore::new().await;
+    assert!(store.migrate_up().await.unwrap().is_empty());
+    assert!(store.migrate_down(0).await.unwrap().is_empty());
+    assert_eq!(applied(&store.migration_status().await.unwrap()), NAMES);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_that_start_at_once_apply_each_change_once() {
+    let one = TestStore::without_tables().await;
+    let other = one.open_again("rw").await.unwrap();
+
+    let (first, second) = tokio::join!(one.migrate_up(), other.migrate_up());
+
+    let count = |outcome: Result<Vec<String>, StoreError>| match outcome {
+        Ok(names) => names.len(),
+        Err(StoreError::Unavailable(_)) => 0,
+        Err(error) => panic!("{error:?}"),
+    };
+    assert_eq!(count(first) + count(second), NAMES.len());
+    other.close().await;
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_left_alone() {
+    let store = TestStore::new().await;
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
+    store.writer.execute_unprepared(newer).await.unwrap();
+
+    assert!(matches!(store.migrate_up().await, Err(StoreError::Migration(_))));
+    assert!(matches!(store.migrate_down(1).await, Err(StoreError::Migration(_))));
+    assert!(matches!(store.migration_status().await, Err(StoreError::Migration(_))));
+    store.user("ana").await;
+}
