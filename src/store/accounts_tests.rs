@@ -1,1 +1,123 @@
-//! Tests.
+//! Accounts, and enrolment by an outside identity provider.
+
+use super::{
+    StoreError,
+    testing::{TestStore, address, display_name, new_account},
+};
+use crate::domain::UserId;
+
+#[tokio::test]
+async fn an_account_is_found_by_id_and_by_address() {
+    let store = TestStore::new().await;
+
+    let ana = store.create_account(new_account("Ana Ñandú 🦤", "Ana@Example.org")).await.unwrap();
+
+    assert_eq!((&*ana.name, &*ana.email), ("Ana Ñandú 🦤", "ana@example.org"));
+    assert_eq!(store.find_account(ana.id).await.unwrap().as_ref(), Some(&ana));
+    let by_email = store.find_account_by_email(&address("ANA@example.ORG")).await.unwrap();
+    assert_eq!(by_email.as_ref(), Some(&ana));
+    assert_eq!(store.find_account(UserId::new()).await.unwrap(), None);
+    assert_eq!(store.find_account_by_email(&address("bo@example.org")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn credentials_carry_the_hash_and_never_print_it() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+
+    let credentials = store.find_credentials(&address("ana@example.org")).await.unwrap().unwrap();
+
+    assert_eq!(credentials.account.id, ana);
+    assert_eq!(credentials.password_hash.as_deref(), Some("hash"));
+    assert!(!format!("{credentials:?}").contains("hash"));
+    assert!(store.find_credentials(&address("bo@example.org")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_one_account() {
+    let store = TestStore::new().await;
+    store.user("ana").await;
+
+    let again = store.create_account(new_account("Other", "ANA@example.org")).await;
+    assert!(matches!(again, Err(StoreError::EmailTaken)));
+    let made_up = store.create_account(new_account("Sly", "x@enrolled.invalid")).await;
+    assert!(matches!(made_up, Err(StoreError::EmailTaken)), "placeholders are ours");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_register_one_address_at_once_one_gets_it() {
+    let store = TestStore::new().await;
+    let register = |name: &'static str| {
+        let store = super::Store::clone(&store);
+        tokio::spawn(async move { store.create_account(new_account(name, "we@example.org")).await })
+    };
+
+    let (one, other) = (register("one"), register("other"));
+
+    let outcomes = [one.await.unwrap(), other.await.unwrap()];
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(StoreError::EmailTaken))));
+}
+
+#[tokio::test]
+async fn enrolling_makes_an_account_once_and_leaves_it_as_it_is() {
+    let store = TestStore::new().await;
+    let id = UserId::new();
+    let email = address("ana@example.org");
+
+    let first = store.enrol(id, display_name("Ana"), Some(email.clone())).await.unwrap();
+    let second = store.enrol(id, display_name("Anna"), None).await.unwrap();
+
+    assert_eq!((first.id, &*first.name, &*first.email), (id, "Ana", "ana@example.org"));
+    assert_eq!(first, second);
+    let credentials = store.find_credentials(&email).await.unwrap().unwrap();
+    assert_eq!(credentials.password_hash, None);
+}
+
+#[tokio::test]
+async fn without_an_address_of_his_own_an_enrolled_user_gets_a_placeholder() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    for email in [None, Some(address("ana@example.org")), Some(address("x@enrolled.invalid"))] {
+        let id = UserId::new();
+        let account = store.enrol(id, display_name("Ana"), email).await.unwrap();
+        assert_eq!(account.email, format!("{id}@enrolled.invalid"));
+        assert_eq!(store.find_account(id).await.unwrap(), Some(account));
+    }
+    let kept = store.find_account_by_email(&address("ana@example.org")).await.unwrap();
+    assert_eq!(kept.map(|account| account.id), Some(ana));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_enrol_one_user_at_once_get_the_same_account() {
+    let store = TestStore::new().await;
+    let id = UserId::new();
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let store = super::Store::clone(&store);
+            let email = address(&format!("ana{}@example.org", number % 3));
+            tokio::spawn(async move { store.enrol(id, display_name("Ana"), Some(email)).await })
+        })
+        .collect();
+
+    let mut accounts = Vec::new();
+    for task in tasks {
+        accounts.push(task.await.unwrap().unwrap());
+    }
+
+    assert!(accounts.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test]
+async fn users_are_loaded_together_and_strangers_left_out() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let strangers = std::iter::repeat_with(UserId::new).take(40_000);
+
+    let users = store.load_users(strangers.chain([ana, bo, ana])).await.unwrap();
+
+    assert_eq!(users.len(), 2);
+    assert_eq!(&*users[&ana].name, "ana");
+    assert_eq!(&*users[&bo].name, "bo");
+    assert!(store.load_users([]).await.unwrap().is_empty());
+}

@@ -1,1 +1,153 @@
-//! Tests.
+//! Documents: making, finding, and listing them page by page.
+
+use chrono::{DateTime, Utc};
+use entity::document;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+
+use super::{
+    PageCursor, StoreError,
+    testing::{TestStore, edit, text, title},
+};
+use crate::domain::{AccessLevel, DocumentId, UserId, Version};
+
+impl TestStore {
+    async fn set_updated_at(&self, document: DocumentId, at: DateTime<Utc>) {
+        document::Entity::update_many()
+            .col_expr(document::Column::UpdatedAt, Expr::value(at))
+            .filter(document::Column::Id.eq(document.uuid()))
+            .exec(&self.writer)
+            .await
+            .unwrap();
+    }
+
+    /// Everything that `viewer` may list, in pages of `first`, with the number of pages.
+    async fn list_all(&self, viewer: UserId, first: u32) -> (Vec<DocumentId>, usize) {
+        let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = self.list_documents(viewer, first, after).await.unwrap();
+            assert!(page.documents.len() <= first as usize);
+            pages += 1;
+            ids.extend(page.documents.iter().map(|(document, _)| document.id));
+            if !page.has_next {
+                return (ids, pages);
+            }
+            // The way a client gives it back.
+            let cursor = PageCursor::after(&page.documents.last().unwrap().0).to_string();
+            after = Some(cursor.parse().unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_document_is_found_as_it_was_made() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let content = "Grüße 🦀\r\n\u{202e}עברית\n".repeat(1_000);
+
+    let made =
+        store.create_document(ana, title("日本語 — Plan"), text(content.clone())).await.unwrap();
+
+    assert_eq!((made.version, made.owner), (Version::FIRST, ana));
+    assert_eq!(&*made.content, content);
+    assert_eq!(made.created_at, made.updated_at);
+    let found = store.find_document(ana, made.id).await.unwrap();
+    assert_eq!(found, Some((made, AccessLevel::Owner)));
+}
+
+#[tokio::test]
+async fn a_document_needs_an_owner_with_an_account() {
+    let store = TestStore::new().await;
+    let made = store.create_document(UserId::new(), title("Plan"), text("")).await;
+    assert!(matches!(made, Err(StoreError::NoSuchUser)));
+}
+
+#[tokio::test]
+async fn a_document_that_one_may_not_see_is_like_one_that_is_not_there() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let (hidden, deleted) = (store.document(ana).await.id, store.document(ana).await.id);
+    let shared = store.shared(ana, bo, AccessLevel::View).await;
+    store.delete_document(ana, deleted, None).await.unwrap();
+
+    for document in [hidden, deleted, DocumentId::new()] {
+        assert_eq!(store.find_document(bo, document).await.unwrap(), None);
+    }
+    assert_eq!(store.find_document(ana, deleted).await.unwrap(), None);
+    assert_eq!(store.find_document(UserId::new(), hidden).await.unwrap(), None);
+    let (_, level) = store.find_document(bo, shared).await.unwrap().unwrap();
+    assert_eq!(level, AccessLevel::View);
+}
+
+#[tokio::test]
+async fn the_list_has_what_one_owns_and_what_one_was_granted_newest_change_first() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let own = store.document(bo).await.id;
+    let shared = store.shared(ana, bo, AccessLevel::Edit).await;
+    store.document(ana).await;
+    let deleted = store.document(bo).await.id;
+    store.delete_document(bo, deleted, None).await.unwrap();
+    store.change_document(edit(bo, own, "changed last", None)).await.unwrap();
+
+    let page = store.list_documents(bo, 20, None).await.unwrap();
+
+    let listed: Vec<_> =
+        page.documents.iter().map(|(document, level)| (document.id, *level)).collect();
+    assert_eq!(listed, [(own, AccessLevel::Owner), (shared, AccessLevel::Edit)]);
+    assert_eq!(&*page.documents[0].0.content, "changed last");
+    assert!(!page.has_next);
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_last_one_ended_even_at_equal_times() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    // Times that differ in length as text, and several that are equal.
+    let micros = [0, 0, 500_000, 500_001, 500_001, 500_001, 999_999, 120_000, 123_000, 123_000];
+    let mut expected = Vec::new();
+    for (number, micros) in micros.into_iter().enumerate() {
+        let document = if number % 2 == 0 {
+            store.document(bo).await.id
+        } else {
+            store.shared(ana, bo, AccessLevel::View).await
+        };
+        let at = DateTime::from_timestamp_micros(1_750_000_000_000_000 + micros).unwrap();
+        store.set_updated_at(document, at).await;
+        expected.push((at, document));
+    }
+    expected.sort_unstable_by(|one, other| other.cmp(one));
+    let expected: Vec<_> = expected.into_iter().map(|(_, document)| document).collect();
+
+    for first in 1..=11 {
+        let (listed, pages) = store.list_all(bo, first).await;
+        assert_eq!(listed, expected, "in pages of {first}");
+        assert_eq!(pages, expected.len().div_ceil(first as usize));
+    }
+}
+
+#[tokio::test]
+async fn a_document_made_meanwhile_does_not_shift_the_next_page() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let (old, new) = (store.document(ana).await, store.document(ana).await);
+    let first = store.list_documents(ana, 1, None).await.unwrap();
+    assert_eq!(first.documents[0].0.id, new.id);
+
+    store.document(ana).await;
+
+    let cursor = PageCursor::after(&first.documents[0].0);
+    let second = store.list_documents(ana, 1, Some(cursor)).await.unwrap();
+    assert_eq!(second.documents[0].0.id, old.id);
+    assert!(!second.has_next);
+}
+
+#[tokio::test]
+async fn an_empty_page_still_says_whether_there_is_more() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    assert!(!store.list_documents(ana, 0, None).await.unwrap().has_next);
+    store.document(ana).await;
+    let page = store.list_documents(ana, 0, None).await.unwrap();
+    assert!(page.documents.is_empty() && page.has_next);
+    assert_eq!(store.list_documents(ana, u32::MAX, None).await.unwrap().documents.len(), 1);
+}
