@@ -1,0 +1,196 @@
+// The same document through Apollo Client: HTTP for queries and mutations, its GraphQLWsLink for subscriptions,
+// and its cache, which knows an object again by `__typename` and `id`.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
+import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { OperationTypeNode } from 'graphql';
+import { createClient } from 'graphql-ws';
+import WebSocket from 'ws';
+
+import { createDocument, grant, presentSessions, rename, revoke } from './support/documents.js';
+import { until } from './support/patience.js';
+import { Person } from './support/person.js';
+import { Server } from './support/server.js';
+import { Stream } from './support/stream.js';
+
+// GraphQLWsLink tells a failed socket from a failed operation by the browser's own class, which Node has from 22 on.
+globalThis.WebSocket ??= WebSocket;
+
+const DOCUMENT = gql`
+  query Document($id: ID!) {
+    document(id: $id) {
+      id
+      title
+      content
+      version
+      owner {
+        id
+        name
+      }
+    }
+  }
+`;
+const UPDATE = gql`
+  mutation Update($id: ID!, $title: String, $content: String, $baseVersion: Int) {
+    updateDocument(id: $id, title: $title, content: $content, baseVersion: $baseVersion) {
+      id
+      title
+      content
+      version
+    }
+  }
+`;
+const CHANGES = gql`
+  subscription Changes($id: ID!) {
+    documentChanged(documentId: $id) {
+      kind
+      version
+      title
+      content
+      author {
+        id
+        name
+      }
+    }
+  }
+`;
+const PRESENCE = gql`
+  subscription Presence($id: ID!) {
+    presenceUpdated(documentId: $id) {
+      kind
+      presence {
+        sessionId
+        user {
+          id
+          name
+        }
+      }
+    }
+  }
+`;
+
+let server, alice, bob;
+
+before(async () => {
+  server = await Server.start();
+  [alice, bob] = await Promise.all(['Alice', 'Bob'].map((name) => Person.register(server, name)));
+});
+after(() => server.stop());
+
+async function sharedDocument() {
+  const { id } = await createDocument(alice, 'Project Alpha', 'Hello');
+  await grant(alice, id, 'EDIT', bob.email);
+  return id;
+}
+
+/** An Apollo client as an application has one; it closes with the test. */
+function apollo(t, person) {
+  const socket = createClient({
+    url: server.socket,
+    connectionParams: { authToken: person.token },
+    retryAttempts: 0,
+  });
+  const http = new HttpLink({ uri: server.graphql, headers: { authorization: `Bearer ${person.token}` } });
+  const link = ApolloLink.split(
+    ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+    new GraphQLWsLink(socket),
+    http,
+  );
+  const client = new ApolloClient({ link, cache: new InMemoryCache() });
+  t.after(async () => {
+    client.stop();
+    await socket.dispose();
+  });
+  return client;
+}
+
+/** What a subscription brings, as a stream. */
+function listen(t, client, subscription, document) {
+  const stream = new Stream(subscription.definitions[0].name.value);
+  const [field] = subscription.definitions[0].selectionSet.selections;
+  const handle = client.subscribe({ query: subscription, variables: { id: document } }).subscribe({
+    next: ({ data, error }) => (error ? stream.finish(error) : stream.push(data[field.name.value])),
+    error: (error) => stream.finish(error),
+    complete: () => stream.finish([]),
+  });
+  t.after(() => handle.unsubscribe());
+  return stream;
+}
+
+test('a mutation updates what a query shows, through the normalised cache', async (t) => {
+  const id = await sharedDocument();
+  const client = apollo(t, alice);
+
+  const titles = new Stream('The watched query');
+  const watch = client.watchQuery({ query: DOCUMENT, variables: { id } }).subscribe(({ data, dataState }) => {
+    if (dataState === 'complete') titles.push(data.document);
+  });
+  t.after(() => watch.unsubscribe());
+  const first = await titles.next();
+  assert.equal(first.title, 'Project Alpha');
+  assert.equal(first.owner.name, 'Alice');
+
+  const variables = { id, title: 'Project Beta', content: 'Hello World', baseVersion: first.version };
+  const { data } = await client.mutate({ mutation: UPDATE, variables });
+  assert.ok(data.updateDocument.version > first.version);
+
+  const second = await titles.next();
+  assert.deepEqual([second.title, second.content], ['Project Beta', 'Hello World']);
+  const cached = client.cache.extract();
+  assert.equal(cached[`Document:${id}`].version, data.updateDocument.version);
+  assert.equal(cached[`User:${alice.id}`].name, 'Alice');
+});
+
+test('a subscription brings what somebody else did', async (t) => {
+  const id = await sharedDocument();
+  const client = apollo(t, alice);
+  const changes = listen(t, client, CHANGES, id);
+  await until('Alice hears of changes', async () => {
+    await rename(bob, id, 'Can you hear me?');
+    return !changes.isEmpty;
+  });
+
+  const { data } = await apollo(t, bob).mutate({ mutation: UPDATE, variables: { id, content: 'Hello World' } });
+
+  let change;
+  do change = await changes.next();
+  while (change.kind === 'RENAMED');
+  assert.equal(change.kind, 'EDITED');
+  assert.equal(change.version, data.updateDocument.version);
+  assert.equal(change.content, 'Hello World');
+  assert.equal(change.author.name, 'Bob');
+});
+
+test('two clients see each other', async (t) => {
+  const id = await sharedDocument();
+  const alices = listen(t, apollo(t, alice), PRESENCE, id);
+  await until('Alice is present', async () => (await presentSessions(alice, id)).length === 1);
+
+  listen(t, apollo(t, bob), PRESENCE, id);
+  const { kind, presence } = await alices.next();
+  assert.deepEqual([kind, presence.user.name], ['JOINED', 'Bob']);
+});
+
+test('a refusal arrives as a GraphQL error with its code', async (t) => {
+  const id = await sharedDocument();
+  const client = apollo(t, bob);
+  const head = await rename(alice, id, 'Newer');
+
+  const variables = { id, content: 'Late', baseVersion: 1 };
+  await assert.rejects(client.mutate({ mutation: UPDATE, variables }), (error) => {
+    assert.ok(CombinedGraphQLErrors.is(error), `not a GraphQL error: ${error}`);
+    assert.equal(error.errors[0].extensions.code, 'CONFLICT');
+    assert.equal(error.errors[0].extensions.head, head);
+    return true;
+  });
+
+  const presence = listen(t, client, PRESENCE, id);
+  await until('Bob is present', async () => (await presentSessions(alice, id)).length === 1);
+  await revoke(alice, id, bob.id);
+  const error = await presence.end();
+  assert.ok(CombinedGraphQLErrors.is(error), `not a GraphQL error: ${error}`);
+  assert.equal(error.errors[0].extensions.code, 'FORBIDDEN');
+});

@@ -1,0 +1,29 @@
+// The audits of `graphql-http`: whether POST /graphql is GraphQL over HTTP as its specification says.
+// What the specification only allows (MAY) is reported and not required.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { serverAudits } from 'graphql-http';
+
+import { Server } from './support/server.js';
+
+let server;
+
+before(async () => {
+  server = await Server.start();
+});
+after(() => server.stop());
+
+describe('graphql-http audits', () => {
+  for (const audit of serverAudits({ url: () => server.graphql, fetchFn: fetch })) {
+    test(`${audit.id} ${audit.name}`, async (t) => {
+      const result = await audit.fn();
+      if (result.status === 'ok') return;
+      const { status, headers } = result.response;
+      const said = `${result.reason}; the server answered ${status} ${headers.get('content-type')}`;
+      if (result.status === 'notice') t.diagnostic(said);
+      else assert.fail(said);
+    });
+  }
+});

@@ -1,0 +1,42 @@
+// A browser that opens /graphql gets GraphiQL, whole and from this server alone.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Server } from './support/server.js';
+
+const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+
+let server;
+
+before(async () => {
+  server = await Server.start();
+});
+after(() => server.stop());
+
+test('GET /graphql is the GraphiQL page for a browser, with everything it names', async () => {
+  const page = await fetch(server.graphql, { headers: BROWSER });
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get('content-type'), /^text\/html\b/);
+  assert.match(page.headers.get('content-security-policy'), /default-src 'self'/);
+
+  const named = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address);
+  const files = named.filter((address) => !address.startsWith('data:'));
+  assert.deepEqual(files.sort(), ['/graphiql/graphiql.css', '/graphiql/graphiql.js']);
+  for (const [file, type] of [
+    ['/graphiql/graphiql.css', /^text\/css\b/],
+    ['/graphiql/graphiql.js', /^(text|application)\/javascript\b/],
+    ['/graphiql/LICENSES.txt', /^text\/plain\b/],
+  ]) {
+    const answer = await fetch(server.url + file);
+    assert.equal(answer.status, 200, file);
+    assert.match(answer.headers.get('content-type'), type, file);
+    assert.ok((await answer.text()).length > 1000, `${file} is whole`);
+  }
+});
+
+test('GET /graphql with a query is answered and not shown as a page', async () => {
+  const address = `${server.graphql}?query=${encodeURIComponent('{ __typename }')}`;
+  const answer = await fetch(address, { headers: { accept: 'application/json' } });
+  assert.deepEqual(await answer.json(), { data: { __typename: 'Query' } });
+});

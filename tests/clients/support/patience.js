@@ -1,0 +1,30 @@
+// Waiting, always with a limit.
+
+import { setTimeout as pause } from 'node:timers/promises';
+
+const LIMIT_MS = 10_000;
+
+/** What `promise` gives, or an error that says what did not happen in time. */
+export async function within(promise, what, limit = LIMIT_MS) {
+  const clock = new AbortController();
+  const late = pause(limit, undefined, { signal: clock.signal }).then(() => {
+    throw new Error(`${what}: not within ${limit / 1000} s`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clock.abort();
+    late.catch(() => {});
+  }
+}
+
+/** Tries `attempt` again and again until it gives something, and returns that. */
+export async function until(what, attempt, limit = LIMIT_MS) {
+  const end = performance.now() + limit;
+  while (performance.now() < end) {
+    const result = await attempt();
+    if (result) return result;
+    await pause(20);
+  }
+  throw new Error(`${what}: not within ${limit / 1000} s`);
+}
