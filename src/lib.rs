@@ -6,3 +6,4 @@ pub mod metrics;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,327 @@
+//! Every reason for which a session may end: close code, words for the client, label for the meters.
+//!
+//! Codes are those of graphql-transport-ws (44xx) and of RFC 6455, section 7.4.1 with the IANA registry (1xxx).
+//! A reason's text fits a close frame: at most [`CloseReason::LONGEST_TEXT`] bytes of UTF-8.
+//!
+//! The graphql-ws JavaScript client gives up at once, whatever its `shouldRetry` says, on 4004, 4005, 4400, 4401,
+//! 4406, 4409, 4429, 4500 and on every 1xxx but 1000, 1001, 1005, 1006, 1012, 1013 and 1014. It comes back after
+//! 4403 and 4408. So a reason that may be tried again must not use a code of the first kind.
+
+use std::{borrow::Cow, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    FrameError, ProtocolFault, frame,
+    graphql_ws::{BadMessage, OperationId},
+    utf8::shortened,
+};
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed, or its connection broke. Sent only as the answer to the peer's own close frame.
+    Gone,
+    /// A message that graphql-transport-ws does not know, and what is wrong with it.
+    BadMessage(Cow<'static, str>),
+    /// An operation before the connection was acknowledged.
+    Unauthorized,
+    /// Neither the upgrade nor `connection_init` carried a token.
+    MissingToken,
+    /// A token that is not ours, not yet or no longer valid, or somebody else's.
+    InvalidToken,
+    /// The session's token ran out.
+    TokenExpired,
+    /// The user has as many connections as one user may have.
+    ConnectionLimit,
+    /// A subprotocol that this endpoint does not speak.
+    WrongSubprotocol,
+    /// No `connection_init` in time.
+    InitTimeout,
+    /// `subscribe` with the id of an operation that is still active.
+    DuplicateId(OperationId),
+    /// A second `connection_init`.
+    SecondInit,
+    /// This node is stopping; the wait differs from session to session, so that they do not all come back at once.
+    GoingAway {
+        /// After how long the client should come back.
+        retry_after: Duration,
+    },
+    /// A frame or message over its limit.
+    TooBig {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The peer took none of the bytes that wait for it.
+    TooSlow,
+    /// The peer sent nothing, not even a pong. It is 1001, as for a node that goes away: should the peer still be
+    /// there after all (a laptop that slept), every client takes that code as an invitation to come back.
+    Silent {
+        /// For how long nothing was heard.
+        limit: Duration,
+    },
+    /// A frame that breaks RFC 6455.
+    ProtocolError(ProtocolFault),
+    /// Text, or the reason in a close frame, that is not UTF-8.
+    InvalidData,
+    /// A fault of ours. Clients stay away after 1011; to have them come back, use [`CloseReason::GoingAway`].
+    InternalError,
+}
+
+impl CloseReason {
+    /// The longest text of a close frame, in bytes: 125 of a control frame less 2 for the code (RFC 6455, section 5.5).
+    pub const LONGEST_TEXT: usize = 123;
+
+    /// One of each, for tables and for meters that start at zero.
+    #[must_use]
+    pub fn all() -> [Self; 18] {
+        [
+            Self::Gone,
+            Self::BadMessage(Cow::Borrowed("Invalid message")),
+            Self::Unauthorized,
+            Self::MissingToken,
+            Self::InvalidToken,
+            Self::TokenExpired,
+            Self::ConnectionLimit,
+            Self::WrongSubprotocol,
+            Self::InitTimeout,
+            Self::DuplicateId(OperationId::example()),
+            Self::SecondInit,
+            Self::GoingAway { retry_after: Duration::from_secs(3) },
+            Self::TooBig { limit: 1 << 20 },
+            Self::TooSlow,
+            Self::Silent { limit: Duration::from_secs(90) },
+            Self::ProtocolError(ProtocolFault::ReservedBits),
+            Self::InvalidData,
+            Self::InternalError,
+        ]
+    }
+
+    /// The code of the close frame.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Gone => 1000,
+            Self::GoingAway { .. } | Self::Silent { .. } => 1001,
+            Self::ProtocolError(_) => 1002,
+            Self::InvalidData => 1007,
+            Self::TooBig { .. } => 1009,
+            Self::InternalError => 1011,
+            Self::TooSlow => 1013,
+            Self::BadMessage(_) => 4400,
+            Self::Unauthorized => 4401,
+            Self::MissingToken
+            | Self::InvalidToken
+            | Self::TokenExpired
+            | Self::ConnectionLimit => 4403,
+            Self::WrongSubprotocol => 4406,
+            Self::InitTimeout => 4408,
+            Self::DuplicateId(_) => 4409,
+            Self::SecondInit => 4429,
+        }
+    }
+
+    /// What the client is told, at most [`CloseReason::LONGEST_TEXT`] bytes.
+    ///
+    /// A longer text of a bad message ends early; of a long operation id only the beginning is named.
+    #[must_use]
+    pub fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Gone => "Closed",
+            Self::BadMessage(text) => match text {
+                Cow::Borrowed(text) => shortened(text, Self::LONGEST_TEXT),
+                Cow::Owned(text) => {
+                    return Cow::Owned(shortened(text, Self::LONGEST_TEXT).to_owned());
+                }
+            },
+            Self::Unauthorized => "Unauthorized",
+            Self::MissingToken => "Missing authentication token",
+            Self::InvalidToken => "Invalid token",
+            Self::TokenExpired => "Token expired",
+            Self::ConnectionLimit => "Connection limit exceeded",
+            Self::WrongSubprotocol => "Subprotocol not acceptable",
+            Self::InitTimeout => "Connection initialisation timeout",
+            Self::DuplicateId(id) => return Cow::Owned(duplicate_text(id.as_str())),
+            Self::SecondInit => "Too many initialisation requests",
+            Self::GoingAway { retry_after } => {
+                let wait = whole_seconds(*retry_after);
+                return Cow::Owned(format!("Server is restarting; reconnect in {wait} s"));
+            }
+            Self::TooBig { limit } => {
+                return Cow::Owned(format!("Larger than the limit of {limit} bytes; send less"));
+            }
+            Self::TooSlow => "Too slow: what was sent is not being read; reconnect to go on",
+            Self::Silent { limit } => {
+                return Cow::Owned(format!("Nothing heard for {} s", whole_seconds(*limit)));
+            }
+            Self::ProtocolError(fault) => fault.text(),
+            Self::InvalidData => "Text that is not UTF-8",
+            Self::InternalError => "Internal error",
+        })
+    }
+
+    /// The label under which the meters count it.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::BadMessage(_) => "bad_message",
+            Self::Unauthorized => "unauthorized",
+            Self::MissingToken => "missing_token",
+            Self::InvalidToken => "invalid_token",
+            Self::TokenExpired => "token_expired",
+            Self::ConnectionLimit => "connection_limit",
+            Self::WrongSubprotocol => "wrong_subprotocol",
+            Self::InitTimeout => "init_timeout",
+            Self::DuplicateId(_) => "duplicate_id",
+            Self::SecondInit => "second_init",
+            Self::GoingAway { .. } => "going_away",
+            Self::TooBig { .. } => "too_big",
+            Self::TooSlow => "too_slow",
+            Self::Silent { .. } => "silent",
+            Self::ProtocolError(_) => "protocol_error",
+            Self::InvalidData => "invalid_data",
+            Self::InternalError => "internal_error",
+        }
+    }
+
+    /// Whether the client may come back by itself and hope for better: with a fresh token after `TokenExpired`,
+    /// once a connection has become free after `ConnectionLimit`, as it was after the others.
+    ///
+    /// Where this is false the same client would fail in the same way. It never promises more than the code does:
+    /// for each code on which the graphql-ws client gives up (module documentation) this is false.
+    #[must_use]
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::Gone
+            | Self::TokenExpired
+            | Self::ConnectionLimit
+            | Self::InitTimeout
+            | Self::GoingAway { .. }
+            | Self::TooSlow
+            | Self::Silent { .. } => true,
+            Self::BadMessage(_)
+            | Self::Unauthorized
+            | Self::MissingToken
+            | Self::InvalidToken
+            | Self::WrongSubprotocol
+            | Self::DuplicateId(_)
+            | Self::SecondInit
+            | Self::TooBig { .. }
+            | Self::ProtocolError(_)
+            | Self::InvalidData
+            | Self::InternalError => false,
+        }
+    }
+
+    /// The close frame that says so.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        frame::close(self.code(), &self.text())
+    }
+}
+
+impl From<BadMessage> for CloseReason {
+    fn from(bad: BadMessage) -> Self {
+        Self::BadMessage(Cow::Owned(bad.into_text()))
+    }
+}
+
+impl From<FrameError> for CloseReason {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Protocol(fault) => Self::ProtocolError(fault),
+            FrameError::InvalidUtf8 => Self::InvalidData,
+            FrameError::TooBig { limit } => Self::TooBig { limit },
+        }
+    }
+}
+
+/// A moment too late is better than one too early: part of a second counts as one.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+fn duplicate_text(id: &str) -> String {
+    const AROUND: usize = "Subscriber for  already exists".len();
+    const LEFT_OUT: &str = "…";
+    let room = CloseReason::LONGEST_TEXT - AROUND;
+    if id.len() <= room {
+        format!("Subscriber for {id} already exists")
+    } else {
+        let start = shortened(id, room - LEFT_OUT.len());
+        format!("Subscriber for {start}{LEFT_OUT} already exists")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// The codes after which the graphql-ws client gives up.
+    fn is_fatal_for_graphql_ws(code: u16) -> bool {
+        let internal = (1000..2000).contains(&code)
+            && !matches!(code, 1000 | 1001 | 1005 | 1006 | 1012..=1014);
+        internal || matches!(code, 4004 | 4005 | 4400 | 4401 | 4406 | 4409 | 4429 | 4500)
+    }
+
+    #[test]
+    fn what_may_be_tried_again_is_tried_again_by_clients() {
+        for reason in CloseReason::all() {
+            let fatal = is_fatal_for_graphql_ws(reason.code());
+            assert!(
+                !(reason.may_retry() && fatal),
+                "{reason:?} has a code that clients give up on"
+            );
+        }
+    }
+
+    #[test]
+    fn labels_are_distinct_and_plain() {
+        let labels: HashSet<_> = CloseReason::all().iter().map(CloseReason::label).collect();
+        assert_eq!(labels.len(), CloseReason::all().len());
+        assert!(labels.iter().all(|label| {
+            !label.is_empty() && label.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        }));
+    }
+
+    #[test]
+    fn every_text_fits_a_close_frame() {
+        for reason in CloseReason::all() {
+            let text = reason.text();
+            assert!(!text.is_empty() && text.len() <= CloseReason::LONGEST_TEXT, "{text}");
+        }
+        for length in 1..=OperationId::LONGEST / 2 {
+            let id = OperationId::new(&"ö".repeat(length)).expect("within the limit");
+            let text = CloseReason::DuplicateId(id).text();
+            assert!(text.len() <= CloseReason::LONGEST_TEXT);
+            assert!(text.starts_with("Subscriber for ö") && text.ends_with(" already exists"));
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = CloseReason::BadMessage("x€".repeat(100).into()).text();
+        assert_eq!(text.len(), 121 /* 30 pairs of 4 bytes and one more "x" */);
+        let borrowed = CloseReason::BadMessage(Cow::Borrowed("short")).text();
+        assert!(matches!(borrowed, Cow::Borrowed("short")));
+    }
+
+    #[test]
+    fn waits_are_told_in_whole_seconds_rounded_up() {
+        let reason = CloseReason::GoingAway { retry_after: Duration::from_millis(2_001) };
+        assert_eq!(reason.text(), "Server is restarting; reconnect in 3 s");
+        let reason = CloseReason::Silent { limit: Duration::from_secs(90) };
+        assert_eq!(reason.text(), "Nothing heard for 90 s");
+    }
+
+    #[test]
+    fn frame_errors_have_the_codes_of_rfc_6455() {
+        let code = |error| CloseReason::from(error).code();
+        assert_eq!(code(FrameError::Protocol(ProtocolFault::Unmasked)), 1002);
+        assert_eq!(code(FrameError::InvalidUtf8), 1007);
+        assert_eq!(code(FrameError::TooBig { limit: 5 }), 1009);
+    }
+}
