@@ -2,8 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
-/// A document at its head version. A deleted one stays as a tombstone, without title and text, so that
-/// its id and its versions are never used again.
+/// A document at its head version. A deleted one stays as a tombstone, without title and text, so
+/// that its id and its versions are never used again.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document")]

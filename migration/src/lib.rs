@@ -1,8 +1,9 @@
 //! The schema's history: one file per change, each with its way back.
 //!
-//! A migration must work with the code that is still running while it is applied: add, fill, switch,
-//! and only later remove. Column types are those that SQLite and PostgreSQL both know. A migration that
-//! has been released is never edited; what it got wrong is put right by the next one.
+//! A migration must work with the code that is still running while it is applied: add, fill,
+//! switch, and only later remove. Column types are those that SQLite and PostgreSQL both know. A
+//! migration that has been released is never edited; what it got wrong is put right by the next
+//! one.
 
 mod m0001_users;
 mod m0002_documents;

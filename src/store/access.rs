@@ -1,8 +1,8 @@
 //! Who may do what with a document.
 //!
 //! The document's owner has every right by owning it and is in no grant; others have what they were
-//! granted. Every change of access increments `document.access_version`, in the transaction that makes
-//! it, so that a node can see that it has missed one.
+//! granted. Every change of access increments `document.access_version`, in the transaction that
+//! makes it, so that a node can see that it has missed one.
 
 use chrono::{DateTime, Utc};
 use entity::{Level, document, document_access, user};
@@ -84,8 +84,9 @@ impl Store {
     /// changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` may not decide about access, [`StoreError::OwnerKeepsAccess`] if
-    /// `target` is the document's owner, [`StoreError::NoSuchUser`] if he has no account.
+    /// [`StoreError::Denied`] if `actor` may not decide about access,
+    /// [`StoreError::OwnerKeepsAccess`] if `target` is the document's owner,
+    /// [`StoreError::NoSuchUser`] if he has no account.
     pub async fn grant_access(
         &self,
         actor: UserId,
@@ -121,8 +122,8 @@ impl Store {
     /// his own, and so leave the document.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` may not decide about this, [`StoreError::OwnerKeepsAccess`] if
-    /// `target` is the document's owner.
+    /// [`StoreError::Denied`] if `actor` may not decide about this,
+    /// [`StoreError::OwnerKeepsAccess`] if `target` is the document's owner.
     pub async fn revoke_access(
         &self,
         actor: UserId,

@@ -15,7 +15,9 @@ use uuid::Uuid;
 use super::{Store, StoreError, rows};
 use crate::domain::{Account, DisplayName, Email, User, UserId};
 
-/// The domain of addresses that we make up for enrolled users. Nobody can own it (RFC 2606, section 2).
+/// The domain of addresses that we make up for enrolled users.
+///
+/// Nobody can own it (RFC 2606, section 2).
 const PLACEHOLDER_DOMAIN: &str = "@enrolled.invalid";
 
 /// How many users one query names; SQLite takes 32,766 values at most.
@@ -74,8 +76,9 @@ impl Store {
 
     /// The account of a user whom an outside identity provider vouches for; made if there is none.
     ///
-    /// An account that exists is left as it is. Without an address, or with one that another account
-    /// has, a placeholder stands in that no mail can reach. Two calls at once make one account.
+    /// An account that exists is left as it is. Without an address, or with one that another
+    /// account has, a placeholder stands in that no mail can reach. Two calls at once make one
+    /// account.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].

@@ -1,9 +1,10 @@
 //! Changes: where versions are born.
 //!
-//! A change is decided and stored in one transaction. It reads what its author may do and the head, and
-//! writes with `UPDATE document SET version = version + k WHERE id = ? AND version = ?`, so a version is
-//! given out once, whoever else writes. On SQLite nobody can come between; where somebody can, no row is
-//! updated and the whole is done again, reading afresh, a bounded number of times.
+//! A change is decided and stored in one transaction. It reads what its author may do and the head,
+//! and writes with `UPDATE document SET version = version + k WHERE id = ? AND version = ?`, so a
+//! version is given out once, whoever else writes. On SQLite nobody can come between; where
+//! somebody can, no row is updated and the whole is done again, reading afresh, a bounded number of
+//! times.
 
 use std::sync::Arc;
 
@@ -57,8 +58,8 @@ impl Store {
     /// Stores a change of title or text. Each that is really different makes a version.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] without [`AccessLevel::Edit`]; [`StoreError::Conflict`] if the base version is
-    /// not the head, or others were first every time; [`StoreError::BaseInFuture`].
+    /// [`StoreError::Denied`] without [`AccessLevel::Edit`]; [`StoreError::Conflict`] if the base
+    /// version is not the head, or others were first every time; [`StoreError::BaseInFuture`].
     pub async fn change_document(&self, request: ChangeRequest) -> Result<Accepted, StoreError> {
         until_first(|| self.try_change(&request)).await
     }
@@ -68,8 +69,8 @@ impl Store {
     /// The answer carries the last title and the version after the last.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] without [`AccessLevel::Owner`]; [`StoreError::Conflict`] if others changed it
-    /// first every time.
+    /// [`StoreError::Denied`] without [`AccessLevel::Owner`]; [`StoreError::Conflict`] if others
+    /// changed it first every time.
     pub async fn delete_document(
         &self,
         actor: UserId,
@@ -172,7 +173,8 @@ where
     Err(StoreError::Conflict { head })
 }
 
-/// The update that gives out the versions after `seen` up to `version`, unless somebody else just did.
+/// The update that gives out the versions after `seen` up to `version`, unless somebody else just
+/// did.
 fn next_version(
     id: DocumentId,
     seen: Version,

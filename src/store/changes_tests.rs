@@ -139,7 +139,7 @@ async fn of_two_changes_with_one_base_exactly_one_wins() {
     // One of them as another process, with a connection of its own.
     let other = store.open_again("rw").await.unwrap();
     let ana = store.user("ana").await;
-    for base in 1..=10 {
+    for round in 1..=10 {
         let document = store.document(ana).await.id;
         let change = |store: &Store, content: &str| {
             let (store, request) = (store.clone(), edit(ana, document, content, Some(1)));
@@ -161,7 +161,7 @@ async fn of_two_changes_with_one_base_exactly_one_wins() {
                 Err(error) => panic!("{error:?}"),
             }
         }
-        assert_eq!(won, 1, "in round {base}");
+        assert_eq!(won, 1, "in round {round}");
     }
     other.close().await;
 }

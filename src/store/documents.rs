@@ -57,8 +57,8 @@ impl Store {
         Ok(document)
     }
 
-    /// A document and what `viewer` may do with it. None if there is none, it was deleted, or the viewer
-    /// has no access to it.
+    /// A document and what `viewer` may do with it. None if there is none, it was deleted, or the
+    /// viewer has no access to it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -75,8 +75,8 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
-    /// The next `first` documents that `viewer` owns or may open, newest change first (of those that
-    /// changed in the same microsecond, the newer one first). The caller bounds `first`.
+    /// The next `first` documents that `viewer` owns or may open, newest change first (of those
+    /// that changed in the same microsecond, the newer one first). The caller bounds `first`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -114,8 +114,8 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
 
 /// The ids among which the page is: the first `limit` of those owned and of those granted.
 ///
-/// Each half is cut before the texts are read, and owned documents come in the order of their index, so
-/// a page costs about as much for ten thousand documents as for ten.
+/// Each half is cut before any text is read. Owned documents come in the order of their index; what
+/// was granted is sorted, by time and id alone.
 fn candidates(viewer: UserId, limit: u64, after: Option<PageCursor>) -> SelectStatement {
     let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));
     let granted = document::Entity::find()

@@ -1,8 +1,9 @@
 //! Why the store could not do what it was asked.
 //!
-//! Drivers speak in result codes; here they become words of the domain. A code that says "not now" (locked, full,
-//! unreadable, no free connection) is [`StoreError::Unavailable`]; a broken constraint is named by
-//! the method that knows what it means; anything else is our own fault, [`StoreError::Internal`].
+//! Drivers speak in result codes; here they become words of the domain. A code that says "not now"
+//! (locked, full, unreadable, no free connection) is [`StoreError::Unavailable`]; a broken
+//! constraint is named by the method that knows what it means; anything else is our own fault,
+//! [`StoreError::Internal`].
 
 use std::error::Error;
 
@@ -36,7 +37,7 @@ pub enum StoreError {
     },
     /// The version that the change was made for does not exist yet.
     #[error(
-        "The base version does not exist: the document is at version {head}. Load it and use its version."
+        "The base version is not there yet: the document is at version {head}. Use a version that exists."
     )]
     BaseInFuture {
         /// The version that the document has.
@@ -102,7 +103,8 @@ fn is_unavailable(error: &DbErr) -> bool {
 
 /// Whether SQLite's result code says that it is not the statement that is wrong.
 ///
-/// The low byte is the primary code (<https://www.sqlite.org/rescode.html>, section 2), the others say more about it.
+/// The low byte is the primary code, the others say more about it
+/// (<https://www.sqlite.org/rescode.html>, section 2).
 fn is_not_now(error: &dyn DatabaseError) -> bool {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;

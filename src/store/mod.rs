@@ -1,12 +1,13 @@
 //! What is kept: accounts, documents, who may do what with them, and their versions.
 //!
-//! One method per question; answers are values of `domain`, and no row or entity leaves this folder.
-//! What must hold together runs in one transaction, and a method that returned `Ok` has stored what it
-//! says: it survives a crash and a loss of power. Rights are read in the transaction that uses them.
+//! One method per question; answers are values of `domain`, and no row or entity leaves this
+//! folder. What must hold together runs in one transaction, and a method that returned `Ok` has
+//! stored what it says: it survives a crash and a loss of power. Rights are read in the transaction
+//! that uses them.
 //!
-//! SQLite knows one writer at a time, so all writing goes through one connection, where callers queue
-//! in order, and all reading through others, which never wait for it. A read that starts after a write
-//! has returned sees that write.
+//! SQLite knows one writer at a time, so all writing goes through one connection, where callers
+//! queue in order, and all reading through others, which never wait for it. A read that starts
+//! after a write has returned sees that write.
 
 mod access;
 mod accounts;

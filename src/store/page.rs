@@ -1,7 +1,8 @@
 //! Pages of a user's documents.
 //!
-//! A page begins after the last document of the page before (its time of change and its id), not after
-//! a number of rows, so that nothing is skipped or shown twice when documents are made in between.
+//! A page begins after the last document of the page before (its time of change and its id), not
+//! after a number of rows, so that nothing is skipped or shown twice when documents are made in
+//! between.
 
 use std::{fmt, str::FromStr};
 
@@ -22,8 +23,8 @@ pub struct DocumentPage {
 
 /// A place in the list of a user's documents: just after one of them.
 ///
-/// As text it is URL-safe base64 of the time in microseconds since 1970 (8 bytes, big-endian) and the
-/// id (16 bytes). Clients treat it as opaque.
+/// As text it is URL-safe base64 of the time in microseconds since 1970 (8 bytes, big-endian) and
+/// the id (16 bytes). Clients treat it as opaque.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageCursor {
     /// When the document changed last; whole microseconds.

@@ -1,10 +1,10 @@
 //! Opening and closing the database, and how a transaction begins.
 //!
-//! The writer is a pool of one: SQLite has one writer at a time anyway, and here callers wait in order
-//! instead of finding the file locked. Readers are forbidden to write by the database itself.
+//! The writer is a pool of one: SQLite has one writer at a time anyway, and here callers wait in
+//! order instead of finding the file locked. Readers are forbidden to write by the database itself.
 //!
-//! Invariant: a writing transaction has the lock before it reads, so what it read is still true when it
-//! writes, and it cannot fail half-way for want of the lock.
+//! Invariant: a writing transaction has the lock before it reads, so what it read is still true
+//! when it writes, and it cannot fail half-way for want of the lock.
 
 use std::{fs, str::FromStr};
 
@@ -27,12 +27,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database, and makes the file and its folder if the URL says so. The tables are left as
-    /// they are: see [`Store::migrate_up`].
+    /// Opens the database, and makes the file and its folder if the URL says so. The tables are
+    /// left as they are: see [`Store::migrate_up`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Internal`] if the URL is
-    /// wrong or the file is not a database.
+    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Internal`] if the
+    /// URL is wrong or the file is not a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let in_memory = options.url.contains(":memory:") || options.url.contains("mode=memory");
         if !in_memory && options.url.contains("mode=rwc") {
@@ -106,7 +106,7 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
     options
         .max_connections(if role == Role::Writer { 1 } else { store.readers.max(1) })
         .acquire_timeout(store.acquire_within)
-        // A file does not tire of its connections, and one in memory would lose its data with the last.
+        // A file does not tire of its connections, and one in memory is lost with the last of them.
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
@@ -114,14 +114,14 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
         .map_sqlx_sqlite_opts(move |file| {
             let file = file
                 .journal_mode(SqliteJournalMode::Wal)
-                // What was accepted must survive a loss of power: with NORMAL, the last few might not.
+                // With NORMAL, a loss of power may take back the last few accepted changes.
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(busy_within);
             if role == Role::Readers { file.pragma("query_only", "ON") } else { file }
         })
-        // A full disk makes SQLite end the transaction by itself, and the driver's count of open ones
-        // stays one too high. From then on it would commit savepoints only, and lose what was
+        // A full disk makes SQLite end the transaction by itself, and the driver's count of open
+        // ones stays one too high. From then on it would commit savepoints only, and lose what was
         // accepted. So a connection that seems to be in a transaction is not used again.
         .map_sqlx_sqlite_before_acquire(|connection, _| {
             Box::pin(async move { Ok(!connection.is_in_transaction()) })

@@ -8,7 +8,7 @@ use super::{
     Store, StoreError, StoreOptions,
     testing::{TestStore, edit, new_account, text, title},
 };
-use crate::domain::UserId;
+use crate::domain::{AccessLevel, DocumentId, UserId};
 
 async fn pragma(pool: &sea_orm::DatabaseConnection, name: &str) -> String {
     let question = Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
@@ -133,11 +133,30 @@ async fn a_file_that_may_only_be_read_can_be_read() {
 
 #[tokio::test]
 async fn no_free_connection_is_unavailable() {
-    let options = StoreOptions { acquire_within: Duration::from_millis(20), ..in_memory() };
-    let store = Store::open(&options).await.unwrap();
+    let store = Store::open(&in_memory()).await.unwrap();
     let taken = store.begin().await.unwrap();
+    // From here on, waiting takes no time.
+    tokio::time::pause();
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    tokio::time::resume();
     drop(taken);
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_answer_can_be_awaited_on_any_thread() {
+    fn movable<F: Future + Send>(_: F) {}
+    let store = Store::open(&in_memory()).await.unwrap();
+    let (user, document) = (UserId::new(), DocumentId::new());
+    movable(store.migrate_up());
+    movable(store.migrate_down(1));
+    movable(store.migration_status());
+    movable(store.load_users([user]));
+    movable(store.find_document(user, document));
+    movable(store.list_documents(user, 1, None));
+    movable(store.grant_access(user, document, user, AccessLevel::View));
+    movable(store.revoke_access(user, document, user));
+    movable(store.delete_document(user, document, None));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Bringing the tables up to date, and back.
 //!
-//! All steps of one call are one transaction, so the tables are never left between two versions, and
-//! of two processes that start at once the second finds the work done.
+//! All steps of one call are one transaction, so the tables are never left between two versions,
+//! and of two processes that start at once the second finds the work done.
 
 use migration::Migrator;
 use sea_orm::{DatabaseTransaction, DbErr};
@@ -22,8 +22,8 @@ impl Store {
     /// Applies every change that is missing, and names them in order; none if all are there.
     ///
     /// # Errors
-    /// [`StoreError::Migration`] if one fails or the database has one that this program does not know:
-    /// then nothing was changed. [`StoreError::Unavailable`].
+    /// [`StoreError::Migration`] if one fails or the database has one that this program does not
+    /// know: then nothing was changed. [`StoreError::Unavailable`].
     pub async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
         let txn = self.begin().await?;
         let applied = up(&txn).await.map_err(StoreError::migration)?;
@@ -45,8 +45,8 @@ impl Store {
     /// Every change that this program knows, in order. Changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Migration`] if the database has one that this program does not know, which means
-    /// that a newer program has been here. [`StoreError::Unavailable`].
+    /// [`StoreError::Migration`] if the database has one that this program does not know, which
+    /// means that a newer program has been here. [`StoreError::Unavailable`].
     pub async fn migration_status(&self) -> Result<Vec<MigrationState>, StoreError> {
         let known = Migrator::get_migration_with_status_read_only(&self.readers)
             .await
