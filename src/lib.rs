@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod domain;
 pub mod metrics;
+pub mod outbox;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,220 @@
+//! The end of an outbox that rooms and the session hold.
+//!
+//! One lock, held for as long as a frame takes to be put in line, and never while somebody is woken. Three tasks
+//! may wait on an outbox: the connection for something to send, the session's reader for room, and whoever wants
+//! to know that the connection is gone. Each has one waker; the last task to poll is the one that is woken.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatId,
+};
+use crate::domain::{PresenceChangeKind, SessionId};
+
+/// A session's send buffer, for any thread to write to. Clones are the same outbox.
+///
+/// Nothing here waits, except where a method says so. What the classes of frames mean is said in [`Queue`].
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+impl Outbox {
+    /// An empty outbox, and the body that drains it. Until the body is dropped, its bytes count in `totals`.
+    #[must_use]
+    pub fn new(options: OutboxOptions, totals: Arc<OutboxTotals>) -> (Self, OutboxBody) {
+        let state = State {
+            queue: Queue::new(options.bound),
+            is_gone: false,
+            body: None,
+            reader: None,
+            watcher: None,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), totals });
+        (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
+    }
+
+    /// [`Queue::reply`], now.
+    pub fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) -> Pushed {
+        self.push(|queue, now| queue.reply(frame, in_flight, now))
+    }
+
+    /// [`Queue::cursor`], now.
+    pub fn cursor(&self, seat: SeatId, about: SessionId, frame: Bytes) -> Pushed {
+        self.push(|queue, now| queue.cursor(seat, about, frame, now))
+    }
+
+    /// [`Queue::presence`], now.
+    pub fn presence(
+        &self,
+        seat: SeatId,
+        about: SessionId,
+        kind: PresenceChangeKind,
+        frame: Bytes,
+    ) -> Pushed {
+        self.push(|queue, now| queue.presence(seat, about, kind, frame, now))
+    }
+
+    /// [`Queue::change`], now.
+    pub fn change(&self, seat: SeatId, frame: Bytes) -> Pushed {
+        self.push(|queue, now| queue.change(seat, frame, now))
+    }
+
+    /// [`Queue::end_seat`], now.
+    pub fn end_seat(&self, seat: SeatId, last: Option<Bytes>) -> Pushed {
+        self.push(|queue, now| queue.end_seat(seat, last, now))
+    }
+
+    /// [`Queue::beat`], now.
+    pub fn beat(&self, beat: Beat, frame: Bytes) -> Pushed {
+        self.push(|queue, now| queue.beat(beat, frame, now))
+    }
+
+    /// [`Queue::close`], now.
+    pub fn close(&self, frame: Bytes, closing: Closing) -> Pushed {
+        self.push(|queue, now| queue.close(frame, closing, now))
+    }
+
+    /// How many bytes wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.shared.state.lock().queue.bytes()
+    }
+
+    /// Whether the bound is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.state.lock().queue.is_full()
+    }
+
+    /// Whether frames are still accepted: neither closing nor gone.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shared.state.lock().queue.is_open()
+    }
+
+    /// [`Queue::stalled_for`], now.
+    #[must_use]
+    pub fn stalled_for(&self) -> Duration {
+        self.shared.state.lock().queue.stalled_for(Instant::now())
+    }
+
+    /// Ready while the session may read more of its socket: replies still find room, or none will come any more.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.state.lock();
+        if state.has_room() {
+            return Poll::Ready(());
+        }
+        let old = state.reader.replace(cx.waker().clone());
+        // A waker's last clone may drop its task, and that task may hold this outbox's body.
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// Ready once the connection is gone, whoever ended it.
+    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.state.lock();
+        if state.is_gone {
+            return Poll::Ready(());
+        }
+        let old = state.watcher.replace(cx.waker().clone());
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// Waits until the connection is gone, whoever ended it.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again; one task at a time.
+    pub async fn closed(&self) {
+        poll_fn(|cx| self.poll_closed(cx)).await;
+    }
+
+    fn push(&self, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
+        let now = Instant::now();
+        self.shared.change(|state| work(&mut state.queue, now))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    totals: Arc<OutboxTotals>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: Queue,
+    /// Whether the body has been dropped.
+    is_gone: bool,
+    body: Option<Waker>,
+    reader: Option<Waker>,
+    watcher: Option<Waker>,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        !self.queue.is_open() || !self.queue.is_full()
+    }
+
+    fn has_something_to_say(&self) -> bool {
+        !self.queue.is_empty() || self.queue.is_over()
+    }
+}
+
+impl Shared {
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let now = Instant::now();
+        let mut old = None;
+        let taken = self.change(|state| match state.queue.take(now) {
+            Some(chunk) => Poll::Ready(Some(chunk)),
+            None if state.queue.is_over() => Poll::Ready(None),
+            None => {
+                old = state.body.replace(cx.waker().clone());
+                Poll::Pending
+            }
+        });
+        drop(old);
+        taken
+    }
+
+    pub(super) fn connection_is_gone(&self) {
+        self.change(|state| {
+            state.queue.abandon();
+            state.is_gone = true;
+        });
+    }
+
+    /// Changes what waits, keeps the totals exact, and wakes whom it concerns once the lock is free.
+    fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let before = state.queue.bytes();
+        let result = work(&mut state);
+        self.totals.moved(before, state.queue.bytes());
+
+        let body = if state.has_something_to_say() { state.body.take() } else { None };
+        let reader = if state.has_room() { state.reader.take() } else { None };
+        let watcher = if state.is_gone { state.watcher.take() } else { None };
+        drop(state);
+
+        for waker in [body, reader, watcher].into_iter().flatten() {
+            waker.wake();
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;

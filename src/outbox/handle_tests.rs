@@ -1,0 +1,230 @@
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Wake,
+};
+
+use actix_web::body::{BodySize, MessageBody as _};
+
+use super::*;
+use crate::outbox::{InFlightCount, Outcome};
+
+const BOUND: usize = 10;
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Alarm {
+    fn new() -> (Arc<Self>, Waker) {
+        let alarm = Arc::new(Self::default());
+        (Arc::clone(&alarm), Waker::from(alarm))
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn open() -> (Outbox, OutboxBody, Arc<OutboxTotals>) {
+    let totals = Arc::new(OutboxTotals::default());
+    let (outbox, body) = Outbox::new(OutboxOptions { bound: BOUND }, Arc::clone(&totals));
+    (outbox, body, totals)
+}
+
+fn frame(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn poll(body: &mut OutboxBody, waker: &Waker) -> Poll<Option<Bytes>> {
+    let chunk = pin!(body).poll_next(&mut Context::from_waker(waker));
+    chunk.map(|chunk| chunk.map(|chunk| chunk.expect("never fails")))
+}
+
+fn room(outbox: &Outbox, waker: &Waker) -> Poll<()> {
+    outbox.poll_room(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn an_outbox_may_be_used_from_any_thread() {
+    fn is_shared<T: Send + Sync + Clone>() {}
+    is_shared::<Outbox>();
+}
+
+#[test]
+fn an_idle_outbox_is_small() {
+    assert!(size_of::<Shared>() <= 256, "{} bytes", size_of::<Shared>());
+}
+
+#[test]
+fn the_socket_is_woken_once_for_what_it_has_not_seen() {
+    let (outbox, mut body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    assert!(matches!(body.size(), BodySize::Stream));
+    assert_eq!(poll(&mut body, &waker), Poll::Pending);
+
+    assert_eq!(outbox.reply(frame("a"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("b"), None).outcome, Outcome::Queued);
+    assert_eq!(alarm.count(), 1, "one wake is enough until it polls again");
+    assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("ab"))));
+    assert_eq!(poll(&mut body, &waker), Poll::Pending);
+    assert_eq!(alarm.count(), 1);
+}
+
+#[test]
+fn every_method_reaches_the_queue() {
+    let (outbox, mut body, _totals) = open();
+    let (seat, about) = (SeatId::new(), SessionId::new());
+    let left = PresenceChangeKind::Left;
+    assert_eq!(outbox.change(seat, frame("1")).outcome, Outcome::Queued);
+    assert_eq!(outbox.end_seat(seat, Some(frame("2"))).outcome, Outcome::Queued);
+    assert_eq!(outbox.cursor(seat, about, frame("3")).outcome, Outcome::Queued);
+    assert_eq!(outbox.presence(seat, about, left, frame("4")).outcome, Outcome::Queued);
+    assert_eq!(outbox.beat(Beat::Ping, frame("5")).outcome, Outcome::Queued);
+    assert_eq!((outbox.bytes(), outbox.is_full(), outbox.is_open()), (4, false, true));
+    assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(Some(frame("2345"))));
+}
+
+#[test]
+fn the_body_ends_after_the_close_frame() {
+    let (outbox, mut body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    assert_eq!(poll(&mut body, &waker), Poll::Pending);
+    let closing = outbox.close(frame("close"), Closing::AfterWaiting);
+    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!(alarm.count(), 1);
+    assert!(!outbox.is_open());
+    assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("close"))));
+    assert_eq!(poll(&mut body, &waker), Poll::Ready(None));
+    assert_eq!(outbox.reply(frame("late"), None).outcome, Outcome::Closed);
+}
+
+#[test]
+fn the_reader_waits_at_the_bound_and_is_woken_below_it() {
+    let (outbox, mut body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    assert_eq!(room(&outbox, &waker), Poll::Ready(()));
+    assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("0123456789"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("rest"), None).outcome, Outcome::Queued);
+    assert_eq!(room(&outbox, &waker), Poll::Pending);
+
+    assert!(poll(&mut body, &waker).is_ready());
+    assert!(poll(&mut body, &waker).is_ready());
+    assert_eq!((alarm.count(), room(&outbox, &waker)), (0, Poll::Pending), "still full");
+    assert!(poll(&mut body, &waker).is_ready());
+    assert_eq!((alarm.count(), room(&outbox, &waker)), (1, Poll::Ready(())));
+}
+
+#[test]
+fn the_reader_is_woken_when_a_seat_gives_way() {
+    let (outbox, _body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    let seat = SeatId::new();
+    assert_eq!(outbox.change(seat, frame("0123456789")).outcome, Outcome::Queued);
+    assert_eq!(room(&outbox, &waker), Poll::Pending);
+    assert_eq!(outbox.change(seat, frame("more")).outcome, Outcome::Overflow);
+    assert_eq!((alarm.count(), outbox.bytes()), (1, 0));
+}
+
+#[test]
+fn the_reader_is_woken_by_a_close() {
+    let (outbox, _body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    assert_eq!(outbox.reply(frame("0123456789"), None).outcome, Outcome::Queued);
+    assert_eq!(room(&outbox, &waker), Poll::Pending);
+    let closing = outbox.close(frame("close"), Closing::AfterWaiting);
+    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!((alarm.count(), room(&outbox, &waker)), (1, Poll::Ready(())));
+}
+
+#[test]
+fn a_connection_that_is_gone_frees_everything_and_tells_whoever_waits() {
+    let (outbox, mut body, totals) = open();
+    let (reader, reader_waker) = Alarm::new();
+    let (watcher, watcher_waker) = Alarm::new();
+    let count = InFlightCount::default();
+    let kept = Bytes::from(vec![b'x'; 100]);
+    assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
+    assert_eq!(outbox.reply(kept.clone(), Some(count.enter())).outcome, Outcome::Queued);
+    assert_eq!(room(&outbox, &reader_waker), Poll::Pending);
+    assert_eq!(outbox.poll_closed(&mut Context::from_waker(&watcher_waker)), Poll::Pending);
+    assert_eq!((totals.bytes(), count.current()), (100, 1));
+
+    drop(body);
+
+    assert_eq!((totals.bytes(), count.current()), (0, 0));
+    assert!(kept.is_unique(), "the frame is freed");
+    assert_eq!((reader.count(), watcher.count()), (1, 1));
+    assert_eq!(room(&outbox, &reader_waker), Poll::Ready(()));
+    assert_eq!(outbox.poll_closed(&mut Context::from_waker(&watcher_waker)), Poll::Ready(()));
+    assert_eq!(outbox.reply(frame("late"), None).outcome, Outcome::Closed);
+    assert_eq!(totals.bytes(), 0);
+}
+
+#[tokio::test]
+async fn closed_is_a_future() {
+    let (outbox, body, _totals) = open();
+    let waiting = tokio::spawn({
+        let outbox = outbox.clone();
+        async move { outbox.closed().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    drop(body);
+    waiting.await.expect("told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_is_measured_from_the_first_frame_that_waits() {
+    let (outbox, mut body, _totals) = open();
+    assert_eq!(outbox.reply(frame("a"), None).outcome, Outcome::Queued);
+    tokio::time::advance(Duration::from_secs(7)).await;
+    assert_eq!(outbox.stalled_for(), Duration::from_secs(7));
+    assert!(poll(&mut body, Waker::noop()).is_ready());
+    assert_eq!(outbox.stalled_for(), Duration::ZERO);
+}
+
+/// Many threads write while the socket takes: nothing is lost, and the totals come out even.
+#[test]
+fn totals_are_exact_however_many_threads_write() {
+    const WRITERS: usize = 4;
+    const FRAMES: usize = 2_000;
+    let totals = Arc::new(OutboxTotals::default());
+    let options = OutboxOptions { bound: 1 << 20 };
+    let (outbox, mut body) = Outbox::new(options, Arc::clone(&totals));
+    let (other, other_body) = Outbox::new(options, Arc::clone(&totals));
+    assert_eq!(other.reply(frame("stays"), None).outcome, Outcome::Queued);
+
+    let taken: usize = std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                let seat = SeatId::new();
+                for _ in 0..FRAMES {
+                    assert_eq!(outbox.change(seat, frame("frame")).outcome, Outcome::Queued);
+                }
+            });
+        }
+        let mut taken = 0;
+        while taken < WRITERS * FRAMES * 5 {
+            match poll(&mut body, Waker::noop()) {
+                Poll::Ready(Some(chunk)) => taken += chunk.len(),
+                Poll::Ready(None) => break,
+                Poll::Pending => std::thread::yield_now(),
+            }
+        }
+        taken
+    });
+
+    assert_eq!(taken, WRITERS * FRAMES * 5);
+    assert_eq!(totals.bytes(), 5);
+    drop((other, other_body));
+    assert_eq!(totals.bytes(), 0);
+}
