@@ -3,13 +3,15 @@
 //! The codec hands out the fragments of a message one by one; [`Assembler`] puts them together. It keeps to the
 //! limit and to the order of fragments by itself, so that it is right even where no guard stood before it.
 
+use std::fmt;
+
 use actix_http::ws::Item;
 use bytes::{Bytes, BytesMut};
 
 use super::{FrameError, ProtocolFault};
 
-/// A whole message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A whole message. Its `Debug` shows the size only: the rest is the user's.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Message {
     /// Text: UTF-8 for certain.
     Text(Bytes),
@@ -27,15 +29,22 @@ impl Message {
     }
 }
 
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(bytes) => write!(f, "Text({} bytes)", bytes.len()),
+            Self::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
+        }
+    }
+}
+
 /// Collects the fragments of one message at a time.
-#[derive(Debug)]
 pub struct Assembler {
     /// The largest message, in bytes.
     limit: usize,
     begun: Option<Begun>,
 }
 
-#[derive(Debug)]
 struct Begun {
     is_text: bool,
     bytes: BytesMut,
@@ -71,6 +80,16 @@ impl Assembler {
         }
         self.begun = Some(begun);
         Ok(None)
+    }
+}
+
+impl fmt::Debug for Assembler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let collected = self.begun.as_ref().map(|begun| begun.bytes.len());
+        f.debug_struct("Assembler")
+            .field("limit", &self.limit)
+            .field("collected", &collected)
+            .finish()
     }
 }
 

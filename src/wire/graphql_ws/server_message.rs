@@ -3,7 +3,7 @@
 //! A result is encoded once for all subscribers who want the same; here each of them only gets it wrapped under
 //! the id of its own operation, so payloads are JSON that is encoded already, and wrapping is one allocation.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ use super::{
 use crate::wire::frame;
 
 /// A message to a client. Payloads are encoded JSON: an object, but for `Error` an array of GraphQL errors.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ServerMessage<'a> {
     /// The answer to `connection_init`: operations may come.
     ConnectionAck {
@@ -142,6 +142,21 @@ impl<'a> ServerMessage<'a> {
             Self::Complete { id } => {
                 put_together(&[b"{\"id\":\"", escaped(id).as_bytes(), b"\",\"type\":\"complete\"}"])
             }
+        }
+    }
+}
+
+impl fmt::Debug for ServerMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Sizes, not payloads: people's text must not reach a log.
+        let size = |payload: &Option<&[u8]>| payload.map(<[u8]>::len);
+        match self {
+            Self::ConnectionAck { payload } => write!(f, "ConnectionAck({:?})", size(payload)),
+            Self::Ping { payload } => write!(f, "Ping({:?})", size(payload)),
+            Self::Pong { payload } => write!(f, "Pong({:?})", size(payload)),
+            Self::Next { id, payload } => write!(f, "Next({id:?}, {} bytes)", payload.len()),
+            Self::Error { id, errors } => write!(f, "Error({id:?}, {} bytes)", errors.len()),
+            Self::Complete { id } => write!(f, "Complete({id:?})"),
         }
     }
 }
