@@ -1,0 +1,151 @@
+//! The roster of a cluster of one, in memory.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+
+use super::{Roster, SlotError};
+use crate::domain::{Cursor, DocumentId, Presence, SessionId, UserId};
+
+/// Presence entries by document, slots by user. Both maps lose an entry with its last session.
+#[derive(Debug, Default)]
+pub struct LocalRoster {
+    documents: Mutex<HashMap<DocumentId, IndexMap<SessionId, Presence>>>,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    taken: HashMap<UserId, usize>,
+    sessions: HashMap<SessionId, UserId>,
+}
+
+#[async_trait]
+impl Roster for LocalRoster {
+    async fn take_slot(
+        &self,
+        user: UserId,
+        session: SessionId,
+        limit: usize,
+    ) -> Result<(), SlotError> {
+        let mut slots = self.slots.lock();
+        if slots.sessions.contains_key(&session) {
+            return Ok(());
+        }
+        let taken = slots.taken.entry(user).or_default();
+        if *taken >= limit {
+            return Err(SlotError::LimitReached { limit });
+        }
+        *taken += 1;
+        slots.sessions.insert(session, user);
+        Ok(())
+    }
+
+    fn release_slot(&self, user: UserId, session: SessionId) {
+        let mut slots = self.slots.lock();
+        if slots.sessions.remove(&session).is_none() {
+            return;
+        }
+        if let Entry::Occupied(mut taken) = slots.taken.entry(user) {
+            *taken.get_mut() -= 1;
+            if *taken.get() == 0 {
+                taken.remove();
+            }
+        }
+    }
+
+    async fn find_session(&self, session: SessionId) -> Option<UserId> {
+        self.slots.lock().sessions.get(&session).copied()
+    }
+
+    fn enter(&self, presence: Presence) {
+        let mut documents = self.documents.lock();
+        documents.entry(presence.document).or_default().insert(presence.session, presence);
+    }
+
+    fn exit(&self, document: DocumentId, session: SessionId) {
+        if let Entry::Occupied(mut present) = self.documents.lock().entry(document) {
+            present.get_mut().shift_remove(&session);
+            if present.get().is_empty() {
+                present.remove();
+            }
+        }
+    }
+
+    fn touch(&self, document: DocumentId, session: SessionId, cursor: Cursor, at: DateTime<Utc>) {
+        let mut documents = self.documents.lock();
+        if let Some(presence) = documents.get_mut(&document).and_then(|all| all.get_mut(&session)) {
+            presence.cursor = Some(cursor);
+            presence.last_seen = at;
+        }
+    }
+
+    async fn list(&self, document: DocumentId) -> Vec<Presence> {
+        let documents = self.documents.lock();
+        documents.get(&document).map(|all| all.values().cloned().collect()).unwrap_or_default()
+    }
+
+    async fn find_presence(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
+        self.documents.lock().get(&document).and_then(|all| all.get(&session)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Color, User};
+
+    fn presence(document: DocumentId) -> Presence {
+        let user = User { id: UserId::new(), name: "Alice".into() };
+        let now = Utc::now();
+        Presence {
+            document,
+            session: SessionId::new(),
+            color: Color::of(document, user.id),
+            user,
+            cursor: None,
+            joined_at: now,
+            last_seen: now,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slot_beyond_the_limit_is_refused_and_free_again_after_release() {
+        let (roster, user) = (LocalRoster::default(), UserId::new());
+        let sessions: Vec<_> = (0..3).map(|_| SessionId::new()).collect();
+        roster.take_slot(user, sessions[0], 2).await.unwrap();
+        roster.take_slot(user, sessions[1], 2).await.unwrap();
+
+        let refused = roster.take_slot(user, sessions[2], 2).await;
+        assert_eq!(refused, Err(SlotError::LimitReached { limit: 2 }));
+        roster.take_slot(UserId::new(), SessionId::new(), 2).await.unwrap();
+
+        roster.release_slot(user, sessions[0]);
+        roster.release_slot(user, sessions[0]);
+        roster.take_slot(user, sessions[2], 2).await.unwrap();
+        assert_eq!(roster.find_session(sessions[2]).await, Some(user));
+        assert_eq!(roster.find_session(sessions[0]).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor() {
+        let (roster, document) = (LocalRoster::default(), DocumentId::new());
+        let (first, second) = (presence(document), presence(document));
+        roster.enter(first.clone());
+        roster.enter(second.clone());
+        let cursor = Cursor { head: crate::domain::Position::new(1, 2).unwrap(), anchor: None };
+        roster.touch(document, second.session, cursor, Utc::now());
+
+        let listed = roster.list(document).await;
+        assert_eq!(listed[0], first);
+        assert_eq!(listed[1].cursor, Some(cursor));
+
+        roster.exit(document, first.session);
+        roster.exit(document, second.session);
+        assert_eq!(roster.list(document).await, vec![]);
+        assert!(roster.documents.lock().is_empty());
+    }
+}
