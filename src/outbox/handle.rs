@@ -1,11 +1,14 @@
 //! The end of an outbox that rooms and the session hold.
 //!
-//! One lock, held for as long as a frame takes to be put in line, and never while somebody is woken. Three tasks
-//! may wait on an outbox: the connection for something to send, the session's reader for room, and whoever wants
-//! to know that the connection is gone. Each has one waker; the last task to poll is the one that is woken.
+//! One lock, held for as long as a frame takes to be put in line, and never while somebody is woken. Two tasks may
+//! wait on an outbox: the connection for something to send, and the session's reader for room. Each has one waker;
+//! the last task to poll is the one that is woken.
+//!
+//! A seat's frames are accepted from [`Outbox::open_seat`] until it ends, and both stand under that lock: once a
+//! seat has ended, nothing of it waits and nothing of it can come, whichever thread its room is on.
 
 use std::{
-    future::poll_fn,
+    collections::HashSet,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -16,7 +19,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatId,
+    Beat, Closing, InFlight, Outcome, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue,
+    SeatId,
 };
 use crate::domain::{PresenceChangeKind, SessionId};
 
@@ -34,10 +38,10 @@ impl Outbox {
     pub fn new(options: OutboxOptions, totals: Arc<OutboxTotals>) -> (Self, OutboxBody) {
         let state = State {
             queue: Queue::new(options.bound),
-            is_gone: false,
+            seats: HashSet::new(),
+            is_finished: false,
             body: None,
             reader: None,
-            watcher: None,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), totals });
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
@@ -50,7 +54,7 @@ impl Outbox {
 
     /// [`Queue::cursor`], now.
     pub fn cursor(&self, seat: SeatId, about: SessionId, frame: Bytes) -> Pushed {
-        self.push(|queue, now| queue.cursor(seat, about, frame, now))
+        self.push_for(seat, |queue, now| queue.cursor(seat, about, frame, now))
     }
 
     /// [`Queue::presence`], now.
@@ -61,17 +65,39 @@ impl Outbox {
         kind: PresenceChangeKind,
         frame: Bytes,
     ) -> Pushed {
-        self.push(|queue, now| queue.presence(seat, about, kind, frame, now))
+        self.push_for(seat, |queue, now| queue.presence(seat, about, kind, frame, now))
     }
 
     /// [`Queue::change`], now.
     pub fn change(&self, seat: SeatId, frame: Bytes) -> Pushed {
-        self.push(|queue, now| queue.change(seat, frame, now))
+        self.push_for(seat, |queue, now| queue.change(seat, frame, now))
     }
 
-    /// [`Queue::end_seat`], now.
-    pub fn end_seat(&self, seat: SeatId, last: Option<Bytes>) -> Pushed {
-        self.push(|queue, now| queue.end_seat(seat, last, now))
+    /// From now on frames are accepted for this seat. False when the session is closing or gone.
+    #[must_use]
+    pub fn open_seat(&self, seat: SeatId) -> bool {
+        self.shared.change(|state| state.queue.is_open() && state.seats.insert(seat))
+    }
+
+    /// Ends a seat: what waits for it goes, and nothing more is accepted. `last` is queued if the seat was open.
+    pub fn end_seat(&self, seat: SeatId, last: Option<Bytes>) {
+        let now = Instant::now();
+        self.shared.change(|state| {
+            if state.seats.remove(&seat) {
+                // Whatever became of the last frame: at worst the connection is gone, and its client with it.
+                let _ended = state.queue.end_seat(seat, last, now);
+            }
+        });
+    }
+
+    /// Ends a seat behind what waits for it: nothing more is accepted but `last`.
+    pub fn finish_seat(&self, seat: SeatId, last: Bytes) {
+        let now = Instant::now();
+        self.shared.change(|state| {
+            if state.seats.remove(&seat) {
+                let _ended = state.queue.reply(last, None, now);
+            }
+        });
     }
 
     /// [`Queue::beat`], now.
@@ -121,24 +147,30 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Ready once the connection is gone, whoever ended it.
-    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.shared.state.lock();
-        if state.is_gone {
-            return Poll::Ready(());
-        }
-        let old = state.watcher.replace(cx.waker().clone());
-        drop(state);
-        drop(old);
-        Poll::Pending
+    /// The session has nothing more to wait for: the body ends once what waits has left. Without a close frame,
+    /// nothing of it does.
+    pub fn finish(&self) {
+        self.shared.change(|state| {
+            if state.queue.is_open() {
+                state.queue.abandon();
+            }
+            state.is_finished = true;
+        });
     }
 
-    /// Waits until the connection is gone, whoever ended it.
-    ///
-    /// # Cancel safety
-    /// May be dropped and called again; one task at a time.
-    pub async fn closed(&self) {
-        poll_fn(|cx| self.poll_closed(cx)).await;
+    fn push_for(
+        &self,
+        seat: SeatId,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
+        let now = Instant::now();
+        self.shared.change(|state| {
+            if state.seats.contains(&seat) {
+                work(&mut state.queue, now)
+            } else {
+                Pushed { outcome: Outcome::Closed, reached_bound: false }
+            }
+        })
     }
 
     fn push(&self, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
@@ -156,11 +188,12 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct State {
     queue: Queue,
-    /// Whether the body has been dropped.
-    is_gone: bool,
+    /// The seats for which frames are accepted.
+    seats: HashSet<SeatId>,
+    /// Whether the session has gone, so that the body may end.
+    is_finished: bool,
     body: Option<Waker>,
     reader: Option<Waker>,
-    watcher: Option<Waker>,
 }
 
 impl State {
@@ -168,8 +201,12 @@ impl State {
         !self.queue.is_open() || !self.queue.is_full()
     }
 
+    fn is_at_its_end(&self) -> bool {
+        self.is_finished && self.queue.is_over()
+    }
+
     fn has_something_to_say(&self) -> bool {
-        !self.queue.is_empty() || self.queue.is_over()
+        !self.queue.is_empty() || self.is_at_its_end()
     }
 }
 
@@ -179,7 +216,7 @@ impl Shared {
         let mut old = None;
         let taken = self.change(|state| match state.queue.take(now) {
             Some(chunk) => Poll::Ready(Some(chunk)),
-            None if state.queue.is_over() => Poll::Ready(None),
+            None if state.is_at_its_end() => Poll::Ready(None),
             None => {
                 old = state.body.replace(cx.waker().clone());
                 Poll::Pending
@@ -192,7 +229,7 @@ impl Shared {
     pub(super) fn connection_is_gone(&self) {
         self.change(|state| {
             state.queue.abandon();
-            state.is_gone = true;
+            state.seats = HashSet::new();
         });
     }
 
@@ -205,10 +242,9 @@ impl Shared {
 
         let body = if state.has_something_to_say() { state.body.take() } else { None };
         let reader = if state.has_room() { state.reader.take() } else { None };
-        let watcher = if state.is_gone { state.watcher.take() } else { None };
         drop(state);
 
-        for waker in [body, reader, watcher].into_iter().flatten() {
+        for waker in [body, reader].into_iter().flatten() {
             waker.wake();
         }
         result

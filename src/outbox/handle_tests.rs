@@ -82,13 +82,20 @@ fn every_method_reaches_the_queue() {
     let (outbox, mut body, _totals) = open();
     let (seat, about) = (SeatId::new(), SessionId::new());
     let left = PresenceChangeKind::Left;
+    assert_eq!(outbox.change(seat, frame("0")).outcome, Outcome::Closed, "not open yet");
+    assert!(outbox.open_seat(seat));
     assert_eq!(outbox.change(seat, frame("1")).outcome, Outcome::Queued);
-    assert_eq!(outbox.end_seat(seat, Some(frame("2"))).outcome, Outcome::Queued);
+    outbox.end_seat(seat, Some(frame("2")));
+    assert_eq!(outbox.change(seat, frame("x")).outcome, Outcome::Closed, "ended");
+    let seat = SeatId::new();
+    assert!(outbox.open_seat(seat));
     assert_eq!(outbox.cursor(seat, about, frame("3")).outcome, Outcome::Queued);
     assert_eq!(outbox.presence(seat, about, left, frame("4")).outcome, Outcome::Queued);
     assert_eq!(outbox.beat(Beat::Ping, frame("5")).outcome, Outcome::Queued);
     assert_eq!((outbox.bytes(), outbox.is_full(), outbox.is_open()), (4, false, true));
-    assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(Some(frame("2345"))));
+    outbox.finish_seat(seat, frame("6"));
+    assert_eq!(outbox.cursor(seat, about, frame("x")).outcome, Outcome::Closed, "finished");
+    assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(Some(frame("23456"))));
 }
 
 #[test]
@@ -101,8 +108,20 @@ fn the_body_ends_after_the_close_frame() {
     assert_eq!(alarm.count(), 1);
     assert!(!outbox.is_open());
     assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("close"))));
-    assert_eq!(poll(&mut body, &waker), Poll::Ready(None));
+    assert_eq!(poll(&mut body, &waker), Poll::Pending, "the client's own close frame is awaited");
     assert_eq!(outbox.reply(frame("late"), None).outcome, Outcome::Closed);
+    outbox.finish();
+    assert_eq!(alarm.count(), 2);
+    assert_eq!(poll(&mut body, &waker), Poll::Ready(None));
+}
+
+#[test]
+fn a_session_that_is_gone_without_a_word_ends_the_body_at_once() {
+    let (outbox, mut body, totals) = open();
+    assert_eq!(outbox.reply(frame("a"), None).outcome, Outcome::Queued);
+    outbox.finish();
+    assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(None));
+    assert_eq!(totals.bytes(), 0);
 }
 
 #[test]
@@ -128,6 +147,7 @@ fn the_reader_is_woken_when_a_seat_gives_way() {
     let (outbox, _body, _totals) = open();
     let (alarm, waker) = Alarm::new();
     let seat = SeatId::new();
+    assert!(outbox.open_seat(seat));
     assert_eq!(outbox.change(seat, frame("0123456789")).outcome, Outcome::Queued);
     assert_eq!(room(&outbox, &waker), Poll::Pending);
     assert_eq!(outbox.change(seat, frame("more")).outcome, Outcome::Overflow);
@@ -146,40 +166,24 @@ fn the_reader_is_woken_by_a_close() {
 }
 
 #[test]
-fn a_connection_that_is_gone_frees_everything_and_tells_whoever_waits() {
+fn a_connection_that_is_gone_frees_everything_and_wakes_the_reader() {
     let (outbox, mut body, totals) = open();
     let (reader, reader_waker) = Alarm::new();
-    let (watcher, watcher_waker) = Alarm::new();
     let count = InFlightCount::default();
     let kept = Bytes::from(vec![b'x'; 100]);
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
     assert_eq!(outbox.reply(kept.clone(), Some(count.enter())).outcome, Outcome::Queued);
     assert_eq!(room(&outbox, &reader_waker), Poll::Pending);
-    assert_eq!(outbox.poll_closed(&mut Context::from_waker(&watcher_waker)), Poll::Pending);
     assert_eq!((totals.bytes(), count.current()), (100, 1));
 
     drop(body);
 
     assert_eq!((totals.bytes(), count.current()), (0, 0));
     assert!(kept.is_unique(), "the frame is freed");
-    assert_eq!((reader.count(), watcher.count()), (1, 1));
+    assert_eq!(reader.count(), 1);
     assert_eq!(room(&outbox, &reader_waker), Poll::Ready(()));
-    assert_eq!(outbox.poll_closed(&mut Context::from_waker(&watcher_waker)), Poll::Ready(()));
     assert_eq!(outbox.reply(frame("late"), None).outcome, Outcome::Closed);
     assert_eq!(totals.bytes(), 0);
-}
-
-#[tokio::test]
-async fn closed_is_a_future() {
-    let (outbox, body, _totals) = open();
-    let waiting = tokio::spawn({
-        let outbox = outbox.clone();
-        async move { outbox.closed().await }
-    });
-    tokio::task::yield_now().await;
-    assert!(!waiting.is_finished());
-    drop(body);
-    waiting.await.expect("told");
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,6 +211,7 @@ fn totals_are_exact_however_many_threads_write() {
         for _ in 0..WRITERS {
             scope.spawn(|| {
                 let seat = SeatId::new();
+                assert!(outbox.open_seat(seat));
                 for _ in 0..FRAMES {
                     assert_eq!(outbox.change(seat, frame("frame")).outcome, Outcome::Queued);
                 }

@@ -30,6 +30,7 @@ pub struct FrameGuard {
     /// The data message that has begun and not ended.
     message: Option<OpenMessage>,
     utf8: Utf8Check,
+    frames: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +71,7 @@ impl FrameGuard {
     /// A guard for a stream that begins with the first byte after the handshake.
     #[must_use]
     pub fn new(limits: FrameLimits) -> Self {
-        Self { limits, stage: Stage::First, message: None, utf8: Utf8Check::default() }
+        Self { limits, stage: Stage::First, message: None, utf8: Utf8Check::default(), frames: 0 }
     }
 
     /// Looks at the next bytes of the stream.
@@ -92,6 +93,12 @@ impl FrameGuard {
             }
         }
         if let Stage::Refused(error) = self.stage { Err(error) } else { Ok(()) }
+    }
+
+    /// How many whole frames have passed.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// Whether the client has closed: its close frame is complete.
@@ -123,7 +130,11 @@ impl FrameGuard {
                     self.begin_payload(head, length, mask.to_be_bytes())?
                 }
             }
-            Stage::CloseCode { high, left, mask } => close_code(high, byte, left, mask)?,
+            Stage::CloseCode { high, left, mask } => {
+                let stage = close_code(high, byte, left, mask)?;
+                self.frames += u64::from(matches!(stage, Stage::Closed));
+                stage
+            }
             Stage::Payload { head, left, mask } => {
                 return self.payload(head, left, mask, bytes);
             }
@@ -231,6 +242,7 @@ impl FrameGuard {
     }
 
     fn end_frame(&mut self, head: Head) -> Result<Stage, FrameError> {
+        self.frames += 1;
         match head.kind {
             Kind::PingOrPong => Ok(Stage::First),
             Kind::Data if !head.is_final => Ok(Stage::First),

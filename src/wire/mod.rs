@@ -12,6 +12,7 @@
 )]
 
 mod close;
+mod error_code;
 pub mod frame;
 mod frame_error;
 mod frame_guard;
@@ -20,6 +21,7 @@ mod message;
 mod utf8;
 
 pub use close::CloseReason;
+pub use error_code::ErrorCode;
 pub use frame_error::{FrameError, ProtocolFault};
 pub use frame_guard::{FrameGuard, FrameLimits};
 pub use message::{Assembler, Message};

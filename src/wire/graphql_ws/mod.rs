@@ -6,6 +6,7 @@
 //!
 //! Invariant: a message is taken whole or refused; its `Debug` shows neither tokens nor anybody's text.
 
+mod answer;
 mod bad_message;
 mod client_message;
 mod envelope;
@@ -14,6 +15,7 @@ mod server_message;
 mod subscribe;
 mod token;
 
+pub use answer::{errors, result};
 pub use bad_message::BadMessage;
 pub use client_message::{ClientMessage, parse};
 pub use operation_id::OperationId;
