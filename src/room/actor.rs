@@ -1,0 +1,302 @@
+//! The room's actor: it receives, asks the pure neighbours, and carries out.
+//!
+//! Its mailbox holds `room.mailbox` messages. A room without seats and waiting changes lingers, then closes:
+//! it is marked as closing first, so that whoever opens the document waits until it has gone.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use chrono::Utc;
+use tokio::time::Instant;
+
+use super::{
+    EditError, Order, RoomError, RoomOptions, Seat, SeatEnd, Stored,
+    audience::{Audiences, Told},
+    edits::{Edits, Reply},
+    error::RoomError::{Closed, SeatVoided},
+    messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
+    rooms::{Registration, RoomParts},
+    state::{Effect, RoomState},
+};
+use crate::{
+    bridge::Envelope,
+    domain::{ChangeKind, DocumentId, Event, Origin},
+    metrics::{ActorKind, Counted},
+    outbox::SeatId,
+    store::StoreError,
+};
+
+/// One open document.
+pub(super) struct Room {
+    document: DocumentId,
+    state: RoomState,
+    audiences: Audiences,
+    edits: Edits,
+    parts: Arc<RoomParts>,
+    options: RoomOptions,
+    /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
+    registration: Registration,
+    closing: bool,
+    /// How often the room became busy again: a linger that began before the last time is void.
+    busy_again: u64,
+    /// How many members the gauge counts for this room.
+    counted: usize,
+    _open: Counted,
+}
+
+impl Room {
+    /// A room that nobody has entered yet.
+    pub(super) fn new(
+        document: DocumentId,
+        parts: Arc<RoomParts>,
+        options: RoomOptions,
+        registration: Registration,
+    ) -> Self {
+        parts.bridge.attach(document);
+        let state = RoomState::new(document);
+        let audiences = Audiences::new(parts.metrics.clone());
+        let edits = Edits::new(options.edits_waiting);
+        Self {
+            document,
+            state,
+            audiences,
+            edits,
+            options,
+            registration,
+            closing: false,
+            busy_again: 0,
+            counted: 0,
+            _open: parts.metrics.room_opened(),
+            parts,
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, why: SeatEnd, accepted: Instant) {
+        for effect in effects {
+            match effect {
+                Effect::Enter(presence) => self.parts.roster.enter(presence),
+                Effect::Exit(session) => self.parts.roster.exit(self.document, session),
+                Effect::Touch { session, cursor, at } => {
+                    self.parts.roster.touch(self.document, session, cursor, at);
+                }
+                Effect::Evict(seat) => self.audiences.evict(seat, why),
+                Effect::Tell { origin, event } => self.tell(origin, event, accepted),
+            }
+        }
+        self.count_members(self.state.member_count());
+    }
+
+    fn count_members(&mut self, now: usize) {
+        let before = std::mem::replace(&mut self.counted, now);
+        self.parts.metrics.members_changed(before, now);
+    }
+
+    fn tell(&mut self, origin: Origin, event: Event, accepted: Instant) {
+        let told = self.audiences.tell(origin, &event);
+        let metrics = &self.parts.metrics;
+        metrics.delivered(event.topic(), told.deliveries);
+        metrics.delivery_took(event.topic(), accepted.elapsed());
+        metrics.cursors_dropped(told.dropped);
+        metrics.outbox_bound_reached(told.reached_bound);
+        let document = self.document;
+        self.parts.bridge.publish(Envelope::Happened { document, origin, event });
+        self.send_away(told);
+    }
+
+    /// Ends the seats that could not be told; their sessions live and may subscribe again.
+    fn send_away(&mut self, told: Told) {
+        for seat in told.overflowed {
+            self.parts.metrics.seat_overflowed();
+            self.evict(seat, SeatEnd::Overflow);
+        }
+        for (seat, error) in told.broken {
+            tracing::error!(error = %error, document.id = %self.document, "an audience was lost");
+            self.evict(seat, SeatEnd::Broken);
+        }
+    }
+
+    fn evict(&mut self, seat: SeatId, why: SeatEnd) {
+        self.audiences.evict(seat, why);
+        let effects = self.state.leave(seat);
+        self.carry_out(effects, why, Instant::now());
+    }
+
+    fn store_next(&mut self, ctx: &mut Context<Self>) {
+        let Some((order, reply)) = self.edits.next() else { return };
+        let store = self.parts.store.clone();
+        let began = Instant::now();
+        let commit = async move {
+            match order {
+                Order::Change(request) => store.change_document(request).await.map(Stored::from),
+                Order::Delete { document, actor, session } => {
+                    store.delete_document(actor, document, session).await.map(Stored::from)
+                }
+            }
+        };
+        ctx.spawn(commit.into_actor(self).map(move |stored, room, ctx| {
+            room.parts.metrics.edit_committed(began.elapsed());
+            room.edits.stored();
+            room.stored(stored, reply, began);
+            room.store_next(ctx);
+            room.linger_if_idle(ctx);
+        }));
+    }
+
+    /// Answers the author, then tells the others: both only now that it is stored.
+    fn stored(&mut self, stored: Result<Stored, StoreError>, reply: Reply, began: Instant) {
+        let changes = stored.as_ref().map(|stored| stored.changes.clone()).unwrap_or_default();
+        let deleted = changes.iter().any(|change| change.kind == ChangeKind::Deleted);
+        for change in changes {
+            let change = Arc::new(change);
+            if let Some(author) = &change.author {
+                let origin = Origin { user: author.id, session: change.session };
+                self.tell(origin, Event::Changed(Arc::clone(&change)), began);
+            }
+        }
+        if deleted {
+            let effects = self.state.revoke_all();
+            self.carry_out(effects, SeatEnd::Deleted, began);
+        }
+        if reply.send(stored.map_err(Into::into)).is_err() {
+            tracing::debug!("a change was stored after its author had gone");
+        }
+    }
+
+    fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_idle() {
+            self.busy_again += 1;
+            return;
+        }
+        let before = self.busy_again;
+        // Linger first: a page reload leaves and rejoins within a second.
+        ctx.run_later(self.options.linger, move |room, ctx| {
+            if room.is_idle() && room.busy_again == before {
+                room.close(ctx);
+            }
+        });
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.is_empty() && self.edits.is_idle()
+    }
+
+    fn close(&mut self, ctx: &mut Context<Self>) {
+        self.closing = true;
+        self.registration.closing();
+        ctx.stop();
+    }
+}
+
+impl Actor for Room {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.linger_if_idle(ctx);
+    }
+}
+
+/// However the room ends, nothing of it stays behind: not in the roster, not on the other nodes, not in sessions.
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.audiences.evict_all(SeatEnd::Broken);
+        for session in self.state.sessions() {
+            self.parts.roster.exit(self.document, session);
+        }
+        self.count_members(0);
+        self.parts.bridge.detach(self.document);
+    }
+}
+
+impl Handler<Reserve> for Room {
+    type Result = Result<(), RoomError>;
+
+    fn handle(&mut self, Reserve(seat): Reserve, _ctx: &mut Self::Context) -> Self::Result {
+        if self.closing {
+            return Err(Closed);
+        }
+        self.busy_again += 1;
+        self.state.reserve(seat.id, seat.session, seat.user.clone());
+        Ok(())
+    }
+}
+
+impl Handler<Confirm> for Room {
+    type Result = Result<(), RoomError>;
+
+    fn handle(&mut self, Confirm { place, key, make }: Confirm, _: &mut Context<Self>) -> Self::Result {
+        let effects = self.state.confirm(place.seat.id, Utc::now())?;
+        let seat: Arc<Seat> = Arc::clone(&place.seat);
+        if !place.outbox.open_seat(seat.id) || !seat.confirm() {
+            // The session has gone; its own `Leave` is on its way.
+            self.state.leave(seat.id);
+            return Err(SeatVoided);
+        }
+        self.audiences.seat(key, place, make);
+        self.carry_out(effects, SeatEnd::Broken, Instant::now());
+        Ok(())
+    }
+}
+
+impl Handler<Leave> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
+        self.audiences.remove(seat);
+        let effects = self.state.leave(seat);
+        self.carry_out(effects, SeatEnd::Broken, Instant::now());
+        self.linger_if_idle(ctx);
+    }
+}
+
+impl Handler<Move> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Move { session, cursor, accepted }: Move, _: &mut Self::Context) {
+        self.parts.metrics.mailbox_waited(ActorKind::Room, accepted.elapsed());
+        let effects = self.state.move_cursor(session, cursor, Utc::now());
+        self.carry_out(effects, SeatEnd::Broken, accepted);
+    }
+}
+
+impl Handler<Edit> for Room {
+    type Result = Result<(), RoomError>;
+
+    fn handle(&mut self, Edit { order, reply }: Edit, ctx: &mut Self::Context) -> Self::Result {
+        if self.closing {
+            return Err(Closed);
+        }
+        self.busy_again += 1;
+        if let Err(reply) = self.edits.push(order, reply)
+            && reply.send(Err(EditError::Busy)).is_err()
+        {
+            tracing::debug!("a change was refused after its author had gone");
+        }
+        self.store_next(ctx);
+        Ok(())
+    }
+}
+
+impl Handler<AccessChanged> for Room {
+    type Result = ();
+
+    fn handle(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
+        if level.is_none() {
+            let effects = self.state.revoke(user);
+            self.carry_out(effects, SeatEnd::Revoked, Instant::now());
+            self.linger_if_idle(ctx);
+        }
+    }
+}
+
+impl Handler<Close> for Room {
+    type Result = ();
+
+    fn handle(&mut self, _close: Close, ctx: &mut Self::Context) {
+        if self.edits.is_idle() {
+            self.close(ctx);
+        } else {
+            // What is being stored is still answered; then the room is asked again.
+            ctx.notify_later(Close, std::time::Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How other parts speak to a room.
+
+use std::sync::Arc;
+
+use actix::{Addr, MailboxError, dev::SendError};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    AudienceKey, EditError, MakeRenderer, Order, Place, RoomError, Seat, Stored,
+    actor::Room,
+    messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
+};
+use crate::{
+    domain::{AccessLevel, Cursor, SessionId, UserId},
+    metrics::{ActorKind, Metrics},
+    outbox::SeatId,
+};
+
+/// A room, as others see it. Cheap to clone; it does not keep the room open.
+#[derive(Clone)]
+pub struct RoomHandle {
+    address: Addr<Room>,
+    metrics: Metrics,
+}
+
+impl RoomHandle {
+    pub(super) fn new(address: Addr<Room>, metrics: Metrics) -> Self {
+        Self { address, metrics }
+    }
+
+    /// Holds a seat; read the user's access after this, then confirm.
+    ///
+    /// # Errors
+    /// [`RoomError::Closed`].
+    pub async fn reserve(&self, seat: Arc<Seat>) -> Result<(), RoomError> {
+        self.address.send(Reserve(seat)).await.unwrap_or_else(closed)
+    }
+
+    /// Admits a reserved seat to its audience.
+    ///
+    /// # Errors
+    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::Closed`].
+    pub async fn confirm(
+        &self,
+        place: Place,
+        key: AudienceKey,
+        make: MakeRenderer,
+    ) -> Result<(), RoomError> {
+        self.address.send(Confirm { place, key, make }).await.unwrap_or_else(closed)
+    }
+
+    /// Gives a seat up. Never lost: when the mailbox is full, a task waits for its turn.
+    pub fn leave(&self, seat: SeatId) {
+        let Err(error) = self.address.try_send(Leave(seat)) else { return };
+        if let (SendError::Full(leave), Ok(runtime)) = (error, tokio::runtime::Handle::try_current())
+        {
+            let send = self.address.send(leave);
+            runtime.spawn(async move {
+                if let Err(MailboxError::Timeout) = send.await {
+                    tracing::error!("a seat could not be given up in time");
+                }
+            });
+        }
+    }
+
+    /// Takes in a cursor. When the mailbox is full it is dropped: the next one says where the cursor is by then.
+    pub fn move_cursor(&self, session: SessionId, cursor: Cursor) {
+        let order = Move { session, cursor, accepted: Instant::now() };
+        if let Err(SendError::Full(_)) = self.address.try_send(order) {
+            self.metrics.mailbox_full(ActorKind::Room);
+        }
+    }
+
+    /// Stores a change and tells everybody. The answer means: stored.
+    ///
+    /// # Errors
+    /// [`RoomError::Closed`]: the room had closed before it took the order, which can be given to a new one. Inside,
+    /// [`EditError`]: nothing was stored, but for [`EditError::Unanswered`], where that is not known.
+    pub async fn edit(&self, order: Order) -> Result<Result<Stored, EditError>, RoomError> {
+        let (reply, answer) = oneshot::channel();
+        self.address.send(Edit { order, reply }).await.unwrap_or_else(closed)?;
+        Ok(answer.await.unwrap_or(Err(EditError::Unanswered)))
+    }
+
+    /// Tells the room that a user's access changed; when it returns, a revoked user's streams have ended.
+    pub async fn access_changed(&self, user: UserId, level: Option<AccessLevel>) {
+        // A room that has closed has no seats left to take away.
+        if self.address.send(AccessChanged { user, level }).await.is_err() {
+            tracing::debug!("the room had closed before it heard of a change of access");
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        if self.address.send(Close).await.is_err() {
+            tracing::debug!("the room had closed before it was asked to");
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.address.connected()
+    }
+}
+
+fn closed(_error: MailboxError) -> Result<(), RoomError> {
+    Err(RoomError::Closed)
+}

@@ -1,0 +1,33 @@
+//! An open document on this node.
+//!
+//! A [`Room`](actor::Room) actor exists while somebody has the document open or changes it. Sessions take seats
+//! in it; what happens comes in through a [`RoomHandle`], is decided in the pure [`state`], and goes out rendered
+//! once per [`audience`] into the outbox of every seat but the author's. [`Rooms`] opens them, one per document.
+//!
+//! Invariant: nobody is told of a change that is not stored, and nobody sits in a room whose access was not read
+//! after the seat was reserved.
+
+mod actor;
+mod audience;
+mod edits;
+mod error;
+mod handle;
+mod messages;
+mod options;
+mod render;
+mod rooms;
+mod seat;
+mod state;
+mod ticket;
+#[cfg(test)]
+mod state_tests;
+
+pub use audience::AudienceKey;
+pub use edits::{EditError, Order, Stored};
+pub use error::RoomError;
+pub use handle::RoomHandle;
+pub use options::RoomOptions;
+pub use render::{MakeRenderer, Render, RenderError};
+pub use rooms::{RoomParts, Rooms};
+pub use seat::{Place, Seat, SeatEnd, SeatState};
+pub use ticket::{Guest, Ticket};

@@ -1,0 +1,18 @@
+//! What operators may set about rooms.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The `[room]` section of the settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomOptions {
+    /// How long a room without members stays open: a page reload leaves and rejoins within a second.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// How many messages may wait for a room. A cursor beyond is dropped; everything else waits its turn.
+    pub mailbox: usize,
+    /// How many changes may wait for the one that is being stored. One more is refused as UNAVAILABLE.
+    pub edits_waiting: usize,
+}

@@ -1,0 +1,162 @@
+//! The open rooms of this node: one per document, opened under one lock.
+//!
+//! A room that closes is first marked as closing. Whoever opens its document then waits until it has gone, so
+//! that a node never has two rooms of one document.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use actix::Context;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{EditError, Order, RoomHandle, RoomOptions, Stored, actor::Room};
+use crate::{
+    bridge::{Bridge, Envelope},
+    domain::{AccessLevel, DocumentId, UserId},
+    metrics::Metrics,
+    roster::Roster,
+    store::Store,
+};
+
+/// What a room is built from.
+pub struct RoomParts {
+    /// Where changes are stored.
+    pub store: Store,
+    /// The relay to other nodes.
+    pub bridge: Arc<dyn Bridge>,
+    /// Who is present.
+    pub roster: Arc<dyn Roster>,
+    /// The meters.
+    pub metrics: Metrics,
+}
+
+/// The open rooms of this node.
+#[derive(Clone)]
+pub struct Rooms {
+    open: Arc<Mutex<HashMap<DocumentId, Entry>>>,
+    parts: Arc<RoomParts>,
+    options: RoomOptions,
+}
+
+struct Entry {
+    handle: RoomHandle,
+    closing: bool,
+    /// Ends when the room has gone.
+    gone: watch::Receiver<()>,
+}
+
+impl Rooms {
+    /// No rooms yet.
+    #[must_use]
+    pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
+        Self { open: Arc::default(), parts: Arc::new(parts), options }
+    }
+
+    /// The room of a document, opened if it is not open. Ask for access first: this does not.
+    pub async fn open(&self, document: DocumentId) -> RoomHandle {
+        loop {
+            match self.open_or_wait(document) {
+                Ok(room) => return room,
+                // An error is the good news: the sender has gone, and so has the room.
+                Err(mut gone) => while gone.changed().await.is_ok() {},
+            }
+        }
+    }
+
+    /// The room of a document if it is open.
+    #[must_use]
+    pub fn find(&self, document: DocumentId) -> Option<RoomHandle> {
+        let open = self.open.lock();
+        open.get(&document).filter(|entry| !entry.closing).map(|entry| entry.handle.clone())
+    }
+
+    /// Stores a change through the document's room, opening it if need be.
+    ///
+    /// # Errors
+    /// [`EditError`]; nothing was stored, but for [`EditError::Unanswered`], where that is not known.
+    pub async fn edit(
+        &self,
+        document: DocumentId,
+        order: Order,
+    ) -> Result<Stored, EditError> {
+        loop {
+            if let Ok(answer) = self.open(document).await.edit(order.clone()).await {
+                return answer;
+            }
+        }
+    }
+
+    /// Tells the document's room here, and the other nodes, that a user's access changed. When it returns, a
+    /// revoked user's streams on this node have ended.
+    pub async fn access_changed(
+        &self,
+        document: DocumentId,
+        user: UserId,
+        level: Option<AccessLevel>,
+    ) {
+        if let Some(room) = self.find(document) {
+            room.access_changed(user, level).await;
+        }
+        self.parts.bridge.publish(Envelope::AccessChanged { document, user, level });
+    }
+
+    /// Closes every room; what is being stored is finished first.
+    pub async fn close(&self) {
+        let open: Vec<_> = {
+            let rooms = self.open.lock();
+            rooms.values().map(|entry| (entry.handle.clone(), entry.gone.clone())).collect()
+        };
+        for (room, mut gone) in open {
+            room.close().await;
+            while gone.changed().await.is_ok() {}
+        }
+    }
+
+    fn open_or_wait(&self, document: DocumentId) -> Result<RoomHandle, watch::Receiver<()>> {
+        let mut open = self.open.lock();
+        if let Some(entry) = open.get(&document) {
+            if entry.closing || !entry.handle.is_open() {
+                return Err(entry.gone.clone());
+            }
+            return Ok(entry.handle.clone());
+        }
+        let (here, gone) = watch::channel(());
+        let rooms = Arc::downgrade(&self.open);
+        let registration = Registration { rooms, document, _here: here };
+        let room = Room::new(document, Arc::clone(&self.parts), self.options.clone(), registration);
+        let mut context = Context::new();
+        context.set_mailbox_capacity(self.options.mailbox);
+        let address = context.run(room);
+        let handle = RoomHandle::new(address, self.parts.metrics.clone());
+        open.insert(document, Entry { handle: handle.clone(), closing: false, gone });
+        Ok(handle)
+    }
+}
+
+/// A room's place among the open ones. Dropping it, at the latest with the room, gives the document free.
+pub(super) struct Registration {
+    rooms: Weak<Mutex<HashMap<DocumentId, Entry>>>,
+    document: DocumentId,
+    _here: watch::Sender<()>,
+}
+
+impl Registration {
+    /// From now on openers wait until the room has gone.
+    pub(super) fn closing(&self) {
+        let Some(rooms) = self.rooms.upgrade() else { return };
+        if let Some(entry) = rooms.lock().get_mut(&self.document) {
+            entry.closing = true;
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(rooms) = self.rooms.upgrade() {
+            rooms.lock().remove(&self.document);
+        }
+    }
+}

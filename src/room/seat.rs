@@ -1,0 +1,103 @@
+//! One subscription's place in a room.
+//!
+//! A seat is first pending, then confirmed, then ended, and never goes back. Both the session and the room may end
+//! it; the state is shared so that a session can ask without a message.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use crate::{
+    domain::{DocumentId, SessionId, Topic, User},
+    outbox::{Outbox, SeatId},
+    wire::graphql_ws::OperationId,
+};
+
+/// How far a seat has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SeatState {
+    /// Reserved, while access is being read.
+    Pending = 0,
+    /// Admitted: it hears what happens, and its session may move its cursor.
+    Confirmed = 1,
+    /// Given up by the session or taken away by the room.
+    Ended = 2,
+}
+
+/// Why a room ends a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatEnd {
+    /// The user's access was revoked.
+    Revoked,
+    /// The reader was too slow: what waited for the seat passed the outbox's bound.
+    Overflow,
+    /// The document was deleted; there is nothing more to hear.
+    Deleted,
+    /// The room ended unexpectedly, or could not render an event.
+    Broken,
+}
+
+/// Who sits where, shared by the session and the room.
+#[derive(Debug)]
+pub struct Seat {
+    /// Its identity in outboxes and rooms, unique in this process.
+    pub id: SeatId,
+    /// The document whose room it is in.
+    pub document: DocumentId,
+    /// What it listens to.
+    pub topic: Topic,
+    /// The session that took it.
+    pub session: SessionId,
+    /// Whose session that is.
+    pub user: User,
+    state: AtomicU8,
+}
+
+impl Seat {
+    /// A pending seat.
+    #[must_use]
+    pub fn new(document: DocumentId, topic: Topic, session: SessionId, user: User) -> Self {
+        let state = AtomicU8::new(SeatState::Pending as u8);
+        Self { id: SeatId::new(), document, topic, session, user, state }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn state(&self) -> SeatState {
+        match self.state.load(Ordering::Acquire) {
+            0 => SeatState::Pending,
+            1 => SeatState::Confirmed,
+            _ => SeatState::Ended,
+        }
+    }
+
+    /// Whether its session may act as somebody who has the document open.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.state() == SeatState::Confirmed
+    }
+
+    /// Admits a pending seat. False when it has ended meanwhile.
+    pub(super) fn confirm(&self) -> bool {
+        let (from, to) = (SeatState::Pending as u8, SeatState::Confirmed as u8);
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Ends it, whoever asks.
+    pub fn end(&self) {
+        self.state.store(SeatState::Ended as u8, Ordering::Release);
+    }
+}
+
+/// Where a seat's frames go and what they are called there.
+#[derive(Clone)]
+pub struct Place {
+    /// The seat.
+    pub seat: Arc<Seat>,
+    /// The send buffer of its session.
+    pub outbox: Outbox,
+    /// What the client called the subscription.
+    pub tag: OperationId,
+}
