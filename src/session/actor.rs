@@ -1,0 +1,347 @@
+//! The session's actor: it receives, asks the pure neighbours, and carries out.
+//!
+//! It writes to its outbox only. When it ends it first gives back its slot and seats, then sends the close frame,
+//! and stays a moment for the client's own (RFC 6455, section 7.1.1) before the socket is let go.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix::prelude::*;
+use actix_http::ws::Message as SocketMessage;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::{
+    Identified, SessionLink, SessionParts,
+    error::{AdmissionError, overdue},
+    gate::{Decision, Gate},
+    heartbeat::{Beat, Heartbeat},
+    operations::Operations,
+    reader::Intake,
+    sessions::Registered,
+    socket::{Inbound, SessionContext},
+};
+use crate::{
+    domain::SessionId,
+    metrics::Counted,
+    outbox::{self, Closing, InFlight, Outbox, Pushed},
+    roster::Slot,
+    wire::{
+        Assembler, CloseReason, frame,
+        graphql_ws::{self, ServerMessage},
+    },
+};
+
+/// How long a session that has said goodbye waits for its client's goodbye.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What the upgrade said.
+pub(super) struct Upgrade {
+    /// Who asked for it, if it carried a token.
+    pub(super) identified: Option<Identified>,
+    /// Whether the client offered our subprotocol.
+    pub(super) speaks_protocol: bool,
+}
+
+/// One socket.
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) parts: Arc<SessionParts>,
+    pub(super) outbox: Outbox,
+    pub(super) operations: Operations,
+    /// What others may know of the session; none before it is admitted and once it is closing.
+    pub(super) link: Option<Arc<SessionLink>>,
+    /// How the session goes away when nothing is being executed any more; none while it need not.
+    pub(super) leaving: Option<CloseReason>,
+    pub(super) gate: Gate,
+    pub(super) heartbeat: Heartbeat,
+    /// Until when the session's token is good.
+    pub(super) expires_at: DateTime<Utc>,
+    /// Whether a fresh token is being looked at.
+    pub(super) renewing: bool,
+    intake: Rc<Intake>,
+    upgrade: Upgrade,
+    assembler: Assembler,
+    slot: Option<Slot>,
+    timer: Option<SpawnHandle>,
+    registered: Option<Registered>,
+    _counted: Counted,
+}
+
+impl Session {
+    /// A session that has just been opened.
+    pub(super) fn new(
+        id: SessionId,
+        parts: Arc<SessionParts>,
+        outbox: Outbox,
+        intake: Rc<Intake>,
+        upgrade: Upgrade,
+    ) -> Self {
+        Self {
+            id,
+            outbox,
+            operations: Operations::new(parts.limits.operations_in_flight),
+            link: None,
+            leaving: None,
+            gate: Gate::new(),
+            heartbeat: Heartbeat::new(&parts.options, Instant::now()),
+            expires_at: DateTime::<Utc>::MIN_UTC,
+            renewing: false,
+            intake,
+            upgrade,
+            assembler: Assembler::new(parts.limits.message),
+            slot: None,
+            timer: None,
+            registered: None,
+            _counted: parts.metrics.connection_opened(),
+            parts,
+        }
+    }
+
+    /// Ends the session: nothing of it stays, and the client is told why.
+    pub(super) fn end(&mut self, reason: &CloseReason, ctx: &mut SessionContext) {
+        if !self.gate.close() {
+            return;
+        }
+        tracing::debug!(session.id = %self.id, reason = reason.label(), "the session ends");
+        self.parts.metrics.session_closed(reason.label());
+        self.leave();
+        // Whether the frame was queued or the connection has gone, the session is over.
+        let _closed = match reason {
+            CloseReason::TooSlow => self.outbox.close(reason.frame(), Closing::AtOnce),
+            _ => self.outbox.close(reason.frame(), Closing::AfterWaiting),
+        };
+        if *reason == CloseReason::Gone {
+            ctx.stop();
+        } else {
+            ctx.run_later(FAREWELL, |_session, ctx| ctx.stop());
+        }
+    }
+
+    /// Gives back what others count on: seats, presence, the connection slot.
+    fn leave(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.give_up_all();
+        }
+        self.slot = None;
+    }
+
+    /// Queues an answer.
+    pub(super) fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) {
+        self.note(self.outbox.reply(frame, in_flight));
+    }
+
+    /// A session at its bound for the first time is worth a line; that it is closing is known.
+    fn note(&self, pushed: Pushed) {
+        if pushed.reached_bound {
+            tracing::warn!(session.id = %self.id, "a slow reader's outbox has reached its bound");
+            self.parts.metrics.outbox_bound_reached(1);
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8], ctx: &mut SessionContext) {
+        let decision = match graphql_ws::parse(bytes) {
+            Ok(message) => self.gate.receive(message),
+            Err(bad) => Decision::Close(bad.into()),
+        };
+        match decision {
+            Decision::Admit(token) => self.look_at(token, ctx),
+            Decision::Pong(payload) => {
+                self.reply(ServerMessage::pong(payload.as_deref()).frame(), None);
+            }
+            Decision::Renew(token) => self.renew(token, ctx),
+            Decision::Start(id, payload) => self.start(id, payload, ctx),
+            Decision::Stop(id) => self.stop_operation(&id, ctx),
+            Decision::Ignore => {}
+            Decision::Close(reason) => self.end(&reason, ctx),
+        }
+    }
+
+    /// Makes out who the client is and takes a connection slot, then admits or closes.
+    fn look_at(&mut self, token: Option<String>, ctx: &mut SessionContext) {
+        let (id, parts, upgraded_by) = (self.id, Arc::clone(&self.parts), self.upgrade.identified.take());
+        let admission = async move {
+            let identified = match (token, upgraded_by) {
+                (Some(token), _) => parts.identity.of(&token).await?,
+                (None, Some(identified)) => identified,
+                (None, None) => return Err(AdmissionError::NoToken),
+            };
+            let (roster, limit) = (Arc::clone(&parts.roster), parts.limits.connections_per_user);
+            let slot = Slot::take(roster, identified.user.id, id, limit).await?;
+            Ok((identified, slot))
+        };
+        ctx.spawn(admission.into_actor(self).map(|admission, session, ctx| match admission {
+            Ok((identified, slot)) => session.admit(identified, slot, ctx),
+            Err(error) => session.refuse_admission(&error, ctx),
+        }));
+    }
+
+    fn admit(&mut self, identified: Identified, slot: Slot, ctx: &mut SessionContext) {
+        // The client may have gone while it was looked at; the slot then goes with it.
+        if !self.gate.admit() {
+            return;
+        }
+        tracing::debug!(session.id = %self.id, user.id = %identified.user.id, "admitted");
+        self.intake.admitted();
+        self.slot = Some(slot);
+        self.good_until(identified.expires_at, ctx);
+        let link = SessionLink::new(
+            self.id,
+            identified.user,
+            self.outbox.clone(),
+            &self.parts.limits,
+        );
+        let options = &self.parts.options;
+        let payload = serde_json::json!({
+            "sessionId": self.id,
+            "userId": link.user().id,
+            "heartbeat": {
+                "pingEvery": milliseconds(options.ping_every),
+                "silenceAllowed": milliseconds(options.silence_allowed),
+            },
+            "tokenExpiresAt": self.expires_at,
+        });
+        self.link = Some(Arc::new(link));
+        let payload = payload.to_string();
+        let ack = ServerMessage::ConnectionAck { payload: Some(payload.as_bytes()) };
+        self.reply(ack.frame(), None);
+    }
+
+    fn refuse_admission(&mut self, error: &AdmissionError, ctx: &mut SessionContext) {
+        match error {
+            AdmissionError::NoToken => self.parts.metrics.auth_failed("missing_token"),
+            AdmissionError::Slot(_) => self.parts.metrics.slot_refused(),
+            // Counted where it was made out.
+            AdmissionError::Identity(_) => {}
+        }
+        let reason = CloseReason::from(error);
+        if reason == CloseReason::InternalError {
+            tracing::error!(error = error as &dyn std::error::Error, "nobody could be admitted");
+        }
+        self.end(&reason, ctx);
+    }
+
+    /// The client's token is good until then.
+    pub(super) fn good_until(&mut self, expires_at: DateTime<Utc>, ctx: &mut SessionContext) {
+        self.expires_at = expires_at;
+        let life = (expires_at - Utc::now()).to_std().unwrap_or_default();
+        let warn_before = self.parts.options.warn_before_expiry;
+        self.heartbeat.admitted(Instant::now(), life, warn_before);
+        self.beat(ctx);
+    }
+
+    /// Does what is due and sets the timer for what is due next.
+    fn beat(&mut self, ctx: &mut SessionContext) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if self.gate.is_closing() {
+            return;
+        }
+        let now = Instant::now();
+        let stalled_for = self.outbox.stalled_for();
+        self.parts.metrics.outbox_seen(self.outbox.bytes());
+        let stalled = now.checked_sub(stalled_for).filter(|_since| !stalled_for.is_zero());
+        let (due, next) = self.heartbeat.beat(now, self.intake.heard(), stalled);
+        for beat in due {
+            match beat {
+                Beat::Ping => self.note(self.outbox.beat(outbox::Beat::Ping, frame::ping(b""))),
+                Beat::WarnOfExpiry => {
+                    let payload = serde_json::json!({ "tokenExpiresAt": self.expires_at });
+                    let payload = payload.to_string();
+                    let warning = ServerMessage::Ping { payload: Some(payload.as_bytes()) };
+                    self.reply(warning.frame(), None);
+                }
+                Beat::End(limit) => {
+                    let reason = overdue(limit, &self.parts.options);
+                    return self.end(&reason, ctx);
+                }
+            }
+        }
+        self.timer = Some(ctx.run_later(next - now, Self::beat));
+    }
+}
+
+impl Actor for Session {
+    type Context = SessionContext;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.parts.options.mailbox);
+        self.registered = Some(self.parts.sessions.add(self.id, ctx.address()));
+        if self.upgrade.speaks_protocol {
+            self.beat(ctx);
+        } else {
+            self.end(&CloseReason::WrongSubprotocol, ctx);
+        }
+    }
+}
+
+/// However the session ends, a panic included, it leaves and lets go of its socket.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave();
+        self.outbox.finish();
+    }
+}
+
+impl StreamHandler<Inbound> for Session {
+    fn handle(&mut self, inbound: Inbound, ctx: &mut Self::Context) {
+        self.intake.handled();
+        if self.gate.is_closing() {
+            // Only the client's goodbye is still awaited.
+            if matches!(inbound, Ok(SocketMessage::Close(_)) | Err(_)) {
+                ctx.stop();
+            }
+            return;
+        }
+        match inbound {
+            Ok(SocketMessage::Text(text)) => self.receive(text.as_bytes(), ctx),
+            Ok(SocketMessage::Binary(bytes)) => self.receive(&bytes, ctx),
+            Ok(SocketMessage::Continuation(item)) => match self.assembler.push(item) {
+                Ok(Some(message)) => self.receive(&message.into_bytes(), ctx),
+                Ok(None) => {}
+                Err(error) => self.end(&error.into(), ctx),
+            },
+            Ok(SocketMessage::Ping(payload)) => {
+                let pong = frame::pong(&payload);
+                self.note(self.outbox.beat(outbox::Beat::Pong, pong));
+            }
+            Ok(SocketMessage::Pong(_) | SocketMessage::Nop) => {}
+            Ok(SocketMessage::Close(_)) => self.end(&CloseReason::Gone, ctx),
+            // The reader has refused everything else that the codec could object to.
+            Err(_invalid_text) => {
+                let reason = self.intake.take_fault().unwrap_or(CloseReason::InvalidData);
+                self.end(&reason, ctx);
+            }
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        self.end(&CloseReason::Gone, ctx);
+        ctx.stop();
+    }
+}
+
+/// Go away `wait` from now, when nothing is being executed any more: the node is going down.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain {
+    pub(super) wait: Duration,
+}
+
+impl Handler<Drain> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Drain { wait }: Drain, ctx: &mut Self::Context) {
+        ctx.run_later(wait, move |session, ctx| {
+            // Those who are sent away later also come back later.
+            let retry_after = Duration::from_secs(1) + wait;
+            session.leaving = Some(CloseReason::GoingAway { retry_after });
+            session.leave_if_idle(ctx);
+        });
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

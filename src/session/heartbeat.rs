@@ -1,0 +1,204 @@
+//! When a session must speak, warn or end: the rules about time, with time as an argument.
+//!
+//! One deadline covers them all, so that an idle session costs one timer. A client is heard when bytes of it
+//! arrive, whatever they say; a client that leaves its answers lying is slow, not silent.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::SessionOptions;
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// Send a ping frame.
+    Ping,
+    /// Tell the client that its token runs out.
+    WarnOfExpiry,
+    /// End the session.
+    End(Overdue),
+}
+
+/// Which limit of time has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// No `connection_init` came.
+    Init,
+    /// Nothing was heard.
+    Silent,
+    /// Nothing was taken.
+    TooSlow,
+    /// The token ran out.
+    Token,
+}
+
+/// The clockwork of one session.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    ping_every: Duration,
+    silence_allowed: Duration,
+    /// Until then the client must have been admitted; none once it is.
+    init_by: Option<Instant>,
+    next_ping: Instant,
+    /// When to warn, if that is still to be done, and when to end.
+    token: Option<(Option<Instant>, Instant)>,
+}
+
+impl Heartbeat {
+    /// The clockwork of a session that opened `now`.
+    pub(super) fn new(options: &SessionOptions, now: Instant) -> Self {
+        Self {
+            ping_every: options.ping_every,
+            silence_allowed: options.silence_allowed,
+            init_by: Some(now + options.init_within),
+            next_ping: now + options.ping_every,
+            token: None,
+        }
+    }
+
+    /// The client was admitted, or showed a fresh token: it runs out in `life`.
+    pub(super) fn admitted(&mut self, now: Instant, life: Duration, warn_before: Duration) {
+        self.init_by = None;
+        // A token that is shorter than the warning is not warned of: the client has just made it.
+        let warn_at = life.checked_sub(warn_before).filter(|left| !left.is_zero());
+        self.token = Some((warn_at.map(|left| now + left), now + life));
+    }
+
+    /// What is due `now`, and when to ask again.
+    ///
+    /// `heard` is when bytes last came; `stalled` since when bytes wait that the socket does not take.
+    pub(super) fn beat(
+        &mut self,
+        now: Instant,
+        heard: Instant,
+        stalled: Option<Instant>,
+    ) -> (Vec<Beat>, Instant) {
+        let mut due = Vec::new();
+        let quiet_until = stalled.unwrap_or(heard) + self.silence_allowed;
+        if now >= quiet_until {
+            let overdue = if stalled.is_some() { Overdue::TooSlow } else { Overdue::Silent };
+            return (vec![Beat::End(overdue)], now);
+        }
+        if self.init_by.is_some_and(|by| now >= by) {
+            return (vec![Beat::End(Overdue::Init)], now);
+        }
+        if let Some((warn_at, ends_at)) = &mut self.token {
+            if now >= *ends_at {
+                return (vec![Beat::End(Overdue::Token)], now);
+            }
+            if warn_at.is_some_and(|at| now >= at) {
+                *warn_at = None;
+                due.push(Beat::WarnOfExpiry);
+            }
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + self.ping_every;
+            due.push(Beat::Ping);
+        }
+        (due, self.next_deadline(quiet_until))
+    }
+
+    fn next_deadline(&self, quiet_until: Instant) -> Instant {
+        let token = self.token.map(|(warn_at, ends_at)| warn_at.unwrap_or(ends_at));
+        let others = [self.init_by, token].into_iter().flatten();
+        others.fold(quiet_until.min(self.next_ping), Instant::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> SessionOptions {
+        SessionOptions {
+            ping_every: Duration::from_secs(30),
+            silence_allowed: Duration::from_secs(90),
+            init_within: Duration::from_secs(3),
+            warn_before_expiry: Duration::from_secs(60),
+            mailbox: 16,
+        }
+    }
+
+    fn admitted(now: Instant, life: Duration) -> Heartbeat {
+        let mut heartbeat = Heartbeat::new(&options(), now);
+        heartbeat.admitted(now, life, options().warn_before_expiry);
+        heartbeat
+    }
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    const LONG: Duration = Duration::from_secs(100_000);
+
+    #[test]
+    fn a_client_that_is_not_admitted_in_time_is_ended() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(&options(), start);
+
+        assert_eq!(heartbeat.beat(start, start, None), (vec![], start + seconds(3)));
+        let late = start + seconds(3);
+        assert_eq!(heartbeat.beat(late, late, None).0, vec![Beat::End(Overdue::Init)]);
+    }
+
+    #[test]
+    fn pings_go_out_at_their_interval_and_silence_ends_it() {
+        let start = Instant::now();
+        let mut heartbeat = admitted(start, LONG);
+
+        assert_eq!(heartbeat.beat(start, start, None), (vec![], start + seconds(30)));
+        for ping in [30, 60] {
+            let now = start + seconds(ping);
+            assert_eq!(heartbeat.beat(now, start, None), (vec![Beat::Ping], now + seconds(30)));
+        }
+        let now = start + seconds(90);
+        assert_eq!(heartbeat.beat(now, start, None).0, vec![Beat::End(Overdue::Silent)]);
+    }
+
+    #[test]
+    fn whoever_is_heard_lives_on() {
+        let start = Instant::now();
+        let mut heartbeat = admitted(start, LONG);
+        let now = start + seconds(119);
+        assert_eq!(heartbeat.beat(now, start + seconds(30), None).0, vec![Beat::Ping]);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_slow_even_if_it_speaks() {
+        let start = Instant::now();
+        let mut heartbeat = admitted(start, LONG);
+        let now = start + seconds(91);
+        let beat = heartbeat.beat(now, now, Some(start + seconds(1)));
+        assert_eq!(beat.0, vec![Beat::End(Overdue::TooSlow)]);
+    }
+
+    #[test]
+    fn expiry_is_warned_of_once_and_then_ends_it_unless_the_token_is_renewed() {
+        let start = Instant::now();
+        let mut heartbeat = admitted(start, seconds(80));
+
+        let warning = start + seconds(20);
+        assert_eq!(heartbeat.beat(start, start, None).1, warning);
+        let (due, next) = heartbeat.beat(warning, warning, None);
+        assert_eq!((due, next), (vec![Beat::WarnOfExpiry], start + seconds(30)));
+        let now = start + seconds(79);
+        assert_eq!(heartbeat.beat(now, now, None), (vec![Beat::Ping], start + seconds(80)));
+
+        let mut renewed = admitted(start, seconds(80));
+        renewed.admitted(now, seconds(3_600), seconds(60));
+        let after = start + seconds(81);
+        assert_eq!(renewed.beat(after, after, None).0, vec![Beat::Ping]);
+
+        let end = start + seconds(80);
+        assert_eq!(heartbeat.beat(end, end, None).0, vec![Beat::End(Overdue::Token)]);
+    }
+
+    #[test]
+    fn a_token_shorter_than_the_warning_is_not_warned_of() {
+        let start = Instant::now();
+        let mut heartbeat = admitted(start, seconds(10));
+        let now = start + seconds(5);
+        assert_eq!(heartbeat.beat(now, now, None), (vec![], start + seconds(10)));
+    }
+}

@@ -1,0 +1,136 @@
+//! What resolvers may know and use of the session that called them.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::{
+    Limits, Throttled,
+    throttle::Allowance,
+};
+use crate::{
+    domain::{Cursor, DocumentId, SessionId, User},
+    outbox::Outbox,
+    room::{Guest, SeatState, Ticket},
+    wire::graphql_ws::OperationId,
+};
+
+/// An admitted session, as others see it. It owns the session's seats.
+pub struct SessionLink {
+    id: SessionId,
+    user: User,
+    outbox: Outbox,
+    cursors: Allowance,
+    edits: Allowance,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Default)]
+struct Seats {
+    taken: HashMap<OperationId, Ticket>,
+    /// The session has ended: whatever is still on its way finds no place.
+    closed: bool,
+}
+
+impl SessionLink {
+    pub(super) fn new(id: SessionId, user: User, outbox: Outbox, limits: &Limits) -> Self {
+        Self {
+            id,
+            user,
+            outbox,
+            cursors: Allowance::per_second("cursor moves", limits.cursors_per_second),
+            edits: Allowance::per_second("changes", limits.edits_per_second),
+            seats: Mutex::default(),
+        }
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// The session as somebody who asks for a seat that its client calls `tag`.
+    #[must_use]
+    pub fn guest(&self, tag: OperationId) -> Guest {
+        let (session, user) = (self.id, self.user.clone());
+        Guest { session, user, outbox: self.outbox.clone(), tag }
+    }
+
+    /// Moves the session's cursor. False when it does not have the document open.
+    ///
+    /// # Errors
+    /// Too many moves in this second.
+    pub fn move_cursor(&self, document: DocumentId, cursor: Cursor) -> Result<bool, Throttled> {
+        self.cursors.take()?;
+        let seats = self.seats.lock();
+        let ticket = seats
+            .taken
+            .values()
+            .find(|ticket| ticket.seat().document == document && ticket.seat().is_confirmed());
+        if let Some(ticket) = ticket {
+            ticket.move_cursor(cursor);
+        }
+        Ok(ticket.is_some())
+    }
+
+    /// Takes one change of this second's allowance.
+    ///
+    /// # Errors
+    /// Too many changes in this second.
+    pub fn take_edit(&self) -> Result<(), Throttled> {
+        self.edits.take()
+    }
+
+    /// Keeps the seat of a subscription. It is given up at once when the session has ended meanwhile.
+    pub(super) fn keep(&self, id: OperationId, ticket: Ticket) {
+        let refused = {
+            let mut seats = self.seats.lock();
+            if seats.closed { Some(ticket) } else { seats.taken.insert(id, ticket) }
+        };
+        // Given up outside the lock: it speaks to the room.
+        drop(refused);
+    }
+
+    /// Whether a subscription is still being told of events.
+    pub(super) fn is_listening(&self, id: &OperationId) -> bool {
+        let seats = self.seats.lock();
+        seats.taken.get(id).is_some_and(|ticket| ticket.seat().state() != SeatState::Ended)
+    }
+
+    /// How many subscriptions there are; those that the room ended are forgotten.
+    pub(super) fn subscriptions(&self) -> usize {
+        let (ended, left) = {
+            let mut seats = self.seats.lock();
+            let ended: Vec<_> = seats
+                .taken
+                .extract_if(|_, ticket| ticket.seat().state() == SeatState::Ended)
+                .collect();
+            (ended, seats.taken.len())
+        };
+        drop(ended);
+        left
+    }
+
+    /// Gives one seat up.
+    pub(super) fn give_up(&self, id: &OperationId) {
+        let ticket = self.seats.lock().taken.remove(id);
+        drop(ticket);
+    }
+
+    /// Gives every seat up; the session has ended.
+    pub(super) fn give_up_all(&self) {
+        let taken = {
+            let mut seats = self.seats.lock();
+            seats.closed = true;
+            std::mem::take(&mut seats.taken)
+        };
+        drop(taken);
+    }
+}

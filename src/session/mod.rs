@@ -1,0 +1,30 @@
+//! One socket.
+//!
+//! A [`Session`](actor::Session) actor per socket reads frames through a [`reader`] that stops when the client
+//! does not take its answers, asks the pure [`gate`] and [`heartbeat`] what follows, runs operations through
+//! [`Execute`], and writes to its outbox only. What resolvers and rooms may know of it is its [`SessionLink`].
+//!
+//! Invariant: however a session ends, its connection slot and its seats are given back at once.
+
+mod actor;
+mod error;
+mod execute;
+mod gate;
+mod heartbeat;
+mod identity;
+mod link;
+mod operations;
+mod options;
+mod reader;
+mod running;
+mod sessions;
+mod socket;
+mod throttle;
+
+pub use execute::{Answer, Execute, Operation};
+pub use identity::{Identified, Identity, IdentityError};
+pub use link::SessionLink;
+pub use options::{Limits, SessionOptions};
+pub use sessions::{SessionParts, Sessions};
+pub use socket::open;
+pub use throttle::{Throttle, Throttled};

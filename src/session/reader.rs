@@ -1,0 +1,138 @@
+//! A socket's inbound bytes on their way to the framework's codec.
+//!
+//! The [`Reader`] notes that the client was heard, budgets what it may send before it is admitted, checks the
+//! frames' headers before the codec buffers what they announce, and stops reading while the client does not take
+//! its answers or while frames that were read are not handled yet. So neither a client that only asks nor one
+//! that announces a huge frame can make the node keep more than its limits.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::error::PayloadError;
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::time::Instant;
+
+use crate::{
+    outbox::Outbox,
+    wire::{CloseReason, FrameGuard},
+};
+
+/// What the reader and its session tell each other.
+pub(super) struct Intake {
+    heard: Cell<Instant>,
+    /// Frames that the codec was given whole and the session has not handled yet.
+    unhandled: Cell<u64>,
+    /// What is left of the bytes that a client may send before it is admitted; none once it is.
+    budget: Cell<Option<usize>>,
+    budget_limit: usize,
+    fault: RefCell<Option<CloseReason>>,
+}
+
+impl Intake {
+    /// Of a client that may send `budget` bytes before it is admitted.
+    pub(super) fn new(now: Instant, budget: usize) -> Rc<Self> {
+        Rc::new(Self {
+            heard: Cell::new(now),
+            unhandled: Cell::new(0),
+            budget: Cell::new(Some(budget)),
+            budget_limit: budget,
+            fault: RefCell::new(None),
+        })
+    }
+
+    /// When bytes last came.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard.get()
+    }
+
+    /// The session has handled one frame.
+    pub(super) fn handled(&self) {
+        self.unhandled.set(self.unhandled.get().saturating_sub(1));
+    }
+
+    /// The client is admitted: no more budget.
+    pub(super) fn admitted(&self) {
+        self.budget.set(None);
+    }
+
+    /// Why reading ended, if the reader ended it.
+    pub(super) fn take_fault(&self) -> Option<CloseReason> {
+        self.fault.borrow_mut().take()
+    }
+
+    fn spend(&self, bytes: usize) -> Result<(), CloseReason> {
+        if let Some(left) = self.budget.get() {
+            let too_big = CloseReason::TooBig { limit: self.budget_limit };
+            self.budget.set(Some(left.checked_sub(bytes).ok_or(too_big)?));
+        }
+        Ok(())
+    }
+}
+
+/// The stream that the codec reads from.
+pub(super) struct Reader<S> {
+    payload: S,
+    guard: FrameGuard,
+    outbox: Outbox,
+    intake: Rc<Intake>,
+    ended: bool,
+}
+
+impl<S> Reader<S> {
+    /// A reader of `payload`.
+    pub(super) fn new(payload: S, guard: FrameGuard, outbox: Outbox, intake: Rc<Intake>) -> Self {
+        Self { payload, guard, outbox, intake, ended: false }
+    }
+
+    fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
+        self.intake.heard.set(Instant::now());
+        self.intake.spend(chunk.len())?;
+        let before = self.guard.frames();
+        self.guard.inspect(chunk)?;
+        self.intake.unhandled.set(self.intake.unhandled.get() + self.guard.frames() - before);
+        Ok(())
+    }
+
+    fn end(&mut self, reason: CloseReason) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        self.ended = true;
+        *self.intake.fault.borrow_mut() = Some(reason);
+        let error = io::Error::other("the session stopped reading");
+        Poll::Ready(Some(Err(PayloadError::Io(error))))
+    }
+}
+
+impl<S> Stream for Reader<S>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let reader = self.get_mut();
+        if reader.ended {
+            return Poll::Ready(None);
+        }
+        if reader.intake.unhandled.get() > 0 {
+            // The codec still has whole frames: it hands them out and asks again, so nobody needs waking.
+            return Poll::Pending;
+        }
+        ready!(reader.outbox.poll_room(cx));
+        match ready!(Pin::new(&mut reader.payload).poll_next(cx)) {
+            Some(Ok(chunk)) => match reader.inspect(&chunk) {
+                Ok(()) => Poll::Ready(Some(Ok(chunk))),
+                Err(reason) => reader.end(reason),
+            },
+            Some(Err(_connection_broke)) => reader.end(CloseReason::Gone),
+            None => {
+                reader.ended = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+}

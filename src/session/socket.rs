@@ -1,0 +1,69 @@
+//! How a session's actor is put on a socket: the one file that names the framework's actor crate.
+//!
+//! `WebsocketContext` is made to be a response body: its actor runs while the body is polled, and stands still when
+//! the client stops reading. Here the context is driven by a task of its own, and the body is the outbox. So a
+//! client that does not read does not stop its own heartbeat, and nothing piles up in a mailbox.
+
+use std::{rc::Rc, sync::Arc};
+
+use actix_http::ws::Codec;
+use actix_web::{HttpRequest, HttpResponse, error::PayloadError, http::header};
+use actix_web_actors::ws::{self, WebsocketContext};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::Instant;
+
+use super::{
+    Identified, SessionParts,
+    actor::{Session, Upgrade},
+    reader::{Intake, Reader},
+};
+use crate::{
+    domain::SessionId,
+    outbox::Outbox,
+    wire::{FrameGuard, FrameLimits, graphql_ws},
+};
+
+/// The context in which a session runs.
+pub(super) type SessionContext = WebsocketContext<Session>;
+
+/// What the framework's codec makes of inbound bytes.
+pub(super) type Inbound = Result<ws::Message, ws::ProtocolError>;
+
+/// Accepts the upgrade and starts a session on the calling thread.
+///
+/// `identified` is who asked for the upgrade, if it carried a token. A client that does not offer our subprotocol is
+/// told so by the close frame, since a refused upgrade would tell it nothing.
+///
+/// # Errors
+/// The request is no WebSocket handshake (RFC 6455, section 4.2.1).
+pub fn open<S>(
+    request: &HttpRequest,
+    payload: S,
+    parts: Arc<SessionParts>,
+    identified: Option<Identified>,
+) -> Result<HttpResponse, actix_web::Error>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
+{
+    let mut response = ws::handshake_with_protocols(request, &[graphql_ws::SUBPROTOCOL])?;
+    let (outbox, body) = Outbox::new(parts.outbox, Arc::clone(&parts.totals));
+    let intake = Intake::new(Instant::now(), parts.limits.unauthenticated_bytes);
+    let limits = FrameLimits { frame: parts.limits.frame, message: parts.limits.message };
+    let reader = Reader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
+    let codec = Codec::new().max_size(parts.limits.frame);
+    let upgrade = Upgrade { identified, speaks_protocol: speaks_protocol(request) };
+    let session = Session::new(SessionId::new(), parts, outbox, intake, upgrade);
+    let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
+    actix_rt::spawn(async move { while context.next().await.is_some() {} });
+    Ok(response.body(body))
+}
+
+fn speaks_protocol(request: &HttpRequest) -> bool {
+    request
+        .headers()
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|offered| offered.to_str().ok())
+        .flat_map(|offered| offered.split(','))
+        .any(|protocol| protocol.trim() == graphql_ws::SUBPROTOCOL)
+}
