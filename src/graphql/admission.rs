@@ -1,0 +1,104 @@
+//! How a subscription gets its seat.
+//!
+//! The schema is run once for the viewer: it validates, and its resolver holds a pending seat, reads the access level
+//! after that, and confirms the seat. A revocation that comes between voids the seat, so there is no moment in
+//! which a revoked viewer slips in.
+
+use std::sync::Arc;
+
+use async_graphql::Context;
+use parking_lot::Mutex;
+
+use super::{
+    ApiError,
+    access::level_of,
+    caller::api,
+    operations::Parsed,
+    render::{Feed, Renderer},
+};
+use crate::{
+    domain::{AccessLevel, DocumentId, Topic},
+    room::{AudienceKey, Guest, Ticket},
+};
+
+/// Why a subscription's resolver runs.
+#[derive(Clone)]
+pub(super) enum Purpose {
+    /// To admit a viewer: the stream stays empty.
+    Admit(Arc<Admission>),
+    /// To render what is fed for an audience that has been admitted.
+    Feed(Feed),
+}
+
+/// A viewer who waits for a seat.
+pub(super) struct Admission {
+    guest: Guest,
+    operation: Subscribing,
+    ticket: Mutex<Option<Ticket>>,
+}
+
+/// A subscription as its client sent it.
+#[derive(Clone)]
+pub(super) struct Subscribing {
+    pub(super) schema: super::Schema,
+    pub(super) parsed: Arc<Parsed>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) variables: async_graphql::Variables,
+}
+
+impl Admission {
+    /// Of `guest`, to what `operation` selects.
+    pub(super) fn new(guest: Guest, operation: Subscribing) -> Arc<Self> {
+        Arc::new(Self { guest, operation, ticket: Mutex::new(None) })
+    }
+
+    /// Takes a seat.
+    ///
+    /// # Errors
+    /// The viewer may not open the document, or lost access meanwhile.
+    pub(super) async fn admit(
+        &self,
+        ctx: &Context<'_>,
+        document: DocumentId,
+        topic: Topic,
+    ) -> Result<(), ApiError> {
+        // Without this, anybody could open rooms of documents that are not there.
+        level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
+        let ticket = Ticket::reserve(&api(ctx)?.rooms, &self.guest, document, topic).await;
+        level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
+        let operation = self.operation.clone();
+        let make = Box::new(move || operation.renderer());
+        ticket.confirm(self.operation.audience(topic), make).await?;
+        *self.ticket.lock() = Some(ticket);
+        Ok(())
+    }
+
+    /// The seat, if one was taken.
+    pub(super) fn take(&self) -> Option<Ticket> {
+        self.ticket.lock().take()
+    }
+}
+
+impl Subscribing {
+    /// The request that runs it, for `purpose`.
+    pub(super) fn request(&self, purpose: Purpose) -> async_graphql::Request {
+        self.parsed.request(self.name.as_deref(), self.variables.clone()).data(purpose)
+    }
+
+    fn audience(&self, topic: Topic) -> AudienceKey {
+        // Variables are a sorted map, so equal ones are written alike.
+        let variables = serde_json::to_string(&self.variables).unwrap_or_default();
+        AudienceKey {
+            topic,
+            operation: Arc::clone(&self.parsed.text),
+            name: self.name.clone(),
+            variables: variables.into(),
+        }
+    }
+
+    fn renderer(self) -> Box<dyn crate::room::Render> {
+        let feed = Feed::default();
+        let request = self.request(Purpose::Feed(feed.clone()));
+        Box::new(Renderer::new(feed, self.schema.execute_stream(request)))
+    }
+}

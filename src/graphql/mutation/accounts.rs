@@ -1,0 +1,78 @@
+//! Accounts: made, signed in to, and given a fresh token.
+
+use async_graphql::{Context, Object};
+use chrono::Utc;
+
+use crate::{
+    domain::{Account, DisplayName, Email},
+    graphql::{
+        Api, ApiError,
+        caller::{api, caller},
+        types::{AccountType, AuthPayload},
+    },
+    store::{NewAccount, StoreError},
+};
+
+/// Mutations of accounts.
+#[derive(Default)]
+pub(in crate::graphql) struct AccountMutations;
+
+/// Hashing a password costs what a hundred fields do; this keeps one operation from asking for dozens.
+const HASHING: usize = 100;
+
+#[Object]
+impl AccountMutations {
+    /// Makes an account and signs in to it.
+    #[graphql(complexity = "HASHING + child_complexity")]
+    async fn register(
+        &self,
+        ctx: &Context<'_>,
+        email: String,
+        name: String,
+        password: String,
+    ) -> Result<AuthPayload, ApiError> {
+        let api = api(ctx)?;
+        let (email, name) = (Email::new(&email)?, DisplayName::new(&name)?);
+        api.sign_ins.take(&email)?;
+        let password_hash = api.passwords.hash(&password).await?;
+        let account = api.store.create_account(NewAccount { name, email, password_hash }).await?;
+        Ok(signed_in(api, account))
+    }
+
+    /// Signs in.
+    #[graphql(complexity = "HASHING + child_complexity")]
+    async fn login(
+        &self,
+        ctx: &Context<'_>,
+        email: String,
+        password: String,
+    ) -> Result<AuthPayload, ApiError> {
+        let api = api(ctx)?;
+        let email = Email::new(&email)?;
+        api.sign_ins.take(&email)?;
+        let credentials = api.store.find_credentials(&email).await?;
+        let stored = credentials.as_ref().and_then(|known| known.password_hash.as_deref());
+        let good = api.passwords.verify(&password, stored).await?;
+        match credentials.filter(|_known| good) {
+            Some(known) => Ok(signed_in(api, known.account)),
+            None => {
+                api.metrics.auth_failed("wrong_credentials");
+                Err(ApiError::WrongCredentials)
+            }
+        }
+    }
+
+    /// A fresh token for the caller, before the old one runs out.
+    async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
+        let api = api(ctx)?;
+        let user = caller(ctx).user()?;
+        let account = api.store.find_account(user.id).await?;
+        Ok(signed_in(api, account.ok_or(StoreError::NoSuchUser)?))
+    }
+}
+
+fn signed_in(api: &Api, account: Account) -> AuthPayload {
+    let minted = api.tokens.mint(&account.user(), Utc::now());
+    let account = AccountType(account);
+    AuthPayload { token: minted.token, expires_at: minted.expires_at, account }
+}

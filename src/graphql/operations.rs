@@ -1,0 +1,254 @@
+//! Operations by their text: parsed once, kept while they are in use.
+//!
+//! Clients send the same few texts again and again with other variables, and parsing is more than half of what a
+//! small mutation costs. The cache is bounded by entries and by bytes of text; what is used least goes first.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_graphql::{
+    Pos, Request, ServerError, Variables,
+    parser::{
+        parse_query,
+        types::{
+            Directive, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+            Selection, SelectionSet,
+        },
+    },
+    Positioned,
+};
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::{
+    metrics::{Metrics, OperationKind},
+    session::Limits,
+};
+
+/// A parsed text, which may hold several operations.
+pub(super) struct Parsed {
+    /// The text.
+    pub(super) text: Arc<str>,
+    document: ExecutableDocument,
+}
+
+impl Parsed {
+    fn parse(text: Arc<str>) -> Result<Self, ServerError> {
+        let document = parse_query(&*text)?;
+        Ok(Self { text, document })
+    }
+
+    /// A request that runs the operation called `name`.
+    pub(super) fn request(&self, name: Option<&str>, variables: Variables) -> Request {
+        // The text is not looked at again once it is parsed.
+        let mut request = Request::new("").variables(variables);
+        request.operation_name = name.map(str::to_owned);
+        request.set_parsed_query(self.document.clone());
+        request
+    }
+
+    /// What the operation called `name` does.
+    ///
+    /// # Errors
+    /// No such operation, several to choose from, or a subscription with more or less than one root field
+    /// (GraphQL, October 2021, section 5.2.3.1).
+    pub(super) fn kind(&self, name: Option<&str>) -> Result<OperationKind, ServerError> {
+        let operation = self.operation(name)?;
+        match operation.node.ty {
+            OperationType::Query => Ok(OperationKind::Query),
+            OperationType::Mutation => Ok(OperationKind::Mutation),
+            OperationType::Subscription => {
+                self.check_one_root_field(operation)?;
+                Ok(OperationKind::Subscription)
+            }
+        }
+    }
+
+    fn operation(
+        &self,
+        name: Option<&str>,
+    ) -> Result<&Positioned<OperationDefinition>, ServerError> {
+        match (&self.document.operations, name) {
+            (DocumentOperations::Single(operation), None) => Ok(operation),
+            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+                operations.values().next().ok_or_else(|| refusal("There is no operation.", None))
+            }
+            (DocumentOperations::Multiple(_), None) => Err(refusal(
+                "There are several operations. Say which one to run in `operationName`.",
+                None,
+            )),
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.get(name).ok_or_else(|| unknown(name))
+            }
+            (DocumentOperations::Single(_), Some(name)) => Err(unknown(name)),
+        }
+    }
+
+    fn check_one_root_field(
+        &self,
+        operation: &Positioned<OperationDefinition>,
+    ) -> Result<(), ServerError> {
+        let (mut fields, mut seen) = (0, HashSet::new());
+        self.count_fields(&operation.node.selection_set.node, &mut fields, &mut seen)?;
+        if fields == 1 {
+            return Ok(());
+        }
+        let message = format!(
+            "A subscription selects exactly one root field; this one selects {fields}. Send one subscription for each."
+        );
+        Err(refusal(message, Some(operation.pos)))
+    }
+
+    /// Counts the fields of a selection set, fragments expanded; each fragment once, since they may form a cycle.
+    fn count_fields<'a>(
+        &'a self,
+        set: &'a SelectionSet,
+        fields: &mut usize,
+        seen: &mut HashSet<&'a str>,
+    ) -> Result<(), ServerError> {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    refuse_conditions(&field.node.directives)?;
+                    *fields += 1;
+                }
+                Selection::InlineFragment(fragment) => {
+                    refuse_conditions(&fragment.node.directives)?;
+                    self.count_fields(&fragment.node.selection_set.node, fields, seen)?;
+                }
+                Selection::FragmentSpread(spread) => {
+                    refuse_conditions(&spread.node.directives)?;
+                    let name = &spread.node.fragment_name.node;
+                    if let Some(fragment) = self.document.fragments.get(name)
+                        && seen.insert(name)
+                    {
+                        self.count_fields(&fragment.node.selection_set.node, fields, seen)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A root field that may be left out would make a subscription of nothing.
+fn refuse_conditions(directives: &[Positioned<Directive>]) -> Result<(), ServerError> {
+    let conditional = |directive: &&Positioned<Directive>| {
+        matches!(directive.node.name.node.as_str(), "skip" | "include")
+    };
+    match directives.iter().find(conditional) {
+        Some(directive) => Err(refusal(
+            "The root field of a subscription cannot be skipped or included. Leave the directive out.",
+            Some(directive.pos),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn unknown(name: &str) -> ServerError {
+    refusal(format!("There is no operation called \"{name}\" in the text."), None)
+}
+
+fn refusal(message: impl Into<String>, at: Option<Pos>) -> ServerError {
+    ServerError::new(message, at)
+}
+
+/// The parsed texts that are in use.
+pub(super) struct Operations {
+    cache: Cache<Arc<str>, Arc<Parsed>, TextWeight>,
+    longest: usize,
+    metrics: Metrics,
+}
+
+/// An entry weighs its bytes, but no less than its share of the entries, so that one bound keeps both.
+#[derive(Clone)]
+struct TextWeight {
+    least: u64,
+}
+
+impl Weighter<Arc<str>, Arc<Parsed>> for TextWeight {
+    fn weight(&self, text: &Arc<str>, _parsed: &Arc<Parsed>) -> u64 {
+        (text.len() as u64).max(self.least)
+    }
+}
+
+impl Operations {
+    /// An empty cache.
+    pub(super) fn new(limits: &Limits, metrics: Metrics) -> Self {
+        let (entries, bytes) =
+            (limits.operation_cache_entries.max(1), limits.operation_cache_bytes as u64);
+        let least = (bytes / entries as u64).max(1);
+        let cache = Cache::with_weighter(entries, bytes, TextWeight { least });
+        Self { cache, longest: limits.operation_text, metrics }
+    }
+
+    /// The parsed form of `text`.
+    ///
+    /// # Errors
+    /// It is too long, or no GraphQL.
+    pub(super) fn parsed(&self, text: String) -> Result<Arc<Parsed>, ServerError> {
+        if let Some(parsed) = self.cache.get(text.as_str()) {
+            self.metrics.operation_cache_hit();
+            return Ok(parsed);
+        }
+        self.metrics.operation_cache_missed();
+        if text.len() > self.longest {
+            let message = format!(
+                "The operation has {} bytes of text; at most {} are allowed. Put values into variables.",
+                text.len(),
+                self.longest
+            );
+            return Err(refusal(message, None));
+        }
+        let text: Arc<str> = text.into();
+        let parsed = Arc::new(Parsed::parse(Arc::clone(&text))?);
+        self.cache.insert(text, Arc::clone(&parsed));
+        Ok(parsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Result<OperationKind, ServerError> {
+        Parsed::parse(text.into()).unwrap().kind(None)
+    }
+
+    #[test]
+    fn a_subscription_has_one_root_field_with_fragments_expanded() {
+        for good in [
+            "subscription { a }",
+            "subscription { ...F } fragment F on Subscription { a }",
+            "subscription { ... on Subscription { a { b c } } }",
+        ] {
+            assert_eq!(kind(good).unwrap(), OperationKind::Subscription, "{good}");
+        }
+        for bad in [
+            "subscription { a b }",
+            "subscription { a ...F } fragment F on Subscription { b }",
+            "subscription { x: a y: a }",
+            "subscription { ...F } fragment F on Subscription { ...F }",
+            "subscription($c: Boolean!) { a @skip(if: $c) }",
+            "subscription($c: Boolean!) { ... @include(if: $c) { a } }",
+        ] {
+            assert!(kind(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_operation_is_chosen_by_name() {
+        let parsed = Parsed::parse("query A { a } mutation B { b }".into()).unwrap();
+        assert_eq!(parsed.kind(Some("B")).unwrap(), OperationKind::Mutation);
+        assert!(parsed.kind(None).is_err());
+        assert!(parsed.kind(Some("C")).is_err());
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
+        let deep = "{a".repeat(10_000);
+        assert!(Parsed::parse(deep.into()).is_err());
+        let closed = format!("{}{}", "{a".repeat(5_000), "}".repeat(5_000));
+        assert!(Parsed::parse(closed.into()).is_err());
+        let list = format!("{{a(x:{}1{})}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(Parsed::parse(list.into()).is_err());
+    }
+}

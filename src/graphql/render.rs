@@ -1,0 +1,96 @@
+//! An audience's renderer: a subscription that never ends, fed one event at a time.
+//!
+//! The stream of async-graphql is polled in place, once per event. It has everything it needs, so it must be ready
+//! at once; one that is not is a bug, and the room ends the audience loudly rather than wait.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use async_graphql::Response;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream, stream::BoxStream};
+use parking_lot::Mutex;
+
+use crate::{
+    domain::Event,
+    room::{Render, RenderError, SeatEnd},
+    store::StoreError,
+    wire::{
+        ErrorCode,
+        graphql_ws::{self, OperationId, ServerMessage},
+    },
+};
+
+/// Where the next event of a renderer is put.
+#[derive(Clone, Default)]
+pub(super) struct Feed(Arc<Mutex<Option<Event>>>);
+
+impl Feed {
+    fn put(&self, event: Event) {
+        *self.0.lock() = Some(event);
+    }
+
+    /// The events that are put, as far as `pick` wants them. Nobody is woken: whoever puts also polls.
+    pub(super) fn events<T, P>(&self, pick: P) -> impl Stream<Item = T> + use<T, P>
+    where
+        P: Fn(Event) -> Option<T>,
+    {
+        let feed = self.clone();
+        stream::poll_fn(move |_cx| match feed.0.lock().take().and_then(&pick) {
+            Some(event) => Poll::Ready(Some(event)),
+            None => Poll::Pending,
+        })
+    }
+}
+
+/// The renderer of one audience.
+pub(super) struct Renderer {
+    feed: Feed,
+    responses: BoxStream<'static, Response>,
+}
+
+impl Renderer {
+    /// Renders what is put into `feed` as `responses` make of it.
+    pub(super) fn new(feed: Feed, responses: BoxStream<'static, Response>) -> Self {
+        Self { feed, responses }
+    }
+}
+
+impl Render for Renderer {
+    fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
+        self.feed.put(event.clone());
+        let mut cx = Context::from_waker(Waker::noop());
+        match pin!(&mut self.responses).poll_next_unpin(&mut cx) {
+            Poll::Ready(Some(response)) if response.is_ok() => serde_json::to_vec(&response)
+                .map(Bytes::from)
+                .map_err(|error| RenderError(error.to_string())),
+            Poll::Ready(Some(response)) => Err(RenderError(format!("{:?}", response.errors))),
+            Poll::Ready(None) => Err(RenderError("the selection's stream has ended".to_owned())),
+            Poll::Pending => Err(RenderError("the selection was not ready at once".to_owned())),
+        }
+    }
+
+    fn frame(&self, rendered: &Bytes, tag: &OperationId) -> Bytes {
+        ServerMessage::next(tag, rendered).frame()
+    }
+
+    fn ending(&self, tag: &OperationId, why: SeatEnd) -> Bytes {
+        let (code, message) = match why {
+            SeatEnd::Deleted => return ServerMessage::complete(tag).frame(),
+            SeatEnd::Revoked => (ErrorCode::Forbidden, StoreError::Denied.to_string()),
+            SeatEnd::Overflow => (
+                ErrorCode::Unavailable,
+                "You read more slowly than the document changes, and what waited was dropped. Load the document and subscribe again."
+                    .to_owned(),
+            ),
+            SeatEnd::Broken => (
+                ErrorCode::Unavailable,
+                "The document was closed unexpectedly. Load it and subscribe again.".to_owned(),
+            ),
+        };
+        ServerMessage::error(tag, &graphql_ws::errors(code, &message)).frame()
+    }
+}

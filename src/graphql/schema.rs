@@ -1,0 +1,27 @@
+//! The schema, put together.
+
+use std::sync::Arc;
+
+use async_graphql::{SDLExportOptions, Schema as AsyncSchema};
+
+use super::{Api, mutation::Mutation, query::Query, subscription::SubscriptionRoot};
+
+/// The schema that operations run against.
+pub type Schema = AsyncSchema<Query, Mutation, SubscriptionRoot>;
+
+/// The schema over the parts of a node.
+pub(super) fn build(api: Arc<Api>) -> Schema {
+    let limits = &api.limits;
+    AsyncSchema::build(Query, Mutation::default(), SubscriptionRoot)
+        .limit_depth(limits.operation_depth)
+        .limit_complexity(limits.operation_complexity)
+        .data(api)
+        .finish()
+}
+
+/// The schema in the schema definition language, as `coscribe schema` prints it.
+#[must_use]
+pub fn sdl() -> String {
+    let schema = AsyncSchema::build(Query, Mutation::default(), SubscriptionRoot).finish();
+    schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_enum_items())
+}
