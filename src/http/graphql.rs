@@ -1,0 +1,123 @@
+//! `/graphql`: operations by POST and GET, the upgrade to a socket, and the page for browsers.
+//!
+//! The framework's extractor reads a body to its end however long it is, so the body is read here first, up to its
+//! limit, and handed to the extractor whole.
+
+use std::pin::Pin;
+
+use actix_web::{
+    FromRequest as _, HttpRequest, HttpResponse,
+    dev,
+    error::PayloadError,
+    http::header,
+    web::{self, Bytes, BytesMut},
+};
+use async_graphql::Request;
+use async_graphql_actix_web::GraphQLRequest;
+use futures_util::{Stream, StreamExt as _, stream};
+
+use super::{HttpError, HttpParts, negotiation::Answering, socket, web as page, who::caller};
+use crate::{graphql::Caller, metrics::OperationKind};
+
+type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+
+/// `POST /graphql`.
+pub(super) async fn post(
+    request: HttpRequest,
+    payload: web::Payload,
+    parts: web::Data<HttpParts>,
+) -> Result<HttpResponse, HttpError> {
+    let answering = Answering::to(&request)?;
+    if !is_json(&request) {
+        return Err(HttpError::ContentType);
+    }
+    let body = read(payload, parts.largest_body).await?;
+    let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
+    let operation = extract(&request, &mut dev::Payload::from(body)).await?;
+    answer(&request, operation, &parts, answering, Method::Post).await
+}
+
+/// `GET /graphql`: a socket, a page, or a query.
+pub(super) async fn get(
+    request: HttpRequest,
+    payload: web::Payload,
+    parts: web::Data<HttpParts>,
+) -> Result<HttpResponse, HttpError> {
+    if socket::is_upgrade(request.headers()) {
+        return socket::open(&request, payload, &parts).await;
+    }
+    if page::is_wanted(&request) {
+        return Ok(page::page());
+    }
+    let answering = Answering::to(&request)?;
+    let operation = extract(&request, &mut dev::Payload::None).await?;
+    answer(&request, operation, &parts, answering, Method::Get).await
+}
+
+/// Any other method.
+pub(super) async fn other() -> Result<HttpResponse, HttpError> {
+    Err(HttpError::Method)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+}
+
+async fn extract(
+    request: &HttpRequest,
+    payload: &mut dev::Payload,
+) -> Result<Request, HttpError> {
+    let malformed = |error: actix_web::Error| HttpError::Malformed(error.to_string());
+    GraphQLRequest::from_request(request, payload).await.map(GraphQLRequest::into_inner).map_err(malformed)
+}
+
+async fn answer(
+    request: &HttpRequest,
+    operation: Request,
+    parts: &HttpParts,
+    answering: Answering,
+    method: Method,
+) -> Result<HttpResponse, HttpError> {
+    let caller = caller(request, parts).await?;
+    if let Caller::Request { user, .. } = &caller {
+        parts.throttle.take(&user.id)?;
+    }
+    let Request { query, operation_name, variables, .. } = operation;
+    let prepared = match parts.engine.prepare(query, operation_name, variables) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let response = async_graphql::Response::from_errors(vec![error]);
+            return Ok(answering.with(&response));
+        }
+    };
+    match (prepared.kind(), method) {
+        (OperationKind::Subscription, Method::Post) => return Err(HttpError::NeedsSocket),
+        (OperationKind::Subscription | OperationKind::Mutation, Method::Get) => {
+            return Err(HttpError::OnlyQueries);
+        }
+        (OperationKind::Query, _) | (OperationKind::Mutation, Method::Post) => {}
+    }
+    Ok(answering.with(&prepared.respond(caller).await))
+}
+
+/// Only JSON: what a form can send without asking is not taken.
+fn is_json(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok());
+    let kind = content_type.and_then(|kind| kind.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The body of a request, if it is no larger than `limit` bytes.
+async fn read(mut payload: web::Payload, limit: usize) -> Result<Bytes, HttpError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| HttpError::Malformed(error.to_string()))?;
+        if body.len() + chunk.len() > limit {
+            return Err(HttpError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

@@ -1,0 +1,25 @@
+//! The front door: routes, who is asking, the upgrade, health, metrics and the web page.
+//!
+//! A request is a GraphQL operation ([`graphql`]), an upgrade to a socket ([`socket`]), or a look at how the node is
+//! ([`health`], [`metrics_page`]). Tokens are checked here, before anything else happens.
+//!
+//! Invariant: an upgrade with a bad token is refused before it is made.
+
+mod error;
+mod graphql;
+mod health;
+mod metrics_page;
+mod negotiation;
+mod options;
+mod origin;
+mod parts;
+mod routes;
+mod socket;
+mod web;
+mod who;
+
+pub use error::HttpError;
+pub use options::ServerOptions;
+pub use origin::Origins;
+pub use parts::{Draining, HttpParts};
+pub use routes::routes;

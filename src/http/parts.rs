@@ -1,0 +1,60 @@
+//! What handlers work with.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::Origins;
+use crate::{
+    domain::UserId,
+    graphql::Engine,
+    metrics::Metrics,
+    outbox::OutboxTotals,
+    roster::Roster,
+    session::{Identity, SessionParts, Throttle},
+    store::Store,
+};
+
+/// The parts of the node that requests are answered with.
+pub struct HttpParts {
+    /// Runs operations.
+    pub engine: Engine,
+    /// Who is who.
+    pub identity: Identity,
+    /// Who is connected.
+    pub roster: Arc<dyn Roster>,
+    /// How often a user may run an operation.
+    pub throttle: Arc<Throttle<UserId>>,
+    /// What sessions are built from.
+    pub session: Arc<SessionParts>,
+    /// Asked whether it can be reached.
+    pub store: Store,
+    /// The meters.
+    pub metrics: Metrics,
+    /// What waits in all outboxes together.
+    pub totals: Arc<OutboxTotals>,
+    /// Which pages may use the API.
+    pub origins: Origins,
+    /// Whether the node is going down.
+    pub draining: Draining,
+    /// The largest request body, in bytes.
+    pub largest_body: usize,
+}
+
+/// Whether the node is going down. Once it is, it stays so.
+#[derive(Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// The node is going down.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
