@@ -105,3 +105,10 @@ impl DisplayName {
         self.0
     }
 }
+
+/// For whoever has no name: the id, which is always fit to show.
+impl From<UserId> for DisplayName {
+    fn from(id: UserId) -> Self {
+        Self(id.to_string().into())
+    }
+}

@@ -56,14 +56,9 @@ impl Metrics {
         self.0.mailbox_full.of(actor).inc();
     }
 
-    /// This many bytes more wait in an outbox.
-    pub fn outbox_grew(&self, bytes: usize) {
-        self.0.outbox_bytes.add(bytes as i64);
-    }
-
-    /// This many bytes left an outbox, sent or dropped.
-    pub fn outbox_shrank(&self, bytes: usize) {
-        self.0.outbox_bytes.sub(bytes as i64);
+    /// So many bytes wait in all outboxes together.
+    pub fn outboxes_hold(&self, bytes: u64) {
+        self.0.outbox_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// A session looked at its outbox, and so many bytes waited.
@@ -71,14 +66,14 @@ impl Metrics {
         self.0.outbox_session_bytes.observe(bytes as f64);
     }
 
-    /// An outbox reached its bound for the first time.
-    pub fn outbox_bound_reached(&self) {
-        self.0.outbox_bound_reached.inc();
+    /// Outboxes reached their bound for the first time.
+    pub fn outbox_bound_reached(&self, outboxes: u64) {
+        self.0.outbox_bound_reached.inc_by(outboxes);
     }
 
-    /// A cursor was dropped because a queue was full.
-    pub fn cursor_dropped(&self) {
-        self.0.cursors_dropped.inc();
+    /// Cursors were dropped because outboxes were full.
+    pub fn cursors_dropped(&self, cursors: u64) {
+        self.0.cursors_dropped.inc_by(cursors);
     }
 
     /// A subscription lost its waiting events because the outbox was full.
@@ -96,9 +91,10 @@ impl Metrics {
         Counted::new(&self.0.rooms)
     }
 
-    /// A session entered a room; it counts until the answer is dropped.
-    pub fn member_joined(&self) -> Counted {
-        Counted::new(&self.0.members)
+    /// A room that had `before` members has `now`.
+    pub fn members_changed(&self, before: usize, now: usize) {
+        let signed = |members: usize| i64::try_from(members).unwrap_or(i64::MAX);
+        self.0.members.add(signed(now) - signed(before));
     }
 
     /// A session was refused because its user has too many already.

@@ -9,12 +9,19 @@ use config::{Config, ConfigError, Value, ValueKind};
 use serde::Deserialize;
 
 use super::{
-    Fault, Limits, OutboxOptions, RoomOptions, ServerOptions, SessionOptions, SettingsError,
-    Sources, StoreOptions,
+    Fault, SettingsError, Sources,
     layers::{self, Entry},
     rules,
 };
-use crate::{auth::AuthOptions, telemetry::TelemetryOptions};
+use crate::{
+    auth::AuthOptions,
+    http::ServerOptions,
+    outbox::OutboxOptions,
+    room::RoomOptions,
+    session::{Limits, SessionOptions},
+    store::StoreOptions,
+    telemetry::TelemetryOptions,
+};
 
 /// All settings, checked: each by itself and all together.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,7 +10,6 @@
 mod fault;
 mod layers;
 mod load;
-mod options;
 mod rules;
 mod sources;
 #[cfg(test)]
@@ -18,7 +17,4 @@ mod tests;
 
 pub use fault::{Fault, SettingsError};
 pub use load::Settings;
-pub use options::{
-    Limits, OutboxOptions, RoomOptions, ServerOptions, SessionOptions, StoreOptions,
-};
 pub use sources::{Flags, Sources};

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::{
-    Fault, Limits, OutboxOptions, RoomOptions, ServerOptions, SessionOptions, Settings,
-    StoreOptions,
-};
+use super::{Fault, Settings};
 use crate::{
     auth::{AuthOptions, Keys},
+    http::ServerOptions,
+    outbox::OutboxOptions,
+    room::RoomOptions,
+    session::{Limits, SessionOptions},
+    store::StoreOptions,
     telemetry::TelemetryOptions,
 };
 
@@ -105,7 +107,7 @@ impl Faults {
     }
 
     fn limits(&mut self, limits: &Limits) {
-        self.at_least("limits.connections_per_user", limits.connections_per_user as usize, 1);
+        self.at_least("limits.connections_per_user", limits.connections_per_user, 1);
         self.at_least("limits.operations_in_flight", limits.operations_in_flight, 1);
         self.at_least("limits.subscriptions", limits.subscriptions, 1);
         self.at_least("limits.frame", limits.frame, 1);
@@ -173,7 +175,8 @@ impl Faults {
     }
 
     fn store(&mut self, store: &StoreOptions) {
-        if let Some(url) = &store.url {
+        let url = &store.url;
+        if !url.is_empty() {
             // The URL itself is not shown: it may hold a password.
             self.unless(url.starts_with("sqlite:"), "store.url", || {
                 "names a database that this version does not know. It knows SQLite: write sqlite:PATH, or leave \

@@ -75,7 +75,7 @@ fn with_nothing_set_the_settings_are_those_of_base_toml() {
     assert_eq!(default.outbox.bound, 1 << 20);
     assert_eq!(default.auth.token_life, Duration::from_secs(3600));
     assert!(default.auth.secret.is_none() && default.auth.issuer.is_none());
-    assert!(default.store.url.is_none() && default.server.allowed_origins.is_empty());
+    assert!(default.store.url.is_empty() && default.server.allowed_origins.is_empty());
     assert_eq!(default.telemetry.format, LogFormat::Text);
 }
 
@@ -128,7 +128,7 @@ fn well_known_names_and_flags_set_what_they_say() {
         Flags { data_dir: Some("/srv".into()), host: Some("::1".into()), ..Flags::default() };
     let settings = Settings::load(&sources).unwrap();
 
-    assert_eq!(settings.store.url.as_deref(), Some("sqlite:/var/lib/coscribe/x.db"));
+    assert_eq!(settings.store.url, "sqlite:/var/lib/coscribe/x.db");
     assert_eq!(settings.auth.secret.as_ref().unwrap().expose(), secret);
     assert_eq!(settings.telemetry.filter, "warn");
     assert_eq!(settings.server.data_dir, PathBuf::from("/srv"));

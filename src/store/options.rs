@@ -10,6 +10,7 @@ use serde::Deserialize;
 pub struct StoreOptions {
     /// The database: `sqlite://path?mode=rwc` for a file, made with its folder if it is missing, or
     /// `sqlite::memory:` for one that is gone when the store is closed.
+    #[serde(default)]
     pub url: String,
     /// How many connections read side by side, from 1 (0 counts as 1); each is a thread and up to 2
     /// MiB of cache. Writing has one of its own. A database in memory has one connection in all.

@@ -1,0 +1,271 @@
+//! The one place where everything meets: builds every part once, runs them, drains them in order.
+
+use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_cors::Cors;
+use actix_web::{App, HttpServer, dev::ServerHandle, http::StatusCode, http::header, web};
+use actix_web_prom::PrometheusMetricsBuilder;
+use anyhow::Context as _;
+use chrono::Utc;
+use socket2::SockRef;
+
+use crate::{
+    auth::{Keys, MintedToken, Passwords, Tokens},
+    bridge::LocalBridge,
+    domain::{Account, User},
+    graphql::{Api, Engine},
+    http::{Draining, HttpParts, Origins, routes},
+    metrics::Metrics,
+    outbox::OutboxTotals,
+    room::{RoomParts, Rooms},
+    roster::{LocalRoster, Roster},
+    session::{Identity, SessionParts, Sessions, Throttle},
+    settings::Settings,
+    store::{Store, StoreOptions},
+};
+
+/// A running node.
+pub struct Node {
+    address: SocketAddr,
+    server: ServerHandle,
+    sessions: Sessions,
+    rooms: Rooms,
+    store: Store,
+    draining: Draining,
+    drain: Duration,
+}
+
+/// What stands behind the front door and can be used without it.
+pub struct Base {
+    /// Accounts, documents, access.
+    pub store: Store,
+    /// Makes and checks tokens.
+    pub tokens: Tokens,
+}
+
+impl Base {
+    /// Opens the store and the keys.
+    ///
+    /// # Errors
+    /// The database or the secret cannot be opened.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let options = store_options(settings);
+        let store = Store::open(&options).await.context("the database cannot be opened")?;
+        let keys = Keys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
+        Ok(Self { store, tokens: Tokens::new(keys, settings.auth.token_options()) })
+    }
+
+    /// A token for an account, as signing in makes it.
+    #[must_use]
+    pub fn token_for(&self, account: &Account) -> MintedToken {
+        self.tokens.mint(&account.user(), Utc::now())
+    }
+
+    /// A token for anybody, whether there is an account or not.
+    #[must_use]
+    pub fn token_for_user(&self, user: &User) -> MintedToken {
+        self.tokens.mint(user, Utc::now())
+    }
+}
+
+/// Where the database is: a file in the data folder unless something else is set.
+fn store_options(settings: &Settings) -> StoreOptions {
+    let mut options = settings.store.clone();
+    if options.url.is_empty() {
+        let file = settings.server.data_dir.join("coscribe.db");
+        options.url = format!("sqlite://{}?mode=rwc", file.display());
+    } else if !options.url.contains('?') {
+        options.url.push_str("?mode=rwc");
+    }
+    options
+}
+
+impl Node {
+    /// Builds a node on an opened base and starts to listen. The tables must be there.
+    ///
+    /// # Errors
+    /// The address is taken, or a part cannot be built.
+    pub async fn start(settings: &Settings, base: Base) -> anyhow::Result<Self> {
+        let Base { store, tokens } = base;
+        let parts = build(settings, store.clone(), tokens)?;
+        let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
+        let (rooms, parts) = (parts.rooms, web::Data::from(parts.http));
+        let server = listen(settings, parts)?;
+        let address = *server.1.first().context("the server listens nowhere")?;
+        let handle = server.0.handle();
+        actix_rt::spawn(server.0);
+        Ok(Self {
+            address,
+            server: handle,
+            sessions,
+            rooms,
+            store,
+            draining,
+            drain: settings.server.drain,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The open rooms.
+    #[must_use]
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// The open sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Goes down in order: accepts nothing more, sends the sessions away, finishes what is open, closes the store.
+    /// What is not done within `server.drain` is cut off.
+    pub async fn stop(self) {
+        tracing::info!(sessions = self.sessions.count(), "draining");
+        self.draining.begin();
+        self.server.pause().await;
+        // Half of the time is for sending the sessions away, the rest for what they still do.
+        let orderly = async {
+            self.sessions.drain(self.drain / 2).await;
+            self.rooms.close().await;
+        };
+        let in_time = tokio::time::timeout(self.drain, orderly).await.is_ok();
+        if !in_time {
+            tracing::warn!(sessions = self.sessions.count(), "not everything ended in time");
+        }
+        self.server.stop(in_time).await;
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+struct Parts {
+    http: Arc<HttpParts>,
+    session: Arc<SessionParts>,
+    rooms: Rooms,
+    draining: Draining,
+}
+
+fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Parts> {
+    let metrics = Metrics::new();
+    let roster: Arc<dyn Roster> = Arc::new(LocalRoster::default());
+    let room_parts = RoomParts {
+        store: store.clone(),
+        bridge: Arc::new(LocalBridge),
+        roster: Arc::clone(&roster),
+        metrics: metrics.clone(),
+    };
+    let rooms = Rooms::new(room_parts, settings.room.clone());
+    let limits = settings.limits.clone();
+    let engine = Engine::new(Arc::new(Api {
+        store: store.clone(),
+        rooms: rooms.clone(),
+        roster: Arc::clone(&roster),
+        tokens: tokens.clone(),
+        passwords: Passwords::new(&settings.auth)?,
+        sign_ins: Throttle::per_minute("attempts to sign in", limits.sign_ins_per_minute),
+        metrics: metrics.clone(),
+        limits: limits.clone(),
+    }));
+    let identity = Identity::new(tokens, store.clone(), metrics.clone(), settings.auth.enrol);
+    let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
+    let totals = Arc::new(OutboxTotals::default());
+    let session = Arc::new(SessionParts {
+        identity: identity.clone(),
+        execute: Arc::new(engine.clone()),
+        roster: Arc::clone(&roster),
+        throttle: Arc::clone(&throttle),
+        metrics: metrics.clone(),
+        totals: Arc::clone(&totals),
+        options: settings.session.clone(),
+        limits: limits.clone(),
+        outbox: settings.outbox,
+        sessions: Sessions::default(),
+    });
+    let draining = Draining::default();
+    let http = Arc::new(HttpParts {
+        engine,
+        identity,
+        roster,
+        throttle,
+        session: Arc::clone(&session),
+        store,
+        metrics,
+        totals,
+        origins: Origins::new(settings.server.allowed_origins.clone()),
+        draining: draining.clone(),
+        largest_body: limits.message,
+    });
+    Ok(Parts { http, session, rooms, draining })
+}
+
+fn listen(
+    settings: &Settings,
+    parts: web::Data<HttpParts>,
+) -> anyhow::Result<(actix_web::dev::Server, Vec<SocketAddr>)> {
+    let options = &settings.server;
+    let requests = PrometheusMetricsBuilder::new("coscribe")
+        .registry(parts.metrics.registry().clone())
+        // How long a socket lives is no request's duration.
+        .exclude_status(StatusCode::SWITCHING_PROTOCOLS)
+        .mask_unmatched_patterns("unmatched")
+        .build()
+        .map_err(|error| anyhow::anyhow!("the meters of requests cannot be declared: {error}"))?;
+    let workers = match options.workers {
+        0 => std::thread::available_parallelism().map_or(1, Into::into),
+        workers => workers,
+    };
+    // Twice the silence that a session allows: by then it has ended, and only the kernel still holds its socket.
+    let unacknowledged = settings.session.silence_allowed.saturating_mul(2);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(parts.clone())
+            .wrap(cors(parts.clone()))
+            .wrap(requests.clone())
+            .configure(routes)
+    })
+    .workers(workers)
+    .max_connections(options.max_connections)
+    .backlog(options.backlog)
+    .shutdown_timeout(options.drain.as_secs().max(1))
+    .disable_signals()
+    .on_connect(move |connection, _extensions| prepare(connection, unacknowledged))
+    .bind((options.host.as_str(), options.port))
+    .with_context(|| {
+        format!(
+            "cannot listen on {}:{}; set another one with server.host and server.port, or PORT",
+            options.host, options.port
+        )
+    })?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}
+
+/// Small frames leave at once, and a socket whose client takes nothing for ever is given up by the kernel.
+fn prepare(connection: &dyn Any, unacknowledged: Duration) {
+    let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() else { return };
+    let socket = SockRef::from(stream);
+    let prepared = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_user_timeout(Some(unacknowledged)));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "a socket could not be prepared");
+    }
+}
+
+/// Pages of other origins, as far as the operator lets them in.
+fn cors(parts: web::Data<HttpParts>) -> Cors {
+    Cors::default()
+        .allowed_origin_fn(move |origin, _request| {
+            origin.to_str().is_ok_and(|origin| parts.origins.lists(origin))
+        })
+        .allowed_methods(["GET", "POST"])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .allowed_header("x-session-id")
+        .max_age(3600)
+}
