@@ -117,8 +117,7 @@ async fn serve(settings: &Settings, base: Base, with_demo: bool) -> anyhow::Resu
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let welcome =
-        if with_demo { Some(demo::prepare(settings, &base).await?) } else { None };
+    let welcome = if with_demo { Some(demo::prepare(settings, &base).await?) } else { None };
     let node = Node::start(settings, base).await?;
     let address = node.address();
     tracing::info!(%address, "listening");

@@ -137,9 +137,7 @@ impl Inner {
         let mut outcome = OperationOutcome::Ok;
         for error in errors {
             let code = error.extensions.as_ref().and_then(|values| values.get("code"));
-            let is = |wanted: ErrorCode| {
-                matches!(code, Some(async_graphql::Value::String(code)) if code == wanted.as_str())
-            };
+            let is = |wanted: ErrorCode| matches!(code, Some(async_graphql::Value::String(code)) if code == wanted.as_str());
             if is(ErrorCode::Forbidden) {
                 self.metrics.permission_denied();
             }

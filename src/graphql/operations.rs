@@ -6,7 +6,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::{
-    Pos, Request, ServerError, Variables,
+    Pos, Positioned, Request, ServerError, Variables,
     parser::{
         parse_query,
         types::{
@@ -14,7 +14,6 @@ use async_graphql::{
             Selection, SelectionSet,
         },
     },
-    Positioned,
 };
 use quick_cache::{Weighter, sync::Cache};
 

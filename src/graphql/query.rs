@@ -6,9 +6,7 @@ use super::{
     ApiError,
     access::{document_id, require},
     caller::{api, caller},
-    types::{
-        AccountType, DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType,
-    },
+    types::{AccountType, DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
 };
 use crate::{
     domain::{AccessLevel, InvalidInput},

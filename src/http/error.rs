@@ -52,10 +52,14 @@ pub enum HttpError {
     #[error("The request is not a GraphQL request: {0}.")]
     Malformed(String),
     /// A mutation or subscription by `GET`.
-    #[error("By GET there are only queries. Send mutations by POST and subscriptions over a WebSocket.")]
+    #[error(
+        "By GET there are only queries. Send mutations by POST and subscriptions over a WebSocket."
+    )]
     OnlyQueries,
     /// A subscription by `POST`.
-    #[error("A subscription needs a WebSocket. Connect to this address with the subprotocol graphql-transport-ws.")]
+    #[error(
+        "A subscription needs a WebSocket. Connect to this address with the subprotocol graphql-transport-ws."
+    )]
     NeedsSocket,
     /// A method that GraphQL over HTTP does not know.
     #[error("GraphQL is asked by POST or GET.")]

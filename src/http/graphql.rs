@@ -6,8 +6,7 @@
 use std::pin::Pin;
 
 use actix_web::{
-    FromRequest as _, HttpRequest, HttpResponse,
-    dev,
+    FromRequest as _, HttpRequest, HttpResponse, dev,
     error::PayloadError,
     http::header,
     web::{self, Bytes, BytesMut},
@@ -65,12 +64,12 @@ enum Method {
     Post,
 }
 
-async fn extract(
-    request: &HttpRequest,
-    payload: &mut dev::Payload,
-) -> Result<Request, HttpError> {
+async fn extract(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Request, HttpError> {
     let malformed = |error: actix_web::Error| HttpError::Malformed(error.to_string());
-    GraphQLRequest::from_request(request, payload).await.map(GraphQLRequest::into_inner).map_err(malformed)
+    GraphQLRequest::from_request(request, payload)
+        .await
+        .map(GraphQLRequest::into_inner)
+        .map_err(malformed)
 }
 
 async fn answer(

@@ -139,14 +139,16 @@ mod tests {
         let metrics = Metrics::new();
         let (one, other) = (metrics.connection_opened(), metrics.clone().connection_opened());
         let cursors = metrics.subscription_opened(Topic::Cursors);
-        let (room, member) = (metrics.room_opened(), metrics.member_joined());
+        let room = metrics.room_opened();
+        metrics.members_changed(2, 3);
         assert_eq!(value(&metrics, "active_websocket_connections"), 2.0);
         assert_eq!(value(&metrics, "active_subscriptions_total{topic=\"cursors\"}"), 1.0);
         assert_eq!(value(&metrics, "active_subscriptions_total{topic=\"changes\"}"), 0.0);
         assert_eq!(value(&metrics, "coscribe_rooms"), 1.0);
         assert_eq!(value(&metrics, "coscribe_members"), 1.0);
 
-        drop((one, cursors, room, member));
+        drop((one, cursors, room));
+        metrics.members_changed(3, 2);
 
         assert_eq!(value(&metrics, "active_websocket_connections"), 1.0);
         assert_eq!(value(&metrics, "active_subscriptions_total{topic=\"cursors\"}"), 0.0);
@@ -167,11 +169,11 @@ mod tests {
         metrics.edit_committed(Duration::from_millis(4));
         metrics.mailbox_waited(ActorKind::Room, Duration::from_micros(50));
         metrics.mailbox_full(ActorKind::Session);
-        metrics.outbox_grew(5000);
-        metrics.outbox_shrank(1000);
+        metrics.outboxes_hold(5000);
+        metrics.outboxes_hold(4000);
         metrics.outbox_seen(5000);
-        metrics.outbox_bound_reached();
-        metrics.cursor_dropped();
+        metrics.outbox_bound_reached(1);
+        metrics.cursors_dropped(1);
         metrics.seat_overflowed();
         metrics.session_closed("too_slow");
         metrics.slot_refused();

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, Outcome, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue,
+    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Outcome, Pushed, Queue,
     SeatId,
 };
 use crate::domain::{PresenceChangeKind, SessionId};
@@ -158,11 +158,7 @@ impl Outbox {
         });
     }
 
-    fn push_for(
-        &self,
-        seat: SeatId,
-        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
-    ) -> Pushed {
+    fn push_for(&self, seat: SeatId, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
         let now = Instant::now();
         self.shared.change(|state| {
             if state.seats.contains(&seat) {

@@ -223,7 +223,11 @@ impl Handler<Reserve> for Room {
 impl Handler<Confirm> for Room {
     type Result = Result<(), RoomError>;
 
-    fn handle(&mut self, Confirm { place, key, make }: Confirm, _: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        Confirm { place, key, make }: Confirm,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
         let effects = self.state.confirm(place.seat.id, Utc::now())?;
         let seat: Arc<Seat> = Arc::clone(&place.seat);
         if !place.outbox.open_seat(seat.id) || !seat.confirm() {

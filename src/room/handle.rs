@@ -52,7 +52,8 @@ impl RoomHandle {
     /// Gives a seat up. Never lost: when the mailbox is full, a task waits for its turn.
     pub fn leave(&self, seat: SeatId) {
         let Err(error) = self.address.try_send(Leave(seat)) else { return };
-        if let (SendError::Full(leave), Ok(runtime)) = (error, tokio::runtime::Handle::try_current())
+        if let (SendError::Full(leave), Ok(runtime)) =
+            (error, tokio::runtime::Handle::try_current())
         {
             let send = self.address.send(leave);
             runtime.spawn(async move {

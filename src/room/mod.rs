@@ -18,9 +18,9 @@ mod render;
 mod rooms;
 mod seat;
 mod state;
-mod ticket;
 #[cfg(test)]
 mod state_tests;
+mod ticket;
 
 pub use audience::AudienceKey;
 pub use edits::{EditError, Order, Stored};

@@ -77,11 +77,7 @@ impl Rooms {
     ///
     /// # Errors
     /// [`EditError`]; nothing was stored, but for [`EditError::Unanswered`], where that is not known.
-    pub async fn edit(
-        &self,
-        document: DocumentId,
-        order: Order,
-    ) -> Result<Stored, EditError> {
+    pub async fn edit(&self, document: DocumentId, order: Order) -> Result<Stored, EditError> {
         loop {
             if let Ok(answer) = self.open(document).await.edit(order.clone()).await {
                 return answer;
@@ -105,14 +101,22 @@ impl Rooms {
 
     /// Closes every room; what is being stored is finished first.
     pub async fn close(&self) {
-        let open: Vec<_> = {
-            let rooms = self.open.lock();
-            rooms.values().map(|entry| (entry.handle.clone(), entry.gone.clone())).collect()
-        };
-        for (room, mut gone) in open {
+        for (room, mut gone) in self.all() {
             room.close().await;
             while gone.changed().await.is_ok() {}
         }
+    }
+
+    /// Waits until the rooms that are open now have closed by themselves.
+    pub async fn gone(&self) {
+        for (_room, mut gone) in self.all() {
+            while gone.changed().await.is_ok() {}
+        }
+    }
+
+    fn all(&self) -> Vec<(RoomHandle, watch::Receiver<()>)> {
+        let rooms = self.open.lock();
+        rooms.values().map(|entry| (entry.handle.clone(), entry.gone.clone())).collect()
     }
 
     fn open_or_wait(&self, document: DocumentId) -> Result<RoomHandle, watch::Receiver<()>> {

@@ -159,12 +159,8 @@ impl RoomState {
     }
 
     fn evict(&mut self, chosen: impl Fn(&Sitter) -> bool) -> Vec<Effect> {
-        let mut seats: Vec<SeatId> = self
-            .seats
-            .iter()
-            .filter(|(_, sitter)| chosen(sitter))
-            .map(|(seat, _)| *seat)
-            .collect();
+        let mut seats: Vec<SeatId> =
+            self.seats.iter().filter(|(_, sitter)| chosen(sitter)).map(|(seat, _)| *seat).collect();
         seats.sort_unstable();
         // The seats go first, so that nobody who is being sent away hears of his own leaving.
         let mut effects: Vec<_> = seats.iter().map(|seat| Effect::Evict(*seat)).collect();

@@ -159,7 +159,8 @@ impl Session {
 
     /// Makes out who the client is and takes a connection slot, then admits or closes.
     fn look_at(&mut self, token: Option<String>, ctx: &mut SessionContext) {
-        let (id, parts, upgraded_by) = (self.id, Arc::clone(&self.parts), self.upgrade.identified.take());
+        let (id, parts, upgraded_by) =
+            (self.id, Arc::clone(&self.parts), self.upgrade.identified.take());
         let admission = async move {
             let identified = match (token, upgraded_by) {
                 (Some(token), _) => parts.identity.of(&token).await?,
@@ -185,12 +186,8 @@ impl Session {
         self.intake.admitted();
         self.slot = Some(slot);
         self.good_until(identified.expires_at, ctx);
-        let link = SessionLink::new(
-            self.id,
-            identified.user,
-            self.outbox.clone(),
-            &self.parts.limits,
-        );
+        let link =
+            SessionLink::new(self.id, identified.user, self.outbox.clone(), &self.parts.limits);
         let options = &self.parts.options;
         let payload = serde_json::json!({
             "sessionId": self.id,

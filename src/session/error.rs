@@ -1,11 +1,7 @@
 //! What a session's errors mean to its client: the reason to close, each variant placed by hand.
 
 use super::{IdentityError, SessionOptions, heartbeat::Overdue};
-use crate::{
-    auth::TokenError,
-    roster::SlotError,
-    wire::CloseReason,
-};
+use crate::{auth::TokenError, roster::SlotError, wire::CloseReason};
 
 /// Why nobody was admitted.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::{
-    Limits, Throttled,
-    throttle::Allowance,
-};
+use super::{Limits, Throttled, throttle::Allowance};
 use crate::{
     domain::{Cursor, DocumentId, SessionId, User},
     outbox::Outbox,

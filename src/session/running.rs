@@ -12,10 +12,7 @@ use actix::prelude::*;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
-    Answer, Operation, SessionLink,
-    actor::Session,
-    operations::Running,
-    socket::SessionContext,
+    Answer, Operation, SessionLink, actor::Session, operations::Running, socket::SessionContext,
 };
 use crate::{
     metrics::OperationKind,

@@ -78,9 +78,14 @@ impl Sessions {
                 tracing::debug!("a session had ended before it was asked to");
             }
         }
+        self.gone().await;
+    }
+
+    /// Waits until there are none.
+    pub async fn gone(&self) {
         let mut count = self.count.subscribe();
         if count.wait_for(|count| *count == 0).await.is_err() {
-            tracing::error!("the count of sessions was lost while draining");
+            tracing::error!("the count of sessions was lost");
         }
     }
 }

@@ -32,10 +32,8 @@ impl AccessMutations {
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let target = named(ctx, user_id, email).await?;
         let level = level.into();
-        let granted = api
-            .store
-            .grant_access(admitted.user.id, admitted.document, target, level)
-            .await?;
+        let granted =
+            api.store.grant_access(admitted.user.id, admitted.document, target, level).await?;
         api.rooms.access_changed(admitted.document, target, Some(level)).await;
         Ok(CollaboratorType(granted.collaborator))
     }
@@ -72,7 +70,8 @@ async fn named(
             Ok(account.ok_or(StoreError::NoSuchUser)?.id)
         }
         (Some(_), Some(_)) | (None, None) => {
-            Err(InvalidInput::new("Name the user by `userId` or by `email`, one of the two.").into())
+            Err(InvalidInput::new("Name the user by `userId` or by `email`, one of the two.")
+                .into())
         }
     }
 }

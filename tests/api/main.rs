@@ -1,0 +1,8 @@
+//! Whole nodes over real sockets, each with its own port and database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that cannot go on has found what the test looks for"
+)]
+
+mod support;

@@ -1,0 +1,5 @@
+//! What the tests are written with: nodes, people and their sockets.
+
+mod node;
+
+pub(crate) use node::TestNode;

@@ -1,0 +1,94 @@
+//! A node of a test.
+
+use std::{future::Future, time::Duration};
+
+use coscribe::{
+    app::{Base, Node},
+    settings::{Flags, Settings, Sources},
+};
+use tempfile::TempDir;
+
+/// No single wait of a test takes longer than this.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for `future`, but not for ever.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    let Ok(output) = tokio::time::timeout(PATIENCE, future).await else {
+        panic!("{what} did not happen within {PATIENCE:?}")
+    };
+    output
+}
+
+/// A node on a free port, with a database of its own.
+pub(crate) struct TestNode {
+    node: Option<Node>,
+    settings: Settings,
+    folder: TempDir,
+}
+
+impl TestNode {
+    /// A node with the usual settings, but for passwords that are cheap to hash and rooms that close at once.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with settings as the environment would have them: `("COSCRIBE__SESSION__PING_EVERY", "50ms")`.
+    pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let flags = Flags {
+            data_dir: Some(folder.path().to_owned()),
+            host: Some("127.0.0.1".to_owned()),
+            port: Some(0),
+        };
+        let sources = Sources { flags, ..Sources::default() }
+            .with("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8")
+            .with("COSCRIBE__AUTH__ARGON2_PASSES", "1")
+            .with("COSCRIBE__ROOM__LINGER", "1ms")
+            .with("COSCRIBE__SERVER__DRAIN", "4s");
+        let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
+        let settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();
+        let mut node = Self { node: None, settings, folder };
+        node.run().await;
+        node
+    }
+
+    async fn run(&mut self) {
+        let base = Base::open(&self.settings).await.unwrap();
+        base.store.migrate_up().await.unwrap();
+        self.node = Some(Node::start(&self.settings, base).await.unwrap());
+    }
+
+    /// The same node again, after it was stopped, on the same database and another port.
+    pub(crate) async fn restart(&mut self) {
+        self.halt().await;
+        self.run().await;
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        self.node.as_ref().unwrap()
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// `http://127.0.0.1:PORT` and this path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.node().address())
+    }
+
+    /// Ends the node; fails if a session or a room is left behind by clients that have gone.
+    pub(crate) async fn stop(mut self) {
+        within("the end of all sessions", self.node().sessions().gone()).await;
+        within("the end of all rooms", self.node().rooms().gone()).await;
+        self.halt().await;
+    }
+
+    async fn halt(&mut self) {
+        within("the end of the node", self.node.take().unwrap().stop()).await;
+    }
+}
