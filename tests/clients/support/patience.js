@@ -20,11 +20,17 @@ export async function within(promise, what, limit = LIMIT_MS) {
 
 /** Tries `attempt` again and again until it gives something, and returns that. */
 export async function until(what, attempt, limit = LIMIT_MS) {
-  const end = performance.now() + limit;
-  while (performance.now() < end) {
-    const result = await attempt();
-    if (result) return result;
-    await pause(20);
+  let late = false;
+  const tries = async () => {
+    for (;;) {
+      const result = await attempt();
+      if (result || late) return result;
+      await pause(20);
+    }
+  };
+  try {
+    return await within(tries(), what, limit);
+  } finally {
+    late = true;
   }
-  throw new Error(`${what}: not within ${limit / 1000} s`);
 }

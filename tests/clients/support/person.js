@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 
+import { within } from './patience.js';
+
 export class Person {
   constructor(server, account) {
     this.server = server;
@@ -25,7 +27,11 @@ export class Person {
   }
 
   /** The result of one operation: `data`, `errors`, or both. */
-  async ask(query, variables) {
+  ask(query, variables) {
+    return within(this.#post(query, variables), `${this.name}'s operation is answered`);
+  }
+
+  async #post(query, variables) {
     const response = await fetch(this.server.graphql, {
       method: 'POST',
       headers: {
