@@ -11,7 +11,7 @@ import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 
 import { createDocument, grant, presentSessions, rename, revoke } from './support/documents.js';
-import { until } from './support/patience.js';
+import { until, within } from './support/patience.js';
 import { Person } from './support/person.js';
 import { Server } from './support/server.js';
 import { Stream } from './support/stream.js';
@@ -107,6 +107,11 @@ function apollo(t, person) {
   return client;
 }
 
+/** Changes the document, and gives what the server answered. */
+function update(client, variables) {
+  return within(client.mutate({ mutation: UPDATE, variables }), 'A mutation is answered');
+}
+
 /** What a subscription brings, as a stream. */
 function listen(t, client, subscription, document) {
   const stream = new Stream(subscription.definitions[0].name.value);
@@ -134,7 +139,7 @@ test('a mutation updates what a query shows, through the normalised cache', asyn
   assert.equal(first.owner.name, 'Alice');
 
   const variables = { id, title: 'Project Beta', content: 'Hello World', baseVersion: first.version };
-  const { data } = await client.mutate({ mutation: UPDATE, variables });
+  const { data } = await update(client, variables);
   assert.ok(data.updateDocument.version > first.version);
 
   const second = await titles.next();
@@ -153,7 +158,7 @@ test('a subscription brings what somebody else did', async (t) => {
     return !changes.isEmpty;
   });
 
-  const { data } = await apollo(t, bob).mutate({ mutation: UPDATE, variables: { id, content: 'Hello World' } });
+  const { data } = await update(apollo(t, bob), { id, content: 'Hello World' });
 
   let change;
   do change = await changes.next();
@@ -180,7 +185,7 @@ test('a refusal arrives as a GraphQL error with its code', async (t) => {
   const head = await rename(alice, id, 'Newer');
 
   const variables = { id, content: 'Late', baseVersion: 1 };
-  await assert.rejects(client.mutate({ mutation: UPDATE, variables }), (error) => {
+  await assert.rejects(update(client, variables), (error) => {
     assert.ok(CombinedGraphQLErrors.is(error), `not a GraphQL error: ${error}`);
     assert.equal(error.errors[0].extensions.code, 'CONFLICT');
     assert.equal(error.errors[0].extensions.head, head);
