@@ -153,8 +153,9 @@ test('a subscription brings what somebody else did', async (t) => {
   const id = await sharedDocument();
   const client = apollo(t, alice);
   const changes = listen(t, client, CHANGES, id);
+  let times = 0;
   await until('Alice hears of changes', async () => {
-    await rename(bob, id, 'Can you hear me?');
+    await rename(bob, id, `Can you hear me? (${(times += 1)})`);
     return !changes.isEmpty;
   });
 

@@ -100,8 +100,9 @@ export class Tab {
  * seat: so `somebody` else renames the document until everyone has heard, and all of that is read.
  */
 export async function allHearChanges(tabs, somebody, document) {
+  let times = 0;
   const version = await until('Everyone hears of changes', async () => {
-    const latest = await rename(somebody, document, 'Can you hear me?');
+    const latest = await rename(somebody, document, `Can you hear me? (${(times += 1)})`);
     return tabs.every(({ changes }) => !changes.isEmpty) && latest;
   });
   for (const { changes } of tabs) {
