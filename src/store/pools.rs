@@ -6,7 +6,7 @@
 //! Invariant: a writing transaction has the lock before it reads, so what it read is still true
 //! when it writes, and it cannot fail half-way for want of the lock.
 
-use std::{fs, str::FromStr};
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, str::FromStr};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
@@ -92,10 +92,13 @@ enum Role {
 fn make_folder(url: &str) -> Result<(), StoreError> {
     let file = SqliteConnectOptions::from_str(url)?;
     match file.get_filename().parent() {
-        // Blocking, but once, before anything else runs.
-        Some(folder) => {
-            fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(error.into()))
-        }
+        // Blocking, but once, before anything else runs. The files in it hold what people wrote, so nobody else on
+        // the machine may look into it.
+        Some(folder) => DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| StoreError::Unavailable(error.into())),
         None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Opening, closing, and what happens when the file cannot be used.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -79,6 +79,8 @@ async fn a_file_that_is_not_there_is_unavailable_unless_it_may_be_made() {
 
     let made = Store::open(&StoreOptions { url: format!("{url}?mode=rwc"), ..in_memory() }).await;
     made.unwrap().ping().await.unwrap();
+    let mode = fs::metadata(folder.path().join("a/b")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else looks into a folder that we made");
 }
 
 #[tokio::test]
