@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::Arc};
 use async_graphql::{
     Pos, Positioned, Request, ServerError, Variables,
     parser::{
-        parse_query,
+        self, parse_query,
         types::{
             Directive, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
             Selection, SelectionSet,
@@ -31,7 +31,7 @@ pub(super) struct Parsed {
 
 impl Parsed {
     fn parse(text: Arc<str>) -> Result<Self, ServerError> {
-        let document = parse_query(&*text)?;
+        let document = parse_query(&*text).map_err(in_one_line)?;
         Ok(Self { text, document })
     }
 
@@ -142,6 +142,15 @@ fn refuse_conditions(directives: &[Positioned<Directive>]) -> Result<(), ServerE
     }
 }
 
+/// The parser draws the place of a syntax error with lines of text; clients get the place in `locations` anyway.
+fn in_one_line(error: parser::Error) -> ServerError {
+    let mut error = ServerError::from(error);
+    let reason = error.message.lines().last().unwrap_or_default().trim_start();
+    let reason = reason.strip_prefix("= ").unwrap_or(reason);
+    error.message = format!("The operation is not GraphQL: {reason}.");
+    error
+}
+
 fn unknown(name: &str) -> ServerError {
     refusal(format!("There is no operation called \"{name}\" in the text."), None)
 }
@@ -239,6 +248,15 @@ mod tests {
         assert_eq!(parsed.kind(Some("B")).unwrap(), OperationKind::Mutation);
         assert!(parsed.kind(None).is_err());
         assert!(parsed.kind(Some("C")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_graphql_is_refused_in_one_line_with_its_place() {
+        let error = Parsed::parse("{".into()).map(|_parsed| ()).unwrap_err();
+        assert_eq!(error.message, "The operation is not GraphQL: expected selection.");
+        assert_eq!(error.locations, vec![Pos { line: 1, column: 2 }]);
+        let error = Parsed::parse("{ a } { b }".into()).map(|_parsed| ()).unwrap_err();
+        assert_eq!(error.message.lines().count(), 1, "{}", error.message);
     }
 
     #[test]
