@@ -1,13 +1,11 @@
 //! Alice, Bob and their document, for whoever tries coscribe out.
 
-use std::fmt::Write as _;
-
 use anyhow::Context as _;
 
 use crate::{
     app::Base,
-    auth::Passwords,
-    domain::{AccessLevel, Account, DisplayName, Email, Text, Title},
+    auth::{MintedToken, Passwords},
+    domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Text, Title},
     settings::Settings,
     store::{NewAccount, Store},
 };
@@ -16,11 +14,17 @@ const TITLE: &str = "Project Alpha";
 /// A demonstration's password is no secret: it is printed at every start.
 const PASSWORD: &str = "open-sesame";
 
-/// Makes what is not there yet, and says how to open the document as each of the two.
+/// What there is to try, ready to be told once it is known where the node listens.
+pub struct Demo {
+    document: DocumentId,
+    people: Vec<(Account, MintedToken)>,
+}
+
+/// Makes what is not there yet.
 ///
 /// # Errors
 /// The store refuses.
-pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<String> {
+pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<Demo> {
     let store = &base.store;
     let alice = account(settings, store, "Alice").await?;
     let bob = account(settings, store, "Bob").await?;
@@ -35,23 +39,29 @@ pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<String>
     };
     store.grant_access(alice.id, document.id, bob.id, AccessLevel::Edit).await?;
 
-    let port = settings.server.port;
-    let mut text = format!(
-        "\nThe document \"{TITLE}\" belongs to Alice, and Bob may edit it:\n  {}\n",
-        document.id
-    );
-    for account in [&alice, &bob] {
-        let token = base.token_for(account).token;
-        write!(
-            text,
-            "\nOpen it as {name} (or sign in as {email} with the password {PASSWORD}):\n  \
-             http://localhost:{port}/graphql#token={token}&document={document}\n",
-            name = account.name,
-            email = account.email,
-            document = document.id,
-        )?;
+    let people = [alice, bob].map(|account| {
+        let token = base.token_for(&account);
+        (account, token)
+    });
+    Ok(Demo { document: document.id, people: people.into() })
+}
+
+impl Demo {
+    /// How to open the document as each of the two, on the node at `address` (host and port).
+    #[must_use]
+    pub fn welcome(&self, address: &str) -> String {
+        let document = self.document;
+        let mut text = format!(
+            "\nThe document \"{TITLE}\" belongs to Alice, and Bob may edit it:\n  {document}\n"
+        );
+        for (Account { name, email, .. }, MintedToken { token, .. }) in &self.people {
+            text.push_str(&format!(
+                "\nOpen it as {name} (or sign in as {email} with the password {PASSWORD}):\n  \
+                 http://{address}/graphql#token={token}&document={document}\n"
+            ));
+        }
+        text
     }
-    Ok(text)
 }
 
 async fn account(settings: &Settings, store: &Store, name: &str) -> anyhow::Result<Account> {

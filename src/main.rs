@@ -117,13 +117,14 @@ async fn serve(settings: &Settings, base: Base, with_demo: bool) -> anyhow::Resu
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let welcome = if with_demo { Some(demo::prepare(settings, &base).await?) } else { None };
+    let demo = if with_demo { Some(demo::prepare(settings, &base).await?) } else { None };
     let node = Node::start(settings, base).await?;
     let address = node.address();
     tracing::info!(%address, "listening");
-    println!("coscribe listens on http://{}", shown(address));
-    if let Some(welcome) = welcome {
-        println!("{welcome}");
+    let address = shown(address);
+    println!("coscribe listens on http://{address}");
+    if let Some(demo) = demo {
+        println!("{}", demo.welcome(&address));
     }
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM"),
