@@ -53,6 +53,11 @@ impl Operations {
         self.running.remove(id)
     }
 
+    /// Forgets the subscriptions that the room has ended; most clients do not complete what has ended.
+    pub(super) fn forget_ended(&mut self, is_listening: impl Fn(&OperationId) -> bool) {
+        self.running.retain(|id, running| *running != Running::Listening || is_listening(id));
+    }
+
     /// Whether anything is still being executed.
     pub(super) fn are_executing(&self) -> bool {
         self.running.values().any(|running| matches!(running, Running::Executing(_)))

@@ -112,7 +112,9 @@ impl Session {
         ctx: &mut SessionContext,
     ) {
         let allowed = self.parts.limits.subscriptions;
-        if link.subscriptions() >= allowed {
+        let open = link.subscriptions();
+        self.operations.forget_ended(|id| link.is_listening(id));
+        if open >= allowed {
             let message = format!(
                 "This connection already has {allowed} subscriptions. Complete one of them first."
             );
