@@ -100,6 +100,7 @@ impl Room {
         metrics.outbox_bound_reached(told.reached_bound);
         let document = self.document;
         self.parts.bridge.publish(Envelope::Happened { document, origin, event });
+        metrics.published();
         self.send_away(told);
     }
 
@@ -142,7 +143,7 @@ impl Room {
         }));
     }
 
-    /// Answers the author, then tells the others: both only now that it is stored.
+    /// Tells the others, then answers the author: both only now that it is stored.
     fn stored(&mut self, stored: Result<Stored, StoreError>, reply: Reply, began: Instant) {
         let changes = stored.as_ref().map(|stored| stored.changes.clone()).unwrap_or_default();
         let deleted = changes.iter().any(|change| change.kind == ChangeKind::Deleted);

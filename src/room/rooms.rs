@@ -97,6 +97,7 @@ impl Rooms {
             room.access_changed(user, level).await;
         }
         self.parts.bridge.publish(Envelope::AccessChanged { document, user, level });
+        self.parts.metrics.published();
     }
 
     /// Closes every room; what is being stored is finished first.

@@ -206,7 +206,7 @@ impl Session {
 
     fn refuse_admission(&mut self, error: &AdmissionError, ctx: &mut SessionContext) {
         match error {
-            AdmissionError::NoToken => self.parts.metrics.auth_failed("missing_token"),
+            AdmissionError::NoToken => self.parts.metrics.auth_failed("missing"),
             AdmissionError::Slot(_) => self.parts.metrics.slot_refused(),
             // Counted where it was made out.
             AdmissionError::Identity(_) => {}

@@ -4,6 +4,7 @@ use async_graphql::{Context, Object};
 use chrono::Utc;
 
 use crate::{
+    auth::PasswordError,
     domain::{Account, DisplayName, Email},
     graphql::{
         Api, ApiError,
@@ -33,8 +34,9 @@ impl AccountMutations {
     ) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let (email, name) = (Email::new(&email)?, DisplayName::new(&name)?);
-        api.sign_ins.take(&email)?;
-        let password_hash = api.passwords.hash(&password).await?;
+        take_sign_in(api, &email)?;
+        let password_hash =
+            api.passwords.hash(&password).await.inspect_err(|error| count_busy(api, error))?;
         let account = api.store.create_account(NewAccount { name, email, password_hash }).await?;
         Ok(signed_in(api, account))
     }
@@ -49,10 +51,14 @@ impl AccountMutations {
     ) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let email = Email::new(&email)?;
-        api.sign_ins.take(&email)?;
+        take_sign_in(api, &email)?;
         let credentials = api.store.find_credentials(&email).await?;
         let stored = credentials.as_ref().and_then(|known| known.password_hash.as_deref());
-        let good = api.passwords.verify(&password, stored).await?;
+        let good = api
+            .passwords
+            .verify(&password, stored)
+            .await
+            .inspect_err(|error| count_busy(api, error))?;
         match credentials.filter(|_known| good) {
             Some(known) => Ok(signed_in(api, known.account)),
             None => {
@@ -68,6 +74,18 @@ impl AccountMutations {
         let user = caller(ctx).user()?;
         let account = api.store.find_account(user.id).await?;
         Ok(signed_in(api, account.ok_or(StoreError::NoSuchUser)?))
+    }
+}
+
+/// Takes one of the minute's attempts with this address.
+fn take_sign_in(api: &Api, email: &Email) -> Result<(), ApiError> {
+    api.sign_ins.take(email).inspect_err(|_| api.metrics.auth_failed("rate_limited"))?;
+    Ok(())
+}
+
+fn count_busy(api: &Api, error: &PasswordError) {
+    if matches!(error, PasswordError::Busy) {
+        api.metrics.auth_failed("busy");
     }
 }
 
