@@ -5,4 +5,5 @@
     reason = "a helper that cannot go on has found what the test looks for"
 )]
 
+mod alice_and_bob;
 mod support;

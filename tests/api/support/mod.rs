@@ -1,5 +1,19 @@
 //! What the tests are written with: nodes, people and their sockets.
 
+mod answer;
+mod client;
+mod handshake;
+mod inbox;
+mod meters;
 mod node;
+mod person;
+mod socket;
+mod tab;
 
-pub(crate) use node::TestNode;
+pub(crate) use answer::Answer;
+pub(crate) use client::Client;
+pub(crate) use handshake::Handshake;
+pub(crate) use node::{TestNode, within};
+pub(crate) use person::{PASSWORD, Person, http_client};
+pub(crate) use socket::Socket;
+pub(crate) use tab::Tab;

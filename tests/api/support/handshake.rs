@@ -1,0 +1,75 @@
+//! The upgrade of a connection to a socket.
+
+use std::net::SocketAddr;
+
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{
+        Error,
+        client::IntoClientRequest as _,
+        http::{HeaderName, HeaderValue, Request},
+    },
+};
+
+use super::{Socket, TestNode, within};
+
+/// An upgrade that is about to be asked for.
+pub(crate) struct Handshake {
+    address: SocketAddr,
+    request: Request<()>,
+}
+
+/// An upgrade that was refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) challenge: Option<String>,
+    pub(crate) code: String,
+}
+
+impl TestNode {
+    /// An upgrade as browsers ask for it, without a token.
+    pub(crate) fn handshake(&self) -> Handshake {
+        Handshake::to(self.node().address())
+    }
+}
+
+impl Handshake {
+    pub(super) fn to(address: SocketAddr) -> Self {
+        Self::at(address, "")
+    }
+
+    fn at(address: SocketAddr, query: &str) -> Self {
+        let request = format!("ws://{address}/graphql{query}").into_client_request().unwrap();
+        Self { address, request }.header("Sec-WebSocket-Protocol", "graphql-transport-ws")
+    }
+
+    /// The same with a token in the address, as browsers have to send one.
+    pub(crate) fn with_token_in_address(self, token: &str) -> Self {
+        Self::at(self.address, &format!("?token={token}"))
+    }
+
+    /// The same with one more header.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        self.request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    /// Asks for it.
+    pub(crate) async fn open(self) -> Result<Socket, Refused> {
+        match within("an upgrade", connect_async(self.request)).await {
+            Ok((stream, _response)) => Ok(Socket::new(stream, self.address)),
+            Err(Error::Http(response)) => {
+                let challenge = response.headers().get("www-authenticate");
+                let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
+                let body = response.body().clone().unwrap_or_default();
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                let code = body["errors"][0]["extensions"]["code"].as_str().unwrap_or_default();
+                let status = response.status().as_u16();
+                Err(Refused { status, challenge, code: code.to_owned() })
+            }
+            Err(error) => panic!("the upgrade failed: {error}"),
+        }
+    }
+}

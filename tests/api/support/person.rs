@@ -1,0 +1,118 @@
+//! People: somebody with an account, and what he does over HTTP.
+
+use std::net::SocketAddr;
+
+use coscribe::domain::{SessionId, UserId};
+use serde_json::{Value, json};
+
+use super::{Answer, Client, Handshake, Socket, Tab, TestNode, within};
+
+/// Every account of a test has this password.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Somebody with an account. Sends operations over HTTP.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) id: UserId,
+    pub(crate) email: String,
+    pub(crate) token: String,
+    /// The session that is named in `X-Session-Id`.
+    session: Option<SessionId>,
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl TestNode {
+    /// Somebody new, with an account on this node.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let email = format!("{}@example.org", name.to_lowercase());
+        let operation = "mutation($email: String!, $name: String!, $password: String!) {
+            register(email: $email, name: $name, password: $password) { token account { id } } }";
+        let variables = json!({ "email": email, "name": name, "password": PASSWORD });
+        let registered = self.stranger().run(operation, variables).await.value();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Person {
+            name: name.to_owned(),
+            id: text(&registered["account"]["id"]).parse().unwrap(),
+            email,
+            token: text(&registered["token"]),
+            session: None,
+            address: self.node().address(),
+            http: http_client(),
+        }
+    }
+
+    /// Somebody without a token.
+    pub(crate) fn stranger(&self) -> Stranger {
+        Stranger { address: self.node().address(), http: http_client() }
+    }
+}
+
+impl Person {
+    /// The same person at another node, or at one that was restarted.
+    pub(crate) fn at(&self, node: &TestNode) -> Self {
+        Self { address: node.node().address(), ..self.clone() }
+    }
+
+    /// The same person, naming a session in `X-Session-Id`.
+    pub(crate) fn naming(&self, session: SessionId) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
+    /// The same person with another token.
+    pub(crate) fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { token: token.into(), ..self.clone() }
+    }
+
+    /// A request with his token.
+    pub(crate) fn request(&self, operation: &str, variables: &Value) -> reqwest::RequestBuilder {
+        let body = json!({ "query": operation, "variables": variables });
+        let url = format!("http://{}/graphql", self.address);
+        let request = self.http.post(url).bearer_auth(&self.token).json(&body);
+        match self.session {
+            Some(session) => request.header("X-Session-Id", session.to_string()),
+            None => request,
+        }
+    }
+
+    /// A socket, admitted.
+    pub(crate) async fn connect(&self) -> Socket {
+        let socket = Handshake::to(self.address).open().await.unwrap();
+        socket.introduce(&self.token).await
+    }
+
+    /// A tab with a document open: a socket that listens to everything about it.
+    pub(crate) async fn open(&self, document: coscribe::domain::DocumentId) -> Tab {
+        Tab::open(self.connect().await, document).await
+    }
+}
+
+impl Client for Person {
+    async fn run(&self, operation: &str, variables: Value) -> Answer {
+        answer_to(self.request(operation, &variables)).await
+    }
+}
+
+/// Somebody without a token.
+pub(crate) struct Stranger {
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Client for Stranger {
+    async fn run(&self, operation: &str, variables: Value) -> Answer {
+        let body = json!({ "query": operation, "variables": variables });
+        answer_to(self.http.post(format!("http://{}/graphql", self.address)).json(&body)).await
+    }
+}
+
+/// An HTTP client that keeps no connection: one that is idle would hold up the end of its node.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
+}
+
+async fn answer_to(request: reqwest::RequestBuilder) -> Answer {
+    let response = within("an answer over HTTP", request.send()).await.unwrap();
+    Answer::executed(within("the rest of an answer", response.json()).await.unwrap())
+}
