@@ -88,7 +88,8 @@ impl Prepared {
         let mut response = if self.kind == OperationKind::Mutation {
             match poll!(&mut running) {
                 Poll::Ready(response) => response,
-                Poll::Pending => tokio::spawn(running).await.unwrap_or_else(|error| {
+                // On this thread's own set of tasks, since it may have to start an actor.
+                Poll::Pending => actix_rt::spawn(running).await.unwrap_or_else(|error| {
                     tracing::error!(%error, "a mutation ended without an answer");
                     Response::from_errors(vec![broken()])
                 }),
