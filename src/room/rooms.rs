@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use actix::Context;
+use actix::{AsyncContext as _, Context};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -134,9 +134,11 @@ impl Rooms {
         let room = Room::new(document, Arc::clone(&self.parts), self.options.clone(), registration);
         let mut context = Context::new();
         context.set_mailbox_capacity(self.options.mailbox);
-        let address = context.run(room);
-        let handle = RoomHandle::new(address, self.parts.metrics.clone());
+        let handle = RoomHandle::new(context.address(), self.parts.metrics.clone());
         open.insert(document, Entry { handle: handle.clone(), closing: false, gone });
+        // A room that cannot be started takes itself off the list, for which it needs the lock.
+        drop(open);
+        context.run(room);
         Ok(handle)
     }
 }
