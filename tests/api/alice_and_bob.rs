@@ -1,23 +1,208 @@
 //! Alice and Bob open a document, see each other, and see what the other writes.
 
-use crate::support::{Client as _, TestNode};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::support::{Client as _, Pair, TestNode};
 
 #[actix_web::test]
-async fn bob_writes_and_alice_sees_it() {
+async fn alice_makes_a_document_and_lets_bob_in_by_his_address() {
     let node = TestNode::start().await;
     let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
     let document = alice.create_document("Project Alpha", "Welcome.").await;
-    alice.grant(document, &bob, "EDIT").await.value();
-    let alices_tab = alice.open(document).await;
-    let bobs_tab = bob.open(document).await;
-    alices_tab.expect_joined(&bob).await;
+    assert_eq!(bob.read(document).await, Value::Null);
 
-    let answer = bobs_tab.write(document, "Hello World").await.value();
+    let granted = alice.grant(document, &bob, "EDIT").await.value();
+
+    assert_eq!(granted["level"], "EDIT");
+    assert_eq!(granted["user"], json!({ "id": bob.id, "name": "Bob" }));
+    let seen = bob.read(document).await;
+    assert_eq!(seen["title"], "Project Alpha");
+    assert_eq!(seen["content"], "Welcome.");
+    assert_eq!(seen["version"], 1);
+    assert_eq!(seen["access"], "EDIT");
+    assert_eq!(seen["owner"], json!({ "id": alice.id, "name": "Alice" }));
+    assert_eq!(seen["collaborators"], json!([granted]));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn they_see_each_other_arrive_move_and_leave() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let alices_tab = pair.alice.open(*document).await;
+    let bobs_tab = pair.bob.open(*document).await;
+
+    let arrival = alices_tab.expect_joined(&pair.bob).await;
+    assert_eq!(arrival["documentId"], json!(document));
+    assert_eq!(arrival["sessionId"], json!(bobs_tab.session()));
+    assert_eq!(arrival["user"]["id"], json!(pair.bob.id));
+    assert_eq!(arrival["cursor"], Value::Null);
+
+    assert_eq!(bobs_tab.move_cursor(*document, 3, 14).await.value(), true);
+    let cursor = alices_tab.expect_cursor().await;
+    assert_eq!(cursor["cursor"], json!({ "line": 3, "column": 14, "anchor": null }));
+    assert_eq!(cursor["sessionId"], json!(bobs_tab.session()));
+    assert_eq!(cursor["user"], json!({ "id": pair.bob.id, "name": "Bob" }));
+    assert_eq!(cursor["color"], arrival["color"]);
+
+    let selection = json!({ "line": 0, "column": 0, "anchor": { "line": 1, "column": 7 } });
+    alices_tab.place_cursor(*document, selection.clone()).await.value();
+    assert_eq!(bobs_tab.expect_cursor().await["cursor"], selection);
+
+    bobs_tab.socket.close().await;
+    let departure = alices_tab.expect_left(&pair.bob).await;
+    assert_eq!(departure["sessionId"], arrival["sessionId"]);
+    assert_eq!(departure["cursor"]["line"], 3);
+    // Nobody was told of his own moves, and Bob not of Alice, who was there first.
+    alices_tab.expect_nothing_left();
+}
+
+#[actix_web::test]
+async fn what_bob_writes_is_stored_and_then_told_to_alice() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+
+    let answer = bobs_tab.write(*document, "Hello World").await.value();
 
     assert_eq!(answer["version"], 2);
-    let change = alices_tab.expect_version(2).await;
-    assert_eq!(change["content"], "Hello World");
+    assert_eq!(answer["content"], "Hello World");
+    let change = alices_tab.expect_change().await;
+    let at: DateTime<Utc> = change["changedAt"].as_str().unwrap().parse().unwrap();
+    assert!(at <= Utc::now());
+    assert_eq!(answer["updatedAt"], change["changedAt"]);
+    assert_eq!(
+        change,
+        json!({
+            "documentId": document,
+            "kind": "EDITED",
+            "version": 2,
+            "title": "Project Alpha",
+            "content": "Hello World",
+            "author": { "id": pair.bob.id, "name": "Bob" },
+            "sessionId": bobs_tab.session(),
+            "changedAt": change["changedAt"],
+        })
+    );
+    assert_eq!(pair.alice.read(*document).await["content"], "Hello World");
+}
 
-    drop((alices_tab, bobs_tab));
+#[actix_web::test]
+async fn bobs_own_tab_gets_nothing_back_and_his_other_tab_does() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+    let bobs_other_tab = pair.bob.open(*document).await;
+
+    bobs_tab.write(*document, "Hello World").await.value();
+    bobs_tab.move_cursor(*document, 1, 1).await.value();
+
+    bobs_other_tab.expect_version(2).await;
+    bobs_other_tab.expect_cursor().await;
+    alices_tab.write(*document, "Hello Bob").await.value();
+    alices_tab.move_cursor(*document, 9, 9).await.value();
+    bobs_tab.socket.expect_silence_until(&bobs_tab.changes, |change| change["version"] == 3).await;
+    bobs_tab
+        .socket
+        .expect_silence_until(&bobs_tab.cursors, |cursor| cursor["cursor"]["line"] == 9)
+        .await;
+}
+
+#[actix_web::test]
+async fn a_new_title_reaches_her_as_renamed() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+
+    bobs_tab.rename(*document, "Project Beta").await.value();
+
+    let change = alices_tab.expect_version(2).await;
+    assert_eq!(change["kind"], "RENAMED");
+    assert_eq!(change["title"], "Project Beta");
+    assert_eq!(change["content"], "Welcome.");
+}
+
+#[actix_web::test]
+async fn a_title_and_a_text_at_once_are_two_versions() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+    let both = json!({ "title": "Project Beta", "content": "Hello" });
+
+    let answer = bobs_tab.update(*document, both).await.value();
+
+    assert_eq!(answer["version"], 3);
+    let renamed = alices_tab.expect_version(2).await;
+    assert_eq!((&renamed["kind"], &renamed["content"]), (&json!("RENAMED"), &json!("Welcome.")));
+    assert_eq!(renamed["title"], "Project Beta");
+    let edited = alices_tab.expect_version(3).await;
+    assert_eq!((&edited["kind"], &edited["content"]), (&json!("EDITED"), &json!("Hello")));
+}
+
+#[actix_web::test]
+async fn what_changes_nothing_is_no_version() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+    let same = json!({ "title": "Project Alpha", "content": "Welcome.", "baseVersion": 1 });
+
+    assert_eq!(bobs_tab.update(*document, same).await.value()["version"], 1);
+
+    bobs_tab.write(*document, "Marker").await.value();
+    alices_tab
+        .socket
+        .expect_silence_until(&alices_tab.changes, |change| change["content"] == "Marker")
+        .await;
+    assert_eq!(pair.alice.read(*document).await["version"], 2);
+}
+
+#[actix_web::test]
+async fn a_deletion_is_the_last_thing_that_is_told() {
+    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+
+    assert_eq!(alices_tab.delete(*document).await.value(), true);
+
+    let change = bobs_tab.expect_version(2).await;
+    assert_eq!(change["kind"], "DELETED");
+    assert_eq!(change["title"], "Project Alpha");
+    assert_eq!(change["content"], "");
+    assert_eq!(change["author"]["name"], "Alice");
+    for tab in [&alices_tab, &bobs_tab] {
+        tab.socket.expect_complete(&tab.changes).await;
+        tab.socket.expect_complete(&tab.presence).await;
+        tab.socket.expect_complete(&tab.cursors).await;
+        tab.expect_nothing_left();
+    }
+    assert_eq!(pair.alice.read(*document).await, Value::Null);
+    assert_eq!(bobs_tab.write(*document, "Too late").await.code(), "FORBIDDEN");
+}
+
+#[actix_web::test]
+async fn documents_survive_a_restart() {
+    let Pair { mut node, alice, bob, document } = Pair::meet().await;
+    bob.write(document, "Hello World").await.value();
+    bob.rename(document, "Project Beta").await.value();
+    let before = alice.read(document).await;
+
+    node.restart().await;
+
+    let (alice, bob) = (alice.at(&node), bob.at(&node));
+    assert_eq!(alice.read(document).await, before);
+    let change = bob.write(document, "Good morning").await.value();
+    assert_eq!(change["version"], 4);
     node.stop().await;
+}
+
+#[actix_web::test]
+async fn when_both_have_gone_nothing_of_them_stays() {
+    let pair = Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+
+    alices_tab.socket.close().await;
+    drop(bobs_tab);
+
+    for meter in ["active_websocket_connections", "coscribe_rooms", "coscribe_members"] {
+        pair.node.until_meter(meter, 0.0).await;
+    }
+    for topic in ["changes", "presence", "cursors"] {
+        let meter = format!("active_subscriptions_total{{topic=\"{topic}\"}}");
+        pair.node.until_meter(&meter, 0.0).await;
+    }
+    pair.node.stop().await;
 }
