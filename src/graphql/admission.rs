@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, DocumentId, Topic},
-    room::{AudienceKey, Guest, Ticket},
+    room::{AudienceKey, Guest, Render, Ticket},
 };
 
 /// Why a subscription's resolver runs.
@@ -67,7 +67,7 @@ impl Admission {
         let ticket = Ticket::reserve(&api(ctx)?.rooms, &self.guest, document, topic).await;
         level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
         let operation = self.operation.clone();
-        let make = Box::new(move || operation.renderer());
+        let make = Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>);
         ticket.confirm(self.operation.audience(topic), make).await?;
         *self.ticket.lock() = Some(ticket);
         Ok(())
@@ -94,11 +94,5 @@ impl Subscribing {
             name: self.name.clone(),
             variables: variables.into(),
         }
-    }
-
-    fn renderer(self) -> Box<dyn crate::room::Render> {
-        let feed = Feed::default();
-        let request = self.request(Purpose::Feed(feed.clone()));
-        Box::new(Renderer::new(feed, self.schema.execute_stream(request)))
     }
 }

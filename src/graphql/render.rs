@@ -4,7 +4,6 @@
 //! at once; one that is not is a bug, and the room ends the audience loudly rather than wait.
 
 use std::{
-    pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -14,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream, stream::BoxStream};
 use parking_lot::Mutex;
 
+use super::admission::{Purpose, Subscribing};
 use crate::{
     domain::Event,
     room::{Render, RenderError, SeatEnd},
@@ -46,24 +46,36 @@ impl Feed {
     }
 }
 
-/// The renderer of one audience.
+/// The renderer of one audience. The stream begins with the first event: most of what is open at a time is quiet.
 pub(super) struct Renderer {
+    operation: Subscribing,
+    running: Option<Running>,
+}
+
+struct Running {
     feed: Feed,
     responses: BoxStream<'static, Response>,
 }
 
 impl Renderer {
-    /// Renders what is put into `feed` as `responses` make of it.
-    pub(super) fn new(feed: Feed, responses: BoxStream<'static, Response>) -> Self {
-        Self { feed, responses }
+    /// Renders events as `operation` selects from them.
+    pub(super) fn new(operation: Subscribing) -> Self {
+        Self { operation, running: None }
+    }
+
+    fn run(operation: &Subscribing) -> Running {
+        let feed = Feed::default();
+        let request = operation.request(Purpose::Feed(feed.clone()));
+        Running { feed, responses: operation.schema.execute_stream(request) }
     }
 }
 
 impl Render for Renderer {
     fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
-        self.feed.put(event.clone());
+        let running = self.running.get_or_insert_with(|| Self::run(&self.operation));
+        running.feed.put(event.clone());
         let mut cx = Context::from_waker(Waker::noop());
-        match pin!(&mut self.responses).poll_next_unpin(&mut cx) {
+        match running.responses.poll_next_unpin(&mut cx) {
             Poll::Ready(Some(response)) if response.is_ok() => serde_json::to_vec(&response)
                 .map(Bytes::from)
                 .map_err(|error| RenderError(error.to_string())),
