@@ -1,4 +1,8 @@
-// What the first tab shows to someone who has never been here.
+// What the first tab shows to someone who has never been here. An address that ends in `#document=ID` names the
+// document for the examples.
+
+const named = new URLSearchParams(location.hash.slice(1)).get('document');
+const id = /^[0-9a-f-]{36}$/.test(named) ? named : '...';
 
 export const welcome = `# The GraphQL API of coscribe
 #
@@ -27,7 +31,9 @@ export const welcome = `# The GraphQL API of coscribe
 #    browser, as yourself or as someone who may edit it:
 #
 #    subscription {
-#      documentChanged(documentId: "...") {
+#      documentChanged(
+#        documentId: "${id}"
+#      ) {
 #        kind version title content author { name }
 #      }
 #    }
