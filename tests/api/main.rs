@@ -5,5 +5,9 @@
     reason = "a helper that cannot go on has found what the test looks for"
 )]
 
+mod access;
+mod accounts;
 mod alice_and_bob;
+mod documents;
+mod revocation;
 mod support;

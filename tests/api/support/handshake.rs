@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio_tungstenite::{
-    connect_async,
+    connect_async_with_config,
     tungstenite::{
         Error,
         client::IntoClientRequest as _,
@@ -58,7 +58,9 @@ impl Handshake {
 
     /// Asks for it.
     pub(crate) async fn open(self) -> Result<Socket, Refused> {
-        match within("an upgrade", connect_async(self.request)).await {
+        // Small frames leave at once, as they do from a browser.
+        let upgrade = connect_async_with_config(self.request, None, true);
+        match within("an upgrade", upgrade).await {
             Ok((stream, _response)) => Ok(Socket::new(stream, self.address)),
             Err(Error::Http(response)) => {
                 let challenge = response.headers().get("www-authenticate");

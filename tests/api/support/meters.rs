@@ -35,8 +35,13 @@ impl Meters {
         line.unwrap_or_else(|| panic!("{name} is missing in\n{}", self.0)).parse().unwrap()
     }
 
+    /// How many operations of a kind have ended with an outcome.
+    pub(crate) fn operations(&self, kind: &str, outcome: &str) -> f64 {
+        self.value(&format!(r#"coscribe_operations_total{{kind="{kind}",outcome="{outcome}"}}"#))
+    }
+
     /// How many subscriptions have taken a seat so far.
     pub(super) fn subscriptions_begun(&self) -> f64 {
-        self.value(r#"coscribe_operations_total{kind="subscription",outcome="ok"}"#)
+        self.operations("subscription", "ok")
     }
 }

@@ -14,7 +14,11 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::Mutex, task::AbortHandle};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, watch},
+    task::AbortHandle,
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{Message, protocol::CloseFrame},
@@ -36,6 +40,8 @@ pub(crate) struct Socket {
     address: SocketAddr,
     sink: Mutex<SplitSink<Stream, Message>>,
     inbox: Inbox,
+    /// Whether the reader reads.
+    reads: watch::Sender<bool>,
     reader: AbortHandle,
     operations: AtomicU64,
 }
@@ -45,9 +51,10 @@ impl Socket {
     pub(super) fn new(stream: Stream, address: SocketAddr) -> Self {
         let (sink, stream) = stream.split();
         let inbox = Inbox::default();
-        let reader = tokio::spawn(read(stream, inbox.clone())).abort_handle();
-        let operations = AtomicU64::new(0);
-        Self { ack: Value::Null, address, sink: Mutex::new(sink), inbox, reader, operations }
+        let reads = watch::Sender::new(true);
+        let reader = tokio::spawn(read(stream, inbox.clone(), reads.subscribe())).abort_handle();
+        let (sink, operations) = (Mutex::new(sink), AtomicU64::new(0));
+        Self { ack: Value::Null, address, sink, inbox, reads, reader, operations }
     }
 
     /// Says who is there and waits to be admitted.
@@ -164,6 +171,16 @@ impl Socket {
         self.inbox.messages()
     }
 
+    /// From now on whatever comes stays in the network.
+    pub(crate) fn stop_reading(&self) {
+        self.reads.send_replace(false);
+    }
+
+    /// Reads on.
+    pub(crate) fn read_on(&self) {
+        self.reads.send_replace(true);
+    }
+
     /// Says goodbye and waits for the server's.
     pub(crate) async fn close(self) {
         let goodbye = CloseFrame { code: 1000.into(), reason: "".into() };
@@ -198,20 +215,27 @@ impl Drop for Socket {
     }
 }
 
-async fn read(mut stream: SplitStream<Stream>, inbox: Inbox) {
+async fn read(mut stream: SplitStream<Stream>, inbox: Inbox, mut reads: watch::Receiver<bool>) {
     let mut goodbye = None;
-    while let Some(Ok(frame)) = stream.next().await {
+    loop {
+        if reads.wait_for(|reads| *reads).await.is_err() {
+            return;
+        }
+        let frame = tokio::select! {
+            frame = stream.next() => frame,
+            _ = reads.wait_for(|reads| !*reads) => continue,
+        };
         match frame {
-            Message::Text(text) => {
+            Some(Ok(Message::Text(text))) => {
                 inbox.put(Heard::Message(serde_json::from_str(&text).unwrap()));
             }
-            Message::Close(frame) => {
+            Some(Ok(Message::Close(frame))) => {
                 goodbye = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
             }
-            _ => {}
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return inbox.put(Heard::Closed(goodbye)),
         }
     }
-    inbox.put(Heard::Closed(goodbye));
 }
 
 /// All that an event of the subscription `field` shows.

@@ -1,0 +1,207 @@
+//! Who may do what with a document, on every path.
+
+use coscribe::domain::DocumentId;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Pair, Person, Socket, TestNode};
+
+/// The subscriptions.
+const STREAMS: [&str; 3] = ["documentChanged", "presenceUpdated", "cursorMoved"];
+
+/// Everything that changes a document or who may open it.
+async fn changes(client: &impl Client, document: DocumentId, about: &Person) -> Vec<Answer> {
+    vec![
+        client.write(document, "Mine").await,
+        client.rename(document, "Mine").await,
+        client.delete(document).await,
+        client.grant(document, about, "OWNER").await,
+        client.revoke(document, about).await,
+    ]
+}
+
+/// Everything but subscribing that can be tried with a document.
+async fn everything(client: &impl Client, document: DocumentId, about: &Person) -> Vec<Answer> {
+    let mut answers = changes(client, document, about).await;
+    answers.push(client.presence(document).await);
+    answers.push(client.move_cursor(document, 0, 0).await);
+    answers
+}
+
+async fn subscribe_in_vain(socket: &Socket, document: DocumentId) {
+    for stream in STREAMS {
+        let id = socket.begin(stream, document).await;
+        assert_eq!(socket.expect_error(&id).await, "FORBIDDEN", "{stream}");
+    }
+}
+
+#[actix_web::test]
+async fn a_stranger_is_refused_on_every_path() {
+    let pair @ Pair { node, alice, bob, document } = &Pair::meet().await;
+    let mallory = node.person("Mallory").await;
+    let mallorys = mallory.connect().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+
+    for somewhere in [*document, DocumentId::new()] {
+        subscribe_in_vain(&mallorys, somewhere).await;
+        let over_socket = everything(&mallorys, somewhere, &mallory).await;
+        let over_http = everything(&mallory, somewhere, &mallory).await;
+        let named = mallory.naming(mallorys.session());
+        let for_own_session = everything(&named, somewhere, &mallory).await;
+        for answer in over_socket.iter().chain(&over_http).chain(&for_own_session) {
+            assert_eq!(answer.code(), "FORBIDDEN", "{answer:?}");
+        }
+    }
+
+    // Nothing was changed and nobody was told; then Bob moves and writes.
+    bobs_tab.move_cursor(*document, 5, 5).await.value();
+    bobs_tab.write(*document, "Marker").await.value();
+    assert_eq!(alices_tab.expect_cursor().await["user"]["name"], bob.name.as_str());
+    assert_eq!(alices_tab.expect_version(2).await["content"], "Marker");
+    alices_tab.expect_nothing_left();
+    assert_eq!(alice.read(*document).await["collaborators"].as_array().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn a_session_can_be_named_by_its_own_user_only() {
+    let pair @ Pair { node, document, .. } = &Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+    let mallory = node.person("Mallory").await;
+
+    // Bob may open the document too, but not in Alice's name.
+    for thief in [&mallory, &pair.bob] {
+        let posing = thief.naming(alices_tab.session());
+        for operation in [
+            format!(
+                "mutation {{ updateDocument(id: \"{document}\", content: \"Mine\") {{ id }} }}"
+            ),
+            format!(
+                "mutation {{ updateCursor(documentId: \"{document}\", cursor: {{ line: 1, column: 1 }}) }}"
+            ),
+            format!("{{ documentPresence(documentId: \"{document}\") {{ color }} }}"),
+            "{ me { id } }".to_owned(),
+        ] {
+            let response = posing.request(&operation, &json!({})).send().await.unwrap();
+            assert_eq!(response.status(), 403, "{operation}");
+            let answer = Answer::executed(response.json().await.unwrap());
+            assert_eq!(answer.code(), "FORBIDDEN", "{operation}");
+        }
+    }
+
+    let marker = alices_tab.write(*document, "Marker").await.value();
+    assert_eq!(marker["version"], 2);
+    bobs_tab.expect_version(2).await;
+    bobs_tab.expect_nothing_left();
+    alices_tab.expect_nothing_left();
+}
+
+#[actix_web::test]
+async fn whoever_may_view_sees_everything_and_changes_nothing() {
+    let Pair { node, alice, bob, document } = &Pair::meet().await;
+    alice.grant(*document, bob, "VIEW").await.value();
+    let alices_tab = alice.open(*document).await;
+
+    let bobs_tab = bob.open(*document).await;
+
+    alices_tab.expect_joined(bob).await;
+    assert_eq!(bob.read(*document).await["access"], "VIEW");
+    assert_eq!(bob.presence(*document).await.value().as_array().unwrap().len(), 2);
+    bobs_tab.move_cursor(*document, 1, 2).await.value();
+    alices_tab.expect_cursor().await;
+    bob.naming(bobs_tab.session()).move_cursor(*document, 3, 4).await.value();
+    alices_tab.expect_cursor().await;
+    alices_tab.write(*document, "Hello").await.value();
+    bobs_tab.expect_version(2).await;
+
+    let over_http = changes(bob, *document, alice).await;
+    let over_socket = changes(&bobs_tab, *document, alice).await;
+    for answer in over_http.iter().chain(&over_socket) {
+        assert_eq!(answer.code(), "FORBIDDEN", "{answer:?}");
+    }
+    assert_eq!(alice.read(*document).await["version"], 2);
+    drop((alices_tab, bobs_tab));
+    node.until_meter("coscribe_rooms", 0.0).await;
+}
+
+#[actix_web::test]
+async fn whoever_may_edit_decides_about_nobody() {
+    let Pair { node, alice, bob, document } = Pair::meet().await;
+    let carol = node.person("Carol").await;
+
+    bob.write(document, "Hello").await.value();
+
+    assert_eq!(bob.delete(document).await.code(), "FORBIDDEN");
+    assert_eq!(bob.grant(document, &carol, "VIEW").await.code(), "FORBIDDEN");
+    assert_eq!(bob.grant(document, &bob, "OWNER").await.code(), "FORBIDDEN");
+    assert_eq!(bob.revoke(document, &alice).await.code(), "FORBIDDEN");
+    assert_eq!(carol.read(document).await, Value::Null);
+    assert_eq!(bob.read(document).await["access"], "EDIT");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_second_owner_decides_but_not_about_the_first() {
+    let Pair { node, alice, bob, document } = Pair::meet().await;
+    let carol = node.person("Carol").await;
+    alice.grant(document, &bob, "OWNER").await.value();
+
+    bob.grant(document, &carol, "VIEW").await.value();
+
+    assert_eq!(carol.read(document).await["access"], "VIEW");
+    for owner in [&alice, &bob] {
+        assert_eq!(owner.revoke(document, &alice).await.code(), "BAD_USER_INPUT");
+        assert_eq!(owner.grant(document, &alice, "VIEW").await.code(), "BAD_USER_INPUT");
+    }
+    assert_eq!(alice.read(document).await["access"], "OWNER");
+    assert_eq!(bob.delete(document).await.value(), true);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn access_is_given_by_id_or_by_address_and_again_at_another_level() {
+    let Pair { node, alice, bob, document } = Pair::meet().await;
+    let grant = "mutation($document: ID!, $user: ID, $email: String) {
+        grantAccess(documentId: $document, level: VIEW, userId: $user, email: $email)
+        { level user { name } } }";
+    let named = |user: Value, email: Value| {
+        let variables = json!({ "document": document, "user": user, "email": email });
+        alice.run(grant, variables)
+    };
+
+    let lowered = named(json!(bob.id), Value::Null).await.value();
+    assert_eq!(lowered, json!({ "level": "VIEW", "user": { "name": "Bob" } }));
+    assert_eq!(bob.read(document).await["access"], "VIEW");
+    named(Value::Null, json!(" BOB@example.org ")).await.value();
+    assert_eq!(alice.read(document).await["collaborators"].as_array().unwrap().len(), 1);
+
+    assert_eq!(named(json!(bob.id), json!(bob.email)).await.code(), "BAD_USER_INPUT");
+    assert_eq!(named(Value::Null, Value::Null).await.code(), "BAD_USER_INPUT");
+    assert_eq!(named(Value::Null, json!("no address")).await.code(), "BAD_USER_INPUT");
+    assert_eq!(named(json!("no id"), Value::Null).await.code(), "BAD_USER_INPUT");
+    assert_eq!(named(Value::Null, json!("nobody@example.org")).await.code(), "NOT_FOUND");
+    assert_eq!(named(json!(DocumentId::new()), Value::Null).await.code(), "NOT_FOUND");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_cursor_needs_a_session_that_has_the_document_open() {
+    let Pair { node, bob, document, .. } = &Pair::meet().await;
+    let socket = bob.connect().await;
+
+    assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
+    assert_eq!(bob.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
+    let named = bob.naming(socket.session());
+    assert_eq!(named.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
+
+    let id = socket.subscribe("documentChanged", *document).await;
+    assert_eq!(socket.move_cursor(*document, 1, 1).await.value(), true);
+    assert_eq!(named.move_cursor(*document, 1, 1).await.value(), true);
+    for bad in [(-1, 0), (0, -1), (i64::from(i32::MIN), 0), (0, i64::MAX)] {
+        let refused = socket.move_cursor(*document, bad.0, bad.1).await;
+        assert_eq!(refused.code(), "BAD_USER_INPUT", "{bad:?}");
+    }
+
+    socket.complete(&id).await;
+    assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
+    drop(socket);
+    node.until_meter("coscribe_rooms", 0.0).await;
+}

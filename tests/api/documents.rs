@@ -1,0 +1,310 @@
+//! Documents: made, read, listed, changed, deleted.
+
+use coscribe::domain::DocumentId;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Pair, Person, Tab, TestNode};
+
+const LIST: &str = "query($first: Int, $after: String) { documents(first: $first, after: $after) {
+    edges { cursor node { id } } nodes { id title version access owner { name } }
+    pageInfo { hasNextPage endCursor } } }";
+
+async fn list(client: &impl Client, page: Value) -> Answer {
+    client.run(LIST, page).await
+}
+
+fn titles(page: &Value) -> Vec<&str> {
+    let nodes = page["nodes"].as_array().unwrap();
+    nodes.iter().map(|node| node["title"].as_str().unwrap()).collect()
+}
+
+fn nowhere() -> DocumentId {
+    DocumentId::new()
+}
+
+#[actix_web::test]
+async fn a_document_is_made_with_a_first_text_or_an_empty_one() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let socket = alice.connect().await;
+
+    let with_text = socket.create_document(" Project Alpha ", "Grüße, 世界 \u{1f30d}\r\n").await;
+    let bare = "mutation { createDocument(title: \"Notes\") { id content version } }";
+    let without = alice.run(bare, json!({})).await.value();
+
+    let document = alice.read(with_text).await;
+    assert_eq!(document["title"], "Project Alpha");
+    assert_eq!(document["content"], "Grüße, 世界 \u{1f30d}\r\n");
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["access"], "OWNER");
+    assert_eq!(document["collaborators"], json!([]));
+    assert_eq!(document["createdAt"], document["updatedAt"]);
+    assert_eq!((&without["content"], &without["version"]), (&json!(""), &json!(1)));
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn twenty_five_documents_come_page_by_page_newest_change_first() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let mut newest_first = vec![];
+    for number in 0..25 {
+        let title = format!("Document {number}");
+        alice.create_document(&title, "").await;
+        newest_first.insert(0, title);
+    }
+
+    let mut listed = vec![];
+    let mut after = Value::Null;
+    for (expected, more) in [(10, true), (10, true), (5, false)] {
+        let page = list(&alice, json!({ "first": 10, "after": after })).await.value();
+        let cursors: Vec<_> = page["edges"].as_array().unwrap().iter().collect();
+        assert_eq!(cursors.len(), expected);
+        assert_eq!(page["pageInfo"]["hasNextPage"], more);
+        assert_eq!(page["pageInfo"]["endCursor"], cursors[expected - 1]["cursor"]);
+        listed.extend(titles(&page).into_iter().map(str::to_owned));
+        after = page["pageInfo"]["endCursor"].clone();
+        // What is made between two pages moves nothing.
+        alice.create_document("Made meanwhile", "").await;
+    }
+
+    assert_eq!(listed, newest_first);
+    let over = list(&alice, json!({ "after": after })).await.value();
+    assert_eq!(over["nodes"], json!([]));
+    assert_eq!(over["pageInfo"], json!({ "hasNextPage": false, "endCursor": null }));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_list_holds_what_one_owns_or_may_open_and_a_change_brings_it_to_the_front() {
+    let Pair { node, alice, bob, document: shared } = Pair::meet().await;
+    bob.create_document("Bob's own", "").await;
+    alice.create_document("Alice's own", "").await;
+    assert_eq!(titles(&list(&bob, json!({})).await.value()), ["Bob's own", "Project Alpha"]);
+
+    alice.write(shared, "Changed").await.value();
+
+    let page = list(&bob, json!({})).await.value();
+    assert_eq!(titles(&page), ["Project Alpha", "Bob's own"]);
+    assert_eq!(page["nodes"][0]["access"], "EDIT");
+    assert_eq!(page["nodes"][0]["owner"]["name"], "Alice");
+    assert_eq!(page["nodes"][1]["access"], "OWNER");
+
+    alice.revoke(shared, &bob).await.value();
+    assert_eq!(titles(&list(&bob, json!({})).await.value()), ["Bob's own"]);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_page_has_one_to_a_hundred_documents_and_a_cursor_that_was_given_out() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    alice.create_document("Notes", "").await;
+
+    for good in
+        [json!({}), json!({ "first": null }), json!({ "first": 1 }), json!({ "first": 100 })]
+    {
+        assert_eq!(titles(&list(&alice, good).await.value()), ["Notes"]);
+    }
+    for bad in [
+        json!({ "first": 0 }),
+        json!({ "first": -1 }),
+        json!({ "first": 101 }),
+        json!({ "after": "" }),
+        json!({ "after": "no cursor" }),
+        json!({ "after": "AAAA" }),
+    ] {
+        assert_eq!(list(&alice, bad.clone()).await.code(), "BAD_USER_INPUT", "{bad}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_document_of_somebody_else_looks_like_one_that_is_not_there() {
+    let node = TestNode::start().await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let foreign = alice.create_document("Project Alpha", "Welcome.").await;
+
+    for document in [foreign, nowhere()] {
+        assert_eq!(mallory.read(document).await, Value::Null);
+        assert_eq!(mallory.write(document, "Mine").await.code(), "FORBIDDEN");
+        assert_eq!(mallory.delete(document).await.code(), "FORBIDDEN");
+    }
+    let there = mallory.write(foreign, "Mine").await.error()["message"].clone();
+    assert_eq!(mallory.write(nowhere(), "Mine").await.error()["message"], there);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn what_is_no_identifier_is_bad_input() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    for id in ["", "1", "not-a-uuid", "00000000-0000-0000-0000-00000000000g"] {
+        for operation in [
+            "query($id: ID!) { document(id: $id) { id } }",
+            "query($id: ID!) { documentPresence(documentId: $id) { color } }",
+            "mutation($id: ID!) { updateDocument(id: $id, title: \"T\") { id } }",
+            "mutation($id: ID!) { deleteDocument(id: $id) }",
+            "mutation($id: ID!) { revokeAccess(documentId: $id, userId: $id) }",
+        ] {
+            let answer = alice.run(operation, json!({ "id": id })).await;
+            assert_eq!(answer.code(), "BAD_USER_INPUT", "{operation} {id}");
+        }
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_document_that_nobody_has_open_can_be_changed_and_deleted() {
+    let Pair { node, alice, bob, document } = Pair::meet().await;
+    for version in 2..10 {
+        let changed = bob.write(document, &format!("Text {version}")).await.value();
+        assert_eq!(changed["version"], version);
+        node.until_meter("coscribe_rooms", 0.0).await;
+    }
+
+    assert_eq!(alice.delete(document).await.value(), true);
+
+    assert_eq!(alice.read(document).await, Value::Null);
+    assert_eq!(alice.delete(document).await.code(), "FORBIDDEN");
+    assert_eq!(bob.write(document, "Too late").await.code(), "FORBIDDEN");
+    assert_eq!(titles(&list(&alice, json!({})).await.value()), [""; 0]);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_change_of_an_old_version_is_a_conflict_that_names_the_head() {
+    let Pair { node, alice, bob, document } = Pair::meet().await;
+    alice.write(document, "Hers").await.value();
+
+    let late = json!({ "content": "His", "baseVersion": 1 });
+    let refused = bob.update(document, late).await;
+
+    assert_eq!(refused.code(), "CONFLICT");
+    assert_eq!(refused.error()["extensions"]["head"], 2);
+    assert_eq!(alice.read(document).await["content"], "Hers");
+    let again = bob.update(document, json!({ "content": "His", "baseVersion": 2 })).await;
+    assert_eq!(again.value()["version"], 3);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_base_version_that_cannot_be_is_bad_input() {
+    let Pair { node, alice, bob, document } = Pair::meet().await;
+
+    let future = bob.update(document, json!({ "content": "His", "baseVersion": 2 })).await;
+    assert_eq!(future.code(), "BAD_USER_INPUT");
+    assert_eq!(future.error()["extensions"]["head"], 1);
+    for base in [json!(0), json!(-1), json!(i64::MIN), json!(1.5), json!("1")] {
+        let refused = bob.update(document, json!({ "content": "His", "baseVersion": base })).await;
+        assert_eq!(refused.code(), "BAD_USER_INPUT", "{base}");
+    }
+
+    assert_eq!(alice.read(document).await["version"], 1);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn titles_and_texts_keep_their_rules() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__DOCUMENT", "1000")]).await;
+    let alice = node.person("Alice").await;
+    let socket = alice.connect().await;
+    let document = alice.create_document(&"t".repeat(200), &"ä".repeat(500)).await;
+    let before = alice.read(document).await;
+
+    for bad in [
+        json!({ "title": "" }),
+        json!({ "title": "  \t " }),
+        json!({ "title": "t".repeat(201) }),
+        json!({ "title": "t".repeat(100_000) }),
+        json!({ "title": "two\nlines" }),
+        json!({ "title": "nul\0" }),
+        json!({ "content": "nul\0" }),
+        json!({ "content": "ä".repeat(501) }),
+        json!({ "content": "a".repeat(100_000) }),
+        json!({ "title": "Good", "content": "nul\0" }),
+        json!({}),
+    ] {
+        let case = format!("{:.60}", bad.to_string());
+        let over_http = alice.update(document, bad.clone()).await;
+        assert_eq!(over_http.code(), "BAD_USER_INPUT", "{case}");
+        let over_socket = socket.update(document, bad).await;
+        assert_eq!(over_socket.error()["message"], over_http.error()["message"], "{case}");
+    }
+    let create = "mutation($title: String!, $content: String) {
+        createDocument(title: $title, content: $content) { id } }";
+    for bad in [json!({ "title": " " }), json!({ "title": "T", "content": "a".repeat(1_001) })] {
+        assert_eq!(socket.run(create, bad).await.code(), "BAD_USER_INPUT");
+    }
+
+    assert_eq!(alice.read(document).await, before);
+    assert_eq!(list(&alice, json!({})).await.value()["nodes"].as_array().unwrap().len(), 1);
+    drop(socket);
+    node.stop().await;
+}
+
+/// Alice and seven more, each with a tab in one document.
+async fn eight_in(node: &TestNode) -> (Person, DocumentId, Vec<Tab>) {
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Project Alpha", "Welcome.").await;
+    let mut tabs = vec![alice.open(document).await];
+    for number in 1..8 {
+        let person = node.person(&format!("Writer {number}").replace(' ', "-")).await;
+        alice.grant(document, &person, "EDIT").await.value();
+        tabs.push(person.open(document).await);
+    }
+    (alice, document, tabs)
+}
+
+#[actix_web::test]
+async fn of_eight_changes_of_one_version_exactly_one_is_stored() {
+    let node = TestNode::start().await;
+    let (alice, document, tabs) = eight_in(&node).await;
+
+    for base in 1..=10 {
+        let wishes = tabs.iter().enumerate().map(|(number, tab)| {
+            let content = format!("Text {base} of {number}");
+            tab.update(document, json!({ "content": content, "baseVersion": base }))
+        });
+        let answers = join_all(wishes).await;
+
+        let stored: Vec<_> = answers.iter().filter(|answer| answer.is_ok()).cloned().collect();
+        assert_eq!(stored.len(), 1, "{answers:#?}");
+        for answer in answers.iter().filter(|answer| !answer.is_ok()) {
+            assert_eq!(answer.code(), "CONFLICT");
+            assert_eq!(answer.error()["extensions"]["head"], base + 1);
+        }
+        let winner = stored.into_iter().next().unwrap().value();
+        assert_eq!(winner["version"], base + 1);
+        assert_eq!(alice.read(document).await["content"], winner["content"]);
+    }
+    drop(tabs);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn eight_who_write_at_once_make_versions_without_a_hole() {
+    let node = TestNode::start().await;
+    let (alice, document, mut tabs) = eight_in(&node).await;
+    let onlooker = tabs.remove(0);
+
+    let wishes = tabs.iter().map(|tab| async {
+        for number in 0..5 {
+            tab.write(document, &format!("Text {number} of {}", tab.session())).await.value();
+        }
+    });
+    join_all(wishes).await;
+
+    let last = 1 + 7 * 5;
+    let mut seen = Value::Null;
+    for version in 2..=last {
+        seen = onlooker.expect_version(version).await;
+    }
+    let document = alice.read(document).await;
+    assert_eq!(document["version"], last);
+    assert_eq!(document["content"], seen["content"]);
+    drop((tabs, onlooker));
+    node.stop().await;
+}
