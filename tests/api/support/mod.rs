@@ -8,6 +8,7 @@ mod meters;
 mod node;
 mod pair;
 mod person;
+pub(crate) mod raw;
 mod socket;
 mod tab;
 
