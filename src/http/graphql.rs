@@ -14,6 +14,7 @@ use actix_web::{
 use async_graphql::Request;
 use async_graphql_actix_web::GraphQLRequest;
 use futures_util::{Stream, StreamExt as _, stream};
+use serde::Deserialize;
 
 use super::{HttpError, HttpParts, negotiation::Answering, socket, web as page, who::caller};
 use crate::{graphql::Caller, metrics::OperationKind};
@@ -49,13 +50,40 @@ pub(super) async fn get(
         return Ok(page::page());
     }
     let answering = Answering::to(&request)?;
-    let operation = extract(&request, &mut dev::Payload::None).await?;
+    let operation = InAddress::read(request.query_string())?;
     answer(&request, operation, &parts, answering, Method::Get).await
 }
 
 /// Any other method.
 pub(super) async fn other() -> Result<HttpResponse, HttpError> {
     Err(HttpError::Method)
+}
+
+/// A query in the address of a GET (GraphQL over HTTP, section 5.3). The framework's own reader knows no
+/// `operationName`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InAddress {
+    #[serde(default)]
+    query: String,
+    operation_name: Option<String>,
+    /// JSON.
+    variables: Option<String>,
+}
+
+impl InAddress {
+    fn read(address: &str) -> Result<Request, HttpError> {
+        let Self { query, operation_name, variables } = web::Query::<Self>::from_query(address)
+            .map_err(|error| HttpError::Malformed(error.to_string()))?
+            .into_inner();
+        let mut request = Request::new(query);
+        request.operation_name = operation_name.filter(|name| !name.is_empty());
+        if let Some(variables) = variables.filter(|json| !json.is_empty()) {
+            request.variables = serde_json::from_str(&variables)
+                .map_err(|error| HttpError::Malformed(format!("`variables`: {error}")))?;
+        }
+        Ok(request)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +112,9 @@ async fn answer(
         parts.throttle.take(&user.id)?;
     }
     let Request { query, operation_name, variables, .. } = operation;
+    if query.is_empty() {
+        return Err(HttpError::Malformed("`query` is missing".to_owned()));
+    }
     let prepared = match parts.engine.prepare(query, operation_name, variables) {
         Ok(prepared) => prepared,
         Err(error) => {

@@ -7,8 +7,10 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     RelationTrait, Select, SqlErr,
-    sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement, UnionType},
 };
+
+use uuid::Uuid;
 
 use super::{
     DocumentPage, PageCursor, Store, StoreError,
@@ -78,6 +80,8 @@ impl Store {
     /// The next `first` documents that `viewer` owns or may open, newest change first (of those
     /// that changed in the same microsecond, the newer one first). The caller bounds `first`.
     ///
+    /// A page ends early, with `has_next`, where its texts would pass 16 MiB together; it holds one document at least.
+    ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn list_documents(
@@ -87,24 +91,44 @@ impl Store {
         after: Option<PageCursor>,
     ) -> Result<DocumentPage, StoreError> {
         let one_more = u64::from(first) + 1;
-        let rows = DocumentRow::select(rows::seen_by(viewer))
+        let sizes: Vec<(Uuid, i64)> = document::Entity::find()
+            .select_only()
+            .column(document::Column::Id)
+            .expr(Func::cust("octet_length").arg(document::Column::Content.into_expr()))
             .filter(document::Column::Id.in_subquery(candidates(viewer, one_more, after)))
             .order_by_desc(document::Column::UpdatedAt)
             .order_by_desc(document::Column::Id)
             .limit(one_more)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        let page = fitting(&sizes, usize::try_from(first).unwrap_or(usize::MAX));
+        let rows = DocumentRow::select(rows::seen_by(viewer))
+            .filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)))
+            .order_by_desc(document::Column::UpdatedAt)
+            .order_by_desc(document::Column::Id)
             .into_model::<DocumentRow>()
             .all(&self.readers)
             .await?;
-        let first = usize::try_from(first).unwrap_or(usize::MAX);
         Ok(DocumentPage {
-            has_next: rows.len() > first,
-            documents: rows
-                .into_iter()
-                .take(first)
-                .filter_map(|row| with_level(row, viewer))
-                .collect(),
+            has_next: page.len() < sizes.len(),
+            documents: rows.into_iter().filter_map(|row| with_level(row, viewer)).collect(),
         })
     }
+}
+
+/// The texts of one page have at most so many bytes together, unless the first one alone has more.
+pub(super) const PAGE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The documents of a page: at most `first`, and no more than fit.
+fn fitting(sizes: &[(Uuid, i64)], first: usize) -> &[(Uuid, i64)] {
+    let mut bytes = 0_u64;
+    let fit = sizes.iter().take(first).take_while(|(_, size)| {
+        bytes = bytes.saturating_add(size.unsigned_abs());
+        bytes <= PAGE_BYTES
+    });
+    let count = fit.count().max(1).min(sizes.len()).min(first);
+    &sizes[..count]
 }
 
 fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel)> {

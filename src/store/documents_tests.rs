@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
     PageCursor, StoreError,
+    documents::PAGE_BYTES,
     testing::{TestStore, edit, text, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
@@ -150,4 +151,20 @@ async fn an_empty_page_still_says_whether_there_is_more() {
     let page = store.list_documents(ana, 0, None).await.unwrap();
     assert!(page.documents.is_empty() && page.has_next);
     assert_eq!(store.list_documents(ana, u32::MAX, None).await.unwrap().documents.len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_of_long_texts_ends_early_and_the_next_one_goes_on() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let long = "é".repeat(usize::try_from(PAGE_BYTES).unwrap() / 2 / 2 - 10);
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(store.create_document(ana, title("Long"), text(long.clone())).await.unwrap().id);
+    }
+    made.reverse();
+
+    let page = store.list_documents(ana, 10, None).await.unwrap();
+    assert_eq!((page.documents.len(), page.has_next), (2, true));
+    assert_eq!(store.list_all(ana, 10).await, (made, 3));
 }
