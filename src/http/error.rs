@@ -146,6 +146,10 @@ impl ResponseError for HttpError {
                 let challenge = r#"Bearer realm="coscribe", error="invalid_token""#;
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
+            // RFC 6455, section 4.4.
+            Self::Handshake(_) => {
+                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+            }
             Self::OnlyQueries => {
                 response.insert_header((header::ALLOW, "POST"));
             }

@@ -46,19 +46,25 @@ pub fn open<S>(
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
-    let mut response = ws::handshake_with_protocols(request, &[graphql_ws::SUBPROTOCOL])?;
+    let speaks_protocol = speaks_protocol(request);
+    let mut response = ws::handshake(request)?;
+    if speaks_protocol {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, graphql_ws::SUBPROTOCOL));
+    }
     let (outbox, body) = Outbox::new(parts.outbox, Arc::clone(&parts.totals));
     let intake = Intake::new(Instant::now(), parts.limits.unauthenticated_bytes);
     let limits = FrameLimits { frame: parts.limits.frame, message: parts.limits.message };
     let reader = Reader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(parts.limits.frame);
-    let upgrade = Upgrade { identified, speaks_protocol: speaks_protocol(request) };
+    let upgrade = Upgrade { identified, speaks_protocol };
     let session = Session::new(SessionId::new(), parts, outbox, intake, upgrade);
     let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
     actix_rt::spawn(async move { while context.next().await.is_some() {} });
     Ok(response.body(body))
 }
 
+/// Whether our subprotocol is among those that the client offers, in one header or in several (RFC 6455, section
+/// 11.3.4).
 fn speaks_protocol(request: &HttpRequest) -> bool {
     request
         .headers()
