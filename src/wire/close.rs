@@ -20,7 +20,8 @@ use super::{
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The peer closed, or its connection broke. Sent only as the answer to the peer's own close frame.
+    /// The peer closed, and was answered with its own code, or its connection broke. As a frame it is sent to a peer
+    /// that hung up without one, in case it still reads.
     Gone,
     /// A message that graphql-transport-ws does not know, and what is wrong with it.
     BadMessage(Cow<'static, str>),

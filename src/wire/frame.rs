@@ -46,6 +46,15 @@ pub fn close(code: u16, text: &str) -> Bytes {
     encode(CLOSE, &[&code.to_be_bytes(), text.as_bytes()])
 }
 
+/// The answer to a peer's close frame: its own code back, or none where it gave none (RFC 6455, section 5.5.1).
+#[must_use]
+pub fn close_answer(code: Option<u16>) -> Bytes {
+    match code {
+        Some(code) => close(code, ""),
+        None => encode(CLOSE, &[]),
+    }
+}
+
 fn first(payload: &[u8]) -> &[u8] {
     payload.get(..LONGEST_CONTROL).unwrap_or(payload)
 }
@@ -110,6 +119,12 @@ mod tests {
         let (opcode, payload) = decoded(&close(4400, &"ö".repeat(100)));
         assert_eq!((opcode, payload.len()), (OpCode::Close, 2 + 122));
         assert!(Parser::try_parse_close_payload(&payload).is_ok());
+    }
+
+    #[test]
+    fn a_close_is_answered_with_its_own_code() {
+        assert_eq!(decoded(&close_answer(Some(4321))), (OpCode::Close, vec![0x10, 0xE1]));
+        assert_eq!(decoded(&close_answer(None)), (OpCode::Close, vec![]));
     }
 
     #[test]
