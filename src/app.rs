@@ -232,6 +232,9 @@ fn listen(
     .workers(workers)
     .max_connections(options.max_connections)
     .backlog(options.backlog)
+    // A socket whose session has ended is closed at once (RFC 6455, section 7.1.1); the framework would first wait
+    // for the client to hang up. Where a client may still be sending, session and routes read on by themselves.
+    .client_disconnect_timeout(Duration::ZERO)
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
     .on_connect(move |connection, _extensions| prepare(connection, unacknowledged))

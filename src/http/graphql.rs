@@ -3,7 +3,7 @@
 //! The framework's extractor reads a body to its end however long it is, so the body is read here first, up to its
 //! limit, and handed to the extractor whole.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest as _, HttpRequest, HttpResponse, dev,
@@ -19,6 +19,9 @@ use serde::Deserialize;
 use super::{HttpError, HttpParts, negotiation::Answering, socket, web as page, who::caller};
 use crate::{graphql::Caller, metrics::OperationKind};
 
+/// How long a request that is too large is read on, so that its client is there for the answer.
+const LINGER: Duration = Duration::from_secs(1);
+
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// `POST /graphql`.
@@ -27,11 +30,12 @@ pub(super) async fn post(
     payload: web::Payload,
     parts: web::Data<HttpParts>,
 ) -> Result<HttpResponse, HttpError> {
+    // The body comes first: a client that is still sending it would take a reset for the answer.
+    let body = read(payload, parts.largest_body).await?;
     let answering = Answering::to(&request)?;
     if !is_json(&request) {
         return Err(HttpError::ContentType);
     }
-    let body = read(payload, parts.largest_body).await?;
     let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
     let operation = extract(&request, &mut dev::Payload::from(body)).await?;
     answer(&request, operation, &parts, answering, Method::Post).await
@@ -145,6 +149,9 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Bytes, HttpErro
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| HttpError::Malformed(error.to_string()))?;
         if body.len() + chunk.len() > limit {
+            let rest = async { while let Some(Ok(_)) = payload.next().await {} };
+            let in_time = tokio::time::timeout(LINGER, rest).await.is_ok();
+            tracing::debug!(in_time, "a request was too large");
             return Err(HttpError::TooLarge { limit });
         }
         body.extend_from_slice(&chunk);

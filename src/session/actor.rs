@@ -35,6 +35,9 @@ use crate::{
 /// How long a session that has said goodbye waits for its client's goodbye.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// How long a session still drains its socket after a fault: what comes cannot be read any more, a goodbye neither.
+const LINGER: Duration = Duration::from_millis(100);
+
 /// What the upgrade said.
 pub(super) struct Upgrade {
     /// Who asked for it, if it carried a token.
@@ -100,6 +103,10 @@ impl Session {
 
     /// Ends the session: nothing of it stays, and the client is told why.
     pub(super) fn end(&mut self, reason: &CloseReason, ctx: &mut SessionContext) {
+        self.end_with(reason, reason.frame(), ctx);
+    }
+
+    fn end_with(&mut self, reason: &CloseReason, last: Bytes, ctx: &mut SessionContext) {
         if !self.gate.close() {
             return;
         }
@@ -108,8 +115,8 @@ impl Session {
         self.leave();
         // Whether the frame was queued or the connection has gone, the session is over.
         let _closed = match reason {
-            CloseReason::TooSlow => self.outbox.close(reason.frame(), Closing::AtOnce),
-            _ => self.outbox.close(reason.frame(), Closing::AfterWaiting),
+            CloseReason::TooSlow => self.outbox.close(last, Closing::AtOnce),
+            _ => self.outbox.close(last, Closing::AfterWaiting),
         };
         if *reason == CloseReason::Gone {
             ctx.stop();
@@ -286,7 +293,7 @@ impl StreamHandler<Inbound> for Session {
         self.intake.handled();
         if self.gate.is_closing() {
             // Only the client's goodbye is still awaited.
-            if matches!(inbound, Ok(SocketMessage::Close(_)) | Err(_)) {
+            if matches!(inbound, Ok(SocketMessage::Close(_))) {
                 ctx.stop();
             }
             return;
@@ -304,11 +311,15 @@ impl StreamHandler<Inbound> for Session {
                 self.note(self.outbox.beat(outbox::Beat::Pong, pong));
             }
             Ok(SocketMessage::Pong(_) | SocketMessage::Nop) => {}
-            Ok(SocketMessage::Close(_)) => self.end(&CloseReason::Gone, ctx),
+            Ok(SocketMessage::Close(goodbye)) => {
+                let code = goodbye.map(|goodbye| goodbye.code.into());
+                self.end_with(&CloseReason::Gone, frame::close_answer(code), ctx);
+            }
             // The reader has refused everything else that the codec could object to.
             Err(_invalid_text) => {
                 let reason = self.intake.take_fault().unwrap_or(CloseReason::InvalidData);
                 self.end(&reason, ctx);
+                ctx.run_later(LINGER, |_session, ctx| ctx.stop());
             }
         }
     }

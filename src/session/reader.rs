@@ -4,6 +4,9 @@
 //! frames' headers before the codec buffers what they announce, and stops reading while the client does not take
 //! its answers or while frames that were read are not handled yet. So neither a client that only asks nor one
 //! that announces a huge frame can make the node keep more than its limits.
+//!
+//! After a fault nothing is passed on any more, but it reads on until the session lets go of the socket: a client
+//! that is still sending would be answered by a reset, and might never see the close frame.
 
 use std::{
     cell::{Cell, RefCell},
@@ -81,13 +84,23 @@ pub(super) struct Reader<S> {
     guard: FrameGuard,
     outbox: Outbox,
     intake: Rc<Intake>,
-    ended: bool,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// What comes is passed on.
+    Reading,
+    /// What comes is dropped.
+    Draining,
+    /// Nothing comes any more.
+    Ended,
 }
 
 impl<S> Reader<S> {
     /// A reader of `payload`.
     pub(super) fn new(payload: S, guard: FrameGuard, outbox: Outbox, intake: Rc<Intake>) -> Self {
-        Self { payload, guard, outbox, intake, ended: false }
+        Self { payload, guard, outbox, intake, phase: Phase::Reading }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
@@ -99,11 +112,45 @@ impl<S> Reader<S> {
         Ok(())
     }
 
-    fn end(&mut self, reason: CloseReason) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        self.ended = true;
+    fn fail(
+        &mut self,
+        reason: CloseReason,
+        next: Phase,
+    ) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        self.phase = next;
         *self.intake.fault.borrow_mut() = Some(reason);
         let error = io::Error::other("the session stopped reading");
         Poll::Ready(Some(Err(PayloadError::Io(error))))
+    }
+}
+
+impl<S> Reader<S>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        if self.intake.unhandled.get() > 0 {
+            // The codec still has whole frames: it hands them out and asks again, so nobody needs waking.
+            return Poll::Pending;
+        }
+        ready!(self.outbox.poll_room(cx));
+        match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
+            Some(Ok(chunk)) => match self.inspect(&chunk) {
+                Ok(()) => Poll::Ready(Some(Ok(chunk))),
+                Err(reason) => self.fail(reason, Phase::Draining),
+            },
+            Some(Err(_connection_broke)) => self.fail(CloseReason::Gone, Phase::Ended),
+            None => {
+                self.phase = Phase::Ended;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        while let Some(Ok(_dropped)) = ready!(Pin::new(&mut self.payload).poll_next(cx)) {}
+        self.phase = Phase::Ended;
+        Poll::Ready(None)
     }
 }
 
@@ -115,24 +162,10 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let reader = self.get_mut();
-        if reader.ended {
-            return Poll::Ready(None);
-        }
-        if reader.intake.unhandled.get() > 0 {
-            // The codec still has whole frames: it hands them out and asks again, so nobody needs waking.
-            return Poll::Pending;
-        }
-        ready!(reader.outbox.poll_room(cx));
-        match ready!(Pin::new(&mut reader.payload).poll_next(cx)) {
-            Some(Ok(chunk)) => match reader.inspect(&chunk) {
-                Ok(()) => Poll::Ready(Some(Ok(chunk))),
-                Err(reason) => reader.end(reason),
-            },
-            Some(Err(_connection_broke)) => reader.end(CloseReason::Gone),
-            None => {
-                reader.ended = true;
-                Poll::Ready(None)
-            }
+        match reader.phase {
+            Phase::Reading => reader.poll_read(cx),
+            Phase::Draining => reader.poll_drain(cx),
+            Phase::Ended => Poll::Ready(None),
         }
     }
 }
