@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{
     TestNode,
-    raw::{Account, Handshake, Minter, RawSocket},
+    raw::{Account, Frame, Handshake, Minter, RawSocket, Received},
 };
 
 #[actix_web::test]
@@ -164,7 +164,7 @@ async fn an_admitted_client_may_take_its_time() {
     let mut socket = RawSocket::admitted(&node, &alice).await;
 
     // The first ping goes out after the time for the init has passed.
-    assert_eq!(socket.receive().await, crate::support::raw::Received::Ping(vec![]));
+    assert_eq!(socket.receive().await, Received::Ping(vec![]));
     socket.lives().await;
 
     drop(socket);
@@ -184,7 +184,7 @@ async fn a_second_init_closes_with_4429() {
 
     // Both in one piece, so that the first cannot have been answered.
     let mut before_the_ack = Handshake::to(&node).open().await;
-    let frame = crate::support::raw::Frame::text(&init.to_string()).bytes();
+    let frame = Frame::text(&init.to_string()).bytes();
     before_the_ack.send_bytes(&frame.repeat(2)).await;
     assert_eq!(before_the_ack.closed().await, too_many);
 

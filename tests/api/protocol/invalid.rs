@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestNode,
-    raw::{Account, Frame, Opcode, RawSocket},
+    raw::{Account, Frame, Handshake, Opcode, RawSocket},
 };
 
 async fn refused(node: &TestNode, alice: &Account, frame: Frame) -> String {
@@ -116,7 +116,7 @@ async fn a_binary_message_is_held_to_the_same_rules() {
 #[actix_web::test]
 async fn a_bad_message_before_the_ack_closes_with_4400_too() {
     let node = TestNode::start().await;
-    let mut socket = crate::support::raw::Handshake::to(&node).open().await;
+    let mut socket = Handshake::to(&node).open().await;
 
     socket.say(json!({ "type": "connection_init", "payload": [] })).await;
 

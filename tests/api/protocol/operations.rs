@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestNode,
-    raw::{Account, RawSocket, document, refused},
+    raw::{Account, Frame, RawSocket, document, refused, until},
 };
 
 #[actix_web::test]
@@ -84,7 +84,6 @@ fn impossible(document: &str) -> Vec<(Value, &'static str)> {
         (query("query($x: Int!) { me { id } }"), "x"),
         (query("{ document { id } }"), "id"),
         (query("{ document(id: \"1\", id: \"2\") { id } }"), ""),
-        (query("query($d: ID!) { document(id: $d) { id } }"), "d"),
         (query("subscription { nothing(documentId: \"1\") { kind } }"), "nothing"),
         (query(&deep(30)), "deep"),
         (query(&format!("{{ {costly} }}")), "complex"),
@@ -94,7 +93,7 @@ fn impossible(document: &str) -> Vec<(Value, &'static str)> {
         (query("query A { me { id } } query B { me { id } }"), "operationName"),
         (query(&two), "one root field"),
         (query(&spread), "one root field"),
-        (query("subscription { __typename }"), "root field"),
+        (query("subscription { __typename }"), "__typename"),
         (query("fragment F on User { id }"), ""),
         (query("{ ...F } fragment F on Query { ...F }"), ""),
     ]
@@ -117,6 +116,27 @@ async fn an_operation_that_cannot_be_run_ends_with_an_error_and_the_session_live
     }
     let me = socket.run("same", "{ me { id } }", json!({})).await;
     assert_eq!(me["data"]["me"]["id"], json!(alice.id));
+
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn variables_that_are_missing_or_do_not_fit_are_told() {
+    let node = TestNode::start().await;
+    let alice = Account::new(&node, "alice").await;
+    let mut socket = RawSocket::admitted(&node, &alice).await;
+    let query = "query($id: ID!) { document(id: $id) { title } }";
+
+    // One that is missing is an error of the field that needs it.
+    let response = socket.run("1", query, json!({})).await;
+    assert_eq!(response["data"], json!(null));
+    assert_eq!(refused(&response["errors"]), "BAD_USER_INPUT");
+    // One of another kind is found before anything is run.
+    for variables in [json!({ "id": null }), json!({ "id": [1] }), json!({ "id": {} })] {
+        socket.ask_with("1", query, variables).await;
+        assert_eq!(refused(&socket.failed("1").await), "BAD_USER_INPUT");
+    }
 
     drop(socket);
     node.stop().await;
@@ -157,16 +177,15 @@ async fn a_complete_takes_a_query_in_flight_back() {
     let node = TestNode::start().await;
     let alice = Account::new(&node, "alice").await;
     let mut socket = RawSocket::admitted(&node, &alice).await;
-    let message = |value: Value| crate::support::raw::Frame::text(&value.to_string()).bytes();
+    let message = |value: Value| Frame::text(&value.to_string()).bytes();
 
-    // In one piece, so that the query cannot have been answered when it is taken back.
-    let query = json!({ "query": "{ me { id } }" });
+    // In one piece, and long enough that it cannot be answered before the next message is looked at.
+    let long: String = (0..400).map(|n| format!("a{n}: me {{ id }} ")).collect();
+    let (long, short) = (format!("{{ {long} }}"), "{ me { name } }");
     let pieces = [
-        message(json!({ "type": "subscribe", "id": "1", "payload": query })),
+        message(json!({ "type": "subscribe", "id": "1", "payload": { "query": long } })),
         message(json!({ "type": "complete", "id": "1" })),
-        message(
-            json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ me { name } }" } }),
-        ),
+        message(json!({ "type": "subscribe", "id": "1", "payload": { "query": short } })),
     ];
     socket.send_bytes(&pieces.concat()).await;
 
@@ -183,7 +202,7 @@ async fn a_complete_does_not_undo_a_mutation_that_has_begun() {
     let alice = Account::new(&node, "alice").await;
     let document = document(&node, &alice).await;
     let mut socket = RawSocket::admitted(&node, &alice).await;
-    let message = |value: Value| crate::support::raw::Frame::text(&value.to_string()).bytes();
+    let message = |value: Value| Frame::text(&value.to_string()).bytes();
 
     let rename =
         format!("mutation {{ updateDocument(id: \"{document}\", title: \"New\") {{ id }} }}");
@@ -198,7 +217,7 @@ async fn a_complete_does_not_undo_a_mutation_that_has_begun() {
         let data = alice.post(&node, &title, json!({})).await;
         data["document"]["title"] == "New"
     };
-    crate::support::raw::until("the mutation", renamed).await;
+    until("the mutation", renamed).await;
     // No answer of it came.
     socket.lives().await;
 

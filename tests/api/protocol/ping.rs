@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     TestNode,
-    raw::{Account, Frame, Handshake, Minter, RawSocket},
+    raw::{Account, Frame, Handshake, Minter, RawSocket, Received},
 };
 
 #[actix_web::test]
@@ -24,7 +24,7 @@ async fn a_ping_is_answered_with_its_own_payload() {
     assert_eq!(socket.hear().await, pong);
     // Numbers come back as they were written, not as the server would write them.
     socket.send(Frame::text(r#"{"payload":{"n":1.50,"m":1e400},"type":"ping"}"#)).await;
-    let crate::support::raw::Received::Text(text) = socket.receive().await else { panic!() };
+    let Received::Text(text) = socket.receive().await else { panic!() };
     assert_eq!(text, r#"{"type":"pong","payload":{"n":1.50,"m":1e400}}"#);
 
     drop(socket);

@@ -97,12 +97,13 @@ async fn the_token_of_the_init_goes_before_that_of_the_upgrade() {
     let bob = Account::new(&node, "bob").await;
     let by_alice = || Handshake::to(&node).path(&format!("/graphql?token={}", alice.token));
 
-    let mut socket = by_alice().open().await;
-    assert_eq!(socket.init(&bob.token).await["userId"], json!(bob.id));
+    let mut bobs = by_alice().open().await;
+    assert_eq!(bobs.init(&bob.token).await["userId"], json!(bob.id));
 
     let mut socket = by_alice().open().await;
     socket.say(json!({ "type": "connection_init", "payload": { "token": "nonsense" } })).await;
     assert_eq!(socket.closed().await, (4403, "Invalid token".to_owned()));
 
+    drop(bobs);
     node.stop().await;
 }
