@@ -101,18 +101,14 @@ impl SessionLink {
         seats.taken.get(id).is_some_and(|ticket| ticket.seat().state() != SeatState::Ended)
     }
 
-    /// How many subscriptions there are; those that the room ended are forgotten.
-    pub(super) fn subscriptions(&self) -> usize {
-        let (ended, left) = {
+    /// Forgets the seats that the room has ended.
+    pub(super) fn forget_ended(&self) {
+        let ended: Vec<_> = {
             let mut seats = self.seats.lock();
-            let ended: Vec<_> = seats
-                .taken
-                .extract_if(|_, ticket| ticket.seat().state() == SeatState::Ended)
-                .collect();
-            (ended, seats.taken.len())
+            let has_ended = |ticket: &Ticket| ticket.seat().state() == SeatState::Ended;
+            seats.taken.extract_if(|_, ticket| has_ended(ticket)).collect()
         };
         drop(ended);
-        left
     }
 
     /// Gives one seat up.

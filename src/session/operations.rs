@@ -12,8 +12,10 @@ use crate::{
 /// What an operation is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Running {
-    /// It is being executed, or its seat is being taken.
+    /// It is being executed.
     Executing(SpawnHandle),
+    /// Its seat is being taken.
+    Seating(SpawnHandle),
     /// It is told of events, until the client or the room ends it.
     Listening,
 }
@@ -58,8 +60,16 @@ impl Operations {
         self.running.retain(|id, running| *running != Running::Listening || is_listening(id));
     }
 
+    /// How many of them are subscriptions.
+    pub(super) fn subscriptions(&self) -> usize {
+        let all = self.running.values();
+        all.filter(|running| matches!(running, Running::Seating(_) | Running::Listening)).count()
+    }
+
     /// Whether anything is still being executed.
     pub(super) fn are_executing(&self) -> bool {
-        self.running.values().any(|running| matches!(running, Running::Executing(_)))
+        self.running
+            .values()
+            .any(|running| matches!(running, Running::Executing(_) | Running::Seating(_)))
     }
 }

@@ -54,7 +54,7 @@ impl Session {
     /// Whether the id names an operation that has not ended.
     fn is_active(&self, id: &OperationId, link: &SessionLink) -> bool {
         match self.operations.find(id) {
-            Some(Running::Executing(_)) => true,
+            Some(Running::Executing(_) | Running::Seating(_)) => true,
             Some(Running::Listening) => link.is_listening(id),
             None => false,
         }
@@ -112,9 +112,9 @@ impl Session {
         ctx: &mut SessionContext,
     ) {
         let allowed = self.parts.limits.subscriptions;
-        let open = link.subscriptions();
+        link.forget_ended();
         self.operations.forget_ended(|id| link.is_listening(id));
-        if open >= allowed {
+        if self.operations.subscriptions() >= allowed {
             let message = format!(
                 "This connection already has {allowed} subscriptions. Complete one of them first."
             );
@@ -138,13 +138,13 @@ impl Session {
             }
             session.leave_if_idle(ctx);
         }));
-        self.operations.set(name, Running::Executing(running));
+        self.operations.set(name, Running::Seating(running));
     }
 
     /// The client wants no more of an operation.
     pub(super) fn stop_operation(&mut self, id: &OperationId, ctx: &mut SessionContext) {
         match self.operations.remove(id) {
-            Some(Running::Executing(running)) => {
+            Some(Running::Executing(running) | Running::Seating(running)) => {
                 ctx.cancel_future(running);
             }
             Some(Running::Listening) => {
