@@ -70,11 +70,19 @@ impl Intake {
     }
 
     fn spend(&self, bytes: usize) -> Result<(), CloseReason> {
-        if let Some(left) = self.budget.get() {
-            let too_big = CloseReason::TooBig { limit: self.budget_limit };
-            self.budget.set(Some(left.checked_sub(bytes).ok_or(too_big)?));
-        }
+        self.can_afford(bytes as u64)?;
+        self.budget.set(self.budget.get().map(|left| left.saturating_sub(bytes)));
         Ok(())
+    }
+
+    /// What is announced is refused before it comes: the codec makes room for it.
+    fn can_afford(&self, bytes: u64) -> Result<(), CloseReason> {
+        match self.budget.get() {
+            Some(left) if bytes > left as u64 => {
+                Err(CloseReason::TooBig { limit: self.budget_limit })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -108,6 +116,7 @@ impl<S> Reader<S> {
         self.intake.spend(chunk.len())?;
         let before = self.guard.frames();
         self.guard.inspect(chunk)?;
+        self.intake.can_afford(self.guard.announced())?;
         self.intake.unhandled.set(self.intake.unhandled.get() + self.guard.frames() - before);
         Ok(())
     }

@@ -101,6 +101,20 @@ impl FrameGuard {
         self.frames
     }
 
+    /// How many bytes of payload are still to come of the frame that has begun, by its own announcement.
+    #[must_use]
+    pub fn announced(&self) -> u64 {
+        match self.stage {
+            Stage::Mask { length, .. } => length,
+            Stage::Payload { left, .. } | Stage::CloseCode { left, .. } => left,
+            Stage::First
+            | Stage::Second(_)
+            | Stage::Length { .. }
+            | Stage::Closed
+            | Stage::Refused(_) => 0,
+        }
+    }
+
     /// Whether the client has closed: its close frame is complete.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -57,6 +57,21 @@ fn takes_what_the_protocol_allows() {
 }
 
 #[test]
+fn says_what_a_frame_announced_and_did_not_bring_yet() {
+    let mut guard = FrameGuard::new(LIMITS);
+    let bytes = frame(0x82, &[0; 200]);
+    let (head, payload) = bytes.split_at(8);
+    for (part, left) in [(&head[..3], 0), (&head[3..4], 200), (&head[4..], 200)] {
+        assert_eq!(guard.inspect(part), Ok(()));
+        assert_eq!(guard.announced(), left);
+    }
+    assert_eq!(guard.inspect(&payload[..150]), Ok(()));
+    assert_eq!(guard.announced(), 50);
+    assert_eq!(guard.inspect(&payload[150..]), Ok(()));
+    assert_eq!(guard.announced(), 0);
+}
+
+#[test]
 fn refuses_reserved_bits_and_opcodes() {
     for bit in [0x40, 0x20, 0x10] {
         assert_eq!(refused(&[0x81 | bit]), ProtocolFault::ReservedBits);
