@@ -1,1 +1,127 @@
-//! To come.
+//! Signs of life: the server's pings, and what becomes of a client that gives none.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::{
+    TestNode,
+    raw::{Account, Frame, Opcode, RawSocket, Received, shared_document, until_meter},
+};
+
+/// Pings come often, and silence is allowed for four of them.
+const QUICK: &[(&str, &str)] =
+    &[("COSCRIBE__SESSION__PING_EVERY", "100ms"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "400ms")];
+
+#[actix_web::test]
+async fn pings_come_at_their_interval() {
+    let node = TestNode::start_with(&[
+        ("COSCRIBE__SESSION__PING_EVERY", "100ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "60s"),
+    ])
+    .await;
+    let alice = Account::new(&node, "alice").await;
+    let start = Instant::now();
+    let mut socket = RawSocket::admitted(&node, &alice).await;
+
+    for _ in 0..5 {
+        assert_eq!(socket.receive().await, Received::Ping(vec![]));
+    }
+    // Never early; how late they may come is the machine's business.
+    assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_silent_client_is_closed_and_the_others_hear_that_it_left() {
+    let node = TestNode::start_with(QUICK).await;
+    let alice = Account::new(&node, "alice").await;
+    let bob = Account::new(&node, "bob").await;
+    let document = shared_document(&node, &alice, &[&bob]).await;
+    let presence = format!(
+        "subscription {{ presenceUpdated(documentId: \"{document}\") {{ kind presence {{ user {{ name }} }} }} }}"
+    );
+    let told = |kind: &str| json!({ "presenceUpdated": { "kind": kind, "presence": { "user": { "name": "bob" } } } });
+    // Whoever hears answers pings.
+    let mut watching = RawSocket::admitted(&node, &alice).await;
+    watching.listen(&node, "p", &presence).await;
+    let mut silent = RawSocket::admitted(&node, &bob).await;
+    let admitted = Instant::now();
+    silent.ask("p", &presence).await;
+    assert_eq!(watching.told("p").await, told("JOINED"));
+
+    // It reads, but it says nothing.
+    let closing = silent.closed();
+    let leaving = watching.told("p");
+    let (closed, left) = futures_util::future::join(closing, leaving).await;
+
+    assert_eq!(closed, (1001, "Nothing heard for 1 s".to_owned()));
+    assert_eq!(left, told("LEFT"));
+    assert!(admitted.elapsed() >= Duration::from_millis(400), "{:?}", admitted.elapsed());
+    let present =
+        format!("{{ documentPresence(documentId: \"{document}\") {{ user {{ name }} }} }}");
+    let present = alice.post(&node, &present, json!({})).await;
+    assert_eq!(present, json!({ "documentPresence": [{ "user": { "name": "alice" } }] }));
+    until_meter(&node, "coscribe_session_closes_total{reason=\"silent\"}", 1).await;
+    watching.lives().await;
+
+    drop(watching);
+    node.stop().await;
+}
+
+/// Outlives three times the silence that is allowed, by answering each ping with `frame`.
+async fn lives_by(frame: Frame) {
+    let node = TestNode::start_with(QUICK).await;
+    let alice = Account::new(&node, "alice").await;
+    let mut socket = RawSocket::admitted(&node, &alice).await;
+    let mut pings = 0;
+
+    while pings < 12 {
+        match socket.receive().await {
+            Received::Ping(_) => {
+                socket.send(frame.clone()).await;
+                pings += 1;
+            }
+            Received::Pong(_) | Received::Text(_) => {}
+            other => panic!("after {pings} pings came {other:?}"),
+        }
+    }
+
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_pong_keeps_a_client_alive() {
+    lives_by(Frame::new(Opcode::Pong, [])).await;
+}
+
+#[actix_web::test]
+async fn a_ping_keeps_a_client_alive() {
+    lives_by(Frame::ping(b"me too")).await;
+}
+
+#[actix_web::test]
+async fn a_message_keeps_a_client_alive() {
+    lives_by(Frame::text("{\"type\":\"pong\"}")).await;
+}
+
+#[actix_web::test]
+async fn a_frame_that_is_not_finished_keeps_a_client_alive() {
+    let node = TestNode::start_with(QUICK).await;
+    let alice = Account::new(&node, "alice").await;
+    let mut socket = RawSocket::admitted(&node, &alice).await;
+    let bytes = Frame::text("{\"type\":\"ping\"}").bytes();
+
+    // One byte for each ping: a slow line is no dead line.
+    for byte in bytes {
+        assert_eq!(socket.receive().await, Received::Ping(vec![]));
+        socket.send_bytes(&[byte]).await;
+    }
+
+    assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+    drop(socket);
+    node.stop().await;
+}
