@@ -217,7 +217,9 @@ fn listen(
         .build()
         .map_err(|error| anyhow::anyhow!("the meters of requests cannot be declared: {error}"))?;
     let workers = match options.workers {
-        0 => std::thread::available_parallelism().map_or(1, Into::into),
+        // The kernel's share of a socket and the database's threads need cores as well, and a message between two
+        // threads costs more than one that stays (docs/adr/0013-workers.md).
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
     // Twice the silence that a session allows: by then it has ended, and only the kernel still holds its socket.

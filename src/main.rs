@@ -15,11 +15,6 @@ use coscribe::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Every message allocates many small pieces on one thread and frees some on another; this allocator is made for that
-/// (docs/adr/0013-mimalloc.md has the figures).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The backend of a collaborative editor: GraphQL over HTTP and WebSocket, one binary.
 #[derive(Parser)]
 #[command(version, about, after_help = "Every setting is explained in config/base.toml.")]

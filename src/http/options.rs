@@ -12,7 +12,7 @@ pub struct ServerOptions {
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
-    /// How many threads serve sockets; 0: one per core.
+    /// How many threads serve sockets; 0: one for every two cores.
     pub workers: usize,
     /// How long a stopping server waits for sessions and requests, more than 0.
     #[serde(with = "humantime_serde")]
