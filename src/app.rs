@@ -255,12 +255,21 @@ fn listen(
 fn prepare(connection: &dyn Any, unacknowledged: Duration) {
     let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() else { return };
     let socket = SockRef::from(stream);
-    let prepared = socket
-        .set_tcp_nodelay(true)
-        .and_then(|()| socket.set_tcp_user_timeout(Some(unacknowledged)));
+    let prepared = socket.set_tcp_nodelay(true).and_then(|()| give_up(&socket, unacknowledged));
     if let Err(error) = prepared {
         tracing::debug!(%error, "a socket could not be prepared");
     }
+}
+
+/// Only Linux can be told; elsewhere its own patience, of minutes, has to do.
+#[cfg(target_os = "linux")]
+fn give_up(socket: &SockRef<'_>, unacknowledged: Duration) -> std::io::Result<()> {
+    socket.set_tcp_user_timeout(Some(unacknowledged))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_up(_socket: &SockRef<'_>, _unacknowledged: Duration) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Pages of other origins, as far as the operator lets them in.
