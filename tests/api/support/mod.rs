@@ -9,6 +9,7 @@ mod node;
 mod pair;
 mod person;
 pub(crate) mod raw;
+mod reply;
 mod socket;
 mod tab;
 
@@ -17,6 +18,7 @@ pub(crate) use client::Client;
 pub(crate) use handshake::Handshake;
 pub(crate) use node::{TestNode, within};
 pub(crate) use pair::Pair;
-pub(crate) use person::{PASSWORD, Person, http_client};
+pub(crate) use person::{PASSWORD, Person};
+pub(crate) use reply::{Reply, http_client};
 pub(crate) use socket::Socket;
 pub(crate) use tab::Tab;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use coscribe::domain::{SessionId, UserId};
 use serde_json::{Value, json};
 
-use super::{Answer, Client, Handshake, Socket, Tab, TestNode, within};
+use super::{Answer, Client, Handshake, Reply, Socket, Tab, TestNode, http_client};
 
 /// Every account of a test has this password.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -65,15 +65,19 @@ impl Person {
         Self { token: token.into(), ..self.clone() }
     }
 
-    /// A request with his token.
-    pub(crate) fn request(&self, operation: &str, variables: &Value) -> reqwest::RequestBuilder {
-        let body = json!({ "query": operation, "variables": variables });
+    /// A request with his token, still without a body.
+    pub(crate) fn post(&self) -> reqwest::RequestBuilder {
         let url = format!("http://{}/graphql", self.address);
-        let request = self.http.post(url).bearer_auth(&self.token).json(&body);
+        let request = self.http.post(url).bearer_auth(&self.token);
         match self.session {
             Some(session) => request.header("X-Session-Id", session.to_string()),
             None => request,
         }
+    }
+
+    /// Sends what a request's body says.
+    pub(crate) async fn send(&self, body: &Value) -> Reply {
+        Reply::to(self.post().json(body)).await
     }
 
     /// A socket, admitted.
@@ -90,7 +94,7 @@ impl Person {
 
 impl Client for Person {
     async fn run(&self, operation: &str, variables: Value) -> Answer {
-        answer_to(self.request(operation, &variables)).await
+        self.send(&json!({ "query": operation, "variables": variables })).await.answer()
     }
 }
 
@@ -103,16 +107,7 @@ pub(crate) struct Stranger {
 impl Client for Stranger {
     async fn run(&self, operation: &str, variables: Value) -> Answer {
         let body = json!({ "query": operation, "variables": variables });
-        answer_to(self.http.post(format!("http://{}/graphql", self.address)).json(&body)).await
+        let request = self.http.post(format!("http://{}/graphql", self.address)).json(&body);
+        Reply::to(request).await.answer()
     }
-}
-
-/// An HTTP client that keeps no connection: one that is idle would hold up the end of its node.
-pub(crate) fn http_client() -> reqwest::Client {
-    reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
-}
-
-async fn answer_to(request: reqwest::RequestBuilder) -> Answer {
-    let response = within("an answer over HTTP", request.send()).await.unwrap();
-    Answer::executed(within("the rest of an answer", response.json()).await.unwrap())
 }

@@ -126,16 +126,26 @@ impl Socket {
 
     /// The next message of the operation `id`, which must be a result: the value of its root field.
     pub(crate) async fn expect_next(&self, id: &str) -> Value {
-        let heard = self.next_of(id).await;
+        Answer::executed(self.expect_result(id).await).value()
+    }
+
+    /// The next message of the operation `id`, which must be a result: the whole of it.
+    pub(crate) async fn expect_result(&self, id: &str) -> Value {
+        let mut heard = self.next_of(id).await;
         assert_eq!(heard["type"], "next", "{heard}");
-        Answer::executed(heard["payload"].clone()).value()
+        heard["payload"].take()
+    }
+
+    /// The next message of the operation `id`, which must be an error.
+    pub(crate) async fn expect_errors(&self, id: &str) -> Answer {
+        let mut heard = self.next_of(id).await;
+        assert_eq!(heard["type"], "error", "{heard}");
+        Answer::refused(heard["payload"].take())
     }
 
     /// The next message of the operation `id`, which must be an error: its code.
     pub(crate) async fn expect_error(&self, id: &str) -> String {
-        let mut heard = self.next_of(id).await;
-        assert_eq!(heard["type"], "error", "{heard}");
-        Answer::refused(heard["payload"].take()).code().to_owned()
+        self.expect_errors(id).await.code().to_owned()
     }
 
     /// The next message of the operation `id`, which must be its end.

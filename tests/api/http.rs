@@ -1,0 +1,225 @@
+//! What a node says over plain HTTP.
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::support::{Client as _, Reply, TestNode, http_client, within};
+
+const ME: &str = r#"{"query":"{ me { name } }"}"#;
+
+/// A request to `/graphql`.
+fn graphql(node: &TestNode, method: Method, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    http_client().request(method, node.url("/graphql")).query(query)
+}
+
+#[actix_web::test]
+async fn a_body_that_is_no_request_is_refused() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    for body in ["", "{", "null", "7", "\"{ me { id } }\"", "{}", r#"{"query":7}"#, "\u{feff}{}"] {
+        let request = alice.post().header("Content-Type", "application/json").body(body);
+        let reply = Reply::to(request).await;
+        assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{body}");
+    }
+    let not_text = alice.post().header("Content-Type", "application/json").body(vec![0xff, 0xfe]);
+    assert_eq!(Reply::to(not_text).await.status, 400);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_is_json_and_says_so() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
+        let reply = Reply::to(alice.post().header("Content-Type", kind).body(ME)).await;
+        assert_eq!((reply.status, &*reply.code()), (415, "BAD_USER_INPUT"), "{kind}");
+    }
+    assert_eq!(Reply::to(alice.post().body(ME)).await.status, 415);
+    // Even somebody who goes on sending gets to know why.
+    assert_eq!(Reply::to(alice.post().body(" ".repeat(4_000_000))).await.status, 415);
+    for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+        let reply = Reply::to(alice.post().header("Content-Type", kind).body(ME)).await;
+        assert_eq!(reply.answer().value()["name"], "Alice", "{kind}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_has_a_limit_whether_it_says_its_length_or_not() {
+    let limits = [
+        ("COSCRIBE__LIMITS__FRAME", "4096"),
+        ("COSCRIBE__LIMITS__MESSAGE", "4096"),
+        ("COSCRIBE__LIMITS__OPERATION_TEXT", "4096"),
+    ];
+    let node = TestNode::start_with(&limits).await;
+    let alice = node.person("Alice").await;
+    let sized = |size: usize| format!("{ME}{}", " ".repeat(size - ME.len()));
+    let whole = |size: usize| {
+        Reply::to(alice.post().header("Content-Type", "application/json").body(sized(size)))
+    };
+
+    assert_eq!(whole(4_096).await.answer().value()["name"], "Alice");
+    for size in [4_097, 4_000_000] {
+        let reply = whole(size).await;
+        assert_eq!((reply.status, &*reply.code()), (413, "BAD_USER_INPUT"), "{size}");
+    }
+
+    let in_pieces = in_pieces(&node, &alice.token, &sized(4_096)).await;
+    assert!(in_pieces.starts_with("HTTP/1.1 200 "), "{in_pieces}");
+    let in_pieces = self::in_pieces(&node, &alice.token, &sized(4_097)).await;
+    assert!(in_pieces.starts_with("HTTP/1.1 413 "), "{in_pieces}");
+    node.stop().await;
+}
+
+/// The whole reply to a request that does not say how long it is.
+async fn in_pieces(node: &TestNode, token: &str, body: &str) -> String {
+    let mut request = format!(
+        "POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    );
+    for piece in body.as_bytes().chunks(1_000) {
+        let piece = str::from_utf8(piece).unwrap();
+        request.push_str(&format!("{:x}\r\n{piece}\r\n", piece.len()));
+    }
+    request.push_str("0\r\n\r\n");
+    let mut stream = TcpStream::connect(node.node().address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    within("a reply", stream.read_to_string(&mut reply)).await.unwrap();
+    reply
+}
+
+#[actix_web::test]
+async fn by_get_there_are_queries_only() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let get = |query: &[(&str, &str)]| {
+        Reply::to(graphql(&node, Method::GET, query).bearer_auth(&alice.token))
+    };
+
+    let reply = get(&[
+        ("query", "query($id: ID!) { document(id: $id) { id } me { name } }"),
+        ("variables", &json!({ "id": alice.id }).to_string()),
+    ])
+    .await;
+    assert_eq!(reply.json()["data"], json!({ "document": null, "me": { "name": "Alice" } }));
+
+    let mutation = "mutation { createDocument(title: \"By GET\") { id } }";
+    let subscription = "subscription { documentChanged(documentId: \"x\") { version } }";
+    for query in [mutation, subscription] {
+        let reply = get(&[("query", query)]).await;
+        assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"), "{query}");
+        assert_eq!(reply.header("Allow"), "POST");
+    }
+    for nonsense in
+        [&[][..], &[("variables", "{}")], &[("query", "{ me { id } }"), ("variables", "{")]]
+    {
+        let reply = get(nonsense).await;
+        assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{nonsense:?}");
+    }
+    let list = alice.run("{ documents { nodes { id } } }", json!({})).await.value();
+    assert_eq!(list["nodes"], json!([]));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_subscription_needs_a_socket() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+
+    let query = "subscription($id: ID!) { documentChanged(documentId: $id) { version } }";
+    let reply = alice.send(&json!({ "query": query, "variables": { "id": alice.id } })).await;
+
+    assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn other_methods_and_addresses_are_not_served() {
+    let node = TestNode::start().await;
+    for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+        let reply = Reply::to(graphql(&node, method, &[])).await;
+        assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"));
+        assert_eq!(reply.header("Allow"), "GET, POST");
+    }
+    for path in ["/nothing", "/graphql/", "/graphiql/nothing.js", "/graphiql/..%2f..%2fCargo.toml"]
+    {
+        assert_eq!(Reply::to(http_client().get(node.url(path))).await.status, 404, "{path}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_status_tells_what_the_accepted_type_lets_it_tell() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let ask = |accept: &'static str, query: &'static str| {
+        Reply::to(alice.post().header("Accept", accept).json(&json!({ "query": query })))
+    };
+    let (newer, older) = ("application/graphql-response+json", "application/json");
+
+    for (accept, query, status) in [
+        (newer, "{ me { name } }", 200),
+        (newer, "{ nothing }", 400),
+        (newer, "{ document(id: \"x\") { id } }", 200),
+        (older, "{ me { name } }", 200),
+        (older, "{ nothing }", 200),
+        ("*/*", "{ me { name } }", 200),
+    ] {
+        let reply = ask(accept, query).await;
+        assert_eq!(reply.status, status, "{accept} {query}");
+        let kind = if accept == newer { newer } else { older };
+        assert!(reply.header("Content-Type").starts_with(kind), "{reply:?}");
+        assert_eq!(reply.header("Cache-Control"), "no-store");
+    }
+    assert_eq!(ask("text/plain", "{ me { name } }").await.status, 406);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn whoever_asks_too_often_has_to_wait() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "3")]).await;
+    let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
+    let me = json!({ "query": "{ me { name } }" });
+
+    let replies = futures_util::future::join_all((0..40).map(|_| alice.send(&me))).await;
+
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.status != 200).collect();
+    assert!(!refused.is_empty() && refused.len() < 38, "{} were refused", refused.len());
+    for reply in refused {
+        assert_eq!((reply.status, &*reply.code()), (429, "RATE_LIMITED"));
+    }
+    assert_eq!(bob.send(&me).await.status, 200);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_node_says_that_it_lives_and_that_it_serves() {
+    let node = TestNode::start().await;
+    let health = Reply::to(http_client().get(node.url("/healthz"))).await;
+    assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
+    let ready = Reply::to(http_client().get(node.url("/readyz"))).await;
+    assert_eq!((ready.status, ready.json()), (200, json!({ "status": "ready" })));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_browser_gets_a_page_and_a_program_an_answer() {
+    let node = TestNode::start().await;
+    let get = |path: &str, accept: &'static str| {
+        Reply::to(http_client().get(node.url(path)).header("Accept", accept))
+    };
+
+    let page = get("/graphql", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("Content-Type").starts_with("text/html"), "{page:?}");
+    let answer = get("/graphql?query={__typename}", "application/json").await;
+    assert_eq!(answer.answer().value(), "Query");
+    let home = get("/", "text/html").await;
+    assert_eq!((home.status, home.header("Location")), (303, "/graphql"));
+    node.stop().await;
+}

@@ -1,0 +1,213 @@
+//! Tokens that are not good, wherever they are shown, and tokens that somebody else has minted.
+
+use chrono::Utc;
+use coscribe::domain::UserId;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use crate::support::{Client as _, Person, TestNode};
+
+const SECRET: &str = "a secret of a test, which is long enough";
+const OTHER_SECRET: &str = "another secret of a test, long enough too";
+
+fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+    encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+}
+
+/// A good token for `user`, with some claims changed or (null) taken out.
+fn minted(user: UserId, changes: Value) -> String {
+    let now = Utc::now().timestamp();
+    let mut claims = json!({ "sub": user, "name": "Alice", "iat": now, "exp": now + 600 });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    signed(Algorithm::HS256, SECRET, &claims)
+}
+
+/// The same token with another header or without its signature.
+fn forged(token: &str) -> Vec<String> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+    vec![
+        format!("{none}.{claims}."),
+        format!("{none}.{claims}.{signature}"),
+        format!("{header}.{claims}."),
+        format!("{header}.{claims}"),
+        format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(r#"{"sub":"somebody else"}"#)),
+    ]
+}
+
+/// Refuses the token at every door, in its own way.
+async fn expect_refused(node: &TestNode, alice: &Person, token: &str, closes_with: &str) {
+    let reply = alice.with_token(token).send(&json!({ "query": "{ me { id } }" })).await;
+    assert_eq!((reply.status, &*reply.code()), (401, "UNAUTHENTICATED"), "{token}");
+    assert!(reply.header("WWW-Authenticate").starts_with("Bearer "), "{token}");
+
+    let bearer = format!("Bearer {token}");
+    let by_header = node.handshake().header("Authorization", &bearer);
+    let by_address = node.handshake().with_token_in_address(token);
+    for handshake in [by_header, by_address] {
+        let refused = handshake.open().await.err().unwrap();
+        assert_eq!((refused.status, &*refused.code), (401, "UNAUTHENTICATED"), "{token}");
+        assert!(refused.challenge.unwrap().starts_with("Bearer "), "{token}");
+    }
+
+    let socket = node.handshake().open().await.unwrap();
+    let init = json!({ "type": "connection_init", "payload": { "authToken": token } });
+    socket.send(init).await;
+    assert_eq!(socket.expect_close().await, (4403, closes_with.to_owned()), "{token}");
+}
+
+async fn node_with_a_secret(more: &[(&str, &str)]) -> TestNode {
+    let mut variables = vec![("JWT_SECRET", SECRET)];
+    variables.extend_from_slice(more);
+    TestNode::start_with(&variables).await
+}
+
+#[actix_web::test]
+async fn a_token_that_is_not_signed_by_us_is_refused() {
+    let node = node_with_a_secret(&[]).await;
+    let alice = &node.person("Alice").await;
+    let now = Utc::now().timestamp();
+    let claims = json!({ "sub": alice.id, "iat": now, "exp": now + 600 });
+
+    for token in forged(&minted(alice.id, json!({}))) {
+        expect_refused(&node, alice, &token, "Invalid token").await;
+    }
+    for (algorithm, secret) in
+        [(Algorithm::HS256, OTHER_SECRET), (Algorithm::HS384, SECRET), (Algorithm::HS512, SECRET)]
+    {
+        let token = signed(algorithm, secret, &claims);
+        expect_refused(&node, alice, &token, "Invalid token").await;
+    }
+    for nonsense in ["x", "x.y.z", "....", "null", &"x".repeat(9_000)] {
+        expect_refused(&node, alice, nonsense, "Invalid token").await;
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_is_refused_before_and_after_its_time() {
+    let node = node_with_a_secret(&[]).await;
+    let alice = &node.person("Alice").await;
+    let now = Utc::now().timestamp();
+
+    let expired = minted(alice.id, json!({ "exp": now - 1 }));
+    expect_refused(&node, alice, &expired, "Token expired").await;
+    for claims in [json!({ "nbf": now + 60 }), json!({ "iat": now + 60 }), json!({ "exp": null })] {
+        let token = minted(alice.id, claims);
+        expect_refused(&node, alice, &token, "Invalid token").await;
+    }
+
+    let good = alice.with_token(minted(alice.id, json!({ "nbf": now - 1 })));
+    assert_eq!(good.run("{ me { name } }", json!({})).await.value()["name"], "Alice");
+    let meters = node.meters().await;
+    for (reason, times) in [("expired", 4.0), ("not_yet_valid", 8.0), ("no_expiry", 4.0)] {
+        let name = format!("auth_failures_total{{reason=\"{reason}\"}}");
+        assert_eq!(meters.value(&name), times, "{reason}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_names_one_of_our_users() {
+    let node = node_with_a_secret(&[]).await;
+    let alice = &node.person("Alice").await;
+    for sub in [Value::Null, json!("alice"), json!(""), json!(7), json!(UserId::new())] {
+        let token = minted(alice.id, json!({ "sub": sub }));
+        expect_refused(&node, alice, &token, "Invalid token").await;
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn issuer_and_audience_are_looked_at_when_they_are_set() {
+    let set = [
+        ("COSCRIBE__AUTH__AUDIENCE", "coscribe"),
+        ("COSCRIBE__AUTH__ISSUER", "https://id.example.org"),
+    ];
+    let node = node_with_a_secret(&set).await;
+    let alice = &node.person("Alice").await;
+    let parties = |iss: Value, aud: Value| minted(alice.id, json!({ "iss": iss, "aud": aud }));
+    let ours = json!("https://id.example.org");
+
+    for token in [
+        parties(ours.clone(), json!("another service")),
+        parties(ours.clone(), json!(["another", "third"])),
+        parties(ours.clone(), Value::Null),
+        parties(json!("https://evil.example.org"), json!("coscribe")),
+        parties(Value::Null, json!("coscribe")),
+    ] {
+        expect_refused(&node, alice, &token, "Invalid token").await;
+    }
+    // Our own tokens have both, and so may those of others.
+    alice.run("{ me { name } }", json!({})).await.value();
+    let several = alice.with_token(parties(ours, json!(["another", "coscribe"])));
+    several.run("{ me { name } }", json!({})).await.value();
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_authorization_that_is_no_bearer_token_is_refused() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    for value in ["Basic YWxpY2U6c2VjcmV0", "Bearer", &alice.token, "Token x"] {
+        let refused = node.handshake().header("Authorization", value).open().await.err().unwrap();
+        assert_eq!((refused.status, &*refused.code), (401, "UNAUTHENTICATED"), "{value}");
+        assert!(refused.challenge.is_some(), "{value}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_good_token_of_the_upgrade_is_enough() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let by_header = node.handshake().header("Authorization", &format!("bearer {}", alice.token));
+    let by_address = node.handshake().with_token_in_address(&alice.token);
+
+    for handshake in [by_header, by_address] {
+        let mut socket = handshake.open().await.unwrap();
+        socket.send(json!({ "type": "connection_init" })).await;
+        socket.expect_ack().await;
+        assert_eq!(socket.ack["userId"], json!(alice.id));
+        assert_eq!(socket.run("{ me { name } }", json!({})).await.value()["name"], "Alice");
+    }
+
+    let socket = node.handshake().open().await.unwrap();
+    socket.send(json!({ "type": "connection_init" })).await;
+    let closed = socket.expect_close().await;
+    assert_eq!(closed, (4403, "Missing authentication token".to_owned()));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn somebody_whom_an_outside_provider_vouches_for_gets_an_account() {
+    let node = node_with_a_secret(&[("COSCRIBE__AUTH__ENROL", "true")]).await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Project Alpha", "").await;
+    let (carol, dave) = (UserId::new(), UserId::new());
+    let token = minted(carol, json!({ "name": "Carol", "email": "carol@example.org" }));
+    let me = "{ me { id name email } }";
+
+    let over_socket = node.handshake().open().await.unwrap().introduce(&token).await;
+    let account = over_socket.run(me, json!({})).await.value();
+    let over_http = alice.with_token(token).run(me, json!({})).await.value();
+
+    assert_eq!(account, json!({ "id": carol, "name": "Carol", "email": "carol@example.org" }));
+    assert_eq!(over_http, account);
+    // An address that is taken does not open the account that has it.
+    let posing = alice.with_token(minted(dave, json!({ "email": alice.email })));
+    let account = posing.run(me, json!({})).await.value();
+    assert_eq!(account["id"], json!(dave));
+    assert_ne!(account["email"], alice.email.as_str());
+    assert_eq!(posing.read(document).await, Value::Null);
+    // An account without a password is signed in to with no password.
+    let login =
+        "mutation { login(email: \"carol@example.org\", password: \"password\") { token } }";
+    assert_eq!(alice.run(login, json!({})).await.code(), "UNAUTHENTICATED");
+    drop(over_socket);
+    node.stop().await;
+}
