@@ -35,8 +35,6 @@ macro_rules! label {
 /// A kind of actor: whose mailbox it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActorKind {
-    /// One socket.
-    Session,
     /// One open document.
     Room,
 }
@@ -75,7 +73,7 @@ pub enum AccessOutcome {
 }
 
 label!(Topic { Changes = "changes", Presence = "presence", Cursors = "cursors" });
-label!(ActorKind { Session = "session", Room = "room" });
+label!(ActorKind { Room = "room" });
 label!(OperationKind { Query = "query", Mutation = "mutation", Subscription = "subscription" });
 label!(OperationOutcome { Ok = "ok", Refused = "refused", Failed = "failed" });
 label!(AccessOutcome { Allowed = "allowed", Denied = "denied", Failed = "failed" });

@@ -57,6 +57,7 @@ pub(super) struct Meters {
     pub(super) publishes: IntCounter,
     pub(super) edit_commit_seconds: Histogram,
     pub(super) mailbox_wait_seconds: Family<ActorKind, Histogram>,
+    pub(super) mailbox_messages: Family<ActorKind, IntGauge>,
     pub(super) mailbox_full: Family<ActorKind, IntCounter>,
     pub(super) outbox_bytes: IntGauge,
     pub(super) outbox_session_bytes: Histogram,
@@ -92,7 +93,11 @@ impl Metrics {
                 "permission_denials_total",
                 "Requests refused because the user lacks the access that they need.",
             ),
-            subscriptions: subscriptions(&declare),
+            subscriptions: declare.gauge_family(
+                "active_subscriptions_total",
+                "Subscriptions that are open now, by topic.",
+                "topic",
+            ),
             deliveries: declare.counter_family(
                 "coscribe_deliveries_total",
                 "Events put into the outbox of a subscriber, by topic.",
@@ -113,6 +118,11 @@ impl Metrics {
             mailbox_wait_seconds: declare.histogram_family(
                 "coscribe_mailbox_wait_seconds",
                 "Time that messages waited in a mailbox, by kind of actor.",
+                "actor",
+            ),
+            mailbox_messages: declare.gauge_family(
+                "coscribe_mailbox_messages",
+                "Messages that wait in mailboxes, by kind of actor.",
                 "actor",
             ),
             mailbox_full: declare.counter_family(
@@ -200,15 +210,6 @@ fn auth_failures(declare: &Declarations) -> IntCounterVec {
     counters
 }
 
-fn subscriptions(declare: &Declarations) -> Family<Topic, IntGauge> {
-    let gauges = IntGaugeVec::new(
-        Opts::new("active_subscriptions_total", "Subscriptions that are open now, by topic."),
-        &["topic"],
-    );
-    let gauges = declare.keep(gauges);
-    Family::new(|topic: Topic| gauges.with_label_values(&[topic.text()]))
-}
-
 fn operations(
     declare: &Declarations,
 ) -> Family<OperationKind, Family<OperationOutcome, IntCounter>> {
@@ -255,6 +256,11 @@ impl Declarations {
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.keep(IntGauge::new(name, help))
+    }
+
+    fn gauge_family<L: Label>(&self, name: &str, help: &str, label: &str) -> Family<L, IntGauge> {
+        let gauges = self.keep(IntGaugeVec::new(Opts::new(name, help), &[label]));
+        Family::new(|value: L| gauges.with_label_values(&[value.text()]))
     }
 
     fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {

@@ -46,6 +46,11 @@ impl Metrics {
         self.0.edit_commit_seconds.observe(time.as_secs_f64());
     }
 
+    /// A message was put into a mailbox; it counts until the answer is dropped.
+    pub fn queued(&self, actor: ActorKind) -> Counted {
+        Counted::new(self.0.mailbox_messages.of(actor))
+    }
+
     /// A message waited this long in a mailbox.
     pub fn mailbox_waited(&self, actor: ActorKind, time: Duration) {
         self.0.mailbox_wait_seconds.of(actor).observe(time.as_secs_f64());
@@ -168,7 +173,8 @@ mod tests {
         metrics.published();
         metrics.edit_committed(Duration::from_millis(4));
         metrics.mailbox_waited(ActorKind::Room, Duration::from_micros(50));
-        metrics.mailbox_full(ActorKind::Session);
+        metrics.mailbox_full(ActorKind::Room);
+        let _queued = metrics.queued(ActorKind::Room);
         metrics.outboxes_hold(5000);
         metrics.outboxes_hold(4000);
         metrics.outbox_seen(5000);
@@ -192,8 +198,8 @@ mod tests {
             ("coscribe_publishes_total", 1.0),
             ("coscribe_edit_commit_seconds_count", 1.0),
             ("coscribe_mailbox_wait_seconds_count{actor=\"room\"}", 1.0),
-            ("coscribe_mailbox_full_total{actor=\"session\"}", 1.0),
-            ("coscribe_mailbox_full_total{actor=\"room\"}", 0.0),
+            ("coscribe_mailbox_full_total{actor=\"room\"}", 1.0),
+            ("coscribe_mailbox_messages{actor=\"room\"}", 1.0),
             ("coscribe_outbox_bytes", 4000.0),
             ("coscribe_outbox_session_bytes_sum", 5000.0),
             ("coscribe_outbox_bound_reached_total", 1.0),

@@ -14,6 +14,7 @@ use super::{
     audience::{Audiences, Told},
     edits::{Edits, Reply},
     error::RoomError::{Closed, SeatVoided},
+    mailbox::Take,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
     rooms::{Registration, RoomParts},
     state::{Effect, RoomState},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     bridge::Envelope,
     domain::{ChangeKind, DocumentId, Event, Origin},
-    metrics::{ActorKind, Counted},
+    metrics::{Counted, Metrics},
     outbox::SeatId,
     store::StoreError,
 };
@@ -37,6 +38,8 @@ pub(super) struct Room {
     /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
     registration: Registration,
     closing: bool,
+    /// The node is going down: close as soon as nothing is being stored.
+    must_close: bool,
     /// How often the room became busy again: a linger that began before the last time is void.
     busy_again: u64,
     /// How many members the gauge counts for this room.
@@ -64,11 +67,17 @@ impl Room {
             options,
             registration,
             closing: false,
+            must_close: false,
             busy_again: 0,
             counted: 0,
             _open: parts.metrics.room_opened(),
             parts,
         }
+    }
+
+    /// The meters.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>, why: SeatEnd, accepted: Instant) {
@@ -140,6 +149,7 @@ impl Room {
             room.stored(stored, reply, began);
             room.store_next(ctx);
             room.linger_if_idle(ctx);
+            room.close_if_due(ctx);
         }));
     }
 
@@ -181,6 +191,12 @@ impl Room {
         self.state.is_empty() && self.edits.is_idle()
     }
 
+    fn close_if_due(&mut self, ctx: &mut Context<Self>) {
+        if self.must_close && !self.closing && self.edits.is_idle() {
+            self.close(ctx);
+        }
+    }
+
     fn close(&mut self, ctx: &mut Context<Self>) {
         self.closing = true;
         self.registration.closing();
@@ -208,10 +224,8 @@ impl Drop for Room {
     }
 }
 
-impl Handler<Reserve> for Room {
-    type Result = Result<(), RoomError>;
-
-    fn handle(&mut self, Reserve(seat): Reserve, _ctx: &mut Self::Context) -> Self::Result {
+impl Take<Reserve> for Room {
+    fn take(&mut self, Reserve(seat): Reserve, _ctx: &mut Self::Context) -> Result<(), RoomError> {
         if self.closing {
             return Err(Closed);
         }
@@ -221,14 +235,12 @@ impl Handler<Reserve> for Room {
     }
 }
 
-impl Handler<Confirm> for Room {
-    type Result = Result<(), RoomError>;
-
-    fn handle(
+impl Take<Confirm> for Room {
+    fn take(
         &mut self,
         Confirm { place, key, make }: Confirm,
         _: &mut Context<Self>,
-    ) -> Self::Result {
+    ) -> Result<(), RoomError> {
         let effects = self.state.confirm(place.seat.id, Utc::now())?;
         let seat: Arc<Seat> = Arc::clone(&place.seat);
         if !place.outbox.open_seat(seat.id) || !seat.confirm() {
@@ -242,10 +254,8 @@ impl Handler<Confirm> for Room {
     }
 }
 
-impl Handler<Leave> for Room {
-    type Result = ();
-
-    fn handle(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
+impl Take<Leave> for Room {
+    fn take(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
         self.audiences.remove(seat);
         let effects = self.state.leave(seat);
         self.carry_out(effects, SeatEnd::Broken, Instant::now());
@@ -253,20 +263,19 @@ impl Handler<Leave> for Room {
     }
 }
 
-impl Handler<Move> for Room {
-    type Result = ();
-
-    fn handle(&mut self, Move { session, cursor, accepted }: Move, _: &mut Self::Context) {
-        self.parts.metrics.mailbox_waited(ActorKind::Room, accepted.elapsed());
+impl Take<Move> for Room {
+    fn take(&mut self, Move { session, cursor, accepted }: Move, _: &mut Self::Context) {
         let effects = self.state.move_cursor(session, cursor, Utc::now());
         self.carry_out(effects, SeatEnd::Broken, accepted);
     }
 }
 
-impl Handler<Edit> for Room {
-    type Result = Result<(), RoomError>;
-
-    fn handle(&mut self, Edit { order, reply }: Edit, ctx: &mut Self::Context) -> Self::Result {
+impl Take<Edit> for Room {
+    fn take(
+        &mut self,
+        Edit { order, reply }: Edit,
+        ctx: &mut Self::Context,
+    ) -> Result<(), RoomError> {
         if self.closing {
             return Err(Closed);
         }
@@ -281,10 +290,8 @@ impl Handler<Edit> for Room {
     }
 }
 
-impl Handler<AccessChanged> for Room {
-    type Result = ();
-
-    fn handle(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
+impl Take<AccessChanged> for Room {
+    fn take(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
         if level.is_none() {
             let effects = self.state.revoke(user);
             self.carry_out(effects, SeatEnd::Revoked, Instant::now());
@@ -293,15 +300,9 @@ impl Handler<AccessChanged> for Room {
     }
 }
 
-impl Handler<Close> for Room {
-    type Result = ();
-
-    fn handle(&mut self, _close: Close, ctx: &mut Self::Context) {
-        if self.edits.is_idle() {
-            self.close(ctx);
-        } else {
-            // What is being stored is still answered; then the room is asked again.
-            ctx.notify_later(Close, std::time::Duration::from_millis(20));
-        }
+impl Take<Close> for Room {
+    fn take(&mut self, _close: Close, ctx: &mut Self::Context) {
+        self.must_close = true;
+        self.close_if_due(ctx);
     }
 }

@@ -8,6 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     AudienceKey, EditError, MakeRenderer, Order, Place, RoomError, Seat, Stored,
     actor::Room,
+    mailbox::Queued,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
 };
 use crate::{
@@ -33,7 +34,7 @@ impl RoomHandle {
     /// # Errors
     /// [`RoomError::Closed`].
     pub async fn reserve(&self, seat: Arc<Seat>) -> Result<(), RoomError> {
-        self.address.send(Reserve(seat)).await.unwrap_or_else(closed)
+        self.address.send(self.queued(Reserve(seat))).await.unwrap_or_else(closed)
     }
 
     /// Admits a reserved seat to its audience.
@@ -46,12 +47,12 @@ impl RoomHandle {
         key: AudienceKey,
         make: MakeRenderer,
     ) -> Result<(), RoomError> {
-        self.address.send(Confirm { place, key, make }).await.unwrap_or_else(closed)
+        self.address.send(self.queued(Confirm { place, key, make })).await.unwrap_or_else(closed)
     }
 
     /// Gives a seat up. Never lost: when the mailbox is full, a task waits for its turn.
     pub fn leave(&self, seat: SeatId) {
-        let Err(error) = self.address.try_send(Leave(seat)) else { return };
+        let Err(error) = self.address.try_send(self.queued(Leave(seat))) else { return };
         if let (SendError::Full(leave), Ok(runtime)) =
             (error, tokio::runtime::Handle::try_current())
         {
@@ -67,7 +68,7 @@ impl RoomHandle {
     /// Takes in a cursor. When the mailbox is full it is dropped: the next one says where the cursor is by then.
     pub fn move_cursor(&self, session: SessionId, cursor: Cursor) {
         let order = Move { session, cursor, accepted: Instant::now() };
-        if let Err(SendError::Full(_)) = self.address.try_send(order) {
+        if let Err(SendError::Full(_)) = self.address.try_send(self.queued(order)) {
             self.metrics.mailbox_full(ActorKind::Room);
         }
     }
@@ -79,22 +80,26 @@ impl RoomHandle {
     /// [`EditError`]: nothing was stored, but for [`EditError::Unanswered`], where that is not known.
     pub async fn edit(&self, order: Order) -> Result<Result<Stored, EditError>, RoomError> {
         let (reply, answer) = oneshot::channel();
-        self.address.send(Edit { order, reply }).await.unwrap_or_else(closed)?;
+        self.address.send(self.queued(Edit { order, reply })).await.unwrap_or_else(closed)?;
         Ok(answer.await.unwrap_or(Err(EditError::Unanswered)))
     }
 
     /// Tells the room that a user's access changed; when it returns, a revoked user's streams have ended.
     pub async fn access_changed(&self, user: UserId, level: Option<AccessLevel>) {
         // A room that has closed has no seats left to take away.
-        if self.address.send(AccessChanged { user, level }).await.is_err() {
+        if self.address.send(self.queued(AccessChanged { user, level })).await.is_err() {
             tracing::debug!("the room had closed before it heard of a change of access");
         }
     }
 
     pub(super) async fn close(&self) {
-        if self.address.send(Close).await.is_err() {
+        if self.address.send(self.queued(Close)).await.is_err() {
             tracing::debug!("the room had closed before it was asked to");
         }
+    }
+
+    fn queued<M>(&self, message: M) -> Queued<M> {
+        Queued::new(message, &self.metrics)
     }
 
     pub(super) fn is_open(&self) -> bool {

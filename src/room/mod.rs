@@ -12,6 +12,7 @@ mod audience;
 mod edits;
 mod error;
 mod handle;
+mod mailbox;
 mod messages;
 mod options;
 mod render;
