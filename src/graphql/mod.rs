@@ -16,6 +16,7 @@ mod mutation;
 mod operations;
 mod query;
 mod render;
+mod root_field;
 mod schema;
 mod subscription;
 mod types;

@@ -3,20 +3,18 @@
 //! Clients send the same few texts again and again with other variables, and parsing is more than half of what a
 //! small mutation costs. The cache is bounded by entries and by bytes of text; what is used least goes first.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{
     Pos, Positioned, Request, ServerError, Variables,
     parser::{
         self, parse_query,
-        types::{
-            Directive, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
-            Selection, SelectionSet,
-        },
+        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     },
 };
 use quick_cache::{Weighter, sync::Cache};
 
+use super::root_field;
 use crate::{
     metrics::{Metrics, OperationKind},
     session::Limits,
@@ -31,7 +29,8 @@ pub(super) struct Parsed {
 
 impl Parsed {
     fn parse(text: Arc<str>) -> Result<Self, ServerError> {
-        let document = parse_query(&*text).map_err(in_one_line)?;
+        let mut document = parse_query(&*text).map_err(in_one_line)?;
+        root_field::take_out_of_fragments(&mut document);
         Ok(Self { text, document })
     }
 
@@ -55,7 +54,7 @@ impl Parsed {
             OperationType::Query => Ok(OperationKind::Query),
             OperationType::Mutation => Ok(OperationKind::Mutation),
             OperationType::Subscription => {
-                self.check_one_root_field(operation)?;
+                root_field::check(&self.document.fragments, operation)?;
                 Ok(OperationKind::Subscription)
             }
         }
@@ -80,66 +79,6 @@ impl Parsed {
             (DocumentOperations::Single(_), Some(name)) => Err(unknown(name)),
         }
     }
-
-    fn check_one_root_field(
-        &self,
-        operation: &Positioned<OperationDefinition>,
-    ) -> Result<(), ServerError> {
-        let (mut fields, mut seen) = (0, HashSet::new());
-        self.count_fields(&operation.node.selection_set.node, &mut fields, &mut seen)?;
-        if fields == 1 {
-            return Ok(());
-        }
-        let message = format!(
-            "A subscription selects exactly one root field; this one selects {fields}. Send one subscription for each."
-        );
-        Err(refusal(message, Some(operation.pos)))
-    }
-
-    /// Counts the fields of a selection set, fragments expanded; each fragment once, since they may form a cycle.
-    fn count_fields<'a>(
-        &'a self,
-        set: &'a SelectionSet,
-        fields: &mut usize,
-        seen: &mut HashSet<&'a str>,
-    ) -> Result<(), ServerError> {
-        for selection in &set.items {
-            match &selection.node {
-                Selection::Field(field) => {
-                    refuse_conditions(&field.node.directives)?;
-                    *fields += 1;
-                }
-                Selection::InlineFragment(fragment) => {
-                    refuse_conditions(&fragment.node.directives)?;
-                    self.count_fields(&fragment.node.selection_set.node, fields, seen)?;
-                }
-                Selection::FragmentSpread(spread) => {
-                    refuse_conditions(&spread.node.directives)?;
-                    let name = &spread.node.fragment_name.node;
-                    if let Some(fragment) = self.document.fragments.get(name)
-                        && seen.insert(name)
-                    {
-                        self.count_fields(&fragment.node.selection_set.node, fields, seen)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A root field that may be left out would make a subscription of nothing.
-fn refuse_conditions(directives: &[Positioned<Directive>]) -> Result<(), ServerError> {
-    let conditional = |directive: &&Positioned<Directive>| {
-        matches!(directive.node.name.node.as_str(), "skip" | "include")
-    };
-    match directives.iter().find(conditional) {
-        Some(directive) => Err(refusal(
-            "The root field of a subscription cannot be skipped or included. Leave the directive out.",
-            Some(directive.pos),
-        )),
-        None => Ok(()),
-    }
 }
 
 /// The parser draws the place of a syntax error with lines of text; clients get the place in `locations` anyway.
@@ -155,7 +94,7 @@ fn unknown(name: &str) -> ServerError {
     refusal(format!("There is no operation called \"{name}\" in the text."), None)
 }
 
-fn refusal(message: impl Into<String>, at: Option<Pos>) -> ServerError {
+pub(super) fn refusal(message: impl Into<String>, at: Option<Pos>) -> ServerError {
     ServerError::new(message, at)
 }
 
@@ -216,31 +155,6 @@ impl Operations {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn kind(text: &str) -> Result<OperationKind, ServerError> {
-        Parsed::parse(text.into()).unwrap().kind(None)
-    }
-
-    #[test]
-    fn a_subscription_has_one_root_field_with_fragments_expanded() {
-        for good in [
-            "subscription { a }",
-            "subscription { ...F } fragment F on Subscription { a }",
-            "subscription { ... on Subscription { a { b c } } }",
-        ] {
-            assert_eq!(kind(good).unwrap(), OperationKind::Subscription, "{good}");
-        }
-        for bad in [
-            "subscription { a b }",
-            "subscription { a ...F } fragment F on Subscription { b }",
-            "subscription { x: a y: a }",
-            "subscription { ...F } fragment F on Subscription { ...F }",
-            "subscription($c: Boolean!) { a @skip(if: $c) }",
-            "subscription($c: Boolean!) { ... @include(if: $c) { a } }",
-        ] {
-            assert!(kind(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn an_operation_is_chosen_by_name() {
