@@ -97,6 +97,7 @@ impl Prepared {
         } else {
             running.await
         };
+        self.parsed.complete(self.name.as_deref(), &mut response);
         response.errors = response.errors.into_iter().map(with_code).collect();
         inner.metrics.operation_finished(self.kind, inner.outcome(&response.errors));
         response

@@ -13,6 +13,7 @@ mod caller;
 mod engine;
 mod error;
 mod mutation;
+mod nulls;
 mod operations;
 mod query;
 mod render;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Pos, Positioned, Request, ServerError, Variables,
+    Pos, Positioned, Request, Response, ServerError, Variables,
     parser::{
         self, parse_query,
         types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
@@ -14,7 +14,7 @@ use async_graphql::{
 };
 use quick_cache::{Weighter, sync::Cache};
 
-use super::root_field;
+use super::{nulls, root_field};
 use crate::{
     metrics::{Metrics, OperationKind},
     session::Limits,
@@ -41,6 +41,13 @@ impl Parsed {
         request.operation_name = name.map(str::to_owned);
         request.set_parsed_query(self.document.clone());
         request
+    }
+
+    /// Puts the nulls of the fields that failed into the response of the operation called `name`.
+    pub(super) fn complete(&self, name: Option<&str>, response: &mut Response) {
+        if let Ok(operation) = self.operation(name) {
+            nulls::put_in(response, &self.document, &operation.node);
+        }
     }
 
     /// What the operation called `name` does.
