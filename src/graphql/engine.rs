@@ -54,7 +54,7 @@ impl Engine {
     /// Parses an operation.
     ///
     /// # Errors
-    /// It is too long, no GraphQL, or cannot be told apart from others in the same text.
+    /// It is too long, no GraphQL, cannot be told apart from others in the same text, or lacks a variable.
     pub fn prepare(
         &self,
         text: String,
@@ -63,6 +63,7 @@ impl Engine {
     ) -> Result<Prepared, ServerError> {
         let parsed = self.0.operations.parsed(text).map_err(with_code)?;
         let kind = parsed.kind(name.as_deref()).map_err(with_code)?;
+        parsed.check_variables(name.as_deref(), &variables).map_err(with_code)?;
         let name = name.map(Into::into);
         Ok(Prepared { engine: self.clone(), parsed, kind, name, variables })
     }

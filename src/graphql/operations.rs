@@ -6,10 +6,13 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Pos, Positioned, Request, Response, ServerError, Variables,
+    Name, Pos, Positioned, Request, Response, ServerError, Value, Variables,
     parser::{
         self, parse_query,
-        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+        types::{
+            DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+            VariableDefinition,
+        },
     },
 };
 use quick_cache::{Weighter, sync::Cache};
@@ -65,6 +68,27 @@ impl Parsed {
                 Ok(OperationKind::Subscription)
             }
         }
+    }
+
+    /// Refuses to run the operation called `name` without a variable that it needs (section 6.1.2).
+    ///
+    /// # Errors
+    /// Names the variable.
+    pub(super) fn check_variables(
+        &self,
+        name: Option<&str>,
+        variables: &Variables,
+    ) -> Result<(), ServerError> {
+        let is_given = |name: &Name| variables.get(name).is_some_and(|value| *value != Value::Null);
+        for definition in &self.operation(name)?.node.variable_definitions {
+            let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
+            let is_needed = !var_type.node.nullable && default_value.is_none();
+            if is_needed && !is_given(&name.node) {
+                let message = format!("The variable `{}` is needed and has no value.", name.node);
+                return Err(refusal(message, Some(definition.pos)));
+            }
+        }
+        Ok(())
     }
 
     fn operation(
