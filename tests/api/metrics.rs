@@ -45,7 +45,7 @@ async fn failures_to_sign_in_are_counted_by_reason() {
     socket.expect_close().await;
 
     let meters = node.meters().await;
-    for reason in ["wrong_credentials", "malformed", "missing_token"] {
+    for reason in ["wrong_credentials", "malformed", "missing"] {
         let name = format!("auth_failures_total{{reason=\"{reason}\"}}");
         assert_eq!(meters.value(&name), 1.0, "{reason}");
     }

@@ -184,6 +184,24 @@ async fn a_good_token_of_the_upgrade_is_enough() {
 }
 
 #[actix_web::test]
+async fn without_a_secret_the_node_makes_one_and_keeps_it_for_itself() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    let mut node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let file = node.folder().join("jwt-secret");
+
+    let secret = fs::read_to_string(&file).unwrap();
+    assert!(secret.trim().len() >= 32, "{} bytes", secret.trim().len());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    node.restart().await;
+
+    assert_eq!(fs::read_to_string(&file).unwrap(), secret);
+    let me = alice.at(&node).run("{ me { name } }", json!({})).await.value();
+    assert_eq!(me["name"], "Alice");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn somebody_whom_an_outside_provider_vouches_for_gets_an_account() {
     let node = node_with_a_secret(&[("COSCRIBE__AUTH__ENROL", "true")]).await;
     let alice = node.person("Alice").await;
