@@ -23,6 +23,11 @@
 //! *An edit*: the room lets one change after the other into the store, and tells what is stored.
 //! *Leaving*: however a session ends, dropping it gives back its slot and its seats.
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "these pages are for those who work on it, and are built with what is private"
+)]
+
 pub mod app;
 pub mod auth;
 pub mod bridge;
