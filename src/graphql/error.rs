@@ -36,10 +36,6 @@ pub enum ApiError {
     NotOpenHere,
     /// A cursor over HTTP without a session to move it on.
     NoSessionNamed,
-    /// `X-Session-Id` names a session that does not exist.
-    UnknownSession,
-    /// `X-Session-Id` names somebody else's session.
-    ForeignSession,
     /// The schema was built to be printed, not to be run.
     SchemaOnly,
 }
@@ -50,9 +46,7 @@ impl ApiError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotSignedIn | Self::WrongCredentials => ErrorCode::Unauthenticated,
-            Self::Input(_) | Self::NotOpenHere | Self::NoSessionNamed | Self::UnknownSession => {
-                ErrorCode::BadUserInput
-            }
+            Self::Input(_) | Self::NotOpenHere | Self::NoSessionNamed => ErrorCode::BadUserInput,
             Self::Throttled(_) => ErrorCode::RateLimited,
             Self::Password(error) => match error {
                 PasswordError::Invalid(_) => ErrorCode::BadUserInput,
@@ -63,7 +57,7 @@ impl ApiError {
             },
             Self::Store(error) | Self::Edit(EditError::Store(error)) => store_code(error),
             Self::Edit(EditError::Busy | EditError::Unanswered) => ErrorCode::Unavailable,
-            Self::Room(RoomError::SeatVoided) | Self::ForeignSession => ErrorCode::Forbidden,
+            Self::Room(RoomError::SeatVoided) => ErrorCode::Forbidden,
             Self::Room(RoomError::Closed) => ErrorCode::Unavailable,
             Self::SchemaOnly => ErrorCode::Internal,
         }
@@ -80,7 +74,7 @@ impl ApiError {
                 "The e-mail address or the password is wrong. Check both and try again.".to_owned()
             }
             Self::Input(error) => error.to_string(),
-            Self::Throttled(error) => sentence(&error.to_string()),
+            Self::Throttled(error) => error.to_string(),
             Self::Password(error) => error.to_string(),
             Self::Store(error) | Self::Edit(EditError::Store(error)) => error.to_string(),
             Self::Edit(EditError::Busy) => {
@@ -100,14 +94,6 @@ impl ApiError {
             }
             Self::NoSessionNamed => {
                 "A cursor belongs to a session. Name yours with the header X-Session-Id, or send the mutation over its socket."
-                    .to_owned()
-            }
-            Self::UnknownSession => {
-                "X-Session-Id does not name an open session. Use the sessionId of the connection_ack, while the socket is open."
-                    .to_owned()
-            }
-            Self::ForeignSession => {
-                "X-Session-Id names another user's session. Use the sessionId of your own socket."
                     .to_owned()
             }
             Self::SchemaOnly => "This schema can only be printed.".to_owned(),
@@ -142,12 +128,6 @@ fn store_code(error: &StoreError) -> ErrorCode {
         StoreError::Unavailable(_) => ErrorCode::Unavailable,
         StoreError::Migration(_) | StoreError::Internal(_) => ErrorCode::Internal,
     }
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 
 /// The one place where what went wrong is logged: here its chain still exists.

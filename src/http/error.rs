@@ -65,7 +65,7 @@ pub enum HttpError {
     #[error("GraphQL is asked by POST or GET.")]
     Method,
     /// The user asks too often.
-    #[error("There were {0}.")]
+    #[error(transparent)]
     Throttled(#[from] Throttled),
     /// The node is going down.
     #[error("The server is restarting. Connect again in a moment.")]

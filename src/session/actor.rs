@@ -219,7 +219,7 @@ impl Session {
             AdmissionError::Identity(_) => {}
         }
         let reason = CloseReason::from(error);
-        if reason == CloseReason::InternalError {
+        if matches!(reason, CloseReason::InternalError | CloseReason::Unavailable) {
             tracing::error!(error = error as &dyn std::error::Error, "nobody could be admitted");
         }
         self.end(&reason, ctx);

@@ -1,7 +1,7 @@
 //! What a session's errors mean to its client: the reason to close, each variant placed by hand.
 
 use super::{IdentityError, SessionOptions, heartbeat::Overdue};
-use crate::{auth::TokenError, roster::SlotError, wire::CloseReason};
+use crate::{auth::TokenError, roster::SlotError, store::StoreError, wire::CloseReason};
 
 /// Why nobody was admitted.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ impl From<&AdmissionError> for CloseReason {
                 | TokenError::NoExpiry,
             )) => Self::InvalidToken,
             AdmissionError::Identity(IdentityError::Unknown) => Self::InvalidToken,
+            AdmissionError::Identity(IdentityError::Store(StoreError::Unavailable(_))) => {
+                Self::Unavailable
+            }
             AdmissionError::Identity(IdentityError::Store(_)) => Self::InternalError,
             AdmissionError::Slot(SlotError::LimitReached { .. }) => Self::ConnectionLimit,
         }

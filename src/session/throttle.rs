@@ -14,7 +14,7 @@ use thiserror::Error;
 
 /// Somebody did something too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("too many {what}: at most {allowed} per {period}; wait a moment and try again")]
+#[error("Too many {what}: at most {allowed} per {period}. Wait a moment and try again.")]
 pub struct Throttled {
     /// What was done too often, in the plural.
     pub what: &'static str,
@@ -108,7 +108,7 @@ mod tests {
         let refused = throttle.take(&"alice").unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "too many attempts to sign in: at most 3 per minute; wait a moment and try again"
+            "Too many attempts to sign in: at most 3 per minute. Wait a moment and try again."
         );
         throttle.take(&"bob").unwrap();
     }

@@ -65,6 +65,8 @@ pub enum CloseReason {
     ProtocolError(ProtocolFault),
     /// Text, or the reason in a close frame, that is not UTF-8.
     InvalidData,
+    /// What is needed to admit anybody, the database, cannot be reached now.
+    Unavailable,
     /// A fault of ours. Clients stay away after 1011; to have them come back, use [`CloseReason::GoingAway`].
     InternalError,
 }
@@ -75,7 +77,7 @@ impl CloseReason {
 
     /// One of each, for tables and for meters that start at zero.
     #[must_use]
-    pub fn all() -> [Self; 18] {
+    pub fn all() -> [Self; 19] {
         [
             Self::Gone,
             Self::BadMessage(Cow::Borrowed("Invalid message")),
@@ -91,6 +93,7 @@ impl CloseReason {
             Self::GoingAway { retry_after: Duration::from_secs(3) },
             Self::TooBig { limit: 1 << 20 },
             Self::TooSlow,
+            Self::Unavailable,
             Self::Silent { limit: Duration::from_secs(90) },
             Self::ProtocolError(ProtocolFault::ReservedBits),
             Self::InvalidData,
@@ -108,7 +111,7 @@ impl CloseReason {
             Self::InvalidData => 1007,
             Self::TooBig { .. } => 1009,
             Self::InternalError => 1011,
-            Self::TooSlow => 1013,
+            Self::TooSlow | Self::Unavailable => 1013,
             Self::BadMessage(_) => 4400,
             Self::Unauthorized => 4401,
             Self::MissingToken
@@ -151,6 +154,7 @@ impl CloseReason {
             Self::TooBig { limit } => {
                 return Cow::Owned(format!("Larger than the limit of {limit} bytes; send less"));
             }
+            Self::Unavailable => "The database is not available; reconnect in a moment",
             Self::TooSlow => "Too slow: what was sent is not being read; reconnect to go on",
             Self::Silent { limit } => {
                 return Cow::Owned(format!("Nothing heard for {} s", whole_seconds(*limit)));
@@ -179,6 +183,7 @@ impl CloseReason {
             Self::GoingAway { .. } => "going_away",
             Self::TooBig { .. } => "too_big",
             Self::TooSlow => "too_slow",
+            Self::Unavailable => "unavailable",
             Self::Silent { .. } => "silent",
             Self::ProtocolError(_) => "protocol_error",
             Self::InvalidData => "invalid_data",
@@ -200,6 +205,7 @@ impl CloseReason {
             | Self::InitTimeout
             | Self::GoingAway { .. }
             | Self::TooSlow
+            | Self::Unavailable
             | Self::Silent { .. } => true,
             Self::BadMessage(_)
             | Self::Unauthorized
