@@ -10,7 +10,7 @@
 //! trait, and the upper floor implements it.
 //!
 //! ```text
-//! main > app, demo > settings > telemetry > http > graphql > session > room > store | auth | bridge | roster > outbox > wire > domain
+//! main > demo > app > settings > telemetry > http > graphql > session > room > store | auth | bridge | roster > outbox > wire > domain
 //! ```
 //!
 //! `metrics` stands beside the stairs: every floor may count.
