@@ -14,6 +14,7 @@ mod frames;
 mod heartbeat;
 mod http;
 mod limits;
+mod lists;
 mod metrics;
 mod operations;
 mod origins;

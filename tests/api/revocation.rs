@@ -153,7 +153,7 @@ async fn no_subscription_slips_in_while_access_is_being_revoked() {
     let Pair { node, alice, bob, document } = &Pair::meet_with(&limits).await;
     let (alices, bobs) = (alice.connect().await, bob.connect().await);
 
-    for round in 0..50 {
+    for round in 0..100 {
         alices.grant(*document, bob, "VIEW").await.value();
         let subscribe = async {
             let mut ids = vec![];
