@@ -19,6 +19,8 @@ use super::{
 use crate::{
     domain::{AccessLevel, DocumentId, Topic},
     room::{AudienceKey, Guest, Render, Ticket},
+    session::SessionLink,
+    wire::graphql_ws::OperationId,
 };
 
 /// Why a subscription's resolver runs.
@@ -32,6 +34,7 @@ pub(super) enum Purpose {
 
 /// A viewer who waits for a seat.
 pub(super) struct Admission {
+    link: Arc<SessionLink>,
     guest: Guest,
     operation: Subscribing,
     ticket: Mutex<Option<Ticket>>,
@@ -47,9 +50,14 @@ pub(super) struct Subscribing {
 }
 
 impl Admission {
-    /// Of `guest`, to what `operation` selects.
-    pub(super) fn new(guest: Guest, operation: Subscribing) -> Arc<Self> {
-        Arc::new(Self { guest, operation, ticket: Mutex::new(None) })
+    /// Of a session, to what `operation` selects, which its client calls `tag`.
+    pub(super) fn new(
+        link: Arc<SessionLink>,
+        tag: OperationId,
+        operation: Subscribing,
+    ) -> Arc<Self> {
+        let guest = link.guest(tag);
+        Arc::new(Self { link, guest, operation, ticket: Mutex::new(None) })
     }
 
     /// Takes a seat.
@@ -63,8 +71,8 @@ impl Admission {
         topic: Topic,
     ) -> Result<(), ApiError> {
         let rooms = &api(ctx)?.rooms;
-        if rooms.find(document).is_none() {
-            // Without this, anybody could open rooms of documents that are not there.
+        if !self.link.has_open(document) {
+            // Without this, anybody could open rooms of documents that are not there, and keep them open.
             level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
         }
         let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await;

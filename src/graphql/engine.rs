@@ -116,7 +116,7 @@ impl Prepared {
             name: self.name,
             variables: self.variables,
         };
-        let admission = Admission::new(link.guest(tag), operation.clone());
+        let admission = Admission::new(Arc::clone(&link), tag, operation.clone());
         let purpose = Purpose::Admit(Arc::clone(&admission));
         let request = operation.request(purpose).data(Caller::Session(link));
         let mut responses = inner.schema.execute_stream(request);

@@ -172,7 +172,7 @@ fn a_connection_that_is_gone_frees_everything_and_wakes_the_reader() {
     let count = InFlightCount::default();
     let kept = Bytes::from(vec![b'x'; 100]);
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
-    assert_eq!(outbox.reply(kept.clone(), Some(count.enter())).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(kept.clone(), Some(count.enter(1))).outcome, Outcome::Queued);
     assert_eq!(room(&outbox, &reader_waker), Poll::Pending);
     assert_eq!((totals.bytes(), count.current()), (100, 1));
 

@@ -234,7 +234,7 @@ proptest! {
                 Step::Left(seat, about, _) => {
                     presence(&mut queue, seat, about, PresenceChangeKind::Left)
                 }
-                Step::Reply(_) => queue.reply(frame, Some(count.enter()), now),
+                Step::Reply(_) => queue.reply(frame, Some(count.enter(1)), now),
                 Step::Cursor(seat, about, _) => {
                     may_give_way = true;
                     queue.cursor(seats[seat], sessions[about], frame, now)

@@ -183,11 +183,11 @@ fn an_operation_is_in_flight_until_its_reply_has_left() {
     let mut f = Fixture::new();
     let count = InFlightCount::default();
     for text in ["a", "b"] {
-        let pushed = f.queue.reply(frame(text), Some(count.enter()), f.now);
+        let pushed = f.queue.reply(frame(text), Some(count.enter(1)), f.now);
         assert_eq!(pushed.outcome, Outcome::Queued);
     }
     assert_eq!(f.reply(long(LARGE)), Outcome::Queued);
-    let pushed = f.queue.reply(frame("c"), Some(count.enter()), f.now);
+    let pushed = f.queue.reply(frame("c"), Some(count.enter(1)), f.now);
     assert_eq!(pushed.outcome, Outcome::Queued);
     assert_eq!(count.current(), 3);
     assert_eq!(f.queue.take(f.now), Some(frame("ab")));
@@ -259,7 +259,7 @@ fn a_close_frame_comes_after_what_waits_and_is_the_last() {
 fn a_close_frame_at_once_replaces_what_waits() {
     let mut f = Fixture::new();
     let count = InFlightCount::default();
-    let pushed = f.queue.reply(frame("reply"), Some(count.enter()), f.now);
+    let pushed = f.queue.reply(frame("reply"), Some(count.enter(1)), f.now);
     assert_eq!(pushed.outcome, Outcome::Queued);
     let closing = f.queue.close(frame("polite"), Closing::AfterWaiting, f.now);
     assert_eq!(closing.outcome, Outcome::Queued);

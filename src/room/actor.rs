@@ -3,7 +3,7 @@
 //! Its mailbox holds `room.mailbox` messages. A room without seats and waiting changes lingers, then closes:
 //! it is marked as closing first, so that whoever opens the document waits until it has gone.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use actix::prelude::*;
 use chrono::Utc;
@@ -23,7 +23,6 @@ use crate::{
     bridge::Envelope,
     domain::{ChangeKind, DocumentId, Event, Origin},
     metrics::{Counted, Metrics},
-    outbox::SeatId,
     store::StoreError,
 };
 
@@ -40,8 +39,8 @@ pub(super) struct Room {
     closing: bool,
     /// The node is going down: close as soon as nothing is being stored.
     must_close: bool,
-    /// How often the room became busy again: a linger that began before the last time is void.
-    busy_again: u64,
+    /// Closes the room unless it becomes busy again.
+    lingering: Option<SpawnHandle>,
     /// How many members the gauge counts for this room.
     counted: usize,
     _open: Counted,
@@ -68,7 +67,7 @@ impl Room {
             registration,
             closing: false,
             must_close: false,
-            busy_again: 0,
+            lingering: None,
             counted: 0,
             _open: parts.metrics.room_opened(),
             parts,
@@ -100,35 +99,47 @@ impl Room {
         self.parts.metrics.members_changed(before, now);
     }
 
+    /// Tells an event, and what follows from telling it: a seat that overflows leaves, and that is told as well.
     fn tell(&mut self, origin: Origin, event: Event, accepted: Instant) {
-        let told = self.audiences.tell(origin, &event);
-        let metrics = &self.parts.metrics;
-        metrics.delivered(event.topic(), told.deliveries);
-        metrics.delivery_took(event.topic(), accepted.elapsed());
-        metrics.cursors_dropped(told.dropped);
-        metrics.outbox_bound_reached(told.reached_bound);
-        let document = self.document;
-        self.parts.bridge.publish(Envelope::Happened { document, origin, event });
-        metrics.published();
-        self.send_away(told);
+        let mut waiting = VecDeque::from([(origin, event)]);
+        while let Some((origin, event)) = waiting.pop_front() {
+            let told = self.audiences.tell(origin, &event);
+            let metrics = &self.parts.metrics;
+            metrics.delivered(event.topic(), told.deliveries);
+            metrics.delivery_took(event.topic(), accepted.elapsed());
+            metrics.cursors_dropped(told.dropped);
+            metrics.outbox_bound_reached(told.reached_bound);
+            let document = self.document;
+            self.parts.bridge.publish(Envelope::Happened { document, origin, event });
+            metrics.published();
+            waiting.extend(self.send_away(told));
+        }
     }
 
-    /// Ends the seats that could not be told; their sessions live and may subscribe again.
-    fn send_away(&mut self, told: Told) {
+    /// Ends the seats that could not be told; their sessions live and may subscribe again. All of them are gone before
+    /// anybody is told who left.
+    fn send_away(&mut self, told: Told) -> Vec<(Origin, Event)> {
+        let mut ended = Vec::new();
         for seat in told.overflowed {
             self.parts.metrics.seat_overflowed();
-            self.evict(seat, SeatEnd::Overflow);
+            ended.push((seat, SeatEnd::Overflow));
         }
         for (seat, error) in told.broken {
             tracing::error!(error = %error, document.id = %self.document, "an audience was lost");
-            self.evict(seat, SeatEnd::Broken);
+            ended.push((seat, SeatEnd::Broken));
         }
-    }
-
-    fn evict(&mut self, seat: SeatId, why: SeatEnd) {
-        self.audiences.evict(seat, why);
-        let effects = self.state.leave(seat);
-        self.carry_out(effects, why, Instant::now());
+        let mut tell = Vec::new();
+        for (seat, why) in ended {
+            self.audiences.evict(seat, why);
+            for effect in self.state.leave(seat) {
+                match effect {
+                    Effect::Exit(session) => self.parts.roster.exit(self.document, session),
+                    Effect::Tell { origin, event } => tell.push((origin, event)),
+                    Effect::Enter(_) | Effect::Touch { .. } | Effect::Evict(_) => {}
+                }
+            }
+        }
+        tell
     }
 
     fn store_next(&mut self, ctx: &mut Context<Self>) {
@@ -174,17 +185,18 @@ impl Room {
     }
 
     fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
-        if !self.is_idle() {
-            self.busy_again += 1;
-            return;
+        if let Some(lingering) = self.lingering.take() {
+            ctx.cancel_future(lingering);
         }
-        let before = self.busy_again;
-        // Linger first: a page reload leaves and rejoins within a second.
-        ctx.run_later(self.options.linger, move |room, ctx| {
-            if room.is_idle() && room.busy_again == before {
-                room.close(ctx);
-            }
-        });
+        if self.is_idle() {
+            // Linger first: a page reload leaves and rejoins within a second.
+            let lingering = ctx.run_later(self.options.linger, |room, ctx| {
+                if room.is_idle() {
+                    room.close(ctx);
+                }
+            });
+            self.lingering = Some(lingering);
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -229,7 +241,6 @@ impl Take<Reserve> for Room {
         if self.closing {
             return Err(Closed);
         }
-        self.busy_again += 1;
         self.state.reserve(seat.id, seat.session, seat.user.clone());
         Ok(())
     }
@@ -244,7 +255,8 @@ impl Take<Confirm> for Room {
         let effects = self.state.confirm(place.seat.id, Utc::now())?;
         let seat: Arc<Seat> = Arc::clone(&place.seat);
         if !place.outbox.open_seat(seat.id) || !seat.confirm() {
-            // The session has gone; its own `Leave` is on its way.
+            // The session has gone; its own `Leave` is on its way, but may have ended the seat before it was opened.
+            place.outbox.end_seat(seat.id, None);
             self.state.leave(seat.id);
             return Err(SeatVoided);
         }
@@ -279,7 +291,13 @@ impl Take<Edit> for Room {
         if self.closing {
             return Err(Closed);
         }
-        self.busy_again += 1;
+        if self.must_close {
+            // Its sender has been told to go away, or will be; there is nobody to open the document for again.
+            if reply.send(Err(EditError::Busy)).is_err() {
+                tracing::debug!("a change was refused after its author had gone");
+            }
+            return Ok(());
+        }
         if let Err(reply) = self.edits.push(order, reply)
             && reply.send(Err(EditError::Busy)).is_err()
         {

@@ -35,6 +35,9 @@ use crate::{
 /// How long a session that has said goodbye waits for its client's goodbye.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// How often it waits that long for a client that still takes its last answers.
+const FAREWELLS: u32 = 5;
+
 /// How long a session still drains its socket after a fault: what comes cannot be read any more, a goodbye neither.
 const LINGER: Duration = Duration::from_millis(100);
 
@@ -83,7 +86,7 @@ impl Session {
         Self {
             id,
             outbox,
-            operations: Operations::new(parts.limits.operations_in_flight),
+            operations: Operations::new(parts.limits.operations_in_flight, parts.limits.message),
             link: None,
             leaving: None,
             gate: Gate::new(),
@@ -103,25 +106,54 @@ impl Session {
 
     /// Ends the session: nothing of it stays, and the client is told why.
     pub(super) fn end(&mut self, reason: &CloseReason, ctx: &mut SessionContext) {
-        self.end_with(reason, reason.frame(), ctx);
+        if !self.begin_end(reason) {
+            return;
+        }
+        let last = reason.frame();
+        // Nobody reads what waits, or nobody did.
+        let at_once = matches!(reason, CloseReason::TooSlow | CloseReason::Gone);
+        let closing = if at_once { Closing::AtOnce } else { Closing::AfterWaiting };
+        // Whether the frame was queued or the connection has gone, the session is over.
+        let _closed = self.outbox.close(last.clone(), closing);
+        if *reason == CloseReason::Gone {
+            ctx.stop();
+        } else {
+            ctx.run_later(FAREWELL, move |session, ctx| session.farewell(last, 1, ctx));
+        }
     }
 
-    fn end_with(&mut self, reason: &CloseReason, last: Bytes, ctx: &mut SessionContext) {
-        if !self.gate.close() {
+    /// The client said goodbye with this code: it gets what waits for it and its own code back, then the socket is
+    /// let go.
+    fn answer_goodbye(&mut self, code: Option<u16>, ctx: &mut SessionContext) {
+        if !self.begin_end(&CloseReason::Gone) {
             return;
+        }
+        let last = frame::close_answer(code);
+        let _closed = self.outbox.close(last.clone(), Closing::AfterWaiting);
+        self.outbox.finish();
+        ctx.run_later(FAREWELL, move |session, ctx| session.farewell(last, 1, ctx));
+    }
+
+    /// False when the session is ending already.
+    fn begin_end(&mut self, reason: &CloseReason) -> bool {
+        if !self.gate.close() {
+            return false;
         }
         tracing::debug!(session.id = %self.id, reason = reason.label(), "the session ends");
         self.parts.metrics.session_closed(reason.label());
         self.leave();
-        // Whether the frame was queued or the connection has gone, the session is over.
-        let _closed = match reason {
-            CloseReason::TooSlow => self.outbox.close(last, Closing::AtOnce),
-            _ => self.outbox.close(last, Closing::AfterWaiting),
-        };
-        if *reason == CloseReason::Gone {
-            ctx.stop();
+        true
+    }
+
+    /// Waits on while the client still takes what waits for it, but not for ever: it holds no slot any more.
+    fn farewell(&mut self, last: Bytes, waited: u32, ctx: &mut SessionContext) {
+        let takes = self.outbox.bytes() > 0 && self.outbox.stalled_for() < FAREWELL;
+        if takes && waited < FAREWELLS {
+            ctx.run_later(FAREWELL, move |session, ctx| session.farewell(last, waited + 1, ctx));
         } else {
-            ctx.run_later(FAREWELL, |_session, ctx| ctx.stop());
+            // What is left goes, but for the close frame.
+            let _closed = self.outbox.close(last, Closing::AtOnce);
+            ctx.stop();
         }
     }
 
@@ -152,12 +184,15 @@ impl Session {
             Err(bad) => Decision::Close(bad.into()),
         };
         match decision {
-            Decision::Admit(token) => self.look_at(token, ctx),
+            Decision::Admit(token) => {
+                self.heartbeat.introduced();
+                self.look_at(token, ctx);
+            }
             Decision::Pong(payload) => {
                 self.reply(ServerMessage::pong(payload.as_deref()).frame(), None);
             }
             Decision::Renew(token) => self.renew(token, ctx),
-            Decision::Start(id, payload) => self.start(id, payload, ctx),
+            Decision::Start(id, payload) => self.start(id, payload, bytes.len(), ctx),
             Decision::Stop(id) => self.stop_operation(&id, ctx),
             Decision::Ignore => {}
             Decision::Close(reason) => self.end(&reason, ctx),
@@ -193,6 +228,9 @@ impl Session {
         self.intake.admitted();
         self.slot = Some(slot);
         self.good_until(identified.expires_at, ctx);
+        if self.gate.is_closing() {
+            return;
+        }
         let link =
             SessionLink::new(self.id, identified.user, self.outbox.clone(), &self.parts.limits);
         let options = &self.parts.options;
@@ -272,7 +310,10 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.parts.options.mailbox);
         self.registered = Some(self.parts.sessions.add(self.id, ctx.address()));
-        if self.upgrade.speaks_protocol {
+        // Added first, then asked: a drain that begins meanwhile finds it or is found.
+        if self.parts.sessions.are_draining() {
+            self.end(&CloseReason::GoingAway { retry_after: Duration::from_secs(1) }, ctx);
+        } else if self.upgrade.speaks_protocol {
             self.beat(ctx);
         } else {
             self.end(&CloseReason::WrongSubprotocol, ctx);
@@ -312,8 +353,7 @@ impl StreamHandler<Inbound> for Session {
             }
             Ok(SocketMessage::Pong(_) | SocketMessage::Nop) => {}
             Ok(SocketMessage::Close(goodbye)) => {
-                let code = goodbye.map(|goodbye| goodbye.code.into());
-                self.end_with(&CloseReason::Gone, frame::close_answer(code), ctx);
+                self.answer_goodbye(goodbye.map(|goodbye| goodbye.code.into()), ctx);
             }
             // The reader has refused everything else that the codec could object to.
             Err(_invalid_text) => {

@@ -57,9 +57,13 @@ impl Heartbeat {
         }
     }
 
+    /// `connection_init` came in time; how long it takes to look at it is not the client's doing.
+    pub(super) fn introduced(&mut self) {
+        self.init_by = None;
+    }
+
     /// The client was admitted, or showed a fresh token: it runs out in `life`.
     pub(super) fn admitted(&mut self, now: Instant, life: Duration, warn_before: Duration) {
-        self.init_by = None;
         // A token that is shorter than the warning is not warned of: the client has just made it.
         let warn_at = life.checked_sub(warn_before).filter(|left| !left.is_zero());
         self.token = Some((warn_at.map(|left| now + left), now + life));
@@ -122,6 +126,7 @@ mod tests {
 
     fn admitted(now: Instant, life: Duration) -> Heartbeat {
         let mut heartbeat = Heartbeat::new(&options(), now);
+        heartbeat.introduced();
         heartbeat.admitted(now, life, options().warn_before_expiry);
         heartbeat
     }

@@ -77,6 +77,16 @@ impl SessionLink {
         Ok(ticket.is_some())
     }
 
+    /// Whether the session has the document open.
+    #[must_use]
+    pub fn has_open(&self, document: DocumentId) -> bool {
+        let seats = self.seats.lock();
+        seats
+            .taken
+            .values()
+            .any(|ticket| ticket.seat().document == document && ticket.seat().is_confirmed())
+    }
+
     /// Takes one change of this second's allowance.
     ///
     /// # Errors

@@ -12,7 +12,10 @@ use actix::prelude::*;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
-    Answer, Operation, SessionLink, actor::Session, operations::Running, socket::SessionContext,
+    Answer, Operation, SessionLink,
+    actor::Session,
+    operations::{Running, Wanted},
+    socket::SessionContext,
 };
 use crate::{
     metrics::OperationKind,
@@ -24,18 +27,19 @@ use crate::{
 };
 
 impl Session {
-    /// Runs an operation, or says why not.
+    /// Runs an operation that came in a message of so many bytes, or says why not.
     pub(super) fn start(
         &mut self,
         id: OperationId,
         payload: SubscribePayload,
+        bytes: usize,
         ctx: &mut SessionContext,
     ) {
         let Some(link) = self.link.clone() else { return };
         if self.is_active(&id, &link) {
             return self.end(&CloseReason::DuplicateId(id), ctx);
         }
-        let in_flight = match self.may_start(&link) {
+        let in_flight = match self.may_start(&link, bytes) {
             Ok(in_flight) => in_flight,
             Err((code, message)) => {
                 let errors = graphql_ws::errors(code, &message);
@@ -46,7 +50,7 @@ impl Session {
             Ok(operation) if operation.kind() == OperationKind::Subscription => {
                 self.subscribe(id, operation, link, in_flight, ctx);
             }
-            Ok(operation) => self.run(id, operation.run(link), in_flight, ctx),
+            Ok(operation) => self.run(id, operation, link, in_flight, ctx),
             Err(errors) => self.reply(ServerMessage::error(&id, &errors).frame(), Some(in_flight)),
         }
     }
@@ -54,23 +58,24 @@ impl Session {
     /// Whether the id names an operation that has not ended.
     fn is_active(&self, id: &OperationId, link: &SessionLink) -> bool {
         match self.operations.find(id) {
-            Some(Running::Executing(_) | Running::Seating(_)) => true,
+            Some(Running::Executing(_) | Running::Changing(_) | Running::Seating(_)) => true,
             Some(Running::Listening) => link.is_listening(id),
             None => false,
         }
     }
 
-    fn may_start(&self, link: &SessionLink) -> Result<InFlight, (ErrorCode, String)> {
+    fn may_start(&self, link: &SessionLink, bytes: usize) -> Result<InFlight, (ErrorCode, String)> {
         if self.leaving.is_some() {
             let message = "The server is restarting. Reconnect and try again.".to_owned();
             return Err((ErrorCode::Unavailable, message));
         }
         let refused = |error: super::Throttled| (ErrorCode::RateLimited, error.to_string());
         self.parts.throttle.take(&link.user().id).map_err(refused)?;
-        self.operations.admit().ok_or_else(|| {
+        self.operations.admit(bytes).ok_or_else(|| {
             let allowed = self.parts.limits.operations_in_flight;
             let message = format!(
-                "{allowed} operations of this connection are not answered yet. Wait for an answer and try again."
+                "This connection has {allowed} operations or {} bytes of them that are not answered yet. Wait for an answer and try again.",
+                self.parts.limits.message
             );
             (ErrorCode::RateLimited, message)
         })
@@ -79,20 +84,26 @@ impl Session {
     fn run(
         &mut self,
         id: OperationId,
-        mut answer: BoxFuture<'static, Answer>,
+        operation: Box<dyn Operation>,
+        link: Arc<SessionLink>,
         in_flight: InFlight,
         ctx: &mut SessionContext,
     ) {
+        let changes = operation.kind() == OperationKind::Mutation;
+        let mut answer = operation.run(link);
         if let Poll::Ready(answer) = at_once(&mut answer) {
             return self.answer(&id, &answer, in_flight);
         }
-        let operation = id.clone();
+        let (name, wanted) = (id.clone(), Wanted::new());
+        let still_wanted = wanted.clone();
         let running = ctx.spawn(answer.into_actor(self).map(move |answer, session, ctx| {
-            session.operations.remove(&id);
-            session.answer(&id, &answer, in_flight);
+            if session.operations.changed(&id, &still_wanted) {
+                session.answer(&id, &answer, in_flight);
+            }
             session.leave_if_idle(ctx);
         }));
-        self.operations.set(operation, Running::Executing(running));
+        let running = if changes { Running::Changing(wanted) } else { Running::Executing(running) };
+        self.operations.set(name, running);
     }
 
     fn answer(&self, id: &OperationId, answer: &Answer, in_flight: InFlight) {
@@ -147,6 +158,7 @@ impl Session {
             Some(Running::Executing(running) | Running::Seating(running)) => {
                 ctx.cancel_future(running);
             }
+            Some(Running::Changing(wanted)) => self.operations.disown(&wanted),
             Some(Running::Listening) => {
                 if let Some(link) = &self.link {
                     link.give_up(id);

@@ -1,6 +1,13 @@
 //! The sessions of this node, and what all of them are built from.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix::Addr;
 use parking_lot::Mutex;
@@ -45,12 +52,18 @@ pub struct SessionParts {
 #[derive(Clone)]
 pub struct Sessions {
     open: Arc<Mutex<HashMap<SessionId, Addr<Session>>>>,
+    /// Whether all have been asked to end; whoever still comes is not let in.
+    draining: Arc<AtomicBool>,
     count: Arc<watch::Sender<usize>>,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { open: Arc::default(), count: Arc::new(watch::channel(0).0) }
+        Self {
+            open: Arc::default(),
+            draining: Arc::default(),
+            count: Arc::new(watch::channel(0).0),
+        }
     }
 }
 
@@ -59,6 +72,11 @@ impl Sessions {
         self.open.lock().insert(id, session);
         self.count.send_modify(|count| *count += 1);
         Registered { sessions: self.clone(), id }
+    }
+
+    /// Whether all have been asked to end.
+    pub(super) fn are_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// How many there are.
@@ -70,6 +88,7 @@ impl Sessions {
     /// Asks every session to end, spread evenly over `window`, so that the clients do not all come back at once,
     /// and waits until they have gone.
     pub async fn drain(&self, window: Duration) {
+        self.draining.store(true, Ordering::Release);
         let sessions: Vec<_> = self.open.lock().values().cloned().collect();
         let step = window / u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
         for (place, session) in (0_u32..).zip(sessions) {

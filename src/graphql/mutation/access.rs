@@ -49,11 +49,13 @@ impl AccessMutations {
         let api = api(ctx)?;
         let actor = caller(ctx).user()?;
         let (document, target) = (document_id(&id)?, user_id.parse::<UserId>()?);
-        let revoked = api.store.revoke_access(actor.id, document, target).await?;
-        if revoked {
+        let revoked = api.store.revoke_access(actor.id, document, target).await;
+        // Whatever the store said but no: somebody else's revocation may be on its way to the room, and one whose
+        // outcome is not known may have been stored. Who still has access may subscribe again.
+        if !matches!(revoked, Err(StoreError::Denied | StoreError::OwnerKeepsAccess)) {
             api.rooms.access_changed(document, target, None).await;
         }
-        Ok(revoked)
+        Ok(revoked?)
     }
 }
 
