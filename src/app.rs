@@ -237,6 +237,9 @@ fn listen(
     // A socket whose session has ended is closed at once (RFC 6455, section 7.1.1); the framework would first wait
     // for the client to hang up. Where a client may still be sending, session and routes read on by themselves.
     .client_disconnect_timeout(Duration::ZERO)
+    // What the framework takes out of an outbox before the kernel does looks as if it had been sent. It still holds
+    // the head of a response together with a small body.
+    .h1_write_buffer_size(1024)
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
     .on_connect(move |connection, _extensions| prepare(connection, unacknowledged))
