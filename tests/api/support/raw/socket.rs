@@ -81,15 +81,20 @@ impl RawSocket {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Sends `frame` again and again, without ever reading, until the server has hung up. Counts the bytes that it
-    /// took.
-    pub(crate) fn keep_sending(mut self, frame: &Frame) -> Arc<AtomicU64> {
-        let bytes = frame.bytes().repeat(64);
+    /// Sends one frame after the other, without ever reading, until the server has hung up. Counts the bytes that are
+    /// taken.
+    pub(crate) fn keep_sending(mut self, frame: impl Fn(u64) -> Frame + 'static) -> Arc<AtomicU64> {
         let sent = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&sent);
         actix_rt::spawn(async move {
-            while let Ok(taken) = self.stream.write(&bytes[..]).await {
-                count.fetch_add(taken as u64, Ordering::Relaxed);
+            let mut number = 0;
+            loop {
+                let bytes = frame(number).bytes();
+                if self.stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+                count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                number += 1;
             }
         });
         sent
