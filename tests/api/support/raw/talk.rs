@@ -31,10 +31,23 @@ impl RawSocket {
 
     /// The next message. Pings of the transport are answered on the way.
     pub(crate) async fn hear(&mut self) -> Value {
+        match self.hear_or_close().await {
+            Ok(message) => message,
+            Err(closed) => panic!("instead of a message came {closed:?}"),
+        }
+    }
+
+    /// The next message, or the code and reason with which the server closes instead.
+    pub(crate) async fn hear_or_close(&mut self) -> Result<Value, (u16, String)> {
         loop {
             match self.receive().await {
-                Received::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Received::Text(text) => return Ok(serde_json::from_str(&text).unwrap()),
                 Received::Ping(payload) => self.send(Frame::new(Opcode::Pong, payload)).await,
+                Received::Close(code, reason) => {
+                    let code = code.unwrap();
+                    self.send_what_is_taken(&Frame::close(code, "").bytes()).await;
+                    return Err((code, reason));
+                }
                 other => panic!("instead of a message came {other:?}"),
             }
         }
