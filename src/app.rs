@@ -3,18 +3,25 @@
 use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_cors::Cors;
-use actix_web::{App, HttpServer, dev::ServerHandle, http::StatusCode, http::header, web};
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    http::StatusCode,
+    http::header,
+    web,
+};
 use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::Context as _;
 use chrono::Utc;
 use socket2::SockRef;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     auth::{Keys, MintedToken, Passwords, Tokens},
     bridge::LocalBridge,
     domain::{Account, User},
     graphql::{Api, Engine},
-    http::{Draining, HttpParts, Origins, routes},
+    http::{Draining, HttpParts, Listeners, Origins, routes},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -27,6 +34,7 @@ use crate::{
 /// A running node.
 pub struct Node {
     address: SocketAddr,
+    listeners: Listeners,
     server: ServerHandle,
     sessions: Sessions,
     rooms: Rooms,
@@ -90,12 +98,19 @@ impl Node {
         let parts = build(settings, store.clone(), tokens)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
         let (rooms, parts) = (parts.rooms, web::Data::from(parts.http));
-        let server = listen(settings, parts)?;
-        let address = *server.1.first().context("the server listens nowhere")?;
-        let handle = server.0.handle();
-        actix_rt::spawn(server.0);
+        let listeners = Listeners::bind(&settings.server).with_context(|| {
+            format!(
+                "cannot listen on {}:{}; set another one with server.host and server.port, or PORT",
+                settings.server.host, settings.server.port
+            )
+        })?;
+        let address = listeners.address()?;
+        let server = serve(settings, parts, &listeners)?;
+        let handle = server.handle();
+        actix_rt::spawn(server);
         Ok(Self {
             address,
+            listeners,
             server: handle,
             sessions,
             rooms,
@@ -127,18 +142,21 @@ impl Node {
     /// What is not done within `server.drain` is cut off.
     pub async fn stop(self) {
         tracing::info!(sessions = self.sessions.count(), "draining");
+        let deadline = Instant::now() + self.drain;
         self.draining.begin();
         self.server.pause().await;
+        self.listeners.close();
         // Half of the time is for sending the sessions away, the rest for what they still do.
         let orderly = async {
             self.sessions.drain(self.drain / 2).await;
             self.rooms.close().await;
         };
-        let in_time = tokio::time::timeout(self.drain, orderly).await.is_ok();
-        if !in_time {
+        let in_order = timeout_at(deadline, orderly).await.is_ok();
+        // Requests may still be answered, and sockets be written to, for as long as there is time.
+        let stopped = timeout_at(deadline, self.server.stop(in_order)).await;
+        if !in_order || stopped.is_err() {
             tracing::warn!(sessions = self.sessions.count(), "not everything ended in time");
         }
-        self.server.stop(in_time).await;
         self.store.close().await;
         tracing::info!("stopped");
     }
@@ -204,10 +222,11 @@ fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Pa
     Ok(Parts { http, session, rooms, draining })
 }
 
-fn listen(
+fn serve(
     settings: &Settings,
     parts: web::Data<HttpParts>,
-) -> anyhow::Result<(actix_web::dev::Server, Vec<SocketAddr>)> {
+    listeners: &Listeners,
+) -> anyhow::Result<Server> {
     let options = &settings.server;
     let requests = PrometheusMetricsBuilder::new("coscribe")
         .registry(parts.metrics.registry().clone())
@@ -224,7 +243,7 @@ fn listen(
     };
     // Twice the silence that a session allows: by then it has ended, and only the kernel still holds its socket.
     let unacknowledged = settings.session.silence_allowed.saturating_mul(2);
-    let server = HttpServer::new(move || {
+    let mut server = HttpServer::new(move || {
         App::new()
             .app_data(parts.clone())
             .wrap(cors(parts.clone()))
@@ -233,7 +252,6 @@ fn listen(
     })
     .workers(workers)
     .max_connections(options.max_connections)
-    .backlog(options.backlog)
     // A socket whose session has ended is closed at once (RFC 6455, section 7.1.1); the framework would first wait
     // for the client to hang up. Where a client may still be sending, session and routes read on by themselves.
     .client_disconnect_timeout(Duration::ZERO)
@@ -242,16 +260,11 @@ fn listen(
     .h1_write_buffer_size(1024)
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
-    .on_connect(move |connection, _extensions| prepare(connection, unacknowledged))
-    .bind((options.host.as_str(), options.port))
-    .with_context(|| {
-        format!(
-            "cannot listen on {}:{}; set another one with server.host and server.port, or PORT",
-            options.host, options.port
-        )
-    })?;
-    let addresses = server.addrs();
-    Ok((server.run(), addresses))
+    .on_connect(move |connection, _extensions| prepare(connection, unacknowledged));
+    for listener in listeners.again()? {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
 }
 
 /// Small frames leave at once, and a socket whose client takes nothing for ever is given up by the kernel.

@@ -8,6 +8,7 @@
 mod error;
 mod graphql;
 mod health;
+mod listeners;
 mod metrics_page;
 mod negotiation;
 mod options;
@@ -19,6 +20,7 @@ mod web;
 mod who;
 
 pub use error::HttpError;
+pub use listeners::Listeners;
 pub use options::ServerOptions;
 pub use origin::Origins;
 pub use parts::{Draining, HttpParts};
