@@ -36,7 +36,8 @@ async fn subscribe_in_vain(socket: &Socket, document: DocumentId) {
 
 #[actix_web::test]
 async fn a_stranger_is_refused_on_every_path() {
-    let pair @ Pair { node, alice, bob, document } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, alice, bob, document } = &pair;
     let mallory = node.person("Mallory").await;
     let mallorys = mallory.connect().await;
     let (alices_tab, bobs_tab) = pair.open().await;
@@ -59,11 +60,13 @@ async fn a_stranger_is_refused_on_every_path() {
     assert_eq!(alices_tab.expect_version(2).await["content"], "Marker");
     alices_tab.expect_nothing_left();
     assert_eq!(alice.read(*document).await["collaborators"].as_array().unwrap().len(), 1);
+    pair.end((mallorys, alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_session_can_be_named_by_its_own_user_only() {
-    let pair @ Pair { node, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let mallory = node.person("Mallory").await;
 
@@ -90,11 +93,13 @@ async fn a_session_can_be_named_by_its_own_user_only() {
     bobs_tab.expect_version(2).await;
     bobs_tab.expect_nothing_left();
     alices_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn whoever_may_view_sees_everything_and_changes_nothing() {
-    let Pair { node, alice, bob, document } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, alice, bob, document } = &pair;
     alice.grant(*document, bob, "VIEW").await.value();
     let alices_tab = alice.open(*document).await;
 
@@ -116,8 +121,7 @@ async fn whoever_may_view_sees_everything_and_changes_nothing() {
         assert_eq!(answer.code(), "FORBIDDEN", "{answer:?}");
     }
     assert_eq!(alice.read(*document).await["version"], 2);
-    drop((alices_tab, bobs_tab));
-    node.until_meter("coscribe_rooms", 0.0).await;
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
@@ -182,7 +186,8 @@ async fn access_is_given_by_id_or_by_address_and_again_at_another_level() {
 
 #[actix_web::test]
 async fn a_cursor_needs_a_session_that_has_the_document_open() {
-    let Pair { node, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, bob, document, .. } = &pair;
     let socket = bob.connect().await;
 
     assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
@@ -200,6 +205,5 @@ async fn a_cursor_needs_a_session_that_has_the_document_open() {
 
     socket.complete(&id).await;
     assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
-    drop(socket);
-    node.until_meter("coscribe_rooms", 0.0).await;
+    pair.end(socket).await;
 }

@@ -28,7 +28,8 @@ async fn alice_makes_a_document_and_lets_bob_in_by_his_address() {
 
 #[actix_web::test]
 async fn they_see_each_other_arrive_move_and_leave() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let alices_tab = pair.alice.open(*document).await;
     let bobs_tab = pair.bob.open(*document).await;
 
@@ -55,11 +56,13 @@ async fn they_see_each_other_arrive_move_and_leave() {
     assert_eq!(departure["cursor"]["line"], 3);
     // Nobody was told of his own moves, and Bob not of Alice, who was there first.
     alices_tab.expect_nothing_left();
+    pair.end(alices_tab).await;
 }
 
 #[actix_web::test]
 async fn what_bob_writes_is_stored_and_then_told_to_alice() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     let answer = bobs_tab.write(*document, "Hello World").await.value();
@@ -84,11 +87,13 @@ async fn what_bob_writes_is_stored_and_then_told_to_alice() {
         })
     );
     assert_eq!(pair.alice.read(*document).await["content"], "Hello World");
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn bobs_own_tab_gets_nothing_back_and_his_other_tab_does() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let bobs_other_tab = pair.bob.open(*document).await;
 
@@ -104,11 +109,13 @@ async fn bobs_own_tab_gets_nothing_back_and_his_other_tab_does() {
         .socket
         .expect_silence_until(&bobs_tab.cursors, |cursor| cursor["cursor"]["line"] == 9)
         .await;
+    pair.end((alices_tab, bobs_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_new_title_reaches_her_as_renamed() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     bobs_tab.rename(*document, "Project Beta").await.value();
@@ -117,11 +124,13 @@ async fn a_new_title_reaches_her_as_renamed() {
     assert_eq!(change["kind"], "RENAMED");
     assert_eq!(change["title"], "Project Beta");
     assert_eq!(change["content"], "Welcome.");
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_title_and_a_text_at_once_are_two_versions() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let both = json!({ "title": "Project Beta", "content": "Hello" });
 
@@ -133,11 +142,13 @@ async fn a_title_and_a_text_at_once_are_two_versions() {
     assert_eq!(renamed["title"], "Project Beta");
     let edited = alices_tab.expect_version(3).await;
     assert_eq!((&edited["kind"], &edited["content"]), (&json!("EDITED"), &json!("Hello")));
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn what_changes_nothing_is_no_version() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let same = json!({ "title": "Project Alpha", "content": "Welcome.", "baseVersion": 1 });
 
@@ -149,11 +160,13 @@ async fn what_changes_nothing_is_no_version() {
         .expect_silence_until(&alices_tab.changes, |change| change["content"] == "Marker")
         .await;
     assert_eq!(pair.alice.read(*document).await["version"], 2);
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_deletion_is_the_last_thing_that_is_told() {
-    let pair @ Pair { document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     assert_eq!(alices_tab.delete(*document).await.value(), true);
@@ -171,6 +184,7 @@ async fn a_deletion_is_the_last_thing_that_is_told() {
     }
     assert_eq!(pair.alice.read(*document).await, Value::Null);
     assert_eq!(bobs_tab.write(*document, "Too late").await.code(), "FORBIDDEN");
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]

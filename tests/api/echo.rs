@@ -30,8 +30,8 @@ async fn expect_silence_until_alice_speaks(alices_tab: &Tab, silent: &[&Tab]) {
 
 #[actix_web::test]
 async fn what_is_done_over_http_for_a_session_is_not_told_to_that_session() {
-    let pair = &Pair::meet().await;
-    let (alices_tab, bobs_tab, bobs_other_tab) = three_tabs(pair).await;
+    let pair = Pair::meet().await;
+    let (alices_tab, bobs_tab, bobs_other_tab) = three_tabs(&pair).await;
     let named = pair.bob.naming(bobs_tab.session());
 
     named.write(pair.document, "Over HTTP").await.value();
@@ -45,12 +45,13 @@ async fn what_is_done_over_http_for_a_session_is_not_told_to_that_session() {
         assert_eq!(cursor["cursor"]["column"], 4);
     }
     expect_silence_until_alice_speaks(&alices_tab, &[&bobs_tab]).await;
+    pair.end((alices_tab, bobs_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
 async fn what_is_done_over_http_for_no_session_is_told_to_no_tab_of_the_user() {
-    let pair = &Pair::meet().await;
-    let (alices_tab, bobs_tab, bobs_other_tab) = three_tabs(pair).await;
+    let pair = Pair::meet().await;
+    let (alices_tab, bobs_tab, bobs_other_tab) = three_tabs(&pair).await;
 
     pair.bob.write(pair.document, "Over HTTP").await.value();
     pair.bob.rename(pair.document, "Project Beta").await.value();
@@ -61,12 +62,13 @@ async fn what_is_done_over_http_for_no_session_is_told_to_no_tab_of_the_user() {
         assert_eq!(change["author"]["name"], "Bob");
     }
     expect_silence_until_alice_speaks(&alices_tab, &[&bobs_tab, &bobs_other_tab]).await;
+    pair.end((alices_tab, bobs_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
 async fn what_is_done_on_a_socket_is_told_to_the_other_one() {
-    let pair = &Pair::meet().await;
-    let (alices_tab, bobs_tab, bobs_other_tab) = three_tabs(pair).await;
+    let pair = Pair::meet().await;
+    let (alices_tab, bobs_tab, bobs_other_tab) = three_tabs(&pair).await;
 
     bobs_tab.write(pair.document, "Over the socket").await.value();
     bobs_tab.move_cursor(pair.document, 3, 4).await.value();
@@ -76,11 +78,12 @@ async fn what_is_done_on_a_socket_is_told_to_the_other_one() {
         assert_eq!(tab.expect_cursor().await["sessionId"], json!(bobs_tab.session()));
     }
     expect_silence_until_alice_speaks(&alices_tab, &[&bobs_tab]).await;
+    pair.end((alices_tab, bobs_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_session_that_only_writes_need_not_have_the_document_open() {
-    let pair = &Pair::meet().await;
+    let pair = Pair::meet().await;
     let (alices_tab, bobs_tab) = pair.open().await;
     let elsewhere = pair.bob.connect().await;
 
@@ -90,12 +93,13 @@ async fn a_session_that_only_writes_need_not_have_the_document_open() {
         assert_eq!(tab.expect_version(2).await["sessionId"], json!(elsewhere.session()));
     }
     assert_eq!(elsewhere.left_over(), Vec::<Value>::new());
+    pair.end((alices_tab, bobs_tab, elsewhere)).await;
 }
 
 #[actix_web::test]
 async fn a_session_that_is_not_open_cannot_be_named() {
-    let pair = &Pair::meet().await;
-    let (_alices_tab, bobs_tab) = pair.open().await;
+    let pair = Pair::meet().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
     let gone = bobs_tab.session().to_string();
     bobs_tab.socket.close().await;
     pair.node.until_meter("active_websocket_connections", 1.0).await;
@@ -105,4 +109,5 @@ async fn a_session_that_is_not_open_cannot_be_named() {
         let reply = Reply::to(request.json(&json!({ "query": "{ me { id } }" }))).await;
         assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{session}");
     }
+    pair.end(alices_tab).await;
 }

@@ -6,7 +6,8 @@ use crate::support::{Client as _, PASSWORD, Pair, Reply, TestNode, http_client};
 
 #[actix_web::test]
 async fn connections_and_subscriptions_are_counted_while_they_are_open() {
-    let pair @ Pair { node, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, .. } = &pair;
     let by_topic = |topic: &str| format!("active_subscriptions_total{{topic=\"{topic}\"}}");
     let meters = node.meters().await;
     assert_eq!(meters.value("active_websocket_connections"), 0.0);
@@ -24,6 +25,7 @@ async fn connections_and_subscriptions_are_counted_while_they_are_open() {
     drop((alices_tab, bobs_tab));
     node.until_meter("active_websocket_connections", 0.0).await;
     node.until_meter(&by_topic("presence"), 0.0).await;
+    pair.end(()).await;
 }
 
 #[actix_web::test]
@@ -54,7 +56,8 @@ async fn failures_to_sign_in_are_counted_by_reason() {
 
 #[actix_web::test]
 async fn refusals_for_lack_of_access_are_counted_on_every_path() {
-    let Pair { node, document, alice, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, document, alice, .. } = &pair;
     let mallory = node.person("Mallory").await;
     let (alices, mallorys) = (alice.connect().await, mallory.connect().await);
 
@@ -67,6 +70,7 @@ async fn refusals_for_lack_of_access_are_counted_on_every_path() {
     assert_eq!(node.meters().await.value("permission_denials_total"), 3.0);
     mallory.naming(alices.session()).presence(*document).await.code();
     assert_eq!(node.meters().await.value("permission_denials_total"), 4.0);
+    pair.end((alices, mallorys)).await;
 }
 
 #[actix_web::test]

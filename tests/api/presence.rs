@@ -14,7 +14,8 @@ async fn sessions(client: &impl Client, document: DocumentId) -> Vec<Value> {
 
 #[actix_web::test]
 async fn two_tabs_of_one_user_are_two_sessions_of_one_colour() {
-    let pair @ Pair { bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     let bobs_other_tab = bob.open(*document).await;
@@ -31,11 +32,13 @@ async fn two_tabs_of_one_user_are_two_sessions_of_one_colour() {
     assert_eq!(departure["sessionId"], present[1]["sessionId"]);
     assert_eq!(bobs_other_tab.expect_left(bob).await, departure);
     bobs_other_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
 async fn the_list_has_everybody_in_order_of_arrival_with_the_last_cursors() {
-    let pair @ Pair { alice, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let selection = json!({ "line": 4, "column": 2, "anchor": { "line": 3, "column": 0 } });
     bobs_tab.move_cursor(*document, 1, 1).await.value();
@@ -62,11 +65,13 @@ async fn the_list_has_everybody_in_order_of_arrival_with_the_last_cursors() {
     let shown = bob.run(operation, json!({ "id": document })).await.value();
     assert_eq!(shown["presence"], present);
     assert_eq!(bobs_tab.presence(*document).await.value(), present);
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_session_arrives_with_its_first_subscription_and_leaves_with_its_last() {
-    let pair @ Pair { node, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { node, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let twice = bobs_tab.socket.subscribe("documentChanged", *document).await;
     let carol = node.person("Carol").await;
@@ -90,11 +95,13 @@ async fn a_session_arrives_with_its_first_subscription_and_leaves_with_its_last(
     bobs_tab.socket.subscribe("cursorMoved", *document).await;
     alices_tab.expect_joined(bob).await;
     bobs_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_tab, carols_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_connection_that_breaks_is_a_departure() {
-    let pair @ Pair { bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let session = bobs_tab.session();
 
@@ -102,11 +109,13 @@ async fn a_connection_that_breaks_is_a_departure() {
 
     assert_eq!(alices_tab.expect_left(bob).await["sessionId"], json!(session));
     assert_eq!(sessions(&alices_tab, *document).await, [json!(alices_tab.session())]);
+    pair.end(alices_tab).await;
 }
 
 #[actix_web::test]
 async fn a_reload_is_a_departure_and_an_arrival() {
-    let pair @ Pair { bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let before = bobs_tab.session();
 
@@ -124,6 +133,7 @@ async fn a_reload_is_a_departure_and_an_arrival() {
     alices_tab.write(*document, "Still here?").await.value();
     bobs_tab.expect_version(2).await;
     assert_eq!(sessions(bob, *document).await.len(), 2);
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
@@ -154,7 +164,8 @@ async fn a_room_lingers_and_whoever_reloads_finds_it() {
 
 #[actix_web::test]
 async fn a_session_may_have_several_documents_open() {
-    let pair @ Pair { alice, bob, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, .. } = &pair;
     let other = alice.create_document("Project Beta", "").await;
     alice.grant(other, bob, "EDIT").await.value();
     let (alices_tab, bobs_tab) = pair.open().await;
@@ -171,4 +182,5 @@ async fn a_session_may_have_several_documents_open() {
     assert_eq!(alices_tab.socket.expect_next(&presence).await["kind"], "LEFT");
     alices_tab.expect_left(bob).await;
     alices_tab.expect_nothing_left();
+    pair.end(alices_tab).await;
 }

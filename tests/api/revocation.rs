@@ -14,7 +14,8 @@ async fn expect_streams_to_end(tab: &Tab) {
 
 #[actix_web::test]
 async fn when_revoke_access_answers_bobs_streams_have_ended() {
-    let pair @ Pair { alice, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     bobs_tab.move_cursor(*document, 1, 2).await.value();
     alices_tab.expect_cursor().await;
@@ -36,11 +37,13 @@ async fn when_revoke_access_answers_bobs_streams_have_ended() {
     let present = alice.presence(*document).await.value();
     assert_eq!(present.as_array().unwrap().len(), 1);
     assert_eq!(alices_tab.revoke(*document, bob).await.value(), false);
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn every_tab_of_his_loses_its_streams_and_keeps_its_socket() {
-    let pair @ Pair { alice, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let bobs_other_tab = bob.open(*document).await;
     bobs_tab.expect_joined(bob).await;
@@ -57,11 +60,13 @@ async fn every_tab_of_his_loses_its_streams_and_keeps_its_socket() {
     bobs_other_tab.write(own, "Still mine").await.value();
     assert_eq!(bobs_tab.socket.expect_next(&of_own).await["content"], "Still mine");
     bobs_other_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
 async fn whoever_is_let_in_again_starts_anew() {
-    let pair @ Pair { alice, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     alice.revoke(*document, bob).await.value();
     expect_streams_to_end(&bobs_tab).await;
@@ -76,11 +81,13 @@ async fn whoever_is_let_in_again_starts_anew() {
     bobs_tab.write(*document, "Thank you").await.value();
     alices_tab.expect_version(3).await;
     bobs_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn whoever_is_lowered_keeps_his_streams_and_changes_nothing_any_more() {
-    let pair @ Pair { alice, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     alice.grant(*document, bob, "VIEW").await.value();
@@ -94,11 +101,13 @@ async fn whoever_is_lowered_keeps_his_streams_and_changes_nothing_any_more() {
     alices_tab.move_cursor(*document, 1, 1).await.value();
     bobs_tab.expect_cursor().await;
     bobs_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_collaborator_may_leave_and_the_owner_may_not() {
-    let pair @ Pair { alice, bob, document, .. } = &Pair::meet().await;
+    let pair = Pair::meet().await;
+    let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     assert_eq!(bobs_tab.revoke(*document, bob).await.value(), true);
@@ -108,6 +117,7 @@ async fn a_collaborator_may_leave_and_the_owner_may_not() {
     assert_eq!(bob.read(*document).await, Value::Null);
     assert_eq!(alices_tab.revoke(*document, alice).await.code(), "BAD_USER_INPUT");
     alices_tab.expect_nothing_left();
+    pair.end((alices_tab, bobs_tab)).await;
 }
 
 /// A text that no pair of socket buffers holds.
@@ -117,7 +127,8 @@ const HUGE: usize = 12 * 1024 * 1024;
 async fn what_still_waits_for_him_is_gone() {
     let limits =
         [("COSCRIBE__LIMITS__MESSAGE", "33554432"), ("COSCRIBE__LIMITS__DOCUMENT", "33554432")];
-    let Pair { node, alice, bob, document } = &Pair::meet_with(&limits).await;
+    let pair = Pair::meet_with(&limits).await;
+    let Pair { node, alice, bob, document } = &pair;
     let bobs_tab = bob.open(*document).await;
     bobs_tab.socket.stop_reading();
 
@@ -142,6 +153,7 @@ async fn what_still_waits_for_him_is_gone() {
     assert_eq!(bobs_tab.run("{ me { name } }", json!({})).await.value()["name"], "Bob");
     bobs_tab.expect_nothing_left();
     carols_tab.expect_left(bob).await;
+    pair.end((bobs_tab, carols_tab)).await;
 }
 
 /// How many of Bob's subscriptions meet one revocation.
@@ -150,7 +162,8 @@ const AT_ONCE: usize = 8;
 #[actix_web::test]
 async fn no_subscription_slips_in_while_access_is_being_revoked() {
     let limits = [("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000")];
-    let Pair { node, alice, bob, document } = &Pair::meet_with(&limits).await;
+    let pair = Pair::meet_with(&limits).await;
+    let Pair { node, alice, bob, document } = &pair;
     let (alices, bobs) = (alice.connect().await, bob.connect().await);
 
     for round in 0..100 {
@@ -185,4 +198,5 @@ async fn no_subscription_slips_in_while_access_is_being_revoked() {
         let met = node.meters().await.operations("subscription", outcome);
         assert!(met > 0.0, "{outcome}: {met}");
     }
+    pair.end((alices, bobs)).await;
 }

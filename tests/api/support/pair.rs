@@ -34,4 +34,10 @@ impl Pair {
         alices_tab.expect_joined(&self.bob).await;
         (alices_tab, bobs_tab)
     }
+
+    /// Everybody goes; nothing of them may stay.
+    pub(crate) async fn end<T>(self, tabs: T) {
+        drop(tabs);
+        self.node.stop().await;
+    }
 }
