@@ -8,6 +8,7 @@ use actix_web::{
     dev::{Server, ServerHandle},
     http::StatusCode,
     http::header,
+    middleware::from_fn,
     web,
 };
 use actix_web_prom::PrometheusMetricsBuilder;
@@ -21,7 +22,7 @@ use crate::{
     bridge::LocalBridge,
     domain::{Account, User},
     graphql::{Api, Engine},
-    http::{Draining, HttpParts, Listeners, Origins, routes},
+    http::{Draining, HttpParts, Listeners, Origins, log_request, routes},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -248,6 +249,7 @@ fn serve(
             .app_data(parts.clone())
             .wrap(cors(parts.clone()))
             .wrap(requests.clone())
+            .wrap(from_fn(log_request))
             .configure(routes)
     })
     .workers(workers)

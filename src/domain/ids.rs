@@ -74,8 +74,3 @@ id!(
     SessionId,
     "session"
 );
-id!(
-    /// One process of the cluster, for as long as it runs.
-    NodeId,
-    "node"
-);

@@ -19,7 +19,7 @@ pub use change::{Change, ChangeKind, Version};
 pub use cursor::{Cursor, Position};
 pub use document::{Collaborator, Document, Text, Title};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
-pub use ids::{DocumentId, NodeId, SessionId, UserId};
+pub use ids::{DocumentId, SessionId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
 pub use person::{Account, DisplayName, Email, User};

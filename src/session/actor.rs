@@ -139,7 +139,7 @@ impl Session {
         if !self.gate.close() {
             return false;
         }
-        tracing::debug!(session.id = %self.id, reason = reason.label(), "the session ends");
+        tracing::info!(session.id = %self.id, reason = reason.label(), "the session ends");
         self.parts.metrics.session_closed(reason.label());
         self.leave();
         true
@@ -224,7 +224,7 @@ impl Session {
         if !self.gate.admit() {
             return;
         }
-        tracing::debug!(session.id = %self.id, user.id = %identified.user.id, "admitted");
+        tracing::info!(session.id = %self.id, user.id = %identified.user.id, "admitted");
         self.intake.admitted();
         self.slot = Some(slot);
         self.good_until(identified.expires_at, ctx);

@@ -99,7 +99,7 @@ async fn a_session_can_be_named_by_its_own_user_only() {
 #[actix_web::test]
 async fn whoever_may_view_sees_everything_and_changes_nothing() {
     let pair = Pair::meet().await;
-    let Pair { node, alice, bob, document } = &pair;
+    let Pair { alice, bob, document, .. } = &pair;
     alice.grant(*document, bob, "VIEW").await.value();
     let alices_tab = alice.open(*document).await;
 
@@ -187,7 +187,7 @@ async fn access_is_given_by_id_or_by_address_and_again_at_another_level() {
 #[actix_web::test]
 async fn a_cursor_needs_a_session_that_has_the_document_open() {
     let pair = Pair::meet().await;
-    let Pair { node, bob, document, .. } = &pair;
+    let Pair { bob, document, .. } = &pair;
     let socket = bob.connect().await;
 
     assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");

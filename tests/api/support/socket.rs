@@ -161,12 +161,6 @@ impl Socket {
         assert!(marker(&heard), "{id} was not silent: {heard:#}");
     }
 
-    /// The next message that belongs to no operation: `ping`, `pong`.
-    pub(crate) async fn expect_untied(&self, kind: &str) -> Value {
-        let heard = self.inbox.take(kind, |heard| heard.is(kind)).await;
-        heard.into_message()
-    }
-
     /// The server's close frame: code and reason. What came before it may still wait.
     pub(crate) async fn expect_close(&self) -> (u16, String) {
         let heard = self.inbox.take("a close frame", |heard| heard.message().is_none()).await;
