@@ -272,6 +272,14 @@ impl Session {
         self.beat(ctx);
     }
 
+    /// Ends the session because the node is going down, once nothing is being executed any more.
+    fn go_away(&mut self, waited: Duration, ctx: &mut SessionContext) {
+        // Those who are sent away later also come back later.
+        let retry_after = Duration::from_secs(1) + waited;
+        self.leaving = Some(CloseReason::GoingAway { retry_after });
+        self.leave_if_idle(ctx);
+    }
+
     /// Does what is due and sets the timer for what is due next.
     fn beat(&mut self, ctx: &mut SessionContext) {
         if let Some(timer) = self.timer.take() {
@@ -309,14 +317,14 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.parts.options.mailbox);
-        self.registered = Some(self.parts.sessions.add(self.id, ctx.address()));
-        // Added first, then asked: a drain that begins meanwhile finds it or is found.
-        if self.parts.sessions.are_draining() {
-            self.end(&CloseReason::GoingAway { retry_after: Duration::from_secs(1) }, ctx);
-        } else if self.upgrade.speaks_protocol {
-            self.beat(ctx);
-        } else {
+        let (registered, late) = self.parts.sessions.add(self.id, ctx.address());
+        self.registered = Some(registered);
+        if !self.upgrade.speaks_protocol {
             self.end(&CloseReason::WrongSubprotocol, ctx);
+        } else if late {
+            self.go_away(Duration::ZERO, ctx);
+        } else {
+            self.beat(ctx);
         }
     }
 }
@@ -381,12 +389,7 @@ impl Handler<Drain> for Session {
     type Result = ();
 
     fn handle(&mut self, Drain { wait }: Drain, ctx: &mut Self::Context) {
-        ctx.run_later(wait, move |session, ctx| {
-            // Those who are sent away later also come back later.
-            let retry_after = Duration::from_secs(1) + wait;
-            session.leaving = Some(CloseReason::GoingAway { retry_after });
-            session.leave_if_idle(ctx);
-        });
+        ctx.run_later(wait, move |session, ctx| session.go_away(wait, ctx));
     }
 }
 

@@ -1,13 +1,6 @@
 //! The sessions of this node, and what all of them are built from.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::Addr;
 use parking_lot::Mutex;
@@ -51,32 +44,33 @@ pub struct SessionParts {
 /// The open sessions of this node.
 #[derive(Clone)]
 pub struct Sessions {
-    open: Arc<Mutex<HashMap<SessionId, Addr<Session>>>>,
-    /// Whether all have been asked to end; whoever still comes is not let in.
-    draining: Arc<AtomicBool>,
+    open: Arc<Mutex<Open>>,
     count: Arc<watch::Sender<usize>>,
+}
+
+#[derive(Default)]
+struct Open {
+    sessions: HashMap<SessionId, Addr<Session>>,
+    /// Whether the sessions have been asked to end.
+    draining: bool,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self {
-            open: Arc::default(),
-            draining: Arc::default(),
-            count: Arc::new(watch::channel(0).0),
-        }
+        Self { open: Arc::default(), count: Arc::new(watch::channel(0).0) }
     }
 }
 
 impl Sessions {
-    pub(super) fn add(&self, id: SessionId, session: Addr<Session>) -> Registered {
-        self.open.lock().insert(id, session);
+    /// Lists a session, and says whether it is late: the others have been asked to end already.
+    pub(super) fn add(&self, id: SessionId, session: Addr<Session>) -> (Registered, bool) {
+        let late = {
+            let mut open = self.open.lock();
+            open.sessions.insert(id, session);
+            open.draining
+        };
         self.count.send_modify(|count| *count += 1);
-        Registered { sessions: self.clone(), id }
-    }
-
-    /// Whether all have been asked to end.
-    pub(super) fn are_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        (Registered { sessions: self.clone(), id }, late)
     }
 
     /// How many there are.
@@ -88,8 +82,11 @@ impl Sessions {
     /// Asks every session to end, spread evenly over `window`, so that the clients do not all come back at once,
     /// and waits until they have gone.
     pub async fn drain(&self, window: Duration) {
-        self.draining.store(true, Ordering::Release);
-        let sessions: Vec<_> = self.open.lock().values().cloned().collect();
+        let sessions: Vec<_> = {
+            let mut open = self.open.lock();
+            open.draining = true;
+            open.sessions.values().cloned().collect()
+        };
         let step = window / u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
         for (place, session) in (0_u32..).zip(sessions) {
             let wait = step.saturating_mul(place);
@@ -117,7 +114,7 @@ pub(super) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let gone = self.sessions.open.lock().remove(&self.id);
+        let gone = self.sessions.open.lock().sessions.remove(&self.id);
         drop(gone);
         self.sessions.count.send_modify(|count| *count -= 1);
     }

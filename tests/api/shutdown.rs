@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::join;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::support::{
     TestNode,
@@ -90,6 +90,40 @@ async fn a_node_that_goes_down_takes_nobody_in_and_others_hear_who_left() {
     };
     join(clients, node.restart()).await;
 
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn whoever_comes_in_at_the_last_moment_is_sent_away_as_well() {
+    let mut node = TestNode::start_with(DRAIN).await;
+    let alice = Account::new(&node, "alice").await;
+    // The token has to be looked at, which takes a moment.
+    let path = format!("/graphql?token={}", alice.token);
+    let first = Notify::new();
+    let arrive = async |node: Handshake| match node.try_send().await {
+        Ok(reply) if reply.status == 101 => {
+            first.notify_one();
+            Some(reply.accepted().closed().await)
+        }
+        // Too late: no connection, no answer, or an answer that says so.
+        Ok(reply) => {
+            assert_eq!(reply.status, 503);
+            None
+        }
+        Err(_) => None,
+    };
+    let arriving: Vec<_> = (0..200).map(|_| arrive(Handshake::to(&node).path(&path))).collect();
+
+    let restart = async {
+        first.notified().await;
+        let start = Instant::now();
+        node.restart().await;
+        start.elapsed()
+    };
+    let (arrived, took) = join(futures_util::future::join_all(arriving), restart).await;
+
+    assert!(arrived.iter().flatten().all(|closed| closed.0 == 1001), "{arrived:?}");
+    assert!(took < Duration::from_millis(3_900), "{took:?}");
     node.stop().await;
 }
 

@@ -1,6 +1,9 @@
 //! The upgrade, with any headers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use socket2::SockRef;
 use tokio::{
@@ -70,19 +73,21 @@ impl Handshake {
         Self { receive_buffer: Some(bytes), ..self }
     }
 
-    pub(crate) async fn send(self) -> Reply {
+    /// A socket that the server has accepted.
+    pub(crate) async fn open(self) -> RawSocket {
+        self.send().await.accepted()
+    }
+
+    /// The answer, if the server still takes anybody in.
+    pub(crate) async fn try_send(self) -> io::Result<Reply> {
         within("the answer to a handshake", self.exchange()).await
     }
 
-    /// A socket that the server has accepted.
-    pub(crate) async fn open(self) -> RawSocket {
-        let reply = self.send().await;
-        assert_eq!(reply.status, 101);
-        assert_eq!(reply.header("sec-websocket-accept"), Some(ACCEPT));
-        RawSocket::new(reply.stream, reply.rest)
+    pub(crate) async fn send(self) -> Reply {
+        self.try_send().await.unwrap()
     }
 
-    async fn exchange(self) -> Reply {
+    async fn exchange(self) -> io::Result<Reply> {
         let socket = match self.address.ip() {
             IpAddr::V4(_) => TcpSocket::new_v4(),
             IpAddr::V6(_) => TcpSocket::new_v6(),
@@ -91,14 +96,14 @@ impl Handshake {
         if let Some(bytes) = self.receive_buffer {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
-        let mut stream = socket.connect(self.address).await.unwrap();
+        let mut stream = socket.connect(self.address).await?;
         SockRef::from(&stream).set_tcp_nodelay(true).unwrap();
         let mut request = format!("GET {} HTTP/1.1\r\n", self.path);
         for (name, value) in &self.headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await?;
         Reply::read(stream).await
     }
 }
@@ -109,14 +114,22 @@ impl Reply {
         headers.find(|(there, _)| there.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 
-    async fn read(mut stream: TcpStream) -> Self {
+    /// The socket, which the server must have accepted.
+    pub(crate) fn accepted(self) -> RawSocket {
+        assert_eq!(self.status, 101);
+        assert_eq!(self.header("sec-websocket-accept"), Some(ACCEPT));
+        RawSocket::new(self.stream, self.rest)
+    }
+
+    async fn read(mut stream: TcpStream) -> io::Result<Self> {
         let mut bytes = Vec::new();
         let end = loop {
             if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end;
             }
-            let read = stream.read_buf(&mut bytes).await.unwrap();
-            assert!(read > 0, "the server hung up within its answer");
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         };
         let rest = bytes.split_off(end + 4);
         let head = String::from_utf8(bytes).unwrap();
@@ -124,6 +137,6 @@ impl Reply {
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap();
         let headers = lines.filter_map(|line| line.split_once(": "));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { status: status.parse().unwrap(), headers, stream, rest }
+        Ok(Self { status: status.parse().unwrap(), headers, stream, rest })
     }
 }
