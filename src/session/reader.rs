@@ -93,6 +93,8 @@ pub(super) struct Reader<S> {
     outbox: Outbox,
     intake: Rc<Intake>,
     phase: Phase,
+    /// Whether it has stopped reading until the client takes its answers.
+    is_deaf: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +110,7 @@ enum Phase {
 impl<S> Reader<S> {
     /// A reader of `payload`.
     pub(super) fn new(payload: S, guard: FrameGuard, outbox: Outbox, intake: Rc<Intake>) -> Self {
-        Self { payload, guard, outbox, intake, phase: Phase::Reading }
+        Self { payload, guard, outbox, intake, phase: Phase::Reading, is_deaf: false }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
@@ -142,7 +144,14 @@ where
             // The codec still has whole frames: it hands them out and asks again, so nobody needs waking.
             return Poll::Pending;
         }
-        ready!(self.outbox.poll_room(cx));
+        if self.outbox.poll_room(cx).is_pending() {
+            self.is_deaf = true;
+            return Poll::Pending;
+        }
+        if std::mem::take(&mut self.is_deaf) {
+            // Nobody can be blamed for what was not listened to: silence begins now.
+            self.intake.heard.set(Instant::now());
+        }
         match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
             Some(Ok(chunk)) => match self.inspect(&chunk) {
                 Ok(()) => Poll::Ready(Some(Ok(chunk))),
@@ -176,5 +185,76 @@ where
             Phase::Draining => reader.poll_drain(cx),
             Phase::Ended => Poll::Ready(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use actix_web::body::MessageBody as _;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::{
+        outbox::{OutboxBody, OutboxOptions, OutboxTotals},
+        wire::{FrameLimits, frame},
+    };
+
+    const PING: &[u8] = b"\x89\x80\0\0\0\0";
+
+    fn reader<S>(payload: S) -> (Reader<S>, Rc<Intake>, OutboxBody) {
+        let (outbox, body) = Outbox::new(OutboxOptions { bound: 10 }, Arc::default());
+        let intake = Intake::new(Instant::now(), 1_000);
+        let guard = FrameGuard::new(FrameLimits { frame: 100, message: 100 });
+        (Reader::new(payload, guard, outbox, Rc::clone(&intake)), intake, body)
+    }
+
+    fn poll<S>(reader: &mut Reader<S>) -> Poll<Option<Result<Bytes, PayloadError>>>
+    where
+        S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    {
+        Pin::new(reader).poll_next(&mut Context::from_waker(std::task::Waker::noop()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_it_does_not_listen_nobody_is_silent() {
+        let (mut reader, intake, mut body) = reader(stream::pending());
+        let opened = Instant::now();
+        assert!(poll(&mut reader).is_pending());
+        let _queued = reader.outbox.reply(frame::text("more than the bound"), None);
+
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(poll(&mut reader).is_pending());
+        assert_eq!(intake.heard(), opened);
+
+        let taken =
+            Pin::new(&mut body).poll_next(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(taken.is_ready());
+        assert!(poll(&mut reader).is_pending());
+        assert_eq!(intake.heard(), Instant::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_fault_it_reads_on_and_passes_nothing_on() {
+        let chunks = [PING, b"\xFF", PING, PING].map(|chunk| Ok(Bytes::from_static(chunk)));
+        let (mut reader, intake, _body) = reader(stream::iter(chunks));
+
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
+        intake.handled();
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Err(_)))));
+        assert!(matches!(intake.take_fault(), Some(CloseReason::ProtocolError(_))));
+        assert!(matches!(poll(&mut reader), Poll::Ready(None)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_until_what_it_read_is_handled() {
+        let chunks = [PING, PING].map(|chunk| Ok(Bytes::from_static(chunk)));
+        let (mut reader, intake, _body) = reader(stream::iter(chunks));
+
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
+        assert!(poll(&mut reader).is_pending());
+        intake.handled();
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
     }
 }
