@@ -12,6 +12,7 @@ mod api;
 mod caller;
 mod engine;
 mod error;
+mod expansion;
 mod mutation;
 mod nulls;
 mod operations;

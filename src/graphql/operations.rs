@@ -1,7 +1,7 @@
 //! Operations by their text: parsed once, kept while they are in use.
 //!
 //! Clients send the same few texts again and again with other variables, and parsing is more than half of what a
-//! small mutation costs. The cache is bounded by entries and by bytes of text; what is used least goes first.
+//! small mutation costs. The cache is bounded by entries and by bytes of memory; what is used least goes first.
 
 use std::sync::Arc;
 
@@ -17,7 +17,10 @@ use async_graphql::{
 };
 use quick_cache::{Weighter, sync::Cache};
 
-use super::{nulls, root_field};
+use super::{
+    expansion::{Bounds, measure},
+    nulls, root_field,
+};
 use crate::{
     metrics::{Metrics, OperationKind},
     session::Limits,
@@ -28,13 +31,17 @@ pub(super) struct Parsed {
     /// The text.
     pub(super) text: Arc<str>,
     document: ExecutableDocument,
+    /// How many selections are written in the text.
+    selections: usize,
 }
 
 impl Parsed {
-    fn parse(text: Arc<str>) -> Result<Self, ServerError> {
+    fn parse(text: Arc<str>, bounds: Bounds) -> Result<Self, ServerError> {
         let mut document = parse_query(&*text).map_err(in_one_line)?;
+        // First of all: whatever else looks at the document follows its fragments as often as they are spread.
+        let selections = measure(&document, bounds)?;
         root_field::take_out_of_fragments(&mut document);
-        Ok(Self { text, document })
+        Ok(Self { text, document, selections })
     }
 
     /// A request that runs the operation called `name`.
@@ -131,20 +138,29 @@ pub(super) fn refusal(message: impl Into<String>, at: Option<Pos>) -> ServerErro
 
 /// The parsed texts that are in use.
 pub(super) struct Operations {
-    cache: Cache<Arc<str>, Arc<Parsed>, TextWeight>,
+    cache: Cache<Arc<str>, Arc<Parsed>, ParsedWeight>,
     longest: usize,
+    bounds: Bounds,
     metrics: Metrics,
 }
 
-/// An entry weighs its bytes, but no less than its share of the entries, so that one bound keeps both.
+/// An entry weighs about its bytes of memory, but no less than its share of the entries, so that one bound keeps both.
 #[derive(Clone)]
-struct TextWeight {
+struct ParsedWeight {
     least: u64,
 }
 
-impl Weighter<Arc<str>, Arc<Parsed>> for TextWeight {
-    fn weight(&self, text: &Arc<str>, _parsed: &Arc<Parsed>) -> u64 {
-        (text.len() as u64).max(self.least)
+impl ParsedWeight {
+    /// What one selection takes once it is parsed.
+    const SELECTION: u64 = 256;
+    /// What a byte of text takes at most as part of something else: a value of one digit and a comma.
+    const BYTE: u64 = 32;
+}
+
+impl Weighter<Arc<str>, Arc<Parsed>> for ParsedWeight {
+    fn weight(&self, text: &Arc<str>, parsed: &Arc<Parsed>) -> u64 {
+        let bytes = text.len() as u64 * Self::BYTE + parsed.selections as u64 * Self::SELECTION;
+        bytes.max(self.least)
     }
 }
 
@@ -154,14 +170,16 @@ impl Operations {
         let (entries, bytes) =
             (limits.operation_cache_entries.max(1), limits.operation_cache_bytes as u64);
         let least = (bytes / entries as u64).max(1);
-        let cache = Cache::with_weighter(entries, bytes, TextWeight { least });
-        Self { cache, longest: limits.operation_text, metrics }
+        let cache = Cache::with_weighter(entries, bytes, ParsedWeight { least });
+        let bounds =
+            Bounds { selections: limits.operation_complexity, depth: limits.operation_depth };
+        Self { cache, longest: limits.operation_text, bounds, metrics }
     }
 
     /// The parsed form of `text`.
     ///
     /// # Errors
-    /// It is too long, or no GraphQL.
+    /// It is too long or too large, or no GraphQL.
     pub(super) fn parsed(&self, text: String) -> Result<Arc<Parsed>, ServerError> {
         if let Some(parsed) = self.cache.get(text.as_str()) {
             self.metrics.operation_cache_hit();
@@ -177,7 +195,7 @@ impl Operations {
             return Err(refusal(message, None));
         }
         let text: Arc<str> = text.into();
-        let parsed = Arc::new(Parsed::parse(Arc::clone(&text))?);
+        let parsed = Arc::new(Parsed::parse(Arc::clone(&text), self.bounds)?);
         self.cache.insert(text, Arc::clone(&parsed));
         Ok(parsed)
     }
@@ -187,9 +205,13 @@ impl Operations {
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Result<Parsed, ServerError> {
+        Parsed::parse(text.into(), Bounds { selections: 2_000, depth: 20 })
+    }
+
     #[test]
     fn an_operation_is_chosen_by_name() {
-        let parsed = Parsed::parse("query A { a } mutation B { b }".into()).unwrap();
+        let parsed = parsed("query A { a } mutation B { b }").unwrap();
         assert_eq!(parsed.kind(Some("B")).unwrap(), OperationKind::Mutation);
         assert!(parsed.kind(None).is_err());
         assert!(parsed.kind(Some("C")).is_err());
@@ -197,20 +219,31 @@ mod tests {
 
     #[test]
     fn what_is_no_graphql_is_refused_in_one_line_with_its_place() {
-        let error = Parsed::parse("{".into()).map(|_parsed| ()).unwrap_err();
+        let error = parsed("{").map(|_parsed| ()).unwrap_err();
         assert_eq!(error.message, "The operation is not GraphQL: expected selection.");
         assert_eq!(error.locations, vec![Pos { line: 1, column: 2 }]);
-        let error = Parsed::parse("{ a } { b }".into()).map(|_parsed| ()).unwrap_err();
+        let error = parsed("{ a } { b }").map(|_parsed| ()).unwrap_err();
         assert_eq!(error.message.lines().count(), 1, "{}", error.message);
     }
 
     #[test]
     fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
         let deep = "{a".repeat(10_000);
-        assert!(Parsed::parse(deep.into()).is_err());
+        assert!(parsed(&deep).is_err());
         let closed = format!("{}{}", "{a".repeat(5_000), "}".repeat(5_000));
-        assert!(Parsed::parse(closed.into()).is_err());
+        assert!(parsed(&closed).is_err());
         let list = format!("{{a(x:{}1{})}}", "[".repeat(10_000), "]".repeat(10_000));
-        assert!(Parsed::parse(list.into()).is_err());
+        assert!(parsed(&list).is_err());
+    }
+
+    #[test]
+    fn what_a_cached_operation_weighs_grows_with_what_is_parsed() {
+        let weight = |text: &str| {
+            let parsed = Arc::new(parsed(text).unwrap());
+            ParsedWeight { least: 4_096 }.weight(&Arc::clone(&parsed.text), &parsed)
+        };
+        assert_eq!(weight("{ a }"), 4_096);
+        assert!(weight(&format!("{{ {} }}", "a ".repeat(2_000))) > 500_000);
+        assert!(weight(&format!("{{ a(x: [{}]) }}", "1,".repeat(30_000))) > 1_500_000);
     }
 }
