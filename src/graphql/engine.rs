@@ -23,6 +23,10 @@ use crate::{
     },
 };
 
+/// An answer tells this many errors and leaves the others out: a text that is wrong in every word would be answered
+/// with a hundred times its size.
+const MOST_ERRORS: usize = 20;
+
 /// The schema, and the operations that are in use.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
@@ -54,7 +58,7 @@ impl Engine {
     /// Parses an operation.
     ///
     /// # Errors
-    /// It is too long, no GraphQL, cannot be told apart from others in the same text, or lacks a variable.
+    /// It is too long or too large, no GraphQL, cannot be told apart from others in the same text, or lacks a variable.
     pub fn prepare(
         &self,
         text: String,
@@ -101,6 +105,7 @@ impl Prepared {
         self.parsed.complete(self.name.as_deref(), &mut response);
         response.errors = response.errors.into_iter().map(with_code).collect();
         inner.metrics.operation_finished(self.kind, inner.outcome(&response.errors));
+        response.errors.truncate(MOST_ERRORS);
         response
     }
 
@@ -130,6 +135,7 @@ impl Prepared {
             errors.push(broken());
         }
         inner.metrics.operation_finished(self.kind, inner.outcome(&errors));
+        errors.truncate(MOST_ERRORS);
         ticket.ok_or(errors)
     }
 }

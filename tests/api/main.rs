@@ -10,6 +10,7 @@ mod accounts;
 mod alice_and_bob;
 mod documents;
 mod echo;
+mod floods;
 mod frames;
 mod heartbeat;
 mod http;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
-use super::{UserType, id};
+use super::{UserType, document::CONTENT, id};
 use crate::domain::{Change, ChangeKind};
 
 /// What a change did.
@@ -55,6 +55,7 @@ impl DocumentChangeType {
     }
 
     /// The whole text at `version`.
+    #[graphql(complexity = "CONTENT")]
     async fn content(&self) -> &str {
         &self.0.content
     }
