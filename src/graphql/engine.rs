@@ -67,6 +67,7 @@ impl Engine {
     ) -> Result<Prepared, ServerError> {
         let parsed = self.0.operations.parsed(text).map_err(with_code)?;
         let kind = parsed.kind(name.as_deref()).map_err(with_code)?;
+        let variables = parsed.declared(name.as_deref(), variables).map_err(with_code)?;
         parsed.check_variables(name.as_deref(), &variables).map_err(with_code)?;
         let name = name.map(Into::into);
         Ok(Prepared { engine: self.clone(), parsed, kind, name, variables })

@@ -3,7 +3,7 @@
 //! Clients send the same few texts again and again with other variables, and parsing is more than half of what a
 //! small mutation costs. The cache is bounded by entries and by bytes of memory; what is used least goes first.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::{
     Name, Pos, Positioned, Request, Response, ServerError, Value, Variables,
@@ -96,6 +96,23 @@ impl Parsed {
             }
         }
         Ok(())
+    }
+
+    /// Those of `variables` that the operation called `name` declares. The others mean nothing, and subscriptions that
+    /// differ in them only are one audience.
+    ///
+    /// # Errors
+    /// No such operation, or several to choose from.
+    pub(super) fn declared(
+        &self,
+        name: Option<&str>,
+        mut variables: Variables,
+    ) -> Result<Variables, ServerError> {
+        let definitions = &self.operation(name)?.node.variable_definitions;
+        let declared: HashSet<_> =
+            definitions.iter().map(|definition| &definition.node.name.node).collect();
+        variables.retain(|name, _value| declared.contains(name));
+        Ok(variables)
     }
 
     fn operation(
@@ -215,6 +232,19 @@ mod tests {
         assert_eq!(parsed.kind(Some("B")).unwrap(), OperationKind::Mutation);
         assert!(parsed.kind(None).is_err());
         assert!(parsed.kind(Some("C")).is_err());
+    }
+
+    #[test]
+    fn variables_that_are_not_declared_are_left_out() {
+        let parsed = parsed("query A($a: Int) { a(b: $a) } query B { a }").unwrap();
+        let declared = |name: &str, variables: serde_json::Value| {
+            parsed.declared(Some(name), Variables::from_json(variables)).unwrap()
+        };
+        let one = declared("A", serde_json::json!({ "a": 1, "b": 2 }));
+        let other = declared("A", serde_json::json!({ "c": [3], "a": 1 }));
+        assert_eq!(serde_json::to_string(&one).unwrap(), r#"{"a":1}"#);
+        assert_eq!(serde_json::to_string(&other).unwrap(), r#"{"a":1}"#);
+        assert!(declared("B", serde_json::json!({ "a": 1 })).is_empty());
     }
 
     #[test]
