@@ -28,10 +28,6 @@ pub enum Beat {
     Ping,
     /// A WebSocket pong; only the newest ping needs one (RFC 6455, section 5.5.3).
     Pong,
-    /// A `ping` message.
-    PingMessage,
-    /// A `pong` message.
-    PongMessage,
 }
 
 /// When a close frame leaves.

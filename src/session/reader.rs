@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        outbox::{OutboxBody, OutboxOptions, OutboxTotals},
+        outbox::{OutboxBody, OutboxOptions},
         wire::{FrameLimits, frame},
     };
 
