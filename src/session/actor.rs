@@ -263,10 +263,10 @@ impl Session {
         self.end(&reason, ctx);
     }
 
-    /// The client's token is good until then.
+    /// The client's token is good until then; one that runs out sooner than another before it takes nothing away.
     pub(super) fn good_until(&mut self, expires_at: DateTime<Utc>, ctx: &mut SessionContext) {
-        self.expires_at = expires_at;
-        let life = (expires_at - Utc::now()).to_std().unwrap_or_default();
+        self.expires_at = self.expires_at.max(expires_at);
+        let life = (self.expires_at - Utc::now()).to_std().unwrap_or_default();
         let warn_before = self.parts.options.warn_before_expiry;
         self.heartbeat.admitted(Instant::now(), life, warn_before);
         self.beat(ctx);
