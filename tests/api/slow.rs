@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::support::{
     TestNode,
     raw::{
-        Account, Frame, Handshake, Opcode, RawSocket, Received, holds_connection, meter, refused,
-        seats, shared_document, until, until_meter,
+        Account, Frame, Handshake, Listens, Opcode, RawSocket, Received, holds_connection, meter,
+        refused, seats, shared_document, until, until_meter,
     },
 };
 
@@ -214,7 +214,7 @@ async fn impatient_node(variables: &[(&str, &str)]) -> TestNode {
 
 #[actix_web::test]
 async fn a_reader_that_takes_nothing_is_sent_away_and_everything_of_it_goes() {
-    let node = impatient_node(&[]).await;
+    let node = impatient_node(&[("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1")]).await;
     let alice = Account::new(&node, "alice").await;
     let bob = Account::new(&node, "bob").await;
     let document = shared_document(&node, &alice, &[&bob]).await;
@@ -253,13 +253,13 @@ async fn a_reader_that_takes_nothing_is_sent_away_and_everything_of_it_goes() {
     }
     until_meter(&node, "coscribe_session_closes_total{reason=\"too_slow\"}", 1).await;
     assert_eq!(seats(&node).await, 1);
-    drop(author);
+    // Its place is free.
+    drop((author, RawSocket::admitted(&node, &bob).await));
     until_meter(&node, "coscribe_outbox_bytes", 0).await;
     until_meter(&node, "active_websocket_connections", 0).await;
-    // Its connection is still there, until the kernel gives that up as well.
+    // The kernel gives the connection up as well.
     let address = stalled.address();
-    until("the end of the connection", async || !holds_connection(node.node().address(), address))
-        .await;
+    until("the end of the connection", async || !holds_connection(node.address(), address)).await;
 
     drop(stalled);
     node.stop().await;

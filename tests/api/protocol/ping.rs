@@ -74,6 +74,22 @@ async fn a_fresh_token_in_a_ping_extends_the_session() {
 }
 
 #[actix_web::test]
+async fn a_token_that_runs_out_sooner_takes_nothing_away() {
+    let node = TestNode::start().await;
+    let alice = Account::new(&node, "alice").await;
+    let mut socket = Handshake::to(&node).open().await;
+    let until = socket.init(&alice.token).await["tokenExpiresAt"].clone();
+
+    let sooner = Minter::of(&node).token(&alice, Duration::from_secs(100));
+    socket.say(json!({ "type": "ping", "payload": { "authToken": sooner } })).await;
+
+    let pong = json!({ "type": "pong", "payload": { "tokenExpiresAt": until } });
+    assert_eq!(socket.hear().await, pong);
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_token_that_cannot_extend_the_session_is_refused_in_the_pong() {
     let node = TestNode::start().await;
     let alice = Account::new(&node, "alice").await;
