@@ -22,7 +22,7 @@ use crate::{
     bridge::LocalBridge,
     domain::{Account, User},
     graphql::{Api, Engine},
-    http::{Draining, HttpParts, Listeners, Origins, log_request, routes},
+    http::{BodyLimits, Draining, HttpParts, Listeners, Origins, log_request, routes},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -218,7 +218,11 @@ fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Pa
         totals,
         origins: Origins::new(settings.server.allowed_origins.clone()),
         draining: draining.clone(),
-        largest_body: limits.message,
+        bodies: BodyLimits {
+            largest: limits.message,
+            of_strangers: limits.unauthenticated_bytes.min(limits.message),
+            within: settings.server.body_within,
+        },
     });
     Ok(Parts { http, session, rooms, draining })
 }

@@ -1,5 +1,7 @@
 //! What goes wrong before an operation is run: a status, a code and safe words, each variant placed by hand.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
@@ -41,6 +43,12 @@ pub enum HttpError {
     TooLarge {
         /// How many bytes are allowed.
         limit: usize,
+    },
+    /// The body took longer than a request may take.
+    #[error("The request did not arrive within {within:?}. Send it again, or send less at a time.")]
+    TooSlow {
+        /// How long a body may take.
+        within: Duration,
     },
     /// A body that is not JSON.
     #[error("The content type is not understood. Send `Content-Type: application/json`.")]
@@ -99,6 +107,7 @@ impl HttpError {
             Self::UnknownSession
             | Self::Handshake(_)
             | Self::TooLarge { .. }
+            | Self::TooSlow { .. }
             | Self::ContentType
             | Self::NotAcceptable
             | Self::Malformed(_)
@@ -127,6 +136,7 @@ impl ResponseError for HttpError {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OnlyQueries | Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -1,7 +1,9 @@
 //! `/graphql`: operations by POST and GET, the upgrade to a socket, and the page for browsers.
 //!
-//! The framework's extractor reads a body to its end however long it is, so the body is read here first, up to its
-//! limit, and handed to the extractor whole.
+//! Who asks is looked at before the body: somebody without a good token may not send much. The framework's extractor
+//! reads a body to its end however long it is and takes, so the body is read here first, up to its limits, and handed
+//! to the extractor whole. Whoever is refused while he still sends is read on for a moment, since he would take a reset
+//! for the answer.
 
 use std::{pin::Pin, time::Duration};
 
@@ -16,10 +18,12 @@ use async_graphql_actix_web::GraphQLRequest;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 
-use super::{HttpError, HttpParts, negotiation::Answering, socket, web as page, who::caller};
+use super::{
+    BodyLimits, HttpError, HttpParts, negotiation::Answering, socket, web as page, who::caller,
+};
 use crate::{graphql::Caller, metrics::OperationKind};
 
-/// How long a request that is too large is read on, so that its client is there for the answer.
+/// How long a request that is refused is read on at most, so that its client is there for the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
@@ -27,18 +31,29 @@ type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 /// `POST /graphql`.
 pub(super) async fn post(
     request: HttpRequest,
-    payload: web::Payload,
+    mut payload: web::Payload,
     parts: web::Data<HttpParts>,
 ) -> Result<HttpResponse, HttpError> {
-    // The body comes first: a client that is still sending it would take a reset for the answer.
-    let body = read(payload, parts.largest_body).await?;
-    let answering = Answering::to(&request)?;
-    if !is_json(&request) {
-        return Err(HttpError::ContentType);
-    }
+    let (caller, answering) = match asked(&request, &parts).await {
+        Ok(asked) => asked,
+        Err(error) => {
+            linger(&mut payload, &parts.bodies).await;
+            return Err(error);
+        }
+    };
+    let body = read(&mut payload, &parts.bodies, &caller).await?;
     let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
     let operation = extract(&request, &mut dev::Payload::from(body)).await?;
-    answer(&request, operation, &parts, answering, Method::Post).await
+    answer(caller, operation, &parts, answering, Method::Post).await
+}
+
+/// Who asks, and how the answer is to be written: all that a request says before its body.
+async fn asked(request: &HttpRequest, parts: &HttpParts) -> Result<(Caller, Answering), HttpError> {
+    let answering = Answering::to(request)?;
+    if !is_json(request) {
+        return Err(HttpError::ContentType);
+    }
+    Ok((admitted(request, parts).await?, answering))
 }
 
 /// `GET /graphql`: a socket, a page, or a query.
@@ -55,7 +70,8 @@ pub(super) async fn get(
     }
     let answering = Answering::to(&request)?;
     let operation = InAddress::read(request.query_string())?;
-    answer(&request, operation, &parts, answering, Method::Get).await
+    let caller = admitted(&request, &parts).await?;
+    answer(caller, operation, &parts, answering, Method::Get).await
 }
 
 /// Any other method.
@@ -104,17 +120,22 @@ async fn extract(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Re
         .map_err(malformed)
 }
 
+/// Who asks, if he does not ask too often.
+async fn admitted(request: &HttpRequest, parts: &HttpParts) -> Result<Caller, HttpError> {
+    let caller = caller(request, parts).await?;
+    if let Caller::Request { user, .. } = &caller {
+        parts.throttle.take(&user.id)?;
+    }
+    Ok(caller)
+}
+
 async fn answer(
-    request: &HttpRequest,
+    caller: Caller,
     operation: Request,
     parts: &HttpParts,
     answering: Answering,
     method: Method,
 ) -> Result<HttpResponse, HttpError> {
-    let caller = caller(request, parts).await?;
-    if let Caller::Request { user, .. } = &caller {
-        parts.throttle.take(&user.id)?;
-    }
     let Request { query, operation_name, variables, .. } = operation;
     if query.is_empty() {
         return Err(HttpError::Malformed("`query` is missing".to_owned()));
@@ -143,18 +164,39 @@ fn is_json(request: &HttpRequest) -> bool {
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The body of a request, if it is no larger than `limit` bytes.
-async fn read(mut payload: web::Payload, limit: usize) -> Result<Bytes, HttpError> {
+/// The body of a request, if it is no larger and no later than bodies of `caller` may be.
+async fn read(
+    payload: &mut web::Payload,
+    limits: &BodyLimits,
+    caller: &Caller,
+) -> Result<Bytes, HttpError> {
+    let limit = match caller {
+        Caller::Nobody => limits.of_strangers,
+        Caller::Request { .. } | Caller::Session(_) => limits.largest,
+    };
+    let read = tokio::time::timeout(limits.within, read_up_to(payload, limit));
+    let body = read.await.unwrap_or(Err(HttpError::TooSlow { within: limits.within }));
+    if let Err(HttpError::TooLarge { .. }) = &body {
+        linger(payload, limits).await;
+    }
+    body
+}
+
+async fn read_up_to(payload: &mut web::Payload, limit: usize) -> Result<Bytes, HttpError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| HttpError::Malformed(error.to_string()))?;
         if body.len() + chunk.len() > limit {
-            let rest = async { while let Some(Ok(_)) = payload.next().await {} };
-            let in_time = tokio::time::timeout(LINGER, rest).await.is_ok();
-            tracing::debug!(in_time, "a request was too large");
             return Err(HttpError::TooLarge { limit });
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// Reads on, and keeps nothing.
+async fn linger(payload: &mut web::Payload, limits: &BodyLimits) {
+    let rest = async { while let Some(Ok(_)) = payload.next().await {} };
+    let in_time = tokio::time::timeout(LINGER.min(limits.within), rest).await.is_ok();
+    tracing::debug!(in_time, "a request was refused before its end");
 }

@@ -24,6 +24,6 @@ pub use error::HttpError;
 pub use listeners::Listeners;
 pub use options::ServerOptions;
 pub use origin::Origins;
-pub use parts::{Draining, HttpParts};
+pub use parts::{BodyLimits, Draining, HttpParts};
 pub use request_log::log_request;
 pub use routes::routes;

@@ -17,6 +17,9 @@ pub struct ServerOptions {
     /// How long a stopping server waits for sessions and requests, more than 0.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// How long the body of a request may take to arrive, more than 0.
+    #[serde(with = "humantime_serde")]
+    pub body_within: Duration,
     /// Where the database and the signing secret are kept; relative to the working directory.
     pub data_dir: PathBuf,
     /// Other origins whose pages may use the API, as browsers write them in `Origin`; or `*` for all.

@@ -1,8 +1,11 @@
 //! What handlers work with.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use super::Origins;
@@ -38,8 +41,18 @@ pub struct HttpParts {
     pub origins: Origins,
     /// Whether the node is going down.
     pub draining: Draining,
-    /// The largest request body, in bytes.
-    pub largest_body: usize,
+    /// What the body of a request may be.
+    pub bodies: BodyLimits,
+}
+
+/// What the body of a request may be.
+pub struct BodyLimits {
+    /// Its size, in bytes.
+    pub largest: usize,
+    /// Its size if it comes without a token, in bytes.
+    pub of_strangers: usize,
+    /// How long it may take to arrive.
+    pub within: Duration,
 }
 
 /// Whether the node is going down. Once it is, it stays so.

@@ -75,6 +75,7 @@ impl Faults {
             "is empty. Set it to 0.0.0.0 to listen on every address.".into()
         });
         self.time("server.drain", server.drain, Duration::from_millis(1));
+        self.time("server.body_within", server.body_within, Duration::from_millis(1));
         self.unless(!server.data_dir.as_os_str().is_empty(), "server.data_dir", || {
             "is empty. Name a folder, as in ./data.".into()
         });

@@ -251,6 +251,7 @@ fn combinations_that_would_misbehave_are_refused_by_name() {
     for (key, value) in [
         ("server.host", ""),
         ("server.drain", "0s"),
+        ("server.body_within", "0s"),
         ("server.data_dir", ""),
         ("server.max_connections", "0"),
         ("server.backlog", "0"),

@@ -3,8 +3,12 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
-use crate::support::{Client as _, TestNode};
+use crate::support::{Client as _, Reply, TestNode, http_client, within};
 
 #[actix_web::test]
 async fn fragments_that_multiply_are_refused_before_anything_walks_through_them() {
@@ -63,5 +67,48 @@ async fn an_operation_that_is_wrong_in_every_word_is_told_a_few_of_its_errors() 
     let reply = alice.send(&json!({ "query": format!("{{ {wrong} }}") })).await;
 
     assert_eq!(reply.json()["errors"].as_array().unwrap().len(), 20);
+    node.stop().await;
+}
+
+/// What is answered to a request that is begun with `head` and never ends.
+async fn answer_to_the_unfinished(node: &TestNode, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(node.node().address()).await.unwrap();
+    let head = format!("POST /graphql HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut start = [0; 12];
+    within("an answer", stream.read_exact(&mut start)).await.unwrap();
+    String::from_utf8(start.to_vec()).unwrap()
+}
+
+#[actix_web::test]
+async fn a_stranger_may_not_send_what_somebody_with_a_token_may() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let body = json!({ "query": "{ __typename }" }).to_string() + &" ".repeat(100_000);
+    let to = || http_client().post(node.url("/graphql")).header("Content-Type", "application/json");
+
+    let reply = Reply::to(to().body(body.clone())).await;
+    assert_eq!((reply.status, &*reply.code()), (413, "BAD_USER_INPUT"));
+    assert_eq!(Reply::to(to().bearer_auth(&alice.token).body(body.clone())).await.status, 200);
+    // A bad token is no token, and even who goes on sending gets to know it.
+    let large = body + &" ".repeat(4_000_000);
+    let reply = Reply::to(to().bearer_auth("nonsense").body(large)).await;
+    assert_eq!((reply.status, &*reply.code()), (401, "UNAUTHENTICATED"));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_that_never_ends_is_answered_in_time() {
+    let node = TestNode::start_with(&[("COSCRIBE__SERVER__BODY_WITHIN", "50ms")]).await;
+    let alice = node.person("Alice").await;
+    let head = format!(
+        "Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 1000000",
+        alice.token
+    );
+    let slow = answer_to_the_unfinished(&node, &head, "{").await;
+    assert_eq!(slow, "HTTP/1.1 408");
+    let bad = head.replace("Bearer ", "Bearer x");
+    assert_eq!(answer_to_the_unfinished(&node, &bad, "{").await, "HTTP/1.1 401");
     node.stop().await;
 }
