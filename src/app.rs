@@ -22,7 +22,10 @@ use crate::{
     bridge::LocalBridge,
     domain::{Account, User},
     graphql::{Api, Engine},
-    http::{BodyLimits, Draining, HttpParts, Listeners, Origins, log_request, routes},
+    http::{
+        BodyLimits, Draining, HttpParts, Listeners, Origins, log_request, only_known_methods,
+        routes,
+    },
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -212,6 +215,7 @@ fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Pa
         identity,
         roster,
         throttle,
+        strangers: Throttle::per_second("requests without a token", limits.anonymous_per_second),
         session: Arc::clone(&session),
         store,
         metrics,
@@ -254,6 +258,8 @@ fn serve(
             .wrap(cors(parts.clone()))
             .wrap(requests.clone())
             .wrap(from_fn(log_request))
+            // The last one is the first to see a request.
+            .wrap(from_fn(only_known_methods))
             .configure(routes)
     })
     .workers(workers)

@@ -30,7 +30,7 @@ pub struct AuthOptions {
     pub argon2_passes: u32,
     /// Into how many lanes that memory is split, at least 1; one thread computes them all.
     pub argon2_lanes: u32,
-    /// How many passwords are hashed at the same time; 0: one per core.
+    /// How many passwords are hashed at the same time; 0: one for every two cores.
     pub hashes_at_once: usize,
     /// How many more may wait for their turn; past it the answer is that the server is busy.
     pub hashes_waiting: usize,

@@ -76,7 +76,8 @@ impl Passwords {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash_now(&argon2, "nobody's password").map_err(PasswordError::Failed)?;
         let at_once = match options.hashes_at_once {
-            0 => thread::available_parallelism().map_or(1, Into::into),
+            // Whoever has signed in already needs the other half.
+            0 => thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             set => set.min(Semaphore::MAX_PERMITS),
         };
         let all = at_once.saturating_add(options.hashes_waiting).min(Semaphore::MAX_PERMITS);

@@ -72,7 +72,10 @@ pub enum HttpError {
     /// A method that GraphQL over HTTP does not know.
     #[error("GraphQL is asked by POST or GET.")]
     Method,
-    /// The user asks too often.
+    /// A method that is none of HTTP's usual ones.
+    #[error("The method of the request is not known here. GraphQL is asked by POST or GET.")]
+    UnknownMethod,
+    /// Somebody asks too often.
     #[error(transparent)]
     Throttled(#[from] Throttled),
     /// The node is going down.
@@ -113,7 +116,8 @@ impl HttpError {
             | Self::Malformed(_)
             | Self::OnlyQueries
             | Self::NeedsSocket
-            | Self::Method => ErrorCode::BadUserInput,
+            | Self::Method
+            | Self::UnknownMethod => ErrorCode::BadUserInput,
             Self::Throttled(_) => ErrorCode::RateLimited,
             Self::Draining => ErrorCode::Unavailable,
         }
@@ -140,6 +144,7 @@ impl ResponseError for HttpError {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::OnlyQueries | Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }

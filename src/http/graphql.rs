@@ -5,7 +5,11 @@
 //! to the extractor whole. Whoever is refused while he still sends is read on for a moment, since he would take a reset
 //! for the answer.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    pin::Pin,
+    time::Duration,
+};
 
 use actix_web::{
     FromRequest as _, HttpRequest, HttpResponse, dev,
@@ -123,10 +127,27 @@ async fn extract(request: &HttpRequest, payload: &mut dev::Payload) -> Result<Re
 /// Who asks, if he does not ask too often.
 async fn admitted(request: &HttpRequest, parts: &HttpParts) -> Result<Caller, HttpError> {
     let caller = caller(request, parts).await?;
-    if let Caller::Request { user, .. } = &caller {
-        parts.throttle.take(&user.id)?;
+    match &caller {
+        Caller::Request { user, .. } => parts.throttle.take(&user.id)?,
+        Caller::Nobody => {
+            if let Some(peer) = request.peer_addr() {
+                parts.strangers.take(&household(peer.ip()))?;
+            }
+        }
+        // A session sends no requests; it has its own count.
+        Caller::Session(_) => {}
     }
     Ok(caller)
+}
+
+/// Who shares an address: with IPv6, one connection has 2^64 of them (RFC 6177).
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 async fn answer(
@@ -199,4 +220,18 @@ async fn linger(payload: &mut web::Payload, limits: &BodyLimits) {
     let rest = async { while let Some(Ok(_)) = payload.next().await {} };
     let in_time = tokio::time::timeout(LINGER.min(limits.within), rest).await.is_ok();
     tracing::debug!(in_time, "a request was refused before its end");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_connection_are_one() {
+        let of = |text: &str| household(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::7"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 }

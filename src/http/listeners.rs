@@ -83,6 +83,7 @@ mod tests {
             port: 0,
             workers: 1,
             drain: Duration::from_secs(1),
+            body_within: Duration::from_secs(1),
             data_dir: "data".into(),
             allowed_origins: vec![],
             max_connections: 1,

@@ -9,6 +9,7 @@ mod error;
 mod graphql;
 mod health;
 mod listeners;
+mod methods;
 mod metrics_page;
 mod negotiation;
 mod options;
@@ -22,6 +23,7 @@ mod who;
 
 pub use error::HttpError;
 pub use listeners::Listeners;
+pub use methods::only_known_methods;
 pub use options::ServerOptions;
 pub use origin::Origins;
 pub use parts::{BodyLimits, Draining, HttpParts};

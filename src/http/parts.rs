@@ -1,6 +1,7 @@
 //! What handlers work with.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,6 +30,8 @@ pub struct HttpParts {
     pub roster: Arc<dyn Roster>,
     /// How often a user may run an operation.
     pub throttle: Arc<Throttle<UserId>>,
+    /// How often an address may send requests without a token.
+    pub strangers: Throttle<IpAddr>,
     /// What sessions are built from.
     pub session: Arc<SessionParts>,
     /// Asked whether it can be reached.

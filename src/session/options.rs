@@ -48,6 +48,8 @@ pub struct Limits {
     pub edits_per_second: u32,
     /// Operations of one user in a second, over all sessions and requests on this node.
     pub operations_per_second: u32,
+    /// Requests without a token from one address in a second.
+    pub anonymous_per_second: u32,
     /// Attempts to sign in with one e-mail address in a minute.
     pub sign_ins_per_minute: u32,
     /// Bytes of an operation's text.

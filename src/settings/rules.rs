@@ -125,6 +125,7 @@ impl Faults {
         self.at_least("limits.cursors_per_second", limits.cursors_per_second as usize, 1);
         self.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
         self.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
+        self.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
         self.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
         self.at_least("limits.operation_text", limits.operation_text, 1);
         self.unless(limits.operation_text <= limits.message, "limits.operation_text", || {
@@ -134,7 +135,7 @@ impl Faults {
             )
         });
         self.at_least("limits.operation_depth", limits.operation_depth, 1);
-        self.at_least("limits.operation_complexity", limits.operation_complexity, 1);
+        self.at_least("limits.operation_complexity", limits.operation_complexity, 1_200);
         self.at_least("limits.operation_cache_entries", limits.operation_cache_entries, 1);
         self.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);
     }

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Client as _, Reply, TestNode, http_client, within};
+use crate::support::{Client as _, PASSWORD, Reply, TestNode, http_client, within};
 
 #[actix_web::test]
 async fn fragments_that_multiply_are_refused_before_anything_walks_through_them() {
@@ -110,5 +110,57 @@ async fn a_body_that_never_ends_is_answered_in_time() {
     assert_eq!(slow, "HTTP/1.1 408");
     let bad = head.replace("Bearer ", "Bearer x");
     assert_eq!(answer_to_the_unfinished(&node, &bad, "{").await, "HTTP/1.1 401");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn methods_that_nobody_knows_are_refused_and_not_counted() {
+    let node = TestNode::start().await;
+    for method in ["FLOOD1", "flood2", "TRACE"] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let reply = Reply::to(http_client().request(method, node.url("/graphql"))).await;
+        assert_eq!((reply.status, &*reply.code()), (501, "BAD_USER_INPUT"));
+    }
+    let put = Reply::to(http_client().put(node.url("/graphql"))).await;
+    assert_eq!(put.status, 405);
+
+    let page = http_client().get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("method=\"PUT\""), "{page}");
+    for method in ["FLOOD1", "flood2", "TRACE"] {
+        assert!(!page.contains(method), "{page}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn requests_without_a_token_have_a_rate() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "5")]).await;
+    let alice = node.person("Alice").await;
+    let to =
+        || http_client().post(node.url("/graphql")).json(&json!({ "query": "{ __typename }" }));
+    let replies = futures_util::future::join_all((0..40).map(|_| Reply::to(to()))).await;
+
+    let mut refused = 0;
+    for reply in replies.into_iter().filter(|reply| reply.status != 200) {
+        assert_eq!((reply.status, &*reply.code()), (429, "RATE_LIMITED"));
+        refused += 1;
+    }
+    assert!((20..=36).contains(&refused), "{refused}");
+    for _ in 0..10 {
+        assert!(alice.run("{ me { id } }", json!({})).await.is_ok());
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn one_operation_signs_in_once() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let login = format!("login(email: \"{}\", password: \"{PASSWORD}\") {{ token }}", alice.email);
+
+    let once = node.stranger().run(&format!("mutation {{ {login} }}"), json!({})).await;
+    assert!(once.is_ok());
+    let twice = format!("mutation {{ a: {login} b: {login} }}");
+    assert_eq!(node.stranger().run(&twice, json!({})).await.code(), "BAD_USER_INPUT");
     node.stop().await;
 }

@@ -1,0 +1,39 @@
+//! Which methods there are.
+//!
+//! A request may name any word as its method, and the meters of requests have a series for each: so methods that
+//! nobody uses are refused before they are counted.
+
+use actix_web::{
+    Error, ResponseError as _,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::Next,
+};
+
+use super::HttpError;
+
+const KNOWN: [Method; 7] = [
+    Method::GET,
+    Method::POST,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::PUT,
+    Method::DELETE,
+    Method::PATCH,
+];
+
+/// Lets requests with a known method through, and refuses the others.
+///
+/// # Errors
+/// Those of what comes next.
+pub async fn only_known_methods<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    if !KNOWN.contains(request.method()) {
+        let refusal = HttpError::UnknownMethod.error_response();
+        return Ok(request.into_response(refusal).map_into_right_body());
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
