@@ -57,7 +57,7 @@ impl Room {
         parts.bridge.attach(document);
         let state = RoomState::new(document);
         let audiences = Audiences::new(parts.metrics.clone());
-        let edits = Edits::new(options.edits_waiting);
+        let edits = Edits::new(options.edits_waiting, options.edits_waiting_bytes);
         Self {
             document,
             state,

@@ -68,18 +68,32 @@ impl From<Change> for Stored {
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Stored, EditError>>;
 
+impl Order {
+    /// The bytes of text that it brings.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Change(request) => request.content.as_ref().map_or(0, |text| text.as_str().len()),
+            Self::Delete { .. } => 0,
+        }
+    }
+}
+
 /// The queue of a room.
 #[derive(Debug)]
 pub(super) struct Edits {
     waiting: VecDeque<(Order, Reply)>,
+    /// The bytes of text that wait.
+    bytes: usize,
     bound: usize,
+    /// How many bytes may wait when something waits already.
+    bound_bytes: usize,
     storing: bool,
 }
 
 impl Edits {
-    /// An empty queue for at most `bound` waiting orders.
-    pub(super) fn new(bound: usize) -> Self {
-        Self { waiting: VecDeque::new(), bound, storing: false }
+    /// An empty queue for at most `bound` waiting orders with `bound_bytes` of text.
+    pub(super) fn new(bound: usize, bound_bytes: usize) -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, bound, bound_bytes, storing: false }
     }
 
     /// Queues an order.
@@ -87,9 +101,13 @@ impl Edits {
     /// # Errors
     /// Gives the reply channel back when the queue is at its bound.
     pub(super) fn push(&mut self, order: Order, reply: Reply) -> Result<(), Reply> {
-        if self.waiting.len() >= self.bound {
+        let bytes = self.bytes + order.bytes();
+        if self.waiting.len() >= self.bound
+            || (!self.waiting.is_empty() && bytes > self.bound_bytes)
+        {
             return Err(reply);
         }
+        self.bytes = bytes;
         self.waiting.push_back((order, reply));
         Ok(())
     }
@@ -100,7 +118,10 @@ impl Edits {
             return None;
         }
         let next = self.waiting.pop_front();
-        self.storing = next.is_some();
+        if let Some((order, _)) = &next {
+            self.bytes -= order.bytes();
+            self.storing = true;
+        }
         next
     }
 
@@ -118,6 +139,7 @@ impl Edits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Text;
 
     fn order() -> Order {
         Order::Delete { document: DocumentId::new(), actor: UserId::new(), session: None }
@@ -125,7 +147,7 @@ mod tests {
 
     #[test]
     fn orders_are_handed_out_one_at_a_time_and_refused_past_the_bound() {
-        let mut edits = Edits::new(1);
+        let mut edits = Edits::new(1, 100);
         assert!(edits.next().is_none());
         edits.push(order(), oneshot::channel().0).unwrap();
         assert!(edits.push(order(), oneshot::channel().0).is_err());
@@ -139,5 +161,27 @@ mod tests {
         assert!(edits.next().is_some());
         edits.stored();
         assert!(edits.is_idle());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_and_one_text_of_any_size_may_wait() {
+        let change = |length: usize| {
+            Order::Change(ChangeRequest {
+                document: DocumentId::new(),
+                author: UserId::new(),
+                session: None,
+                title: None,
+                content: Some(Text::new("x".repeat(length), 1_000).unwrap()),
+                base_version: None,
+            })
+        };
+        let mut edits = Edits::new(10, 100);
+        edits.push(change(500), oneshot::channel().0).unwrap();
+        assert!(edits.push(change(1), oneshot::channel().0).is_err());
+
+        assert!(edits.next().is_some());
+        edits.push(change(60), oneshot::channel().0).unwrap();
+        edits.push(change(40), oneshot::channel().0).unwrap();
+        assert!(edits.push(change(1), oneshot::channel().0).is_err());
     }
 }

@@ -15,4 +15,6 @@ pub struct RoomOptions {
     pub mailbox: usize,
     /// How many changes may wait for the one that is being stored. One more is refused as UNAVAILABLE.
     pub edits_waiting: usize,
+    /// How many bytes of text those may bring together; one alone may be as large as a document.
+    pub edits_waiting_bytes: usize,
 }

@@ -170,6 +170,7 @@ impl Faults {
         self.time("room.linger", room.linger, Duration::ZERO);
         self.at_least("room.mailbox", room.mailbox, 1);
         self.at_least("room.edits_waiting", room.edits_waiting, 1);
+        self.at_least("room.edits_waiting_bytes", room.edits_waiting_bytes, 1);
     }
 
     fn outbox(&mut self, outbox: &OutboxOptions) {
