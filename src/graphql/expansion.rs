@@ -52,7 +52,7 @@ impl Bounds {
     fn check(self, selections: usize, depth: usize, at: Pos) -> Result<(), ServerError> {
         if selections > self.selections {
             let message = format!(
-                "The operation selects more than {} fields, with its fragments put in. Ask for less at a time.",
+                "The operation is too complex: it selects more than {} fields, with its fragments put in. Ask for less at a time.",
                 self.selections
             );
             return Err(refusal(message, Some(at)));
