@@ -68,9 +68,9 @@ export class Server {
   }
 }
 
-/** Nothing of the machine's own settings reaches the server; passwords are hashed cheaply. */
+/** Nothing of the machine's own settings reaches the server; passwords are hashed cheaply, strangers ask often. */
 function environment(port) {
-  const ours = { PORT: String(port), COSCRIBE__AUTH__ARGON2_MEMORY_KIB: '64', COSCRIBE__AUTH__ARGON2_PASSES: '1' };
+  const ours = { PORT: String(port), COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND: '1000', COSCRIBE__AUTH__ARGON2_MEMORY_KIB: '64', COSCRIBE__AUTH__ARGON2_PASSES: '1' };
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^COSCRIBE_|^(DATABASE_URL|REDIS_URL|JWT_SECRET)$/.test(name),
   );
