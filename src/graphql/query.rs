@@ -16,6 +16,9 @@ use crate::{
 /// The largest page of documents.
 const LARGEST_PAGE: i32 = 100;
 
+/// What asking the database counts, in fields: few questions fit one operation, however little each selects.
+const READING: usize = 20;
+
 /// The root of all queries.
 pub struct Query;
 
@@ -23,6 +26,7 @@ pub struct Query;
 #[Object]
 impl Query {
     /// The caller's own account.
+    #[graphql(complexity = "READING + child_complexity")]
     async fn me(&self, ctx: &Context<'_>) -> Result<AccountType, ApiError> {
         let user = caller(ctx).user()?;
         let account = api(ctx)?.store.find_account(user.id).await?;
@@ -30,6 +34,7 @@ impl Query {
     }
 
     /// A document; null when there is none or the caller may not open it.
+    #[graphql(complexity = "READING + child_complexity")]
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
         let found = api(ctx)?.store.find_document(user.id, document_id(&id)?).await?;
@@ -37,7 +42,7 @@ impl Query {
     }
 
     /// Documents that the caller owns or may open, newest change first; at most 100 at a time.
-    #[graphql(complexity = "page_size(first) * child_complexity")]
+    #[graphql(complexity = "READING + page_size(first) * child_complexity")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -76,6 +81,7 @@ impl Query {
     }
 
     /// Who has the document open, in order of arrival.
+    #[graphql(complexity = "READING + child_complexity")]
     async fn document_presence(
         &self,
         ctx: &Context<'_>,

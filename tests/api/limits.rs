@@ -85,7 +85,11 @@ async fn a_connection_that_is_not_admitted_takes_no_place() {
 
 #[actix_web::test]
 async fn operations_in_flight_have_a_limit_and_the_session_lives() {
-    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "3")]).await;
+    let limits = [
+        ("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "3"),
+        ("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000"),
+    ];
+    let node = TestNode::start_with(&limits).await;
     let alice = Account::new(&node, "alice").await;
     let mut socket = RawSocket::admitted(&node, &alice).await;
     // Long enough that none is answered before the last one is looked at.

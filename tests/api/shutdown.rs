@@ -130,7 +130,10 @@ async fn whoever_comes_in_at_the_last_moment_is_sent_away_as_well() {
 #[actix_web::test]
 async fn a_change_in_flight_is_stored_and_answered() {
     const CHANGES: usize = 200;
-    let limits = [("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1000")];
+    let limits = [
+        ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1000"),
+        ("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000"),
+    ];
     let mut node = TestNode::start_with(&[DRAIN, &limits].concat()).await;
     let alice = Account::new(&node, "alice").await;
     let document = document(&node, &alice).await;
@@ -164,7 +167,8 @@ async fn a_change_in_flight_is_stored_and_answered() {
 
 #[actix_web::test]
 async fn nothing_new_is_begun_while_a_session_waits_for_its_last_answer() {
-    let mut node = TestNode::start_with(DRAIN).await;
+    let limits = [("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000")];
+    let mut node = TestNode::start_with(&[DRAIN, &limits].concat()).await;
     let alice = Account::new(&node, "alice").await;
     let mut socket = RawSocket::admitted(&node, &alice).await;
     let long: String = (0..400).map(|n| format!("a{n}: me {{ id }} ")).collect();

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 
+use super::WRITING;
 use crate::{
     domain::{AccessLevel, Email, InvalidInput, UserId},
     graphql::{
@@ -20,6 +21,7 @@ pub(in crate::graphql) struct AccessMutations;
 #[Object]
 impl AccessMutations {
     /// Gives a user access, or another level. Owner only. Name the user by `userId` or by `email`.
+    #[graphql(complexity = "WRITING + child_complexity")]
     async fn grant_access(
         &self,
         ctx: &Context<'_>,
@@ -40,6 +42,7 @@ impl AccessMutations {
 
     /// Takes a user's access away. When this answers, the user's open streams of the document have ended. False
     /// when there was no access to take. Owner only; everybody may give up an access of their own.
+    #[graphql(complexity = "WRITING + child_complexity")]
     async fn revoke_access(
         &self,
         ctx: &Context<'_>,

@@ -4,6 +4,7 @@
 
 use async_graphql::{Context, ID, Object};
 
+use super::WRITING;
 use crate::{
     domain::{AccessLevel, InvalidInput, Text, Title, Version},
     graphql::{
@@ -23,6 +24,7 @@ pub(in crate::graphql) struct DocumentMutations;
 #[Object]
 impl DocumentMutations {
     /// Makes a document that the caller owns.
+    #[graphql(complexity = "WRITING + child_complexity")]
     async fn create_document(
         &self,
         ctx: &Context<'_>,
@@ -40,6 +42,7 @@ impl DocumentMutations {
 
     /// Changes the title, the text, or both. A text is stored whole under the next version. With `baseVersion`,
     /// CONFLICT and the present version (`extensions.head`) when the document is not at that version any more.
+    #[graphql(complexity = "WRITING + child_complexity")]
     async fn update_document(
         &self,
         ctx: &Context<'_>,
@@ -69,6 +72,7 @@ impl DocumentMutations {
     }
 
     /// Deletes a document for everybody. Owner only.
+    #[graphql(complexity = "WRITING + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx)?;
         let admitted = require(ctx, &id, AccessLevel::Owner).await?;

@@ -90,6 +90,7 @@ impl DocumentType {
     }
 
     /// Who else was granted access, in the order of granting.
+    #[graphql(complexity = "2 + child_complexity")]
     async fn collaborators(&self, ctx: &Context<'_>) -> Result<Vec<CollaboratorType>, ApiError> {
         let collaborators = api(ctx)?.store.list_collaborators(self.document.id).await?;
         Ok(collaborators.into_iter().map(CollaboratorType).collect())

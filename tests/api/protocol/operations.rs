@@ -173,7 +173,8 @@ async fn answers_name_their_operations_whatever_these_are_called() {
 
 #[actix_web::test]
 async fn a_complete_takes_a_query_in_flight_back() {
-    let node = TestNode::start().await;
+    let limits = [("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000")];
+    let node = TestNode::start_with(&limits).await;
     let alice = Account::new(&node, "alice").await;
     let mut socket = RawSocket::admitted(&node, &alice).await;
     let message = |value: Value| Frame::text(&value.to_string()).bytes();
