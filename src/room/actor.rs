@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     bridge::Envelope,
-    domain::{ChangeKind, DocumentId, Event, Origin},
+    domain::{ChangeKind, DocumentId, Event, Origin, UserId},
     metrics::{Counted, Metrics},
     store::StoreError,
 };
@@ -96,7 +96,9 @@ impl Room {
 
     fn count_members(&mut self, now: usize) {
         let before = std::mem::replace(&mut self.counted, now);
-        self.parts.metrics.members_changed(before, now);
+        if before != now {
+            self.parts.metrics.members_changed(before, now);
+        }
     }
 
     /// Tells an event, and what follows from telling it: a seat that overflows leaves, and that is told as well.
@@ -114,6 +116,7 @@ impl Room {
             metrics.published();
             waiting.extend(self.send_away(told));
         }
+        self.count_members(self.state.member_count());
     }
 
     /// Ends the seats that could not be told; their sessions live and may subscribe again. All of them are gone before
@@ -144,7 +147,7 @@ impl Room {
 
     fn store_next(&mut self, ctx: &mut Context<Self>) {
         let Some((order, reply)) = self.edits.next() else { return };
-        let store = self.parts.store.clone();
+        let (store, author) = (self.parts.store.clone(), order.author());
         let began = Instant::now();
         let commit = async move {
             match order {
@@ -157,7 +160,7 @@ impl Room {
         ctx.spawn(commit.into_actor(self).map(move |stored, room, ctx| {
             room.parts.metrics.edit_committed(began.elapsed());
             room.edits.stored();
-            room.stored(stored, reply, began);
+            room.stored(stored, author, reply, began);
             room.store_next(ctx);
             room.linger_if_idle(ctx);
             room.close_if_due(ctx);
@@ -165,15 +168,18 @@ impl Room {
     }
 
     /// Tells the others, then answers the author: both only now that it is stored.
-    fn stored(&mut self, stored: Result<Stored, StoreError>, reply: Reply, began: Instant) {
+    fn stored(
+        &mut self,
+        stored: Result<Stored, StoreError>,
+        author: UserId,
+        reply: Reply,
+        began: Instant,
+    ) {
         let changes = stored.as_ref().map(|stored| stored.changes.clone()).unwrap_or_default();
         let deleted = changes.iter().any(|change| change.kind == ChangeKind::Deleted);
         for change in changes {
-            let change = Arc::new(change);
-            if let Some(author) = &change.author {
-                let origin = Origin { user: author.id, session: change.session };
-                self.tell(origin, Event::Changed(Arc::clone(&change)), began);
-            }
+            let origin = Origin { user: author, session: change.session };
+            self.tell(origin, Event::Changed(Arc::new(change)), began);
         }
         if deleted {
             let effects = self.state.revoke_all();

@@ -69,6 +69,14 @@ impl From<Change> for Stored {
 pub(super) type Reply = oneshot::Sender<Result<Stored, EditError>>;
 
 impl Order {
+    /// Who gives it.
+    pub(super) fn author(&self) -> UserId {
+        match self {
+            Self::Change(request) => request.author,
+            Self::Delete { actor, .. } => *actor,
+        }
+    }
+
     /// The bytes of text that it brings.
     fn bytes(&self) -> usize {
         match self {
