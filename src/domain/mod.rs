@@ -6,6 +6,7 @@
 mod access;
 mod change;
 mod cursor;
+mod delta;
 mod document;
 mod event;
 mod ids;
@@ -17,6 +18,7 @@ mod presence;
 pub use access::AccessLevel;
 pub use change::{Change, ChangeKind, Version};
 pub use cursor::{Cursor, Position};
+pub use delta::{Content, Delta, DeltaStep, Misfit, Op, Tie};
 pub use document::{Collaborator, Document, Text, Title};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
 pub use ids::{DocumentId, SessionId, UserId};

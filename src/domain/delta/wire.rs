@@ -1,0 +1,134 @@
+//! Deltas as they come from clients and are kept in the log.
+//!
+//! In the log they are JSON as in the Quill Delta format: `[{"retain":3},{"insert":"x"},{"delete":1}]`.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::{Delta, Op};
+use crate::domain::InvalidInput;
+
+/// One step as it is written: exactly one field is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeltaStep {
+    /// Go on behind so many UTF-16 code units, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain: Option<i64>,
+    /// Insert this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insert: Option<String>,
+    /// Delete so many UTF-16 code units, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<i64>,
+}
+
+/// The longest text that a step may speak of, in UTF-16 code units: more than any document holds.
+const LONGEST: i64 = 1 << 31;
+
+impl Delta {
+    /// The delta of these steps, in normal form.
+    ///
+    /// # Errors
+    /// A step without or with two fields, a length that is not positive or absurd, an empty text, or one with a NUL
+    /// character.
+    pub fn from_steps(steps: impl IntoIterator<Item = DeltaStep>) -> Result<Self, InvalidInput> {
+        let mut delta = Self::default();
+        let mut reach = 0_i64;
+        for (index, step) in steps.into_iter().enumerate() {
+            let wrong = |what: &str| InvalidInput::new(format!("Step {index} of the delta {what}"));
+            match step {
+                DeltaStep { retain: Some(units), insert: None, delete: None } => {
+                    delta.retain(length(units, &mut reach).ok_or_else(|| wrong(BAD_LENGTH))?);
+                }
+                DeltaStep { retain: None, insert: None, delete: Some(units) } => {
+                    delta.delete(length(units, &mut reach).ok_or_else(|| wrong(BAD_LENGTH))?);
+                }
+                DeltaStep { retain: None, insert: Some(text), delete: None } => {
+                    if text.is_empty() {
+                        return Err(wrong("inserts nothing. Leave it out."));
+                    }
+                    if text.contains('\0') {
+                        return Err(wrong("inserts a NUL character. Remove it."));
+                    }
+                    delta.insert(&text);
+                }
+                _ => {
+                    return Err(wrong(
+                        "must have exactly one of `retain`, `insert` and `delete`. Make one step for each.",
+                    ));
+                }
+            }
+        }
+        Ok(delta.finished())
+    }
+
+    /// The steps as they are written.
+    pub fn steps(&self) -> impl Iterator<Item = DeltaStep> {
+        let number = |units: usize| i64::try_from(units).ok();
+        self.ops().iter().map(move |op| match op {
+            Op::Retain(units) => DeltaStep { retain: number(*units), ..DeltaStep::default() },
+            Op::Insert(text) => DeltaStep { insert: Some(text.clone()), ..DeltaStep::default() },
+            Op::Delete(units) => DeltaStep { delete: number(*units), ..DeltaStep::default() },
+        })
+    }
+}
+
+const BAD_LENGTH: &str =
+    "has a length that is negative, zero or larger than any text. Count UTF-16 code units from 1.";
+
+/// A step's length, if it is one; `reach` is how far the steps reach together.
+fn length(units: i64, reach: &mut i64) -> Option<usize> {
+    *reach = reach.checked_add(units)?;
+    if units <= 0 || *reach > LONGEST { None } else { usize::try_from(units).ok() }
+}
+
+impl Serialize for Delta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.steps())
+    }
+}
+
+impl<'de> Deserialize<'de> for Delta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_steps(Vec::<DeltaStep>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(json: &str) -> Result<Delta, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_delta_is_brought_into_its_normal_form() {
+        let long = r#"[{"retain":1},{"retain":2},{"delete":1},{"insert":"a"},{"insert":"b"},{"delete":2},{"retain":9}]"#;
+        let short = r#"[{"retain":3},{"insert":"ab"},{"delete":3}]"#;
+        let delta = parsed(long).unwrap();
+        assert_eq!(delta, parsed(short).unwrap());
+        assert_eq!(serde_json::to_string(&delta).unwrap(), short);
+        assert_eq!(delta.reach(), 6);
+    }
+
+    #[test]
+    fn a_wrong_step_is_refused_by_its_number() {
+        for (json, says) in [
+            (
+                r#"[{"retain":1},{"retain":1,"insert":"x"}]"#,
+                "Step 1 of the delta must have exactly",
+            ),
+            ("[{}]", "Step 0 of the delta must have exactly"),
+            (r#"[{"retain":-1}]"#, "negative"),
+            (r#"[{"delete":0}]"#, "zero"),
+            (r#"[{"delete":9223372036854775807}]"#, "larger than any text"),
+            (r#"[{"retain":2147483648},{"delete":1}]"#, "larger than any text"),
+            (r#"[{"insert":""}]"#, "inserts nothing"),
+            (r#"[{"insert":"a\u0000b"}]"#, "NUL"),
+        ] {
+            let error = parsed(json).unwrap_err();
+            assert!(error.contains(says), "{json}: {error}");
+        }
+    }
+}
