@@ -15,7 +15,10 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use anyhow::Context as _;
 use chrono::Utc;
 use socket2::SockRef;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     auth::{Keys, MintedToken, Passwords, Tokens},
@@ -32,7 +35,7 @@ use crate::{
     roster::{LocalRoster, Roster},
     session::{Identity, SessionParts, Sessions, Throttle},
     settings::Settings,
-    store::{Store, StoreOptions},
+    store::{Retention, Store, StoreOptions},
 };
 
 /// A running node.
@@ -43,6 +46,8 @@ pub struct Node {
     sessions: Sessions,
     rooms: Rooms,
     store: Store,
+    /// The task that shortens logs, where there is a retention.
+    forgetting: Option<JoinHandle<()>>,
     draining: Draining,
     drain: Duration,
 }
@@ -112,6 +117,7 @@ impl Node {
         let server = serve(settings, parts, &listeners)?;
         let handle = server.handle();
         actix_rt::spawn(server);
+        let forgetting = forget_old_changes(&settings.store, store.clone());
         Ok(Self {
             address,
             listeners,
@@ -119,6 +125,7 @@ impl Node {
             sessions,
             rooms,
             store,
+            forgetting,
             draining,
             drain: settings.server.drain,
         })
@@ -136,6 +143,12 @@ impl Node {
         &self.rooms
     }
 
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The open sessions.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
@@ -146,6 +159,9 @@ impl Node {
     /// What is not done within `server.drain` is cut off.
     pub async fn stop(self) {
         tracing::info!(sessions = self.sessions.count(), "draining");
+        if let Some(forgetting) = &self.forgetting {
+            forgetting.abort();
+        }
         let deadline = Instant::now() + self.drain;
         self.draining.begin();
         self.server.pause().await;
@@ -166,6 +182,30 @@ impl Node {
     }
 }
 
+/// Forgets changes that are older than the retention, again and again. What fails is tried again the next time.
+fn forget_old_changes(options: &StoreOptions, store: Store) -> Option<JoinHandle<()>> {
+    let Retention::For(retention) = options.retention else { return None };
+    let every = options.forget_every;
+    Some(actix_rt::spawn(async move {
+        let mut turns = tokio::time::interval(every);
+        loop {
+            turns.tick().await;
+            let before = Utc::now() - retention;
+            loop {
+                match store.forget_changes(before).await {
+                    Ok(0) => break,
+                    Ok(documents) => tracing::debug!(documents, "old changes were forgotten"),
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "old changes could not be forgotten");
+                        break;
+                    }
+                }
+            }
+        }
+    }))
+}
+
 struct Parts {
     http: Arc<HttpParts>,
     session: Arc<SessionParts>,
@@ -181,6 +221,7 @@ fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Pa
         bridge: Arc::new(LocalBridge),
         roster: Arc::clone(&roster),
         metrics: metrics.clone(),
+        document_limit: settings.limits.document,
     };
     let rooms = Rooms::new(room_parts, settings.room.clone());
     let limits = settings.limits.clone();

@@ -6,6 +6,7 @@ use crate::{
     app::Base,
     auth::{MintedToken, Passwords},
     domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Text, Title},
+    room::Replica,
     settings::Settings,
     store::{NewAccount, Store},
 };
@@ -34,7 +35,8 @@ pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<Demo> {
         Some(document) => document,
         None => {
             let text = Text::new("Welcome to Project Alpha.\n", settings.limits.document)?;
-            store.create_document(alice.id, Title::new(TITLE)?, text).await?
+            let (size, state) = (text.as_str().len(), Replica::of(text.as_str()).state());
+            store.create_document(alice.id, Title::new(TITLE)?, size, state).await?
         }
     };
     store.grant_access(alice.id, document.id, bob.id, AccessLevel::Edit).await?;

@@ -25,7 +25,9 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// When it was deleted, if it was.
     pub deleted_at: Option<DateTimeUtc>,
-    /// The text at `version`.
+    /// How large the text at `version` is, in bytes of UTF-8.
+    pub size: i64,
+    /// The text at `version` of a document that was made before there were snapshots and has none yet; else empty.
     #[sea_orm(column_type = "Text")]
     pub content: String,
     /// The row of `owner_id`.

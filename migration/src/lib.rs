@@ -8,6 +8,7 @@
 mod m0001_users;
 mod m0002_documents;
 mod m0003_access;
+mod m0004_changes;
 
 use sea_orm_migration::prelude::*;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_users::Migration),
             Box::new(m0002_documents::Migration),
             Box::new(m0003_access::Migration),
+            Box::new(m0004_changes::Migration),
         ]
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentId, SessionId, User};
+use super::{Content, Delta, DocumentId, Origin, SessionId, User};
 
 /// How many changes a document has seen: 1 when it is made, one more with every accepted change.
 #[derive(
@@ -35,6 +36,12 @@ impl Version {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The version before; of the first one 0, which no document has.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0 - 1)
+    }
 }
 
 impl fmt::Display for Version {
@@ -46,12 +53,14 @@ impl fmt::Display for Version {
 /// What a change did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The text changed.
+    /// The text changed: the delta and the update say how.
     Edited,
     /// The title changed.
     Renamed,
     /// The document is gone.
     Deleted,
+    /// No change, but where to start again from, when what came before cannot be replayed any more.
+    Resync,
 }
 
 /// One accepted change, as it is told to everybody who has the document open.
@@ -69,8 +78,28 @@ pub struct Change {
     pub session: Option<SessionId>,
     /// The title at `version`.
     pub title: Arc<str>,
-    /// The whole text at `version`; empty once the document is deleted.
-    pub content: Arc<str>,
+    /// From `version - 1` to `version`, where the text changed.
+    pub delta: Option<Arc<Delta>>,
+    /// The same as a Yjs v1 update.
+    pub update: Option<Bytes>,
+    /// The whole text at `version`, where it is known; empty once the document is deleted.
+    pub content: Option<Content>,
     /// When it was stored.
     pub at: DateTime<Utc>,
+}
+
+impl Change {
+    /// About how many bytes it takes in memory, but for the text.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let delta = self.delta.as_ref().map_or(0, |delta| delta.weight());
+        size_of::<Self>() + self.title.len() + delta + self.update.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Who made it and need not hear of it; none when the account is gone.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        let user = self.author.as_ref()?.id;
+        Some(Origin { user, session: self.session })
+    }
 }

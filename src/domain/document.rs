@@ -80,15 +80,15 @@ impl Text {
     }
 }
 
-/// A stored document at one version.
+/// A stored document at one version; its text is kept apart, since few want it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// Its identifier.
     pub id: DocumentId,
     /// Its title at `version`.
     pub title: Arc<str>,
-    /// Its text at `version`.
-    pub content: Arc<str>,
+    /// How large its text is at `version`, in bytes of UTF-8.
+    pub size: usize,
     /// How many changes it has seen.
     pub version: Version,
     /// Who made it.

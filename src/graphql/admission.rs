@@ -17,7 +17,7 @@ use super::{
     render::{Feed, Renderer},
 };
 use crate::{
-    domain::{AccessLevel, DocumentId, Topic},
+    domain::{AccessLevel, DocumentId, Topic, Version},
     room::{AudienceKey, Guest, Render, Ticket},
     session::SessionLink,
     wire::graphql_ws::OperationId,
@@ -69,17 +69,18 @@ impl Admission {
         ctx: &Context<'_>,
         document: DocumentId,
         topic: Topic,
+        since: Option<Version>,
     ) -> Result<(), ApiError> {
         let rooms = &api(ctx)?.rooms;
         if !self.link.has_open(document) {
             // Without this, anybody could open rooms of documents that are not there, and keep them open.
             level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
         }
-        let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await;
+        let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await?;
         level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
         let operation = self.operation.clone();
         let make = Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>);
-        ticket.confirm(self.operation.audience(topic), make).await?;
+        ticket.confirm(self.operation.audience(topic), since, make).await?;
         *self.ticket.lock() = Some(ticket);
         Ok(())
     }
@@ -97,8 +98,13 @@ impl Subscribing {
     }
 
     fn audience(&self, topic: Topic) -> AudienceKey {
+        // Where each seat begins is its own affair.
+        let mut variables = self.variables.clone();
+        if let Some(since) = self.parsed.since_variable(self.name.as_deref()) {
+            variables.remove(since);
+        }
         // Variables are a sorted map, so equal ones are written alike.
-        let variables = serde_json::to_string(&self.variables).unwrap_or_default();
+        let variables = serde_json::to_string(&variables).unwrap_or_default();
         AudienceKey {
             topic,
             operation: Arc::clone(&self.parsed.text),

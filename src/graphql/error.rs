@@ -5,7 +5,7 @@ use async_graphql::{Error, ErrorExtensionValues, ServerError};
 use crate::{
     auth::PasswordError,
     domain::{InvalidInput, Version},
-    room::{EditError, RoomError},
+    room::{EditError, RoomError, TextError},
     session::Throttled,
     store::StoreError,
     wire::ErrorCode,
@@ -30,6 +30,8 @@ pub enum ApiError {
     Store(StoreError),
     /// A change was refused, or may not have been stored.
     Edit(EditError),
+    /// A text could not be made.
+    Text(TextError),
     /// A seat could not be taken.
     Room(RoomError),
     /// The document is not open on the session that the cursor is to move on.
@@ -56,9 +58,11 @@ impl ApiError {
                 | PasswordError::Aborted(_) => ErrorCode::Internal,
             },
             Self::Store(error) | Self::Edit(EditError::Store(error)) => store_code(error),
-            Self::Edit(EditError::Busy | EditError::Unanswered) => ErrorCode::Unavailable,
+            Self::Edit(error) => edit_code(error),
+            Self::Text(error) => text_code(error),
             Self::Room(RoomError::SeatVoided) => ErrorCode::Forbidden,
-            Self::Room(RoomError::Closed) => ErrorCode::Unavailable,
+            Self::Room(RoomError::SinceInFuture { .. }) => ErrorCode::BadUserInput,
+            Self::Room(RoomError::Closed | RoomError::Unavailable) => ErrorCode::Unavailable,
             Self::SchemaOnly => ErrorCode::Internal,
         }
     }
@@ -77,14 +81,13 @@ impl ApiError {
             Self::Throttled(error) => error.to_string(),
             Self::Password(error) => error.to_string(),
             Self::Store(error) | Self::Edit(EditError::Store(error)) => error.to_string(),
-            Self::Edit(EditError::Busy) => {
-                "Too many changes of this document are waiting. Try again in a moment.".to_owned()
-            }
-            Self::Edit(EditError::Unanswered) => {
-                "It is not known whether the change was stored. Load the document before you repeat it."
-                    .to_owned()
-            }
+            Self::Edit(error) => edit_message(error),
+            Self::Text(error) => text_message(error),
             Self::Room(RoomError::SeatVoided) => StoreError::Denied.to_string(),
+            Self::Room(RoomError::SinceInFuture { head }) => format!(
+                "`since` is not there yet: the document is at version {head}. Use a version that you have seen."
+            ),
+            Self::Room(RoomError::Unavailable) => NOT_NOW.to_owned(),
             Self::Room(RoomError::Closed) => {
                 "The document is being closed. Subscribe again.".to_owned()
             }
@@ -102,10 +105,8 @@ impl ApiError {
 
     fn head(&self) -> Option<Version> {
         match self {
-            Self::Store(error) | Self::Edit(EditError::Store(error)) => match error {
-                StoreError::Conflict { head } | StoreError::BaseInFuture { head } => Some(*head),
-                _ => None,
-            },
+            Self::Edit(EditError::BaseTooOld { head } | EditError::BaseInFuture { head })
+            | Self::Room(RoomError::SinceInFuture { head }) => Some(*head),
             _ => None,
         }
     }
@@ -113,6 +114,8 @@ impl ApiError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
+            Self::Text(TextError::Store(error)) => Some(error),
+            Self::Text(error) | Self::Edit(EditError::Text(error)) => Some(error),
             Self::Password(error) => Some(error),
             _ => None,
         }
@@ -123,10 +126,86 @@ fn store_code(error: &StoreError) -> ErrorCode {
     match error {
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
-        StoreError::EmailTaken | StoreError::Conflict { .. } => ErrorCode::Conflict,
-        StoreError::BaseInFuture { .. } | StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
+        StoreError::EmailTaken => ErrorCode::Conflict,
+        StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
         StoreError::Unavailable(_) => ErrorCode::Unavailable,
         StoreError::Migration(_) | StoreError::Internal(_) => ErrorCode::Internal,
+    }
+}
+
+const NOT_NOW: &str = "The database is not available. Try again in a moment.";
+
+fn edit_code(error: &EditError) -> ErrorCode {
+    match error {
+        EditError::Store(error) => store_code(error),
+        EditError::Text(error) => text_code(error),
+        EditError::Busy
+        | EditError::Unreadable
+        | EditError::Unanswered
+        | EditError::Unknown
+        | EditError::Overtaken => ErrorCode::Unavailable,
+        EditError::TooMuchWork
+        | EditError::Misfit(_)
+        | EditError::TooLarge { .. }
+        | EditError::BaseInFuture { .. } => ErrorCode::BadUserInput,
+        EditError::BaseTooOld { .. } | EditError::NameTaken => ErrorCode::Conflict,
+    }
+}
+
+fn edit_message(error: &EditError) -> String {
+    let text = match error {
+        EditError::Store(error) => return error.to_string(),
+        EditError::Text(error) => return text_message(error),
+        EditError::Misfit(misfit) => return misfit.to_string(),
+        EditError::TooLarge { size, limit } => {
+            return format!(
+                "The text would have {size} bytes; a document holds at most {limit}. Split it into several documents."
+            );
+        }
+        EditError::BaseTooOld { head } => {
+            return format!(
+                "The base version is no longer kept: the document is at version {head}. Load it and make the change again."
+            );
+        }
+        EditError::BaseInFuture { head } => {
+            return format!(
+                "The base version is not there yet: the document is at version {head}. Use a version that exists."
+            );
+        }
+        EditError::Busy => "Too many changes of this document are waiting. Try again in a moment.",
+        EditError::Unreadable => NOT_NOW,
+        EditError::Unanswered | EditError::Unknown => {
+            "It is not known whether the change was stored. Repeat it with the same `mutationId`, or load the document first."
+        }
+        EditError::Overtaken => {
+            "Others changed the document first each time. Try again in a moment."
+        }
+        EditError::TooMuchWork => {
+            "Applying the change takes too long. Split it into smaller changes."
+        }
+        EditError::NameTaken => {
+            "Another change had the same `mutationId`. Use a new one for each change."
+        }
+    };
+    text.to_owned()
+}
+
+fn text_code(error: &TextError) -> ErrorCode {
+    match error {
+        TextError::NotKept => ErrorCode::Forbidden,
+        TextError::Store(error) => store_code(error),
+        TextError::Corrupt(_) | TextError::Aborted => ErrorCode::Internal,
+    }
+}
+
+fn text_message(error: &TextError) -> String {
+    match error {
+        // It was there when the question was asked, and has been deleted since.
+        TextError::NotKept => StoreError::Denied.to_string(),
+        TextError::Store(error) => error.to_string(),
+        TextError::Corrupt(_) | TextError::Aborted => {
+            "Something went wrong. It has been logged.".to_owned()
+        }
     }
 }
 
@@ -176,5 +255,6 @@ from! {
     PasswordError => Password,
     StoreError => Store,
     EditError => Edit,
+    TextError => Text,
     RoomError => Room,
 }

@@ -10,11 +10,12 @@ use async_graphql::{
     parser::{
         self, parse_query,
         types::{
-            DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
-            VariableDefinition,
+            DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
+            SelectionSet, VariableDefinition,
         },
     },
 };
+use async_graphql_value::Value as QueryValue;
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
@@ -115,6 +116,28 @@ impl Parsed {
         Ok(variables)
     }
 
+    /// The variable that says where the subscription called `name` begins, if one does.
+    pub(super) fn since_variable(&self, name: Option<&str>) -> Option<&Name> {
+        let set = &self.operation(name).ok()?.node.selection_set.node;
+        let fields = set.items.iter().filter_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(&field.node),
+            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
+        });
+        fields.flat_map(|field| &field.arguments).find_map(|(argument, value)| match &value.node {
+            QueryValue::Variable(variable) if argument.node == "since" => Some(variable),
+            _ => None,
+        })
+    }
+
+    /// Whether the text has a field of this name anywhere.
+    pub(super) fn mentions(&self, field: &str) -> bool {
+        let operations = self.document.operations.iter().map(|(_, operation)| operation);
+        let of_operations = operations.map(|operation| &operation.node.selection_set.node);
+        let fragments = self.document.fragments.values();
+        let of_fragments = fragments.map(|fragment| &fragment.node.selection_set.node);
+        of_operations.chain(of_fragments).any(|set| mentions(set, field))
+    }
+
     fn operation(
         &self,
         name: Option<&str>,
@@ -134,6 +157,16 @@ impl Parsed {
             (DocumentOperations::Single(_), Some(name)) => Err(unknown(name)),
         }
     }
+}
+
+fn mentions(set: &SelectionSet, wanted: &str) -> bool {
+    set.items.iter().any(|selection| match &selection.node {
+        Selection::Field(field) => {
+            field.node.name.node == wanted || mentions(&field.node.selection_set.node, wanted)
+        }
+        Selection::InlineFragment(fragment) => mentions(&fragment.node.selection_set.node, wanted),
+        Selection::FragmentSpread(_) => false,
+    })
 }
 
 /// The parser draws the place of a syntax error with lines of text; clients get the place in `locations` anyway.

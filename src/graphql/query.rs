@@ -38,7 +38,12 @@ impl Query {
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
         let found = api(ctx)?.store.find_document(user.id, document_id(&id)?).await?;
-        Ok(found.map(|(document, access)| DocumentType { document, access, owner: None }))
+        Ok(found.map(|(document, access)| DocumentType {
+            document,
+            access,
+            owner: None,
+            content: None,
+        }))
     }
 
     /// Documents that the caller owns or may open, newest change first; at most 100 at a time.
@@ -72,7 +77,10 @@ impl Query {
             .map(|(document, access)| {
                 let cursor = PageCursor::after(&document).to_string();
                 let owner = owners.get(&document.owner).cloned();
-                DocumentEdge { cursor, node: DocumentType { document, access, owner } }
+                DocumentEdge {
+                    cursor,
+                    node: DocumentType { document, access, owner, content: None },
+                }
             })
             .collect();
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());

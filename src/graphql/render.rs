@@ -85,6 +85,10 @@ impl Render for Renderer {
         }
     }
 
+    fn wants_content(&self) -> bool {
+        self.operation.parsed.mentions("content")
+    }
+
     fn frame(&self, rendered: &Bytes, tag: &OperationId) -> Bytes {
         ServerMessage::next(tag, rendered).frame()
     }
@@ -95,12 +99,13 @@ impl Render for Renderer {
             SeatEnd::Revoked => (ErrorCode::Forbidden, StoreError::Denied.to_string()),
             SeatEnd::Overflow => (
                 ErrorCode::Unavailable,
-                "You read more slowly than the document changes, and what waited was dropped. Load the document and subscribe again."
+                "You read more slowly than people come and go, and what waited was dropped. Ask for `documentPresence` and subscribe again."
                     .to_owned(),
             ),
             SeatEnd::Broken => (
                 ErrorCode::Unavailable,
-                "The document was closed unexpectedly. Load it and subscribe again.".to_owned(),
+                "The stream cannot go on. Subscribe again, with the last version that you have seen as `since`."
+                    .to_owned(),
             ),
         };
         ServerMessage::error(tag, &graphql_ws::errors(code, &message)).frame()

@@ -13,7 +13,7 @@ use super::{
     admission::Purpose,
     types::{CursorMoveType, DocumentChangeType, PresenceChangeType},
 };
-use crate::domain::{Event, Topic};
+use crate::domain::{Event, InvalidInput, Topic, Version};
 
 /// The root of all subscriptions.
 pub struct SubscriptionRoot;
@@ -23,13 +23,15 @@ type Told<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 /// What can be listened to. An event never comes back to the session that caused it.
 #[Subscription(name = "Subscription")]
 impl SubscriptionRoot {
-    /// Every accepted change of the document, in the order of versions.
+    /// Every accepted change of the document, in the order of versions. `since`: first replay, without a gap, every
+    /// change after that version; then go on live.
     async fn document_changed(
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
+        since: Option<i64>,
     ) -> Result<Told<DocumentChangeType>, ApiError> {
-        listen(ctx, &id, Topic::Changes, |event| match event {
+        listen(ctx, &id, Topic::Changes, since, |event| match event {
             Event::Changed(change) => Some(DocumentChangeType(change)),
             _ => None,
         })
@@ -42,7 +44,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<Told<PresenceChangeType>, ApiError> {
-        listen(ctx, &id, Topic::Presence, |event| match event {
+        listen(ctx, &id, Topic::Presence, None, |event| match event {
             Event::PresenceChanged(change) => Some(PresenceChangeType(change)),
             _ => None,
         })
@@ -55,7 +57,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<Told<CursorMoveType>, ApiError> {
-        listen(ctx, &id, Topic::Cursors, |event| match event {
+        listen(ctx, &id, Topic::Cursors, None, |event| match event {
             Event::CursorMoved(moved) => Some(CursorMoveType(moved)),
             _ => None,
         })
@@ -67,13 +69,23 @@ async fn listen<T: Send + 'static>(
     ctx: &Context<'_>,
     id: &ID,
     topic: Topic,
+    since: Option<i64>,
     pick: impl Fn(Event) -> Option<T> + Send + 'static,
 ) -> Result<Told<T>, ApiError> {
     match ctx.data_opt::<Purpose>().ok_or(ApiError::SchemaOnly)? {
         Purpose::Admit(admission) => {
-            admission.admit(ctx, document_id(id)?, topic).await?;
+            let since = since.map(version).transpose()?;
+            admission.admit(ctx, document_id(id)?, topic, since).await?;
             Ok(stream::empty().boxed())
         }
         Purpose::Feed(feed) => Ok(feed.events(pick).boxed()),
     }
+}
+
+fn version(since: i64) -> Result<Version, InvalidInput> {
+    if since < 0 {
+        let message = format!("`since` is {since}. Use the last version that you have seen, or 0.");
+        return Err(InvalidInput::new(message));
+    }
+    Ok(Version::new(since))
 }

@@ -64,6 +64,8 @@ pub(super) struct Meters {
     pub(super) outbox_bound_reached: IntCounter,
     pub(super) cursors_dropped: IntCounter,
     pub(super) seats_overflowed: IntCounter,
+    pub(super) seats_behind: IntGauge,
+    pub(super) replays: IntCounter,
     pub(super) session_closes: IntCounterVec,
     pub(super) rooms: IntGauge,
     pub(super) members: IntGauge,
@@ -150,6 +152,14 @@ impl Metrics {
             seats_overflowed: declare.counter(
                 "coscribe_seats_overflowed_total",
                 "Subscriptions whose waiting events were dropped because the outbox was full.",
+            ),
+            seats_behind: declare.gauge(
+                "coscribe_seats_behind",
+                "Subscriptions to changes that are being sent what they missed.",
+            ),
+            replays: declare.counter(
+                "coscribe_replays_total",
+                "Pages of changes that were sent again to subscriptions that were behind.",
             ),
             session_closes: declare.counters(
                 "coscribe_session_closes_total",

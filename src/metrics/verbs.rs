@@ -86,6 +86,20 @@ impl Metrics {
         self.0.seats_overflowed.inc();
     }
 
+    /// A subscription fell behind the changes of its document, or is no longer behind.
+    pub fn seat_behind(&self, is_behind: bool) {
+        if is_behind {
+            self.0.seats_behind.inc();
+        } else {
+            self.0.seats_behind.dec();
+        }
+    }
+
+    /// A page of changes was sent again, from memory or from the log.
+    pub fn replayed(&self) {
+        self.0.replays.inc();
+    }
+
     /// A session ended. `reason` is the label of a close reason.
     pub fn session_closed(&self, reason: &'static str) {
         self.0.session_closes.with_label_values(&[reason]).inc();
@@ -181,6 +195,10 @@ mod tests {
         metrics.outbox_bound_reached(1);
         metrics.cursors_dropped(1);
         metrics.seat_overflowed();
+        metrics.seat_behind(true);
+        metrics.seat_behind(true);
+        metrics.seat_behind(false);
+        metrics.replayed();
         metrics.session_closed("too_slow");
         metrics.slot_refused();
         metrics.access_checked(AccessOutcome::Denied);
@@ -205,6 +223,8 @@ mod tests {
             ("coscribe_outbox_bound_reached_total", 1.0),
             ("coscribe_cursors_dropped_total", 1.0),
             ("coscribe_seats_overflowed_total", 1.0),
+            ("coscribe_seats_behind", 1.0),
+            ("coscribe_replays_total", 1.0),
             ("coscribe_session_closes_total{reason=\"too_slow\"}", 1.0),
             ("coscribe_slots_refused_total", 1.0),
             ("coscribe_access_checks_total{outcome=\"denied\"}", 1.0),

@@ -8,7 +8,8 @@
 //! seat has ended, nothing of it waits and nothing of it can come, whichever thread its room is on.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -22,7 +23,7 @@ use super::{
     Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Outcome, Pushed, Queue,
     SeatId,
 };
-use crate::domain::{PresenceChangeKind, SessionId};
+use crate::domain::{PresenceChangeKind, SessionId, Version};
 
 /// A session's send buffer, for any thread to write to. Clones are the same outbox.
 ///
@@ -42,6 +43,7 @@ impl Outbox {
             is_finished: false,
             body: None,
             reader: None,
+            behind: HashMap::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), totals });
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
@@ -69,8 +71,28 @@ impl Outbox {
     }
 
     /// [`Queue::change`], now.
-    pub fn change(&self, seat: SeatId, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.change(seat, frame, now))
+    pub fn change(&self, seat: SeatId, version: Version, frame: Bytes) -> Pushed {
+        self.push_for(seat, |queue, now| queue.change(seat, version, frame, now))
+    }
+
+    /// [`Queue::lasting`], now.
+    pub fn lasting(&self, seat: SeatId, frame: Bytes) -> Pushed {
+        self.push_for(seat, |queue, now| queue.lasting(seat, frame, now))
+    }
+
+    /// Waits until so little waits that a seat that is behind may be sent more, or until it has ended.
+    pub async fn drained(&self, seat: SeatId) {
+        poll_fn(|cx| {
+            let mut state = self.shared.state.lock();
+            if state.may_send_more() || !state.seats.contains(&seat) {
+                return Poll::Ready(());
+            }
+            let old = state.behind.insert(seat, cx.waker().clone());
+            drop(state);
+            drop(old);
+            Poll::Pending
+        })
+        .await;
     }
 
     /// From now on frames are accepted for this seat. False when the session is closing or gone.
@@ -190,9 +212,25 @@ struct State {
     is_finished: bool,
     body: Option<Waker>,
     reader: Option<Waker>,
+    /// Seats that wait until more may be sent.
+    behind: HashMap<SeatId, Waker>,
 }
 
 impl State {
+    fn may_send_more(&self) -> bool {
+        !self.queue.is_open() || self.queue.is_low()
+    }
+
+    /// Who waits until more may be sent and need not any more.
+    fn take_behind(&mut self) -> Vec<Waker> {
+        if self.behind.is_empty() {
+            return vec![];
+        }
+        let (all, seats) = (self.may_send_more(), &self.seats);
+        let ready = |seat: &SeatId| all || !seats.contains(seat);
+        self.behind.extract_if(|seat, _| ready(seat)).map(|(_, waker)| waker).collect()
+    }
+
     fn has_room(&self) -> bool {
         !self.queue.is_open() || !self.queue.is_full()
     }
@@ -238,9 +276,10 @@ impl Shared {
 
         let body = if state.has_something_to_say() { state.body.take() } else { None };
         let reader = if state.has_room() { state.reader.take() } else { None };
+        let behind = state.take_behind();
         drop(state);
 
-        for waker in [body, reader].into_iter().flatten() {
+        for waker in [body, reader].into_iter().flatten().chain(behind) {
             waker.wake();
         }
         result

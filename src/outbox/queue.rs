@@ -13,7 +13,7 @@ use super::{
     InFlight, SeatId,
     slots::{Key, Kind, Slots},
 };
-use crate::domain::{PresenceChangeKind, SessionId};
+use crate::domain::{PresenceChangeKind, SessionId, Version};
 
 /// Frames are handed to the socket in chunks of up to so many bytes.
 const CHUNK: usize = 16 * 1024;
@@ -52,6 +52,8 @@ pub enum Outcome {
     Dropped,
     /// The queue is full. All waiting frames of the seat are gone, and the seat must end: `end_seat`.
     Overflow,
+    /// The queue is full. No change of the seat waits any more; from this version on they have to be sent again.
+    Behind(Version),
     /// The session is closing or its connection is gone.
     Closed,
 }
@@ -150,14 +152,20 @@ impl Queue {
         })
     }
 
-    /// Queues a change, which must be neither lost nor overtaken. At the bound the seat overflows.
-    pub fn change(&mut self, seat: SeatId, frame: Bytes, now: Instant) -> Pushed {
+    /// Queues the change that made `version`. At the bound it gives way, together with those of its seat that still
+    /// wait: the seat is behind, and everything from the first of them on has to be sent again when there is room.
+    pub fn change(&mut self, seat: SeatId, version: Version, frame: Bytes, now: Instant) -> Pushed {
         self.push(now, |queue| {
             if queue.is_full() {
-                return queue.overflow(seat);
+                return Outcome::Behind(queue.slots.remove_changes(seat).unwrap_or(version));
             }
-            queue.append(frame, Kind::Of(seat))
+            queue.append(frame, Kind::Change(seat, version))
         })
+    }
+
+    /// Queues what a seat must be told and what cannot be sent again: never dropped while the seat lives.
+    pub fn lasting(&mut self, seat: SeatId, frame: Bytes, now: Instant) -> Pushed {
+        self.push(now, |queue| queue.append(frame, Kind::Of(seat)))
     }
 
     /// Takes back every waiting frame of a seat, then queues `last` (an `error` or `complete`), which stays.
@@ -249,6 +257,12 @@ impl Queue {
         !self.slots.is_empty() && self.slots.bytes() >= self.bound
     }
 
+    /// Whether so little waits that more may be fetched: at most half of the bound.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.slots.bytes() <= self.bound / 2
+    }
+
     /// Whether frames are still accepted.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -278,7 +292,7 @@ impl Queue {
         } else {
             self.stalled_since.get_or_insert(now);
         }
-        let gave_way = matches!(outcome, Outcome::Dropped | Outcome::Overflow);
+        let gave_way = matches!(outcome, Outcome::Dropped | Outcome::Overflow | Outcome::Behind(_));
         let is_at_bound = gave_way || (self.is_full() && self.slots.len() > 1);
         let reached_bound = is_at_bound && !self.has_reached_bound;
         self.has_reached_bound |= is_at_bound;

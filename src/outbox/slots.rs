@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{InFlight, SeatId, queue::Beat};
-use crate::domain::SessionId;
+use crate::domain::{SessionId, Version};
 
 /// Room for so many frames is kept when the line has drained.
 const KEPT: usize = 16;
@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Reply(#[expect(dead_code, reason = "held to be dropped with the frame")] Option<InFlight>),
     /// Goes with its seat.
     Of(SeatId),
+    /// A change, which can be sent again later.
+    Change(SeatId, Version),
     /// Can be found again.
     Keyed(Key),
 }
@@ -41,9 +43,9 @@ pub(super) enum Kind {
 impl Kind {
     fn seat(&self) -> Option<SeatId> {
         match self {
-            Self::Of(seat) | Self::Keyed(Key::Cursor(seat, _) | Key::Joined(seat, _)) => {
-                Some(*seat)
-            }
+            Self::Of(seat)
+            | Self::Change(seat, _)
+            | Self::Keyed(Key::Cursor(seat, _) | Key::Joined(seat, _)) => Some(*seat),
             Self::Reply(_) | Self::Keyed(Key::Beat(_)) => None,
         }
     }
@@ -128,6 +130,24 @@ impl Slots {
             }
         }
         self.sweep();
+    }
+
+    /// Takes back every waiting change of a seat, and gives the version of the first.
+    pub(super) fn remove_changes(&mut self, seat: SeatId) -> Option<Version> {
+        let mut first = None;
+        for slot in &mut self.line {
+            let is_change =
+                |slot: &mut Slot| matches!(slot.kind, Kind::Change(of, _) if of == seat);
+            if let Some(gone) = slot.take_if(is_change) {
+                self.bytes -= gone.frame.len();
+                self.holes += 1;
+                if let Kind::Change(_, version) = gone.kind {
+                    first.get_or_insert(version);
+                }
+            }
+        }
+        self.sweep();
+        first
     }
 
     /// The lengths of the frames, in order.

@@ -10,29 +10,36 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::{
-    EditError, Order, RoomError, RoomOptions, Seat, SeatEnd, Stored,
+    EditError, RoomError, RoomOptions, Seat, SeatEnd,
     audience::{Audiences, Told},
+    batch::{self, Desk, Editing, Turn},
     edits::{Edits, Reply},
-    error::RoomError::{Closed, SeatVoided},
+    error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
     mailbox::Take,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
+    recent::Recent,
+    replica::Replica,
     rooms::{Registration, RoomParts},
     state::{Effect, RoomState},
+    texts::off_thread,
 };
 use crate::{
     bridge::Envelope,
-    domain::{ChangeKind, DocumentId, Event, Origin, UserId},
+    domain::{Change, ChangeKind, DocumentId, Event, Origin, Topic, UserId},
     metrics::{Counted, Metrics},
-    store::StoreError,
 };
 
 /// One open document.
 pub(super) struct Room {
-    document: DocumentId,
-    state: RoomState,
-    audiences: Audiences,
+    pub(super) document: DocumentId,
+    pub(super) state: RoomState,
+    pub(super) audiences: Audiences,
     edits: Edits,
-    parts: Arc<RoomParts>,
+    /// What is stored, as far as it is in memory. While a batch is being stored the replica is with it.
+    pub(super) editing: Editing,
+    /// Where the document stands could not be read: the room is of no use and closes.
+    unreadable: bool,
+    pub(super) parts: Arc<RoomParts>,
     options: RoomOptions,
     /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
     registration: Registration,
@@ -58,11 +65,14 @@ impl Room {
         let state = RoomState::new(document);
         let audiences = Audiences::new(parts.metrics.clone());
         let edits = Edits::new(options.edits_waiting, options.edits_waiting_bytes);
+        let recent = Recent::new(options.recent_bytes);
         Self {
             document,
             state,
             audiences,
             edits,
+            editing: Editing { head: None, replica: None, snapshot: None, recent },
+            unreadable: false,
             options,
             registration,
             closing: false,
@@ -79,7 +89,13 @@ impl Room {
         &self.parts.metrics
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>, why: SeatEnd, accepted: Instant) {
+    pub(super) fn carry_out(
+        &mut self,
+        effects: Vec<Effect>,
+        why: SeatEnd,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) {
         for effect in effects {
             match effect {
                 Effect::Enter(presence) => self.parts.roster.enter(presence),
@@ -88,7 +104,7 @@ impl Room {
                     self.parts.roster.touch(self.document, session, cursor, at);
                 }
                 Effect::Evict(seat) => self.audiences.evict(seat, why),
-                Effect::Tell { origin, event } => self.tell(origin, event, accepted),
+                Effect::Tell { origin, event } => self.tell(origin, event, accepted, ctx),
             }
         }
         self.count_members(self.state.member_count());
@@ -101,8 +117,9 @@ impl Room {
         }
     }
 
-    /// Tells an event, and what follows from telling it: a seat that overflows leaves, and that is told as well.
-    fn tell(&mut self, origin: Origin, event: Event, accepted: Instant) {
+    /// Tells an event, and what follows from telling it: a seat that overflows leaves, and that is told as well; one
+    /// that is behind now is sent the rest later.
+    fn tell(&mut self, origin: Origin, event: Event, accepted: Instant, ctx: &mut Context<Self>) {
         let mut waiting = VecDeque::from([(origin, event)]);
         while let Some((origin, event)) = waiting.pop_front() {
             let told = self.audiences.tell(origin, &event);
@@ -114,6 +131,9 @@ impl Room {
             let document = self.document;
             self.parts.bridge.publish(Envelope::Happened { document, origin, event });
             metrics.published();
+            for seat in &told.behind {
+                self.catch_up(*seat, ctx);
+            }
             waiting.extend(self.send_away(told));
         }
         self.count_members(self.state.member_count());
@@ -145,52 +165,110 @@ impl Room {
         tell
     }
 
+    /// Stores what waits, unless something is being stored: then it gathers.
     fn store_next(&mut self, ctx: &mut Context<Self>) {
-        let Some((order, reply)) = self.edits.next() else { return };
-        let (store, author) = (self.parts.store.clone(), order.author());
-        let began = Instant::now();
-        let commit = async move {
-            match order {
-                Order::Change(request) => store.change_document(request).await.map(Stored::from),
-                Order::Delete { document, actor, session } => {
-                    store.delete_document(actor, document, session).await.map(Stored::from)
-                }
-            }
+        if !self.edits.is_storing() && self.snapshot_is_due(self.options.snapshot_every) {
+            self.edits.hold();
+            return self.keep_snapshot(ctx, |room, ctx| {
+                room.edits.stored();
+                room.after_storing(ctx);
+            });
+        }
+        let (orders, replies) = self.edits.next();
+        if orders.is_empty() {
+            return;
+        }
+        let editing = Editing {
+            head: self.editing.head.clone(),
+            replica: self.editing.replica.take(),
+            snapshot: self.editing.snapshot,
+            recent: self.editing.recent.clone(),
         };
-        ctx.spawn(commit.into_actor(self).map(move |stored, room, ctx| {
+        let desk = Desk {
+            document: self.document,
+            store: self.parts.store.clone(),
+            limit: self.parts.document_limit,
+            apply_within: self.options.apply_within,
+        };
+        let began = Instant::now();
+        let turn = batch::run(desk, editing, orders);
+        ctx.spawn(turn.into_actor(self).map(move |turn, room, ctx| {
             room.parts.metrics.edit_committed(began.elapsed());
             room.edits.stored();
-            room.stored(stored, author, reply, began);
-            room.store_next(ctx);
-            room.linger_if_idle(ctx);
-            room.close_if_due(ctx);
+            room.stored(turn, replies, began, ctx);
+            room.after_storing(ctx);
         }));
     }
 
-    /// Tells the others, then answers the author: both only now that it is stored.
-    fn stored(
-        &mut self,
-        stored: Result<Stored, StoreError>,
-        author: UserId,
-        reply: Reply,
-        began: Instant,
-    ) {
-        let changes = stored.as_ref().map(|stored| stored.changes.clone()).unwrap_or_default();
-        let deleted = changes.iter().any(|change| change.kind == ChangeKind::Deleted);
-        for change in changes {
-            let origin = Origin { user: author, session: change.session };
-            self.tell(origin, Event::Changed(Arc::new(change)), began);
+    fn after_storing(&mut self, ctx: &mut Context<Self>) {
+        self.store_next(ctx);
+        self.linger_if_idle(ctx);
+        self.close_if_due(ctx);
+    }
+
+    /// Tells the others, then answers the authors: both only now that it is stored.
+    fn stored(&mut self, turn: Turn, replies: Vec<Reply>, began: Instant, ctx: &mut Context<Self>) {
+        self.editing = turn.editing;
+        for change in turn.changes {
+            self.tell_change(change, began, ctx);
         }
-        if deleted {
-            let effects = self.state.revoke_all();
-            self.carry_out(effects, SeatEnd::Deleted, began);
-        }
-        if reply.send(stored.map_err(Into::into)).is_err() {
-            tracing::debug!("a change was stored after its author had gone");
+        for (reply, answer) in replies.into_iter().zip(turn.answers) {
+            if reply.send(answer).is_err() {
+                tracing::debug!("a change was stored after its author had gone");
+            }
         }
     }
 
-    fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
+    fn tell_change(&mut self, change: Arc<Change>, began: Instant, ctx: &mut Context<Self>) {
+        let is_deleted = change.kind == ChangeKind::Deleted;
+        // What an account that is gone did came from nobody here.
+        let nobody = Origin { user: UserId::new(), session: None };
+        let origin = change.origin().unwrap_or(nobody);
+        self.tell(origin, Event::Changed(change), began, ctx);
+        if is_deleted {
+            let effects = self.state.revoke_all();
+            self.carry_out(effects, SeatEnd::Deleted, began, ctx);
+        }
+    }
+
+    /// Whether so many changes came since the newest snapshot, as far as the replica can tell.
+    fn snapshot_is_due(&self, changes: u32) -> bool {
+        let (Some(head), Some(snapshot)) = (&self.editing.head, self.editing.snapshot) else {
+            return false;
+        };
+        let since = head.version.number() - snapshot.number();
+        self.editing.replica.is_some() && since >= i64::from(changes.max(1))
+    }
+
+    /// Keeps the text as it is in a snapshot, then goes on. Without one nothing is lost: the log has it all.
+    fn keep_snapshot(
+        &mut self,
+        ctx: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+    ) {
+        let version = self.editing.head.as_ref().map(|head| head.version).unwrap_or_default();
+        let (store, document) = (self.parts.store.clone(), self.document);
+        let Some(replica) = self.editing.replica.take() else { return then(self, ctx) };
+        let keep = async move {
+            let (replica, state) = encode(replica).await?;
+            store.store_snapshot(document, version, state).await?;
+            Ok::<_, super::TextError>(replica)
+        };
+        ctx.spawn(keep.into_actor(self).map(move |kept, room, ctx| {
+            // Whatever came of it, the next one is due after as many changes again.
+            room.editing.snapshot = Some(version);
+            match kept {
+                Ok(replica) => room.editing.replica = Some(replica),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, document.id = %document, "a snapshot could not be kept");
+                }
+            }
+            then(room, ctx);
+        }));
+    }
+
+    pub(super) fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
         if let Some(lingering) = self.lingering.take() {
             ctx.cancel_future(lingering);
         }
@@ -215,17 +293,49 @@ impl Room {
         }
     }
 
+    /// Takes nothing more, keeps a snapshot of what changed, and ends.
     fn close(&mut self, ctx: &mut Context<Self>) {
         self.closing = true;
         self.registration.closing();
-        ctx.stop();
+        if self.snapshot_is_due(1) {
+            self.keep_snapshot(ctx, |_room, ctx| ctx.stop());
+        } else {
+            ctx.stop();
+        }
     }
+
+    /// Reads where the document stands before anything else is done.
+    fn find_head(&mut self, ctx: &mut Context<Self>) {
+        let (store, document) = (self.parts.store.clone(), self.document);
+        let head = async move { store.find_head(document).await };
+        ctx.wait(head.into_actor(self).map(|head, room, ctx| match head {
+            Ok(head) => room.editing.head = head,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, document.id = %room.document, "a document could not be opened");
+                room.unreadable = true;
+                // Whoever asked already is answered first.
+                ctx.run_later(std::time::Duration::ZERO, |room, ctx| room.close(ctx));
+            }
+        }));
+    }
+}
+
+/// The state of a replica, made where it holds nobody up.
+async fn encode(replica: Replica) -> Result<(Replica, Vec<u8>), super::TextError> {
+    let bytes = replica.content().bytes();
+    off_thread(bytes, move || {
+        let state = replica.state();
+        (replica, state)
+    })
+    .await
 }
 
 impl Actor for Room {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.find_head(ctx);
         self.linger_if_idle(ctx);
     }
 }
@@ -244,6 +354,9 @@ impl Drop for Room {
 
 impl Take<Reserve> for Room {
     fn take(&mut self, Reserve(seat): Reserve, _ctx: &mut Self::Context) -> Result<(), RoomError> {
+        if self.unreadable {
+            return Err(Unavailable);
+        }
         if self.closing {
             return Err(Closed);
         }
@@ -255,9 +368,13 @@ impl Take<Reserve> for Room {
 impl Take<Confirm> for Room {
     fn take(
         &mut self,
-        Confirm { place, key, make }: Confirm,
-        _: &mut Context<Self>,
+        Confirm { place, key, since, make }: Confirm,
+        ctx: &mut Context<Self>,
     ) -> Result<(), RoomError> {
+        let head = self.editing.head.as_ref().map(|head| head.version).ok_or(SeatVoided)?;
+        if since.is_some_and(|since| since > head) {
+            return Err(SinceInFuture { head });
+        }
         let effects = self.state.confirm(place.seat.id, Utc::now())?;
         let seat: Arc<Seat> = Arc::clone(&place.seat);
         if !place.outbox.open_seat(seat.id) || !seat.confirm() {
@@ -266,8 +383,10 @@ impl Take<Confirm> for Room {
             self.state.leave(seat.id);
             return Err(SeatVoided);
         }
-        self.audiences.seat(key, place, make);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now());
+        let (seat, since) = (seat.id, since.filter(|_| key.topic == Topic::Changes));
+        self.audiences.seat(key, place, since, head, make);
+        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
+        self.catch_up(seat, ctx);
         Ok(())
     }
 }
@@ -276,15 +395,15 @@ impl Take<Leave> for Room {
     fn take(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
         self.audiences.remove(seat);
         let effects = self.state.leave(seat);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now());
+        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
         self.linger_if_idle(ctx);
     }
 }
 
 impl Take<Move> for Room {
-    fn take(&mut self, Move { session, cursor, accepted }: Move, _: &mut Self::Context) {
+    fn take(&mut self, Move { session, cursor, accepted }: Move, ctx: &mut Self::Context) {
         let effects = self.state.move_cursor(session, cursor, Utc::now());
-        self.carry_out(effects, SeatEnd::Broken, accepted);
+        self.carry_out(effects, SeatEnd::Broken, accepted, ctx);
     }
 }
 
@@ -294,6 +413,9 @@ impl Take<Edit> for Room {
         Edit { order, reply }: Edit,
         ctx: &mut Self::Context,
     ) -> Result<(), RoomError> {
+        if self.unreadable {
+            return Err(Unavailable);
+        }
         if self.closing {
             return Err(Closed);
         }
@@ -318,7 +440,7 @@ impl Take<AccessChanged> for Room {
     fn take(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
         if level.is_none() {
             let effects = self.state.revoke(user);
-            self.carry_out(effects, SeatEnd::Revoked, Instant::now());
+            self.carry_out(effects, SeatEnd::Revoked, Instant::now(), ctx);
             self.linger_if_idle(ctx);
         }
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{MakeRenderer, Place, Render, RenderError, SeatEnd};
 use crate::{
-    domain::{Event, Origin, Topic},
+    domain::{Change, ChangeKind, Event, Origin, Topic, Version},
     metrics::{Counted, Metrics},
     outbox::{Outcome, Pushed, SeatId},
     wire::graphql_ws::OperationId,
@@ -25,13 +25,54 @@ pub struct AudienceKey {
     pub operation: Arc<str>,
     /// Which operation of the text, if it holds several.
     pub name: Option<Arc<str>>,
-    /// The variables, as canonical JSON.
+    /// The variables, as canonical JSON, but for where to begin.
     pub variables: Arc<str>,
 }
 
 struct Audience {
     renderer: Box<dyn Render>,
-    places: Vec<Place>,
+    places: Vec<Sitting>,
+}
+
+/// How far a seat has come in the changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has everything, and is told of what happens.
+    Live,
+    /// It is sent what it misses, beginning with the change that made this version.
+    Behind(Version),
+}
+
+struct Sitting {
+    place: Place,
+    progress: Progress,
+    /// Up to this version it is told of everything, its own changes too: it asked for a replay.
+    asked_up_to: Version,
+}
+
+impl Sitting {
+    fn hears(&self, origin: Option<Origin>) -> bool {
+        let seat = &self.place.seat;
+        !origin.is_some_and(|origin| origin.is(seat.user.id, seat.session))
+    }
+
+    /// A replay that was asked for holds everything, the rest leaves out what the seat's session did itself.
+    fn wants(&self, change: &Change) -> bool {
+        change.version <= self.asked_up_to || self.hears(change.origin())
+    }
+}
+
+/// How sending a seat what it missed went.
+#[derive(Debug)]
+pub(super) enum Replayed {
+    /// It has everything that was given.
+    All,
+    /// Its outbox is full; the rest has to wait.
+    Full,
+    /// The seat has ended.
+    Gone,
+    /// It could not be rendered.
+    Broken(RenderError),
 }
 
 /// How telling went.
@@ -43,6 +84,8 @@ pub(super) struct Told {
     pub(super) dropped: u64,
     /// Outboxes that reached their bound for the first time.
     pub(super) reached_bound: u64,
+    /// Seats that were live and have to be sent changes again later.
+    pub(super) behind: Vec<SeatId>,
     /// Seats whose outbox could not hold what they must not miss.
     pub(super) overflowed: Vec<SeatId>,
     /// Seats of audiences whose renderer failed, with the failure.
@@ -63,10 +106,27 @@ impl Audiences {
         Self { audiences: HashMap::new(), seats: HashMap::new(), metrics }
     }
 
-    /// Seats somebody. The renderer is made only if the audience is new.
-    pub(super) fn seat(&mut self, key: AudienceKey, place: Place, make: MakeRenderer) {
+    /// Seats somebody who has everything up to a version; up to `head` a replay is due. The renderer is made only if
+    /// the audience is new.
+    pub(super) fn seat(
+        &mut self,
+        key: AudienceKey,
+        place: Place,
+        since: Option<Version>,
+        head: Version,
+        make: MakeRenderer,
+    ) {
+        let (progress, asked_up_to) = match since {
+            Some(since) if since < head => (Progress::Behind(since.next()), head),
+            Some(_) | None => (Progress::Live, Version::default()),
+        };
+        if progress != Progress::Live {
+            self.metrics.seat_behind(true);
+        }
+        let place = Sitting { place, progress, asked_up_to };
+        let id = place.place.seat.id;
         let counted = self.metrics.subscription_opened(key.topic);
-        self.seats.insert(place.seat.id, (key.clone(), counted));
+        self.seats.insert(id, (key.clone(), counted));
         self.audiences
             .entry(key)
             .or_insert_with(|| Audience { renderer: make(), places: Vec::new() })
@@ -87,8 +147,11 @@ impl Audiences {
     fn end(&mut self, seat: SeatId, why: Option<SeatEnd>) {
         let Some((key, _counted)) = self.seats.remove(&seat) else { return };
         let Some(audience) = self.audiences.get_mut(&key) else { return };
-        if let Some(index) = audience.places.iter().position(|place| place.seat.id == seat) {
-            let place = audience.places.swap_remove(index);
+        if let Some(index) = audience.position(seat) {
+            let Sitting { place, progress, .. } = audience.places.swap_remove(index);
+            if progress != Progress::Live {
+                self.metrics.seat_behind(false);
+            }
             place.seat.end();
             match why {
                 // What the document's end left waiting is still wanted; the last frame comes behind it.
@@ -124,32 +187,105 @@ impl Audiences {
                 audience.tell(origin, event, &mut told);
             }
         }
+        for _seat in &told.behind {
+            self.metrics.seat_behind(true);
+        }
         told
+    }
+
+    /// The next version that a seat has to be sent, whether with the whole text, and where its frames go; none if the
+    /// seat has ended or is live.
+    pub(super) fn behind(&self, seat: SeatId) -> Option<(Version, bool, Place)> {
+        let (key, _counted) = self.seats.get(&seat)?;
+        let audience = self.audiences.get(key)?;
+        let sitting = audience.places.get(audience.position(seat)?)?;
+        match sitting.progress {
+            Progress::Live => None,
+            Progress::Behind(next) => {
+                Some((next, audience.renderer.wants_content(), sitting.place.clone()))
+            }
+        }
+    }
+
+    /// Sends a seat that is behind these changes, which begin with the one that it waits for.
+    pub(super) fn replay(&mut self, seat: SeatId, changes: &[Arc<Change>]) -> Replayed {
+        let Some((key, _counted)) = self.seats.get(&seat) else { return Replayed::Gone };
+        let Some(audience) = self.audiences.get_mut(key) else { return Replayed::Gone };
+        let Some(index) = audience.position(seat) else { return Replayed::Gone };
+        let Audience { renderer, places } = audience;
+        let Some(sitting) = places.get_mut(index) else { return Replayed::Gone };
+        for change in changes {
+            if sitting.wants(change) {
+                let outbox = &sitting.place.outbox;
+                if outbox.is_full() {
+                    return Replayed::Full;
+                }
+                let event = Event::Changed(Arc::clone(change));
+                let rendered = match renderer.render(&event) {
+                    Ok(rendered) => rendered,
+                    Err(error) => return Replayed::Broken(error),
+                };
+                let frame = renderer.frame(&rendered, &sitting.place.tag);
+                match push(&sitting.place, &event, frame).outcome {
+                    Outcome::Behind(version) => {
+                        sitting.progress = Progress::Behind(version);
+                        return Replayed::Full;
+                    }
+                    Outcome::Closed => return Replayed::Gone,
+                    _ => {}
+                }
+            }
+            sitting.progress = Progress::Behind(change.version.next());
+        }
+        Replayed::All
+    }
+
+    /// A seat that was behind has everything.
+    pub(super) fn caught_up(&mut self, seat: SeatId) {
+        let Some((key, _counted)) = self.seats.get(&seat) else { return };
+        let Some(audience) = self.audiences.get_mut(key) else { return };
+        if let Some(index) = audience.position(seat)
+            && let Some(sitting) = audience.places.get_mut(index)
+            && sitting.progress != Progress::Live
+        {
+            sitting.progress = Progress::Live;
+            self.metrics.seat_behind(false);
+        }
     }
 }
 
 impl Audience {
+    fn position(&self, seat: SeatId) -> Option<usize> {
+        self.places.iter().position(|sitting| sitting.place.seat.id == seat)
+    }
+
     fn tell(&mut self, origin: Origin, event: &Event, told: &mut Told) {
-        let hears = |place: &&Place| !origin.is(place.seat.user.id, place.seat.session);
-        if !self.places.iter().any(|place| hears(&place)) {
+        // The end of a document concerns those who are behind as well: nothing can be sent again after it.
+        let is_last = is_lasting(event);
+        let hears = |sitting: &Sitting| {
+            sitting.hears(Some(origin)) && (is_last || sitting.progress == Progress::Live)
+        };
+        if !self.places.iter().any(hears) {
             return;
         }
         let rendered = match self.renderer.render(event) {
             Ok(rendered) => rendered,
             Err(error) => {
-                let seats = self.places.iter().map(|place| (place.seat.id, error.clone()));
+                let seats =
+                    self.places.iter().map(|sitting| (sitting.place.seat.id, error.clone()));
                 told.broken.extend(seats);
                 return;
             }
         };
         // Clients tend to name a subscription alike, so the last frame often fits the next seat too.
-        let mut last: Option<(&OperationId, Bytes)> = None;
-        for place in self.places.iter().filter(hears) {
+        let mut last: Option<(OperationId, Bytes)> = None;
+        for sitting in self.places.iter_mut().filter(|sitting| hears(sitting)) {
+            let place = &sitting.place;
             let frame = match &last {
-                Some((tag, frame)) if *tag == &place.tag => frame.clone(),
+                Some((tag, frame)) if *tag == place.tag => frame.clone(),
                 _ => {
                     let frame = self.renderer.frame(&rendered, &place.tag);
-                    last = Some((&place.tag, frame.clone()));
+                    last = Some((place.tag.clone(), frame.clone()));
                     frame
                 }
             };
@@ -159,16 +295,26 @@ impl Audience {
                 Outcome::Queued | Outcome::Replaced => told.deliveries += 1,
                 Outcome::Dropped => told.dropped += 1,
                 Outcome::Overflow => told.overflowed.push(place.seat.id),
+                Outcome::Behind(version) => {
+                    told.behind.push(place.seat.id);
+                    sitting.progress = Progress::Behind(version);
+                }
                 Outcome::Cancelled | Outcome::Closed => {}
             }
         }
     }
 }
 
+/// Whether an event cannot be sent again from the log.
+fn is_lasting(event: &Event) -> bool {
+    matches!(event, Event::Changed(change) if matches!(change.kind, ChangeKind::Deleted | ChangeKind::Resync))
+}
+
 fn push(place: &Place, event: &Event, frame: Bytes) -> Pushed {
     let seat = place.seat.id;
     match event {
-        Event::Changed(_) => place.outbox.change(seat, frame),
+        Event::Changed(_) if is_lasting(event) => place.outbox.lasting(seat, frame),
+        Event::Changed(change) => place.outbox.change(seat, change.version, frame),
         Event::CursorMoved(moved) => place.outbox.cursor(seat, moved.session, frame),
         Event::PresenceChanged(change) => {
             place.outbox.presence(seat, change.presence.session, change.kind, frame)

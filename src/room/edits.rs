@@ -1,96 +1,29 @@
-//! Changes on their way into the store, one after the other.
+//! Changes on their way into the store, batch by batch.
 //!
-//! A room stores one order at a time, so that what is told comes in the order of its versions. The others wait
-//! in a bounded queue. Pure: the actor runs what [`Edits::next`] hands out.
+//! While one batch is being stored the next one gathers in a bounded queue, so that what is told comes in the order
+//! of its versions, and a document that many write takes one commit for many of them. Pure: the actor runs what
+//! [`Edits::next`] hands out.
 
 use std::collections::VecDeque;
 
-use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::{
-    domain::{Change, Document, DocumentId, SessionId, UserId},
-    store::{Accepted, ChangeRequest, StoreError},
-};
+use super::{EditError, Order, Stored, Wish};
 
-/// A change that somebody wants stored.
-#[derive(Debug, Clone)]
-pub enum Order {
-    /// A new title, text, or both.
-    Change(ChangeRequest),
-    /// The end of the document.
-    Delete {
-        /// The document.
-        document: DocumentId,
-        /// Who wants it gone.
-        actor: UserId,
-        /// On which session, if one is known.
-        session: Option<SessionId>,
-    },
-}
+/// At most so many orders are stored together.
+const BATCH: usize = 64;
 
-/// Why a change was not stored, or may not have been.
-#[derive(Debug, Error)]
-pub enum EditError {
-    /// Too many changes of this document wait already.
-    #[error("too many changes of the document are waiting")]
-    Busy,
-    /// The room ended before it could say what became of the change.
-    #[error("the room ended before the change was answered")]
-    Unanswered,
-    /// The store refused it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// What came of an order.
-#[derive(Debug, Clone)]
-pub struct Stored {
-    /// The document after it; none when it was deleted.
-    pub document: Option<Document>,
-    /// One per new version, in order; none if nothing was different.
-    pub changes: Vec<Change>,
-}
-
-impl From<Accepted> for Stored {
-    fn from(Accepted { document, changes }: Accepted) -> Self {
-        Self { document: Some(document), changes }
-    }
-}
-
-/// A deletion.
-impl From<Change> for Stored {
-    fn from(deletion: Change) -> Self {
-        Self { document: None, changes: vec![deletion] }
-    }
-}
+/// At most so many bytes are stored together, unless one order alone has more.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Stored, EditError>>;
-
-impl Order {
-    /// Who gives it.
-    pub(super) fn author(&self) -> UserId {
-        match self {
-            Self::Change(request) => request.author,
-            Self::Delete { actor, .. } => *actor,
-        }
-    }
-
-    /// The bytes of text that it brings.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Change(request) => request.content.as_ref().map_or(0, |text| text.as_str().len()),
-            Self::Delete { .. } => 0,
-        }
-    }
-}
 
 /// The queue of a room.
 #[derive(Debug)]
 pub(super) struct Edits {
     waiting: VecDeque<(Order, Reply)>,
-    /// The bytes of text that wait.
+    /// The bytes that wait.
     bytes: usize,
     bound: usize,
     /// How many bytes may wait when something waits already.
@@ -99,7 +32,7 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// An empty queue for at most `bound` waiting orders with `bound_bytes` of text.
+    /// An empty queue for at most `bound` waiting orders with `bound_bytes` in them.
     pub(super) fn new(bound: usize, bound_bytes: usize) -> Self {
         Self { waiting: VecDeque::new(), bytes: 0, bound, bound_bytes, storing: false }
     }
@@ -120,22 +53,39 @@ impl Edits {
         Ok(())
     }
 
-    /// The order to store now: none while one is being stored, or when nothing waits.
-    pub(super) fn next(&mut self) -> Option<(Order, Reply)> {
-        if self.storing {
-            return None;
-        }
-        let next = self.waiting.pop_front();
-        if let Some((order, _)) = &next {
+    /// The orders to store now, in the order in which they came: none while others are being stored, or when nothing
+    /// waits. A deletion is alone, and no two have the same name and author.
+    pub(super) fn next(&mut self) -> (Vec<Order>, Vec<Reply>) {
+        let (mut orders, mut replies) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
+        while !self.storing
+            && let Some((order, reply)) = self.waiting.pop_front_if(|(order, _)| {
+                bytes += order.bytes();
+                orders.is_empty()
+                    || (bytes <= BATCH_BYTES && orders.len() < BATCH && may_join(order, &orders))
+            })
+        {
             self.bytes -= order.bytes();
-            self.storing = true;
+            orders.push(order);
+            replies.push(reply);
         }
-        next
+        self.storing |= !orders.is_empty();
+        (orders, replies)
     }
 
-    /// The order that was handed out is stored, or was refused.
+    /// Nothing more is handed out until [`Edits::stored`].
+    pub(super) fn hold(&mut self) {
+        self.storing = true;
+    }
+
+    /// The orders that were handed out are stored, or were refused.
     pub(super) fn stored(&mut self) {
         self.storing = false;
+    }
+
+    /// Whether something is being stored.
+    pub(super) fn is_storing(&self) -> bool {
+        self.storing
     }
 
     /// Whether nothing waits and nothing is being stored.
@@ -144,52 +94,96 @@ impl Edits {
     }
 }
 
+fn may_join(order: &Order, batch: &[Order]) -> bool {
+    let is_alone = |order: &Order| matches!(order.wish, Wish::Delete);
+    let is_same = |other: &Order| {
+        order.edit.is_some() && other.edit == order.edit && other.author == order.author
+    };
+    !is_alone(order) && !batch.iter().any(|other| is_alone(other) || is_same(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Text;
+    use crate::domain::{DocumentId, EditId, Text, UserId};
 
-    fn order() -> Order {
-        Order::Delete { document: DocumentId::new(), actor: UserId::new(), session: None }
+    fn order(wish: Wish) -> Order {
+        Order {
+            document: DocumentId::new(),
+            author: UserId::new(),
+            session: None,
+            edit: None,
+            wish,
+        }
+    }
+
+    fn change(length: usize) -> Order {
+        let content = Some(Text::new("x".repeat(length), 10_000_000).unwrap());
+        order(Wish::Replace { title: None, content, base: None })
+    }
+
+    fn push(edits: &mut Edits, order: Order) -> bool {
+        edits.push(order, oneshot::channel().0).is_ok()
+    }
+
+    fn next(edits: &mut Edits) -> usize {
+        edits.next().0.len()
     }
 
     #[test]
-    fn orders_are_handed_out_one_at_a_time_and_refused_past_the_bound() {
-        let mut edits = Edits::new(1, 100);
-        assert!(edits.next().is_none());
-        edits.push(order(), oneshot::channel().0).unwrap();
-        assert!(edits.push(order(), oneshot::channel().0).is_err());
+    fn what_waits_is_handed_out_together_and_refused_past_the_bound() {
+        let mut edits = Edits::new(2, 100);
+        assert_eq!(next(&mut edits), 0);
+        assert!(push(&mut edits, change(1)));
+        assert!(push(&mut edits, change(1)));
+        assert!(!push(&mut edits, change(1)));
 
-        assert!(edits.next().is_some());
-        edits.push(order(), oneshot::channel().0).unwrap();
-        assert!(edits.next().is_none());
+        assert_eq!(next(&mut edits), 2);
+        assert!(push(&mut edits, change(1)));
+        assert_eq!(next(&mut edits), 0, "others are being stored");
         assert!(!edits.is_idle());
 
         edits.stored();
-        assert!(edits.next().is_some());
+        assert_eq!(next(&mut edits), 1);
         edits.stored();
         assert!(edits.is_idle());
     }
 
     #[test]
     fn what_waits_is_bounded_in_bytes_and_one_text_of_any_size_may_wait() {
-        let change = |length: usize| {
-            Order::Change(ChangeRequest {
-                document: DocumentId::new(),
-                author: UserId::new(),
-                session: None,
-                title: None,
-                content: Some(Text::new("x".repeat(length), 1_000).unwrap()),
-                base_version: None,
-            })
-        };
         let mut edits = Edits::new(10, 100);
-        edits.push(change(500), oneshot::channel().0).unwrap();
-        assert!(edits.push(change(1), oneshot::channel().0).is_err());
+        assert!(push(&mut edits, change(500)));
+        assert!(!push(&mut edits, change(1)));
 
-        assert!(edits.next().is_some());
-        edits.push(change(60), oneshot::channel().0).unwrap();
-        edits.push(change(40), oneshot::channel().0).unwrap();
-        assert!(edits.push(change(1), oneshot::channel().0).is_err());
+        assert_eq!(next(&mut edits), 1);
+        assert!(push(&mut edits, change(60)));
+        assert!(push(&mut edits, change(40)));
+        assert!(!push(&mut edits, change(1)));
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_too() {
+        let mut edits = Edits::new(10, 10_000_000);
+        for _ in 0..2 {
+            assert!(push(&mut edits, change(BATCH_BYTES)));
+        }
+        assert_eq!(next(&mut edits), 1);
+        edits.stored();
+        assert_eq!(next(&mut edits), 1);
+    }
+
+    #[test]
+    fn a_deletion_is_alone_and_a_repetition_waits_for_what_it_repeats() {
+        let mut edits = Edits::new(10, 100);
+        let named = Order { edit: Some(EditId::unique()), ..change(1) };
+        for order in [named.clone(), named, change(1), order(Wish::Delete), change(1)] {
+            assert!(push(&mut edits, order));
+        }
+        let mut batches = Vec::new();
+        while !edits.is_idle() {
+            batches.push(next(&mut edits));
+            edits.stored();
+        }
+        assert_eq!(batches, [1, 2, 1, 1]);
     }
 }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::domain::Version;
+
 /// What a room may answer instead of what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RoomError {
@@ -11,4 +13,13 @@ pub enum RoomError {
     /// The seat was taken away between reserving and confirming it: access was revoked.
     #[error("the seat was taken away before it was confirmed")]
     SeatVoided,
+    /// The replay that was asked for would begin after the last change.
+    #[error("the document is at version {head} only")]
+    SinceInFuture {
+        /// The version that the document has.
+        head: Version,
+    },
+    /// Where the document stands could not be read.
+    #[error("the document could not be opened")]
+    Unavailable,
 }

@@ -12,7 +12,7 @@ use super::{
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
 };
 use crate::{
-    domain::{AccessLevel, Cursor, SessionId, UserId},
+    domain::{AccessLevel, Cursor, SessionId, UserId, Version},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
 };
@@ -37,17 +37,20 @@ impl RoomHandle {
         self.address.send(self.queued(Reserve(seat))).await.unwrap_or_else(closed)
     }
 
-    /// Admits a reserved seat to its audience.
+    /// Admits a reserved seat to its audience; with `since`, what was stored after that version comes first.
     ///
     /// # Errors
-    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::Closed`].
+    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::SinceInFuture`],
+    /// [`RoomError::Closed`].
     pub async fn confirm(
         &self,
         place: Place,
         key: AudienceKey,
+        since: Option<Version>,
         make: MakeRenderer,
     ) -> Result<(), RoomError> {
-        self.address.send(self.queued(Confirm { place, key, make })).await.unwrap_or_else(closed)
+        let confirm = Confirm { place, key, since, make };
+        self.address.send(self.queued(confirm)).await.unwrap_or_else(closed)
     }
 
     /// Gives a seat up. Never lost: when the mailbox is full, a task waits for its turn.
@@ -77,7 +80,8 @@ impl RoomHandle {
     ///
     /// # Errors
     /// [`RoomError::Closed`]: the room had closed before it took the order, which can be given to a new one. Inside,
-    /// [`EditError`]: nothing was stored, but for [`EditError::Unanswered`], where that is not known.
+    /// [`EditError`]: nothing was stored, but for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is
+    /// not known.
     pub async fn edit(&self, order: Order) -> Result<Result<Stored, EditError>, RoomError> {
         let (reply, answer) = oneshot::channel();
         self.address.send(self.queued(Edit { order, reply })).await.unwrap_or_else(closed)?;

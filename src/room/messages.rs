@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{AudienceKey, MakeRenderer, Order, Place, RoomError, Seat, edits::Reply};
 use crate::{
-    domain::{AccessLevel, Cursor, SessionId, UserId},
+    domain::{AccessLevel, Cursor, SessionId, UserId, Version},
     outbox::SeatId,
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Reserve(pub(super) Arc<Seat>);
 pub(super) struct Confirm {
     pub(super) place: Place,
     pub(super) key: AudienceKey,
+    /// The version after which a replay begins; none: no replay.
+    pub(super) since: Option<Version>,
     pub(super) make: MakeRenderer,
 }
 

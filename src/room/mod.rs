@@ -9,26 +9,34 @@
 
 mod actor;
 mod audience;
+mod batch;
+mod catch_up;
 mod edits;
 mod error;
 mod handle;
 mod mailbox;
 mod messages;
 mod options;
+mod order;
+mod recent;
 mod render;
+mod replica;
 mod rooms;
 mod seat;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod texts;
 mod ticket;
 
 pub use audience::AudienceKey;
-pub use edits::{EditError, Order, Stored};
 pub use error::RoomError;
 pub use handle::RoomHandle;
 pub use options::RoomOptions;
+pub use order::{EditError, Order, Stored, Wish};
 pub use render::{MakeRenderer, Render, RenderError};
+pub use replica::{Corrupt, Refused, Replica};
 pub use rooms::{RoomParts, Rooms};
 pub use seat::{Place, Seat, SeatEnd, SeatState};
+pub use texts::TextError;
 pub use ticket::{Guest, Ticket};

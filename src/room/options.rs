@@ -17,4 +17,11 @@ pub struct RoomOptions {
     pub edits_waiting: usize,
     /// How many bytes of text those may bring together; one alone may be as large as a document.
     pub edits_waiting_bytes: usize,
+    /// How long applying one change to a text may take, off the threads that serve sockets.
+    #[serde(with = "humantime_serde")]
+    pub apply_within: Duration,
+    /// After how many changes a snapshot is kept, so that opening the document need not read all of them.
+    pub snapshot_every: u32,
+    /// How many bytes of the last changes a room keeps in memory, for those who are a little behind.
+    pub recent_bytes: usize,
 }

@@ -22,6 +22,9 @@ pub trait Render: Send {
     /// The renderer was not ready at once or failed; both are bugs.
     fn render(&mut self, event: &Event) -> Result<Bytes, RenderError>;
 
+    /// Whether what is rendered of a change may hold the whole text.
+    fn wants_content(&self) -> bool;
+
     /// The whole frame of a rendered event for the seat that is called `tag`.
     fn frame(&self, rendered: &Bytes, tag: &OperationId) -> Bytes;
 

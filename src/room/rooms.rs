@@ -12,10 +12,14 @@ use actix::{AsyncContext as _, Context};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{EditError, Order, RoomHandle, RoomOptions, Stored, actor::Room};
+use super::{
+    EditError, Order, Replica, RoomError, RoomHandle, RoomOptions, Stored, TextError,
+    actor::Room,
+    texts::{self, off_thread},
+};
 use crate::{
     bridge::{Bridge, Envelope},
-    domain::{AccessLevel, DocumentId, UserId},
+    domain::{AccessLevel, Content, Document, DocumentId, Text, Title, UserId, Version},
     metrics::Metrics,
     roster::Roster,
     store::Store,
@@ -31,6 +35,8 @@ pub struct RoomParts {
     pub roster: Arc<dyn Roster>,
     /// The meters.
     pub metrics: Metrics,
+    /// The largest text of a document, in bytes of UTF-8.
+    pub document_limit: usize,
 }
 
 /// The open rooms of this node.
@@ -76,13 +82,43 @@ impl Rooms {
     /// Stores a change through the document's room, opening it if need be.
     ///
     /// # Errors
-    /// [`EditError`]; nothing was stored, but for [`EditError::Unanswered`], where that is not known.
-    pub async fn edit(&self, document: DocumentId, order: Order) -> Result<Stored, EditError> {
+    /// [`EditError`]; nothing was stored, but for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is
+    /// not known.
+    pub async fn edit(&self, order: Order) -> Result<Stored, EditError> {
         loop {
-            if let Ok(answer) = self.open(document).await.edit(order.clone()).await {
-                return answer;
+            match self.open(order.document).await.edit(order.clone()).await {
+                Ok(answer) => return answer,
+                Err(RoomError::Closed) => {}
+                Err(_) => return Err(EditError::Unreadable),
             }
         }
+    }
+
+    /// Makes a document, at its first version.
+    ///
+    /// # Errors
+    /// [`TextError::Store`]: the owner has no account, or the store failed.
+    pub async fn create(
+        &self,
+        owner: UserId,
+        title: Title,
+        text: Text,
+    ) -> Result<Document, TextError> {
+        let size = text.as_str().len();
+        let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
+        Ok(self.parts.store.create_document(owner, title, size, state).await?)
+    }
+
+    /// The text of a document at a version. Ask for access first: this does not.
+    ///
+    /// # Errors
+    /// [`TextError::NotKept`] if the document was deleted or the version is older than what is kept.
+    pub async fn content_at(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Content, TextError> {
+        texts::load_content(&self.parts.store, document, version).await
     }
 
     /// Tells the document's room here, and the other nodes, that a user's access changed. When it returns, a

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AudienceKey, MakeRenderer, Place, RoomError, RoomHandle, Rooms, Seat};
 use crate::{
-    domain::{Cursor, DocumentId, SessionId, Topic, User},
+    domain::{Cursor, DocumentId, SessionId, Topic, User, Version},
     outbox::Outbox,
     wire::graphql_ws::OperationId,
 };
@@ -34,24 +34,40 @@ impl Ticket {
     ///
     /// # Cancel safety
     /// Nothing stays reserved when the future is dropped.
-    pub async fn reserve(rooms: &Rooms, guest: &Guest, document: DocumentId, topic: Topic) -> Self {
+    ///
+    /// # Errors
+    /// [`RoomError::Unavailable`] when the room could not be opened.
+    pub async fn reserve(
+        rooms: &Rooms,
+        guest: &Guest,
+        document: DocumentId,
+        topic: Topic,
+    ) -> Result<Self, RoomError> {
         loop {
             let seat = Arc::new(Seat::new(document, topic, guest.session, guest.user.clone()));
             let place = Place { seat, outbox: guest.outbox.clone(), tag: guest.tag.clone() };
             // The ticket is there before the seat, so that whoever stops waiting for it gives it up.
             let ticket = Self { place, room: rooms.open(document).await };
-            if ticket.room.reserve(Arc::clone(&ticket.place.seat)).await.is_ok() {
-                return ticket;
+            match ticket.room.reserve(Arc::clone(&ticket.place.seat)).await {
+                Ok(()) => return Ok(ticket),
+                Err(RoomError::Closed) => {}
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Takes the seat for good.
+    /// Takes the seat for good; with `since`, what was stored after that version comes first.
     ///
     /// # Errors
-    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::Closed`].
-    pub async fn confirm(&self, key: AudienceKey, make: MakeRenderer) -> Result<(), RoomError> {
-        self.room.confirm(self.place.clone(), key, make).await
+    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::SinceInFuture`],
+    /// [`RoomError::Closed`].
+    pub async fn confirm(
+        &self,
+        key: AudienceKey,
+        since: Option<Version>,
+        make: MakeRenderer,
+    ) -> Result<(), RoomError> {
+        self.room.confirm(self.place.clone(), key, since, make).await
     }
 
     /// The seat.

@@ -9,7 +9,7 @@ use crate::{
     outbox::OutboxOptions,
     room::RoomOptions,
     session::{Limits, SessionOptions},
-    store::StoreOptions,
+    store::{Retention, StoreOptions},
     telemetry::TelemetryOptions,
 };
 
@@ -171,6 +171,8 @@ impl Faults {
         self.at_least("room.mailbox", room.mailbox, 1);
         self.at_least("room.edits_waiting", room.edits_waiting, 1);
         self.at_least("room.edits_waiting_bytes", room.edits_waiting_bytes, 1);
+        self.time("room.apply_within", room.apply_within, Duration::from_millis(1));
+        self.at_least("room.snapshot_every", room.snapshot_every as usize, 1);
     }
 
     fn outbox(&mut self, outbox: &OutboxOptions) {
@@ -196,6 +198,12 @@ impl Faults {
         self.at_least("store.readers", store.readers as usize, 1);
         self.time("store.acquire_within", store.acquire_within, moment);
         self.time("store.busy_within", store.busy_within, moment);
+        if let Retention::For(time) = store.retention {
+            self.unless(time >= SHORTEST_RETENTION, "store.retention", || {
+                format!("{} is too short. Set it to at least 1h, or to forever.", shown(time))
+            });
+        }
+        self.time("store.forget_every", store.forget_every, Duration::from_secs(1));
     }
 
     fn telemetry(&mut self, telemetry: &TelemetryOptions) {
@@ -208,6 +216,9 @@ impl Faults {
     }
 }
 
+/// Whoever was away for less long must be able to go on.
+const SHORTEST_RETENTION: Duration = Duration::from_hours(1);
+
 /// Whether this is what a browser sends as `Origin` (RFC 6454, section 6.2), or `*`.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
@@ -219,5 +230,5 @@ fn is_origin(text: &str) -> bool {
 
 /// A time as settings have it.
 fn shown(time: Duration) -> String {
-    humantime_serde::re::humantime::format_duration(time).to_string()
+    humantime::format_duration(time).to_string()
 }

@@ -2,12 +2,13 @@
 //!
 //! Invariant: a document that the viewer may not see is treated like one that does not exist.
 
-use entity::{document, document_access};
+use chrono::{DateTime, Utc};
+use entity::{document, document_access, document_change, document_snapshot};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     RelationTrait, Select, SqlErr,
-    sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement, UnionType},
+    sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 
 use uuid::Uuid;
@@ -16,10 +17,11 @@ use super::{
     DocumentPage, PageCursor, Store, StoreError,
     rows::{self, DocumentRow},
 };
-use crate::domain::{AccessLevel, Document, DocumentId, Text, Title, UserId, Version};
+use crate::domain::{AccessLevel, Document, DocumentId, Title, UserId, Version};
 
 impl Store {
-    /// Makes a document, at its first version.
+    /// Makes a document, at its first version, with the text of which `state` is the Yjs state and that has `size`
+    /// bytes.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`] if `owner` has no account.
@@ -27,13 +29,14 @@ impl Store {
         &self,
         owner: UserId,
         title: Title,
-        content: Text,
+        size: usize,
+        state: Vec<u8>,
     ) -> Result<Document, StoreError> {
         let now = rows::now();
         let document = Document {
             id: DocumentId::new(),
             title: title.as_str().into(),
-            content: content.into_shared(),
+            size,
             version: Version::FIRST,
             owner,
             created_at: now,
@@ -48,14 +51,23 @@ impl Store {
             created_at: Set(now),
             updated_at: Set(now),
             deleted_at: Set(None),
-            content: Set(document.content.to_string()),
+            size: Set(i64::try_from(size).unwrap_or(i64::MAX)),
+            content: Set(String::new()),
         };
-        document::Entity::insert(row).exec_without_returning(&self.writer).await.map_err(
-            |error| match error.sql_err() {
+        let snapshot = document_snapshot::ActiveModel {
+            document_id: Set(document.id.uuid()),
+            version: Set(document.version.number()),
+            state: Set(state),
+        };
+        let txn = self.begin().await?;
+        document::Entity::insert(row).exec_without_returning(&txn).await.map_err(|error| {
+            match error.sql_err() {
                 Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::NoSuchUser,
                 _ => error.into(),
-            },
-        )?;
+            }
+        })?;
+        document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
+        txn.commit().await?;
         Ok(document)
     }
 
@@ -77,6 +89,44 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
+    /// A document as it was at `version`, which it has reached, but for its size; none if it was deleted. Whether the
+    /// caller may know is for him to check.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_document_at(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Option<Document>, StoreError> {
+        let owner: Option<Uuid> = document::Entity::find()
+            .select_only()
+            .column(document::Column::OwnerId)
+            .filter(document::Column::Id.eq(document.uuid()))
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        let Some(owner) = owner else { return Ok(None) };
+        let Some((mut found, _)) = self.find_document(owner.into(), document).await? else {
+            return Ok(None);
+        };
+        if found.version != version {
+            let change: Option<(String, DateTime<Utc>)> = document_change::Entity::find()
+                .select_only()
+                .columns([document_change::Column::Title, document_change::Column::At])
+                .filter(document_change::Column::DocumentId.eq(document.uuid()))
+                .filter(document_change::Column::Version.eq(version.number()))
+                .into_tuple()
+                .one(&self.readers)
+                .await?;
+            if let Some((title, at)) = change {
+                (found.title, found.updated_at) = (title.into(), at);
+            }
+            found.version = version;
+        }
+        Ok(Some(found))
+    }
+
     /// The next `first` documents that `viewer` owns or may open, newest change first (of those
     /// that changed in the same microsecond, the newer one first). The caller bounds `first`.
     ///
@@ -94,7 +144,7 @@ impl Store {
         let sizes: Vec<(Uuid, i64)> = document::Entity::find()
             .select_only()
             .column(document::Column::Id)
-            .expr(Func::cust("octet_length").arg(document::Column::Content.into_expr()))
+            .column(document::Column::Size)
             .filter(document::Column::Id.in_subquery(candidates(viewer, one_more, after)))
             .order_by_desc(document::Column::UpdatedAt)
             .order_by_desc(document::Column::Id)

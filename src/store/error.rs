@@ -10,8 +10,6 @@ use std::error::Error;
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
-use crate::domain::Version;
-
 /// What lies beneath an error of the store; for the log, never for a user.
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -27,22 +25,6 @@ pub enum StoreError {
     /// No access, too little access, or no such document: a caller cannot tell these apart.
     #[error("You may not do this with the document. Check its id, or ask its owner for access.")]
     Denied,
-    /// The document is not, or no longer, at the version that the change was made for.
-    #[error(
-        "The document has changed: it is at version {head}. Load it and make the change again."
-    )]
-    Conflict {
-        /// The version that the document has.
-        head: Version,
-    },
-    /// The version that the change was made for does not exist yet.
-    #[error(
-        "The base version is not there yet: the document is at version {head}. Use a version that exists."
-    )]
-    BaseInFuture {
-        /// The version that the document has.
-        head: Version,
-    },
     /// The document's owner was to be given another level, or none.
     #[error("A document's owner keeps full access. Name another user.")]
     OwnerKeepsAccess,
@@ -58,6 +40,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same once more, for somebody else whom the same failure hit. Of the cause only the words are left.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let words = |cause: &Cause| cause.to_string().into();
+        match self {
+            Self::EmailTaken => Self::EmailTaken,
+            Self::NoSuchUser => Self::NoSuchUser,
+            Self::Denied => Self::Denied,
+            Self::OwnerKeepsAccess => Self::OwnerKeepsAccess,
+            Self::Unavailable(cause) => Self::Unavailable(words(cause)),
+            Self::Migration(cause) => Self::Migration(words(cause)),
+            Self::Internal(cause) => Self::Internal(words(cause)),
+        }
+    }
+
     /// An error met while the tables were changed.
     pub(super) fn migration(error: DbErr) -> Self {
         if is_unavailable(&error) {

@@ -11,23 +11,25 @@
 
 mod access;
 mod accounts;
-mod changes;
 mod documents;
 mod error;
+mod log;
 mod options;
 mod page;
 mod pools;
+mod retention;
 mod rows;
 mod schema;
+mod snapshots;
 
 #[cfg(test)]
 mod access_tests;
 #[cfg(test)]
 mod accounts_tests;
 #[cfg(test)]
-mod changes_tests;
-#[cfg(test)]
 mod documents_tests;
+#[cfg(test)]
+mod log_tests;
 #[cfg(test)]
 mod pools_tests;
 #[cfg(test)]
@@ -37,9 +39,10 @@ mod testing;
 
 pub use access::Granted;
 pub use accounts::{Credentials, NewAccount};
-pub use changes::{Accepted, ChangeRequest};
 pub use error::StoreError;
-pub use options::StoreOptions;
+pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
+pub use options::{Retention, StoreOptions};
 pub use page::{DocumentPage, PageCursor};
 pub use pools::Store;
 pub use schema::MigrationState;
+pub use snapshots::{Snapshot, State};

@@ -22,4 +22,32 @@ pub struct StoreOptions {
     /// operation fails as unavailable.
     #[serde(with = "humantime_serde")]
     pub busy_within: Duration,
+    /// How long changes are kept.
+    pub retention: Retention,
+    /// How often what is older is forgotten.
+    #[serde(with = "humantime_serde")]
+    pub forget_every: Duration,
+}
+
+/// How long changes are kept: `"forever"`, or a duration as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Retention {
+    /// Nothing is forgotten.
+    Forever,
+    /// What is older may be forgotten.
+    For(Duration),
+}
+
+impl TryFrom<String> for Retention {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        humantime::parse_duration(&text)
+            .map(Self::For)
+            .map_err(|error| format!("{error}: use \"forever\", or a duration like \"90d\""))
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use entity::{Level, document, document_access, user};
+use entity::{Level, document, document_access, document_change, user};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationDef,
     RelationTrait, Select,
@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::domain::{AccessLevel, Account, Document, UserId, Version};
+use crate::domain::{AccessLevel, Account, ChangeKind, Document, UserId, Version};
 
 /// The present time as it is stored: in whole microseconds, which every database keeps.
 ///
@@ -39,6 +39,24 @@ pub(super) const fn level(level: AccessLevel) -> Level {
     }
 }
 
+/// What a stored change did.
+pub(super) const fn change_kind(kind: document_change::Kind) -> ChangeKind {
+    match kind {
+        document_change::Kind::Edited => ChangeKind::Edited,
+        document_change::Kind::Renamed => ChangeKind::Renamed,
+        document_change::Kind::Deleted => ChangeKind::Deleted,
+    }
+}
+
+/// What a change did, as it is stored. A resync is told and never stored: it changes no text.
+pub(super) const fn stored_kind(kind: ChangeKind) -> document_change::Kind {
+    match kind {
+        ChangeKind::Edited | ChangeKind::Resync => document_change::Kind::Edited,
+        ChangeKind::Renamed => document_change::Kind::Renamed,
+        ChangeKind::Deleted => document_change::Kind::Deleted,
+    }
+}
+
 /// What `viewer` may do with a document of `owner`, given what was granted to him.
 pub(super) fn level_of(viewer: UserId, owner: Uuid, granted: Option<Level>) -> Option<AccessLevel> {
     if viewer.uuid() == owner { Some(AccessLevel::Owner) } else { granted.map(access_level) }
@@ -63,7 +81,7 @@ pub(super) struct DocumentRow {
     pub(super) version: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    pub(super) content: String,
+    size: i64,
     level: Option<Level>,
 }
 
@@ -78,7 +96,7 @@ impl DocumentRow {
                 document::Column::Version,
                 document::Column::CreatedAt,
                 document::Column::UpdatedAt,
-                document::Column::Content,
+                document::Column::Size,
             ])
             .column(document_access::Column::Level)
     }
@@ -93,7 +111,7 @@ impl DocumentRow {
         Document {
             id: self.id.into(),
             title: Arc::from(self.title),
-            content: Arc::from(self.content),
+            size: usize::try_from(self.size).unwrap_or(0),
             version: Version::new(self.version),
             owner: self.owner_id.into(),
             created_at: self.created_at,

@@ -86,6 +86,8 @@ fn options(folder: &TempDir, mode: &str) -> StoreOptions {
         readers: 2,
         acquire_within: Duration::from_secs(20),
         busy_within: Duration::from_millis(20),
+        retention: Retention::Forever,
+        forget_every: Duration::from_secs(600),
     }
 }
 

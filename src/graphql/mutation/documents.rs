@@ -2,19 +2,21 @@
 //!
 //! A change of an existing document goes through its room, which stores one after the other and tells everybody.
 
-use async_graphql::{Context, ID, Object};
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::WRITING;
 use crate::{
-    domain::{AccessLevel, InvalidInput, Text, Title, Version},
+    domain::{AccessLevel, Content, Delta, EditId, InvalidInput, Text, Title, Version},
     graphql::{
         ApiError, Caller,
-        access::require,
+        access::{Admitted, require},
         caller::{api, caller},
-        types::DocumentType,
+        types::{DeltaOpInput, DocumentType},
     },
-    room::Order,
-    store::{ChangeRequest, StoreError},
+    room::{Order, Wish},
+    store::StoreError,
 };
 
 /// Mutations of documents.
@@ -36,12 +38,19 @@ impl DocumentMutations {
         take_edit(ctx)?;
         let title = Title::new(&title)?;
         let content = Text::new(content.unwrap_or_default(), api.limits.document)?;
-        let document = api.store.create_document(owner.id, title, content).await?;
-        Ok(DocumentType { document, access: AccessLevel::Owner, owner: Some(owner.clone()) })
+        let known = Content::from(content.as_str());
+        let document = api.rooms.create(owner.id, title, content).await?;
+        Ok(DocumentType {
+            document,
+            access: AccessLevel::Owner,
+            owner: Some(owner.clone()),
+            content: Some(known),
+        })
     }
 
-    /// Changes the title, the text, or both. A text is stored whole under the next version. With `baseVersion`,
-    /// CONFLICT and the present version (`extensions.head`) when the document is not at that version any more.
+    /// Changes the title, the text, or both. `content` is merged as the difference from the text at `baseVersion` (the
+    /// current version if left out), so what others typed since then stays. `mutationId` is made by the client;
+    /// repeated after a lost answer it gets the same answer and changes nothing.
     #[graphql(complexity = "WRITING + child_complexity")]
     async fn update_document(
         &self,
@@ -50,6 +59,7 @@ impl DocumentMutations {
         title: Option<String>,
         content: Option<String>,
         base_version: Option<i64>,
+        mutation_id: Option<ID>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         take_edit(ctx)?;
@@ -58,17 +68,40 @@ impl DocumentMutations {
             let message = "There is nothing to change. Give a title, a content, or both.";
             return Err(InvalidInput::new(message).into());
         }
-        let request = ChangeRequest {
-            document: admitted.document,
-            author: admitted.user.id,
-            session: caller(ctx).session(),
+        let wish = Wish::Replace {
             title: title.as_deref().map(Title::new).transpose()?,
             content: content.map(|text| Text::new(text, api.limits.document)).transpose()?,
-            base_version: base_version.map(base).transpose()?,
+            base: base_version.map(base).transpose()?,
         };
-        let stored = api.rooms.edit(admitted.document, Order::Change(request)).await?;
-        let document = stored.document.ok_or(StoreError::Denied)?;
-        Ok(DocumentType { document, access: admitted.level, owner: None })
+        let order = order(ctx, &admitted, mutation_id, wish)?;
+        let stored = api.rooms.edit(order).await?;
+        let found = api.store.find_document_at(admitted.document, stored.version).await?;
+        let mut document = found.ok_or(StoreError::Denied)?;
+        if let Some(title) = stored.title {
+            document.title = title;
+        }
+        let (access, content) = (admitted.level, stored.content);
+        Ok(DocumentType { document, access, owner: None, content })
+    }
+
+    /// Applies `delta`, written against `baseVersion`, on top of whatever was accepted since. The answer means: stored.
+    /// `mutationId` is made by the client; repeated after a lost answer it gets the same answer and changes nothing.
+    #[graphql(complexity = "WRITING + child_complexity")]
+    async fn edit_document(
+        &self,
+        ctx: &Context<'_>,
+        document_id: ID,
+        base_version: i64,
+        delta: Vec<DeltaOpInput>,
+        mutation_id: Option<ID>,
+    ) -> Result<EditPayload, ApiError> {
+        take_edit(ctx)?;
+        let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
+        let delta = Delta::from_steps(delta.into_iter().map(Into::into))?;
+        let wish = Wish::Edit { base: base(base_version)?, delta: Arc::new(delta) };
+        let order = order(ctx, &admitted, mutation_id, wish)?;
+        let stored = api(ctx)?.rooms.edit(order).await?;
+        Ok(EditPayload { version: stored.version.number() })
     }
 
     /// Deletes a document for everybody. Owner only.
@@ -76,14 +109,33 @@ impl DocumentMutations {
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx)?;
         let admitted = require(ctx, &id, AccessLevel::Owner).await?;
-        let order = Order::Delete {
-            document: admitted.document,
-            actor: admitted.user.id,
-            session: caller(ctx).session(),
-        };
-        api(ctx)?.rooms.edit(admitted.document, order).await?;
+        let order = order(ctx, &admitted, None, Wish::Delete)?;
+        api(ctx)?.rooms.edit(order).await?;
         Ok(true)
     }
+}
+
+/// What came of a change.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct EditPayload {
+    /// The version that it made; where it changed nothing, the one that there was.
+    version: i64,
+}
+
+/// What the caller wants of a document.
+fn order(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+    mutation_id: Option<ID>,
+    wish: Wish,
+) -> Result<Order, ApiError> {
+    Ok(Order {
+        document: admitted.document,
+        author: admitted.user.id,
+        session: caller(ctx).session(),
+        edit: mutation_id.map(|id| EditId::new(&id)).transpose()?,
+        wish,
+    })
 }
 
 fn base(version: i64) -> Result<Version, InvalidInput> {

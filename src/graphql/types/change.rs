@@ -5,19 +5,25 @@ use std::sync::Arc;
 use async_graphql::{Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
-use super::{UserType, document::CONTENT, id};
-use crate::domain::{Change, ChangeKind};
+use super::{Base64, DeltaOp, UserType, document::CONTENT, id};
+use crate::{
+    domain::{Change, ChangeKind},
+    graphql::ApiError,
+    room::TextError,
+};
 
 /// What a change did.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "DocumentChangeKind", remote = "ChangeKind")]
 pub(in crate::graphql) enum DocumentChangeKindType {
-    /// The text changed.
+    /// The text changed: `delta` and `update` say how.
     Edited,
     /// The title changed.
     Renamed,
     /// The document is gone; the stream ends with this.
     Deleted,
+    /// Too old to replay: start again from `content` at `version`.
+    Resync,
 }
 
 /// One accepted change.
@@ -56,8 +62,21 @@ impl DocumentChangeType {
 
     /// The whole text at `version`.
     #[graphql(complexity = "CONTENT")]
-    async fn content(&self) -> &str {
-        &self.0.content
+    async fn content(&self) -> Result<String, ApiError> {
+        // Whoever selects it is only ever told of changes that bring it.
+        let content = self.0.content.as_ref().ok_or(TextError::NotKept)?;
+        Ok(content.to_string())
+    }
+
+    /// From `version - 1` to `version`, where the text changed.
+    async fn delta(&self) -> Option<Vec<DeltaOp>> {
+        let delta = self.0.delta.as_ref()?;
+        Some(delta.steps().map(Into::into).collect())
+    }
+
+    /// The same change as a Yjs v1 update.
+    async fn update(&self) -> Option<Base64> {
+        self.0.update.clone().map(Base64)
     }
 
     async fn changed_at(&self) -> DateTime<Utc> {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{PresenceType, UserType, id};
 use crate::{
-    domain::{AccessLevel, Collaborator, Document, User},
+    domain::{AccessLevel, Collaborator, Content, Document, User},
     graphql::{ApiError, caller::api},
     store::StoreError,
 };
@@ -51,6 +51,8 @@ pub(in crate::graphql) struct DocumentType {
     pub(in crate::graphql) access: AccessLevel,
     /// Its owner, if whoever made this knew.
     pub(in crate::graphql) owner: Option<User>,
+    /// Its text, if whoever made this knew.
+    pub(in crate::graphql) content: Option<Content>,
 }
 
 /// A document at one version.
@@ -66,11 +68,15 @@ impl DocumentType {
 
     /// The text at `version`.
     #[graphql(complexity = "CONTENT")]
-    async fn content(&self) -> &str {
-        &self.document.content
+    async fn content(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
+        if let Some(content) = &self.content {
+            return Ok(content.to_string());
+        }
+        let Document { id, version, .. } = self.document;
+        Ok(api(ctx)?.rooms.content_at(id, version).await?.to_string())
     }
 
-    /// Grows by one with every accepted change; the base of `updateDocument`.
+    /// Grows by one with every accepted change; the base of `editDocument` and of `documentChanged(since:)`.
     async fn version(&self) -> i64 {
         self.document.version.number()
     }

@@ -2,6 +2,7 @@
 
 mod change;
 mod cursor;
+mod delta;
 mod document;
 mod page;
 mod person;
@@ -9,6 +10,7 @@ mod presence;
 
 pub(super) use change::DocumentChangeType;
 pub(super) use cursor::{CursorInput, CursorMoveType};
+pub(super) use delta::{Base64, DeltaOp, DeltaOpInput};
 pub(super) use document::{AccessLevelType, CollaboratorType, DocumentType};
 pub(super) use page::{DocumentConnection, DocumentEdge, PageInfo};
 pub(super) use person::{AccountType, AuthPayload, UserType};

@@ -1,0 +1,62 @@
+//! Deltas and updates, as they come in and as they are told.
+
+use async_graphql::{
+    InputObject, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+
+use crate::domain::DeltaStep;
+
+/// One step of a delta, in the order retain/insert/delete of the Quill Delta format. Exactly one field is set.
+/// Lengths count UTF-16 code units.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct DeltaOp {
+    /// Go on behind so many code units.
+    retain: Option<i64>,
+    /// Insert this text.
+    insert: Option<String>,
+    /// Delete so many code units.
+    delete: Option<i64>,
+}
+
+/// One step of a delta. Exactly one field is set. Lengths count UTF-16 code units, from 1.
+#[derive(InputObject)]
+pub(in crate::graphql) struct DeltaOpInput {
+    /// Go on behind so many code units.
+    retain: Option<i64>,
+    /// Insert this text.
+    insert: Option<String>,
+    /// Delete so many code units.
+    delete: Option<i64>,
+}
+
+impl From<DeltaStep> for DeltaOp {
+    fn from(DeltaStep { retain, insert, delete }: DeltaStep) -> Self {
+        Self { retain, insert, delete }
+    }
+}
+
+impl From<DeltaOpInput> for DeltaStep {
+    fn from(DeltaOpInput { retain, insert, delete }: DeltaOpInput) -> Self {
+        Self { retain, insert, delete }
+    }
+}
+
+/// Bytes, as standard base64 (RFC 4648, section 4).
+pub(in crate::graphql) struct Base64(pub(in crate::graphql) Bytes);
+
+/// Bytes, as standard base64 (RFC 4648, section 4).
+#[Scalar(name = "Bytes")]
+impl ScalarType for Base64 {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => Ok(Self(STANDARD.decode(text)?.into())),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(STANDARD.encode(&self.0))
+    }
+}

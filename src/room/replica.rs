@@ -1,0 +1,192 @@
+//! The replica of a document: its text as a Yjs document, beside the plain text.
+//!
+//! Each accepted delta becomes a Yjs update here. What a delta does is known before it is applied, so nothing observes
+//! the Yjs text: finding the delta of a transaction again would walk through all of it.
+//!
+//! A replica that was loaded has a client id of its own, which nobody used before (a random one of 32 bits, which is
+//! what Yjs 13 uses), so that what a failed commit left behind can never be mistaken for something that was stored.
+
+use bytes::Bytes;
+use thiserror::Error;
+use yrs::{
+    Any, ClientID, Doc, GetString as _, In, OffsetKind, Options, ReadTxn as _, StateVector,
+    Text as _, TextRef, Transact as _, Update, types::Delta as YjsStep,
+    updates::decoder::Decode as _,
+};
+
+use crate::domain::{Content, Delta, Misfit, Op};
+
+/// What the text is called in the Yjs document: `doc.getText('content')`.
+const TEXT: &str = "content";
+
+/// A stored state or update is no Yjs v1 update, or does not belong to this document.
+#[derive(Debug, Clone, Error)]
+#[error("a stored state cannot be read: {0}")]
+pub struct Corrupt(String);
+
+impl Corrupt {
+    /// A stored change does not fit the text that those before it made.
+    pub(super) fn log(misfit: &Misfit) -> Self {
+        Self(misfit.to_string())
+    }
+}
+
+/// Why a delta was not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// It does not fit the text.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// The text would become too large.
+    #[error("the text would have {size} bytes of at most {limit}")]
+    TooLarge {
+        /// The bytes that it would have.
+        size: usize,
+        /// The bytes that it may have.
+        limit: usize,
+    },
+}
+
+/// A document in memory.
+pub struct Replica {
+    doc: Doc,
+    text: TextRef,
+    content: Content,
+}
+
+impl Replica {
+    fn empty() -> Self {
+        let mut options = Options::with_client_id(fresh_client_id());
+        options.offset_kind = OffsetKind::Utf16;
+        let doc = Doc::with_options(options);
+        let text = doc.get_or_insert_text(TEXT);
+        Self { doc, text, content: Content::default() }
+    }
+
+    /// A new document with this text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut replica = Self::empty();
+        if !text.is_empty() {
+            replica.text.insert(&mut replica.doc.transact_mut(), 0, text);
+        }
+        replica.content = Content::from(text);
+        replica
+    }
+
+    /// The document of a stored state and the updates that were accepted after it, in order.
+    ///
+    /// # Errors
+    /// [`Corrupt`].
+    pub fn load<'a>(
+        state: &'a [u8],
+        updates: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, Corrupt> {
+        let mut replica = Self::empty();
+        {
+            let mut txn = replica.doc.transact_mut();
+            for update in std::iter::once(state).chain(updates) {
+                let update =
+                    Update::decode_v1(update).map_err(|error| Corrupt(error.to_string()))?;
+                txn.apply_update(update).map_err(|error| Corrupt(error.to_string()))?;
+            }
+        }
+        replica.content = Content::from(&*replica.text.get_string(&replica.doc.transact()));
+        Ok(replica)
+    }
+
+    /// The plain text of a stored state.
+    ///
+    /// # Errors
+    /// [`Corrupt`].
+    pub fn text_of(state: &[u8]) -> Result<Content, Corrupt> {
+        Self::load(state, []).map(|replica| replica.content)
+    }
+
+    /// Applies a delta and gives it back as a Yjs v1 update, unless the text would have more than `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing was changed.
+    pub fn apply(&mut self, delta: &Delta, limit: usize) -> Result<Bytes, Refused> {
+        let content = self.content.apply(delta)?;
+        // A text that is too large already, under a smaller limit than it was written with, may still shrink.
+        if content.bytes() > limit && content.bytes() > self.content.bytes() {
+            return Err(Refused::TooLarge { size: content.bytes(), limit });
+        }
+        let steps: Vec<YjsStep<In>> = delta.ops().iter().map(yjs_step).collect();
+        let mut txn = self.doc.transact_mut();
+        self.text.apply_delta(&mut txn, steps);
+        let update = txn.encode_update_v1();
+        drop(txn);
+        self.content = content;
+        Ok(update.into())
+    }
+
+    /// The text. Clones are cheap.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The whole state as one Yjs v1 update.
+    #[must_use]
+    pub fn state(&self) -> Vec<u8> {
+        self.doc.transact().encode_state_as_update_v1(&StateVector::default())
+    }
+}
+
+fn yjs_step(op: &Op) -> YjsStep<In> {
+    // A text is at most `limits.document` long, which is less than 2^32 units.
+    let length = |units: usize| u32::try_from(units).unwrap_or(u32::MAX);
+    match op {
+        Op::Retain(units) => YjsStep::Retain(length(*units), None),
+        Op::Insert(text) => YjsStep::Inserted(In::Any(Any::String(text.as_str().into())), None),
+        Op::Delete(units) => YjsStep::Deleted(length(*units)),
+    }
+}
+
+/// Random, and from the system rather than from a clock: nodes that start at the same moment must not agree.
+fn fresh_client_id() -> ClientID {
+    getrandom::u32().map_or_else(|_none| ClientID::random(), |id| ClientID::new(id.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(json: &str) -> Delta {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn an_update_does_for_another_what_the_delta_did_here() {
+        let mut replica = Replica::of("a🎈b\n");
+        let state = replica.state();
+        let first =
+            replica.apply(&delta(r#"[{"retain":3},{"insert":"ö👍"},{"delete":1}]"#), 100).unwrap();
+        let second =
+            replica.apply(&delta(r#"[{"delete":1},{"retain":2},{"insert":"x"}]"#), 100).unwrap();
+
+        assert_eq!(*replica.content(), *"🎈xö👍\n", "{}", replica.content());
+        let other = Replica::load(&state, [&*first, &*second]).unwrap();
+        assert_eq!(other.content(), replica.content());
+        assert_eq!(Replica::text_of(&replica.state()).unwrap(), *replica.content());
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing() {
+        let mut replica = Replica::of("🎈");
+        for wrong in [r#"[{"retain":1},{"insert":"x"}]"#, r#"[{"delete":1}]"#, r#"[{"delete":3}]"#]
+        {
+            replica.apply(&delta(wrong), 100).unwrap_err();
+        }
+        let large = replica.apply(&delta(r#"[{"insert":"123"}]"#), 6);
+        assert_eq!(large.unwrap_err(), Refused::TooLarge { size: 7, limit: 6 });
+        assert_eq!(Replica::text_of(&replica.state()).unwrap(), *"🎈");
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        assert!(Replica::load(b"no update", []).is_err());
+    }
+}

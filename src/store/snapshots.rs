@@ -1,0 +1,137 @@
+//! Snapshots: the text of a document at some versions, so that opening it need not read the whole log.
+
+use entity::{document, document_change, document_snapshot};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::OnConflict,
+};
+
+use super::{Store, StoreError};
+use crate::domain::{DocumentId, Version};
+
+/// A document's text at one version, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The version.
+    pub version: Version,
+    /// The text at that version.
+    pub state: State,
+}
+
+/// How a text is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The whole state as one Yjs v1 update.
+    Yjs(Vec<u8>),
+    /// The plain text of a document that was made before there were snapshots.
+    Plain(String),
+}
+
+impl Store {
+    /// The newest snapshot of a document that is not after `version`; none if the document is gone, or what led to
+    /// `version` is no longer kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_snapshot(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let snapshot = document_snapshot::Entity::find()
+            .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+            .filter(document_snapshot::Column::Version.lte(version.number()))
+            .order_by_desc(document_snapshot::Column::Version)
+            .one(&self.readers)
+            .await?;
+        if let Some(row) = snapshot {
+            let version = Version::new(row.version);
+            return Ok(Some(Snapshot { version, state: State::Yjs(row.state) }));
+        }
+        self.find_plain(document, version).await
+    }
+
+    /// The text of a document that has no snapshots at all, at the version that it has.
+    async fn find_plain(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let kept: Option<i64> = document_snapshot::Entity::find()
+            .select_only()
+            .column(document_snapshot::Column::Version)
+            .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        if kept.is_some() {
+            return Ok(None);
+        }
+        let row: Option<(i64, String)> = document::Entity::find()
+            .select_only()
+            .columns([document::Column::Version, document::Column::Content])
+            .filter(document::Column::Id.eq(document.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
+            .filter(document::Column::Version.lte(version.number()))
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        Ok(row.map(|(version, text)| Snapshot {
+            version: Version::new(version),
+            state: State::Plain(text),
+        }))
+    }
+
+    /// Keeps the state of a document at a version. One that is kept already stays as it is; of a document that is
+    /// gone nothing is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn store_snapshot(
+        &self,
+        document: DocumentId,
+        version: Version,
+        state: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let txn = self.begin().await?;
+        let there: Option<i64> = document::Entity::find()
+            .select_only()
+            .column(document::Column::Version)
+            .filter(document::Column::Id.eq(document.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
+            .into_tuple()
+            .one(&txn)
+            .await?;
+        if there.is_none() {
+            return Ok(());
+        }
+        let row = document_snapshot::ActiveModel {
+            document_id: Set(document.uuid()),
+            version: Set(version.number()),
+            state: Set(state),
+        };
+        let key = [document_snapshot::Column::DocumentId, document_snapshot::Column::Version];
+        document_snapshot::Entity::insert(row)
+            .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
+            .exec_without_returning(&txn)
+            .await?;
+        txn.commit().await?;
+        Ok(())
+    }
+
+    /// How many changes of a document are kept; for tests and tools.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_versions(&self, document: DocumentId) -> Result<Vec<Version>, StoreError> {
+        let versions: Vec<i64> = document_change::Entity::find()
+            .select_only()
+            .column(document_change::Column::Version)
+            .filter(document_change::Column::DocumentId.eq(document.uuid()))
+            .order_by_asc(document_change::Column::Version)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        Ok(versions.into_iter().map(Version::new).collect())
+    }
+}
