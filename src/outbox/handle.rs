@@ -43,7 +43,7 @@ impl Outbox {
             is_finished: false,
             body: None,
             reader: None,
-            behind: HashMap::new(),
+            behind: None,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), totals });
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
@@ -87,7 +87,8 @@ impl Outbox {
             if state.may_send_more() || !state.seats.contains(&seat) {
                 return Poll::Ready(());
             }
-            let old = state.behind.insert(seat, cx.waker().clone());
+            let behind = state.behind.get_or_insert_default();
+            let old = behind.insert(seat, cx.waker().clone());
             drop(state);
             drop(old);
             Poll::Pending
@@ -142,6 +143,12 @@ impl Outbox {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.shared.state.lock().queue.is_full()
+    }
+
+    /// [`Queue::is_low`].
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.shared.state.lock().queue.is_low()
     }
 
     /// Whether frames are still accepted: neither closing nor gone.
@@ -212,8 +219,8 @@ struct State {
     is_finished: bool,
     body: Option<Waker>,
     reader: Option<Waker>,
-    /// Seats that wait until more may be sent.
-    behind: HashMap<SeatId, Waker>,
+    /// Seats that wait until more may be sent; most of the time there are none.
+    behind: Option<Box<HashMap<SeatId, Waker>>>,
 }
 
 impl State {
@@ -223,12 +230,14 @@ impl State {
 
     /// Who waits until more may be sent and need not any more.
     fn take_behind(&mut self) -> Vec<Waker> {
-        if self.behind.is_empty() {
-            return vec![];
-        }
-        let (all, seats) = (self.may_send_more(), &self.seats);
+        let all = self.may_send_more();
+        let (Some(behind), seats) = (&mut self.behind, &self.seats) else { return vec![] };
         let ready = |seat: &SeatId| all || !seats.contains(seat);
-        self.behind.extract_if(|seat, _| ready(seat)).map(|(_, waker)| waker).collect()
+        let woken = behind.extract_if(|seat, _| ready(seat)).map(|(_, waker)| waker).collect();
+        if behind.is_empty() {
+            self.behind = None;
+        }
+        woken
     }
 
     fn has_room(&self) -> bool {

@@ -82,11 +82,15 @@ fn every_method_reaches_the_queue() {
     let (outbox, mut body, _totals) = open();
     let (seat, about) = (SeatId::new(), SessionId::new());
     let left = PresenceChangeKind::Left;
-    assert_eq!(outbox.change(seat, frame("0")).outcome, Outcome::Closed, "not open yet");
+    assert_eq!(
+        outbox.change(seat, Version::FIRST, frame("0")).outcome,
+        Outcome::Closed,
+        "not open yet"
+    );
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.change(seat, frame("1")).outcome, Outcome::Queued);
+    assert_eq!(outbox.change(seat, Version::FIRST, frame("1")).outcome, Outcome::Queued);
     outbox.end_seat(seat, Some(frame("2")));
-    assert_eq!(outbox.change(seat, frame("x")).outcome, Outcome::Closed, "ended");
+    assert_eq!(outbox.change(seat, Version::FIRST, frame("x")).outcome, Outcome::Closed, "ended");
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(outbox.cursor(seat, about, frame("3")).outcome, Outcome::Queued);
@@ -148,10 +152,33 @@ fn the_reader_is_woken_when_a_seat_gives_way() {
     let (alarm, waker) = Alarm::new();
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.change(seat, frame("0123456789")).outcome, Outcome::Queued);
+    assert_eq!(outbox.change(seat, Version::FIRST, frame("0123456789")).outcome, Outcome::Queued);
     assert_eq!(room(&outbox, &waker), Poll::Pending);
-    assert_eq!(outbox.change(seat, frame("more")).outcome, Outcome::Overflow);
+    assert_eq!(
+        outbox.change(seat, Version::FIRST, frame("more")).outcome,
+        Outcome::Behind(Version::FIRST)
+    );
     assert_eq!((alarm.count(), outbox.bytes()), (1, 0));
+}
+
+#[test]
+fn a_seat_that_is_behind_is_woken_when_little_waits_or_it_has_ended() {
+    let (outbox, mut body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    let (seat, other) = (SeatId::new(), SeatId::new());
+    assert!(outbox.open_seat(seat) && outbox.open_seat(other));
+    assert_eq!(outbox.reply(frame("012345"), None).outcome, Outcome::Queued);
+    let mut cx = Context::from_waker(&waker);
+    let mut drained = pin!(outbox.drained(seat));
+    let mut ended = pin!(outbox.drained(other));
+    assert!(
+        drained.as_mut().poll(&mut cx).is_pending() && ended.as_mut().poll(&mut cx).is_pending()
+    );
+
+    outbox.end_seat(other, None);
+    assert_eq!((alarm.count(), ended.poll(&mut cx)), (1, Poll::Ready(())));
+    assert!(poll(&mut body, &waker).is_ready());
+    assert_eq!((alarm.count(), drained.poll(&mut cx)), (2, Poll::Ready(())));
 }
 
 #[test]
@@ -213,7 +240,10 @@ fn totals_are_exact_however_many_threads_write() {
                 let seat = SeatId::new();
                 assert!(outbox.open_seat(seat));
                 for _ in 0..FRAMES {
-                    assert_eq!(outbox.change(seat, frame("frame")).outcome, Outcome::Queued);
+                    assert_eq!(
+                        outbox.change(seat, Version::FIRST, frame("frame")).outcome,
+                        Outcome::Queued
+                    );
                 }
             });
         }

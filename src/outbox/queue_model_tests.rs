@@ -15,6 +15,7 @@ enum Step {
     Joined(usize, usize, usize),
     Left(usize, usize, usize),
     Change(usize, usize),
+    Lasting(usize, usize),
     EndSeat(usize, Option<usize>),
     Beat(Beat, usize),
     Take,
@@ -32,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => of_session.clone().prop_map(|(s, a, l)| Step::Joined(s, a, l)),
         6 => of_session.prop_map(|(s, a, l)| Step::Left(s, a, l)),
         6 => (seat.clone(), length.clone()).prop_map(|(s, l)| Step::Change(s, l)),
+        1 => (seat.clone(), length.clone()).prop_map(|(s, l)| Step::Lasting(s, l)),
         1 => (seat, proptest::option::of(length.clone())).prop_map(|(s, l)| Step::EndSeat(s, l)),
         2 => (beat, length).prop_map(|(b, l)| Step::Beat(b, l)),
         4 => Just(Step::Take),
@@ -60,14 +62,14 @@ enum Tag {
     Cursor(usize, usize),
     Joined(usize, usize),
     Left(usize),
-    Change(usize),
+    Change(usize, Version),
     Beat(Beat),
 }
 
 impl Tag {
     fn is_of(self, seat: usize) -> bool {
         match self {
-            Self::Cursor(of, _) | Self::Joined(of, _) | Self::Left(of) | Self::Change(of) => {
+            Self::Cursor(of, _) | Self::Joined(of, _) | Self::Left(of) | Self::Change(of, _) => {
                 of == seat
             }
             Self::Reply | Self::Beat(_) => false,
@@ -126,7 +128,20 @@ impl Model {
         Outcome::Overflow
     }
 
-    fn push(&mut self, step: &Step, frame: Vec<u8>) -> Outcome {
+    /// Takes the waiting changes of a seat out, and gives the version of the first.
+    fn fall_behind(&mut self, seat: usize) -> Option<Version> {
+        let mut first = None;
+        self.waiting.retain(|(tag, _)| match tag {
+            Tag::Change(of, version) if *of == seat => {
+                first.get_or_insert(*version);
+                false
+            }
+            _ => true,
+        });
+        first
+    }
+
+    fn push(&mut self, number: usize, step: &Step, frame: Vec<u8>) -> Outcome {
         if self.is_closing || self.is_over {
             return Outcome::Closed;
         }
@@ -151,10 +166,13 @@ impl Model {
                 }
             }
             Step::Change(seat, _) => {
-                let full = self.is_full();
-                let tag = Tag::Change(seat);
-                if full { self.overflow(tag) } else { self.append(tag, frame) }
+                let version = version(number);
+                if self.is_full() {
+                    return Outcome::Behind(self.fall_behind(seat).unwrap_or(version));
+                }
+                self.append(Tag::Change(seat, version), frame)
             }
+            Step::Lasting(seat, _) => self.append(Tag::Left(seat), frame),
             Step::EndSeat(seat, last) => {
                 self.waiting.retain(|(tag, _)| !tag.is_of(seat));
                 match last {
@@ -191,6 +209,11 @@ impl Model {
     }
 }
 
+/// Changes are numbered as they come.
+fn version(number: usize) -> Version {
+    Version::new(i64::try_from(number).unwrap())
+}
+
 /// A frame that differs from all others: its number, then padding.
 fn numbered(number: usize, length: usize) -> Vec<u8> {
     let mut frame = number.to_string().into_bytes();
@@ -214,7 +237,8 @@ proptest! {
         for (number, step) in steps.iter().enumerate() {
             let before = queue.bytes();
             let length = match *step {
-                Step::Reply(length) | Step::Beat(_, length) | Step::Change(_, length) => length,
+                Step::Reply(length) | Step::Beat(_, length) => length,
+                Step::Change(_, length) | Step::Lasting(_, length) => length,
                 Step::Cursor(_, _, length) | Step::Joined(_, _, length) => length,
                 Step::Left(_, _, length) => length,
                 Step::EndSeat(_, length) => length.unwrap_or(0),
@@ -241,8 +265,9 @@ proptest! {
                 }
                 Step::Change(seat, _) => {
                     may_give_way = true;
-                    queue.change(seats[seat], frame, now)
+                    queue.change(seats[seat], version(number), frame, now)
                 }
+                Step::Lasting(seat, _) => queue.lasting(seats[seat], frame, now),
                 Step::EndSeat(seat, last) => {
                     queue.end_seat(seats[seat], last.map(|_| frame), now)
                 }
@@ -267,7 +292,7 @@ proptest! {
             };
             warnings += usize::from(pushed.reached_bound);
             if !matches!(step, Step::Close(_)) {
-                prop_assert_eq!(pushed.outcome, model.push(step, bytes.clone()));
+                prop_assert_eq!(pushed.outcome, model.push(number, step, bytes.clone()));
             }
             if may_give_way {
                 let most = BOUND + bytes.len();

@@ -18,6 +18,7 @@ struct Fixture {
     seat: SeatId,
     ana: SessionId,
     bo: SessionId,
+    version: Version,
 }
 
 impl Fixture {
@@ -28,6 +29,7 @@ impl Fixture {
             seat: SeatId::new(),
             ana: SessionId::new(),
             bo: SessionId::new(),
+            version: Version::default(),
         }
     }
 
@@ -50,7 +52,8 @@ impl Fixture {
     }
 
     fn change(&mut self, seat: SeatId, frame: Bytes) -> Outcome {
-        self.queue.change(seat, frame, self.now).outcome
+        self.version = self.version.next();
+        self.queue.change(seat, self.version, frame, self.now).outcome
     }
 
     /// Everything that waits, as the socket gets it.
@@ -128,14 +131,17 @@ fn an_arrival_told_twice_is_told_once() {
 }
 
 #[test]
-fn a_seat_whose_frames_do_not_fit_overflows_and_leaves_the_others_alone() {
+fn a_seat_whose_changes_do_not_fit_is_behind_from_the_first_that_waited() {
     let mut f = Fixture::new();
     let other = SeatId::new();
     assert_eq!(f.change(other, frame("other")), Outcome::Queued);
+    assert_eq!(f.queue.lasting(f.seat, frame("kept"), f.now).outcome, Outcome::Queued);
+    assert_eq!(f.change(f.seat, frame("a")), Outcome::Queued);
     assert_eq!(f.change(f.seat, long(BOUND)), Outcome::Queued);
     assert_eq!(f.cursor(f.ana, "cursor"), Outcome::Dropped);
-    assert_eq!(f.change(f.seat, frame("next")), Outcome::Overflow);
-    assert_eq!(f.queue.bytes(), "other".len());
+    assert_eq!(f.change(f.seat, frame("next")), Outcome::Behind(Version::new(2)));
+    assert_eq!(f.queue.bytes(), "otherkept".len());
+    assert!(f.queue.is_low());
     let ended = f.queue.end_seat(f.seat, Some(frame("error")), f.now);
     assert_eq!(ended.outcome, Outcome::Queued);
     assert_eq!(f.sent(), "othererror");
@@ -215,15 +221,18 @@ fn an_empty_queue_takes_a_frame_of_any_size() {
     assert!(!f.queue.is_full());
     let mut unbounded = Queue::new(0);
     assert!(!unbounded.is_full());
-    assert_eq!(unbounded.change(f.seat, frame("a"), f.now).outcome, Outcome::Queued);
+    assert_eq!(
+        unbounded.change(f.seat, Version::FIRST, frame("a"), f.now).outcome,
+        Outcome::Queued
+    );
 }
 
 #[test]
 fn reaching_the_bound_is_told_once_and_not_for_one_large_frame() {
     let mut f = Fixture::new();
-    assert!(!f.queue.change(f.seat, long(2 * BOUND), f.now).reached_bound);
+    assert!(!f.queue.change(f.seat, Version::FIRST, long(2 * BOUND), f.now).reached_bound);
     assert_eq!(f.sent().len(), 2 * BOUND);
-    assert!(!f.queue.change(f.seat, long(BOUND - 1), f.now).reached_bound);
+    assert!(!f.queue.change(f.seat, Version::FIRST, long(BOUND - 1), f.now).reached_bound);
     assert!(f.queue.reply(frame("x"), None, f.now).reached_bound);
     assert!(!f.queue.reply(frame("x"), None, f.now).reached_bound);
     assert_eq!(f.sent().len(), BOUND + 1);

@@ -67,7 +67,7 @@ impl Sitting {
 pub(super) enum Replayed {
     /// It has everything that was given.
     All,
-    /// Its outbox is full; the rest has to wait.
+    /// Its outbox has as much as it should; the rest has to wait.
     Full,
     /// The seat has ended.
     Gone,
@@ -216,8 +216,8 @@ impl Audiences {
         let Some(sitting) = places.get_mut(index) else { return Replayed::Gone };
         for change in changes {
             if sitting.wants(change) {
-                let outbox = &sitting.place.outbox;
-                if outbox.is_full() {
+                // The other half is for what cannot wait: answers, cursors, who comes and goes.
+                if !sitting.place.outbox.is_low() {
                     return Replayed::Full;
                 }
                 let event = Event::Changed(Arc::clone(change));

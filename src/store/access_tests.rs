@@ -3,7 +3,10 @@
 use entity::document;
 use sea_orm::EntityTrait;
 
-use super::{StoreError, testing::TestStore};
+use super::{
+    StoreError,
+    testing::{TestStore, deleted},
+};
 use crate::domain::{
     AccessLevel::{self, Edit, Owner, View},
     DocumentId, UserId,
@@ -34,7 +37,7 @@ async fn the_level_is_that_of_the_owner_or_of_the_grant() {
         store.grant_access(ana, document, bo, level).await.unwrap();
         assert_eq!(store.access_level(bo, document).await.unwrap(), Some(level));
     }
-    store.delete_document(ana, document, None).await.unwrap();
+    store.change(document, deleted(ana)).await.unwrap();
     assert_eq!(store.access_level(ana, document).await.unwrap(), None);
     assert_eq!(store.access_level(bo, document).await.unwrap(), None);
 }

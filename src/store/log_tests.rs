@@ -1,1 +1,321 @@
+//! The log: versions given out once, edits found by their names, pages, snapshots, and what is forgotten.
 
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use chrono::Utc;
+use entity::{document, document_access, document_snapshot};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+
+use super::{
+    Batch, CommitError, NewChange, NewReceipt, Receipt, State, Store, StoreError,
+    testing::{TestStore, batch, change_in, deleted, edited},
+};
+use crate::domain::{
+    AccessLevel::{Edit, Owner, View},
+    Change, ChangeKind, DocumentId, EditId, Fingerprint, SessionId, UserId, Version,
+};
+
+const ALL: usize = usize::MAX;
+
+impl TestStore {
+    async fn changes(&self, document: DocumentId, after: i64, bytes: usize) -> Vec<Change> {
+        let up_to = Version::new(i64::MAX);
+        self.list_changes(document, Version::new(after), up_to, bytes).await.unwrap()
+    }
+}
+
+fn versions(changes: &[Change]) -> Vec<i64> {
+    changes.iter().map(|change| change.version.number()).collect()
+}
+
+fn named(change: NewChange, name: &EditId, print: u8) -> NewChange {
+    NewChange { edit: Some((name.clone(), Fingerprint([print; 16]))), ..change }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_read_as_it_was_given() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    let session = SessionId::new();
+    let renamed = NewChange {
+        kind: ChangeKind::Renamed,
+        session: Some(session),
+        title: "New".into(),
+        delta: None,
+        update: None,
+        ..edited(bo, "one")
+    };
+    let edit = NewChange { title: "New".into(), ..edited(ana, "höher 🎈") };
+
+    let committed = store.commit(&batch(document, 1, vec![renamed, edit.clone()])).await.unwrap();
+
+    assert_eq!(&*committed.authors[&bo].name, "bo");
+    let store = store.restart().await;
+    let changes = store.changes(document, 1, ALL).await;
+    assert_eq!(versions(&changes), [2, 3]);
+    let [first, second] = &changes[..] else { panic!() };
+    assert_eq!(
+        (first.kind, &*first.title, first.session),
+        (ChangeKind::Renamed, "New", Some(session))
+    );
+    assert_eq!((first.author.as_ref(), first.at), (committed.authors.get(&bo), committed.at));
+    assert_eq!(
+        (second.kind, &second.delta, &second.update),
+        (ChangeKind::Edited, &edit.delta, &edit.update)
+    );
+    let (found, _) = store.find_document(ana, document).await.unwrap().unwrap();
+    assert_eq!((found.version.number(), &*found.title, found.size), (3, "New", "höher 🎈".len()));
+    assert_eq!(found.updated_at, committed.at);
+}
+
+#[tokio::test]
+async fn a_batch_with_one_author_too_many_is_refused_whole() {
+    let store = TestStore::new().await;
+    let (ana, bo, cy) = (store.user("ana").await, store.user("bo").await, UserId::new());
+    let document = store.shared(ana, bo, View).await;
+    let changes = || vec![edited(ana, "a"), edited(bo, "b"), edited(cy, "c")];
+
+    let refused = store.commit(&batch(document, 1, changes())).await;
+    assert!(matches!(refused, Err(CommitError::Denied(who)) if who == [bo, cy]));
+    assert!(store.changes(document, 0, ALL).await.is_empty());
+    let nowhere = store.commit(&batch(DocumentId::new(), 1, vec![edited(ana, "a")])).await;
+    assert!(matches!(nowhere, Err(CommitError::Denied(who)) if who == [ana]));
+
+    store.grant_access(ana, document, bo, Edit).await.unwrap();
+    store.commit(&batch(document, 1, vec![edited(bo, "b")])).await.unwrap();
+    store.revoke_access(ana, document, bo).await.unwrap();
+    let refused = store.commit(&batch(document, 2, vec![edited(bo, "b")])).await;
+    assert!(matches!(refused, Err(CommitError::Denied(_))));
+}
+
+#[tokio::test]
+async fn a_version_is_given_out_once() {
+    let store = TestStore::new().await;
+    let other = store.open_again("rw").await.unwrap();
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+
+    other.commit(&batch(document, 1, vec![edited(ana, "other")])).await.unwrap();
+    for seen in [1, 0, 3] {
+        let late = store.commit(&batch(document, seen, vec![edited(ana, "late")])).await;
+        assert!(matches!(late, Err(CommitError::Overtaken)), "{late:?}");
+    }
+    store.commit(&batch(document, 2, vec![edited(ana, "third")])).await.unwrap();
+    assert_eq!(versions(&store.changes(document, 0, ALL).await), [2, 3]);
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_leave_neither_hole_nor_double() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let store = Store::clone(&store);
+            tokio::spawn(async move {
+                let change = edited(ana, &number.to_string());
+                while let Err(error) = change_in(&store, document, change.clone()).await {
+                    assert!(matches!(error, CommitError::Overtaken), "{error:?}");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+
+    let changes = store.changes(document, 1, ALL).await;
+    assert_eq!(versions(&changes), (2..=21).collect::<Vec<_>>());
+    let mut written: Vec<_> = changes.iter().map(|change| change.update.clone()).collect();
+    written.sort_unstable();
+    written.dedup();
+    assert_eq!(written.len(), 20, "each was stored once");
+}
+
+#[tokio::test]
+async fn an_edit_is_found_by_its_name_and_stored_once() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    let name = EditId::new("a name").unwrap();
+    let changes = vec![edited(ana, "a"), named(edited(ana, "b"), &name, 7)];
+    store.commit(&batch(document, 1, changes)).await.unwrap();
+
+    let store = store.restart().await;
+    let fingerprint = Some(Fingerprint([7; 16]));
+    let receipt = Receipt { version: Version::new(3), fingerprint };
+    assert_eq!(store.find_edit(document, ana, &name).await.unwrap(), Some(receipt));
+    assert_eq!(store.find_edit(document, bo, &name).await.unwrap(), None, "names are one's own");
+    let again = store.commit(&batch(document, 3, vec![named(edited(ana, "b"), &name, 7)])).await;
+    assert!(matches!(again, Err(CommitError::Repeated)), "{again:?}");
+    store.commit(&batch(document, 3, vec![named(edited(bo, "b"), &name, 7)])).await.unwrap();
+    assert_eq!(versions(&store.changes(document, 1, ALL).await), [2, 3, 4]);
+}
+
+#[tokio::test]
+async fn an_edit_that_changed_nothing_is_found_too() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let (edit, fingerprint) = (EditId::unique(), Fingerprint([1; 16]));
+    let receipt =
+        NewReceipt { author: ana, edit: edit.clone(), fingerprint, version: Version::FIRST };
+    let nothing = Batch { receipts: vec![receipt], ..batch(document, 1, vec![]) };
+
+    store.commit(&nothing).await.unwrap();
+
+    let found = store.find_edit(document, ana, &edit).await.unwrap();
+    let version = Version::FIRST;
+    assert_eq!(found, Some(Receipt { version, fingerprint: Some(fingerprint) }));
+    assert!(matches!(store.commit(&nothing).await, Err(CommitError::Repeated)));
+    assert!(store.changes(document, 0, ALL).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_has_at_most_so_many_bytes_and_one_change_at_least() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let long = "x".repeat(1_000);
+    let changes = (0..3).map(|_| edited(ana, &long)).collect();
+    store.commit(&batch(document, 1, changes)).await.unwrap();
+
+    assert_eq!(versions(&store.changes(document, 1, 1).await), [2]);
+    assert_eq!(versions(&store.changes(document, 1, 5_000).await), [2, 3]);
+    assert_eq!(versions(&store.changes(document, 2, ALL).await), [3, 4]);
+    assert!(store.changes(document, 4, ALL).await.is_empty());
+    let (two, three) = (Version::new(2), Version::new(3));
+    let page = store.list_changes(document, two, three, ALL).await.unwrap();
+    assert_eq!(versions(&page), [3]);
+}
+
+/// Polls `work` at most `polls` times and then drops it; with `late`, not until it could go on.
+async fn give_up<F: Future>(work: F, polls: u32, late: bool) {
+    let mut work = pin!(work);
+    let mut polled = 0;
+    poll_fn(|ctx| {
+        if polled == polls {
+            return Poll::Ready(());
+        }
+        polled += 1;
+        match work.as_mut().poll(ctx) {
+            Poll::Pending if late || polled < polls => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_given_up_half_way_is_stored_as_a_whole_or_not_at_all() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    for polls in 1..20 {
+        for late in [false, true] {
+            let seen = store.find_head(document).await.unwrap().unwrap().version.number();
+            let two = batch(document, seen, vec![edited(ana, "a"), edited(ana, "b")]);
+            give_up(store.commit(&two), polls, late).await;
+
+            // Whatever became of it, the next writer goes on from there, once it has ended.
+            while let Err(error) = store.change(document, edited(ana, "after")).await {
+                assert!(matches!(error, CommitError::Overtaken), "{error:?}");
+            }
+        }
+    }
+    let store = store.restart().await;
+    let head = store.find_head(document).await.unwrap().unwrap().version.number();
+    let changes = store.changes(document, 1, ALL).await;
+    assert_eq!(versions(&changes), (2..=head).collect::<Vec<_>>());
+    let of = |text: &str| {
+        changes.iter().filter(|c| c.update.as_deref() == Some(text.as_bytes())).count()
+    };
+    assert_eq!(of("a"), of("b"));
+    assert_eq!(of("after"), 38);
+}
+
+#[tokio::test]
+async fn a_deleted_document_leaves_a_tombstone_and_its_deletion() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Owner).await;
+    store.change(document, edited(ana, "secret")).await.unwrap();
+
+    let committed = store.change(document, deleted(bo)).await.unwrap();
+
+    let store = store.restart().await;
+    let row = document::Entity::find_by_id(document.uuid()).one(&store.readers).await.unwrap();
+    let row = row.unwrap();
+    assert_eq!((&*row.title, &*row.content, row.size, row.version), ("", "", 0, 3));
+    assert_eq!((row.deleted_at, row.updated_at), (Some(committed.at), committed.at));
+    let left = store.changes(document, 0, ALL).await;
+    assert_eq!(left.iter().map(|change| change.kind).collect::<Vec<_>>(), [ChangeKind::Deleted]);
+    let of_document = document_snapshot::Column::DocumentId.eq(document.uuid());
+    let snapshots = document_snapshot::Entity::find().filter(of_document);
+    assert_eq!(snapshots.count(&store.readers).await.unwrap(), 0);
+    let grants = document_access::Entity::find()
+        .filter(document_access::Column::DocumentId.eq(document.uuid()));
+    assert_eq!(grants.count(&store.readers).await.unwrap(), 0);
+
+    for user in [ana, bo] {
+        let change = store.commit(&batch(document, 3, vec![edited(user, "back")])).await;
+        assert!(matches!(change, Err(CommitError::Denied(_))));
+        let grant = store.grant_access(user, document, bo, View).await;
+        assert!(matches!(grant, Err(StoreError::Denied)));
+    }
+    store.store_snapshot(document, Version::new(3), vec![1]).await.unwrap();
+    assert!(store.find_snapshot(document, Version::new(3)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn only_owners_delete() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    for actor in [bo, UserId::new()] {
+        let deletion = store.change(document, deleted(actor)).await;
+        assert!(matches!(deletion, Err(CommitError::Denied(_))));
+    }
+    assert!(store.find_document(ana, document).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_newest_snapshot_that_is_not_too_new_is_found() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    store.store_snapshot(document, Version::new(5), vec![5]).await.unwrap();
+    store.store_snapshot(document, Version::new(5), vec![6]).await.unwrap();
+
+    for (version, state) in [(1, b"one".to_vec()), (4, b"one".to_vec()), (5, vec![5]), (9, vec![5])]
+    {
+        let found = store.find_snapshot(document, Version::new(version)).await.unwrap().unwrap();
+        assert_eq!(found.state, State::Yjs(state), "at {version}");
+    }
+    assert_eq!(store.find_snapshot(document, Version::new(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_ends_at_a_snapshot() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let (document, other) = (store.document(ana).await.id, store.document(ana).await.id);
+    for text in ["a", "b", "c"] {
+        store.change(document, edited(ana, text)).await.unwrap();
+        store.change(other, edited(ana, text)).await.unwrap();
+    }
+    store.store_snapshot(document, Version::new(3), vec![3]).await.unwrap();
+
+    let early = Utc::now() - chrono::TimeDelta::hours(1);
+    assert_eq!(store.forget_changes(early).await.unwrap(), 0);
+    assert_eq!(versions(&store.changes(document, 0, ALL).await), [2, 3, 4]);
+    assert_eq!(store.forget_changes(Utc::now()).await.unwrap(), 1);
+    assert_eq!(store.forget_changes(Utc::now()).await.unwrap(), 0);
+
+    assert_eq!(versions(&store.changes(document, 0, ALL).await), [4]);
+    assert_eq!(store.find_snapshot(document, Version::new(2)).await.unwrap(), None);
+    assert!(store.find_snapshot(document, Version::new(4)).await.unwrap().is_some());
+    assert_eq!(versions(&store.changes(other, 0, ALL).await), [2, 3, 4], "nothing to begin from");
+}

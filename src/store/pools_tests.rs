@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::{
-    Store, StoreError, StoreOptions,
-    testing::{TestStore, edit, new_account, text, title},
+    CommitError, Retention, Store, StoreError, StoreOptions,
+    testing::{TestStore, change_in, edited, new_account, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId};
 
@@ -24,6 +24,8 @@ fn in_memory() -> StoreOptions {
         readers: 3,
         acquire_within: Duration::from_secs(5),
         busy_within: Duration::from_secs(1),
+        retention: Retention::Forever,
+        forget_every: Duration::from_secs(600),
     }
 }
 
@@ -45,12 +47,12 @@ async fn what_was_stored_survives_a_restart() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await;
-    store.change_document(edit(ana, document.id, "zwei 🦀", None)).await.unwrap();
+    store.change(document.id, edited(ana, "zwei 🦀")).await.unwrap();
 
     let store = store.restart().await;
 
     let (found, _) = store.find_document(ana, document.id).await.unwrap().unwrap();
-    assert_eq!((&*found.content, found.version.number()), ("zwei 🦀", 2));
+    assert_eq!((found.size, found.version.number()), ("zwei 🦀".len(), 2));
     assert_eq!(found.created_at, document.created_at);
 }
 
@@ -107,14 +109,14 @@ async fn a_file_that_another_process_has_locked_is_unavailable() {
 
     let create = store.create_account(new_account("bo", "bo@example.org")).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))), "{create:?}");
-    let change = store.change_document(edit(ana, document, "two", None)).await;
-    assert!(matches!(change, Err(StoreError::Unavailable(_))), "{change:?}");
+    let change = store.change(document, edited(ana, "two")).await;
+    assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
     assert!(matches!(store.migrate_up().await, Err(StoreError::Unavailable(_))));
     store.ping().await.unwrap();
     assert!(store.access_level(ana, document).await.unwrap().is_some(), "reading goes on");
 
     lock.rollback().await.unwrap();
-    store.change_document(edit(ana, document, "two", None)).await.unwrap();
+    store.change(document, edited(ana, "two")).await.unwrap();
 }
 
 #[tokio::test]
@@ -128,8 +130,8 @@ async fn a_file_that_may_only_be_read_can_be_read() {
     assert!(other.find_document(ana, document).await.unwrap().is_some());
     let create = other.create_account(new_account("bo", "bo@example.org")).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))), "{create:?}");
-    let change = other.change_document(edit(ana, document, "two", None)).await;
-    assert!(matches!(change, Err(StoreError::Unavailable(_))), "{change:?}");
+    let change = change_in(&other, document, edited(ana, "two")).await;
+    assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
     other.close().await;
 }
 
@@ -158,7 +160,8 @@ async fn every_answer_can_be_awaited_on_any_thread() {
     movable(store.list_documents(user, 1, None));
     movable(store.grant_access(user, document, user, AccessLevel::View));
     movable(store.revoke_access(user, document, user));
-    movable(store.delete_document(user, document, None));
+    movable(change_in(&store, document, edited(user, "x")));
+    movable(store.forget_changes(chrono::Utc::now()));
 }
 
 #[tokio::test]
@@ -171,22 +174,22 @@ async fn after_a_full_disk_what_is_accepted_is_stored() {
     let big = "x".repeat(4_000_000);
 
     store.writer.execute_unprepared(&fill_the_disk).await.unwrap();
-    let create = store.create_document(ana, title("Big"), text(&*big)).await;
+    let create = store.create_document(ana, title("Big"), big.len(), big.clone().into()).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))));
-    let change = store.change_document(edit(ana, document, &big, None)).await;
-    assert!(matches!(change, Err(StoreError::Unavailable(_))));
+    let change = store.change(document, edited(ana, &big)).await;
+    assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
 
     // With room again: changes that are accepted, with a refused one among them.
     store.writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
-    let accepted = store.change_document(edit(ana, document, &big, None)).await.unwrap();
-    assert_eq!(accepted.document.version.number(), 2);
-    let denied = store.change_document(edit(UserId::new(), document, "no", None)).await;
-    assert!(matches!(denied, Err(StoreError::Denied)));
-    store.change_document(edit(ana, document, "three", None)).await.unwrap();
+    store.change(document, edited(ana, &big)).await.unwrap();
+    let stranger = UserId::new();
+    let denied = store.change(document, edited(stranger, "no")).await;
+    assert!(matches!(denied, Err(CommitError::Denied(who)) if who == [stranger]));
+    store.change(document, edited(ana, "three")).await.unwrap();
 
     let store = store.restart().await;
     let (found, _) = store.find_document(ana, document).await.unwrap().unwrap();
-    assert_eq!((&*found.content, found.version.number()), ("three", 3));
+    assert_eq!((found.size, found.version.number()), ("three".len(), 3));
 }
 
 #[tokio::test]
@@ -195,10 +198,10 @@ async fn a_store_in_memory_works_alike() {
     store.migrate_up().await.unwrap();
     let new = new_account("ana", "ana@example.org");
     let ana = store.create_account(new).await.unwrap().id;
-    let document = store.create_document(ana, title("Plan"), text("one")).await.unwrap();
-    store.change_document(edit(ana, document.id, "two", Some(1))).await.unwrap();
+    let document = store.create_document(ana, title("Plan"), 3, b"one".to_vec()).await.unwrap();
+    change_in(&store, document.id, edited(ana, "two")).await.unwrap();
     let (found, _) = store.find_document(ana, document.id).await.unwrap().unwrap();
-    assert_eq!(&*found.content, "two");
+    assert_eq!(found.version.number(), 2);
 }
 
 #[test]
@@ -210,9 +213,13 @@ fn options_are_read_from_settings() {
             .unwrap()
             .try_deserialize::<StoreOptions>()
     };
-    let good = "url = 'sqlite::memory:'\nreaders = 4\nacquire_within = '3s'\nbusy_within = '250ms'";
+    let good = "url = 'sqlite::memory:'\nreaders = 4\nacquire_within = '3s'\nbusy_within = '250ms'\nretention = '90d'\nforget_every = '10m'";
     let options = read(good).unwrap();
     assert_eq!(options.readers, 4);
     assert_eq!(options.busy_within, Duration::from_millis(250));
+    assert_eq!(options.retention, Retention::For(Duration::from_hours(24 * 90)));
+    let forever = read(&good.replace("90d", "forever")).unwrap();
+    assert_eq!(forever.retention, Retention::Forever);
+    assert!(read(&good.replace("90d", "a while")).is_err());
     assert!(read(&format!("{good}\nwriters = 2")).is_err(), "an unknown key");
 }

@@ -2,9 +2,9 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::{MigrationState, StoreError, testing::TestStore};
+use super::{MigrationState, Snapshot, State, StoreError, testing::TestStore};
 
-const NAMES: [&str; 3] = ["m0001_users", "m0002_documents", "m0003_access"];
+const NAMES: [&str; 4] = ["m0001_users", "m0002_documents", "m0003_access", "m0004_changes"];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {
     states.iter().filter(|state| state.applied).map(|state| state.name.as_str()).collect()
@@ -22,15 +22,15 @@ async fn the_tables_go_up_and_down_and_up() {
     let owner = store.user("ana").await;
     store.document(owner).await;
 
-    let reverted = store.migrate_down(2).await.unwrap();
-    assert_eq!(reverted, ["m0003_access", "m0002_documents"]);
+    let reverted = store.migrate_down(3).await.unwrap();
+    assert_eq!(reverted, ["m0004_changes", "m0003_access", "m0002_documents"]);
     assert_eq!(applied(&store.migration_status().await.unwrap()), ["m0001_users"]);
     assert!(store.find_account(owner).await.unwrap().is_some(), "users are not part of these");
 
-    assert_eq!(store.migrate_up().await.unwrap(), ["m0002_documents", "m0003_access"]);
+    assert_eq!(store.migrate_up().await.unwrap(), NAMES[1..]);
     store.document(owner).await;
 
-    assert_eq!(store.migrate_down(9).await.unwrap().len(), 3);
+    assert_eq!(store.migrate_down(9).await.unwrap().len(), NAMES.len());
     assert_eq!(store.migrate_up().await.unwrap(), NAMES);
     assert!(store.find_account(owner).await.unwrap().is_none());
 }
@@ -69,4 +69,26 @@ async fn a_database_of_a_newer_program_is_left_alone() {
     assert!(matches!(store.migrate_down(1).await, Err(StoreError::Migration(_))));
     assert!(matches!(store.migration_status().await, Err(StoreError::Migration(_))));
     store.user("ana").await;
+}
+
+#[tokio::test]
+async fn a_text_from_before_there_was_a_log_is_found_as_it_was() {
+    let store = TestStore::new().await;
+    let owner = store.user("ana").await;
+    let document = store.document(owner).await.id;
+    store.migrate_down(1).await.unwrap();
+    let before = format!(
+        "UPDATE document SET content = 'höher', version = 7 WHERE id = x'{}'",
+        document.uuid().simple()
+    );
+    store.writer.execute_unprepared(&before).await.unwrap();
+
+    store.migrate_up().await.unwrap();
+
+    let (found, _) = store.find_document(owner, document).await.unwrap().unwrap();
+    assert_eq!((found.version.number(), found.size), (7, "höher".len()));
+    let snapshot = store.find_snapshot(document, found.version).await.unwrap().unwrap();
+    let state = State::Plain("höher".to_owned());
+    assert_eq!(snapshot, Snapshot { version: found.version, state });
+    assert_eq!(store.find_snapshot(document, found.version.previous()).await.unwrap(), None);
 }

@@ -1,16 +1,17 @@
 //! A store on a real file in a folder of its own, and the people and documents of its tests.
 
-use std::{ops::Deref, path::PathBuf, time::Duration};
+use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::{ChangeRequest, NewAccount, Store, StoreError, StoreOptions};
-use crate::domain::{
-    AccessLevel, DisplayName, Document, DocumentId, Email, Text, Title, UserId, Version,
+use super::{
+    Batch, CommitError, Committed, NewAccount, NewChange, Retention, Store, StoreError,
+    StoreOptions,
 };
-
-/// Far more than any test's text.
-const TEXT_LIMIT: usize = 16 * 1024 * 1024;
+use crate::domain::{
+    AccessLevel, ChangeKind, DisplayName, Document, DocumentId, Email, Title, UserId, Version,
+};
 
 pub(super) struct TestStore {
     store: Store,
@@ -62,9 +63,18 @@ impl TestStore {
         self.create_account(new).await.unwrap().id
     }
 
-    /// A new document of `owner`, titled "Plan" and saying "one".
+    /// A new document of `owner`, titled "Plan" and saying something of three bytes.
     pub(super) async fn document(&self, owner: UserId) -> Document {
-        self.create_document(owner, title("Plan"), text("one")).await.unwrap()
+        self.create_document(owner, title("Plan"), 3, b"one".to_vec()).await.unwrap()
+    }
+
+    /// Stores one change for whatever the head is.
+    pub(super) async fn change(
+        &self,
+        document: DocumentId,
+        change: NewChange,
+    ) -> Result<Committed, CommitError> {
+        change_in(self, document, change).await
     }
 
     /// A new document of `owner` on which `other` has `level`.
@@ -107,32 +117,44 @@ pub(super) fn title(title: &str) -> Title {
     Title::new(title).unwrap()
 }
 
-pub(super) fn text(content: impl Into<String>) -> Text {
-    Text::new(content.into(), TEXT_LIMIT).unwrap()
-}
-
-/// A wish that changes nothing yet.
-pub(super) fn wish(author: UserId, document: DocumentId) -> ChangeRequest {
-    ChangeRequest {
-        document,
+/// A change of the text by `author`, which inserts `text`.
+pub(super) fn edited(author: UserId, text: &str) -> NewChange {
+    let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
+    NewChange {
+        kind: ChangeKind::Edited,
         author,
         session: None,
-        title: None,
-        content: None,
-        base_version: None,
+        edit: None,
+        title: "Plan".into(),
+        delta: Some(Arc::new(delta)),
+        update: Some(Bytes::copy_from_slice(text.as_bytes())),
+        size: text.len(),
     }
 }
 
-/// A wish for another text, made for `base`.
-pub(super) fn edit(
-    author: UserId,
-    document: DocumentId,
-    content: &str,
-    base: Option<i64>,
-) -> ChangeRequest {
-    ChangeRequest {
-        content: Some(text(content)),
-        base_version: base.map(Version::new),
-        ..wish(author, document)
+/// The end of a document, by `author`.
+pub(super) fn deleted(author: UserId) -> NewChange {
+    NewChange {
+        kind: ChangeKind::Deleted,
+        delta: None,
+        update: None,
+        size: 0,
+        ..edited(author, "x")
     }
+}
+
+/// These changes of a document, made for the version `seen`.
+pub(super) fn batch(document: DocumentId, seen: i64, changes: Vec<NewChange>) -> Batch {
+    Batch { document, seen: Version::new(seen), changes, receipts: vec![] }
+}
+
+/// The same through any store.
+pub(super) async fn change_in(
+    store: &Store,
+    document: DocumentId,
+    change: NewChange,
+) -> Result<Committed, CommitError> {
+    let head = store.find_head(document).await?;
+    let seen = head.map_or(Version::FIRST, |head| head.version).number();
+    store.commit(&batch(document, seen, vec![change])).await
 }

@@ -216,7 +216,7 @@ async fn stalled(server: &Server, account: &Account) -> RawSocket {
         let variables =
             json!({ "document": document, "text": format!("{round:08}").repeat(50_000) });
         author.run("1", text, variables).await;
-        if meter(server, "coscribe_seats_overflowed_total").await > 0 {
+        if meter(server, "coscribe_seats_behind").await > 0 {
             break;
         }
     }

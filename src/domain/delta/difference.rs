@@ -22,6 +22,9 @@ enum Level {
 /// Words that have less than this in common (from 0 to 1) are replaced whole.
 const ALIKE: f32 = 0.5;
 
+/// A word of more bytes than this is replaced whole: it is no word that somebody corrects.
+const LONGEST_WORD: usize = 512;
+
 impl Delta {
     /// The delta that makes `new` of `old`. After `deadline` what is left is compared coarsely; the result is right
     /// all the same.
@@ -48,7 +51,9 @@ fn compare(old: &str, new: &str, level: Level, deadline: Instant, delta: &mut De
         let (old, new) = (joined(&old_parts, op.old_range()), joined(&new_parts, op.new_range()));
         match (op, level.next()) {
             (DiffOp::Equal { .. }, _) => delta.retain(units(&old)),
-            (DiffOp::Replace { .. }, Some(next)) => compare(&old, &new, next, deadline, delta),
+            (DiffOp::Replace { .. }, Some(next)) if next.is_worth_it(&old, &new) => {
+                compare(&old, &new, next, deadline, delta);
+            }
             (DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. }, _) => {
                 replace(&old, &new, delta);
             }
@@ -71,6 +76,16 @@ impl Level {
             Self::Lines => text.split_inclusive('\n').collect(),
             Self::Words => text.split_word_bounds().collect(),
             Self::Graphemes => text.graphemes(true).collect(),
+        }
+    }
+
+    /// Whether looking that closely at two parts could find anything that they have in common.
+    fn is_worth_it(self, old: &str, new: &str) -> bool {
+        let (short, long) = (old.len().min(new.len()), old.len().max(new.len()));
+        match self {
+            Self::Lines | Self::Words => true,
+            // Less than a third of the other is less than half in common, whatever is in it.
+            Self::Graphemes => long <= LONGEST_WORD && short * 3 >= long,
         }
     }
 

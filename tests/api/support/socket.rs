@@ -246,7 +246,8 @@ async fn read(mut stream: SplitStream<Stream>, inbox: Inbox, mut reads: watch::R
 fn all(field: &str) -> &'static str {
     match field {
         "documentChanged" => {
-            "documentId kind version title content sessionId changedAt author { id name }"
+            "documentId kind version title content sessionId changedAt author { id name } update
+                delta { retain insert delete }"
         }
         "presenceUpdated" => {
             "documentId kind presence { documentId sessionId color joinedAt lastSeen user { id name }
