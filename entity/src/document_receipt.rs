@@ -18,6 +18,9 @@ pub struct Model {
     pub edit_id: String,
     /// The version that it was answered with.
     pub version: i64,
+    /// The title at that version.
+    #[sea_orm(column_type = "Text")]
+    pub title: String,
     /// A digest of what it asked for.
     pub fingerprint: Vec<u8>,
     /// UTC, whole microseconds.

@@ -41,6 +41,7 @@ enum DocumentReceipt {
     AuthorId,
     EditId,
     Version,
+    Title,
     Fingerprint,
     At,
 }
@@ -152,6 +153,7 @@ fn receipts() -> TableCreateStatement {
         .col(ColumnDef::new(DocumentReceipt::AuthorId).uuid().not_null())
         .col(ColumnDef::new(DocumentReceipt::EditId).string().not_null())
         .col(ColumnDef::new(DocumentReceipt::Version).big_integer().not_null())
+        .col(ColumnDef::new(DocumentReceipt::Title).text().not_null())
         .col(ColumnDef::new(DocumentReceipt::Fingerprint).binary().not_null())
         .col(ColumnDef::new(DocumentReceipt::At).timestamp_with_time_zone().not_null())
         .primary_key(

@@ -172,7 +172,7 @@ impl Run {
         let Some(receipt) = found else { return Ok(()) };
         let is_same = receipt.fingerprint.is_none_or(|before| before == order.fingerprint());
         self.answers[index] = Some(if is_same {
-            Ok(Stored { version: receipt.version, title: None, content: None })
+            Ok(Stored { version: receipt.version, title: receipt.title, content: None })
         } else {
             Err(EditError::NameTaken)
         });
@@ -184,15 +184,16 @@ impl Run {
         let order = &self.orders[index];
         let version = version_after(head.version, staging.staged.len());
         let replica = self.editing.replica.as_ref();
+        let title = title_after(head, &staging.staged);
         let stored = Stored {
             version,
-            title: Some(title_after(head, &staging.staged)),
+            title: Arc::clone(&title),
             content: replica.map(|replica| replica.content().clone()),
         };
         staging.verdicts.push((index, Ok(stored)));
         if let Some(edit) = order.edit.clone() {
             let (author, fingerprint) = (order.author, order.fingerprint());
-            staging.receipts.push(NewReceipt { author, edit, fingerprint, version });
+            staging.receipts.push(NewReceipt { author, edit, fingerprint, version, title });
         }
     }
 
@@ -355,7 +356,7 @@ impl Run {
             let is_deleted = change.kind == ChangeKind::Deleted;
             let stored = Stored {
                 version: head.version,
-                title: Some(Arc::clone(&change.title)),
+                title: Arc::clone(&change.title),
                 content: Some(content.clone()),
             };
             let change = Arc::new(Change {

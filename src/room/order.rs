@@ -152,8 +152,8 @@ impl From<TextError> for EditError {
 pub struct Stored {
     /// The version that the order made; where it changed nothing, the one that there was.
     pub version: Version,
-    /// The title at that version, if it was just stored.
-    pub title: Option<Arc<str>>,
+    /// The title at that version.
+    pub title: Arc<str>,
     /// The text at that version, if it was just stored.
     pub content: Option<Content>,
 }

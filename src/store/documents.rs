@@ -89,7 +89,7 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
-    /// A document as it was at `version`, which it has reached, but for its size; none if it was deleted. Whether the
+    /// A document as it was at `version`, which it has reached, but for title and size; none if it was deleted. Whether the
     /// caller may know is for him to check.
     ///
     /// # Errors
@@ -111,17 +111,16 @@ impl Store {
             return Ok(None);
         };
         if found.version != version {
-            let change: Option<(String, DateTime<Utc>)> = document_change::Entity::find()
+            let at: Option<DateTime<Utc>> = document_change::Entity::find()
                 .select_only()
-                .columns([document_change::Column::Title, document_change::Column::At])
+                .column(document_change::Column::At)
                 .filter(document_change::Column::DocumentId.eq(document.uuid()))
                 .filter(document_change::Column::Version.eq(version.number()))
                 .into_tuple()
                 .one(&self.readers)
                 .await?;
-            if let Some((title, at)) = change {
-                (found.title, found.updated_at) = (title.into(), at);
-            }
+            // No change made the first version: the document itself did.
+            found.updated_at = at.unwrap_or(found.created_at);
             found.version = version;
         }
         Ok(Some(found))

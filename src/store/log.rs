@@ -69,6 +69,8 @@ pub struct NewReceipt {
     pub fingerprint: Fingerprint,
     /// The version that it is answered with.
     pub version: Version,
+    /// The title at that version.
+    pub title: Arc<str>,
 }
 
 /// What is to be stored together, all or nothing.
@@ -85,10 +87,12 @@ pub struct Batch {
 }
 
 /// What an edit that was accepted earlier did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The version that it was answered with.
     pub version: Version,
+    /// The title at that version.
+    pub title: Arc<str>,
     /// What it asked for; none for edits of which that is not known.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -196,9 +200,13 @@ impl Store {
         author: UserId,
         edit: &EditId,
     ) -> Result<Option<Receipt>, StoreError> {
-        let change: Option<(i64, Option<Vec<u8>>)> = document_change::Entity::find()
+        let change: Option<(i64, String, Option<Vec<u8>>)> = document_change::Entity::find()
             .select_only()
-            .columns([document_change::Column::Version, document_change::Column::Fingerprint])
+            .columns([
+                document_change::Column::Version,
+                document_change::Column::Title,
+                document_change::Column::Fingerprint,
+            ])
             .filter(document_change::Column::DocumentId.eq(document.uuid()))
             .filter(document_change::Column::AuthorId.eq(author.uuid()))
             .filter(document_change::Column::EditId.eq(edit.as_str()))
@@ -212,6 +220,7 @@ impl Store {
                     .select_only()
                     .columns([
                         document_receipt::Column::Version,
+                        document_receipt::Column::Title,
                         document_receipt::Column::Fingerprint,
                     ])
                     .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
@@ -222,8 +231,9 @@ impl Store {
                     .await?
             }
         };
-        Ok(found.map(|(version, fingerprint)| Receipt {
+        Ok(found.map(|(version, title, fingerprint)| Receipt {
             version: Version::new(version),
+            title: title.into(),
             fingerprint: fingerprint.and_then(|bytes| bytes.try_into().ok()).map(Fingerprint),
         }))
     }
@@ -456,6 +466,7 @@ async fn remember(
         author_id: Set(receipt.author.uuid()),
         edit_id: Set(receipt.edit.as_str().to_owned()),
         version: Set(receipt.version.number()),
+        title: Set(receipt.title.to_string()),
         fingerprint: Set(receipt.fingerprint.0.to_vec()),
         at: Set(at),
     });

@@ -145,7 +145,7 @@ async fn an_edit_is_found_by_its_name_and_stored_once() {
 
     let store = store.restart().await;
     let fingerprint = Some(Fingerprint([7; 16]));
-    let receipt = Receipt { version: Version::new(3), fingerprint };
+    let receipt = Receipt { version: Version::new(3), title: "Plan".into(), fingerprint };
     assert_eq!(store.find_edit(document, ana, &name).await.unwrap(), Some(receipt));
     assert_eq!(store.find_edit(document, bo, &name).await.unwrap(), None, "names are one's own");
     let again = store.commit(&batch(document, 3, vec![named(edited(ana, "b"), &name, 7)])).await;
@@ -160,15 +160,16 @@ async fn an_edit_that_changed_nothing_is_found_too() {
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
     let (edit, fingerprint) = (EditId::unique(), Fingerprint([1; 16]));
+    let (version, title) = (Version::FIRST, "Old");
     let receipt =
-        NewReceipt { author: ana, edit: edit.clone(), fingerprint, version: Version::FIRST };
+        NewReceipt { author: ana, edit: edit.clone(), fingerprint, version, title: title.into() };
     let nothing = Batch { receipts: vec![receipt], ..batch(document, 1, vec![]) };
 
     store.commit(&nothing).await.unwrap();
 
     let found = store.find_edit(document, ana, &edit).await.unwrap();
-    let version = Version::FIRST;
-    assert_eq!(found, Some(Receipt { version, fingerprint: Some(fingerprint) }));
+    let receipt = Receipt { version, title: title.into(), fingerprint: Some(fingerprint) };
+    assert_eq!(found, Some(receipt));
     assert!(matches!(store.commit(&nothing).await, Err(CommitError::Repeated)));
     assert!(store.changes(document, 0, ALL).await.is_empty());
 }

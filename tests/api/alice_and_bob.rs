@@ -84,6 +84,11 @@ async fn what_bob_writes_is_stored_and_then_told_to_alice() {
             "author": { "id": pair.bob.id, "name": "Bob" },
             "sessionId": bobs_tab.session(),
             "changedAt": change["changedAt"],
+            "delta": [
+                { "retain": null, "insert": "Hello World", "delete": null },
+                { "retain": null, "insert": null, "delete": 8 },
+            ],
+            "update": change["update"],
         })
     );
     assert_eq!(pair.alice.read(*document).await["content"], "Hello World");

@@ -292,7 +292,7 @@ async fn a_slow_reader_of_a_megabyte_of_content_gets_every_version_of_it() {
     let mut author = RawSocket::admitted(&node, &alice).await;
     let fill = "mutation ($id: ID!, $text: String!) {
         updateDocument(id: $id, content: $text) { version } }";
-    let variables = json!({ "id": document, "text": "A megabyte. ".repeat(90_000) });
+    let variables = json!({ "id": document, "text": "A megabyte. ".repeat(80_000) });
     author.run("fill", fill, variables).await;
     let texts = format!(
         "subscription {{ documentChanged(documentId: \"{document}\") {{ version content }} }}"
@@ -319,7 +319,7 @@ async fn a_slow_reader_of_a_megabyte_of_content_gets_every_version_of_it() {
         assert_eq!(change["version"], round + 3);
         let content = change["content"].as_str().unwrap();
         assert!(content.starts_with(&format!("{beginning}A megabyte. ")));
-        assert_eq!(content.len(), 90_000 * 12 + beginning.len());
+        assert_eq!(content.len(), 80_000 * 12 + beginning.len());
     }
     drop((author, slow));
     node.stop().await;

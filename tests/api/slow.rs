@@ -336,10 +336,16 @@ async fn a_slow_reader_gets_the_last_cursor_of_each_when_it_reads_on() {
     // One frame for each mover waits, not one for each step.
     assert!(meter(&node, "coscribe_outbox_bytes").await < MOVERS as u64 * 1_000 + BOUND);
 
-    let (mut last, mut told) = (HashMap::new(), 0);
-    while last.len() < MOVERS || last.values().any(|line| *line != STEPS as u64 - 1) {
+    let (mut last, mut told, mut version) = (HashMap::new(), 0, 1);
+    while last.len() < MOVERS
+        || last.values().any(|line| *line != STEPS as u64 - 1)
+        || version != 1 + round as u64
+    {
         let message = next_event(&mut slow).await;
-        if message["id"] == "cursors" {
+        if message["id"] == "filler" {
+            version += 1;
+            assert_eq!(message["payload"]["data"]["documentChanged"]["version"], version);
+        } else if message["id"] == "cursors" {
             let moved = &message["payload"]["data"]["cursorMoved"];
             let session = moved["sessionId"].as_str().unwrap().to_owned();
             last.insert(session, moved["cursor"]["line"].as_u64().unwrap());

@@ -77,9 +77,7 @@ impl DocumentMutations {
         let stored = api.rooms.edit(order).await?;
         let found = api.store.find_document_at(admitted.document, stored.version).await?;
         let mut document = found.ok_or(StoreError::Denied)?;
-        if let Some(title) = stored.title {
-            document.title = title;
-        }
+        document.title = stored.title;
         let (access, content) = (admitted.level, stored.content);
         Ok(DocumentType { document, access, owner: None, content })
     }

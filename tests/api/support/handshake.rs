@@ -8,6 +8,7 @@ use tokio_tungstenite::{
         Error,
         client::IntoClientRequest as _,
         http::{HeaderName, HeaderValue, Request},
+        protocol::WebSocketConfig,
     },
 };
 
@@ -59,7 +60,9 @@ impl Handshake {
     /// Asks for it.
     pub(crate) async fn open(self) -> Result<Socket, Refused> {
         // Small frames leave at once, as they do from a browser.
-        let upgrade = connect_async_with_config(self.request, None, true);
+        // Events may be larger than any client would expect.
+        let config = WebSocketConfig::default().max_frame_size(None).max_message_size(None);
+        let upgrade = connect_async_with_config(self.request, Some(config), true);
         match within("an upgrade", upgrade).await {
             Ok((stream, _response)) => Ok(Socket::new(stream, self.address)),
             Err(Error::Http(response)) => {

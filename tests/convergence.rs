@@ -1,0 +1,285 @@
+//! Concurrent deltas converge: for the server, for clients that compose what they are told, and for the database.
+//!
+//! Random plans of people who write at the same time, each from the version that he has seen, some of them late, with
+//! emoji, combining marks and surrogates; a failing plan is shrunk and kept in `proptest-regressions`, and replayed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a helper that cannot go on has found what the test looks for"
+)]
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use coscribe::{
+    bridge::LocalBridge,
+    domain::{
+        AccessLevel, Content, Delta, DeltaStep, DisplayName, DocumentId, EditId, Email, Text, Tie,
+        Title, UserId, Version,
+    },
+    metrics::Metrics,
+    room::{Order, RoomOptions, RoomParts, Rooms, Wish},
+    roster::LocalRoster,
+    store::{NewAccount, Retention, Store, StoreOptions},
+};
+use proptest::prelude::*;
+
+const ALPHABET: [&str; 8] = ["a", "b", " ", "\n", "ö", "e\u{301}", "🎈", "👨\u{200d}👩"];
+
+/// What somebody does next.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Client so-and-so inserts letters somewhere and deletes some characters there.
+    Write { client: usize, at: usize, letters: Vec<usize>, delete: usize },
+    /// Client so-and-so sends what it has written so far.
+    Send(usize),
+    /// Client so-and-so is told of so many changes.
+    Hear(usize, usize),
+    /// The room closes, and the document is opened again from what is stored.
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let client = 0..3_usize;
+    let letters = prop::collection::vec(0..ALPHABET.len(), 0..3);
+    prop_oneof![
+        6 => (client.clone(), 0..40_usize, letters, 0..3_usize).prop_map(
+            |(client, at, letters, delete)| Step::Write { client, at, letters, delete }
+        ),
+        4 => client.clone().prop_map(Step::Send),
+        4 => (client, 1..4_usize).prop_map(|(client, count)| Step::Hear(client, count)),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// A client as one would write it: the text of the version that it has seen, its own edit on the way, and what it has
+/// typed since.
+struct Client {
+    text: Content,
+    version: i64,
+    /// The edit that was sent, and the version that it was answered with.
+    sent: Option<(Delta, i64)>,
+    typed: Delta,
+    /// Changes of everybody that it was not told of yet; none for its own.
+    inbox: VecDeque<(i64, Option<Arc<Delta>>)>,
+}
+
+impl Client {
+    /// What its user sees.
+    fn shown(&self) -> Content {
+        let sent = self.sent.as_ref().map(|(delta, _)| delta.clone()).unwrap_or_default();
+        self.text.apply(&sent.compose(&self.typed)).unwrap()
+    }
+
+    fn write(&mut self, at: usize, letters: &[usize], delete: usize) {
+        let shown = self.shown().to_string();
+        let chars: Vec<usize> = shown.chars().map(char::len_utf16).collect();
+        let at = at % (chars.len() + 1);
+        let units = |range: &[usize]| i64::try_from(range.iter().sum::<usize>()).unwrap();
+        let deleted = units(&chars[at..(at + delete).min(chars.len())]);
+        let inserted: String = letters.iter().map(|letter| ALPHABET[*letter]).collect();
+        let mut steps = vec![];
+        if at > 0 {
+            steps.push(DeltaStep { retain: Some(units(&chars[..at])), ..DeltaStep::default() });
+        }
+        if !inserted.is_empty() {
+            steps.push(DeltaStep { insert: Some(inserted), ..DeltaStep::default() });
+        }
+        if deleted > 0 {
+            steps.push(DeltaStep { delete: Some(deleted), ..DeltaStep::default() });
+        }
+        self.typed = self.typed.compose(&Delta::from_steps(steps).unwrap());
+    }
+
+    /// Takes in the next change, in the order of versions.
+    fn hear(&mut self) {
+        let Some((version, change)) = self.inbox.pop_front() else { return };
+        assert_eq!(version, self.version + 1, "neither hole nor double");
+        self.version = version;
+        match change {
+            // Its own: from now on it is part of the text.
+            None => {
+                let (sent, answered) = self.sent.take().unwrap();
+                assert_eq!(answered, version);
+                self.text = self.text.apply(&sent).unwrap();
+            }
+            Some(change) => {
+                let (mut theirs, mut sent) = ((*change).clone(), self.sent.take());
+                self.text = self.text.apply(&theirs).unwrap();
+                if let Some((mine, _)) = &mut sent {
+                    let later = mine.transform(&theirs, Tie::Theirs);
+                    theirs = theirs.transform(mine, Tie::Mine);
+                    *mine = later;
+                }
+                self.typed = self.typed.transform(&theirs, Tie::Theirs);
+                self.sent = sent;
+            }
+        }
+    }
+}
+
+/// A store and rooms, without sockets.
+struct House {
+    store: Store,
+    rooms: Rooms,
+    user: UserId,
+    document: DocumentId,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreOptions {
+            url: format!("sqlite://{}/test.db?mode=rwc", folder.path().display()),
+            readers: 1,
+            acquire_within: Duration::from_secs(10),
+            busy_within: Duration::from_secs(10),
+            retention: Retention::Forever,
+            forget_every: Duration::from_secs(600),
+        })
+        .await
+        .unwrap();
+        store.migrate_up().await.unwrap();
+        let account = NewAccount {
+            name: DisplayName::new("Ana").unwrap(),
+            email: Email::new("ana@example.org").unwrap(),
+            password_hash: "hash".into(),
+        };
+        let user = store.create_account(account).await.unwrap().id;
+        let rooms = Rooms::new(
+            RoomParts {
+                store: store.clone(),
+                bridge: Arc::new(LocalBridge),
+                roster: Arc::new(LocalRoster::default()),
+                metrics: Metrics::new(),
+                document_limit: 1_000_000,
+            },
+            RoomOptions {
+                linger: Duration::from_secs(60),
+                mailbox: 100,
+                edits_waiting: 100,
+                edits_waiting_bytes: 1_000_000,
+                apply_within: Duration::from_secs(10),
+                snapshot_every: 5,
+                recent_bytes: 1_500,
+            },
+        );
+        let text = Text::new("Begin 🎈.", 1_000).unwrap();
+        let document = rooms.create(user, Title::new("Plan").unwrap(), text).await.unwrap().id;
+        Self { store, rooms, user, document, _folder: folder }
+    }
+
+    async fn edit(&self, base: i64, delta: &Delta) -> i64 {
+        let stored = self.rooms.edit(Order {
+            document: self.document,
+            author: self.user,
+            session: None,
+            edit: Some(EditId::unique()),
+            wish: Wish::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
+        });
+        stored.await.unwrap().version.number()
+    }
+
+    async fn head(&self) -> i64 {
+        self.store.find_head(self.document).await.unwrap().unwrap().version.number()
+    }
+
+    async fn content_at(&self, version: i64) -> Content {
+        self.rooms.content_at(self.document, Version::new(version)).await.unwrap()
+    }
+}
+
+async fn run(plan: Vec<Step>) {
+    let house = House::new().await;
+    let text = house.content_at(1).await;
+    let mut clients: Vec<Client> = (0..3)
+        .map(|_| Client {
+            text: text.clone(),
+            version: 1,
+            sent: None,
+            typed: Delta::default(),
+            inbox: VecDeque::new(),
+        })
+        .collect();
+    for step in plan {
+        match step {
+            Step::Write { client, at, letters, delete } => {
+                clients[client].write(at, &letters, delete);
+            }
+            Step::Send(client) => send(&house, &mut clients, client).await,
+            Step::Hear(client, count) => (0..count).for_each(|_| clients[client].hear()),
+            Step::Reopen => house.rooms.close().await,
+        }
+    }
+    // Everybody says the last of it and hears the rest.
+    for client in 0..clients.len() {
+        while !clients[client].typed.is_empty() || clients[client].sent.is_some() {
+            send(&house, &mut clients, client).await;
+            while !clients[client].inbox.is_empty() {
+                clients[client].hear();
+            }
+        }
+    }
+    let head = house.head().await;
+    let stored = house.content_at(head).await;
+    for client in &mut clients {
+        while !client.inbox.is_empty() {
+            client.hear();
+        }
+        assert_eq!((client.version, client.shown().to_string()), (head, stored.to_string()));
+    }
+
+    // The log from the beginning, and each text on the way, are the same again.
+    let (first, last) = (Version::FIRST, Version::new(head));
+    let log = house.store.list_changes(house.document, first, last, usize::MAX).await.unwrap();
+    let deltas: Vec<Delta> =
+        log.iter().map(|change| (**change.delta.as_ref().unwrap()).clone()).collect();
+    let mut content = text.clone();
+    for (change, delta) in log.iter().zip(&deltas) {
+        content = content.apply(delta).unwrap();
+        let at = house.content_at(change.version.number()).await;
+        assert_eq!(content.to_string(), at.to_string());
+    }
+    assert_eq!(content, stored);
+    assert_eq!(text.apply(&Delta::compose_all(deltas)).unwrap(), stored);
+    house.rooms.close().await;
+    let level = house.store.access_level(house.user, house.document).await.unwrap();
+    assert_eq!(level, Some(AccessLevel::Owner));
+}
+
+/// Sends what a client has typed, if nothing of it is on the way already.
+async fn send(house: &House, clients: &mut [Client], sender: usize) {
+    let client = &mut clients[sender];
+    if client.sent.is_some() || client.typed.is_empty() {
+        return;
+    }
+    let delta = std::mem::take(&mut client.typed);
+    let before = house.head().await;
+    let version = house.edit(client.version, &delta).await;
+    if version == before {
+        // Others had deleted it already: nothing is left of it, here neither once it has heard of that.
+        client.sent = Some((delta, 0));
+        while !client.inbox.is_empty() {
+            client.hear();
+        }
+        assert_eq!(client.sent.take().map(|(left, _)| left), Some(Delta::default()));
+        return;
+    }
+    client.sent = Some((delta, version));
+    let change = Version::new(version);
+    let log = house.store.list_changes(house.document, change.previous(), change, 1).await.unwrap();
+    let told = log[0].delta.clone();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.inbox.push_back((version, told.clone().filter(|_| number != sender)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn everybody_ends_with_the_same_text(plan in prop::collection::vec(step(), 0..60)) {
+        actix_rt::System::new().block_on(run(plan));
+    }
+}
