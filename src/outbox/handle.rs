@@ -220,6 +220,10 @@ struct State {
     body: Option<Waker>,
     reader: Option<Waker>,
     /// Seats that wait until more may be sent; most of the time there are none.
+    #[allow(
+        clippy::box_collection,
+        reason = "every session has an outbox, and few have one of these"
+    )]
     behind: Option<Box<HashMap<SeatId, Waker>>>,
 }
 

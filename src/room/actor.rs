@@ -315,7 +315,7 @@ impl Room {
                 tracing::warn!(error, document.id = %room.document, "a document could not be opened");
                 room.unreadable = true;
                 // Whoever asked already is answered first.
-                ctx.run_later(std::time::Duration::ZERO, |room, ctx| room.close(ctx));
+                ctx.run_later(std::time::Duration::ZERO, Self::close);
             }
         }));
     }

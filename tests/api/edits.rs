@@ -296,7 +296,8 @@ async fn a_large_text_is_merged_and_others_go_on_meanwhile() {
     )
     .await;
 
-    (merged.value(), small.value());
+    merged.value();
+    small.value();
     let text = text(&pair.alice, &pair).await;
     assert!(text.starts_with("Her line.\nLine 0 of"));
     assert!(text.contains("Line 39999 of a long text.\nHis line.\nLine 40001"));

@@ -1,0 +1,225 @@
+//! What an edit costs before the database sees it, what opening a document costs, and what a commit costs.
+//!
+//! `cargo bench --bench edits`. Compare medians of one run; absolute times depend on the machine.
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on is of no use")]
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use coscribe::{
+    bridge::LocalBridge,
+    domain::{
+        ChangeKind, Content, Delta, DeltaStep, DisplayName, Document, Email, Text, Tie, Title,
+        UserId, Version,
+    },
+    metrics::Metrics,
+    room::{Replica, RoomOptions, RoomParts, Rooms},
+    roster::LocalRoster,
+    store::{Batch, NewAccount, NewChange, Retention, Store, StoreOptions},
+};
+use divan::{Bencher, black_box};
+
+fn main() {
+    divan::main();
+}
+
+/// A change of some characters in the middle of a text.
+fn small(at: i64, text: &str) -> Delta {
+    let retain = DeltaStep { retain: Some(at), ..DeltaStep::default() };
+    let insert = DeltaStep { insert: Some(text.to_owned()), ..DeltaStep::default() };
+    Delta::from_steps([retain, insert]).unwrap()
+}
+
+/// A change of `steps` places.
+fn large(steps: i64) -> Delta {
+    let step = |n: i64| {
+        let retain = DeltaStep { retain: Some(3 + n % 5), ..DeltaStep::default() };
+        let insert = DeltaStep { insert: Some("word 🎈".to_owned()), ..DeltaStep::default() };
+        let delete = DeltaStep { delete: Some(1 + n % 2), ..DeltaStep::default() };
+        [retain, insert, delete]
+    };
+    Delta::from_steps((0..steps).flat_map(step)).unwrap()
+}
+
+#[divan::bench(args = [1, 100, 10_000])]
+fn transform(bencher: Bencher<'_, '_>, steps: i64) {
+    let (mine, theirs) = (large(steps), large(steps));
+    bencher.bench(|| black_box(&mine).transform(black_box(&theirs), Tie::Theirs));
+}
+
+#[divan::bench(args = [1, 100, 10_000])]
+fn compose(bencher: Bencher<'_, '_>, steps: i64) {
+    let (first, second) = (large(steps), large(steps));
+    bencher.bench(|| black_box(&first).compose(black_box(&second)));
+}
+
+/// A text of 100 KB that was typed in pieces here and there: some ten thousand blocks for Yjs.
+fn fragmented() -> Replica {
+    let mut replica = Replica::of(&"A line of a text.\n".repeat(3_000));
+    for n in 0..5_000_i64 {
+        let at = (n * 7_919) % (54_000 + n * 9);
+        replica.apply(&small(at, "nine 🎈 "), usize::MAX).unwrap();
+    }
+    replica
+}
+
+/// A keystroke in it: at the beginning, in the middle, at the end.
+#[divan::bench(args = [0, 50_000, 98_000])]
+fn replica_apply(bencher: Bencher<'_, '_>, at: i64) {
+    let mut replica = fragmented();
+    let delta = small(at, "x");
+    bencher.bench_local(|| replica.apply(black_box(&delta), usize::MAX).unwrap());
+}
+
+/// The same on the plain text alone.
+#[divan::bench(args = [0, 50_000, 98_000])]
+fn content_apply(bencher: Bencher<'_, '_>, at: i64) {
+    let content = fragmented().content().clone();
+    let delta = small(at, "x");
+    bencher.bench(|| content.apply(black_box(&delta)).unwrap());
+}
+
+#[divan::bench]
+#[allow(clippy::disallowed_methods, reason = "a deadline that is never met")]
+fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
+    let old: String = (0..4_000).fold(String::new(), |mut text, line| {
+        writeln!(text, "Line {line} of a long text.").unwrap();
+        text
+    });
+    let new = old.replace("Line 2000 of", "Line two thousand of");
+    let deadline = std::time::Instant::now() + Duration::from_secs(600);
+    bencher.bench(|| Delta::between(black_box(&old), black_box(&new), deadline));
+}
+
+/// A database on a real file, and somebody who writes.
+struct House {
+    runtime: tokio::runtime::Runtime,
+    store: Store,
+    rooms: Rooms,
+    user: UserId,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = StoreOptions {
+            url: format!("sqlite://{}/bench.db?mode=rwc", folder.path().display()),
+            readers: 1,
+            acquire_within: Duration::from_secs(10),
+            busy_within: Duration::from_secs(10),
+            retention: Retention::Forever,
+            forget_every: Duration::from_secs(600),
+        };
+        let (store, user) = runtime.block_on(async {
+            let store = Store::open(&options).await.unwrap();
+            store.migrate_up().await.unwrap();
+            let account = NewAccount {
+                name: DisplayName::new("Ana").unwrap(),
+                email: Email::new("ana@example.org").unwrap(),
+                password_hash: "hash".into(),
+            };
+            let user = store.create_account(account).await.unwrap().id;
+            (store, user)
+        });
+        let parts = RoomParts {
+            store: store.clone(),
+            bridge: Arc::new(LocalBridge),
+            roster: Arc::new(LocalRoster::default()),
+            metrics: Metrics::new(),
+            document_limit: usize::MAX,
+        };
+        let rooms = Rooms::new(
+            parts,
+            RoomOptions {
+                linger: Duration::from_secs(1),
+                mailbox: 16,
+                edits_waiting: 16,
+                edits_waiting_bytes: 1_000_000,
+                apply_within: Duration::from_secs(10),
+                snapshot_every: 500,
+                recent_bytes: 1_000_000,
+            },
+        );
+        Self { runtime, store, rooms, user, _folder: folder }
+    }
+
+    fn document(&self, text: &str) -> Document {
+        let (title, text) = (Title::new("Plan").unwrap(), Text::new(text, usize::MAX).unwrap());
+        self.runtime.block_on(self.rooms.create(self.user, title, text)).unwrap()
+    }
+
+    fn change(&self, delta: &Arc<Delta>, update: &Bytes, size: usize) -> NewChange {
+        NewChange {
+            kind: ChangeKind::Edited,
+            author: self.user,
+            session: None,
+            edit: None,
+            title: "Plan".into(),
+            delta: Some(Arc::clone(delta)),
+            update: Some(update.clone()),
+            size,
+        }
+    }
+}
+
+/// One transaction for so many edits.
+#[divan::bench(args = [1, 16, 64])]
+fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
+    let house = House::new();
+    let document = house.document("Begin.").id;
+    let (delta, update) = (Arc::new(small(3, "x")), Bytes::from_static(&[7; 40]));
+    let mut seen = Version::FIRST;
+    bencher.bench_local(|| {
+        let changes = (0..edits).map(|_| house.change(&delta, &update, 10)).collect();
+        let batch = Batch { document, seen, changes, receipts: vec![] };
+        house.runtime.block_on(house.store.commit(&batch)).unwrap();
+        seen = Version::new(seen.number() + i64::try_from(edits).unwrap());
+    });
+}
+
+/// Reading the text of a document with 100,000 changes: a snapshot, and up to 499 changes after it.
+#[divan::bench(sample_count = 20)]
+fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
+    const CHANGES: i64 = 100_000;
+    let house = House::new();
+    let document = house.document("").id;
+    let (mut replica, mut seen, mut changes) = (Replica::of(""), Version::FIRST, vec![]);
+    // What people do: they type on for a while, then somewhere else.
+    let (mut at, mut length) = (0, 0_i64);
+    for n in 0..CHANGES {
+        at = if n % 40 == 0 { (n * 7_919) % (length + 1) } else { at + 1 };
+        let delta = Arc::new(if at == 0 {
+            let insert = DeltaStep { insert: Some("x".to_owned()), ..DeltaStep::default() };
+            Delta::from_steps([insert]).unwrap()
+        } else {
+            small(at, "x")
+        });
+        length += 1;
+        let update = replica.apply(&delta, usize::MAX).unwrap();
+        changes.push(house.change(&delta, &update, replica.content().bytes()));
+        let version = seen.number() + i64::try_from(changes.len()).unwrap();
+        if changes.len() == 500 || n + 1 == CHANGES {
+            let batch =
+                Batch { document, seen, changes: std::mem::take(&mut changes), receipts: vec![] };
+            house.runtime.block_on(house.store.commit(&batch)).unwrap();
+            seen = Version::new(version);
+            // The newest possible tail: everything after the last snapshot but one.
+            if n + 500 < CHANGES && n % 5_000 < 500 {
+                let state = replica.state();
+                house.runtime.block_on(house.store.store_snapshot(document, seen, state)).unwrap();
+            }
+        }
+        if n == CHANGES - 500 {
+            let state = replica.state();
+            let at = Version::new(version);
+            house.runtime.block_on(house.store.store_snapshot(document, at, state)).unwrap();
+        }
+    }
+    let expected = replica.content().clone();
+    let opened =
+        || -> Content { house.runtime.block_on(house.rooms.content_at(document, seen)).unwrap() };
+    assert!(opened() == expected);
+    bencher.bench_local(opened);
+}
