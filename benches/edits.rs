@@ -23,11 +23,11 @@ fn main() {
     divan::main();
 }
 
-/// A change of some characters in the middle of a text.
+/// Some characters more at one place of a text.
 fn small(at: i64, text: &str) -> Delta {
-    let retain = DeltaStep { retain: Some(at), ..DeltaStep::default() };
+    let retain = (at > 0).then(|| DeltaStep { retain: Some(at), ..DeltaStep::default() });
     let insert = DeltaStep { insert: Some(text.to_owned()), ..DeltaStep::default() };
-    Delta::from_steps([retain, insert]).unwrap()
+    Delta::from_steps(retain.into_iter().chain([insert])).unwrap()
 }
 
 /// A change of `steps` places.
@@ -190,31 +190,23 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
     let (mut at, mut length) = (0, 0_i64);
     for n in 0..CHANGES {
         at = if n % 40 == 0 { (n * 7_919) % (length + 1) } else { at + 1 };
-        let delta = Arc::new(if at == 0 {
-            let insert = DeltaStep { insert: Some("x".to_owned()), ..DeltaStep::default() };
-            Delta::from_steps([insert]).unwrap()
-        } else {
-            small(at, "x")
-        });
+        let delta = Arc::new(small(at, "x"));
         length += 1;
         let update = replica.apply(&delta, usize::MAX).unwrap();
         changes.push(house.change(&delta, &update, replica.content().bytes()));
         let version = seen.number() + i64::try_from(changes.len()).unwrap();
-        if changes.len() == 500 || n + 1 == CHANGES {
+        // A snapshot as long ago as it can be: one more change, and there would be another.
+        let is_last_snapshot = n + 500 == CHANGES;
+        if changes.len() == 500 || is_last_snapshot || n + 1 == CHANGES {
+            let count = i64::try_from(changes.len()).unwrap();
             let batch =
                 Batch { document, seen, changes: std::mem::take(&mut changes), receipts: vec![] };
             house.runtime.block_on(house.store.commit(&batch)).unwrap();
-            seen = Version::new(version);
-            // The newest possible tail: everything after the last snapshot but one.
-            if n + 500 < CHANGES && n % 5_000 < 500 {
-                let state = replica.state();
-                house.runtime.block_on(house.store.store_snapshot(document, seen, state)).unwrap();
-            }
+            seen = Version::new(seen.number() + count);
         }
-        if n == CHANGES - 500 {
+        if is_last_snapshot {
             let state = replica.state();
-            let at = Version::new(version);
-            house.runtime.block_on(house.store.store_snapshot(document, at, state)).unwrap();
+            house.runtime.block_on(house.store.store_snapshot(document, seen, state)).unwrap();
         }
     }
     let expected = replica.content().clone();

@@ -89,11 +89,15 @@ pub struct Change {
 }
 
 impl Change {
-    /// About how many bytes it takes in memory, but for the text.
+    /// About how many bytes it takes in memory. Of the text that is what it does not share with its neighbours: the
+    /// few nodes of a rope on the way to the place of the change.
     #[must_use]
     pub fn weight(&self) -> usize {
+        const OF_CONTENT: usize = 4 * 1024;
         let delta = self.delta.as_ref().map_or(0, |delta| delta.weight());
-        size_of::<Self>() + self.title.len() + delta + self.update.as_ref().map_or(0, Bytes::len)
+        let update = self.update.as_ref().map_or(0, Bytes::len);
+        let content = self.content.as_ref().map_or(0, |content| content.bytes().min(OF_CONTENT));
+        size_of::<Self>() + self.title.len() + delta + update + content
     }
 
     /// Who made it and need not hear of it; none when the account is gone.

@@ -34,18 +34,21 @@ struct Audience {
     places: Vec<Sitting>,
 }
 
-/// How far a seat has come in the changes.
+/// How a seat gets its changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+enum Progress {
     /// It has everything, and is told of what happens.
     Live,
-    /// It is sent what it misses, beginning with the change that made this version.
-    Behind(Version),
+    /// It is sent what it misses, as its outbox has room.
+    Behind,
 }
 
 struct Sitting {
     place: Place,
     progress: Progress,
+    /// The change that it must get next; it takes none before it. A text to start again from may be newer than what
+    /// the room has told of.
+    next: Version,
     /// Up to this version it is told of everything, its own changes too: it asked for a replay.
     asked_up_to: Version,
 }
@@ -54,6 +57,18 @@ impl Sitting {
     fn hears(&self, origin: Option<Origin>) -> bool {
         let seat = &self.place.seat;
         !origin.is_some_and(|origin| origin.is(seat.user.id, seat.session))
+    }
+
+    /// Whether it is told of an event in its turn.
+    fn is_due(&self, event: &Event) -> bool {
+        match event {
+            // The end of a document concerns those who are behind as well: nothing can be sent again after it.
+            Event::Changed(_) if is_lasting(event) => true,
+            Event::Changed(change) => {
+                self.progress == Progress::Live && change.version >= self.next
+            }
+            Event::PresenceChanged(_) | Event::CursorMoved(_) => true,
+        }
     }
 
     /// A replay that was asked for holds everything, the rest leaves out what the seat's session did itself.
@@ -116,14 +131,14 @@ impl Audiences {
         head: Version,
         make: MakeRenderer,
     ) {
-        let (progress, asked_up_to) = match since {
-            Some(since) if since < head => (Progress::Behind(since.next()), head),
-            Some(_) | None => (Progress::Live, Version::default()),
+        let (progress, next, asked_up_to) = match since {
+            Some(since) if since < head => (Progress::Behind, since.next(), head),
+            Some(_) | None => (Progress::Live, head.next(), Version::default()),
         };
-        if progress != Progress::Live {
+        if progress == Progress::Behind {
             self.metrics.seat_behind(true);
         }
-        let place = Sitting { place, progress, asked_up_to };
+        let place = Sitting { place, progress, next, asked_up_to };
         let id = place.place.seat.id;
         let counted = self.metrics.subscription_opened(key.topic);
         self.seats.insert(id, (key.clone(), counted));
@@ -149,7 +164,7 @@ impl Audiences {
         let Some(audience) = self.audiences.get_mut(&key) else { return };
         if let Some(index) = audience.position(seat) {
             let Sitting { place, progress, .. } = audience.places.swap_remove(index);
-            if progress != Progress::Live {
+            if progress == Progress::Behind {
                 self.metrics.seat_behind(false);
             }
             place.seat.end();
@@ -201,8 +216,9 @@ impl Audiences {
         let sitting = audience.places.get(audience.position(seat)?)?;
         match sitting.progress {
             Progress::Live => None,
-            Progress::Behind(next) => {
-                Some((next, audience.renderer.wants_content(), sitting.place.clone()))
+            Progress::Behind => {
+                let wants_content = audience.renderer.wants_content();
+                Some((sitting.next, wants_content, sitting.place.clone()))
             }
         }
     }
@@ -228,14 +244,14 @@ impl Audiences {
                 let frame = renderer.frame(&rendered, &sitting.place.tag);
                 match push(&sitting.place, &event, frame).outcome {
                     Outcome::Behind(version) => {
-                        sitting.progress = Progress::Behind(version);
+                        sitting.next = version;
                         return Replayed::Full;
                     }
                     Outcome::Closed => return Replayed::Gone,
                     _ => {}
                 }
             }
-            sitting.progress = Progress::Behind(change.version.next());
+            sitting.next = change.version.next();
         }
         Replayed::All
     }
@@ -246,7 +262,7 @@ impl Audiences {
         let Some(audience) = self.audiences.get_mut(key) else { return };
         if let Some(index) = audience.position(seat)
             && let Some(sitting) = audience.places.get_mut(index)
-            && sitting.progress != Progress::Live
+            && sitting.progress == Progress::Behind
         {
             sitting.progress = Progress::Live;
             self.metrics.seat_behind(false);
@@ -260,11 +276,7 @@ impl Audience {
     }
 
     fn tell(&mut self, origin: Origin, event: &Event, told: &mut Told) {
-        // The end of a document concerns those who are behind as well: nothing can be sent again after it.
-        let is_last = is_lasting(event);
-        let hears = |sitting: &Sitting| {
-            sitting.hears(Some(origin)) && (is_last || sitting.progress == Progress::Live)
-        };
+        let hears = |sitting: &Sitting| sitting.hears(Some(origin)) && sitting.is_due(event);
         if !self.places.iter().any(hears) {
             return;
         }
@@ -297,7 +309,7 @@ impl Audience {
                 Outcome::Overflow => told.overflowed.push(place.seat.id),
                 Outcome::Behind(version) => {
                     told.behind.push(place.seat.id);
-                    sitting.progress = Progress::Behind(version);
+                    (sitting.progress, sitting.next) = (Progress::Behind, version);
                 }
                 Outcome::Cancelled | Outcome::Closed => {}
             }
@@ -321,3 +333,7 @@ fn push(place: &Place, event: &Event, frame: Bytes) -> Pushed {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "audience_tests.rs"]
+mod tests;

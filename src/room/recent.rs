@@ -15,7 +15,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Keeps at most `bound` bytes of changes; their texts share what they have in common and are not counted.
+    /// Keeps at most `bound` bytes of changes.
     pub(super) fn new(bound: usize) -> Self {
         Self { bound, ..Self::default() }
     }

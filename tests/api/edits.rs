@@ -391,3 +391,22 @@ async fn a_deletion_is_the_last_version_and_orders_behind_it_are_refused() {
     drop((one, two));
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_change_that_takes_too_long_is_refused_and_others_go_on() {
+    let settings = [("COSCRIBE__ROOM__APPLY_WITHIN", "1ms")];
+    let pair = Pair::meet_with(&settings).await;
+    let lines: String = (0..200_000).map(|line| format!("{line}\n")).collect();
+
+    let refused = pair.alice.write(pair.document, &lines).await;
+
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    assert_eq!(
+        refused.error()["message"],
+        "Applying the change takes too long. Split it into smaller changes."
+    );
+    let small = edit(&pair.bob, &pair, 1, json!([{ "insert": "x" }])).await;
+    assert_eq!(small.value()["version"], 2);
+    assert_eq!(text(&pair.alice, &pair).await, "xWelcome.");
+    pair.end(()).await;
+}

@@ -185,10 +185,10 @@ test('a refusal arrives as a GraphQL error with its code', async (t) => {
   const client = apollo(t, bob);
   const head = await rename(alice, id, 'Newer');
 
-  const variables = { id, content: 'Late', baseVersion: 1 };
+  const variables = { id, content: 'Early', baseVersion: head + 1 };
   await assert.rejects(update(client, variables), (error) => {
     assert.ok(CombinedGraphQLErrors.is(error), `not a GraphQL error: ${error}`);
-    assert.equal(error.errors[0].extensions.code, 'CONFLICT');
+    assert.equal(error.errors[0].extensions.code, 'BAD_USER_INPUT');
     assert.equal(error.errors[0].extensions.head, head);
     return true;
   });

@@ -186,22 +186,21 @@ describe('changes', () => {
     assert.equal((await here.changes.next()).title, 'A marker', 'the tab heard of its own change');
   });
 
-  test('a change against an old version is a conflict that names the head', async (t) => {
+  test('a change against an old version is merged, and one against a version to come is refused', async (t) => {
     const document = await sharedDocument();
     const { version: old } = await readDocument(alice, document);
-    const head = await rename(alice, document, 'Newer');
+    const { version: head } = await update(alice, document, { content: 'Hello World' });
     const bobs = await open(t, bob, document);
 
     for (const by of [bob, bobs]) {
-      const result = await tryToUpdate(by, document, { content: 'Too late', baseVersion: old });
+      const result = await tryToUpdate(by, document, { content: 'Too early', baseVersion: head + 1 });
       const refused = refusal(result);
-      assert.deepEqual([refused.code, refused.head], ['CONFLICT', head]);
+      assert.deepEqual([refused.code, refused.head], ['BAD_USER_INPUT', head]);
     }
+    assert.equal((await readDocument(alice, document)).version, head, 'nothing changed');
 
-    const { content, version } = await readDocument(alice, document);
-    assert.deepEqual({ content, version }, { content: 'Hello', version: head }, 'nothing changed');
-    const { version: next } = await update(bobs, document, { content: 'In time', baseVersion: head });
-    assert.equal(next, head + 1);
+    const merged = await update(bobs, document, { content: 'Well, Hello', baseVersion: old });
+    assert.deepEqual([merged.version, merged.content], [head + 1, 'Well, Hello World']);
   });
 
   test('a deletion reaches those who have the document open', async (t) => {

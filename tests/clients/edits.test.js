@@ -1,0 +1,99 @@
+// Two who write at once, on graphql-ws, with Yjs 13 on the reading side: updates and deltas lead to the same text.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import * as Y from 'yjs';
+
+import { createDocument, grant, readDocument } from './support/documents.js';
+import { data, Person } from './support/person.js';
+import { Server } from './support/server.js';
+import { Stream } from './support/stream.js';
+import { Tab } from './support/tab.js';
+
+let server, alice, bob;
+
+before(async () => {
+  server = await Server.start();
+  [alice, bob] = await Promise.all(['Alice', 'Bob'].map((name) => Person.register(server, name)));
+});
+after(() => server.stop());
+
+const SINCE = `subscription ($id: ID!, $since: Int) {
+  documentChanged(documentId: $id, since: $since) {
+    kind version delta { retain insert delete } update content
+  }
+}`;
+
+/** Everything after a version, and what happens then. */
+function changesSince(tab, document, since) {
+  const changes = new Stream(`${tab.person.name}'s changes`);
+  tab.client.subscribe({ query: SINCE, variables: { id: document, since } }, changes.sink('documentChanged'));
+  return changes;
+}
+
+async function edit(by, document, baseVersion, delta, mutationId) {
+  const mutation = `mutation ($id: ID!, $base: Int!, $delta: [DeltaOpInput!]!, $mutationId: ID) {
+    editDocument(documentId: $id, baseVersion: $base, delta: $delta, mutationId: $mutationId) { version }
+  }`;
+  const variables = { id: document, base: baseVersion, delta, mutationId };
+  return data(await by.ask(mutation, variables)).editDocument.version;
+}
+
+/** A text with a delta applied, the way any JavaScript client would: strings count UTF-16 code units. */
+function applied(text, delta) {
+  let result = '';
+  let at = 0;
+  for (const { retain, insert, delete: deleted } of delta) {
+    result += insert ?? text.slice(at, at + (retain ?? 0));
+    at += (retain ?? 0) + (deleted ?? 0);
+  }
+  return result + text.slice(at);
+}
+
+test('Yjs 13 reads what was written in deltas', async (t) => {
+  const { id } = await createDocument(alice, 'Together');
+  await grant(alice, id, 'EDIT', bob.email);
+  const [reader, alices, bobs] = await Promise.all([alice, alice, bob].map((person) => Tab.connect(person)));
+  t.after(() => Promise.all([reader, alices, bobs].map((tab) => tab.close())));
+  const changes = changesSince(reader, id, 1);
+
+  const writing = [];
+  for (let n = 0; n < 20; n += 1) {
+    writing.push(edit(alices, id, 1, [{ insert: `Alice ${n} 🎈\n` }]));
+    writing.push(edit(bobs, id, 1, [{ insert: `Bob ${n} e\u0301👨‍👩‍👧\n` }]));
+  }
+  await Promise.all(writing);
+  const head = 1 + writing.length;
+  // The first name goes again.
+  await edit(bobs, id, head, [{ insert: '⟨somebody⟩' }, { delete: 3 }]);
+
+  const ydoc = new Y.Doc();
+  let text = '';
+  for (let version = 2; version <= head + 1; version += 1) {
+    const change = await changes.next();
+    assert.equal(change.version, version);
+    text = applied(text, change.delta);
+    Y.applyUpdate(ydoc, Buffer.from(change.update, 'base64'));
+    assert.equal(text, change.content);
+    assert.equal(ydoc.getText('content').toString(), change.content);
+  }
+  assert.equal((await readDocument(bob, id)).content, text);
+});
+
+test('a client that was away goes on where it was, and a repeated edit is stored once', async (t) => {
+  const { id } = await createDocument(alice, 'Away', 'Hello');
+  const first = await Tab.connect(alice);
+  assert.equal(await edit(first, id, 1, [{ insert: 'One. ' }], 'a name'), 2);
+  await first.close();
+  assert.equal(await edit(alice, id, 2, [{ insert: 'Two. ' }]), 3);
+
+  const again = await Tab.connect(alice);
+  t.after(() => again.close());
+  assert.equal(await edit(again, id, 1, [{ insert: 'One. ' }], 'a name'), 2);
+  const changes = changesSince(again, id, 2);
+  const change = await changes.next();
+
+  assert.deepEqual([change.version, change.content], [3, 'Two. One. Hello']);
+  assert.equal(await edit(alice, id, 3, [{ retain: 15 }, { insert: '!' }]), 4);
+});
