@@ -176,6 +176,9 @@ async fn after_a_full_disk_what_is_accepted_is_stored() {
     store.writer.execute_unprepared(&fill_the_disk).await.unwrap();
     let create = store.create_document(ana, title("Big"), big.len(), big.clone().into()).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))));
+    // The connection that met the full disk is not used again.
+    let store = store.restart().await;
+    store.writer.execute_unprepared(&fill_the_disk).await.unwrap();
     let change = store.change(document, edited(ana, &big)).await;
     assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
 
