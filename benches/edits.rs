@@ -194,7 +194,6 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
         length += 1;
         let update = replica.apply(&delta, usize::MAX).unwrap();
         changes.push(house.change(&delta, &update, replica.content().bytes()));
-        let version = seen.number() + i64::try_from(changes.len()).unwrap();
         // A snapshot as long ago as it can be: one more change, and there would be another.
         let is_last_snapshot = n + 500 == CHANGES;
         if changes.len() == 500 || is_last_snapshot || n + 1 == CHANGES {

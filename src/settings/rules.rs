@@ -230,5 +230,5 @@ fn is_origin(text: &str) -> bool {
 
 /// A time as settings have it.
 fn shown(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
+    humantime_serde::re::humantime::format_duration(time).to_string()
 }

@@ -46,7 +46,7 @@ impl TryFrom<String> for Retention {
         if text == "forever" {
             return Ok(Self::Forever);
         }
-        humantime::parse_duration(&text)
+        humantime_serde::re::humantime::parse_duration(&text)
             .map(Self::For)
             .map_err(|error| format!("{error}: use \"forever\", or a duration like \"90d\""))
     }
