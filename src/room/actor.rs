@@ -12,20 +12,18 @@ use tokio::time::Instant;
 use super::{
     EditError, RoomError, RoomOptions, Seat, SeatEnd,
     audience::{Audiences, Told},
-    batch::{self, Desk, Editing, Turn},
-    edits::{Edits, Reply},
+    batch::Editing,
+    edits::Edits,
     error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
     mailbox::Take,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
     recent::Recent,
-    replica::Replica,
     rooms::{Registration, RoomParts},
     state::{Effect, RoomState},
-    texts::off_thread,
 };
 use crate::{
     bridge::Envelope,
-    domain::{Change, ChangeKind, DocumentId, Event, Origin, Topic, UserId},
+    domain::{DocumentId, Event, Origin, Topic},
     metrics::{Counted, Metrics},
 };
 
@@ -34,13 +32,13 @@ pub(super) struct Room {
     pub(super) document: DocumentId,
     pub(super) state: RoomState,
     pub(super) audiences: Audiences,
-    edits: Edits,
+    pub(super) edits: Edits,
     /// What is stored, as far as it is in memory. While a batch is being stored the replica is with it.
     pub(super) editing: Editing,
     /// Where the document stands could not be read: the room is of no use and closes.
     unreadable: bool,
     pub(super) parts: Arc<RoomParts>,
-    options: RoomOptions,
+    pub(super) options: RoomOptions,
     /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
     registration: Registration,
     closing: bool,
@@ -119,7 +117,13 @@ impl Room {
 
     /// Tells an event, and what follows from telling it: a seat that overflows leaves, and that is told as well; one
     /// that is behind now is sent the rest later.
-    fn tell(&mut self, origin: Origin, event: Event, accepted: Instant, ctx: &mut Context<Self>) {
+    pub(super) fn tell(
+        &mut self,
+        origin: Origin,
+        event: Event,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) {
         let mut waiting = VecDeque::from([(origin, event)]);
         while let Some((origin, event)) = waiting.pop_front() {
             let told = self.audiences.tell(origin, &event);
@@ -165,109 +169,6 @@ impl Room {
         tell
     }
 
-    /// Stores what waits, unless something is being stored: then it gathers.
-    fn store_next(&mut self, ctx: &mut Context<Self>) {
-        if !self.edits.is_storing() && self.snapshot_is_due(self.options.snapshot_every) {
-            self.edits.hold();
-            return self.keep_snapshot(ctx, |room, ctx| {
-                room.edits.stored();
-                room.after_storing(ctx);
-            });
-        }
-        let (orders, replies) = self.edits.next();
-        if orders.is_empty() {
-            return;
-        }
-        let editing = Editing {
-            head: self.editing.head.clone(),
-            replica: self.editing.replica.take(),
-            snapshot: self.editing.snapshot,
-            recent: self.editing.recent.clone(),
-        };
-        let desk = Desk {
-            document: self.document,
-            store: self.parts.store.clone(),
-            limit: self.parts.document_limit,
-            apply_within: self.options.apply_within,
-        };
-        let began = Instant::now();
-        let turn = batch::run(desk, editing, orders);
-        ctx.spawn(turn.into_actor(self).map(move |turn, room, ctx| {
-            room.parts.metrics.edit_committed(began.elapsed());
-            room.edits.stored();
-            room.stored(turn, replies, began, ctx);
-            room.after_storing(ctx);
-        }));
-    }
-
-    fn after_storing(&mut self, ctx: &mut Context<Self>) {
-        self.store_next(ctx);
-        self.linger_if_idle(ctx);
-        self.close_if_due(ctx);
-    }
-
-    /// Tells the others, then answers the authors: both only now that it is stored.
-    fn stored(&mut self, turn: Turn, replies: Vec<Reply>, began: Instant, ctx: &mut Context<Self>) {
-        self.editing = turn.editing;
-        for change in turn.changes {
-            self.tell_change(change, began, ctx);
-        }
-        for (reply, answer) in replies.into_iter().zip(turn.answers) {
-            if reply.send(answer).is_err() {
-                tracing::debug!("a change was stored after its author had gone");
-            }
-        }
-    }
-
-    fn tell_change(&mut self, change: Arc<Change>, began: Instant, ctx: &mut Context<Self>) {
-        let is_deleted = change.kind == ChangeKind::Deleted;
-        // What an account that is gone did came from nobody here.
-        let nobody = Origin { user: UserId::new(), session: None };
-        let origin = change.origin().unwrap_or(nobody);
-        self.tell(origin, Event::Changed(change), began, ctx);
-        if is_deleted {
-            let effects = self.state.revoke_all();
-            self.carry_out(effects, SeatEnd::Deleted, began, ctx);
-        }
-    }
-
-    /// Whether so many changes came since the newest snapshot, as far as the replica can tell.
-    fn snapshot_is_due(&self, changes: u32) -> bool {
-        let (Some(head), Some(snapshot)) = (&self.editing.head, self.editing.snapshot) else {
-            return false;
-        };
-        let since = head.version.number() - snapshot.number();
-        self.editing.replica.is_some() && since >= i64::from(changes.max(1))
-    }
-
-    /// Keeps the text as it is in a snapshot, then goes on. Without one nothing is lost: the log has it all.
-    fn keep_snapshot(
-        &mut self,
-        ctx: &mut Context<Self>,
-        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
-    ) {
-        let version = self.editing.head.as_ref().map(|head| head.version).unwrap_or_default();
-        let (store, document) = (self.parts.store.clone(), self.document);
-        let Some(replica) = self.editing.replica.take() else { return then(self, ctx) };
-        let keep = async move {
-            let (replica, state) = encode(replica).await?;
-            store.store_snapshot(document, version, state).await?;
-            Ok::<_, super::TextError>(replica)
-        };
-        ctx.spawn(keep.into_actor(self).map(move |kept, room, ctx| {
-            // Whatever came of it, the next one is due after as many changes again.
-            room.editing.snapshot = Some(version);
-            match kept {
-                Ok(replica) => room.editing.replica = Some(replica),
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, document.id = %document, "a snapshot could not be kept");
-                }
-            }
-            then(room, ctx);
-        }));
-    }
-
     pub(super) fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
         if let Some(lingering) = self.lingering.take() {
             ctx.cancel_future(lingering);
@@ -287,7 +188,7 @@ impl Room {
         self.state.is_empty() && self.edits.is_idle()
     }
 
-    fn close_if_due(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn close_if_due(&mut self, ctx: &mut Context<Self>) {
         if self.must_close && !self.closing && self.edits.is_idle() {
             self.close(ctx);
         }
@@ -319,16 +220,6 @@ impl Room {
             }
         }));
     }
-}
-
-/// The state of a replica, made where it holds nobody up.
-async fn encode(replica: Replica) -> Result<(Replica, Vec<u8>), super::TextError> {
-    let bytes = replica.content().bytes();
-    off_thread(bytes, move || {
-        let state = replica.state();
-        (replica, state)
-    })
-    .await
 }
 
 impl Actor for Room {

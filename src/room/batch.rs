@@ -8,25 +8,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tokio::time::{Instant, timeout};
-
 use super::{
-    EditError, Order, Stored, TextError, Wish,
+    EditError, Order, Stored, Wish,
+    rebase::Edited,
     recent::Recent,
     replica::Replica,
-    texts::{self, INLINE_BYTES, PAGE_BYTES},
+    texts::{self, PAGE_BYTES},
 };
 use crate::{
-    domain::{Change, ChangeKind, Content, Delta, DocumentId, EditId, Tie, UserId, Version},
+    domain::{Change, ChangeKind, Content, DocumentId, EditId, UserId, Version},
     store::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Store, StoreError},
 };
 
 /// How often a batch is tried while something comes in between: another node, a lost right, a repeated edit.
 const ATTEMPTS: usize = 8;
-
-/// How often whoever is applying looks for the time: a difference is made coarse in time to apply it.
-const DIFFERENCE_SHARE: u32 = 2;
 
 /// What a turn works with.
 #[derive(Clone)]
@@ -69,9 +64,9 @@ struct Staging {
 }
 
 /// What one order would store.
-struct Staged {
+pub(super) struct Staged {
     order: usize,
-    change: NewChange,
+    pub(super) change: NewChange,
     content: Content,
 }
 
@@ -97,10 +92,10 @@ pub(super) async fn run(desk: Desk, editing: Editing, orders: Vec<Order>) -> Tur
     Turn { editing: run.editing, changes: run.changes, answers: answers.collect() }
 }
 
-struct Run {
-    desk: Desk,
-    editing: Editing,
-    orders: Vec<Order>,
+pub(super) struct Run {
+    pub(super) desk: Desk,
+    pub(super) editing: Editing,
+    pub(super) orders: Vec<Order>,
     names: Vec<EditId>,
     answers: Vec<Option<Result<Stored, EditError>>>,
     changes: Vec<Arc<Change>>,
@@ -247,105 +242,6 @@ impl Run {
         Ok(count > 0)
     }
 
-    /// The text as the replica has it, which is loaded if need be.
-    async fn present_content(&mut self, head: &Head) -> Result<Content, EditError> {
-        Ok(self.replica(head).await?.content().clone())
-    }
-
-    async fn replica(&mut self, head: &Head) -> Result<&mut Replica, EditError> {
-        if self.editing.replica.is_none() {
-            let (store, document) = (&self.desk.store, self.desk.document);
-            let (replica, snapshot) = texts::load_replica(store, document, head.version).await?;
-            self.editing.snapshot = Some(snapshot);
-            self.editing.replica = Some(replica);
-        }
-        self.editing.replica.as_mut().ok_or(EditError::Text(TextError::Aborted))
-    }
-
-    /// Rebases an order's text and applies it to the replica.
-    async fn apply(
-        &mut self,
-        index: usize,
-        head: &Head,
-        staged: &[Staged],
-    ) -> Result<Option<Edited>, EditError> {
-        let present = self.present_content(head).await?;
-        let order = self.orders[index].clone();
-        let (base, concurrent) = self.since_base(&order, head, staged, &present).await?;
-        let weight = order.bytes()
-            + concurrent.iter().map(|delta| delta.weight()).sum::<usize>()
-            + if matches!(order.wish, Wish::Replace { .. }) { base.bytes() } else { 0 };
-        let Some(replica) = self.editing.replica.take() else { return Ok(None) };
-        let (limit, within) = (self.desk.limit, self.desk.apply_within);
-        let deadline = Instant::now() + within / DIFFERENCE_SHARE;
-        let work = move || edit(replica, &order, &base, &concurrent, limit, deadline);
-        let (replica, edited) = if weight <= INLINE_BYTES {
-            work()
-        } else {
-            let working = timeout(within, tokio::task::spawn_blocking(work)).await;
-            working
-                .map_err(|_elapsed| EditError::TooMuchWork)?
-                .map_err(|_panicked| TextError::Aborted)?
-        };
-        self.editing.replica = Some(replica);
-        edited
-    }
-
-    /// The text that an order was made for, and what was done to it since, by this batch too.
-    async fn since_base(
-        &self,
-        order: &Order,
-        head: &Head,
-        staged: &[Staged],
-        present: &Content,
-    ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
-        let Some(base) = order.base() else { return Ok((present.clone(), vec![])) };
-        if base > head.version {
-            return Err(EditError::BaseInFuture { head: head.version });
-        }
-        let in_batch = staged.iter().filter_map(|staged| staged.change.delta.clone());
-        if base == head.version && staged.is_empty() {
-            return Ok((present.clone(), vec![]));
-        }
-        let mut concurrent = self.stored_since(base, head).await?;
-        concurrent.extend(in_batch);
-        let content = match self.editing.recent.content_at(base) {
-            Some(content) => content,
-            None => self.content_at(base, head).await?,
-        };
-        Ok((content, concurrent))
-    }
-
-    async fn content_at(&self, base: Version, head: &Head) -> Result<Content, EditError> {
-        match texts::load_content(&self.desk.store, self.desk.document, base).await {
-            Err(TextError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
-            content => Ok(content?),
-        }
-    }
-
-    /// The deltas of everything that was stored after `base`.
-    async fn stored_since(&self, base: Version, head: &Head) -> Result<Vec<Arc<Delta>>, EditError> {
-        if base == head.version {
-            return Ok(vec![]);
-        }
-        if let Some(changes) = self.editing.recent.after(base) {
-            return Ok(changes.iter().filter_map(|change| change.delta.clone()).collect());
-        }
-        let (mut deltas, mut last) = (Vec::new(), base);
-        while last < head.version {
-            let (store, document) = (&self.desk.store, self.desk.document);
-            let page = store.list_changes(document, last, head.version, PAGE_BYTES).await?;
-            if page.first().is_none_or(|first| first.version != last.next()) {
-                return Err(EditError::BaseTooOld { head: head.version });
-            }
-            for change in page {
-                last = change.version;
-                deltas.extend(change.delta);
-            }
-        }
-        Ok(deltas)
-    }
-
     /// It is stored: from here on it may be seen.
     fn stored(&mut self, staged: Vec<Staged>, committed: Committed) {
         let Committed { at, authors } = committed;
@@ -464,41 +360,6 @@ impl Run {
         }
         true
     }
-}
-
-/// What applying an order did.
-struct Edited {
-    delta: Arc<Delta>,
-    update: Bytes,
-    before: Content,
-    after: Content,
-}
-
-/// The work on texts: finding the difference, rebasing it, applying it. Takes the replica and gives it back.
-fn edit(
-    mut replica: Replica,
-    order: &Order,
-    base: &Content,
-    concurrent: &[Arc<Delta>],
-    limit: usize,
-    deadline: Instant,
-) -> (Replica, Result<Option<Edited>, EditError>) {
-    let mut delta = order.delta_for(base, deadline.into_std());
-    if let Err(misfit) = base.check(&delta) {
-        return (replica, Err(misfit.into()));
-    }
-    for earlier in concurrent {
-        delta = Arc::new(delta.transform(earlier, Tie::Theirs));
-    }
-    if delta.is_empty() {
-        return (replica, Ok(None));
-    }
-    let before = replica.content().clone();
-    let edited = replica
-        .apply(&delta, limit)
-        .map_err(EditError::from)
-        .map(|update| Some(Edited { delta, update, before, after: replica.content().clone() }));
-    (replica, edited)
 }
 
 fn version_after(head: Version, changes: usize) -> Version {

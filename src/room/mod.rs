@@ -18,6 +18,7 @@ mod mailbox;
 mod messages;
 mod options;
 mod order;
+mod rebase;
 mod recent;
 mod render;
 mod replica;
@@ -26,6 +27,7 @@ mod seat;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod storing;
 mod texts;
 mod ticket;
 

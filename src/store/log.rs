@@ -8,22 +8,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use entity::{
-    Level, document, document_access, document_change, document_receipt, document_snapshot, user,
-};
+use entity::{document, document_access, document_change, document_receipt, document_snapshot};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, SqlErr,
-    sea_query::{Expr, ExprTrait, Func},
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, SqlErr,
+    sea_query::{Expr, ExprTrait},
 };
 use thiserror::Error;
-use uuid::Uuid;
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, authors::Authors, rows};
 use crate::domain::{
-    AccessLevel, Change, ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User,
-    UserId, Version,
+    ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User, UserId, Version,
 };
 
 /// Where a document stands.
@@ -188,212 +183,6 @@ impl Store {
         }
         txn.commit().await.map_err(|error| CommitError::Unknown(error.into()))?;
         Ok(Committed { at, authors: authors.users })
-    }
-
-    /// What became of an edit, if it was accepted.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn find_edit(
-        &self,
-        document: DocumentId,
-        author: UserId,
-        edit: &EditId,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let change: Option<(i64, String, Option<Vec<u8>>)> = document_change::Entity::find()
-            .select_only()
-            .columns([
-                document_change::Column::Version,
-                document_change::Column::Title,
-                document_change::Column::Fingerprint,
-            ])
-            .filter(document_change::Column::DocumentId.eq(document.uuid()))
-            .filter(document_change::Column::AuthorId.eq(author.uuid()))
-            .filter(document_change::Column::EditId.eq(edit.as_str()))
-            .into_tuple()
-            .one(&self.readers)
-            .await?;
-        let found = match change {
-            Some(found) => Some(found),
-            None => {
-                document_receipt::Entity::find()
-                    .select_only()
-                    .columns([
-                        document_receipt::Column::Version,
-                        document_receipt::Column::Title,
-                        document_receipt::Column::Fingerprint,
-                    ])
-                    .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
-                    .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
-                    .filter(document_receipt::Column::EditId.eq(edit.as_str()))
-                    .into_tuple()
-                    .one(&self.readers)
-                    .await?
-            }
-        };
-        Ok(found.map(|(version, title, fingerprint)| Receipt {
-            version: Version::new(version),
-            title: title.into(),
-            fingerprint: fingerprint.and_then(|bytes| bytes.try_into().ok()).map(Fingerprint),
-        }))
-    }
-
-    /// The changes after a version and up to another, oldest first, without the whole texts: as many as have at most
-    /// `bytes` together, but one at least. None if there are none.
-    ///
-    /// The first one is the next after `after` unless that is no longer kept.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_changes(
-        &self,
-        document: DocumentId,
-        after: Version,
-        up_to: Version,
-        bytes: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        let range = || {
-            document_change::Entity::find()
-                .filter(document_change::Column::DocumentId.eq(document.uuid()))
-                .filter(document_change::Column::Version.gt(after.number()))
-                .order_by_asc(document_change::Column::Version)
-        };
-        let length = |column: document_change::Column| {
-            let length = Func::cust("octet_length").arg(column.into_expr());
-            Func::coalesce([length.into(), Expr::val(0)])
-        };
-        let sizes: Vec<(i64, i64, i64)> = range()
-            .select_only()
-            .column(document_change::Column::Version)
-            .expr(length(document_change::Column::Delta))
-            .expr(length(document_change::Column::Update))
-            .filter(document_change::Column::Version.lte(up_to.number()))
-            .limit(PAGE)
-            .into_tuple()
-            .all(&self.readers)
-            .await?;
-        let Some(last) = last_that_fits(&sizes, bytes) else { return Ok(vec![]) };
-        let rows = range()
-            .filter(document_change::Column::Version.lte(last))
-            .find_also_related(user::Entity)
-            .all(&self.readers)
-            .await?;
-        rows.into_iter().map(|(row, author)| change(row, author)).collect()
-    }
-}
-
-/// At most so many changes are read at once.
-const PAGE: u64 = 512;
-
-/// The version of the last change of a page of at most `bytes`.
-fn last_that_fits(sizes: &[(i64, i64, i64)], bytes: usize) -> Option<i64> {
-    let mut sum = 0_u64;
-    let fitting = sizes.iter().take_while(|(_, delta, update)| {
-        sum = sum.saturating_add(delta.unsigned_abs()).saturating_add(update.unsigned_abs());
-        sum <= bytes as u64
-    });
-    let count = fitting.count().max(1);
-    sizes.get(count - 1).map(|(version, _, _)| *version)
-}
-
-fn change(row: document_change::Model, author: Option<user::Model>) -> Result<Change, StoreError> {
-    let delta: Option<Delta> = row
-        .delta
-        .map(|delta| serde_json::from_str(&delta))
-        .transpose()
-        .map_err(|error| StoreError::Internal(error.into()))?;
-    Ok(Change {
-        document: row.document_id.into(),
-        kind: rows::change_kind(row.kind),
-        version: Version::new(row.version),
-        author: author.map(|user| User { id: user.id.into(), name: user.name.into() }),
-        session: row.session_id.map(Into::into),
-        title: row.title.into(),
-        delta: delta.map(Arc::new),
-        update: row.update.map(Bytes::from),
-        content: None,
-        at: row.at,
-    })
-}
-
-/// What the authors of a batch may do, and what they are called.
-struct Authors {
-    users: HashMap<UserId, User>,
-    levels: HashMap<UserId, Option<AccessLevel>>,
-}
-
-#[derive(FromQueryResult)]
-struct AuthorRow {
-    version: i64,
-    owner_id: Uuid,
-    user_id: Uuid,
-    user_name: String,
-    level: Option<Level>,
-}
-
-impl Authors {
-    /// Reads them and the head, which is none when the document is not there.
-    async fn load(
-        txn: &DatabaseTransaction,
-        batch: &Batch,
-    ) -> Result<(Option<Version>, Self), StoreError> {
-        let ids = batch.authors().map(UserId::uuid);
-        let is_author = Expr::col((user::Entity, user::Column::Id)).is_in(ids);
-        let is_grant = Expr::col((document_access::Entity, document_access::Column::DocumentId))
-            .eq(Expr::col((document::Entity, document::Column::Id)))
-            .and(
-                Expr::col((document_access::Entity, document_access::Column::UserId))
-                    .eq(Expr::col((user::Entity, user::Column::Id))),
-            );
-        let mut question = document::Entity::find()
-            .select_only()
-            .columns([document::Column::Version, document::Column::OwnerId])
-            .column_as(user::Column::Id, "user_id")
-            .column_as(user::Column::Name, "user_name")
-            .column(document_access::Column::Level)
-            .filter(document::Column::Id.eq(batch.document.uuid()))
-            .filter(document::Column::DeletedAt.is_null());
-        QueryTrait::query(&mut question)
-            .inner_join(user::Entity, is_author)
-            .left_join(document_access::Entity, is_grant);
-        let rows = question.into_model::<AuthorRow>().all(txn).await?;
-        let head = rows.first().map(|row| Version::new(row.version));
-        let mut authors = Self { users: HashMap::new(), levels: HashMap::new() };
-        for row in rows {
-            let id = UserId::from(row.user_id);
-            authors.levels.insert(id, rows::level_of(id, row.owner_id, row.level));
-            authors.users.insert(id, User { id, name: row.user_name.into() });
-        }
-        Ok((head, authors))
-    }
-
-    fn denied(&self, batch: &Batch) -> Vec<UserId> {
-        let level = |author: UserId| self.levels.get(&author).copied().flatten();
-        let mut denied: Vec<UserId> = batch
-            .needed()
-            .filter(|(author, needed)| !level(*author).is_some_and(|level| level.allows(*needed)))
-            .map(|(author, _)| author)
-            .collect();
-        denied.sort_unstable();
-        denied.dedup();
-        denied
-    }
-}
-
-impl Batch {
-    fn authors(&self) -> impl Iterator<Item = UserId> {
-        self.needed().map(|(author, _)| author)
-    }
-
-    /// What each change needs its author to have.
-    fn needed(&self) -> impl Iterator<Item = (UserId, AccessLevel)> {
-        let changes = self.changes.iter().map(|change| match change.kind {
-            ChangeKind::Deleted => (change.author, AccessLevel::Owner),
-            ChangeKind::Edited | ChangeKind::Renamed | ChangeKind::Resync => {
-                (change.author, AccessLevel::Edit)
-            }
-        });
-        changes.chain(self.receipts.iter().map(|receipt| (receipt.author, AccessLevel::Edit)))
     }
 }
 

@@ -11,8 +11,10 @@
 
 mod access;
 mod accounts;
+mod authors;
 mod documents;
 mod error;
+mod history;
 mod log;
 mod options;
 mod page;
