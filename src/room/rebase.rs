@@ -80,6 +80,9 @@ impl Run {
         if base == head.version && staged.is_empty() {
             return Ok((present.clone(), vec![]));
         }
+        if base < Version::FIRST {
+            return self.since_nothing(head, staged).await;
+        }
         let mut concurrent = self.stored_since(base, head).await?;
         concurrent.extend(in_batch);
         let content = match self.editing.recent.content_at(base) {
@@ -87,6 +90,19 @@ impl Run {
             None => self.content_at(base, head).await?,
         };
         Ok((content, concurrent))
+    }
+
+    /// The empty text before the first version, and what was done to it since: the first version inserted its text.
+    async fn since_nothing(
+        &self,
+        head: &Head,
+        staged: &[Staged],
+    ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
+        let first = self.content_at(Version::FIRST, head).await?;
+        let mut concurrent = vec![Arc::new(Delta::insertion(&first.to_string()))];
+        concurrent.extend(self.stored_since(Version::FIRST, head).await?);
+        concurrent.extend(staged.iter().filter_map(|staged| staged.change.delta.clone()));
+        Ok((Content::default(), concurrent))
     }
 
     async fn content_at(&self, base: Version, head: &Head) -> Result<Content, EditError> {

@@ -92,7 +92,7 @@ async fn a_base_version_that_cannot_be_is_bad_input() {
     let future = bob.update(document, json!({ "content": "His", "baseVersion": 2 })).await;
     assert_eq!(future.code(), "BAD_USER_INPUT");
     assert_eq!(future.error()["extensions"]["head"], 1);
-    for base in [json!(0), json!(-1), json!(i64::MIN), json!(1.5), json!("1")] {
+    for base in [json!(-1), json!(i64::MIN), json!(1.5), json!("1")] {
         let refused = bob.update(document, json!({ "content": "His", "baseVersion": base })).await;
         assert_eq!(refused.code(), "BAD_USER_INPUT", "{base}");
     }

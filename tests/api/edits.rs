@@ -60,6 +60,17 @@ async fn at_the_same_place_both_texts_stay_in_one_order_for_everybody() {
 }
 
 #[actix_web::test]
+async fn what_was_written_for_the_empty_text_before_the_first_version_is_merged_too() {
+    let pair = Pair::meet().await;
+    edit(&pair.alice, &pair, 1, json!([{ "retain": 8 }, { "insert": " Hello." }])).await.value();
+
+    edit(&pair.bob, &pair, 0, json!([{ "insert": "Mine." }])).await.value();
+
+    assert_eq!(text(&pair.alice, &pair).await, "Welcome. Hello.Mine.");
+    pair.end(()).await;
+}
+
+#[actix_web::test]
 async fn a_whole_text_is_merged_as_the_difference_that_it_makes() {
     let pair = Pair::meet().await;
     let Pair { alice, bob, document, .. } = &pair;
@@ -107,7 +118,8 @@ async fn what_cannot_be_done_is_refused_in_words_and_changes_nothing() {
         (2, json!([{ "insert": "a\u{0}" }]), "NUL"),
         (2, json!([{ "insert": "x" }]), "would have 13 bytes; a document holds at most 12"),
         (3, json!([{ "delete": 2 }]), "The base version is not there yet"),
-        (0, json!([{ "delete": 2 }]), "versions start at 1"),
+        (0, json!([{ "delete": 2 }]), "into a text of 0"),
+        (-1, json!([{ "delete": 2 }]), "`baseVersion` is -1"),
     ] {
         let refused = edit(&pair.bob, &pair, base, delta.clone()).await;
         assert_eq!(refused.code(), "BAD_USER_INPUT", "{delta}");

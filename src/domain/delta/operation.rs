@@ -18,6 +18,14 @@ pub struct Delta {
 }
 
 impl Delta {
+    /// The delta that makes `text` of nothing.
+    #[must_use]
+    pub fn insertion(text: &str) -> Self {
+        let mut delta = Self::default();
+        delta.insert(text);
+        delta
+    }
+
     /// The steps, in order.
     #[must_use]
     pub fn ops(&self) -> &[Op] {

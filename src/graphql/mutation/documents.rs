@@ -136,9 +136,11 @@ fn order(
     })
 }
 
+/// The version that a change was made for; 0 is the empty text that every document begins with.
 fn base(version: i64) -> Result<Version, InvalidInput> {
-    if version < Version::FIRST.number() {
-        let message = format!("`baseVersion` is {version}; versions start at {}.", Version::FIRST);
+    if version < 0 {
+        let message =
+            format!("`baseVersion` is {version}. Use the version that the change was made for.");
         return Err(InvalidInput::new(message));
     }
     Ok(Version::new(version))
