@@ -1,6 +1,7 @@
 //! Changing the text together: merged, stored, then told.
 
 use futures_util::future::join_all;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Pair, Person, Tab, TestNode};
@@ -322,15 +323,10 @@ async fn while_the_database_is_locked_edits_are_refused_and_afterwards_they_go_o
     let pair = Pair::meet_with(&settings).await;
     let (alices, bobs) = pair.open().await;
     let file = pair.node.folder().join("coscribe.db");
-    let mut lock = std::process::Command::new("python3");
-    lock.args(["-c", LOCK]).arg(&file);
-    lock.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut lock = lock.spawn().unwrap();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(lock.stdout.take().unwrap()),
-        &mut String::new(),
-    )
-    .unwrap();
+    let mut options = sea_orm::ConnectOptions::new(format!("sqlite://{}", file.display()));
+    options.max_connections(1).sqlx_logging(false);
+    let other = sea_orm::Database::connect(options).await.unwrap();
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
 
     let delta = || json!([{ "insert": "x" }]);
     for name in ["a", "b"] {
@@ -339,21 +335,12 @@ async fn while_the_database_is_locked_edits_are_refused_and_afterwards_they_go_o
     }
     assert_eq!(text(&pair.bob, &pair).await, "Welcome.");
 
-    drop(lock.stdin.take());
-    lock.wait().unwrap();
+    other.execute_unprepared("ROLLBACK").await.unwrap();
     assert_eq!(named(&alices, &pair, 1, delta(), json!("a")).await.value()["version"], 2);
     // The first that is told is the first that is stored.
     assert_eq!(bobs.expect_version(2).await["content"], "xWelcome.");
     pair.end((alices, bobs)).await;
 }
-
-/// Holds the database until its input ends.
-const LOCK: &str = "import sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute('BEGIN IMMEDIATE')
-print('locked', flush=True)
-sys.stdin.read()
-database.execute('ROLLBACK')";
 
 #[actix_web::test]
 async fn a_snapshot_is_kept_every_so_many_changes_and_when_a_document_closes() {
