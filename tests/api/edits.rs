@@ -240,7 +240,11 @@ async fn versions_have_no_hole_and_the_text_is_all_deltas_after_each_other() {
 
 #[actix_web::test]
 async fn an_editor_who_is_lowered_while_his_edits_wait_is_refused() {
-    let pair = Pair::meet().await;
+    let limits = [
+        ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "10000"),
+        ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "10000"),
+    ];
+    let pair = Pair::meet_with(&limits).await;
     let bobs = pair.bob.open(pair.document).await;
     for round in 0..10 {
         pair.alice.grant(pair.document, &pair.bob, "EDIT").await.value();
@@ -270,7 +274,8 @@ async fn an_editor_who_is_lowered_while_his_edits_wait_is_refused() {
 
 #[actix_web::test]
 async fn one_who_may_not_write_does_not_take_the_others_with_him() {
-    let pair = Pair::meet().await;
+    let limits = [("COSCRIBE__LIMITS__EDITS_PER_SECOND", "10000")];
+    let pair = Pair::meet_with(&limits).await;
     let carol = pair.node.person("Carol").await;
     pair.alice.grant(pair.document, &carol, "EDIT").await.value();
     let (alices, carols) = (pair.alice.connect().await, carol.connect().await);
