@@ -1,6 +1,6 @@
 //! Snapshots: the text of a document at some versions, so that opening it need not read the whole log.
 
-use entity::{document, document_change, document_snapshot};
+use entity::{document, document_snapshot};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::OnConflict,
@@ -117,21 +117,5 @@ impl Store {
             .await?;
         txn.commit().await?;
         Ok(())
-    }
-
-    /// How many changes of a document are kept; for tests and tools.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_versions(&self, document: DocumentId) -> Result<Vec<Version>, StoreError> {
-        let versions: Vec<i64> = document_change::Entity::find()
-            .select_only()
-            .column(document_change::Column::Version)
-            .filter(document_change::Column::DocumentId.eq(document.uuid()))
-            .order_by_asc(document_change::Column::Version)
-            .into_tuple()
-            .all(&self.readers)
-            .await?;
-        Ok(versions.into_iter().map(Version::new).collect())
     }
 }
