@@ -109,6 +109,7 @@ impl House {
             readers: 1,
             acquire_within: Duration::from_secs(10),
             busy_within: Duration::from_secs(10),
+            commit_every: Duration::ZERO,
             retention: Retention::Forever,
             forget_every: Duration::from_secs(600),
         };
@@ -174,7 +175,7 @@ fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
     bencher.bench_local(|| {
         let changes = (0..edits).map(|_| house.change(&delta, &update, 10)).collect();
         let batch = Batch { document, seen, changes, receipts: vec![] };
-        house.runtime.block_on(house.store.commit(&batch)).unwrap();
+        house.runtime.block_on(house.store.commit(batch)).unwrap();
         seen = Version::new(seen.number() + i64::try_from(edits).unwrap());
     });
 }
@@ -200,7 +201,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
             let count = i64::try_from(changes.len()).unwrap();
             let batch =
                 Batch { document, seen, changes: std::mem::take(&mut changes), receipts: vec![] };
-            house.runtime.block_on(house.store.commit(&batch)).unwrap();
+            house.runtime.block_on(house.store.commit(batch)).unwrap();
             seen = Version::new(seen.number() + count);
         }
         if is_last_snapshot {

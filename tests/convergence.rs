@@ -135,6 +135,7 @@ impl House {
             readers: 1,
             acquire_within: Duration::from_secs(10),
             busy_within: Duration::from_secs(10),
+            commit_every: Duration::ZERO,
             retention: Retention::Forever,
             forget_every: Duration::from_secs(600),
         })

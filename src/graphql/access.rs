@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID};
 
 use super::{
-    ApiError,
+    ApiError, Caller,
     caller::{api, caller},
 };
 use crate::{
@@ -32,6 +32,26 @@ pub(super) async fn require<'a>(
     let document = document_id(id)?;
     let level = level_of(ctx, user.id, document, needed).await?;
     Ok(Admitted { user, document, level })
+}
+
+/// The caller, if he may order a change of the document that `id` names, as far as can be told without a question to the
+/// store: whoever stores the change reads his level again. One whose session has the document open, and was allowed to
+/// change it when it was last heard of, is not asked about twice.
+///
+/// # Errors
+/// As [`require`].
+pub(super) async fn require_to_order<'a>(
+    ctx: &Context<'a>,
+    id: &ID,
+    needed: AccessLevel,
+) -> Result<Admitted<'a>, ApiError> {
+    if let Caller::Session(link) = caller(ctx) {
+        let document = document_id(id)?;
+        if let Some(level) = link.level(document).filter(|level| level.allows(needed)) {
+            return Ok(Admitted { user: link.user(), document, level });
+        }
+    }
+    require(ctx, id, needed).await
 }
 
 /// The user's level, if it includes `needed`. Counted, and counted again when it is refused.

@@ -77,7 +77,8 @@ impl Admission {
             level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
         }
         let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await?;
-        level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
+        let level = level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
+        ticket.seat().note_level(level);
         let operation = self.operation.clone();
         let make = Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>);
         ticket.confirm(self.operation.audience(topic), since, make).await?;

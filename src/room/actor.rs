@@ -251,7 +251,7 @@ impl Take<Reserve> for Room {
         if self.closing {
             return Err(Closed);
         }
-        self.state.reserve(seat.id, seat.session, seat.user.clone());
+        self.state.reserve(seat);
         Ok(())
     }
 }
@@ -329,11 +329,12 @@ impl Take<Edit> for Room {
 
 impl Take<AccessChanged> for Room {
     fn take(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
-        if level.is_none() {
+        let Some(level) = level else {
             let effects = self.state.revoke(user);
             self.carry_out(effects, SeatEnd::Revoked, Instant::now(), ctx);
-            self.linger_if_idle(ctx);
-        }
+            return self.linger_if_idle(ctx);
+        };
+        self.state.change_level(user, level);
     }
 }
 

@@ -116,7 +116,7 @@ impl Run {
         let Staging { staged, receipts, verdicts } = staging;
         let changes = staged.iter().map(|staged| staged.change.clone()).collect();
         let batch = Batch { document: self.desk.document, seen: head.version, changes, receipts };
-        match self.desk.store.commit(&batch).await {
+        match self.desk.store.commit(batch).await {
             Ok(committed) => {
                 self.stored(staged, committed);
                 self.settle(verdicts)

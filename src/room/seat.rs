@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use crate::{
-    domain::{DocumentId, SessionId, Topic, User},
+    domain::{AccessLevel, DocumentId, SessionId, Topic, User},
     outbox::{Outbox, SeatId},
     wire::graphql_ws::OperationId,
 };
@@ -53,6 +53,8 @@ pub struct Seat {
     /// Whose session that is.
     pub user: User,
     state: AtomicU8,
+    /// 0 until the level was read, then 1 more than its place among the levels.
+    level: AtomicU8,
 }
 
 impl Seat {
@@ -60,7 +62,8 @@ impl Seat {
     #[must_use]
     pub fn new(document: DocumentId, topic: Topic, session: SessionId, user: User) -> Self {
         let state = AtomicU8::new(SeatState::Pending as u8);
-        Self { id: SeatId::new(), document, topic, session, user, state }
+        let level = AtomicU8::new(0);
+        Self { id: SeatId::new(), document, topic, session, user, state, level }
     }
 
     /// How far it has come.
@@ -77,6 +80,32 @@ impl Seat {
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.state() == SeatState::Confirmed
+    }
+
+    /// What its user may do, as far as this node has heard; none before it was read. Good for not asking the store in
+    /// vain; whoever stores something asks the store all the same.
+    #[must_use]
+    pub fn level(&self) -> Option<AccessLevel> {
+        match self.level.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(AccessLevel::View),
+            2 => Some(AccessLevel::Edit),
+            _ => Some(AccessLevel::Owner),
+        }
+    }
+
+    /// Notes the level that was read after the seat was reserved; one that the room was told of meanwhile is newer.
+    pub fn note_level(&self, level: AccessLevel) {
+        let noted =
+            self.level.compare_exchange(0, 1 + level as u8, Ordering::AcqRel, Ordering::Acquire);
+        if let Err(newer) = noted {
+            tracing::trace!(newer, "the level was changed while it was read");
+        }
+    }
+
+    /// Its user may do something else from now on.
+    pub(super) fn set_level(&self, level: AccessLevel) {
+        self.level.store(1 + level as u8, Ordering::Release);
     }
 
     /// Admits a pending seat. False when it has ended meanwhile.

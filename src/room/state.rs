@@ -12,11 +12,11 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
-use super::RoomError;
+use super::{RoomError, Seat};
 use crate::{
     domain::{
-        Color, Cursor, CursorMove, DocumentId, Event, Origin, Presence, PresenceChange,
-        PresenceChangeKind, SessionId, User, UserId,
+        AccessLevel, Color, Cursor, CursorMove, DocumentId, Event, Origin, Presence,
+        PresenceChange, PresenceChangeKind, SessionId, UserId,
     },
     outbox::SeatId,
 };
@@ -57,8 +57,7 @@ struct Member {
 
 #[derive(Debug)]
 struct Sitter {
-    session: SessionId,
-    user: User,
+    seat: Arc<Seat>,
     confirmed: bool,
 }
 
@@ -77,8 +76,8 @@ impl RoomState {
     }
 
     /// Holds a seat while its user's access is being read.
-    pub(crate) fn reserve(&mut self, seat: SeatId, session: SessionId, user: User) {
-        self.seats.insert(seat, Sitter { session, user, confirmed: false });
+    pub(crate) fn reserve(&mut self, seat: Arc<Seat>) {
+        self.seats.insert(seat.id, Sitter { seat, confirmed: false });
     }
 
     /// Admits a reserved seat. The session's first one makes it a member.
@@ -94,20 +93,20 @@ impl RoomState {
         if std::mem::replace(&mut sitter.confirmed, true) {
             return Ok(vec![]);
         }
-        if let Some(member) = self.members.get_mut(&sitter.session) {
+        if let Some(member) = self.members.get_mut(&sitter.seat.session) {
             member.seats += 1;
             return Ok(vec![]);
         }
         let presence = Presence {
             document: self.document,
-            session: sitter.session,
-            user: sitter.user.clone(),
-            color: Color::of(self.document, sitter.user.id),
+            session: sitter.seat.session,
+            user: sitter.seat.user.clone(),
+            color: Color::of(self.document, sitter.seat.user.id),
             cursor: None,
             joined_at: now,
             last_seen: now,
         };
-        self.members.insert(sitter.session, Member { presence: presence.clone(), seats: 1 });
+        self.members.insert(sitter.seat.session, Member { presence: presence.clone(), seats: 1 });
         Ok(vec![Effect::Enter(presence.clone()), told(PresenceChangeKind::Joined, presence)])
     }
 
@@ -117,13 +116,13 @@ impl RoomState {
         if !sitter.confirmed {
             return vec![];
         }
-        let Some(member) = self.members.get_mut(&sitter.session) else { return vec![] };
+        let Some(member) = self.members.get_mut(&sitter.seat.session) else { return vec![] };
         member.seats -= 1;
         if member.seats > 0 {
             return vec![];
         }
-        let Some(member) = self.members.shift_remove(&sitter.session) else { return vec![] };
-        vec![Effect::Exit(sitter.session), told(PresenceChangeKind::Left, member.presence)]
+        let Some(member) = self.members.shift_remove(&sitter.seat.session) else { return vec![] };
+        vec![Effect::Exit(sitter.seat.session), told(PresenceChangeKind::Left, member.presence)]
     }
 
     /// Takes in a cursor. Nothing follows for a session that is no member.
@@ -150,7 +149,14 @@ impl RoomState {
 
     /// Takes every seat of a user away, pending ones too: access was revoked.
     pub(crate) fn revoke(&mut self, user: UserId) -> Vec<Effect> {
-        self.evict(|sitter| sitter.user.id == user)
+        self.evict(|sitter| sitter.seat.user.id == user)
+    }
+
+    /// A user may do something else from now on.
+    pub(crate) fn change_level(&mut self, user: UserId, level: AccessLevel) {
+        for sitter in self.seats.values().filter(|sitter| sitter.seat.user.id == user) {
+            sitter.seat.set_level(level);
+        }
     }
 
     /// Takes every seat away: the document is gone.

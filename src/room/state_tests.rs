@@ -1,15 +1,15 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 
 use super::{
-    RoomError,
+    RoomError, Seat,
     state::{Effect, RoomState},
 };
 use crate::{
     domain::{
-        Cursor, DocumentId, Event, Origin, Position, Presence, PresenceChangeKind, SessionId, User,
-        UserId,
+        AccessLevel, Cursor, DocumentId, Event, Origin, Position, Presence, PresenceChangeKind,
+        SessionId, Topic, User, UserId,
     },
     outbox::SeatId,
 };
@@ -23,10 +23,17 @@ fn cursor(line: i32) -> Cursor {
     Cursor { head: Position::new(line, 0).unwrap(), anchor: None }
 }
 
+/// A seat that was reserved.
+fn reserve(room: &mut RoomState, session: SessionId, user: &User) -> SeatId {
+    let seat = Seat::new(DocumentId::new(), Topic::Changes, session, user.clone());
+    let id = seat.id;
+    room.reserve(Arc::new(seat));
+    id
+}
+
 /// A seat that was reserved and confirmed, and what followed.
 fn sit(room: &mut RoomState, session: SessionId, user: &User) -> (SeatId, Vec<Effect>) {
-    let seat = SeatId::new();
-    room.reserve(seat, session, user.clone());
+    let seat = reserve(room, session, user);
     let effects = room.confirm(seat, Utc::now()).unwrap();
     (seat, effects)
 }
@@ -61,10 +68,27 @@ fn the_first_seat_of_a_session_makes_it_present_and_the_last_one_ends_it() {
 }
 
 #[test]
+fn a_level_that_changes_while_it_is_read_is_the_one_that_counts() {
+    let mut room = RoomState::new(DocumentId::new());
+    let bob = user("Bob");
+    let seat = || Seat::new(DocumentId::new(), Topic::Changes, SessionId::new(), bob.clone());
+    let (early, late) = (Arc::new(seat()), Arc::new(seat()));
+    room.reserve(Arc::clone(&early));
+    early.note_level(AccessLevel::Owner);
+    room.reserve(Arc::clone(&late));
+    assert_eq!((early.level(), late.level()), (Some(AccessLevel::Owner), None));
+
+    room.change_level(UserId::new(), AccessLevel::Edit);
+    room.change_level(bob.id, AccessLevel::View);
+    late.note_level(AccessLevel::Edit);
+    assert_eq!((early.level(), late.level()), (Some(AccessLevel::View), Some(AccessLevel::View)));
+}
+
+#[test]
 fn a_seat_that_was_voided_while_access_was_read_cannot_be_confirmed() {
     let mut room = RoomState::new(DocumentId::new());
-    let (bob, seat) = (user("Bob"), SeatId::new());
-    room.reserve(seat, SessionId::new(), bob.clone());
+    let bob = user("Bob");
+    let seat = reserve(&mut room, SessionId::new(), &bob);
 
     assert_eq!(room.revoke(bob.id), [Effect::Evict(seat)]);
 
@@ -187,8 +211,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Reserve { session } => {
-                    let seat = SeatId::new();
-                    room.reserve(seat, sessions[session].0, sessions[session].1.clone());
+                    let seat = reserve(&mut room, sessions[session].0, &sessions[session].1);
                     seats.push((seat, session, false));
                 }
                 Step::Confirm { seat } => {

@@ -6,9 +6,9 @@ use parking_lot::Mutex;
 
 use super::{Limits, Throttled, throttle::Allowance};
 use crate::{
-    domain::{Cursor, DocumentId, SessionId, User},
+    domain::{AccessLevel, Cursor, DocumentId, SessionId, User},
     outbox::Outbox,
-    room::{Guest, SeatState, Ticket},
+    room::{Guest, Seat, SeatState, Ticket},
     wire::graphql_ws::OperationId,
 };
 
@@ -85,6 +85,18 @@ impl SessionLink {
             .taken
             .values()
             .any(|ticket| ticket.seat().document == document && ticket.seat().is_confirmed())
+    }
+
+    /// What the session's user may do with the document, as far as its seats there know.
+    #[must_use]
+    pub fn level(&self, document: DocumentId) -> Option<AccessLevel> {
+        let seats = self.seats.lock();
+        seats
+            .taken
+            .values()
+            .map(Ticket::seat)
+            .find(|seat| seat.document == document && seat.is_confirmed())
+            .and_then(Seat::level)
     }
 
     /// Takes one change of this second's allowance.

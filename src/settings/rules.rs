@@ -198,6 +198,12 @@ impl Faults {
         self.at_least("store.readers", store.readers as usize, 1);
         self.time("store.acquire_within", store.acquire_within, moment);
         self.time("store.busy_within", store.busy_within, moment);
+        self.unless(store.commit_every <= SLOWEST_PACE, "store.commit_every", || {
+            format!(
+                "{} would hold every change up. Set it to at most 1s.",
+                shown(store.commit_every)
+            )
+        });
         if let Retention::For(time) = store.retention {
             self.unless(time >= SHORTEST_RETENTION, "store.retention", || {
                 format!("{} is too short. Set it to at least 1h, or to forever.", shown(time))
@@ -215,6 +221,9 @@ impl Faults {
         }
     }
 }
+
+/// So long may a commit wait for others to share it.
+const SLOWEST_PACE: Duration = Duration::from_secs(1);
 
 /// Whoever was away for less long must be able to go on.
 const SHORTEST_RETENTION: Duration = Duration::from_hours(1);

@@ -298,6 +298,7 @@ fn combinations_that_would_misbehave_are_refused_by_name() {
         ("store.readers", "0"),
         ("store.acquire_within", "0s"),
         ("store.busy_within", "0s"),
+        ("store.commit_every", "1001ms"),
         ("telemetry.filter", "coscribe=loud"),
     ] {
         let name = format!("COSCRIBE__{}", key.replace('.', "__").to_uppercase());

@@ -1,24 +1,19 @@
-//! The log of changes: where versions are born.
+//! The log of changes: what goes in, and what comes of it.
 //!
-//! Changes that were rebased onto the same head are stored together, in one transaction. It reads what their authors
-//! may do and the head, and gives the versions out with `UPDATE document SET version = version + k WHERE id = ? AND
-//! version = ?`, so that each is given out once, whoever else writes.
+//! Changes that were rebased onto the same head are one [`Batch`], and are stored in one transaction or not at all.
 
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use entity::{document, document_access, document_change, document_receipt, document_snapshot};
-use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, SqlErr,
-    sea_query::{Expr, ExprTrait},
-};
+use entity::document;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, SqlErr};
 use thiserror::Error;
 
-use super::{Store, StoreError, authors::Authors, rows};
+use super::{Store, StoreError};
 use crate::domain::{
-    ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User, UserId, Version,
+    AccessLevel, ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User, UserId,
+    Version,
 };
 
 /// Where a document stands.
@@ -81,6 +76,32 @@ pub struct Batch {
     pub receipts: Vec<NewReceipt>,
 }
 
+impl Batch {
+    /// What each change needs its author to have.
+    pub(super) fn needed(&self) -> impl Iterator<Item = (UserId, AccessLevel)> {
+        let changes = self.changes.iter().map(|change| match change.kind {
+            ChangeKind::Deleted => (change.author, AccessLevel::Owner),
+            ChangeKind::Edited | ChangeKind::Renamed | ChangeKind::Resync => {
+                (change.author, AccessLevel::Edit)
+            }
+        });
+        changes.chain(self.receipts.iter().map(|receipt| (receipt.author, AccessLevel::Edit)))
+    }
+
+    /// How many rows it makes.
+    pub(super) fn rows(&self) -> usize {
+        self.changes.len() + self.receipts.len()
+    }
+
+    /// About how many bytes of changes it has.
+    pub(super) fn bytes(&self) -> usize {
+        // A delta says about the same as the update.
+        let bytes =
+            |change: &NewChange| change.update.as_ref().map_or(0, |update| 2 * update.len());
+        self.changes.iter().map(bytes).sum()
+    }
+}
+
 /// What an edit that was accepted earlier did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -121,6 +142,24 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+impl CommitError {
+    /// Whether the database could not do it, whatever it was asked.
+    pub(super) fn is_about_database(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Store(StoreError::Unavailable(_)))
+    }
+
+    /// The same once more, for another batch that the same failure hit.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Denied(users) => Self::Denied(users.clone()),
+            Self::Overtaken => Self::Overtaken,
+            Self::Repeated => Self::Repeated,
+            Self::Unknown(error) => Self::Unknown(error.again()),
+            Self::Store(error) => Self::Store(error.again()),
+        }
+    }
+}
+
 impl From<sea_orm::DbErr> for CommitError {
     fn from(error: sea_orm::DbErr) -> Self {
         match error.sql_err() {
@@ -154,146 +193,15 @@ impl Store {
         }))
     }
 
-    /// Stores a batch, all of it or nothing.
+    /// Stores a batch, all of it or nothing. Batches that come while another commit is under way, or sooner than
+    /// `store.commit_every` after it, share the next one.
+    ///
+    /// # Cancel safety
+    /// A batch whose future is dropped may be stored all the same.
     ///
     /// # Errors
     /// [`CommitError`]; nothing was stored, but for [`CommitError::Unknown`], where that is not known.
-    pub async fn commit(&self, batch: &Batch) -> Result<Committed, CommitError> {
-        let txn = self.begin().await?;
-        let (head, authors) = Authors::load(&txn, batch).await?;
-        let denied = authors.denied(batch);
-        if !denied.is_empty() {
-            return Err(CommitError::Denied(denied));
-        }
-        if head != Some(batch.seen) {
-            return Err(CommitError::Overtaken);
-        }
-        let at = rows::now();
-        if !batch.changes.is_empty() {
-            if !give_out_versions(&txn, batch, at).await? {
-                return Err(CommitError::Overtaken);
-            }
-            if batch.changes.iter().any(|change| change.kind == ChangeKind::Deleted) {
-                bury(&txn, batch.document, at).await?;
-            }
-            append(&txn, batch, at).await?;
-        }
-        if !batch.receipts.is_empty() {
-            remember(&txn, batch, at).await?;
-        }
-        txn.commit().await.map_err(|error| CommitError::Unknown(error.into()))?;
-        Ok(Committed { at, authors: authors.users })
+    pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        self.commits.commit(batch).await
     }
-}
-
-/// Gives out the versions of the batch, unless somebody else just gave them out.
-async fn give_out_versions(
-    txn: &DatabaseTransaction,
-    batch: &Batch,
-    at: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let Some(last) = batch.changes.last() else { return Ok(true) };
-    let count = i64::try_from(batch.changes.len()).unwrap_or(i64::MAX);
-    let mut update = document::Entity::update_many()
-        .col_expr(document::Column::Version, Expr::col(document::Column::Version).add(count))
-        .col_expr(document::Column::UpdatedAt, Expr::value(at))
-        .col_expr(document::Column::Size, Expr::value(i64::try_from(last.size).unwrap_or(i64::MAX)))
-        .filter(document::Column::Id.eq(batch.document.uuid()))
-        .filter(document::Column::Version.eq(batch.seen.number()))
-        .filter(document::Column::DeletedAt.is_null());
-    if batch.changes.iter().any(|change| change.kind == ChangeKind::Renamed) {
-        update = update.col_expr(document::Column::Title, Expr::value(&*last.title));
-    }
-    Ok(update.exec(txn).await?.rows_affected > 0)
-}
-
-async fn append(
-    txn: &DatabaseTransaction,
-    batch: &Batch,
-    at: DateTime<Utc>,
-) -> Result<(), CommitError> {
-    let mut version = batch.seen;
-    let mut rows = Vec::with_capacity(batch.changes.len());
-    for change in &batch.changes {
-        version = version.next();
-        let delta = change.delta.as_deref().map(serde_json::to_string).transpose();
-        let (edit, fingerprint) = match &change.edit {
-            Some((edit, fingerprint)) => (Some(edit), Some(fingerprint)),
-            None => (None, None),
-        };
-        rows.push(document_change::ActiveModel {
-            document_id: Set(batch.document.uuid()),
-            version: Set(version.number()),
-            kind: Set(rows::stored_kind(change.kind)),
-            author_id: Set(Some(change.author.uuid())),
-            session_id: Set(change.session.map(SessionId::uuid)),
-            edit_id: Set(edit.map(|edit| edit.as_str().to_owned())),
-            fingerprint: Set(fingerprint.map(|Fingerprint(bytes)| bytes.to_vec())),
-            title: Set(change.title.to_string()),
-            at: Set(at),
-            delta: Set(delta.map_err(|error| StoreError::Internal(error.into()))?),
-            update: Set(change.update.as_ref().map(|update| update.to_vec())),
-        });
-    }
-    // A statement has room for 32,766 values in SQLite and 65,535 in PostgreSQL.
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        document_change::Entity::insert_many(rows.by_ref().take(256))
-            .exec_without_returning(txn)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn remember(
-    txn: &DatabaseTransaction,
-    batch: &Batch,
-    at: DateTime<Utc>,
-) -> Result<(), CommitError> {
-    let rows = batch.receipts.iter().map(|receipt| document_receipt::ActiveModel {
-        document_id: Set(batch.document.uuid()),
-        author_id: Set(receipt.author.uuid()),
-        edit_id: Set(receipt.edit.as_str().to_owned()),
-        version: Set(receipt.version.number()),
-        title: Set(receipt.title.to_string()),
-        fingerprint: Set(receipt.fingerprint.0.to_vec()),
-        at: Set(at),
-    });
-    document_receipt::Entity::insert_many(rows).exec_without_returning(txn).await?;
-    Ok(())
-}
-
-/// Makes the document a tombstone: title, text, grants, log and snapshots go.
-async fn bury(
-    txn: &DatabaseTransaction,
-    id: DocumentId,
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let access_version = document::Column::AccessVersion;
-    document::Entity::update_many()
-        .col_expr(access_version, Expr::col(access_version).add(1))
-        .col_expr(document::Column::Title, Expr::value(""))
-        .col_expr(document::Column::Content, Expr::value(""))
-        .col_expr(document::Column::Size, Expr::value(0))
-        .col_expr(document::Column::DeletedAt, Expr::value(at))
-        .filter(document::Column::Id.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_access::Entity::delete_many()
-        .filter(document_access::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_change::Entity::delete_many()
-        .filter(document_change::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_snapshot::Entity::delete_many()
-        .filter(document_snapshot::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_receipt::Entity::delete_many()
-        .filter(document_receipt::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    Ok(())
 }

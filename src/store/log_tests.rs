@@ -48,7 +48,7 @@ async fn what_was_stored_is_read_as_it_was_given() {
     };
     let edit = NewChange { title: "New".into(), ..edited(ana, "höher 🎈") };
 
-    let committed = store.commit(&batch(document, 1, vec![renamed, edit.clone()])).await.unwrap();
+    let committed = store.commit(batch(document, 1, vec![renamed, edit.clone()])).await.unwrap();
 
     assert_eq!(&*committed.authors[&bo].name, "bo");
     let store = store.restart().await;
@@ -76,16 +76,16 @@ async fn a_batch_with_one_author_too_many_is_refused_whole() {
     let document = store.shared(ana, bo, View).await;
     let changes = || vec![edited(ana, "a"), edited(bo, "b"), edited(cy, "c")];
 
-    let refused = store.commit(&batch(document, 1, changes())).await;
+    let refused = store.commit(batch(document, 1, changes())).await;
     assert!(matches!(refused, Err(CommitError::Denied(who)) if who == [bo, cy]));
     assert!(store.changes(document, 0, ALL).await.is_empty());
-    let nowhere = store.commit(&batch(DocumentId::new(), 1, vec![edited(ana, "a")])).await;
+    let nowhere = store.commit(batch(DocumentId::new(), 1, vec![edited(ana, "a")])).await;
     assert!(matches!(nowhere, Err(CommitError::Denied(who)) if who == [ana]));
 
     store.grant_access(ana, document, bo, Edit).await.unwrap();
-    store.commit(&batch(document, 1, vec![edited(bo, "b")])).await.unwrap();
+    store.commit(batch(document, 1, vec![edited(bo, "b")])).await.unwrap();
     store.revoke_access(ana, document, bo).await.unwrap();
-    let refused = store.commit(&batch(document, 2, vec![edited(bo, "b")])).await;
+    let refused = store.commit(batch(document, 2, vec![edited(bo, "b")])).await;
     assert!(matches!(refused, Err(CommitError::Denied(_))));
 }
 
@@ -96,12 +96,12 @@ async fn a_version_is_given_out_once() {
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
 
-    other.commit(&batch(document, 1, vec![edited(ana, "other")])).await.unwrap();
+    other.commit(batch(document, 1, vec![edited(ana, "other")])).await.unwrap();
     for seen in [1, 0, 3] {
-        let late = store.commit(&batch(document, seen, vec![edited(ana, "late")])).await;
+        let late = store.commit(batch(document, seen, vec![edited(ana, "late")])).await;
         assert!(matches!(late, Err(CommitError::Overtaken)), "{late:?}");
     }
-    store.commit(&batch(document, 2, vec![edited(ana, "third")])).await.unwrap();
+    store.commit(batch(document, 2, vec![edited(ana, "third")])).await.unwrap();
     assert_eq!(versions(&store.changes(document, 0, ALL).await), [2, 3]);
     other.close().await;
 }
@@ -141,16 +141,16 @@ async fn an_edit_is_found_by_its_name_and_stored_once() {
     let document = store.shared(ana, bo, Edit).await;
     let name = EditId::new("a name").unwrap();
     let changes = vec![edited(ana, "a"), named(edited(ana, "b"), &name, 7)];
-    store.commit(&batch(document, 1, changes)).await.unwrap();
+    store.commit(batch(document, 1, changes)).await.unwrap();
 
     let store = store.restart().await;
     let fingerprint = Some(Fingerprint([7; 16]));
     let receipt = Receipt { version: Version::new(3), title: "Plan".into(), fingerprint };
     assert_eq!(store.find_edit(document, ana, &name).await.unwrap(), Some(receipt));
     assert_eq!(store.find_edit(document, bo, &name).await.unwrap(), None, "names are one's own");
-    let again = store.commit(&batch(document, 3, vec![named(edited(ana, "b"), &name, 7)])).await;
+    let again = store.commit(batch(document, 3, vec![named(edited(ana, "b"), &name, 7)])).await;
     assert!(matches!(again, Err(CommitError::Repeated)), "{again:?}");
-    store.commit(&batch(document, 3, vec![named(edited(bo, "b"), &name, 7)])).await.unwrap();
+    store.commit(batch(document, 3, vec![named(edited(bo, "b"), &name, 7)])).await.unwrap();
     assert_eq!(versions(&store.changes(document, 1, ALL).await), [2, 3, 4]);
 }
 
@@ -165,12 +165,12 @@ async fn an_edit_that_changed_nothing_is_found_too() {
         NewReceipt { author: ana, edit: edit.clone(), fingerprint, version, title: title.into() };
     let nothing = Batch { receipts: vec![receipt], ..batch(document, 1, vec![]) };
 
-    store.commit(&nothing).await.unwrap();
+    store.commit(nothing.clone()).await.unwrap();
 
     let found = store.find_edit(document, ana, &edit).await.unwrap();
     let receipt = Receipt { version, title: title.into(), fingerprint: Some(fingerprint) };
     assert_eq!(found, Some(receipt));
-    assert!(matches!(store.commit(&nothing).await, Err(CommitError::Repeated)));
+    assert!(matches!(store.commit(nothing).await, Err(CommitError::Repeated)));
     assert!(store.changes(document, 0, ALL).await.is_empty());
 }
 
@@ -181,7 +181,7 @@ async fn a_page_has_at_most_so_many_bytes_and_one_change_at_least() {
     let document = store.document(ana).await.id;
     let long = "x".repeat(1_000);
     let changes = (0..3).map(|_| edited(ana, &long)).collect();
-    store.commit(&batch(document, 1, changes)).await.unwrap();
+    store.commit(batch(document, 1, changes)).await.unwrap();
 
     assert_eq!(versions(&store.changes(document, 1, 1).await), [2]);
     assert_eq!(versions(&store.changes(document, 1, 5_000).await), [2, 3]);
@@ -218,7 +218,7 @@ async fn a_batch_given_up_half_way_is_stored_as_a_whole_or_not_at_all() {
         for late in [false, true] {
             let seen = store.find_head(document).await.unwrap().unwrap().version.number();
             let two = batch(document, seen, vec![edited(ana, "a"), edited(ana, "b")]);
-            give_up(store.commit(&two), polls, late).await;
+            give_up(store.commit(two), polls, late).await;
 
             // Whatever became of it, the next writer goes on from there, once it has ended.
             while let Err(error) = store.change(document, edited(ana, "after")).await {
@@ -261,7 +261,7 @@ async fn a_deleted_document_leaves_a_tombstone_and_its_deletion() {
     assert_eq!(grants.count(&store.readers).await.unwrap(), 0);
 
     for user in [ana, bo] {
-        let change = store.commit(&batch(document, 3, vec![edited(user, "back")])).await;
+        let change = store.commit(batch(document, 3, vec![edited(user, "back")])).await;
         assert!(matches!(change, Err(CommitError::Denied(_))));
         let grant = store.grant_access(user, document, bo, View).await;
         assert!(matches!(grant, Err(StoreError::Denied)));

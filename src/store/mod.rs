@@ -11,9 +11,10 @@
 
 mod access;
 mod accounts;
-mod authors;
+mod commit;
 mod documents;
 mod error;
+mod group_commit;
 mod history;
 mod log;
 mod options;
@@ -23,6 +24,7 @@ mod retention;
 mod rows;
 mod schema;
 mod snapshots;
+mod standing;
 
 #[cfg(test)]
 mod access_tests;

@@ -22,6 +22,10 @@ pub struct StoreOptions {
     /// operation fails as unavailable.
     #[serde(with = "humantime_serde")]
     pub busy_within: Duration,
+    /// How soon after one commit of changes began the next may begin; what comes sooner is stored with it. 0 is as soon
+    /// as the one before has ended.
+    #[serde(with = "humantime_serde")]
+    pub commit_every: Duration,
     /// How long changes are kept.
     pub retention: Retention,
     /// How often what is older is forgotten.

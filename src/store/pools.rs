@@ -17,13 +17,17 @@ use sea_orm::{
     },
 };
 
-use super::{StoreError, StoreOptions};
+use super::{
+    StoreError, StoreOptions,
+    group_commit::{Committer, Pace},
+};
 
 /// The stored data. Clones share the same connections.
 #[derive(Clone)]
 pub struct Store {
     pub(super) readers: DatabaseConnection,
     pub(super) writer: DatabaseConnection,
+    pub(super) commits: Committer,
 }
 
 impl Store {
@@ -46,7 +50,9 @@ impl Store {
         } else {
             connect(options, Role::Readers).await?
         };
-        Ok(Self { readers, writer })
+        let pace = Pace { every: options.commit_every, turn_within: options.acquire_within };
+        let commits = Committer::start(writer.clone(), pace);
+        Ok(Self { readers, writer, commits })
     }
 
     /// Whether the database answers.
@@ -74,12 +80,19 @@ impl Store {
 
     /// Begins a writing transaction, which is undone unless it is committed.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.writer.begin_with_options(options).await?)
+        begin_writing(&self.writer).await
     }
+}
+
+/// Begins a writing transaction, which is undone unless it is committed.
+pub(super) async fn begin_writing(
+    writer: &DatabaseConnection,
+) -> Result<DatabaseTransaction, StoreError> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    Ok(writer.begin_with_options(options).await?)
 }
 
 /// What the connections of a pool are for.

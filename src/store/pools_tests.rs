@@ -24,6 +24,7 @@ fn in_memory() -> StoreOptions {
         readers: 3,
         acquire_within: Duration::from_secs(5),
         busy_within: Duration::from_secs(1),
+        commit_every: Duration::ZERO,
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
     }
@@ -216,7 +217,7 @@ fn options_are_read_from_settings() {
             .unwrap()
             .try_deserialize::<StoreOptions>()
     };
-    let good = "url = 'sqlite::memory:'\nreaders = 4\nacquire_within = '3s'\nbusy_within = '250ms'\nretention = '90d'\nforget_every = '10m'";
+    let good = "url = 'sqlite::memory:'\nreaders = 4\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nretention = '90d'\nforget_every = '10m'";
     let options = read(good).unwrap();
     assert_eq!(options.readers, 4);
     assert_eq!(options.busy_within, Duration::from_millis(250));

@@ -96,6 +96,7 @@ fn options(folder: &TempDir, mode: &str) -> StoreOptions {
         readers: 2,
         acquire_within: Duration::from_secs(20),
         busy_within: Duration::from_millis(20),
+        commit_every: Duration::ZERO,
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
     }
@@ -156,5 +157,5 @@ pub(super) async fn change_in(
 ) -> Result<Committed, CommitError> {
     let head = store.find_head(document).await?;
     let seen = head.map_or(Version::FIRST, |head| head.version).number();
-    store.commit(&batch(document, seen, vec![change])).await
+    store.commit(batch(document, seen, vec![change])).await
 }

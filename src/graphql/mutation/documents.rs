@@ -11,7 +11,7 @@ use crate::{
     domain::{AccessLevel, Content, Delta, EditId, InvalidInput, Text, Title, Version},
     graphql::{
         ApiError, Caller,
-        access::{Admitted, require},
+        access::{Admitted, require_to_order},
         caller::{api, caller},
         types::{DeltaOpInput, DocumentType},
     },
@@ -63,7 +63,7 @@ impl DocumentMutations {
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         take_edit(ctx)?;
-        let admitted = require(ctx, &id, AccessLevel::Edit).await?;
+        let admitted = require_to_order(ctx, &id, AccessLevel::Edit).await?;
         if title.is_none() && content.is_none() {
             let message = "There is nothing to change. Give a title, a content, or both.";
             return Err(InvalidInput::new(message).into());
@@ -94,7 +94,7 @@ impl DocumentMutations {
         mutation_id: Option<ID>,
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx)?;
-        let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
+        let admitted = require_to_order(ctx, &document_id, AccessLevel::Edit).await?;
         let delta = Delta::from_steps(delta.into_iter().map(Into::into))?;
         let wish = Wish::Edit { base: base(base_version)?, delta: Arc::new(delta) };
         let order = order(ctx, &admitted, mutation_id, wish)?;
@@ -106,7 +106,7 @@ impl DocumentMutations {
     #[graphql(complexity = "WRITING + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx)?;
-        let admitted = require(ctx, &id, AccessLevel::Owner).await?;
+        let admitted = require_to_order(ctx, &id, AccessLevel::Owner).await?;
         let order = order(ctx, &admitted, None, Wish::Delete)?;
         api(ctx)?.rooms.edit(order).await?;
         Ok(true)
