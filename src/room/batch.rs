@@ -56,8 +56,8 @@ pub(super) struct Turn {
 
 /// What a batch would store, and what follows once it is.
 #[derive(Default)]
-struct Staging {
-    staged: Vec<Staged>,
+pub(super) struct Staging {
+    pub(super) staged: Vec<Staged>,
     receipts: Vec<NewReceipt>,
     /// What to answer to orders that store no change, if the rest is stored.
     verdicts: Vec<(usize, Result<Stored, EditError>)>,
@@ -72,26 +72,10 @@ pub(super) struct Staged {
 
 /// Stores orders, or says why not. None of them has the same name and author as another, and a deletion is alone.
 pub(super) async fn run(desk: Desk, editing: Editing, orders: Vec<Order>) -> Turn {
-    let names = orders.iter().map(|order| order.edit.clone().unwrap_or_else(EditId::unique));
-    let mut run = Run {
-        names: names.collect(),
-        answers: orders.iter().map(|_| None).collect(),
-        desk,
-        editing,
-        orders,
-        changes: Vec::new(),
-    };
-    for _ in 0..ATTEMPTS {
-        if run.attempt().await {
-            break;
-        }
-        // Whatever is in the replica was not stored.
-        run.editing.replica = None;
-    }
-    let answers = run.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
-    Turn { editing: run.editing, changes: run.changes, answers: answers.collect() }
+    Run::new(desk, editing, orders).finish().await
 }
 
+/// A turn under way.
 pub(super) struct Run {
     pub(super) desk: Desk,
     pub(super) editing: Editing,
@@ -102,6 +86,41 @@ pub(super) struct Run {
 }
 
 impl Run {
+    pub(super) fn new(desk: Desk, editing: Editing, orders: Vec<Order>) -> Self {
+        let names = orders.iter().map(|order| order.edit.clone().unwrap_or_else(EditId::unique));
+        Self {
+            names: names.collect(),
+            answers: orders.iter().map(|_| None).collect(),
+            desk,
+            editing,
+            orders,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Tries until every order has its answer, or too much came in between.
+    pub(super) async fn finish(mut self) -> Turn {
+        let mut interruptions = 0;
+        while interruptions < ATTEMPTS && self.waiting() > 0 {
+            let waiting = self.waiting();
+            if self.attempt().await {
+                break;
+            }
+            // Whatever is in the replica was not stored.
+            self.editing.replica = None;
+            // An attempt that answered somebody has not been in vain: there are only so many of them.
+            interruptions += usize::from(self.waiting() == waiting);
+        }
+        let answers =
+            self.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
+        Turn { editing: self.editing, changes: self.changes, answers: answers.collect() }
+    }
+
+    /// How many orders have no answer yet.
+    fn waiting(&self) -> usize {
+        self.answers.iter().filter(|answer| answer.is_none()).count()
+    }
+
     /// Tries to store what is not answered yet. False when it has to be tried again.
     async fn attempt(&mut self) -> bool {
         let staging = match self.stage().await {
@@ -130,7 +149,7 @@ impl Run {
     }
 
     /// Rebases and applies every order that is not answered yet. None when one of them took the replica with it.
-    async fn stage(&mut self) -> Result<Option<Staging>, EditError> {
+    pub(super) async fn stage(&mut self) -> Result<Option<Staging>, EditError> {
         for index in 0..self.orders.len() {
             self.find_repeated(index).await?;
         }
@@ -324,7 +343,7 @@ impl Run {
 
     /// Nobody knows whether the commit happened: the log does. When it did, the orders are found in it like any that
     /// are repeated.
-    async fn look_up(&mut self, staged: &[Staged], error: StoreError) -> bool {
+    pub(super) async fn look_up(&mut self, staged: &[Staged], error: StoreError) -> bool {
         let (store, document) = (self.desk.store.clone(), self.desk.document);
         let Some(last) = staged.last() else { return self.fail(EditError::Unknown) };
         let (author, name) = (last.change.author, &self.names[last.order]);

@@ -10,6 +10,8 @@
 mod actor;
 mod audience;
 mod batch;
+#[cfg(test)]
+mod batch_tests;
 mod catch_up;
 mod edits;
 mod error;

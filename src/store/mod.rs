@@ -33,6 +33,8 @@ mod accounts_tests;
 #[cfg(test)]
 mod documents_tests;
 #[cfg(test)]
+mod group_commit_tests;
+#[cfg(test)]
 mod log_tests;
 #[cfg(test)]
 mod pools_tests;

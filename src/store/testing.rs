@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::{
     Batch, CommitError, Committed, NewAccount, NewChange, Retention, Store, StoreError,
     StoreOptions,
+    group_commit::{Committer, Pace},
 };
 use crate::domain::{
     AccessLevel, ChangeKind, DisplayName, Document, DocumentId, Email, Title, UserId, Version,
@@ -29,9 +30,29 @@ impl Deref for TestStore {
 impl TestStore {
     /// An empty store with all its tables.
     pub(super) async fn new() -> Self {
-        let store = Self::without_tables().await;
-        store.migrate_up().await.unwrap();
+        Self::with(|_as_they_are| {}).await
+    }
+
+    /// An empty store whose commits begin at least so long after one another.
+    pub(super) async fn with_pace(commit_every: Duration) -> Self {
+        Self::with(|options| options.commit_every = commit_every).await
+    }
+
+    /// An empty store where a batch may wait so long for its turn.
+    pub(super) async fn with_turn_within(limit: Duration) -> Self {
+        let mut store = Self::new().await;
+        let pace = Pace { every: Duration::ZERO, turn_within: limit };
+        store.store.commits = Committer::start(store.writer.clone(), pace);
         store
+    }
+
+    async fn with(change: impl FnOnce(&mut StoreOptions)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(&folder, "rwc");
+        change(&mut options);
+        let store = Store::open(&options).await.unwrap();
+        store.migrate_up().await.unwrap();
+        Self { store, folder }
     }
 
     /// A store whose migrations are still to be applied.

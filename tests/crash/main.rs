@@ -9,6 +9,7 @@
     reason = "a helper that cannot go on has found what the test looks for"
 )]
 
+mod full_disk;
 mod server;
 mod writer;
 

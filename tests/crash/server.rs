@@ -19,7 +19,18 @@ pub(crate) struct Server {
 impl Server {
     /// On a free port, with its data in `folder`, snapshots every few changes, and no limit that gets in the way.
     pub(crate) async fn start(folder: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coscribe"));
+        Self::run(Command::new(env!("CARGO_BIN_EXE_coscribe")), folder).await
+    }
+
+    /// The same, but a write past [`Server::limit_files`] fails there, as on a full disk, instead of ending it.
+    pub(crate) async fn start_on_a_limited_disk(folder: &Path) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        let binary = env!("CARGO_BIN_EXE_coscribe");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
+        Self::run(shell, folder).await
+    }
+
+    async fn run(mut command: Command, folder: &Path) -> Self {
         command.env_clear().arg("--data-dir").arg(folder.join("data"));
         command.args(["--host", "127.0.0.1", "--port", "0"]).envs([
             ("COSCRIBE__ROOM__SNAPSHOT_EVERY", "7"),
@@ -39,6 +50,14 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on no file may grow past so many bytes: `SOFT:` as `prlimit` has it.
+    pub(crate) async fn limit_files(&self, limit: &str) {
+        let process = self.child.id().unwrap().to_string();
+        let mut command = Command::new("prlimit");
+        let status = command.args(["--pid", &process, &format!("--fsize={limit}")]).status().await;
+        assert!(status.unwrap().success(), "prlimit, of the package util-linux");
     }
 
     /// SIGKILL: nothing is finished.
@@ -64,16 +83,26 @@ impl Account {
         Self { token, ..nobody }
     }
 
-    /// The data of an answer without errors; none when there was no such answer.
+    /// The data of an answer without errors; none when there was no answer.
     pub(crate) async fn ask(&self, to: SocketAddr, query: &str, variables: Value) -> Option<Value> {
+        let mut answer = self.answer(to, query, variables).await?;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        Some(answer["data"].take())
+    }
+
+    /// A whole answer; none when there was none.
+    pub(crate) async fn answer(
+        &self,
+        to: SocketAddr,
+        query: &str,
+        variables: Value,
+    ) -> Option<Value> {
         let mut request = self.http.post(format!("http://{to}/graphql"));
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
         }
         let body = json!({ "query": query, "variables": variables });
-        let mut answer: Value = request.json(&body).send().await.ok()?.json().await.ok()?;
-        assert!(answer.get("errors").is_none(), "{answer}");
-        Some(answer["data"].take())
+        request.json(&body).send().await.ok()?.json().await.ok()
     }
 
     pub(crate) async fn create_document(&self, server: &Server) -> String {

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::Account;
 
@@ -46,12 +46,19 @@ pub(crate) async fn write(
     base: i64,
     mark: &str,
 ) -> Option<i64> {
+    let (edit, variables) = insertion(document, base, mark);
+    account.ask(address, edit, variables).await?["editDocument"]["version"].as_i64()
+}
+
+/// The operation that does so, and its variables.
+pub(crate) fn insertion(document: &str, base: i64, mark: &str) -> (&'static str, Value) {
     let edit = "mutation ($id: ID!, $base: Int!, $text: String!, $name: ID!) {
         editDocument(documentId: $id, baseVersion: $base, delta: [{ insert: $text }], mutationId: $name) {
             version
         }
     }";
     let text = format!("<{mark}>");
-    let variables = json!({ "id": document, "base": base, "text": text, "name": mark });
-    account.ask(address, edit, variables).await?["editDocument"]["version"].as_i64()
+    // A name has at most 128 letters; a mark begins with what tells it apart.
+    let name: String = mark.chars().take(100).collect();
+    (edit, json!({ "id": document, "base": base, "text": text, "name": name }))
 }
