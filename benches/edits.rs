@@ -7,17 +7,16 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use coscribe::{
-    bridge::LocalBridge,
-    domain::{
-        ChangeKind, Content, Delta, DeltaStep, DisplayName, Document, Email, Text, Tie, Title,
-        UserId, Version,
-    },
-    metrics::Metrics,
-    room::{Replica, RoomOptions, RoomParts, Rooms},
-    roster::LocalRoster,
-    store::{Batch, NewAccount, NewChange, Retention, Store, StoreOptions},
+    domain::{ChangeKind, Content, Delta, DeltaStep, Document, Tie, Version},
+    room::Replica,
+    store::{Batch, NewChange},
 };
 use divan::{Bencher, black_box};
+
+#[path = "../tests/support/home.rs"]
+mod home;
+
+use home::{Home, roomy};
 
 fn main() {
     divan::main();
@@ -91,70 +90,27 @@ fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Delta::between(black_box(&old), black_box(&new), deadline));
 }
 
-/// A database on a real file, and somebody who writes.
+/// A home, and what runs it.
 struct House {
     runtime: tokio::runtime::Runtime,
-    store: Store,
-    rooms: Rooms,
-    user: UserId,
-    _folder: tempfile::TempDir,
+    home: Home,
 }
 
 impl House {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let options = StoreOptions {
-            url: format!("sqlite://{}/bench.db?mode=rwc", folder.path().display()),
-            readers: 1,
-            acquire_within: Duration::from_secs(10),
-            busy_within: Duration::from_secs(10),
-            commit_every: Duration::ZERO,
-            retention: Retention::Forever,
-            forget_every: Duration::from_secs(600),
-        };
-        let (store, user) = runtime.block_on(async {
-            let store = Store::open(&options).await.unwrap();
-            store.migrate_up().await.unwrap();
-            let account = NewAccount {
-                name: DisplayName::new("Ana").unwrap(),
-                email: Email::new("ana@example.org").unwrap(),
-                password_hash: "hash".into(),
-            };
-            let user = store.create_account(account).await.unwrap().id;
-            (store, user)
-        });
-        let parts = RoomParts {
-            store: store.clone(),
-            bridge: Arc::new(LocalBridge),
-            roster: Arc::new(LocalRoster::default()),
-            metrics: Metrics::new(),
-            document_limit: usize::MAX,
-        };
-        let rooms = Rooms::new(
-            parts,
-            RoomOptions {
-                linger: Duration::from_secs(1),
-                mailbox: 16,
-                edits_waiting: 16,
-                edits_waiting_bytes: 1_000_000,
-                apply_within: Duration::from_secs(10),
-                snapshot_every: 500,
-                recent_bytes: 1_000_000,
-            },
-        );
-        Self { runtime, store, rooms, user, _folder: folder }
+        let home = runtime.block_on(Home::new(roomy()));
+        Self { runtime, home }
     }
 
     fn document(&self, text: &str) -> Document {
-        let (title, text) = (Title::new("Plan").unwrap(), Text::new(text, usize::MAX).unwrap());
-        self.runtime.block_on(self.rooms.create(self.user, title, text)).unwrap()
+        self.runtime.block_on(self.home.document(text))
     }
 
     fn change(&self, delta: &Arc<Delta>, update: &Bytes, size: usize) -> NewChange {
         NewChange {
             kind: ChangeKind::Edited,
-            author: self.user,
+            author: self.home.user,
             session: None,
             edit: None,
             title: "Plan".into(),
@@ -175,7 +131,7 @@ fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
     bencher.bench_local(|| {
         let changes = (0..edits).map(|_| house.change(&delta, &update, 10)).collect();
         let batch = Batch { document, seen, changes, receipts: vec![] };
-        house.runtime.block_on(house.store.commit(batch)).unwrap();
+        house.runtime.block_on(house.home.store.commit(batch)).unwrap();
         seen = Version::new(seen.number() + i64::try_from(edits).unwrap());
     });
 }
@@ -201,17 +157,18 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
             let count = i64::try_from(changes.len()).unwrap();
             let batch =
                 Batch { document, seen, changes: std::mem::take(&mut changes), receipts: vec![] };
-            house.runtime.block_on(house.store.commit(batch)).unwrap();
+            house.runtime.block_on(house.home.store.commit(batch)).unwrap();
             seen = Version::new(seen.number() + count);
         }
         if is_last_snapshot {
             let state = replica.state();
-            house.runtime.block_on(house.store.store_snapshot(document, seen, state)).unwrap();
+            house.runtime.block_on(house.home.store.store_snapshot(document, seen, state)).unwrap();
         }
     }
     let expected = replica.content().clone();
-    let opened =
-        || -> Content { house.runtime.block_on(house.rooms.content_at(document, seen)).unwrap() };
+    let opened = || -> Content {
+        house.runtime.block_on(house.home.rooms.content_at(document, seen)).unwrap()
+    };
     assert!(opened() == expected);
     bencher.bench_local(opened);
 }

@@ -9,20 +9,18 @@
     reason = "a helper that cannot go on has found what the test looks for"
 )]
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use coscribe::{
-    bridge::LocalBridge,
-    domain::{
-        AccessLevel, Content, Delta, DeltaStep, DisplayName, DocumentId, EditId, Email, Text, Tie,
-        Title, UserId, Version,
-    },
-    metrics::Metrics,
-    room::{Order, RoomOptions, RoomParts, Rooms, Wish},
-    roster::LocalRoster,
-    store::{NewAccount, Retention, Store, StoreOptions},
+    domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Tie, Version},
+    room::{Order, RoomOptions, Wish},
 };
 use proptest::prelude::*;
+
+#[path = "support/home.rs"]
+mod home;
+
+use home::{Home, roomy};
 
 const ALPHABET: [&str; 8] = ["a", "b", " ", "\n", "ö", "e\u{301}", "🎈", "👨\u{200d}👩"];
 
@@ -118,63 +116,25 @@ impl Client {
     }
 }
 
-/// A store and rooms, without sockets.
+/// A document in a home of its own.
 struct House {
-    store: Store,
-    rooms: Rooms,
-    user: UserId,
+    home: Home,
     document: DocumentId,
-    _folder: tempfile::TempDir,
 }
 
 impl House {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&StoreOptions {
-            url: format!("sqlite://{}/test.db?mode=rwc", folder.path().display()),
-            readers: 1,
-            acquire_within: Duration::from_secs(10),
-            busy_within: Duration::from_secs(10),
-            commit_every: Duration::ZERO,
-            retention: Retention::Forever,
-            forget_every: Duration::from_secs(600),
-        })
-        .await
-        .unwrap();
-        store.migrate_up().await.unwrap();
-        let account = NewAccount {
-            name: DisplayName::new("Ana").unwrap(),
-            email: Email::new("ana@example.org").unwrap(),
-            password_hash: "hash".into(),
-        };
-        let user = store.create_account(account).await.unwrap().id;
-        let rooms = Rooms::new(
-            RoomParts {
-                store: store.clone(),
-                bridge: Arc::new(LocalBridge),
-                roster: Arc::new(LocalRoster::default()),
-                metrics: Metrics::new(),
-                document_limit: 1_000_000,
-            },
-            RoomOptions {
-                linger: Duration::from_secs(60),
-                mailbox: 100,
-                edits_waiting: 100,
-                edits_waiting_bytes: 1_000_000,
-                apply_within: Duration::from_secs(10),
-                snapshot_every: 5,
-                recent_bytes: 1_500,
-            },
-        );
-        let text = Text::new("Begin 🎈.", 1_000).unwrap();
-        let document = rooms.create(user, Title::new("Plan").unwrap(), text).await.unwrap().id;
-        Self { store, rooms, user, document, _folder: folder }
+        // Every plan meets snapshots, and bases that are no longer in memory.
+        let home =
+            Home::new(RoomOptions { snapshot_every: 5, recent_bytes: 1_500, ..roomy() }).await;
+        let document = home.document("Begin 🎈.").await.id;
+        Self { home, document }
     }
 
     async fn edit(&self, base: i64, delta: &Delta) -> i64 {
-        let stored = self.rooms.edit(Order {
+        let stored = self.home.rooms.edit(Order {
             document: self.document,
-            author: self.user,
+            author: self.home.user,
             session: None,
             edit: Some(EditId::unique()),
             wish: Wish::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
@@ -183,11 +143,11 @@ impl House {
     }
 
     async fn head(&self) -> i64 {
-        self.store.find_head(self.document).await.unwrap().unwrap().version.number()
+        self.home.store.find_head(self.document).await.unwrap().unwrap().version.number()
     }
 
     async fn content_at(&self, version: i64) -> Content {
-        self.rooms.content_at(self.document, Version::new(version)).await.unwrap()
+        self.home.rooms.content_at(self.document, Version::new(version)).await.unwrap()
     }
 }
 
@@ -210,7 +170,7 @@ async fn run(plan: Vec<Step>) {
             }
             Step::Send(client) => send(&house, &mut clients, client).await,
             Step::Hear(client, count) => (0..count).for_each(|_| clients[client].hear()),
-            Step::Reopen => house.rooms.close().await,
+            Step::Reopen => house.home.rooms.close().await,
         }
     }
     // Everybody says the last of it and hears the rest.
@@ -233,7 +193,7 @@ async fn run(plan: Vec<Step>) {
 
     // The log from the beginning, and each text on the way, are the same again.
     let (first, last) = (Version::FIRST, Version::new(head));
-    let log = house.store.list_changes(house.document, first, last, usize::MAX).await.unwrap();
+    let log = house.home.store.list_changes(house.document, first, last, usize::MAX).await.unwrap();
     let deltas: Vec<Delta> =
         log.iter().map(|change| (**change.delta.as_ref().unwrap()).clone()).collect();
     let mut content = text.clone();
@@ -244,8 +204,8 @@ async fn run(plan: Vec<Step>) {
     }
     assert_eq!(content, stored);
     assert_eq!(text.apply(&Delta::compose_all(deltas)).unwrap(), stored);
-    house.rooms.close().await;
-    let level = house.store.access_level(house.user, house.document).await.unwrap();
+    house.home.rooms.close().await;
+    let level = house.home.store.access_level(house.home.user, house.document).await.unwrap();
     assert_eq!(level, Some(AccessLevel::Owner));
 }
 
@@ -269,7 +229,8 @@ async fn send(house: &House, clients: &mut [Client], sender: usize) {
     }
     client.sent = Some((delta, version));
     let change = Version::new(version);
-    let log = house.store.list_changes(house.document, change.previous(), change, 1).await.unwrap();
+    let log =
+        house.home.store.list_changes(house.document, change.previous(), change, 1).await.unwrap();
     let told = log[0].delta.clone();
     for (number, client) in clients.iter_mut().enumerate() {
         client.inbox.push_back((version, told.clone().filter(|_| number != sender)));

@@ -63,7 +63,7 @@ impl Room {
         let state = RoomState::new(document);
         let audiences = Audiences::new(parts.metrics.clone());
         let edits = Edits::new(options.edits_waiting, options.edits_waiting_bytes);
-        let recent = Recent::new(options.recent_bytes);
+        let recent = Arc::new(Recent::new(options.recent_bytes));
         Self {
             document,
             state,

@@ -42,7 +42,8 @@ pub(super) struct Editing {
     pub(super) replica: Option<Replica>,
     /// The version of the newest snapshot, if it is known.
     pub(super) snapshot: Option<Version>,
-    pub(super) recent: Recent,
+    /// The last changes up to where the turn began; the room adds what the turn stored.
+    pub(super) recent: Arc<Recent>,
 }
 
 /// What a turn came to.
@@ -82,7 +83,7 @@ pub(super) struct Run {
     pub(super) orders: Vec<Order>,
     names: Vec<EditId>,
     answers: Vec<Option<Result<Stored, EditError>>>,
-    changes: Vec<Arc<Change>>,
+    pub(super) changes: Vec<Arc<Change>>,
 }
 
 impl Run {
@@ -286,7 +287,6 @@ impl Run {
                 content: Some(content),
                 at,
             });
-            self.editing.recent.push(Arc::clone(&change));
             self.changes.push(change);
             // An order with two changes is answered with the last of them.
             self.answers[order] = Some(Ok(stored));
@@ -332,9 +332,7 @@ impl Run {
             for change in page {
                 let (version, title) = (change.version, Arc::clone(&change.title));
                 self.editing.head = Some(Head { version, title, at: change.at });
-                let change = Arc::new(change);
-                self.editing.recent.push(Arc::clone(&change));
-                self.changes.push(change);
+                self.changes.push(Arc::new(change));
             }
         }
         self.editing.head = now;

@@ -55,7 +55,7 @@ async fn two_orders() -> Fixture {
         head: store.find_head(document).await.unwrap(),
         replica: None,
         snapshot: None,
-        recent: Recent::new(1_000),
+        recent: Arc::new(Recent::new(1_000)),
     };
     let orders = ["one ", "two "].map(|text| insert(document, ana, text)).into();
     Fixture { store, run: Run::new(desk, editing, orders), document, _folder: folder }

@@ -12,7 +12,7 @@ use super::{
     texts::{self, INLINE_BYTES, PAGE_BYTES},
 };
 use crate::{
-    domain::{Content, Delta, Tie, Version},
+    domain::{Change, Content, Delta, Tie, Version},
     store::Head,
 };
 
@@ -85,7 +85,7 @@ impl Run {
         }
         let mut concurrent = self.stored_since(base, head).await?;
         concurrent.extend(in_batch);
-        let content = match self.editing.recent.content_at(base) {
+        let content = match self.recent_content(base) {
             Some(content) => content,
             None => self.content_at(base, head).await?,
         };
@@ -105,6 +105,27 @@ impl Run {
         Ok((Content::default(), concurrent))
     }
 
+    /// Every change after `base`, if all of them are in memory.
+    fn recent_after(&self, base: Version) -> Option<Vec<Arc<Change>>> {
+        let Some(first) = self.changes.first() else { return self.editing.recent.after(base) };
+        let mut after = match base < first.version.previous() {
+            true => self.editing.recent.after(base)?,
+            false => vec![],
+        };
+        let in_turn = self.changes.iter().filter(|change| change.version > base);
+        after.extend(in_turn.cloned());
+        Some(after)
+    }
+
+    /// The text at a version, if it is in memory.
+    fn recent_content(&self, version: Version) -> Option<Content> {
+        let in_turn = self.changes.iter().find(|change| change.version == version);
+        match in_turn {
+            Some(change) => change.content.clone(),
+            None => self.editing.recent.content_at(version),
+        }
+    }
+
     async fn content_at(&self, base: Version, head: &Head) -> Result<Content, EditError> {
         match texts::load_content(&self.desk.store, self.desk.document, base).await {
             Err(TextError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
@@ -117,7 +138,7 @@ impl Run {
         if base == head.version {
             return Ok(vec![]);
         }
-        if let Some(changes) = self.editing.recent.after(base) {
+        if let Some(changes) = self.recent_after(base) {
             return Ok(changes.iter().filter_map(|change| change.delta.clone()).collect());
         }
         let (mut deltas, mut last) = (Vec::new(), base);

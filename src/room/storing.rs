@@ -36,7 +36,7 @@ impl Room {
             head: self.editing.head.clone(),
             replica: self.editing.replica.take(),
             snapshot: self.editing.snapshot,
-            recent: self.editing.recent.clone(),
+            recent: Arc::clone(&self.editing.recent),
         };
         let desk = Desk {
             document: self.document,
@@ -64,6 +64,7 @@ impl Room {
     fn stored(&mut self, turn: Turn, replies: Vec<Reply>, began: Instant, ctx: &mut Context<Self>) {
         self.editing = turn.editing;
         for change in turn.changes {
+            Arc::make_mut(&mut self.editing.recent).push(Arc::clone(&change));
             self.tell_change(change, began, ctx);
         }
         for (reply, answer) in replies.into_iter().zip(turn.answers) {
