@@ -12,6 +12,10 @@ use coscribe::{
     store::{Batch, NewChange},
 };
 use divan::{Bencher, black_box};
+use yrs::{
+    Doc, Observable as _, OffsetKind, Options, Text as _, Transact as _, Update,
+    updates::decoder::Decode as _,
+};
 
 #[path = "../tests/support/home.rs"]
 mod home;
@@ -68,6 +72,21 @@ fn replica_apply(bencher: Bencher<'_, '_>, at: i64) {
     let mut replica = fragmented();
     let delta = small(at, "x");
     bencher.bench_local(|| replica.apply(black_box(&delta), usize::MAX).unwrap());
+}
+
+/// What the Yjs part of that costs at 90,000, and what it would cost if the text were observed to learn what changed.
+#[divan::bench(args = [false, true])]
+fn yjs_apply_observed(bencher: Bencher<'_, '_>, observed: bool) {
+    let doc = Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..Options::default() });
+    let text = doc.get_or_insert_text("content");
+    let state = Update::decode_v1(&fragmented().state()).unwrap();
+    doc.transact_mut().apply_update(state).unwrap();
+    if observed {
+        text.observe("watch", |txn, event| {
+            black_box(event.delta(txn));
+        });
+    }
+    bencher.bench_local(|| text.insert(&mut doc.transact_mut(), 90_000, "x"));
 }
 
 /// The same on the plain text alone.
