@@ -149,7 +149,7 @@ fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
     let mut seen = Version::FIRST;
     bencher.bench_local(|| {
         let changes = (0..edits).map(|_| house.change(&delta, &update, 10)).collect();
-        let batch = Batch { document, seen, changes, receipts: vec![] };
+        let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
         house.runtime.block_on(house.home.store.commit(batch)).unwrap();
         seen = Version::new(seen.number() + i64::try_from(edits).unwrap());
     });
@@ -174,14 +174,22 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
         let is_last_snapshot = n + 500 == CHANGES;
         if changes.len() == 500 || is_last_snapshot || n + 1 == CHANGES {
             let count = i64::try_from(changes.len()).unwrap();
-            let batch =
-                Batch { document, seen, changes: std::mem::take(&mut changes), receipts: vec![] };
+            let batch = Batch {
+                document,
+                seen,
+                changes: std::mem::take(&mut changes),
+                receipts: vec![],
+                askers: vec![],
+            };
             house.runtime.block_on(house.home.store.commit(batch)).unwrap();
             seen = Version::new(seen.number() + count);
         }
         if is_last_snapshot {
             let state = replica.state();
-            house.runtime.block_on(house.home.store.store_snapshot(document, seen, state)).unwrap();
+            house
+                .runtime
+                .block_on(house.home.store.store_snapshot(document, seen, state, 0))
+                .unwrap();
         }
     }
     let expected = replica.content().clone();

@@ -9,6 +9,7 @@ mod m0001_users;
 mod m0002_documents;
 mod m0003_access;
 mod m0004_changes;
+mod m0005_receipts_by_time;
 
 use sea_orm_migration::prelude::*;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_documents::Migration),
             Box::new(m0003_access::Migration),
             Box::new(m0004_changes::Migration),
+            Box::new(m0005_receipts_by_time::Migration),
         ]
     }
 }

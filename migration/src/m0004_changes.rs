@@ -35,7 +35,7 @@ enum DocumentSnapshot {
 }
 
 #[derive(DeriveIden)]
-enum DocumentReceipt {
+pub(crate) enum DocumentReceipt {
     Table,
     DocumentId,
     AuthorId,

@@ -81,7 +81,11 @@ impl Admission {
         ticket.seat().note_level(level);
         let operation = self.operation.clone();
         let make = Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>);
-        ticket.confirm(self.operation.audience(topic), since, make).await?;
+        let stored = match since {
+            Some(_) => api(ctx)?.store.find_head(document).await?.map(|head| head.version),
+            None => None,
+        };
+        ticket.confirm(self.operation.audience(topic), since, stored, make).await?;
         *self.ticket.lock() = Some(ticket);
         Ok(())
     }

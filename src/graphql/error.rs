@@ -164,7 +164,7 @@ fn edit_message(error: &EditError) -> String {
         }
         EditError::BaseTooOld { head } => {
             return format!(
-                "The base version is no longer kept: the document is at version {head}. Load it and make the change again."
+                "Too much was changed since the base version, or it is no longer kept: the document is at version {head}. Load it and make the change again."
             );
         }
         EditError::BaseInFuture { head } => {

@@ -10,7 +10,7 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::{
-    EditError, RoomError, RoomOptions, Seat, SeatEnd,
+    EditError, RoomError, Seat, SeatEnd,
     audience::{Audiences, Told},
     batch::Editing,
     edits::Edits,
@@ -18,7 +18,7 @@ use super::{
     mailbox::Take,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
     recent::Recent,
-    rooms::{Registration, RoomParts},
+    rooms::{Registration, Shared},
     state::{Effect, RoomState},
 };
 use crate::{
@@ -37,8 +37,7 @@ pub(super) struct Room {
     pub(super) editing: Editing,
     /// Where the document stands could not be read: the room is of no use and closes.
     unreadable: bool,
-    pub(super) parts: Arc<RoomParts>,
-    pub(super) options: RoomOptions,
+    pub(super) shared: Arc<Shared>,
     /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
     registration: Registration,
     closing: bool,
@@ -55,10 +54,10 @@ impl Room {
     /// A room that nobody has entered yet.
     pub(super) fn new(
         document: DocumentId,
-        parts: Arc<RoomParts>,
-        options: RoomOptions,
+        shared: Arc<Shared>,
         registration: Registration,
     ) -> Self {
+        let Shared { parts, options, .. } = &*shared;
         parts.bridge.attach(document);
         let state = RoomState::new(document);
         let audiences = Audiences::new(parts.metrics.clone());
@@ -71,20 +70,19 @@ impl Room {
             edits,
             editing: Editing { head: None, replica: None, snapshot: None, recent },
             unreadable: false,
-            options,
             registration,
             closing: false,
             must_close: false,
             lingering: None,
             counted: 0,
             _open: parts.metrics.room_opened(),
-            parts,
+            shared,
         }
     }
 
     /// The meters.
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
+        &self.shared.parts.metrics
     }
 
     pub(super) fn carry_out(
@@ -96,10 +94,10 @@ impl Room {
     ) {
         for effect in effects {
             match effect {
-                Effect::Enter(presence) => self.parts.roster.enter(presence),
-                Effect::Exit(session) => self.parts.roster.exit(self.document, session),
+                Effect::Enter(presence) => self.shared.parts.roster.enter(presence),
+                Effect::Exit(session) => self.shared.parts.roster.exit(self.document, session),
                 Effect::Touch { session, cursor, at } => {
-                    self.parts.roster.touch(self.document, session, cursor, at);
+                    self.shared.parts.roster.touch(self.document, session, cursor, at);
                 }
                 Effect::Evict(seat) => self.audiences.evict(seat, why),
                 Effect::Tell { origin, event } => self.tell(origin, event, accepted, ctx),
@@ -111,7 +109,7 @@ impl Room {
     fn count_members(&mut self, now: usize) {
         let before = std::mem::replace(&mut self.counted, now);
         if before != now {
-            self.parts.metrics.members_changed(before, now);
+            self.shared.parts.metrics.members_changed(before, now);
         }
     }
 
@@ -127,13 +125,13 @@ impl Room {
         let mut waiting = VecDeque::from([(origin, event)]);
         while let Some((origin, event)) = waiting.pop_front() {
             let told = self.audiences.tell(origin, &event);
-            let metrics = &self.parts.metrics;
+            let metrics = &self.shared.parts.metrics;
             metrics.delivered(event.topic(), told.deliveries);
             metrics.delivery_took(event.topic(), accepted.elapsed());
             metrics.cursors_dropped(told.dropped);
             metrics.outbox_bound_reached(told.reached_bound);
             let document = self.document;
-            self.parts.bridge.publish(Envelope::Happened { document, origin, event });
+            self.shared.parts.bridge.publish(Envelope::Happened { document, origin, event });
             metrics.published();
             for seat in &told.behind {
                 self.catch_up(*seat, ctx);
@@ -148,7 +146,7 @@ impl Room {
     fn send_away(&mut self, told: Told) -> Vec<(Origin, Event)> {
         let mut ended = Vec::new();
         for seat in told.overflowed {
-            self.parts.metrics.seat_overflowed();
+            self.shared.parts.metrics.seat_overflowed();
             ended.push((seat, SeatEnd::Overflow));
         }
         for (seat, error) in told.broken {
@@ -160,7 +158,7 @@ impl Room {
             self.audiences.evict(seat, why);
             for effect in self.state.leave(seat) {
                 match effect {
-                    Effect::Exit(session) => self.parts.roster.exit(self.document, session),
+                    Effect::Exit(session) => self.shared.parts.roster.exit(self.document, session),
                     Effect::Tell { origin, event } => tell.push((origin, event)),
                     Effect::Enter(_) | Effect::Touch { .. } | Effect::Evict(_) => {}
                 }
@@ -175,7 +173,7 @@ impl Room {
         }
         if self.is_idle() {
             // Linger first: a page reload leaves and rejoins within a second.
-            let lingering = ctx.run_later(self.options.linger, |room, ctx| {
+            let lingering = ctx.run_later(self.shared.options.linger, |room, ctx| {
                 if room.is_idle() {
                     room.close(ctx);
                 }
@@ -207,7 +205,7 @@ impl Room {
 
     /// Reads where the document stands before anything else is done.
     fn find_head(&mut self, ctx: &mut Context<Self>) {
-        let (store, document) = (self.parts.store.clone(), self.document);
+        let (store, document) = (self.shared.parts.store.clone(), self.document);
         let head = async move { store.find_head(document).await };
         ctx.wait(head.into_actor(self).map(|head, room, ctx| match head {
             Ok(head) => room.editing.head = head,
@@ -236,10 +234,10 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.audiences.evict_all(SeatEnd::Broken);
         for session in self.state.sessions() {
-            self.parts.roster.exit(self.document, session);
+            self.shared.parts.roster.exit(self.document, session);
         }
         self.count_members(0);
-        self.parts.bridge.detach(self.document);
+        self.shared.parts.bridge.detach(self.document);
     }
 }
 
@@ -259,12 +257,14 @@ impl Take<Reserve> for Room {
 impl Take<Confirm> for Room {
     fn take(
         &mut self,
-        Confirm { place, key, since, make }: Confirm,
+        Confirm { place, key, since, stored, make }: Confirm,
         ctx: &mut Context<Self>,
     ) -> Result<(), RoomError> {
         let head = self.editing.head.as_ref().map(|head| head.version).ok_or(SeatVoided)?;
-        if since.is_some_and(|since| since > head) {
-            return Err(SinceInFuture { head });
+        // What was just stored may be known to the client before it is told here.
+        let newest = stored.map_or(head, |stored| stored.max(head));
+        if since.is_some_and(|since| since > newest) {
+            return Err(SinceInFuture { head: newest });
         }
         let effects = self.state.confirm(place.seat.id, Utc::now())?;
         let seat: Arc<Seat> = Arc::clone(&place.seat);

@@ -51,6 +51,8 @@ struct Sitting {
     next: Version,
     /// Up to this version it is told of everything, its own changes too: it asked for a replay.
     asked_up_to: Version,
+    /// What was read for it and did not fit into its outbox yet; it begins with `next`.
+    rest: Vec<Arc<Change>>,
 }
 
 impl Sitting {
@@ -133,12 +135,13 @@ impl Audiences {
     ) {
         let (progress, next, asked_up_to) = match since {
             Some(since) if since < head => (Progress::Behind, since.next(), head),
-            Some(_) | None => (Progress::Live, head.next(), Version::default()),
+            Some(since) => (Progress::Live, since.next(), Version::default()),
+            None => (Progress::Live, head.next(), Version::default()),
         };
         if progress == Progress::Behind {
             self.metrics.seat_behind(true);
         }
-        let place = Sitting { place, progress, next, asked_up_to };
+        let place = Sitting { place, progress, next, asked_up_to, rest: Vec::new() };
         let id = place.place.seat.id;
         let counted = self.metrics.subscription_opened(key.topic);
         self.seats.insert(id, (key.clone(), counted));
@@ -223,6 +226,32 @@ impl Audiences {
         }
     }
 
+    /// What was read for a seat and is still to be sent; none when the log has to be read.
+    pub(super) fn take_rest(&mut self, seat: SeatId) -> Option<Vec<Arc<Change>>> {
+        let (key, _counted) = self.seats.get(&seat)?;
+        let audience = self.audiences.get_mut(key)?;
+        let index = audience.position(seat)?;
+        let sitting = audience.places.get_mut(index)?;
+        let rest = std::mem::take(&mut sitting.rest);
+        (rest.first()?.version == sitting.next).then_some(rest)
+    }
+
+    /// Everybody who was told of every change up to `told` is behind now.
+    pub(super) fn all_behind(&mut self, told: Version) -> Vec<SeatId> {
+        let mut behind = Vec::new();
+        for (key, audience) in &mut self.audiences {
+            for sitting in &mut audience.places {
+                if key.topic == Topic::Changes && sitting.progress == Progress::Live {
+                    sitting.progress = Progress::Behind;
+                    sitting.next = sitting.next.max(told.next());
+                    self.metrics.seat_behind(true);
+                    behind.push(sitting.place.seat.id);
+                }
+            }
+        }
+        behind
+    }
+
     /// Sends a seat that is behind these changes, which begin with the one that it waits for.
     pub(super) fn replay(&mut self, seat: SeatId, changes: &[Arc<Change>]) -> Replayed {
         let Some((key, _counted)) = self.seats.get(&seat) else { return Replayed::Gone };
@@ -230,10 +259,11 @@ impl Audiences {
         let Some(index) = audience.position(seat) else { return Replayed::Gone };
         let Audience { renderer, places } = audience;
         let Some(sitting) = places.get_mut(index) else { return Replayed::Gone };
-        for change in changes {
+        for (index, change) in changes.iter().enumerate() {
             if sitting.wants(change) {
                 // The other half is for what cannot wait: answers, cursors, who comes and goes.
                 if !sitting.place.outbox.is_low() {
+                    sitting.rest = changes.get(index..).unwrap_or_default().to_vec();
                     return Replayed::Full;
                 }
                 let event = Event::Changed(Arc::clone(change));

@@ -145,7 +145,11 @@ fn a_seat_whose_outbox_is_full_goes_on_where_it_was() {
     // Half of it is left to others.
     assert!(matches!(f.replay(12..17), Replayed::Full));
     assert_eq!((f.sent().as_str(), f.next()), ("12,13,", Some(14)));
-    assert!(matches!(f.replay(14..16), Replayed::All));
+    // What was read for it is not read again.
+    let rest = f.audiences.take_rest(f.seat).unwrap();
+    assert_eq!(rest.iter().map(|change| change.version.number()).collect::<Vec<_>>(), [14, 15, 16]);
+    assert!(f.audiences.take_rest(f.seat).is_none());
+    assert!(matches!(f.audiences.replay(f.seat, &rest[..2]), Replayed::All));
     assert_eq!(f.sent(), "14,15,");
 }
 
@@ -160,4 +164,23 @@ fn whoever_started_again_from_a_newer_text_is_not_told_of_it_once_more() {
     f.tell(12);
     f.tell(13);
     assert_eq!(f.sent(), "12,13,");
+}
+
+#[test]
+fn after_a_gap_everybody_is_sent_the_rest_from_the_log() {
+    let mut f = seated(None);
+    f.tell(11);
+    assert_eq!(f.audiences.all_behind(Version::new(11)), [f.seat]);
+    assert_eq!(f.audiences.all_behind(Version::new(11)), [], "once");
+    f.tell(15);
+    assert_eq!((f.sent().as_str(), f.next()), ("11,", Some(12)));
+}
+
+#[test]
+fn who_knows_more_than_was_told_yet_is_told_of_what_is_new_to_him() {
+    let mut f = seated(Some(12));
+    for version in 11..=13 {
+        f.tell(version);
+    }
+    assert_eq!((f.sent().as_str(), f.next()), ("13,", None));
 }

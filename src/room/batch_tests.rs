@@ -5,8 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 use super::{
-    batch::{Desk, Editing, Run, Staged},
+    batch::{Desk, Editing, Run},
     recent::Recent,
+    staging::Staging,
+    texts::Texts,
     *,
 };
 use crate::{
@@ -48,8 +50,10 @@ async fn two_orders() -> Fixture {
     let desk = Desk {
         document,
         store: store.clone(),
+        texts: Texts::new(store.clone(), 1),
         limit: 1_000,
         apply_within: Duration::from_secs(10),
+        rebase_bytes: 1_000_000,
     };
     let editing = Editing {
         head: store.find_head(document).await.unwrap(),
@@ -74,14 +78,15 @@ fn broken() -> StoreError {
 }
 
 impl Fixture {
-    async fn stage(&mut self) -> Vec<Staged> {
-        self.run.stage().await.unwrap().unwrap().staged
+    async fn stage(&mut self) -> Staging {
+        self.run.stage().await.unwrap().unwrap()
     }
 
-    async fn commit(&self, staged: &[Staged]) {
-        let changes = staged.iter().map(|staged| staged.change.clone()).collect();
+    async fn commit(&self, staging: &Staging) {
+        let changes = staging.staged.iter().map(|staged| staged.change.clone()).collect();
         let seen = crate::domain::Version::FIRST;
-        let batch = Batch { document: self.document, seen, changes, receipts: vec![] };
+        let batch =
+            Batch { document: self.document, seen, changes, receipts: vec![], askers: vec![] };
         self.store.commit(batch).await.unwrap();
     }
 
@@ -123,6 +128,65 @@ async fn what_was_not_stored_is_refused_and_nothing_of_it_is_used_again() {
     for answer in turn.answers {
         assert!(matches!(answer, Err(EditError::Store(StoreError::Unavailable(_)))), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn who_may_not_change_the_document_is_told_nothing_about_it() {
+    let mut fixture = two_orders().await;
+    let stranger = UserId::new();
+    let title = Some(crate::domain::Title::new("Plan").unwrap());
+    // Neither stores anything: one changes nothing, the other is wrong.
+    let nothing = Wish::Replace { title, content: None, base: None };
+    let delta = Arc::default();
+    let wrong = Wish::Edit { base: crate::domain::Version::new(99), delta };
+    fixture.run.orders[0] = Order { author: stranger, ..fixture.run.orders[0].clone() };
+    fixture.run.orders[0].wish = nothing;
+    fixture.run.orders[1] = Order { author: stranger, ..fixture.run.orders[1].clone() };
+    fixture.run.orders[1].wish = wrong;
+
+    for answer in fixture.run.finish().await.answers {
+        assert!(matches!(answer, Err(EditError::Store(StoreError::Denied))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_forgotten_before_it_was_followed_leaves_a_gap() {
+    let fixture = two_orders().await;
+    let author = fixture.run.orders[0].author;
+    let mut replica = Replica::of("Begin.");
+    let delta = insert(fixture.document, author, "x").delta_for(replica.content(), soon());
+    let update = replica.apply(&delta, 1_000).unwrap();
+    let edit = crate::store::NewChange {
+        kind: crate::domain::ChangeKind::Edited,
+        author,
+        session: None,
+        edit: None,
+        title: "Plan".into(),
+        delta: Some(delta),
+        update: Some(update),
+        size: 7,
+    };
+    let seen = crate::domain::Version::FIRST;
+    let (document, changes) = (fixture.document, vec![edit]);
+    let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
+    fixture.store.commit(batch).await.unwrap();
+    let state = replica.state();
+    fixture.store.store_snapshot(document, seen.next(), state, 0).await.unwrap();
+    fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
+
+    let turn = fixture.run.finish().await;
+
+    assert!(turn.has_gap);
+    let versions: Vec<_> =
+        turn.answers.into_iter().map(|answer| answer.map(|stored| stored.version)).collect();
+    let refused =
+        |answer: &Result<_, EditError>| matches!(answer, Err(EditError::BaseTooOld { .. }));
+    assert!(versions.iter().all(refused), "{versions:?}");
+    assert_eq!(turn.editing.head.unwrap().version, seen.next());
+}
+
+fn soon() -> std::time::Instant {
+    (tokio::time::Instant::now() + Duration::from_secs(10)).into_std()
 }
 
 #[tokio::test]

@@ -9,7 +9,13 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::time::Instant;
 
-use super::{SeatEnd, TextError, actor::Room, audience::Replayed, texts};
+use super::{
+    SeatEnd, TextError,
+    actor::Room,
+    audience::Replayed,
+    recent::Recent,
+    texts::{Texts, follow_each_other},
+};
 use crate::{
     domain::{Change, ChangeKind, DocumentId, Version},
     outbox::SeatId,
@@ -34,26 +40,39 @@ impl Room {
         if next > head {
             return self.audiences.caught_up(seat);
         }
-        if let Some(changes) = self.editing.recent.after(next.previous()) {
-            return self.replay_page(seat, &changes, ctx);
+        let kept = self.audiences.take_rest(seat).or_else(|| {
+            let recent = self.editing.recent.after(next.previous());
+            recent.filter(|changes| !changes.is_empty())
+        });
+        if let Some(changes) = kept {
+            return self.replay_page(seat, changes, ctx);
         }
-        let (store, document) = (self.parts.store.clone(), self.document);
-        let page = async move { read_page(&store, document, next, head, wants_content).await };
+        let missing = Missing { document: self.document, next, head, wants_content };
+        let (store, texts) = (self.shared.parts.store.clone(), self.shared.texts.clone());
+        let page = async move { missing.read(&store, &texts).await };
         ctx.spawn(page.into_actor(self).map(move |page, room, ctx| match page {
-            Ok(changes) => room.replay_page(seat, &changes, ctx),
+            Ok(Some(changes)) => room.replay_page(seat, changes, ctx),
             // The document was deleted meanwhile, which is told by itself.
-            Err(TextError::NotKept) => {}
+            Ok(None) => {}
             Err(error) => room.lose(seat, &error, ctx),
         }));
     }
 
-    fn replay_page(&mut self, seat: SeatId, changes: &[Arc<Change>], ctx: &mut Context<Self>) {
-        self.parts.metrics.replayed();
-        match self.audiences.replay(seat, changes) {
+    fn replay_page(&mut self, seat: SeatId, changes: Vec<Arc<Change>>, ctx: &mut Context<Self>) {
+        self.shared.parts.metrics.replayed();
+        match self.audiences.replay(seat, &changes) {
             Replayed::All => self.replay(seat, ctx),
             Replayed::Full => self.catch_up(seat, ctx),
             Replayed::Gone => {}
             Replayed::Broken(error) => self.lose(seat, &error, ctx),
+        }
+    }
+
+    /// What was told last, of version `told`, is not what comes next: whoever listens is sent the rest from the log.
+    pub(super) fn close_gap(&mut self, told: Version, ctx: &mut Context<Self>) {
+        self.editing.recent = Arc::new(Recent::new(self.shared.options.recent_bytes));
+        for seat in self.audiences.all_behind(told) {
+            self.catch_up(seat, ctx);
         }
     }
 
@@ -72,44 +91,63 @@ impl Room {
     }
 }
 
-/// Changes from the log, beginning with the one that made `next`; where that is no longer kept, where to start again.
-async fn read_page(
-    store: &Store,
+/// What a seat is to be sent from the log.
+struct Missing {
     document: DocumentId,
     next: Version,
     head: Version,
     wants_content: bool,
-) -> Result<Vec<Arc<Change>>, TextError> {
-    let mut page = store.list_changes(document, next.previous(), head, PAGE_BYTES).await?;
-    if page.first().is_none_or(|first| first.version != next) {
-        return Ok(vec![Arc::new(start_again(store, document).await?)]);
-    }
-    if wants_content {
-        match texts::fill_contents(store, document, &mut page).await {
-            // The log begins here, and what was before it is in no snapshot.
-            Err(TextError::NotKept) => {
-                return Ok(vec![Arc::new(start_again(store, document).await?)]);
-            }
-            filled => filled?,
-        }
-    }
-    Ok(page.into_iter().map(Arc::new).collect())
 }
 
-/// The document as it is, for whoever asks for changes that are no longer kept.
-async fn start_again(store: &Store, document: DocumentId) -> Result<Change, TextError> {
-    let head = store.find_head(document).await?.ok_or(TextError::NotKept)?;
-    let content = texts::load_content(store, document, head.version).await?;
-    Ok(Change {
-        document,
-        kind: ChangeKind::Resync,
-        version: head.version,
-        author: None,
-        session: None,
-        title: head.title,
-        delta: None,
-        update: None,
-        content: Some(content),
-        at: head.at,
-    })
+impl Missing {
+    /// Changes from the log, beginning with the one that made `next`; where that is no longer kept, where to start
+    /// again. None when the document is gone.
+    async fn read(
+        &self,
+        store: &Store,
+        texts: &Texts,
+    ) -> Result<Option<Vec<Arc<Change>>>, TextError> {
+        let after = self.next.previous();
+        let page = store.list_changes(self.document, after, self.head, PAGE_BYTES).await?;
+        if page.is_empty() || !follow_each_other(&page, after) {
+            return self.start_again(store, texts).await;
+        }
+        let page = if self.wants_content {
+            match texts.fill(self.document, page).await {
+                // The log begins here, and what was before it is in no snapshot.
+                Err(TextError::NotKept) => return self.start_again(store, texts).await,
+                filled => filled?,
+            }
+        } else {
+            page
+        };
+        Ok(Some(page.into_iter().map(Arc::new).collect()))
+    }
+
+    /// The document as it is, for whoever asks for changes that are no longer kept.
+    async fn start_again(
+        &self,
+        store: &Store,
+        texts: &Texts,
+    ) -> Result<Option<Vec<Arc<Change>>>, TextError> {
+        let Some(head) = store.find_head(self.document).await? else { return Ok(None) };
+        let content = match texts.content(self.document, head.version).await {
+            Err(TextError::NotKept) if store.find_head(self.document).await?.is_none() => {
+                return Ok(None);
+            }
+            content => content?,
+        };
+        Ok(Some(vec![Arc::new(Change {
+            document: self.document,
+            kind: ChangeKind::Resync,
+            version: head.version,
+            author: None,
+            session: None,
+            title: head.title,
+            delta: None,
+            update: None,
+            content: Some(content),
+            at: head.at,
+        })]))
+    }
 }

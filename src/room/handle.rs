@@ -6,13 +6,13 @@ use actix::{Addr, MailboxError, dev::SendError};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    AudienceKey, EditError, MakeRenderer, Order, Place, RoomError, Seat, Stored,
+    EditError, Order, RoomError, Seat, Stored,
     actor::Room,
     mailbox::Queued,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
 };
 use crate::{
-    domain::{AccessLevel, Cursor, SessionId, UserId, Version},
+    domain::{AccessLevel, Cursor, SessionId, UserId},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
 };
@@ -37,19 +37,12 @@ impl RoomHandle {
         self.address.send(self.queued(Reserve(seat))).await.unwrap_or_else(closed)
     }
 
-    /// Admits a reserved seat to its audience; with `since`, what was stored after that version comes first.
+    /// Admits a reserved seat to its audience.
     ///
     /// # Errors
     /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::SinceInFuture`],
     /// [`RoomError::Closed`].
-    pub async fn confirm(
-        &self,
-        place: Place,
-        key: AudienceKey,
-        since: Option<Version>,
-        make: MakeRenderer,
-    ) -> Result<(), RoomError> {
-        let confirm = Confirm { place, key, since, make };
+    pub(super) async fn confirm(&self, confirm: Confirm) -> Result<(), RoomError> {
         self.address.send(self.queued(confirm)).await.unwrap_or_else(closed)
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Confirm {
     pub(super) key: AudienceKey,
     /// The version after which a replay begins; none: no replay.
     pub(super) since: Option<Version>,
+    /// The version that the store had when access was read, if it was asked for.
+    pub(super) stored: Option<Version>,
     pub(super) make: MakeRenderer,
 }
 

@@ -15,6 +15,7 @@ mod batch_tests;
 mod catch_up;
 mod edits;
 mod error;
+mod following;
 mod handle;
 mod mailbox;
 mod messages;
@@ -26,6 +27,7 @@ mod render;
 mod replica;
 mod rooms;
 mod seat;
+mod staging;
 mod state;
 #[cfg(test)]
 mod state_tests;

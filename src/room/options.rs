@@ -22,6 +22,11 @@ pub struct RoomOptions {
     pub apply_within: Duration,
     /// After how many changes a snapshot is kept, so that opening the document need not read all of them.
     pub snapshot_every: u32,
+    /// How many bytes of changes an edit may be rebased over; one that was written for an older text is refused.
+    pub rebase_bytes: usize,
+    /// How many texts may be read from the store at the same time, in all rooms; the next ones wait. From 1 (0 counts as
+    /// 1).
+    pub texts_at_once: usize,
     /// How many bytes of the last changes a room keeps in memory, for those who are a little behind.
     pub recent_bytes: usize,
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
@@ -154,6 +155,8 @@ pub struct Stored {
     pub version: Version,
     /// The title at that version.
     pub title: Arc<str>,
+    /// When that version was made.
+    pub at: DateTime<Utc>,
     /// The text at that version, if it was just stored.
     pub content: Option<Content>,
 }

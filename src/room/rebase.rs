@@ -7,9 +7,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     EditError, Order, TextError, Wish,
-    batch::{Run, Staged},
+    batch::Run,
     replica::Replica,
-    texts::{self, INLINE_BYTES, PAGE_BYTES},
+    staging::Staged,
+    texts::{INLINE_BYTES, PAGE_BYTES},
 };
 use crate::{
     domain::{Change, Content, Delta, Tie, Version},
@@ -19,6 +20,9 @@ use crate::{
 /// Finding a difference takes at most this part of the time that an order has; after that it is made coarsely.
 const DIFFERENCE_SHARE: u32 = 2;
 
+/// Walking through so many bytes of text is worth one byte of other work.
+const BYTES_WALKED_AT_ONCE: usize = 16;
+
 impl Run {
     /// The text as the replica has it, which is loaded if need be.
     pub(super) async fn present_content(&mut self, head: &Head) -> Result<Content, EditError> {
@@ -27,10 +31,9 @@ impl Run {
 
     async fn replica(&mut self, head: &Head) -> Result<&mut Replica, EditError> {
         if self.editing.replica.is_none() {
-            let (store, document) = (&self.desk.store, self.desk.document);
-            let (replica, snapshot) = texts::load_replica(store, document, head.version).await?;
-            self.editing.snapshot = Some(snapshot);
-            self.editing.replica = Some(replica);
+            let loaded = self.desk.texts.replica(self.desk.document, head.version).await?;
+            self.editing.snapshot = Some(loaded.snapshot);
+            self.editing.replica = Some(loaded.replica);
         }
         self.editing.replica.as_mut().ok_or(EditError::Text(TextError::Aborted))
     }
@@ -45,13 +48,20 @@ impl Run {
         let present = self.present_content(head).await?;
         let order = self.orders[index].clone();
         let (base, concurrent) = self.since_base(&order, head, staged, &present).await?;
-        let weight = order.bytes()
+        // Each of the others is met by every step of this one, and Yjs walks through the text to find its place.
+        let weight = order.bytes().saturating_mul(1 + concurrent.len())
             + concurrent.iter().map(|delta| delta.weight()).sum::<usize>()
+            + present.bytes() / BYTES_WALKED_AT_ONCE
             + if matches!(order.wish, Wish::Replace { .. }) { base.bytes() } else { 0 };
         let Some(replica) = self.editing.replica.take() else { return Ok(None) };
         let (limit, within) = (self.desk.limit, self.desk.apply_within);
-        let deadline = Instant::now() + within / DIFFERENCE_SHARE;
-        let work = move || edit(replica, &order, &base, &concurrent, limit, deadline);
+        let began = Instant::now();
+        let bounds = Bounds {
+            limit,
+            compare_until: began + within / DIFFERENCE_SHARE,
+            rebase_until: began + within,
+        };
+        let work = move || edit(replica, &order, &base, &concurrent, &bounds);
         let (replica, edited) = if weight <= INLINE_BYTES {
             work()
         } else {
@@ -66,7 +76,7 @@ impl Run {
 
     /// The text that an order was made for, and what was done to it since, by this batch too.
     async fn since_base(
-        &self,
+        &mut self,
         order: &Order,
         head: &Head,
         staged: &[Staged],
@@ -78,6 +88,7 @@ impl Run {
         }
         let in_batch = staged.iter().filter_map(|staged| staged.change.delta.clone());
         if base == head.version && staged.is_empty() {
+            self.base = Some((base, present.clone()));
             return Ok((present.clone(), vec![]));
         }
         if base < Version::FIRST {
@@ -89,6 +100,7 @@ impl Run {
             Some(content) => content,
             None => self.content_at(base, head).await?,
         };
+        self.base = Some((base, content.clone()));
         Ok((content, concurrent))
     }
 
@@ -119,6 +131,11 @@ impl Run {
 
     /// The text at a version, if it is in memory.
     fn recent_content(&self, version: Version) -> Option<Content> {
+        if let Some((known, content)) = &self.base
+            && *known == version
+        {
+            return Some(content.clone());
+        }
         let in_turn = self.changes.iter().find(|change| change.version == version);
         match in_turn {
             Some(change) => change.content.clone(),
@@ -127,7 +144,7 @@ impl Run {
     }
 
     async fn content_at(&self, base: Version, head: &Head) -> Result<Content, EditError> {
-        match texts::load_content(&self.desk.store, self.desk.document, base).await {
+        match self.desk.texts.content(self.desk.document, base).await {
             Err(TextError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
             content => Ok(content?),
         }
@@ -141,7 +158,7 @@ impl Run {
         if let Some(changes) = self.recent_after(base) {
             return Ok(changes.iter().filter_map(|change| change.delta.clone()).collect());
         }
-        let (mut deltas, mut last) = (Vec::new(), base);
+        let (mut deltas, mut last, mut bytes) = (Vec::new(), base, 0);
         while last < head.version {
             let (store, document) = (&self.desk.store, self.desk.document);
             let page = store.list_changes(document, last, head.version, PAGE_BYTES).await?;
@@ -150,7 +167,11 @@ impl Run {
             }
             for change in page {
                 last = change.version;
+                bytes += change.weight();
                 deltas.extend(change.delta);
+            }
+            if bytes > self.desk.rebase_bytes {
+                return Err(EditError::BaseTooOld { head: head.version });
             }
         }
         Ok(deltas)
@@ -167,20 +188,31 @@ pub(super) struct Edited {
     pub(super) after: Content,
 }
 
+/// What an edit may take.
+struct Bounds {
+    /// The largest text, in bytes.
+    limit: usize,
+    compare_until: Instant,
+    rebase_until: Instant,
+}
+
 /// The work on texts: finding the difference, rebasing it, applying it. Takes the replica and gives it back.
 fn edit(
     mut replica: Replica,
     order: &Order,
     base: &Content,
     concurrent: &[Arc<Delta>],
-    limit: usize,
-    deadline: Instant,
+    bounds: &Bounds,
 ) -> (Replica, Result<Option<Edited>, EditError>) {
-    let mut delta = order.delta_for(base, deadline.into_std());
+    let mut delta = order.delta_for(base, bounds.compare_until.into_std());
     if let Err(misfit) = base.check(&delta) {
         return (replica, Err(misfit.into()));
     }
     for earlier in concurrent {
+        // Whoever waits for this has given up by then; the thread is wanted for others.
+        if Instant::now() > bounds.rebase_until {
+            return (replica, Err(EditError::TooMuchWork));
+        }
         delta = Arc::new(delta.transform(earlier, Tie::Theirs));
     }
     if delta.is_empty() {
@@ -188,7 +220,7 @@ fn edit(
     }
     let before = replica.content().clone();
     let edited = replica
-        .apply(&delta, limit)
+        .apply(&delta, bounds.limit)
         .map_err(EditError::from)
         .map(|update| Some(Edited { delta, update, before, after: replica.content().clone() }));
     (replica, edited)

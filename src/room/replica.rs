@@ -74,25 +74,32 @@ impl Replica {
         replica
     }
 
-    /// The document of a stored state and the updates that were accepted after it, in order.
+    /// The document of a stored state.
     ///
     /// # Errors
     /// [`Corrupt`].
-    pub fn load<'a>(
-        state: &'a [u8],
+    pub fn load(state: &[u8]) -> Result<Self, Corrupt> {
+        Self::empty().followed_by([state])
+    }
+
+    /// The document after these updates, which were accepted in this order.
+    ///
+    /// # Errors
+    /// [`Corrupt`].
+    pub fn followed_by<'a>(
+        mut self,
         updates: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, Corrupt> {
-        let mut replica = Self::empty();
         {
-            let mut txn = replica.doc.transact_mut();
-            for update in std::iter::once(state).chain(updates) {
+            let mut txn = self.doc.transact_mut();
+            for update in updates {
                 let update =
                     Update::decode_v1(update).map_err(|error| Corrupt(error.to_string()))?;
                 txn.apply_update(update).map_err(|error| Corrupt(error.to_string()))?;
             }
         }
-        replica.content = Content::from(&*replica.text.get_string(&replica.doc.transact()));
-        Ok(replica)
+        self.content = Content::from(&*self.text.get_string(&self.doc.transact()));
+        Ok(self)
     }
 
     /// The plain text of a stored state.
@@ -100,7 +107,7 @@ impl Replica {
     /// # Errors
     /// [`Corrupt`].
     pub fn text_of(state: &[u8]) -> Result<Content, Corrupt> {
-        Self::load(state, []).map(|replica| replica.content)
+        Self::load(state).map(|replica| replica.content)
     }
 
     /// Applies a delta and gives it back as a Yjs v1 update, unless the text would have more than `limit` bytes.
@@ -168,7 +175,7 @@ mod tests {
             replica.apply(&delta(r#"[{"delete":1},{"retain":2},{"insert":"x"}]"#), 100).unwrap();
 
         assert_eq!(*replica.content(), *"🎈xö👍\n", "{}", replica.content());
-        let other = Replica::load(&state, [&*first, &*second]).unwrap();
+        let other = Replica::load(&state).unwrap().followed_by([&*first, &*second]).unwrap();
         assert_eq!(other.content(), replica.content());
         assert_eq!(Replica::text_of(&replica.state()).unwrap(), *replica.content());
     }
@@ -187,6 +194,6 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        assert!(Replica::load(b"no update", []).is_err());
+        assert!(Replica::load(b"no update").is_err());
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     EditError, Order, Replica, RoomError, RoomHandle, RoomOptions, Stored, TextError,
     actor::Room,
-    texts::{self, off_thread},
+    texts::{Texts, off_thread},
 };
 use crate::{
     bridge::{Bridge, Envelope},
@@ -43,8 +43,14 @@ pub struct RoomParts {
 #[derive(Clone)]
 pub struct Rooms {
     open: Arc<Mutex<HashMap<DocumentId, Entry>>>,
-    parts: Arc<RoomParts>,
-    options: RoomOptions,
+    shared: Arc<Shared>,
+}
+
+/// What all rooms have.
+pub(super) struct Shared {
+    pub(super) parts: RoomParts,
+    pub(super) options: RoomOptions,
+    pub(super) texts: Texts,
 }
 
 struct Entry {
@@ -58,7 +64,8 @@ impl Rooms {
     /// No rooms yet.
     #[must_use]
     pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
-        Self { open: Arc::default(), parts: Arc::new(parts), options }
+        let texts = Texts::new(parts.store.clone(), options.texts_at_once);
+        Self { open: Arc::default(), shared: Arc::new(Shared { parts, options, texts }) }
     }
 
     /// The room of a document, opened if it is not open. Ask for access first: this does not.
@@ -106,7 +113,7 @@ impl Rooms {
     ) -> Result<Document, TextError> {
         let size = text.as_str().len();
         let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
-        Ok(self.parts.store.create_document(owner, title, size, state).await?)
+        Ok(self.shared.parts.store.create_document(owner, title, size, state).await?)
     }
 
     /// The text of a document at a version. Ask for access first: this does not.
@@ -118,7 +125,7 @@ impl Rooms {
         document: DocumentId,
         version: Version,
     ) -> Result<Content, TextError> {
-        texts::load_content(&self.parts.store, document, version).await
+        self.shared.texts.content(document, version).await
     }
 
     /// Tells the document's room here, and the other nodes, that a user's access changed. When it returns, a
@@ -132,8 +139,8 @@ impl Rooms {
         if let Some(room) = self.find(document) {
             room.access_changed(user, level).await;
         }
-        self.parts.bridge.publish(Envelope::AccessChanged { document, user, level });
-        self.parts.metrics.published();
+        self.shared.parts.bridge.publish(Envelope::AccessChanged { document, user, level });
+        self.shared.parts.metrics.published();
     }
 
     /// Closes every room; what is being stored is finished first.
@@ -167,10 +174,10 @@ impl Rooms {
         let (here, gone) = watch::channel(());
         let rooms = Arc::downgrade(&self.open);
         let registration = Registration { rooms, document, _here: here };
-        let room = Room::new(document, Arc::clone(&self.parts), self.options.clone(), registration);
+        let room = Room::new(document, Arc::clone(&self.shared), registration);
         let mut context = Context::new();
-        context.set_mailbox_capacity(self.options.mailbox);
-        let handle = RoomHandle::new(context.address(), self.parts.metrics.clone());
+        context.set_mailbox_capacity(self.shared.options.mailbox);
+        let handle = RoomHandle::new(context.address(), self.shared.parts.metrics.clone());
         open.insert(document, Entry { handle: handle.clone(), closing: false, gone });
         // A room that cannot be started takes itself off the list, for which it needs the lock.
         drop(open);

@@ -14,14 +14,17 @@ use super::{
     batch::{self, Desk, Editing, Turn},
     edits::Reply,
     replica::Replica,
-    texts::off_thread,
+    texts::{Kept, off_thread},
 };
 use crate::domain::{Change, ChangeKind, Event, Origin, UserId};
+
+/// A log of more bytes than this, and than the text has, is not left without a snapshot.
+const LONG_TAIL: usize = 1024 * 1024;
 
 impl Room {
     /// Stores what waits, unless something is being stored: then it gathers.
     pub(super) fn store_next(&mut self, ctx: &mut Context<Self>) {
-        if !self.edits.is_storing() && self.snapshot_is_due(self.options.snapshot_every) {
+        if !self.edits.is_storing() && self.snapshot_is_due(self.shared.options.snapshot_every) {
             self.edits.hold();
             return self.keep_snapshot(ctx, |room, ctx| {
                 room.edits.stored();
@@ -40,14 +43,16 @@ impl Room {
         };
         let desk = Desk {
             document: self.document,
-            store: self.parts.store.clone(),
-            limit: self.parts.document_limit,
-            apply_within: self.options.apply_within,
+            store: self.shared.parts.store.clone(),
+            texts: self.shared.texts.clone(),
+            limit: self.shared.parts.document_limit,
+            apply_within: self.shared.options.apply_within,
+            rebase_bytes: self.shared.options.rebase_bytes,
         };
         let began = Instant::now();
         let turn = batch::run(desk, editing, orders);
         ctx.spawn(turn.into_actor(self).map(move |turn, room, ctx| {
-            room.parts.metrics.edit_committed(began.elapsed());
+            room.shared.parts.metrics.edit_committed(began.elapsed());
             room.edits.stored();
             room.stored(turn, replies, began, ctx);
             room.after_storing(ctx);
@@ -62,7 +67,11 @@ impl Room {
 
     /// Tells the others, then answers the authors: both only now that it is stored.
     fn stored(&mut self, turn: Turn, replies: Vec<Reply>, began: Instant, ctx: &mut Context<Self>) {
+        let told = self.editing.head.as_ref().map(|head| head.version);
         self.editing = turn.editing;
+        if let Some(told) = told.filter(|_| turn.has_gap) {
+            self.close_gap(told, ctx);
+        }
         for change in turn.changes {
             Arc::make_mut(&mut self.editing.recent).push(Arc::clone(&change));
             self.tell_change(change, began, ctx);
@@ -91,8 +100,11 @@ impl Room {
         let (Some(head), Some(snapshot)) = (&self.editing.head, self.editing.snapshot) else {
             return false;
         };
-        let since = head.version.number() - snapshot.number();
-        self.editing.replica.is_some() && since >= i64::from(changes.max(1))
+        let Some(replica) = &self.editing.replica else { return false };
+        let since = head.version.number() - snapshot.version.number();
+        // However few they are: whoever opens the document reads them all.
+        let is_long = snapshot.bytes_since > replica.content().bytes().max(LONG_TAIL);
+        since >= i64::from(changes.max(1)) || (is_long && since > 0)
     }
 
     /// Keeps the text as it is in a snapshot, then goes on. Without one nothing is lost: the log has it all.
@@ -102,16 +114,17 @@ impl Room {
         then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
         let version = self.editing.head.as_ref().map(|head| head.version).unwrap_or_default();
-        let (store, document) = (self.parts.store.clone(), self.document);
+        let (store, document) = (self.shared.parts.store.clone(), self.document);
+        let every = self.shared.options.snapshot_every;
         let Some(replica) = self.editing.replica.take() else { return then(self, ctx) };
         let keep = async move {
             let (replica, state) = encode(replica).await?;
-            store.store_snapshot(document, version, state).await?;
+            store.store_snapshot(document, version, state, every).await?;
             Ok::<_, TextError>(replica)
         };
         ctx.spawn(keep.into_actor(self).map(move |kept, room, ctx| {
             // Whatever came of it, the next one is due after as many changes again.
-            room.editing.snapshot = Some(version);
+            room.editing.snapshot = Some(Kept { version, bytes_since: 0 });
             match kept {
                 Ok(replica) => room.editing.replica = Some(replica),
                 Err(error) => {

@@ -1,6 +1,9 @@
 //! Texts and replicas out of what is stored: a snapshot and the changes after it.
 
+use std::sync::Arc;
+
 use thiserror::Error;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::replica::{Corrupt, Replica};
 use crate::{
@@ -54,101 +57,197 @@ pub(super) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_panicked| TextError::Aborted)
 }
 
-/// The text of a document at a version.
-///
-/// # Errors
-/// [`TextError`].
-pub(super) async fn load_content(
-    store: &Store,
-    document: DocumentId,
-    version: Version,
-) -> Result<Content, TextError> {
-    let (snapshot, changes) = read(store, document, version).await?;
-    let weight = snapshot.weight() + changes.iter().map(Change::weight).sum::<usize>();
-    off_thread(weight, move || {
-        let content = match snapshot.state {
-            State::Yjs(state) => Replica::text_of(&state)?,
-            State::Plain(text) => Content::from(&*text),
-        };
-        let deltas: Vec<Delta> =
-            changes.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
-        let all = Delta::compose_all(deltas);
-        content.apply(&all).map_err(|misfit| TextError::Corrupt(Corrupt::log(&misfit)))
-    })
-    .await?
+/// Makes texts out of what is stored, a few at a time: a large one takes several times its size while it is made.
+#[derive(Clone)]
+pub(super) struct Texts {
+    store: Store,
+    turns: Arc<Semaphore>,
 }
 
-/// The replica of a document at a version, and the version of the snapshot that it was made from. A text that was stored before there were snapshots gets one first, so
-/// that every node has the same replica of it.
-///
-/// # Errors
-/// [`TextError`].
-pub(super) async fn load_replica(
-    store: &Store,
-    document: DocumentId,
-    version: Version,
-) -> Result<(Replica, Version), TextError> {
-    loop {
-        let (snapshot, changes) = read(store, document, version).await?;
-        let weight = snapshot.weight() + changes.iter().map(Change::weight).sum::<usize>();
-        match snapshot.state {
-            State::Yjs(state) => {
-                let load = move || {
-                    let updates = changes.iter().filter_map(|change| change.update.as_deref());
-                    Replica::load(&state, updates)
-                };
-                return Ok((off_thread(weight, load).await??, snapshot.version));
+/// A replica as it was loaded.
+pub(super) struct Loaded {
+    pub(super) replica: Replica,
+    /// The snapshot that it was made from.
+    pub(super) snapshot: Kept,
+}
+
+/// The newest snapshot of a document, as far as a room knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) version: Version,
+    /// About how many bytes of changes were stored after it.
+    pub(super) bytes_since: usize,
+}
+
+impl Texts {
+    /// Out of `store`, at most `at_once` of them at the same time.
+    pub(super) fn new(store: Store, at_once: usize) -> Self {
+        Self { store, turns: Arc::new(Semaphore::new(at_once.max(1))) }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, TextError> {
+        self.turns.acquire().await.map_err(|_closed| TextError::Aborted)
+    }
+
+    /// The text of a document at a version.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub(super) async fn content(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Content, TextError> {
+        let _turn = self.turn().await?;
+        match self.read_content(document, version).await {
+            // What is forgotten between two questions leaves a hole between a snapshot and what followed it.
+            Err(TextError::NotKept) if self.is_there(document, version).await? => {
+                self.read_content(document, version).await
             }
-            State::Plain(text) => {
-                let state = off_thread(weight, move || Replica::of(&text).state()).await?;
-                store.store_snapshot(document, snapshot.version, state).await?;
-            }
+            content => content,
         }
+    }
+
+    async fn read_content(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Content, TextError> {
+        let snapshot = self.snapshot(document, version).await?;
+        let mut tail = self.tail(document, snapshot.version, version);
+        let made = off_thread(snapshot.weight(), move || match snapshot.state {
+            State::Yjs(state) => Replica::text_of(&state),
+            State::Plain(text) => Ok(Content::from(&*text)),
+        });
+        let mut content = made.await??;
+        while let Some(page) = tail.next().await? {
+            content = off_thread(weight(&page), move || {
+                let deltas: Vec<Delta> =
+                    page.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
+                let all = Delta::compose_all(deltas);
+                content.apply(&all).map_err(|misfit| Corrupt::log(&misfit))
+            })
+            .await??;
+        }
+        Ok(content)
+    }
+
+    /// The replica of a document at a version. A text that was stored before there were snapshots gets one first, so
+    /// that every node has the same replica of it.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub(super) async fn replica(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Loaded, TextError> {
+        let _turn = self.turn().await?;
+        loop {
+            let snapshot = self.snapshot(document, version).await?;
+            let (weight_of_state, at) = (snapshot.weight(), snapshot.version);
+            let mut tail = self.tail(document, at, version);
+            let state = match snapshot.state {
+                State::Yjs(state) => state,
+                State::Plain(text) => {
+                    let make = move || Replica::of(&text).state();
+                    let state = off_thread(weight_of_state, make).await?;
+                    self.store.store_snapshot(document, at, state, 0).await?;
+                    continue;
+                }
+            };
+            let mut replica = off_thread(weight_of_state, move || Replica::load(&state)).await??;
+            let mut bytes_since = 0;
+            while let Some(page) = tail.next().await? {
+                let bytes = weight(&page);
+                bytes_since += bytes;
+                replica = off_thread(bytes + weight_of_state, move || {
+                    let updates = page.iter().filter_map(|change| change.update.as_deref());
+                    replica.followed_by(updates)
+                })
+                .await??;
+            }
+            return Ok(Loaded { replica, snapshot: Kept { version: at, bytes_since } });
+        }
+    }
+
+    /// Gives each of these changes, which follow each other, the text at its version.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub(super) async fn fill(
+        &self,
+        document: DocumentId,
+        mut changes: Vec<Change>,
+    ) -> Result<Vec<Change>, TextError> {
+        let Some(first) = changes.first() else { return Ok(changes) };
+        let mut content = self.content(document, first.version.previous()).await?;
+        off_thread(weight(&changes), move || {
+            for change in &mut changes {
+                if let Some(delta) = &change.delta {
+                    content = content.apply(delta).map_err(|misfit| Corrupt::log(&misfit))?;
+                }
+                change.content = Some(content.clone());
+            }
+            Ok(changes)
+        })
+        .await?
+    }
+
+    async fn snapshot(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Snapshot, TextError> {
+        self.store.find_snapshot(document, version).await?.ok_or(TextError::NotKept)
+    }
+
+    async fn is_there(&self, document: DocumentId, version: Version) -> Result<bool, TextError> {
+        let head = self.store.find_head(document).await?;
+        Ok(head.is_some_and(|head| head.version >= version))
+    }
+
+    fn tail(&self, document: DocumentId, after: Version, up_to: Version) -> Tail {
+        Tail { store: self.store.clone(), document, last: after, up_to }
     }
 }
 
-/// Gives each of these changes, which follow each other, the text at its version.
-///
-/// # Errors
-/// [`TextError`].
-pub(super) async fn fill_contents(
-    store: &Store,
+/// What follows a snapshot, page by page.
+struct Tail {
+    store: Store,
     document: DocumentId,
-    changes: &mut [Change],
-) -> Result<(), TextError> {
-    let Some(first) = changes.first() else { return Ok(()) };
-    let mut content = load_content(store, document, first.version.previous()).await?;
-    for change in changes {
-        if let Some(delta) = &change.delta {
-            content = content.apply(delta).map_err(|misfit| Corrupt::log(&misfit))?;
-        }
-        change.content = Some(content.clone());
-    }
-    Ok(())
+    last: Version,
+    up_to: Version,
 }
 
-/// A snapshot and everything after it up to `version`.
-async fn read(
-    store: &Store,
-    document: DocumentId,
-    version: Version,
-) -> Result<(Snapshot, Vec<Change>), TextError> {
-    let snapshot = store.find_snapshot(document, version).await?.ok_or(TextError::NotKept)?;
-    let (mut changes, mut last) = (Vec::new(), snapshot.version);
-    while last < version {
-        let page = store.list_changes(document, last, version, PAGE_BYTES).await?;
-        if page.is_empty() {
+impl Tail {
+    /// The next changes; none when there are no more.
+    async fn next(&mut self) -> Result<Option<Vec<Change>>, TextError> {
+        if self.last >= self.up_to {
+            return Ok(None);
+        }
+        let page =
+            self.store.list_changes(self.document, self.last, self.up_to, PAGE_BYTES).await?;
+        if page.is_empty() || !follow_each_other(&page, self.last) {
             return Err(TextError::NotKept);
         }
-        for change in page {
-            if change.version != last.next() {
-                return Err(TextError::NotKept);
-            }
-            last = change.version;
-            changes.push(change);
-        }
+        self.last = page.last().map_or(self.last, |last| last.version);
+        Ok(Some(page))
     }
-    Ok((snapshot, changes))
+}
+
+/// Whether these changes are the next after a version, without a hole.
+pub(super) fn follow_each_other(changes: &[Change], after: Version) -> bool {
+    let mut last = after;
+    changes.iter().all(|change| {
+        let is_next = change.version == last.next();
+        last = change.version;
+        is_next
+    })
+}
+
+fn weight(changes: &[Change]) -> usize {
+    changes.iter().map(Change::weight).sum()
 }
 
 impl Snapshot {

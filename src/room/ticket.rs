@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{AudienceKey, MakeRenderer, Place, RoomError, RoomHandle, Rooms, Seat};
+use super::{
+    AudienceKey, MakeRenderer, Place, RoomError, RoomHandle, Rooms, Seat, messages::Confirm,
+};
 use crate::{
     domain::{Cursor, DocumentId, SessionId, Topic, User, Version},
     outbox::Outbox,
@@ -56,7 +58,8 @@ impl Ticket {
         }
     }
 
-    /// Takes the seat for good; with `since`, what was stored after that version comes first.
+    /// Takes the seat for good; with `since`, what was stored after that version comes first. `stored` is the version
+    /// that the store had: the room may not have told of it yet.
     ///
     /// # Errors
     /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::SinceInFuture`],
@@ -65,9 +68,10 @@ impl Ticket {
         &self,
         key: AudienceKey,
         since: Option<Version>,
+        stored: Option<Version>,
         make: MakeRenderer,
     ) -> Result<(), RoomError> {
-        self.room.confirm(self.place.clone(), key, since, make).await
+        self.room.confirm(Confirm { place: self.place.clone(), key, since, stored, make }).await
     }
 
     /// The seat.

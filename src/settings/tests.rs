@@ -292,6 +292,7 @@ fn combinations_that_would_misbehave_are_refused_by_name() {
         ("room.mailbox", "0"),
         ("room.edits_waiting", "0"),
         ("room.edits_waiting_bytes", "0"),
+        ("room.texts_at_once", "0"),
         ("outbox.bound", "65535"),
         ("store.url", "mysql://localhost/coscribe"),
         ("store.url", "sqlite::memory:"),

@@ -2,8 +2,7 @@
 //!
 //! Invariant: a document that the viewer may not see is treated like one that does not exist.
 
-use chrono::{DateTime, Utc};
-use entity::{document, document_access, document_change, document_snapshot};
+use entity::{document, document_access, document_snapshot};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -89,43 +88,6 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
-    /// A document as it was at `version`, which it has reached, but for title and size; none if it was deleted. Whether the
-    /// caller may know is for him to check.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn find_document_at(
-        &self,
-        document: DocumentId,
-        version: Version,
-    ) -> Result<Option<Document>, StoreError> {
-        let owner: Option<Uuid> = document::Entity::find()
-            .select_only()
-            .column(document::Column::OwnerId)
-            .filter(document::Column::Id.eq(document.uuid()))
-            .into_tuple()
-            .one(&self.readers)
-            .await?;
-        let Some(owner) = owner else { return Ok(None) };
-        let Some((mut found, _)) = self.find_document(owner.into(), document).await? else {
-            return Ok(None);
-        };
-        if found.version != version {
-            let at: Option<DateTime<Utc>> = document_change::Entity::find()
-                .select_only()
-                .column(document_change::Column::At)
-                .filter(document_change::Column::DocumentId.eq(document.uuid()))
-                .filter(document_change::Column::Version.eq(version.number()))
-                .into_tuple()
-                .one(&self.readers)
-                .await?;
-            // No change made the first version: the document itself did.
-            found.updated_at = at.unwrap_or(found.created_at);
-            found.version = version;
-        }
-        Ok(Some(found))
-    }
-
     /// The next `first` documents that `viewer` owns or may open, newest change first (of those
     /// that changed in the same microsecond, the newer one first). The caller bounds `first`.
     ///
@@ -187,7 +149,7 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
 
 /// The ids among which the page is: the first `limit` of those owned and of those granted.
 ///
-/// Each half is cut before any text is read. Owned documents come in the order of their index; what
+/// Each half is cut before they are joined. Owned documents come in the order of their index; what
 /// was granted is sorted, by time and id alone.
 fn candidates(viewer: UserId, limit: u64, after: Option<PageCursor>) -> SelectStatement {
     let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));

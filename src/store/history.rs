@@ -3,14 +3,35 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, user};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, Func},
 };
 
 use super::{Receipt, Store, StoreError, rows};
 use crate::domain::{Change, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version};
+
+/// What is stored of an edit that was accepted.
+#[derive(FromQueryResult)]
+struct ReceiptRow {
+    version: i64,
+    title: String,
+    at: DateTime<Utc>,
+    fingerprint: Option<Vec<u8>>,
+}
+
+impl ReceiptRow {
+    fn into_receipt(self) -> Receipt {
+        Receipt {
+            version: Version::new(self.version),
+            title: self.title.into(),
+            at: self.at,
+            fingerprint: self.fingerprint.and_then(|bytes| bytes.try_into().ok()).map(Fingerprint),
+        }
+    }
+}
 
 impl Store {
     /// What became of an edit, if it was accepted.
@@ -23,17 +44,18 @@ impl Store {
         author: UserId,
         edit: &EditId,
     ) -> Result<Option<Receipt>, StoreError> {
-        let change: Option<(i64, String, Option<Vec<u8>>)> = document_change::Entity::find()
+        let change: Option<ReceiptRow> = document_change::Entity::find()
             .select_only()
             .columns([
                 document_change::Column::Version,
                 document_change::Column::Title,
+                document_change::Column::At,
                 document_change::Column::Fingerprint,
             ])
             .filter(document_change::Column::DocumentId.eq(document.uuid()))
             .filter(document_change::Column::AuthorId.eq(author.uuid()))
             .filter(document_change::Column::EditId.eq(edit.as_str()))
-            .into_tuple()
+            .into_model()
             .one(&self.readers)
             .await?;
         let found = match change {
@@ -44,21 +66,18 @@ impl Store {
                     .columns([
                         document_receipt::Column::Version,
                         document_receipt::Column::Title,
+                        document_receipt::Column::At,
                         document_receipt::Column::Fingerprint,
                     ])
                     .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
                     .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
                     .filter(document_receipt::Column::EditId.eq(edit.as_str()))
-                    .into_tuple()
+                    .into_model()
                     .one(&self.readers)
                     .await?
             }
         };
-        Ok(found.map(|(version, title, fingerprint)| Receipt {
-            version: Version::new(version),
-            title: title.into(),
-            fingerprint: fingerprint.and_then(|bytes| bytes.try_into().ok()).map(Fingerprint),
-        }))
+        Ok(found.map(ReceiptRow::into_receipt))
     }
 
     /// The changes after a version and up to another, oldest first, without the whole texts: as many as have at most

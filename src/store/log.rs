@@ -74,6 +74,8 @@ pub struct Batch {
     pub changes: Vec<NewChange>,
     /// Edits that changed nothing.
     pub receipts: Vec<NewReceipt>,
+    /// Who else must be allowed to change the document, though nothing of theirs is stored.
+    pub askers: Vec<UserId>,
 }
 
 impl Batch {
@@ -85,7 +87,15 @@ impl Batch {
                 (change.author, AccessLevel::Edit)
             }
         });
-        changes.chain(self.receipts.iter().map(|receipt| (receipt.author, AccessLevel::Edit)))
+        let receipts = self.receipts.iter().map(|receipt| receipt.author);
+        let others = receipts.chain(self.askers.iter().copied());
+        changes.chain(others.map(|author| (author, AccessLevel::Edit)))
+    }
+
+    /// Whether there is nothing to store and nobody to ask about.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.receipts.is_empty() && self.askers.is_empty()
     }
 
     /// How many rows it makes.
@@ -109,6 +119,8 @@ pub struct Receipt {
     pub version: Version,
     /// The title at that version.
     pub title: Arc<str>,
+    /// When it was accepted.
+    pub at: DateTime<Utc>,
     /// What it asked for; none for edits of which that is not known.
     pub fingerprint: Option<Fingerprint>,
 }

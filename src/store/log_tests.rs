@@ -141,11 +141,11 @@ async fn an_edit_is_found_by_its_name_and_stored_once() {
     let document = store.shared(ana, bo, Edit).await;
     let name = EditId::new("a name").unwrap();
     let changes = vec![edited(ana, "a"), named(edited(ana, "b"), &name, 7)];
-    store.commit(batch(document, 1, changes)).await.unwrap();
+    let at = store.commit(batch(document, 1, changes)).await.unwrap().at;
 
     let store = store.restart().await;
     let fingerprint = Some(Fingerprint([7; 16]));
-    let receipt = Receipt { version: Version::new(3), title: "Plan".into(), fingerprint };
+    let receipt = Receipt { version: Version::new(3), title: "Plan".into(), at, fingerprint };
     assert_eq!(store.find_edit(document, ana, &name).await.unwrap(), Some(receipt));
     assert_eq!(store.find_edit(document, bo, &name).await.unwrap(), None, "names are one's own");
     let again = store.commit(batch(document, 3, vec![named(edited(ana, "b"), &name, 7)])).await;
@@ -165,10 +165,10 @@ async fn an_edit_that_changed_nothing_is_found_too() {
         NewReceipt { author: ana, edit: edit.clone(), fingerprint, version, title: title.into() };
     let nothing = Batch { receipts: vec![receipt], ..batch(document, 1, vec![]) };
 
-    store.commit(nothing.clone()).await.unwrap();
+    let at = store.commit(nothing.clone()).await.unwrap().at;
 
     let found = store.find_edit(document, ana, &edit).await.unwrap();
-    let receipt = Receipt { version, title: title.into(), fingerprint: Some(fingerprint) };
+    let receipt = Receipt { version, title: title.into(), at, fingerprint: Some(fingerprint) };
     assert_eq!(found, Some(receipt));
     assert!(matches!(store.commit(nothing).await, Err(CommitError::Repeated)));
     assert!(store.changes(document, 0, ALL).await.is_empty());
@@ -266,7 +266,7 @@ async fn a_deleted_document_leaves_a_tombstone_and_its_deletion() {
         let grant = store.grant_access(user, document, bo, View).await;
         assert!(matches!(grant, Err(StoreError::Denied)));
     }
-    store.store_snapshot(document, Version::new(3), vec![1]).await.unwrap();
+    store.store_snapshot(document, Version::new(3), vec![1], 0).await.unwrap();
     assert!(store.find_snapshot(document, Version::new(3)).await.unwrap().is_none());
 }
 
@@ -287,8 +287,8 @@ async fn the_newest_snapshot_that_is_not_too_new_is_found() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
-    store.store_snapshot(document, Version::new(5), vec![5]).await.unwrap();
-    store.store_snapshot(document, Version::new(5), vec![6]).await.unwrap();
+    store.store_snapshot(document, Version::new(5), vec![5], 0).await.unwrap();
+    store.store_snapshot(document, Version::new(5), vec![6], 0).await.unwrap();
 
     for (version, state) in [(1, b"one".to_vec()), (4, b"one".to_vec()), (5, vec![5]), (9, vec![5])]
     {
@@ -307,7 +307,7 @@ async fn what_is_forgotten_ends_at_a_snapshot() {
         store.change(document, edited(ana, text)).await.unwrap();
         store.change(other, edited(ana, text)).await.unwrap();
     }
-    store.store_snapshot(document, Version::new(3), vec![3]).await.unwrap();
+    store.store_snapshot(document, Version::new(3), vec![3], 0).await.unwrap();
 
     let early = Utc::now() - chrono::TimeDelta::hours(1);
     assert_eq!(store.forget_changes(early).await.unwrap(), 0);
@@ -319,4 +319,46 @@ async fn what_is_forgotten_ends_at_a_snapshot() {
     assert_eq!(store.find_snapshot(document, Version::new(2)).await.unwrap(), None);
     assert!(store.find_snapshot(document, Version::new(4)).await.unwrap().is_some());
     assert_eq!(versions(&store.changes(other, 0, ALL).await), [2, 3, 4], "nothing to begin from");
+}
+
+#[tokio::test]
+async fn a_document_that_is_closed_often_keeps_its_text_now_and_then() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    for version in 2..=12 {
+        store.store_snapshot(document, Version::new(version), vec![1], 5).await.unwrap();
+    }
+
+    let kept = document_snapshot::Entity::find()
+        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+        .all(&store.readers)
+        .await
+        .unwrap();
+    let mut kept: Vec<i64> = kept.iter().map(|snapshot| snapshot.version).collect();
+    kept.sort_unstable();
+    // The first one, one for every five versions or so, and the last.
+    assert_eq!(kept, [1, 5, 9, 12]);
+}
+
+#[tokio::test]
+async fn a_long_log_is_forgotten_in_parts() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let changes = (0..1_200).map(|_| edited(ana, "x")).collect();
+    store.commit(batch(document, 1, changes)).await.unwrap();
+    store.store_snapshot(document, Version::new(1_101), vec![1], 0).await.unwrap();
+
+    let mut rounds = 0;
+    while store.forget_changes(Utc::now()).await.unwrap() > 0 {
+        rounds += 1;
+        let newest = store.find_snapshot(document, Version::new(1_201)).await.unwrap().unwrap();
+        assert_eq!(newest.version, Version::new(1_101), "the text can be opened all the time");
+    }
+
+    assert_eq!(rounds, 3);
+    let kept = versions(&store.changes(document, 0, ALL).await);
+    assert_eq!((kept.first(), kept.len()), (Some(&1_102), 100));
+    assert_eq!(store.find_snapshot(document, Version::new(1_100)).await.unwrap(), None);
 }

@@ -6,7 +6,8 @@
 use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, document_snapshot};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -14,7 +15,10 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 
 /// The logs of at most so many documents are shortened in one transaction, so that nobody waits long for the writer.
-const AT_ONCE: u64 = 64;
+const AT_ONCE: u64 = 8;
+
+/// And each by at most so many changes; the rest goes in the next one.
+const CHANGES_AT_ONCE: i64 = 500;
 
 impl Store {
     /// Forgets changes that were stored before `before` and are not needed to open a document, of some documents;
@@ -45,17 +49,9 @@ impl Store {
         QueryTrait::query(&mut question).inner_join(document_change::Entity, is_same);
         let old: Vec<(Uuid, i64)> = question.into_tuple().all(&txn).await?;
         for (document, version) in &old {
-            document_change::Entity::delete_many()
-                .filter(document_change::Column::DocumentId.eq(*document))
-                .filter(document_change::Column::Version.lte(*version))
-                .exec(&txn)
-                .await?;
-            document_snapshot::Entity::delete_many()
-                .filter(document_snapshot::Column::DocumentId.eq(*document))
-                .filter(document_snapshot::Column::Version.lt(*version))
-                .exec(&txn)
-                .await?;
+            forget_up_to(&txn, *document, *version).await?;
         }
+        // Receipts carry no text; there is one for each named edit that changed nothing.
         document_receipt::Entity::delete_many()
             .filter(document_receipt::Column::At.lt(before))
             .exec(&txn)
@@ -63,4 +59,35 @@ impl Store {
         txn.commit().await?;
         Ok(old.len())
     }
+}
+
+/// Forgets the oldest changes of a document up to a version, at which it has a snapshot; with the last of them go the
+/// snapshots before that one.
+async fn forget_up_to(
+    txn: &DatabaseTransaction,
+    document: Uuid,
+    version: i64,
+) -> Result<(), StoreError> {
+    let oldest: Option<i64> = document_change::Entity::find()
+        .select_only()
+        .column(document_change::Column::Version)
+        .filter(document_change::Column::DocumentId.eq(document))
+        .order_by_asc(document_change::Column::Version)
+        .into_tuple()
+        .one(txn)
+        .await?;
+    let last = oldest.map_or(version, |oldest| Ord::min(version, oldest + CHANGES_AT_ONCE - 1));
+    document_change::Entity::delete_many()
+        .filter(document_change::Column::DocumentId.eq(document))
+        .filter(document_change::Column::Version.lte(last))
+        .exec(txn)
+        .await?;
+    if last == version {
+        document_snapshot::Entity::delete_many()
+            .filter(document_snapshot::Column::DocumentId.eq(document))
+            .filter(document_snapshot::Column::Version.lt(version))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
 }

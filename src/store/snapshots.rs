@@ -2,8 +2,8 @@
 
 use entity::{document, document_snapshot};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::OnConflict,
 };
 
 use super::{Store, StoreError};
@@ -83,7 +83,8 @@ impl Store {
     }
 
     /// Keeps the state of a document at a version. One that is kept already stays as it is; of a document that is
-    /// gone nothing is kept.
+    /// gone nothing is kept. The one before goes when the one before that is less than `every` versions older than
+    /// this: a document that is opened and closed often does not keep its text every time.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -92,6 +93,7 @@ impl Store {
         document: DocumentId,
         version: Version,
         state: Vec<u8>,
+        every: u32,
     ) -> Result<(), StoreError> {
         let txn = self.begin().await?;
         let there: Option<i64> = document::Entity::find()
@@ -115,7 +117,38 @@ impl Store {
             .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
             .exec_without_returning(&txn)
             .await?;
+        thin_out(&txn, document, version, every).await?;
         txn.commit().await?;
         Ok(())
     }
+}
+
+/// Drops the snapshot before `version` if the one before that will do. Where the log was shortened there is none before
+/// that, so what the rest of the log needs stays.
+async fn thin_out(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    version: Version,
+    every: u32,
+) -> Result<(), StoreError> {
+    let before: Vec<i64> = document_snapshot::Entity::find()
+        .select_only()
+        .column(document_snapshot::Column::Version)
+        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+        .filter(document_snapshot::Column::Version.lt(version.number()))
+        .order_by_desc(document_snapshot::Column::Version)
+        .limit(2)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    if let [last, one_before] = before[..]
+        && version.number() - one_before < i64::from(every)
+    {
+        document_snapshot::Entity::delete_many()
+            .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+            .filter(document_snapshot::Column::Version.eq(last))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
 }

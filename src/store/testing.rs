@@ -167,7 +167,7 @@ pub(super) fn deleted(author: UserId) -> NewChange {
 
 /// These changes of a document, made for the version `seen`.
 pub(super) fn batch(document: DocumentId, seen: i64, changes: Vec<NewChange>) -> Batch {
-    Batch { document, seen: Version::new(seen), changes, receipts: vec![] }
+    Batch { document, seen: Version::new(seen), changes, receipts: vec![], askers: vec![] }
 }
 
 /// The same through any store.

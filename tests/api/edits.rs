@@ -397,6 +397,60 @@ async fn a_deletion_is_the_last_version_and_orders_behind_it_are_refused() {
 }
 
 #[actix_web::test]
+async fn few_but_large_changes_get_a_snapshot_too() {
+    let pair = Pair::meet().await;
+    let large = "x".repeat(600_000);
+    for delta in [json!([{ "insert": large }]), json!([{ "delete": 600_000 }])] {
+        let base = pair.alice.read(pair.document).await["version"].clone();
+        edit(&pair.bob, &pair, base.as_i64().unwrap(), delta).await.value();
+    }
+    // The next one finds more than a megabyte of log behind it.
+    edit(&pair.bob, &pair, 3, json!([{ "insert": large }])).await.value();
+    edit(&pair.bob, &pair, 4, json!([{ "insert": "a" }])).await.value();
+    edit(&pair.bob, &pair, 5, json!([{ "insert": "b" }])).await.value();
+
+    let store = pair.node.node().store().clone();
+    let newest = store.find_snapshot(pair.document, coscribe::domain::Version::new(5)).await;
+    assert!(newest.unwrap().unwrap().version.number() > 1);
+    pair.end(()).await;
+}
+
+#[actix_web::test]
+async fn an_edit_for_a_text_that_is_too_many_changes_old_is_a_conflict() {
+    let settings = [
+        ("COSCRIBE__ROOM__REBASE_BYTES", "3000"),
+        // Nothing is remembered: the log has to be read.
+        ("COSCRIBE__ROOM__RECENT_BYTES", "1"),
+    ];
+    let pair = Pair::meet_with(&settings).await;
+    let tab = pair.alice.open(pair.document).await;
+    for base in 1..=30 {
+        edit(&tab, &pair, base, json!([{ "insert": "x" }])).await.value();
+    }
+
+    let old = edit(&tab, &pair, 1, json!([{ "insert": "late" }])).await;
+    assert_eq!((old.code(), &old.error()["extensions"]["head"]), ("CONFLICT", &json!(31)));
+    assert_eq!(edit(&tab, &pair, 29, json!([{ "insert": "y" }])).await.value()["version"], 32);
+    pair.end(tab).await;
+}
+
+#[actix_web::test]
+async fn a_delta_of_very_many_steps_is_refused() {
+    let pair = Pair::meet().await;
+    let step = |n: usize| {
+        if n.is_multiple_of(2) { json!({ "insert": "x" }) } else { json!({ "retain": 1 }) }
+    };
+    let many: Vec<Value> = (0..10_001).map(step).collect();
+
+    let refused = edit(&pair.alice, &pair, 1, Value::Array(many)).await;
+
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    let message = refused.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("The delta has 10001 steps, and may have 10000."), "{message}");
+    pair.end(()).await;
+}
+
+#[actix_web::test]
 async fn a_change_that_takes_too_long_is_refused_and_others_go_on() {
     let settings = [("COSCRIBE__ROOM__APPLY_WITHIN", "1ms")];
     let pair = Pair::meet_with(&settings).await;

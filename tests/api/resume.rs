@@ -354,3 +354,38 @@ async fn whoever_is_behind_hears_of_the_end_of_the_document() {
 async fn delete(who: &Person, pair: &Pair) {
     who.delete(pair.document).await.value();
 }
+
+#[actix_web::test]
+async fn a_version_that_was_stored_but_not_told_yet_is_no_future() {
+    use coscribe::{domain::ChangeKind, domain::Version, store::Batch, store::NewChange};
+    let pair = Pair::meet().await;
+    let (alices, bobs) = (pair.alice.open(pair.document).await, pair.bob.connect().await);
+    // As another node would: the room does not know of it.
+    let renamed = NewChange {
+        kind: ChangeKind::Renamed,
+        author: pair.bob.id,
+        session: None,
+        edit: None,
+        title: "Elsewhere".into(),
+        delta: None,
+        update: None,
+        size: "Welcome.".len(),
+    };
+    let batch = Batch {
+        document: pair.document,
+        seen: Version::FIRST,
+        changes: vec![renamed],
+        receipts: vec![],
+        askers: vec![],
+    };
+    pair.node.node().store().commit(batch).await.unwrap();
+
+    since(&bobs, &pair, 2, "s").await;
+    since(&bobs, &pair, 3, "future").await;
+
+    assert_eq!(bobs.expect_errors("future").await.code(), "BAD_USER_INPUT");
+    assert_eq!(insert(&pair.alice, &pair, "x").await, 3);
+    assert_eq!(bobs.expect_next("s").await["version"], 3);
+    assert_eq!(alices.expect_version(2).await["title"], "Elsewhere");
+    pair.end((alices, bobs)).await;
+}

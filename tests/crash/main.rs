@@ -28,6 +28,7 @@ use server::{Account, Server};
 use writer::{Writer, write};
 
 const WRITERS: usize = 6;
+const DOCUMENTS: usize = 3;
 
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
@@ -52,12 +53,13 @@ async fn after_a_kill_every_acknowledged_edit_is_there_once() {
     let folder = tempfile::tempdir().unwrap();
     let first = Server::start(folder.path()).await;
     let account = Account::register(&first).await;
-    let document = account.create_document(&first).await;
+    // Several, so that commits are shared.
+    let mut documents = Vec::new();
+    for _ in 0..DOCUMENTS {
+        documents.push(Document::create(&account, &first).await);
+    }
     first.kill().await;
 
-    // What each edit was answered, if it was; by its mark, which is its name too.
-    let edits: Arc<Mutex<HashMap<String, Option<i64>>>> = Arc::default();
-    let mut base = 1;
     for round in 0..rounds {
         let server = Server::start(folder.path()).await;
         let dies_after = usize::try_from(next(&mut seed) % 60).unwrap();
@@ -67,9 +69,9 @@ async fn after_a_kill_every_acknowledged_edit_is_there_once() {
             name: format!("{round}.{writer}"),
             account: account.clone(),
             address,
-            document: document.clone(),
-            base,
-            edits: Arc::clone(&edits),
+            document: documents[writer % DOCUMENTS].id.clone(),
+            base: documents[writer % DOCUMENTS].base,
+            edits: Arc::clone(&documents[writer % DOCUMENTS].edits),
             acknowledged: Arc::clone(&acknowledged),
         });
         let death = async {
@@ -80,32 +82,52 @@ async fn after_a_kill_every_acknowledged_edit_is_there_once() {
         };
         let (_, ()) = futures_util::future::join(join_all(writers.map(Writer::run)), death).await;
 
-        // It comes back, and whoever got no answer asks again.
+        // It comes back.
         let server = Server::start(folder.path()).await;
-        let unanswered: Vec<_> = {
-            let edits = edits.lock().unwrap();
-            edits
-                .iter()
-                .filter(|(_, answer)| answer.is_none())
-                .map(|(mark, _)| mark.clone())
-                .collect()
-        };
-        for mark in unanswered {
-            let version = write(&account, server.address(), &document, base, &mark).await.unwrap();
-            // And again, which changes nothing.
-            let again = write(&account, server.address(), &document, base, &mark).await.unwrap();
-            assert_eq!(version, again, "{mark}");
-            edits.lock().unwrap().insert(mark, Some(version));
+        for document in &mut documents {
+            document.settle(&account, &server).await;
         }
-        let (version, text) = account.read(&server, &document).await;
-        check(&edits.lock().unwrap(), version, &text);
-        base = version;
         server.kill().await;
     }
 
-    let edits = edits.lock().unwrap().len();
+    let edits: usize = documents.iter().map(|document| document.edits.lock().unwrap().len()).sum();
     println!("{rounds} kills, {edits} edits acknowledged, {edits} found, 0 lost, 0 doubled");
     assert!(edits > 0);
+}
+
+/// One that is written to, and what was written.
+struct Document {
+    id: String,
+    /// The version that the next round writes for.
+    base: i64,
+    /// What each edit was answered, if it was; by its mark, which is its name too.
+    edits: Arc<Mutex<HashMap<String, Option<i64>>>>,
+}
+
+impl Document {
+    async fn create(account: &Account, server: &Server) -> Self {
+        Self { id: account.create_document(server).await, base: 1, edits: Arc::default() }
+    }
+
+    /// Whoever got no answer asks again; then everything is looked for.
+    async fn settle(&mut self, account: &Account, server: &Server) {
+        let unanswered: Vec<_> = {
+            let edits = self.edits.lock().unwrap();
+            let unanswered = edits.iter().filter(|(_, answer)| answer.is_none());
+            unanswered.map(|(mark, _)| mark.clone()).collect()
+        };
+        for mark in unanswered {
+            let write = || write(account, server.address(), &self.id, self.base, &mark);
+            let version = write().await.unwrap();
+            // And again, which changes nothing.
+            let again = write().await.unwrap();
+            assert_eq!(version, again, "{mark}");
+            self.edits.lock().unwrap().insert(mark, Some(version));
+        }
+        let (version, text) = account.read(server, &self.id).await;
+        check(&self.edits.lock().unwrap(), version, &text);
+        self.base = version;
+    }
 }
 
 /// Every edit is in the text once, and has a version of its own without a hole between them.

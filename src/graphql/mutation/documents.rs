@@ -8,16 +8,20 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::WRITING;
 use crate::{
-    domain::{AccessLevel, Content, Delta, EditId, InvalidInput, Text, Title, Version},
+    domain::{AccessLevel, Content, Delta, Document, EditId, InvalidInput, Text, Title, Version},
     graphql::{
         ApiError, Caller,
-        access::{Admitted, require_to_order},
+        access::{Admitted, document_id, require_to_order},
         caller::{api, caller},
         types::{DeltaOpInput, DocumentType},
     },
-    room::{Order, Wish},
+    metrics::AccessOutcome,
+    room::{Order, Stored, Wish},
     store::StoreError,
 };
+
+/// So many steps may a delta have: every reader is told of each of them.
+const MOST_STEPS: usize = 10_000;
 
 /// Mutations of documents.
 #[derive(Default)]
@@ -63,7 +67,7 @@ impl DocumentMutations {
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         take_edit(ctx)?;
-        let admitted = require_to_order(ctx, &id, AccessLevel::Edit).await?;
+        let (before, admitted) = read_to_update(ctx, &id).await?;
         if title.is_none() && content.is_none() {
             let message = "There is nothing to change. Give a title, a content, or both.";
             return Err(InvalidInput::new(message).into());
@@ -74,12 +78,10 @@ impl DocumentMutations {
             base: base_version.map(base).transpose()?,
         };
         let order = order(ctx, &admitted, mutation_id, wish)?;
-        let stored = api.rooms.edit(order).await?;
-        let found = api.store.find_document_at(admitted.document, stored.version).await?;
-        let mut document = found.ok_or(StoreError::Denied)?;
-        document.title = stored.title;
-        let (access, content) = (admitted.level, stored.content);
-        Ok(DocumentType { document, access, owner: None, content })
+        // From here on there is nothing left that could fail after the change was stored.
+        let Stored { version, title, at, content } = api.rooms.edit(order).await?;
+        let document = Document { version, title, updated_at: at, ..before };
+        Ok(DocumentType { document, access: admitted.level, owner: None, content })
     }
 
     /// Applies `delta`, written against `baseVersion`, on top of whatever was accepted since. The answer means: stored.
@@ -95,6 +97,14 @@ impl DocumentMutations {
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx)?;
         let admitted = require_to_order(ctx, &document_id, AccessLevel::Edit).await?;
+        if delta.len() > MOST_STEPS {
+            let message = format!(
+                "The delta has {} steps, and may have {MOST_STEPS}. Send it in several parts, or the whole text with \
+                 `updateDocument`.",
+                delta.len()
+            );
+            return Err(InvalidInput::new(message).into());
+        }
         let delta = Delta::from_steps(delta.into_iter().map(Into::into))?;
         let wish = Wish::Edit { base: base(base_version)?, delta: Arc::new(delta) };
         let order = order(ctx, &admitted, mutation_id, wish)?;
@@ -111,6 +121,22 @@ impl DocumentMutations {
         api(ctx)?.rooms.edit(order).await?;
         Ok(true)
     }
+}
+
+/// The document that `id` names as it is, and the caller, if he may change it.
+async fn read_to_update<'a>(
+    ctx: &Context<'a>,
+    id: &ID,
+) -> Result<(Document, Admitted<'a>), ApiError> {
+    let api = api(ctx)?;
+    let user = caller(ctx).user()?;
+    let found = api.store.find_document(user.id, document_id(id)?).await?;
+    let found = found.filter(|(_, level)| level.allows(AccessLevel::Edit));
+    let outcome = if found.is_some() { AccessOutcome::Allowed } else { AccessOutcome::Denied };
+    api.metrics.access_checked(outcome);
+    let (document, level) = found.ok_or(StoreError::Denied)?;
+    let admitted = Admitted { user, document: document.id, level };
+    Ok((document, admitted))
 }
 
 /// What came of a change.

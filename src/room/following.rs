@@ -1,0 +1,91 @@
+//! What a turn does when it is not the one that stored: it reads the log.
+
+use std::sync::Arc;
+
+use super::{
+    EditError, TextError,
+    batch::Run,
+    staging::Staging,
+    texts::{PAGE_BYTES, follow_each_other},
+};
+use crate::{
+    domain::{EditId, UserId, Version},
+    store::{Head, StoreError},
+};
+
+impl Run {
+    /// Somebody else was first: takes in what was stored meanwhile, then it is tried again.
+    pub(super) async fn follow(&mut self) -> bool {
+        match self.read_missed().await {
+            Ok(()) => false,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The same where the text at the head is no longer there: if the head is still the head, something is wrong.
+    pub(super) async fn follow_further(&mut self) -> bool {
+        let before = self.editing.head.clone();
+        let is_settled = self.follow().await;
+        if !is_settled && self.editing.head == before {
+            return self.fail(EditError::Text(TextError::NotKept));
+        }
+        is_settled
+    }
+
+    /// Reads what the log has after the head. Where it begins only later, because the rest was forgotten meanwhile, the
+    /// turn leaves a gap.
+    async fn read_missed(&mut self) -> Result<(), EditError> {
+        let (store, document) = (self.desk.store.clone(), self.desk.document);
+        let now = store.find_head(document).await?;
+        let up_to = now.as_ref().map_or(Version::new(i64::MAX), |now| now.version);
+        while let Some(head) = self.editing.head.as_ref().filter(|head| head.version < up_to) {
+            let mut page = store.list_changes(document, head.version, up_to, PAGE_BYTES).await?;
+            // Of a deleted document nothing is left but the deletion.
+            if now.is_some() {
+                if page.is_empty() || !follow_each_other(&page, head.version) {
+                    self.has_gap = true;
+                    break;
+                }
+                page = self.desk.texts.fill(document, page).await?;
+            }
+            if page.is_empty() {
+                break;
+            }
+            for change in page {
+                let (version, title) = (change.version, Arc::clone(&change.title));
+                self.editing.head = Some(Head { version, title, at: change.at });
+                self.changes.push(Arc::new(change));
+            }
+        }
+        self.editing.head = now;
+        Ok(())
+    }
+
+    /// Nobody knows whether the commit happened: the log does. When it did, the orders are found in it like any that
+    /// are repeated.
+    pub(super) async fn look_up(&mut self, staging: &Staging, error: StoreError) -> bool {
+        let Some((author, name)) = self.last_name(staging) else { return self.fail(error.into()) };
+        match self.desk.store.find_edit(self.desk.document, author, &name).await {
+            Ok(Some(_receipt)) => {
+                for staged in &staging.staged {
+                    self.orders[staged.order].edit = Some(self.names[staged.order].clone());
+                }
+                self.follow().await
+            }
+            Ok(None) => self.fail(error.into()),
+            Err(lookup) => {
+                tracing::warn!(%lookup, %error, "a commit could not be looked up");
+                self.fail(EditError::Unknown)
+            }
+        }
+    }
+
+    /// By whom and under which name something of the batch is in the log, if it is; none if it would have stored nothing.
+    fn last_name(&self, staging: &Staging) -> Option<(UserId, EditId)> {
+        let change = staging.staged.last();
+        let change = change.map(|last| (last.change.author, self.names[last.order].clone()));
+        let receipt =
+            || staging.receipts.last().map(|receipt| (receipt.author, receipt.edit.clone()));
+        change.or_else(receipt)
+    }
+}
