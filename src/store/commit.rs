@@ -198,21 +198,17 @@ async fn bury(
         .filter(document::Column::Id.eq(id.uuid()))
         .exec(txn)
         .await?;
-    document_access::Entity::delete_many()
-        .filter(document_access::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_change::Entity::delete_many()
-        .filter(document_change::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_snapshot::Entity::delete_many()
-        .filter(document_snapshot::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    document_receipt::Entity::delete_many()
-        .filter(document_receipt::Column::DocumentId.eq(id.uuid()))
-        .exec(txn)
-        .await?;
+    delete_all::<document_access::Entity>(txn, document_access::Column::DocumentId, id).await?;
+    delete_all::<document_change::Entity>(txn, document_change::Column::DocumentId, id).await?;
+    delete_all::<document_snapshot::Entity>(txn, document_snapshot::Column::DocumentId, id).await?;
+    delete_all::<document_receipt::Entity>(txn, document_receipt::Column::DocumentId, id).await
+}
+
+async fn delete_all<E: EntityTrait>(
+    txn: &DatabaseTransaction,
+    of: E::Column,
+    document: DocumentId,
+) -> Result<(), StoreError> {
+    E::delete_many().filter(of.eq(document.uuid())).exec(txn).await?;
     Ok(())
 }
