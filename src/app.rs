@@ -91,7 +91,7 @@ fn store_options(settings: &Settings) -> StoreOptions {
     if options.url.is_empty() {
         let file = settings.server.data_dir.join("coscribe.db");
         options.url = format!("sqlite://{}?mode=rwc", file.display());
-    } else if !options.url.contains('?') {
+    } else if !options.is_postgres() && !options.url.contains('?') {
         options.url.push_str("?mode=rwc");
     }
     options

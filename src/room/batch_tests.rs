@@ -29,8 +29,10 @@ async fn two_orders() -> Fixture {
     let store = Store::open(&StoreOptions {
         url: format!("sqlite://{}/test.db?mode=rwc", folder.path().display()),
         readers: 1,
+        writers: 2,
         acquire_within: Duration::from_secs(10),
         busy_within: Duration::from_secs(1),
+        answer_within: Duration::from_secs(20),
         commit_every: Duration::ZERO,
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),

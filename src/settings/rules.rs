@@ -184,9 +184,9 @@ impl Faults {
         let url = &store.url;
         if !url.is_empty() {
             // The URL itself is not shown: it may hold a password.
-            self.unless(url.starts_with("sqlite:"), "store.url", || {
-                "names a database that this version does not know. It knows SQLite: write sqlite:PATH, or leave \
-                 it unset for coscribe.db in server.data_dir."
+            self.unless(url.starts_with("sqlite:") || store.is_postgres(), "store.url", || {
+                "names a database that this version does not know. It knows SQLite and PostgreSQL: write sqlite:PATH or \
+                 postgres://USER:PASSWORD@HOST/NAME, or leave it unset for coscribe.db in server.data_dir."
                     .into()
             });
             let in_memory = url.contains(":memory:") || url.contains("mode=memory");
@@ -197,8 +197,15 @@ impl Faults {
         }
         let moment = Duration::from_millis(1);
         self.at_least("store.readers", store.readers as usize, 1);
+        self.at_least("store.writers", store.writers as usize, 1);
         self.time("store.acquire_within", store.acquire_within, moment);
         self.time("store.busy_within", store.busy_within, moment);
+        self.unless(store.answer_within > store.busy_within, "store.answer_within", || {
+            format!(
+                "{} is not longer than store.busy_within. Set it to more: an answer may come after a lock.",
+                shown(store.answer_within)
+            )
+        });
         self.unless(store.commit_every <= SLOWEST_PACE, "store.commit_every", || {
             format!(
                 "{} would hold every change up. Set it to at most 1s.",

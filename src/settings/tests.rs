@@ -299,6 +299,8 @@ fn combinations_that_would_misbehave_are_refused_by_name() {
         ("store.readers", "0"),
         ("store.acquire_within", "0s"),
         ("store.busy_within", "0s"),
+        ("store.answer_within", "0s"),
+        ("store.writers", "0"),
         ("store.commit_every", "1001ms"),
         ("telemetry.filter", "coscribe=loud"),
     ] {

@@ -10,12 +10,13 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict},
+    sea_query::{Alias, Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
+    pools::lock_documents,
     rows::{self, level_of},
 };
 use crate::domain::{AccessLevel, Collaborator, DocumentId, User, UserId};
@@ -171,6 +172,7 @@ impl Parties {
         actor: UserId,
         target: UserId,
     ) -> Result<Self, StoreError> {
+        lock_documents(txn, [document]).await?;
         let grant = Alias::new("target_grant");
         let mut parties = rows::seen_by(actor)
             .column(document::Column::OwnerId)
@@ -181,10 +183,7 @@ impl Parties {
             .column_as(user::Column::Name, "target_name")
             .filter(document::Column::Id.eq(document.uuid()));
         let is_target = Expr::col((user::Entity, user::Column::Id)).eq(target.uuid());
-        QueryTrait::query(&mut parties)
-            .left_join(user::Entity, is_target)
-            // Where many can write at once, nobody else decides about this document meanwhile.
-            .lock_with_tables(LockType::Update, [document::Entity]);
+        QueryTrait::query(&mut parties).left_join(user::Entity, is_target);
         parties.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
     }
 

@@ -15,7 +15,10 @@ use sea_orm::{
 };
 
 use super::{
-    Batch, CommitError, Committed, StoreError, pools::begin_writing, rows, standing::Standing,
+    Batch, CommitError, Committed, StoreError,
+    pools::{begin_writing, lock_documents},
+    rows,
+    standing::Standing,
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
 
@@ -47,6 +50,7 @@ async fn attempt(
     batches: &[Batch],
 ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
     let txn = begin_writing(writer).await?;
+    lock_documents(&txn, batches.iter().map(|batch| batch.document)).await?;
     let standing = Standing::load(&txn, batches).await?;
     let at = rows::now();
     let answers: Vec<_> = batches.iter().map(|batch| standing.judge(batch, at)).collect();

@@ -88,6 +88,8 @@ fn is_unavailable(error: &DbErr) -> bool {
         | DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_ref() {
             SqlxError::Io(_)
+            | SqlxError::Tls(_)
+            | SqlxError::Protocol(_)
             | SqlxError::PoolTimedOut
             | SqlxError::PoolClosed
             | SqlxError::WorkerCrashed => true,
@@ -98,11 +100,19 @@ fn is_unavailable(error: &DbErr) -> bool {
     }
 }
 
-/// Whether SQLite's result code says that it is not the statement that is wrong.
-///
+/// Whether the database's code says that it is not the statement that is wrong.
+fn is_not_now(error: &dyn DatabaseError) -> bool {
+    let code = error.code();
+    match (code, error.try_downcast_ref::<SqlxSqliteError>()) {
+        (Some(code), Some(_)) => code.parse().is_ok_and(is_not_now_for_sqlite),
+        (Some(code), None) => is_not_now_for_postgres(&code),
+        (None, _) => false,
+    }
+}
+
 /// The low byte is the primary code, the others say more about it
 /// (<https://www.sqlite.org/rescode.html>, section 2).
-fn is_not_now(error: &dyn DatabaseError) -> bool {
+fn is_not_now_for_sqlite(code: i32) -> bool {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const NO_MEMORY: i32 = 7;
@@ -113,21 +123,32 @@ fn is_not_now(error: &dyn DatabaseError) -> bool {
     const CANNOT_OPEN: i32 = 14;
     const LOCKING_PROTOCOL: i32 = 15;
 
-    let code = error
-        .try_downcast_ref::<SqlxSqliteError>()
-        .and_then(DatabaseError::code)
-        .and_then(|code| code.parse::<i32>().ok());
     matches!(
-        code.map(|code| code & 0xff),
-        Some(
-            BUSY | LOCKED
-                | NO_MEMORY
-                | READ_ONLY
-                | INTERRUPTED
-                | IO
-                | FULL
-                | CANNOT_OPEN
-                | LOCKING_PROTOCOL
-        )
+        code & 0xff,
+        BUSY | LOCKED
+            | NO_MEMORY
+            | READ_ONLY
+            | INTERRUPTED
+            | IO
+            | FULL
+            | CANNOT_OPEN
+            | LOCKING_PROTOCOL
     )
+}
+
+/// The first two characters are the class
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn is_not_now_for_postgres(code: &str) -> bool {
+    const CONNECTION: &str = "08";
+    const ROLLED_BACK: &str = "40";
+    const RESOURCES: &str = "53";
+    const IN_USE: &str = "55";
+    const OPERATOR: &str = "57";
+    const SYSTEM: &str = "58";
+    const READ_ONLY: &str = "25006";
+    const IDLE_TOO_LONG: &str = "25P03";
+
+    let class = code.get(..2).unwrap_or_default();
+    [CONNECTION, ROLLED_BACK, RESOURCES, IN_USE, OPERATOR, SYSTEM].contains(&class)
+        || [READ_ONLY, IDLE_TOO_LONG].contains(&code)
 }

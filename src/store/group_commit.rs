@@ -15,7 +15,7 @@ use std::{collections::HashSet, time::Duration};
 use sea_orm::DatabaseConnection;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use super::{Batch, CommitError, Committed, StoreError, commit::commit_together};
@@ -43,6 +43,8 @@ pub(super) struct Pace {
     pub(super) every: Duration,
     /// How long a batch may wait for its turn.
     pub(super) turn_within: Duration,
+    /// How long a commit may take; after that nobody knows what became of it.
+    pub(super) commit_within: Duration,
 }
 
 /// Where batches are handed in. The task ends with the last clone.
@@ -91,7 +93,7 @@ async fn run(writer: DatabaseConnection, pace: Pace, mut waiting: mpsc::Receiver
             give(one.answer, Err(unavailable("the commits before it took too long").into()));
         }
         if !group.is_empty() {
-            store(&writer, group).await;
+            store(&writer, group, pace.commit_within).await;
         }
     }
 }
@@ -116,10 +118,15 @@ fn gather(
     (group, None)
 }
 
-async fn store(writer: &DatabaseConnection, group: Vec<Waiting>) {
+async fn store(writer: &DatabaseConnection, group: Vec<Waiting>, within: Duration) {
     let (batches, answers): (Vec<_>, Vec<_>) =
         group.into_iter().map(|one| (one.batch, one.answer)).unzip();
-    let committed = commit_together(writer, &batches).await;
+    let committed = timeout(within, commit_together(writer, &batches)).await;
+    let too_late = |_elapsed| {
+        let unknown = || Err(CommitError::Unknown(unavailable("the database did not answer")));
+        batches.iter().map(|_| unknown()).collect()
+    };
+    let committed = committed.unwrap_or_else(too_late);
     for (answer, committed) in answers.into_iter().zip(committed) {
         give(answer, committed);
     }

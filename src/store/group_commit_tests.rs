@@ -70,7 +70,7 @@ async fn what_is_wrong_with_one_batch_is_not_the_others_affair() {
 
 #[tokio::test]
 async fn a_database_that_is_away_fails_all_who_wait_for_it() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let documents = [store.document(ana).await.id, store.document(ana).await.id];
     let other = store.open_again("rw").await.unwrap();

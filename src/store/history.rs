@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, user};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, Func},
+    sea_query::{Expr, ExprTrait, Func},
 };
 
 use super::{Receipt, Store, StoreError, rows};
@@ -102,7 +102,8 @@ impl Store {
         };
         let length = |column: document_change::Column| {
             let length = Func::cust("octet_length").arg(column.into_expr());
-            Func::coalesce([length.into(), Expr::val(0)])
+            // PostgreSQL's is a number of 32 bits.
+            Expr::from(Func::coalesce([length.into(), Expr::val(0)])).cast_as("bigint")
         };
         let sizes: Vec<(i64, i64, i64)> = range()
             .select_only()

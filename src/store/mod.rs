@@ -5,9 +5,9 @@
 //! stored what it says: it survives a crash and a loss of power. Rights are read in the transaction
 //! that uses them.
 //!
-//! SQLite knows one writer at a time, so all writing goes through one connection, where callers
-//! queue in order, and all reading through others, which never wait for it. A read that starts
-//! after a write has returned sees that write.
+//! Writing and reading go through pools of their own, so that neither waits for the other. SQLite
+//! knows one writer at a time, so there is one connection that writes, where callers queue in order.
+//! A read that starts after a write has returned sees that write.
 
 mod access;
 mod accounts;
@@ -19,11 +19,14 @@ mod history;
 mod log;
 mod options;
 mod page;
+mod patience;
 mod pools;
+mod postgres;
 mod retention;
 mod rows;
 mod schema;
 mod snapshots;
+mod sqlite;
 mod standing;
 
 #[cfg(test)]
@@ -37,9 +40,9 @@ mod group_commit_tests;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
-mod pools_tests;
-#[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod sqlite_tests;
 #[cfg(test)]
 mod testing;
 

@@ -1,57 +1,54 @@
 //! Opening and closing the database, and how a transaction begins.
 //!
-//! The writer is a pool of one: SQLite has one writer at a time anyway, and here callers wait in
-//! order instead of finding the file locked. Readers are forbidden to write by the database itself.
-//!
-//! Invariant: a writing transaction has the lock before it reads, so what it read is still true
-//! when it writes, and it cannot fail half-way for want of the lock.
+//! Invariant: a writing transaction has what it decides about locked before it reads, so what it read is still true when
+//! it writes. With SQLite that is the file, with PostgreSQL the rows of the documents ([`lock_documents`]).
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, str::FromStr};
+use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-    sqlx::{
-        Connection,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-    },
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, sea_query::LockType,
 };
+
+use entity::document;
 
 use super::{
     StoreError, StoreOptions,
     group_commit::{Committer, Pace},
+    patience::Patient,
+    postgres, sqlite,
 };
+use crate::domain::DocumentId;
 
 /// The stored data. Clones share the same connections.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) readers: DatabaseConnection,
+    pub(super) readers: Patient,
     pub(super) writer: DatabaseConnection,
     pub(super) commits: Committer,
 }
 
 impl Store {
-    /// Opens the database, and makes the file and its folder if the URL says so. The tables are
-    /// left as they are: see [`Store::migrate_up`].
+    /// Opens the database: a file of SQLite, which is made with its folder if the URL says so, or PostgreSQL. The tables
+    /// are left as they are: see [`Store::migrate_up`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Internal`] if the
-    /// URL is wrong or the file is not a database.
+    /// [`StoreError::Unavailable`] if it cannot be opened, [`StoreError::Internal`] if the URL is wrong or the file is
+    /// not a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let in_memory = options.url.contains(":memory:") || options.url.contains("mode=memory");
-        if !in_memory && options.url.contains("mode=rwc") {
-            make_folder(&options.url)?;
-        }
-        // First the writer: it makes the file, which a reader could not.
-        let writer = connect(options, Role::Writer).await?;
-        let readers = if in_memory {
-            // Two connections to one database in memory lock each other's tables out.
-            writer.clone()
+        let (writer, readers) = if options.is_postgres() {
+            postgres::open(options).await?
         } else {
-            connect(options, Role::Readers).await?
+            sqlite::open(options).await?
         };
-        let pace = Pace { every: options.commit_every, turn_within: options.acquire_within };
+        let pace = Pace {
+            every: options.commit_every,
+            turn_within: options.acquire_within,
+            commit_within: options.answer_within,
+        };
         let commits = Committer::start(writer.clone(), pace);
+        let readers = Patient::new(readers, options.answer_within);
         Ok(Self { readers, writer, commits })
     }
 
@@ -60,20 +57,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] if it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        // Unlike `SELECT 1`, this reads from the file.
-        let question =
-            Statement::from_string(self.readers.get_database_backend(), "PRAGMA schema_version");
-        self.readers.query_one_raw(question).await?;
+        let backend = self.readers.get_database_backend();
+        let question = match backend {
+            // Unlike `SELECT 1`, this reads from the file.
+            DbBackend::Sqlite => "PRAGMA schema_version",
+            _ => "SELECT 1",
+        };
+        self.readers.query_one_raw(Statement::from_string(backend, question)).await?;
         Ok(())
     }
 
     /// Finishes what is under way and closes every connection; later calls are
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
-        // The writer last: the last connection to go moves the write-ahead log into the file.
-        for pool in [&self.readers, &self.writer] {
-            if let Err(error) = pool.close_by_ref().await {
-                tracing::warn!(%error, "a database pool did not close");
+        // The writer last: the last connection of SQLite to go moves the write-ahead log into the file.
+        for pool in [self.readers.pool(), &self.writer] {
+            // A database that does not answer does not keep the process from ending.
+            match tokio::time::timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a database pool did not close"),
+                Err(_elapsed) => tracing::warn!("a database pool took too long to close"),
             }
         }
     }
@@ -84,63 +87,41 @@ impl Store {
     }
 }
 
+/// How long a pool may take to close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
 /// Begins a writing transaction, which is undone unless it is committed.
 pub(super) async fn begin_writing(
     writer: &DatabaseConnection,
 ) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
+        // It has the lock before it reads, so it cannot fail half-way for want of it.
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     Ok(writer.begin_with_options(options).await?)
 }
 
-/// What the connections of a pool are for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Writer,
-    Readers,
-}
-
-fn make_folder(url: &str) -> Result<(), StoreError> {
-    let file = SqliteConnectOptions::from_str(url)?;
-    match file.get_filename().parent() {
-        // Blocking, but once, before anything else runs. The files in it hold what people wrote, so nobody else on
-        // the machine may look into it.
-        Some(folder) => DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| StoreError::Unavailable(error.into())),
-        None => Ok(()),
+/// Nobody else decides about these documents until the transaction ends. What is read after this is as the last one
+/// left it: every statement of PostgreSQL's default isolation sees what was committed before it began.
+///
+/// In the order of the ids, so that two transactions never wait for each other.
+pub(super) async fn lock_documents(
+    txn: &DatabaseTransaction,
+    documents: impl IntoIterator<Item = DocumentId>,
+) -> Result<(), StoreError> {
+    if txn.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
     }
-}
-
-async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection, StoreError> {
-    let busy_within = store.busy_within;
-    let mut options = ConnectOptions::new(&store.url);
-    options
-        .max_connections(if role == Role::Writer { 1 } else { store.readers.max(1) })
-        .acquire_timeout(store.acquire_within)
-        // A file does not tire of its connections, and one in memory is lost with the last of them.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |file| {
-            let file = file
-                .journal_mode(SqliteJournalMode::Wal)
-                // With NORMAL, a loss of power may take back the last few accepted changes.
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(busy_within);
-            if role == Role::Readers { file.pragma("query_only", "ON") } else { file }
-        })
-        // A full disk makes SQLite end the transaction by itself, and the driver's count of open
-        // ones stays one too high. From then on it would commit savepoints only, and lose what was
-        // accepted. So a connection that seems to be in a transaction is not used again.
-        .map_sqlx_sqlite_before_acquire(|connection, _| {
-            Box::pin(async move { Ok(!connection.is_in_transaction()) })
-        });
-    Ok(Database::connect(options).await?)
+    let ids = documents.into_iter().map(DocumentId::uuid);
+    let _locked: Vec<uuid::Uuid> = document::Entity::find()
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::Id.is_in(ids))
+        .order_by_asc(document::Column::Id)
+        .lock(LockType::NoKeyUpdate)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    Ok(())
 }

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pools::lock_documents};
 
 /// The logs of at most so many documents are shortened in one transaction, so that nobody waits long for the writer.
 const AT_ONCE: u64 = 8;
@@ -48,6 +48,7 @@ impl Store {
             .limit(AT_ONCE);
         QueryTrait::query(&mut question).inner_join(document_change::Entity, is_same);
         let old: Vec<(Uuid, i64)> = question.into_tuple().all(&txn).await?;
+        lock_documents(&txn, old.iter().map(|(document, _)| (*document).into())).await?;
         for (document, version) in &old {
             forget_up_to(&txn, *document, *version).await?;
         }

@@ -4,7 +4,7 @@
 //! and of two processes that start at once the second finds the work done.
 
 use migration::Migrator;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use sea_orm_migration::{Migration, MigrationStatus, MigratorTrait};
 
 use super::{Store, StoreError};
@@ -25,7 +25,7 @@ impl Store {
     /// [`StoreError::Migration`] if one fails or the database has one that this program does not
     /// know: then nothing was changed. [`StoreError::Unavailable`].
     pub async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
-        let txn = self.begin().await?;
+        let txn = self.begin_alone().await?;
         let applied = up(&txn).await.map_err(StoreError::migration)?;
         txn.commit().await?;
         Ok(applied)
@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::migrate_up`].
     pub async fn migrate_down(&self, steps: u32) -> Result<Vec<String>, StoreError> {
-        let txn = self.begin().await?;
+        let txn = self.begin_alone().await?;
         let reverted = down(&txn, steps).await.map_err(StoreError::migration)?;
         txn.commit().await?;
         Ok(reverted)
@@ -58,6 +58,22 @@ impl Store {
                 applied: migration.status() == MigrationStatus::Applied,
             })
             .collect())
+    }
+
+    /// Begins a transaction in which nobody else changes the tables.
+    async fn begin_alone(&self) -> Result<DatabaseTransaction, StoreError> {
+        let txn = self.begin().await?;
+        let backend = txn.get_database_backend();
+        if backend == DbBackend::Postgres {
+            // Any number will do that nobody else uses in this database: these are the letters "coscribe".
+            let lock = "SELECT pg_advisory_xact_lock(7165072403128214117)";
+            // Waiting for another node's migrations takes as long as they do.
+            for statement in ["SET LOCAL lock_timeout = 0", "SET LOCAL statement_timeout = 0", lock]
+            {
+                txn.execute_raw(Statement::from_string(backend, statement)).await?;
+            }
+        }
+        Ok(txn)
     }
 }
 

@@ -75,7 +75,7 @@ async fn a_database_of_a_newer_program_is_left_alone() {
 
 #[tokio::test]
 async fn a_text_from_before_there_was_a_log_is_found_as_it_was() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     let owner = store.user("ana").await;
     let document = store.document(owner).await.id;
     store.migrate_down(2).await.unwrap();

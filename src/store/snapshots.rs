@@ -6,7 +6,7 @@ use sea_orm::{
     QuerySelect, sea_query::OnConflict,
 };
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pools::lock_documents};
 use crate::domain::{DocumentId, Version};
 
 /// A document's text at one version, as it is stored.
@@ -96,6 +96,7 @@ impl Store {
         every: u32,
     ) -> Result<(), StoreError> {
         let txn = self.begin().await?;
+        lock_documents(&txn, [document]).await?;
         let there: Option<i64> = document::Entity::find()
             .select_only()
             .column(document::Column::Version)

@@ -1,4 +1,5 @@
-//! A store on a real file in a folder of its own, and the people and documents of its tests.
+//! A store on a database of its own, and the people and documents of its tests: a file in a folder, or a database of
+//! the PostgreSQL that `TEST_DATABASE_URL` names.
 
 use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,9 +15,20 @@ use crate::domain::{
     AccessLevel, ChangeKind, DisplayName, Document, DocumentId, Email, Title, UserId, Version,
 };
 
+#[path = "../../tests/support/database.rs"]
+mod database;
+
+use database::TestDatabase;
+
 pub(super) struct TestStore {
     store: Store,
-    pub(super) folder: TempDir,
+    place: Place,
+}
+
+/// Where the data is; it goes with this value.
+enum Place {
+    File(TempDir),
+    Postgres(TestDatabase),
 }
 
 impl Deref for TestStore {
@@ -30,52 +42,60 @@ impl Deref for TestStore {
 impl TestStore {
     /// An empty store with all its tables.
     pub(super) async fn new() -> Self {
-        Self::with(|_as_they_are| {}).await
+        Self::without_tables().await.with_tables().await
+    }
+
+    /// An empty store with all its tables, in a file whatever the others are in.
+    pub(super) async fn on_sqlite() -> Self {
+        Self::at(Place::file(), |_as_they_are| {}).await.with_tables().await
     }
 
     /// An empty store whose commits begin at least so long after one another.
     pub(super) async fn with_pace(commit_every: Duration) -> Self {
-        Self::with(|options| options.commit_every = commit_every).await
+        let place = Place::choose().await;
+        Self::at(place, |options| options.commit_every = commit_every).await.with_tables().await
     }
 
     /// An empty store where a batch may wait so long for its turn.
     pub(super) async fn with_turn_within(limit: Duration) -> Self {
         let mut store = Self::new().await;
-        let pace = Pace { every: Duration::ZERO, turn_within: limit };
+        let commit_within = Duration::from_secs(20);
+        let pace = Pace { every: Duration::ZERO, turn_within: limit, commit_within };
         store.store.commits = Committer::start(store.writer.clone(), pace);
         store
     }
 
-    async fn with(change: impl FnOnce(&mut StoreOptions)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut options = options(&folder, "rwc");
-        change(&mut options);
-        let store = Store::open(&options).await.unwrap();
-        store.migrate_up().await.unwrap();
-        Self { store, folder }
-    }
-
     /// A store whose migrations are still to be applied.
     pub(super) async fn without_tables() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&options(&folder, "rwc")).await.unwrap();
-        Self { store, folder }
+        Self::at(Place::choose().await, |_as_they_are| {}).await
     }
 
-    /// Opens the same file once more, as another process would.
+    async fn at(place: Place, change: impl FnOnce(&mut StoreOptions)) -> Self {
+        let mut options = place.options("rwc");
+        change(&mut options);
+        Self { store: Store::open(&options).await.unwrap(), place }
+    }
+
+    async fn with_tables(self) -> Self {
+        self.store.migrate_up().await.unwrap();
+        self
+    }
+
+    /// Opens the same database once more, as another process would; a file in this mode.
     pub(super) async fn open_again(&self, mode: &str) -> Result<Store, StoreError> {
-        Store::open(&options(&self.folder, mode)).await
+        Store::open(&self.place.options(mode)).await
     }
 
-    /// Closes the file and opens it afresh.
+    /// Closes the database and opens it afresh.
     pub(super) async fn restart(self) -> Self {
         self.store.close().await;
         let store = self.open_again("rw").await.unwrap();
-        Self { store, folder: self.folder }
+        Self { store, place: self.place }
     }
 
     pub(super) fn file(&self) -> PathBuf {
-        self.folder.path().join("data").join("test.db")
+        let Place::File(folder) = &self.place else { panic!("there is no file") };
+        folder.path().join("data").join("test.db")
     }
 
     /// A new account of this name.
@@ -111,15 +131,33 @@ impl TestStore {
     }
 }
 
-fn options(folder: &TempDir, mode: &str) -> StoreOptions {
-    StoreOptions {
-        url: format!("sqlite://{}/data/test.db?mode={mode}", folder.path().display()),
-        readers: 2,
-        acquire_within: Duration::from_secs(20),
-        busy_within: Duration::from_millis(20),
-        commit_every: Duration::ZERO,
-        retention: Retention::Forever,
-        forget_every: Duration::from_secs(600),
+impl Place {
+    async fn choose() -> Self {
+        TestDatabase::create().await.map_or_else(Self::file, Self::Postgres)
+    }
+
+    fn file() -> Self {
+        Self::File(tempfile::tempdir().unwrap())
+    }
+
+    fn options(&self, mode: &str) -> StoreOptions {
+        let url = match self {
+            Self::File(folder) => {
+                format!("sqlite://{}/data/test.db?mode={mode}", folder.path().display())
+            }
+            Self::Postgres(database) => database.url(),
+        };
+        StoreOptions {
+            url,
+            readers: 2,
+            writers: 2,
+            acquire_within: Duration::from_secs(20),
+            busy_within: Duration::from_millis(20),
+            answer_within: Duration::from_secs(20),
+            commit_every: Duration::ZERO,
+            retention: Retention::Forever,
+            forget_every: Duration::from_secs(600),
+        }
     }
 }
 

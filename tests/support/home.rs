@@ -26,8 +26,10 @@ impl Home {
         let stored = StoreOptions {
             url: format!("sqlite://{}/home.db?mode=rwc", folder.path().display()),
             readers: 1,
+            writers: 2,
             acquire_within: Duration::from_secs(10),
             busy_within: Duration::from_secs(10),
+            answer_within: Duration::from_secs(20),
             commit_every: Duration::ZERO,
             retention: Retention::Forever,
             forget_every: Duration::from_secs(600),

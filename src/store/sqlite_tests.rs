@@ -1,4 +1,4 @@
-//! Opening, closing, and what happens when the file cannot be used.
+//! A file of SQLite: opening, closing, and what happens when it cannot be used.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{AccessLevel, DocumentId, UserId};
 
-async fn pragma(pool: &sea_orm::DatabaseConnection, name: &str) -> String {
+async fn pragma(pool: &impl ConnectionTrait, name: &str) -> String {
     let question = Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
     let row = pool.query_one_raw(question).await.unwrap().unwrap();
     row.try_get_by_index::<String>(0)
@@ -22,8 +22,10 @@ fn in_memory() -> StoreOptions {
     StoreOptions {
         url: "sqlite::memory:".into(),
         readers: 3,
+        writers: 2,
         acquire_within: Duration::from_secs(5),
         busy_within: Duration::from_secs(1),
+        answer_within: Duration::from_secs(20),
         commit_every: Duration::ZERO,
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
@@ -32,8 +34,8 @@ fn in_memory() -> StoreOptions {
 
 #[tokio::test]
 async fn every_connection_is_set_up_to_lose_nothing() {
-    let store = TestStore::without_tables().await;
-    for pool in [&store.writer, &store.readers] {
+    let store = TestStore::on_sqlite().await;
+    for pool in [&store.writer, store.readers.pool()] {
         assert_eq!(pragma(pool, "journal_mode").await, "wal");
         assert_eq!(pragma(pool, "synchronous").await, "2", "FULL");
         assert_eq!(pragma(pool, "foreign_keys").await, "1");
@@ -45,7 +47,7 @@ async fn every_connection_is_set_up_to_lose_nothing() {
 
 #[tokio::test]
 async fn what_was_stored_survives_a_restart() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await;
     store.change(document.id, edited(ana, "zwei 🦀")).await.unwrap();
@@ -59,7 +61,7 @@ async fn what_was_stored_survives_a_restart() {
 
 #[tokio::test]
 async fn a_closed_store_is_unavailable_and_leaves_one_file() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     store.ping().await.unwrap();
     let clone = Store::clone(&store);
 
@@ -102,7 +104,7 @@ async fn a_wrong_url_and_a_wrong_file_are_our_fault() {
 
 #[tokio::test]
 async fn a_file_that_another_process_has_locked_is_unavailable() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
     let other = store.open_again("rw").await.unwrap();
@@ -122,7 +124,7 @@ async fn a_file_that_another_process_has_locked_is_unavailable() {
 
 #[tokio::test]
 async fn a_file_that_may_only_be_read_can_be_read() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
 
@@ -167,7 +169,7 @@ async fn every_answer_can_be_awaited_on_any_thread() {
 
 #[tokio::test]
 async fn after_a_full_disk_what_is_accepted_is_stored() {
-    let store = TestStore::new().await;
+    let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
     let pages = pragma(&store.writer, "page_count").await;
@@ -217,7 +219,7 @@ fn options_are_read_from_settings() {
             .unwrap()
             .try_deserialize::<StoreOptions>()
     };
-    let good = "url = 'sqlite::memory:'\nreaders = 4\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nretention = '90d'\nforget_every = '10m'";
+    let good = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nretention = '90d'\nforget_every = '10m'";
     let options = read(good).unwrap();
     assert_eq!(options.readers, 4);
     assert_eq!(options.busy_within, Duration::from_millis(250));
@@ -225,5 +227,5 @@ fn options_are_read_from_settings() {
     let forever = read(&good.replace("90d", "forever")).unwrap();
     assert_eq!(forever.retention, Retention::Forever);
     assert!(read(&good.replace("90d", "a while")).is_err());
-    assert!(read(&format!("{good}\nwriters = 2")).is_err(), "an unknown key");
+    assert!(read(&format!("{good}\npilots = 2")).is_err(), "an unknown key");
 }
