@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, DocumentId, Topic, Version},
-    room::{AudienceKey, Guest, Render, Ticket},
+    room::{AudienceKey, Guest, Render, RoomError, Ticket},
     session::SessionLink,
     wire::graphql_ws::OperationId,
 };
@@ -76,17 +76,40 @@ impl Admission {
             // Without this, anybody could open rooms of documents that are not there, and keep them open.
             level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
         }
-        let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await?;
-        let level = level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
-        ticket.seat().note_level(level);
+        loop {
+            let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await?;
+            let level = level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
+            ticket.seat().note_level(level);
+            match self.confirm(ctx, &ticket, topic, since).await {
+                Ok(()) => {
+                    *self.ticket.lock() = Some(ticket);
+                    return Ok(());
+                }
+                // The seat was taken away while access was read, and with it the last reason for the room to stay: what
+                // he may do is asked again.
+                Err(ApiError::Room(RoomError::Closed)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn confirm(
+        &self,
+        ctx: &Context<'_>,
+        ticket: &Ticket,
+        topic: Topic,
+        since: Option<Version>,
+    ) -> Result<(), ApiError> {
         let operation = self.operation.clone();
         let make = Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>);
         let stored = match since {
-            Some(_) => api(ctx)?.store.find_head(document).await?.map(|head| head.version),
+            Some(_) => {
+                let head = api(ctx)?.store.find_head(ticket.seat().document).await?;
+                head.map(|head| head.version)
+            }
             None => None,
         };
         ticket.confirm(self.operation.audience(topic), since, stored, make).await?;
-        *self.ticket.lock() = Some(ticket);
         Ok(())
     }
 

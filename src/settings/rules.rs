@@ -25,7 +25,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     faults.server(&settings.server);
     faults.session(&settings.session);
     faults.limits(&settings.limits);
-    faults.auth(&settings.auth);
+    faults.auth(&settings.auth, settings.store.is_postgres());
     faults.room(&settings.room);
     faults.outbox(&settings.outbox);
     faults.store(&settings.store);
@@ -140,7 +140,7 @@ impl Faults {
         self.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);
     }
 
-    fn auth(&mut self, auth: &AuthOptions) {
+    fn auth(&mut self, auth: &AuthOptions, is_shared: bool) {
         let length = auth.secret.as_ref().map(|secret| secret.expose().len());
         self.unless(
             length.is_none_or(|length| length >= Keys::SHORTEST_SECRET),
@@ -153,6 +153,11 @@ impl Faults {
                 )
             },
         );
+        self.unless(length.is_some() || !is_shared, "auth.secret", || {
+            "is not set. Nodes that share a database have to share it: set JWT_SECRET on all of them; make one with: \
+             openssl rand -hex 32"
+                .into()
+        });
         self.time("auth.token_life", auth.token_life, Duration::from_mins(1));
         self.unless(auth.leeway <= Duration::from_mins(5), "auth.leeway", || {
             format!("{} is too long. Set it to at most 5m.", shown(auth.leeway))

@@ -375,9 +375,20 @@ fn a_file_that_is_not_there_or_not_toml_is_a_fault() {
 fn nothing_secret_is_part_of_a_fault() {
     let faults = faults(&[
         ("JWT_SECRET", "hunter2"),
-        ("DATABASE_URL", "postgres://coscribe:hunter2@db/coscribe"),
+        ("DATABASE_URL", "mysql://coscribe:hunter2@db/coscribe"),
     ]);
     assert_eq!(faults.len(), 2);
     assert!(faults.iter().all(|fault| !fault.contains("hunter2")), "{faults:?}");
     assert!(faults[1].starts_with("store.url (DATABASE_URL): names a database"), "{faults:?}");
+}
+
+#[test]
+fn nodes_that_share_a_database_need_a_secret_that_they_share() {
+    let url = ("DATABASE_URL", "postgres://ana:password@db.example/coscribe");
+    let found = faults(&[url]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("auth.secret: is not set."), "{found:?}");
+    assert!(!found[0].contains("password"), "{found:?}");
+    let secret = ("JWT_SECRET", "a secret that is long enough for them");
+    assert!(load(&[url, secret]).unwrap().store.is_postgres());
 }

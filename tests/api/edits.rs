@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Pair, Person, Tab, TestNode};
+use crate::support::{Answer, Client, ON_FILE, Pair, Person, Tab, TestNode};
 
 const EDIT: &str = "mutation ($id: ID!, $base: Int!, $delta: [DeltaOpInput!]!, $name: ID) {
     editDocument(documentId: $id, baseVersion: $base, delta: $delta, mutationId: $name) { version }
@@ -324,7 +324,7 @@ async fn a_large_text_is_merged_and_others_go_on_meanwhile() {
 
 #[actix_web::test]
 async fn while_the_database_is_locked_edits_are_refused_and_afterwards_they_go_on() {
-    let settings = [("COSCRIBE__STORE__BUSY_WITHIN", "50ms")];
+    let settings = [ON_FILE, ("COSCRIBE__STORE__BUSY_WITHIN", "50ms")];
     let pair = Pair::meet_with(&settings).await;
     let (alices, bobs) = pair.open().await;
     let file = pair.node.folder().join("coscribe.db");

@@ -5,7 +5,7 @@ use coscribe::domain::UserId;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::support::{Client as _, Person, TestNode};
+use crate::support::{Client as _, ON_FILE, Person, TestNode};
 
 const SECRET: &str = "a secret of a test, which is long enough";
 const OTHER_SECRET: &str = "another secret of a test, long enough too";
@@ -186,7 +186,7 @@ async fn a_good_token_of_the_upgrade_is_enough() {
 #[actix_web::test]
 async fn without_a_secret_the_node_makes_one_and_keeps_it_for_itself() {
     use std::{fs, os::unix::fs::PermissionsExt as _};
-    let mut node = TestNode::start().await;
+    let mut node = TestNode::start_with(&[ON_FILE]).await;
     let alice = node.person("Alice").await;
     let file = node.folder().join("jwt-secret");
 

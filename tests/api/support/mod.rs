@@ -16,7 +16,7 @@ mod tab;
 pub(crate) use answer::Answer;
 pub(crate) use client::Client;
 pub(crate) use handshake::Handshake;
-pub(crate) use node::{TestNode, within};
+pub(crate) use node::{ON_FILE, TestNode, within};
 pub(crate) use pair::Pair;
 pub(crate) use person::{PASSWORD, Person};
 pub(crate) use reply::{Reply, http_client};

@@ -8,6 +8,11 @@ use coscribe::{
 };
 use tempfile::TempDir;
 
+#[path = "../../support/database.rs"]
+mod database;
+
+use database::TestDatabase;
+
 /// No single wait of a test takes longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -19,11 +24,15 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     output
 }
 
-/// A node on a free port, with a database of its own.
+/// Says that a test is about a file of SQLite, whatever the others use.
+pub(crate) const ON_FILE: (&str, &str) = ("COSCRIBE__STORE__URL", "");
+
+/// A node on a free port, with a database of its own: a file, or one of the PostgreSQL that `TEST_DATABASE_URL` names.
 pub(crate) struct TestNode {
     node: Option<Node>,
     settings: Settings,
     folder: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 impl TestNode {
@@ -45,9 +54,20 @@ impl TestNode {
             .with("COSCRIBE__AUTH__ARGON2_PASSES", "1")
             .with("COSCRIBE__ROOM__LINGER", "1ms")
             .with("COSCRIBE__SERVER__DRAIN", "4s");
+        let database = match variables.contains(&ON_FILE) {
+            true => None,
+            false => TestDatabase::create().await,
+        };
+        let sources = match &database {
+            Some(database) => sources
+                .with("DATABASE_URL", &database.url())
+                // Another one for each: with a file each makes its own.
+                .with("JWT_SECRET", &uuid::Uuid::new_v4().to_string()),
+            None => sources,
+        };
         let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
         let settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();
-        let mut node = Self { node: None, settings, folder };
+        let mut node = Self { node: None, settings, folder, _database: database };
         node.run().await;
         node
     }
