@@ -17,7 +17,7 @@ use chrono::Utc;
 use socket2::SockRef;
 use tokio::{
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, MissedTickBehavior, timeout_at},
 };
 
 use crate::{
@@ -46,8 +46,8 @@ pub struct Node {
     sessions: Sessions,
     rooms: Rooms,
     store: Store,
-    /// The task that shortens logs, where there is a retention.
-    forgetting: Option<JoinHandle<()>>,
+    /// The tasks that run beside it: they end with it.
+    chores: Vec<JoinHandle<()>>,
     draining: Draining,
     drain: Duration,
 }
@@ -118,6 +118,8 @@ impl Node {
         let handle = server.handle();
         actix_rt::spawn(server);
         let forgetting = forget_old_changes(&settings.store, store.clone());
+        let comparing = compare_with_store(settings, rooms.clone());
+        let chores = forgetting.into_iter().chain(comparing).collect();
         Ok(Self {
             address,
             listeners,
@@ -125,7 +127,7 @@ impl Node {
             sessions,
             rooms,
             store,
-            forgetting,
+            chores,
             draining,
             drain: settings.server.drain,
         })
@@ -159,8 +161,8 @@ impl Node {
     /// What is not done within `server.drain` is cut off.
     pub async fn stop(self) {
         tracing::info!(sessions = self.sessions.count(), "draining");
-        if let Some(forgetting) = &self.forgetting {
-            forgetting.abort();
+        for chore in &self.chores {
+            chore.abort();
         }
         let deadline = Instant::now() + self.drain;
         self.draining.begin();
@@ -204,6 +206,24 @@ fn forget_old_changes(options: &StoreOptions, store: Store) -> Option<JoinHandle
             }
         }
     }))
+}
+
+/// Lets the rooms find out what other nodes stored, again and again, where there may be others.
+fn compare_with_store(settings: &Settings, rooms: Rooms) -> Option<JoinHandle<()>> {
+    let every = settings.room.compare_every;
+    settings.store.is_postgres().then(|| {
+        actix_rt::spawn(async move {
+            let mut turns = tokio::time::interval(every);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                turns.tick().await;
+                if let Err(error) = rooms.compare().await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "open documents could not be compared with the database");
+                }
+            }
+        })
+    })
 }
 
 struct Parts {

@@ -3,7 +3,7 @@
 //! Its mailbox holds `room.mailbox` messages. A room without seats and waiting changes lingers, then closes:
 //! it is marked as closing first, so that whoever opens the document waits until it has gone.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use chrono::Utc;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     bridge::Envelope,
-    domain::{DocumentId, Event, Origin, Topic},
+    domain::{DocumentId, Event, Origin, Topic, Version},
     metrics::{Counted, Metrics},
 };
 
@@ -35,6 +35,10 @@ pub(super) struct Room {
     pub(super) edits: Edits,
     /// What is stored, as far as it is in memory. While a batch is being stored the replica is with it.
     pub(super) editing: Editing,
+    /// The newest version that the room was told of.
+    pub(super) known: Version,
+    /// The newest change of access that those who sit here were looked at after.
+    pub(super) access_seen: i64,
     /// Where the document stands could not be read: the room is of no use and closes.
     unreadable: bool,
     pub(super) shared: Arc<Shared>,
@@ -69,6 +73,8 @@ impl Room {
             audiences,
             edits,
             editing: Editing { head: None, replica: None, snapshot: None, recent },
+            known: Version::default(),
+            access_seen: 0,
             unreadable: false,
             registration,
             closing: false,
@@ -113,8 +119,7 @@ impl Room {
         }
     }
 
-    /// Tells an event, and what follows from telling it: a seat that overflows leaves, and that is told as well; one
-    /// that is behind now is sent the rest later.
+    /// Tells an event that began here: to those who sit here, and to the other nodes.
     pub(super) fn tell(
         &mut self,
         origin: Origin,
@@ -122,21 +127,33 @@ impl Room {
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) {
-        let mut waiting = VecDeque::from([(origin, event)]);
-        while let Some((origin, event)) = waiting.pop_front() {
-            let told = self.audiences.tell(origin, &event);
-            let metrics = &self.shared.parts.metrics;
-            metrics.delivered(event.topic(), told.deliveries);
-            metrics.delivery_took(event.topic(), accepted.elapsed());
-            metrics.cursors_dropped(told.dropped);
-            metrics.outbox_bound_reached(told.reached_bound);
-            let document = self.document;
-            self.shared.parts.bridge.publish(Envelope::Happened { document, origin, event });
-            metrics.published();
-            for seat in &told.behind {
-                self.catch_up(*seat, ctx);
-            }
-            waiting.extend(self.send_away(told));
+        let document = self.document;
+        let envelope = Envelope::Happened { document, origin, event: event.clone() };
+        self.shared.parts.bridge.publish(envelope);
+        self.shared.parts.metrics.published();
+        self.tell_here(origin, event, accepted, ctx);
+    }
+
+    /// Tells an event to those who sit here, and what follows from telling it: a seat that overflows leaves, and that is
+    /// told everywhere; one that is behind now is sent the rest later.
+    pub(super) fn tell_here(
+        &mut self,
+        origin: Origin,
+        event: Event,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        let told = self.audiences.tell(origin, &event);
+        let metrics = &self.shared.parts.metrics;
+        metrics.delivered(event.topic(), told.deliveries);
+        metrics.delivery_took(event.topic(), accepted.elapsed());
+        metrics.cursors_dropped(told.dropped);
+        metrics.outbox_bound_reached(told.reached_bound);
+        for seat in &told.behind {
+            self.catch_up(*seat, ctx);
+        }
+        for (origin, event) in self.send_away(told) {
+            self.tell(origin, event, accepted, ctx);
         }
         self.count_members(self.state.member_count());
     }
@@ -208,7 +225,10 @@ impl Room {
         let (store, document) = (self.shared.parts.store.clone(), self.document);
         let head = async move { store.find_head(document).await };
         ctx.wait(head.into_actor(self).map(|head, room, ctx| match head {
-            Ok(head) => room.editing.head = head,
+            Ok(head) => {
+                room.access_seen = head.as_ref().map_or(0, |head| head.access_version);
+                room.editing.head = head;
+            }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(error, document.id = %room.document, "a document could not be opened");
@@ -329,12 +349,7 @@ impl Take<Edit> for Room {
 
 impl Take<AccessChanged> for Room {
     fn take(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
-        let Some(level) = level else {
-            let effects = self.state.revoke(user);
-            self.carry_out(effects, SeatEnd::Revoked, Instant::now(), ctx);
-            return self.linger_if_idle(ctx);
-        };
-        self.state.change_level(user, level);
+        self.change_access(user, level, ctx);
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Turn {
     pub(super) editing: Editing,
     /// Everything that was stored since the turn began, in the order of versions, by other nodes too.
     pub(super) changes: Vec<Arc<Change>>,
+    /// How many of them others stored, who have told of them: the first ones.
+    pub(super) followed: usize,
     /// Whether versions are missing between what was known before and what is known now: they were forgotten.
     pub(super) has_gap: bool,
     /// What to answer to each order.
@@ -65,6 +67,15 @@ pub(super) async fn run(desk: Desk, editing: Editing, orders: Vec<Order>) -> Tur
     Run::new(desk, editing, orders).finish().await
 }
 
+/// Reads what others stored, and stores nothing.
+pub(super) async fn follow(desk: Desk, editing: Editing) -> Turn {
+    let mut run = Run::new(desk, editing, Vec::new());
+    // A replica at the old head is of no use.
+    run.editing.replica = None;
+    run.follow().await;
+    run.finish().await
+}
+
 /// A turn under way.
 pub(super) struct Run {
     pub(super) desk: Desk,
@@ -74,6 +85,8 @@ pub(super) struct Run {
     pub(super) prints: Vec<Option<Fingerprint>>,
     pub(super) answers: Vec<Option<Result<Stored, EditError>>>,
     pub(super) changes: Vec<Arc<Change>>,
+    /// Where among them those begin that were stored here.
+    stored_from: Option<usize>,
     /// The text that an order of this turn was made for, if it had to be read: the next one's is often the same.
     pub(super) base: Option<(Version, Content)>,
     pub(super) has_gap: bool,
@@ -90,6 +103,7 @@ impl Run {
             editing,
             orders,
             changes: Vec::new(),
+            stored_from: None,
             base: None,
             has_gap: false,
         }
@@ -112,6 +126,7 @@ impl Run {
             self.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
         Turn {
             editing: self.editing,
+            followed: self.stored_from.unwrap_or(self.changes.len()),
             changes: self.changes,
             has_gap: self.has_gap,
             answers: answers.collect(),
@@ -159,6 +174,7 @@ impl Run {
     /// It is stored: from here on it may be seen.
     fn stored(&mut self, staged: Vec<Staged>, committed: Committed) {
         let Committed { at, authors } = committed;
+        self.stored_from.get_or_insert(self.changes.len());
         for Staged { order, change, content } in staged {
             let Some(head) = &mut self.editing.head else { return };
             head.version = head.version.next();

@@ -9,8 +9,8 @@ use super::{
     texts::{PAGE_BYTES, follow_each_other},
 };
 use crate::{
-    domain::{EditId, UserId, Version},
-    store::{Head, StoreError},
+    domain::{ChangeKind, Content, EditId, UserId, Version},
+    store::StoreError,
 };
 
 impl Run {
@@ -51,9 +51,14 @@ impl Run {
             if page.is_empty() {
                 break;
             }
-            for change in page {
-                let (version, title) = (change.version, Arc::clone(&change.title));
-                self.editing.head = Some(Head { version, title, at: change.at });
+            for mut change in page {
+                if change.kind == ChangeKind::Deleted {
+                    change.content = Some(Content::default());
+                }
+                if let Some(head) = &mut self.editing.head {
+                    head.version = change.version;
+                    (head.title, head.at) = (Arc::clone(&change.title), change.at);
+                }
                 self.changes.push(Arc::new(change));
             }
         }

@@ -9,12 +9,13 @@ use super::{
     EditError, Order, RoomError, Seat, Stored,
     actor::Room,
     mailbox::Queued,
-    messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
+    messages::{AccessChanged, Close, Compare, Confirm, Edit, Leave, Move, Reserve},
 };
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
+    store::Mark,
 };
 
 /// A room, as others see it. Cheap to clone; it does not keep the room open.
@@ -86,6 +87,13 @@ impl RoomHandle {
         // A room that has closed has no seats left to take away.
         if self.address.send(self.queued(AccessChanged { user, level })).await.is_err() {
             tracing::debug!("the room had closed before it heard of a change of access");
+        }
+    }
+
+    /// Says what the store has. When the mailbox is full it is dropped: the next comparison is not far.
+    pub(super) fn compare(&self, mark: Mark) {
+        if let Err(SendError::Full(_)) = self.address.try_send(self.queued(Compare(mark))) {
+            self.metrics.mailbox_full(ActorKind::Room);
         }
     }
 

@@ -9,6 +9,7 @@ use super::{AudienceKey, MakeRenderer, Order, Place, RoomError, Seat, edits::Rep
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId, Version},
     outbox::SeatId,
+    store::Mark,
 };
 
 /// Hold a seat while its user's access is being read.
@@ -58,6 +59,11 @@ pub(super) struct AccessChanged {
     pub(super) user: UserId,
     pub(super) level: Option<AccessLevel>,
 }
+
+/// Find out what the room does not know of: the store has this.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Compare(pub(super) Mark);
 
 /// The node is going down: finish what is being stored, then end.
 #[derive(Message)]

@@ -13,6 +13,7 @@ mod batch;
 #[cfg(test)]
 mod batch_tests;
 mod catch_up;
+mod comparing;
 mod edits;
 mod error;
 mod following;

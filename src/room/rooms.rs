@@ -22,7 +22,7 @@ use crate::{
     domain::{AccessLevel, Content, Document, DocumentId, Text, Title, UserId, Version},
     metrics::Metrics,
     roster::Roster,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// What a room is built from.
@@ -141,6 +141,27 @@ impl Rooms {
         }
         self.shared.parts.bridge.publish(Envelope::AccessChanged { document, user, level });
         self.shared.parts.metrics.published();
+    }
+
+    /// Compares what every open room knows with what the store has; a room that is behind reads and tells the rest.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`]: nothing was compared.
+    pub async fn compare(&self) -> Result<(), StoreError> {
+        let open: HashMap<DocumentId, RoomHandle> = {
+            let open = self.open.lock();
+            open.iter().map(|(document, entry)| (*document, entry.handle.clone())).collect()
+        };
+        if open.is_empty() {
+            return Ok(());
+        }
+        let documents: Vec<DocumentId> = open.keys().copied().collect();
+        for (document, mark) in self.shared.parts.store.list_marks(&documents).await? {
+            if let Some(room) = open.get(&document) {
+                room.compare(mark);
+            }
+        }
+        Ok(())
     }
 
     /// Closes every room; what is being stored is finished first.

@@ -176,6 +176,14 @@ impl RoomState {
         effects
     }
 
+    /// Everybody who sits here or is about to, once.
+    pub(crate) fn users(&self) -> Vec<UserId> {
+        let mut users: Vec<_> = self.seats.values().map(|sitter| sitter.seat.user.id).collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
     /// The sessions that have the document open here.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.members.keys().copied()

@@ -35,6 +35,19 @@ impl Room {
         if orders.is_empty() {
             return;
         }
+        let (desk, editing) = self.begin_turn();
+        let began = Instant::now();
+        let turn = batch::run(desk, editing, orders);
+        ctx.spawn(turn.into_actor(self).map(move |turn, room, ctx| {
+            room.shared.parts.metrics.edit_committed(began.elapsed());
+            room.edits.stored();
+            room.stored(turn, replies, began, ctx);
+            room.after_storing(ctx);
+        }));
+    }
+
+    /// What a turn works with. The replica is with it until it comes back.
+    pub(super) fn begin_turn(&mut self) -> (Desk, Editing) {
         let editing = Editing {
             head: self.editing.head.clone(),
             replica: self.editing.replica.take(),
@@ -49,32 +62,32 @@ impl Room {
             apply_within: self.shared.options.apply_within,
             rebase_bytes: self.shared.options.rebase_bytes,
         };
-        let began = Instant::now();
-        let turn = batch::run(desk, editing, orders);
-        ctx.spawn(turn.into_actor(self).map(move |turn, room, ctx| {
-            room.shared.parts.metrics.edit_committed(began.elapsed());
-            room.edits.stored();
-            room.stored(turn, replies, began, ctx);
-            room.after_storing(ctx);
-        }));
+        (desk, editing)
     }
 
-    fn after_storing(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn after_storing(&mut self, ctx: &mut Context<Self>) {
+        self.follow_if_behind(ctx);
         self.store_next(ctx);
         self.linger_if_idle(ctx);
         self.close_if_due(ctx);
     }
 
     /// Tells the others, then answers the authors: both only now that it is stored.
-    fn stored(&mut self, turn: Turn, replies: Vec<Reply>, began: Instant, ctx: &mut Context<Self>) {
+    pub(super) fn stored(
+        &mut self,
+        turn: Turn,
+        replies: Vec<Reply>,
+        began: Instant,
+        ctx: &mut Context<Self>,
+    ) {
         let told = self.editing.head.as_ref().map(|head| head.version);
         self.editing = turn.editing;
         if let Some(told) = told.filter(|_| turn.has_gap) {
             self.close_gap(told, ctx);
         }
-        for change in turn.changes {
+        for (index, change) in turn.changes.into_iter().enumerate() {
             Arc::make_mut(&mut self.editing.recent).push(Arc::clone(&change));
-            self.tell_change(change, began, ctx);
+            self.tell_change(change, index < turn.followed, began, ctx);
         }
         for (reply, answer) in replies.into_iter().zip(turn.answers) {
             if reply.send(answer).is_err() {
@@ -83,12 +96,24 @@ impl Room {
         }
     }
 
-    fn tell_change(&mut self, change: Arc<Change>, began: Instant, ctx: &mut Context<Self>) {
+    fn tell_change(
+        &mut self,
+        change: Arc<Change>,
+        is_followed: bool,
+        began: Instant,
+        ctx: &mut Context<Self>,
+    ) {
         let is_deleted = change.kind == ChangeKind::Deleted;
         // What an account that is gone did came from nobody here.
         let nobody = Origin { user: UserId::new(), session: None };
         let origin = change.origin().unwrap_or(nobody);
-        self.tell(origin, Event::Changed(change), began, ctx);
+        let event = Event::Changed(change);
+        if is_followed {
+            // Whoever stored it has told the other nodes.
+            self.tell_here(origin, event, began, ctx);
+        } else {
+            self.tell(origin, event, began, ctx);
+        }
         if is_deleted {
             let effects = self.state.revoke_all();
             self.carry_out(effects, SeatEnd::Deleted, began, ctx);

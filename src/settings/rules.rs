@@ -178,6 +178,7 @@ impl Faults {
         self.at_least("room.edits_waiting_bytes", room.edits_waiting_bytes, 1);
         self.time("room.apply_within", room.apply_within, Duration::from_millis(1));
         self.at_least("room.snapshot_every", room.snapshot_every as usize, 1);
+        self.time("room.compare_every", room.compare_every, Duration::from_millis(100));
         self.at_least("room.texts_at_once", room.texts_at_once, 1);
     }
 

@@ -293,6 +293,7 @@ fn combinations_that_would_misbehave_are_refused_by_name() {
         ("room.edits_waiting", "0"),
         ("room.edits_waiting_bytes", "0"),
         ("room.texts_at_once", "0"),
+        ("room.compare_every", "99ms"),
         ("outbox.bound", "65535"),
         ("store.url", "mysql://localhost/coscribe"),
         ("store.url", "sqlite::memory:"),

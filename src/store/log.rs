@@ -25,6 +25,8 @@ pub struct Head {
     pub title: Arc<str>,
     /// When that version was made.
     pub at: DateTime<Utc>,
+    /// How often somebody's access to the document was changed.
+    pub access_version: i64,
 }
 
 /// A change that is to be stored under the next version.
@@ -188,20 +190,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn find_head(&self, document: DocumentId) -> Result<Option<Head>, StoreError> {
-        let row: Option<(i64, String, DateTime<Utc>)> = document::Entity::find()
+        let row: Option<(i64, String, DateTime<Utc>, i64)> = document::Entity::find()
             .select_only()
             .columns([document::Column::Version])
             .column(document::Column::Title)
             .column(document::Column::UpdatedAt)
+            .column(document::Column::AccessVersion)
             .filter(document::Column::Id.eq(document.uuid()))
             .filter(document::Column::DeletedAt.is_null())
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.map(|(version, title, at)| Head {
+        Ok(row.map(|(version, title, at, access_version)| Head {
             version: Version::new(version),
             title: title.into(),
             at,
+            access_version,
         }))
     }
 

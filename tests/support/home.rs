@@ -68,6 +68,7 @@ pub(crate) fn roomy() -> RoomOptions {
         edits_waiting_bytes: 1_000_000,
         apply_within: Duration::from_secs(10),
         snapshot_every: 500,
+        compare_every: Duration::from_secs(5),
         rebase_bytes: 16_000_000,
         texts_at_once: 4,
         recent_bytes: 1_000_000,

@@ -1,6 +1,6 @@
 //! A node of a test.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, rc::Rc, time::Duration};
 
 use coscribe::{
     app::{Base, Node},
@@ -32,7 +32,8 @@ pub(crate) struct TestNode {
     node: Option<Node>,
     settings: Settings,
     folder: TempDir,
-    _database: Option<TestDatabase>,
+    #[allow(dead_code, reason = "tests/cluster starts a second node on it")]
+    database: Option<Rc<TestDatabase>>,
 }
 
 impl TestNode {
@@ -67,7 +68,20 @@ impl TestNode {
         };
         let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
         let settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();
-        let mut node = Self { node: None, settings, folder, _database: database };
+        let mut node = Self { node: None, settings, folder, database: database.map(Rc::new) };
+        node.run().await;
+        node
+    }
+
+    /// Another node on the same database.
+    #[allow(dead_code, reason = "for tests/cluster")]
+    pub(crate) async fn beside(&self) -> Self {
+        let database = self.database.clone();
+        assert!(database.is_some(), "set TEST_DATABASE_URL, or run scripts/test, which does");
+        let folder = TempDir::new().unwrap();
+        let mut settings = self.settings.clone();
+        settings.server.data_dir = folder.path().to_owned();
+        let mut node = Self { node: None, settings, folder, database };
         node.run().await;
         node
     }
