@@ -11,5 +11,7 @@
 #[path = "../api/support/mod.rs"]
 mod support;
 
+mod database;
 mod edits;
+mod proxy;
 mod revocation;

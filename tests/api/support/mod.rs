@@ -16,7 +16,8 @@ mod tab;
 pub(crate) use answer::Answer;
 pub(crate) use client::Client;
 pub(crate) use handshake::Handshake;
-pub(crate) use node::{ON_FILE, TestNode, within};
+#[allow(unused_imports, reason = "TestDatabase is for tests/cluster")]
+pub(crate) use node::{ON_FILE, TestDatabase, TestNode, within};
 pub(crate) use pair::Pair;
 pub(crate) use person::{PASSWORD, Person};
 pub(crate) use reply::{Reply, http_client};

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 #[path = "../../support/database.rs"]
 mod database;
 
-use database::TestDatabase;
+pub(crate) use database::TestDatabase;
 
 /// No single wait of a test takes longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,6 +44,18 @@ impl TestNode {
 
     /// The same, with settings as the environment would have them: `("COSCRIBE__SESSION__PING_EVERY", "50ms")`.
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
+        let database = match variables.contains(&ON_FILE) {
+            true => None,
+            false => TestDatabase::create().await,
+        };
+        Self::start_in(variables, database).await
+    }
+
+    /// The same, in this database, unless the settings name another way to it.
+    pub(crate) async fn start_in(
+        variables: &[(&str, &str)],
+        database: Option<TestDatabase>,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let flags = Flags {
             data_dir: Some(folder.path().to_owned()),
@@ -55,16 +67,12 @@ impl TestNode {
             .with("COSCRIBE__AUTH__ARGON2_PASSES", "1")
             .with("COSCRIBE__ROOM__LINGER", "1ms")
             .with("COSCRIBE__SERVER__DRAIN", "4s");
-        let database = match variables.contains(&ON_FILE) {
-            true => None,
-            false => TestDatabase::create().await,
-        };
         let sources = match &database {
-            Some(database) => sources
+            Some(database) if !variables.iter().any(|(name, _)| *name == ON_FILE.0) => sources
                 .with("DATABASE_URL", &database.url())
                 // Another one for each: with a file each makes its own.
                 .with("JWT_SECRET", &uuid::Uuid::new_v4().to_string()),
-            None => sources,
+            _ => sources,
         };
         let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
         let settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();

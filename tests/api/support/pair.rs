@@ -2,7 +2,7 @@
 
 use coscribe::domain::DocumentId;
 
-use super::{Client as _, Person, Tab, TestNode};
+use super::{Client as _, Person, Tab, TestDatabase, TestNode};
 
 /// Where most stories begin.
 pub(crate) struct Pair {
@@ -20,7 +20,16 @@ impl Pair {
 
     /// On a node with these settings.
     pub(crate) async fn meet_with(variables: &[(&str, &str)]) -> Self {
-        let node = TestNode::start_with(variables).await;
+        Self::on(TestNode::start_with(variables).await).await
+    }
+
+    /// The same in this database.
+    #[allow(dead_code, reason = "for tests/cluster")]
+    pub(crate) async fn meet_in(variables: &[(&str, &str)], database: TestDatabase) -> Self {
+        Self::on(TestNode::start_in(variables, Some(database)).await).await
+    }
+
+    async fn on(node: TestNode) -> Self {
         let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
         let document = alice.create_document("Project Alpha", "Welcome.").await;
         alice.grant(document, &bob, "EDIT").await.value();
