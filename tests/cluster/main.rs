@@ -15,3 +15,4 @@ mod database;
 mod edits;
 mod proxy;
 mod revocation;
+mod tls;
