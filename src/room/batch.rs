@@ -70,8 +70,6 @@ pub(super) async fn run(desk: Desk, editing: Editing, orders: Vec<Order>) -> Tur
 /// Reads what others stored, and stores nothing.
 pub(super) async fn follow(desk: Desk, editing: Editing) -> Turn {
     let mut run = Run::new(desk, editing, Vec::new());
-    // A replica at the old head is of no use.
-    run.editing.replica = None;
     run.follow().await;
     run.finish().await
 }
@@ -144,7 +142,10 @@ impl Run {
             Ok(Some(staging)) => staging,
             Ok(None) => return false,
             // What the room knows of is so old that it was forgotten meanwhile.
-            Err(EditError::Text(TextError::NotKept)) => return self.follow_further().await,
+            Err(EditError::Text(TextError::NotKept)) => {
+                self.editing.replica = None;
+                return self.follow_further().await;
+            }
             Err(error) => return self.fail(error),
         };
         let Some(head) = self.editing.head.clone() else { return self.settle(staging.verdicts) };
@@ -158,7 +159,12 @@ impl Run {
         if batch.is_empty() {
             return self.settle(staging.verdicts);
         }
-        match self.desk.store.commit(batch).await {
+        let committed = self.desk.store.commit(batch).await;
+        if committed.is_err() {
+            // What is in the replica was not stored, or nobody knows.
+            self.editing.replica = None;
+        }
+        match committed {
             Ok(committed) => {
                 self.stored(staging.staged, committed);
                 self.settle(staging.verdicts)

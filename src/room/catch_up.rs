@@ -113,7 +113,7 @@ impl Missing {
             return self.start_again(store, texts).await;
         }
         let page = if self.wants_content {
-            match texts.fill(self.document, page).await {
+            match texts.fill(self.document, None, page).await {
                 // The log begins here, and what was before it is in no snapshot.
                 Err(TextError::NotKept) => return self.start_again(store, texts).await,
                 filled => filled?,

@@ -6,15 +6,16 @@ use super::{
     EditError, TextError,
     batch::Run,
     staging::Staging,
-    texts::{PAGE_BYTES, follow_each_other},
+    texts::{INLINE_BYTES, PAGE_BYTES, follow_each_other},
 };
 use crate::{
-    domain::{ChangeKind, Content, EditId, UserId, Version},
+    domain::{Change, ChangeKind, Content, EditId, UserId, Version},
     store::StoreError,
 };
 
 impl Run {
-    /// Somebody else was first: takes in what was stored meanwhile, then it is tried again.
+    /// Somebody else was first: takes in what was stored meanwhile, then it is tried again. A replica in which there is
+    /// something that was not stored has to be gone by now.
     pub(super) async fn follow(&mut self) -> bool {
         match self.read_missed().await {
             Ok(()) => false,
@@ -43,10 +44,16 @@ impl Run {
             // Of a deleted document nothing is left but the deletion.
             if now.is_some() {
                 if page.is_empty() || !follow_each_other(&page, head.version) {
+                    self.editing.replica = None;
                     self.has_gap = true;
                     break;
                 }
-                page = self.desk.texts.fill(document, page).await?;
+                let before = self.text_at(head.version);
+                // So much is read again when it is needed, where it holds nobody up.
+                if page.iter().map(Change::weight).sum::<usize>() > INLINE_BYTES {
+                    self.editing.replica = None;
+                }
+                page = self.desk.texts.fill(document, before, page).await?;
             }
             if page.is_empty() {
                 break;
@@ -55,6 +62,7 @@ impl Run {
                 if change.kind == ChangeKind::Deleted {
                     change.content = Some(Content::default());
                 }
+                self.take_in(&change)?;
                 if let Some(head) = &mut self.editing.head {
                     head.version = change.version;
                     (head.title, head.at) = (Arc::clone(&change.title), change.at);
@@ -63,6 +71,29 @@ impl Run {
             }
         }
         self.editing.head = now;
+        Ok(())
+    }
+
+    /// The text at the head, if it is at hand.
+    fn text_at(&self, head: Version) -> Option<Content> {
+        let of_replica = self.editing.replica.as_ref().map(|replica| replica.content().clone());
+        of_replica.or_else(|| self.recent_content(head))
+    }
+
+    /// Brings the replica, where there is one, one version further.
+    fn take_in(&mut self, change: &Change) -> Result<(), EditError> {
+        let Some(replica) = &mut self.editing.replica else { return Ok(()) };
+        match (&change.update, &change.content) {
+            (Some(update), Some(content)) => {
+                replica.take_in(update, content.clone()).map_err(TextError::from)?;
+                if let Some(kept) = &mut self.editing.snapshot {
+                    kept.bytes_since = kept.bytes_since.saturating_add(2 * update.len());
+                }
+            }
+            // The text is the same as before, or there is none any more.
+            (None, _) if change.kind != ChangeKind::Deleted => {}
+            _ => self.editing.replica = None,
+        }
         Ok(())
     }
 

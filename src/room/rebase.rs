@@ -130,7 +130,7 @@ impl Run {
     }
 
     /// The text at a version, if it is in memory.
-    fn recent_content(&self, version: Version) -> Option<Content> {
+    pub(super) fn recent_content(&self, version: Version) -> Option<Content> {
         if let Some((known, content)) = &self.base
             && *known == version
         {

@@ -102,6 +102,18 @@ impl Replica {
         Ok(self)
     }
 
+    /// Takes in an update that was accepted after everything that is in here, and made this text.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: the replica is of no use any more.
+    pub(super) fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), Corrupt> {
+        let corrupt = |error: &dyn std::error::Error| Corrupt(error.to_string());
+        let update = Update::decode_v1(update).map_err(|error| corrupt(&error))?;
+        self.doc.transact_mut().apply_update(update).map_err(|error| corrupt(&error))?;
+        self.content = content;
+        Ok(())
+    }
+
     /// The plain text of a stored state.
     ///
     /// # Errors

@@ -171,17 +171,22 @@ impl Texts {
         }
     }
 
-    /// Gives each of these changes, which follow each other, the text at its version.
+    /// Gives each of these changes, which follow each other, the text at its version. `before` is the text before the
+    /// first of them, if it is at hand.
     ///
     /// # Errors
     /// [`TextError`].
     pub(super) async fn fill(
         &self,
         document: DocumentId,
+        before: Option<Content>,
         mut changes: Vec<Change>,
     ) -> Result<Vec<Change>, TextError> {
         let Some(first) = changes.first() else { return Ok(changes) };
-        let mut content = self.content(document, first.version.previous()).await?;
+        let mut content = match before {
+            Some(content) => content,
+            None => self.content(document, first.version.previous()).await?,
+        };
         off_thread(weight(&changes), move || {
             for change in &mut changes {
                 if let Some(delta) = &change.delta {
