@@ -3,7 +3,7 @@
 //! Its mailbox holds `room.mailbox` messages. A room without seats and waiting changes lingers, then closes:
 //! it is marked as closing first, so that whoever opens the document waits until it has gone.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use actix::prelude::*;
 use chrono::Utc;
@@ -127,11 +127,14 @@ impl Room {
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) {
-        let document = self.document;
-        let envelope = Envelope::Happened { document, origin, event: event.clone() };
-        self.shared.parts.bridge.publish(envelope);
-        self.shared.parts.metrics.published();
+        self.publish(origin, event.clone());
         self.tell_here(origin, event, accepted, ctx);
+    }
+
+    fn publish(&self, origin: Origin, event: Event) {
+        let document = self.document;
+        self.shared.parts.bridge.publish(Envelope::Happened { document, origin, event });
+        self.shared.parts.metrics.published();
     }
 
     /// Tells an event to those who sit here, and what follows from telling it: a seat that overflows leaves, and that is
@@ -143,17 +146,22 @@ impl Room {
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) {
-        let told = self.audiences.tell(origin, &event);
-        let metrics = &self.shared.parts.metrics;
-        metrics.delivered(event.topic(), told.deliveries);
-        metrics.delivery_took(event.topic(), accepted.elapsed());
-        metrics.cursors_dropped(told.dropped);
-        metrics.outbox_bound_reached(told.reached_bound);
-        for seat in &told.behind {
-            self.catch_up(*seat, ctx);
-        }
-        for (origin, event) in self.send_away(told) {
-            self.tell(origin, event, accepted, ctx);
+        // A loop, because each that leaves may be one too many for the next.
+        let mut waiting = VecDeque::from([(origin, event)]);
+        while let Some((origin, event)) = waiting.pop_front() {
+            let told = self.audiences.tell(origin, &event);
+            let metrics = &self.shared.parts.metrics;
+            metrics.delivered(event.topic(), told.deliveries);
+            metrics.delivery_took(event.topic(), accepted.elapsed());
+            metrics.cursors_dropped(told.dropped);
+            metrics.outbox_bound_reached(told.reached_bound);
+            for seat in &told.behind {
+                self.catch_up(*seat, ctx);
+            }
+            for (origin, event) in self.send_away(told) {
+                self.publish(origin, event.clone());
+                waiting.push_back((origin, event));
+            }
         }
         self.count_members(self.state.member_count());
     }
