@@ -123,22 +123,6 @@ impl Store {
             .await?;
         rows.into_iter().map(|(row, author)| change(row, author)).collect()
     }
-
-    /// The versions of the changes that are kept of a document, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_versions(&self, document: DocumentId) -> Result<Vec<Version>, StoreError> {
-        let versions: Vec<i64> = document_change::Entity::find()
-            .select_only()
-            .column(document_change::Column::Version)
-            .filter(document_change::Column::DocumentId.eq(document.uuid()))
-            .order_by_asc(document_change::Column::Version)
-            .into_tuple()
-            .all(&self.readers)
-            .await?;
-        Ok(versions.into_iter().map(Version::new).collect())
-    }
 }
 
 /// At most so many changes are read at once.
