@@ -74,3 +74,8 @@ id!(
     SessionId,
     "session"
 );
+id!(
+    /// One process: another one each time it starts.
+    NodeId,
+    "node"
+);

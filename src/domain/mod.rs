@@ -23,7 +23,7 @@ pub use delta::{Content, Delta, DeltaStep, Misfit, Op, Tie};
 pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
-pub use ids::{DocumentId, SessionId, UserId};
+pub use ids::{DocumentId, NodeId, SessionId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
 pub use person::{Account, DisplayName, Email, User};

@@ -1,4 +1,5 @@
-//! Bytes to types and back: WebSocket frames, graphql-transport-ws messages, and the reasons to close.
+//! Bytes to types and back: WebSocket frames, graphql-transport-ws messages, the
+//! envelopes between nodes, and the reasons to close.
 //!
 //! Nothing here sees a socket, a clock or a runtime. What comes in has passed [`FrameGuard`] (is it RFC 6455,
 //! and within the limits?), then [`Assembler`] (fragments become messages), then [`graphql_ws::parse`]. What
@@ -12,6 +13,7 @@
 )]
 
 mod close;
+pub mod envelope;
 mod error_code;
 pub mod frame;
 mod frame_error;

@@ -1,0 +1,220 @@
+//! The bodies of envelopes as they are written. The order of variants and fields is the format: only add at the end.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::{
+    AccessLevel, Change, ChangeKind, Cursor, Delta, DeltaStep, DocumentId, Op, Position, SessionId,
+    User, UserId, Version,
+};
+
+/// What is said on the channel of a document.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Body<'a> {
+    Stored {
+        version: i64,
+    },
+    CursorMoved {
+        session: Uuid,
+        #[serde(borrow)]
+        user: Named<'a>,
+        cursor: Place,
+        at: i64,
+    },
+    MoveCursor {
+        session: Uuid,
+        cursor: Place,
+    },
+    Joined {
+        #[serde(borrow)]
+        present: Present<'a>,
+    },
+    Left {
+        session: Uuid,
+    },
+    AccessChanged {
+        user: Uuid,
+        level: Option<u8>,
+        request: Option<u64>,
+    },
+    Compare,
+    Changed {
+        #[serde(borrow)]
+        change: Stored<'a>,
+    },
+}
+
+/// What is said to a node alone.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum ToNode {
+    Canary { number: u64 },
+    Done { request: u64 },
+}
+
+/// A user.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Named<'a> {
+    id: Uuid,
+    name: &'a str,
+}
+
+impl<'a> Named<'a> {
+    pub(super) fn of(user: &'a User) -> Self {
+        Self { id: user.id.uuid(), name: &user.name }
+    }
+
+    pub(super) fn user(&self) -> User {
+        User { id: UserId::from(self.id), name: self.name.into() }
+    }
+}
+
+/// A cursor: head, then anchor, each line and column.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Place {
+    head: (u32, u32),
+    anchor: Option<(u32, u32)>,
+}
+
+impl Place {
+    pub(super) fn of(cursor: Cursor) -> Self {
+        let pair = |position: Position| (position.line(), position.column());
+        Self { head: pair(cursor.head), anchor: cursor.anchor.map(pair) }
+    }
+
+    /// The cursor, unless a number is out of range.
+    pub(super) fn cursor(self) -> Option<Cursor> {
+        let position = |(line, column): (u32, u32)| {
+            Position::new(i32::try_from(line).ok()?, i32::try_from(column).ok()?).ok()
+        };
+        let anchor = match self.anchor {
+            Some(pair) => Some(position(pair)?),
+            None => None,
+        };
+        Some(Cursor { head: position(self.head)?, anchor })
+    }
+}
+
+/// A session that has a document open. Times are microseconds since 1970.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Present<'a> {
+    pub(super) session: Uuid,
+    #[serde(borrow)]
+    pub(super) user: Named<'a>,
+    pub(super) cursor: Option<Place>,
+    pub(super) joined_at: i64,
+    pub(super) last_seen: i64,
+}
+
+/// A change of a text or a title.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stored<'a> {
+    version: i64,
+    #[serde(borrow)]
+    author: Option<Named<'a>>,
+    session: Option<Uuid>,
+    title: &'a str,
+    /// None where the title alone changed.
+    #[serde(borrow)]
+    text: Option<Edit<'a>>,
+    at: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Edit<'a> {
+    #[serde(borrow)]
+    delta: Vec<Step<'a>>,
+    update: &'a [u8],
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Step<'a> {
+    Retain(u32),
+    Insert(&'a str),
+    Delete(u32),
+}
+
+impl<'a> Stored<'a> {
+    /// None of a change that has to be read from the log: a deletion.
+    pub(super) fn of(change: &'a Change) -> Option<Self> {
+        let text = match change.kind {
+            ChangeKind::Edited => {
+                let (delta, update) = (change.delta.as_ref()?, change.update.as_ref()?);
+                let delta = delta.ops().iter().map(Step::of).collect::<Option<_>>()?;
+                Some(Edit { delta, update })
+            }
+            ChangeKind::Renamed => None,
+            ChangeKind::Deleted | ChangeKind::Resync => return None,
+        };
+        Some(Self {
+            version: change.version.number(),
+            author: change.author.as_ref().map(Named::of),
+            session: change.session.map(SessionId::uuid),
+            title: &change.title,
+            text,
+            at: change.at.timestamp_micros(),
+        })
+    }
+
+    pub(super) fn change(self, document: DocumentId) -> Option<Change> {
+        let (kind, delta, update) = match self.text {
+            Some(Edit { delta, update }) => {
+                let delta = Delta::from_steps(delta.into_iter().map(Step::step)).ok()?;
+                (ChangeKind::Edited, Some(delta.into()), Some(update.to_vec().into()))
+            }
+            None => (ChangeKind::Renamed, None, None),
+        };
+        Some(Change {
+            document,
+            kind,
+            version: Version::new(self.version),
+            author: self.author.map(|author| author.user()),
+            session: self.session.map(Into::into),
+            title: self.title.into(),
+            delta,
+            update,
+            content: None,
+            at: time(self.at)?,
+        })
+    }
+}
+
+impl<'a> Step<'a> {
+    fn of(op: &'a Op) -> Option<Self> {
+        Some(match op {
+            Op::Retain(units) => Self::Retain(u32::try_from(*units).ok()?),
+            Op::Insert(text) => Self::Insert(text),
+            Op::Delete(units) => Self::Delete(u32::try_from(*units).ok()?),
+        })
+    }
+
+    fn step(self) -> DeltaStep {
+        match self {
+            Self::Retain(units) => DeltaStep { retain: Some(units.into()), ..DeltaStep::default() },
+            Self::Insert(text) => DeltaStep { insert: Some(text.into()), ..DeltaStep::default() },
+            Self::Delete(units) => DeltaStep { delete: Some(units.into()), ..DeltaStep::default() },
+        }
+    }
+}
+
+/// A level as a number: never another for the same level.
+pub(super) fn number_of(level: AccessLevel) -> u8 {
+    match level {
+        AccessLevel::View => 1,
+        AccessLevel::Edit => 2,
+        AccessLevel::Owner => 3,
+    }
+}
+
+pub(super) fn level_of(number: u8) -> Option<AccessLevel> {
+    match number {
+        1 => Some(AccessLevel::View),
+        2 => Some(AccessLevel::Edit),
+        3 => Some(AccessLevel::Owner),
+        _ => None,
+    }
+}
+
+pub(super) fn time(microseconds: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(microseconds)
+}

@@ -1,0 +1,177 @@
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    domain::{ChangeKind, Delta, DeltaStep, Position, User},
+    wire::envelope::{Entry, Incarnation, Signal},
+};
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap()
+}
+
+fn user() -> User {
+    User { id: UserId::new(), name: "Ana María".into() }
+}
+
+fn cursor() -> Cursor {
+    Cursor { head: Position::new(3, 14).unwrap(), anchor: Some(Position::new(0, 0).unwrap()) }
+}
+
+fn presence(document: DocumentId) -> Presence {
+    let user = user();
+    Presence {
+        document,
+        session: SessionId::new(),
+        color: Color::of(document, user.id),
+        user,
+        cursor: Some(cursor()),
+        joined_at: now(),
+        last_seen: now(),
+    }
+}
+
+fn change(document: DocumentId, text: &str) -> Change {
+    let insert = DeltaStep { insert: Some(text.into()), ..DeltaStep::default() };
+    let retain = DeltaStep { retain: Some(7), ..DeltaStep::default() };
+    Change {
+        document,
+        kind: ChangeKind::Edited,
+        version: Version::new(12),
+        author: Some(user()),
+        session: Some(SessionId::new()),
+        title: "Plan".into(),
+        delta: Some(Arc::new(Delta::from_steps([retain, insert]).unwrap())),
+        update: Some(vec![1, 2, 3].into()),
+        content: None,
+        at: now(),
+    }
+}
+
+fn every_kind(document: DocumentId) -> Vec<Envelope> {
+    let sequence = Sequence::default();
+    let user = user();
+    let moved = CursorMove {
+        document,
+        session: SessionId::new(),
+        color: Color::of(document, user.id),
+        user: user.clone(),
+        cursor: cursor(),
+        at: now(),
+    };
+    let renamed =
+        Change { kind: ChangeKind::Renamed, delta: None, update: None, ..change(document, "x") };
+    vec![
+        Envelope::Stored { version: Version::new(7) },
+        Envelope::Changed(Arc::new(change(document, "hello"))),
+        Envelope::Changed(Arc::new(renamed)),
+        Envelope::CursorMoved(Arc::new(moved)),
+        Envelope::MoveCursor { session: SessionId::new(), cursor: cursor() },
+        Envelope::Joined { presence: presence(document), sequence },
+        Envelope::Left { session: SessionId::new(), sequence },
+        Envelope::AccessChanged { user: user.id, level: Some(AccessLevel::Edit), request: None },
+        Envelope::AccessChanged { user: user.id, level: None, request: Some(9) },
+        Envelope::Compare,
+    ]
+}
+
+/// What the roster adds.
+fn with_sequence(mut bytes: Vec<u8>, envelope: &Envelope) -> Vec<u8> {
+    if matches!(envelope, Envelope::Joined { .. } | Envelope::Left { .. }) {
+        bytes.extend([0; Sequence::BYTES]);
+    }
+    bytes
+}
+
+#[test]
+fn what_one_node_writes_another_reads() {
+    let (document, node) = (DocumentId::new(), NodeId::new());
+    for envelope in every_kind(document) {
+        let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
+        assert_eq!(Envelope::decode(&bytes, document, NEWEST_VERSION), Ok((node, envelope)));
+    }
+    for signal in [Signal::Canary { number: 1 }, Signal::Done { request: u64::MAX }] {
+        assert_eq!(Signal::decode(&signal.encode(node), OLDEST_VERSION), Ok((node, signal)));
+    }
+    let entry = Entry { incarnation: Incarnation::nil(), presence: presence(document) };
+    assert_eq!(Entry::decode(&entry.encode(), document), Ok(entry));
+}
+
+#[test]
+fn to_a_node_of_the_version_before_a_change_says_only_that_it_was_stored() {
+    let (document, node) = (DocumentId::new(), NodeId::new());
+    let envelope = Envelope::Changed(Arc::new(change(document, "hello")));
+    let told = envelope.encode(node, OLDEST_VERSION);
+    let stored = Envelope::Stored { version: Version::new(12) };
+    assert_eq!(Envelope::decode(&told, document, OLDEST_VERSION), Ok((node, stored)));
+
+    // And everything but a change is written as that node knows it, whoever writes it.
+    for envelope in every_kind(document) {
+        let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
+        let read = Envelope::decode(&bytes, document, OLDEST_VERSION);
+        match envelope {
+            Envelope::Changed(_) => assert_eq!(read, Err(BadEnvelope::UnknownVersion)),
+            envelope => assert_eq!(read, Ok((node, envelope))),
+        }
+    }
+}
+
+#[test]
+fn a_deletion_and_a_large_change_are_left_to_the_log() {
+    let (document, node) = (DocumentId::new(), NodeId::new());
+    let deleted = Change { kind: ChangeKind::Deleted, ..change(document, "x") };
+    let large = change(document, &"x".repeat(LARGEST_CHANGE + 1));
+    for change in [deleted, large] {
+        let bytes = Envelope::Changed(Arc::new(change)).encode(node, NEWEST_VERSION);
+        let stored = Envelope::Stored { version: Version::new(12) };
+        assert_eq!(Envelope::decode(&bytes, document, NEWEST_VERSION), Ok((node, stored)));
+    }
+}
+
+#[test]
+fn what_is_new_or_nonsense_is_told_apart() {
+    let document = DocumentId::new();
+    let decode = |bytes: &[u8]| Envelope::decode(bytes, document, NEWEST_VERSION);
+    assert_eq!(decode(b""), Err(BadEnvelope::Garbage));
+    assert_eq!(decode(&[0; 40]), Err(BadEnvelope::Garbage));
+    assert_eq!(decode(b"\x03anything at all"), Err(BadEnvelope::UnknownVersion));
+    let cut = Envelope::Left { session: SessionId::new(), sequence: Sequence::default() };
+    assert_eq!(decode(&cut.encode(NodeId::new(), 1)), Err(BadEnvelope::Garbage), "no sequence");
+}
+
+#[test]
+fn the_format_of_the_first_version_stays_as_it_is() {
+    let node = NodeId::from(uuid::Uuid::nil());
+    let session = SessionId::from(uuid::Uuid::nil());
+    let stored = Envelope::Stored { version: Version::new(300) }.encode(node, 1);
+    assert_eq!(stored[17..], [0, 0xd8, 0x04]);
+    let left = Envelope::Left { session, sequence: Sequence::default() }.encode(node, 1);
+    assert_eq!(left[17..19], [4, 16]);
+    let user = UserId::from(uuid::Uuid::nil());
+    let revoked = Envelope::AccessChanged { user, level: None, request: Some(5) }.encode(node, 1);
+    assert_eq!(revoked[17..19], [5, 16]);
+    assert_eq!(revoked[35..], [0, 1, 5]);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_can_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200), version in 0_u8..4) {
+        let document = DocumentId::new();
+        let mut bytes = bytes;
+        if let Some(first) = bytes.first_mut() {
+            *first = version;
+        }
+        if let Ok((node, envelope)) = Envelope::decode(&bytes, document, NEWEST_VERSION) {
+            // What is taken can be passed on.
+            let again = envelope.encode(node, NEWEST_VERSION);
+            prop_assert!(!again.is_empty());
+        }
+        if let Ok((node, signal)) = Signal::decode(&bytes, NEWEST_VERSION) {
+            prop_assert_eq!(Signal::decode(&signal.encode(node), OLDEST_VERSION), Ok((node, signal)));
+        }
+        if let Ok(entry) = Entry::decode(&bytes, document) {
+            prop_assert_eq!(Entry::decode(&entry.encode(), document), Ok(entry));
+        }
+    }
+}
