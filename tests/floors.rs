@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 13] = [
     &["session"],
     &["room"],
     &["store", "auth", "bridge", "roster"],
-    &["outbox"],
+    &["redis", "outbox"],
     &["wire"],
     &["domain"],
 ];
