@@ -1,38 +1,76 @@
-//! What rooms may ask of the relay.
+//! What rooms may ask of the relay, and what it asks of them.
 
-use crate::domain::{AccessLevel, DocumentId, Event, Origin, UserId};
+use async_trait::async_trait;
+use tokio::sync::oneshot;
 
-/// What one node tells the others.
-#[derive(Debug, Clone)]
-pub enum Envelope {
-    /// Something happened in a document.
-    Happened {
-        /// The document.
-        document: DocumentId,
-        /// Who did it, for the echo rule on the other nodes.
-        origin: Origin,
-        /// What happened.
-        event: Event,
-    },
-    /// A user's access was changed; none means revoked.
-    AccessChanged {
-        /// The document.
-        document: DocumentId,
-        /// The user whose access it is.
-        user: UserId,
-        /// What the user may do from now on.
-        level: Option<AccessLevel>,
-    },
-}
+use crate::{
+    domain::{AccessLevel, DocumentId, UserId},
+    wire::envelope::{Envelope, Sequence},
+};
 
-/// The relay to other nodes. All calls are orders: they return at once and are carried out in the order given.
+/// The relay to other nodes.
+#[async_trait]
 pub trait Bridge: Send + Sync {
-    /// Tells every other node that has the document open.
-    fn publish(&self, envelope: Envelope);
+    /// Tells every other node that has the document open. Returns at once; what is told of one document arrives in the
+    /// order of these calls, or not at all: then the others are told to compare.
+    fn publish(&self, document: DocumentId, envelope: Envelope);
 
-    /// From now on this node wants to hear of `document`.
-    fn attach(&self, document: DocumentId);
+    /// Tells every other node that has the document open that a user's access changed, and waits until they have carried
+    /// it out, for at most a second.
+    async fn change_access(&self, document: DocumentId, user: UserId, level: Option<AccessLevel>);
+
+    /// From now on this node wants to hear of `document`. When it returns nothing that is published is missed any more,
+    /// unless the relay is away.
+    async fn attach(&self, document: DocumentId);
 
     /// This node no longer wants to hear of `document`.
     fn detach(&self, document: DocumentId);
+
+    /// How it does.
+    fn health(&self) -> Health;
+}
+
+/// How the relay does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// What is published arrives.
+    Well = 0,
+    /// It cannot be reached: this node hears nothing of the others, and knows it.
+    Away = 1,
+    /// It answers, but nothing comes through.
+    Deaf = 2,
+}
+
+/// What comes from other nodes.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Another node told this.
+    Told {
+        /// Of which document.
+        document: DocumentId,
+        /// What.
+        envelope: Envelope,
+        /// The other node waits until it has been carried out.
+        done: Option<Done>,
+    },
+    /// An arrival or departure of this node's own came back: it has this place among all.
+    Counted {
+        /// In which document.
+        document: DocumentId,
+        /// Its place.
+        sequence: Sequence,
+    },
+}
+
+/// To be sent, or dropped, when what was told has been carried out.
+pub type Done = oneshot::Sender<()>;
+
+/// Takes what comes in.
+pub trait Deliver: Send + Sync {
+    /// Takes it, at once: whoever relays does not wait. What cannot be taken has to be looked up later.
+    fn deliver(&self, delivery: Delivery);
+
+    /// The relay was away and is back: whatever was told meanwhile did not arrive.
+    fn returned(&self);
 }

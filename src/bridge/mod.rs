@@ -1,11 +1,16 @@
 //! The relay between nodes.
 //!
-//! A room tells the bridge of every event that began on this node, and attaches while it is open, so that what
-//! other nodes say about the document comes in. The contract is [`Bridge`]; [`LocalBridge`] serves a cluster of
-//! one node. Invariant: a bridge never brings an event back to the node that published it.
+//! A room tells the bridge of what began on this node, and attaches while it is open, so that what other nodes say about
+//! the document comes in: as a [`Delivery`], to whoever [`Deliver`]s it. The contract is [`Bridge`]; [`LocalBridge`]
+//! serves a cluster of one node, [`RedisBridge`] any number of them.
+//!
+//! Invariants: a bridge never brings an event back to the node that published it; and what it loses it says, so that
+//! what was told meanwhile is looked up.
 
 mod contract;
 mod local;
+mod redis;
 
-pub use contract::{Bridge, Envelope};
+pub use contract::{Bridge, Deliver, Delivery, Done, Health};
 pub use local::LocalBridge;
+pub use redis::{Ear, RedisBridge};

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::HttpParts;
+use crate::bridge::Health;
 
 /// `GET /healthz`: the process answers. Nothing else is looked at, so that a database that is away does not get
 /// every node restarted.
@@ -11,7 +12,10 @@ pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: 200 when the database can be reached and the node is not going down, else 503 with what is wrong.
+/// `GET /readyz`: 503 with what is wrong when the node is going down, the database cannot be reached, or the relay to the
+/// other nodes is deaf: Redis answers, but nothing comes through.
+///
+/// Without Redis a node still serves: 200, degraded. Were it 503, a balancer would take all nodes out at once.
 pub(super) async fn readyz(parts: web::Data<HttpParts>) -> HttpResponse {
     if parts.draining.has_begun() {
         return unready("draining");
@@ -20,7 +24,15 @@ pub(super) async fn readyz(parts: web::Data<HttpParts>) -> HttpResponse {
         tracing::warn!(error = &error as &dyn std::error::Error, "the database did not answer");
         return unready("database");
     }
-    HttpResponse::Ok().json(json!({ "status": "ready" }))
+    match parts.rooms.relay() {
+        Health::Deaf => unready("relay"),
+        Health::Well if parts.roster.is_up() => {
+            HttpResponse::Ok().json(json!({ "status": "ready" }))
+        }
+        Health::Well | Health::Away => {
+            HttpResponse::Ok().json(json!({ "status": "degraded", "because": "redis" }))
+        }
+    }
 }
 
 fn unready(because: &str) -> HttpResponse {

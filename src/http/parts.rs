@@ -15,6 +15,7 @@ use crate::{
     graphql::Engine,
     metrics::Metrics,
     outbox::OutboxTotals,
+    room::Rooms,
     roster::Roster,
     session::{Identity, SessionParts, Throttle},
     store::Store,
@@ -28,6 +29,8 @@ pub struct HttpParts {
     pub identity: Identity,
     /// Who is connected.
     pub roster: Arc<dyn Roster>,
+    /// Asked how the relay to other nodes does.
+    pub rooms: Rooms,
     /// How often a user may run an operation.
     pub throttle: Arc<Throttle<UserId>>,
     /// How often an address may send requests without a token.

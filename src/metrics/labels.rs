@@ -37,6 +37,8 @@ macro_rules! label {
 pub enum ActorKind {
     /// One open document.
     Room,
+    /// The relay to other nodes.
+    Relay,
 }
 
 /// What an operation asks for.
@@ -73,7 +75,7 @@ pub enum AccessOutcome {
 }
 
 label!(Topic { Changes = "changes", Presence = "presence", Cursors = "cursors" });
-label!(ActorKind { Room = "room" });
+label!(ActorKind { Room = "room", Relay = "relay" });
 label!(OperationKind { Query = "query", Mutation = "mutation", Subscription = "subscription" });
 label!(OperationOutcome { Ok = "ok", Refused = "refused", Failed = "failed" });
 label!(AccessOutcome { Allowed = "allowed", Denied = "denied", Failed = "failed" });

@@ -11,12 +11,13 @@ use prometheus::{
 };
 
 use super::{
-    AccessOutcome, ActorKind, OperationKind, OperationOutcome, family::Family, labels::Label,
+    AccessOutcome, ActorKind, OperationKind, OperationOutcome, cluster::ClusterMeters,
+    family::Family, labels::Label,
 };
 use crate::domain::Topic;
 
 /// Bounds for how long things take, in seconds: fine below the 100 ms within which a change should be seen.
-const SECONDS: [f64; 14] =
+pub(super) const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// Bounds for what waits in one outbox, in bytes: 1 KiB to 16 MiB.
@@ -74,6 +75,7 @@ pub(super) struct Meters {
     pub(super) operations: Family<OperationKind, Family<OperationOutcome, IntCounter>>,
     pub(super) operation_cache_hits: IntCounter,
     pub(super) operation_cache_misses: IntCounter,
+    pub(super) cluster: ClusterMeters,
 }
 
 impl Metrics {
@@ -183,6 +185,7 @@ impl Metrics {
             operations: operations(&declare),
             operation_cache_hits: operation_cache.with_label_values(&["hit"]),
             operation_cache_misses: operation_cache.with_label_values(&["miss"]),
+            cluster: ClusterMeters::new(&declare),
             registry: declare.0,
         }))
     }
@@ -236,7 +239,7 @@ fn operations(
 }
 
 /// Makes meters and enters them into the registry.
-struct Declarations(Registry);
+pub(super) struct Declarations(Registry);
 
 impl Declarations {
     /// Enters a meter. Names and help are constants of this file, and any test that makes meters tries them.
@@ -246,11 +249,11 @@ impl Declarations {
         meter
     }
 
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
+    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
         self.keep(IntCounter::new(name, help))
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels))
     }
 
@@ -264,7 +267,7 @@ impl Declarations {
         Family::new(|value: L| counters.with_label_values(&[value.text()]))
     }
 
-    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.keep(IntGauge::new(name, help))
     }
 
@@ -273,7 +276,7 @@ impl Declarations {
         Family::new(|value: L| gauges.with_label_values(&[value.text()]))
     }
 
-    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
+    pub(super) fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
         let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
         self.keep(Histogram::with_opts(options))
     }

@@ -7,6 +7,7 @@
 //! What is counted on every delivery is resolved beforehand, so that counting is one atomic addition. Gauges
 //! that follow the life of something are moved by a guard, [`Counted`], so they cannot drift.
 
+mod cluster;
 mod counted;
 mod family;
 mod labels;

@@ -11,20 +11,22 @@ use tokio::time::Instant;
 
 use super::{
     EditError, RoomError, Seat, SeatEnd,
+    arriving::Offered,
     audience::{Audiences, Told},
     batch::Editing,
     edits::Edits,
     error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
     mailbox::Take,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
+    others::Others,
     recent::Recent,
-    rooms::{Registration, Shared},
+    rooms::{Registration, RoomParts, Shared},
     state::{Effect, RoomState},
 };
 use crate::{
-    bridge::Envelope,
     domain::{DocumentId, Event, Origin, Topic, Version},
     metrics::{Counted, Metrics},
+    wire::envelope::Envelope,
 };
 
 /// One open document.
@@ -39,6 +41,12 @@ pub(super) struct Room {
     pub(super) known: Version,
     /// The newest change of access that those who sit here were looked at after.
     pub(super) access_seen: i64,
+    /// What other nodes told of and is not taken in yet.
+    pub(super) offered: Offered,
+    /// Who sits on other nodes.
+    pub(super) others: Others,
+    /// Who sits there is being read.
+    pub(super) looking_for_others: bool,
     /// Where the document stands could not be read: the room is of no use and closes.
     unreadable: bool,
     pub(super) shared: Arc<Shared>,
@@ -62,7 +70,6 @@ impl Room {
         registration: Registration,
     ) -> Self {
         let Shared { parts, options, .. } = &*shared;
-        parts.bridge.attach(document);
         let state = RoomState::new(document);
         let audiences = Audiences::new(parts.metrics.clone());
         let edits = Edits::new(options.edits_waiting, options.edits_waiting_bytes);
@@ -75,6 +82,9 @@ impl Room {
             editing: Editing { head: None, replica: None, snapshot: None, recent },
             known: Version::default(),
             access_seen: 0,
+            offered: Offered::default(),
+            others: Others::default(),
+            looking_for_others: false,
             unreadable: false,
             registration,
             closing: false,
@@ -127,13 +137,18 @@ impl Room {
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) {
-        self.publish(origin, event.clone());
+        self.publish(event.clone());
         self.tell_here(origin, event, accepted, ctx);
     }
 
-    fn publish(&self, origin: Origin, event: Event) {
-        let document = self.document;
-        self.shared.parts.bridge.publish(Envelope::Happened { document, origin, event });
+    fn publish(&self, event: Event) {
+        let envelope = match event {
+            Event::Changed(change) => Envelope::Changed(change),
+            Event::CursorMoved(moved) => Envelope::CursorMoved(moved),
+            // The roster tells of those as it counts them.
+            Event::PresenceChanged(_) => return,
+        };
+        self.shared.parts.bridge.publish(self.document, envelope);
         self.shared.parts.metrics.published();
     }
 
@@ -159,7 +174,7 @@ impl Room {
                 self.catch_up(*seat, ctx);
             }
             for (origin, event) in self.send_away(told) {
-                self.publish(origin, event.clone());
+                self.publish(event.clone());
                 waiting.push_back((origin, event));
             }
         }
@@ -228,14 +243,22 @@ impl Room {
         }
     }
 
-    /// Reads where the document stands before anything else is done.
+    /// Reads where the document stands before anything else is done, and who has it open elsewhere. Both are read after
+    /// the other nodes can be heard: what comes between is told twice rather than missed, and taken in once.
     fn find_head(&mut self, ctx: &mut Context<Self>) {
-        let (store, document) = (self.shared.parts.store.clone(), self.document);
-        let head = async move { store.find_head(document).await };
-        ctx.wait(head.into_actor(self).map(|head, room, ctx| match head {
+        let (shared, document) = (Arc::clone(&self.shared), self.document);
+        let head = async move {
+            let RoomParts { store, bridge, roster, .. } = &shared.parts;
+            bridge.attach(document).await;
+            futures_util::join!(store.find_head(document), roster.find_standing(document))
+        };
+        ctx.wait(head.into_actor(self).map(|(head, standing), room, ctx| match head {
             Ok(head) => {
                 room.access_seen = head.as_ref().map_or(0, |head| head.access_version);
                 room.editing.head = head;
+                if let Some(standing) = standing {
+                    room.others_stand(standing, ctx);
+                }
             }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -321,6 +344,10 @@ impl Take<Leave> for Room {
 
 impl Take<Move> for Room {
     fn take(&mut self, Move { session, cursor, accepted }: Move, ctx: &mut Self::Context) {
+        if self.others.has(session) {
+            let envelope = Envelope::MoveCursor { session, cursor };
+            return self.shared.parts.bridge.publish(self.document, envelope);
+        }
         let effects = self.state.move_cursor(session, cursor, Utc::now());
         self.carry_out(effects, SeatEnd::Broken, accepted, ctx);
     }

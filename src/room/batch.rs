@@ -67,10 +67,16 @@ pub(super) async fn run(desk: Desk, editing: Editing, orders: Vec<Order>) -> Tur
     Run::new(desk, editing, orders).finish().await
 }
 
-/// Reads what others stored, and stores nothing.
-pub(super) async fn follow(desk: Desk, editing: Editing) -> Turn {
+/// Takes in what others stored up to a version, and stores nothing. `offered` is what they told of it: the next changes
+/// after the head. The rest is read.
+pub(super) async fn follow(
+    desk: Desk,
+    editing: Editing,
+    offered: Vec<Change>,
+    up_to: Version,
+) -> Turn {
     let mut run = Run::new(desk, editing, Vec::new());
-    run.follow().await;
+    run.follow_offered(offered, up_to).await;
     run.finish().await
 }
 

@@ -20,13 +20,14 @@ impl Room {
         if self.known <= head.version || self.edits.is_storing() {
             return;
         }
+        // If it cannot be read, the next comparison tries again; what is heard of meanwhile is looked at after this.
+        let up_to = std::mem::take(&mut self.known);
+        let offered = self.offered.take_after(head.version);
         self.edits.hold();
         let (desk, editing) = self.begin_turn();
         let began = Instant::now();
-        let turn = batch::follow(desk, editing);
+        let turn = batch::follow(desk, editing, offered, up_to);
         ctx.spawn(turn.into_actor(self).map(move |turn, room, ctx| {
-            // If it could not be read, the next comparison tries again.
-            room.known = Default::default();
             room.edits.stored();
             room.stored(turn, Vec::new(), began, ctx);
             room.after_storing(ctx);

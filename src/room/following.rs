@@ -23,6 +23,21 @@ impl Run {
         }
     }
 
+    /// Takes in what others told of; what is missing up to a version is read.
+    pub(super) async fn follow_offered(&mut self, offered: Vec<Change>, up_to: Version) {
+        if let Some(head) = self.editing.head.as_ref().map(|head| head.version)
+            && let Err(error) = self.take_page(head, offered).await
+        {
+            // What was told may be wrong, or the text before it could not be read: the log tells the same.
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, document.id = %self.desk.document, "changes that were told could not be taken in");
+            self.editing.replica = None;
+        }
+        if self.editing.head.as_ref().is_some_and(|head| head.version < up_to) {
+            self.follow().await;
+        }
+    }
+
     /// The same where the text at the head is no longer there: if the head is still the head, something is wrong.
     pub(super) async fn follow_further(&mut self) -> bool {
         let before = self.editing.head.clone();
@@ -42,35 +57,47 @@ impl Run {
         while let Some(head) = self.editing.head.as_ref().filter(|head| head.version < up_to) {
             let mut page = store.list_changes(document, head.version, up_to, PAGE_BYTES).await?;
             // Of a deleted document nothing is left but the deletion.
-            if now.is_some() {
-                if page.is_empty() || !follow_each_other(&page, head.version) {
-                    self.editing.replica = None;
-                    self.has_gap = true;
+            if now.is_none() {
+                if page.is_empty() {
                     break;
                 }
-                let before = self.text_at(head.version);
-                // So much is read again when it is needed, where it holds nobody up.
-                if page.iter().map(Change::weight).sum::<usize>() > INLINE_BYTES {
-                    self.editing.replica = None;
-                }
-                page = self.desk.texts.fill(document, before, page).await?;
-            }
-            if page.is_empty() {
-                break;
-            }
-            for mut change in page {
-                if change.kind == ChangeKind::Deleted {
+                for change in &mut page {
                     change.content = Some(Content::default());
                 }
-                self.take_in(&change)?;
-                if let Some(head) = &mut self.editing.head {
-                    head.version = change.version;
-                    (head.title, head.at) = (Arc::clone(&change.title), change.at);
-                }
-                self.changes.push(Arc::new(change));
+                self.take_all(page)?;
+            } else if page.is_empty() || !follow_each_other(&page, head.version) {
+                self.editing.replica = None;
+                self.has_gap = true;
+                break;
+            } else {
+                let head = head.version;
+                self.take_page(head, page).await?;
             }
         }
         self.editing.head = now;
+        Ok(())
+    }
+
+    /// Takes in the next changes after the head, each with the text that it makes.
+    async fn take_page(&mut self, head: Version, page: Vec<Change>) -> Result<(), EditError> {
+        let before = self.text_at(head);
+        // So much is read again when it is needed, where it holds nobody up.
+        if page.iter().map(Change::weight).sum::<usize>() > INLINE_BYTES {
+            self.editing.replica = None;
+        }
+        let page = self.desk.texts.fill(self.desk.document, before, page).await?;
+        self.take_all(page)
+    }
+
+    fn take_all(&mut self, page: Vec<Change>) -> Result<(), EditError> {
+        for change in page {
+            self.take_in(&change)?;
+            if let Some(head) = &mut self.editing.head {
+                head.version = change.version;
+                (head.title, head.at) = (Arc::clone(&change.title), change.at);
+            }
+            self.changes.push(Arc::new(change));
+        }
         Ok(())
     }
 

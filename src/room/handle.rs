@@ -8,14 +8,17 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     EditError, Order, RoomError, Seat, Stored,
     actor::Room,
-    mailbox::Queued,
-    messages::{AccessChanged, Close, Compare, Confirm, Edit, Leave, Move, Reserve},
+    mailbox::{Queued, Take},
+    messages::{
+        AccessChanged, Close, Compare, Confirm, Deliver, Edit, Leave, LookForOthers, Move, Reserve,
+    },
 };
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
     store::Mark,
+    wire::envelope::Envelope,
 };
 
 /// A room, as others see it. Cheap to clone; it does not keep the room open.
@@ -90,10 +93,33 @@ impl RoomHandle {
         }
     }
 
-    /// Says what the store has. When the mailbox is full it is dropped: the next comparison is not far.
-    pub(super) fn compare(&self, mark: Mark) {
-        if let Err(SendError::Full(_)) = self.address.try_send(self.queued(Compare(mark))) {
-            self.metrics.mailbox_full(ActorKind::Room);
+    /// Says what the store has. False when the mailbox is full.
+    pub(super) fn compare(&self, mark: Mark) -> bool {
+        self.try_give(Compare(mark))
+    }
+
+    /// Hands on what another node told. False when the mailbox is full: then the room has to compare later.
+    pub(super) fn deliver(&self, envelope: Envelope) -> bool {
+        self.try_give(Deliver(envelope))
+    }
+
+    /// Has the room see whether it knows who sits on other nodes. False when the mailbox is full.
+    pub(super) fn look_for_others(&self, order: LookForOthers) -> bool {
+        self.try_give(order)
+    }
+
+    fn try_give<M>(&self, message: M) -> bool
+    where
+        M: actix::Message<Result = ()> + Send + 'static,
+        Room: Take<M>,
+    {
+        match self.address.try_send(self.queued(message)) {
+            // A room that has closed needs to hear of nothing.
+            Ok(()) | Err(SendError::Closed(_)) => true,
+            Err(SendError::Full(_)) => {
+                self.metrics.mailbox_full(ActorKind::Room);
+                false
+            }
         }
     }
 

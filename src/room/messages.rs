@@ -10,6 +10,7 @@ use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId, Version},
     outbox::SeatId,
     store::Mark,
+    wire::envelope::{Envelope, Sequence},
 };
 
 /// Hold a seat while its user's access is being read.
@@ -64,6 +65,21 @@ pub(super) struct AccessChanged {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Compare(pub(super) Mark);
+
+/// Take in what another node told.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Deliver(pub(super) Envelope);
+
+/// See whether what is known of those on other nodes is how the roster has it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum LookForOthers {
+    /// One of this node's own sessions arrived or left, and has this place among all.
+    Counted(Sequence),
+    /// The roster has counted so far.
+    IfBehind(Sequence),
+}
 
 /// The node is going down: finish what is being stored, then end.
 #[derive(Message)]

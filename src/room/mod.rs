@@ -8,6 +8,7 @@
 //! after the seat was reserved.
 
 mod actor;
+mod arriving;
 mod audience;
 mod batch;
 #[cfg(test)]
@@ -22,8 +23,10 @@ mod mailbox;
 mod messages;
 mod options;
 mod order;
+mod others;
 mod rebase;
 mod recent;
+mod relayed;
 mod render;
 mod replica;
 mod rooms;

@@ -25,6 +25,9 @@ pub struct RoomOptions {
     /// How often what is known of open documents is compared with what the store has, where other nodes may write to it.
     #[serde(with = "humantime_serde")]
     pub compare_every: Duration,
+    /// After the roster forgot who is on other nodes, how long these have to enter their sessions again.
+    #[serde(skip)]
+    pub settle: Duration,
     /// How many bytes of changes an edit may be rebased over; one that was written for an older text is refused.
     pub rebase_bytes: usize,
     /// How many texts may be read from the store at the same time, in all rooms; the next ones wait. From 1 (0 counts as

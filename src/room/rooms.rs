@@ -4,7 +4,7 @@
 //! that a node never has two rooms of one document.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Weak},
 };
 
@@ -18,11 +18,14 @@ use super::{
     texts::{Texts, off_thread},
 };
 use crate::{
-    bridge::{Bridge, Envelope},
-    domain::{AccessLevel, Content, Document, DocumentId, Text, Title, UserId, Version},
+    bridge::Bridge,
+    domain::{
+        AccessLevel, Content, Cursor, Document, DocumentId, SessionId, Text, Title, UserId, Version,
+    },
     metrics::Metrics,
     roster::Roster,
-    store::{Store, StoreError},
+    store::Store,
+    wire::envelope::Envelope,
 };
 
 /// What a room is built from.
@@ -43,7 +46,9 @@ pub struct RoomParts {
 #[derive(Clone)]
 pub struct Rooms {
     open: Arc<Mutex<HashMap<DocumentId, Entry>>>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// Documents of which something was told that may not have reached their room.
+    pub(super) stale: Arc<Mutex<HashSet<DocumentId>>>,
 }
 
 /// What all rooms have.
@@ -65,7 +70,8 @@ impl Rooms {
     #[must_use]
     pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
         let texts = Texts::new(parts.store.clone(), options.texts_at_once);
-        Self { open: Arc::default(), shared: Arc::new(Shared { parts, options, texts }) }
+        let shared = Arc::new(Shared { parts, options, texts });
+        Self { open: Arc::default(), shared, stale: Arc::default() }
     }
 
     /// The room of a document, opened if it is not open. Ask for access first: this does not.
@@ -128,8 +134,19 @@ impl Rooms {
         self.shared.texts.content(document, version).await
     }
 
-    /// Tells the document's room here, and the other nodes, that a user's access changed. When it returns, a
-    /// revoked user's streams on this node have ended.
+    /// Moves the cursor of a session that has the document open, on this node or on another one.
+    pub fn move_cursor(&self, document: DocumentId, session: SessionId, cursor: Cursor) {
+        match self.find(document) {
+            Some(room) => room.move_cursor(session, cursor),
+            None => {
+                let envelope = Envelope::MoveCursor { session, cursor };
+                self.shared.parts.bridge.publish(document, envelope);
+            }
+        }
+    }
+
+    /// Tells the document's room here, and the other nodes, that a user's access changed. When it returns, a revoked
+    /// user's streams have ended: on this node, and on all others that could be told within a second.
     pub async fn access_changed(
         &self,
         document: DocumentId,
@@ -139,29 +156,14 @@ impl Rooms {
         if let Some(room) = self.find(document) {
             room.access_changed(user, level).await;
         }
-        self.shared.parts.bridge.publish(Envelope::AccessChanged { document, user, level });
         self.shared.parts.metrics.published();
+        self.shared.parts.bridge.change_access(document, user, level).await;
     }
 
-    /// Compares what every open room knows with what the store has; a room that is behind reads and tells the rest.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`]: nothing was compared.
-    pub async fn compare(&self) -> Result<(), StoreError> {
-        let open: HashMap<DocumentId, RoomHandle> = {
-            let open = self.open.lock();
-            open.iter().map(|(document, entry)| (*document, entry.handle.clone())).collect()
-        };
-        if open.is_empty() {
-            return Ok(());
-        }
-        let documents: Vec<DocumentId> = open.keys().copied().collect();
-        for (document, mark) in self.shared.parts.store.list_marks(&documents).await? {
-            if let Some(room) = open.get(&document) {
-                room.compare(mark);
-            }
-        }
-        Ok(())
+    /// The open rooms, by their document.
+    pub(super) fn handles(&self) -> HashMap<DocumentId, RoomHandle> {
+        let open = self.open.lock();
+        open.iter().map(|(document, entry)| (*document, entry.handle.clone())).collect()
     }
 
     /// Closes every room; what is being stored is finished first.

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use crate::domain::{Cursor, DocumentId, Presence, SessionId, UserId};
+use crate::{
+    domain::{Cursor, DocumentId, Presence, SessionId, UserId},
+    wire::envelope::Sequence,
+};
 
 /// Why a connection slot was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -17,13 +20,32 @@ pub enum SlotError {
     },
 }
 
+/// Who has a document open on other nodes, and how many arrivals and departures led to that.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// The last arrival or departure that is in it.
+    pub sequence: Sequence,
+    /// Who is there, in order of arrival.
+    pub elsewhere: Vec<Presence>,
+}
+
+/// Sends a session away whose user turned out to have too many.
+pub trait Evict: Send + Sync {
+    /// Ends the session, if it is still there.
+    fn evict(&self, session: SessionId);
+}
+
 /// Who is connected, in the whole cluster.
 ///
-/// `enter`, `exit`, `touch` and `release_slot` are orders: they return at once and are carried out in the order
-/// given. The others answer.
+/// `enter`, `exit`, `touch` and `release_slot` are orders: they return at once, hold on this node at once, and reach the
+/// others a moment later; where a roster is shared, it tells them of who comes and goes. The others answer.
 #[async_trait]
 pub trait Roster: Send + Sync {
-    /// Takes one of the user's `limit` connection slots for `session`.
+    /// Takes one of the user's `limit` connection slots for `session`. While a shared roster is away, those on this node
+    /// are counted; who turns out to be one too many later is sent away.
+    ///
+    /// # Cancel safety
+    /// The slot may have been taken when the future is dropped: release it.
     ///
     /// # Errors
     /// All of them are taken.
@@ -37,8 +59,8 @@ pub trait Roster: Send + Sync {
     /// Gives the slot of `session` back; nothing happens when it has none.
     fn release_slot(&self, user: UserId, session: SessionId);
 
-    /// Whose session this is, if it holds a slot.
-    async fn find_session(&self, session: SessionId) -> Option<UserId>;
+    /// Whose session this is, if it holds a slot. Of the sessions on other nodes only those of `user` are found.
+    async fn find_session(&self, session: SessionId, user: UserId) -> Option<UserId>;
 
     /// A session opened a document.
     fn enter(&self, presence: Presence);
@@ -54,4 +76,15 @@ pub trait Roster: Send + Sync {
 
     /// One session's entry in a document, if it has it open.
     async fn find_presence(&self, document: DocumentId, session: SessionId) -> Option<Presence>;
+
+    /// Who has the document open on other nodes; none when that cannot be told now.
+    async fn find_standing(&self, document: DocumentId) -> Option<Standing>;
+
+    /// The last arrival or departure in each of these documents, as far as there have been any; none when that cannot be
+    /// told now.
+    async fn find_sequences(&self, documents: &[DocumentId])
+    -> Option<Vec<(DocumentId, Sequence)>>;
+
+    /// Whether it answers: one that is kept in memory always does.
+    fn is_up(&self) -> bool;
 }

@@ -7,8 +7,11 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
-use super::{Roster, SlotError};
-use crate::domain::{Cursor, DocumentId, Presence, SessionId, UserId};
+use super::{Roster, SlotError, Standing};
+use crate::{
+    domain::{Cursor, DocumentId, Presence, SessionId, UserId},
+    wire::envelope::Sequence,
+};
 
 /// Presence entries by document, slots by user. Both maps lose an entry with its last session.
 #[derive(Debug, Default)]
@@ -23,9 +26,8 @@ struct Slots {
     sessions: HashMap<SessionId, UserId>,
 }
 
-#[async_trait]
-impl Roster for LocalRoster {
-    async fn take_slot(
+impl LocalRoster {
+    pub(super) fn take(
         &self,
         user: UserId,
         session: SessionId,
@@ -44,10 +46,11 @@ impl Roster for LocalRoster {
         Ok(())
     }
 
-    fn release_slot(&self, user: UserId, session: SessionId) {
+    /// False when the session held none.
+    pub(super) fn release(&self, user: UserId, session: SessionId) -> bool {
         let mut slots = self.slots.lock();
         if slots.sessions.remove(&session).is_none() {
-            return;
+            return false;
         }
         if let Entry::Occupied(mut taken) = slots.taken.entry(user) {
             *taken.get_mut() -= 1;
@@ -55,10 +58,58 @@ impl Roster for LocalRoster {
                 taken.remove();
             }
         }
+        true
     }
 
-    async fn find_session(&self, session: SessionId) -> Option<UserId> {
+    /// Whose session this is, if it holds a slot here.
+    pub(super) fn owner(&self, session: SessionId) -> Option<UserId> {
         self.slots.lock().sessions.get(&session).copied()
+    }
+
+    /// Every session with its user.
+    pub(super) fn slots(&self) -> Vec<(UserId, SessionId)> {
+        let slots = self.slots.lock();
+        slots.sessions.iter().map(|(session, user)| (*user, *session)).collect()
+    }
+
+    /// Every session that has a document open, and which.
+    pub(super) fn present(&self) -> Vec<(DocumentId, SessionId)> {
+        let documents = self.documents.lock();
+        let sessions = documents
+            .iter()
+            .flat_map(|(document, present)| present.keys().map(|session| (*document, *session)));
+        sessions.collect()
+    }
+
+    /// Everybody here who has the document open.
+    pub(super) fn present_in(&self, document: DocumentId) -> Vec<Presence> {
+        let documents = self.documents.lock();
+        documents.get(&document).map(|all| all.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// One session's entry, if it has the document open here.
+    pub(super) fn entry(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
+        self.documents.lock().get(&document).and_then(|all| all.get(&session)).cloned()
+    }
+}
+
+#[async_trait]
+impl Roster for LocalRoster {
+    async fn take_slot(
+        &self,
+        user: UserId,
+        session: SessionId,
+        limit: usize,
+    ) -> Result<(), SlotError> {
+        self.take(user, session, limit)
+    }
+
+    fn release_slot(&self, user: UserId, session: SessionId) {
+        self.release(user, session);
+    }
+
+    async fn find_session(&self, session: SessionId, _user: UserId) -> Option<UserId> {
+        self.owner(session)
     }
 
     fn enter(&self, presence: Presence) {
@@ -84,12 +135,26 @@ impl Roster for LocalRoster {
     }
 
     async fn list(&self, document: DocumentId) -> Vec<Presence> {
-        let documents = self.documents.lock();
-        documents.get(&document).map(|all| all.values().cloned().collect()).unwrap_or_default()
+        self.present_in(document)
     }
 
     async fn find_presence(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
-        self.documents.lock().get(&document).and_then(|all| all.get(&session)).cloned()
+        self.entry(document, session)
+    }
+
+    async fn find_standing(&self, _document: DocumentId) -> Option<Standing> {
+        Some(Standing::default())
+    }
+
+    async fn find_sequences(
+        &self,
+        _documents: &[DocumentId],
+    ) -> Option<Vec<(DocumentId, Sequence)>> {
+        Some(vec![])
+    }
+
+    fn is_up(&self) -> bool {
+        true
     }
 }
 
@@ -126,8 +191,8 @@ mod tests {
         roster.release_slot(user, sessions[0]);
         roster.release_slot(user, sessions[0]);
         roster.take_slot(user, sessions[2], 2).await.unwrap();
-        assert_eq!(roster.find_session(sessions[2]).await, Some(user));
-        assert_eq!(roster.find_session(sessions[0]).await, None);
+        assert_eq!(roster.find_session(sessions[2], user).await, Some(user));
+        assert_eq!(roster.find_session(sessions[0], user).await, None);
     }
 
     #[tokio::test]

@@ -2,12 +2,17 @@
 //!
 //! Rooms enter and remove presence; sessions take a connection slot when they are admitted and give it back when
 //! they end; queries list who has a document open. The contract is [`Roster`]; [`LocalRoster`] keeps it in memory
-//! for a cluster of one node. Invariant: an entry lives no longer than the session that it stands for.
+//! for a cluster of one node, [`RedisRoster`] in a Redis that all nodes share. Invariant: an entry lives no longer than
+//! the session that it stands for, or than the lease of its node.
 
 mod contract;
 mod local;
+mod options;
+mod redis;
 mod slot;
 
-pub use contract::{Roster, SlotError};
+pub use contract::{Evict, Roster, SlotError, Standing};
 pub use local::LocalRoster;
+pub use options::RosterOptions;
+pub use redis::{Keeper, RedisRoster};
 pub use slot::Slot;

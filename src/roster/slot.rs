@@ -23,8 +23,10 @@ impl Slot {
         session: SessionId,
         limit: usize,
     ) -> Result<Self, SlotError> {
-        roster.take_slot(user, session, limit).await?;
-        Ok(Self { roster, user, session })
+        // It is there before the answer, so that whoever stops waiting gives back what may have been taken.
+        let slot = Self { roster, user, session };
+        slot.roster.take_slot(user, session, limit).await?;
+        Ok(slot)
     }
 }
 

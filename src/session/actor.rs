@@ -393,6 +393,20 @@ impl Handler<Drain> for Session {
     }
 }
 
+/// The session's user has too many: end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Evict;
+
+impl Handler<Evict> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _evict: Evict, ctx: &mut Self::Context) {
+        self.parts.metrics.slot_refused();
+        self.end(&CloseReason::ConnectionLimit, ctx);
+    }
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use super::{
     Execute, Identity, Limits, SessionOptions, Throttle,
-    actor::{Drain, Session},
+    actor::{Drain, Evict, Session},
 };
 use crate::{
     domain::{SessionId, UserId},
     metrics::Metrics,
     outbox::{OutboxOptions, OutboxTotals},
-    roster::Roster,
+    roster::{self, Roster},
 };
 
 /// What a session is built from.
@@ -103,6 +103,20 @@ impl Sessions {
         if count.wait_for(|count| *count == 0).await.is_err() {
             tracing::error!("the count of sessions was lost");
         }
+    }
+}
+
+/// Whoever turns out to be one too many is sent away as if he had come too late.
+impl roster::Evict for Sessions {
+    fn evict(&self, session: SessionId) {
+        let session = self.open.lock().sessions.get(&session).cloned();
+        let Some(session) = session else { return };
+        // Never lost: a task waits for its place in the mailbox.
+        tokio::spawn(async move {
+            if session.send(Evict).await.is_err() {
+                tracing::debug!("a session had ended before it was sent away");
+            }
+        });
     }
 }
 

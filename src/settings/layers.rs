@@ -9,7 +9,7 @@ use config::{File, FileFormat, Source, Value, ValueKind};
 
 use super::{
     Fault, Flags, Sources,
-    sources::{ENVIRONMENT_NAME, PREFIX, REDIS_URL, WELL_KNOWN},
+    sources::{ENVIRONMENT_NAME, PREFIX, WELL_KNOWN},
 };
 
 /// The defaults.
@@ -57,12 +57,6 @@ pub(super) fn read(sources: &Sources) -> (Vec<Entry>, Vec<Fault>) {
     take(Ok(well_known(sources)));
     take(Ok(prefixed(sources)));
     take(flags(&sources.flags));
-    if sources.variable(REDIS_URL).is_some() {
-        faults.push(Fault::new(
-            REDIS_URL,
-            "is set, but this version runs on one node and does not use Redis. Unset it.",
-        ));
-    }
     (entries, faults)
 }
 

@@ -17,7 +17,9 @@ use crate::{
     auth::AuthOptions,
     http::ServerOptions,
     outbox::OutboxOptions,
+    redis::RedisOptions,
     room::RoomOptions,
+    roster::RosterOptions,
     session::{Limits, SessionOptions},
     store::StoreOptions,
     telemetry::TelemetryOptions,
@@ -41,6 +43,10 @@ pub struct Settings {
     pub outbox: OutboxOptions,
     /// The database.
     pub store: StoreOptions,
+    /// Redis, if there is one.
+    pub redis: RedisOptions,
+    /// Who is connected.
+    pub roster: RosterOptions,
     /// Logs.
     pub telemetry: TelemetryOptions,
 }

@@ -7,10 +7,13 @@ use crate::{
     auth::{AuthOptions, Keys},
     http::ServerOptions,
     outbox::OutboxOptions,
+    redis::{Address, RedisOptions},
     room::RoomOptions,
+    roster::RosterOptions,
     session::{Limits, SessionOptions},
     store::{Retention, StoreOptions},
     telemetry::TelemetryOptions,
+    wire::envelope::{NEWEST_VERSION, OLDEST_VERSION},
 };
 
 const KIB: usize = 1024;
@@ -29,6 +32,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     faults.room(&settings.room);
     faults.outbox(&settings.outbox);
     faults.store(&settings.store);
+    faults.redis(&settings.redis, settings.store.is_postgres());
+    faults.roster(&settings.roster);
     faults.telemetry(&settings.telemetry);
     let (warning, life) = (settings.session.warn_before_expiry, settings.auth.token_life);
     faults.unless(warning <= life, "session.warn_before_expiry", || {
@@ -224,6 +229,51 @@ impl Faults {
             });
         }
         self.time("store.forget_every", store.forget_every, Duration::from_secs(1));
+    }
+
+    fn redis(&mut self, redis: &RedisOptions, is_shared: bool) {
+        if redis.is_set() {
+            if let Err(bad) = redis.url.parse::<Address>() {
+                self.unless(false, "redis.url", || bad.to_string());
+            }
+            self.unless(is_shared, "redis.url", || {
+                "is set, but the database is a file, which nodes cannot share. Set store.url (DATABASE_URL) to a PostgreSQL, \
+                 or unset this."
+                    .into()
+            });
+        }
+        self.time("redis.answer_within", redis.answer_within, Duration::from_millis(10));
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+        self.unless(
+            !redis.prefix.is_empty() && redis.prefix.chars().all(plain),
+            "redis.prefix",
+            || {
+                format!(
+                    "{:?} cannot begin a key. Use letters, digits, -, _, . and : only.",
+                    redis.prefix
+                )
+            },
+        );
+        let versions = OLDEST_VERSION..=NEWEST_VERSION;
+        self.unless(versions.contains(&redis.envelope_version), "redis.envelope_version", || {
+            format!(
+                "{} is not known. Set it to {OLDEST_VERSION} to {NEWEST_VERSION}.",
+                redis.envelope_version
+            )
+        });
+    }
+
+    fn roster(&mut self, roster: &RosterOptions) {
+        self.time("roster.renew_every", roster.renew_every, Duration::from_millis(10));
+        let least = roster.renew_every.saturating_mul(3);
+        self.time("roster.lease", roster.lease, Duration::from_millis(10));
+        self.unless(roster.lease >= least, "roster.lease", || {
+            format!(
+                "{} is less than three times roster.renew_every, {}: a node that misses one renewal would count as dead. \
+                 Set it to at least {}.",
+                shown(roster.lease), shown(roster.renew_every), shown(least)
+            )
+        });
     }
 
     fn telemetry(&mut self, telemetry: &TelemetryOptions) {

@@ -5,18 +5,16 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use super::{Fault, SettingsError};
 
 /// Variables that set something without having our prefix, and what they set.
-pub(super) const WELL_KNOWN: [(&str, &str); 4] = [
+pub(super) const WELL_KNOWN: [(&str, &str); 5] = [
     ("PORT", "server.port"),
     ("DATABASE_URL", "store.url"),
+    ("REDIS_URL", "redis.url"),
     ("JWT_SECRET", "auth.secret"),
     ("RUST_LOG", "telemetry.filter"),
 ];
 
 /// The variable that picks a file in `config/`.
 pub(super) const ENVIRONMENT_NAME: &str = "COSCRIBE_ENV";
-
-/// The variable of a database that this version does not use.
-pub(super) const REDIS_URL: &str = "REDIS_URL";
 
 /// What all other variables of ours begin with.
 pub(super) const PREFIX: &str = "COSCRIBE__";
@@ -81,6 +79,6 @@ impl Sources {
 
 fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX)
-        || [ENVIRONMENT_NAME, REDIS_URL].contains(&name)
+        || name == ENVIRONMENT_NAME
         || WELL_KNOWN.iter().any(|(known, _)| *known == name)
 }

@@ -193,12 +193,12 @@ fn all_faults_come_at_once_by_name_and_origin() {
     keys.sort_unstable();
     let expected = [
         "COSCRIBE_ENV",
-        "REDIS_URL",
         "auth.enrol",
         "auth.secret",
         "limits.frame",
         "outbox.bound",
         "port",
+        "redis.url",
         "room.mailbox",
         "server.port",
         "server.prot",

@@ -69,6 +69,7 @@ pub(crate) fn roomy() -> RoomOptions {
         apply_within: Duration::from_secs(10),
         snapshot_every: 500,
         compare_every: Duration::from_secs(5),
+        settle: Duration::from_secs(20),
         rebase_bytes: 16_000_000,
         texts_at_once: 4,
         recent_bytes: 1_000_000,

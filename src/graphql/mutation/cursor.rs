@@ -53,7 +53,9 @@ async fn move_elsewhere(
     cursor: Cursor,
 ) -> Result<bool, ApiError> {
     let present = api.roster.find_presence(document, session).await;
-    let room = api.rooms.find(document).filter(|_| present.is_some());
-    room.ok_or(ApiError::NotOpenHere)?.move_cursor(session, cursor);
+    if present.is_none() {
+        return Err(ApiError::NotOpenHere);
+    }
+    api.rooms.move_cursor(document, session, cursor);
     Ok(true)
 }

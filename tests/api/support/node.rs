@@ -27,7 +27,14 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
 /// Says that a test is about a file of SQLite, whatever the others use.
 pub(crate) const ON_FILE: (&str, &str) = ("COSCRIBE__STORE__URL", "");
 
-/// A node on a free port, with a database of its own: a file, or one of the PostgreSQL that `TEST_DATABASE_URL` names.
+/// The Redis that `TEST_REDIS_URL` names.
+#[allow(clippy::disallowed_methods, reason = "what the test run was given")]
+fn redis_url() -> Option<String> {
+    std::env::var("TEST_REDIS_URL").ok().filter(|url| !url.is_empty())
+}
+
+/// A node on a free port, with a database of its own: a file, or one of the PostgreSQL that `TEST_DATABASE_URL` names,
+/// with the Redis that `TEST_REDIS_URL` names.
 pub(crate) struct TestNode {
     node: Option<Node>,
     settings: Settings,
@@ -73,6 +80,14 @@ impl TestNode {
                 // Another one for each: with a file each makes its own.
                 .with("JWT_SECRET", &uuid::Uuid::new_v4().to_string()),
             _ => sources,
+        };
+        let is_shared = sources.environment.contains_key("DATABASE_URL");
+        let sources = match redis_url().filter(|_| is_shared) {
+            // Another beginning for each test: they share the server.
+            Some(url) => sources
+                .with("REDIS_URL", &url)
+                .with("COSCRIBE__REDIS__PREFIX", &format!("test-{}", uuid::Uuid::new_v4())),
+            None => sources,
         };
         let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
         let settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();

@@ -1,0 +1,174 @@
+//! The relay, as rooms hold it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Addr, AsyncContext as _, Context};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    Ear,
+    inbox::Inbox,
+    listening::Wanted,
+    outgoing::Message,
+    relay::{Look, Publish, Relay, RelayParts, Stop, Tell},
+};
+use crate::{
+    bridge::{Bridge, Health},
+    domain::{AccessLevel, DocumentId, NodeId, UserId},
+    metrics::{ActorKind, Metrics},
+    redis::{Keys, Server},
+    wire::envelope::Envelope,
+};
+
+/// So many messages may wait for the relay's actor; what finds no room is told as missed.
+const MAILBOX: usize = 4096;
+
+/// For so long whoever changed somebody's access waits for the other nodes.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The relay over Redis. Dropping it does not end it; [`RedisBridge::stop`] does.
+pub struct RedisBridge {
+    relay: Addr<Relay>,
+    shared: Arc<Shared>,
+}
+
+/// What handle and actor both look at.
+pub(super) struct Shared {
+    pub(super) node: NodeId,
+    pub(super) keys: Keys,
+    pub(super) metrics: Metrics,
+    pub(super) wanted: Mutex<Wanted>,
+    pub(super) health: AtomicU8,
+    /// The version of envelopes that every node reads.
+    pub(super) version: Arc<AtomicU8>,
+    /// Documents of which something was to be told and could not even be queued.
+    pub(super) unqueued: Mutex<Vec<DocumentId>>,
+    pub(super) answer_within: Duration,
+}
+
+impl Shared {
+    pub(super) fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            0 => Health::Well,
+            1 => Health::Away,
+            _ => Health::Deaf,
+        }
+    }
+}
+
+impl RedisBridge {
+    /// Starts the relay of `node`; it connects by itself, as often as it takes. What comes in goes to `ear`. `version`
+    /// is that of the envelopes that all nodes read, and `known` the newest that this one does.
+    #[must_use]
+    pub fn start(
+        server: Server,
+        keys: Keys,
+        node: NodeId,
+        ear: Ear,
+        versions: (Arc<AtomicU8>, u8),
+        metrics: Metrics,
+    ) -> Self {
+        let (version, known) = versions;
+        let shared = Arc::new(Shared {
+            node,
+            keys: keys.clone(),
+            metrics: metrics.clone(),
+            wanted: Mutex::default(),
+            health: AtomicU8::new(Health::Away as u8),
+            version,
+            unqueued: Mutex::default(),
+            answer_within: server.answer_within(),
+        });
+        let mut context = Context::new();
+        context.set_mailbox_capacity(MAILBOX);
+        let relay: Addr<Relay> = context.address();
+        let to_relay = relay.clone();
+        let inbox = Inbox {
+            node,
+            keys,
+            ear: ear.clone(),
+            metrics,
+            version: Arc::new(AtomicU8::new(known)),
+            relay: Box::new(move |sound| {
+                if to_relay.try_send(super::relay::Heard(sound)).is_err() {
+                    tracing::debug!("the relay was too busy to hear");
+                }
+            }),
+        };
+        let parts = RelayParts { shared: Arc::clone(&shared), server, inbox: Arc::new(inbox), ear };
+        context.run(Relay::new(parts));
+        Self { relay, shared }
+    }
+
+    /// Ends it: what waits is published first.
+    pub async fn stop(&self) {
+        if self.relay.send(Stop).await.is_err() {
+            tracing::debug!("the relay had ended before it was asked to");
+        }
+    }
+
+    /// Has the relay look at what is wanted; it does so every second, too.
+    fn look(&self) {
+        if self.relay.try_send(Look).is_err() {
+            tracing::debug!("the relay looks by itself soon");
+        }
+    }
+}
+
+#[async_trait]
+impl Bridge for RedisBridge {
+    fn publish(&self, document: DocumentId, envelope: Envelope) {
+        let bytes = envelope.encode(self.shared.node, self.shared.version.load(Ordering::Relaxed));
+        let channel = self.shared.keys.document(document);
+        let message = Message { channel, bytes, document: Some(document), heard_by: None };
+        if self.relay.try_send(Publish(message)).is_err() {
+            self.shared.metrics.mailbox_full(ActorKind::Relay);
+            self.shared.unqueued.lock().push(document);
+        }
+    }
+
+    async fn change_access(&self, document: DocumentId, user: UserId, level: Option<AccessLevel>) {
+        let (sender, done) = oneshot::channel();
+        let tell = Tell { document, user, level, done: sender };
+        let told = async {
+            if self.relay.send(tell).await.is_err() {
+                return;
+            }
+            // Whether it was dropped or came, there is no more to wait for.
+            if done.await.is_err() {
+                tracing::debug!("nobody could be told of a change of access; it is compared");
+            }
+        };
+        if timeout(ACKNOWLEDGED_WITHIN, told).await.is_err() {
+            tracing::warn!(document.id = %document, "not every node has said that it carried out a change of access");
+        }
+    }
+
+    async fn attach(&self, document: DocumentId) {
+        let listened = self.shared.wanted.lock().add(document);
+        if self.shared.health() == Health::Away {
+            return;
+        }
+        self.look();
+        if timeout(self.shared.answer_within, listened).await.is_err() {
+            tracing::debug!(document.id = %document, "opened before it was listened to");
+        }
+    }
+
+    fn detach(&self, document: DocumentId) {
+        self.shared.wanted.lock().remove(document);
+        self.look();
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health()
+    }
+}

@@ -1,0 +1,135 @@
+//! What comes from Redis: read, sorted, handed on. Nothing in here waits.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use parking_lot::RwLock;
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::oneshot;
+
+use crate::{
+    bridge::{Deliver, Delivery},
+    domain::{DocumentId, NodeId},
+    metrics::Metrics,
+    redis::Keys,
+    wire::envelope::{BadEnvelope, Envelope, Signal},
+};
+
+/// What the relay itself has to hear of.
+#[derive(Debug)]
+pub(super) enum Sound {
+    /// What this node sent itself came back, or another one has done what it was asked.
+    Signal(Signal),
+    /// Another node wants to know when what it told was carried out.
+    Asked { by: NodeId, request: u64, done: oneshot::Receiver<()> },
+    /// The connection that listens broke, and which one that is.
+    Lost { connection: u64 },
+    /// A channel is listened to no more, whether we or the server wanted that.
+    Unsubscribed(DocumentId),
+}
+
+/// Where what comes in is delivered to: rooms are built later than the bridge that they speak through.
+#[derive(Clone, Default)]
+pub struct Ear(Arc<RwLock<Option<Arc<dyn Deliver>>>>);
+
+impl Ear {
+    /// From now on what comes in goes there.
+    pub fn open(&self, to: Arc<dyn Deliver>) {
+        *self.0.write() = Some(to);
+    }
+
+    /// Nothing more is delivered.
+    pub fn close(&self) {
+        *self.0.write() = None;
+    }
+
+    pub(super) fn deliver(&self, delivery: Delivery) {
+        if let Some(to) = &*self.0.read() {
+            to.deliver(delivery);
+        }
+    }
+
+    pub(super) fn returned(&self) {
+        if let Some(to) = &*self.0.read() {
+            to.returned();
+        }
+    }
+}
+
+/// Reads what comes in.
+pub(super) struct Inbox {
+    pub(super) node: NodeId,
+    pub(super) keys: Keys,
+    pub(super) ear: Ear,
+    pub(super) metrics: Metrics,
+    /// The version of envelopes that this node reads.
+    pub(super) version: Arc<AtomicU8>,
+    /// Takes what the relay has to hear of. What it cannot take is missed by the canary, or not waited for any longer.
+    pub(super) relay: Box<dyn Fn(Sound) + Send + Sync>,
+}
+
+impl Inbox {
+    /// Takes in one push of the RESP3 protocol, from this connection.
+    pub(super) fn hear(&self, push: PushInfo, connection: u64) {
+        match push.kind {
+            PushKind::Message | PushKind::SMessage => {
+                if let [Value::BulkString(channel), Value::BulkString(bytes)] = &push.data[..] {
+                    self.receive(channel, bytes);
+                }
+            }
+            PushKind::Disconnection => (self.relay)(Sound::Lost { connection }),
+            // A cluster does so when the channel's slot moves to another server.
+            PushKind::Unsubscribe | PushKind::SUnsubscribe => {
+                if let Some(Value::BulkString(channel)) = push.data.first()
+                    && let Some(document) = self.document(channel)
+                {
+                    (self.relay)(Sound::Unsubscribed(document));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn receive(&self, channel: &[u8], bytes: &[u8]) {
+        let version = self.version.load(Ordering::Relaxed);
+        let read = match self.document(channel) {
+            Some(document) => Envelope::decode(bytes, document, version)
+                .map(|(from, envelope)| self.told(document, from, envelope)),
+            None => Signal::decode(bytes, version).map(|(_from, signal)| {
+                (self.relay)(Sound::Signal(signal));
+            }),
+        };
+        if let Err(bad) = read {
+            self.metrics.envelope_ignored(match bad {
+                BadEnvelope::UnknownVersion => "unknown_version",
+                BadEnvelope::Garbage => "garbage",
+            });
+        }
+    }
+
+    fn document(&self, channel: &[u8]) -> Option<DocumentId> {
+        self.keys.document_of(std::str::from_utf8(channel).ok()?)
+    }
+
+    fn told(&self, document: DocumentId, from: NodeId, envelope: Envelope) {
+        if from == self.node {
+            // What began here was told here already; only its place among what others did is news.
+            if let Envelope::Joined { sequence, .. } | Envelope::Left { sequence, .. } = envelope {
+                self.ear.deliver(Delivery::Counted { document, sequence });
+            }
+            return;
+        }
+        let request = match &envelope {
+            Envelope::AccessChanged { request, .. } => *request,
+            _ => None,
+        };
+        let done = request.map(|request| {
+            let (sender, done) = oneshot::channel();
+            (self.relay)(Sound::Asked { by: from, request, done });
+            sender
+        });
+        self.ear.deliver(Delivery::Told { document, envelope, done });
+    }
+}

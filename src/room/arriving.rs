@@ -1,0 +1,202 @@
+//! The part of the room's actor that takes in what other nodes tell.
+//!
+//! What comes from another node is told here and never published again. Changes are told in the order of versions: those
+//! that follow the head are taken as they came, what is missing is read from the log. Who is on other nodes is told from
+//! the roster's numbers; where one is missing, from the roster itself.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix::prelude::*;
+use tokio::time::Instant;
+
+use super::{
+    SeatEnd,
+    actor::Room,
+    mailbox::Take,
+    messages::{Deliver, LookForOthers},
+    others::Heard,
+};
+use crate::{
+    domain::{Change, CursorMove, Event, Origin, PresenceChange, Version},
+    roster::Standing,
+    wire::envelope::Envelope,
+};
+
+/// At most so many bytes of changes wait until they can be told; the rest is read from the log.
+const OFFERED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Changes that other nodes told and that are not taken in yet, by version.
+#[derive(Debug, Default)]
+pub(super) struct Offered {
+    changes: BTreeMap<Version, Arc<Change>>,
+    bytes: usize,
+}
+
+impl Offered {
+    /// Keeps a change, if there is room.
+    fn add(&mut self, change: Arc<Change>) {
+        let bytes = change.weight();
+        if self.bytes + bytes <= OFFERED_BYTES
+            && self.changes.insert(change.version, change).is_none()
+        {
+            self.bytes += bytes;
+        }
+    }
+
+    /// Those that follow `head` without a hole. What is not newer is forgotten, what comes later stays.
+    pub(super) fn take_after(&mut self, head: Version) -> Vec<Change> {
+        let mut next = head.next();
+        let mut taken = Vec::new();
+        while let Some(first) = self.changes.first_entry().filter(|first| *first.key() <= next) {
+            let change = first.remove();
+            self.bytes -= change.weight();
+            if change.version == next {
+                next = next.next();
+                taken.push(Arc::unwrap_or_clone(change));
+            }
+        }
+        taken
+    }
+}
+
+impl Room {
+    fn changed_elsewhere(&mut self, change: Arc<Change>, ctx: &mut Context<Self>) {
+        self.known = self.known.max(change.version);
+        if self.editing.head.as_ref().is_some_and(|head| change.version > head.version) {
+            self.offered.add(change);
+        }
+        self.follow_if_behind(ctx);
+    }
+
+    fn moved_elsewhere(&mut self, moved: Arc<CursorMove>, ctx: &mut Context<Self>) {
+        self.others.moved(&moved);
+        let origin = Origin { user: moved.user.id, session: Some(moved.session) };
+        self.tell_here(origin, Event::CursorMoved(moved), Instant::now(), ctx);
+    }
+
+    fn heard_of_others(&mut self, heard: Heard, ctx: &mut Context<Self>) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Tell(change) => self.tell_of_other(change, ctx),
+            Heard::Gap => self.look_for_others(ctx),
+        }
+    }
+
+    fn tell_of_other(&mut self, change: PresenceChange, ctx: &mut Context<Self>) {
+        let presence = &change.presence;
+        let origin = Origin { user: presence.user.id, session: Some(presence.session) };
+        let event = Event::PresenceChanged(Arc::new(change));
+        self.tell_here(origin, event, Instant::now(), ctx);
+    }
+
+    /// Reads from the roster who is on other nodes, unless that is being done.
+    pub(super) fn look_for_others(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.looking_for_others, true) {
+            return;
+        }
+        let (roster, document) = (Arc::clone(&self.shared.parts.roster), self.document);
+        let standing = async move { roster.find_standing(document).await };
+        ctx.spawn(standing.into_actor(self).map(|standing, room, ctx| {
+            room.looking_for_others = false;
+            // If it could not be read, the next comparison tries again.
+            if let Some(standing) = standing {
+                room.others_stand(standing, ctx);
+            }
+        }));
+    }
+
+    pub(super) fn others_stand(&mut self, standing: Standing, ctx: &mut Context<Self>) {
+        let (changes, again) = self.others.reconcile(standing);
+        for change in changes {
+            self.tell_of_other(change, ctx);
+        }
+        if again {
+            ctx.run_later(self.shared.options.settle, Self::look_for_others);
+        }
+    }
+}
+
+impl Take<Deliver> for Room {
+    fn take(&mut self, Deliver(envelope): Deliver, ctx: &mut Self::Context) {
+        match envelope {
+            Envelope::Changed(change) => self.changed_elsewhere(change, ctx),
+            Envelope::Stored { version } => {
+                self.known = self.known.max(version);
+                self.follow_if_behind(ctx);
+            }
+            Envelope::CursorMoved(moved) => self.moved_elsewhere(moved, ctx),
+            Envelope::MoveCursor { session, cursor } => {
+                let effects = self.state.move_cursor(session, cursor, chrono::Utc::now());
+                self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
+            }
+            Envelope::Joined { presence, sequence } => {
+                let heard = self.others.joined(presence, sequence);
+                self.heard_of_others(heard, ctx);
+            }
+            Envelope::Left { session, sequence } => {
+                let heard = self.others.left(session, sequence);
+                self.heard_of_others(heard, ctx);
+            }
+            Envelope::AccessChanged { user, level, .. } => self.change_access(user, level, ctx),
+            // The store is asked for all rooms of the node at once; each is then told to compare.
+            Envelope::Compare => {}
+        }
+    }
+}
+
+/// One of this node's own sessions was counted, or the roster stands there.
+impl Take<LookForOthers> for Room {
+    fn take(&mut self, order: LookForOthers, ctx: &mut Self::Context) {
+        match order {
+            LookForOthers::Counted(sequence) => {
+                let heard = self.others.counted(sequence);
+                self.heard_of_others(heard, ctx);
+            }
+            LookForOthers::IfBehind(sequence) => {
+                if self.others.is_behind(sequence) {
+                    self.look_for_others(ctx);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::{ChangeKind, DocumentId};
+
+    fn change(version: i64) -> Arc<Change> {
+        Arc::new(Change {
+            document: DocumentId::new(),
+            kind: ChangeKind::Renamed,
+            version: Version::new(version),
+            author: None,
+            session: None,
+            title: "".into(),
+            delta: None,
+            update: None,
+            content: None,
+            at: DateTime::UNIX_EPOCH,
+        })
+    }
+
+    fn taken(offered: &mut Offered, head: i64) -> Vec<i64> {
+        let taken = offered.take_after(Version::new(head));
+        taken.iter().map(|change| change.version.number()).collect()
+    }
+
+    #[test]
+    fn what_follows_is_handed_out_without_a_hole_and_the_rest_waits() {
+        let mut offered = Offered::default();
+        for version in [9, 4, 5, 2, 4, 7] {
+            offered.add(change(version));
+        }
+        assert_eq!(taken(&mut offered, 3), [4, 5]);
+        assert_eq!(taken(&mut offered, 6), [7]);
+        assert_eq!(taken(&mut offered, 9), [] as [i64; 0]);
+        assert!(offered.changes.is_empty() && offered.bytes == 0);
+    }
+}

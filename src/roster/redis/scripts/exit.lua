@@ -1,0 +1,15 @@
+-- Takes a session's entry out of the presence of a document if this incarnation wrote it, and tells of it.
+-- KEYS: the presence. ARGV: session, incarnation, milliseconds for which an empty presence is remembered, how to publish,
+-- channel, envelope.
+local entry = redis.call('HGET', KEYS[1], ARGV[1])
+if not entry or string.sub(entry, 1, 16) ~= ARGV[2] then
+  return 0
+end
+redis.call('HDEL', KEYS[1], ARGV[1])
+local number = redis.call('HINCRBY', KEYS[1], '#number', 1)
+local epoch = redis.call('HGET', KEYS[1], '#epoch')
+if redis.call('HLEN', KEYS[1]) == 2 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+redis.call(ARGV[4], ARGV[5], ARGV[6] .. epoch .. struct.pack('>I8', number))
+return 1

@@ -1,0 +1,7 @@
+-- Takes one of a user's slots for a session, or takes it over from an earlier incarnation. 0: there is none left.
+-- KEYS: the user's slots. ARGV: session, incarnation, how many there are.
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then
+  return 0
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return 1
