@@ -45,7 +45,7 @@ pub enum Health {
 /// What comes from other nodes.
 #[derive(Debug)]
 pub enum Delivery {
-    /// Another node told this.
+    /// Another node told this; or somebody left, whoever took him out of the roster.
     Told {
         /// Of which document.
         document: DocumentId,
@@ -54,7 +54,7 @@ pub enum Delivery {
         /// The other node waits until it has been carried out.
         done: Option<Done>,
     },
-    /// An arrival or departure of this node's own came back: it has this place among all.
+    /// The arrival of one of this node's own sessions came back: it has this place among all.
     Counted {
         /// In which document.
         document: DocumentId,

@@ -1,13 +1,17 @@
 //! When a session must speak, warn or end: the rules about time, with time as an argument.
 //!
 //! One deadline covers them all, so that an idle session costs one timer. A client is heard when bytes of it
-//! arrive, whatever they say; a client that leaves its answers lying is slow, not silent.
+//! arrive, whatever they say; a client that leaves its answers lying is slow, not silent. After the process was held up
+//! (paused, or its machine asleep) what waits on the sockets is read before anybody is judged silent.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::SessionOptions;
+
+/// A timer that comes so late was held up together with everything else; for as long what waits may be read then.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub(super) struct Heartbeat {
     next_ping: Instant,
     /// When to warn, if that is still to be done, and when to end.
     token: Option<(Option<Instant>, Instant)>,
+    /// When it was to be asked again, once it was asked.
+    awaited: Option<Instant>,
+    /// From when on silence is judged.
+    judged_from: Instant,
 }
 
 impl Heartbeat {
@@ -54,6 +62,8 @@ impl Heartbeat {
             init_by: Some(now + options.init_within),
             next_ping: now + options.ping_every,
             token: None,
+            awaited: None,
+            judged_from: now,
         }
     }
 
@@ -79,7 +89,10 @@ impl Heartbeat {
         stalled: Option<Instant>,
     ) -> (Vec<Beat>, Instant) {
         let mut due = Vec::new();
-        let quiet_until = stalled.unwrap_or(heard) + self.silence_allowed;
+        if self.awaited.is_some_and(|awaited| now >= awaited + HELD_UP) {
+            self.judged_from = now + HELD_UP;
+        }
+        let quiet_until = (stalled.unwrap_or(heard) + self.silence_allowed).max(self.judged_from);
         if now >= quiet_until {
             let overdue = if stalled.is_some() { Overdue::TooSlow } else { Overdue::Silent };
             return (vec![Beat::End(overdue)], now);
@@ -100,7 +113,9 @@ impl Heartbeat {
             self.next_ping = now + self.ping_every;
             due.push(Beat::Ping);
         }
-        (due, self.next_deadline(quiet_until))
+        let next = self.next_deadline(quiet_until);
+        self.awaited = Some(next);
+        (due, next)
     }
 
     fn next_deadline(&self, quiet_until: Instant) -> Instant {
@@ -159,6 +174,23 @@ mod tests {
         }
         let now = start + seconds(90);
         assert_eq!(heartbeat.beat(now, start, None).0, vec![Beat::End(Overdue::Silent)]);
+    }
+
+    #[test]
+    fn after_the_process_slept_what_waits_is_read_before_anybody_is_judged_silent() {
+        let start = Instant::now();
+        let mut heartbeat = admitted(start, LONG);
+        heartbeat.beat(start, start, None);
+        let awake = start + seconds(1_000);
+        assert_eq!(heartbeat.beat(awake, start, None), (vec![Beat::Ping], awake + seconds(1)));
+        let heard = awake + Duration::from_millis(1);
+        assert_eq!(heartbeat.beat(awake + seconds(1), heard, None).0, vec![]);
+
+        let mut heartbeat = admitted(start, LONG);
+        heartbeat.beat(start, start, None);
+        heartbeat.beat(awake, start, None);
+        let beat = heartbeat.beat(awake + seconds(1), start, None);
+        assert_eq!(beat.0, vec![Beat::End(Overdue::Silent)], "nothing waited");
     }
 
     #[test]

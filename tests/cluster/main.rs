@@ -1,4 +1,5 @@
-//! Two nodes on one PostgreSQL. `scripts/test` brings one; or name a server with `TEST_DATABASE_URL`.
+//! Several nodes on one PostgreSQL and one Redis. `scripts/test` brings them; or name servers with `TEST_DATABASE_URL` and
+//! `TEST_REDIS_URL`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -13,6 +14,14 @@ mod support;
 
 mod database;
 mod edits;
+mod limit;
+mod nodes;
+mod presence;
+mod process;
 mod proxy;
+mod redis_down;
+mod redis_server;
+mod relay;
 mod revocation;
 mod tls;
+mod versions;

@@ -1,12 +1,15 @@
 //! A network that can fail: a relay between a node and its database.
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, tcp},
     sync::watch,
 };
+
+/// How late a slow network is.
+const DELAY: Duration = Duration::from_millis(100);
 
 /// What the network does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,10 @@ pub(crate) enum Weather {
     Fair,
     /// It carries nothing and breaks nothing: what was sent waits.
     Stalled,
+    /// It carries everything, a tenth of a second late.
+    Slow,
+    /// It carries everything but what comes back on a connection that listens.
+    Deaf,
     /// Every connection breaks, and new ones break as soon as they are made.
     Cut,
 }
@@ -89,19 +96,35 @@ async fn relay(client: TcpStream, server: String, network: Rc<Network>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let listens = Cell::new(false);
     // Whichever ends first ends all of it.
     tokio::select! {
-        () = carry(from_client, to_server, &network) => {}
-        () = carry(from_server, to_client, &network) => {}
+        () = carry(from_client, to_server, &network, |bytes| {
+            listens.set(listens.get() || bytes.windows(9).any(|word| word == b"SUBSCRIBE"));
+            false
+        }) => {}
+        () = carry(from_server, to_client, &network, |_| listens.get()) => {}
         () = network.until(|now| *now == Weather::Cut) => {}
     }
 }
 
-async fn carry(mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, network: &Network) {
+/// `is_lost_on_the_deaf` sees every piece and says whether it is one that deaf weather holds back.
+async fn carry(
+    mut from: tcp::OwnedReadHalf,
+    mut to: tcp::OwnedWriteHalf,
+    network: &Network,
+    is_lost_on_the_deaf: impl Fn(&[u8]) -> bool,
+) {
     let mut some = vec![0; 16 * 1024];
     loop {
         let Ok(bytes @ 1..) = from.read(&mut some).await else { return };
-        network.until(|now| *now != Weather::Stalled).await;
+        let is_lost = is_lost_on_the_deaf(&some[..bytes]);
+        let holds = |now: Weather| now == Weather::Stalled || (now == Weather::Deaf && is_lost);
+        network.until(|now| !holds(*now)).await;
+        if *network.weather.borrow() == Weather::Slow {
+            // The one place where time itself is what is tested.
+            tokio::time::sleep(DELAY).await;
+        }
         if !network.passes() || to.write_all(&some[..bytes]).await.is_err() {
             return;
         }

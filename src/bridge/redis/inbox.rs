@@ -115,9 +115,16 @@ impl Inbox {
 
     fn told(&self, document: DocumentId, from: NodeId, envelope: Envelope) {
         if from == self.node {
-            // What began here was told here already; only its place among what others did is news.
-            if let Envelope::Joined { sequence, .. } | Envelope::Left { sequence, .. } = envelope {
-                self.ear.deliver(Delivery::Counted { document, sequence });
+            // What began here was told here already; only its place among what others did is news. A departure may be
+            // that of somebody on a dead node, whom this one swept away.
+            match envelope {
+                Envelope::Joined { sequence, .. } => {
+                    self.ear.deliver(Delivery::Counted { document, sequence });
+                }
+                Envelope::Left { .. } => {
+                    self.ear.deliver(Delivery::Told { document, envelope, done: None });
+                }
+                _ => {}
             }
             return;
         }

@@ -25,7 +25,8 @@ use crate::{
     wire::envelope::{Entry, OLDEST_VERSION},
 };
 
-/// How often it looks after the lease and the dead, and writes where cursors are.
+/// How often it looks after the lease and the dead, and writes where cursors are; where leases are renewed more often, as
+/// often as that.
 const TURN: Duration = Duration::from_secs(1);
 
 /// So many affairs are written in one round.
@@ -35,6 +36,7 @@ const ROUND: usize = 512;
 pub struct Keeper {
     shared: Arc<Shared>,
     lease: Lease,
+    every: Duration,
     /// Whether this node holds a lease as what it is now.
     has_lease: bool,
     /// Whether Redis answered last time.
@@ -44,7 +46,7 @@ pub struct Keeper {
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, options: RosterOptions) -> Self {
         let lease = Lease::new(options, Instant::now());
-        Self { shared, lease, has_lease: false, is_up: true }
+        Self { shared, lease, every: TURN.min(options.renew_every), has_lease: false, is_up: true }
     }
 
     /// Works until the roster is stopped. Sessions that turn out to be one too many are sent away by `evict`; `version` is
@@ -55,7 +57,7 @@ impl Keeper {
         loop {
             if Instant::now() >= next_turn {
                 self.turn(&version).await;
-                next_turn = Instant::now() + TURN;
+                next_turn = Instant::now() + self.every;
             }
             self.write(&*evict).await;
             tokio::select! {

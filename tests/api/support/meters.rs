@@ -23,7 +23,8 @@ impl TestNode {
 }
 
 impl Meters {
-    pub(super) async fn of(http: &reqwest::Client, address: SocketAddr) -> Self {
+    /// What a node that listens there has counted.
+    pub(crate) async fn of(http: &reqwest::Client, address: SocketAddr) -> Self {
         let page = http.get(format!("http://{address}/metrics")).send();
         let page = within("the metrics page", page).await.unwrap();
         Self(within("the metrics page", page.text()).await.unwrap())

@@ -16,6 +16,8 @@ mod tab;
 pub(crate) use answer::Answer;
 pub(crate) use client::Client;
 pub(crate) use handshake::Handshake;
+#[allow(unused_imports, reason = "for tests/cluster")]
+pub(crate) use meters::Meters;
 #[allow(unused_imports, reason = "TestDatabase is for tests/cluster")]
 pub(crate) use node::{ON_FILE, TestDatabase, TestNode, within};
 pub(crate) use pair::Pair;

@@ -96,14 +96,21 @@ impl TestNode {
         node
     }
 
-    /// Another node on the same database.
+    /// Another node on the same database and Redis.
     #[allow(dead_code, reason = "for tests/cluster")]
     pub(crate) async fn beside(&self) -> Self {
+        self.beside_with(|_settings| {}).await
+    }
+
+    /// The same, with its settings changed.
+    #[allow(dead_code, reason = "for tests/cluster")]
+    pub(crate) async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let database = self.database.clone();
         assert!(database.is_some(), "set TEST_DATABASE_URL, or run scripts/test, which does");
         let folder = TempDir::new().unwrap();
         let mut settings = self.settings.clone();
         settings.server.data_dir = folder.path().to_owned();
+        change(&mut settings);
         let mut node = Self { node: None, settings, folder, database };
         node.run().await;
         node

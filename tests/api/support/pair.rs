@@ -44,6 +44,14 @@ impl Pair {
         (alices_tab, bobs_tab)
     }
 
+    /// The same where there is another node.
+    #[allow(dead_code, reason = "for tests/cluster")]
+    pub(crate) async fn end_with<T>(self, other: TestNode, tabs: T) {
+        drop(tabs);
+        other.stop().await;
+        self.node.stop().await;
+    }
+
     /// Everybody goes; nothing of them may stay.
     pub(crate) async fn end<T>(self, tabs: T) {
         drop(tabs);

@@ -26,21 +26,7 @@ pub(crate) struct Person {
 impl TestNode {
     /// Somebody new, with an account on this node.
     pub(crate) async fn person(&self, name: &str) -> Person {
-        let email = format!("{}@example.org", name.to_lowercase());
-        let operation = "mutation($email: String!, $name: String!, $password: String!) {
-            register(email: $email, name: $name, password: $password) { token account { id } } }";
-        let variables = json!({ "email": email, "name": name, "password": PASSWORD });
-        let registered = self.stranger().run(operation, variables).await.value();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Person {
-            name: name.to_owned(),
-            id: text(&registered["account"]["id"]).parse().unwrap(),
-            email,
-            token: text(&registered["token"]),
-            session: None,
-            address: self.node().address(),
-            http: http_client(),
-        }
+        Person::register(self.node().address(), name).await
     }
 
     /// Somebody without a token.
@@ -50,9 +36,34 @@ impl TestNode {
 }
 
 impl Person {
+    /// Somebody new, with an account at a node that listens there.
+    pub(crate) async fn register(address: SocketAddr, name: &str) -> Self {
+        let email = format!("{}@example.org", name.to_lowercase());
+        let operation = "mutation($email: String!, $name: String!, $password: String!) {
+            register(email: $email, name: $name, password: $password) { token account { id } } }";
+        let variables = json!({ "email": email, "name": name, "password": PASSWORD });
+        let stranger = Stranger { address, http: http_client() };
+        let registered = stranger.run(operation, variables).await.value();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            name: name.to_owned(),
+            id: text(&registered["account"]["id"]).parse().unwrap(),
+            email,
+            token: text(&registered["token"]),
+            session: None,
+            address,
+            http: http_client(),
+        }
+    }
+
     /// The same person at another node, or at one that was restarted.
     pub(crate) fn at(&self, node: &TestNode) -> Self {
-        Self { address: node.node().address(), ..self.clone() }
+        self.at_address(node.node().address())
+    }
+
+    /// The same person at a node that listens there.
+    pub(crate) fn at_address(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
     }
 
     /// The same person, naming a session in `X-Session-Id`.
@@ -84,6 +95,13 @@ impl Person {
     pub(crate) async fn connect(&self) -> Socket {
         let socket = Handshake::to(self.address).open().await.unwrap();
         socket.introduce(&self.token).await
+    }
+
+    /// A socket, or the close frame with which it was refused.
+    #[allow(dead_code, reason = "for tests/cluster")]
+    pub(crate) async fn try_to_connect(&self) -> Result<Socket, (u16, String)> {
+        let socket = Handshake::to(self.address).open().await.unwrap();
+        socket.introduce_or_be_refused(&self.token).await
     }
 
     /// A tab with a document open: a socket that listens to everything about it.

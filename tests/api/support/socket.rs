@@ -64,6 +64,23 @@ impl Socket {
         self
     }
 
+    /// The same, or the close frame that came instead.
+    #[allow(dead_code, reason = "for tests/cluster")]
+    pub(crate) async fn introduce_or_be_refused(
+        mut self,
+        token: &str,
+    ) -> Result<Self, (u16, String)> {
+        self.send(json!({ "type": "connection_init", "payload": { "authToken": token } })).await;
+        let either = |heard: &Heard| heard.is("connection_ack") || heard.message().is_none();
+        match self.inbox.take("an answer", either).await {
+            Heard::Message(mut message) => {
+                self.ack = message["payload"].take();
+                Ok(self)
+            }
+            Heard::Closed(goodbye) => Err(goodbye.expect("a close frame")),
+        }
+    }
+
     /// Waits to be admitted.
     pub(crate) async fn expect_ack(&mut self) {
         let heard = self.inbox.take("connection_ack", |heard| heard.is("connection_ack")).await;
