@@ -80,11 +80,12 @@ impl Cluster {
     }
 
     /// From now on rooms hear of the other nodes, and what sessions do is entered for them.
-    pub(super) fn run(&mut self, rooms: &Rooms, sessions: &Sessions) {
+    pub(super) async fn run(&mut self, rooms: &Rooms, sessions: &Sessions) {
         let Some(shared) = &mut self.shared else { return };
         shared.ear.open(Arc::new(rooms.clone()));
-        if let Some(keeper) = shared.keeper.take() {
+        if let Some(mut keeper) = shared.keeper.take() {
             let version = Arc::clone(&shared.version);
+            keeper.begin(&version).await;
             let keeping = keeper.run(Arc::new(sessions.clone()), version);
             shared.keeping = Some(actix_rt::spawn(keeping));
         }

@@ -57,10 +57,10 @@ impl Node {
             )
         })?;
         let address = listeners.address()?;
+        cluster.run(&rooms, &sessions).await;
         let server = serve(settings, parts, &listeners)?;
         let handle = server.handle();
         actix_rt::spawn(server);
-        cluster.run(&rooms, &sessions);
         let forgetting = forget_old_changes(&settings.store, store.clone());
         let comparing = compare_with_store(settings, rooms.clone());
         let chores = forgetting.into_iter().chain(comparing).collect();

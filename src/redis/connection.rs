@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use futures_util::future::try_join_all;
+use indexmap::IndexMap;
 use redis::{
-    Cmd, FromRedisValue, ParsingError, Pipeline, RedisFuture, RedisResult, Value,
+    Cmd, FromRedisValue, ParsingError, Pipeline, RedisError, RedisFuture, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster_async::ClusterConnection,
     cluster_routing::Slot,
@@ -38,25 +40,27 @@ impl Connection {
         let command = self.publish_command();
         match self {
             Self::Single(connection) => {
-                let mut pipeline = redis::pipe();
-                for (channel, bytes) in messages {
-                    pipeline.cmd(command).arg(channel).arg(bytes);
-                }
-                pipeline.query_async(connection).await
+                pipeline(command, messages.iter()).query_async(connection).await
             }
             Self::Cluster(connection) => {
-                // They are sent in the order in which they are first polled, each to its server.
-                let each = messages.iter().map(|(channel, bytes)| {
+                // Those of one channel go to one server together, and so stay in order.
+                let mut channels: IndexMap<&str, Vec<usize>> = IndexMap::new();
+                for (index, (channel, _)) in messages.iter().enumerate() {
+                    channels.entry(channel).or_default().push(index);
+                }
+                let each = channels.into_values().map(|indices| {
                     let mut connection = connection.clone();
+                    let pipeline = pipeline(command, indices.iter().map(|index| &messages[*index]));
                     async move {
-                        redis::cmd(command)
-                            .arg(channel)
-                            .arg(bytes)
-                            .query_async(&mut connection)
-                            .await
+                        let heard: Vec<u64> = pipeline.query_async(&mut connection).await?;
+                        Ok::<_, RedisError>(indices.into_iter().zip(heard))
                     }
                 });
-                futures_util::future::try_join_all(each).await
+                let mut heard = vec![0; messages.len()];
+                for (index, by) in try_join_all(each).await?.into_iter().flatten() {
+                    heard[index] = by;
+                }
+                Ok(heard)
             }
         }
     }
@@ -74,7 +78,7 @@ impl Connection {
                     let mut connection = connection.clone();
                     async move { connection.ssubscribe(channel).await }
                 });
-                futures_util::future::try_join_all(each).await.map(drop)
+                try_join_all(each).await.map(drop)
             }
         }
     }
@@ -91,14 +95,26 @@ impl Connection {
                     let mut connection = connection.clone();
                     async move { connection.sunsubscribe(channel).await }
                 });
-                futures_util::future::try_join_all(each).await.map(drop)
+                try_join_all(each).await.map(drop)
             }
         }
     }
 }
 
-/// So many names are tried to find one for each primary: far more than there are primaries.
-const MOST_PLACES: u32 = 10_000;
+fn pipeline<'a>(
+    command: &str,
+    messages: impl Iterator<Item = &'a (&'a str, &'a [u8])>,
+) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for (channel, bytes) in messages {
+        pipeline.cmd(command).arg(channel).arg(bytes);
+    }
+    pipeline
+}
+
+/// So many names are tried to find one for each primary: a primary with a hundredth of the slots is found among them all
+/// but certainly.
+const MOST_PLACES: u32 = 1_000;
 
 impl Connection {
     /// Numbers of which `name` makes one key on each primary; for one server just 0.
@@ -109,9 +125,13 @@ impl Connection {
         let Self::Cluster(connection) = self else { return Ok(vec![0]) };
         let ranges: Vec<SlotRange> =
             redis::cmd("CLUSTER").arg("SLOTS").query_async(connection).await?;
+        let primaries: HashSet<_> = ranges.iter().map(|range| &range.primary).collect();
         let mut places = Vec::new();
         let mut reached = HashSet::new();
         for place in 0..MOST_PLACES {
+            if reached.len() == primaries.len() {
+                break;
+            }
             let slot = Slot::for_key(name(place));
             let primary = ranges.iter().find(|range| range.holds(slot)).map(|range| &range.primary);
             if let Some(primary) = primary

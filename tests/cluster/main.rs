@@ -23,5 +23,6 @@ mod redis_down;
 mod redis_server;
 mod relay;
 mod revocation;
+mod sentinel;
 mod tls;
 mod versions;

@@ -26,11 +26,30 @@ impl RedisServer {
 
     /// One of the test's own.
     pub(crate) async fn start() -> Self {
-        // Free a moment ago; if somebody else was quicker, the server does not start and the test says so.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Self::free_port();
         let mut server = Self { child: None, port, folder: TempDir::new().unwrap() };
         server.run().await;
         server
+    }
+
+    /// Free a moment ago; if somebody else was quicker, the server does not start and the test says so.
+    pub(crate) fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    /// From now on it is a replica of another one; when it has everything, this returns.
+    pub(crate) async fn follow(&self, master: &Self) {
+        self.cli(&["replicaof", "127.0.0.1", &master.port.to_string()]).await;
+        let follows = async {
+            while !self.cli(&["info", "replication"]).await.contains("master_link_status:up") {}
+        };
+        within("a replica that follows", follows).await;
+    }
+
+    async fn cli(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        let output = command.args(["-p", &self.port.to_string()]).args(arguments).output().await;
+        String::from_utf8(output.unwrap().stdout).unwrap()
     }
 
     pub(crate) fn url(&self) -> String {

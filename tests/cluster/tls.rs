@@ -1,8 +1,16 @@
-//! TLS to the database: with a server whose certificate is checked, or not at all.
+//! TLS to the database and to Redis: with a server whose certificate is checked, or not at all.
 
-use coscribe::store::{Store, StoreError};
+use std::time::Duration;
 
-use crate::support::{Pair, TestDatabase};
+use coscribe::{
+    redis::{RedisOptions, Server},
+    store::{Store, StoreError},
+};
+
+use crate::{
+    process::until_meter,
+    support::{Pair, TestDatabase, TestNode},
+};
 
 /// The authority behind the certificate of the server that `scripts/test` starts; none where somebody named his own.
 fn authority() -> Option<String> {
@@ -36,4 +44,42 @@ async fn a_database_whose_certificate_is_right_is_used_over_tls_and_another_is_n
         assert!(format!("{cause:?}").contains("InvalidCertificate"), "{cause:?}");
     }
     pair.end(()).await;
+}
+
+#[actix_web::test]
+async fn a_redis_whose_certificate_is_right_is_used_over_tls_and_another_is_not() {
+    let Some((url, ca)) = redis_with_tls() else { return };
+    let options = |url: &str, ca: Option<&str>| RedisOptions {
+        url: url.to_owned(),
+        ca: ca.map(Into::into),
+        answer_within: Duration::from_secs(5),
+        prefix: "tls".into(),
+        envelope_version: 2,
+    };
+    let connect = async |options: RedisOptions| {
+        let mut connection = Server::new(&options).unwrap().connect().await?;
+        redis::cmd("PING").query_async::<String>(&mut connection).await
+    };
+    assert_eq!(connect(options(&url, Some(&ca))).await.unwrap(), "PONG");
+    // Of nobody whom the system trusts, and for another name.
+    assert!(connect(options(&url, None)).await.is_err());
+    let other_name = url.replace("localhost", "127.0.0.2");
+    assert!(connect(options(&other_name, Some(&ca))).await.is_err());
+
+    // And a whole node over it.
+    let settings = [("COSCRIBE__REDIS__URL", url.as_str()), ("COSCRIBE__REDIS__CA", ca.as_str())];
+    let node = TestNode::start_with(&settings).await;
+    until_meter(node.node().address(), "coscribe_relay_up", |up| up == 1.0).await;
+    until_meter(node.node().address(), "coscribe_roster_up", |up| up == 1.0).await;
+    node.stop().await;
+}
+
+/// The Redis of the test run that speaks TLS, and who signed its certificate.
+fn redis_with_tls() -> Option<(String, String)> {
+    let url = std::env::var("TEST_REDIS_TLS_URL").ok();
+    let ca = std::env::var("TEST_DATABASE_CA").ok();
+    if url.is_none() || ca.is_none() {
+        println!("skipped: TEST_REDIS_TLS_URL and TEST_DATABASE_CA are not set");
+    }
+    url.zip(ca)
 }

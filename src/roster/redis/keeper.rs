@@ -49,6 +49,14 @@ impl Keeper {
         Self { shared, lease, every: TURN.min(options.renew_every), has_lease: false, is_up: true }
     }
 
+    /// Gives the node its lease, so that nothing has to be counted on this node alone. Redis may be away: then [`run`]
+    /// does it when it is back.
+    ///
+    /// [`run`]: Keeper::run
+    pub async fn begin(&mut self, version: &AtomicU8) {
+        self.turn(version).await;
+    }
+
     /// Works until the roster is stopped. Sessions that turn out to be one too many are sent away by `evict`; `version` is
     /// kept at what every node of the cluster reads.
     pub async fn run(mut self, evict: Arc<dyn Evict>, version: Arc<AtomicU8>) {
