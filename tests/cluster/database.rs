@@ -1,11 +1,15 @@
 //! PostgreSQL away, silent, and back: nothing that was acknowledged is lost, and nothing is there twice.
 
+use coscribe::domain::DocumentId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
+    postgres_server::PostgresServer,
+    process::{Cluster, alice_and_bob},
     proxy::{Proxy, Weather},
-    support::{Answer, Client, Pair, TestDatabase},
+    redis_server::RedisServer,
+    support::{Answer, Client, Pair, Tab, TestDatabase},
 };
 
 const EDIT: &str = "mutation ($id: ID!, $text: String!, $name: ID!) {
@@ -30,6 +34,16 @@ async fn write_at_last(who: &impl Client, pair: &Pair, mark: &str) -> i64 {
 
 /// Alice and Bob on a node that reaches its database through a proxy.
 async fn meet_behind_a_proxy() -> (Pair, Proxy) {
+    let hasty = [
+        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "300ms"),
+        ("COSCRIBE__STORE__BUSY_WITHIN", "200ms"),
+        ("COSCRIBE__STORE__ANSWER_WITHIN", "400ms"),
+    ];
+    meet_behind_a_proxy_with(&hasty).await
+}
+
+/// The same, with these settings.
+async fn meet_behind_a_proxy_with(patience: &[(&str, &str)]) -> (Pair, Proxy) {
     let database =
         TestDatabase::create().await.expect("TEST_DATABASE_URL, as scripts/test sets it");
     let url = database.url();
@@ -37,15 +51,13 @@ async fn meet_behind_a_proxy() -> (Pair, Proxy) {
     let (server, name) = place.split_once('/').unwrap();
     let proxy = Proxy::to(server.to_owned()).await;
     let through = format!("postgres://{user}@{}/{name}", proxy.address());
-    let settings = [
+    let mut settings = vec![
         ("COSCRIBE__STORE__URL", through.as_str()),
         ("JWT_SECRET", "a secret of a test, which is long enough"),
-        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "300ms"),
-        ("COSCRIBE__STORE__BUSY_WITHIN", "200ms"),
-        ("COSCRIBE__STORE__ANSWER_WITHIN", "400ms"),
         ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "100000"),
         ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
     ];
+    settings.extend(patience);
     (Pair::meet_in(&settings, database).await, proxy)
 }
 
@@ -133,5 +145,91 @@ async fn commits_that_are_cut_off_in_the_middle_are_stored_once_or_not_at_all() 
         told
     };
     assert_eq!(told, (2..=head).map(Value::from).collect::<Vec<_>>());
+    pair.end((alices, bobs)).await;
+}
+
+#[actix_web::test]
+async fn a_database_that_is_restarted_under_two_nodes_loses_nothing_and_doubles_nothing() {
+    let mut postgres = PostgresServer::start().await;
+    let cluster = Cluster::on_both(&RedisServer::of_the_run(), postgres.url()).await;
+    let nodes = [cluster.node().await, cluster.node().await];
+    let (alice, bob, document) = alice_and_bob(&nodes[0]).await;
+    let alices = alice.open(document).await;
+    let bobs = bob.at_address(nodes[1].address()).open(document).await;
+
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let marks: Vec<_> = (0..10).map(|edit| format!("{round}.{edit}")).collect();
+        let writes = async |who: &Tab, name: &str| {
+            let mut versions = Vec::new();
+            for mark in &marks {
+                versions.push(write_to(who, document, &format!("{name}.{mark}")).await);
+            }
+            versions
+        };
+        let restart = async {
+            postgres.stop_at_once().await;
+            postgres.run().await;
+        };
+        let (hers, his, ()) =
+            futures_util::join!(writes(&alices, "a"), writes(&bobs, "b"), restart);
+        acknowledged.extend(hers.into_iter().chain(his));
+        for name in ["a", "b"] {
+            for mark in &marks {
+                let text = alice.read(document).await["content"].as_str().unwrap().to_owned();
+                assert_eq!(text.matches(&format!("<{name}.{mark}>")).count(), 1, "{name}.{mark}");
+            }
+        }
+    }
+    acknowledged.sort_unstable();
+    assert_eq!(acknowledged, (2..=61).collect::<Vec<_>>(), "no hole, no double");
+    println!("60 edits acknowledged over 3 restarts, 0 lost, 0 doubled");
+}
+
+/// Writes until it is answered: whatever else is said says "later".
+async fn write_to(who: &Tab, document: DocumentId, mark: &str) -> i64 {
+    loop {
+        let variables = json!({ "id": document, "text": format!("<{mark}>"), "name": mark });
+        let answer = who.run(EDIT, variables).await;
+        if answer.is_ok() {
+            return answer.value()["version"].as_i64().unwrap();
+        }
+        assert_eq!(answer.code(), "UNAVAILABLE", "{mark}");
+    }
+}
+
+#[actix_web::test]
+async fn with_a_slow_database_edits_take_longer_and_nothing_else_does() {
+    let (pair, proxy) = meet_behind_a_proxy_with(&[
+        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "5s"),
+        ("COSCRIBE__STORE__BUSY_WITHIN", "5s"),
+        ("COSCRIBE__STORE__ANSWER_WITHIN", "9s"),
+    ])
+    .await;
+    let (alices, bobs) = pair.open().await;
+    proxy.turn(Weather::Slow);
+    let edits = async {
+        for version in 2..5 {
+            let answer = write(&alices, &pair, &format!("slow {version}")).await;
+            assert_eq!(answer.value()["version"], version);
+        }
+    };
+    let cursors = async {
+        for column in 0..20 {
+            alices.move_cursor(pair.document, 0, column).await.value();
+            assert_eq!(bobs.expect_cursor().await["cursor"]["column"], column);
+        }
+        std::time::Instant::now()
+    };
+    let edited = async {
+        edits.await;
+        std::time::Instant::now()
+    };
+    let (cursors, edited) = futures_util::join!(cursors, edited);
+    assert!(cursors < edited, "twenty cursors were there before three edits");
+    for version in 2..5 {
+        bobs.expect_version(version).await;
+    }
+    proxy.turn(Weather::Fair);
     pair.end((alices, bobs)).await;
 }

@@ -16,6 +16,7 @@ mod database;
 mod edits;
 mod limit;
 mod nodes;
+mod postgres_server;
 mod presence;
 mod process;
 mod proxy;

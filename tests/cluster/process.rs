@@ -85,7 +85,7 @@ pub(crate) fn signal(signal: &str, process: u32) {
 /// A database and a Redis, for nodes with short leases.
 pub(crate) struct Cluster {
     variables: Vec<(String, String)>,
-    _database: TestDatabase,
+    _database: Option<TestDatabase>,
 }
 
 impl Cluster {
@@ -93,8 +93,14 @@ impl Cluster {
     pub(crate) async fn on(redis: &str) -> Self {
         let database =
             TestDatabase::create().await.expect("TEST_DATABASE_URL, as scripts/test sets it");
+        let url = database.url();
+        Self { _database: Some(database), ..Self::on_both(redis, url).await }
+    }
+
+    /// On this Redis and this database, which is empty.
+    pub(crate) async fn on_both(redis: &str, database: String) -> Self {
         let variables = [
-            ("DATABASE_URL", database.url()),
+            ("DATABASE_URL", database),
             ("REDIS_URL", redis.to_owned()),
             ("JWT_SECRET", "a secret of a test, which is long enough".to_owned()),
             ("COSCRIBE__REDIS__PREFIX", format!("test-{}", uuid::Uuid::new_v4())),
@@ -108,7 +114,7 @@ impl Cluster {
             ("COSCRIBE__AUTH__ARGON2_PASSES", "1".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let cluster = Self { variables, _database: database };
+        let cluster = Self { variables, _database: None };
         let mut migrate = Command::new(env!("CARGO_BIN_EXE_coscribe"));
         migrate.env_clear().args(["migrate", "up"]).envs(cluster.variables.iter().cloned());
         migrate.stdin(Stdio::null()).stdout(Stdio::null());

@@ -37,3 +37,24 @@ async fn whose_access_is_lowered_on_one_node_changes_nothing_on_the_other() {
     other.stop().await;
     pair.node.stop().await;
 }
+
+#[actix_web::test]
+async fn when_a_revocation_is_answered_the_streams_on_all_nodes_have_ended() {
+    // Nothing is compared in time, so it is told or it is not.
+    let pair = Pair::meet_with(&[("COSCRIBE__ROOM__COMPARE_EVERY", "1h")]).await;
+    let other = pair.node.beside().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    for round in 0..10 {
+        let (here, there) = (bob.open(*document).await, bob.at(&other).open(*document).await);
+        alice.revoke(*document, bob).await.value();
+        // What is written after the answer reaches nobody whose access was taken.
+        alice.write(*document, &format!("Secret {round}")).await.value();
+        for tab in [&here, &there] {
+            assert_eq!(tab.socket.expect_error(&tab.changes).await, "FORBIDDEN");
+            let heard = tab.socket.left_over();
+            assert!(!format!("{heard:?}").contains("Secret"), "{heard:#?}");
+        }
+        alice.grant(*document, bob, "EDIT").await.value();
+    }
+    pair.end_with(other, ()).await;
+}
