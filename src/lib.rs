@@ -10,7 +10,7 @@
 //! trait, and the upper floor implements it.
 //!
 //! ```text
-//! main > demo > app > settings > telemetry > http > graphql > session > room > store | auth | bridge | roster > redis | outbox > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql > session > room > store | auth | bridge | roster > redis | outbox > wire > domain
 //! ```
 //!
 //! `metrics` stands beside the stairs: every floor may count.
@@ -37,6 +37,7 @@ pub mod graphql;
 pub mod http;
 pub mod metrics;
 pub mod outbox;
+pub mod probe;
 pub mod redis;
 pub mod room;
 pub mod roster;

@@ -1,4 +1,5 @@
-//! The commands: `serve` (the default), `migrate`, `token`, `schema`.
+//! The commands: `serve` (the default), `migrate`, `token`, `schema`,
+//! `health`.
 #![allow(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]
 
 use std::{path::PathBuf, process::ExitCode};
@@ -9,7 +10,7 @@ use coscribe::{
     app::{Base, Node},
     demo,
     domain::{Account, DisplayName, Email, User, UserId},
-    graphql,
+    graphql, probe,
     settings::{Flags, Settings, Sources},
     telemetry,
 };
@@ -61,6 +62,8 @@ enum Command {
     },
     /// Print the GraphQL schema.
     Schema,
+    /// Ask the server on this machine whether it lives; ends with 0 if it does.
+    Health,
 }
 
 #[derive(Subcommand)]
@@ -101,13 +104,16 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
     }
     let Options { data_dir, config, host, port, demo } = options;
     let settings = Settings::load(&Sources::of_process(config, Flags { data_dir, host, port })?)?;
+    if let Some(Command::Health) = command {
+        return probe::probe(&settings);
+    }
     telemetry::start(&settings.telemetry)?;
     let base = Base::open(&settings).await?;
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&settings, base, demo).await,
         Command::Migrate { direction } => migrate(&base, direction).await,
         Command::Token { user } => token(&base, &user).await,
-        Command::Schema => Ok(()),
+        Command::Schema | Command::Health => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 /// From the top. Modules that share a floor do not import from each other.
 const FLOORS: [&[&str]; 13] = [
     &["main"],
-    &["demo"],
+    &["demo", "probe"],
     &["app"],
     &["settings"],
     &["telemetry"],

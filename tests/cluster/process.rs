@@ -131,11 +131,18 @@ impl Cluster {
         Process::start(&self.variables).await
     }
 
-    /// A node with one more setting.
+    /// A node with another setting.
     pub(crate) async fn node_with(&self, name: &str, value: &str) -> Process {
+        self.node_with_all(&[(name, value)]).await
+    }
+
+    /// A node with other settings.
+    pub(crate) async fn node_with_all(&self, settings: &[(&str, &str)]) -> Process {
         let mut variables = self.variables.clone();
-        variables.retain(|(known, _)| known != name);
-        variables.push((name.to_owned(), value.to_owned()));
+        for (name, value) in settings {
+            variables.retain(|(known, _)| known != name);
+            variables.push(((*name).to_owned(), (*value).to_owned()));
+        }
         Process::start(&variables).await
     }
 }
