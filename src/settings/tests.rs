@@ -393,3 +393,36 @@ fn nodes_that_share_a_database_need_a_secret_that_they_share() {
     let secret = ("JWT_SECRET", "a secret that is long enough for them");
     assert!(load(&[url, secret]).unwrap().store.is_postgres());
 }
+
+#[test]
+fn redis_is_for_nodes_that_share_a_database() {
+    let postgres = ("DATABASE_URL", "postgres://db.example/coscribe");
+    let secret = ("JWT_SECRET", "a secret that is long enough for them");
+    let redis = ("REDIS_URL", "redis+cluster://ana:hunter2@a.example,b.example");
+    let settings = load(&[postgres, secret, redis]).unwrap();
+    assert!(settings.redis.is_set());
+    assert!(!format!("{:?}", settings.redis).contains("hunter2"));
+
+    let alone = faults(&[redis]);
+    assert_eq!(alone.len(), 1, "{alone:?}");
+    assert!(alone[0].starts_with("redis.url (REDIS_URL): is set, but the database is a file"));
+
+    let found = faults(&[
+        postgres,
+        secret,
+        ("REDIS_URL", "redis://ana:hunter2@a.example,b.example"),
+        ("COSCRIBE__REDIS__PREFIX", "{mine}"),
+        ("COSCRIBE__REDIS__ENVELOPE_VERSION", "3"),
+        ("COSCRIBE__ROSTER__LEASE", "10s"),
+    ]);
+    assert!(found.iter().all(|fault| !fault.contains("hunter2")), "{found:?}");
+    for expected in [
+        "redis.url (REDIS_URL): names several hosts.",
+        "redis.prefix (COSCRIBE__REDIS__PREFIX): \"{mine}\" cannot begin a key.",
+        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 3 is not known.",
+        "roster.lease (COSCRIBE__ROSTER__LEASE): 10s is less than three times roster.renew_every, 5s",
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");
+    }
+    assert_eq!(found.len(), 4, "{found:?}");
+}

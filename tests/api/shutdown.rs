@@ -307,7 +307,9 @@ async fn help_explains_each_command() {
     let folder = tempfile::tempdir().unwrap();
 
     let help = printed(folder.path(), &["--help"]).await;
-    for command in ["serve", "migrate", "token", "schema", "--data-dir", "--config", "--demo"] {
+    for command in
+        ["serve", "migrate", "token", "schema", "health", "--data-dir", "--config", "--demo"]
+    {
         let line = help.lines().find(|line| line.trim_start().starts_with(command));
         assert!(line.is_some_and(|line| line.contains("  ")), "{command} in\n{help}");
     }
@@ -316,6 +318,22 @@ async fn help_explains_each_command() {
     }
     // Nothing was made for that.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[actix_web::test]
+async fn a_server_is_healthy_as_long_as_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]).await;
+    let port = server.address().port().to_string();
+    let health = ["health", "--host", "127.0.0.1", "--port", port.as_str()];
+    assert_eq!(printed(folder.path(), &health).await, "");
+
+    server.signal("TERM").await;
+    assert!(server.exited().await.success());
+    let output = Server::run(folder.path(), &health).await;
+    assert!(!output.status.success());
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(says.contains(&format!("nobody answers on http://127.0.0.1:{port}")), "{says}");
 }
 
 #[actix_web::test]

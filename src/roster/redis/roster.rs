@@ -236,7 +236,7 @@ impl Roster for RedisRoster {
         &self,
         documents: &[DocumentId],
     ) -> Option<Vec<(DocumentId, Sequence)>> {
-        let questions = documents.to_vec().into_iter().map(|document| {
+        let questions = documents.iter().copied().map(|document| {
             let shared = Arc::clone(&self.shared);
             async move { (document, shared.ledger.find_sequence(document).await) }
         });

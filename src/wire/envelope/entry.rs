@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     BadEnvelope, OLDEST_VERSION,
     body::{Named, Place, Present, time},
-    envelope::bytes_of,
+    told::bytes_of,
 };
 use crate::domain::{Color, DocumentId, Presence};
 

@@ -11,14 +11,14 @@
 
 mod body;
 mod entry;
-mod envelope;
 mod sequence;
 mod signal;
+mod told;
 
 pub use entry::{Entry, Incarnation};
-pub use envelope::{BadEnvelope, Envelope};
 pub use sequence::Sequence;
 pub use signal::Signal;
+pub use told::{BadEnvelope, Envelope};
 
 /// The version that every node reads.
 pub const OLDEST_VERSION: u8 = 1;

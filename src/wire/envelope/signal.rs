@@ -3,7 +3,7 @@
 use super::{
     BadEnvelope, OLDEST_VERSION,
     body::ToNode,
-    envelope::{bytes_of, header, with_header},
+    told::{bytes_of, header, with_header},
 };
 use crate::domain::NodeId;
 

@@ -197,5 +197,5 @@ pub(super) fn header(bytes: &[u8], known: u8) -> Result<(NodeId, &[u8]), BadEnve
 }
 
 #[cfg(test)]
-#[path = "envelope_tests.rs"]
+#[path = "told_tests.rs"]
 mod tests;
