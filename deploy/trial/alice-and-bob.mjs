@@ -72,7 +72,7 @@ async function until(what, holds) {
   }
 }
 
-const percentile = (times, part) => times.toSorted((a, b) => a - b)[Math.ceil(times.length * part) - 1].toFixed(1);
+const percentile = (times, part) => [...times].sort((a, b) => a - b)[Math.ceil(times.length * part) - 1].toFixed(1);
 
 const [alice, bob] = [await register('Alice'), await register('Bob')];
 const { createDocument } = await ask(
