@@ -38,29 +38,52 @@ impl Connection {
     /// [`redis::RedisError`]: some may have been published, all the same.
     pub async fn publish(&mut self, messages: &[(&str, &[u8])]) -> RedisResult<Vec<u64>> {
         let command = self.publish_command();
+        let commands = messages.iter().map(|(channel, bytes)| {
+            let mut publish = redis::cmd(command);
+            publish.arg(channel).arg(bytes);
+            (*channel, publish)
+        });
+        self.ask_all(commands.collect()).await
+    }
+
+    /// Runs these commands, each with its only key, in the order given; with a cluster, in that order for each key. Their
+    /// answers.
+    ///
+    /// # Errors
+    /// [`redis::RedisError`]: some may have been run, all the same.
+    pub async fn ask_all<T: FromRedisValue + Default + Clone>(
+        &mut self,
+        commands: Vec<(&str, Cmd)>,
+    ) -> RedisResult<Vec<T>> {
         match self {
             Self::Single(connection) => {
-                pipeline(command, messages.iter()).query_async(connection).await
+                let mut pipeline = redis::pipe();
+                for (_, command) in commands {
+                    pipeline.add_command(command);
+                }
+                pipeline.query_async(connection).await
             }
             Self::Cluster(connection) => {
-                // Those of one channel go to one server together, and so stay in order.
-                let mut channels: IndexMap<&str, Vec<usize>> = IndexMap::new();
-                for (index, (channel, _)) in messages.iter().enumerate() {
-                    channels.entry(channel).or_default().push(index);
+                // Those of one key go to one server together, and so stay in order.
+                let count = commands.len();
+                let mut keys: IndexMap<&str, (Vec<usize>, Pipeline)> = IndexMap::new();
+                for (index, (key, command)) in commands.into_iter().enumerate() {
+                    let (indices, pipeline) = keys.entry(key).or_default();
+                    indices.push(index);
+                    pipeline.add_command(command);
                 }
-                let each = channels.into_values().map(|indices| {
+                let each = keys.into_values().map(|(indices, pipeline)| {
                     let mut connection = connection.clone();
-                    let pipeline = pipeline(command, indices.iter().map(|index| &messages[*index]));
                     async move {
-                        let heard: Vec<u64> = pipeline.query_async(&mut connection).await?;
-                        Ok::<_, RedisError>(indices.into_iter().zip(heard))
+                        let answers: Vec<T> = pipeline.query_async(&mut connection).await?;
+                        Ok::<_, RedisError>(indices.into_iter().zip(answers))
                     }
                 });
-                let mut heard = vec![0; messages.len()];
-                for (index, by) in try_join_all(each).await?.into_iter().flatten() {
-                    heard[index] = by;
+                let mut all = vec![T::default(); count];
+                for (index, answer) in try_join_all(each).await?.into_iter().flatten() {
+                    all[index] = answer;
                 }
-                Ok(heard)
+                Ok(all)
             }
         }
     }
@@ -99,17 +122,6 @@ impl Connection {
             }
         }
     }
-}
-
-fn pipeline<'a>(
-    command: &str,
-    messages: impl Iterator<Item = &'a (&'a str, &'a [u8])>,
-) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    for (channel, bytes) in messages {
-        pipeline.cmd(command).arg(channel).arg(bytes);
-    }
-    pipeline
 }
 
 /// So many names are tried to find one for each primary: a primary with a hundredth of the slots is found among them all

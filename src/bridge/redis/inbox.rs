@@ -95,8 +95,13 @@ impl Inbox {
     fn receive(&self, channel: &[u8], bytes: &[u8]) {
         let version = self.version.load(Ordering::Relaxed);
         let read = match self.document(channel) {
-            Some(document) => Envelope::decode(bytes, document, version)
-                .map(|(from, envelope)| self.told(document, from, envelope)),
+            Some(document) => match Envelope::sender(bytes, version) {
+                // What began here was told here already.
+                Ok((from, false)) if from == self.node => Ok(()),
+                Ok(_) => Envelope::decode(bytes, document, version)
+                    .map(|(from, envelope)| self.told(document, from, envelope)),
+                Err(bad) => Err(bad),
+            },
             None => Signal::decode(bytes, version).map(|(_from, signal)| {
                 (self.relay)(Sound::Signal(signal));
             }),

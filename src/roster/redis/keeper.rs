@@ -208,15 +208,19 @@ impl Keeper {
     async fn write_cursors(&mut self) -> Result<(), Away> {
         let moved = self.shared.pending.lock().take_moved();
         let incarnation = self.shared.member.read().incarnation;
-        let shared = &self.shared;
-        let writes = moved.into_iter().filter_map(|affair| {
-            let Affair::Presence(document, session) = affair else { return None };
-            let presence = shared.local.entry(document, session)?;
-            Some(async move { shared.ledger.touch(&Entry { incarnation, presence }).await })
-        });
-        // What is not written now is where the next move finds it.
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
-        written.into_iter().collect()
+        let entries: Vec<_> = moved
+            .into_iter()
+            .filter_map(|affair| {
+                let Affair::Presence(document, session) = affair else { return None };
+                let presence = self.shared.local.entry(document, session)?;
+                Some(Entry { incarnation, presence })
+            })
+            .collect();
+        // What cannot be written now is where the next move finds it.
+        for some in entries.chunks(ROUND) {
+            self.shared.ledger.touch(some).await?;
+        }
+        Ok(())
     }
 
     fn note_away(&mut self, away: &Away) {

@@ -136,17 +136,21 @@ impl Ledger {
         Ok(was_there)
     }
 
-    /// Writes an entry anew, if it is there.
-    pub(super) async fn touch(&self, entry: &Entry) -> Result<(), Away> {
-        let presence = &entry.presence;
+    /// Writes entries anew, those of them that are there.
+    pub(super) async fn touch(&self, entries: &[Entry]) -> Result<(), Away> {
+        let keys: Vec<_> =
+            entries.iter().map(|entry| self.keys.presence(entry.presence.document)).collect();
         self.commands
             .ask(async |mut connection| {
-                self.touch
-                    .key(self.keys.presence(presence.document))
-                    .arg(presence.session.uuid().as_bytes())
-                    .arg(entry.encode())
-                    .invoke_async(&mut connection)
-                    .await
+                // Many at once, so that it is not known which of them found no script; it costs nothing to load it again.
+                self.touch.load_async(&mut connection).await?;
+                let commands = entries.iter().zip(&keys).map(|(entry, key)| {
+                    let mut touch = redis::cmd("EVALSHA");
+                    touch.arg(self.touch.get_hash()).arg(1).arg(key);
+                    touch.arg(entry.presence.session.uuid().as_bytes()).arg(entry.encode());
+                    (key.as_str(), touch)
+                });
+                connection.ask_all::<u64>(commands.collect()).await.map(drop)
             })
             .await
     }

@@ -89,6 +89,8 @@ fn what_one_node_writes_another_reads() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     for envelope in every_kind(document) {
         let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
+        let concerns = matches!(envelope, Envelope::Joined { .. } | Envelope::Left { .. });
+        assert_eq!(Envelope::sender(&bytes, NEWEST_VERSION), Ok((node, concerns)));
         assert_eq!(Envelope::decode(&bytes, document, NEWEST_VERSION), Ok((node, envelope)));
     }
     for signal in [Signal::Canary { number: 1 }, Signal::Done { request: u64::MAX }] {
