@@ -45,9 +45,15 @@ pub(super) fn compare_with_store(settings: &Settings, rooms: Rooms) -> Option<Jo
         actix_rt::spawn(async move {
             let mut turns = tokio::time::interval(every);
             turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            for turn in (0..WELL).cycle() {
-                turns.tick().await;
-                let all = turn == 0 || !relays || rooms.relay() != Health::Well;
+            let mut turn = 0;
+            loop {
+                let all = tokio::select! {
+                    _ = turns.tick() => {
+                        turn = (turn + 1) % WELL;
+                        turn == 0 || !relays || rooms.relay() != Health::Well
+                    }
+                    () = rooms.stale() => false,
+                };
                 let compared = match all {
                     true => rooms.compare().await,
                     false => rooms.compare_stale().await,

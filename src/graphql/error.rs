@@ -6,6 +6,7 @@ use crate::{
     auth::PasswordError,
     domain::{InvalidInput, Version},
     room::{EditError, RoomError, TextError},
+    roster::RosterAway,
     session::Throttled,
     store::StoreError,
     wire::ErrorCode,
@@ -34,6 +35,8 @@ pub enum ApiError {
     Text(TextError),
     /// A seat could not be taken.
     Room(RoomError),
+    /// Who is connected to other nodes is not known now.
+    Roster(RosterAway),
     /// The document is not open on the session that the cursor is to move on.
     NotOpenHere,
     /// A cursor over HTTP without a session to move it on.
@@ -62,7 +65,9 @@ impl ApiError {
             Self::Text(error) => text_code(error),
             Self::Room(RoomError::SeatVoided) => ErrorCode::Forbidden,
             Self::Room(RoomError::SinceInFuture { .. }) => ErrorCode::BadUserInput,
-            Self::Room(RoomError::Closed | RoomError::Unavailable) => ErrorCode::Unavailable,
+            Self::Room(RoomError::Closed | RoomError::Unavailable) | Self::Roster(_) => {
+                ErrorCode::Unavailable
+            }
             Self::SchemaOnly => ErrorCode::Internal,
         }
     }
@@ -88,6 +93,9 @@ impl ApiError {
                 "`since` is not there yet: the document is at version {head}. Use a version that you have seen."
             ),
             Self::Room(RoomError::Unavailable) => NOT_NOW.to_owned(),
+            Self::Roster(_) => {
+                "Sessions on other nodes cannot be reached at the moment. Try again in a moment.".to_owned()
+            }
             Self::Room(RoomError::Closed) => {
                 "The document is being closed. Subscribe again.".to_owned()
             }
@@ -257,4 +265,5 @@ from! {
     EditError => Edit,
     TextError => Text,
     RoomError => Room,
+    RosterAway => Roster,
 }

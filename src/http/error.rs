@@ -8,6 +8,7 @@ use actix_web::{
 };
 
 use crate::{
+    roster::RosterAway,
     session::{IdentityError, Throttled},
     store::StoreError,
     wire::ErrorCode,
@@ -30,6 +31,11 @@ pub enum HttpError {
     /// `X-Session-Id` names somebody else's session.
     #[error("X-Session-Id names another user's session. Use the sessionId of your own socket.")]
     ForeignSession,
+    /// `X-Session-Id` may name a session on another node, of which nothing is known now.
+    #[error(
+        "X-Session-Id cannot be looked up at the moment. Try again in a moment, or leave it out."
+    )]
+    Roster(#[from] RosterAway),
     /// A page from an origin that is not let in.
     #[error(
         "Pages from this origin may not use the server. Its operator can let them in with `server.allowed_origins`."
@@ -119,7 +125,7 @@ impl HttpError {
             | Self::Method
             | Self::UnknownMethod => ErrorCode::BadUserInput,
             Self::Throttled(_) => ErrorCode::RateLimited,
-            Self::Draining => ErrorCode::Unavailable,
+            Self::Draining | Self::Roster(_) => ErrorCode::Unavailable,
         }
     }
 }
@@ -146,7 +152,7 @@ impl ResponseError for HttpError {
             Self::OnlyQueries | Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Draining | Self::Roster(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -16,7 +16,10 @@ pub enum Away {
     Resting,
     /// It failed now.
     #[error("Redis did not answer: {0}")]
-    Failed(#[from] RedisError),
+    Failed(#[source] RedisError),
+    /// It answered that it does not do that: asking again would not help.
+    #[error("Redis refused: {0}")]
+    Refused(#[source] RedisError),
 }
 
 /// A connection that is there when it is needed. Clones share it.
@@ -54,12 +57,11 @@ impl Commands {
         let (connection, opened) = self.connection().await?;
         match question(connection).await {
             Ok(answer) => Ok(answer),
-            Err(error) => {
-                if is_broken(&error) {
-                    self.drop_connection(opened).await;
-                }
-                Err(error.into())
+            Err(error) if is_broken(&error) => {
+                self.drop_connection(opened).await;
+                Err(Away::Failed(error))
             }
+            Err(error) => Err(Away::Refused(error)),
         }
     }
 
@@ -82,7 +84,7 @@ impl Commands {
             Err(error) => {
                 let pause = link.backoff.failed(chance());
                 link.rests_until = Some(Instant::now() + pause);
-                Err(error.into())
+                Err(Away::Failed(error))
             }
         }
     }
@@ -102,6 +104,8 @@ fn is_broken(error: &RedisError) -> bool {
         || error.is_connection_dropped()
         || error.is_unrecoverable_error()
         || error.is_connection_refusal()
+        // It is starting, failing over, or full: it will be itself again.
+        || matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "NOREPLICAS" | "OOM"))
         // After a failover the old master goes on as somebody who may not be written to.
         || error.code() == Some("READONLY")
         || error.is_cluster_error()

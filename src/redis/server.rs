@@ -74,6 +74,12 @@ impl Server {
     }
 
     async fn open(&self, heard: Option<impl AsyncPushSender>) -> RedisResult<Connection> {
+        // The library tries servers and sentinels one after the other, as long as that takes.
+        let connected = tokio::time::timeout(self.answer_within, self.connect_to(heard)).await;
+        connected.map_err(|_elapsed| timed_out())?
+    }
+
+    async fn connect_to(&self, heard: Option<impl AsyncPushSender>) -> RedisResult<Connection> {
         match &self.address.kind {
             Kind::Single => {
                 let (host, port) = self.address.hosts.first().ok_or_else(no_host)?;
@@ -105,10 +111,7 @@ impl Server {
                     builder = builder.push_sender(heard);
                 }
                 let client = builder.build()?;
-                let connecting = client.get_async_connection();
-                // The library tries its servers one after the other, as long as that takes.
-                let connected = tokio::time::timeout(self.answer_within, connecting).await;
-                connected.map_err(|_elapsed| timed_out())?.map(Connection::Cluster)
+                client.get_async_connection().await.map(Connection::Cluster)
             }
         }
     }

@@ -18,7 +18,7 @@ use super::{
     error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
     mailbox::Take,
     messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
-    others::Others,
+    others::{Others, Reading},
     recent::Recent,
     rooms::{Registration, RoomParts, Shared},
     state::{Effect, RoomState},
@@ -247,6 +247,7 @@ impl Room {
     /// the other nodes can be heard: what comes between is told twice rather than missed, and taken in once.
     fn find_head(&mut self, ctx: &mut Context<Self>) {
         let (shared, document) = (Arc::clone(&self.shared), self.document);
+        self.others.asked();
         let head = async move {
             let RoomParts { store, bridge, roster, .. } = &shared.parts;
             bridge.attach(document).await;
@@ -257,7 +258,7 @@ impl Room {
                 room.access_seen = head.as_ref().map_or(0, |head| head.access_version);
                 room.editing.head = head;
                 if let Some(standing) = standing {
-                    room.others_stand(standing, ctx);
+                    room.others_stand(standing, Reading::Usual, ctx);
                 }
             }
             Err(error) => {

@@ -4,7 +4,11 @@
 //! that follow the head are taken as they came, what is missing is read from the log. Who is on other nodes is told from
 //! the roster's numbers; where one is missing, from the roster itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::prelude::*;
 use tokio::time::Instant;
@@ -14,7 +18,7 @@ use super::{
     actor::Room,
     mailbox::Take,
     messages::{Deliver, LookForOthers},
-    others::Heard,
+    others::{Heard, Next, Reading},
 };
 use crate::{
     domain::{Change, CursorMove, Event, Origin, PresenceChange, Version},
@@ -24,6 +28,9 @@ use crate::{
 
 /// At most so many bytes of changes wait until they can be told; the rest is read from the log.
 const OFFERED_BYTES: usize = 4 * 1024 * 1024;
+
+/// When a doubt could not be settled it is tried again so much later.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Changes that other nodes told and that are not taken in yet, by version.
 #[derive(Debug, Default)]
@@ -37,8 +44,9 @@ impl Offered {
     fn add(&mut self, change: Arc<Change>) {
         let bytes = change.weight();
         if self.bytes + bytes <= OFFERED_BYTES
-            && self.changes.insert(change.version, change).is_none()
+            && let Entry::Vacant(place) = self.changes.entry(change.version)
         {
+            place.insert(change);
             self.bytes += bytes;
         }
     }
@@ -91,27 +99,51 @@ impl Room {
 
     /// Reads from the roster who is on other nodes, unless that is being done.
     pub(super) fn look_for_others(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.looking_for_others, true) {
+        self.read_others(Reading::Usual, ctx);
+    }
+
+    fn read_others(&mut self, reading: Reading, ctx: &mut Context<Self>) {
+        if self.looking_for_others {
+            if reading == Reading::Settling {
+                ctx.run_later(AGAIN, |room, ctx| room.read_others(Reading::Settling, ctx));
+            }
             return;
         }
+        self.looking_for_others = true;
+        self.others.asked();
         let (roster, document) = (Arc::clone(&self.shared.parts.roster), self.document);
         let standing = async move { roster.find_standing(document).await };
-        ctx.spawn(standing.into_actor(self).map(|standing, room, ctx| {
+        ctx.spawn(standing.into_actor(self).map(move |standing, room, ctx| {
             room.looking_for_others = false;
-            // If it could not be read, the next comparison tries again.
-            if let Some(standing) = standing {
-                room.others_stand(standing, ctx);
+            match standing {
+                Some(standing) => room.others_stand(standing, reading, ctx),
+                // If it could not be read, the next comparison tries again; a doubt has to be settled.
+                None if reading == Reading::Settling => {
+                    ctx.run_later(AGAIN, |room, ctx| room.read_others(Reading::Settling, ctx));
+                }
+                None => {}
             }
         }));
     }
 
-    pub(super) fn others_stand(&mut self, standing: Standing, ctx: &mut Context<Self>) {
-        let (changes, again) = self.others.reconcile(standing);
+    pub(super) fn others_stand(
+        &mut self,
+        standing: Standing,
+        reading: Reading,
+        ctx: &mut Context<Self>,
+    ) {
+        let (changes, next) = self.others.reconcile(standing, reading);
         for change in changes {
             self.tell_of_other(change, ctx);
         }
-        if again {
-            ctx.run_later(self.shared.options.settle, Self::look_for_others);
+        match next {
+            Next::Nothing => {}
+            Next::Read => self.look_for_others(ctx),
+            Next::Settle => {
+                ctx.run_later(self.shared.options.settle, |room, ctx| {
+                    room.read_others(Reading::Settling, ctx);
+                });
+            }
         }
     }
 }
@@ -152,8 +184,8 @@ impl Take<LookForOthers> for Room {
                 let heard = self.others.counted(sequence);
                 self.heard_of_others(heard, ctx);
             }
-            LookForOthers::IfBehind(sequence) => {
-                if self.others.is_behind(sequence) {
+            LookForOthers::IfElsewhere(sequence) => {
+                if self.others.differs(sequence) {
                     self.look_for_others(ctx);
                 }
             }

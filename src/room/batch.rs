@@ -58,6 +58,8 @@ pub(super) struct Turn {
     pub(super) followed: usize,
     /// Whether versions are missing between what was known before and what is known now: they were forgotten.
     pub(super) has_gap: bool,
+    /// Whether something that was found in the log is from here, and was told to nobody yet.
+    pub(super) is_untold: bool,
     /// What to answer to each order.
     pub(super) answers: Vec<Result<Stored, EditError>>,
 }
@@ -94,6 +96,8 @@ pub(super) struct Run {
     /// The text that an order of this turn was made for, if it had to be read: the next one's is often the same.
     pub(super) base: Option<(Version, Content)>,
     pub(super) has_gap: bool,
+    /// A commit of which nobody knew was found in the log.
+    pub(super) is_untold: bool,
 }
 
 impl Run {
@@ -110,6 +114,7 @@ impl Run {
             stored_from: None,
             base: None,
             has_gap: false,
+            is_untold: false,
         }
     }
 
@@ -133,6 +138,7 @@ impl Run {
             followed: self.stored_from.unwrap_or(self.changes.len()),
             changes: self.changes,
             has_gap: self.has_gap,
+            is_untold: self.is_untold,
             answers: answers.collect(),
         }
     }

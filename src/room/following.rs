@@ -130,6 +130,7 @@ impl Run {
         let Some((author, name)) = self.last_name(staging) else { return self.fail(error.into()) };
         match self.desk.store.find_edit(self.desk.document, author, &name).await {
             Ok(Some(_receipt)) => {
+                self.is_untold = true;
                 for staged in &staging.staged {
                     self.orders[staged.order].edit = Some(self.names[staged.order].clone());
                 }

@@ -1,6 +1,6 @@
 //! How other parts speak to a room.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use actix::{Addr, MailboxError, dev::SendError};
 use tokio::{sync::oneshot, time::Instant};
@@ -86,10 +86,18 @@ impl RoomHandle {
     }
 
     /// Tells the room that a user's access changed; when it returns, a revoked user's streams have ended.
-    pub async fn access_changed(&self, user: UserId, level: Option<AccessLevel>) {
-        // A room that has closed has no seats left to take away.
-        if self.address.send(self.queued(AccessChanged { user, level })).await.is_err() {
-            tracing::debug!("the room had closed before it heard of a change of access");
+    pub fn access_changed(
+        &self,
+        user: UserId,
+        level: Option<AccessLevel>,
+    ) -> impl Future<Output = ()> + use<> {
+        // On its way before the answer is waited for.
+        let sent = self.address.send(self.queued(AccessChanged { user, level }));
+        async move {
+            // A room that has closed has no seats left to take away.
+            if sent.await.is_err() {
+                tracing::debug!("the room had closed before it heard of a change of access");
+            }
         }
     }
 

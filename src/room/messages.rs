@@ -75,10 +75,10 @@ pub(super) struct Deliver(pub(super) Envelope);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) enum LookForOthers {
-    /// One of this node's own sessions arrived or left, and has this place among all.
+    /// One of this node's own sessions arrived, and has this place among all.
     Counted(Sequence),
-    /// The roster has counted so far.
-    IfBehind(Sequence),
+    /// The roster stands there.
+    IfElsewhere(Sequence),
 }
 
 /// The node is going down: finish what is being stored, then end.

@@ -4,13 +4,14 @@
 //! one is missing the roster is read, and the difference between what was told and how things stand is what has to be
 //! told. So everybody is told of an arrival or a departure once, whatever was lost on the way. Pure.
 //!
-//! When the roster forgot everything it counts under another epoch. Then who is missing in it may only not have been
-//! entered again yet: nobody is said to have left before the nodes had the time to do so.
+//! When the roster forgot something, because it was restarted or a replica took over, it counts under another epoch or from
+//! an earlier number. Then everything is in doubt: who is missing may only not have been entered again yet. Nobody is said
+//! to have left until the nodes had the time to do so, and the roster was read once more after that.
 
 use indexmap::IndexMap;
 
 use crate::{
-    domain::{Presence, PresenceChange, PresenceChangeKind, SessionId},
+    domain::{CursorMove, Presence, PresenceChange, PresenceChangeKind, SessionId},
     roster::Standing,
     wire::envelope::Sequence,
 };
@@ -26,14 +27,38 @@ pub(super) enum Heard {
     Gap,
 }
 
+/// Why the roster is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// To find out what was missed.
+    Usual,
+    /// To settle a doubt: the nodes had the time to enter everybody again.
+    Settling,
+}
+
+/// What has to be done after the roster was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing.
+    Nothing,
+    /// Read it again: what was heard of meanwhile is not in it.
+    Read,
+    /// A doubt began: read it to settle that, later.
+    Settle,
+}
+
 /// Those on other nodes.
 #[derive(Debug, Default)]
 pub(super) struct Others {
     present: IndexMap<SessionId, Presence>,
     /// Up to where everything is in `present`; none before the roster was read for the first time.
     seen: Option<Sequence>,
+    /// What was seen when the roster was last asked.
+    seen_when_asked: Option<Sequence>,
     /// The newest that was heard of but not taken in.
     missed: Option<Sequence>,
+    /// The roster forgot something.
+    in_doubt: bool,
 }
 
 impl Others {
@@ -41,10 +66,9 @@ impl Others {
     pub(super) fn joined(&mut self, presence: Presence, sequence: Sequence) -> Heard {
         match self.count(sequence) {
             Counted::Next => {
-                let session = presence.session;
-                let is_new = self.present.insert(session, presence.clone()).is_none();
-                // It may have been told already, when the roster began to count anew.
-                if is_new { Heard::Tell(joined(presence)) } else { Heard::Nothing }
+                // It may have been told already, if the roster forgot it in between.
+                let known = self.present.insert(presence.session, presence.clone());
+                if known.is_none() { Heard::Tell(joined(presence)) } else { Heard::Nothing }
             }
             Counted::Known => Heard::Nothing,
             Counted::Gap => Heard::Gap,
@@ -63,7 +87,7 @@ impl Others {
         }
     }
 
-    /// One of this node's own sessions arrived or left.
+    /// One of this node's own sessions arrived.
     pub(super) fn counted(&mut self, sequence: Sequence) -> Heard {
         match self.count(sequence) {
             Counted::Next | Counted::Known => Heard::Nothing,
@@ -71,16 +95,16 @@ impl Others {
         }
     }
 
-    /// Whether the roster has counted further than is known here.
-    pub(super) fn is_behind(&self, sequence: Sequence) -> bool {
+    /// Whether the roster stands elsewhere than what is known here.
+    pub(super) fn differs(&self, sequence: Sequence) -> bool {
         self.seen != Some(sequence)
     }
 
     /// A cursor moved on another node.
-    pub(super) fn moved(&mut self, presence: &crate::domain::CursorMove) {
-        if let Some(present) = self.present.get_mut(&presence.session) {
-            present.cursor = Some(presence.cursor);
-            present.last_seen = presence.at;
+    pub(super) fn moved(&mut self, moved: &CursorMove) {
+        if let Some(present) = self.present.get_mut(&moved.session) {
+            present.cursor = Some(moved.cursor);
+            present.last_seen = moved.at;
         }
     }
 
@@ -89,28 +113,36 @@ impl Others {
         self.present.contains_key(&session)
     }
 
-    /// This is how things stand: what has to be told, and whether it has to be read once more later, because who is missing
-    /// may still be entered again.
-    pub(super) fn reconcile(&mut self, standing: Standing) -> (Vec<PresenceChange>, bool) {
+    /// The roster is asked now.
+    pub(super) fn asked(&mut self) {
+        self.seen_when_asked = self.seen;
+        self.missed = None;
+    }
+
+    /// This is how things stood after it was asked: what has to be told, and what to do then.
+    pub(super) fn reconcile(
+        &mut self,
+        standing: Standing,
+        reading: Reading,
+    ) -> (Vec<PresenceChange>, Next) {
         let Standing { sequence, elsewhere } = standing;
-        let is_older = self
-            .seen
-            .is_some_and(|seen| seen.epoch == sequence.epoch && seen.number > sequence.number);
-        if is_older {
-            // Somebody came or went since it was read.
-            return (vec![], self.missed.is_some());
+        let is_before =
+            |seen: Sequence| seen.epoch == sequence.epoch && sequence.number < seen.number;
+        let forgot = self
+            .seen_when_asked
+            .is_some_and(|seen| seen.epoch != sequence.epoch || is_before(seen));
+        if !forgot && self.seen.is_some_and(is_before) {
+            // Somebody came or went since it was read, and that was told in its turn.
+            return (vec![], self.after(sequence, false));
         }
-        let forgot = self.seen.is_some_and(|seen| seen.epoch != sequence.epoch);
+        let doubt_begins = forgot && !self.in_doubt;
+        self.in_doubt = (self.in_doubt || forgot) && reading == Reading::Usual;
         let mut changes = Vec::new();
-        let mut unsure = false;
         let there: IndexMap<SessionId, Presence> =
             elsewhere.into_iter().map(|presence| (presence.session, presence)).collect();
+        let in_doubt = self.in_doubt;
         self.present.retain(|session, presence| {
-            let stays = there.contains_key(session);
-            if !stays && forgot {
-                unsure = true;
-                return true;
-            }
+            let stays = in_doubt || there.contains_key(session);
             if !stays {
                 changes.push(left(presence.clone()));
             }
@@ -122,11 +154,21 @@ impl Others {
             }
         }
         self.seen = Some(sequence);
-        // What was heard of meanwhile and is not in it yet has to be read, too.
+        (changes, self.after(sequence, doubt_begins))
+    }
+
+    fn after(&mut self, sequence: Sequence, doubt_begins: bool) -> Next {
         let lacks =
             |missed: Sequence| missed.epoch != sequence.epoch || missed.number > sequence.number;
-        let again = self.missed.take().is_some_and(lacks);
-        (changes, unsure || again)
+        let lacks_something = self.missed.is_some_and(lacks);
+        if doubt_begins {
+            // Until then the usual readings tell who has come.
+            Next::Settle
+        } else if lacks_something {
+            Next::Read
+        } else {
+            Next::Nothing
+        }
     }
 
     fn count(&mut self, sequence: Sequence) -> Counted {

@@ -33,11 +33,17 @@ fn told(changes: &[PresenceChange]) -> (Vec<SessionId>, Vec<SessionId>) {
     (of(PresenceChangeKind::Joined), of(PresenceChangeKind::Left))
 }
 
+/// The roster is asked, and answers at once.
+fn read(others: &mut Others, standing: Standing) -> (Vec<PresenceChange>, Next) {
+    others.asked();
+    others.reconcile(standing, Reading::Usual)
+}
+
 #[test]
 fn what_follows_what_was_read_is_told_as_it_comes_and_once() {
     let (ana, bo, mut others) = (presence(), presence(), Others::default());
-    let (changes, again) = others.reconcile(standing(at(4), &[&ana]));
-    assert_eq!((told(&changes), again), ((vec![ana.session], vec![]), false));
+    let (changes, next) = read(&mut others, standing(at(4), &[&ana]));
+    assert_eq!((told(&changes), next), ((vec![ana.session], vec![]), Next::Nothing));
 
     assert_eq!(others.joined(ana.clone(), at(3)), Heard::Nothing, "it was read");
     assert_eq!(others.joined(bo.clone(), at(5)), Heard::Tell(joined(bo.clone())));
@@ -51,47 +57,60 @@ fn what_follows_what_was_read_is_told_as_it_comes_and_once() {
 #[test]
 fn what_was_lost_is_noticed_and_told_from_how_things_stand() {
     let (ana, bo, cy, mut others) = (presence(), presence(), presence(), Others::default());
-    others.reconcile(standing(at(2), &[&ana, &bo]));
+    read(&mut others, standing(at(2), &[&ana, &bo]));
     // Bo's departure (3) was lost.
     assert_eq!(others.joined(cy.clone(), at(4)), Heard::Gap);
-    let (changes, again) = others.reconcile(standing(at(4), &[&ana, &cy]));
-    assert_eq!((told(&changes), again), ((vec![cy.session], vec![bo.session]), false));
+    let (changes, next) = read(&mut others, standing(at(4), &[&ana, &cy]));
+    assert_eq!((told(&changes), next), ((vec![cy.session], vec![bo.session]), Next::Nothing));
     assert_eq!(others.left(cy.session, at(5)), Heard::Tell(left(cy)));
 }
 
 #[test]
 fn what_comes_while_the_roster_is_read_is_not_forgotten() {
     let (ana, bo, mut others) = (presence(), presence(), Others::default());
+    others.asked();
     assert_eq!(others.joined(bo.clone(), at(3)), Heard::Gap);
     // The answer was on its way before Bo came.
-    let (changes, again) = others.reconcile(standing(at(2), &[&ana]));
-    assert_eq!((told(&changes), again), ((vec![ana.session], vec![]), true));
-    let (changes, again) = others.reconcile(standing(at(3), &[&ana, &bo]));
-    assert_eq!((told(&changes), again), ((vec![bo.session], vec![]), false));
-    // And an answer that was overtaken changes nothing.
-    assert_eq!(others.reconcile(standing(at(1), &[])), (vec![], false));
+    let (changes, next) = others.reconcile(standing(at(2), &[&ana]), Reading::Usual);
+    assert_eq!((told(&changes), next), ((vec![ana.session], vec![]), Next::Read));
+    others.asked();
+    // And an answer that was overtaken by what was told changes nothing.
+    assert_eq!(others.joined(bo.clone(), at(3)), Heard::Tell(joined(bo.clone())));
+    let late = others.reconcile(standing(at(2), &[&ana]), Reading::Usual);
+    assert_eq!(late, (vec![], Next::Nothing));
     assert!(others.has(bo.session));
 }
 
 #[test]
 fn after_the_roster_forgot_nobody_is_said_to_have_left_before_he_could_come_back() {
-    let (ana, bo, mut others) = (presence(), presence(), Others::default());
-    others.reconcile(standing(at(9), &[&ana, &bo]));
+    let (ana, bo, cy, mut others) = (presence(), presence(), presence(), Others::default());
+    read(&mut others, standing(at(9), &[&ana, &bo, &cy]));
     let anew = |number| Sequence { epoch: 2, number };
     assert_eq!(others.joined(bo.clone(), anew(1)), Heard::Gap);
-    let (changes, again) = others.reconcile(standing(anew(1), &[&bo]));
-    assert_eq!((changes, again), (vec![], true), "Ana may be on her way");
+    let (changes, next) = read(&mut others, standing(anew(1), &[&bo]));
+    assert_eq!((changes, next), (vec![], Next::Settle));
+    // However often it is read until then.
+    assert_eq!(others.counted(anew(5)), Heard::Gap);
+    assert_eq!(read(&mut others, standing(anew(5), &[&bo])), (vec![], Next::Nothing));
 
-    assert_eq!(others.joined(ana.clone(), anew(2)), Heard::Nothing, "she never left");
-    assert_eq!(others.reconcile(standing(anew(2), &[&ana, &bo])), (vec![], false));
+    assert_eq!(others.joined(ana.clone(), anew(6)), Heard::Nothing, "she never left");
+    others.asked();
+    let (changes, next) = others.reconcile(standing(anew(6), &[&ana, &bo]), Reading::Settling);
+    assert_eq!((told(&changes), next), ((vec![], vec![cy.session]), Next::Nothing));
+    // From now on it is as before.
+    let (changes, _) = read(&mut others, standing(anew(7), &[&ana]));
+    assert_eq!(told(&changes), (vec![], vec![bo.session]));
 }
 
 #[test]
-fn who_does_not_come_back_after_the_roster_forgot_has_left() {
-    let (ana, mut others) = (presence(), Others::default());
-    others.reconcile(standing(at(9), &[&ana]));
-    let anew = Sequence { epoch: 2, number: 1 };
-    assert_eq!(others.reconcile(standing(anew, &[])), (vec![], true));
-    let (changes, again) = others.reconcile(standing(anew, &[]));
-    assert_eq!((told(&changes), again), ((vec![], vec![ana.session]), false));
+fn a_roster_that_counts_back_forgot_something() {
+    let (ana, bo, mut others) = (presence(), presence(), Others::default());
+    read(&mut others, standing(at(9), &[&ana, &bo]));
+    // A replica took over that had not heard of Bo.
+    assert!(others.differs(at(7)));
+    assert_eq!(read(&mut others, standing(at(7), &[&ana])), (vec![], Next::Settle));
+    assert_eq!(others.joined(bo.clone(), at(8)), Heard::Nothing, "he was there all the time");
+    others.asked();
+    let settled = others.reconcile(standing(at(8), &[&ana, &bo]), Reading::Settling);
+    assert_eq!(settled, (vec![], Next::Nothing));
 }

@@ -45,7 +45,13 @@ impl Rooms {
             return Ok(());
         }
         let documents: Vec<DocumentId> = rooms.keys().copied().collect();
-        let marks = self.shared.parts.store.list_marks(&documents).await;
+        let parts = &self.shared.parts;
+        // Neither waits for the other: one of the two may be away. While the roster is, those on other nodes stay as they
+        // were last heard of.
+        let (marks, sequences) = futures_util::join!(
+            parts.store.list_marks(&documents),
+            parts.roster.find_sequences(&documents)
+        );
         match &marks {
             Ok(marks) => {
                 for (document, mark) in marks {
@@ -54,11 +60,9 @@ impl Rooms {
             }
             Err(_) => self.stale.lock().extend(&documents),
         }
-        // While the roster is away, those on other nodes stay as they were last heard of.
-        let sequences = self.shared.parts.roster.find_sequences(&documents).await;
         for (document, sequence) in sequences.unwrap_or_default() {
             self.hand(document, rooms.get(&document), |room| {
-                room.look_for_others(LookForOthers::IfBehind(sequence))
+                room.look_for_others(LookForOthers::IfElsewhere(sequence))
             });
         }
         marks.map(drop)
@@ -75,7 +79,13 @@ impl Rooms {
             && !give(room)
         {
             self.stale.lock().insert(document);
+            self.is_stale.notify_one();
         }
+    }
+
+    /// Waits until something may not have reached its room.
+    pub async fn stale(&self) {
+        self.is_stale.notified().await;
     }
 
     fn change_access_here(
@@ -85,14 +95,15 @@ impl Rooms {
         level: Option<AccessLevel>,
         done: Option<Done>,
     ) {
-        let room = self.find(document);
-        // Never lost: a task waits for its place in the mailbox.
+        // It has its place in the mailbox before anything that comes after it; a task waits for the answer, or for the place
+        // if there was none.
+        let changed = self.find(document).map(|room| room.access_changed(user, level));
         tokio::spawn(async move {
-            if let Some(room) = room {
-                room.access_changed(user, level).await;
+            if let Some(changed) = changed {
+                changed.await;
             }
             if done.is_some_and(|done| done.send(()).is_err()) {
-                tracing::debug!("the node that changed an access waits no more");
+                tracing::debug!("whoever changed an access does not wait for this node");
             }
         });
     }
@@ -105,7 +116,10 @@ impl Deliver for Rooms {
                 Envelope::AccessChanged { user, level, .. } => {
                     self.change_access_here(document, user, level, done);
                 }
-                Envelope::Compare => drop(self.stale.lock().insert(document)),
+                Envelope::Compare => {
+                    self.stale.lock().insert(document);
+                    self.is_stale.notify_one();
+                }
                 envelope => {
                     let room = self.find(document);
                     self.hand(document, room.as_ref(), |room| room.deliver(envelope));

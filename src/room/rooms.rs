@@ -10,7 +10,7 @@ use std::{
 
 use actix::{AsyncContext as _, Context};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     EditError, Order, Replica, RoomError, RoomHandle, RoomOptions, Stored, TextError,
@@ -49,6 +49,8 @@ pub struct Rooms {
     pub(super) shared: Arc<Shared>,
     /// Documents of which something was told that may not have reached their room.
     pub(super) stale: Arc<Mutex<HashSet<DocumentId>>>,
+    /// Something was noted there.
+    pub(super) is_stale: Arc<Notify>,
 }
 
 /// What all rooms have.
@@ -71,7 +73,7 @@ impl Rooms {
     pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
         let texts = Texts::new(parts.store.clone(), options.texts_at_once);
         let shared = Arc::new(Shared { parts, options, texts });
-        Self { open: Arc::default(), shared, stale: Arc::default() }
+        Self { open: Arc::default(), shared, stale: Arc::default(), is_stale: Arc::default() }
     }
 
     /// The room of a document, opened if it is not open. Ask for access first: this does not.

@@ -16,7 +16,10 @@ use super::{
     replica::Replica,
     texts::{Kept, off_thread},
 };
-use crate::domain::{Change, ChangeKind, Event, Origin, UserId};
+use crate::{
+    domain::{Change, ChangeKind, Event, Origin, UserId},
+    wire::envelope::Envelope,
+};
 
 /// A log of more bytes than this, and than the text has, is not left without a snapshot.
 const LONG_TAIL: usize = 1024 * 1024;
@@ -88,6 +91,11 @@ impl Room {
         for (index, change) in turn.changes.into_iter().enumerate() {
             Arc::make_mut(&mut self.editing.recent).push(Arc::clone(&change));
             self.tell_change(change, index < turn.followed, began, ctx);
+        }
+        if turn.is_untold
+            && let Some(version) = self.editing.head.as_ref().map(|head| head.version)
+        {
+            self.shared.parts.bridge.publish(self.document, Envelope::Stored { version });
         }
         for (reply, answer) in replies.into_iter().zip(turn.answers) {
             if reply.send(answer).is_err() {

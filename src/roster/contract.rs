@@ -20,6 +20,11 @@ pub enum SlotError {
     },
 }
 
+/// The shared roster does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("who is connected to other nodes is not known at the moment")]
+pub struct RosterAway;
+
 /// Who has a document open on other nodes, and how many arrivals and departures led to that.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Standing {
@@ -60,7 +65,14 @@ pub trait Roster: Send + Sync {
     fn release_slot(&self, user: UserId, session: SessionId);
 
     /// Whose session this is, if it holds a slot. Of the sessions on other nodes only those of `user` are found.
-    async fn find_session(&self, session: SessionId, user: UserId) -> Option<UserId>;
+    ///
+    /// # Errors
+    /// It is not on this node, and the others' are not known now.
+    async fn find_session(
+        &self,
+        session: SessionId,
+        user: UserId,
+    ) -> Result<Option<UserId>, RosterAway>;
 
     /// A session opened a document.
     fn enter(&self, presence: Presence);
@@ -75,7 +87,14 @@ pub trait Roster: Send + Sync {
     async fn list(&self, document: DocumentId) -> Vec<Presence>;
 
     /// One session's entry in a document, if it has it open.
-    async fn find_presence(&self, document: DocumentId, session: SessionId) -> Option<Presence>;
+    ///
+    /// # Errors
+    /// It has not on this node, and the others' are not known now.
+    async fn find_presence(
+        &self,
+        document: DocumentId,
+        session: SessionId,
+    ) -> Result<Option<Presence>, RosterAway>;
 
     /// Who has the document open on other nodes; none when that cannot be told now.
     async fn find_standing(&self, document: DocumentId) -> Option<Standing>;

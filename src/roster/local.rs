@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
-use super::{Roster, SlotError, Standing};
+use super::{Roster, RosterAway, SlotError, Standing};
 use crate::{
     domain::{Cursor, DocumentId, Presence, SessionId, UserId},
     wire::envelope::Sequence,
@@ -108,8 +108,12 @@ impl Roster for LocalRoster {
         self.release(user, session);
     }
 
-    async fn find_session(&self, session: SessionId, _user: UserId) -> Option<UserId> {
-        self.owner(session)
+    async fn find_session(
+        &self,
+        session: SessionId,
+        _user: UserId,
+    ) -> Result<Option<UserId>, RosterAway> {
+        Ok(self.owner(session))
     }
 
     fn enter(&self, presence: Presence) {
@@ -138,8 +142,12 @@ impl Roster for LocalRoster {
         self.present_in(document)
     }
 
-    async fn find_presence(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
-        self.entry(document, session)
+    async fn find_presence(
+        &self,
+        document: DocumentId,
+        session: SessionId,
+    ) -> Result<Option<Presence>, RosterAway> {
+        Ok(self.entry(document, session))
     }
 
     async fn find_standing(&self, _document: DocumentId) -> Option<Standing> {
@@ -191,8 +199,8 @@ mod tests {
         roster.release_slot(user, sessions[0]);
         roster.release_slot(user, sessions[0]);
         roster.take_slot(user, sessions[2], 2).await.unwrap();
-        assert_eq!(roster.find_session(sessions[2], user).await, Some(user));
-        assert_eq!(roster.find_session(sessions[0], user).await, None);
+        assert_eq!(roster.find_session(sessions[2], user).await, Ok(Some(user)));
+        assert_eq!(roster.find_session(sessions[0], user).await, Ok(None));
     }
 
     #[tokio::test]

@@ -34,6 +34,13 @@ pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     faults.store(&settings.store);
     faults.redis(&settings.redis, settings.store.is_postgres());
     faults.roster(&settings.roster);
+    let (answer, lease) = (settings.redis.answer_within, settings.roster.lease);
+    faults.unless(answer.saturating_mul(2) < lease, "redis.answer_within", || {
+        format!(
+            "{} is half of roster.lease, {}, or more: a node would lose its lease while it waits. Set it lower.",
+            shown(answer), shown(lease)
+        )
+    });
     faults.telemetry(&settings.telemetry);
     let (warning, life) = (settings.session.warn_before_expiry, settings.auth.token_life);
     faults.unless(warning <= life, "session.warn_before_expiry", || {

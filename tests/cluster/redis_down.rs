@@ -82,6 +82,9 @@ impl Scene {
         self.bobs.expect_version(first).await;
         self.alices.expect_version(first + 1).await;
         self.alices.expect_version(first + 2).await;
+        for node in &self.nodes {
+            node.until_meter("coscribe_relay_up", |up| up == 1.0).await;
+        }
         // From now on it is told at once again.
         self.bobs.move_cursor(self.bobs.document, 1, first).await.value();
         assert_eq!(self.alices.expect_cursor().await["cursor"]["column"], first);
@@ -203,6 +206,36 @@ async fn a_redis_that_was_paused_longer_than_a_lease_leaves_nobody_dead() {
     }
     scene.alices.expect_nothing_left();
     scene.bobs.expect_nothing_left();
+}
+
+#[actix_web::test]
+async fn a_revocation_that_cannot_be_told_is_found_all_the_same() {
+    let scene = Scene::set().await;
+    for weather in [Weather::Cut, Weather::Stalled] {
+        scene.proxy.turn(weather);
+        until_ready(&scene.nodes[1], (200, "degraded")).await;
+        let carol = Person::register(scene.nodes[1].address(), &format!("Carol {weather:?}")).await;
+        scene.alice.grant(scene.alices.document, &carol, "VIEW").await.value();
+        let carols = carol.open(scene.alices.document).await;
+        scene.alice.revoke(scene.alices.document, &carol).await.value();
+        assert_eq!(carols.socket.expect_error(&carols.changes).await, "FORBIDDEN");
+        scene.proxy.turn(Weather::Fair);
+        until_ready(&scene.nodes[1], (200, "ready")).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_node_that_is_stopped_right_after_redis_was_away_leaves_nobody_behind() {
+    let scene = Scene::set().await;
+    scene.proxy.turn(Weather::Cut);
+    until_ready(&scene.nodes[1], (200, "degraded")).await;
+    let [first, second] = scene.nodes;
+    let (goodbye, ()) = futures_util::join!(scene.bobs.socket.expect_close(), second.stop());
+    assert_eq!(goodbye.0, 1001);
+    // Nobody could be told; the lease says it.
+    scene.alices.expect_left(&scene.bob).await;
+    scene.alices.expect_nothing_left();
+    first.until_meter("coscribe_roster_swept_total", |swept| swept >= 2.0).await;
 }
 
 #[actix_web::test]

@@ -1,6 +1,7 @@
 //! The relay, as rooms hold it.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -8,24 +9,25 @@ use std::{
     time::Duration,
 };
 
-use actix::{Addr, AsyncContext as _, Context};
+use actix::{Addr, AsyncContext as _, Context, dev::SendError};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Ear,
-    inbox::Inbox,
+    inbox::{Inbox, Sound},
     listening::Wanted,
     outgoing::Message,
-    relay::{Look, Publish, Relay, RelayParts, Stop, Tell},
+    publishing::{Publish, Tell},
+    relay::{Heard, Look, Relay, RelayParts, Stop},
 };
 use crate::{
     bridge::{Bridge, Health},
     domain::{AccessLevel, DocumentId, NodeId, UserId},
     metrics::{ActorKind, Metrics},
     redis::{Keys, Server},
-    wire::envelope::Envelope,
+    wire::envelope::{Envelope, Signal},
 };
 
 /// So many messages may wait for the relay's actor; what finds no room is told as missed.
@@ -50,7 +52,7 @@ pub(super) struct Shared {
     /// The version of envelopes that every node reads.
     pub(super) version: Arc<AtomicU8>,
     /// Documents of which something was to be told and could not even be queued.
-    pub(super) unqueued: Mutex<Vec<DocumentId>>,
+    pub(super) unqueued: Mutex<HashSet<DocumentId>>,
     pub(super) answer_within: Duration,
 }
 
@@ -96,12 +98,8 @@ impl RedisBridge {
             keys,
             ear: ear.clone(),
             metrics,
-            version: Arc::new(AtomicU8::new(known)),
-            relay: Box::new(move |sound| {
-                if to_relay.try_send(super::relay::Heard(sound)).is_err() {
-                    tracing::debug!("the relay was too busy to hear");
-                }
-            }),
+            version: known,
+            relay: Box::new(move |sound| hear(&to_relay, sound)),
         };
         let parts = RelayParts { shared: Arc::clone(&shared), server, inbox: Arc::new(inbox), ear };
         context.run(Relay::new(parts));
@@ -123,6 +121,21 @@ impl RedisBridge {
     }
 }
 
+/// Has the relay hear something. A canary that finds no room is missed, everything else waits for its place.
+fn hear(relay: &Addr<Relay>, sound: Sound) {
+    let is_canary = matches!(sound, Sound::Signal(Signal::Canary { .. }));
+    if let Err(SendError::Full(heard)) = relay.try_send(Heard(sound))
+        && !is_canary
+    {
+        let send = relay.send(heard);
+        tokio::spawn(async move {
+            if send.await.is_err() {
+                tracing::debug!("the relay ended before it could hear");
+            }
+        });
+    }
+}
+
 #[async_trait]
 impl Bridge for RedisBridge {
     fn publish(&self, document: DocumentId, envelope: Envelope) {
@@ -131,7 +144,7 @@ impl Bridge for RedisBridge {
         let message = Message { channel, bytes, document: Some(document), heard_by: None };
         if self.relay.try_send(Publish(message)).is_err() {
             self.shared.metrics.mailbox_full(ActorKind::Relay);
-            self.shared.unqueued.lock().push(document);
+            self.shared.unqueued.lock().insert(document);
         }
     }
 
@@ -154,10 +167,10 @@ impl Bridge for RedisBridge {
 
     async fn attach(&self, document: DocumentId) {
         let listened = self.shared.wanted.lock().add(document);
+        self.look();
         if self.shared.health() == Health::Away {
             return;
         }
-        self.look();
         if timeout(self.shared.answer_within, listened).await.is_err() {
             tracing::debug!(document.id = %document, "opened before it was listened to");
         }

@@ -1,9 +1,6 @@
 //! What comes from Redis: read, sorted, handed on. Nothing in here waits.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 use redis::{PushInfo, PushKind, Value};
@@ -51,6 +48,11 @@ impl Ear {
         }
     }
 
+    /// Something about a document may not have been heard.
+    pub(super) fn missed(&self, document: DocumentId) {
+        self.deliver(Delivery::Told { document, envelope: Envelope::Compare, done: None });
+    }
+
     pub(super) fn returned(&self) {
         if let Some(to) = &*self.0.read() {
             to.returned();
@@ -65,8 +67,8 @@ pub(super) struct Inbox {
     pub(super) ear: Ear,
     pub(super) metrics: Metrics,
     /// The version of envelopes that this node reads.
-    pub(super) version: Arc<AtomicU8>,
-    /// Takes what the relay has to hear of. What it cannot take is missed by the canary, or not waited for any longer.
+    pub(super) version: u8,
+    /// Takes what the relay has to hear of, at once.
     pub(super) relay: Box<dyn Fn(Sound) + Send + Sync>,
 }
 
@@ -93,7 +95,7 @@ impl Inbox {
     }
 
     fn receive(&self, channel: &[u8], bytes: &[u8]) {
-        let version = self.version.load(Ordering::Relaxed);
+        let version = self.version;
         let read = match self.document(channel) {
             Some(document) => match Envelope::sender(bytes, version) {
                 // What began here was told here already.

@@ -42,6 +42,12 @@ impl Wanted {
         self.documents.len()
     }
 
+    /// Whether somebody still waits until a document is listened to.
+    pub(super) fn is_awaited(&self, document: DocumentId) -> bool {
+        let waiting = self.documents.get(&document);
+        waiting.is_some_and(|waiting| waiting.iter().any(|waits| !waits.is_closed()))
+    }
+
     /// Nobody waits any more: there is nothing to listen with.
     pub(super) fn give_up(&mut self) {
         for waiting in self.documents.values_mut() {

@@ -10,9 +10,11 @@
 mod acknowledgements;
 mod bridge;
 mod canary;
+mod hearing;
 mod inbox;
 mod listening;
 mod outgoing;
+mod publishing;
 mod relay;
 
 pub use bridge::RedisBridge;

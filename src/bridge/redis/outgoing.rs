@@ -58,6 +58,11 @@ impl Outgoing {
         self.missed.extend(self.waiting.drain(..).filter_map(|message| message.document));
     }
 
+    /// Of these documents something could not even be queued.
+    pub(super) fn missed(&mut self, documents: impl IntoIterator<Item = DocumentId>) {
+        self.missed.extend(documents);
+    }
+
     /// The documents of which others have to be told that they missed something.
     pub(super) fn take_missed(&mut self) -> HashSet<DocumentId> {
         std::mem::take(&mut self.missed)

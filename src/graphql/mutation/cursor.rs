@@ -52,7 +52,7 @@ async fn move_elsewhere(
     session: SessionId,
     cursor: Cursor,
 ) -> Result<bool, ApiError> {
-    let present = api.roster.find_presence(document, session).await;
+    let present = api.roster.find_presence(document, session).await?;
     if present.is_none() {
         return Err(ApiError::NotOpenHere);
     }

@@ -30,7 +30,10 @@ use crate::{
 const TURN: Duration = Duration::from_secs(1);
 
 /// So many affairs are written in one round.
-const ROUND: usize = 512;
+const ROUND: usize = 256;
+
+/// What an incarnation left may come up for so long after it ended: a command that was on its way.
+const AFTERLIFE: Duration = Duration::from_secs(10);
 
 /// Keeps a node's part of the shared roster. It works for as long as [`Keeper::run`] is polled.
 pub struct Keeper {
@@ -41,12 +44,24 @@ pub struct Keeper {
     has_lease: bool,
     /// Whether Redis answered last time.
     is_up: bool,
+    /// Since when every node reads newer envelopes than are written.
+    uniform_since: Option<Instant>,
+    /// When this node ceased to be what it was.
+    incarnated_at: Option<Instant>,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, options: RosterOptions) -> Self {
         let lease = Lease::new(options, Instant::now());
-        Self { shared, lease, every: TURN.min(options.renew_every), has_lease: false, is_up: true }
+        Self {
+            shared,
+            lease,
+            every: TURN.min(options.renew_every),
+            has_lease: false,
+            is_up: true,
+            uniform_since: None,
+            incarnated_at: None,
+        }
     }
 
     /// Gives the node its lease, so that nothing has to be counted on this node alone. Redis may be away: then [`run`]
@@ -63,38 +78,48 @@ impl Keeper {
         let shared = Arc::clone(&self.shared);
         let mut next_turn = Instant::now();
         loop {
-            if Instant::now() >= next_turn {
+            // The lease comes first, however much there is to write.
+            if Instant::now() >= next_turn || (self.has_lease && self.lease.is_due(Instant::now()))
+            {
                 self.turn(&version).await;
                 next_turn = Instant::now() + self.every;
             }
-            self.write(&*evict).await;
+            let wrote = self.write_some(&*evict).await;
             tokio::select! {
+                biased;
+                () = shared.stop.notified() => break,
+                () = std::future::ready(()), if wrote => {}
                 () = shared.wake.notified(), if shared.is_open() => {}
                 () = sleep_until(next_turn) => {}
-                () = shared.stop.notified() => break,
             }
         }
-        self.write(&*evict).await;
-        let member = *shared.member.read();
-        if let Err(away) = shared.ledger.forget(member).await {
+        self.leave(&*evict).await;
+    }
+
+    /// Takes this node and everything that it entered out of the roster. Where that fails the lease runs out, and the
+    /// others do it.
+    async fn leave(&mut self, evict: &dyn Evict) {
+        while self.write_some(evict).await {}
+        let member = *self.shared.member.read();
+        if let Err(away) = self.sweep(member).await {
             self.note_away(&away);
         }
-        shared.set_open(false);
+        self.shared.set_open(false);
     }
 
     /// What is done every second.
     async fn turn(&mut self, version: &AtomicU8) {
-        if let Err(away) = self.look_after_lease().await {
-            return self.note_away(&away);
-        }
-        if !self.has_lease {
-            return;
-        }
-        if let Err(away) = self.look_after_others(version).await {
-            return self.note_away(&away);
-        }
-        if let Err(away) = self.write_cursors().await {
-            self.note_away(&away);
+        let done = async {
+            self.look_after_lease().await?;
+            if self.has_lease {
+                self.look_after_others(version).await?;
+                self.write_cursors().await?;
+            }
+            Ok(())
+        };
+        match done.await {
+            Ok(()) => {}
+            Err(away) => self.note_away(&away),
         }
     }
 
@@ -108,13 +133,33 @@ impl Keeper {
             self.shared.ledger.renew(member, self.lease.length(), !self.has_lease).await?;
         let now = Instant::now();
         self.lease.answered(now);
-        if renewed {
-            self.lease.renewed(now);
-            self.is_up = true;
-            self.has_lease = true;
-            self.shared.set_open(true);
-        } else {
+        self.shared.answers.store(true, Ordering::Release);
+        if !renewed {
             self.incarnate(member);
+            return Ok(());
+        }
+        self.lease.renewed(now);
+        self.has_lease = true;
+        if !std::mem::replace(&mut self.is_up, true) || !self.shared.is_open() {
+            // What was written last may not have been kept: a replica may have taken over that had not heard of it.
+            self.note_everything(member).await?;
+            self.shared.set_open(true);
+        }
+        Ok(())
+    }
+
+    /// Notes all that this node has entered, and should have.
+    async fn note_everything(&self, member: Member) -> Result<(), Away> {
+        let entered = self.shared.ledger.list_entered(member.incarnation).await?;
+        let mut pending = self.shared.pending.lock();
+        for affair in entered {
+            pending.changed(affair);
+        }
+        for (user, session) in self.shared.local.slots() {
+            pending.changed(Affair::Slot(user, session));
+        }
+        for (document, session) in self.shared.local.present() {
+            pending.changed(Affair::Presence(document, session));
         }
         Ok(())
     }
@@ -126,15 +171,10 @@ impl Keeper {
         self.shared.metrics.incarnated();
         self.shared.set_open(false);
         self.has_lease = false;
+        self.incarnated_at = Some(Instant::now());
         let incarnation = uuid::Uuid::new_v4();
+        self.shared.former.write().push(before);
         *self.shared.member.write() = Member { incarnation, ..before };
-        let mut pending = self.shared.pending.lock();
-        for (user, session) in self.shared.local.slots() {
-            pending.changed(Affair::Slot(user, session));
-        }
-        for (document, session) in self.shared.local.present() {
-            pending.changed(Affair::Presence(document, session));
-        }
     }
 
     async fn look_after_others(&mut self, version: &AtomicU8) -> Result<(), Away> {
@@ -143,8 +183,7 @@ impl Keeper {
         self.lease.answered(Instant::now());
         let own = *self.shared.member.read();
         self.shared.metrics.nodes_alive(nodes.alive.len());
-        let oldest = nodes.alive.iter().map(|node| node.version).fold(own.version, u8::min);
-        version.store(oldest.max(OLDEST_VERSION), Ordering::Relaxed);
+        self.agree(version, &nodes.alive, own.version);
         for dead in nodes.dead {
             if dead.incarnation == own.incarnation {
                 // The next renewal will be refused.
@@ -153,56 +192,108 @@ impl Keeper {
             }
             self.sweep(dead).await?;
         }
+        self.sweep_former().await
+    }
+
+    /// Writes what the oldest node reads: at once when one comes, and not before a lease has passed without it when it
+    /// went, in which others of its kind would have been seen.
+    fn agree(&mut self, version: &AtomicU8, alive: &[Member], own: u8) {
+        let oldest = alive.iter().map(|node| node.version).fold(own, u8::min).max(OLDEST_VERSION);
+        let now = Instant::now();
+        if oldest <= version.load(Ordering::Relaxed) {
+            version.store(oldest, Ordering::Relaxed);
+            self.uniform_since = None;
+        } else if now.duration_since(*self.uniform_since.get_or_insert(now)) >= self.lease.length()
+        {
+            version.store(oldest, Ordering::Relaxed);
+        }
+    }
+
+    /// Removes what this node wrote as what it was before, once it has entered as what it is now who is still there.
+    async fn sweep_former(&mut self) -> Result<(), Away> {
+        let former = self.shared.former.read().clone();
+        if former.is_empty() || !self.shared.pending.lock().is_empty() {
+            return Ok(());
+        }
+        for member in former {
+            self.sweep(member).await?;
+        }
+        if self.incarnated_at.is_none_or(|at| at.elapsed() >= AFTERLIFE) {
+            self.shared.former.write().clear();
+        }
         Ok(())
     }
 
-    /// Removes what a dead node entered, and tells of it.
-    async fn sweep(&self, dead: Member) -> Result<(), Away> {
-        let ledger = &self.shared.ledger;
-        let entered = ledger.list_entered(dead.incarnation).await?;
-        let removals = entered.into_iter().map(|affair| async move {
-            match affair {
-                Affair::Presence(document, session) => {
-                    ledger.exit(document, session, dead.incarnation).await
+    /// Removes what a node entered that is no more, and tells of it.
+    async fn sweep(&mut self, gone: Member) -> Result<(), Away> {
+        let entered = self.shared.ledger.list_entered(gone.incarnation).await?;
+        let mut count = 0;
+        for some in entered.chunks(ROUND) {
+            let ledger = &self.shared.ledger;
+            let removals = some.iter().map(|affair| async move {
+                match *affair {
+                    Affair::Presence(document, session) => {
+                        ledger.exit(document, session, gone.incarnation).await
+                    }
+                    Affair::Slot(user, session) => {
+                        ledger.release_slot(user, session, gone.incarnation).await
+                    }
                 }
-                Affair::Slot(user, session) => {
-                    ledger.release_slot(user, session, dead.incarnation).await
+            });
+            let removed: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
+            for removed in removed {
+                match removed {
+                    Ok(was_there) => count += u64::from(was_there),
+                    Err(Away::Refused(error)) => {
+                        tracing::error!(%error, "an entry of a dead node cannot be removed");
+                    }
+                    Err(away) => return Err(away),
                 }
             }
-        });
-        let removed: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
-        let mut count = 0;
-        for removed in removed {
-            count += u64::from(removed?);
+            // However much there is to remove, this node has to be known to live.
+            if self.has_lease && self.lease.is_due(Instant::now()) {
+                self.look_after_lease().await?;
+            }
         }
-        self.shared.metrics.swept(count);
-        tracing::info!(incarnation = %dead.incarnation, entries = count, "a dead node was swept");
-        ledger.forget(dead).await
+        if count > 0 {
+            self.shared.metrics.swept(count);
+            tracing::info!(incarnation = %gone.incarnation, entries = count, "a node was swept");
+        }
+        self.shared.ledger.forget(gone).await
     }
 
-    /// Writes what is pending, round by round, until nothing is or Redis fails.
-    async fn write(&mut self, evict: &dyn Evict) {
-        while self.shared.is_open() {
-            let affairs = self.shared.pending.lock().take(ROUND);
-            if affairs.is_empty() {
-                return;
-            }
-            let shared = &self.shared;
-            let writes = affairs
-                .iter()
-                .map(|affair| async move { (*affair, write_one(shared, *affair, evict).await) });
-            let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
-            let mut failure = None;
-            for (affair, written) in written {
-                if let Err(away) = written {
+    /// Writes some of what is pending. False when nothing is, or nothing can be.
+    async fn write_some(&mut self, evict: &dyn Evict) -> bool {
+        if !self.shared.is_open() {
+            return false;
+        }
+        let affairs = self.shared.pending.lock().take(ROUND);
+        if affairs.is_empty() {
+            return false;
+        }
+        let shared = &self.shared;
+        let writes = affairs
+            .iter()
+            .map(|affair| async move { (*affair, write_one(shared, *affair, evict).await) });
+        let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        let mut failure = None;
+        for (affair, written) in written {
+            match written {
+                Ok(()) => {}
+                // Asking again would not help; the next time that it changes it is tried again.
+                Err(Away::Refused(error)) => {
+                    tracing::error!(%error, "an entry of the shared roster cannot be written");
+                }
+                Err(away) => {
                     self.shared.pending.lock().changed(affair);
                     failure = Some(away);
                 }
             }
-            if let Some(away) = failure {
-                self.note_away(&away);
-            }
         }
+        if let Some(away) = &failure {
+            self.note_away(away);
+        }
+        failure.is_none()
     }
 
     async fn write_cursors(&mut self) -> Result<(), Away> {
@@ -224,10 +315,23 @@ impl Keeper {
     }
 
     fn note_away(&mut self, away: &Away) {
+        let error: &dyn std::error::Error = away;
+        if matches!(away, Away::Refused(_)) {
+            return tracing::error!(error, "the shared roster is out of order");
+        }
         if std::mem::replace(&mut self.is_up, false) {
-            tracing::warn!(error = away as &dyn std::error::Error, "the shared roster is away");
+            tracing::warn!(error, "the shared roster is away");
         }
         self.lease.failed(Instant::now());
+        self.shared.answers.store(false, Ordering::Release);
+        self.shared.set_open(false);
+    }
+}
+
+/// However the keeper ends, nothing is entered any more, and whoever asks is told so.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shared.answers.store(false, Ordering::Release);
         self.shared.set_open(false);
     }
 }
@@ -236,20 +340,27 @@ impl Keeper {
 async fn write_one(shared: &Shared, affair: Affair, evict: &dyn Evict) -> Result<(), Away> {
     let incarnation = shared.member.read().incarnation;
     match affair {
-        Affair::Presence(document, session) => match shared.local.entry(document, session) {
-            Some(presence) => shared.ledger.enter(&Entry { incarnation, presence }).await,
-            None => shared.ledger.exit(document, session, incarnation).await.map(drop),
-        },
+        Affair::Presence(document, session) => {
+            if let Some(presence) = shared.local.entry(document, session) {
+                return shared.ledger.enter(&Entry { incarnation, presence }).await;
+            }
+            for incarnation in shared.incarnations() {
+                shared.ledger.exit(document, session, incarnation).await?;
+            }
+        }
         Affair::Slot(user, session) => {
-            if shared.local.owner(session).is_none() {
-                return shared.ledger.release_slot(user, session, incarnation).await.map(drop);
+            if shared.local.owner(session).is_some() {
+                let limit = shared.limit.load(Ordering::Relaxed);
+                if !shared.ledger.take_slot(user, session, incarnation, limit).await? {
+                    shared.metrics.session_over_limit();
+                    evict.evict(session);
+                }
+                return Ok(());
             }
-            let limit = shared.limit.load(Ordering::Relaxed);
-            if !shared.ledger.take_slot(user, session, incarnation, limit).await? {
-                shared.metrics.session_over_limit();
-                evict.evict(session);
+            for incarnation in shared.incarnations() {
+                shared.ledger.release_slot(user, session, incarnation).await?;
             }
-            Ok(())
         }
     }
+    Ok(())
 }

@@ -28,6 +28,11 @@ impl Pending {
         self.changed.drain(..self.changed.len().min(most)).collect()
     }
 
+    /// Whether nothing has to be written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
     /// All whose cursor moved.
     pub(super) fn take_moved(&mut self) -> Vec<Affair> {
         self.moved.drain(..).collect()

@@ -24,8 +24,8 @@ use crate::{
     domain::{Cursor, DocumentId, NodeId, Presence, SessionId, UserId},
     metrics::Metrics,
     redis::{Away, Commands, Keys, Server},
-    roster::{LocalRoster, Roster, RosterOptions, SlotError, Standing},
-    wire::envelope::Sequence,
+    roster::{LocalRoster, Roster, RosterAway, RosterOptions, SlotError, Standing},
+    wire::envelope::{Entry, Incarnation, Sequence},
 };
 
 /// So many questions of one kind are under way at the same time.
@@ -48,6 +48,10 @@ pub(super) struct Shared {
     pub(super) stop: Notify,
     /// As what this node enters its sessions.
     pub(super) member: RwLock<Member>,
+    /// As what it did so lately: something of that may still be there.
+    pub(super) former: RwLock<Vec<Member>>,
+    /// Whether Redis answered the keeper last time.
+    pub(super) answers: AtomicBool,
     /// Whether this node may enter anything: it holds a lease, and Redis answered last time.
     pub(super) is_open: AtomicBool,
     /// How many slots a user has; the last that was asked for.
@@ -70,9 +74,35 @@ impl Shared {
         self.metrics.roster_is(is_open);
     }
 
-    /// What could not be asked is asked again by the keeper, before anything else is.
+    /// Nobody waits for a Redis that is known to be away.
+    fn ensure_answers(&self) -> Result<(), Away> {
+        if self.answers.load(Ordering::Acquire) { Ok(()) } else { Err(Away::Resting) }
+    }
+
+    /// As what this node wrote, lately or now.
+    pub(super) fn incarnations(&self) -> Vec<Incarnation> {
+        let mut incarnations: Vec<_> =
+            self.former.read().iter().map(|former| former.incarnation).collect();
+        incarnations.push(self.member.read().incarnation);
+        incarnations
+    }
+
+    /// What was asked is not known; whoever asked goes on without.
     fn note_away(&self, error: &Away) {
-        tracing::debug!(error = error as &dyn std::error::Error, "the roster was not asked");
+        match error {
+            Away::Resting | Away::Failed(_) => {
+                tracing::debug!(
+                    error = error as &dyn std::error::Error,
+                    "the roster was not asked"
+                );
+            }
+            Away::Refused(_) => {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the roster is out of order"
+                );
+            }
+        }
     }
 }
 
@@ -93,6 +123,8 @@ impl RedisRoster {
             pending: Mutex::default(),
             wake: Notify::new(),
             stop: Notify::new(),
+            former: RwLock::default(),
+            answers: AtomicBool::new(true),
             member: RwLock::new(Member { incarnation: uuid::Uuid::new_v4(), version }),
             is_open: AtomicBool::new(false),
             limit: std::sync::atomic::AtomicUsize::new(usize::MAX),
@@ -109,14 +141,20 @@ impl RedisRoster {
 
     /// Who has the document open, as Redis has it, but those on this node as they are.
     async fn page(&self, document: DocumentId) -> Result<(Sequence, Vec<Presence>), Away> {
+        self.shared.ensure_answers()?;
         let page = self.shared.ledger.read(document).await?;
-        let ours = self.shared.member.read().incarnation;
-        let elsewhere = page.entries.into_iter().filter(|entry| {
-            // What stands there of this node's own may have gone a moment ago.
-            entry.incarnation != ours
-                && self.shared.local.entry(document, entry.presence.session).is_none()
-        });
-        Ok((page.sequence, elsewhere.map(|entry| entry.presence).collect()))
+        let own = self.shared.incarnations();
+        let mut elsewhere = Vec::with_capacity(page.entries.len());
+        for Entry { incarnation, presence } in page.entries {
+            let is_here = self.shared.local.entry(document, presence.session).is_some();
+            if !is_here && own.contains(&incarnation) {
+                // It has gone: a moment ago, or its departure was lost on the way.
+                self.shared.changed(Affair::Presence(document, presence.session));
+            } else if !is_here {
+                elsewhere.push(presence);
+            }
+        }
+        Ok((page.sequence, elsewhere))
     }
 }
 
@@ -165,15 +203,23 @@ impl Roster for RedisRoster {
         }
     }
 
-    async fn find_session(&self, session: SessionId, user: UserId) -> Option<UserId> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        user: UserId,
+    ) -> Result<Option<UserId>, RosterAway> {
         if let Some(owner) = self.shared.local.owner(session) {
-            return Some(owner);
+            return Ok(Some(owner));
         }
-        match self.shared.ledger.has_slot(user, session).await {
-            Ok(has_slot) => has_slot.then_some(user),
+        let asked = async {
+            self.shared.ensure_answers()?;
+            self.shared.ledger.has_slot(user, session).await
+        };
+        match asked.await {
+            Ok(has_slot) => Ok(has_slot.then_some(user)),
             Err(away) => {
                 self.shared.note_away(&away);
-                None
+                Err(RosterAway)
             }
         }
     }
@@ -209,15 +255,23 @@ impl Roster for RedisRoster {
         all
     }
 
-    async fn find_presence(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
+    async fn find_presence(
+        &self,
+        document: DocumentId,
+        session: SessionId,
+    ) -> Result<Option<Presence>, RosterAway> {
         if let Some(presence) = self.shared.local.entry(document, session) {
-            return Some(presence);
+            return Ok(Some(presence));
         }
-        match self.shared.ledger.find(document, session).await {
-            Ok(entry) => entry.map(|entry| entry.presence),
+        let asked = async {
+            self.shared.ensure_answers()?;
+            self.shared.ledger.find(document, session).await
+        };
+        match asked.await {
+            Ok(entry) => Ok(entry.map(|entry| entry.presence)),
             Err(away) => {
                 self.shared.note_away(&away);
-                None
+                Err(RosterAway)
             }
         }
     }
@@ -236,6 +290,7 @@ impl Roster for RedisRoster {
         &self,
         documents: &[DocumentId],
     ) -> Option<Vec<(DocumentId, Sequence)>> {
+        self.shared.ensure_answers().ok()?;
         let questions = documents.iter().copied().map(|document| {
             let shared = Arc::clone(&self.shared);
             async move { (document, shared.ledger.find_sequence(document).await) }
