@@ -214,7 +214,7 @@ async fn a_revocation_that_cannot_be_told_is_found_all_the_same() {
     for weather in [Weather::Cut, Weather::Stalled] {
         scene.proxy.turn(weather);
         until_ready(&scene.nodes[1], (200, "degraded")).await;
-        let carol = Person::register(scene.nodes[1].address(), &format!("Carol {weather:?}")).await;
+        let carol = Person::register(scene.nodes[1].address(), &format!("Carol{weather:?}")).await;
         scene.alice.grant(scene.alices.document, &carol, "VIEW").await.value();
         let carols = carol.open(scene.alices.document).await;
         scene.alice.revoke(scene.alices.document, &carol).await.value();
