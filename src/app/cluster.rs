@@ -79,7 +79,8 @@ impl Cluster {
         Ok(Self { bridge, roster, shared: Some(shared) })
     }
 
-    /// From now on rooms hear of the other nodes, and what sessions do is entered for them.
+    /// From now on rooms hear of the other nodes, and what sessions do is entered for them. Where Redis answers, it does by
+    /// the time that this returns.
     pub(super) async fn run(&mut self, rooms: &Rooms, sessions: &Sessions) {
         let Some(shared) = &mut self.shared else { return };
         shared.ear.open(Arc::new(rooms.clone()));
@@ -89,6 +90,7 @@ impl Cluster {
             let keeping = keeper.run(Arc::new(sessions.clone()), version);
             shared.keeping = Some(actix_rt::spawn(keeping));
         }
+        shared.bridge.until_well().await;
     }
 
     /// Tells the others that everybody here has gone, and that this node has.

@@ -32,14 +32,13 @@ pub trait Bridge: Send + Sync {
 
 /// How the relay does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Health {
     /// What is published arrives.
-    Well = 0,
+    Well,
     /// It cannot be reached: this node hears nothing of the others, and knows it.
-    Away = 1,
+    Away,
     /// It answers, but nothing comes through.
-    Deaf = 2,
+    Deaf,
 }
 
 /// What comes from other nodes.

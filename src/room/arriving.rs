@@ -77,7 +77,12 @@ impl Room {
     }
 
     fn moved_elsewhere(&mut self, moved: Arc<CursorMove>, ctx: &mut Context<Self>) {
-        self.others.moved(&moved);
+        if self.others.moved(&moved) {
+            self.tell_of_cursor(moved, ctx);
+        }
+    }
+
+    fn tell_of_cursor(&mut self, moved: Arc<CursorMove>, ctx: &mut Context<Self>) {
         let origin = Origin { user: moved.user.id, session: Some(moved.session) };
         self.tell_here(origin, Event::CursorMoved(moved), Instant::now(), ctx);
     }
@@ -92,9 +97,13 @@ impl Room {
 
     fn tell_of_other(&mut self, change: PresenceChange, ctx: &mut Context<Self>) {
         let presence = &change.presence;
+        let session = presence.session;
         let origin = Origin { user: presence.user.id, session: Some(presence.session) };
         let event = Event::PresenceChanged(Arc::new(change));
         self.tell_here(origin, event, Instant::now(), ctx);
+        if let Some(moved) = self.others.take_early(session) {
+            self.tell_of_cursor(moved, ctx);
+        }
     }
 
     /// Reads from the roster who is on other nodes, unless that is being done.

@@ -8,6 +8,8 @@
 //! an earlier number. Then everything is in doubt: who is missing may only not have been entered again yet. Nobody is said
 //! to have left until the nodes had the time to do so, and the roster was read once more after that.
 
+use std::{collections::HashMap, sync::Arc};
+
 use indexmap::IndexMap;
 
 use crate::{
@@ -15,6 +17,9 @@ use crate::{
     roster::Standing,
     wire::envelope::Sequence,
 };
+
+/// At most so many cursors wait for an arrival.
+const MOST_EARLY: usize = 256;
 
 /// What follows from what was heard.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +64,8 @@ pub(super) struct Others {
     missed: Option<Sequence>,
     /// The roster forgot something.
     in_doubt: bool,
+    /// Cursors of those who have not arrived, as far as is known.
+    early: HashMap<SessionId, Arc<CursorMove>>,
 }
 
 impl Others {
@@ -100,12 +107,25 @@ impl Others {
         self.seen != Some(sequence)
     }
 
-    /// A cursor moved on another node.
-    pub(super) fn moved(&mut self, moved: &CursorMove) {
+    /// A cursor moved on another node. Whether it has to be told: of somebody who has left it would stay behind as a ghost,
+    /// and of somebody whose arrival is still on its way it waits for that.
+    pub(super) fn moved(&mut self, moved: &Arc<CursorMove>) -> bool {
         if let Some(present) = self.present.get_mut(&moved.session) {
             present.cursor = Some(moved.cursor);
             present.last_seen = moved.at;
+            return true;
         }
+        if self.early.len() >= MOST_EARLY {
+            self.early.clear();
+        }
+        self.early.insert(moved.session, Arc::clone(moved));
+        false
+    }
+
+    /// The cursor of somebody who has just arrived, if it came before him.
+    pub(super) fn take_early(&mut self, session: SessionId) -> Option<Arc<CursorMove>> {
+        let moved = self.early.remove(&session)?;
+        self.moved(&moved).then_some(moved)
     }
 
     /// Whether a session has the document open on another node.

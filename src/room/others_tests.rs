@@ -1,7 +1,7 @@
 use chrono::DateTime;
 
 use super::*;
-use crate::domain::{Color, DocumentId, User, UserId};
+use crate::domain::{Color, Cursor, DocumentId, Position, User, UserId};
 
 fn presence() -> Presence {
     let (document, user) = (DocumentId::new(), User { id: UserId::new(), name: "Ana".into() });
@@ -113,4 +113,34 @@ fn a_roster_that_counts_back_forgot_something() {
     others.asked();
     let settled = others.reconcile(standing(at(8), &[&ana, &bo]), Reading::Settling);
     assert_eq!(settled, (vec![], Next::Nothing));
+}
+
+#[test]
+fn a_cursor_is_told_of_those_who_are_there_and_waits_for_those_who_are_on_their_way() {
+    let (ana, mut others) = (presence(), Others::default());
+    let moved = |column| {
+        Arc::new(CursorMove {
+            document: ana.document,
+            session: ana.session,
+            user: ana.user.clone(),
+            color: ana.color,
+            cursor: Cursor { head: Position::new(0, column).unwrap(), anchor: None },
+            at: DateTime::UNIX_EPOCH,
+        })
+    };
+    read(&mut others, standing(at(1), &[]));
+    assert!(!others.moved(&moved(1)) && !others.moved(&moved(2)));
+    assert_eq!(others.joined(ana.clone(), at(2)), Heard::Tell(joined(ana.clone())));
+    assert_eq!(others.take_early(ana.session), Some(moved(2)), "the newest");
+    assert_eq!(others.take_early(ana.session), None);
+    assert!(others.moved(&moved(3)));
+
+    others.left(ana.session, at(3));
+    assert!(!others.moved(&moved(4)), "no ghost stays behind");
+    // However many there are of those who never come.
+    for _ in 0..10 * MOST_EARLY {
+        let stranger = CursorMove { session: SessionId::new(), ..(*moved(5)).clone() };
+        others.moved(&Arc::new(stranger));
+    }
+    assert!(others.early.len() <= MOST_EARLY);
 }

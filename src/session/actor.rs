@@ -273,7 +273,7 @@ impl Session {
     }
 
     /// Ends the session because the node is going down, once nothing is being executed any more.
-    fn go_away(&mut self, waited: Duration, ctx: &mut SessionContext) {
+    pub(super) fn go_away(&mut self, waited: Duration, ctx: &mut SessionContext) {
         // Those who are sent away later also come back later.
         let retry_after = Duration::from_secs(1) + waited;
         self.leaving = Some(CloseReason::GoingAway { retry_after });
@@ -375,35 +375,6 @@ impl StreamHandler<Inbound> for Session {
     fn finished(&mut self, ctx: &mut Self::Context) {
         self.end(&CloseReason::Gone, ctx);
         ctx.stop();
-    }
-}
-
-/// Go away `wait` from now, when nothing is being executed any more: the node is going down.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Drain {
-    pub(super) wait: Duration,
-}
-
-impl Handler<Drain> for Session {
-    type Result = ();
-
-    fn handle(&mut self, Drain { wait }: Drain, ctx: &mut Self::Context) {
-        ctx.run_later(wait, move |session, ctx| session.go_away(wait, ctx));
-    }
-}
-
-/// The session's user has too many: end.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Evict;
-
-impl Handler<Evict> for Session {
-    type Result = ();
-
-    fn handle(&mut self, _evict: Evict, ctx: &mut Self::Context) {
-        self.parts.metrics.slot_refused();
-        self.end(&CloseReason::ConnectionLimit, ctx);
     }
 }
 

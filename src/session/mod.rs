@@ -15,6 +15,7 @@ mod identity;
 mod link;
 mod operations;
 mod options;
+mod orders;
 mod reader;
 mod running;
 mod sessions;

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::{
     Execute, Identity, Limits, SessionOptions, Throttle,
-    actor::{Drain, Evict, Session},
+    actor::Session,
+    orders::{Drain, Evict},
 };
 use crate::{
     domain::{SessionId, UserId},

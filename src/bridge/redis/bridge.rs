@@ -12,7 +12,10 @@ use std::{
 use actix::{Addr, AsyncContext as _, Context, dev::SendError};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     Ear,
@@ -48,7 +51,7 @@ pub(super) struct Shared {
     pub(super) keys: Keys,
     pub(super) metrics: Metrics,
     pub(super) wanted: Mutex<Wanted>,
-    pub(super) health: AtomicU8,
+    pub(super) health: watch::Sender<Health>,
     /// The version of envelopes that every node reads.
     pub(super) version: Arc<AtomicU8>,
     /// Documents of which something was to be told and could not even be queued.
@@ -58,11 +61,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn health(&self) -> Health {
-        match self.health.load(Ordering::Relaxed) {
-            0 => Health::Well,
-            1 => Health::Away,
-            _ => Health::Deaf,
-        }
+        *self.health.borrow()
     }
 }
 
@@ -84,7 +83,7 @@ impl RedisBridge {
             keys: keys.clone(),
             metrics: metrics.clone(),
             wanted: Mutex::default(),
-            health: AtomicU8::new(Health::Away as u8),
+            health: watch::Sender::new(Health::Away),
             version,
             unqueued: Mutex::default(),
             answer_within: server.answer_within(),
@@ -104,6 +103,15 @@ impl RedisBridge {
         let parts = RelayParts { shared: Arc::clone(&shared), server, inbox: Arc::new(inbox), ear };
         context.run(Relay::new(parts));
         Self { relay, shared }
+    }
+
+    /// Waits until it does well, for as long as an answer may take.
+    pub async fn until_well(&self) {
+        let mut health = self.shared.health.subscribe();
+        let well = health.wait_for(|health| *health == Health::Well);
+        if timeout(self.shared.answer_within, well).await.is_err() {
+            tracing::warn!("the other nodes cannot be heard yet");
+        }
     }
 
     /// Ends it: what waits is published first.

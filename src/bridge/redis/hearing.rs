@@ -1,7 +1,7 @@
 //! The part of the relay's actor that listens. One change of what is listened to is made at a time; what is wanted meanwhile
 //! gathers. When the connection breaks, or brings nothing although Redis answers, it is dropped and made anew.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use redis::RedisError;
@@ -30,8 +30,6 @@ pub(super) struct Hearing {
 
 struct Listening {
     connection: Connection,
-    /// The documents whose channels it listens to.
-    heard: HashSet<DocumentId>,
     /// What it listens to is being changed.
     changing: bool,
     /// It listens to everything that was wanted when it was made.
@@ -41,11 +39,6 @@ struct Listening {
 impl Hearing {
     pub(super) fn is_connected(&self) -> bool {
         self.listening.is_some()
-    }
-
-    /// Whether a document is listened to.
-    pub(super) fn hears(&self, document: DocumentId) -> bool {
-        self.listening.as_ref().is_some_and(|listening| listening.heard.contains(&document))
     }
 }
 
@@ -109,12 +102,9 @@ impl Relay {
         self.hearing.backoff.worked();
         self.canary.listens(Some(places.len()), Instant::now());
         self.hearing.places = places;
-        self.hearing.listening = Some(Listening {
-            connection,
-            heard: HashSet::new(),
-            changing: false,
-            is_complete: false,
-        });
+        self.shared().wanted.lock().begin_anew();
+        self.hearing.listening =
+            Some(Listening { connection, changing: false, is_complete: false });
         self.send_canary(ctx);
         self.change_listening(ctx);
     }
@@ -123,6 +113,7 @@ impl Relay {
     pub(super) fn drop_listening(&mut self, ctx: &mut Context<Self>) {
         if self.hearing.listening.take().is_some() {
             self.shared().metrics.relay_lost();
+            self.shared().wanted.lock().begin_anew();
             self.canary.listens(None, Instant::now());
             self.note_health();
             self.connect_later(ctx);
@@ -143,9 +134,7 @@ impl Relay {
 
     /// A document is not listened to any more: we wanted that, or its channel has moved to another server.
     pub(super) fn unsubscribed(&mut self, document: DocumentId, ctx: &mut Context<Self>) {
-        if let Some(listening) = &mut self.hearing.listening {
-            listening.heard.remove(&document);
-        }
+        self.shared().wanted.lock().unsubscribed(document);
         self.change_listening(ctx);
     }
 
@@ -155,7 +144,7 @@ impl Relay {
         if listening.changing {
             return;
         }
-        let Some(step) = self.parts.shared.wanted.lock().next_step(&listening.heard) else {
+        let Some(step) = self.parts.shared.wanted.lock().next_step() else {
             if !std::mem::replace(&mut listening.is_complete, true) {
                 // Whatever was told before did not arrive.
                 self.parts.ear.returned();
@@ -194,19 +183,17 @@ impl Relay {
         listening.changing = false;
         match (changed, step) {
             (Ok(()), Step::Subscribe(documents)) => {
-                let wanted = self.parts.shared.wanted.lock();
-                let unawaited = documents.iter().filter(|document| !wanted.is_awaited(**document));
-                let unawaited: Vec<_> = unawaited.copied().collect();
-                drop(wanted);
-                listening.heard.extend(documents);
-                // Their rooms did not wait, and may have read before this what was told after that.
-                for document in unawaited {
+                let unawaited = self.parts.shared.wanted.lock().subscribed(documents);
+                // Their rooms did not wait, and may have read before this what was told after that; if all of them are new,
+                // everything is compared anyway.
+                for document in unawaited.into_iter().filter(|_| listening.is_complete) {
                     self.parts.ear.missed(document);
                 }
             }
             (Ok(()), Step::Unsubscribe(documents)) => {
+                let mut wanted = self.parts.shared.wanted.lock();
                 for document in documents {
-                    listening.heard.remove(&document);
+                    wanted.unsubscribed(document);
                 }
             }
             (Err(error), _) => {

@@ -1,7 +1,10 @@
 //! Which documents are wanted, and which are listened to. Pure.
+//!
+//! What is still to be done is kept as it comes, so that opening a document costs the same however many are open.
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexSet;
 use tokio::sync::oneshot;
 
 use crate::domain::DocumentId;
@@ -9,10 +12,17 @@ use crate::domain::DocumentId;
 /// So many channels are subscribed to at once.
 const AT_ONCE: usize = 500;
 
-/// What rooms want; each with those who wait until it is listened to.
+/// What rooms want, and what is listened to.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
+    /// What is wanted, each with those who wait until it is listened to.
     documents: HashMap<DocumentId, Vec<oneshot::Sender<()>>>,
+    /// What is listened to.
+    heard: HashSet<DocumentId>,
+    /// What is wanted and not listened to.
+    missing: IndexSet<DocumentId>,
+    /// What is listened to and not wanted.
+    superfluous: IndexSet<DocumentId>,
 }
 
 /// What to do next about the channels of documents.
@@ -28,13 +38,24 @@ impl Wanted {
     /// The document is wanted; the answer comes when it is listened to, and is dropped when that cannot be.
     pub(super) fn add(&mut self, document: DocumentId) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.documents.entry(document).or_default().push(sender);
+        let mut waiting = vec![sender];
+        if self.heard.contains(&document) {
+            self.superfluous.swap_remove(&document);
+            answer(&mut waiting);
+        } else {
+            self.missing.insert(document);
+        }
+        self.documents.entry(document).or_default().append(&mut waiting);
         receiver
     }
 
     /// It is wanted no more.
     pub(super) fn remove(&mut self, document: DocumentId) {
         self.documents.remove(&document);
+        self.missing.swap_remove(&document);
+        if self.heard.contains(&document) {
+            self.superfluous.insert(document);
+        }
     }
 
     /// How many are wanted.
@@ -42,43 +63,70 @@ impl Wanted {
         self.documents.len()
     }
 
-    /// Whether somebody still waits until a document is listened to.
-    pub(super) fn is_awaited(&self, document: DocumentId) -> bool {
-        let waiting = self.documents.get(&document);
-        waiting.is_some_and(|waiting| waiting.iter().any(|waits| !waits.is_closed()))
+    /// Whether a document is listened to.
+    pub(super) fn hears(&self, document: DocumentId) -> bool {
+        self.heard.contains(&document)
+    }
+
+    /// There is a new connection, which listens to nothing yet; or there is none any more, and nobody waits.
+    pub(super) fn begin_anew(&mut self) {
+        self.give_up();
+        self.heard.clear();
+        self.superfluous.clear();
+        self.missing = self.documents.keys().copied().collect();
     }
 
     /// Nobody waits any more: there is nothing to listen with.
     pub(super) fn give_up(&mut self) {
-        for waiting in self.documents.values_mut() {
-            waiting.clear();
+        for document in &self.missing {
+            if let Some(waiting) = self.documents.get_mut(document) {
+                waiting.clear();
+            }
         }
     }
 
-    /// What is still to be done while these are listened to.
-    pub(super) fn next_step(&mut self, heard: &HashSet<DocumentId>) -> Option<Step> {
-        for (document, waiting) in &mut self.documents {
-            if heard.contains(document) {
-                answer(waiting);
+    /// What is still to be done. Those that are wanted come first.
+    pub(super) fn next_step(&self) -> Option<Step> {
+        let some = |documents: &IndexSet<DocumentId>| {
+            documents.iter().take(AT_ONCE).copied().collect::<Vec<_>>()
+        };
+        if !self.missing.is_empty() {
+            return Some(Step::Subscribe(some(&self.missing)));
+        }
+        (!self.superfluous.is_empty()).then(|| Step::Unsubscribe(some(&self.superfluous)))
+    }
+
+    /// These are listened to from now on. Those of them for which nobody waited any more, though they are wanted.
+    pub(super) fn subscribed(&mut self, documents: Vec<DocumentId>) -> Vec<DocumentId> {
+        let mut unawaited = Vec::new();
+        for document in documents {
+            self.heard.insert(document);
+            self.missing.swap_remove(&document);
+            match self.documents.get_mut(&document) {
+                Some(waiting) => {
+                    if !answer(waiting) {
+                        unawaited.push(document);
+                    }
+                }
+                None => drop(self.superfluous.insert(document)),
             }
         }
-        let missing = self.documents.keys().filter(|document| !heard.contains(document));
-        let missing: Vec<_> = missing.take(AT_ONCE).copied().collect();
-        if !missing.is_empty() {
-            return Some(Step::Subscribe(missing));
+        unawaited
+    }
+
+    /// It is not listened to any more.
+    pub(super) fn unsubscribed(&mut self, document: DocumentId) {
+        self.heard.remove(&document);
+        self.superfluous.swap_remove(&document);
+        if self.documents.contains_key(&document) {
+            self.missing.insert(document);
         }
-        let superfluous = heard.iter().filter(|document| !self.documents.contains_key(document));
-        let superfluous: Vec<_> = superfluous.take(AT_ONCE).copied().collect();
-        (!superfluous.is_empty()).then_some(Step::Unsubscribe(superfluous))
     }
 }
 
-fn answer(waiting: &mut Vec<oneshot::Sender<()>>) {
-    for waits in waiting.drain(..) {
-        if waits.send(()).is_err() {
-            tracing::debug!("a room closed before its document was listened to");
-        }
-    }
+/// Whether somebody was there to be answered.
+fn answer(waiting: &mut Vec<oneshot::Sender<()>>) -> bool {
+    waiting.drain(..).filter_map(|waits| waits.send(()).ok()).count() > 0
 }
 
 #[cfg(test)]
@@ -87,18 +135,29 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_listened_to_and_nothing_else() {
-        let (mut wanted, mut heard) = (Wanted::default(), HashSet::new());
+        let mut wanted = Wanted::default();
         let document = DocumentId::new();
         let mut waits = wanted.add(document);
-        assert_eq!(wanted.next_step(&heard), Some(Step::Subscribe(vec![document])));
+        assert_eq!(wanted.next_step(), Some(Step::Subscribe(vec![document])));
         assert!(waits.try_recv().is_err(), "not yet");
 
-        heard.insert(document);
-        assert_eq!(wanted.next_step(&heard), None);
-        assert!(waits.try_recv().is_ok());
+        assert_eq!(wanted.subscribed(vec![document]), vec![]);
+        assert_eq!(wanted.next_step(), None);
+        assert!(waits.try_recv().is_ok() && wanted.hears(document));
 
         wanted.remove(document);
-        assert_eq!(wanted.next_step(&heard), Some(Step::Unsubscribe(vec![document])));
+        assert_eq!(wanted.next_step(), Some(Step::Unsubscribe(vec![document])));
+        let mut waits = wanted.add(document);
+        assert!(waits.try_recv().is_ok(), "it is still listened to");
+        assert_eq!(wanted.next_step(), None);
+
+        // The server may end it: then it is missing again.
+        wanted.unsubscribed(document);
+        assert_eq!(wanted.next_step(), Some(Step::Subscribe(vec![document])));
+        wanted.remove(document);
+        assert_eq!(wanted.next_step(), None);
+        assert_eq!(wanted.subscribed(vec![document]), vec![], "nobody wants it any more");
+        assert_eq!(wanted.next_step(), Some(Step::Unsubscribe(vec![document])));
     }
 
     #[test]
@@ -107,13 +166,15 @@ mod tests {
         for _ in 0..AT_ONCE + 1 {
             drop(wanted.add(DocumentId::new()));
         }
-        let mut heard = HashSet::new();
-        let mut steps = 0;
-        while let Some(Step::Subscribe(some)) = wanted.next_step(&heard) {
-            heard.extend(some);
-            steps += 1;
+        for _ in 0..2 {
+            wanted.begin_anew();
+            let mut parts = Vec::new();
+            while let Some(Step::Subscribe(some)) = wanted.next_step() {
+                parts.push(some.len());
+                assert_eq!(wanted.subscribed(some.clone()), some, "nobody waited");
+            }
+            assert_eq!(parts, [AT_ONCE, 1]);
         }
-        assert_eq!((steps, heard.len()), (2, AT_ONCE + 1));
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Handler<Tell> for Relay {
         let envelope = Envelope::AccessChanged { user, level, request: Some(request) };
         let bytes = envelope.encode(self.shared().node, OLDEST_VERSION);
         let channel = self.shared().keys.document(document);
-        let here = self.hearing.hears(document);
+        let here = self.shared().wanted.lock().hears(document);
         self.publish(
             Message { channel, bytes, document: Some(document), heard_by: Some(heard_by) },
             ctx,

@@ -3,10 +3,7 @@
 //! Here is what it looks at every second: whether what it publishes comes back. What it publishes is the affair of
 //! `publishing.rs`, what it listens to that of `hearing.rs`.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use tokio::{
@@ -90,7 +87,7 @@ impl Relay {
         let before = shared.health();
         if before != health {
             tracing::info!(?before, ?health, "the relay between nodes");
-            shared.health.store(health as u8, Ordering::Relaxed);
+            shared.health.send_replace(health);
         }
         shared.metrics.relay_is(health == Health::Well, health == Health::Deaf);
     }
@@ -186,7 +183,7 @@ impl Handler<Stop> for Relay {
 /// However the relay ends, it is said that nothing comes through any more.
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.shared().health.store(Health::Away as u8, Ordering::Relaxed);
+        self.shared().health.send_replace(Health::Away);
         self.shared().metrics.relay_is(false, false);
     }
 }

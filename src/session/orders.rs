@@ -1,0 +1,37 @@
+//! What a session can be ordered to do by its node.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::{actor::Session, socket::SessionContext};
+use crate::wire::CloseReason;
+
+/// Go away `wait` from now, when nothing is being executed any more: the node is going down.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain {
+    pub(super) wait: Duration,
+}
+
+impl Handler<Drain> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Drain { wait }: Drain, ctx: &mut SessionContext) {
+        ctx.run_later(wait, move |session, ctx| session.go_away(wait, ctx));
+    }
+}
+
+/// The session's user has too many: end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Evict;
+
+impl Handler<Evict> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _evict: Evict, ctx: &mut SessionContext) {
+        self.parts.metrics.slot_refused();
+        self.end(&CloseReason::ConnectionLimit, ctx);
+    }
+}
