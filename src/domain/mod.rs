@@ -10,6 +10,8 @@ mod delta;
 mod document;
 mod edit;
 mod event;
+#[cfg(test)]
+pub(crate) mod examples;
 mod ids;
 mod input;
 mod origin;

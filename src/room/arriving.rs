@@ -204,25 +204,8 @@ impl Take<LookForOthers> for Room {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
-    use crate::domain::{ChangeKind, DocumentId};
-
-    fn change(version: i64) -> Arc<Change> {
-        Arc::new(Change {
-            document: DocumentId::new(),
-            kind: ChangeKind::Renamed,
-            version: Version::new(version),
-            author: None,
-            session: None,
-            title: "".into(),
-            delta: None,
-            update: None,
-            content: None,
-            at: DateTime::UNIX_EPOCH,
-        })
-    }
+    use crate::domain::examples::renaming;
 
     fn taken(offered: &mut Offered, head: i64) -> Vec<i64> {
         let taken = offered.take_after(Version::new(head));
@@ -233,7 +216,7 @@ mod tests {
     fn what_follows_is_handed_out_without_a_hole_and_the_rest_waits() {
         let mut offered = Offered::default();
         for version in [9, 4, 5, 2, 4, 7] {
-            offered.add(change(version));
+            offered.add(Arc::new(renaming(version)));
         }
         assert_eq!(taken(&mut offered, 3), [4, 5]);
         assert_eq!(taken(&mut offered, 6), [7]);

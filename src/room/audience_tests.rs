@@ -1,10 +1,8 @@
 use std::sync::Arc;
 
-use chrono::DateTime;
-
 use super::*;
 use crate::{
-    domain::{DocumentId, SessionId, User, UserId},
+    domain::{DocumentId, SessionId, User, UserId, examples::renaming},
     outbox::{Outbox, OutboxBody, OutboxOptions, OutboxTotals},
     room::Seat,
 };
@@ -65,18 +63,7 @@ fn seated(since: Option<i64>) -> Fixture {
 
 impl Fixture {
     fn change(&self, version: i64) -> Arc<Change> {
-        Arc::new(Change {
-            document: DocumentId::new(),
-            kind: ChangeKind::Renamed,
-            version: Version::new(version),
-            author: Some(self.author.clone()),
-            session: None,
-            title: "".into(),
-            delta: None,
-            update: None,
-            content: None,
-            at: DateTime::UNIX_EPOCH,
-        })
+        Arc::new(Change { author: Some(self.author.clone()), ..renaming(version) })
     }
 
     fn tell(&mut self, version: i64) -> Told {

@@ -1,19 +1,10 @@
 use chrono::DateTime;
 
 use super::*;
-use crate::domain::{Color, Cursor, DocumentId, Position, User, UserId};
+use crate::domain::{Cursor, DocumentId, Position, examples::somebody_in};
 
 fn presence() -> Presence {
-    let (document, user) = (DocumentId::new(), User { id: UserId::new(), name: "Ana".into() });
-    Presence {
-        document,
-        session: SessionId::new(),
-        color: Color::of(document, user.id),
-        user,
-        cursor: None,
-        joined_at: DateTime::UNIX_EPOCH,
-        last_seen: DateTime::UNIX_EPOCH,
-    }
+    somebody_in(DocumentId::new())
 }
 
 fn at(number: u64) -> Sequence {

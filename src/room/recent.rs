@@ -55,24 +55,12 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
-    use crate::domain::{ChangeKind, DocumentId};
+    use crate::domain::examples::renaming;
 
     fn change(version: i64) -> Arc<Change> {
-        Arc::new(Change {
-            document: DocumentId::new(),
-            kind: ChangeKind::Renamed,
-            version: Version::new(version),
-            author: None,
-            session: None,
-            title: "".into(),
-            delta: None,
-            update: None,
-            content: Some(Content::from(&*version.to_string())),
-            at: DateTime::UNIX_EPOCH,
-        })
+        let content = Some(Content::from(&*version.to_string()));
+        Arc::new(Change { content, ..renaming(version) })
     }
 
     fn versions(recent: &Recent, after: i64) -> Option<Vec<i64>> {

@@ -169,56 +169,23 @@ impl Roster for LocalRoster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Color, User};
+    use crate::domain::examples::somebody_in;
 
-    fn presence(document: DocumentId) -> Presence {
-        let user = User { id: UserId::new(), name: "Alice".into() };
-        let now = Utc::now();
-        Presence {
-            document,
-            session: SessionId::new(),
-            color: Color::of(document, user.id),
-            user,
-            cursor: None,
-            joined_at: now,
-            last_seen: now,
+    // What every roster has to keep is tried in tests/contracts.
+    #[tokio::test]
+    async fn of_those_who_have_gone_nothing_is_left() {
+        let (roster, user, document) = (LocalRoster::default(), UserId::new(), DocumentId::new());
+        let (first, second) = (somebody_in(document), somebody_in(document));
+        for presence in [&first, &second] {
+            roster.enter(presence.clone());
+            roster.take_slot(user, presence.session, 2).await.unwrap();
         }
-    }
-
-    #[tokio::test]
-    async fn a_slot_beyond_the_limit_is_refused_and_free_again_after_release() {
-        let (roster, user) = (LocalRoster::default(), UserId::new());
-        let sessions: Vec<_> = (0..3).map(|_| SessionId::new()).collect();
-        roster.take_slot(user, sessions[0], 2).await.unwrap();
-        roster.take_slot(user, sessions[1], 2).await.unwrap();
-
-        let refused = roster.take_slot(user, sessions[2], 2).await;
-        assert_eq!(refused, Err(SlotError::LimitReached { limit: 2 }));
-        roster.take_slot(UserId::new(), SessionId::new(), 2).await.unwrap();
-
-        roster.release_slot(user, sessions[0]);
-        roster.release_slot(user, sessions[0]);
-        roster.take_slot(user, sessions[2], 2).await.unwrap();
-        assert_eq!(roster.find_session(sessions[2], user).await, Ok(Some(user)));
-        assert_eq!(roster.find_session(sessions[0], user).await, Ok(None));
-    }
-
-    #[tokio::test]
-    async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor() {
-        let (roster, document) = (LocalRoster::default(), DocumentId::new());
-        let (first, second) = (presence(document), presence(document));
-        roster.enter(first.clone());
-        roster.enter(second.clone());
-        let cursor = Cursor { head: crate::domain::Position::new(1, 2).unwrap(), anchor: None };
-        roster.touch(document, second.session, cursor, Utc::now());
-
-        let listed = roster.list(document).await;
-        assert_eq!(listed[0], first);
-        assert_eq!(listed[1].cursor, Some(cursor));
-
-        roster.exit(document, first.session);
-        roster.exit(document, second.session);
-        assert_eq!(roster.list(document).await, vec![]);
+        for presence in [&first, &second] {
+            roster.exit(document, presence.session);
+            roster.release_slot(user, presence.session);
+        }
         assert!(roster.documents.lock().is_empty());
+        let slots = roster.slots.lock();
+        assert!(slots.taken.is_empty() && slots.sessions.is_empty());
     }
 }
