@@ -11,6 +11,8 @@ mod fault;
 mod layers;
 mod load;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod sources;
 #[cfg(test)]
 mod tests;
