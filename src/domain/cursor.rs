@@ -27,6 +27,13 @@ impl Position {
         Ok(Self { line: part(line, "line")?, column: part(column, "column")? })
     }
 
+    /// The place at a line and column that were counted.
+    #[must_use]
+    pub fn at(line: usize, column: usize) -> Self {
+        let part = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).min(i32::MAX as u32);
+        Self { line: part(line), column: part(column) }
+    }
+
     /// The line, from 0.
     #[must_use]
     pub const fn line(self) -> u32 {

@@ -5,19 +5,35 @@
 //!
 //! A replica that was loaded has a client id of its own, which nobody used before (a random one of 32 bits, which is
 //! what Yjs 13 uses), so that what a failed commit left behind can never be mistaken for something that was stored.
+//!
+//! Each document begins with a mark: something that was inserted under an id larger than any client's. Whoever has
+//! another mark than this one has a document with another history, though it may have the same name and text.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Doc, GetString as _, In, OffsetKind, Options, ReadTxn as _, StateVector,
-    Text as _, TextRef, Transact as _, Update, types::Delta as YjsStep,
-    updates::decoder::Decode as _,
+    Any, ClientID, Doc, GetString as _, In, Map as _, OffsetKind, Options, Out, ReadTxn as _,
+    StateVector, Text as _, TextRef, Transact as _, Update,
+    types::{Delta as YjsStep, text::YChange},
+    updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use crate::domain::{Content, Delta, Misfit, Op};
+use crate::{
+    domain::{Content, Delta, Misfit, Op},
+    wire::yjs::{Depths, LARGEST_CLIENT, Outline},
+};
 
 /// What the text is called in the Yjs document: `doc.getText('content')`.
-const TEXT: &str = "content";
+pub(super) const TEXT: &str = "content";
+
+/// The map that holds the mark of a document's history, and under which key.
+const MARKS: &str = "coscribe";
+const MARK: &str = "history";
+
+/// What stands in the plain text for something that is no character, such as an image.
+pub(super) const OBJECT: &str = "\u{FFFC}";
 
 /// A stored state or update is no Yjs v1 update, or does not belong to this document.
 #[derive(Debug, Clone, Error)]
@@ -49,28 +65,41 @@ pub enum Refused {
 
 /// A document in memory.
 pub struct Replica {
-    doc: Doc,
-    text: TextRef,
-    content: Content,
+    pub(super) doc: Doc,
+    pub(super) text: TextRef,
+    pub(super) content: Content,
+    /// About how many bytes it has as an update; those that were applied count in full.
+    pub(super) weight: usize,
+    /// How deep types are nested, once somebody wanted to know.
+    pub(super) depths: Option<Depths>,
 }
 
 impl Replica {
-    fn empty() -> Self {
-        let mut options = Options::with_client_id(fresh_client_id());
+    fn empty(client: ClientID) -> Self {
+        let mut options = Options::with_client_id(client);
         options.offset_kind = OffsetKind::Utf16;
+        // What formatting has become superfluous is for editors to say.
+        options.cleanup_formatting = false;
         let doc = Doc::with_options(options);
         let text = doc.get_or_insert_text(TEXT);
-        Self { doc, text, content: Content::default() }
+        Self { doc, text, content: Content::default(), weight: 0, depths: None }
     }
 
-    /// A new document with this text.
+    /// A new document with this text, and with a history of its own.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut replica = Self::empty();
-        if !text.is_empty() {
-            replica.text.insert(&mut replica.doc.transact_mut(), 0, text);
+        let mark = fresh_mark();
+        let mut replica = Self::empty(mark);
+        let marks = replica.doc.get_or_insert_map(MARKS);
+        {
+            let mut txn = replica.doc.transact_mut();
+            marks.insert(&mut txn, MARK, format!("{:x}", mark.get()));
+            if !text.is_empty() {
+                replica.text.insert(&mut txn, 0, text);
+            }
         }
         replica.content = Content::from(text);
+        replica.weight = text.len();
         replica
     }
 
@@ -79,7 +108,7 @@ impl Replica {
     /// # Errors
     /// [`Corrupt`].
     pub fn load(state: &[u8]) -> Result<Self, Corrupt> {
-        Self::empty().followed_by([state])
+        Self::empty(fresh_client_id()).followed_by([state])
     }
 
     /// The document after these updates, which were accepted in this order.
@@ -93,12 +122,14 @@ impl Replica {
         {
             let mut txn = self.doc.transact_mut();
             for update in updates {
+                self.weight += update.len();
                 let update =
                     Update::decode_v1(update).map_err(|error| Corrupt(error.to_string()))?;
                 txn.apply_update(update).map_err(|error| Corrupt(error.to_string()))?;
             }
         }
-        self.content = Content::from(&*self.text.get_string(&self.doc.transact()));
+        self.depths = None;
+        self.content = Content::from(&*self.plain_text());
         Ok(self)
     }
 
@@ -108,6 +139,11 @@ impl Replica {
     /// [`Corrupt`]: the replica is of no use any more.
     pub(super) fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), Corrupt> {
         let corrupt = |error: &dyn std::error::Error| Corrupt(error.to_string());
+        self.weight += update.len();
+        if let Some(depths) = &mut self.depths {
+            let outline = Outline::read(update, usize::MAX).map_err(|error| corrupt(&error))?;
+            depths.add(&outline).map_err(|error| corrupt(&error))?;
+        }
         let update = Update::decode_v1(update).map_err(|error| corrupt(&error))?;
         self.doc.transact_mut().apply_update(update).map_err(|error| corrupt(&error))?;
         self.content = content;
@@ -138,6 +174,7 @@ impl Replica {
         let update = txn.encode_update_v1();
         drop(txn);
         self.content = content;
+        self.weight += update.len();
         Ok(update.into())
     }
 
@@ -152,6 +189,46 @@ impl Replica {
     pub fn state(&self) -> Vec<u8> {
         self.doc.transact().encode_state_as_update_v1(&StateVector::default())
     }
+
+    /// What somebody misses who knows so much of each client, as one Yjs v1 update.
+    pub(super) fn since(&self, clocks: &[(u64, u32)]) -> Vec<u8> {
+        let known: HashMap<_, _, _> =
+            clocks.iter().map(|(client, clock)| (ClientID::new(*client), *clock)).collect();
+        self.doc.transact().encode_state_as_update_v1(&StateVector::new(known))
+    }
+
+    /// How much it knows of each client, as a Yjs v1 state vector.
+    pub(super) fn state_vector(&self) -> Vec<u8> {
+        self.doc.transact().state_vector().encode_v1()
+    }
+
+    /// Whether somebody who knows this of each client knows another history of the document.
+    pub(super) fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
+        let known = self.doc.transact().state_vector();
+        clocks.iter().any(|(client, clock)| {
+            *client > LARGEST_CLIENT && *clock > known.get(&ClientID::new(*client))
+        })
+    }
+
+    /// About how many bytes it has as an update.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The text as a string. What is in it that is no character is one [`OBJECT`] each.
+    pub(super) fn plain_text(&self) -> String {
+        let txn = self.doc.transact();
+        let text = self.text.get_string(&txn);
+        if text.encode_utf16().count() == self.text.len(&txn) as usize {
+            return text;
+        }
+        let chunks = self.text.diff(&txn, YChange::identity);
+        let chunk = |insert: Out| match insert {
+            Out::Any(Any::String(text)) => text.to_string(),
+            _ => OBJECT.to_owned(),
+        };
+        chunks.into_iter().map(|diff| chunk(diff.insert)).collect()
+    }
 }
 
 fn yjs_step(op: &Op) -> YjsStep<In> {
@@ -164,9 +241,17 @@ fn yjs_step(op: &Op) -> YjsStep<In> {
     }
 }
 
+/// The mark of a new history: an id that no client has, of at most 53 bits.
+fn fresh_mark() -> ClientID {
+    const MARKS: u64 = (1 << 53) - 1 - LARGEST_CLIENT;
+    let random = getrandom::u64().unwrap_or_else(|_none| ClientID::random().get());
+    ClientID::new(LARGEST_CLIENT + 1 + random % MARKS)
+}
+
 /// Random, and from the system rather than from a clock: nodes that start at the same moment must not agree.
 fn fresh_client_id() -> ClientID {
-    getrandom::u32().map_or_else(|_none| ClientID::random(), |id| ClientID::new(id.into()))
+    let random = getrandom::u32().map_or_else(|_none| ClientID::random().get(), u64::from);
+    ClientID::new(random & LARGEST_CLIENT)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{CloseReason, utf8::shortened};
 
 const FINAL: u8 = 0x80;
 const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
@@ -25,6 +26,12 @@ pub fn text(payload: &str) -> Bytes {
 #[must_use]
 pub fn text_from_parts(parts: &[&[u8]]) -> Bytes {
     encode(TEXT, parts)
+}
+
+/// A binary message from parts.
+#[must_use]
+pub fn binary(parts: &[&[u8]]) -> Bytes {
+    encode(BINARY, parts)
 }
 
 /// A ping; of `payload` the first 125 bytes.

@@ -21,6 +21,7 @@ mod frame_guard;
 pub mod graphql_ws;
 mod message;
 mod utf8;
+pub mod yjs;
 
 pub use close::CloseReason;
 pub use error_code::ErrorCode;

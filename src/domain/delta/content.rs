@@ -6,6 +6,7 @@ use ropey::Rope;
 use thiserror::Error;
 
 use super::{Delta, Op, operation::units};
+use crate::domain::Position;
 
 /// The text of a document at one version.
 ///
@@ -48,6 +49,37 @@ impl Content {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len_bytes()
+    }
+
+    /// Whether it has characters that take two UTF-16 code units.
+    #[must_use]
+    pub fn has_pairs(&self) -> bool {
+        self.0.len_chars() != self.0.len_utf16_cu()
+    }
+
+    /// The line and column of an offset in UTF-16 code units. What is behind the end is at the end.
+    #[must_use]
+    pub fn position_of(&self, offset: usize) -> Position {
+        let offset = offset.min(self.units());
+        let line = self.0.char_to_line(self.0.utf16_cu_to_char(offset));
+        let begin = self.0.char_to_utf16_cu(self.0.line_to_char(line));
+        Position::at(line, offset - begin)
+    }
+
+    /// The offset of a position, in UTF-16 code units; where there is no such position, of the next one before it.
+    #[must_use]
+    pub fn offset_of(&self, position: Position) -> usize {
+        let (line, column) = (position.line() as usize, position.column() as usize);
+        if line >= self.0.len_lines() {
+            return self.units();
+        }
+        let begin = self.0.char_to_utf16_cu(self.0.line_to_char(line));
+        let is_last = line + 1 == self.0.len_lines();
+        // Its end is before the line feed.
+        let end = self.0.char_to_utf16_cu(self.0.line_to_char(line + 1)) - usize::from(!is_last);
+        let offset = (begin + column).min(end);
+        // Not between the two halves of a pair.
+        self.0.char_to_utf16_cu(self.0.utf16_cu_to_char(offset))
     }
 
     /// Whether `delta` fits this text.
@@ -133,5 +165,25 @@ impl PartialEq for Content {
 impl PartialEq<str> for Content {
     fn eq(&self, text: &str) -> bool {
         self.0 == text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_lines_and_columns_of_utf_16_and_back() {
+        let content = Content::from("a🎈b\r\n\u{2028}x\n");
+        for (offset, line, column) in [(0, 0, 0), (3, 0, 3), (5, 0, 5), (6, 1, 0), (8, 1, 2), (9, 2, 0)] {
+            let position = Position::at(line, column);
+            assert_eq!(content.position_of(offset), position, "{offset}");
+            assert_eq!(content.offset_of(position), offset);
+        }
+        assert_eq!(content.offset_of(Position::at(0, 2)), 1, "inside a pair");
+        assert_eq!(content.offset_of(Position::at(0, 99)), 5, "behind the end of a line");
+        assert_eq!(content.offset_of(Position::at(7, 0)), 9, "behind the end");
+        assert_eq!(content.position_of(99), Position::at(2, 0));
+        assert_eq!(Content::default().offset_of(Position::at(0, 5)), 0);
     }
 }

@@ -48,6 +48,11 @@ impl Delta {
         self.ops.iter().map(length).sum()
     }
 
+    /// Whether it inserts a text that `says` so.
+    pub fn inserts(&self, says: impl Fn(&str) -> bool) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Insert(text) if says(text)))
+    }
+
     /// About how many bytes it takes in memory.
     #[must_use]
     pub fn weight(&self) -> usize {

@@ -106,6 +106,9 @@ impl DocumentMutations {
             return Err(InvalidInput::new(message).into());
         }
         let delta = Delta::from_steps(delta.into_iter().map(Into::into))?;
+        if delta.inserts(|text| text.contains('\0')) {
+            return Err(InvalidInput::new("The delta inserts a NUL character. Remove it.").into());
+        }
         let wish = Wish::Edit { base: base(base_version)?, delta: Arc::new(delta) };
         let order = order(ctx, &admitted, mutation_id, wish)?;
         let stored = api(ctx)?.rooms.edit(order).await?;
