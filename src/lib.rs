@@ -10,7 +10,7 @@
 //! trait, and the upper floor implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql > session > room > store | auth | bridge | roster > redis | outbox > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql | sync > session > room > store | auth | bridge | roster > redis | outbox > wire > domain
 //! ```
 //!
 //! `metrics` stands beside the stairs: every floor may count.
@@ -44,5 +44,6 @@ pub mod roster;
 pub mod session;
 pub mod settings;
 pub mod store;
+pub mod sync;
 pub mod telemetry;
 pub mod wire;

@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 13] = [
     &["settings"],
     &["telemetry"],
     &["http"],
-    &["graphql"],
+    &["graphql", "sync"],
     &["session"],
     &["room"],
     &["store", "auth", "bridge", "roster"],

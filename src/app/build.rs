@@ -13,6 +13,7 @@ use crate::{
     session::{Identity, SessionParts, Sessions, Throttle},
     settings::Settings,
     store::Store,
+    sync::EditorParts,
 };
 
 /// A node's parts, put together.
@@ -38,6 +39,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         roster: Arc::clone(&roster),
         metrics: metrics.clone(),
         document_limit: settings.limits.document,
+        state_limit: settings.limits.document_state,
+        structs_limit: settings.limits.update_structs,
     };
     let mut room = settings.room.clone();
     // Every node that is alive has entered its sessions again by then.
@@ -69,6 +72,13 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         outbox: settings.outbox,
         sessions: Sessions::default(),
     });
+    let editors = Arc::new(EditorParts {
+        rooms: rooms.clone(),
+        store: store.clone(),
+        throttle: Arc::clone(&throttle),
+        metrics: metrics.clone(),
+        limits: limits.clone(),
+    });
     let draining = Draining::default();
     let http = Arc::new(HttpParts {
         engine,
@@ -77,6 +87,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         rooms: rooms.clone(),
         throttle,
         strangers: Throttle::per_second("requests without a token", limits.anonymous_per_second),
+        editors,
         session: Arc::clone(&session),
         store,
         metrics,

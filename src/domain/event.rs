@@ -15,6 +15,8 @@ pub enum Topic {
     Presence,
     /// Cursors.
     Cursors,
+    /// All of it: what a Yjs editor has open.
+    Document,
 }
 
 /// Whether a session arrived or left.

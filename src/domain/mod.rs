@@ -17,6 +17,7 @@ mod input;
 mod origin;
 mod person;
 mod presence;
+mod saying;
 
 pub use access::AccessLevel;
 pub use change::{Change, ChangeKind, Version};
@@ -30,3 +31,4 @@ pub use input::InvalidInput;
 pub use origin::Origin;
 pub use person::{Account, DisplayName, Email, User};
 pub use presence::{Color, Presence};
+pub use saying::Saying;

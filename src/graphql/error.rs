@@ -154,6 +154,7 @@ fn edit_code(error: &EditError) -> ErrorCode {
         | EditError::Overtaken => ErrorCode::Unavailable,
         EditError::TooMuchWork
         | EditError::Misfit(_)
+        | EditError::Unmergeable(_)
         | EditError::TooLarge { .. }
         | EditError::BaseInFuture { .. } => ErrorCode::BadUserInput,
         EditError::BaseTooOld { .. } | EditError::NameTaken => ErrorCode::Conflict,
@@ -170,6 +171,7 @@ fn edit_message(error: &EditError) -> String {
                 "The text would have {size} bytes; a document holds at most {limit}. Split it into several documents."
             );
         }
+        EditError::Unmergeable(error) => return error.to_string(),
         EditError::BaseTooOld { head } => {
             return format!(
                 "Too much was changed since the base version, or it is no longer kept: the document is at version {head}. Load it and make the change again."

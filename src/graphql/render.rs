@@ -102,7 +102,7 @@ impl Render for Renderer {
                 "You read more slowly than people come and go, and what waited was dropped. Ask for `documentPresence` and subscribe again."
                     .to_owned(),
             ),
-            SeatEnd::Broken => (
+            SeatEnd::Broken | SeatEnd::Unrelated => (
                 ErrorCode::Unavailable,
                 "The stream cannot go on. Subscribe again, with the last version that you have seen as `since`."
                     .to_owned(),

@@ -36,6 +36,12 @@ pub enum HttpError {
         "X-Session-Id cannot be looked up at the moment. Try again in a moment, or leave it out."
     )]
     Roster(#[from] RosterAway),
+    /// An editor's upgrade without a token.
+    #[error("There is no token. Connect to this address with `?token=<token>`.")]
+    NoToken,
+    /// An editor's upgrade to something that is no document.
+    #[error("The address names no document. Connect to /sync/<documentId>.")]
+    NoDocument,
     /// A page from an origin that is not let in.
     #[error(
         "Pages from this origin may not use the server. Its operator can let them in with `server.allowed_origins`."
@@ -105,6 +111,7 @@ impl HttpError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Authorization
+            | Self::NoToken
             | Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
                 ErrorCode::Unauthenticated
             }
@@ -114,6 +121,7 @@ impl HttpError {
             },
             Self::ForeignSession | Self::Origin => ErrorCode::Forbidden,
             Self::UnknownSession
+            | Self::NoDocument
             | Self::Handshake(_)
             | Self::TooLarge { .. }
             | Self::TooSlow { .. }
@@ -134,6 +142,7 @@ impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Authorization
+            | Self::NoToken
             | Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
                 StatusCode::UNAUTHORIZED
             }
@@ -142,9 +151,11 @@ impl ResponseError for HttpError {
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::ForeignSession | Self::Origin => StatusCode::FORBIDDEN,
-            Self::UnknownSession | Self::Malformed(_) | Self::Handshake(_) | Self::NeedsSocket => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::UnknownSession
+            | Self::NoDocument
+            | Self::Malformed(_)
+            | Self::Handshake(_)
+            | Self::NeedsSocket => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -163,7 +174,7 @@ impl ResponseError for HttpError {
         let mut response = HttpResponse::build(self.status_code());
         match self {
             // RFC 6750, section 3.
-            Self::Authorization | Self::Identity(_) => {
+            Self::Authorization | Self::NoToken | Self::Identity(_) => {
                 let challenge = r#"Bearer realm="coscribe", error="invalid_token""#;
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }

@@ -18,6 +18,7 @@ mod parts;
 mod request_log;
 mod routes;
 mod socket;
+mod sync;
 mod web;
 mod who;
 

@@ -19,6 +19,7 @@ use crate::{
     roster::Roster,
     session::{Identity, SessionParts, Throttle},
     store::Store,
+    sync::EditorParts,
 };
 
 /// The parts of the node that requests are answered with.
@@ -35,6 +36,8 @@ pub struct HttpParts {
     pub throttle: Arc<Throttle<UserId>>,
     /// How often an address may send requests without a token.
     pub strangers: Throttle<IpAddr>,
+    /// What conversations with editors are built from.
+    pub editors: Arc<EditorParts>,
     /// What sessions are built from.
     pub session: Arc<SessionParts>,
     /// Asked whether it can be reached.

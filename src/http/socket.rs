@@ -29,6 +29,20 @@ pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.to_ascii_lowercase().contains("websocket"))
 }
 
+/// Whether an upgrade is made at all.
+///
+/// # Errors
+/// A foreign page, or a node that is going down.
+pub(super) fn admit(request: &HttpRequest, parts: &HttpParts) -> Result<(), HttpError> {
+    if parts.draining.has_begun() {
+        return Err(HttpError::Draining);
+    }
+    if !parts.origins.admit(request) {
+        return Err(HttpError::Origin);
+    }
+    Ok(())
+}
+
 /// Opens a socket.
 ///
 /// # Errors
@@ -38,12 +52,7 @@ pub(super) async fn open(
     payload: web::Payload,
     parts: &HttpParts,
 ) -> Result<HttpResponse, HttpError> {
-    if parts.draining.has_begun() {
-        return Err(HttpError::Draining);
-    }
-    if !parts.origins.admit(request) {
-        return Err(HttpError::Origin);
-    }
+    admit(request, parts)?;
     let address = web::Query::<Address>::from_query(request.query_string())
         .map_err(|error| HttpError::Malformed(error.to_string()))?
         .into_inner();

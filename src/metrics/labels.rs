@@ -74,7 +74,12 @@ pub enum AccessOutcome {
     Failed,
 }
 
-label!(Topic { Changes = "changes", Presence = "presence", Cursors = "cursors" });
+label!(Topic {
+    Changes = "changes",
+    Presence = "presence",
+    Cursors = "cursors",
+    Document = "document",
+});
 label!(ActorKind { Room = "room", Relay = "relay" });
 label!(OperationKind { Query = "query", Mutation = "mutation", Subscription = "subscription" });
 label!(OperationOutcome { Ok = "ok", Refused = "refused", Failed = "failed" });

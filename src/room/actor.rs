@@ -10,10 +10,11 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::{
-    EditError, RoomError, Seat, SeatEnd,
+    EditError, Place, RoomError, SeatEnd, Wish,
     arriving::Offered,
     audience::{Audiences, Told},
     batch::Editing,
+    editors::{Awareness, Beginning, Editors, Pointings},
     edits::Edits,
     error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
     mailbox::Take,
@@ -37,6 +38,16 @@ pub(super) struct Room {
     pub(super) edits: Edits,
     /// What is stored, as far as it is in memory. While a batch is being stored the replica is with it.
     pub(super) editing: Editing,
+    /// The Yjs editors.
+    pub(super) editors: Editors,
+    /// Who is here, as editors are told it.
+    pub(super) awareness: Awareness,
+    /// Places in the text that wait for the replica.
+    pub(super) pointings: Pointings,
+    /// What editors that have nothing begin with.
+    pub(super) beginning: Beginning,
+    /// Editors are told again and again who is here.
+    pub(super) is_renewing: bool,
     /// The newest version that the room was told of.
     pub(super) known: Version,
     /// The newest change of access that those who sit here were looked at after.
@@ -80,6 +91,11 @@ impl Room {
             audiences,
             edits,
             editing: Editing { head: None, replica: None, snapshot: None, recent },
+            editors: Editors::new(parts.metrics.clone()),
+            awareness: Awareness::default(),
+            pointings: Pointings::default(),
+            beginning: Beginning::default(),
+            is_renewing: false,
             known: Version::default(),
             access_seen: 0,
             offered: Offered::default(),
@@ -115,7 +131,10 @@ impl Room {
                 Effect::Touch { session, cursor, at } => {
                     self.shared.parts.roster.touch(self.document, session, cursor, at);
                 }
-                Effect::Evict(seat) => self.audiences.evict(seat, why),
+                Effect::Evict(seat) => {
+                    self.audiences.evict(seat, why);
+                    self.editors.end(seat, Some(why));
+                }
                 Effect::Tell { origin, event } => self.tell(origin, event, accepted, ctx),
             }
         }
@@ -164,7 +183,8 @@ impl Room {
         // A loop, because each that leaves may be one too many for the next.
         let mut waiting = VecDeque::from([(origin, event)]);
         while let Some((origin, event)) = waiting.pop_front() {
-            let told = self.audiences.tell(origin, &event);
+            let mut told = self.audiences.tell(origin, &event);
+            self.tell_editors(origin, &event, &mut told);
             let metrics = &self.shared.parts.metrics;
             metrics.delivered(event.topic(), told.deliveries);
             metrics.delivery_took(event.topic(), accepted.elapsed());
@@ -172,6 +192,9 @@ impl Room {
             metrics.outbox_bound_reached(told.reached_bound);
             for seat in &told.behind {
                 self.catch_up(*seat, ctx);
+            }
+            for seat in &told.behind_editors {
+                self.catch_up_editor(*seat, ctx);
             }
             for (origin, event) in self.send_away(told) {
                 self.publish(event.clone());
@@ -205,6 +228,19 @@ impl Room {
             }
         }
         tell
+    }
+
+    /// Confirms a seat, and says what follows.
+    pub(super) fn admit(&mut self, place: &Place) -> Result<Vec<Effect>, RoomError> {
+        let seat = &place.seat;
+        let effects = self.state.confirm(seat.id, Utc::now())?;
+        if !place.outbox.open_seat(seat.id) || !seat.confirm() {
+            // The session has gone; its own `Leave` is on its way, but may have ended the seat before it was opened.
+            place.outbox.end_seat(seat.id, None);
+            self.state.leave(seat.id);
+            return Err(SeatVoided);
+        }
+        Ok(effects)
     }
 
     pub(super) fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
@@ -285,6 +321,7 @@ impl Actor for Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.audiences.evict_all(SeatEnd::Broken);
+        self.editors.end_all(SeatEnd::Broken);
         for session in self.state.sessions() {
             self.shared.parts.roster.exit(self.document, session);
         }
@@ -318,15 +355,8 @@ impl Take<Confirm> for Room {
         if since.is_some_and(|since| since > newest) {
             return Err(SinceInFuture { head: newest });
         }
-        let effects = self.state.confirm(place.seat.id, Utc::now())?;
-        let seat: Arc<Seat> = Arc::clone(&place.seat);
-        if !place.outbox.open_seat(seat.id) || !seat.confirm() {
-            // The session has gone; its own `Leave` is on its way, but may have ended the seat before it was opened.
-            place.outbox.end_seat(seat.id, None);
-            self.state.leave(seat.id);
-            return Err(SeatVoided);
-        }
-        let (seat, since) = (seat.id, since.filter(|_| key.topic == Topic::Changes));
+        let effects = self.admit(&place)?;
+        let (seat, since) = (place.seat.id, since.filter(|_| key.topic == Topic::Changes));
         self.audiences.seat(key, place, since, head, make);
         self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
         self.catch_up(seat, ctx);
@@ -337,8 +367,10 @@ impl Take<Confirm> for Room {
 impl Take<Leave> for Room {
     fn take(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
         self.audiences.remove(seat);
+        self.editors.end(seat, None);
         let effects = self.state.leave(seat);
         self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
+        self.forget_awareness_if_unused();
         self.linger_if_idle(ctx);
     }
 }
@@ -357,7 +389,7 @@ impl Take<Move> for Room {
 impl Take<Edit> for Room {
     fn take(
         &mut self,
-        Edit { order, reply }: Edit,
+        Edit { mut order, reply }: Edit,
         ctx: &mut Self::Context,
     ) -> Result<(), RoomError> {
         if self.unreadable {
@@ -372,6 +404,9 @@ impl Take<Edit> for Room {
                 tracing::debug!("a change was refused after its author had gone");
             }
             return Ok(());
+        }
+        if let Wish::Merge { others, .. } = &mut order.wish {
+            *others = self.awareness.of_others(order.author);
         }
         if let Err(reply) = self.edits.push(order, reply)
             && reply.send(Err(EditError::Busy)).is_err()

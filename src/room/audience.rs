@@ -103,6 +103,8 @@ pub(super) struct Told {
     pub(super) reached_bound: u64,
     /// Seats that were live and have to be sent changes again later.
     pub(super) behind: Vec<SeatId>,
+    /// The same of editors.
+    pub(super) behind_editors: Vec<SeatId>,
     /// Seats whose outbox could not hold what they must not miss.
     pub(super) overflowed: Vec<SeatId>,
     /// Seats of audiences whose renderer failed, with the failure.

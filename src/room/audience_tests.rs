@@ -54,7 +54,7 @@ fn seated(since: Option<i64>) -> Fixture {
         variables: "{}".into(),
     };
     let tag = OperationId::new("1").unwrap();
-    let place = Place { seat, outbox: shared.clone(), tag };
+    let place = Place { seat, outbox: shared.clone(), tag, ended: None };
     let mut audiences = Audiences::new(Metrics::new());
     let make = Box::new(|| Box::new(Versions) as Box<dyn Render>);
     audiences.seat(key, place, since.map(Version::new), Version::new(10), make);

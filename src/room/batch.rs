@@ -8,6 +8,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use super::{
     EditError, Order, Stored, TextError,
     recent::Recent,
@@ -31,6 +33,10 @@ pub(super) struct Desk {
     pub(super) texts: Texts,
     /// The largest text, in bytes of UTF-8.
     pub(super) limit: usize,
+    /// The largest document as Yjs holds it, in bytes.
+    pub(super) state_limit: usize,
+    /// The most structs that an editor's update may have.
+    pub(super) structs_limit: usize,
     /// How long applying one order may take.
     pub(super) apply_within: Duration,
     /// How many bytes of changes an order may be rebased over.
@@ -131,6 +137,7 @@ impl Run {
             // An attempt that answered somebody has not been in vain: there are only so many of them.
             interruptions += usize::from(self.waiting() == waiting);
         }
+        self.add_state_vector();
         let answers =
             self.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
         Turn {
@@ -140,6 +147,22 @@ impl Run {
             has_gap: self.has_gap,
             is_untold: self.is_untold,
             answers: answers.collect(),
+        }
+    }
+
+    /// Says what is stored of each client to those who want to know. What is in the replica now is.
+    fn add_state_vector(&mut self) {
+        if !self.orders.iter().any(Order::wants_state_vector) {
+            return;
+        }
+        let Some(replica) = &self.editing.replica else { return };
+        let state_vector = Bytes::from(replica.state_vector());
+        for (order, answer) in self.orders.iter().zip(&mut self.answers) {
+            if let Some(Ok(stored)) = answer
+                && order.wants_state_vector()
+            {
+                stored.state_vector = Some(state_vector.clone());
+            }
         }
     }
 
@@ -203,6 +226,7 @@ impl Run {
                 title: Arc::clone(&change.title),
                 at,
                 content: Some(content.clone()),
+                state_vector: None,
             };
             if let (Some(kept), Some(update)) = (&mut self.editing.snapshot, &change.update) {
                 // A delta says about the same as the update.

@@ -54,6 +54,8 @@ async fn two_orders() -> Fixture {
         store: store.clone(),
         texts: Texts::new(store.clone(), 1),
         limit: 1_000,
+        state_limit: 1 << 20,
+        structs_limit: 1_000,
         apply_within: Duration::from_secs(10),
         rebase_bytes: 1_000_000,
     };

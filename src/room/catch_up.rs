@@ -74,6 +74,9 @@ impl Room {
         for seat in self.audiences.all_behind(told) {
             self.catch_up(seat, ctx);
         }
+        for seat in self.editors.all_behind(told) {
+            self.catch_up_editor(seat, ctx);
+        }
     }
 
     /// A seat cannot be sent what it misses; its client is told, and may ask again from where it is.

@@ -6,8 +6,9 @@ use actix::{Addr, MailboxError, dev::SendError};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    EditError, Order, RoomError, Seat, Stored,
+    EditError, Order, Place, RoomError, Seat, Stored, Words,
     actor::Room,
+    editors::{Ask, Question, Say, Synchronise, Welcome},
     mailbox::{Queued, Take},
     messages::{
         AccessChanged, Close, Compare, Confirm, Deliver, Edit, Leave, LookForOthers, Move, Reserve,
@@ -48,6 +49,41 @@ impl RoomHandle {
     /// [`RoomError::Closed`].
     pub(super) async fn confirm(&self, confirm: Confirm) -> Result<(), RoomError> {
         self.address.send(self.queued(confirm)).await.unwrap_or_else(closed)
+    }
+
+    /// Admits a reserved seat as an editor's.
+    ///
+    /// # Errors
+    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::Closed`].
+    pub(super) async fn welcome(&self, place: Place) -> Result<(), RoomError> {
+        self.address.send(self.queued(Welcome(place))).await.unwrap_or_else(closed)
+    }
+
+    /// Has everything sent that an editor misses.
+    pub(super) async fn synchronise(&self, seat: SeatId, clocks: Vec<(u64, u32)>) {
+        let sent = self.address.send(self.queued(Synchronise { seat, clocks }));
+        if sent.await.is_err() {
+            tracing::debug!("the room had closed before it was asked for what is missing");
+        }
+    }
+
+    /// Has an editor asked for what it has and the document does not.
+    pub(super) async fn question(&self, seat: SeatId) {
+        if self.address.send(self.queued(Question(seat))).await.is_err() {
+            tracing::debug!("the room had closed before it was to ask an editor");
+        }
+    }
+
+    /// Has everybody sent who is here.
+    pub(super) async fn ask(&self, seat: SeatId) {
+        if self.address.send(self.queued(Ask(seat))).await.is_err() {
+            tracing::debug!("the room had closed before it was asked who is there");
+        }
+    }
+
+    /// Takes in what an editor says of itself. When the mailbox is full it is dropped.
+    pub(super) fn say(&self, seat: SeatId, words: Words) {
+        self.try_give(Say { seat, words });
     }
 
     /// Gives a seat up. Never lost: when the mailbox is full, a task waits for its turn.

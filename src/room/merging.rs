@@ -32,17 +32,17 @@ const OBSERVER: &str = "merging";
 
 /// What an update may be.
 #[derive(Debug, Clone)]
-pub struct MergeBounds {
+pub(super) struct MergeBounds {
     /// The largest text, in bytes of UTF-8.
-    pub text: usize,
+    pub(super) text: usize,
     /// The largest document as Yjs holds it, in bytes.
-    pub state: usize,
+    pub(super) state: usize,
     /// The most structs that an update may have.
-    pub structs: usize,
+    pub(super) structs: usize,
     /// Ids of clients under which nobody else may write: those of the others who are here.
-    pub others: Arc<[u64]>,
+    pub(super) others: Arc<[u64]>,
     /// After it, texts are compared coarsely.
-    pub compare_until: Instant,
+    pub(super) compare_until: Instant,
 }
 
 /// Why an update was not merged.
@@ -159,7 +159,7 @@ impl Replica {
                 return Err(Unmergeable::OutOfStep);
             }
             may_change |= outline.may_change(known);
-            for (client, end) in outline.ends() {
+            for (client, _start, end) in outline.ranges() {
                 let reached = reach.entry(client).or_default();
                 *reached = end.max(*reached);
             }

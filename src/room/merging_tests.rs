@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use yrs::{
-    Doc, GetString as _, Map as _, OffsetKind, Options, Transact as _, WriteTxn as _, XmlElementPrelim,
-    XmlFragment as _,
+    Doc, GetString as _, Map as _, OffsetKind, Options, Transact as _, WriteTxn as _,
+    XmlElementPrelim, XmlFragment as _,
 };
 
 use super::*;
@@ -75,7 +75,7 @@ fn what_is_known_already_is_no_change() {
     let replica = Replica::of("text");
     let doc = editor(&replica, 1);
     let update = insert(&doc, 0, "my ");
-    let (replica, change) = merged(replica, &[update.clone()]);
+    let (replica, change) = merged(replica, std::slice::from_ref(&update));
     assert!(change.is_some());
     let (replica, change) = merged(replica, &[update]);
     assert!(change.is_none());
@@ -92,7 +92,7 @@ fn what_hangs_on_something_that_is_not_here_is_refused_and_leaves_nothing_behind
     let lost = insert(&doc, 0, "a");
     let (next, deletion) = (insert(&doc, 1, "b"), delete(&doc, 0, 1));
     for update in [&next, &deletion] {
-        let (kept, refused) = replica.merge_again(&[update.clone()]);
+        let (kept, refused) = replica.merge_again(std::slice::from_ref(update));
         assert_eq!(refused.err(), Some(Unmergeable::OutOfStep));
         assert_eq!(kept.state_vector(), replica.state_vector());
     }
@@ -199,7 +199,10 @@ fn limits_are_kept_and_named() {
         let map = txn.get_or_insert_map("map");
         map.insert(txn, "k", "v".repeat(10_000));
     });
-    assert!(matches!(replica.merge_again(&[map]).1, Err(Unmergeable::TooLarge { limit: 10_000, .. })));
+    assert!(matches!(
+        replica.merge_again(&[map]).1,
+        Err(Unmergeable::TooLarge { limit: 10_000, .. })
+    ));
 
     let doc = editor(&replica, 1);
     let many: Vec<_> = (0..101).map(|_| insert(&doc, 0, "x")).collect();

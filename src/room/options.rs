@@ -33,6 +33,9 @@ pub struct RoomOptions {
     /// How many texts may be read from the store at the same time, in all rooms; the next ones wait. From 1 (0 counts as
     /// 1).
     pub texts_at_once: usize,
+    /// How often Yjs editors are told again who is here.
+    #[serde(with = "humantime_serde")]
+    pub awareness_every: Duration,
     /// How many bytes of the last changes a room keeps in memory, for those who are a little behind.
     pub recent_bytes: usize,
 }

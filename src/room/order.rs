@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{TextError, replica::Refused};
+use super::{TextError, Unmergeable, replica::Refused};
 use crate::{
     domain::{
         Content, Delta, DocumentId, EditId, Fingerprint, Misfit, SessionId, Text, Title, UserId,
@@ -50,6 +51,15 @@ pub enum Wish {
         /// What the text was made from.
         base: Option<Version>,
     },
+    /// What a Yjs editor wrote: updates that follow each other, merged as one change.
+    Merge {
+        /// The updates.
+        updates: Vec<Bytes>,
+        /// Ids of clients under which its author may not write: those of others who are here. The room knows them.
+        others: Arc<[u64]>,
+        /// Whether to say what is known of each client after it.
+        acknowledge: bool,
+    },
     /// The end of the document.
     Delete,
 }
@@ -83,6 +93,9 @@ pub enum EditError {
         /// The bytes that it may have.
         limit: usize,
     },
+    /// What an editor wrote cannot be merged.
+    #[error(transparent)]
+    Unmergeable(Unmergeable),
     /// The version that the change was made for is older than what is kept.
     #[error("the base version is no longer kept")]
     BaseTooOld {
@@ -121,6 +134,7 @@ impl EditError {
             Self::TooMuchWork => Self::TooMuchWork,
             Self::Misfit(misfit) => Self::Misfit(*misfit),
             Self::TooLarge { size, limit } => Self::TooLarge { size: *size, limit: *limit },
+            Self::Unmergeable(error) => Self::Unmergeable(error.clone()),
             Self::BaseTooOld { head } => Self::BaseTooOld { head: *head },
             Self::BaseInFuture { head } => Self::BaseInFuture { head: *head },
             Self::NameTaken => Self::NameTaken,
@@ -135,6 +149,15 @@ impl From<Refused> for EditError {
         match refused {
             Refused::Misfit(misfit) => Self::Misfit(misfit),
             Refused::TooLarge { size, limit } => Self::TooLarge { size, limit },
+        }
+    }
+}
+
+impl From<Unmergeable> for EditError {
+    fn from(error: Unmergeable) -> Self {
+        match error {
+            Unmergeable::TooLarge { size, limit } => Self::TooLarge { size, limit },
+            error => Self::Unmergeable(error),
         }
     }
 }
@@ -159,6 +182,8 @@ pub struct Stored {
     pub at: DateTime<Utc>,
     /// The text at that version, if it was just stored.
     pub content: Option<Content>,
+    /// What is stored of each client, as a Yjs v1 state vector: for an editor that wants to know.
+    pub state_vector: Option<Bytes>,
 }
 
 impl Order {
@@ -167,6 +192,7 @@ impl Order {
         match &self.wish {
             Wish::Edit { delta, .. } => delta.weight(),
             Wish::Replace { content, .. } => content.as_ref().map_or(0, |text| text.as_str().len()),
+            Wish::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
             Wish::Delete => 0,
         }
     }
@@ -197,6 +223,11 @@ impl Order {
                     part(b"text", content.as_str().as_bytes());
                 }
             }
+            Wish::Merge { updates, .. } => {
+                for update in updates {
+                    part(b"updt", update);
+                }
+            }
             Wish::Delete => part(b"dele", &[]),
         }
         let mut fingerprint = [0; 16];
@@ -206,7 +237,15 @@ impl Order {
 
     /// Whether it changes the text, if anything.
     pub(super) fn is_about_text(&self) -> bool {
-        matches!(self.wish, Wish::Edit { .. } | Wish::Replace { content: Some(_), .. })
+        matches!(
+            self.wish,
+            Wish::Edit { .. } | Wish::Merge { .. } | Wish::Replace { content: Some(_), .. }
+        )
+    }
+
+    /// Whether its author wants to know what is stored of each client.
+    pub(super) fn wants_state_vector(&self) -> bool {
+        matches!(self.wish, Wish::Merge { acknowledge: true, .. })
     }
 
     /// The delta that it means for the text that it was made for.
@@ -216,7 +255,9 @@ impl Order {
             Wish::Replace { content: Some(text), .. } => {
                 Arc::new(Delta::between(&base.to_string(), text.as_str(), deadline))
             }
-            Wish::Replace { content: None, .. } | Wish::Delete => Arc::default(),
+            Wish::Replace { content: None, .. } | Wish::Merge { .. } | Wish::Delete => {
+                Arc::default()
+            }
         }
     }
 
@@ -225,7 +266,7 @@ impl Order {
         match &self.wish {
             Wish::Edit { base, .. } => Some(*base),
             Wish::Replace { base, .. } => *base,
-            Wish::Delete => None,
+            Wish::Merge { .. } | Wish::Delete => None,
         }
     }
 }

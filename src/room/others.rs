@@ -107,6 +107,11 @@ impl Others {
         self.seen != Some(sequence)
     }
 
+    /// Everybody who is known to have it open elsewhere.
+    pub(super) fn present(&self) -> impl Iterator<Item = &Presence> {
+        self.present.values()
+    }
+
     /// A cursor moved on another node. Whether it has to be told: of somebody who has left it would stay behind as a ghost,
     /// and of somebody whose arrival is still on its way it waits for that.
     pub(super) fn moved(&mut self, moved: &Arc<CursorMove>) -> bool {

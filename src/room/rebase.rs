@@ -1,6 +1,7 @@
-//! What an order does to the text: rebased onto everything that was stored since its base, and applied.
+//! What an order does to the text: rebased onto everything that was stored since its base, and applied. What a Yjs editor
+//! wrote needs no rebasing: it is merged.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
@@ -8,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     EditError, Order, TextError, Wish,
     batch::Run,
+    merging::{MergeBounds, Merged},
     replica::Replica,
     staging::Staged,
     texts::{INLINE_BYTES, PAGE_BYTES},
@@ -22,6 +24,9 @@ const DIFFERENCE_SHARE: u32 = 2;
 
 /// Walking through so many bytes of text is worth one byte of other work.
 const BYTES_WALKED_AT_ONCE: usize = 16;
+
+/// What a byte of an update weighs, in bytes of other work.
+const MERGE_SHARE: usize = 8;
 
 impl Run {
     /// The text as the replica has it, which is loaded if need be.
@@ -47,6 +52,9 @@ impl Run {
     ) -> Result<Option<Edited>, EditError> {
         let present = self.present_content(head).await?;
         let order = self.orders[index].clone();
+        if let Wish::Merge { updates, others, .. } = order.wish {
+            return self.merge(updates, others, present).await;
+        }
         let (base, concurrent) = self.since_base(&order, head, staged, &present).await?;
         // Each of the others is met by every step of this one, and Yjs walks through the text to find its place.
         let weight = order.bytes().saturating_mul(1 + concurrent.len())
@@ -62,16 +70,39 @@ impl Run {
             rebase_until: began + within,
         };
         let work = move || edit(replica, &order, &base, &concurrent, &bounds);
-        let (replica, edited) = if weight <= INLINE_BYTES {
-            work()
-        } else {
-            let working = timeout(within, tokio::task::spawn_blocking(work)).await;
-            working
-                .map_err(|_elapsed| EditError::TooMuchWork)?
-                .map_err(|_panicked| TextError::Aborted)?
-        };
+        let (replica, edited) = bounded(weight, within, work).await?;
         self.editing.replica = Some(replica);
         edited
+    }
+
+    /// Merges what an editor wrote.
+    async fn merge(
+        &mut self,
+        updates: Vec<Bytes>,
+        others: Arc<[u64]>,
+        before: Content,
+    ) -> Result<Option<Edited>, EditError> {
+        let Some(replica) = self.editing.replica.take() else { return Ok(None) };
+        let bytes = updates.iter().map(Bytes::len).sum::<usize>();
+        // Each struct of an update may meet all the others; the text is walked through to see what happened to it.
+        let weight = bytes.saturating_mul(MERGE_SHARE) + replica.weight() / BYTES_WALKED_AT_ONCE;
+        let within = self.desk.apply_within;
+        let bounds = MergeBounds {
+            text: self.desk.limit,
+            state: self.desk.state_limit,
+            structs: self.desk.structs_limit,
+            others,
+            compare_until: (Instant::now() + within / DIFFERENCE_SHARE).into_std(),
+        };
+        let work = move || {
+            let (replica, merged) = replica.merge(&updates, &bounds);
+            let after = replica.as_ref().map(|replica| replica.content().clone());
+            (replica, merged, after.unwrap_or_default())
+        };
+        let (replica, merged, after) = bounded(weight, within, work).await?;
+        self.editing.replica = replica;
+        let Some(Merged { delta, update }) = merged? else { return Ok(None) };
+        Ok(Some(Edited { delta: delta.into(), update, before, after }))
     }
 
     /// The text that an order was made for, and what was done to it since, by this batch too.
@@ -176,6 +207,20 @@ impl Run {
         }
         Ok(deltas)
     }
+}
+
+/// Does work where it holds nobody up, and gives it up when it takes too long.
+async fn bounded<T: Send + 'static>(
+    weight: usize,
+    within: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EditError> {
+    if weight <= INLINE_BYTES {
+        return Ok(work());
+    }
+    let working = timeout(within, tokio::task::spawn_blocking(work)).await;
+    let done = working.map_err(|_elapsed| EditError::TooMuchWork)?;
+    Ok(done.map_err(|_panicked| TextError::Aborted)?)
 }
 
 /// What applying an order did.

@@ -202,6 +202,12 @@ impl Replica {
         self.doc.transact().state_vector().encode_v1()
     }
 
+    /// How much it knows of each client.
+    pub(super) fn clocks(&self) -> HashMap<u64, u32> {
+        let known = self.doc.transact().state_vector();
+        known.iter().map(|(client, clock)| (client.get(), *clock)).collect()
+    }
+
     /// Whether somebody who knows this of each client knows another history of the document.
     pub(super) fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
         let known = self.doc.transact().state_vector();

@@ -40,6 +40,10 @@ pub struct RoomParts {
     pub metrics: Metrics,
     /// The largest text of a document, in bytes of UTF-8.
     pub document_limit: usize,
+    /// The largest document as Yjs holds it, in bytes.
+    pub state_limit: usize,
+    /// The most structs that an editor's update may have.
+    pub structs_limit: usize,
 }
 
 /// The open rooms of this node.

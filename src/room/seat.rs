@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
 use crate::{
@@ -37,6 +37,8 @@ pub enum SeatEnd {
     Deleted,
     /// The room ended unexpectedly, or could not render an event.
     Broken,
+    /// What the editor has belongs to another history of the document.
+    Unrelated,
 }
 
 /// Who sits where, shared by the session and the room.
@@ -55,6 +57,8 @@ pub struct Seat {
     state: AtomicU8,
     /// 0 until the level was read, then 1 more than its place among the levels.
     level: AtomicU8,
+    /// Under which id an editor speaks; more than any id until it does.
+    client: AtomicU64,
 }
 
 impl Seat {
@@ -63,7 +67,8 @@ impl Seat {
     pub fn new(document: DocumentId, topic: Topic, session: SessionId, user: User) -> Self {
         let state = AtomicU8::new(SeatState::Pending as u8);
         let level = AtomicU8::new(0);
-        Self { id: SeatId::new(), document, topic, session, user, state, level }
+        let client = AtomicU64::new(u64::MAX);
+        Self { id: SeatId::new(), document, topic, session, user, state, level, client }
     }
 
     /// How far it has come.
@@ -94,6 +99,17 @@ impl Seat {
         }
     }
 
+    /// Under which client's id the editor of this seat speaks, once it does.
+    #[must_use]
+    pub fn client(&self) -> Option<u32> {
+        u32::try_from(self.client.load(Ordering::Acquire)).ok()
+    }
+
+    /// The editor of this seat speaks under this id.
+    pub(super) fn set_client(&self, client: u32) {
+        self.client.store(client.into(), Ordering::Release);
+    }
+
     /// Notes the level that was read after the seat was reserved; one that the room was told of meanwhile is newer.
     pub fn note_level(&self, level: AccessLevel) {
         let noted =
@@ -120,6 +136,12 @@ impl Seat {
     }
 }
 
+/// Hears that the room has ended a seat.
+pub trait SeatEnded: Send + Sync {
+    /// The seat has ended; nothing of it waits any more.
+    fn seat_ended(&self, why: SeatEnd);
+}
+
 /// Where a seat's frames go and what they are called there.
 #[derive(Clone)]
 pub struct Place {
@@ -129,4 +151,6 @@ pub struct Place {
     pub outbox: Outbox,
     /// What the client called the subscription.
     pub tag: OperationId,
+    /// Who hears when the room ends the seat, if its frames do not say so.
+    pub ended: Option<Arc<dyn SeatEnded>>,
 }

@@ -54,13 +54,15 @@ impl Run {
             match self.stage_one(index, &head, &mut staging.staged).await {
                 Ok(true) => {}
                 Ok(false) => self.changed_nothing(index, &head, &mut staging).await?,
+                Err(error @ (EditError::Store(_) | EditError::Text(_))) => return Err(error),
+                // It took the replica with it: what the others ordered is tried again without it.
+                Err(error) if self.editing.replica.is_none() => {
+                    self.answers[index] = Some(Err(error));
+                    return Ok(None);
+                }
                 Err(EditError::TooMuchWork) => {
                     self.answers[index] = Some(Err(EditError::TooMuchWork));
-                    if self.editing.replica.is_none() {
-                        return Ok(None);
-                    }
                 }
-                Err(error @ (EditError::Store(_) | EditError::Text(_))) => return Err(error),
                 Err(error) => staging.answer(index, author, Err(error)),
             }
         }
@@ -79,7 +81,7 @@ impl Run {
         let print = self.fingerprint(index).await?;
         let is_same = receipt.fingerprint.is_none_or(|before| before == print);
         let (version, title, at) = (receipt.version, receipt.title, receipt.at);
-        let stored = Stored { version, title, at, content: None };
+        let stored = Stored { version, title, at, content: None, state_vector: None };
         Ok(Some(if is_same { Ok(stored) } else { Err(EditError::NameTaken) }))
     }
 
@@ -104,7 +106,8 @@ impl Run {
         let version = version_after(head.version, staging.staged.len());
         let title = title_after(head, &staging.staged);
         let content = self.editing.replica.as_ref().map(|replica| replica.content().clone());
-        let stored = Stored { version, title: Arc::clone(&title), at: head.at, content };
+        let stored =
+            Stored { version, title: Arc::clone(&title), at: head.at, content, state_vector: None };
         let (author, edit) = (self.orders[index].author, self.orders[index].edit.clone());
         staging.answer(index, author, Ok(stored));
         if let Some(edit) = edit {
@@ -138,7 +141,7 @@ impl Run {
                 };
                 steps.push((ChangeKind::Renamed, content, None));
             }
-            Wish::Replace { .. } | Wish::Edit { .. } => {}
+            Wish::Replace { .. } | Wish::Edit { .. } | Wish::Merge { .. } => {}
         }
         if let Some(Edited { delta, update, after, .. }) = edited {
             steps.push((ChangeKind::Edited, after, Some((delta, update))));

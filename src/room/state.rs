@@ -32,8 +32,8 @@ pub(crate) enum Effect {
     Touch {
         /// Whose cursor.
         session: SessionId,
-        /// Where it is.
-        cursor: Cursor,
+        /// Where it is, if it is anywhere.
+        cursor: Option<Cursor>,
         /// Since when.
         at: DateTime<Utc>,
     },
@@ -125,6 +125,16 @@ impl RoomState {
         vec![Effect::Exit(sitter.seat.session), told(PresenceChangeKind::Left, member.presence)]
     }
 
+    /// Where a member's cursor is, if it is anywhere; none of who is no member.
+    pub(crate) fn cursor_of(&self, session: SessionId) -> Option<Option<Cursor>> {
+        self.members.get(&session).map(|member| member.presence.cursor)
+    }
+
+    /// Everybody who has the document open here.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Presence> {
+        self.members.values().map(|member| &member.presence)
+    }
+
     /// Takes in a cursor. Nothing follows for a session that is no member.
     pub(crate) fn move_cursor(
         &mut self,
@@ -144,7 +154,18 @@ impl RoomState {
             at: now,
         }));
         let origin = Origin { user: presence.user.id, session: Some(session) };
-        vec![Effect::Tell { origin, event }, Effect::Touch { session, cursor, at: now }]
+        vec![
+            Effect::Tell { origin, event },
+            Effect::Touch { session, cursor: Some(cursor), at: now },
+        ]
+    }
+
+    /// A member's cursor is nowhere in the text any more. Nobody is told: whoever asks who is present finds it so.
+    pub(crate) fn lift_cursor(&mut self, session: SessionId, now: DateTime<Utc>) -> Vec<Effect> {
+        let Some(Member { presence, .. }) = self.members.get_mut(&session) else { return vec![] };
+        presence.cursor = None;
+        presence.last_seen = now;
+        vec![Effect::Touch { session, cursor: None, at: now }]
     }
 
     /// Takes every seat of a user away, pending ones too: access was revoked.

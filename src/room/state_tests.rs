@@ -177,7 +177,7 @@ impl Heard {
                 }
                 Effect::Exit(session) => assert!(self.roster.remove(&session).is_some()),
                 Effect::Touch { session, cursor, .. } => {
-                    self.roster.get_mut(&session).unwrap().cursor = Some(cursor);
+                    self.roster.get_mut(&session).unwrap().cursor = cursor;
                 }
                 Effect::Tell { event: Event::PresenceChanged(change), origin } => {
                     assert_eq!(origin.session, Some(change.presence.session));

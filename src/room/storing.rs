@@ -12,6 +12,7 @@ use super::{
     SeatEnd, TextError,
     actor::Room,
     batch::{self, Desk, Editing, Turn},
+    editors::Beginning,
     edits::Reply,
     replica::Replica,
     texts::{Kept, off_thread},
@@ -62,6 +63,8 @@ impl Room {
             store: self.shared.parts.store.clone(),
             texts: self.shared.texts.clone(),
             limit: self.shared.parts.document_limit,
+            state_limit: self.shared.parts.state_limit,
+            structs_limit: self.shared.parts.structs_limit,
             apply_within: self.shared.options.apply_within,
             rebase_bytes: self.shared.options.rebase_bytes,
         };
@@ -70,6 +73,7 @@ impl Room {
 
     pub(super) fn after_storing(&mut self, ctx: &mut Context<Self>) {
         self.follow_if_behind(ctx);
+        self.serve_editors(ctx);
         self.store_next(ctx);
         self.linger_if_idle(ctx);
         self.close_if_due(ctx);
@@ -87,6 +91,9 @@ impl Room {
         self.editing = turn.editing;
         if let Some(told) = told.filter(|_| turn.has_gap) {
             self.close_gap(told, ctx);
+        }
+        if !turn.changes.is_empty() {
+            self.beginning = Beginning::default();
         }
         for (index, change) in turn.changes.into_iter().enumerate() {
             Arc::make_mut(&mut self.editing.recent).push(Arc::clone(&change));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AudienceKey, MakeRenderer, Place, RoomError, RoomHandle, Rooms, Seat, messages::Confirm,
+    AudienceKey, EditorHandle, MakeRenderer, Place, RoomError, RoomHandle, Rooms, Seat, SeatEnded,
+    messages::Confirm,
 };
 use crate::{
     domain::{Cursor, DocumentId, SessionId, Topic, User, Version},
@@ -22,6 +23,8 @@ pub struct Guest {
     pub outbox: Outbox,
     /// What the client calls the subscription.
     pub tag: OperationId,
+    /// Who hears when the room ends the seat, if its frames do not say so.
+    pub ended: Option<Arc<dyn SeatEnded>>,
 }
 
 /// A seat in a room. Dropping it gives the seat up: nothing more is queued for it, and what waits goes.
@@ -47,7 +50,12 @@ impl Ticket {
     ) -> Result<Self, RoomError> {
         loop {
             let seat = Arc::new(Seat::new(document, topic, guest.session, guest.user.clone()));
-            let place = Place { seat, outbox: guest.outbox.clone(), tag: guest.tag.clone() };
+            let place = Place {
+                seat,
+                outbox: guest.outbox.clone(),
+                tag: guest.tag.clone(),
+                ended: guest.ended.clone(),
+            };
             // The ticket is there before the seat, so that whoever stops waiting for it gives it up.
             let ticket = Self { place, room: rooms.open(document).await };
             match ticket.room.reserve(Arc::clone(&ticket.place.seat)).await {
@@ -72,6 +80,15 @@ impl Ticket {
         make: MakeRenderer,
     ) -> Result<(), RoomError> {
         self.room.confirm(Confirm { place: self.place.clone(), key, since, stored, make }).await
+    }
+
+    /// Takes the seat for good, as an editor's.
+    ///
+    /// # Errors
+    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::Closed`].
+    pub async fn welcome(&self) -> Result<EditorHandle, RoomError> {
+        self.room.welcome(self.place.clone()).await?;
+        Ok(EditorHandle::new(self.room.clone(), Arc::clone(&self.place.seat)))
     }
 
     /// The seat.

@@ -81,7 +81,13 @@ pub trait Roster: Send + Sync {
     fn exit(&self, document: DocumentId, session: SessionId);
 
     /// A session moved its cursor.
-    fn touch(&self, document: DocumentId, session: SessionId, cursor: Cursor, at: DateTime<Utc>);
+    fn touch(
+        &self,
+        document: DocumentId,
+        session: SessionId,
+        cursor: Option<Cursor>,
+        at: DateTime<Utc>,
+    );
 
     /// Everybody who has the document open, in order of arrival.
     async fn list(&self, document: DocumentId) -> Vec<Presence>;

@@ -130,10 +130,16 @@ impl Roster for LocalRoster {
         }
     }
 
-    fn touch(&self, document: DocumentId, session: SessionId, cursor: Cursor, at: DateTime<Utc>) {
+    fn touch(
+        &self,
+        document: DocumentId,
+        session: SessionId,
+        cursor: Option<Cursor>,
+        at: DateTime<Utc>,
+    ) {
         let mut documents = self.documents.lock();
         if let Some(presence) = documents.get_mut(&document).and_then(|all| all.get_mut(&session)) {
-            presence.cursor = Some(cursor);
+            presence.cursor = cursor;
             presence.last_seen = at;
         }
     }

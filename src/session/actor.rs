@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{
-    Identified, SessionLink, SessionParts,
+    Converse, Identified, SessionLink, SessionParts,
     error::{AdmissionError, overdue},
     gate::{Decision, Gate},
     heartbeat::{Beat, Heartbeat},
@@ -27,7 +27,7 @@ use crate::{
     outbox::{self, Closing, InFlight, Outbox, Pushed},
     roster::Slot,
     wire::{
-        Assembler, CloseReason, frame,
+        Assembler, CloseReason, Dialect, Message, frame,
         graphql_ws::{self, ServerMessage},
     },
 };
@@ -47,6 +47,8 @@ pub(super) struct Upgrade {
     pub(super) identified: Option<Identified>,
     /// Whether the client offered our subprotocol.
     pub(super) speaks_protocol: bool,
+    /// With a Yjs editor, if it is one.
+    pub(super) conversation: Option<Box<dyn Converse>>,
 }
 
 /// One socket.
@@ -65,7 +67,11 @@ pub(super) struct Session {
     pub(super) expires_at: DateTime<Utc>,
     /// Whether a fresh token is being looked at.
     pub(super) renewing: bool,
-    intake: Rc<Intake>,
+    /// With a Yjs editor, if it is one.
+    pub(super) conversation: Option<Box<dyn Converse>>,
+    /// Whether the conversation goes on after a while.
+    pub(super) is_waiting: bool,
+    pub(super) intake: Rc<Intake>,
     upgrade: Upgrade,
     assembler: Assembler,
     slot: Option<Slot>,
@@ -81,9 +87,11 @@ impl Session {
         parts: Arc<SessionParts>,
         outbox: Outbox,
         intake: Rc<Intake>,
-        upgrade: Upgrade,
+        mut upgrade: Upgrade,
     ) -> Self {
         Self {
+            conversation: upgrade.conversation.take(),
+            is_waiting: false,
             id,
             outbox,
             operations: Operations::new(parts.limits.operations_in_flight, parts.limits.message),
@@ -109,7 +117,7 @@ impl Session {
         if !self.begin_end(reason) {
             return;
         }
-        let last = reason.frame();
+        let last = reason.frame(self.dialect());
         // Nobody reads what waits, or nobody did.
         let at_once = matches!(reason, CloseReason::TooSlow | CloseReason::Gone);
         let closing = if at_once { Closing::AtOnce } else { Closing::AfterWaiting };
@@ -142,6 +150,8 @@ impl Session {
         tracing::info!(session.id = %self.id, reason = reason.label(), "the session ends");
         self.parts.metrics.session_closed(reason.label());
         self.leave();
+        // The client's own goodbye has to be read.
+        self.intake.pause(false);
         true
     }
 
@@ -175,6 +185,18 @@ impl Session {
         if pushed.reached_bound {
             tracing::warn!(session.id = %self.id, "a slow reader's outbox has reached its bound");
             self.parts.metrics.outbox_bound_reached(1);
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        if self.conversation.is_some() { Dialect::Sync } else { Dialect::GraphQl }
+    }
+
+    fn receive_message(&mut self, message: Message, ctx: &mut SessionContext) {
+        match (message, &self.conversation) {
+            (Message::Binary(bytes), Some(_)) => self.hear_editor(&bytes, ctx),
+            (Message::Text(_), Some(_)) => self.refuse_text(ctx),
+            (message, None) => self.receive(&message.into_bytes(), ctx),
         }
     }
 
@@ -233,6 +255,11 @@ impl Session {
         }
         let link =
             SessionLink::new(self.id, identified.user, self.outbox.clone(), &self.parts.limits);
+        if self.conversation.is_some() {
+            let link = Arc::new(link);
+            self.link = Some(Arc::clone(&link));
+            return self.seat_editor(link, ctx);
+        }
         let options = &self.parts.options;
         let payload = serde_json::json!({
             "sessionId": self.id,
@@ -296,6 +323,8 @@ impl Session {
         for beat in due {
             match beat {
                 Beat::Ping => self.note(self.outbox.beat(outbox::Beat::Ping, frame::ping(b""))),
+                // An editor learns of it when it comes: it asks for a token whenever it connects.
+                Beat::WarnOfExpiry if self.conversation.is_some() => {}
                 Beat::WarnOfExpiry => {
                     let payload = serde_json::json!({ "tokenExpiresAt": self.expires_at });
                     let payload = payload.to_string();
@@ -324,6 +353,14 @@ impl Actor for Session {
         } else if late {
             self.go_away(Duration::ZERO, ctx);
         } else {
+            if self.conversation.is_some() {
+                // The upgrade brought the token; nothing is read until the editor has its seat.
+                self.intake.admitted();
+                self.intake.pause(true);
+                self.gate.begin();
+                self.heartbeat.introduced();
+                self.look_at(None, ctx);
+            }
             self.beat(ctx);
         }
     }
@@ -348,10 +385,12 @@ impl StreamHandler<Inbound> for Session {
             return;
         }
         match inbound {
-            Ok(SocketMessage::Text(text)) => self.receive(text.as_bytes(), ctx),
-            Ok(SocketMessage::Binary(bytes)) => self.receive(&bytes, ctx),
+            Ok(SocketMessage::Text(text)) => {
+                self.receive_message(Message::Text(text.into_bytes()), ctx);
+            }
+            Ok(SocketMessage::Binary(bytes)) => self.receive_message(Message::Binary(bytes), ctx),
             Ok(SocketMessage::Continuation(item)) => match self.assembler.push(item) {
-                Ok(Some(message)) => self.receive(&message.into_bytes(), ctx),
+                Ok(Some(message)) => self.receive_message(message, ctx),
                 Ok(None) => {}
                 Err(error) => self.end(&error.into(), ctx),
             },

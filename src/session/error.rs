@@ -1,7 +1,9 @@
 //! What a session's errors mean to its client: the reason to close, each variant placed by hand.
 
 use super::{IdentityError, SessionOptions, heartbeat::Overdue};
-use crate::{auth::TokenError, roster::SlotError, store::StoreError, wire::CloseReason};
+use crate::{
+    auth::TokenError, room::SeatEnd, roster::SlotError, store::StoreError, wire::CloseReason,
+};
 
 /// Why nobody was admitted.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,17 @@ impl From<&AdmissionError> for CloseReason {
             AdmissionError::Identity(IdentityError::Store(_)) => Self::InternalError,
             AdmissionError::Slot(SlotError::LimitReached { .. }) => Self::ConnectionLimit,
         }
+    }
+}
+
+/// The reason to close when the room has ended an editor's seat.
+pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
+    match why {
+        SeatEnd::Revoked => CloseReason::Forbidden,
+        SeatEnd::Deleted => CloseReason::DocumentDeleted,
+        SeatEnd::Overflow => CloseReason::TooSlow,
+        SeatEnd::Broken => CloseReason::Unavailable,
+        SeatEnd::Unrelated => CloseReason::UnrelatedHistory,
     }
 }
 

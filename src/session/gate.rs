@@ -88,6 +88,11 @@ impl Gate {
         token_in_ping(payload?)
     }
 
+    /// The upgrade said everything: the client is being looked at. Nothing of this protocol is expected of it.
+    pub(super) fn begin(&mut self) {
+        self.phase = Phase::Admitting;
+    }
+
     /// The client is admitted. False when the session is closing instead.
     pub(super) fn admit(&mut self) -> bool {
         let admits = self.phase == Phase::Admitting;

@@ -57,7 +57,7 @@ impl SessionLink {
     #[must_use]
     pub fn guest(&self, tag: OperationId) -> Guest {
         let (session, user) = (self.id, self.user.clone());
-        Guest { session, user, outbox: self.outbox.clone(), tag }
+        Guest { session, user, outbox: self.outbox.clone(), tag, ended: None }
     }
 
     /// Moves the session's cursor. False when it does not have the document open.
@@ -97,6 +97,14 @@ impl SessionLink {
             .map(Ticket::seat)
             .find(|seat| seat.document == document && seat.is_confirmed())
             .and_then(Seat::level)
+    }
+
+    /// Takes one cursor move of this second's allowance.
+    ///
+    /// # Errors
+    /// Too many moves in this second.
+    pub fn take_cursor(&self) -> Result<(), Throttled> {
+        self.cursors.take()
     }
 
     /// Takes one change of this second's allowance.

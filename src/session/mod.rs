@@ -7,6 +7,8 @@
 //! Invariant: however a session ends, its connection slot and its seats are given back at once.
 
 mod actor;
+mod converse;
+mod editing;
 mod error;
 mod execute;
 mod gate;
@@ -22,10 +24,11 @@ mod sessions;
 mod socket;
 mod throttle;
 
+pub use converse::{Converse, Next, Outcome};
 pub use execute::{Answer, Execute, Operation};
 pub use identity::{Identified, Identity, IdentityError};
 pub use link::SessionLink;
 pub use options::{Limits, SessionOptions};
 pub use sessions::{SessionParts, Sessions};
-pub use socket::open;
+pub use socket::{open, open_editor};
 pub use throttle::{Throttle, Throttled};

@@ -42,6 +42,12 @@ pub struct Limits {
     pub unauthenticated_bytes: usize,
     /// Bytes (UTF-8) of a document's text.
     pub document: usize,
+    /// Bytes of a document as Yjs holds it: its text, everything beside it, and what was deleted.
+    pub document_state: usize,
+    /// Structs of one Yjs update.
+    pub update_structs: usize,
+    /// Bytes of what a Yjs editor says of itself: its awareness.
+    pub awareness: usize,
     /// Cursor moves of one session in a second.
     pub cursors_per_second: u32,
     /// Changes of one session in a second.

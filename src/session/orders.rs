@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::{actor::Session, socket::SessionContext};
-use crate::wire::CloseReason;
+use super::{actor::Session, error::seat_lost, socket::SessionContext};
+use crate::{room::SeatEnd, wire::CloseReason};
 
 /// Go away `wait` from now, when nothing is being executed any more: the node is going down.
 #[derive(Message)]
@@ -19,6 +19,19 @@ impl Handler<Drain> for Session {
 
     fn handle(&mut self, Drain { wait }: Drain, ctx: &mut SessionContext) {
         ctx.run_later(wait, move |session, ctx| session.go_away(wait, ctx));
+    }
+}
+
+/// The room has ended the seat of the session's editor, and with it the session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SeatLost(pub(super) SeatEnd);
+
+impl Handler<SeatLost> for Session {
+    type Result = ();
+
+    fn handle(&mut self, SeatLost(why): SeatLost, ctx: &mut SessionContext) {
+        self.end(&seat_lost(why), ctx);
     }
 }
 

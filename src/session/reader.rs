@@ -13,7 +13,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use actix_web::error::PayloadError;
@@ -35,6 +35,9 @@ pub(super) struct Intake {
     budget: Cell<Option<usize>>,
     budget_limit: usize,
     fault: RefCell<Option<CloseReason>>,
+    /// Whether the session takes nothing for now, and who waits until it does.
+    paused: Cell<bool>,
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Intake {
@@ -46,12 +49,33 @@ impl Intake {
             budget: Cell::new(Some(budget)),
             budget_limit: budget,
             fault: RefCell::new(None),
+            paused: Cell::new(false),
+            waiting: RefCell::new(None),
         })
     }
 
-    /// When bytes last came.
+    /// When bytes last came. Nobody can be blamed for what is not read.
     pub(super) fn heard(&self) -> Instant {
-        self.heard.get()
+        if self.paused.get() { Instant::now() } else { self.heard.get() }
+    }
+
+    /// Whether the session takes what comes; otherwise it stays in the socket.
+    pub(super) fn pause(&self, paused: bool) {
+        if self.paused.replace(paused) && !paused {
+            self.heard.set(Instant::now());
+            let waiting = self.waiting.borrow_mut().take();
+            if let Some(waker) = waiting {
+                waker.wake();
+            }
+        }
+    }
+
+    fn poll_taking(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.paused.get() {
+            return Poll::Ready(());
+        }
+        *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// The session has handled one frame.
@@ -144,6 +168,9 @@ where
             // The codec still has whole frames: it hands them out and asks again, so nobody needs waking.
             return Poll::Pending;
         }
+        if self.intake.poll_taking(cx).is_pending() {
+            return Poll::Pending;
+        }
         if self.outbox.poll_room(cx).is_pending() {
             self.is_deaf = true;
             return Poll::Pending;
@@ -214,7 +241,7 @@ mod tests {
     where
         S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     {
-        Pin::new(reader).poll_next(&mut Context::from_waker(std::task::Waker::noop()))
+        Pin::new(reader).poll_next(&mut Context::from_waker(Waker::noop()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -228,8 +255,7 @@ mod tests {
         assert!(poll(&mut reader).is_pending());
         assert_eq!(intake.heard(), opened);
 
-        let taken =
-            Pin::new(&mut body).poll_next(&mut Context::from_waker(std::task::Waker::noop()));
+        let taken = Pin::new(&mut body).poll_next(&mut Context::from_waker(Waker::noop()));
         assert!(taken.is_ready());
         assert!(poll(&mut reader).is_pending());
         assert_eq!(intake.heard(), Instant::now());

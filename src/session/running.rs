@@ -171,7 +171,9 @@ impl Session {
 
     /// Goes away, if that is asked of the session and nothing is being executed.
     pub(super) fn leave_if_idle(&mut self, ctx: &mut SessionContext) {
+        let is_editing = self.conversation.as_ref().is_some_and(|editor| editor.is_busy());
         if !self.operations.are_executing()
+            && !is_editing
             && let Some(reason) = self.leaving.take()
         {
             self.end(&reason, ctx);
@@ -222,6 +224,6 @@ impl Session {
 }
 
 /// Polls a future once where it stands.
-fn at_once<T>(future: &mut BoxFuture<'static, T>) -> Poll<T> {
+pub(super) fn at_once<T>(future: &mut BoxFuture<'static, T>) -> Poll<T> {
     future.poll_unpin(&mut TaskContext::from_waker(Waker::noop()))
 }

@@ -7,14 +7,16 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix_http::ws::Codec;
-use actix_web::{HttpRequest, HttpResponse, error::PayloadError, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder, error::PayloadError, http::header,
+};
 use actix_web_actors::ws::{self, WebsocketContext};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
 use super::{
-    Identified, SessionParts,
+    Converse, Identified, SessionParts,
     actor::{Session, Upgrade},
     reader::{Intake, Reader},
 };
@@ -51,16 +53,54 @@ where
     if speaks_protocol {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, graphql_ws::SUBPROTOCOL));
     }
+    let limits = FrameLimits { frame: parts.limits.frame, message: parts.limits.message };
+    let upgrade = Upgrade { identified, speaks_protocol, conversation: None };
+    Ok(start(response, payload, parts, limits, upgrade))
+}
+
+/// Accepts the upgrade of a Yjs editor and starts its session on the calling thread. Such clients send a message in one
+/// frame, however large.
+///
+/// # Errors
+/// The request is no WebSocket handshake (RFC 6455, section 4.2.1).
+pub fn open_editor<S>(
+    request: &HttpRequest,
+    payload: S,
+    parts: Arc<SessionParts>,
+    identified: Identified,
+    conversation: Box<dyn Converse>,
+) -> Result<HttpResponse, actix_web::Error>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
+{
+    let response = ws::handshake(request)?;
+    let limits = FrameLimits { frame: parts.limits.message, message: parts.limits.message };
+    let upgrade = Upgrade {
+        identified: Some(identified),
+        speaks_protocol: true,
+        conversation: Some(conversation),
+    };
+    Ok(start(response, payload, parts, limits, upgrade))
+}
+
+fn start<S>(
+    mut response: HttpResponseBuilder,
+    payload: S,
+    parts: Arc<SessionParts>,
+    limits: FrameLimits,
+    upgrade: Upgrade,
+) -> HttpResponse
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
+{
     let (outbox, body) = Outbox::new(parts.outbox, Arc::clone(&parts.totals));
     let intake = Intake::new(Instant::now(), parts.limits.unauthenticated_bytes);
-    let limits = FrameLimits { frame: parts.limits.frame, message: parts.limits.message };
     let reader = Reader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
-    let codec = Codec::new().max_size(parts.limits.frame);
-    let upgrade = Upgrade { identified, speaks_protocol };
+    let codec = Codec::new().max_size(limits.frame);
     let session = Session::new(SessionId::new(), parts, outbox, intake, upgrade);
     let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
     actix_rt::spawn(async move { while context.next().await.is_some() {} });
-    Ok(response.body(body))
+    response.body(body)
 }
 
 /// Whether our subprotocol is among those that the client offers, in one header or in several (RFC 6455, section

@@ -22,6 +22,9 @@ const MIB: usize = 1024 * KIB;
 /// Longer than this is a slip of the pen, and adding it to a clock could overflow.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 
+/// Yjs editors give up a connection on which nothing comes for 30 s; this leaves some time for the way.
+const AWARENESS_EVERY_AT_MOST: Duration = Duration::from_secs(20);
+
 /// Everything that is wrong with these settings, at most one fault for each key.
 pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     let mut faults = Faults(Vec::new());
@@ -134,6 +137,20 @@ impl Faults {
         self.at_least("limits.unauthenticated_bytes", limits.unauthenticated_bytes, 16 * KIB);
         self.at_least("limits.document", limits.document, 1);
         self.at_most("limits.document", limits.document, 256 * MIB);
+        self.unless(
+            limits.document_state >= limits.document,
+            "limits.document_state",
+            || {
+                format!(
+                    "{} is less than limits.document, {}: it holds the text and more. Set it to at least that.",
+                    limits.document_state, limits.document
+                )
+            },
+        );
+        self.at_most("limits.document_state", limits.document_state, 1024 * MIB);
+        self.at_least("limits.update_structs", limits.update_structs, 1);
+        self.at_least("limits.awareness", limits.awareness, KIB);
+        self.at_most("limits.awareness", limits.awareness, MIB);
         self.at_least("limits.cursors_per_second", limits.cursors_per_second as usize, 1);
         self.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
         self.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
@@ -184,6 +201,13 @@ impl Faults {
     }
 
     fn room(&mut self, room: &RoomOptions) {
+        self.time("room.awareness_every", room.awareness_every, Duration::from_millis(1));
+        self.unless(room.awareness_every <= AWARENESS_EVERY_AT_MOST, "room.awareness_every", || {
+            format!(
+                "{} is so long that editors would give up their connections in between. Set it to at most {}.",
+                shown(room.awareness_every), shown(AWARENESS_EVERY_AT_MOST)
+            )
+        });
         self.time("room.linger", room.linger, Duration::ZERO);
         self.at_least("room.mailbox", room.mailbox, 1);
         self.at_least("room.edits_waiting", room.edits_waiting, 1);

@@ -83,6 +83,8 @@ fn values_at_the_edge_are_taken() {
         ("COSCRIBE__LIMITS__FRAME", "1_024"),
         ("COSCRIBE__LIMITS__UNAUTHENTICATED_BYTES", "16384"),
         ("COSCRIBE__LIMITS__DOCUMENT", "268435456"),
+        ("COSCRIBE__LIMITS__DOCUMENT_STATE", "268435456"),
+        ("COSCRIBE__ROOM__AWARENESS_EVERY", "20s"),
         ("COSCRIBE__OUTBOX__BOUND", "65536"),
         ("COSCRIBE__ROOM__LINGER", "0s"),
     ])
@@ -134,14 +136,14 @@ fn redis_is_for_nodes_that_share_a_database() {
         secret,
         ("REDIS_URL", "redis://ana:hunter2@a.example,b.example"),
         ("COSCRIBE__REDIS__PREFIX", "{mine}"),
-        ("COSCRIBE__REDIS__ENVELOPE_VERSION", "3"),
+        ("COSCRIBE__REDIS__ENVELOPE_VERSION", "4"),
         ("COSCRIBE__ROSTER__LEASE", "10s"),
     ]);
     assert!(found.iter().all(|fault| !fault.contains("hunter2")), "{found:?}");
     for expected in [
         "redis.url (REDIS_URL): names several hosts.",
         "redis.prefix (COSCRIBE__REDIS__PREFIX): \"{mine}\" cannot begin a key.",
-        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 3 is not known.",
+        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 4 is not known.",
         "roster.lease (COSCRIBE__ROSTER__LEASE): 10s is less than three times roster.renew_every, 5s",
     ] {
         assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");

@@ -17,6 +17,15 @@ use super::{
     utf8::shortened,
 };
 
+/// Which protocol a session speaks: its clients understand codes differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// graphql-transport-ws.
+    GraphQl,
+    /// y-websocket. Its provider (3.1) gives up for good on 4400 to 4499, and comes back after everything else.
+    Sync,
+}
+
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
@@ -35,6 +44,14 @@ pub enum CloseReason {
     TokenExpired,
     /// The user has as many connections as one user may have.
     ConnectionLimit,
+    /// The user may not open the document, or no longer; one that does not exist looks the same.
+    Forbidden,
+    /// The document that an editor had open was deleted.
+    DocumentDeleted,
+    /// An editor has another history of the document.
+    UnrelatedHistory,
+    /// What an editor wrote breaks a limit: which, and what to do.
+    Refused(Cow<'static, str>),
     /// A subprotocol that this endpoint does not speak.
     WrongSubprotocol,
     /// No `connection_init` in time.
@@ -77,7 +94,7 @@ impl CloseReason {
 
     /// One of each, for tables and for meters that start at zero.
     #[must_use]
-    pub fn all() -> [Self; 19] {
+    pub fn all() -> [Self; 23] {
         [
             Self::Gone,
             Self::BadMessage(Cow::Borrowed("Invalid message")),
@@ -86,6 +103,10 @@ impl CloseReason {
             Self::InvalidToken,
             Self::TokenExpired,
             Self::ConnectionLimit,
+            Self::Forbidden,
+            Self::DocumentDeleted,
+            Self::UnrelatedHistory,
+            Self::Refused(Cow::Borrowed("The change is too large")),
             Self::WrongSubprotocol,
             Self::InitTimeout,
             Self::DuplicateId(OperationId::example()),
@@ -99,6 +120,20 @@ impl CloseReason {
             Self::InvalidData,
             Self::InternalError,
         ]
+    }
+
+    /// The code of the close frame for a client that speaks so.
+    #[must_use]
+    pub fn code_in(&self, dialect: Dialect) -> u16 {
+        match (dialect, self) {
+            // With a fresh token it may come back (3000 is "Unauthorized" in IANA's registry) ...
+            (Dialect::Sync, Self::TokenExpired) => 3000,
+            // ... as it may when another connection has ended ...
+            (Dialect::Sync, Self::ConnectionLimit | Self::InitTimeout) => 1013,
+            // ... while what is too large now is too large the next time.
+            (Dialect::Sync, Self::TooBig { .. }) => 4413,
+            _ => self.code(),
+        }
     }
 
     /// The code of the close frame.
@@ -117,7 +152,11 @@ impl CloseReason {
             Self::MissingToken
             | Self::InvalidToken
             | Self::TokenExpired
-            | Self::ConnectionLimit => 4403,
+            | Self::ConnectionLimit
+            | Self::Forbidden => 4403,
+            Self::DocumentDeleted => 4404,
+            Self::UnrelatedHistory => 4410,
+            Self::Refused(_) => 4413,
             Self::WrongSubprotocol => 4406,
             Self::InitTimeout => 4408,
             Self::DuplicateId(_) => 4409,
@@ -143,6 +182,16 @@ impl CloseReason {
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
             Self::ConnectionLimit => "Connection limit exceeded",
+            Self::Forbidden => {
+                "You may not open this document, or there is none; ask its owner for access"
+            }
+            Self::DocumentDeleted => "The document was deleted",
+            Self::UnrelatedHistory => {
+                "The document was begun anew, and what you have is of an older one; reload it"
+            }
+            Self::Refused(text) => {
+                return Cow::Owned(shortened(text, Self::LONGEST_TEXT).to_owned());
+            }
             Self::WrongSubprotocol => "Subprotocol not acceptable",
             Self::InitTimeout => "Connection initialisation timeout",
             Self::DuplicateId(id) => return Cow::Owned(duplicate_text(id.as_str())),
@@ -176,6 +225,10 @@ impl CloseReason {
             Self::InvalidToken => "invalid_token",
             Self::TokenExpired => "token_expired",
             Self::ConnectionLimit => "connection_limit",
+            Self::Forbidden => "forbidden",
+            Self::DocumentDeleted => "document_deleted",
+            Self::UnrelatedHistory => "unrelated_history",
+            Self::Refused(_) => "refused",
             Self::WrongSubprotocol => "wrong_subprotocol",
             Self::InitTimeout => "init_timeout",
             Self::DuplicateId(_) => "duplicate_id",
@@ -211,6 +264,10 @@ impl CloseReason {
             | Self::Unauthorized
             | Self::MissingToken
             | Self::InvalidToken
+            | Self::Forbidden
+            | Self::DocumentDeleted
+            | Self::UnrelatedHistory
+            | Self::Refused(_)
             | Self::WrongSubprotocol
             | Self::DuplicateId(_)
             | Self::SecondInit
@@ -221,10 +278,10 @@ impl CloseReason {
         }
     }
 
-    /// The close frame that says so.
+    /// The close frame that says so to a client that speaks so.
     #[must_use]
-    pub fn frame(&self) -> Bytes {
-        frame::close(self.code(), &self.text())
+    pub fn frame(&self, dialect: Dialect) -> Bytes {
+        frame::close(self.code_in(dialect), &self.text())
     }
 }
 
@@ -282,6 +339,14 @@ mod tests {
                 !(reason.may_retry() && fatal),
                 "{reason:?} has a code that clients give up on"
             );
+        }
+    }
+
+    #[test]
+    fn editors_come_back_where_it_helps_and_stay_away_where_it_does_not() {
+        for reason in CloseReason::all() {
+            let gives_up = (4400..4500).contains(&reason.code_in(Dialect::Sync));
+            assert!(!(gives_up && reason.may_retry()), "{reason:?}");
         }
     }
 

@@ -100,6 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::Dialect;
 
     /// Reads one frame as a client does, and nothing may be left over.
     fn decoded(frame: &Bytes) -> (OpCode, Vec<u8>) {
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn every_close_reason_decodes() {
         for reason in CloseReason::all() {
-            let (opcode, payload) = decoded(&reason.frame());
+            let (opcode, payload) = decoded(&reason.frame(Dialect::GraphQl));
             assert_eq!(opcode, OpCode::Close);
             let told = Parser::try_parse_close_payload(&payload).expect("valid").expect("a reason");
             assert_eq!(u16::from(told.code), reason.code());

@@ -23,7 +23,7 @@ mod message;
 mod utf8;
 pub mod yjs;
 
-pub use close::CloseReason;
+pub use close::{CloseReason, Dialect};
 pub use error_code::ErrorCode;
 pub use frame_error::{FrameError, ProtocolFault};
 pub use frame_guard::{FrameGuard, FrameLimits};

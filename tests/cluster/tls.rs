@@ -57,7 +57,7 @@ async fn a_redis_whose_certificate_is_right_is_used_over_tls_and_another_is_not(
         ca: ca.map(Into::into),
         answer_within: Duration::from_secs(5),
         prefix: "tls".into(),
-        envelope_version: 2,
+        envelope_version: 3,
     };
     let connect = async |options: RedisOptions| {
         let mut connection = Server::new(&options).unwrap().connect().await?;

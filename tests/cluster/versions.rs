@@ -13,9 +13,9 @@ const EDIT: &str = "mutation ($id: ID!, $text: String!) {
 #[actix_web::test]
 async fn a_node_of_the_version_before_and_one_of_this_understand_each_other() {
     let settings =
-        [("COSCRIBE__ROOM__COMPARE_EVERY", "1h"), ("COSCRIBE__REDIS__ENVELOPE_VERSION", "1")];
+        [("COSCRIBE__ROOM__COMPARE_EVERY", "1h"), ("COSCRIBE__REDIS__ENVELOPE_VERSION", "2")];
     let pair = Pair::meet_with(&settings).await;
-    let new = pair.node.beside_with(|settings| settings.redis.envelope_version = 2).await;
+    let new = pair.node.beside_with(|settings| settings.redis.envelope_version = 3).await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices, bobs) = (alice.open(*document).await, bob.at(&new).open(*document).await);
     alices.expect_joined(bob).await;

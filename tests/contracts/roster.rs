@@ -130,10 +130,10 @@ async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor(over: Over)
     other.enter(second.clone());
     let cursor = Cursor { head: Position::new(1, 2).unwrap(), anchor: None };
     let at = now();
-    other.touch(document, second.session, cursor, at);
+    other.touch(document, second.session, Some(cursor), at);
     (second.cursor, second.last_seen) = (Some(cursor), at);
     // Somebody who is not there has no cursor.
-    one.touch(document, SessionId::new(), cursor, at);
+    one.touch(document, SessionId::new(), Some(cursor), at);
 
     let both = vec![first.clone(), second.clone()];
     for roster in &rosters {

@@ -33,7 +33,7 @@ impl Over {
             ca: None,
             answer_within: Duration::from_secs(5),
             prefix: prefix.clone(),
-            envelope_version: 2,
+            envelope_version: 3,
         };
         Some((Server::new(&options).unwrap(), Keys::new(&prefix)))
     }

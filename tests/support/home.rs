@@ -48,6 +48,8 @@ impl Home {
             roster: Arc::new(LocalRoster::default()),
             metrics: Metrics::new(),
             document_limit: usize::MAX,
+            state_limit: 1 << 26,
+            structs_limit: 100_000,
         };
         Self { rooms: Rooms::new(parts, options), store, user, _folder: folder }
     }
@@ -73,5 +75,6 @@ pub(crate) fn roomy() -> RoomOptions {
         rebase_bytes: 16_000_000,
         texts_at_once: 4,
         recent_bytes: 1_000_000,
+        awareness_every: Duration::from_secs(10),
     }
 }

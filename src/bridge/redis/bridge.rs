@@ -147,7 +147,11 @@ fn hear(relay: &Addr<Relay>, sound: Sound) {
 #[async_trait]
 impl Bridge for RedisBridge {
     fn publish(&self, document: DocumentId, envelope: Envelope) {
-        let bytes = envelope.encode(self.shared.node, self.shared.version.load(Ordering::Relaxed));
+        let version = self.shared.version.load(Ordering::Relaxed);
+        if !envelope.is_known_to(version) {
+            return;
+        }
+        let bytes = envelope.encode(self.shared.node, version);
         let channel = self.shared.keys.document(document);
         let message = Message { channel, bytes, document: Some(document), heard_by: None };
         if self.relay.try_send(Publish(message)).is_err() {

@@ -175,7 +175,9 @@ mod tests {
     #[test]
     fn offsets_are_lines_and_columns_of_utf_16_and_back() {
         let content = Content::from("a🎈b\r\n\u{2028}x\n");
-        for (offset, line, column) in [(0, 0, 0), (3, 0, 3), (5, 0, 5), (6, 1, 0), (8, 1, 2), (9, 2, 0)] {
+        for (offset, line, column) in
+            [(0, 0, 0), (3, 0, 3), (5, 0, 5), (6, 1, 0), (8, 1, 2), (9, 2, 0)]
+        {
             let position = Position::at(line, column);
             assert_eq!(content.position_of(offset), position, "{offset}");
             assert_eq!(content.offset_of(position), offset);

@@ -79,7 +79,7 @@ impl DocumentMutations {
         };
         let order = order(ctx, &admitted, mutation_id, wish)?;
         // From here on there is nothing left that could fail after the change was stored.
-        let Stored { version, title, at, content } = api.rooms.edit(order).await?;
+        let Stored { version, title, at, content, .. } = api.rooms.edit(order).await?;
         let document = Document { version, title, updated_at: at, ..before };
         Ok(DocumentType { document, access: admitted.level, owner: None, content })
     }

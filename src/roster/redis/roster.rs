@@ -235,7 +235,13 @@ impl Roster for RedisRoster {
         self.shared.changed(Affair::Presence(document, session));
     }
 
-    fn touch(&self, document: DocumentId, session: SessionId, cursor: Cursor, at: DateTime<Utc>) {
+    fn touch(
+        &self,
+        document: DocumentId,
+        session: SessionId,
+        cursor: Option<Cursor>,
+        at: DateTime<Utc>,
+    ) {
         self.shared.local.touch(document, session, cursor, at);
         // Written with the next ones, within a second: nobody is woken for it.
         self.shared.pending.lock().moved(Affair::Presence(document, session));

@@ -43,6 +43,14 @@ pub(super) enum Body<'a> {
         #[serde(borrow)]
         change: Stored<'a>,
     },
+    Said {
+        session: Uuid,
+        user: Uuid,
+        client: u32,
+        clock: u32,
+        state: Option<&'a str>,
+    },
+    AskWhoIsHere,
 }
 
 /// What is said to a node alone.

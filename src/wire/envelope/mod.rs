@@ -24,4 +24,4 @@ pub use told::{BadEnvelope, Envelope};
 pub const OLDEST_VERSION: u8 = 1;
 
 /// The newest version that this program writes and reads.
-pub const NEWEST_VERSION: u8 = 2;
+pub const NEWEST_VERSION: u8 = 3;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{
-    NEWEST_VERSION, OLDEST_VERSION, Sequence,
+    OLDEST_VERSION, Sequence,
     body::{Body, Named, Place, Stored, level_of, number_of, time},
     entry,
 };
 use crate::domain::{
-    AccessLevel, Change, Color, Cursor, CursorMove, DocumentId, NodeId, Presence, SessionId,
-    UserId, Version,
+    AccessLevel, Change, Color, Cursor, CursorMove, DocumentId, NodeId, Presence, Saying,
+    SessionId, UserId, Version,
 };
 
 /// A change with more bytes than this is not sent: whoever hears that it was stored reads it from the log.
@@ -66,6 +66,10 @@ pub enum Envelope {
     },
     /// Something that was told of the document may not have arrived: what is known should be compared with the store.
     Compare,
+    /// A session's Yjs editor says something of itself. Since version 3.
+    Said(Arc<Saying>),
+    /// Whoever has Yjs editors here should tell again what they say of themselves. Since version 3.
+    AskWhoIsHere,
 }
 
 /// Why what came on a channel is no envelope.
@@ -79,7 +83,22 @@ pub enum BadEnvelope {
     Garbage,
 }
 
+/// The version in which changes are told whole.
+const WHOLE_CHANGES: u8 = 2;
+
+/// The version in which editors are told of.
+const EDITORS: u8 = 3;
+
 impl Envelope {
+    /// Whether those who know `version` understand it. What they do not is not sent: they have nothing to do with it.
+    #[must_use]
+    pub fn is_known_to(&self, version: u8) -> bool {
+        match self {
+            Self::Said(_) | Self::AskWhoIsHere => version >= EDITORS,
+            _ => true,
+        }
+    }
+
     /// The bytes for a node that sends it, to others of which the oldest knows `version`. What says when somebody came
     /// or went lacks its sequence: the roster adds it.
     #[must_use]
@@ -87,7 +106,7 @@ impl Envelope {
         let body = match self {
             Self::Stored { version } => Body::Stored { version: version.number() },
             Self::Changed(change) => match sent_whole(change, version) {
-                Some(bytes) => return with_header(from, NEWEST_VERSION, &bytes),
+                Some(bytes) => return with_header(from, WHOLE_CHANGES, &bytes),
                 None => Body::Stored { version: change.version.number() },
             },
             Self::CursorMoved(moved) => Body::CursorMoved {
@@ -96,6 +115,19 @@ impl Envelope {
                 cursor: Place::of(moved.cursor),
                 at: moved.at.timestamp_micros(),
             },
+            Self::Said(saying) => {
+                let said = Body::Said {
+                    session: saying.session.uuid(),
+                    user: saying.user.uuid(),
+                    client: saying.client,
+                    clock: saying.clock,
+                    state: saying.state.as_deref(),
+                };
+                return with_header(from, EDITORS, &bytes_of(&said));
+            }
+            Self::AskWhoIsHere => {
+                return with_header(from, EDITORS, &bytes_of(&Body::AskWhoIsHere));
+            }
             Self::MoveCursor { session, cursor } => {
                 Body::MoveCursor { session: session.uuid(), cursor: Place::of(*cursor) }
             }
@@ -153,6 +185,14 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
                 at: time(at)?,
             }))
         }
+        Body::Said { session, user, client, clock, state } => Envelope::Said(Arc::new(Saying {
+            session: session.into(),
+            user: user.into(),
+            client,
+            clock,
+            state: state.map(Into::into),
+        })),
+        Body::AskWhoIsHere => Envelope::AskWhoIsHere,
         Body::MoveCursor { session, cursor } => {
             Envelope::MoveCursor { session: session.into(), cursor: cursor.cursor()? }
         }
@@ -177,7 +217,7 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
 
 /// The bytes of a change, if they may be sent at all.
 fn sent_whole(change: &Change, version: u8) -> Option<Vec<u8>> {
-    if version < NEWEST_VERSION || change.weight() > 2 * LARGEST_CHANGE {
+    if version < WHOLE_CHANGES || change.weight() > 2 * LARGEST_CHANGE {
         return None;
     }
     let bytes = bytes_of(&Body::Changed { change: Stored::of(change)? });

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     domain::{ChangeKind, Delta, DeltaStep, Position, User},
-    wire::envelope::{Entry, Incarnation, Signal},
+    wire::envelope::{Entry, Incarnation, NEWEST_VERSION, Signal},
 };
 
 fn now() -> DateTime<Utc> {
@@ -60,6 +60,13 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         cursor: cursor(),
         at: now(),
     };
+    let saying = Saying {
+        session: SessionId::new(),
+        user: user.id,
+        client: 7,
+        clock: 300,
+        state: Some(r#"{"a":1}"#.into()),
+    };
     let renamed =
         Change { kind: ChangeKind::Renamed, delta: None, update: None, ..change(document, "x") };
     vec![
@@ -73,6 +80,8 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         Envelope::AccessChanged { user: user.id, level: Some(AccessLevel::Edit), request: None },
         Envelope::AccessChanged { user: user.id, level: None, request: Some(9) },
         Envelope::Compare,
+        Envelope::Said(Arc::new(saying)),
+        Envelope::AskWhoIsHere,
     ]
 }
 
@@ -114,6 +123,11 @@ fn to_a_node_of_the_version_before_a_change_says_only_that_it_was_stored() {
         let read = Envelope::decode(&bytes, document, OLDEST_VERSION);
         match envelope {
             Envelope::Changed(_) => assert_eq!(read, Err(BadEnvelope::UnknownVersion)),
+            // What that node knows nothing of is not sent to it.
+            Envelope::Said(_) | Envelope::AskWhoIsHere => {
+                assert!(!envelope.is_known_to(OLDEST_VERSION));
+                assert!(envelope.is_known_to(NEWEST_VERSION));
+            }
             envelope => assert_eq!(read, Ok((node, envelope))),
         }
     }
@@ -137,7 +151,7 @@ fn what_is_new_or_nonsense_is_told_apart() {
     let decode = |bytes: &[u8]| Envelope::decode(bytes, document, NEWEST_VERSION);
     assert_eq!(decode(b""), Err(BadEnvelope::Garbage));
     assert_eq!(decode(&[0; 40]), Err(BadEnvelope::Garbage));
-    assert_eq!(decode(b"\x03anything at all"), Err(BadEnvelope::UnknownVersion));
+    assert_eq!(decode(b"\x04anything at all"), Err(BadEnvelope::UnknownVersion));
     let cut = Envelope::Left { session: SessionId::new(), sequence: Sequence::default() };
     assert_eq!(decode(&cut.encode(NodeId::new(), 1)), Err(BadEnvelope::Garbage), "no sequence");
 }

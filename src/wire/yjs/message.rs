@@ -82,7 +82,10 @@ pub fn state_vector(bytes: &[u8]) -> Result<Vec<(u64, u32)>, Malformed> {
     let mut clocks = Vec::with_capacity(count);
     for _client in 0..count {
         let (client, clock) = (reader.number()?, reader.number()?);
-        clocks.push((client, u32::try_from(clock).map_err(|_large| Malformed("a clock is too large"))?));
+        clocks.push((
+            client,
+            u32::try_from(clock).map_err(|_large| Malformed("a clock is too large"))?,
+        ));
     }
     Ok(clocks)
 }
@@ -159,7 +162,9 @@ mod tests {
     fn what_is_not_known_is_left_out_and_what_is_broken_is_not() {
         assert_eq!(parsed(&[100, 7, 7]), Ok(vec![]));
         assert_eq!(parsed(&[2, 0, 0]), Ok(vec![]), "auth");
-        for broken in [&[][..], &[0], &[0, 3, 0], &[0, 2, 9, 1], &[1, 0xFF, 0xFF, 0xFF, 0x7F], &[0x80]] {
+        for broken in
+            [&[][..], &[0], &[0, 3, 0], &[0, 2, 9, 1], &[1, 0xFF, 0xFF, 0xFF, 0x7F], &[0x80]]
+        {
             assert!(parsed(broken).is_err(), "{broken:?}");
         }
     }

@@ -15,11 +15,11 @@ mod outline;
 
 pub use lib0::Malformed;
 pub use message::{
-    EditorMessage, LARGEST_STATE_VECTOR, parse, permission_denied, saved, state_vector, sync_step_1,
-    sync_step_2, update,
+    EditorMessage, LARGEST_STATE_VECTOR, parse, permission_denied, saved, state_vector,
+    sync_step_1, sync_step_2, update,
 };
 pub use nesting::Depths;
-pub use outline::{Id, Outline, OutlineError, Run};
+pub use outline::{Outline, OutlineError};
 
 /// Ids of clients that are larger than this are no client's: the server marks histories with them.
 pub const LARGEST_CLIENT: u64 = u32::MAX as u64;

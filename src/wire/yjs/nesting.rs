@@ -145,7 +145,8 @@ impl<'a> Search<'a> {
     fn index_of(&self, id: Id) -> Option<usize> {
         let part = |index: usize| self.outline.structs.get(index);
         let after = self.order.partition_point(|index| {
-            part(*index).is_some_and(|part| (part.id.client, part.id.clock) <= (id.client, id.clock))
+            part(*index)
+                .is_some_and(|part| (part.id.client, part.id.clock) <= (id.client, id.clock))
         });
         let index = *self.order.get(after.checked_sub(1)?)?;
         let part = part(index)?;

@@ -38,22 +38,16 @@ const XML_ELEMENT: u64 = 3;
 
 /// Which insertion: the client, and the clock that it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Id {
-    /// The client.
-    pub client: u64,
-    /// Its clock.
-    pub clock: u32,
+pub(super) struct Id {
+    pub(super) client: u64,
+    pub(super) clock: u32,
 }
 
-/// Some insertions of one client that follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
-    /// The client.
-    pub client: u64,
-    /// The clock of the first one.
-    pub start: u32,
-    /// The clock after the last one.
-    pub end: u32,
+/// What was deleted of a client: up to which clock.
+#[derive(Debug, Clone, Copy)]
+struct Deleted {
+    client: u64,
+    end: u32,
 }
 
 /// Where an item is.
@@ -95,7 +89,7 @@ pub struct Outline {
     pub(super) structs: Vec<Struct>,
     /// What its items hang on.
     needs: Vec<Id>,
-    deletes: Vec<Run>,
+    deletes: Vec<Deleted>,
     has_types: bool,
     /// Some clocks between others were left out.
     has_holes: bool,
@@ -127,7 +121,7 @@ impl Outline {
             for _range in 0..ranges {
                 let start = clock(&mut reader)?;
                 let end = after(start, reader.number()?)?;
-                outline.deletes.push(Run { client: ranges_of, start, end });
+                outline.deletes.push(Deleted { client: ranges_of, end });
             }
         }
         if reader.left() > 0 {
@@ -248,9 +242,10 @@ impl Outline {
         self.structs.iter().filter(is_new).map(|part| part.id.client)
     }
 
-    /// The clients of its structs, some more than once, and the clocks after each.
-    pub fn ends(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.structs.iter().map(|part| (part.id.client, part.id.clock + part.length))
+    /// For each of its structs the client, its clock, and the clock after it.
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u32, u32)> {
+        let range = |part: &Struct| (part.id.client, part.id.clock, part.id.clock + part.length);
+        self.structs.iter().map(range)
     }
 
     /// Whether everything that it hangs on is there, where so much of each client is known.

@@ -1,6 +1,6 @@
 use yrs::{
-    Array as _, ArrayPrelim, ClientID, Doc, Map as _, MapPrelim, Out, ReadTxn as _, StateVector, Text as _,
-    Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _, XmlTextPrelim,
+    Array as _, ArrayPrelim, ClientID, Doc, Map as _, MapPrelim, Out, ReadTxn as _, StateVector,
+    Text as _, Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _, XmlTextPrelim,
 };
 
 use super::*;
@@ -146,7 +146,8 @@ fn types_are_nested_to_a_bottom_in_one_update_and_in_many() {
             depths.add(&Outline::read(&update, MANY).unwrap()).unwrap();
         }
         let mut depths = Depths::default();
-        let outlines = nested(200, each).into_iter().map(|update| Outline::read(&update, MANY).unwrap());
+        let outlines =
+            nested(200, each).into_iter().map(|update| Outline::read(&update, MANY).unwrap());
         let added: Vec<_> = outlines.map(|outline| depths.add(&outline)).collect();
         assert!(added.contains(&Err(OutlineError::TooDeep)), "{each}");
     }

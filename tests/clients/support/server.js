@@ -29,6 +29,7 @@ export class Server {
     this.url = `http://127.0.0.1:${port}`;
     this.graphql = `${this.url}/graphql`;
     this.socket = `ws://127.0.0.1:${port}/graphql`;
+    this.sync = `ws://127.0.0.1:${port}/sync`;
     this.#dataDir = await mkdtemp(path.join(os.tmpdir(), 'coscribe-clients-'));
     this.#process = spawn(binary, ['serve', '--data-dir', this.#dataDir], {
       env: environment(port),

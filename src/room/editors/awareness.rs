@@ -1,0 +1,267 @@
+//! Who is in a room, as Yjs editors are told it: under an id of a client, with a clock that grows.
+//!
+//! An editor says something of itself under its own id, which nobody else may use while it is there, nor somebody else
+//! right after it (clients pass on what they hear, and would bring back who has left). Who has the document open
+//! otherwise is said something of by the room, under an id made from the session. Pure, with time as an argument.
+//!
+//! Clocks begin with the time, so that they grow over restarts and from node to node.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+
+use crate::domain::{Saying, SessionId, UserId};
+
+/// So many who have left are remembered.
+const MOST_GONE: usize = 1024;
+
+/// So many who are not known to be present yet are listened to.
+const MOST_EARLY: usize = 1024;
+
+/// 1 January 2026, in seconds since 1970: clocks count from then.
+const EPOCH: i64 = 1_767_225_600;
+
+/// How much a clock may grow in a second without running ahead of the time.
+const TICKS_PER_SECOND: i64 = 4;
+
+/// What is told of one session: entries of a client, with their clocks; without a state it has gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The session, which is not told.
+    pub(super) session: SessionId,
+    /// The entries, the last of which is how it is now.
+    pub(super) entries: Vec<(u32, u32, Option<Arc<str>>)>,
+}
+
+/// What became of something that an editor said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is somebody else's to say.
+    Ignored,
+    /// It is known already.
+    Known,
+    /// To be told.
+    News(Word),
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    user: UserId,
+    client: u32,
+    clock: u32,
+    state: Option<Arc<str>>,
+    /// Whether an editor says so itself.
+    is_own: bool,
+}
+
+/// Everybody in a room.
+#[derive(Debug, Default)]
+pub(in crate::room) struct Awareness {
+    entries: IndexMap<SessionId, Entry>,
+    clients: HashMap<u32, SessionId>,
+    /// Clients who have left: whose they were, and their last clock.
+    gone: IndexMap<u32, (UserId, u32)>,
+    /// What was told of editors elsewhere who are not known to be present yet.
+    early: IndexMap<SessionId, Arc<Saying>>,
+}
+
+impl Awareness {
+    /// An editor here says something of itself, under the id of a client.
+    pub(super) fn say(
+        &mut self,
+        (session, user): (SessionId, UserId),
+        client: u32,
+        state: Option<Arc<str>>,
+        now: DateTime<Utc>,
+    ) -> Heard {
+        let own = self.entries.get(&session).filter(|entry| entry.is_own);
+        let is_other = own.is_some_and(|entry| entry.client != client);
+        match (self.clients.get(&client), self.gone.get(&client)) {
+            // Unless it is the same editor over a new connection, and the old one is not known to be dead yet.
+            (Some(holder), _)
+                if *holder != session && (is_other || self.user_of(*holder) != Some(user)) =>
+            {
+                return Heard::Ignored;
+            }
+            (None, Some((last, _))) if is_other || *last != user => return Heard::Ignored,
+            _ => {}
+        }
+        let is_known = own.is_some_and(|entry| entry.client == client && entry.state == state);
+        if is_known || (own.is_none() && state.is_none()) {
+            return Heard::Known;
+        }
+        Heard::News(self.put(session, user, client, state, true, 0, now))
+    }
+
+    /// An editor on another node said something of itself. It waits for its arrival, if it comes before that.
+    pub(super) fn hear(
+        &mut self,
+        saying: &Arc<Saying>,
+        is_present: bool,
+        now: DateTime<Utc>,
+    ) -> Heard {
+        let Saying { session, user, client, clock, ref state } = **saying;
+        if !is_present {
+            if self.early.len() >= MOST_EARLY {
+                self.early.clear();
+            }
+            self.early.insert(session, Arc::clone(saying));
+            return Heard::Known;
+        }
+        let known = self.entries.get(&session).filter(|entry| entry.is_own);
+        if known.is_some_and(|entry| entry.client == client && entry.state == *state) {
+            return Heard::Known;
+        }
+        Heard::News(self.put(session, user, client, state.clone(), true, clock, now))
+    }
+
+    /// A session is present that says nothing of itself: this is what can be said of it. Nothing if an editor speaks
+    /// for itself there, or if nothing is new.
+    pub(super) fn show(
+        &mut self,
+        (session, user): (SessionId, UserId),
+        state: Arc<str>,
+        now: DateTime<Utc>,
+    ) -> Option<Word> {
+        if let Some(saying) = self.early.shift_remove(&session) {
+            return match self.hear(&saying, true, now) {
+                Heard::News(word) => Some(word),
+                Heard::Known | Heard::Ignored => None,
+            };
+        }
+        let client = match self.entries.get(&session) {
+            Some(entry) if entry.is_own || entry.state.as_ref() == Some(&state) => return None,
+            Some(entry) => entry.client,
+            None => self.client_of(session),
+        };
+        Some(self.put(session, user, client, Some(state), false, 0, now))
+    }
+
+    /// A session has left.
+    pub(super) fn leave(&mut self, session: SessionId, now: DateTime<Utc>) -> Option<Word> {
+        self.early.shift_remove(&session);
+        let entry = self.entries.shift_remove(&session)?;
+        let was_shown = entry.state.is_some();
+        let gone = self.part_with(session, &entry, now);
+        was_shown.then(|| Word { session, entries: vec![gone] })
+    }
+
+    /// Everybody, as they are, with clocks that have grown.
+    pub(super) fn renewed(&mut self, now: DateTime<Utc>) -> Vec<Word> {
+        let shown = self.entries.iter_mut().filter(|(_, entry)| entry.state.is_some());
+        shown
+            .map(|(session, entry)| {
+                entry.clock = tick(entry.clock, now);
+                let said = (entry.client, entry.clock, entry.state.clone());
+                Word { session: *session, entries: vec![said] }
+            })
+            .collect()
+    }
+
+    /// Whether anything is said of a session.
+    pub(super) fn knows(&self, session: SessionId) -> bool {
+        self.entries.contains_key(&session)
+    }
+
+    /// Whether an editor speaks for itself there.
+    pub(super) fn speaks(&self, session: SessionId) -> bool {
+        self.entries.get(&session).is_some_and(|entry| entry.is_own)
+    }
+
+    /// What a session's editor says of itself, to tell other nodes.
+    pub(super) fn saying_of(&self, session: SessionId) -> Option<Saying> {
+        let entry = self.entries.get(&session).filter(|entry| entry.is_own)?;
+        let Entry { user, client, clock, ref state, .. } = *entry;
+        Some(Saying { session, user, client, clock, state: state.clone() })
+    }
+
+    /// The ids of clients that belong to editors of other users than this one.
+    pub(in crate::room) fn of_others(&self, user: UserId) -> Arc<[u64]> {
+        let others = self.entries.values().filter(|entry| entry.is_own && entry.user != user);
+        others.map(|entry| u64::from(entry.client)).collect()
+    }
+
+    fn user_of(&self, session: SessionId) -> Option<UserId> {
+        self.entries.get(&session).map(|entry| entry.user)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "an entry has so many parts")]
+    fn put(
+        &mut self,
+        session: SessionId,
+        user: UserId,
+        client: u32,
+        state: Option<Arc<str>>,
+        is_own: bool,
+        clock: u32,
+        now: DateTime<Utc>,
+    ) -> Word {
+        let mut entries = Vec::new();
+        if let Some(holder) = self.clients.get(&client).copied().filter(|holder| *holder != session)
+        {
+            // It goes over to the new session; nobody needs to be told that it was gone.
+            if let Some(entry) = self.entries.shift_remove(&holder) {
+                self.part_with(holder, &entry, now);
+            }
+        }
+        let mut last = clock.saturating_sub(1);
+        match self.entries.get(&session).cloned() {
+            Some(before) if before.client != client => {
+                entries.push(self.part_with(session, &before, now));
+            }
+            Some(before) => last = last.max(before.clock),
+            None => {}
+        }
+        if let Some((_, gone_at)) = self.gone.shift_remove(&client) {
+            last = last.max(gone_at);
+        }
+        let clock = tick(last, now);
+        self.clients.insert(client, session);
+        self.entries.insert(session, Entry { user, client, clock, state: state.clone(), is_own });
+        entries.push((client, clock, state));
+        Word { session, entries }
+    }
+
+    /// A client's entry ends, and is remembered for a while.
+    fn part_with(
+        &mut self,
+        session: SessionId,
+        entry: &Entry,
+        now: DateTime<Utc>,
+    ) -> (u32, u32, Option<Arc<str>>) {
+        let clock = tick(entry.clock, now);
+        if self.clients.get(&entry.client) == Some(&session) {
+            self.clients.remove(&entry.client);
+        }
+        if self.gone.len() >= MOST_GONE {
+            self.gone.shift_remove_index(0);
+        }
+        self.gone.insert(entry.client, (entry.user, clock));
+        (entry.client, clock, None)
+    }
+
+    /// An id for a session that has none of its own: the same on every node, unless it is taken.
+    fn client_of(&self, session: SessionId) -> u32 {
+        // FNV-1a (32 bit): tiny, and fixed for ever.
+        let mut hash = 0x811c_9dc5_u32;
+        for byte in session.uuid().as_bytes() {
+            hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        }
+        while self.clients.contains_key(&hash) {
+            hash = hash.wrapping_add(1);
+        }
+        hash
+    }
+}
+
+/// A clock after `last`: the time, or one more.
+fn tick(last: u32, now: DateTime<Utc>) -> u32 {
+    let ticks = (now.timestamp() - EPOCH).max(0).saturating_mul(TICKS_PER_SECOND);
+    let time = u32::try_from(ticks).unwrap_or(u32::MAX);
+    last.saturating_add(1).max(time)
+}
+
+#[cfg(test)]
+#[path = "awareness_tests.rs"]
+mod tests;

@@ -1,0 +1,24 @@
+//! The Yjs editors in a room.
+//!
+//! An editor has one seat for everything: changes, who is there, and where their cursors are. It begins with what it
+//! knows (a state vector) and is sent the rest ([`syncing`]); from then on each change goes to it as it was stored,
+//! encoded once for all of them ([`seats`]). What editors say of themselves and who is present otherwise is one list
+//! ([`awareness`]), which [`telling`] keeps true.
+//!
+//! Invariant: an editor is sent nothing that is not stored, and never less than everything up to the version it is at.
+
+mod awareness;
+mod handle;
+mod identity;
+mod messages;
+mod seats;
+mod syncing;
+mod telling;
+
+pub(super) use awareness::Awareness;
+pub use handle::EditorHandle;
+pub use messages::Words;
+pub(super) use messages::{Ask, Question, Say, Synchronise, Welcome};
+pub(super) use seats::Editors;
+pub(super) use syncing::Beginning;
+pub(super) use telling::Pointings;

@@ -1,0 +1,290 @@
+//! The part of the room's actor that sends editors what they miss.
+//!
+//! An editor that says what it has is answered with everything else, and one that fell behind gets the rest in one
+//! piece, whenever the replica is here and holds nothing that is not stored. What is large is put together on a thread
+//! of its own; the replica is with it as long as that takes, and changes gather.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::prelude::*;
+use bytes::Bytes;
+use chrono::Utc;
+use tokio::time::Instant;
+
+use super::{
+    messages::{Ask, Question, Synchronise, Welcome},
+    seats::Owed,
+};
+use crate::{
+    domain::{AccessLevel, Version},
+    outbox::SeatId,
+    room::{
+        Replica, RoomError, SeatEnd, TextError,
+        actor::Room,
+        mailbox::Take,
+        recent::Recent,
+        texts::{INLINE_BYTES, off_thread},
+    },
+    wire::yjs::{self, Outline},
+};
+
+/// What is to be put together for an editor.
+struct Job {
+    seat: SeatId,
+    work: Work,
+}
+
+enum Work {
+    /// Everything after so much of each client, for one who asked.
+    Answer(Vec<(u64, u32)>),
+    /// The same, for one who fell behind.
+    After(Vec<(u64, u32)>),
+    /// What it has and the document does not.
+    Question,
+    /// Everything from these clocks of these clients on; of the others nothing, for one who fell behind.
+    From(HashMap<u64, u32>),
+}
+
+/// What was put together.
+struct Made {
+    job: Job,
+    /// The frame; none where the editor has another history.
+    frame: Option<Bytes>,
+}
+
+/// An answer to an editor that has nothing: many begin so, and all get the same.
+#[derive(Default, Clone)]
+pub(in crate::room) struct Beginning(Option<(Version, Bytes)>);
+
+/// Everything that the replica was asked for at once.
+struct Served {
+    made: Vec<Made>,
+    state_vector: Bytes,
+    beginning: Beginning,
+}
+
+impl Room {
+    /// Gives editors what they are owed, unless something is being stored: then it follows.
+    pub(in crate::room) fn serve_editors(&mut self, ctx: &mut Context<Self>) {
+        let has_work = self.editors.owes() || self.has_to_point();
+        if self.edits.is_storing() || !has_work {
+            return;
+        }
+        let Some(head) = self.editing.head.as_ref().map(|head| head.version) else {
+            // Its deletion has been told, or is on its way, and ends every seat.
+            self.editors.take_owed();
+            return;
+        };
+        let Some(replica) = self.editing.replica.take() else {
+            return self.load_replica(head, ctx);
+        };
+        let jobs = self.jobs();
+        let (weight, beginning) = (replica.weight(), self.beginning.clone());
+        if weight <= INLINE_BYTES || jobs.is_empty() {
+            let served = serve(&replica, jobs, beginning, head);
+            self.editing.replica = Some(replica);
+            return self.served(served, head, ctx);
+        }
+        self.edits.hold();
+        let serving = off_thread(weight, move || {
+            let served = serve(&replica, jobs, beginning, head);
+            (replica, served)
+        });
+        ctx.spawn(serving.into_actor(self).map(move |served, room, ctx| {
+            match served {
+                Ok((replica, served)) => {
+                    room.editing.replica = Some(replica);
+                    room.served(served, head, ctx);
+                }
+                Err(error) => room.lose_editors(&error, ctx),
+            }
+            room.edits.stored();
+            // Changes and answers take turns.
+            room.store_next(ctx);
+            room.after_storing(ctx);
+        }));
+    }
+
+    fn load_replica(&mut self, head: Version, ctx: &mut Context<Self>) {
+        self.edits.hold();
+        let (texts, document) = (self.shared.texts.clone(), self.document);
+        let loading = async move { texts.replica(document, head).await };
+        ctx.spawn(loading.into_actor(self).map(|loaded, room, ctx| {
+            room.edits.stored();
+            match loaded {
+                Ok(loaded) => {
+                    room.editing.snapshot = Some(loaded.snapshot);
+                    room.editing.replica = Some(loaded.replica);
+                }
+                Err(error) => room.lose_editors(&error, ctx),
+            }
+            room.after_storing(ctx);
+        }));
+    }
+
+    /// Nobody can be answered now: their clients come back, and ask again.
+    fn lose_editors(&mut self, error: &TextError, ctx: &mut Context<Self>) {
+        let cause: &dyn std::error::Error = error;
+        tracing::warn!(error = cause, document.id = %self.document, "editors could not be answered");
+        self.forget_pointing();
+        for (seat, _) in self.editors.take_owed() {
+            self.end_editor(seat, SeatEnd::Broken, ctx);
+        }
+    }
+
+    fn end_editor(&mut self, seat: SeatId, why: SeatEnd, ctx: &mut Context<Self>) {
+        self.editors.end(seat, Some(why));
+        let effects = self.state.leave(seat);
+        self.carry_out(effects, why, Instant::now(), ctx);
+        self.linger_if_idle(ctx);
+    }
+
+    fn jobs(&mut self) -> Vec<Job> {
+        let recent = Arc::clone(&self.editing.recent);
+        let owed = self.editors.take_owed();
+        let jobs = owed.into_iter().filter_map(|(seat, owed)| {
+            Some(match owed {
+                Owed::Answer(clocks) => Job { seat, work: Work::Answer(clocks) },
+                Owed::Question => Job { seat, work: Work::Question },
+                Owed::Rest => {
+                    let (next, synced) = self.editors.missing(seat)?;
+                    let work = match first_clocks(&recent, next) {
+                        Some(first) => Work::From(first),
+                        None => Work::After(yjs::state_vector(&synced).unwrap_or_default()),
+                    };
+                    Job { seat, work }
+                }
+            })
+        });
+        jobs.collect()
+    }
+
+    fn served(&mut self, served: Served, head: Version, ctx: &mut Context<Self>) {
+        let Served { made, state_vector, beginning } = served;
+        self.beginning = beginning;
+        for Made { job: Job { seat, work }, frame } in made {
+            let Some(frame) = frame else {
+                self.end_editor(seat, SeatEnd::Unrelated, ctx);
+                continue;
+            };
+            match work {
+                Work::Question => self.ask_editor(seat, &state_vector),
+                Work::Answer(_) => {
+                    self.editors.answer(seat, frame, head, &state_vector);
+                    self.ask_editor(seat, &state_vector);
+                }
+                Work::After(_) | Work::From(_) => {
+                    self.shared.parts.metrics.replayed();
+                    if !self.editors.send_rest(seat, frame, head, &state_vector) {
+                        self.catch_up_editor(seat, ctx);
+                    }
+                }
+            }
+        }
+        self.point(ctx);
+    }
+
+    /// Asks an editor for what it has and the document does not. Of one who may not write nothing is wanted.
+    fn ask_editor(&self, seat: SeatId, state_vector: &Bytes) {
+        let Some(place) = self.editors.place(seat) else { return };
+        if place.seat.level().is_some_and(|level| level.allows(AccessLevel::Edit)) {
+            // What is dropped because the session closes, nobody waits for.
+            let _closing = place.outbox.lasting(seat, yjs::sync_step_1(state_vector));
+        }
+    }
+
+    /// Sends an editor that is behind the rest, as soon as its outbox has room.
+    pub(in crate::room) fn catch_up_editor(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
+        let Some(outbox) = self.editors.place(seat).map(|place| place.outbox.clone()) else {
+            return;
+        };
+        let drained = async move { outbox.drained(seat).await };
+        ctx.spawn(drained.into_actor(self).map(move |(), room, ctx| {
+            room.editors.owe(seat, Owed::Rest);
+            room.serve_editors(ctx);
+        }));
+    }
+}
+
+/// The lowest clock of each client in the changes from a version on; none if not all of them are in memory.
+fn first_clocks(recent: &Recent, next: Version) -> Option<HashMap<u64, u32>> {
+    let mut first: HashMap<u64, u32> = HashMap::new();
+    for change in recent.after(next.previous())? {
+        let Some(update) = &change.update else { continue };
+        let outline = Outline::read(update, usize::MAX).ok()?;
+        for (client, start, _end) in outline.ranges() {
+            let lowest = first.entry(client).or_insert(start);
+            *lowest = start.min(*lowest);
+        }
+    }
+    Some(first)
+}
+
+fn serve(replica: &Replica, jobs: Vec<Job>, mut beginning: Beginning, head: Version) -> Served {
+    let made = jobs.into_iter().map(|job| {
+        let frame = match &job.work {
+            Work::Answer(clocks) if replica.is_foreign_to(clocks) => None,
+            Work::Answer(clocks) if clocks.is_empty() => Some(beginning.frame(replica, head)),
+            Work::Answer(clocks) => Some(yjs::sync_step_2(&replica.since(clocks))),
+            Work::Question => Some(Bytes::new()),
+            Work::After(clocks) => Some(yjs::update(&replica.since(clocks))),
+            Work::From(first) => {
+                let mut clocks = replica.clocks();
+                clocks.extend(first);
+                Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))
+            }
+        };
+        Made { job, frame }
+    });
+    let made = made.collect();
+    Served { made, state_vector: replica.state_vector().into(), beginning }
+}
+
+impl Beginning {
+    fn frame(&mut self, replica: &Replica, head: Version) -> Bytes {
+        match &self.0 {
+            Some((version, frame)) if *version == head => frame.clone(),
+            _ => {
+                let frame = yjs::sync_step_2(&replica.state());
+                self.0 = Some((head, frame.clone()));
+                frame
+            }
+        }
+    }
+}
+
+impl Take<Welcome> for Room {
+    fn take(&mut self, Welcome(place): Welcome, ctx: &mut Self::Context) -> Result<(), RoomError> {
+        self.editing.head.as_ref().ok_or(RoomError::SeatVoided)?;
+        let effects = self.admit(&place)?;
+        let (seat, is_first) = (place.seat.id, self.editors.is_empty());
+        self.editors.seat(place);
+        if is_first {
+            self.begin_awareness(ctx);
+        }
+        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
+        self.tell_who_is_here(seat, Utc::now());
+        self.serve_editors(ctx);
+        Ok(())
+    }
+}
+
+impl Take<Synchronise> for Room {
+    fn take(&mut self, Synchronise { seat, clocks }: Synchronise, ctx: &mut Self::Context) {
+        self.editors.owe(seat, Owed::Answer(clocks));
+        self.serve_editors(ctx);
+    }
+}
+
+impl Take<Question> for Room {
+    fn take(&mut self, Question(seat): Question, ctx: &mut Self::Context) {
+        self.editors.owe(seat, Owed::Question);
+        self.serve_editors(ctx);
+    }
+}
+
+impl Take<Ask> for Room {
+    fn take(&mut self, Ask(seat): Ask, _ctx: &mut Self::Context) {
+        self.tell_who_is_here(seat, Utc::now());
+    }
+}

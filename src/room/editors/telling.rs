@@ -1,0 +1,277 @@
+//! The part of the room's actor that tells editors who is here, and the others what editors say.
+//!
+//! Whatever is told of presence and cursors goes to editors as awareness; what an editor says goes to the other
+//! editors as it is, and to everybody else as the cursor that it means. For that the replica is needed: while it is
+//! away, only the newest place of each session is remembered.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::prelude::*;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{
+    Words,
+    awareness::{Heard, Word},
+    identity,
+    messages::Say,
+};
+use crate::{
+    domain::{Cursor, Event, Origin, Presence, PresenceChangeKind, Saying, SessionId, Topic, User},
+    outbox::SeatId,
+    room::{SeatEnd, actor::Room, audience::Told, mailbox::Take, pointing::Selection},
+    wire::{
+        envelope::Envelope,
+        yjs::awareness::{self, Said},
+    },
+};
+
+/// A place in the text that has to be put into the other kind of words.
+pub(in crate::room) enum Pointing {
+    /// What an editor says, for everybody else.
+    Selection(Option<Selection>),
+    /// The cursor of somebody who is present, for editors.
+    Cursor(Box<Presence>),
+}
+
+/// The newest place of each session that waits for the replica.
+pub(in crate::room) type Pointings = HashMap<SessionId, Pointing>;
+
+impl Room {
+    /// Tells editors of an event.
+    pub(in crate::room) fn tell_editors(&mut self, origin: Origin, event: &Event, told: &mut Told) {
+        if self.editors.is_empty() {
+            return self.forget_awareness_if_unused();
+        }
+        match event {
+            Event::Changed(change) => self.editors.tell(origin, change, told),
+            Event::PresenceChanged(change) => match change.kind {
+                PresenceChangeKind::Joined => self.show(&change.presence),
+                PresenceChangeKind::Left => self.take_back(change.presence.session),
+            },
+            Event::CursorMoved(moved) => {
+                if !self.awareness.speaks(moved.session) && !self.editors.has(moved.session) {
+                    self.show(&Presence {
+                        document: moved.document,
+                        session: moved.session,
+                        user: moved.user.clone(),
+                        color: moved.color,
+                        cursor: Some(moved.cursor),
+                        joined_at: moved.at,
+                        last_seen: moved.at,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The first editor is here: from now on it is known who is, and told again and again.
+    pub(super) fn begin_awareness(&mut self, ctx: &mut Context<Self>) {
+        self.show_everybody();
+        self.shared.parts.bridge.publish(self.document, Envelope::AskWhoIsHere);
+        if !std::mem::replace(&mut self.is_renewing, true) {
+            self.renew_later(ctx);
+        }
+    }
+
+    fn show_everybody(&mut self) {
+        let everybody: Vec<_> =
+            self.state.present().chain(self.others.present()).cloned().collect();
+        for presence in everybody {
+            self.show(&presence);
+        }
+    }
+
+    fn renew_later(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_later(self.shared.options.awareness_every, |room, ctx| {
+            if room.editors.is_empty() {
+                room.is_renewing = false;
+                return;
+            }
+            room.renew();
+            room.renew_later(ctx);
+        });
+    }
+
+    /// Tells every editor who is here. Editors forget whom they have not heard of for 30 s, and give up a connection on
+    /// which nothing comes for as long. The other nodes are told again as well: something may have been lost.
+    fn renew(&mut self) {
+        let words = self.awareness.renewed(Utc::now());
+        for place in self.editors.places() {
+            let session = place.seat.session;
+            let frame = frame_of(words.iter().filter(|word| word.session != session));
+            // One that cannot be queued makes room for others that are heard.
+            let _dropped = place.outbox.cursor(place.seat.id, session, frame);
+        }
+        self.say_again();
+    }
+
+    /// Tells the other nodes what the editors here say of themselves.
+    pub(in crate::room) fn say_again(&self) {
+        for session in self.editors.sessions() {
+            if let Some(saying) = self.awareness.saying_of(session) {
+                self.publish_saying(saying);
+            }
+        }
+    }
+
+    fn publish_saying(&self, saying: Saying) {
+        let envelope = Envelope::Said(Arc::new(saying));
+        self.shared.parts.bridge.publish(self.document, envelope);
+        self.shared.parts.metrics.published();
+    }
+
+    /// Tells one editor who is here.
+    pub(super) fn tell_who_is_here(&mut self, seat: SeatId, now: DateTime<Utc>) {
+        let words = self.awareness.renewed(now);
+        let Some(place) = self.editors.place(seat) else { return };
+        let session = place.seat.session;
+        let frame = frame_of(words.iter().filter(|word| word.session != session));
+        // What is dropped here is told with the next renewal.
+        let _dropped = place.outbox.cursor(seat, session, frame);
+    }
+
+    /// Shows somebody who is present to the editors, unless an editor speaks for itself there.
+    fn show(&mut self, presence: &Presence) {
+        let session = presence.session;
+        if self.editors.has(session) {
+            return;
+        }
+        let selection = match (presence.cursor, &self.editing.replica) {
+            (None, _) => None,
+            (Some(cursor), Some(replica)) => Some(replica.selection_of(cursor)),
+            (Some(_), None) => {
+                self.pointings.insert(session, Pointing::Cursor(Box::new(presence.clone())));
+                if self.awareness.knows(session) {
+                    return;
+                }
+                None
+            }
+        };
+        let user = identity::user(self.document, session, &presence.user);
+        let state = identity::shown(user, selection);
+        if let Some(word) = self.awareness.show((session, presence.user.id), state, Utc::now()) {
+            self.spread(&word);
+        }
+    }
+
+    fn take_back(&mut self, session: SessionId) {
+        self.pointings.remove(&session);
+        if let Some(word) = self.awareness.leave(session, Utc::now()) {
+            self.spread(&word);
+        }
+    }
+
+    /// Tells every editor but the one that it is about.
+    fn spread(&self, word: &Word) {
+        let frame = frame_of([word]);
+        let mut deliveries = 0;
+        for place in self.editors.places().filter(|place| place.seat.session != word.session) {
+            // A newer one takes its place, and what is dropped is told with the next renewal.
+            let _outcome = place.outbox.cursor(place.seat.id, word.session, frame.clone());
+            deliveries += 1;
+        }
+        self.shared.parts.metrics.delivered(Topic::Document, deliveries);
+    }
+
+    /// Another node tells what an editor says of itself.
+    pub(in crate::room) fn said_elsewhere(&mut self, saying: &Arc<Saying>) {
+        if self.editors.is_empty() {
+            return;
+        }
+        let is_present = self.others.has(saying.session);
+        if let Heard::News(word) = self.awareness.hear(saying, is_present, Utc::now()) {
+            self.pointings.remove(&saying.session);
+            self.spread(&word);
+        }
+    }
+
+    /// With the last editor goes what was known for editors.
+    pub(in crate::room) fn forget_awareness_if_unused(&mut self) {
+        if self.editors.is_empty() {
+            self.awareness = super::Awareness::default();
+            self.forget_pointing();
+        }
+    }
+
+    pub(super) fn forget_pointing(&mut self) {
+        self.pointings.clear();
+    }
+
+    pub(super) fn has_to_point(&self) -> bool {
+        !self.pointings.is_empty()
+    }
+
+    /// Puts places into the other kind of words, now that the replica is here.
+    pub(super) fn point(&mut self, ctx: &mut Context<Self>) {
+        if self.editing.replica.is_none() {
+            return;
+        }
+        for (session, pointing) in std::mem::take(&mut self.pointings) {
+            match pointing {
+                Pointing::Selection(selection) => self.move_editor(session, selection, ctx),
+                Pointing::Cursor(presence) => self.show(&presence),
+            }
+        }
+    }
+
+    /// An editor's cursor is here, for those who think in lines and columns.
+    fn move_editor(
+        &mut self,
+        session: SessionId,
+        selection: Option<Selection>,
+        ctx: &mut Context<Self>,
+    ) {
+        let cursor: Option<Cursor> = match (selection, &self.editing.replica) {
+            (None, _) => None,
+            (Some(selection), Some(replica)) => replica.cursor_of(&selection),
+            (selection, None) => {
+                self.pointings.insert(session, Pointing::Selection(selection));
+                return;
+            }
+        };
+        if self.state.cursor_of(session).is_some_and(|before| before != cursor) {
+            let effects = match cursor {
+                Some(cursor) => self.state.move_cursor(session, cursor, Utc::now()),
+                None => self.state.lift_cursor(session, Utc::now()),
+            };
+            self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
+        }
+    }
+
+    fn stamp(&self, session: SessionId, user: &User, mut state: Map<String, Value>) -> Arc<str> {
+        state.insert("user".to_owned(), identity::user(self.document, session, user));
+        Value::Object(state).to_string().into()
+    }
+}
+
+fn frame_of<'a>(words: impl IntoIterator<Item = &'a Word>) -> bytes::Bytes {
+    let entries = words.into_iter().flat_map(|word| &word.entries);
+    awareness::frame(entries.map(|(client, clock, state)| Said {
+        client: *client,
+        clock: *clock,
+        state: state.as_deref(),
+    }))
+}
+
+impl Take<Say> for Room {
+    fn take(&mut self, Say { seat, words }: Say, ctx: &mut Self::Context) {
+        let Some(place) = self.editors.place(seat) else { return };
+        let (session, user) = (place.seat.session, place.seat.user.clone());
+        let Words { client, state, selection } = words;
+        let state = state.map(|state| self.stamp(session, &user, state));
+        match self.awareness.say((session, user.id), client, state, Utc::now()) {
+            Heard::Ignored | Heard::Known => return,
+            Heard::News(word) => {
+                place.seat.set_client(client);
+                self.spread(&word);
+            }
+        }
+        if let Some(saying) = self.awareness.saying_of(session) {
+            self.publish_saying(saying);
+        }
+        self.move_editor(session, selection, ctx);
+        self.serve_editors(ctx);
+    }
+}

@@ -1,0 +1,118 @@
+//! The session of a Yjs editor: seated as soon as it is admitted, then a conversation with its room.
+//!
+//! Until it sits, and while what it sent gathers faster than it is stored, its socket is not read.
+
+use std::{sync::Arc, task::Poll, time::Duration};
+
+use actix::prelude::*;
+use bytes::Bytes;
+
+use super::{
+    Next, Outcome, SessionLink, actor::Session, orders::SeatLost, running::at_once,
+    socket::SessionContext,
+};
+use crate::{
+    outbox::InFlight,
+    room::{SeatEnd, SeatEnded},
+    wire::{CloseReason, graphql_ws::OperationId},
+};
+
+/// Tells a session that its editor's seat is gone.
+struct Bell(Addr<Session>);
+
+impl SeatEnded for Bell {
+    fn seat_ended(&self, why: SeatEnd) {
+        let session = self.0.clone();
+        // Never lost: a task waits for its place in the mailbox.
+        tokio::spawn(async move {
+            if session.send(SeatLost(why)).await.is_err() {
+                tracing::debug!("a session had ended before it lost its seat");
+            }
+        });
+    }
+}
+
+impl Session {
+    /// An editor was admitted: it takes its seat.
+    pub(super) fn seat_editor(&mut self, link: Arc<SessionLink>, ctx: &mut SessionContext) {
+        let Some(conversation) = &self.conversation else { return };
+        let mut guest = link.guest(OperationId::of_editor());
+        guest.ended = Some(Arc::new(Bell(ctx.address())));
+        let entering = conversation.enter(guest);
+        ctx.spawn(entering.into_actor(self).map(|entered, session, ctx| match entered {
+            Ok((ticket, seat)) => {
+                link.keep(OperationId::of_editor(), ticket);
+                if let Some(conversation) = &mut session.conversation {
+                    conversation.entered(link, seat);
+                }
+                session.go_on(ctx);
+            }
+            Err(reason) => session.end(&reason, ctx),
+        }));
+    }
+
+    /// Takes in a binary message of an editor.
+    pub(super) fn hear_editor(&mut self, message: &Bytes, ctx: &mut SessionContext) {
+        let Some(conversation) = &mut self.conversation else { return };
+        match conversation.receive(message) {
+            Ok(()) => self.go_on(ctx),
+            Err(reason) => self.end(&reason, ctx),
+        }
+    }
+
+    /// Does what is next, as long as it is done at once.
+    fn go_on(&mut self, ctx: &mut SessionContext) {
+        while let Some(conversation) = &mut self.conversation
+            && !self.gate.is_closing()
+        {
+            match conversation.next() {
+                Next::Nothing => break,
+                Next::Wait(time) => {
+                    self.go_on_later(time, ctx);
+                    break;
+                }
+                Next::Work(mut work) => {
+                    if let Poll::Ready(outcome) = at_once(&mut work) {
+                        self.editor_done(outcome, ctx);
+                        continue;
+                    }
+                    ctx.spawn(work.into_actor(self).map(|outcome, session, ctx| {
+                        session.editor_done(outcome, ctx);
+                        session.go_on(ctx);
+                        session.leave_if_idle(ctx);
+                    }));
+                    break;
+                }
+            }
+        }
+        let is_full = self.conversation.as_ref().is_some_and(|conversation| conversation.is_full());
+        self.intake.pause(is_full);
+    }
+
+    fn go_on_later(&mut self, time: Duration, ctx: &mut SessionContext) {
+        if !std::mem::replace(&mut self.is_waiting, true) {
+            ctx.run_later(time, |session, ctx| {
+                session.is_waiting = false;
+                session.go_on(ctx);
+                session.leave_if_idle(ctx);
+            });
+        }
+    }
+
+    fn editor_done(&mut self, outcome: Outcome, ctx: &mut SessionContext) {
+        if let Some(conversation) = &mut self.conversation {
+            conversation.done(&outcome);
+        }
+        match outcome {
+            Outcome::Done | Outcome::Again => {}
+            Outcome::Reply(frame) => self.reply(frame, None::<InFlight>),
+            Outcome::Close(reason) => self.end(&reason, ctx),
+        }
+    }
+
+    /// Text is nothing that an editor says.
+    pub(super) fn refuse_text(&mut self, ctx: &mut SessionContext) {
+        let text = "Text messages are not spoken here; send binary ones";
+        self.end(&CloseReason::BadMessage(text.into()), ctx);
+    }
+}
