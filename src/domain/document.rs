@@ -67,6 +67,12 @@ impl Text {
         Ok(Self(text))
     }
 
+    /// A text that was stored before, whatever is in it.
+    #[must_use]
+    pub fn stored(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
     /// The text itself.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -13,6 +13,7 @@ mod caller;
 mod engine;
 mod error;
 mod expansion;
+mod history;
 mod mutation;
 mod nulls;
 mod operations;

@@ -1,11 +1,12 @@
 //! What can be asked.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::{
     ApiError,
     access::{document_id, require},
     caller::{api, caller},
+    history::HistoryQueries,
     types::{AccountType, DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
 };
 use crate::{
@@ -17,14 +18,18 @@ use crate::{
 const LARGEST_PAGE: i32 = 100;
 
 /// What asking the database counts, in fields: few questions fit one operation, however little each selects.
-const READING: usize = 20;
+pub(super) const READING: usize = 20;
 
 /// The root of all queries.
-pub struct Query;
+#[derive(MergedObject, Default)]
+pub struct Query(Queries, HistoryQueries);
 
-/// What can be asked.
+/// What can be asked of things as they are.
+#[derive(Default)]
+pub(super) struct Queries;
+
 #[Object]
-impl Query {
+impl Queries {
     /// The caller's own account.
     #[graphql(complexity = "READING + child_complexity")]
     async fn me(&self, ctx: &Context<'_>) -> Result<AccountType, ApiError> {

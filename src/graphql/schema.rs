@@ -12,7 +12,7 @@ pub type Schema = AsyncSchema<Query, Mutation, SubscriptionRoot>;
 /// The schema over the parts of a node.
 pub(super) fn build(api: Arc<Api>) -> Schema {
     let limits = &api.limits;
-    AsyncSchema::build(Query, Mutation::default(), SubscriptionRoot)
+    AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot)
         .limit_depth(limits.operation_depth)
         .limit_complexity(limits.operation_complexity)
         .data(api)
@@ -22,6 +22,7 @@ pub(super) fn build(api: Arc<Api>) -> Schema {
 /// The schema in the schema definition language, as `coscribe schema` prints it.
 #[must_use]
 pub fn sdl() -> String {
-    let schema = AsyncSchema::build(Query, Mutation::default(), SubscriptionRoot).finish();
+    let schema =
+        AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot).finish();
     schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_enum_items())
 }

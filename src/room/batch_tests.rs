@@ -34,6 +34,7 @@ async fn two_orders() -> Fixture {
         busy_within: Duration::from_secs(1),
         answer_within: Duration::from_secs(20),
         commit_every: Duration::ZERO,
+        history_pause: Duration::from_secs(300),
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
     })

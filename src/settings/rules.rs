@@ -248,6 +248,7 @@ impl Faults {
                 shown(store.answer_within)
             )
         });
+        self.time("store.history_pause", store.history_pause, Duration::from_secs(1));
         self.unless(store.commit_every <= SLOWEST_PACE, "store.commit_every", || {
             format!(
                 "{} would hold every change up. Set it to at most 1s.",

@@ -25,6 +25,7 @@ mod pools;
 mod postgres;
 mod retention;
 mod rows;
+mod runs;
 mod schema;
 mod snapshots;
 mod sqlite;
@@ -41,6 +42,8 @@ mod group_commit_tests;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
+mod runs_tests;
+#[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod sqlite_tests;
@@ -55,5 +58,6 @@ pub use marks::Mark;
 pub use options::{Retention, StoreOptions};
 pub use page::{DocumentPage, PageCursor};
 pub use pools::Store;
+pub use runs::{Run, RunPage};
 pub use schema::MigrationState;
 pub use snapshots::{Snapshot, State};

@@ -31,6 +31,9 @@ pub struct StoreOptions {
     /// as the one before has ended.
     #[serde(with = "humantime_serde")]
     pub commit_every: Duration,
+    /// In the history, changes of one author with a longer pause between them are two entries.
+    #[serde(with = "humantime_serde")]
+    pub history_pause: Duration,
     /// How long changes are kept.
     pub retention: Retention,
     /// How often what is older is forgotten.

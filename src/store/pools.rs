@@ -27,6 +27,8 @@ pub struct Store {
     pub(super) readers: Patient,
     pub(super) writer: DatabaseConnection,
     pub(super) commits: Committer,
+    /// A longer pause than this begins another run of changes.
+    pub(super) history_pause: Duration,
 }
 
 impl Store {
@@ -49,7 +51,7 @@ impl Store {
         };
         let commits = Committer::start(writer.clone(), pace);
         let readers = Patient::new(readers, options.answer_within);
-        Ok(Self { readers, writer, commits })
+        Ok(Self { readers, writer, commits, history_pause: options.history_pause })
     }
 
     /// Whether the database answers.

@@ -27,6 +27,7 @@ fn in_memory() -> StoreOptions {
         busy_within: Duration::from_secs(1),
         answer_within: Duration::from_secs(20),
         commit_every: Duration::ZERO,
+        history_pause: Duration::from_secs(300),
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
     }
@@ -219,7 +220,7 @@ fn options_are_read_from_settings() {
             .unwrap()
             .try_deserialize::<StoreOptions>()
     };
-    let good = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nretention = '90d'\nforget_every = '10m'";
+    let good = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nhistory_pause = '5m'\nretention = '90d'\nforget_every = '10m'";
     let options = read(good).unwrap();
     assert_eq!(options.readers, 4);
     assert_eq!(options.busy_within, Duration::from_millis(250));

@@ -155,6 +155,7 @@ impl Place {
             busy_within: Duration::from_millis(20),
             answer_within: Duration::from_secs(20),
             commit_every: Duration::ZERO,
+            history_pause: Duration::from_secs(300),
             retention: Retention::Forever,
             forget_every: Duration::from_secs(600),
         }

@@ -31,6 +31,7 @@ impl Home {
             busy_within: Duration::from_secs(10),
             answer_within: Duration::from_secs(20),
             commit_every: Duration::ZERO,
+            history_pause: Duration::from_secs(300),
             retention: Retention::Forever,
             forget_every: Duration::from_secs(600),
         };

@@ -112,7 +112,7 @@ impl DocumentMutations {
         let wish = Wish::Edit { base: base(base_version)?, delta: Arc::new(delta) };
         let order = order(ctx, &admitted, mutation_id, wish)?;
         let stored = api(ctx)?.rooms.edit(order).await?;
-        Ok(EditPayload { version: stored.version.number() })
+        Ok(EditPayload::at(stored.version))
     }
 
     /// Deletes a document for everybody. Owner only.
@@ -149,8 +149,14 @@ pub(in crate::graphql) struct EditPayload {
     version: i64,
 }
 
+impl EditPayload {
+    pub(in crate::graphql) fn at(version: Version) -> Self {
+        Self { version: version.number() }
+    }
+}
+
 /// What the caller wants of a document.
-fn order(
+pub(in crate::graphql) fn order(
     ctx: &Context<'_>,
     admitted: &Admitted<'_>,
     mutation_id: Option<ID>,
@@ -176,7 +182,7 @@ fn base(version: i64) -> Result<Version, InvalidInput> {
 }
 
 /// Takes one change of the session's allowance; requests are counted as operations of their user.
-fn take_edit(ctx: &Context<'_>) -> Result<(), ApiError> {
+pub(in crate::graphql) fn take_edit(ctx: &Context<'_>) -> Result<(), ApiError> {
     match caller(ctx) {
         Caller::Session(link) => Ok(link.take_edit()?),
         Caller::Nobody | Caller::Request { .. } => Ok(()),
