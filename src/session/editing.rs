@@ -23,8 +23,10 @@ struct Bell(Addr<Session>);
 impl SeatEnded for Bell {
     fn seat_ended(&self, why: SeatEnd) {
         let session = self.0.clone();
+        // Where there is no runtime any more, there is no session either.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         // Never lost: a task waits for its place in the mailbox.
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             if session.send(SeatLost(why)).await.is_err() {
                 tracing::debug!("a session had ended before it lost its seat");
             }

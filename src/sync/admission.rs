@@ -48,6 +48,7 @@ async fn level_of(
         }
         Ok(None) | Err(StoreError::Denied) => {
             parts.metrics.access_checked(AccessOutcome::Denied);
+            parts.metrics.permission_denied();
             Err(CloseReason::Forbidden)
         }
         Err(error) => Err(super::error::store_reason(&error)),

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
-    connect_async_with_config,
+    MaybeTlsStream, WebSocketStream, client_async_with_config,
     tungstenite::{
         Error,
         client::IntoClientRequest as _,
@@ -18,6 +19,8 @@ use super::{Socket, TestNode, within};
 pub(crate) struct Handshake {
     address: SocketAddr,
     request: Request<()>,
+    /// What the client's kernel takes in by itself, in bytes, if not as much as usual.
+    receive_buffer: Option<u32>,
 }
 
 /// An upgrade that was refused.
@@ -42,7 +45,19 @@ impl Handshake {
 
     fn at(address: SocketAddr, query: &str) -> Self {
         let request = format!("ws://{address}/graphql{query}").into_client_request().unwrap();
-        Self { address, request }.header("Sec-WebSocket-Protocol", "graphql-transport-ws")
+        Self { address, request, receive_buffer: None }
+            .header("Sec-WebSocket-Protocol", "graphql-transport-ws")
+    }
+
+    /// To an editor's socket.
+    pub(super) fn to_sync(address: SocketAddr, path: &str) -> Self {
+        let request = format!("ws://{address}{path}").into_client_request().unwrap();
+        Self { address, request, receive_buffer: None }
+    }
+
+    /// The same by a client that takes little.
+    pub(super) fn receive_buffer(self, bytes: u32) -> Self {
+        Self { receive_buffer: Some(bytes), ..self }
     }
 
     /// The same with a token in the address, as browsers have to send one.
@@ -59,12 +74,27 @@ impl Handshake {
 
     /// Asks for it.
     pub(crate) async fn open(self) -> Result<Socket, Refused> {
+        let address = self.address;
+        Ok(Socket::new(self.upgrade().await?, address))
+    }
+
+    /// Asks for it, and leaves what is said over it to the caller.
+    pub(super) async fn upgrade(
+        self,
+    ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Refused> {
         // Small frames leave at once, as they do from a browser.
         // Events may be larger than any client would expect.
         let config = WebSocketConfig::default().max_frame_size(None).max_message_size(None);
-        let upgrade = connect_async_with_config(self.request, Some(config), true);
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(bytes) = self.receive_buffer {
+            socket.set_recv_buffer_size(bytes).unwrap();
+        }
+        let stream = within("a connection", socket.connect(self.address)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let stream = MaybeTlsStream::Plain(stream);
+        let upgrade = client_async_with_config(self.request, stream, Some(config));
         match within("an upgrade", upgrade).await {
-            Ok((stream, _response)) => Ok(Socket::new(stream, self.address)),
+            Ok((stream, _response)) => Ok(stream),
             Err(Error::Http(response)) => {
                 let challenge = response.headers().get("www-authenticate");
                 let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());

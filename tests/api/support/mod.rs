@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+pub(crate) mod editor;
 mod handshake;
 mod inbox;
 mod meters;

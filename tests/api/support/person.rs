@@ -66,6 +66,11 @@ impl Person {
         Self { address, ..self.clone() }
     }
 
+    /// Where the node listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same person, naming a session in `X-Session-Id`.
     pub(crate) fn naming(&self, session: SessionId) -> Self {
         Self { session: Some(session), ..self.clone() }
