@@ -44,6 +44,7 @@ impl Outbox {
             body: None,
             reader: None,
             behind: None,
+            takes: 0,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), totals });
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
@@ -82,13 +83,24 @@ impl Outbox {
 
     /// Waits until so little waits that a seat that is behind may be sent more, or until it has ended.
     pub async fn drained(&self, seat: SeatId) {
+        self.wait(seat, None).await;
+    }
+
+    /// The same, and until the socket has taken something or asks for more: what gave way makes room, but no progress.
+    /// So whoever sends much at once does so only as often as it is taken.
+    pub async fn moved_on(&self, seat: SeatId) {
+        let takes = self.shared.state.lock().takes;
+        self.wait(seat, Some(takes)).await;
+    }
+
+    async fn wait(&self, seat: SeatId, since: Option<u32>) {
         poll_fn(|cx| {
             let mut state = self.shared.state.lock();
-            if state.may_send_more() || !state.seats.contains(&seat) {
+            if state.may_send_more(since) || !state.seats.contains(&seat) {
                 return Poll::Ready(());
             }
             let behind = state.behind.get_or_insert_default();
-            let old = behind.insert(seat, cx.waker().clone());
+            let old = behind.insert(seat, (cx.waker().clone(), since));
             drop(state);
             drop(old);
             Poll::Pending
@@ -224,22 +236,27 @@ struct State {
         clippy::box_collection,
         reason = "every session has an outbox, and few have one of these"
     )]
-    behind: Option<Box<HashMap<SeatId, Waker>>>,
+    behind: Option<Box<HashMap<SeatId, (Waker, Option<u32>)>>>,
+    /// How often the socket has taken something.
+    takes: u32,
 }
 
 impl State {
-    fn may_send_more(&self) -> bool {
-        !self.queue.is_open() || self.queue.is_low()
+    /// `since` is how often the socket had taken something, if it has to have moved on.
+    fn may_send_more(&self, since: Option<u32>) -> bool {
+        let has_moved_on = since.is_none_or(|since| since != self.takes || self.body.is_some());
+        !self.queue.is_open() || (self.queue.is_low() && has_moved_on)
     }
 
     /// Who waits until more may be sent and need not any more.
     fn take_behind(&mut self) -> Vec<Waker> {
-        let all = self.may_send_more();
-        let (Some(behind), seats) = (&mut self.behind, &self.seats) else { return vec![] };
-        let ready = |seat: &SeatId| all || !seats.contains(seat);
-        let woken = behind.extract_if(|seat, _| ready(seat)).map(|(_, waker)| waker).collect();
-        if behind.is_empty() {
-            self.behind = None;
+        let Some(mut behind) = self.behind.take() else { return vec![] };
+        let woken = behind
+            .extract_if(|seat, (_, since)| self.may_send_more(*since) || !self.seats.contains(seat))
+            .map(|(_, (waker, _))| waker)
+            .collect();
+        if !behind.is_empty() {
+            self.behind = Some(behind);
         }
         woken
     }
@@ -262,7 +279,10 @@ impl Shared {
         let now = Instant::now();
         let mut old = None;
         let taken = self.change(|state| match state.queue.take(now) {
-            Some(chunk) => Poll::Ready(Some(chunk)),
+            Some(chunk) => {
+                state.takes = state.takes.wrapping_add(1);
+                Poll::Ready(Some(chunk))
+            }
             None if state.is_at_its_end() => Poll::Ready(None),
             None => {
                 old = state.body.replace(cx.waker().clone());

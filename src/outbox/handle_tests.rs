@@ -182,6 +182,30 @@ fn a_seat_that_is_behind_is_woken_when_little_waits_or_it_has_ended() {
 }
 
 #[test]
+fn a_seat_that_sends_much_at_once_waits_until_the_socket_has_taken_something() {
+    let (outbox, mut body, _totals) = open();
+    let (alarm, waker) = Alarm::new();
+    let seat = SeatId::new();
+    assert!(outbox.open_seat(seat));
+    assert_eq!(outbox.change(seat, Version::FIRST, frame("0123456789")).outcome, Outcome::Queued);
+    let behind = Outcome::Behind(Version::FIRST);
+    assert_eq!(outbox.change(seat, Version::FIRST, frame("more")).outcome, behind);
+    let mut cx = Context::from_waker(&waker);
+    let mut drained = pin!(outbox.drained(seat));
+    assert!(drained.as_mut().poll(&mut cx).is_ready(), "what gave way made room, ...");
+    let mut moved_on = pin!(outbox.moved_on(seat));
+    assert!(moved_on.as_mut().poll(&mut cx).is_pending(), "... but nobody took it");
+    assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
+    assert_eq!((alarm.count(), moved_on.poll(&mut cx)), (1, Poll::Ready(())));
+
+    assert_eq!(outbox.reply(frame("012345"), None).outcome, Outcome::Queued);
+    let mut moved_on = pin!(outbox.moved_on(seat));
+    assert!(moved_on.as_mut().poll(&mut cx).is_pending());
+    assert!(poll(&mut body, Waker::noop()).is_ready());
+    assert_eq!((alarm.count(), moved_on.poll(&mut cx)), (2, Poll::Ready(())));
+}
+
+#[test]
 fn the_reader_is_woken_by_a_close() {
     let (outbox, _body, _totals) = open();
     let (alarm, waker) = Alarm::new();

@@ -198,7 +198,8 @@ impl Room {
         let Some(outbox) = self.editors.place(seat).map(|place| place.outbox.clone()) else {
             return;
         };
-        let drained = async move { outbox.drained(seat).await };
+        // All of it goes in one piece, so it is not put together again before that has been taken.
+        let drained = async move { outbox.moved_on(seat).await };
         ctx.spawn(drained.into_actor(self).map(move |(), room, ctx| {
             room.editors.owe(seat, Owed::Rest);
             room.serve_editors(ctx);
