@@ -1,7 +1,8 @@
-//! Concurrent deltas converge: for the server, for clients that compose what they are told, and for the database.
+//! Deltas and Yjs updates that are made at the same time converge: for the server, for clients that compose what they are
+//! told, for editors that merge it, and for the database.
 //!
 //! Random plans of people who write at the same time, each from the version that he has seen, some of them late, with
-//! emoji, combining marks and surrogates; a failing plan is shrunk and kept in `proptest-regressions`, and replayed.
+//! emoji, combining marks and surrogates, which editors split in two; a failing plan is shrunk and kept in `proptest-regressions`, and replayed.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,11 +12,17 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use bytes::Bytes;
 use coscribe::{
     domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Tie, Version},
     room::{Order, RoomOptions, Wish},
+    store::State,
 };
 use proptest::prelude::*;
+use yrs::{
+    ClientID, Doc, GetString as _, OffsetKind, Options, ReadTxn as _, StateVector, Text as _,
+    TextRef, Transact as _, Update, updates::decoder::Decode as _,
+};
 
 #[path = "support/home.rs"]
 mod home;
@@ -33,14 +40,25 @@ enum Step {
     Send(usize),
     /// Client so-and-so is told of so many changes.
     Hear(usize, usize),
+    /// Editor so-and-so inserts letters somewhere and deletes some code units there.
+    Type { editor: usize, at: u32, letters: Vec<usize>, delete: u32 },
+    /// Editor so-and-so sends what it has typed so far, all of it once more if it should.
+    Push(usize, bool),
+    /// Editor so-and-so is told of so many changes.
+    Pull(usize, i64),
     /// The room closes, and the document is opened again from what is stored.
     Reopen,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let client = 0..3_usize;
+    let (client, editor) = (0..3_usize, 0..2_usize);
     let letters = prop::collection::vec(0..ALPHABET.len(), 0..3);
     prop_oneof![
+        4 => (editor.clone(), 0..60_u32, letters.clone(), 0..3_u32).prop_map(
+            |(editor, at, letters, delete)| Step::Type { editor, at, letters, delete }
+        ),
+        3 => (editor.clone(), prop::bool::weighted(0.2)).prop_map(|(editor, all)| Step::Push(editor, all)),
+        3 => (editor, 1..4_i64).prop_map(|(editor, count)| Step::Pull(editor, count)),
         6 => (client.clone(), 0..40_usize, letters, 0..3_usize).prop_map(
             |(client, at, letters, delete)| Step::Write { client, at, letters, delete }
         ),
@@ -116,6 +134,57 @@ impl Client {
     }
 }
 
+/// A Yjs editor: its document, what it has not sent yet, and the last version that it was told of.
+struct Editor {
+    doc: Doc,
+    text: TextRef,
+    unsent: Vec<Bytes>,
+    version: i64,
+}
+
+impl Editor {
+    fn new(client: u64, state: &[u8]) -> Self {
+        let mut options = Options::with_client_id(ClientID::new(client));
+        options.offset_kind = OffsetKind::Utf16;
+        let doc = Doc::with_options(options);
+        let text = doc.get_or_insert_text("content");
+        doc.transact_mut().apply_update(Update::decode_v1(state).unwrap()).unwrap();
+        Self { doc, text, unsent: vec![], version: 1 }
+    }
+
+    fn write(&mut self, at: u32, letters: &[usize], delete: u32) {
+        let mut txn = self.doc.transact_mut();
+        let length = self.text.len(&txn);
+        let at = at % (length + 1);
+        // Looking for a place is enough for the library to split a character there, and nobody is told of that.
+        let delete = delete.min(length - at);
+        if delete > 0 {
+            self.text.remove_range(&mut txn, at, delete);
+        }
+        let inserted: String = letters.iter().map(|letter| ALPHABET[*letter]).collect();
+        if !inserted.is_empty() {
+            self.text.insert(&mut txn, at, &inserted);
+        }
+        txn.commit();
+        self.unsent.push(txn.encode_update_v1().into());
+    }
+
+    /// Takes in changes up to a version, its own too.
+    async fn hear(&mut self, house: &House, up_to: i64) {
+        let (known, up_to) = (Version::new(self.version), Version::new(up_to));
+        let log = house.home.store.list_changes(house.document, known, up_to, usize::MAX);
+        for change in log.await.unwrap() {
+            let update = Update::decode_v1(change.update.as_ref().unwrap()).unwrap();
+            self.doc.transact_mut().apply_update(update).unwrap();
+            self.version = change.version.number();
+        }
+    }
+
+    fn shown(&self) -> String {
+        self.text.get_string(&self.doc.transact())
+    }
+}
+
 /// A document in a home of its own.
 struct House {
     home: Home,
@@ -142,6 +211,17 @@ impl House {
         stored.await.unwrap().version.number()
     }
 
+    async fn merge(&self, updates: Vec<Bytes>) {
+        let stored = self.home.rooms.edit(Order {
+            document: self.document,
+            author: self.home.user,
+            session: None,
+            edit: None,
+            wish: Wish::Merge { updates, others: Arc::default(), acknowledge: false },
+        });
+        stored.await.unwrap();
+    }
+
     async fn head(&self) -> i64 {
         self.home.store.find_head(self.document).await.unwrap().unwrap().version.number()
     }
@@ -163,8 +243,19 @@ async fn run(plan: Vec<Step>) {
             inbox: VecDeque::new(),
         })
         .collect();
+    let first = house.home.store.find_snapshot(house.document, Version::FIRST).await;
+    let State::Yjs(state) = first.unwrap().unwrap().state else { panic!("no state") };
+    let mut editors: Vec<Editor> = (0..2).map(|n| Editor::new(7 + n, &state)).collect();
     for step in plan {
         match step {
+            Step::Type { editor, at, letters, delete } => {
+                editors[editor].write(at, &letters, delete)
+            }
+            Step::Push(editor, all) => push(&house, &mut clients, &mut editors[editor], all).await,
+            Step::Pull(editor, count) => {
+                let up_to = editors[editor].version + count;
+                editors[editor].hear(&house, up_to).await;
+            }
             Step::Write { client, at, letters, delete } => {
                 clients[client].write(at, &letters, delete);
             }
@@ -174,6 +265,9 @@ async fn run(plan: Vec<Step>) {
         }
     }
     // Everybody says the last of it and hears the rest.
+    for editor in &mut editors {
+        push(&house, &mut clients, editor, false).await;
+    }
     for client in 0..clients.len() {
         while !clients[client].typed.is_empty() || clients[client].sent.is_some() {
             send(&house, &mut clients, client).await;
@@ -189,6 +283,10 @@ async fn run(plan: Vec<Step>) {
             client.hear();
         }
         assert_eq!((client.version, client.shown().to_string()), (head, stored.to_string()));
+    }
+    for editor in &mut editors {
+        editor.hear(&house, head).await;
+        assert_eq!((editor.version, editor.shown()), (head, stored.to_string()));
     }
 
     // The log from the beginning, and each text on the way, are the same again.
@@ -228,12 +326,33 @@ async fn send(house: &House, clients: &mut [Client], sender: usize) {
         return;
     }
     client.sent = Some((delta, version));
-    let change = Version::new(version);
-    let log =
-        house.home.store.list_changes(house.document, change.previous(), change, 1).await.unwrap();
-    let told = log[0].delta.clone();
-    for (number, client) in clients.iter_mut().enumerate() {
-        client.inbox.push_back((version, told.clone().filter(|_| number != sender)));
+    tell(house, clients, Some(sender), before).await;
+}
+
+/// Sends what an editor has typed, or everything that it has.
+async fn push(house: &House, clients: &mut [Client], editor: &mut Editor, all: bool) {
+    let mut updates = std::mem::take(&mut editor.unsent);
+    if all {
+        let everything = editor.doc.transact().encode_state_as_update_v1(&StateVector::default());
+        updates = vec![everything.into()];
+    }
+    if updates.is_empty() {
+        return;
+    }
+    let before = house.head().await;
+    house.merge(updates).await;
+    tell(house, clients, None, before).await;
+}
+
+/// Tells everybody of what came after a version; to whom it is its own, that it was stored.
+async fn tell(house: &House, clients: &mut [Client], sender: Option<usize>, before: i64) {
+    let (after, head) = (Version::new(before), Version::new(house.head().await));
+    let log = house.home.store.list_changes(house.document, after, head, usize::MAX).await.unwrap();
+    for change in log {
+        for (number, client) in clients.iter_mut().enumerate() {
+            let told = change.delta.clone().filter(|_| Some(number) != sender);
+            client.inbox.push_back((change.version.number(), told));
+        }
     }
 }
 
