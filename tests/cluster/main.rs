@@ -28,4 +28,5 @@ mod relay;
 mod revocation;
 mod sentinel;
 mod tls;
+mod typist;
 mod versions;

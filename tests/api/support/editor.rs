@@ -124,6 +124,48 @@ impl Person {
     }
 }
 
+#[allow(dead_code, reason = "for tests/cluster")]
+impl Person {
+    /// An editor that has said nothing yet; none where the node cannot be reached.
+    pub(crate) async fn come_to_edit(&self, document: DocumentId, doc: Doc) -> Option<Editor> {
+        let url = format!("ws://{}/sync/{document}?token={}", self.address(), self.token);
+        let (stream, _response) = tokio_tungstenite::connect_async(url).await.ok()?;
+        Some(Editor::new(stream, doc))
+    }
+}
+
+#[allow(dead_code, reason = "for tests/cluster")]
+impl Editor {
+    /// Says what it has, unless the connection has ended.
+    pub(crate) async fn sync_if_possible(&self) {
+        let state_vector = self.doc.transact().state_vector().encode_v1();
+        self.try_to_send(message(&[0, 0], &state_vector)).await;
+    }
+
+    /// Sends an update, unless the connection has ended.
+    pub(crate) async fn update_if_possible(&self, update: &[u8]) {
+        self.try_to_send(message(&[0, 2], update)).await;
+    }
+
+    async fn try_to_send(&self, bytes: Vec<u8>) {
+        let sent = self.sink.lock().await.send(Message::binary(bytes)).await;
+        // Its end is heard by whoever waits for it.
+        drop(sent);
+    }
+
+    /// Waits for the end of the connection, however long it lasts: code and reason, if there was a close frame.
+    pub(crate) async fn end(&self) -> Option<(u16, String)> {
+        loop {
+            let mut arrived = std::pin::pin!(self.state.arrived.notified());
+            arrived.as_mut().enable();
+            if let Some(closed) = self.heard().closed {
+                return closed;
+            }
+            arrived.await;
+        }
+    }
+}
+
 /// A document as Yjs counts: UTF-16, and clients of 32 bits.
 pub(crate) fn fresh_doc() -> Doc {
     let client = u32::from_ne_bytes(uuid::Uuid::new_v4().as_bytes()[..4].try_into().unwrap());
