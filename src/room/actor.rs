@@ -46,6 +46,8 @@ pub(super) struct Room {
     pub(super) pointings: Pointings,
     /// What editors that have nothing begin with.
     pub(super) beginning: Beginning,
+    /// The versions told of now that editors wrote, and have.
+    pub(super) merged: Vec<Version>,
     /// Editors are told again and again who is here.
     pub(super) is_renewing: bool,
     /// The newest version that the room was told of.
@@ -95,6 +97,7 @@ impl Room {
             awareness: Awareness::default(),
             pointings: Pointings::default(),
             beginning: Beginning::default(),
+            merged: Vec::new(),
             is_renewing: false,
             known: Version::default(),
             access_seen: 0,

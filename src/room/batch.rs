@@ -62,6 +62,8 @@ pub(super) struct Turn {
     pub(super) changes: Vec<Arc<Change>>,
     /// How many of them others stored, who have told of them: the first ones.
     pub(super) followed: usize,
+    /// Which of them are what an editor wrote, so that it has them.
+    pub(super) merged: Vec<Version>,
     /// Whether versions are missing between what was known before and what is known now: they were forgotten.
     pub(super) has_gap: bool,
     /// Whether something that was found in the log is from here, and was told to nobody yet.
@@ -102,6 +104,8 @@ pub(super) struct Run {
     /// The text that an order of this turn was made for, if it had to be read: the next one's is often the same.
     pub(super) base: Option<(Version, Content)>,
     pub(super) has_gap: bool,
+    /// The versions that editors' updates made.
+    merged: Vec<Version>,
     /// A commit of which nobody knew was found in the log.
     pub(super) is_untold: bool,
 }
@@ -120,6 +124,7 @@ impl Run {
             stored_from: None,
             base: None,
             has_gap: false,
+            merged: Vec::new(),
             is_untold: false,
         }
     }
@@ -144,6 +149,7 @@ impl Run {
             editing: self.editing,
             followed: self.stored_from.unwrap_or(self.changes.len()),
             changes: self.changes,
+            merged: self.merged,
             has_gap: self.has_gap,
             is_untold: self.is_untold,
             answers: answers.collect(),
@@ -220,6 +226,9 @@ impl Run {
             let Some(head) = &mut self.editing.head else { return };
             head.version = head.version.next();
             (head.title, head.at) = (Arc::clone(&change.title), at);
+            if self.orders[order].is_editors() {
+                self.merged.push(head.version);
+            }
             let is_deleted = change.kind == ChangeKind::Deleted;
             let stored = Stored {
                 version: head.version,

@@ -32,17 +32,17 @@ const OBSERVER: &str = "merging";
 
 /// What an update may be.
 #[derive(Debug, Clone)]
-pub(super) struct MergeBounds {
+pub struct MergeBounds {
     /// The largest text, in bytes of UTF-8.
-    pub(super) text: usize,
+    pub text: usize,
     /// The largest document as Yjs holds it, in bytes.
-    pub(super) state: usize,
+    pub state: usize,
     /// The most structs that an update may have.
-    pub(super) structs: usize,
+    pub structs: usize,
     /// Ids of clients under which nobody else may write: those of the others who are here.
-    pub(super) others: Arc<[u64]>,
+    pub others: Arc<[u64]>,
     /// After it, texts are compared coarsely.
-    pub(super) compare_until: Instant,
+    pub compare_until: Instant,
 }
 
 /// Why an update was not merged.
@@ -77,11 +77,23 @@ pub enum Unmergeable {
 }
 
 /// What an update did.
-pub(super) struct Merged {
-    /// How the text changed; empty if it is the same.
+pub struct Merged {
     pub(super) delta: Delta,
-    /// What is new in it, as one Yjs v1 update.
     pub(super) update: Bytes,
+}
+
+impl Merged {
+    /// How the text changed; empty if it is the same.
+    #[must_use]
+    pub fn delta(&self) -> &Delta {
+        &self.delta
+    }
+
+    /// What is new in it, as one Yjs v1 update.
+    #[must_use]
+    pub fn update(&self) -> &Bytes {
+        &self.update
+    }
 }
 
 /// What applying updates did, as the library says it.
@@ -98,7 +110,10 @@ impl Replica {
     /// Merges updates of one client, which follow each other. Gives nothing where they bring nothing new.
     ///
     /// The replica is lost with an update that turned out to be unmergeable only when it had been applied.
-    pub(super) fn merge(
+    ///
+    /// # Errors
+    /// [`Unmergeable`].
+    pub fn merge(
         mut self,
         updates: &[Bytes],
         bounds: &MergeBounds,

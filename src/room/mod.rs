@@ -46,7 +46,7 @@ pub use audience::AudienceKey;
 pub use editors::{EditorHandle, Words};
 pub use error::RoomError;
 pub use handle::RoomHandle;
-pub use merging::Unmergeable;
+pub use merging::{MergeBounds, Merged, Unmergeable};
 pub use options::RoomOptions;
 pub use order::{EditError, Order, Stored, Wish};
 pub use pointing::Selection;

@@ -243,6 +243,11 @@ impl Order {
         )
     }
 
+    /// Whether it is what a Yjs editor wrote, which has it already.
+    pub(super) fn is_editors(&self) -> bool {
+        matches!(self.wish, Wish::Merge { .. })
+    }
+
     /// Whether its author wants to know what is stored of each client.
     pub(super) fn wants_state_vector(&self) -> bool {
         matches!(self.wish, Wish::Merge { acknowledge: true, .. })

@@ -95,6 +95,7 @@ impl Room {
         if !turn.changes.is_empty() {
             self.beginning = Beginning::default();
         }
+        self.merged = turn.merged;
         for (index, change) in turn.changes.into_iter().enumerate() {
             Arc::make_mut(&mut self.editing.recent).push(Arc::clone(&change));
             self.tell_change(change, index < turn.followed, began, ctx);

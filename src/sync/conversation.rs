@@ -104,17 +104,20 @@ impl Conversation {
             }
             EditorMessage::QueryAwareness => self.to_do.asks = true,
             EditorMessage::Awareness(bytes) => {
-                let entries = awareness::read(&bytes)?;
                 // Editors pass on what they hear of others; the room ignores that until it knows which is theirs.
                 let own = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
                 let is_own = |client: u64| own.is_none_or(|own| u64::from(own) == client);
-                for entry in entries.iter().filter(|entry| is_own(entry.client)).take(MOST_WORDS) {
-                    if let Some(words) = words::read(entry, self.parts.limits.awareness)? {
+                for entry in awareness::read(&bytes)? {
+                    let entry = entry?;
+                    if !is_own(entry.client) {
+                        continue;
+                    }
+                    if let Some(words) = words::read(&entry, self.parts.limits.awareness)? {
                         self.to_do.words.insert(words.client, words);
                     }
-                }
-                while self.to_do.words.len() > MOST_WORDS {
-                    self.to_do.words.shift_remove_index(0);
+                    if self.to_do.words.len() > MOST_WORDS {
+                        self.to_do.words.shift_remove_index(0);
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 
 use crate::{
-    domain::{Change, Origin, SessionId, Topic, Version},
+    domain::{Change, SessionId, Topic, Version},
     metrics::{Counted, Metrics},
     outbox::{Outcome, SeatId},
     room::{Place, SeatEnd, audience::Told},
@@ -110,8 +110,14 @@ impl Editors {
         self.seats.values().map(|sitting| &sitting.place)
     }
 
-    /// Tells a change to every editor but the one that made it, which has it.
-    pub(in crate::room) fn tell(&mut self, origin: Origin, change: &Change, told: &mut Told) {
+    /// Tells a change to every editor but the one that wrote it, which has it. What was done in its session's name in
+    /// another way it has not.
+    pub(in crate::room) fn tell(
+        &mut self,
+        author: Option<SessionId>,
+        change: &Change,
+        told: &mut Told,
+    ) {
         let frame = change.update.as_ref().map(|update| yjs::update(update));
         for (seat, sitting) in &mut self.seats {
             if sitting.progress != Progress::Live || change.version < sitting.next {
@@ -119,7 +125,7 @@ impl Editors {
             }
             sitting.next = change.version.next();
             let Some(frame) = &frame else { continue };
-            if origin.session == Some(sitting.place.seat.session) {
+            if author == Some(sitting.place.seat.session) {
                 continue;
             }
             let pushed = sitting.place.outbox.change(*seat, change.version, frame.clone());

@@ -28,6 +28,9 @@ use crate::{
     wire::yjs::{self, Outline},
 };
 
+/// A beginning of more bytes than this is put together again for each who begins.
+const LARGEST_KEPT: usize = 4 * 1024 * 1024;
+
 /// What is to be put together for an editor.
 struct Job {
     seat: SeatId,
@@ -247,7 +250,7 @@ impl Beginning {
             Some((version, frame)) if *version == head => frame.clone(),
             _ => {
                 let frame = yjs::sync_step_2(&replica.state());
-                self.0 = Some((head, frame.clone()));
+                self.0 = (frame.len() <= LARGEST_KEPT).then(|| (head, frame.clone()));
                 frame
             }
         }

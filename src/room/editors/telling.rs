@@ -45,7 +45,10 @@ impl Room {
             return self.forget_awareness_if_unused();
         }
         match event {
-            Event::Changed(change) => self.editors.tell(origin, change, told),
+            Event::Changed(change) => {
+                let author = origin.session.filter(|_| self.merged.contains(&change.version));
+                self.editors.tell(author, change, told);
+            }
             Event::PresenceChanged(change) => match change.kind {
                 PresenceChangeKind::Joined => self.show(&change.presence),
                 PresenceChangeKind::Left => self.take_back(change.presence.session),

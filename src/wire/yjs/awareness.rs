@@ -20,19 +20,26 @@ pub struct Heard<'a> {
     pub state: Option<&'a str>,
 }
 
-/// The entries of a message.
+/// The entries of a message, one by one: there may be as many as have a document open, and few are of interest.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn read(bytes: &[u8]) -> Result<Vec<Heard<'_>>, Malformed> {
+/// What is wrong with it; after an entry that cannot be read there are no more.
+pub fn read(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Heard<'_>, Malformed>>, Malformed> {
     let mut reader = Reader::new(bytes);
-    let count = reader.count(3)?;
-    let mut entries = Vec::with_capacity(count);
-    for _entry in 0..count {
-        let (client, clock, state) = (reader.number()?, reader.number()?, reader.text()?);
-        entries.push(Heard { client, clock, state: (state != "null").then_some(state) });
-    }
-    Ok(entries)
+    let mut left = reader.count(3)?;
+    Ok(std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        let entry = read_entry(&mut reader);
+        if entry.is_err() {
+            left = 0;
+        }
+        Some(entry)
+    }))
+}
+
+fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<Heard<'a>, Malformed> {
+    let (client, clock, state) = (reader.number()?, reader.number()?, reader.text()?);
+    Ok(Heard { client, clock, state: (state != "null").then_some(state) })
 }
 
 /// A client's entry, as it is told.
@@ -75,7 +82,7 @@ mod tests {
         ];
         let frame = frame(said);
         // FIN and binary, a length, the kind, another length.
-        let heard = read(&frame[4..]).unwrap();
+        let heard: Vec<_> = read(&frame[4..]).unwrap().map(Result::unwrap).collect();
         assert_eq!(
             heard,
             [
@@ -88,7 +95,8 @@ mod tests {
     #[test]
     fn entries_that_are_not_there_are_missed() {
         assert!(read(&[0xFF, 0xFF, 0x7F, 1, 1, 0]).is_err());
-        assert!(read(&[1, 1, 1, 9, b'x']).is_err());
-        assert_eq!(read(&[0]), Ok(vec![]));
+        let cut: Vec<_> = read(&[1, 1, 1, 9, b'x']).unwrap().collect();
+        assert!(matches!(cut[..], [Err(_)]));
+        assert_eq!(read(&[0]).unwrap().count(), 0);
     }
 }

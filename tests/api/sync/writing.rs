@@ -37,8 +37,21 @@ async fn a_change_reaches_both_protocols_once_with_the_same_version_and_not_its_
 
     bobs.delete(0, 4).await;
     alices.reads("🎈 🎈 Welcome.").await;
-    assert_eq!(alices.heard().updates.len(), 4, "each change once");
-    assert_eq!(bobs.heard().updates.len(), 2, "and none of its own");
+    // In the editor's name, but not by the editor.
+    let session = tab.run(
+        "query($id: ID!) { documentPresence(documentId: $id) { sessionId user { name } } }",
+        json!({ "id": pair.document }),
+    );
+    let present = session.await.value();
+    let bobs_entry =
+        present.as_array().unwrap().iter().find(|entry| entry["user"]["name"] == "Bob").unwrap();
+    let session = bobs_entry["sessionId"].as_str().unwrap().parse().unwrap();
+    pair.bob.naming(session).run(edit, json!({ "id": pair.document, "base": 4 })).await.value();
+    for editor in [&alices, &bobs] {
+        editor.reads("🎈 🎈 🎈 Welcome.").await;
+    }
+    assert_eq!(alices.heard().updates.len(), 5, "each change once");
+    assert_eq!(bobs.heard().updates.len(), 3, "and none of its own");
     pair.end((tab, alices, bobs)).await;
 }
 

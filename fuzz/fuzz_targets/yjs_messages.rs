@@ -1,0 +1,32 @@
+//! Messages of Yjs editors, and what is in them.
+#![no_main]
+
+use bytes::Bytes;
+use coscribe::wire::yjs::{self, EditorMessage, Outline, awareness};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let bytes = Bytes::copy_from_slice(data);
+    let Ok(messages) = yjs::parse(&bytes) else { return };
+    for message in messages {
+        match message {
+            EditorMessage::Step1(state_vector) => {
+                if let Ok(clocks) = yjs::state_vector(&state_vector) {
+                    assert!(clocks.len() <= state_vector.len() / 2);
+                }
+            }
+            EditorMessage::Update(update) => {
+                if let Ok(outline) = Outline::read(&update, 1_000) {
+                    assert!(outline.structs() <= 1_000);
+                    let _complete = outline.is_complete(|_client| 0);
+                }
+            }
+            EditorMessage::Awareness(entries) => {
+                if let Ok(entries) = awareness::read(&entries) {
+                    assert!(entries.count() <= data.len() / 3);
+                }
+            }
+            EditorMessage::QueryAwareness => {}
+        }
+    }
+});
