@@ -217,7 +217,7 @@ impl House {
             author: self.home.user,
             session: None,
             edit: None,
-            wish: Wish::Merge { updates, others: Arc::default(), acknowledge: false },
+            wish: Wish::Merge { updates, acknowledge: false },
         });
         stored.await.unwrap();
     }

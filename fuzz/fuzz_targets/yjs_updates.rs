@@ -4,7 +4,7 @@
 //! the library panic, hang or nest without end, and the delta, the update and the state must tell the same.
 #![no_main]
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use coscribe::room::{MergeBounds, Replica};
@@ -25,7 +25,6 @@ fuzz_target!(|data: &[u8]| {
             text: 10_000,
             state: 100_000,
             structs: 1_000,
-            others: Arc::new([]),
             compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(1),
         };
         let before = replica.content().clone();

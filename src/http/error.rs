@@ -39,6 +39,9 @@ pub enum HttpError {
     /// An editor's upgrade without a token.
     #[error("There is no token. Connect to this address with `?token=<token>`.")]
     NoToken,
+    /// A request to the address of editors' sockets that is no upgrade.
+    #[error("This address is for Yjs editors. Connect a y-websocket provider to it.")]
+    NeedsEditor,
     /// An editor's upgrade to something that is no document.
     #[error("The address names no document. Connect to /sync/<documentId>.")]
     NoDocument,
@@ -122,6 +125,7 @@ impl HttpError {
             Self::ForeignSession | Self::Origin => ErrorCode::Forbidden,
             Self::UnknownSession
             | Self::NoDocument
+            | Self::NeedsEditor
             | Self::Handshake(_)
             | Self::TooLarge { .. }
             | Self::TooSlow { .. }
@@ -153,6 +157,7 @@ impl ResponseError for HttpError {
             Self::ForeignSession | Self::Origin => StatusCode::FORBIDDEN,
             Self::UnknownSession
             | Self::NoDocument
+            | Self::NeedsEditor
             | Self::Malformed(_)
             | Self::Handshake(_)
             | Self::NeedsSocket => StatusCode::BAD_REQUEST,

@@ -31,8 +31,7 @@ pub(super) async fn open(
     parts: web::Data<HttpParts>,
 ) -> Result<HttpResponse, HttpError> {
     if !socket::is_upgrade(request.headers()) {
-        let message = "This address is for WebSockets: connect a y-websocket provider to it.";
-        return Err(HttpError::Handshake(message.to_owned()));
+        return Err(HttpError::NeedsEditor);
     }
     socket::admit(&request, &parts)?;
     let document: DocumentId = document.parse().map_err(|_no_identifier| HttpError::NoDocument)?;

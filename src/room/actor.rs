@@ -10,10 +10,11 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::{
-    EditError, Place, RoomError, SeatEnd, Wish,
+    EditError, Place, RoomError, SeatEnd,
     arriving::Offered,
     audience::{Audiences, Told},
     batch::Editing,
+    benches::Benches,
     editors::{Awareness, Beginning, Editors, Pointings},
     edits::Edits,
     error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
@@ -46,10 +47,18 @@ pub(super) struct Room {
     pub(super) pointings: Pointings,
     /// What editors that have nothing begin with.
     pub(super) beginning: Beginning,
+    /// Places are put into other words in a moment.
+    pub(super) is_pointing: bool,
+    /// When other nodes were last told what all editors here say.
+    pub(super) said_at: Option<Instant>,
+    /// They are told again in a moment.
+    pub(super) says_later: bool,
     /// The versions told of now that editors wrote, and have.
     pub(super) merged: Vec<Version>,
     /// Editors are told again and again who is here.
     pub(super) is_renewing: bool,
+    /// Where its text is worked on when it is large.
+    pub(super) benches: Benches,
     /// The newest version that the room was told of.
     pub(super) known: Version,
     /// The newest change of access that those who sit here were looked at after.
@@ -97,8 +106,12 @@ impl Room {
             awareness: Awareness::default(),
             pointings: Pointings::default(),
             beginning: Beginning::default(),
+            is_pointing: false,
+            said_at: None,
+            says_later: false,
             merged: Vec::new(),
             is_renewing: false,
+            benches: Benches::new(Arc::clone(&shared.benches)),
             known: Version::default(),
             access_seen: 0,
             offered: Offered::default(),
@@ -386,13 +399,14 @@ impl Take<Move> for Room {
         }
         let effects = self.state.move_cursor(session, cursor, Utc::now());
         self.carry_out(effects, SeatEnd::Broken, accepted, ctx);
+        self.serve_editors(ctx);
     }
 }
 
 impl Take<Edit> for Room {
     fn take(
         &mut self,
-        Edit { mut order, reply }: Edit,
+        Edit { order, reply }: Edit,
         ctx: &mut Self::Context,
     ) -> Result<(), RoomError> {
         if self.unreadable {
@@ -407,9 +421,6 @@ impl Take<Edit> for Room {
                 tracing::debug!("a change was refused after its author had gone");
             }
             return Ok(());
-        }
-        if let Wish::Merge { others, .. } = &mut order.wish {
-            *others = self.awareness.of_others(order.author);
         }
         if let Err(reply) = self.edits.push(order, reply)
             && reply.send(Err(EditError::Busy)).is_err()

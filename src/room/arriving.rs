@@ -179,7 +179,7 @@ impl Take<Deliver> for Room {
                 self.heard_of_others(heard, ctx);
             }
             Envelope::Said(saying) => self.said_elsewhere(&saying),
-            Envelope::AskWhoIsHere => self.say_again(),
+            Envelope::AskWhoIsHere => self.answer_who_is_here(ctx),
             Envelope::AccessChanged { user, level, .. } => self.change_access(user, level, ctx),
             // The store is asked for all rooms of the node at once; each is then told to compare.
             Envelope::Compare => {}

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::{
     EditError, Order, Stored, TextError,
+    benches::Benches,
     recent::Recent,
     replica::Replica,
     staging::Staged,
@@ -39,6 +40,8 @@ pub(super) struct Desk {
     pub(super) structs_limit: usize,
     /// How long applying one order may take.
     pub(super) apply_within: Duration,
+    /// Who works on large texts has one of these as long as the work lasts, also when nobody waits for it any more.
+    pub(super) benches: Benches,
     /// How many bytes of changes an order may be rebased over.
     pub(super) rebase_bytes: usize,
 }
@@ -98,6 +101,8 @@ pub(super) struct Run {
     pub(super) names: Vec<EditId>,
     pub(super) prints: Vec<Option<Fingerprint>>,
     pub(super) answers: Vec<Option<Result<Stored, EditError>>>,
+    /// Of which orders something was left out, because it hangs on what is not here.
+    pub(super) left_out: Vec<bool>,
     pub(super) changes: Vec<Arc<Change>>,
     /// Where among them those begin that were stored here.
     stored_from: Option<usize>,
@@ -117,6 +122,7 @@ impl Run {
             names: names.collect(),
             prints: vec![None; orders.len()],
             answers: orders.iter().map(|_| None).collect(),
+            left_out: vec![false; orders.len()],
             desk,
             editing,
             orders,
@@ -142,7 +148,7 @@ impl Run {
             // An attempt that answered somebody has not been in vain: there are only so many of them.
             interruptions += usize::from(self.waiting() == waiting);
         }
-        self.add_state_vector();
+        self.add_state_vector().await;
         let answers =
             self.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
         Turn {
@@ -157,9 +163,16 @@ impl Run {
     }
 
     /// Says what is stored of each client to those who want to know. What is in the replica now is.
-    fn add_state_vector(&mut self) {
-        if !self.orders.iter().any(Order::wants_state_vector) {
-            return;
+    async fn add_state_vector(&mut self) {
+        let is_stored = |answer: &Option<Result<Stored, _>>| matches!(answer, Some(Ok(_)));
+        let mut orders = self.orders.iter().zip(&self.answers);
+        let is_wanted =
+            orders.any(|(order, answer)| order.wants_state_vector() && is_stored(answer));
+        let (true, Some(head)) = (is_wanted, self.editing.head.clone()) else { return };
+        // After a commit that had to be looked up it is not here; where it cannot be read, the next change says it.
+        if let Err(error) = self.present_content(&head).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::debug!(error, "it could not be said what is stored");
         }
         let Some(replica) = &self.editing.replica else { return };
         let state_vector = Bytes::from(replica.state_vector());
@@ -236,6 +249,7 @@ impl Run {
                 at,
                 content: Some(content.clone()),
                 state_vector: None,
+                is_partial: self.left_out[order],
             };
             if let (Some(kept), Some(update)) = (&mut self.editing.snapshot, &change.update) {
                 // A delta says about the same as the update.

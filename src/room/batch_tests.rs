@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::{
     batch::{Desk, Editing, Run},
+    benches::Benches,
     recent::Recent,
     staging::Staging,
     texts::Texts,
@@ -57,6 +58,7 @@ async fn two_orders() -> Fixture {
         limit: 1_000,
         state_limit: 1 << 20,
         structs_limit: 1_000,
+        benches: Benches::new(Arc::new(tokio::sync::Semaphore::new(1))),
         apply_within: Duration::from_secs(10),
         rebase_bytes: 1_000_000,
     };

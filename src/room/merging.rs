@@ -17,7 +17,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Observable as _, Out, ReadTxn as _, StateVector, Text as _, Transact as _,
+    Any, ClientID, Doc, Observable as _, Out, ReadTxn as _, StateVector, Text as _, Transact as _,
     TransactionMut, Update, types::Delta as YjsStep, updates::decoder::Decode as _,
 };
 
@@ -39,8 +39,6 @@ pub struct MergeBounds {
     pub state: usize,
     /// The most structs that an update may have.
     pub structs: usize,
-    /// Ids of clients under which nobody else may write: those of the others who are here.
-    pub others: Arc<[u64]>,
     /// After it, texts are compared coarsely.
     pub compare_until: Instant,
 }
@@ -80,6 +78,8 @@ pub enum Unmergeable {
 pub struct Merged {
     pub(super) delta: Delta,
     pub(super) update: Bytes,
+    /// Whether something was left out that hangs on what is not here.
+    pub(super) leaves_out: bool,
 }
 
 impl Merged {
@@ -106,8 +106,23 @@ struct Applied {
     units: usize,
 }
 
+/// What there is to be applied.
+#[derive(Default)]
+struct Fitting<'a> {
+    /// Each after what it hangs on.
+    updates: Vec<&'a Bytes>,
+    /// Whether the document may be another one after them.
+    may_change: bool,
+    /// Whether something in them may split characters without a word in the delta: they insert what they delete, or
+    /// something that is no text.
+    may_split: bool,
+    /// Whether some hang on something that is not here.
+    leaves_out: bool,
+}
+
 impl Replica {
-    /// Merges updates of one client, which follow each other. Gives nothing where they bring nothing new.
+    /// Merges updates of one client. Gives nothing where they bring nothing new. What hangs on something that is not here
+    /// is left out.
     ///
     /// The replica is lost with an update that turned out to be unmergeable only when it had been applied.
     ///
@@ -118,20 +133,29 @@ impl Replica {
         updates: &[Bytes],
         bounds: &MergeBounds,
     ) -> (Option<Self>, Result<Option<Merged>, Unmergeable>) {
-        match self.look_through(updates, bounds) {
-            Ok(true) => {}
-            Ok(false) => return (Some(self), Ok(None)),
+        let fitting = match self.look_through(updates, bounds) {
+            Ok(fitting) => fitting,
             Err(refused) => return (Some(self), Err(refused)),
+        };
+        if !fitting.may_change {
+            let refused = Err(Unmergeable::OutOfStep);
+            return (Some(self), if fitting.leaves_out { refused } else { Ok(None) });
         }
-        let applied = match self.apply_updates(updates) {
+        let applied = match self.apply_updates(&fitting.updates) {
             Ok(applied) => applied,
             Err(refused) => return (None, Err(refused)),
         };
         if !applied.is_whole {
-            return (None, Err(Unmergeable::OutOfStep));
+            let what = "its parts hang on each other".to_owned();
+            return (None, Err(Unmergeable::Malformed(what)));
         }
-        let Some(update) = applied.update else { return (Some(self), Ok(None)) };
-        let (delta, content) = match self.after(applied.steps, applied.units, bounds) {
+        let leaves_out = fitting.leaves_out;
+        let Some(update) = applied.update else {
+            let refused = Err(Unmergeable::OutOfStep);
+            return (Some(self), if leaves_out { refused } else { Ok(None) });
+        };
+        let after = self.after(applied.steps, applied.units, fitting.may_split, bounds);
+        let (delta, content) = match after {
             Ok(after) => after,
             Err(refused) => return (None, Err(refused)),
         };
@@ -141,20 +165,19 @@ impl Replica {
             return (None, Err(Unmergeable::TooLarge { size, limit }));
         }
         self.content = content;
-        self.weight += update.len();
-        (Some(self), Ok(Some(Merged { delta, update: update.into() })))
+        self.weight.add(update.len());
+        (Some(self), Ok(Some(Merged { delta, update: update.into(), leaves_out })))
     }
 
-    /// Whether there may be something new in it.
-    fn look_through(
+    /// What of it can be applied, and in which order.
+    fn look_through<'a>(
         &mut self,
-        updates: &[Bytes],
+        updates: &'a [Bytes],
         bounds: &MergeBounds,
-    ) -> Result<bool, Unmergeable> {
+    ) -> Result<Fitting<'a>, Unmergeable> {
         let state = self.doc.transact().state_vector();
         let mut reach: HashMap<u64, u32> = HashMap::new();
-        let (mut may_change, mut bytes) = (false, 0);
-        let mut outlines = Vec::with_capacity(updates.len());
+        let mut waiting = Vec::with_capacity(updates.len());
         for update in updates {
             let outline = Outline::read(update, bounds.structs).map_err(|error| match error {
                 OutlineError::TooManyStructs => {
@@ -162,36 +185,53 @@ impl Replica {
                 }
                 error => Unmergeable::Malformed(error.to_string()),
             })?;
+            waiting.push((update, outline));
+        }
+        let (mut fitting, mut brings, mut bytes) = (Fitting::default(), false, 0);
+        let (mut inserts, mut deletes, mut is_text) = (false, false, true);
+        // What came first may hang on what came after it, when that is everything that its client has.
+        loop {
             let known = |client: u64| {
                 let stored = state.get(&ClientID::new(client));
                 reach.get(&client).map_or(stored, |reached| stored.max(*reached))
             };
+            let fits = |(_, outline): &(&Bytes, Outline)| outline.is_complete(known);
+            let Some(index) = waiting.iter().position(fits) else { break };
+            let (update, outline) = waiting.remove(index);
             if outline.newcomers(known).any(|client| client > LARGEST_CLIENT) {
                 return Err(Unmergeable::Unrelated);
             }
-            let is_others = |client: u64| bounds.others.contains(&client);
-            if outline.newcomers(known).any(is_others) || !outline.is_complete(known) {
-                return Err(Unmergeable::OutOfStep);
-            }
-            may_change |= outline.may_change(known);
+            brings |= outline.newcomers(known).next().is_some();
+            fitting.may_change |= outline.may_change(known);
+            self.look_into_depth(&outline, known)?;
+            let does = outline.does();
+            (inserts, deletes, is_text) = (inserts | does.0, deletes | does.1, is_text & does.2);
             for (client, _start, end) in outline.ranges() {
                 let reached = reach.entry(client).or_default();
                 *reached = end.max(*reached);
             }
             bytes += update.len();
-            outlines.push(outline);
+            fitting.updates.push(update);
         }
-        let size = self.weight + bytes;
-        if may_change && size > bounds.state {
-            return Err(Unmergeable::TooLarge { size, limit: bounds.state });
+        fitting.leaves_out = !waiting.is_empty();
+        fitting.may_split = !is_text || (inserts && deletes);
+        let limit = bounds.state;
+        if brings {
+            let size = self.weight_with(bytes, limit);
+            if size > limit {
+                return Err(Unmergeable::TooLarge { size, limit });
+            }
         }
-        self.look_into_depths(&outlines)?;
-        Ok(may_change)
+        Ok(fitting)
     }
 
     /// Sees that types are not nested too deep, where there are types.
-    fn look_into_depths(&mut self, outlines: &[Outline]) -> Result<(), Unmergeable> {
-        if self.depths.is_none() && !outlines.iter().any(Outline::has_types) {
+    fn look_into_depth(
+        &mut self,
+        outline: &Outline,
+        known: impl Fn(u64) -> u32,
+    ) -> Result<(), Unmergeable> {
+        if self.depths.is_none() && !outline.has_types() {
             return Ok(());
         }
         let malformed = |error: OutlineError| Unmergeable::Malformed(error.to_string());
@@ -200,40 +240,33 @@ impl Replica {
             None => {
                 let mut depths = Depths::default();
                 let all = Outline::read(&self.state(), usize::MAX).map_err(malformed)?;
-                depths.add(&all).map_err(malformed)?;
+                depths.add(&all, |_client| 0).map_err(malformed)?;
                 depths
             }
         };
-        let looked = outlines.iter().try_for_each(|outline| depths.add(outline));
-        self.depths = looked.is_ok().then_some(depths);
-        looked.map_err(malformed)
+        depths.add(outline, known).map_err(malformed)?;
+        self.depths = Some(depths);
+        Ok(())
     }
 
     /// Applies updates that have been looked through. Should the library panic over them all the same, the update is
-    /// refused; what it left behind is never touched again, not even to free it.
-    fn apply_updates(&self, updates: &[Bytes]) -> Result<Applied, Unmergeable> {
-        let decoded = updates.iter().map(|update| {
-            let decode = || Update::decode_v1(update).map_err(|error| error.to_string());
-            catch_unwind(decode).unwrap_or_else(|_panic| Err("it cannot be read".to_owned()))
+    /// refused; what it left behind then is never touched again, not even to free it.
+    fn apply_updates(&self, updates: &[&Bytes]) -> Result<Applied, Unmergeable> {
+        let applied = guarded(&self.doc, |txn| {
+            let mut decoded = Vec::with_capacity(updates.len());
+            for update in updates {
+                decoded.push(Update::decode_v1(update).map_err(|error| error.to_string())?);
+            }
+            self.apply_decoded(txn, decoded)
         });
-        let decoded: Vec<Update> =
-            decoded.collect::<Result<_, _>>().map_err(Unmergeable::Malformed)?;
-        let mut txn = ManuallyDrop::new(self.doc.transact_mut());
-        let apply = AssertUnwindSafe(|| self.apply_decoded(&mut txn, decoded));
-        let applied = catch_unwind(apply).unwrap_or_else(|_panic| {
-            tracing::error!("an update could not be applied, and some memory is lost with it");
-            Err(Unmergeable::Malformed("it cannot be applied".to_owned()))
-        })?;
-        // It has been committed: nothing is left to be done but to let go of it.
-        drop(ManuallyDrop::into_inner(txn));
-        Ok(applied)
+        applied.map_err(Unmergeable::Malformed)
     }
 
     fn apply_decoded(
         &self,
         txn: &mut TransactionMut<'_>,
         updates: Vec<Update>,
-    ) -> Result<Applied, Unmergeable> {
+    ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
         let steps = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&steps);
@@ -241,7 +274,7 @@ impl Replica {
             *seen.lock() = Some(event.delta(txn).iter().map(step).collect());
         });
         for update in updates {
-            txn.apply_update(update).map_err(|error| Unmergeable::Malformed(error.to_string()))?;
+            txn.apply_update(update).map_err(|error| error.to_string())?;
         }
         txn.commit();
         self.text.unobserve(OBSERVER);
@@ -260,6 +293,7 @@ impl Replica {
         &self,
         steps: Option<Vec<DeltaStep>>,
         units: usize,
+        may_split: bool,
         bounds: &MergeBounds,
     ) -> Result<(Delta, Content), Unmergeable> {
         let delta = Delta::from_steps(steps.unwrap_or_default());
@@ -271,9 +305,9 @@ impl Replica {
         if let Some((delta, content)) = guess
             && content.units() == units
         {
-            // Only what takes two code units can have been split in two.
-            let may_be_split = self.content.has_pairs() || delta.inserts(is_astral);
-            if !may_be_split || content == *self.plain_text() {
+            // Only what takes two code units can have been split in two; where the delta says so, it does not fit.
+            let has_pairs = self.content.has_pairs() || delta.inserts(is_astral);
+            if !(may_split && has_pairs) || content == *self.plain_text() {
                 return Ok((delta, content));
             }
         }
@@ -284,6 +318,31 @@ impl Replica {
         }
         let delta = Delta::between(&self.content.to_string(), &text, bounds.compare_until);
         Ok((delta, content))
+    }
+}
+
+/// Does something with a document that may panic, and commits it. After a panic the document is of no use: it must not be
+/// touched, not even freed, since a transaction that is dropped is committed.
+pub(super) fn guarded<T>(
+    doc: &Doc,
+    work: impl FnOnce(&mut TransactionMut<'_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut txn = ManuallyDrop::new(doc.transact_mut());
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let done = work(&mut txn);
+        txn.commit();
+        done
+    }));
+    match done {
+        Ok(done) => {
+            // It has been committed: nothing is left to be done but to let go of it.
+            drop(ManuallyDrop::into_inner(txn));
+            done
+        }
+        Err(_panic) => {
+            tracing::error!("an update could not be applied, and some memory is lost with it");
+            Err("it cannot be applied".to_owned())
+        }
     }
 }
 

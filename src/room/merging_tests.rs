@@ -12,7 +12,6 @@ fn bounds() -> MergeBounds {
         text: 1_000,
         state: 10_000,
         structs: 100,
-        others: Arc::new([]),
         compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
     }
 }
@@ -96,7 +95,13 @@ fn what_hangs_on_something_that_is_not_here_is_refused_and_leaves_nothing_behind
         assert_eq!(refused.err(), Some(Unmergeable::OutOfStep));
         assert_eq!(kept.state_vector(), replica.state_vector());
     }
-    let (replica, _) = merged(replica, &[lost, next, deletion]);
+    // What fits is merged, and what came too early fits once the rest is there.
+    let (kept, part) = replica.merge_again(&[lost.clone(), insert(&editor(&replica, 2), 0, "c")]);
+    assert!(!part.unwrap().unwrap().leaves_out && kept.content().bytes() == 6);
+    let elsewhere = insert(&editor(&replica, 3), 4, "!");
+    let (kept, part) = replica.merge_again(&[next.clone(), elsewhere]);
+    assert!(part.unwrap().unwrap().leaves_out && *kept.content() == *"text!");
+    let (replica, _) = merged(replica, &[deletion, next, lost]);
     assert_eq!(*replica.content(), *"btext");
 }
 
@@ -209,16 +214,6 @@ fn limits_are_kept_and_named() {
     let all = Bytes::from(yrs::merge_updates_v1(&many).unwrap());
     let limit = Some(Unmergeable::TooManyStructs { limit: 100 });
     assert_eq!(replica.merge_again(&[all]).1.err(), limit);
-}
-
-#[test]
-fn nobody_writes_under_the_id_of_somebody_else_who_is_here() {
-    let replica = Replica::of("text");
-    let update = insert(&editor(&replica, 77), 0, "x");
-    let bounds = MergeBounds { others: Arc::new([77]), ..bounds() };
-    let (kept, refused) = replica.merge(&[update], &bounds);
-    assert!(kept.is_some());
-    assert_eq!(refused.err(), Some(Unmergeable::OutOfStep));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod audience;
 mod batch;
 #[cfg(test)]
 mod batch_tests;
+mod benches;
 mod catch_up;
 mod comparing;
 mod editors;

@@ -55,8 +55,6 @@ pub enum Wish {
     Merge {
         /// The updates.
         updates: Vec<Bytes>,
-        /// Ids of clients under which its author may not write: those of others who are here. The room knows them.
-        others: Arc<[u64]>,
         /// Whether to say what is known of each client after it.
         acknowledge: bool,
     },
@@ -184,6 +182,8 @@ pub struct Stored {
     pub content: Option<Content>,
     /// What is stored of each client, as a Yjs v1 state vector: for an editor that wants to know.
     pub state_vector: Option<Bytes>,
+    /// Whether something of what an editor wrote was left out, because it hangs on what is not here.
+    pub is_partial: bool,
 }
 
 impl Order {

@@ -1,10 +1,10 @@
 //! What an order does to the text: rebased onto everything that was stored since its base, and applied. What a Yjs editor
 //! wrote needs no rebasing: it is merged.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{
     EditError, Order, TextError, Wish,
@@ -12,7 +12,7 @@ use super::{
     merging::{MergeBounds, Merged},
     replica::Replica,
     staging::Staged,
-    texts::{INLINE_BYTES, PAGE_BYTES},
+    texts::PAGE_BYTES,
 };
 use crate::{
     domain::{Change, Content, Delta, Tie, Version},
@@ -24,6 +24,9 @@ const DIFFERENCE_SHARE: u32 = 2;
 
 /// Walking through so many bytes of text is worth one byte of other work.
 const BYTES_WALKED_AT_ONCE: usize = 16;
+
+/// In so many bytes of a document a struct meets others that cost a byte of other work.
+const BYTES_MET_BY_A_STRUCT: usize = 1_024;
 
 /// What a byte of an update weighs, in bytes of other work.
 const MERGE_SHARE: usize = 8;
@@ -52,8 +55,8 @@ impl Run {
     ) -> Result<Option<Edited>, EditError> {
         let present = self.present_content(head).await?;
         let order = self.orders[index].clone();
-        if let Wish::Merge { updates, others, .. } = order.wish {
-            return self.merge(updates, others, present).await;
+        if let Wish::Merge { updates, .. } = order.wish {
+            return self.merge(index, updates, present).await;
         }
         let (base, concurrent) = self.since_base(&order, head, staged, &present).await?;
         // Each of the others is met by every step of this one, and Yjs walks through the text to find its place.
@@ -70,7 +73,7 @@ impl Run {
             rebase_until: began + within,
         };
         let work = move || edit(replica, &order, &base, &concurrent, &bounds);
-        let (replica, edited) = bounded(weight, within, work).await?;
+        let (replica, edited) = self.desk.benches.work(weight, within, work).await?;
         self.editing.replica = Some(replica);
         edited
     }
@@ -78,20 +81,22 @@ impl Run {
     /// Merges what an editor wrote.
     async fn merge(
         &mut self,
+        index: usize,
         updates: Vec<Bytes>,
-        others: Arc<[u64]>,
         before: Content,
     ) -> Result<Option<Edited>, EditError> {
         let Some(replica) = self.editing.replica.take() else { return Ok(None) };
         let bytes = updates.iter().map(Bytes::len).sum::<usize>();
-        // Each struct of an update may meet all the others; the text is walked through to see what happened to it.
-        let weight = bytes.saturating_mul(MERGE_SHARE) + replica.weight() / BYTES_WALKED_AT_ONCE;
+        // Each struct, of which the smallest has two bytes, may meet many others and split them; the text is walked through
+        // to see what happened to it.
+        let met = (bytes / 2).saturating_mul(replica.weight() / BYTES_MET_BY_A_STRUCT);
+        let weight =
+            bytes.saturating_mul(MERGE_SHARE) + met + replica.weight() / BYTES_WALKED_AT_ONCE;
         let within = self.desk.apply_within;
         let bounds = MergeBounds {
             text: self.desk.limit,
             state: self.desk.state_limit,
             structs: self.desk.structs_limit,
-            others,
             compare_until: (Instant::now() + within / DIFFERENCE_SHARE).into_std(),
         };
         let work = move || {
@@ -99,9 +104,10 @@ impl Run {
             let after = replica.as_ref().map(|replica| replica.content().clone());
             (replica, merged, after.unwrap_or_default())
         };
-        let (replica, merged, after) = bounded(weight, within, work).await?;
+        let (replica, merged, after) = self.desk.benches.work(weight, within, work).await?;
         self.editing.replica = replica;
-        let Some(Merged { delta, update }) = merged? else { return Ok(None) };
+        let Some(Merged { delta, update, leaves_out }) = merged? else { return Ok(None) };
+        self.left_out[index] = leaves_out;
         Ok(Some(Edited { delta: delta.into(), update, before, after }))
     }
 
@@ -207,20 +213,6 @@ impl Run {
         }
         Ok(deltas)
     }
-}
-
-/// Does work where it holds nobody up, and gives it up when it takes too long.
-async fn bounded<T: Send + 'static>(
-    weight: usize,
-    within: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, EditError> {
-    if weight <= INLINE_BYTES {
-        return Ok(work());
-    }
-    let working = timeout(within, tokio::task::spawn_blocking(work)).await;
-    let done = working.map_err(|_elapsed| EditError::TooMuchWork)?;
-    Ok(done.map_err(|_panicked| TextError::Aborted)?)
 }
 
 /// What applying an order did.

@@ -20,6 +20,7 @@ use yrs::{
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
+use super::merging::guarded;
 use crate::{
     domain::{Content, Delta, Misfit, Op},
     wire::yjs::{Depths, LARGEST_CLIENT, Outline},
@@ -68,8 +69,8 @@ pub struct Replica {
     pub(super) doc: Doc,
     pub(super) text: TextRef,
     pub(super) content: Content,
-    /// About how many bytes it has as an update; those that were applied count in full.
-    pub(super) weight: usize,
+    /// How many bytes it has as an update.
+    pub(super) weight: Weight,
     /// How deep types are nested, once somebody wanted to know.
     pub(super) depths: Option<Depths>,
 }
@@ -82,7 +83,7 @@ impl Replica {
         options.cleanup_formatting = false;
         let doc = Doc::with_options(options);
         let text = doc.get_or_insert_text(TEXT);
-        Self { doc, text, content: Content::default(), weight: 0, depths: None }
+        Self { doc, text, content: Content::default(), weight: Weight::default(), depths: None }
     }
 
     /// A new document with this text, and with a history of its own.
@@ -99,7 +100,7 @@ impl Replica {
             }
         }
         replica.content = Content::from(text);
-        replica.weight = text.len();
+        replica.weight.add(text.len());
         replica
     }
 
@@ -119,15 +120,16 @@ impl Replica {
         mut self,
         updates: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, Corrupt> {
-        {
-            let mut txn = self.doc.transact_mut();
+        let weight = &mut self.weight;
+        let applied = guarded(&self.doc, |txn| {
             for update in updates {
-                self.weight += update.len();
-                let update =
-                    Update::decode_v1(update).map_err(|error| Corrupt(error.to_string()))?;
-                txn.apply_update(update).map_err(|error| Corrupt(error.to_string()))?;
+                weight.add(update.len());
+                let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
+                txn.apply_update(update).map_err(|error| error.to_string())?;
             }
-        }
+            Ok(())
+        });
+        applied.map_err(Corrupt)?;
         self.depths = None;
         self.content = Content::from(&*self.plain_text());
         Ok(self)
@@ -138,14 +140,19 @@ impl Replica {
     /// # Errors
     /// [`Corrupt`]: the replica is of no use any more.
     pub(super) fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), Corrupt> {
-        let corrupt = |error: &dyn std::error::Error| Corrupt(error.to_string());
-        self.weight += update.len();
+        self.weight.add(update.len());
         if let Some(depths) = &mut self.depths {
-            let outline = Outline::read(update, usize::MAX).map_err(|error| corrupt(&error))?;
-            depths.add(&outline).map_err(|error| corrupt(&error))?;
+            let known = self.doc.transact().state_vector();
+            let known = |client: u64| known.get(&ClientID::new(client));
+            let outline = Outline::read(update, usize::MAX);
+            let added = outline.and_then(|outline| depths.add(&outline, known));
+            added.map_err(|error| Corrupt(error.to_string()))?;
         }
-        let update = Update::decode_v1(update).map_err(|error| corrupt(&error))?;
-        self.doc.transact_mut().apply_update(update).map_err(|error| corrupt(&error))?;
+        let applied = guarded(&self.doc, |txn| {
+            let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
+            txn.apply_update(update).map_err(|error| error.to_string())
+        });
+        applied.map_err(Corrupt)?;
         self.content = content;
         Ok(())
     }
@@ -174,7 +181,7 @@ impl Replica {
         let update = txn.encode_update_v1();
         drop(txn);
         self.content = content;
-        self.weight += update.len();
+        self.weight.add(update.len());
         Ok(update.into())
     }
 
@@ -218,7 +225,20 @@ impl Replica {
 
     /// About how many bytes it has as an update.
     pub(super) fn weight(&self) -> usize {
-        self.weight
+        self.weight.bytes
+    }
+
+    /// How many bytes it would have at most with so many more. What is only estimated is measured where it matters.
+    pub(super) fn weight_with(&mut self, bytes: usize, limit: usize) -> usize {
+        if self.weight.is_estimate && self.weight.bytes + bytes > limit {
+            self.weighs(self.state().len());
+        }
+        self.weight.bytes + bytes
+    }
+
+    /// It was measured.
+    pub(super) fn weighs(&mut self, bytes: usize) {
+        self.weight = Weight { bytes, is_estimate: false };
     }
 
     /// The text as a string. What is in it that is no character is one [`OBJECT`] each.
@@ -234,6 +254,20 @@ impl Replica {
             _ => OBJECT.to_owned(),
         };
         chunks.into_iter().map(|diff| chunk(diff.insert)).collect()
+    }
+}
+
+/// How many bytes something has as an update.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Weight {
+    bytes: usize,
+    /// Updates that were applied count in full, though they mostly take less together.
+    is_estimate: bool,
+}
+
+impl Weight {
+    pub(super) fn add(&mut self, bytes: usize) {
+        *self = Self { bytes: self.bytes + bytes, is_estimate: true };
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use actix::{AsyncContext as _, Context};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
     EditError, Order, Replica, RoomError, RoomHandle, RoomOptions, Stored, TextError,
@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub(super) parts: RoomParts,
     pub(super) options: RoomOptions,
     pub(super) texts: Texts,
+    /// So many large texts may be worked on at the same time.
+    pub(super) benches: Arc<Semaphore>,
 }
 
 struct Entry {
@@ -76,7 +78,8 @@ impl Rooms {
     #[must_use]
     pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
         let texts = Texts::new(parts.store.clone(), options.texts_at_once);
-        let shared = Arc::new(Shared { parts, options, texts });
+        let benches = Arc::new(Semaphore::new(options.texts_at_once.max(1)));
+        let shared = Arc::new(Shared { parts, options, texts, benches });
         Self { open: Arc::default(), shared, stale: Arc::default(), is_stale: Arc::default() }
     }
 

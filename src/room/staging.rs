@@ -81,7 +81,8 @@ impl Run {
         let print = self.fingerprint(index).await?;
         let is_same = receipt.fingerprint.is_none_or(|before| before == print);
         let (version, title, at) = (receipt.version, receipt.title, receipt.at);
-        let stored = Stored { version, title, at, content: None, state_vector: None };
+        let stored =
+            Stored { version, title, at, content: None, state_vector: None, is_partial: false };
         Ok(Some(if is_same { Ok(stored) } else { Err(EditError::NameTaken) }))
     }
 
@@ -106,8 +107,14 @@ impl Run {
         let version = version_after(head.version, staging.staged.len());
         let title = title_after(head, &staging.staged);
         let content = self.editing.replica.as_ref().map(|replica| replica.content().clone());
-        let stored =
-            Stored { version, title: Arc::clone(&title), at: head.at, content, state_vector: None };
+        let stored = Stored {
+            version,
+            title: Arc::clone(&title),
+            at: head.at,
+            content,
+            state_vector: None,
+            is_partial: false,
+        };
         let (author, edit) = (self.orders[index].author, self.orders[index].edit.clone());
         staging.answer(index, author, Ok(stored));
         if let Some(edit) = edit {

@@ -66,6 +66,7 @@ impl Room {
             state_limit: self.shared.parts.state_limit,
             structs_limit: self.shared.parts.structs_limit,
             apply_within: self.shared.options.apply_within,
+            benches: self.benches.clone(),
             rebase_bytes: self.shared.options.rebase_bytes,
         };
         (desk, editing)
@@ -182,7 +183,9 @@ impl Room {
 async fn encode(replica: Replica) -> Result<(Replica, Vec<u8>), TextError> {
     let bytes = replica.content().bytes();
     off_thread(bytes, move || {
+        let mut replica = replica;
         let state = replica.state();
+        replica.weighs(state.len());
         (replica, state)
     })
     .await

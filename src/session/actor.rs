@@ -69,8 +69,8 @@ pub(super) struct Session {
     pub(super) renewing: bool,
     /// With a Yjs editor, if it is one.
     pub(super) conversation: Option<Box<dyn Converse>>,
-    /// Whether the conversation goes on after a while.
-    pub(super) is_waiting: bool,
+    /// When the conversation goes on, if it waits for a time.
+    pub(super) goes_on_at: Option<Instant>,
     pub(super) intake: Rc<Intake>,
     upgrade: Upgrade,
     assembler: Assembler,
@@ -91,7 +91,7 @@ impl Session {
     ) -> Self {
         Self {
             conversation: upgrade.conversation.take(),
-            is_waiting: false,
+            goes_on_at: None,
             id,
             outbox,
             operations: Operations::new(parts.limits.operations_in_flight, parts.limits.message),
@@ -169,6 +169,7 @@ impl Session {
 
     /// Gives back what others count on: seats, presence, the connection slot.
     fn leave(&mut self) {
+        self.store_the_rest();
         if let Some(link) = self.link.take() {
             link.give_up_all();
         }

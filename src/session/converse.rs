@@ -19,7 +19,7 @@ use crate::{
 pub enum Outcome {
     /// It is done.
     Done,
-    /// It was in vain; something has been asked that may help.
+    /// Something of it did not fit; the editor has to be asked what it has.
     Again,
     /// It is done, and this is to be answered.
     Reply(Bytes),
@@ -63,6 +63,9 @@ pub trait Converse {
 
     /// Whether so much has gathered that nothing more should be read.
     fn is_full(&self) -> bool;
+
+    /// The session ends: what was written and has not been begun is still to be stored.
+    fn leave(&mut self) -> Option<BoxFuture<'static, ()>>;
 
     /// Whether something that the editor wrote is not stored yet.
     fn is_busy(&self) -> bool;

@@ -6,6 +6,7 @@ use std::{sync::Arc, task::Poll, time::Duration};
 
 use actix::prelude::*;
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{
     Next, Outcome, SessionLink, actor::Session, orders::SeatLost, running::at_once,
@@ -87,17 +88,33 @@ impl Session {
                 }
             }
         }
+        if self.gate.is_closing() {
+            return;
+        }
         let is_full = self.conversation.as_ref().is_some_and(|conversation| conversation.is_full());
-        self.intake.pause(is_full);
+        // Whoever is to go sends nothing more that would have to be waited for.
+        self.intake.pause(is_full || self.leaving.is_some());
     }
 
     fn go_on_later(&mut self, time: Duration, ctx: &mut SessionContext) {
-        if !std::mem::replace(&mut self.is_waiting, true) {
-            ctx.run_later(time, |session, ctx| {
-                session.is_waiting = false;
+        let at = Instant::now() + time;
+        if self.goes_on_at.is_none_or(|before| at < before) {
+            self.goes_on_at = Some(at);
+            ctx.run_later(time, move |session, ctx| {
+                if session.goes_on_at == Some(at) {
+                    session.goes_on_at = None;
+                }
                 session.go_on(ctx);
                 session.leave_if_idle(ctx);
             });
+        }
+    }
+
+    /// What an editor wrote and is not stored yet is stored although it has gone.
+    pub(super) fn store_the_rest(&mut self) {
+        let rest = self.conversation.as_mut().and_then(|conversation| conversation.leave());
+        if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(rest);
         }
     }
 

@@ -15,6 +15,9 @@ use crate::domain::{DocumentId, User, UserId, Version};
 /// So many changes are read at once.
 const PAGE: u64 = 1_000;
 
+/// After so many a page ends early, with what it has; more than the longest run.
+const MOST_READ: usize = 20_000;
+
 /// A run is cut off at every multiple of so many versions, so that reading a page of them has an end.
 const LONGEST: i64 = 10_000;
 
@@ -59,7 +62,7 @@ impl Step {
 }
 
 impl Store {
-    /// Runs of changes, newest first: at most `count`, all of them before the version `before` if there is one. The
+    /// Runs of changes, newest first: at most `count`, or fewer where they are long, all of them before the version `before` if there is one. The
     /// beginning of the document is a change of its owner. What was forgotten is not there.
     ///
     /// # Errors
@@ -72,9 +75,11 @@ impl Store {
     ) -> Result<RunPage, StoreError> {
         let mut gathering = Gathering { runs: Vec::new(), count, pause: self.history_pause };
         let mut below = before.map_or(i64::MAX, Version::number);
+        let mut read = 0;
         loop {
             let steps = self.list_steps(document, below).await?;
             let is_last = (steps.len() as u64) < PAGE;
+            read += steps.len();
             for step in steps {
                 below = step.version;
                 if gathering.add(step) {
@@ -83,6 +88,11 @@ impl Store {
             }
             if is_last {
                 break;
+            }
+            if read >= MOST_READ {
+                // The last one may go on; it is the first of the next page.
+                gathering.runs.pop();
+                return self.name(gathering.runs, true).await;
             }
         }
         // The first version is no row of the log; where the log begins with the next one, nothing was forgotten.
@@ -125,7 +135,8 @@ impl Store {
             .into_tuple()
             .one(&self.readers)
             .await?;
-        let is_next = |head: i64| below == Version::FIRST.next().number() || head == 1;
+        let second = Version::FIRST.next().number();
+        let is_next = |head: i64| below == second || (head == 1 && below > second);
         Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| Step {
             version: Version::FIRST.number(),
             author: Some(owner),

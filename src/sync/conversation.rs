@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use indexmap::IndexMap;
+use tokio::time::Instant;
 
 use super::{
     admission,
@@ -60,8 +61,9 @@ pub struct Conversation {
     seat: Option<(Arc<SessionLink>, EditorHandle)>,
     to_do: ToDo,
     doing: Doing,
-    /// How often in a row the editor was out of step.
+    /// How often in a row the editor was out of step, and when it is asked what it has.
     missteps: u32,
+    ask_at: Option<Instant>,
 }
 
 /// What has come and is not done yet.
@@ -71,6 +73,8 @@ struct ToDo {
     clocks: Option<Vec<(u64, u32)>>,
     updates: Vec<Bytes>,
     bytes: usize,
+    /// How many updates came in all.
+    came: u64,
     /// What it says, by the id of the client.
     words: IndexMap<u32, Words>,
     /// It wants to know who is here.
@@ -90,7 +94,7 @@ impl Conversation {
     #[must_use]
     pub fn new(parts: Arc<EditorParts>, document: DocumentId, acknowledge: bool) -> Self {
         let (to_do, doing) = (ToDo::default(), Doing::Nothing);
-        Self { parts, document, acknowledge, seat: None, to_do, doing, missteps: 0 }
+        Self { parts, document, acknowledge, seat: None, to_do, doing, missteps: 0, ask_at: None }
     }
 
     fn take_in(&mut self, message: EditorMessage) -> Result<(), Malformed> {
@@ -100,19 +104,26 @@ impl Conversation {
             }
             EditorMessage::Update(update) => {
                 self.to_do.bytes += update.len();
+                self.to_do.came += 1;
                 self.to_do.updates.push(update);
             }
             EditorMessage::QueryAwareness => self.to_do.asks = true,
             EditorMessage::Awareness(bytes) => {
                 // Editors pass on what they hear of others; the room ignores that until it knows which is theirs.
                 let own = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
+                let session = self.seat.as_ref().map(|(link, _)| link.id());
                 let is_own = |client: u64| own.is_none_or(|own| u64::from(own) == client);
                 for entry in awareness::read(&bytes)? {
                     let entry = entry?;
                     if !is_own(entry.client) {
                         continue;
                     }
-                    if let Some(words) = words::read(&entry, self.parts.limits.awareness)? {
+                    let words = match words::read(&entry, self.parts.limits.awareness, session) {
+                        // What it passes on is not its fault.
+                        Err(_) if own.is_none() => None,
+                        words => words?,
+                    };
+                    if let Some(words) = words {
                         self.to_do.words.insert(words.client, words);
                     }
                     if self.to_do.words.len() > MOST_WORDS {
@@ -162,6 +173,35 @@ impl Conversation {
         }))
     }
 
+    /// An editor that was out of step is asked what it has, once it is time.
+    fn ask(&mut self, _link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
+        let left = self.ask_at?.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            return Some(Next::Wait(left));
+        }
+        self.ask_at = None;
+        self.doing = Doing::Other;
+        let seat = seat.clone();
+        let asking = async move {
+            seat.question().await;
+            Outcome::Done
+        };
+        Some(Next::Work(asking.boxed()))
+    }
+
+    /// Everything that it wrote and is not being stored yet.
+    fn take_order(&mut self, link: &SessionLink) -> Option<Order> {
+        let updates = std::mem::take(&mut self.to_do.updates);
+        self.to_do.bytes = 0;
+        (!updates.is_empty()).then(|| Order {
+            document: self.document,
+            author: link.user().id,
+            session: Some(link.id()),
+            edit: None,
+            wish: Wish::Merge { updates, acknowledge: self.acknowledge },
+        })
+    }
+
     fn store(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
         if self.to_do.updates.is_empty() {
             return None;
@@ -169,24 +209,12 @@ impl Conversation {
         if link.take_edit().is_err() {
             return Some(Next::Wait(A_MOMENT));
         }
-        self.to_do.bytes = 0;
-        let order = Order {
-            document: self.document,
-            author: link.user().id,
-            session: Some(link.id()),
-            edit: None,
-            wish: Wish::Merge {
-                updates: std::mem::take(&mut self.to_do.updates),
-                others: Arc::default(),
-                acknowledge: self.acknowledge,
-            },
-        };
+        let order = self.take_order(link)?;
         self.doing = Doing::Storing;
-        self.missteps = self.missteps.saturating_add(1);
-        let patience = ASK_AFTER.saturating_mul(1 << (self.missteps - 1).min(8));
         let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
         // Storing goes on when the client hangs up: between storing and telling nothing may stop it.
-        let storing = tokio::spawn(async move { carry_out(&parts, &seat, order, patience).await });
+        let came = self.to_do.came;
+        let storing = tokio::spawn(async move { carry_out(&parts, &seat, order, came).await });
         Some(Next::Work(
             async move { storing.await.unwrap_or(Outcome::Close(CloseReason::InternalError)) }
                 .boxed(),
@@ -194,21 +222,17 @@ impl Conversation {
     }
 }
 
-/// Has a change stored, and says what the editor is to be told.
-async fn carry_out(
-    parts: &EditorParts,
-    seat: &EditorHandle,
-    order: Order,
-    patience: Duration,
-) -> Outcome {
+/// Has a change stored, with which so many updates are, and says what the editor is to be told.
+async fn carry_out(parts: &EditorParts, seat: &EditorHandle, order: Order, came: u64) -> Outcome {
     // Nobody is asked in vain: the room hears of it when the user may do more.
     let answer = match seat.may_edit() {
         true => parts.rooms.edit(order).await,
         false => Err(StoreError::Denied.into()),
     };
     let error = match answer {
+        Ok(Stored { is_partial: true, .. }) => return Outcome::Again,
         Ok(Stored { version, state_vector: Some(state_vector), .. }) => {
-            return Outcome::Reply(yjs::saved(version, &state_vector));
+            return Outcome::Reply(yjs::saved(version, &state_vector, came));
         }
         Ok(_) => return Outcome::Done,
         Err(error) => error,
@@ -220,11 +244,7 @@ async fn carry_out(
                 "You may read this document and not change it. Ask its owner for access.",
             ))
         }
-        Remedy::Ask => {
-            tokio::time::sleep(patience.min(ASK_AFTER_AT_MOST)).await;
-            seat.question().await;
-            Outcome::Again
-        }
+        Remedy::Ask => Outcome::Again,
         Remedy::Close(reason) => {
             let cause: &dyn std::error::Error = &error;
             tracing::debug!(error = cause, "what an editor wrote was not stored");
@@ -259,18 +279,41 @@ impl Converse for Conversation {
             return Next::Nothing;
         }
         let Some((link, seat)) = self.seat.clone() else { return Next::Nothing };
-        let waits = self.speak(&link, &seat);
-        self.answer(&link, &seat)
-            .or_else(|| self.store(&link, &seat))
-            .or(waits)
-            .unwrap_or(Next::Nothing)
+        // What has to wait keeps nothing else waiting.
+        let mut wait: Option<Duration> = None;
+        let steps = [Self::speak, Self::store, Self::answer, Self::ask];
+        for step in steps {
+            match step(self, &link, &seat) {
+                Some(Next::Wait(time)) => wait = Some(wait.map_or(time, |wait| wait.min(time))),
+                Some(work) => return work,
+                None => {}
+            }
+        }
+        wait.map_or(Next::Nothing, Next::Wait)
     }
 
     fn done(&mut self, outcome: &Outcome) {
         let was = std::mem::replace(&mut self.doing, Doing::Nothing);
-        if was == Doing::Storing && *outcome != Outcome::Again {
+        if *outcome == Outcome::Again {
+            let patience = ASK_AFTER.saturating_mul(1 << self.missteps.min(8));
+            self.missteps += 1;
+            self.ask_at.get_or_insert(Instant::now() + patience.min(ASK_AFTER_AT_MOST));
+        } else if was == Doing::Storing {
             self.missteps = 0;
         }
+    }
+
+    fn leave(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let (link, _) = self.seat.clone()?;
+        let (order, parts) = (self.take_order(&link)?, Arc::clone(&self.parts));
+        let storing = async move {
+            // Nobody is left to be told; whoever comes back says again what he has.
+            if let Err(error) = parts.rooms.edit(order).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(error, "the last of what an editor wrote was not stored");
+            }
+        };
+        Some(storing.boxed())
     }
 
     fn is_full(&self) -> bool {

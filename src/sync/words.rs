@@ -1,17 +1,24 @@
 //! What an editor says of itself, out of its awareness.
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
+use yrs::StickyIndex;
 
 use crate::{
+    domain::SessionId,
     room::{Selection, Words},
     wire::yjs::{Malformed, awareness::Heard},
 };
 
-/// The words of an entry.
+/// The words of an entry; none if they are not those of `session`: clients pass on what they hear.
 ///
 /// # Errors
 /// The state is no JSON object, or larger than `limit` bytes.
-pub(super) fn read(entry: &Heard<'_>, limit: usize) -> Result<Option<Words>, Malformed> {
+pub(super) fn read(
+    entry: &Heard<'_>,
+    limit: usize,
+    session: Option<SessionId>,
+) -> Result<Option<Words>, Malformed> {
     // Ids beyond those of clients are no client's.
     let Ok(client) = u32::try_from(entry.client) else { return Ok(None) };
     let Some(state) = entry.state else {
@@ -22,6 +29,12 @@ pub(super) fn read(entry: &Heard<'_>, limit: usize) -> Result<Option<Words>, Mal
     }
     let state: Map<String, Value> = serde_json::from_str(state)
         .map_err(|_error| Malformed("the awareness state is no JSON object"))?;
+    let stamp = state.get("user").and_then(|user| user.get("sessionId")).and_then(Value::as_str);
+    if let (Some(stamp), Some(session)) = (stamp, session)
+        && stamp != session.to_string()
+    {
+        return Ok(None);
+    }
     let selection = selection(&state);
     Ok(Some(Words { client, state: Some(state), selection }))
 }
@@ -30,11 +43,25 @@ pub(super) fn read(entry: &Heard<'_>, limit: usize) -> Result<Option<Words>, Mal
 fn selection(state: &Map<String, Value>) -> Option<Selection> {
     let said = ["cursor", "selection"].into_iter().filter_map(|key| state.get(key));
     said.filter_map(|said| {
-        let head = serde_json::from_value(said.get("head")?.clone()).ok()?;
-        let anchor = serde_json::from_value(said.get("anchor")?.clone()).ok()?;
+        let (anchor, head) = (place(said.get("anchor")?)?, place(said.get("head")?)?);
         Some(Selection { anchor, head })
     })
     .next()
+}
+
+/// A relative position, if all ids in it are such as there may be.
+fn place(said: &Value) -> Option<StickyIndex> {
+    let is_id = |id: &Value| {
+        let number = |key: &str, below: u64| {
+            id.get(key).and_then(Value::as_u64).is_some_and(|number| number < below)
+        };
+        id.is_null() || (number("client", 1 << 53) && number("clock", 1 << 32))
+    };
+    let ids = ["item", "type"].into_iter().filter_map(|key| said.get(key));
+    if !ids.into_iter().all(is_id) {
+        return None;
+    }
+    StickyIndex::deserialize(said).ok()
 }
 
 #[cfg(test)]
@@ -42,7 +69,7 @@ mod tests {
     use super::*;
 
     fn words(state: &str) -> Result<Option<Words>, Malformed> {
-        read(&Heard { client: 7, clock: 1, state: Some(state) }, 1_000)
+        read(&Heard { client: 7, clock: 1, state: Some(state) }, 1_000, None)
     }
 
     #[test]
@@ -67,8 +94,31 @@ mod tests {
 
     #[test]
     fn whoever_has_gone_says_nothing_and_marks_say_nothing_at_all() {
-        let gone = read(&Heard { client: 7, clock: 1, state: None }, 10).unwrap().unwrap();
+        let gone = read(&Heard { client: 7, clock: 1, state: None }, 10, None).unwrap().unwrap();
         assert_eq!((gone.client, gone.state), (7, None));
-        assert_eq!(read(&Heard { client: 1 << 40, clock: 1, state: None }, 10), Ok(None));
+        assert_eq!(read(&Heard { client: 1 << 40, clock: 1, state: None }, 10, None), Ok(None));
+    }
+
+    #[test]
+    fn what_is_stamped_with_another_session_is_passed_on_and_not_said() {
+        let (own, other) = (SessionId::new(), SessionId::new());
+        for (stamp, is_said) in [(own, true), (other, false)] {
+            let state = format!(r#"{{"user":{{"sessionId":"{stamp}"}}}}"#);
+            let heard = Heard { client: 7, clock: 1, state: Some(&state) };
+            assert_eq!(read(&heard, 1_000, Some(own)).unwrap().is_some(), is_said);
+        }
+    }
+
+    #[test]
+    fn ids_that_there_are_not_are_no_place() {
+        for id in [
+            "{\"client\":9007199254740992,\"clock\":1}",
+            "{\"client\":1,\"clock\":4294967296}",
+            "7",
+        ] {
+            let index = format!(r#"{{"type":null,"tname":null,"item":{id},"assoc":0}}"#);
+            let state = format!(r#"{{"cursor":{{"anchor":{index},"head":{index}}}}}"#);
+            assert_eq!(words(&state).unwrap().unwrap().selection, None);
+        }
     }
 }

@@ -113,6 +113,11 @@ impl Awareness {
         if known.is_some_and(|entry| entry.client == client && entry.state == *state) {
             return Heard::Known;
         }
+        // Its node may not have known whose the id is.
+        let holder = self.clients.get(&client).and_then(|holder| self.user_of(*holder));
+        if holder.is_some_and(|holder| holder != user) {
+            return Heard::Ignored;
+        }
         Heard::News(self.put(session, user, client, state.clone(), true, clock, now))
     }
 
@@ -174,12 +179,6 @@ impl Awareness {
         let entry = self.entries.get(&session).filter(|entry| entry.is_own)?;
         let Entry { user, client, clock, ref state, .. } = *entry;
         Some(Saying { session, user, client, clock, state: state.clone() })
-    }
-
-    /// The ids of clients that belong to editors of other users than this one.
-    pub(in crate::room) fn of_others(&self, user: UserId) -> Arc<[u64]> {
-        let others = self.entries.values().filter(|entry| entry.is_own && entry.user != user);
-        others.map(|entry| u64::from(entry.client)).collect()
     }
 
     fn user_of(&self, session: SessionId) -> Option<UserId> {

@@ -43,8 +43,6 @@ fn nobody_speaks_under_the_id_of_somebody_else() {
     awareness.leave(ana.0, time(1)).unwrap();
     assert_eq!(awareness.say(bo, 7, state("ana"), time(1)), Heard::Ignored);
     assert_eq!(awareness.say(bo, 7, None, time(1)), Heard::Ignored);
-    assert_eq!(*awareness.of_others(ana.1), [8]);
-    assert!(awareness.of_others(bo.1).is_empty());
 }
 
 #[test]
@@ -106,6 +104,18 @@ fn what_another_node_tells_waits_for_the_arrival() {
     assert_eq!(awareness.saying_of(session), Some((*saying).clone()));
     let later = time(0) + TimeDelta::seconds(1);
     assert_eq!(awareness.leave(session, later).unwrap().entries, [(7, 91, None)]);
+}
+
+#[test]
+fn another_node_gives_nobody_the_id_of_somebody_else() {
+    let mut awareness = Awareness::default();
+    let ana = someone();
+    news(awareness.say(ana, 7, state("ana"), time(0)));
+    let (session, user) = someone();
+    let saying = Arc::new(Saying { session, user, client: 7, clock: 90, state: state("far") });
+    assert_eq!(awareness.hear(&saying, true, time(0)), Heard::Ignored);
+    let again = Arc::new(Saying { user: ana.1, ..(*saying).clone() });
+    news(awareness.hear(&again, true, time(0)));
 }
 
 #[test]

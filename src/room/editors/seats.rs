@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// What an editor is owed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owed {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Owed {
     /// An answer: everything after so much of each client.
-    Answer(Vec<(u64, u32)>),
+    pub(super) answer: Option<Vec<(u64, u32)>>,
     /// Everything from its next version on: its outbox was full.
-    Rest,
+    pub(super) rest: bool,
     /// A question: what it has and the document does not.
-    Question,
+    pub(super) question: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ struct Sitting {
     progress: Progress,
     /// The change that it must get next.
     next: Version,
-    /// What it had of each client when it was last sent everything, as a state vector.
+    /// What it had of each client when it was last answered, as a state vector: an answer never gives way.
     synced: Bytes,
     _counted: Counted,
 }
@@ -118,16 +118,17 @@ impl Editors {
         change: &Change,
         told: &mut Told,
     ) {
-        let frame = change.update.as_ref().map(|update| yjs::update(update));
+        let mut frame: Option<Bytes> = None;
         for (seat, sitting) in &mut self.seats {
             if sitting.progress != Progress::Live || change.version < sitting.next {
                 continue;
             }
             sitting.next = change.version.next();
-            let Some(frame) = &frame else { continue };
+            let Some(update) = &change.update else { continue };
             if author == Some(sitting.place.seat.session) {
                 continue;
             }
+            let frame = frame.get_or_insert_with(|| yjs::update(update));
             let pushed = sitting.place.outbox.change(*seat, change.version, frame.clone());
             told.reached_bound += u64::from(pushed.reached_bound);
             match pushed.outcome {
@@ -153,15 +154,10 @@ impl Editors {
         .collect()
     }
 
-    /// An editor is to be sent something. With an answer it is sent the rest and asked as well, so that is worth most.
-    pub(super) fn owe(&mut self, seat: SeatId, owed: Owed) {
-        if !self.seats.contains_key(&seat) {
-            return;
-        }
-        let before = self.owed.get(&seat);
-        if matches!(owed, Owed::Answer(_)) || !matches!(before, Some(Owed::Answer(_) | Owed::Rest))
-        {
-            self.owed.insert(seat, owed);
+    /// An editor is to be sent something.
+    pub(super) fn owe(&mut self, seat: SeatId, add: impl FnOnce(&mut Owed)) {
+        if self.seats.contains_key(&seat) {
+            add(self.owed.entry(seat).or_default());
         }
     }
 
@@ -192,35 +188,31 @@ impl Editors {
         let Some(sitting) = self.seats.get_mut(&seat) else { return };
         // What is dropped because the session closes, nobody waits for.
         let _closing = sitting.place.outbox.lasting(seat, frame);
-        sitting.caught_up(head, state_vector, &self.metrics);
+        sitting.synced = state_vector.clone();
+        sitting.caught_up(head, &self.metrics);
     }
 
     /// Sends an editor that is behind the rest. False if its outbox is full again.
-    pub(super) fn send_rest(
-        &mut self,
-        seat: SeatId,
-        frame: Bytes,
-        head: Version,
-        state_vector: &Bytes,
-    ) -> bool {
+    pub(super) fn send_rest(&mut self, seat: SeatId, frame: Bytes, head: Version) -> bool {
         let Some(sitting) = self.seats.get_mut(&seat) else { return true };
         if sitting.progress != Progress::Behind {
             return true;
         }
-        if let Outcome::Behind(_) = sitting.place.outbox.change(seat, head, frame).outcome {
+        // It stands for everything from there on: if it has to give way, all of that is missing again.
+        let first = sitting.next;
+        if let Outcome::Behind(_) = sitting.place.outbox.change(seat, first, frame).outcome {
             return false;
         }
-        sitting.caught_up(head, state_vector, &self.metrics);
+        sitting.caught_up(head, &self.metrics);
         true
     }
 }
 
 impl Sitting {
-    fn caught_up(&mut self, head: Version, state_vector: &Bytes, metrics: &Metrics) {
+    fn caught_up(&mut self, head: Version, metrics: &Metrics) {
         if self.progress == Progress::Behind {
             metrics.seat_behind(false);
         }
         (self.progress, self.next) = (Progress::Live, head.next());
-        self.synced = state_vector.clone();
     }
 }

@@ -31,28 +31,38 @@ use crate::{
 /// A beginning of more bytes than this is put together again for each who begins.
 const LARGEST_KEPT: usize = 4 * 1024 * 1024;
 
+/// What a clock of a client weighs, in bytes of other work.
+const CLOCK_BYTES: usize = 16;
+
 /// What is to be put together for an editor.
 struct Job {
     seat: SeatId,
-    work: Work,
+    /// What it is to be sent, if anything.
+    work: Option<Work>,
+    /// Whether it is to be asked for what it has and the document does not.
+    question: bool,
 }
 
 enum Work {
     /// Everything after so much of each client, for one who asked.
     Answer(Vec<(u64, u32)>),
-    /// The same, for one who fell behind.
-    After(Vec<(u64, u32)>),
-    /// What it has and the document does not.
-    Question,
-    /// Everything from these clocks of these clients on; of the others nothing, for one who fell behind.
-    From(HashMap<u64, u32>),
+    /// Everything from a version on, for one who fell behind: by the last changes if they go back so far, or after what it
+    /// had of each client when it was last answered.
+    Rest { next: Version, synced: Bytes },
 }
 
 /// What was put together.
 struct Made {
     job: Job,
-    /// The frame; none where the editor has another history.
-    frame: Option<Bytes>,
+    frame: Frame,
+}
+
+enum Frame {
+    Nothing,
+    Answer(Bytes),
+    Rest(Bytes),
+    /// The editor has another history.
+    Unrelated,
 }
 
 /// An answer to an editor that has nothing: many begin so, and all get the same.
@@ -81,16 +91,20 @@ impl Room {
         let Some(replica) = self.editing.replica.take() else {
             return self.load_replica(head, ctx);
         };
-        let jobs = self.jobs();
-        let (weight, beginning) = (replica.weight(), self.beginning.clone());
+        let owed = self.editors.take_owed();
+        let seats: Vec<SeatId> = owed.iter().map(|(seat, _)| *seat).collect();
+        let asked = owed.iter().map(|(_, owed)| owed.answer.as_ref().map_or(0, Vec::len));
+        let weight = replica.weight() + CLOCK_BYTES * asked.sum::<usize>();
+        let (jobs, beginning) = (self.jobs(owed), self.beginning.clone());
+        let recent = Arc::clone(&self.editing.recent);
         if weight <= INLINE_BYTES || jobs.is_empty() {
-            let served = serve(&replica, jobs, beginning, head);
+            let served = serve(&replica, jobs, &recent, beginning, head);
             self.editing.replica = Some(replica);
             return self.served(served, head, ctx);
         }
         self.edits.hold();
         let serving = off_thread(weight, move || {
-            let served = serve(&replica, jobs, beginning, head);
+            let served = serve(&replica, jobs, &recent, beginning, head);
             (replica, served)
         });
         ctx.spawn(serving.into_actor(self).map(move |served, room, ctx| {
@@ -99,7 +113,7 @@ impl Room {
                     room.editing.replica = Some(replica);
                     room.served(served, head, ctx);
                 }
-                Err(error) => room.lose_editors(&error, ctx),
+                Err(error) => room.lose_editors(seats, &error, ctx),
             }
             room.edits.stored();
             // Changes and answers take turns.
@@ -119,18 +133,21 @@ impl Room {
                     room.editing.snapshot = Some(loaded.snapshot);
                     room.editing.replica = Some(loaded.replica);
                 }
-                Err(error) => room.lose_editors(&error, ctx),
+                Err(error) => {
+                    let owed = room.editors.take_owed().into_iter();
+                    room.lose_editors(owed.map(|(seat, _)| seat).collect(), &error, ctx);
+                }
             }
             room.after_storing(ctx);
         }));
     }
 
     /// Nobody can be answered now: their clients come back, and ask again.
-    fn lose_editors(&mut self, error: &TextError, ctx: &mut Context<Self>) {
+    fn lose_editors(&mut self, seats: Vec<SeatId>, error: &TextError, ctx: &mut Context<Self>) {
         let cause: &dyn std::error::Error = error;
         tracing::warn!(error = cause, document.id = %self.document, "editors could not be answered");
         self.forget_pointing();
-        for (seat, _) in self.editors.take_owed() {
+        for seat in seats {
             self.end_editor(seat, SeatEnd::Broken, ctx);
         }
     }
@@ -142,46 +159,46 @@ impl Room {
         self.linger_if_idle(ctx);
     }
 
-    fn jobs(&mut self) -> Vec<Job> {
-        let recent = Arc::clone(&self.editing.recent);
-        let owed = self.editors.take_owed();
-        let jobs = owed.into_iter().filter_map(|(seat, owed)| {
-            Some(match owed {
-                Owed::Answer(clocks) => Job { seat, work: Work::Answer(clocks) },
-                Owed::Question => Job { seat, work: Work::Question },
-                Owed::Rest => {
-                    let (next, synced) = self.editors.missing(seat)?;
-                    let work = match first_clocks(&recent, next) {
-                        Some(first) => Work::From(first),
-                        None => Work::After(yjs::state_vector(&synced).unwrap_or_default()),
-                    };
-                    Job { seat, work }
+    fn jobs(&mut self, owed: Vec<(SeatId, Owed)>) -> Vec<Job> {
+        let mut jobs = Vec::with_capacity(owed.len());
+        for (seat, Owed { answer, rest, question }) in owed {
+            let work = match answer {
+                // With an answer comes everything.
+                Some(clocks) => Some(Work::Answer(clocks)),
+                None if rest => {
+                    self.editors.missing(seat).map(|(next, synced)| Work::Rest { next, synced })
                 }
-            })
-        });
-        jobs.collect()
+                None => None,
+            };
+            jobs.push(Job { seat, work, question });
+        }
+        jobs
     }
 
     fn served(&mut self, served: Served, head: Version, ctx: &mut Context<Self>) {
         let Served { made, state_vector, beginning } = served;
         self.beginning = beginning;
-        for Made { job: Job { seat, work }, frame } in made {
-            let Some(frame) = frame else {
-                self.end_editor(seat, SeatEnd::Unrelated, ctx);
-                continue;
-            };
-            match work {
-                Work::Question => self.ask_editor(seat, &state_vector),
-                Work::Answer(_) => {
-                    self.editors.answer(seat, frame, head, &state_vector);
-                    self.ask_editor(seat, &state_vector);
+        for Made { job: Job { seat, question, .. }, frame } in made {
+            let mut asks = question;
+            match frame {
+                Frame::Nothing => {}
+                Frame::Unrelated => {
+                    self.end_editor(seat, SeatEnd::Unrelated, ctx);
+                    continue;
                 }
-                Work::After(_) | Work::From(_) => {
+                Frame::Answer(frame) => {
+                    self.editors.answer(seat, frame, head, &state_vector);
+                    asks = true;
+                }
+                Frame::Rest(frame) => {
                     self.shared.parts.metrics.replayed();
-                    if !self.editors.send_rest(seat, frame, head, &state_vector) {
+                    if !self.editors.send_rest(seat, frame, head) {
                         self.catch_up_editor(seat, ctx);
                     }
                 }
+            }
+            if asks {
+                self.ask_editor(seat, &state_vector);
             }
         }
         self.point(ctx);
@@ -204,7 +221,7 @@ impl Room {
         // All of it goes in one piece, so it is not put together again before that has been taken.
         let drained = async move { outbox.moved_on(seat).await };
         ctx.spawn(drained.into_actor(self).map(move |(), room, ctx| {
-            room.editors.owe(seat, Owed::Rest);
+            room.editors.owe(seat, |owed| owed.rest = true);
             room.serve_editors(ctx);
         }));
     }
@@ -224,24 +241,42 @@ fn first_clocks(recent: &Recent, next: Version) -> Option<HashMap<u64, u32>> {
     Some(first)
 }
 
-fn serve(replica: &Replica, jobs: Vec<Job>, mut beginning: Beginning, head: Version) -> Served {
+fn serve(
+    replica: &Replica,
+    jobs: Vec<Job>,
+    recent: &Recent,
+    mut beginning: Beginning,
+    head: Version,
+) -> Served {
+    // Those who are behind often are so from the same version on.
+    let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let made = jobs.into_iter().map(|job| {
         let frame = match &job.work {
-            Work::Answer(clocks) if replica.is_foreign_to(clocks) => None,
-            Work::Answer(clocks) if clocks.is_empty() => Some(beginning.frame(replica, head)),
-            Work::Answer(clocks) => Some(yjs::sync_step_2(&replica.since(clocks))),
-            Work::Question => Some(Bytes::new()),
-            Work::After(clocks) => Some(yjs::update(&replica.since(clocks))),
-            Work::From(first) => {
-                let mut clocks = replica.clocks();
-                clocks.extend(first);
-                Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))
+            None => Frame::Nothing,
+            Some(Work::Answer(clocks)) if replica.is_foreign_to(clocks) => Frame::Unrelated,
+            Some(Work::Answer(clocks)) if clocks.is_empty() => {
+                Frame::Answer(beginning.frame(replica, head))
+            }
+            Some(Work::Answer(clocks)) => Frame::Answer(yjs::sync_step_2(&replica.since(clocks))),
+            Some(Work::Rest { next, synced }) => {
+                let rest = rests.entry(*next).or_insert_with(|| rest(replica, recent, *next));
+                Frame::Rest(rest.clone().unwrap_or_else(|| {
+                    let clocks = yjs::state_vector(synced).unwrap_or_default();
+                    yjs::update(&replica.since(&clocks))
+                }))
             }
         };
         Made { job, frame }
     });
     let made = made.collect();
     Served { made, state_vector: replica.state_vector().into(), beginning }
+}
+
+/// Everything from a version on, if that can be told from the last changes.
+fn rest(replica: &Replica, recent: &Recent, next: Version) -> Option<Bytes> {
+    let mut clocks = replica.clocks();
+    clocks.extend(first_clocks(recent, next)?);
+    Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))
 }
 
 impl Beginning {
@@ -275,14 +310,14 @@ impl Take<Welcome> for Room {
 
 impl Take<Synchronise> for Room {
     fn take(&mut self, Synchronise { seat, clocks }: Synchronise, ctx: &mut Self::Context) {
-        self.editors.owe(seat, Owed::Answer(clocks));
+        self.editors.owe(seat, |owed| owed.answer = Some(clocks));
         self.serve_editors(ctx);
     }
 }
 
 impl Take<Question> for Room {
     fn take(&mut self, Question(seat): Question, ctx: &mut Self::Context) {
-        self.editors.owe(seat, Owed::Question);
+        self.editors.owe(seat, |owed| owed.question = true);
         self.serve_editors(ctx);
     }
 }

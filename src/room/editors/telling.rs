@@ -4,12 +4,13 @@
 //! editors as it is, and to everybody else as the cursor that it means. For that the replica is needed: while it is
 //! away, only the newest place of each session is remembered.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     Words,
@@ -20,12 +21,21 @@ use super::{
 use crate::{
     domain::{Cursor, Event, Origin, Presence, PresenceChangeKind, Saying, SessionId, Topic, User},
     outbox::SeatId,
-    room::{SeatEnd, actor::Room, audience::Told, mailbox::Take, pointing::Selection},
+    room::{
+        SeatEnd, actor::Room, audience::Told, mailbox::Take, pointing::Selection,
+        texts::INLINE_BYTES,
+    },
     wire::{
         envelope::Envelope,
         yjs::awareness::{self, Said},
     },
 };
+
+/// Other nodes are told at most so often what all editors here say.
+const ANSWERED_EVERY: Duration = Duration::from_millis(500);
+
+/// On a large document places are put into other words at most so often.
+const POINTED_EVERY: Duration = Duration::from_millis(100);
 
 /// A place in the text that has to be put into the other kind of words.
 pub(in crate::room) enum Pointing {
@@ -33,6 +43,12 @@ pub(in crate::room) enum Pointing {
     Selection(Option<Selection>),
     /// The cursor of somebody who is present, for editors.
     Cursor(Box<Presence>),
+}
+
+/// A place in the other kind of words.
+enum Meant {
+    Cursor(Option<Cursor>),
+    Selection(Box<Presence>, Option<(Value, Value)>),
 }
 
 /// The newest place of each session that waits for the replica.
@@ -111,11 +127,26 @@ impl Room {
     }
 
     /// Tells the other nodes what the editors here say of themselves.
-    pub(in crate::room) fn say_again(&self) {
+    fn say_again(&mut self) {
+        self.said_at = Some(Instant::now());
         for session in self.editors.sessions() {
             if let Some(saying) = self.awareness.saying_of(session) {
                 self.publish_saying(saying);
             }
+        }
+    }
+
+    /// Another node wants to know what the editors here say. Many may want that at once.
+    pub(in crate::room) fn answer_who_is_here(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let next = self.said_at.map_or(now, |said_at| said_at + ANSWERED_EVERY);
+        if next <= now {
+            self.say_again();
+        } else if !std::mem::replace(&mut self.says_later, true) {
+            ctx.run_later(next - now, |room, _ctx| {
+                room.says_later = false;
+                room.say_again();
+            });
         }
     }
 
@@ -143,8 +174,10 @@ impl Room {
         }
         let selection = match (presence.cursor, &self.editing.replica) {
             (None, _) => None,
-            (Some(cursor), Some(replica)) => Some(replica.selection_of(cursor)),
-            (Some(_), None) => {
+            (Some(cursor), Some(replica)) if replica.weight() <= INLINE_BYTES => {
+                Some(replica.selection_of(cursor))
+            }
+            (Some(_), _) => {
                 self.pointings.insert(session, Pointing::Cursor(Box::new(presence.clone())));
                 if self.awareness.knows(session) {
                     return;
@@ -152,6 +185,11 @@ impl Room {
                 None
             }
         };
+        self.show_at(presence, selection);
+    }
+
+    fn show_at(&mut self, presence: &Presence, selection: Option<(Value, Value)>) {
+        let session = presence.session;
         let user = identity::user(self.document, session, &presence.user);
         let state = identity::shown(user, selection);
         if let Some(word) = self.awareness.show((session, presence.user.id), state, Utc::now()) {
@@ -168,12 +206,16 @@ impl Room {
 
     /// Tells every editor but the one that it is about.
     fn spread(&self, word: &Word) {
-        let frame = frame_of([word]);
         let mut deliveries = 0;
-        for place in self.editors.places().filter(|place| place.seat.session != word.session) {
-            // A newer one takes its place, and what is dropped is told with the next renewal.
-            let _outcome = place.outbox.cursor(place.seat.id, word.session, frame.clone());
-            deliveries += 1;
+        for entry in &word.entries {
+            let frame = frame_of_entries([entry]);
+            // By the client and not by the session: of one that has another id now the old one must go, too.
+            let about = SessionId::from(Uuid::from_u128(entry.0.into()));
+            for place in self.editors.places().filter(|place| place.seat.session != word.session) {
+                // A newer one takes its place, and what is dropped is told with the next renewal.
+                let _outcome = place.outbox.cursor(place.seat.id, about, frame.clone());
+                deliveries += 1;
+            }
         }
         self.shared.parts.metrics.delivered(Topic::Document, deliveries);
     }
@@ -206,15 +248,44 @@ impl Room {
         !self.pointings.is_empty()
     }
 
-    /// Puts places into the other kind of words, now that the replica is here.
+    /// Puts places into the other kind of words, now that the replica is here. Each means walking through the text, so on
+    /// a large one they gather for a while.
     pub(super) fn point(&mut self, ctx: &mut Context<Self>) {
-        if self.editing.replica.is_none() {
+        let Some(replica) = &self.editing.replica else { return };
+        if self.pointings.is_empty() || self.is_pointing {
             return;
         }
-        for (session, pointing) in std::mem::take(&mut self.pointings) {
-            match pointing {
-                Pointing::Selection(selection) => self.move_editor(session, selection, ctx),
-                Pointing::Cursor(presence) => self.show(&presence),
+        if replica.weight() > INLINE_BYTES {
+            self.is_pointing = true;
+            ctx.run_later(POINTED_EVERY, |room, ctx| {
+                room.is_pointing = false;
+                room.point_now(ctx);
+            });
+        } else {
+            self.point_now(ctx);
+        }
+    }
+
+    fn point_now(&mut self, ctx: &mut Context<Self>) {
+        // Where it is away again, its return is when this goes on.
+        let Some(replica) = &self.editing.replica else { return };
+        let mut meant = Vec::with_capacity(self.pointings.len());
+        for (session, pointing) in self.pointings.drain() {
+            meant.push(match pointing {
+                Pointing::Selection(selection) => {
+                    let cursor = selection.and_then(|selection| replica.cursor_of(&selection));
+                    (session, Meant::Cursor(cursor))
+                }
+                Pointing::Cursor(presence) => {
+                    let selection = presence.cursor.map(|cursor| replica.selection_of(cursor));
+                    (session, Meant::Selection(presence, selection))
+                }
+            });
+        }
+        for (session, meant) in meant {
+            match meant {
+                Meant::Cursor(cursor) => self.move_editor_to(session, cursor, ctx),
+                Meant::Selection(presence, selection) => self.show_at(&presence, selection),
             }
         }
     }
@@ -228,12 +299,23 @@ impl Room {
     ) {
         let cursor: Option<Cursor> = match (selection, &self.editing.replica) {
             (None, _) => None,
-            (Some(selection), Some(replica)) => replica.cursor_of(&selection),
-            (selection, None) => {
+            (Some(selection), Some(replica)) if replica.weight() <= INLINE_BYTES => {
+                replica.cursor_of(&selection)
+            }
+            (selection, _) => {
                 self.pointings.insert(session, Pointing::Selection(selection));
                 return;
             }
         };
+        self.move_editor_to(session, cursor, ctx);
+    }
+
+    fn move_editor_to(
+        &mut self,
+        session: SessionId,
+        cursor: Option<Cursor>,
+        ctx: &mut Context<Self>,
+    ) {
         if self.state.cursor_of(session).is_some_and(|before| before != cursor) {
             let effects = match cursor {
                 Some(cursor) => self.state.move_cursor(session, cursor, Utc::now()),
@@ -250,8 +332,13 @@ impl Room {
 }
 
 fn frame_of<'a>(words: impl IntoIterator<Item = &'a Word>) -> bytes::Bytes {
-    let entries = words.into_iter().flat_map(|word| &word.entries);
-    awareness::frame(entries.map(|(client, clock, state)| Said {
+    frame_of_entries(words.into_iter().flat_map(|word| &word.entries))
+}
+
+fn frame_of_entries<'a>(
+    entries: impl IntoIterator<Item = &'a (u32, u32, Option<Arc<str>>)>,
+) -> bytes::Bytes {
+    awareness::frame(entries.into_iter().map(|(client, clock, state)| Said {
         client: *client,
         clock: *clock,
         state: state.as_deref(),

@@ -25,6 +25,9 @@ const PERMISSION_DENIED: u8 = 0;
 /// A state vector has at most so many bytes: some hundred thousand clients.
 pub const LARGEST_STATE_VECTOR: usize = 1024 * 1024;
 
+/// So many messages may stand in one.
+const MOST_MESSAGES: usize = 64;
+
 /// What an editor says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EditorMessage {
@@ -50,6 +53,9 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
         return Err(Malformed("it is empty"));
     }
     while reader.left() > 0 {
+        if messages.len() == MOST_MESSAGES {
+            return Err(Malformed("it holds too many messages"));
+        }
         let message = match u8::try_from(reader.number()?) {
             Ok(SYNC) => {
                 let kind = u8::try_from(reader.number()?);
@@ -129,12 +135,14 @@ pub fn permission_denied(reason: &str) -> Bytes {
     frame::binary(&[&message])
 }
 
-/// The frame that says up to where everything is stored: the version, and the state vector at that version.
+/// The frame that says up to where everything is stored: the version, the state vector at that version, and how many of
+/// the updates that came over this connection are in it.
 #[must_use]
-pub fn saved(version: Version, state_vector: &[u8]) -> Bytes {
-    let mut content = Vec::with_capacity(10 + state_vector.len());
+pub fn saved(version: Version, state_vector: &[u8], updates: u64) -> Bytes {
+    let mut content = Vec::with_capacity(20 + state_vector.len());
     content.write_var(u64::try_from(version.number()).unwrap_or(0));
     content.extend_from_slice(state_vector);
+    content.write_var(updates);
     let mut head = vec![SAVED];
     head.write_var(content.len());
     frame::binary(&[&head, &content])
@@ -181,6 +189,6 @@ mod tests {
         assert_eq!(&*update(&[7, 8]), [0x82, 5, 0, 2, 2, 7, 8]);
         assert_eq!(&*sync_step_1(&[0]), [0x82, 4, 0, 0, 1, 0]);
         assert_eq!(&*permission_denied("no"), [0x82, 5, 2, 0, 2, b'n', b'o']);
-        assert_eq!(&*saved(Version::new(300), &[0]), [0x82, 5, 100, 3, 0xAC, 2, 0]);
+        assert_eq!(&*saved(Version::new(300), &[0], 9), [0x82, 6, 100, 4, 0xAC, 2, 0, 9]);
     }
 }

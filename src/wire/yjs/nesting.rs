@@ -19,15 +19,23 @@ pub struct Depths {
 }
 
 impl Depths {
-    /// Takes in what an update adds.
+    /// Takes in what an update adds to a document that knows so much of each client. What it says of what is known
+    /// already does not count: the library leaves it out.
     ///
     /// # Errors
-    /// [`OutlineError::TooDeep`], also when it goes round in circles; nothing was taken in.
-    pub fn add(&mut self, outline: &Outline) -> Result<(), OutlineError> {
-        let depths = Search::new(self, outline).run()?;
+    /// [`OutlineError::TooDeep`], also when it goes round in circles, or holds things in something that is no type;
+    /// nothing was taken in.
+    pub fn add(
+        &mut self,
+        outline: &Outline,
+        known: impl Fn(u64) -> u32,
+    ) -> Result<(), OutlineError> {
+        let depths = Search::new(self, outline, &known).run()?;
         for (part, depth) in outline.structs.iter().zip(depths) {
-            if depth > 0 {
-                self.insert(part.id, part.length, depth);
+            let start = part.id.clock.max(known(part.id.client));
+            let end = part.id.clock + part.length;
+            if depth > 0 && start < end {
+                self.insert(Id { clock: start, ..part.id }, end - start, depth);
             }
         }
         Ok(())
@@ -54,9 +62,11 @@ impl Depths {
 }
 
 /// Finding out the depth of each struct of an update.
-struct Search<'a> {
-    known: &'a Depths,
+struct Search<'a, K> {
+    depths: &'a Depths,
     outline: &'a Outline,
+    /// How much is known of each client.
+    known: &'a K,
     /// Its structs by client and clock.
     order: Vec<usize>,
     found: Vec<Found>,
@@ -70,13 +80,20 @@ enum Found {
     Depth(u16),
 }
 
-impl<'a> Search<'a> {
-    fn new(known: &'a Depths, outline: &'a Outline) -> Self {
+/// What an item hangs on: how deep that is, or where in the update it is found.
+enum Hold {
+    Known(u16),
+    Struct(usize),
+}
+
+impl<'a, K: Fn(u64) -> u32> Search<'a, K> {
+    fn new(depths: &'a Depths, outline: &'a Outline, known: &'a K) -> Self {
         let mut order: Vec<usize> = (0..outline.structs.len()).collect();
         order.sort_unstable_by_key(|index| {
             outline.structs.get(*index).map(|part| (part.id.client, part.id.clock))
         });
-        Self { known, outline, order, found: vec![Found::Nothing; outline.structs.len()] }
+        let found = vec![Found::Nothing; outline.structs.len()];
+        Self { depths, outline, known, order, found }
     }
 
     fn run(mut self) -> Result<Vec<u16>, OutlineError> {
@@ -87,52 +104,78 @@ impl<'a> Search<'a> {
         Ok(self.found.into_iter().map(depth).collect())
     }
 
-    /// Goes from an item to what it hangs on until the depth is known, then back.
+    /// Goes from an item to what it hangs on until the depths are known, then back.
     fn find(&mut self, index: usize) -> Result<(), OutlineError> {
         let mut waiting = vec![index];
         while let Some(index) = waiting.last().copied() {
-            let Some(place) = self.outline.structs.get(index).map(|part| part.place) else {
-                return Ok(());
-            };
-            let (id, deeper) = match place {
-                Place::Root => {
-                    self.settle(&mut waiting, index, 0)?;
-                    continue;
+            let mut depth = 0;
+            let mut next = None;
+            for (hold, deeper) in self.holds(index)? {
+                match hold {
+                    Hold::Known(known) => depth = depth.max(known + deeper),
+                    Hold::Struct(other) => match self.found.get(other) {
+                        Some(Found::Depth(found)) => depth = depth.max(found + deeper),
+                        Some(Found::Asked) => return Err(OutlineError::TooDeep),
+                        _ if other == index => return Err(OutlineError::TooDeep),
+                        _ => next = Some(other),
+                    },
                 }
-                Place::Within(id) => (id, 1),
-                Place::Beside(id) => (id, 0),
-            };
-            let Some(next) = self.index_of(id) else {
-                self.settle(&mut waiting, index, self.known.of(id) + deeper)?;
-                continue;
-            };
-            match self.found.get(next).copied().unwrap_or(Found::Nothing) {
-                Found::Depth(depth) => self.settle(&mut waiting, index, depth + deeper)?,
-                Found::Asked => return Err(OutlineError::TooDeep),
-                Found::Nothing => {
+            }
+            if depth > DEEPEST {
+                return Err(OutlineError::TooDeep);
+            }
+            match next {
+                Some(next) => {
                     self.note(index, Found::Asked);
-                    if next == index {
-                        return Err(OutlineError::TooDeep);
-                    }
                     waiting.push(next);
+                }
+                None => {
+                    self.note(index, Found::Depth(depth));
+                    waiting.pop();
                 }
             }
         }
         Ok(())
     }
 
-    fn settle(
-        &mut self,
-        waiting: &mut Vec<usize>,
-        index: usize,
-        depth: u16,
-    ) -> Result<(), OutlineError> {
-        if depth > DEEPEST {
-            return Err(OutlineError::TooDeep);
+    /// What an item hangs on, and how much deeper it is than each of that.
+    fn holds(&self, index: usize) -> Result<Vec<(Hold, u16)>, OutlineError> {
+        let Some(part) = self.outline.structs.get(index) else { return Ok(vec![]) };
+        let mut holds = Vec::with_capacity(3);
+        match part.place {
+            Place::Root => {}
+            Place::Within(parent) => {
+                let hold = self.hold(parent);
+                let may_hold = match hold {
+                    Hold::Known(_) => true,
+                    Hold::Struct(index) => {
+                        self.outline.structs.get(index).is_some_and(|part| part.may_hold)
+                    }
+                };
+                if !may_hold {
+                    return Err(OutlineError::TooDeep);
+                }
+                holds.push((hold, 1));
+            }
+            Place::Beside(left, right) => {
+                holds.extend(left.into_iter().chain(right).map(|id| (self.hold(id), 0)));
+            }
         }
-        self.note(index, Found::Depth(depth));
-        waiting.pop();
-        Ok(())
+        // Of one that is known in part the rest hangs on that part.
+        let known = (self.known)(part.id.client);
+        if part.id.clock < known && known < part.id.clock + part.length {
+            let before = Id { client: part.id.client, clock: known - 1 };
+            holds.push((Hold::Known(self.depths.of(before)), 0));
+        }
+        Ok(holds)
+    }
+
+    fn hold(&self, id: Id) -> Hold {
+        if id.clock < (self.known)(id.client) {
+            return Hold::Known(self.depths.of(id));
+        }
+        // What is nowhere makes the update incomplete, which is seen elsewhere.
+        self.index_of(id).map_or(Hold::Known(0), Hold::Struct)
     }
 
     fn note(&mut self, index: usize, found: Found) {

@@ -4,10 +4,10 @@
 //! deleted. An item hangs on others: its neighbours when it was inserted, and its parent. All of that has to be known
 //! where the update is applied, or in the update itself.
 //!
-//! What comes through here can be given to the library: no count is larger than the bytes there are, no clock overflows,
+//! Of what comes through here no count is larger than the bytes there are, no clock overflows, nothing stands in it twice,
 //! values are not nested deep, and there is nothing in it that the library reads otherwise than Yjs writes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -57,8 +57,8 @@ pub(super) enum Place {
     Root,
     /// In this type.
     Within(Id),
-    /// Where this one is.
-    Beside(Id),
+    /// Where its neighbours are, of which there is one at least.
+    Beside(Option<Id>, Option<Id>),
 }
 
 /// A struct of an update.
@@ -67,6 +67,8 @@ pub(super) struct Struct {
     pub(super) id: Id,
     pub(super) length: u32,
     pub(super) place: Place,
+    /// Whether others may be in it: it is a type, or was one.
+    pub(super) may_hold: bool,
 }
 
 /// Why an update is refused as soon as it is looked at.
@@ -75,7 +77,8 @@ pub enum OutlineError {
     /// It is no update, or one with something in it that is not supported.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// It has more structs than an update may have.
+    /// It has more structs than an update may have. Of deleted ranges there may be any number: whoever comes back names
+    /// all there ever were.
     #[error("it has more structs than allowed")]
     TooManyStructs,
     /// Its types are nested deeper than they may be.
@@ -91,6 +94,8 @@ pub struct Outline {
     needs: Vec<Id>,
     deletes: Vec<Deleted>,
     has_types: bool,
+    /// Something in it is no text.
+    has_others: bool,
     /// Some clocks between others were left out.
     has_holes: bool,
 }
@@ -103,6 +108,8 @@ impl Outline {
     pub fn read(update: &[u8], most_structs: usize) -> Result<Self, OutlineError> {
         let mut reader = Reader::new(update);
         let mut outline = Self::default();
+        // The library links what comes twice into its lists twice.
+        let mut clients = HashSet::new();
         for _client in 0..reader.count(3)? {
             // The least that a struct takes are two bytes.
             let structs = reader.count(2)?;
@@ -110,17 +117,24 @@ impl Outline {
                 return Err(OutlineError::TooManyStructs);
             }
             let (client, mut clock) = (reader.number()?, clock(&mut reader)?);
+            if !clients.insert(client) {
+                return Err(Malformed("a client stands in it twice").into());
+            }
             for _struct in 0..structs {
                 let length = outline.read_struct(&mut reader, Id { client, clock })?;
                 clock = after(clock, length.into())?;
             }
         }
+        clients.clear();
         for _client in 0..reader.count(2)? {
             let ranges_of = reader.number()?;
+            if !clients.insert(ranges_of) {
+                return Err(Malformed("a client stands in it twice").into());
+            }
             let ranges = reader.count(2)?;
             for _range in 0..ranges {
                 let start = clock(&mut reader)?;
-                let end = after(start, reader.number()?)?;
+                let end = after(start, length(&mut reader)?.into())?;
                 outline.deletes.push(Deleted { client: ranges_of, end });
             }
         }
@@ -140,16 +154,17 @@ impl Outline {
             }
             GONE => {
                 let length = length(reader)?;
-                self.structs.push(Struct { id, length, place: Place::Root });
+                self.has_others = true;
+                self.structs.push(Struct { id, length, place: Place::Root, may_hold: true });
                 return Ok(length);
             }
             _ => {}
         }
         let left = if info & HAS_LEFT != 0 { Some(self.need(reader)?) } else { None };
         let right = if info & HAS_RIGHT != 0 { Some(self.need(reader)?) } else { None };
-        let place = match left.or(right) {
-            Some(neighbour) => Place::Beside(neighbour),
-            None => {
+        let place = match (left, right) {
+            (Some(_), _) | (_, Some(_)) => Place::Beside(left, right),
+            (None, None) => {
                 let place = match reader.number()? {
                     1 => {
                         reader.text()?;
@@ -163,9 +178,12 @@ impl Outline {
                 place
             }
         };
-        let length = self.read_content(reader, info & KIND)?;
+        let kind = info & KIND;
+        self.has_others |= kind != STRING;
+        let length = self.read_content(reader, kind)?;
         if length > 0 {
-            self.structs.push(Struct { id, length, place });
+            let may_hold = matches!(kind, TYPE | DELETED);
+            self.structs.push(Struct { id, length, place, may_hold });
         }
         Ok(length)
     }
@@ -228,6 +246,12 @@ impl Outline {
     #[must_use]
     pub fn has_types(&self) -> bool {
         self.has_types
+    }
+
+    /// Whether it inserts something, whether it deletes something, and whether all of what it inserts is text.
+    #[must_use]
+    pub fn does(&self) -> (bool, bool, bool) {
+        (!self.structs.is_empty(), !self.deletes.is_empty(), !self.has_others)
     }
 
     /// Whether it may change a document that knows so much of each client.

@@ -138,17 +138,71 @@ fn nested(levels: usize, each: usize) -> Vec<Vec<u8>> {
     updates
 }
 
+/// The first clock of an update of one client: so much is known before it.
+fn beginning(outline: &Outline) -> u32 {
+    outline.ranges().map(|(_, start, _)| start).min().unwrap_or(0)
+}
+
+#[test]
+fn a_client_stands_in_an_update_once() {
+    // Client 5 at clock 0, twice, in the root "a".
+    let section = [1, 5, 0, 4, 1, 1, b'a', 2, b'x', b'y'];
+    let twice = [&[2][..], &section, &section, &[0]].concat();
+    assert!(Outline::read(&twice, MANY).is_err());
+    assert!(Outline::read(&[&[1][..], &section, &[0]].concat(), MANY).is_ok());
+    assert!(Outline::read(&[0, 2, 5, 1, 0, 1, 5, 1, 0, 1], MANY).is_err());
+    assert!(Outline::read(&[0, 1, 5, 1, 0, 0], MANY).is_err(), "a range of no length");
+}
+
+/// A map of client 9 at a clock, in the one before.
+fn map_in_map(clock: u8) -> Vec<u8> {
+    // Two bytes are enough for the numbers here.
+    let number = |number: u8| if number < 128 { vec![number] } else { vec![number, 1] };
+    let (own, parent) = (number(clock), number(clock - 1));
+    [&[9][..], &own, &[0x27, 0, 9], &parent, &[1, b'k', 1]].concat()
+}
+
+#[test]
+fn what_an_update_says_of_what_is_known_does_not_make_it_less_deep() {
+    const DEEPEST: u8 = 128;
+    let mut depths = Depths::default();
+    let mut add = |update: &[u8], known: u8| {
+        let outline = Outline::read(update, MANY).unwrap();
+        depths.add(&outline, |_client| known.into())
+    };
+    assert_eq!(add(&[1, 1, 9, 0, 7, 1, 1, b'a', 1, 0], 0), Ok(()), "a map in the root");
+    for clock in 1..DEEPEST {
+        assert_eq!(add(&[&[1, 1][..], &map_in_map(clock), &[0]].concat(), clock), Ok(()));
+    }
+    // The deepest one once more, in the root as it says, and one in it.
+    let lie = [9, DEEPEST - 1, 7, 1, 1, b'a', 1];
+    let inner = &map_in_map(DEEPEST)[3..];
+    assert_eq!(add(&[&[1, 2][..], &lie, inner, &[0]].concat(), DEEPEST), Ok(()));
+    let deeper = [&[1, 1][..], &map_in_map(DEEPEST + 1), &[0]].concat();
+    assert_eq!(add(&deeper, DEEPEST + 1), Err(OutlineError::TooDeep));
+}
+
+#[test]
+fn nothing_is_held_by_what_is_no_type() {
+    // A text at clock 0, and a number in it.
+    let bytes = [1, 2, 1, 0, 4, 1, 1, b'a', 1, b'x', 8, 0, 1, 0, 1, 126, 0];
+    let outline = Outline::read(&bytes, MANY).unwrap();
+    assert!(Depths::default().add(&outline, |_client| 0).is_err());
+}
+
 #[test]
 fn types_are_nested_to_a_bottom_in_one_update_and_in_many() {
     for each in [1, 10, 50] {
         let mut depths = Depths::default();
         for update in nested(100, each) {
-            depths.add(&Outline::read(&update, MANY).unwrap()).unwrap();
+            let outline = Outline::read(&update, MANY).unwrap();
+            depths.add(&outline, |_client| beginning(&outline)).unwrap();
         }
         let mut depths = Depths::default();
         let outlines =
             nested(200, each).into_iter().map(|update| Outline::read(&update, MANY).unwrap());
-        let added: Vec<_> = outlines.map(|outline| depths.add(&outline)).collect();
+        let added: Vec<_> =
+            outlines.map(|outline| depths.add(&outline, |_client| beginning(&outline))).collect();
         assert!(added.contains(&Err(OutlineError::TooDeep)), "{each}");
     }
 }
@@ -158,9 +212,9 @@ fn an_item_that_is_in_itself_is_refused() {
     // An array of client 1 at clock 0, in itself.
     let bytes = [1, 1, 1, 0, 7, 0, 1, 0, 0, 0];
     let outline = Outline::read(&bytes, MANY).unwrap();
-    assert_eq!(Depths::default().add(&outline), Err(OutlineError::TooDeep));
+    assert_eq!(Depths::default().add(&outline, |_client| 0), Err(OutlineError::TooDeep));
     // Two that are in each other.
     let bytes = [1, 2, 1, 0, 7, 0, 1, 1, 0, 7, 0, 1, 0, 0, 0];
     let outline = Outline::read(&bytes, MANY).unwrap();
-    assert_eq!(Depths::default().add(&outline), Err(OutlineError::TooDeep));
+    assert_eq!(Depths::default().add(&outline, |_client| 0), Err(OutlineError::TooDeep));
 }

@@ -50,7 +50,9 @@ async fn limits_are_refused_clearly_and_for_good() {
     assert_eq!(editor.expect_close().await.0, 4413);
 
     let editor = pair.bob.edit(pair.document).await;
-    editor.say(editor.client, 1, &json!({ "long": "x".repeat(2_000) })).await;
+    editor.say(editor.client, 1, &json!({ "short": "x" })).await;
+    alices.until("Bob is there", |heard| heard.state_of(&pair.bob).is_some()).await;
+    editor.say(editor.client, 2, &json!({ "long": "x".repeat(2_000) })).await;
     assert_eq!(editor.expect_close().await.0, 4400);
 
     // Nobody else noticed.
