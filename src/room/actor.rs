@@ -10,23 +10,20 @@ use chrono::Utc;
 use tokio::time::Instant;
 
 use super::{
-    EditError, Place, RoomError, SeatEnd,
+    Place, RoomError, SeatEnd,
     arriving::Offered,
     audience::{Audiences, Told},
     batch::Editing,
     benches::Benches,
-    editors::{Awareness, Beginning, Editors, Pointings},
+    editors::{Beginning, Editors, WhoIsHere},
     edits::Edits,
-    error::RoomError::{Closed, SeatVoided, SinceInFuture, Unavailable},
-    mailbox::Take,
-    messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
     others::{Others, Reading},
     recent::Recent,
     rooms::{Registration, RoomParts, Shared},
     state::{Effect, RoomState},
 };
 use crate::{
-    domain::{DocumentId, Event, Origin, Topic, Version},
+    domain::{DocumentId, Event, Origin, Version},
     metrics::{Counted, Metrics},
     wire::envelope::Envelope,
 };
@@ -42,21 +39,11 @@ pub(super) struct Room {
     /// The Yjs editors.
     pub(super) editors: Editors,
     /// Who is here, as editors are told it.
-    pub(super) awareness: Awareness,
-    /// Places in the text that wait for the replica.
-    pub(super) pointings: Pointings,
+    pub(super) who: WhoIsHere,
     /// What editors that have nothing begin with.
     pub(super) beginning: Beginning,
-    /// Places are put into other words in a moment.
-    pub(super) is_pointing: bool,
-    /// When other nodes were last told what all editors here say.
-    pub(super) said_at: Option<Instant>,
-    /// They are told again in a moment.
-    pub(super) says_later: bool,
     /// The versions told of now that editors wrote, and have.
     pub(super) merged: Vec<Version>,
-    /// Editors are told again and again who is here.
-    pub(super) is_renewing: bool,
     /// Where its text is worked on when it is large.
     pub(super) benches: Benches,
     /// The newest version that the room was told of.
@@ -70,13 +57,13 @@ pub(super) struct Room {
     /// Who sits there is being read.
     pub(super) looking_for_others: bool,
     /// Where the document stands could not be read: the room is of no use and closes.
-    unreadable: bool,
+    pub(super) unreadable: bool,
     pub(super) shared: Arc<Shared>,
     /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
     registration: Registration,
-    closing: bool,
+    pub(super) closing: bool,
     /// The node is going down: close as soon as nothing is being stored.
-    must_close: bool,
+    pub(super) must_close: bool,
     /// Closes the room unless it becomes busy again.
     lingering: Option<SpawnHandle>,
     /// How many members the gauge counts for this room.
@@ -103,14 +90,9 @@ impl Room {
             edits,
             editing: Editing { head: None, replica: None, snapshot: None, recent },
             editors: Editors::new(parts.metrics.clone()),
-            awareness: Awareness::default(),
-            pointings: Pointings::default(),
+            who: WhoIsHere::default(),
             beginning: Beginning::default(),
-            is_pointing: false,
-            said_at: None,
-            says_later: false,
             merged: Vec::new(),
-            is_renewing: false,
             benches: Benches::new(Arc::clone(&shared.benches)),
             known: Version::default(),
             access_seen: 0,
@@ -254,7 +236,7 @@ impl Room {
             // The session has gone; its own `Leave` is on its way, but may have ended the seat before it was opened.
             place.outbox.end_seat(seat.id, None);
             self.state.leave(seat.id);
-            return Err(SeatVoided);
+            return Err(RoomError::SeatVoided);
         }
         Ok(effects)
     }
@@ -343,104 +325,5 @@ impl Drop for Room {
         }
         self.count_members(0);
         self.shared.parts.bridge.detach(self.document);
-    }
-}
-
-impl Take<Reserve> for Room {
-    fn take(&mut self, Reserve(seat): Reserve, _ctx: &mut Self::Context) -> Result<(), RoomError> {
-        if self.unreadable {
-            return Err(Unavailable);
-        }
-        if self.closing {
-            return Err(Closed);
-        }
-        self.state.reserve(seat);
-        Ok(())
-    }
-}
-
-impl Take<Confirm> for Room {
-    fn take(
-        &mut self,
-        Confirm { place, key, since, stored, make }: Confirm,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), RoomError> {
-        let head = self.editing.head.as_ref().map(|head| head.version).ok_or(SeatVoided)?;
-        // What was just stored may be known to the client before it is told here.
-        let newest = stored.map_or(head, |stored| stored.max(head));
-        if since.is_some_and(|since| since > newest) {
-            return Err(SinceInFuture { head: newest });
-        }
-        let effects = self.admit(&place)?;
-        let (seat, since) = (place.seat.id, since.filter(|_| key.topic == Topic::Changes));
-        self.audiences.seat(key, place, since, head, make);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
-        self.catch_up(seat, ctx);
-        Ok(())
-    }
-}
-
-impl Take<Leave> for Room {
-    fn take(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
-        self.audiences.remove(seat);
-        self.editors.end(seat, None);
-        let effects = self.state.leave(seat);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
-        self.forget_awareness_if_unused();
-        self.linger_if_idle(ctx);
-    }
-}
-
-impl Take<Move> for Room {
-    fn take(&mut self, Move { session, cursor, accepted }: Move, ctx: &mut Self::Context) {
-        if self.others.has(session) {
-            let envelope = Envelope::MoveCursor { session, cursor };
-            return self.shared.parts.bridge.publish(self.document, envelope);
-        }
-        let effects = self.state.move_cursor(session, cursor, Utc::now());
-        self.carry_out(effects, SeatEnd::Broken, accepted, ctx);
-        self.serve_editors(ctx);
-    }
-}
-
-impl Take<Edit> for Room {
-    fn take(
-        &mut self,
-        Edit { order, reply }: Edit,
-        ctx: &mut Self::Context,
-    ) -> Result<(), RoomError> {
-        if self.unreadable {
-            return Err(Unavailable);
-        }
-        if self.closing {
-            return Err(Closed);
-        }
-        if self.must_close {
-            // Its sender has been told to go away, or will be; there is nobody to open the document for again.
-            if reply.send(Err(EditError::Busy)).is_err() {
-                tracing::debug!("a change was refused after its author had gone");
-            }
-            return Ok(());
-        }
-        if let Err(reply) = self.edits.push(order, reply)
-            && reply.send(Err(EditError::Busy)).is_err()
-        {
-            tracing::debug!("a change was refused after its author had gone");
-        }
-        self.store_next(ctx);
-        Ok(())
-    }
-}
-
-impl Take<AccessChanged> for Room {
-    fn take(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
-        self.change_access(user, level, ctx);
-    }
-}
-
-impl Take<Close> for Room {
-    fn take(&mut self, _close: Close, ctx: &mut Self::Context) {
-        self.must_close = true;
-        self.close_if_due(ctx);
     }
 }

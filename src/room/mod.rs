@@ -40,6 +40,7 @@ mod state;
 #[cfg(test)]
 mod state_tests;
 mod storing;
+mod taking;
 mod texts;
 mod ticket;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     Converse, Identified, SessionLink, SessionParts,
-    error::{AdmissionError, overdue},
+    error::overdue,
     gate::{Decision, Gate},
     heartbeat::{Beat, Heartbeat},
     operations::Operations,
@@ -72,9 +72,9 @@ pub(super) struct Session {
     /// When the conversation goes on, if it waits for a time.
     pub(super) goes_on_at: Option<Instant>,
     pub(super) intake: Rc<Intake>,
-    upgrade: Upgrade,
+    pub(super) upgrade: Upgrade,
     assembler: Assembler,
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
     timer: Option<SpawnHandle>,
     registered: Option<Registered>,
     _counted: Counted,
@@ -222,84 +222,6 @@ impl Session {
         }
     }
 
-    /// Makes out who the client is and takes a connection slot, then admits or closes.
-    fn look_at(&mut self, token: Option<String>, ctx: &mut SessionContext) {
-        let (id, parts, upgraded_by) =
-            (self.id, Arc::clone(&self.parts), self.upgrade.identified.take());
-        let admission = async move {
-            let identified = match (token, upgraded_by) {
-                (Some(token), _) => parts.identity.of(&token).await?,
-                (None, Some(identified)) => identified,
-                (None, None) => return Err(AdmissionError::NoToken),
-            };
-            let (roster, limit) = (Arc::clone(&parts.roster), parts.limits.connections_per_user);
-            let slot = Slot::take(roster, identified.user.id, id, limit).await?;
-            Ok((identified, slot))
-        };
-        ctx.spawn(admission.into_actor(self).map(|admission, session, ctx| match admission {
-            Ok((identified, slot)) => session.admit(identified, slot, ctx),
-            Err(error) => session.refuse_admission(&error, ctx),
-        }));
-    }
-
-    fn admit(&mut self, identified: Identified, slot: Slot, ctx: &mut SessionContext) {
-        // The client may have gone while it was looked at; the slot then goes with it.
-        if !self.gate.admit() {
-            return;
-        }
-        tracing::info!(session.id = %self.id, user.id = %identified.user.id, "admitted");
-        self.intake.admitted();
-        self.slot = Some(slot);
-        self.good_until(identified.expires_at, ctx);
-        if self.gate.is_closing() {
-            return;
-        }
-        let link =
-            SessionLink::new(self.id, identified.user, self.outbox.clone(), &self.parts.limits);
-        if self.conversation.is_some() {
-            let link = Arc::new(link);
-            self.link = Some(Arc::clone(&link));
-            return self.seat_editor(link, ctx);
-        }
-        let options = &self.parts.options;
-        let payload = serde_json::json!({
-            "sessionId": self.id,
-            "userId": link.user().id,
-            "heartbeat": {
-                "pingEvery": milliseconds(options.ping_every),
-                "silenceAllowed": milliseconds(options.silence_allowed),
-            },
-            "tokenExpiresAt": self.expires_at,
-        });
-        self.link = Some(Arc::new(link));
-        let payload = payload.to_string();
-        let ack = ServerMessage::ConnectionAck { payload: Some(payload.as_bytes()) };
-        self.reply(ack.frame(), None);
-    }
-
-    fn refuse_admission(&mut self, error: &AdmissionError, ctx: &mut SessionContext) {
-        match error {
-            AdmissionError::NoToken => self.parts.metrics.auth_failed("missing"),
-            AdmissionError::Slot(_) => self.parts.metrics.slot_refused(),
-            // Counted where it was made out.
-            AdmissionError::Identity(_) => {}
-        }
-        let reason = CloseReason::from(error);
-        if matches!(reason, CloseReason::InternalError | CloseReason::Unavailable) {
-            tracing::error!(error = error as &dyn std::error::Error, "nobody could be admitted");
-        }
-        self.end(&reason, ctx);
-    }
-
-    /// The client's token is good until then; one that runs out sooner than another before it takes nothing away.
-    pub(super) fn good_until(&mut self, expires_at: DateTime<Utc>, ctx: &mut SessionContext) {
-        self.expires_at = self.expires_at.max(expires_at);
-        let life = (self.expires_at - Utc::now()).to_std().unwrap_or_default();
-        let warn_before = self.parts.options.warn_before_expiry;
-        self.heartbeat.admitted(Instant::now(), life, warn_before);
-        self.beat(ctx);
-    }
-
     /// Ends the session because the node is going down, once nothing is being executed any more.
     pub(super) fn go_away(&mut self, waited: Duration, ctx: &mut SessionContext) {
         // Those who are sent away later also come back later.
@@ -309,7 +231,7 @@ impl Session {
     }
 
     /// Does what is due and sets the timer for what is due next.
-    fn beat(&mut self, ctx: &mut SessionContext) {
+    pub(super) fn beat(&mut self, ctx: &mut SessionContext) {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
@@ -416,8 +338,4 @@ impl StreamHandler<Inbound> for Session {
         self.end(&CloseReason::Gone, ctx);
         ctx.stop();
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

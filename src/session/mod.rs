@@ -7,6 +7,7 @@
 //! Invariant: however a session ends, its connection slot and its seats are given back at once.
 
 mod actor;
+mod admitting;
 mod converse;
 mod editing;
 mod error;

@@ -15,10 +15,9 @@ mod seats;
 mod syncing;
 mod telling;
 
-pub(super) use awareness::Awareness;
 pub use handle::EditorHandle;
 pub use messages::Words;
 pub(super) use messages::{Ask, Question, Say, Synchronise, Welcome};
 pub(super) use seats::Editors;
 pub(super) use syncing::Beginning;
-pub(super) use telling::Pointings;
+pub(super) use telling::WhoIsHere;

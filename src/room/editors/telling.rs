@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Words,
-    awareness::{Heard, Word},
+    awareness::{Awareness, Heard, Word},
     identity,
     messages::Say,
 };
@@ -51,8 +51,21 @@ enum Meant {
     Selection(Box<Presence>, Option<(Value, Value)>),
 }
 
-/// The newest place of each session that waits for the replica.
-pub(in crate::room) type Pointings = HashMap<SessionId, Pointing>;
+/// Who is here, as editors are told it.
+#[derive(Default)]
+pub(in crate::room) struct WhoIsHere {
+    awareness: Awareness,
+    /// The newest place of each session that waits for the replica, ...
+    pointings: HashMap<SessionId, Pointing>,
+    /// ... or until more have gathered.
+    is_pointing: bool,
+    /// Editors are told again and again who is here.
+    is_renewing: bool,
+    /// When other nodes were last told what all editors here say.
+    said_at: Option<Instant>,
+    /// They are told again in a moment.
+    says_later: bool,
+}
 
 impl Room {
     /// Tells editors of an event.
@@ -70,7 +83,7 @@ impl Room {
                 PresenceChangeKind::Left => self.take_back(change.presence.session),
             },
             Event::CursorMoved(moved) => {
-                if !self.awareness.speaks(moved.session) && !self.editors.has(moved.session) {
+                if !self.who.awareness.speaks(moved.session) && !self.editors.has(moved.session) {
                     self.show(&Presence {
                         document: moved.document,
                         session: moved.session,
@@ -89,7 +102,7 @@ impl Room {
     pub(super) fn begin_awareness(&mut self, ctx: &mut Context<Self>) {
         self.show_everybody();
         self.shared.parts.bridge.publish(self.document, Envelope::AskWhoIsHere);
-        if !std::mem::replace(&mut self.is_renewing, true) {
+        if !std::mem::replace(&mut self.who.is_renewing, true) {
             self.renew_later(ctx);
         }
     }
@@ -105,7 +118,7 @@ impl Room {
     fn renew_later(&mut self, ctx: &mut Context<Self>) {
         ctx.run_later(self.shared.options.awareness_every, |room, ctx| {
             if room.editors.is_empty() {
-                room.is_renewing = false;
+                room.who.is_renewing = false;
                 return;
             }
             room.renew();
@@ -116,7 +129,7 @@ impl Room {
     /// Tells every editor who is here. Editors forget whom they have not heard of for 30 s, and give up a connection on
     /// which nothing comes for as long. The other nodes are told again as well: something may have been lost.
     fn renew(&mut self) {
-        let words = self.awareness.renewed(Utc::now());
+        let words = self.who.awareness.renewed(Utc::now());
         for place in self.editors.places() {
             let session = place.seat.session;
             let frame = frame_of(words.iter().filter(|word| word.session != session));
@@ -128,9 +141,9 @@ impl Room {
 
     /// Tells the other nodes what the editors here say of themselves.
     fn say_again(&mut self) {
-        self.said_at = Some(Instant::now());
+        self.who.said_at = Some(Instant::now());
         for session in self.editors.sessions() {
-            if let Some(saying) = self.awareness.saying_of(session) {
+            if let Some(saying) = self.who.awareness.saying_of(session) {
                 self.publish_saying(saying);
             }
         }
@@ -139,12 +152,12 @@ impl Room {
     /// Another node wants to know what the editors here say. Many may want that at once.
     pub(in crate::room) fn answer_who_is_here(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        let next = self.said_at.map_or(now, |said_at| said_at + ANSWERED_EVERY);
+        let next = self.who.said_at.map_or(now, |said_at| said_at + ANSWERED_EVERY);
         if next <= now {
             self.say_again();
-        } else if !std::mem::replace(&mut self.says_later, true) {
+        } else if !std::mem::replace(&mut self.who.says_later, true) {
             ctx.run_later(next - now, |room, _ctx| {
-                room.says_later = false;
+                room.who.says_later = false;
                 room.say_again();
             });
         }
@@ -158,7 +171,7 @@ impl Room {
 
     /// Tells one editor who is here.
     pub(super) fn tell_who_is_here(&mut self, seat: SeatId, now: DateTime<Utc>) {
-        let words = self.awareness.renewed(now);
+        let words = self.who.awareness.renewed(now);
         let Some(place) = self.editors.place(seat) else { return };
         let session = place.seat.session;
         let frame = frame_of(words.iter().filter(|word| word.session != session));
@@ -178,8 +191,8 @@ impl Room {
                 Some(replica.selection_of(cursor))
             }
             (Some(_), _) => {
-                self.pointings.insert(session, Pointing::Cursor(Box::new(presence.clone())));
-                if self.awareness.knows(session) {
+                self.who.pointings.insert(session, Pointing::Cursor(Box::new(presence.clone())));
+                if self.who.awareness.knows(session) {
                     return;
                 }
                 None
@@ -192,14 +205,15 @@ impl Room {
         let session = presence.session;
         let user = identity::user(self.document, session, &presence.user);
         let state = identity::shown(user, selection);
-        if let Some(word) = self.awareness.show((session, presence.user.id), state, Utc::now()) {
+        if let Some(word) = self.who.awareness.show((session, presence.user.id), state, Utc::now())
+        {
             self.spread(&word);
         }
     }
 
     fn take_back(&mut self, session: SessionId) {
-        self.pointings.remove(&session);
-        if let Some(word) = self.awareness.leave(session, Utc::now()) {
+        self.who.pointings.remove(&session);
+        if let Some(word) = self.who.awareness.leave(session, Utc::now()) {
             self.spread(&word);
         }
     }
@@ -226,8 +240,8 @@ impl Room {
             return;
         }
         let is_present = self.others.has(saying.session);
-        if let Heard::News(word) = self.awareness.hear(saying, is_present, Utc::now()) {
-            self.pointings.remove(&saying.session);
+        if let Heard::News(word) = self.who.awareness.hear(saying, is_present, Utc::now()) {
+            self.who.pointings.remove(&saying.session);
             self.spread(&word);
         }
     }
@@ -235,30 +249,30 @@ impl Room {
     /// With the last editor goes what was known for editors.
     pub(in crate::room) fn forget_awareness_if_unused(&mut self) {
         if self.editors.is_empty() {
-            self.awareness = super::Awareness::default();
+            self.who.awareness = Awareness::default();
             self.forget_pointing();
         }
     }
 
     pub(super) fn forget_pointing(&mut self) {
-        self.pointings.clear();
+        self.who.pointings.clear();
     }
 
     pub(super) fn has_to_point(&self) -> bool {
-        !self.pointings.is_empty()
+        !self.who.pointings.is_empty()
     }
 
     /// Puts places into the other kind of words, now that the replica is here. Each means walking through the text, so on
     /// a large one they gather for a while.
     pub(super) fn point(&mut self, ctx: &mut Context<Self>) {
         let Some(replica) = &self.editing.replica else { return };
-        if self.pointings.is_empty() || self.is_pointing {
+        if self.who.pointings.is_empty() || self.who.is_pointing {
             return;
         }
         if replica.weight() > INLINE_BYTES {
-            self.is_pointing = true;
+            self.who.is_pointing = true;
             ctx.run_later(POINTED_EVERY, |room, ctx| {
-                room.is_pointing = false;
+                room.who.is_pointing = false;
                 room.point_now(ctx);
             });
         } else {
@@ -269,8 +283,8 @@ impl Room {
     fn point_now(&mut self, ctx: &mut Context<Self>) {
         // Where it is away again, its return is when this goes on.
         let Some(replica) = &self.editing.replica else { return };
-        let mut meant = Vec::with_capacity(self.pointings.len());
-        for (session, pointing) in self.pointings.drain() {
+        let mut meant = Vec::with_capacity(self.who.pointings.len());
+        for (session, pointing) in self.who.pointings.drain() {
             meant.push(match pointing {
                 Pointing::Selection(selection) => {
                     let cursor = selection.and_then(|selection| replica.cursor_of(&selection));
@@ -303,7 +317,7 @@ impl Room {
                 replica.cursor_of(&selection)
             }
             (selection, _) => {
-                self.pointings.insert(session, Pointing::Selection(selection));
+                self.who.pointings.insert(session, Pointing::Selection(selection));
                 return;
             }
         };
@@ -351,14 +365,14 @@ impl Take<Say> for Room {
         let (session, user) = (place.seat.session, place.seat.user.clone());
         let Words { client, state, selection } = words;
         let state = state.map(|state| self.stamp(session, &user, state));
-        match self.awareness.say((session, user.id), client, state, Utc::now()) {
+        match self.who.awareness.say((session, user.id), client, state, Utc::now()) {
             Heard::Ignored | Heard::Known => return,
             Heard::News(word) => {
                 place.seat.set_client(client);
                 self.spread(&word);
             }
         }
-        if let Some(saying) = self.awareness.saying_of(session) {
+        if let Some(saying) = self.who.awareness.saying_of(session) {
             self.publish_saying(saying);
         }
         self.move_editor(session, selection, ctx);
