@@ -6,6 +6,9 @@ use yrs::encoding::read::{Cursor, Read as _};
 /// The largest whole number that JavaScript counts to: 2^53 - 1.
 const LARGEST: u64 = (1 << 53) - 1;
 
+/// Numbers have at most so many bytes.
+const LONGEST_NUMBER: u32 = 8;
+
 /// Values that hold others are nested at most so deep.
 const DEEPEST_VALUE: usize = 32;
 
@@ -33,13 +36,17 @@ impl<'a> Reader<'a> {
         self.cursor.read_u8().map_err(|_end| Malformed("it ends too early"))
     }
 
-    /// A whole number of at most 2^53 - 1.
+    /// A whole number of at most 2^53 - 1: seven bits in each byte, the lowest first.
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
-        let number: u64 = self.cursor.read_var().map_err(|_error| Malformed("no whole number"))?;
-        if number > LARGEST {
-            return Err(Malformed("a number is too large"));
+        let mut number = 0;
+        for place in 0..LONGEST_NUMBER {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7F) << (7 * place);
+            if byte < 0x80 && number <= LARGEST {
+                return Ok(number);
+            }
         }
-        Ok(number)
+        Err(Malformed("a number is too large"))
     }
 
     /// A whole number that counts things of which each takes at least `bytes`: no more than there is room for.
@@ -75,8 +82,15 @@ impl<'a> Reader<'a> {
         match self.byte()? {
             // undefined, null, false, true
             127 | 126 | 121 | 120 => {}
+            // The library shifts the bits of a longer number out of its own.
             125 => {
-                self.cursor.read_var::<i64>().map_err(|_error| Malformed("no whole number"))?;
+                let mut bytes = 1;
+                while self.byte()? >= 0x80 {
+                    bytes += 1;
+                    if bytes > LONGEST_NUMBER {
+                        return Err(Malformed("a number is too large"));
+                    }
+                }
             }
             124 => self.skip(4)?,
             123 | 122 => self.skip(8)?,
