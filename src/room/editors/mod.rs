@@ -11,6 +11,7 @@ mod awareness;
 mod handle;
 mod identity;
 mod messages;
+mod placing;
 mod seats;
 mod syncing;
 mod telling;

@@ -79,9 +79,11 @@ struct Served {
 impl Room {
     /// Gives editors what they are owed, unless something is being stored: then it follows.
     pub(in crate::room) fn serve_editors(&mut self, ctx: &mut Context<Self>) {
-        let has_work = self.editors.owes() || self.has_to_point();
-        if self.edits.is_storing() || !has_work {
+        if self.edits.is_storing() {
             return;
+        }
+        if !self.editors.owes() && (!self.has_to_point() || self.editing.replica.is_some()) {
+            return self.point(ctx);
         }
         let Some(head) = self.editing.head.as_ref().map(|head| head.version) else {
             // Its deletion has been told, or is on its way, and ends every seat.

@@ -1,8 +1,7 @@
 //! The part of the room's actor that tells editors who is here, and the others what editors say.
 //!
 //! Whatever is told of presence and cursors goes to editors as awareness; what an editor says goes to the other
-//! editors as it is, and to everybody else as the cursor that it means. For that the replica is needed: while it is
-//! away, only the newest place of each session is remembered.
+//! editors as it is, and to everybody else as the cursor that it means ([`placing`](super::placing)).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,14 +16,12 @@ use super::{
     awareness::{Awareness, Heard, Word},
     identity,
     messages::Say,
+    placing::Pointing,
 };
 use crate::{
-    domain::{Cursor, Event, Origin, Presence, PresenceChangeKind, Saying, SessionId, Topic, User},
+    domain::{Event, Origin, Presence, PresenceChangeKind, Saying, SessionId, Topic, User},
     outbox::SeatId,
-    room::{
-        SeatEnd, actor::Room, audience::Told, mailbox::Take, pointing::Selection,
-        texts::INLINE_BYTES,
-    },
+    room::{actor::Room, audience::Told, mailbox::Take, texts::INLINE_BYTES},
     wire::{
         envelope::Envelope,
         yjs::awareness::{self, Said},
@@ -34,31 +31,14 @@ use crate::{
 /// Other nodes are told at most so often what all editors here say.
 const ANSWERED_EVERY: Duration = Duration::from_millis(500);
 
-/// On a large document places are put into other words at most so often.
-const POINTED_EVERY: Duration = Duration::from_millis(100);
-
-/// A place in the text that has to be put into the other kind of words.
-pub(in crate::room) enum Pointing {
-    /// What an editor says, for everybody else.
-    Selection(Option<Selection>),
-    /// The cursor of somebody who is present, for editors.
-    Cursor(Box<Presence>),
-}
-
-/// A place in the other kind of words.
-enum Meant {
-    Cursor(Option<Cursor>),
-    Selection(Box<Presence>, Option<(Value, Value)>),
-}
-
 /// Who is here, as editors are told it.
 #[derive(Default)]
 pub(in crate::room) struct WhoIsHere {
     awareness: Awareness,
     /// The newest place of each session that waits for the replica, ...
-    pointings: HashMap<SessionId, Pointing>,
+    pub(super) pointings: HashMap<SessionId, Pointing>,
     /// ... or until more have gathered.
-    is_pointing: bool,
+    pub(super) is_pointing: bool,
     /// Editors are told again and again who is here.
     is_renewing: bool,
     /// When other nodes were last told what all editors here say.
@@ -180,7 +160,7 @@ impl Room {
     }
 
     /// Shows somebody who is present to the editors, unless an editor speaks for itself there.
-    fn show(&mut self, presence: &Presence) {
+    pub(super) fn show(&mut self, presence: &Presence) {
         let session = presence.session;
         if self.editors.has(session) {
             return;
@@ -201,7 +181,7 @@ impl Room {
         self.show_at(presence, selection);
     }
 
-    fn show_at(&mut self, presence: &Presence, selection: Option<(Value, Value)>) {
+    pub(super) fn show_at(&mut self, presence: &Presence, selection: Option<(Value, Value)>) {
         let session = presence.session;
         let user = identity::user(self.document, session, &presence.user);
         let state = identity::shown(user, selection);
@@ -251,91 +231,6 @@ impl Room {
         if self.editors.is_empty() {
             self.who.awareness = Awareness::default();
             self.forget_pointing();
-        }
-    }
-
-    pub(super) fn forget_pointing(&mut self) {
-        self.who.pointings.clear();
-    }
-
-    pub(super) fn has_to_point(&self) -> bool {
-        !self.who.pointings.is_empty()
-    }
-
-    /// Puts places into the other kind of words, now that the replica is here. Each means walking through the text, so on
-    /// a large one they gather for a while.
-    pub(super) fn point(&mut self, ctx: &mut Context<Self>) {
-        let Some(replica) = &self.editing.replica else { return };
-        if self.who.pointings.is_empty() || self.who.is_pointing {
-            return;
-        }
-        if replica.weight() > INLINE_BYTES {
-            self.who.is_pointing = true;
-            ctx.run_later(POINTED_EVERY, |room, ctx| {
-                room.who.is_pointing = false;
-                room.point_now(ctx);
-            });
-        } else {
-            self.point_now(ctx);
-        }
-    }
-
-    fn point_now(&mut self, ctx: &mut Context<Self>) {
-        // Where it is away again, its return is when this goes on.
-        let Some(replica) = &self.editing.replica else { return };
-        let mut meant = Vec::with_capacity(self.who.pointings.len());
-        for (session, pointing) in self.who.pointings.drain() {
-            meant.push(match pointing {
-                Pointing::Selection(selection) => {
-                    let cursor = selection.and_then(|selection| replica.cursor_of(&selection));
-                    (session, Meant::Cursor(cursor))
-                }
-                Pointing::Cursor(presence) => {
-                    let selection = presence.cursor.map(|cursor| replica.selection_of(cursor));
-                    (session, Meant::Selection(presence, selection))
-                }
-            });
-        }
-        for (session, meant) in meant {
-            match meant {
-                Meant::Cursor(cursor) => self.move_editor_to(session, cursor, ctx),
-                Meant::Selection(presence, selection) => self.show_at(&presence, selection),
-            }
-        }
-    }
-
-    /// An editor's cursor is here, for those who think in lines and columns.
-    fn move_editor(
-        &mut self,
-        session: SessionId,
-        selection: Option<Selection>,
-        ctx: &mut Context<Self>,
-    ) {
-        let cursor: Option<Cursor> = match (selection, &self.editing.replica) {
-            (None, _) => None,
-            (Some(selection), Some(replica)) if replica.weight() <= INLINE_BYTES => {
-                replica.cursor_of(&selection)
-            }
-            (selection, _) => {
-                self.who.pointings.insert(session, Pointing::Selection(selection));
-                return;
-            }
-        };
-        self.move_editor_to(session, cursor, ctx);
-    }
-
-    fn move_editor_to(
-        &mut self,
-        session: SessionId,
-        cursor: Option<Cursor>,
-        ctx: &mut Context<Self>,
-    ) {
-        if self.state.cursor_of(session).is_some_and(|before| before != cursor) {
-            let effects = match cursor {
-                Some(cursor) => self.state.move_cursor(session, cursor, Utc::now()),
-                None => self.state.lift_cursor(session, Utc::now()),
-            };
-            self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
         }
     }
 
