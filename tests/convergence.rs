@@ -249,7 +249,7 @@ async fn run(plan: Vec<Step>) {
     for step in plan {
         match step {
             Step::Type { editor, at, letters, delete } => {
-                editors[editor].write(at, &letters, delete)
+                editors[editor].write(at, &letters, delete);
             }
             Step::Push(editor, all) => push(&house, &mut clients, &mut editors[editor], all).await,
             Step::Pull(editor, count) => {

@@ -222,6 +222,9 @@ pub(super) struct Shared {
     totals: Arc<OutboxTotals>,
 }
 
+/// Who waits for a seat, and how often the socket had taken something when it began to, if that matters.
+type Behind = (Waker, Option<u32>);
+
 #[derive(Debug)]
 struct State {
     queue: Queue,
@@ -236,7 +239,7 @@ struct State {
         clippy::box_collection,
         reason = "every session has an outbox, and few have one of these"
     )]
-    behind: Option<Box<HashMap<SeatId, (Waker, Option<u32>)>>>,
+    behind: Option<Box<HashMap<SeatId, Behind>>>,
     /// How often the socket has taken something.
     takes: u32,
 }

@@ -19,11 +19,12 @@ const MOST_GONE: usize = 1024;
 /// So many who are not known to be present yet are listened to.
 const MOST_EARLY: usize = 1024;
 
-/// 1 January 2026, in seconds since 1970: clocks count from then.
-const EPOCH: i64 = 1_767_225_600;
+/// 1 January 2026, in milliseconds since 1970: clocks count from then.
+const EPOCH_MS: i64 = 1_767_225_600_000;
 
-/// How much a clock may grow in a second without running ahead of the time.
-const TICKS_PER_SECOND: i64 = 4;
+/// How far apart two words of a client are without its clock running ahead of the time: as fast as somebody types. With
+/// this 32 bits, which is what all implementations of the protocol read, last until August 2039.
+const TICK_MS: i64 = 100;
 
 /// What is told of one session: entries of a client, with their clocks; without a state it has gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,7 +257,7 @@ impl Awareness {
 
 /// A clock after `last`: the time, or one more.
 fn tick(last: u32, now: DateTime<Utc>) -> u32 {
-    let ticks = (now.timestamp() - EPOCH).max(0).saturating_mul(TICKS_PER_SECOND);
+    let ticks = (now.timestamp_millis() - EPOCH_MS).max(0) / TICK_MS;
     let time = u32::try_from(ticks).unwrap_or(u32::MAX);
     last.saturating_add(1).max(time)
 }

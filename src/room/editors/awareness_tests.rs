@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::*;
 
 fn time(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(EPOCH + seconds, 0).unwrap()
+    DateTime::from_timestamp_millis(EPOCH_MS + 1000 * seconds).unwrap()
 }
 
 fn someone() -> (SessionId, UserId) {
@@ -23,11 +23,11 @@ fn news(heard: Heard) -> Vec<(u32, u32, Option<Arc<str>>)> {
 fn clocks_grow_with_the_time_and_with_each_word() {
     let mut awareness = Awareness::default();
     let ana = someone();
-    assert_eq!(news(awareness.say(ana, 7, state("a"), time(100))), [(7, 400, state("a"))]);
-    assert_eq!(news(awareness.say(ana, 7, state("b"), time(100))), [(7, 401, state("b"))]);
+    assert_eq!(news(awareness.say(ana, 7, state("a"), time(100))), [(7, 1000, state("a"))]);
+    assert_eq!(news(awareness.say(ana, 7, state("b"), time(100))), [(7, 1001, state("b"))]);
     assert_eq!(awareness.say(ana, 7, state("b"), time(101)), Heard::Known);
-    assert_eq!(awareness.renewed(time(200))[0].entries, [(7, 800, state("b"))]);
-    assert_eq!(awareness.leave(ana.0, time(200)).unwrap().entries, [(7, 801, None)]);
+    assert_eq!(awareness.renewed(time(200))[0].entries, [(7, 2000, state("b"))]);
+    assert_eq!(awareness.leave(ana.0, time(200)).unwrap().entries, [(7, 2001, None)]);
     assert_eq!(awareness.leave(ana.0, time(200)), None);
 }
 
@@ -60,7 +60,7 @@ fn an_editor_that_comes_back_takes_its_id_with_it() {
     awareness.leave(again.0, time(2)).unwrap();
     let third = (SessionId::new(), ana.1);
     let clock = news(awareness.say(third, 7, state("a"), time(2)))[0].1;
-    assert!(clock > 8, "{clock}");
+    assert!(clock > 20, "{clock}");
 }
 
 #[test]
