@@ -90,7 +90,7 @@ impl Room {
             edits,
             editing: Editing { head: None, replica: None, snapshot: None, recent },
             editors: Editors::new(parts.metrics.clone()),
-            who: WhoIsHere::default(),
+            who: WhoIsHere::new(shared.clocks.clone()),
             beginning: Beginning::default(),
             merged: Vec::new(),
             benches: Benches::new(Arc::clone(&shared.benches)),

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::{
     EditError, Order, Replica, RoomError, RoomHandle, RoomOptions, Stored, TextError,
     actor::Room,
+    editors::Clocks,
     texts::{Texts, off_thread},
 };
 use crate::{
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) texts: Texts,
     /// So many large texts may be worked on at the same time.
     pub(super) benches: Arc<Semaphore>,
+    /// Of what editors are told of each other.
+    pub(super) clocks: Clocks,
 }
 
 struct Entry {
@@ -79,7 +82,7 @@ impl Rooms {
     pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
         let texts = Texts::new(parts.store.clone(), options.texts_at_once);
         let benches = Arc::new(Semaphore::new(options.texts_at_once.max(1)));
-        let shared = Arc::new(Shared { parts, options, texts, benches });
+        let shared = Arc::new(Shared { parts, options, texts, benches, clocks: Clocks::default() });
         Self { open: Arc::default(), shared, stale: Arc::default(), is_stale: Arc::default() }
     }
 

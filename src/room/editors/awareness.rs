@@ -3,14 +3,13 @@
 //! An editor says something of itself under its own id, which nobody else may use while it is there, nor somebody else
 //! right after it (clients pass on what they hear, and would bring back who has left). Who has the document open
 //! otherwise is said something of by the room, under an id made from the session. Pure, with time as an argument.
-//!
-//! Clocks begin with the time, so that they grow over restarts and from node to node.
 
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
+use super::clocks::{Clocks, tick};
 use crate::domain::{Saying, SessionId, UserId};
 
 /// So many who have left are remembered.
@@ -18,13 +17,6 @@ const MOST_GONE: usize = 1024;
 
 /// So many who are not known to be present yet are listened to.
 const MOST_EARLY: usize = 1024;
-
-/// 1 January 2026, in milliseconds since 1970: clocks count from then.
-const EPOCH_MS: i64 = 1_767_225_600_000;
-
-/// How far apart two words of a client are without its clock running ahead of the time: as fast as somebody types. With
-/// this 32 bits, which is what all implementations of the protocol read, last until August 2039.
-const TICK_MS: i64 = 100;
 
 /// What is told of one session: entries of a client, with their clocks; without a state it has gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,13 +53,27 @@ struct Entry {
 pub(in crate::room) struct Awareness {
     entries: IndexMap<SessionId, Entry>,
     clients: HashMap<u32, SessionId>,
-    /// Clients who have left: whose they were, and their last clock.
-    gone: IndexMap<u32, (UserId, u32)>,
+    /// Clients who have left, and whose they were.
+    gone: IndexMap<u32, UserId>,
     /// What was told of editors elsewhere who are not known to be present yet.
     early: IndexMap<SessionId, Arc<Saying>>,
+    clocks: Clocks,
 }
 
 impl Awareness {
+    /// Of a room in which nobody is.
+    pub(super) fn new(clocks: Clocks) -> Self {
+        Self { clocks, ..Self::default() }
+    }
+
+    /// Forgets everybody, but that their clocks were given.
+    pub(super) fn forget(&mut self) {
+        for entry in self.entries.values() {
+            self.clocks.keep(entry.clock);
+        }
+        *self = Self::new(self.clocks.clone());
+    }
+
     /// An editor here says something of itself, under the id of a client.
     pub(super) fn say(
         &mut self,
@@ -85,7 +91,7 @@ impl Awareness {
             {
                 return Heard::Ignored;
             }
-            (None, Some((last, _))) if is_other || *last != user => return Heard::Ignored,
+            (None, Some(whose)) if is_other || *whose != user => return Heard::Ignored,
             _ => {}
         }
         let is_known = own.is_some_and(|entry| entry.client == client && entry.state == state);
@@ -205,17 +211,15 @@ impl Awareness {
                 self.part_with(holder, &entry, now);
             }
         }
-        let mut last = clock.saturating_sub(1);
+        let mut last = clock.saturating_sub(1).max(self.clocks.floor());
         match self.entries.get(&session).cloned() {
             Some(before) if before.client != client => {
                 entries.push(self.part_with(session, &before, now));
             }
-            Some(before) => last = last.max(before.clock),
+            Some(before) => last = clock.saturating_sub(1).max(before.clock),
             None => {}
         }
-        if let Some((_, gone_at)) = self.gone.shift_remove(&client) {
-            last = last.max(gone_at);
-        }
+        self.gone.shift_remove(&client);
         let clock = tick(last, now);
         self.clients.insert(client, session);
         self.entries.insert(session, Entry { user, client, clock, state: state.clone(), is_own });
@@ -237,7 +241,8 @@ impl Awareness {
         if self.gone.len() >= MOST_GONE {
             self.gone.shift_remove_index(0);
         }
-        self.gone.insert(entry.client, (entry.user, clock));
+        self.gone.insert(entry.client, entry.user);
+        self.clocks.keep(clock);
         (entry.client, clock, None)
     }
 
@@ -253,13 +258,6 @@ impl Awareness {
         }
         hash
     }
-}
-
-/// A clock after `last`: the time, or one more.
-fn tick(last: u32, now: DateTime<Utc>) -> u32 {
-    let ticks = (now.timestamp_millis() - EPOCH_MS).max(0) / TICK_MS;
-    let time = u32::try_from(ticks).unwrap_or(u32::MAX);
-    last.saturating_add(1).max(time)
 }
 
 #[cfg(test)]

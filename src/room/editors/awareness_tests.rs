@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 
-use super::*;
+use super::{super::clocks::EPOCH_MS, *};
 
 fn time(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(EPOCH_MS + 1000 * seconds).unwrap()
@@ -61,6 +61,27 @@ fn an_editor_that_comes_back_takes_its_id_with_it() {
     let third = (SessionId::new(), ana.1);
     let clock = news(awareness.say(third, 7, state("a"), time(2)))[0].1;
     assert!(clock > 20, "{clock}");
+}
+
+#[test]
+fn clocks_never_go_back_whatever_is_forgotten() {
+    let clocks = Clocks::default();
+    let mut awareness = Awareness::new(clocks.clone());
+    let ana = someone();
+    let mut last = 0;
+    for n in 0..100 {
+        let entries = news(awareness.say(ana, 7, state(&n.to_string()), time(1)));
+        assert!(entries[0].1 > last);
+        last = entries[0].1;
+    }
+    // The last editor goes, with everything that was known for editors; and so does the room.
+    awareness.forget();
+    let again = (SessionId::new(), ana.1);
+    let entries = news(awareness.say(again, 7, state("back"), time(2)));
+    assert!(entries[0].1 > last);
+    last = awareness.leave(again.0, time(2)).unwrap().entries[0].1;
+    let mut other = Awareness::new(clocks);
+    assert!(news(other.say(ana, 7, state("back"), time(2)))[0].1 > last);
 }
 
 #[test]

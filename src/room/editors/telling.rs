@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Words,
+    Clocks, Words,
     awareness::{Awareness, Heard, Word},
     identity,
     messages::Say,
@@ -45,6 +45,12 @@ pub(in crate::room) struct WhoIsHere {
     said_at: Option<Instant>,
     /// They are told again in a moment.
     says_later: bool,
+}
+
+impl WhoIsHere {
+    pub(in crate::room) fn new(clocks: Clocks) -> Self {
+        Self { awareness: Awareness::new(clocks), ..Self::default() }
+    }
 }
 
 impl Room {
@@ -229,7 +235,7 @@ impl Room {
     /// With the last editor goes what was known for editors.
     pub(in crate::room) fn forget_awareness_if_unused(&mut self) {
         if self.editors.is_empty() {
-            self.who.awareness = Awareness::default();
+            self.who.awareness.forget();
             self.forget_pointing();
         }
     }
