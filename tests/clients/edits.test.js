@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 
 import * as Y from 'yjs';
 
+import { applied } from './support/delta.js';
 import { createDocument, grant, readDocument } from './support/documents.js';
 import { data, Person } from './support/person.js';
 import { Server } from './support/server.js';
@@ -38,17 +39,6 @@ async function edit(by, document, baseVersion, delta, mutationId) {
   }`;
   const variables = { id: document, base: baseVersion, delta, mutationId };
   return data(await by.ask(mutation, variables)).editDocument.version;
-}
-
-/** A text with a delta applied, the way any JavaScript client would: strings count UTF-16 code units. */
-function applied(text, delta) {
-  let result = '';
-  let at = 0;
-  for (const { retain, insert, delete: deleted } of delta) {
-    result += insert ?? text.slice(at, at + (retain ?? 0));
-    at += (retain ?? 0) + (deleted ?? 0);
-  }
-  return result + text.slice(at);
 }
 
 test('Yjs 13 reads what was written in deltas', async (t) => {

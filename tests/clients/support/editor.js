@@ -85,6 +85,12 @@ export class Editor {
     return within(closed, `${this.person.name}'s editor is closed for good`);
   }
 
+  /** Goes on at another server, from the next connection on. */
+  moveTo(person) {
+    this.person = person;
+    this.provider.serverUrl = person.server.sync;
+  }
+
   close() {
     this.provider.destroy();
     this.doc.destroy();

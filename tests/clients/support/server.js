@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -11,28 +12,45 @@ import path from 'node:path';
 import { until, within } from './patience.js';
 
 export class Server {
+  #binary;
   #process;
   #exit;
+  #isRunning = false;
+  #port;
+  #env;
   #dataDir;
+  #ownsDataDir;
   #log = '';
 
-  static async start() {
-    const binary = process.env.COSCRIBE_BIN;
-    assert.ok(binary, 'COSCRIBE_BIN names the binary to test; scripts/test sets it.');
+  /**
+   * Starts a server: with more or other environment variables, in a data folder that is kept afterwards, on a given
+   * port. Restarted, it has all three again.
+   */
+  static async start({ env = {}, dataDir, port } = {}) {
     const server = new Server();
-    await server.#launch(binary);
+    server.#binary = process.env.COSCRIBE_BIN;
+    assert.ok(server.#binary, 'COSCRIBE_BIN names the binary to test; scripts/test sets it.');
+    server.#port = port ?? (await freePort());
+    server.#env = env;
+    server.#ownsDataDir = dataDir === undefined;
+    server.#dataDir = dataDir ?? (await mkdtemp(path.join(os.tmpdir(), 'coscribe-clients-')));
+    server.url = `http://127.0.0.1:${server.#port}`;
+    server.graphql = `${server.url}/graphql`;
+    server.socket = `ws://127.0.0.1:${server.#port}/graphql`;
+    server.sync = `ws://127.0.0.1:${server.#port}/sync`;
+    await server.launch();
     return server;
   }
 
-  async #launch(binary) {
-    const port = await freePort();
-    this.url = `http://127.0.0.1:${port}`;
-    this.graphql = `${this.url}/graphql`;
-    this.socket = `ws://127.0.0.1:${port}/graphql`;
-    this.sync = `ws://127.0.0.1:${port}/sync`;
-    this.#dataDir = await mkdtemp(path.join(os.tmpdir(), 'coscribe-clients-'));
-    this.#process = spawn(binary, ['serve', '--data-dir', this.#dataDir], {
-      env: environment(port),
+  get dataDir() {
+    return this.#dataDir;
+  }
+
+  /** Starts the process, where there is none. */
+  async launch() {
+    this.#isRunning = true;
+    this.#process = spawn(this.#binary, ['serve', '--data-dir', this.#dataDir], {
+      env: { ...environment(this.#port), ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#exit = once(this.#process, 'exit');
@@ -56,15 +74,28 @@ export class Server {
     }
   }
 
+  /** Starts it again on the same port and data: after a kill, or after stopping it as an operator would. */
+  async restart({ kill = false } = {}) {
+    await this.end({ kill });
+    await this.launch();
+  }
+
+  /** Ends the process, killed in the middle of whatever it does, or in order. What it stored is kept. */
+  async end({ kill = false } = {}) {
+    this.#process.kill(kill ? 'SIGKILL' : 'SIGTERM');
+    this.#isRunning = false;
+    const [code, signal] = await within(this.#exit, 'The server stops', 30_000);
+    const expected = kill ? { code: null, signal: 'SIGKILL' } : { code: 0, signal: null };
+    assert.deepEqual({ code, signal }, expected, `The server said:\n${this.#log}`);
+  }
+
   /** Stops the server as an operator would, and fails unless it finishes in order. */
   async stop() {
-    this.#process.kill('SIGTERM');
     try {
-      const [code, signal] = await within(this.#exit, 'The server stops', 30_000);
-      assert.deepEqual({ code, signal }, { code: 0, signal: null }, `The server said:\n${this.#log}`);
+      if (this.#isRunning) await this.end();
     } finally {
       this.#process.kill('SIGKILL');
-      await rm(this.#dataDir, { recursive: true, force: true });
+      if (this.#ownsDataDir) await rm(this.#dataDir, { recursive: true, force: true });
     }
   }
 }
@@ -78,11 +109,15 @@ function environment(port) {
   return { ...Object.fromEntries(kept), ...ours };
 }
 
+/** Not one of those that the system gives to outgoing connections: a server that is started again needs it again. */
 async function freePort() {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, 'close');
-  return port;
+  for (;;) {
+    const port = 10_000 + randomInt(20_000);
+    const listener = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(listener, 'listening').then(() => true, () => false);
+    if (!isFree) continue;
+    listener.close();
+    await once(listener, 'close');
+    return port;
+  }
 }
