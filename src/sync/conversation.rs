@@ -111,14 +111,13 @@ impl Conversation {
             EditorMessage::Awareness(bytes) => {
                 // Editors pass on what they hear of others; the room ignores that until it knows which is theirs.
                 let own = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
-                let session = self.seat.as_ref().map(|(link, _)| link.id());
                 let is_own = |client: u64| own.is_none_or(|own| u64::from(own) == client);
                 for entry in awareness::read(&bytes)? {
                     let entry = entry?;
                     if !is_own(entry.client) {
                         continue;
                     }
-                    let words = match words::read(&entry, self.parts.limits.awareness, session) {
+                    let words = match words::read(&entry, self.parts.limits.awareness) {
                         // What it passes on is not its fault.
                         Err(_) if own.is_none() => None,
                         words => words?,

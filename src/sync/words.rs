@@ -10,33 +10,25 @@ use crate::{
     wire::yjs::{Malformed, awareness::Heard},
 };
 
-/// The words of an entry; none if they are not those of `session`: clients pass on what they hear.
+/// The words of an entry; none if it is no client's.
 ///
 /// # Errors
 /// The state is no JSON object, or larger than `limit` bytes.
-pub(super) fn read(
-    entry: &Heard<'_>,
-    limit: usize,
-    session: Option<SessionId>,
-) -> Result<Option<Words>, Malformed> {
+pub(super) fn read(entry: &Heard<'_>, limit: usize) -> Result<Option<Words>, Malformed> {
     // Ids beyond those of clients are no client's.
     let Ok(client) = u32::try_from(entry.client) else { return Ok(None) };
     let Some(state) = entry.state else {
-        return Ok(Some(Words { client, state: None, selection: None }));
+        return Ok(Some(Words { client, state: None, selection: None, told_as: None }));
     };
     if state.len() > limit {
         return Err(Malformed("the awareness state is larger than allowed"));
     }
     let state: Map<String, Value> = serde_json::from_str(state)
         .map_err(|_error| Malformed("the awareness state is no JSON object"))?;
-    let stamp = state.get("user").and_then(|user| user.get("sessionId")).and_then(Value::as_str);
-    if let (Some(stamp), Some(session)) = (stamp, session)
-        && stamp != session.to_string()
-    {
-        return Ok(None);
-    }
+    let told_as = state.get("user").and_then(|user| user.get("sessionId"));
+    let told_as = told_as.and_then(|id| SessionId::deserialize(id).ok());
     let selection = selection(&state);
-    Ok(Some(Words { client, state: Some(state), selection }))
+    Ok(Some(Words { client, state: Some(state), selection, told_as }))
 }
 
 /// Where the editor's cursor is: CodeMirror, Quill and ProseMirror say `cursor`, Monaco `selection`.
@@ -69,7 +61,7 @@ mod tests {
     use super::*;
 
     fn words(state: &str) -> Result<Option<Words>, Malformed> {
-        read(&Heard { client: 7, clock: 1, state: Some(state) }, 1_000, None)
+        read(&Heard { client: 7, clock: 1, state: Some(state) }, 1_000)
     }
 
     #[test]
@@ -94,19 +86,17 @@ mod tests {
 
     #[test]
     fn whoever_has_gone_says_nothing_and_marks_say_nothing_at_all() {
-        let gone = read(&Heard { client: 7, clock: 1, state: None }, 10, None).unwrap().unwrap();
+        let gone = read(&Heard { client: 7, clock: 1, state: None }, 10).unwrap().unwrap();
         assert_eq!((gone.client, gone.state), (7, None));
-        assert_eq!(read(&Heard { client: 1 << 40, clock: 1, state: None }, 10, None), Ok(None));
+        assert_eq!(read(&Heard { client: 1 << 40, clock: 1, state: None }, 10), Ok(None));
     }
 
     #[test]
-    fn what_is_stamped_with_another_session_is_passed_on_and_not_said() {
-        let (own, other) = (SessionId::new(), SessionId::new());
-        for (stamp, is_said) in [(own, true), (other, false)] {
-            let state = format!(r#"{{"user":{{"sessionId":"{stamp}"}}}}"#);
-            let heard = Heard { client: 7, clock: 1, state: Some(&state) };
-            assert_eq!(read(&heard, 1_000, Some(own)).unwrap().is_some(), is_said);
-        }
+    fn a_state_that_was_told_says_of_whom() {
+        let session = SessionId::new();
+        let state = format!(r#"{{"user":{{"sessionId":"{session}"}}}}"#);
+        assert_eq!(words(&state).unwrap().unwrap().told_as, Some(session));
+        assert_eq!(words(r#"{"user":{"sessionId":5}}"#).unwrap().unwrap().told_as, None);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { createDocument, presentSessions, readDocument } from './support/documents.js';
+import { createDocument, grant, presentSessions, readDocument } from './support/documents.js';
 import { Editor } from './support/editor.js';
 import { until } from './support/patience.js';
 import { Person } from './support/person.js';
-import { at, Plan, seeds, SEEN_AFTER_RESTART_MS } from './support/plan.js';
+import { at, Plan, seeds, SEEN_AFTER_RESTART_MS, SEEN_WITHIN_MS } from './support/plan.js';
 import { Server } from './support/server.js';
 
 /** Those that every run tries. */
@@ -93,6 +93,32 @@ for (const [how, kill] of [['killed', true], ['stopped', false]]) {
       await other.stop();
       await Promise.all([fragile.launch(), plan.run(20)]);
     }
-    await plan.rest({ seenWithin: SEEN_AFTER_RESTART_MS });
+    await plan.rest({ seenWithin: SEEN_AFTER_RESTART_MS, SEEN_WITHIN_MS });
   });
 }
+
+/** Two editors, and what Alice sees of Bob. */
+async function together(t, alice, bob) {
+  const { id } = await createDocument(alice, 'Together');
+  await grant(alice, id, 'EDIT', bob.email);
+  const [alices, bobs] = [await Editor.open(alice, id), await Editor.open(bob, id)];
+  t.after(() => [alices, bobs].forEach((editor) => editor.close()));
+  return { alices, bobs, seen: () => alices.others().find(({ user }) => user.id === bob.id) };
+}
+
+test('whoever comes back before the old connection is known to be dead speaks for himself, and is seen', async (t) => {
+  const { bobs, seen } = await together(t, people[0], people[1]);
+  const { provider } = bobs;
+  const say = (mood) => provider.awareness.setLocalStateField('mood', mood);
+  say('here');
+  await until('Alice sees Bob', () => seen()?.mood === 'here');
+  const abandoned = bobs.abandon();
+  t.after(() => abandoned.close());
+  provider.connect();
+  await bobs.synced();
+  say('back');
+  await until('Alice sees how he is now', () => seen()?.mood === 'back', SEEN_WITHIN_MS);
+  provider.disconnect();
+  provider.connect();
+  await until('Alice sees him again', () => seen()?.mood === 'back', SEEN_WITHIN_MS);
+});

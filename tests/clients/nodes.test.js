@@ -60,16 +60,15 @@ function node() {
 
 for (const seed of seeds(SEEDS)) {
   test(`editors of two nodes agree, and move when one is killed (COSCRIBE_SEED=${seed})`, { skip }, async (t) => {
-    const one = await node();
-    t.after(() => one.stop());
-    const other = await node();
-    t.after(() => other.stop());
+    const [one, other] = [await node(), await node()];
     const register = (name) => Person.register(one, `${name}-${seed}`);
     const [alice, bob, carol] = await Promise.all(['Alice', 'Bob', 'Carol'].map(register));
     const [bobThere, carolThere] = [at(other, bob), at(other, carol)];
-
     const plan = await Plan.begin(seed, [alice, bobThere, carolThere]);
-    t.after(() => plan.close());
+    t.after(async () => {
+      await plan.close();
+      await Promise.all([one.stop(), other.stop()]);
+    });
     for (const person of [alice, bobThere, bob, carolThere]) await plan.edit(person);
     plan.compose(carol);
     plan.compose(carolThere);

@@ -23,6 +23,8 @@ const MOST_EARLY: usize = 1024;
 pub(super) struct Word {
     /// The session, which is not told.
     pub(super) session: SessionId,
+    /// Whose it is.
+    pub(super) user: UserId,
     /// The entries, the last of which is how it is now.
     pub(super) entries: Vec<(u32, u32, Option<Arc<str>>)>,
 }
@@ -74,7 +76,8 @@ impl Awareness {
         *self = Self::new(self.clocks.clone());
     }
 
-    /// An editor here says something of itself, under the id of a client.
+    /// An editor here says something of itself, under the id of a client. The same client may do so over two
+    /// connections when the old one is not known to be dead yet: then the newer one counts.
     pub(super) fn say(
         &mut self,
         (session, user): (SessionId, UserId),
@@ -85,9 +88,9 @@ impl Awareness {
         let own = self.entries.get(&session).filter(|entry| entry.is_own);
         let is_other = own.is_some_and(|entry| entry.client != client);
         match (self.clients.get(&client), self.gone.get(&client)) {
-            // Unless it is the same editor over a new connection, and the old one is not known to be dead yet.
-            (Some(holder), _)
-                if *holder != session && (is_other || self.user_of(*holder) != Some(user)) =>
+            (Some(&holder), _)
+                if holder != session
+                    && (is_other || !self.may_take_over(holder, session, user)) =>
             {
                 return Heard::Ignored;
             }
@@ -121,8 +124,8 @@ impl Awareness {
             return Heard::Known;
         }
         // Its node may not have known whose the id is.
-        let holder = self.clients.get(&client).and_then(|holder| self.user_of(*holder));
-        if holder.is_some_and(|holder| holder != user) {
+        let holder = self.clients.get(&client).filter(|holder| **holder != session);
+        if holder.is_some_and(|holder| !self.may_take_over(*holder, session, user)) {
             return Heard::Ignored;
         }
         Heard::News(self.put(session, user, client, state.clone(), true, clock, now))
@@ -156,7 +159,7 @@ impl Awareness {
         let entry = self.entries.shift_remove(&session)?;
         let was_shown = entry.state.is_some();
         let gone = self.part_with(session, &entry, now);
-        was_shown.then(|| Word { session, entries: vec![gone] })
+        was_shown.then(|| Word { session, user: entry.user, entries: vec![gone] })
     }
 
     /// Everybody, as they are, with clocks that have grown.
@@ -166,7 +169,7 @@ impl Awareness {
             .map(|(session, entry)| {
                 entry.clock = tick(entry.clock, now);
                 let said = (entry.client, entry.clock, entry.state.clone());
-                Word { session: *session, entries: vec![said] }
+                Word { session: *session, user: entry.user, entries: vec![said] }
             })
             .collect()
     }
@@ -188,8 +191,15 @@ impl Awareness {
         Some(Saying { session, user, client, clock, state: state.clone() })
     }
 
-    fn user_of(&self, session: SessionId) -> Option<UserId> {
-        self.entries.get(&session).map(|entry| entry.user)
+    /// Whether an id may go from one session to another: to a newer one of the same user.
+    fn may_take_over(&self, from: SessionId, to: SessionId, user: UserId) -> bool {
+        let whose = self.entries.get(&from).map(|entry| entry.user);
+        whose.is_none_or(|whose| whose == user) && from < to
+    }
+
+    /// Whether an entry of this client is that of a session.
+    pub(super) fn is_of(&self, client: u32, session: SessionId) -> bool {
+        self.clients.get(&client) == Some(&session)
     }
 
     #[allow(clippy::too_many_arguments, reason = "an entry has so many parts")]
@@ -224,7 +234,7 @@ impl Awareness {
         self.clients.insert(client, session);
         self.entries.insert(session, Entry { user, client, clock, state: state.clone(), is_own });
         entries.push((client, clock, state));
-        Word { session, entries }
+        Word { session, user, entries }
     }
 
     /// A client's entry ends, and is remembered for a while.

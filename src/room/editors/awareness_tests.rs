@@ -85,6 +85,21 @@ fn clocks_never_go_back_whatever_is_forgotten() {
 }
 
 #[test]
+fn an_old_connection_says_nothing_for_a_newer_one() {
+    let mut awareness = Awareness::default();
+    let old = someone();
+    news(awareness.say(old, 7, state("a"), time(0)));
+    let new = (SessionId::new(), old.1);
+    news(awareness.say(new, 7, state("b"), time(0)));
+    assert_eq!(awareness.say(old, 7, state("a"), time(0)), Heard::Ignored);
+    // Nor on another node, which tells it again and again.
+    let told = Saying { session: old.0, user: old.1, client: 7, clock: 900, state: state("a") };
+    assert_eq!(awareness.hear(&Arc::new(told), true, time(0)), Heard::Ignored);
+    assert_eq!(awareness.leave(old.0, time(1)), None);
+    assert!(awareness.is_of(7, new.0));
+}
+
+#[test]
 fn an_editor_may_take_another_id() {
     let mut awareness = Awareness::default();
     let ana = someone();

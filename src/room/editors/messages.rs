@@ -4,6 +4,7 @@ use actix::prelude::*;
 use serde_json::{Map, Value};
 
 use crate::{
+    domain::SessionId,
     outbox::SeatId,
     room::{Place, RoomError, pointing::Selection},
 };
@@ -48,4 +49,6 @@ pub struct Words {
     pub state: Option<Map<String, Value>>,
     /// Where its cursor is, if it is anywhere.
     pub selection: Option<Selection>,
+    /// The session under which somebody has been told of this state: clients pass on what they hear.
+    pub told_as: Option<SessionId>,
 }

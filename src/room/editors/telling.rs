@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{Event, Origin, Presence, PresenceChangeKind, Saying, SessionId, Topic, User},
     outbox::SeatId,
-    room::{actor::Room, audience::Told, mailbox::Take, texts::INLINE_BYTES},
+    room::{Place, actor::Room, audience::Told, mailbox::Take, texts::INLINE_BYTES},
     wire::{
         envelope::Envelope,
         yjs::awareness::{self, Said},
@@ -118,7 +118,7 @@ impl Room {
         let words = self.who.awareness.renewed(Utc::now());
         for place in self.editors.places() {
             let session = place.seat.session;
-            let frame = frame_of(words.iter().filter(|word| word.session != session));
+            let frame = frame_of(words.iter().filter(|word| is_for(word, place)));
             // One that cannot be queued makes room for others that are heard.
             let _dropped = place.outbox.cursor(place.seat.id, session, frame);
         }
@@ -157,12 +157,18 @@ impl Room {
 
     /// Tells one editor who is here.
     pub(super) fn tell_who_is_here(&mut self, seat: SeatId, now: DateTime<Utc>) {
+        self.tell_one(seat, now, |_word| true);
+    }
+
+    fn tell_one(&mut self, seat: SeatId, now: DateTime<Utc>, of: impl Fn(&Word) -> bool) {
         let words = self.who.awareness.renewed(now);
         let Some(place) = self.editors.place(seat) else { return };
-        let session = place.seat.session;
-        let frame = frame_of(words.iter().filter(|word| word.session != session));
+        let words: Vec<_> = words.iter().filter(|&word| of(word) && is_for(word, place)).collect();
+        if words.is_empty() {
+            return;
+        }
         // What is dropped here is told with the next renewal.
-        let _dropped = place.outbox.cursor(seat, session, frame);
+        let _dropped = place.outbox.cursor(seat, place.seat.session, frame_of(words));
     }
 
     /// Shows somebody who is present to the editors, unless an editor speaks for itself there.
@@ -211,7 +217,9 @@ impl Room {
             let frame = frame_of_entries([entry]);
             // By the client and not by the session: of one that has another id now the old one must go, too.
             let about = SessionId::from(Uuid::from_u128(entry.0.into()));
-            for place in self.editors.places().filter(|place| place.seat.session != word.session) {
+            let is_own = |place: &Place| place.seat.client() == Some(entry.0);
+            for place in self.editors.places().filter(|place| is_for(word, place) && !is_own(place))
+            {
                 // A newer one takes its place, and what is dropped is told with the next renewal.
                 let _outcome = place.outbox.cursor(place.seat.id, about, frame.clone());
                 deliveries += 1;
@@ -246,6 +254,17 @@ impl Room {
     }
 }
 
+/// Whether an editor is told: never of itself. Until it has said who it is, each entry of its user may be its own, of an
+/// old connection that is not known to be dead yet, and it would take that for its own words.
+fn is_for(word: &Word, place: &Place) -> bool {
+    let Place { seat, .. } = place;
+    word.session != seat.session
+        && match seat.client() {
+            Some(own) => word.entries.last().is_none_or(|last| last.0 != own),
+            None => word.user != seat.user.id,
+        }
+}
+
 fn frame_of<'a>(words: impl IntoIterator<Item = &'a Word>) -> bytes::Bytes {
     frame_of_entries(words.into_iter().flat_map(|word| &word.entries))
 }
@@ -264,14 +283,24 @@ impl Take<Say> for Room {
     fn take(&mut self, Say { seat, words }: Say, ctx: &mut Self::Context) {
         let Some(place) = self.editors.place(seat) else { return };
         let (session, user) = (place.seat.session, place.seat.user.clone());
-        let Words { client, state, selection } = words;
+        let Words { client, state, selection, told_as } = words;
+        let is_passed_on =
+            told_as.is_some_and(|of| of != session && self.who.awareness.is_of(client, of));
+        if is_passed_on && place.seat.client() != Some(client) {
+            return;
+        }
         let state = state.map(|state| self.stamp(session, &user, state));
-        match self.who.awareness.say((session, user.id), client, state, Utc::now()) {
-            Heard::Ignored | Heard::Known => return,
-            Heard::News(word) => {
-                place.seat.set_client(client);
-                self.spread(&word);
-            }
+        let now = Utc::now();
+        let Heard::News(word) = self.who.awareness.say((session, user.id), client, state, now)
+        else {
+            return;
+        };
+        let is_first = place.seat.client().is_none();
+        place.seat.set_client(client);
+        self.spread(&word);
+        if is_first {
+            // Now it is known which of its user's entries is its own.
+            self.tell_one(seat, now, |word| word.user == user.id);
         }
         if let Some(saying) = self.who.awareness.saying_of(session) {
             self.publish_saying(saying);

@@ -85,6 +85,15 @@ export class Editor {
     return within(closed, `${this.person.name}'s editor is closed for good`);
   }
 
+  /** Forgets its connection, which stays open, as when a laptop changes networks: the socket. */
+  abandon() {
+    const { provider } = this;
+    const socket = provider.ws;
+    Object.assign(socket, { onmessage: null, onopen: null, onclose: null, onerror: () => {} });
+    Object.assign(provider, { ws: null, wsconnected: false, synced: false });
+    return socket;
+  }
+
   /** Goes on at another server, from the next connection on. */
   moveTo(person) {
     this.person = person;

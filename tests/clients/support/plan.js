@@ -24,7 +24,7 @@ const LETTERS = ['a', 'b', 'word ', ' ', '\n', 'ö', 'e\u0301', '🎈', '👨‍
 const TRY_AGAIN_MS = 30;
 const AT_REST_WITHIN_MS = 30_000;
 /** Less than `room.awareness_every`: nobody has to wait until all is told again. */
-const SEEN_WITHIN_MS = 5_000;
+export const SEEN_WITHIN_MS = 5_000;
 /**
  * Clocks of awareness begin with the time again. A plan makes in a second what people make in a minute, so that clocks
  * run ahead of the time, which has to catch up before all is told again.

@@ -38,7 +38,12 @@ export class Server {
     server.graphql = `${server.url}/graphql`;
     server.socket = `ws://127.0.0.1:${server.#port}/graphql`;
     server.sync = `ws://127.0.0.1:${server.#port}/sync`;
-    await server.launch();
+    try {
+      await server.launch();
+    } catch (error) {
+      await server.#remove();
+      throw error;
+    }
     return server;
   }
 
@@ -94,9 +99,13 @@ export class Server {
     try {
       if (this.#isRunning) await this.end();
     } finally {
-      this.#process.kill('SIGKILL');
-      if (this.#ownsDataDir) await rm(this.#dataDir, { recursive: true, force: true });
+      await this.#remove();
     }
+  }
+
+  async #remove() {
+    this.#process.kill('SIGKILL');
+    if (this.#ownsDataDir) await rm(this.#dataDir, { recursive: true, force: true });
   }
 }
 
