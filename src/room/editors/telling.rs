@@ -155,20 +155,13 @@ impl Room {
         self.shared.parts.metrics.published();
     }
 
-    /// Tells one editor who is here.
+    /// Tells one editor who is here: everybody, since this takes the place of what it was told before and still waits.
     pub(super) fn tell_who_is_here(&mut self, seat: SeatId, now: DateTime<Utc>) {
-        self.tell_one(seat, now, |_word| true);
-    }
-
-    fn tell_one(&mut self, seat: SeatId, now: DateTime<Utc>, of: impl Fn(&Word) -> bool) {
         let words = self.who.awareness.renewed(now);
         let Some(place) = self.editors.place(seat) else { return };
-        let words: Vec<_> = words.iter().filter(|&word| of(word) && is_for(word, place)).collect();
-        if words.is_empty() {
-            return;
-        }
+        let frame = frame_of(words.iter().filter(|word| is_for(word, place)));
         // What is dropped here is told with the next renewal.
-        let _dropped = place.outbox.cursor(seat, place.seat.session, frame_of(words));
+        let _dropped = place.outbox.cursor(seat, place.seat.session, frame);
     }
 
     /// Shows somebody who is present to the editors, unless an editor speaks for itself there.
@@ -300,7 +293,7 @@ impl Take<Say> for Room {
         self.spread(&word);
         if is_first {
             // Now it is known which of its user's entries is its own.
-            self.tell_one(seat, now, |word| word.user == user.id);
+            self.tell_who_is_here(seat, now);
         }
         if let Some(saying) = self.who.awareness.saying_of(session) {
             self.publish_saying(saying);
