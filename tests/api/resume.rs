@@ -336,7 +336,7 @@ async fn whoever_is_behind_hears_of_the_end_of_the_document() {
     let tab = pair.bob.open(pair.document).await;
     tab.socket.stop_reading();
     for text in ["x", "y", "z"] {
-        pair.alice.write(pair.document, &text.repeat(12 * 1024 * 1024)).await.value();
+        pair.alice.write(pair.document, &text.repeat(8 * 1024 * 1024)).await.value();
     }
     pair.node.until_meter("coscribe_seats_behind", 1.0).await;
     delete(&pair.alice, &pair).await;
