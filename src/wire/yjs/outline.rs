@@ -162,6 +162,9 @@ impl Outline {
         }
         let left = if info & HAS_LEFT != 0 { Some(self.need(reader)?) } else { None };
         let right = if info & HAS_RIGHT != 0 { Some(self.need(reader)?) } else { None };
+        if left.is_some() && left == right {
+            return Err(Malformed("something in it stands between a thing and itself").into());
+        }
         let place = match (left, right) {
             (Some(_), _) | (_, Some(_)) => Place::Beside(left, right),
             (None, None) => {

@@ -44,6 +44,13 @@ fn what_the_library_writes_is_read_to_its_end() {
 }
 
 #[test]
+fn nothing_stands_between_a_thing_and_itself() {
+    let between = |right| [1, 1, 9, 0, 0xC4, 7, 0, 7, right, 1, b'A', 0];
+    assert!(Outline::read(&between(1), MANY).is_ok());
+    assert!(matches!(Outline::read(&between(0), MANY), Err(OutlineError::Malformed(_))));
+}
+
+#[test]
 fn an_update_that_hangs_on_what_is_not_there_is_not_complete() {
     let doc = document();
     let before = doc.transact().state_vector();
