@@ -45,7 +45,7 @@ mod texts;
 mod ticket;
 
 pub use audience::AudienceKey;
-pub use editors::{EditorHandle, Words};
+pub use editors::{AWARENESS_TICK, EditorHandle, Words};
 pub use error::RoomError;
 pub use handle::RoomHandle;
 pub use merging::{MergeBounds, Merged, Unmergeable};

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{DocumentId, UserId},
     metrics::Metrics,
-    room::{EditorHandle, Guest, Order, Rooms, Stored, Ticket, Wish, Words},
+    room::{AWARENESS_TICK, EditorHandle, Guest, Order, Rooms, Stored, Ticket, Wish, Words},
     session::{Converse, Limits, Next, Outcome, SessionLink, Throttle},
     store::{Store, StoreError},
     wire::{
@@ -64,6 +64,8 @@ pub struct Conversation {
     /// How often in a row the editor was out of step, and when it is asked what it has.
     missteps: u32,
     ask_at: Option<Instant>,
+    /// When the editor may say something of itself again.
+    speaks_at: Option<Instant>,
 }
 
 /// What has come and is not done yet.
@@ -94,7 +96,17 @@ impl Conversation {
     #[must_use]
     pub fn new(parts: Arc<EditorParts>, document: DocumentId, acknowledge: bool) -> Self {
         let (to_do, doing) = (ToDo::default(), Doing::Nothing);
-        Self { parts, document, acknowledge, seat: None, to_do, doing, missteps: 0, ask_at: None }
+        Self {
+            parts,
+            document,
+            acknowledge,
+            seat: None,
+            to_do,
+            doing,
+            missteps: 0,
+            ask_at: None,
+            speaks_at: None,
+        }
     }
 
     fn take_in(&mut self, message: EditorMessage) -> Result<(), Malformed> {
@@ -134,8 +146,17 @@ impl Conversation {
         Ok(())
     }
 
-    /// Tells the room what the editor says of itself, as often as it may.
+    /// Tells the room what the editor says of itself, as often as it may: the first word at once, and of those that follow
+    /// it the newest, so that the clocks of awareness never run ahead of the time.
     fn speak(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
+        if self.to_do.words.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        if let Some(at) = self.speaks_at.filter(|at| now < *at) {
+            return Some(Next::Wait(at - now));
+        }
+        self.speaks_at = Some(now + AWARENESS_TICK);
         while let Some((client, words)) = self.to_do.words.shift_remove_index(0) {
             if link.take_cursor().is_err() {
                 self.to_do.words.insert(client, words);

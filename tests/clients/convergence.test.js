@@ -106,6 +106,18 @@ async function together(t, alice, bob) {
   return { alices, bobs, seen: () => alices.others().find(({ user }) => user.id === bob.id) };
 }
 
+test('whoever moved a lot is seen as soon as a server that was restarted is back', async (t) => {
+  const fragile = await Server.start();
+  t.after(() => fragile.stop());
+  const [alice, bob] = await everybody(fragile);
+  const { alices, bobs, seen } = await together(t, alice, bob);
+  for (let move = 1; move <= 60; move += 1) bobs.provider.awareness.setLocalStateField('move', move);
+  await until('Alice sees the last move', () => seen()?.move === 60);
+  await fragile.restart({ kill: true });
+  await Promise.all([alices.synced(), bobs.synced()]);
+  await until('Alice sees Bob', () => seen()?.move === 60, SEEN_WITHIN_MS);
+});
+
 test('whoever comes back before the old connection is known to be dead speaks for himself, and is seen', async (t) => {
   const { bobs, seen } = await together(t, people[0], people[1]);
   const { provider } = bobs;

@@ -4,9 +4,12 @@
 //! They begin with the time, which lasts over restarts and from node to node, and behind all that were given to somebody
 //! who has gone from any room of this node.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -14,9 +17,9 @@ use chrono::{DateTime, Utc};
 /// 1 January 2026, in milliseconds since 1970: clocks count from then.
 pub(super) const EPOCH_MS: i64 = 1_767_225_600_000;
 
-/// How far apart two words of a client are without its clock running ahead of the time: as fast as somebody types. With
-/// this 32 bits, which is what all implementations of the protocol read, last until August 2039.
-const TICK_MS: i64 = 100;
+/// How far apart two words of a client have to be for its clock not to run ahead of the time. With this 32 bits, which is
+/// what all implementations of the protocol read, last until August 2039.
+pub const AWARENESS_TICK: Duration = Duration::from_millis(100);
 
 /// The clocks of a node.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +42,8 @@ impl Clocks {
 
 /// A clock after `last`: the time, or one more.
 pub(super) fn tick(last: u32, now: DateTime<Utc>) -> u32 {
-    let ticks = (now.timestamp_millis() - EPOCH_MS).max(0) / TICK_MS;
+    let since = u64::try_from(now.timestamp_millis() - EPOCH_MS).unwrap_or(0);
+    let ticks = Duration::from_millis(since).as_millis() / AWARENESS_TICK.as_millis();
     let time = u32::try_from(ticks).unwrap_or(u32::MAX);
     last.saturating_add(1).max(time)
 }

@@ -17,6 +17,7 @@ mod seats;
 mod syncing;
 mod telling;
 
+pub use clocks::AWARENESS_TICK;
 pub(super) use clocks::Clocks;
 pub use handle::EditorHandle;
 pub use messages::Words;

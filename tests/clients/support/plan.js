@@ -26,7 +26,7 @@ const AT_REST_WITHIN_MS = 30_000;
 /** Less than `room.awareness_every`: nobody has to wait until all is told again. */
 export const SEEN_WITHIN_MS = 5_000;
 /**
- * Clocks of awareness begin with the time again. A plan makes in a second what people make in a minute, so that clocks
+ * Clocks of awareness begin with the time again. In a plan more come in a second than people do in a minute, so that clocks
  * run ahead of the time, which has to catch up before all is told again.
  */
 export const SEEN_AFTER_RESTART_MS = 40_000;
