@@ -7,6 +7,7 @@ use super::{
     access::{Admitted, require},
     caller::api,
     mutation::{EditPayload, WRITING, order, take_edit},
+    paging,
     query::READING,
     types::{DocumentText, HistoryConnection},
 };
@@ -15,9 +16,6 @@ use crate::{
     room::{EditError, TextError, Wish},
     store::StoreError,
 };
-
-/// The largest page of a history.
-const LARGEST_PAGE: i32 = 100;
 
 /// Reading a text of long ago may mean putting together many changes.
 const REBUILDING: usize = 50;
@@ -30,7 +28,7 @@ pub(super) struct HistoryQueries;
 impl HistoryQueries {
     /// The changes of a document in runs by one author without a long pause, newest first; at most 100 at a time. What
     /// the server no longer keeps is not there.
-    #[graphql(complexity = "READING + page_size(first) * child_complexity")]
+    #[graphql(complexity = "READING + paging::weight(first) * child_complexity")]
     async fn document_history(
         &self,
         ctx: &Context<'_>,
@@ -39,14 +37,9 @@ impl HistoryQueries {
         after: Option<String>,
     ) -> Result<HistoryConnection, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
-        let first = first.unwrap_or(20);
-        if !(1..=LARGEST_PAGE).contains(&first) {
-            let message = format!("`first` is {first}; ask for 1 to {LARGEST_PAGE} entries.");
-            return Err(InvalidInput::new(message).into());
-        }
+        let first = paging::length(first)?;
         let before = after.as_deref().map(cursor).transpose()?;
-        let count = usize::try_from(first).unwrap_or_default();
-        Ok(api(ctx)?.store.list_runs(admitted.document, before, count).await?.into())
+        Ok(api(ctx)?.store.list_runs(admitted.document, before, first).await?.into())
     }
 
     /// The text of a document at a version.
@@ -122,8 +115,4 @@ fn cursor(text: &str) -> Result<Version, InvalidInput> {
             "The page cursor is not valid. Use a cursor as the server gave it, or none for the first page.",
         )
     })
-}
-
-fn page_size(first: Option<i32>) -> usize {
-    usize::try_from(first.unwrap_or(20)).unwrap_or_default()
 }

@@ -17,6 +17,7 @@ mod history;
 mod mutation;
 mod nulls;
 mod operations;
+mod paging;
 mod query;
 mod render;
 mod root_field;

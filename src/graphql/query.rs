@@ -7,15 +7,13 @@ use super::{
     access::{document_id, require},
     caller::{api, caller},
     history::HistoryQueries,
+    paging,
     types::{AccountType, DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
 };
 use crate::{
-    domain::{AccessLevel, InvalidInput},
+    domain::AccessLevel,
     store::{PageCursor, StoreError},
 };
-
-/// The largest page of documents.
-const LARGEST_PAGE: i32 = 100;
 
 /// What asking the database counts, in fields: few questions fit one operation, however little each selects.
 pub(super) const READING: usize = 20;
@@ -52,7 +50,7 @@ impl Queries {
     }
 
     /// Documents that the caller owns or may open, newest change first; at most 100 at a time.
-    #[graphql(complexity = "READING + page_size(first) * child_complexity")]
+    #[graphql(complexity = "READING + paging::weight(first) * child_complexity")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -60,14 +58,10 @@ impl Queries {
         after: Option<String>,
     ) -> Result<DocumentConnection, ApiError> {
         let user = caller(ctx).user()?;
-        let first = first.unwrap_or(20);
-        if !(1..=LARGEST_PAGE).contains(&first) {
-            let message = format!("`first` is {first}; ask for 1 to {LARGEST_PAGE} documents.");
-            return Err(InvalidInput::new(message).into());
-        }
+        let first = paging::length(first)?;
         let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
         let store = &api(ctx)?.store;
-        let page = store.list_documents(user.id, first.unsigned_abs(), after).await?;
+        let page = store.list_documents(user.id, first, after).await?;
         let look = ctx.look_ahead();
         let owners_wanted = look.field("nodes").field("owner").exists()
             || look.field("edges").field("node").field("owner").exists();
@@ -104,8 +98,4 @@ impl Queries {
         let present = api(ctx)?.roster.list(admitted.document).await;
         Ok(present.into_iter().map(PresenceType).collect())
     }
-}
-
-fn page_size(first: Option<i32>) -> usize {
-    usize::try_from(first.unwrap_or(20)).unwrap_or_default()
 }

@@ -62,8 +62,8 @@ impl Step {
 }
 
 impl Store {
-    /// Runs of changes, newest first: at most `count`, or fewer where they are long, all of them before the version `before` if there is one. The
-    /// beginning of the document is a change of its owner. What was forgotten is not there.
+    /// Runs of changes, newest first: at most `count`, or fewer where they are long, all of them before the version
+    /// `before` if there is one. The beginning of the document is a change of its owner. What was forgotten is not there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -71,8 +71,9 @@ impl Store {
         &self,
         document: DocumentId,
         before: Option<Version>,
-        count: usize,
+        count: u32,
     ) -> Result<RunPage, StoreError> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
         let mut gathering = Gathering { runs: Vec::new(), count, pause: self.history_pause };
         let mut below = before.map_or(i64::MAX, Version::number);
         let mut read = 0;

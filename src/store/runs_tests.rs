@@ -30,7 +30,7 @@ impl TestStore {
         }
     }
 
-    async fn runs(&self, document: DocumentId, before: Option<i64>, count: usize) -> RunPage {
+    async fn runs(&self, document: DocumentId, before: Option<i64>, count: u32) -> RunPage {
         self.list_runs(document, before.map(Version::new), count).await.unwrap()
     }
 }
