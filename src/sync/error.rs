@@ -40,11 +40,9 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
             return Remedy::Close(CloseReason::InternalError);
         }
         EditError::Unmergeable(error) => return unmergeable(error),
-        EditError::TooLarge { size, limit } => {
-            format!("The document would have {size} bytes of at most {limit}; undo, or split it")
-        }
+        EditError::TooLarge { size, limit } => return Remedy::Close(too_large(*size, *limit)),
         EditError::TooMuchWork => {
-            "Merging the change takes too long; reload, and make smaller changes".to_owned()
+            "Merging the change takes too long; reload, and make smaller changes"
         }
     };
     Remedy::Close(CloseReason::Refused(text.into()))
@@ -60,15 +58,18 @@ fn unmergeable(error: &Unmergeable) -> Remedy {
         Unmergeable::TooManyStructs { limit } => CloseReason::Refused(
             format!("The update has more than {limit} structs; make smaller changes").into(),
         ),
-        Unmergeable::TooLarge { size, limit } => CloseReason::Refused(
-            format!("The document would have {size} bytes of at most {limit}; undo, or split it")
-                .into(),
-        ),
+        Unmergeable::TooLarge { size, limit } => too_large(*size, *limit),
         Unmergeable::NotText => CloseReason::Refused(
             "The root type \"content\" holds text; use another name for other types".into(),
         ),
     };
     Remedy::Close(reason)
+}
+
+fn too_large(size: usize, limit: usize) -> CloseReason {
+    let text =
+        format!("The document would have {size} bytes of at most {limit}; undo, or split it");
+    CloseReason::Refused(text.into())
 }
 
 /// The reason to close when the store failed.
