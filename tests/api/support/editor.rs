@@ -8,20 +8,9 @@ use std::{
 };
 
 use coscribe::domain::DocumentId;
-use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
 use serde_json::Value;
-use tokio::{
-    net::TcpStream,
-    sync::{Mutex as AsyncMutex, Notify, watch},
-    task::AbortHandle,
-};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, protocol::CloseFrame},
-};
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
 use yrs::{
     ClientID, Doc, GetString as _, OffsetKind, Options, ReadTxn as _, StateVector, Text as _,
     TextRef, Transact as _, Update,
@@ -32,19 +21,20 @@ use yrs::{
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use super::{Handshake, Person, handshake::Refused, within};
-
-type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+use super::{
+    Handshake, Person,
+    handshake::Refused,
+    line::{Came, Goodbye, Line, Stream},
+    within,
+};
 
 /// An editor with its connection. Dropping it breaks the connection off without a goodbye.
 pub(crate) struct Editor {
     pub(crate) doc: Doc,
     text: TextRef,
     pub(crate) client: u64,
-    sink: Arc<AsyncMutex<SplitSink<Stream, Message>>>,
+    line: Line,
     state: Arc<State>,
-    reads: watch::Sender<bool>,
-    reader: AbortHandle,
 }
 
 /// What has come.
@@ -71,7 +61,7 @@ pub(crate) struct Heard {
     /// The last version that was said to be stored, and what of each client is.
     pub(crate) saved: Option<(i64, StateVector)>,
     /// How the connection ended.
-    pub(crate) closed: Option<Option<(u16, String)>>,
+    pub(crate) closed: Option<Option<Goodbye>>,
 }
 
 impl Heard {
@@ -148,7 +138,7 @@ impl Editor {
     }
 
     async fn try_to_send(&self, bytes: Vec<u8>) {
-        let sent = self.sink.lock().await.send(Message::binary(bytes)).await;
+        let sent = self.line.send(Message::binary(bytes)).await;
         // Its end is heard by whoever waits for it.
         drop(sent);
     }
@@ -176,13 +166,22 @@ pub(crate) fn fresh_doc() -> Doc {
 
 impl Editor {
     fn new(stream: Stream, doc: Doc) -> Self {
-        let (sink, stream) = stream.split();
-        let (sink, state) = (Arc::new(AsyncMutex::new(sink)), Arc::<State>::default());
-        let (reads, reading) = watch::channel(true);
-        let reader = read(stream, Arc::clone(&sink), doc.clone(), Arc::clone(&state), reading);
-        let reader = tokio::spawn(reader).abort_handle();
+        let state = Arc::<State>::default();
+        let (heard, reader) = (Arc::clone(&state), doc.clone());
+        let line = Line::new(stream, move |came| {
+            let answer = match came {
+                Came::Message(Message::Binary(bytes)) => hear(&bytes, &reader, &heard),
+                Came::Message(_) => None,
+                Came::End(goodbye) => {
+                    heard.heard.lock().unwrap().closed = Some(goodbye);
+                    None
+                }
+            };
+            heard.arrived.notify_waiters();
+            answer.map(Message::binary)
+        });
         let (text, client) = (doc.get_or_insert_text("content"), doc.client_id().get());
-        Self { doc, text, client, sink, state, reads, reader }
+        Self { doc, text, client, line, state }
     }
 
     /// Says what it has, and asks for the rest.
@@ -237,8 +236,7 @@ impl Editor {
 
     /// Sends a frame as it is.
     pub(crate) async fn send_frame(&self, frame: Message) {
-        let sent = async { self.sink.lock().await.send(frame).await };
-        if let Err(error) = within("sending a frame", sent).await {
+        if let Err(error) = within("sending a frame", self.line.send(frame)).await {
             assert!(self.heard().closed.is_some(), "{error}");
         }
     }
@@ -293,25 +291,18 @@ impl Editor {
 
     /// From now on whatever comes stays in the network.
     pub(crate) fn stop_reading(&self) {
-        self.reads.send_replace(false);
+        self.line.stop_reading();
     }
 
     /// Reads on.
     pub(crate) fn read_on(&self) {
-        self.reads.send_replace(true);
+        self.line.read_on();
     }
 
     /// Says goodbye and waits for the server's.
     pub(crate) async fn close(self) {
-        let goodbye = CloseFrame { code: 1000.into(), reason: "".into() };
-        self.send_frame(Message::Close(Some(goodbye))).await;
+        self.line.say_goodbye().await.unwrap();
         assert_eq!(self.expect_close().await.0, 1000);
-    }
-}
-
-impl Drop for Editor {
-    fn drop(&mut self) {
-        self.reader.abort();
     }
 }
 
@@ -320,42 +311,6 @@ pub(crate) fn message(kind: &[u8], content: &[u8]) -> Vec<u8> {
     let mut message = kind.to_vec();
     message.write_buf(content);
     message
-}
-
-async fn read(
-    mut stream: SplitStream<Stream>,
-    sink: Arc<AsyncMutex<SplitSink<Stream, Message>>>,
-    doc: Doc,
-    state: Arc<State>,
-    mut reads: watch::Receiver<bool>,
-) {
-    let mut goodbye = None;
-    loop {
-        if reads.wait_for(|reads| *reads).await.is_err() {
-            return;
-        }
-        let frame = tokio::select! {
-            frame = stream.next() => frame,
-            _ = reads.wait_for(|reads| !*reads) => continue,
-        };
-        match frame {
-            Some(Ok(Message::Binary(bytes))) => {
-                if let Some(answer) = hear(&bytes, &doc, &state) {
-                    let answered = sink.lock().await.send(Message::binary(answer)).await;
-                    drop(answered);
-                }
-            }
-            Some(Ok(Message::Close(frame))) => {
-                goodbye = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
-            }
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => state.heard.lock().unwrap().closed = Some(goodbye.clone()),
-        }
-        state.arrived.notify_waiters();
-        if state.heard.lock().unwrap().closed.is_some() {
-            return;
-        }
-    }
 }
 
 /// Takes in a message, and says what is to be answered.

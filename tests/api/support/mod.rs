@@ -5,6 +5,7 @@ mod client;
 pub(crate) mod editor;
 mod handshake;
 mod inbox;
+mod line;
 mod meters;
 mod node;
 mod pair;

@@ -9,52 +9,43 @@ use std::{
 };
 
 use coscribe::domain::{DocumentId, SessionId};
-use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    sync::{Mutex, watch},
-    task::AbortHandle,
-};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, protocol::CloseFrame},
-};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     Answer, Client, http_client,
     inbox::{Heard, Inbox},
+    line::{Came, Line, Stream},
     meters::Meters,
     within,
 };
-
-type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One connection of a client. Dropping it breaks the connection off without a goodbye.
 pub(crate) struct Socket {
     /// The payload of the `connection_ack`; null before there was one.
     pub(crate) ack: Value,
     address: SocketAddr,
-    sink: Mutex<SplitSink<Stream, Message>>,
+    line: Line,
     inbox: Inbox,
-    /// Whether the reader reads.
-    reads: watch::Sender<bool>,
-    reader: AbortHandle,
     operations: AtomicU64,
 }
 
 impl Socket {
     /// A socket that has just been opened.
     pub(super) fn new(stream: Stream, address: SocketAddr) -> Self {
-        let (sink, stream) = stream.split();
         let inbox = Inbox::default();
-        let reads = watch::Sender::new(true);
-        let reader = tokio::spawn(read(stream, inbox.clone(), reads.subscribe())).abort_handle();
-        let (sink, operations) = (Mutex::new(sink), AtomicU64::new(0));
-        Self { ack: Value::Null, address, sink, inbox, reads, reader, operations }
+        let heard = inbox.clone();
+        let line = Line::new(stream, move |came| {
+            match came {
+                Came::Message(Message::Text(text)) => {
+                    heard.put(Heard::Message(serde_json::from_str(&text).unwrap()));
+                }
+                Came::Message(_) => {}
+                Came::End(goodbye) => heard.put(Heard::Closed(goodbye)),
+            }
+            None
+        });
+        Self { ack: Value::Null, address, line, inbox, operations: AtomicU64::new(0) }
     }
 
     /// Says who is there and waits to be admitted.
@@ -99,8 +90,7 @@ impl Socket {
 
     /// Sends a frame as it is.
     pub(crate) async fn send_frame(&self, frame: Message) {
-        let sent = async { self.sink.lock().await.send(frame).await };
-        within("sending a frame", sent).await.unwrap();
+        within("sending a frame", self.line.send(frame)).await.unwrap();
     }
 
     /// Starts an operation under an id of the test's choice; nothing is waited for.
@@ -194,18 +184,17 @@ impl Socket {
 
     /// From now on whatever comes stays in the network.
     pub(crate) fn stop_reading(&self) {
-        self.reads.send_replace(false);
+        self.line.stop_reading();
     }
 
     /// Reads on.
     pub(crate) fn read_on(&self) {
-        self.reads.send_replace(true);
+        self.line.read_on();
     }
 
     /// Says goodbye and waits for the server's.
     pub(crate) async fn close(self) {
-        let goodbye = CloseFrame { code: 1000.into(), reason: "".into() };
-        self.send_frame(Message::Close(Some(goodbye))).await;
+        self.line.say_goodbye().await.unwrap();
         assert_eq!(self.expect_close().await.0, 1000);
     }
 
@@ -226,35 +215,6 @@ impl Client for Socket {
             }
             Some("error") => Answer::refused(answer["payload"].take()),
             _ => panic!("{answer} is no answer"),
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.reader.abort();
-    }
-}
-
-async fn read(mut stream: SplitStream<Stream>, inbox: Inbox, mut reads: watch::Receiver<bool>) {
-    let mut goodbye = None;
-    loop {
-        if reads.wait_for(|reads| *reads).await.is_err() {
-            return;
-        }
-        let frame = tokio::select! {
-            frame = stream.next() => frame,
-            _ = reads.wait_for(|reads| !*reads) => continue,
-        };
-        match frame {
-            Some(Ok(Message::Text(text))) => {
-                inbox.put(Heard::Message(serde_json::from_str(&text).unwrap()));
-            }
-            Some(Ok(Message::Close(frame))) => {
-                goodbye = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
-            }
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return inbox.put(Heard::Closed(goodbye)),
         }
     }
 }
