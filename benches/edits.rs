@@ -8,7 +8,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use bytes::Bytes;
 use coscribe::{
     domain::{ChangeKind, Content, Delta, DeltaStep, Document, Tie, Version},
-    room::Replica,
+    editing::Replica,
     store::{Batch, NewChange},
 };
 use divan::{Bencher, black_box};

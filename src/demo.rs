@@ -6,7 +6,7 @@ use crate::{
     app::Base,
     auth::{MintedToken, Passwords},
     domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Text, Title},
-    room::Replica,
+    editing::Replica,
     settings::Settings,
     store::{NewAccount, Store},
 };

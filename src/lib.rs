@@ -10,7 +10,7 @@
 //! trait, and the upper floor implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql | sync > session > room > store | auth | bridge | roster > redis | outbox > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox > wire > domain
 //! ```
 //!
 //! `metrics` stands beside the stairs: every floor may count.
@@ -33,6 +33,7 @@ pub mod auth;
 pub mod bridge;
 pub mod demo;
 pub mod domain;
+pub mod editing;
 pub mod graphql;
 pub mod http;
 pub mod metrics;
@@ -44,6 +45,6 @@ pub mod roster;
 pub mod session;
 pub mod settings;
 pub mod store;
-pub mod sync;
 pub mod telemetry;
 pub mod wire;
+pub mod yjs;

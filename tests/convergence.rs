@@ -15,7 +15,8 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use coscribe::{
     domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Tie, Version},
-    room::{Order, RoomOptions, Wish},
+    editing::{Order, Wish},
+    room::RoomOptions,
     store::State,
 };
 use proptest::prelude::*;

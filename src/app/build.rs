@@ -13,7 +13,7 @@ use crate::{
     session::{Identity, SessionParts, Sessions, Throttle},
     settings::Settings,
     store::Store,
-    sync::EditorParts,
+    yjs::EditorParts,
 };
 
 /// A node's parts, put together.

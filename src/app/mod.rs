@@ -8,7 +8,7 @@ mod build;
 mod chores;
 mod cluster;
 mod node;
-mod serving;
+mod server;
 
 pub use base::Base;
 pub use node::Node;

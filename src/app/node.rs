@@ -14,7 +14,7 @@ use super::{
     build::build,
     chores::{compare_with_store, forget_old_changes},
     cluster::Cluster,
-    serving::serve,
+    server::serve,
 };
 use crate::{
     http::{Draining, Listeners},

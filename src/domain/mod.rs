@@ -4,6 +4,7 @@
 //! whether it is empty. Wrong input becomes an [`InvalidInput`], in words that a user can act on.
 
 mod access;
+mod awareness_update;
 mod change;
 mod cursor;
 mod delta;
@@ -17,9 +18,9 @@ mod input;
 mod origin;
 mod person;
 mod presence;
-mod saying;
 
 pub use access::AccessLevel;
+pub use awareness_update::Saying;
 pub use change::{Change, ChangeKind, Version};
 pub use cursor::{Cursor, Position};
 pub use delta::{Content, Delta, DeltaStep, Misfit, Op, Tie};
@@ -31,4 +32,3 @@ pub use input::InvalidInput;
 pub use origin::Origin;
 pub use person::{Account, DisplayName, Email, User};
 pub use presence::{Color, Presence};
-pub use saying::Saying;

@@ -13,7 +13,7 @@ use super::{
     ApiError,
     access::level_of,
     caller::api,
-    operations::Parsed,
+    operation_cache::Parsed,
     render::{Feed, Renderer},
 };
 use crate::{

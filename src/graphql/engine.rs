@@ -10,7 +10,7 @@ use super::{
     Api, Caller, Schema,
     admission::{Admission, Purpose, Subscribing},
     error::with_code,
-    operations::{Operations, Parsed},
+    operation_cache::{Operations, Parsed},
     schema,
 };
 use crate::{

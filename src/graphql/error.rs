@@ -5,7 +5,8 @@ use async_graphql::{Error, ErrorExtensionValues, ServerError};
 use crate::{
     auth::PasswordError,
     domain::{InvalidInput, Version},
-    room::{EditError, RoomError, TextError},
+    editing::{EditError, TextError},
+    room::RoomError,
     roster::RosterAway,
     session::Throttled,
     store::StoreError,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, Content, InvalidInput, Text, Version},
-    room::{EditError, TextError, Wish},
+    editing::{EditError, TextError, Wish},
     store::StoreError,
 };
 

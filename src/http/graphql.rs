@@ -23,7 +23,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 
 use super::{
-    BodyLimits, HttpError, HttpParts, negotiation::Answering, socket, web as page, who::caller,
+    BodyLimits, HttpError, HttpParts, graphql_socket, negotiation::Answering, web as page,
+    who::caller,
 };
 use crate::{graphql::Caller, metrics::OperationKind};
 
@@ -66,8 +67,8 @@ pub(super) async fn get(
     payload: web::Payload,
     parts: web::Data<HttpParts>,
 ) -> Result<HttpResponse, HttpError> {
-    if socket::is_upgrade(request.headers()) {
-        return socket::open(&request, payload, &parts).await;
+    if graphql_socket::is_upgrade(request.headers()) {
+        return graphql_socket::open(&request, payload, &parts).await;
     }
     if page::is_wanted(&request) {
         return Ok(page::page());

@@ -7,6 +7,7 @@
 
 mod error;
 mod graphql;
+mod graphql_socket;
 mod health;
 mod listeners;
 mod methods;
@@ -17,10 +18,9 @@ mod origin;
 mod parts;
 mod request_log;
 mod routes;
-mod socket;
-mod sync;
 mod web;
 mod who;
+mod yjs_socket;
 
 pub use error::HttpError;
 pub use listeners::Listeners;

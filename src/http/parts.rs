@@ -19,7 +19,7 @@ use crate::{
     roster::Roster,
     session::{Identity, SessionParts, Throttle},
     store::Store,
-    sync::EditorParts,
+    yjs::EditorParts,
 };
 
 /// The parts of the node that requests are answered with.

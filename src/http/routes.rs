@@ -2,7 +2,7 @@
 
 use actix_web::web;
 
-use super::{graphql, health, metrics_page, sync, web as page};
+use super::{graphql, health, metrics_page, web as page, yjs_socket};
 
 /// The routes of a node. The parts must be given to the application as its data.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -13,7 +13,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(graphql::post))
                 .default_service(web::to(graphql::other)),
         )
-        .route("/sync/{document}", web::get().to(sync::open))
+        .route("/sync/{document}", web::get().to(yjs_socket::open))
         .route("/healthz", web::get().to(health::healthz))
         .route("/readyz", web::get().to(health::readyz))
         .route("/metrics", web::get().to(metrics_page::page))

@@ -9,12 +9,12 @@
 //! connection lives; and once the connection is gone nothing is kept and every push is answered with `Closed`.
 
 mod body;
+mod entries;
 mod handle;
 mod in_flight;
 mod options;
 mod queue;
 mod seat;
-mod slots;
 mod totals;
 
 pub use body::OutboxBody;

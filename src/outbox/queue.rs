@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     InFlight, SeatId,
-    slots::{Key, Kind, Slots},
+    entries::{Key, Kind, Slots},
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
 

@@ -6,16 +6,20 @@ use actix::{Addr, MailboxError, dev::SendError};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    EditError, Order, Place, RoomError, Seat, Stored, Words,
-    actor::Room,
-    editors::{Ask, Question, Say, Synchronise, Welcome},
-    mailbox::{Queued, Take},
-    messages::{
-        AccessChanged, Close, Compare, Confirm, Deliver, Edit, Leave, LookForOthers, Move, Reserve,
+    Place, RoomError, Seat, Words,
+    actor::{
+        mailbox::{Queued, Take},
+        messages::{
+            AccessChanged, Close, Compare, Confirm, Deliver, Edit, Leave, LookForOthers, Move,
+            Reserve,
+        },
+        room::Room,
+        yjs_messages::{Ask, Question, Say, Synchronise, Welcome},
     },
 };
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId},
+    editing::{EditError, Order, Stored},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
     store::Mark,

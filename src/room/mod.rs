@@ -8,53 +8,28 @@
 //! after the seat was reserved.
 
 mod actor;
-mod arriving;
-mod audience;
-mod batch;
-#[cfg(test)]
-mod batch_tests;
-mod benches;
-mod catch_up;
-mod comparing;
-mod editors;
-mod edits;
+mod awareness;
+mod delivery;
+mod editor_handle;
 mod error;
-mod following;
 mod handle;
-mod mailbox;
-mod merging;
-mod messages;
+mod members;
 mod options;
-mod order;
-mod others;
-mod pointing;
-mod rebase;
-mod recent;
-mod relayed;
-mod render;
-mod replica;
+mod relay;
 mod rooms;
-mod seat;
-mod staging;
-mod state;
-#[cfg(test)]
-mod state_tests;
-mod storing;
-mod taking;
-mod texts;
-mod ticket;
 
-pub use audience::AudienceKey;
-pub use editors::{AWARENESS_TICK, EditorHandle, Words};
+pub use actor::yjs_messages::Words;
+pub use awareness::clocks::AWARENESS_TICK;
+pub use delivery::{
+    audience::AudienceKey,
+    render::{MakeRenderer, Render, RenderError},
+};
+pub use editor_handle::EditorHandle;
 pub use error::RoomError;
 pub use handle::RoomHandle;
-pub use merging::{MergeBounds, Merged, Unmergeable};
+pub use members::{
+    seat::{Place, Seat, SeatEnd, SeatEnded, SeatState},
+    ticket::{Guest, Ticket},
+};
 pub use options::RoomOptions;
-pub use order::{EditError, Order, Stored, Wish};
-pub use pointing::Selection;
-pub use render::{MakeRenderer, Render, RenderError};
-pub use replica::{Corrupt, Refused, Replica};
 pub use rooms::{RoomParts, Rooms};
-pub use seat::{Place, Seat, SeatEnd, SeatEnded, SeatState};
-pub use texts::TextError;
-pub use ticket::{Guest, Ticket};

@@ -12,16 +12,15 @@ use actix::{AsyncContext as _, Context};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{
-    EditError, Order, Replica, RoomError, RoomHandle, RoomOptions, Stored, TextError,
-    actor::Room,
-    editors::Clocks,
-    texts::{Texts, off_thread},
-};
+use super::{RoomError, RoomHandle, RoomOptions, actor::room::Room, awareness::clocks::Clocks};
 use crate::{
     bridge::Bridge,
     domain::{
         AccessLevel, Content, Cursor, Document, DocumentId, SessionId, Text, Title, UserId, Version,
+    },
+    editing::{
+        EditError, Order, Replica, Stored, TextError,
+        loader::{Texts, off_thread},
     },
     metrics::Metrics,
     roster::Roster,

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 use super::{
     Converse, Identified, SessionLink, SessionParts,
     error::overdue,
-    gate::{Decision, Gate},
+    graphql::{
+        gate::{Decision, Gate},
+        in_progress::Operations,
+    },
     heartbeat::{Beat, Heartbeat},
-    operations::Operations,
     reader::Intake,
     sessions::Registered,
     socket::{Inbound, SessionContext},

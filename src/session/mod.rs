@@ -7,29 +7,25 @@
 //! Invariant: however a session ends, its connection slot and its seats are given back at once.
 
 mod actor;
-mod admitting;
-mod converse;
-mod editing;
+mod admission;
 mod error;
-mod execute;
-mod gate;
+mod graphql;
 mod heartbeat;
 mod identity;
 mod link;
-mod operations;
+mod messages;
 mod options;
-mod orders;
 mod reader;
-mod running;
 mod sessions;
 mod socket;
 mod throttle;
+mod yjs;
 
-pub use converse::{Converse, Next, Outcome};
-pub use execute::{Answer, Execute, Operation};
+pub use graphql::port::{Answer, Execute, Operation};
 pub use identity::{Identified, Identity, IdentityError};
 pub use link::SessionLink;
 pub use options::{Limits, SessionOptions};
 pub use sessions::{SessionParts, Sessions};
 pub use socket::{open, open_editor};
 pub use throttle::{Throttle, Throttled};
+pub use yjs::port::{Converse, Next, Outcome};

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Execute, Identity, Limits, SessionOptions, Throttle,
     actor::Session,
-    orders::{Drain, Evict},
+    messages::{Drain, Evict},
 };
 use crate::{
     domain::{SessionId, UserId},

@@ -5,7 +5,7 @@ use sea_orm::EntityTrait;
 
 use super::{
     StoreError,
-    testing::{TestStore, deleted},
+    test_store::{TestStore, deleted},
 };
 use crate::domain::{
     AccessLevel::{self, Edit, Owner, View},

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    testing::{TestStore, address, display_name, new_account},
+    test_store::{TestStore, address, display_name, new_account},
 };
 use crate::domain::UserId;
 

@@ -16,9 +16,9 @@ use sea_orm::{
 
 use super::{
     Batch, CommitError, Committed, StoreError,
+    commit_authorization::Standing,
     pools::{begin_writing, lock_documents},
     rows,
-    standing::Standing,
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
 

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use super::{
     PageCursor, Snapshot, State, StoreError,
     documents::PAGE_BYTES,
-    testing::{TestStore, deleted as deletion, edited, title},
+    test_store::{TestStore, deleted as deletion, edited, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
 

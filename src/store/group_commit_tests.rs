@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{
     CommitError, StoreError,
-    testing::{TestStore, batch, edited},
+    test_store::{TestStore, batch, edited},
 };
 use crate::domain::{AccessLevel::View, EditId, Fingerprint, UserId, Version};
 
@@ -43,7 +43,7 @@ async fn what_is_wrong_with_one_batch_is_not_the_others_affair() {
     let late = store.document(ana).await.id;
     let repeated = store.document(ana).await.id;
     let edit = Some((EditId::new("twice").unwrap(), Fingerprint([1; 16])));
-    let named = || crate::store::NewChange { edit: edit.clone(), ..edited(ana, "n") };
+    let named = || super::NewChange { edit: edit.clone(), ..edited(ana, "n") };
     store.commit(batch(repeated, 1, vec![named()])).await.unwrap();
 
     let answers = join_all([

@@ -1,160 +1,193 @@
-//! Reading the log: what became of an edit, and the changes between two versions.
+//! The history of a document as people read it: runs of changes by one author without a long pause.
+//!
+//! Whether a version begins a run depends on it and the one before alone, so runs are the same wherever a page begins.
 
-use std::sync::Arc;
+use std::{collections::HashMap, time::Duration};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use entity::{document_change, document_receipt, user};
-use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Func},
-};
+use entity::{document, document_change};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
 
-use super::{Receipt, Store, StoreError, rows};
-use crate::domain::{Change, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version};
+use super::{Store, StoreError};
+use crate::domain::{DocumentId, User, UserId, Version};
 
-/// What is stored of an edit that was accepted.
-#[derive(FromQueryResult)]
-struct ReceiptRow {
-    version: i64,
-    title: String,
-    at: DateTime<Utc>,
-    fingerprint: Option<Vec<u8>>,
+/// So many changes are read at once.
+const PAGE: u64 = 1_000;
+
+/// After so many a page ends early, with what it has; more than the longest run.
+const MOST_READ: usize = 20_000;
+
+/// A run is cut off at every multiple of so many versions, so that reading a page of them has an end.
+const LONGEST: i64 = 10_000;
+
+/// Changes by one author without a long pause.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The version of the first one.
+    pub from: Version,
+    /// The version of the last one.
+    pub to: Version,
+    /// Who made them; nobody when the account is gone.
+    pub author: Option<User>,
+    /// When the first one was stored.
+    pub started_at: DateTime<Utc>,
+    /// When the last one was stored.
+    pub ended_at: DateTime<Utc>,
 }
 
-impl ReceiptRow {
-    fn into_receipt(self) -> Receipt {
-        Receipt {
-            version: Version::new(self.version),
-            title: self.title.into(),
-            at: self.at,
-            fingerprint: self.fingerprint.and_then(|bytes| bytes.try_into().ok()).map(Fingerprint),
-        }
+/// Some runs of a document, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPage {
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// Whether there are older ones.
+    pub has_next: bool,
+}
+
+/// A change, as far as the history wants to know.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    version: i64,
+    author: Option<Uuid>,
+    at: DateTime<Utc>,
+}
+
+impl Step {
+    /// Whether this one and `newer`, the next, are of one run.
+    fn goes_on(&self, newer: &Self, pause: Duration) -> bool {
+        let between = (newer.at - self.at).to_std().unwrap_or_default();
+        self.author == newer.author && between <= pause && newer.version % LONGEST != 0
     }
 }
 
 impl Store {
-    /// What became of an edit, if it was accepted.
+    /// Runs of changes, newest first: at most `count`, or fewer where they are long, all of them before the version
+    /// `before` if there is one. The beginning of the document is a change of its owner. What was forgotten is not there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn find_edit(
+    pub async fn list_runs(
         &self,
         document: DocumentId,
-        author: UserId,
-        edit: &EditId,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let change: Option<ReceiptRow> = document_change::Entity::find()
-            .select_only()
-            .columns([
-                document_change::Column::Version,
-                document_change::Column::Title,
-                document_change::Column::At,
-                document_change::Column::Fingerprint,
-            ])
-            .filter(document_change::Column::DocumentId.eq(document.uuid()))
-            .filter(document_change::Column::AuthorId.eq(author.uuid()))
-            .filter(document_change::Column::EditId.eq(edit.as_str()))
-            .into_model()
-            .one(&self.readers)
-            .await?;
-        let found = match change {
-            Some(found) => Some(found),
-            None => {
-                document_receipt::Entity::find()
-                    .select_only()
-                    .columns([
-                        document_receipt::Column::Version,
-                        document_receipt::Column::Title,
-                        document_receipt::Column::At,
-                        document_receipt::Column::Fingerprint,
-                    ])
-                    .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
-                    .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
-                    .filter(document_receipt::Column::EditId.eq(edit.as_str()))
-                    .into_model()
-                    .one(&self.readers)
-                    .await?
+        before: Option<Version>,
+        count: u32,
+    ) -> Result<RunPage, StoreError> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut gathering = Gathering { runs: Vec::new(), count, pause: self.history_pause };
+        let mut below = before.map_or(i64::MAX, Version::number);
+        let mut read = 0;
+        loop {
+            let steps = self.list_steps(document, below).await?;
+            let is_last = (steps.len() as u64) < PAGE;
+            read += steps.len();
+            for step in steps {
+                below = step.version;
+                if gathering.add(step) {
+                    return self.name(gathering.runs, true).await;
+                }
             }
-        };
-        Ok(found.map(ReceiptRow::into_receipt))
+            if is_last {
+                break;
+            }
+            if read >= MOST_READ {
+                // The last one may go on; it is the first of the next page.
+                gathering.runs.pop();
+                return self.name(gathering.runs, true).await;
+            }
+        }
+        // The first version is no row of the log; where the log begins with the next one, nothing was forgotten.
+        if let Some(first) = self.find_beginning(document, below).await?
+            && gathering.add(first)
+        {
+            return self.name(gathering.runs, true).await;
+        }
+        self.name(gathering.runs, false).await
     }
 
-    /// The changes after a version and up to another, oldest first, without the whole texts: as many as have at most
-    /// `bytes` together, but one at least. None if there are none.
-    ///
-    /// The first one is the next after `after` unless that is no longer kept.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_changes(
-        &self,
-        document: DocumentId,
-        after: Version,
-        up_to: Version,
-        bytes: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        let range = || {
-            document_change::Entity::find()
-                .filter(document_change::Column::DocumentId.eq(document.uuid()))
-                .filter(document_change::Column::Version.gt(after.number()))
-                .order_by_asc(document_change::Column::Version)
-        };
-        let length = |column: document_change::Column| {
-            let length = Func::cust("octet_length").arg(column.into_expr());
-            // PostgreSQL's is a number of 32 bits.
-            Expr::from(Func::coalesce([length.into(), Expr::val(0)])).cast_as("bigint")
-        };
-        let sizes: Vec<(i64, i64, i64)> = range()
+    async fn list_steps(&self, document: DocumentId, below: i64) -> Result<Vec<Step>, StoreError> {
+        let rows: Vec<(i64, Option<Uuid>, DateTime<Utc>)> = document_change::Entity::find()
             .select_only()
             .column(document_change::Column::Version)
-            .expr(length(document_change::Column::Delta))
-            .expr(length(document_change::Column::Update))
-            .filter(document_change::Column::Version.lte(up_to.number()))
+            .column(document_change::Column::AuthorId)
+            .column(document_change::Column::At)
+            .filter(document_change::Column::DocumentId.eq(document.uuid()))
+            .filter(document_change::Column::Version.lt(below))
+            .order_by_desc(document_change::Column::Version)
             .limit(PAGE)
             .into_tuple()
             .all(&self.readers)
             .await?;
-        let Some(last) = last_that_fits(&sizes, bytes) else { return Ok(vec![]) };
-        let rows = range()
-            .filter(document_change::Column::Version.lte(last))
-            .find_also_related(user::Entity)
-            .all(&self.readers)
+        Ok(rows.into_iter().map(|(version, author, at)| Step { version, author, at }).collect())
+    }
+
+    /// The first version, if it is the one before `below`, or the only one there is.
+    async fn find_beginning(
+        &self,
+        document: DocumentId,
+        below: i64,
+    ) -> Result<Option<Step>, StoreError> {
+        let row: Option<(Uuid, DateTime<Utc>, i64)> = document::Entity::find()
+            .select_only()
+            .column(document::Column::OwnerId)
+            .column(document::Column::CreatedAt)
+            .column(document::Column::Version)
+            .filter(document::Column::Id.eq(document.uuid()))
+            .into_tuple()
+            .one(&self.readers)
             .await?;
-        rows.into_iter().map(|(row, author)| change(row, author)).collect()
+        let second = Version::FIRST.next().number();
+        let is_next = |head: i64| below == second || (head == 1 && below > second);
+        Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| Step {
+            version: Version::FIRST.number(),
+            author: Some(owner),
+            at,
+        }))
+    }
+
+    /// Runs with the names of their authors.
+    async fn name(&self, runs: Vec<Found>, has_next: bool) -> Result<RunPage, StoreError> {
+        let authors = runs.iter().filter_map(|run| run.author).map(UserId::from);
+        let users: HashMap<UserId, User> = self.load_users(authors).await?;
+        let runs = runs.into_iter().map(|run| Run {
+            from: Version::new(run.first.version),
+            to: Version::new(run.to),
+            author: run.author.and_then(|author| users.get(&author.into()).cloned()),
+            started_at: run.first.at,
+            ended_at: run.ended_at,
+        });
+        Ok(RunPage { runs: runs.collect(), has_next })
     }
 }
 
-/// At most so many changes are read at once.
-const PAGE: u64 = 512;
-
-/// The version of the last change of a page of at most `bytes`.
-fn last_that_fits(sizes: &[(i64, i64, i64)], bytes: usize) -> Option<i64> {
-    let mut sum = 0_u64;
-    let fitting = sizes.iter().take_while(|(_, delta, update)| {
-        sum = sum.saturating_add(delta.unsigned_abs()).saturating_add(update.unsigned_abs());
-        sum <= bytes as u64
-    });
-    let count = fitting.count().max(1);
-    sizes.get(count - 1).map(|(version, _, _)| *version)
+/// A run, as it is put together from its end.
+struct Found {
+    first: Step,
+    to: i64,
+    author: Option<Uuid>,
+    ended_at: DateTime<Utc>,
 }
 
-fn change(row: document_change::Model, author: Option<user::Model>) -> Result<Change, StoreError> {
-    let delta: Option<Delta> = row
-        .delta
-        .map(|delta| serde_json::from_str(&delta))
-        .transpose()
-        .map_err(|error| StoreError::Internal(error.into()))?;
-    Ok(Change {
-        document: row.document_id.into(),
-        kind: rows::change_kind(row.kind),
-        version: Version::new(row.version),
-        author: author.map(|user| User { id: user.id.into(), name: user.name.into() }),
-        session: row.session_id.map(Into::into),
-        title: row.title.into(),
-        delta: delta.map(Arc::new),
-        update: row.update.map(Bytes::from),
-        content: None,
-        at: row.at,
-    })
+struct Gathering {
+    runs: Vec<Found>,
+    count: usize,
+    pause: Duration,
+}
+
+impl Gathering {
+    /// Takes in the change before the last one. True when it belongs to a run that is not wanted any more.
+    fn add(&mut self, step: Step) -> bool {
+        if let Some(run) = self.runs.last_mut()
+            && step.goes_on(&run.first, self.pause)
+        {
+            run.first = step;
+            return false;
+        }
+        if self.runs.len() == self.count {
+            return true;
+        }
+        let Step { version, author, at } = step;
+        self.runs.push(Found { first: step, to: version, author, ended_at: at });
+        false
+    }
 }

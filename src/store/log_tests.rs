@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::{
     Batch, CommitError, NewChange, NewReceipt, Receipt, State, Store, StoreError,
-    testing::{TestStore, batch, change_in, deleted, edited},
+    test_store::{TestStore, batch, change_in, deleted, edited},
 };
 use crate::domain::{
     AccessLevel::{Edit, Owner, View},

@@ -12,24 +12,24 @@
 mod access;
 mod accounts;
 mod commit;
+mod commit_authorization;
+mod deadline;
+mod document_heads;
 mod documents;
 mod error;
 mod group_commit;
 mod history;
 mod log;
-mod marks;
+mod log_reader;
 mod options;
 mod page;
-mod patience;
 mod pools;
 mod postgres;
 mod retention;
 mod rows;
-mod runs;
 mod schema;
 mod snapshots;
 mod sqlite;
-mod standing;
 
 #[cfg(test)]
 mod access_tests;
@@ -40,24 +40,24 @@ mod documents_tests;
 #[cfg(test)]
 mod group_commit_tests;
 #[cfg(test)]
-mod log_tests;
+mod history_tests;
 #[cfg(test)]
-mod runs_tests;
+mod log_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]
-mod testing;
+mod test_store;
 
 pub use access::Granted;
 pub use accounts::{Credentials, NewAccount};
+pub use document_heads::Mark;
 pub use error::StoreError;
+pub use history::{Run, RunPage};
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
-pub use marks::Mark;
 pub use options::{Retention, StoreOptions};
 pub use page::{DocumentPage, PageCursor};
 pub use pools::Store;
-pub use runs::{Run, RunPage};
 pub use schema::MigrationState;
 pub use snapshots::{Snapshot, State};

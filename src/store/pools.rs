@@ -15,8 +15,8 @@ use entity::document;
 
 use super::{
     StoreError, StoreOptions,
+    deadline::Patient,
     group_commit::{Committer, Pace},
-    patience::Patient,
     postgres, sqlite,
 };
 use crate::domain::DocumentId;

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::{MigrationState, Snapshot, State, StoreError, testing::TestStore};
+use super::{MigrationState, Snapshot, State, StoreError, test_store::TestStore};
 
 const NAMES: [&str; 5] =
     ["m0001_users", "m0002_documents", "m0003_access", "m0004_changes", "m0005_receipts_by_time"];

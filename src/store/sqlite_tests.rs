@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, Statement};
 
 use super::{
     CommitError, Retention, Store, StoreError, StoreOptions,
-    testing::{TestStore, change_in, edited, new_account, title},
+    test_store::{TestStore, change_in, edited, new_account, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId};
 

@@ -8,14 +8,14 @@
 //! an envelope that has them compare.
 
 mod acknowledgements;
-mod bridge;
+mod actor;
 mod canary;
-mod hearing;
-mod inbox;
-mod listening;
-mod outgoing;
-mod publishing;
-mod relay;
+mod channels;
+mod handle;
+mod inbound;
+mod outbound_queue;
+mod publisher;
+mod subscriber;
 
-pub use bridge::RedisBridge;
-pub use inbox::Ear;
+pub use handle::RedisBridge;
+pub use inbound::Ear;

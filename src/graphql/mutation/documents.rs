@@ -9,6 +9,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use super::WRITING;
 use crate::{
     domain::{AccessLevel, Content, Delta, Document, EditId, InvalidInput, Text, Title, Version},
+    editing::{Order, Stored, Wish},
     graphql::{
         ApiError, Caller,
         access::{Admitted, document_id, require_to_order},
@@ -16,7 +17,6 @@ use crate::{
         types::{DeltaOpInput, DocumentType},
     },
     metrics::AccessOutcome,
-    room::{Order, Stored, Wish},
     store::StoreError,
 };
 

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::{Base64, DeltaOp, UserType, document::CONTENT, id};
 use crate::{
     domain::{Change, ChangeKind},
+    editing::TextError,
     graphql::ApiError,
-    room::TextError,
 };
 
 /// What a change did.

@@ -14,10 +14,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    affair::Affair,
+    commands::Member,
+    entry_key::Affair,
+    handle::{AT_ONCE, Shared},
     lease::Lease,
-    ledger::Member,
-    roster::{AT_ONCE, Shared},
 };
 use crate::{
     redis::Away,

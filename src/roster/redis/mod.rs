@@ -15,12 +15,12 @@
 //! - `coscribe:nodes`: sorted set of `INCARNATION:VERSION` by the end of its lease in milliseconds, -1 for the dead
 //! - `coscribe:entered:{INCARNATION}`: set of what the two hashes may have of it
 
-mod affair;
+mod commands;
+mod entry_key;
+mod handle;
 mod keeper;
 mod lease;
-mod ledger;
-mod pending;
-mod roster;
+mod unwritten;
 
+pub use handle::RedisRoster;
 pub use keeper::Keeper;
-pub use roster::RedisRoster;

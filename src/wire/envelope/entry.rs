@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     BadEnvelope, OLDEST_VERSION,
     body::{Named, Place, Present, time},
-    told::bytes_of,
+    document::bytes_of,
 };
 use crate::domain::{Color, DocumentId, Presence};
 

@@ -10,15 +10,15 @@
 //! only know version 1. Kinds are never changed and their numbers never used again; what has to say more is a new kind.
 
 mod body;
+mod document;
 mod entry;
 mod sequence;
 mod signal;
-mod told;
 
+pub use document::{BadEnvelope, Envelope};
 pub use entry::{Entry, Incarnation};
 pub use sequence::Sequence;
 pub use signal::Signal;
-pub use told::{BadEnvelope, Envelope};
 
 /// The version that every node reads.
 pub const OLDEST_VERSION: u8 = 1;

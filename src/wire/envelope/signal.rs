@@ -3,7 +3,7 @@
 use super::{
     BadEnvelope, OLDEST_VERSION,
     body::ToNode,
-    told::{bytes_of, header, with_header},
+    document::{bytes_of, header, with_header},
 };
 use crate::domain::NodeId;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     BadMessage, OperationId, SubscribePayload,
-    envelope::{Envelope, read, unknown_type},
+    raw_message::{Envelope, read, unknown_type},
 };
 
 /// A message from a client.

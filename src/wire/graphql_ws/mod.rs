@@ -9,8 +9,8 @@
 mod answer;
 mod bad_message;
 mod client_message;
-mod envelope;
 mod operation_id;
+mod raw_message;
 mod server_message;
 mod subscribe;
 mod token;

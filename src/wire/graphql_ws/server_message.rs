@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::{
     BadMessage, OperationId,
-    envelope::{Envelope, unknown_type},
     operation_id::escaped,
+    raw_message::{Envelope, unknown_type},
 };
 use crate::wire::frame;
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     BadMessage,
-    envelope::{is_object, read},
+    raw_message::{is_object, read},
 };
 
 /// One GraphQL request. Its `Debug` shows sizes only: the rest is the user's.

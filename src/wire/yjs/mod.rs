@@ -8,17 +8,17 @@
 //! Sources: y-protocols PROTOCOL.md for the messages; the encodings are those of lib0 and of Yjs 13, update format 1.
 
 pub mod awareness;
+mod depths;
 mod lib0;
 mod message;
-mod nesting;
 mod outline;
 
+pub use depths::Depths;
 pub use lib0::Malformed;
 pub use message::{
     EditorMessage, LARGEST_STATE_VECTOR, parse, permission_denied, saved, state_vector,
     sync_step_1, sync_step_2, update,
 };
-pub use nesting::Depths;
 pub use outline::{Outline, OutlineError};
 
 /// Ids of clients that are larger than this are no client's: the server marks histories with them.

@@ -1,0 +1,265 @@
+//! Texts and replicas out of what is stored: a snapshot and the changes after it.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{Corrupt, Replica};
+use crate::{
+    domain::{Change, Content, Delta, DocumentId, Version},
+    store::{Snapshot, State, Store, StoreError},
+};
+
+/// How many bytes of the log are read at once.
+pub(crate) const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Work on more than so many bytes is done off the threads that serve sockets.
+pub(crate) const INLINE_BYTES: usize = 64 * 1024;
+
+/// Why the text of a document at a version could not be made.
+#[derive(Debug, Error)]
+pub enum TextError {
+    /// The document is gone, or the version is older than what is kept.
+    #[error("the text at this version is not kept")]
+    NotKept,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored makes no sense: a fault.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// The work was given up.
+    #[error("making the text was given up")]
+    Aborted,
+}
+
+impl TextError {
+    /// The same once more, for somebody else whom the same failure hit.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::NotKept => Self::NotKept,
+            Self::Store(error) => Self::Store(error.again()),
+            Self::Corrupt(error) => Self::Corrupt(error.clone()),
+            Self::Aborted => Self::Aborted,
+        }
+    }
+}
+
+/// Runs `work` where it holds nobody up: here if it is on a few `bytes`, else on a thread of its own.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, TextError> {
+    if bytes <= INLINE_BYTES {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|_panicked| TextError::Aborted)
+}
+
+/// Makes texts out of what is stored, a few at a time: a large one takes several times its size while it is made.
+#[derive(Clone)]
+pub(crate) struct Texts {
+    store: Store,
+    turns: Arc<Semaphore>,
+}
+
+/// A replica as it was loaded.
+pub(crate) struct Loaded {
+    pub(crate) replica: Replica,
+    /// The snapshot that it was made from.
+    pub(crate) snapshot: Kept,
+}
+
+/// The newest snapshot of a document, as far as a room knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) version: Version,
+    /// About how many bytes of changes were stored after it.
+    pub(crate) bytes_since: usize,
+}
+
+impl Texts {
+    /// Out of `store`, at most `at_once` of them at the same time.
+    pub(crate) fn new(store: Store, at_once: usize) -> Self {
+        Self { store, turns: Arc::new(Semaphore::new(at_once.max(1))) }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, TextError> {
+        self.turns.acquire().await.map_err(|_closed| TextError::Aborted)
+    }
+
+    /// The text of a document at a version.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub(crate) async fn content(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Content, TextError> {
+        let _turn = self.turn().await?;
+        match self.read_content(document, version).await {
+            // What is forgotten between two questions leaves a hole between a snapshot and what followed it.
+            Err(TextError::NotKept) if self.is_there(document, version).await? => {
+                self.read_content(document, version).await
+            }
+            content => content,
+        }
+    }
+
+    async fn read_content(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Content, TextError> {
+        let snapshot = self.snapshot(document, version).await?;
+        let mut tail = self.tail(document, snapshot.version, version);
+        let made = off_thread(snapshot.weight(), move || match snapshot.state {
+            State::Yjs(state) => Replica::text_of(&state),
+            State::Plain(text) => Ok(Content::from(&*text)),
+        });
+        let mut content = made.await??;
+        while let Some(page) = tail.next().await? {
+            content = off_thread(weight(&page), move || {
+                let deltas: Vec<Delta> =
+                    page.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
+                let all = Delta::compose_all(deltas);
+                content.apply(&all).map_err(|misfit| Corrupt::log(&misfit))
+            })
+            .await??;
+        }
+        Ok(content)
+    }
+
+    /// The replica of a document at a version. A text that was stored before there were snapshots gets one first, so
+    /// that every node has the same replica of it.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub(crate) async fn replica(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Loaded, TextError> {
+        let _turn = self.turn().await?;
+        loop {
+            let snapshot = self.snapshot(document, version).await?;
+            let (weight_of_state, at) = (snapshot.weight(), snapshot.version);
+            let mut tail = self.tail(document, at, version);
+            let state = match snapshot.state {
+                State::Yjs(state) => state,
+                State::Plain(text) => {
+                    let make = move || Replica::of(&text).state();
+                    let state = off_thread(weight_of_state, make).await?;
+                    self.store.store_snapshot(document, at, state, 0).await?;
+                    continue;
+                }
+            };
+            let mut replica = off_thread(weight_of_state, move || Replica::load(&state)).await??;
+            let mut bytes_since = 0;
+            while let Some(page) = tail.next().await? {
+                let bytes = weight(&page);
+                bytes_since += bytes;
+                replica = off_thread(bytes + weight_of_state, move || {
+                    let updates = page.iter().filter_map(|change| change.update.as_deref());
+                    replica.followed_by(updates)
+                })
+                .await??;
+            }
+            return Ok(Loaded { replica, snapshot: Kept { version: at, bytes_since } });
+        }
+    }
+
+    /// Gives each of these changes, which follow each other, the text at its version. `before` is the text before the
+    /// first of them, if it is at hand.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub(crate) async fn fill(
+        &self,
+        document: DocumentId,
+        before: Option<Content>,
+        mut changes: Vec<Change>,
+    ) -> Result<Vec<Change>, TextError> {
+        let Some(first) = changes.first() else { return Ok(changes) };
+        let mut content = match before {
+            Some(content) => content,
+            None => self.content(document, first.version.previous()).await?,
+        };
+        off_thread(weight(&changes), move || {
+            for change in &mut changes {
+                if let Some(delta) = &change.delta {
+                    content = content.apply(delta).map_err(|misfit| Corrupt::log(&misfit))?;
+                }
+                change.content = Some(content.clone());
+            }
+            Ok(changes)
+        })
+        .await?
+    }
+
+    async fn snapshot(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Snapshot, TextError> {
+        self.store.find_snapshot(document, version).await?.ok_or(TextError::NotKept)
+    }
+
+    async fn is_there(&self, document: DocumentId, version: Version) -> Result<bool, TextError> {
+        let head = self.store.find_head(document).await?;
+        Ok(head.is_some_and(|head| head.version >= version))
+    }
+
+    fn tail(&self, document: DocumentId, after: Version, up_to: Version) -> Tail {
+        Tail { store: self.store.clone(), document, last: after, up_to }
+    }
+}
+
+/// What follows a snapshot, page by page.
+struct Tail {
+    store: Store,
+    document: DocumentId,
+    last: Version,
+    up_to: Version,
+}
+
+impl Tail {
+    /// The next changes; none when there are no more.
+    async fn next(&mut self) -> Result<Option<Vec<Change>>, TextError> {
+        if self.last >= self.up_to {
+            return Ok(None);
+        }
+        let page =
+            self.store.list_changes(self.document, self.last, self.up_to, PAGE_BYTES).await?;
+        if page.is_empty() || !follow_each_other(&page, self.last) {
+            return Err(TextError::NotKept);
+        }
+        self.last = page.last().map_or(self.last, |last| last.version);
+        Ok(Some(page))
+    }
+}
+
+/// Whether these changes are the next after a version, without a hole.
+pub(crate) fn follow_each_other(changes: &[Change], after: Version) -> bool {
+    let mut last = after;
+    changes.iter().all(|change| {
+        let is_next = change.version == last.next();
+        last = change.version;
+        is_next
+    })
+}
+
+fn weight(changes: &[Change]) -> usize {
+    changes.iter().map(Change::weight).sum()
+}
+
+impl Snapshot {
+    fn weight(&self) -> usize {
+        match &self.state {
+            State::Yjs(state) => state.len(),
+            State::Plain(text) => text.len(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The last changes of a document, kept in memory: what most catching up and rebasing needs.
+//!
+//! Invariant: the changes follow each other without a hole, and the last one made the head.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::domain::{Change, Content, Version};
+
+/// The newest changes, as many as have at most a number of bytes together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recent {
+    changes: VecDeque<Arc<Change>>,
+    bytes: usize,
+    bound: usize,
+}
+
+impl Recent {
+    /// Keeps at most `bound` bytes of changes.
+    pub(crate) fn new(bound: usize) -> Self {
+        Self { bound, ..Self::default() }
+    }
+
+    /// Takes in the change after the last one. After any other the old ones are of no use.
+    pub(crate) fn push(&mut self, change: Arc<Change>) {
+        if self.changes.back().is_some_and(|last| last.version.next() != change.version) {
+            self.changes.clear();
+            self.bytes = 0;
+        }
+        self.bytes += change.weight();
+        self.changes.push_back(change);
+        while self.bytes > self.bound
+            && let Some(oldest) = self.changes.pop_front()
+        {
+            self.bytes -= oldest.weight();
+        }
+    }
+
+    /// Every change after `version`; none if not all of them are kept.
+    pub(crate) fn after(&self, version: Version) -> Option<Vec<Arc<Change>>> {
+        let first = self.changes.front()?.version;
+        if version.next() < first {
+            return None;
+        }
+        let skipped = usize::try_from(version.number() - first.previous().number()).ok()?;
+        Some(self.changes.range(skipped.min(self.changes.len())..).cloned().collect())
+    }
+
+    /// The text at a version, if it is kept.
+    pub(crate) fn content_at(&self, version: Version) -> Option<Content> {
+        let first = self.changes.front()?.version;
+        let index = usize::try_from(version.number() - first.number()).ok()?;
+        self.changes.get(index)?.content.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::examples::renaming;
+
+    fn change(version: i64) -> Arc<Change> {
+        let content = Some(Content::from(&*version.to_string()));
+        Arc::new(Change { content, ..renaming(version) })
+    }
+
+    fn versions(recent: &Recent, after: i64) -> Option<Vec<i64>> {
+        let changes = recent.after(Version::new(after))?;
+        Some(changes.iter().map(|change| change.version.number()).collect())
+    }
+
+    #[test]
+    fn what_follows_a_version_is_given_whole_or_not_at_all() {
+        let mut recent = Recent::new(change(0).weight() * 3);
+        assert_eq!(versions(&recent, 1), None);
+        for version in 2..=5 {
+            recent.push(change(version));
+        }
+        assert_eq!(versions(&recent, 1), None, "version 2 gave way");
+        assert_eq!(versions(&recent, 2), Some(vec![3, 4, 5]));
+        assert_eq!(versions(&recent, 5), Some(vec![]));
+        assert_eq!(recent.content_at(Version::new(4)).unwrap(), *"4");
+        assert_eq!(recent.content_at(Version::new(2)), None);
+
+        recent.push(change(9));
+        assert_eq!(versions(&recent, 5), None);
+        assert_eq!(versions(&recent, 8), Some(vec![9]));
+    }
+}

@@ -1,0 +1,243 @@
+use std::time::Duration;
+
+use yrs::{
+    Doc, GetString as _, Map as _, OffsetKind, Options, Transact as _, WriteTxn as _,
+    XmlElementPrelim, XmlFragment as _,
+};
+
+use super::*;
+
+fn bounds() -> MergeBounds {
+    MergeBounds {
+        text: 1_000,
+        state: 10_000,
+        structs: 100,
+        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
+    }
+}
+
+/// An editor that has what the replica has.
+fn editor(replica: &Replica, client: u64) -> Doc {
+    let mut options = Options::with_client_id(ClientID::new(client));
+    options.offset_kind = OffsetKind::Utf16;
+    let doc = Doc::with_options(options);
+    doc.get_or_insert_text("content");
+    doc.transact_mut().apply_update(Update::decode_v1(&replica.state()).unwrap()).unwrap();
+    doc
+}
+
+/// What an editor sends when it has done something.
+fn written(doc: &Doc, work: impl FnOnce(&mut TransactionMut<'_>)) -> Bytes {
+    let mut txn = doc.transact_mut();
+    work(&mut txn);
+    txn.commit();
+    txn.encode_update_v1().into()
+}
+
+fn insert(doc: &Doc, at: u32, what: &str) -> Bytes {
+    written(doc, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.insert(txn, at, what);
+    })
+}
+
+fn delete(doc: &Doc, at: u32, units: u32) -> Bytes {
+    written(doc, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.remove_range(txn, at, units);
+    })
+}
+
+fn merged(replica: Replica, updates: &[Bytes]) -> (Replica, Option<Merged>) {
+    let (replica, merged) = replica.merge(updates, &bounds());
+    (replica.unwrap(), merged.unwrap())
+}
+
+fn json(delta: &Delta) -> String {
+    serde_json::to_string(delta).unwrap()
+}
+
+#[test]
+fn what_an_editor_wrote_becomes_a_delta_and_an_update() {
+    let replica = Replica::of("Hello 🎈");
+    let doc = editor(&replica, 1);
+    let (first, second) = (insert(&doc, 5, " there"), delete(&doc, 0, 1));
+    let (replica, change) = merged(replica, &[first, second]);
+    let change = change.unwrap();
+    assert_eq!(json(&change.delta), r#"[{"delete":1},{"retain":4},{"insert":" there"}]"#);
+    assert_eq!(*replica.content(), *"ello there 🎈");
+    assert_eq!(replica.plain_text(), "ello there 🎈");
+}
+
+#[test]
+fn what_is_known_already_is_no_change() {
+    let replica = Replica::of("text");
+    let doc = editor(&replica, 1);
+    let update = insert(&doc, 0, "my ");
+    let (replica, change) = merged(replica, std::slice::from_ref(&update));
+    assert!(change.is_some());
+    let (replica, change) = merged(replica, &[update]);
+    assert!(change.is_none());
+    let everything = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
+    let (replica, change) = merged(replica, &[everything, Bytes::from_static(&[0, 0])]);
+    assert!(change.is_none());
+    assert_eq!(*replica.content(), *"my text");
+}
+
+#[test]
+fn what_hangs_on_something_that_is_not_here_is_refused_and_leaves_nothing_behind() {
+    let replica = Replica::of("text");
+    let doc = editor(&replica, 1);
+    let lost = insert(&doc, 0, "a");
+    let (next, deletion) = (insert(&doc, 1, "b"), delete(&doc, 0, 1));
+    for update in [&next, &deletion] {
+        let (kept, refused) = replica.merge_again(std::slice::from_ref(update));
+        assert_eq!(refused.err(), Some(Unmergeable::OutOfStep));
+        assert_eq!(kept.state_vector(), replica.state_vector());
+    }
+    // What fits is merged, and what came too early fits once the rest is there.
+    let (kept, part) = replica.merge_again(&[lost.clone(), insert(&editor(&replica, 2), 0, "c")]);
+    assert!(!part.unwrap().unwrap().leaves_out && kept.content().bytes() == 6);
+    let elsewhere = insert(&editor(&replica, 3), 4, "!");
+    let (kept, part) = replica.merge_again(&[next.clone(), elsewhere]);
+    assert!(part.unwrap().unwrap().leaves_out && *kept.content() == *"text!");
+    let (replica, _) = merged(replica, &[deletion, next, lost]);
+    assert_eq!(*replica.content(), *"btext");
+}
+
+impl Replica {
+    /// Merging into another replica with the same content.
+    fn merge_again(&self, updates: &[Bytes]) -> (Replica, Result<Option<Merged>, Unmergeable>) {
+        let (kept, merged) = Replica::load(&self.state()).unwrap().merge(updates, &bounds());
+        (kept.expect("nothing was applied"), merged)
+    }
+}
+
+#[test]
+fn another_history_is_told_apart() {
+    let (ours, theirs) = (Replica::of("text"), Replica::of("text"));
+    let doc = editor(&theirs, 1);
+    let everything = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
+    assert_eq!(ours.merge_again(&[everything]).1.err(), Some(Unmergeable::Unrelated));
+    let clocks = crate::wire::yjs::state_vector(&theirs.state_vector()).unwrap();
+    assert!(ours.is_foreign_to(&clocks) && !theirs.is_foreign_to(&clocks));
+    let early = Doc::with_client_id(5_u64);
+    let typed = insert(&early, 0, "typed before the first sync ");
+    let (ours, change) = merged(ours, &[typed]);
+    assert!(change.is_some() && ours.content().bytes() == 32);
+}
+
+#[test]
+fn other_types_are_merged_beside_the_text() {
+    let replica = Replica::of("text");
+    let doc = editor(&replica, 1);
+    let xml = written(&doc, |txn| {
+        let xml = txn.get_or_insert_xml_fragment("prosemirror");
+        xml.push_back(txn, XmlElementPrelim::empty("paragraph"));
+        let map = txn.get_or_insert_map("settings");
+        map.insert(txn, "font", "serif");
+    });
+    let (replica, change) = merged(replica, &[xml]);
+    let change = change.unwrap();
+    assert!(change.delta.is_empty() && !change.update.is_empty());
+    let other = editor(&replica, 2);
+    let mut txn = other.transact_mut();
+    let xml = txn.get_or_insert_xml_fragment("prosemirror");
+    assert_eq!(xml.get_string(&txn), "<paragraph></paragraph>");
+}
+
+#[test]
+fn what_is_no_character_has_its_place_in_the_plain_text() {
+    let replica = Replica::of("ab");
+    let doc = editor(&replica, 1);
+    let image = written(&doc, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.insert_embed(txn, 1, Any::from_json(r#"{"image":"x.png"}"#).unwrap());
+        text.format(txn, 0, 1, [("bold".into(), true.into())].into());
+    });
+    let (replica, change) = merged(replica, &[image]);
+    assert_eq!(json(&change.unwrap().delta), "[{\"retain\":1},{\"insert\":\"\u{FFFC}\"}]");
+    let (mut replica, _) = merged(replica, &[insert(&doc, 3, "!")]);
+    assert_eq!(*replica.content(), *"a\u{FFFC}b!");
+    let loaded = Replica::load(&replica.state()).unwrap();
+    assert_eq!(loaded.content(), replica.content());
+    let delta: Delta = serde_json::from_str(r#"[{"retain":1},{"delete":1}]"#).unwrap();
+    replica.apply(&delta, 100).unwrap();
+    assert_eq!(replica.plain_text(), "ab!");
+}
+
+#[test]
+fn a_character_that_is_split_in_two_is_two_marks_of_something_lost() {
+    let replica = Replica::of("a🎈b");
+    let doc = editor(&replica, 1);
+    let (replica, change) = merged(replica, &[delete(&doc, 2, 1)]);
+    assert_eq!(*replica.content(), *"a\u{FFFD}b");
+    let content = Content::from("a🎈b").apply(&change.unwrap().delta).unwrap();
+    assert_eq!(content, *replica.content());
+}
+
+#[test]
+fn what_makes_something_else_of_the_text_is_refused() {
+    let replica = Replica::of("");
+    let doc = Doc::with_client_id(3_u64);
+    let numbers = {
+        let array = doc.get_or_insert_array("content");
+        let mut txn = doc.transact_mut();
+        yrs::Array::push_back(&array, &mut txn, 5);
+        txn.commit();
+        Bytes::from(txn.encode_update_v1())
+    };
+    let (_, refused) = replica.merge(&[numbers], &bounds());
+    assert_eq!(refused.err(), Some(Unmergeable::NotText));
+}
+
+#[test]
+fn limits_are_kept_and_named() {
+    let replica = Replica::of("text");
+    let doc = editor(&replica, 1);
+    let long = insert(&doc, 0, &"x".repeat(1_000));
+    let (_, refused) = replica.merge(&[long], &bounds());
+    assert_eq!(refused.err(), Some(Unmergeable::TooLarge { size: 1_004, limit: 1_000 }));
+
+    let replica = Replica::of("text");
+    let map = written(&editor(&replica, 1), |txn| {
+        let map = txn.get_or_insert_map("map");
+        map.insert(txn, "k", "v".repeat(10_000));
+    });
+    assert!(matches!(
+        replica.merge_again(&[map]).1,
+        Err(Unmergeable::TooLarge { limit: 10_000, .. })
+    ));
+
+    let doc = editor(&replica, 1);
+    let many: Vec<_> = (0..101).map(|_| insert(&doc, 0, "x")).collect();
+    let all = Bytes::from(yrs::merge_updates_v1(&many).unwrap());
+    let limit = Some(Unmergeable::TooManyStructs { limit: 100 });
+    assert_eq!(replica.merge_again(&[all]).1.err(), limit);
+}
+
+#[test]
+fn a_cursor_is_named_in_both_ways() {
+    use crate::{
+        domain::{Cursor, Position},
+        editing::Selection,
+    };
+
+    let replica = Replica::of("one\ntwo 🎈\n");
+    let cursor = |line, column, anchor: Option<(usize, usize)>| Cursor {
+        head: Position::at(line, column),
+        anchor: anchor.map(|(line, column)| Position::at(line, column)),
+    };
+    for cursor in [cursor(1, 4, None), cursor(0, 0, Some((1, 6))), cursor(2, 0, None)] {
+        let (anchor, head) = replica.selection_of(cursor);
+        let selection = Selection {
+            anchor: serde_json::from_value(anchor).unwrap(),
+            head: serde_json::from_value(head).unwrap(),
+        };
+        assert_eq!(replica.cursor_of(&selection), Some(cursor));
+    }
+    let elsewhere = serde_json::json!({ "type": null, "tname": "other", "item": null, "assoc": 0 });
+    let elsewhere: yrs::StickyIndex = serde_json::from_value(elsewhere).unwrap();
+    let selection = Selection { anchor: elsewhere.clone(), head: elsewhere };
+    assert_eq!(replica.cursor_of(&selection), None);
+}

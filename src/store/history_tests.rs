@@ -1,0 +1,106 @@
+//! Runs of changes: by author, by pause, from the beginning, page by page.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use entity::document_change;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{
+    Run, RunPage,
+    test_store::{TestStore, batch, edited},
+};
+use crate::domain::{AccessLevel::Edit, DocumentId, UserId, Version};
+
+impl TestStore {
+    /// One change after the other, each so many seconds after the one before.
+    async fn written(&self, document: DocumentId, changes: &[(UserId, i64)]) {
+        let mut at = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for (version, (author, pause)) in (1..).zip(changes) {
+            let text = format!("{version}");
+            self.commit(batch(document, version, vec![edited(*author, &text)])).await.unwrap();
+            at += TimeDelta::seconds(*pause);
+            let row = document_change::ActiveModel {
+                document_id: Set(document.uuid()),
+                version: Set(version + 1),
+                at: Set(at),
+                ..Default::default()
+            };
+            row.update(&self.writer).await.unwrap();
+        }
+    }
+
+    async fn runs(&self, document: DocumentId, before: Option<i64>, count: u32) -> RunPage {
+        self.list_runs(document, before.map(Version::new), count).await.unwrap()
+    }
+}
+
+fn ranges(page: &RunPage) -> Vec<(i64, i64, String)> {
+    let name = |run: &Run| run.author.as_ref().map_or("?".to_owned(), |user| user.name.to_string());
+    page.runs.iter().map(|run| (run.from.number(), run.to.number(), name(run))).collect()
+}
+
+fn range(from: i64, to: i64, name: &str) -> (i64, i64, String) {
+    (from, to, name.to_owned())
+}
+
+#[tokio::test]
+async fn a_run_ends_with_another_author_or_a_long_pause() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    let changes = [(ana, 0), (ana, 10), (bo, 1), (ana, 1), (ana, 300), (ana, 301)];
+    store.written(document, &changes).await;
+
+    let page = store.runs(document, None, 20).await;
+    let all = [
+        range(7, 7, "ana"),
+        range(5, 6, "ana"),
+        range(4, 4, "bo"),
+        range(2, 3, "ana"),
+        range(1, 1, "ana"),
+    ];
+    assert_eq!((ranges(&page), page.has_next), (all.to_vec(), false));
+    let run = &page.runs[1];
+    assert_eq!((run.ended_at - run.started_at).to_std(), Ok(Duration::from_secs(300)));
+
+    // Page by page it is the same.
+    let (mut before, mut read) = (None, Vec::new());
+    loop {
+        let page = store.runs(document, before, 2).await;
+        before = page.runs.last().map(|run| run.from.number());
+        read.extend(ranges(&page));
+        if !page.has_next {
+            break;
+        }
+    }
+    assert_eq!(read, all);
+    assert_eq!(store.runs(document, Some(1), 2).await.runs, []);
+}
+
+#[tokio::test]
+async fn the_beginning_is_a_change_of_the_owner() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    assert_eq!(ranges(&store.runs(document, None, 5).await), [range(1, 1, "ana")]);
+    store.commit(batch(document, 1, vec![edited(ana, "x")])).await.unwrap();
+    assert_eq!(ranges(&store.runs(document, None, 5).await), [range(1, 2, "ana")]);
+    assert_eq!(store.runs(DocumentId::new(), None, 5).await.runs, []);
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_not_there() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    for version in 1..5 {
+        store.commit(batch(document, version, vec![edited(ana, "x")])).await.unwrap();
+    }
+    document_change::Entity::delete_many()
+        .filter(document_change::Column::Version.lte(3))
+        .exec(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(ranges(&store.runs(document, None, 5).await), [range(4, 5, "ana")]);
+}

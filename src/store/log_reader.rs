@@ -1,0 +1,160 @@
+//! Reading the log: what became of an edit, and the changes between two versions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use entity::{document_change, document_receipt, user};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Func},
+};
+
+use super::{Receipt, Store, StoreError, rows};
+use crate::domain::{Change, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version};
+
+/// What is stored of an edit that was accepted.
+#[derive(FromQueryResult)]
+struct ReceiptRow {
+    version: i64,
+    title: String,
+    at: DateTime<Utc>,
+    fingerprint: Option<Vec<u8>>,
+}
+
+impl ReceiptRow {
+    fn into_receipt(self) -> Receipt {
+        Receipt {
+            version: Version::new(self.version),
+            title: self.title.into(),
+            at: self.at,
+            fingerprint: self.fingerprint.and_then(|bytes| bytes.try_into().ok()).map(Fingerprint),
+        }
+    }
+}
+
+impl Store {
+    /// What became of an edit, if it was accepted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_edit(
+        &self,
+        document: DocumentId,
+        author: UserId,
+        edit: &EditId,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let change: Option<ReceiptRow> = document_change::Entity::find()
+            .select_only()
+            .columns([
+                document_change::Column::Version,
+                document_change::Column::Title,
+                document_change::Column::At,
+                document_change::Column::Fingerprint,
+            ])
+            .filter(document_change::Column::DocumentId.eq(document.uuid()))
+            .filter(document_change::Column::AuthorId.eq(author.uuid()))
+            .filter(document_change::Column::EditId.eq(edit.as_str()))
+            .into_model()
+            .one(&self.readers)
+            .await?;
+        let found = match change {
+            Some(found) => Some(found),
+            None => {
+                document_receipt::Entity::find()
+                    .select_only()
+                    .columns([
+                        document_receipt::Column::Version,
+                        document_receipt::Column::Title,
+                        document_receipt::Column::At,
+                        document_receipt::Column::Fingerprint,
+                    ])
+                    .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
+                    .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
+                    .filter(document_receipt::Column::EditId.eq(edit.as_str()))
+                    .into_model()
+                    .one(&self.readers)
+                    .await?
+            }
+        };
+        Ok(found.map(ReceiptRow::into_receipt))
+    }
+
+    /// The changes after a version and up to another, oldest first, without the whole texts: as many as have at most
+    /// `bytes` together, but one at least. None if there are none.
+    ///
+    /// The first one is the next after `after` unless that is no longer kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_changes(
+        &self,
+        document: DocumentId,
+        after: Version,
+        up_to: Version,
+        bytes: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        let range = || {
+            document_change::Entity::find()
+                .filter(document_change::Column::DocumentId.eq(document.uuid()))
+                .filter(document_change::Column::Version.gt(after.number()))
+                .order_by_asc(document_change::Column::Version)
+        };
+        let length = |column: document_change::Column| {
+            let length = Func::cust("octet_length").arg(column.into_expr());
+            // PostgreSQL's is a number of 32 bits.
+            Expr::from(Func::coalesce([length.into(), Expr::val(0)])).cast_as("bigint")
+        };
+        let sizes: Vec<(i64, i64, i64)> = range()
+            .select_only()
+            .column(document_change::Column::Version)
+            .expr(length(document_change::Column::Delta))
+            .expr(length(document_change::Column::Update))
+            .filter(document_change::Column::Version.lte(up_to.number()))
+            .limit(PAGE)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        let Some(last) = last_that_fits(&sizes, bytes) else { return Ok(vec![]) };
+        let rows = range()
+            .filter(document_change::Column::Version.lte(last))
+            .find_also_related(user::Entity)
+            .all(&self.readers)
+            .await?;
+        rows.into_iter().map(|(row, author)| change(row, author)).collect()
+    }
+}
+
+/// At most so many changes are read at once.
+const PAGE: u64 = 512;
+
+/// The version of the last change of a page of at most `bytes`.
+fn last_that_fits(sizes: &[(i64, i64, i64)], bytes: usize) -> Option<i64> {
+    let mut sum = 0_u64;
+    let fitting = sizes.iter().take_while(|(_, delta, update)| {
+        sum = sum.saturating_add(delta.unsigned_abs()).saturating_add(update.unsigned_abs());
+        sum <= bytes as u64
+    });
+    let count = fitting.count().max(1);
+    sizes.get(count - 1).map(|(version, _, _)| *version)
+}
+
+fn change(row: document_change::Model, author: Option<user::Model>) -> Result<Change, StoreError> {
+    let delta: Option<Delta> = row
+        .delta
+        .map(|delta| serde_json::from_str(&delta))
+        .transpose()
+        .map_err(|error| StoreError::Internal(error.into()))?;
+    Ok(Change {
+        document: row.document_id.into(),
+        kind: rows::change_kind(row.kind),
+        version: Version::new(row.version),
+        author: author.map(|user| User { id: user.id.into(), name: user.name.into() }),
+        session: row.session_id.map(Into::into),
+        title: row.title.into(),
+        delta: delta.map(Arc::new),
+        update: row.update.map(Bytes::from),
+        content: None,
+        at: row.at,
+    })
+}

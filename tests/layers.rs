@@ -1,0 +1,195 @@
+//! A module imports only from layers below its own.
+//!
+//! The test reads imports from the source text: every path that begins with `crate::`, in a `use` or inside a line.
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The layers from the top down. Modules of one layer do not import from each other.
+const LAYERS: [&[&str]; 14] = [
+    &["main"],
+    &["demo", "probe"],
+    &["app"],
+    &["settings"],
+    &["telemetry"],
+    &["http"],
+    &["graphql", "yjs"],
+    &["session"],
+    &["room"],
+    &["editing"],
+    &["store", "auth", "bridge", "roster"],
+    &["redis", "outbox"],
+    &["wire"],
+    &["domain"],
+];
+
+/// Every layer may use the first; the first uses only the second.
+const BESIDE: (&str, &str) = ("metrics", "domain");
+
+#[test]
+fn a_module_imports_only_from_layers_below_its_own() {
+    let mut wrong = vec![];
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        for imported in imports(&text) {
+            if !may_import(&module, &imported) {
+                wrong.push(format!("{} imports from {imported}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_module_has_a_layer() {
+    for (file, _) in sources() {
+        let module = module_of(&file);
+        let has_layer = layer(&module).is_some() || module == BESIDE.0 || module == "lib";
+        assert!(has_layer, "name the layer of {module} in this test and in lib.rs");
+    }
+}
+
+#[test]
+fn the_documentation_shows_these_layers() {
+    let order: Vec<_> = LAYERS.iter().map(|layer| layer.join(" | ")).collect();
+    let order = order.join(" > ");
+    for page in ["src/lib.rs", "docs/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        let shows = text.lines().any(|line| line.trim_start_matches("//! ") == order);
+        assert!(shows, "{page} does not show: {order}");
+    }
+}
+
+#[test]
+fn only_the_store_sees_the_tables() {
+    for (file, text) in sources() {
+        let sees = without_comments(&text)
+            .lines()
+            .any(|line| ["entity::", "migration::"].iter().any(|name| has_path(line, name)));
+        assert!(!sees || module_of(&file) == "store", "{} sees the tables", file.display());
+    }
+}
+
+#[test]
+fn imports_are_read_wherever_they_stand() {
+    let text = "
+        //! Not crate::http, this is a comment.
+        use crate::{
+            domain::{DocumentId, User}, // and neither is crate::app
+            room,
+            session::Limits,
+        };
+        use crate::store::{self, Store};
+        pub(in crate::graphql) struct S(crate::wire::Frame);
+        pub(crate) fn f() {}
+    ";
+    assert_eq!(imports(text), ["domain", "room", "session", "store", "graphql", "wire"]);
+}
+
+#[test]
+fn a_layer_does_not_import_from_its_neighbours_or_from_above() {
+    assert!(may_import("session", "room"));
+    assert!(may_import("session", "session"));
+    assert!(may_import("wire", "metrics"));
+    assert!(may_import("metrics", "domain"));
+    assert!(!may_import("room", "session"));
+    assert!(!may_import("store", "auth"));
+    assert!(!may_import("metrics", "wire"));
+    assert!(!may_import("room", "somewhere"));
+}
+
+fn may_import(module: &str, imported: &str) -> bool {
+    if module == imported {
+        return true;
+    }
+    match (layer(module), layer(imported)) {
+        (Some(own), Some(other)) => own < other,
+        (Some(_), None) => imported == BESIDE.0,
+        (None, Some(_)) => (module, imported) == BESIDE,
+        (None, None) => false,
+    }
+}
+
+/// The distance from the top layer.
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// The modules that a text imports from, in order.
+fn imports(text: &str) -> Vec<String> {
+    let text = without_comments(text);
+    text.split("crate::").skip(1).flat_map(first_names).collect()
+}
+
+/// The names with which the paths after `crate::` begin: one, or in braces several.
+fn first_names(rest: &str) -> Vec<String> {
+    let Some(inside) = rest.strip_prefix('{') else { return vec![name_at_start(rest)] };
+    let (mut depth, mut names, mut start) = (0, vec![], 0);
+    for (index, letter) in inside.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                names.push(name_at_start(&inside[start..index]));
+                start = index + 1;
+                if letter == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn name_at_start(path: &str) -> String {
+    path.trim_start()
+        .chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect()
+}
+
+fn without_comments(text: &str) -> String {
+    let code = |line| str::split_once(line, "//").map_or(line, |(code, _comment)| code);
+    text.lines().map(code).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a line uses a path that begins with `name`.
+fn has_path(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(index, _)| {
+        let before = line[..index].chars().next_back();
+        before.is_none_or(|letter| !letter.is_alphanumeric() && letter != '_' && letter != ':')
+    })
+}
+
+fn source_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// All source files: their paths inside `src`, and their texts.
+fn sources() -> Vec<(PathBuf, String)> {
+    let (mut folders, mut files) = (vec![source_folder()], vec![]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(source_folder()).unwrap().to_owned(), text));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// `session/actor.rs` and `session.rs` are both of the module `session`.
+fn module_of(file: &Path) -> String {
+    let first = file.iter().next().unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
