@@ -1,6 +1,6 @@
-# The server alone, in a small image: docker build -t coscribe .
+# A small image with only the server: docker build -t coscribe .
 #
-# Dependencies are compiled in a layer of their own, which is only made again when Cargo.lock changes.
+# Dependencies have their own layer, so a change of the sources does not compile them again.
 
 ARG RUST=1-slim-bookworm
 ARG DEBIAN=bookworm-slim
@@ -20,22 +20,22 @@ COPY migration/src migration/src
 COPY config config
 COPY web/graphiql/dist web/graphiql/dist
 COPY src src
-# What was compiled from empty files is older than what is there now, whatever the checkout's times say.
+# Cargo compares file times: without a newer time it would keep what it built from the empty files above.
 RUN find src entity migration -name '*.rs' -exec touch {} + && cargo build --release --locked --bin coscribe
 
 FROM debian:${DEBIAN}
 RUN useradd --system --uid 10001 --home-dir /var/lib/coscribe --create-home --shell /usr/sbin/nologin coscribe
-# Whom to trust when PostgreSQL or Redis speak TLS.
+# Certificate authorities for TLS connections to PostgreSQL and Redis.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/target/release/coscribe /usr/local/bin/
 USER coscribe
 WORKDIR /var/lib/coscribe
-# Used unless DATABASE_URL names a PostgreSQL.
+# Holds the SQLite database and the generated signing secret; unused with PostgreSQL and JWT_SECRET.
 VOLUME /var/lib/coscribe
 ENV COSCRIBE__SERVER__DATA_DIR=/var/lib/coscribe \
     COSCRIBE__TELEMETRY__FORMAT=json
 EXPOSE 4000
-# Whoever stops it waits longer than server.drain, 20 s.
+# Set the stop timeout of the container to more than server.drain, 20 s.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["coscribe", "health"]
 ENTRYPOINT ["coscribe"]

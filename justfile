@@ -1,13 +1,13 @@
-# The scripts work without just; these are short names for them.
+# Short names for the scripts, which also work without just.
 
-# Format, lints, docs, dependencies.
+# Check format, lints, docs, dependencies, shell scripts and the GraphiQL bundle.
 check:
     scripts/check
 
-# Everything, or a part: `just test rust`, `just test clients`.
+# Run all tests, or a part: `just test rust`, `just test clients`, `just test cluster`.
 test *part:
     scripts/test {{ part }}
 
-# Build the GraphiQL page again after a change under web/graphiql.
+# Rebuild the GraphiQL page after a change under web/graphiql.
 graphiql:
     web/graphiql/build

@@ -1,5 +1,5 @@
-// Alice and Bob use a cluster through its load balancer: they write, move their cursors, come and go, and Bob loses his
-// access. Ends with 0 if both saw what they should, on every node, and says how long it took.
+// Alice and Bob use a cluster through its load balancer: they edit, move cursors, connect and disconnect, and Alice
+// revokes Bob's access. Exits with 0 if both receive what they should from every node, and prints the latencies.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -32,7 +32,7 @@ async function register(name) {
   return { name, email, id: register.account.id, token: register.token };
 }
 
-/** A socket with a document open. It knows which node it is on. */
+/** Opens a socket with the three subscriptions to a document, and records which node serves it. */
 async function open(person, documentId) {
   const tab = { node: undefined, session: undefined, changes: [], cursors: [], presence: [], ended: undefined };
   class Noting extends WebSocket {
@@ -60,14 +60,14 @@ async function open(person, documentId) {
   listen('subscription ($id: ID!) { presenceUpdated(documentId: $id) { kind presence { sessionId user { name } } } }', tab.presence, 'presenceUpdated');
   listen('subscription ($id: ID!) { documentChanged(documentId: $id) { version content author { name } } }', tab.changes, 'documentChanged');
   listen('subscription ($id: ID!) { cursorMoved(documentId: $id) { sessionId user { name } cursor { line column } } }', tab.cursors, 'cursorMoved');
-  await until('a socket that is open', () => tab.session);
+  await until('the socket to open', () => tab.session);
   return tab;
 }
 
 async function until(what, holds) {
   const deadline = Date.now() + 10_000;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come`);
+    if (Date.now() > deadline) throw new Error(`timed out after 10 s waiting for ${what}`);
     await pause(5);
   }
 }
@@ -86,21 +86,21 @@ await ask(
   { id, email: bob.email },
 );
 
-// Until Bob has a socket on every node.
+// Open tabs for Bob until there are two and both nodes serve a socket.
 const tabs = [await open(alice, id)];
 const nodes = () => new Set(tabs.map((tab) => tab.node));
 while (tabs.length < 8 && (nodes().size < 2 || tabs.length < 3)) tabs.push(await open(bob, id));
-assert.equal(nodes().size, 2, `the balancer uses both nodes, and used ${[...nodes()]}`);
+assert.equal(nodes().size, 2, `the balancer must use both nodes; it used ${[...nodes()]}`);
 const [alices, ...bobs] = tabs;
 const present = async () =>
   (await ask(alice.token, 'query ($id: ID!) { documentPresence(documentId: $id) { sessionId } }', { id }))
     .documentPresence.map((entry) => entry.sessionId)
     .sort();
 const everybody = JSON.stringify(tabs.map((tab) => tab.session).sort());
-await until('one list of those who are present', async () => JSON.stringify(await present()) === everybody);
-console.log(`Alice and Bob are there with ${tabs.length} tabs on ${nodes().size} nodes`);
+await until('the presence list to name every tab', async () => JSON.stringify(await present()) === everybody);
+console.log(`Alice and Bob have ${tabs.length} tabs open on ${nodes().size} nodes`);
 
-// Alice writes over HTTP, wherever the balancer sends her; every tab of Bob's hears of it.
+// Alice edits over HTTP, on the node that the balancer picks; every tab of Bob receives each edit.
 const sent = new Map();
 for (let edit = 0; edit < EDITS; edit += 1) {
   const begun = performance.now();
@@ -112,17 +112,17 @@ for (let edit = 0; edit < EDITS; edit += 1) {
   );
   sent.set(editDocument.version, begun);
 }
-await until('every change in every tab', () => bobs.every((tab) => tab.changes.length >= EDITS));
+await until('every change to reach every tab', () => bobs.every((tab) => tab.changes.length >= EDITS));
 const times = [];
 for (const tab of bobs) {
-  assert.deepEqual(tab.changes.map((change) => change.version), [...sent.keys()], 'in order, each once');
+  assert.deepEqual(tab.changes.map((change) => change.version), [...sent.keys()], 'each change once, in order');
   for (const change of tab.changes) times.push(change.heardAt - sent.get(change.version));
 }
 const texts = new Set(bobs.map((tab) => tab.changes.at(-1).content));
 assert.deepEqual([...texts], [`${'.'.repeat(EDITS)}Welcome.`]);
-console.log(`${EDITS} edits, ${times.length} deliveries; from sending to hearing: p50 ${percentile(times, 0.5)} ms, p99 ${percentile(times, 0.99)} ms`);
+console.log(`${EDITS} edits, ${times.length} deliveries; latency from request to delivery: p50 ${percentile(times, 0.5)} ms, p99 ${percentile(times, 0.99)} ms`);
 
-// Cursors, over HTTP for a socket that may be on the other node.
+// Move cursors over HTTP, for sockets that may be on the other node.
 for (const tab of bobs) {
   const heard = alices.cursors.length;
   const response = await fetch(`${base}/graphql`, {
@@ -134,21 +134,21 @@ for (const tab of bobs) {
     }),
   });
   assert.deepEqual((await response.json()).data, { updateCursor: true });
-  await until("Bob's cursor", () => alices.cursors.length > heard);
+  await until("Bob's cursor to reach Alice", () => alices.cursors.length > heard);
   assert.equal(alices.cursors.at(-1).sessionId, tab.session);
 }
-console.log('cursors arrive from every node');
+console.log('cursors reach Alice from every node');
 
 const leaver = bobs.pop();
 await leaver.client.dispose();
-await until("Bob's departure", () =>
+await until("Bob's tab to leave", () =>
   alices.presence.some(({ kind, presence }) => kind === 'LEFT' && presence.sessionId === leaver.session),
 );
 
 const revoked = performance.now();
 await ask(alice.token, 'mutation ($id: ID!, $user: ID!) { revokeAccess(documentId: $id, userId: $user) }', { id, user: bob.id });
-await until("the end of Bob's streams", () => bobs.every((tab) => tab.ended));
-console.log(`revoked everywhere after ${(performance.now() - revoked).toFixed(0)} ms`);
+await until("Bob's subscriptions to end", () => bobs.every((tab) => tab.ended));
+console.log(`access revoked on all nodes after ${(performance.now() - revoked).toFixed(0)} ms`);
 for (const tab of tabs) await tab.client.dispose();
-console.log('Alice and Bob saw everything that they should');
+console.log('all checks passed');
 process.exit(0);
