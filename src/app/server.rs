@@ -37,7 +37,7 @@ pub(super) fn serve(
         .map_err(|error| anyhow::anyhow!("the meters of requests cannot be declared: {error}"))?;
     let workers = match options.workers {
         // The kernel's share of a socket and the database's threads need cores as well, and a message between two
-        // threads costs more than one that stays (docs/adr/0013-workers.md).
+        // threads costs more than one that stays (docs/adr/0013-worker-threads-and-allocator.md).
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
