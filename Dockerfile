@@ -8,20 +8,24 @@ ARG DEBIAN=bookworm-slim
 FROM rust:${RUST} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY crates/protocol/Cargo.toml crates/protocol/
+COPY crates/replica/Cargo.toml crates/replica/
 COPY entity/Cargo.toml entity/
 COPY migration/Cargo.toml migration/
-RUN mkdir -p src benches entity/src migration/src \
+RUN mkdir -p src benches crates/protocol/src crates/replica/src entity/src migration/src \
     && echo 'fn main() {}' | tee src/main.rs > benches/edits.rs \
-    && touch src/lib.rs entity/src/lib.rs migration/src/lib.rs \
+    && touch src/lib.rs crates/protocol/src/lib.rs crates/replica/src/lib.rs entity/src/lib.rs migration/src/lib.rs \
     && cargo build --release --locked --bin coscribe \
-    && rm -r src entity/src migration/src
+    && rm -r src crates/protocol/src crates/replica/src entity/src migration/src
+COPY crates/protocol/src crates/protocol/src
+COPY crates/replica/src crates/replica/src
 COPY entity/src entity/src
 COPY migration/src migration/src
 COPY config config
 COPY web/graphiql/dist web/graphiql/dist
 COPY src src
 # Cargo compares file times: without a newer time it would keep what it built from the empty files above.
-RUN find src entity migration -name '*.rs' -exec touch {} + && cargo build --release --locked --bin coscribe
+RUN find src crates entity migration -name '*.rs' -exec touch {} + && cargo build --release --locked --bin coscribe
 
 FROM debian:${DEBIAN}
 RUN useradd --system --uid 10001 --home-dir /var/lib/coscribe --create-home --shell /usr/sbin/nologin coscribe

@@ -32,7 +32,6 @@ pub mod app;
 pub mod auth;
 pub mod bridge;
 pub mod demo;
-pub mod domain;
 pub mod editing;
 pub mod graphql;
 pub mod http;
@@ -46,5 +45,6 @@ pub mod session;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
-pub mod wire;
 pub mod yjs;
+
+pub use protocol::{domain, wire};

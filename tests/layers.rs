@@ -166,13 +166,20 @@ fn has_path(line: &str, name: &str) -> bool {
     })
 }
 
-fn source_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+/// The source folders of the server and of `protocol`, which it re-exports.
+fn source_folders() -> [PathBuf; 2] {
+    ["src", "crates/protocol/src"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
 }
 
-/// All source files: their paths inside `src`, and their texts.
+/// All source files: their paths inside their source folder, and their texts.
 fn sources() -> Vec<(PathBuf, String)> {
-    let (mut folders, mut files) = (vec![source_folder()], vec![]);
+    let mut files: Vec<_> = source_folders().iter().flat_map(|root| sources_in(root)).collect();
+    files.sort();
+    files
+}
+
+fn sources_in(root: &Path) -> Vec<(PathBuf, String)> {
+    let (mut folders, mut files) = (vec![root.to_owned()], vec![]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -180,11 +187,10 @@ fn sources() -> Vec<(PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(source_folder()).unwrap().to_owned(), text));
+                files.push((path.strip_prefix(root).unwrap().to_owned(), text));
             }
         }
     }
-    files.sort();
     files
 }
 

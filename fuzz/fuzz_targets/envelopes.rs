@@ -1,7 +1,7 @@
 //! What comes from other nodes: read or refused, and what was read is written in the same way again.
 #![no_main]
 
-use coscribe::{
+use protocol::{
     domain::DocumentId,
     wire::envelope::{Entry, Envelope, NEWEST_VERSION, Signal},
 };

@@ -1,7 +1,7 @@
 //! Bytes of a socket, in chunks as they may come: judged alike however they are cut, and never more announced than may be.
 #![no_main]
 
-use coscribe::wire::{CloseReason, FrameGuard, FrameLimits};
+use protocol::wire::{CloseReason, FrameGuard, FrameLimits};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: FrameLimits = FrameLimits { frame: 1_000, message: 4_000 };

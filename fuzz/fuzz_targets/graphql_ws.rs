@@ -1,7 +1,7 @@
 //! Messages of graphql-transport-ws: taken or refused, and a refusal fits a close frame.
 #![no_main]
 
-use coscribe::wire::{CloseReason, graphql_ws};
+use protocol::wire::{CloseReason, graphql_ws};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use coscribe::wire::yjs::{self, EditorMessage, Outline, awareness};
+use protocol::wire::yjs::{self, EditorMessage, Outline, awareness};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

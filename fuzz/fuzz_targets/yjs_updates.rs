@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use coscribe::editing::{MergeBounds, Replica};
+use replica::{MergeBounds, Replica};
 use libfuzzer_sys::fuzz_target;
 
 /// A document with a text, a map with a map in it, a list, and XML.

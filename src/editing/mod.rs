@@ -14,7 +14,6 @@ pub(crate) mod loader;
 pub(crate) mod queue;
 mod rebase;
 pub(crate) mod recent;
-mod replica;
 mod request;
 mod stage;
 pub(crate) mod turn;

@@ -7,11 +7,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    EditError, Order, TextError, Wish,
-    loader::PAGE_BYTES,
-    replica::{MergeBounds, Merged, Replica},
-    stage::Staged,
-    turn::Run,
+    EditError, MergeBounds, Merged, Order, Replica, TextError, Wish, loader::PAGE_BYTES,
+    stage::Staged, turn::Run,
 };
 use crate::{
     domain::{Change, Content, Delta, Tie, Version},

@@ -21,7 +21,7 @@ use super::{
     heartbeat::{Beat, Heartbeat},
     reader::Intake,
     sessions::Registered,
-    socket::{Inbound, SessionContext},
+    socket::{Inbound, SessionContext, fragment},
 };
 use crate::{
     domain::SessionId,
@@ -314,7 +314,7 @@ impl StreamHandler<Inbound> for Session {
                 self.receive_message(Message::Text(text.into_bytes()), ctx);
             }
             Ok(SocketMessage::Binary(bytes)) => self.receive_message(Message::Binary(bytes), ctx),
-            Ok(SocketMessage::Continuation(item)) => match self.assembler.push(item) {
+            Ok(SocketMessage::Continuation(item)) => match self.assembler.push(fragment(item)) {
                 Ok(Some(message)) => self.receive_message(message, ctx),
                 Ok(None) => {}
                 Err(error) => self.end(&error.into(), ctx),

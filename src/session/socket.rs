@@ -6,7 +6,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use actix_http::ws::Codec;
+use actix_http::ws::{Codec, Item};
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, error::PayloadError, http::header,
 };
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     domain::SessionId,
     outbox::Outbox,
-    wire::{FrameGuard, FrameLimits, graphql_ws},
+    wire::{Fragment, FrameGuard, FrameLimits, graphql_ws},
 };
 
 /// The context in which a session runs.
@@ -31,6 +31,16 @@ pub(super) type SessionContext = WebsocketContext<Session>;
 
 /// What the framework's codec makes of inbound bytes.
 pub(super) type Inbound = Result<ws::Message, ws::ProtocolError>;
+
+/// Returns the codec's fragment as one of ours.
+pub(super) fn fragment(item: Item) -> Fragment {
+    match item {
+        Item::FirstText(bytes) => Fragment::FirstText(bytes),
+        Item::FirstBinary(bytes) => Fragment::FirstBinary(bytes),
+        Item::Continue(bytes) => Fragment::Continue(bytes),
+        Item::Last(bytes) => Fragment::Last(bytes),
+    }
+}
 
 /// Accepts the upgrade and starts a session on the calling thread.
 ///

@@ -10,7 +10,7 @@ use yrs::{
 };
 
 use super::replica::{Replica, TEXT};
-use crate::domain::{Cursor, Position};
+use protocol::domain::{Cursor, Position};
 
 /// A selection as relative positions: where it began, and where the cursor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Selection {
 
 impl Replica {
     /// The cursor that a selection means now; none if it is not in the text, or hangs on something that is not here.
-    pub(crate) fn cursor_of(&self, selection: &Selection) -> Option<Cursor> {
+    pub fn cursor_of(&self, selection: &Selection) -> Option<Cursor> {
         let head = self.position_of(&selection.head)?;
         let anchor = self.position_of(&selection.anchor)?;
         Some(Cursor { head, anchor: (anchor != head).then_some(anchor) })
@@ -37,7 +37,7 @@ impl Replica {
     }
 
     /// A cursor as relative positions, in the JSON of Yjs: the anchor and the head.
-    pub(crate) fn selection_of(&self, cursor: Cursor) -> (Value, Value) {
+    pub fn selection_of(&self, cursor: Cursor) -> (Value, Value) {
         let head = self.relative(cursor.head);
         let anchor = cursor.anchor.map_or_else(|| head.clone(), |anchor| self.relative(anchor));
         (anchor, head)

@@ -11,8 +11,8 @@ mod delta;
 mod document;
 mod edit;
 mod event;
-#[cfg(test)]
-pub(crate) mod examples;
+#[cfg(any(test, feature = "examples"))]
+pub mod examples;
 mod ids;
 mod input;
 mod origin;

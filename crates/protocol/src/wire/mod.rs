@@ -27,4 +27,4 @@ pub use close::{CloseReason, Dialect};
 pub use error_code::ErrorCode;
 pub use frame_error::{FrameError, ProtocolFault};
 pub use frame_guard::{FrameGuard, FrameLimits};
-pub use message::{Assembler, Message};
+pub use message::{Assembler, Fragment, Message};

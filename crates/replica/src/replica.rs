@@ -20,8 +20,8 @@ use yrs::{
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use super::merge::guarded;
-use crate::{
+use super::panic_guard::guarded;
+use protocol::{
     domain::{Content, Delta, Misfit, Op},
     wire::yjs::{Depths, LARGEST_CLIENT, Outline},
 };
@@ -43,7 +43,7 @@ pub struct Corrupt(String);
 
 impl Corrupt {
     /// A stored change does not fit the text that those before it made.
-    pub(crate) fn log(misfit: &Misfit) -> Self {
+    pub fn log(misfit: &Misfit) -> Self {
         Self(misfit.to_string())
     }
 }
@@ -139,7 +139,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`Corrupt`]: the replica is of no use any more.
-    pub(crate) fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), Corrupt> {
+    pub fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), Corrupt> {
         self.weight.add(update.len());
         if let Some(depths) = &mut self.depths {
             let known = self.doc.transact().state_vector();
@@ -198,25 +198,25 @@ impl Replica {
     }
 
     /// What somebody misses who knows so much of each client, as one Yjs v1 update.
-    pub(crate) fn since(&self, clocks: &[(u64, u32)]) -> Vec<u8> {
+    pub fn since(&self, clocks: &[(u64, u32)]) -> Vec<u8> {
         let known: HashMap<_, _, _> =
             clocks.iter().map(|(client, clock)| (ClientID::new(*client), *clock)).collect();
         self.doc.transact().encode_state_as_update_v1(&StateVector::new(known))
     }
 
     /// How much it knows of each client, as a Yjs v1 state vector.
-    pub(crate) fn state_vector(&self) -> Vec<u8> {
+    pub fn state_vector(&self) -> Vec<u8> {
         self.doc.transact().state_vector().encode_v1()
     }
 
     /// How much it knows of each client.
-    pub(crate) fn clocks(&self) -> HashMap<u64, u32> {
+    pub fn clocks(&self) -> HashMap<u64, u32> {
         let known = self.doc.transact().state_vector();
         known.iter().map(|(client, clock)| (client.get(), *clock)).collect()
     }
 
     /// Whether somebody who knows this of each client knows another history of the document.
-    pub(crate) fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
+    pub fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
         let known = self.doc.transact().state_vector();
         clocks.iter().any(|(client, clock)| {
             *client > LARGEST_CLIENT && *clock > known.get(&ClientID::new(*client))
@@ -224,12 +224,12 @@ impl Replica {
     }
 
     /// About how many bytes it has as an update.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.weight.bytes
     }
 
     /// How many bytes it would have at most with so many more. What is only estimated is measured where it matters.
-    pub(crate) fn weight_with(&mut self, bytes: usize, limit: usize) -> usize {
+    pub fn weight_with(&mut self, bytes: usize, limit: usize) -> usize {
         if self.weight.is_estimate && self.weight.bytes + bytes > limit {
             self.weighs(self.state().len());
         }
@@ -237,12 +237,12 @@ impl Replica {
     }
 
     /// It was measured.
-    pub(crate) fn weighs(&mut self, bytes: usize) {
+    pub fn weighs(&mut self, bytes: usize) {
         self.weight = Weight { bytes, is_estimate: false };
     }
 
     /// The text as a string. What is in it that is no character is one [`OBJECT`] each.
-    pub(crate) fn plain_text(&self) -> String {
+    pub fn plain_text(&self) -> String {
         let txn = self.doc.transact();
         let text = self.text.get_string(&txn);
         if text.encode_utf16().count() == self.text.len(&txn) as usize {

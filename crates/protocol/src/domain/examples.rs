@@ -5,7 +5,7 @@ use chrono::DateTime;
 use super::{Change, ChangeKind, Color, DocumentId, Presence, SessionId, User, UserId, Version};
 
 /// A change of a title, of a document and by nobody in particular.
-pub(crate) fn renaming(version: i64) -> Change {
+pub fn renaming(version: i64) -> Change {
     Change {
         document: DocumentId::new(),
         kind: ChangeKind::Renamed,
@@ -21,7 +21,7 @@ pub(crate) fn renaming(version: i64) -> Change {
 }
 
 /// Somebody new who has a document open.
-pub(crate) fn somebody_in(document: DocumentId) -> Presence {
+pub fn somebody_in(document: DocumentId) -> Presence {
     let user = User { id: UserId::new(), name: "Ana".into() };
     Presence {
         document,

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use actix_http::ws::Item;
 use bytes::{Bytes, BytesMut};
 
 use super::{FrameError, ProtocolFault};
@@ -38,6 +37,19 @@ impl fmt::Debug for Message {
     }
 }
 
+/// A fragment of a message, as its frame's opcode and FIN bit name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fragment {
+    /// The first fragment of a text message.
+    FirstText(Bytes),
+    /// The first fragment of a binary message.
+    FirstBinary(Bytes),
+    /// A fragment in the middle.
+    Continue(Bytes),
+    /// The last fragment.
+    Last(Bytes),
+}
+
 /// Collects the fragments of one message at a time.
 pub struct Assembler {
     /// The largest message, in bytes.
@@ -61,20 +73,20 @@ impl Assembler {
     ///
     /// # Errors
     /// Fragments out of order, text that is not UTF-8, or more than the limit. What was collected is gone then.
-    pub fn push(&mut self, item: Item) -> Result<Option<Message>, FrameError> {
-        let (begun, fragment, is_last) = match (self.begun.take(), item) {
-            (Some(_), Item::FirstText(_) | Item::FirstBinary(_)) => {
+    pub fn push(&mut self, fragment: Fragment) -> Result<Option<Message>, FrameError> {
+        let (begun, bytes, is_last) = match (self.begun.take(), fragment) {
+            (Some(_), Fragment::FirstText(_) | Fragment::FirstBinary(_)) => {
                 return Err(ProtocolFault::UnfinishedMessage.into());
             }
-            (None, Item::Continue(_) | Item::Last(_)) => {
+            (None, Fragment::Continue(_) | Fragment::Last(_)) => {
                 return Err(ProtocolFault::NothingToContinue.into());
             }
-            (None, Item::FirstText(bytes)) => (Begun::new(true), bytes, false),
-            (None, Item::FirstBinary(bytes)) => (Begun::new(false), bytes, false),
-            (Some(begun), Item::Continue(bytes)) => (begun, bytes, false),
-            (Some(begun), Item::Last(bytes)) => (begun, bytes, true),
+            (None, Fragment::FirstText(bytes)) => (Begun::new(true), bytes, false),
+            (None, Fragment::FirstBinary(bytes)) => (Begun::new(false), bytes, false),
+            (Some(begun), Fragment::Continue(bytes)) => (begun, bytes, false),
+            (Some(begun), Fragment::Last(bytes)) => (begun, bytes, true),
         };
-        let begun = begun.with(&fragment, self.limit)?;
+        let begun = begun.with(&bytes, self.limit)?;
         if is_last {
             return begun.finish().map(Some);
         }
@@ -130,13 +142,13 @@ mod tests {
     #[test]
     fn puts_fragments_together() {
         let mut assembler = Assembler::new(100);
-        assert_eq!(assembler.push(Item::FirstText(bytes(b"\xC3"))), Ok(None));
-        assert_eq!(assembler.push(Item::Continue(bytes(b""))), Ok(None));
-        let text = assembler.push(Item::Last(bytes(b"\xB6!")));
+        assert_eq!(assembler.push(Fragment::FirstText(bytes(b"\xC3"))), Ok(None));
+        assert_eq!(assembler.push(Fragment::Continue(bytes(b""))), Ok(None));
+        let text = assembler.push(Fragment::Last(bytes(b"\xB6!")));
         assert_eq!(text, Ok(Some(Message::Text(Bytes::from("ö!")))));
 
-        assert_eq!(assembler.push(Item::FirstBinary(bytes(b"\xFF"))), Ok(None));
-        let binary = assembler.push(Item::Last(bytes(b"")));
+        assert_eq!(assembler.push(Fragment::FirstBinary(bytes(b"\xFF"))), Ok(None));
+        let binary = assembler.push(Fragment::Last(bytes(b"")));
         assert_eq!(binary, Ok(Some(Message::Binary(bytes(b"\xFF")))));
         assert_eq!(binary.expect("whole").expect("a message").into_bytes(), bytes(b"\xFF"));
     }
@@ -145,26 +157,26 @@ mod tests {
     fn refuses_fragments_out_of_order() {
         let mut assembler = Assembler::new(100);
         let nothing = Err(ProtocolFault::NothingToContinue.into());
-        assert_eq!(assembler.push(Item::Last(bytes(b"a"))), nothing);
-        assert_eq!(assembler.push(Item::Continue(bytes(b"a"))), nothing);
-        assert_eq!(assembler.push(Item::FirstText(bytes(b"a"))), Ok(None));
-        let second = assembler.push(Item::FirstBinary(bytes(b"a")));
+        assert_eq!(assembler.push(Fragment::Last(bytes(b"a"))), nothing);
+        assert_eq!(assembler.push(Fragment::Continue(bytes(b"a"))), nothing);
+        assert_eq!(assembler.push(Fragment::FirstText(bytes(b"a"))), Ok(None));
+        let second = assembler.push(Fragment::FirstBinary(bytes(b"a")));
         assert_eq!(second, Err(ProtocolFault::UnfinishedMessage.into()));
     }
 
     #[test]
     fn refuses_text_that_is_not_utf8() {
         let mut assembler = Assembler::new(100);
-        assert_eq!(assembler.push(Item::FirstText(bytes(b"a"))), Ok(None));
-        assert_eq!(assembler.push(Item::Last(bytes(b"\xC3"))), Err(FrameError::InvalidUtf8));
+        assert_eq!(assembler.push(Fragment::FirstText(bytes(b"a"))), Ok(None));
+        assert_eq!(assembler.push(Fragment::Last(bytes(b"\xC3"))), Err(FrameError::InvalidUtf8));
     }
 
     #[test]
     fn keeps_to_its_limit() {
         let mut assembler = Assembler::new(4);
-        assert_eq!(assembler.push(Item::FirstText(bytes(b"abc"))), Ok(None));
-        assert_eq!(assembler.push(Item::Continue(bytes(b"d"))), Ok(None));
-        let over = assembler.push(Item::Last(bytes(b"e")));
+        assert_eq!(assembler.push(Fragment::FirstText(bytes(b"abc"))), Ok(None));
+        assert_eq!(assembler.push(Fragment::Continue(bytes(b"d"))), Ok(None));
+        let over = assembler.push(Fragment::Last(bytes(b"e")));
         assert_eq!(over, Err(FrameError::TooBig { limit: 4 }));
     }
 }

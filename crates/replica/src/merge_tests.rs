@@ -119,7 +119,7 @@ fn another_history_is_told_apart() {
     let doc = editor(&theirs, 1);
     let everything = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
     assert_eq!(ours.merge_again(&[everything]).1.err(), Some(Unmergeable::Unrelated));
-    let clocks = crate::wire::yjs::state_vector(&theirs.state_vector()).unwrap();
+    let clocks = protocol::wire::yjs::state_vector(&theirs.state_vector()).unwrap();
     assert!(ours.is_foreign_to(&clocks) && !theirs.is_foreign_to(&clocks));
     let early = Doc::with_client_id(5_u64);
     let typed = insert(&early, 0, "typed before the first sync ");
@@ -218,10 +218,9 @@ fn limits_are_kept_and_named() {
 
 #[test]
 fn a_cursor_is_named_in_both_ways() {
-    use crate::{
-        domain::{Cursor, Position},
-        editing::Selection,
-    };
+    use protocol::domain::{Cursor, Position};
+
+    use super::super::positions::Selection;
 
     let replica = Replica::of("one\ntwo 🎈\n");
     let cursor = |line, column, anchor: Option<(usize, usize)>| Cursor {

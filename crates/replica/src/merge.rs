@@ -5,24 +5,21 @@
 //! what the library says of it; where that cannot be put into the words of a delta, because it split a character in two,
 //! the texts before and after are compared.
 
-use std::{
-    collections::HashMap,
-    mem::ManuallyDrop,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Doc, Observable as _, Out, ReadTxn as _, StateVector, Text as _, Transact as _,
+    Any, ClientID, Observable as _, Out, ReadTxn as _, StateVector, Text as _, Transact as _,
     TransactionMut, Update, types::Delta as YjsStep, updates::decoder::Decode as _,
 };
 
-use super::replica::{OBJECT, Replica};
-use crate::{
+use super::{
+    panic_guard::guarded,
+    replica::{OBJECT, Replica},
+};
+use protocol::{
     domain::{Content, Delta, DeltaStep},
     wire::yjs::{Depths, LARGEST_CLIENT, Outline, OutlineError},
 };
@@ -76,10 +73,12 @@ pub enum Unmergeable {
 
 /// What an update did.
 pub struct Merged {
-    pub(crate) delta: Delta,
-    pub(crate) update: Bytes,
+    /// The change of the plain text.
+    pub delta: Delta,
+    /// The update that holds everything that was new, in Yjs v1 encoding.
+    pub update: Bytes,
     /// Whether something was left out that hangs on what is not here.
-    pub(crate) leaves_out: bool,
+    pub leaves_out: bool,
 }
 
 impl Merged {
@@ -318,31 +317,6 @@ impl Replica {
         }
         let delta = Delta::between(&self.content.to_string(), &text, bounds.compare_until);
         Ok((delta, content))
-    }
-}
-
-/// Does something with a document that may panic, and commits it. After a panic the document is of no use: it must not be
-/// touched, not even freed, since a transaction that is dropped is committed.
-pub(crate) fn guarded<T>(
-    doc: &Doc,
-    work: impl FnOnce(&mut TransactionMut<'_>) -> Result<T, String>,
-) -> Result<T, String> {
-    let mut txn = ManuallyDrop::new(doc.transact_mut());
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        let done = work(&mut txn);
-        txn.commit();
-        done
-    }));
-    match done {
-        Ok(done) => {
-            // It has been committed: nothing is left to be done but to let go of it.
-            drop(ManuallyDrop::into_inner(txn));
-            done
-        }
-        Err(_panic) => {
-            tracing::error!("an update could not be applied, and some memory is lost with it");
-            Err("it cannot be applied".to_owned())
-        }
     }
 }
 
