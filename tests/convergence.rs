@@ -15,9 +15,9 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use coscribe::{
     domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Tie, Version},
-    editing::{Order, Wish},
+    editing::{EditKind, EditRequest},
     room::RoomOptions,
-    store::State,
+    store::SnapshotState,
 };
 use proptest::prelude::*;
 use yrs::{
@@ -202,23 +202,23 @@ impl House {
     }
 
     async fn edit(&self, base: i64, delta: &Delta) -> i64 {
-        let stored = self.home.rooms.edit(Order {
+        let stored = self.home.rooms.edit(EditRequest {
             document: self.document,
             author: self.home.user,
             session: None,
             edit: Some(EditId::unique()),
-            wish: Wish::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
+            wish: EditKind::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
         });
         stored.await.unwrap().version.number()
     }
 
     async fn merge(&self, updates: Vec<Bytes>) {
-        let stored = self.home.rooms.edit(Order {
+        let stored = self.home.rooms.edit(EditRequest {
             document: self.document,
             author: self.home.user,
             session: None,
             edit: None,
-            wish: Wish::Merge { updates, acknowledge: false },
+            wish: EditKind::Merge { updates, acknowledge: false },
         });
         stored.await.unwrap();
     }
@@ -245,7 +245,7 @@ async fn run(plan: Vec<Step>) {
         })
         .collect();
     let first = house.home.store.find_snapshot(house.document, Version::FIRST).await;
-    let State::Yjs(state) = first.unwrap().unwrap().state else { panic!("no state") };
+    let SnapshotState::Yjs(state) = first.unwrap().unwrap().state else { panic!("no state") };
     let mut editors: Vec<Editor> = (0..2).map(|n| Editor::new(7 + n, &state)).collect();
     for step in plan {
         match step {

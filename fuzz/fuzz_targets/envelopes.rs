@@ -3,7 +3,7 @@
 
 use protocol::{
     domain::DocumentId,
-    wire::envelope::{Entry, Envelope, NEWEST_VERSION, Signal},
+    wire::envelope::{PresenceEntry, Envelope, NEWEST_VERSION, Signal},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -18,5 +18,5 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _signal = Signal::decode(data, NEWEST_VERSION);
-    let _entry = Entry::decode(data, document);
+    let _entry = PresenceEntry::decode(data, document);
 });

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 
 use crate::{
-    auth::{Keys, MintedToken, Tokens},
+    auth::{MintedToken, SigningKeys, Tokens},
     domain::{Account, User},
     settings::Settings,
     store::{Store, StoreOptions},
@@ -26,7 +26,7 @@ impl Base {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let options = store_options(settings);
         let store = Store::open(&options).await.context("the database cannot be opened")?;
-        let keys = Keys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
+        let keys = SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
         Ok(Self { store, tokens: Tokens::new(keys, settings.auth.token_options()) })
     }
 

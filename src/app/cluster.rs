@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
 use crate::{
-    bridge::{Bridge, Ear, LocalBridge, RedisBridge},
+    bridge::{Bridge, EventSink, LocalBridge, RedisBridge},
     domain::NodeId,
     metrics::Metrics,
-    redis::{Keys, Server},
+    redis::{RedisKeys, Server},
     room::Rooms,
     roster::{Keeper, LocalRoster, RedisRoster, Roster},
     session::Sessions,
@@ -21,14 +21,14 @@ use crate::{
 pub(super) struct Cluster {
     pub(super) bridge: Arc<dyn Bridge>,
     pub(super) roster: Arc<dyn Roster>,
-    shared: Option<Shared>,
+    shared: Option<SharedClients>,
 }
 
 /// What is there only where nodes share a Redis.
-struct Shared {
+struct SharedClients {
     bridge: Arc<RedisBridge>,
     roster: Arc<RedisRoster>,
-    ear: Ear,
+    ear: EventSink,
     /// The version of envelopes that every node reads.
     version: Arc<AtomicU8>,
     keeper: Option<Keeper>,
@@ -47,8 +47,8 @@ impl Cluster {
             return Ok(Self { bridge, roster, shared: None });
         }
         let server = Server::new(options).context("Redis cannot be used")?;
-        let (keys, node) = (Keys::new(&options.prefix), NodeId::new());
-        let (ear, version) = (Ear::default(), Arc::new(AtomicU8::new(OLDEST_VERSION)));
+        let (keys, node) = (RedisKeys::new(&options.prefix), NodeId::new());
+        let (ear, version) = (EventSink::default(), Arc::new(AtomicU8::new(OLDEST_VERSION)));
         tracing::info!(node.id = %node, redis.address = %server.address(), "one of several nodes");
         let bridge = Arc::new(RedisBridge::start(
             server.clone(),
@@ -68,7 +68,7 @@ impl Cluster {
         );
         let roster = Arc::new(roster);
         let (keeper, keeping) = (Some(keeper), None);
-        let shared = Shared {
+        let shared = SharedClients {
             bridge: Arc::clone(&bridge),
             roster: Arc::clone(&roster),
             ear,

@@ -20,7 +20,7 @@ pub enum KeyError {
     /// The secret can be guessed.
     #[error(
         "The signing secret has {length} bytes; it needs at least {}. Make one with: openssl rand -hex 32",
-        Keys::SHORTEST_SECRET
+        SigningKeys::SHORTEST_SECRET
     )]
     TooShort {
         /// Its length in bytes.
@@ -33,7 +33,7 @@ pub enum KeyError {
 
 /// Signs and checks with HS256 (HMAC with SHA-256; RFC 7518, section 3.2).
 #[derive(Clone)]
-pub struct Keys {
+pub struct SigningKeys {
     signing: EncodingKey,
     checking: DecodingKey,
     validation: Validation,
@@ -46,7 +46,7 @@ struct ReceivedHeader {
     crit: Option<IgnoredAny>,
 }
 
-impl Keys {
+impl SigningKeys {
     /// The shortest secret, in bytes: as long as the hash (RFC 7518, section 3.2).
     pub const SHORTEST_SECRET: usize = 32;
 
@@ -64,7 +64,7 @@ impl Keys {
     /// The key made of `secret`.
     ///
     /// # Errors
-    /// It is shorter than [`Keys::SHORTEST_SECRET`].
+    /// It is shorter than [`SigningKeys::SHORTEST_SECRET`].
     pub fn from_secret(secret: &Secret) -> Result<Self, KeyError> {
         let bytes = secret.expose().as_bytes();
         if bytes.len() < Self::SHORTEST_SECRET {
@@ -96,7 +96,7 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(HS256)")
     }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_short_secret_is_refused_with_the_remedy() {
-        let error = Keys::from_secret(&Secret::new("s".repeat(31))).unwrap_err();
+        let error = SigningKeys::from_secret(&Secret::new("s".repeat(31))).unwrap_err();
         assert!(matches!(error, KeyError::TooShort { length: 31 }));
         assert!(error.to_string().contains("at least 32"), "{error}");
     }
@@ -139,16 +139,17 @@ mod tests {
     #[test]
     fn a_secret_that_was_set_goes_before_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        Keys::open(Some(&Secret::new("s".repeat(32))), folder.path()).unwrap();
+        SigningKeys::open(Some(&Secret::new("s".repeat(32))), folder.path()).unwrap();
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 
-        Keys::open(None, folder.path()).unwrap();
+        SigningKeys::open(None, folder.path()).unwrap();
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]
     fn nothing_of_the_secret_is_shown() {
-        let keys = Keys::from_secret(&Secret::new("do-not-show-this-secret-to-anyone")).unwrap();
+        let keys =
+            SigningKeys::from_secret(&Secret::new("do-not-show-this-secret-to-anyone")).unwrap();
         assert_eq!(format!("{keys:?}"), "Keys(HS256)");
     }
 }

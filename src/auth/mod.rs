@@ -1,6 +1,6 @@
 //! Who is asking: the signing key, the tokens signed with it, and the passwords of accounts.
 //!
-//! A token is signed and checked by [`Tokens`] with [`Keys`]; the keys come from the settings or from a file
+//! A token is signed and checked by [`Tokens`] with [`SigningKeys`]; the keys come from the settings or from a file
 //! in the data folder. [`Passwords`] hashes and verifies, a bounded number at a time and away from the threads
 //! that serve sockets. Nothing here looks up an account: callers bring the stored hash, or say that there is none.
 //!
@@ -16,7 +16,7 @@ mod tokens;
 #[cfg(test)]
 mod tokens_tests;
 
-pub use keys::{KeyError, Keys};
+pub use keys::{KeyError, SigningKeys};
 pub use options::AuthOptions;
 pub use passwords::{PasswordError, Passwords};
 pub use secret::Secret;

@@ -14,7 +14,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use thiserror::Error;
 
-use super::{Keys, Secret};
+use super::{Secret, SigningKeys};
 
 /// The file's name in the data folder.
 const NAME: &str = "jwt-secret";
@@ -57,7 +57,7 @@ pub enum SecretFileError {
     #[error(
         "The signing secret {} {problem}. Put one line of {} to {LONGEST} bytes of text there, or remove the file \
          to have a new one made, which ends every token in use.",
-        path.display(), Keys::SHORTEST_SECRET
+        path.display(), SigningKeys::SHORTEST_SECRET
     )]
     Unsuitable {
         /// The file.
@@ -103,7 +103,7 @@ fn read(path: &Path) -> Result<Option<Secret>, SecretFileError> {
     }
     let text = String::from_utf8(content).map_err(|_bytes| unsuitable("is not text"))?;
     let text = text.trim();
-    if text.len() < Keys::SHORTEST_SECRET {
+    if text.len() < SigningKeys::SHORTEST_SECRET {
         return Err(unsuitable("is too short"));
     }
     Ok(Some(Secret::new(text)))

@@ -14,7 +14,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
-use super::Keys;
+use super::SigningKeys;
 use crate::domain::{User, UserId};
 
 /// What can be set about tokens.
@@ -133,7 +133,7 @@ struct ReceivedClaims {
     name: Option<String>,
     email: Option<String>,
     iss: Option<String>,
-    aud: Option<Audience>,
+    aud: Option<TokenAudience>,
     exp: Option<NumericDate>,
     nbf: Option<NumericDate>,
     iat: Option<NumericDate>,
@@ -142,12 +142,12 @@ struct ReceivedClaims {
 /// One audience or several (RFC 7519, section 4.1.3).
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+enum TokenAudience {
     One(String),
     Several(Vec<String>),
 }
 
-impl Audience {
+impl TokenAudience {
     fn includes(&self, wanted: &str) -> bool {
         match self {
             Self::One(name) => name == wanted,
@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for NumericDate {
 /// Makes and checks tokens.
 #[derive(Debug, Clone)]
 pub struct Tokens {
-    keys: Keys,
+    keys: SigningKeys,
     options: TokenOptions,
 }
 
@@ -185,7 +185,7 @@ impl Tokens {
 
     /// Tokens signed with `keys`.
     #[must_use]
-    pub const fn new(keys: Keys, options: TokenOptions) -> Self {
+    pub const fn new(keys: SigningKeys, options: TokenOptions) -> Self {
         Self { keys, options }
     }
 

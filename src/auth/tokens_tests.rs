@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{Keys, Secret, TokenError, TokenOptions, Tokens};
+use super::{Secret, SigningKeys, TokenError, TokenOptions, Tokens};
 use crate::{
     domain::{User, UserId},
     metrics::Metrics,
@@ -14,8 +14,8 @@ use crate::{
 
 const SECRET: &str = "a secret that only these tests know";
 
-fn keys() -> Keys {
-    Keys::from_secret(&Secret::new(SECRET)).unwrap()
+fn keys() -> SigningKeys {
+    SigningKeys::from_secret(&Secret::new(SECRET)).unwrap()
 }
 
 fn options() -> TokenOptions {
@@ -142,7 +142,8 @@ fn name_and_address_come_along_for_enrolment() {
 
 #[test]
 fn another_key_signed_it() {
-    let other = Keys::from_secret(&Secret::new("quite another secret, just as long")).unwrap();
+    let other =
+        SigningKeys::from_secret(&Secret::new("quite another secret, just as long")).unwrap();
     let token = Tokens::new(other, options()).mint(&ana(), noon()).token;
     assert_eq!(tokens().verify(&token, noon()), Err(TokenError::BadSignature));
 }

@@ -43,7 +43,7 @@ pub enum Health {
 
 /// What comes from other nodes.
 #[derive(Debug)]
-pub enum Delivery {
+pub enum RelayEvent {
     /// Another node told this; or somebody left, whoever took him out of the roster.
     Told {
         /// Of which document.
@@ -66,9 +66,9 @@ pub enum Delivery {
 pub type Done = oneshot::Sender<()>;
 
 /// Takes what comes in.
-pub trait Deliver: Send + Sync {
+pub trait DeliverySink: Send + Sync {
     /// Takes it, at once: whoever relays does not wait. What cannot be taken has to be looked up later.
-    fn deliver(&self, delivery: Delivery);
+    fn deliver(&self, delivery: RelayEvent);
 
     /// The relay was away and is back: whatever was told meanwhile did not arrive.
     fn returned(&self);

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::{
-    EditError, TextError,
+    EditError, LoadError,
     loader::{INLINE_BYTES, PAGE_BYTES, follow_each_other},
-    stage::Staging,
-    turn::Run,
+    stage::StagedBatch,
+    turn::CommitTurn,
 };
 use crate::{
     domain::{Change, ChangeKind, Content, EditId, UserId, Version},
     store::StoreError,
 };
 
-impl Run {
+impl CommitTurn {
     /// Somebody else was first: takes in what was stored meanwhile, then it is tried again. A replica in which there is
     /// something that was not stored has to be gone by now.
     pub(crate) async fn follow(&mut self) -> bool {
@@ -43,7 +43,7 @@ impl Run {
         let before = self.editing.head.clone();
         let is_settled = self.follow().await;
         if !is_settled && self.editing.head == before {
-            return self.fail(EditError::Text(TextError::NotKept));
+            return self.fail(EditError::Load(LoadError::NotKept));
         }
         is_settled
     }
@@ -112,7 +112,7 @@ impl Run {
         let Some(replica) = &mut self.editing.replica else { return Ok(()) };
         match (&change.update, &change.content) {
             (Some(update), Some(content)) => {
-                replica.take_in(update, content.clone()).map_err(TextError::from)?;
+                replica.take_in(update, content.clone()).map_err(LoadError::from)?;
                 if let Some(kept) = &mut self.editing.snapshot {
                     kept.bytes_since = kept.bytes_since.saturating_add(2 * update.len());
                 }
@@ -126,7 +126,7 @@ impl Run {
 
     /// Nobody knows whether the commit happened: the log does. When it did, the orders are found in it like any that
     /// are repeated.
-    pub(crate) async fn look_up(&mut self, staging: &Staging, error: StoreError) -> bool {
+    pub(crate) async fn look_up(&mut self, staging: &StagedBatch, error: StoreError) -> bool {
         let Some((author, name)) = self.last_name(staging) else { return self.fail(error.into()) };
         match self.desk.store.find_edit(self.desk.document, author, &name).await {
             Ok(Some(_receipt)) => {
@@ -145,7 +145,7 @@ impl Run {
     }
 
     /// By whom and under which name something of the batch is in the log, if it is; none if it would have stored nothing.
-    fn last_name(&self, staging: &Staging) -> Option<(UserId, EditId)> {
+    fn last_name(&self, staging: &StagedBatch) -> Option<(UserId, EditId)> {
         let change = staging.staged.last();
         let change = change.map(|last| (last.change.author, self.names[last.order].clone()));
         let receipt =

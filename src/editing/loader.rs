@@ -5,10 +5,10 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Corrupt, Replica};
+use super::{CorruptDocument, Replica};
 use crate::{
     domain::{Change, Content, Delta, DocumentId, Version},
-    store::{Snapshot, State, Store, StoreError},
+    store::{Snapshot, SnapshotState, Store, StoreError},
 };
 
 /// How many bytes of the log are read at once.
@@ -19,7 +19,7 @@ pub(crate) const INLINE_BYTES: usize = 64 * 1024;
 
 /// Why the text of a document at a version could not be made.
 #[derive(Debug, Error)]
-pub enum TextError {
+pub enum LoadError {
     /// The document is gone, or the version is older than what is kept.
     #[error("the text at this version is not kept")]
     NotKept,
@@ -28,13 +28,13 @@ pub enum TextError {
     Store(#[from] StoreError),
     /// What is stored makes no sense: a fault.
     #[error(transparent)]
-    Corrupt(#[from] Corrupt),
+    Corrupt(#[from] CorruptDocument),
     /// The work was given up.
     #[error("making the text was given up")]
     Aborted,
 }
 
-impl TextError {
+impl LoadError {
     /// The same once more, for somebody else whom the same failure hit.
     pub(crate) fn again(&self) -> Self {
         match self {
@@ -50,58 +50,58 @@ impl TextError {
 pub(crate) async fn off_thread<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, TextError> {
+) -> Result<T, LoadError> {
     if bytes <= INLINE_BYTES {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_panicked| TextError::Aborted)
+    tokio::task::spawn_blocking(work).await.map_err(|_panicked| LoadError::Aborted)
 }
 
 /// Makes texts out of what is stored, a few at a time: a large one takes several times its size while it is made.
 #[derive(Clone)]
-pub(crate) struct Texts {
+pub(crate) struct DocumentLoader {
     store: Store,
     turns: Arc<Semaphore>,
 }
 
 /// A replica as it was loaded.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedReplica {
     pub(crate) replica: Replica,
     /// The snapshot that it was made from.
-    pub(crate) snapshot: Kept,
+    pub(crate) snapshot: LastSnapshot,
 }
 
 /// The newest snapshot of a document, as far as a room knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct LastSnapshot {
     pub(crate) version: Version,
     /// About how many bytes of changes were stored after it.
     pub(crate) bytes_since: usize,
 }
 
-impl Texts {
+impl DocumentLoader {
     /// Out of `store`, at most `at_once` of them at the same time.
     pub(crate) fn new(store: Store, at_once: usize) -> Self {
         Self { store, turns: Arc::new(Semaphore::new(at_once.max(1))) }
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, TextError> {
-        self.turns.acquire().await.map_err(|_closed| TextError::Aborted)
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, LoadError> {
+        self.turns.acquire().await.map_err(|_closed| LoadError::Aborted)
     }
 
     /// The text of a document at a version.
     ///
     /// # Errors
-    /// [`TextError`].
+    /// [`LoadError`].
     pub(crate) async fn content(
         &self,
         document: DocumentId,
         version: Version,
-    ) -> Result<Content, TextError> {
+    ) -> Result<Content, LoadError> {
         let _turn = self.turn().await?;
         match self.read_content(document, version).await {
             // What is forgotten between two questions leaves a hole between a snapshot and what followed it.
-            Err(TextError::NotKept) if self.is_there(document, version).await? => {
+            Err(LoadError::NotKept) if self.is_there(document, version).await? => {
                 self.read_content(document, version).await
             }
             content => content,
@@ -112,12 +112,12 @@ impl Texts {
         &self,
         document: DocumentId,
         version: Version,
-    ) -> Result<Content, TextError> {
+    ) -> Result<Content, LoadError> {
         let snapshot = self.snapshot(document, version).await?;
         let mut tail = self.tail(document, snapshot.version, version);
         let made = off_thread(snapshot.weight(), move || match snapshot.state {
-            State::Yjs(state) => Replica::text_of(&state),
-            State::Plain(text) => Ok(Content::from(&*text)),
+            SnapshotState::Yjs(state) => Replica::text_of(&state),
+            SnapshotState::Plain(text) => Ok(Content::from(&*text)),
         });
         let mut content = made.await??;
         while let Some(page) = tail.next().await? {
@@ -125,7 +125,7 @@ impl Texts {
                 let deltas: Vec<Delta> =
                     page.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
                 let all = Delta::compose_all(deltas);
-                content.apply(&all).map_err(|misfit| Corrupt::log(&misfit))
+                content.apply(&all).map_err(|misfit| CorruptDocument::log(&misfit))
             })
             .await??;
         }
@@ -136,20 +136,20 @@ impl Texts {
     /// that every node has the same replica of it.
     ///
     /// # Errors
-    /// [`TextError`].
+    /// [`LoadError`].
     pub(crate) async fn replica(
         &self,
         document: DocumentId,
         version: Version,
-    ) -> Result<Loaded, TextError> {
+    ) -> Result<LoadedReplica, LoadError> {
         let _turn = self.turn().await?;
         loop {
             let snapshot = self.snapshot(document, version).await?;
             let (weight_of_state, at) = (snapshot.weight(), snapshot.version);
             let mut tail = self.tail(document, at, version);
             let state = match snapshot.state {
-                State::Yjs(state) => state,
-                State::Plain(text) => {
+                SnapshotState::Yjs(state) => state,
+                SnapshotState::Plain(text) => {
                     let make = move || Replica::of(&text).state();
                     let state = off_thread(weight_of_state, make).await?;
                     self.store.store_snapshot(document, at, state, 0).await?;
@@ -167,7 +167,10 @@ impl Texts {
                 })
                 .await??;
             }
-            return Ok(Loaded { replica, snapshot: Kept { version: at, bytes_since } });
+            return Ok(LoadedReplica {
+                replica,
+                snapshot: LastSnapshot { version: at, bytes_since },
+            });
         }
     }
 
@@ -175,13 +178,13 @@ impl Texts {
     /// first of them, if it is at hand.
     ///
     /// # Errors
-    /// [`TextError`].
+    /// [`LoadError`].
     pub(crate) async fn fill(
         &self,
         document: DocumentId,
         before: Option<Content>,
         mut changes: Vec<Change>,
-    ) -> Result<Vec<Change>, TextError> {
+    ) -> Result<Vec<Change>, LoadError> {
         let Some(first) = changes.first() else { return Ok(changes) };
         let mut content = match before {
             Some(content) => content,
@@ -190,7 +193,8 @@ impl Texts {
         off_thread(weight(&changes), move || {
             for change in &mut changes {
                 if let Some(delta) = &change.delta {
-                    content = content.apply(delta).map_err(|misfit| Corrupt::log(&misfit))?;
+                    content =
+                        content.apply(delta).map_err(|misfit| CorruptDocument::log(&misfit))?;
                 }
                 change.content = Some(content.clone());
             }
@@ -203,38 +207,38 @@ impl Texts {
         &self,
         document: DocumentId,
         version: Version,
-    ) -> Result<Snapshot, TextError> {
-        self.store.find_snapshot(document, version).await?.ok_or(TextError::NotKept)
+    ) -> Result<Snapshot, LoadError> {
+        self.store.find_snapshot(document, version).await?.ok_or(LoadError::NotKept)
     }
 
-    async fn is_there(&self, document: DocumentId, version: Version) -> Result<bool, TextError> {
+    async fn is_there(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {
         let head = self.store.find_head(document).await?;
         Ok(head.is_some_and(|head| head.version >= version))
     }
 
-    fn tail(&self, document: DocumentId, after: Version, up_to: Version) -> Tail {
-        Tail { store: self.store.clone(), document, last: after, up_to }
+    fn tail(&self, document: DocumentId, after: Version, up_to: Version) -> LogTail {
+        LogTail { store: self.store.clone(), document, last: after, up_to }
     }
 }
 
 /// What follows a snapshot, page by page.
-struct Tail {
+struct LogTail {
     store: Store,
     document: DocumentId,
     last: Version,
     up_to: Version,
 }
 
-impl Tail {
+impl LogTail {
     /// The next changes; none when there are no more.
-    async fn next(&mut self) -> Result<Option<Vec<Change>>, TextError> {
+    async fn next(&mut self) -> Result<Option<Vec<Change>>, LoadError> {
         if self.last >= self.up_to {
             return Ok(None);
         }
         let page =
             self.store.list_changes(self.document, self.last, self.up_to, PAGE_BYTES).await?;
         if page.is_empty() || !follow_each_other(&page, self.last) {
-            return Err(TextError::NotKept);
+            return Err(LoadError::NotKept);
         }
         self.last = page.last().map_or(self.last, |last| last.version);
         Ok(Some(page))
@@ -258,8 +262,8 @@ fn weight(changes: &[Change]) -> usize {
 impl Snapshot {
     fn weight(&self) -> usize {
         match &self.state {
-            State::Yjs(state) => state.len(),
-            State::Plain(text) => text.len(),
+            SnapshotState::Yjs(state) => state.len(),
+            SnapshotState::Plain(text) => text.len(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) mod turn;
 mod turn_tests;
 pub(crate) mod workers;
 
-pub use loader::TextError;
-pub use replica::{Corrupt, MergeBounds, Merged, Refused, Replica, Selection, Unmergeable};
-pub use request::{EditError, Order, Stored, Wish};
+pub use loader::LoadError;
+pub use replica::{
+    ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
+};
+pub use request::{EditError, EditKind, EditRequest, StoredEdit};

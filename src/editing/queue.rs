@@ -2,13 +2,13 @@
 //!
 //! While one batch is being stored the next one gathers in a bounded queue, so that what is told comes in the order
 //! of its versions, and a document that many write takes one commit for many of them. Pure: the actor runs what
-//! [`Edits::next`] hands out.
+//! [`EditQueue::next`] hands out.
 
 use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use super::{EditError, Order, Stored, Wish};
+use super::{EditError, EditKind, EditRequest, StoredEdit};
 
 /// At most so many orders are stored together.
 const BATCH: usize = 64;
@@ -17,12 +17,12 @@ const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Where the answer goes.
-pub(crate) type Reply = oneshot::Sender<Result<Stored, EditError>>;
+pub(crate) type Reply = oneshot::Sender<Result<StoredEdit, EditError>>;
 
 /// The queue of a room.
 #[derive(Debug)]
-pub(crate) struct Edits {
-    waiting: VecDeque<(Order, Reply)>,
+pub(crate) struct EditQueue {
+    waiting: VecDeque<(EditRequest, Reply)>,
     /// The bytes that wait.
     bytes: usize,
     bound: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Edits {
     storing: bool,
 }
 
-impl Edits {
+impl EditQueue {
     /// An empty queue for at most `bound` waiting orders with `bound_bytes` in them.
     pub(crate) fn new(bound: usize, bound_bytes: usize) -> Self {
         Self { waiting: VecDeque::new(), bytes: 0, bound, bound_bytes, storing: false }
@@ -41,7 +41,7 @@ impl Edits {
     ///
     /// # Errors
     /// Gives the reply channel back when the queue is at its bound.
-    pub(crate) fn push(&mut self, order: Order, reply: Reply) -> Result<(), Reply> {
+    pub(crate) fn push(&mut self, order: EditRequest, reply: Reply) -> Result<(), Reply> {
         let bytes = self.bytes + order.bytes();
         if self.waiting.len() >= self.bound
             || (!self.waiting.is_empty() && bytes > self.bound_bytes)
@@ -55,7 +55,7 @@ impl Edits {
 
     /// The orders to store now, in the order in which they came: none while others are being stored, or when nothing
     /// waits. A deletion is alone, and no two have the same name and author.
-    pub(crate) fn next(&mut self) -> (Vec<Order>, Vec<Reply>) {
+    pub(crate) fn next(&mut self) -> (Vec<EditRequest>, Vec<Reply>) {
         let (mut orders, mut replies) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         while !self.storing
@@ -73,7 +73,7 @@ impl Edits {
         (orders, replies)
     }
 
-    /// Nothing more is handed out until [`Edits::stored`].
+    /// Nothing more is handed out until [`EditQueue::stored`].
     pub(crate) fn hold(&mut self) {
         self.storing = true;
     }
@@ -94,9 +94,9 @@ impl Edits {
     }
 }
 
-fn may_join(order: &Order, batch: &[Order]) -> bool {
-    let is_alone = |order: &Order| matches!(order.wish, Wish::Delete);
-    let is_same = |other: &Order| {
+fn may_join(order: &EditRequest, batch: &[EditRequest]) -> bool {
+    let is_alone = |order: &EditRequest| matches!(order.wish, EditKind::Delete);
+    let is_same = |other: &EditRequest| {
         order.edit.is_some() && other.edit == order.edit && other.author == order.author
     };
     !is_alone(order) && !batch.iter().any(|other| is_alone(other) || is_same(other))
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
     use crate::domain::{DocumentId, EditId, Text, UserId};
 
-    fn order(wish: Wish) -> Order {
-        Order {
+    fn order(wish: EditKind) -> EditRequest {
+        EditRequest {
             document: DocumentId::new(),
             author: UserId::new(),
             session: None,
@@ -117,22 +117,22 @@ mod tests {
         }
     }
 
-    fn change(length: usize) -> Order {
+    fn change(length: usize) -> EditRequest {
         let content = Some(Text::new("x".repeat(length), 10_000_000).unwrap());
-        order(Wish::Replace { title: None, content, base: None })
+        order(EditKind::Replace { title: None, content, base: None })
     }
 
-    fn push(edits: &mut Edits, order: Order) -> bool {
+    fn push(edits: &mut EditQueue, order: EditRequest) -> bool {
         edits.push(order, oneshot::channel().0).is_ok()
     }
 
-    fn next(edits: &mut Edits) -> usize {
+    fn next(edits: &mut EditQueue) -> usize {
         edits.next().0.len()
     }
 
     #[test]
     fn what_waits_is_handed_out_together_and_refused_past_the_bound() {
-        let mut edits = Edits::new(2, 100);
+        let mut edits = EditQueue::new(2, 100);
         assert_eq!(next(&mut edits), 0);
         assert!(push(&mut edits, change(1)));
         assert!(push(&mut edits, change(1)));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_bytes_and_one_text_of_any_size_may_wait() {
-        let mut edits = Edits::new(10, 100);
+        let mut edits = EditQueue::new(10, 100);
         assert!(push(&mut edits, change(500)));
         assert!(!push(&mut edits, change(1)));
 
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_in_bytes_too() {
-        let mut edits = Edits::new(10, 10_000_000);
+        let mut edits = EditQueue::new(10, 10_000_000);
         for _ in 0..2 {
             assert!(push(&mut edits, change(BATCH_BYTES)));
         }
@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn a_deletion_is_alone_and_a_repetition_waits_for_what_it_repeats() {
-        let mut edits = Edits::new(10, 100);
-        let named = Order { edit: Some(EditId::unique()), ..change(1) };
-        for order in [named.clone(), named, change(1), order(Wish::Delete), change(1)] {
+        let mut edits = EditQueue::new(10, 100);
+        let named = EditRequest { edit: Some(EditId::unique()), ..change(1) };
+        for order in [named.clone(), named, change(1), order(EditKind::Delete), change(1)] {
             assert!(push(&mut edits, order));
         }
         let mut batches = Vec::new();

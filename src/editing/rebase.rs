@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    EditError, MergeBounds, Merged, Order, Replica, TextError, Wish, loader::PAGE_BYTES,
-    stage::Staged, turn::Run,
+    EditError, EditKind, EditRequest, LoadError, MergeBounds, Merged, Replica, loader::PAGE_BYTES,
+    stage::StagedChange, turn::CommitTurn,
 };
 use crate::{
     domain::{Change, Content, Delta, Tie, Version},
@@ -27,7 +27,7 @@ const BYTES_MET_BY_A_STRUCT: usize = 1_024;
 /// What a byte of an update weighs, in bytes of other work.
 const MERGE_SHARE: usize = 8;
 
-impl Run {
+impl CommitTurn {
     /// The text as the replica has it, which is loaded if need be.
     pub(crate) async fn present_content(&mut self, head: &Head) -> Result<Content, EditError> {
         Ok(self.replica(head).await?.content().clone())
@@ -39,7 +39,7 @@ impl Run {
             self.editing.snapshot = Some(loaded.snapshot);
             self.editing.replica = Some(loaded.replica);
         }
-        self.editing.replica.as_mut().ok_or(EditError::Text(TextError::Aborted))
+        self.editing.replica.as_mut().ok_or(EditError::Load(LoadError::Aborted))
     }
 
     /// Rebases an order's text and applies it to the replica.
@@ -47,11 +47,11 @@ impl Run {
         &mut self,
         index: usize,
         head: &Head,
-        staged: &[Staged],
-    ) -> Result<Option<Edited>, EditError> {
+        staged: &[StagedChange],
+    ) -> Result<Option<AppliedEdit>, EditError> {
         let present = self.present_content(head).await?;
         let order = self.orders[index].clone();
-        if let Wish::Merge { updates, .. } = order.wish {
+        if let EditKind::Merge { updates, .. } = order.wish {
             return self.merge(index, updates, present).await;
         }
         let (base, concurrent) = self.since_base(&order, head, staged, &present).await?;
@@ -59,11 +59,11 @@ impl Run {
         let weight = order.bytes().saturating_mul(1 + concurrent.len())
             + concurrent.iter().map(|delta| delta.weight()).sum::<usize>()
             + present.bytes() / BYTES_WALKED_AT_ONCE
-            + if matches!(order.wish, Wish::Replace { .. }) { base.bytes() } else { 0 };
+            + if matches!(order.wish, EditKind::Replace { .. }) { base.bytes() } else { 0 };
         let Some(replica) = self.editing.replica.take() else { return Ok(None) };
         let (limit, within) = (self.desk.limit, self.desk.apply_within);
         let began = Instant::now();
-        let bounds = Bounds {
+        let bounds = RebaseBounds {
             limit,
             compare_until: began + within / DIFFERENCE_SHARE,
             rebase_until: began + within,
@@ -80,7 +80,7 @@ impl Run {
         index: usize,
         updates: Vec<Bytes>,
         before: Content,
-    ) -> Result<Option<Edited>, EditError> {
+    ) -> Result<Option<AppliedEdit>, EditError> {
         let Some(replica) = self.editing.replica.take() else { return Ok(None) };
         let bytes = updates.iter().map(Bytes::len).sum::<usize>();
         // Each struct, of which the smallest has two bytes, may meet many others and split them; the text is walked through
@@ -104,15 +104,15 @@ impl Run {
         self.editing.replica = replica;
         let Some(Merged { delta, update, leaves_out }) = merged? else { return Ok(None) };
         self.left_out[index] = leaves_out;
-        Ok(Some(Edited { delta: delta.into(), update, before, after }))
+        Ok(Some(AppliedEdit { delta: delta.into(), update, before, after }))
     }
 
     /// The text that an order was made for, and what was done to it since, by this batch too.
     async fn since_base(
         &mut self,
-        order: &Order,
+        order: &EditRequest,
         head: &Head,
-        staged: &[Staged],
+        staged: &[StagedChange],
         present: &Content,
     ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
         let Some(base) = order.base() else { return Ok((present.clone(), vec![])) };
@@ -141,7 +141,7 @@ impl Run {
     async fn since_nothing(
         &self,
         head: &Head,
-        staged: &[Staged],
+        staged: &[StagedChange],
     ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
         let first = self.content_at(Version::FIRST, head).await?;
         let mut concurrent = vec![Arc::new(Delta::insertion(&first.to_string()))];
@@ -178,7 +178,7 @@ impl Run {
 
     async fn content_at(&self, base: Version, head: &Head) -> Result<Content, EditError> {
         match self.desk.texts.content(self.desk.document, base).await {
-            Err(TextError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
+            Err(LoadError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
             content => Ok(content?),
         }
     }
@@ -212,7 +212,7 @@ impl Run {
 }
 
 /// What applying an order did.
-pub(crate) struct Edited {
+pub(crate) struct AppliedEdit {
     pub(crate) delta: Arc<Delta>,
     pub(crate) update: Bytes,
     /// The text before.
@@ -222,7 +222,7 @@ pub(crate) struct Edited {
 }
 
 /// What an edit may take.
-struct Bounds {
+struct RebaseBounds {
     /// The largest text, in bytes.
     limit: usize,
     compare_until: Instant,
@@ -232,11 +232,11 @@ struct Bounds {
 /// The work on texts: finding the difference, rebasing it, applying it. Takes the replica and gives it back.
 fn edit(
     mut replica: Replica,
-    order: &Order,
+    order: &EditRequest,
     base: &Content,
     concurrent: &[Arc<Delta>],
-    bounds: &Bounds,
-) -> (Replica, Result<Option<Edited>, EditError>) {
+    bounds: &RebaseBounds,
+) -> (Replica, Result<Option<AppliedEdit>, EditError>) {
     let mut delta = order.delta_for(base, bounds.compare_until.into_std());
     if let Err(misfit) = base.check(&delta) {
         return (replica, Err(misfit.into()));
@@ -252,9 +252,8 @@ fn edit(
         return (replica, Ok(None));
     }
     let before = replica.content().clone();
-    let edited = replica
-        .apply(&delta, bounds.limit)
-        .map_err(EditError::from)
-        .map(|update| Some(Edited { delta, update, before, after: replica.content().clone() }));
+    let edited = replica.apply(&delta, bounds.limit).map_err(EditError::from).map(|update| {
+        Some(AppliedEdit { delta, update, before, after: replica.content().clone() })
+    });
     (replica, edited)
 }

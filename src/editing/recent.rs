@@ -8,13 +8,13 @@ use crate::domain::{Change, Content, Version};
 
 /// The newest changes, as many as have at most a number of bytes together.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Recent {
+pub(crate) struct RecentChanges {
     changes: VecDeque<Arc<Change>>,
     bytes: usize,
     bound: usize,
 }
 
-impl Recent {
+impl RecentChanges {
     /// Keeps at most `bound` bytes of changes.
     pub(crate) fn new(bound: usize) -> Self {
         Self { bound, ..Self::default() }
@@ -63,14 +63,14 @@ mod tests {
         Arc::new(Change { content, ..renaming(version) })
     }
 
-    fn versions(recent: &Recent, after: i64) -> Option<Vec<i64>> {
+    fn versions(recent: &RecentChanges, after: i64) -> Option<Vec<i64>> {
         let changes = recent.after(Version::new(after))?;
         Some(changes.iter().map(|change| change.version.number()).collect())
     }
 
     #[test]
     fn what_follows_a_version_is_given_whole_or_not_at_all() {
-        let mut recent = Recent::new(change(0).weight() * 3);
+        let mut recent = RecentChanges::new(change(0).weight() * 3);
         assert_eq!(versions(&recent, 1), None);
         for version in 2..=5 {
             recent.push(change(version));

@@ -7,18 +7,18 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{Refused, TextError, Unmergeable};
+use super::{ApplyError, LoadError, MergeError};
 use crate::{
     domain::{
-        Content, Delta, DocumentId, EditId, Fingerprint, Misfit, SessionId, Text, Title, UserId,
-        Version,
+        Content, Delta, DeltaMismatch, DocumentId, EditId, Fingerprint, SessionId, Text, Title,
+        UserId, Version,
     },
     store::StoreError,
 };
 
 /// A change that somebody wants stored.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct EditRequest {
     /// The document.
     pub document: DocumentId,
     /// Who wants it.
@@ -28,12 +28,12 @@ pub struct Order {
     /// What its client calls it, so that it can be repeated.
     pub edit: Option<EditId>,
     /// What is wanted.
-    pub wish: Wish,
+    pub wish: EditKind,
 }
 
 /// What is wanted of a document.
 #[derive(Debug, Clone)]
-pub enum Wish {
+pub enum EditKind {
     /// A change of the text, written for the text at a version.
     Edit {
         /// That version.
@@ -82,7 +82,7 @@ pub enum EditError {
     TooMuchWork,
     /// The delta does not fit the text that it was made for.
     #[error(transparent)]
-    Misfit(#[from] Misfit),
+    DeltaMismatch(#[from] DeltaMismatch),
     /// The document would become too large.
     #[error("the document would become too large")]
     TooLarge {
@@ -93,7 +93,7 @@ pub enum EditError {
     },
     /// What an editor wrote cannot be merged.
     #[error(transparent)]
-    Unmergeable(Unmergeable),
+    Merge(MergeError),
     /// The version that the change was made for is older than what is kept.
     #[error("the base version is no longer kept")]
     BaseTooOld {
@@ -117,7 +117,7 @@ pub enum EditError {
     Store(#[from] StoreError),
     /// The text that it was made for could not be made.
     #[error(transparent)]
-    Text(TextError),
+    Load(LoadError),
 }
 
 impl EditError {
@@ -125,14 +125,14 @@ impl EditError {
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Store(error) => Self::Store(error.again()),
-            Self::Text(error) => Self::Text(error.again()),
+            Self::Load(error) => Self::Load(error.again()),
             Self::Busy => Self::Busy,
             Self::Unreadable => Self::Unreadable,
             Self::Unanswered => Self::Unanswered,
             Self::TooMuchWork => Self::TooMuchWork,
-            Self::Misfit(misfit) => Self::Misfit(*misfit),
+            Self::DeltaMismatch(misfit) => Self::DeltaMismatch(*misfit),
             Self::TooLarge { size, limit } => Self::TooLarge { size: *size, limit: *limit },
-            Self::Unmergeable(error) => Self::Unmergeable(error.clone()),
+            Self::Merge(error) => Self::Merge(error.clone()),
             Self::BaseTooOld { head } => Self::BaseTooOld { head: *head },
             Self::BaseInFuture { head } => Self::BaseInFuture { head: *head },
             Self::NameTaken => Self::NameTaken,
@@ -142,36 +142,36 @@ impl EditError {
     }
 }
 
-impl From<Refused> for EditError {
-    fn from(refused: Refused) -> Self {
+impl From<ApplyError> for EditError {
+    fn from(refused: ApplyError) -> Self {
         match refused {
-            Refused::Misfit(misfit) => Self::Misfit(misfit),
-            Refused::TooLarge { size, limit } => Self::TooLarge { size, limit },
+            ApplyError::DeltaMismatch(misfit) => Self::DeltaMismatch(misfit),
+            ApplyError::TooLarge { size, limit } => Self::TooLarge { size, limit },
         }
     }
 }
 
-impl From<Unmergeable> for EditError {
-    fn from(error: Unmergeable) -> Self {
+impl From<MergeError> for EditError {
+    fn from(error: MergeError) -> Self {
         match error {
-            Unmergeable::TooLarge { size, limit } => Self::TooLarge { size, limit },
-            error => Self::Unmergeable(error),
+            MergeError::TooLarge { size, limit } => Self::TooLarge { size, limit },
+            error => Self::Merge(error),
         }
     }
 }
 
-impl From<TextError> for EditError {
-    fn from(error: TextError) -> Self {
+impl From<LoadError> for EditError {
+    fn from(error: LoadError) -> Self {
         match error {
-            TextError::Store(error) => Self::Store(error),
-            error => Self::Text(error),
+            LoadError::Store(error) => Self::Store(error),
+            error => Self::Load(error),
         }
     }
 }
 
 /// What came of an order.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct StoredEdit {
     /// The version that the order made; where it changed nothing, the one that there was.
     pub version: Version,
     /// The title at that version.
@@ -186,14 +186,16 @@ pub struct Stored {
     pub is_partial: bool,
 }
 
-impl Order {
+impl EditRequest {
     /// The bytes that it brings.
     pub(crate) fn bytes(&self) -> usize {
         match &self.wish {
-            Wish::Edit { delta, .. } => delta.weight(),
-            Wish::Replace { content, .. } => content.as_ref().map_or(0, |text| text.as_str().len()),
-            Wish::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
-            Wish::Delete => 0,
+            EditKind::Edit { delta, .. } => delta.weight(),
+            EditKind::Replace { content, .. } => {
+                content.as_ref().map_or(0, |text| text.as_str().len())
+            }
+            EditKind::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
+            EditKind::Delete => 0,
         }
     }
 
@@ -207,12 +209,12 @@ impl Order {
         };
         let number = |version: &Version| version.number().to_be_bytes();
         match &self.wish {
-            Wish::Edit { base, delta } => {
+            EditKind::Edit { base, delta } => {
                 part(b"base", &number(base));
                 // Writing a delta to memory cannot fail.
                 part(b"edit", &serde_json::to_vec(&**delta).unwrap_or_default());
             }
-            Wish::Replace { title, content, base } => {
+            EditKind::Replace { title, content, base } => {
                 if let Some(base) = base {
                     part(b"base", &number(base));
                 }
@@ -223,12 +225,12 @@ impl Order {
                     part(b"text", content.as_str().as_bytes());
                 }
             }
-            Wish::Merge { updates, .. } => {
+            EditKind::Merge { updates, .. } => {
                 for update in updates {
                     part(b"updt", update);
                 }
             }
-            Wish::Delete => part(b"dele", &[]),
+            EditKind::Delete => part(b"dele", &[]),
         }
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&digest.finalize()[..16]);
@@ -239,28 +241,30 @@ impl Order {
     pub(crate) fn is_about_text(&self) -> bool {
         matches!(
             self.wish,
-            Wish::Edit { .. } | Wish::Merge { .. } | Wish::Replace { content: Some(_), .. }
+            EditKind::Edit { .. }
+                | EditKind::Merge { .. }
+                | EditKind::Replace { content: Some(_), .. }
         )
     }
 
     /// Whether it is what a Yjs editor wrote, which has it already.
     pub(crate) fn is_editors(&self) -> bool {
-        matches!(self.wish, Wish::Merge { .. })
+        matches!(self.wish, EditKind::Merge { .. })
     }
 
     /// Whether its author wants to know what is stored of each client.
     pub(crate) fn wants_state_vector(&self) -> bool {
-        matches!(self.wish, Wish::Merge { acknowledge: true, .. })
+        matches!(self.wish, EditKind::Merge { acknowledge: true, .. })
     }
 
     /// The delta that it means for the text that it was made for.
     pub(crate) fn delta_for(&self, base: &Content, deadline: Instant) -> Arc<Delta> {
         match &self.wish {
-            Wish::Edit { delta, .. } => Arc::clone(delta),
-            Wish::Replace { content: Some(text), .. } => {
+            EditKind::Edit { delta, .. } => Arc::clone(delta),
+            EditKind::Replace { content: Some(text), .. } => {
                 Arc::new(Delta::between(&base.to_string(), text.as_str(), deadline))
             }
-            Wish::Replace { content: None, .. } | Wish::Merge { .. } | Wish::Delete => {
+            EditKind::Replace { content: None, .. } | EditKind::Merge { .. } | EditKind::Delete => {
                 Arc::default()
             }
         }
@@ -269,9 +273,9 @@ impl Order {
     /// The version that its text was made for; none: whatever there is.
     pub(crate) fn base(&self) -> Option<Version> {
         match &self.wish {
-            Wish::Edit { base, .. } => Some(*base),
-            Wish::Replace { base, .. } => *base,
-            Wish::Merge { .. } | Wish::Delete => None,
+            EditKind::Edit { base, .. } => Some(*base),
+            EditKind::Replace { base, .. } => *base,
+            EditKind::Merge { .. } | EditKind::Delete => None,
         }
     }
 }

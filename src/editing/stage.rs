@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{EditError, Stored, Wish, loader::off_thread, rebase::Edited, turn::Run};
+use super::{
+    EditError, EditKind, StoredEdit, loader::off_thread, rebase::AppliedEdit, turn::CommitTurn,
+};
 use crate::{
     domain::{ChangeKind, Content, Fingerprint, UserId, Version},
     store::{Head, NewChange, NewReceipt, StoreError},
@@ -11,33 +13,33 @@ use crate::{
 
 /// What a batch would store, and what follows once it is.
 #[derive(Default)]
-pub(crate) struct Staging {
-    pub(crate) staged: Vec<Staged>,
+pub(crate) struct StagedBatch {
+    pub(crate) staged: Vec<StagedChange>,
     pub(crate) receipts: Vec<NewReceipt>,
     /// What to answer to orders that store no change, if the rest is stored.
-    pub(crate) verdicts: Vec<(usize, Result<Stored, EditError>)>,
+    pub(crate) verdicts: Vec<(usize, Result<StoredEdit, EditError>)>,
     /// Whose orders store nothing: they are told something all the same, so they must be allowed to.
     pub(crate) askers: Vec<UserId>,
 }
 
 /// What one order would store.
-pub(crate) struct Staged {
+pub(crate) struct StagedChange {
     pub(crate) order: usize,
     pub(crate) change: NewChange,
     pub(crate) content: Content,
 }
 
-impl Staging {
-    fn answer(&mut self, index: usize, asker: UserId, answer: Result<Stored, EditError>) {
+impl StagedBatch {
+    fn answer(&mut self, index: usize, asker: UserId, answer: Result<StoredEdit, EditError>) {
         self.askers.push(asker);
         self.verdicts.push((index, answer));
     }
 }
 
-impl Run {
+impl CommitTurn {
     /// Rebases and applies every order that is not answered yet. None when one of them took the replica with it.
-    pub(crate) async fn stage(&mut self) -> Result<Option<Staging>, EditError> {
-        let mut staging = Staging::default();
+    pub(crate) async fn stage(&mut self) -> Result<Option<StagedBatch>, EditError> {
+        let mut staging = StagedBatch::default();
         for index in 0..self.orders.len() {
             if self.answers[index].is_some() {
                 continue;
@@ -54,7 +56,7 @@ impl Run {
             match self.stage_one(index, &head, &mut staging.staged).await {
                 Ok(true) => {}
                 Ok(false) => self.changed_nothing(index, &head, &mut staging).await?,
-                Err(error @ (EditError::Store(_) | EditError::Text(_))) => return Err(error),
+                Err(error @ (EditError::Store(_) | EditError::Load(_))) => return Err(error),
                 // It took the replica with it: what the others ordered is tried again without it.
                 Err(error) if self.editing.replica.is_none() => {
                     self.answers[index] = Some(Err(error));
@@ -73,7 +75,7 @@ impl Run {
     async fn find_repeated(
         &mut self,
         index: usize,
-    ) -> Result<Option<Result<Stored, EditError>>, EditError> {
+    ) -> Result<Option<Result<StoredEdit, EditError>>, EditError> {
         let order = &self.orders[index];
         let Some(name) = &order.edit else { return Ok(None) };
         let found = self.desk.store.find_edit(order.document, order.author, name).await?;
@@ -82,7 +84,7 @@ impl Run {
         let is_same = receipt.fingerprint.is_none_or(|before| before == print);
         let (version, title, at) = (receipt.version, receipt.title, receipt.at);
         let stored =
-            Stored { version, title, at, content: None, state_vector: None, is_partial: false };
+            StoredEdit { version, title, at, content: None, state_vector: None, is_partial: false };
         Ok(Some(if is_same { Ok(stored) } else { Err(EditError::NameTaken) }))
     }
 
@@ -102,12 +104,12 @@ impl Run {
         &mut self,
         index: usize,
         head: &Head,
-        staging: &mut Staging,
+        staging: &mut StagedBatch,
     ) -> Result<(), EditError> {
         let version = version_after(head.version, staging.staged.len());
         let title = title_after(head, &staging.staged);
         let content = self.editing.replica.as_ref().map(|replica| replica.content().clone());
-        let stored = Stored {
+        let stored = StoredEdit {
             version,
             title: Arc::clone(&title),
             at: head.at,
@@ -129,7 +131,7 @@ impl Run {
         &mut self,
         index: usize,
         head: &Head,
-        staged: &mut Vec<Staged>,
+        staged: &mut Vec<StagedChange>,
     ) -> Result<bool, EditError> {
         let mut title = title_after(head, staged);
         let edited = if self.orders[index].is_about_text() {
@@ -139,8 +141,8 @@ impl Run {
         };
         let mut steps = Vec::new();
         match &self.orders[index].wish {
-            Wish::Delete => steps.push((ChangeKind::Deleted, Content::default(), None)),
-            Wish::Replace { title: Some(wanted), .. } if *wanted.as_str() != *title => {
+            EditKind::Delete => steps.push((ChangeKind::Deleted, Content::default(), None)),
+            EditKind::Replace { title: Some(wanted), .. } if *wanted.as_str() != *title => {
                 title = wanted.as_str().into();
                 let content = match &edited {
                     Some(edited) => edited.before.clone(),
@@ -148,9 +150,9 @@ impl Run {
                 };
                 steps.push((ChangeKind::Renamed, content, None));
             }
-            Wish::Replace { .. } | Wish::Edit { .. } | Wish::Merge { .. } => {}
+            EditKind::Replace { .. } | EditKind::Edit { .. } | EditKind::Merge { .. } => {}
         }
-        if let Some(Edited { delta, update, after, .. }) = edited {
+        if let Some(AppliedEdit { delta, update, after, .. }) = edited {
             steps.push((ChangeKind::Edited, after, Some((delta, update))));
         }
         let count = steps.len();
@@ -172,7 +174,7 @@ impl Run {
                 update,
                 size: content.bytes(),
             };
-            staged.push(Staged { order: index, change, content });
+            staged.push(StagedChange { order: index, change, content });
         }
         Ok(true)
     }
@@ -182,6 +184,6 @@ fn version_after(head: Version, changes: usize) -> Version {
     Version::new(head.number() + i64::try_from(changes).unwrap_or(0))
 }
 
-fn title_after(head: &Head, staged: &[Staged]) -> Arc<str> {
+fn title_after(head: &Head, staged: &[StagedChange]) -> Arc<str> {
     staged.last().map_or(&head.title, |staged| &staged.change.title).clone()
 }

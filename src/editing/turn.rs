@@ -11,11 +11,11 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    EditError, Order, Replica, Stored, TextError,
-    loader::{Kept, Texts},
-    recent::Recent,
-    stage::Staged,
-    workers::Benches,
+    EditError, EditRequest, LoadError, Replica, StoredEdit,
+    loader::{DocumentLoader, LastSnapshot},
+    recent::RecentChanges,
+    stage::StagedChange,
+    workers::WorkPermits,
 };
 use crate::{
     domain::{Change, ChangeKind, Content, DocumentId, EditId, Fingerprint, UserId, Version},
@@ -27,10 +27,10 @@ const ATTEMPTS: usize = 8;
 
 /// What a turn works with.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct TurnContext {
     pub(crate) document: DocumentId,
     pub(crate) store: Store,
-    pub(crate) texts: Texts,
+    pub(crate) texts: DocumentLoader,
     /// The largest text, in bytes of UTF-8.
     pub(crate) limit: usize,
     /// The largest document as Yjs holds it, in bytes.
@@ -40,26 +40,26 @@ pub(crate) struct Desk {
     /// How long applying one order may take.
     pub(crate) apply_within: Duration,
     /// Who works on large texts has one of these as long as the work lasts, also when nobody waits for it any more.
-    pub(crate) benches: Benches,
+    pub(crate) benches: WorkPermits,
     /// How many bytes of changes an order may be rebased over.
     pub(crate) rebase_bytes: usize,
 }
 
 /// A document as editing leaves it: everything in here is stored.
-pub(crate) struct Editing {
+pub(crate) struct DocumentState {
     /// Where the document stands; none when it is not there.
     pub(crate) head: Option<Head>,
     /// The replica at the head, if it is loaded.
     pub(crate) replica: Option<Replica>,
     /// The newest snapshot, if it is known.
-    pub(crate) snapshot: Option<Kept>,
+    pub(crate) snapshot: Option<LastSnapshot>,
     /// The last changes up to where the turn began; the room adds what the turn stored.
-    pub(crate) recent: Arc<Recent>,
+    pub(crate) recent: Arc<RecentChanges>,
 }
 
 /// What a turn came to.
-pub(crate) struct Turn {
-    pub(crate) editing: Editing,
+pub(crate) struct TurnOutcome {
+    pub(crate) editing: DocumentState,
     /// Everything that was stored since the turn began, in the order of versions, by other nodes too.
     pub(crate) changes: Vec<Arc<Change>>,
     /// How many of them others stored, who have told of them: the first ones.
@@ -71,35 +71,39 @@ pub(crate) struct Turn {
     /// Whether something that was found in the log is from here, and was told to nobody yet.
     pub(crate) is_untold: bool,
     /// What to answer to each order.
-    pub(crate) answers: Vec<Result<Stored, EditError>>,
+    pub(crate) answers: Vec<Result<StoredEdit, EditError>>,
 }
 
 /// Stores orders, or says why not. None of them has the same name and author as another, and a deletion is alone.
-pub(crate) async fn run(desk: Desk, editing: Editing, orders: Vec<Order>) -> Turn {
-    Run::new(desk, editing, orders).finish().await
+pub(crate) async fn run(
+    desk: TurnContext,
+    editing: DocumentState,
+    orders: Vec<EditRequest>,
+) -> TurnOutcome {
+    CommitTurn::new(desk, editing, orders).finish().await
 }
 
 /// Takes in what others stored up to a version, and stores nothing. `offered` is what they told of it: the next changes
 /// after the head. The rest is read.
 pub(crate) async fn follow(
-    desk: Desk,
-    editing: Editing,
+    desk: TurnContext,
+    editing: DocumentState,
     offered: Vec<Change>,
     up_to: Version,
-) -> Turn {
-    let mut run = Run::new(desk, editing, Vec::new());
+) -> TurnOutcome {
+    let mut run = CommitTurn::new(desk, editing, Vec::new());
     run.follow_offered(offered, up_to).await;
     run.finish().await
 }
 
 /// A turn under way.
-pub(crate) struct Run {
-    pub(crate) desk: Desk,
-    pub(crate) editing: Editing,
-    pub(crate) orders: Vec<Order>,
+pub(crate) struct CommitTurn {
+    pub(crate) desk: TurnContext,
+    pub(crate) editing: DocumentState,
+    pub(crate) orders: Vec<EditRequest>,
     pub(crate) names: Vec<EditId>,
     pub(crate) prints: Vec<Option<Fingerprint>>,
-    pub(crate) answers: Vec<Option<Result<Stored, EditError>>>,
+    pub(crate) answers: Vec<Option<Result<StoredEdit, EditError>>>,
     /// Of which orders something was left out, because it hangs on what is not here.
     pub(crate) left_out: Vec<bool>,
     pub(crate) changes: Vec<Arc<Change>>,
@@ -114,8 +118,8 @@ pub(crate) struct Run {
     pub(crate) is_untold: bool,
 }
 
-impl Run {
-    pub(crate) fn new(desk: Desk, editing: Editing, orders: Vec<Order>) -> Self {
+impl CommitTurn {
+    pub(crate) fn new(desk: TurnContext, editing: DocumentState, orders: Vec<EditRequest>) -> Self {
         let names = orders.iter().map(|order| order.edit.clone().unwrap_or_else(EditId::unique));
         Self {
             names: names.collect(),
@@ -135,7 +139,7 @@ impl Run {
     }
 
     /// Tries until every order has its answer, or too much came in between.
-    pub(crate) async fn finish(mut self) -> Turn {
+    pub(crate) async fn finish(mut self) -> TurnOutcome {
         let mut interruptions = 0;
         while interruptions < ATTEMPTS && self.waiting() > 0 {
             let waiting = self.waiting();
@@ -150,7 +154,7 @@ impl Run {
         self.add_state_vector().await;
         let answers =
             self.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
-        Turn {
+        TurnOutcome {
             editing: self.editing,
             followed: self.stored_from.unwrap_or(self.changes.len()),
             changes: self.changes,
@@ -163,7 +167,7 @@ impl Run {
 
     /// Says what is stored of each client to those who want to know. What is in the replica now is.
     async fn add_state_vector(&mut self) {
-        let is_stored = |answer: &Option<Result<Stored, _>>| matches!(answer, Some(Ok(_)));
+        let is_stored = |answer: &Option<Result<StoredEdit, _>>| matches!(answer, Some(Ok(_)));
         let mut orders = self.orders.iter().zip(&self.answers);
         let is_wanted =
             orders.any(|(order, answer)| order.wants_state_vector() && is_stored(answer));
@@ -195,7 +199,7 @@ impl Run {
             Ok(Some(staging)) => staging,
             Ok(None) => return false,
             // What the room knows of is so old that it was forgotten meanwhile.
-            Err(EditError::Text(TextError::NotKept)) => {
+            Err(EditError::Load(LoadError::NotKept)) => {
                 self.editing.replica = None;
                 return self.follow_further().await;
             }
@@ -231,10 +235,10 @@ impl Run {
     }
 
     /// It is stored: from here on it may be seen.
-    fn stored(&mut self, staged: Vec<Staged>, committed: Committed) {
+    fn stored(&mut self, staged: Vec<StagedChange>, committed: Committed) {
         let Committed { at, authors } = committed;
         self.stored_from.get_or_insert(self.changes.len());
-        for Staged { order, change, content } in staged {
+        for StagedChange { order, change, content } in staged {
             let Some(head) = &mut self.editing.head else { return };
             head.version = head.version.next();
             (head.title, head.at) = (Arc::clone(&change.title), at);
@@ -242,7 +246,7 @@ impl Run {
                 self.merged.push(head.version);
             }
             let is_deleted = change.kind == ChangeKind::Deleted;
-            let stored = Stored {
+            let stored = StoredEdit {
                 version: head.version,
                 title: Arc::clone(&change.title),
                 at,
@@ -287,7 +291,7 @@ impl Run {
     }
 
     /// Gives these answers to whoever has none yet; nothing is left to try.
-    fn settle(&mut self, verdicts: Vec<(usize, Result<Stored, EditError>)>) -> bool {
+    fn settle(&mut self, verdicts: Vec<(usize, Result<StoredEdit, EditError>)>) -> bool {
         for (index, verdict) in verdicts {
             self.answers[index].get_or_insert(verdict);
         }

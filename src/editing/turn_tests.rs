@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 use super::{
-    EditError, Order, Replica, Wish,
-    loader::Texts,
-    recent::Recent,
-    stage::Staging,
-    turn::{Desk, Editing, Run},
-    workers::Benches,
+    EditError, EditKind, EditRequest, Replica,
+    loader::DocumentLoader,
+    recent::RecentChanges,
+    stage::StagedBatch,
+    turn::{CommitTurn, DocumentState, TurnContext},
+    workers::WorkPermits,
 };
 use crate::{
     domain::{DisplayName, Email, UserId},
@@ -19,7 +19,7 @@ use crate::{
 
 struct Fixture {
     store: Store,
-    run: Run,
+    run: CommitTurn,
     document: crate::domain::DocumentId,
     _folder: TempDir,
 }
@@ -51,32 +51,32 @@ async fn two_orders() -> Fixture {
     let title = crate::domain::Title::new("Plan").unwrap();
     let state = Replica::of("Begin.").state();
     let document = store.create_document(ana, title, 6, state).await.unwrap().id;
-    let desk = Desk {
+    let desk = TurnContext {
         document,
         store: store.clone(),
-        texts: Texts::new(store.clone(), 1),
+        texts: DocumentLoader::new(store.clone(), 1),
         limit: 1_000,
         state_limit: 1 << 20,
         structs_limit: 1_000,
-        benches: Benches::new(Arc::new(tokio::sync::Semaphore::new(1))),
+        benches: WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1))),
         apply_within: Duration::from_secs(10),
         rebase_bytes: 1_000_000,
     };
-    let editing = Editing {
+    let editing = DocumentState {
         head: store.find_head(document).await.unwrap(),
         replica: None,
         snapshot: None,
-        recent: Arc::new(Recent::new(1_000)),
+        recent: Arc::new(RecentChanges::new(1_000)),
     };
     let orders = ["one ", "two "].map(|text| insert(document, ana, text)).into();
-    Fixture { store, run: Run::new(desk, editing, orders), document, _folder: folder }
+    Fixture { store, run: CommitTurn::new(desk, editing, orders), document, _folder: folder }
 }
 
-fn insert(document: crate::domain::DocumentId, author: UserId, text: &str) -> Order {
+fn insert(document: crate::domain::DocumentId, author: UserId, text: &str) -> EditRequest {
     let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
-    let wish = Wish::Edit { base: crate::domain::Version::FIRST, delta: Arc::new(delta) };
+    let wish = EditKind::Edit { base: crate::domain::Version::FIRST, delta: Arc::new(delta) };
     // Without a name of its own: only the room's can tell.
-    Order { document, author, session: None, edit: None, wish }
+    EditRequest { document, author, session: None, edit: None, wish }
 }
 
 /// What a driver says when the connection broke at the wrong moment.
@@ -85,11 +85,11 @@ fn broken() -> StoreError {
 }
 
 impl Fixture {
-    async fn stage(&mut self) -> Staging {
+    async fn stage(&mut self) -> StagedBatch {
         self.run.stage().await.unwrap().unwrap()
     }
 
-    async fn commit(&self, staging: &Staging) {
+    async fn commit(&self, staging: &StagedBatch) {
         let changes = staging.staged.iter().map(|staged| staged.change.clone()).collect();
         let seen = crate::domain::Version::FIRST;
         let batch =
@@ -143,12 +143,12 @@ async fn who_may_not_change_the_document_is_told_nothing_about_it() {
     let stranger = UserId::new();
     let title = Some(crate::domain::Title::new("Plan").unwrap());
     // Neither stores anything: one changes nothing, the other is wrong.
-    let nothing = Wish::Replace { title, content: None, base: None };
+    let nothing = EditKind::Replace { title, content: None, base: None };
     let delta = Arc::default();
-    let wrong = Wish::Edit { base: crate::domain::Version::new(99), delta };
-    fixture.run.orders[0] = Order { author: stranger, ..fixture.run.orders[0].clone() };
+    let wrong = EditKind::Edit { base: crate::domain::Version::new(99), delta };
+    fixture.run.orders[0] = EditRequest { author: stranger, ..fixture.run.orders[0].clone() };
     fixture.run.orders[0].wish = nothing;
-    fixture.run.orders[1] = Order { author: stranger, ..fixture.run.orders[1].clone() };
+    fixture.run.orders[1] = EditRequest { author: stranger, ..fixture.run.orders[1].clone() };
     fixture.run.orders[1].wish = wrong;
 
     for answer in fixture.run.finish().await.answers {

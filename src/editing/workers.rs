@@ -7,16 +7,16 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{EditError, TextError, loader::INLINE_BYTES};
+use super::{EditError, LoadError, loader::INLINE_BYTES};
 
 /// The places that the work on one document may take.
 #[derive(Clone)]
-pub(crate) struct Benches {
+pub(crate) struct WorkPermits {
     of_document: Arc<Semaphore>,
     of_node: Arc<Semaphore>,
 }
 
-impl Benches {
+impl WorkPermits {
     /// For a document, of those of a node.
     pub(crate) fn new(of_node: Arc<Semaphore>) -> Self {
         Self { of_document: Arc::new(Semaphore::new(1)), of_node }
@@ -47,7 +47,7 @@ impl Benches {
             done
         });
         let done = timeout(within, working).await.map_err(|_elapsed| EditError::TooMuchWork)?;
-        Ok(done.map_err(|_panicked| TextError::Aborted)?)
+        Ok(done.map_err(|_panicked| LoadError::Aborted)?)
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_any_more_keeps_its_place() {
-        let benches = Benches::new(Arc::new(Semaphore::new(2)));
+        let benches = WorkPermits::new(Arc::new(Semaphore::new(2)));
         let (finish, finished) = mpsc::channel::<()>();
         let (heavy, soon, late) =
             (INLINE_BYTES + 1, Duration::from_millis(20), Duration::from_secs(10));
@@ -68,7 +68,7 @@ mod tests {
         assert!(matches!(benches.work(heavy, soon, || ()).await, Err(EditError::Busy)));
         // A little is done all the same, and so is the work of others.
         benches.work(1, soon, || ()).await.unwrap();
-        let other = Benches::new(Arc::clone(&benches.of_node));
+        let other = WorkPermits::new(Arc::clone(&benches.of_node));
         other.work(heavy, late, || ()).await.unwrap();
         finish.send(()).unwrap();
         benches.work(heavy, late, || ()).await.unwrap();

@@ -10,13 +10,13 @@ use super::{
     Api, Caller, Schema,
     admission::{Admission, Purpose, Subscribing},
     error::with_code,
-    operation_cache::{Operations, Parsed},
+    operation_cache::{OperationCache, Parsed},
     schema,
 };
 use crate::{
     metrics::{Metrics, OperationKind, OperationOutcome},
     room::Ticket,
-    session::{Answer, Execute, Operation, SessionLink},
+    session::{Execute, Operation, OperationResponse, SessionLink},
     wire::{
         ErrorCode,
         graphql_ws::{OperationId, SubscribePayload},
@@ -33,7 +33,7 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     schema: Schema,
-    operations: Operations,
+    operations: OperationCache,
     metrics: Metrics,
 }
 
@@ -51,7 +51,7 @@ impl Engine {
     #[must_use]
     pub fn new(api: Arc<Api>) -> Self {
         let metrics = api.metrics.clone();
-        let operations = Operations::new(&api.limits, metrics.clone());
+        let operations = OperationCache::new(&api.limits, metrics.clone());
         Self(Arc::new(Inner { schema: schema::build(api), operations, metrics }))
     }
 
@@ -181,13 +181,13 @@ impl Operation for Prepared {
         self.kind
     }
 
-    fn run(self: Box<Self>, caller: Arc<SessionLink>) -> BoxFuture<'static, Answer> {
+    fn run(self: Box<Self>, caller: Arc<SessionLink>) -> BoxFuture<'static, OperationResponse> {
         async move {
             let response = self.respond(Caller::Session(caller)).await;
             if was_executed(&response) {
-                Answer::Result(encoded(&response))
+                OperationResponse::Result(encoded(&response))
             } else {
-                Answer::Refused(encoded(&response.errors))
+                OperationResponse::Refused(encoded(&response.errors))
             }
         }
         .boxed()

@@ -5,7 +5,7 @@ use async_graphql::{Error, ErrorExtensionValues, ServerError};
 use crate::{
     auth::PasswordError,
     domain::{InvalidInput, Version},
-    editing::{EditError, TextError},
+    editing::{EditError, LoadError},
     room::RoomError,
     roster::RosterAway,
     session::Throttled,
@@ -33,7 +33,7 @@ pub enum ApiError {
     /// A change was refused, or may not have been stored.
     Edit(EditError),
     /// A text could not be made.
-    Text(TextError),
+    Text(LoadError),
     /// A seat could not be taken.
     Room(RoomError),
     /// Who is connected to other nodes is not known now.
@@ -123,8 +123,8 @@ impl ApiError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
-            Self::Text(TextError::Store(error)) => Some(error),
-            Self::Text(error) | Self::Edit(EditError::Text(error)) => Some(error),
+            Self::Text(LoadError::Store(error)) => Some(error),
+            Self::Text(error) | Self::Edit(EditError::Load(error)) => Some(error),
             Self::Password(error) => Some(error),
             _ => None,
         }
@@ -147,15 +147,15 @@ const NOT_NOW: &str = "The database is not available. Try again in a moment.";
 fn edit_code(error: &EditError) -> ErrorCode {
     match error {
         EditError::Store(error) => store_code(error),
-        EditError::Text(error) => text_code(error),
+        EditError::Load(error) => text_code(error),
         EditError::Busy
         | EditError::Unreadable
         | EditError::Unanswered
         | EditError::Unknown
         | EditError::Overtaken => ErrorCode::Unavailable,
         EditError::TooMuchWork
-        | EditError::Misfit(_)
-        | EditError::Unmergeable(_)
+        | EditError::DeltaMismatch(_)
+        | EditError::Merge(_)
         | EditError::TooLarge { .. }
         | EditError::BaseInFuture { .. } => ErrorCode::BadUserInput,
         EditError::BaseTooOld { .. } | EditError::NameTaken => ErrorCode::Conflict,
@@ -165,14 +165,14 @@ fn edit_code(error: &EditError) -> ErrorCode {
 fn edit_message(error: &EditError) -> String {
     let text = match error {
         EditError::Store(error) => return error.to_string(),
-        EditError::Text(error) => return text_message(error),
-        EditError::Misfit(misfit) => return misfit.to_string(),
+        EditError::Load(error) => return text_message(error),
+        EditError::DeltaMismatch(misfit) => return misfit.to_string(),
         EditError::TooLarge { size, limit } => {
             return format!(
                 "The text would have {size} bytes; a document holds at most {limit}. Split it into several documents."
             );
         }
-        EditError::Unmergeable(error) => return error.to_string(),
+        EditError::Merge(error) => return error.to_string(),
         EditError::BaseTooOld { head } => {
             return format!(
                 "Too much was changed since the base version, or it is no longer kept: the document is at version {head}. Load it and make the change again."
@@ -201,20 +201,20 @@ fn edit_message(error: &EditError) -> String {
     text.to_owned()
 }
 
-fn text_code(error: &TextError) -> ErrorCode {
+fn text_code(error: &LoadError) -> ErrorCode {
     match error {
-        TextError::NotKept => ErrorCode::Forbidden,
-        TextError::Store(error) => store_code(error),
-        TextError::Corrupt(_) | TextError::Aborted => ErrorCode::Internal,
+        LoadError::NotKept => ErrorCode::Forbidden,
+        LoadError::Store(error) => store_code(error),
+        LoadError::Corrupt(_) | LoadError::Aborted => ErrorCode::Internal,
     }
 }
 
-fn text_message(error: &TextError) -> String {
+fn text_message(error: &LoadError) -> String {
     match error {
         // It was there when the question was asked, and has been deleted since.
-        TextError::NotKept => StoreError::Denied.to_string(),
-        TextError::Store(error) => error.to_string(),
-        TextError::Corrupt(_) | TextError::Aborted => {
+        LoadError::NotKept => StoreError::Denied.to_string(),
+        LoadError::Store(error) => error.to_string(),
+        LoadError::Corrupt(_) | LoadError::Aborted => {
             "Something went wrong. It has been logged.".to_owned()
         }
     }
@@ -266,7 +266,7 @@ from! {
     PasswordError => Password,
     StoreError => Store,
     EditError => Edit,
-    TextError => Text,
+    LoadError => Text,
     RoomError => Room,
     RosterAway => Roster,
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, Content, InvalidInput, Text, Version},
-    editing::{EditError, TextError, Wish},
+    editing::{EditError, EditKind, LoadError},
     store::StoreError,
 };
 
@@ -80,7 +80,7 @@ impl HistoryMutations {
             return Err(EditError::TooLarge { size, limit }.into());
         }
         let text = Some(Text::stored(content.to_string()));
-        let wish = Wish::Replace { title: None, content: text, base: None };
+        let wish = EditKind::Replace { title: None, content: text, base: None };
         let stored = api.rooms.edit(order(ctx, &admitted, None, wish)?).await?;
         Ok(EditPayload::at(stored.version))
     }
@@ -99,7 +99,7 @@ async fn content_at(
         return Err(InvalidInput::new(message).into());
     }
     match api.rooms.content_at(admitted.document, version).await {
-        Err(TextError::NotKept) => {
+        Err(LoadError::NotKept) => {
             let message = format!(
                 "Version {version} is no longer kept. Ask `documentHistory` which versions are."
             );

@@ -19,7 +19,7 @@ use async_graphql_value::Value as QueryValue;
 use quick_cache::{Weighter, sync::Cache};
 
 use super::validation::{
-    expansion::{Bounds, measure},
+    expansion::{OperationBounds, measure},
     nulls, root_field,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
-    fn parse(text: Arc<str>, bounds: Bounds) -> Result<Self, ServerError> {
+    fn parse(text: Arc<str>, bounds: OperationBounds) -> Result<Self, ServerError> {
         let mut document = parse_query(&*text).map_err(in_one_line)?;
         // First of all: whatever else looks at the document follows its fragments as often as they are spread.
         let selections = measure(&document, bounds)?;
@@ -187,10 +187,10 @@ pub(super) fn refusal(message: impl Into<String>, at: Option<Pos>) -> ServerErro
 }
 
 /// The parsed texts that are in use.
-pub(super) struct Operations {
+pub(super) struct OperationCache {
     cache: Cache<Arc<str>, Arc<Parsed>, ParsedWeight>,
     longest: usize,
-    bounds: Bounds,
+    bounds: OperationBounds,
     metrics: Metrics,
 }
 
@@ -214,15 +214,17 @@ impl Weighter<Arc<str>, Arc<Parsed>> for ParsedWeight {
     }
 }
 
-impl Operations {
+impl OperationCache {
     /// An empty cache.
     pub(super) fn new(limits: &Limits, metrics: Metrics) -> Self {
         let (entries, bytes) =
             (limits.operation_cache_entries.max(1), limits.operation_cache_bytes as u64);
         let least = (bytes / entries as u64).max(1);
         let cache = Cache::with_weighter(entries, bytes, ParsedWeight { least });
-        let bounds =
-            Bounds { selections: limits.operation_complexity, depth: limits.operation_depth };
+        let bounds = OperationBounds {
+            selections: limits.operation_complexity,
+            depth: limits.operation_depth,
+        };
         Self { cache, longest: limits.operation_text, bounds, metrics }
     }
 
@@ -256,7 +258,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Parsed, ServerError> {
-        Parsed::parse(text.into(), Bounds { selections: 2_000, depth: 20 })
+        Parsed::parse(text.into(), OperationBounds { selections: 2_000, depth: 20 })
     }
 
     #[test]

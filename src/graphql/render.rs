@@ -49,10 +49,10 @@ impl Feed {
 /// The renderer of one audience. The stream begins with the first event: most of what is open at a time is quiet.
 pub(super) struct Renderer {
     operation: Subscribing,
-    running: Option<Running>,
+    running: Option<RunningRender>,
 }
 
-struct Running {
+struct RunningRender {
     feed: Feed,
     responses: BoxStream<'static, Response>,
 }
@@ -63,10 +63,10 @@ impl Renderer {
         Self { operation, running: None }
     }
 
-    fn run(operation: &Subscribing) -> Running {
+    fn run(operation: &Subscribing) -> RunningRender {
         let feed = Feed::default();
         let request = operation.request(Purpose::Feed(feed.clone()));
-        Running { feed, responses: operation.schema.execute_stream(request) }
+        RunningRender { feed, responses: operation.schema.execute_stream(request) }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::session;
 
 /// What the address of an upgrade may carry: browsers cannot set headers on it.
 #[derive(Deserialize)]
-struct Address {
+struct SocketQuery {
     token: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn open(
     parts: &HttpParts,
 ) -> Result<HttpResponse, HttpError> {
     admit(request, parts)?;
-    let address = web::Query::<Address>::from_query(request.query_string())
+    let address = web::Query::<SocketQuery>::from_query(request.query_string())
         .map_err(|error| HttpError::Malformed(error.to_string()))?
         .into_inner();
     let token = bearer(request)?.map(str::to_owned).or(address.token);

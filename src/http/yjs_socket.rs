@@ -13,7 +13,7 @@ use crate::{domain::DocumentId, session, yjs::Conversation};
 
 /// What the address of an upgrade may carry.
 #[derive(Deserialize)]
-struct Address {
+struct SocketQuery {
     token: Option<String>,
     /// Whether the editor wants to be told what is stored.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(super) async fn open(
     }
     graphql_socket::admit(&request, &parts)?;
     let document: DocumentId = document.parse().map_err(|_no_identifier| HttpError::NoDocument)?;
-    let address = web::Query::<Address>::from_query(request.query_string())
+    let address = web::Query::<SocketQuery>::from_query(request.query_string())
         .map_err(|error| HttpError::Malformed(error.to_string()))?
         .into_inner();
     let Some(token) = bearer(&request)?.map(str::to_owned).or(address.token) else {

@@ -10,7 +10,7 @@ use super::{Metrics, meters::Declarations, meters::SECONDS};
 const IGNORED: [&str; 2] = ["garbage", "unknown_version"];
 
 /// The meters themselves.
-pub(super) struct ClusterMeters {
+pub(super) struct ClusterMetrics {
     relay_up: IntGauge,
     relay_deaf: IntGauge,
     relay_lag_seconds: Histogram,
@@ -25,7 +25,7 @@ pub(super) struct ClusterMeters {
     sessions_over_limit: IntCounter,
 }
 
-impl ClusterMeters {
+impl ClusterMetrics {
     pub(super) fn new(declare: &Declarations) -> Self {
         let envelopes_ignored = declare.counters(
             "coscribe_relay_ignored_total",

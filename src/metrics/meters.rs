@@ -11,7 +11,7 @@ use prometheus::{
 };
 
 use super::{
-    AccessOutcome, ActorKind, OperationKind, OperationOutcome, cluster::ClusterMeters,
+    AccessOutcome, ActorKind, OperationKind, OperationOutcome, cluster::ClusterMetrics,
     family::Family, labels::Label,
 };
 use crate::domain::Topic;
@@ -44,10 +44,10 @@ const AUTH_FAILURES: [&str; 14] = [
 
 /// The meters of one node. Clones are cheap and move the same meters.
 #[derive(Clone)]
-pub struct Metrics(pub(super) Arc<Meters>);
+pub struct Metrics(pub(super) Arc<MetricFamilies>);
 
 /// The meters themselves, private to the verbs.
-pub(super) struct Meters {
+pub(super) struct MetricFamilies {
     registry: Registry,
     pub(super) websocket_connections: IntGauge,
     pub(super) auth_failures: IntCounterVec,
@@ -75,7 +75,7 @@ pub(super) struct Meters {
     pub(super) operations: Family<OperationKind, Family<OperationOutcome, IntCounter>>,
     pub(super) operation_cache_hits: IntCounter,
     pub(super) operation_cache_misses: IntCounter,
-    pub(super) cluster: ClusterMeters,
+    pub(super) cluster: ClusterMetrics,
 }
 
 impl Metrics {
@@ -89,7 +89,7 @@ impl Metrics {
             "Operations looked up in the cache of parsed operations, by outcome.",
             &["outcome"],
         );
-        Self(Arc::new(Meters {
+        Self(Arc::new(MetricFamilies {
             websocket_connections: declare
                 .gauge("active_websocket_connections", "Sockets that are open now."),
             auth_failures: auth_failures(&declare),
@@ -185,7 +185,7 @@ impl Metrics {
             operations: operations(&declare),
             operation_cache_hits: operation_cache.with_label_values(&["hit"]),
             operation_cache_misses: operation_cache.with_label_values(&["miss"]),
-            cluster: ClusterMeters::new(&declare),
+            cluster: ClusterMetrics::new(&declare),
             registry: declare.0,
         }))
     }

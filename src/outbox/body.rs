@@ -10,18 +10,18 @@ use std::{
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::handle::Shared;
+use super::handle::OutboxShared;
 
 /// Streams what waits in an outbox, and ends after the close frame.
 ///
 /// Dropping it means that the connection is gone: the outbox frees what it holds and accepts nothing any more.
 #[derive(Debug)]
 pub struct OutboxBody {
-    shared: Arc<Shared>,
+    shared: Arc<OutboxShared>,
 }
 
 impl OutboxBody {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<OutboxShared>) -> Self {
         Self { shared }
     }
 }

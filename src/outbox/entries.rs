@@ -1,7 +1,7 @@
 //! Frames in line, some of which can be found again by what they are about.
 //!
 //! A line with holes: what is replaced keeps its place, what is taken back leaves a hole, and holes are swept
-//! before they outnumber the frames, so that every operation but [`Slots::remove_seat`] takes constant time on
+//! before they outnumber the frames, so that every operation but [`Entries::remove_seat`] takes constant time on
 //! average. An empty line holds no memory worth speaking of: most sessions are idle most of the time.
 
 use std::{
@@ -29,7 +29,7 @@ pub(super) enum Key {
 }
 
 /// What a waiting frame is.
-pub(super) enum Kind {
+pub(super) enum FrameClass {
     /// Stays, and so does its operation for as long.
     Reply(#[expect(dead_code, reason = "held to be dropped with the frame")] Option<InFlight>),
     /// Goes with its seat.
@@ -40,7 +40,7 @@ pub(super) enum Kind {
     Keyed(Key),
 }
 
-impl Kind {
+impl FrameClass {
     fn seat(&self) -> Option<SeatId> {
         match self {
             Self::Of(seat)
@@ -51,14 +51,14 @@ impl Kind {
     }
 }
 
-struct Slot {
+struct Entry {
     frame: Bytes,
-    kind: Kind,
+    kind: FrameClass,
 }
 
 #[derive(Default)]
-pub(super) struct Slots {
-    line: VecDeque<Option<Slot>>,
+pub(super) struct Entries {
+    line: VecDeque<Option<Entry>>,
     /// The number of the first place in line; places are numbered on and on, modulo 2^64.
     first: u64,
     holes: usize,
@@ -66,7 +66,7 @@ pub(super) struct Slots {
     bytes: usize,
 }
 
-impl Slots {
+impl Entries {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -80,13 +80,13 @@ impl Slots {
     }
 
     /// Puts a frame at the end. A key must not be in line already.
-    pub(super) fn push(&mut self, frame: Bytes, kind: Kind) {
-        if let Kind::Keyed(key) = kind {
+    pub(super) fn push(&mut self, frame: Bytes, kind: FrameClass) {
+        if let FrameClass::Keyed(key) = kind {
             let place = self.first.wrapping_add(self.line.len() as u64);
             self.places.insert(key, place);
         }
         self.bytes += frame.len();
-        self.line.push_back(Some(Slot { frame, kind }));
+        self.line.push_back(Some(Entry { frame, kind }));
     }
 
     /// How long the frame with this key is, if one waits.
@@ -103,7 +103,7 @@ impl Slots {
                 self.bytes = self.bytes - slot.frame.len() + frame.len();
                 slot.frame = frame;
             }
-            _ => self.push(frame, Kind::Keyed(key)),
+            _ => self.push(frame, FrameClass::Keyed(key)),
         }
     }
 
@@ -123,7 +123,7 @@ impl Slots {
     /// Takes back every frame of a seat.
     pub(super) fn remove_seat(&mut self, seat: SeatId) {
         for slot in &mut self.line {
-            let is_of_seat = |slot: &mut Slot| slot.kind.seat() == Some(seat);
+            let is_of_seat = |slot: &mut Entry| slot.kind.seat() == Some(seat);
             if let Some(gone) = slot.take_if(is_of_seat) {
                 self.bytes -= gone.frame.len();
                 self.holes += 1;
@@ -137,11 +137,11 @@ impl Slots {
         let mut first = None;
         for slot in &mut self.line {
             let is_change =
-                |slot: &mut Slot| matches!(slot.kind, Kind::Change(of, _) if of == seat);
+                |slot: &mut Entry| matches!(slot.kind, FrameClass::Change(of, _) if of == seat);
             if let Some(gone) = slot.take_if(is_change) {
                 self.bytes -= gone.frame.len();
                 self.holes += 1;
-                if let Kind::Change(_, version) = gone.kind {
+                if let FrameClass::Change(_, version) = gone.kind {
                     first.get_or_insert(version);
                 }
             }
@@ -163,7 +163,7 @@ impl Slots {
                 self.holes -= 1;
                 continue;
             };
-            if let Kind::Keyed(key) = slot.kind {
+            if let FrameClass::Keyed(key) = slot.kind {
                 self.places.remove(&key);
             }
             self.bytes -= slot.frame.len();
@@ -196,7 +196,7 @@ impl Slots {
         self.holes = 0;
         self.places.clear();
         for (index, slot) in self.line.iter().enumerate() {
-            if let Some(Slot { kind: Kind::Keyed(key), .. }) = slot {
+            if let Some(Entry { kind: FrameClass::Keyed(key), .. }) = slot {
                 self.places.insert(*key, self.first.wrapping_add(index as u64));
             }
         }
@@ -207,7 +207,7 @@ impl Slots {
     }
 }
 
-impl fmt::Debug for Slots {
+impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the frames: they are what people wrote.
         f.debug_struct("Slots")

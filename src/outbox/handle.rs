@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Outcome, Pushed, Queue,
+    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, PushOutcome, Pushed, Queue,
     SeatId,
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
@@ -30,14 +30,14 @@ use crate::domain::{PresenceChangeKind, SessionId, Version};
 /// Nothing here waits, except where a method says so. What the classes of frames mean is said in [`Queue`].
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    shared: Arc<Shared>,
+    shared: Arc<OutboxShared>,
 }
 
 impl Outbox {
     /// An empty outbox, and the body that drains it. Until the body is dropped, its bytes count in `totals`.
     #[must_use]
     pub fn new(options: OutboxOptions, totals: Arc<OutboxTotals>) -> (Self, OutboxBody) {
-        let state = State {
+        let state = OutboxState {
             queue: Queue::new(options.bound),
             seats: HashSet::new(),
             is_finished: false,
@@ -46,7 +46,7 @@ impl Outbox {
             behind: None,
             takes: 0,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), totals });
+        let shared = Arc::new(OutboxShared { state: Mutex::new(state), totals });
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
     }
 
@@ -205,7 +205,7 @@ impl Outbox {
             if state.seats.contains(&seat) {
                 work(&mut state.queue, now)
             } else {
-                Pushed { outcome: Outcome::Closed, reached_bound: false }
+                Pushed { outcome: PushOutcome::Closed, reached_bound: false }
             }
         })
     }
@@ -217,8 +217,8 @@ impl Outbox {
 }
 
 #[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<State>,
+pub(super) struct OutboxShared {
+    state: Mutex<OutboxState>,
     totals: Arc<OutboxTotals>,
 }
 
@@ -226,7 +226,7 @@ pub(super) struct Shared {
 type Behind = (Waker, Option<u32>);
 
 #[derive(Debug)]
-struct State {
+struct OutboxState {
     queue: Queue,
     /// The seats for which frames are accepted.
     seats: HashSet<SeatId>,
@@ -244,7 +244,7 @@ struct State {
     takes: u32,
 }
 
-impl State {
+impl OutboxState {
     /// `since` is how often the socket had taken something, if it has to have moved on.
     fn may_send_more(&self, since: Option<u32>) -> bool {
         let has_moved_on = since.is_none_or(|since| since != self.takes || self.body.is_some());
@@ -277,7 +277,7 @@ impl State {
     }
 }
 
-impl Shared {
+impl OutboxShared {
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let now = Instant::now();
         let mut old = None;
@@ -304,7 +304,7 @@ impl Shared {
     }
 
     /// Changes what waits, keeps the totals exact, and wakes whom it concerns once the lock is free.
-    fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, work: impl FnOnce(&mut OutboxState) -> T) -> T {
         let mut state = self.state.lock();
         let before = state.queue.bytes();
         let result = work(&mut state);

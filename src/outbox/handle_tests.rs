@@ -7,7 +7,7 @@ use std::{
 use actix_web::body::{BodySize, MessageBody as _};
 
 use super::*;
-use crate::outbox::{InFlightCount, Outcome};
+use crate::outbox::{InFlightCount, PushOutcome};
 
 const BOUND: usize = 10;
 
@@ -59,7 +59,7 @@ fn an_outbox_may_be_used_from_any_thread() {
 
 #[test]
 fn an_idle_outbox_is_small() {
-    assert!(size_of::<Shared>() <= 256, "{} bytes", size_of::<Shared>());
+    assert!(size_of::<OutboxShared>() <= 256, "{} bytes", size_of::<OutboxShared>());
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn the_socket_is_woken_once_for_what_it_has_not_seen() {
     assert!(matches!(body.size(), BodySize::Stream));
     assert_eq!(poll(&mut body, &waker), Poll::Pending);
 
-    assert_eq!(outbox.reply(frame("a"), None).outcome, Outcome::Queued);
-    assert_eq!(outbox.reply(frame("b"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("a"), None).outcome, PushOutcome::Queued);
+    assert_eq!(outbox.reply(frame("b"), None).outcome, PushOutcome::Queued);
     assert_eq!(alarm.count(), 1, "one wake is enough until it polls again");
     assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("ab"))));
     assert_eq!(poll(&mut body, &waker), Poll::Pending);
@@ -84,21 +84,25 @@ fn every_method_reaches_the_queue() {
     let left = PresenceChangeKind::Left;
     assert_eq!(
         outbox.change(seat, Version::FIRST, frame("0")).outcome,
-        Outcome::Closed,
+        PushOutcome::Closed,
         "not open yet"
     );
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.change(seat, Version::FIRST, frame("1")).outcome, Outcome::Queued);
+    assert_eq!(outbox.change(seat, Version::FIRST, frame("1")).outcome, PushOutcome::Queued);
     outbox.end_seat(seat, Some(frame("2")));
-    assert_eq!(outbox.change(seat, Version::FIRST, frame("x")).outcome, Outcome::Closed, "ended");
+    assert_eq!(
+        outbox.change(seat, Version::FIRST, frame("x")).outcome,
+        PushOutcome::Closed,
+        "ended"
+    );
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.cursor(seat, about, frame("3")).outcome, Outcome::Queued);
-    assert_eq!(outbox.presence(seat, about, left, frame("4")).outcome, Outcome::Queued);
-    assert_eq!(outbox.beat(Beat::Ping, frame("5")).outcome, Outcome::Queued);
+    assert_eq!(outbox.cursor(seat, about, frame("3")).outcome, PushOutcome::Queued);
+    assert_eq!(outbox.presence(seat, about, left, frame("4")).outcome, PushOutcome::Queued);
+    assert_eq!(outbox.beat(Beat::Ping, frame("5")).outcome, PushOutcome::Queued);
     assert_eq!((outbox.bytes(), outbox.is_full(), outbox.is_open()), (4, false, true));
     outbox.finish_seat(seat, frame("6"));
-    assert_eq!(outbox.cursor(seat, about, frame("x")).outcome, Outcome::Closed, "finished");
+    assert_eq!(outbox.cursor(seat, about, frame("x")).outcome, PushOutcome::Closed, "finished");
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(Some(frame("23456"))));
 }
 
@@ -108,12 +112,12 @@ fn the_body_ends_after_the_close_frame() {
     let (alarm, waker) = Alarm::new();
     assert_eq!(poll(&mut body, &waker), Poll::Pending);
     let closing = outbox.close(frame("close"), Closing::AfterWaiting);
-    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!(closing.outcome, PushOutcome::Queued);
     assert_eq!(alarm.count(), 1);
     assert!(!outbox.is_open());
     assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("close"))));
     assert_eq!(poll(&mut body, &waker), Poll::Pending, "the client's own close frame is awaited");
-    assert_eq!(outbox.reply(frame("late"), None).outcome, Outcome::Closed);
+    assert_eq!(outbox.reply(frame("late"), None).outcome, PushOutcome::Closed);
     outbox.finish();
     assert_eq!(alarm.count(), 2);
     assert_eq!(poll(&mut body, &waker), Poll::Ready(None));
@@ -122,7 +126,7 @@ fn the_body_ends_after_the_close_frame() {
 #[test]
 fn a_session_that_is_gone_without_a_word_ends_the_body_at_once() {
     let (outbox, mut body, totals) = open();
-    assert_eq!(outbox.reply(frame("a"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("a"), None).outcome, PushOutcome::Queued);
     outbox.finish();
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(None));
     assert_eq!(totals.bytes(), 0);
@@ -133,10 +137,10 @@ fn the_reader_waits_at_the_bound_and_is_woken_below_it() {
     let (outbox, mut body, _totals) = open();
     let (alarm, waker) = Alarm::new();
     assert_eq!(room(&outbox, &waker), Poll::Ready(()));
-    assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, Outcome::Queued);
-    assert_eq!(outbox.reply(frame("0123456789"), None).outcome, Outcome::Queued);
-    assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, Outcome::Queued);
-    assert_eq!(outbox.reply(frame("rest"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, PushOutcome::Queued);
+    assert_eq!(outbox.reply(frame("0123456789"), None).outcome, PushOutcome::Queued);
+    assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, PushOutcome::Queued);
+    assert_eq!(outbox.reply(frame("rest"), None).outcome, PushOutcome::Queued);
     assert_eq!(room(&outbox, &waker), Poll::Pending);
 
     assert!(poll(&mut body, &waker).is_ready());
@@ -152,11 +156,14 @@ fn the_reader_is_woken_when_a_seat_gives_way() {
     let (alarm, waker) = Alarm::new();
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.change(seat, Version::FIRST, frame("0123456789")).outcome, Outcome::Queued);
+    assert_eq!(
+        outbox.change(seat, Version::FIRST, frame("0123456789")).outcome,
+        PushOutcome::Queued
+    );
     assert_eq!(room(&outbox, &waker), Poll::Pending);
     assert_eq!(
         outbox.change(seat, Version::FIRST, frame("more")).outcome,
-        Outcome::Behind(Version::FIRST)
+        PushOutcome::Behind(Version::FIRST)
     );
     assert_eq!((alarm.count(), outbox.bytes()), (1, 0));
 }
@@ -167,7 +174,7 @@ fn a_seat_that_is_behind_is_woken_when_little_waits_or_it_has_ended() {
     let (alarm, waker) = Alarm::new();
     let (seat, other) = (SeatId::new(), SeatId::new());
     assert!(outbox.open_seat(seat) && outbox.open_seat(other));
-    assert_eq!(outbox.reply(frame("012345"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("012345"), None).outcome, PushOutcome::Queued);
     let mut cx = Context::from_waker(&waker);
     let mut drained = pin!(outbox.drained(seat));
     let mut ended = pin!(outbox.drained(other));
@@ -187,8 +194,11 @@ fn a_seat_that_sends_much_at_once_waits_until_the_socket_has_taken_something() {
     let (alarm, waker) = Alarm::new();
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.change(seat, Version::FIRST, frame("0123456789")).outcome, Outcome::Queued);
-    let behind = Outcome::Behind(Version::FIRST);
+    assert_eq!(
+        outbox.change(seat, Version::FIRST, frame("0123456789")).outcome,
+        PushOutcome::Queued
+    );
+    let behind = PushOutcome::Behind(Version::FIRST);
     assert_eq!(outbox.change(seat, Version::FIRST, frame("more")).outcome, behind);
     let mut cx = Context::from_waker(&waker);
     let mut drained = pin!(outbox.drained(seat));
@@ -198,7 +208,7 @@ fn a_seat_that_sends_much_at_once_waits_until_the_socket_has_taken_something() {
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
     assert_eq!((alarm.count(), moved_on.poll(&mut cx)), (1, Poll::Ready(())));
 
-    assert_eq!(outbox.reply(frame("012345"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("012345"), None).outcome, PushOutcome::Queued);
     let mut moved_on = pin!(outbox.moved_on(seat));
     assert!(moved_on.as_mut().poll(&mut cx).is_pending());
     assert!(poll(&mut body, Waker::noop()).is_ready());
@@ -209,10 +219,10 @@ fn a_seat_that_sends_much_at_once_waits_until_the_socket_has_taken_something() {
 fn the_reader_is_woken_by_a_close() {
     let (outbox, _body, _totals) = open();
     let (alarm, waker) = Alarm::new();
-    assert_eq!(outbox.reply(frame("0123456789"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("0123456789"), None).outcome, PushOutcome::Queued);
     assert_eq!(room(&outbox, &waker), Poll::Pending);
     let closing = outbox.close(frame("close"), Closing::AfterWaiting);
-    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!(closing.outcome, PushOutcome::Queued);
     assert_eq!((alarm.count(), room(&outbox, &waker)), (1, Poll::Ready(())));
 }
 
@@ -223,7 +233,7 @@ fn a_connection_that_is_gone_frees_everything_and_wakes_the_reader() {
     let count = InFlightCount::default();
     let kept = Bytes::from(vec![b'x'; 100]);
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
-    assert_eq!(outbox.reply(kept.clone(), Some(count.enter(1))).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(kept.clone(), Some(count.enter(1))).outcome, PushOutcome::Queued);
     assert_eq!(room(&outbox, &reader_waker), Poll::Pending);
     assert_eq!((totals.bytes(), count.current()), (100, 1));
 
@@ -233,14 +243,14 @@ fn a_connection_that_is_gone_frees_everything_and_wakes_the_reader() {
     assert!(kept.is_unique(), "the frame is freed");
     assert_eq!(reader.count(), 1);
     assert_eq!(room(&outbox, &reader_waker), Poll::Ready(()));
-    assert_eq!(outbox.reply(frame("late"), None).outcome, Outcome::Closed);
+    assert_eq!(outbox.reply(frame("late"), None).outcome, PushOutcome::Closed);
     assert_eq!(totals.bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stall_is_measured_from_the_first_frame_that_waits() {
     let (outbox, mut body, _totals) = open();
-    assert_eq!(outbox.reply(frame("a"), None).outcome, Outcome::Queued);
+    assert_eq!(outbox.reply(frame("a"), None).outcome, PushOutcome::Queued);
     tokio::time::advance(Duration::from_secs(7)).await;
     assert_eq!(outbox.stalled_for(), Duration::from_secs(7));
     assert!(poll(&mut body, Waker::noop()).is_ready());
@@ -256,7 +266,7 @@ fn totals_are_exact_however_many_threads_write() {
     let options = OutboxOptions { bound: 1 << 20 };
     let (outbox, mut body) = Outbox::new(options, Arc::clone(&totals));
     let (other, other_body) = Outbox::new(options, Arc::clone(&totals));
-    assert_eq!(other.reply(frame("stays"), None).outcome, Outcome::Queued);
+    assert_eq!(other.reply(frame("stays"), None).outcome, PushOutcome::Queued);
 
     let taken: usize = std::thread::scope(|scope| {
         for _ in 0..WRITERS {
@@ -266,7 +276,7 @@ fn totals_are_exact_however_many_threads_write() {
                 for _ in 0..FRAMES {
                     assert_eq!(
                         outbox.change(seat, Version::FIRST, frame("frame")).outcome,
-                        Outcome::Queued
+                        PushOutcome::Queued
                     );
                 }
             });

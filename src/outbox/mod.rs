@@ -21,6 +21,6 @@ pub use body::OutboxBody;
 pub use handle::Outbox;
 pub use in_flight::{InFlight, InFlightCount};
 pub use options::OutboxOptions;
-pub use queue::{Beat, Closing, Outcome, Pushed, Queue};
+pub use queue::{Beat, Closing, PushOutcome, Pushed, Queue};
 pub use seat::SeatId;
 pub use totals::OutboxTotals;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     InFlight, SeatId,
-    entries::{Key, Kind, Slots},
+    entries::{Entries, FrameClass, Key},
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
 
@@ -41,7 +41,7 @@ pub enum Closing {
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PushOutcome {
     /// It waits for the socket.
     Queued,
     /// It waits in the place of an older one.
@@ -63,14 +63,14 @@ pub enum Outcome {
 #[must_use]
 pub struct Pushed {
     /// What became of the frame.
-    pub outcome: Outcome,
+    pub outcome: PushOutcome,
     /// Whether the queue has just reached its bound for the first time in its life: worth a warning. One large
     /// frame alone does not count: its reader is not slow yet.
     pub reached_bound: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum OutboxPhase {
     Open,
     /// The close frame waits; nothing comes after it.
     Closing,
@@ -79,7 +79,7 @@ enum Phase {
 }
 
 /// Where a frame fits that may take the place of an older one.
-enum Room {
+enum Capacity {
     InPlace,
     AtTheEnd,
     None,
@@ -88,9 +88,9 @@ enum Room {
 /// The frames that wait for one session.
 #[derive(Debug)]
 pub struct Queue {
-    slots: Slots,
+    slots: Entries,
     bound: usize,
-    phase: Phase,
+    phase: OutboxPhase,
     has_reached_bound: bool,
     /// Since when something waits without anything having been taken.
     stalled_since: Option<Instant>,
@@ -101,9 +101,9 @@ impl Queue {
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
-            slots: Slots::default(),
+            slots: Entries::default(),
             bound,
-            phase: Phase::Open,
+            phase: OutboxPhase::Open,
             has_reached_bound: false,
             stalled_since: None,
         }
@@ -112,7 +112,7 @@ impl Queue {
     /// Queues an answer to an operation. Never dropped: at the bound the session stops reading instead, and
     /// `in_flight` keeps the operation counted until the answer has left.
     pub fn reply(&mut self, frame: Bytes, in_flight: Option<InFlight>, now: Instant) -> Pushed {
-        self.push(now, |queue| queue.append(frame, Kind::Reply(in_flight)))
+        self.push(now, |queue| queue.append(frame, FrameClass::Reply(in_flight)))
     }
 
     /// Queues where the cursor of the session `about` is now, in place of where it was. At the bound it is dropped
@@ -120,9 +120,9 @@ impl Queue {
     pub fn cursor(&mut self, seat: SeatId, about: SessionId, frame: Bytes, now: Instant) -> Pushed {
         let key = Key::Cursor(seat, about);
         self.push(now, |queue| match queue.room_for(&key, &frame) {
-            Room::InPlace => queue.put_in_place(key, frame),
-            Room::AtTheEnd => queue.append(frame, Kind::Keyed(key)),
-            Room::None => Outcome::Dropped,
+            Capacity::InPlace => queue.put_in_place(key, frame),
+            Capacity::AtTheEnd => queue.append(frame, FrameClass::Keyed(key)),
+            Capacity::None => PushOutcome::Dropped,
         })
     }
 
@@ -141,13 +141,13 @@ impl Queue {
     ) -> Pushed {
         let joined = Key::Joined(seat, about);
         self.push(now, |queue| match kind {
-            PresenceChangeKind::Left if queue.slots.remove(&joined) => Outcome::Cancelled,
+            PresenceChangeKind::Left if queue.slots.remove(&joined) => PushOutcome::Cancelled,
             PresenceChangeKind::Left if queue.is_full() => queue.overflow(seat),
-            PresenceChangeKind::Left => queue.append(frame, Kind::Of(seat)),
+            PresenceChangeKind::Left => queue.append(frame, FrameClass::Of(seat)),
             PresenceChangeKind::Joined => match queue.room_for(&joined, &frame) {
-                Room::InPlace => queue.put_in_place(joined, frame),
-                Room::AtTheEnd => queue.append(frame, Kind::Keyed(joined)),
-                Room::None => queue.overflow(seat),
+                Capacity::InPlace => queue.put_in_place(joined, frame),
+                Capacity::AtTheEnd => queue.append(frame, FrameClass::Keyed(joined)),
+                Capacity::None => queue.overflow(seat),
             },
         })
     }
@@ -157,15 +157,15 @@ impl Queue {
     pub fn change(&mut self, seat: SeatId, version: Version, frame: Bytes, now: Instant) -> Pushed {
         self.push(now, |queue| {
             if queue.is_full() {
-                return Outcome::Behind(queue.slots.remove_changes(seat).unwrap_or(version));
+                return PushOutcome::Behind(queue.slots.remove_changes(seat).unwrap_or(version));
             }
-            queue.append(frame, Kind::Change(seat, version))
+            queue.append(frame, FrameClass::Change(seat, version))
         })
     }
 
     /// Queues what a seat must be told and what cannot be sent again: never dropped while the seat lives.
     pub fn lasting(&mut self, seat: SeatId, frame: Bytes, now: Instant) -> Pushed {
-        self.push(now, |queue| queue.append(frame, Kind::Of(seat)))
+        self.push(now, |queue| queue.append(frame, FrameClass::Of(seat)))
     }
 
     /// Takes back every waiting frame of a seat, then queues `last` (an `error` or `complete`), which stays.
@@ -175,8 +175,8 @@ impl Queue {
         self.push(now, |queue| {
             queue.slots.remove_seat(seat);
             match last {
-                Some(frame) => queue.append(frame, Kind::Reply(None)),
-                None => Outcome::Cancelled,
+                Some(frame) => queue.append(frame, FrameClass::Reply(None)),
+                None => PushOutcome::Cancelled,
             }
         })
     }
@@ -186,7 +186,7 @@ impl Queue {
         let key = Key::Beat(beat);
         self.push(now, |queue| match queue.slots.length_of(&key) {
             Some(_) => queue.put_in_place(key, frame),
-            None => queue.append(frame, Kind::Keyed(key)),
+            None => queue.append(frame, FrameClass::Keyed(key)),
         })
     }
 
@@ -195,26 +195,26 @@ impl Queue {
     /// The first close frame counts, but one that leaves at once overrides one that still waits for the rest.
     pub fn close(&mut self, frame: Bytes, closing: Closing, now: Instant) -> Pushed {
         let is_possible = match self.phase {
-            Phase::Open => true,
-            Phase::Closing => closing == Closing::AtOnce,
-            Phase::Ended => false,
+            OutboxPhase::Open => true,
+            OutboxPhase::Closing => closing == Closing::AtOnce,
+            OutboxPhase::Ended => false,
         };
         if !is_possible {
-            return Pushed { outcome: Outcome::Closed, reached_bound: false };
+            return Pushed { outcome: PushOutcome::Closed, reached_bound: false };
         }
         if closing == Closing::AtOnce {
             self.slots.clear();
         }
-        self.phase = Phase::Closing;
-        self.slots.push(frame, Kind::Reply(None));
+        self.phase = OutboxPhase::Closing;
+        self.slots.push(frame, FrameClass::Reply(None));
         self.stalled_since.get_or_insert(now);
-        Pushed { outcome: Outcome::Queued, reached_bound: false }
+        Pushed { outcome: PushOutcome::Queued, reached_bound: false }
     }
 
     /// The connection is gone: frees everything, and accepts nothing any more.
     pub fn abandon(&mut self) {
         self.slots.clear();
-        self.phase = Phase::Ended;
+        self.phase = OutboxPhase::Ended;
         self.stalled_since = None;
     }
 
@@ -233,8 +233,8 @@ impl Queue {
             Bytes::from(chunk)
         };
         self.stalled_since = (!self.slots.is_empty()).then_some(now);
-        if self.phase == Phase::Closing && self.slots.is_empty() {
-            self.phase = Phase::Ended;
+        if self.phase == OutboxPhase::Closing && self.slots.is_empty() {
+            self.phase = OutboxPhase::Ended;
         }
         Some(chunk)
     }
@@ -266,13 +266,13 @@ impl Queue {
     /// Whether frames are still accepted.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+        self.phase == OutboxPhase::Open
     }
 
     /// Whether the close frame has left, or the connection is gone.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.phase == Phase::Ended
+        self.phase == OutboxPhase::Ended
     }
 
     /// For how long something has been waiting without the socket taking anything.
@@ -282,9 +282,9 @@ impl Queue {
     }
 
     /// What every push has in common.
-    fn push(&mut self, now: Instant, work: impl FnOnce(&mut Self) -> Outcome) -> Pushed {
-        if self.phase != Phase::Open {
-            return Pushed { outcome: Outcome::Closed, reached_bound: false };
+    fn push(&mut self, now: Instant, work: impl FnOnce(&mut Self) -> PushOutcome) -> Pushed {
+        if self.phase != OutboxPhase::Open {
+            return Pushed { outcome: PushOutcome::Closed, reached_bound: false };
         }
         let outcome = work(self);
         if self.slots.is_empty() {
@@ -292,36 +292,41 @@ impl Queue {
         } else {
             self.stalled_since.get_or_insert(now);
         }
-        let gave_way = matches!(outcome, Outcome::Dropped | Outcome::Overflow | Outcome::Behind(_));
+        let gave_way = matches!(
+            outcome,
+            PushOutcome::Dropped | PushOutcome::Overflow | PushOutcome::Behind(_)
+        );
         let is_at_bound = gave_way || (self.is_full() && self.slots.len() > 1);
         let reached_bound = is_at_bound && !self.has_reached_bound;
         self.has_reached_bound |= is_at_bound;
         Pushed { outcome, reached_bound }
     }
 
-    fn room_for(&self, key: &Key, frame: &Bytes) -> Room {
+    fn room_for(&self, key: &Key, frame: &Bytes) -> Capacity {
         match self.slots.length_of(key) {
             // A longer frame may not take a full queue further past its bound.
-            Some(old) if frame.len() > old && self.slots.bytes() - old >= self.bound => Room::None,
-            Some(_) => Room::InPlace,
-            None if self.is_full() => Room::None,
-            None => Room::AtTheEnd,
+            Some(old) if frame.len() > old && self.slots.bytes() - old >= self.bound => {
+                Capacity::None
+            }
+            Some(_) => Capacity::InPlace,
+            None if self.is_full() => Capacity::None,
+            None => Capacity::AtTheEnd,
         }
     }
 
-    fn append(&mut self, frame: Bytes, kind: Kind) -> Outcome {
+    fn append(&mut self, frame: Bytes, kind: FrameClass) -> PushOutcome {
         self.slots.push(frame, kind);
-        Outcome::Queued
+        PushOutcome::Queued
     }
 
-    fn put_in_place(&mut self, key: Key, frame: Bytes) -> Outcome {
+    fn put_in_place(&mut self, key: Key, frame: Bytes) -> PushOutcome {
         self.slots.replace(key, frame);
-        Outcome::Replaced
+        PushOutcome::Replaced
     }
 
-    fn overflow(&mut self, seat: SeatId) -> Outcome {
+    fn overflow(&mut self, seat: SeatId) -> PushOutcome {
         self.slots.remove_seat(seat);
-        Outcome::Overflow
+        PushOutcome::Overflow
     }
 
     /// How many frames the next chunk has, and how many bytes they are.

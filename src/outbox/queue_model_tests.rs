@@ -98,13 +98,18 @@ impl Model {
         self.waiting.iter().position(|(other, _)| *other == tag)
     }
 
-    fn append(&mut self, tag: Tag, frame: Vec<u8>) -> Outcome {
+    fn append(&mut self, tag: Tag, frame: Vec<u8>) -> PushOutcome {
         self.waiting.push((tag, frame));
-        Outcome::Queued
+        PushOutcome::Queued
     }
 
     /// In place of the one that waits, else at the end; at the bound neither grows, if something may give way.
-    fn replace_or(&mut self, tag: Tag, frame: Vec<u8>, when_full: Option<Outcome>) -> Outcome {
+    fn replace_or(
+        &mut self,
+        tag: Tag,
+        frame: Vec<u8>,
+        when_full: Option<PushOutcome>,
+    ) -> PushOutcome {
         let old = self.position(tag);
         let old_length = old.map_or(0, |at| self.waiting[at].1.len());
         let is_tight = match old {
@@ -112,20 +117,20 @@ impl Model {
             None => self.is_full(),
         };
         match (when_full, old) {
-            (Some(Outcome::Overflow), _) if is_tight => self.overflow(tag),
+            (Some(PushOutcome::Overflow), _) if is_tight => self.overflow(tag),
             (Some(outcome), _) if is_tight => outcome,
             (_, None) => self.append(tag, frame),
             (_, Some(at)) => {
                 self.waiting[at].1 = frame;
-                Outcome::Replaced
+                PushOutcome::Replaced
             }
         }
     }
 
-    fn overflow(&mut self, tag: Tag) -> Outcome {
+    fn overflow(&mut self, tag: Tag) -> PushOutcome {
         self.waiting
             .retain(|(other, _)| (0..9).all(|seat| !(tag.is_of(seat) && other.is_of(seat))));
-        Outcome::Overflow
+        PushOutcome::Overflow
     }
 
     /// Takes the waiting changes of a seat out, and gives the version of the first.
@@ -141,22 +146,22 @@ impl Model {
         first
     }
 
-    fn push(&mut self, number: usize, step: &Step, frame: Vec<u8>) -> Outcome {
+    fn push(&mut self, number: usize, step: &Step, frame: Vec<u8>) -> PushOutcome {
         if self.is_closing || self.is_over {
-            return Outcome::Closed;
+            return PushOutcome::Closed;
         }
         match *step {
             Step::Reply(_) => self.append(Tag::Reply, frame),
             Step::Cursor(seat, about, _) => {
-                self.replace_or(Tag::Cursor(seat, about), frame, Some(Outcome::Dropped))
+                self.replace_or(Tag::Cursor(seat, about), frame, Some(PushOutcome::Dropped))
             }
             Step::Joined(seat, about, _) => {
-                self.replace_or(Tag::Joined(seat, about), frame, Some(Outcome::Overflow))
+                self.replace_or(Tag::Joined(seat, about), frame, Some(PushOutcome::Overflow))
             }
             Step::Left(seat, about, _) => {
                 if let Some(at) = self.position(Tag::Joined(seat, about)) {
                     self.waiting.remove(at);
-                    return Outcome::Cancelled;
+                    return PushOutcome::Cancelled;
                 }
                 let full = self.is_full();
                 if full {
@@ -168,7 +173,7 @@ impl Model {
             Step::Change(seat, _) => {
                 let version = version(number);
                 if self.is_full() {
-                    return Outcome::Behind(self.fall_behind(seat).unwrap_or(version));
+                    return PushOutcome::Behind(self.fall_behind(seat).unwrap_or(version));
                 }
                 self.append(Tag::Change(seat, version), frame)
             }
@@ -177,7 +182,7 @@ impl Model {
                 self.waiting.retain(|(tag, _)| !tag.is_of(seat));
                 match last {
                     Some(_) => self.append(Tag::Reply, frame),
-                    None => Outcome::Cancelled,
+                    None => PushOutcome::Cancelled,
                 }
             }
             Step::Beat(beat, _) => self.replace_or(Tag::Beat(beat), frame, None),
@@ -185,9 +190,9 @@ impl Model {
         }
     }
 
-    fn close(&mut self, closing: Closing, frame: Vec<u8>) -> Outcome {
+    fn close(&mut self, closing: Closing, frame: Vec<u8>) -> PushOutcome {
         if self.is_over || (self.is_closing && closing == Closing::AfterWaiting) {
-            return Outcome::Closed;
+            return PushOutcome::Closed;
         }
         if closing == Closing::AtOnce {
             self.waiting.clear();

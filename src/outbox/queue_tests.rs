@@ -33,25 +33,25 @@ impl Fixture {
         }
     }
 
-    fn reply(&mut self, frame: Bytes) -> Outcome {
+    fn reply(&mut self, frame: Bytes) -> PushOutcome {
         self.queue.reply(frame, None, self.now).outcome
     }
 
-    fn cursor(&mut self, about: SessionId, text: &str) -> Outcome {
+    fn cursor(&mut self, about: SessionId, text: &str) -> PushOutcome {
         self.queue.cursor(self.seat, about, frame(text), self.now).outcome
     }
 
-    fn joined(&mut self, about: SessionId, text: &str) -> Outcome {
+    fn joined(&mut self, about: SessionId, text: &str) -> PushOutcome {
         let kind = PresenceChangeKind::Joined;
         self.queue.presence(self.seat, about, kind, frame(text), self.now).outcome
     }
 
-    fn left(&mut self, about: SessionId, text: &str) -> Outcome {
+    fn left(&mut self, about: SessionId, text: &str) -> PushOutcome {
         let kind = PresenceChangeKind::Left;
         self.queue.presence(self.seat, about, kind, frame(text), self.now).outcome
     }
 
-    fn change(&mut self, seat: SeatId, frame: Bytes) -> Outcome {
+    fn change(&mut self, seat: SeatId, frame: Bytes) -> PushOutcome {
         self.version = self.version.next();
         self.queue.change(seat, self.version, frame, self.now).outcome
     }
@@ -67,11 +67,11 @@ impl Fixture {
 #[test]
 fn frames_leave_in_the_order_in_which_they_came() {
     let mut f = Fixture::new();
-    assert_eq!(f.reply(frame("1")), Outcome::Queued);
-    assert_eq!(f.change(f.seat, frame("2")), Outcome::Queued);
-    assert_eq!(f.cursor(f.ana, "3"), Outcome::Queued);
-    assert_eq!(f.joined(f.bo, "4"), Outcome::Queued);
-    assert_eq!(f.queue.beat(Beat::Pong, frame("5"), f.now).outcome, Outcome::Queued);
+    assert_eq!(f.reply(frame("1")), PushOutcome::Queued);
+    assert_eq!(f.change(f.seat, frame("2")), PushOutcome::Queued);
+    assert_eq!(f.cursor(f.ana, "3"), PushOutcome::Queued);
+    assert_eq!(f.joined(f.bo, "4"), PushOutcome::Queued);
+    assert_eq!(f.queue.beat(Beat::Pong, frame("5"), f.now).outcome, PushOutcome::Queued);
     assert_eq!(f.queue.bytes(), 5);
     assert_eq!(f.sent(), "12345");
 }
@@ -80,53 +80,53 @@ fn frames_leave_in_the_order_in_which_they_came() {
 fn a_newer_cursor_takes_the_place_of_an_older_one() {
     let mut f = Fixture::new();
     let other = SeatId::new();
-    assert_eq!(f.cursor(f.ana, "ana1 "), Outcome::Queued);
-    assert_eq!(f.cursor(f.bo, "bo1 "), Outcome::Queued);
-    assert_eq!(f.queue.cursor(other, f.ana, frame("other "), f.now).outcome, Outcome::Queued);
-    assert_eq!(f.cursor(f.ana, "ana2! "), Outcome::Replaced);
+    assert_eq!(f.cursor(f.ana, "ana1 "), PushOutcome::Queued);
+    assert_eq!(f.cursor(f.bo, "bo1 "), PushOutcome::Queued);
+    assert_eq!(f.queue.cursor(other, f.ana, frame("other "), f.now).outcome, PushOutcome::Queued);
+    assert_eq!(f.cursor(f.ana, "ana2! "), PushOutcome::Replaced);
     assert_eq!(f.queue.bytes(), "ana2! bo1 other ".len());
     assert_eq!(f.sent(), "ana2! bo1 other ");
-    assert_eq!(f.cursor(f.ana, "ana3"), Outcome::Queued, "the one before has left");
+    assert_eq!(f.cursor(f.ana, "ana3"), PushOutcome::Queued, "the one before has left");
 }
 
 #[test]
 fn at_the_bound_a_cursor_is_dropped_unless_it_takes_a_place() {
     let mut f = Fixture::new();
-    assert_eq!(f.cursor(f.ana, "ana1"), Outcome::Queued);
-    assert_eq!(f.reply(long(BOUND)), Outcome::Queued);
-    assert_eq!(f.cursor(f.bo, "bo"), Outcome::Dropped);
-    assert_eq!(f.cursor(f.ana, "longer"), Outcome::Dropped);
-    assert_eq!(f.cursor(f.ana, "ana2"), Outcome::Replaced);
+    assert_eq!(f.cursor(f.ana, "ana1"), PushOutcome::Queued);
+    assert_eq!(f.reply(long(BOUND)), PushOutcome::Queued);
+    assert_eq!(f.cursor(f.bo, "bo"), PushOutcome::Dropped);
+    assert_eq!(f.cursor(f.ana, "longer"), PushOutcome::Dropped);
+    assert_eq!(f.cursor(f.ana, "ana2"), PushOutcome::Replaced);
     assert!(f.sent().starts_with("ana2xxx"));
 }
 
 #[test]
 fn an_arrival_and_a_departure_that_both_wait_cancel_out() {
     let mut f = Fixture::new();
-    assert_eq!(f.joined(f.ana, "+ana"), Outcome::Queued);
-    assert_eq!(f.joined(f.bo, "+bo"), Outcome::Queued);
-    assert_eq!(f.left(f.ana, "-ana"), Outcome::Cancelled);
+    assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Queued);
+    assert_eq!(f.joined(f.bo, "+bo"), PushOutcome::Queued);
+    assert_eq!(f.left(f.ana, "-ana"), PushOutcome::Cancelled);
     assert_eq!(f.queue.bytes(), 3);
     assert_eq!(f.sent(), "+bo");
-    assert_eq!(f.left(f.bo, "-bo"), Outcome::Queued, "the arrival has left");
+    assert_eq!(f.left(f.bo, "-bo"), PushOutcome::Queued, "the arrival has left");
 }
 
 #[test]
 fn a_departure_and_a_new_arrival_both_stay() {
     let mut f = Fixture::new();
-    assert_eq!(f.left(f.ana, "-ana"), Outcome::Queued);
-    assert_eq!(f.joined(f.ana, "+ana"), Outcome::Queued);
-    assert_eq!(f.left(f.ana, "-ana2"), Outcome::Cancelled);
-    assert_eq!(f.joined(f.ana, "+ana3"), Outcome::Queued);
+    assert_eq!(f.left(f.ana, "-ana"), PushOutcome::Queued);
+    assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Queued);
+    assert_eq!(f.left(f.ana, "-ana2"), PushOutcome::Cancelled);
+    assert_eq!(f.joined(f.ana, "+ana3"), PushOutcome::Queued);
     assert_eq!(f.sent(), "-ana+ana3");
 }
 
 #[test]
 fn an_arrival_told_twice_is_told_once() {
     let mut f = Fixture::new();
-    assert_eq!(f.joined(f.ana, "+a"), Outcome::Queued);
-    assert_eq!(f.joined(f.ana, "+b"), Outcome::Replaced);
-    assert_eq!(f.left(f.ana, "-"), Outcome::Cancelled);
+    assert_eq!(f.joined(f.ana, "+a"), PushOutcome::Queued);
+    assert_eq!(f.joined(f.ana, "+b"), PushOutcome::Replaced);
+    assert_eq!(f.left(f.ana, "-"), PushOutcome::Cancelled);
     assert!(f.queue.is_empty());
 }
 
@@ -134,27 +134,27 @@ fn an_arrival_told_twice_is_told_once() {
 fn a_seat_whose_changes_do_not_fit_is_behind_from_the_first_that_waited() {
     let mut f = Fixture::new();
     let other = SeatId::new();
-    assert_eq!(f.change(other, frame("other")), Outcome::Queued);
-    assert_eq!(f.queue.lasting(f.seat, frame("kept"), f.now).outcome, Outcome::Queued);
-    assert_eq!(f.change(f.seat, frame("a")), Outcome::Queued);
-    assert_eq!(f.change(f.seat, long(BOUND)), Outcome::Queued);
-    assert_eq!(f.cursor(f.ana, "cursor"), Outcome::Dropped);
-    assert_eq!(f.change(f.seat, frame("next")), Outcome::Behind(Version::new(2)));
+    assert_eq!(f.change(other, frame("other")), PushOutcome::Queued);
+    assert_eq!(f.queue.lasting(f.seat, frame("kept"), f.now).outcome, PushOutcome::Queued);
+    assert_eq!(f.change(f.seat, frame("a")), PushOutcome::Queued);
+    assert_eq!(f.change(f.seat, long(BOUND)), PushOutcome::Queued);
+    assert_eq!(f.cursor(f.ana, "cursor"), PushOutcome::Dropped);
+    assert_eq!(f.change(f.seat, frame("next")), PushOutcome::Behind(Version::new(2)));
     assert_eq!(f.queue.bytes(), "otherkept".len());
     assert!(f.queue.is_low());
     let ended = f.queue.end_seat(f.seat, Some(frame("error")), f.now);
-    assert_eq!(ended.outcome, Outcome::Queued);
+    assert_eq!(ended.outcome, PushOutcome::Queued);
     assert_eq!(f.sent(), "othererror");
 }
 
 #[test]
 fn presence_overflows_too_but_a_departure_that_cancels_does_not() {
     let mut f = Fixture::new();
-    assert_eq!(f.joined(f.ana, "+ana"), Outcome::Queued);
-    assert_eq!(f.reply(long(BOUND)), Outcome::Queued);
-    assert_eq!(f.left(f.ana, "-ana"), Outcome::Cancelled);
-    assert_eq!(f.joined(f.ana, "+ana"), Outcome::Overflow);
-    assert_eq!(f.left(f.bo, "-bo"), Outcome::Overflow);
+    assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Queued);
+    assert_eq!(f.reply(long(BOUND)), PushOutcome::Queued);
+    assert_eq!(f.left(f.ana, "-ana"), PushOutcome::Cancelled);
+    assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Overflow);
+    assert_eq!(f.left(f.bo, "-bo"), PushOutcome::Overflow);
     assert_eq!(f.queue.bytes(), BOUND);
 }
 
@@ -162,15 +162,15 @@ fn presence_overflows_too_but_a_departure_that_cancels_does_not() {
 fn ending_a_seat_takes_back_what_waits_for_it() {
     let mut f = Fixture::new();
     let other = SeatId::new();
-    assert_eq!(f.change(f.seat, frame("a")), Outcome::Queued);
-    assert_eq!(f.change(other, frame("b")), Outcome::Queued);
-    assert_eq!(f.cursor(f.ana, "c"), Outcome::Queued);
-    assert_eq!(f.queue.cursor(other, f.ana, frame("d"), f.now).outcome, Outcome::Queued);
-    assert_eq!(f.joined(f.ana, "e"), Outcome::Queued);
-    assert_eq!(f.left(f.bo, "f"), Outcome::Queued);
-    assert_eq!(f.reply(frame("g")), Outcome::Queued);
-    assert_eq!(f.queue.end_seat(f.seat, None, f.now).outcome, Outcome::Cancelled);
-    assert_eq!(f.queue.cursor(other, f.ana, frame("D"), f.now).outcome, Outcome::Replaced);
+    assert_eq!(f.change(f.seat, frame("a")), PushOutcome::Queued);
+    assert_eq!(f.change(other, frame("b")), PushOutcome::Queued);
+    assert_eq!(f.cursor(f.ana, "c"), PushOutcome::Queued);
+    assert_eq!(f.queue.cursor(other, f.ana, frame("d"), f.now).outcome, PushOutcome::Queued);
+    assert_eq!(f.joined(f.ana, "e"), PushOutcome::Queued);
+    assert_eq!(f.left(f.bo, "f"), PushOutcome::Queued);
+    assert_eq!(f.reply(frame("g")), PushOutcome::Queued);
+    assert_eq!(f.queue.end_seat(f.seat, None, f.now).outcome, PushOutcome::Cancelled);
+    assert_eq!(f.queue.cursor(other, f.ana, frame("D"), f.now).outcome, PushOutcome::Replaced);
     assert_eq!(f.sent(), "bDg");
 }
 
@@ -178,7 +178,7 @@ fn ending_a_seat_takes_back_what_waits_for_it() {
 fn replies_are_kept_past_the_bound() {
     let mut f = Fixture::new();
     for _ in 0..3 {
-        assert_eq!(f.reply(long(BOUND)), Outcome::Queued);
+        assert_eq!(f.reply(long(BOUND)), PushOutcome::Queued);
     }
     assert!(f.queue.is_full());
     assert_eq!(f.sent().len(), 3 * BOUND);
@@ -190,11 +190,11 @@ fn an_operation_is_in_flight_until_its_reply_has_left() {
     let count = InFlightCount::default();
     for text in ["a", "b"] {
         let pushed = f.queue.reply(frame(text), Some(count.enter(1)), f.now);
-        assert_eq!(pushed.outcome, Outcome::Queued);
+        assert_eq!(pushed.outcome, PushOutcome::Queued);
     }
-    assert_eq!(f.reply(long(LARGE)), Outcome::Queued);
+    assert_eq!(f.reply(long(LARGE)), PushOutcome::Queued);
     let pushed = f.queue.reply(frame("c"), Some(count.enter(1)), f.now);
-    assert_eq!(pushed.outcome, Outcome::Queued);
+    assert_eq!(pushed.outcome, PushOutcome::Queued);
     assert_eq!(count.current(), 3);
     assert_eq!(f.queue.take(f.now), Some(frame("ab")));
     assert_eq!(count.current(), 1);
@@ -208,14 +208,14 @@ fn one_sign_of_life_of_each_kind_waits() {
     for text in ["a1", "a2", "a3"] {
         let _newest = f.queue.beat(Beat::Pong, frame(text), f.now);
     }
-    assert_eq!(f.queue.beat(Beat::Ping, frame("b"), f.now).outcome, Outcome::Queued);
+    assert_eq!(f.queue.beat(Beat::Ping, frame("b"), f.now).outcome, PushOutcome::Queued);
     assert_eq!(f.sent(), "a3b");
 }
 
 #[test]
 fn an_empty_queue_takes_a_frame_of_any_size() {
     let mut f = Fixture::new();
-    assert_eq!(f.change(f.seat, long(50 * BOUND)), Outcome::Queued);
+    assert_eq!(f.change(f.seat, long(50 * BOUND)), PushOutcome::Queued);
     assert!(f.queue.is_full());
     assert_eq!(f.sent().len(), 50 * BOUND);
     assert!(!f.queue.is_full());
@@ -223,7 +223,7 @@ fn an_empty_queue_takes_a_frame_of_any_size() {
     assert!(!unbounded.is_full());
     assert_eq!(
         unbounded.change(f.seat, Version::FIRST, frame("a"), f.now).outcome,
-        Outcome::Queued
+        PushOutcome::Queued
     );
 }
 
@@ -241,25 +241,25 @@ fn reaching_the_bound_is_told_once_and_not_for_one_large_frame() {
     let mut f = Fixture::new();
     assert!(!f.queue.reply(long(BOUND), None, f.now).reached_bound);
     let refused = f.queue.cursor(f.seat, f.ana, frame("x"), f.now);
-    assert_eq!(refused, Pushed { outcome: Outcome::Dropped, reached_bound: true });
+    assert_eq!(refused, Pushed { outcome: PushOutcome::Dropped, reached_bound: true });
 }
 
 #[test]
 fn a_close_frame_comes_after_what_waits_and_is_the_last() {
     let mut f = Fixture::new();
-    assert_eq!(f.reply(frame("reply ")), Outcome::Queued);
+    assert_eq!(f.reply(frame("reply ")), PushOutcome::Queued);
     let closing = f.queue.close(frame("close"), Closing::AfterWaiting, f.now);
-    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!(closing.outcome, PushOutcome::Queued);
     assert!(!f.queue.is_open() && !f.queue.is_over());
-    assert_eq!(f.reply(frame("late")), Outcome::Closed);
-    assert_eq!(f.cursor(f.ana, "late"), Outcome::Closed);
-    assert_eq!(f.queue.end_seat(f.seat, Some(frame("late")), f.now).outcome, Outcome::Closed);
+    assert_eq!(f.reply(frame("late")), PushOutcome::Closed);
+    assert_eq!(f.cursor(f.ana, "late"), PushOutcome::Closed);
+    assert_eq!(f.queue.end_seat(f.seat, Some(frame("late")), f.now).outcome, PushOutcome::Closed);
     let again = f.queue.close(frame("again"), Closing::AfterWaiting, f.now);
-    assert_eq!(again.outcome, Outcome::Closed);
+    assert_eq!(again.outcome, PushOutcome::Closed);
     assert_eq!(f.sent(), "reply close");
     assert!(f.queue.is_over());
     let late = f.queue.close(frame("late"), Closing::AtOnce, f.now);
-    assert_eq!(late.outcome, Outcome::Closed);
+    assert_eq!(late.outcome, PushOutcome::Closed);
     assert_eq!(f.queue.take(f.now), None);
 }
 
@@ -268,11 +268,11 @@ fn a_close_frame_at_once_replaces_what_waits() {
     let mut f = Fixture::new();
     let count = InFlightCount::default();
     let pushed = f.queue.reply(frame("reply"), Some(count.enter(1)), f.now);
-    assert_eq!(pushed.outcome, Outcome::Queued);
+    assert_eq!(pushed.outcome, PushOutcome::Queued);
     let closing = f.queue.close(frame("polite"), Closing::AfterWaiting, f.now);
-    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!(closing.outcome, PushOutcome::Queued);
     let closing = f.queue.close(frame("now"), Closing::AtOnce, f.now);
-    assert_eq!(closing.outcome, Outcome::Queued);
+    assert_eq!(closing.outcome, PushOutcome::Queued);
     assert_eq!(count.current(), 0);
     assert_eq!(f.sent(), "now");
     assert!(f.queue.is_over());
@@ -281,10 +281,10 @@ fn a_close_frame_at_once_replaces_what_waits() {
 #[test]
 fn nothing_is_kept_or_taken_once_the_connection_is_gone() {
     let mut f = Fixture::new();
-    assert_eq!(f.reply(frame("reply")), Outcome::Queued);
+    assert_eq!(f.reply(frame("reply")), PushOutcome::Queued);
     f.queue.abandon();
     assert_eq!((f.queue.bytes(), f.queue.is_over()), (0, true));
-    assert_eq!(f.change(f.seat, frame("late")), Outcome::Closed);
+    assert_eq!(f.change(f.seat, frame("late")), PushOutcome::Closed);
     assert_eq!(f.queue.take(f.now), None);
 }
 
@@ -309,8 +309,8 @@ fn a_stall_counts_from_the_last_time_something_was_taken() {
 fn what_cancels_out_ends_a_stall() {
     let mut f = Fixture::new();
     let later = f.now + Duration::from_secs(5);
-    assert_eq!(f.joined(f.ana, "+"), Outcome::Queued);
-    assert_eq!(f.left(f.ana, "-"), Outcome::Cancelled);
+    assert_eq!(f.joined(f.ana, "+"), PushOutcome::Queued);
+    assert_eq!(f.left(f.ana, "-"), PushOutcome::Cancelled);
     assert_eq!(f.queue.stalled_for(later), Duration::ZERO);
 }
 
@@ -319,7 +319,7 @@ fn small_frames_leave_together_and_large_ones_alone_without_a_copy() {
     let mut f = Fixture::new();
     let large = long(LARGE);
     for frame in [frame("a"), frame("b"), large.clone(), frame("c")] {
-        assert_eq!(f.reply(frame), Outcome::Queued);
+        assert_eq!(f.reply(frame), PushOutcome::Queued);
     }
     assert_eq!(f.queue.take(f.now), Some(frame("ab")));
     let taken = f.queue.take(f.now).expect("the large one");
@@ -327,7 +327,7 @@ fn small_frames_leave_together_and_large_ones_alone_without_a_copy() {
     assert_eq!(f.queue.take(f.now), Some(frame("c")));
 
     for _ in 0..40 {
-        assert_eq!(f.reply(long(1000)), Outcome::Queued);
+        assert_eq!(f.reply(long(1000)), PushOutcome::Queued);
     }
     let chunk = f.queue.take(f.now).expect("a chunk");
     assert_eq!(chunk.len(), 16_000);
@@ -336,18 +336,21 @@ fn small_frames_leave_together_and_large_ones_alone_without_a_copy() {
 #[test]
 fn comings_and_goings_of_a_crowd_leave_no_memory_behind() {
     let mut f = Fixture::new();
-    assert_eq!(f.reply(frame("head")), Outcome::Queued);
+    assert_eq!(f.reply(frame("head")), PushOutcome::Queued);
     for _ in 0..10_000 {
         let session = SessionId::new();
-        assert_eq!(f.joined(session, "+"), Outcome::Queued);
-        assert_eq!(f.left(session, "-"), Outcome::Cancelled);
+        assert_eq!(f.joined(session, "+"), PushOutcome::Queued);
+        assert_eq!(f.left(session, "-"), PushOutcome::Cancelled);
     }
     let (places, keys) = f.queue.slots.capacity();
     assert!(places < 200 && keys < 200, "{places} places, {keys} keys");
 
     for _ in 0..2_000 {
         let session = SessionId::new();
-        assert_eq!(f.queue.cursor(f.seat, session, Bytes::new(), f.now).outcome, Outcome::Queued);
+        assert_eq!(
+            f.queue.cursor(f.seat, session, Bytes::new(), f.now).outcome,
+            PushOutcome::Queued
+        );
     }
     assert!(f.queue.take(f.now).is_some() && f.queue.is_empty());
     let (places, keys) = f.queue.slots.capacity();

@@ -17,9 +17,9 @@ const SENTINEL_PORT: u16 = 26379;
 
 /// Where Redis is and how it lets us in.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct RedisAddress {
     /// What stands there.
-    pub kind: Kind,
+    pub kind: AddressKind,
     /// Whether to speak TLS.
     pub tls: bool,
     /// Host and port of the server, or of those that know the others. Never empty; one for a single server.
@@ -43,7 +43,7 @@ pub struct Login {
 
 /// What stands at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum AddressKind {
     /// One server.
     Single,
     /// Servers of a cluster.
@@ -60,7 +60,7 @@ pub enum Kind {
 #[error("{0}")]
 pub struct BadAddress(&'static str);
 
-impl FromStr for Address {
+impl FromStr for RedisAddress {
     type Err = BadAddress;
 
     fn from_str(url: &str) -> Result<Self, BadAddress> {
@@ -78,8 +78,8 @@ impl FromStr for Address {
             None => (Login::default(), authority),
         };
         let (kind, database, port) = match what {
-            "" => (Kind::Single, path, PORT),
-            "cluster" if matches!(path, "" | "0") => (Kind::Cluster, "", PORT),
+            "" => (AddressKind::Single, path, PORT),
+            "cluster" if matches!(path, "" | "0") => (AddressKind::Cluster, "", PORT),
             "cluster" => return Err(BadAddress(CLUSTER_DATABASE)),
             "sentinel" => {
                 let (master, database) = path.split_once('/').unwrap_or((path, ""));
@@ -87,13 +87,13 @@ impl FromStr for Address {
                 if master.is_empty() {
                     return Err(BadAddress(NO_MASTER));
                 }
-                (Kind::Sentinel { master }, database, SENTINEL_PORT)
+                (AddressKind::Sentinel { master }, database, SENTINEL_PORT)
             }
             _ => return Err(BadAddress(SCHEMES)),
         };
         let hosts = hosts.split(',').map(|host| read_host(host, port));
         let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
-        if kind == Kind::Single && hosts.len() > 1 {
+        if kind == AddressKind::Single && hosts.len() > 1 {
             return Err(BadAddress(SEVERAL_HOSTS));
         }
         let database = match database {
@@ -156,14 +156,14 @@ fn read_host(text: &str, default_port: u16) -> Result<(String, u16), BadAddress>
     Ok((host.to_owned(), port))
 }
 
-fn read_query(query: &str, kind: &Kind) -> Result<Login, BadAddress> {
+fn read_query(query: &str, kind: &AddressKind) -> Result<Login, BadAddress> {
     let mut login = Login::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or(BadAddress(QUERY))?;
         let value = Some(decode(value)?);
         match (name, kind) {
-            ("sentinel_user", Kind::Sentinel { .. }) => login.user = value,
-            ("sentinel_password", Kind::Sentinel { .. }) => login.password = value,
+            ("sentinel_user", AddressKind::Sentinel { .. }) => login.user = value,
+            ("sentinel_password", AddressKind::Sentinel { .. }) => login.password = value,
             _ => return Err(BadAddress(QUERY)),
         }
     }
@@ -171,13 +171,13 @@ fn read_query(query: &str, kind: &Kind) -> Result<Login, BadAddress> {
 }
 
 /// As logs may have it: without user and password.
-impl fmt::Display for Address {
+impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
         let (what, master) = match &self.kind {
-            Kind::Single => ("", ""),
-            Kind::Cluster => ("+cluster", ""),
-            Kind::Sentinel { master } => ("+sentinel", master.as_str()),
+            AddressKind::Single => ("", ""),
+            AddressKind::Cluster => ("+cluster", ""),
+            AddressKind::Sentinel { master } => ("+sentinel", master.as_str()),
         };
         let hosts: Vec<_> =
             self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
@@ -185,7 +185,7 @@ impl fmt::Display for Address {
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
     }
@@ -195,14 +195,14 @@ impl fmt::Debug for Address {
 mod tests {
     use super::*;
 
-    fn read(url: &str) -> Address {
+    fn read(url: &str) -> RedisAddress {
         url.parse().unwrap()
     }
 
     #[test]
     fn one_server_is_named_with_everything_that_may_be_left_out() {
         let address = read("rediss://app:p%40ss@cache.example.org:6380/3");
-        assert_eq!((&address.kind, address.tls, address.database), (&Kind::Single, true, 3));
+        assert_eq!((&address.kind, address.tls, address.database), (&AddressKind::Single, true, 3));
         assert_eq!(address.hosts, [("cache.example.org".to_owned(), 6380)]);
         let login = Login { user: Some("app".into()), password: Some("p@ss".into()) };
         assert!(address.login == login);
@@ -215,12 +215,12 @@ mod tests {
     #[test]
     fn clusters_and_sentinels_are_named_by_several_hosts() {
         let address = read("redis+cluster://a:1,b");
-        assert_eq!(address.kind, Kind::Cluster);
+        assert_eq!(address.kind, AddressKind::Cluster);
         assert_eq!(address.hosts, [("a".to_owned(), 1), ("b".to_owned(), 6379)]);
 
         let address =
             read("rediss+sentinel://x:y@a,b:2/main/1?sentinel_user=s&sentinel_password=t");
-        assert_eq!(address.kind, Kind::Sentinel { master: "main".into() });
+        assert_eq!(address.kind, AddressKind::Sentinel { master: "main".into() });
         assert_eq!(address.hosts, [("a".to_owned(), 26379), ("b".to_owned(), 2)]);
         assert_eq!((address.tls, address.database), (true, 1));
         assert!(
@@ -244,7 +244,7 @@ mod tests {
             ("redis://u:%ff@a", "%25"),
             ("redis://a?protocol=2", "not known"),
         ] {
-            let Err(error) = url.parse::<Address>() else { panic!("{url} was taken") };
+            let Err(error) = url.parse::<RedisAddress>() else { panic!("{url} was taken") };
             assert!(error.to_string().contains(says), "{url}: {error}");
         }
         let address = read("redis+sentinel://u:secret@a/main?sentinel_password=hidden");

@@ -9,11 +9,11 @@ use crate::domain::{DocumentId, NodeId, UserId};
 
 /// The names of keys and channels, all with the same beginning.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct RedisKeys {
     prefix: String,
 }
 
-impl Keys {
+impl RedisKeys {
     /// Names that begin with `prefix`, which has no braces.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
@@ -71,9 +71,10 @@ mod tests {
 
     #[test]
     fn the_channel_of_a_document_leads_back_to_it_and_no_other_does() {
-        let (keys, document) = (Keys::new("co"), DocumentId::new());
+        let (keys, document) = (RedisKeys::new("co"), DocumentId::new());
         assert_eq!(keys.document_of(&keys.document(document)), Some(document));
-        for other in [keys.presence(document), keys.nodes(), Keys::new("c").document(document)] {
+        for other in [keys.presence(document), keys.nodes(), RedisKeys::new("c").document(document)]
+        {
             assert_eq!(keys.document_of(&other), None);
         }
     }

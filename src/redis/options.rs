@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisOptions {
-    /// Where it is, as [`Address`](super::Address) reads it; empty: there is none.
+    /// Where it is, as [`RedisAddress`](super::Address) reads it; empty: there is none.
     #[serde(default)]
     pub url: String,
     /// A file with the certificates (PEM) of those who may sign the server's; none: those that the system trusts.

@@ -11,14 +11,14 @@ use redis::{
 };
 use thiserror::Error;
 
-use super::{Address, BadAddress, Connection, Kind, RedisOptions, address::Login};
+use super::{AddressKind, BadAddress, Connection, RedisAddress, RedisOptions, address::Login};
 
 /// Why the way to Redis is not even known.
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// `redis.url` cannot be read.
     #[error("redis.url {0}")]
-    Address(#[from] BadAddress),
+    RedisAddress(#[from] BadAddress),
     /// The file that `redis.ca` names cannot be read.
     #[error("the certificates that redis.ca names cannot be read")]
     Certificates(#[from] std::io::Error),
@@ -27,7 +27,7 @@ pub enum ServerError {
 /// Where Redis is and how it is reached. Nothing is connected to before it is asked for.
 #[derive(Clone)]
 pub struct Server {
-    address: Address,
+    address: RedisAddress,
     certificates: Option<Vec<u8>>,
     answer_within: Duration,
 }
@@ -47,7 +47,7 @@ impl Server {
 
     /// Where it is, as logs may have it.
     #[must_use]
-    pub fn address(&self) -> &Address {
+    pub fn address(&self) -> &RedisAddress {
         &self.address
     }
 
@@ -81,7 +81,7 @@ impl Server {
 
     async fn connect_to(&self, heard: Option<impl AsyncPushSender>) -> RedisResult<Connection> {
         match &self.address.kind {
-            Kind::Single => {
+            AddressKind::Single => {
                 let (host, port) = self.address.hosts.first().ok_or_else(no_host)?;
                 let info = self.server(host, *port)?;
                 let client = match self.tls_certificates() {
@@ -90,11 +90,11 @@ impl Server {
                 };
                 self.single(&client, heard).await
             }
-            Kind::Sentinel { master } => {
+            AddressKind::Sentinel { master } => {
                 let client = self.sentinels(master)?.build()?.async_get_client().await?;
                 self.single(&client, heard).await
             }
-            Kind::Cluster => {
+            AddressKind::Cluster => {
                 let mut servers = Vec::with_capacity(self.address.hosts.len());
                 for (host, port) in &self.address.hosts {
                     servers.push(self.server(host, *port)?);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RoomHandle, Seat, actor::yjs_messages::Words};
+use super::{RoomHandle, Seat, actor::yjs_messages::EditorAwareness};
 use crate::domain::AccessLevel;
 
 /// An editor's seat, as its session sees it. Cheap to clone; it does not keep the seat.
@@ -46,7 +46,7 @@ impl EditorHandle {
 
     /// Tells the others what the editor says of itself. Where the room has no place for it, it is dropped: the next
     /// words say how it is by then.
-    pub fn say(&self, words: Words) {
+    pub fn say(&self, words: EditorAwareness) {
         self.room.say(self.seat.id, words);
     }
 }

@@ -6,12 +6,12 @@ use actix::{Addr, MailboxError, dev::SendError};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Place, RoomError, Seat, Words,
+    EditorAwareness, Place, RoomError, Seat,
     actor::{
         mailbox::{Queued, Take},
         messages::{
-            AccessChanged, Close, Compare, Confirm, Deliver, Edit, Leave, LookForOthers, Move,
-            Reserve,
+            AccessChanged, Close, Compare, Confirm, DeliverEnvelope, Edit, Leave, LookForOthers,
+            Move, Reserve,
         },
         room::Room,
         yjs_messages::{Ask, Question, Say, Synchronise, Welcome},
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId},
-    editing::{EditError, Order, Stored},
+    editing::{EditError, EditRequest, StoredEdit},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
-    store::Mark,
+    store::HeadVersions,
     wire::envelope::Envelope,
 };
 
@@ -86,7 +86,7 @@ impl RoomHandle {
     }
 
     /// Takes in what an editor says of itself. When the mailbox is full it is dropped.
-    pub(super) fn say(&self, seat: SeatId, words: Words) {
+    pub(super) fn say(&self, seat: SeatId, words: EditorAwareness) {
         self.try_give(Say { seat, words });
     }
 
@@ -119,7 +119,10 @@ impl RoomHandle {
     /// [`RoomError::Closed`]: the room had closed before it took the order, which can be given to a new one. Inside,
     /// [`EditError`]: nothing was stored, but for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is
     /// not known.
-    pub async fn edit(&self, order: Order) -> Result<Result<Stored, EditError>, RoomError> {
+    pub async fn edit(
+        &self,
+        order: EditRequest,
+    ) -> Result<Result<StoredEdit, EditError>, RoomError> {
         let (reply, answer) = oneshot::channel();
         self.address.send(self.queued(Edit { order, reply })).await.unwrap_or_else(closed)?;
         Ok(answer.await.unwrap_or(Err(EditError::Unanswered)))
@@ -142,13 +145,13 @@ impl RoomHandle {
     }
 
     /// Says what the store has. False when the mailbox is full.
-    pub(super) fn compare(&self, mark: Mark) -> bool {
+    pub(super) fn compare(&self, mark: HeadVersions) -> bool {
         self.try_give(Compare(mark))
     }
 
     /// Hands on what another node told. False when the mailbox is full: then the room has to compare later.
     pub(super) fn deliver(&self, envelope: Envelope) -> bool {
-        self.try_give(Deliver(envelope))
+        self.try_give(DeliverEnvelope(envelope))
     }
 
     /// Has the room see whether it knows who sits on other nodes. False when the mailbox is full.

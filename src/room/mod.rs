@@ -18,7 +18,7 @@ mod options;
 mod relay;
 mod rooms;
 
-pub use actor::yjs_messages::Words;
+pub use actor::yjs_messages::EditorAwareness;
 pub use awareness::clocks::AWARENESS_TICK;
 pub use delivery::{
     audience::AudienceKey,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{RoomHandle, Rooms, actor::messages::LookForOthers};
 use crate::{
-    bridge::{Deliver, Delivery, Done, Health},
+    bridge::{DeliverySink, Done, Health, RelayEvent},
     domain::{AccessLevel, DocumentId, UserId},
     store::StoreError,
     wire::envelope::Envelope,
@@ -109,10 +109,10 @@ impl Rooms {
     }
 }
 
-impl Deliver for Rooms {
-    fn deliver(&self, delivery: Delivery) {
+impl DeliverySink for Rooms {
+    fn deliver(&self, delivery: RelayEvent) {
         match delivery {
-            Delivery::Told { document, envelope, done } => match envelope {
+            RelayEvent::Told { document, envelope, done } => match envelope {
                 Envelope::AccessChanged { user, level, .. } => {
                     self.change_access_here(document, user, level, done);
                 }
@@ -125,7 +125,7 @@ impl Deliver for Rooms {
                     self.hand(document, room.as_ref(), |room| room.deliver(envelope));
                 }
             },
-            Delivery::Counted { document, sequence } => {
+            RelayEvent::Counted { document, sequence } => {
                 let room = self.find(document);
                 self.hand(document, room.as_ref(), |room| {
                     room.look_for_others(LookForOthers::Counted(sequence))

@@ -19,8 +19,8 @@ use crate::{
         AccessLevel, Content, Cursor, Document, DocumentId, SessionId, Text, Title, UserId, Version,
     },
     editing::{
-        EditError, Order, Replica, Stored, TextError,
-        loader::{Texts, off_thread},
+        EditError, EditRequest, LoadError, Replica, StoredEdit,
+        loader::{DocumentLoader, off_thread},
     },
     metrics::Metrics,
     roster::Roster,
@@ -49,8 +49,8 @@ pub struct RoomParts {
 /// The open rooms of this node.
 #[derive(Clone)]
 pub struct Rooms {
-    open: Arc<Mutex<HashMap<DocumentId, Entry>>>,
-    pub(super) shared: Arc<Shared>,
+    open: Arc<Mutex<HashMap<DocumentId, OpenRoom>>>,
+    pub(super) shared: Arc<RoomsShared>,
     /// Documents of which something was told that may not have reached their room.
     pub(super) stale: Arc<Mutex<HashSet<DocumentId>>>,
     /// Something was noted there.
@@ -58,17 +58,17 @@ pub struct Rooms {
 }
 
 /// What all rooms have.
-pub(super) struct Shared {
+pub(super) struct RoomsShared {
     pub(super) parts: RoomParts,
     pub(super) options: RoomOptions,
-    pub(super) texts: Texts,
+    pub(super) texts: DocumentLoader,
     /// So many large texts may be worked on at the same time.
     pub(super) benches: Arc<Semaphore>,
     /// Of what editors are told of each other.
     pub(super) clocks: Clocks,
 }
 
-struct Entry {
+struct OpenRoom {
     handle: RoomHandle,
     closing: bool,
     /// Ends when the room has gone.
@@ -79,9 +79,10 @@ impl Rooms {
     /// No rooms yet.
     #[must_use]
     pub fn new(parts: RoomParts, options: RoomOptions) -> Self {
-        let texts = Texts::new(parts.store.clone(), options.texts_at_once);
+        let texts = DocumentLoader::new(parts.store.clone(), options.texts_at_once);
         let benches = Arc::new(Semaphore::new(options.texts_at_once.max(1)));
-        let shared = Arc::new(Shared { parts, options, texts, benches, clocks: Clocks::default() });
+        let shared =
+            Arc::new(RoomsShared { parts, options, texts, benches, clocks: Clocks::default() });
         Self { open: Arc::default(), shared, stale: Arc::default(), is_stale: Arc::default() }
     }
 
@@ -108,7 +109,7 @@ impl Rooms {
     /// # Errors
     /// [`EditError`]; nothing was stored, but for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is
     /// not known.
-    pub async fn edit(&self, order: Order) -> Result<Stored, EditError> {
+    pub async fn edit(&self, order: EditRequest) -> Result<StoredEdit, EditError> {
         loop {
             match self.open(order.document).await.edit(order.clone()).await {
                 Ok(answer) => return answer,
@@ -121,13 +122,13 @@ impl Rooms {
     /// Makes a document, at its first version.
     ///
     /// # Errors
-    /// [`TextError::Store`]: the owner has no account, or the store failed.
+    /// [`LoadError::Store`]: the owner has no account, or the store failed.
     pub async fn create(
         &self,
         owner: UserId,
         title: Title,
         text: Text,
-    ) -> Result<Document, TextError> {
+    ) -> Result<Document, LoadError> {
         let size = text.as_str().len();
         let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
         Ok(self.shared.parts.store.create_document(owner, title, size, state).await?)
@@ -136,12 +137,12 @@ impl Rooms {
     /// The text of a document at a version. Ask for access first: this does not.
     ///
     /// # Errors
-    /// [`TextError::NotKept`] if the document was deleted or the version is older than what is kept.
+    /// [`LoadError::NotKept`] if the document was deleted or the version is older than what is kept.
     pub async fn content_at(
         &self,
         document: DocumentId,
         version: Version,
-    ) -> Result<Content, TextError> {
+    ) -> Result<Content, LoadError> {
         self.shared.texts.content(document, version).await
     }
 
@@ -212,7 +213,7 @@ impl Rooms {
         let mut context = Context::new();
         context.set_mailbox_capacity(self.shared.options.mailbox);
         let handle = RoomHandle::new(context.address(), self.shared.parts.metrics.clone());
-        open.insert(document, Entry { handle: handle.clone(), closing: false, gone });
+        open.insert(document, OpenRoom { handle: handle.clone(), closing: false, gone });
         // A room that cannot be started takes itself off the list, for which it needs the lock.
         drop(open);
         context.run(room);
@@ -222,7 +223,7 @@ impl Rooms {
 
 /// A room's place among the open ones. Dropping it, at the latest with the room, gives the document free.
 pub(super) struct Registration {
-    rooms: Weak<Mutex<HashMap<DocumentId, Entry>>>,
+    rooms: Weak<Mutex<HashMap<DocumentId, OpenRoom>>>,
     document: DocumentId,
     _here: watch::Sender<()>,
 }

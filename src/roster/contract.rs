@@ -27,7 +27,7 @@ pub struct RosterAway;
 
 /// Who has a document open on other nodes, and how many arrivals and departures led to that.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Standing {
+pub struct RosterSnapshot {
     /// The last arrival or departure that is in it.
     pub sequence: Sequence,
     /// Who is there, in order of arrival.
@@ -35,7 +35,7 @@ pub struct Standing {
 }
 
 /// Sends a session away whose user turned out to have too many.
-pub trait Evict: Send + Sync {
+pub trait EvictSession: Send + Sync {
     /// Ends the session, if it is still there.
     fn evict(&self, session: SessionId);
 }
@@ -103,7 +103,7 @@ pub trait Roster: Send + Sync {
     ) -> Result<Option<Presence>, RosterAway>;
 
     /// Who has the document open on other nodes; none when that cannot be told now.
-    async fn find_standing(&self, document: DocumentId) -> Option<Standing>;
+    async fn find_standing(&self, document: DocumentId) -> Option<RosterSnapshot>;
 
     /// The last arrival or departure in each of these documents, as far as there have been any; none when that cannot be
     /// told now.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
-use super::{Roster, RosterAway, SlotError, Standing};
+use super::{Roster, RosterAway, RosterSnapshot, SlotError};
 use crate::{
     domain::{Cursor, DocumentId, Presence, SessionId, UserId},
     wire::envelope::Sequence,
@@ -156,8 +156,8 @@ impl Roster for LocalRoster {
         Ok(self.entry(document, session))
     }
 
-    async fn find_standing(&self, _document: DocumentId) -> Option<Standing> {
-        Some(Standing::default())
+    async fn find_standing(&self, _document: DocumentId) -> Option<RosterSnapshot> {
+        Some(RosterSnapshot::default())
     }
 
     async fn find_sequences(

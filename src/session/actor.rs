@@ -16,9 +16,9 @@ use super::{
     error::overdue,
     graphql::{
         gate::{Decision, Gate},
-        in_progress::Operations,
+        in_progress::InProgress,
     },
-    heartbeat::{Beat, Heartbeat},
+    heartbeat::{Heartbeat, HeartbeatAction},
     reader::Intake,
     sessions::Registered,
     socket::{Inbound, SessionContext, fragment},
@@ -58,7 +58,7 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) parts: Arc<SessionParts>,
     pub(super) outbox: Outbox,
-    pub(super) operations: Operations,
+    pub(super) operations: InProgress,
     /// What others may know of the session; none before it is admitted and once it is closing.
     pub(super) link: Option<Arc<SessionLink>>,
     /// How the session goes away when nothing is being executed any more; none while it need not.
@@ -96,7 +96,7 @@ impl Session {
             goes_on_at: None,
             id,
             outbox,
-            operations: Operations::new(parts.limits.operations_in_flight, parts.limits.message),
+            operations: InProgress::new(parts.limits.operations_in_flight, parts.limits.message),
             link: None,
             leaving: None,
             gate: Gate::new(),
@@ -247,16 +247,18 @@ impl Session {
         let (due, next) = self.heartbeat.beat(now, self.intake.heard(), stalled);
         for beat in due {
             match beat {
-                Beat::Ping => self.note(self.outbox.beat(outbox::Beat::Ping, frame::ping(b""))),
+                HeartbeatAction::Ping => {
+                    self.note(self.outbox.beat(outbox::Beat::Ping, frame::ping(b"")));
+                }
                 // An editor learns of it when it comes: it asks for a token whenever it connects.
-                Beat::WarnOfExpiry if self.conversation.is_some() => {}
-                Beat::WarnOfExpiry => {
+                HeartbeatAction::WarnOfExpiry if self.conversation.is_some() => {}
+                HeartbeatAction::WarnOfExpiry => {
                     let payload = serde_json::json!({ "tokenExpiresAt": self.expires_at });
                     let payload = payload.to_string();
                     let warning = ServerMessage::Ping { payload: Some(payload.as_bytes()) };
                     self.reply(warning.frame(), None);
                 }
-                Beat::End(limit) => {
+                HeartbeatAction::End(limit) => {
                     let reason = overdue(limit, &self.parts.options);
                     return self.end(&reason, ctx);
                 }

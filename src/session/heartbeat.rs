@@ -15,7 +15,7 @@ const HELD_UP: Duration = Duration::from_secs(1);
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum HeartbeatAction {
     /// Send a ping frame.
     Ping,
     /// Tell the client that its token runs out.
@@ -87,7 +87,7 @@ impl Heartbeat {
         now: Instant,
         heard: Instant,
         stalled: Option<Instant>,
-    ) -> (Vec<Beat>, Instant) {
+    ) -> (Vec<HeartbeatAction>, Instant) {
         let mut due = Vec::new();
         if self.awaited.is_some_and(|awaited| now >= awaited + HELD_UP) {
             self.judged_from = now + HELD_UP;
@@ -95,23 +95,23 @@ impl Heartbeat {
         let quiet_until = (stalled.unwrap_or(heard) + self.silence_allowed).max(self.judged_from);
         if now >= quiet_until {
             let overdue = if stalled.is_some() { Overdue::TooSlow } else { Overdue::Silent };
-            return (vec![Beat::End(overdue)], now);
+            return (vec![HeartbeatAction::End(overdue)], now);
         }
         if self.init_by.is_some_and(|by| now >= by) {
-            return (vec![Beat::End(Overdue::Init)], now);
+            return (vec![HeartbeatAction::End(Overdue::Init)], now);
         }
         if let Some((warn_at, ends_at)) = &mut self.token {
             if now >= *ends_at {
-                return (vec![Beat::End(Overdue::Token)], now);
+                return (vec![HeartbeatAction::End(Overdue::Token)], now);
             }
             if warn_at.is_some_and(|at| now >= at) {
                 *warn_at = None;
-                due.push(Beat::WarnOfExpiry);
+                due.push(HeartbeatAction::WarnOfExpiry);
             }
         }
         if now >= self.next_ping {
             self.next_ping = now + self.ping_every;
-            due.push(Beat::Ping);
+            due.push(HeartbeatAction::Ping);
         }
         let next = self.next_deadline(quiet_until);
         self.awaited = Some(next);
@@ -159,7 +159,7 @@ mod tests {
 
         assert_eq!(heartbeat.beat(start, start, None), (vec![], start + seconds(3)));
         let late = start + seconds(3);
-        assert_eq!(heartbeat.beat(late, late, None).0, vec![Beat::End(Overdue::Init)]);
+        assert_eq!(heartbeat.beat(late, late, None).0, vec![HeartbeatAction::End(Overdue::Init)]);
     }
 
     #[test]
@@ -170,10 +170,13 @@ mod tests {
         assert_eq!(heartbeat.beat(start, start, None), (vec![], start + seconds(30)));
         for ping in [30, 60] {
             let now = start + seconds(ping);
-            assert_eq!(heartbeat.beat(now, start, None), (vec![Beat::Ping], now + seconds(30)));
+            assert_eq!(
+                heartbeat.beat(now, start, None),
+                (vec![HeartbeatAction::Ping], now + seconds(30))
+            );
         }
         let now = start + seconds(90);
-        assert_eq!(heartbeat.beat(now, start, None).0, vec![Beat::End(Overdue::Silent)]);
+        assert_eq!(heartbeat.beat(now, start, None).0, vec![HeartbeatAction::End(Overdue::Silent)]);
     }
 
     #[test]
@@ -182,7 +185,10 @@ mod tests {
         let mut heartbeat = admitted(start, LONG);
         heartbeat.beat(start, start, None);
         let awake = start + seconds(1_000);
-        assert_eq!(heartbeat.beat(awake, start, None), (vec![Beat::Ping], awake + seconds(1)));
+        assert_eq!(
+            heartbeat.beat(awake, start, None),
+            (vec![HeartbeatAction::Ping], awake + seconds(1))
+        );
         let heard = awake + Duration::from_millis(1);
         assert_eq!(heartbeat.beat(awake + seconds(1), heard, None).0, vec![]);
 
@@ -190,7 +196,7 @@ mod tests {
         heartbeat.beat(start, start, None);
         heartbeat.beat(awake, start, None);
         let beat = heartbeat.beat(awake + seconds(1), start, None);
-        assert_eq!(beat.0, vec![Beat::End(Overdue::Silent)], "nothing waited");
+        assert_eq!(beat.0, vec![HeartbeatAction::End(Overdue::Silent)], "nothing waited");
     }
 
     #[test]
@@ -198,7 +204,7 @@ mod tests {
         let start = Instant::now();
         let mut heartbeat = admitted(start, LONG);
         let now = start + seconds(119);
-        assert_eq!(heartbeat.beat(now, start + seconds(30), None).0, vec![Beat::Ping]);
+        assert_eq!(heartbeat.beat(now, start + seconds(30), None).0, vec![HeartbeatAction::Ping]);
     }
 
     #[test]
@@ -207,7 +213,7 @@ mod tests {
         let mut heartbeat = admitted(start, LONG);
         let now = start + seconds(91);
         let beat = heartbeat.beat(now, now, Some(start + seconds(1)));
-        assert_eq!(beat.0, vec![Beat::End(Overdue::TooSlow)]);
+        assert_eq!(beat.0, vec![HeartbeatAction::End(Overdue::TooSlow)]);
     }
 
     #[test]
@@ -218,17 +224,20 @@ mod tests {
         let warning = start + seconds(20);
         assert_eq!(heartbeat.beat(start, start, None).1, warning);
         let (due, next) = heartbeat.beat(warning, warning, None);
-        assert_eq!((due, next), (vec![Beat::WarnOfExpiry], start + seconds(30)));
+        assert_eq!((due, next), (vec![HeartbeatAction::WarnOfExpiry], start + seconds(30)));
         let now = start + seconds(79);
-        assert_eq!(heartbeat.beat(now, now, None), (vec![Beat::Ping], start + seconds(80)));
+        assert_eq!(
+            heartbeat.beat(now, now, None),
+            (vec![HeartbeatAction::Ping], start + seconds(80))
+        );
 
         let mut renewed = admitted(start, seconds(80));
         renewed.admitted(now, seconds(3_600), seconds(60));
         let after = start + seconds(81);
-        assert_eq!(renewed.beat(after, after, None).0, vec![Beat::Ping]);
+        assert_eq!(renewed.beat(after, after, None).0, vec![HeartbeatAction::Ping]);
 
         let end = start + seconds(80);
-        assert_eq!(heartbeat.beat(end, end, None).0, vec![Beat::End(Overdue::Token)]);
+        assert_eq!(heartbeat.beat(end, end, None).0, vec![HeartbeatAction::End(Overdue::Token)]);
     }
 
     #[test]

@@ -38,12 +38,12 @@ impl Handler<SeatLost> for Session {
 /// The session's user has too many: end.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Evict;
+pub(super) struct EvictSession;
 
-impl Handler<Evict> for Session {
+impl Handler<EvictSession> for Session {
     type Result = ();
 
-    fn handle(&mut self, _evict: Evict, ctx: &mut SessionContext) {
+    fn handle(&mut self, _evict: EvictSession, ctx: &mut SessionContext) {
         self.parts.metrics.slot_refused();
         self.end(&CloseReason::ConnectionLimit, ctx);
     }

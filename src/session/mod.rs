@@ -21,11 +21,11 @@ mod socket;
 mod throttle;
 mod yjs;
 
-pub use graphql::port::{Answer, Execute, Operation};
+pub use graphql::port::{Execute, Operation, OperationResponse};
 pub use identity::{Identified, Identity, IdentityError};
 pub use link::SessionLink;
 pub use options::{Limits, SessionOptions};
 pub use sessions::{SessionParts, Sessions};
 pub use socket::{open, open_editor};
 pub use throttle::{Throttle, Throttled};
-pub use yjs::port::{Converse, Next, Outcome};
+pub use yjs::port::{ConversationStep, Converse, StepOutcome};

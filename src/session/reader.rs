@@ -1,6 +1,6 @@
 //! A socket's inbound bytes on their way to the framework's codec.
 //!
-//! The [`Reader`] notes that the client was heard, budgets what it may send before it is admitted, checks the
+//! The [`SocketReader`] notes that the client was heard, budgets what it may send before it is admitted, checks the
 //! frames' headers before the codec buffers what they announce, and stops reading while the client does not take
 //! its answers or while frames that were read are not handled yet. So neither a client that only asks nor one
 //! that announces a huge frame can make the node keep more than its limits.
@@ -111,18 +111,18 @@ impl Intake {
 }
 
 /// The stream that the codec reads from.
-pub(super) struct Reader<S> {
+pub(super) struct SocketReader<S> {
     payload: S,
     guard: FrameGuard,
     outbox: Outbox,
     intake: Rc<Intake>,
-    phase: Phase,
+    phase: IntakePhase,
     /// Whether it has stopped reading until the client takes its answers.
     is_deaf: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum IntakePhase {
     /// What comes is passed on.
     Reading,
     /// What comes is dropped.
@@ -131,10 +131,10 @@ enum Phase {
     Ended,
 }
 
-impl<S> Reader<S> {
+impl<S> SocketReader<S> {
     /// A reader of `payload`.
     pub(super) fn new(payload: S, guard: FrameGuard, outbox: Outbox, intake: Rc<Intake>) -> Self {
-        Self { payload, guard, outbox, intake, phase: Phase::Reading, is_deaf: false }
+        Self { payload, guard, outbox, intake, phase: IntakePhase::Reading, is_deaf: false }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
@@ -150,7 +150,7 @@ impl<S> Reader<S> {
     fn fail(
         &mut self,
         reason: CloseReason,
-        next: Phase,
+        next: IntakePhase,
     ) -> Poll<Option<Result<Bytes, PayloadError>>> {
         self.phase = next;
         *self.intake.fault.borrow_mut() = Some(reason);
@@ -159,7 +159,7 @@ impl<S> Reader<S> {
     }
 }
 
-impl<S> Reader<S>
+impl<S> SocketReader<S>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
@@ -182,11 +182,11 @@ where
         match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
             Some(Ok(chunk)) => match self.inspect(&chunk) {
                 Ok(()) => Poll::Ready(Some(Ok(chunk))),
-                Err(reason) => self.fail(reason, Phase::Draining),
+                Err(reason) => self.fail(reason, IntakePhase::Draining),
             },
-            Some(Err(_connection_broke)) => self.fail(CloseReason::Gone, Phase::Ended),
+            Some(Err(_connection_broke)) => self.fail(CloseReason::Gone, IntakePhase::Ended),
             None => {
-                self.phase = Phase::Ended;
+                self.phase = IntakePhase::Ended;
                 Poll::Ready(None)
             }
         }
@@ -194,12 +194,12 @@ where
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         while let Some(Ok(_dropped)) = ready!(Pin::new(&mut self.payload).poll_next(cx)) {}
-        self.phase = Phase::Ended;
+        self.phase = IntakePhase::Ended;
         Poll::Ready(None)
     }
 }
 
-impl<S> Stream for Reader<S>
+impl<S> Stream for SocketReader<S>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
@@ -208,9 +208,9 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let reader = self.get_mut();
         match reader.phase {
-            Phase::Reading => reader.poll_read(cx),
-            Phase::Draining => reader.poll_drain(cx),
-            Phase::Ended => Poll::Ready(None),
+            IntakePhase::Reading => reader.poll_read(cx),
+            IntakePhase::Draining => reader.poll_drain(cx),
+            IntakePhase::Ended => Poll::Ready(None),
         }
     }
 }
@@ -230,14 +230,14 @@ mod tests {
 
     const PING: &[u8] = b"\x89\x80\0\0\0\0";
 
-    fn reader<S>(payload: S) -> (Reader<S>, Rc<Intake>, OutboxBody) {
+    fn reader<S>(payload: S) -> (SocketReader<S>, Rc<Intake>, OutboxBody) {
         let (outbox, body) = Outbox::new(OutboxOptions { bound: 10 }, Arc::default());
         let intake = Intake::new(Instant::now(), 1_000);
         let guard = FrameGuard::new(FrameLimits { frame: 100, message: 100 });
-        (Reader::new(payload, guard, outbox, Rc::clone(&intake)), intake, body)
+        (SocketReader::new(payload, guard, outbox, Rc::clone(&intake)), intake, body)
     }
 
-    fn poll<S>(reader: &mut Reader<S>) -> Poll<Option<Result<Bytes, PayloadError>>>
+    fn poll<S>(reader: &mut SocketReader<S>) -> Poll<Option<Result<Bytes, PayloadError>>>
     where
         S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     {

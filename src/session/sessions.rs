@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Execute, Identity, Limits, SessionOptions, Throttle,
     actor::Session,
-    messages::{Drain, Evict},
+    messages::{Drain, EvictSession},
 };
 use crate::{
     domain::{SessionId, UserId},
@@ -45,12 +45,12 @@ pub struct SessionParts {
 /// The open sessions of this node.
 #[derive(Clone)]
 pub struct Sessions {
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenSession>>,
     count: Arc<watch::Sender<usize>>,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenSession {
     sessions: HashMap<SessionId, Addr<Session>>,
     /// Whether the sessions have been asked to end.
     draining: bool,
@@ -108,13 +108,13 @@ impl Sessions {
 }
 
 /// Whoever turns out to be one too many is sent away as if he had come too late.
-impl roster::Evict for Sessions {
+impl roster::EvictSession for Sessions {
     fn evict(&self, session: SessionId) {
         let session = self.open.lock().sessions.get(&session).cloned();
         let Some(session) = session else { return };
         // Never lost: a task waits for its place in the mailbox.
         tokio::spawn(async move {
-            if session.send(Evict).await.is_err() {
+            if session.send(EvictSession).await.is_err() {
                 tracing::debug!("a session had ended before it was sent away");
             }
         });

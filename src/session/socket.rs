@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::{
     Converse, Identified, SessionParts,
     actor::{Session, Upgrade},
-    reader::{Intake, Reader},
+    reader::{Intake, SocketReader},
 };
 use crate::{
     domain::SessionId,
@@ -105,7 +105,8 @@ where
 {
     let (outbox, body) = Outbox::new(parts.outbox, Arc::clone(&parts.totals));
     let intake = Intake::new(Instant::now(), parts.limits.unauthenticated_bytes);
-    let reader = Reader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
+    let reader =
+        SocketReader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
     let session = Session::new(SessionId::new(), parts, outbox, intake, upgrade);
     let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));

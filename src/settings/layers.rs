@@ -16,7 +16,7 @@ use super::{
 pub(super) const BASE: &str = include_str!("../../config/base.toml");
 
 /// One setting as one source has it.
-pub(super) struct Entry {
+pub(super) struct SettingEntry {
     /// Its full key.
     pub(super) key: String,
     /// Its value, not judged yet.
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) origin: String,
 }
 
-impl Entry {
+impl SettingEntry {
     fn new(key: impl Into<String>, value: impl Into<Value>, origin: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into(), origin: origin.into() }
     }
@@ -38,9 +38,9 @@ pub(super) fn defaults() -> BTreeMap<String, Value> {
 }
 
 /// The settings of all sources, later ones last, and what could not be read.
-pub(super) fn read(sources: &Sources) -> (Vec<Entry>, Vec<Fault>) {
+pub(super) fn read(sources: &Sources) -> (Vec<SettingEntry>, Vec<Fault>) {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
-    let mut take = |layer: Result<Vec<Entry>, Fault>| match layer {
+    let mut take = |layer: Result<Vec<SettingEntry>, Fault>| match layer {
         Ok(layer) => entries.extend(layer),
         Err(fault) => faults.push(fault),
     };
@@ -61,7 +61,7 @@ pub(super) fn read(sources: &Sources) -> (Vec<Entry>, Vec<Fault>) {
 }
 
 /// `config/{name}.toml`. The name stays inside that folder.
-fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<Entry>, Fault> {
+fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<SettingEntry>, Fault> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if !name.chars().all(plain) {
         return Err(Fault::new(
@@ -75,14 +75,14 @@ fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<Entry>, F
 }
 
 /// The settings in a file, or what is wrong with it.
-fn read_file(path: &Path, origin: &str) -> Result<Vec<Entry>, String> {
+fn read_file(path: &Path, origin: &str) -> Result<Vec<SettingEntry>, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("cannot be read ({error}). Name a file that is there."))?;
     parse(&text, origin)
 }
 
 /// The settings in the text of a file, or what is wrong with it.
-fn parse(text: &str, origin: &str) -> Result<Vec<Entry>, String> {
+fn parse(text: &str, origin: &str) -> Result<Vec<SettingEntry>, String> {
     let table = File::from_str(text, FileFormat::Toml)
         .collect()
         .map_err(|error| format!("is not TOML: {}. Put that right.", in_one_line(&error)))?;
@@ -103,46 +103,46 @@ fn in_one_line(error: &config::ConfigError) -> String {
 }
 
 /// A table becomes its members, named by the way to them.
-fn flatten(key: String, value: Value, origin: &str, entries: &mut Vec<Entry>) {
+fn flatten(key: String, value: Value, origin: &str, entries: &mut Vec<SettingEntry>) {
     match value.kind {
         ValueKind::Table(table) => {
             for (name, member) in table {
                 flatten(format!("{key}.{name}"), member, origin, entries);
             }
         }
-        kind => entries.push(Entry::new(key, kind, origin)),
+        kind => entries.push(SettingEntry::new(key, kind, origin)),
     }
 }
 
-fn well_known(sources: &Sources) -> Vec<Entry> {
+fn well_known(sources: &Sources) -> Vec<SettingEntry> {
     let set = |(name, key): (&'static str, &'static str)| {
-        sources.variable(name).map(|value| Entry::new(key, value, name))
+        sources.variable(name).map(|value| SettingEntry::new(key, value, name))
     };
     WELL_KNOWN.into_iter().filter_map(set).collect()
 }
 
 /// `COSCRIBE__SECTION__KEY`. Set to nothing, it takes back what a file set.
-fn prefixed(sources: &Sources) -> Vec<Entry> {
+fn prefixed(sources: &Sources) -> Vec<SettingEntry> {
     let ours = |(name, value): (&String, &String)| {
         let key = name.strip_prefix(PREFIX)?.replace("__", ".").to_ascii_lowercase();
-        Some(Entry::new(key, value.as_str(), name.as_str()))
+        Some(SettingEntry::new(key, value.as_str(), name.as_str()))
     };
     sources.environment.iter().filter_map(ours).collect()
 }
 
-fn flags(flags: &Flags) -> Result<Vec<Entry>, Fault> {
+fn flags(flags: &Flags) -> Result<Vec<SettingEntry>, Fault> {
     let mut entries = Vec::new();
     if let Some(path) = &flags.data_dir {
         let path = path
             .to_str()
             .ok_or_else(|| Fault::new("--data-dir", "is not UTF-8 text. Name another folder."))?;
-        entries.push(Entry::new("server.data_dir", path, "--data-dir"));
+        entries.push(SettingEntry::new("server.data_dir", path, "--data-dir"));
     }
     if let Some(host) = &flags.host {
-        entries.push(Entry::new("server.host", host.as_str(), "--host"));
+        entries.push(SettingEntry::new("server.host", host.as_str(), "--host"));
     }
     if let Some(port) = flags.port {
-        entries.push(Entry::new("server.port", i64::from(port), "--port"));
+        entries.push(SettingEntry::new("server.port", i64::from(port), "--port"));
     }
     Ok(entries)
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     Fault, SettingsError, Sources,
-    layers::{self, Entry},
+    layers::{self, SettingEntry},
     rules,
 };
 use crate::{
@@ -97,7 +97,7 @@ impl Settings {
 }
 
 /// The value of an entry in the kind that its key needs, or what is wrong with it.
-fn judge(entry: &Entry, defaults: &BTreeMap<String, Value>) -> Result<Value, String> {
+fn judge(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Result<Value, String> {
     let default = &defaults[&entry.key];
     let value = convert(&entry.value.kind, &default.kind)
         .ok_or_else(|| format!("needs {}.", expected(&default.kind)))?;
@@ -185,7 +185,7 @@ fn assemble(
 }
 
 /// A setting that does not exist, and those it may have been meant to be.
-fn unknown(entry: &Entry, defaults: &BTreeMap<String, Value>) -> Fault {
+fn unknown(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Fault {
     let section = entry.key.split('.').next().unwrap_or_default();
     let there = defaults.keys().filter_map(|key| key.split_once('.'));
     let keys: Vec<_> =

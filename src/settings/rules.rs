@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Fault, Settings};
 use crate::{
-    auth::{AuthOptions, Keys},
+    auth::{AuthOptions, SigningKeys},
     http::ServerOptions,
     outbox::OutboxOptions,
-    redis::{Address, RedisOptions},
+    redis::{RedisAddress, RedisOptions},
     room::RoomOptions,
     roster::RosterOptions,
     session::{Limits, SessionOptions},
@@ -172,13 +172,13 @@ impl Faults {
     fn auth(&mut self, auth: &AuthOptions, is_shared: bool) {
         let length = auth.secret.as_ref().map(|secret| secret.expose().len());
         self.unless(
-            length.is_none_or(|length| length >= Keys::SHORTEST_SECRET),
+            length.is_none_or(|length| length >= SigningKeys::SHORTEST_SECRET),
             "auth.secret",
             || {
                 format!(
                     "has {} bytes and needs at least {}. Make one with: openssl rand -hex 32",
                     length.unwrap_or_default(),
-                    Keys::SHORTEST_SECRET
+                    SigningKeys::SHORTEST_SECRET
                 )
             },
         );
@@ -265,7 +265,7 @@ impl Faults {
 
     fn redis(&mut self, redis: &RedisOptions, is_shared: bool) {
         if redis.is_set() {
-            if let Err(bad) = redis.url.parse::<Address>() {
+            if let Err(bad) = redis.url.parse::<RedisAddress>() {
                 self.unless(false, "redis.url", || bad.to_string());
             }
             self.unless(is_shared, "redis.url", || {

@@ -16,7 +16,7 @@ use sea_orm::{
 
 use super::{
     Batch, CommitError, Committed, StoreError,
-    commit_authorization::Standing,
+    commit_authorization::CommitAuthorization,
     pools::{begin_writing, lock_documents},
     rows,
 };
@@ -51,7 +51,7 @@ async fn attempt(
 ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
     let txn = begin_writing(writer).await?;
     lock_documents(&txn, batches.iter().map(|batch| batch.document)).await?;
-    let standing = Standing::load(&txn, batches).await?;
+    let standing = CommitAuthorization::load(&txn, batches).await?;
     let at = rows::now();
     let answers: Vec<_> = batches.iter().map(|batch| standing.judge(batch, at)).collect();
     let accepted: Vec<&Batch> =

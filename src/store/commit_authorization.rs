@@ -14,7 +14,7 @@ use super::{Batch, CommitError, Committed, StoreError, rows};
 use crate::domain::{AccessLevel, DocumentId, User, UserId, Version};
 
 /// What is known of the documents and authors of some batches.
-pub(super) struct Standing {
+pub(super) struct CommitAuthorization {
     heads: HashMap<DocumentId, Version>,
     authors: HashMap<(DocumentId, UserId), Author>,
 }
@@ -34,7 +34,7 @@ struct Row {
     level: Option<Level>,
 }
 
-impl Standing {
+impl CommitAuthorization {
     /// Reads it.
     pub(super) async fn load(
         txn: &DatabaseTransaction,

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 500;
 
 /// What a document is at. Both numbers only grow, a deletion makes both grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+pub struct HeadVersions {
     /// The version of its last change.
     pub version: Version,
     /// How often somebody's access to it was changed.
@@ -29,7 +29,7 @@ impl Store {
     pub async fn list_marks(
         &self,
         documents: &[DocumentId],
-    ) -> Result<HashMap<DocumentId, Mark>, StoreError> {
+    ) -> Result<HashMap<DocumentId, HeadVersions>, StoreError> {
         let mut marks = HashMap::with_capacity(documents.len());
         for some in documents.chunks(AT_ONCE) {
             let rows: Vec<(Uuid, i64, i64)> = document::Entity::find()
@@ -44,7 +44,7 @@ impl Store {
                 .all(&self.readers)
                 .await?;
             marks.extend(rows.into_iter().map(|(id, version, access_version)| {
-                (id.into(), Mark { version: Version::new(version), access_version })
+                (id.into(), HeadVersions { version: Version::new(version), access_version })
             }));
         }
         Ok(marks)

@@ -5,7 +5,7 @@ use entity::document;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    PageCursor, Snapshot, State, StoreError,
+    PageCursor, Snapshot, SnapshotState, StoreError,
     documents::PAGE_BYTES,
     test_store::{TestStore, deleted as deletion, edited, title},
 };
@@ -49,7 +49,7 @@ async fn a_new_document_is_found_as_it_was_made() {
 
     assert_eq!((made.version, made.owner, made.size), (Version::FIRST, ana, 12));
     let snapshot = store.find_snapshot(made.id, made.version).await.unwrap();
-    let state = State::Yjs(state);
+    let state = SnapshotState::Yjs(state);
     assert_eq!(snapshot, Some(Snapshot { version: made.version, state }));
     assert_eq!(made.created_at, made.updated_at);
     let found = store.find_document(ana, made.id).await.unwrap();

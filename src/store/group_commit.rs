@@ -29,12 +29,12 @@ const CHANGES: usize = 1024;
 /// At most so many bytes are stored together, unless one batch has more.
 const BYTES: usize = 4 * 1024 * 1024;
 
-type Answer = Result<Committed, CommitError>;
+type CommitReply = Result<Committed, CommitError>;
 
 struct Waiting {
     batch: Batch,
     since: Instant,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<CommitReply>,
 }
 
 /// When commits happen.
@@ -60,7 +60,7 @@ impl Committer {
     }
 
     /// Stores a batch with others.
-    pub(super) async fn commit(&self, batch: Batch) -> Answer {
+    pub(super) async fn commit(&self, batch: Batch) -> CommitReply {
         let (answer, answered) = oneshot::channel();
         if self.0.send(Waiting { batch, since: Instant::now(), answer }).await.is_err() {
             return Err(unavailable("nobody commits any more").into());
@@ -132,7 +132,7 @@ async fn store(writer: &DatabaseConnection, group: Vec<Waiting>, within: Duratio
     }
 }
 
-fn give(answer: oneshot::Sender<Answer>, committed: Answer) {
+fn give(answer: oneshot::Sender<CommitReply>, committed: CommitReply) {
     if answer.send(committed).is_err() {
         tracing::debug!("a batch was committed after its room had gone");
     }

@@ -23,7 +23,7 @@ const LONGEST: i64 = 10_000;
 
 /// Changes by one author without a long pause.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct HistoryEntry {
     /// The version of the first one.
     pub from: Version,
     /// The version of the last one.
@@ -38,22 +38,22 @@ pub struct Run {
 
 /// Some runs of a document, newest first.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunPage {
+pub struct HistoryPage {
     /// The runs.
-    pub runs: Vec<Run>,
+    pub runs: Vec<HistoryEntry>,
     /// Whether there are older ones.
     pub has_next: bool,
 }
 
 /// A change, as far as the history wants to know.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct HistoryStep {
     version: i64,
     author: Option<Uuid>,
     at: DateTime<Utc>,
 }
 
-impl Step {
+impl HistoryStep {
     /// Whether this one and `newer`, the next, are of one run.
     fn goes_on(&self, newer: &Self, pause: Duration) -> bool {
         let between = (newer.at - self.at).to_std().unwrap_or_default();
@@ -72,7 +72,7 @@ impl Store {
         document: DocumentId,
         before: Option<Version>,
         count: u32,
-    ) -> Result<RunPage, StoreError> {
+    ) -> Result<HistoryPage, StoreError> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let mut gathering = Gathering { runs: Vec::new(), count, pause: self.history_pause };
         let mut below = before.map_or(i64::MAX, Version::number);
@@ -105,7 +105,11 @@ impl Store {
         self.name(gathering.runs, false).await
     }
 
-    async fn list_steps(&self, document: DocumentId, below: i64) -> Result<Vec<Step>, StoreError> {
+    async fn list_steps(
+        &self,
+        document: DocumentId,
+        below: i64,
+    ) -> Result<Vec<HistoryStep>, StoreError> {
         let rows: Vec<(i64, Option<Uuid>, DateTime<Utc>)> = document_change::Entity::find()
             .select_only()
             .column(document_change::Column::Version)
@@ -118,7 +122,10 @@ impl Store {
             .into_tuple()
             .all(&self.readers)
             .await?;
-        Ok(rows.into_iter().map(|(version, author, at)| Step { version, author, at }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(version, author, at)| HistoryStep { version, author, at })
+            .collect())
     }
 
     /// The first version, if it is the one before `below`, or the only one there is.
@@ -126,7 +133,7 @@ impl Store {
         &self,
         document: DocumentId,
         below: i64,
-    ) -> Result<Option<Step>, StoreError> {
+    ) -> Result<Option<HistoryStep>, StoreError> {
         let row: Option<(Uuid, DateTime<Utc>, i64)> = document::Entity::find()
             .select_only()
             .column(document::Column::OwnerId)
@@ -138,7 +145,7 @@ impl Store {
             .await?;
         let second = Version::FIRST.next().number();
         let is_next = |head: i64| below == second || (head == 1 && below > second);
-        Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| Step {
+        Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| HistoryStep {
             version: Version::FIRST.number(),
             author: Some(owner),
             at,
@@ -146,23 +153,23 @@ impl Store {
     }
 
     /// Runs with the names of their authors.
-    async fn name(&self, runs: Vec<Found>, has_next: bool) -> Result<RunPage, StoreError> {
+    async fn name(&self, runs: Vec<Found>, has_next: bool) -> Result<HistoryPage, StoreError> {
         let authors = runs.iter().filter_map(|run| run.author).map(UserId::from);
         let users: HashMap<UserId, User> = self.load_users(authors).await?;
-        let runs = runs.into_iter().map(|run| Run {
+        let runs = runs.into_iter().map(|run| HistoryEntry {
             from: Version::new(run.first.version),
             to: Version::new(run.to),
             author: run.author.and_then(|author| users.get(&author.into()).cloned()),
             started_at: run.first.at,
             ended_at: run.ended_at,
         });
-        Ok(RunPage { runs: runs.collect(), has_next })
+        Ok(HistoryPage { runs: runs.collect(), has_next })
     }
 }
 
 /// A run, as it is put together from its end.
 struct Found {
-    first: Step,
+    first: HistoryStep,
     to: i64,
     author: Option<Uuid>,
     ended_at: DateTime<Utc>,
@@ -176,7 +183,7 @@ struct Gathering {
 
 impl Gathering {
     /// Takes in the change before the last one. True when it belongs to a run that is not wanted any more.
-    fn add(&mut self, step: Step) -> bool {
+    fn add(&mut self, step: HistoryStep) -> bool {
         if let Some(run) = self.runs.last_mut()
             && step.goes_on(&run.first, self.pause)
         {
@@ -186,7 +193,7 @@ impl Gathering {
         if self.runs.len() == self.count {
             return true;
         }
-        let Step { version, author, at } = step;
+        let HistoryStep { version, author, at } = step;
         self.runs.push(Found { first: step, to: version, author, ended_at: at });
         false
     }

@@ -7,7 +7,7 @@ use entity::document_change;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
-    Run, RunPage,
+    HistoryEntry, HistoryPage,
     test_store::{TestStore, batch, edited},
 };
 use crate::domain::{AccessLevel::Edit, DocumentId, UserId, Version};
@@ -30,13 +30,15 @@ impl TestStore {
         }
     }
 
-    async fn runs(&self, document: DocumentId, before: Option<i64>, count: u32) -> RunPage {
+    async fn runs(&self, document: DocumentId, before: Option<i64>, count: u32) -> HistoryPage {
         self.list_runs(document, before.map(Version::new), count).await.unwrap()
     }
 }
 
-fn ranges(page: &RunPage) -> Vec<(i64, i64, String)> {
-    let name = |run: &Run| run.author.as_ref().map_or("?".to_owned(), |user| user.name.to_string());
+fn ranges(page: &HistoryPage) -> Vec<(i64, i64, String)> {
+    let name = |run: &HistoryEntry| {
+        run.author.as_ref().map_or("?".to_owned(), |user| user.name.to_string())
+    };
     page.runs.iter().map(|run| (run.from.number(), run.to.number(), name(run))).collect()
 }
 

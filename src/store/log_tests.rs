@@ -7,7 +7,7 @@ use entity::{document, document_access, document_snapshot};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::{
-    Batch, CommitError, NewChange, NewReceipt, Receipt, State, Store, StoreError,
+    Batch, CommitError, NewChange, NewReceipt, Receipt, SnapshotState, Store, StoreError,
     test_store::{TestStore, batch, change_in, deleted, edited},
 };
 use crate::domain::{
@@ -298,7 +298,7 @@ async fn the_newest_snapshot_that_is_not_too_new_is_found() {
     for (version, state) in [(1, b"one".to_vec()), (4, b"one".to_vec()), (5, vec![5]), (9, vec![5])]
     {
         let found = store.find_snapshot(document, Version::new(version)).await.unwrap().unwrap();
-        assert_eq!(found.state, State::Yjs(state), "at {version}");
+        assert_eq!(found.state, SnapshotState::Yjs(state), "at {version}");
     }
     assert_eq!(store.find_snapshot(document, Version::new(0)).await.unwrap(), None);
 }

@@ -52,12 +52,12 @@ mod test_store;
 
 pub use access::Granted;
 pub use accounts::{Credentials, NewAccount};
-pub use document_heads::Mark;
+pub use document_heads::HeadVersions;
 pub use error::StoreError;
-pub use history::{Run, RunPage};
+pub use history::{HistoryEntry, HistoryPage};
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
 pub use options::{Retention, StoreOptions};
 pub use page::{DocumentPage, PageCursor};
 pub use pools::Store;
 pub use schema::MigrationState;
-pub use snapshots::{Snapshot, State};
+pub use snapshots::{Snapshot, SnapshotState};

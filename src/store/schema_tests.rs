@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::{MigrationState, Snapshot, State, StoreError, test_store::TestStore};
+use super::{MigrationState, Snapshot, SnapshotState, StoreError, test_store::TestStore};
 
 const NAMES: [&str; 5] =
     ["m0001_users", "m0002_documents", "m0003_access", "m0004_changes", "m0005_receipts_by_time"];
@@ -90,7 +90,7 @@ async fn a_text_from_before_there_was_a_log_is_found_as_it_was() {
     let (found, _) = store.find_document(owner, document).await.unwrap().unwrap();
     assert_eq!((found.version.number(), found.size), (7, "höher".len()));
     let snapshot = store.find_snapshot(document, found.version).await.unwrap().unwrap();
-    let state = State::Plain("höher".to_owned());
+    let state = SnapshotState::Plain("höher".to_owned());
     assert_eq!(snapshot, Snapshot { version: found.version, state });
     assert_eq!(store.find_snapshot(document, found.version.previous()).await.unwrap(), None);
 }

@@ -15,12 +15,12 @@ pub struct Snapshot {
     /// The version.
     pub version: Version,
     /// The text at that version.
-    pub state: State,
+    pub state: SnapshotState,
 }
 
 /// How a text is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum SnapshotState {
     /// The whole state as one Yjs v1 update.
     Yjs(Vec<u8>),
     /// The plain text of a document that was made before there were snapshots.
@@ -46,7 +46,7 @@ impl Store {
             .await?;
         if let Some(row) = snapshot {
             let version = Version::new(row.version);
-            return Ok(Some(Snapshot { version, state: State::Yjs(row.state) }));
+            return Ok(Some(Snapshot { version, state: SnapshotState::Yjs(row.state) }));
         }
         self.find_plain(document, version).await
     }
@@ -78,7 +78,7 @@ impl Store {
             .await?;
         Ok(row.map(|(version, text)| Snapshot {
             version: Version::new(version),
-            state: State::Plain(text),
+            state: SnapshotState::Plain(text),
         }))
     }
 

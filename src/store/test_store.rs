@@ -22,11 +22,11 @@ use database::TestDatabase;
 
 pub(super) struct TestStore {
     store: Store,
-    place: Place,
+    place: DatabaseKind,
 }
 
 /// Where the data is; it goes with this value.
-enum Place {
+enum DatabaseKind {
     File(TempDir),
     Postgres(TestDatabase),
 }
@@ -47,12 +47,12 @@ impl TestStore {
 
     /// An empty store with all its tables, in a file whatever the others are in.
     pub(super) async fn on_sqlite() -> Self {
-        Self::at(Place::file(), |_as_they_are| {}).await.with_tables().await
+        Self::at(DatabaseKind::file(), |_as_they_are| {}).await.with_tables().await
     }
 
     /// An empty store whose commits begin at least so long after one another.
     pub(super) async fn with_pace(commit_every: Duration) -> Self {
-        let place = Place::choose().await;
+        let place = DatabaseKind::choose().await;
         Self::at(place, |options| options.commit_every = commit_every).await.with_tables().await
     }
 
@@ -67,10 +67,10 @@ impl TestStore {
 
     /// A store whose migrations are still to be applied.
     pub(super) async fn without_tables() -> Self {
-        Self::at(Place::choose().await, |_as_they_are| {}).await
+        Self::at(DatabaseKind::choose().await, |_as_they_are| {}).await
     }
 
-    async fn at(place: Place, change: impl FnOnce(&mut StoreOptions)) -> Self {
+    async fn at(place: DatabaseKind, change: impl FnOnce(&mut StoreOptions)) -> Self {
         let mut options = place.options("rwc");
         change(&mut options);
         Self { store: Store::open(&options).await.unwrap(), place }
@@ -94,7 +94,7 @@ impl TestStore {
     }
 
     pub(super) fn file(&self) -> PathBuf {
-        let Place::File(folder) = &self.place else { panic!("there is no file") };
+        let DatabaseKind::File(folder) = &self.place else { panic!("there is no file") };
         folder.path().join("data").join("test.db")
     }
 
@@ -131,7 +131,7 @@ impl TestStore {
     }
 }
 
-impl Place {
+impl DatabaseKind {
     async fn choose() -> Self {
         TestDatabase::create().await.map_or_else(Self::file, Self::Postgres)
     }

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     domain::{DocumentId, UserId},
-    editing::{Order, Stored, Wish},
+    editing::{EditKind, EditRequest, StoredEdit},
     metrics::Metrics,
-    room::{AWARENESS_TICK, EditorHandle, Guest, Rooms, Ticket, Words},
-    session::{Converse, Limits, Next, Outcome, SessionLink, Throttle},
+    room::{AWARENESS_TICK, EditorAwareness, EditorHandle, Guest, Rooms, Ticket},
+    session::{ConversationStep, Converse, Limits, SessionLink, StepOutcome, Throttle},
     store::{Store, StoreError},
     wire::{
         CloseReason,
@@ -79,7 +79,7 @@ struct ToDo {
     /// How many updates came in all.
     came: u64,
     /// What it says, by the id of the client.
-    words: IndexMap<u32, Words>,
+    words: IndexMap<u32, EditorAwareness>,
     /// It wants to know who is here.
     asks: bool,
 }
@@ -149,45 +149,45 @@ impl Conversation {
 
     /// Tells the room what the editor says of itself, as often as it may: the first word at once, and of those that follow
     /// it the newest, so that the clocks of awareness never run ahead of the time.
-    fn speak(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
+    fn speak(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
         if self.to_do.words.is_empty() {
             return None;
         }
         let now = Instant::now();
         if let Some(at) = self.speaks_at.filter(|at| now < *at) {
-            return Some(Next::Wait(at - now));
+            return Some(ConversationStep::Wait(at - now));
         }
         self.speaks_at = Some(now + AWARENESS_TICK);
         while let Some((client, words)) = self.to_do.words.shift_remove_index(0) {
             if link.take_cursor().is_err() {
                 self.to_do.words.insert(client, words);
-                return Some(Next::Wait(A_MOMENT));
+                return Some(ConversationStep::Wait(A_MOMENT));
             }
             seat.say(words);
         }
         None
     }
 
-    fn answer(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
+    fn answer(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
         if self.to_do.clocks.is_none() && !self.to_do.asks {
             return None;
         }
         if self.parts.throttle.take(&link.user().id).is_err() {
-            return Some(Next::Wait(A_MOMENT));
+            return Some(ConversationStep::Wait(A_MOMENT));
         }
         let (seat, clocks) = (seat.clone(), self.to_do.clocks.take());
         self.doing = Doing::Other;
-        Some(Next::Work(match clocks {
+        Some(ConversationStep::Work(match clocks {
             Some(clocks) => async move {
                 seat.synchronise(clocks).await;
-                Outcome::Done
+                StepOutcome::Done
             }
             .boxed(),
             None => {
                 self.to_do.asks = false;
                 async move {
                     seat.ask().await;
-                    Outcome::Done
+                    StepOutcome::Done
                 }
                 .boxed()
             }
@@ -195,40 +195,40 @@ impl Conversation {
     }
 
     /// An editor that was out of step is asked what it has, once it is time.
-    fn ask(&mut self, _link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
+    fn ask(&mut self, _link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
         let left = self.ask_at?.saturating_duration_since(Instant::now());
         if !left.is_zero() {
-            return Some(Next::Wait(left));
+            return Some(ConversationStep::Wait(left));
         }
         self.ask_at = None;
         self.doing = Doing::Other;
         let seat = seat.clone();
         let asking = async move {
             seat.question().await;
-            Outcome::Done
+            StepOutcome::Done
         };
-        Some(Next::Work(asking.boxed()))
+        Some(ConversationStep::Work(asking.boxed()))
     }
 
     /// Everything that it wrote and is not being stored yet.
-    fn take_order(&mut self, link: &SessionLink) -> Option<Order> {
+    fn take_order(&mut self, link: &SessionLink) -> Option<EditRequest> {
         let updates = std::mem::take(&mut self.to_do.updates);
         self.to_do.bytes = 0;
-        (!updates.is_empty()).then(|| Order {
+        (!updates.is_empty()).then(|| EditRequest {
             document: self.document,
             author: link.user().id,
             session: Some(link.id()),
             edit: None,
-            wish: Wish::Merge { updates, acknowledge: self.acknowledge },
+            wish: EditKind::Merge { updates, acknowledge: self.acknowledge },
         })
     }
 
-    fn store(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<Next> {
+    fn store(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
         if self.to_do.updates.is_empty() {
             return None;
         }
         if link.take_edit().is_err() {
-            return Some(Next::Wait(A_MOMENT));
+            return Some(ConversationStep::Wait(A_MOMENT));
         }
         let order = self.take_order(link)?;
         self.doing = Doing::Storing;
@@ -236,40 +236,45 @@ impl Conversation {
         // Storing goes on when the client hangs up: between storing and telling nothing may stop it.
         let came = self.to_do.came;
         let storing = tokio::spawn(async move { carry_out(&parts, &seat, order, came).await });
-        Some(Next::Work(
-            async move { storing.await.unwrap_or(Outcome::Close(CloseReason::InternalError)) }
+        Some(ConversationStep::Work(
+            async move { storing.await.unwrap_or(StepOutcome::Close(CloseReason::InternalError)) }
                 .boxed(),
         ))
     }
 }
 
 /// Has a change stored, with which so many updates are, and says what the editor is to be told.
-async fn carry_out(parts: &EditorParts, seat: &EditorHandle, order: Order, came: u64) -> Outcome {
+async fn carry_out(
+    parts: &EditorParts,
+    seat: &EditorHandle,
+    order: EditRequest,
+    came: u64,
+) -> StepOutcome {
     // Nobody is asked in vain: the room hears of it when the user may do more.
     let answer = match seat.may_edit() {
         true => parts.rooms.edit(order).await,
         false => Err(StoreError::Denied.into()),
     };
     let error = match answer {
-        Ok(Stored { is_partial: true, .. }) => return Outcome::Again,
-        Ok(Stored { version, state_vector: Some(state_vector), .. }) => {
-            return Outcome::Reply(yjs::saved(version, &state_vector, came));
+        Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::Again,
+        Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
+            return StepOutcome::Reply(yjs::saved(version, &state_vector, came));
         }
-        Ok(_) => return Outcome::Done,
+        Ok(_) => return StepOutcome::Done,
         Err(error) => error,
     };
     match remedy(&error) {
         Remedy::Deny => {
             parts.metrics.permission_denied();
-            Outcome::Reply(yjs::permission_denied(
+            StepOutcome::Reply(yjs::permission_denied(
                 "You may read this document and not change it. Ask its owner for access.",
             ))
         }
-        Remedy::Ask => Outcome::Again,
+        Remedy::Ask => StepOutcome::Again,
         Remedy::Close(reason) => {
             let cause: &dyn std::error::Error = &error;
             tracing::debug!(error = cause, "what an editor wrote was not stored");
-            Outcome::Close(reason)
+            StepOutcome::Close(reason)
         }
     }
 }
@@ -295,27 +300,29 @@ impl Converse for Conversation {
         Ok(())
     }
 
-    fn next(&mut self) -> Next {
+    fn next(&mut self) -> ConversationStep {
         if self.doing != Doing::Nothing {
-            return Next::Nothing;
+            return ConversationStep::Nothing;
         }
-        let Some((link, seat)) = self.seat.clone() else { return Next::Nothing };
+        let Some((link, seat)) = self.seat.clone() else { return ConversationStep::Nothing };
         // What has to wait keeps nothing else waiting.
         let mut wait: Option<Duration> = None;
         let steps = [Self::speak, Self::store, Self::answer, Self::ask];
         for step in steps {
             match step(self, &link, &seat) {
-                Some(Next::Wait(time)) => wait = Some(wait.map_or(time, |wait| wait.min(time))),
+                Some(ConversationStep::Wait(time)) => {
+                    wait = Some(wait.map_or(time, |wait| wait.min(time)));
+                }
                 Some(work) => return work,
                 None => {}
             }
         }
-        wait.map_or(Next::Nothing, Next::Wait)
+        wait.map_or(ConversationStep::Nothing, ConversationStep::Wait)
     }
 
-    fn done(&mut self, outcome: &Outcome) {
+    fn done(&mut self, outcome: &StepOutcome) {
         let was = std::mem::replace(&mut self.doing, Doing::Nothing);
-        if *outcome == Outcome::Again {
+        if *outcome == StepOutcome::Again {
             let patience = ASK_AFTER.saturating_mul(1 << self.missteps.min(8));
             self.missteps += 1;
             self.ask_at.get_or_insert(Instant::now() + patience.min(ASK_AFTER_AT_MOST));

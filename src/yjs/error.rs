@@ -1,7 +1,7 @@
 //! What went wrong with something that an editor wrote, in the words of its protocol: each variant placed by hand.
 
 use crate::{
-    editing::{EditError, TextError, Unmergeable},
+    editing::{EditError, LoadError, MergeError},
     store::StoreError,
     wire::CloseReason,
 };
@@ -22,24 +22,24 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
     let text = match error {
         EditError::Store(StoreError::Denied) => return Remedy::Deny,
         EditError::Store(error) => return Remedy::Close(store_reason(error)),
-        EditError::Text(TextError::Store(error)) => return Remedy::Close(store_reason(error)),
+        EditError::Load(LoadError::Store(error)) => return Remedy::Close(store_reason(error)),
         EditError::Busy
         | EditError::Unreadable
         | EditError::Unanswered
         | EditError::Unknown
         | EditError::Overtaken
-        | EditError::Text(TextError::NotKept | TextError::Aborted) => {
+        | EditError::Load(LoadError::NotKept | LoadError::Aborted) => {
             return Remedy::Close(CloseReason::Unavailable);
         }
         // What editors write has no base and no name, so these are faults.
-        EditError::Misfit(_)
+        EditError::DeltaMismatch(_)
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken
-        | EditError::Text(TextError::Corrupt(_)) => {
+        | EditError::Load(LoadError::Corrupt(_)) => {
             return Remedy::Close(CloseReason::InternalError);
         }
-        EditError::Unmergeable(error) => return unmergeable(error),
+        EditError::Merge(error) => return unmergeable(error),
         EditError::TooLarge { size, limit } => return Remedy::Close(too_large(*size, *limit)),
         EditError::TooMuchWork => {
             "Merging the change takes too long; reload, and make smaller changes"
@@ -48,18 +48,18 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
     Remedy::Close(CloseReason::Refused(text.into()))
 }
 
-fn unmergeable(error: &Unmergeable) -> Remedy {
+fn unmergeable(error: &MergeError) -> Remedy {
     let reason = match error {
-        Unmergeable::OutOfStep => return Remedy::Ask,
-        Unmergeable::Unrelated => CloseReason::UnrelatedHistory,
-        Unmergeable::Malformed(what) => {
+        MergeError::OutOfStep => return Remedy::Ask,
+        MergeError::Unrelated => CloseReason::UnrelatedHistory,
+        MergeError::Malformed(what) => {
             CloseReason::BadMessage(format!("The update cannot be merged: {what}").into())
         }
-        Unmergeable::TooManyStructs { limit } => CloseReason::Refused(
+        MergeError::TooManyStructs { limit } => CloseReason::Refused(
             format!("The update has more than {limit} structs; make smaller changes").into(),
         ),
-        Unmergeable::TooLarge { size, limit } => too_large(*size, *limit),
-        Unmergeable::NotText => CloseReason::Refused(
+        MergeError::TooLarge { size, limit } => too_large(*size, *limit),
+        MergeError::NotText => CloseReason::Refused(
             "The root type \"content\" holds text; use another name for other types".into(),
         ),
     };

@@ -7,19 +7,22 @@ use yrs::StickyIndex;
 use crate::{
     domain::SessionId,
     editing::Selection,
-    room::Words,
-    wire::yjs::{Malformed, awareness::Heard},
+    room::EditorAwareness,
+    wire::yjs::{Malformed, awareness::AwarenessEntry},
 };
 
 /// The words of an entry; none if it is no client's.
 ///
 /// # Errors
 /// The state is no JSON object, or larger than `limit` bytes.
-pub(super) fn read(entry: &Heard<'_>, limit: usize) -> Result<Option<Words>, Malformed> {
+pub(super) fn read(
+    entry: &AwarenessEntry<'_>,
+    limit: usize,
+) -> Result<Option<EditorAwareness>, Malformed> {
     // Ids beyond those of clients are no client's.
     let Ok(client) = u32::try_from(entry.client) else { return Ok(None) };
     let Some(state) = entry.state else {
-        return Ok(Some(Words { client, state: None, selection: None, told_as: None }));
+        return Ok(Some(EditorAwareness { client, state: None, selection: None, told_as: None }));
     };
     if state.len() > limit {
         return Err(Malformed("the awareness state is larger than allowed"));
@@ -29,7 +32,7 @@ pub(super) fn read(entry: &Heard<'_>, limit: usize) -> Result<Option<Words>, Mal
     let told_as = state.get("user").and_then(|user| user.get("sessionId"));
     let told_as = told_as.and_then(|id| SessionId::deserialize(id).ok());
     let selection = selection(&state);
-    Ok(Some(Words { client, state: Some(state), selection, told_as }))
+    Ok(Some(EditorAwareness { client, state: Some(state), selection, told_as }))
 }
 
 /// Where the editor's cursor is: CodeMirror, Quill and ProseMirror say `cursor`, Monaco `selection`.
@@ -61,8 +64,8 @@ fn place(said: &Value) -> Option<StickyIndex> {
 mod tests {
     use super::*;
 
-    fn words(state: &str) -> Result<Option<Words>, Malformed> {
-        read(&Heard { client: 7, clock: 1, state: Some(state) }, 1_000)
+    fn words(state: &str) -> Result<Option<EditorAwareness>, Malformed> {
+        read(&AwarenessEntry { client: 7, clock: 1, state: Some(state) }, 1_000)
     }
 
     #[test]
@@ -87,9 +90,9 @@ mod tests {
 
     #[test]
     fn whoever_has_gone_says_nothing_and_marks_say_nothing_at_all() {
-        let gone = read(&Heard { client: 7, clock: 1, state: None }, 10).unwrap().unwrap();
+        let gone = read(&AwarenessEntry { client: 7, clock: 1, state: None }, 10).unwrap().unwrap();
         assert_eq!((gone.client, gone.state), (7, None));
-        assert_eq!(read(&Heard { client: 1 << 40, clock: 1, state: None }, 10), Ok(None));
+        assert_eq!(read(&AwarenessEntry { client: 1 << 40, clock: 1, state: None }, 10), Ok(None));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The relay: only what is open is listened to, and what makes no sense is ignored.
 
 use coscribe::{
-    redis::{Keys, Server},
+    redis::{RedisKeys, Server},
     wire::envelope::NEWEST_VERSION,
 };
 use serde_json::json;
@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Asks the Redis of a node.
-pub(crate) async fn redis(node: &TestNode) -> (coscribe::redis::Connection, Keys) {
+pub(crate) async fn redis(node: &TestNode) -> (coscribe::redis::Connection, RedisKeys) {
     let options = &node.settings().redis;
     let connection = Server::new(options).unwrap().connect().await.unwrap();
-    (connection, Keys::new(&options.prefix))
+    (connection, RedisKeys::new(&options.prefix))
 }
 
 /// How many nodes listen to a document.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU8};
 
 use coscribe::{
-    bridge::{Bridge, Deliver, Delivery, Ear, Health, LocalBridge, RedisBridge},
+    bridge::{Bridge, DeliverySink, EventSink, Health, LocalBridge, RedisBridge, RelayEvent},
     domain::{AccessLevel, Cursor, DocumentId, NodeId, Position, SessionId, UserId, Version},
     metrics::Metrics,
     wire::envelope::Envelope,
@@ -25,14 +25,14 @@ contract!(
 /// A bridge, and what it delivered.
 struct Node {
     bridge: Arc<dyn Bridge>,
-    heard: Mutex<mpsc::UnboundedReceiver<Delivery>>,
+    heard: Mutex<mpsc::UnboundedReceiver<RelayEvent>>,
 }
 
 /// Keeps what is delivered.
-struct Notes(mpsc::UnboundedSender<Delivery>);
+struct Notes(mpsc::UnboundedSender<RelayEvent>);
 
-impl Deliver for Notes {
-    fn deliver(&self, delivery: Delivery) {
+impl DeliverySink for Notes {
+    fn deliver(&self, delivery: RelayEvent) {
         self.0.send(delivery).unwrap();
     }
 
@@ -42,7 +42,7 @@ impl Deliver for Notes {
 impl Node {
     async fn next(&self) -> Envelope {
         match within("a delivery", async { self.heard.lock().await.recv().await }).await.unwrap() {
-            Delivery::Told { envelope, done, .. } => {
+            RelayEvent::Told { envelope, done, .. } => {
                 if let Some(done) = done {
                     done.send(()).unwrap();
                 }
@@ -63,7 +63,7 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
     let mut nodes = Vec::new();
     for _ in 0..count {
         let (sender, heard) = mpsc::unbounded_channel();
-        let ear = Ear::default();
+        let ear = EventSink::default();
         ear.open(Arc::new(Notes(sender)));
         let version = Arc::new(AtomicU8::new(2));
         let bridge = RedisBridge::start(
@@ -195,7 +195,7 @@ async fn whoever_changes_an_access_waits_until_the_others_have_carried_it_out(ov
 
 impl Node {
     /// The next delivery, which is not carried out.
-    async fn next_undone(&self) -> Delivery {
+    async fn next_undone(&self) -> RelayEvent {
         within("a delivery", async { self.heard.lock().await.recv().await }).await.unwrap()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use coscribe::redis::{Keys, RedisOptions, Server};
+use coscribe::redis::{RedisKeys, RedisOptions, Server};
 
 /// Where nodes meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum Over {
 
 impl Over {
     /// The way to the server, with names of the test's own; none if none was named.
-    pub(crate) fn server(self) -> Option<(Server, Keys)> {
+    pub(crate) fn server(self) -> Option<(Server, RedisKeys)> {
         let variable = match self {
             Self::Memory => return None,
             Self::Redis => "TEST_REDIS_URL",
@@ -35,7 +35,7 @@ impl Over {
             prefix: prefix.clone(),
             envelope_version: 3,
         };
-        Some((Server::new(&options).unwrap(), Keys::new(&prefix)))
+        Some((Server::new(&options).unwrap(), RedisKeys::new(&prefix)))
     }
 }
 

@@ -11,6 +11,6 @@ mod panic_guard;
 mod positions;
 mod replica;
 
-pub use merge::{MergeBounds, Merged, Unmergeable};
+pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
-pub use replica::{Corrupt, Refused, Replica};
+pub use replica::{ApplyError, CorruptDocument, Replica};

@@ -42,7 +42,7 @@ pub struct MergeBounds {
 
 /// Why an update was not merged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Unmergeable {
+pub enum MergeError {
     /// It is no update, or none that is supported.
     #[error("the update is not one that can be merged: {0}")]
     Malformed(String),
@@ -126,18 +126,18 @@ impl Replica {
     /// The replica is lost with an update that turned out to be unmergeable only when it had been applied.
     ///
     /// # Errors
-    /// [`Unmergeable`].
+    /// [`MergeError`].
     pub fn merge(
         mut self,
         updates: &[Bytes],
         bounds: &MergeBounds,
-    ) -> (Option<Self>, Result<Option<Merged>, Unmergeable>) {
+    ) -> (Option<Self>, Result<Option<Merged>, MergeError>) {
         let fitting = match self.look_through(updates, bounds) {
             Ok(fitting) => fitting,
             Err(refused) => return (Some(self), Err(refused)),
         };
         if !fitting.may_change {
-            let refused = Err(Unmergeable::OutOfStep);
+            let refused = Err(MergeError::OutOfStep);
             return (Some(self), if fitting.leaves_out { refused } else { Ok(None) });
         }
         let applied = match self.apply_updates(&fitting.updates) {
@@ -146,11 +146,11 @@ impl Replica {
         };
         if !applied.is_whole {
             let what = "its parts hang on each other".to_owned();
-            return (None, Err(Unmergeable::Malformed(what)));
+            return (None, Err(MergeError::Malformed(what)));
         }
         let leaves_out = fitting.leaves_out;
         let Some(update) = applied.update else {
-            let refused = Err(Unmergeable::OutOfStep);
+            let refused = Err(MergeError::OutOfStep);
             return (Some(self), if leaves_out { refused } else { Ok(None) });
         };
         let after = self.after(applied.steps, applied.units, fitting.may_split, bounds);
@@ -161,7 +161,7 @@ impl Replica {
         // A text that is too large already, under a smaller limit than it was written with, may still shrink.
         if content.bytes() > bounds.text && content.bytes() > self.content.bytes() {
             let (size, limit) = (content.bytes(), bounds.text);
-            return (None, Err(Unmergeable::TooLarge { size, limit }));
+            return (None, Err(MergeError::TooLarge { size, limit }));
         }
         self.content = content;
         self.weight.add(update.len());
@@ -173,16 +173,16 @@ impl Replica {
         &mut self,
         updates: &'a [Bytes],
         bounds: &MergeBounds,
-    ) -> Result<Fitting<'a>, Unmergeable> {
+    ) -> Result<Fitting<'a>, MergeError> {
         let state = self.doc.transact().state_vector();
         let mut reach: HashMap<u64, u32> = HashMap::new();
         let mut waiting = Vec::with_capacity(updates.len());
         for update in updates {
             let outline = Outline::read(update, bounds.structs).map_err(|error| match error {
                 OutlineError::TooManyStructs => {
-                    Unmergeable::TooManyStructs { limit: bounds.structs }
+                    MergeError::TooManyStructs { limit: bounds.structs }
                 }
-                error => Unmergeable::Malformed(error.to_string()),
+                error => MergeError::Malformed(error.to_string()),
             })?;
             waiting.push((update, outline));
         }
@@ -198,7 +198,7 @@ impl Replica {
             let Some(index) = waiting.iter().position(fits) else { break };
             let (update, outline) = waiting.remove(index);
             if outline.newcomers(known).any(|client| client > LARGEST_CLIENT) {
-                return Err(Unmergeable::Unrelated);
+                return Err(MergeError::Unrelated);
             }
             brings |= outline.newcomers(known).next().is_some();
             fitting.may_change |= outline.may_change(known);
@@ -218,7 +218,7 @@ impl Replica {
         if brings {
             let size = self.weight_with(bytes, limit);
             if size > limit {
-                return Err(Unmergeable::TooLarge { size, limit });
+                return Err(MergeError::TooLarge { size, limit });
             }
         }
         Ok(fitting)
@@ -229,11 +229,11 @@ impl Replica {
         &mut self,
         outline: &Outline,
         known: impl Fn(u64) -> u32,
-    ) -> Result<(), Unmergeable> {
+    ) -> Result<(), MergeError> {
         if self.depths.is_none() && !outline.has_types() {
             return Ok(());
         }
-        let malformed = |error: OutlineError| Unmergeable::Malformed(error.to_string());
+        let malformed = |error: OutlineError| MergeError::Malformed(error.to_string());
         let mut depths = match self.depths.take() {
             Some(depths) => depths,
             None => {
@@ -250,7 +250,7 @@ impl Replica {
 
     /// Applies updates that have been looked through. Should the library panic over them all the same, the update is
     /// refused; what it left behind then is never touched again, not even to free it.
-    fn apply_updates(&self, updates: &[&Bytes]) -> Result<Applied, Unmergeable> {
+    fn apply_updates(&self, updates: &[&Bytes]) -> Result<Applied, MergeError> {
         let applied = guarded(&self.doc, |txn| {
             let mut decoded = Vec::with_capacity(updates.len());
             for update in updates {
@@ -258,7 +258,7 @@ impl Replica {
             }
             self.apply_decoded(txn, decoded)
         });
-        applied.map_err(Unmergeable::Malformed)
+        applied.map_err(MergeError::Malformed)
     }
 
     fn apply_decoded(
@@ -294,7 +294,7 @@ impl Replica {
         units: usize,
         may_split: bool,
         bounds: &MergeBounds,
-    ) -> Result<(Delta, Content), Unmergeable> {
+    ) -> Result<(Delta, Content), MergeError> {
         let delta = Delta::from_steps(steps.unwrap_or_default());
         let is_astral = |text: &str| text.chars().any(|c| c.len_utf16() > 1);
         let guess = delta.ok().and_then(|delta| {
@@ -313,7 +313,7 @@ impl Replica {
         let text = self.plain_text();
         let content = Content::from(&*text);
         if content.units() != units {
-            return Err(Unmergeable::NotText);
+            return Err(MergeError::NotText);
         }
         let delta = Delta::between(&self.content.to_string(), &text, bounds.compare_until);
         Ok((delta, content))

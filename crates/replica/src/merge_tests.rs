@@ -92,7 +92,7 @@ fn what_hangs_on_something_that_is_not_here_is_refused_and_leaves_nothing_behind
     let (next, deletion) = (insert(&doc, 1, "b"), delete(&doc, 0, 1));
     for update in [&next, &deletion] {
         let (kept, refused) = replica.merge_again(std::slice::from_ref(update));
-        assert_eq!(refused.err(), Some(Unmergeable::OutOfStep));
+        assert_eq!(refused.err(), Some(MergeError::OutOfStep));
         assert_eq!(kept.state_vector(), replica.state_vector());
     }
     // What fits is merged, and what came too early fits once the rest is there.
@@ -107,7 +107,7 @@ fn what_hangs_on_something_that_is_not_here_is_refused_and_leaves_nothing_behind
 
 impl Replica {
     /// Merging into another replica with the same content.
-    fn merge_again(&self, updates: &[Bytes]) -> (Replica, Result<Option<Merged>, Unmergeable>) {
+    fn merge_again(&self, updates: &[Bytes]) -> (Replica, Result<Option<Merged>, MergeError>) {
         let (kept, merged) = Replica::load(&self.state()).unwrap().merge(updates, &bounds());
         (kept.expect("nothing was applied"), merged)
     }
@@ -118,7 +118,7 @@ fn another_history_is_told_apart() {
     let (ours, theirs) = (Replica::of("text"), Replica::of("text"));
     let doc = editor(&theirs, 1);
     let everything = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
-    assert_eq!(ours.merge_again(&[everything]).1.err(), Some(Unmergeable::Unrelated));
+    assert_eq!(ours.merge_again(&[everything]).1.err(), Some(MergeError::Unrelated));
     let clocks = protocol::wire::yjs::state_vector(&theirs.state_vector()).unwrap();
     assert!(ours.is_foreign_to(&clocks) && !theirs.is_foreign_to(&clocks));
     let early = Doc::with_client_id(5_u64);
@@ -188,7 +188,7 @@ fn what_makes_something_else_of_the_text_is_refused() {
         Bytes::from(txn.encode_update_v1())
     };
     let (_, refused) = replica.merge(&[numbers], &bounds());
-    assert_eq!(refused.err(), Some(Unmergeable::NotText));
+    assert_eq!(refused.err(), Some(MergeError::NotText));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn limits_are_kept_and_named() {
     let doc = editor(&replica, 1);
     let long = insert(&doc, 0, &"x".repeat(1_000));
     let (_, refused) = replica.merge(&[long], &bounds());
-    assert_eq!(refused.err(), Some(Unmergeable::TooLarge { size: 1_004, limit: 1_000 }));
+    assert_eq!(refused.err(), Some(MergeError::TooLarge { size: 1_004, limit: 1_000 }));
 
     let replica = Replica::of("text");
     let map = written(&editor(&replica, 1), |txn| {
@@ -206,13 +206,13 @@ fn limits_are_kept_and_named() {
     });
     assert!(matches!(
         replica.merge_again(&[map]).1,
-        Err(Unmergeable::TooLarge { limit: 10_000, .. })
+        Err(MergeError::TooLarge { limit: 10_000, .. })
     ));
 
     let doc = editor(&replica, 1);
     let many: Vec<_> = (0..101).map(|_| insert(&doc, 0, "x")).collect();
     let all = Bytes::from(yrs::merge_updates_v1(&many).unwrap());
-    let limit = Some(Unmergeable::TooManyStructs { limit: 100 });
+    let limit = Some(MergeError::TooManyStructs { limit: 100 });
     assert_eq!(replica.merge_again(&[all]).1.err(), limit);
 }
 

@@ -22,7 +22,7 @@ use yrs::{
 
 use super::panic_guard::guarded;
 use protocol::{
-    domain::{Content, Delta, Misfit, Op},
+    domain::{Content, Delta, DeltaMismatch, Op},
     wire::yjs::{Depths, LARGEST_CLIENT, Outline},
 };
 
@@ -39,21 +39,21 @@ pub(crate) const OBJECT: &str = "\u{FFFC}";
 /// A stored state or update is no Yjs v1 update, or does not belong to this document.
 #[derive(Debug, Clone, Error)]
 #[error("a stored state cannot be read: {0}")]
-pub struct Corrupt(String);
+pub struct CorruptDocument(String);
 
-impl Corrupt {
+impl CorruptDocument {
     /// A stored change does not fit the text that those before it made.
-    pub fn log(misfit: &Misfit) -> Self {
+    pub fn log(misfit: &DeltaMismatch) -> Self {
         Self(misfit.to_string())
     }
 }
 
 /// Why a delta was not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refused {
+pub enum ApplyError {
     /// It does not fit the text.
     #[error(transparent)]
-    Misfit(#[from] Misfit),
+    DeltaMismatch(#[from] DeltaMismatch),
     /// The text would become too large.
     #[error("the text would have {size} bytes of at most {limit}")]
     TooLarge {
@@ -107,19 +107,19 @@ impl Replica {
     /// The document of a stored state.
     ///
     /// # Errors
-    /// [`Corrupt`].
-    pub fn load(state: &[u8]) -> Result<Self, Corrupt> {
+    /// [`CorruptDocument`].
+    pub fn load(state: &[u8]) -> Result<Self, CorruptDocument> {
         Self::empty(fresh_client_id()).followed_by([state])
     }
 
     /// The document after these updates, which were accepted in this order.
     ///
     /// # Errors
-    /// [`Corrupt`].
+    /// [`CorruptDocument`].
     pub fn followed_by<'a>(
         mut self,
         updates: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Self, Corrupt> {
+    ) -> Result<Self, CorruptDocument> {
         let weight = &mut self.weight;
         let applied = guarded(&self.doc, |txn| {
             for update in updates {
@@ -129,7 +129,7 @@ impl Replica {
             }
             Ok(())
         });
-        applied.map_err(Corrupt)?;
+        applied.map_err(CorruptDocument)?;
         self.depths = None;
         self.content = Content::from(&*self.plain_text());
         Ok(self)
@@ -138,21 +138,21 @@ impl Replica {
     /// Takes in an update that was accepted after everything that is in here, and made this text.
     ///
     /// # Errors
-    /// [`Corrupt`]: the replica is of no use any more.
-    pub fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), Corrupt> {
+    /// [`CorruptDocument`]: the replica is of no use any more.
+    pub fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), CorruptDocument> {
         self.weight.add(update.len());
         if let Some(depths) = &mut self.depths {
             let known = self.doc.transact().state_vector();
             let known = |client: u64| known.get(&ClientID::new(client));
             let outline = Outline::read(update, usize::MAX);
             let added = outline.and_then(|outline| depths.add(&outline, known));
-            added.map_err(|error| Corrupt(error.to_string()))?;
+            added.map_err(|error| CorruptDocument(error.to_string()))?;
         }
         let applied = guarded(&self.doc, |txn| {
             let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
             txn.apply_update(update).map_err(|error| error.to_string())
         });
-        applied.map_err(Corrupt)?;
+        applied.map_err(CorruptDocument)?;
         self.content = content;
         Ok(())
     }
@@ -160,20 +160,20 @@ impl Replica {
     /// The plain text of a stored state.
     ///
     /// # Errors
-    /// [`Corrupt`].
-    pub fn text_of(state: &[u8]) -> Result<Content, Corrupt> {
+    /// [`CorruptDocument`].
+    pub fn text_of(state: &[u8]) -> Result<Content, CorruptDocument> {
         Self::load(state).map(|replica| replica.content)
     }
 
     /// Applies a delta and gives it back as a Yjs v1 update, unless the text would have more than `limit` bytes.
     ///
     /// # Errors
-    /// [`Refused`]; nothing was changed.
-    pub fn apply(&mut self, delta: &Delta, limit: usize) -> Result<Bytes, Refused> {
+    /// [`ApplyError`]; nothing was changed.
+    pub fn apply(&mut self, delta: &Delta, limit: usize) -> Result<Bytes, ApplyError> {
         let content = self.content.apply(delta)?;
         // A text that is too large already, under a smaller limit than it was written with, may still shrink.
         if content.bytes() > limit && content.bytes() > self.content.bytes() {
-            return Err(Refused::TooLarge { size: content.bytes(), limit });
+            return Err(ApplyError::TooLarge { size: content.bytes(), limit });
         }
         let steps: Vec<YjsStep<In>> = delta.ops().iter().map(yjs_step).collect();
         let mut txn = self.doc.transact_mut();
@@ -325,7 +325,7 @@ mod tests {
             replica.apply(&delta(wrong), 100).unwrap_err();
         }
         let large = replica.apply(&delta(r#"[{"insert":"123"}]"#), 6);
-        assert_eq!(large.unwrap_err(), Refused::TooLarge { size: 7, limit: 6 });
+        assert_eq!(large.unwrap_err(), ApplyError::TooLarge { size: 7, limit: 6 });
         assert_eq!(Replica::text_of(&replica.state()).unwrap(), *"🎈");
     }
 

@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 #[derive(Debug, Default)]
 pub(super) struct Acknowledgements {
     last: u64,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, PendingAcknowledgement>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct PendingAcknowledgement {
     came: u64,
     /// How many were asked; none while that is not known.
     asked: Option<u64>,
@@ -24,7 +24,7 @@ impl Acknowledgements {
     pub(super) fn open(&mut self, waits: oneshot::Sender<()>) -> u64 {
         self.open.retain(|_, open| !open.waits.is_closed());
         self.last += 1;
-        self.open.insert(self.last, Open { came: 0, asked: None, waits });
+        self.open.insert(self.last, PendingAcknowledgement { came: 0, asked: None, waits });
         self.last
     }
 
@@ -45,7 +45,8 @@ impl Acknowledgements {
     }
 
     fn settle(&mut self, request: u64) {
-        let is_done = |open: &Open| open.asked.is_some_and(|asked| open.came >= asked);
+        let is_done =
+            |open: &PendingAcknowledgement| open.asked.is_some_and(|asked| open.came >= asked);
         if self.open.get(&request).is_some_and(is_done)
             && let Some(open) = self.open.remove(&request)
             && open.waits.send(()).is_err()

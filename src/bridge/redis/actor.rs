@@ -12,12 +12,12 @@ use tokio::{
 };
 
 use super::{
-    Ear,
+    EventSink,
     acknowledgements::Acknowledgements,
     canary::Canary,
-    handle::Shared,
-    inbound::{Inbox, Sound},
-    outbound_queue::{Message, Outgoing},
+    handle::BridgeShared,
+    inbound::{DeliveryEvent, Inbox},
+    outbound_queue::{OutboundMessage, Outgoing},
     subscriber::Hearing,
 };
 use crate::{
@@ -31,10 +31,10 @@ const CANARY_EVERY: Duration = Duration::from_secs(1);
 
 /// What a relay is built from.
 pub(super) struct RelayParts {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<BridgeShared>,
     pub(super) server: Server,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) ear: Ear,
+    pub(super) ear: EventSink,
 }
 
 /// The relay of this node.
@@ -65,7 +65,7 @@ impl Relay {
         }
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &BridgeShared {
         &self.parts.shared
     }
 
@@ -77,7 +77,7 @@ impl Relay {
         for (number, place) in numbers.into_iter().zip(places) {
             let bytes = Signal::Canary { number }.encode(node);
             let channel = keys.node(node, place);
-            self.publish(Message { channel, bytes, document: None, heard_by: None }, ctx);
+            self.publish(OutboundMessage { channel, bytes, document: None, heard_by: None }, ctx);
         }
     }
 
@@ -122,23 +122,23 @@ impl Actor for Relay {
 /// Something was heard.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Heard(pub(super) Sound);
+pub(super) struct Received(pub(super) DeliveryEvent);
 
-impl Handler<Heard> for Relay {
+impl Handler<Received> for Relay {
     type Result = ();
 
-    fn handle(&mut self, Heard(sound): Heard, ctx: &mut Self::Context) {
+    fn handle(&mut self, Received(sound): Received, ctx: &mut Self::Context) {
         match sound {
-            Sound::Signal(Signal::Canary { number }) => {
+            DeliveryEvent::Signal(Signal::Canary { number }) => {
                 if let Some(lag) = self.canary.heard(number, Instant::now()) {
                     self.shared().metrics.relay_lagged(lag);
                 }
                 self.note_health();
             }
-            Sound::Signal(Signal::Done { request }) => self.acknowledgements.came(request),
-            Sound::Asked { by, request, done } => self.acknowledge(by, request, done, ctx),
-            Sound::Unsubscribed(document) => self.unsubscribed(document, ctx),
-            Sound::Lost { connection } => self.lost(connection, ctx),
+            DeliveryEvent::Signal(Signal::Done { request }) => self.acknowledgements.came(request),
+            DeliveryEvent::Asked { by, request, done } => self.acknowledge(by, request, done, ctx),
+            DeliveryEvent::Unsubscribed(document) => self.unsubscribed(document, ctx),
+            DeliveryEvent::Lost { connection } => self.lost(connection, ctx),
         }
     }
 }

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 500;
 
 /// What rooms want, and what is listened to.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct WantedChannels {
     /// What is wanted, each with those who wait until it is listened to.
     documents: HashMap<DocumentId, Vec<oneshot::Sender<()>>>,
     /// What is listened to.
@@ -27,14 +27,14 @@ pub(super) struct Wanted {
 
 /// What to do next about the channels of documents.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum SubscriptionChange {
     /// Listen to these.
     Subscribe(Vec<DocumentId>),
     /// Listen to these no more.
     Unsubscribe(Vec<DocumentId>),
 }
 
-impl Wanted {
+impl WantedChannels {
     /// The document is wanted; the answer comes when it is listened to, and is dropped when that cannot be.
     pub(super) fn add(&mut self, document: DocumentId) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
@@ -86,14 +86,15 @@ impl Wanted {
     }
 
     /// What is still to be done. Those that are wanted come first.
-    pub(super) fn next_step(&self) -> Option<Step> {
+    pub(super) fn next_step(&self) -> Option<SubscriptionChange> {
         let some = |documents: &IndexSet<DocumentId>| {
             documents.iter().take(AT_ONCE).copied().collect::<Vec<_>>()
         };
         if !self.missing.is_empty() {
-            return Some(Step::Subscribe(some(&self.missing)));
+            return Some(SubscriptionChange::Subscribe(some(&self.missing)));
         }
-        (!self.superfluous.is_empty()).then(|| Step::Unsubscribe(some(&self.superfluous)))
+        (!self.superfluous.is_empty())
+            .then(|| SubscriptionChange::Unsubscribe(some(&self.superfluous)))
     }
 
     /// These are listened to from now on. Those of them for which nobody waited any more, though they are wanted.
@@ -135,10 +136,10 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_listened_to_and_nothing_else() {
-        let mut wanted = Wanted::default();
+        let mut wanted = WantedChannels::default();
         let document = DocumentId::new();
         let mut waits = wanted.add(document);
-        assert_eq!(wanted.next_step(), Some(Step::Subscribe(vec![document])));
+        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Subscribe(vec![document])));
         assert!(waits.try_recv().is_err(), "not yet");
 
         assert_eq!(wanted.subscribed(vec![document]), vec![]);
@@ -146,30 +147,30 @@ mod tests {
         assert!(waits.try_recv().is_ok() && wanted.hears(document));
 
         wanted.remove(document);
-        assert_eq!(wanted.next_step(), Some(Step::Unsubscribe(vec![document])));
+        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Unsubscribe(vec![document])));
         let mut waits = wanted.add(document);
         assert!(waits.try_recv().is_ok(), "it is still listened to");
         assert_eq!(wanted.next_step(), None);
 
         // The server may end it: then it is missing again.
         wanted.unsubscribed(document);
-        assert_eq!(wanted.next_step(), Some(Step::Subscribe(vec![document])));
+        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Subscribe(vec![document])));
         wanted.remove(document);
         assert_eq!(wanted.next_step(), None);
         assert_eq!(wanted.subscribed(vec![document]), vec![], "nobody wants it any more");
-        assert_eq!(wanted.next_step(), Some(Step::Unsubscribe(vec![document])));
+        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Unsubscribe(vec![document])));
     }
 
     #[test]
     fn after_a_break_everything_is_subscribed_to_again_a_part_at_a_time() {
-        let mut wanted = Wanted::default();
+        let mut wanted = WantedChannels::default();
         for _ in 0..AT_ONCE + 1 {
             drop(wanted.add(DocumentId::new()));
         }
         for _ in 0..2 {
             wanted.begin_anew();
             let mut parts = Vec::new();
-            while let Some(Step::Subscribe(some)) = wanted.next_step() {
+            while let Some(SubscriptionChange::Subscribe(some)) = wanted.next_step() {
                 parts.push(some.len());
                 assert_eq!(wanted.subscribed(some.clone()), some, "nobody waited");
             }
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_relay_that_is_away() {
-        let mut wanted = Wanted::default();
+        let mut wanted = WantedChannels::default();
         let mut waits = wanted.add(DocumentId::new());
         wanted.give_up();
         assert_eq!(waits.try_recv(), Err(oneshot::error::TryRecvError::Closed));

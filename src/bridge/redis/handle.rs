@@ -18,18 +18,18 @@ use tokio::{
 };
 
 use super::{
-    Ear,
-    actor::{Heard, Look, Relay, RelayParts, Stop},
-    channels::Wanted,
-    inbound::{Inbox, Sound},
-    outbound_queue::Message,
+    EventSink,
+    actor::{Look, Received, Relay, RelayParts, Stop},
+    channels::WantedChannels,
+    inbound::{DeliveryEvent, Inbox},
+    outbound_queue::OutboundMessage,
     publisher::{Publish, Tell},
 };
 use crate::{
     bridge::{Bridge, Health},
     domain::{AccessLevel, DocumentId, NodeId, UserId},
     metrics::{ActorKind, Metrics},
-    redis::{Keys, Server},
+    redis::{RedisKeys, Server},
     wire::envelope::{Envelope, Signal},
 };
 
@@ -42,15 +42,15 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(1);
 /// The relay over Redis. Dropping it does not end it; [`RedisBridge::stop`] does.
 pub struct RedisBridge {
     relay: Addr<Relay>,
-    shared: Arc<Shared>,
+    shared: Arc<BridgeShared>,
 }
 
 /// What handle and actor both look at.
-pub(super) struct Shared {
+pub(super) struct BridgeShared {
     pub(super) node: NodeId,
-    pub(super) keys: Keys,
+    pub(super) keys: RedisKeys,
     pub(super) metrics: Metrics,
-    pub(super) wanted: Mutex<Wanted>,
+    pub(super) wanted: Mutex<WantedChannels>,
     pub(super) health: watch::Sender<Health>,
     /// The version of envelopes that every node reads.
     pub(super) version: Arc<AtomicU8>,
@@ -59,7 +59,7 @@ pub(super) struct Shared {
     pub(super) answer_within: Duration,
 }
 
-impl Shared {
+impl BridgeShared {
     pub(super) fn health(&self) -> Health {
         *self.health.borrow()
     }
@@ -71,14 +71,14 @@ impl RedisBridge {
     #[must_use]
     pub fn start(
         server: Server,
-        keys: Keys,
+        keys: RedisKeys,
         node: NodeId,
-        ear: Ear,
+        ear: EventSink,
         versions: (Arc<AtomicU8>, u8),
         metrics: Metrics,
     ) -> Self {
         let (version, known) = versions;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(BridgeShared {
             node,
             keys: keys.clone(),
             metrics: metrics.clone(),
@@ -130,9 +130,9 @@ impl RedisBridge {
 }
 
 /// Has the relay hear something. A canary that finds no room is missed, everything else waits for its place.
-fn hear(relay: &Addr<Relay>, sound: Sound) {
-    let is_canary = matches!(sound, Sound::Signal(Signal::Canary { .. }));
-    if let Err(SendError::Full(heard)) = relay.try_send(Heard(sound))
+fn hear(relay: &Addr<Relay>, sound: DeliveryEvent) {
+    let is_canary = matches!(sound, DeliveryEvent::Signal(Signal::Canary { .. }));
+    if let Err(SendError::Full(heard)) = relay.try_send(Received(sound))
         && !is_canary
     {
         let send = relay.send(heard);
@@ -153,7 +153,7 @@ impl Bridge for RedisBridge {
         }
         let bytes = envelope.encode(self.shared.node, version);
         let channel = self.shared.keys.document(document);
-        let message = Message { channel, bytes, document: Some(document), heard_by: None };
+        let message = OutboundMessage { channel, bytes, document: Some(document), heard_by: None };
         if self.relay.try_send(Publish(message)).is_err() {
             self.shared.metrics.mailbox_full(ActorKind::Relay);
             self.shared.unqueued.lock().insert(document);

@@ -7,16 +7,16 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::oneshot;
 
 use crate::{
-    bridge::{Deliver, Delivery},
+    bridge::{DeliverySink, RelayEvent},
     domain::{DocumentId, NodeId},
     metrics::Metrics,
-    redis::Keys,
+    redis::RedisKeys,
     wire::envelope::{BadEnvelope, Envelope, Signal},
 };
 
 /// What the relay itself has to hear of.
 #[derive(Debug)]
-pub(super) enum Sound {
+pub(super) enum DeliveryEvent {
     /// What this node sent itself came back, or another one has done what it was asked.
     Signal(Signal),
     /// Another node wants to know when what it told was carried out.
@@ -29,11 +29,11 @@ pub(super) enum Sound {
 
 /// Where what comes in is delivered to: rooms are built later than the bridge that they speak through.
 #[derive(Clone, Default)]
-pub struct Ear(Arc<RwLock<Option<Arc<dyn Deliver>>>>);
+pub struct EventSink(Arc<RwLock<Option<Arc<dyn DeliverySink>>>>);
 
-impl Ear {
+impl EventSink {
     /// From now on what comes in goes there.
-    pub fn open(&self, to: Arc<dyn Deliver>) {
+    pub fn open(&self, to: Arc<dyn DeliverySink>) {
         *self.0.write() = Some(to);
     }
 
@@ -42,7 +42,7 @@ impl Ear {
         *self.0.write() = None;
     }
 
-    pub(super) fn deliver(&self, delivery: Delivery) {
+    pub(super) fn deliver(&self, delivery: RelayEvent) {
         if let Some(to) = &*self.0.read() {
             to.deliver(delivery);
         }
@@ -50,7 +50,7 @@ impl Ear {
 
     /// Something about a document may not have been heard.
     pub(super) fn missed(&self, document: DocumentId) {
-        self.deliver(Delivery::Told { document, envelope: Envelope::Compare, done: None });
+        self.deliver(RelayEvent::Told { document, envelope: Envelope::Compare, done: None });
     }
 
     pub(super) fn returned(&self) {
@@ -63,13 +63,13 @@ impl Ear {
 /// Reads what comes in.
 pub(super) struct Inbox {
     pub(super) node: NodeId,
-    pub(super) keys: Keys,
-    pub(super) ear: Ear,
+    pub(super) keys: RedisKeys,
+    pub(super) ear: EventSink,
     pub(super) metrics: Metrics,
     /// The version of envelopes that this node reads.
     pub(super) version: u8,
     /// Takes what the relay has to hear of, at once.
-    pub(super) relay: Box<dyn Fn(Sound) + Send + Sync>,
+    pub(super) relay: Box<dyn Fn(DeliveryEvent) + Send + Sync>,
 }
 
 impl Inbox {
@@ -81,13 +81,13 @@ impl Inbox {
                     self.receive(channel, bytes);
                 }
             }
-            PushKind::Disconnection => (self.relay)(Sound::Lost { connection }),
+            PushKind::Disconnection => (self.relay)(DeliveryEvent::Lost { connection }),
             // A cluster does so when the channel's slot moves to another server.
             PushKind::Unsubscribe | PushKind::SUnsubscribe => {
                 if let Some(Value::BulkString(channel)) = push.data.first()
                     && let Some(document) = self.document(channel)
                 {
-                    (self.relay)(Sound::Unsubscribed(document));
+                    (self.relay)(DeliveryEvent::Unsubscribed(document));
                 }
             }
             _ => {}
@@ -105,7 +105,7 @@ impl Inbox {
                 Err(bad) => Err(bad),
             },
             None => Signal::decode(bytes, version).map(|(_from, signal)| {
-                (self.relay)(Sound::Signal(signal));
+                (self.relay)(DeliveryEvent::Signal(signal));
             }),
         };
         if let Err(bad) = read {
@@ -126,10 +126,10 @@ impl Inbox {
             // that of somebody on a dead node, whom this one swept away.
             match envelope {
                 Envelope::Joined { sequence, .. } => {
-                    self.ear.deliver(Delivery::Counted { document, sequence });
+                    self.ear.deliver(RelayEvent::Counted { document, sequence });
                 }
                 Envelope::Left { .. } => {
-                    self.ear.deliver(Delivery::Told { document, envelope, done: None });
+                    self.ear.deliver(RelayEvent::Told { document, envelope, done: None });
                 }
                 _ => {}
             }
@@ -141,9 +141,9 @@ impl Inbox {
         };
         let done = request.map(|request| {
             let (sender, done) = oneshot::channel();
-            (self.relay)(Sound::Asked { by: from, request, done });
+            (self.relay)(DeliveryEvent::Asked { by: from, request, done });
             sender
         });
-        self.ear.deliver(Delivery::Told { document, envelope, done });
+        self.ear.deliver(RelayEvent::Told { document, envelope, done });
     }
 }

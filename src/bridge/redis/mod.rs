@@ -18,4 +18,4 @@ mod publisher;
 mod subscriber;
 
 pub use handle::RedisBridge;
-pub use inbound::Ear;
+pub use inbound::EventSink;

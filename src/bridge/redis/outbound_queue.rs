@@ -14,7 +14,7 @@ const BATCH: usize = 256;
 
 /// One thing to publish on one channel.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct OutboundMessage {
     pub(super) channel: String,
     pub(super) bytes: Vec<u8>,
     /// What it is about, if it is about a document.
@@ -26,7 +26,7 @@ pub(super) struct Message {
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<OutboundMessage>,
     bytes: usize,
     /// Documents of which something was not published.
     missed: HashSet<DocumentId>,
@@ -34,7 +34,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// Queues a message. False when there was no room: then its document is one that was missed.
-    pub(super) fn push(&mut self, message: Message) -> bool {
+    pub(super) fn push(&mut self, message: OutboundMessage) -> bool {
         if self.bytes >= BOUND {
             self.missed.extend(message.document);
             return false;
@@ -45,7 +45,7 @@ impl Outgoing {
     }
 
     /// What to publish next, in order.
-    pub(super) fn next(&mut self) -> Vec<Message> {
+    pub(super) fn next(&mut self) -> Vec<OutboundMessage> {
         let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
         self.bytes -= batch.iter().map(|message| message.bytes.len()).sum::<usize>();
         batch
@@ -73,9 +73,9 @@ impl Outgoing {
 mod tests {
     use super::*;
 
-    fn message(document: DocumentId, bytes: usize) -> Message {
+    fn message(document: DocumentId, bytes: usize) -> OutboundMessage {
         let channel = document.to_string();
-        Message { channel, bytes: vec![0; bytes], document: Some(document), heard_by: None }
+        OutboundMessage { channel, bytes: vec![0; bytes], document: Some(document), heard_by: None }
     }
 
     #[test]

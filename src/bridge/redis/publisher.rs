@@ -3,7 +3,7 @@
 use actix::prelude::*;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{actor::Relay, outbound_queue::Message};
+use super::{actor::Relay, outbound_queue::OutboundMessage};
 use crate::{
     domain::{AccessLevel, DocumentId, NodeId, UserId},
     redis::Away,
@@ -12,7 +12,7 @@ use crate::{
 
 impl Relay {
     /// Queues a message and sees that it goes out.
-    pub(super) fn publish(&mut self, message: Message, ctx: &mut Context<Self>) {
+    pub(super) fn publish(&mut self, message: OutboundMessage, ctx: &mut Context<Self>) {
         if !self.outgoing.push(message) {
             self.shared().metrics.relay_overflowed();
         }
@@ -53,7 +53,7 @@ impl Relay {
         }));
     }
 
-    fn published(&mut self, batch: Vec<Message>, heard: Result<Vec<u64>, Away>) {
+    fn published(&mut self, batch: Vec<OutboundMessage>, heard: Result<Vec<u64>, Away>) {
         self.canary.published(heard.is_ok(), Instant::now());
         match heard {
             Ok(heard) => {
@@ -87,7 +87,7 @@ impl Relay {
             let bytes = Envelope::Compare.encode(self.shared().node, OLDEST_VERSION);
             let channel = self.shared().keys.document(document);
             // What finds no room is remembered again.
-            self.outgoing.push(Message {
+            self.outgoing.push(OutboundMessage {
                 channel,
                 bytes,
                 document: Some(document),
@@ -107,7 +107,7 @@ impl Relay {
         ctx.spawn(done.into_actor(self).map(move |_done, relay, ctx| {
             let bytes = Signal::Done { request }.encode(relay.shared().node);
             let channel = relay.shared().keys.node(by, 0);
-            relay.publish(Message { channel, bytes, document: None, heard_by: None }, ctx);
+            relay.publish(OutboundMessage { channel, bytes, document: None, heard_by: None }, ctx);
         }));
     }
 }
@@ -115,7 +115,7 @@ impl Relay {
 /// Publish this.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Publish(pub(super) Message);
+pub(super) struct Publish(pub(super) OutboundMessage);
 
 impl Handler<Publish> for Relay {
     type Result = ();
@@ -146,7 +146,7 @@ impl Handler<Tell> for Relay {
         let channel = self.shared().keys.document(document);
         let here = self.shared().wanted.lock().hears(document);
         self.publish(
-            Message { channel, bytes, document: Some(document), heard_by: Some(heard_by) },
+            OutboundMessage { channel, bytes, document: Some(document), heard_by: Some(heard_by) },
             ctx,
         );
         ctx.spawn(heard.into_actor(self).map(move |heard, relay, _ctx| {

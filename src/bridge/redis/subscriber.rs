@@ -7,7 +7,7 @@ use actix::prelude::*;
 use redis::RedisError;
 use tokio::time::Instant;
 
-use super::{actor::Relay, channels::Step};
+use super::{actor::Relay, channels::SubscriptionChange};
 use crate::{
     domain::DocumentId,
     redis::{Backoff, Connection, chance},
@@ -160,8 +160,12 @@ impl Relay {
                 documents.iter().map(|document| keys.document(*document)).collect()
             };
             let changed = match &step {
-                Step::Subscribe(documents) => connection.subscribe(&channels(documents)).await,
-                Step::Unsubscribe(documents) => connection.unsubscribe(&channels(documents)).await,
+                SubscriptionChange::Subscribe(documents) => {
+                    connection.subscribe(&channels(documents)).await
+                }
+                SubscriptionChange::Unsubscribe(documents) => {
+                    connection.unsubscribe(&channels(documents)).await
+                }
             };
             (step, changed)
         };
@@ -175,14 +179,14 @@ impl Relay {
 
     fn changed_listening(
         &mut self,
-        step: Step,
+        step: SubscriptionChange,
         changed: Result<(), RedisError>,
         ctx: &mut Context<Self>,
     ) {
         let Some(listening) = &mut self.hearing.listening else { return };
         listening.changing = false;
         match (changed, step) {
-            (Ok(()), Step::Subscribe(documents)) => {
+            (Ok(()), SubscriptionChange::Subscribe(documents)) => {
                 let unawaited = self.parts.shared.wanted.lock().subscribed(documents);
                 // Their rooms did not wait, and may have read before this what was told after that; if all of them are new,
                 // everything is compared anyway.
@@ -190,7 +194,7 @@ impl Relay {
                     self.parts.ear.missed(document);
                 }
             }
-            (Ok(()), Step::Unsubscribe(documents)) => {
+            (Ok(()), SubscriptionChange::Unsubscribe(documents)) => {
                 let mut wanted = self.parts.shared.wanted.lock();
                 for document in documents {
                     wanted.unsubscribed(document);

@@ -9,7 +9,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use super::WRITING;
 use crate::{
     domain::{AccessLevel, Content, Delta, Document, EditId, InvalidInput, Text, Title, Version},
-    editing::{Order, Stored, Wish},
+    editing::{EditKind, EditRequest, StoredEdit},
     graphql::{
         ApiError, Caller,
         access::{Admitted, document_id, require_to_order},
@@ -72,14 +72,14 @@ impl DocumentMutations {
             let message = "There is nothing to change. Give a title, a content, or both.";
             return Err(InvalidInput::new(message).into());
         }
-        let wish = Wish::Replace {
+        let wish = EditKind::Replace {
             title: title.as_deref().map(Title::new).transpose()?,
             content: content.map(|text| Text::new(text, api.limits.document)).transpose()?,
             base: base_version.map(base).transpose()?,
         };
         let order = order(ctx, &admitted, mutation_id, wish)?;
         // From here on there is nothing left that could fail after the change was stored.
-        let Stored { version, title, at, content, .. } = api.rooms.edit(order).await?;
+        let StoredEdit { version, title, at, content, .. } = api.rooms.edit(order).await?;
         let document = Document { version, title, updated_at: at, ..before };
         Ok(DocumentType { document, access: admitted.level, owner: None, content })
     }
@@ -109,7 +109,7 @@ impl DocumentMutations {
         if delta.inserts(|text| text.contains('\0')) {
             return Err(InvalidInput::new("The delta inserts a NUL character. Remove it.").into());
         }
-        let wish = Wish::Edit { base: base(base_version)?, delta: Arc::new(delta) };
+        let wish = EditKind::Edit { base: base(base_version)?, delta: Arc::new(delta) };
         let order = order(ctx, &admitted, mutation_id, wish)?;
         let stored = api(ctx)?.rooms.edit(order).await?;
         Ok(EditPayload::at(stored.version))
@@ -120,7 +120,7 @@ impl DocumentMutations {
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx)?;
         let admitted = require_to_order(ctx, &id, AccessLevel::Owner).await?;
-        let order = order(ctx, &admitted, None, Wish::Delete)?;
+        let order = order(ctx, &admitted, None, EditKind::Delete)?;
         api(ctx)?.rooms.edit(order).await?;
         Ok(true)
     }
@@ -160,9 +160,9 @@ pub(in crate::graphql) fn order(
     ctx: &Context<'_>,
     admitted: &Admitted<'_>,
     mutation_id: Option<ID>,
-    wish: Wish,
-) -> Result<Order, ApiError> {
-    Ok(Order {
+    wish: EditKind,
+) -> Result<EditRequest, ApiError> {
+    Ok(EditRequest {
         document: admitted.document,
         author: admitted.user.id,
         session: caller(ctx).session(),

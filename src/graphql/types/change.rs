@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Base64, DeltaOp, UserType, document::CONTENT, id};
 use crate::{
     domain::{Change, ChangeKind},
-    editing::TextError,
+    editing::LoadError,
     graphql::ApiError,
 };
 
@@ -64,7 +64,7 @@ impl DocumentChangeType {
     #[graphql(complexity = "CONTENT")]
     async fn content(&self) -> Result<String, ApiError> {
         // Whoever selects it is only ever told of changes that bring it.
-        let content = self.0.content.as_ref().ok_or(TextError::NotKept)?;
+        let content = self.0.content.as_ref().ok_or(LoadError::NotKept)?;
         Ok(content.to_string())
     }
 

@@ -6,15 +6,15 @@ use chrono::{DateTime, Utc};
 use super::{PageInfo, UserType, document::CONTENT, id};
 use crate::{
     domain::{Content, DocumentId, Version},
-    store::{Run, RunPage},
+    store::{HistoryEntry, HistoryPage},
 };
 
 /// A run of changes by one author without a long pause.
-pub(in crate::graphql) struct HistoryEntry(Run);
+pub(in crate::graphql) struct HistoryEntryType(HistoryEntry);
 
 /// A run of changes by one author without a long pause.
 #[Object]
-impl HistoryEntry {
+impl HistoryEntryType {
     /// The version that its first change made.
     async fn from_version(&self) -> i64 {
         self.0.from.number()
@@ -44,7 +44,7 @@ impl HistoryEntry {
 /// An entry of the history and its place in it.
 pub(in crate::graphql) struct HistoryEdge {
     cursor: String,
-    node: HistoryEntry,
+    node: HistoryEntryType,
 }
 
 /// An entry of the history and its place in it.
@@ -55,7 +55,7 @@ impl HistoryEdge {
         &self.cursor
     }
 
-    async fn node(&self) -> &HistoryEntry {
+    async fn node(&self) -> &HistoryEntryType {
         &self.node
     }
 }
@@ -66,12 +66,12 @@ pub(in crate::graphql) struct HistoryConnection {
     page_info: PageInfo,
 }
 
-impl From<RunPage> for HistoryConnection {
-    fn from(page: RunPage) -> Self {
+impl From<HistoryPage> for HistoryConnection {
+    fn from(page: HistoryPage) -> Self {
         let edges: Vec<_> = page
             .runs
             .into_iter()
-            .map(|run| HistoryEdge { cursor: run.from.to_string(), node: HistoryEntry(run) })
+            .map(|run| HistoryEdge { cursor: run.from.to_string(), node: HistoryEntryType(run) })
             .collect();
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Self { edges, page_info: PageInfo { has_next_page: page.has_next, end_cursor } }
@@ -85,7 +85,7 @@ impl HistoryConnection {
         &self.edges
     }
 
-    async fn nodes(&self) -> Vec<&HistoryEntry> {
+    async fn nodes(&self) -> Vec<&HistoryEntryType> {
         self.edges.iter().map(|edge| &edge.node).collect()
     }
 

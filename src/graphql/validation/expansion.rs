@@ -20,7 +20,7 @@ const NESTED: usize = 64;
 
 /// How large an operation may become.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::graphql) struct Bounds {
+pub(in crate::graphql) struct OperationBounds {
     /// Selections, each as often as fragments make it.
     pub(in crate::graphql) selections: usize,
     /// Fields that stand in each other.
@@ -33,7 +33,7 @@ pub(in crate::graphql) struct Bounds {
 /// With its fragments put in, the text passes the bounds, or never ends.
 pub(in crate::graphql) fn measure(
     document: &ExecutableDocument,
-    bounds: Bounds,
+    bounds: OperationBounds,
 ) -> Result<usize, ServerError> {
     let mut measuring =
         Measuring { fragments: &document.fragments, measured: HashMap::new(), written: 0 };
@@ -51,7 +51,7 @@ pub(in crate::graphql) fn measure(
     Ok(measuring.written)
 }
 
-impl Bounds {
+impl OperationBounds {
     fn check(self, selections: usize, depth: usize, at: Pos) -> Result<(), ServerError> {
         if selections > self.selections {
             let message = format!(
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn measured(text: &str) -> Result<usize, String> {
-        let bounds = Bounds { selections: 100, depth: 5 };
+        let bounds = OperationBounds { selections: 100, depth: 5 };
         measure(&parse_query(text).unwrap(), bounds).map_err(|error| error.message)
     }
 

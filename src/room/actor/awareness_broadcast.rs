@@ -15,10 +15,12 @@ use super::{
     cursor_translation::Pointing,
     mailbox::Take,
     room::Room,
-    yjs_messages::{Say, Words},
+    yjs_messages::{EditorAwareness, Say},
 };
 use crate::{
-    domain::{Event, Origin, Presence, PresenceChangeKind, Saying, SessionId, Topic, User},
+    domain::{
+        AwarenessUpdate, Event, Origin, Presence, PresenceChangeKind, SessionId, Topic, User,
+    },
     editing::loader::INLINE_BYTES,
     outbox::SeatId,
     room::{
@@ -26,9 +28,9 @@ use crate::{
         awareness::{
             clocks::Clocks,
             identity,
-            table::{Awareness, Heard, Word},
+            table::{Awareness, AwarenessChange, AwarenessOutcome},
         },
-        delivery::audience::Told,
+        delivery::audience::BroadcastReport,
     },
     wire::{
         envelope::Envelope,
@@ -63,7 +65,12 @@ impl WhoIsHere {
 
 impl Room {
     /// Tells editors of an event.
-    pub(in crate::room) fn tell_editors(&mut self, origin: Origin, event: &Event, told: &mut Told) {
+    pub(in crate::room) fn tell_editors(
+        &mut self,
+        origin: Origin,
+        event: &Event,
+        told: &mut BroadcastReport,
+    ) {
         if self.editors.is_empty() {
             return self.forget_awareness_if_unused();
         }
@@ -157,7 +164,7 @@ impl Room {
         }
     }
 
-    fn publish_saying(&self, saying: Saying) {
+    fn publish_saying(&self, saying: AwarenessUpdate) {
         let envelope = Envelope::Said(Arc::new(saying));
         self.shared.parts.bridge.publish(self.document, envelope);
         self.shared.parts.metrics.published();
@@ -216,7 +223,7 @@ impl Room {
     }
 
     /// Tells every editor but the one that it is about.
-    fn spread(&self, word: &Word) {
+    fn spread(&self, word: &AwarenessChange) {
         let mut deliveries = 0;
         for entry in &word.entries {
             let frame = frame_of_entries([entry]);
@@ -234,12 +241,14 @@ impl Room {
     }
 
     /// Another node tells what an editor says of itself.
-    pub(in crate::room) fn said_elsewhere(&mut self, saying: &Arc<Saying>) {
+    pub(in crate::room) fn said_elsewhere(&mut self, saying: &Arc<AwarenessUpdate>) {
         if self.editors.is_empty() {
             return;
         }
         let is_present = self.others.has(saying.session);
-        if let Heard::News(word) = self.who.awareness.hear(saying, is_present, Utc::now()) {
+        if let AwarenessOutcome::News(word) =
+            self.who.awareness.hear(saying, is_present, Utc::now())
+        {
             self.who.pointings.remove(&saying.session);
             self.spread(&word);
         }
@@ -261,7 +270,7 @@ impl Room {
 
 /// Whether an editor is told: never of itself. Until it has said who it is, each entry of its user may be its own, of an
 /// old connection that is not known to be dead yet, and it would take that for its own words.
-fn is_for(word: &Word, place: &Place) -> bool {
+fn is_for(word: &AwarenessChange, place: &Place) -> bool {
     let Place { seat, .. } = place;
     word.session != seat.session
         && match seat.client() {
@@ -270,7 +279,7 @@ fn is_for(word: &Word, place: &Place) -> bool {
         }
 }
 
-fn frame_of<'a>(words: impl IntoIterator<Item = &'a Word>) -> bytes::Bytes {
+fn frame_of<'a>(words: impl IntoIterator<Item = &'a AwarenessChange>) -> bytes::Bytes {
     frame_of_entries(words.into_iter().flat_map(|word| &word.entries))
 }
 
@@ -288,7 +297,7 @@ impl Take<Say> for Room {
     fn take(&mut self, Say { seat, words }: Say, ctx: &mut Self::Context) {
         let Some(place) = self.editors.place(seat) else { return };
         let (session, user) = (place.seat.session, place.seat.user.clone());
-        let Words { client, state, selection, told_as } = words;
+        let EditorAwareness { client, state, selection, told_as } = words;
         let is_passed_on =
             told_as.is_some_and(|of| of != session && self.who.awareness.is_of(client, of));
         if is_passed_on && place.seat.client() != Some(client) {
@@ -296,7 +305,8 @@ impl Take<Say> for Room {
         }
         let state = state.map(|state| self.stamp(session, &user, state));
         let now = Utc::now();
-        let Heard::News(word) = self.who.awareness.say((session, user.id), client, state, now)
+        let AwarenessOutcome::News(word) =
+            self.who.awareness.say((session, user.id), client, state, now)
         else {
             return;
         };

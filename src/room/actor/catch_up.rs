@@ -13,12 +13,12 @@ use super::room::Room;
 use crate::{
     domain::{Change, ChangeKind, DocumentId, Version},
     editing::{
-        TextError,
-        loader::{Texts, follow_each_other},
-        recent::Recent,
+        LoadError,
+        loader::{DocumentLoader, follow_each_other},
+        recent::RecentChanges,
     },
     outbox::SeatId,
-    room::{SeatEnd, delivery::audience::Replayed},
+    room::{SeatEnd, delivery::audience::ReplayOutcome},
     store::Store,
 };
 
@@ -61,16 +61,16 @@ impl Room {
     fn replay_page(&mut self, seat: SeatId, changes: Vec<Arc<Change>>, ctx: &mut Context<Self>) {
         self.shared.parts.metrics.replayed();
         match self.audiences.replay(seat, &changes) {
-            Replayed::All => self.replay(seat, ctx),
-            Replayed::Full => self.catch_up(seat, ctx),
-            Replayed::Gone => {}
-            Replayed::Broken(error) => self.lose(seat, &error, ctx),
+            ReplayOutcome::All => self.replay(seat, ctx),
+            ReplayOutcome::Full => self.catch_up(seat, ctx),
+            ReplayOutcome::Gone => {}
+            ReplayOutcome::Broken(error) => self.lose(seat, &error, ctx),
         }
     }
 
     /// What was told last, of version `told`, is not what comes next: whoever listens is sent the rest from the log.
     pub(in crate::room) fn close_gap(&mut self, told: Version, ctx: &mut Context<Self>) {
-        self.editing.recent = Arc::new(Recent::new(self.shared.options.recent_bytes));
+        self.editing.recent = Arc::new(RecentChanges::new(self.shared.options.recent_bytes));
         for seat in self.audiences.all_behind(told) {
             self.catch_up(seat, ctx);
         }
@@ -108,8 +108,8 @@ impl Missing {
     async fn read(
         &self,
         store: &Store,
-        texts: &Texts,
-    ) -> Result<Option<Vec<Arc<Change>>>, TextError> {
+        texts: &DocumentLoader,
+    ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let after = self.next.previous();
         let page = store.list_changes(self.document, after, self.head, PAGE_BYTES).await?;
         if page.is_empty() || !follow_each_other(&page, after) {
@@ -118,7 +118,7 @@ impl Missing {
         let page = if self.wants_content {
             match texts.fill(self.document, None, page).await {
                 // The log begins here, and what was before it is in no snapshot.
-                Err(TextError::NotKept) => return self.start_again(store, texts).await,
+                Err(LoadError::NotKept) => return self.start_again(store, texts).await,
                 filled => filled?,
             }
         } else {
@@ -131,11 +131,11 @@ impl Missing {
     async fn start_again(
         &self,
         store: &Store,
-        texts: &Texts,
-    ) -> Result<Option<Vec<Arc<Change>>>, TextError> {
+        texts: &DocumentLoader,
+    ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let Some(head) = store.find_head(self.document).await? else { return Ok(None) };
         let content = match texts.content(self.document, head.version).await {
-            Err(TextError::NotKept) if store.find_head(self.document).await?.is_none() => {
+            Err(LoadError::NotKept) if store.find_head(self.document).await?.is_none() => {
                 return Ok(None);
             }
             content => content?,

@@ -12,10 +12,10 @@ use super::{room::Room, yjs_sync::Beginning};
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, UserId},
     editing::{
-        Replica, TextError,
-        loader::{Kept, off_thread},
+        LoadError, Replica,
+        loader::{LastSnapshot, off_thread},
         queue::Reply,
-        turn::{self, Desk, Editing, Turn},
+        turn::{self, DocumentState, TurnContext, TurnOutcome},
     },
     room::SeatEnd,
     wire::envelope::Envelope,
@@ -50,14 +50,14 @@ impl Room {
     }
 
     /// What a turn works with. The replica is with it until it comes back.
-    pub(in crate::room) fn begin_turn(&mut self) -> (Desk, Editing) {
-        let editing = Editing {
+    pub(in crate::room) fn begin_turn(&mut self) -> (TurnContext, DocumentState) {
+        let editing = DocumentState {
             head: self.editing.head.clone(),
             replica: self.editing.replica.take(),
             snapshot: self.editing.snapshot,
             recent: Arc::clone(&self.editing.recent),
         };
-        let desk = Desk {
+        let desk = TurnContext {
             document: self.document,
             store: self.shared.parts.store.clone(),
             texts: self.shared.texts.clone(),
@@ -82,7 +82,7 @@ impl Room {
     /// Tells the others, then answers the authors: both only now that it is stored.
     pub(in crate::room) fn stored(
         &mut self,
-        turn: Turn,
+        turn: TurnOutcome,
         replies: Vec<Reply>,
         began: Instant,
         ctx: &mut Context<Self>,
@@ -161,11 +161,11 @@ impl Room {
         let keep = async move {
             let (replica, state) = encode(replica).await?;
             store.store_snapshot(document, version, state, every).await?;
-            Ok::<_, TextError>(replica)
+            Ok::<_, LoadError>(replica)
         };
         ctx.spawn(keep.into_actor(self).map(move |kept, room, ctx| {
             // Whatever came of it, the next one is due after as many changes again.
-            room.editing.snapshot = Some(Kept { version, bytes_since: 0 });
+            room.editing.snapshot = Some(LastSnapshot { version, bytes_since: 0 });
             match kept {
                 Ok(replica) => room.editing.replica = Some(replica),
                 Err(error) => {
@@ -179,7 +179,7 @@ impl Room {
 }
 
 /// The state of a replica, made where it holds nobody up.
-async fn encode(replica: Replica) -> Result<(Replica, Vec<u8>), TextError> {
+async fn encode(replica: Replica) -> Result<(Replica, Vec<u8>), LoadError> {
     let bytes = replica.content().bytes();
     off_thread(bytes, move || {
         let mut replica = replica;

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId, Version},
-    editing::{Order, queue::Reply},
+    editing::{EditRequest, queue::Reply},
     outbox::SeatId,
     room::{AudienceKey, MakeRenderer, Place, RoomError, Seat},
-    store::Mark,
+    store::HeadVersions,
     wire::envelope::{Envelope, Sequence},
 };
 
@@ -50,7 +50,7 @@ pub(in crate::room) struct Move {
 #[derive(Message)]
 #[rtype(result = "Result<(), RoomError>")]
 pub(in crate::room) struct Edit {
-    pub(in crate::room) order: Order,
+    pub(in crate::room) order: EditRequest,
     pub(in crate::room) reply: Reply,
 }
 
@@ -65,12 +65,12 @@ pub(in crate::room) struct AccessChanged {
 /// Find out what the room does not know of: the store has this.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Compare(pub(in crate::room) Mark);
+pub(in crate::room) struct Compare(pub(in crate::room) HeadVersions);
 
 /// Take in what another node told.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Deliver(pub(in crate::room) Envelope);
+pub(in crate::room) struct DeliverEnvelope(pub(in crate::room) Envelope);
 
 /// See whether what is known of those on other nodes is how the roster has it.
 #[derive(Message)]

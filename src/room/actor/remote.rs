@@ -15,16 +15,16 @@ use tokio::time::Instant;
 
 use super::{
     mailbox::Take,
-    messages::{Deliver, LookForOthers},
+    messages::{DeliverEnvelope, LookForOthers},
     room::Room,
 };
 use crate::{
     domain::{Change, CursorMove, Event, Origin, PresenceChange, Version},
     room::{
         SeatEnd,
-        members::remote_presence::{Heard, Next, Reading},
+        members::remote_presence::{PresenceOutcome, RosterFollowUp, RosterRead},
     },
-    roster::Standing,
+    roster::RosterSnapshot,
     wire::envelope::Envelope,
 };
 
@@ -36,12 +36,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Changes that other nodes told and that are not taken in yet, by version.
 #[derive(Debug, Default)]
-pub(in crate::room) struct Offered {
+pub(in crate::room) struct RemoteChanges {
     changes: BTreeMap<Version, Arc<Change>>,
     bytes: usize,
 }
 
-impl Offered {
+impl RemoteChanges {
     /// Keeps a change, if there is room.
     fn add(&mut self, change: Arc<Change>) {
         let bytes = change.weight();
@@ -89,11 +89,11 @@ impl Room {
         self.tell_here(origin, Event::CursorMoved(moved), Instant::now(), ctx);
     }
 
-    fn heard_of_others(&mut self, heard: Heard, ctx: &mut Context<Self>) {
+    fn heard_of_others(&mut self, heard: PresenceOutcome, ctx: &mut Context<Self>) {
         match heard {
-            Heard::Nothing => {}
-            Heard::Tell(change) => self.tell_of_other(change, ctx),
-            Heard::Gap => self.look_for_others(ctx),
+            PresenceOutcome::Nothing => {}
+            PresenceOutcome::Tell(change) => self.tell_of_other(change, ctx),
+            PresenceOutcome::Gap => self.look_for_others(ctx),
         }
     }
 
@@ -110,13 +110,13 @@ impl Room {
 
     /// Reads from the roster who is on other nodes, unless that is being done.
     pub(in crate::room) fn look_for_others(&mut self, ctx: &mut Context<Self>) {
-        self.read_others(Reading::Usual, ctx);
+        self.read_others(RosterRead::Usual, ctx);
     }
 
-    fn read_others(&mut self, reading: Reading, ctx: &mut Context<Self>) {
+    fn read_others(&mut self, reading: RosterRead, ctx: &mut Context<Self>) {
         if self.looking_for_others {
-            if reading == Reading::Settling {
-                ctx.run_later(AGAIN, |room, ctx| room.read_others(Reading::Settling, ctx));
+            if reading == RosterRead::Settling {
+                ctx.run_later(AGAIN, |room, ctx| room.read_others(RosterRead::Settling, ctx));
             }
             return;
         }
@@ -129,8 +129,8 @@ impl Room {
             match standing {
                 Some(standing) => room.others_stand(standing, reading, ctx),
                 // If it could not be read, the next comparison tries again; a doubt has to be settled.
-                None if reading == Reading::Settling => {
-                    ctx.run_later(AGAIN, |room, ctx| room.read_others(Reading::Settling, ctx));
+                None if reading == RosterRead::Settling => {
+                    ctx.run_later(AGAIN, |room, ctx| room.read_others(RosterRead::Settling, ctx));
                 }
                 None => {}
             }
@@ -139,8 +139,8 @@ impl Room {
 
     pub(in crate::room) fn others_stand(
         &mut self,
-        standing: Standing,
-        reading: Reading,
+        standing: RosterSnapshot,
+        reading: RosterRead,
         ctx: &mut Context<Self>,
     ) {
         let (changes, next) = self.others.reconcile(standing, reading);
@@ -148,19 +148,19 @@ impl Room {
             self.tell_of_other(change, ctx);
         }
         match next {
-            Next::Nothing => {}
-            Next::Read => self.look_for_others(ctx),
-            Next::Settle => {
+            RosterFollowUp::Nothing => {}
+            RosterFollowUp::Read => self.look_for_others(ctx),
+            RosterFollowUp::Settle => {
                 ctx.run_later(self.shared.options.settle, |room, ctx| {
-                    room.read_others(Reading::Settling, ctx);
+                    room.read_others(RosterRead::Settling, ctx);
                 });
             }
         }
     }
 }
 
-impl Take<Deliver> for Room {
-    fn take(&mut self, Deliver(envelope): Deliver, ctx: &mut Self::Context) {
+impl Take<DeliverEnvelope> for Room {
+    fn take(&mut self, DeliverEnvelope(envelope): DeliverEnvelope, ctx: &mut Self::Context) {
         match envelope {
             Envelope::Changed(change) => self.changed_elsewhere(change, ctx),
             Envelope::Stored { version } => {
@@ -211,14 +211,14 @@ mod tests {
     use super::*;
     use crate::domain::examples::renaming;
 
-    fn taken(offered: &mut Offered, head: i64) -> Vec<i64> {
+    fn taken(offered: &mut RemoteChanges, head: i64) -> Vec<i64> {
         let taken = offered.take_after(Version::new(head));
         taken.iter().map(|change| change.version.number()).collect()
     }
 
     #[test]
     fn what_follows_is_handed_out_without_a_hole_and_the_rest_waits() {
-        let mut offered = Offered::default();
+        let mut offered = RemoteChanges::default();
         for version in [9, 4, 5, 2, 4, 7] {
             offered.add(Arc::new(renaming(version)));
         }

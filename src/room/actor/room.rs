@@ -9,22 +9,22 @@ use actix::prelude::*;
 use chrono::Utc;
 use tokio::time::Instant;
 
-use super::{awareness_broadcast::WhoIsHere, remote::Offered, yjs_sync::Beginning};
+use super::{awareness_broadcast::WhoIsHere, remote::RemoteChanges, yjs_sync::Beginning};
 use crate::{
     domain::{DocumentId, Event, Origin, Version},
-    editing::{queue::Edits, recent::Recent, turn::Editing, workers::Benches},
+    editing::{queue::EditQueue, recent::RecentChanges, turn::DocumentState, workers::WorkPermits},
     metrics::{Counted, Metrics},
     room::{
         Place, RoomError, SeatEnd,
         delivery::{
-            audience::{Audiences, Told},
+            audience::{Audiences, BroadcastReport},
             yjs_seats::Editors,
         },
         members::{
-            membership::{Effect, RoomState},
-            remote_presence::{Others, Reading},
+            membership::{Effect, Membership},
+            remote_presence::{RemotePresence, RosterRead},
         },
-        rooms::{Registration, RoomParts, Shared},
+        rooms::{Registration, RoomParts, RoomsShared},
     },
     wire::envelope::Envelope,
 };
@@ -32,11 +32,11 @@ use crate::{
 /// One open document.
 pub(in crate::room) struct Room {
     pub(in crate::room) document: DocumentId,
-    pub(in crate::room) state: RoomState,
+    pub(in crate::room) state: Membership,
     pub(in crate::room) audiences: Audiences,
-    pub(in crate::room) edits: Edits,
+    pub(in crate::room) edits: EditQueue,
     /// What is stored, as far as it is in memory. While a batch is being stored the replica is with it.
-    pub(in crate::room) editing: Editing,
+    pub(in crate::room) editing: DocumentState,
     /// The Yjs editors.
     pub(in crate::room) editors: Editors,
     /// Who is here, as editors are told it.
@@ -46,20 +46,20 @@ pub(in crate::room) struct Room {
     /// The versions told of now that editors wrote, and have.
     pub(in crate::room) merged: Vec<Version>,
     /// Where its text is worked on when it is large.
-    pub(in crate::room) benches: Benches,
+    pub(in crate::room) benches: WorkPermits,
     /// The newest version that the room was told of.
     pub(in crate::room) known: Version,
     /// The newest change of access that those who sit here were looked at after.
     pub(in crate::room) access_seen: i64,
     /// What other nodes told of and is not taken in yet.
-    pub(in crate::room) offered: Offered,
+    pub(in crate::room) offered: RemoteChanges,
     /// Who sits on other nodes.
-    pub(in crate::room) others: Others,
+    pub(in crate::room) others: RemotePresence,
     /// Who sits there is being read.
     pub(in crate::room) looking_for_others: bool,
     /// Where the document stands could not be read: the room is of no use and closes.
     pub(in crate::room) unreadable: bool,
-    pub(in crate::room) shared: Arc<Shared>,
+    pub(in crate::room) shared: Arc<RoomsShared>,
     /// Keeps the room listed among the open ones; dropping it lets the document be opened again.
     registration: Registration,
     pub(in crate::room) closing: bool,
@@ -76,29 +76,29 @@ impl Room {
     /// A room that nobody has entered yet.
     pub(in crate::room) fn new(
         document: DocumentId,
-        shared: Arc<Shared>,
+        shared: Arc<RoomsShared>,
         registration: Registration,
     ) -> Self {
-        let Shared { parts, options, .. } = &*shared;
-        let state = RoomState::new(document);
+        let RoomsShared { parts, options, .. } = &*shared;
+        let state = Membership::new(document);
         let audiences = Audiences::new(parts.metrics.clone());
-        let edits = Edits::new(options.edits_waiting, options.edits_waiting_bytes);
-        let recent = Arc::new(Recent::new(options.recent_bytes));
+        let edits = EditQueue::new(options.edits_waiting, options.edits_waiting_bytes);
+        let recent = Arc::new(RecentChanges::new(options.recent_bytes));
         Self {
             document,
             state,
             audiences,
             edits,
-            editing: Editing { head: None, replica: None, snapshot: None, recent },
+            editing: DocumentState { head: None, replica: None, snapshot: None, recent },
             editors: Editors::new(parts.metrics.clone()),
             who: WhoIsHere::new(shared.clocks.clone()),
             beginning: Beginning::default(),
             merged: Vec::new(),
-            benches: Benches::new(Arc::clone(&shared.benches)),
+            benches: WorkPermits::new(Arc::clone(&shared.benches)),
             known: Version::default(),
             access_seen: 0,
-            offered: Offered::default(),
-            others: Others::default(),
+            offered: RemoteChanges::default(),
+            others: RemotePresence::default(),
             looking_for_others: false,
             unreadable: false,
             registration,
@@ -205,7 +205,7 @@ impl Room {
 
     /// Ends the seats that could not be told; their sessions live and may subscribe again. All of them are gone before
     /// anybody is told who left.
-    fn send_away(&mut self, told: Told) -> Vec<(Origin, Event)> {
+    fn send_away(&mut self, told: BroadcastReport) -> Vec<(Origin, Event)> {
         let mut ended = Vec::new();
         for seat in told.overflowed {
             self.shared.parts.metrics.seat_overflowed();
@@ -293,7 +293,7 @@ impl Room {
                 room.access_seen = head.as_ref().map_or(0, |head| head.access_version);
                 room.editing.head = head;
                 if let Some(standing) = standing {
-                    room.others_stand(standing, Reading::Usual, ctx);
+                    room.others_stand(standing, RosterRead::Usual, ctx);
                 }
             }
             Err(error) => {

@@ -38,12 +38,12 @@ pub(in crate::room) struct Ask(pub(in crate::room) SeatId);
 #[rtype(result = "()")]
 pub(in crate::room) struct Say {
     pub(in crate::room) seat: SeatId,
-    pub(in crate::room) words: Words,
+    pub(in crate::room) words: EditorAwareness,
 }
 
 /// What an editor says of itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Words {
+pub struct EditorAwareness {
     /// The id of its client.
     pub client: u32,
     /// Its state, whatever it claims to be; none when it says nothing of itself any more.

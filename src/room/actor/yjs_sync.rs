@@ -19,9 +19,9 @@ use super::{
 use crate::{
     domain::{AccessLevel, Version},
     editing::{
-        Replica, TextError,
+        LoadError, Replica,
         loader::{INLINE_BYTES, off_thread},
-        recent::Recent,
+        recent::RecentChanges,
     },
     outbox::SeatId,
     room::{RoomError, SeatEnd, delivery::yjs_seats::Owed},
@@ -145,7 +145,7 @@ impl Room {
     }
 
     /// Nobody can be answered now: their clients come back, and ask again.
-    fn lose_editors(&mut self, seats: Vec<SeatId>, error: &TextError, ctx: &mut Context<Self>) {
+    fn lose_editors(&mut self, seats: Vec<SeatId>, error: &LoadError, ctx: &mut Context<Self>) {
         let cause: &dyn std::error::Error = error;
         tracing::warn!(error = cause, document.id = %self.document, "editors could not be answered");
         self.forget_pointing();
@@ -230,7 +230,7 @@ impl Room {
 }
 
 /// The lowest clock of each client in the changes from a version on; none if not all of them are in memory.
-fn first_clocks(recent: &Recent, next: Version) -> Option<HashMap<u64, u32>> {
+fn first_clocks(recent: &RecentChanges, next: Version) -> Option<HashMap<u64, u32>> {
     let mut first: HashMap<u64, u32> = HashMap::new();
     for change in recent.after(next.previous())? {
         let Some(update) = &change.update else { continue };
@@ -246,7 +246,7 @@ fn first_clocks(recent: &Recent, next: Version) -> Option<HashMap<u64, u32>> {
 fn serve(
     replica: &Replica,
     jobs: Vec<Job>,
-    recent: &Recent,
+    recent: &RecentChanges,
     mut beginning: Beginning,
     head: Version,
 ) -> Served {
@@ -275,7 +275,7 @@ fn serve(
 }
 
 /// Everything from a version on, if that can be told from the last changes.
-fn rest(replica: &Replica, recent: &Recent, next: Version) -> Option<Bytes> {
+fn rest(replica: &Replica, recent: &RecentChanges, next: Version) -> Option<Bytes> {
     let mut clocks = replica.clocks();
     clocks.extend(first_clocks(recent, next)?);
     Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
 use super::clocks::{Clocks, tick};
-use crate::domain::{Saying, SessionId, UserId};
+use crate::domain::{AwarenessUpdate, SessionId, UserId};
 
 /// So many who have left are remembered.
 const MOST_GONE: usize = 1024;
@@ -20,7 +20,7 @@ const MOST_EARLY: usize = 1024;
 
 /// What is told of one session: entries of a client, with their clocks; without a state it has gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::room) struct Word {
+pub(in crate::room) struct AwarenessChange {
     /// The session, which is not told.
     pub(in crate::room) session: SessionId,
     /// Whose it is.
@@ -31,17 +31,17 @@ pub(in crate::room) struct Word {
 
 /// What became of something that an editor said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::room) enum Heard {
+pub(in crate::room) enum AwarenessOutcome {
     /// It is somebody else's to say.
     Ignored,
     /// It is known already.
     Known,
     /// To be told.
-    News(Word),
+    News(AwarenessChange),
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct TableEntry {
     user: UserId,
     client: u32,
     clock: u32,
@@ -53,12 +53,12 @@ struct Entry {
 /// Everybody in a room.
 #[derive(Debug, Default)]
 pub(in crate::room) struct Awareness {
-    entries: IndexMap<SessionId, Entry>,
+    entries: IndexMap<SessionId, TableEntry>,
     clients: HashMap<u32, SessionId>,
     /// Clients who have left, and whose they were.
     gone: IndexMap<u32, UserId>,
     /// What was told of editors elsewhere who are not known to be present yet.
-    early: IndexMap<SessionId, Arc<Saying>>,
+    early: IndexMap<SessionId, Arc<AwarenessUpdate>>,
     clocks: Clocks,
 }
 
@@ -84,7 +84,7 @@ impl Awareness {
         client: u32,
         state: Option<Arc<str>>,
         now: DateTime<Utc>,
-    ) -> Heard {
+    ) -> AwarenessOutcome {
         let own = self.entries.get(&session).filter(|entry| entry.is_own);
         let is_other = own.is_some_and(|entry| entry.client != client);
         match (self.clients.get(&client), self.gone.get(&client)) {
@@ -92,43 +92,43 @@ impl Awareness {
                 if holder != session
                     && (is_other || !self.may_take_over(holder, session, user)) =>
             {
-                return Heard::Ignored;
+                return AwarenessOutcome::Ignored;
             }
-            (None, Some(whose)) if is_other || *whose != user => return Heard::Ignored,
+            (None, Some(whose)) if is_other || *whose != user => return AwarenessOutcome::Ignored,
             _ => {}
         }
         let is_known = own.is_some_and(|entry| entry.client == client && entry.state == state);
         if is_known || (own.is_none() && state.is_none()) {
-            return Heard::Known;
+            return AwarenessOutcome::Known;
         }
-        Heard::News(self.put(session, user, client, state, true, 0, now))
+        AwarenessOutcome::News(self.put(session, user, client, state, true, 0, now))
     }
 
     /// An editor on another node said something of itself. It waits for its arrival, if it comes before that.
     pub(in crate::room) fn hear(
         &mut self,
-        saying: &Arc<Saying>,
+        saying: &Arc<AwarenessUpdate>,
         is_present: bool,
         now: DateTime<Utc>,
-    ) -> Heard {
-        let Saying { session, user, client, clock, ref state } = **saying;
+    ) -> AwarenessOutcome {
+        let AwarenessUpdate { session, user, client, clock, ref state } = **saying;
         if !is_present {
             if self.early.len() >= MOST_EARLY {
                 self.early.clear();
             }
             self.early.insert(session, Arc::clone(saying));
-            return Heard::Known;
+            return AwarenessOutcome::Known;
         }
         let known = self.entries.get(&session).filter(|entry| entry.is_own);
         if known.is_some_and(|entry| entry.client == client && entry.state == *state) {
-            return Heard::Known;
+            return AwarenessOutcome::Known;
         }
         // Its node may not have known whose the id is.
         let holder = self.clients.get(&client).filter(|holder| **holder != session);
         if holder.is_some_and(|holder| !self.may_take_over(*holder, session, user)) {
-            return Heard::Ignored;
+            return AwarenessOutcome::Ignored;
         }
-        Heard::News(self.put(session, user, client, state.clone(), true, clock, now))
+        AwarenessOutcome::News(self.put(session, user, client, state.clone(), true, clock, now))
     }
 
     /// A session is present that says nothing of itself: this is what can be said of it. Nothing if an editor speaks
@@ -138,11 +138,11 @@ impl Awareness {
         (session, user): (SessionId, UserId),
         state: Arc<str>,
         now: DateTime<Utc>,
-    ) -> Option<Word> {
+    ) -> Option<AwarenessChange> {
         if let Some(saying) = self.early.shift_remove(&session) {
             return match self.hear(&saying, true, now) {
-                Heard::News(word) => Some(word),
-                Heard::Known | Heard::Ignored => None,
+                AwarenessOutcome::News(word) => Some(word),
+                AwarenessOutcome::Known | AwarenessOutcome::Ignored => None,
             };
         }
         let client = match self.entries.get(&session) {
@@ -158,22 +158,22 @@ impl Awareness {
         &mut self,
         session: SessionId,
         now: DateTime<Utc>,
-    ) -> Option<Word> {
+    ) -> Option<AwarenessChange> {
         self.early.shift_remove(&session);
         let entry = self.entries.shift_remove(&session)?;
         let was_shown = entry.state.is_some();
         let gone = self.part_with(session, &entry, now);
-        was_shown.then(|| Word { session, user: entry.user, entries: vec![gone] })
+        was_shown.then(|| AwarenessChange { session, user: entry.user, entries: vec![gone] })
     }
 
     /// Everybody, as they are, with clocks that have grown.
-    pub(in crate::room) fn renewed(&mut self, now: DateTime<Utc>) -> Vec<Word> {
+    pub(in crate::room) fn renewed(&mut self, now: DateTime<Utc>) -> Vec<AwarenessChange> {
         let shown = self.entries.iter_mut().filter(|(_, entry)| entry.state.is_some());
         shown
             .map(|(session, entry)| {
                 entry.clock = tick(entry.clock, now);
                 let said = (entry.client, entry.clock, entry.state.clone());
-                Word { session: *session, user: entry.user, entries: vec![said] }
+                AwarenessChange { session: *session, user: entry.user, entries: vec![said] }
             })
             .collect()
     }
@@ -189,10 +189,10 @@ impl Awareness {
     }
 
     /// What a session's editor says of itself, to tell other nodes.
-    pub(in crate::room) fn saying_of(&self, session: SessionId) -> Option<Saying> {
+    pub(in crate::room) fn saying_of(&self, session: SessionId) -> Option<AwarenessUpdate> {
         let entry = self.entries.get(&session).filter(|entry| entry.is_own)?;
-        let Entry { user, client, clock, ref state, .. } = *entry;
-        Some(Saying { session, user, client, clock, state: state.clone() })
+        let TableEntry { user, client, clock, ref state, .. } = *entry;
+        Some(AwarenessUpdate { session, user, client, clock, state: state.clone() })
     }
 
     /// Whether an id may go from one session to another: to a newer one of the same user.
@@ -216,7 +216,7 @@ impl Awareness {
         is_own: bool,
         clock: u32,
         now: DateTime<Utc>,
-    ) -> Word {
+    ) -> AwarenessChange {
         let mut entries = Vec::new();
         if let Some(holder) = self.clients.get(&client).copied().filter(|holder| *holder != session)
         {
@@ -236,16 +236,17 @@ impl Awareness {
         self.gone.shift_remove(&client);
         let clock = tick(last, now);
         self.clients.insert(client, session);
-        self.entries.insert(session, Entry { user, client, clock, state: state.clone(), is_own });
+        self.entries
+            .insert(session, TableEntry { user, client, clock, state: state.clone(), is_own });
         entries.push((client, clock, state));
-        Word { session, user, entries }
+        AwarenessChange { session, user, entries }
     }
 
     /// A client's entry ends, and is remembered for a while.
     fn part_with(
         &mut self,
         session: SessionId,
-        entry: &Entry,
+        entry: &TableEntry,
         now: DateTime<Utc>,
     ) -> (u32, u32, Option<Arc<str>>) {
         let clock = tick(entry.clock, now);

@@ -15,8 +15,8 @@ fn state(text: &str) -> Option<Arc<str>> {
     Some(text.into())
 }
 
-fn news(heard: Heard) -> Vec<(u32, u32, Option<Arc<str>>)> {
-    let Heard::News(word) = heard else { panic!("{heard:?} is no news") };
+fn news(heard: AwarenessOutcome) -> Vec<(u32, u32, Option<Arc<str>>)> {
+    let AwarenessOutcome::News(word) = heard else { panic!("{heard:?} is no news") };
     word.entries
 }
 
@@ -26,7 +26,7 @@ fn clocks_grow_with_the_time_and_with_each_word() {
     let ana = someone();
     assert_eq!(news(awareness.say(ana, 7, state("a"), time(100))), [(7, 1000, state("a"))]);
     assert_eq!(news(awareness.say(ana, 7, state("b"), time(100))), [(7, 1001, state("b"))]);
-    assert_eq!(awareness.say(ana, 7, state("b"), time(101)), Heard::Known);
+    assert_eq!(awareness.say(ana, 7, state("b"), time(101)), AwarenessOutcome::Known);
     assert_eq!(awareness.renewed(time(200))[0].entries, [(7, 2000, state("b"))]);
     assert_eq!(awareness.leave(ana.0, time(200)).unwrap().entries, [(7, 2001, None)]);
     assert_eq!(awareness.leave(ana.0, time(200)), None);
@@ -37,13 +37,13 @@ fn nobody_speaks_under_the_id_of_somebody_else() {
     let mut awareness = Awareness::default();
     let (ana, bo) = (someone(), someone());
     news(awareness.say(ana, 7, state("ana"), time(0)));
-    assert_eq!(awareness.say(bo, 7, state("bo"), time(0)), Heard::Ignored);
+    assert_eq!(awareness.say(bo, 7, state("bo"), time(0)), AwarenessOutcome::Ignored);
     news(awareness.say(bo, 8, state("bo"), time(0)));
     // Clients pass on what they hear, also when somebody has just left.
-    assert_eq!(awareness.say(bo, 7, state("ana"), time(0)), Heard::Ignored);
+    assert_eq!(awareness.say(bo, 7, state("ana"), time(0)), AwarenessOutcome::Ignored);
     awareness.leave(ana.0, time(1)).unwrap();
-    assert_eq!(awareness.say(bo, 7, state("ana"), time(1)), Heard::Ignored);
-    assert_eq!(awareness.say(bo, 7, None, time(1)), Heard::Ignored);
+    assert_eq!(awareness.say(bo, 7, state("ana"), time(1)), AwarenessOutcome::Ignored);
+    assert_eq!(awareness.say(bo, 7, None, time(1)), AwarenessOutcome::Ignored);
 }
 
 #[test]
@@ -92,10 +92,11 @@ fn an_old_connection_says_nothing_for_a_newer_one() {
     news(awareness.say(old, 7, state("a"), time(0)));
     let new = (SessionId::new(), old.1);
     news(awareness.say(new, 7, state("b"), time(0)));
-    assert_eq!(awareness.say(old, 7, state("a"), time(0)), Heard::Ignored);
+    assert_eq!(awareness.say(old, 7, state("a"), time(0)), AwarenessOutcome::Ignored);
     // Nor on another node, which tells it again and again.
-    let told = Saying { session: old.0, user: old.1, client: 7, clock: 900, state: state("a") };
-    assert_eq!(awareness.hear(&Arc::new(told), true, time(0)), Heard::Ignored);
+    let told =
+        AwarenessUpdate { session: old.0, user: old.1, client: 7, clock: 900, state: state("a") };
+    assert_eq!(awareness.hear(&Arc::new(told), true, time(0)), AwarenessOutcome::Ignored);
     assert_eq!(awareness.leave(old.0, time(1)), None);
     assert!(awareness.is_of(7, new.0));
 }
@@ -133,11 +134,12 @@ fn whoever_says_nothing_is_shown_until_an_editor_speaks_there() {
 fn what_another_node_tells_waits_for_the_arrival() {
     let mut awareness = Awareness::default();
     let (session, user) = someone();
-    let saying = Arc::new(Saying { session, user, client: 7, clock: 90, state: state("far") });
-    assert_eq!(awareness.hear(&saying, false, time(0)), Heard::Known);
+    let saying =
+        Arc::new(AwarenessUpdate { session, user, client: 7, clock: 90, state: state("far") });
+    assert_eq!(awareness.hear(&saying, false, time(0)), AwarenessOutcome::Known);
     let word = awareness.show((session, user), "present".into(), time(0)).unwrap();
     assert_eq!(word.entries, [(7, 90, state("far"))]);
-    assert_eq!(awareness.hear(&saying, true, time(0)), Heard::Known);
+    assert_eq!(awareness.hear(&saying, true, time(0)), AwarenessOutcome::Known);
     assert_eq!(awareness.saying_of(session), Some((*saying).clone()));
     let later = time(0) + TimeDelta::seconds(1);
     assert_eq!(awareness.leave(session, later).unwrap().entries, [(7, 91, None)]);
@@ -149,9 +151,10 @@ fn another_node_gives_nobody_the_id_of_somebody_else() {
     let ana = someone();
     news(awareness.say(ana, 7, state("ana"), time(0)));
     let (session, user) = someone();
-    let saying = Arc::new(Saying { session, user, client: 7, clock: 90, state: state("far") });
-    assert_eq!(awareness.hear(&saying, true, time(0)), Heard::Ignored);
-    let again = Arc::new(Saying { user: ana.1, ..(*saying).clone() });
+    let saying =
+        Arc::new(AwarenessUpdate { session, user, client: 7, clock: 90, state: state("far") });
+    assert_eq!(awareness.hear(&saying, true, time(0)), AwarenessOutcome::Ignored);
+    let again = Arc::new(AwarenessUpdate { user: ana.1, ..(*saying).clone() });
     news(awareness.hear(&again, true, time(0)));
 }
 
@@ -162,7 +165,7 @@ fn only_so_many_are_remembered() {
         let (session, user) = someone();
         news(awareness.say((session, user), client, state("a"), time(0)));
         awareness.leave(session, time(0)).unwrap();
-        let saying = Saying { session, user, client, clock: 1, state: None };
+        let saying = AwarenessUpdate { session, user, client, clock: 1, state: None };
         awareness.hear(&Arc::new(saying), false, time(0));
     }
     assert!(awareness.gone.len() <= MOST_GONE && awareness.early.len() <= MOST_EARLY);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, Topic, Version},
     metrics::{Counted, Metrics},
-    outbox::{Outcome, Pushed, SeatId},
+    outbox::{PushOutcome, Pushed, SeatId},
     room::{MakeRenderer, Place, Render, RenderError, SeatEnd},
     wire::graphql_ws::OperationId,
 };
@@ -81,7 +81,7 @@ impl Sitting {
 
 /// How sending a seat what it missed went.
 #[derive(Debug)]
-pub(in crate::room) enum Replayed {
+pub(in crate::room) enum ReplayOutcome {
     /// It has everything that was given.
     All,
     /// Its outbox has as much as it should; the rest has to wait.
@@ -94,7 +94,7 @@ pub(in crate::room) enum Replayed {
 
 /// How telling went.
 #[derive(Debug, Default)]
-pub(in crate::room) struct Told {
+pub(in crate::room) struct BroadcastReport {
     /// Frames that went into an outbox.
     pub(in crate::room) deliveries: usize,
     /// Cursors that found a full outbox and were dropped.
@@ -199,8 +199,8 @@ impl Audiences {
     }
 
     /// Tells everybody who listens to the event's topic, but not its origin.
-    pub(in crate::room) fn tell(&mut self, origin: Origin, event: &Event) -> Told {
-        let mut told = Told::default();
+    pub(in crate::room) fn tell(&mut self, origin: Origin, event: &Event) -> BroadcastReport {
+        let mut told = BroadcastReport::default();
         let topic = event.topic();
         for (key, audience) in &mut self.audiences {
             if key.topic == topic {
@@ -255,37 +255,41 @@ impl Audiences {
     }
 
     /// Sends a seat that is behind these changes, which begin with the one that it waits for.
-    pub(in crate::room) fn replay(&mut self, seat: SeatId, changes: &[Arc<Change>]) -> Replayed {
-        let Some((key, _counted)) = self.seats.get(&seat) else { return Replayed::Gone };
-        let Some(audience) = self.audiences.get_mut(key) else { return Replayed::Gone };
-        let Some(index) = audience.position(seat) else { return Replayed::Gone };
+    pub(in crate::room) fn replay(
+        &mut self,
+        seat: SeatId,
+        changes: &[Arc<Change>],
+    ) -> ReplayOutcome {
+        let Some((key, _counted)) = self.seats.get(&seat) else { return ReplayOutcome::Gone };
+        let Some(audience) = self.audiences.get_mut(key) else { return ReplayOutcome::Gone };
+        let Some(index) = audience.position(seat) else { return ReplayOutcome::Gone };
         let Audience { renderer, places } = audience;
-        let Some(sitting) = places.get_mut(index) else { return Replayed::Gone };
+        let Some(sitting) = places.get_mut(index) else { return ReplayOutcome::Gone };
         for (index, change) in changes.iter().enumerate() {
             if sitting.wants(change) {
                 // The other half is for what cannot wait: answers, cursors, who comes and goes.
                 if !sitting.place.outbox.is_low() {
                     sitting.rest = changes.get(index..).unwrap_or_default().to_vec();
-                    return Replayed::Full;
+                    return ReplayOutcome::Full;
                 }
                 let event = Event::Changed(Arc::clone(change));
                 let rendered = match renderer.render(&event) {
                     Ok(rendered) => rendered,
-                    Err(error) => return Replayed::Broken(error),
+                    Err(error) => return ReplayOutcome::Broken(error),
                 };
                 let frame = renderer.frame(&rendered, &sitting.place.tag);
                 match push(&sitting.place, &event, frame).outcome {
-                    Outcome::Behind(version) => {
+                    PushOutcome::Behind(version) => {
                         sitting.next = version;
-                        return Replayed::Full;
+                        return ReplayOutcome::Full;
                     }
-                    Outcome::Closed => return Replayed::Gone,
+                    PushOutcome::Closed => return ReplayOutcome::Gone,
                     _ => {}
                 }
             }
             sitting.next = change.version.next();
         }
-        Replayed::All
+        ReplayOutcome::All
     }
 
     /// A seat that was behind has everything.
@@ -307,7 +311,7 @@ impl Audience {
         self.places.iter().position(|sitting| sitting.place.seat.id == seat)
     }
 
-    fn tell(&mut self, origin: Origin, event: &Event, told: &mut Told) {
+    fn tell(&mut self, origin: Origin, event: &Event, told: &mut BroadcastReport) {
         let hears = |sitting: &Sitting| sitting.hears(Some(origin)) && sitting.is_due(event);
         if !self.places.iter().any(hears) {
             return;
@@ -336,14 +340,14 @@ impl Audience {
             let pushed = push(place, event, frame);
             told.reached_bound += u64::from(pushed.reached_bound);
             match pushed.outcome {
-                Outcome::Queued | Outcome::Replaced => told.deliveries += 1,
-                Outcome::Dropped => told.dropped += 1,
-                Outcome::Overflow => told.overflowed.push(place.seat.id),
-                Outcome::Behind(version) => {
+                PushOutcome::Queued | PushOutcome::Replaced => told.deliveries += 1,
+                PushOutcome::Dropped => told.dropped += 1,
+                PushOutcome::Overflow => told.overflowed.push(place.seat.id),
+                PushOutcome::Behind(version) => {
                     told.behind.push(place.seat.id);
                     (sitting.progress, sitting.next) = (Progress::Behind, version);
                 }
-                Outcome::Cancelled | Outcome::Closed => {}
+                PushOutcome::Cancelled | PushOutcome::Closed => {}
             }
         }
     }

@@ -66,12 +66,12 @@ impl Fixture {
         Arc::new(Change { author: Some(self.author.clone()), ..renaming(version) })
     }
 
-    fn tell(&mut self, version: i64) -> Told {
+    fn tell(&mut self, version: i64) -> BroadcastReport {
         let change = self.change(version);
         self.audiences.tell(change.origin().unwrap(), &Event::Changed(change))
     }
 
-    fn replay(&mut self, versions: impl IntoIterator<Item = i64>) -> Replayed {
+    fn replay(&mut self, versions: impl IntoIterator<Item = i64>) -> ReplayOutcome {
         let changes: Vec<_> = versions.into_iter().map(|version| self.change(version)).collect();
         self.audiences.replay(self.seat, &changes)
     }
@@ -109,10 +109,10 @@ fn a_replay_and_what_happens_meanwhile_come_once_and_in_order() {
     let mut f = seated(Some(7));
     assert_eq!(f.next(), Some(8));
     f.tell(11);
-    assert!(matches!(f.replay([8, 9, 10]), Replayed::All));
+    assert!(matches!(f.replay([8, 9, 10]), ReplayOutcome::All));
     f.sent();
     assert_eq!(f.next(), Some(11), "not live before it has the head");
-    assert!(matches!(f.replay([11]), Replayed::All));
+    assert!(matches!(f.replay([11]), ReplayOutcome::All));
     f.audiences.caught_up(f.seat);
     f.tell(12);
     assert_eq!((f.sent().as_str(), f.next()), ("11,12,", None));
@@ -130,13 +130,13 @@ fn a_seat_whose_outbox_is_full_goes_on_where_it_was() {
     assert_eq!(f.tell(16).behind, [f.seat]);
     assert_eq!((f.next(), f.shared.bytes()), (Some(12), 0));
     // Half of it is left to others.
-    assert!(matches!(f.replay(12..17), Replayed::Full));
+    assert!(matches!(f.replay(12..17), ReplayOutcome::Full));
     assert_eq!((f.sent().as_str(), f.next()), ("12,13,", Some(14)));
     // What was read for it is not read again.
     let rest = f.audiences.take_rest(f.seat).unwrap();
     assert_eq!(rest.iter().map(|change| change.version.number()).collect::<Vec<_>>(), [14, 15, 16]);
     assert!(f.audiences.take_rest(f.seat).is_none());
-    assert!(matches!(f.audiences.replay(f.seat, &rest[..2]), Replayed::All));
+    assert!(matches!(f.audiences.replay(f.seat, &rest[..2]), ReplayOutcome::All));
     assert_eq!(f.sent(), "14,15,");
 }
 
@@ -144,7 +144,7 @@ fn a_seat_whose_outbox_is_full_goes_on_where_it_was() {
 fn whoever_started_again_from_a_newer_text_is_not_told_of_it_once_more() {
     let mut f = seated(Some(0));
     let resync = Change { kind: ChangeKind::Resync, ..(*f.change(12)).clone() };
-    assert!(matches!(f.audiences.replay(f.seat, &[Arc::new(resync)]), Replayed::All));
+    assert!(matches!(f.audiences.replay(f.seat, &[Arc::new(resync)]), ReplayOutcome::All));
     f.audiences.caught_up(f.seat);
     // These were stored before the text was read, and are told only now.
     f.tell(11);

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::audience::Told;
+use super::audience::BroadcastReport;
 use crate::{
     domain::{Change, SessionId, Topic, Version},
     metrics::{Counted, Metrics},
-    outbox::{Outcome, SeatId},
+    outbox::{PushOutcome, SeatId},
     room::{Place, SeatEnd},
     wire::yjs,
 };
@@ -117,7 +117,7 @@ impl Editors {
         &mut self,
         author: Option<SessionId>,
         change: &Change,
-        told: &mut Told,
+        told: &mut BroadcastReport,
     ) {
         let mut frame: Option<Bytes> = None;
         for (seat, sitting) in &mut self.seats {
@@ -133,12 +133,12 @@ impl Editors {
             let pushed = sitting.place.outbox.change(*seat, change.version, frame.clone());
             told.reached_bound += u64::from(pushed.reached_bound);
             match pushed.outcome {
-                Outcome::Behind(version) => {
+                PushOutcome::Behind(version) => {
                     (sitting.progress, sitting.next) = (Progress::Behind, version);
                     self.metrics.seat_behind(true);
                     told.behind_editors.push(*seat);
                 }
-                Outcome::Closed => {}
+                PushOutcome::Closed => {}
                 _ => told.deliveries += 1,
             }
         }
@@ -201,7 +201,7 @@ impl Editors {
         }
         // It stands for everything from there on: if it has to give way, all of that is missing again.
         let first = sitting.next;
-        if let Outcome::Behind(_) = sitting.place.outbox.change(seat, first, frame).outcome {
+        if let PushOutcome::Behind(_) = sitting.place.outbox.change(seat, first, frame).outcome {
             return false;
         }
         sitting.caught_up(head, &self.metrics);

@@ -1,6 +1,6 @@
 //! What a room knows, and what follows from what happens to it.
 //!
-//! [`RoomState`] is told of events (a seat was reserved, a cursor moved, access was revoked) and answers with
+//! [`Membership`] is told of events (a seat was reserved, a cursor moved, access was revoked) and answers with
 //! effects for the actor to carry out. It does no I/O, reads no clock and knows no socket, so its tests need no
 //! runtime.
 //!
@@ -63,13 +63,13 @@ struct Sitter {
 
 /// Who is in the room.
 #[derive(Debug)]
-pub(crate) struct RoomState {
+pub(crate) struct Membership {
     document: DocumentId,
     members: IndexMap<SessionId, Member>,
     seats: HashMap<SeatId, Sitter>,
 }
 
-impl RoomState {
+impl Membership {
     /// An empty room.
     pub(crate) fn new(document: DocumentId) -> Self {
         Self { document, members: IndexMap::new(), seats: HashMap::new() }

@@ -2,7 +2,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::membership::{Effect, RoomState};
+use super::membership::{Effect, Membership};
 use crate::{
     domain::{
         AccessLevel, Cursor, DocumentId, Event, Origin, Position, Presence, PresenceChangeKind,
@@ -22,7 +22,7 @@ fn cursor(line: i32) -> Cursor {
 }
 
 /// A seat that was reserved.
-fn reserve(room: &mut RoomState, session: SessionId, user: &User) -> SeatId {
+fn reserve(room: &mut Membership, session: SessionId, user: &User) -> SeatId {
     let seat = Seat::new(DocumentId::new(), Topic::Changes, session, user.clone());
     let id = seat.id;
     room.reserve(Arc::new(seat));
@@ -30,7 +30,7 @@ fn reserve(room: &mut RoomState, session: SessionId, user: &User) -> SeatId {
 }
 
 /// A seat that was reserved and confirmed, and what followed.
-fn sit(room: &mut RoomState, session: SessionId, user: &User) -> (SeatId, Vec<Effect>) {
+fn sit(room: &mut Membership, session: SessionId, user: &User) -> (SeatId, Vec<Effect>) {
     let seat = reserve(room, session, user);
     let effects = room.confirm(seat, Utc::now()).unwrap();
     (seat, effects)
@@ -50,7 +50,7 @@ fn told(effects: &[Effect]) -> Vec<(PresenceChangeKind, SessionId)> {
 
 #[test]
 fn the_first_seat_of_a_session_makes_it_present_and_the_last_one_ends_it() {
-    let mut room = RoomState::new(DocumentId::new());
+    let mut room = Membership::new(DocumentId::new());
     let (alice, session) = (user("Alice"), SessionId::new());
 
     let (first, effects) = sit(&mut room, session, &alice);
@@ -67,7 +67,7 @@ fn the_first_seat_of_a_session_makes_it_present_and_the_last_one_ends_it() {
 
 #[test]
 fn a_level_that_changes_while_it_is_read_is_the_one_that_counts() {
-    let mut room = RoomState::new(DocumentId::new());
+    let mut room = Membership::new(DocumentId::new());
     let bob = user("Bob");
     let seat = || Seat::new(DocumentId::new(), Topic::Changes, SessionId::new(), bob.clone());
     let (early, late) = (Arc::new(seat()), Arc::new(seat()));
@@ -84,7 +84,7 @@ fn a_level_that_changes_while_it_is_read_is_the_one_that_counts() {
 
 #[test]
 fn a_seat_that_was_voided_while_access_was_read_cannot_be_confirmed() {
-    let mut room = RoomState::new(DocumentId::new());
+    let mut room = Membership::new(DocumentId::new());
     let bob = user("Bob");
     let seat = reserve(&mut room, SessionId::new(), &bob);
 
@@ -96,7 +96,7 @@ fn a_seat_that_was_voided_while_access_was_read_cannot_be_confirmed() {
 
 #[test]
 fn revoking_sends_one_user_away_and_nobody_else() {
-    let mut room = RoomState::new(DocumentId::new());
+    let mut room = Membership::new(DocumentId::new());
     let (alice, bob) = (user("Alice"), user("Bob"));
     let (at_alices, at_bobs, other_tab) = (SessionId::new(), SessionId::new(), SessionId::new());
     sit(&mut room, at_alices, &alice);
@@ -113,7 +113,7 @@ fn revoking_sends_one_user_away_and_nobody_else() {
 
 #[test]
 fn a_cursor_is_told_with_its_session_as_origin_and_kept_for_the_list() {
-    let mut room = RoomState::new(DocumentId::new());
+    let mut room = Membership::new(DocumentId::new());
     let (alice, session) = (user("Alice"), SessionId::new());
     assert_eq!(room.move_cursor(session, cursor(1), Utc::now()), [], "nobody who is not there");
     let (seat, _) = sit(&mut room, session, &alice);
@@ -161,12 +161,12 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The rosters that follow from the effects, as another node or a client would keep them.
 #[derive(Default)]
-struct Heard {
+struct DeliveredEvents {
     roster: HashMap<SessionId, Presence>,
     told: HashMap<SessionId, PresenceChangeKind>,
 }
 
-impl Heard {
+impl DeliveredEvents {
     fn hear(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -201,8 +201,8 @@ proptest! {
         let users: Vec<_> = (0..USERS).map(|n| user(&n.to_string())).collect();
         let sessions: Vec<_> =
             (0..SESSIONS).map(|n| (SessionId::new(), users[n % USERS].clone())).collect();
-        let mut room = RoomState::new(DocumentId::new());
-        let mut heard = Heard::default();
+        let mut room = Membership::new(DocumentId::new());
+        let mut heard = DeliveredEvents::default();
         // The obvious model: every seat with its session and whether it was confirmed.
         let mut seats: Vec<(SeatId, usize, bool)> = Vec::new();
 

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 
 use crate::{
     domain::{CursorMove, Presence, PresenceChange, PresenceChangeKind, SessionId},
-    roster::Standing,
+    roster::RosterSnapshot,
     wire::envelope::Sequence,
 };
 
@@ -23,7 +23,7 @@ const MOST_EARLY: usize = 256;
 
 /// What follows from what was heard.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::room) enum Heard {
+pub(in crate::room) enum PresenceOutcome {
     /// Nothing.
     Nothing,
     /// This has to be told here.
@@ -34,7 +34,7 @@ pub(in crate::room) enum Heard {
 
 /// Why the roster is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::room) enum Reading {
+pub(in crate::room) enum RosterRead {
     /// To find out what was missed.
     Usual,
     /// To settle a doubt: the nodes had the time to enter everybody again.
@@ -43,7 +43,7 @@ pub(in crate::room) enum Reading {
 
 /// What has to be done after the roster was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::room) enum Next {
+pub(in crate::room) enum RosterFollowUp {
     /// Nothing.
     Nothing,
     /// Read it again: what was heard of meanwhile is not in it.
@@ -54,7 +54,7 @@ pub(in crate::room) enum Next {
 
 /// Those on other nodes.
 #[derive(Debug, Default)]
-pub(in crate::room) struct Others {
+pub(in crate::room) struct RemotePresence {
     present: IndexMap<SessionId, Presence>,
     /// Up to where everything is in `present`; none before the roster was read for the first time.
     seen: Option<Sequence>,
@@ -68,37 +68,49 @@ pub(in crate::room) struct Others {
     early: HashMap<SessionId, Arc<CursorMove>>,
 }
 
-impl Others {
+impl RemotePresence {
     /// A session arrived on another node.
-    pub(in crate::room) fn joined(&mut self, presence: Presence, sequence: Sequence) -> Heard {
+    pub(in crate::room) fn joined(
+        &mut self,
+        presence: Presence,
+        sequence: Sequence,
+    ) -> PresenceOutcome {
         match self.count(sequence) {
-            Counted::Next => {
+            SequenceOrder::RosterFollowUp => {
                 // It may have been told already, if the roster forgot it in between.
                 let known = self.present.insert(presence.session, presence.clone());
-                if known.is_none() { Heard::Tell(joined(presence)) } else { Heard::Nothing }
+                if known.is_none() {
+                    PresenceOutcome::Tell(joined(presence))
+                } else {
+                    PresenceOutcome::Nothing
+                }
             }
-            Counted::Known => Heard::Nothing,
-            Counted::Gap => Heard::Gap,
+            SequenceOrder::Known => PresenceOutcome::Nothing,
+            SequenceOrder::Gap => PresenceOutcome::Gap,
         }
     }
 
     /// A session left on another node.
-    pub(in crate::room) fn left(&mut self, session: SessionId, sequence: Sequence) -> Heard {
+    pub(in crate::room) fn left(
+        &mut self,
+        session: SessionId,
+        sequence: Sequence,
+    ) -> PresenceOutcome {
         match self.count(sequence) {
-            Counted::Next => match self.present.shift_remove(&session) {
-                Some(presence) => Heard::Tell(left(presence)),
-                None => Heard::Nothing,
+            SequenceOrder::RosterFollowUp => match self.present.shift_remove(&session) {
+                Some(presence) => PresenceOutcome::Tell(left(presence)),
+                None => PresenceOutcome::Nothing,
             },
-            Counted::Known => Heard::Nothing,
-            Counted::Gap => Heard::Gap,
+            SequenceOrder::Known => PresenceOutcome::Nothing,
+            SequenceOrder::Gap => PresenceOutcome::Gap,
         }
     }
 
     /// One of this node's own sessions arrived.
-    pub(in crate::room) fn counted(&mut self, sequence: Sequence) -> Heard {
+    pub(in crate::room) fn counted(&mut self, sequence: Sequence) -> PresenceOutcome {
         match self.count(sequence) {
-            Counted::Next | Counted::Known => Heard::Nothing,
-            Counted::Gap => Heard::Gap,
+            SequenceOrder::RosterFollowUp | SequenceOrder::Known => PresenceOutcome::Nothing,
+            SequenceOrder::Gap => PresenceOutcome::Gap,
         }
     }
 
@@ -147,10 +159,10 @@ impl Others {
     /// This is how things stood after it was asked: what has to be told, and what to do then.
     pub(in crate::room) fn reconcile(
         &mut self,
-        standing: Standing,
-        reading: Reading,
-    ) -> (Vec<PresenceChange>, Next) {
-        let Standing { sequence, elsewhere } = standing;
+        standing: RosterSnapshot,
+        reading: RosterRead,
+    ) -> (Vec<PresenceChange>, RosterFollowUp) {
+        let RosterSnapshot { sequence, elsewhere } = standing;
         let is_before =
             |seen: Sequence| seen.epoch == sequence.epoch && sequence.number < seen.number;
         let forgot = self
@@ -161,7 +173,7 @@ impl Others {
             return (vec![], self.after(sequence, false));
         }
         let doubt_begins = forgot && !self.in_doubt;
-        self.in_doubt = (self.in_doubt || forgot) && reading == Reading::Usual;
+        self.in_doubt = (self.in_doubt || forgot) && reading == RosterRead::Usual;
         let mut changes = Vec::new();
         let there: IndexMap<SessionId, Presence> =
             elsewhere.into_iter().map(|presence| (presence.session, presence)).collect();
@@ -182,39 +194,39 @@ impl Others {
         (changes, self.after(sequence, doubt_begins))
     }
 
-    fn after(&mut self, sequence: Sequence, doubt_begins: bool) -> Next {
+    fn after(&mut self, sequence: Sequence, doubt_begins: bool) -> RosterFollowUp {
         let lacks =
             |missed: Sequence| missed.epoch != sequence.epoch || missed.number > sequence.number;
         let lacks_something = self.missed.is_some_and(lacks);
         if doubt_begins {
             // Until then the usual readings tell who has come.
-            Next::Settle
+            RosterFollowUp::Settle
         } else if lacks_something {
-            Next::Read
+            RosterFollowUp::Read
         } else {
-            Next::Nothing
+            RosterFollowUp::Nothing
         }
     }
 
-    fn count(&mut self, sequence: Sequence) -> Counted {
+    fn count(&mut self, sequence: Sequence) -> SequenceOrder {
         match self.seen {
             Some(seen) if sequence.is_next_after(seen) => {
                 self.seen = Some(sequence);
-                Counted::Next
+                SequenceOrder::RosterFollowUp
             }
             Some(seen) if seen.epoch == sequence.epoch && sequence.number <= seen.number => {
-                Counted::Known
+                SequenceOrder::Known
             }
             _ => {
                 self.missed = Some(sequence);
-                Counted::Gap
+                SequenceOrder::Gap
             }
         }
     }
 }
 
-enum Counted {
-    Next,
+enum SequenceOrder {
+    RosterFollowUp,
     Known,
     Gap,
 }

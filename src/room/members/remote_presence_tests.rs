@@ -11,8 +11,8 @@ fn at(number: u64) -> Sequence {
     Sequence { epoch: 1, number }
 }
 
-fn standing(sequence: Sequence, elsewhere: &[&Presence]) -> Standing {
-    Standing { sequence, elsewhere: elsewhere.iter().copied().cloned().collect() }
+fn standing(sequence: Sequence, elsewhere: &[&Presence]) -> RosterSnapshot {
+    RosterSnapshot { sequence, elsewhere: elsewhere.iter().copied().cloned().collect() }
 }
 
 /// What is told, as the sessions that joined and those that left.
@@ -25,69 +25,75 @@ fn told(changes: &[PresenceChange]) -> (Vec<SessionId>, Vec<SessionId>) {
 }
 
 /// The roster is asked, and answers at once.
-fn read(others: &mut Others, standing: Standing) -> (Vec<PresenceChange>, Next) {
+fn read(
+    others: &mut RemotePresence,
+    standing: RosterSnapshot,
+) -> (Vec<PresenceChange>, RosterFollowUp) {
     others.asked();
-    others.reconcile(standing, Reading::Usual)
+    others.reconcile(standing, RosterRead::Usual)
 }
 
 #[test]
 fn what_follows_what_was_read_is_told_as_it_comes_and_once() {
-    let (ana, bo, mut others) = (presence(), presence(), Others::default());
+    let (ana, bo, mut others) = (presence(), presence(), RemotePresence::default());
     let (changes, next) = read(&mut others, standing(at(4), &[&ana]));
-    assert_eq!((told(&changes), next), ((vec![ana.session], vec![]), Next::Nothing));
+    assert_eq!((told(&changes), next), ((vec![ana.session], vec![]), RosterFollowUp::Nothing));
 
-    assert_eq!(others.joined(ana.clone(), at(3)), Heard::Nothing, "it was read");
-    assert_eq!(others.joined(bo.clone(), at(5)), Heard::Tell(joined(bo.clone())));
-    assert_eq!(others.counted(at(6)), Heard::Nothing);
-    assert_eq!(others.left(bo.session, at(7)), Heard::Tell(left(bo.clone())));
-    assert_eq!(others.left(bo.session, at(7)), Heard::Nothing, "the same once more");
-    assert_eq!(others.left(bo.session, at(8)), Heard::Nothing, "nobody knew of him");
+    assert_eq!(others.joined(ana.clone(), at(3)), PresenceOutcome::Nothing, "it was read");
+    assert_eq!(others.joined(bo.clone(), at(5)), PresenceOutcome::Tell(joined(bo.clone())));
+    assert_eq!(others.counted(at(6)), PresenceOutcome::Nothing);
+    assert_eq!(others.left(bo.session, at(7)), PresenceOutcome::Tell(left(bo.clone())));
+    assert_eq!(others.left(bo.session, at(7)), PresenceOutcome::Nothing, "the same once more");
+    assert_eq!(others.left(bo.session, at(8)), PresenceOutcome::Nothing, "nobody knew of him");
     assert!(others.has(ana.session) && !others.has(bo.session));
 }
 
 #[test]
 fn what_was_lost_is_noticed_and_told_from_how_things_stand() {
-    let (ana, bo, cy, mut others) = (presence(), presence(), presence(), Others::default());
+    let (ana, bo, cy, mut others) = (presence(), presence(), presence(), RemotePresence::default());
     read(&mut others, standing(at(2), &[&ana, &bo]));
     // Bo's departure (3) was lost.
-    assert_eq!(others.joined(cy.clone(), at(4)), Heard::Gap);
+    assert_eq!(others.joined(cy.clone(), at(4)), PresenceOutcome::Gap);
     let (changes, next) = read(&mut others, standing(at(4), &[&ana, &cy]));
-    assert_eq!((told(&changes), next), ((vec![cy.session], vec![bo.session]), Next::Nothing));
-    assert_eq!(others.left(cy.session, at(5)), Heard::Tell(left(cy)));
+    assert_eq!(
+        (told(&changes), next),
+        ((vec![cy.session], vec![bo.session]), RosterFollowUp::Nothing)
+    );
+    assert_eq!(others.left(cy.session, at(5)), PresenceOutcome::Tell(left(cy)));
 }
 
 #[test]
 fn what_comes_while_the_roster_is_read_is_not_forgotten() {
-    let (ana, bo, mut others) = (presence(), presence(), Others::default());
+    let (ana, bo, mut others) = (presence(), presence(), RemotePresence::default());
     others.asked();
-    assert_eq!(others.joined(bo.clone(), at(3)), Heard::Gap);
+    assert_eq!(others.joined(bo.clone(), at(3)), PresenceOutcome::Gap);
     // The answer was on its way before Bo came.
-    let (changes, next) = others.reconcile(standing(at(2), &[&ana]), Reading::Usual);
-    assert_eq!((told(&changes), next), ((vec![ana.session], vec![]), Next::Read));
+    let (changes, next) = others.reconcile(standing(at(2), &[&ana]), RosterRead::Usual);
+    assert_eq!((told(&changes), next), ((vec![ana.session], vec![]), RosterFollowUp::Read));
     others.asked();
     // And an answer that was overtaken by what was told changes nothing.
-    assert_eq!(others.joined(bo.clone(), at(3)), Heard::Tell(joined(bo.clone())));
-    let late = others.reconcile(standing(at(2), &[&ana]), Reading::Usual);
-    assert_eq!(late, (vec![], Next::Nothing));
+    assert_eq!(others.joined(bo.clone(), at(3)), PresenceOutcome::Tell(joined(bo.clone())));
+    let late = others.reconcile(standing(at(2), &[&ana]), RosterRead::Usual);
+    assert_eq!(late, (vec![], RosterFollowUp::Nothing));
     assert!(others.has(bo.session));
 }
 
 #[test]
 fn after_the_roster_forgot_nobody_is_said_to_have_left_before_he_could_come_back() {
-    let (ana, bo, cy, mut others) = (presence(), presence(), presence(), Others::default());
+    let (ana, bo, cy, mut others) = (presence(), presence(), presence(), RemotePresence::default());
     read(&mut others, standing(at(9), &[&ana, &bo, &cy]));
     let anew = |number| Sequence { epoch: 2, number };
-    assert_eq!(others.joined(bo.clone(), anew(1)), Heard::Gap);
+    assert_eq!(others.joined(bo.clone(), anew(1)), PresenceOutcome::Gap);
     let (changes, next) = read(&mut others, standing(anew(1), &[&bo]));
-    assert_eq!((changes, next), (vec![], Next::Settle));
+    assert_eq!((changes, next), (vec![], RosterFollowUp::Settle));
     // However often it is read until then.
-    assert_eq!(others.counted(anew(5)), Heard::Gap);
-    assert_eq!(read(&mut others, standing(anew(5), &[&bo])), (vec![], Next::Nothing));
+    assert_eq!(others.counted(anew(5)), PresenceOutcome::Gap);
+    assert_eq!(read(&mut others, standing(anew(5), &[&bo])), (vec![], RosterFollowUp::Nothing));
 
-    assert_eq!(others.joined(ana.clone(), anew(6)), Heard::Nothing, "she never left");
+    assert_eq!(others.joined(ana.clone(), anew(6)), PresenceOutcome::Nothing, "she never left");
     others.asked();
-    let (changes, next) = others.reconcile(standing(anew(6), &[&ana, &bo]), Reading::Settling);
-    assert_eq!((told(&changes), next), ((vec![], vec![cy.session]), Next::Nothing));
+    let (changes, next) = others.reconcile(standing(anew(6), &[&ana, &bo]), RosterRead::Settling);
+    assert_eq!((told(&changes), next), ((vec![], vec![cy.session]), RosterFollowUp::Nothing));
     // From now on it is as before.
     let (changes, _) = read(&mut others, standing(anew(7), &[&ana]));
     assert_eq!(told(&changes), (vec![], vec![bo.session]));
@@ -95,20 +101,24 @@ fn after_the_roster_forgot_nobody_is_said_to_have_left_before_he_could_come_back
 
 #[test]
 fn a_roster_that_counts_back_forgot_something() {
-    let (ana, bo, mut others) = (presence(), presence(), Others::default());
+    let (ana, bo, mut others) = (presence(), presence(), RemotePresence::default());
     read(&mut others, standing(at(9), &[&ana, &bo]));
     // A replica took over that had not heard of Bo.
     assert!(others.differs(at(7)));
-    assert_eq!(read(&mut others, standing(at(7), &[&ana])), (vec![], Next::Settle));
-    assert_eq!(others.joined(bo.clone(), at(8)), Heard::Nothing, "he was there all the time");
+    assert_eq!(read(&mut others, standing(at(7), &[&ana])), (vec![], RosterFollowUp::Settle));
+    assert_eq!(
+        others.joined(bo.clone(), at(8)),
+        PresenceOutcome::Nothing,
+        "he was there all the time"
+    );
     others.asked();
-    let settled = others.reconcile(standing(at(8), &[&ana, &bo]), Reading::Settling);
-    assert_eq!(settled, (vec![], Next::Nothing));
+    let settled = others.reconcile(standing(at(8), &[&ana, &bo]), RosterRead::Settling);
+    assert_eq!(settled, (vec![], RosterFollowUp::Nothing));
 }
 
 #[test]
 fn a_cursor_is_told_of_those_who_are_there_and_waits_for_those_who_are_on_their_way() {
-    let (ana, mut others) = (presence(), Others::default());
+    let (ana, mut others) = (presence(), RemotePresence::default());
     let moved = |column| {
         Arc::new(CursorMove {
             document: ana.document,
@@ -121,7 +131,7 @@ fn a_cursor_is_told_of_those_who_are_there_and_waits_for_those_who_are_on_their_
     };
     read(&mut others, standing(at(1), &[]));
     assert!(!others.moved(&moved(1)) && !others.moved(&moved(2)));
-    assert_eq!(others.joined(ana.clone(), at(2)), Heard::Tell(joined(ana.clone())));
+    assert_eq!(others.joined(ana.clone(), at(2)), PresenceOutcome::Tell(joined(ana.clone())));
     assert_eq!(others.take_early(ana.session), Some(moved(2)), "the newest");
     assert_eq!(others.take_early(ana.session), None);
     assert!(others.moved(&moved(3)));

@@ -7,8 +7,8 @@ use redis::Script;
 use super::entry_key::Affair;
 use crate::{
     domain::{DocumentId, NodeId, SessionId, UserId},
-    redis::{Away, Commands, Keys},
-    wire::envelope::{Entry, Envelope, Incarnation, OLDEST_VERSION, Sequence},
+    redis::{Away, Commands, RedisKeys},
+    wire::envelope::{Envelope, Incarnation, OLDEST_VERSION, PresenceEntry, Sequence},
 };
 
 /// For so long it is remembered how many came and went after the last one left, in milliseconds: whoever comes back within
@@ -22,7 +22,7 @@ const NUMBER: &[u8] = b"#number";
 /// The entries in Redis.
 pub(super) struct Ledger {
     commands: Commands,
-    keys: Keys,
+    keys: RedisKeys,
     node: NodeId,
     enter: Script,
     exit: Script,
@@ -35,13 +35,13 @@ pub(super) struct Ledger {
 
 /// A node as it stands among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Member {
+pub(super) struct NodeMember {
     pub(super) incarnation: Incarnation,
     /// The newest version of envelopes that it reads.
     pub(super) version: u8,
 }
 
-impl Member {
+impl NodeMember {
     fn name(self) -> String {
         format!("{}:{}", self.incarnation, self.version)
     }
@@ -55,20 +55,20 @@ impl Member {
 /// The nodes of a cluster.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    pub(super) alive: Vec<Member>,
+    pub(super) alive: Vec<NodeMember>,
     /// Those whose entries have to be removed.
-    pub(super) dead: Vec<Member>,
+    pub(super) dead: Vec<NodeMember>,
 }
 
 /// The presence of a document as it stands in Redis.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     pub(super) sequence: Sequence,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<PresenceEntry>,
 }
 
 impl Ledger {
-    pub(super) fn new(commands: Commands, keys: Keys, node: NodeId) -> Self {
+    pub(super) fn new(commands: Commands, keys: RedisKeys, node: NodeId) -> Self {
         Self {
             commands,
             keys,
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// Enters a session in the presence of its document; one that is there already is written anew.
-    pub(super) async fn enter(&self, entry: &Entry) -> Result<(), Away> {
+    pub(super) async fn enter(&self, entry: &PresenceEntry) -> Result<(), Away> {
         let presence = &entry.presence;
         let (document, session) = (presence.document, presence.session);
         // The index first: what stands in the presence must be found again if this node dies.
@@ -137,7 +137,7 @@ impl Ledger {
     }
 
     /// Writes entries anew, those of them that are there.
-    pub(super) async fn touch(&self, entries: &[Entry]) -> Result<(), Away> {
+    pub(super) async fn touch(&self, entries: &[PresenceEntry]) -> Result<(), Away> {
         let keys: Vec<_> =
             entries.iter().map(|entry| self.keys.presence(entry.presence.document)).collect();
         self.commands
@@ -215,7 +215,7 @@ impl Ledger {
     /// Renews a node's lease, or with `is_new` gives it one. False when the others count it as dead.
     pub(super) async fn renew(
         &self,
-        member: Member,
+        member: NodeMember,
         lease: std::time::Duration,
         is_new: bool,
     ) -> Result<bool, Away> {
@@ -246,7 +246,7 @@ impl Ledger {
             })
             .await?;
         let members = |names: Vec<String>| {
-            names.iter().filter_map(|name| Member::named(name)).collect::<Vec<_>>()
+            names.iter().filter_map(|name| NodeMember::named(name)).collect::<Vec<_>>()
         };
         Ok(Nodes { alive: members(alive), dead: members(dead) })
     }
@@ -266,7 +266,7 @@ impl Ledger {
     }
 
     /// Nothing of this node is left.
-    pub(super) async fn forget(&self, member: Member) -> Result<(), Away> {
+    pub(super) async fn forget(&self, member: NodeMember) -> Result<(), Away> {
         self.commands
             .ask(async |mut connection| {
                 redis::cmd("DEL")
@@ -294,8 +294,10 @@ impl Ledger {
             })
             .await?;
         let sequence = sequence(fields.remove(EPOCH), fields.remove(NUMBER)).unwrap_or_default();
-        let mut entries: Vec<_> =
-            fields.values().filter_map(|bytes| Entry::decode(bytes, document).ok()).collect();
+        let mut entries: Vec<_> = fields
+            .values()
+            .filter_map(|bytes| PresenceEntry::decode(bytes, document).ok())
+            .collect();
         entries.sort_by_key(|entry| (entry.presence.joined_at, entry.presence.session));
         Ok(Page { sequence, entries })
     }
@@ -305,7 +307,7 @@ impl Ledger {
         &self,
         document: DocumentId,
         session: SessionId,
-    ) -> Result<Option<Entry>, Away> {
+    ) -> Result<Option<PresenceEntry>, Away> {
         let bytes: Option<Vec<u8>> = self
             .commands
             .ask(async |mut connection| {
@@ -316,7 +318,7 @@ impl Ledger {
                     .await
             })
             .await?;
-        Ok(bytes.and_then(|bytes| Entry::decode(&bytes, document).ok()))
+        Ok(bytes.and_then(|bytes| PresenceEntry::decode(&bytes, document).ok()))
     }
 
     /// The last arrival or departure in a document; none if there has been none lately.

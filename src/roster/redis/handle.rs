@@ -16,16 +16,16 @@ use tokio::sync::Notify;
 
 use super::{
     Keeper,
-    commands::{Ledger, Member},
+    commands::{Ledger, NodeMember},
     entry_key::Affair,
     unwritten::Pending,
 };
 use crate::{
     domain::{Cursor, DocumentId, NodeId, Presence, SessionId, UserId},
     metrics::Metrics,
-    redis::{Away, Commands, Keys, Server},
-    roster::{LocalRoster, Roster, RosterAway, RosterOptions, SlotError, Standing},
-    wire::envelope::{Entry, Incarnation, Sequence},
+    redis::{Away, Commands, RedisKeys, Server},
+    roster::{LocalRoster, Roster, RosterAway, RosterOptions, RosterSnapshot, SlotError},
+    wire::envelope::{Incarnation, PresenceEntry, Sequence},
 };
 
 /// So many questions of one kind are under way at the same time.
@@ -33,11 +33,11 @@ pub(super) const AT_ONCE: usize = 64;
 
 /// The roster that nodes share.
 pub struct RedisRoster {
-    shared: Arc<Shared>,
+    shared: Arc<RosterShared>,
 }
 
 /// What handle and keeper both look at.
-pub(super) struct Shared {
+pub(super) struct RosterShared {
     /// How things stand on this node.
     pub(super) local: LocalRoster,
     pub(super) ledger: Ledger,
@@ -47,9 +47,9 @@ pub(super) struct Shared {
     /// The keeper is to end.
     pub(super) stop: Notify,
     /// As what this node enters its sessions.
-    pub(super) member: RwLock<Member>,
+    pub(super) member: RwLock<NodeMember>,
     /// As what it did so lately: something of that may still be there.
-    pub(super) former: RwLock<Vec<Member>>,
+    pub(super) former: RwLock<Vec<NodeMember>>,
     /// Whether Redis answered the keeper last time.
     pub(super) answers: AtomicBool,
     /// Whether this node may enter anything: it holds a lease, and Redis answered last time.
@@ -59,7 +59,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
 }
 
-impl Shared {
+impl RosterShared {
     fn changed(&self, affair: Affair) {
         self.pending.lock().changed(affair);
         self.wake.notify_one();
@@ -111,13 +111,13 @@ impl RedisRoster {
     #[must_use]
     pub fn new(
         server: Server,
-        keys: Keys,
+        keys: RedisKeys,
         node: NodeId,
         version: u8,
         options: RosterOptions,
         metrics: Metrics,
     ) -> (Self, Keeper) {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RosterShared {
             local: LocalRoster::default(),
             ledger: Ledger::new(Commands::new(server), keys, node),
             pending: Mutex::default(),
@@ -125,7 +125,7 @@ impl RedisRoster {
             stop: Notify::new(),
             former: RwLock::default(),
             answers: AtomicBool::new(true),
-            member: RwLock::new(Member { incarnation: uuid::Uuid::new_v4(), version }),
+            member: RwLock::new(NodeMember { incarnation: uuid::Uuid::new_v4(), version }),
             is_open: AtomicBool::new(false),
             limit: std::sync::atomic::AtomicUsize::new(usize::MAX),
             metrics,
@@ -145,7 +145,7 @@ impl RedisRoster {
         let page = self.shared.ledger.read(document).await?;
         let own = self.shared.incarnations();
         let mut elsewhere = Vec::with_capacity(page.entries.len());
-        for Entry { incarnation, presence } in page.entries {
+        for PresenceEntry { incarnation, presence } in page.entries {
             let is_here = self.shared.local.entry(document, presence.session).is_some();
             if !is_here && own.contains(&incarnation) {
                 // It has gone: a moment ago, or its departure was lost on the way.
@@ -282,9 +282,9 @@ impl Roster for RedisRoster {
         }
     }
 
-    async fn find_standing(&self, document: DocumentId) -> Option<Standing> {
+    async fn find_standing(&self, document: DocumentId) -> Option<RosterSnapshot> {
         match self.page(document).await {
-            Ok((sequence, elsewhere)) => Some(Standing { sequence, elsewhere }),
+            Ok((sequence, elsewhere)) => Some(RosterSnapshot { sequence, elsewhere }),
             Err(away) => {
                 self.shared.note_away(&away);
                 None

@@ -14,15 +14,15 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    commands::Member,
+    commands::NodeMember,
     entry_key::Affair,
-    handle::{AT_ONCE, Shared},
+    handle::{AT_ONCE, RosterShared},
     lease::Lease,
 };
 use crate::{
     redis::Away,
-    roster::{Evict, RosterOptions},
-    wire::envelope::{Entry, OLDEST_VERSION},
+    roster::{EvictSession, RosterOptions},
+    wire::envelope::{OLDEST_VERSION, PresenceEntry},
 };
 
 /// How often it looks after the lease and the dead, and writes where cursors are; where leases are renewed more often, as
@@ -37,7 +37,7 @@ const AFTERLIFE: Duration = Duration::from_secs(10);
 
 /// Keeps a node's part of the shared roster. It works for as long as [`Keeper::run`] is polled.
 pub struct Keeper {
-    shared: Arc<Shared>,
+    shared: Arc<RosterShared>,
     lease: Lease,
     every: Duration,
     /// Whether this node holds a lease as what it is now.
@@ -51,7 +51,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>, options: RosterOptions) -> Self {
+    pub(super) fn new(shared: Arc<RosterShared>, options: RosterOptions) -> Self {
         let lease = Lease::new(options, Instant::now());
         Self {
             shared,
@@ -74,7 +74,7 @@ impl Keeper {
 
     /// Works until the roster is stopped. Sessions that turn out to be one too many are sent away by `evict`; `version` is
     /// kept at what every node of the cluster reads.
-    pub async fn run(mut self, evict: Arc<dyn Evict>, version: Arc<AtomicU8>) {
+    pub async fn run(mut self, evict: Arc<dyn EvictSession>, version: Arc<AtomicU8>) {
         let shared = Arc::clone(&self.shared);
         let mut next_turn = Instant::now();
         loop {
@@ -98,7 +98,7 @@ impl Keeper {
 
     /// Takes this node and everything that it entered out of the roster. Where that fails the lease runs out, and the
     /// others do it.
-    async fn leave(&mut self, evict: &dyn Evict) {
+    async fn leave(&mut self, evict: &dyn EvictSession) {
         while self.write_some(evict).await {}
         let member = *self.shared.member.read();
         if let Err(away) = self.sweep(member).await {
@@ -149,7 +149,7 @@ impl Keeper {
     }
 
     /// Notes all that this node has entered, and should have.
-    async fn note_everything(&self, member: Member) -> Result<(), Away> {
+    async fn note_everything(&self, member: NodeMember) -> Result<(), Away> {
         let entered = self.shared.ledger.list_entered(member.incarnation).await?;
         let mut pending = self.shared.pending.lock();
         for affair in entered {
@@ -166,7 +166,7 @@ impl Keeper {
 
     /// The others count this node as dead, or Redis forgot it: it enters everything as somebody new, one turn from now. By
     /// then what waits on sockets has been read: who hung up meanwhile does not come back to life.
-    fn incarnate(&mut self, before: Member) {
+    fn incarnate(&mut self, before: NodeMember) {
         tracing::warn!(incarnation = %before.incarnation, "the lease was lost; sessions are entered again");
         self.shared.metrics.incarnated();
         self.shared.set_open(false);
@@ -174,7 +174,7 @@ impl Keeper {
         self.incarnated_at = Some(Instant::now());
         let incarnation = uuid::Uuid::new_v4();
         self.shared.former.write().push(before);
-        *self.shared.member.write() = Member { incarnation, ..before };
+        *self.shared.member.write() = NodeMember { incarnation, ..before };
     }
 
     async fn look_after_others(&mut self, version: &AtomicU8) -> Result<(), Away> {
@@ -197,7 +197,7 @@ impl Keeper {
 
     /// Writes what the oldest node reads: at once when one comes, and not before a lease has passed without it when it
     /// went, in which others of its kind would have been seen.
-    fn agree(&mut self, version: &AtomicU8, alive: &[Member], own: u8) {
+    fn agree(&mut self, version: &AtomicU8, alive: &[NodeMember], own: u8) {
         let oldest = alive.iter().map(|node| node.version).fold(own, u8::min).max(OLDEST_VERSION);
         let now = Instant::now();
         if oldest <= version.load(Ordering::Relaxed) {
@@ -225,7 +225,7 @@ impl Keeper {
     }
 
     /// Removes what a node entered that is no more, and tells of it.
-    async fn sweep(&mut self, gone: Member) -> Result<(), Away> {
+    async fn sweep(&mut self, gone: NodeMember) -> Result<(), Away> {
         let entered = self.shared.ledger.list_entered(gone.incarnation).await?;
         let mut count = 0;
         for some in entered.chunks(ROUND) {
@@ -263,7 +263,7 @@ impl Keeper {
     }
 
     /// Writes some of what is pending. False when nothing is, or nothing can be.
-    async fn write_some(&mut self, evict: &dyn Evict) -> bool {
+    async fn write_some(&mut self, evict: &dyn EvictSession) -> bool {
         if !self.shared.is_open() {
             return false;
         }
@@ -304,7 +304,7 @@ impl Keeper {
             .filter_map(|affair| {
                 let Affair::Presence(document, session) = affair else { return None };
                 let presence = self.shared.local.entry(document, session)?;
-                Some(Entry { incarnation, presence })
+                Some(PresenceEntry { incarnation, presence })
             })
             .collect();
         // What cannot be written now is where the next move finds it.
@@ -337,12 +337,16 @@ impl Drop for Keeper {
 }
 
 /// Makes Redis say how one affair stands here.
-async fn write_one(shared: &Shared, affair: Affair, evict: &dyn Evict) -> Result<(), Away> {
+async fn write_one(
+    shared: &RosterShared,
+    affair: Affair,
+    evict: &dyn EvictSession,
+) -> Result<(), Away> {
     let incarnation = shared.member.read().incarnation;
     match affair {
         Affair::Presence(document, session) => {
             if let Some(presence) = shared.local.entry(document, session) {
-                return shared.ledger.enter(&Entry { incarnation, presence }).await;
+                return shared.ledger.enter(&PresenceEntry { incarnation, presence }).await;
             }
             for incarnation in shared.incarnations() {
                 shared.ledger.exit(document, session, incarnation).await?;

@@ -10,7 +10,7 @@
 //! whoever comes first; should it wake up, it takes a new incarnation and enters its sessions again.
 //!
 //! Keys (with the default prefix; none is touched together with another):
-//! - `coscribe:presence:{DOCUMENT}`: hash of session to [`Entry`](crate::wire::envelope::Entry), with `#epoch` and `#number`
+//! - `coscribe:presence:{DOCUMENT}`: hash of session to [`PresenceEntry`](crate::wire::envelope::Entry), with `#epoch` and `#number`
 //! - `coscribe:slots:{USER}`: hash of session to incarnation
 //! - `coscribe:nodes`: sorted set of `INCARNATION:VERSION` by the end of its lease in milliseconds, -1 for the dead
 //! - `coscribe:entered:{INCARNATION}`: set of what the two hashes may have of it

@@ -11,11 +11,11 @@ use std::{
 use actix::prelude::*;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::in_progress::{Running, Wanted};
+use super::in_progress::{RunningOperation, Wanted};
 use crate::{
     metrics::OperationKind,
     outbox::InFlight,
-    session::{Answer, Operation, SessionLink, actor::Session, socket::SessionContext},
+    session::{Operation, OperationResponse, SessionLink, actor::Session, socket::SessionContext},
     wire::{
         CloseReason, ErrorCode,
         graphql_ws::{self, OperationId, ServerMessage, SubscribePayload},
@@ -54,8 +54,12 @@ impl Session {
     /// Whether the id names an operation that has not ended.
     fn is_active(&self, id: &OperationId, link: &SessionLink) -> bool {
         match self.operations.find(id) {
-            Some(Running::Executing(_) | Running::Changing(_) | Running::Seating(_)) => true,
-            Some(Running::Listening) => link.is_listening(id),
+            Some(
+                RunningOperation::Executing(_)
+                | RunningOperation::Changing(_)
+                | RunningOperation::Seating(_),
+            ) => true,
+            Some(RunningOperation::Listening) => link.is_listening(id),
             None => false,
         }
     }
@@ -99,14 +103,18 @@ impl Session {
             }
             session.leave_if_idle(ctx);
         }));
-        let running = if changes { Running::Changing(wanted) } else { Running::Executing(running) };
+        let running = if changes {
+            RunningOperation::Changing(wanted)
+        } else {
+            RunningOperation::Executing(running)
+        };
         self.operations.set(name, running);
     }
 
-    fn answer(&self, id: &OperationId, answer: &Answer, in_flight: InFlight) {
+    fn answer(&self, id: &OperationId, answer: &OperationResponse, in_flight: InFlight) {
         let frames = match answer {
-            Answer::Result(response) => graphql_ws::result(id, response),
-            Answer::Refused(errors) => ServerMessage::error(id, errors).frame(),
+            OperationResponse::Result(response) => graphql_ws::result(id, response),
+            OperationResponse::Refused(errors) => ServerMessage::error(id, errors).frame(),
         };
         self.reply(frames, Some(in_flight));
     }
@@ -135,7 +143,7 @@ impl Session {
             match seat {
                 Ok(ticket) => {
                     link.keep(id.clone(), ticket);
-                    session.operations.set(id, Running::Listening);
+                    session.operations.set(id, RunningOperation::Listening);
                     drop(in_flight);
                 }
                 Err(errors) => {
@@ -146,7 +154,7 @@ impl Session {
             }
             session.leave_if_idle(ctx);
         }));
-        self.operations.set(name, Running::Seating(running));
+        self.operations.set(name, RunningOperation::Seating(running));
     }
 
     /// The client wants no more of an operation.
@@ -156,11 +164,11 @@ impl Session {
         ctx: &mut SessionContext,
     ) {
         match self.operations.remove(id) {
-            Some(Running::Executing(running) | Running::Seating(running)) => {
+            Some(RunningOperation::Executing(running) | RunningOperation::Seating(running)) => {
                 ctx.cancel_future(running);
             }
-            Some(Running::Changing(wanted)) => self.operations.disown(&wanted),
-            Some(Running::Listening) => {
+            Some(RunningOperation::Changing(wanted)) => self.operations.disown(&wanted),
+            Some(RunningOperation::Listening) => {
                 if let Some(link) = &self.link {
                     link.give_up(id);
                 }

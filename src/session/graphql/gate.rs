@@ -12,7 +12,7 @@ use crate::wire::{
 
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum GatePhase {
     /// Nothing but `connection_init`, pings and pongs is expected.
     Waiting,
     /// `connection_init` came; the client is being looked at.
@@ -45,30 +45,30 @@ pub(in crate::session) enum Decision {
 /// The state of a session's protocol.
 #[derive(Debug)]
 pub(in crate::session) struct Gate {
-    phase: Phase,
+    phase: GatePhase,
 }
 
 impl Gate {
     /// A session that has just opened.
     pub(in crate::session) fn new() -> Self {
-        Self { phase: Phase::Waiting }
+        Self { phase: GatePhase::Waiting }
     }
 
     /// What to do about `message`.
     pub(in crate::session) fn receive(&mut self, message: ClientMessage) -> Decision {
-        if self.phase == Phase::Closing {
+        if self.phase == GatePhase::Closing {
             return Decision::Ignore;
         }
         match message {
             ClientMessage::ConnectionInit { payload } => match self.phase {
-                Phase::Waiting => {
-                    self.phase = Phase::Admitting;
+                GatePhase::Waiting => {
+                    self.phase = GatePhase::Admitting;
                     Decision::Admit(payload.as_ref().and_then(token_in).map(str::to_owned))
                 }
                 _ => Decision::Close(CloseReason::SecondInit),
             },
             ClientMessage::Subscribe { id, payload } => match self.phase {
-                Phase::Admitted => Decision::Start(id, payload),
+                GatePhase::Admitted => Decision::Start(id, payload),
                 _ => Decision::Close(CloseReason::Unauthorized),
             },
             ClientMessage::Ping { payload } => match self.fresh_token(payload.as_deref()) {
@@ -82,7 +82,7 @@ impl Gate {
 
     /// Only an admitted client can renew; until then a ping is a ping.
     fn fresh_token(&self, payload: Option<&RawValue>) -> Option<String> {
-        if self.phase != Phase::Admitted {
+        if self.phase != GatePhase::Admitted {
             return None;
         }
         token_in_ping(payload?)
@@ -90,26 +90,26 @@ impl Gate {
 
     /// The upgrade said everything: the client is being looked at. Nothing of this protocol is expected of it.
     pub(in crate::session) fn begin(&mut self) {
-        self.phase = Phase::Admitting;
+        self.phase = GatePhase::Admitting;
     }
 
     /// The client is admitted. False when the session is closing instead.
     pub(in crate::session) fn admit(&mut self) -> bool {
-        let admits = self.phase == Phase::Admitting;
+        let admits = self.phase == GatePhase::Admitting;
         if admits {
-            self.phase = Phase::Admitted;
+            self.phase = GatePhase::Admitted;
         }
         admits
     }
 
     /// The session is closing. False when it already was.
     pub(in crate::session) fn close(&mut self) -> bool {
-        std::mem::replace(&mut self.phase, Phase::Closing) != Phase::Closing
+        std::mem::replace(&mut self.phase, GatePhase::Closing) != GatePhase::Closing
     }
 
     /// Whether the last frame is on its way.
     pub(in crate::session) fn is_closing(&self) -> bool {
-        self.phase == Phase::Closing
+        self.phase == GatePhase::Closing
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// What an operation is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::session) enum Running {
+pub(in crate::session) enum RunningOperation {
     /// It is being executed: a query, which may be stopped at any time.
     Executing(SpawnHandle),
     /// It is being executed: a mutation, which runs to its end. Its answer is given only while this is wanted.
@@ -45,8 +45,8 @@ impl Wanted {
 
 /// Operations by id, and how many are not answered yet.
 #[derive(Debug)]
-pub(in crate::session) struct Operations {
-    running: HashMap<OperationId, Running>,
+pub(in crate::session) struct InProgress {
+    running: HashMap<OperationId, RunningOperation>,
     in_flight: InFlightCount,
     allowed: usize,
     /// Bytes of text and variables that operations in flight may have together.
@@ -55,7 +55,7 @@ pub(in crate::session) struct Operations {
     unwanted: usize,
 }
 
-impl Operations {
+impl InProgress {
     /// No operations yet; at most `allowed` at a time, which have `bytes_allowed` together.
     pub(in crate::session) fn new(allowed: usize, bytes_allowed: usize) -> Self {
         let in_flight = InFlightCount::default();
@@ -88,34 +88,39 @@ impl Operations {
     }
 
     /// What the operation with this id is doing.
-    pub(in crate::session) fn find(&self, id: &OperationId) -> Option<Running> {
+    pub(in crate::session) fn find(&self, id: &OperationId) -> Option<RunningOperation> {
         self.running.get(id).cloned()
     }
 
     /// The operation with this id is doing this now.
-    pub(in crate::session) fn set(&mut self, id: OperationId, running: Running) {
+    pub(in crate::session) fn set(&mut self, id: OperationId, running: RunningOperation) {
         self.running.insert(id, running);
     }
 
     /// The id is free again.
-    pub(in crate::session) fn remove(&mut self, id: &OperationId) -> Option<Running> {
+    pub(in crate::session) fn remove(&mut self, id: &OperationId) -> Option<RunningOperation> {
         self.running.remove(id)
     }
 
     /// Forgets the subscriptions that the room has ended; most clients do not complete what has ended.
     pub(in crate::session) fn forget_ended(&mut self, is_listening: impl Fn(&OperationId) -> bool) {
-        self.running.retain(|id, running| *running != Running::Listening || is_listening(id));
+        self.running
+            .retain(|id, running| *running != RunningOperation::Listening || is_listening(id));
     }
 
     /// How many of them are subscriptions.
     pub(in crate::session) fn subscriptions(&self) -> usize {
         let all = self.running.values();
-        all.filter(|running| matches!(running, Running::Seating(_) | Running::Listening)).count()
+        all.filter(|running| {
+            matches!(running, RunningOperation::Seating(_) | RunningOperation::Listening)
+        })
+        .count()
     }
 
     /// Whether anything is still being executed.
     pub(in crate::session) fn are_executing(&self) -> bool {
-        self.unwanted > 0 || self.running.values().any(|running| *running != Running::Listening)
+        self.unwanted > 0
+            || self.running.values().any(|running| *running != RunningOperation::Listening)
     }
 }
 
@@ -129,7 +134,7 @@ mod tests {
 
     #[test]
     fn operations_are_admitted_by_number_and_by_bytes_until_they_are_answered() {
-        let operations = Operations::new(2, 100);
+        let operations = InProgress::new(2, 100);
         let large = operations.admit(1_000).unwrap();
         assert!(operations.admit(1).is_none(), "one large operation fills it");
         drop(large);
@@ -143,17 +148,23 @@ mod tests {
 
     #[test]
     fn a_mutation_that_nobody_waits_for_frees_its_id_and_counts_until_its_end() {
-        let mut operations = Operations::new(2, 100);
+        let mut operations = InProgress::new(2, 100);
         let wanted = Wanted::new();
-        operations.set(id("1"), Running::Changing(wanted.clone()));
+        operations.set(id("1"), RunningOperation::Changing(wanted.clone()));
 
-        let Some(Running::Changing(running)) = operations.remove(&id("1")) else { panic!() };
+        let Some(RunningOperation::Changing(running)) = operations.remove(&id("1")) else {
+            panic!()
+        };
         operations.disown(&running);
-        operations.set(id("1"), Running::Listening);
+        operations.set(id("1"), RunningOperation::Listening);
 
         assert!(operations.are_executing());
         assert!(!operations.changed(&id("1"), &wanted));
         assert!(!operations.are_executing());
-        assert_eq!(operations.find(&id("1")), Some(Running::Listening), "the new one is untouched");
+        assert_eq!(
+            operations.find(&id("1")),
+            Some(RunningOperation::Listening),
+            "the new one is untouched"
+        );
     }
 }

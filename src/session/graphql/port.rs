@@ -17,7 +17,7 @@ use crate::{
 
 /// What came of a query or mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum OperationResponse {
     /// It was executed: a GraphQL response as JSON, field errors included.
     Result(Bytes),
     /// It was not executed: a list of GraphQL errors as JSON.
@@ -30,7 +30,7 @@ pub trait Operation: Send {
     fn kind(&self) -> OperationKind;
 
     /// Runs a query or mutation for a session. A mutation that has begun goes on when the future is dropped.
-    fn run(self: Box<Self>, caller: Arc<SessionLink>) -> BoxFuture<'static, Answer>;
+    fn run(self: Box<Self>, caller: Arc<SessionLink>) -> BoxFuture<'static, OperationResponse>;
 
     /// Takes a seat for a subscription, which the client calls `tag`. The errors are a list of GraphQL errors.
     fn subscribe(

@@ -12,7 +12,7 @@ use crate::{
     outbox::InFlight,
     room::{SeatEnd, SeatEnded},
     session::{
-        Next, Outcome, SessionLink, actor::Session, graphql::execution::at_once,
+        ConversationStep, SessionLink, StepOutcome, actor::Session, graphql::execution::at_once,
         messages::SeatLost, socket::SessionContext,
     },
     wire::{CloseReason, graphql_ws::OperationId},
@@ -73,12 +73,12 @@ impl Session {
             && !self.gate.is_closing()
         {
             match conversation.next() {
-                Next::Nothing => break,
-                Next::Wait(time) => {
+                ConversationStep::Nothing => break,
+                ConversationStep::Wait(time) => {
                     self.go_on_later(time, ctx);
                     break;
                 }
-                Next::Work(mut work) => {
+                ConversationStep::Work(mut work) => {
                     if let Poll::Ready(outcome) = at_once(&mut work) {
                         self.editor_done(outcome, ctx);
                         continue;
@@ -122,14 +122,14 @@ impl Session {
         }
     }
 
-    fn editor_done(&mut self, outcome: Outcome, ctx: &mut SessionContext) {
+    fn editor_done(&mut self, outcome: StepOutcome, ctx: &mut SessionContext) {
         if let Some(conversation) = &mut self.conversation {
             conversation.done(&outcome);
         }
         match outcome {
-            Outcome::Done | Outcome::Again => {}
-            Outcome::Reply(frame) => self.reply(frame, None::<InFlight>),
-            Outcome::Close(reason) => self.end(&reason, ctx),
+            StepOutcome::Done | StepOutcome::Again => {}
+            StepOutcome::Reply(frame) => self.reply(frame, None::<InFlight>),
+            StepOutcome::Close(reason) => self.end(&reason, ctx),
         }
     }
 

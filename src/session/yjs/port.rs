@@ -16,7 +16,7 @@ use crate::{
 
 /// What came of a piece of work for an editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It is done.
     Done,
     /// Something of it did not fit; the editor has to be asked what it has.
@@ -28,13 +28,13 @@ pub enum Outcome {
 }
 
 /// What an editor's session should do next.
-pub enum Next {
+pub enum ConversationStep {
     /// Nothing, until something comes.
     Nothing,
     /// Ask again after so long: somebody does too much at once.
     Wait(Duration),
     /// This, and then ask again.
-    Work(BoxFuture<'static, Outcome>),
+    Work(BoxFuture<'static, StepOutcome>),
 }
 
 /// A conversation with one editor: pure, but for what it hands out to be run. One thing is done at a time, while what
@@ -56,10 +56,10 @@ pub trait Converse {
     fn receive(&mut self, message: &Bytes) -> Result<(), CloseReason>;
 
     /// What is to be done next, if nothing is being done.
-    fn next(&mut self) -> Next;
+    fn next(&mut self) -> ConversationStep;
 
     /// What was handed out last has been done, with this outcome.
-    fn done(&mut self, outcome: &Outcome);
+    fn done(&mut self, outcome: &StepOutcome);
 
     /// Whether so much has gathered that nothing more should be read.
     fn is_full(&self) -> bool;

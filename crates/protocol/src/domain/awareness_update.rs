@@ -6,7 +6,7 @@ use super::{SessionId, UserId};
 
 /// A session's awareness, as its node tells the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saying {
+pub struct AwarenessUpdate {
     /// The session.
     pub session: SessionId,
     /// Whose session it is.

@@ -20,10 +20,10 @@ mod person;
 mod presence;
 
 pub use access::AccessLevel;
-pub use awareness_update::Saying;
+pub use awareness_update::AwarenessUpdate;
 pub use change::{Change, ChangeKind, Version};
 pub use cursor::{Cursor, Position};
-pub use delta::{Content, Delta, DeltaStep, Misfit, Op, Tie};
+pub use delta::{Content, Delta, DeltaMismatch, DeltaStep, Op, Tie};
 pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};

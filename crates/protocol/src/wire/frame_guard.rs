@@ -41,7 +41,7 @@ struct OpenMessage {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FrameKind {
     Data,
     Close,
     PingOrPong,
@@ -49,19 +49,19 @@ enum Kind {
 
 /// What the first byte of a frame says.
 #[derive(Debug, Clone, Copy)]
-struct Head {
+struct FrameHeader {
     is_final: bool,
-    kind: Kind,
+    kind: FrameKind,
 }
 
 /// The part of a frame that the next byte belongs to.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     First,
-    Second(Head),
-    Length { head: Head, bytes: u8, missing: u8, length: u64 },
-    Mask { head: Head, length: u64, missing: u8, mask: u32 },
-    Payload { head: Head, left: u64, mask: [u8; 4] },
+    Second(FrameHeader),
+    Length { head: FrameHeader, bytes: u8, missing: u8, length: u64 },
+    Mask { head: FrameHeader, length: u64, missing: u8, mask: u32 },
+    Payload { head: FrameHeader, left: u64, mask: [u8; 4] },
     CloseCode { high: Option<u8>, left: u64, mask: [u8; 4] },
     Closed,
     Refused(FrameError),
@@ -158,35 +158,35 @@ impl FrameGuard {
         Ok((stage, rest))
     }
 
-    fn first_byte(&mut self, byte: u8) -> Result<Head, ProtocolFault> {
+    fn first_byte(&mut self, byte: u8) -> Result<FrameHeader, ProtocolFault> {
         let is_final = byte & 0x80 != 0;
         if byte & 0x70 != 0 {
             return Err(ProtocolFault::ReservedBits);
         }
         let kind = match byte & 0x0F {
             0x0 if self.message.is_none() => return Err(ProtocolFault::NothingToContinue),
-            0x0 => Kind::Data,
+            0x0 => FrameKind::Data,
             0x1 | 0x2 if self.message.is_some() => return Err(ProtocolFault::UnfinishedMessage),
             opcode @ (0x1 | 0x2) => {
                 self.message = Some(OpenMessage { is_text: opcode == 0x1, length: 0 });
                 self.utf8 = Utf8Check::default();
-                Kind::Data
+                FrameKind::Data
             }
             0x8..=0xA if !is_final => return Err(ProtocolFault::FragmentedControl),
-            0x8 => Kind::Close,
-            0x9 | 0xA => Kind::PingOrPong,
+            0x8 => FrameKind::Close,
+            0x9 | 0xA => FrameKind::PingOrPong,
             _ => return Err(ProtocolFault::ReservedOpcode),
         };
-        Ok(Head { is_final, kind })
+        Ok(FrameHeader { is_final, kind })
     }
 
-    fn second_byte(&mut self, head: Head, byte: u8) -> Result<Stage, FrameError> {
+    fn second_byte(&mut self, head: FrameHeader, byte: u8) -> Result<Stage, FrameError> {
         if byte & 0x80 == 0 {
             return Err(ProtocolFault::Unmasked.into());
         }
         let long = |bytes| Stage::Length { head, bytes, missing: bytes, length: 0 };
         match byte & 0x7F {
-            126 | 127 if head.kind != Kind::Data => Err(ProtocolFault::LongControl.into()),
+            126 | 127 if head.kind != FrameKind::Data => Err(ProtocolFault::LongControl.into()),
             126 => Ok(long(2)),
             127 => Ok(long(8)),
             length => self.admit(head, u64::from(length)),
@@ -194,10 +194,10 @@ impl FrameGuard {
     }
 
     /// The length is known: may so much come?
-    fn admit(&mut self, head: Head, length: u64) -> Result<Stage, FrameError> {
+    fn admit(&mut self, head: FrameHeader, length: u64) -> Result<Stage, FrameError> {
         match (head.kind, &mut self.message) {
-            (Kind::Close, _) if length == 1 => return Err(ProtocolFault::HalfCloseCode.into()),
-            (Kind::Data, Some(message)) => {
+            (FrameKind::Close, _) if length == 1 => return Err(ProtocolFault::HalfCloseCode.into()),
+            (FrameKind::Data, Some(message)) => {
                 message.length = message.length.saturating_add(length);
                 let too_big = |limit| Err(FrameError::TooBig { limit });
                 if exceeds(length, self.limits.frame) {
@@ -214,24 +214,26 @@ impl FrameGuard {
 
     fn begin_payload(
         &mut self,
-        head: Head,
+        head: FrameHeader,
         length: u64,
         mask: [u8; 4],
     ) -> Result<Stage, FrameError> {
-        if head.kind == Kind::Close {
+        if head.kind == FrameKind::Close {
             // Nothing of a message that it interrupts will come any more.
             self.utf8 = Utf8Check::default();
         }
         match (head.kind, length) {
             (_, 0) => self.end_frame(head),
-            (Kind::Close, left) => Ok(Stage::CloseCode { high: None, left, mask }),
-            (Kind::Data | Kind::PingOrPong, left) => Ok(Stage::Payload { head, left, mask }),
+            (FrameKind::Close, left) => Ok(Stage::CloseCode { high: None, left, mask }),
+            (FrameKind::Data | FrameKind::PingOrPong, left) => {
+                Ok(Stage::Payload { head, left, mask })
+            }
         }
     }
 
     fn payload<'a>(
         &mut self,
-        head: Head,
+        head: FrameHeader,
         left: u64,
         mut mask: [u8; 4],
         bytes: &'a [u8],
@@ -241,9 +243,9 @@ impl FrameGuard {
             return Ok((self.stage, bytes));
         };
         let is_text = match head.kind {
-            Kind::Data => self.message.is_some_and(|message| message.is_text),
-            Kind::Close => true,
-            Kind::PingOrPong => false,
+            FrameKind::Data => self.message.is_some_and(|message| message.is_text),
+            FrameKind::Close => true,
+            FrameKind::PingOrPong => false,
         };
         if is_text && !self.utf8.accepts(part, mask) {
             return Err(FrameError::InvalidUtf8);
@@ -255,20 +257,20 @@ impl FrameGuard {
         Ok((stage, rest))
     }
 
-    fn end_frame(&mut self, head: Head) -> Result<Stage, FrameError> {
+    fn end_frame(&mut self, head: FrameHeader) -> Result<Stage, FrameError> {
         self.frames += 1;
         match head.kind {
-            Kind::PingOrPong => Ok(Stage::First),
-            Kind::Data if !head.is_final => Ok(Stage::First),
-            Kind::Data => {
+            FrameKind::PingOrPong => Ok(Stage::First),
+            FrameKind::Data if !head.is_final => Ok(Stage::First),
+            FrameKind::Data => {
                 let ended = self.message.take();
                 if ended.is_some_and(|message| message.is_text) && !self.utf8.is_complete() {
                     return Err(FrameError::InvalidUtf8);
                 }
                 Ok(Stage::First)
             }
-            Kind::Close if self.utf8.is_complete() => Ok(Stage::Closed),
-            Kind::Close => Err(FrameError::InvalidUtf8),
+            FrameKind::Close if self.utf8.is_complete() => Ok(Stage::Closed),
+            FrameKind::Close => Err(FrameError::InvalidUtf8),
         }
     }
 }
@@ -304,7 +306,7 @@ fn close_code(
     if !may_be_sent(u16::from_be_bytes([high, byte])) {
         return Err(ProtocolFault::ForbiddenCloseCode);
     }
-    let head = Head { is_final: true, kind: Kind::Close };
+    let head = FrameHeader { is_final: true, kind: FrameKind::Close };
     Ok(if left == 0 { Stage::Closed } else { Stage::Payload { head, left, mask } })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use coscribe::{
-    auth::{Keys, TokenOptions, Tokens},
+    auth::{SigningKeys, TokenOptions, Tokens},
     domain::{DisplayName, User, UserId},
 };
 use serde_json::{Value, json};
@@ -76,13 +76,14 @@ async fn post(node: &impl Listens, token: Option<&str>, query: &str, variables: 
 
 /// Makes tokens with a node's own secret.
 pub(crate) struct Minter {
-    keys: Keys,
+    keys: SigningKeys,
 }
 
 impl Minter {
     pub(crate) fn of(node: &TestNode) -> Self {
         let settings = node.settings();
-        let keys = Keys::open(settings.auth.secret.as_ref(), &settings.server.data_dir).unwrap();
+        let keys =
+            SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir).unwrap();
         Self { keys }
     }
 

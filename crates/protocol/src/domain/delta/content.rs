@@ -17,7 +17,7 @@ pub struct Content(Rope);
 
 /// Why a delta does not fit a text. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Misfit {
+pub enum DeltaMismatch {
     /// It retains or deletes more than there is.
     #[error(
         "The delta reaches {reach} UTF-16 code units into a text of {length}. Check its offsets and `baseVersion`."
@@ -85,11 +85,11 @@ impl Content {
     /// Whether `delta` fits this text.
     ///
     /// # Errors
-    /// [`Misfit`].
-    pub fn check(&self, delta: &Delta) -> Result<(), Misfit> {
+    /// [`DeltaMismatch`].
+    pub fn check(&self, delta: &Delta) -> Result<(), DeltaMismatch> {
         let (reach, length) = (delta.reach(), self.units());
         if reach > length {
-            return Err(Misfit::PastTheEnd { reach, length });
+            return Err(DeltaMismatch::PastTheEnd { reach, length });
         }
         let mut offset = 0;
         for op in delta.ops() {
@@ -105,8 +105,8 @@ impl Content {
     /// The text after `delta`.
     ///
     /// # Errors
-    /// [`Misfit`].
-    pub fn apply(&self, delta: &Delta) -> Result<Self, Misfit> {
+    /// [`DeltaMismatch`].
+    pub fn apply(&self, delta: &Delta) -> Result<Self, DeltaMismatch> {
         self.check(delta)?;
         let mut next = self.0.clone();
         let mut offset = 0;
@@ -127,12 +127,12 @@ impl Content {
     }
 
     /// The character that begins at this offset, which is not behind the end.
-    fn character(&self, offset: usize) -> Result<usize, Misfit> {
+    fn character(&self, offset: usize) -> Result<usize, DeltaMismatch> {
         let index = self.0.utf16_cu_to_char(offset);
         if self.0.char_to_utf16_cu(index) == offset {
             Ok(index)
         } else {
-            Err(Misfit::InsideCharacter { offset })
+            Err(DeltaMismatch::InsideCharacter { offset })
         }
     }
 }

@@ -18,7 +18,7 @@ mod steps;
 mod transform;
 mod wire;
 
-pub use content::{Content, Misfit};
+pub use content::{Content, DeltaMismatch};
 pub use operation::{Delta, Op};
 pub use transform::Tie;
 pub use wire::DeltaStep;

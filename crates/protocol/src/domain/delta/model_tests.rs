@@ -12,17 +12,17 @@ const ALPHABET: [char; 8] = ['a', 'b', ' ', '\n', 'ö', '\u{301}', '🎈', '\u{2
 
 /// What is to be done at a place, as random numbers; made into a delta that fits a text.
 #[derive(Debug, Clone)]
-enum Wish {
+enum PlannedDelta {
     Keep(usize),
     Insert(Vec<usize>),
     Delete(usize),
 }
 
-fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+fn wishes() -> impl Strategy<Value = Vec<PlannedDelta>> {
     let wish = prop_oneof![
-        (0..6_usize).prop_map(Wish::Keep),
-        prop::collection::vec(0..ALPHABET.len(), 1..4).prop_map(Wish::Insert),
-        (1..5_usize).prop_map(Wish::Delete),
+        (0..6_usize).prop_map(PlannedDelta::Keep),
+        prop::collection::vec(0..ALPHABET.len(), 1..4).prop_map(PlannedDelta::Insert),
+        (1..5_usize).prop_map(PlannedDelta::Delete),
     ];
     prop::collection::vec(wish, 0..8)
 }
@@ -37,20 +37,20 @@ fn letters(indices: &[usize]) -> String {
 }
 
 /// The delta that these wishes make on `text`, whole characters at a time.
-fn delta(text: &str, wishes: &[Wish]) -> Delta {
+fn delta(text: &str, wishes: &[PlannedDelta]) -> Delta {
     let mut chars = text.chars();
     let mut span = |count: usize| {
         let units: usize = chars.by_ref().take(count).map(char::len_utf16).sum();
         (units > 0).then(|| i64::try_from(units).unwrap())
     };
     let steps = wishes.iter().filter_map(|wish| match wish {
-        Wish::Keep(count) => {
+        PlannedDelta::Keep(count) => {
             Some(DeltaStep { retain: Some(span(*count)?), ..DeltaStep::default() })
         }
-        Wish::Delete(count) => {
+        PlannedDelta::Delete(count) => {
             Some(DeltaStep { delete: Some(span(*count)?), ..DeltaStep::default() })
         }
-        Wish::Insert(indices) => {
+        PlannedDelta::Insert(indices) => {
             Some(DeltaStep { insert: Some(letters(indices)), ..DeltaStep::default() })
         }
     });

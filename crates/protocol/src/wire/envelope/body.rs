@@ -19,12 +19,12 @@ pub(super) enum Body<'a> {
         session: Uuid,
         #[serde(borrow)]
         user: Named<'a>,
-        cursor: Place,
+        cursor: CursorBody,
         at: i64,
     },
     MoveCursor {
         session: Uuid,
-        cursor: Place,
+        cursor: CursorBody,
     },
     Joined {
         #[serde(borrow)]
@@ -41,7 +41,7 @@ pub(super) enum Body<'a> {
     Compare,
     Changed {
         #[serde(borrow)]
-        change: Stored<'a>,
+        change: ChangeBody<'a>,
     },
     Said {
         session: Uuid,
@@ -79,12 +79,12 @@ impl<'a> Named<'a> {
 
 /// A cursor: head, then anchor, each line and column.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct CursorBody {
     head: (u32, u32),
     anchor: Option<(u32, u32)>,
 }
 
-impl Place {
+impl CursorBody {
     pub(super) fn of(cursor: Cursor) -> Self {
         let pair = |position: Position| (position.line(), position.column());
         Self { head: pair(cursor.head), anchor: cursor.anchor.map(pair) }
@@ -109,14 +109,14 @@ pub(super) struct Present<'a> {
     pub(super) session: Uuid,
     #[serde(borrow)]
     pub(super) user: Named<'a>,
-    pub(super) cursor: Option<Place>,
+    pub(super) cursor: Option<CursorBody>,
     pub(super) joined_at: i64,
     pub(super) last_seen: i64,
 }
 
 /// A change of a text or a title.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Stored<'a> {
+pub(super) struct ChangeBody<'a> {
     version: i64,
     #[serde(borrow)]
     author: Option<Named<'a>>,
@@ -124,32 +124,32 @@ pub(super) struct Stored<'a> {
     title: &'a str,
     /// None where the title alone changed.
     #[serde(borrow)]
-    text: Option<Edit<'a>>,
+    text: Option<EditBody<'a>>,
     at: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Edit<'a> {
+struct EditBody<'a> {
     #[serde(borrow)]
-    delta: Vec<Step<'a>>,
+    delta: Vec<StepBody<'a>>,
     update: &'a [u8],
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Step<'a> {
+enum StepBody<'a> {
     Retain(u32),
     Insert(&'a str),
     Delete(u32),
 }
 
-impl<'a> Stored<'a> {
+impl<'a> ChangeBody<'a> {
     /// None of a change that has to be read from the log: a deletion.
     pub(super) fn of(change: &'a Change) -> Option<Self> {
         let text = match change.kind {
             ChangeKind::Edited => {
                 let (delta, update) = (change.delta.as_ref()?, change.update.as_ref()?);
-                let delta = delta.ops().iter().map(Step::of).collect::<Option<_>>()?;
-                Some(Edit { delta, update })
+                let delta = delta.ops().iter().map(StepBody::of).collect::<Option<_>>()?;
+                Some(EditBody { delta, update })
             }
             ChangeKind::Renamed => None,
             ChangeKind::Deleted | ChangeKind::Resync => return None,
@@ -166,8 +166,8 @@ impl<'a> Stored<'a> {
 
     pub(super) fn change(self, document: DocumentId) -> Option<Change> {
         let (kind, delta, update) = match self.text {
-            Some(Edit { delta, update }) => {
-                let delta = Delta::from_steps(delta.into_iter().map(Step::step)).ok()?;
+            Some(EditBody { delta, update }) => {
+                let delta = Delta::from_steps(delta.into_iter().map(StepBody::step)).ok()?;
                 (ChangeKind::Edited, Some(delta.into()), Some(update.to_vec().into()))
             }
             None => (ChangeKind::Renamed, None, None),
@@ -187,7 +187,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-impl<'a> Step<'a> {
+impl<'a> StepBody<'a> {
     fn of(op: &'a Op) -> Option<Self> {
         Some(match op {
             Op::Retain(units) => Self::Retain(u32::try_from(*units).ok()?),

@@ -6,11 +6,11 @@ use thiserror::Error;
 
 use super::{
     OLDEST_VERSION, Sequence,
-    body::{Body, Named, Place, Stored, level_of, number_of, time},
+    body::{Body, ChangeBody, CursorBody, Named, level_of, number_of, time},
     entry,
 };
 use crate::domain::{
-    AccessLevel, Change, Color, Cursor, CursorMove, DocumentId, NodeId, Presence, Saying,
+    AccessLevel, AwarenessUpdate, Change, Color, Cursor, CursorMove, DocumentId, NodeId, Presence,
     SessionId, UserId, Version,
 };
 
@@ -67,7 +67,7 @@ pub enum Envelope {
     /// Something that was told of the document may not have arrived: what is known should be compared with the store.
     Compare,
     /// A session's Yjs editor says something of itself. Since version 3.
-    Said(Arc<Saying>),
+    Said(Arc<AwarenessUpdate>),
     /// Whoever has Yjs editors here should tell again what they say of themselves. Since version 3.
     AskWhoIsHere,
 }
@@ -112,7 +112,7 @@ impl Envelope {
             Self::CursorMoved(moved) => Body::CursorMoved {
                 session: moved.session.uuid(),
                 user: Named::of(&moved.user),
-                cursor: Place::of(moved.cursor),
+                cursor: CursorBody::of(moved.cursor),
                 at: moved.at.timestamp_micros(),
             },
             Self::Said(saying) => {
@@ -129,7 +129,7 @@ impl Envelope {
                 return with_header(from, EDITORS, &bytes_of(&Body::AskWhoIsHere));
             }
             Self::MoveCursor { session, cursor } => {
-                Body::MoveCursor { session: session.uuid(), cursor: Place::of(*cursor) }
+                Body::MoveCursor { session: session.uuid(), cursor: CursorBody::of(*cursor) }
             }
             Self::Joined { presence, .. } => Body::Joined { present: entry::present(presence) },
             Self::Left { session, .. } => Body::Left { session: session.uuid() },
@@ -185,13 +185,15 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
                 at: time(at)?,
             }))
         }
-        Body::Said { session, user, client, clock, state } => Envelope::Said(Arc::new(Saying {
-            session: session.into(),
-            user: user.into(),
-            client,
-            clock,
-            state: state.map(Into::into),
-        })),
+        Body::Said { session, user, client, clock, state } => {
+            Envelope::Said(Arc::new(AwarenessUpdate {
+                session: session.into(),
+                user: user.into(),
+                client,
+                clock,
+                state: state.map(Into::into),
+            }))
+        }
         Body::AskWhoIsHere => Envelope::AskWhoIsHere,
         Body::MoveCursor { session, cursor } => {
             Envelope::MoveCursor { session: session.into(), cursor: cursor.cursor()? }
@@ -220,7 +222,7 @@ fn sent_whole(change: &Change, version: u8) -> Option<Vec<u8>> {
     if version < WHOLE_CHANGES || change.weight() > 2 * LARGEST_CHANGE {
         return None;
     }
-    let bytes = bytes_of(&Body::Changed { change: Stored::of(change)? });
+    let bytes = bytes_of(&Body::Changed { change: ChangeBody::of(change)? });
     (bytes.len() <= LARGEST_CHANGE).then_some(bytes)
 }
 

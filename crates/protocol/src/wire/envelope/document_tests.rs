@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     domain::{ChangeKind, Delta, DeltaStep, Position, User},
-    wire::envelope::{Entry, Incarnation, NEWEST_VERSION, Signal},
+    wire::envelope::{Incarnation, NEWEST_VERSION, PresenceEntry, Signal},
 };
 
 fn now() -> DateTime<Utc> {
@@ -60,7 +60,7 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         cursor: cursor(),
         at: now(),
     };
-    let saying = Saying {
+    let saying = AwarenessUpdate {
         session: SessionId::new(),
         user: user.id,
         client: 7,
@@ -105,8 +105,8 @@ fn what_one_node_writes_another_reads() {
     for signal in [Signal::Canary { number: 1 }, Signal::Done { request: u64::MAX }] {
         assert_eq!(Signal::decode(&signal.encode(node), OLDEST_VERSION), Ok((node, signal)));
     }
-    let entry = Entry { incarnation: Incarnation::nil(), presence: presence(document) };
-    assert_eq!(Entry::decode(&entry.encode(), document), Ok(entry));
+    let entry = PresenceEntry { incarnation: Incarnation::nil(), presence: presence(document) };
+    assert_eq!(PresenceEntry::decode(&entry.encode(), document), Ok(entry));
 }
 
 #[test]
@@ -186,8 +186,8 @@ proptest! {
         if let Ok((node, signal)) = Signal::decode(&bytes, NEWEST_VERSION) {
             prop_assert_eq!(Signal::decode(&signal.encode(node), OLDEST_VERSION), Ok((node, signal)));
         }
-        if let Ok(entry) = Entry::decode(&bytes, document) {
-            prop_assert_eq!(Entry::decode(&entry.encode(), document), Ok(entry));
+        if let Ok(entry) = PresenceEntry::decode(&bytes, document) {
+            prop_assert_eq!(PresenceEntry::decode(&entry.encode(), document), Ok(entry));
         }
     }
 }

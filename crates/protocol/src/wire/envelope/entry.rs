@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     BadEnvelope, OLDEST_VERSION,
-    body::{Named, Place, Present, time},
+    body::{CursorBody, Named, Present, time},
     document::bytes_of,
 };
 use crate::domain::{Color, DocumentId, Presence};
@@ -14,14 +14,14 @@ pub type Incarnation = Uuid;
 
 /// An entry as it is stored: 16 bytes of incarnation, a version, then the session in the postcard format.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct PresenceEntry {
     /// Who wrote it.
     pub incarnation: Incarnation,
     /// Who has the document open.
     pub presence: Presence,
 }
 
-impl Entry {
+impl PresenceEntry {
     /// The bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -53,7 +53,7 @@ pub(super) fn present(presence: &Presence) -> Present<'_> {
     Present {
         session: presence.session.uuid(),
         user: Named::of(&presence.user),
-        cursor: presence.cursor.map(Place::of),
+        cursor: presence.cursor.map(CursorBody::of),
         joined_at: presence.joined_at.timestamp_micros(),
         last_seen: presence.last_seen.timestamp_micros(),
     }

@@ -16,7 +16,7 @@ mod sequence;
 mod signal;
 
 pub use document::{BadEnvelope, Envelope};
-pub use entry::{Entry, Incarnation};
+pub use entry::{Incarnation, PresenceEntry};
 pub use sequence::Sequence;
 pub use signal::Signal;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     BadMessage, OperationId, SubscribePayload,
-    raw_message::{Envelope, read, unknown_type},
+    raw_message::{RawMessage, read, unknown_type},
 };
 
 /// A message from a client.
@@ -48,7 +48,7 @@ pub enum ClientMessage {
 /// # Errors
 /// Whatever graphql-transport-ws does not allow: to be answered by closing with 4400.
 pub fn parse(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
-    let envelope = Envelope::open(bytes)?;
+    let envelope = RawMessage::open(bytes)?;
     let kind = envelope.kind()?;
     match &*kind {
         "connection_init" => {

@@ -12,7 +12,7 @@ use crate::wire::utf8::shortened;
 ///
 /// Payloads are only scanned here, without recursion, and read once the type is known.
 #[derive(Debug, Deserialize)]
-pub(super) struct Envelope<'a> {
+pub(super) struct RawMessage<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -23,13 +23,13 @@ pub(super) struct Envelope<'a> {
 
 /// A string that is borrowed where it has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct RawText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+    serde_json::from_str::<RawText<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> RawMessage<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, BadMessage> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_position| BadMessage::new("The message is not UTF-8; expected JSON"))?;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{
     BadMessage, OperationId,
     operation_id::escaped,
-    raw_message::{Envelope, unknown_type},
+    raw_message::{RawMessage, unknown_type},
 };
 use crate::wire::frame;
 
@@ -96,7 +96,7 @@ impl<'a> ServerMessage<'a> {
     /// # Errors
     /// Not a message that a server sends.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BadMessage> {
-        let envelope = Envelope::open(bytes)?;
+        let envelope = RawMessage::open(bytes)?;
         let kind = envelope.kind()?;
         let payload = envelope.payload().map(|raw| raw.get().as_bytes());
         let wanted = |start: u8| {

@@ -5,13 +5,13 @@ use bytes::Bytes;
 use yrs::encoding::write::Write as _;
 
 use super::{
-    lib0::{Malformed, Reader},
+    lib0::{Lib0Reader, Malformed},
     message::awareness_frame,
 };
 
 /// A client's entry, as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard<'a> {
+pub struct AwarenessEntry<'a> {
     /// The client.
     pub client: u64,
     /// How often it has said something.
@@ -24,8 +24,10 @@ pub struct Heard<'a> {
 ///
 /// # Errors
 /// What is wrong with it; after an entry that cannot be read there are no more.
-pub fn read(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Heard<'_>, Malformed>>, Malformed> {
-    let mut reader = Reader::new(bytes);
+pub fn read(
+    bytes: &[u8],
+) -> Result<impl Iterator<Item = Result<AwarenessEntry<'_>, Malformed>>, Malformed> {
+    let mut reader = Lib0Reader::new(bytes);
     let mut left = reader.count(3)?;
     Ok(std::iter::from_fn(move || {
         left = left.checked_sub(1)?;
@@ -37,9 +39,9 @@ pub fn read(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Heard<'_>, Malfo
     }))
 }
 
-fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<Heard<'a>, Malformed> {
+fn read_entry<'a>(reader: &mut Lib0Reader<'a>) -> Result<AwarenessEntry<'a>, Malformed> {
     let (client, clock, state) = (reader.number()?, reader.number()?, reader.text()?);
-    Ok(Heard { client, clock, state: (state != "null").then_some(state) })
+    Ok(AwarenessEntry { client, clock, state: (state != "null").then_some(state) })
 }
 
 /// A client's entry, as it is told.
@@ -86,8 +88,8 @@ mod tests {
         assert_eq!(
             heard,
             [
-                Heard { client: 300, clock: 7, state: Some(r#"{"a":1}"#) },
-                Heard { client: 1, clock: 8, state: None },
+                AwarenessEntry { client: 300, clock: 7, state: Some(r#"{"a":1}"#) },
+                AwarenessEntry { client: 1, clock: 8, state: None },
             ]
         );
     }

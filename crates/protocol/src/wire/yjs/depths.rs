@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::outline::{Id, Outline, OutlineError, Place};
+use super::outline::{Id, Outline, OutlineError, ParentRef};
 
 /// Types are nested at most so deep.
 const DEEPEST: u16 = 128;
@@ -143,8 +143,8 @@ impl<'a, K: Fn(u64) -> u32> Search<'a, K> {
         let Some(part) = self.outline.structs.get(index) else { return Ok(vec![]) };
         let mut holds = Vec::with_capacity(3);
         match part.place {
-            Place::Root => {}
-            Place::Within(parent) => {
+            ParentRef::Root => {}
+            ParentRef::Within(parent) => {
                 let hold = self.hold(parent);
                 let may_hold = match hold {
                     Hold::Known(_) => true,
@@ -157,7 +157,7 @@ impl<'a, K: Fn(u64) -> u32> Search<'a, K> {
                 }
                 holds.push((hold, 1));
             }
-            Place::Beside(left, right) => {
+            ParentRef::Beside(left, right) => {
                 holds.extend(left.into_iter().chain(right).map(|id| (self.hold(id), 0)));
             }
         }

@@ -18,11 +18,11 @@ const DEEPEST_VALUE: usize = 32;
 pub struct Malformed(pub &'static str);
 
 /// Bytes that are read from the beginning.
-pub(super) struct Reader<'a> {
+pub(super) struct Lib0Reader<'a> {
     cursor: Cursor<'a>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Lib0Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { cursor: Cursor::new(bytes) }
     }

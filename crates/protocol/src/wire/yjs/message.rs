@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use yrs::encoding::write::Write as _;
 
-use super::lib0::{Malformed, Reader};
+use super::lib0::{Lib0Reader, Malformed};
 use crate::{domain::Version, wire::frame};
 
 /// The kinds of messages (y-websocket) ...
@@ -47,7 +47,7 @@ pub enum EditorMessage {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = Lib0Reader::new(bytes);
     let mut messages = Vec::new();
     if reader.left() == 0 {
         return Err(Malformed("it is empty"));
@@ -83,7 +83,7 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
 /// # Errors
 /// What is wrong with it.
 pub fn state_vector(bytes: &[u8]) -> Result<Vec<(u64, u32)>, Malformed> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = Lib0Reader::new(bytes);
     let count = reader.count(2)?;
     let mut clocks = Vec::with_capacity(count);
     for _client in 0..count {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::lib0::{Malformed, Reader};
+use super::lib0::{Lib0Reader, Malformed};
 
 /// Clocks end here: the library computes with differences of them in 32 bits.
 const LARGEST_CLOCK: u64 = i32::MAX as u64;
@@ -52,7 +52,7 @@ struct Deleted {
 
 /// Where an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ParentRef {
     /// In a type that has a name, or nowhere any more.
     Root,
     /// In this type.
@@ -66,7 +66,7 @@ pub(super) enum Place {
 pub(super) struct Struct {
     pub(super) id: Id,
     pub(super) length: u32,
-    pub(super) place: Place,
+    pub(super) place: ParentRef,
     /// Whether others may be in it: it is a type, or was one.
     pub(super) may_hold: bool,
 }
@@ -106,7 +106,7 @@ impl Outline {
     /// # Errors
     /// [`OutlineError`].
     pub fn read(update: &[u8], most_structs: usize) -> Result<Self, OutlineError> {
-        let mut reader = Reader::new(update);
+        let mut reader = Lib0Reader::new(update);
         let mut outline = Self::default();
         // The library links what comes twice into its lists twice.
         let mut clients = HashSet::new();
@@ -145,7 +145,7 @@ impl Outline {
     }
 
     /// Reads one struct, and says how long it is.
-    fn read_struct(&mut self, reader: &mut Reader<'_>, id: Id) -> Result<u32, OutlineError> {
+    fn read_struct(&mut self, reader: &mut Lib0Reader<'_>, id: Id) -> Result<u32, OutlineError> {
         let info = reader.byte()?;
         match info {
             SKIP => {
@@ -155,7 +155,7 @@ impl Outline {
             GONE => {
                 let length = length(reader)?;
                 self.has_others = true;
-                self.structs.push(Struct { id, length, place: Place::Root, may_hold: true });
+                self.structs.push(Struct { id, length, place: ParentRef::Root, may_hold: true });
                 return Ok(length);
             }
             _ => {}
@@ -166,14 +166,14 @@ impl Outline {
             return Err(Malformed("something in it stands between a thing and itself").into());
         }
         let place = match (left, right) {
-            (Some(_), _) | (_, Some(_)) => Place::Beside(left, right),
+            (Some(_), _) | (_, Some(_)) => ParentRef::Beside(left, right),
             (None, None) => {
                 let place = match reader.number()? {
                     1 => {
                         reader.text()?;
-                        Place::Root
+                        ParentRef::Root
                     }
-                    _ => Place::Within(self.need(reader)?),
+                    _ => ParentRef::Within(self.need(reader)?),
                 };
                 if info & HAS_KEY != 0 {
                     reader.text()?;
@@ -191,7 +191,7 @@ impl Outline {
         Ok(length)
     }
 
-    fn read_content(&mut self, reader: &mut Reader<'_>, kind: u8) -> Result<u32, OutlineError> {
+    fn read_content(&mut self, reader: &mut Lib0Reader<'_>, kind: u8) -> Result<u32, OutlineError> {
         match kind {
             DELETED => return Ok(length(reader)?),
             STRING => {
@@ -233,7 +233,7 @@ impl Outline {
         Ok(1)
     }
 
-    fn need(&mut self, reader: &mut Reader<'_>) -> Result<Id, Malformed> {
+    fn need(&mut self, reader: &mut Lib0Reader<'_>) -> Result<Id, Malformed> {
         let id = Id { client: reader.number()?, clock: clock(reader)? };
         self.needs.push(id);
         Ok(id)
@@ -295,11 +295,11 @@ impl Outline {
     }
 }
 
-fn clock(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+fn clock(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
     after(0, reader.number()?)
 }
 
-fn length(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+fn length(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
     match clock(reader)? {
         0 => Err(Malformed("a struct of no length")),
         length => Ok(length),
