@@ -7,6 +7,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     if let Err(bad) = graphql_ws::parse(data) {
         let reason = CloseReason::from(bad);
-        assert!(reason.text().len() <= CloseReason::LONGEST_TEXT);
+        assert!(reason.text().len() <= CloseReason::MAX_TEXT);
     }
 });

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// So many turns go by between two comparisons of everything while the relay does well.
-const WELL: u32 = 5;
+const TICKS_WHILE_HEALTHY: u32 = 5;
 
 /// Forgets changes that are older than the retention, again and again. What fails is tried again the next time.
 pub(super) fn forget_old_changes(options: &StoreOptions, store: Store) -> Option<JoinHandle<()>> {
@@ -49,7 +49,7 @@ pub(super) fn compare_with_store(settings: &Settings, rooms: Rooms) -> Option<Jo
             loop {
                 let all = tokio::select! {
                     _ = turns.tick() => {
-                        turn = (turn + 1) % WELL;
+                        turn = (turn + 1) % TICKS_WHILE_HEALTHY;
                         turn == 0 || !relays || rooms.relay() != Health::Well
                     }
                     () = rooms.stale() => false,

@@ -20,7 +20,7 @@ pub enum KeyError {
     /// The secret can be guessed.
     #[error(
         "The signing secret has {length} bytes; it needs at least {}. Make one with: openssl rand -hex 32",
-        SigningKeys::SHORTEST_SECRET
+        SigningKeys::MIN_SECRET
     )]
     TooShort {
         /// Its length in bytes.
@@ -48,7 +48,7 @@ struct ReceivedHeader {
 
 impl SigningKeys {
     /// The shortest secret, in bytes: as long as the hash (RFC 7518, section 3.2).
-    pub const SHORTEST_SECRET: usize = 32;
+    pub const MIN_SECRET: usize = 32;
 
     /// The key made of `secret`, or else of the secret in `data_dir`, which is made if there is none.
     ///
@@ -64,10 +64,10 @@ impl SigningKeys {
     /// The key made of `secret`.
     ///
     /// # Errors
-    /// It is shorter than [`SigningKeys::SHORTEST_SECRET`].
+    /// It is shorter than [`SigningKeys::MIN_SECRET`].
     pub fn from_secret(secret: &Secret) -> Result<Self, KeyError> {
         let bytes = secret.expose().as_bytes();
-        if bytes.len() < Self::SHORTEST_SECRET {
+        if bytes.len() < Self::MIN_SECRET {
             return Err(KeyError::TooShort { length: bytes.len() });
         }
         Ok(Self {

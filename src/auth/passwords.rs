@@ -61,9 +61,9 @@ struct Inner {
 
 impl Passwords {
     /// The shortest password, in bytes of UTF-8.
-    pub const SHORTEST: usize = 8;
+    pub const MIN_LENGTH: usize = 8;
     /// The longest password, in bytes of UTF-8.
-    pub const LONGEST: usize = 1024;
+    pub const MAX_LENGTH: usize = 1024;
 
     /// Hashing as the options say. Hashes once, which takes as long as signing in does.
     ///
@@ -92,15 +92,15 @@ impl Passwords {
     /// Whether an account may have this password.
     ///
     /// # Errors
-    /// It is shorter than [`Passwords::SHORTEST`] or longer than [`Passwords::LONGEST`].
+    /// It is shorter than [`Passwords::MIN_LENGTH`] or longer than [`Passwords::MAX_LENGTH`].
     pub fn check(password: &str) -> Result<(), InvalidInput> {
-        if (Self::SHORTEST..=Self::LONGEST).contains(&password.len()) {
+        if (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&password.len()) {
             return Ok(());
         }
         Err(InvalidInput::new(format!(
             "A password has {} to {} bytes (a letter is one byte, or up to four outside English); choose another one.",
-            Self::SHORTEST,
-            Self::LONGEST
+            Self::MIN_LENGTH,
+            Self::MAX_LENGTH
         )))
     }
 
@@ -130,7 +130,7 @@ impl Passwords {
         stored: Option<&str>,
     ) -> Result<bool, PasswordError> {
         // No account has such a password, whichever account it is.
-        if password.len() > Self::LONGEST {
+        if password.len() > Self::MAX_LENGTH {
             return Ok(false);
         }
         let (password, stored) = (password.to_owned(), stored.map(str::to_owned));

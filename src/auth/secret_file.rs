@@ -23,7 +23,7 @@ const NAME: &str = "jwt-secret";
 const RANDOM: usize = 48;
 
 /// The longest file that is read, in bytes. A secret this long is a mistake.
-const LONGEST: u64 = 4096;
+const MAX_FILE_BYTES: u64 = 4096;
 
 /// Why the secret in the data folder could not be used.
 #[derive(Debug, Error)]
@@ -55,9 +55,9 @@ pub enum SecretFileError {
     },
     /// What is in it is no secret.
     #[error(
-        "The signing secret {} {problem}. Put one line of {} to {LONGEST} bytes of text there, or remove the file \
+        "The signing secret {} {problem}. Put one line of {} to {MAX_FILE_BYTES} bytes of text there, or remove the file \
          to have a new one made, which ends every token in use.",
-        path.display(), SigningKeys::SHORTEST_SECRET
+        path.display(), SigningKeys::MIN_SECRET
     )]
     Unsuitable {
         /// The file.
@@ -96,14 +96,14 @@ fn read(path: &Path) -> Result<Option<Secret>, SecretFileError> {
         return Err(SecretFileError::Exposed { path: path.to_owned(), mode });
     }
     let mut content = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut content).map_err(unusable(path, "read"))?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).map_err(unusable(path, "read"))?;
     let unsuitable = |problem| SecretFileError::Unsuitable { path: path.to_owned(), problem };
-    if content.len() as u64 > LONGEST {
+    if content.len() as u64 > MAX_FILE_BYTES {
         return Err(unsuitable("is too long"));
     }
     let text = String::from_utf8(content).map_err(|_bytes| unsuitable("is not text"))?;
     let text = text.trim();
-    if text.len() < SigningKeys::SHORTEST_SECRET {
+    if text.len() < SigningKeys::MIN_SECRET {
         return Err(unsuitable("is too short"));
     }
     Ok(Some(Secret::new(text)))

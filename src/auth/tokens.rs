@@ -181,7 +181,7 @@ pub struct Tokens {
 
 impl Tokens {
     /// The longest token that is looked at, in bytes.
-    pub const LONGEST: usize = 8 * 1024;
+    pub const MAX_LENGTH: usize = 8 * 1024;
 
     /// Tokens signed with `keys`.
     #[must_use]
@@ -212,7 +212,7 @@ impl Tokens {
     /// The first rule it breaks; see [`TokenError`].
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         // Hashing megabytes for somebody unknown would be a gift.
-        if token.len() > Self::LONGEST {
+        if token.len() > Self::MAX_LENGTH {
             return Err(TokenError::Malformed);
         }
         let received: ReceivedClaims = self.keys.open_token(token)?;

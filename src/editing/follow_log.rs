@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     EditError, LoadError,
-    loader::{INLINE_BYTES, PAGE_BYTES, follow_each_other},
+    loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, follow_each_other},
     stage::StagedBatch,
     turn::CommitTurn,
 };
@@ -55,7 +55,8 @@ impl CommitTurn {
         let now = store.find_head(document).await?;
         let up_to = now.as_ref().map_or(Version::new(i64::MAX), |now| now.version);
         while let Some(head) = self.editing.head.as_ref().filter(|head| head.version < up_to) {
-            let mut page = store.list_changes(document, head.version, up_to, PAGE_BYTES).await?;
+            let mut page =
+                store.list_changes(document, head.version, up_to, MAX_PAGE_BYTES).await?;
             // Of a deleted document nothing is left but the deletion.
             if now.is_none() {
                 if page.is_empty() {
@@ -82,7 +83,7 @@ impl CommitTurn {
     async fn take_page(&mut self, head: Version, page: Vec<Change>) -> Result<(), EditError> {
         let before = self.text_at(head);
         // So much is read again when it is needed, where it holds nobody up.
-        if page.iter().map(Change::weight).sum::<usize>() > INLINE_BYTES {
+        if page.iter().map(Change::weight).sum::<usize>() > MAX_INLINE_BYTES {
             self.editing.replica = None;
         }
         let page = self.desk.texts.fill(self.desk.document, before, page).await?;

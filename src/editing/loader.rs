@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// How many bytes of the log are read at once.
-pub(crate) const PAGE_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// Work on more than so many bytes is done off the threads that serve sockets.
-pub(crate) const INLINE_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
 
 /// Why the text of a document at a version could not be made.
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LoadError> {
-    if bytes <= INLINE_BYTES {
+    if bytes <= MAX_INLINE_BYTES {
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(|_panicked| LoadError::Aborted)
@@ -236,7 +236,7 @@ impl LogTail {
             return Ok(None);
         }
         let page =
-            self.store.list_changes(self.document, self.last, self.up_to, PAGE_BYTES).await?;
+            self.store.list_changes(self.document, self.last, self.up_to, MAX_PAGE_BYTES).await?;
         if page.is_empty() || !follow_each_other(&page, self.last) {
             return Err(LoadError::NotKept);
         }

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use super::{EditError, EditKind, EditRequest, StoredEdit};
 
 /// At most so many orders are stored together.
-const BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 
 /// At most so many bytes are stored together, unless one order alone has more.
-const BATCH_BYTES: usize = 1024 * 1024;
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// Where the answer goes.
 pub(crate) type Reply = oneshot::Sender<Result<StoredEdit, EditError>>;
@@ -62,7 +62,9 @@ impl EditQueue {
             && let Some((order, reply)) = self.waiting.pop_front_if(|(order, _)| {
                 bytes += order.bytes();
                 orders.is_empty()
-                    || (bytes <= BATCH_BYTES && orders.len() < BATCH && may_join(order, &orders))
+                    || (bytes <= MAX_BATCH_BYTES
+                        && orders.len() < MAX_BATCH
+                        && may_join(order, &orders))
             })
         {
             self.bytes -= order.bytes();
@@ -165,7 +167,7 @@ mod tests {
     fn a_batch_is_bounded_in_bytes_too() {
         let mut edits = EditQueue::new(10, 10_000_000);
         for _ in 0..2 {
-            assert!(push(&mut edits, change(BATCH_BYTES)));
+            assert!(push(&mut edits, change(MAX_BATCH_BYTES)));
         }
         assert_eq!(next(&mut edits), 1);
         edits.stored();

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    EditError, EditKind, EditRequest, LoadError, MergeBounds, Merged, Replica, loader::PAGE_BYTES,
-    stage::StagedChange, turn::CommitTurn,
+    EditError, EditKind, EditRequest, LoadError, MergeBounds, Merged, Replica,
+    loader::MAX_PAGE_BYTES, stage::StagedChange, turn::CommitTurn,
 };
 use crate::{
     domain::{Change, Content, Delta, Tie, Version},
@@ -19,10 +19,10 @@ use crate::{
 const DIFFERENCE_SHARE: u32 = 2;
 
 /// Walking through so many bytes of text is worth one byte of other work.
-const BYTES_WALKED_AT_ONCE: usize = 16;
+const WALKED_BYTES_PER_UNIT: usize = 16;
 
 /// In so many bytes of a document a struct meets others that cost a byte of other work.
-const BYTES_MET_BY_A_STRUCT: usize = 1_024;
+const DOCUMENT_BYTES_PER_UNIT: usize = 1_024;
 
 /// What a byte of an update weighs, in bytes of other work.
 const MERGE_SHARE: usize = 8;
@@ -58,7 +58,7 @@ impl CommitTurn {
         // Each of the others is met by every step of this one, and Yjs walks through the text to find its place.
         let weight = order.bytes().saturating_mul(1 + concurrent.len())
             + concurrent.iter().map(|delta| delta.weight()).sum::<usize>()
-            + present.bytes() / BYTES_WALKED_AT_ONCE
+            + present.bytes() / WALKED_BYTES_PER_UNIT
             + if matches!(order.wish, EditKind::Replace { .. }) { base.bytes() } else { 0 };
         let Some(replica) = self.editing.replica.take() else { return Ok(None) };
         let (limit, within) = (self.desk.limit, self.desk.apply_within);
@@ -85,9 +85,9 @@ impl CommitTurn {
         let bytes = updates.iter().map(Bytes::len).sum::<usize>();
         // Each struct, of which the smallest has two bytes, may meet many others and split them; the text is walked through
         // to see what happened to it.
-        let met = (bytes / 2).saturating_mul(replica.weight() / BYTES_MET_BY_A_STRUCT);
+        let met = (bytes / 2).saturating_mul(replica.weight() / DOCUMENT_BYTES_PER_UNIT);
         let weight =
-            bytes.saturating_mul(MERGE_SHARE) + met + replica.weight() / BYTES_WALKED_AT_ONCE;
+            bytes.saturating_mul(MERGE_SHARE) + met + replica.weight() / WALKED_BYTES_PER_UNIT;
         let within = self.desk.apply_within;
         let bounds = MergeBounds {
             text: self.desk.limit,
@@ -194,7 +194,7 @@ impl CommitTurn {
         let (mut deltas, mut last, mut bytes) = (Vec::new(), base, 0);
         while last < head.version {
             let (store, document) = (&self.desk.store, self.desk.document);
-            let page = store.list_changes(document, last, head.version, PAGE_BYTES).await?;
+            let page = store.list_changes(document, last, head.version, MAX_PAGE_BYTES).await?;
             if page.first().is_none_or(|first| first.version != last.next()) {
                 return Err(EditError::BaseTooOld { head: head.version });
             }

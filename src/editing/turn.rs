@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often a batch is tried while something comes in between: another node, a lost right, a repeated edit.
-const ATTEMPTS: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// What a turn works with.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ impl CommitTurn {
     /// Tries until every order has its answer, or too much came in between.
     pub(crate) async fn finish(mut self) -> TurnOutcome {
         let mut interruptions = 0;
-        while interruptions < ATTEMPTS && self.waiting() > 0 {
+        while interruptions < MAX_ATTEMPTS && self.waiting() > 0 {
             let waiting = self.waiting();
             if self.attempt().await {
                 break;

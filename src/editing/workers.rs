@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{EditError, LoadError, loader::INLINE_BYTES};
+use super::{EditError, LoadError, loader::MAX_INLINE_BYTES};
 
 /// The places that the work on one document may take.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl WorkPermits {
         within: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, EditError> {
-        if weight <= INLINE_BYTES {
+        if weight <= MAX_INLINE_BYTES {
             return Ok(work());
         }
         let places = async {
@@ -62,7 +62,7 @@ mod tests {
         let benches = WorkPermits::new(Arc::new(Semaphore::new(2)));
         let (finish, finished) = mpsc::channel::<()>();
         let (heavy, soon, late) =
-            (INLINE_BYTES + 1, Duration::from_millis(20), Duration::from_secs(10));
+            (MAX_INLINE_BYTES + 1, Duration::from_millis(20), Duration::from_secs(10));
         let stuck = benches.work(heavy, soon, move || finished.recv()).await;
         assert!(matches!(stuck, Err(EditError::TooMuchWork)));
         assert!(matches!(benches.work(heavy, soon, || ()).await, Err(EditError::Busy)));

@@ -25,7 +25,7 @@ use crate::{
 
 /// An answer tells this many errors and leaves the others out: a text that is wrong in every word would be answered
 /// with a hundred times its size.
-const MOST_ERRORS: usize = 20;
+const MAX_ERRORS: usize = 20;
 
 /// The schema, and the operations that are in use.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl Prepared {
         self.parsed.complete(self.name.as_deref(), &mut response);
         response.errors = response.errors.into_iter().map(with_code).collect();
         inner.metrics.operation_finished(self.kind, inner.outcome(&response.errors));
-        response.errors.truncate(MOST_ERRORS);
+        response.errors.truncate(MAX_ERRORS);
         response
     }
 
@@ -136,7 +136,7 @@ impl Prepared {
             errors.push(broken());
         }
         inner.metrics.operation_finished(self.kind, inner.outcome(&errors));
-        errors.truncate(MOST_ERRORS);
+        errors.truncate(MAX_ERRORS);
         ticket.ok_or(errors)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(50);
 
 /// The longest pause: what went away for an hour is missed for half a second more.
-const LONGEST: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_millis(500);
 
 /// Pauses that double, each cut by chance to between half and all of it, so that the nodes of a cluster do not come back
 /// all at once.
@@ -18,7 +18,7 @@ pub struct Backoff {
 impl Backoff {
     /// The pause after another failure. `chance` is between 0 and 1.
     pub fn failed(&mut self, chance: f64) -> Duration {
-        let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(MAX_DELAY);
         self.failures = self.failures.saturating_add(1);
         whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
     }
@@ -48,7 +48,7 @@ mod tests {
         backoff.worked();
         assert_eq!(backoff.failed(0.0), FIRST / 2);
         for _ in 0..1000 {
-            assert!(backoff.failed(1.0) <= LONGEST);
+            assert!(backoff.failed(1.0) <= MAX_DELAY);
         }
     }
 

@@ -126,7 +126,7 @@ impl Connection {
 
 /// So many names are tried to find one for each primary: a primary with a hundredth of the slots is found among them all
 /// but certainly.
-const MOST_PLACES: u32 = 1_000;
+const MAX_POSITIONS: u32 = 1_000;
 
 impl Connection {
     /// Numbers of which `name` makes one key on each primary; for one server just 0.
@@ -140,7 +140,7 @@ impl Connection {
         let primaries: HashSet<_> = ranges.iter().map(|range| &range.primary).collect();
         let mut places = Vec::new();
         let mut reached = HashSet::new();
-        for place in 0..MOST_PLACES {
+        for place in 0..MAX_POSITIONS {
             if reached.len() == primaries.len() {
                 break;
             }

@@ -35,7 +35,7 @@ pub struct RosterSnapshot {
 }
 
 /// Sends a session away whose user turned out to have too many.
-pub trait EvictSession: Send + Sync {
+pub trait SessionEvictor: Send + Sync {
     /// Ends the session, if it is still there.
     fn evict(&self, session: SessionId);
 }

@@ -35,10 +35,10 @@ use crate::{
 };
 
 /// How long a session that has said goodbye waits for its client's goodbye.
-const FAREWELL: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often it waits that long for a client that still takes its last answers.
-const FAREWELLS: u32 = 5;
+const MAX_UNANSWERED_GOODBYES: u32 = 5;
 
 /// How long a session still drains its socket after a fault: what comes cannot be read any more, a goodbye neither.
 const LINGER: Duration = Duration::from_millis(100);
@@ -128,7 +128,7 @@ impl Session {
         if *reason == CloseReason::Gone {
             ctx.stop();
         } else {
-            ctx.run_later(FAREWELL, move |session, ctx| session.farewell(last, 1, ctx));
+            ctx.run_later(CLOSE_TIMEOUT, move |session, ctx| session.farewell(last, 1, ctx));
         }
     }
 
@@ -141,7 +141,7 @@ impl Session {
         let last = frame::close_answer(code);
         let _closed = self.outbox.close(last.clone(), Closing::AfterWaiting);
         self.outbox.finish();
-        ctx.run_later(FAREWELL, move |session, ctx| session.farewell(last, 1, ctx));
+        ctx.run_later(CLOSE_TIMEOUT, move |session, ctx| session.farewell(last, 1, ctx));
     }
 
     /// False when the session is ending already.
@@ -159,9 +159,11 @@ impl Session {
 
     /// Waits on while the client still takes what waits for it, but not for ever: it holds no slot any more.
     fn farewell(&mut self, last: Bytes, waited: u32, ctx: &mut SessionContext) {
-        let takes = self.outbox.bytes() > 0 && self.outbox.stalled_for() < FAREWELL;
-        if takes && waited < FAREWELLS {
-            ctx.run_later(FAREWELL, move |session, ctx| session.farewell(last, waited + 1, ctx));
+        let takes = self.outbox.bytes() > 0 && self.outbox.stalled_for() < CLOSE_TIMEOUT;
+        if takes && waited < MAX_UNANSWERED_GOODBYES {
+            ctx.run_later(CLOSE_TIMEOUT, move |session, ctx| {
+                session.farewell(last, waited + 1, ctx);
+            });
         } else {
             // What is left goes, but for the close frame.
             let _closed = self.outbox.close(last, Closing::AtOnce);

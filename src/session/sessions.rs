@@ -108,7 +108,7 @@ impl Sessions {
 }
 
 /// Whoever turns out to be one too many is sent away as if he had come too late.
-impl roster::EvictSession for Sessions {
+impl roster::SessionEvictor for Sessions {
     fn evict(&self, session: SessionId) {
         let session = self.open.lock().sessions.get(&session).cloned();
         let Some(session) = session else { return };

@@ -20,10 +20,10 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// Longer than this is a slip of the pen, and adding it to a clock could overflow.
-const LONGEST: Duration = Duration::from_hours(24 * 365);
+const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
 
 /// Yjs editors give up a connection on which nothing comes for 30 s; this leaves some time for the way.
-const AWARENESS_EVERY_AT_MOST: Duration = Duration::from_secs(20);
+const MAX_AWARENESS_EVERY: Duration = Duration::from_secs(20);
 
 /// Everything that is wrong with these settings, at most one fault for each key.
 pub(super) fn check(settings: &Settings) -> Vec<Fault> {
@@ -80,7 +80,7 @@ impl Faults {
         self.unless(value >= least, key, || {
             format!("{} is too short. Set it to at least {}.", shown(value), shown(least))
         });
-        self.unless(value <= LONGEST, key, || {
+        self.unless(value <= MAX_DURATION, key, || {
             format!("{} is too long. Set it to at most 365days.", shown(value))
         });
     }
@@ -172,13 +172,13 @@ impl Faults {
     fn auth(&mut self, auth: &AuthOptions, is_shared: bool) {
         let length = auth.secret.as_ref().map(|secret| secret.expose().len());
         self.unless(
-            length.is_none_or(|length| length >= SigningKeys::SHORTEST_SECRET),
+            length.is_none_or(|length| length >= SigningKeys::MIN_SECRET),
             "auth.secret",
             || {
                 format!(
                     "has {} bytes and needs at least {}. Make one with: openssl rand -hex 32",
                     length.unwrap_or_default(),
-                    SigningKeys::SHORTEST_SECRET
+                    SigningKeys::MIN_SECRET
                 )
             },
         );
@@ -202,10 +202,10 @@ impl Faults {
 
     fn room(&mut self, room: &RoomOptions) {
         self.time("room.awareness_every", room.awareness_every, Duration::from_millis(1));
-        self.unless(room.awareness_every <= AWARENESS_EVERY_AT_MOST, "room.awareness_every", || {
+        self.unless(room.awareness_every <= MAX_AWARENESS_EVERY, "room.awareness_every", || {
             format!(
                 "{} is so long that editors would give up their connections in between. Set it to at most {}.",
-                shown(room.awareness_every), shown(AWARENESS_EVERY_AT_MOST)
+                shown(room.awareness_every), shown(MAX_AWARENESS_EVERY)
             )
         });
         self.time("room.linger", room.linger, Duration::ZERO);
@@ -256,7 +256,7 @@ impl Faults {
             )
         });
         if let Retention::For(time) = store.retention {
-            self.unless(time >= SHORTEST_RETENTION, "store.retention", || {
+            self.unless(time >= MIN_RETENTION, "store.retention", || {
                 format!("{} is too short. Set it to at least 1h, or to forever.", shown(time))
             });
         }
@@ -322,7 +322,7 @@ impl Faults {
 const SLOWEST_PACE: Duration = Duration::from_secs(1);
 
 /// Whoever was away for less long must be able to go on.
-const SHORTEST_RETENTION: Duration = Duration::from_hours(1);
+const MIN_RETENTION: Duration = Duration::from_hours(1);
 
 /// Whether this is what a browser sends as `Origin` (RFC 6454, section 6.2), or `*`.
 fn is_origin(text: &str) -> bool {

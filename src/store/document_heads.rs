@@ -10,7 +10,7 @@ use super::{Store, StoreError, rows};
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
 
 /// So many documents, or users, are asked for in one question.
-const AT_ONCE: usize = 500;
+const MAX_DOCUMENTS: usize = 500;
 
 /// What a document is at. Both numbers only grow, a deletion makes both grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Store {
         documents: &[DocumentId],
     ) -> Result<HashMap<DocumentId, HeadVersions>, StoreError> {
         let mut marks = HashMap::with_capacity(documents.len());
-        for some in documents.chunks(AT_ONCE) {
+        for some in documents.chunks(MAX_DOCUMENTS) {
             let rows: Vec<(Uuid, i64, i64)> = document::Entity::find()
                 .select_only()
                 .columns([
@@ -69,7 +69,7 @@ impl Store {
             .await?;
         let Some(owner) = owner else { return Ok(None) };
         let mut levels = HashMap::with_capacity(users.len());
-        for some in users.chunks(AT_ONCE) {
+        for some in users.chunks(MAX_DOCUMENTS) {
             let rows: Vec<(Uuid, entity::Level)> = document_access::Entity::find()
                 .select_only()
                 .columns([document_access::Column::UserId, document_access::Column::Level])

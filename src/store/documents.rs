@@ -129,14 +129,14 @@ impl Store {
 }
 
 /// The texts of one page have at most so many bytes together, unless the first one alone has more.
-pub(super) const PAGE_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The documents of a page: at most `first`, and no more than fit.
 fn fitting(sizes: &[(Uuid, i64)], first: usize) -> &[(Uuid, i64)] {
     let mut bytes = 0_u64;
     let fit = sizes.iter().take(first).take_while(|(_, size)| {
         bytes = bytes.saturating_add(size.unsigned_abs());
-        bytes <= PAGE_BYTES
+        bytes <= MAX_PAGE_BYTES
     });
     let count = fit.count().max(1).min(sizes.len()).min(first);
     &sizes[..count]

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
     PageCursor, Snapshot, SnapshotState, StoreError,
-    documents::PAGE_BYTES,
+    documents::MAX_PAGE_BYTES,
     test_store::{TestStore, deleted as deletion, edited, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
@@ -158,7 +158,7 @@ async fn an_empty_page_still_says_whether_there_is_more() {
 async fn a_page_of_long_texts_ends_early_and_the_next_one_goes_on() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
-    let long = usize::try_from(PAGE_BYTES).unwrap() / 2 - 10;
+    let long = usize::try_from(MAX_PAGE_BYTES).unwrap() / 2 - 10;
     let mut made = Vec::new();
     for _ in 0..5 {
         made.push(store.create_document(ana, title("Long"), long, vec![]).await.unwrap().id);

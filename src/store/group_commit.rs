@@ -27,7 +27,7 @@ const WAITING: usize = 1024;
 const CHANGES: usize = 1024;
 
 /// At most so many bytes are stored together, unless one batch has more.
-const BYTES: usize = 4 * 1024 * 1024;
+const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 type CommitReply = Result<Committed, CommitError>;
 
@@ -109,7 +109,7 @@ fn gather(
     while let Ok(next) = waiting.try_recv() {
         changes += next.batch.rows();
         bytes += next.batch.bytes();
-        let fits = changes <= CHANGES && bytes <= BYTES;
+        let fits = changes <= CHANGES && bytes <= MAX_GROUP_BYTES;
         if !fits || !documents.insert(next.batch.document) {
             return (group, Some(next));
         }

@@ -16,10 +16,10 @@ use crate::domain::{DocumentId, User, UserId, Version};
 const PAGE: u64 = 1_000;
 
 /// After so many a page ends early, with what it has; more than the longest run.
-const MOST_READ: usize = 20_000;
+const MAX_ROWS: usize = 20_000;
 
 /// A run is cut off at every multiple of so many versions, so that reading a page of them has an end.
-const LONGEST: i64 = 10_000;
+const MAX_ENTRY_CHANGES: i64 = 10_000;
 
 /// Changes by one author without a long pause.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ impl HistoryStep {
     /// Whether this one and `newer`, the next, are of one run.
     fn goes_on(&self, newer: &Self, pause: Duration) -> bool {
         let between = (newer.at - self.at).to_std().unwrap_or_default();
-        self.author == newer.author && between <= pause && newer.version % LONGEST != 0
+        self.author == newer.author && between <= pause && newer.version % MAX_ENTRY_CHANGES != 0
     }
 }
 
@@ -90,7 +90,7 @@ impl Store {
             if is_last {
                 break;
             }
-            if read >= MOST_READ {
+            if read >= MAX_ROWS {
                 // The last one may go on; it is the first of the next page.
                 gathering.runs.pop();
                 return self.name(gathering.runs, true).await;

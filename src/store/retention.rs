@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::{Store, StoreError, pools::lock_documents};
 
 /// The logs of at most so many documents are shortened in one transaction, so that nobody waits long for the writer.
-const AT_ONCE: u64 = 8;
+const MAX_DOCUMENTS: u64 = 8;
 
 /// And each by at most so many changes; the rest goes in the next one.
-const CHANGES_AT_ONCE: i64 = 500;
+const MAX_CHANGES: i64 = 500;
 
 impl Store {
     /// Forgets changes that were stored before `before` and are not needed to open a document, of some documents;
@@ -45,7 +45,7 @@ impl Store {
             .column_as(document_snapshot::Column::Version.max(), "version")
             .filter(document_change::Column::At.lt(before))
             .group_by(document_snapshot::Column::DocumentId)
-            .limit(AT_ONCE);
+            .limit(MAX_DOCUMENTS);
         QueryTrait::query(&mut question).inner_join(document_change::Entity, is_same);
         let old: Vec<(Uuid, i64)> = question.into_tuple().all(&txn).await?;
         lock_documents(&txn, old.iter().map(|(document, _)| (*document).into())).await?;
@@ -77,7 +77,7 @@ async fn forget_up_to(
         .into_tuple()
         .one(txn)
         .await?;
-    let last = oldest.map_or(version, |oldest| Ord::min(version, oldest + CHANGES_AT_ONCE - 1));
+    let last = oldest.map_or(version, |oldest| Ord::min(version, oldest + MAX_CHANGES - 1));
     document_change::Entity::delete_many()
         .filter(document_change::Column::DocumentId.eq(document))
         .filter(document_change::Column::Version.lte(last))

@@ -34,10 +34,10 @@ const A_MOMENT: Duration = Duration::from_millis(20);
 /// An editor that is out of step is asked what it has after so long, and after twice as long each time that it does
 /// not help.
 const ASK_AFTER: Duration = Duration::from_millis(50);
-const ASK_AFTER_AT_MOST: Duration = Duration::from_secs(10);
+const MAX_ASK_AFTER: Duration = Duration::from_secs(10);
 
 /// Of so many clients a message may say something; a room has no more.
-const MOST_WORDS: usize = 64;
+const MAX_AWARENESS: usize = 64;
 
 /// What conversations need of the node.
 pub struct EditorParts {
@@ -138,7 +138,7 @@ impl Conversation {
                     if let Some(words) = words {
                         self.to_do.words.insert(words.client, words);
                     }
-                    if self.to_do.words.len() > MOST_WORDS {
+                    if self.to_do.words.len() > MAX_AWARENESS {
                         self.to_do.words.shift_remove_index(0);
                     }
                 }
@@ -325,7 +325,7 @@ impl Converse for Conversation {
         if *outcome == StepOutcome::Again {
             let patience = ASK_AFTER.saturating_mul(1 << self.missteps.min(8));
             self.missteps += 1;
-            self.ask_at.get_or_insert(Instant::now() + patience.min(ASK_AFTER_AT_MOST));
+            self.ask_at.get_or_insert(Instant::now() + patience.min(MAX_ASK_AFTER));
         } else if was == Doing::Storing {
             self.missteps = 0;
         }

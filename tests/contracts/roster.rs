@@ -9,7 +9,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use coscribe::{
     domain::{Color, Cursor, DocumentId, NodeId, Position, Presence, SessionId, User, UserId},
     metrics::Metrics,
-    roster::{EvictSession, LocalRoster, RedisRoster, Roster, RosterOptions, SlotError},
+    roster::{SessionEvictor, LocalRoster, RedisRoster, Roster, RosterOptions, SlotError},
 };
 use parking_lot::Mutex;
 
@@ -29,7 +29,7 @@ contract!(
 #[derive(Default)]
 struct Evicted(Mutex<Vec<SessionId>>);
 
-impl EvictSession for Evicted {
+impl SessionEvictor for Evicted {
     fn evict(&self, session: SessionId) {
         self.0.lock().push(session);
     }

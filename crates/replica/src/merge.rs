@@ -21,7 +21,7 @@ use super::{
 };
 use protocol::{
     domain::{Content, Delta, DeltaStep},
-    wire::yjs::{Depths, LARGEST_CLIENT, Outline, OutlineError},
+    wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError},
 };
 
 /// Under which name the text is observed while an update is applied.
@@ -197,7 +197,7 @@ impl Replica {
             let fits = |(_, outline): &(&Bytes, Outline)| outline.is_complete(known);
             let Some(index) = waiting.iter().position(fits) else { break };
             let (update, outline) = waiting.remove(index);
-            if outline.newcomers(known).any(|client| client > LARGEST_CLIENT) {
+            if outline.newcomers(known).any(|client| client > MAX_CLIENT) {
                 return Err(MergeError::Unrelated);
             }
             brings |= outline.newcomers(known).next().is_some();

@@ -23,7 +23,7 @@ use yrs::{
 use super::panic_guard::guarded;
 use protocol::{
     domain::{Content, Delta, DeltaMismatch, Op},
-    wire::yjs::{Depths, LARGEST_CLIENT, Outline},
+    wire::yjs::{Depths, MAX_CLIENT, Outline},
 };
 
 /// What the text is called in the Yjs document: `doc.getText('content')`.
@@ -219,7 +219,7 @@ impl Replica {
     pub fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
         let known = self.doc.transact().state_vector();
         clocks.iter().any(|(client, clock)| {
-            *client > LARGEST_CLIENT && *clock > known.get(&ClientID::new(*client))
+            *client > MAX_CLIENT && *clock > known.get(&ClientID::new(*client))
         })
     }
 
@@ -283,15 +283,15 @@ fn yjs_step(op: &Op) -> YjsStep<In> {
 
 /// The mark of a new history: an id that no client has, of at most 53 bits.
 fn fresh_mark() -> ClientID {
-    const MARKS: u64 = (1 << 53) - 1 - LARGEST_CLIENT;
+    const MARKS: u64 = (1 << 53) - 1 - MAX_CLIENT;
     let random = getrandom::u64().unwrap_or_else(|_none| ClientID::random().get());
-    ClientID::new(LARGEST_CLIENT + 1 + random % MARKS)
+    ClientID::new(MAX_CLIENT + 1 + random % MARKS)
 }
 
 /// Random, and from the system rather than from a clock: nodes that start at the same moment must not agree.
 fn fresh_client_id() -> ClientID {
     let random = getrandom::u32().map_or_else(|_none| ClientID::random().get(), u64::from);
-    ClientID::new(random & LARGEST_CLIENT)
+    ClientID::new(random & MAX_CLIENT)
 }
 
 #[cfg(test)]

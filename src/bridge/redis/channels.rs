@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::domain::DocumentId;
 
 /// So many channels are subscribed to at once.
-const AT_ONCE: usize = 500;
+const MAX_CHANNELS: usize = 500;
 
 /// What rooms want, and what is listened to.
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl WantedChannels {
     /// What is still to be done. Those that are wanted come first.
     pub(super) fn next_step(&self) -> Option<SubscriptionChange> {
         let some = |documents: &IndexSet<DocumentId>| {
-            documents.iter().take(AT_ONCE).copied().collect::<Vec<_>>()
+            documents.iter().take(MAX_CHANNELS).copied().collect::<Vec<_>>()
         };
         if !self.missing.is_empty() {
             return Some(SubscriptionChange::Subscribe(some(&self.missing)));
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn after_a_break_everything_is_subscribed_to_again_a_part_at_a_time() {
         let mut wanted = WantedChannels::default();
-        for _ in 0..AT_ONCE + 1 {
+        for _ in 0..MAX_CHANNELS + 1 {
             drop(wanted.add(DocumentId::new()));
         }
         for _ in 0..2 {
@@ -174,7 +174,7 @@ mod tests {
                 parts.push(some.len());
                 assert_eq!(wanted.subscribed(some.clone()), some, "nobody waited");
             }
-            assert_eq!(parts, [AT_ONCE, 1]);
+            assert_eq!(parts, [MAX_CHANNELS, 1]);
         }
     }
 

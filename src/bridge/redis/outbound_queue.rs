@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 use crate::domain::DocumentId;
 
 /// What waits may have so many bytes; past it the nodes are told to compare instead.
-const BOUND: usize = 8 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// At most so many are published together.
-const BATCH: usize = 256;
+const MAX_BATCH: usize = 256;
 
 /// One thing to publish on one channel.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// Queues a message. False when there was no room: then its document is one that was missed.
     pub(super) fn push(&mut self, message: OutboundMessage) -> bool {
-        if self.bytes >= BOUND {
+        if self.bytes >= MAX_BYTES {
             self.missed.extend(message.document);
             return false;
         }
@@ -46,7 +46,7 @@ impl Outgoing {
 
     /// What to publish next, in order.
     pub(super) fn next(&mut self) -> Vec<OutboundMessage> {
-        let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
+        let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(MAX_BATCH)).collect();
         self.bytes -= batch.iter().map(|message| message.bytes.len()).sum::<usize>();
         batch
     }
@@ -86,7 +86,7 @@ mod tests {
             assert!(outgoing.push(message(*document, 10)));
         }
         let mut sent = outgoing.next();
-        assert_eq!(sent.len(), BATCH);
+        assert_eq!(sent.len(), MAX_BATCH);
         sent.extend(outgoing.next());
         let sent: Vec<_> = sent.iter().filter_map(|message| message.document).collect();
         assert_eq!(sent, documents);
@@ -97,7 +97,7 @@ mod tests {
     fn what_finds_no_room_or_fails_is_remembered_as_missed_once() {
         let mut outgoing = Outgoing::default();
         let [large, late, failed] = [(); 3].map(|()| DocumentId::new());
-        assert!(outgoing.push(message(large, BOUND)));
+        assert!(outgoing.push(message(large, MAX_BYTES)));
         assert!(!outgoing.push(message(late, 1)));
         outgoing.failed([failed, failed]);
 

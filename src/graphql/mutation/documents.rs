@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// So many steps may a delta have: every reader is told of each of them.
-const MOST_STEPS: usize = 10_000;
+const MAX_STEPS: usize = 10_000;
 
 /// Mutations of documents.
 #[derive(Default)]
@@ -97,9 +97,9 @@ impl DocumentMutations {
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx)?;
         let admitted = require_to_order(ctx, &document_id, AccessLevel::Edit).await?;
-        if delta.len() > MOST_STEPS {
+        if delta.len() > MAX_STEPS {
             let message = format!(
-                "The delta has {} steps, and may have {MOST_STEPS}. Send it in several parts, or the whole text with \
+                "The delta has {} steps, and may have {MAX_STEPS}. Send it in several parts, or the whole text with \
                  `updateDocument`.",
                 delta.len()
             );

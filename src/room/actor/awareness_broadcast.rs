@@ -21,7 +21,7 @@ use crate::{
     domain::{
         AwarenessUpdate, Event, Origin, Presence, PresenceChangeKind, SessionId, Topic, User,
     },
-    editing::loader::INLINE_BYTES,
+    editing::loader::MAX_INLINE_BYTES,
     outbox::SeatId,
     room::{
         Place,
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// Other nodes are told at most so often what all editors here say.
-const ANSWERED_EVERY: Duration = Duration::from_millis(500);
+const MIN_ANSWER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Who is here, as editors are told it.
 #[derive(Default)]
@@ -153,7 +153,7 @@ impl Room {
     /// Another node wants to know what the editors here say. Many may want that at once.
     pub(in crate::room) fn answer_who_is_here(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        let next = self.who.said_at.map_or(now, |said_at| said_at + ANSWERED_EVERY);
+        let next = self.who.said_at.map_or(now, |said_at| said_at + MIN_ANSWER_INTERVAL);
         if next <= now {
             self.say_again();
         } else if !std::mem::replace(&mut self.who.says_later, true) {
@@ -187,7 +187,7 @@ impl Room {
         }
         let selection = match (presence.cursor, &self.editing.replica) {
             (None, _) => None,
-            (Some(cursor), Some(replica)) if replica.weight() <= INLINE_BYTES => {
+            (Some(cursor), Some(replica)) if replica.weight() <= MAX_INLINE_BYTES => {
                 Some(replica.selection_of(cursor))
             }
             (Some(_), _) => {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// So many bytes of the log are rendered in one turn at most.
-const PAGE_BYTES: usize = 64 * 1024;
+const MAX_PAGE_BYTES: usize = 64 * 1024;
 
 impl Room {
     /// Sends a seat what it misses, as soon as its outbox has room.
@@ -111,7 +111,7 @@ impl Missing {
         texts: &DocumentLoader,
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let after = self.next.previous();
-        let page = store.list_changes(self.document, after, self.head, PAGE_BYTES).await?;
+        let page = store.list_changes(self.document, after, self.head, MAX_PAGE_BYTES).await?;
         if page.is_empty() || !follow_each_other(&page, after) {
             return self.start_again(store, texts).await;
         }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A log of more bytes than this, and than the text has, is not left without a snapshot.
-const LONG_TAIL: usize = 1024 * 1024;
+const MAX_LOG_TAIL_BYTES: usize = 1024 * 1024;
 
 impl Room {
     /// Stores what waits, unless something is being stored: then it gathers.
@@ -144,7 +144,7 @@ impl Room {
         let Some(replica) = &self.editing.replica else { return false };
         let since = head.version.number() - snapshot.version.number();
         // However few they are: whoever opens the document reads them all.
-        let is_long = snapshot.bytes_since > replica.content().bytes().max(LONG_TAIL);
+        let is_long = snapshot.bytes_since > replica.content().bytes().max(MAX_LOG_TAIL_BYTES);
         since >= i64::from(changes.max(1)) || (is_long && since > 0)
     }
 

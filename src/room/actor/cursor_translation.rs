@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use super::room::Room;
 use crate::{
     domain::{Cursor, Presence, SessionId},
-    editing::{Selection, loader::INLINE_BYTES},
+    editing::{Selection, loader::MAX_INLINE_BYTES},
     room::SeatEnd,
 };
 
 /// On a large document places are put into other words at most so often.
-const POINTED_EVERY: Duration = Duration::from_millis(100);
+const TRANSLATE_EVERY: Duration = Duration::from_millis(100);
 
 /// A place in the text that has to be put into the other kind of words.
 pub(in crate::room) enum Pointing {
@@ -51,9 +51,9 @@ impl Room {
         if self.who.pointings.is_empty() || self.who.is_pointing {
             return;
         }
-        if replica.weight() > INLINE_BYTES {
+        if replica.weight() > MAX_INLINE_BYTES {
             self.who.is_pointing = true;
-            ctx.run_later(POINTED_EVERY, |room, ctx| {
+            ctx.run_later(TRANSLATE_EVERY, |room, ctx| {
                 room.who.is_pointing = false;
                 room.point_now(ctx);
             });
@@ -95,7 +95,7 @@ impl Room {
     ) {
         let cursor: Option<Cursor> = match (selection, &self.editing.replica) {
             (None, _) => None,
-            (Some(selection), Some(replica)) if replica.weight() <= INLINE_BYTES => {
+            (Some(selection), Some(replica)) if replica.weight() <= MAX_INLINE_BYTES => {
                 replica.cursor_of(&selection)
             }
             (selection, _) => {

@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// At most so many bytes of changes wait until they can be told; the rest is read from the log.
-const OFFERED_BYTES: usize = 4 * 1024 * 1024;
+const MAX_REMOTE_BYTES: usize = 4 * 1024 * 1024;
 
 /// When a doubt could not be settled it is tried again so much later.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Changes that other nodes told and that are not taken in yet, by version.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl RemoteChanges {
     /// Keeps a change, if there is room.
     fn add(&mut self, change: Arc<Change>) {
         let bytes = change.weight();
-        if self.bytes + bytes <= OFFERED_BYTES
+        if self.bytes + bytes <= MAX_REMOTE_BYTES
             && let Entry::Vacant(place) = self.changes.entry(change.version)
         {
             place.insert(change);
@@ -116,7 +116,7 @@ impl Room {
     fn read_others(&mut self, reading: RosterRead, ctx: &mut Context<Self>) {
         if self.looking_for_others {
             if reading == RosterRead::Settling {
-                ctx.run_later(AGAIN, |room, ctx| room.read_others(RosterRead::Settling, ctx));
+                ctx.run_later(RETRY_AFTER, |room, ctx| room.read_others(RosterRead::Settling, ctx));
             }
             return;
         }
@@ -130,7 +130,9 @@ impl Room {
                 Some(standing) => room.others_stand(standing, reading, ctx),
                 // If it could not be read, the next comparison tries again; a doubt has to be settled.
                 None if reading == RosterRead::Settling => {
-                    ctx.run_later(AGAIN, |room, ctx| room.read_others(RosterRead::Settling, ctx));
+                    ctx.run_later(RETRY_AFTER, |room, ctx| {
+                        room.read_others(RosterRead::Settling, ctx);
+                    });
                 }
                 None => {}
             }

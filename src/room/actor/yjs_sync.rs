@@ -20,7 +20,7 @@ use crate::{
     domain::{AccessLevel, Version},
     editing::{
         LoadError, Replica,
-        loader::{INLINE_BYTES, off_thread},
+        loader::{MAX_INLINE_BYTES, off_thread},
         recent::RecentChanges,
     },
     outbox::SeatId,
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A beginning of more bytes than this is put together again for each who begins.
-const LARGEST_KEPT: usize = 4 * 1024 * 1024;
+const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a clock of a client weighs, in bytes of other work.
 const CLOCK_BYTES: usize = 16;
@@ -99,7 +99,7 @@ impl Room {
         let weight = replica.weight() + CLOCK_BYTES * asked.sum::<usize>();
         let (jobs, beginning) = (self.jobs(owed), self.beginning.clone());
         let recent = Arc::clone(&self.editing.recent);
-        if weight <= INLINE_BYTES || jobs.is_empty() {
+        if weight <= MAX_INLINE_BYTES || jobs.is_empty() {
             let served = serve(&replica, jobs, &recent, beginning, head);
             self.editing.replica = Some(replica);
             return self.served(served, head, ctx);
@@ -287,7 +287,7 @@ impl Beginning {
             Some((version, frame)) if *version == head => frame.clone(),
             _ => {
                 let frame = yjs::sync_step_2(&replica.state());
-                self.0 = (frame.len() <= LARGEST_KEPT).then(|| (head, frame.clone()));
+                self.0 = (frame.len() <= MAX_CACHED_BYTES).then(|| (head, frame.clone()));
                 frame
             }
         }

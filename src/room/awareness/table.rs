@@ -13,10 +13,10 @@ use super::clocks::{Clocks, tick};
 use crate::domain::{AwarenessUpdate, SessionId, UserId};
 
 /// So many who have left are remembered.
-const MOST_GONE: usize = 1024;
+const MAX_DEPARTED: usize = 1024;
 
 /// So many who are not known to be present yet are listened to.
-const MOST_EARLY: usize = 1024;
+const MAX_EARLY_UPDATES: usize = 1024;
 
 /// What is told of one session: entries of a client, with their clocks; without a state it has gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Awareness {
     ) -> AwarenessOutcome {
         let AwarenessUpdate { session, user, client, clock, ref state } = **saying;
         if !is_present {
-            if self.early.len() >= MOST_EARLY {
+            if self.early.len() >= MAX_EARLY_UPDATES {
                 self.early.clear();
             }
             self.early.insert(session, Arc::clone(saying));
@@ -253,7 +253,7 @@ impl Awareness {
         if self.clients.get(&entry.client) == Some(&session) {
             self.clients.remove(&entry.client);
         }
-        if self.gone.len() >= MOST_GONE {
+        if self.gone.len() >= MAX_DEPARTED {
             self.gone.shift_remove_index(0);
         }
         self.gone.insert(entry.client, entry.user);

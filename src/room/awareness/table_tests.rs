@@ -161,13 +161,13 @@ fn another_node_gives_nobody_the_id_of_somebody_else() {
 #[test]
 fn only_so_many_are_remembered() {
     let mut awareness = Awareness::default();
-    for client in 0..u32::try_from(3 * MOST_GONE).unwrap() {
+    for client in 0..u32::try_from(3 * MAX_DEPARTED).unwrap() {
         let (session, user) = someone();
         news(awareness.say((session, user), client, state("a"), time(0)));
         awareness.leave(session, time(0)).unwrap();
         let saying = AwarenessUpdate { session, user, client, clock: 1, state: None };
         awareness.hear(&Arc::new(saying), false, time(0));
     }
-    assert!(awareness.gone.len() <= MOST_GONE && awareness.early.len() <= MOST_EARLY);
+    assert!(awareness.gone.len() <= MAX_DEPARTED && awareness.early.len() <= MAX_EARLY_UPDATES);
     assert!(awareness.clients.is_empty() && awareness.entries.is_empty());
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// At most so many cursors wait for an arrival.
-const MOST_EARLY: usize = 256;
+const MAX_EARLY_CURSORS: usize = 256;
 
 /// What follows from what was heard.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +132,7 @@ impl RemotePresence {
             present.last_seen = moved.at;
             return true;
         }
-        if self.early.len() >= MOST_EARLY {
+        if self.early.len() >= MAX_EARLY_CURSORS {
             self.early.clear();
         }
         self.early.insert(moved.session, Arc::clone(moved));

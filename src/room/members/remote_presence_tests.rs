@@ -139,9 +139,9 @@ fn a_cursor_is_told_of_those_who_are_there_and_waits_for_those_who_are_on_their_
     others.left(ana.session, at(3));
     assert!(!others.moved(&moved(4)), "no ghost stays behind");
     // However many there are of those who never come.
-    for _ in 0..10 * MOST_EARLY {
+    for _ in 0..10 * MAX_EARLY_CURSORS {
         let stranger = CursorMove { session: SessionId::new(), ..(*moved(5)).clone() };
         others.moved(&Arc::new(stranger));
     }
-    assert!(others.early.len() <= MOST_EARLY);
+    assert!(others.early.len() <= MAX_EARLY_CURSORS);
 }

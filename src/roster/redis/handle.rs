@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// So many questions of one kind are under way at the same time.
-pub(super) const AT_ONCE: usize = 64;
+pub(super) const MAX_BATCH: usize = 64;
 
 /// The roster that nodes share.
 pub struct RedisRoster {
@@ -301,7 +301,7 @@ impl Roster for RedisRoster {
             let shared = Arc::clone(&self.shared);
             async move { (document, shared.ledger.find_sequence(document).await) }
         });
-        let answers: Vec<_> = stream::iter(questions).buffer_unordered(AT_ONCE).collect().await;
+        let answers: Vec<_> = stream::iter(questions).buffer_unordered(MAX_BATCH).collect().await;
         let mut found = HashMap::with_capacity(answers.len());
         for (document, answer) in answers {
             match answer {

@@ -16,12 +16,12 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     commands::NodeMember,
     entry_key::Affair,
-    handle::{AT_ONCE, RosterShared},
+    handle::{MAX_BATCH, RosterShared},
     lease::Lease,
 };
 use crate::{
     redis::Away,
-    roster::{EvictSession, RosterOptions},
+    roster::{SessionEvictor, RosterOptions},
     wire::envelope::{OLDEST_VERSION, PresenceEntry},
 };
 
@@ -74,7 +74,7 @@ impl Keeper {
 
     /// Works until the roster is stopped. Sessions that turn out to be one too many are sent away by `evict`; `version` is
     /// kept at what every node of the cluster reads.
-    pub async fn run(mut self, evict: Arc<dyn EvictSession>, version: Arc<AtomicU8>) {
+    pub async fn run(mut self, evict: Arc<dyn SessionEvictor>, version: Arc<AtomicU8>) {
         let shared = Arc::clone(&self.shared);
         let mut next_turn = Instant::now();
         loop {
@@ -98,7 +98,7 @@ impl Keeper {
 
     /// Takes this node and everything that it entered out of the roster. Where that fails the lease runs out, and the
     /// others do it.
-    async fn leave(&mut self, evict: &dyn EvictSession) {
+    async fn leave(&mut self, evict: &dyn SessionEvictor) {
         while self.write_some(evict).await {}
         let member = *self.shared.member.read();
         if let Err(away) = self.sweep(member).await {
@@ -240,7 +240,8 @@ impl Keeper {
                     }
                 }
             });
-            let removed: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
+            let removed: Vec<_> =
+                stream::iter(removals).buffer_unordered(MAX_BATCH).collect().await;
             for removed in removed {
                 match removed {
                     Ok(was_there) => count += u64::from(was_there),
@@ -263,7 +264,7 @@ impl Keeper {
     }
 
     /// Writes some of what is pending. False when nothing is, or nothing can be.
-    async fn write_some(&mut self, evict: &dyn EvictSession) -> bool {
+    async fn write_some(&mut self, evict: &dyn SessionEvictor) -> bool {
         if !self.shared.is_open() {
             return false;
         }
@@ -275,7 +276,7 @@ impl Keeper {
         let writes = affairs
             .iter()
             .map(|affair| async move { (*affair, write_one(shared, *affair, evict).await) });
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        let written: Vec<_> = stream::iter(writes).buffer_unordered(MAX_BATCH).collect().await;
         let mut failure = None;
         for (affair, written) in written {
             match written {
@@ -340,7 +341,7 @@ impl Drop for Keeper {
 async fn write_one(
     shared: &RosterShared,
     affair: Affair,
-    evict: &dyn EvictSession,
+    evict: &dyn SessionEvictor,
 ) -> Result<(), Away> {
     let incarnation = shared.member.read().incarnation;
     match affair {

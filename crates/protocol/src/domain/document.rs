@@ -12,21 +12,21 @@ pub struct Title(Arc<str>);
 
 impl Title {
     /// The longest title, in characters (Unicode scalar values).
-    pub const LONGEST: usize = 200;
+    pub const MAX_LENGTH: usize = 200;
 
     /// A title from what a user typed; space around it is dropped.
     ///
     /// # Errors
-    /// Empty, longer than [`Title::LONGEST`], or with control characters (line breaks too).
+    /// Empty, longer than [`Title::MAX_LENGTH`], or with control characters (line breaks too).
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         let text = text.trim();
         if text.is_empty() {
             return Err(InvalidInput::new("The title is empty. Give the document a name."));
         }
-        if text.chars().nth(Self::LONGEST).is_some() {
+        if text.chars().nth(Self::MAX_LENGTH).is_some() {
             return Err(InvalidInput::new(format!(
                 "The title is longer than {} characters. Shorten it.",
-                Self::LONGEST
+                Self::MAX_LENGTH
             )));
         }
         if text.chars().any(char::is_control) {

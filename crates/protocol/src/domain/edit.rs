@@ -12,17 +12,17 @@ pub struct EditId(String);
 
 impl EditId {
     /// The longest name that a client may give, in bytes.
-    pub const LONGEST: usize = 128;
+    pub const MAX_LENGTH: usize = 128;
 
     /// The name that a client gave.
     ///
     /// # Errors
-    /// Empty, longer than [`EditId::LONGEST`], or with control characters.
+    /// Empty, longer than [`EditId::MAX_LENGTH`], or with control characters.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
-        if text.is_empty() || text.len() > Self::LONGEST || text.chars().any(char::is_control) {
+        if text.is_empty() || text.len() > Self::MAX_LENGTH || text.chars().any(char::is_control) {
             return Err(InvalidInput::new(format!(
                 "A `mutationId` has 1 to {} bytes and no control characters. A UUID is a good one.",
-                Self::LONGEST
+                Self::MAX_LENGTH
             )));
         }
         Ok(Self(text.to_owned()))

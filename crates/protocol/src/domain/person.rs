@@ -42,7 +42,7 @@ pub struct Email(String);
 
 impl Email {
     /// The longest address, in bytes.
-    pub const LONGEST: usize = 254;
+    pub const MAX_LENGTH: usize = 254;
 
     /// An address from what a user typed. Only the shape is checked: something, one `@`, something.
     ///
@@ -54,7 +54,7 @@ impl Email {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@')
         });
         let clean = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if !shaped || !clean || text.len() > Self::LONGEST {
+        if !shaped || !clean || text.len() > Self::MAX_LENGTH {
             return Err(InvalidInput::new(
                 "The e-mail address is not valid. It looks like name@example.org and has at most 254 bytes.",
             ));
@@ -75,19 +75,19 @@ pub struct DisplayName(Arc<str>);
 
 impl DisplayName {
     /// The longest name, in characters (Unicode scalar values).
-    pub const LONGEST: usize = 100;
+    pub const MAX_LENGTH: usize = 100;
 
     /// A name from what a user typed; space around it is dropped.
     ///
     /// # Errors
-    /// Empty, longer than [`DisplayName::LONGEST`], or with control characters.
+    /// Empty, longer than [`DisplayName::MAX_LENGTH`], or with control characters.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         let text = text.trim();
-        let fits = !text.is_empty() && text.chars().nth(Self::LONGEST).is_none();
+        let fits = !text.is_empty() && text.chars().nth(Self::MAX_LENGTH).is_none();
         if !fits || text.chars().any(char::is_control) {
             return Err(InvalidInput::new(format!(
                 "A name has 1 to {} characters and no line breaks.",
-                Self::LONGEST
+                Self::MAX_LENGTH
             )));
         }
         Ok(Self(text.into()))

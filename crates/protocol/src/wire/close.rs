@@ -1,7 +1,7 @@
 //! Every reason for which a session may end: close code, words for the client, label for the meters.
 //!
 //! Codes are those of graphql-transport-ws (44xx) and of RFC 6455, section 7.4.1 with the IANA registry (1xxx).
-//! A reason's text fits a close frame: at most [`CloseReason::LONGEST_TEXT`] bytes of UTF-8.
+//! A reason's text fits a close frame: at most [`CloseReason::MAX_TEXT`] bytes of UTF-8.
 //!
 //! The graphql-ws JavaScript client gives up at once, whatever its `shouldRetry` says, on 4004, 4005, 4400, 4401,
 //! 4406, 4409, 4429, 4500 and on every 1xxx but 1000, 1001, 1005, 1006, 1012, 1013 and 1014. It comes back after
@@ -90,7 +90,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// The longest text of a close frame, in bytes: 125 of a control frame less 2 for the code (RFC 6455, section 5.5).
-    pub const LONGEST_TEXT: usize = 123;
+    pub const MAX_TEXT: usize = 123;
 
     /// One of each, for tables and for meters that start at zero.
     #[must_use]
@@ -164,7 +164,7 @@ impl CloseReason {
         }
     }
 
-    /// What the client is told, at most [`CloseReason::LONGEST_TEXT`] bytes.
+    /// What the client is told, at most [`CloseReason::MAX_TEXT`] bytes.
     ///
     /// A longer text of a bad message ends early; of a long operation id only the beginning is named.
     #[must_use]
@@ -172,9 +172,9 @@ impl CloseReason {
         Cow::Borrowed(match self {
             Self::Gone => "Closed",
             Self::BadMessage(text) => match text {
-                Cow::Borrowed(text) => shortened(text, Self::LONGEST_TEXT),
+                Cow::Borrowed(text) => shortened(text, Self::MAX_TEXT),
                 Cow::Owned(text) => {
-                    return Cow::Owned(shortened(text, Self::LONGEST_TEXT).to_owned());
+                    return Cow::Owned(shortened(text, Self::MAX_TEXT).to_owned());
                 }
             },
             Self::Unauthorized => "Unauthorized",
@@ -190,7 +190,7 @@ impl CloseReason {
                 "The document was begun anew, and what you have is of an older one; reload it"
             }
             Self::Refused(text) => {
-                return Cow::Owned(shortened(text, Self::LONGEST_TEXT).to_owned());
+                return Cow::Owned(shortened(text, Self::MAX_TEXT).to_owned());
             }
             Self::WrongSubprotocol => "Subprotocol not acceptable",
             Self::InitTimeout => "Connection initialisation timeout",
@@ -309,7 +309,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 fn duplicate_text(id: &str) -> String {
     const AROUND: usize = "Subscriber for  already exists".len();
     const LEFT_OUT: &str = "…";
-    let room = CloseReason::LONGEST_TEXT - AROUND;
+    let room = CloseReason::MAX_TEXT - AROUND;
     if id.len() <= room {
         format!("Subscriber for {id} already exists")
     } else {
@@ -363,12 +363,12 @@ mod tests {
     fn every_text_fits_a_close_frame() {
         for reason in CloseReason::all() {
             let text = reason.text();
-            assert!(!text.is_empty() && text.len() <= CloseReason::LONGEST_TEXT, "{text}");
+            assert!(!text.is_empty() && text.len() <= CloseReason::MAX_TEXT, "{text}");
         }
-        for length in 1..=OperationId::LONGEST / 2 {
+        for length in 1..=OperationId::MAX_LENGTH / 2 {
             let id = OperationId::new(&"ö".repeat(length)).expect("within the limit");
             let text = CloseReason::DuplicateId(id).text();
-            assert!(text.len() <= CloseReason::LONGEST_TEXT);
+            assert!(text.len() <= CloseReason::MAX_TEXT);
             assert!(text.starts_with("Subscriber for ö") && text.ends_with(" already exists"));
         }
     }

@@ -14,7 +14,7 @@ const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
 /// The longest payload of a ping, pong or close, in bytes (RFC 6455, section 5.5).
-const LONGEST_CONTROL: usize = 125;
+const MAX_CONTROL_BYTES: usize = 125;
 
 /// A text message.
 #[must_use]
@@ -49,7 +49,7 @@ pub fn pong(payload: &[u8]) -> Bytes {
 /// A close frame with a code and a text, of which the first 123 bytes, cut between characters.
 #[must_use]
 pub fn close(code: u16, text: &str) -> Bytes {
-    let text = shortened(text, CloseReason::LONGEST_TEXT);
+    let text = shortened(text, CloseReason::MAX_TEXT);
     encode(CLOSE, &[&code.to_be_bytes(), text.as_bytes()])
 }
 
@@ -63,7 +63,7 @@ pub fn close_answer(code: Option<u16>) -> Bytes {
 }
 
 fn first(payload: &[u8]) -> &[u8] {
-    payload.get(..LONGEST_CONTROL).unwrap_or(payload)
+    payload.get(..MAX_CONTROL_BYTES).unwrap_or(payload)
 }
 
 fn encode(opcode: u8, parts: &[&[u8]]) -> Bytes {

@@ -23,7 +23,7 @@ enum Level {
 const ALIKE: f32 = 0.5;
 
 /// A word of more bytes than this is replaced whole: it is no word that somebody corrects.
-const LONGEST_WORD: usize = 512;
+const MAX_WORD: usize = 512;
 
 impl Delta {
     /// The delta that makes `new` of `old`. After `deadline` what is left is compared coarsely; the result is right
@@ -85,7 +85,7 @@ impl Level {
         match self {
             Self::Lines | Self::Words => true,
             // Less than a third of the other is less than half in common, whatever is in it.
-            Self::Graphemes => long <= LONGEST_WORD && short * 3 >= long,
+            Self::Graphemes => long <= MAX_WORD && short * 3 >= long,
         }
     }
 

@@ -23,7 +23,7 @@ pub struct DeltaStep {
 }
 
 /// The longest text that a step may speak of, in UTF-16 code units: more than any document holds.
-const LONGEST: i64 = 1 << 31;
+const MAX_STEP: i64 = 1 << 31;
 
 impl Delta {
     /// The delta of these steps, in normal form.
@@ -75,7 +75,7 @@ const BAD_LENGTH: &str =
 /// A step's length, if it is one; `reach` is how far the steps reach together.
 fn length(units: i64, reach: &mut i64) -> Option<usize> {
     *reach = reach.checked_add(units)?;
-    if units <= 0 || *reach > LONGEST { None } else { usize::try_from(units).ok() }
+    if units <= 0 || *reach > MAX_STEP { None } else { usize::try_from(units).ok() }
 }
 
 impl Serialize for Delta {

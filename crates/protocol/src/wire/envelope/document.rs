@@ -15,7 +15,7 @@ use crate::domain::{
 };
 
 /// A change with more bytes than this is not sent: whoever hears that it was stored reads it from the log.
-const LARGEST_CHANGE: usize = 64 * 1024;
+const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
 /// The first bytes of the bodies that say who arrived and left: their places among the variants.
 const JOINED: u8 = 3;
@@ -219,11 +219,11 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
 
 /// The bytes of a change, if they may be sent at all.
 fn sent_whole(change: &Change, version: u8) -> Option<Vec<u8>> {
-    if version < WHOLE_CHANGES || change.weight() > 2 * LARGEST_CHANGE {
+    if version < WHOLE_CHANGES || change.weight() > 2 * MAX_CHANGE_BYTES {
         return None;
     }
     let bytes = bytes_of(&Body::Changed { change: ChangeBody::of(change)? });
-    (bytes.len() <= LARGEST_CHANGE).then_some(bytes)
+    (bytes.len() <= MAX_CHANGE_BYTES).then_some(bytes)
 }
 
 pub(super) fn bytes_of(body: &impl serde::Serialize) -> Vec<u8> {

@@ -137,7 +137,7 @@ fn to_a_node_of_the_version_before_a_change_says_only_that_it_was_stored() {
 fn a_deletion_and_a_large_change_are_left_to_the_log() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     let deleted = Change { kind: ChangeKind::Deleted, ..change(document, "x") };
-    let large = change(document, &"x".repeat(LARGEST_CHANGE + 1));
+    let large = change(document, &"x".repeat(MAX_CHANGE_BYTES + 1));
     for change in [deleted, large] {
         let bytes = Envelope::Changed(Arc::new(change)).encode(node, NEWEST_VERSION);
         let stored = Envelope::Stored { version: Version::new(12) };

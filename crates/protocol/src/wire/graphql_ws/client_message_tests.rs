@@ -138,7 +138,7 @@ fn words_fit_a_close_frame_and_leave_the_content_out() {
         .to_string();
     assert!(!words.contains("secret"), "{words}");
     let long = bad(&format!(r#"{{"type":"{}"}}"#, "ö".repeat(500)));
-    assert!(long.len() <= CloseReason::LONGEST_TEXT, "{} bytes: {long}", long.len());
+    assert!(long.len() <= CloseReason::MAX_TEXT, "{} bytes: {long}", long.len());
 }
 
 #[test]
@@ -221,7 +221,7 @@ proptest! {
                 let reason = CloseReason::from(bad);
                 prop_assert_eq!(reason.code(), 4400);
                 prop_assert!(!reason.text().is_empty());
-                prop_assert!(reason.text().len() <= CloseReason::LONGEST_TEXT);
+                prop_assert!(reason.text().len() <= CloseReason::MAX_TEXT);
             }
         }
     }

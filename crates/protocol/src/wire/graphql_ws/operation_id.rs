@@ -10,18 +10,18 @@ pub struct OperationId(Arc<str>);
 
 impl OperationId {
     /// The longest id, in bytes. The common ones are UUIDs (36 bytes) and counters.
-    pub const LONGEST: usize = 256;
+    pub const MAX_LENGTH: usize = 256;
 
     /// The id that a client sent.
     ///
     /// # Errors
-    /// Empty, or longer than [`OperationId::LONGEST`].
+    /// Empty, or longer than [`OperationId::MAX_LENGTH`].
     pub fn new(text: &str) -> Result<Self, BadMessage> {
-        if text.is_empty() || text.len() > Self::LONGEST {
+        if text.is_empty() || text.len() > Self::MAX_LENGTH {
             return Err(BadMessage::new(format!(
                 "\"id\" has {} bytes; expected 1 to {}",
                 text.len(),
-                Self::LONGEST
+                Self::MAX_LENGTH
             )));
         }
         Ok(Self(text.into()))
@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn ids_have_a_length() {
         assert!(OperationId::new("").is_err());
-        assert!(OperationId::new(&"x".repeat(OperationId::LONGEST)).is_ok());
-        let long = OperationId::new(&"x".repeat(OperationId::LONGEST + 1));
+        assert!(OperationId::new(&"x".repeat(OperationId::MAX_LENGTH)).is_ok());
+        let long = OperationId::new(&"x".repeat(OperationId::MAX_LENGTH + 1));
         let words = long.expect_err("too long").to_string();
         assert_eq!(words, "\"id\" has 257 bytes; expected 1 to 256");
     }

@@ -4,10 +4,10 @@ use thiserror::Error;
 use yrs::encoding::read::{Cursor, Read as _};
 
 /// The largest whole number that JavaScript counts to: 2^53 - 1.
-const LARGEST: u64 = (1 << 53) - 1;
+const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Numbers have at most so many bytes.
-const LONGEST_NUMBER: u32 = 8;
+const MAX_NUMBER_BYTES: u32 = 8;
 
 /// Values that hold others are nested at most so deep.
 const DEEPEST_VALUE: usize = 32;
@@ -39,10 +39,10 @@ impl<'a> Lib0Reader<'a> {
     /// A whole number of at most 2^53 - 1: seven bits in each byte, the lowest first.
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
-        for place in 0..LONGEST_NUMBER {
+        for place in 0..MAX_NUMBER_BYTES {
             let byte = self.byte()?;
             number |= u64::from(byte & 0x7F) << (7 * place);
-            if byte < 0x80 && number <= LARGEST {
+            if byte < 0x80 && number <= MAX_NUMBER {
                 return Ok(number);
             }
         }
@@ -87,7 +87,7 @@ impl<'a> Lib0Reader<'a> {
                 let mut bytes = 1;
                 while self.byte()? >= 0x80 {
                     bytes += 1;
-                    if bytes > LONGEST_NUMBER {
+                    if bytes > MAX_NUMBER_BYTES {
                         return Err(Malformed("a number is too large"));
                     }
                 }

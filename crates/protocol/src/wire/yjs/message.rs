@@ -23,10 +23,10 @@ const UPDATE: u8 = 2;
 const PERMISSION_DENIED: u8 = 0;
 
 /// A state vector has at most so many bytes: some hundred thousand clients.
-pub const LARGEST_STATE_VECTOR: usize = 1024 * 1024;
+pub const MAX_STATE_VECTOR: usize = 1024 * 1024;
 
 /// So many messages may stand in one.
-const MOST_MESSAGES: usize = 64;
+const MAX_MESSAGES: usize = 64;
 
 /// What an editor says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
         return Err(Malformed("it is empty"));
     }
     while reader.left() > 0 {
-        if messages.len() == MOST_MESSAGES {
+        if messages.len() == MAX_MESSAGES {
             return Err(Malformed("it holds too many messages"));
         }
         let message = match u8::try_from(reader.number()?) {
@@ -61,7 +61,7 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
                 let kind = u8::try_from(reader.number()?);
                 let content = bytes.slice_ref(reader.buffer()?);
                 match kind {
-                    Ok(STEP_1) if content.len() > LARGEST_STATE_VECTOR => {
+                    Ok(STEP_1) if content.len() > MAX_STATE_VECTOR => {
                         return Err(Malformed("the state vector is too large"));
                     }
                     Ok(STEP_1) => EditorMessage::Step1(content),

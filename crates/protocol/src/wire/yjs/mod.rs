@@ -16,10 +16,10 @@ mod outline;
 pub use depths::Depths;
 pub use lib0::Malformed;
 pub use message::{
-    EditorMessage, LARGEST_STATE_VECTOR, parse, permission_denied, saved, state_vector,
-    sync_step_1, sync_step_2, update,
+    EditorMessage, MAX_STATE_VECTOR, parse, permission_denied, saved, state_vector, sync_step_1,
+    sync_step_2, update,
 };
 pub use outline::{Outline, OutlineError};
 
 /// Ids of clients that are larger than this are no client's: the server marks histories with them.
-pub const LARGEST_CLIENT: u64 = u32::MAX as u64;
+pub const MAX_CLIENT: u64 = u32::MAX as u64;

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::lib0::{Lib0Reader, Malformed};
 
 /// Clocks end here: the library computes with differences of them in 32 bits.
-const LARGEST_CLOCK: u64 = i32::MAX as u64;
+const MAX_CLOCK: u64 = i32::MAX as u64;
 
 /// Bits of a struct's first byte: which neighbours are named, and whether there is a key.
 const HAS_LEFT: u8 = 0x80;
@@ -310,7 +310,7 @@ fn after(clock: u32, length: u64) -> Result<u32, Malformed> {
     let end = u64::from(clock).saturating_add(length);
     u32::try_from(end)
         .ok()
-        .filter(|end| u64::from(*end) <= LARGEST_CLOCK)
+        .filter(|end| u64::from(*end) <= MAX_CLOCK)
         .ok_or(Malformed("a clock is too large"))
 }
 
