@@ -206,8 +206,8 @@ impl House {
             document: self.document,
             author: self.home.user,
             session: None,
-            edit: Some(EditId::unique()),
-            wish: EditKind::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
+            name: Some(EditId::unique()),
+            kind: EditKind::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
         });
         stored.await.unwrap().version.number()
     }
@@ -217,8 +217,8 @@ impl House {
             document: self.document,
             author: self.home.user,
             session: None,
-            edit: None,
-            wish: EditKind::Merge { updates, acknowledge: false },
+            name: None,
+            kind: EditKind::Merge { updates, acknowledge: false },
         });
         stored.await.unwrap();
     }

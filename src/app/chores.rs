@@ -52,7 +52,7 @@ pub(super) fn compare_with_store(settings: &Settings, rooms: Rooms) -> Option<Jo
                         turn = (turn + 1) % TICKS_WHILE_HEALTHY;
                         turn == 0 || !relays || rooms.relay() != Health::Well
                     }
-                    () = rooms.stale() => false,
+                    () = rooms.wait_until_stale() => false,
                 };
                 let compared = match all {
                     true => rooms.compare().await,

@@ -1,25 +1,26 @@
 //! What becomes of a text.
 //!
-//! An [`EditRequest`](request) waits in the [`queue`]. A commit [`turn`] takes what waits, has the [`stage`] rebase or merge
-//! each request onto the head and apply it to the [`replica`], and commits the result in one transaction. What other
-//! nodes stored comes from the change log ([`follow_log`]), or from the [`recent`] changes in memory. The [`loader`] builds
-//! texts and replicas from a snapshot and the log, and [`workers`] bound the work on large texts.
+//! An [`EditRequest`] waits in the [`queue`] of its [`open_document`]. A commit [`turn`] takes the waiting edits as [`job`]s,
+//! has [`stage`] [`rebase`] or merge each onto the [`turn_document`], and commits the result in one transaction. What other
+//! nodes stored comes from their messages or from the change log ([`follow_log`]). The [`loader`] builds texts and replicas
+//! from a snapshot and the log; [`recent`] keeps the last changes in memory; [`work_permits`] bound the work on large texts.
 //!
 //! No actor, socket or session appears here.
 //!
-//! Invariant: what a turn answers as stored is stored, and what it did not store is in no replica that is used again.
+//! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
-pub(crate) mod follow_log;
+mod follow_log;
+mod job;
 pub(crate) mod loader;
+pub(crate) mod open_document;
 pub(crate) mod queue;
 mod rebase;
 pub(crate) mod recent;
 mod request;
 mod stage;
 pub(crate) mod turn;
-#[cfg(test)]
-mod turn_tests;
-pub(crate) mod workers;
+pub(crate) mod turn_document;
+pub(crate) mod work_permits;
 
 pub use loader::LoadError;
 pub use replica::{

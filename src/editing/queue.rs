@@ -1,107 +1,91 @@
-//! Changes on their way into the store, batch by batch.
+//! The edits of a room that wait for a commit turn.
 //!
-//! While one batch is being stored the next one gathers in a bounded queue, so that what is told comes in the order
-//! of its versions, and a document that many write takes one commit for many of them. Pure: the actor runs what
-//! [`EditQueue::next`] hands out.
+//! While one batch is being stored the next one gathers here, so that one commit serves many authors of a document. The
+//! queue is bounded in edits and in bytes. Pure: the actor runs what [`EditQueue::take_batch`] returns.
 
 use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use super::{EditError, EditKind, EditRequest, StoredEdit};
+use super::{EditKind, EditRequest, job::Answer};
 
-/// At most so many orders are stored together.
+/// The most edits in one commit.
 const MAX_BATCH: usize = 64;
 
-/// At most so many bytes are stored together, unless one order alone has more.
+/// The most bytes in one commit, unless a single edit is larger.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// Where the answer goes.
-pub(crate) type Reply = oneshot::Sender<Result<StoredEdit, EditError>>;
+/// The channel on which the author waits for the answer.
+pub(crate) type Reply = oneshot::Sender<Answer>;
 
-/// The queue of a room.
+/// An edit that waits to be stored.
+#[derive(Debug)]
+pub(crate) struct QueuedEdit {
+    pub(crate) request: EditRequest,
+    pub(crate) reply: Reply,
+}
+
+/// The queue of one room.
 #[derive(Debug)]
 pub(crate) struct EditQueue {
-    waiting: VecDeque<(EditRequest, Reply)>,
-    /// The bytes that wait.
+    edits: VecDeque<QueuedEdit>,
+    /// Size of the queued edits, in bytes.
     bytes: usize,
-    bound: usize,
-    /// How many bytes may wait when something waits already.
-    bound_bytes: usize,
-    storing: bool,
+    /// The most edits.
+    capacity: usize,
+    /// The most bytes, unless a single edit is larger.
+    capacity_bytes: usize,
 }
 
 impl EditQueue {
-    /// An empty queue for at most `bound` waiting orders with `bound_bytes` in them.
-    pub(crate) fn new(bound: usize, bound_bytes: usize) -> Self {
-        Self { waiting: VecDeque::new(), bytes: 0, bound, bound_bytes, storing: false }
+    /// Returns an empty queue for `capacity` edits of `capacity_bytes` bytes in all.
+    pub(crate) fn new(capacity: usize, capacity_bytes: usize) -> Self {
+        Self { edits: VecDeque::new(), bytes: 0, capacity, capacity_bytes }
     }
 
-    /// Queues an order.
+    /// Queues an edit.
     ///
     /// # Errors
-    /// Gives the reply channel back when the queue is at its bound.
-    pub(crate) fn push(&mut self, order: EditRequest, reply: Reply) -> Result<(), Reply> {
-        let bytes = self.bytes + order.bytes();
-        if self.waiting.len() >= self.bound
-            || (!self.waiting.is_empty() && bytes > self.bound_bytes)
-        {
-            return Err(reply);
+    /// Returns the reply channel when the queue is full.
+    pub(crate) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
+        let bytes = self.bytes + edit.request.bytes();
+        let is_full = self.edits.len() >= self.capacity;
+        if is_full || (!self.edits.is_empty() && bytes > self.capacity_bytes) {
+            return Err(edit.reply);
         }
         self.bytes = bytes;
-        self.waiting.push_back((order, reply));
+        self.edits.push_back(edit);
         Ok(())
     }
 
-    /// The orders to store now, in the order in which they came: none while others are being stored, or when nothing
-    /// waits. A deletion is alone, and no two have the same name and author.
-    pub(crate) fn next(&mut self) -> (Vec<EditRequest>, Vec<Reply>) {
-        let (mut orders, mut replies) = (Vec::new(), Vec::new());
-        let mut bytes = 0;
-        while !self.storing
-            && let Some((order, reply)) = self.waiting.pop_front_if(|(order, _)| {
-                bytes += order.bytes();
-                orders.is_empty()
-                    || (bytes <= MAX_BATCH_BYTES
-                        && orders.len() < MAX_BATCH
-                        && may_join(order, &orders))
-            })
-        {
-            self.bytes -= order.bytes();
-            orders.push(order);
-            replies.push(reply);
+    /// Removes the edits to store next, in order of arrival. A deletion is alone in its batch, and no batch has two edits
+    /// of one author and name.
+    pub(crate) fn take_batch(&mut self) -> Vec<QueuedEdit> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(edit) = self.edits.pop_front_if(|edit| {
+            bytes += edit.request.bytes();
+            let fits = bytes <= MAX_BATCH_BYTES && batch.len() < MAX_BATCH;
+            batch.is_empty() || (fits && may_join(&edit.request, &batch))
+        }) {
+            self.bytes -= edit.request.bytes();
+            batch.push(edit);
         }
-        self.storing |= !orders.is_empty();
-        (orders, replies)
+        batch
     }
 
-    /// Nothing more is handed out until [`EditQueue::stored`].
-    pub(crate) fn hold(&mut self) {
-        self.storing = true;
-    }
-
-    /// The orders that were handed out are stored, or were refused.
-    pub(crate) fn stored(&mut self) {
-        self.storing = false;
-    }
-
-    /// Whether something is being stored.
-    pub(crate) fn is_storing(&self) -> bool {
-        self.storing
-    }
-
-    /// Whether nothing waits and nothing is being stored.
-    pub(crate) fn is_idle(&self) -> bool {
-        !self.storing && self.waiting.is_empty()
+    /// Whether no edit waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.edits.is_empty()
     }
 }
 
-fn may_join(order: &EditRequest, batch: &[EditRequest]) -> bool {
-    let is_alone = |order: &EditRequest| matches!(order.wish, EditKind::Delete);
+fn may_join(request: &EditRequest, batch: &[QueuedEdit]) -> bool {
+    let is_deletion = |request: &EditRequest| matches!(request.kind, EditKind::Delete);
     let is_same = |other: &EditRequest| {
-        order.edit.is_some() && other.edit == order.edit && other.author == order.author
+        request.name.is_some() && other.name == request.name && other.author == request.author
     };
-    !is_alone(order) && !batch.iter().any(|other| is_alone(other) || is_same(other))
+    let mut others = batch.iter().map(|edit| &edit.request);
+    !is_deletion(request) && !others.any(|other| is_deletion(other) || is_same(other))
 }
 
 #[cfg(test)]
@@ -109,82 +93,76 @@ mod tests {
     use super::*;
     use crate::domain::{DocumentId, EditId, Text, UserId};
 
-    fn order(wish: EditKind) -> EditRequest {
+    fn request(kind: EditKind) -> EditRequest {
         EditRequest {
             document: DocumentId::new(),
             author: UserId::new(),
             session: None,
-            edit: None,
-            wish,
+            name: None,
+            kind,
         }
     }
 
-    fn change(length: usize) -> EditRequest {
+    /// An edit of `length` bytes.
+    fn edit(length: usize) -> EditRequest {
         let content = Some(Text::new("x".repeat(length), 10_000_000).unwrap());
-        order(EditKind::Replace { title: None, content, base: None })
+        request(EditKind::Replace { title: None, content, base: None })
     }
 
-    fn push(edits: &mut EditQueue, order: EditRequest) -> bool {
-        edits.push(order, oneshot::channel().0).is_ok()
+    fn push(queue: &mut EditQueue, request: EditRequest) -> bool {
+        queue.push(QueuedEdit { request, reply: oneshot::channel().0 }).is_ok()
     }
 
-    fn next(edits: &mut EditQueue) -> usize {
-        edits.next().0.len()
-    }
-
-    #[test]
-    fn what_waits_is_handed_out_together_and_refused_past_the_bound() {
-        let mut edits = EditQueue::new(2, 100);
-        assert_eq!(next(&mut edits), 0);
-        assert!(push(&mut edits, change(1)));
-        assert!(push(&mut edits, change(1)));
-        assert!(!push(&mut edits, change(1)));
-
-        assert_eq!(next(&mut edits), 2);
-        assert!(push(&mut edits, change(1)));
-        assert_eq!(next(&mut edits), 0, "others are being stored");
-        assert!(!edits.is_idle());
-
-        edits.stored();
-        assert_eq!(next(&mut edits), 1);
-        edits.stored();
-        assert!(edits.is_idle());
+    fn batch_size(queue: &mut EditQueue) -> usize {
+        queue.take_batch().len()
     }
 
     #[test]
-    fn what_waits_is_bounded_in_bytes_and_one_text_of_any_size_may_wait() {
-        let mut edits = EditQueue::new(10, 100);
-        assert!(push(&mut edits, change(500)));
-        assert!(!push(&mut edits, change(1)));
+    fn waiting_edits_are_taken_together_and_refused_when_the_queue_is_full() {
+        let mut queue = EditQueue::new(2, 100);
+        assert_eq!(batch_size(&mut queue), 0);
+        assert!(push(&mut queue, edit(1)));
+        assert!(push(&mut queue, edit(1)));
+        assert!(!push(&mut queue, edit(1)));
 
-        assert_eq!(next(&mut edits), 1);
-        assert!(push(&mut edits, change(60)));
-        assert!(push(&mut edits, change(40)));
-        assert!(!push(&mut edits, change(1)));
+        assert_eq!(batch_size(&mut queue), 2);
+        assert!(push(&mut queue, edit(1)));
+        assert_eq!(batch_size(&mut queue), 1);
+        assert!(queue.is_empty());
     }
 
     #[test]
-    fn a_batch_is_bounded_in_bytes_too() {
-        let mut edits = EditQueue::new(10, 10_000_000);
+    fn the_queue_is_bounded_in_bytes_and_takes_one_edit_of_any_size() {
+        let mut queue = EditQueue::new(10, 100);
+        assert!(push(&mut queue, edit(500)));
+        assert!(!push(&mut queue, edit(1)));
+
+        assert_eq!(batch_size(&mut queue), 1);
+        assert!(push(&mut queue, edit(60)));
+        assert!(push(&mut queue, edit(40)));
+        assert!(!push(&mut queue, edit(1)));
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes() {
+        let mut queue = EditQueue::new(10, 10_000_000);
         for _ in 0..2 {
-            assert!(push(&mut edits, change(MAX_BATCH_BYTES)));
+            assert!(push(&mut queue, edit(MAX_BATCH_BYTES)));
         }
-        assert_eq!(next(&mut edits), 1);
-        edits.stored();
-        assert_eq!(next(&mut edits), 1);
+        assert_eq!(batch_size(&mut queue), 1);
+        assert_eq!(batch_size(&mut queue), 1);
     }
 
     #[test]
-    fn a_deletion_is_alone_and_a_repetition_waits_for_what_it_repeats() {
-        let mut edits = EditQueue::new(10, 100);
-        let named = EditRequest { edit: Some(EditId::unique()), ..change(1) };
-        for order in [named.clone(), named, change(1), order(EditKind::Delete), change(1)] {
-            assert!(push(&mut edits, order));
+    fn a_deletion_is_alone_and_a_repeated_edit_waits_for_the_first() {
+        let mut queue = EditQueue::new(10, 100);
+        let named = EditRequest { name: Some(EditId::unique()), ..edit(1) };
+        for request in [named.clone(), named, edit(1), request(EditKind::Delete), edit(1)] {
+            assert!(push(&mut queue, request));
         }
         let mut batches = Vec::new();
-        while !edits.is_idle() {
-            batches.push(next(&mut edits));
-            edits.stored();
+        while !queue.is_empty() {
+            batches.push(batch_size(&mut queue));
         }
         assert_eq!(batches, [1, 2, 1, 1]);
     }

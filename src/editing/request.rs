@@ -1,4 +1,4 @@
-//! What can be ordered from a room, and what comes of it.
+//! A request to change a document, its result, and its errors.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,130 +16,107 @@ use crate::{
     store::StoreError,
 };
 
-/// A change that somebody wants stored.
+/// A change of a document that a user asks for.
 #[derive(Debug, Clone)]
 pub struct EditRequest {
-    /// The document.
+    /// The document to change.
     pub document: DocumentId,
-    /// Who wants it.
+    /// The user who asks for the change.
     pub author: UserId,
-    /// The session on or for which it is wanted, if one is known.
+    /// The author's session, if the request came from one.
     pub session: Option<SessionId>,
-    /// What its client calls it, so that it can be repeated.
-    pub edit: Option<EditId>,
-    /// What is wanted.
-    pub wish: EditKind,
+    /// The client's name of the edit (`mutationId`). An edit that is repeated under this name is answered from the log.
+    pub name: Option<EditId>,
+    /// The change.
+    pub kind: EditKind,
 }
 
-/// What is wanted of a document.
+/// What a request changes.
 #[derive(Debug, Clone)]
 pub enum EditKind {
-    /// A change of the text, written for the text at a version.
+    /// Applies a delta to the text.
     Edit {
-        /// That version.
+        /// The version that the delta was made for. The delta is rebased onto everything stored since.
         base: Version,
         /// The change.
         delta: Arc<Delta>,
     },
-    /// Another title, another text, or both. The text is merged as its difference from the one at `base`, or from the
-    /// present one.
+    /// Sets the title, the text, or both.
     Replace {
-        /// The title.
+        /// The new title.
         title: Option<Title>,
-        /// The whole text.
+        /// The new text. It is merged as its difference from the text at `base`.
         content: Option<Text>,
-        /// What the text was made from.
+        /// The version that the new text was made from; the head if absent.
         base: Option<Version>,
     },
-    /// What a Yjs editor wrote: updates that follow each other, merged as one change.
+    /// Merges updates of a Yjs editor as one change.
     Merge {
-        /// The updates.
+        /// Yjs v1 updates, in the order in which the editor sent them.
         updates: Vec<Bytes>,
-        /// Whether to say what is known of each client after it.
+        /// Whether the answer carries the stored state vector.
         acknowledge: bool,
     },
-    /// The end of the document.
+    /// Deletes the document.
     Delete,
 }
 
-/// Why a change was not stored, or may not have been.
-#[derive(Debug, Error)]
+/// Why an edit was not stored, or may not have been.
+#[derive(Debug, Clone, Error)]
 pub enum EditError {
-    /// Too many changes of this document wait already.
-    #[error("too many changes of the document are waiting")]
+    /// The queue of the document's edits, or of work on large texts, is full.
+    #[error("too many edits of this document are waiting")]
     Busy,
-    /// Where the document stands could not be read.
+    /// The head of the document could not be read.
     #[error("the document could not be opened")]
     Unreadable,
-    /// The room ended before it could say what became of the change.
-    #[error("the room ended before the change was answered")]
+    /// The room ended before the result was known.
+    #[error("the room ended before the edit was answered")]
     Unanswered,
-    /// The connection to the database broke at the wrong moment.
-    #[error("it is not known whether the change was stored")]
+    /// The connection to the database broke during the commit.
+    #[error("it is not known whether the edit was stored")]
     Unknown,
-    /// Applying it took longer than is allowed.
-    #[error("applying the change took too long")]
+    /// Applying the edit took longer than `room.apply_within`.
+    #[error("applying the edit took too long")]
     TooMuchWork,
-    /// The delta does not fit the text that it was made for.
+    /// The delta does not fit the text at its base version.
     #[error(transparent)]
     DeltaMismatch(#[from] DeltaMismatch),
-    /// The document would become too large.
+    /// The document would exceed its size limit.
     #[error("the document would become too large")]
     TooLarge {
-        /// The bytes that it would have.
+        /// Size that the document would have, in bytes.
         size: usize,
-        /// The bytes that it may have.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// What an editor wrote cannot be merged.
+    /// The updates of a Yjs editor cannot be merged.
     #[error(transparent)]
     Merge(MergeError),
-    /// The version that the change was made for is older than what is kept.
+    /// The base version is older than the change log.
     #[error("the base version is no longer kept")]
     BaseTooOld {
-        /// The version that the document has.
+        /// The head of the document.
         head: Version,
     },
-    /// The version that the change was made for does not exist yet.
-    #[error("the base version is not there yet")]
+    /// The base version is newer than the head.
+    #[error("the base version does not exist yet")]
     BaseInFuture {
-        /// The version that the document has.
+        /// The head of the document.
         head: Version,
     },
-    /// Another edit of the same name was accepted before.
-    #[error("another edit had the same name")]
+    /// The author has stored another edit under the same name.
+    #[error("another edit has the same name")]
     NameTaken,
-    /// Other nodes were first every time.
+    /// Other nodes committed first in every attempt.
     #[error("other nodes changed the document first")]
     Overtaken,
-    /// The store refused it.
+    /// The store refused the edit or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The text that it was made for could not be made.
+    /// The text at the base version could not be loaded.
     #[error(transparent)]
     Load(LoadError),
-}
-
-impl EditError {
-    /// The same once more, for somebody else whom the same failure hit.
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Self::Store(error) => Self::Store(error.again()),
-            Self::Load(error) => Self::Load(error.again()),
-            Self::Busy => Self::Busy,
-            Self::Unreadable => Self::Unreadable,
-            Self::Unanswered => Self::Unanswered,
-            Self::TooMuchWork => Self::TooMuchWork,
-            Self::DeltaMismatch(misfit) => Self::DeltaMismatch(*misfit),
-            Self::TooLarge { size, limit } => Self::TooLarge { size: *size, limit: *limit },
-            Self::Merge(error) => Self::Merge(error.clone()),
-            Self::BaseTooOld { head } => Self::BaseTooOld { head: *head },
-            Self::BaseInFuture { head } => Self::BaseInFuture { head: *head },
-            Self::NameTaken => Self::NameTaken,
-            Self::Overtaken => Self::Overtaken,
-            Self::Unknown => Self::Unknown,
-        }
-    }
 }
 
 impl From<ApplyError> for EditError {
@@ -169,27 +146,27 @@ impl From<LoadError> for EditError {
     }
 }
 
-/// What came of an order.
+/// The result of an accepted request.
 #[derive(Debug, Clone)]
 pub struct StoredEdit {
-    /// The version that the order made; where it changed nothing, the one that there was.
+    /// The version that the edit made. For an edit that changed nothing, the version that it met.
     pub version: Version,
     /// The title at that version.
     pub title: Arc<str>,
-    /// When that version was made.
+    /// The time at which that version was stored.
     pub at: DateTime<Utc>,
-    /// The text at that version, if it was just stored.
+    /// The text at that version. Absent when the edit was answered from the log.
     pub content: Option<Content>,
-    /// What is stored of each client, as a Yjs v1 state vector: for an editor that wants to know.
+    /// The stored Yjs v1 state vector, if the request asked for it.
     pub state_vector: Option<Bytes>,
-    /// Whether something of what an editor wrote was left out, because it hangs on what is not here.
+    /// Whether a part of a Yjs update was left out because it depends on updates that are missing here.
     pub is_partial: bool,
 }
 
 impl EditRequest {
-    /// The bytes that it brings.
+    /// Returns the size of the change, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.wish {
+        match &self.kind {
             EditKind::Edit { delta, .. } => delta.weight(),
             EditKind::Replace { content, .. } => {
                 content.as_ref().map_or(0, |text| text.as_str().len())
@@ -199,7 +176,7 @@ impl EditRequest {
         }
     }
 
-    /// A digest of what it asks for. It is stored, so what goes into it must stay the same.
+    /// Returns a digest of the change. It is stored and compared later, so its input must never change.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut digest = Sha256::new();
         let mut part = |tag: &[u8; 4], bytes: &[u8]| {
@@ -208,10 +185,10 @@ impl EditRequest {
             digest.update(bytes);
         };
         let number = |version: &Version| version.number().to_be_bytes();
-        match &self.wish {
+        match &self.kind {
             EditKind::Edit { base, delta } => {
                 part(b"base", &number(base));
-                // Writing a delta to memory cannot fail.
+                // Serializing a delta into memory cannot fail.
                 part(b"edit", &serde_json::to_vec(&**delta).unwrap_or_default());
             }
             EditKind::Replace { title, content, base } => {
@@ -237,29 +214,30 @@ impl EditRequest {
         Fingerprint(fingerprint)
     }
 
-    /// Whether it changes the text, if anything.
-    pub(crate) fn is_about_text(&self) -> bool {
-        matches!(
-            self.wish,
+    /// Whether the request may change the text.
+    pub(crate) fn concerns_text(&self) -> bool {
+        match self.kind {
             EditKind::Edit { .. }
-                | EditKind::Merge { .. }
-                | EditKind::Replace { content: Some(_), .. }
-        )
+            | EditKind::Merge { .. }
+            | EditKind::Replace { content: Some(_), .. } => true,
+            EditKind::Replace { content: None, .. } | EditKind::Delete => false,
+        }
     }
 
-    /// Whether it is what a Yjs editor wrote, which has it already.
-    pub(crate) fn is_editors(&self) -> bool {
-        matches!(self.wish, EditKind::Merge { .. })
+    /// Whether the request came from a Yjs editor, which has the change already.
+    pub(crate) fn is_from_yjs_editor(&self) -> bool {
+        matches!(self.kind, EditKind::Merge { .. })
     }
 
-    /// Whether its author wants to know what is stored of each client.
+    /// Whether the answer must carry the stored state vector.
     pub(crate) fn wants_state_vector(&self) -> bool {
-        matches!(self.wish, EditKind::Merge { acknowledge: true, .. })
+        matches!(self.kind, EditKind::Merge { acknowledge: true, .. })
     }
 
-    /// The delta that it means for the text that it was made for.
+    /// Returns the delta against `base`, the text that the request was made for. Computing a difference gets coarser
+    /// when `deadline` has passed.
     pub(crate) fn delta_for(&self, base: &Content, deadline: Instant) -> Arc<Delta> {
-        match &self.wish {
+        match &self.kind {
             EditKind::Edit { delta, .. } => Arc::clone(delta),
             EditKind::Replace { content: Some(text), .. } => {
                 Arc::new(Delta::between(&base.to_string(), text.as_str(), deadline))
@@ -270,9 +248,9 @@ impl EditRequest {
         }
     }
 
-    /// The version that its text was made for; none: whatever there is.
+    /// Returns the version that the request was made for. None stands for the head.
     pub(crate) fn base(&self) -> Option<Version> {
-        match &self.wish {
+        match &self.kind {
             EditKind::Edit { base, .. } => Some(*base),
             EditKind::Replace { base, .. } => *base,
             EditKind::Merge { .. } | EditKind::Delete => None,

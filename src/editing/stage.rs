@@ -1,189 +1,215 @@
-//! What a batch would store: each order rebased onto the head and what the batch does before it, and applied to the
-//! replica.
+//! What a commit turn would store.
+//!
+//! [`stage`] rebases or merges each job onto the head and onto the jobs before it, and applies it to the replica. It
+//! returns values and answers nobody: the turn does that when the batch is stored.
 
 use std::sync::Arc;
 
 use super::{
-    EditError, EditKind, StoredEdit, loader::off_thread, rebase::AppliedEdit, turn::CommitTurn,
+    EditError, EditKind, StoredEdit,
+    job::{Answer, Job},
+    rebase::{self, AppliedEdit},
+    turn_document::TurnDocument,
 };
 use crate::{
-    domain::{ChangeKind, Content, Fingerprint, UserId, Version},
+    domain::{ChangeKind, Content, Delta, UserId, Version},
     store::{Head, NewChange, NewReceipt, StoreError},
 };
 
-/// What a batch would store, and what follows once it is.
-#[derive(Default)]
-pub(crate) struct StagedBatch {
-    pub(crate) staged: Vec<StagedChange>,
-    pub(crate) receipts: Vec<NewReceipt>,
-    /// What to answer to orders that store no change, if the rest is stored.
-    pub(crate) verdicts: Vec<(usize, Result<StoredEdit, EditError>)>,
-    /// Whose orders store nothing: they are told something all the same, so they must be allowed to.
-    pub(crate) askers: Vec<UserId>,
+/// The result of staging.
+pub(super) enum Staging {
+    /// The batch can be committed.
+    Ready(StagedBatch),
+    /// This job failed and took the replica with it. The others have to be staged again.
+    Failed(usize, EditError),
 }
 
-/// What one order would store.
-pub(crate) struct StagedChange {
-    pub(crate) order: usize,
-    pub(crate) change: NewChange,
-    pub(crate) content: Content,
+/// What a batch would store, and the answers that follow from storing it.
+#[derive(Default)]
+pub(super) struct StagedBatch {
+    pub(super) changes: Vec<StagedChange>,
+    pub(super) receipts: Vec<NewReceipt>,
+    /// Answers to jobs that store no change. They are given when the rest is stored.
+    pub(super) answers: Vec<(usize, Answer)>,
+    /// Answers that hold whatever becomes of the batch.
+    pub(super) failures: Vec<(usize, EditError)>,
+    /// The authors of jobs that store no change. The commit checks their access as well, because an answer reveals
+    /// something of the document.
+    pub(super) askers: Vec<UserId>,
+}
+
+/// What one job would store.
+pub(super) struct StagedChange {
+    /// The job's index.
+    pub(super) job: usize,
+    pub(super) change: NewChange,
+    /// The text after the change.
+    pub(super) content: Content,
+    /// Whether a part of the update was left out because it depends on missing updates.
+    pub(super) is_partial: bool,
 }
 
 impl StagedBatch {
-    fn answer(&mut self, index: usize, asker: UserId, answer: Result<StoredEdit, EditError>) {
-        self.askers.push(asker);
-        self.verdicts.push((index, answer));
+    /// Returns the deltas of the staged changes.
+    pub(super) fn deltas(&self) -> impl Iterator<Item = Arc<Delta>> {
+        self.changes.iter().filter_map(|staged| staged.change.delta.clone())
+    }
+
+    fn answer(&mut self, index: usize, job: &Job, answer: Answer) {
+        self.askers.push(job.request.author);
+        self.answers.push((index, answer));
+    }
+
+    /// The title after the staged changes.
+    fn title(&self, head: &Head) -> Arc<str> {
+        self.changes.last().map_or(&head.title, |staged| &staged.change.title).clone()
+    }
+
+    /// The version after the staged changes.
+    fn version(&self, head: &Head) -> Version {
+        let changes = i64::try_from(self.changes.len()).unwrap_or(0);
+        Version::new(head.version.number() + changes)
     }
 }
 
-impl CommitTurn {
-    /// Rebases and applies every order that is not answered yet. None when one of them took the replica with it.
-    pub(crate) async fn stage(&mut self) -> Result<Option<StagedBatch>, EditError> {
-        let mut staging = StagedBatch::default();
-        for index in 0..self.orders.len() {
-            if self.answers[index].is_some() {
-                continue;
-            }
-            let author = self.orders[index].author;
-            if let Some(answer) = self.find_repeated(index).await? {
-                staging.answer(index, author, answer);
-                continue;
-            }
-            let Some(head) = self.editing.head.clone() else {
-                staging.verdicts.push((index, Err(StoreError::Denied.into())));
-                continue;
-            };
-            match self.stage_one(index, &head, &mut staging.staged).await {
-                Ok(true) => {}
-                Ok(false) => self.changed_nothing(index, &head, &mut staging).await?,
-                Err(error @ (EditError::Store(_) | EditError::Load(_))) => return Err(error),
-                // It took the replica with it: what the others ordered is tried again without it.
-                Err(error) if self.editing.replica.is_none() => {
-                    self.answers[index] = Some(Err(error));
-                    return Ok(None);
-                }
-                Err(EditError::TooMuchWork) => {
-                    self.answers[index] = Some(Err(EditError::TooMuchWork));
-                }
-                Err(error) => staging.answer(index, author, Err(error)),
-            }
+/// Stages every job that has no answer yet.
+///
+/// # Errors
+/// The store failed, or the document could not be loaded: nothing can be staged.
+pub(super) async fn stage(document: &mut TurnDocument, jobs: &[Job]) -> Result<Staging, EditError> {
+    let mut batch = StagedBatch::default();
+    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_open()) {
+        if let Some(answer) = find_stored(document, job).await? {
+            batch.answer(index, job, answer);
+            continue;
         }
-        Ok(Some(staging))
-    }
-
-    /// The answer to an order that was stored before: as it was answered then.
-    async fn find_repeated(
-        &mut self,
-        index: usize,
-    ) -> Result<Option<Result<StoredEdit, EditError>>, EditError> {
-        let order = &self.orders[index];
-        let Some(name) = &order.edit else { return Ok(None) };
-        let found = self.desk.store.find_edit(order.document, order.author, name).await?;
-        let Some(receipt) = found else { return Ok(None) };
-        let print = self.fingerprint(index).await?;
-        let is_same = receipt.fingerprint.is_none_or(|before| before == print);
-        let (version, title, at) = (receipt.version, receipt.title, receipt.at);
-        let stored =
-            StoredEdit { version, title, at, content: None, state_vector: None, is_partial: false };
-        Ok(Some(if is_same { Ok(stored) } else { Err(EditError::NameTaken) }))
-    }
-
-    /// What an order asks for, in short. Made once, and where it holds nobody up.
-    async fn fingerprint(&mut self, index: usize) -> Result<Fingerprint, EditError> {
-        if let Some(known) = self.prints[index] {
-            return Ok(known);
-        }
-        let order = self.orders[index].clone();
-        let print = off_thread(order.bytes(), move || order.fingerprint()).await?;
-        self.prints[index] = Some(print);
-        Ok(print)
-    }
-
-    /// An order of which nothing is left makes no version, but it has been accepted.
-    async fn changed_nothing(
-        &mut self,
-        index: usize,
-        head: &Head,
-        staging: &mut StagedBatch,
-    ) -> Result<(), EditError> {
-        let version = version_after(head.version, staging.staged.len());
-        let title = title_after(head, &staging.staged);
-        let content = self.editing.replica.as_ref().map(|replica| replica.content().clone());
-        let stored = StoredEdit {
-            version,
-            title: Arc::clone(&title),
-            at: head.at,
-            content,
-            state_vector: None,
-            is_partial: false,
+        let Some(head) = document.head().cloned() else {
+            batch.answers.push((index, Err(StoreError::Denied.into())));
+            continue;
         };
-        let (author, edit) = (self.orders[index].author, self.orders[index].edit.clone());
-        staging.answer(index, author, Ok(stored));
-        if let Some(edit) = edit {
-            let fingerprint = self.fingerprint(index).await?;
-            staging.receipts.push(NewReceipt { author, edit, fingerprint, version, title });
-        }
-        Ok(())
-    }
-
-    /// Rebases and applies one order. False when nothing is left of it.
-    async fn stage_one(
-        &mut self,
-        index: usize,
-        head: &Head,
-        staged: &mut Vec<StagedChange>,
-    ) -> Result<bool, EditError> {
-        let mut title = title_after(head, staged);
-        let edited = if self.orders[index].is_about_text() {
-            self.apply(index, head, staged).await?
-        } else {
-            None
-        };
-        let mut steps = Vec::new();
-        match &self.orders[index].wish {
-            EditKind::Delete => steps.push((ChangeKind::Deleted, Content::default(), None)),
-            EditKind::Replace { title: Some(wanted), .. } if *wanted.as_str() != *title => {
-                title = wanted.as_str().into();
-                let content = match &edited {
-                    Some(edited) => edited.before.clone(),
-                    None => self.present_content(head).await?,
-                };
-                steps.push((ChangeKind::Renamed, content, None));
+        match stage_job(document, job, &head, &batch).await {
+            Ok(steps) if steps.is_empty() => {
+                note_unchanged(document, index, job, &head, &mut batch).await?;
             }
-            EditKind::Replace { .. } | EditKind::Edit { .. } | EditKind::Merge { .. } => {}
+            Ok(steps) => batch.changes.extend(steps.into_iter().map(|step| step.of(index))),
+            Err(error @ (EditError::Store(_) | EditError::Load(_))) => return Err(error),
+            Err(error) if !document.has_replica() => return Ok(Staging::Failed(index, error)),
+            Err(EditError::TooMuchWork) => batch.failures.push((index, EditError::TooMuchWork)),
+            Err(error) => batch.answer(index, job, Err(error)),
         }
-        if let Some(AppliedEdit { delta, update, after, .. }) = edited {
-            steps.push((ChangeKind::Edited, after, Some((delta, update))));
-        }
-        let count = steps.len();
-        if count == 0 {
-            return Ok(false);
-        }
-        let name = (self.names[index].clone(), self.fingerprint(index).await?);
-        let order = &self.orders[index];
-        for (step, (kind, content, edit)) in steps.into_iter().enumerate() {
-            let (delta, update) = edit.unzip();
-            let change = NewChange {
-                kind,
-                author: order.author,
-                session: order.session,
-                // An edit is found by its last change, with which it is answered.
-                edit: (step + 1 == count).then(|| name.clone()),
-                title: Arc::clone(&title),
-                delta,
-                update,
-                size: content.bytes(),
-            };
-            staged.push(StagedChange { order: index, change, content });
-        }
-        Ok(true)
+    }
+    Ok(Staging::Ready(batch))
+}
+
+/// Returns the answer to an edit that the log has already: the same as it had then.
+async fn find_stored(document: &TurnDocument, job: &Job) -> Result<Option<Answer>, EditError> {
+    let Some(name) = job.stored_name() else { return Ok(None) };
+    let store = &document.context().store;
+    let found = store.find_edit(job.request.document, job.request.author, name).await?;
+    let Some(receipt) = found else { return Ok(None) };
+    let fingerprint = job.fingerprint().await?;
+    if receipt.fingerprint.is_some_and(|stored| stored != fingerprint) {
+        return Ok(Some(Err(EditError::NameTaken)));
+    }
+    Ok(Some(Ok(StoredEdit {
+        version: receipt.version,
+        title: receipt.title,
+        at: receipt.at,
+        content: None,
+        state_vector: None,
+        is_partial: false,
+    })))
+}
+
+/// Stages an edit that changes nothing: it makes no version, but its name is remembered.
+async fn note_unchanged(
+    document: &TurnDocument,
+    index: usize,
+    job: &Job,
+    head: &Head,
+    batch: &mut StagedBatch,
+) -> Result<(), EditError> {
+    let (version, title) = (batch.version(head), batch.title(head));
+    let stored = StoredEdit {
+        version,
+        title: Arc::clone(&title),
+        at: head.at,
+        content: document.loaded_replica().map(|replica| replica.content().clone()),
+        state_vector: None,
+        is_partial: false,
+    };
+    batch.answer(index, job, Ok(stored));
+    if let Some(name) = job.stored_name() {
+        let (author, edit) = (job.request.author, name.clone());
+        let fingerprint = job.fingerprint().await?;
+        batch.receipts.push(NewReceipt { author, edit, fingerprint, version, title });
+    }
+    Ok(())
+}
+
+/// One change of a job.
+struct Step {
+    change: NewChange,
+    content: Content,
+    is_partial: bool,
+}
+
+impl Step {
+    fn of(self, job: usize) -> StagedChange {
+        let Self { change, content, is_partial } = self;
+        StagedChange { job, change, content, is_partial }
     }
 }
 
-fn version_after(head: Version, changes: usize) -> Version {
-    Version::new(head.number() + i64::try_from(changes).unwrap_or(0))
-}
-
-fn title_after(head: &Head, staged: &[StagedChange]) -> Arc<str> {
-    staged.last().map_or(&head.title, |staged| &staged.change.title).clone()
+/// Rebases or merges one job and applies it to the replica. Returns its changes: none, one, or a new title and a new text.
+async fn stage_job(
+    document: &mut TurnDocument,
+    job: &Job,
+    head: &Head,
+    batch: &StagedBatch,
+) -> Result<Vec<Step>, EditError> {
+    let request = &job.request;
+    let applied = if request.concerns_text() {
+        rebase::apply(document, request, head, batch).await?
+    } else {
+        None
+    };
+    let step = |kind, title: &Arc<str>, content: Content| Step {
+        change: NewChange {
+            kind,
+            author: request.author,
+            session: request.session,
+            edit: None,
+            title: Arc::clone(title),
+            delta: None,
+            update: None,
+            size: content.bytes(),
+        },
+        content,
+        is_partial: false,
+    };
+    let (mut title, mut steps) = (batch.title(head), Vec::new());
+    match &request.kind {
+        EditKind::Delete => steps.push(step(ChangeKind::Deleted, &title, Content::default())),
+        EditKind::Replace { title: Some(wanted), .. } if *wanted.as_str() != *title => {
+            title = wanted.as_str().into();
+            let content = match &applied {
+                Some(applied) => applied.before.clone(),
+                None => document.present_content(head).await?,
+            };
+            steps.push(step(ChangeKind::Renamed, &title, content));
+        }
+        EditKind::Replace { .. } | EditKind::Edit { .. } | EditKind::Merge { .. } => {}
+    }
+    if let Some(AppliedEdit { delta, update, after, is_partial, .. }) = applied {
+        let mut edited = step(ChangeKind::Edited, &title, after);
+        (edited.change.delta, edited.change.update) = (Some(delta), Some(update));
+        edited.is_partial = is_partial;
+        steps.push(edited);
+    }
+    // The log finds an edit by its last change, which is also what the edit is answered with.
+    if let Some(last) = steps.last_mut() {
+        last.change.edit = Some((job.id().clone(), job.fingerprint().await?));
+    }
+    Ok(steps)
 }

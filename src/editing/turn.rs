@@ -1,267 +1,206 @@
-//! A turn of editing: orders in, and what became of each.
+//! A commit turn: edits in, and the answer to each.
 //!
-//! The orders that wait are stored together. Each is rebased onto the head and what the others of the batch do before
-//! it, and applied to the replica; then all of it is committed in one transaction. Yjs cannot take anything back, so
-//! after a commit that failed the replica is dropped and loaded again, and the orders are rebased afresh.
+//! Waiting edits are stored together. [`stage`](super::stage) rebases each onto the head and onto the edits before it and
+//! applies it to the replica; then one transaction commits all of them. Yjs cannot take anything back, so after a failed
+//! commit the replica is dropped and loaded again, and the edits are staged afresh.
 //!
-//! Invariant: what a turn answers as stored is stored, and what it did not store is in no replica that is used again.
+//! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{
-    EditError, EditRequest, LoadError, Replica, StoredEdit,
-    loader::{DocumentLoader, LastSnapshot},
-    recent::RecentChanges,
-    stage::StagedChange,
-    workers::WorkPermits,
+    EditError, LoadError, StoredEdit,
+    follow_log::{follow_log, follow_published},
+    job::{Answer, Job},
+    queue::{QueuedEdit, Reply},
+    stage::{StagedBatch, StagedChange, Staging, stage},
+    turn_document::{DocumentState, TurnContext, TurnDocument},
 };
 use crate::{
-    domain::{Change, ChangeKind, Content, DocumentId, EditId, Fingerprint, UserId, Version},
-    store::{Batch, CommitError, Committed, Head, Store, StoreError},
+    domain::{Change, ChangeKind, EditId, UserId, Version},
+    store::{Batch, CommitError, Committed, StoreError},
 };
 
-/// How often a batch is tried while something comes in between: another node, a lost right, a repeated edit.
+/// How often a batch is tried while something interferes: another node, a lost right, a repeated edit.
 const MAX_ATTEMPTS: usize = 8;
 
-/// What a turn works with.
-#[derive(Clone)]
-pub(crate) struct TurnContext {
-    pub(crate) document: DocumentId,
-    pub(crate) store: Store,
-    pub(crate) texts: DocumentLoader,
-    /// The largest text, in bytes of UTF-8.
-    pub(crate) limit: usize,
-    /// The largest document as Yjs holds it, in bytes.
-    pub(crate) state_limit: usize,
-    /// The most structs that an editor's update may have.
-    pub(crate) structs_limit: usize,
-    /// How long applying one order may take.
-    pub(crate) apply_within: Duration,
-    /// Who works on large texts has one of these as long as the work lasts, also when nobody waits for it any more.
-    pub(crate) benches: WorkPermits,
-    /// How many bytes of changes an order may be rebased over.
-    pub(crate) rebase_bytes: usize,
-}
-
-/// A document as editing leaves it: everything in here is stored.
-pub(crate) struct DocumentState {
-    /// Where the document stands; none when it is not there.
-    pub(crate) head: Option<Head>,
-    /// The replica at the head, if it is loaded.
-    pub(crate) replica: Option<Replica>,
-    /// The newest snapshot, if it is known.
-    pub(crate) snapshot: Option<LastSnapshot>,
-    /// The last changes up to where the turn began; the room adds what the turn stored.
-    pub(crate) recent: Arc<RecentChanges>,
-}
-
-/// What a turn came to.
+/// The result of a turn.
 pub(crate) struct TurnOutcome {
-    pub(crate) editing: DocumentState,
-    /// Everything that was stored since the turn began, in the order of versions, by other nodes too.
+    /// Everything stored since the turn began, by any node, in the order of versions.
     pub(crate) changes: Vec<Arc<Change>>,
-    /// How many of them others stored, who have told of them: the first ones.
+    /// The number of changes, the first ones, that other nodes stored. Those nodes have published them.
     pub(crate) followed: usize,
-    /// Which of them are what an editor wrote, so that it has them.
+    /// The versions that Yjs updates made. Their authors have them already.
     pub(crate) merged: Vec<Version>,
-    /// Whether versions are missing between what was known before and what is known now: they were forgotten.
+    /// Whether versions are missing between the head before the turn and the first change.
     pub(crate) has_gap: bool,
-    /// Whether something that was found in the log is from here, and was told to nobody yet.
-    pub(crate) is_untold: bool,
-    /// What to answer to each order.
-    pub(crate) answers: Vec<Result<StoredEdit, EditError>>,
+    /// Whether the log held a commit of this node that nobody has published.
+    pub(crate) is_unpublished: bool,
+    /// The answer to each edit.
+    pub(crate) answers: Vec<(Reply, Answer)>,
 }
 
-/// Stores orders, or says why not. None of them has the same name and author as another, and a deletion is alone.
-pub(crate) async fn run(
-    desk: TurnContext,
-    editing: DocumentState,
-    orders: Vec<EditRequest>,
-) -> TurnOutcome {
-    CommitTurn::new(desk, editing, orders).finish().await
+/// Stores edits, or answers why not. A deletion must be alone, and no two edits may have the same author and name.
+pub(crate) async fn store(
+    context: TurnContext,
+    state: DocumentState,
+    edits: Vec<QueuedEdit>,
+) -> (DocumentState, TurnOutcome) {
+    CommitTurn::new(context, state, edits).run().await
 }
 
-/// Takes in what others stored up to a version, and stores nothing. `offered` is what they told of it: the next changes
-/// after the head. The rest is read.
+/// Brings the document up to `up_to` without storing anything. `published` are the next changes after the head; the rest
+/// is read from the log.
 pub(crate) async fn follow(
-    desk: TurnContext,
-    editing: DocumentState,
-    offered: Vec<Change>,
+    context: TurnContext,
+    state: DocumentState,
+    published: Vec<Change>,
     up_to: Version,
-) -> TurnOutcome {
-    let mut run = CommitTurn::new(desk, editing, Vec::new());
-    run.follow_offered(offered, up_to).await;
-    run.finish().await
+) -> (DocumentState, TurnOutcome) {
+    let mut turn = CommitTurn::new(context, state, Vec::new());
+    if let Err(error) = follow_published(&mut turn.document, published, up_to).await {
+        // The next comparison tries again.
+        turn.fail(error.into());
+    }
+    turn.run().await
 }
 
-/// A turn under way.
-pub(crate) struct CommitTurn {
-    pub(crate) desk: TurnContext,
-    pub(crate) editing: DocumentState,
-    pub(crate) orders: Vec<EditRequest>,
-    pub(crate) names: Vec<EditId>,
-    pub(crate) prints: Vec<Option<Fingerprint>>,
-    pub(crate) answers: Vec<Option<Result<StoredEdit, EditError>>>,
-    /// Of which orders something was left out, because it hangs on what is not here.
-    pub(crate) left_out: Vec<bool>,
-    pub(crate) changes: Vec<Arc<Change>>,
-    /// Where among them those begin that were stored here.
-    stored_from: Option<usize>,
-    /// The text that an order of this turn was made for, if it had to be read: the next one's is often the same.
-    pub(crate) base: Option<(Version, Content)>,
-    pub(crate) has_gap: bool,
-    /// The versions that editors' updates made.
+/// A turn in progress.
+pub(super) struct CommitTurn {
+    document: TurnDocument,
+    jobs: Vec<Job>,
+    /// Where the changes begin that this node stored.
+    own_from: Option<usize>,
     merged: Vec<Version>,
-    /// A commit of which nobody knew was found in the log.
-    pub(crate) is_untold: bool,
+    is_unpublished: bool,
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Nothing is left to try.
+    Settled,
+    /// The open jobs have to be staged again.
+    Again,
 }
 
 impl CommitTurn {
-    pub(crate) fn new(desk: TurnContext, editing: DocumentState, orders: Vec<EditRequest>) -> Self {
-        let names = orders.iter().map(|order| order.edit.clone().unwrap_or_else(EditId::unique));
+    pub(super) fn new(context: TurnContext, state: DocumentState, edits: Vec<QueuedEdit>) -> Self {
         Self {
-            names: names.collect(),
-            prints: vec![None; orders.len()],
-            answers: orders.iter().map(|_| None).collect(),
-            left_out: vec![false; orders.len()],
-            desk,
-            editing,
-            orders,
-            changes: Vec::new(),
-            stored_from: None,
-            base: None,
-            has_gap: false,
+            document: TurnDocument::new(context, state),
+            jobs: edits.into_iter().map(Job::new).collect(),
+            own_from: None,
             merged: Vec::new(),
-            is_untold: false,
+            is_unpublished: false,
         }
     }
 
-    /// Tries until every order has its answer, or too much came in between.
-    pub(crate) async fn finish(mut self) -> TurnOutcome {
+    /// Tries until every edit has an answer, or too much has interfered.
+    pub(super) async fn run(mut self) -> (DocumentState, TurnOutcome) {
         let mut interruptions = 0;
-        while interruptions < MAX_ATTEMPTS && self.waiting() > 0 {
-            let waiting = self.waiting();
-            if self.attempt().await {
+        while interruptions < MAX_ATTEMPTS && self.open_jobs() > 0 {
+            let open = self.open_jobs();
+            if self.attempt().await == Attempt::Settled {
                 break;
             }
             // Whatever is in the replica was not stored.
-            self.editing.replica = None;
-            // An attempt that answered somebody has not been in vain: there are only so many of them.
-            interruptions += usize::from(self.waiting() == waiting);
+            self.document.drop_replica();
+            // An attempt that answered a job was not in vain, and there are only so many jobs.
+            interruptions += usize::from(self.open_jobs() == open);
         }
         self.add_state_vector().await;
-        let answers =
-            self.answers.into_iter().map(|answer| answer.unwrap_or(Err(EditError::Overtaken)));
-        TurnOutcome {
-            editing: self.editing,
-            followed: self.stored_from.unwrap_or(self.changes.len()),
-            changes: self.changes,
+        let own_from = self.own_from.unwrap_or(self.document.change_count());
+        let (state, changes, has_gap) = self.document.finish();
+        let outcome = TurnOutcome {
+            changes,
+            followed: own_from,
             merged: self.merged,
-            has_gap: self.has_gap,
-            is_untold: self.is_untold,
-            answers: answers.collect(),
-        }
-    }
-
-    /// Says what is stored of each client to those who want to know. What is in the replica now is.
-    async fn add_state_vector(&mut self) {
-        let is_stored = |answer: &Option<Result<StoredEdit, _>>| matches!(answer, Some(Ok(_)));
-        let mut orders = self.orders.iter().zip(&self.answers);
-        let is_wanted =
-            orders.any(|(order, answer)| order.wants_state_vector() && is_stored(answer));
-        let (true, Some(head)) = (is_wanted, self.editing.head.clone()) else { return };
-        // After a commit that had to be looked up it is not here; where it cannot be read, the next change says it.
-        if let Err(error) = self.present_content(&head).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::debug!(error, "it could not be said what is stored");
-        }
-        let Some(replica) = &self.editing.replica else { return };
-        let state_vector = Bytes::from(replica.state_vector());
-        for (order, answer) in self.orders.iter().zip(&mut self.answers) {
-            if let Some(Ok(stored)) = answer
-                && order.wants_state_vector()
-            {
-                stored.state_vector = Some(state_vector.clone());
-            }
-        }
-    }
-
-    /// How many orders have no answer yet.
-    fn waiting(&self) -> usize {
-        self.answers.iter().filter(|answer| answer.is_none()).count()
-    }
-
-    /// Tries to store what is not answered yet. False when it has to be tried again.
-    async fn attempt(&mut self) -> bool {
-        let staging = match self.stage().await {
-            Ok(Some(staging)) => staging,
-            Ok(None) => return false,
-            // What the room knows of is so old that it was forgotten meanwhile.
-            Err(EditError::Load(LoadError::NotKept)) => {
-                self.editing.replica = None;
-                return self.follow_further().await;
-            }
-            Err(error) => return self.fail(error),
+            has_gap,
+            is_unpublished: self.is_unpublished,
+            answers: self.jobs.into_iter().map(Job::finish).collect(),
         };
-        let Some(head) = self.editing.head.clone() else { return self.settle(staging.verdicts) };
+        (state, outcome)
+    }
+
+    fn open_jobs(&self) -> usize {
+        self.jobs.iter().filter(|job| job.is_open()).count()
+    }
+
+    /// Stages the open jobs and commits them.
+    async fn attempt(&mut self) -> Attempt {
+        match stage(&mut self.document, &self.jobs).await {
+            Ok(Staging::Ready(batch)) => self.commit(batch).await,
+            Ok(Staging::Failed(index, error)) => {
+                self.jobs[index].answer(Err(error));
+                Attempt::Again
+            }
+            // The head in memory is so old that the log no longer reaches it.
+            Err(EditError::Load(LoadError::NotKept)) => {
+                self.document.drop_replica();
+                self.follow_from_gap().await
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    async fn commit(&mut self, mut staged: StagedBatch) -> Attempt {
+        for (index, error) in std::mem::take(&mut staged.failures) {
+            self.jobs[index].answer(Err(error));
+        }
+        let Some(head) = self.document.head() else { return self.settle(staged.answers) };
         let batch = Batch {
-            document: self.desk.document,
+            document: self.document.context().document,
             seen: head.version,
-            changes: staging.staged.iter().map(|staged| staged.change.clone()).collect(),
-            receipts: staging.receipts.clone(),
-            askers: staging.askers.clone(),
+            changes: staged.changes.iter().map(|staged| staged.change.clone()).collect(),
+            receipts: staged.receipts.clone(),
+            askers: staged.askers.clone(),
         };
         if batch.is_empty() {
-            return self.settle(staging.verdicts);
+            return self.settle(staged.answers);
         }
-        let committed = self.desk.store.commit(batch).await;
+        let committed = self.document.context().store.commit(batch).await;
         if committed.is_err() {
-            // What is in the replica was not stored, or nobody knows.
-            self.editing.replica = None;
+            // What is in the replica was not stored, or it is not known whether it was.
+            self.document.drop_replica();
         }
         match committed {
             Ok(committed) => {
-                self.stored(staging.staged, committed);
-                self.settle(staging.verdicts)
+                self.record(staged.changes, committed);
+                self.settle(staged.answers)
             }
             Err(CommitError::Denied(users)) => self.deny(&users),
-            Err(CommitError::Overtaken) => self.follow().await,
-            Err(CommitError::Repeated) => false,
-            Err(CommitError::Unknown(error)) => self.look_up(&staging, error).await,
+            Err(CommitError::Overtaken) => self.follow_log().await,
+            Err(CommitError::Repeated) => Attempt::Again,
+            Err(CommitError::Unknown(error)) => self.look_up(&staged, error).await,
             Err(CommitError::Store(error)) => self.fail(error.into()),
         }
     }
 
-    /// It is stored: from here on it may be seen.
-    fn stored(&mut self, staged: Vec<StagedChange>, committed: Committed) {
+    /// Records stored changes and answers their jobs.
+    fn record(&mut self, staged: Vec<StagedChange>, committed: Committed) {
         let Committed { at, authors } = committed;
-        self.stored_from.get_or_insert(self.changes.len());
-        for StagedChange { order, change, content } in staged {
-            let Some(head) = &mut self.editing.head else { return };
-            head.version = head.version.next();
-            (head.title, head.at) = (Arc::clone(&change.title), at);
-            if self.orders[order].is_editors() {
-                self.merged.push(head.version);
+        self.own_from.get_or_insert(self.document.change_count());
+        for StagedChange { job, change, content, is_partial } in staged {
+            let Some(head) = self.document.head() else { return };
+            let version = head.version.next();
+            if self.jobs[job].request.is_from_yjs_editor() {
+                self.merged.push(version);
             }
             let is_deleted = change.kind == ChangeKind::Deleted;
-            let stored = StoredEdit {
-                version: head.version,
+            self.jobs[job].answer(Ok(StoredEdit {
+                version,
                 title: Arc::clone(&change.title),
                 at,
                 content: Some(content.clone()),
                 state_vector: None,
-                is_partial: self.left_out[order],
-            };
-            if let (Some(kept), Some(update)) = (&mut self.editing.snapshot, &change.update) {
-                // A delta says about the same as the update.
-                kept.bytes_since = kept.bytes_since.saturating_add(2 * update.len());
-            }
-            let change = Arc::new(Change {
-                document: self.desk.document,
+                is_partial,
+            }));
+            self.document.append(Arc::new(Change {
+                document: self.document.context().document,
                 kind: change.kind,
-                version: head.version,
+                version,
                 author: authors.get(&change.author).cloned(),
                 session: change.session,
                 title: change.title,
@@ -269,42 +208,109 @@ impl CommitTurn {
                 update: change.update,
                 content: Some(content),
                 at,
-            });
-            self.changes.push(change);
-            // An order with two changes is answered with the last of them.
-            self.answers[order] = Some(Ok(stored));
+            }));
             if is_deleted {
-                self.editing.head = None;
-                self.editing.replica = None;
+                self.document.set_head(None);
+                self.document.drop_replica();
             }
         }
     }
 
-    /// These users may not change the document; what the others ordered is tried again.
-    fn deny(&mut self, users: &[UserId]) -> bool {
-        for (answer, order) in self.answers.iter_mut().zip(&self.orders) {
-            if users.contains(&order.author) && answer.is_none() {
-                *answer = Some(Err(StoreError::Denied.into()));
+    /// Refuses the jobs of users who may not edit the document. The others are tried again.
+    fn deny(&mut self, users: &[UserId]) -> Attempt {
+        for job in self.jobs.iter_mut().filter(|job| users.contains(&job.request.author)) {
+            job.answer_if_open(|| Err(StoreError::Denied.into()));
+        }
+        Attempt::Again
+    }
+
+    /// Gives these answers to jobs that have none.
+    fn settle(&mut self, answers: Vec<(usize, Answer)>) -> Attempt {
+        for (index, answer) in answers {
+            self.jobs[index].answer_if_open(|| answer);
+        }
+        Attempt::Settled
+    }
+
+    /// Answers every open job with an error: nothing of them was stored. The replica may hold them, so it goes.
+    fn fail(&mut self, error: EditError) -> Attempt {
+        self.document.drop_replica();
+        for job in &mut self.jobs {
+            job.answer_if_open(|| Err(error.clone()));
+        }
+        Attempt::Settled
+    }
+
+    /// Another node was first: reads what it stored. The open jobs are then tried again.
+    async fn follow_log(&mut self) -> Attempt {
+        match follow_log(&mut self.document).await {
+            Ok(()) => Attempt::Again,
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// The same when the text at the head is gone. If the head does not move, the log is damaged.
+    async fn follow_from_gap(&mut self) -> Attempt {
+        let before = self.document.head().cloned();
+        let attempt = self.follow_log().await;
+        if attempt == Attempt::Again && self.document.head() == before.as_ref() {
+            return self.fail(EditError::Load(LoadError::NotKept));
+        }
+        attempt
+    }
+
+    /// A commit had an unknown outcome: looks in the log. If it happened, the next attempt finds the edits there as it
+    /// finds repeated ones.
+    pub(super) async fn look_up(&mut self, staged: &StagedBatch, error: StoreError) -> Attempt {
+        let Some((author, name)) = self.last_name(staged) else { return self.fail(error.into()) };
+        let context = self.document.context();
+        match context.store.find_edit(context.document, author, &name).await {
+            Ok(Some(_receipt)) => {
+                self.is_unpublished = true;
+                for staged in &staged.changes {
+                    self.jobs[staged.job].expect_stored();
+                }
+                self.follow_log().await
+            }
+            Ok(None) => self.fail(error.into()),
+            Err(lookup) => {
+                tracing::warn!(%lookup, %error, "the outcome of a commit is unknown and could not be looked up");
+                self.fail(EditError::Unknown)
             }
         }
-        false
     }
 
-    /// Gives these answers to whoever has none yet; nothing is left to try.
-    fn settle(&mut self, verdicts: Vec<(usize, Result<StoredEdit, EditError>)>) -> bool {
-        for (index, verdict) in verdicts {
-            self.answers[index].get_or_insert(verdict);
-        }
-        true
+    /// Returns an author and a name that the log has exactly if the batch was stored. None if it would store nothing.
+    fn last_name(&self, staged: &StagedBatch) -> Option<(UserId, EditId)> {
+        let change = staged.changes.last();
+        let change = change.map(|last| (last.change.author, self.jobs[last.job].id().clone()));
+        let receipt =
+            || staged.receipts.last().map(|receipt| (receipt.author, receipt.edit.clone()));
+        change.or_else(receipt)
     }
 
-    /// Answers everything that is not answered with an error: nothing of it was stored. The replica has it all the
-    /// same.
-    pub(crate) fn fail(&mut self, error: EditError) -> bool {
-        self.editing.replica = None;
-        for answer in &mut self.answers {
-            answer.get_or_insert_with(|| Err(error.again()));
+    /// Adds the stored state vector to the answers that must carry it. Everything in the replica is stored by now.
+    async fn add_state_vector(&mut self) {
+        let wants = |job: &mut Job| job.request.wants_state_vector() && job.stored_mut().is_some();
+        if !self.jobs.iter_mut().any(wants) {
+            return;
         }
-        true
+        let Some(head) = self.document.head().cloned() else { return };
+        // After a lookup the replica is gone. If it cannot be loaded, the next answer carries the state vector.
+        if let Err(error) = self.document.present_content(&head).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::debug!(error, "could not compute the stored state vector");
+        }
+        let Some(replica) = self.document.loaded_replica() else { return };
+        let state_vector = Bytes::from(replica.state_vector());
+        for job in self.jobs.iter_mut().filter(|job| job.request.wants_state_vector()) {
+            if let Some(stored) = job.stored_mut() {
+                stored.state_vector = Some(state_vector.clone());
+            }
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

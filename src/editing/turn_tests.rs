@@ -1,31 +1,37 @@
-//! A commit of which nobody knows whether it happened.
+//! Commits of unknown outcome, lost rights and gaps in the log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
-use super::{
-    EditError, EditKind, EditRequest, Replica,
-    loader::DocumentLoader,
-    recent::RecentChanges,
-    stage::StagedBatch,
-    turn::{CommitTurn, DocumentState, TurnContext},
-    workers::WorkPermits,
-};
+use super::*;
 use crate::{
-    domain::{DisplayName, Email, UserId},
-    store::{Batch, NewAccount, Retention, Store, StoreError, StoreOptions},
+    domain::{DisplayName, DocumentId, Email, Title},
+    editing::{
+        EditKind, EditRequest, Replica, loader::DocumentLoader, recent::RecentChanges,
+        work_permits::WorkPermits,
+    },
+    store::{NewAccount, NewChange, Retention, Store, StoreOptions},
 };
 
 struct Fixture {
     store: Store,
-    run: CommitTurn,
-    document: crate::domain::DocumentId,
+    turn: CommitTurn,
+    document: DocumentId,
+    author: UserId,
     _folder: TempDir,
 }
 
-/// Two orders for a document that says "Begin.", about to be stored as versions 2 and 3.
-async fn two_orders() -> Fixture {
+/// Returns a turn with two edits of a document with the text "Begin.", which would become versions 2 and 3.
+async fn two_edits() -> Fixture {
+    fixture(|document, author| {
+        ["one ", "two "].map(|text| insertion(document, author, text)).into()
+    })
+    .await
+}
+
+async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&StoreOptions {
         url: format!("sqlite://{}/test.db?mode=rwc", folder.path().display()),
@@ -47,53 +53,63 @@ async fn two_orders() -> Fixture {
         email: Email::new("ana@example.org").unwrap(),
         password_hash: "hash".into(),
     };
-    let ana = store.create_account(account).await.unwrap().id;
-    let title = crate::domain::Title::new("Plan").unwrap();
+    let author = store.create_account(account).await.unwrap().id;
     let state = Replica::of("Begin.").state();
-    let document = store.create_document(ana, title, 6, state).await.unwrap().id;
-    let desk = TurnContext {
+    let title = Title::new("Plan").unwrap();
+    let document = store.create_document(author, title, 6, state).await.unwrap().id;
+    let context = TurnContext {
         document,
         store: store.clone(),
-        texts: DocumentLoader::new(store.clone(), 1),
-        limit: 1_000,
-        state_limit: 1 << 20,
-        structs_limit: 1_000,
-        benches: WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1))),
+        loader: DocumentLoader::new(store.clone(), 1),
+        max_text_bytes: 1_000,
+        max_state_bytes: 1 << 20,
+        max_structs: 1_000,
+        permits: WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1))),
         apply_within: Duration::from_secs(10),
         rebase_bytes: 1_000_000,
     };
-    let editing = DocumentState {
+    let state = DocumentState {
         head: store.find_head(document).await.unwrap(),
         replica: None,
         snapshot: None,
         recent: Arc::new(RecentChanges::new(1_000)),
     };
-    let orders = ["one ", "two "].map(|text| insert(document, ana, text)).into();
-    Fixture { store, run: CommitTurn::new(desk, editing, orders), document, _folder: folder }
+    let edits = edits(document, author)
+        .into_iter()
+        .map(|request| QueuedEdit { request, reply: oneshot::channel().0 })
+        .collect();
+    let turn = CommitTurn::new(context, state, edits);
+    Fixture { store, turn, document, author, _folder: folder }
 }
 
-fn insert(document: crate::domain::DocumentId, author: UserId, text: &str) -> EditRequest {
+fn insertion(document: DocumentId, author: UserId, text: &str) -> EditRequest {
     let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
-    let wish = EditKind::Edit { base: crate::domain::Version::FIRST, delta: Arc::new(delta) };
-    // Without a name of its own: only the room's can tell.
-    EditRequest { document, author, session: None, edit: None, wish }
+    let kind = EditKind::Edit { base: Version::FIRST, delta: Arc::new(delta) };
+    // Without a name of the client: only this node can find it in the log.
+    EditRequest { document, author, session: None, name: None, kind }
 }
 
-/// What a driver says when the connection broke at the wrong moment.
-fn broken() -> StoreError {
+/// The error of a driver whose connection broke during a commit.
+fn broken_connection() -> StoreError {
     StoreError::Unavailable("the connection broke".into())
 }
 
 impl Fixture {
     async fn stage(&mut self) -> StagedBatch {
-        self.run.stage().await.unwrap().unwrap()
+        match stage(&mut self.turn.document, &self.turn.jobs).await.unwrap() {
+            Staging::Ready(batch) => batch,
+            Staging::Failed(_, error) => panic!("{error}"),
+        }
     }
 
-    async fn commit(&self, staging: &StagedBatch) {
-        let changes = staging.staged.iter().map(|staged| staged.change.clone()).collect();
-        let seen = crate::domain::Version::FIRST;
-        let batch =
-            Batch { document: self.document, seen, changes, receipts: vec![], askers: vec![] };
+    async fn commit(&self, staged: &StagedBatch) {
+        let changes = staged.changes.iter().map(|staged| staged.change.clone()).collect();
+        self.commit_changes(changes).await;
+    }
+
+    async fn commit_changes(&self, changes: Vec<NewChange>) {
+        let (document, seen) = (self.document, Version::FIRST);
+        let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
         self.store.commit(batch).await.unwrap();
     }
 
@@ -102,69 +118,93 @@ impl Fixture {
     }
 }
 
-#[tokio::test]
-async fn what_was_stored_after_all_is_answered_and_told_once() {
-    let mut fixture = two_orders().await;
-    let staged = fixture.stage().await;
-    fixture.commit(&staged).await;
-
-    let is_settled = fixture.run.look_up(&staged, broken()).await;
-    assert!(!is_settled, "the orders are found in the log by trying again");
-    let turn = fixture.run.finish().await;
-
-    let versions: Vec<_> =
-        turn.answers.into_iter().map(|answer| answer.unwrap().version.number()).collect();
-    assert_eq!(versions, [2, 3]);
-    let told: Vec<_> = turn.changes.iter().map(|change| change.version.number()).collect();
-    assert_eq!(told, [2, 3]);
-    assert_eq!(turn.editing.head.unwrap().version.number(), 3);
-    let head = fixture.store.find_head(fixture.document).await.unwrap().unwrap();
-    assert_eq!(head.version.number(), 3);
+fn answers(outcome: TurnOutcome) -> Vec<Answer> {
+    outcome.answers.into_iter().map(|(_reply, answer)| answer).collect()
 }
 
 #[tokio::test]
-async fn what_was_not_stored_is_refused_and_nothing_of_it_is_used_again() {
-    let mut fixture = two_orders().await;
+async fn edits_found_in_the_log_are_answered_and_published_once() {
+    let mut fixture = two_edits().await;
+    let staged = fixture.stage().await;
+    fixture.commit(&staged).await;
+
+    let attempt = fixture.turn.look_up(&staged, broken_connection()).await;
+    assert_eq!(attempt, Attempt::Again, "the next attempt finds the edits in the log");
+    let version = fixture.version().await;
+    let (state, outcome) = fixture.turn.run().await;
+
+    let published: Vec<_> = outcome.changes.iter().map(|change| change.version.number()).collect();
+    assert_eq!(published, [2, 3]);
+    assert!(outcome.is_unpublished);
+    assert_eq!(state.head.as_ref().unwrap().version.number(), 3);
+    assert_eq!(version, 3);
+    let versions: Vec<_> =
+        answers(outcome).into_iter().map(|answer| answer.unwrap().version.number()).collect();
+    assert_eq!(versions, [2, 3]);
+}
+
+#[tokio::test]
+async fn edits_missing_from_the_log_are_refused_and_their_replica_is_dropped() {
+    let mut fixture = two_edits().await;
     let staged = fixture.stage().await;
 
-    assert!(fixture.run.look_up(&staged, broken()).await, "it is settled");
+    let attempt = fixture.turn.look_up(&staged, broken_connection()).await;
+    assert_eq!(attempt, Attempt::Settled);
     assert_eq!(fixture.version().await, 1);
-    let turn = fixture.run.finish().await;
+    let (state, outcome) = fixture.turn.run().await;
 
-    assert!(turn.changes.is_empty() && turn.editing.replica.is_none());
-    for answer in turn.answers {
+    assert!(outcome.changes.is_empty() && state.replica.is_none());
+    for answer in answers(outcome) {
         assert!(matches!(answer, Err(EditError::Store(StoreError::Unavailable(_)))), "{answer:?}");
     }
 }
 
 #[tokio::test]
-async fn who_may_not_change_the_document_is_told_nothing_about_it() {
-    let mut fixture = two_orders().await;
-    let stranger = UserId::new();
-    let title = Some(crate::domain::Title::new("Plan").unwrap());
-    // Neither stores anything: one changes nothing, the other is wrong.
-    let nothing = EditKind::Replace { title, content: None, base: None };
-    let delta = Arc::default();
-    let wrong = EditKind::Edit { base: crate::domain::Version::new(99), delta };
-    fixture.run.orders[0] = EditRequest { author: stranger, ..fixture.run.orders[0].clone() };
-    fixture.run.orders[0].wish = nothing;
-    fixture.run.orders[1] = EditRequest { author: stranger, ..fixture.run.orders[1].clone() };
-    fixture.run.orders[1].wish = wrong;
+async fn edits_that_cannot_be_looked_up_are_answered_as_unknown() {
+    let mut fixture = two_edits().await;
+    let staged = fixture.stage().await;
+    fixture.commit(&staged).await;
+    fixture.store.close().await;
 
-    for answer in fixture.run.finish().await.answers {
+    let attempt = fixture.turn.look_up(&staged, broken_connection()).await;
+    assert_eq!(attempt, Attempt::Settled);
+    let (state, outcome) = fixture.turn.run().await;
+
+    assert!(outcome.changes.is_empty() && state.replica.is_none());
+    for answer in answers(outcome) {
+        assert!(matches!(answer, Err(EditError::Unknown)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_access_learns_nothing_about_the_document() {
+    // Neither edit stores anything: one changes nothing, the other has a base in the future.
+    let fixture = fixture(|document, _author| {
+        let title = Some(Title::new("Plan").unwrap());
+        let unchanged = EditKind::Replace { title, content: None, base: None };
+        let early = EditKind::Edit { base: Version::new(99), delta: Arc::default() };
+        let stranger = UserId::new();
+        let request =
+            |kind| EditRequest { document, author: stranger, session: None, name: None, kind };
+        [unchanged, early].map(request).into()
+    })
+    .await;
+
+    for answer in answers(fixture.turn.run().await.1) {
         assert!(matches!(answer, Err(EditError::Store(StoreError::Denied))), "{answer:?}");
     }
 }
 
 #[tokio::test]
-async fn what_was_forgotten_before_it_was_followed_leaves_a_gap() {
-    let fixture = two_orders().await;
-    let author = fixture.run.orders[0].author;
+async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
+    let fixture = two_edits().await;
+    let (document, author) = (fixture.document, fixture.author);
     let mut replica = Replica::of("Begin.");
-    let delta = insert(fixture.document, author, "x").delta_for(replica.content(), soon());
+    let soon = (tokio::time::Instant::now() + Duration::from_secs(10)).into_std();
+    let delta = insertion(document, author, "x").delta_for(replica.content(), soon);
     let update = replica.apply(&delta, 1_000).unwrap();
-    let edit = crate::store::NewChange {
-        kind: crate::domain::ChangeKind::Edited,
+    let change = NewChange {
+        kind: ChangeKind::Edited,
         author,
         session: None,
         edit: None,
@@ -173,41 +213,16 @@ async fn what_was_forgotten_before_it_was_followed_leaves_a_gap() {
         update: Some(update),
         size: 7,
     };
-    let seen = crate::domain::Version::FIRST;
-    let (document, changes) = (fixture.document, vec![edit]);
-    let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
-    fixture.store.commit(batch).await.unwrap();
-    let state = replica.state();
-    fixture.store.store_snapshot(document, seen.next(), state, 0).await.unwrap();
+    fixture.commit_changes(vec![change]).await;
+    let head = Version::FIRST.next();
+    fixture.store.store_snapshot(document, head, replica.state(), 0).await.unwrap();
     fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
 
-    let turn = fixture.run.finish().await;
+    let (state, outcome) = fixture.turn.run().await;
 
-    assert!(turn.has_gap);
-    let versions: Vec<_> =
-        turn.answers.into_iter().map(|answer| answer.map(|stored| stored.version)).collect();
-    let refused =
-        |answer: &Result<_, EditError>| matches!(answer, Err(EditError::BaseTooOld { .. }));
-    assert!(versions.iter().all(refused), "{versions:?}");
-    assert_eq!(turn.editing.head.unwrap().version, seen.next());
-}
-
-fn soon() -> std::time::Instant {
-    (tokio::time::Instant::now() + Duration::from_secs(10)).into_std()
-}
-
-#[tokio::test]
-async fn what_cannot_be_looked_up_is_answered_as_unknown() {
-    let mut fixture = two_orders().await;
-    let staged = fixture.stage().await;
-    fixture.commit(&staged).await;
-    fixture.store.close().await;
-
-    assert!(fixture.run.look_up(&staged, broken()).await);
-    let turn = fixture.run.finish().await;
-
-    assert!(turn.changes.is_empty() && turn.editing.replica.is_none());
-    for answer in turn.answers {
-        assert!(matches!(answer, Err(EditError::Unknown)), "{answer:?}");
+    assert!(outcome.has_gap);
+    assert_eq!(state.head.as_ref().unwrap().version, head);
+    for answer in answers(outcome) {
+        assert!(matches!(answer, Err(EditError::BaseTooOld { .. })), "{answer:?}");
     }
 }

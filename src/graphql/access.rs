@@ -1,4 +1,4 @@
-//! The question before everything else: may the caller do this with the document?
+//! Checks of the caller's access to a document.
 
 use async_graphql::{Context, ID};
 
@@ -6,23 +6,20 @@ use super::{
     ApiError, Caller,
     caller::{api, caller},
 };
-use crate::{
-    domain::{AccessLevel, DocumentId, User, UserId},
-    metrics::AccessOutcome,
-    store::StoreError,
-};
+use crate::domain::{AccessLevel, DocumentId, User, UserId};
 
-/// A caller who may do what was asked for.
+/// A caller with the access that an operation needs.
 pub(super) struct Admitted<'a> {
     pub(super) user: &'a User,
     pub(super) document: DocumentId,
     pub(super) level: AccessLevel,
 }
 
-/// The caller, if he has `needed` on the document that `id` names.
+/// Returns the caller if they have `needed` on the document with this id.
 ///
 /// # Errors
-/// Not signed in, no identifier, or [`StoreError::Denied`]; no document and too little access look the same.
+/// The caller is not signed in, the id is malformed, or [`StoreError::Denied`]: a missing document and too low a level look
+/// the same.
 pub(super) async fn require<'a>(
     ctx: &Context<'a>,
     id: &ID,
@@ -34,13 +31,12 @@ pub(super) async fn require<'a>(
     Ok(Admitted { user, document, level })
 }
 
-/// The caller, if he may order a change of the document that `id` names, as far as can be told without a question to the
-/// store: whoever stores the change reads his level again. One whose session has the document open, and was allowed to
-/// change it when it was last heard of, is not asked about twice.
+/// Returns the caller if they may edit the document with this id. The level that the session's seat knows is enough, since
+/// the commit reads it again; without one it is read from the store.
 ///
 /// # Errors
 /// As [`require`].
-pub(super) async fn require_to_order<'a>(
+pub(super) async fn require_to_edit<'a>(
     ctx: &Context<'a>,
     id: &ID,
     needed: AccessLevel,
@@ -54,27 +50,23 @@ pub(super) async fn require_to_order<'a>(
     require(ctx, id, needed).await
 }
 
-/// The user's level, if it includes `needed`. Counted, and counted again when it is refused.
+/// Reads the user's access level.
+///
+/// # Errors
+/// [`StoreError::Denied`] if it does not include `needed`.
 pub(super) async fn level_of(
     ctx: &Context<'_>,
     user: UserId,
     document: DocumentId,
     needed: AccessLevel,
 ) -> Result<AccessLevel, ApiError> {
-    let api = api(ctx)?;
-    let level = api.store.access_level(user, document).await?;
-    if let Some(level) = level.filter(|level| level.allows(needed)) {
-        api.metrics.access_checked(AccessOutcome::Allowed);
-        return Ok(level);
-    }
-    api.metrics.access_checked(AccessOutcome::Denied);
-    Err(StoreError::Denied.into())
+    Ok(api(ctx)?.rooms.read_level(user, document, needed).await?)
 }
 
-/// The document that `id` names.
+/// Parses the id of a document.
 ///
 /// # Errors
-/// It is not a UUID.
+/// The id is not a UUID.
 pub(super) fn document_id(id: &ID) -> Result<DocumentId, ApiError> {
     Ok(id.parse()?)
 }

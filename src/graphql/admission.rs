@@ -1,8 +1,7 @@
-//! How a subscription gets its seat.
+//! Admission of a subscription.
 //!
-//! The schema is run once for the viewer: it validates, and its resolver holds a pending seat, reads the access level
-//! after that, and confirms the seat. A revocation that comes between voids the seat, so there is no moment in
-//! which a revoked viewer slips in.
+//! The schema is run once for the viewer: it validates the operation, and its resolver takes a seat in the document's room
+//! ([`Subscription::admit`]).
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, DocumentId, Topic, Version},
-    room::{AudienceKey, Guest, Render, RoomError, Ticket},
+    room::{Admission, AudienceKey, Confirmation, Render, Subscriber, Subscription},
     session::SessionLink,
     wire::graphql_ws::OperationId,
 };
@@ -27,17 +26,19 @@ use crate::{
 #[derive(Clone)]
 pub(super) enum Purpose {
     /// To admit a viewer: the stream stays empty.
-    Admit(Arc<Admission>),
-    /// To render what is fed for an audience that has been admitted.
+    Admit(Arc<PendingSubscription>),
+    /// To render events for an audience that was admitted.
     Feed(Feed),
 }
 
-/// A viewer who waits for a seat.
-pub(super) struct Admission {
+/// A subscription whose viewer waits for a seat.
+pub(super) struct PendingSubscription {
     link: Arc<SessionLink>,
-    guest: Guest,
+    subscriber: Subscriber,
+    /// The client's id of the subscription.
+    id: OperationId,
     operation: Subscribing,
-    ticket: Mutex<Option<Ticket>>,
+    admitted: Mutex<Option<Subscription>>,
 }
 
 /// A subscription as its client sent it.
@@ -49,21 +50,21 @@ pub(super) struct Subscribing {
     pub(super) variables: async_graphql::Variables,
 }
 
-impl Admission {
-    /// Of a session, to what `operation` selects, which its client calls `tag`.
+impl PendingSubscription {
+    /// Returns a subscription of a session to what `operation` selects.
     pub(super) fn new(
         link: Arc<SessionLink>,
-        tag: OperationId,
+        id: OperationId,
         operation: Subscribing,
     ) -> Arc<Self> {
-        let guest = link.guest(tag);
-        Arc::new(Self { link, guest, operation, ticket: Mutex::new(None) })
+        let subscriber = link.subscriber();
+        Arc::new(Self { link, subscriber, id, operation, admitted: Mutex::new(None) })
     }
 
-    /// Takes a seat.
+    /// Takes a seat. Called by the resolver.
     ///
     /// # Errors
-    /// The viewer may not open the document, or lost access meanwhile.
+    /// The viewer may not view the document, or lost access meanwhile.
     pub(super) async fn admit(
         &self,
         ctx: &Context<'_>,
@@ -71,67 +72,71 @@ impl Admission {
         topic: Topic,
         since: Option<Version>,
     ) -> Result<(), ApiError> {
+        let admission = ViewerAdmission { ctx, pending: self, document, topic, since };
+        let has_open = self.link.has_open(document);
         let rooms = &api(ctx)?.rooms;
-        if !self.link.has_open(document) {
-            // Without this, anybody could open rooms of documents that are not there, and keep them open.
-            level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
-        }
-        loop {
-            let ticket = Ticket::reserve(rooms, &self.guest, document, topic).await?;
-            let level = level_of(ctx, self.guest.user.id, document, AccessLevel::View).await?;
-            ticket.seat().note_level(level);
-            match self.confirm(ctx, &ticket, topic, since).await {
-                Ok(()) => {
-                    *self.ticket.lock() = Some(ticket);
-                    return Ok(());
-                }
-                // The seat was taken away while access was read, and with it the last reason for the room to stay: what
-                // he may do is asked again.
-                Err(ApiError::Room(RoomError::Closed)) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let topic = (document, topic);
+        let subscription =
+            Subscription::admit(rooms, &self.subscriber, topic, has_open, &admission).await?;
+        *self.admitted.lock() = Some(subscription);
+        Ok(())
     }
 
-    async fn confirm(
-        &self,
-        ctx: &Context<'_>,
-        ticket: &Ticket,
-        topic: Topic,
-        since: Option<Version>,
-    ) -> Result<(), ApiError> {
-        let operation = self.operation.clone();
-        let make = Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>);
-        let stored = match since {
+    /// Removes the admitted subscription.
+    pub(super) fn take(&self) -> Option<Subscription> {
+        self.admitted.lock().take()
+    }
+}
+
+/// The part of GraphQL in an admission.
+struct ViewerAdmission<'a> {
+    ctx: &'a Context<'a>,
+    pending: &'a PendingSubscription,
+    document: DocumentId,
+    topic: Topic,
+    since: Option<Version>,
+}
+
+impl Admission for ViewerAdmission<'_> {
+    type Error = ApiError;
+
+    async fn read_level(&self) -> Result<AccessLevel, ApiError> {
+        let user = self.pending.subscriber.user.id;
+        level_of(self.ctx, user, self.document, AccessLevel::View).await
+    }
+
+    async fn confirmation(&self) -> Result<Confirmation, ApiError> {
+        let operation = self.pending.operation.clone();
+        let stored = match self.since {
             Some(_) => {
-                let head = api(ctx)?.store.find_head(ticket.seat().document).await?;
+                let head = api(self.ctx)?.store.find_head(self.document).await?;
                 head.map(|head| head.version)
             }
             None => None,
         };
-        ticket.confirm(self.operation.audience(topic), since, stored, make).await?;
-        Ok(())
-    }
-
-    /// The seat, if one was taken.
-    pub(super) fn take(&self) -> Option<Ticket> {
-        self.ticket.lock().take()
+        Ok(Confirmation::Audience {
+            key: operation.audience(self.topic),
+            operation: self.pending.id.clone(),
+            since: self.since,
+            stored,
+            make: Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>),
+        })
     }
 }
 
 impl Subscribing {
-    /// The request that runs it, for `purpose`.
+    /// Returns the request that runs it for a purpose.
     pub(super) fn request(&self, purpose: Purpose) -> async_graphql::Request {
         self.parsed.request(self.name.as_deref(), self.variables.clone()).data(purpose)
     }
 
     fn audience(&self, topic: Topic) -> AudienceKey {
-        // Where each seat begins is its own affair.
+        // Subscribers of one audience may begin at different versions.
         let mut variables = self.variables.clone();
         if let Some(since) = self.parsed.since_variable(self.name.as_deref()) {
             variables.remove(since);
         }
-        // Variables are a sorted map, so equal ones are written alike.
+        // Variables are a sorted map, so equal variables have equal JSON.
         let variables = serde_json::to_string(&variables).unwrap_or_default();
         AudienceKey {
             topic,

@@ -8,14 +8,14 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, poll};
 
 use super::{
     Api, Caller, Schema,
-    admission::{Admission, Purpose, Subscribing},
+    admission::{PendingSubscription, Purpose, Subscribing},
     error::with_code,
     operation_cache::{OperationCache, Parsed},
     schema,
 };
 use crate::{
     metrics::{Metrics, OperationKind, OperationOutcome},
-    room::Ticket,
+    room::Subscription,
     session::{Execute, Operation, OperationResponse, SessionLink},
     wire::{
         ErrorCode,
@@ -114,7 +114,7 @@ impl Prepared {
         self,
         link: Arc<SessionLink>,
         tag: OperationId,
-    ) -> Result<Ticket, Vec<ServerError>> {
+    ) -> Result<Subscription, Vec<ServerError>> {
         let inner = &self.engine.0;
         let operation = Subscribing {
             schema: inner.schema.clone(),
@@ -122,15 +122,15 @@ impl Prepared {
             name: self.name,
             variables: self.variables,
         };
-        let admission = Admission::new(Arc::clone(&link), tag, operation.clone());
-        let purpose = Purpose::Admit(Arc::clone(&admission));
+        let pending = PendingSubscription::new(Arc::clone(&link), tag, operation.clone());
+        let purpose = Purpose::Admit(Arc::clone(&pending));
         let request = operation.request(purpose).data(Caller::Session(link));
         let mut responses = inner.schema.execute_stream(request);
         let mut errors: Vec<_> = match responses.next().await {
             Some(response) => response.errors.into_iter().map(with_code).collect(),
             None => vec![],
         };
-        let ticket = admission.take().filter(|_ticket| errors.is_empty());
+        let ticket = pending.take().filter(|_ticket| errors.is_empty());
         if ticket.is_none() && errors.is_empty() {
             tracing::error!("a subscription was run and nobody was admitted");
             errors.push(broken());
@@ -197,7 +197,7 @@ impl Operation for Prepared {
         self: Box<Self>,
         caller: Arc<SessionLink>,
         tag: OperationId,
-    ) -> BoxFuture<'static, Result<Ticket, Bytes>> {
+    ) -> BoxFuture<'static, Result<Subscription, Bytes>> {
         async move { self.take_seat(caller, tag).await.map_err(|errors| encoded(&errors)) }.boxed()
     }
 }

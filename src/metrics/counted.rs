@@ -5,9 +5,9 @@ use prometheus::IntGauge;
 /// Something that is counted in a gauge until this is dropped.
 #[derive(Debug)]
 #[must_use = "it stops counting when it is dropped"]
-pub struct Counted(IntGauge);
+pub struct GaugeGuard(IntGauge);
 
-impl Counted {
+impl GaugeGuard {
     /// One more in `gauge`, from now on.
     pub(super) fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
@@ -15,7 +15,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

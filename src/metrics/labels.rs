@@ -32,6 +32,27 @@ macro_rules! label {
     };
 }
 
+/// Why a subscriber fell behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BehindCause {
+    /// It asked for a replay.
+    Since,
+    /// Its outbox was full.
+    OutboxFull,
+    /// Versions are missing from memory.
+    LogGap,
+}
+
+impl BehindCause {
+    /// Returns the label of the cause.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.text()
+    }
+}
+
+label!(BehindCause { Since = "since", OutboxFull = "outbox_full", LogGap = "log_gap" });
+
 /// A kind of actor: whose mailbox it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActorKind {

@@ -5,7 +5,7 @@
 //! meters and that the metrics page prints. Labels are bounded: never a document or a user.
 //!
 //! What is counted on every delivery is resolved beforehand, so that counting is one atomic addition. Gauges
-//! that follow the life of something are moved by a guard, [`Counted`], so they cannot drift.
+//! that follow the life of something are moved by a guard, [`GaugeGuard`], so they cannot drift.
 
 mod cluster;
 mod counted;
@@ -14,6 +14,6 @@ mod labels;
 mod meters;
 mod verbs;
 
-pub use counted::Counted;
-pub use labels::{AccessOutcome, ActorKind, OperationKind, OperationOutcome};
+pub use counted::GaugeGuard;
+pub use labels::{AccessOutcome, ActorKind, BehindCause, OperationKind, OperationOutcome};
 pub use meters::Metrics;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{AccessOutcome, ActorKind, Counted, Metrics, OperationKind, OperationOutcome};
+use super::{
+    AccessOutcome, ActorKind, BehindCause, GaugeGuard, Metrics, OperationKind, OperationOutcome,
+};
 use crate::domain::Topic;
 
 impl Metrics {
     /// A socket opened; it counts until the answer is dropped.
-    pub fn connection_opened(&self) -> Counted {
-        Counted::new(&self.0.websocket_connections)
+    pub fn connection_opened(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.0.websocket_connections)
     }
 
     /// A token or a sign-in was not accepted. `reason` is a word from our own code, never from outside.
@@ -22,8 +24,8 @@ impl Metrics {
     }
 
     /// A subscription began; it counts until the answer is dropped.
-    pub fn subscription_opened(&self, topic: Topic) -> Counted {
-        Counted::new(self.0.subscriptions.of(topic))
+    pub fn subscription_opened(&self, topic: Topic) -> GaugeGuard {
+        GaugeGuard::new(self.0.subscriptions.of(topic))
     }
 
     /// An event was put into the outboxes of `subscribers` of them.
@@ -47,8 +49,8 @@ impl Metrics {
     }
 
     /// A message was put into a mailbox; it counts until the answer is dropped.
-    pub fn queued(&self, actor: ActorKind) -> Counted {
-        Counted::new(self.0.mailbox_messages.of(actor))
+    pub fn queued(&self, actor: ActorKind) -> GaugeGuard {
+        GaugeGuard::new(self.0.mailbox_messages.of(actor))
     }
 
     /// A message waited this long in a mailbox.
@@ -87,12 +89,13 @@ impl Metrics {
     }
 
     /// A subscription fell behind the changes of its document, or is no longer behind.
-    pub fn seat_behind(&self, is_behind: bool) {
-        if is_behind {
-            self.0.seats_behind.inc();
-        } else {
-            self.0.seats_behind.dec();
-        }
+    pub fn behind(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.0.seats_behind)
+    }
+
+    /// A subscriber fell behind.
+    pub fn fell_behind(&self, cause: BehindCause) {
+        let _counted_by_others = cause;
     }
 
     /// A page of changes was sent again, from memory or from the log.
@@ -106,8 +109,8 @@ impl Metrics {
     }
 
     /// A document was opened on this node; it counts until the answer is dropped.
-    pub fn room_opened(&self) -> Counted {
-        Counted::new(&self.0.rooms)
+    pub fn room_opened(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.0.rooms)
     }
 
     /// A room that had `before` members has `now`.
@@ -195,9 +198,8 @@ mod tests {
         metrics.outbox_bound_reached(1);
         metrics.cursors_dropped(1);
         metrics.seat_overflowed();
-        metrics.seat_behind(true);
-        metrics.seat_behind(true);
-        metrics.seat_behind(false);
+        let _behind = metrics.behind();
+        let _behind = metrics.behind();
         metrics.replayed();
         metrics.session_closed("too_slow");
         metrics.slot_refused();

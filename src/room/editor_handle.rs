@@ -1,11 +1,10 @@
-//! How an editor's session speaks to the room.
+//! How the session of a Yjs editor speaks to the room.
 
 use std::sync::Arc;
 
-use super::{RoomHandle, Seat, actor::yjs_messages::EditorAwareness};
-use crate::domain::AccessLevel;
+use super::{EditorAwareness, RoomHandle, Seat};
 
-/// An editor's seat, as its session sees it. Cheap to clone; it does not keep the seat.
+/// The seat of a Yjs editor, as its session uses it. Cheap to clone; it does not hold the seat.
 #[derive(Clone)]
 pub struct EditorHandle {
     room: RoomHandle,
@@ -13,40 +12,39 @@ pub struct EditorHandle {
 }
 
 impl EditorHandle {
-    pub(in crate::room) fn new(room: RoomHandle, seat: Arc<Seat>) -> Self {
+    pub(super) fn new(room: RoomHandle, seat: Arc<Seat>) -> Self {
         Self { room, seat }
     }
 
-    /// The seat.
+    /// Returns the seat.
     #[must_use]
     pub fn seat(&self) -> &Seat {
         &self.seat
     }
 
-    /// Whether its user may change the document, as far as this node has heard.
+    /// Whether the user may edit the document, as far as this node knows.
     #[must_use]
     pub fn may_edit(&self) -> bool {
-        self.seat.level().is_some_and(|level| level.allows(AccessLevel::Edit))
+        self.seat.may_edit()
     }
 
-    /// Has everything sent that an editor misses which knows so much of each client. It comes behind what waits.
-    pub async fn synchronise(&self, clocks: Vec<(u64, u32)>) {
-        self.room.synchronise(self.seat.id, clocks).await;
+    /// Has the room send everything missing from a state vector (sync step 2). It is queued behind what already waits.
+    pub async fn request_step_2(&self, state_vector: Vec<(u64, u32)>) {
+        self.room.send_step_2(self.seat.id(), state_vector).await;
     }
 
-    /// Has the editor asked for what it has and the document does not.
-    pub async fn question(&self) {
-        self.room.question(self.seat.id).await;
+    /// Has the room ask the editor for what the document does not have (sync step 1).
+    pub async fn request_step_1(&self) {
+        self.room.send_step_1(self.seat.id()).await;
     }
 
-    /// Has everybody sent who is here.
-    pub async fn ask(&self) {
-        self.room.ask(self.seat.id).await;
+    /// Has the room send every awareness entry.
+    pub async fn request_awareness(&self) {
+        self.room.send_awareness(self.seat.id()).await;
     }
 
-    /// Tells the others what the editor says of itself. Where the room has no place for it, it is dropped: the next
-    /// words say how it is by then.
-    pub fn say(&self, words: EditorAwareness) {
-        self.room.say(self.seat.id, words);
+    /// Announces the editor's awareness state. It is dropped if the room's mailbox is full; the next update replaces it anyway.
+    pub fn update_awareness(&self, awareness: EditorAwareness) {
+        self.room.update_awareness(self.seat.id(), awareness);
     }
 }

@@ -6,27 +6,27 @@ use actix::{Addr, MailboxError, dev::SendError};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    EditorAwareness, Place, RoomError, Seat,
+    Confirmation, EditorAwareness, RoomError, Seat,
     actor::{
+        Room,
         mailbox::{Queued, Take},
         messages::{
-            AccessChanged, Close, Compare, Confirm, DeliverEnvelope, Edit, Leave, LookForOthers,
-            Move, Reserve,
+            ChangeAccess, CheckRoster, Close, CompareHead, Confirm, DeliverEnvelope, Leave,
+            MoveCursor, Reserve, SubmitEdit,
         },
-        room::Room,
-        yjs_messages::{Ask, Question, Say, Synchronise, Welcome},
+        yjs_messages::{SendAwareness, SendStep1, SendStep2, UpdateAwareness},
     },
 };
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId},
-    editing::{EditError, EditRequest, StoredEdit},
+    editing::{EditError, EditRequest, StoredEdit, queue::QueuedEdit},
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
     store::HeadVersions,
     wire::envelope::Envelope,
 };
 
-/// A room, as others see it. Cheap to clone; it does not keep the room open.
+/// A room, as other parts use it. Cheap to clone; it does not keep the room open.
 #[derive(Clone)]
 pub struct RoomHandle {
     address: Addr<Room>,
@@ -38,59 +38,29 @@ impl RoomHandle {
         Self { address, metrics }
     }
 
-    /// Holds a seat; read the user's access after this, then confirm.
+    /// Reserves a seat. Read the user's access level next, then [`confirm`](Self::confirm).
     ///
     /// # Errors
-    /// [`RoomError::Closed`].
-    pub async fn reserve(&self, seat: Arc<Seat>) -> Result<(), RoomError> {
+    /// [`RoomError::Closed`], [`RoomError::Unavailable`].
+    pub(super) async fn reserve(&self, seat: Arc<Seat>) -> Result<(), RoomError> {
         self.address.send(self.queued(Reserve(seat))).await.unwrap_or_else(closed)
     }
 
-    /// Admits a reserved seat to its audience.
+    /// Confirms a reserved seat.
     ///
     /// # Errors
-    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::SinceInFuture`],
+    /// [`RoomError::SeatVoided`] if access was revoked since it was reserved, [`RoomError::SinceInFuture`],
     /// [`RoomError::Closed`].
-    pub(super) async fn confirm(&self, confirm: Confirm) -> Result<(), RoomError> {
+    pub(super) async fn confirm(
+        &self,
+        seat: Arc<Seat>,
+        confirmation: Confirmation,
+    ) -> Result<(), RoomError> {
+        let confirm = Confirm { seat, confirmation };
         self.address.send(self.queued(confirm)).await.unwrap_or_else(closed)
     }
 
-    /// Admits a reserved seat as an editor's.
-    ///
-    /// # Errors
-    /// [`RoomError::SeatVoided`] when access was revoked since it was reserved, [`RoomError::Closed`].
-    pub(super) async fn welcome(&self, place: Place) -> Result<(), RoomError> {
-        self.address.send(self.queued(Welcome(place))).await.unwrap_or_else(closed)
-    }
-
-    /// Has everything sent that an editor misses.
-    pub(super) async fn synchronise(&self, seat: SeatId, clocks: Vec<(u64, u32)>) {
-        let sent = self.address.send(self.queued(Synchronise { seat, clocks }));
-        if sent.await.is_err() {
-            tracing::debug!("the room had closed before it was asked for what is missing");
-        }
-    }
-
-    /// Has an editor asked for what it has and the document does not.
-    pub(super) async fn question(&self, seat: SeatId) {
-        if self.address.send(self.queued(Question(seat))).await.is_err() {
-            tracing::debug!("the room had closed before it was to ask an editor");
-        }
-    }
-
-    /// Has everybody sent who is here.
-    pub(super) async fn ask(&self, seat: SeatId) {
-        if self.address.send(self.queued(Ask(seat))).await.is_err() {
-            tracing::debug!("the room had closed before it was asked who is there");
-        }
-    }
-
-    /// Takes in what an editor says of itself. When the mailbox is full it is dropped.
-    pub(super) fn say(&self, seat: SeatId, words: EditorAwareness) {
-        self.try_give(Say { seat, words });
-    }
-
-    /// Gives a seat up. Never lost: when the mailbox is full, a task waits for its turn.
+    /// Gives a seat up. Never lost: if the mailbox is full, a task waits for a place.
     pub fn leave(&self, seat: SeatId) {
         let Err(error) = self.address.try_send(self.queued(Leave(seat))) else { return };
         if let (SendError::Full(leave), Ok(runtime)) =
@@ -105,67 +75,102 @@ impl RoomHandle {
         }
     }
 
-    /// Takes in a cursor. When the mailbox is full it is dropped: the next one says where the cursor is by then.
+    /// Moves a member's cursor. Dropped if the mailbox is full: the next move replaces it anyway.
     pub fn move_cursor(&self, session: SessionId, cursor: Cursor) {
-        let order = Move { session, cursor, accepted: Instant::now() };
-        if let Err(SendError::Full(_)) = self.address.try_send(self.queued(order)) {
-            self.metrics.mailbox_full(ActorKind::Room);
-        }
+        self.try_send(MoveCursor { session, cursor, accepted: Instant::now() });
     }
 
-    /// Stores a change and tells everybody. The answer means: stored.
+    /// Stores an edit. The answer means that it is stored.
     ///
     /// # Errors
-    /// [`RoomError::Closed`]: the room had closed before it took the order, which can be given to a new one. Inside,
-    /// [`EditError`]: nothing was stored, but for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is
-    /// not known.
+    /// [`RoomError::Closed`]: the room closed before it took the edit, which may be given to a new room. Inside,
+    /// [`EditError`]: nothing was stored, except for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is not
+    /// known.
     pub async fn edit(
         &self,
-        order: EditRequest,
+        request: EditRequest,
     ) -> Result<Result<StoredEdit, EditError>, RoomError> {
         let (reply, answer) = oneshot::channel();
-        self.address.send(self.queued(Edit { order, reply })).await.unwrap_or_else(closed)?;
+        let submit = SubmitEdit(QueuedEdit { request, reply });
+        self.address.send(self.queued(submit)).await.unwrap_or_else(closed)?;
         Ok(answer.await.unwrap_or(Err(EditError::Unanswered)))
     }
 
-    /// Tells the room that a user's access changed; when it returns, a revoked user's streams have ended.
-    pub fn access_changed(
+    /// Applies a user's new access level; none means revoked. The message takes its place in the mailbox now. When the
+    /// future completes, a revoked user's subscriptions have ended.
+    pub fn change_access(
         &self,
         user: UserId,
         level: Option<AccessLevel>,
     ) -> impl Future<Output = ()> + use<> {
-        // On its way before the answer is waited for.
-        let sent = self.address.send(self.queued(AccessChanged { user, level }));
+        let sent = self.address.send(self.queued(ChangeAccess { user, level }));
         async move {
-            // A room that has closed has no seats left to take away.
+            // A room that has closed has no seats left.
             if sent.await.is_err() {
-                tracing::debug!("the room had closed before it heard of a change of access");
+                tracing::debug!("the room closed before an access level changed");
             }
         }
     }
 
-    /// Says what the store has. False when the mailbox is full.
-    pub(super) fn compare(&self, mark: HeadVersions) -> bool {
-        self.try_give(Compare(mark))
+    /// Sends sync step 2 to a Yjs editor.
+    pub(super) async fn send_step_2(&self, seat: SeatId, state_vector: Vec<(u64, u32)>) {
+        if self.address.send(self.queued(SendStep2 { seat, state_vector })).await.is_err() {
+            tracing::debug!("the room closed before it sent a sync step 2");
+        }
     }
 
-    /// Hands on what another node told. False when the mailbox is full: then the room has to compare later.
+    /// Sends sync step 1 to a Yjs editor.
+    pub(super) async fn send_step_1(&self, seat: SeatId) {
+        if self.address.send(self.queued(SendStep1(seat))).await.is_err() {
+            tracing::debug!("the room closed before it sent a sync step 1");
+        }
+    }
+
+    /// Sends every awareness entry to a Yjs editor.
+    pub(super) async fn send_awareness(&self, seat: SeatId) {
+        if self.address.send(self.queued(SendAwareness(seat))).await.is_err() {
+            tracing::debug!("the room closed before it sent its awareness");
+        }
+    }
+
+    /// Applies the awareness state of a Yjs editor. Dropped if the mailbox is full.
+    pub(super) fn update_awareness(&self, seat: SeatId, awareness: EditorAwareness) {
+        self.try_send(UpdateAwareness { seat, awareness });
+    }
+
+    /// Compares the room with the store. Returns false if the mailbox is full.
+    pub(super) fn compare(&self, head: HeadVersions) -> bool {
+        self.try_send(CompareHead(head))
+    }
+
+    /// Delivers a message from another node. Returns false if the mailbox is full: the room must be compared later.
     pub(super) fn deliver(&self, envelope: Envelope) -> bool {
-        self.try_give(DeliverEnvelope(envelope))
+        self.try_send(DeliverEnvelope(envelope))
     }
 
-    /// Has the room see whether it knows who sits on other nodes. False when the mailbox is full.
-    pub(super) fn look_for_others(&self, order: LookForOthers) -> bool {
-        self.try_give(order)
+    /// Compares remote presence with the roster. Returns false if the mailbox is full.
+    pub(super) fn check_roster(&self, check: CheckRoster) -> bool {
+        self.try_send(check)
     }
 
-    fn try_give<M>(&self, message: M) -> bool
+    /// Closes the room after it has stored what it is storing.
+    pub(super) async fn close(&self) {
+        if self.address.send(self.queued(Close)).await.is_err() {
+            tracing::debug!("the room had closed already");
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.address.connected()
+    }
+
+    /// Sends a message unless the mailbox is full, which is counted. A room that has closed needs no message.
+    fn try_send<M>(&self, message: M) -> bool
     where
         M: actix::Message<Result = ()> + Send + 'static,
         Room: Take<M>,
     {
         match self.address.try_send(self.queued(message)) {
-            // A room that has closed needs to hear of nothing.
             Ok(()) | Err(SendError::Closed(_)) => true,
             Err(SendError::Full(_)) => {
                 self.metrics.mailbox_full(ActorKind::Room);
@@ -174,18 +179,8 @@ impl RoomHandle {
         }
     }
 
-    pub(super) async fn close(&self) {
-        if self.address.send(self.queued(Close)).await.is_err() {
-            tracing::debug!("the room had closed before it was asked to");
-        }
-    }
-
     fn queued<M>(&self, message: M) -> Queued<M> {
         Queued::new(message, &self.metrics)
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.address.connected()
     }
 }
 

@@ -1,11 +1,14 @@
 //! An open document on this node.
 //!
-//! A [`Room`](actor::Room) actor exists while somebody has the document open or changes it. Sessions take seats
-//! in it; what happens comes in through a [`RoomHandle`], is decided in the pure [`state`], and goes out rendered
-//! once per [`audience`] into the outbox of every seat but the author's. [`Rooms`] opens them, one per document.
+//! A [`Room`](actor::Room) actor exists while a document is open or being changed. A session becomes a [`Subscriber`] and takes a
+//! [`Seat`] by an [`Admission`], which gives it a [`Subscription`]. What happens reaches the room through a [`RoomHandle`], is
+//! decided by pure types ([`members`], [`awareness`], `editing`), and goes out through [`delivery`] into the outbox of every
+//! subscriber but the author. [`Rooms`] opens rooms, one per document, and [`relay`] routes messages from other nodes to them.
 //!
-//! Invariant: nobody is told of a change that is not stored, and nobody sits in a room whose access was not read
-//! after the seat was reserved.
+//! Inside: `subscription` and `relay` use `rooms`, which uses `handle`, which uses `actor`; `actor` uses `delivery`, `members`
+//! and `awareness`.
+//!
+//! Invariant: only what is stored is broadcast, and no seat is confirmed whose access level was not read after it was reserved.
 
 mod actor;
 mod awareness;
@@ -15,21 +18,24 @@ mod error;
 mod handle;
 mod members;
 mod options;
+mod parts;
+mod registration;
 mod relay;
 mod rooms;
+mod stale_documents;
+mod subscription;
 
-pub use actor::yjs_messages::EditorAwareness;
-pub use awareness::clocks::AWARENESS_TICK;
+pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
 pub use delivery::{
     audience::AudienceKey,
+    confirmation::Confirmation,
     render::{MakeRenderer, Render, RenderError},
 };
 pub use editor_handle::EditorHandle;
 pub use error::RoomError;
 pub use handle::RoomHandle;
-pub use members::{
-    seat::{Place, Seat, SeatEnd, SeatEnded, SeatState},
-    ticket::{Guest, Ticket},
-};
+pub use members::seat::{Seat, SeatEnd, SeatEnded, SeatState, Subscriber};
 pub use options::RoomOptions;
-pub use rooms::{RoomParts, Rooms};
+pub use parts::RoomParts;
+pub use rooms::Rooms;
+pub use subscription::{Admission, Subscription};

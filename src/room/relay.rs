@@ -1,11 +1,11 @@
-//! How what other nodes tell reaches the rooms, and how rooms find out what did not.
+//! How messages from other nodes reach the rooms, and how rooms find out what they missed.
 //!
-//! The relay may lose what is told, and a room may have no place for it. Both are looked up: what is stored in the
-//! database, who is present in the roster. All rooms of a node are compared in one question.
+//! The relay may lose messages, and a room's mailbox may be full. Both are repaired by comparison: with the database for
+//! changes and access, with the roster for presence. All rooms of a node are compared in one query.
 
 use std::collections::HashMap;
 
-use super::{RoomHandle, Rooms, actor::messages::LookForOthers};
+use super::{RoomHandle, Rooms, actor::messages::CheckRoster};
 use crate::{
     bridge::{DeliverySink, Done, Health, RelayEvent},
     domain::{AccessLevel, DocumentId, UserId},
@@ -14,30 +14,34 @@ use crate::{
 };
 
 impl Rooms {
-    /// Compares what every open room knows with what store and roster have; a room that is behind reads and tells the
-    /// rest.
+    /// Compares every open room with the store and the roster. A room that is behind reads what it missed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`]: not everything was compared.
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`]: not every room was compared.
     pub async fn compare(&self) -> Result<(), StoreError> {
-        self.stale.lock().clear();
+        self.stale().take();
         self.compare_some(self.handles()).await
     }
 
-    /// The same for those rooms alone that something may not have reached.
+    /// Compares the rooms that may have missed a message.
     ///
     /// # Errors
     /// As [`Rooms::compare`].
     pub async fn compare_stale(&self) -> Result<(), StoreError> {
-        let stale: Vec<_> = self.stale.lock().drain().collect();
-        let rooms = stale.into_iter().filter_map(|document| Some((document, self.find(document)?)));
+        let stale = self.stale().take().into_iter();
+        let rooms = stale.filter_map(|document| Some((document, self.find(document)?)));
         self.compare_some(rooms.collect()).await
     }
 
-    /// How the relay to the other nodes does.
+    /// Waits until a room may have missed a message.
+    pub async fn wait_until_stale(&self) {
+        self.stale().added().await;
+    }
+
+    /// Returns the health of the relay to the other nodes.
     #[must_use]
     pub fn relay(&self) -> Health {
-        self.shared.parts.bridge.health()
+        self.parts().bridge.health()
     }
 
     async fn compare_some(&self, rooms: HashMap<DocumentId, RoomHandle>) -> Result<(), StoreError> {
@@ -45,47 +49,39 @@ impl Rooms {
             return Ok(());
         }
         let documents: Vec<DocumentId> = rooms.keys().copied().collect();
-        let parts = &self.shared.parts;
-        // Neither waits for the other: one of the two may be away. While the roster is, those on other nodes stay as they
-        // were last heard of.
-        let (marks, sequences) = futures_util::join!(
+        let parts = self.parts();
+        // Together, because one of the two may be down. Without the roster, remote presence stays as it was.
+        let (heads, sequences) = futures_util::join!(
             parts.store.list_marks(&documents),
             parts.roster.find_sequences(&documents)
         );
-        match &marks {
-            Ok(marks) => {
-                for (document, mark) in marks {
-                    self.hand(*document, rooms.get(document), |room| room.compare(*mark));
+        match &heads {
+            Ok(heads) => {
+                for (document, head) in heads {
+                    self.send(*document, rooms.get(document), |room| room.compare(*head));
                 }
             }
-            Err(_) => self.stale.lock().extend(&documents),
+            Err(_) => self.stale().keep(&documents),
         }
         for (document, sequence) in sequences.unwrap_or_default() {
-            self.hand(document, rooms.get(&document), |room| {
-                room.look_for_others(LookForOthers::IfElsewhere(sequence))
-            });
+            let room = rooms.get(&document);
+            self.send(document, room, |room| room.check_roster(CheckRoster::At(sequence)));
         }
-        marks.map(drop)
+        heads.map(drop)
     }
 
-    /// Gives a room something; when it has no place for it, it is compared soon.
-    fn hand(
+    /// Sends a room a message. If its mailbox is full, the room is compared soon.
+    fn send(
         &self,
         document: DocumentId,
         room: Option<&RoomHandle>,
-        give: impl FnOnce(&RoomHandle) -> bool,
+        send: impl FnOnce(&RoomHandle) -> bool,
     ) {
         if let Some(room) = room
-            && !give(room)
+            && !send(room)
         {
-            self.stale.lock().insert(document);
-            self.is_stale.notify_one();
+            self.stale().add(document);
         }
-    }
-
-    /// Waits until something may not have reached its room.
-    pub async fn stale(&self) {
-        self.is_stale.notified().await;
     }
 
     fn change_access_here(
@@ -95,40 +91,37 @@ impl Rooms {
         level: Option<AccessLevel>,
         done: Option<Done>,
     ) {
-        // It has its place in the mailbox before anything that comes after it; a task waits for the answer, or for the place
-        // if there was none.
-        let changed = self.find(document).map(|room| room.access_changed(user, level));
+        // The message takes its place in the mailbox now, before anything that comes later. A task waits for the answer, or
+        // for the place if the mailbox is full.
+        let changed = self.find(document).map(|room| room.change_access(user, level));
         tokio::spawn(async move {
             if let Some(changed) = changed {
                 changed.await;
             }
             if done.is_some_and(|done| done.send(()).is_err()) {
-                tracing::debug!("whoever changed an access does not wait for this node");
+                tracing::debug!("the node that changed an access level no longer waits");
             }
         });
     }
 }
 
 impl DeliverySink for Rooms {
-    fn deliver(&self, delivery: RelayEvent) {
-        match delivery {
+    fn deliver(&self, event: RelayEvent) {
+        match event {
             RelayEvent::Told { document, envelope, done } => match envelope {
                 Envelope::AccessChanged { user, level, .. } => {
                     self.change_access_here(document, user, level, done);
                 }
-                Envelope::Compare => {
-                    self.stale.lock().insert(document);
-                    self.is_stale.notify_one();
-                }
+                Envelope::Compare => self.stale().add(document),
                 envelope => {
                     let room = self.find(document);
-                    self.hand(document, room.as_ref(), |room| room.deliver(envelope));
+                    self.send(document, room.as_ref(), |room| room.deliver(envelope));
                 }
             },
             RelayEvent::Counted { document, sequence } => {
                 let room = self.find(document);
-                self.hand(document, room.as_ref(), |room| {
-                    room.look_for_others(LookForOthers::Counted(sequence))
+                self.send(document, room.as_ref(), |room| {
+                    room.check_roster(CheckRoster::Counted(sequence))
                 });
             }
         }
@@ -139,7 +132,7 @@ impl DeliverySink for Rooms {
         tokio::spawn(async move {
             if let Err(error) = rooms.compare().await {
                 let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "open documents could not be compared; they will be");
+                tracing::warn!(error, "could not compare open documents; trying again");
             }
         });
     }

@@ -74,7 +74,7 @@ impl Session {
         match error {
             AdmissionError::NoToken => self.parts.metrics.auth_failed("missing"),
             AdmissionError::Slot(_) => self.parts.metrics.slot_refused(),
-            // Counted where it was made out.
+            // GaugeGuard where it was made out.
             AdmissionError::Identity(_) => {}
         }
         let reason = CloseReason::from(error);

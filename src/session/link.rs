@@ -8,7 +8,7 @@ use super::{Limits, Throttled, throttle::Allowance};
 use crate::{
     domain::{AccessLevel, Cursor, DocumentId, SessionId, User},
     outbox::Outbox,
-    room::{Guest, Seat, SeatState, Ticket},
+    room::{Seat, SeatState, Subscriber, Subscription},
     wire::graphql_ws::OperationId,
 };
 
@@ -24,7 +24,7 @@ pub struct SessionLink {
 
 #[derive(Default)]
 struct Seats {
-    taken: HashMap<OperationId, Ticket>,
+    taken: HashMap<OperationId, Subscription>,
     /// The session has ended: whatever is still on its way finds no place.
     closed: bool,
 }
@@ -53,11 +53,11 @@ impl SessionLink {
         &self.user
     }
 
-    /// The session as somebody who asks for a seat that its client calls `tag`.
+    /// Returns the session as a subscriber.
     #[must_use]
-    pub fn guest(&self, tag: OperationId) -> Guest {
+    pub fn subscriber(&self) -> Subscriber {
         let (session, user) = (self.id, self.user.clone());
-        Guest { session, user, outbox: self.outbox.clone(), tag, ended: None }
+        Subscriber { session, user, outbox: self.outbox.clone() }
     }
 
     /// Moves the session's cursor. False when it does not have the document open.
@@ -67,24 +67,22 @@ impl SessionLink {
     pub fn move_cursor(&self, document: DocumentId, cursor: Cursor) -> Result<bool, Throttled> {
         self.cursors.take()?;
         let seats = self.seats.lock();
-        let ticket = seats
-            .taken
-            .values()
-            .find(|ticket| ticket.seat().document == document && ticket.seat().is_confirmed());
-        if let Some(ticket) = ticket {
-            ticket.move_cursor(cursor);
+        let subscription = seats.taken.values().find(|subscription| {
+            subscription.seat().document() == document && subscription.seat().is_confirmed()
+        });
+        if let Some(subscription) = subscription {
+            subscription.move_cursor(cursor);
         }
-        Ok(ticket.is_some())
+        Ok(subscription.is_some())
     }
 
     /// Whether the session has the document open.
     #[must_use]
     pub fn has_open(&self, document: DocumentId) -> bool {
         let seats = self.seats.lock();
-        seats
-            .taken
-            .values()
-            .any(|ticket| ticket.seat().document == document && ticket.seat().is_confirmed())
+        seats.taken.values().any(|subscription| {
+            subscription.seat().document() == document && subscription.seat().is_confirmed()
+        })
     }
 
     /// What the session's user may do with the document, as far as its seats there know.
@@ -94,8 +92,8 @@ impl SessionLink {
         seats
             .taken
             .values()
-            .map(Ticket::seat)
-            .find(|seat| seat.document == document && seat.is_confirmed())
+            .map(Subscription::seat)
+            .find(|seat| seat.document() == document && seat.is_confirmed())
             .and_then(Seat::level)
     }
 
@@ -116,10 +114,10 @@ impl SessionLink {
     }
 
     /// Keeps the seat of a subscription. It is given up at once when the session has ended meanwhile.
-    pub(super) fn keep(&self, id: OperationId, ticket: Ticket) {
+    pub(super) fn keep(&self, id: OperationId, subscription: Subscription) {
         let refused = {
             let mut seats = self.seats.lock();
-            if seats.closed { Some(ticket) } else { seats.taken.insert(id, ticket) }
+            if seats.closed { Some(subscription) } else { seats.taken.insert(id, subscription) }
         };
         // Given up outside the lock: it speaks to the room.
         drop(refused);
@@ -128,23 +126,27 @@ impl SessionLink {
     /// Whether a subscription is still being told of events.
     pub(super) fn is_listening(&self, id: &OperationId) -> bool {
         let seats = self.seats.lock();
-        seats.taken.get(id).is_some_and(|ticket| ticket.seat().state() != SeatState::Ended)
+        seats
+            .taken
+            .get(id)
+            .is_some_and(|subscription| subscription.seat().state() != SeatState::Ended)
     }
 
     /// Forgets the seats that the room has ended.
     pub(super) fn forget_ended(&self) {
         let ended: Vec<_> = {
             let mut seats = self.seats.lock();
-            let has_ended = |ticket: &Ticket| ticket.seat().state() == SeatState::Ended;
-            seats.taken.extract_if(|_, ticket| has_ended(ticket)).collect()
+            let has_ended =
+                |subscription: &Subscription| subscription.seat().state() == SeatState::Ended;
+            seats.taken.extract_if(|_, subscription| has_ended(subscription)).collect()
         };
         drop(ended);
     }
 
     /// Gives one seat up.
     pub(super) fn give_up(&self, id: &OperationId) {
-        let ticket = self.seats.lock().taken.remove(id);
-        drop(ticket);
+        let subscription = self.seats.lock().taken.remove(id);
+        drop(subscription);
     }
 
     /// Gives every seat up; the session has ended.

@@ -39,6 +39,12 @@ pub enum StoreError {
     Internal(#[source] Cause),
 }
 
+impl Clone for StoreError {
+    fn clone(&self) -> Self {
+        self.again()
+    }
+}
+
 impl StoreError {
     /// The same once more, for somebody else whom the same failure hit. Of the cause only the words are left.
     #[must_use]

@@ -1,65 +1,69 @@
-//! How an editor gets its seat: like a subscription, with the level of access read after the seat was reserved.
+//! Admission of a Yjs editor.
 
-use super::conversation::EditorParts;
+use std::sync::Arc;
+
+use super::{conversation::EditorParts, error::store_reason};
 use crate::{
-    domain::{AccessLevel, DocumentId, Topic, UserId},
-    metrics::AccessOutcome,
-    room::{EditorHandle, Guest, RoomError, Ticket},
+    domain::{AccessLevel, DocumentId, Topic},
+    room::{Admission, Confirmation, RoomError, SeatEnded, Subscriber, Subscription},
     store::StoreError,
     wire::CloseReason,
 };
 
-/// Takes a seat in the document's room.
+/// Takes the editor's seat in the document's room. `on_end` is notified when the room takes it away.
 ///
 /// # Errors
-/// Why the session has to end: the user may not open the document, or it cannot be told now.
-pub(super) async fn enter(
+/// Why the session has to end: the user may not view the document, or the room is unavailable.
+pub(super) async fn admit(
     parts: &EditorParts,
     document: DocumentId,
-    guest: &Guest,
-) -> Result<(Ticket, EditorHandle), CloseReason> {
-    let user = guest.user.id;
-    // Without this, anybody could open rooms of documents that are not there, and keep them open.
-    level_of(parts, user, document).await?;
-    loop {
-        let ticket = match Ticket::reserve(&parts.rooms, guest, document, Topic::Document).await {
-            Ok(ticket) => ticket,
-            Err(error) => return Err(refusal(&error)),
-        };
-        let level = level_of(parts, user, document).await?;
-        ticket.seat().note_level(level);
-        match ticket.welcome().await {
-            Ok(handle) => return Ok((ticket, handle)),
-            Err(RoomError::Closed) => {}
-            Err(error) => return Err(refusal(&error)),
-        }
+    subscriber: &Subscriber,
+    on_end: Arc<dyn SeatEnded>,
+) -> Result<Subscription, CloseReason> {
+    let admission = EditorAdmission { parts, document, subscriber, on_end };
+    let topic = (document, Topic::Document);
+    let admitted = Subscription::admit(&parts.rooms, subscriber, topic, false, &admission).await;
+    admitted.map_err(|EditorRefused(reason)| reason)
+}
+
+/// The part of the Yjs protocol in an admission.
+struct EditorAdmission<'a> {
+    parts: &'a EditorParts,
+    document: DocumentId,
+    subscriber: &'a Subscriber,
+    on_end: Arc<dyn SeatEnded>,
+}
+
+/// Why an editor was not admitted.
+struct EditorRefused(CloseReason);
+
+impl From<RoomError> for EditorRefused {
+    fn from(error: RoomError) -> Self {
+        Self(match error {
+            RoomError::SeatVoided => CloseReason::Forbidden,
+            RoomError::Closed | RoomError::SinceInFuture { .. } | RoomError::Unavailable => {
+                CloseReason::Unavailable
+            }
+        })
     }
 }
 
-async fn level_of(
-    parts: &EditorParts,
-    user: UserId,
-    document: DocumentId,
-) -> Result<AccessLevel, CloseReason> {
-    match parts.store.access_level(user, document).await {
-        Ok(Some(level)) => {
-            parts.metrics.access_checked(AccessOutcome::Allowed);
-            Ok(level)
-        }
-        Ok(None) | Err(StoreError::Denied) => {
-            parts.metrics.access_checked(AccessOutcome::Denied);
-            parts.metrics.permission_denied();
-            Err(CloseReason::Forbidden)
-        }
-        Err(error) => Err(super::error::store_reason(&error)),
-    }
-}
+impl Admission for EditorAdmission<'_> {
+    type Error = EditorRefused;
 
-fn refusal(error: &RoomError) -> CloseReason {
-    match error {
-        RoomError::SeatVoided => CloseReason::Forbidden,
-        RoomError::Closed | RoomError::SinceInFuture { .. } | RoomError::Unavailable => {
-            CloseReason::Unavailable
-        }
+    async fn read_level(&self) -> Result<AccessLevel, EditorRefused> {
+        let user = self.subscriber.user.id;
+        let level = self.parts.rooms.read_level(user, self.document, AccessLevel::View).await;
+        level.map_err(|error| {
+            if matches!(error, StoreError::Denied) {
+                self.parts.metrics.permission_denied();
+                return EditorRefused(CloseReason::Forbidden);
+            }
+            EditorRefused(store_reason(&error))
+        })
+    }
+
+    async fn confirmation(&self) -> Result<Confirmation, EditorRefused> {
+        Ok(Confirmation::Editor(Arc::clone(&self.on_end)))
     }
 }

@@ -19,7 +19,9 @@ use crate::{
     domain::{DocumentId, UserId},
     editing::{EditKind, EditRequest, StoredEdit},
     metrics::Metrics,
-    room::{AWARENESS_TICK, EditorAwareness, EditorHandle, Guest, Rooms, Ticket},
+    room::{
+        AWARENESS_TICK, EditorAwareness, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription,
+    },
     session::{ConversationStep, Converse, Limits, SessionLink, StepOutcome, Throttle},
     store::{Store, StoreError},
     wire::{
@@ -163,7 +165,7 @@ impl Conversation {
                 self.to_do.words.insert(client, words);
                 return Some(ConversationStep::Wait(A_MOMENT));
             }
-            seat.say(words);
+            seat.update_awareness(words);
         }
         None
     }
@@ -179,14 +181,14 @@ impl Conversation {
         self.doing = Doing::Other;
         Some(ConversationStep::Work(match clocks {
             Some(clocks) => async move {
-                seat.synchronise(clocks).await;
+                seat.request_step_2(clocks).await;
                 StepOutcome::Done
             }
             .boxed(),
             None => {
                 self.to_do.asks = false;
                 async move {
-                    seat.ask().await;
+                    seat.request_awareness().await;
                     StepOutcome::Done
                 }
                 .boxed()
@@ -204,7 +206,7 @@ impl Conversation {
         self.doing = Doing::Other;
         let seat = seat.clone();
         let asking = async move {
-            seat.question().await;
+            seat.request_step_1().await;
             StepOutcome::Done
         };
         Some(ConversationStep::Work(asking.boxed()))
@@ -218,8 +220,8 @@ impl Conversation {
             document: self.document,
             author: link.user().id,
             session: Some(link.id()),
-            edit: None,
-            wish: EditKind::Merge { updates, acknowledge: self.acknowledge },
+            name: None,
+            kind: EditKind::Merge { updates, acknowledge: self.acknowledge },
         })
     }
 
@@ -282,10 +284,11 @@ async fn carry_out(
 impl Converse for Conversation {
     fn enter(
         &self,
-        guest: Guest,
-    ) -> BoxFuture<'static, Result<(Ticket, EditorHandle), CloseReason>> {
+        subscriber: Subscriber,
+        on_end: Arc<dyn SeatEnded>,
+    ) -> BoxFuture<'static, Result<Subscription, CloseReason>> {
         let (parts, document) = (Arc::clone(&self.parts), self.document);
-        async move { admission::enter(&parts, document, &guest).await }.boxed()
+        async move { admission::admit(&parts, document, &subscriber, on_end).await }.boxed()
     }
 
     fn entered(&mut self, link: Arc<SessionLink>, seat: EditorHandle) {

@@ -22,7 +22,7 @@ pub(super) fn read(
     // Ids beyond those of clients are no client's.
     let Ok(client) = u32::try_from(entry.client) else { return Ok(None) };
     let Some(state) = entry.state else {
-        return Ok(Some(EditorAwareness { client, state: None, selection: None, told_as: None }));
+        return Ok(Some(EditorAwareness { client, state: None, selection: None, sent_by: None }));
     };
     if state.len() > limit {
         return Err(Malformed("the awareness state is larger than allowed"));
@@ -32,7 +32,7 @@ pub(super) fn read(
     let told_as = state.get("user").and_then(|user| user.get("sessionId"));
     let told_as = told_as.and_then(|id| SessionId::deserialize(id).ok());
     let selection = selection(&state);
-    Ok(Some(EditorAwareness { client, state: Some(state), selection, told_as }))
+    Ok(Some(EditorAwareness { client, state: Some(state), selection, sent_by: told_as }))
 }
 
 /// Where the editor's cursor is: CodeMirror, Quill and ProseMirror say `cursor`, Monaco `selection`.
@@ -99,8 +99,8 @@ mod tests {
     fn a_state_that_was_told_says_of_whom() {
         let session = SessionId::new();
         let state = format!(r#"{{"user":{{"sessionId":"{session}"}}}}"#);
-        assert_eq!(words(&state).unwrap().unwrap().told_as, Some(session));
-        assert_eq!(words(r#"{"user":{"sessionId":5}}"#).unwrap().unwrap().told_as, None);
+        assert_eq!(words(&state).unwrap().unwrap().sent_by, Some(session));
+        assert_eq!(words(r#"{"user":{"sessionId":5}}"#).unwrap().unwrap().sent_by, None);
     }
 
     #[test]

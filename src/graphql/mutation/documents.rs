@@ -12,7 +12,7 @@ use crate::{
     editing::{EditKind, EditRequest, StoredEdit},
     graphql::{
         ApiError, Caller,
-        access::{Admitted, document_id, require_to_order},
+        access::{Admitted, document_id, require_to_edit},
         caller::{api, caller},
         types::{DeltaOpInput, DocumentType},
     },
@@ -96,7 +96,7 @@ impl DocumentMutations {
         mutation_id: Option<ID>,
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx)?;
-        let admitted = require_to_order(ctx, &document_id, AccessLevel::Edit).await?;
+        let admitted = require_to_edit(ctx, &document_id, AccessLevel::Edit).await?;
         if delta.len() > MAX_STEPS {
             let message = format!(
                 "The delta has {} steps, and may have {MAX_STEPS}. Send it in several parts, or the whole text with \
@@ -119,7 +119,7 @@ impl DocumentMutations {
     #[graphql(complexity = "WRITING + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx)?;
-        let admitted = require_to_order(ctx, &id, AccessLevel::Owner).await?;
+        let admitted = require_to_edit(ctx, &id, AccessLevel::Owner).await?;
         let order = order(ctx, &admitted, None, EditKind::Delete)?;
         api(ctx)?.rooms.edit(order).await?;
         Ok(true)
@@ -166,8 +166,8 @@ pub(in crate::graphql) fn order(
         document: admitted.document,
         author: admitted.user.id,
         session: caller(ctx).session(),
-        edit: mutation_id.map(|id| EditId::new(&id)).transpose()?,
-        wish,
+        name: mutation_id.map(|id| EditId::new(&id)).transpose()?,
+        kind: wish,
     })
 }
 

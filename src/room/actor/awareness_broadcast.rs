@@ -1,36 +1,34 @@
-//! The part of the room's actor that tells editors who is here, and the others what editors say.
+//! Broadcasts awareness: presence and cursors to Yjs editors, and the states of editors to everyone else.
 //!
-//! Whatever is told of presence and cursors goes to editors as awareness; what an editor says goes to the other
-//! editors as it is, and to everybody else as the cursor that it means ([`placing`](super::cursor_translation)).
+//! Presence and cursors of sessions without an editor go to editors as derived awareness states. The state of an editor goes to
+//! the other editors as it is, and to GraphQL clients as the cursor in it ([`cursor_translation`](super::cursor_translation)).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::prelude::*;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    cursor_translation::Pointing,
-    mailbox::Take,
-    room::Room,
-    yjs_messages::{EditorAwareness, Say},
-};
+use super::{Room, mailbox::Take, yjs_messages::UpdateAwareness};
 use crate::{
-    domain::{
-        AwarenessUpdate, Event, Origin, Presence, PresenceChangeKind, SessionId, Topic, User,
-    },
+    domain::{AwarenessUpdate, Event, Presence, PresenceChangeKind, SessionId, Topic, User},
     editing::loader::MAX_INLINE_BYTES,
     outbox::SeatId,
     room::{
-        Place,
+        EditorAwareness,
         awareness::{
-            clocks::Clocks,
             identity,
-            table::{Awareness, AwarenessChange, AwarenessOutcome},
+            state::{PendingTranslation, Publication},
+            table::{AwarenessChange, AwarenessOutcome},
         },
-        delivery::audience::BroadcastReport,
+        delivery::{
+            audience::BroadcastReport,
+            frames::{SeatFrame, push},
+        },
+        members::seat::Seat,
     },
     wire::{
         envelope::Envelope,
@@ -38,54 +36,23 @@ use crate::{
     },
 };
 
-/// Other nodes are told at most so often what all editors here say.
-const MIN_ANSWER_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Who is here, as editors are told it.
-#[derive(Default)]
-pub(in crate::room) struct WhoIsHere {
-    awareness: Awareness,
-    /// The newest place of each session that waits for the replica, ...
-    pub(in crate::room) pointings: HashMap<SessionId, Pointing>,
-    /// ... or until more have gathered.
-    pub(in crate::room) is_pointing: bool,
-    /// Editors are told again and again who is here.
-    is_renewing: bool,
-    /// When other nodes were last told what all editors here say.
-    said_at: Option<Instant>,
-    /// They are told again in a moment.
-    says_later: bool,
-}
-
-impl WhoIsHere {
-    pub(in crate::room) fn new(clocks: Clocks) -> Self {
-        Self { awareness: Awareness::new(clocks), ..Self::default() }
-    }
-}
-
 impl Room {
-    /// Tells editors of an event.
-    pub(in crate::room) fn tell_editors(
-        &mut self,
-        origin: Origin,
-        event: &Event,
-        told: &mut BroadcastReport,
-    ) {
+    /// Broadcasts an event to the Yjs editors.
+    pub(super) fn broadcast_to_editors(&mut self, event: &Event, report: &mut BroadcastReport) {
         if self.editors.is_empty() {
-            return self.forget_awareness_if_unused();
+            return self.clear_awareness_if_unused();
         }
         match event {
-            Event::Changed(change) => {
-                let author = origin.session.filter(|_| self.merged.contains(&change.version));
-                self.editors.tell(author, change, told);
-            }
+            Event::Changed(change) => self.editors.broadcast(change, report),
             Event::PresenceChanged(change) => match change.kind {
-                PresenceChangeKind::Joined => self.show(&change.presence),
-                PresenceChangeKind::Left => self.take_back(change.presence.session),
+                PresenceChangeKind::Joined => self.derive_awareness(&change.presence),
+                PresenceChangeKind::Left => self.remove_awareness(change.presence.session),
             },
             Event::CursorMoved(moved) => {
-                if !self.who.awareness.speaks(moved.session) && !self.editors.has(moved.session) {
-                    self.show(&Presence {
+                let has_editor = self.editors.has(moved.session)
+                    || self.awareness.table().has_own_entry(moved.session);
+                if !has_editor {
+                    self.derive_awareness(&Presence {
                         document: moved.document,
                         session: moved.session,
                         user: moved.user.clone(),
@@ -99,193 +66,190 @@ impl Room {
         }
     }
 
-    /// The first editor is here: from now on it is known who is, and told again and again.
-    pub(in crate::room) fn begin_awareness(&mut self, ctx: &mut Context<Self>) {
-        self.show_everybody();
-        self.shared.parts.bridge.publish(self.document, Envelope::AskWhoIsHere);
-        if !std::mem::replace(&mut self.who.is_renewing, true) {
+    /// Starts awareness for the first editor: derives the state of everyone present, asks the other nodes for their editors,
+    /// and schedules renewals.
+    pub(super) fn begin_awareness(&mut self, ctx: &mut Context<Self>) {
+        let presences = self.members.presences().chain(self.remote.presence().presences());
+        for presence in presences.cloned().collect::<Vec<_>>() {
+            self.derive_awareness(&presence);
+        }
+        self.parts().bridge.publish(self.document, Envelope::AskWhoIsHere);
+        if self.awareness.begin_renewals() {
             self.renew_later(ctx);
         }
     }
 
-    fn show_everybody(&mut self) {
-        let everybody: Vec<_> =
-            self.state.present().chain(self.others.present()).cloned().collect();
-        for presence in everybody {
-            self.show(&presence);
-        }
-    }
-
     fn renew_later(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_later(self.shared.options.awareness_every, |room, ctx| {
+        self.run_later(ctx, self.shared.options.awareness_every, |room, ctx| {
             if room.editors.is_empty() {
-                room.who.is_renewing = false;
-                return;
+                return room.awareness.end_renewals();
             }
-            room.renew();
+            room.renew_awareness();
             room.renew_later(ctx);
         });
     }
 
-    /// Tells every editor who is here. Editors forget whom they have not heard of for 30 s, and give up a connection on
-    /// which nothing comes for as long. The other nodes are told again as well: something may have been lost.
-    fn renew(&mut self) {
-        let words = self.who.awareness.renewed(Utc::now());
-        for place in self.editors.places() {
-            let session = place.seat.session;
-            let frame = frame_of(words.iter().filter(|word| is_for(word, place)));
-            // One that cannot be queued makes room for others that are heard.
-            let _dropped = place.outbox.cursor(place.seat.id, session, frame);
+    /// Sends every editor all entries again. Editors forget an entry after 30 s without news, and give up a connection on
+    /// which nothing arrives for as long. Other nodes receive the entries again as well, in case a message was lost.
+    fn renew_awareness(&mut self) {
+        let changes = self.awareness.table_mut().renew(Utc::now());
+        for seat in self.editors.seats() {
+            let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
+            // A frame that is dropped leaves capacity for others, which keep the connection alive.
+            let _dropped = push(seat, self.metrics(), SeatFrame::Cursor(seat.session(), frame));
         }
-        self.say_again();
+        self.publish_all_awareness();
     }
 
-    /// Tells the other nodes what the editors here say of themselves.
-    fn say_again(&mut self) {
-        self.who.said_at = Some(Instant::now());
+    /// Publishes the state of every editor here to the other nodes.
+    fn publish_all_awareness(&mut self) {
+        self.awareness.note_publication(Instant::now());
         for session in self.editors.sessions() {
-            if let Some(saying) = self.who.awareness.saying_of(session) {
-                self.publish_saying(saying);
+            if let Some(update) = self.awareness.table().local_update(session) {
+                self.publish_awareness(update);
             }
         }
     }
 
-    /// Another node wants to know what the editors here say. Many may want that at once.
-    pub(in crate::room) fn answer_who_is_here(&mut self, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let next = self.who.said_at.map_or(now, |said_at| said_at + MIN_ANSWER_INTERVAL);
-        if next <= now {
-            self.say_again();
-        } else if !std::mem::replace(&mut self.who.says_later, true) {
-            ctx.run_later(next - now, |room, _ctx| {
-                room.who.says_later = false;
-                room.say_again();
-            });
+    /// Answers another node that asks for the editors here, at a bounded rate.
+    pub(super) fn answer_awareness_request(&mut self, ctx: &mut Context<Self>) {
+        match self.awareness.plan_publication(Instant::now()) {
+            Publication::Now => self.publish_all_awareness(),
+            Publication::After(delay) => {
+                self.run_later(ctx, delay, |room, _ctx| {
+                    room.awareness.end_scheduled_publication();
+                    room.publish_all_awareness();
+                });
+            }
+            Publication::Scheduled => {}
         }
     }
 
-    fn publish_saying(&self, saying: AwarenessUpdate) {
-        let envelope = Envelope::Said(Arc::new(saying));
-        self.shared.parts.bridge.publish(self.document, envelope);
-        self.shared.parts.metrics.published();
+    fn publish_awareness(&self, update: AwarenessUpdate) {
+        self.parts().bridge.publish(self.document, Envelope::Said(Arc::new(update)));
+        self.metrics().published();
     }
 
-    /// Tells one editor who is here: everybody, since this takes the place of what it was told before and still waits.
-    pub(in crate::room) fn tell_who_is_here(&mut self, seat: SeatId, now: DateTime<Utc>) {
-        let words = self.who.awareness.renewed(now);
-        let Some(place) = self.editors.place(seat) else { return };
-        let frame = frame_of(words.iter().filter(|word| is_for(word, place)));
-        // What is dropped here is told with the next renewal.
-        let _dropped = place.outbox.cursor(seat, place.seat.session, frame);
+    /// Sends one editor all entries. The frame replaces awareness that is still queued for the editor.
+    pub(super) fn send_awareness(&mut self, seat: SeatId, now: DateTime<Utc>) {
+        let changes = self.awareness.table_mut().renew(now);
+        let Some(seat) = self.editors.seat(seat) else { return };
+        let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
+        // If it is dropped, the next renewal sends the same.
+        let _dropped = push(seat, self.metrics(), SeatFrame::Cursor(seat.session(), frame));
     }
 
-    /// Shows somebody who is present to the editors, unless an editor speaks for itself there.
-    pub(in crate::room) fn show(&mut self, presence: &Presence) {
+    /// Derives the state of a session that is present, unless it has an editor.
+    fn derive_awareness(&mut self, presence: &Presence) {
         let session = presence.session;
         if self.editors.has(session) {
             return;
         }
-        let selection = match (presence.cursor, &self.editing.replica) {
+        let selection = match (presence.cursor, self.editing.replica()) {
             (None, _) => None,
             (Some(cursor), Some(replica)) if replica.weight() <= MAX_INLINE_BYTES => {
                 Some(replica.selection_of(cursor))
             }
             (Some(_), _) => {
-                self.who.pointings.insert(session, Pointing::Cursor(Box::new(presence.clone())));
-                if self.who.awareness.knows(session) {
+                let pending = PendingTranslation::Cursor(Box::new(presence.clone()));
+                self.awareness.translate_later(session, pending);
+                if self.awareness.table().has(session) {
                     return;
                 }
                 None
             }
         };
-        self.show_at(presence, selection);
+        self.set_derived_awareness(presence, selection);
     }
 
-    pub(in crate::room) fn show_at(
+    /// Sets and broadcasts the derived state of a session. `selection` is its anchor and head as relative positions.
+    pub(super) fn set_derived_awareness(
         &mut self,
         presence: &Presence,
         selection: Option<(Value, Value)>,
     ) {
         let session = presence.session;
         let user = identity::user(self.document, session, &presence.user);
-        let state = identity::shown(user, selection);
-        if let Some(word) = self.who.awareness.show((session, presence.user.id), state, Utc::now())
-        {
-            self.spread(&word);
+        let state = identity::derived_state(user, selection);
+        let holder = (session, presence.user.id);
+        let change = self.awareness.table_mut().update_derived(holder, state, Utc::now());
+        if let Some(change) = change {
+            self.broadcast_awareness(&change);
         }
     }
 
-    fn take_back(&mut self, session: SessionId) {
-        self.who.pointings.remove(&session);
-        if let Some(word) = self.who.awareness.leave(session, Utc::now()) {
-            self.spread(&word);
+    fn remove_awareness(&mut self, session: SessionId) {
+        self.awareness.cancel_translation(session);
+        if let Some(change) = self.awareness.table_mut().remove(session, Utc::now()) {
+            self.broadcast_awareness(&change);
         }
     }
 
-    /// Tells every editor but the one that it is about.
-    fn spread(&self, word: &AwarenessChange) {
+    /// Broadcasts a change of awareness to every editor but the one that it is about.
+    fn broadcast_awareness(&self, change: &AwarenessChange) {
         let mut deliveries = 0;
-        for entry in &word.entries {
+        for entry in &change.entries {
             let frame = frame_of_entries([entry]);
-            // By the client and not by the session: of one that has another id now the old one must go, too.
+            // Keyed by the client id, not by the session: when a session changes its client id, the removal of the old one must
+            // not be replaced by the new entry.
             let about = SessionId::from(Uuid::from_u128(entry.0.into()));
-            let is_own = |place: &Place| place.seat.client() == Some(entry.0);
-            for place in self.editors.places().filter(|place| is_for(word, place) && !is_own(place))
-            {
-                // A newer one takes its place, and what is dropped is told with the next renewal.
-                let _outcome = place.outbox.cursor(place.seat.id, about, frame.clone());
+            let is_own = |seat: &Seat| seat.client() == Some(entry.0);
+            let recipients =
+                self.editors.seats().filter(|seat| is_recipient(change, seat) && !is_own(seat));
+            for seat in recipients {
+                // A newer entry replaces it, and a dropped one is sent with the next renewal.
+                let frame = SeatFrame::Cursor(about, frame.clone());
+                let _outcome = push(seat, self.metrics(), frame);
                 deliveries += 1;
             }
         }
-        self.shared.parts.metrics.delivered(Topic::Document, deliveries);
+        self.metrics().delivered(Topic::Document, deliveries);
     }
 
-    /// Another node tells what an editor says of itself.
-    pub(in crate::room) fn said_elsewhere(&mut self, saying: &Arc<AwarenessUpdate>) {
+    /// Applies the state of an editor on another node.
+    pub(super) fn apply_remote_awareness(&mut self, update: &Arc<AwarenessUpdate>) {
         if self.editors.is_empty() {
             return;
         }
-        let is_present = self.others.has(saying.session);
-        if let AwarenessOutcome::News(word) =
-            self.who.awareness.hear(saying, is_present, Utc::now())
-        {
-            self.who.pointings.remove(&saying.session);
-            self.spread(&word);
+        let is_present = self.remote.presence().has(update.session);
+        let outcome = self.awareness.table_mut().update_remote(update, is_present, Utc::now());
+        if let AwarenessOutcome::Changed(change) = outcome {
+            self.awareness.cancel_translation(update.session);
+            self.broadcast_awareness(&change);
         }
     }
 
-    /// With the last editor goes what was known for editors.
-    pub(in crate::room) fn forget_awareness_if_unused(&mut self) {
+    /// Clears awareness when the last editor has left.
+    pub(super) fn clear_awareness_if_unused(&mut self) {
         if self.editors.is_empty() {
-            self.who.awareness.forget();
-            self.forget_pointing();
+            self.awareness.clear();
         }
     }
 
+    /// Puts the session's identity into an editor's state, whatever the editor claims.
     fn stamp(&self, session: SessionId, user: &User, mut state: Map<String, Value>) -> Arc<str> {
         state.insert("user".to_owned(), identity::user(self.document, session, user));
         Value::Object(state).to_string().into()
     }
 }
 
-/// Whether an editor is told: never of itself. Until it has said who it is, each entry of its user may be its own, of an
-/// old connection that is not known to be dead yet, and it would take that for its own words.
-fn is_for(word: &AwarenessChange, place: &Place) -> bool {
-    let Place { seat, .. } = place;
-    word.session != seat.session
+/// Whether an editor receives a change: never its own. Before an editor has announced its client id, any entry of its user may
+/// be its own, from an old connection that is not known to be dead, and it would take the entry for its own state.
+fn is_recipient(change: &AwarenessChange, seat: &Seat) -> bool {
+    change.session != seat.session()
         && match seat.client() {
-            Some(own) => word.entries.last().is_none_or(|last| last.0 != own),
-            None => word.user != seat.user.id,
+            Some(own) => change.entries.last().is_none_or(|last| last.0 != own),
+            None => change.user != seat.user().id,
         }
 }
 
-fn frame_of<'a>(words: impl IntoIterator<Item = &'a AwarenessChange>) -> bytes::Bytes {
-    frame_of_entries(words.into_iter().flat_map(|word| &word.entries))
+fn frame_of<'a>(changes: impl IntoIterator<Item = &'a AwarenessChange>) -> Bytes {
+    frame_of_entries(changes.into_iter().flat_map(|change| &change.entries))
 }
 
 fn frame_of_entries<'a>(
     entries: impl IntoIterator<Item = &'a (u32, u32, Option<Arc<str>>)>,
-) -> bytes::Bytes {
+) -> Bytes {
     awareness::frame(entries.into_iter().map(|(client, clock, state)| Said {
         client: *client,
         clock: *clock,
@@ -293,34 +257,41 @@ fn frame_of_entries<'a>(
     }))
 }
 
-impl Take<Say> for Room {
-    fn take(&mut self, Say { seat, words }: Say, ctx: &mut Self::Context) {
-        let Some(place) = self.editors.place(seat) else { return };
-        let (session, user) = (place.seat.session, place.seat.user.clone());
-        let EditorAwareness { client, state, selection, told_as } = words;
+impl Take<UpdateAwareness> for Room {
+    fn take(
+        &mut self,
+        UpdateAwareness { seat: id, awareness }: UpdateAwareness,
+        ctx: &mut Self::Context,
+    ) {
+        let Some(seat) = self.editors.seat(id).cloned() else { return };
+        let (session, user) = (seat.session(), seat.user());
+        let EditorAwareness { client, state, selection, sent_by } = awareness;
+        // Clients pass on the entries of others that they have received.
+        let table = self.awareness.table();
         let is_passed_on =
-            told_as.is_some_and(|of| of != session && self.who.awareness.is_of(client, of));
-        if is_passed_on && place.seat.client() != Some(client) {
+            sent_by.is_some_and(|other| other != session && table.belongs_to(client, other));
+        if is_passed_on && seat.client() != Some(client) {
             return;
         }
-        let state = state.map(|state| self.stamp(session, &user, state));
+        let state = state.map(|state| self.stamp(session, user, state));
         let now = Utc::now();
-        let AwarenessOutcome::News(word) =
-            self.who.awareness.say((session, user.id), client, state, now)
+        let table = self.awareness.table_mut();
+        let AwarenessOutcome::Changed(change) =
+            table.update_local((session, user.id), client, state, now)
         else {
             return;
         };
-        let is_first = place.seat.client().is_none();
-        place.seat.set_client(client);
-        self.spread(&word);
+        let is_first = seat.client().is_none();
+        seat.set_client(client);
+        self.broadcast_awareness(&change);
         if is_first {
-            // Now it is known which of its user's entries is its own.
-            self.tell_who_is_here(seat, now);
+            // Only now is it known which of its user's entries is the editor's own.
+            self.send_awareness(id, now);
         }
-        if let Some(saying) = self.who.awareness.saying_of(session) {
-            self.publish_saying(saying);
+        if let Some(update) = self.awareness.table().local_update(session) {
+            self.publish_awareness(update);
         }
-        self.move_editor(session, selection, ctx);
-        self.serve_editors(ctx);
+        self.move_editor_cursor(session, selection, ctx);
+        self.sync_editors(ctx);
     }
 }

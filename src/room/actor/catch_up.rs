@@ -1,124 +1,130 @@
-//! How a seat that is behind gets everything it misses: page by page, whenever its outbox has room.
+//! Sends GraphQL subscribers that are behind what they miss: page by page, whenever their outbox has capacity.
 //!
-//! A new seat with `since` and one whose changes had to give way are the same here. The seat is live again in the
-//! turn in which it has been sent the head; changes are told in turns of their own, so there is neither a hole nor a
-//! double.
+//! A new subscriber with `since` and one whose changes were dropped are the same here. A subscriber becomes live in the turn
+//! in which it has been sent the head. Changes are broadcast in other turns, so it misses none and gets none twice.
 
 use std::sync::Arc;
 
 use actix::prelude::*;
-use tokio::time::Instant;
 
-use super::room::Room;
+use super::Room;
 use crate::{
     domain::{Change, ChangeKind, DocumentId, Version},
     editing::{
         LoadError,
         loader::{DocumentLoader, follow_each_other},
-        recent::RecentChanges,
     },
     outbox::SeatId,
-    room::{SeatEnd, delivery::audience::ReplayOutcome},
+    room::{
+        SeatEnd,
+        delivery::audience::{Backlog, ReplayOutcome},
+    },
     store::Store,
 };
 
-/// So many bytes of the log are rendered in one turn at most.
+/// The most bytes of the log that are rendered in one turn of the actor.
 const MAX_PAGE_BYTES: usize = 64 * 1024;
 
 impl Room {
-    /// Sends a seat what it misses, as soon as its outbox has room.
-    pub(in crate::room) fn catch_up(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some((_, _, place)) = self.audiences.behind(seat) else { return };
-        let drained = async move { place.outbox.drained(seat).await };
-        ctx.spawn(drained.into_actor(self).map(move |(), room, ctx| room.replay(seat, ctx)));
+    /// Sends a subscriber what it misses, as soon as its outbox has capacity. Does nothing for one that is not behind.
+    pub(super) fn catch_up(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
+        let Some(Backlog { outbox, .. }) = self.audiences.backlog(seat) else { return };
+        let drained = async move { outbox.drained(seat).await };
+        self.spawn(ctx, drained, move |room, (), ctx| room.replay(seat, ctx));
     }
 
     fn replay(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some((next, wants_content, _)) = self.audiences.behind(seat) else { return };
-        // A document that is gone has told of its end, and its seats have ended.
-        let Some(head) = self.editing.head.as_ref().map(|head| head.version) else { return };
+        let Some(Backlog { next, wants_content, .. }) = self.audiences.backlog(seat) else {
+            return;
+        };
+        // The deletion of the document was broadcast and ended its seats.
+        let Some(head) = self.editing.version() else { return };
         if next > head {
-            return self.audiences.caught_up(seat);
+            return self.audiences.catch_up(seat);
         }
-        let kept = self.audiences.take_rest(seat).or_else(|| {
-            let recent = self.editing.recent.after(next.previous());
+        let in_memory = self.audiences.take_unsent(seat).or_else(|| {
+            let recent = self.editing.recent().after(next.previous());
             recent.filter(|changes| !changes.is_empty())
         });
-        if let Some(changes) = kept {
+        if let Some(changes) = in_memory {
             return self.replay_page(seat, changes, ctx);
         }
-        let missing = Missing { document: self.document, next, head, wants_content };
-        let (store, texts) = (self.shared.parts.store.clone(), self.shared.texts.clone());
-        let page = async move { missing.read(&store, &texts).await };
-        ctx.spawn(page.into_actor(self).map(move |page, room, ctx| match page {
+        let missing = MissingChanges { document: self.document, next, head, wants_content };
+        let (store, loader) = (self.parts().store.clone(), self.shared.loader.clone());
+        let page = async move { missing.read(&store, &loader).await };
+        self.spawn(ctx, page, move |room, page, ctx| match page {
             Ok(Some(changes)) => room.replay_page(seat, changes, ctx),
-            // The document was deleted meanwhile, which is told by itself.
+            // The document was deleted meanwhile, which is broadcast by itself.
             Ok(None) => {}
-            Err(error) => room.lose(seat, &error, ctx),
-        }));
+            Err(error) => room.give_up_replay(seat, &error, ctx),
+        });
     }
 
     fn replay_page(&mut self, seat: SeatId, changes: Vec<Arc<Change>>, ctx: &mut Context<Self>) {
-        self.shared.parts.metrics.replayed();
+        self.metrics().replayed();
+        if let Some(resync) = changes.iter().find(|change| change.kind == ChangeKind::Resync) {
+            tracing::info!(
+                %seat, version = %resync.version, reason = "log_gap",
+                "subscriber is resynchronised from the whole text"
+            );
+        }
         match self.audiences.replay(seat, &changes) {
             ReplayOutcome::All => self.replay(seat, ctx),
             ReplayOutcome::Full => self.catch_up(seat, ctx),
             ReplayOutcome::Gone => {}
-            ReplayOutcome::Broken(error) => self.lose(seat, &error, ctx),
+            ReplayOutcome::Broken(error) => self.give_up_replay(seat, &error, ctx),
         }
     }
 
-    /// What was told last, of version `told`, is not what comes next: whoever listens is sent the rest from the log.
-    pub(in crate::room) fn close_gap(&mut self, told: Version, ctx: &mut Context<Self>) {
-        self.editing.recent = Arc::new(RecentChanges::new(self.shared.options.recent_bytes));
-        for seat in self.audiences.all_behind(told) {
+    /// Has every subscriber replay from the log: versions after `head` are missing from memory.
+    pub(super) fn replay_from_log(&mut self, head: Version, ctx: &mut Context<Self>) {
+        tracing::warn!(%head, "versions are missing from memory; replaying from the log");
+        self.editing.forget_recent(self.shared.options.recent_bytes);
+        for seat in self.audiences.fall_behind(head) {
             self.catch_up(seat, ctx);
         }
-        for seat in self.editors.all_behind(told) {
+        for seat in self.editors.fall_behind(head) {
             self.catch_up_editor(seat, ctx);
         }
     }
 
-    /// A seat cannot be sent what it misses; its client is told, and may ask again from where it is.
-    fn lose(
+    /// Evicts a subscriber whose missing changes could not be read. Its client may subscribe again from where it is.
+    fn give_up_replay(
         &mut self,
         seat: SeatId,
         error: &(dyn std::error::Error + 'static),
         ctx: &mut Context<Self>,
     ) {
-        tracing::warn!(error, document.id = %self.document, "what a reader missed could not be sent");
-        self.audiences.evict(seat, SeatEnd::Broken);
-        let effects = self.state.leave(seat);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
-        self.linger_if_idle(ctx);
+        tracing::warn!(error, %seat, "could not replay missing changes");
+        self.evict(seat, SeatEnd::Broken, ctx);
     }
 }
 
-/// What a seat is to be sent from the log.
-struct Missing {
+/// The changes that a subscriber misses.
+struct MissingChanges {
     document: DocumentId,
     next: Version,
     head: Version,
     wants_content: bool,
 }
 
-impl Missing {
-    /// Changes from the log, beginning with the one that made `next`; where that is no longer kept, where to start
-    /// again. None when the document is gone.
+impl MissingChanges {
+    /// Reads a page of changes from the log, beginning with `next`. If `next` is no longer kept, returns one change of kind
+    /// `RESYNC` with the whole text. Returns none if the document was deleted.
     async fn read(
         &self,
         store: &Store,
-        texts: &DocumentLoader,
+        loader: &DocumentLoader,
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let after = self.next.previous();
         let page = store.list_changes(self.document, after, self.head, MAX_PAGE_BYTES).await?;
         if page.is_empty() || !follow_each_other(&page, after) {
-            return self.start_again(store, texts).await;
+            return self.resync(store, loader).await;
         }
         let page = if self.wants_content {
-            match texts.fill(self.document, None, page).await {
-                // The log begins here, and what was before it is in no snapshot.
-                Err(LoadError::NotKept) => return self.start_again(store, texts).await,
+            match loader.fill(self.document, None, page).await {
+                // The log begins here, and no snapshot has the text before it.
+                Err(LoadError::NotKept) => return self.resync(store, loader).await,
                 filled => filled?,
             }
         } else {
@@ -127,14 +133,14 @@ impl Missing {
         Ok(Some(page.into_iter().map(Arc::new).collect()))
     }
 
-    /// The document as it is, for whoever asks for changes that are no longer kept.
-    async fn start_again(
+    /// Reads the present text, for a subscriber whose next change is no longer kept.
+    async fn resync(
         &self,
         store: &Store,
-        texts: &DocumentLoader,
+        loader: &DocumentLoader,
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let Some(head) = store.find_head(self.document).await? else { return Ok(None) };
-        let content = match texts.content(self.document, head.version).await {
+        let content = match loader.content(self.document, head.version).await {
             Err(LoadError::NotKept) if store.find_head(self.document).await?.is_none() => {
                 return Ok(None);
             }

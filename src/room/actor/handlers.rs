@@ -1,33 +1,27 @@
-//! What the room's actor does with the orders that it takes from sessions.
+//! Handlers of the messages that sessions send.
+
+use std::sync::Arc;
 
 use actix::prelude::*;
 use chrono::Utc;
 use tokio::time::Instant;
 
 use super::{
+    Room,
     mailbox::Take,
-    messages::{AccessChanged, Close, Confirm, Edit, Leave, Move, Reserve},
-    room::Room,
+    messages::{ChangeAccess, Close, Confirm, Leave, MoveCursor, Reserve, SubmitEdit},
 };
 use crate::{
-    domain::Topic,
+    domain::{Topic, Version},
     editing::EditError,
-    room::{
-        RoomError::{self, Closed, SeatVoided, SinceInFuture, Unavailable},
-        SeatEnd,
-    },
+    room::{Confirmation, RoomError, members::seat::Seat},
     wire::envelope::Envelope,
 };
 
 impl Take<Reserve> for Room {
     fn take(&mut self, Reserve(seat): Reserve, _ctx: &mut Self::Context) -> Result<(), RoomError> {
-        if self.unreadable {
-            return Err(Unavailable);
-        }
-        if self.closing {
-            return Err(Closed);
-        }
-        self.state.reserve(seat);
+        self.lifecycle.check_open()?;
+        self.members.reserve(seat);
         Ok(())
     }
 }
@@ -35,85 +29,127 @@ impl Take<Reserve> for Room {
 impl Take<Confirm> for Room {
     fn take(
         &mut self,
-        Confirm { place, key, since, stored, make }: Confirm,
+        Confirm { seat, confirmation }: Confirm,
         ctx: &mut Context<Self>,
     ) -> Result<(), RoomError> {
-        let head = self.editing.head.as_ref().map(|head| head.version).ok_or(SeatVoided)?;
-        // What was just stored may be known to the client before it is told here.
-        let newest = stored.map_or(head, |stored| stored.max(head));
-        if since.is_some_and(|since| since > newest) {
-            return Err(SinceInFuture { head: newest });
+        let result = self.take_confirm(&seat, confirmation, ctx);
+        if let Err(error) = &result {
+            tracing::info!(
+                session.id = %seat.session(), user.id = %seat.user().id, topic = ?seat.topic(),
+                reason = %error, "subscription refused"
+            );
         }
-        let effects = self.admit(&place)?;
-        let (seat, since) = (place.seat.id, since.filter(|_| key.topic == Topic::Changes));
-        self.audiences.seat(key, place, since, head, make);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
-        self.catch_up(seat, ctx);
+        result
+    }
+}
+
+impl Room {
+    fn take_confirm(
+        &mut self,
+        seat: &Arc<Seat>,
+        confirmation: Confirmation,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), RoomError> {
+        // A deleted document has no head; its deletion voids the seat.
+        let head = self.editing.version().ok_or(RoomError::SeatVoided)?;
+        match confirmation {
+            Confirmation::Audience { key, operation, since, stored, make } => {
+                check_since(since, head, stored)?;
+                let effects = self.confirm(seat)?;
+                let since = since.filter(|_| key.topic == Topic::Changes);
+                self.audiences.add(key, (seat.clone(), operation), since, head, make);
+                self.apply(effects, Instant::now(), ctx);
+                self.catch_up(seat.id(), ctx);
+            }
+            Confirmation::Editor(on_end) => {
+                let effects = self.confirm(seat)?;
+                let is_first = self.editors.is_empty();
+                self.editors.add(seat.clone(), on_end);
+                if is_first {
+                    self.begin_awareness(ctx);
+                }
+                self.apply(effects, Instant::now(), ctx);
+                self.send_awareness(seat.id(), Utc::now());
+                self.sync_editors(ctx);
+            }
+        }
         Ok(())
     }
+}
+
+/// Checks that a replay does not begin after the last change. The client may know of a change that was stored and is not
+/// broadcast here yet.
+fn check_since(
+    since: Option<Version>,
+    head: Version,
+    stored: Option<Version>,
+) -> Result<(), RoomError> {
+    let newest = stored.map_or(head, |stored| stored.max(head));
+    if since.is_some_and(|since| since > newest) {
+        return Err(RoomError::SinceInFuture { head: newest });
+    }
+    Ok(())
 }
 
 impl Take<Leave> for Room {
     fn take(&mut self, Leave(seat): Leave, ctx: &mut Self::Context) {
         self.audiences.remove(seat);
-        self.editors.end(seat, None);
-        let effects = self.state.leave(seat);
-        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
-        self.forget_awareness_if_unused();
+        self.editors.remove(seat);
+        let effects = self.members.leave(seat);
+        self.apply(effects, Instant::now(), ctx);
+        self.clear_awareness_if_unused();
         self.linger_if_idle(ctx);
     }
 }
 
-impl Take<Move> for Room {
-    fn take(&mut self, Move { session, cursor, accepted }: Move, ctx: &mut Self::Context) {
-        if self.others.has(session) {
+impl Take<MoveCursor> for Room {
+    fn take(
+        &mut self,
+        MoveCursor { session, cursor, accepted }: MoveCursor,
+        ctx: &mut Self::Context,
+    ) {
+        if self.remote.presence().has(session) {
             let envelope = Envelope::MoveCursor { session, cursor };
-            return self.shared.parts.bridge.publish(self.document, envelope);
+            return self.parts().bridge.publish(self.document, envelope);
         }
-        let effects = self.state.move_cursor(session, cursor, Utc::now());
-        self.carry_out(effects, SeatEnd::Broken, accepted, ctx);
-        self.serve_editors(ctx);
+        let effects = self.members.move_cursor(session, cursor, Utc::now());
+        self.apply(effects, accepted, ctx);
+        self.sync_editors(ctx);
     }
 }
 
-impl Take<Edit> for Room {
+impl Take<SubmitEdit> for Room {
     fn take(
         &mut self,
-        Edit { order, reply }: Edit,
+        SubmitEdit(edit): SubmitEdit,
         ctx: &mut Self::Context,
     ) -> Result<(), RoomError> {
-        if self.unreadable {
-            return Err(Unavailable);
-        }
-        if self.closing {
-            return Err(Closed);
-        }
-        if self.must_close {
-            // Its sender has been told to go away, or will be; there is nobody to open the document for again.
-            if reply.send(Err(EditError::Busy)).is_err() {
-                tracing::debug!("a change was refused after its author had gone");
-            }
-            return Ok(());
-        }
-        if let Err(reply) = self.edits.push(order, reply)
+        self.lifecycle.check_open()?;
+        // During a shutdown the author's session is being closed; the document is not opened again for the edit.
+        let refused = if self.lifecycle.is_shutting_down() {
+            Some(edit.reply)
+        } else {
+            self.editing.push(edit).err()
+        };
+        if let Some(reply) = refused
             && reply.send(Err(EditError::Busy)).is_err()
         {
-            tracing::debug!("a change was refused after its author had gone");
+            tracing::debug!("an edit was refused after its author had left");
         }
         self.store_next(ctx);
         Ok(())
     }
 }
 
-impl Take<AccessChanged> for Room {
-    fn take(&mut self, AccessChanged { user, level }: AccessChanged, ctx: &mut Self::Context) {
+impl Take<ChangeAccess> for Room {
+    fn take(&mut self, ChangeAccess { user, level }: ChangeAccess, ctx: &mut Self::Context) {
         self.change_access(user, level, ctx);
     }
 }
 
 impl Take<Close> for Room {
     fn take(&mut self, _close: Close, ctx: &mut Self::Context) {
-        self.must_close = true;
+        self.lifecycle.shut_down();
         self.close_if_due(ctx);
     }
 }

@@ -1,20 +1,22 @@
-//! Messages on their way to a room: counted while they wait, and timed.
+//! The room's mailbox. Every message is counted while it waits, timed, and handled inside the room's span.
+//!
+//! A handler implements [`Take`] instead of actix's `Handler`; the one `Handler` here does the counting for all of them.
 
 use actix::{dev::MessageResponse, prelude::*};
 use tokio::time::Instant;
 
-use super::room::Room;
-use crate::metrics::{ActorKind, Counted, Metrics};
+use super::Room;
+use crate::metrics::{ActorKind, GaugeGuard, Metrics};
 
 /// A message in a room's mailbox.
 pub(in crate::room) struct Queued<M> {
     message: M,
     since: Instant,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl<M> Queued<M> {
-    /// The message, from now on waiting.
+    /// Returns the message, counted as waiting from now on.
     pub(in crate::room) fn new(message: M, metrics: &Metrics) -> Self {
         Self { message, since: Instant::now(), _counted: metrics.queued(ActorKind::Room) }
     }
@@ -24,9 +26,9 @@ impl<M: Message> Message for Queued<M> {
     type Result = M::Result;
 }
 
-/// Takes a message out of the mailbox.
+/// Handles a message.
 pub(in crate::room) trait Take<M: Message>: Actor {
-    /// Does what it orders.
+    /// Carries the command out.
     fn take(&mut self, message: M, ctx: &mut Self::Context) -> M::Result;
 }
 
@@ -39,6 +41,6 @@ where
 
     fn handle(&mut self, queued: Queued<M>, ctx: &mut Self::Context) -> M::Result {
         self.metrics().mailbox_waited(ActorKind::Room, queued.since.elapsed());
-        self.take(queued.message, ctx)
+        self.in_span(|room| room.take(queued.message, ctx))
     }
 }

@@ -1,4 +1,5 @@
-//! The orders that a room takes.
+//! The messages of a room, but for those of Yjs editors. They are commands; their handlers implement
+//! [`Take`](super::mailbox::Take).
 
 use std::sync::Arc;
 
@@ -6,83 +7,76 @@ use actix::prelude::*;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{AccessLevel, Cursor, SessionId, UserId, Version},
-    editing::{EditRequest, queue::Reply},
+    domain::{AccessLevel, Cursor, SessionId, UserId},
+    editing::queue::QueuedEdit,
     outbox::SeatId,
-    room::{AudienceKey, MakeRenderer, Place, RoomError, Seat},
+    room::{Confirmation, RoomError, members::seat::Seat},
     store::HeadVersions,
     wire::envelope::{Envelope, Sequence},
 };
 
-/// Hold a seat while its user's access is being read.
+/// Reserves a seat while its user's access level is being read.
 #[derive(Message)]
 #[rtype(result = "Result<(), RoomError>")]
 pub(in crate::room) struct Reserve(pub(in crate::room) Arc<Seat>);
 
-/// Admit a reserved seat to an audience.
+/// Admits a reserved seat.
 #[derive(Message)]
 #[rtype(result = "Result<(), RoomError>")]
 pub(in crate::room) struct Confirm {
-    pub(in crate::room) place: Place,
-    pub(in crate::room) key: AudienceKey,
-    /// The version after which a replay begins; none: no replay.
-    pub(in crate::room) since: Option<Version>,
-    /// The version that the store had when access was read, if it was asked for.
-    pub(in crate::room) stored: Option<Version>,
-    pub(in crate::room) make: MakeRenderer,
+    pub(in crate::room) seat: Arc<Seat>,
+    pub(in crate::room) confirmation: Confirmation,
 }
 
-/// Give a seat up.
+/// Gives a seat up.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::room) struct Leave(pub(in crate::room) SeatId);
 
-/// Take in a cursor.
+/// Moves a member's cursor.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Move {
+pub(in crate::room) struct MoveCursor {
     pub(in crate::room) session: SessionId,
     pub(in crate::room) cursor: Cursor,
+    /// When the move was accepted, for the delivery time.
     pub(in crate::room) accepted: Instant,
 }
 
-/// Store a change, tell everybody, and answer. The message's own result says that it was queued.
+/// Stores an edit, broadcasts it, and answers on its reply channel. The message's own result means that it was queued.
 #[derive(Message)]
 #[rtype(result = "Result<(), RoomError>")]
-pub(in crate::room) struct Edit {
-    pub(in crate::room) order: EditRequest,
-    pub(in crate::room) reply: Reply,
-}
+pub(in crate::room) struct SubmitEdit(pub(in crate::room) QueuedEdit);
 
-/// A user may do something else from now on; none: nothing at all.
+/// Applies a user's new access level; none means revoked.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct AccessChanged {
+pub(in crate::room) struct ChangeAccess {
     pub(in crate::room) user: UserId,
     pub(in crate::room) level: Option<AccessLevel>,
 }
 
-/// Find out what the room does not know of: the store has this.
+/// Compares the room with the versions in the store, and reads what it missed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Compare(pub(in crate::room) HeadVersions);
+pub(in crate::room) struct CompareHead(pub(in crate::room) HeadVersions);
 
-/// Take in what another node told.
+/// Applies a message from another node.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::room) struct DeliverEnvelope(pub(in crate::room) Envelope);
 
-/// See whether what is known of those on other nodes is how the roster has it.
+/// Compares remote presence with the roster's numbers, and reads the roster if one is missing.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) enum LookForOthers {
-    /// One of this node's own sessions arrived, and has this place among all.
+pub(in crate::room) enum CheckRoster {
+    /// A session of this node arrived with this number.
     Counted(Sequence),
-    /// The roster stands there.
-    IfElsewhere(Sequence),
+    /// The roster is at this number.
+    At(Sequence),
 }
 
-/// The node is going down: finish what is being stored, then end.
+/// Closes the room after it has stored what it is storing: the node shuts down.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::room) struct Close;

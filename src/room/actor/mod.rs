@@ -1,19 +1,60 @@
 //! The room's actor.
 //!
-//! [`room`] has the struct and its lifecycle. [`handlers`] takes the messages that sessions send, [`remote`] and
-//! [`reconcile`] what other nodes did. [`commits`] stores edits and publishes them, [`catch_up`] and [`yjs_sync`] send
-//! subscribers what they miss, [`awareness_broadcast`] and [`cursor_translation`] keep Yjs editors and GraphQL clients
-//! informed of each other.
+//! [`handlers`] receives messages from sessions, [`remote`] and [`reconcile`] what other nodes did. [`commits`] and [`snapshots`]
+//! store, [`fan_out`] applies effects and broadcasts events, [`catch_up`] and [`yjs_sync`] send subscribers what they miss,
+//! [`awareness_broadcast`] and [`cursor_translation`] connect Yjs editors and GraphQL clients. Decisions are made by the pure
+//! types in the fields; the actor applies them.
+//!
+//! Invariant: only what is stored is broadcast, and an author is answered after the broadcast.
 
-pub(super) mod awareness_broadcast;
+mod awareness_broadcast;
 mod catch_up;
 mod commits;
 mod cursor_translation;
+mod fan_out;
 mod handlers;
+mod lifecycle;
 pub(super) mod mailbox;
+mod member_gauge;
 pub(super) mod messages;
 mod reconcile;
-pub(super) mod remote;
-pub(super) mod room;
+mod remote;
+mod remote_changes;
+mod remote_state;
+mod room;
+mod snapshots;
 pub(super) mod yjs_messages;
-pub(super) mod yjs_sync;
+mod yjs_sync;
+
+use std::sync::Arc;
+
+use tracing::Span;
+
+use self::{lifecycle::Lifecycle, member_gauge::MemberGauge, remote_state::RemoteState};
+use super::{
+    awareness::state::RoomAwareness,
+    delivery::{audience::Audiences, editors::Editors},
+    members::membership::Membership,
+    parts::RoomsShared,
+};
+use crate::{domain::DocumentId, editing::open_document::OpenDocument};
+
+/// One open document. It is declared here so that its fields are private to this folder; [`room`] implements it.
+pub(super) struct Room {
+    document: DocumentId,
+    span: Span,
+    shared: Arc<RoomsShared>,
+    /// The members and seats on this node.
+    members: Membership,
+    member_gauge: MemberGauge,
+    /// The GraphQL subscribers.
+    audiences: Audiences,
+    /// The Yjs editors.
+    editors: Editors,
+    awareness: RoomAwareness,
+    /// The text, its replica and the edits that wait.
+    editing: OpenDocument,
+    /// What is known of other nodes.
+    remote: RemoteState,
+    lifecycle: Lifecycle,
+}

@@ -1,55 +1,32 @@
-//! The orders that a room takes of editors.
+//! The messages that a room receives from the sessions of Yjs editors.
 
 use actix::prelude::*;
-use serde_json::{Map, Value};
 
-use crate::{
-    domain::SessionId,
-    editing::Selection,
-    outbox::SeatId,
-    room::{Place, RoomError},
-};
+use crate::{outbox::SeatId, room::EditorAwareness};
 
-/// Admit a reserved seat as an editor's.
-#[derive(Message)]
-#[rtype(result = "Result<(), RoomError>")]
-pub(in crate::room) struct Welcome(pub(in crate::room) Place);
-
-/// Send an editor what it misses, who knows so much of each client.
+/// Sends an editor everything missing from its state vector (sync step 2).
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Synchronise {
+pub(in crate::room) struct SendStep2 {
     pub(in crate::room) seat: SeatId,
-    pub(in crate::room) clocks: Vec<(u64, u32)>,
+    /// Client ids and clocks.
+    pub(in crate::room) state_vector: Vec<(u64, u32)>,
 }
 
-/// Ask an editor for what it has and the document does not.
+/// Asks an editor for what the document does not have (sync step 1).
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Question(pub(in crate::room) SeatId);
+pub(in crate::room) struct SendStep1(pub(in crate::room) SeatId);
 
-/// Tell an editor who is here.
+/// Sends an editor every awareness entry.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Ask(pub(in crate::room) SeatId);
+pub(in crate::room) struct SendAwareness(pub(in crate::room) SeatId);
 
-/// Take in what an editor says of itself.
+/// Applies and broadcasts an editor's awareness state.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct Say {
+pub(in crate::room) struct UpdateAwareness {
     pub(in crate::room) seat: SeatId,
-    pub(in crate::room) words: EditorAwareness,
-}
-
-/// What an editor says of itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EditorAwareness {
-    /// The id of its client.
-    pub client: u32,
-    /// Its state, whatever it claims to be; none when it says nothing of itself any more.
-    pub state: Option<Map<String, Value>>,
-    /// Where its cursor is, if it is anywhere.
-    pub selection: Option<Selection>,
-    /// The session under which somebody has been told of this state: clients pass on what they hear.
-    pub told_as: Option<SessionId>,
+    pub(in crate::room) awareness: EditorAwareness,
 }

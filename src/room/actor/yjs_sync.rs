@@ -1,235 +1,273 @@
-//! The part of the room's actor that sends editors what they miss.
+//! Sends Yjs editors what they miss (sync step 2) and asks them for what the document misses (sync step 1).
 //!
-//! An editor that says what it has is answered with everything else, and one that fell behind gets the rest in one
-//! piece, whenever the replica is here and holds nothing that is not stored. What is large is put together on a thread
-//! of its own; the replica is with it as long as that takes, and changes gather.
+//! An editor that sent its state vector is sent everything else; one that fell behind is sent the rest in one update. Both need
+//! the replica at a time when it holds only what is stored. Large answers are put together on a worker thread, and changes
+//! gather meanwhile.
 
 use std::{collections::HashMap, sync::Arc};
 
 use actix::prelude::*;
 use bytes::Bytes;
 use chrono::Utc;
-use tokio::time::Instant;
 
 use super::{
+    Room,
     mailbox::Take,
-    room::Room,
-    yjs_messages::{Ask, Question, Synchronise, Welcome},
+    yjs_messages::{SendAwareness, SendStep1, SendStep2},
 };
 use crate::{
-    domain::{AccessLevel, Version},
+    domain::Version,
     editing::{
         LoadError, Replica,
         loader::{MAX_INLINE_BYTES, off_thread},
         recent::RecentChanges,
     },
     outbox::SeatId,
-    room::{RoomError, SeatEnd, delivery::yjs_seats::Owed},
+    room::{
+        SeatEnd,
+        delivery::{
+            editors::{InitialSync, PendingSync},
+            frames::{SeatFrame, push},
+        },
+    },
     wire::yjs::{self, Outline},
 };
 
-/// A beginning of more bytes than this is put together again for each who begins.
-const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
-
-/// What a clock of a client weighs, in bytes of other work.
+/// Cost model: one clock of a state vector costs as much as this many bytes of other work.
 const CLOCK_BYTES: usize = 16;
 
 /// What is to be put together for an editor.
-struct Job {
+struct SyncJob {
     seat: SeatId,
-    /// What it is to be sent, if anything.
-    work: Option<Work>,
-    /// Whether it is to be asked for what it has and the document does not.
-    question: bool,
+    update: Option<WantedUpdate>,
+    /// Whether to request what the document does not have.
+    step_1: bool,
 }
 
-enum Work {
-    /// Everything after so much of each client, for one who asked.
-    Answer(Vec<(u64, u32)>),
-    /// Everything from a version on, for one who fell behind: by the last changes if they go back so far, or after what it
-    /// had of each client when it was last answered.
+enum WantedUpdate {
+    /// Everything missing from a state vector.
+    Step2(Vec<(u64, u32)>),
+    /// Everything from a version on: from the changes in memory if they reach back that far, otherwise everything missing
+    /// from the state vector of the last sync step 2.
     Rest { next: Version, synced: Bytes },
 }
 
-/// What was put together.
-struct Made {
-    job: Job,
-    frame: Frame,
-}
-
-enum Frame {
+enum SyncFrame {
     Nothing,
-    Answer(Bytes),
+    Step2(Bytes),
     Rest(Bytes),
-    /// The editor has another history.
+    /// The editor holds another history of the document.
     Unrelated,
 }
 
-/// An answer to an editor that has nothing: many begin so, and all get the same.
-#[derive(Default, Clone)]
-pub(in crate::room) struct Beginning(Option<(Version, Bytes)>);
-
-/// Everything that the replica was asked for at once.
-struct Served {
-    made: Vec<Made>,
+/// The frames for all jobs.
+struct Synced {
+    frames: Vec<(SeatId, SyncFrame, bool)>,
     state_vector: Bytes,
-    beginning: Beginning,
+    initial: InitialSync,
 }
 
 impl Room {
-    /// Gives editors what they are owed, unless something is being stored: then it follows.
-    pub(in crate::room) fn serve_editors(&mut self, ctx: &mut Context<Self>) {
-        if self.edits.is_storing() {
+    /// Sends editors what is pending and translates cursors, unless some work has the document: then this follows it.
+    pub(super) fn sync_editors(&mut self, ctx: &mut Context<Self>) {
+        if self.editing.is_lent() {
             return;
         }
-        if !self.editors.owes() && (!self.has_to_point() || self.editing.replica.is_some()) {
-            return self.point(ctx);
+        let has_replica = self.editing.replica().is_some();
+        if !self.editors.has_pending() && (has_replica || !self.awareness.has_translations()) {
+            return self.translate_cursors(ctx);
         }
-        let Some(head) = self.editing.head.as_ref().map(|head| head.version) else {
-            // Its deletion has been told, or is on its way, and ends every seat.
-            self.editors.take_owed();
+        let Some(head) = self.editing.version() else {
+            // The deletion of the document was broadcast, or is about to be, and ends every seat.
+            self.editors.take_pending();
             return;
         };
-        let Some(replica) = self.editing.replica.take() else {
+        if !has_replica {
             return self.load_replica(head, ctx);
-        };
-        let owed = self.editors.take_owed();
-        let seats: Vec<SeatId> = owed.iter().map(|(seat, _)| *seat).collect();
-        let asked = owed.iter().map(|(_, owed)| owed.answer.as_ref().map_or(0, Vec::len));
-        let weight = replica.weight() + CLOCK_BYTES * asked.sum::<usize>();
-        let (jobs, beginning) = (self.jobs(owed), self.beginning.clone());
-        let recent = Arc::clone(&self.editing.recent);
-        if weight <= MAX_INLINE_BYTES || jobs.is_empty() {
-            let served = serve(&replica, jobs, &recent, beginning, head);
-            self.editing.replica = Some(replica);
-            return self.served(served, head, ctx);
         }
-        self.edits.hold();
-        let serving = off_thread(weight, move || {
-            let served = serve(&replica, jobs, &recent, beginning, head);
-            (replica, served)
-        });
-        ctx.spawn(serving.into_actor(self).map(move |served, room, ctx| {
-            match served {
-                Ok((replica, served)) => {
-                    room.editing.replica = Some(replica);
-                    room.served(served, head, ctx);
+        let (seats, jobs, clocks) = self.take_sync_jobs();
+        let weight =
+            self.editing.replica().map_or(0, Replica::weight) + CLOCK_BYTES.saturating_mul(clocks);
+        let (initial, recent) = (self.editors.initial_sync(), Arc::clone(self.editing.recent()));
+        if let Some(replica) = self.editing.replica()
+            && (weight <= MAX_INLINE_BYTES || jobs.is_empty())
+        {
+            let synced = put_together(replica, jobs, &recent, initial, head);
+            return self.send_synced(synced, head, ctx);
+        }
+        self.with_document(
+            ctx,
+            move |_context, mut state| async move {
+                let Some(replica) = state.replica.take() else {
+                    return (state, Err(LoadError::Aborted));
+                };
+                let working = off_thread(weight, move || {
+                    let synced = put_together(&replica, jobs, &recent, initial, head);
+                    (replica, synced)
+                });
+                let synced = working.await.map(|(replica, synced)| {
+                    state.replica = Some(replica);
+                    synced
+                });
+                (state, synced)
+            },
+            move |room, synced, ctx| {
+                match synced {
+                    Ok(synced) => room.send_synced(synced, head, ctx),
+                    Err(error) => room.give_up_sync(seats, &error, ctx),
                 }
-                Err(error) => room.lose_editors(seats, &error, ctx),
-            }
-            room.edits.stored();
-            // Changes and answers take turns.
-            room.store_next(ctx);
-            room.after_storing(ctx);
-        }));
+                // Commits and syncs take turns.
+                room.store_next(ctx);
+            },
+        );
     }
 
     fn load_replica(&mut self, head: Version, ctx: &mut Context<Self>) {
-        self.edits.hold();
-        let (texts, document) = (self.shared.texts.clone(), self.document);
-        let loading = async move { texts.replica(document, head).await };
-        ctx.spawn(loading.into_actor(self).map(|loaded, room, ctx| {
-            room.edits.stored();
-            match loaded {
-                Ok(loaded) => {
-                    room.editing.snapshot = Some(loaded.snapshot);
-                    room.editing.replica = Some(loaded.replica);
+        self.with_document(
+            ctx,
+            move |context, mut state| async move {
+                let loaded = context.loader.replica(context.document, head).await.map(|loaded| {
+                    state.snapshot = Some(loaded.snapshot);
+                    state.replica = Some(loaded.replica);
+                });
+                (state, loaded)
+            },
+            |room, loaded, ctx| {
+                if let Err(error) = loaded {
+                    let pending = room.editors.take_pending().into_iter();
+                    room.give_up_sync(pending.map(|(seat, _)| seat).collect(), &error, ctx);
                 }
-                Err(error) => {
-                    let owed = room.editors.take_owed().into_iter();
-                    room.lose_editors(owed.map(|(seat, _)| seat).collect(), &error, ctx);
+            },
+        );
+    }
+
+    /// Removes what is pending. Returns the seats, the jobs, and the number of clocks in the state vectors.
+    fn take_sync_jobs(&mut self) -> (Vec<SeatId>, Vec<SyncJob>, usize) {
+        let (mut seats, mut jobs, mut clocks) = (Vec::new(), Vec::new(), 0);
+        for (seat, PendingSync { step_2, rest, step_1 }) in self.editors.take_pending() {
+            let update = match step_2 {
+                // A sync step 2 holds everything, the rest included.
+                Some(state_vector) => {
+                    clocks += state_vector.len();
+                    Some(WantedUpdate::Step2(state_vector))
                 }
-            }
-            room.after_storing(ctx);
-        }));
-    }
-
-    /// Nobody can be answered now: their clients come back, and ask again.
-    fn lose_editors(&mut self, seats: Vec<SeatId>, error: &LoadError, ctx: &mut Context<Self>) {
-        let cause: &dyn std::error::Error = error;
-        tracing::warn!(error = cause, document.id = %self.document, "editors could not be answered");
-        self.forget_pointing();
-        for seat in seats {
-            self.end_editor(seat, SeatEnd::Broken, ctx);
-        }
-    }
-
-    fn end_editor(&mut self, seat: SeatId, why: SeatEnd, ctx: &mut Context<Self>) {
-        self.editors.end(seat, Some(why));
-        let effects = self.state.leave(seat);
-        self.carry_out(effects, why, Instant::now(), ctx);
-        self.linger_if_idle(ctx);
-    }
-
-    fn jobs(&mut self, owed: Vec<(SeatId, Owed)>) -> Vec<Job> {
-        let mut jobs = Vec::with_capacity(owed.len());
-        for (seat, Owed { answer, rest, question }) in owed {
-            let work = match answer {
-                // With an answer comes everything.
-                Some(clocks) => Some(Work::Answer(clocks)),
                 None if rest => {
-                    self.editors.missing(seat).map(|(next, synced)| Work::Rest { next, synced })
+                    let synced = self.editors.synced(seat);
+                    synced.map(|(next, synced)| WantedUpdate::Rest { next, synced })
                 }
                 None => None,
             };
-            jobs.push(Job { seat, work, question });
+            seats.push(seat);
+            jobs.push(SyncJob { seat, update, step_1 });
         }
-        jobs
+        (seats, jobs, clocks)
     }
 
-    fn served(&mut self, served: Served, head: Version, ctx: &mut Context<Self>) {
-        let Served { made, state_vector, beginning } = served;
-        self.beginning = beginning;
-        for Made { job: Job { seat, question, .. }, frame } in made {
-            let mut asks = question;
+    /// Evicts editors that cannot be synced. Their clients reconnect and ask again.
+    fn give_up_sync(&mut self, seats: Vec<SeatId>, error: &LoadError, ctx: &mut Context<Self>) {
+        let cause: &dyn std::error::Error = error;
+        tracing::warn!(error = cause, editors = seats.len(), "could not sync Yjs editors");
+        self.awareness.cancel_translations();
+        for seat in seats {
+            self.evict(seat, SeatEnd::Broken, ctx);
+        }
+    }
+
+    fn send_synced(&mut self, synced: Synced, head: Version, ctx: &mut Context<Self>) {
+        let Synced { frames, state_vector, initial } = synced;
+        self.editors.set_initial_sync(initial);
+        for (seat, frame, mut wants_step_1) in frames {
             match frame {
-                Frame::Nothing => {}
-                Frame::Unrelated => {
-                    self.end_editor(seat, SeatEnd::Unrelated, ctx);
+                SyncFrame::Nothing => {}
+                SyncFrame::Unrelated => {
+                    self.evict(seat, SeatEnd::Unrelated, ctx);
                     continue;
                 }
-                Frame::Answer(frame) => {
-                    self.editors.answer(seat, frame, head, &state_vector);
-                    asks = true;
+                SyncFrame::Step2(frame) => {
+                    self.editors.send_step_2(seat, frame, head, &state_vector);
+                    wants_step_1 = true;
                 }
-                Frame::Rest(frame) => {
-                    self.shared.parts.metrics.replayed();
+                SyncFrame::Rest(frame) => {
+                    self.metrics().replayed();
                     if !self.editors.send_rest(seat, frame, head) {
                         self.catch_up_editor(seat, ctx);
                     }
                 }
             }
-            if asks {
-                self.ask_editor(seat, &state_vector);
+            if wants_step_1 {
+                self.send_step_1(seat, &state_vector);
             }
         }
-        self.point(ctx);
+        self.translate_cursors(ctx);
     }
 
-    /// Asks an editor for what it has and the document does not. Of one who may not write nothing is wanted.
-    fn ask_editor(&self, seat: SeatId, state_vector: &Bytes) {
-        let Some(place) = self.editors.place(seat) else { return };
-        if place.seat.level().is_some_and(|level| level.allows(AccessLevel::Edit)) {
-            // What is dropped because the session closes, nobody waits for.
-            let _closing = place.outbox.lasting(seat, yjs::sync_step_1(state_vector));
+    /// Requests from an editor what the document does not have. A reader is not asked: it may not change anything.
+    fn send_step_1(&self, seat: SeatId, state_vector: &Bytes) {
+        if let Some(seat) = self.editors.seat(seat).filter(|seat| seat.may_edit()) {
+            let frame = SeatFrame::Lasting(yjs::sync_step_1(state_vector));
+            // Dropped only if the session is closing.
+            let _closing = push(seat, self.metrics(), frame);
         }
     }
 
-    /// Sends an editor that is behind the rest, as soon as its outbox has room.
-    pub(in crate::room) fn catch_up_editor(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some(outbox) = self.editors.place(seat).map(|place| place.outbox.clone()) else {
+    /// Sends an editor that is behind the rest, as soon as its outbox has capacity and its socket has taken something.
+    pub(super) fn catch_up_editor(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
+        let Some(outbox) = self.editors.seat(seat).map(|seat| seat.outbox().clone()) else {
             return;
         };
-        // All of it goes in one piece, so it is not put together again before that has been taken.
+        // The rest goes in one frame, so it is not put together again before the last one was taken.
         let drained = async move { outbox.moved_on(seat).await };
-        ctx.spawn(drained.into_actor(self).map(move |(), room, ctx| {
-            room.editors.owe(seat, |owed| owed.rest = true);
-            room.serve_editors(ctx);
-        }));
+        self.spawn(ctx, drained, move |room, (), ctx| {
+            room.editors.request(seat, |pending| pending.rest = true);
+            room.sync_editors(ctx);
+        });
     }
 }
 
-/// The lowest clock of each client in the changes from a version on; none if not all of them are in memory.
+/// Puts the frames for all jobs together.
+fn put_together(
+    replica: &Replica,
+    jobs: Vec<SyncJob>,
+    recent: &RecentChanges,
+    mut initial: InitialSync,
+    head: Version,
+) -> Synced {
+    // Editors that are behind often miss everything from the same version on.
+    let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
+    let mut frames = Vec::with_capacity(jobs.len());
+    for SyncJob { seat, update, step_1 } in jobs {
+        let frame = match update {
+            None => SyncFrame::Nothing,
+            Some(WantedUpdate::Step2(state_vector)) if replica.is_foreign_to(&state_vector) => {
+                SyncFrame::Unrelated
+            }
+            Some(WantedUpdate::Step2(state_vector)) if state_vector.is_empty() => {
+                SyncFrame::Step2(initial.frame(head, || yjs::sync_step_2(&replica.state())))
+            }
+            Some(WantedUpdate::Step2(state_vector)) => {
+                SyncFrame::Step2(yjs::sync_step_2(&replica.since(&state_vector)))
+            }
+            Some(WantedUpdate::Rest { next, synced }) => {
+                let rest = rests.entry(next).or_insert_with(|| rest_after(replica, recent, next));
+                SyncFrame::Rest(rest.clone().unwrap_or_else(|| {
+                    let state_vector = yjs::state_vector(&synced).unwrap_or_default();
+                    yjs::update(&replica.since(&state_vector))
+                }))
+            }
+        };
+        frames.push((seat, frame, step_1));
+    }
+    Synced { frames, state_vector: replica.state_vector().into(), initial }
+}
+
+/// Returns everything from a version on as one update, if the changes in memory reach back that far.
+fn rest_after(replica: &Replica, recent: &RecentChanges, next: Version) -> Option<Bytes> {
+    let mut clocks = replica.clocks();
+    clocks.extend(first_clocks(recent, next)?);
+    Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))
+}
+
+/// Returns the lowest clock of each client in the changes from a version on. None if not all of them are in memory.
 fn first_clocks(recent: &RecentChanges, next: Version) -> Option<HashMap<u64, u32>> {
     let mut first: HashMap<u64, u32> = HashMap::new();
     for change in recent.after(next.previous())? {
@@ -243,89 +281,22 @@ fn first_clocks(recent: &RecentChanges, next: Version) -> Option<HashMap<u64, u3
     Some(first)
 }
 
-fn serve(
-    replica: &Replica,
-    jobs: Vec<Job>,
-    recent: &RecentChanges,
-    mut beginning: Beginning,
-    head: Version,
-) -> Served {
-    // Those who are behind often are so from the same version on.
-    let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
-    let made = jobs.into_iter().map(|job| {
-        let frame = match &job.work {
-            None => Frame::Nothing,
-            Some(Work::Answer(clocks)) if replica.is_foreign_to(clocks) => Frame::Unrelated,
-            Some(Work::Answer(clocks)) if clocks.is_empty() => {
-                Frame::Answer(beginning.frame(replica, head))
-            }
-            Some(Work::Answer(clocks)) => Frame::Answer(yjs::sync_step_2(&replica.since(clocks))),
-            Some(Work::Rest { next, synced }) => {
-                let rest = rests.entry(*next).or_insert_with(|| rest(replica, recent, *next));
-                Frame::Rest(rest.clone().unwrap_or_else(|| {
-                    let clocks = yjs::state_vector(synced).unwrap_or_default();
-                    yjs::update(&replica.since(&clocks))
-                }))
-            }
-        };
-        Made { job, frame }
-    });
-    let made = made.collect();
-    Served { made, state_vector: replica.state_vector().into(), beginning }
-}
-
-/// Everything from a version on, if that can be told from the last changes.
-fn rest(replica: &Replica, recent: &RecentChanges, next: Version) -> Option<Bytes> {
-    let mut clocks = replica.clocks();
-    clocks.extend(first_clocks(recent, next)?);
-    Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))
-}
-
-impl Beginning {
-    fn frame(&mut self, replica: &Replica, head: Version) -> Bytes {
-        match &self.0 {
-            Some((version, frame)) if *version == head => frame.clone(),
-            _ => {
-                let frame = yjs::sync_step_2(&replica.state());
-                self.0 = (frame.len() <= MAX_CACHED_BYTES).then(|| (head, frame.clone()));
-                frame
-            }
-        }
+impl Take<SendStep2> for Room {
+    fn take(&mut self, SendStep2 { seat, state_vector }: SendStep2, ctx: &mut Self::Context) {
+        self.editors.request(seat, |pending| pending.step_2 = Some(state_vector));
+        self.sync_editors(ctx);
     }
 }
 
-impl Take<Welcome> for Room {
-    fn take(&mut self, Welcome(place): Welcome, ctx: &mut Self::Context) -> Result<(), RoomError> {
-        self.editing.head.as_ref().ok_or(RoomError::SeatVoided)?;
-        let effects = self.admit(&place)?;
-        let (seat, is_first) = (place.seat.id, self.editors.is_empty());
-        self.editors.seat(place);
-        if is_first {
-            self.begin_awareness(ctx);
-        }
-        self.carry_out(effects, SeatEnd::Broken, Instant::now(), ctx);
-        self.tell_who_is_here(seat, Utc::now());
-        self.serve_editors(ctx);
-        Ok(())
+impl Take<SendStep1> for Room {
+    fn take(&mut self, SendStep1(seat): SendStep1, ctx: &mut Self::Context) {
+        self.editors.request(seat, |pending| pending.step_1 = true);
+        self.sync_editors(ctx);
     }
 }
 
-impl Take<Synchronise> for Room {
-    fn take(&mut self, Synchronise { seat, clocks }: Synchronise, ctx: &mut Self::Context) {
-        self.editors.owe(seat, |owed| owed.answer = Some(clocks));
-        self.serve_editors(ctx);
-    }
-}
-
-impl Take<Question> for Room {
-    fn take(&mut self, Question(seat): Question, ctx: &mut Self::Context) {
-        self.editors.owe(seat, |owed| owed.question = true);
-        self.serve_editors(ctx);
-    }
-}
-
-impl Take<Ask> for Room {
-    fn take(&mut self, Ask(seat): Ask, _ctx: &mut Self::Context) {
-        self.tell_who_is_here(seat, Utc::now());
+impl Take<SendAwareness> for Room {
+    fn take(&mut self, SendAwareness(seat): SendAwareness, _ctx: &mut Self::Context) {
+        self.send_awareness(seat, Utc::now());
     }
 }

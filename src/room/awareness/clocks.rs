@@ -1,8 +1,8 @@
-//! The clocks of awareness. A client hears what is said under an id only if its clock is higher than the last that it
-//! heard there, and it remembers that one over connections. So clocks must never go back, whatever is forgotten here.
+//! The clocks of awareness entries.
 //!
-//! They begin with the time, which lasts over restarts and from node to node, and behind all that were given to somebody
-//! who has gone from any room of this node.
+//! A Yjs client accepts an entry only if its clock is higher than the last one that it saw for the client id, and it
+//! remembers that clock across connections. So clocks must never go back, even when the room forgets an entry. They start
+//! from the time, which lasts over restarts and is shared by all nodes, and above every clock that this node has used.
 
 use std::{
     sync::{
@@ -17,30 +17,30 @@ use chrono::{DateTime, Utc};
 /// 1 January 2026, in milliseconds since 1970: clocks count from then.
 pub(in crate::room) const EPOCH_MS: i64 = 1_767_225_600_000;
 
-/// How far apart two words of a client have to be for its clock not to run ahead of the time. With this 32 bits, which is
-/// what all implementations of the protocol read, last until August 2039.
+/// The least time between two updates of a client that keeps its clock from running ahead of the time. With this unit,
+/// 32 bits, which all implementations of the protocol read, last until August 2039.
 pub const AWARENESS_TICK: Duration = Duration::from_millis(100);
 
-/// The clocks of a node.
+/// The clocks used by this node.
 #[derive(Debug, Clone, Default)]
 pub(in crate::room) struct Clocks {
-    /// The highest of those who have gone.
+    /// The highest clock of an entry that was removed.
     highest: Arc<AtomicU32>,
 }
 
 impl Clocks {
-    /// What a clock that begins has to be higher than.
+    /// Returns the clock that a new entry must exceed.
     pub(in crate::room) fn floor(&self) -> u32 {
         self.highest.load(Ordering::Relaxed)
     }
 
-    /// Somebody has gone, whose clock this was.
+    /// Remembers the last clock of a removed entry.
     pub(in crate::room) fn keep(&self, last: u32) {
         self.highest.fetch_max(last, Ordering::Relaxed);
     }
 }
 
-/// A clock after `last`: the time, or one more.
+/// Returns the clock after `last`: the time, or one more.
 pub(in crate::room) fn tick(last: u32, now: DateTime<Utc>) -> u32 {
     let since = u64::try_from(now.timestamp_millis() - EPOCH_MS).unwrap_or(0);
     let ticks = Duration::from_millis(since).as_millis() / AWARENESS_TICK.as_millis();

@@ -1,8 +1,8 @@
-//! Who is in a room, as Yjs editors are told it: under an id of a client, with a clock that grows.
+//! The awareness entries of a room: a Yjs client id, a clock that grows, and a state for each session.
 //!
-//! An editor says something of itself under its own id, which nobody else may use while it is there, nor somebody else
-//! right after it (clients pass on what they hear, and would bring back who has left). Who has the document open
-//! otherwise is said something of by the room, under an id made from the session. Pure, with time as an argument.
+//! An editor announces its own state under its own client id. Nobody else may use that id while the editor is here, and no
+//! other user right after it has left: clients pass on what they receive and would bring it back. For sessions without a Yjs
+//! editor the room derives a state, under a client id made from the session id. Pure; time is an argument.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,32 +12,32 @@ use indexmap::IndexMap;
 use super::clocks::{Clocks, tick};
 use crate::domain::{AwarenessUpdate, SessionId, UserId};
 
-/// So many who have left are remembered.
+/// The most client ids that are remembered after their sessions have left.
 const MAX_DEPARTED: usize = 1024;
 
-/// So many who are not known to be present yet are listened to.
+/// The most updates that wait for their session's arrival.
 const MAX_EARLY_UPDATES: usize = 1024;
 
-/// What is told of one session: entries of a client, with their clocks; without a state it has gone.
+/// The change of one session's awareness, to be broadcast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::room) struct AwarenessChange {
-    /// The session, which is not told.
+    /// The session. It does not receive the change.
     pub(in crate::room) session: SessionId,
-    /// Whose it is.
+    /// The session's user.
     pub(in crate::room) user: UserId,
-    /// The entries, the last of which is how it is now.
+    /// Client id, clock and state of each entry to send. An entry without a state is removed. The last one is current.
     pub(in crate::room) entries: Vec<(u32, u32, Option<Arc<str>>)>,
 }
 
-/// What became of something that an editor said.
+/// The result of an awareness update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::room) enum AwarenessOutcome {
-    /// It is somebody else's to say.
-    Ignored,
-    /// It is known already.
-    Known,
-    /// To be told.
-    News(AwarenessChange),
+    /// The client id belongs to another session.
+    Rejected,
+    /// The entry did not change.
+    Unchanged,
+    /// The change must be broadcast.
+    Changed(AwarenessChange),
 }
 
 #[derive(Debug, Clone)]
@@ -46,39 +46,39 @@ struct TableEntry {
     client: u32,
     clock: u32,
     state: Option<Arc<str>>,
-    /// Whether an editor says so itself.
+    /// Whether the state comes from the session's own editor.
     is_own: bool,
 }
 
-/// Everybody in a room.
+/// The awareness of everyone in a room.
 #[derive(Debug, Default)]
-pub(in crate::room) struct Awareness {
+pub(in crate::room) struct AwarenessTable {
     entries: IndexMap<SessionId, TableEntry>,
     clients: HashMap<u32, SessionId>,
-    /// Clients who have left, and whose they were.
-    gone: IndexMap<u32, UserId>,
-    /// What was told of editors elsewhere who are not known to be present yet.
+    /// Client ids owner sessions have left, with their users.
+    departed: IndexMap<u32, UserId>,
+    /// Updates of editors on other nodes owner arrival has not been received yet.
     early: IndexMap<SessionId, Arc<AwarenessUpdate>>,
     clocks: Clocks,
 }
 
-impl Awareness {
-    /// Of a room in which nobody is.
+impl AwarenessTable {
+    /// Returns the table of an empty room.
     pub(in crate::room) fn new(clocks: Clocks) -> Self {
         Self { clocks, ..Self::default() }
     }
 
-    /// Forgets everybody, but that their clocks were given.
-    pub(in crate::room) fn forget(&mut self) {
+    /// Removes every entry. Their clocks stay used.
+    pub(in crate::room) fn clear(&mut self) {
         for entry in self.entries.values() {
             self.clocks.keep(entry.clock);
         }
         *self = Self::new(self.clocks.clone());
     }
 
-    /// An editor here says something of itself, under the id of a client. The same client may do so over two
-    /// connections when the old one is not known to be dead yet: then the newer one counts.
-    pub(in crate::room) fn say(
+    /// Applies the update of an editor on this node. A client may have two connections while the old one is not known to
+    /// be dead; then the newer one wins.
+    pub(in crate::room) fn update_local(
         &mut self,
         (session, user): (SessionId, UserId),
         client: u32,
@@ -87,62 +87,62 @@ impl Awareness {
     ) -> AwarenessOutcome {
         let own = self.entries.get(&session).filter(|entry| entry.is_own);
         let is_other = own.is_some_and(|entry| entry.client != client);
-        match (self.clients.get(&client), self.gone.get(&client)) {
+        match (self.clients.get(&client), self.departed.get(&client)) {
             (Some(&holder), _)
                 if holder != session
                     && (is_other || !self.may_take_over(holder, session, user)) =>
             {
-                return AwarenessOutcome::Ignored;
+                return AwarenessOutcome::Rejected;
             }
-            (None, Some(whose)) if is_other || *whose != user => return AwarenessOutcome::Ignored,
+            (None, Some(owner)) if is_other || *owner != user => return AwarenessOutcome::Rejected,
             _ => {}
         }
         let is_known = own.is_some_and(|entry| entry.client == client && entry.state == state);
         if is_known || (own.is_none() && state.is_none()) {
-            return AwarenessOutcome::Known;
+            return AwarenessOutcome::Unchanged;
         }
-        AwarenessOutcome::News(self.put(session, user, client, state, true, 0, now))
+        AwarenessOutcome::Changed(self.set(session, user, client, state, true, 0, now))
     }
 
-    /// An editor on another node said something of itself. It waits for its arrival, if it comes before that.
-    pub(in crate::room) fn hear(
+    /// Applies the update of an editor on another node. An update that comes before the editor's arrival waits for it.
+    pub(in crate::room) fn update_remote(
         &mut self,
-        saying: &Arc<AwarenessUpdate>,
+        update: &Arc<AwarenessUpdate>,
         is_present: bool,
         now: DateTime<Utc>,
     ) -> AwarenessOutcome {
-        let AwarenessUpdate { session, user, client, clock, ref state } = **saying;
+        let AwarenessUpdate { session, user, client, clock, ref state } = **update;
         if !is_present {
             if self.early.len() >= MAX_EARLY_UPDATES {
                 self.early.clear();
             }
-            self.early.insert(session, Arc::clone(saying));
-            return AwarenessOutcome::Known;
+            self.early.insert(session, Arc::clone(update));
+            return AwarenessOutcome::Unchanged;
         }
         let known = self.entries.get(&session).filter(|entry| entry.is_own);
         if known.is_some_and(|entry| entry.client == client && entry.state == *state) {
-            return AwarenessOutcome::Known;
+            return AwarenessOutcome::Unchanged;
         }
-        // Its node may not have known whose the id is.
+        // The other node may not have known that the id is taken.
         let holder = self.clients.get(&client).filter(|holder| **holder != session);
         if holder.is_some_and(|holder| !self.may_take_over(*holder, session, user)) {
-            return AwarenessOutcome::Ignored;
+            return AwarenessOutcome::Rejected;
         }
-        AwarenessOutcome::News(self.put(session, user, client, state.clone(), true, clock, now))
+        AwarenessOutcome::Changed(self.set(session, user, client, state.clone(), true, clock, now))
     }
 
-    /// A session is present that says nothing of itself: this is what can be said of it. Nothing if an editor speaks
-    /// for itself there, or if nothing is new.
-    pub(in crate::room) fn show(
+    /// Sets the state derived for a session without a Yjs editor. Returns nothing if the session has its own editor or
+    /// nothing changed.
+    pub(in crate::room) fn update_derived(
         &mut self,
         (session, user): (SessionId, UserId),
         state: Arc<str>,
         now: DateTime<Utc>,
     ) -> Option<AwarenessChange> {
-        if let Some(saying) = self.early.shift_remove(&session) {
-            return match self.hear(&saying, true, now) {
-                AwarenessOutcome::News(word) => Some(word),
-                AwarenessOutcome::Known | AwarenessOutcome::Ignored => None,
+        if let Some(update) = self.early.shift_remove(&session) {
+            return match self.update_remote(&update, true, now) {
+                AwarenessOutcome::Changed(change) => Some(change),
+                AwarenessOutcome::Unchanged | AwarenessOutcome::Rejected => None,
             };
         }
         let client = match self.entries.get(&session) {
@@ -150,64 +150,64 @@ impl Awareness {
             Some(entry) => entry.client,
             None => self.client_of(session),
         };
-        Some(self.put(session, user, client, Some(state), false, 0, now))
+        Some(self.set(session, user, client, Some(state), false, 0, now))
     }
 
-    /// A session has left.
-    pub(in crate::room) fn leave(
+    /// Removes a session that has left.
+    pub(in crate::room) fn remove(
         &mut self,
         session: SessionId,
         now: DateTime<Utc>,
     ) -> Option<AwarenessChange> {
         self.early.shift_remove(&session);
         let entry = self.entries.shift_remove(&session)?;
-        let was_shown = entry.state.is_some();
-        let gone = self.part_with(session, &entry, now);
-        was_shown.then(|| AwarenessChange { session, user: entry.user, entries: vec![gone] })
+        let had_state = entry.state.is_some();
+        let departed = self.retire(session, &entry, now);
+        had_state.then(|| AwarenessChange { session, user: entry.user, entries: vec![departed] })
     }
 
-    /// Everybody, as they are, with clocks that have grown.
-    pub(in crate::room) fn renewed(&mut self, now: DateTime<Utc>) -> Vec<AwarenessChange> {
-        let shown = self.entries.iter_mut().filter(|(_, entry)| entry.state.is_some());
-        shown
+    /// Advances every clock and returns every entry, so that clients do not time them out.
+    pub(in crate::room) fn renew(&mut self, now: DateTime<Utc>) -> Vec<AwarenessChange> {
+        let with_state = self.entries.iter_mut().filter(|(_, entry)| entry.state.is_some());
+        with_state
             .map(|(session, entry)| {
                 entry.clock = tick(entry.clock, now);
-                let said = (entry.client, entry.clock, entry.state.clone());
-                AwarenessChange { session: *session, user: entry.user, entries: vec![said] }
+                let entry_now = (entry.client, entry.clock, entry.state.clone());
+                AwarenessChange { session: *session, user: entry.user, entries: vec![entry_now] }
             })
             .collect()
     }
 
-    /// Whether anything is said of a session.
-    pub(in crate::room) fn knows(&self, session: SessionId) -> bool {
+    /// Whether a session has an entry.
+    pub(in crate::room) fn has(&self, session: SessionId) -> bool {
         self.entries.contains_key(&session)
     }
 
-    /// Whether an editor speaks for itself there.
-    pub(in crate::room) fn speaks(&self, session: SessionId) -> bool {
+    /// Whether a session's entry comes from its own editor.
+    pub(in crate::room) fn has_own_entry(&self, session: SessionId) -> bool {
         self.entries.get(&session).is_some_and(|entry| entry.is_own)
     }
 
-    /// What a session's editor says of itself, to tell other nodes.
-    pub(in crate::room) fn saying_of(&self, session: SessionId) -> Option<AwarenessUpdate> {
+    /// Returns the present state of a session's own editor, for other nodes.
+    pub(in crate::room) fn local_update(&self, session: SessionId) -> Option<AwarenessUpdate> {
         let entry = self.entries.get(&session).filter(|entry| entry.is_own)?;
         let TableEntry { user, client, clock, ref state, .. } = *entry;
         Some(AwarenessUpdate { session, user, client, clock, state: state.clone() })
     }
 
-    /// Whether an id may go from one session to another: to a newer one of the same user.
+    /// Whether a client id may move from one session to another: to a newer one of the same user.
     fn may_take_over(&self, from: SessionId, to: SessionId, user: UserId) -> bool {
-        let whose = self.entries.get(&from).map(|entry| entry.user);
-        whose.is_none_or(|whose| whose == user) && from < to
+        let owner = self.entries.get(&from).map(|entry| entry.user);
+        owner.is_none_or(|owner| owner == user) && from < to
     }
 
-    /// Whether an entry of this client is that of a session.
-    pub(in crate::room) fn is_of(&self, client: u32, session: SessionId) -> bool {
+    /// Whether a client id belongs to a session.
+    pub(in crate::room) fn belongs_to(&self, client: u32, session: SessionId) -> bool {
         self.clients.get(&client) == Some(&session)
     }
 
     #[allow(clippy::too_many_arguments, reason = "an entry has so many parts")]
-    fn put(
+    fn set(
         &mut self,
         session: SessionId,
         user: UserId,
@@ -220,20 +220,20 @@ impl Awareness {
         let mut entries = Vec::new();
         if let Some(holder) = self.clients.get(&client).copied().filter(|holder| *holder != session)
         {
-            // It goes over to the new session; nobody needs to be told that it was gone.
+            // The client id moves to the new session. Its removal is not broadcast.
             if let Some(entry) = self.entries.shift_remove(&holder) {
-                self.part_with(holder, &entry, now);
+                self.retire(holder, &entry, now);
             }
         }
         let mut last = clock.saturating_sub(1).max(self.clocks.floor());
         match self.entries.get(&session).cloned() {
             Some(before) if before.client != client => {
-                entries.push(self.part_with(session, &before, now));
+                entries.push(self.retire(session, &before, now));
             }
             Some(before) => last = clock.saturating_sub(1).max(before.clock),
             None => {}
         }
-        self.gone.shift_remove(&client);
+        self.departed.shift_remove(&client);
         let clock = tick(last, now);
         self.clients.insert(client, session);
         self.entries
@@ -242,8 +242,8 @@ impl Awareness {
         AwarenessChange { session, user, entries }
     }
 
-    /// A client's entry ends, and is remembered for a while.
-    fn part_with(
+    /// Ends an entry and remembers its client id. Returns the removal to broadcast.
+    fn retire(
         &mut self,
         session: SessionId,
         entry: &TableEntry,
@@ -253,17 +253,17 @@ impl Awareness {
         if self.clients.get(&entry.client) == Some(&session) {
             self.clients.remove(&entry.client);
         }
-        if self.gone.len() >= MAX_DEPARTED {
-            self.gone.shift_remove_index(0);
+        if self.departed.len() >= MAX_DEPARTED {
+            self.departed.shift_remove_index(0);
         }
-        self.gone.insert(entry.client, entry.user);
+        self.departed.insert(entry.client, entry.user);
         self.clocks.keep(clock);
         (entry.client, clock, None)
     }
 
-    /// An id for a session that has none of its own: the same on every node, unless it is taken.
+    /// Returns a client id for a session without an editor: the same on every node, unless it is taken.
     fn client_of(&self, session: SessionId) -> u32 {
-        // FNV-1a (32 bit): tiny, and fixed for ever.
+        // FNV-1a, 32 bits: small and stable.
         let mut hash = 0x811c_9dc5_u32;
         for byte in session.uuid().as_bytes() {
             hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);

@@ -1,275 +1,275 @@
-//! The subscribers of a room who want the same bytes.
+//! The GraphQL subscribers of a room who receive the same bytes.
 //!
-//! A selection is run once per event and audience, not once per subscriber: the event is rendered once, each seat
-//! adds only the name that its client gave the subscription, and the frame goes into the outbox of every seat but
-//! the author's. Event types depend on nothing about the viewer, so nothing leaks; admission is per viewer.
+//! A selection is run once per event and audience, not once per subscriber: the event is rendered once, each subscriber adds
+//! only its client's id of the subscription, and the frame goes into every outbox but the author's. Event types depend on
+//! nothing about the viewer, so nothing leaks; admission is per viewer.
 
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
+use super::{
+    frames::{SeatFrame, push},
+    progress::Progress,
+    render::{MakeRenderer, Render, RenderError},
+};
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, Topic, Version},
-    metrics::{Counted, Metrics},
-    outbox::{PushOutcome, Pushed, SeatId},
-    room::{MakeRenderer, Place, Render, RenderError, SeatEnd},
+    metrics::{BehindCause, GaugeGuard, Metrics},
+    outbox::{Outbox, PushOutcome, SeatId},
+    room::members::seat::{Seat, SeatEnd},
     wire::graphql_ws::OperationId,
 };
 
-/// What two subscriptions must share to be given the same bytes.
+/// What subscriptions must have in common to receive the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AudienceKey {
-    /// What they listen to.
+    /// The topic.
     pub topic: Topic,
     /// The text of the operation.
     pub operation: Arc<str>,
-    /// Which operation of the text, if it holds several.
+    /// The name of the operation, if the text holds several.
     pub name: Option<Arc<str>>,
-    /// The variables, as canonical JSON, but for where to begin.
+    /// The variables as canonical JSON, without the version at which a replay begins.
     pub variables: Arc<str>,
 }
 
 struct Audience {
     renderer: Box<dyn Render>,
-    places: Vec<Sitting>,
+    listeners: Vec<Listener>,
 }
 
-/// How a seat gets its changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// It has everything, and is told of what happens.
-    Live,
-    /// It is sent what it misses, as its outbox has room.
-    Behind,
-}
-
-struct Sitting {
-    place: Place,
+/// One subscriber of an audience.
+struct Listener {
+    seat: Arc<Seat>,
+    /// The client's id of the subscription.
+    operation: OperationId,
     progress: Progress,
-    /// The change that it must get next; it takes none before it. A text to start again from may be newer than what
-    /// the room has told of.
-    next: Version,
-    /// Up to this version it is told of everything, its own changes too: it asked for a replay.
-    asked_up_to: Version,
-    /// What was read for it and did not fit into its outbox yet; it begins with `next`.
-    rest: Vec<Arc<Change>>,
+    /// Up to this version the subscriber receives everything, its own changes too: it asked for a replay.
+    replay_up_to: Version,
+    /// Changes read for the subscriber that did not fit into its outbox. They begin with the next one that it must receive.
+    unsent: Vec<Arc<Change>>,
 }
 
-impl Sitting {
-    fn hears(&self, origin: Option<Origin>) -> bool {
-        let seat = &self.place.seat;
-        !origin.is_some_and(|origin| origin.is(seat.user.id, seat.session))
+impl Listener {
+    /// Whether an event was caused by somebody else.
+    fn is_foreign(&self, origin: Option<Origin>) -> bool {
+        !origin.is_some_and(|origin| origin.is(self.seat.user().id, self.seat.session()))
     }
 
-    /// Whether it is told of an event in its turn.
+    /// Whether a broadcast event is due now.
     fn is_due(&self, event: &Event) -> bool {
         match event {
-            // The end of a document concerns those who are behind as well: nothing can be sent again after it.
+            // The end of a document also concerns subscribers that are behind: nothing can be replayed after it.
             Event::Changed(_) if is_lasting(event) => true,
-            Event::Changed(change) => {
-                self.progress == Progress::Live && change.version >= self.next
-            }
+            Event::Changed(change) => self.progress.is_due(change.version),
             Event::PresenceChanged(_) | Event::CursorMoved(_) => true,
         }
     }
 
-    /// A replay that was asked for holds everything, the rest leaves out what the seat's session did itself.
+    /// Whether a replayed change is sent. A replay that the client asked for holds everything; otherwise the session's own
+    /// changes are left out.
     fn wants(&self, change: &Change) -> bool {
-        change.version <= self.asked_up_to || self.hears(change.origin())
+        change.version <= self.replay_up_to || self.is_foreign(change.origin())
     }
 }
 
-/// How sending a seat what it missed went.
+/// The result of sending a subscriber what it missed.
 #[derive(Debug)]
 pub(in crate::room) enum ReplayOutcome {
-    /// It has everything that was given.
+    /// Everything given was queued.
     All,
-    /// Its outbox has as much as it should; the rest has to wait.
+    /// The outbox has no capacity for more; the rest is kept for later.
     Full,
     /// The seat has ended.
     Gone,
-    /// It could not be rendered.
+    /// A change could not be rendered.
     Broken(RenderError),
 }
 
-/// How telling went.
+/// The result of a broadcast.
 #[derive(Debug, Default)]
 pub(in crate::room) struct BroadcastReport {
-    /// Frames that went into an outbox.
+    /// The number of frames queued.
     pub(in crate::room) deliveries: usize,
-    /// Cursors that found a full outbox and were dropped.
+    /// The number of cursors dropped because an outbox was full.
     pub(in crate::room) dropped: u64,
-    /// Outboxes that reached their bound for the first time.
-    pub(in crate::room) reached_bound: u64,
-    /// Seats that were live and have to be sent changes again later.
+    /// The seats that fell behind.
     pub(in crate::room) behind: Vec<SeatId>,
-    /// The same of editors.
+    /// The seats of Yjs editors that fell behind.
     pub(in crate::room) behind_editors: Vec<SeatId>,
-    /// Seats whose outbox could not hold what they must not miss.
+    /// The seats whose outbox could not hold what they must not miss.
     pub(in crate::room) overflowed: Vec<SeatId>,
-    /// Seats of audiences whose renderer failed, with the failure.
+    /// The seats of audiences whose renderer failed.
     pub(in crate::room) broken: Vec<(SeatId, RenderError)>,
+}
+
+/// What a subscriber that is behind waits for.
+pub(in crate::room) struct Backlog {
+    /// The change that it must receive next.
+    pub(in crate::room) next: Version,
+    /// Whether its selection has the whole text.
+    pub(in crate::room) wants_content: bool,
+    pub(in crate::room) outbox: Outbox,
 }
 
 /// All audiences of a room.
 pub(in crate::room) struct Audiences {
     audiences: HashMap<AudienceKey, Audience>,
-    /// Where each seat is; counted as a subscription for as long as it stands here.
-    seats: HashMap<SeatId, (AudienceKey, Counted)>,
+    /// The audience of each seat. The guard counts the subscription.
+    seats: HashMap<SeatId, (AudienceKey, GaugeGuard)>,
     metrics: Metrics,
 }
 
 impl Audiences {
-    /// Nobody listens yet.
+    /// Returns no audiences.
     pub(in crate::room) fn new(metrics: Metrics) -> Self {
         Self { audiences: HashMap::new(), seats: HashMap::new(), metrics }
     }
 
-    /// Seats somebody who has everything up to a version; up to `head` a replay is due. The renderer is made only if
-    /// the audience is new.
-    pub(in crate::room) fn seat(
+    /// Adds a subscriber to its audience. With `since` it has everything up to that version, and a replay up to `head` is
+    /// due; otherwise it receives what comes after `head`. The renderer is made only if the audience is new.
+    pub(in crate::room) fn add(
         &mut self,
         key: AudienceKey,
-        place: Place,
+        (seat, operation): (Arc<Seat>, OperationId),
         since: Option<Version>,
         head: Version,
         make: MakeRenderer,
     ) {
-        let (progress, next, asked_up_to) = match since {
-            Some(since) if since < head => (Progress::Behind, since.next(), head),
-            Some(since) => (Progress::Live, since.next(), Version::default()),
-            None => (Progress::Live, head.next(), Version::default()),
-        };
-        if progress == Progress::Behind {
-            self.metrics.seat_behind(true);
+        let mut progress = Progress::live(since.unwrap_or(head).next());
+        let mut replay_up_to = Version::default();
+        if let Some(since) = since.filter(|since| *since < head) {
+            progress.fall_behind(since.next(), BehindCause::Since, &seat, &self.metrics);
+            replay_up_to = head;
         }
-        let place = Sitting { place, progress, next, asked_up_to, rest: Vec::new() };
-        let id = place.place.seat.id;
         let counted = self.metrics.subscription_opened(key.topic);
-        self.seats.insert(id, (key.clone(), counted));
-        self.audiences
-            .entry(key)
-            .or_insert_with(|| Audience { renderer: make(), places: Vec::new() })
-            .places
-            .push(place);
+        self.seats.insert(seat.id(), (key.clone(), counted));
+        let audience = self.audiences.entry(key);
+        audience
+            .or_insert_with(|| Audience { renderer: make(), listeners: Vec::new() })
+            .listeners
+            .push(Listener { seat, operation, progress, replay_up_to, unsent: Vec::new() });
     }
 
-    /// Removes a seat; an audience ends with its last one.
+    /// Removes a subscriber whose session gave its seat up.
     pub(in crate::room) fn remove(&mut self, seat: SeatId) {
-        self.end(seat, None);
+        if let Some((listener, _)) = self.take(seat) {
+            listener.seat.end();
+            listener.seat.outbox().end_seat(seat, None);
+        }
     }
 
-    /// Takes a seat away: waiting frames go, and the client is told why.
-    pub(in crate::room) fn evict(&mut self, seat: SeatId, why: SeatEnd) {
-        self.end(seat, Some(why));
-    }
-
-    fn end(&mut self, seat: SeatId, why: Option<SeatEnd>) {
-        let Some((key, _counted)) = self.seats.remove(&seat) else { return };
-        let Some(audience) = self.audiences.get_mut(&key) else { return };
-        if let Some(index) = audience.position(seat) {
-            let Sitting { place, progress, .. } = audience.places.swap_remove(index);
-            if progress == Progress::Behind {
-                self.metrics.seat_behind(false);
-            }
-            place.seat.end();
-            match why {
-                // What the document's end left waiting is still wanted; the last frame comes behind it.
-                Some(SeatEnd::Deleted) => {
-                    let last = audience.renderer.ending(&place.tag, SeatEnd::Deleted);
-                    place.outbox.finish_seat(seat, last);
-                }
-                Some(why) => {
-                    place.outbox.end_seat(seat, Some(audience.renderer.ending(&place.tag, why)));
-                }
-                None => place.outbox.end_seat(seat, None),
+    /// Takes a seat away: queued frames are removed and the client receives the reason.
+    pub(in crate::room) fn evict(&mut self, seat: SeatId, reason: SeatEnd) {
+        let Some((listener, last)) =
+            self.take_with(seat, |renderer, listener| renderer.ending(&listener.operation, reason))
+        else {
+            return;
+        };
+        listener.seat.end();
+        let outbox = listener.seat.outbox();
+        match reason {
+            // The queued deletion is still wanted; the last frame follows it.
+            SeatEnd::Deleted => outbox.finish_seat(seat, last),
+            SeatEnd::Revoked | SeatEnd::Overflow | SeatEnd::Broken | SeatEnd::Unrelated => {
+                outbox.end_seat(seat, Some(last));
             }
         }
-        if audience.places.is_empty() {
+        tracing::info!(
+            session.id = %listener.seat.session(), user.id = %listener.seat.user().id,
+            document.id = %listener.seat.document(), reason = reason.label(),
+            "subscription ended by the room"
+        );
+    }
+
+    /// Takes every seat away.
+    pub(in crate::room) fn evict_all(&mut self, reason: SeatEnd) {
+        for seat in self.seats.keys().copied().collect::<Vec<_>>() {
+            self.evict(seat, reason);
+        }
+    }
+
+    fn take(&mut self, seat: SeatId) -> Option<(Listener, ())> {
+        self.take_with(seat, |_, _| ())
+    }
+
+    /// Removes a listener after calling `work` with its audience's renderer. An audience ends with its last listener.
+    fn take_with<T>(
+        &mut self,
+        seat: SeatId,
+        work: impl FnOnce(&dyn Render, &Listener) -> T,
+    ) -> Option<(Listener, T)> {
+        let (key, _counted) = self.seats.remove(&seat)?;
+        let audience = self.audiences.get_mut(&key)?;
+        let index = audience.position(seat)?;
+        let listener = audience.listeners.swap_remove(index);
+        let result = work(&*audience.renderer, &listener);
+        if audience.listeners.is_empty() {
             self.audiences.remove(&key);
         }
+        Some((listener, result))
     }
 
-    /// Ends every seat; the room is ending unexpectedly.
-    pub(in crate::room) fn evict_all(&mut self, why: SeatEnd) {
-        let seats: Vec<_> = self.seats.keys().copied().collect();
-        for seat in seats {
-            self.evict(seat, why);
-        }
-    }
-
-    /// Tells everybody who listens to the event's topic, but not its origin.
-    pub(in crate::room) fn tell(&mut self, origin: Origin, event: &Event) -> BroadcastReport {
-        let mut told = BroadcastReport::default();
+    /// Broadcasts an event to the subscribers of its topic, except its origin.
+    pub(in crate::room) fn broadcast(&mut self, origin: Origin, event: &Event) -> BroadcastReport {
+        let mut report = BroadcastReport::default();
         let topic = event.topic();
         for (key, audience) in &mut self.audiences {
             if key.topic == topic {
-                audience.tell(origin, event, &mut told);
+                audience.broadcast(origin, event, &mut report, &self.metrics);
             }
         }
-        for _seat in &told.behind {
-            self.metrics.seat_behind(true);
-        }
-        told
+        report
     }
 
-    /// The next version that a seat has to be sent, whether with the whole text, and where its frames go; none if the
-    /// seat has ended or is live.
-    pub(in crate::room) fn behind(&self, seat: SeatId) -> Option<(Version, bool, Place)> {
+    /// Returns what a subscriber waits for. None if it is not behind, or gone.
+    pub(in crate::room) fn backlog(&self, seat: SeatId) -> Option<Backlog> {
         let (key, _counted) = self.seats.get(&seat)?;
         let audience = self.audiences.get(key)?;
-        let sitting = audience.places.get(audience.position(seat)?)?;
-        match sitting.progress {
-            Progress::Live => None,
-            Progress::Behind => {
-                let wants_content = audience.renderer.wants_content();
-                Some((sitting.next, wants_content, sitting.place.clone()))
-            }
-        }
+        let listener = audience.listeners.get(audience.position(seat)?)?;
+        listener.progress.is_behind().then(|| Backlog {
+            next: listener.progress.next(),
+            wants_content: audience.renderer.wants_content(),
+            outbox: listener.seat.outbox().clone(),
+        })
     }
 
-    /// What was read for a seat and is still to be sent; none when the log has to be read.
-    pub(in crate::room) fn take_rest(&mut self, seat: SeatId) -> Option<Vec<Arc<Change>>> {
-        let (key, _counted) = self.seats.get(&seat)?;
-        let audience = self.audiences.get_mut(key)?;
-        let index = audience.position(seat)?;
-        let sitting = audience.places.get_mut(index)?;
-        let rest = std::mem::take(&mut sitting.rest);
-        (rest.first()?.version == sitting.next).then_some(rest)
+    /// Removes the changes that were read for a subscriber and not sent. None if the log has to be read.
+    pub(in crate::room) fn take_unsent(&mut self, seat: SeatId) -> Option<Vec<Arc<Change>>> {
+        let (_, listener) = self.find_mut(seat)?;
+        let unsent = std::mem::take(&mut listener.unsent);
+        (unsent.first()?.version == listener.progress.next()).then_some(unsent)
     }
 
-    /// Everybody who was told of every change up to `told` is behind now.
-    pub(in crate::room) fn all_behind(&mut self, told: Version) -> Vec<SeatId> {
+    /// Puts every live subscriber of changes behind: versions after `head` are missing from memory.
+    pub(in crate::room) fn fall_behind(&mut self, head: Version) -> Vec<SeatId> {
         let mut behind = Vec::new();
-        for (key, audience) in &mut self.audiences {
-            for sitting in &mut audience.places {
-                if key.topic == Topic::Changes && sitting.progress == Progress::Live {
-                    sitting.progress = Progress::Behind;
-                    sitting.next = sitting.next.max(told.next());
-                    self.metrics.seat_behind(true);
-                    behind.push(sitting.place.seat.id);
-                }
+        let audiences = self.audiences.iter_mut().filter(|(key, _)| key.topic == Topic::Changes);
+        for listener in audiences.flat_map(|(_, audience)| &mut audience.listeners) {
+            if listener.progress.is_live() {
+                let next = listener.progress.next().max(head.next());
+                let Listener { seat, progress, .. } = listener;
+                progress.fall_behind(next, BehindCause::LogGap, seat, &self.metrics);
+                behind.push(seat.id());
             }
         }
         behind
     }
 
-    /// Sends a seat that is behind these changes, which begin with the one that it waits for.
+    /// Sends a subscriber that is behind these changes, which begin with the one that it must receive next.
     pub(in crate::room) fn replay(
         &mut self,
         seat: SeatId,
         changes: &[Arc<Change>],
     ) -> ReplayOutcome {
-        let Some((key, _counted)) = self.seats.get(&seat) else { return ReplayOutcome::Gone };
-        let Some(audience) = self.audiences.get_mut(key) else { return ReplayOutcome::Gone };
-        let Some(index) = audience.position(seat) else { return ReplayOutcome::Gone };
-        let Audience { renderer, places } = audience;
-        let Some(sitting) = places.get_mut(index) else { return ReplayOutcome::Gone };
+        let metrics = self.metrics.clone();
+        let Some((renderer, listener)) = self.find_mut(seat) else { return ReplayOutcome::Gone };
         for (index, change) in changes.iter().enumerate() {
-            if sitting.wants(change) {
-                // The other half is for what cannot wait: answers, cursors, who comes and goes.
-                if !sitting.place.outbox.is_low() {
-                    sitting.rest = changes.get(index..).unwrap_or_default().to_vec();
+            if listener.wants(change) {
+                // The other half of the outbox is left to replies, presence and cursors.
+                if !listener.seat.outbox().is_low() {
+                    listener.unsent = changes.get(index..).unwrap_or_default().to_vec();
                     return ReplayOutcome::Full;
                 }
                 let event = Event::Changed(Arc::clone(change));
@@ -277,75 +277,87 @@ impl Audiences {
                     Ok(rendered) => rendered,
                     Err(error) => return ReplayOutcome::Broken(error),
                 };
-                let frame = renderer.frame(&rendered, &sitting.place.tag);
-                match push(&sitting.place, &event, frame).outcome {
+                let frame = renderer.frame(&rendered, &listener.operation);
+                match push(&listener.seat, &metrics, frame_of(&event, frame)) {
                     PushOutcome::Behind(version) => {
-                        sitting.next = version;
+                        listener.progress.advance(version);
                         return ReplayOutcome::Full;
                     }
                     PushOutcome::Closed => return ReplayOutcome::Gone,
-                    _ => {}
+                    PushOutcome::Queued
+                    | PushOutcome::Replaced
+                    | PushOutcome::Cancelled
+                    | PushOutcome::Dropped
+                    | PushOutcome::Overflow => {}
                 }
             }
-            sitting.next = change.version.next();
+            listener.progress.advance(change.version.next());
         }
         ReplayOutcome::All
     }
 
-    /// A seat that was behind has everything.
-    pub(in crate::room) fn caught_up(&mut self, seat: SeatId) {
-        let Some((key, _counted)) = self.seats.get(&seat) else { return };
-        let Some(audience) = self.audiences.get_mut(key) else { return };
-        if let Some(index) = audience.position(seat)
-            && let Some(sitting) = audience.places.get_mut(index)
-            && sitting.progress == Progress::Behind
+    /// Makes a subscriber live: it has received everything up to the head.
+    pub(in crate::room) fn catch_up(&mut self, seat: SeatId) {
+        if let Some((_, listener)) = self.find_mut(seat)
+            && listener.progress.is_behind()
         {
-            sitting.progress = Progress::Live;
-            self.metrics.seat_behind(false);
+            let next = listener.progress.next();
+            listener.progress.catch_up(next, &listener.seat);
         }
+    }
+
+    fn find_mut(&mut self, seat: SeatId) -> Option<(&mut Box<dyn Render>, &mut Listener)> {
+        let (key, _counted) = self.seats.get(&seat)?;
+        let audience = self.audiences.get_mut(key)?;
+        let index = audience.position(seat)?;
+        Some((&mut audience.renderer, audience.listeners.get_mut(index)?))
     }
 }
 
 impl Audience {
     fn position(&self, seat: SeatId) -> Option<usize> {
-        self.places.iter().position(|sitting| sitting.place.seat.id == seat)
+        self.listeners.iter().position(|listener| listener.seat.id() == seat)
     }
 
-    fn tell(&mut self, origin: Origin, event: &Event, told: &mut BroadcastReport) {
-        let hears = |sitting: &Sitting| sitting.hears(Some(origin)) && sitting.is_due(event);
-        if !self.places.iter().any(hears) {
+    fn broadcast(
+        &mut self,
+        origin: Origin,
+        event: &Event,
+        report: &mut BroadcastReport,
+        metrics: &Metrics,
+    ) {
+        let is_recipient =
+            |listener: &Listener| listener.is_foreign(Some(origin)) && listener.is_due(event);
+        if !self.listeners.iter().any(is_recipient) {
             return;
         }
         let rendered = match self.renderer.render(event) {
             Ok(rendered) => rendered,
             Err(error) => {
-                let seats =
-                    self.places.iter().map(|sitting| (sitting.place.seat.id, error.clone()));
-                told.broken.extend(seats);
+                let seats = self.listeners.iter().map(|listener| listener.seat.id());
+                report.broken.extend(seats.map(|seat| (seat, error.clone())));
                 return;
             }
         };
-        // Clients tend to name a subscription alike, so the last frame often fits the next seat too.
+        // Clients tend to give subscriptions the same id, so the last frame often fits the next subscriber too.
         let mut last: Option<(OperationId, Bytes)> = None;
-        for sitting in self.places.iter_mut().filter(|sitting| hears(sitting)) {
-            let place = &sitting.place;
+        for listener in self.listeners.iter_mut().filter(|listener| is_recipient(listener)) {
             let frame = match &last {
-                Some((tag, frame)) if *tag == place.tag => frame.clone(),
+                Some((operation, frame)) if *operation == listener.operation => frame.clone(),
                 _ => {
-                    let frame = self.renderer.frame(&rendered, &place.tag);
-                    last = Some((place.tag.clone(), frame.clone()));
+                    let frame = self.renderer.frame(&rendered, &listener.operation);
+                    last = Some((listener.operation.clone(), frame.clone()));
                     frame
                 }
             };
-            let pushed = push(place, event, frame);
-            told.reached_bound += u64::from(pushed.reached_bound);
-            match pushed.outcome {
-                PushOutcome::Queued | PushOutcome::Replaced => told.deliveries += 1,
-                PushOutcome::Dropped => told.dropped += 1,
-                PushOutcome::Overflow => told.overflowed.push(place.seat.id),
+            let Listener { seat, progress, .. } = listener;
+            match push(seat, metrics, frame_of(event, frame)) {
+                PushOutcome::Queued | PushOutcome::Replaced => report.deliveries += 1,
+                PushOutcome::Dropped => report.dropped += 1,
+                PushOutcome::Overflow => report.overflowed.push(seat.id()),
                 PushOutcome::Behind(version) => {
-                    told.behind.push(place.seat.id);
-                    (sitting.progress, sitting.next) = (Progress::Behind, version);
+                    report.behind.push(seat.id());
+                    progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
                 }
                 PushOutcome::Cancelled | PushOutcome::Closed => {}
             }
@@ -353,19 +365,18 @@ impl Audience {
     }
 }
 
-/// Whether an event cannot be sent again from the log.
+/// Whether an event cannot be replayed from the log.
 fn is_lasting(event: &Event) -> bool {
     matches!(event, Event::Changed(change) if matches!(change.kind, ChangeKind::Deleted | ChangeKind::Resync))
 }
 
-fn push(place: &Place, event: &Event, frame: Bytes) -> Pushed {
-    let seat = place.seat.id;
+fn frame_of(event: &Event, frame: Bytes) -> SeatFrame {
     match event {
-        Event::Changed(_) if is_lasting(event) => place.outbox.lasting(seat, frame),
-        Event::Changed(change) => place.outbox.change(seat, change.version, frame),
-        Event::CursorMoved(moved) => place.outbox.cursor(seat, moved.session, frame),
+        Event::Changed(_) if is_lasting(event) => SeatFrame::Lasting(frame),
+        Event::Changed(change) => SeatFrame::Change(change.version, frame),
+        Event::CursorMoved(moved) => SeatFrame::Cursor(moved.session, frame),
         Event::PresenceChanged(change) => {
-            place.outbox.presence(seat, change.presence.session, change.kind, frame)
+            SeatFrame::Presence(change.presence.session, change.kind, frame)
         }
     }
 }

@@ -4,10 +4,10 @@ use super::*;
 use crate::{
     domain::{DocumentId, SessionId, User, UserId, examples::renaming},
     outbox::{Outbox, OutboxBody, OutboxOptions, OutboxTotals},
-    room::Seat,
+    room::members::seat::Subscriber,
 };
 
-/// Shows the version and nothing else.
+/// Renders the version of a change.
 struct Versions;
 
 impl Render for Versions {
@@ -33,32 +33,33 @@ struct Fixture {
     audiences: Audiences,
     seat: SeatId,
     author: User,
-    shared: Outbox,
+    outbox: Outbox,
     body: OutboxBody,
 }
 
-/// Somebody in a document at version 10 who has everything up to `since`.
-fn seated(since: Option<i64>) -> Fixture {
+/// Returns a subscriber of a document at version 10 that has everything up to `since`.
+fn subscribed(since: Option<i64>) -> Fixture {
     let (document, session) = (DocumentId::new(), SessionId::new());
     let author = User { id: UserId::new(), name: "Ana".into() };
-    let (shared, body) =
+    let (outbox, body) =
         Outbox::new(OutboxOptions { bound: 10 }, Arc::new(OutboxTotals::default()));
-    let reader = User { id: UserId::new(), name: "Bo".into() };
-    let seat = Arc::new(Seat::new(document, Topic::Changes, session, reader));
-    let id = seat.id;
-    assert!(shared.open_seat(id));
+    let user = User { id: UserId::new(), name: "Bo".into() };
+    let subscriber = Subscriber { session, user, outbox: outbox.clone() };
+    let seat = Arc::new(Seat::new(document, Topic::Changes, subscriber));
+    let id = seat.id();
+    assert!(outbox.open_seat(id));
     let key = AudienceKey {
         topic: Topic::Changes,
         operation: "changes".into(),
         name: None,
         variables: "{}".into(),
     };
-    let tag = OperationId::new("1").unwrap();
-    let place = Place { seat, outbox: shared.clone(), tag, ended: None };
+    let operation = OperationId::new("1").unwrap();
     let mut audiences = Audiences::new(Metrics::new());
     let make = Box::new(|| Box::new(Versions) as Box<dyn Render>);
-    audiences.seat(key, place, since.map(Version::new), Version::new(10), make);
-    Fixture { audiences, seat: id, author, shared, body }
+    let since = since.map(Version::new);
+    audiences.add(key, (seat, operation), since, Version::new(10), make);
+    Fixture { audiences, seat: id, author, outbox, body }
 }
 
 impl Fixture {
@@ -66,9 +67,9 @@ impl Fixture {
         Arc::new(Change { author: Some(self.author.clone()), ..renaming(version) })
     }
 
-    fn tell(&mut self, version: i64) -> BroadcastReport {
+    fn broadcast(&mut self, version: i64) -> BroadcastReport {
         let change = self.change(version);
-        self.audiences.tell(change.origin().unwrap(), &Event::Changed(change))
+        self.audiences.broadcast(change.origin().unwrap(), &Event::Changed(change))
     }
 
     fn replay(&mut self, versions: impl IntoIterator<Item = i64>) -> ReplayOutcome {
@@ -77,10 +78,10 @@ impl Fixture {
     }
 
     fn next(&self) -> Option<i64> {
-        self.audiences.behind(self.seat).map(|(next, _, _)| next.number())
+        self.audiences.backlog(self.seat).map(|backlog| backlog.next.number())
     }
 
-    /// What the socket takes.
+    /// Returns what the socket takes.
     fn sent(&mut self) -> String {
         use actix_web::body::MessageBody as _;
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -95,79 +96,82 @@ impl Fixture {
 }
 
 #[test]
-fn a_seat_that_has_everything_is_told_of_what_comes() {
+fn a_live_subscriber_receives_each_change() {
     for since in [None, Some(10)] {
-        let mut f = seated(since);
-        f.tell(11);
-        f.tell(12);
+        let mut f = subscribed(since);
+        f.broadcast(11);
+        f.broadcast(12);
         assert_eq!((f.sent().as_str(), f.next()), ("11,12,", None));
     }
 }
 
 #[test]
-fn a_replay_and_what_happens_meanwhile_come_once_and_in_order() {
-    let mut f = seated(Some(7));
+fn a_replay_and_later_changes_arrive_once_and_in_order() {
+    let mut f = subscribed(Some(7));
     assert_eq!(f.next(), Some(8));
-    f.tell(11);
+    f.broadcast(11);
     assert!(matches!(f.replay([8, 9, 10]), ReplayOutcome::All));
     f.sent();
-    assert_eq!(f.next(), Some(11), "not live before it has the head");
+    assert_eq!(f.next(), Some(11), "behind until it has the head");
     assert!(matches!(f.replay([11]), ReplayOutcome::All));
-    f.audiences.caught_up(f.seat);
-    f.tell(12);
+    f.audiences.catch_up(f.seat);
+    f.broadcast(12);
     assert_eq!((f.sent().as_str(), f.next()), ("11,12,", None));
 }
 
 #[test]
-fn a_seat_whose_outbox_is_full_goes_on_where_it_was() {
-    let mut f = seated(None);
+fn a_full_outbox_puts_the_subscriber_behind_and_the_replay_continues_there() {
+    let mut f = subscribed(None);
     // Ten bytes fit.
-    f.tell(11);
+    f.broadcast(11);
     assert_eq!(f.sent(), "11,");
     for version in 12..16 {
-        assert!(f.tell(version).behind.is_empty());
+        assert!(f.broadcast(version).behind.is_empty());
     }
-    assert_eq!(f.tell(16).behind, [f.seat]);
-    assert_eq!((f.next(), f.shared.bytes()), (Some(12), 0));
-    // Half of it is left to others.
+    assert_eq!(f.broadcast(16).behind, [f.seat]);
+    assert_eq!((f.next(), f.outbox.bytes()), (Some(12), 0));
+    // Half of the outbox is left to other frames.
     assert!(matches!(f.replay(12..17), ReplayOutcome::Full));
     assert_eq!((f.sent().as_str(), f.next()), ("12,13,", Some(14)));
-    // What was read for it is not read again.
-    let rest = f.audiences.take_rest(f.seat).unwrap();
-    assert_eq!(rest.iter().map(|change| change.version.number()).collect::<Vec<_>>(), [14, 15, 16]);
-    assert!(f.audiences.take_rest(f.seat).is_none());
-    assert!(matches!(f.audiences.replay(f.seat, &rest[..2]), ReplayOutcome::All));
+    // Changes that were read are not read again.
+    let unsent = f.audiences.take_unsent(f.seat).unwrap();
+    assert_eq!(
+        unsent.iter().map(|change| change.version.number()).collect::<Vec<_>>(),
+        [14, 15, 16]
+    );
+    assert!(f.audiences.take_unsent(f.seat).is_none());
+    assert!(matches!(f.audiences.replay(f.seat, &unsent[..2]), ReplayOutcome::All));
     assert_eq!(f.sent(), "14,15,");
 }
 
 #[test]
-fn whoever_started_again_from_a_newer_text_is_not_told_of_it_once_more() {
-    let mut f = seated(Some(0));
+fn a_resynchronised_subscriber_receives_no_older_change() {
+    let mut f = subscribed(Some(0));
     let resync = Change { kind: ChangeKind::Resync, ..(*f.change(12)).clone() };
     assert!(matches!(f.audiences.replay(f.seat, &[Arc::new(resync)]), ReplayOutcome::All));
-    f.audiences.caught_up(f.seat);
-    // These were stored before the text was read, and are told only now.
-    f.tell(11);
-    f.tell(12);
-    f.tell(13);
+    f.audiences.catch_up(f.seat);
+    // Stored before the text was read, broadcast after it.
+    f.broadcast(11);
+    f.broadcast(12);
+    f.broadcast(13);
     assert_eq!(f.sent(), "12,13,");
 }
 
 #[test]
-fn after_a_gap_everybody_is_sent_the_rest_from_the_log() {
-    let mut f = seated(None);
-    f.tell(11);
-    assert_eq!(f.audiences.all_behind(Version::new(11)), [f.seat]);
-    assert_eq!(f.audiences.all_behind(Version::new(11)), [], "once");
-    f.tell(15);
+fn a_gap_puts_live_subscribers_behind_once() {
+    let mut f = subscribed(None);
+    f.broadcast(11);
+    assert_eq!(f.audiences.fall_behind(Version::new(11)), [f.seat]);
+    assert_eq!(f.audiences.fall_behind(Version::new(11)), [], "once");
+    f.broadcast(15);
     assert_eq!((f.sent().as_str(), f.next()), ("11,", Some(12)));
 }
 
 #[test]
-fn who_knows_more_than_was_told_yet_is_told_of_what_is_new_to_him() {
-    let mut f = seated(Some(12));
+fn a_subscriber_ahead_of_the_room_receives_only_newer_changes() {
+    let mut f = subscribed(Some(12));
     for version in 11..=13 {
-        f.tell(version);
+        f.broadcast(version);
     }
     assert_eq!((f.sent().as_str(), f.next()), ("13,", None));
 }

@@ -1,142 +1,178 @@
-//! What a room knows, and what follows from what happens to it.
+//! Who has the document open on this node.
 //!
-//! [`Membership`] is told of events (a seat was reserved, a cursor moved, access was revoked) and answers with
-//! effects for the actor to carry out. It does no I/O, reads no clock and knows no socket, so its tests need no
-//! runtime.
+//! [`Membership`] receives what happens (a seat was reserved, a cursor moved, access was revoked) and returns effects for the
+//! actor to apply. No I/O, no clock, no socket.
 //!
-//! Invariant: a session is a member exactly while it has a confirmed seat, and `JOINED` and `LEFT` of a session
-//! alternate, beginning with `JOINED`.
+//! Invariant: a session is a member exactly while it has a confirmed seat, and `JOINED` and `LEFT` of a session alternate,
+//! beginning with `JOINED`.
 
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
+use super::seat::{Seat, SeatEnd};
 use crate::{
     domain::{
         AccessLevel, Color, Cursor, CursorMove, DocumentId, Event, Origin, Presence,
         PresenceChange, PresenceChangeKind, SessionId, UserId,
     },
     outbox::SeatId,
-    room::{RoomError, Seat},
+    room::RoomError,
 };
 
-/// A decision that the actor has to carry out, in the order given.
+/// A decision for the actor to apply, in the order given.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Effect {
+pub(in crate::room) enum Effect {
     /// Write the member into the roster.
     Enter(Presence),
-    /// Take the member out of the roster.
+    /// Remove the member from the roster.
     Exit(SessionId),
     /// Write a member's cursor into the roster.
     Touch {
-        /// Whose cursor.
+        /// The member.
         session: SessionId,
-        /// Where it is, if it is anywhere.
+        /// Its cursor, if it has one.
         cursor: Option<Cursor>,
-        /// Since when.
+        /// The time of the move.
         at: DateTime<Utc>,
     },
-    /// Tell the audiences and the other nodes.
-    Tell {
-        /// Who did it and need not hear of it.
+    /// Broadcast an event to the subscribers here and publish it to the other nodes.
+    Broadcast {
+        /// Who caused the event and does not receive it.
         origin: Origin,
-        /// What happened.
+        /// The event.
         event: Event,
     },
     /// Take a confirmed seat away.
-    Evict(SeatId),
+    Evict {
+        /// The seat.
+        seat: SeatId,
+        /// What its client is told.
+        reason: SeatEnd,
+    },
 }
 
 #[derive(Debug)]
 struct Member {
     presence: Presence,
-    /// Confirmed seats; at least one.
+    /// The number of confirmed seats, at least one.
     seats: usize,
 }
 
 #[derive(Debug)]
-struct Sitter {
+struct Reservation {
     seat: Arc<Seat>,
     confirmed: bool,
 }
 
-/// Who is in the room.
+/// The members of a room and their seats.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(in crate::room) struct Membership {
     document: DocumentId,
     members: IndexMap<SessionId, Member>,
-    seats: HashMap<SeatId, Sitter>,
+    seats: HashMap<SeatId, Reservation>,
 }
 
 impl Membership {
-    /// An empty room.
-    pub(crate) fn new(document: DocumentId) -> Self {
+    /// Returns an empty room.
+    pub(in crate::room) fn new(document: DocumentId) -> Self {
         Self { document, members: IndexMap::new(), seats: HashMap::new() }
     }
 
-    /// Holds a seat while its user's access is being read.
-    pub(crate) fn reserve(&mut self, seat: Arc<Seat>) {
-        self.seats.insert(seat.id, Sitter { seat, confirmed: false });
+    /// Reserves a seat while its user's access level is being read.
+    pub(in crate::room) fn reserve(&mut self, seat: Arc<Seat>) {
+        self.seats.insert(seat.id(), Reservation { seat, confirmed: false });
     }
 
-    /// Admits a reserved seat. The session's first one makes it a member.
+    /// Admits a reserved seat. The first seat of a session makes it a member.
     ///
     /// # Errors
-    /// [`RoomError::SeatVoided`] when the seat was taken away since it was reserved.
-    pub(crate) fn confirm(
+    /// [`RoomError::SeatVoided`] if the seat was taken away since it was reserved.
+    pub(in crate::room) fn confirm(
         &mut self,
         seat: SeatId,
         now: DateTime<Utc>,
     ) -> Result<Vec<Effect>, RoomError> {
-        let sitter = self.seats.get_mut(&seat).ok_or(RoomError::SeatVoided)?;
-        if std::mem::replace(&mut sitter.confirmed, true) {
+        let reservation = self.seats.get_mut(&seat).ok_or(RoomError::SeatVoided)?;
+        if std::mem::replace(&mut reservation.confirmed, true) {
             return Ok(vec![]);
         }
-        if let Some(member) = self.members.get_mut(&sitter.seat.session) {
+        let (session, user) = (reservation.seat.session(), reservation.seat.user());
+        if let Some(member) = self.members.get_mut(&session) {
             member.seats += 1;
             return Ok(vec![]);
         }
         let presence = Presence {
             document: self.document,
-            session: sitter.seat.session,
-            user: sitter.seat.user.clone(),
-            color: Color::of(self.document, sitter.seat.user.id),
+            session,
+            user: user.clone(),
+            color: Color::of(self.document, user.id),
             cursor: None,
             joined_at: now,
             last_seen: now,
         };
-        self.members.insert(sitter.seat.session, Member { presence: presence.clone(), seats: 1 });
-        Ok(vec![Effect::Enter(presence.clone()), told(PresenceChangeKind::Joined, presence)])
+        self.members.insert(session, Member { presence: presence.clone(), seats: 1 });
+        let joined = presence_changed(PresenceChangeKind::Joined, presence.clone());
+        Ok(vec![Effect::Enter(presence), joined])
     }
 
-    /// Gives a seat up. The session's last one ends its membership.
-    pub(crate) fn leave(&mut self, seat: SeatId) -> Vec<Effect> {
-        let Some(sitter) = self.seats.remove(&seat) else { return vec![] };
-        if !sitter.confirmed {
+    /// Removes a seat. The last seat of a session ends its membership.
+    pub(in crate::room) fn leave(&mut self, seat: SeatId) -> Vec<Effect> {
+        let Some(reservation) = self.seats.remove(&seat) else { return vec![] };
+        if !reservation.confirmed {
             return vec![];
         }
-        let Some(member) = self.members.get_mut(&sitter.seat.session) else { return vec![] };
+        let session = reservation.seat.session();
+        let Some(member) = self.members.get_mut(&session) else { return vec![] };
         member.seats -= 1;
         if member.seats > 0 {
             return vec![];
         }
-        let Some(member) = self.members.shift_remove(&sitter.seat.session) else { return vec![] };
-        vec![Effect::Exit(sitter.seat.session), told(PresenceChangeKind::Left, member.presence)]
+        let Some(member) = self.members.shift_remove(&session) else { return vec![] };
+        vec![Effect::Exit(session), presence_changed(PresenceChangeKind::Left, member.presence)]
     }
 
-    /// Where a member's cursor is, if it is anywhere; none of who is no member.
-    pub(crate) fn cursor_of(&self, session: SessionId) -> Option<Option<Cursor>> {
-        self.members.get(&session).map(|member| member.presence.cursor)
+    /// Takes seats away, each for its own reason.
+    pub(in crate::room) fn evict(&mut self, seats: Vec<(SeatId, SeatEnd)>) -> Vec<Effect> {
+        // All evictions come first, so that no evicted subscriber receives the departure of another or of itself.
+        let evict = |&(seat, reason): &(SeatId, SeatEnd)| Effect::Evict { seat, reason };
+        let mut effects: Vec<_> = seats.iter().map(evict).collect();
+        for (seat, _) in seats {
+            effects.extend(self.leave(seat));
+        }
+        effects
     }
 
-    /// Everybody who has the document open here.
-    pub(crate) fn present(&self) -> impl Iterator<Item = &Presence> {
-        self.members.values().map(|member| &member.presence)
+    /// Takes every seat of a user away, pending ones included: access was revoked.
+    pub(in crate::room) fn revoke(&mut self, user: UserId) -> Vec<Effect> {
+        self.evict_all(SeatEnd::Revoked, |seat| seat.user().id == user)
     }
 
-    /// Takes in a cursor. Nothing follows for a session that is no member.
-    pub(crate) fn move_cursor(
+    /// Takes every seat away: the document was deleted.
+    pub(in crate::room) fn delete(&mut self) -> Vec<Effect> {
+        self.evict_all(SeatEnd::Deleted, |_| true)
+    }
+
+    fn evict_all(&mut self, reason: SeatEnd, is_chosen: impl Fn(&Seat) -> bool) -> Vec<Effect> {
+        let seats = self.seats.values().map(|reservation| &reservation.seat);
+        let mut seats: Vec<_> =
+            seats.filter(|seat| is_chosen(seat)).map(|seat| (seat.id(), reason)).collect();
+        seats.sort_unstable_by_key(|(seat, _)| *seat);
+        self.evict(seats)
+    }
+
+    /// Sets a user's new access level.
+    pub(in crate::room) fn change_level(&mut self, user: UserId, level: AccessLevel) {
+        for Reservation { seat, .. } in self.seats.values() {
+            if seat.user().id == user {
+                seat.set_level(level);
+            }
+        }
+    }
+
+    /// Moves a member's cursor. Has no effect for a session that is not a member.
+    pub(in crate::room) fn move_cursor(
         &mut self,
         session: SessionId,
         cursor: Cursor,
@@ -155,74 +191,60 @@ impl Membership {
         }));
         let origin = Origin { user: presence.user.id, session: Some(session) };
         vec![
-            Effect::Tell { origin, event },
+            Effect::Broadcast { origin, event },
             Effect::Touch { session, cursor: Some(cursor), at: now },
         ]
     }
 
-    /// A member's cursor is nowhere in the text any more. Nobody is told: whoever asks who is present finds it so.
-    pub(crate) fn lift_cursor(&mut self, session: SessionId, now: DateTime<Utc>) -> Vec<Effect> {
+    /// Removes a member's cursor from the text. No event says so; a query of the presence shows it.
+    pub(in crate::room) fn remove_cursor(
+        &mut self,
+        session: SessionId,
+        now: DateTime<Utc>,
+    ) -> Vec<Effect> {
         let Some(Member { presence, .. }) = self.members.get_mut(&session) else { return vec![] };
         presence.cursor = None;
         presence.last_seen = now;
         vec![Effect::Touch { session, cursor: None, at: now }]
     }
 
-    /// Takes every seat of a user away, pending ones too: access was revoked.
-    pub(crate) fn revoke(&mut self, user: UserId) -> Vec<Effect> {
-        self.evict(|sitter| sitter.seat.user.id == user)
+    /// Returns a member's cursor, if it has one. None for a session that is not a member.
+    pub(in crate::room) fn cursor_of(&self, session: SessionId) -> Option<Option<Cursor>> {
+        self.members.get(&session).map(|member| member.presence.cursor)
     }
 
-    /// A user may do something else from now on.
-    pub(crate) fn change_level(&mut self, user: UserId, level: AccessLevel) {
-        for sitter in self.seats.values().filter(|sitter| sitter.seat.user.id == user) {
-            sitter.seat.set_level(level);
-        }
+    /// Returns the presence of every member.
+    pub(in crate::room) fn presences(&self) -> impl Iterator<Item = &Presence> {
+        self.members.values().map(|member| &member.presence)
     }
 
-    /// Takes every seat away: the document is gone.
-    pub(crate) fn revoke_all(&mut self) -> Vec<Effect> {
-        self.evict(|_everybody| true)
-    }
-
-    fn evict(&mut self, chosen: impl Fn(&Sitter) -> bool) -> Vec<Effect> {
-        let mut seats: Vec<SeatId> =
-            self.seats.iter().filter(|(_, sitter)| chosen(sitter)).map(|(seat, _)| *seat).collect();
-        seats.sort_unstable();
-        // The seats go first, so that nobody who is being sent away hears of his own leaving.
-        let mut effects: Vec<_> = seats.iter().map(|seat| Effect::Evict(*seat)).collect();
-        for seat in seats {
-            effects.extend(self.leave(seat));
-        }
-        effects
-    }
-
-    /// Everybody who sits here or is about to, once.
-    pub(crate) fn users(&self) -> Vec<UserId> {
-        let mut users: Vec<_> = self.seats.values().map(|sitter| sitter.seat.user.id).collect();
+    /// Returns every user with a seat, pending ones included, once.
+    pub(in crate::room) fn users(&self) -> Vec<UserId> {
+        let mut users: Vec<_> =
+            self.seats.values().map(|reserved| reserved.seat.user().id).collect();
         users.sort_unstable();
         users.dedup();
         users
     }
 
-    /// The sessions that have the document open here.
-    pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
+    /// Returns the sessions of all members.
+    pub(in crate::room) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.members.keys().copied()
     }
 
-    /// How many sessions have the document open here.
-    pub(crate) fn member_count(&self) -> usize {
+    /// Returns the number of members.
+    pub(in crate::room) fn member_count(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether nobody sits here or is about to.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there is no seat, not even a pending one.
+    pub(in crate::room) fn is_empty(&self) -> bool {
         self.seats.is_empty()
     }
 }
 
-fn told(kind: PresenceChangeKind, presence: Presence) -> Effect {
+fn presence_changed(kind: PresenceChangeKind, presence: Presence) -> Effect {
     let origin = Origin { user: presence.user.id, session: Some(presence.session) };
     let event = Event::PresenceChanged(Arc::new(PresenceChange { kind, presence }));
-    Effect::Tell { origin, event }
+    Effect::Broadcast { origin, event }
 }

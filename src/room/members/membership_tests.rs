@@ -1,17 +1,20 @@
 use std::{collections::HashMap, sync::Arc};
 
+use chrono::Utc;
 use proptest::prelude::*;
 
-use super::membership::{Effect, Membership};
+use super::{
+    membership::{Effect, Membership},
+    seat::{Seat, SeatEnd, Subscriber},
+};
 use crate::{
     domain::{
         AccessLevel, Cursor, DocumentId, Event, Origin, Position, Presence, PresenceChangeKind,
         SessionId, Topic, User, UserId,
     },
-    outbox::SeatId,
-    room::{RoomError, Seat},
+    outbox::{Outbox, OutboxOptions, SeatId},
+    room::RoomError,
 };
-use chrono::Utc;
 
 fn user(name: &str) -> User {
     User { id: UserId::new(), name: name.into() }
@@ -21,26 +24,32 @@ fn cursor(line: i32) -> Cursor {
     Cursor { head: Position::new(line, 0).unwrap(), anchor: None }
 }
 
-/// A seat that was reserved.
+fn seat_of(session: SessionId, user: &User) -> Arc<Seat> {
+    let (outbox, _body) = Outbox::new(OutboxOptions { bound: 1_000 }, Arc::default());
+    let subscriber = Subscriber { session, user: user.clone(), outbox };
+    Arc::new(Seat::new(DocumentId::new(), Topic::Changes, subscriber))
+}
+
+/// Reserves a seat.
 fn reserve(room: &mut Membership, session: SessionId, user: &User) -> SeatId {
-    let seat = Seat::new(DocumentId::new(), Topic::Changes, session, user.clone());
-    let id = seat.id;
-    room.reserve(Arc::new(seat));
+    let seat = seat_of(session, user);
+    let id = seat.id();
+    room.reserve(seat);
     id
 }
 
-/// A seat that was reserved and confirmed, and what followed.
-fn sit(room: &mut Membership, session: SessionId, user: &User) -> (SeatId, Vec<Effect>) {
+/// Reserves and confirms a seat. Returns it with the effects of the confirmation.
+fn admit(room: &mut Membership, session: SessionId, user: &User) -> (SeatId, Vec<Effect>) {
     let seat = reserve(room, session, user);
     let effects = room.confirm(seat, Utc::now()).unwrap();
     (seat, effects)
 }
 
-fn told(effects: &[Effect]) -> Vec<(PresenceChangeKind, SessionId)> {
+fn presence_changes(effects: &[Effect]) -> Vec<(PresenceChangeKind, SessionId)> {
     effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Tell { event: Event::PresenceChanged(change), .. } => {
+            Effect::Broadcast { event: Event::PresenceChanged(change), .. } => {
                 Some((change.kind, change.presence.session))
             }
             _ => None,
@@ -49,28 +58,27 @@ fn told(effects: &[Effect]) -> Vec<(PresenceChangeKind, SessionId)> {
 }
 
 #[test]
-fn the_first_seat_of_a_session_makes_it_present_and_the_last_one_ends_it() {
+fn the_first_seat_of_a_session_makes_it_a_member_and_the_last_ends_its_membership() {
     let mut room = Membership::new(DocumentId::new());
     let (alice, session) = (user("Alice"), SessionId::new());
 
-    let (first, effects) = sit(&mut room, session, &alice);
-    assert_eq!(told(&effects), [(PresenceChangeKind::Joined, session)]);
-    let (second, effects) = sit(&mut room, session, &alice);
+    let (first, effects) = admit(&mut room, session, &alice);
+    assert_eq!(presence_changes(&effects), [(PresenceChangeKind::Joined, session)]);
+    let (second, effects) = admit(&mut room, session, &alice);
     assert_eq!(effects, []);
 
     assert_eq!(room.leave(first), []);
     let effects = room.leave(second);
     assert_eq!(effects[0], Effect::Exit(session));
-    assert_eq!(told(&effects), [(PresenceChangeKind::Left, session)]);
+    assert_eq!(presence_changes(&effects), [(PresenceChangeKind::Left, session)]);
     assert!(room.is_empty());
 }
 
 #[test]
-fn a_level_that_changes_while_it_is_read_is_the_one_that_counts() {
+fn a_level_that_changes_while_it_is_read_wins() {
     let mut room = Membership::new(DocumentId::new());
     let bob = user("Bob");
-    let seat = || Seat::new(DocumentId::new(), Topic::Changes, SessionId::new(), bob.clone());
-    let (early, late) = (Arc::new(seat()), Arc::new(seat()));
+    let (early, late) = (seat_of(SessionId::new(), &bob), seat_of(SessionId::new(), &bob));
     room.reserve(Arc::clone(&early));
     early.note_level(AccessLevel::Owner);
     room.reserve(Arc::clone(&late));
@@ -83,44 +91,47 @@ fn a_level_that_changes_while_it_is_read_is_the_one_that_counts() {
 }
 
 #[test]
-fn a_seat_that_was_voided_while_access_was_read_cannot_be_confirmed() {
+fn a_seat_voided_by_a_revocation_cannot_be_confirmed() {
     let mut room = Membership::new(DocumentId::new());
     let bob = user("Bob");
     let seat = reserve(&mut room, SessionId::new(), &bob);
 
-    assert_eq!(room.revoke(bob.id), [Effect::Evict(seat)]);
+    assert_eq!(room.revoke(bob.id), [Effect::Evict { seat, reason: SeatEnd::Revoked }]);
 
     assert_eq!(room.confirm(seat, Utc::now()), Err(RoomError::SeatVoided));
     assert!(room.is_empty());
 }
 
 #[test]
-fn revoking_sends_one_user_away_and_nobody_else() {
+fn a_revocation_evicts_one_user_only() {
     let mut room = Membership::new(DocumentId::new());
     let (alice, bob) = (user("Alice"), user("Bob"));
     let (at_alices, at_bobs, other_tab) = (SessionId::new(), SessionId::new(), SessionId::new());
-    sit(&mut room, at_alices, &alice);
-    let (first, _) = sit(&mut room, at_bobs, &bob);
-    let (second, _) = sit(&mut room, other_tab, &bob);
+    admit(&mut room, at_alices, &alice);
+    let (first, _) = admit(&mut room, at_bobs, &bob);
+    let (second, _) = admit(&mut room, other_tab, &bob);
 
     let effects = room.revoke(bob.id);
 
-    assert_eq!(effects[..2], [Effect::Evict(first), Effect::Evict(second)]);
+    assert_eq!(
+        effects[..2],
+        [first, second].map(|seat| Effect::Evict { seat, reason: SeatEnd::Revoked })
+    );
     let left = PresenceChangeKind::Left;
-    assert_eq!(told(&effects), [(left, at_bobs), (left, other_tab)]);
+    assert_eq!(presence_changes(&effects), [(left, at_bobs), (left, other_tab)]);
     assert_eq!(room.sessions().collect::<Vec<_>>(), [at_alices]);
 }
 
 #[test]
-fn a_cursor_is_told_with_its_session_as_origin_and_kept_for_the_list() {
+fn a_cursor_move_has_its_session_as_origin_and_is_kept_in_the_presence() {
     let mut room = Membership::new(DocumentId::new());
     let (alice, session) = (user("Alice"), SessionId::new());
-    assert_eq!(room.move_cursor(session, cursor(1), Utc::now()), [], "nobody who is not there");
-    let (seat, _) = sit(&mut room, session, &alice);
+    assert_eq!(room.move_cursor(session, cursor(1), Utc::now()), [], "the session is not a member");
+    let (seat, _) = admit(&mut room, session, &alice);
 
     let effects = room.move_cursor(session, cursor(7), Utc::now());
 
-    let [Effect::Tell { origin, event: Event::CursorMoved(moved) }, Effect::Touch { .. }] =
+    let [Effect::Broadcast { origin, event: Event::CursorMoved(moved) }, Effect::Touch { .. }] =
         effects.as_slice()
     else {
         panic!("{effects:?}")
@@ -128,7 +139,7 @@ fn a_cursor_is_told_with_its_session_as_origin_and_kept_for_the_list() {
     assert_eq!(*origin, Origin { user: alice.id, session: Some(session) });
     assert_eq!((moved.cursor, moved.session), (cursor(7), session));
     let left = room.leave(seat);
-    let Some(Effect::Tell { event: Event::PresenceChanged(change), .. }) = left.last() else {
+    let Some(Effect::Broadcast { event: Event::PresenceChanged(change), .. }) = left.last() else {
         panic!("{left:?}")
     };
     assert_eq!(change.presence.cursor, Some(cursor(7)));
@@ -142,7 +153,7 @@ enum Step {
     Leave { seat: usize },
     Move { session: usize, line: i32 },
     Revoke { user: usize },
-    RevokeAll,
+    Delete,
 }
 
 const USERS: usize = 3;
@@ -155,19 +166,19 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..40_usize).prop_map(|seat| Step::Leave { seat }),
         2 => (0..SESSIONS, 0..100).prop_map(|(session, line)| Step::Move { session, line }),
         1 => (0..USERS).prop_map(|user| Step::Revoke { user }),
-        1 => Just(Step::RevokeAll),
+        1 => Just(Step::Delete),
     ]
 }
 
-/// The rosters that follow from the effects, as another node or a client would keep them.
+/// The roster and the presence that another node and a client derive from the effects.
 #[derive(Default)]
-struct DeliveredEvents {
+struct Observer {
     roster: HashMap<SessionId, Presence>,
-    told: HashMap<SessionId, PresenceChangeKind>,
+    presence: HashMap<SessionId, PresenceChangeKind>,
 }
 
-impl DeliveredEvents {
-    fn hear(&mut self, effects: Vec<Effect>) {
+impl Observer {
+    fn apply(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Enter(presence) => {
@@ -177,19 +188,19 @@ impl DeliveredEvents {
                 Effect::Touch { session, cursor, .. } => {
                     self.roster.get_mut(&session).unwrap().cursor = cursor;
                 }
-                Effect::Tell { event: Event::PresenceChanged(change), origin } => {
+                Effect::Broadcast { event: Event::PresenceChanged(change), origin } => {
                     assert_eq!(origin.session, Some(change.presence.session));
-                    let before = self.told.insert(change.presence.session, change.kind);
+                    let before = self.presence.insert(change.presence.session, change.kind);
                     let expected = match before {
                         Some(PresenceChangeKind::Joined) => PresenceChangeKind::Left,
                         Some(PresenceChangeKind::Left) | None => PresenceChangeKind::Joined,
                     };
                     assert_eq!(change.kind, expected, "JOINED and LEFT alternate");
                 }
-                Effect::Tell { event: Event::CursorMoved(moved), .. } => {
+                Effect::Broadcast { event: Event::CursorMoved(moved), .. } => {
                     assert!(self.roster.contains_key(&moved.session), "only members move");
                 }
-                Effect::Tell { event: Event::Changed(_), .. } | Effect::Evict(_) => {}
+                Effect::Broadcast { event: Event::Changed(_), .. } | Effect::Evict { .. } => {}
             }
         }
     }
@@ -197,13 +208,13 @@ impl DeliveredEvents {
 
 proptest! {
     #[test]
-    fn presence_is_right_under_any_order(steps in prop::collection::vec(step(), 0..120)) {
+    fn presence_holds_under_any_order_of_events(steps in prop::collection::vec(step(), 0..120)) {
         let users: Vec<_> = (0..USERS).map(|n| user(&n.to_string())).collect();
         let sessions: Vec<_> =
             (0..SESSIONS).map(|n| (SessionId::new(), users[n % USERS].clone())).collect();
         let mut room = Membership::new(DocumentId::new());
-        let mut heard = DeliveredEvents::default();
-        // The obvious model: every seat with its session and whether it was confirmed.
+        let mut observer = Observer::default();
+        // The model: every seat with its session and whether it is confirmed.
         let mut seats: Vec<(SeatId, usize, bool)> = Vec::new();
 
         for step in steps {
@@ -214,13 +225,13 @@ proptest! {
                 }
                 Step::Confirm { seat } => {
                     if let Some((seat, _, confirmed)) = seats.get_mut(seat) {
-                        heard.hear(room.confirm(*seat, Utc::now()).unwrap());
+                        observer.apply(room.confirm(*seat, Utc::now()).unwrap());
                         *confirmed = true;
                     }
                 }
                 Step::Leave { seat } if seat < seats.len() => {
                     let (seat, ..) = seats.swap_remove(seat);
-                    heard.hear(room.leave(seat));
+                    observer.apply(room.leave(seat));
                     prop_assert_eq!(room.leave(seat), []);
                     prop_assert_eq!(
                         room.confirm(seat, Utc::now()),
@@ -229,14 +240,14 @@ proptest! {
                 }
                 Step::Leave { .. } => {}
                 Step::Move { session, line } => {
-                    heard.hear(room.move_cursor(sessions[session].0, cursor(line), Utc::now()));
+                    observer.apply(room.move_cursor(sessions[session].0, cursor(line), Utc::now()));
                 }
                 Step::Revoke { user } => {
-                    heard.hear(room.revoke(users[user].id));
+                    observer.apply(room.revoke(users[user].id));
                     seats.retain(|(_, session, _)| session % USERS != user);
                 }
-                Step::RevokeAll => {
-                    heard.hear(room.revoke_all());
+                Step::Delete => {
+                    observer.apply(room.delete());
                     seats.clear();
                 }
             }
@@ -249,8 +260,8 @@ proptest! {
             expected.dedup();
             let sorted = |mut all: Vec<SessionId>| { all.sort(); all };
             prop_assert_eq!(sorted(room.sessions().collect()), expected.clone());
-            prop_assert_eq!(sorted(heard.roster.keys().copied().collect()), expected.clone());
-            let present = heard.told.iter().filter(|(_, kind)| **kind == PresenceChangeKind::Joined);
+            prop_assert_eq!(sorted(observer.roster.keys().copied().collect()), expected.clone());
+            let present = observer.presence.iter().filter(|(_, kind)| **kind == PresenceChangeKind::Joined);
             prop_assert_eq!(sorted(present.map(|(session, _)| *session).collect()), expected);
             prop_assert_eq!(room.is_empty(), seats.is_empty());
         }

@@ -1,12 +1,12 @@
-//! Who has the document open on other nodes, as far as those who sit here were told.
+//! Who has the document open on other nodes.
 //!
-//! Arrivals and departures are numbered by the roster. As long as one follows the other they are told as they come; where
-//! one is missing the roster is read, and the difference between what was told and how things stand is what has to be
-//! told. So everybody is told of an arrival or a departure once, whatever was lost on the way. Pure.
+//! The roster numbers arrivals and departures. While the numbers follow each other, changes are broadcast as they come; when
+//! one is missing, the roster is read and the difference is broadcast. So every subscriber receives each arrival and
+//! departure once, whatever was lost on the way. Pure.
 //!
-//! When the roster forgot something, because it was restarted or a replica took over, it counts under another epoch or from
-//! an earlier number. Then everything is in doubt: who is missing may only not have been entered again yet. Nobody is said
-//! to have left until the nodes had the time to do so, and the roster was read once more after that.
+//! A roster that was restarted, or whose replica took over, may have forgotten entries. It then counts under another epoch or
+//! from an earlier number, and everything is in doubt: a missing session may only not have been entered again yet. No
+//! departure is broadcast until the nodes had time to enter their sessions and the roster was read once more.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,115 +18,115 @@ use crate::{
     wire::envelope::Sequence,
 };
 
-/// At most so many cursors wait for an arrival.
+/// The most cursors that wait for the arrival of their session.
 const MAX_EARLY_CURSORS: usize = 256;
 
-/// What follows from what was heard.
+/// What follows from a numbered arrival or departure.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::room) enum PresenceOutcome {
-    /// Nothing.
-    Nothing,
-    /// This has to be told here.
-    Tell(PresenceChange),
-    /// Something before it is missing: the roster has to be read.
+    /// Nothing follows.
+    Unchanged,
+    /// The change must be broadcast here.
+    Changed(PresenceChange),
+    /// An earlier number is missing: the roster must be read.
     Gap,
 }
 
 /// Why the roster is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::room) enum RosterRead {
-    /// To find out what was missed.
+    /// To find what was missed.
     Usual,
-    /// To settle a doubt: the nodes had the time to enter everybody again.
+    /// To settle a doubt: the nodes had time to enter their sessions again.
     Settling,
 }
 
-/// What has to be done after the roster was read.
+/// What has to follow a read of the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::room) enum RosterFollowUp {
     /// Nothing.
     Nothing,
-    /// Read it again: what was heard of meanwhile is not in it.
+    /// Read it again: it lacks a number received meanwhile.
     Read,
-    /// A doubt began: read it to settle that, later.
+    /// A doubt began: read it later to settle the doubt.
     Settle,
 }
 
-/// Those on other nodes.
+/// The presence on other nodes.
 #[derive(Debug, Default)]
 pub(in crate::room) struct RemotePresence {
     present: IndexMap<SessionId, Presence>,
-    /// Up to where everything is in `present`; none before the roster was read for the first time.
+    /// The number up to which `present` is complete. None before the roster was read for the first time.
     seen: Option<Sequence>,
-    /// What was seen when the roster was last asked.
+    /// The value of `seen` when the last read of the roster began.
     seen_when_asked: Option<Sequence>,
-    /// The newest that was heard of but not taken in.
+    /// The newest number that was received and not applied.
     missed: Option<Sequence>,
-    /// The roster forgot something.
+    /// Whether the roster may have forgotten sessions.
     in_doubt: bool,
-    /// Cursors of those who have not arrived, as far as is known.
+    /// Cursors of sessions whose arrival was not received yet.
     early: HashMap<SessionId, Arc<CursorMove>>,
 }
 
 impl RemotePresence {
-    /// A session arrived on another node.
-    pub(in crate::room) fn joined(
+    /// Applies an arrival on another node.
+    pub(in crate::room) fn join(
         &mut self,
         presence: Presence,
         sequence: Sequence,
     ) -> PresenceOutcome {
         match self.count(sequence) {
-            SequenceOrder::RosterFollowUp => {
-                // It may have been told already, if the roster forgot it in between.
+            SequenceOrder::Next => {
+                // Broadcast already if the roster forgot the session in between.
                 let known = self.present.insert(presence.session, presence.clone());
                 if known.is_none() {
-                    PresenceOutcome::Tell(joined(presence))
+                    PresenceOutcome::Changed(joined(presence))
                 } else {
-                    PresenceOutcome::Nothing
+                    PresenceOutcome::Unchanged
                 }
             }
-            SequenceOrder::Known => PresenceOutcome::Nothing,
+            SequenceOrder::Old => PresenceOutcome::Unchanged,
             SequenceOrder::Gap => PresenceOutcome::Gap,
         }
     }
 
-    /// A session left on another node.
-    pub(in crate::room) fn left(
+    /// Applies a departure on another node.
+    pub(in crate::room) fn leave(
         &mut self,
         session: SessionId,
         sequence: Sequence,
     ) -> PresenceOutcome {
         match self.count(sequence) {
-            SequenceOrder::RosterFollowUp => match self.present.shift_remove(&session) {
-                Some(presence) => PresenceOutcome::Tell(left(presence)),
-                None => PresenceOutcome::Nothing,
+            SequenceOrder::Next => match self.present.shift_remove(&session) {
+                Some(presence) => PresenceOutcome::Changed(left(presence)),
+                None => PresenceOutcome::Unchanged,
             },
-            SequenceOrder::Known => PresenceOutcome::Nothing,
+            SequenceOrder::Old => PresenceOutcome::Unchanged,
             SequenceOrder::Gap => PresenceOutcome::Gap,
         }
     }
 
-    /// One of this node's own sessions arrived.
-    pub(in crate::room) fn counted(&mut self, sequence: Sequence) -> PresenceOutcome {
+    /// Counts the arrival of a session on this node.
+    pub(in crate::room) fn count_own(&mut self, sequence: Sequence) -> PresenceOutcome {
         match self.count(sequence) {
-            SequenceOrder::RosterFollowUp | SequenceOrder::Known => PresenceOutcome::Nothing,
+            SequenceOrder::Next | SequenceOrder::Old => PresenceOutcome::Unchanged,
             SequenceOrder::Gap => PresenceOutcome::Gap,
         }
     }
 
-    /// Whether the roster stands elsewhere than what is known here.
+    /// Whether the roster is at another number than this room.
     pub(in crate::room) fn differs(&self, sequence: Sequence) -> bool {
         self.seen != Some(sequence)
     }
 
-    /// Everybody who is known to have it open elsewhere.
-    pub(in crate::room) fn present(&self) -> impl Iterator<Item = &Presence> {
+    /// Returns every presence on another node.
+    pub(in crate::room) fn presences(&self) -> impl Iterator<Item = &Presence> {
         self.present.values()
     }
 
-    /// A cursor moved on another node. Whether it has to be told: of somebody who has left it would stay behind as a ghost,
-    /// and of somebody whose arrival is still on its way it waits for that.
-    pub(in crate::room) fn moved(&mut self, moved: &Arc<CursorMove>) -> bool {
+    /// Applies a cursor move on another node. Returns whether to broadcast it. The cursor of a session that has left would stay
+    /// as a ghost; one whose arrival was not received yet waits for it.
+    pub(in crate::room) fn move_cursor(&mut self, moved: &Arc<CursorMove>) -> bool {
         if let Some(present) = self.present.get_mut(&moved.session) {
             present.cursor = Some(moved.cursor);
             present.last_seen = moved.at;
@@ -139,10 +139,13 @@ impl RemotePresence {
         false
     }
 
-    /// The cursor of somebody who has just arrived, if it came before him.
-    pub(in crate::room) fn take_early(&mut self, session: SessionId) -> Option<Arc<CursorMove>> {
+    /// Removes the cursor that came before its session's arrival.
+    pub(in crate::room) fn take_early_cursor(
+        &mut self,
+        session: SessionId,
+    ) -> Option<Arc<CursorMove>> {
         let moved = self.early.remove(&session)?;
-        self.moved(&moved).then_some(moved)
+        self.move_cursor(&moved).then_some(moved)
     }
 
     /// Whether a session has the document open on another node.
@@ -150,30 +153,30 @@ impl RemotePresence {
         self.present.contains_key(&session)
     }
 
-    /// The roster is asked now.
-    pub(in crate::room) fn asked(&mut self) {
+    /// Notes that a read of the roster begins.
+    pub(in crate::room) fn begin_read(&mut self) {
         self.seen_when_asked = self.seen;
         self.missed = None;
     }
 
-    /// This is how things stood after it was asked: what has to be told, and what to do then.
+    /// Applies a snapshot of the roster. Returns the changes to broadcast and what has to follow.
     pub(in crate::room) fn reconcile(
         &mut self,
-        standing: RosterSnapshot,
-        reading: RosterRead,
+        snapshot: RosterSnapshot,
+        read: RosterRead,
     ) -> (Vec<PresenceChange>, RosterFollowUp) {
-        let RosterSnapshot { sequence, elsewhere } = standing;
+        let RosterSnapshot { sequence, elsewhere } = snapshot;
         let is_before =
             |seen: Sequence| seen.epoch == sequence.epoch && sequence.number < seen.number;
         let forgot = self
             .seen_when_asked
             .is_some_and(|seen| seen.epoch != sequence.epoch || is_before(seen));
         if !forgot && self.seen.is_some_and(is_before) {
-            // Somebody came or went since it was read, and that was told in its turn.
+            // The snapshot is older than arrivals or departures that were applied meanwhile.
             return (vec![], self.after(sequence, false));
         }
         let doubt_begins = forgot && !self.in_doubt;
-        self.in_doubt = (self.in_doubt || forgot) && reading == RosterRead::Usual;
+        self.in_doubt = (self.in_doubt || forgot) && read == RosterRead::Usual;
         let mut changes = Vec::new();
         let there: IndexMap<SessionId, Presence> =
             elsewhere.into_iter().map(|presence| (presence.session, presence)).collect();
@@ -199,7 +202,7 @@ impl RemotePresence {
             |missed: Sequence| missed.epoch != sequence.epoch || missed.number > sequence.number;
         let lacks_something = self.missed.is_some_and(lacks);
         if doubt_begins {
-            // Until then the usual readings tell who has come.
+            // Until then, usual reads find new arrivals.
             RosterFollowUp::Settle
         } else if lacks_something {
             RosterFollowUp::Read
@@ -212,10 +215,10 @@ impl RemotePresence {
         match self.seen {
             Some(seen) if sequence.is_next_after(seen) => {
                 self.seen = Some(sequence);
-                SequenceOrder::RosterFollowUp
+                SequenceOrder::Next
             }
             Some(seen) if seen.epoch == sequence.epoch && sequence.number <= seen.number => {
-                SequenceOrder::Known
+                SequenceOrder::Old
             }
             _ => {
                 self.missed = Some(sequence);
@@ -225,9 +228,10 @@ impl RemotePresence {
     }
 }
 
+/// How a number follows those that are known.
 enum SequenceOrder {
-    RosterFollowUp,
-    Known,
+    Next,
+    Old,
     Gap,
 }
 

@@ -1,77 +1,133 @@
 //! One subscription's place in a room.
 //!
-//! A seat is first pending, then confirmed, then ended, and never goes back. Both the session and the room may end
-//! it; the state is shared so that a session can ask without a message.
+//! A seat is first pending, then confirmed, then ended, and never goes back. The session and the room share it: either may
+//! end it, and the session reads its state without sending a message.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::{
     domain::{AccessLevel, DocumentId, SessionId, Topic, User},
     outbox::{Outbox, SeatId},
-    wire::graphql_ws::OperationId,
 };
 
-/// How far a seat has come.
+/// A session that asks for a seat, and where its frames go.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    /// The session.
+    pub session: SessionId,
+    /// The session's user.
+    pub user: User,
+    /// The session's send buffer.
+    pub outbox: Outbox,
+}
+
+/// The state of a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SeatState {
-    /// Reserved, while access is being read.
+    /// Reserved, while the access level is being read.
     Pending = 0,
-    /// Admitted: it hears what happens, and its session may move its cursor.
+    /// Admitted: it receives events, and its session may move its cursor.
     Confirmed = 1,
     /// Given up by the session or taken away by the room.
     Ended = 2,
 }
 
-/// Why a room ends a seat.
+/// Why a room takes a seat away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeatEnd {
     /// The user's access was revoked.
     Revoked,
-    /// The reader was too slow: what waited for the seat passed the outbox's bound.
+    /// The consumer was too slow: its queued presence events exceeded the outbox.
     Overflow,
-    /// The document was deleted; there is nothing more to hear.
+    /// The document was deleted.
     Deleted,
-    /// The room ended unexpectedly, or could not render an event.
+    /// The room ended unexpectedly, or could not render or load what the seat must receive.
     Broken,
-    /// What the editor has belongs to another history of the document.
+    /// The Yjs editor holds another history of the document.
     Unrelated,
 }
 
-/// Who sits where, shared by the session and the room.
+impl SeatEnd {
+    /// Returns the name of the reason in logs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Overflow => "overflow",
+            Self::Deleted => "deleted",
+            Self::Broken => "broken",
+            Self::Unrelated => "unrelated_history",
+        }
+    }
+}
+
+/// A seat, shared by its session and its room.
 #[derive(Debug)]
 pub struct Seat {
-    /// Its identity in outboxes and rooms, unique in this process.
-    pub id: SeatId,
-    /// The document whose room it is in.
-    pub document: DocumentId,
-    /// What it listens to.
-    pub topic: Topic,
-    /// The session that took it.
-    pub session: SessionId,
-    /// Whose session that is.
-    pub user: User,
+    id: SeatId,
+    document: DocumentId,
+    topic: Topic,
+    subscriber: Subscriber,
     state: AtomicU8,
-    /// 0 until the level was read, then 1 more than its place among the levels.
+    /// 0 until the access level was read, then one more than the level.
     level: AtomicU8,
-    /// Under which id an editor speaks; more than any id until it does.
+    /// The client id of the Yjs editor. More than any client id until it is known.
     client: AtomicU64,
 }
 
 impl Seat {
-    /// A pending seat.
+    /// Returns a pending seat.
     #[must_use]
-    pub fn new(document: DocumentId, topic: Topic, session: SessionId, user: User) -> Self {
-        let state = AtomicU8::new(SeatState::Pending as u8);
-        let level = AtomicU8::new(0);
-        let client = AtomicU64::new(u64::MAX);
-        Self { id: SeatId::new(), document, topic, session, user, state, level, client }
+    pub fn new(document: DocumentId, topic: Topic, subscriber: Subscriber) -> Self {
+        Self {
+            id: SeatId::new(),
+            document,
+            topic,
+            subscriber,
+            state: AtomicU8::new(SeatState::Pending as u8),
+            level: AtomicU8::new(0),
+            client: AtomicU64::new(u64::MAX),
+        }
     }
 
-    /// How far it has come.
+    /// Returns the id, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> SeatId {
+        self.id
+    }
+
+    /// Returns the document.
+    #[must_use]
+    pub fn document(&self) -> DocumentId {
+        self.document
+    }
+
+    /// Returns the topic that the seat subscribes to.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        self.topic
+    }
+
+    /// Returns the session that took the seat.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.subscriber.session
+    }
+
+    /// Returns the session's user.
+    #[must_use]
+    pub fn user(&self) -> &User {
+        &self.subscriber.user
+    }
+
+    /// Returns the session's send buffer.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.subscriber.outbox
+    }
+
+    /// Returns the state.
     #[must_use]
     pub fn state(&self) -> SeatState {
         match self.state.load(Ordering::Acquire) {
@@ -81,14 +137,14 @@ impl Seat {
         }
     }
 
-    /// Whether its session may act as somebody who has the document open.
+    /// Whether the seat is admitted and has not ended.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.state() == SeatState::Confirmed
     }
 
-    /// What its user may do, as far as this node has heard; none before it was read. Good for not asking the store in
-    /// vain; whoever stores something asks the store all the same.
+    /// Returns the user's access level as far as this node knows it. None before it was read. It saves a query to the
+    /// store; a commit reads the level again.
     #[must_use]
     pub fn level(&self) -> Option<AccessLevel> {
         match self.level.load(Ordering::Acquire) {
@@ -99,58 +155,51 @@ impl Seat {
         }
     }
 
-    /// Under which client's id the editor of this seat speaks, once it does.
+    /// Whether the user may edit the document, as far as this node knows.
+    #[must_use]
+    pub fn may_edit(&self) -> bool {
+        self.level().is_some_and(|level| level.allows(AccessLevel::Edit))
+    }
+
+    /// Returns the client id of the seat's Yjs editor, once the editor has announced it.
     #[must_use]
     pub fn client(&self) -> Option<u32> {
         u32::try_from(self.client.load(Ordering::Acquire)).ok()
     }
 
-    /// The editor of this seat speaks under this id.
+    /// Sets the client id of the seat's Yjs editor.
     pub(in crate::room) fn set_client(&self, client: u32) {
         self.client.store(client.into(), Ordering::Release);
     }
 
-    /// Notes the level that was read after the seat was reserved; one that the room was told of meanwhile is newer.
-    pub fn note_level(&self, level: AccessLevel) {
+    /// Sets the level that was read after the seat was reserved. A level that the room has set meanwhile is newer and stays.
+    pub(in crate::room) fn note_level(&self, level: AccessLevel) {
         let noted =
             self.level.compare_exchange(0, 1 + level as u8, Ordering::AcqRel, Ordering::Acquire);
         if let Err(newer) = noted {
-            tracing::trace!(newer, "the level was changed while it was read");
+            tracing::trace!(newer, "the access level changed while it was read");
         }
     }
 
-    /// Its user may do something else from now on.
+    /// Sets the user's new level.
     pub(in crate::room) fn set_level(&self, level: AccessLevel) {
         self.level.store(1 + level as u8, Ordering::Release);
     }
 
-    /// Admits a pending seat. False when it has ended meanwhile.
+    /// Admits a pending seat. Returns false if it has ended.
     pub(in crate::room) fn confirm(&self) -> bool {
         let (from, to) = (SeatState::Pending as u8, SeatState::Confirmed as u8);
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Ends it, whoever asks.
+    /// Ends the seat.
     pub fn end(&self) {
         self.state.store(SeatState::Ended as u8, Ordering::Release);
     }
 }
 
-/// Hears that the room has ended a seat.
+/// Notifies a Yjs session that the room has taken its seat away. GraphQL sessions learn it from a frame.
 pub trait SeatEnded: Send + Sync {
-    /// The seat has ended; nothing of it waits any more.
+    /// The seat has ended, and nothing is queued for it any more.
     fn seat_ended(&self, why: SeatEnd);
-}
-
-/// Where a seat's frames go and what they are called there.
-#[derive(Clone)]
-pub struct Place {
-    /// The seat.
-    pub seat: Arc<Seat>,
-    /// The send buffer of its session.
-    pub outbox: Outbox,
-    /// What the client called the subscription.
-    pub tag: OperationId,
-    /// Who hears when the room ends the seat, if its frames do not say so.
-    pub ended: Option<Arc<dyn SeatEnded>>,
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     metrics::OperationKind,
-    room::Ticket,
+    room::Subscription,
     session::SessionLink,
     wire::graphql_ws::{OperationId, SubscribePayload},
 };
@@ -37,7 +37,7 @@ pub trait Operation: Send {
         self: Box<Self>,
         caller: Arc<SessionLink>,
         tag: OperationId,
-    ) -> BoxFuture<'static, Result<Ticket, Bytes>>;
+    ) -> BoxFuture<'static, Result<Subscription, Bytes>>;
 }
 
 /// Prepares and runs operations.

@@ -43,12 +43,11 @@ impl Session {
         ctx: &mut SessionContext,
     ) {
         let Some(conversation) = &self.conversation else { return };
-        let mut guest = link.guest(OperationId::of_editor());
-        guest.ended = Some(Arc::new(Bell(ctx.address())));
-        let entering = conversation.enter(guest);
+        let entering = conversation.enter(link.subscriber(), Arc::new(Bell(ctx.address())));
         ctx.spawn(entering.into_actor(self).map(|entered, session, ctx| match entered {
-            Ok((ticket, seat)) => {
-                link.keep(OperationId::of_editor(), ticket);
+            Ok(subscription) => {
+                let seat = subscription.editor();
+                link.keep(OperationId::of_editor(), subscription);
                 if let Some(conversation) = &mut session.conversation {
                     conversation.entered(link, seat);
                 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    room::{EditorHandle, Guest, Ticket},
+    room::{EditorHandle, SeatEnded, Subscriber, Subscription},
     session::SessionLink,
     wire::CloseReason,
 };
@@ -43,8 +43,9 @@ pub trait Converse {
     /// Takes the editor's seat, or says why it may not have one.
     fn enter(
         &self,
-        guest: Guest,
-    ) -> BoxFuture<'static, Result<(Ticket, EditorHandle), CloseReason>>;
+        subscriber: Subscriber,
+        on_end: Arc<dyn SeatEnded>,
+    ) -> BoxFuture<'static, Result<Subscription, CloseReason>>;
 
     /// It has its seat.
     fn entered(&mut self, link: Arc<SessionLink>, seat: EditorHandle);

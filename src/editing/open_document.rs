@@ -1,0 +1,167 @@
+//! What a room holds of its document: the stored state, the queue of edits, and the lock that keeps work in order.
+//!
+//! Work that needs the replica borrows the document: a commit turn, reading the log, a snapshot, a Yjs sync. Only one of them
+//! has it at a time. Meanwhile the room still knows the head and the recent changes, and edits gather in the queue.
+//!
+//! Invariant: everything in the state is stored.
+
+use std::sync::Arc;
+
+use super::{
+    Replica,
+    queue::{EditQueue, QueuedEdit, Reply},
+    recent::RecentChanges,
+    turn_document::DocumentState,
+    work_permits::WorkPermits,
+};
+use crate::{
+    domain::{Change, Version},
+    store::Head,
+};
+
+/// A log tail of more bytes than this, and than the text has, calls for a snapshot.
+const MAX_LOG_TAIL_BYTES: usize = 1024 * 1024;
+
+/// The document of an open room.
+pub(crate) struct OpenDocument {
+    state: DocumentState,
+    queue: EditQueue,
+    permits: WorkPermits,
+    is_lent: bool,
+}
+
+impl OpenDocument {
+    /// Returns a document of which nothing is known yet. Keeps `recent_bytes` bytes of the last changes in memory.
+    pub(crate) fn new(queue: EditQueue, permits: WorkPermits, recent_bytes: usize) -> Self {
+        let recent = Arc::new(RecentChanges::new(recent_bytes));
+        let state = DocumentState { head: None, replica: None, snapshot: None, recent };
+        Self { state, queue, permits, is_lent: false }
+    }
+
+    /// Sets the head as it was read when the room was opened.
+    pub(crate) fn open_at(&mut self, head: Option<Head>) {
+        self.state.head = head;
+    }
+
+    /// Returns the head version. None if the document does not exist, or its head was not read yet.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.state.head.as_ref().map(|head| head.version)
+    }
+
+    /// Returns the permits for work on a large text.
+    pub(crate) fn permits(&self) -> &WorkPermits {
+        &self.permits
+    }
+
+    /// Returns the last changes.
+    pub(crate) fn recent(&self) -> &Arc<RecentChanges> {
+        &self.state.recent
+    }
+
+    /// Returns the replica if it is loaded and not lent.
+    pub(crate) fn replica(&self) -> Option<&Replica> {
+        self.state.replica.as_ref()
+    }
+
+    /// Queues an edit.
+    ///
+    /// # Errors
+    /// Returns the reply channel when the queue is full.
+    pub(crate) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
+        self.queue.push(edit)
+    }
+
+    /// Removes the edits to store next. Returns none while the document is lent: they gather meanwhile.
+    pub(crate) fn take_batch(&mut self) -> Vec<QueuedEdit> {
+        if self.is_lent { Vec::new() } else { self.queue.take_batch() }
+    }
+
+    /// Whether some work has the document.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent
+    }
+
+    /// Whether no edit waits and no work has the document.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.is_lent && self.queue.is_empty()
+    }
+
+    /// Lends the document. The caller checks [`is_lent`](Self::is_lent) first and returns the document with
+    /// [`take_back`](Self::take_back).
+    pub(crate) fn lend(&mut self) -> DocumentState {
+        debug_assert!(!self.is_lent, "the document is lent to one task at a time");
+        self.is_lent = true;
+        DocumentState {
+            head: self.state.head.clone(),
+            replica: self.state.replica.take(),
+            snapshot: self.state.snapshot,
+            recent: Arc::clone(&self.state.recent),
+        }
+    }
+
+    /// Takes the document back.
+    pub(crate) fn take_back(&mut self, state: DocumentState) {
+        self.is_lent = false;
+        self.state = state;
+    }
+
+    /// Adds a stored change to those kept in memory.
+    pub(crate) fn remember(&mut self, change: Arc<Change>) {
+        Arc::make_mut(&mut self.state.recent).push(change);
+    }
+
+    /// Forgets the changes kept in memory, because versions are missing after them.
+    pub(crate) fn forget_recent(&mut self, recent_bytes: usize) {
+        self.state.recent = Arc::new(RecentChanges::new(recent_bytes));
+    }
+
+    /// Whether `changes` or more changes, or a long log tail, follow the newest snapshot. False if the replica, from which
+    /// a snapshot is made, is not here.
+    pub(crate) fn is_snapshot_due(&self, changes: u32) -> bool {
+        let DocumentState {
+            head: Some(head),
+            replica: Some(replica),
+            snapshot: Some(snapshot),
+            ..
+        } = &self.state
+        else {
+            return false;
+        };
+        let since = head.version.number() - snapshot.version.number();
+        // Opening the document reads the whole tail, however few changes it has.
+        let max_tail = replica.content().bytes().max(MAX_LOG_TAIL_BYTES);
+        since >= i64::from(changes.max(1)) || (since > 0 && snapshot.bytes_since > max_tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        domain::{DocumentId, UserId},
+        editing::{EditKind, EditRequest},
+    };
+
+    fn deletion() -> QueuedEdit {
+        let (document, author) = (DocumentId::new(), UserId::new());
+        let kind = EditKind::Delete;
+        let request = EditRequest { document, author, session: None, name: None, kind };
+        QueuedEdit { request, reply: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn edits_gather_while_the_document_is_lent() {
+        let permits = WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1)));
+        let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 100);
+        document.push(deletion()).unwrap();
+        let state = document.lend();
+        assert!(document.take_batch().is_empty(), "the document is lent");
+        assert!(!document.is_idle());
+
+        document.take_back(state);
+        assert_eq!(document.take_batch().len(), 1);
+        assert!(document.is_idle());
+    }
+}

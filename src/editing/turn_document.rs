@@ -1,0 +1,225 @@
+//! The document that a commit turn works on.
+//!
+//! It holds what is stored (head, snapshot, recent changes), the replica, and what the turn has added so far. Everything
+//! that the turn reads from memory or loads from the store goes through it.
+//!
+//! Invariant: the changes follow each other without a hole and end at the head, unless the turn found a gap in the log.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    EditError, LoadError, Replica,
+    loader::{DocumentLoader, LastSnapshot},
+    recent::RecentChanges,
+    work_permits::WorkPermits,
+};
+use crate::{
+    domain::{Change, Content, DocumentId, Version},
+    store::{Head, Store},
+};
+
+/// What a commit turn needs besides the document.
+#[derive(Clone)]
+pub(crate) struct TurnContext {
+    pub(crate) document: DocumentId,
+    pub(crate) store: Store,
+    pub(crate) loader: DocumentLoader,
+    /// The largest text, in bytes of UTF-8.
+    pub(crate) max_text_bytes: usize,
+    /// The largest Yjs state, in bytes.
+    pub(crate) max_state_bytes: usize,
+    /// The most structs in an update of a Yjs editor.
+    pub(crate) max_structs: usize,
+    /// How long applying one edit may take.
+    pub(crate) apply_within: Duration,
+    /// Permits for work on large texts.
+    pub(crate) permits: WorkPermits,
+    /// The most bytes of changes that an edit is rebased over.
+    pub(crate) rebase_bytes: usize,
+}
+
+/// A document as it is stored, as far as it is in memory.
+pub(crate) struct DocumentState {
+    /// Version and title. None if the document does not exist.
+    pub(crate) head: Option<Head>,
+    /// The replica at the head, if it is loaded.
+    pub(crate) replica: Option<Replica>,
+    /// The newest snapshot, if it is known.
+    pub(crate) snapshot: Option<LastSnapshot>,
+    /// The last changes up to the head. In a turn: up to the head at its beginning.
+    pub(crate) recent: Arc<RecentChanges>,
+}
+
+/// The document of a turn.
+pub(super) struct TurnDocument {
+    context: TurnContext,
+    state: DocumentState,
+    /// The changes stored since the turn began, by any node.
+    changes: Vec<Arc<Change>>,
+    /// The text that an edit of this turn was made for, if it had to be loaded. The next edit often has the same base.
+    base: Option<(Version, Content)>,
+    has_gap: bool,
+}
+
+impl TurnDocument {
+    pub(super) fn new(context: TurnContext, state: DocumentState) -> Self {
+        Self { context, state, changes: Vec::new(), base: None, has_gap: false }
+    }
+
+    pub(super) fn context(&self) -> &TurnContext {
+        &self.context
+    }
+
+    pub(super) fn head(&self) -> Option<&Head> {
+        self.state.head.as_ref()
+    }
+
+    /// Sets the head as the store has it.
+    pub(super) fn set_head(&mut self, head: Option<Head>) {
+        self.state.head = head;
+    }
+
+    /// Whether the replica is loaded.
+    pub(super) fn has_replica(&self) -> bool {
+        self.state.replica.is_some()
+    }
+
+    /// Returns the replica if it is loaded.
+    pub(super) fn loaded_replica(&self) -> Option<&Replica> {
+        self.state.replica.as_ref()
+    }
+
+    /// Removes the replica for work on another thread. Give it back with [`put_replica`](Self::put_replica).
+    pub(super) fn take_replica(&mut self) -> Option<Replica> {
+        self.state.replica.take()
+    }
+
+    /// Gives the replica back. Without one it is loaded again when it is needed.
+    pub(super) fn put_replica(&mut self, replica: Option<Replica>) {
+        self.state.replica = replica;
+    }
+
+    /// Drops the replica, because it holds something that is not stored. Yjs cannot take anything back.
+    pub(super) fn drop_replica(&mut self) {
+        self.state.replica = None;
+    }
+
+    /// Returns the text at the head. Loads the replica if necessary.
+    pub(super) async fn present_content(&mut self, head: &Head) -> Result<Content, LoadError> {
+        if let Some(replica) = &self.state.replica {
+            return Ok(replica.content().clone());
+        }
+        let loaded = self.context.loader.replica(self.context.document, head.version).await?;
+        let content = loaded.replica.content().clone();
+        self.state.snapshot = Some(loaded.snapshot);
+        self.state.replica = Some(loaded.replica);
+        Ok(content)
+    }
+
+    /// Returns the text at a version that an edit was made for.
+    ///
+    /// # Errors
+    /// [`EditError::BaseTooOld`] if the version is no longer kept.
+    pub(super) async fn base_content(
+        &mut self,
+        base: Version,
+        head: &Head,
+    ) -> Result<Content, EditError> {
+        let content = match self.content_in_memory(base) {
+            Some(content) => content,
+            None => self.load_content(base, head).await?,
+        };
+        self.remember_base(base, content.clone());
+        Ok(content)
+    }
+
+    /// Remembers the text at a version, for the next edit with the same base.
+    pub(super) fn remember_base(&mut self, base: Version, content: Content) {
+        self.base = Some((base, content));
+    }
+
+    /// Loads the text at a version.
+    ///
+    /// # Errors
+    /// [`EditError::BaseTooOld`] if the version is no longer kept.
+    pub(super) async fn load_content(
+        &self,
+        version: Version,
+        head: &Head,
+    ) -> Result<Content, EditError> {
+        match self.context.loader.content(self.context.document, version).await {
+            Err(LoadError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
+            content => Ok(content?),
+        }
+    }
+
+    /// Returns the text at a version if it is in memory.
+    fn content_in_memory(&self, version: Version) -> Option<Content> {
+        if let Some((known, content)) = &self.base
+            && *known == version
+        {
+            return Some(content.clone());
+        }
+        match self.changes.iter().find(|change| change.version == version) {
+            Some(change) => change.content.clone(),
+            None => self.state.recent.content_at(version),
+        }
+    }
+
+    /// Returns the text at the head if it is in memory.
+    pub(super) fn head_content_in_memory(&self, head: Version) -> Option<Content> {
+        let of_replica = self.state.replica.as_ref().map(|replica| replica.content().clone());
+        of_replica.or_else(|| self.content_in_memory(head))
+    }
+
+    /// Returns every change after `base` if all of them are in memory.
+    pub(super) fn changes_after(&self, base: Version) -> Option<Vec<Arc<Change>>> {
+        let Some(first) = self.changes.first() else { return self.state.recent.after(base) };
+        let mut after =
+            if base < first.version.previous() { self.state.recent.after(base)? } else { vec![] };
+        let in_turn = self.changes.iter().filter(|change| change.version > base);
+        after.extend(in_turn.cloned());
+        Some(after)
+    }
+
+    /// The number of changes stored since the turn began.
+    pub(super) fn change_count(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Appends a stored change and moves the head to it. The replica must hold it already, or be gone.
+    pub(super) fn append(&mut self, change: Arc<Change>) {
+        if let Some(head) = &mut self.state.head {
+            (head.version, head.at) = (change.version, change.at);
+            head.title = Arc::clone(&change.title);
+        }
+        if let (Some(snapshot), Some(update)) = (&mut self.state.snapshot, &change.update) {
+            // The delta in the log is about as large as the update.
+            snapshot.bytes_since = snapshot.bytes_since.saturating_add(2 * update.len());
+        }
+        self.changes.push(change);
+    }
+
+    /// Brings the replica, if it is loaded, one change forward.
+    pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
+        let Some(replica) = &mut self.state.replica else { return Ok(()) };
+        match (&change.update, &change.content) {
+            (Some(update), Some(content)) => replica.take_in(update, content.clone())?,
+            // A change without an update leaves the text as it was, unless it ends the document.
+            (None, _) if change.kind != crate::domain::ChangeKind::Deleted => {}
+            _ => self.state.replica = None,
+        }
+        Ok(())
+    }
+
+    /// Notes that the log no longer holds what follows the head.
+    pub(super) fn note_gap(&mut self) {
+        self.state.replica = None;
+        self.has_gap = true;
+    }
+
+    /// Ends the turn: the document, the changes, and whether versions are missing before the first of them.
+    pub(super) fn finish(self) -> (DocumentState, Vec<Arc<Change>>, bool) {
+        (self.state, self.changes, self.has_gap)
+    }
+}

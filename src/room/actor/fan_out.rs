@@ -1,0 +1,133 @@
+//! Applies effects, and broadcasts events to the subscribers here and to the other nodes.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use actix::prelude::*;
+use chrono::Utc;
+use tokio::time::Instant;
+
+use super::Room;
+use crate::{
+    domain::{Event, Origin},
+    outbox::SeatId,
+    room::{
+        RoomError, SeatEnd,
+        delivery::audience::BroadcastReport,
+        members::{membership::Effect, seat::Seat},
+    },
+    wire::envelope::Envelope,
+};
+
+impl Room {
+    /// Applies effects in order. `accepted` is when their cause was accepted, for the delivery time.
+    pub(super) fn apply(
+        &mut self,
+        effects: Vec<Effect>,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        // A queue instead of recursion: each eviction broadcasts a departure, which may evict another subscriber.
+        let mut queue = VecDeque::from(effects);
+        while let Some(effect) = queue.pop_front() {
+            let roster = &self.shared.parts.roster;
+            match effect {
+                Effect::Enter(presence) => roster.enter(presence),
+                Effect::Exit(session) => roster.exit(self.document, session),
+                Effect::Touch { session, cursor, at } => {
+                    roster.touch(self.document, session, cursor, at);
+                }
+                Effect::Evict { seat, reason } => {
+                    self.audiences.evict(seat, reason);
+                    self.editors.evict(seat, reason);
+                }
+                Effect::Broadcast { origin, event } => {
+                    self.publish(event.clone());
+                    queue.extend(self.broadcast(origin, &event, accepted, ctx));
+                }
+            }
+        }
+        self.member_gauge.set(self.members.member_count());
+    }
+
+    /// Broadcasts an event of another node to the subscribers here. It is not published again.
+    pub(super) fn broadcast_remote(
+        &mut self,
+        origin: Origin,
+        event: &Event,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        let effects = self.broadcast(origin, event, accepted, ctx);
+        self.apply(effects, accepted, ctx);
+    }
+
+    /// Broadcasts an event to the subscribers here. Returns the effects on those that could not be sent it.
+    fn broadcast(
+        &mut self,
+        origin: Origin,
+        event: &Event,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) -> Vec<Effect> {
+        let mut report = self.audiences.broadcast(origin, event);
+        self.broadcast_to_editors(event, &mut report);
+        let metrics = self.metrics();
+        metrics.delivered(event.topic(), report.deliveries);
+        metrics.delivery_took(event.topic(), accepted.elapsed());
+        metrics.cursors_dropped(report.dropped);
+        for seat in &report.behind {
+            self.catch_up(*seat, ctx);
+        }
+        for seat in &report.behind_editors {
+            self.catch_up_editor(*seat, ctx);
+        }
+        self.evict_lost(report)
+    }
+
+    /// Takes the seats away that could not be sent an event. Their sessions go on and may subscribe again.
+    fn evict_lost(&mut self, report: BroadcastReport) -> Vec<Effect> {
+        let mut lost = Vec::new();
+        for seat in report.overflowed {
+            self.metrics().seat_overflowed();
+            lost.push((seat, SeatEnd::Overflow));
+        }
+        for (seat, error) in report.broken {
+            tracing::error!(%error, "an audience could not be rendered and is evicted");
+            lost.push((seat, SeatEnd::Broken));
+        }
+        if lost.is_empty() { Vec::new() } else { self.members.evict(lost) }
+    }
+
+    fn publish(&self, event: Event) {
+        let envelope = match event {
+            Event::Changed(change) => Envelope::Changed(change),
+            Event::CursorMoved(moved) => Envelope::CursorMoved(moved),
+            // The roster publishes presence when it numbers it.
+            Event::PresenceChanged(_) => return,
+        };
+        self.parts().bridge.publish(self.document, envelope);
+        self.metrics().published();
+    }
+
+    /// Confirms a reserved seat. Returns what follows from it.
+    ///
+    /// # Errors
+    /// [`RoomError::SeatVoided`] if the seat was taken away or given up since it was reserved.
+    pub(super) fn confirm(&mut self, seat: &Arc<Seat>) -> Result<Vec<Effect>, RoomError> {
+        let effects = self.members.confirm(seat.id(), Utc::now())?;
+        if !seat.outbox().open_seat(seat.id()) || !seat.confirm() {
+            // The session has ended. Its own `Leave` is on its way, but may have ended the seat before it was opened.
+            seat.outbox().end_seat(seat.id(), None);
+            self.members.leave(seat.id());
+            return Err(RoomError::SeatVoided);
+        }
+        Ok(effects)
+    }
+
+    /// Takes one seat away.
+    pub(super) fn evict(&mut self, seat: SeatId, reason: SeatEnd, ctx: &mut Context<Self>) {
+        let effects = self.members.evict(vec![(seat, reason)]);
+        self.apply(effects, Instant::now(), ctx);
+        self.linger_if_idle(ctx);
+    }
+}

@@ -1,0 +1,265 @@
+//! The Yjs editors of a room: how far each has been synced, and what each is still to be sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use super::{
+    audience::BroadcastReport,
+    frames::{SeatFrame, push},
+    progress::Progress,
+};
+use crate::{
+    domain::{Change, SessionId, Topic, Version},
+    metrics::{BehindCause, GaugeGuard, Metrics},
+    outbox::{PushOutcome, SeatId},
+    room::members::seat::{Seat, SeatEnd, SeatEnded},
+    wire::yjs,
+};
+
+/// The largest initial sync that is cached, in bytes. A larger one is encoded for each editor.
+const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
+
+/// What an editor is still to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::room) struct PendingSync {
+    /// Sync step 2: everything missing from this state vector.
+    pub(in crate::room) step_2: Option<Vec<(u64, u32)>>,
+    /// Everything from the editor's next version on: its outbox was full.
+    pub(in crate::room) rest: bool,
+    /// Sync step 1: a request for what the document does not have.
+    pub(in crate::room) step_1: bool,
+}
+
+/// The sync step 2 for an editor that has nothing. Many editors begin so, and all receive the same frame.
+#[derive(Debug, Clone, Default)]
+pub(in crate::room) struct InitialSync(Option<(Version, Bytes)>);
+
+impl InitialSync {
+    /// Returns the frame at `head`. Encodes it unless it is cached.
+    pub(in crate::room) fn frame(
+        &mut self,
+        head: Version,
+        encode: impl FnOnce() -> Bytes,
+    ) -> Bytes {
+        match &self.0 {
+            Some((version, frame)) if *version == head => frame.clone(),
+            _ => {
+                let frame = encode();
+                self.0 = (frame.len() <= MAX_CACHED_BYTES).then(|| (head, frame.clone()));
+                frame
+            }
+        }
+    }
+}
+
+struct Editor {
+    seat: Arc<Seat>,
+    on_end: Arc<dyn SeatEnded>,
+    progress: Progress,
+    /// The encoded state vector that the editor had after its last sync step 2.
+    synced: Bytes,
+    _counted: GaugeGuard,
+}
+
+/// The Yjs editors of a room.
+pub(in crate::room) struct Editors {
+    editors: IndexMap<SeatId, Editor>,
+    pending: IndexMap<SeatId, PendingSync>,
+    initial_sync: InitialSync,
+    /// The versions being broadcast that Yjs editors wrote. Their authors have them already.
+    merged: Vec<Version>,
+    metrics: Metrics,
+}
+
+impl Editors {
+    /// Returns no editors.
+    pub(in crate::room) fn new(metrics: Metrics) -> Self {
+        Self {
+            editors: IndexMap::new(),
+            pending: IndexMap::new(),
+            initial_sync: InitialSync::default(),
+            merged: Vec::new(),
+            metrics,
+        }
+    }
+
+    /// Adds an editor. It receives no change before it has sent its state vector.
+    pub(in crate::room) fn add(&mut self, seat: Arc<Seat>, on_end: Arc<dyn SeatEnded>) {
+        let counted = self.metrics.subscription_opened(Topic::Document);
+        let (progress, synced) = (Progress::waiting(), Bytes::from_static(&[0]));
+        let editor = Editor { seat, on_end, progress, synced, _counted: counted };
+        self.editors.insert(editor.seat.id(), editor);
+    }
+
+    /// Removes an editor whose session gave its seat up.
+    pub(in crate::room) fn remove(&mut self, seat: SeatId) {
+        self.take(seat);
+    }
+
+    /// Takes a seat away and notifies the editor's session.
+    pub(in crate::room) fn evict(&mut self, seat: SeatId, reason: SeatEnd) {
+        let Some(editor) = self.take(seat) else { return };
+        editor.on_end.seat_ended(reason);
+        tracing::info!(
+            session.id = %editor.seat.session(), user.id = %editor.seat.user().id,
+            document.id = %editor.seat.document(), reason = reason.label(),
+            "Yjs editor evicted by the room"
+        );
+    }
+
+    /// Takes every seat away.
+    pub(in crate::room) fn evict_all(&mut self, reason: SeatEnd) {
+        for seat in self.editors.keys().copied().collect::<Vec<_>>() {
+            self.evict(seat, reason);
+        }
+    }
+
+    fn take(&mut self, seat: SeatId) -> Option<Editor> {
+        self.pending.shift_remove(&seat);
+        let editor = self.editors.shift_remove(&seat)?;
+        editor.seat.end();
+        editor.seat.outbox().end_seat(seat, None);
+        Some(editor)
+    }
+
+    /// Whether there is no editor.
+    pub(in crate::room) fn is_empty(&self) -> bool {
+        self.editors.is_empty()
+    }
+
+    /// Whether a session is an editor's.
+    pub(in crate::room) fn has(&self, session: SessionId) -> bool {
+        self.sessions().any(|editor| editor == session)
+    }
+
+    /// Returns the sessions of all editors.
+    pub(in crate::room) fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.editors.values().map(|editor| editor.seat.session())
+    }
+
+    /// Returns an editor's seat.
+    pub(in crate::room) fn seat(&self, seat: SeatId) -> Option<&Arc<Seat>> {
+        self.editors.get(&seat).map(|editor| &editor.seat)
+    }
+
+    /// Returns every editor's seat.
+    pub(in crate::room) fn seats(&self) -> impl Iterator<Item = &Arc<Seat>> {
+        self.editors.values().map(|editor| &editor.seat)
+    }
+
+    /// Prepares the broadcast of a turn's changes. `merged` are the versions that Yjs editors wrote.
+    pub(in crate::room) fn begin_broadcast(&mut self, has_changes: bool, merged: Vec<Version>) {
+        if has_changes {
+            self.initial_sync = InitialSync::default();
+        }
+        self.merged = merged;
+    }
+
+    /// Broadcasts a change to every live editor. An editor that wrote it has it already; a change that its session made in
+    /// another way it does not have.
+    pub(in crate::room) fn broadcast(&mut self, change: &Change, report: &mut BroadcastReport) {
+        let author = change.session.filter(|_| self.merged.contains(&change.version));
+        let mut frame: Option<Bytes> = None;
+        for (id, Editor { seat, progress, .. }) in &mut self.editors {
+            if !progress.is_due(change.version) {
+                continue;
+            }
+            progress.advance(change.version.next());
+            let Some(update) = &change.update else { continue };
+            if author == Some(seat.session()) {
+                continue;
+            }
+            let frame = frame.get_or_insert_with(|| yjs::update(update)).clone();
+            match push(seat, &self.metrics, SeatFrame::Change(change.version, frame)) {
+                PushOutcome::Behind(version) => {
+                    progress.fall_behind(version, BehindCause::OutboxFull, seat, &self.metrics);
+                    report.behind_editors.push(*id);
+                }
+                PushOutcome::Queued | PushOutcome::Replaced => report.deliveries += 1,
+                PushOutcome::Cancelled
+                | PushOutcome::Dropped
+                | PushOutcome::Overflow
+                | PushOutcome::Closed => {}
+            }
+        }
+    }
+
+    /// Puts every live editor behind: versions after `head` are missing from memory.
+    pub(in crate::room) fn fall_behind(&mut self, head: Version) -> Vec<SeatId> {
+        let mut behind = Vec::new();
+        for (id, Editor { seat, progress, .. }) in &mut self.editors {
+            if progress.is_live() {
+                let next = progress.next().max(head.next());
+                progress.fall_behind(next, BehindCause::LogGap, seat, &self.metrics);
+                behind.push(*id);
+            }
+        }
+        behind
+    }
+
+    /// Returns the cached initial sync.
+    pub(in crate::room) fn initial_sync(&self) -> InitialSync {
+        self.initial_sync.clone()
+    }
+
+    /// Caches an initial sync.
+    pub(in crate::room) fn set_initial_sync(&mut self, initial: InitialSync) {
+        self.initial_sync = initial;
+    }
+
+    /// Notes that an editor is to be sent something.
+    pub(in crate::room) fn request(&mut self, seat: SeatId, add: impl FnOnce(&mut PendingSync)) {
+        if self.editors.contains_key(&seat) {
+            add(self.pending.entry(seat).or_default());
+        }
+    }
+
+    /// Whether an editor is to be sent something.
+    pub(in crate::room) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Removes and returns everything that editors are to be sent.
+    pub(in crate::room) fn take_pending(&mut self) -> Vec<(SeatId, PendingSync)> {
+        std::mem::take(&mut self.pending).into_iter().collect()
+    }
+
+    /// Returns the next version that an editor must receive, and the state vector of its last sync step 2.
+    pub(in crate::room) fn synced(&self, seat: SeatId) -> Option<(Version, Bytes)> {
+        let editor = self.editors.get(&seat)?;
+        Some((editor.progress.next(), editor.synced.clone()))
+    }
+
+    /// Sends an editor its sync step 2, which holds everything up to `head`. `state_vector` is the document's.
+    pub(in crate::room) fn send_step_2(
+        &mut self,
+        seat: SeatId,
+        frame: Bytes,
+        head: Version,
+        state_vector: &Bytes,
+    ) {
+        let Some(editor) = self.editors.get_mut(&seat) else { return };
+        // Dropped only if the session is closing.
+        let _closing = push(&editor.seat, &self.metrics, SeatFrame::Lasting(frame));
+        editor.synced = state_vector.clone();
+        editor.progress.catch_up(head.next(), &editor.seat);
+    }
+
+    /// Sends an editor that is behind the rest up to `head`. Returns false if its outbox is full again.
+    pub(in crate::room) fn send_rest(&mut self, seat: SeatId, frame: Bytes, head: Version) -> bool {
+        let Some(editor) = self.editors.get_mut(&seat) else { return true };
+        if !editor.progress.is_behind() {
+            return true;
+        }
+        // The frame stands for every change from the next one on: if it is dropped, all of them are missing again.
+        let first = editor.progress.next();
+        let outcome = push(&editor.seat, &self.metrics, SeatFrame::Change(first, frame));
+        if let PushOutcome::Behind(_) = outcome {
+            return false;
+        }
+        editor.progress.catch_up(head.next(), &editor.seat);
+        true
+    }
+}

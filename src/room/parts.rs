@@ -1,0 +1,47 @@
+//! What rooms are built from.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{RoomOptions, awareness::clocks::Clocks};
+use crate::{
+    bridge::Bridge, editing::loader::DocumentLoader, metrics::Metrics, roster::Roster, store::Store,
+};
+
+/// What a room is built from.
+pub struct RoomParts {
+    /// The store.
+    pub store: Store,
+    /// The relay to other nodes.
+    pub bridge: Arc<dyn Bridge>,
+    /// Who is present in the cluster.
+    pub roster: Arc<dyn Roster>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The largest text of a document, in bytes of UTF-8.
+    pub document_limit: usize,
+    /// The largest Yjs state of a document, in bytes.
+    pub state_limit: usize,
+    /// The most structs in an update of a Yjs editor.
+    pub structs_limit: usize,
+}
+
+/// What all rooms of a node share.
+pub(super) struct RoomsShared {
+    pub(super) parts: RoomParts,
+    pub(super) options: RoomOptions,
+    pub(super) loader: DocumentLoader,
+    /// Permits for work on large texts.
+    pub(super) permits: Arc<Semaphore>,
+    /// The awareness clocks used on this node.
+    pub(super) clocks: Clocks,
+}
+
+impl RoomsShared {
+    pub(super) fn new(parts: RoomParts, options: RoomOptions) -> Self {
+        let loader = DocumentLoader::new(parts.store.clone(), options.texts_at_once);
+        let permits = Arc::new(Semaphore::new(options.texts_at_once.max(1)));
+        Self { parts, options, loader, permits, clocks: Clocks::default() }
+    }
+}

@@ -1,0 +1,58 @@
+//! A room's place in the list of open rooms.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::watch;
+
+/// A room's place in the list. Dropping it, at the latest with the room, allows the document to be opened again.
+pub(super) struct Registration {
+    is_closing: Arc<AtomicBool>,
+    remove: Option<Box<dyn FnOnce() + Send>>,
+    /// Those who wait for the room to be gone watch for its drop.
+    _gone: watch::Sender<()>,
+}
+
+/// What the list knows of a registered room.
+pub(super) struct Registered {
+    is_closing: Arc<AtomicBool>,
+    gone: watch::Receiver<()>,
+}
+
+impl Registration {
+    /// Returns a registration and what the list keeps of it. `remove` takes the room off the list.
+    pub(super) fn new(remove: impl FnOnce() + Send + 'static) -> (Self, Registered) {
+        let is_closing = Arc::<AtomicBool>::default();
+        let (sender, gone) = watch::channel(());
+        let registered = Registered { is_closing: Arc::clone(&is_closing), gone };
+        (Self { is_closing, remove: Some(Box::new(remove)), _gone: sender }, registered)
+    }
+
+    /// Marks the room as closing: from now on its document is opened again only when the room is gone.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // Off the list before those who wait are woken: they look there.
+        if let Some(remove) = self.remove.take() {
+            remove();
+        }
+    }
+}
+
+impl Registered {
+    /// Whether the room is closing.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
+    }
+
+    /// Returns a channel that closes when the room is gone.
+    pub(super) fn gone(&self) -> watch::Receiver<()> {
+        self.gone.clone()
+    }
+}
