@@ -18,7 +18,7 @@ pub(crate) const MAX_PAGE_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
 
 /// Why the text of a document at a version could not be made.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum LoadError {
     /// The document is gone, or the version is older than what is kept.
     #[error("the text at this version is not kept")]
@@ -32,18 +32,6 @@ pub enum LoadError {
     /// The work was given up.
     #[error("making the text was given up")]
     Aborted,
-}
-
-impl LoadError {
-    /// The same once more, for somebody else whom the same failure hit.
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Self::NotKept => Self::NotKept,
-            Self::Store(error) => Self::Store(error.again()),
-            Self::Corrupt(error) => Self::Corrupt(error.clone()),
-            Self::Aborted => Self::Aborted,
-        }
-    }
 }
 
 /// Runs `work` where it holds nobody up: here if it is on a few `bytes`, else on a thread of its own.

@@ -63,7 +63,7 @@ pub enum EditKind {
 }
 
 /// Why a change was not stored, or may not have been.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum EditError {
     /// Too many changes of this document wait already.
     #[error("too many changes of the document are waiting")]
@@ -118,28 +118,6 @@ pub enum EditError {
     /// The text that it was made for could not be made.
     #[error(transparent)]
     Load(LoadError),
-}
-
-impl EditError {
-    /// The same once more, for somebody else whom the same failure hit.
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Self::Store(error) => Self::Store(error.again()),
-            Self::Load(error) => Self::Load(error.again()),
-            Self::Busy => Self::Busy,
-            Self::Unreadable => Self::Unreadable,
-            Self::Unanswered => Self::Unanswered,
-            Self::TooMuchWork => Self::TooMuchWork,
-            Self::DeltaMismatch(misfit) => Self::DeltaMismatch(*misfit),
-            Self::TooLarge { size, limit } => Self::TooLarge { size: *size, limit: *limit },
-            Self::Merge(error) => Self::Merge(error.clone()),
-            Self::BaseTooOld { head } => Self::BaseTooOld { head: *head },
-            Self::BaseInFuture { head } => Self::BaseInFuture { head: *head },
-            Self::NameTaken => Self::NameTaken,
-            Self::Overtaken => Self::Overtaken,
-            Self::Unknown => Self::Unknown,
-        }
-    }
 }
 
 impl From<ApplyError> for EditError {

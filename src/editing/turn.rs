@@ -208,10 +208,10 @@ impl CommitTurn {
         let Some(head) = self.editing.head.clone() else { return self.settle(staging.verdicts) };
         let batch = Batch {
             document: self.desk.document,
-            seen: head.version,
+            base: head.version,
             changes: staging.staged.iter().map(|staged| staged.change.clone()).collect(),
             receipts: staging.receipts.clone(),
-            askers: staging.askers.clone(),
+            other_authors: staging.askers.clone(),
         };
         if batch.is_empty() {
             return self.settle(staging.verdicts);
@@ -303,7 +303,7 @@ impl CommitTurn {
     pub(crate) fn fail(&mut self, error: EditError) -> bool {
         self.editing.replica = None;
         for answer in &mut self.answers {
-            answer.get_or_insert_with(|| Err(error.again()));
+            answer.get_or_insert_with(|| Err(error.clone()));
         }
         true
     }

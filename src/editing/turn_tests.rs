@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{DisplayName, Email, UserId},
-    store::{Batch, NewAccount, Retention, Store, StoreError, StoreOptions},
+    store::{Batch, NewAccount, Store, StoreError, test_store},
 };
 
 struct Fixture {
@@ -27,20 +27,8 @@ struct Fixture {
 /// Two orders for a document that says "Begin.", about to be stored as versions 2 and 3.
 async fn two_orders() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&StoreOptions {
-        url: format!("sqlite://{}/test.db?mode=rwc", folder.path().display()),
-        readers: 1,
-        writers: 2,
-        acquire_within: Duration::from_secs(10),
-        busy_within: Duration::from_secs(1),
-        answer_within: Duration::from_secs(20),
-        commit_every: Duration::ZERO,
-        history_pause: Duration::from_secs(300),
-        retention: Retention::Forever,
-        forget_every: Duration::from_secs(600),
-    })
-    .await
-    .unwrap();
+    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+    let store = Store::open(&test_store::options(url)).await.unwrap();
     store.migrate_up().await.unwrap();
     let account = NewAccount {
         name: DisplayName::new("Ana").unwrap(),
@@ -81,7 +69,7 @@ fn insert(document: crate::domain::DocumentId, author: UserId, text: &str) -> Ed
 
 /// What a driver says when the connection broke at the wrong moment.
 fn broken() -> StoreError {
-    StoreError::Unavailable("the connection broke".into())
+    StoreError::unavailable("the connection broke")
 }
 
 impl Fixture {
@@ -91,9 +79,9 @@ impl Fixture {
 
     async fn commit(&self, staging: &StagedBatch) {
         let changes = staging.staged.iter().map(|staged| staged.change.clone()).collect();
-        let seen = crate::domain::Version::FIRST;
-        let batch =
-            Batch { document: self.document, seen, changes, receipts: vec![], askers: vec![] };
+        let base = crate::domain::Version::FIRST;
+        let document = self.document;
+        let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
         self.store.commit(batch).await.unwrap();
     }
 
@@ -173,12 +161,12 @@ async fn what_was_forgotten_before_it_was_followed_leaves_a_gap() {
         update: Some(update),
         size: 7,
     };
-    let seen = crate::domain::Version::FIRST;
+    let base = crate::domain::Version::FIRST;
     let (document, changes) = (fixture.document, vec![edit]);
-    let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
+    let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
     fixture.store.commit(batch).await.unwrap();
     let state = replica.state();
-    fixture.store.store_snapshot(document, seen.next(), state, 0).await.unwrap();
+    fixture.store.store_snapshot(document, base.next(), state, 0).await.unwrap();
     fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
 
     let turn = fixture.run.finish().await;
@@ -189,7 +177,7 @@ async fn what_was_forgotten_before_it_was_followed_leaves_a_gap() {
     let refused =
         |answer: &Result<_, EditError>| matches!(answer, Err(EditError::BaseTooOld { .. }));
     assert!(versions.iter().all(refused), "{versions:?}");
-    assert_eq!(turn.editing.head.unwrap().version, seen.next());
+    assert_eq!(turn.editing.head.unwrap().version, base.next());
 }
 
 fn soon() -> std::time::Instant {

@@ -62,7 +62,7 @@ pub(super) async fn level_of(
     needed: AccessLevel,
 ) -> Result<AccessLevel, ApiError> {
     let api = api(ctx)?;
-    let level = api.store.access_level(user, document).await?;
+    let level = api.store.find_access_level(user, document).await?;
     if let Some(level) = level.filter(|level| level.allows(needed)) {
         api.metrics.access_checked(AccessOutcome::Allowed);
         return Ok(level);

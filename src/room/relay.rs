@@ -49,7 +49,7 @@ impl Rooms {
         // Neither waits for the other: one of the two may be away. While the roster is, those on other nodes stay as they
         // were last heard of.
         let (marks, sequences) = futures_util::join!(
-            parts.store.list_marks(&documents),
+            parts.store.list_head_versions(&documents),
             parts.roster.find_sequences(&documents)
         );
         match &marks {

@@ -41,7 +41,7 @@ async fn level_of(
     user: UserId,
     document: DocumentId,
 ) -> Result<AccessLevel, CloseReason> {
-    match parts.store.access_level(user, document).await {
+    match parts.store.find_access_level(user, document).await {
         Ok(Some(level)) => {
             parts.metrics.access_checked(AccessOutcome::Allowed);
             Ok(level)

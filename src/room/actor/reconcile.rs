@@ -42,7 +42,7 @@ impl Room {
         let users = self.state.users();
         let levels = async move {
             // The end of a document is told as a change, and ends every seat.
-            let Some(levels) = store.list_levels(document, &users).await? else {
+            let Some(levels) = store.find_access_levels(document, &users).await? else {
                 return Ok(vec![]);
             };
             let level = |user| (user, levels.get(&user).copied());
