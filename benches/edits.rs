@@ -1,7 +1,7 @@
-//! What an edit costs before the database sees it, what opening a document costs, and what a commit costs.
+//! Benchmarks of applying an edit in memory, committing edits, and opening a document.
 //!
-//! `cargo bench --bench edits`. Compare medians of one run; absolute times depend on the machine.
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on is of no use")]
+//! Run them with `cargo bench --bench edits`. Compare medians within one run; absolute times depend on the machine.
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails ends the run")]
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -26,15 +26,15 @@ fn main() {
     divan::main();
 }
 
-/// Some characters more at one place of a text.
-fn small(at: i64, text: &str) -> Delta {
+/// Returns a delta that inserts `text` at one position.
+fn insertion(at: i64, text: &str) -> Delta {
     let retain = (at > 0).then(|| DeltaStep { retain: Some(at), ..DeltaStep::default() });
     let insert = DeltaStep { insert: Some(text.to_owned()), ..DeltaStep::default() };
     Delta::from_steps(retain.into_iter().chain([insert])).unwrap()
 }
 
-/// A change of `steps` places.
-fn large(steps: i64) -> Delta {
+/// Returns a delta with `3 * steps` steps: a retain, an insert and a delete at each of `steps` positions.
+fn many_steps(steps: i64) -> Delta {
     let step = |n: i64| {
         let retain = DeltaStep { retain: Some(3 + n % 5), ..DeltaStep::default() };
         let insert = DeltaStep { insert: Some("word 🎈".to_owned()), ..DeltaStep::default() };
@@ -46,35 +46,35 @@ fn large(steps: i64) -> Delta {
 
 #[divan::bench(args = [1, 100, 10_000])]
 fn transform(bencher: Bencher<'_, '_>, steps: i64) {
-    let (mine, theirs) = (large(steps), large(steps));
+    let (mine, theirs) = (many_steps(steps), many_steps(steps));
     bencher.bench(|| black_box(&mine).transform(black_box(&theirs), Tie::Theirs));
 }
 
 #[divan::bench(args = [1, 100, 10_000])]
 fn compose(bencher: Bencher<'_, '_>, steps: i64) {
-    let (first, second) = (large(steps), large(steps));
+    let (first, second) = (many_steps(steps), many_steps(steps));
     bencher.bench(|| black_box(&first).compose(black_box(&second)));
 }
 
-/// A text of 100 KB that was typed in pieces here and there: some ten thousand blocks for Yjs.
+/// Returns a text of 100 KB that was typed in small pieces at many positions: about ten thousand blocks for Yjs.
 fn fragmented() -> Replica {
     let mut replica = Replica::of(&"A line of a text.\n".repeat(3_000));
     for n in 0..5_000_i64 {
         let at = (n * 7_919) % (54_000 + n * 8);
-        replica.apply(&small(at, "nine ö– "), usize::MAX).unwrap();
+        replica.apply(&insertion(at, "nine ö– "), usize::MAX).unwrap();
     }
     replica
 }
 
-/// A keystroke in it: at the beginning, in the middle, at the end.
+/// Types one character into the fragmented text: at the beginning, in the middle, at the end.
 #[divan::bench(args = [0, 50_000, 90_000])]
 fn replica_apply(bencher: Bencher<'_, '_>, at: i64) {
     let mut replica = fragmented();
-    let delta = small(at, "x");
+    let delta = insertion(at, "x");
     bencher.bench_local(|| replica.apply(black_box(&delta), usize::MAX).unwrap());
 }
 
-/// What the Yjs part of that costs at 90,000, and what it would cost if the text were observed to learn what changed.
+/// Measures only the Yjs part of `replica_apply` at position 90,000, without and with an observer of the text.
 #[divan::bench(args = [false, true])]
 fn yjs_apply_observed(bencher: Bencher<'_, '_>, observed: bool) {
     let doc = Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..Options::default() });
@@ -89,16 +89,16 @@ fn yjs_apply_observed(bencher: Bencher<'_, '_>, observed: bool) {
     bencher.bench_local(|| text.insert(&mut doc.transact_mut(), 90_000, "x"));
 }
 
-/// The same on the plain text alone.
+/// Types one character into the plain text, without Yjs.
 #[divan::bench(args = [0, 50_000, 90_000])]
 fn content_apply(bencher: Bencher<'_, '_>, at: i64) {
     let content = fragmented().content().clone();
-    let delta = small(at, "x");
+    let delta = insertion(at, "x");
     bencher.bench(|| content.apply(black_box(&delta)).unwrap());
 }
 
 #[divan::bench]
-#[allow(clippy::disallowed_methods, reason = "a deadline that is never met")]
+#[allow(clippy::disallowed_methods, reason = "a deadline that is never reached")]
 fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
     let old: String = (0..4_000).fold(String::new(), |mut text, line| {
         writeln!(text, "Line {line} of a long text.").unwrap();
@@ -109,13 +109,13 @@ fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Delta::between(black_box(&old), black_box(&new), deadline));
 }
 
-/// A home, and what runs it.
-struct House {
+/// A [`Home`] and the runtime that it runs on.
+struct Fixture {
     runtime: tokio::runtime::Runtime,
     home: Home,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let home = runtime.block_on(Home::new(roomy()));
@@ -140,61 +140,61 @@ impl House {
     }
 }
 
-/// One transaction for so many edits.
+/// Commits this many edits in one transaction.
 #[divan::bench(args = [1, 16, 64])]
 fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
-    let house = House::new();
-    let document = house.document("Begin.").id;
-    let (delta, update) = (Arc::new(small(3, "x")), Bytes::from_static(&[7; 40]));
-    let mut seen = Version::FIRST;
+    let fixture = Fixture::new();
+    let document = fixture.document("Begin.").id;
+    let (delta, update) = (Arc::new(insertion(3, "x")), Bytes::from_static(&[7; 40]));
+    let mut base = Version::FIRST;
     bencher.bench_local(|| {
-        let changes = (0..edits).map(|_| house.change(&delta, &update, 10)).collect();
-        let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
-        house.runtime.block_on(house.home.store.commit(batch)).unwrap();
-        seen = Version::new(seen.number() + i64::try_from(edits).unwrap());
+        let changes = (0..edits).map(|_| fixture.change(&delta, &update, 10)).collect();
+        let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
+        fixture.runtime.block_on(fixture.home.store.commit(batch)).unwrap();
+        base = Version::new(base.number() + i64::try_from(edits).unwrap());
     });
 }
 
-/// Reading the text of a document with 100,000 changes: a snapshot, and up to 499 changes after it.
+/// Reads the text of a document with 100,000 changes: a snapshot and the 499 changes after it.
 #[divan::bench(sample_count = 20)]
 fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
     const CHANGES: i64 = 100_000;
-    let house = House::new();
-    let document = house.document("").id;
-    let (mut replica, mut seen, mut changes) = (Replica::of(""), Version::FIRST, vec![]);
-    // What people do: they type on for a while, then somewhere else.
+    let fixture = Fixture::new();
+    let document = fixture.document("").id;
+    let (mut replica, mut base, mut changes) = (Replica::of(""), Version::FIRST, vec![]);
+    // Imitates a person: types for a while at one position, then at another.
     let (mut at, mut length) = (0, 0_i64);
     for n in 0..CHANGES {
         at = if n % 40 == 0 { (n * 7_919) % (length + 1) } else { at + 1 };
-        let delta = Arc::new(small(at, "x"));
+        let delta = Arc::new(insertion(at, "x"));
         length += 1;
         let update = replica.apply(&delta, usize::MAX).unwrap();
-        changes.push(house.change(&delta, &update, replica.content().bytes()));
-        // A snapshot as long ago as it can be: one more change, and there would be another.
+        changes.push(fixture.change(&delta, &update, replica.content().bytes()));
+        // The last snapshot is as old as possible: after one more change, the room would store another.
         let is_last_snapshot = n + 500 == CHANGES;
         if changes.len() == 500 || is_last_snapshot || n + 1 == CHANGES {
             let count = i64::try_from(changes.len()).unwrap();
             let batch = Batch {
                 document,
-                seen,
+                base,
                 changes: std::mem::take(&mut changes),
                 receipts: vec![],
-                askers: vec![],
+                other_authors: vec![],
             };
-            house.runtime.block_on(house.home.store.commit(batch)).unwrap();
-            seen = Version::new(seen.number() + count);
+            fixture.runtime.block_on(fixture.home.store.commit(batch)).unwrap();
+            base = Version::new(base.number() + count);
         }
         if is_last_snapshot {
             let state = replica.state();
-            house
+            fixture
                 .runtime
-                .block_on(house.home.store.store_snapshot(document, seen, state, 0))
+                .block_on(fixture.home.store.store_snapshot(document, base, state, 0))
                 .unwrap();
         }
     }
     let expected = replica.content().clone();
     let opened = || -> Content {
-        house.runtime.block_on(house.home.rooms.content_at(document, seen)).unwrap()
+        fixture.runtime.block_on(fixture.home.rooms.content_at(document, base)).unwrap()
     };
     assert!(opened() == expected);
     bencher.bench_local(opened);

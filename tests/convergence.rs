@@ -304,7 +304,7 @@ async fn run(plan: Vec<Step>) {
     assert_eq!(content, stored);
     assert_eq!(text.apply(&Delta::compose_all(deltas)).unwrap(), stored);
     house.home.rooms.close().await;
-    let level = house.home.store.access_level(house.home.user, house.document).await.unwrap();
+    let level = house.home.store.find_access_level(house.home.user, house.document).await.unwrap();
     assert_eq!(level, Some(AccessLevel::Owner));
 }
 

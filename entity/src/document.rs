@@ -1,9 +1,9 @@
-//! `document`: one row per document, deleted ones included.
+//! `document`: one row per document, including deleted ones.
 
 use sea_orm::entity::prelude::*;
 
-/// A document at its head version. A deleted one stays as a tombstone, without title and text, so
-/// that its id and its versions are never used again.
+/// A document at its head version. A deleted document stays as a tombstone without title and text, so that its id and
+/// versions are never reused.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document")]
@@ -11,29 +11,30 @@ pub struct Model {
     /// UUIDv7.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// Who made it.
+    /// The user who created it.
     pub owner_id: Uuid,
     /// The title at `version`.
     pub title: String,
-    /// 1 when made, one more with every accepted change.
+    /// 1 at creation. Every accepted change increments it.
     pub version: i64,
-    /// One more whenever somebody's access changed.
+    /// 1 at creation. Every change of a user's access increments it, and so does the deletion.
     pub access_version: i64,
-    /// UTC, whole microseconds.
+    /// When it was created: UTC, whole microseconds.
     pub created_at: DateTimeUtc,
-    /// When `version` was made: UTC, whole microseconds.
+    /// When `version` was stored: UTC, whole microseconds.
     pub updated_at: DateTimeUtc,
-    /// When it was deleted, if it was.
+    /// When it was deleted: UTC, whole microseconds. Null unless it is a tombstone.
     pub deleted_at: Option<DateTimeUtc>,
-    /// How large the text at `version` is, in bytes of UTF-8.
+    /// The size of the text at `version`, in bytes of UTF-8.
     pub size: i64,
-    /// The text at `version` of a document that was made before there were snapshots and has none yet; else empty.
+    /// The text at `version` if the document was created before the server stored snapshots and has none yet. Otherwise
+    /// empty.
     #[sea_orm(column_type = "Text")]
     pub content: String,
     /// The row of `owner_id`.
     #[sea_orm(belongs_to, from = "owner_id", to = "id")]
     pub owner: BelongsTo<super::user::Entity>,
-    /// Who else has access.
+    /// The grants of other users.
     #[sea_orm(has_many)]
     pub grants: HasMany<super::document_access::Entity>,
 }

@@ -1,21 +1,21 @@
-//! `document_access`: who, besides the owner, may do what with a document.
+//! `document_access`: the access levels of users other than the owner.
 
 use sea_orm::entity::prelude::*;
 
 use super::Level;
 
-/// One grant. The document's owner has none: `document.owner_id` says it all.
+/// One grant. The owner of a document has none: `document.owner_id` names them.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document_access")]
 pub struct Model {
-    /// The document; the grant goes with it.
+    /// The document. Deleting its row deletes the grant.
     #[sea_orm(primary_key, auto_increment = false)]
     pub document_id: Uuid,
-    /// Who was granted access; the grant goes with the account.
+    /// The user who was granted access. Deleting the account deletes the grant.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: Uuid,
-    /// What the user may do.
+    /// The level that the user has.
     pub level: Level,
     /// When this level was granted: UTC, whole microseconds.
     pub granted_at: DateTimeUtc,

@@ -1,8 +1,8 @@
-//! `document_change`: the log of a document, one row per version after the first.
+//! `document_change`: the change log, one row per version after the first.
 
 use sea_orm::entity::prelude::*;
 
-/// What a change did.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::None)")]
 pub enum Kind {
@@ -12,7 +12,7 @@ pub enum Kind {
     /// The title changed.
     #[sea_orm(string_value = "renamed")]
     Renamed,
-    /// The document was deleted; its earlier changes went with it.
+    /// The document was deleted, together with its earlier changes.
     #[sea_orm(string_value = "deleted")]
     Deleted,
 }
@@ -22,32 +22,31 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document_change")]
 pub struct Model {
-    /// The document; the change goes with it.
+    /// The document. Deleting its row deletes the change.
     #[sea_orm(primary_key, auto_increment = false)]
     pub document_id: Uuid,
-    /// The version that it made.
+    /// The version that the change created.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version: i64,
-    /// What it did.
+    /// The kind of the change.
     pub kind: Kind,
-    /// Who made it; null when the account is gone.
+    /// The author. Null after the account was deleted.
     pub author_id: Option<Uuid>,
-    /// The session that made it, if one is known.
+    /// The session that sent it, if known.
     pub session_id: Option<Uuid>,
-    /// The name of the edit that made it, unique per document and author. An edit that made several versions has
-    /// it on the last of them.
+    /// The id of its edit, unique per document and author. If an edit created several versions, the last one has it.
     pub edit_id: Option<String>,
-    /// A digest of what the edit asked for, where `edit_id` is.
+    /// A digest of what the edit requested. Set together with `edit_id`.
     pub fingerprint: Option<Vec<u8>>,
     /// The title at `version`.
     #[sea_orm(column_type = "Text")]
     pub title: String,
-    /// UTC, whole microseconds.
+    /// When it was stored: UTC, whole microseconds.
     pub at: DateTimeUtc,
-    /// Where the text changed: how, as JSON in the Quill Delta format.
+    /// The change of the text as JSON in the Quill Delta format. Null if the text did not change.
     #[sea_orm(column_type = "Text", nullable)]
     pub delta: Option<String>,
-    /// Where the text changed: the same as a Yjs v1 update.
+    /// The same change as a Yjs v1 update.
     pub update: Option<Vec<u8>>,
     /// The row of `author_id`.
     #[sea_orm(belongs_to, from = "author_id", to = "id", on_delete = "SetNull")]

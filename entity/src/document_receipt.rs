@@ -1,4 +1,4 @@
-//! `document_receipt`: edits that were accepted and changed nothing, so that repeating them changes nothing either.
+//! `document_receipt`: edits that were accepted and changed nothing, so that repeating them returns the same result.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,23 +7,23 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document_receipt")]
 pub struct Model {
-    /// The document; the receipt goes with it.
+    /// The document. Deleting its row deletes the receipt.
     #[sea_orm(primary_key, auto_increment = false)]
     pub document_id: Uuid,
-    /// Who made the edit; the receipt goes with the account.
+    /// The author of the edit. Deleting the account deletes the receipt.
     #[sea_orm(primary_key, auto_increment = false)]
     pub author_id: Uuid,
-    /// The name that its client gave it.
+    /// The id that the client gave to the edit.
     #[sea_orm(primary_key, auto_increment = false)]
     pub edit_id: String,
-    /// The version that it was answered with.
+    /// The version that the author received as the result.
     pub version: i64,
     /// The title at that version.
     #[sea_orm(column_type = "Text")]
     pub title: String,
-    /// A digest of what it asked for.
+    /// A digest of what the edit requested.
     pub fingerprint: Vec<u8>,
-    /// UTC, whole microseconds.
+    /// When it was accepted: UTC, whole microseconds.
     pub at: DateTimeUtc,
 }
 

@@ -1,4 +1,4 @@
-//! `document_snapshot`: the text of a document at some of its versions.
+//! `document_snapshot`: the texts of documents at some of their versions.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,13 +7,13 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document_snapshot")]
 pub struct Model {
-    /// The document; the snapshot goes with it.
+    /// The document. Deleting its row deletes the snapshot.
     #[sea_orm(primary_key, auto_increment = false)]
     pub document_id: Uuid,
     /// The version.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version: i64,
-    /// The whole state as one Yjs v1 update.
+    /// The whole text as one Yjs v1 update.
     pub state: Vec<u8>,
 }
 

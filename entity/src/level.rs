@@ -1,8 +1,8 @@
-//! A right on a document, as a small number.
+//! Access levels, stored as small integers.
 
 use sea_orm::entity::prelude::*;
 
-/// What was granted; the numbers grow with the right, so that SQL can compare them.
+/// A granted level. A higher level has a larger number, so that SQL can compare levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
 pub enum Level {

@@ -1,8 +1,8 @@
-//! The tables, as SeaORM sees them: one file per table.
+//! The SeaORM entities, one file per table.
 //!
-//! Only the `store` of the root package reads and writes through these types, and none of them
-//! leaves it: everybody else speaks the types of `domain`. What a column may hold is decided there;
-//! here stands only how it is stored. The tables themselves are made by the `migration` crate.
+//! Only the module `store` of the root package uses these types; its interface uses the types of `domain`. The entities
+//! describe how values are stored, and `domain` decides which values are valid. The crate `migration` creates the
+//! tables.
 
 pub mod document;
 pub mod document_access;

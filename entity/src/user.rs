@@ -7,22 +7,22 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "user")]
 pub struct Model {
-    /// UUIDv7, or whatever UUID an outside identity provider gave.
+    /// A UUIDv7, or the UUID that an external identity provider assigned.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The name that others see.
+    /// The name that other users see.
     pub name: String,
-    /// In lower case.
+    /// The e-mail address, in lower case.
     #[sea_orm(unique)]
     pub email: String,
-    /// PHC string; null for an account that signs in elsewhere.
+    /// The hash of the password as a PHC string. Null if the user signs in through an identity provider.
     pub password_hash: Option<String>,
-    /// UTC, whole microseconds.
+    /// When the account was created: UTC, whole microseconds.
     pub created_at: DateTimeUtc,
-    /// The documents that this user made.
+    /// The documents that this user owns.
     #[sea_orm(has_many)]
     pub documents: HasMany<super::document::Entity>,
-    /// What others let this user do.
+    /// The grants to this user on documents of others.
     #[sea_orm(has_many)]
     pub grants: HasMany<super::document_access::Entity>,
 }

@@ -1,9 +1,8 @@
-//! The schema's history: one file per change, each with its way back.
+//! Migrations of the database schema, one file each. Every migration can be reverted.
 //!
-//! A migration must work with the code that is still running while it is applied: add, fill,
-//! switch, and only later remove. Column types are those that SQLite and PostgreSQL both know. A
-//! migration that has been released is never edited; what it got wrong is put right by the next
-//! one.
+//! A migration must work with the code that is running while it is applied: add, fill, switch, and remove only in a
+//! later release. It uses only column types that both SQLite and PostgreSQL have. A released migration is never
+//! edited; a later one corrects it.
 
 mod m0001_users;
 mod m0002_documents;
@@ -13,7 +12,7 @@ mod m0005_receipts_by_time;
 
 use sea_orm_migration::prelude::*;
 
-/// All schema changes, in order.
+/// Applies and reverts the migrations, in this order.
 pub struct Migrator;
 
 #[async_trait::async_trait]

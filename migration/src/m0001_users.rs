@@ -1,4 +1,4 @@
-//! Accounts.
+//! Creates the table of accounts.
 
 use sea_orm_migration::prelude::*;
 

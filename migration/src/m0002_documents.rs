@@ -1,4 +1,4 @@
-//! Documents, and the order in which their owner lists them.
+//! Creates the table of documents, and an index in the order in which owners list them.
 
 use sea_orm_migration::prelude::*;
 
@@ -38,8 +38,8 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new(Document::CreatedAt).timestamp_with_time_zone().not_null())
                     .col(ColumnDef::new(Document::UpdatedAt).timestamp_with_time_zone().not_null())
                     .col(ColumnDef::new(Document::DeletedAt).timestamp_with_time_zone())
-                    // The text comes last: SQLite walks through a long row page by page, and who
-                    // only asks for version or owner must not walk through megabytes of text.
+                    // The text is the last column: SQLite reads a long row page by page, and a query for the
+                    // version or the owner must not read through megabytes of text.
                     .col(ColumnDef::new(Document::Content).text().not_null())
                     .foreign_key(
                         ForeignKey::create()

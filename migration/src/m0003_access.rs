@@ -1,4 +1,4 @@
-//! Who, besides the owner, may do what with a document.
+//! Creates the table of access levels that owners grant to other users.
 
 use sea_orm_migration::prelude::*;
 

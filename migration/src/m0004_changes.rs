@@ -1,7 +1,7 @@
-//! The log of changes, snapshots of documents, and receipts of changes that changed nothing.
+//! Creates the change log, the snapshots, and the receipts of edits that changed nothing.
 //!
-//! The text of a document moves from its row into snapshots and changes: a keystroke must not write megabytes. What
-//! stands in `document.content` is the text of documents from before, until they are opened for the first time.
+//! From here on, texts are stored as snapshots and changes instead of in the document's row, so that a keystroke does
+//! not write megabytes. `document.content` keeps the texts of older documents until they are first opened.
 
 use sea_orm_migration::prelude::*;
 

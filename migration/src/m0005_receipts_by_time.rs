@@ -1,4 +1,4 @@
-//! Receipts in the order of their age, so that forgetting the old ones need not look at the others.
+//! Creates an index of receipts by age, so that deleting old receipts does not read the others.
 
 use sea_orm_migration::prelude::*;
 

@@ -152,10 +152,10 @@ impl CommitTurn {
         let Some(head) = self.document.head() else { return self.settle(staged.answers) };
         let batch = Batch {
             document: self.document.context().document,
-            seen: head.version,
+            base: head.version,
             changes: staged.changes.iter().map(|staged| staged.change.clone()).collect(),
             receipts: staged.receipts.clone(),
-            askers: staged.askers.clone(),
+            other_authors: staged.askers.clone(),
         };
         if batch.is_empty() {
             return self.settle(staged.answers);

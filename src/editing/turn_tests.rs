@@ -12,7 +12,7 @@ use crate::{
         EditKind, EditRequest, Replica, loader::DocumentLoader, recent::RecentChanges,
         work_permits::WorkPermits,
     },
-    store::{NewAccount, NewChange, Retention, Store, StoreOptions},
+    store::{NewAccount, NewChange, Store, test_store},
 };
 
 struct Fixture {
@@ -33,20 +33,8 @@ async fn two_edits() -> Fixture {
 
 async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&StoreOptions {
-        url: format!("sqlite://{}/test.db?mode=rwc", folder.path().display()),
-        readers: 1,
-        writers: 2,
-        acquire_within: Duration::from_secs(10),
-        busy_within: Duration::from_secs(1),
-        answer_within: Duration::from_secs(20),
-        commit_every: Duration::ZERO,
-        history_pause: Duration::from_secs(300),
-        retention: Retention::Forever,
-        forget_every: Duration::from_secs(600),
-    })
-    .await
-    .unwrap();
+    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+    let store = Store::open(&test_store::options(url)).await.unwrap();
     store.migrate_up().await.unwrap();
     let account = NewAccount {
         name: DisplayName::new("Ana").unwrap(),
@@ -91,7 +79,7 @@ fn insertion(document: DocumentId, author: UserId, text: &str) -> EditRequest {
 
 /// The error of a driver whose connection broke during a commit.
 fn broken_connection() -> StoreError {
-    StoreError::Unavailable("the connection broke".into())
+    StoreError::unavailable("the connection broke")
 }
 
 impl Fixture {
@@ -108,8 +96,8 @@ impl Fixture {
     }
 
     async fn commit_changes(&self, changes: Vec<NewChange>) {
-        let (document, seen) = (self.document, Version::FIRST);
-        let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
+        let (document, base) = (self.document, Version::FIRST);
+        let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
         self.store.commit(batch).await.unwrap();
     }
 

@@ -39,7 +39,7 @@ impl HistoryQueries {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
         let first = paging::length(first)?;
         let before = after.as_deref().map(cursor).transpose()?;
-        Ok(api(ctx)?.store.list_runs(admitted.document, before, first).await?.into())
+        Ok(api(ctx)?.store.list_history(admitted.document, before, first).await?.into())
     }
 
     /// The text of a document at a version.

@@ -16,17 +16,17 @@ pub(super) struct Registration {
 }
 
 /// What the list knows of a registered room.
-pub(super) struct Registered {
+pub(super) struct RegisteredRoom {
     is_closing: Arc<AtomicBool>,
     gone: watch::Receiver<()>,
 }
 
 impl Registration {
     /// Returns a registration and what the list keeps of it. `remove` takes the room off the list.
-    pub(super) fn new(remove: impl FnOnce() + Send + 'static) -> (Self, Registered) {
+    pub(super) fn new(remove: impl FnOnce() + Send + 'static) -> (Self, RegisteredRoom) {
         let is_closing = Arc::<AtomicBool>::default();
         let (sender, gone) = watch::channel(());
-        let registered = Registered { is_closing: Arc::clone(&is_closing), gone };
+        let registered = RegisteredRoom { is_closing: Arc::clone(&is_closing), gone };
         (Self { is_closing, remove: Some(Box::new(remove)), _gone: sender }, registered)
     }
 
@@ -45,7 +45,7 @@ impl Drop for Registration {
     }
 }
 
-impl Registered {
+impl RegisteredRoom {
     /// Whether the room is closing.
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Acquire)

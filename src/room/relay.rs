@@ -52,7 +52,7 @@ impl Rooms {
         let parts = self.parts();
         // Together, because one of the two may be down. Without the roster, remote presence stays as it was.
         let (heads, sequences) = futures_util::join!(
-            parts.store.list_marks(&documents),
+            parts.store.list_head_versions(&documents),
             parts.roster.find_sequences(&documents)
         );
         match &heads {

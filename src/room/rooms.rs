@@ -13,7 +13,7 @@ use super::{
     RoomError, RoomHandle, RoomOptions, RoomParts,
     actor::Room,
     parts::RoomsShared,
-    registration::{Registered, Registration},
+    registration::{RegisteredRoom, Registration},
     stale_documents::StaleDocuments,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub struct Rooms {
 
 struct OpenRoom {
     handle: RoomHandle,
-    registered: Registered,
+    registered: RegisteredRoom,
 }
 
 impl Rooms {
@@ -77,7 +77,7 @@ impl Rooms {
         needed: AccessLevel,
     ) -> Result<AccessLevel, StoreError> {
         let parts = &self.shared.parts;
-        let level = parts.store.access_level(user, document).await;
+        let level = parts.store.find_access_level(user, document).await;
         let level = match level {
             Ok(level) => level.filter(|level| level.allows(needed)),
             Err(StoreError::Denied) => None,

@@ -1,8 +1,10 @@
-//! Who may do what with a document.
+//! Access levels of users on documents: reading, granting and revoking them.
 //!
-//! The document's owner has every right by owning it and is in no grant; others have what they were
-//! granted. Every change of access increments `document.access_version`, in the transaction that
-//! makes it, so that a node can see that it has missed one.
+//! The owner of a document has the level [`AccessLevel::Owner`] without a grant. All other users have the level that
+//! was granted to them.
+//!
+//! Invariant: every change of access increments `document.access_version` in the same transaction. Nodes compare that
+//! number to detect changes that they missed.
 
 use chrono::{DateTime, Utc};
 use entity::{Level, document, document_access, user};
@@ -17,41 +19,41 @@ use uuid::Uuid;
 use super::{
     Store, StoreError,
     pools::lock_documents,
-    rows::{self, level_of},
+    rows::{self, effective_level},
 };
 use crate::domain::{AccessLevel, Collaborator, DocumentId, User, UserId};
 
-/// What a grant did.
+/// The result of granting access.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Granted {
-    /// Who has which level now.
+pub struct GrantOutcome {
+    /// The user and their level after the grant.
     pub collaborator: Collaborator,
-    /// The level until now, if there was one.
-    pub before: Option<AccessLevel>,
+    /// Their level before the grant, if they had one.
+    pub previous_level: Option<AccessLevel>,
 }
 
 impl Store {
-    /// What a user may do with a document; none if there is no such document, or no access to it.
+    /// Returns the level of a user on a document, or `None` if there is no such document or the user has no access.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn access_level(
+    pub async fn find_access_level(
         &self,
         viewer: UserId,
         document: DocumentId,
     ) -> Result<Option<AccessLevel>, StoreError> {
-        let row: Option<(Uuid, Option<Level>)> = rows::seen_by(viewer)
+        let row: Option<(Uuid, Option<Level>)> = rows::documents_with_grant(viewer)
             .column(document::Column::OwnerId)
             .column(document_access::Column::Level)
             .filter(document::Column::Id.eq(document.uuid()))
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.and_then(|(owner, granted)| level_of(viewer, owner, granted)))
+        Ok(row.and_then(|(owner, granted)| effective_level(viewer, owner, granted)))
     }
 
-    /// Everybody who was granted access to a document, the oldest grant first. Its owner is not
-    /// among them. Whether the caller may know this is for him to check.
+    /// Returns the users who were granted access to a document, oldest grant first, without its owner. The caller
+    /// checks whether the viewer may see them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -81,50 +83,50 @@ impl Store {
             .collect())
     }
 
-    /// Gives `target` this level, in place of the one he has, if any. The level that he has already
-    /// changes nothing.
+    /// Grants `target` this level, which replaces the previous one. Granting the level that they already have changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` may not decide about access,
-    /// [`StoreError::OwnerKeepsAccess`] if `target` is the document's owner,
-    /// [`StoreError::NoSuchUser`] if he has no account.
+    /// [`StoreError::Denied`] if `actor` has no owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
+    /// of the document, [`StoreError::NoSuchUser`] if `target` has no account.
     pub async fn grant_access(
         &self,
         actor: UserId,
         document: DocumentId,
         target: UserId,
         level: AccessLevel,
-    ) -> Result<Granted, StoreError> {
+    ) -> Result<GrantOutcome, StoreError> {
         let txn = self.begin().await?;
-        let parties = Parties::load(&txn, document, actor, target).await?;
-        if parties.actor_level(actor) != Some(AccessLevel::Owner) {
+        let state = AccessState::load(&txn, document, actor, target).await?;
+        if state.actor_level(actor) != Some(AccessLevel::Owner) {
             return Err(StoreError::Denied);
         }
-        if parties.is_owner(target) {
+        if state.is_owner(target) {
             return Err(StoreError::OwnerKeepsAccess);
         }
-        let name = parties.target_name.ok_or(StoreError::NoSuchUser)?;
-        let before = parties.target_level.map(rows::access_level);
-        let granted_at = match parties.target_granted_at {
-            Some(granted_at) if before == Some(level) => granted_at,
+        let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
+        let previous_level = state.target_level.map(rows::access_level);
+        let granted_at = match state.target_granted_at {
+            Some(granted_at) if previous_level == Some(level) => granted_at,
             _ => {
                 let now = rows::now();
                 store_grant(&txn, document, target, level, now).await?;
-                count_change(&txn, document).await?;
+                increment_access_version(&txn, document).await?;
                 txn.commit().await?;
                 now
             }
         };
         let user = User { id: target, name: name.into() };
-        Ok(Granted { collaborator: Collaborator { user, level, granted_at }, before })
+        let collaborator = Collaborator { user, level, granted_at };
+        Ok(GrantOutcome { collaborator, previous_level })
     }
 
-    /// Takes `target`'s access away, and says whether he had any. Who is not an owner may take away
-    /// his own, and so leave the document.
+    /// Revokes the access of `target` and returns whether they had any. Users without owner access may revoke only
+    /// their own access, which means leaving the document.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` may not decide about this,
-    /// [`StoreError::OwnerKeepsAccess`] if `target` is the document's owner.
+    /// [`StoreError::Denied`] if `actor` may not revoke this access, [`StoreError::OwnerKeepsAccess`] if `target` is
+    /// the owner of the document.
     pub async fn revoke_access(
         &self,
         actor: UserId,
@@ -132,16 +134,16 @@ impl Store {
         target: UserId,
     ) -> Result<bool, StoreError> {
         let txn = self.begin().await?;
-        let parties = Parties::load(&txn, document, actor, target).await?;
-        match parties.actor_level(actor) {
+        let state = AccessState::load(&txn, document, actor, target).await?;
+        match state.actor_level(actor) {
             Some(AccessLevel::Owner) => {}
             Some(AccessLevel::View | AccessLevel::Edit) if actor == target => {}
             Some(_) | None => return Err(StoreError::Denied),
         }
-        if parties.is_owner(target) {
+        if state.is_owner(target) {
             return Err(StoreError::OwnerKeepsAccess);
         }
-        if parties.target_level.is_none() {
+        if state.target_level.is_none() {
             return Ok(false);
         }
         document_access::Entity::delete_many()
@@ -149,15 +151,15 @@ impl Store {
             .filter(document_access::Column::UserId.eq(target.uuid()))
             .exec(&txn)
             .await?;
-        count_change(&txn, document).await?;
+        increment_access_version(&txn, document).await?;
         txn.commit().await?;
         Ok(true)
     }
 }
 
-/// What has to be known to decide about a change of access.
+/// The levels of the acting user and the target, read under the document's lock before access is changed.
 #[derive(FromQueryResult)]
-struct Parties {
+struct AccessState {
     owner_id: Uuid,
     actor_level: Option<Level>,
     target_level: Option<Level>,
@@ -165,7 +167,11 @@ struct Parties {
     target_name: Option<String>,
 }
 
-impl Parties {
+impl AccessState {
+    /// Locks the document and reads the state.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] if there is no such document.
     async fn load(
         txn: &DatabaseTransaction,
         document: DocumentId,
@@ -174,21 +180,21 @@ impl Parties {
     ) -> Result<Self, StoreError> {
         lock_documents(txn, [document]).await?;
         let grant = Alias::new("target_grant");
-        let mut parties = rows::seen_by(actor)
+        let mut query = rows::documents_with_grant(actor)
             .column(document::Column::OwnerId)
             .column_as(document_access::Column::Level, "actor_level")
-            .join_as(JoinType::LeftJoin, rows::grant_of(target), grant.clone())
+            .join_as(JoinType::LeftJoin, rows::grant_join(target), grant.clone())
             .expr_as(Expr::col((grant.clone(), document_access::Column::Level)), "target_level")
             .expr_as(Expr::col((grant, document_access::Column::GrantedAt)), "target_granted_at")
             .column_as(user::Column::Name, "target_name")
             .filter(document::Column::Id.eq(document.uuid()));
         let is_target = Expr::col((user::Entity, user::Column::Id)).eq(target.uuid());
-        QueryTrait::query(&mut parties).left_join(user::Entity, is_target);
-        parties.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
+        QueryTrait::query(&mut query).left_join(user::Entity, is_target);
+        query.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
     }
 
     fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
-        level_of(actor, self.owner_id, self.actor_level)
+        effective_level(actor, self.owner_id, self.actor_level)
     }
 
     fn is_owner(&self, user: UserId) -> bool {
@@ -206,7 +212,7 @@ async fn store_grant(
     let row = document_access::ActiveModel {
         document_id: Set(document.uuid()),
         user_id: Set(target.uuid()),
-        level: Set(rows::level(level)),
+        level: Set(rows::stored_level(level)),
         granted_at: Set(granted_at),
     };
     document_access::Entity::insert(row)
@@ -223,8 +229,11 @@ async fn store_grant(
     Ok(())
 }
 
-/// Notes that somebody's access to the document changed.
-async fn count_change(txn: &DatabaseTransaction, document: DocumentId) -> Result<(), StoreError> {
+/// Records that the access of a user to the document changed.
+async fn increment_access_version(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+) -> Result<(), StoreError> {
     let access_version = document::Column::AccessVersion;
     document::Entity::update_many()
         .col_expr(access_version, Expr::col(access_version).add(1))

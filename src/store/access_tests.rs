@@ -1,4 +1,4 @@
-//! Access: asking, granting and revoking.
+//! Access levels: reading, granting and revoking them.
 
 use entity::document;
 use sea_orm::EntityTrait;
@@ -25,45 +25,45 @@ impl TestStore {
 }
 
 #[tokio::test]
-async fn the_level_is_that_of_the_owner_or_of_the_grant() {
+async fn the_level_comes_from_ownership_or_a_grant() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(ana).await.id;
 
-    assert_eq!(store.access_level(ana, document).await.unwrap(), Some(Owner));
-    assert_eq!(store.access_level(bo, document).await.unwrap(), None);
-    assert_eq!(store.access_level(ana, DocumentId::new()).await.unwrap(), None);
+    assert_eq!(store.find_access_level(ana, document).await.unwrap(), Some(Owner));
+    assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
+    assert_eq!(store.find_access_level(ana, DocumentId::new()).await.unwrap(), None);
     for level in [View, Edit, Owner, View] {
         store.grant_access(ana, document, bo, level).await.unwrap();
-        assert_eq!(store.access_level(bo, document).await.unwrap(), Some(level));
+        assert_eq!(store.find_access_level(bo, document).await.unwrap(), Some(level));
     }
     store.change(document, deleted(ana)).await.unwrap();
-    assert_eq!(store.access_level(ana, document).await.unwrap(), None);
-    assert_eq!(store.access_level(bo, document).await.unwrap(), None);
+    assert_eq!(store.find_access_level(ana, document).await.unwrap(), None);
+    assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_grant_says_what_was_there_before_and_counts_real_changes() {
+async fn a_grant_returns_the_previous_level_and_counts_only_real_changes() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(ana).await.id;
-    let at_first = store.access_version(document).await;
+    let initial = store.access_version(document).await;
 
     let first = store.grant_access(ana, document, bo, View).await.unwrap();
     let raised = store.grant_access(ana, document, bo, Edit).await.unwrap();
     let again = store.grant_access(ana, document, bo, Edit).await.unwrap();
 
-    assert_eq!((first.before, first.collaborator.level), (None, View));
+    assert_eq!((first.previous_level, first.collaborator.level), (None, View));
     assert_eq!(&*first.collaborator.user.name, "bo");
-    assert_eq!((raised.before, raised.collaborator.level), (Some(View), Edit));
-    assert_eq!(again.before, Some(Edit));
-    assert_eq!(again.collaborator, raised.collaborator, "the same level changes nothing");
+    assert_eq!((raised.previous_level, raised.collaborator.level), (Some(View), Edit));
+    assert_eq!(again.previous_level, Some(Edit));
+    assert_eq!(again.collaborator, raised.collaborator, "granting the same level changes nothing");
     assert_eq!(store.list_collaborators(document).await.unwrap(), [raised.collaborator]);
-    assert_eq!(store.access_version(document).await, at_first + 2);
+    assert_eq!(store.access_version(document).await, initial + 2);
 }
 
 #[tokio::test]
-async fn collaborators_come_oldest_first_without_the_owner() {
+async fn collaborators_are_listed_oldest_grant_first_without_the_owner() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -77,7 +77,7 @@ async fn collaborators_come_oldest_first_without_the_owner() {
 }
 
 #[tokio::test]
-async fn only_owners_grant() {
+async fn only_owners_can_grant_access() {
     let store = TestStore::new().await;
     let (ana, bo, cy) = (store.user("ana").await, store.user("bo").await, store.user("cy").await);
     let document = store.shared(ana, bo, Edit).await;
@@ -87,18 +87,18 @@ async fn only_owners_grant() {
         let granted = store.grant_access(actor, document, target, View).await;
         assert!(matches!(granted, Err(StoreError::Denied)));
     }
-    let nowhere = store.grant_access(ana, DocumentId::new(), bo, View).await;
-    assert!(matches!(nowhere, Err(StoreError::Denied)));
+    let unknown_document = store.grant_access(ana, DocumentId::new(), bo, View).await;
+    assert!(matches!(unknown_document, Err(StoreError::Denied)));
     assert_eq!(store.levels(document).await, [(bo, Edit)]);
     assert_eq!(store.access_version(document).await, before);
 
     store.grant_access(ana, document, bo, Owner).await.unwrap();
     store.grant_access(bo, document, cy, View).await.unwrap();
-    assert_eq!(store.access_level(cy, document).await.unwrap(), Some(View));
+    assert_eq!(store.find_access_level(cy, document).await.unwrap(), Some(View));
 }
 
 #[tokio::test]
-async fn nobody_is_granted_access_who_is_not_there_or_has_it_all() {
+async fn unknown_users_and_the_owner_cannot_be_granted_access() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Owner).await;
@@ -111,18 +111,18 @@ async fn nobody_is_granted_access_who_is_not_there_or_has_it_all() {
         let owner = store.revoke_access(actor, document, ana).await;
         assert!(matches!(owner, Err(StoreError::OwnerKeepsAccess)));
     }
-    assert_eq!(store.access_level(ana, document).await.unwrap(), Some(Owner));
+    assert_eq!(store.find_access_level(ana, document).await.unwrap(), Some(Owner));
 }
 
 #[tokio::test]
-async fn revoking_says_whether_there_was_access() {
+async fn revoking_returns_whether_the_user_had_access() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Edit).await;
     let before = store.access_version(document).await;
 
     assert!(store.revoke_access(ana, document, bo).await.unwrap());
-    assert_eq!(store.access_level(bo, document).await.unwrap(), None);
+    assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
     assert!(!store.revoke_access(ana, document, bo).await.unwrap());
     assert!(!store.revoke_access(ana, document, UserId::new()).await.unwrap());
 
@@ -130,7 +130,7 @@ async fn revoking_says_whether_there_was_access() {
 }
 
 #[tokio::test]
-async fn a_collaborator_may_leave_and_send_nobody_else_away() {
+async fn collaborators_can_revoke_only_their_own_access() {
     let store = TestStore::new().await;
     let (ana, bo, cy) = (store.user("ana").await, store.user("bo").await, store.user("cy").await);
     let document = store.shared(ana, bo, View).await;
@@ -144,5 +144,5 @@ async fn a_collaborator_may_leave_and_send_nobody_else_away() {
 
     assert_eq!(store.levels(document).await, [(cy, Edit)]);
     let again = store.revoke_access(bo, document, bo).await;
-    assert!(matches!(again, Err(StoreError::Denied)), "he is a stranger now");
+    assert!(matches!(again, Err(StoreError::Denied)), "a user who has left has no access");
 }

@@ -1,4 +1,4 @@
-//! Accounts: who there is, and how they sign in.
+//! Accounts: creating, enrolling and finding users.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,33 +15,32 @@ use uuid::Uuid;
 use super::{Store, StoreError, rows};
 use crate::domain::{Account, DisplayName, Email, User, UserId};
 
-/// The domain of addresses that we make up for enrolled users.
-///
-/// Nobody can own it (RFC 2606, section 2).
+/// The domain of the placeholder addresses of enrolled users. RFC 2606, section 2, reserves `.invalid`, so no real
+/// address can have it.
 const PLACEHOLDER_DOMAIN: &str = "@enrolled.invalid";
 
-/// How many users one query names; SQLite takes 32,766 values at most.
-const USERS_PER_QUERY: usize = 1_000;
+/// How many users one query may name. SQLite accepts 32,766 values per statement.
+const MAX_USERS_PER_QUERY: usize = 1_000;
 
-/// What an account is made of.
+/// The values of a new account.
 pub struct NewAccount {
-    /// The name that others will see.
+    /// The name that other users see.
     pub name: DisplayName,
     /// The address to sign in with.
     pub email: Email,
-    /// The password's hash as a PHC string.
+    /// The hash of the password as a PHC string.
     pub password_hash: String,
 }
 
-/// What is needed to check a password.
+/// An account and its password hash, for checking a password.
 pub struct Credentials {
-    /// Whose it is.
+    /// The account.
     pub account: Account,
-    /// The password's hash as a PHC string; none for an account that signs in elsewhere.
+    /// The hash of the password as a PHC string. `None` for an account that signs in through an identity provider.
     pub password_hash: Option<String>,
 }
 
-// By hand, so that no hash gets into a log.
+// Written by hand so that no hash reaches a log.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("account", &self.account).finish_non_exhaustive()
@@ -49,10 +48,11 @@ impl fmt::Debug for Credentials {
 }
 
 impl Store {
-    /// Makes an account.
+    /// Creates an account.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`], also for an address in the domain of our own made-up ones.
+    /// [`StoreError::EmailTaken`] if another account has the address, or if it is in the domain of placeholder
+    /// addresses.
     pub async fn create_account(&self, new: NewAccount) -> Result<Account, StoreError> {
         if is_placeholder(&new.email) {
             return Err(StoreError::EmailTaken);
@@ -64,7 +64,7 @@ impl Store {
             password_hash: Some(new.password_hash),
             created_at: rows::now(),
         };
-        user::Entity::insert(active(row.clone()))
+        user::Entity::insert(active_model(row.clone()))
             .exec_without_returning(&self.writer)
             .await
             .map_err(|error| match error.sql_err() {
@@ -74,11 +74,10 @@ impl Store {
         Ok(rows::account(row))
     }
 
-    /// The account of a user whom an outside identity provider vouches for; made if there is none.
+    /// Returns the account of a user whom an external identity provider has authenticated, and creates it if necessary.
     ///
-    /// An account that exists is left as it is. Without an address, or with one that another
-    /// account has, a placeholder stands in that no mail can reach. Two calls at once make one
-    /// account.
+    /// An existing account stays unchanged. A new account without an address, or with one that another account has,
+    /// gets a placeholder address. Concurrent calls create one account.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -91,9 +90,10 @@ impl Store {
         if let Some(account) = self.find_account(id).await? {
             return Ok(account);
         }
-        let own = email.filter(|email| !is_placeholder(email));
+        let own_address = email.filter(|email| !is_placeholder(email));
         let placeholder = format!("{id}{PLACEHOLDER_DOMAIN}");
-        let addresses = own.map(|email| email.as_str().to_owned()).into_iter().chain([placeholder]);
+        let addresses =
+            own_address.map(|email| email.as_str().to_owned()).into_iter().chain([placeholder]);
         for email in addresses {
             let row = user::Model {
                 id: id.uuid(),
@@ -102,8 +102,8 @@ impl Store {
                 password_hash: None,
                 created_at: rows::now(),
             };
-            // Whichever of id and address is taken, nothing happens; which one it was shows next.
-            let inserted = user::Entity::insert(active(row.clone()))
+            // If the id or the address is taken, nothing is inserted. The query below finds out which one it was.
+            let inserted = user::Entity::insert(active_model(row.clone()))
                 .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(&self.writer)
                 .await?;
@@ -114,10 +114,10 @@ impl Store {
                 return Ok(account);
             }
         }
-        Err(StoreError::Internal("an enrolled user's placeholder address is taken".into()))
+        Err(StoreError::internal("another account has the placeholder address of an enrolled user"))
     }
 
-    /// The account of a user.
+    /// Returns the account with this id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -126,7 +126,7 @@ impl Store {
         Ok(row.map(rows::account))
     }
 
-    /// The account with this address.
+    /// Returns the account with this address.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -137,7 +137,7 @@ impl Store {
         Ok(self.find_by_email(email).await?.map(rows::account))
     }
 
-    /// What is needed to check the password of the account with this address.
+    /// Returns the account with this address and its password hash.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -148,7 +148,7 @@ impl Store {
         }))
     }
 
-    /// What others see of these users; those without an account are left out.
+    /// Returns the public profiles of these users. Ids without an account are left out.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -159,11 +159,11 @@ impl Store {
         let wanted: HashSet<Uuid> = ids.into_iter().map(UserId::uuid).collect();
         let wanted: Vec<Uuid> = wanted.into_iter().collect();
         let mut users = HashMap::with_capacity(wanted.len());
-        for some in wanted.chunks(USERS_PER_QUERY) {
+        for ids in wanted.chunks(MAX_USERS_PER_QUERY) {
             let found: Vec<(Uuid, String)> = user::Entity::find()
                 .select_only()
                 .columns([user::Column::Id, user::Column::Name])
-                .filter(user::Column::Id.is_in(some.iter().copied()))
+                .filter(user::Column::Id.is_in(ids.iter().copied()))
                 .into_tuple()
                 .all(&self.readers)
                 .await?;
@@ -185,7 +185,7 @@ fn is_placeholder(email: &Email) -> bool {
     email.as_str().ends_with(PLACEHOLDER_DOMAIN)
 }
 
-fn active(row: user::Model) -> user::ActiveModel {
+fn active_model(row: user::Model) -> user::ActiveModel {
     user::ActiveModel {
         id: Set(row.id),
         name: Set(row.name),

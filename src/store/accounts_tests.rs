@@ -1,4 +1,4 @@
-//! Accounts, and enrolment by an outside identity provider.
+//! Accounts, and the enrolment of users of an external identity provider.
 
 use super::{
     StoreError,
@@ -21,7 +21,7 @@ async fn an_account_is_found_by_id_and_by_address() {
 }
 
 #[tokio::test]
-async fn credentials_carry_the_hash_and_never_print_it() {
+async fn credentials_contain_the_hash_but_do_not_print_it() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
 
@@ -40,12 +40,15 @@ async fn an_address_belongs_to_one_account() {
 
     let again = store.create_account(new_account("Other", "ANA@example.org")).await;
     assert!(matches!(again, Err(StoreError::EmailTaken)));
-    let made_up = store.create_account(new_account("Sly", "x@enrolled.invalid")).await;
-    assert!(matches!(made_up, Err(StoreError::EmailTaken)), "placeholders are ours");
+    let placeholder = store.create_account(new_account("Sly", "x@enrolled.invalid")).await;
+    assert!(
+        matches!(placeholder, Err(StoreError::EmailTaken)),
+        "the domain of placeholders is reserved"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_who_register_one_address_at_once_one_gets_it() {
+async fn of_two_concurrent_registrations_of_an_address_one_succeeds() {
     let store = TestStore::new().await;
     let register = |name: &'static str| {
         let store = super::Store::clone(&store);
@@ -60,7 +63,7 @@ async fn of_two_who_register_one_address_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn enrolling_makes_an_account_once_and_leaves_it_as_it_is() {
+async fn enrolling_twice_creates_one_account_and_leaves_it_unchanged() {
     let store = TestStore::new().await;
     let id = UserId::new();
     let email = address("ana@example.org");
@@ -75,7 +78,7 @@ async fn enrolling_makes_an_account_once_and_leaves_it_as_it_is() {
 }
 
 #[tokio::test]
-async fn without_an_address_of_his_own_an_enrolled_user_gets_a_placeholder() {
+async fn an_enrolled_user_without_an_address_of_their_own_gets_a_placeholder() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     for email in [None, Some(address("ana@example.org")), Some(address("x@enrolled.invalid"))] {
@@ -84,12 +87,12 @@ async fn without_an_address_of_his_own_an_enrolled_user_gets_a_placeholder() {
         assert_eq!(account.email, format!("{id}@enrolled.invalid"));
         assert_eq!(store.find_account(id).await.unwrap(), Some(account));
     }
-    let kept = store.find_account_by_email(&address("ana@example.org")).await.unwrap();
-    assert_eq!(kept.map(|account| account.id), Some(ana));
+    let owner_of_address = store.find_account_by_email(&address("ana@example.org")).await.unwrap();
+    assert_eq!(owner_of_address.map(|account| account.id), Some(ana));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_who_enrol_one_user_at_once_get_the_same_account() {
+async fn concurrent_enrolments_of_a_user_return_the_same_account() {
     let store = TestStore::new().await;
     let id = UserId::new();
     let tasks: Vec<_> = (0..20)
@@ -109,12 +112,12 @@ async fn many_who_enrol_one_user_at_once_get_the_same_account() {
 }
 
 #[tokio::test]
-async fn users_are_loaded_together_and_strangers_left_out() {
+async fn loading_many_users_leaves_out_unknown_ids() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
-    let strangers = std::iter::repeat_with(UserId::new).take(40_000);
+    let unknown = std::iter::repeat_with(UserId::new).take(40_000);
 
-    let users = store.load_users(strangers.chain([ana, bo, ana])).await.unwrap();
+    let users = store.load_users(unknown.chain([ana, bo, ana])).await.unwrap();
 
     assert_eq!(users.len(), 2);
     assert_eq!(&*users[&ana].name, "ana");

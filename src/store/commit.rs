@@ -1,8 +1,11 @@
-//! One transaction that stores batches of several documents.
+//! The transaction that stores batches of several documents.
 //!
-//! It reads where the documents stand and what the authors may do, takes the batches that are in time and allowed, and
-//! gives their versions out with `UPDATE document SET version = version + k WHERE id = ? AND version = ?`, so that each
-//! is given out once, whoever else writes. The number of statements does not depend on the number of batches.
+//! The transaction locks the documents, reads their heads and the levels of the authors, and accepts the batches that
+//! are authorized and based on the present head. It assigns the versions with
+//! `UPDATE document SET version = version + k WHERE id = ? AND version = ?`. Apart from deletions, the number of
+//! statements does not depend on the number of batches.
+//!
+//! Invariant: each version of a document is assigned once, no matter how many nodes write.
 
 use chrono::{DateTime, Utc};
 use entity::{document, document_access, document_change, document_receipt, document_snapshot};
@@ -17,117 +20,126 @@ use sea_orm::{
 use super::{
     Batch, CommitError, Committed, StoreError,
     commit_authorization::CommitAuthorization,
-    pools::{begin_writing, lock_documents},
+    pools::{begin_write, lock_documents},
     rows,
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
 
-/// So many rows go into one statement: it has room for 32,766 values in SQLite and 65,535 in PostgreSQL.
-const ROWS: usize = 1024;
+/// How many rows one statement inserts. A statement may have 32,766 values in SQLite and 65,535 in PostgreSQL.
+const MAX_ROWS_PER_STATEMENT: usize = 1024;
 
-/// Stores batches of different documents, and answers to each in its place.
-pub(super) async fn commit_together(
+/// Stores batches of different documents. Returns one outcome per batch, in their order.
+pub(super) async fn commit_batches(
     writer: &DatabaseConnection,
     batches: &[Batch],
 ) -> Vec<Result<Committed, CommitError>> {
-    match attempt(writer, batches).await {
-        Ok(answers) => answers,
-        // One of them may be what the database did not like: the others are not to suffer for it.
-        Err(error) if batches.len() > 1 && !error.is_about_database() => {
-            let mut answers = Vec::with_capacity(batches.len());
+    match try_commit(writer, batches).await {
+        Ok(outcomes) => outcomes,
+        // One batch may have caused the error. Committing each batch separately lets the others succeed.
+        Err(error) if batches.len() > 1 && !error.is_database_failure() => {
+            let mut outcomes = Vec::with_capacity(batches.len());
             for batch in batches {
-                let alone = attempt(writer, std::slice::from_ref(batch)).await;
-                answers.extend(alone.unwrap_or_else(|error| vec![Err(error)]));
+                let separate = try_commit(writer, std::slice::from_ref(batch)).await;
+                outcomes.extend(separate.unwrap_or_else(|error| vec![Err(error)]));
             }
-            answers
+            outcomes
         }
-        Err(error) => batches.iter().map(|_| Err(error.again())).collect(),
+        Err(error) => batches.iter().map(|_| Err(error.clone())).collect(),
     }
 }
 
-async fn attempt(
+/// Stores the batches in one transaction. An error means that none of them was stored, or, for
+/// [`CommitError::Unknown`], that this is not known.
+async fn try_commit(
     writer: &DatabaseConnection,
     batches: &[Batch],
 ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
-    let txn = begin_writing(writer).await?;
+    let txn = begin_write(writer).await?;
     lock_documents(&txn, batches.iter().map(|batch| batch.document)).await?;
-    let standing = CommitAuthorization::load(&txn, batches).await?;
+    let authorization = CommitAuthorization::load(&txn, batches).await?;
     let at = rows::now();
-    let answers: Vec<_> = batches.iter().map(|batch| standing.judge(batch, at)).collect();
-    let accepted: Vec<&Batch> =
-        batches.iter().zip(&answers).filter(|(_, answer)| answer.is_ok()).map(|(b, _)| b).collect();
+    let outcomes: Vec<_> = batches.iter().map(|batch| authorization.check(batch, at)).collect();
+    let accepted: Vec<&Batch> = batches
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| outcome.is_ok())
+        .map(|(batch, _)| batch)
+        .collect();
     if !accepted.is_empty() {
-        store(&txn, &accepted, at).await?;
+        write_batches(&txn, &accepted, at).await?;
         txn.commit().await.map_err(|error| CommitError::Unknown(error.into()))?;
     }
-    Ok(answers)
+    Ok(outcomes)
 }
 
-async fn store(
+async fn write_batches(
     txn: &DatabaseTransaction,
     batches: &[&Batch],
     at: DateTime<Utc>,
 ) -> Result<(), CommitError> {
-    give_out_versions(txn, batches, at).await?;
+    assign_versions(txn, batches, at).await?;
     for batch in batches {
         if batch.changes.iter().any(|change| change.kind == ChangeKind::Deleted) {
-            bury(txn, batch.document, at).await?;
+            replace_with_tombstone(txn, batch.document, at).await?;
         }
     }
-    append(txn, batches, at).await?;
-    remember(txn, batches, at).await
+    insert_changes(txn, batches, at).await?;
+    insert_receipts(txn, batches, at).await
 }
 
-/// Gives out the versions of the batches.
-async fn give_out_versions(
+/// Advances the documents to the last versions of their batches.
+///
+/// # Errors
+/// [`CommitError::Overtaken`] if a document is no longer at the base version of its batch.
+async fn assign_versions(
     txn: &DatabaseTransaction,
     batches: &[&Batch],
     at: DateTime<Utc>,
 ) -> Result<(), CommitError> {
     use document::Column::{DeletedAt, Id, Size, Title, UpdatedAt, Version};
-    let born: Vec<ValueTuple> = batches.iter().filter_map(|batch| born(batch)).collect();
-    if born.is_empty() {
+    let heads: Vec<ValueTuple> = batches.iter().filter_map(|batch| new_head(batch)).collect();
+    if heads.is_empty() {
         return Ok(());
     }
-    let wanted = born.len() as u64;
-    // Both databases call the columns of a list of values so.
-    let born_column = |number: u8| Expr::col(("born", format!("column{number}")));
+    let expected = heads.len() as u64;
+    // Both databases name the columns of a list of values `column1`, `column2` and so on.
+    let head_column = |number: u8| Expr::col(("new_head", format!("column{number}")));
     let own_column = |column: document::Column| Expr::col((document::Entity, column));
     let update = Query::update()
         .table(document::Entity)
-        .from(TableRef::ValuesList(born, "born".into()))
-        .value(Version, own_column(Version).add(born_column(3)))
+        .from(TableRef::ValuesList(heads, "new_head".into()))
+        .value(Version, own_column(Version).add(head_column(3)))
         .value(UpdatedAt, at)
-        .value(Size, born_column(4))
-        .value(Title, born_column(5))
-        .and_where(own_column(Id).eq(born_column(1)))
-        .and_where(own_column(Version).eq(born_column(2)))
+        .value(Size, head_column(4))
+        .value(Title, head_column(5))
+        .and_where(own_column(Id).eq(head_column(1)))
+        .and_where(own_column(Version).eq(head_column(2)))
         .and_where(own_column(DeletedAt).is_null())
         .to_owned();
-    if txn.execute(&update).await?.rows_affected() < wanted {
+    if txn.execute(&update).await?.rows_affected() < expected {
         return Err(CommitError::Overtaken);
     }
     Ok(())
 }
 
-/// What the row of a batch's document becomes: its id, the version that it has, how many more there will be, the size
-/// and the title.
-fn born(batch: &Batch) -> Option<ValueTuple> {
+/// Returns the values that update the document of a batch: its id, its present version, the number of new versions, the
+/// new size and the new title. `None` if the batch has no changes.
+fn new_head(batch: &Batch) -> Option<ValueTuple> {
     let last = batch.changes.last()?;
     let count = i64::try_from(batch.changes.len()).unwrap_or(i64::MAX);
     let size = i64::try_from(last.size).unwrap_or(i64::MAX);
-    let (id, seen) = (batch.document.uuid(), batch.seen.number());
-    Some((id, seen, count, size, last.title.to_string()).into_value_tuple())
+    let (id, base) = (batch.document.uuid(), batch.base.number());
+    Some((id, base, count, size, last.title.to_string()).into_value_tuple())
 }
 
-async fn append(
+async fn insert_changes(
     txn: &DatabaseTransaction,
     batches: &[&Batch],
     at: DateTime<Utc>,
 ) -> Result<(), CommitError> {
     let mut rows = Vec::new();
     for batch in batches {
-        let mut version = batch.seen;
+        let mut version = batch.base;
         for change in &batch.changes {
             version = version.next();
             let delta = change.delta.as_deref().map(serde_json::to_string).transpose();
@@ -145,15 +157,15 @@ async fn append(
                 fingerprint: Set(fingerprint.map(|Fingerprint(bytes)| bytes.to_vec())),
                 title: Set(change.title.to_string()),
                 at: Set(at),
-                delta: Set(delta.map_err(|error| StoreError::Internal(error.into()))?),
+                delta: Set(delta.map_err(StoreError::internal)?),
                 update: Set(change.update.as_ref().map(|update| update.to_vec())),
             });
         }
     }
-    insert(txn, rows).await
+    insert_rows(txn, rows).await
 }
 
-async fn remember(
+async fn insert_receipts(
     txn: &DatabaseTransaction,
     batches: &[&Batch],
     at: DateTime<Utc>,
@@ -172,22 +184,25 @@ async fn remember(
             });
         }
     }
-    insert(txn, rows).await
+    insert_rows(txn, rows).await
 }
 
-async fn insert<A: ActiveModelTrait>(
+async fn insert_rows<A: ActiveModelTrait>(
     txn: &DatabaseTransaction,
     rows: Vec<A>,
 ) -> Result<(), CommitError> {
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        A::Entity::insert_many(rows.by_ref().take(ROWS)).exec_without_returning(txn).await?;
+        A::Entity::insert_many(rows.by_ref().take(MAX_ROWS_PER_STATEMENT))
+            .exec_without_returning(txn)
+            .await?;
     }
     Ok(())
 }
 
-/// Makes the document a tombstone: title, text, grants, log and snapshots go.
-async fn bury(
+/// Replaces the document with a tombstone: deletes its title, text, grants, changes, snapshots and receipts. A new
+/// table with rows of documents must be added here.
+async fn replace_with_tombstone(
     txn: &DatabaseTransaction,
     id: DocumentId,
     at: DateTime<Utc>,
@@ -210,9 +225,9 @@ async fn bury(
 
 async fn delete_all<E: EntityTrait>(
     txn: &DatabaseTransaction,
-    of: E::Column,
+    document_column: E::Column,
     document: DocumentId,
 ) -> Result<(), StoreError> {
-    E::delete_many().filter(of.eq(document.uuid())).exec(txn).await?;
+    E::delete_many().filter(document_column.eq(document.uuid())).exec(txn).await?;
     Ok(())
 }

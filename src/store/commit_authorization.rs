@@ -1,4 +1,8 @@
-//! Where documents stand and what authors may do with them, read in the transaction that stores their changes.
+//! Authorization of batches at commit time.
+//!
+//! [`CommitAuthorization`] holds the heads of documents and the levels of authors. It is read in the transaction that
+//! stores the batches, after their documents are locked, so neither can change before the commit. One query serves all
+//! batches.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +17,7 @@ use uuid::Uuid;
 use super::{Batch, CommitError, Committed, StoreError, rows};
 use crate::domain::{AccessLevel, DocumentId, User, UserId, Version};
 
-/// What is known of the documents and authors of some batches.
+/// The heads and levels that decide whether batches may be stored.
 pub(super) struct CommitAuthorization {
     heads: HashMap<DocumentId, Version>,
     authors: HashMap<(DocumentId, UserId), Author>,
@@ -35,7 +39,7 @@ struct Row {
 }
 
 impl CommitAuthorization {
-    /// Reads it.
+    /// Reads the heads of the documents and the levels of the authors of these batches.
     pub(super) async fn load(
         txn: &DatabaseTransaction,
         batches: &[Batch],
@@ -43,60 +47,64 @@ impl CommitAuthorization {
         let pairs: BTreeSet<_> = batches
             .iter()
             .flat_map(|batch| {
-                batch.needed().map(|(author, _)| (batch.document.uuid(), author.uuid()))
+                batch.required_levels().map(|(author, _)| (batch.document.uuid(), author.uuid()))
             })
             .collect();
-        let mut standing = Self { heads: HashMap::new(), authors: HashMap::new() };
-        for row in txn.query_all(&question(pairs)).await? {
+        let mut authorization = Self { heads: HashMap::new(), authors: HashMap::new() };
+        for row in txn.query_all(&select_levels(pairs)).await? {
             let row = Row::from_query_result(&row, "")?;
             let (document, id) = (DocumentId::from(row.document_id), UserId::from(row.user_id));
-            standing.heads.insert(document, Version::new(row.version));
-            let level = rows::level_of(id, row.owner_id, row.level);
+            authorization.heads.insert(document, Version::new(row.version));
+            let level = rows::effective_level(id, row.owner_id, row.level);
             let user = User { id, name: row.user_name.into() };
-            standing.authors.insert((document, id), Author { user, level });
+            authorization.authors.insert((document, id), Author { user, level });
         }
-        Ok(standing)
+        Ok(authorization)
     }
 
-    /// What is to be answered once the batch is stored at `at`, or why it is not to be stored.
-    pub(super) fn judge(&self, batch: &Batch, at: DateTime<Utc>) -> Result<Committed, CommitError> {
+    /// Decides whether the batch may be stored. Returns the reply for the case that it is stored at `at`.
+    ///
+    /// # Errors
+    /// [`CommitError::Denied`] if an author lacks the required level, or there is no such document;
+    /// [`CommitError::Overtaken`] if the document is not at the base version of the batch.
+    pub(super) fn check(&self, batch: &Batch, at: DateTime<Utc>) -> Result<Committed, CommitError> {
         let author = |user: UserId| self.authors.get(&(batch.document, user));
         let level = |user: UserId| author(user).and_then(|author| author.level);
         let denied: BTreeSet<_> = batch
-            .needed()
-            .filter(|(user, needed)| !level(*user).is_some_and(|level| level.allows(*needed)))
+            .required_levels()
+            .filter(|(user, required)| !level(*user).is_some_and(|level| level.allows(*required)))
             .map(|(user, _)| user)
             .collect();
         if !denied.is_empty() {
             return Err(CommitError::Denied(denied.into_iter().collect()));
         }
-        if self.heads.get(&batch.document) != Some(&batch.seen) {
+        if self.heads.get(&batch.document) != Some(&batch.base) {
             return Err(CommitError::Overtaken);
         }
-        let known = batch.needed().filter_map(|(user, _)| author(user));
-        let authors = known.map(|author| (author.user.id, author.user.clone())).collect();
+        let authors = batch.required_levels().filter_map(|(user, _)| author(user));
+        let authors = authors.map(|author| (author.user.id, author.user.clone())).collect();
         Ok(Committed { at, authors })
     }
 }
 
-/// For pairs of a document and a user: the document's head and owner, the user's name and grant. A pair whose document
-/// or user is not there has no row.
-fn question(pairs: BTreeSet<(Uuid, Uuid)>) -> SelectStatement {
+/// Selects, for each pair of a document and a user, the document's head and owner and the user's name and grant. A pair
+/// whose document is deleted or whose document or user does not exist yields no row.
+fn select_levels(pairs: BTreeSet<(Uuid, Uuid)>) -> SelectStatement {
     use document_access::Column as Access;
-    let asked = |number: u8| Expr::col(("asked", format!("column{number}")));
-    let is_document = Expr::col((document::Entity, document::Column::Id)).eq(asked(1));
-    let is_user = Expr::col((user::Entity, user::Column::Id)).eq(asked(2));
+    let requested = |number: u8| Expr::col(("requested", format!("column{number}")));
+    let is_document = Expr::col((document::Entity, document::Column::Id)).eq(requested(1));
+    let is_user = Expr::col((user::Entity, user::Column::Id)).eq(requested(2));
     let is_grant = Expr::col((document_access::Entity, Access::DocumentId))
-        .eq(asked(1))
-        .and(Expr::col((document_access::Entity, Access::UserId)).eq(asked(2)));
+        .eq(requested(1))
+        .and(Expr::col((document_access::Entity, Access::UserId)).eq(requested(2)));
     Query::select()
-        .expr_as(asked(1), "document_id")
-        .expr_as(asked(2), "user_id")
+        .expr_as(requested(1), "document_id")
+        .expr_as(requested(2), "user_id")
         .column((document::Entity, document::Column::Version))
         .column((document::Entity, document::Column::OwnerId))
         .expr_as(Expr::col((user::Entity, user::Column::Name)), "user_name")
         .column((document_access::Entity, Access::Level))
-        .from_values(pairs, "asked")
+        .from_values(pairs, "requested")
         .inner_join(document::Entity, is_document)
         .inner_join(user::Entity, is_user)
         .left_join(document_access::Entity, is_grant)

@@ -1,7 +1,7 @@
-//! A pool whose answers come within a time, or not at all.
+//! A pool of connections that limits how long each statement may take.
 //!
-//! A database that was paused, or a network that swallows everything, answers nothing and breaks no connection. Whoever
-//! asks is told that it is not available, in time to tell others.
+//! A paused database, or a network that drops every packet, neither answers nor breaks the connection. With the
+//! deadline, callers get an error instead of waiting indefinitely.
 
 use std::time::Duration;
 
@@ -11,23 +11,25 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
-/// Connections that are asked, and how long an answer may take.
+/// A pool whose statements fail unless they are answered within `answer_within`.
 #[derive(Clone)]
-pub(super) struct Patient {
+pub(super) struct DeadlinePool {
     pool: DatabaseConnection,
     answer_within: Duration,
 }
 
-impl Patient {
+impl DeadlinePool {
     pub(super) fn new(pool: DatabaseConnection, answer_within: Duration) -> Self {
         Self { pool, answer_within }
     }
 
+    /// Returns the pool without the deadline.
     pub(super) fn pool(&self) -> &DatabaseConnection {
         &self.pool
     }
 
-    async fn wait<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    /// Waits for `answer` until the deadline. After it, the error is one that counts as unavailable.
+    async fn limit<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         match timeout(self.answer_within, answer).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
@@ -36,24 +38,24 @@ impl Patient {
 }
 
 #[async_trait::async_trait]
-impl ConnectionTrait for Patient {
+impl ConnectionTrait for DeadlinePool {
     fn get_database_backend(&self) -> DbBackend {
         self.pool.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.wait(self.pool.execute_raw(statement)).await
+        self.limit(self.pool.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.wait(self.pool.execute_unprepared(sql)).await
+        self.limit(self.pool.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.wait(self.pool.query_one_raw(statement)).await
+        self.limit(self.pool.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.wait(self.pool.query_all_raw(statement)).await
+        self.limit(self.pool.query_all_raw(statement)).await
     }
 }

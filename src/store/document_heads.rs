@@ -1,4 +1,7 @@
-//! Where many documents stand at once: what a node compares what it knows with.
+//! The versions and access levels of many documents or users in one query.
+//!
+//! Nodes use them to reconcile their open documents with the database: a version or access version that is larger than
+//! the one a node knows shows that the node missed a change.
 
 use std::collections::HashMap;
 
@@ -9,29 +12,29 @@ use uuid::Uuid;
 use super::{Store, StoreError, rows};
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
 
-/// So many documents, or users, are asked for in one question.
-const MAX_DOCUMENTS: usize = 500;
+/// How many documents or users one query may name.
+const MAX_IDS_PER_QUERY: usize = 500;
 
-/// What a document is at. Both numbers only grow, a deletion makes both grow.
+/// The two version numbers of a document. Both only grow, and a deletion increments both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadVersions {
     /// The version of its last change.
     pub version: Version,
-    /// How often somebody's access to it was changed.
+    /// A number that every change of a user's access to the document increments.
     pub access_version: i64,
 }
 
 impl Store {
-    /// What these documents are at, those that were deleted too.
+    /// Returns the version numbers of these documents, including deleted ones.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_marks(
+    pub async fn list_head_versions(
         &self,
         documents: &[DocumentId],
     ) -> Result<HashMap<DocumentId, HeadVersions>, StoreError> {
-        let mut marks = HashMap::with_capacity(documents.len());
-        for some in documents.chunks(MAX_DOCUMENTS) {
+        let mut versions = HashMap::with_capacity(documents.len());
+        for ids in documents.chunks(MAX_IDS_PER_QUERY) {
             let rows: Vec<(Uuid, i64, i64)> = document::Entity::find()
                 .select_only()
                 .columns([
@@ -39,22 +42,23 @@ impl Store {
                     document::Column::Version,
                     document::Column::AccessVersion,
                 ])
-                .filter(document::Column::Id.is_in(some.iter().map(|document| document.uuid())))
+                .filter(document::Column::Id.is_in(ids.iter().map(|id| id.uuid())))
                 .into_tuple()
                 .all(&self.readers)
                 .await?;
-            marks.extend(rows.into_iter().map(|(id, version, access_version)| {
+            versions.extend(rows.into_iter().map(|(id, version, access_version)| {
                 (id.into(), HeadVersions { version: Version::new(version), access_version })
             }));
         }
-        Ok(marks)
+        Ok(versions)
     }
 
-    /// What these users may do with a document; those who may nothing are left out. None when it is gone.
+    /// Returns the levels of these users on a document. Users without access are left out. `None` if the document does
+    /// not exist or was deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_levels(
+    pub async fn find_access_levels(
         &self,
         document: DocumentId,
         users: &[UserId],
@@ -69,12 +73,12 @@ impl Store {
             .await?;
         let Some(owner) = owner else { return Ok(None) };
         let mut levels = HashMap::with_capacity(users.len());
-        for some in users.chunks(MAX_DOCUMENTS) {
+        for ids in users.chunks(MAX_IDS_PER_QUERY) {
             let rows: Vec<(Uuid, entity::Level)> = document_access::Entity::find()
                 .select_only()
                 .columns([document_access::Column::UserId, document_access::Column::Level])
                 .filter(document_access::Column::DocumentId.eq(document.uuid()))
-                .filter(document_access::Column::UserId.is_in(some.iter().map(|user| user.uuid())))
+                .filter(document_access::Column::UserId.is_in(ids.iter().map(|id| id.uuid())))
                 .into_tuple()
                 .all(&self.readers)
                 .await?;

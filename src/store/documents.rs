@@ -1,6 +1,6 @@
-//! Documents: making, finding and listing them.
+//! Documents: creating, finding and listing them.
 //!
-//! Invariant: a document that the viewer may not see is treated like one that does not exist.
+//! Invariant: a document that the viewer may not see looks like one that does not exist.
 
 use entity::{document, document_access, document_snapshot};
 use sea_orm::{
@@ -18,9 +18,13 @@ use super::{
 };
 use crate::domain::{AccessLevel, Document, DocumentId, Title, UserId, Version};
 
+/// How many bytes the texts of one page may have in total, unless the first text alone is larger. Callers may load the
+/// text of every listed document.
+pub(super) const MAX_PAGE_BYTES: u64 = 16 * 1024 * 1024;
+
 impl Store {
-    /// Makes a document, at its first version, with the text of which `state` is the Yjs state and that has `size`
-    /// bytes.
+    /// Creates a document at its first version. `state` is its text as one Yjs v1 update, and `size` is the length of
+    /// the text in bytes of UTF-8.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`] if `owner` has no account.
@@ -70,8 +74,8 @@ impl Store {
         Ok(document)
     }
 
-    /// A document and what `viewer` may do with it. None if there is none, it was deleted, or the
-    /// viewer has no access to it.
+    /// Returns a document and the viewer's level on it. `None` if it does not exist, was deleted, or the viewer has no
+    /// access.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -80,7 +84,7 @@ impl Store {
         viewer: UserId,
         document: DocumentId,
     ) -> Result<Option<(Document, AccessLevel)>, StoreError> {
-        let row = DocumentRow::select(rows::seen_by(viewer))
+        let row = DocumentRow::select(rows::documents_with_grant(viewer))
             .filter(document::Column::Id.eq(document.uuid()))
             .into_model::<DocumentRow>()
             .one(&self.readers)
@@ -88,10 +92,11 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
-    /// The next `first` documents that `viewer` owns or may open, newest change first (of those
-    /// that changed in the same microsecond, the newer one first). The caller bounds `first`.
+    /// Returns the next `first` documents that `viewer` owns or may open, newest change first. Of documents that
+    /// changed in the same microsecond, the one with the larger id comes first. The caller limits `first`.
     ///
-    /// A page ends early, with `has_next`, where its texts would pass 16 MiB together; it holds one document at least.
+    /// A page ends early, with `has_next`, before its texts exceed 16 MiB in total, but never before its first
+    /// document.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -106,15 +111,15 @@ impl Store {
             .select_only()
             .column(document::Column::Id)
             .column(document::Column::Size)
-            .filter(document::Column::Id.in_subquery(candidates(viewer, one_more, after)))
+            .filter(document::Column::Id.in_subquery(select_candidates(viewer, one_more, after)))
             .order_by_desc(document::Column::UpdatedAt)
             .order_by_desc(document::Column::Id)
             .limit(one_more)
             .into_tuple()
             .all(&self.readers)
             .await?;
-        let page = fitting(&sizes, usize::try_from(first).unwrap_or(usize::MAX));
-        let rows = DocumentRow::select(rows::seen_by(viewer))
+        let page = fit_page(&sizes, usize::try_from(first).unwrap_or(usize::MAX));
+        let rows = DocumentRow::select(rows::documents_with_grant(viewer))
             .filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)))
             .order_by_desc(document::Column::UpdatedAt)
             .order_by_desc(document::Column::Id)
@@ -128,11 +133,8 @@ impl Store {
     }
 }
 
-/// The texts of one page have at most so many bytes together, unless the first one alone has more.
-pub(super) const MAX_PAGE_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The documents of a page: at most `first`, and no more than fit.
-fn fitting(sizes: &[(Uuid, i64)], first: usize) -> &[(Uuid, i64)] {
+/// Returns the documents of a page: at most `first`, and no more than fit into [`MAX_PAGE_BYTES`].
+fn fit_page(sizes: &[(Uuid, i64)], first: usize) -> &[(Uuid, i64)] {
     let mut bytes = 0_u64;
     let fit = sizes.iter().take(first).take_while(|(_, size)| {
         bytes = bytes.saturating_add(size.unsigned_abs());
@@ -147,33 +149,37 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
     Some((row.into_document(), level))
 }
 
-/// The ids among which the page is: the first `limit` of those owned and of those granted.
+/// Selects the ids of the first `limit` documents that the viewer owns and of the first `limit` that were granted to
+/// them. The page is among these.
 ///
-/// Each half is cut before they are joined. Owned documents come in the order of their index; what
-/// was granted is sorted, by time and id alone.
-fn candidates(viewer: UserId, limit: u64, after: Option<PageCursor>) -> SelectStatement {
+/// Each half is limited before the union. Owned documents come in the order of an index; the granted ones are sorted,
+/// but only by time and id.
+fn select_candidates(viewer: UserId, limit: u64, after: Option<PageCursor>) -> SelectStatement {
     let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));
     let granted = document::Entity::find()
         .join(JoinType::InnerJoin, document::Relation::DocumentAccess.def())
         .filter(document_access::Column::UserId.eq(viewer.uuid()));
     let (id, half) = (document::Column::Id, Alias::new("half"));
-    // A part of a union has no ORDER BY of its own in SQLite, hence one more level.
+    // In SQLite, the parts of a union cannot have an ORDER BY of their own. So each one is a subquery.
     Query::select()
         .column(id)
-        .from_subquery(newest(owned, limit, after), half.clone())
+        .from_subquery(select_newest(owned, limit, after), half.clone())
         .union(
             UnionType::Distinct,
-            Query::select().column(id).from_subquery(newest(granted, limit, after), half).take(),
+            Query::select()
+                .column(id)
+                .from_subquery(select_newest(granted, limit, after), half)
+                .take(),
         )
         .take()
 }
 
-fn newest(
+fn select_newest(
     documents: Select<document::Entity>,
     limit: u64,
     after: Option<PageCursor>,
 ) -> SelectStatement {
-    let place = |column: document::Column| Expr::col((document::Entity, column));
+    let qualified = |column: document::Column| Expr::col((document::Entity, column));
     let mut newest = documents
         .select_only()
         .column(document::Column::Id)
@@ -182,8 +188,10 @@ fn newest(
         .order_by_desc(document::Column::Id)
         .limit(limit);
     if let Some(PageCursor { updated_at, id }) = after {
-        let here = Expr::tuple([place(document::Column::UpdatedAt), place(document::Column::Id)]);
-        newest = newest.filter(here.lt(Expr::tuple([Expr::val(updated_at), Expr::val(id.uuid())])));
+        let position =
+            Expr::tuple([qualified(document::Column::UpdatedAt), qualified(document::Column::Id)]);
+        newest =
+            newest.filter(position.lt(Expr::tuple([Expr::val(updated_at), Expr::val(id.uuid())])));
     }
     newest.into_query()
 }

@@ -1,4 +1,4 @@
-//! Documents: making, finding, and listing them page by page.
+//! Documents: creating, finding and listing them page by page.
 
 use chrono::{DateTime, Utc};
 use entity::document;
@@ -21,7 +21,7 @@ impl TestStore {
             .unwrap();
     }
 
-    /// Everything that `viewer` may list, in pages of `first`, with the number of pages.
+    /// Lists all documents of `viewer` in pages of `first`. Returns their ids and the number of pages.
     async fn list_all(&self, viewer: UserId, first: u32) -> (Vec<DocumentId>, usize) {
         let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
         loop {
@@ -32,7 +32,7 @@ impl TestStore {
             if !page.has_next {
                 return (ids, pages);
             }
-            // The way a client gives it back.
+            // A client sends the cursor back as text.
             let cursor = PageCursor::after(&page.documents.last().unwrap().0).to_string();
             after = Some(cursor.parse().unwrap());
         }
@@ -40,31 +40,32 @@ impl TestStore {
 }
 
 #[tokio::test]
-async fn a_new_document_is_found_as_it_was_made() {
+async fn a_created_document_is_found_unchanged() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let state = vec![0, 255, 7];
 
-    let made = store.create_document(ana, title("日本語 — Plan"), 12, state.clone()).await.unwrap();
+    let created =
+        store.create_document(ana, title("日本語 — Plan"), 12, state.clone()).await.unwrap();
 
-    assert_eq!((made.version, made.owner, made.size), (Version::FIRST, ana, 12));
-    let snapshot = store.find_snapshot(made.id, made.version).await.unwrap();
+    assert_eq!((created.version, created.owner, created.size), (Version::FIRST, ana, 12));
+    let snapshot = store.find_snapshot(created.id, created.version).await.unwrap();
     let state = SnapshotState::Yjs(state);
-    assert_eq!(snapshot, Some(Snapshot { version: made.version, state }));
-    assert_eq!(made.created_at, made.updated_at);
-    let found = store.find_document(ana, made.id).await.unwrap();
-    assert_eq!(found, Some((made, AccessLevel::Owner)));
+    assert_eq!(snapshot, Some(Snapshot { version: created.version, state }));
+    assert_eq!(created.created_at, created.updated_at);
+    let found = store.find_document(ana, created.id).await.unwrap();
+    assert_eq!(found, Some((created, AccessLevel::Owner)));
 }
 
 #[tokio::test]
 async fn a_document_needs_an_owner_with_an_account() {
     let store = TestStore::new().await;
-    let made = store.create_document(UserId::new(), title("Plan"), 0, vec![]).await;
-    assert!(matches!(made, Err(StoreError::NoSuchUser)));
+    let created = store.create_document(UserId::new(), title("Plan"), 0, vec![]).await;
+    assert!(matches!(created, Err(StoreError::NoSuchUser)));
 }
 
 #[tokio::test]
-async fn a_document_that_one_may_not_see_is_like_one_that_is_not_there() {
+async fn a_document_without_access_looks_like_one_that_does_not_exist() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let (hidden, deleted) = (store.document(ana).await.id, store.document(ana).await.id);
@@ -81,7 +82,7 @@ async fn a_document_that_one_may_not_see_is_like_one_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn the_list_has_what_one_owns_and_what_one_was_granted_newest_change_first() {
+async fn the_list_contains_owned_and_granted_documents_newest_change_first() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let own = store.document(bo).await.id;
@@ -101,10 +102,10 @@ async fn the_list_has_what_one_owns_and_what_one_was_granted_newest_change_first
 }
 
 #[tokio::test]
-async fn pages_go_on_where_the_last_one_ended_even_at_equal_times() {
+async fn pages_continue_where_the_previous_one_ended_even_at_equal_times() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
-    // Times that differ in length as text, and several that are equal.
+    // Some times differ in the length of their text, and some are equal.
     let micros = [0, 0, 500_000, 500_001, 500_001, 500_001, 999_999, 120_000, 123_000, 123_000];
     let mut expected = Vec::new();
     for (number, micros) in micros.into_iter().enumerate() {
@@ -128,7 +129,7 @@ async fn pages_go_on_where_the_last_one_ended_even_at_equal_times() {
 }
 
 #[tokio::test]
-async fn a_document_made_meanwhile_does_not_shift_the_next_page() {
+async fn a_document_created_between_two_pages_does_not_shift_the_second() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let (old, new) = (store.document(ana).await, store.document(ana).await);
@@ -144,7 +145,7 @@ async fn a_document_made_meanwhile_does_not_shift_the_next_page() {
 }
 
 #[tokio::test]
-async fn an_empty_page_still_says_whether_there_is_more() {
+async fn an_empty_page_shows_whether_more_documents_follow() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     assert!(!store.list_documents(ana, 0, None).await.unwrap().has_next);
@@ -155,17 +156,17 @@ async fn an_empty_page_still_says_whether_there_is_more() {
 }
 
 #[tokio::test]
-async fn a_page_of_long_texts_ends_early_and_the_next_one_goes_on() {
+async fn a_page_of_long_texts_ends_early_and_the_next_page_continues() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let long = usize::try_from(MAX_PAGE_BYTES).unwrap() / 2 - 10;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for _ in 0..5 {
-        made.push(store.create_document(ana, title("Long"), long, vec![]).await.unwrap().id);
+        created.push(store.create_document(ana, title("Long"), long, vec![]).await.unwrap().id);
     }
-    made.reverse();
+    created.reverse();
 
     let page = store.list_documents(ana, 10, None).await.unwrap();
     assert_eq!((page.documents.len(), page.has_next), (2, true));
-    assert_eq!(store.list_all(ana, 10).await, (made, 3));
+    assert_eq!(store.list_all(ana, 10).await, (created, 3));
 }

@@ -1,83 +1,71 @@
-//! Why the store could not do what it was asked.
+//! The errors of the store.
 //!
-//! Drivers speak in result codes; here they become words of the domain. A code that says "not now"
-//! (locked, full, unreadable, no free connection) is [`StoreError::Unavailable`]; a broken
-//! constraint is named by the method that knows what it means; anything else is our own fault,
-//! [`StoreError::Internal`].
+//! Result codes of the database drivers are mapped to [`StoreError`] here. A code that a retry may resolve (locked,
+//! full, unreadable, no free connection) becomes [`StoreError::Unavailable`]. The method that runs a statement maps
+//! the constraints that it can violate. Everything else is a fault of this program: [`StoreError::Internal`].
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
-/// What lies beneath an error of the store; for the log, never for a user.
-type Cause = Box<dyn Error + Send + Sync>;
+/// The cause of an error: for the log, never for a user.
+type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why the store could not do what it was asked. The text is safe to show; the sources are not.
-#[derive(Debug, Error)]
+/// Why the store could not carry out an operation. The text may be shown to users; the sources may not.
+///
+/// Clones share the cause, so one failure can be reported to every caller that it affects.
+#[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// Another account has this address.
-    #[error("An account with this e-mail address exists. Sign in with it, or use another address.")]
+    #[error(
+        "An account with this e-mail address already exists. Sign in with it, or use another address."
+    )]
     EmailTaken,
-    /// The user that was named does not exist.
+    /// No account has this id or e-mail address.
     #[error("There is no such user. Check the user's id or e-mail address.")]
     NoSuchUser,
-    /// No access, too little access, or no such document: a caller cannot tell these apart.
+    /// No access, too little access, or no such document: the caller cannot tell these apart.
     #[error("You may not do this with the document. Check its id, or ask its owner for access.")]
     Denied,
-    /// The document's owner was to be given another level, or none.
-    #[error("A document's owner keeps full access. Name another user.")]
+    /// The owner's access to a document cannot be changed or revoked.
+    #[error("The owner of a document always has full access. Name another user.")]
     OwnerKeepsAccess,
-    /// The database cannot be reached, is busy, full or read-only; later it may work.
+    /// The database is unreachable, busy, full or read-only; a retry may succeed.
     #[error("The database is not available. Try again in a moment.")]
     Unavailable(#[source] Cause),
-    /// The tables could not be brought to the asked state.
-    #[error("The database's tables could not be changed. See the log for the cause.")]
+    /// A migration failed, or the database has one that this program does not know.
+    #[error("The database schema could not be migrated. See the server's log for the cause.")]
     Migration(#[source] Cause),
-    /// Anything else: a fault of this program or of the data.
-    #[error("Something went wrong in the store. See the log for the cause.")]
+    /// Any other failure: a fault of this program or of the data.
+    #[error("The store failed with an internal error. See the server's log for the cause.")]
     Internal(#[source] Cause),
 }
 
-impl Clone for StoreError {
-    fn clone(&self) -> Self {
-        self.again()
-    }
-}
-
 impl StoreError {
-    /// The same once more, for somebody else whom the same failure hit. Of the cause only the words are left.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        let words = |cause: &Cause| cause.to_string().into();
-        match self {
-            Self::EmailTaken => Self::EmailTaken,
-            Self::NoSuchUser => Self::NoSuchUser,
-            Self::Denied => Self::Denied,
-            Self::OwnerKeepsAccess => Self::OwnerKeepsAccess,
-            Self::Unavailable(cause) => Self::Unavailable(words(cause)),
-            Self::Migration(cause) => Self::Migration(words(cause)),
-            Self::Internal(cause) => Self::Internal(words(cause)),
-        }
+    /// Returns [`StoreError::Unavailable`] with this cause.
+    pub(crate) fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(cause.into().into())
     }
 
-    /// An error met while the tables were changed.
+    /// Returns [`StoreError::Internal`] with this cause.
+    pub(super) fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into().into())
+    }
+
+    /// Maps an error of a migration.
     pub(super) fn migration(error: DbErr) -> Self {
         if is_unavailable(&error) {
-            Self::Unavailable(error.into())
+            Self::unavailable(error)
         } else {
-            Self::Migration(error.into())
+            Self::Migration(Arc::new(error))
         }
     }
 }
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        if is_unavailable(&error) {
-            Self::Unavailable(error.into())
-        } else {
-            Self::Internal(error.into())
-        }
+        if is_unavailable(&error) { Self::unavailable(error) } else { Self::internal(error) }
     }
 }
 
@@ -99,26 +87,26 @@ fn is_unavailable(error: &DbErr) -> bool {
             | SqlxError::PoolTimedOut
             | SqlxError::PoolClosed
             | SqlxError::WorkerCrashed => true,
-            SqlxError::Database(error) => is_not_now(error.as_ref()),
+            SqlxError::Database(error) => is_transient(error.as_ref()),
             _ => false,
         },
         _ => false,
     }
 }
 
-/// Whether the database's code says that it is not the statement that is wrong.
-fn is_not_now(error: &dyn DatabaseError) -> bool {
+/// Whether the error code describes the state of the database, not a fault of the statement.
+fn is_transient(error: &dyn DatabaseError) -> bool {
     let code = error.code();
     match (code, error.try_downcast_ref::<SqlxSqliteError>()) {
-        (Some(code), Some(_)) => code.parse().is_ok_and(is_not_now_for_sqlite),
-        (Some(code), None) => is_not_now_for_postgres(&code),
+        (Some(code), Some(_)) => code.parse().is_ok_and(is_transient_in_sqlite),
+        (Some(code), None) => is_transient_in_postgres(&code),
         (None, _) => false,
     }
 }
 
-/// The low byte is the primary code, the others say more about it
+/// The low byte is the primary result code, and the other bytes refine it
 /// (<https://www.sqlite.org/rescode.html>, section 2).
-fn is_not_now_for_sqlite(code: i32) -> bool {
+fn is_transient_in_sqlite(code: i32) -> bool {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const NO_MEMORY: i32 = 7;
@@ -142,19 +130,37 @@ fn is_not_now_for_sqlite(code: i32) -> bool {
     )
 }
 
-/// The first two characters are the class
+/// The first two characters are the class of the error
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-fn is_not_now_for_postgres(code: &str) -> bool {
+fn is_transient_in_postgres(code: &str) -> bool {
     const CONNECTION: &str = "08";
-    const ROLLED_BACK: &str = "40";
+    const ROLLBACK: &str = "40";
     const RESOURCES: &str = "53";
-    const IN_USE: &str = "55";
+    const NOT_IN_STATE: &str = "55";
     const OPERATOR: &str = "57";
     const SYSTEM: &str = "58";
     const READ_ONLY: &str = "25006";
-    const IDLE_TOO_LONG: &str = "25P03";
+    const IDLE_IN_TRANSACTION: &str = "25P03";
 
     let class = code.get(..2).unwrap_or_default();
-    [CONNECTION, ROLLED_BACK, RESOURCES, IN_USE, OPERATOR, SYSTEM].contains(&class)
-        || [READ_ONLY, IDLE_TOO_LONG].contains(&code)
+    [CONNECTION, ROLLBACK, RESOURCES, NOT_IN_STATE, OPERATOR, SYSTEM].contains(&class)
+        || [READ_ONLY, IDLE_IN_TRANSACTION].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_keeps_the_cause_and_the_causes_of_the_cause() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = StoreError::from(SqlxError::Io(refused)).clone();
+
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        let mut last: &dyn Error = &error;
+        while let Some(cause) = last.source() {
+            last = cause;
+        }
+        assert_eq!(last.to_string(), "error communicating with database: connection refused");
+    }
 }

@@ -1,14 +1,15 @@
-//! Group commit: batches of many documents in few transactions.
+//! Group commit: one transaction stores batches of several documents.
 //!
-//! A commit waits for the disk, and takes a handful of statements whether one document changed or a hundred. So one task
-//! commits for all rooms: what waits when it begins is stored together, and a commit begins no sooner than
-//! `store.commit_every` after the one before it. A batch that comes after a pause does not wait.
+//! A commit waits for the disk once and needs a handful of statements, whether it stores one document or a hundred. So
+//! a single task commits for all rooms. It stores the batches that are queued when a commit begins, and begins a commit
+//! no sooner than `store.commit_every` after the previous one. A batch that finds the queue idle does not wait.
 //!
-//! A batch never fails because of another: when the database refuses a group, each of it is tried alone.
+//! The queue holds at most [`MAX_QUEUED_BATCHES`] batches, and each room has at most one in it. When the queue is full,
+//! senders wait. A batch that has waited longer than `store.acquire_within` is refused as unavailable when its turn
+//! comes.
 //!
-//! The queue holds [`WAITING`] batches, and a room has one in it at most. Whoever finds it full waits for a place; who
-//! has waited for `store.acquire_within` when his turn comes is refused as unavailable, so that nobody waits for every
-//! group before his own to fail.
+//! Invariant: a batch never fails because of another one. When the database rejects a group, each of its batches is
+//! committed separately.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -18,98 +19,107 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Batch, CommitError, Committed, StoreError, commit::commit_together};
+use super::{Batch, CommitError, Committed, StoreError, commit::commit_batches};
 
-/// So many batches may wait.
-const WAITING: usize = 1024;
+/// How many batches may wait in the queue.
+const MAX_QUEUED_BATCHES: usize = 1024;
 
-/// At most so many changes are stored together, unless one batch has more.
-const CHANGES: usize = 1024;
+/// How many rows one group may store, unless a single batch has more.
+const MAX_GROUP_ROWS: usize = 1024;
 
-/// At most so many bytes are stored together, unless one batch has more.
+/// How many bytes one group may store, unless a single batch has more.
 const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 type CommitReply = Result<Committed, CommitError>;
 
-struct Waiting {
+struct QueuedBatch {
     batch: Batch,
-    since: Instant,
-    answer: oneshot::Sender<CommitReply>,
+    queued_at: Instant,
+    reply: oneshot::Sender<CommitReply>,
 }
 
-/// When commits happen.
-pub(super) struct Pace {
-    /// How soon after one commit began the next may begin.
+/// When commits begin, and the deadlines of a batch.
+pub(super) struct CommitTiming {
+    /// The shortest time from the start of one commit to the start of the next.
     pub(super) every: Duration,
-    /// How long a batch may wait for its turn.
-    pub(super) turn_within: Duration,
-    /// How long a commit may take; after that nobody knows what became of it.
-    pub(super) commit_within: Duration,
+    /// How long a batch may wait in the queue.
+    pub(super) start_within: Duration,
+    /// How long a commit may take. After that, its outcome is unknown.
+    pub(super) finish_within: Duration,
 }
 
-/// Where batches are handed in. The task ends with the last clone.
+/// A handle to the queue of batches. The commit task ends when the last clone is dropped.
 #[derive(Clone)]
-pub(super) struct Committer(mpsc::Sender<Waiting>);
+pub(super) struct CommitQueue(mpsc::Sender<QueuedBatch>);
 
-impl Committer {
+impl CommitQueue {
     /// Starts the task that commits through `writer`.
-    pub(super) fn start(writer: DatabaseConnection, pace: Pace) -> Self {
-        let (sender, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(run(writer, pace, waiting));
+    pub(super) fn start(writer: DatabaseConnection, timing: CommitTiming) -> Self {
+        let (sender, queue) = mpsc::channel(MAX_QUEUED_BATCHES);
+        tokio::spawn(run(writer, timing, queue));
         Self(sender)
     }
 
-    /// Stores a batch with others.
+    /// Queues a batch and waits until it is stored or refused.
     pub(super) async fn commit(&self, batch: Batch) -> CommitReply {
-        let (answer, answered) = oneshot::channel();
-        if self.0.send(Waiting { batch, since: Instant::now(), answer }).await.is_err() {
-            return Err(unavailable("nobody commits any more").into());
+        let (reply, replied) = oneshot::channel();
+        if self.0.send(QueuedBatch { batch, queued_at: Instant::now(), reply }).await.is_err() {
+            return Err(StoreError::unavailable("the commit task has ended").into());
         }
-        // The task ends in the middle of its work only with the process.
-        let ended = |_| Err(CommitError::Unknown(unavailable("the commit was not finished")));
-        answered.await.unwrap_or_else(ended)
+        // The task is interrupted during a commit only when the process ends.
+        let interrupted = |_closed| {
+            let cause = "the commit task ended before the commit was finished";
+            Err(CommitError::Unknown(StoreError::unavailable(cause)))
+        };
+        replied.await.unwrap_or_else(interrupted)
     }
 }
 
-async fn run(writer: DatabaseConnection, pace: Pace, mut waiting: mpsc::Receiver<Waiting>) {
-    let mut next_turn = Instant::now();
-    // The first of a group that did not fit into the one before.
-    let mut left = None;
+async fn run(
+    writer: DatabaseConnection,
+    timing: CommitTiming,
+    mut queue: mpsc::Receiver<QueuedBatch>,
+) {
+    let mut next_start = Instant::now();
+    // A batch that did not fit into the previous group. It is the first of the next one.
+    let mut left_over = None;
     loop {
-        let first = match left.take() {
+        let first = match left_over.take() {
             Some(first) => first,
-            None => match waiting.recv().await {
+            None => match queue.recv().await {
                 Some(first) => first,
                 None => return,
             },
         };
-        tokio::time::sleep_until(next_turn).await;
-        next_turn = Instant::now() + pace.every;
+        tokio::time::sleep_until(next_start).await;
+        next_start = Instant::now() + timing.every;
         let group;
-        (group, left) = gather(first, &mut waiting);
+        (group, left_over) = collect_group(first, &mut queue);
         let (late, group): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|one| one.since.elapsed() > pace.turn_within);
-        for one in late {
-            give(one.answer, Err(unavailable("the commits before it took too long").into()));
+            group.into_iter().partition(|queued| queued.queued_at.elapsed() > timing.start_within);
+        for queued in late {
+            let cause = "the batch waited longer than `store.acquire_within` for its commit";
+            send_reply(queued.reply, Err(StoreError::unavailable(cause).into()));
         }
         if !group.is_empty() {
-            store(&writer, group, pace.commit_within).await;
+            commit_group(&writer, group, timing.finish_within).await;
         }
     }
 }
 
-/// Takes what waits, as far as it goes together, and the first that does not. A document is in a group once.
-fn gather(
-    first: Waiting,
-    waiting: &mut mpsc::Receiver<Waiting>,
-) -> (Vec<Waiting>, Option<Waiting>) {
-    let (mut changes, mut bytes) = (first.batch.rows(), first.batch.bytes());
+/// Takes batches from the queue until the group is full or a document would occur twice. Returns the group and the
+/// first batch that did not fit.
+fn collect_group(
+    first: QueuedBatch,
+    queue: &mut mpsc::Receiver<QueuedBatch>,
+) -> (Vec<QueuedBatch>, Option<QueuedBatch>) {
+    let (mut rows, mut bytes) = (first.batch.row_count(), first.batch.estimated_bytes());
     let mut documents = HashSet::from([first.batch.document]);
     let mut group = vec![first];
-    while let Ok(next) = waiting.try_recv() {
-        changes += next.batch.rows();
-        bytes += next.batch.bytes();
-        let fits = changes <= CHANGES && bytes <= MAX_GROUP_BYTES;
+    while let Ok(next) = queue.try_recv() {
+        rows += next.batch.row_count();
+        bytes += next.batch.estimated_bytes();
+        let fits = rows <= MAX_GROUP_ROWS && bytes <= MAX_GROUP_BYTES;
         if !fits || !documents.insert(next.batch.document) {
             return (group, Some(next));
         }
@@ -118,26 +128,22 @@ fn gather(
     (group, None)
 }
 
-async fn store(writer: &DatabaseConnection, group: Vec<Waiting>, within: Duration) {
-    let (batches, answers): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|one| (one.batch, one.answer)).unzip();
-    let committed = timeout(within, commit_together(writer, &batches)).await;
-    let too_late = |_elapsed| {
-        let unknown = || Err(CommitError::Unknown(unavailable("the database did not answer")));
-        batches.iter().map(|_| unknown()).collect()
+async fn commit_group(writer: &DatabaseConnection, group: Vec<QueuedBatch>, within: Duration) {
+    let (batches, replies): (Vec<_>, Vec<_>) =
+        group.into_iter().map(|queued| (queued.batch, queued.reply)).unzip();
+    let outcomes = timeout(within, commit_batches(writer, &batches)).await;
+    let timed_out = |_elapsed| {
+        let cause = StoreError::unavailable("the commit took longer than `store.answer_within`");
+        batches.iter().map(|_| Err(CommitError::Unknown(cause.clone()))).collect()
     };
-    let committed = committed.unwrap_or_else(too_late);
-    for (answer, committed) in answers.into_iter().zip(committed) {
-        give(answer, committed);
+    let outcomes = outcomes.unwrap_or_else(timed_out);
+    for (reply, outcome) in replies.into_iter().zip(outcomes) {
+        send_reply(reply, outcome);
     }
 }
 
-fn give(answer: oneshot::Sender<CommitReply>, committed: CommitReply) {
-    if answer.send(committed).is_err() {
-        tracing::debug!("a batch was committed after its room had gone");
+fn send_reply(reply: oneshot::Sender<CommitReply>, outcome: CommitReply) {
+    if reply.send(outcome).is_err() {
+        tracing::debug!("the room of a batch ended before the batch was committed or refused");
     }
-}
-
-fn unavailable(why: &'static str) -> StoreError {
-    StoreError::Unavailable(why.into())
 }

@@ -1,8 +1,9 @@
-//! The history of a document as people read it: runs of changes by one author without a long pause.
+//! The history of a document as users read it: entries of successive changes by one author without a long pause.
 //!
-//! Whether a version begins a run depends on it and the one before alone, so runs are the same wherever a page begins.
+//! Whether a change begins an entry depends only on that change and the one before it. Entries are therefore the same
+//! wherever a page begins.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use chrono::{DateTime, Utc};
 use entity::{document, document_change};
@@ -12,104 +13,108 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 use crate::domain::{DocumentId, User, UserId, Version};
 
-/// So many changes are read at once.
-const PAGE: u64 = 1_000;
+/// How many changes one query reads.
+const MAX_CHANGES_PER_QUERY: u64 = 1_000;
 
-/// After so many a page ends early, with what it has; more than the longest run.
-const MAX_ROWS: usize = 20_000;
+/// After reading this many changes, a page ends with the entries that it has. Larger than [`MAX_ENTRY_CHANGES`], so
+/// that a page has at least one complete entry.
+const MAX_CHANGES_PER_PAGE: usize = 20_000;
 
-/// A run is cut off at every multiple of so many versions, so that reading a page of them has an end.
+/// A change whose version is a multiple of this begins an entry, which limits the cost of reading one entry.
 const MAX_ENTRY_CHANGES: i64 = 10_000;
 
-/// Changes by one author without a long pause.
+/// Successive changes by one author without a long pause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
-    /// The version of the first one.
+    /// The version of the first change.
     pub from: Version,
-    /// The version of the last one.
+    /// The version of the last change.
     pub to: Version,
-    /// Who made them; nobody when the account is gone.
+    /// The author of the changes, unless the account was deleted.
     pub author: Option<User>,
-    /// When the first one was stored.
+    /// When the first change was stored.
     pub started_at: DateTime<Utc>,
-    /// When the last one was stored.
+    /// When the last change was stored.
     pub ended_at: DateTime<Utc>,
 }
 
-/// Some runs of a document, newest first.
+/// One page of the history of a document, newest entry first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryPage {
-    /// The runs.
-    pub runs: Vec<HistoryEntry>,
-    /// Whether there are older ones.
+    /// The entries.
+    pub entries: Vec<HistoryEntry>,
+    /// Whether there are older entries.
     pub has_next: bool,
 }
 
-/// A change, as far as the history wants to know.
+/// The parts of a change that the history uses.
 #[derive(Debug, Clone, Copy)]
-struct HistoryStep {
+struct ChangeSummary {
     version: i64,
     author: Option<Uuid>,
     at: DateTime<Utc>,
 }
 
-impl HistoryStep {
-    /// Whether this one and `newer`, the next, are of one run.
-    fn goes_on(&self, newer: &Self, pause: Duration) -> bool {
-        let between = (newer.at - self.at).to_std().unwrap_or_default();
-        self.author == newer.author && between <= pause && newer.version % MAX_ENTRY_CHANGES != 0
+impl ChangeSummary {
+    /// Whether this change and `next`, the change after it, belong to one entry.
+    fn shares_entry_with(&self, next: &Self, pause: Duration) -> bool {
+        let between = (next.at - self.at).to_std().unwrap_or_default();
+        self.author == next.author && between <= pause && next.version % MAX_ENTRY_CHANGES != 0
     }
 }
 
 impl Store {
-    /// Runs of changes, newest first: at most `count`, or fewer where they are long, all of them before the version
-    /// `before` if there is one. The beginning of the document is a change of its owner. What was forgotten is not there.
+    /// Returns the entries of a document's history before the version `before`, or from the head, newest first: at most
+    /// `count`, and fewer if they are long. Creating the document counts as a change by its owner. Changes that are no
+    /// longer kept are left out.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_runs(
+    pub async fn list_history(
         &self,
         document: DocumentId,
         before: Option<Version>,
         count: u32,
     ) -> Result<HistoryPage, StoreError> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let mut gathering = Gathering { runs: Vec::new(), count, pause: self.history_pause };
+        let mut collector =
+            EntryCollector { entries: Vec::new(), count, pause: self.history_pause };
         let mut below = before.map_or(i64::MAX, Version::number);
-        let mut read = 0;
+        let mut changes_read = 0;
         loop {
-            let steps = self.list_steps(document, below).await?;
-            let is_last = (steps.len() as u64) < PAGE;
-            read += steps.len();
-            for step in steps {
-                below = step.version;
-                if gathering.add(step) {
-                    return self.name(gathering.runs, true).await;
+            let changes = self.list_summaries(document, below).await?;
+            let is_last_query = (changes.len() as u64) < MAX_CHANGES_PER_QUERY;
+            changes_read += changes.len();
+            for change in changes {
+                below = change.version;
+                if collector.push(change).is_break() {
+                    return self.build_page(collector.entries, true).await;
                 }
             }
-            if is_last {
+            if is_last_query {
                 break;
             }
-            if read >= MAX_ROWS {
-                // The last one may go on; it is the first of the next page.
-                gathering.runs.pop();
-                return self.name(gathering.runs, true).await;
+            if changes_read >= MAX_CHANGES_PER_PAGE {
+                // The oldest entry may be incomplete, so the next page begins with it.
+                collector.entries.pop();
+                return self.build_page(collector.entries, true).await;
             }
         }
-        // The first version is no row of the log; where the log begins with the next one, nothing was forgotten.
-        if let Some(first) = self.find_beginning(document, below).await?
-            && gathering.add(first)
+        // The log has no row for the first version. If the log begins with the second one, it is complete.
+        if let Some(creation) = self.find_creation(document, below).await?
+            && collector.push(creation).is_break()
         {
-            return self.name(gathering.runs, true).await;
+            return self.build_page(collector.entries, true).await;
         }
-        self.name(gathering.runs, false).await
+        self.build_page(collector.entries, false).await
     }
 
-    async fn list_steps(
+    /// Returns the newest changes before the version `below`, newest first.
+    async fn list_summaries(
         &self,
         document: DocumentId,
         below: i64,
-    ) -> Result<Vec<HistoryStep>, StoreError> {
+    ) -> Result<Vec<ChangeSummary>, StoreError> {
         let rows: Vec<(i64, Option<Uuid>, DateTime<Utc>)> = document_change::Entity::find()
             .select_only()
             .column(document_change::Column::Version)
@@ -118,22 +123,22 @@ impl Store {
             .filter(document_change::Column::DocumentId.eq(document.uuid()))
             .filter(document_change::Column::Version.lt(below))
             .order_by_desc(document_change::Column::Version)
-            .limit(PAGE)
+            .limit(MAX_CHANGES_PER_QUERY)
             .into_tuple()
             .all(&self.readers)
             .await?;
         Ok(rows
             .into_iter()
-            .map(|(version, author, at)| HistoryStep { version, author, at })
+            .map(|(version, author, at)| ChangeSummary { version, author, at })
             .collect())
     }
 
-    /// The first version, if it is the one before `below`, or the only one there is.
-    async fn find_beginning(
+    /// Returns the creation of the document as a change, if it is the change just before `below` or the only one.
+    async fn find_creation(
         &self,
         document: DocumentId,
         below: i64,
-    ) -> Result<Option<HistoryStep>, StoreError> {
+    ) -> Result<Option<ChangeSummary>, StoreError> {
         let row: Option<(Uuid, DateTime<Utc>, i64)> = document::Entity::find()
             .select_only()
             .column(document::Column::OwnerId)
@@ -145,56 +150,62 @@ impl Store {
             .await?;
         let second = Version::FIRST.next().number();
         let is_next = |head: i64| below == second || (head == 1 && below > second);
-        Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| HistoryStep {
+        Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| ChangeSummary {
             version: Version::FIRST.number(),
             author: Some(owner),
             at,
         }))
     }
 
-    /// Runs with the names of their authors.
-    async fn name(&self, runs: Vec<Found>, has_next: bool) -> Result<HistoryPage, StoreError> {
-        let authors = runs.iter().filter_map(|run| run.author).map(UserId::from);
+    /// Loads the authors of the entries and returns the page.
+    async fn build_page(
+        &self,
+        entries: Vec<PartialEntry>,
+        has_next: bool,
+    ) -> Result<HistoryPage, StoreError> {
+        let authors = entries.iter().filter_map(|entry| entry.author).map(UserId::from);
         let users: HashMap<UserId, User> = self.load_users(authors).await?;
-        let runs = runs.into_iter().map(|run| HistoryEntry {
-            from: Version::new(run.first.version),
-            to: Version::new(run.to),
-            author: run.author.and_then(|author| users.get(&author.into()).cloned()),
-            started_at: run.first.at,
-            ended_at: run.ended_at,
+        let entries = entries.into_iter().map(|entry| HistoryEntry {
+            from: Version::new(entry.first.version),
+            to: Version::new(entry.to),
+            author: entry.author.and_then(|author| users.get(&author.into()).cloned()),
+            started_at: entry.first.at,
+            ended_at: entry.ended_at,
         });
-        Ok(HistoryPage { runs: runs.collect(), has_next })
+        Ok(HistoryPage { entries: entries.collect(), has_next })
     }
 }
 
-/// A run, as it is put together from its end.
-struct Found {
-    first: HistoryStep,
+/// An entry that older changes may still extend.
+struct PartialEntry {
+    /// The oldest change so far.
+    first: ChangeSummary,
     to: i64,
     author: Option<Uuid>,
     ended_at: DateTime<Utc>,
 }
 
-struct Gathering {
-    runs: Vec<Found>,
+/// Groups changes, newest first, into at most `count` entries.
+struct EntryCollector {
+    entries: Vec<PartialEntry>,
     count: usize,
     pause: Duration,
 }
 
-impl Gathering {
-    /// Takes in the change before the last one. True when it belongs to a run that is not wanted any more.
-    fn add(&mut self, step: HistoryStep) -> bool {
-        if let Some(run) = self.runs.last_mut()
-            && step.goes_on(&run.first, self.pause)
+impl EntryCollector {
+    /// Adds the next older change. Breaks without adding it if it would begin an entry beyond `count`.
+    fn push(&mut self, change: ChangeSummary) -> ControlFlow<()> {
+        if let Some(entry) = self.entries.last_mut()
+            && change.shares_entry_with(&entry.first, self.pause)
         {
-            run.first = step;
-            return false;
+            entry.first = change;
+            return ControlFlow::Continue(());
         }
-        if self.runs.len() == self.count {
-            return true;
+        if self.entries.len() == self.count {
+            return ControlFlow::Break(());
         }
-        let HistoryStep { version, author, at } = step;
-        self.runs.push(Found { first: step, to: version, author, ended_at: at });
-        false
+        let ChangeSummary { version, author, at } = change;
+        self.entries.push(PartialEntry { first: change, to: version, author, ended_at: at });
+        ControlFlow::Continue(())
     }
 }

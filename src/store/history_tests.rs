@@ -1,4 +1,4 @@
-//! Runs of changes: by author, by pause, from the beginning, page by page.
+//! The history: how changes are grouped into entries, and how entries are paged.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::{
 use crate::domain::{AccessLevel::Edit, DocumentId, UserId, Version};
 
 impl TestStore {
-    /// One change after the other, each so many seconds after the one before.
-    async fn written(&self, document: DocumentId, changes: &[(UserId, i64)]) {
+    /// Stores changes by these authors, each this number of seconds after the previous one.
+    async fn write(&self, document: DocumentId, changes: &[(UserId, i64)]) {
         let mut at = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         for (version, (author, pause)) in (1..).zip(changes) {
             let text = format!("{version}");
@@ -30,16 +30,17 @@ impl TestStore {
         }
     }
 
-    async fn runs(&self, document: DocumentId, before: Option<i64>, count: u32) -> HistoryPage {
-        self.list_runs(document, before.map(Version::new), count).await.unwrap()
+    async fn history(&self, document: DocumentId, before: Option<i64>, count: u32) -> HistoryPage {
+        self.list_history(document, before.map(Version::new), count).await.unwrap()
     }
 }
 
 fn ranges(page: &HistoryPage) -> Vec<(i64, i64, String)> {
-    let name = |run: &HistoryEntry| {
-        run.author.as_ref().map_or("?".to_owned(), |user| user.name.to_string())
+    let name = |entry: &HistoryEntry| {
+        entry.author.as_ref().map_or("?".to_owned(), |user| user.name.to_string())
     };
-    page.runs.iter().map(|run| (run.from.number(), run.to.number(), name(run))).collect()
+    let range = |entry: &HistoryEntry| (entry.from.number(), entry.to.number(), name(entry));
+    page.entries.iter().map(range).collect()
 }
 
 fn range(from: i64, to: i64, name: &str) -> (i64, i64, String) {
@@ -47,14 +48,14 @@ fn range(from: i64, to: i64, name: &str) -> (i64, i64, String) {
 }
 
 #[tokio::test]
-async fn a_run_ends_with_another_author_or_a_long_pause() {
+async fn an_entry_ends_at_another_author_or_a_long_pause() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Edit).await;
     let changes = [(ana, 0), (ana, 10), (bo, 1), (ana, 1), (ana, 300), (ana, 301)];
-    store.written(document, &changes).await;
+    store.write(document, &changes).await;
 
-    let page = store.runs(document, None, 20).await;
+    let page = store.history(document, None, 20).await;
     let all = [
         range(7, 7, "ana"),
         range(5, 6, "ana"),
@@ -63,36 +64,36 @@ async fn a_run_ends_with_another_author_or_a_long_pause() {
         range(1, 1, "ana"),
     ];
     assert_eq!((ranges(&page), page.has_next), (all.to_vec(), false));
-    let run = &page.runs[1];
-    assert_eq!((run.ended_at - run.started_at).to_std(), Ok(Duration::from_secs(300)));
+    let entry = &page.entries[1];
+    assert_eq!((entry.ended_at - entry.started_at).to_std(), Ok(Duration::from_secs(300)));
 
-    // Page by page it is the same.
+    // Reading it page by page returns the same entries.
     let (mut before, mut read) = (None, Vec::new());
     loop {
-        let page = store.runs(document, before, 2).await;
-        before = page.runs.last().map(|run| run.from.number());
+        let page = store.history(document, before, 2).await;
+        before = page.entries.last().map(|entry| entry.from.number());
         read.extend(ranges(&page));
         if !page.has_next {
             break;
         }
     }
     assert_eq!(read, all);
-    assert_eq!(store.runs(document, Some(1), 2).await.runs, []);
+    assert_eq!(store.history(document, Some(1), 2).await.entries, []);
 }
 
 #[tokio::test]
-async fn the_beginning_is_a_change_of_the_owner() {
+async fn creating_a_document_counts_as_a_change_by_the_owner() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
-    assert_eq!(ranges(&store.runs(document, None, 5).await), [range(1, 1, "ana")]);
+    assert_eq!(ranges(&store.history(document, None, 5).await), [range(1, 1, "ana")]);
     store.commit(batch(document, 1, vec![edited(ana, "x")])).await.unwrap();
-    assert_eq!(ranges(&store.runs(document, None, 5).await), [range(1, 2, "ana")]);
-    assert_eq!(store.runs(DocumentId::new(), None, 5).await.runs, []);
+    assert_eq!(ranges(&store.history(document, None, 5).await), [range(1, 2, "ana")]);
+    assert_eq!(store.history(DocumentId::new(), None, 5).await.entries, []);
 }
 
 #[tokio::test]
-async fn what_was_forgotten_is_not_there() {
+async fn changes_that_are_no_longer_kept_are_left_out() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -104,5 +105,5 @@ async fn what_was_forgotten_is_not_there() {
         .exec(&store.writer)
         .await
         .unwrap();
-    assert_eq!(ranges(&store.runs(document, None, 5).await), [range(4, 5, "ana")]);
+    assert_eq!(ranges(&store.history(document, None, 5).await), [range(4, 5, "ana")]);
 }

@@ -1,6 +1,7 @@
-//! The log of changes: what goes in, and what comes of it.
+//! The change log: the values that are written to it, and the outcome of a commit.
 //!
-//! Changes that were rebased onto the same head are one [`Batch`], and are stored in one transaction or not at all.
+//! A [`Batch`] holds changes of one document that were rebased onto the same head. [`Store::commit`] stores all of it
+//! or nothing, and assigns the versions after the base version to its changes, in order. `log_reader` reads the log.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,73 +17,73 @@ use crate::domain::{
     Version,
 };
 
-/// Where a document stands.
+/// The head of a document: its version and title.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The version of its last change.
     pub version: Version,
     /// The title at that version.
     pub title: Arc<str>,
-    /// When that version was made.
+    /// When that version was stored.
     pub at: DateTime<Utc>,
-    /// How often somebody's access to the document was changed.
+    /// A number that every change of a user's access to the document increments.
     pub access_version: i64,
 }
 
-/// A change that is to be stored under the next version.
+/// A change to store under the next version.
 #[derive(Debug, Clone)]
 pub struct NewChange {
-    /// What it does.
+    /// The kind of the change.
     pub kind: ChangeKind,
-    /// Who makes it.
+    /// Its author.
     pub author: UserId,
-    /// On which session, if one is known.
+    /// The session that sent it, if known.
     pub session: Option<SessionId>,
-    /// The name of the edit, on the last of its changes.
+    /// The id and fingerprint of its edit. An edit with several changes has them on the last one.
     pub edit: Option<(EditId, Fingerprint)>,
-    /// The title after it.
+    /// The title after the change.
     pub title: Arc<str>,
-    /// How the text changes, if it does.
+    /// The change of the text, if any.
     pub delta: Option<Arc<Delta>>,
-    /// The same as a Yjs v1 update.
+    /// The same change as a Yjs v1 update.
     pub update: Option<Bytes>,
-    /// How large the text is after it, in bytes of UTF-8.
+    /// The size of the text after the change, in bytes of UTF-8.
     pub size: usize,
 }
 
-/// An edit that changed nothing, to be remembered.
+/// A receipt to store for an edit that changed nothing, so that repeating the edit returns the same result.
 #[derive(Debug, Clone)]
 pub struct NewReceipt {
-    /// Who made it.
+    /// The author of the edit.
     pub author: UserId,
-    /// Its name.
+    /// The id of the edit.
     pub edit: EditId,
-    /// What it asked for.
+    /// A digest of what the edit requested.
     pub fingerprint: Fingerprint,
-    /// The version that it is answered with.
+    /// The version that its author receives as the result.
     pub version: Version,
     /// The title at that version.
     pub title: Arc<str>,
 }
 
-/// What is to be stored together, all or nothing.
+/// Changes and receipts of one document that are stored together, all or nothing.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The document.
     pub document: DocumentId,
-    /// The version that the first change was made for.
-    pub seen: Version,
-    /// The changes, each made for the text that the one before leaves.
+    /// The version that the first change is based on. It must be the head when the batch is stored.
+    pub base: Version,
+    /// The changes, each based on the result of the previous one.
     pub changes: Vec<NewChange>,
-    /// Edits that changed nothing.
+    /// Receipts of edits that changed nothing.
     pub receipts: Vec<NewReceipt>,
-    /// Who else must be allowed to change the document, though nothing of theirs is stored.
-    pub askers: Vec<UserId>,
+    /// Authors of edits for which nothing is stored. They receive a result, so they need edit access as well.
+    pub other_authors: Vec<UserId>,
 }
 
 impl Batch {
-    /// What each change needs its author to have.
-    pub(super) fn needed(&self) -> impl Iterator<Item = (UserId, AccessLevel)> {
+    /// Returns the authors and the level that each of them needs for the batch to be stored.
+    pub(super) fn required_levels(&self) -> impl Iterator<Item = (UserId, AccessLevel)> {
         let changes = self.changes.iter().map(|change| match change.kind {
             ChangeKind::Deleted => (change.author, AccessLevel::Owner),
             ChangeKind::Edited | ChangeKind::Renamed | ChangeKind::Resync => {
@@ -90,65 +91,65 @@ impl Batch {
             }
         });
         let receipts = self.receipts.iter().map(|receipt| receipt.author);
-        let others = receipts.chain(self.askers.iter().copied());
+        let others = receipts.chain(self.other_authors.iter().copied());
         changes.chain(others.map(|author| (author, AccessLevel::Edit)))
     }
 
-    /// Whether there is nothing to store and nobody to ask about.
+    /// Whether there is nothing to store and no author to authorize.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.receipts.is_empty() && self.askers.is_empty()
+        self.changes.is_empty() && self.receipts.is_empty() && self.other_authors.is_empty()
     }
 
-    /// How many rows it makes.
-    pub(super) fn rows(&self) -> usize {
+    /// Returns how many rows the batch inserts.
+    pub(super) fn row_count(&self) -> usize {
         self.changes.len() + self.receipts.len()
     }
 
-    /// About how many bytes of changes it has.
-    pub(super) fn bytes(&self) -> usize {
-        // A delta says about the same as the update.
+    /// Returns the approximate size of its changes in bytes.
+    pub(super) fn estimated_bytes(&self) -> usize {
+        // A delta is about as large as the update.
         let bytes =
             |change: &NewChange| change.update.as_ref().map_or(0, |update| 2 * update.len());
         self.changes.iter().map(bytes).sum()
     }
 }
 
-/// What an edit that was accepted earlier did.
+/// The result of an edit that was accepted earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The version that it was answered with.
+    /// The version that its author received as the result.
     pub version: Version,
     /// The title at that version.
     pub title: Arc<str>,
     /// When it was accepted.
     pub at: DateTime<Utc>,
-    /// What it asked for; none for edits of which that is not known.
+    /// A digest of what the edit requested, if known.
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// What was stored.
+/// The result of a stored batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Committed {
-    /// When.
+    /// When the batch was stored.
     pub at: DateTime<Utc>,
-    /// The authors, with the names that they have now.
+    /// The authors of the batch, with their present names.
     pub authors: HashMap<UserId, User>,
 }
 
-/// Why a batch was not stored.
-#[derive(Debug, Error)]
+/// Why a batch was not stored, or may not have been.
+#[derive(Debug, Clone, Error)]
 pub enum CommitError {
-    /// These authors may not do what they ask for; there may be no such document.
-    #[error("some authors may not change the document")]
+    /// These authors lack the required level, or there is no such document.
+    #[error("some authors of the batch may not change the document")]
     Denied(Vec<UserId>),
-    /// Somebody else changed the document after the version that the batch was made for.
-    #[error("another node changed the document first")]
+    /// The document is not at the base version of the batch. Another node may have changed it first.
+    #[error("the document is not at the base version of the batch")]
     Overtaken,
-    /// An edit of this name was stored already.
+    /// An edit of the batch was stored earlier, under the same id and author.
     #[error("an edit of the batch was stored earlier")]
     Repeated,
-    /// It is not known whether the batch was stored: look its edits up before trying again.
+    /// It is not known whether the batch was stored. Look up its edits before retrying.
     #[error("it is not known whether the batch was stored")]
     Unknown(#[source] StoreError),
     /// Nothing was stored.
@@ -157,20 +158,9 @@ pub enum CommitError {
 }
 
 impl CommitError {
-    /// Whether the database could not do it, whatever it was asked.
-    pub(super) fn is_about_database(&self) -> bool {
+    /// Whether the database failed, so that a retry with fewer batches would fail as well.
+    pub(super) fn is_database_failure(&self) -> bool {
         matches!(self, Self::Unknown(_) | Self::Store(StoreError::Unavailable(_)))
-    }
-
-    /// The same once more, for another batch that the same failure hit.
-    pub(super) fn again(&self) -> Self {
-        match self {
-            Self::Denied(users) => Self::Denied(users.clone()),
-            Self::Overtaken => Self::Overtaken,
-            Self::Repeated => Self::Repeated,
-            Self::Unknown(error) => Self::Unknown(error.again()),
-            Self::Store(error) => Self::Store(error.again()),
-        }
     }
 }
 
@@ -184,8 +174,8 @@ impl From<sea_orm::DbErr> for CommitError {
 }
 
 impl Store {
-    /// Where a document stands; none if there is none or it was deleted. Whether the caller may know is for him to
-    /// check.
+    /// Returns the head of a document, or `None` if it does not exist or was deleted. The caller checks whether the
+    /// viewer may see it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -209,15 +199,15 @@ impl Store {
         }))
     }
 
-    /// Stores a batch, all of it or nothing. Batches that come while another commit is under way, or sooner than
-    /// `store.commit_every` after it, share the next one.
+    /// Stores a batch, all of it or nothing. Batches that arrive during another commit, or sooner than
+    /// `store.commit_every` after its start, share the next commit.
     ///
     /// # Cancel safety
-    /// A batch whose future is dropped may be stored all the same.
+    /// A batch may be stored although its future was dropped.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing was stored, but for [`CommitError::Unknown`], where that is not known.
+    /// [`CommitError`]. Nothing was stored, except that [`CommitError::Unknown`] leaves this open.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        self.commits.commit(batch).await
+        self.commit_queue.commit(batch).await
     }
 }

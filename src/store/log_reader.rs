@@ -1,4 +1,4 @@
-//! Reading the log: what became of an edit, and the changes between two versions.
+//! Reading the change log: the result of an earlier edit, and the changes between two versions.
 
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ use sea_orm::{
 use super::{Receipt, Store, StoreError, rows};
 use crate::domain::{Change, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version};
 
-/// What is stored of an edit that was accepted.
+/// How many changes one page may have.
+const MAX_PAGE_CHANGES: u64 = 512;
+
+/// The columns that changes and receipts have in common, for an edit that was accepted.
 #[derive(FromQueryResult)]
 struct ReceiptRow {
     version: i64,
@@ -34,7 +37,7 @@ impl ReceiptRow {
 }
 
 impl Store {
-    /// What became of an edit, if it was accepted.
+    /// Returns the result of an edit that was accepted earlier.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -80,10 +83,10 @@ impl Store {
         Ok(found.map(ReceiptRow::into_receipt))
     }
 
-    /// The changes after a version and up to another, oldest first, without the whole texts: as many as have at most
-    /// `bytes` together, but one at least. None if there are none.
+    /// Returns the changes after the version `after` up to `up_to`, oldest first, without the whole texts: as many as
+    /// have at most `bytes` in total, but at least one, and at most 512. Empty if there are none.
     ///
-    /// The first one is the next after `after` unless that is no longer kept.
+    /// The first change is the one just after `after`, unless that one is no longer kept.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -102,7 +105,7 @@ impl Store {
         };
         let length = |column: document_change::Column| {
             let length = Func::cust("octet_length").arg(column.into_expr());
-            // PostgreSQL's is a number of 32 bits.
+            // In PostgreSQL, `octet_length` is a 32-bit integer.
             Expr::from(Func::coalesce([length.into(), Expr::val(0)])).cast_as("bigint")
         };
         let sizes: Vec<(i64, i64, i64)> = range()
@@ -111,7 +114,7 @@ impl Store {
             .expr(length(document_change::Column::Delta))
             .expr(length(document_change::Column::Update))
             .filter(document_change::Column::Version.lte(up_to.number()))
-            .limit(PAGE)
+            .limit(MAX_PAGE_CHANGES)
             .into_tuple()
             .all(&self.readers)
             .await?;
@@ -121,14 +124,12 @@ impl Store {
             .find_also_related(user::Entity)
             .all(&self.readers)
             .await?;
-        rows.into_iter().map(|(row, author)| change(row, author)).collect()
+        rows.into_iter().map(|(row, author)| to_change(row, author)).collect()
     }
 }
 
-/// At most so many changes are read at once.
-const PAGE: u64 = 512;
-
-/// The version of the last change of a page of at most `bytes`.
+/// Returns the version of the last change of a page of at most `bytes`. `sizes` are versions with the sizes of their
+/// delta and update.
 fn last_that_fits(sizes: &[(i64, i64, i64)], bytes: usize) -> Option<i64> {
     let mut sum = 0_u64;
     let fitting = sizes.iter().take_while(|(_, delta, update)| {
@@ -139,12 +140,15 @@ fn last_that_fits(sizes: &[(i64, i64, i64)], bytes: usize) -> Option<i64> {
     sizes.get(count - 1).map(|(version, _, _)| *version)
 }
 
-fn change(row: document_change::Model, author: Option<user::Model>) -> Result<Change, StoreError> {
+fn to_change(
+    row: document_change::Model,
+    author: Option<user::Model>,
+) -> Result<Change, StoreError> {
     let delta: Option<Delta> = row
         .delta
         .map(|delta| serde_json::from_str(&delta))
         .transpose()
-        .map_err(|error| StoreError::Internal(error.into()))?;
+        .map_err(StoreError::internal)?;
     Ok(Change {
         document: row.document_id.into(),
         kind: rows::change_kind(row.kind),

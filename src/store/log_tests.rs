@@ -1,4 +1,4 @@
-//! The log: versions given out once, edits found by their names, pages, snapshots, and what is forgotten.
+//! The change log: assigning versions, finding edits by their ids, paging, snapshots and retention.
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
@@ -28,12 +28,12 @@ fn versions(changes: &[Change]) -> Vec<i64> {
     changes.iter().map(|change| change.version.number()).collect()
 }
 
-fn named(change: NewChange, name: &EditId, print: u8) -> NewChange {
-    NewChange { edit: Some((name.clone(), Fingerprint([print; 16]))), ..change }
+fn with_edit(change: NewChange, id: &EditId, fingerprint: u8) -> NewChange {
+    NewChange { edit: Some((id.clone(), Fingerprint([fingerprint; 16]))), ..change }
 }
 
 #[tokio::test]
-async fn what_was_stored_is_read_as_it_was_given() {
+async fn stored_changes_are_read_unchanged() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Edit).await;
@@ -70,17 +70,17 @@ async fn what_was_stored_is_read_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_batch_with_one_author_too_many_is_refused_whole() {
+async fn a_batch_with_an_unauthorized_author_is_refused_as_a_whole() {
     let store = TestStore::new().await;
     let (ana, bo, cy) = (store.user("ana").await, store.user("bo").await, UserId::new());
     let document = store.shared(ana, bo, View).await;
     let changes = || vec![edited(ana, "a"), edited(bo, "b"), edited(cy, "c")];
 
     let refused = store.commit(batch(document, 1, changes())).await;
-    assert!(matches!(refused, Err(CommitError::Denied(who)) if who == [bo, cy]));
+    assert!(matches!(refused, Err(CommitError::Denied(users)) if users == [bo, cy]));
     assert!(store.changes(document, 0, ALL).await.is_empty());
-    let nowhere = store.commit(batch(DocumentId::new(), 1, vec![edited(ana, "a")])).await;
-    assert!(matches!(nowhere, Err(CommitError::Denied(who)) if who == [ana]));
+    let unknown_document = store.commit(batch(DocumentId::new(), 1, vec![edited(ana, "a")])).await;
+    assert!(matches!(unknown_document, Err(CommitError::Denied(users)) if users == [ana]));
 
     store.grant_access(ana, document, bo, Edit).await.unwrap();
     store.commit(batch(document, 1, vec![edited(bo, "b")])).await.unwrap();
@@ -90,15 +90,15 @@ async fn a_batch_with_one_author_too_many_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn a_version_is_given_out_once() {
+async fn each_version_is_assigned_once() {
     let store = TestStore::new().await;
     let other = store.open_again("rw").await.unwrap();
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
 
     other.commit(batch(document, 1, vec![edited(ana, "other")])).await.unwrap();
-    for seen in [1, 0, 3] {
-        let late = store.commit(batch(document, seen, vec![edited(ana, "late")])).await;
+    for base in [1, 0, 3] {
+        let late = store.commit(batch(document, base, vec![edited(ana, "late")])).await;
         assert!(matches!(late, Err(CommitError::Overtaken)), "{late:?}");
     }
     store.commit(batch(document, 2, vec![edited(ana, "third")])).await.unwrap();
@@ -107,11 +107,11 @@ async fn a_version_is_given_out_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_at_once_leave_neither_hole_nor_double() {
+async fn concurrent_writers_leave_no_gap_and_no_duplicate() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
-    // Through two stores, as two nodes would.
+    // Two stores write, as two nodes would.
     let other = store.open_again("rw").await.unwrap();
     let tasks: Vec<_> = (0..20)
         .map(|number| {
@@ -119,7 +119,7 @@ async fn many_at_once_leave_neither_hole_nor_double() {
             tokio::spawn(async move {
                 let change = edited(ana, &number.to_string());
                 while let Err(error) = change_in(&store, document, change.clone()).await {
-                    // With a file, the other process may have it for a moment.
+                    // With SQLite, the other store may have the file locked for a moment.
                     let is_busy = matches!(error, CommitError::Store(StoreError::Unavailable(_)));
                     assert!(is_busy || matches!(error, CommitError::Overtaken), "{error:?}");
                 }
@@ -135,27 +135,31 @@ async fn many_at_once_leave_neither_hole_nor_double() {
     let mut written: Vec<_> = changes.iter().map(|change| change.update.clone()).collect();
     written.sort_unstable();
     written.dedup();
-    assert_eq!(written.len(), 20, "each was stored once");
+    assert_eq!(written.len(), 20, "each change is stored once");
     other.close().await;
 }
 
 #[tokio::test]
-async fn an_edit_is_found_by_its_name_and_stored_once() {
+async fn an_edit_is_found_by_its_id_and_stored_once() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Edit).await;
-    let name = EditId::new("a name").unwrap();
-    let changes = vec![edited(ana, "a"), named(edited(ana, "b"), &name, 7)];
+    let id = EditId::new("an id").unwrap();
+    let changes = vec![edited(ana, "a"), with_edit(edited(ana, "b"), &id, 7)];
     let at = store.commit(batch(document, 1, changes)).await.unwrap().at;
 
     let store = store.restart().await;
     let fingerprint = Some(Fingerprint([7; 16]));
     let receipt = Receipt { version: Version::new(3), title: "Plan".into(), at, fingerprint };
-    assert_eq!(store.find_edit(document, ana, &name).await.unwrap(), Some(receipt));
-    assert_eq!(store.find_edit(document, bo, &name).await.unwrap(), None, "names are one's own");
-    let again = store.commit(batch(document, 3, vec![named(edited(ana, "b"), &name, 7)])).await;
+    assert_eq!(store.find_edit(document, ana, &id).await.unwrap(), Some(receipt));
+    assert_eq!(
+        store.find_edit(document, bo, &id).await.unwrap(),
+        None,
+        "edit ids are scoped to their author"
+    );
+    let again = store.commit(batch(document, 3, vec![with_edit(edited(ana, "b"), &id, 7)])).await;
     assert!(matches!(again, Err(CommitError::Repeated)), "{again:?}");
-    store.commit(batch(document, 3, vec![named(edited(bo, "b"), &name, 7)])).await.unwrap();
+    store.commit(batch(document, 3, vec![with_edit(edited(bo, "b"), &id, 7)])).await.unwrap();
     assert_eq!(versions(&store.changes(document, 1, ALL).await), [2, 3, 4]);
 }
 
@@ -180,7 +184,7 @@ async fn an_edit_that_changed_nothing_is_found_too() {
 }
 
 #[tokio::test]
-async fn a_page_has_at_most_so_many_bytes_and_one_change_at_least() {
+async fn a_page_is_limited_in_bytes_but_has_at_least_one_change() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -197,8 +201,8 @@ async fn a_page_has_at_most_so_many_bytes_and_one_change_at_least() {
     assert_eq!(versions(&page), [3]);
 }
 
-/// Polls `work` at most `polls` times and then drops it; with `late`, not until it could go on.
-async fn give_up<F: Future>(work: F, polls: u32, late: bool) {
+/// Polls `work` at most `polls` times and then drops it. With `late`, drops it only when it has been woken again.
+async fn cancel_after<F: Future>(work: F, polls: u32, late: bool) {
     let mut work = pin!(work);
     let mut polled = 0;
     poll_fn(|ctx| {
@@ -215,17 +219,17 @@ async fn give_up<F: Future>(work: F, polls: u32, late: bool) {
 }
 
 #[tokio::test]
-async fn a_batch_given_up_half_way_is_stored_as_a_whole_or_not_at_all() {
+async fn a_cancelled_batch_is_stored_completely_or_not_at_all() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
     for polls in 1..20 {
         for late in [false, true] {
-            let seen = store.find_head(document).await.unwrap().unwrap().version.number();
-            let two = batch(document, seen, vec![edited(ana, "a"), edited(ana, "b")]);
-            give_up(store.commit(two), polls, late).await;
+            let base = store.find_head(document).await.unwrap().unwrap().version.number();
+            let two = batch(document, base, vec![edited(ana, "a"), edited(ana, "b")]);
+            cancel_after(store.commit(two), polls, late).await;
 
-            // Whatever became of it, the next writer goes on from there, once it has ended.
+            // Whether or not it was stored, the next write succeeds once it has ended.
             while let Err(error) = store.change(document, edited(ana, "after")).await {
                 assert!(matches!(error, CommitError::Overtaken), "{error:?}");
             }
@@ -236,14 +240,14 @@ async fn a_batch_given_up_half_way_is_stored_as_a_whole_or_not_at_all() {
     let changes = store.changes(document, 1, ALL).await;
     assert_eq!(versions(&changes), (2..=head).collect::<Vec<_>>());
     let of = |text: &str| {
-        changes.iter().filter(|c| c.update.as_deref() == Some(text.as_bytes())).count()
+        changes.iter().filter(|change| change.update.as_deref() == Some(text.as_bytes())).count()
     };
     assert_eq!(of("a"), of("b"));
     assert_eq!(of("after"), 38);
 }
 
 #[tokio::test]
-async fn a_deleted_document_leaves_a_tombstone_and_its_deletion() {
+async fn a_deleted_document_leaves_a_tombstone_and_its_last_change() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Owner).await;
@@ -256,8 +260,11 @@ async fn a_deleted_document_leaves_a_tombstone_and_its_deletion() {
     let row = row.unwrap();
     assert_eq!((&*row.title, &*row.content, row.size, row.version), ("", "", 0, 3));
     assert_eq!((row.deleted_at, row.updated_at), (Some(committed.at), committed.at));
-    let left = store.changes(document, 0, ALL).await;
-    assert_eq!(left.iter().map(|change| change.kind).collect::<Vec<_>>(), [ChangeKind::Deleted]);
+    let remaining = store.changes(document, 0, ALL).await;
+    assert_eq!(
+        remaining.iter().map(|change| change.kind).collect::<Vec<_>>(),
+        [ChangeKind::Deleted]
+    );
     let of_document = document_snapshot::Column::DocumentId.eq(document.uuid());
     let snapshots = document_snapshot::Entity::find().filter(of_document);
     assert_eq!(snapshots.count(&store.readers).await.unwrap(), 0);
@@ -276,7 +283,7 @@ async fn a_deleted_document_leaves_a_tombstone_and_its_deletion() {
 }
 
 #[tokio::test]
-async fn only_owners_delete() {
+async fn only_owners_can_delete_a_document() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Edit).await;
@@ -288,7 +295,7 @@ async fn only_owners_delete() {
 }
 
 #[tokio::test]
-async fn the_newest_snapshot_that_is_not_too_new_is_found() {
+async fn the_newest_snapshot_at_or_before_a_version_is_found() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -304,7 +311,7 @@ async fn the_newest_snapshot_that_is_not_too_new_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_forgotten_ends_at_a_snapshot() {
+async fn a_log_is_shortened_only_up_to_a_snapshot() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let (document, other) = (store.document(ana).await.id, store.document(ana).await.id);
@@ -323,11 +330,15 @@ async fn what_is_forgotten_ends_at_a_snapshot() {
     assert_eq!(versions(&store.changes(document, 0, ALL).await), [4]);
     assert_eq!(store.find_snapshot(document, Version::new(2)).await.unwrap(), None);
     assert!(store.find_snapshot(document, Version::new(4)).await.unwrap().is_some());
-    assert_eq!(versions(&store.changes(other, 0, ALL).await), [2, 3, 4], "nothing to begin from");
+    assert_eq!(
+        versions(&store.changes(other, 0, ALL).await),
+        [2, 3, 4],
+        "a log without a later snapshot is kept"
+    );
 }
 
 #[tokio::test]
-async fn a_document_that_is_closed_often_keeps_its_text_now_and_then() {
+async fn a_document_that_is_closed_often_keeps_only_some_snapshots() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -342,12 +353,12 @@ async fn a_document_that_is_closed_often_keeps_its_text_now_and_then() {
         .unwrap();
     let mut kept: Vec<i64> = kept.iter().map(|snapshot| snapshot.version).collect();
     kept.sort_unstable();
-    // The first one, one for every five versions or so, and the last.
+    // The first, about one for every five versions, and the last.
     assert_eq!(kept, [1, 5, 9, 12]);
 }
 
 #[tokio::test]
-async fn a_long_log_is_forgotten_in_parts() {
+async fn a_long_log_is_shortened_in_several_steps() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -359,7 +370,11 @@ async fn a_long_log_is_forgotten_in_parts() {
     while store.forget_changes(Utc::now()).await.unwrap() > 0 {
         rounds += 1;
         let newest = store.find_snapshot(document, Version::new(1_201)).await.unwrap().unwrap();
-        assert_eq!(newest.version, Version::new(1_101), "the text can be opened all the time");
+        assert_eq!(
+            newest.version,
+            Version::new(1_101),
+            "the text can be opened between any two steps"
+        );
     }
 
     assert_eq!(rounds, 3);

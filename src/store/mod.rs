@@ -1,13 +1,15 @@
-//! What is kept: accounts, documents, who may do what with them, and their versions.
+//! Persistent storage: accounts, documents, access levels, the change log and snapshots.
 //!
-//! One method per question; answers are values of `domain`, and no row or entity leaves this
-//! folder. What must hold together runs in one transaction, and a method that returned `Ok` has
-//! stored what it says: it survives a crash and a loss of power. Rights are read in the transaction
-//! that uses them.
+//! Each method of [`Store`] is one query or one transaction. It takes and returns values of `domain`; rows and entities
+//! stay in this folder. A transaction reads the access levels that it depends on, so a level cannot change in between.
 //!
-//! Writing and reading go through pools of their own, so that neither waits for the other. SQLite
-//! knows one writer at a time, so there is one connection that writes, where callers queue in order.
-//! A read that starts after a write has returned sees that write.
+//! Two databases are supported. SQLite is a file that one node uses; a single connection writes, and callers queue for
+//! it in order. PostgreSQL can be shared by several nodes; `store.writers` connections write, and a transaction locks
+//! the rows of its documents. With both, reads go through a pool of their own, so that reads and writes do not wait for
+//! each other's connections. A read that starts after a write has returned sees that write.
+//!
+//! Invariant: when a method returns `Ok`, its changes survive a crash and a loss of power. With PostgreSQL, this
+//! requires its settings `fsync` and `synchronous_commit` to be on, as they are by default.
 
 mod access;
 mod accounts;
@@ -48,9 +50,9 @@ mod schema_tests;
 #[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]
-mod test_store;
+pub(crate) mod test_store;
 
-pub use access::Granted;
+pub use access::GrantOutcome;
 pub use accounts::{Credentials, NewAccount};
 pub use document_heads::HeadVersions;
 pub use error::StoreError;

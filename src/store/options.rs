@@ -1,48 +1,48 @@
-//! The settings of the store.
+//! The settings of the store: the section `store` of the configuration.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Where the data is, and how long to wait for it.
+/// Which database to use, its connections, its deadlines, and how long changes are kept.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreOptions {
-    /// The database: `postgres://user:password@host/name`; `sqlite://path?mode=rwc` for a file, made with its folder if
-    /// it is missing, or `sqlite::memory:` for one that is gone when the store is closed.
+    /// The database: `postgres://user:password@host/name`; `sqlite://path?mode=rwc` for a file, created with its folder
+    /// if it is missing; or `sqlite::memory:` for a database that is lost when the store is closed.
     #[serde(default)]
     pub url: String,
-    /// How many connections read side by side, from 1 (0 counts as 1); with SQLite each is a thread and up to 2
-    /// MiB of cache. A database in memory has one connection in all.
+    /// The number of connections for reading, at least 1 (0 counts as 1). With SQLite, each is a thread and up to 2 MiB
+    /// of cache. A database in memory has one connection in total.
     pub readers: u32,
-    /// How many connections write side by side, from 1 (0 counts as 1). SQLite has one, whatever this says.
+    /// The number of connections for writing, at least 1 (0 counts as 1). SQLite always uses one.
     pub writers: u32,
-    /// How long an operation waits for a free connection before it fails as unavailable.
+    /// How long an operation waits for a free connection, or a batch for its commit, before it fails as unavailable.
     #[serde(with = "humantime_serde")]
     pub acquire_within: Duration,
-    /// How long a connection waits for another process that has the file, or the row, locked before
-    /// the operation fails as unavailable.
+    /// How long a statement waits for a lock of another process (SQLite) or transaction (PostgreSQL) before the
+    /// operation fails as unavailable.
     #[serde(with = "humantime_serde")]
     pub busy_within: Duration,
     /// How long the database may take to answer before the operation fails as unavailable.
     #[serde(with = "humantime_serde")]
     pub answer_within: Duration,
-    /// How soon after one commit of changes began the next may begin; what comes sooner is stored with it. 0 is as soon
-    /// as the one before has ended.
+    /// The shortest time from the start of one group commit to the start of the next. Batches that arrive earlier share
+    /// the next one. With 0, it starts when the previous one has ended.
     #[serde(with = "humantime_serde")]
     pub commit_every: Duration,
-    /// In the history, changes of one author with a longer pause between them are two entries.
+    /// The longest pause between two changes of one history entry.
     #[serde(with = "humantime_serde")]
     pub history_pause: Duration,
     /// How long changes are kept.
     pub retention: Retention,
-    /// How often what is older is forgotten.
+    /// How often changes that are older than `retention` are deleted.
     #[serde(with = "humantime_serde")]
     pub forget_every: Duration,
 }
 
 impl StoreOptions {
-    /// Whether it is PostgreSQL: then there may be other nodes.
+    /// Whether the database is PostgreSQL, which other nodes may share.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres:") || self.url.starts_with("postgresql:")
@@ -53,9 +53,9 @@ impl StoreOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Retention {
-    /// Nothing is forgotten.
+    /// Changes are never deleted.
     Forever,
-    /// What is older may be forgotten.
+    /// Changes that are older than this may be deleted.
     For(Duration),
 }
 

@@ -1,8 +1,7 @@
-//! Pages of a user's documents.
+//! Pages of a user's document list, and the cursors between them.
 //!
-//! A page begins after the last document of the page before (its time of change and its id), not
-//! after a number of rows, so that nothing is skipped or shown twice when documents are made in
-//! between.
+//! A cursor names the last document of a page by time of change and id, not by a number of rows. Documents that are
+//! created between two requests therefore cause no gap and no duplicate.
 
 use std::{fmt, str::FromStr};
 
@@ -12,29 +11,29 @@ use uuid::Uuid;
 
 use crate::domain::{AccessLevel, Document, DocumentId, InvalidInput};
 
-/// Some of a user's documents, newest change first.
+/// One page of the documents that a user may open, newest change first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentPage {
-    /// The documents, and what the user may do with each.
+    /// The documents, and the user's access level on each.
     pub documents: Vec<(Document, AccessLevel)>,
-    /// Whether there are more after the last of these.
+    /// Whether there are more documents after this page.
     pub has_next: bool,
 }
 
-/// A place in the list of a user's documents: just after one of them.
+/// A position in a user's document list, just after one document.
 ///
-/// As text it is URL-safe base64 of the time in microseconds since 1970 (8 bytes, big-endian) and
-/// the id (16 bytes). Clients treat it as opaque.
+/// Its text form is the URL-safe base64 of the time in microseconds since 1970 (8 bytes, big-endian) and the id (16
+/// bytes). Clients treat it as opaque.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageCursor {
-    /// When the document changed last; whole microseconds.
+    /// When the document last changed, in whole microseconds.
     pub updated_at: DateTime<Utc>,
-    /// The document.
+    /// The id of the document.
     pub id: DocumentId,
 }
 
 impl PageCursor {
-    /// The place just after `document`.
+    /// Returns the position just after `document`.
     #[must_use]
     pub fn after(document: &Document) -> Self {
         Self { updated_at: document.updated_at, id: document.id }
@@ -65,7 +64,7 @@ impl FromStr for PageCursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
         bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
             InvalidInput::new(
-                "The page cursor is not valid. Use a cursor as the server gave it, or none for the first page.",
+                "The page cursor is not valid. Use a cursor that the server returned, or none for the first page.",
             )
         })
     }
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_survives_its_text_to_the_microsecond() {
+    fn a_cursor_round_trips_through_text_to_the_microsecond() {
         let updated_at = DateTime::from_timestamp_micros(1_753_000_000_123_457).unwrap();
         let cursor = PageCursor { updated_at, id: DocumentId::new() };
 
@@ -87,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_invalid_input() {
+    fn malformed_cursors_are_invalid_input() {
         let good = PageCursor { updated_at: DateTime::UNIX_EPOCH, id: DocumentId::new() };
         let far = URL_SAFE_NO_PAD.encode([0x7f; 24]);
         let short = good.to_string()[..28].to_owned();
         let long = format!("{good}AAAA");
         for text in ["", "x", "äöü", "not a cursor at all, sorry", "====", &far, &short, &long] {
-            assert!(text.parse::<PageCursor>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<PageCursor>().is_err(), "{text:?} was accepted");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Opening and closing the database, and how a transaction begins.
+//! Opening and closing the database, and beginning transactions.
 //!
-//! Invariant: a writing transaction has what it decides about locked before it reads, so what it read is still true when
-//! it writes. With SQLite that is the file, with PostgreSQL the rows of the documents ([`lock_documents`]).
+//! Invariant: a write transaction locks what it decides about before it reads. What it has read is therefore still true
+//! when it writes. SQLite locks the whole file, PostgreSQL the rows of the documents ([`lock_documents`]).
 
 use std::time::Duration;
 
@@ -15,103 +15,104 @@ use entity::document;
 
 use super::{
     StoreError, StoreOptions,
-    deadline::Patient,
-    group_commit::{Committer, Pace},
+    deadline::DeadlinePool,
+    group_commit::{CommitQueue, CommitTiming},
     postgres, sqlite,
 };
 use crate::domain::DocumentId;
 
+/// How long a pool may take to close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
 /// The stored data. Clones share the same connections.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) readers: Patient,
+    pub(super) readers: DeadlinePool,
     pub(super) writer: DatabaseConnection,
-    pub(super) commits: Committer,
-    /// A longer pause than this begins another run of changes.
+    pub(super) commit_queue: CommitQueue,
+    /// The longest pause between two changes of one history entry.
     pub(super) history_pause: Duration,
 }
 
 impl Store {
-    /// Opens the database: a file of SQLite, which is made with its folder if the URL says so, or PostgreSQL. The tables
-    /// are left as they are: see [`Store::migrate_up`].
+    /// Opens the database. A missing file of SQLite is created with its folder if the URL contains `mode=rwc`. The
+    /// schema is left as it is; [`Store::migrate_up`] updates it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it cannot be opened, [`StoreError::Internal`] if the URL is wrong or the file is
-    /// not a database.
+    /// [`StoreError::Unavailable`] if the database cannot be opened, [`StoreError::Internal`] if the URL is invalid or
+    /// the file is not a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let (writer, readers) = if options.is_postgres() {
             postgres::open(options).await?
         } else {
             sqlite::open(options).await?
         };
-        let pace = Pace {
+        let timing = CommitTiming {
             every: options.commit_every,
-            turn_within: options.acquire_within,
-            commit_within: options.answer_within,
+            start_within: options.acquire_within,
+            finish_within: options.answer_within,
         };
-        let commits = Committer::start(writer.clone(), pace);
-        let readers = Patient::new(readers, options.answer_within);
-        Ok(Self { readers, writer, commits, history_pause: options.history_pause })
+        let commit_queue = CommitQueue::start(writer.clone(), timing);
+        let readers = DeadlinePool::new(readers, options.answer_within);
+        Ok(Self { readers, writer, commit_queue, history_pause: options.history_pause })
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let backend = self.readers.get_database_backend();
-        let question = match backend {
+        let query = match backend {
             // Unlike `SELECT 1`, this reads from the file.
             DbBackend::Sqlite => "PRAGMA schema_version",
             _ => "SELECT 1",
         };
-        self.readers.query_one_raw(Statement::from_string(backend, question)).await?;
+        self.readers.query_one_raw(Statement::from_string(backend, query)).await?;
         Ok(())
     }
 
-    /// Finishes what is under way and closes every connection; later calls are
+    /// Waits for running operations, at most 5 seconds per pool, and closes every connection. Later calls fail with
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
-        // The writer last: the last connection of SQLite to go moves the write-ahead log into the file.
+        // The writer comes last: the last connection to a file of SQLite moves the write-ahead log into the file.
         for pool in [self.readers.pool(), &self.writer] {
-            // A database that does not answer does not keep the process from ending.
+            // A database that does not answer must not keep the process from ending.
             match tokio::time::timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "a database pool did not close"),
-                Err(_elapsed) => tracing::warn!("a database pool took too long to close"),
+                Ok(Err(error)) => tracing::warn!(%error, "could not close a database pool"),
+                Err(_elapsed) => tracing::warn!("timed out closing a database pool"),
             }
         }
     }
 
-    /// Begins a writing transaction, which is undone unless it is committed.
+    /// Begins a write transaction. It is rolled back unless it is committed.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        begin_writing(&self.writer).await
+        begin_write(&self.writer).await
     }
 }
 
-/// How long a pool may take to close.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-
-/// Begins a writing transaction, which is undone unless it is committed.
-pub(super) async fn begin_writing(
+/// Begins a write transaction. It is rolled back unless it is committed.
+pub(super) async fn begin_write(
     writer: &DatabaseConnection,
 ) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
-        // It has the lock before it reads, so it cannot fail half-way for want of it.
+        // Takes the write lock before the first read. Taking it later could fail halfway through the transaction.
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     Ok(writer.begin_with_options(options).await?)
 }
 
-/// Nobody else decides about these documents until the transaction ends. What is read after this is as the last one
-/// left it: every statement of PostgreSQL's default isolation sees what was committed before it began.
+/// Locks the rows of these documents until the transaction ends. Reads that follow see what the previous holder of the
+/// lock committed: in PostgreSQL's default isolation, each statement sees everything committed before it began.
 ///
-/// In the order of the ids, so that two transactions never wait for each other.
+/// Rows are locked in the order of their ids, so that two transactions cannot deadlock.
 pub(super) async fn lock_documents(
     txn: &DatabaseTransaction,
     documents: impl IntoIterator<Item = DocumentId>,
 ) -> Result<(), StoreError> {
+    // A write transaction of SQLite has locked the whole file already.
     if txn.get_database_backend() == DbBackend::Sqlite {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Connections to PostgreSQL.
 //!
-//! The same two pools as with SQLite: readers can never take all connections from those who write. TLS goes by the URL
-//! (`sslmode`, `sslrootcert`, as in the documentation of libpq).
+//! Reads and writes have separate pools, so that reads cannot use up the connections for writing. Parameters of the URL
+//! configure TLS: `sslmode` and `sslrootcert`, as in the documentation of libpq.
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::{StoreError, StoreOptions};
 
-/// A connection that was idle for so long is asked whether it still lives before it is used: it may be older than the
-/// database's last restart.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer than this is tested before it is used: the database may have restarted since.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// The pools to write and to read with.
+/// Opens the pools for writing and for reading.
 pub(super) async fn open(
     options: &StoreOptions,
 ) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
@@ -30,13 +29,13 @@ async fn connect(store: &StoreOptions, connections: u32) -> Result<DatabaseConne
         .max_connections(connections.max(1))
         .acquire_timeout(store.acquire_within)
         .connect_timeout(store.acquire_within)
-        .test_before_acquire_if_idle_for(TRUSTED_FOR)
+        .test_before_acquire_if_idle_for(TEST_AFTER_IDLE)
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(move |server| {
             server.application_name("coscribe").options([
                 ("lock_timeout", busy.as_str()),
                 ("statement_timeout", answer.as_str()),
-                // A node that vanished in the middle of a transaction holds its locks no longer than this.
+                // The locks of a node that disappears during a transaction are released after this time.
                 ("idle_in_transaction_session_timeout", answer.as_str()),
             ])
         });

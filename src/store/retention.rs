@@ -1,7 +1,7 @@
-//! Forgetting what is older than operators want kept.
+//! Retention: deleting changes and receipts that are older than the operator wants to keep.
 //!
-//! What goes is the beginning of a log, up to a snapshot: then the text at every version that is still named can be
-//! made from that snapshot and what follows it.
+//! Invariant: a log is only shortened up to a snapshot. The text at every version that remains in the log can be
+//! computed from that snapshot and the changes after it.
 
 use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, document_snapshot};
@@ -14,15 +14,16 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, pools::lock_documents};
 
-/// The logs of at most so many documents are shortened in one transaction, so that nobody waits long for the writer.
+/// How many logs one transaction shortens. The limit keeps other writes from waiting long.
 const MAX_DOCUMENTS: u64 = 8;
 
-/// And each by at most so many changes; the rest goes in the next one.
+/// How many changes of one log a transaction deletes. The next one continues.
 const MAX_CHANGES: i64 = 500;
 
 impl Store {
-    /// Forgets changes that were stored before `before` and are not needed to open a document, of some documents;
-    /// says of how many, 0 when nothing is left to forget.
+    /// Deletes changes that were stored before `before` and are not needed to open a document, in a few documents at a
+    /// time, and all receipts from before that time. Returns the number of documents whose changes it deleted; 0 means
+    /// that nothing is left to delete.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -38,33 +39,33 @@ impl Store {
                     document_change::Column::Version,
                     document_snapshot::Column::Version,
                 ));
-        // A snapshot whose own change is old and still there: everything up to it may go.
-        let mut question = document_snapshot::Entity::find()
+        // A snapshot at a version whose change is old and still in the log: the log up to it can be deleted.
+        let mut query = document_snapshot::Entity::find()
             .select_only()
             .column(document_snapshot::Column::DocumentId)
             .column_as(document_snapshot::Column::Version.max(), "version")
             .filter(document_change::Column::At.lt(before))
             .group_by(document_snapshot::Column::DocumentId)
             .limit(MAX_DOCUMENTS);
-        QueryTrait::query(&mut question).inner_join(document_change::Entity, is_same);
-        let old: Vec<(Uuid, i64)> = question.into_tuple().all(&txn).await?;
-        lock_documents(&txn, old.iter().map(|(document, _)| (*document).into())).await?;
-        for (document, version) in &old {
-            forget_up_to(&txn, *document, *version).await?;
+        QueryTrait::query(&mut query).inner_join(document_change::Entity, is_same);
+        let outdated: Vec<(Uuid, i64)> = query.into_tuple().all(&txn).await?;
+        lock_documents(&txn, outdated.iter().map(|(document, _)| (*document).into())).await?;
+        for (document, version) in &outdated {
+            delete_up_to(&txn, *document, *version).await?;
         }
-        // Receipts carry no text; there is one for each named edit that changed nothing.
+        // No text depends on receipts, so they are deleted by age alone.
         document_receipt::Entity::delete_many()
             .filter(document_receipt::Column::At.lt(before))
             .exec(&txn)
             .await?;
         txn.commit().await?;
-        Ok(old.len())
+        Ok(outdated.len())
     }
 }
 
-/// Forgets the oldest changes of a document up to a version, at which it has a snapshot; with the last of them go the
-/// snapshots before that one.
-async fn forget_up_to(
+/// Deletes the oldest changes of a document, at most up to `version`, at which it has a snapshot. With the last of
+/// these changes it also deletes the earlier snapshots.
+async fn delete_up_to(
     txn: &DatabaseTransaction,
     document: Uuid,
     version: i64,

@@ -1,4 +1,4 @@
-//! From rows to the domain and back: the only place where the two meet.
+//! Conversions between rows of the database and values of `domain`.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use uuid::Uuid;
 
 use crate::domain::{AccessLevel, Account, ChangeKind, Document, UserId, Version};
 
-/// The present time as it is stored: in whole microseconds, which every database keeps.
+/// Returns the present time in whole microseconds, the precision that both databases store.
 ///
-/// SQLite holds times as RFC 3339 text with 0, 3, 6 or 9 digits after the second; compared as text,
-/// these sort as the times do, because the offset's `+` sorts before every digit.
+/// SQLite stores times as RFC 3339 text with 0, 3, 6 or 9 fractional digits. The texts sort like the times, because the
+/// `+` of the offset sorts before every digit.
 pub(super) fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
-/// A granted level, as the domain calls it.
+/// Converts a stored level.
 pub(super) const fn access_level(level: Level) -> AccessLevel {
     match level {
         Level::View => AccessLevel::View,
@@ -30,8 +30,8 @@ pub(super) const fn access_level(level: Level) -> AccessLevel {
     }
 }
 
-/// A level, as it is stored.
-pub(super) const fn level(level: AccessLevel) -> Level {
+/// Converts a level for storage.
+pub(super) const fn stored_level(level: AccessLevel) -> Level {
     match level {
         AccessLevel::View => Level::View,
         AccessLevel::Edit => Level::Edit,
@@ -39,7 +39,7 @@ pub(super) const fn level(level: AccessLevel) -> Level {
     }
 }
 
-/// What a stored change did.
+/// Converts the stored kind of a change.
 pub(super) const fn change_kind(kind: document_change::Kind) -> ChangeKind {
     match kind {
         document_change::Kind::Edited => ChangeKind::Edited,
@@ -48,7 +48,7 @@ pub(super) const fn change_kind(kind: document_change::Kind) -> ChangeKind {
     }
 }
 
-/// What a change did, as it is stored. A resync is told and never stored: it changes no text.
+/// Converts the kind of a change for storage. A resync is sent to subscribers but never stored, as it changes no text.
 pub(super) const fn stored_kind(kind: ChangeKind) -> document_change::Kind {
     match kind {
         ChangeKind::Edited | ChangeKind::Resync => document_change::Kind::Edited,
@@ -57,12 +57,16 @@ pub(super) const fn stored_kind(kind: ChangeKind) -> document_change::Kind {
     }
 }
 
-/// What `viewer` may do with a document of `owner`, given what was granted to him.
-pub(super) fn level_of(viewer: UserId, owner: Uuid, granted: Option<Level>) -> Option<AccessLevel> {
+/// Returns the level of `viewer` on a document of `owner`, given the level that was granted to them.
+pub(super) fn effective_level(
+    viewer: UserId,
+    owner: Uuid,
+    granted: Option<Level>,
+) -> Option<AccessLevel> {
     if viewer.uuid() == owner { Some(AccessLevel::Owner) } else { granted.map(access_level) }
 }
 
-/// An account as its own user sees it.
+/// Converts an account.
 pub(super) fn account(row: user::Model) -> Account {
     Account {
         id: UserId::from(row.id),
@@ -72,13 +76,13 @@ pub(super) fn account(row: user::Model) -> Account {
     }
 }
 
-/// A document that is not deleted, and what one user was granted on it.
+/// A document that is not deleted, and the level that one user was granted on it.
 #[derive(FromQueryResult)]
 pub(super) struct DocumentRow {
     id: Uuid,
     owner_id: Uuid,
-    pub(super) title: String,
-    pub(super) version: i64,
+    title: String,
+    version: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     size: i64,
@@ -86,7 +90,7 @@ pub(super) struct DocumentRow {
 }
 
 impl DocumentRow {
-    /// All columns of the row; `documents` comes from [`seen_by`].
+    /// Selects all columns of the row. `documents` comes from [`documents_with_grant`].
     pub(super) fn select(documents: Select<document::Entity>) -> Select<document::Entity> {
         documents
             .columns([
@@ -101,12 +105,12 @@ impl DocumentRow {
             .column(document_access::Column::Level)
     }
 
-    /// What the user for whom the row was read may do.
+    /// Returns the level of the user for whom the row was read.
     pub(super) fn level(&self, viewer: UserId) -> Option<AccessLevel> {
-        level_of(viewer, self.owner_id, self.level)
+        effective_level(viewer, self.owner_id, self.level)
     }
 
-    /// The document itself.
+    /// Returns the document.
     pub(super) fn into_document(self) -> Document {
         Document {
             id: self.id.into(),
@@ -120,16 +124,16 @@ impl DocumentRow {
     }
 }
 
-/// Documents that are not deleted, joined with what `viewer` was granted; no columns yet.
-pub(super) fn seen_by(viewer: UserId) -> Select<document::Entity> {
+/// Selects documents that are not deleted, joined with the grant of `viewer`, without any columns yet.
+pub(super) fn documents_with_grant(viewer: UserId) -> Select<document::Entity> {
     document::Entity::find()
         .select_only()
-        .join(JoinType::LeftJoin, grant_of(viewer))
+        .join(JoinType::LeftJoin, grant_join(viewer))
         .filter(document::Column::DeletedAt.is_null())
 }
 
-/// The join from documents to what `user` was granted on them.
-pub(super) fn grant_of(user: UserId) -> RelationDef {
+/// Returns the join from documents to the grants of `user` on them.
+pub(super) fn grant_join(user: UserId) -> RelationDef {
     document::Relation::DocumentAccess.def().on_condition(move |_documents, grants| {
         Expr::col((grants, document_access::Column::UserId)).eq(user.uuid()).into_condition()
     })

@@ -1,7 +1,7 @@
-//! Bringing the tables up to date, and back.
+//! Applying and reverting migrations of the database schema.
 //!
-//! All steps of one call are one transaction, so the tables are never left between two versions,
-//! and of two processes that start at once the second finds the work done.
+//! One call runs all its migrations in one transaction, so a failure leaves the schema unchanged. When two processes
+//! start at the same time, the second waits and finds the migrations applied.
 
 use migration::Migrator;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
@@ -9,44 +9,45 @@ use sea_orm_migration::{Migration, MigrationStatus, MigratorTrait};
 
 use super::{Store, StoreError};
 
-/// One change of the tables, and whether this database has it.
+/// A migration, and whether it has been applied to this database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationState {
-    /// The change's name; names sort in the order of application.
+    /// The migration's name; names sort in the order of application.
     pub name: String,
-    /// Whether this database has it.
+    /// Whether it has been applied.
     pub applied: bool,
 }
 
 impl Store {
-    /// Applies every change that is missing, and names them in order; none if all are there.
+    /// Applies all pending migrations and returns their names, in order.
     ///
     /// # Errors
-    /// [`StoreError::Migration`] if one fails or the database has one that this program does not
-    /// know: then nothing was changed. [`StoreError::Unavailable`].
+    /// [`StoreError::Migration`] if a migration fails, or if the database has one that this program does not know;
+    /// nothing is changed then. [`StoreError::Unavailable`].
     pub async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
-        let txn = self.begin_alone().await?;
+        let txn = self.begin_exclusive().await?;
         let applied = up(&txn).await.map_err(StoreError::migration)?;
         txn.commit().await?;
         Ok(applied)
     }
 
-    /// Takes back the newest `steps` changes, and what they held, and names them, newest first.
+    /// Reverts the newest `steps` migrations and returns their names, newest first. The data in tables and columns that
+    /// they added is lost.
     ///
     /// # Errors
     /// As for [`Store::migrate_up`].
     pub async fn migrate_down(&self, steps: u32) -> Result<Vec<String>, StoreError> {
-        let txn = self.begin_alone().await?;
+        let txn = self.begin_exclusive().await?;
         let reverted = down(&txn, steps).await.map_err(StoreError::migration)?;
         txn.commit().await?;
         Ok(reverted)
     }
 
-    /// Every change that this program knows, in order. Changes nothing.
+    /// Returns every migration that this program knows, in order, without changing anything.
     ///
     /// # Errors
-    /// [`StoreError::Migration`] if the database has one that this program does not know, which
-    /// means that a newer program has been here. [`StoreError::Unavailable`].
+    /// [`StoreError::Migration`] if the database has a migration that this program does not know: a newer version has
+    /// used the database. [`StoreError::Unavailable`].
     pub async fn migration_status(&self) -> Result<Vec<MigrationState>, StoreError> {
         let known = Migrator::get_migration_with_status_read_only(&self.readers)
             .await
@@ -60,14 +61,14 @@ impl Store {
             .collect())
     }
 
-    /// Begins a transaction in which nobody else changes the tables.
-    async fn begin_alone(&self) -> Result<DatabaseTransaction, StoreError> {
+    /// Begins a transaction during which no other process can migrate the schema.
+    async fn begin_exclusive(&self) -> Result<DatabaseTransaction, StoreError> {
         let txn = self.begin().await?;
         let backend = txn.get_database_backend();
         if backend == DbBackend::Postgres {
-            // Any number will do that nobody else uses in this database: these are the letters "coscribe".
+            // The lock needs a number that nothing else in this database uses: here the bytes of "coscribe".
             let lock = "SELECT pg_advisory_xact_lock(7165072403128214117)";
-            // Waiting for another node's migrations takes as long as they do.
+            // Another node's migrations may take longer than the configured timeouts.
             for statement in ["SET LOCAL lock_timeout = 0", "SET LOCAL statement_timeout = 0", lock]
             {
                 txn.execute_raw(Statement::from_string(backend, statement)).await?;

@@ -1,4 +1,4 @@
-//! Migrations on a real file.
+//! Migrations on a real database.
 
 use sea_orm::ConnectionTrait;
 
@@ -12,7 +12,7 @@ fn applied(states: &[MigrationState]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_tables_go_up_and_down_and_up() {
+async fn migrations_can_be_applied_reverted_and_applied_again() {
     let store = TestStore::without_tables().await;
     let before = store.migration_status().await.unwrap();
     assert_eq!(before.iter().map(|state| &state.name).collect::<Vec<_>>(), NAMES);
@@ -24,10 +24,13 @@ async fn the_tables_go_up_and_down_and_up() {
     store.document(owner).await;
 
     let reverted = store.migrate_down(4).await.unwrap();
-    let back: Vec<_> = NAMES[1..].iter().rev().copied().collect();
-    assert_eq!(reverted, back);
+    let expected: Vec<_> = NAMES[1..].iter().rev().copied().collect();
+    assert_eq!(reverted, expected);
     assert_eq!(applied(&store.migration_status().await.unwrap()), ["m0001_users"]);
-    assert!(store.find_account(owner).await.unwrap().is_some(), "users are not part of these");
+    assert!(
+        store.find_account(owner).await.unwrap().is_some(),
+        "the reverted migrations do not contain users"
+    );
 
     assert_eq!(store.migrate_up().await.unwrap(), NAMES[1..]);
     store.document(owner).await;
@@ -38,7 +41,7 @@ async fn the_tables_go_up_and_down_and_up() {
 }
 
 #[tokio::test]
-async fn a_second_time_changes_nothing() {
+async fn applying_migrations_twice_changes_nothing() {
     let store = TestStore::new().await;
     assert!(store.migrate_up().await.unwrap().is_empty());
     assert!(store.migrate_down(0).await.unwrap().is_empty());
@@ -46,7 +49,7 @@ async fn a_second_time_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_that_start_at_once_apply_each_change_once() {
+async fn two_processes_that_start_together_apply_each_migration_once() {
     let one = TestStore::without_tables().await;
     let other = one.open_again("rw").await.unwrap();
 
@@ -62,7 +65,7 @@ async fn two_processes_that_start_at_once_apply_each_change_once() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_program_is_left_alone() {
+async fn a_database_of_a_newer_version_is_left_unchanged() {
     let store = TestStore::new().await;
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
     store.writer.execute_unprepared(newer).await.unwrap();
@@ -74,7 +77,7 @@ async fn a_database_of_a_newer_program_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_text_from_before_there_was_a_log_is_found_as_it_was() {
+async fn a_text_from_before_the_change_log_is_found_unchanged() {
     let store = TestStore::on_sqlite().await;
     let owner = store.user("ana").await;
     let document = store.document(owner).await.id;

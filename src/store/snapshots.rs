@@ -1,4 +1,6 @@
-//! Snapshots: the text of a document at some versions, so that opening it need not read the whole log.
+//! Snapshots: the text of a document at some of its versions.
+//!
+//! Opening a document reads its newest snapshot and the changes after it instead of the whole log.
 
 use entity::{document, document_snapshot};
 use sea_orm::{
@@ -9,7 +11,7 @@ use sea_orm::{
 use super::{Store, StoreError, pools::lock_documents};
 use crate::domain::{DocumentId, Version};
 
-/// A document's text at one version, as it is stored.
+/// The stored text of a document at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The version.
@@ -23,13 +25,13 @@ pub struct Snapshot {
 pub enum SnapshotState {
     /// The whole state as one Yjs v1 update.
     Yjs(Vec<u8>),
-    /// The plain text of a document that was made before there were snapshots.
+    /// Plain text, of a document that was created before the server stored snapshots.
     Plain(String),
 }
 
 impl Store {
-    /// The newest snapshot of a document that is not after `version`; none if the document is gone, or what led to
-    /// `version` is no longer kept.
+    /// Returns the newest snapshot of a document at or before `version`. `None` if the document was deleted, or if the
+    /// snapshots and changes for `version` are no longer kept.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -48,23 +50,23 @@ impl Store {
             let version = Version::new(row.version);
             return Ok(Some(Snapshot { version, state: SnapshotState::Yjs(row.state) }));
         }
-        self.find_plain(document, version).await
+        self.find_plain_text(document, version).await
     }
 
-    /// The text of a document that has no snapshots at all, at the version that it has.
-    async fn find_plain(
+    /// Returns the text of a document that has no snapshot at all, at its present version.
+    async fn find_plain_text(
         &self,
         document: DocumentId,
         version: Version,
     ) -> Result<Option<Snapshot>, StoreError> {
-        let kept: Option<i64> = document_snapshot::Entity::find()
+        let any_snapshot: Option<i64> = document_snapshot::Entity::find()
             .select_only()
             .column(document_snapshot::Column::Version)
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
             .into_tuple()
             .one(&self.readers)
             .await?;
-        if kept.is_some() {
+        if any_snapshot.is_some() {
             return Ok(None);
         }
         let row: Option<(i64, String)> = document::Entity::find()
@@ -82,9 +84,11 @@ impl Store {
         }))
     }
 
-    /// Keeps the state of a document at a version. One that is kept already stays as it is; of a document that is
-    /// gone nothing is kept. The one before goes when the one before that is less than `every` versions older than
-    /// this: a document that is opened and closed often does not keep its text every time.
+    /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version. An existing snapshot at that
+    /// version stays unchanged, and nothing is stored for a deleted document.
+    ///
+    /// The previous snapshot is deleted if the one before it is less than `every` versions older than this one. A
+    /// document that is often opened and closed therefore does not keep a snapshot each time.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -97,7 +101,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let txn = self.begin().await?;
         lock_documents(&txn, [document]).await?;
-        let there: Option<i64> = document::Entity::find()
+        let existing: Option<i64> = document::Entity::find()
             .select_only()
             .column(document::Column::Version)
             .filter(document::Column::Id.eq(document.uuid()))
@@ -105,7 +109,7 @@ impl Store {
             .into_tuple()
             .one(&txn)
             .await?;
-        if there.is_none() {
+        if existing.is_none() {
             return Ok(());
         }
         let row = document_snapshot::ActiveModel {
@@ -118,21 +122,21 @@ impl Store {
             .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
             .exec_without_returning(&txn)
             .await?;
-        thin_out(&txn, document, version, every).await?;
+        delete_superseded(&txn, document, version, every).await?;
         txn.commit().await?;
         Ok(())
     }
 }
 
-/// Drops the snapshot before `version` if the one before that will do. Where the log was shortened there is none before
-/// that, so what the rest of the log needs stays.
-async fn thin_out(
+/// Deletes the snapshot before `version` if the one before that is less than `every` versions older than `version`.
+/// After the log was shortened, there is no such earlier snapshot, so the one that the log depends on stays.
+async fn delete_superseded(
     txn: &DatabaseTransaction,
     document: DocumentId,
     version: Version,
     every: u32,
 ) -> Result<(), StoreError> {
-    let before: Vec<i64> = document_snapshot::Entity::find()
+    let previous: Vec<i64> = document_snapshot::Entity::find()
         .select_only()
         .column(document_snapshot::Column::Version)
         .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
@@ -142,8 +146,8 @@ async fn thin_out(
         .into_tuple()
         .all(txn)
         .await?;
-    if let [last, one_before] = before[..]
-        && version.number() - one_before < i64::from(every)
+    if let [last, second_last] = previous[..]
+        && version.number() - second_last < i64::from(every)
     {
         document_snapshot::Entity::delete_many()
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))

@@ -1,7 +1,7 @@
-//! Connections to a file of SQLite.
+//! Connections to SQLite.
 //!
-//! The writer is a pool of one: SQLite has one writer at a time anyway, and here callers wait in
-//! order instead of finding the file locked. Readers are forbidden to write by the database itself.
+//! The write pool has a single connection. SQLite allows one writer at a time, and in the pool callers wait in order
+//! instead of failing on a locked file. `query_only` keeps the connections for reading from writing.
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, str::FromStr};
 
@@ -15,25 +15,25 @@ use sea_orm::{
 
 use super::{StoreError, StoreOptions};
 
-/// What the connections of a pool are for.
+/// The purpose of a pool.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Writer,
     Readers,
 }
 
-/// The pools to write and to read with.
+/// Opens the pools for writing and for reading.
 pub(super) async fn open(
     options: &StoreOptions,
 ) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     let in_memory = options.url.contains(":memory:") || options.url.contains("mode=memory");
     if !in_memory && options.url.contains("mode=rwc") {
-        make_folder(&options.url)?;
+        create_folder(&options.url)?;
     }
-    // First the writer: it makes the file, which a reader could not.
+    // The writer connects first: it creates the file, which a reader cannot.
     let writer = connect(options, Role::Writer).await?;
     let readers = if in_memory {
-        // Two connections to one database in memory lock each other's tables out.
+        // Two connections to one database in memory would block each other with table locks.
         writer.clone()
     } else {
         connect(options, Role::Readers).await?
@@ -41,16 +41,16 @@ pub(super) async fn open(
     Ok((writer, readers))
 }
 
-fn make_folder(url: &str) -> Result<(), StoreError> {
+fn create_folder(url: &str) -> Result<(), StoreError> {
     let file = SqliteConnectOptions::from_str(url)?;
     match file.get_filename().parent() {
-        // Blocking, but once, before anything else runs. The files in it hold what people wrote, so nobody else on
-        // the machine may look into it.
+        // This blocks, but only once, before the node serves anything. The folder will hold users' documents, so
+        // other accounts of the machine get no access to it.
         Some(folder) => DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|error| StoreError::Unavailable(error.into())),
+            .map_err(StoreError::unavailable),
         None => Ok(()),
     }
 }
@@ -61,7 +61,7 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
     options
         .max_connections(if role == Role::Writer { 1 } else { store.readers.max(1) })
         .acquire_timeout(store.acquire_within)
-        // A file does not tire of its connections, and one in memory is lost with the last of them.
+        // Connections to a file do not go stale, and a database in memory is lost with its last connection.
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
@@ -69,15 +69,15 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
         .map_sqlx_sqlite_opts(move |file| {
             let file = file
                 .journal_mode(SqliteJournalMode::Wal)
-                // With NORMAL, a loss of power may take back the last few accepted changes.
+                // With NORMAL, a loss of power could undo the last acknowledged changes.
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(busy_within);
             if role == Role::Readers { file.pragma("query_only", "ON") } else { file }
         })
-        // A full disk makes SQLite end the transaction by itself, and the driver's count of open
-        // ones stays one too high. From then on it would commit savepoints only, and lose what was
-        // accepted. So a connection that seems to be in a transaction is not used again.
+        // On a full disk, SQLite ends the transaction by itself, and the driver's count of open transactions stays one
+        // too high. From then on the driver would only commit savepoints, and acknowledged changes would be lost. So a
+        // connection that appears to be in a transaction is discarded.
         .map_sqlx_sqlite_before_acquire(|connection, _| {
             Box::pin(async move { Ok(!connection.is_in_transaction()) })
         });

@@ -1,4 +1,4 @@
-//! A file of SQLite: opening, closing, and what happens when it cannot be used.
+//! SQLite: connection settings, opening and closing, and files that cannot be used.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -6,35 +6,24 @@ use sea_orm::{ConnectionTrait, Statement};
 
 use super::{
     CommitError, Retention, Store, StoreError, StoreOptions,
-    test_store::{TestStore, change_in, edited, new_account, title},
+    test_store::{TestStore, change_in, edited, new_account, options, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId};
 
 async fn pragma(pool: &impl ConnectionTrait, name: &str) -> String {
-    let question = Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
-    let row = pool.query_one_raw(question).await.unwrap().unwrap();
+    let query = Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
+    let row = pool.query_one_raw(query).await.unwrap().unwrap();
     row.try_get_by_index::<String>(0)
         .or_else(|_| row.try_get_by_index::<i32>(0).map(|number| number.to_string()))
         .unwrap()
 }
 
 fn in_memory() -> StoreOptions {
-    StoreOptions {
-        url: "sqlite::memory:".into(),
-        readers: 3,
-        writers: 2,
-        acquire_within: Duration::from_secs(5),
-        busy_within: Duration::from_secs(1),
-        answer_within: Duration::from_secs(20),
-        commit_every: Duration::ZERO,
-        history_pause: Duration::from_secs(300),
-        retention: Retention::Forever,
-        forget_every: Duration::from_secs(600),
-    }
+    StoreOptions { acquire_within: Duration::from_secs(5), ..options("sqlite::memory:".into()) }
 }
 
 #[tokio::test]
-async fn every_connection_is_set_up_to_lose_nothing() {
+async fn every_connection_has_the_settings_for_durability() {
     let store = TestStore::on_sqlite().await;
     for pool in [&store.writer, store.readers.pool()] {
         assert_eq!(pragma(pool, "journal_mode").await, "wal");
@@ -47,7 +36,7 @@ async fn every_connection_is_set_up_to_lose_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_stored_survives_a_restart() {
+async fn stored_data_survives_a_restart() {
     let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await;
@@ -72,25 +61,26 @@ async fn a_closed_store_is_unavailable_and_leaves_one_file() {
     let create = clone.create_account(new_account("ana", "ana@example.org")).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))));
     let files = fs::read_dir(store.file().parent().unwrap()).unwrap().count();
-    assert_eq!(files, 1, "the write-ahead log went into the file");
+    assert_eq!(files, 1, "closing moves the write-ahead log into the file");
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_unavailable_unless_it_may_be_made() {
+async fn a_missing_file_is_unavailable_unless_it_may_be_created() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/a/b/new.db", folder.path().display());
     let missing = Store::open(&StoreOptions { url: url.clone(), ..in_memory() }).await;
     assert!(matches!(missing, Err(StoreError::Unavailable(_))));
-    assert!(!folder.path().join("a").exists(), "no folder without a wish for a file");
+    assert!(!folder.path().join("a").exists(), "without `mode=rwc`, no folder is created");
 
-    let made = Store::open(&StoreOptions { url: format!("{url}?mode=rwc"), ..in_memory() }).await;
-    made.unwrap().ping().await.unwrap();
+    let created =
+        Store::open(&StoreOptions { url: format!("{url}?mode=rwc"), ..in_memory() }).await;
+    created.unwrap().ping().await.unwrap();
     let mode = fs::metadata(folder.path().join("a/b")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700, "nobody else looks into a folder that we made");
+    assert_eq!(mode & 0o777, 0o700, "a created folder is closed to other accounts");
 }
 
 #[tokio::test]
-async fn a_wrong_url_and_a_wrong_file_are_our_fault() {
+async fn an_invalid_url_or_file_is_an_internal_error() {
     for url in ["sqlite://x.db?mode=nonsense", "oracle://x", "", "x.db"] {
         let opened = Store::open(&StoreOptions { url: url.into(), ..in_memory() }).await;
         assert!(matches!(opened, Err(StoreError::Internal(_))), "{url:?}");
@@ -104,7 +94,7 @@ async fn a_wrong_url_and_a_wrong_file_are_our_fault() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_process_has_locked_is_unavailable() {
+async fn a_file_locked_by_another_process_is_unavailable() {
     let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -117,14 +107,14 @@ async fn a_file_that_another_process_has_locked_is_unavailable() {
     assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
     assert!(matches!(store.migrate_up().await, Err(StoreError::Unavailable(_))));
     store.ping().await.unwrap();
-    assert!(store.access_level(ana, document).await.unwrap().is_some(), "reading goes on");
+    assert!(store.find_access_level(ana, document).await.unwrap().is_some(), "reads still succeed");
 
     lock.rollback().await.unwrap();
     store.change(document, edited(ana, "two")).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_file_that_may_only_be_read_can_be_read() {
+async fn a_read_only_file_can_be_read() {
     let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -140,10 +130,10 @@ async fn a_file_that_may_only_be_read_can_be_read() {
 }
 
 #[tokio::test]
-async fn no_free_connection_is_unavailable() {
+async fn waiting_too_long_for_a_connection_is_unavailable() {
     let store = Store::open(&in_memory()).await.unwrap();
     let taken = store.begin().await.unwrap();
-    // From here on, waiting takes no time.
+    // With the clock paused, waiting takes no real time.
     tokio::time::pause();
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     tokio::time::resume();
@@ -152,24 +142,24 @@ async fn no_free_connection_is_unavailable() {
 }
 
 #[tokio::test]
-async fn every_answer_can_be_awaited_on_any_thread() {
-    fn movable<F: Future + Send>(_: F) {}
+async fn every_future_of_the_store_can_move_between_threads() {
+    fn assert_send<F: Future + Send>(_: F) {}
     let store = Store::open(&in_memory()).await.unwrap();
     let (user, document) = (UserId::new(), DocumentId::new());
-    movable(store.migrate_up());
-    movable(store.migrate_down(1));
-    movable(store.migration_status());
-    movable(store.load_users([user]));
-    movable(store.find_document(user, document));
-    movable(store.list_documents(user, 1, None));
-    movable(store.grant_access(user, document, user, AccessLevel::View));
-    movable(store.revoke_access(user, document, user));
-    movable(change_in(&store, document, edited(user, "x")));
-    movable(store.forget_changes(chrono::Utc::now()));
+    assert_send(store.migrate_up());
+    assert_send(store.migrate_down(1));
+    assert_send(store.migration_status());
+    assert_send(store.load_users([user]));
+    assert_send(store.find_document(user, document));
+    assert_send(store.list_documents(user, 1, None));
+    assert_send(store.grant_access(user, document, user, AccessLevel::View));
+    assert_send(store.revoke_access(user, document, user));
+    assert_send(change_in(&store, document, edited(user, "x")));
+    assert_send(store.forget_changes(chrono::Utc::now()));
 }
 
 #[tokio::test]
-async fn after_a_full_disk_what_is_accepted_is_stored() {
+async fn after_a_full_disk_acknowledged_changes_are_stored() {
     let store = TestStore::on_sqlite().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
@@ -180,18 +170,18 @@ async fn after_a_full_disk_what_is_accepted_is_stored() {
     store.writer.execute_unprepared(&fill_the_disk).await.unwrap();
     let create = store.create_document(ana, title("Big"), big.len(), big.clone().into()).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))));
-    // The connection that met the full disk is not used again.
+    // The pool discards the connection that met the full disk.
     let store = store.restart().await;
     store.writer.execute_unprepared(&fill_the_disk).await.unwrap();
     let change = store.change(document, edited(ana, &big)).await;
     assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
 
-    // With room again: changes that are accepted, with a refused one among them.
+    // With space again, changes are accepted. A refused one is among them.
     store.writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
     store.change(document, edited(ana, &big)).await.unwrap();
     let stranger = UserId::new();
     let denied = store.change(document, edited(stranger, "no")).await;
-    assert!(matches!(denied, Err(CommitError::Denied(who)) if who == [stranger]));
+    assert!(matches!(denied, Err(CommitError::Denied(users)) if users == [stranger]));
     store.change(document, edited(ana, "three")).await.unwrap();
 
     let store = store.restart().await;
@@ -200,7 +190,7 @@ async fn after_a_full_disk_what_is_accepted_is_stored() {
 }
 
 #[tokio::test]
-async fn a_store_in_memory_works_alike() {
+async fn a_store_in_memory_works() {
     let store = Store::open(&in_memory()).await.unwrap();
     store.migrate_up().await.unwrap();
     let new = new_account("ana", "ana@example.org");
@@ -220,13 +210,13 @@ fn options_are_read_from_settings() {
             .unwrap()
             .try_deserialize::<StoreOptions>()
     };
-    let good = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nhistory_pause = '5m'\nretention = '90d'\nforget_every = '10m'";
-    let options = read(good).unwrap();
+    let valid = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nhistory_pause = '5m'\nretention = '90d'\nforget_every = '10m'";
+    let options = read(valid).unwrap();
     assert_eq!(options.readers, 4);
     assert_eq!(options.busy_within, Duration::from_millis(250));
     assert_eq!(options.retention, Retention::For(Duration::from_hours(24 * 90)));
-    let forever = read(&good.replace("90d", "forever")).unwrap();
+    let forever = read(&valid.replace("90d", "forever")).unwrap();
     assert_eq!(forever.retention, Retention::Forever);
-    assert!(read(&good.replace("90d", "a while")).is_err());
-    assert!(read(&format!("{good}\npilots = 2")).is_err(), "an unknown key");
+    assert!(read(&valid.replace("90d", "a while")).is_err());
+    assert!(read(&format!("{valid}\npilots = 2")).is_err(), "an unknown key");
 }

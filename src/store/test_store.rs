@@ -1,5 +1,6 @@
-//! A store on a database of its own, and the people and documents of its tests: a file in a folder, or a database of
-//! the PostgreSQL that `TEST_DATABASE_URL` names.
+//! A store with a database of its own for each test, and the users and documents that tests need.
+//!
+//! The database is a file in a temporary folder, or a database on the PostgreSQL server that `TEST_DATABASE_URL` names.
 
 use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use super::{
     Batch, CommitError, Committed, NewAccount, NewChange, Retention, Store, StoreError,
     StoreOptions,
-    group_commit::{Committer, Pace},
+    group_commit::{CommitQueue, CommitTiming},
 };
 use crate::domain::{
     AccessLevel, ChangeKind, DisplayName, Document, DocumentId, Email, Title, UserId, Version,
@@ -22,11 +23,11 @@ use database::TestDatabase;
 
 pub(super) struct TestStore {
     store: Store,
-    place: DatabaseKind,
+    database: Database,
 }
 
-/// Where the data is; it goes with this value.
-enum DatabaseKind {
+/// The database of one test. Dropping the value deletes it.
+enum Database {
     File(TempDir),
     Postgres(TestDatabase),
 }
@@ -40,40 +41,40 @@ impl Deref for TestStore {
 }
 
 impl TestStore {
-    /// An empty store with all its tables.
+    /// Opens an empty store with all tables.
     pub(super) async fn new() -> Self {
         Self::without_tables().await.with_tables().await
     }
 
-    /// An empty store with all its tables, in a file whatever the others are in.
+    /// Opens an empty store with all tables on SQLite, also when the other tests use PostgreSQL.
     pub(super) async fn on_sqlite() -> Self {
-        Self::at(DatabaseKind::file(), |_as_they_are| {}).await.with_tables().await
+        Self::at(Database::file(), |_unchanged| {}).await.with_tables().await
     }
 
-    /// An empty store whose commits begin at least so long after one another.
-    pub(super) async fn with_pace(commit_every: Duration) -> Self {
-        let place = DatabaseKind::choose().await;
-        Self::at(place, |options| options.commit_every = commit_every).await.with_tables().await
+    /// Opens an empty store that waits at least `commit_every` from the start of one commit to the next.
+    pub(super) async fn with_commit_every(commit_every: Duration) -> Self {
+        let database = Database::choose().await;
+        Self::at(database, |options| options.commit_every = commit_every).await.with_tables().await
     }
 
-    /// An empty store where a batch may wait so long for its turn.
-    pub(super) async fn with_turn_within(limit: Duration) -> Self {
+    /// Opens an empty store where a batch may wait in the queue for `limit`.
+    pub(super) async fn with_start_within(limit: Duration) -> Self {
         let mut store = Self::new().await;
-        let commit_within = Duration::from_secs(20);
-        let pace = Pace { every: Duration::ZERO, turn_within: limit, commit_within };
-        store.store.commits = Committer::start(store.writer.clone(), pace);
+        let finish_within = Duration::from_secs(20);
+        let timing = CommitTiming { every: Duration::ZERO, start_within: limit, finish_within };
+        store.store.commit_queue = CommitQueue::start(store.writer.clone(), timing);
         store
     }
 
-    /// A store whose migrations are still to be applied.
+    /// Opens a store to which no migration has been applied.
     pub(super) async fn without_tables() -> Self {
-        Self::at(DatabaseKind::choose().await, |_as_they_are| {}).await
+        Self::at(Database::choose().await, |_unchanged| {}).await
     }
 
-    async fn at(place: DatabaseKind, change: impl FnOnce(&mut StoreOptions)) -> Self {
-        let mut options = place.options("rwc");
+    async fn at(database: Database, change: impl FnOnce(&mut StoreOptions)) -> Self {
+        let mut options = database.options("rwc");
         change(&mut options);
-        Self { store: Store::open(&options).await.unwrap(), place }
+        Self { store: Store::open(&options).await.unwrap(), database }
     }
 
     async fn with_tables(self) -> Self {
@@ -81,35 +82,36 @@ impl TestStore {
         self
     }
 
-    /// Opens the same database once more, as another process would; a file in this mode.
+    /// Opens the same database again, as another process would. `mode` is the mode of a SQLite file.
     pub(super) async fn open_again(&self, mode: &str) -> Result<Store, StoreError> {
-        Store::open(&self.place.options(mode)).await
+        Store::open(&self.database.options(mode)).await
     }
 
-    /// Closes the database and opens it afresh.
+    /// Closes the database and opens it again.
     pub(super) async fn restart(self) -> Self {
         self.store.close().await;
         let store = self.open_again("rw").await.unwrap();
-        Self { store, place: self.place }
+        Self { store, database: self.database }
     }
 
+    /// Returns the path of the SQLite file.
     pub(super) fn file(&self) -> PathBuf {
-        let DatabaseKind::File(folder) = &self.place else { panic!("there is no file") };
+        let Database::File(folder) = &self.database else { panic!("the database is not a file") };
         folder.path().join("data").join("test.db")
     }
 
-    /// A new account of this name.
+    /// Creates an account with this name.
     pub(super) async fn user(&self, name: &str) -> UserId {
         let new = new_account(name, &format!("{name}@example.org"));
         self.create_account(new).await.unwrap().id
     }
 
-    /// A new document of `owner`, titled "Plan" and saying something of three bytes.
+    /// Creates a document of `owner` with the title "Plan" and a text of three bytes.
     pub(super) async fn document(&self, owner: UserId) -> Document {
         self.create_document(owner, title("Plan"), 3, b"one".to_vec()).await.unwrap()
     }
 
-    /// Stores one change for whatever the head is.
+    /// Stores one change on top of the present head.
     pub(super) async fn change(
         &self,
         document: DocumentId,
@@ -118,7 +120,7 @@ impl TestStore {
         change_in(self, document, change).await
     }
 
-    /// A new document of `owner` on which `other` has `level`.
+    /// Creates a document of `owner` on which `other` has `level`.
     pub(super) async fn shared(
         &self,
         owner: UserId,
@@ -131,7 +133,7 @@ impl TestStore {
     }
 }
 
-impl DatabaseKind {
+impl Database {
     async fn choose() -> Self {
         TestDatabase::create().await.map_or_else(Self::file, Self::Postgres)
     }
@@ -147,18 +149,23 @@ impl DatabaseKind {
             }
             Self::Postgres(database) => database.url(),
         };
-        StoreOptions {
-            url,
-            readers: 2,
-            writers: 2,
-            acquire_within: Duration::from_secs(20),
-            busy_within: Duration::from_millis(20),
-            answer_within: Duration::from_secs(20),
-            commit_every: Duration::ZERO,
-            history_pause: Duration::from_secs(300),
-            retention: Retention::Forever,
-            forget_every: Duration::from_secs(600),
-        }
+        options(url)
+    }
+}
+
+/// Returns options for tests on the database at `url`.
+pub(crate) fn options(url: String) -> StoreOptions {
+    StoreOptions {
+        url,
+        readers: 2,
+        writers: 2,
+        acquire_within: Duration::from_secs(20),
+        busy_within: Duration::from_millis(20),
+        answer_within: Duration::from_secs(20),
+        commit_every: Duration::ZERO,
+        history_pause: Duration::from_secs(300),
+        retention: Retention::Forever,
+        forget_every: Duration::from_secs(600),
     }
 }
 
@@ -178,7 +185,7 @@ pub(super) fn title(title: &str) -> Title {
     Title::new(title).unwrap()
 }
 
-/// A change of the text by `author`, which inserts `text`.
+/// Returns a change by `author` that inserts `text`.
 pub(super) fn edited(author: UserId, text: &str) -> NewChange {
     let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
     NewChange {
@@ -193,7 +200,7 @@ pub(super) fn edited(author: UserId, text: &str) -> NewChange {
     }
 }
 
-/// The end of a document, by `author`.
+/// Returns a deletion of the document by `author`.
 pub(super) fn deleted(author: UserId) -> NewChange {
     NewChange {
         kind: ChangeKind::Deleted,
@@ -204,18 +211,18 @@ pub(super) fn deleted(author: UserId) -> NewChange {
     }
 }
 
-/// These changes of a document, made for the version `seen`.
-pub(super) fn batch(document: DocumentId, seen: i64, changes: Vec<NewChange>) -> Batch {
-    Batch { document, seen: Version::new(seen), changes, receipts: vec![], askers: vec![] }
+/// Returns a batch of changes of a document, based on the version `base`.
+pub(super) fn batch(document: DocumentId, base: i64, changes: Vec<NewChange>) -> Batch {
+    Batch { document, base: Version::new(base), changes, receipts: vec![], other_authors: vec![] }
 }
 
-/// The same through any store.
+/// Stores one change on top of the present head, through any store.
 pub(super) async fn change_in(
     store: &Store,
     document: DocumentId,
     change: NewChange,
 ) -> Result<Committed, CommitError> {
     let head = store.find_head(document).await?;
-    let seen = head.map_or(Version::FIRST, |head| head.version).number();
-    store.commit(batch(document, seen, vec![change])).await
+    let base = head.map_or(Version::FIRST, |head| head.version).number();
+    store.commit(batch(document, base, vec![change])).await
 }

@@ -373,10 +373,10 @@ async fn a_version_that_was_stored_but_not_told_yet_is_no_future() {
     };
     let batch = Batch {
         document: pair.document,
-        seen: Version::FIRST,
+        base: Version::FIRST,
         changes: vec![renamed],
         receipts: vec![],
-        askers: vec![],
+        other_authors: vec![],
     };
     pair.node.node().store().commit(batch).await.unwrap();
 

@@ -69,7 +69,7 @@ pub(in crate::graphql) struct HistoryConnection {
 impl From<HistoryPage> for HistoryConnection {
     fn from(page: HistoryPage) -> Self {
         let edges: Vec<_> = page
-            .runs
+            .entries
             .into_iter()
             .map(|run| HistoryEdge { cursor: run.from.to_string(), node: HistoryEntryType(run) })
             .collect();

@@ -29,7 +29,7 @@ impl Room {
         let users = self.members.users();
         let levels = async move {
             // The end of a document is broadcast as a change and ends every seat.
-            let Some(levels) = store.list_levels(document, &users).await? else {
+            let Some(levels) = store.find_access_levels(document, &users).await? else {
                 return Ok(vec![]);
             };
             let level = |user| (user, levels.get(&user).copied());
