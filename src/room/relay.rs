@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{RoomHandle, Rooms, actor::messages::LookForOthers};
 use crate::{
-    bridge::{DeliverySink, Done, Health, RelayEvent},
+    bridge::{Acknowledger, DeliverySink, Health, RelayEvent},
     domain::{AccessLevel, DocumentId, UserId},
     store::StoreError,
     wire::envelope::Envelope,
@@ -93,7 +93,7 @@ impl Rooms {
         document: DocumentId,
         user: UserId,
         level: Option<AccessLevel>,
-        done: Option<Done>,
+        acknowledge: Option<Acknowledger>,
     ) {
         // It has its place in the mailbox before anything that comes after it; a task waits for the answer, or for the place
         // if there was none.
@@ -102,7 +102,7 @@ impl Rooms {
             if let Some(changed) = changed {
                 changed.await;
             }
-            if done.is_some_and(|done| done.send(()).is_err()) {
+            if acknowledge.is_some_and(|acknowledge| acknowledge.send(()).is_err()) {
                 tracing::debug!("whoever changed an access does not wait for this node");
             }
         });
@@ -110,11 +110,11 @@ impl Rooms {
 }
 
 impl DeliverySink for Rooms {
-    fn deliver(&self, delivery: RelayEvent) {
-        match delivery {
-            RelayEvent::Told { document, envelope, done } => match envelope {
+    fn deliver(&self, event: RelayEvent) {
+        match event {
+            RelayEvent::Envelope { document, envelope, acknowledge } => match envelope {
                 Envelope::AccessChanged { user, level, .. } => {
-                    self.change_access_here(document, user, level, done);
+                    self.change_access_here(document, user, level, acknowledge);
                 }
                 Envelope::Compare => {
                     self.stale.lock().insert(document);
@@ -125,7 +125,7 @@ impl DeliverySink for Rooms {
                     self.hand(document, room.as_ref(), |room| room.deliver(envelope));
                 }
             },
-            RelayEvent::Counted { document, sequence } => {
+            RelayEvent::PresenceCounted { document, sequence } => {
                 let room = self.find(document);
                 self.hand(document, room.as_ref(), |room| {
                     room.look_for_others(LookForOthers::Counted(sequence))
@@ -134,7 +134,7 @@ impl DeliverySink for Rooms {
         }
     }
 
-    fn returned(&self) {
+    fn relay_recovered(&self) {
         let rooms = self.clone();
         tokio::spawn(async move {
             if let Err(error) = rooms.compare().await {

@@ -169,7 +169,7 @@ impl Rooms {
             room.access_changed(user, level).await;
         }
         self.shared.parts.metrics.published();
-        self.shared.parts.bridge.change_access(document, user, level).await;
+        self.shared.parts.bridge.publish_access_change(document, user, level).await;
     }
 
     /// The open rooms, by their document.

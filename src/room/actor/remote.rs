@@ -123,7 +123,7 @@ impl Room {
         self.looking_for_others = true;
         self.others.asked();
         let (roster, document) = (Arc::clone(&self.shared.parts.roster), self.document);
-        let standing = async move { roster.find_standing(document).await };
+        let standing = async move { roster.find_snapshot(document).await };
         ctx.spawn(standing.into_actor(self).map(move |standing, room, ctx| {
             room.looking_for_others = false;
             match standing {

@@ -286,7 +286,7 @@ impl Room {
         let head = async move {
             let RoomParts { store, bridge, roster, .. } = &shared.parts;
             bridge.attach(document).await;
-            futures_util::join!(store.find_head(document), roster.find_standing(document))
+            futures_util::join!(store.find_head(document), roster.find_snapshot(document))
         };
         ctx.wait(head.into_actor(self).map(|(head, standing), room, ctx| match head {
             Ok(head) => {
