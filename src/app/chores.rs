@@ -50,7 +50,7 @@ pub(super) fn compare_with_store(settings: &Settings, rooms: Rooms) -> Option<Jo
                 let all = tokio::select! {
                     _ = turns.tick() => {
                         turn = (turn + 1) % TICKS_WHILE_HEALTHY;
-                        turn == 0 || !relays || rooms.relay() != Health::Well
+                        turn == 0 || !relays || rooms.relay() != Health::Healthy
                     }
                     () = rooms.wait_until_stale() => false,
                 };

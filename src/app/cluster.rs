@@ -1,4 +1,6 @@
-//! What a node has to do with others: the relay and the roster, local or over Redis.
+//! Builds, runs and stops the relay and the roster of this node.
+//!
+//! Without `redis.url` both are local. Otherwise both use Redis, which need not be available yet.
 
 use std::sync::{Arc, atomic::AtomicU8};
 
@@ -17,44 +19,45 @@ use crate::{
     wire::envelope::OLDEST_VERSION,
 };
 
-/// Relay and roster of this node.
+/// The relay and the roster of this node.
 pub(super) struct Cluster {
     pub(super) bridge: Arc<dyn Bridge>,
     pub(super) roster: Arc<dyn Roster>,
-    shared: Option<SharedClients>,
+    redis: Option<RedisParts>,
 }
 
-/// What is there only where nodes share a Redis.
-struct SharedClients {
+/// The parts that exist only with Redis.
+struct RedisParts {
     bridge: Arc<RedisBridge>,
     roster: Arc<RedisRoster>,
-    ear: EventSink,
-    /// The version of envelopes that every node reads.
+    sink: EventSink,
+    /// The newest envelope version that every node reads.
     version: Arc<AtomicU8>,
+    /// Present until [`Cluster::run`] starts its task.
     keeper: Option<Keeper>,
-    keeping: Option<JoinHandle<()>>,
+    keeper_task: Option<JoinHandle<()>>,
 }
 
 impl Cluster {
-    /// As the settings have it. Redis need not be there yet.
+    /// Creates relay and roster from the settings. Does not wait for Redis.
     ///
     /// # Errors
-    /// `redis.url` or the file that `redis.ca` names cannot be read.
+    /// Fails if `redis.url` is not an address of Redis, or if the file of `redis.ca` cannot be read.
     pub(super) fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Self> {
         let options = &settings.redis;
         if !options.is_set() {
             let (bridge, roster) = (Arc::new(LocalBridge), Arc::new(LocalRoster::default()));
-            return Ok(Self { bridge, roster, shared: None });
+            return Ok(Self { bridge, roster, redis: None });
         }
-        let server = Server::new(options).context("Redis cannot be used")?;
+        let server = Server::new(options).context("the Redis settings are unusable")?;
         let (keys, node) = (RedisKeys::new(&options.prefix), NodeId::new());
-        let (ear, version) = (EventSink::default(), Arc::new(AtomicU8::new(OLDEST_VERSION)));
-        tracing::info!(node.id = %node, redis.address = %server.address(), "one of several nodes");
+        let (sink, version) = (EventSink::default(), Arc::new(AtomicU8::new(OLDEST_VERSION)));
+        tracing::info!(node.id = %node, redis.address = %server.address(), "sharing Redis with other nodes");
         let bridge = Arc::new(RedisBridge::start(
             server.clone(),
             keys.clone(),
             node,
-            ear.clone(),
+            sink.clone(),
             (Arc::clone(&version), options.envelope_version),
             metrics.clone(),
         ));
@@ -67,42 +70,41 @@ impl Cluster {
             metrics.clone(),
         );
         let roster = Arc::new(roster);
-        let (keeper, keeping) = (Some(keeper), None);
-        let shared = SharedClients {
+        let redis = RedisParts {
             bridge: Arc::clone(&bridge),
             roster: Arc::clone(&roster),
-            ear,
+            sink,
             version,
-            keeper,
-            keeping,
+            keeper: Some(keeper),
+            keeper_task: None,
         };
-        Ok(Self { bridge, roster, shared: Some(shared) })
+        Ok(Self { bridge, roster, redis: Some(redis) })
     }
 
-    /// From now on rooms hear of the other nodes, and what sessions do is entered for them. Where Redis answers, it does by
-    /// the time that this returns.
+    /// Delivers the events of other nodes to the rooms, and starts the roster's keeper. Waits until the
+    /// relay is healthy, for at most `redis.answer_within`.
     pub(super) async fn run(&mut self, rooms: &Rooms, sessions: &Sessions) {
-        let Some(shared) = &mut self.shared else { return };
-        shared.ear.open(Arc::new(rooms.clone()));
-        if let Some(mut keeper) = shared.keeper.take() {
-            let version = Arc::clone(&shared.version);
+        let Some(redis) = &mut self.redis else { return };
+        redis.sink.open(Arc::new(rooms.clone()));
+        if let Some(mut keeper) = redis.keeper.take() {
+            let version = Arc::clone(&redis.version);
             keeper.begin(&version).await;
-            let keeping = keeper.run(Arc::new(sessions.clone()), version);
-            shared.keeping = Some(actix_rt::spawn(keeping));
+            let task = keeper.run(Arc::new(sessions.clone()), version);
+            redis.keeper_task = Some(actix_rt::spawn(task));
         }
-        shared.bridge.until_well().await;
+        redis.bridge.wait_until_healthy().await;
     }
 
-    /// Tells the others that everybody here has gone, and that this node has.
+    /// Removes this node and its sessions from the roster, publishes all queued envelopes, and stops.
     pub(super) async fn stop(&mut self) {
-        let Some(shared) = &mut self.shared else { return };
-        shared.roster.stop();
-        if let Some(keeping) = shared.keeping.take()
-            && let Err(error) = keeping.await
+        let Some(redis) = &mut self.redis else { return };
+        redis.roster.stop();
+        if let Some(keeper_task) = redis.keeper_task.take()
+            && let Err(error) = keeper_task.await
         {
-            tracing::error!(%error, "the roster's keeper ended too early");
+            tracing::error!(%error, "the roster's keeper panicked");
         }
-        shared.ear.close();
-        shared.bridge.stop().await;
+        redis.sink.close();
+        redis.bridge.stop().await;
     }
 }

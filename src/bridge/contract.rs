@@ -1,4 +1,6 @@
-//! What rooms may ask of the relay, and what it asks of them.
+//! The interface between rooms and the relay.
+//!
+//! Rooms call [`Bridge`]. The relay calls [`DeliverySink`], which the layer above implements.
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -8,68 +10,86 @@ use crate::{
     wire::envelope::{Envelope, Sequence},
 };
 
-/// The relay to other nodes.
+/// The relay to the other nodes.
 #[async_trait]
 pub trait Bridge: Send + Sync {
-    /// Tells every other node that has the document open. Returns at once; what is told of one document arrives in the
-    /// order of these calls, or not at all: then the others are told to compare.
+    /// Publishes `envelope` to every other node that has `document` open. Returns immediately.
+    ///
+    /// Delivery is at most once, and in call order per document. After a loss, the receiving nodes
+    /// reconcile with the store.
     fn publish(&self, document: DocumentId, envelope: Envelope);
 
-    /// Tells every other node that has the document open that a user's access changed, and waits until they have carried
-    /// it out, for at most a second.
-    async fn change_access(&self, document: DocumentId, user: UserId, level: Option<AccessLevel>);
+    /// Publishes a change of a user's access to every other node that has `document` open, and waits
+    /// at most one second until all of them have applied it. `None` means that access was revoked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait. The change may have been published.
+    async fn publish_access_change(
+        &self,
+        document: DocumentId,
+        user: UserId,
+        level: Option<AccessLevel>,
+    );
 
-    /// From now on this node wants to hear of `document`. When it returns nothing that is published is missed any more,
-    /// unless the relay is away.
+    /// Subscribes this node to `document`, and waits until the subscription is active.
+    ///
+    /// If the relay is unavailable or does not respond in time, the method returns without an active
+    /// subscription. The relay keeps trying, and once it is subscribed it delivers
+    /// [`Envelope::Compare`] for the document or calls [`DeliverySink::relay_recovered`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait. The document stays attached.
     async fn attach(&self, document: DocumentId);
 
-    /// This node no longer wants to hear of `document`.
+    /// Ends this node's subscription to `document`. Returns immediately.
     fn detach(&self, document: DocumentId);
 
-    /// How it does.
+    /// Returns the state of the relay.
     fn health(&self) -> Health;
 }
 
-/// How the relay does.
+/// The state of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// What is published arrives.
-    Well,
-    /// It cannot be reached: this node hears nothing of the others, and knows it.
-    Away,
-    /// It answers, but nothing comes through.
+    /// Published envelopes are delivered.
+    Healthy,
+    /// Publishing fails, or the subscriber connection is down.
+    Unavailable,
+    /// Publishing succeeds, but nothing is delivered.
     Deaf,
 }
 
-/// What comes from other nodes.
+/// An event that the relay delivers to this node.
 #[derive(Debug)]
 pub enum RelayEvent {
-    /// Another node told this; or somebody left, whoever took him out of the roster.
-    Told {
-        /// Of which document.
+    /// Another node published an envelope, or a node removed a dead node's session from the roster.
+    Envelope {
+        /// The document.
         document: DocumentId,
-        /// What.
+        /// The envelope.
         envelope: Envelope,
-        /// The other node waits until it has been carried out.
-        done: Option<Done>,
+        /// Present if the publisher waits until this node has applied the envelope.
+        acknowledge: Option<Acknowledger>,
     },
-    /// The arrival of one of this node's own sessions came back: it has this place among all.
-    Counted {
-        /// In which document.
+    /// The roster numbered the arrival of one of this node's own sessions.
+    PresenceCounted {
+        /// The document.
         document: DocumentId,
-        /// Its place.
+        /// The number of the arrival among all arrivals and departures of the document.
         sequence: Sequence,
     },
 }
 
-/// To be sent, or dropped, when what was told has been carried out.
-pub type Done = oneshot::Sender<()>;
+/// Acknowledges an envelope. Send the value, or drop the sender, after applying the envelope.
+pub type Acknowledger = oneshot::Sender<()>;
 
-/// Takes what comes in.
+/// Receives the events of the relay.
 pub trait DeliverySink: Send + Sync {
-    /// Takes it, at once: whoever relays does not wait. What cannot be taken has to be looked up later.
-    fn deliver(&self, delivery: RelayEvent);
+    /// Takes an event. Must not block, because it would delay the events of all documents. A sink that
+    /// has no capacity for the event reconciles the document with the store later.
+    fn deliver(&self, event: RelayEvent);
 
-    /// The relay was away and is back: whatever was told meanwhile did not arrive.
-    fn returned(&self);
+    /// Called when a new connection has subscribed to all attached documents. Earlier envelopes may
+    /// have been lost, so the sink reconciles all open documents with the store.
+    fn relay_recovered(&self);
 }

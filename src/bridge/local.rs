@@ -1,4 +1,4 @@
-//! The relay of a cluster of one: there is nobody to tell.
+//! The bridge of a cluster of one node.
 
 use async_trait::async_trait;
 
@@ -8,7 +8,8 @@ use crate::{
     wire::envelope::Envelope,
 };
 
-/// A bridge without another side. Rooms tell their own members themselves, so nothing is left to do.
+/// A bridge without other nodes. It discards all envelopes, because rooms broadcast to their own
+/// members themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalBridge;
 
@@ -16,7 +17,7 @@ pub struct LocalBridge;
 impl Bridge for LocalBridge {
     fn publish(&self, _document: DocumentId, _envelope: Envelope) {}
 
-    async fn change_access(
+    async fn publish_access_change(
         &self,
         _document: DocumentId,
         _user: UserId,
@@ -29,6 +30,6 @@ impl Bridge for LocalBridge {
     fn detach(&self, _document: DocumentId) {}
 
     fn health(&self) -> Health {
-        Health::Well
+        Health::Healthy
     }
 }

@@ -1,16 +1,16 @@
 //! The relay between nodes.
 //!
-//! A room tells the bridge of what began on this node, and attaches while it is open, so that what other nodes say about
-//! the document comes in: as a [`RelayEvent`], to whoever [`DeliverySink`]s it. The contract is [`Bridge`]; [`LocalBridge`]
-//! serves a cluster of one node, [`RedisBridge`] any number of them.
+//! A room publishes the events that originate on its node. While it is open it is attached to its
+//! document, so the events of other nodes arrive as [`RelayEvent`]s at a [`DeliverySink`]. [`Bridge`]
+//! is the contract. [`LocalBridge`] serves a cluster of one node, [`RedisBridge`] any number of nodes.
 //!
-//! Invariants: a bridge never brings an event back to the node that published it; and what it loses it says, so that
-//! what was told meanwhile is looked up.
+//! Invariants: an envelope is never delivered to the node that published it. A loss is always
+//! reported, so the affected documents are reconciled with the store.
 
 mod contract;
 mod local;
 mod redis;
 
-pub use contract::{Bridge, DeliverySink, Done, Health, RelayEvent};
+pub use contract::{Acknowledger, Bridge, DeliverySink, Health, RelayEvent};
 pub use local::LocalBridge;
 pub use redis::{EventSink, RedisBridge};

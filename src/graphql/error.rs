@@ -7,7 +7,7 @@ use crate::{
     domain::{InvalidInput, Version},
     editing::{EditError, LoadError},
     room::RoomError,
-    roster::RosterAway,
+    roster::RosterUnavailable,
     session::Throttled,
     store::StoreError,
     wire::ErrorCode,
@@ -37,7 +37,7 @@ pub enum ApiError {
     /// A seat could not be taken.
     Room(RoomError),
     /// Who is connected to other nodes is not known now.
-    Roster(RosterAway),
+    Roster(RosterUnavailable),
     /// The document is not open on the session that the cursor is to move on.
     NotOpenHere,
     /// A cursor over HTTP without a session to move it on.
@@ -268,5 +268,5 @@ from! {
     EditError => Edit,
     LoadError => Text,
     RoomError => Room,
-    RosterAway => Roster,
+    RosterUnavailable => Roster,
 }

@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    roster::RosterAway,
+    roster::RosterUnavailable,
     session::{IdentityError, Throttled},
     store::StoreError,
     wire::ErrorCode,
@@ -35,7 +35,7 @@ pub enum HttpError {
     #[error(
         "X-Session-Id cannot be looked up at the moment. Try again in a moment, or leave it out."
     )]
-    Roster(#[from] RosterAway),
+    Roster(#[from] RosterUnavailable),
     /// An editor's upgrade without a token.
     #[error("There is no token. Connect to this address with `?token=<token>`.")]
     NoToken,

@@ -26,10 +26,10 @@ pub(super) async fn readyz(parts: web::Data<HttpParts>) -> HttpResponse {
     }
     match parts.rooms.relay() {
         Health::Deaf => unready("relay"),
-        Health::Well if parts.roster.is_up() => {
+        Health::Healthy if parts.roster.is_up() => {
             HttpResponse::Ok().json(json!({ "status": "ready" }))
         }
-        Health::Well | Health::Away => {
+        Health::Healthy | Health::Unavailable => {
             HttpResponse::Ok().json(json!({ "status": "degraded", "because": "redis" }))
         }
     }

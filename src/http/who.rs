@@ -48,7 +48,7 @@ async fn session(
     let Some(value) = request.headers().get(SESSION_HEADER) else { return Ok(None) };
     let named = value.to_str().ok().and_then(|id| id.parse::<SessionId>().ok());
     let session = named.ok_or(HttpError::UnknownSession)?;
-    match parts.roster.find_session(session, user).await? {
+    match parts.roster.find_session_owner(session, user).await? {
         Some(owner) if owner == user => Ok(Some(session)),
         Some(_somebody_else) => {
             parts.metrics.permission_denied();

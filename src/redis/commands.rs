@@ -1,4 +1,4 @@
-//! One connection for everybody who has a question, opened again when it breaks.
+//! A shared connection for commands, opened again after a failure.
 
 use std::{future::Future, sync::Arc};
 
@@ -6,23 +6,23 @@ use redis::{RedisError, RedisResult};
 use thiserror::Error;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Backoff, Connection, Server, backoff::chance};
+use super::{Backoff, Connection, Server, backoff::random_fraction};
 
-/// Redis did not answer.
+/// Why a command failed.
 #[derive(Debug, Error)]
-pub enum Away {
-    /// It failed a moment ago, and is not asked again so soon.
-    #[error("Redis is away")]
-    Resting,
-    /// It failed now.
-    #[error("Redis did not answer: {0}")]
+pub enum CommandError {
+    /// The last attempt to connect failed a moment ago, so the command was not sent.
+    #[error("Redis is unavailable; the next attempt to connect follows shortly")]
+    BackingOff,
+    /// Redis could not be reached or did not respond in time. The command may have been executed.
+    #[error("Redis did not respond: {0}")]
     Failed(#[source] RedisError),
-    /// It answered that it does not do that: asking again would not help.
-    #[error("Redis refused: {0}")]
-    Refused(#[source] RedisError),
+    /// Redis rejected the command. Sending it again would not help.
+    #[error("Redis rejected a command: {0}")]
+    Rejected(#[source] RedisError),
 }
 
-/// A connection that is there when it is needed. Clones share it.
+/// A connection that is opened when a command needs it. Clones share it.
 #[derive(Clone)]
 pub struct Commands {
     server: Arc<Server>,
@@ -32,81 +32,83 @@ pub struct Commands {
 #[derive(Default)]
 struct Link {
     connection: Option<Connection>,
-    /// How often it was opened, so that nobody closes the one after his own.
-    opened: u64,
+    /// Counts opened connections, so that a late failure does not close a newer connection.
+    generation: u64,
     backoff: Backoff,
-    /// Until then nobody tries.
-    rests_until: Option<Instant>,
+    /// Until then no attempt to connect is made.
+    retry_at: Option<Instant>,
 }
 
 impl Commands {
-    /// Nothing is open yet.
+    /// Creates a handle. The first command opens the connection.
     #[must_use]
     pub fn new(server: Server) -> Self {
         Self { server: Arc::new(server), link: Arc::default() }
     }
 
-    /// Asks something. A connection that fails, or does not answer in time, is not used again.
+    /// Runs a command, or several, on the connection. A connection that fails or does not respond in
+    /// time is dropped.
     ///
     /// # Errors
-    /// [`Away`]. What was asked may have been done all the same.
-    pub async fn ask<T, F>(&self, question: impl FnOnce(Connection) -> F) -> Result<T, Away>
+    /// [`CommandError`]. After [`CommandError::Failed`] the command may have been executed.
+    pub async fn run<T, F>(&self, command: impl FnOnce(Connection) -> F) -> Result<T, CommandError>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let (connection, opened) = self.connection().await?;
-        match question(connection).await {
-            Ok(answer) => Ok(answer),
-            Err(error) if is_broken(&error) => {
-                self.drop_connection(opened).await;
-                Err(Away::Failed(error))
+        let (connection, generation) = self.connection().await?;
+        match command(connection).await {
+            Ok(reply) => Ok(reply),
+            Err(error) if is_connection_error(&error) => {
+                self.drop_connection(generation).await;
+                Err(CommandError::Failed(error))
             }
-            Err(error) => Err(Away::Refused(error)),
+            Err(error) => Err(CommandError::Rejected(error)),
         }
     }
 
-    async fn connection(&self) -> Result<(Connection, u64), Away> {
-        // Whoever comes while it is being opened waits for the same one.
+    async fn connection(&self) -> Result<(Connection, u64), CommandError> {
+        // Held while connecting: other callers wait for the same connection.
         let mut link = self.link.lock().await;
         if let Some(connection) = &link.connection {
-            return Ok((connection.clone(), link.opened));
+            return Ok((connection.clone(), link.generation));
         }
-        if link.rests_until.is_some_and(|until| Instant::now() < until) {
-            return Err(Away::Resting);
+        if link.retry_at.is_some_and(|at| Instant::now() < at) {
+            return Err(CommandError::BackingOff);
         }
         match self.server.connect().await {
             Ok(connection) => {
-                link.backoff.worked();
-                link.opened += 1;
+                link.backoff.reset();
+                link.generation += 1;
                 link.connection = Some(connection.clone());
-                Ok((connection, link.opened))
+                Ok((connection, link.generation))
             }
             Err(error) => {
-                let pause = link.backoff.failed(chance());
-                link.rests_until = Some(Instant::now() + pause);
-                Err(Away::Failed(error))
+                let delay = link.backoff.next_delay(random_fraction());
+                link.retry_at = Some(Instant::now() + delay);
+                Err(CommandError::Failed(error))
             }
         }
     }
 
-    async fn drop_connection(&self, opened: u64) {
+    async fn drop_connection(&self, generation: u64) {
         let mut link = self.link.lock().await;
-        if link.opened == opened {
+        if link.generation == generation {
             link.connection = None;
         }
     }
 }
 
-/// Whether a connection on which this happened is of no more use: a server that refuses a command still answers.
-fn is_broken(error: &RedisError) -> bool {
+/// Returns whether an error makes the connection useless. A server that rejects a command still
+/// responds, so its connection is kept.
+fn is_connection_error(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.is_unrecoverable_error()
         || error.is_connection_refusal()
-        // It is starting, failing over, or full: it will be itself again.
+        // Temporary states: the server is starting, busy, failing over, or out of memory.
         || matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "NOREPLICAS" | "OOM"))
-        // After a failover the old master goes on as somebody who may not be written to.
+        // After a failover the old master is a replica, and a new connection finds the new master.
         || error.code() == Some("READONLY")
         || error.is_cluster_error()
 }

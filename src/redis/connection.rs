@@ -1,4 +1,4 @@
-//! One open connection, whatever stands at the other end.
+//! An open connection, to one server or to a cluster.
 
 use std::collections::HashSet;
 
@@ -11,18 +11,19 @@ use redis::{
     cluster_routing::Slot,
 };
 
-/// A connection. Clones share it: what one asks is sent behind what another asked, without waiting for the answer.
+/// A connection. Clones share it, and pipeline their commands: a command is sent without waiting for the
+/// replies to earlier ones.
 #[derive(Clone)]
 pub enum Connection {
     /// To one server.
     Single(MultiplexedConnection),
-    /// To every primary of a cluster; each command goes to the one that has its key.
+    /// To every primary of a cluster. Each command goes to the primary that has its key.
     Cluster(ClusterConnection),
 }
 
 impl Connection {
-    /// The command that publishes: with a cluster only those servers hear of it that have the channel (sharded pub/sub,
-    /// Redis 7).
+    /// Returns the command that publishes. A cluster uses sharded pub/sub (Redis 7), where a message goes
+    /// only to the servers of its channel's shard.
     #[must_use]
     pub fn publish_command(&self) -> &'static str {
         match self {
@@ -31,11 +32,11 @@ impl Connection {
         }
     }
 
-    /// Publishes these messages, each a channel and what to say there, in the order given; with a cluster, in that order on
-    /// each channel. How many listeners each had.
+    /// Publishes messages, each a channel and a payload. Returns the number of subscribers that each
+    /// message reached. One server keeps the order of all messages, a cluster that of each channel.
     ///
     /// # Errors
-    /// [`redis::RedisError`]: some may have been published, all the same.
+    /// [`redis::RedisError`]. Some messages may have been published.
     pub async fn publish(&mut self, messages: &[(&str, &[u8])]) -> RedisResult<Vec<u64>> {
         let command = self.publish_command();
         let commands = messages.iter().map(|(channel, bytes)| {
@@ -43,15 +44,15 @@ impl Connection {
             publish.arg(channel).arg(bytes);
             (*channel, publish)
         });
-        self.ask_all(commands.collect()).await
+        self.run_all(commands.collect()).await
     }
 
-    /// Runs these commands, each with its only key, in the order given; with a cluster, in that order for each key. Their
-    /// answers.
+    /// Runs commands, each given with its only key, and returns their replies. One server keeps the order
+    /// of all commands, a cluster that of each key.
     ///
     /// # Errors
-    /// [`redis::RedisError`]: some may have been run, all the same.
-    pub async fn ask_all<T: FromRedisValue + Default + Clone>(
+    /// [`redis::RedisError`]. Some commands may have been executed.
+    pub async fn run_all<T: FromRedisValue + Default + Clone>(
         &mut self,
         commands: Vec<(&str, Cmd)>,
     ) -> RedisResult<Vec<T>> {
@@ -64,7 +65,7 @@ impl Connection {
                 pipeline.query_async(connection).await
             }
             Self::Cluster(connection) => {
-                // Those of one key go to one server together, and so stay in order.
+                // The commands of one key go to one server in one pipeline, which keeps their order.
                 let count = commands.len();
                 let mut keys: IndexMap<&str, (Vec<usize>, Pipeline)> = IndexMap::new();
                 for (index, (key, command)) in commands.into_iter().enumerate() {
@@ -75,28 +76,28 @@ impl Connection {
                 let each = keys.into_values().map(|(indices, pipeline)| {
                     let mut connection = connection.clone();
                     async move {
-                        let answers: Vec<T> = pipeline.query_async(&mut connection).await?;
-                        Ok::<_, RedisError>(indices.into_iter().zip(answers))
+                        let replies: Vec<T> = pipeline.query_async(&mut connection).await?;
+                        Ok::<_, RedisError>(indices.into_iter().zip(replies))
                     }
                 });
                 let mut all = vec![T::default(); count];
-                for (index, answer) in try_join_all(each).await?.into_iter().flatten() {
-                    all[index] = answer;
+                for (index, reply) in try_join_all(each).await?.into_iter().flatten() {
+                    all[index] = reply;
                 }
                 Ok(all)
             }
         }
     }
 
-    /// Listens to these channels; when it returns, nothing that is published on them is missed.
+    /// Subscribes to channels. Once it returns, the connection receives everything published on them.
     ///
     /// # Errors
-    /// [`redis::RedisError`]: some may be listened to, all the same.
+    /// [`redis::RedisError`]. Some channels may have been subscribed.
     pub async fn subscribe(&mut self, channels: &[String]) -> RedisResult<()> {
         match self {
             Self::Single(connection) => connection.subscribe(channels).await,
             Self::Cluster(connection) => {
-                // Each has its own server.
+                // The channels may be on different servers, so each gets its own command.
                 let each = channels.iter().map(|channel| {
                     let mut connection = connection.clone();
                     async move { connection.ssubscribe(channel).await }
@@ -106,10 +107,10 @@ impl Connection {
         }
     }
 
-    /// Listens to these channels no more.
+    /// Unsubscribes from channels.
     ///
     /// # Errors
-    /// [`redis::RedisError`].
+    /// [`redis::RedisError`]. Some channels may have been unsubscribed.
     pub async fn unsubscribe(&mut self, channels: &[String]) -> RedisResult<()> {
         match self {
             Self::Single(connection) => connection.unsubscribe(channels).await,
@@ -124,39 +125,40 @@ impl Connection {
     }
 }
 
-/// So many names are tried to find one for each primary: a primary with a hundredth of the slots is found among them all
-/// but certainly.
-const MAX_POSITIONS: u32 = 1_000;
+/// The most names that are tried to find one for each primary. A primary with 1 % of the slots is missed
+/// with a probability of 0.99^1000, about 4 in 100,000.
+const MAX_NAMES: u32 = 1_000;
 
 impl Connection {
-    /// Numbers of which `name` makes one key on each primary; for one server just 0.
+    /// Returns the indices for which `name` yields one key on each primary; for one server only 0.
     ///
     /// # Errors
-    /// [`redis::RedisError`].
-    pub async fn places(&mut self, name: impl Fn(u32) -> String) -> RedisResult<Vec<u32>> {
+    /// [`redis::RedisError`], if the cluster does not return its slots.
+    pub async fn cover_primaries(&mut self, name: impl Fn(u32) -> String) -> RedisResult<Vec<u32>> {
         let Self::Cluster(connection) = self else { return Ok(vec![0]) };
         let ranges: Vec<SlotRange> =
             redis::cmd("CLUSTER").arg("SLOTS").query_async(connection).await?;
         let primaries: HashSet<_> = ranges.iter().map(|range| &range.primary).collect();
-        let mut places = Vec::new();
-        let mut reached = HashSet::new();
-        for place in 0..MAX_POSITIONS {
-            if reached.len() == primaries.len() {
+        let mut indices = Vec::new();
+        let mut covered = HashSet::new();
+        for index in 0..MAX_NAMES {
+            if covered.len() == primaries.len() {
                 break;
             }
-            let slot = Slot::for_key(name(place));
-            let primary = ranges.iter().find(|range| range.holds(slot)).map(|range| &range.primary);
+            let slot = Slot::for_key(name(index));
+            let primary =
+                ranges.iter().find(|range| range.contains(slot)).map(|range| &range.primary);
             if let Some(primary) = primary
-                && reached.insert(primary)
+                && covered.insert(primary)
             {
-                places.push(place);
+                indices.push(index);
             }
         }
-        Ok(places)
+        Ok(indices)
     }
 }
 
-/// Some slots and the primary that has them, as `CLUSTER SLOTS` tells it.
+/// A range of slots and its primary, as returned by `CLUSTER SLOTS`.
 struct SlotRange {
     first: u16,
     last: u16,
@@ -164,19 +166,19 @@ struct SlotRange {
 }
 
 impl SlotRange {
-    fn holds(&self, slot: Slot) -> bool {
+    fn contains(&self, slot: Slot) -> bool {
         (self.first..=self.last).any(|number| Slot::new(number) == Some(slot))
     }
 }
 
 impl FromRedisValue for SlotRange {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let Value::Array(parts) = value else { return Err("a range of slots is no array".into()) };
+        let Value::Array(parts) = value else { return Err("a slot range is not an array".into()) };
         let mut parts = parts.into_iter();
         let (Some(first), Some(last), Some(Value::Array(primary))) =
             (parts.next(), parts.next(), parts.next())
         else {
-            return Err("a range of slots has no primary".into());
+            return Err("a slot range has no primary".into());
         };
         let mut primary = primary.into_iter();
         let (host, port) = (primary.next(), primary.next());

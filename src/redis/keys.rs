@@ -1,64 +1,64 @@
-//! What keys and channels are called.
+//! The names of all keys and channels.
 //!
-//! What belongs to one document has its id in braces: a hash tag (Redis Cluster specification, "Hash tags"), so that a
-//! script may touch the presence and publish on the channel of the document.
+//! An id in a name is in braces. Redis Cluster hashes only this part ("Hash tags" in its specification),
+//! so the presence and the channel of a document are on one server, and one script may use both.
 
 use uuid::Uuid;
 
 use crate::domain::{DocumentId, NodeId, UserId};
 
-/// The names of keys and channels, all with the same beginning.
+/// Builds the names of keys and channels, which share a prefix.
 #[derive(Debug, Clone)]
 pub struct RedisKeys {
     prefix: String,
 }
 
 impl RedisKeys {
-    /// Names that begin with `prefix`, which has no braces.
+    /// Creates names that begin with `prefix`, which must not contain braces.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// The channel on which nodes tell what happens in a document.
+    /// Returns the channel for the envelopes of a document.
     #[must_use]
     pub fn document(&self, document: DocumentId) -> String {
         format!("{}:doc:{{{document}}}", self.prefix)
     }
 
-    /// The document whose channel this is, if it is one.
+    /// Returns the document of a channel, or `None` if it is not the channel of a document.
     #[must_use]
     pub fn document_of(&self, channel: &str) -> Option<DocumentId> {
         let id = channel.strip_prefix(&self.prefix)?.strip_prefix(":doc:{")?.strip_suffix('}')?;
         id.parse().ok()
     }
 
-    /// The channels on which a node is spoken to: it tells itself there that it hears. Each `place` is another one, so
-    /// that in a cluster there is one for each primary.
+    /// Returns a channel for signals to one node: its own canaries, and on index 0 the acknowledgements of
+    /// other nodes. A cluster needs several indices to have one canary channel on each primary.
     #[must_use]
-    pub fn node(&self, node: NodeId, place: u32) -> String {
-        format!("{}:node:{{{node}:{place}}}", self.prefix)
+    pub fn node(&self, node: NodeId, index: u32) -> String {
+        format!("{}:node:{{{node}:{index}}}", self.prefix)
     }
 
-    /// The hash of the sessions that have a document open.
+    /// Returns the hash of the sessions that have a document open.
     #[must_use]
     pub fn presence(&self, document: DocumentId) -> String {
         format!("{}:presence:{{{document}}}", self.prefix)
     }
 
-    /// The hash of a user's connection slots.
+    /// Returns the hash of a user's connection slots.
     #[must_use]
     pub fn slots(&self, user: UserId) -> String {
         format!("{}:slots:{{{user}}}", self.prefix)
     }
 
-    /// The sorted set of the nodes, by the end of their lease.
+    /// Returns the sorted set of all nodes, by the end of their lease.
     #[must_use]
     pub fn nodes(&self) -> String {
         format!("{}:nodes", self.prefix)
     }
 
-    /// The set of what a node entered during one incarnation.
+    /// Returns the set of the entries that a node wrote during one incarnation.
     #[must_use]
     pub fn entered(&self, incarnation: Uuid) -> String {
         format!("{}:entered:{{{incarnation}}}", self.prefix)
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_channel_of_a_document_leads_back_to_it_and_no_other_does() {
+    fn only_a_document_channel_yields_its_document() {
         let (keys, document) = (RedisKeys::new("co"), DocumentId::new());
         assert_eq!(keys.document_of(&keys.document(document)), Some(document));
         for other in [keys.presence(document), keys.nodes(), RedisKeys::new("c").document(document)]

@@ -1,10 +1,12 @@
-//! The way to Redis: where it is, how it is reached, and what becomes of a way that breaks.
+//! Connections to Redis.
 //!
-//! [`RedisAddress`] is what `redis.url` says: one server, a cluster, or sentinels that know which server it is. [`Server`]
-//! opens connections to it, and [`Commands`] keeps one open for whoever has a question: it is opened again when it
-//! breaks, after a pause that grows. What is asked and what is heard is the affair of bridge and roster.
+//! [`RedisAddress`] parses `redis.url`: one server, a cluster, or sentinels. [`Server`] opens connections
+//! to it. [`Commands`] keeps one connection for commands and opens it again after a failure, with a delay
+//! that grows. [`RedisKeys`] names all keys and channels. Which commands are run and which channels are
+//! used is up to `bridge` and `roster`.
 //!
-//! Invariant: nobody waits for Redis longer than `redis.answer_within`, and while it is away nobody waits at all.
+//! Invariant: a command takes at most `redis.answer_within`, and so does an attempt to connect. During
+//! the delay after a failed attempt, commands fail at once.
 
 mod address;
 mod backoff;
@@ -15,8 +17,8 @@ mod options;
 mod server;
 
 pub use address::{AddressKind, BadAddress, RedisAddress};
-pub use backoff::{Backoff, chance};
-pub use commands::{Away, Commands};
+pub use backoff::{Backoff, random_fraction};
+pub use commands::{CommandError, Commands};
 pub use connection::Connection;
 pub use keys::RedisKeys;
 pub use options::RedisOptions;

@@ -1,4 +1,4 @@
-//! What operators may set about Redis.
+//! The settings for Redis.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -8,30 +8,35 @@ use serde::Deserialize;
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisOptions {
-    /// Where it is, as [`RedisAddress`](super::Address) reads it; empty: there is none.
+    /// Address of Redis, in the forms that [`RedisAddress`](super::RedisAddress) parses. Empty: the node
+    /// does not use Redis.
     #[serde(default)]
     pub url: String,
-    /// A file with the certificates (PEM) of those who may sign the server's; none: those that the system trusts.
+    /// PEM file with the certificate authorities that may sign the server's certificate. `None`: those
+    /// that the system trusts. Used only with TLS.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-    /// How long it may take to answer, and to be connected to.
+    /// Time limit of a command and of an attempt to connect. At least 10 ms, less than half of
+    /// `roster.lease`.
     #[serde(with = "humantime_serde")]
     pub answer_within: Duration,
-    /// What the names of all keys and channels begin with. Letters, digits, `-`, `_`, `.` and `:`.
+    /// Prefix of all keys and channels, not empty: letters, digits, `-`, `_`, `.` and `:`.
     pub prefix: String,
-    /// The newest version of envelopes that this node writes and reads.
+    /// Newest envelope version that this node writes and reads, from
+    /// [`OLDEST_VERSION`](crate::wire::envelope::OLDEST_VERSION) to
+    /// [`NEWEST_VERSION`](crate::wire::envelope::NEWEST_VERSION).
     pub envelope_version: u8,
 }
 
 impl RedisOptions {
-    /// Whether there is a Redis.
+    /// Returns whether the node uses Redis.
     #[must_use]
     pub fn is_set(&self) -> bool {
         !self.url.is_empty()
     }
 }
 
-/// Without the URL, which may hold a password.
+/// Omits the URL, which may contain a password.
 impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions")

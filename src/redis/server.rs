@@ -1,4 +1,4 @@
-//! Connections to where Redis is.
+//! Opens connections to the configured Redis.
 
 use std::{fs, time::Duration};
 
@@ -13,18 +13,18 @@ use thiserror::Error;
 
 use super::{AddressKind, BadAddress, Connection, RedisAddress, RedisOptions, address::Login};
 
-/// Why the way to Redis is not even known.
+/// Why the Redis settings are unusable.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// `redis.url` cannot be read.
+    /// `redis.url` is not a Redis address.
     #[error("redis.url {0}")]
-    RedisAddress(#[from] BadAddress),
-    /// The file that `redis.ca` names cannot be read.
-    #[error("the certificates that redis.ca names cannot be read")]
+    Address(#[from] BadAddress),
+    /// The file of `redis.ca` cannot be read.
+    #[error("could not read the certificate file of redis.ca; check its path and permissions")]
     Certificates(#[from] std::io::Error),
 }
 
-/// Where Redis is and how it is reached. Nothing is connected to before it is asked for.
+/// A Redis server, cluster or set of sentinels. It connects only on request.
 #[derive(Clone)]
 pub struct Server {
     address: RedisAddress,
@@ -33,7 +33,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The one that these settings name.
+    /// Creates a server from the settings and reads the certificate file. Does not connect.
     ///
     /// # Errors
     /// [`ServerError`].
@@ -45,59 +45,67 @@ impl Server {
         })
     }
 
-    /// Where it is, as logs may have it.
+    /// Returns the address. Its `Display` form omits credentials.
     #[must_use]
     pub fn address(&self) -> &RedisAddress {
         &self.address
     }
 
-    /// How long an answer may take.
+    /// Returns the time limit of commands and of attempts to connect.
     #[must_use]
     pub fn answer_within(&self) -> Duration {
         self.answer_within
     }
 
-    /// A connection for questions and answers.
+    /// Opens a connection for commands.
     ///
     /// # Errors
-    /// [`RedisError`].
+    /// [`RedisError`], also if connecting takes longer than `redis.answer_within`.
     pub async fn connect(&self) -> RedisResult<Connection> {
         self.open(None::<fn(redis::PushInfo) -> Result<(), redis::aio::SendError>>).await
     }
 
-    /// A connection that listens: what comes without having been asked for goes to `heard`, and so does its end.
+    /// Opens a connection for subscriptions. Pushed messages and the end of the connection go to
+    /// `push_sender`.
     ///
     /// # Errors
-    /// [`RedisError`].
-    pub async fn listen(&self, heard: impl AsyncPushSender) -> RedisResult<Connection> {
-        self.open(Some(heard)).await
+    /// [`RedisError`], also if connecting takes longer than `redis.answer_within`.
+    pub async fn connect_with_push(
+        &self,
+        push_sender: impl AsyncPushSender,
+    ) -> RedisResult<Connection> {
+        self.open(Some(push_sender)).await
     }
 
-    async fn open(&self, heard: Option<impl AsyncPushSender>) -> RedisResult<Connection> {
-        // The library tries servers and sentinels one after the other, as long as that takes.
-        let connected = tokio::time::timeout(self.answer_within, self.connect_to(heard)).await;
+    async fn open(&self, push_sender: Option<impl AsyncPushSender>) -> RedisResult<Connection> {
+        // The library tries servers and sentinels one after another, without a time limit for all of them.
+        let connected =
+            tokio::time::timeout(self.answer_within, self.connect_to(push_sender)).await;
         connected.map_err(|_elapsed| timed_out())?
     }
 
-    async fn connect_to(&self, heard: Option<impl AsyncPushSender>) -> RedisResult<Connection> {
+    async fn connect_to(
+        &self,
+        push_sender: Option<impl AsyncPushSender>,
+    ) -> RedisResult<Connection> {
         match &self.address.kind {
             AddressKind::Single => {
                 let (host, port) = self.address.hosts.first().ok_or_else(no_host)?;
-                let info = self.server(host, *port)?;
+                let info = self.connection_info(host, *port)?;
                 let client = match self.tls_certificates() {
                     Some(certificates) => Client::build_with_tls(info, certificates)?,
                     None => Client::open(info)?,
                 };
-                self.single(&client, heard).await
+                self.single(&client, push_sender).await
             }
             AddressKind::Sentinel { master } => {
-                let client = self.sentinels(master)?.build()?.async_get_client().await?;
-                self.single(&client, heard).await
+                let client = self.sentinel_builder(master)?.build()?.async_get_client().await?;
+                self.single(&client, push_sender).await
             }
             AddressKind::Cluster => {
                 let mut servers = Vec::with_capacity(self.address.hosts.len());
                 for (host, port) in &self.address.hosts {
-                    servers.push(self.server(host, *port)?);
+                    servers.push(self.connection_info(host, *port)?);
                 }
                 let mut builder = ClusterClientBuilder::new(servers)
                     .use_protocol(ProtocolVersion::RESP3)
@@ -107,8 +115,8 @@ impl Server {
                 if let Some(certificates) = self.tls_certificates() {
                     builder = builder.certs(certificates);
                 }
-                if let Some(heard) = heard {
-                    builder = builder.push_sender(heard);
+                if let Some(push_sender) = push_sender {
+                    builder = builder.push_sender(push_sender);
                 }
                 let client = builder.build()?;
                 client.get_async_connection().await.map(Connection::Cluster)
@@ -119,19 +127,19 @@ impl Server {
     async fn single(
         &self,
         client: &Client,
-        heard: Option<impl AsyncPushSender>,
+        push_sender: Option<impl AsyncPushSender>,
     ) -> RedisResult<Connection> {
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.answer_within))
             .set_response_timeout(Some(self.answer_within));
-        if let Some(heard) = heard {
-            config = config.set_push_sender(heard);
+        if let Some(push_sender) = push_sender {
+            config = config.set_push_sender(push_sender);
         }
         let connected = client.get_multiplexed_async_connection_with_config(&config).await;
         connected.map(Connection::Single)
     }
 
-    fn server(&self, host: &str, port: u16) -> RedisResult<ConnectionInfo> {
+    fn connection_info(&self, host: &str, port: u16) -> RedisResult<ConnectionInfo> {
         let address = match self.address.tls {
             true => ConnectionAddr::TcpTls {
                 host: host.to_owned(),
@@ -153,7 +161,7 @@ impl Server {
         Ok(address.into_connection_info()?.set_redis_settings(info))
     }
 
-    fn sentinels(&self, master: &str) -> RedisResult<SentinelClientBuilder> {
+    fn sentinel_builder(&self, master: &str) -> RedisResult<SentinelClientBuilder> {
         let hosts = self.address.hosts.iter().map(|(host, port)| match self.address.tls {
             true => ConnectionAddr::TcpTls {
                 host: host.clone(),
@@ -193,7 +201,7 @@ impl Server {
         Ok(builder)
     }
 
-    /// The authorities that operators named, where TLS is spoken at all.
+    /// Returns the configured certificate authorities, if TLS is used.
     fn tls_certificates(&self) -> Option<TlsCertificates> {
         let root_cert = self.certificates.clone().filter(|_| self.address.tls)?;
         Some(TlsCertificates { client_tls: None, root_cert: Some(root_cert) })
@@ -201,7 +209,7 @@ impl Server {
 }
 
 fn no_host() -> RedisError {
-    RedisError::from((redis::ErrorKind::InvalidClientConfig, "the URL names no host"))
+    RedisError::from((redis::ErrorKind::InvalidClientConfig, "redis.url has no host"))
 }
 
 fn timed_out() -> RedisError {

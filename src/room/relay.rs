@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{RoomHandle, Rooms, actor::messages::CheckRoster};
 use crate::{
-    bridge::{DeliverySink, Done, Health, RelayEvent},
+    bridge::{Acknowledger, DeliverySink, Health, RelayEvent},
     domain::{AccessLevel, DocumentId, UserId},
     store::StoreError,
     wire::envelope::Envelope,
@@ -89,7 +89,7 @@ impl Rooms {
         document: DocumentId,
         user: UserId,
         level: Option<AccessLevel>,
-        done: Option<Done>,
+        acknowledge: Option<Acknowledger>,
     ) {
         // The message takes its place in the mailbox now, before anything that comes later. A task waits for the answer, or
         // for the place if the mailbox is full.
@@ -98,7 +98,7 @@ impl Rooms {
             if let Some(changed) = changed {
                 changed.await;
             }
-            if done.is_some_and(|done| done.send(()).is_err()) {
+            if acknowledge.is_some_and(|acknowledge| acknowledge.send(()).is_err()) {
                 tracing::debug!("the node that changed an access level no longer waits");
             }
         });
@@ -108,9 +108,9 @@ impl Rooms {
 impl DeliverySink for Rooms {
     fn deliver(&self, event: RelayEvent) {
         match event {
-            RelayEvent::Told { document, envelope, done } => match envelope {
+            RelayEvent::Envelope { document, envelope, acknowledge } => match envelope {
                 Envelope::AccessChanged { user, level, .. } => {
-                    self.change_access_here(document, user, level, done);
+                    self.change_access_here(document, user, level, acknowledge);
                 }
                 Envelope::Compare => self.stale().add(document),
                 envelope => {
@@ -118,7 +118,7 @@ impl DeliverySink for Rooms {
                     self.send(document, room.as_ref(), |room| room.deliver(envelope));
                 }
             },
-            RelayEvent::Counted { document, sequence } => {
+            RelayEvent::PresenceCounted { document, sequence } => {
                 let room = self.find(document);
                 self.send(document, room.as_ref(), |room| {
                     room.check_roster(CheckRoster::Counted(sequence))
@@ -127,7 +127,7 @@ impl DeliverySink for Rooms {
         }
     }
 
-    fn returned(&self) {
+    fn relay_recovered(&self) {
         let rooms = self.clone();
         tokio::spawn(async move {
             if let Err(error) = rooms.compare().await {

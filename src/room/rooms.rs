@@ -156,7 +156,7 @@ impl Rooms {
             room.change_access(user, level).await;
         }
         self.shared.parts.metrics.published();
-        self.shared.parts.bridge.change_access(document, user, level).await;
+        self.shared.parts.bridge.publish_access_change(document, user, level).await;
     }
 
     /// Closes every room after it has stored what it is storing.

@@ -1,4 +1,4 @@
-//! What sessions and rooms may ask of the roster.
+//! The interface between the roster and the sessions and rooms.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -12,48 +12,49 @@ use crate::{
 /// Why a connection slot was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SlotError {
-    /// The user has as many connections as are allowed.
+    /// The user has the maximum number of connections.
     #[error("the user already has {limit} connections")]
     LimitReached {
-        /// How many are allowed.
+        /// The maximum number of connections per user.
         limit: usize,
     },
 }
 
-/// The shared roster does not answer.
+/// The shared roster does not respond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("who is connected to other nodes is not known at the moment")]
-pub struct RosterAway;
+#[error("the sessions of other nodes are unavailable at the moment; try again later")]
+pub struct RosterUnavailable;
 
-/// Who has a document open on other nodes, and how many arrivals and departures led to that.
+/// The presence of a document on other nodes, at one point in time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RosterSnapshot {
-    /// The last arrival or departure that is in it.
+    /// The last arrival or departure that the snapshot contains, on any node.
     pub sequence: Sequence,
-    /// Who is there, in order of arrival.
+    /// The sessions on other nodes that have the document open, in order of arrival.
     pub elsewhere: Vec<Presence>,
 }
 
-/// Sends a session away whose user turned out to have too many.
+/// Closes sessions of users who have too many connections.
 pub trait SessionEvictor: Send + Sync {
-    /// Ends the session, if it is still there.
+    /// Closes the session, if it is still open. Returns immediately.
     fn evict(&self, session: SessionId);
 }
 
-/// Who is connected, in the whole cluster.
+/// The sessions of the whole cluster: connection slots and presence.
 ///
-/// `enter`, `exit`, `touch` and `release_slot` are orders: they return at once, hold on this node at once, and reach the
-/// others a moment later; where a roster is shared, it tells them of who comes and goes. The others answer.
+/// `enter`, `exit`, `touch` and `release_slot` return immediately and take effect on this node at
+/// once. A shared roster writes them a moment later and retries until it succeeds; then it publishes
+/// each arrival and departure to the other nodes. The other methods wait for a reply.
 #[async_trait]
 pub trait Roster: Send + Sync {
-    /// Takes one of the user's `limit` connection slots for `session`. While a shared roster is away, those on this node
-    /// are counted; who turns out to be one too many later is sent away.
-    ///
-    /// # Cancel safety
-    /// The slot may have been taken when the future is dropped: release it.
+    /// Takes one of the user's `limit` connection slots for `session`. While a shared roster is
+    /// unavailable, only sessions of this node count; excess sessions are evicted later.
     ///
     /// # Errors
-    /// All of them are taken.
+    /// [`SlotError::LimitReached`] if all slots are taken.
+    ///
+    /// # Cancel safety
+    /// After dropping the future the slot may be taken. Call [`release_slot`](Roster::release_slot).
     async fn take_slot(
         &self,
         user: UserId,
@@ -61,26 +62,26 @@ pub trait Roster: Send + Sync {
         limit: usize,
     ) -> Result<(), SlotError>;
 
-    /// Gives the slot of `session` back; nothing happens when it has none.
+    /// Releases the slot of `session`. Does nothing if the session has none.
     fn release_slot(&self, user: UserId, session: SessionId);
 
-    /// Whose session this is, if it holds a slot. Of the sessions on other nodes only those of `user` are found.
+    /// Returns the user of `session`, if it holds a slot. On other nodes it finds only sessions of `user`.
     ///
     /// # Errors
-    /// It is not on this node, and the others' are not known now.
-    async fn find_session(
+    /// [`RosterUnavailable`] if the session is not on this node and the shared roster does not respond.
+    async fn find_session_owner(
         &self,
         session: SessionId,
         user: UserId,
-    ) -> Result<Option<UserId>, RosterAway>;
+    ) -> Result<Option<UserId>, RosterUnavailable>;
 
-    /// A session opened a document.
+    /// Adds a session to the presence of its document.
     fn enter(&self, presence: Presence);
 
-    /// A session closed a document; nothing happens when it had not opened it.
+    /// Removes a session from the presence of a document. Does nothing if it is not present.
     fn exit(&self, document: DocumentId, session: SessionId);
 
-    /// A session moved its cursor.
+    /// Updates the cursor and the activity time of a session. Does nothing if it is not present.
     fn touch(
         &self,
         document: DocumentId,
@@ -89,27 +90,29 @@ pub trait Roster: Send + Sync {
         at: DateTime<Utc>,
     );
 
-    /// Everybody who has the document open, in order of arrival.
+    /// Returns the presence of a document, in order of arrival. While a shared roster is unavailable,
+    /// the result contains only the sessions of this node.
     async fn list(&self, document: DocumentId) -> Vec<Presence>;
 
-    /// One session's entry in a document, if it has it open.
+    /// Returns the presence of one session, if it has the document open.
     ///
     /// # Errors
-    /// It has not on this node, and the others' are not known now.
+    /// [`RosterUnavailable`] if the session is not on this node and the shared roster does not respond.
     async fn find_presence(
         &self,
         document: DocumentId,
         session: SessionId,
-    ) -> Result<Option<Presence>, RosterAway>;
+    ) -> Result<Option<Presence>, RosterUnavailable>;
 
-    /// Who has the document open on other nodes; none when that cannot be told now.
-    async fn find_standing(&self, document: DocumentId) -> Option<RosterSnapshot>;
+    /// Returns the presence of a document on other nodes, or `None` if the shared roster does not
+    /// respond.
+    async fn find_snapshot(&self, document: DocumentId) -> Option<RosterSnapshot>;
 
-    /// The last arrival or departure in each of these documents, as far as there have been any; none when that cannot be
-    /// told now.
+    /// Returns the last arrival or departure of each document, without documents that have had none
+    /// lately. Returns `None` if the shared roster does not respond.
     async fn find_sequences(&self, documents: &[DocumentId])
     -> Option<Vec<(DocumentId, Sequence)>>;
 
-    /// Whether it answers: one that is kept in memory always does.
+    /// Returns whether the roster accepts writes. A roster in memory always does.
     fn is_up(&self) -> bool;
 }

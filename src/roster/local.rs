@@ -1,4 +1,6 @@
-//! The roster of a cluster of one, in memory.
+//! The sessions of one node, in memory.
+//!
+//! It is the roster of a cluster of one node, and the local part of [`RedisRoster`](super::RedisRoster).
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -7,34 +9,37 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
-use super::{Roster, RosterAway, RosterSnapshot, SlotError};
+use super::{Roster, RosterSnapshot, RosterUnavailable, SlotError};
 use crate::{
     domain::{Cursor, DocumentId, Presence, SessionId, UserId},
     wire::envelope::Sequence,
 };
 
-/// Presence entries by document, slots by user. Both maps lose an entry with its last session.
+/// Presence by document, and slots by user. A map entry is removed with its last session.
 #[derive(Debug, Default)]
 pub struct LocalRoster {
     documents: Mutex<HashMap<DocumentId, IndexMap<SessionId, Presence>>>,
-    slots: Mutex<Slots>,
+    slots: Mutex<LocalSlots>,
 }
 
 #[derive(Debug, Default)]
-struct Slots {
+struct LocalSlots {
+    /// The number of taken slots of each user.
     taken: HashMap<UserId, usize>,
-    sessions: HashMap<SessionId, UserId>,
+    /// The user of each session that holds a slot.
+    owners: HashMap<SessionId, UserId>,
 }
 
 impl LocalRoster {
-    pub(super) fn take(
+    /// Takes a slot. Does nothing if the session already holds one.
+    pub(super) fn try_take_slot(
         &self,
         user: UserId,
         session: SessionId,
         limit: usize,
     ) -> Result<(), SlotError> {
         let mut slots = self.slots.lock();
-        if slots.sessions.contains_key(&session) {
+        if slots.owners.contains_key(&session) {
             return Ok(());
         }
         let taken = slots.taken.entry(user).or_default();
@@ -42,14 +47,14 @@ impl LocalRoster {
             return Err(SlotError::LimitReached { limit });
         }
         *taken += 1;
-        slots.sessions.insert(session, user);
+        slots.owners.insert(session, user);
         Ok(())
     }
 
-    /// False when the session held none.
-    pub(super) fn release(&self, user: UserId, session: SessionId) -> bool {
+    /// Releases a slot. Returns whether the session held one.
+    pub(super) fn try_release_slot(&self, user: UserId, session: SessionId) -> bool {
         let mut slots = self.slots.lock();
-        if slots.sessions.remove(&session).is_none() {
+        if slots.owners.remove(&session).is_none() {
             return false;
         }
         if let Entry::Occupied(mut taken) = slots.taken.entry(user) {
@@ -61,19 +66,19 @@ impl LocalRoster {
         true
     }
 
-    /// Whose session this is, if it holds a slot here.
-    pub(super) fn owner(&self, session: SessionId) -> Option<UserId> {
-        self.slots.lock().sessions.get(&session).copied()
+    /// Returns the user of a session that holds a slot.
+    pub(super) fn find_owner(&self, session: SessionId) -> Option<UserId> {
+        self.slots.lock().owners.get(&session).copied()
     }
 
-    /// Every session with its user.
-    pub(super) fn slots(&self) -> Vec<(UserId, SessionId)> {
+    /// Returns all taken slots.
+    pub(super) fn list_slots(&self) -> Vec<(UserId, SessionId)> {
         let slots = self.slots.lock();
-        slots.sessions.iter().map(|(session, user)| (*user, *session)).collect()
+        slots.owners.iter().map(|(session, user)| (*user, *session)).collect()
     }
 
-    /// Every session that has a document open, and which.
-    pub(super) fn present(&self) -> Vec<(DocumentId, SessionId)> {
+    /// Returns all pairs of a document and a session that has it open.
+    pub(super) fn list_present(&self) -> Vec<(DocumentId, SessionId)> {
         let documents = self.documents.lock();
         let sessions = documents
             .iter()
@@ -81,15 +86,18 @@ impl LocalRoster {
         sessions.collect()
     }
 
-    /// Everybody here who has the document open.
-    pub(super) fn present_in(&self, document: DocumentId) -> Vec<Presence> {
+    /// Returns the presence of a document.
+    pub(super) fn list_in(&self, document: DocumentId) -> Vec<Presence> {
         let documents = self.documents.lock();
-        documents.get(&document).map(|all| all.values().cloned().collect()).unwrap_or_default()
+        documents
+            .get(&document)
+            .map(|present| present.values().cloned().collect())
+            .unwrap_or_default()
     }
 
-    /// One session's entry, if it has the document open here.
-    pub(super) fn entry(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
-        self.documents.lock().get(&document).and_then(|all| all.get(&session)).cloned()
+    /// Returns the presence of a session, if it has the document open.
+    pub(super) fn find_entry(&self, document: DocumentId, session: SessionId) -> Option<Presence> {
+        self.documents.lock().get(&document).and_then(|present| present.get(&session)).cloned()
     }
 }
 
@@ -101,19 +109,19 @@ impl Roster for LocalRoster {
         session: SessionId,
         limit: usize,
     ) -> Result<(), SlotError> {
-        self.take(user, session, limit)
+        self.try_take_slot(user, session, limit)
     }
 
     fn release_slot(&self, user: UserId, session: SessionId) {
-        self.release(user, session);
+        self.try_release_slot(user, session);
     }
 
-    async fn find_session(
+    async fn find_session_owner(
         &self,
         session: SessionId,
         _user: UserId,
-    ) -> Result<Option<UserId>, RosterAway> {
-        Ok(self.owner(session))
+    ) -> Result<Option<UserId>, RosterUnavailable> {
+        Ok(self.find_owner(session))
     }
 
     fn enter(&self, presence: Presence) {
@@ -138,25 +146,26 @@ impl Roster for LocalRoster {
         at: DateTime<Utc>,
     ) {
         let mut documents = self.documents.lock();
-        if let Some(presence) = documents.get_mut(&document).and_then(|all| all.get_mut(&session)) {
+        let present = documents.get_mut(&document);
+        if let Some(presence) = present.and_then(|present| present.get_mut(&session)) {
             presence.cursor = cursor;
             presence.last_seen = at;
         }
     }
 
     async fn list(&self, document: DocumentId) -> Vec<Presence> {
-        self.present_in(document)
+        self.list_in(document)
     }
 
     async fn find_presence(
         &self,
         document: DocumentId,
         session: SessionId,
-    ) -> Result<Option<Presence>, RosterAway> {
-        Ok(self.entry(document, session))
+    ) -> Result<Option<Presence>, RosterUnavailable> {
+        Ok(self.find_entry(document, session))
     }
 
-    async fn find_standing(&self, _document: DocumentId) -> Option<RosterSnapshot> {
+    async fn find_snapshot(&self, _document: DocumentId) -> Option<RosterSnapshot> {
         Some(RosterSnapshot::default())
     }
 
@@ -177,9 +186,9 @@ mod tests {
     use super::*;
     use crate::domain::examples::somebody_in;
 
-    // What every roster has to keep is tried in tests/contracts.
+    // The contract of all rosters is tested in tests/contracts.
     #[tokio::test]
-    async fn of_those_who_have_gone_nothing_is_left() {
+    async fn sessions_that_have_left_leave_no_entries() {
         let (roster, user, document) = (LocalRoster::default(), UserId::new(), DocumentId::new());
         let (first, second) = (somebody_in(document), somebody_in(document));
         for presence in [&first, &second] {
@@ -192,6 +201,6 @@ mod tests {
         }
         assert!(roster.documents.lock().is_empty());
         let slots = roster.slots.lock();
-        assert!(slots.taken.is_empty() && slots.sessions.is_empty());
+        assert!(slots.taken.is_empty() && slots.owners.is_empty());
     }
 }

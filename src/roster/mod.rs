@@ -1,9 +1,11 @@
-//! Who is connected: presence entries and connection slots.
+//! The roster: connection slots and presence of all sessions.
 //!
-//! Rooms enter and remove presence; sessions take a connection slot when they are admitted and give it back when
-//! they end; queries list who has a document open. The contract is [`Roster`]; [`LocalRoster`] keeps it in memory
-//! for a cluster of one node, [`RedisRoster`] in a Redis that all nodes share. Invariant: an entry lives no longer than
-//! the session that it stands for, or than the lease of its node.
+//! Sessions take a connection slot when they are admitted. Rooms enter and remove presence. Queries
+//! list the presence of a document. [`Roster`] is the contract. [`LocalRoster`] keeps one node's
+//! sessions in memory; [`RedisRoster`] shares them between nodes in Redis, where its [`Keeper`] writes
+//! them.
+//!
+//! Invariant: an entry outlives neither its session nor the lease of its session's node.
 
 mod contract;
 mod local;
@@ -11,7 +13,7 @@ mod options;
 mod redis;
 mod slot;
 
-pub use contract::{Roster, RosterAway, RosterSnapshot, SessionEvictor, SlotError};
+pub use contract::{Roster, RosterSnapshot, RosterUnavailable, SessionEvictor, SlotError};
 pub use local::LocalRoster;
 pub use options::RosterOptions;
 pub use redis::{Keeper, RedisRoster};

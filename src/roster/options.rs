@@ -1,4 +1,4 @@
-//! What operators may set about the roster that nodes share.
+//! The settings for the shared roster.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RosterOptions {
-    /// How long a node that does not renew its lease counts as alive.
+    /// How long a node counts as alive after it last renewed its lease. Then other nodes remove its
+    /// sessions. At least 10 ms and 3 times `renew_every`, and more than twice `redis.answer_within`.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
-    /// How often it renews it.
+    /// Interval between renewals of the lease. At least 10 ms.
     #[serde(with = "humantime_serde")]
     pub renew_every: Duration,
 }

@@ -1,11 +1,11 @@
-//! A connection slot that is given back however its session ends.
+//! A connection slot that is released when it is dropped.
 
 use std::sync::Arc;
 
 use super::{Roster, SlotError};
 use crate::domain::{SessionId, UserId};
 
-/// One of a user's connection slots. Dropping it gives it back.
+/// One of a user's connection slots. Dropping it releases the slot.
 pub struct Slot {
     roster: Arc<dyn Roster>,
     user: UserId,
@@ -16,14 +16,17 @@ impl Slot {
     /// Takes one of the user's `limit` slots for `session`.
     ///
     /// # Errors
-    /// All of them are taken.
+    /// [`SlotError::LimitReached`] if all slots are taken.
+    ///
+    /// # Cancel safety
+    /// Dropping the future releases the slot.
     pub async fn take(
         roster: Arc<dyn Roster>,
         user: UserId,
         session: SessionId,
         limit: usize,
     ) -> Result<Self, SlotError> {
-        // It is there before the answer, so that whoever stops waiting gives back what may have been taken.
+        // Created before the reply arrives, so that a cancelled future releases what it may have taken.
         let slot = Self { roster, user, session };
         slot.roster.take_slot(user, session, limit).await?;
         Ok(slot)

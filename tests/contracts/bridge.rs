@@ -32,19 +32,19 @@ struct Node {
 struct Notes(mpsc::UnboundedSender<RelayEvent>);
 
 impl DeliverySink for Notes {
-    fn deliver(&self, delivery: RelayEvent) {
-        self.0.send(delivery).unwrap();
+    fn deliver(&self, event: RelayEvent) {
+        self.0.send(event).unwrap();
     }
 
-    fn returned(&self) {}
+    fn relay_recovered(&self) {}
 }
 
 impl Node {
     async fn next(&self) -> Envelope {
         match within("a delivery", async { self.heard.lock().await.recv().await }).await.unwrap() {
-            RelayEvent::Told { envelope, done, .. } => {
-                if let Some(done) = done {
-                    done.send(()).unwrap();
+            RelayEvent::Envelope { envelope, acknowledge, .. } => {
+                if let Some(acknowledge) = acknowledge {
+                    acknowledge.send(()).unwrap();
                 }
                 envelope
             }
@@ -63,19 +63,19 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
     let mut nodes = Vec::new();
     for _ in 0..count {
         let (sender, heard) = mpsc::unbounded_channel();
-        let ear = EventSink::default();
-        ear.open(Arc::new(Notes(sender)));
+        let sink = EventSink::default();
+        sink.open(Arc::new(Notes(sender)));
         let version = Arc::new(AtomicU8::new(2));
         let bridge = RedisBridge::start(
             server.clone(),
             keys.clone(),
             NodeId::new(),
-            ear,
+            sink,
             (version, 2),
             Metrics::new(),
         );
         let well = async {
-            while bridge.health() != Health::Well {
+            while bridge.health() != Health::Healthy {
                 tokio::task::yield_now().await;
             }
         };
@@ -170,7 +170,7 @@ async fn whoever_changes_an_access_waits_until_the_others_have_carried_it_out(ov
     }
     // With nobody else there is nobody to wait for.
     let level = Some(AccessLevel::Edit);
-    let told = first.bridge.change_access(document, user, level);
+    let told = first.bridge.publish_access_change(document, user, level);
     let carried_out = async {
         for node in others {
             let Envelope::AccessChanged { user: whose, level: what, .. } = node.next().await else {
@@ -183,7 +183,7 @@ async fn whoever_changes_an_access_waits_until_the_others_have_carried_it_out(ov
 
     let Some(silent) = others.first() else { return };
     // One that does not carry it out is waited for, and not for ever.
-    let told = std::pin::pin!(first.bridge.change_access(document, user, None));
+    let told = std::pin::pin!(first.bridge.publish_access_change(document, user, None));
     let undone = std::pin::pin!(silent.next_undone());
     let pending = futures_util::future::select(told, undone).await;
     let futures_util::future::Either::Right((undone, told)) = pending else {

@@ -111,14 +111,15 @@ async fn a_session_belongs_to_its_user_as_long_as_it_holds_a_slot(over: Over) {
     let rosters = rosters(over, 2).await;
     let (Some(one), Some(other)) = (rosters.first(), rosters.last()) else { return };
     let (user, stranger, session) = (UserId::new(), UserId::new(), SessionId::new());
-    assert_eq!(other.find_session(session, user).await, Ok(None));
+    assert_eq!(other.find_session_owner(session, user).await, Ok(None));
     one.take_slot(user, session, 2).await.unwrap();
     for roster in &rosters {
-        assert_eq!(roster.find_session(session, user).await, Ok(Some(user)));
-        assert_ne!(roster.find_session(session, stranger).await, Ok(Some(stranger)));
+        assert_eq!(roster.find_session_owner(session, user).await, Ok(Some(user)));
+        assert_ne!(roster.find_session_owner(session, stranger).await, Ok(Some(stranger)));
     }
     one.release_slot(user, session);
-    until("nobody's session", async || other.find_session(session, user).await == Ok(None)).await;
+    until("nobody's session", async || other.find_session_owner(session, user).await == Ok(None))
+        .await;
 }
 
 async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor(over: Over) {
@@ -156,7 +157,7 @@ async fn what_comes_and_goes_is_counted(over: Over) {
     let rosters = rosters(over, 2).await;
     let Some(one) = rosters.first() else { return };
     let document = DocumentId::new();
-    assert_eq!(one.find_standing(document).await.unwrap().elsewhere, vec![]);
+    assert_eq!(one.find_snapshot(document).await.unwrap().elsewhere, vec![]);
     assert_eq!(one.find_sequences(&[document]).await, Some(vec![]));
     let [_, other] = &rosters[..] else { return };
 
@@ -170,12 +171,12 @@ async fn what_comes_and_goes_is_counted(over: Over) {
     one.enter(second.clone());
     until("the second", async || count().await == 2).await;
     // Each sees the other, not itself.
-    let standing = one.find_standing(document).await.unwrap();
+    let standing = one.find_snapshot(document).await.unwrap();
     assert_eq!((standing.elsewhere, standing.sequence.number), (vec![first.clone()], 2));
-    let standing = other.find_standing(document).await.unwrap();
+    let standing = other.find_snapshot(document).await.unwrap();
     assert_eq!(standing.elsewhere, vec![second]);
 
     other.exit(document, first.session);
     until("a departure", async || count().await == 3).await;
-    assert_eq!(one.find_standing(document).await.unwrap().elsewhere, vec![]);
+    assert_eq!(one.find_snapshot(document).await.unwrap().elsewhere, vec![]);
 }

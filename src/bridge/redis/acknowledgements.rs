@@ -1,57 +1,64 @@
-//! Who waits for how many others to say that they have done something.
+//! Requests that other nodes acknowledge. Pure.
+//!
+//! A request completes when as many acknowledgements have arrived as there were subscribers. The
+//! acknowledgements may arrive before the number of subscribers is known.
 
 use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
-/// Requests that are not answered by all yet.
+/// The requests that not all nodes have acknowledged yet.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledgements {
-    last: u64,
-    open: HashMap<u64, PendingAcknowledgement>,
+    last_request: u64,
+    pending: HashMap<u64, PendingAcknowledgement>,
 }
 
 #[derive(Debug)]
 struct PendingAcknowledgement {
-    came: u64,
-    /// How many were asked; none while that is not known.
-    asked: Option<u64>,
-    waits: oneshot::Sender<()>,
+    received: u64,
+    /// The number of nodes that received the request. `None` until publishing returns it.
+    expected: Option<u64>,
+    waiter: oneshot::Sender<()>,
 }
 
 impl Acknowledgements {
-    /// A new request, for somebody who waits. Whoever waits no more is forgotten with the next one.
-    pub(super) fn open(&mut self, waits: oneshot::Sender<()>) -> u64 {
-        self.open.retain(|_, open| !open.waits.is_closed());
-        self.last += 1;
-        self.open.insert(self.last, PendingAcknowledgement { came: 0, asked: None, waits });
-        self.last
+    /// Registers a request and returns its number. Also removes requests whose waiter has given up.
+    pub(super) fn register(&mut self, waiter: oneshot::Sender<()>) -> u64 {
+        self.pending.retain(|_, pending| !pending.waiter.is_closed());
+        self.last_request += 1;
+        self.pending.insert(
+            self.last_request,
+            PendingAcknowledgement { received: 0, expected: None, waiter },
+        );
+        self.last_request
     }
 
-    /// So many others were asked.
-    pub(super) fn asked(&mut self, request: u64, others: u64) {
-        if let Some(open) = self.open.get_mut(&request) {
-            open.asked = Some(others);
+    /// Sets the number of nodes that have to acknowledge `request`.
+    pub(super) fn expect(&mut self, request: u64, nodes: u64) {
+        if let Some(pending) = self.pending.get_mut(&request) {
+            pending.expected = Some(nodes);
         }
-        self.settle(request);
+        self.complete_if_acknowledged(request);
     }
 
-    /// One of them has done it.
-    pub(super) fn came(&mut self, request: u64) {
-        if let Some(open) = self.open.get_mut(&request) {
-            open.came += 1;
+    /// Records one node's acknowledgement of `request`.
+    pub(super) fn record(&mut self, request: u64) {
+        if let Some(pending) = self.pending.get_mut(&request) {
+            pending.received += 1;
         }
-        self.settle(request);
+        self.complete_if_acknowledged(request);
     }
 
-    fn settle(&mut self, request: u64) {
-        let is_done =
-            |open: &PendingAcknowledgement| open.asked.is_some_and(|asked| open.came >= asked);
-        if self.open.get(&request).is_some_and(is_done)
-            && let Some(open) = self.open.remove(&request)
-            && open.waits.send(()).is_err()
+    fn complete_if_acknowledged(&mut self, request: u64) {
+        let is_acknowledged = |pending: &PendingAcknowledgement| {
+            pending.expected.is_some_and(|expected| pending.received >= expected)
+        };
+        if self.pending.get(&request).is_some_and(is_acknowledged)
+            && let Some(pending) = self.pending.remove(&request)
+            && pending.waiter.send(()).is_err()
         {
-            tracing::debug!("nobody waited any more for the other nodes");
+            tracing::debug!("all nodes acknowledged a request after its waiter had given up");
         }
     }
 }
@@ -61,29 +68,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_is_told_when_all_have_answered_whatever_comes_first() {
+    fn a_request_completes_when_all_nodes_have_acknowledged_it_in_any_order() {
         let mut acknowledgements = Acknowledgements::default();
-        let (sender, mut waits) = oneshot::channel();
-        let request = acknowledgements.open(sender);
-        acknowledgements.came(request);
-        acknowledgements.asked(request, 2);
-        assert!(waits.try_recv().is_err());
-        acknowledgements.came(request + 1);
-        acknowledgements.came(request);
-        assert!(waits.try_recv().is_ok());
+        let (waiter, mut completed) = oneshot::channel();
+        let request = acknowledgements.register(waiter);
+        acknowledgements.record(request);
+        acknowledgements.expect(request, 2);
+        assert!(completed.try_recv().is_err(), "one acknowledgement is missing");
+        acknowledgements.record(request + 1);
+        acknowledgements.record(request);
+        assert!(completed.try_recv().is_ok());
 
-        let (sender, mut waits) = oneshot::channel();
-        let request = acknowledgements.open(sender);
-        acknowledgements.asked(request, 0);
-        assert!(waits.try_recv().is_ok(), "there was nobody to ask");
+        let (waiter, mut completed) = oneshot::channel();
+        let request = acknowledgements.register(waiter);
+        acknowledgements.expect(request, 0);
+        assert!(completed.try_recv().is_ok(), "no node has to acknowledge");
     }
 
     #[test]
-    fn whoever_waits_no_more_is_forgotten() {
+    fn requests_without_a_waiter_are_removed() {
         let mut acknowledgements = Acknowledgements::default();
         for request in 1..=100 {
-            assert_eq!(acknowledgements.open(oneshot::channel().0), request);
+            assert_eq!(acknowledgements.register(oneshot::channel().0), request);
         }
-        assert_eq!(acknowledgements.open.len(), 1);
+        assert_eq!(acknowledgements.pending.len(), 1);
     }
 }

@@ -1,7 +1,9 @@
-//! The relay's actor: it receives, asks the pure neighbours, and carries out.
+//! The relay's actor.
 //!
-//! Here is what it looks at every second: whether what it publishes comes back. What it publishes is the affair of
-//! `publishing.rs`, what it listens to that of `hearing.rs`.
+//! It receives messages and applies the decisions of its parts: [`publisher`](super::publisher),
+//! [`subscriber`](super::subscriber), [`canary`](super::canary) and
+//! [`acknowledgements`](super::acknowledgements). Once a second it checks the relay's health, publishes
+//! canaries, and reconnects if necessary.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,9 +18,10 @@ use super::{
     acknowledgements::Acknowledgements,
     canary::Canary,
     handle::BridgeShared,
-    inbound::{DeliveryEvent, Inbox},
-    outbound_queue::{OutboundMessage, Outgoing},
-    subscriber::Hearing,
+    inbound::{InboundEvent, InboundRouter},
+    outbound_queue::OutboundMessage,
+    publisher::RelayPublisher,
+    subscriber::RelaySubscriber,
 };
 use crate::{
     bridge::Health,
@@ -26,40 +29,33 @@ use crate::{
     wire::envelope::Signal,
 };
 
-/// How often the node speaks to itself.
+/// The interval between canaries.
 const CANARY_EVERY: Duration = Duration::from_secs(1);
 
-/// What a relay is built from.
+/// The dependencies of a relay.
 pub(super) struct RelayParts {
     pub(super) shared: Arc<BridgeShared>,
     pub(super) server: Server,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) ear: EventSink,
+    pub(super) router: Arc<InboundRouter>,
+    pub(super) sink: EventSink,
 }
 
 /// The relay of this node.
 pub(super) struct Relay {
     pub(super) parts: RelayParts,
-    pub(super) publisher: Commands,
-    pub(super) outgoing: Outgoing,
-    pub(super) publishing: bool,
-    /// Who waits until everything has been published.
-    pub(super) stopping: Option<oneshot::Sender<()>>,
-    pub(super) hearing: Hearing,
+    pub(super) publisher: RelayPublisher,
+    pub(super) subscriber: RelaySubscriber,
     pub(super) canary: Canary,
     pub(super) acknowledgements: Acknowledgements,
 }
 
 impl Relay {
-    /// One that is not connected yet.
+    /// Creates a relay without connections.
     pub(super) fn new(parts: RelayParts) -> Self {
         Self {
-            publisher: Commands::new(parts.server.clone()),
+            publisher: RelayPublisher::new(Commands::new(parts.server.clone())),
             parts,
-            outgoing: Outgoing::default(),
-            publishing: false,
-            stopping: None,
-            hearing: Hearing::default(),
+            subscriber: RelaySubscriber::default(),
             canary: Canary::new(Instant::now()),
             acknowledgements: Acknowledgements::default(),
         }
@@ -69,39 +65,45 @@ impl Relay {
         &self.parts.shared
     }
 
-    pub(super) fn send_canary(&mut self, ctx: &mut Context<Self>) {
+    /// Publishes one canary on each canary channel, also without a subscriber connection: whether
+    /// publishing works is part of the relay's health.
+    pub(super) fn send_canaries(&mut self, ctx: &mut Context<Self>) {
         let (keys, node) = (self.shared().keys.clone(), self.shared().node);
-        // Also while nothing is listened to: whether it can be published at all is worth knowing, too.
-        let places = self.hearing.places.clone();
+        let channels = self.subscriber.canary_channels().to_vec();
         let numbers = self.canary.send(Instant::now());
-        for (number, place) in numbers.into_iter().zip(places) {
-            let bytes = Signal::Canary { number }.encode(node);
-            let channel = keys.node(node, place);
-            self.publish(OutboundMessage { channel, bytes, document: None, heard_by: None }, ctx);
+        for (number, index) in numbers.into_iter().zip(channels) {
+            let message = OutboundMessage {
+                channel: keys.node(node, index),
+                bytes: Signal::Canary { number }.encode(node),
+                document: None,
+                subscriber_count: None,
+            };
+            self.publish(message, ctx);
         }
     }
 
-    pub(super) fn note_health(&self) {
+    /// Reports the relay's health to waiters and metrics, and logs a change.
+    pub(super) fn report_health(&self) {
         let health = self.canary.health(Instant::now());
         let shared = self.shared();
         let before = shared.health();
         if before != health {
-            tracing::info!(?before, ?health, "the relay between nodes");
+            tracing::info!(?before, ?health, "the health of the relay changed");
             shared.health.send_replace(health);
         }
-        shared.metrics.relay_is(health == Health::Well, health == Health::Deaf);
+        shared.metrics.relay_is(health == Health::Healthy, health == Health::Deaf);
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        self.note_health();
+        self.report_health();
         if self.canary.health(Instant::now()) == Health::Deaf {
-            tracing::warn!("Redis answers, but nothing comes through: listening anew");
-            self.drop_listening(ctx);
+            tracing::warn!("Redis responds but delivers no messages; resubscribing");
+            self.drop_connection(ctx);
         }
-        self.send_canary(ctx);
+        self.send_canaries(ctx);
         self.connect_if_due(ctx);
-        self.change_listening(ctx);
-        self.shared().metrics.relay_listens(self.shared().wanted.lock().len());
+        self.update_subscriptions(ctx);
+        self.shared().metrics.relay_listens(self.shared().channels.lock().wanted_count());
     }
 }
 
@@ -109,57 +111,59 @@ impl Actor for Relay {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let mut turns = tokio::time::interval(CANARY_EVERY);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let turns = futures_util::stream::unfold(turns, async |mut turns| {
-            turns.tick().await;
-            Some(((), turns))
+        let mut ticks = tokio::time::interval(CANARY_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ticks = futures_util::stream::unfold(ticks, async |mut ticks| {
+            ticks.tick().await;
+            Some(((), ticks))
         });
-        ctx.spawn(turns.into_actor(self).map(|(), relay, ctx| relay.tick(ctx)).finish());
+        ctx.spawn(ticks.into_actor(self).map(|(), relay, ctx| relay.tick(ctx)).finish());
     }
 }
 
-/// Something was heard.
+/// Handles an event of the subscriber connection.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Received(pub(super) DeliveryEvent);
+pub(super) struct ReceiveInbound(pub(super) InboundEvent);
 
-impl Handler<Received> for Relay {
+impl Handler<ReceiveInbound> for Relay {
     type Result = ();
 
-    fn handle(&mut self, Received(sound): Received, ctx: &mut Self::Context) {
-        match sound {
-            DeliveryEvent::Signal(Signal::Canary { number }) => {
-                if let Some(lag) = self.canary.heard(number, Instant::now()) {
+    fn handle(&mut self, ReceiveInbound(event): ReceiveInbound, ctx: &mut Self::Context) {
+        match event {
+            InboundEvent::Signal(Signal::Canary { number }) => {
+                if let Some(lag) = self.canary.receive(number, Instant::now()) {
                     self.shared().metrics.relay_lagged(lag);
                 }
-                self.note_health();
+                self.report_health();
             }
-            DeliveryEvent::Signal(Signal::Done { request }) => self.acknowledgements.came(request),
-            DeliveryEvent::Asked { by, request, done } => self.acknowledge(by, request, done, ctx),
-            DeliveryEvent::Unsubscribed(document) => self.unsubscribed(document, ctx),
-            DeliveryEvent::Lost { connection } => self.lost(connection, ctx),
+            InboundEvent::Signal(Signal::Done { request }) => self.acknowledgements.record(request),
+            InboundEvent::AcknowledgementRequested { node, request, applied } => {
+                self.acknowledge_when_applied(node, request, applied, ctx);
+            }
+            InboundEvent::Unsubscribed(document) => self.unsubscribed(document, ctx),
+            InboundEvent::Disconnected { generation } => self.disconnected(generation, ctx),
         }
     }
 }
 
-/// Look at what is wanted.
+/// Brings the subscriptions in line with the wanted channels.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Look;
+pub(super) struct UpdateSubscriptions;
 
-impl Handler<Look> for Relay {
+impl Handler<UpdateSubscriptions> for Relay {
     type Result = ();
 
-    fn handle(&mut self, _look: Look, ctx: &mut Self::Context) {
-        self.change_listening(ctx);
-        if !self.hearing.is_connected() {
-            self.give_up_waiting();
+    fn handle(&mut self, _update: UpdateSubscriptions, ctx: &mut Self::Context) {
+        self.update_subscriptions(ctx);
+        if !self.subscriber.is_connected() {
+            self.fail_waiters();
         }
     }
 }
 
-/// Publish what waits, then end.
+/// Publishes all queued messages, then stops the actor.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Stop;
@@ -168,22 +172,22 @@ impl Handler<Stop> for Relay {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _stop: Stop, ctx: &mut Self::Context) -> Self::Result {
-        let (sender, stopped) = oneshot::channel();
-        self.stopping = Some(sender);
-        self.hearing = Hearing::default();
-        self.publish_next(ctx);
+        let (sender, drained) = oneshot::channel();
+        self.publisher.stop_when_drained(sender);
+        self.subscriber = RelaySubscriber::default();
+        self.publish_next_batch(ctx);
         Box::pin(async move {
-            if stopped.await.is_err() {
-                tracing::debug!("the relay ended with something unpublished");
+            if drained.await.is_err() {
+                tracing::debug!("the relay stopped before it published all queued messages");
             }
         })
     }
 }
 
-/// However the relay ends, it is said that nothing comes through any more.
+/// Reports the relay as unavailable, whatever ended the actor.
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.shared().health.send_replace(Health::Away);
+        self.shared().health.send_replace(Health::Unavailable);
         self.shared().metrics.relay_is(false, false);
     }
 }

@@ -1,4 +1,5 @@
-//! How the relay does, told from what is published to oneself and comes back. Pure: time is an argument.
+//! Measures the health of the relay with messages that the node publishes to itself. Pure: time is an
+//! argument.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,75 +7,87 @@ use tokio::time::Instant;
 
 use crate::bridge::Health;
 
-/// A relay from which nothing came for so long hears nothing: three canaries in a row.
-const SILENCE: Duration = Duration::from_millis(3_500);
+/// A subscriber that receives no canary for this long is deaf: three canaries in a row were lost.
+const MAX_SILENCE: Duration = Duration::from_millis(3_500);
 
-/// What was published and what came back. In a cluster one canary is sent through each primary.
+/// The canaries that were published and received. A Redis Cluster gets one per primary and second,
+/// each on its own canary channel.
 #[derive(Debug)]
 pub(super) struct Canary {
-    number: u64,
-    /// When those that have not come back were sent, by number.
+    next_number: u64,
+    /// When each canary that has not been received yet was sent, by number.
     sent: HashMap<u64, Instant>,
-    /// When each place was last heard from.
-    heard: Vec<Instant>,
-    /// When something was last published with success; none while it cannot be.
-    answered: Option<Instant>,
-    /// Whether there is a connection that listens.
-    listens: bool,
+    /// When each canary channel last delivered something. Never empty.
+    received: Vec<Instant>,
+    /// When the last message was published. `None` if publishing failed since, or was never tried.
+    published: Option<Instant>,
+    /// Whether there is a subscriber connection.
+    is_subscribed: bool,
 }
 
 impl Canary {
-    /// A relay that is away, since `now`.
+    /// Creates the canary of a relay that is not connected yet.
     pub(super) fn new(now: Instant) -> Self {
-        Self { number: 0, sent: HashMap::new(), heard: vec![now], answered: None, listens: false }
+        Self {
+            next_number: 0,
+            sent: HashMap::new(),
+            received: vec![now],
+            published: None,
+            is_subscribed: false,
+        }
     }
 
-    /// The canaries to send `now`: each place's number.
+    /// Returns the numbers to publish now, one per canary channel and in their order.
     pub(super) fn send(&mut self, now: Instant) -> Vec<u64> {
-        self.sent.retain(|_, sent| now.duration_since(*sent) < 10 * SILENCE);
-        let first = self.number;
-        self.number += self.heard.len() as u64;
-        let numbers: Vec<_> = (first..self.number).collect();
+        self.sent.retain(|_, sent| now.duration_since(*sent) < 10 * MAX_SILENCE);
+        let first = self.next_number;
+        self.next_number += self.received.len() as u64;
+        let numbers: Vec<_> = (first..self.next_number).collect();
         self.sent.extend(numbers.iter().map(|number| (*number, now)));
         numbers
     }
 
-    /// One came back: how long it was on its way. None for one that was not expected.
-    pub(super) fn heard(&mut self, number: u64, now: Instant) -> Option<Duration> {
+    /// Records that a canary arrived. Returns its round-trip time, or `None` if it was not expected.
+    pub(super) fn receive(&mut self, number: u64, now: Instant) -> Option<Duration> {
         let sent = self.sent.remove(&number)?;
-        let places = self.heard.len() as u64;
-        let place = usize::try_from(number % places).unwrap_or_default();
-        if let Some(heard) = self.heard.get_mut(place) {
-            *heard = now;
+        let channels = self.received.len() as u64;
+        let channel = usize::try_from(number % channels).unwrap_or_default();
+        if let Some(received) = self.received.get_mut(channel) {
+            *received = now;
         }
         Some(now.duration_since(sent))
     }
 
-    /// There is a connection that listens, through so many places (at least one), or there is none any more.
-    pub(super) fn listens(&mut self, places: Option<usize>, now: Instant) {
-        self.listens = places.is_some();
-        if let Some(places) = places {
-            // Numbers say their place, so they begin again with one that belongs to the first.
-            self.number = self.number.next_multiple_of(places.max(1) as u64);
-            self.sent.clear();
-            self.heard = vec![now; places.max(1)];
-        }
+    /// Records a new subscriber connection with this number of canary channels, at least one.
+    pub(super) fn subscribed(&mut self, channels: usize, now: Instant) {
+        self.is_subscribed = true;
+        let channels = channels.max(1);
+        // A number modulo the channels is the index of its channel, so the first one must be a multiple.
+        self.next_number = self.next_number.next_multiple_of(channels as u64);
+        self.sent.clear();
+        self.received = vec![now; channels];
     }
 
-    /// Something was published with success, or could not be.
+    /// Records that there is no subscriber connection any more.
+    pub(super) fn disconnected(&mut self) {
+        self.is_subscribed = false;
+    }
+
+    /// Records whether publishing succeeded.
     pub(super) fn published(&mut self, succeeded: bool, now: Instant) {
-        self.answered = succeeded.then_some(now);
+        self.published = succeeded.then_some(now);
     }
 
-    /// How the relay does.
+    /// Returns the state of the relay.
     pub(super) fn health(&self, now: Instant) -> Health {
-        let answers = self.answered.is_some_and(|at| now.duration_since(at) < SILENCE);
-        let hears = self.heard.iter().all(|heard| now.duration_since(*heard) < SILENCE);
-        match (answers, self.listens && hears) {
-            (true, true) => Health::Well,
-            (false, _) => Health::Away,
-            // Just cut off: it is being connected again.
-            (true, false) if hears => Health::Away,
+        let is_recent = |at: Instant| now.duration_since(at) < MAX_SILENCE;
+        let publishes = self.published.is_some_and(is_recent);
+        let receives = self.received.iter().copied().all(is_recent);
+        match (publishes, self.is_subscribed && receives) {
+            (true, true) => Health::Healthy,
+            (false, _) => Health::Unavailable,
+            // The connection was lost a moment ago, and the relay is reconnecting.
+            (true, false) if receives => Health::Unavailable,
             (true, false) => Health::Deaf,
         }
     }
@@ -89,58 +102,70 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_that_brings_back_what_is_sent_is_well_and_its_lag_is_known() {
+    fn a_relay_that_delivers_canaries_is_healthy_and_reports_their_lag() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
-        assert_eq!(canary.health(start), Health::Away);
-        canary.listens(Some(1), start);
+        assert_eq!(canary.health(start), Health::Unavailable);
+        canary.subscribed(1, start);
         for second in 0..10 {
             let now = start + seconds(f64::from(second));
-            let [number] = canary.send(now)[..] else { panic!("one place, one canary") };
+            let [number] = canary.send(now)[..] else { panic!("one channel has one canary") };
             canary.published(true, now);
-            assert_eq!(canary.heard(number, now + seconds(0.01)), Some(seconds(0.01)));
-            assert_eq!(canary.heard(number, now), None, "it comes back once");
-            assert_eq!(canary.health(now + seconds(0.9)), Health::Well);
+            assert_eq!(canary.receive(number, now + seconds(0.01)), Some(seconds(0.01)));
+            assert_eq!(canary.receive(number, now), None, "a canary counts once");
+            assert_eq!(canary.health(now + seconds(0.9)), Health::Healthy);
         }
     }
 
     #[test]
-    fn one_that_answers_but_brings_nothing_back_is_deaf_within_five_seconds() {
+    fn a_relay_that_publishes_but_delivers_nothing_is_deaf_within_five_seconds() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
-        canary.listens(Some(1), start);
+        canary.subscribed(1, start);
         for second in 0..4 {
             let now = start + seconds(f64::from(second));
             canary.send(now);
             canary.published(true, now);
         }
-        assert_eq!(canary.health(start + seconds(3.0)), Health::Well);
+        assert_eq!(canary.health(start + seconds(3.0)), Health::Healthy);
         assert_eq!(canary.health(start + seconds(4.0)), Health::Deaf);
     }
 
     #[test]
-    fn one_that_does_not_answer_is_away_and_not_deaf() {
+    fn a_relay_that_cannot_publish_is_unavailable_and_not_deaf() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
-        canary.listens(Some(1), start);
+        canary.subscribed(1, start);
         canary.published(true, start);
         canary.published(false, start + seconds(1.0));
-        assert_eq!(canary.health(start + seconds(1.0)), Health::Away);
-        assert_eq!(canary.health(start + seconds(30.0)), Health::Away);
+        assert_eq!(canary.health(start + seconds(1.0)), Health::Unavailable);
+        assert_eq!(canary.health(start + seconds(30.0)), Health::Unavailable);
     }
 
     #[test]
-    fn in_a_cluster_every_primary_has_to_be_heard_from() {
+    fn a_relay_that_lost_its_connection_is_unavailable_before_it_is_deaf() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
-        canary.listens(Some(3), start);
+        canary.subscribed(1, start);
+        canary.disconnected();
+        canary.published(true, start + seconds(1.0));
+        assert_eq!(canary.health(start + seconds(1.0)), Health::Unavailable);
+        canary.published(true, start + seconds(4.0));
+        assert_eq!(canary.health(start + seconds(4.0)), Health::Deaf);
+    }
+
+    #[test]
+    fn a_cluster_is_healthy_only_if_every_primary_delivers_canaries() {
+        let start = Instant::now();
+        let mut canary = Canary::new(start);
+        canary.subscribed(3, start);
         for second in 0..6 {
             let now = start + seconds(f64::from(second));
             let numbers = canary.send(now);
             assert_eq!(numbers.len(), 3);
             canary.published(true, now);
             for number in &numbers[..2] {
-                canary.heard(*number, now).unwrap();
+                canary.receive(*number, now).unwrap();
             }
         }
         assert_eq!(canary.health(start + seconds(5.0)), Health::Deaf);

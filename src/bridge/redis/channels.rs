@@ -1,6 +1,11 @@
-//! Which documents are wanted, and which are listened to. Pure.
+//! The channels of documents: which are wanted, and which are subscribed to. Pure.
 //!
-//! What is still to be done is kept as it comes, so that opening a document costs the same however many are open.
+//! Rooms add and remove documents; the subscriber asks for the next [`SubscriptionChange`] and reports
+//! its result. Differences are kept as they arise, so opening a document costs the same however many
+//! are open.
+//!
+//! Invariant: `to_subscribe` is wanted minus subscribed, and `to_unsubscribe` is subscribed minus
+//! wanted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,125 +14,122 @@ use tokio::sync::oneshot;
 
 use crate::domain::DocumentId;
 
-/// So many channels are subscribed to at once.
+/// The most channels in one [`SubscriptionChange`].
 const MAX_CHANNELS: usize = 500;
 
-/// What rooms want, and what is listened to.
+/// The channels that rooms want, and those that the connection is subscribed to.
 #[derive(Debug, Default)]
-pub(super) struct WantedChannels {
-    /// What is wanted, each with those who wait until it is listened to.
-    documents: HashMap<DocumentId, Vec<oneshot::Sender<()>>>,
-    /// What is listened to.
-    heard: HashSet<DocumentId>,
-    /// What is wanted and not listened to.
-    missing: IndexSet<DocumentId>,
-    /// What is listened to and not wanted.
-    superfluous: IndexSet<DocumentId>,
+pub(super) struct ChannelSubscriptions {
+    /// The wanted documents, each with the callers that wait until it is subscribed.
+    wanted: HashMap<DocumentId, Vec<oneshot::Sender<()>>>,
+    subscribed: HashSet<DocumentId>,
+    to_subscribe: IndexSet<DocumentId>,
+    to_unsubscribe: IndexSet<DocumentId>,
 }
 
-/// What to do next about the channels of documents.
+/// The next command to send on the subscriber connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SubscriptionChange {
-    /// Listen to these.
     Subscribe(Vec<DocumentId>),
-    /// Listen to these no more.
     Unsubscribe(Vec<DocumentId>),
 }
 
-impl WantedChannels {
-    /// The document is wanted; the answer comes when it is listened to, and is dropped when that cannot be.
+impl ChannelSubscriptions {
+    /// Adds a wanted document. The receiver resolves when the document is subscribed. It fails if the
+    /// connection is down.
     pub(super) fn add(&mut self, document: DocumentId) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        let mut waiting = vec![sender];
-        if self.heard.contains(&document) {
-            self.superfluous.swap_remove(&document);
-            answer(&mut waiting);
+        let mut waiters = vec![sender];
+        if self.subscribed.contains(&document) {
+            self.to_unsubscribe.swap_remove(&document);
+            notify(&mut waiters);
         } else {
-            self.missing.insert(document);
+            self.to_subscribe.insert(document);
         }
-        self.documents.entry(document).or_default().append(&mut waiting);
+        self.wanted.entry(document).or_default().append(&mut waiters);
         receiver
     }
 
-    /// It is wanted no more.
+    /// Removes a wanted document.
     pub(super) fn remove(&mut self, document: DocumentId) {
-        self.documents.remove(&document);
-        self.missing.swap_remove(&document);
-        if self.heard.contains(&document) {
-            self.superfluous.insert(document);
+        self.wanted.remove(&document);
+        self.to_subscribe.swap_remove(&document);
+        if self.subscribed.contains(&document) {
+            self.to_unsubscribe.insert(document);
         }
     }
 
-    /// How many are wanted.
-    pub(super) fn len(&self) -> usize {
-        self.documents.len()
+    /// Returns the number of wanted documents.
+    pub(super) fn wanted_count(&self) -> usize {
+        self.wanted.len()
     }
 
-    /// Whether a document is listened to.
-    pub(super) fn hears(&self, document: DocumentId) -> bool {
-        self.heard.contains(&document)
+    /// Returns whether the connection is subscribed to the document.
+    pub(super) fn is_subscribed(&self, document: DocumentId) -> bool {
+        self.subscribed.contains(&document)
     }
 
-    /// There is a new connection, which listens to nothing yet; or there is none any more, and nobody waits.
-    pub(super) fn begin_anew(&mut self) {
-        self.give_up();
-        self.heard.clear();
-        self.superfluous.clear();
-        self.missing = self.documents.keys().copied().collect();
+    /// Forgets all subscriptions after the connection was opened or lost, and fails all waiters.
+    pub(super) fn reset(&mut self) {
+        self.fail_waiters();
+        self.subscribed.clear();
+        self.to_unsubscribe.clear();
+        self.to_subscribe = self.wanted.keys().copied().collect();
     }
 
-    /// Nobody waits any more: there is nothing to listen with.
-    pub(super) fn give_up(&mut self) {
-        for document in &self.missing {
-            if let Some(waiting) = self.documents.get_mut(document) {
-                waiting.clear();
+    /// Fails all waiters, because there is no connection to subscribe on.
+    pub(super) fn fail_waiters(&mut self) {
+        for document in &self.to_subscribe {
+            if let Some(waiters) = self.wanted.get_mut(document) {
+                waiters.clear();
             }
         }
     }
 
-    /// What is still to be done. Those that are wanted come first.
-    pub(super) fn next_step(&self) -> Option<SubscriptionChange> {
-        let some = |documents: &IndexSet<DocumentId>| {
+    /// Returns the next change to make. Subscriptions come first, because rooms wait for them.
+    pub(super) fn next_change(&self) -> Option<SubscriptionChange> {
+        let first = |documents: &IndexSet<DocumentId>| {
             documents.iter().take(MAX_CHANNELS).copied().collect::<Vec<_>>()
         };
-        if !self.missing.is_empty() {
-            return Some(SubscriptionChange::Subscribe(some(&self.missing)));
+        if !self.to_subscribe.is_empty() {
+            return Some(SubscriptionChange::Subscribe(first(&self.to_subscribe)));
         }
-        (!self.superfluous.is_empty())
-            .then(|| SubscriptionChange::Unsubscribe(some(&self.superfluous)))
+        (!self.to_unsubscribe.is_empty())
+            .then(|| SubscriptionChange::Unsubscribe(first(&self.to_unsubscribe)))
     }
 
-    /// These are listened to from now on. Those of them for which nobody waited any more, though they are wanted.
-    pub(super) fn subscribed(&mut self, documents: Vec<DocumentId>) -> Vec<DocumentId> {
+    /// Records new subscriptions and notifies their waiters. Returns the wanted documents that no
+    /// caller was waiting for any more.
+    pub(super) fn mark_subscribed(&mut self, documents: Vec<DocumentId>) -> Vec<DocumentId> {
         let mut unawaited = Vec::new();
         for document in documents {
-            self.heard.insert(document);
-            self.missing.swap_remove(&document);
-            match self.documents.get_mut(&document) {
-                Some(waiting) => {
-                    if !answer(waiting) {
+            self.subscribed.insert(document);
+            self.to_subscribe.swap_remove(&document);
+            match self.wanted.get_mut(&document) {
+                Some(waiters) => {
+                    if !notify(waiters) {
                         unawaited.push(document);
                     }
                 }
-                None => drop(self.superfluous.insert(document)),
+                None => drop(self.to_unsubscribe.insert(document)),
             }
         }
         unawaited
     }
 
-    /// It is not listened to any more.
-    pub(super) fn unsubscribed(&mut self, document: DocumentId) {
-        self.heard.remove(&document);
-        self.superfluous.swap_remove(&document);
-        if self.documents.contains_key(&document) {
-            self.missing.insert(document);
+    /// Records the end of a subscription, requested by this node or by the server.
+    pub(super) fn mark_unsubscribed(&mut self, document: DocumentId) {
+        self.subscribed.remove(&document);
+        self.to_unsubscribe.swap_remove(&document);
+        if self.wanted.contains_key(&document) {
+            self.to_subscribe.insert(document);
         }
     }
 }
 
-/// Whether somebody was there to be answered.
-fn answer(waiting: &mut Vec<oneshot::Sender<()>>) -> bool {
-    waiting.drain(..).filter_map(|waits| waits.send(()).ok()).count() > 0
+/// Notifies all waiters. Returns whether at least one was still waiting.
+fn notify(waiters: &mut Vec<oneshot::Sender<()>>) -> bool {
+    waiters.drain(..).filter_map(|waiter| waiter.send(()).ok()).count() > 0
 }
 
 #[cfg(test)]
@@ -135,55 +137,55 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wanted_is_listened_to_and_nothing_else() {
-        let mut wanted = WantedChannels::default();
+    fn only_wanted_documents_are_subscribed() {
+        let mut channels = ChannelSubscriptions::default();
         let document = DocumentId::new();
-        let mut waits = wanted.add(document);
-        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Subscribe(vec![document])));
-        assert!(waits.try_recv().is_err(), "not yet");
+        let mut subscribed = channels.add(document);
+        assert_eq!(channels.next_change(), Some(SubscriptionChange::Subscribe(vec![document])));
+        assert!(subscribed.try_recv().is_err(), "not subscribed yet");
 
-        assert_eq!(wanted.subscribed(vec![document]), vec![]);
-        assert_eq!(wanted.next_step(), None);
-        assert!(waits.try_recv().is_ok() && wanted.hears(document));
+        assert_eq!(channels.mark_subscribed(vec![document]), vec![]);
+        assert_eq!(channels.next_change(), None);
+        assert!(subscribed.try_recv().is_ok() && channels.is_subscribed(document));
 
-        wanted.remove(document);
-        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Unsubscribe(vec![document])));
-        let mut waits = wanted.add(document);
-        assert!(waits.try_recv().is_ok(), "it is still listened to");
-        assert_eq!(wanted.next_step(), None);
+        channels.remove(document);
+        assert_eq!(channels.next_change(), Some(SubscriptionChange::Unsubscribe(vec![document])));
+        let mut subscribed = channels.add(document);
+        assert!(subscribed.try_recv().is_ok(), "the subscription still exists");
+        assert_eq!(channels.next_change(), None);
 
-        // The server may end it: then it is missing again.
-        wanted.unsubscribed(document);
-        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Subscribe(vec![document])));
-        wanted.remove(document);
-        assert_eq!(wanted.next_step(), None);
-        assert_eq!(wanted.subscribed(vec![document]), vec![], "nobody wants it any more");
-        assert_eq!(wanted.next_step(), Some(SubscriptionChange::Unsubscribe(vec![document])));
+        // The server may end a subscription that is still wanted.
+        channels.mark_unsubscribed(document);
+        assert_eq!(channels.next_change(), Some(SubscriptionChange::Subscribe(vec![document])));
+        channels.remove(document);
+        assert_eq!(channels.next_change(), None);
+        assert_eq!(channels.mark_subscribed(vec![document]), vec![], "no longer wanted");
+        assert_eq!(channels.next_change(), Some(SubscriptionChange::Unsubscribe(vec![document])));
     }
 
     #[test]
-    fn after_a_break_everything_is_subscribed_to_again_a_part_at_a_time() {
-        let mut wanted = WantedChannels::default();
+    fn a_new_connection_subscribes_all_wanted_documents_in_parts() {
+        let mut channels = ChannelSubscriptions::default();
         for _ in 0..MAX_CHANNELS + 1 {
-            drop(wanted.add(DocumentId::new()));
+            drop(channels.add(DocumentId::new()));
         }
         for _ in 0..2 {
-            wanted.begin_anew();
+            channels.reset();
             let mut parts = Vec::new();
-            while let Some(SubscriptionChange::Subscribe(some)) = wanted.next_step() {
-                parts.push(some.len());
-                assert_eq!(wanted.subscribed(some.clone()), some, "nobody waited");
+            while let Some(SubscriptionChange::Subscribe(part)) = channels.next_change() {
+                parts.push(part.len());
+                assert_eq!(channels.mark_subscribed(part.clone()), part, "no caller waited");
             }
             assert_eq!(parts, [MAX_CHANNELS, 1]);
         }
     }
 
     #[test]
-    fn nobody_waits_for_a_relay_that_is_away() {
-        let mut wanted = WantedChannels::default();
-        let mut waits = wanted.add(DocumentId::new());
-        wanted.give_up();
-        assert_eq!(waits.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        assert_eq!(wanted.len(), 1, "it is wanted all the same");
+    fn waiters_fail_without_a_connection() {
+        let mut channels = ChannelSubscriptions::default();
+        let mut subscribed = channels.add(DocumentId::new());
+        channels.fail_waiters();
+        assert_eq!(subscribed.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(channels.wanted_count(), 1, "the document stays wanted");
     }
 }

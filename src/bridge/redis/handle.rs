@@ -1,4 +1,4 @@
-//! The relay, as rooms hold it.
+//! The handle through which rooms use the relay, and the state that it shares with the actor.
 
 use std::{
     collections::HashSet,
@@ -19,11 +19,11 @@ use tokio::{
 
 use super::{
     EventSink,
-    actor::{Look, Received, Relay, RelayParts, Stop},
-    channels::WantedChannels,
-    inbound::{DeliveryEvent, Inbox},
+    actor::{ReceiveInbound, Relay, RelayParts, Stop, UpdateSubscriptions},
+    channels::ChannelSubscriptions,
+    inbound::{InboundEvent, InboundRouter},
     outbound_queue::OutboundMessage,
-    publisher::{Publish, Tell},
+    publisher::{Publish, PublishAccessChange},
 };
 use crate::{
     bridge::{Bridge, Health},
@@ -33,28 +33,29 @@ use crate::{
     wire::envelope::{Envelope, Signal},
 };
 
-/// So many messages may wait for the relay's actor; what finds no room is told as missed.
-const MAILBOX: usize = 4096;
+/// Mailbox capacity of the relay's actor. When it is full, envelopes are dropped and the other nodes
+/// reconcile their documents, canaries are dropped, and other events of the subscriber wait.
+const MAX_MESSAGES: usize = 4096;
 
-/// For so long whoever changed somebody's access waits for the other nodes.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a change of access waits for the acknowledgements of the other nodes.
+const MAX_ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(1);
 
-/// The relay over Redis. Dropping it does not end it; [`RedisBridge::stop`] does.
+/// The relay over Redis. Dropping it does not stop the relay; [`RedisBridge::stop`] does.
 pub struct RedisBridge {
     relay: Addr<Relay>,
     shared: Arc<BridgeShared>,
 }
 
-/// What handle and actor both look at.
+/// The state that the handle and the actor share.
 pub(super) struct BridgeShared {
     pub(super) node: NodeId,
     pub(super) keys: RedisKeys,
     pub(super) metrics: Metrics,
-    pub(super) wanted: Mutex<WantedChannels>,
+    pub(super) channels: Mutex<ChannelSubscriptions>,
     pub(super) health: watch::Sender<Health>,
-    /// The version of envelopes that every node reads.
+    /// The newest envelope version that every node reads.
     pub(super) version: Arc<AtomicU8>,
-    /// Documents of which something was to be told and could not even be queued.
+    /// Documents whose envelopes were dropped because the actor's mailbox was full.
     pub(super) unqueued: Mutex<HashSet<DocumentId>>,
     pub(super) answer_within: Duration,
 }
@@ -66,79 +67,82 @@ impl BridgeShared {
 }
 
 impl RedisBridge {
-    /// Starts the relay of `node`; it connects by itself, as often as it takes. What comes in goes to `ear`. `version`
-    /// is that of the envelopes that all nodes read, and `known` the newest that this one does.
+    /// Starts the relay of `node`. It connects in the background and retries until it succeeds.
+    /// Inbound events go to `sink`. `versions` are the newest envelope version that all nodes read, and
+    /// the newest that this node reads.
     #[must_use]
     pub fn start(
         server: Server,
         keys: RedisKeys,
         node: NodeId,
-        ear: EventSink,
+        sink: EventSink,
         versions: (Arc<AtomicU8>, u8),
         metrics: Metrics,
     ) -> Self {
-        let (version, known) = versions;
+        let (version, own_version) = versions;
         let shared = Arc::new(BridgeShared {
             node,
             keys: keys.clone(),
             metrics: metrics.clone(),
-            wanted: Mutex::default(),
-            health: watch::Sender::new(Health::Away),
+            channels: Mutex::default(),
+            health: watch::Sender::new(Health::Unavailable),
             version,
             unqueued: Mutex::default(),
             answer_within: server.answer_within(),
         });
         let mut context = Context::new();
-        context.set_mailbox_capacity(MAILBOX);
+        context.set_mailbox_capacity(MAX_MESSAGES);
         let relay: Addr<Relay> = context.address();
         let to_relay = relay.clone();
-        let inbox = Inbox {
+        let router = InboundRouter {
             node,
             keys,
-            ear: ear.clone(),
+            sink: sink.clone(),
             metrics,
-            version: known,
-            relay: Box::new(move |sound| hear(&to_relay, sound)),
+            version: own_version,
+            send_to_relay: Box::new(move |event| send_inbound(&to_relay, event)),
         };
-        let parts = RelayParts { shared: Arc::clone(&shared), server, inbox: Arc::new(inbox), ear };
+        let parts =
+            RelayParts { shared: Arc::clone(&shared), server, router: Arc::new(router), sink };
         context.run(Relay::new(parts));
         Self { relay, shared }
     }
 
-    /// Waits until it does well, for as long as an answer may take.
-    pub async fn until_well(&self) {
+    /// Waits until the relay is healthy, for at most `redis.answer_within`.
+    pub async fn wait_until_healthy(&self) {
         let mut health = self.shared.health.subscribe();
-        let well = health.wait_for(|health| *health == Health::Well);
-        if timeout(self.shared.answer_within, well).await.is_err() {
-            tracing::warn!("the other nodes cannot be heard yet");
+        let healthy = health.wait_for(|health| *health == Health::Healthy);
+        if timeout(self.shared.answer_within, healthy).await.is_err() {
+            tracing::warn!("the relay is not healthy yet; continuing without the other nodes");
         }
     }
 
-    /// Ends it: what waits is published first.
+    /// Publishes all queued messages, then stops the relay.
     pub async fn stop(&self) {
         if self.relay.send(Stop).await.is_err() {
-            tracing::debug!("the relay had ended before it was asked to");
+            tracing::debug!("the relay had already stopped");
         }
     }
 
-    /// Has the relay look at what is wanted; it does so every second, too.
-    fn look(&self) {
-        if self.relay.try_send(Look).is_err() {
-            tracing::debug!("the relay looks by itself soon");
+    /// Has the actor update the subscriptions now instead of at its next tick.
+    fn update_subscriptions(&self) {
+        if self.relay.try_send(UpdateSubscriptions).is_err() {
+            tracing::debug!("the mailbox is full; subscriptions are updated at the next tick");
         }
     }
 }
 
-/// Has the relay hear something. A canary that finds no room is missed, everything else waits for its place.
-fn hear(relay: &Addr<Relay>, sound: DeliveryEvent) {
-    let is_canary = matches!(sound, DeliveryEvent::Signal(Signal::Canary { .. }));
-    if let Err(SendError::Full(heard)) = relay.try_send(Received(sound))
+/// Sends an inbound event to the actor. If its mailbox is full, a canary is dropped, and any other
+/// event waits for capacity in a task.
+fn send_inbound(relay: &Addr<Relay>, event: InboundEvent) {
+    let is_canary = matches!(event, InboundEvent::Signal(Signal::Canary { .. }));
+    if let Err(SendError::Full(event)) = relay.try_send(ReceiveInbound(event))
         && !is_canary
     {
-        let send = relay.send(heard);
+        let send = relay.send(event);
         tokio::spawn(async move {
             if send.await.is_err() {
-                tracing::debug!("the relay ended before it could hear");
+                tracing::debug!("the relay stopped before it received an inbound event");
             }
         });
     }
@@ -151,46 +155,57 @@ impl Bridge for RedisBridge {
         if !envelope.is_known_to(version) {
             return;
         }
-        let bytes = envelope.encode(self.shared.node, version);
-        let channel = self.shared.keys.document(document);
-        let message = OutboundMessage { channel, bytes, document: Some(document), heard_by: None };
+        let message = OutboundMessage {
+            channel: self.shared.keys.document(document),
+            bytes: envelope.encode(self.shared.node, version),
+            document: Some(document),
+            subscriber_count: None,
+        };
         if self.relay.try_send(Publish(message)).is_err() {
             self.shared.metrics.mailbox_full(ActorKind::Relay);
             self.shared.unqueued.lock().insert(document);
         }
     }
 
-    async fn change_access(&self, document: DocumentId, user: UserId, level: Option<AccessLevel>) {
-        let (sender, done) = oneshot::channel();
-        let tell = Tell { document, user, level, done: sender };
-        let told = async {
-            if self.relay.send(tell).await.is_err() {
+    async fn publish_access_change(
+        &self,
+        document: DocumentId,
+        user: UserId,
+        level: Option<AccessLevel>,
+    ) {
+        let (sender, acknowledged) = oneshot::channel();
+        let publish = PublishAccessChange { document, user, level, acknowledged: sender };
+        let published = async {
+            if self.relay.send(publish).await.is_err() {
                 return;
             }
-            // Whether it was dropped or came, there is no more to wait for.
-            if done.await.is_err() {
-                tracing::debug!("nobody could be told of a change of access; it is compared");
+            // If the relay stops meanwhile, the other nodes find the change when they reconcile.
+            if acknowledged.await.is_err() {
+                tracing::debug!("the relay stopped before an access change was acknowledged");
             }
         };
-        if timeout(ACKNOWLEDGED_WITHIN, told).await.is_err() {
-            tracing::warn!(document.id = %document, "not every node has said that it carried out a change of access");
+        if timeout(MAX_ACKNOWLEDGEMENT_WAIT, published).await.is_err() {
+            tracing::warn!(
+                document.id = %document,
+                "not every node acknowledged an access change in time"
+            );
         }
     }
 
     async fn attach(&self, document: DocumentId) {
-        let listened = self.shared.wanted.lock().add(document);
-        self.look();
-        if self.shared.health() == Health::Away {
+        let subscribed = self.shared.channels.lock().add(document);
+        self.update_subscriptions();
+        if self.shared.health() == Health::Unavailable {
             return;
         }
-        if timeout(self.shared.answer_within, listened).await.is_err() {
-            tracing::debug!(document.id = %document, "opened before it was listened to");
+        if timeout(self.shared.answer_within, subscribed).await.is_err() {
+            tracing::debug!(document.id = %document, "opened before its channel was subscribed");
         }
     }
 
     fn detach(&self, document: DocumentId) {
-        self.shared.wanted.lock().remove(document);
-        self.look();
+        self.shared.channels.lock().remove(document);
+        self.update_subscriptions();
     }
 
     fn health(&self) -> Health {

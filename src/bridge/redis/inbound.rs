@@ -1,4 +1,7 @@
-//! What comes from Redis: read, sorted, handed on. Nothing in here waits.
+//! Decodes and routes what Redis pushes to the subscriber connection. Nothing here waits.
+//!
+//! Envelopes of documents go to the [`EventSink`]; signals and changes of the connection go to the
+//! relay's actor. Undecodable messages are counted and ignored.
 
 use std::sync::Arc;
 
@@ -14,80 +17,84 @@ use crate::{
     wire::envelope::{BadEnvelope, Envelope, Signal},
 };
 
-/// What the relay itself has to hear of.
+/// An event that the relay's actor handles itself.
 #[derive(Debug)]
-pub(super) enum DeliveryEvent {
-    /// What this node sent itself came back, or another one has done what it was asked.
+pub(super) enum InboundEvent {
+    /// A canary of this node arrived, or another node acknowledged a request.
     Signal(Signal),
-    /// Another node wants to know when what it told was carried out.
-    Asked { by: NodeId, request: u64, done: oneshot::Receiver<()> },
-    /// The connection that listens broke, and which one that is.
-    Lost { connection: u64 },
-    /// A channel is listened to no more, whether we or the server wanted that.
+    /// Another node waits for an acknowledgement. `applied` resolves when it can be sent.
+    AcknowledgementRequested { node: NodeId, request: u64, applied: oneshot::Receiver<()> },
+    /// The subscriber connection of this generation was lost.
+    Disconnected { generation: u64 },
+    /// The subscription to a document ended, requested by this node or by the server.
     Unsubscribed(DocumentId),
 }
 
-/// Where what comes in is delivered to: rooms are built later than the bridge that they speak through.
+/// The sink that receives the relay's events. It is connected after the relay has started, because
+/// rooms are built after the bridge that they publish to. Clones share it.
 #[derive(Clone, Default)]
 pub struct EventSink(Arc<RwLock<Option<Arc<dyn DeliverySink>>>>);
 
 impl EventSink {
-    /// From now on what comes in goes there.
-    pub fn open(&self, to: Arc<dyn DeliverySink>) {
-        *self.0.write() = Some(to);
+    /// Delivers all further events to `sink`. Before that, events are discarded.
+    pub fn open(&self, sink: Arc<dyn DeliverySink>) {
+        *self.0.write() = Some(sink);
     }
 
-    /// Nothing more is delivered.
+    /// Discards all further events.
     pub fn close(&self) {
         *self.0.write() = None;
     }
 
-    pub(super) fn deliver(&self, delivery: RelayEvent) {
-        if let Some(to) = &*self.0.read() {
-            to.deliver(delivery);
+    pub(super) fn deliver(&self, event: RelayEvent) {
+        if let Some(sink) = &*self.0.read() {
+            sink.deliver(event);
         }
     }
 
-    /// Something about a document may not have been heard.
-    pub(super) fn missed(&self, document: DocumentId) {
-        self.deliver(RelayEvent::Told { document, envelope: Envelope::Compare, done: None });
+    /// Requests a reconciliation of one document, because its envelopes may have been lost.
+    pub(super) fn deliver_compare(&self, document: DocumentId) {
+        let envelope = Envelope::Compare;
+        self.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });
     }
 
-    pub(super) fn returned(&self) {
-        if let Some(to) = &*self.0.read() {
-            to.returned();
+    pub(super) fn relay_recovered(&self) {
+        if let Some(sink) = &*self.0.read() {
+            sink.relay_recovered();
         }
     }
 }
 
-/// Reads what comes in.
-pub(super) struct Inbox {
+/// Routes inbound messages to the sink and to the relay's actor.
+pub(super) struct InboundRouter {
     pub(super) node: NodeId,
     pub(super) keys: RedisKeys,
-    pub(super) ear: EventSink,
+    pub(super) sink: EventSink,
     pub(super) metrics: Metrics,
-    /// The version of envelopes that this node reads.
+    /// The newest envelope version that this node reads.
     pub(super) version: u8,
-    /// Takes what the relay has to hear of, at once.
-    pub(super) relay: Box<dyn Fn(DeliveryEvent) + Send + Sync>,
+    /// Sends an event to the relay's actor without waiting.
+    pub(super) send_to_relay: Box<dyn Fn(InboundEvent) + Send + Sync>,
 }
 
-impl Inbox {
-    /// Takes in one push of the RESP3 protocol, from this connection.
-    pub(super) fn hear(&self, push: PushInfo, connection: u64) {
+impl InboundRouter {
+    /// Routes one RESP3 push from the subscriber connection of this generation.
+    pub(super) fn route(&self, push: PushInfo, generation: u64) {
         match push.kind {
             PushKind::Message | PushKind::SMessage => {
                 if let [Value::BulkString(channel), Value::BulkString(bytes)] = &push.data[..] {
                     self.receive(channel, bytes);
                 }
             }
-            PushKind::Disconnection => (self.relay)(DeliveryEvent::Lost { connection }),
-            // A cluster does so when the channel's slot moves to another server.
+            PushKind::Disconnection => {
+                (self.send_to_relay)(InboundEvent::Disconnected { generation });
+            }
+            // A Redis Cluster unsubscribes clients when the channel's slot moves to another server.
             PushKind::Unsubscribe | PushKind::SUnsubscribe => {
                 if let Some(Value::BulkString(channel)) = push.data.first()
                     && let Some(document) = self.document(channel)
                 {
-                    (self.relay)(DeliveryEvent::Unsubscribed(document));
+                    (self.send_to_relay)(InboundEvent::Unsubscribed(document));
                 }
             }
             _ => {}
@@ -96,19 +103,19 @@ impl Inbox {
 
     fn receive(&self, channel: &[u8], bytes: &[u8]) {
         let version = self.version;
-        let read = match self.document(channel) {
+        let decoded = match self.document(channel) {
             Some(document) => match Envelope::sender(bytes, version) {
-                // What began here was told here already.
+                // This node has already broadcast its own envelopes. Skipping them here saves the decoding.
                 Ok((from, false)) if from == self.node => Ok(()),
                 Ok(_) => Envelope::decode(bytes, document, version)
-                    .map(|(from, envelope)| self.told(document, from, envelope)),
+                    .map(|(from, envelope)| self.deliver(document, from, envelope)),
                 Err(bad) => Err(bad),
             },
             None => Signal::decode(bytes, version).map(|(_from, signal)| {
-                (self.relay)(DeliveryEvent::Signal(signal));
+                (self.send_to_relay)(InboundEvent::Signal(signal));
             }),
         };
-        if let Err(bad) = read {
+        if let Err(bad) = decoded {
             self.metrics.envelope_ignored(match bad {
                 BadEnvelope::UnknownVersion => "unknown_version",
                 BadEnvelope::Garbage => "garbage",
@@ -120,30 +127,35 @@ impl Inbox {
         self.keys.document_of(std::str::from_utf8(channel).ok()?)
     }
 
-    fn told(&self, document: DocumentId, from: NodeId, envelope: Envelope) {
+    fn deliver(&self, document: DocumentId, from: NodeId, envelope: Envelope) {
         if from == self.node {
-            // What began here was told here already; only its place among what others did is news. A departure may be
-            // that of somebody on a dead node, whom this one swept away.
-            match envelope {
-                Envelope::Joined { sequence, .. } => {
-                    self.ear.deliver(RelayEvent::Counted { document, sequence });
-                }
-                Envelope::Left { .. } => {
-                    self.ear.deliver(RelayEvent::Told { document, envelope, done: None });
-                }
-                _ => {}
-            }
-            return;
+            return self.deliver_own(document, envelope);
         }
         let request = match &envelope {
             Envelope::AccessChanged { request, .. } => *request,
             _ => None,
         };
-        let done = request.map(|request| {
-            let (sender, done) = oneshot::channel();
-            (self.relay)(DeliveryEvent::Asked { by: from, request, done });
-            sender
+        let acknowledge = request.map(|request| {
+            let (acknowledge, applied) = oneshot::channel();
+            let node = from;
+            (self.send_to_relay)(InboundEvent::AcknowledgementRequested { node, request, applied });
+            acknowledge
         });
-        self.ear.deliver(RelayEvent::Told { document, envelope, done });
+        self.sink.deliver(RelayEvent::Envelope { document, envelope, acknowledge });
+    }
+
+    /// Delivers what this node does not know yet about an arrival or departure that it wrote.
+    fn deliver_own(&self, document: DocumentId, envelope: Envelope) {
+        match envelope {
+            // The arrival is known, but not its number.
+            Envelope::Joined { sequence, .. } => {
+                self.sink.deliver(RelayEvent::PresenceCounted { document, sequence });
+            }
+            // The session may be one of a dead node, removed from the roster by this node.
+            Envelope::Left { .. } => {
+                self.sink.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });
+            }
+            _ => {}
+        }
     }
 }

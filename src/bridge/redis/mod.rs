@@ -1,11 +1,13 @@
 //! The relay over Redis pub/sub.
 //!
-//! [`RedisBridge`] is what rooms hold. Behind it stands one actor, the [`relay`], with two connections: one publishes, one
-//! listens on the channels of the documents that are open here. What comes in is read in the [`inbox`]. Every second the
-//! node publishes a [`canary`] to itself: as long as it comes back, so does everything else.
+//! [`RedisBridge`] is the handle that rooms hold. Behind it runs one actor, the [`Relay`](actor::Relay),
+//! with two connections. The [`publisher`] sends; the [`subscriber`] receives on the [`channels`] of
+//! the documents that are open on this node. [`inbound`] decodes received messages. Every second the
+//! node publishes a [`canary`] to itself; while canaries arrive, so does everything else.
 //!
-//! Redis may lose what is published. Then the relay says so: to its own rooms when it comes back, to the other nodes by
-//! an envelope that has them compare.
+//! Redis pub/sub may lose messages. The relay then makes the affected nodes reconcile with the store:
+//! its own rooms after it has resubscribed, other nodes by publishing
+//! [`Envelope::Compare`](crate::wire::envelope::Envelope::Compare).
 
 mod acknowledgements;
 mod actor;

@@ -1,4 +1,4 @@
-//! What waits to be published: bounded, in order.
+//! The queue of messages to publish: in order, and bounded by bytes. Pure.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -6,66 +6,66 @@ use tokio::sync::oneshot;
 
 use crate::domain::DocumentId;
 
-/// What waits may have so many bytes; past it the nodes are told to compare instead.
+/// The queue's capacity in bytes. When it is full, further messages are dropped, and the other nodes
+/// are made to reconcile the documents of these messages.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// At most so many are published together.
+/// The most messages that are published in one round trip.
 const MAX_BATCH: usize = 256;
 
-/// One thing to publish on one channel.
+/// A message to publish on one channel.
 #[derive(Debug)]
 pub(super) struct OutboundMessage {
     pub(super) channel: String,
     pub(super) bytes: Vec<u8>,
-    /// What it is about, if it is about a document.
+    /// The document to reconcile if the message is lost. `None` for messages to a single node.
     pub(super) document: Option<DocumentId>,
-    /// Where to say how many others heard it.
-    pub(super) heard_by: Option<oneshot::Sender<u64>>,
+    /// Receives the number of subscribers that the message reached.
+    pub(super) subscriber_count: Option<oneshot::Sender<u64>>,
 }
 
-/// The queue.
+/// The queue, and the documents whose messages were lost.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
-    waiting: VecDeque<OutboundMessage>,
+pub(super) struct OutboundQueue {
+    messages: VecDeque<OutboundMessage>,
     bytes: usize,
-    /// Documents of which something was not published.
-    missed: HashSet<DocumentId>,
+    lost: HashSet<DocumentId>,
 }
 
-impl Outgoing {
-    /// Queues a message. False when there was no room: then its document is one that was missed.
+impl OutboundQueue {
+    /// Queues a message. Returns false if the queue is full: the message is dropped, and its document
+    /// recorded as lost.
     pub(super) fn push(&mut self, message: OutboundMessage) -> bool {
         if self.bytes >= MAX_BYTES {
-            self.missed.extend(message.document);
+            self.lost.extend(message.document);
             return false;
         }
         self.bytes += message.bytes.len();
-        self.waiting.push_back(message);
+        self.messages.push_back(message);
         true
     }
 
-    /// What to publish next, in order.
-    pub(super) fn next(&mut self) -> Vec<OutboundMessage> {
-        let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(MAX_BATCH)).collect();
+    /// Removes and returns the next messages to publish, in order.
+    pub(super) fn next_batch(&mut self) -> Vec<OutboundMessage> {
+        let batch: Vec<_> = self.messages.drain(..self.messages.len().min(MAX_BATCH)).collect();
         self.bytes -= batch.iter().map(|message| message.bytes.len()).sum::<usize>();
         batch
     }
 
-    /// Of these documents something was not published, or nobody knows; nor what waits.
-    pub(super) fn failed(&mut self, documents: impl IntoIterator<Item = DocumentId>) {
-        self.missed.extend(documents);
+    /// Records that messages of these documents were lost.
+    pub(super) fn mark_lost(&mut self, documents: impl IntoIterator<Item = DocumentId>) {
+        self.lost.extend(documents);
+    }
+
+    /// Drops all queued messages, and records their documents as lost.
+    pub(super) fn drop_all(&mut self) {
         self.bytes = 0;
-        self.missed.extend(self.waiting.drain(..).filter_map(|message| message.document));
+        self.lost.extend(self.messages.drain(..).filter_map(|message| message.document));
     }
 
-    /// Of these documents something could not even be queued.
-    pub(super) fn missed(&mut self, documents: impl IntoIterator<Item = DocumentId>) {
-        self.missed.extend(documents);
-    }
-
-    /// The documents of which others have to be told that they missed something.
-    pub(super) fn take_missed(&mut self) -> HashSet<DocumentId> {
-        std::mem::take(&mut self.missed)
+    /// Removes and returns the documents that the other nodes must reconcile.
+    pub(super) fn take_lost(&mut self) -> HashSet<DocumentId> {
+        std::mem::take(&mut self.lost)
     }
 }
 
@@ -74,36 +74,40 @@ mod tests {
     use super::*;
 
     fn message(document: DocumentId, bytes: usize) -> OutboundMessage {
-        let channel = document.to_string();
-        OutboundMessage { channel, bytes: vec![0; bytes], document: Some(document), heard_by: None }
+        OutboundMessage {
+            channel: document.to_string(),
+            bytes: vec![0; bytes],
+            document: Some(document),
+            subscriber_count: None,
+        }
     }
 
     #[test]
-    fn what_waits_goes_out_in_order_and_in_batches() {
-        let mut outgoing = Outgoing::default();
+    fn messages_leave_in_order_and_in_batches() {
+        let mut queue = OutboundQueue::default();
         let documents: Vec<_> = (0..300).map(|_| DocumentId::new()).collect();
         for document in &documents {
-            assert!(outgoing.push(message(*document, 10)));
+            assert!(queue.push(message(*document, 10)));
         }
-        let mut sent = outgoing.next();
+        let mut sent = queue.next_batch();
         assert_eq!(sent.len(), MAX_BATCH);
-        sent.extend(outgoing.next());
+        sent.extend(queue.next_batch());
         let sent: Vec<_> = sent.iter().filter_map(|message| message.document).collect();
         assert_eq!(sent, documents);
-        assert!(outgoing.next().is_empty() && outgoing.bytes == 0);
+        assert!(queue.next_batch().is_empty() && queue.bytes == 0);
     }
 
     #[test]
-    fn what_finds_no_room_or_fails_is_remembered_as_missed_once() {
-        let mut outgoing = Outgoing::default();
+    fn dropped_and_failed_messages_are_reported_as_lost_once() {
+        let mut queue = OutboundQueue::default();
         let [large, late, failed] = [(); 3].map(|()| DocumentId::new());
-        assert!(outgoing.push(message(large, MAX_BYTES)));
-        assert!(!outgoing.push(message(late, 1)));
-        outgoing.failed([failed, failed]);
+        assert!(queue.push(message(large, MAX_BYTES)));
+        assert!(!queue.push(message(late, 1)), "the queue is full");
+        queue.mark_lost([failed, failed]);
+        queue.drop_all();
 
-        let missed = outgoing.take_missed();
-        assert_eq!(missed, HashSet::from([large, late, failed]));
-        assert!(outgoing.take_missed().is_empty());
-        assert!(outgoing.push(message(late, 1)), "there is room again");
+        assert_eq!(queue.take_lost(), HashSet::from([large, late, failed]));
+        assert!(queue.take_lost().is_empty());
+        assert!(queue.push(message(late, 1)), "the queue has capacity again");
     }
 }

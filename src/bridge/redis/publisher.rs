@@ -1,42 +1,74 @@
-//! The part of the relay's actor that publishes. One batch is under way at a time; what comes meanwhile gathers.
+//! The publishing half of the relay's actor.
+//!
+//! One batch is in flight at a time; further messages queue meanwhile. If a batch fails, all queued
+//! messages are dropped too, and the other nodes reconcile the affected documents once publishing
+//! works again.
 
 use actix::prelude::*;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{actor::Relay, outbound_queue::OutboundMessage};
+use super::{
+    actor::Relay,
+    outbound_queue::{OutboundMessage, OutboundQueue},
+};
 use crate::{
     domain::{AccessLevel, DocumentId, NodeId, UserId},
-    redis::Away,
+    redis::{CommandError, Commands},
     wire::envelope::{Envelope, OLDEST_VERSION, Signal},
 };
 
-impl Relay {
-    /// Queues a message and sees that it goes out.
-    pub(super) fn publish(&mut self, message: OutboundMessage, ctx: &mut Context<Self>) {
-        if !self.outgoing.push(message) {
-            self.shared().metrics.relay_overflowed();
-        }
-        self.publish_next(ctx);
+/// The connection that publishes, and its queue.
+pub(super) struct RelayPublisher {
+    commands: Commands,
+    queue: OutboundQueue,
+    is_publishing: bool,
+    /// Present once the relay is stopping. Notified when the queue is empty.
+    drained: Option<oneshot::Sender<()>>,
+}
+
+impl RelayPublisher {
+    pub(super) fn new(commands: Commands) -> Self {
+        Self { commands, queue: OutboundQueue::default(), is_publishing: false, drained: None }
     }
 
-    pub(super) fn publish_next(&mut self, ctx: &mut Context<Self>) {
-        if self.publishing {
+    /// Stops the relay as soon as the queue is empty, and notifies `drained`.
+    pub(super) fn stop_when_drained(&mut self, drained: oneshot::Sender<()>) {
+        self.drained = Some(drained);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.drained.is_some()
+    }
+}
+
+impl Relay {
+    /// Queues a message and publishes it as soon as possible.
+    pub(super) fn publish(&mut self, message: OutboundMessage, ctx: &mut Context<Self>) {
+        if !self.publisher.queue.push(message) {
+            self.shared().metrics.relay_overflowed();
+        }
+        self.publish_next_batch(ctx);
+    }
+
+    /// Publishes the next batch unless one is in flight. With nothing left, a stopping relay ends.
+    pub(super) fn publish_next_batch(&mut self, ctx: &mut Context<Self>) {
+        if self.publisher.is_publishing {
             return;
         }
-        let batch = self.outgoing.next();
+        let batch = self.publisher.queue.next_batch();
         if batch.is_empty() {
-            if let Some(stopping) = self.stopping.take()
-                && stopping.send(()).is_ok()
+            if let Some(drained) = self.publisher.drained.take()
+                && drained.send(()).is_ok()
             {
                 ctx.stop();
             }
             return;
         }
-        self.publishing = true;
-        let publisher = self.publisher.clone();
+        self.publisher.is_publishing = true;
+        let commands = self.publisher.commands.clone();
         let publish = async move {
-            let heard = publisher
-                .ask(async |mut connection| {
+            let published = commands
+                .run(async |mut connection| {
                     let messages: Vec<_> = batch
                         .iter()
                         .map(|message| (message.channel.as_str(), message.bytes.as_slice()))
@@ -44,75 +76,84 @@ impl Relay {
                     connection.publish(&messages).await
                 })
                 .await;
-            (batch, heard)
+            (batch, published)
         };
-        ctx.spawn(publish.into_actor(self).map(|(batch, heard), relay, ctx| {
-            relay.publishing = false;
-            relay.published(batch, heard);
-            relay.publish_next(ctx);
+        ctx.spawn(publish.into_actor(self).map(|(batch, published), relay, ctx| {
+            relay.publisher.is_publishing = false;
+            relay.batch_published(batch, published);
+            relay.publish_next_batch(ctx);
         }));
     }
 
-    fn published(&mut self, batch: Vec<OutboundMessage>, heard: Result<Vec<u64>, Away>) {
-        self.canary.published(heard.is_ok(), Instant::now());
-        match heard {
-            Ok(heard) => {
-                for (message, heard) in batch.into_iter().zip(heard) {
-                    if let Some(asked) = message.heard_by
-                        && asked.send(heard).is_err()
+    fn batch_published(
+        &mut self,
+        batch: Vec<OutboundMessage>,
+        published: Result<Vec<u64>, CommandError>,
+    ) {
+        self.canary.published(published.is_ok(), Instant::now());
+        match published {
+            Ok(subscriber_counts) => {
+                for (message, count) in batch.into_iter().zip(subscriber_counts) {
+                    if let Some(subscriber_count) = message.subscriber_count
+                        && subscriber_count.send(count).is_err()
                     {
-                        tracing::debug!("nobody waited to know how many had heard");
+                        tracing::debug!("a publisher did not wait for its subscriber count");
                     }
                 }
-                self.make_up();
+                self.queue_compare_for_lost();
             }
             Err(error) => {
                 let documents: Vec<_> =
                     batch.iter().filter_map(|message| message.document).collect();
-                if !matches!(error, Away::Resting) {
+                if !matches!(error, CommandError::BackingOff) {
                     let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, documents = documents.len(), "could not be published");
+                    tracing::warn!(error, documents = documents.len(), "could not publish");
                 }
-                self.outgoing.failed(documents);
-                self.note_health();
+                self.publisher.queue.mark_lost(documents);
+                self.publisher.queue.drop_all();
+                self.report_health();
             }
         }
     }
 
-    /// Tells the other nodes to compare what they were not told.
-    fn make_up(&mut self) {
+    /// Makes the other nodes reconcile the documents whose messages were lost.
+    fn queue_compare_for_lost(&mut self) {
         let unqueued = std::mem::take(&mut *self.shared().unqueued.lock());
-        self.outgoing.missed(unqueued);
-        for document in self.outgoing.take_missed() {
-            let bytes = Envelope::Compare.encode(self.shared().node, OLDEST_VERSION);
-            let channel = self.shared().keys.document(document);
-            // What finds no room is remembered again.
-            self.outgoing.push(OutboundMessage {
-                channel,
-                bytes,
+        self.publisher.queue.mark_lost(unqueued);
+        for document in self.publisher.queue.take_lost() {
+            let message = OutboundMessage {
+                channel: self.shared().keys.document(document),
+                bytes: Envelope::Compare.encode(self.shared().node, OLDEST_VERSION),
                 document: Some(document),
-                heard_by: None,
-            });
+                subscriber_count: None,
+            };
+            // If the queue is full, it records the document as lost again.
+            self.publisher.queue.push(message);
         }
     }
 
-    /// Tells another node when what it asked for has been carried out.
-    pub(super) fn acknowledge(
+    /// Acknowledges another node's request when this node has applied it.
+    pub(super) fn acknowledge_when_applied(
         &mut self,
-        by: NodeId,
+        node: NodeId,
         request: u64,
-        done: oneshot::Receiver<()>,
+        applied: oneshot::Receiver<()>,
         ctx: &mut Context<Self>,
     ) {
-        ctx.spawn(done.into_actor(self).map(move |_done, relay, ctx| {
-            let bytes = Signal::Done { request }.encode(relay.shared().node);
-            let channel = relay.shared().keys.node(by, 0);
-            relay.publish(OutboundMessage { channel, bytes, document: None, heard_by: None }, ctx);
+        // A dropped sender counts as applied: this node has nothing to apply the request to.
+        ctx.spawn(applied.into_actor(self).map(move |_applied, relay, ctx| {
+            let message = OutboundMessage {
+                channel: relay.shared().keys.node(node, 0),
+                bytes: Signal::Done { request }.encode(relay.shared().node),
+                document: None,
+                subscriber_count: None,
+            };
+            relay.publish(message, ctx);
         }));
     }
 }
 
-/// Publish this.
+/// Publishes a message.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Publish(pub(super) OutboundMessage);
@@ -125,35 +166,37 @@ impl Handler<Publish> for Relay {
     }
 }
 
-/// Tell the other nodes that a user's access changed, and say when they have carried it out.
+/// Publishes a change of a user's access, and notifies `acknowledged` when all nodes have applied it.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Tell {
+pub(super) struct PublishAccessChange {
     pub(super) document: DocumentId,
     pub(super) user: UserId,
     pub(super) level: Option<AccessLevel>,
-    pub(super) done: oneshot::Sender<()>,
+    pub(super) acknowledged: oneshot::Sender<()>,
 }
 
-impl Handler<Tell> for Relay {
+impl Handler<PublishAccessChange> for Relay {
     type Result = ();
 
-    fn handle(&mut self, Tell { document, user, level, done }: Tell, ctx: &mut Self::Context) {
-        let request = self.acknowledgements.open(done);
-        let (heard_by, heard) = oneshot::channel();
+    fn handle(&mut self, change: PublishAccessChange, ctx: &mut Self::Context) {
+        let PublishAccessChange { document, user, level, acknowledged } = change;
+        let request = self.acknowledgements.register(acknowledged);
+        let (sender, subscriber_count) = oneshot::channel();
         let envelope = Envelope::AccessChanged { user, level, request: Some(request) };
-        let bytes = envelope.encode(self.shared().node, OLDEST_VERSION);
-        let channel = self.shared().keys.document(document);
-        let here = self.shared().wanted.lock().hears(document);
-        self.publish(
-            OutboundMessage { channel, bytes, document: Some(document), heard_by: Some(heard_by) },
-            ctx,
-        );
-        ctx.spawn(heard.into_actor(self).map(move |heard, relay, _ctx| {
-            // Where it could not be told nobody will answer, and whoever waits does so for as long as he would at most.
-            if let Ok(heard) = heard {
-                // This node hears itself, and does not answer.
-                relay.acknowledgements.asked(request, heard.saturating_sub(u64::from(here)));
+        let message = OutboundMessage {
+            channel: self.shared().keys.document(document),
+            bytes: envelope.encode(self.shared().node, OLDEST_VERSION),
+            document: Some(document),
+            subscriber_count: Some(sender),
+        };
+        // Redis counts this node as a subscriber, but it does not acknowledge its own request.
+        let own = u64::from(self.shared().channels.lock().is_subscribed(document));
+        self.publish(message, ctx);
+        ctx.spawn(subscriber_count.into_actor(self).map(move |count, relay, _ctx| {
+            // After a failed publish no node acknowledges, and the waiter runs into its time limit.
+            if let Ok(count) = count {
+                relay.acknowledgements.expect(request, count.saturating_sub(own));
             }
         }));
     }

@@ -1,5 +1,8 @@
-//! The part of the relay's actor that listens. One change of what is listened to is made at a time; what is wanted meanwhile
-//! gathers. When the connection breaks, or brings nothing although Redis answers, it is dropped and made anew.
+//! The subscribing half of the relay's actor.
+//!
+//! One change of subscriptions is in flight at a time; further changes accumulate in
+//! [`ChannelSubscriptions`](super::channels::ChannelSubscriptions). A connection that breaks, or that
+//! delivers nothing although Redis responds, is dropped and opened again.
 
 use std::sync::Arc;
 
@@ -10,156 +13,177 @@ use tokio::time::Instant;
 use super::{actor::Relay, channels::SubscriptionChange};
 use crate::{
     domain::DocumentId,
-    redis::{Backoff, Connection, chance},
+    redis::{Backoff, Connection, random_fraction},
 };
 
-/// The connection that listens, or the way to it.
+/// The subscriber connection and the state of reconnecting.
 #[derive(Default)]
-pub(super) struct Hearing {
-    listening: Option<Listening>,
-    /// One is being made.
-    connecting: bool,
-    /// When the next is made.
+pub(super) struct RelaySubscriber {
+    connection: Option<ActiveConnection>,
+    is_connecting: bool,
+    /// The scheduled next attempt to connect.
     retry: Option<SpawnHandle>,
     backoff: Backoff,
-    /// How many were made: what is said of an earlier one does not concern the present one.
-    number: u64,
-    /// Where canaries are sent: in a cluster one place for each primary that there was when it was last connected to.
-    pub(super) places: Vec<u32>,
+    /// Counts attempts to connect, so that events of an earlier connection can be ignored.
+    generation: u64,
+    /// The indices of the canary channels: one for each primary that was known when connecting.
+    canary_channels: Vec<u32>,
 }
 
-struct Listening {
+struct ActiveConnection {
     connection: Connection,
-    /// What it listens to is being changed.
-    changing: bool,
-    /// It listens to everything that was wanted when it was made.
+    /// A change of subscriptions is in flight.
+    is_changing: bool,
+    /// All channels that were wanted when the connection was opened have been subscribed.
     is_complete: bool,
 }
 
-impl Hearing {
+impl RelaySubscriber {
     pub(super) fn is_connected(&self) -> bool {
-        self.listening.is_some()
+        self.connection.is_some()
+    }
+
+    pub(super) fn canary_channels(&self) -> &[u32] {
+        &self.canary_channels
     }
 }
 
 impl Relay {
-    /// Makes the connection that listens, unless there is one, one is being made, or has to wait for its turn.
+    /// Opens the subscriber connection, unless it exists, is being opened, or waits for a retry.
     pub(super) fn connect_if_due(&mut self, ctx: &mut Context<Self>) {
-        if self.hearing.retry.is_none() {
+        if self.subscriber.retry.is_none() {
             self.connect(ctx);
         }
     }
 
     fn connect(&mut self, ctx: &mut Context<Self>) {
-        self.hearing.retry = None;
-        if self.hearing.connecting || self.hearing.listening.is_some() || self.stopping.is_some() {
+        let subscriber = &mut self.subscriber;
+        subscriber.retry = None;
+        if subscriber.is_connecting || subscriber.is_connected() || self.publisher.is_stopping() {
             return;
         }
-        self.hearing.connecting = true;
-        self.hearing.number += 1;
-        let number = self.hearing.number;
-        let (server, inbox) = (self.parts.server.clone(), Arc::clone(&self.parts.inbox));
-        let (keys, node) = (self.shared().keys.clone(), self.shared().node);
-        let connect = async move {
-            let hears = Arc::clone(&inbox);
-            let hear = move |push| {
-                hears.hear(push, number);
-                Ok::<(), std::convert::Infallible>(())
-            };
-            let mut connection = server.listen(hear).await?;
-            let places = connection.places(|place| keys.node(node, place)).await?;
-            // Others speak to this node in the first place of all.
-            let mut channels: Vec<_> = places.iter().map(|place| keys.node(node, *place)).collect();
-            channels.push(keys.node(node, 0));
-            channels.dedup();
-            connection.subscribe(&channels).await?;
-            Ok::<_, RedisError>((connection, places))
-        };
+        subscriber.is_connecting = true;
+        subscriber.generation += 1;
+        let connect = self.open_connection(self.subscriber.generation);
         ctx.spawn(connect.into_actor(self).map(|connected, relay, ctx| {
-            relay.hearing.connecting = false;
+            relay.subscriber.is_connecting = false;
             match connected {
-                Ok((connection, places)) => relay.connected(connection, places, ctx),
+                Ok((connection, canary_channels)) => {
+                    relay.connected(connection, canary_channels, ctx);
+                }
                 Err(error) => {
                     let address = relay.parts.server.address();
-                    tracing::warn!(%error, redis.address = %address, "Redis cannot be listened to");
+                    tracing::warn!(%error, redis.address = %address, "could not subscribe to Redis");
                     relay.connect_later(ctx);
-                    relay.give_up_waiting();
+                    relay.fail_waiters();
                 }
             }
         }));
     }
 
-    /// One try after the other, each a little later.
+    /// Opens a connection and subscribes it to this node's own channels. Returns it with the indices of
+    /// the canary channels.
+    fn open_connection(
+        &self,
+        generation: u64,
+    ) -> impl Future<Output = Result<(Connection, Vec<u32>), RedisError>> + use<> {
+        let (server, router) = (self.parts.server.clone(), Arc::clone(&self.parts.router));
+        let (keys, node) = (self.shared().keys.clone(), self.shared().node);
+        async move {
+            let route = move |push| {
+                router.route(push, generation);
+                Ok::<(), std::convert::Infallible>(())
+            };
+            let mut connection = server.connect_with_push(route).await?;
+            let canary_channels =
+                connection.cover_primaries(|index| keys.node(node, index)).await?;
+            let mut channels: Vec<_> =
+                canary_channels.iter().map(|index| keys.node(node, *index)).collect();
+            // Other nodes send acknowledgements to the channel with index 0.
+            channels.push(keys.node(node, 0));
+            channels.dedup();
+            connection.subscribe(&channels).await?;
+            Ok((connection, canary_channels))
+        }
+    }
+
+    /// Schedules the next attempt, with a delay that grows with every failure.
     fn connect_later(&mut self, ctx: &mut Context<Self>) {
-        let pause = self.hearing.backoff.failed(chance());
-        if let Some(earlier) = self.hearing.retry.replace(ctx.run_later(pause, Self::connect)) {
+        let delay = self.subscriber.backoff.next_delay(random_fraction());
+        let retry = ctx.run_later(delay, Self::connect);
+        if let Some(earlier) = self.subscriber.retry.replace(retry) {
             ctx.cancel_future(earlier);
         }
     }
 
-    fn connected(&mut self, connection: Connection, places: Vec<u32>, ctx: &mut Context<Self>) {
-        tracing::info!(redis.address = %self.parts.server.address(), "listening to the other nodes");
-        self.hearing.backoff.worked();
-        self.canary.listens(Some(places.len()), Instant::now());
-        self.hearing.places = places;
-        self.shared().wanted.lock().begin_anew();
-        self.hearing.listening =
-            Some(Listening { connection, changing: false, is_complete: false });
-        self.send_canary(ctx);
-        self.change_listening(ctx);
+    fn connected(
+        &mut self,
+        connection: Connection,
+        canary_channels: Vec<u32>,
+        ctx: &mut Context<Self>,
+    ) {
+        tracing::info!(redis.address = %self.parts.server.address(), "subscribed to Redis");
+        self.subscriber.backoff.reset();
+        self.canary.subscribed(canary_channels.len(), Instant::now());
+        self.subscriber.canary_channels = canary_channels;
+        self.shared().channels.lock().reset();
+        self.subscriber.connection =
+            Some(ActiveConnection { connection, is_changing: false, is_complete: false });
+        self.send_canaries(ctx);
+        self.update_subscriptions(ctx);
     }
 
-    /// The connection that listens is of no use any more.
-    pub(super) fn drop_listening(&mut self, ctx: &mut Context<Self>) {
-        if self.hearing.listening.take().is_some() {
+    /// Drops the subscriber connection and schedules a new one.
+    pub(super) fn drop_connection(&mut self, ctx: &mut Context<Self>) {
+        if self.subscriber.connection.take().is_some() {
             self.shared().metrics.relay_lost();
-            self.shared().wanted.lock().begin_anew();
-            self.canary.listens(None, Instant::now());
-            self.note_health();
+            self.shared().channels.lock().reset();
+            self.canary.disconnected();
+            self.report_health();
             self.connect_later(ctx);
         }
-        self.give_up_waiting();
+        self.fail_waiters();
     }
 
-    /// A connection broke.
-    pub(super) fn lost(&mut self, connection: u64, ctx: &mut Context<Self>) {
-        if connection == self.hearing.number {
-            self.drop_listening(ctx);
+    /// Handles the end of the connection of this generation.
+    pub(super) fn disconnected(&mut self, generation: u64, ctx: &mut Context<Self>) {
+        if generation == self.subscriber.generation {
+            self.drop_connection(ctx);
         }
     }
 
-    pub(super) fn give_up_waiting(&self) {
-        self.shared().wanted.lock().give_up();
+    pub(super) fn fail_waiters(&self) {
+        self.shared().channels.lock().fail_waiters();
     }
 
-    /// A document is not listened to any more: we wanted that, or its channel has moved to another server.
+    /// Handles the end of a subscription: this node unsubscribed, or the channel moved to another server.
     pub(super) fn unsubscribed(&mut self, document: DocumentId, ctx: &mut Context<Self>) {
-        self.shared().wanted.lock().unsubscribed(document);
-        self.change_listening(ctx);
+        self.shared().channels.lock().mark_unsubscribed(document);
+        self.update_subscriptions(ctx);
     }
 
-    /// Brings what is listened to one step closer to what is wanted.
-    pub(super) fn change_listening(&mut self, ctx: &mut Context<Self>) {
-        let Some(listening) = &mut self.hearing.listening else { return };
-        if listening.changing {
+    /// Starts the next change of subscriptions, unless one is in flight.
+    pub(super) fn update_subscriptions(&mut self, ctx: &mut Context<Self>) {
+        let generation = self.subscriber.generation;
+        let Some(active) = &mut self.subscriber.connection else { return };
+        if active.is_changing {
             return;
         }
-        let Some(step) = self.parts.shared.wanted.lock().next_step() else {
-            if !std::mem::replace(&mut listening.is_complete, true) {
-                // Whatever was told before did not arrive.
-                self.parts.ear.returned();
-                self.note_health();
+        let Some(change) = self.parts.shared.channels.lock().next_change() else {
+            if !std::mem::replace(&mut active.is_complete, true) {
+                // Envelopes that were published before this moment are lost.
+                self.parts.sink.relay_recovered();
+                self.report_health();
             }
             return;
         };
-        listening.changing = true;
-        let number = self.hearing.number;
-        let (keys, mut connection) = (self.parts.shared.keys.clone(), listening.connection.clone());
-        let change = async move {
+        active.is_changing = true;
+        let (keys, mut connection) = (self.parts.shared.keys.clone(), active.connection.clone());
+        let apply = async move {
             let channels = |documents: &[DocumentId]| -> Vec<_> {
                 documents.iter().map(|document| keys.document(*document)).collect()
             };
-            let changed = match &step {
+            let applied = match &change {
                 SubscriptionChange::Subscribe(documents) => {
                     connection.subscribe(&channels(documents)).await
                 }
@@ -167,44 +191,45 @@ impl Relay {
                     connection.unsubscribe(&channels(documents)).await
                 }
             };
-            (step, changed)
+            (change, applied)
         };
-        ctx.spawn(change.into_actor(self).map(move |(step, changed), relay, ctx| {
-            // Of a connection that was dropped meanwhile nothing follows.
-            if number == relay.hearing.number {
-                relay.changed_listening(step, changed, ctx);
+        ctx.spawn(apply.into_actor(self).map(move |(change, applied), relay, ctx| {
+            // The result says nothing about a newer connection.
+            if generation == relay.subscriber.generation {
+                relay.subscriptions_changed(change, applied, ctx);
             }
         }));
     }
 
-    fn changed_listening(
+    fn subscriptions_changed(
         &mut self,
-        step: SubscriptionChange,
-        changed: Result<(), RedisError>,
+        change: SubscriptionChange,
+        applied: Result<(), RedisError>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(listening) = &mut self.hearing.listening else { return };
-        listening.changing = false;
-        match (changed, step) {
+        let Some(active) = &mut self.subscriber.connection else { return };
+        active.is_changing = false;
+        match (applied, change) {
             (Ok(()), SubscriptionChange::Subscribe(documents)) => {
-                let unawaited = self.parts.shared.wanted.lock().subscribed(documents);
-                // Their rooms did not wait, and may have read before this what was told after that; if all of them are new,
-                // everything is compared anyway.
-                for document in unawaited.into_iter().filter(|_| listening.is_complete) {
-                    self.parts.ear.missed(document);
+                let unawaited = self.parts.shared.channels.lock().mark_subscribed(documents);
+                // The rooms of these documents did not wait. They may have read the store before an
+                // envelope was published that did not reach them. While the first subscriptions of a
+                // connection are incomplete, `relay_recovered` is still to come and covers all documents.
+                for document in unawaited.into_iter().filter(|_| active.is_complete) {
+                    self.parts.sink.deliver_compare(document);
                 }
             }
             (Ok(()), SubscriptionChange::Unsubscribe(documents)) => {
-                let mut wanted = self.parts.shared.wanted.lock();
+                let mut channels = self.parts.shared.channels.lock();
                 for document in documents {
-                    wanted.unsubscribed(document);
+                    channels.mark_unsubscribed(document);
                 }
             }
             (Err(error), _) => {
-                tracing::warn!(%error, "documents cannot be listened to");
-                return self.drop_listening(ctx);
+                tracing::warn!(%error, "could not change subscriptions; reconnecting");
+                return self.drop_connection(ctx);
             }
         }
-        self.change_listening(ctx);
+        self.update_subscriptions(ctx);
     }
 }

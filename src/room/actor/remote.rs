@@ -108,7 +108,7 @@ impl Room {
             return self.retry_settling(read, ctx);
         }
         let (roster, document) = (Arc::clone(&self.parts().roster), self.document);
-        let reading = async move { roster.find_standing(document).await };
+        let reading = async move { roster.find_snapshot(document).await };
         self.spawn(ctx, reading, move |room, snapshot, ctx| {
             room.remote.end_roster_read();
             match snapshot {

@@ -147,7 +147,7 @@ impl Room {
         let reading = async move {
             let RoomParts { store, bridge, roster, .. } = &shared.parts;
             bridge.attach(document).await;
-            futures_util::join!(store.find_head(document), roster.find_standing(document))
+            futures_util::join!(store.find_head(document), roster.find_snapshot(document))
         };
         let reading = reading.instrument(self.span.clone()).into_actor(self);
         // Nothing else runs until the head is known.

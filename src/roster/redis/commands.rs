@@ -1,26 +1,29 @@
-//! What can be asked of Redis and written there, each script and command once.
+//! The commands on the entries of sessions: presence, connection slots, and the index of each incarnation.
+//!
+//! Invariant: an incarnation's index contains every entry that it wrote and has not removed. So `enter`
+//! and `take_slot` write the index first, and `exit` and `release_slot` write it last.
 
 use std::collections::HashMap;
 
 use redis::Script;
 
-use super::entry_key::Affair;
+use super::entry_key::EntryKey;
 use crate::{
     domain::{DocumentId, NodeId, SessionId, UserId},
-    redis::{Away, Commands, RedisKeys},
+    redis::{CommandError, Commands, RedisKeys},
     wire::envelope::{Envelope, Incarnation, OLDEST_VERSION, PresenceEntry, Sequence},
 };
 
-/// For so long it is remembered how many came and went after the last one left, in milliseconds: whoever comes back within
-/// it goes on counting.
-const EMPTY_FOR: u64 = 60_000;
+/// How long the numbers of an empty presence are kept, in milliseconds. A session that arrives within
+/// this time continues the same epoch.
+const KEEP_EMPTY_FOR: u64 = 60_000;
 
-/// The fields of a presence that are no sessions.
+/// The fields of a presence hash that are not sessions.
 const EPOCH: &[u8] = b"#epoch";
 const NUMBER: &[u8] = b"#number";
 
-/// The entries in Redis.
-pub(super) struct Ledger {
+/// The entries of all sessions in Redis.
+pub(super) struct RosterCommands {
     commands: Commands,
     keys: RedisKeys,
     node: NodeId,
@@ -29,45 +32,17 @@ pub(super) struct Ledger {
     touch: Script,
     take_slot: Script,
     release_slot: Script,
-    renew: Script,
-    claim: Script,
 }
 
-/// A node as it stands among the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NodeMember {
-    pub(super) incarnation: Incarnation,
-    /// The newest version of envelopes that it reads.
-    pub(super) version: u8,
-}
-
-impl NodeMember {
-    fn name(self) -> String {
-        format!("{}:{}", self.incarnation, self.version)
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        let (incarnation, version) = name.split_once(':')?;
-        Some(Self { incarnation: incarnation.parse().ok()?, version: version.parse().ok()? })
-    }
-}
-
-/// The nodes of a cluster.
+/// The presence of a document in Redis.
 #[derive(Debug, Default)]
-pub(super) struct Nodes {
-    pub(super) alive: Vec<NodeMember>,
-    /// Those whose entries have to be removed.
-    pub(super) dead: Vec<NodeMember>,
-}
-
-/// The presence of a document as it stands in Redis.
-#[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct StoredPresence {
     pub(super) sequence: Sequence,
+    /// In order of arrival.
     pub(super) entries: Vec<PresenceEntry>,
 }
 
-impl Ledger {
+impl RosterCommands {
     pub(super) fn new(commands: Commands, keys: RedisKeys, node: NodeId) -> Self {
         Self {
             commands,
@@ -78,21 +53,19 @@ impl Ledger {
             touch: Script::new(include_str!("scripts/touch.lua")),
             take_slot: Script::new(include_str!("scripts/take_slot.lua")),
             release_slot: Script::new(include_str!("scripts/release_slot.lua")),
-            renew: Script::new(include_str!("scripts/renew.lua")),
-            claim: Script::new(include_str!("scripts/claim.lua")),
         }
     }
 
-    /// Enters a session in the presence of its document; one that is there already is written anew.
-    pub(super) async fn enter(&self, entry: &PresenceEntry) -> Result<(), Away> {
+    /// Writes a session's entry into the presence of its document. If it is new, the script numbers and
+    /// publishes the arrival.
+    pub(super) async fn enter(&self, entry: &PresenceEntry) -> Result<(), CommandError> {
         let presence = &entry.presence;
         let (document, session) = (presence.document, presence.session);
-        // The index first: what stands in the presence must be found again if this node dies.
-        self.index(entry.incarnation, Affair::Presence(document, session)).await?;
+        self.index(entry.incarnation, EntryKey::Presence(document, session)).await?;
         let envelope =
             Envelope::Joined { presence: presence.clone(), sequence: Sequence::default() };
         self.commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 let publish = connection.publish_command();
                 self.enter
                     .key(self.keys.presence(document))
@@ -108,23 +81,24 @@ impl Ledger {
             .await
     }
 
-    /// Takes a session out of the presence of a document, if this incarnation entered it. Whether it did.
+    /// Removes a session's entry from the presence of a document, if this incarnation wrote it. The script
+    /// numbers and publishes the departure. Returns whether an entry was removed.
     pub(super) async fn exit(
         &self,
         document: DocumentId,
         session: SessionId,
         incarnation: Incarnation,
-    ) -> Result<bool, Away> {
+    ) -> Result<bool, CommandError> {
         let envelope = Envelope::Left { session, sequence: Sequence::default() };
-        let was_there = self
+        let was_removed = self
             .commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 let publish = connection.publish_command();
                 self.exit
                     .key(self.keys.presence(document))
                     .arg(session.uuid().as_bytes())
                     .arg(incarnation.as_bytes())
-                    .arg(EMPTY_FOR)
+                    .arg(KEEP_EMPTY_FOR)
                     .arg(publish)
                     .arg(self.keys.document(document))
                     .arg(envelope.encode(self.node, OLDEST_VERSION))
@@ -132,17 +106,17 @@ impl Ledger {
                     .await
             })
             .await?;
-        self.unindex(incarnation, Affair::Presence(document, session)).await?;
-        Ok(was_there)
+        self.unindex(incarnation, EntryKey::Presence(document, session)).await?;
+        Ok(was_removed)
     }
 
-    /// Writes entries anew, those of them that are there.
-    pub(super) async fn touch(&self, entries: &[PresenceEntry]) -> Result<(), Away> {
+    /// Replaces those entries that exist and belong to the same incarnation.
+    pub(super) async fn touch(&self, entries: &[PresenceEntry]) -> Result<(), CommandError> {
         let keys: Vec<_> =
             entries.iter().map(|entry| self.keys.presence(entry.presence.document)).collect();
         self.commands
-            .ask(async |mut connection| {
-                // Many at once, so that it is not known which of them found no script; it costs nothing to load it again.
+            .run(async |mut connection| {
+                // Unlike `Script::invoke_async`, a pipeline does not load a missing script.
                 self.touch.load_async(&mut connection).await?;
                 let commands = entries.iter().zip(&keys).map(|(entry, key)| {
                     let mut touch = redis::cmd("EVALSHA");
@@ -150,22 +124,22 @@ impl Ledger {
                     touch.arg(entry.presence.session.uuid().as_bytes()).arg(entry.encode());
                     (key.as_str(), touch)
                 });
-                connection.ask_all::<u64>(commands.collect()).await.map(drop)
+                connection.run_all::<u64>(commands.collect()).await.map(drop)
             })
             .await
     }
 
-    /// Takes a slot. Whether there was one.
+    /// Takes a slot. Returns whether one was free.
     pub(super) async fn take_slot(
         &self,
         user: UserId,
         session: SessionId,
         incarnation: Incarnation,
         limit: usize,
-    ) -> Result<bool, Away> {
-        self.index(incarnation, Affair::Slot(user, session)).await?;
+    ) -> Result<bool, CommandError> {
+        self.index(incarnation, EntryKey::Slot(user, session)).await?;
         self.commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 self.take_slot
                     .key(self.keys.slots(user))
                     .arg(session.uuid().as_bytes())
@@ -177,16 +151,16 @@ impl Ledger {
             .await
     }
 
-    /// Gives a slot back, if this incarnation took it. Whether it did.
+    /// Releases a slot, if this incarnation took it. Returns whether it did.
     pub(super) async fn release_slot(
         &self,
         user: UserId,
         session: SessionId,
         incarnation: Incarnation,
-    ) -> Result<bool, Away> {
-        let was_there = self
+    ) -> Result<bool, CommandError> {
+        let was_removed = self
             .commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 self.release_slot
                     .key(self.keys.slots(user))
                     .arg(session.uuid().as_bytes())
@@ -195,14 +169,18 @@ impl Ledger {
                     .await
             })
             .await?;
-        self.unindex(incarnation, Affair::Slot(user, session)).await?;
-        Ok(was_there)
+        self.unindex(incarnation, EntryKey::Slot(user, session)).await?;
+        Ok(was_removed)
     }
 
-    /// Whether a session holds one of a user's slots.
-    pub(super) async fn has_slot(&self, user: UserId, session: SessionId) -> Result<bool, Away> {
+    /// Returns whether a session holds one of a user's slots.
+    pub(super) async fn has_slot(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<bool, CommandError> {
         self.commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 redis::cmd("HEXISTS")
                     .arg(self.keys.slots(user))
                     .arg(session.uuid().as_bytes())
@@ -212,105 +190,56 @@ impl Ledger {
             .await
     }
 
-    /// Renews a node's lease, or with `is_new` gives it one. False when the others count it as dead.
-    pub(super) async fn renew(
+    /// Returns the keys of all entries that an incarnation may have written.
+    pub(super) async fn list_entries(
         &self,
-        member: NodeMember,
-        lease: std::time::Duration,
-        is_new: bool,
-    ) -> Result<bool, Away> {
-        let milliseconds = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        self.commands
-            .ask(async |mut connection| {
-                self.renew
-                    .key(self.keys.nodes())
-                    .arg(member.name())
-                    .arg(milliseconds)
-                    .arg(u8::from(is_new))
-                    .invoke_async(&mut connection)
-                    .await
-            })
-            .await
-    }
-
-    /// Who is alive and who is dead. With `may_declare`, those whose lease ran out are dead from now on.
-    pub(super) async fn claim(&self, may_declare: bool) -> Result<Nodes, Away> {
-        let (alive, dead): (Vec<String>, Vec<String>) = self
+        incarnation: Incarnation,
+    ) -> Result<Vec<EntryKey>, CommandError> {
+        let keys: Vec<Vec<u8>> = self
             .commands
-            .ask(async |mut connection| {
-                self.claim
-                    .key(self.keys.nodes())
-                    .arg(u8::from(may_declare))
-                    .invoke_async(&mut connection)
-                    .await
-            })
-            .await?;
-        let members = |names: Vec<String>| {
-            names.iter().filter_map(|name| NodeMember::named(name)).collect::<Vec<_>>()
-        };
-        Ok(Nodes { alive: members(alive), dead: members(dead) })
-    }
-
-    /// What a node may have entered.
-    pub(super) async fn list_entered(&self, incarnation: Incarnation) -> Result<Vec<Affair>, Away> {
-        let entered: Vec<Vec<u8>> = self
-            .commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 redis::cmd("SMEMBERS")
                     .arg(self.keys.entered(incarnation))
                     .query_async(&mut connection)
                     .await
             })
             .await?;
-        Ok(entered.iter().filter_map(|bytes| Affair::decode(bytes)).collect())
+        Ok(keys.iter().filter_map(|bytes| EntryKey::decode(bytes)).collect())
     }
 
-    /// Nothing of this node is left.
-    pub(super) async fn forget(&self, member: NodeMember) -> Result<(), Away> {
-        self.commands
-            .ask(async |mut connection| {
-                redis::cmd("DEL")
-                    .arg(self.keys.entered(member.incarnation))
-                    .query_async::<()>(&mut connection)
-                    .await?;
-                redis::cmd("ZREM")
-                    .arg(self.keys.nodes())
-                    .arg(member.name())
-                    .query_async(&mut connection)
-                    .await
-            })
-            .await
-    }
-
-    /// Everybody who has a document open. What is no entry of a version that this program reads is left out.
-    pub(super) async fn read(&self, document: DocumentId) -> Result<Page, Away> {
+    /// Returns the presence of a document, without entries of unknown versions.
+    pub(super) async fn load_presence(
+        &self,
+        document: DocumentId,
+    ) -> Result<StoredPresence, CommandError> {
         let mut fields: HashMap<Vec<u8>, Vec<u8>> = self
             .commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 redis::cmd("HGETALL")
                     .arg(self.keys.presence(document))
                     .query_async(&mut connection)
                     .await
             })
             .await?;
-        let sequence = sequence(fields.remove(EPOCH), fields.remove(NUMBER)).unwrap_or_default();
+        let sequence =
+            decode_sequence(fields.remove(EPOCH), fields.remove(NUMBER)).unwrap_or_default();
         let mut entries: Vec<_> = fields
             .values()
             .filter_map(|bytes| PresenceEntry::decode(bytes, document).ok())
             .collect();
         entries.sort_by_key(|entry| (entry.presence.joined_at, entry.presence.session));
-        Ok(Page { sequence, entries })
+        Ok(StoredPresence { sequence, entries })
     }
 
-    /// One session's entry in a document.
-    pub(super) async fn find(
+    /// Returns one session's entry in the presence of a document.
+    pub(super) async fn find_entry(
         &self,
         document: DocumentId,
         session: SessionId,
-    ) -> Result<Option<PresenceEntry>, Away> {
+    ) -> Result<Option<PresenceEntry>, CommandError> {
         let bytes: Option<Vec<u8>> = self
             .commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 redis::cmd("HGET")
                     .arg(self.keys.presence(document))
                     .arg(session.uuid().as_bytes())
@@ -321,14 +250,14 @@ impl Ledger {
         Ok(bytes.and_then(|bytes| PresenceEntry::decode(&bytes, document).ok()))
     }
 
-    /// The last arrival or departure in a document; none if there has been none lately.
+    /// Returns the last arrival or departure of a document, or `None` if there has been none lately.
     pub(super) async fn find_sequence(
         &self,
         document: DocumentId,
-    ) -> Result<Option<Sequence>, Away> {
+    ) -> Result<Option<Sequence>, CommandError> {
         let (epoch, number): (Option<Vec<u8>>, Option<Vec<u8>>) = self
             .commands
-            .ask(async |mut connection| {
+            .run(async |mut connection| {
                 redis::cmd("HMGET")
                     .arg(self.keys.presence(document))
                     .arg(EPOCH)
@@ -337,28 +266,28 @@ impl Ledger {
                     .await
             })
             .await?;
-        Ok(sequence(epoch, number))
+        Ok(decode_sequence(epoch, number))
     }
 
-    async fn index(&self, incarnation: Incarnation, affair: Affair) -> Result<(), Away> {
-        self.change_index("SADD", incarnation, affair).await
+    async fn index(&self, incarnation: Incarnation, key: EntryKey) -> Result<(), CommandError> {
+        self.change_index("SADD", incarnation, key).await
     }
 
-    async fn unindex(&self, incarnation: Incarnation, affair: Affair) -> Result<(), Away> {
-        self.change_index("SREM", incarnation, affair).await
+    async fn unindex(&self, incarnation: Incarnation, key: EntryKey) -> Result<(), CommandError> {
+        self.change_index("SREM", incarnation, key).await
     }
 
     async fn change_index(
         &self,
-        how: &str,
+        command: &str,
         incarnation: Incarnation,
-        affair: Affair,
-    ) -> Result<(), Away> {
+        key: EntryKey,
+    ) -> Result<(), CommandError> {
         self.commands
-            .ask(async |mut connection| {
-                redis::cmd(how)
+            .run(async |mut connection| {
+                redis::cmd(command)
                     .arg(self.keys.entered(incarnation))
-                    .arg(affair.encode())
+                    .arg(key.encode())
                     .query_async(&mut connection)
                     .await
             })
@@ -366,8 +295,8 @@ impl Ledger {
     }
 }
 
-/// The epoch is 8 bytes, the number is written in digits, as Redis counts.
-fn sequence(epoch: Option<Vec<u8>>, number: Option<Vec<u8>>) -> Option<Sequence> {
+/// Decodes a sequence: an epoch of 8 bytes, and a number in decimal digits, as Redis counts.
+fn decode_sequence(epoch: Option<Vec<u8>>, number: Option<Vec<u8>>) -> Option<Sequence> {
     let epoch = u64::from_be_bytes(epoch?.try_into().ok()?);
     let number = std::str::from_utf8(&number?).ok()?.parse().ok()?;
     Some(Sequence { epoch, number })

@@ -1,40 +1,41 @@
-//! What a session may have in the roster, and how the index of its node names it.
+//! The keys of roster entries, and their form in the index of an incarnation.
 
 use uuid::Uuid;
 
 use crate::domain::{DocumentId, SessionId, UserId};
 
-/// One entry of one session.
+/// Identifies one entry of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Affair {
-    /// It has a document open.
+pub(super) enum EntryKey {
+    /// The session has the document open.
     Presence(DocumentId, SessionId),
-    /// It holds one of its user's slots.
+    /// The session holds one of its user's slots.
     Slot(UserId, SessionId),
 }
 
-impl Affair {
-    /// As it stands in an index: a letter and two UUIDs.
+impl EntryKey {
+    /// Encodes the key as a letter and two UUIDs: 33 bytes.
     pub(super) fn encode(self) -> Vec<u8> {
-        let (letter, of, session) = match self {
+        let (letter, owner, session) = match self {
             Self::Presence(document, session) => (b'p', document.uuid(), session),
             Self::Slot(user, session) => (b's', user.uuid(), session),
         };
         let mut bytes = vec![letter];
-        bytes.extend_from_slice(of.as_bytes());
+        bytes.extend_from_slice(owner.as_bytes());
         bytes.extend_from_slice(session.uuid().as_bytes());
         bytes
     }
 
-    /// None if these bytes are no such thing.
+    /// Decodes a key. Returns `None` for anything that [`encode`](Self::encode) does not produce.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (letter, ids) = bytes.split_first()?;
-        let (of, session) = ids.split_first_chunk::<16>()?;
+        let (owner, session) = ids.split_first_chunk::<16>()?;
         let session = <[u8; 16]>::try_from(session).ok()?;
-        let (of, session) = (Uuid::from_bytes(*of), SessionId::from(Uuid::from_bytes(session)));
+        let (owner, session) =
+            (Uuid::from_bytes(*owner), SessionId::from(Uuid::from_bytes(session)));
         match letter {
-            b'p' => Some(Self::Presence(of.into(), session)),
-            b's' => Some(Self::Slot(of.into(), session)),
+            b'p' => Some(Self::Presence(owner.into(), session)),
+            b's' => Some(Self::Slot(owner.into(), session)),
             _ => None,
         }
     }
@@ -45,15 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_nothing_else() {
+    fn only_encoded_keys_are_decoded() {
         let session = SessionId::new();
-        for affair in
-            [Affair::Presence(DocumentId::new(), session), Affair::Slot(UserId::new(), session)]
+        for key in
+            [EntryKey::Presence(DocumentId::new(), session), EntryKey::Slot(UserId::new(), session)]
         {
-            assert_eq!(Affair::decode(&affair.encode()), Some(affair));
+            assert_eq!(EntryKey::decode(&key.encode()), Some(key));
         }
         for garbage in [&b""[..], b"p", &[b'x'; 33], &[b'p'; 32], &[b'p'; 34]] {
-            assert_eq!(Affair::decode(garbage), None);
+            assert_eq!(EntryKey::decode(garbage), None);
         }
     }
 }

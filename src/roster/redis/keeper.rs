@@ -1,6 +1,9 @@
-//! The keeper: it writes what is pending, keeps the node's lease up, and removes what the dead left.
+//! The keeper of a node's part of the shared roster.
 //!
-//! One round after the other, so that two affairs of one session are never under way at the same time.
+//! It renews the node's lease, has the [`writer`] write changed entries, removes the entries of dead
+//! nodes, and keeps the envelope version that all nodes read.
+//!
+//! Invariant: it does one thing at a time, so two commands for one entry never run concurrently.
 
 use std::{
     sync::{
@@ -14,358 +17,261 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    commands::NodeMember,
-    entry_key::Affair,
-    handle::{MAX_BATCH, RosterShared},
     lease::Lease,
+    nodes::NodeMember,
+    shared::{MAX_CONCURRENT, RosterShared},
+    version_agreement::VersionAgreement,
+    writer::{self, MAX_ROUND},
 };
 use crate::{
-    redis::Away,
+    redis::CommandError,
     roster::{RosterOptions, SessionEvictor},
-    wire::envelope::{OLDEST_VERSION, PresenceEntry},
 };
 
-/// How often it looks after the lease and the dead, and writes where cursors are; where leases are renewed more often, as
-/// often as that.
-const TURN: Duration = Duration::from_secs(1);
+/// The interval of the keeper's ticks, unless leases are renewed more often.
+const TICK_EVERY: Duration = Duration::from_secs(1);
 
-/// So many affairs are written in one round.
-const ROUND: usize = 256;
+/// How long entries of a former incarnation may still appear: a command may have been on its way.
+const FORMER_ENTRIES_FOR: Duration = Duration::from_secs(10);
 
-/// What an incarnation left may come up for so long after it ended: a command that was on its way.
-const AFTERLIFE: Duration = Duration::from_secs(10);
-
-/// Keeps a node's part of the shared roster. It works for as long as [`Keeper::run`] is polled.
+/// Keeps a node's part of the shared roster. It works while [`Keeper::run`] is polled.
 pub struct Keeper {
     shared: Arc<RosterShared>,
     lease: Lease,
-    every: Duration,
-    /// Whether this node holds a lease as what it is now.
+    tick_every: Duration,
+    /// Whether this node holds a lease in its present incarnation.
     has_lease: bool,
-    /// Whether Redis answered last time.
+    /// Whether no command has failed since the lease was last renewed.
     is_up: bool,
-    /// Since when every node reads newer envelopes than are written.
-    uniform_since: Option<Instant>,
-    /// When this node ceased to be what it was.
+    version: VersionAgreement,
+    /// When the present incarnation began. `None` for the first one.
     incarnated_at: Option<Instant>,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<RosterShared>, options: RosterOptions) -> Self {
         let lease = Lease::new(options, Instant::now());
+        let own_version = shared.member.read().version;
         Self {
             shared,
+            version: VersionAgreement::new(own_version, lease.length()),
             lease,
-            every: TURN.min(options.renew_every),
+            tick_every: TICK_EVERY.min(options.renew_every),
             has_lease: false,
             is_up: true,
-            uniform_since: None,
             incarnated_at: None,
         }
     }
 
-    /// Gives the node its lease, so that nothing has to be counted on this node alone. Redis may be away: then [`run`]
-    /// does it when it is back.
+    /// Creates the node's lease before sessions are admitted, so that slots count in the whole cluster
+    /// from the start. If Redis is unavailable, [`run`] creates the lease later.
     ///
     /// [`run`]: Keeper::run
     pub async fn begin(&mut self, version: &AtomicU8) {
-        self.turn(version).await;
+        self.tick(version).await;
     }
 
-    /// Works until the roster is stopped. Sessions that turn out to be one too many are sent away by `evict`; `version` is
-    /// kept at what every node of the cluster reads.
-    pub async fn run(mut self, evict: Arc<dyn SessionEvictor>, version: Arc<AtomicU8>) {
+    /// Runs until the roster is stopped. Sessions that exceed their user's limit are evicted. `version`
+    /// is set to the newest envelope version that every node of the cluster reads.
+    pub async fn run(mut self, evictor: Arc<dyn SessionEvictor>, version: Arc<AtomicU8>) {
         let shared = Arc::clone(&self.shared);
-        let mut next_turn = Instant::now();
+        let mut next_tick = Instant::now();
         loop {
-            // The lease comes first, however much there is to write.
-            if Instant::now() >= next_turn || (self.has_lease && self.lease.is_due(Instant::now()))
+            // The lease comes first, however many entries are unwritten.
+            if Instant::now() >= next_tick || (self.has_lease && self.lease.is_due(Instant::now()))
             {
-                self.turn(&version).await;
-                next_turn = Instant::now() + self.every;
+                self.tick(&version).await;
+                next_tick = Instant::now() + self.tick_every;
             }
-            let wrote = self.write_some(&*evict).await;
+            let wrote = self.write_changed(&*evictor).await;
             tokio::select! {
                 biased;
                 () = shared.stop.notified() => break,
                 () = std::future::ready(()), if wrote => {}
-                () = shared.wake.notified(), if shared.is_open() => {}
-                () = sleep_until(next_turn) => {}
+                () = shared.wake.notified(), if shared.is_writable() => {}
+                () = sleep_until(next_tick) => {}
             }
         }
-        self.leave(&*evict).await;
+        self.leave(&*evictor).await;
     }
 
-    /// Takes this node and everything that it entered out of the roster. Where that fails the lease runs out, and the
-    /// others do it.
-    async fn leave(&mut self, evict: &dyn SessionEvictor) {
-        while self.write_some(evict).await {}
+    /// Writes what is unwritten, then removes this node and its remaining entries. If that fails, the
+    /// lease expires and another node removes them.
+    async fn leave(&mut self, evictor: &dyn SessionEvictor) {
+        while self.write_changed(evictor).await {}
         let member = *self.shared.member.read();
-        if let Err(away) = self.sweep(member).await {
-            self.note_away(&away);
+        if let Err(error) = self.remove_entries_of(member).await {
+            self.handle_failure(&error);
         }
-        self.shared.set_open(false);
+        self.shared.set_writable(false);
     }
 
-    /// What is done every second.
-    async fn turn(&mut self, version: &AtomicU8) {
+    async fn tick(&mut self, version: &AtomicU8) {
         let done = async {
-            self.look_after_lease().await?;
+            self.renew_lease_if_due().await?;
             if self.has_lease {
-                self.look_after_others(version).await?;
-                self.write_cursors().await?;
+                self.check_nodes(version).await?;
+                writer::write_cursors(&self.shared).await?;
             }
             Ok(())
         };
         match done.await {
             Ok(()) => {}
-            Err(away) => self.note_away(&away),
+            Err(error) => self.handle_failure(&error),
         }
     }
 
-    async fn look_after_lease(&mut self) -> Result<(), Away> {
+    async fn renew_lease_if_due(&mut self) -> Result<(), CommandError> {
         let now = Instant::now();
         if !self.lease.is_due(now) && self.has_lease {
             return Ok(());
         }
         let member = *self.shared.member.read();
-        let renewed =
-            self.shared.ledger.renew(member, self.lease.length(), !self.has_lease).await?;
+        let renewed = self.shared.nodes.renew(member, self.lease.length(), !self.has_lease).await?;
         let now = Instant::now();
-        self.lease.answered(now);
-        self.shared.answers.store(true, Ordering::Release);
+        self.lease.responded(now);
+        self.shared.is_responding.store(true, Ordering::Release);
         if !renewed {
-            self.incarnate(member);
+            self.begin_incarnation(member);
             return Ok(());
         }
         self.lease.renewed(now);
         self.has_lease = true;
-        if !std::mem::replace(&mut self.is_up, true) || !self.shared.is_open() {
-            // What was written last may not have been kept: a replica may have taken over that had not heard of it.
-            self.note_everything(member).await?;
-            self.shared.set_open(true);
+        if !std::mem::replace(&mut self.is_up, true) || !self.shared.is_writable() {
+            // A replica that did not receive the last writes may have taken over.
+            writer::mark_all_changed(&self.shared, member).await?;
+            self.shared.set_writable(true);
         }
         Ok(())
     }
 
-    /// Notes all that this node has entered, and should have.
-    async fn note_everything(&self, member: NodeMember) -> Result<(), Away> {
-        let entered = self.shared.ledger.list_entered(member.incarnation).await?;
-        let mut pending = self.shared.pending.lock();
-        for affair in entered {
-            pending.changed(affair);
-        }
-        for (user, session) in self.shared.local.slots() {
-            pending.changed(Affair::Slot(user, session));
-        }
-        for (document, session) in self.shared.local.present() {
-            pending.changed(Affair::Presence(document, session));
-        }
-        Ok(())
-    }
-
-    /// The others count this node as dead, or Redis forgot it: it enters everything as somebody new, one turn from now. By
-    /// then what waits on sockets has been read: who hung up meanwhile does not come back to life.
-    fn incarnate(&mut self, before: NodeMember) {
-        tracing::warn!(incarnation = %before.incarnation, "the lease was lost; sessions are entered again");
+    /// Begins a new incarnation, because the other nodes count this one as dead or Redis lost its lease.
+    ///
+    /// All sessions are written again at the next tick, not now: messages that wait on sockets are read
+    /// first, so sessions that ended during a suspension are not written again.
+    fn begin_incarnation(&mut self, before: NodeMember) {
+        tracing::warn!(
+            incarnation = %before.incarnation,
+            "this node lost its lease; it writes its sessions to the roster again"
+        );
         self.shared.metrics.incarnated();
-        self.shared.set_open(false);
+        self.shared.set_writable(false);
         self.has_lease = false;
         self.incarnated_at = Some(Instant::now());
         let incarnation = uuid::Uuid::new_v4();
-        self.shared.former.write().push(before);
+        self.shared.former_members.write().push(before);
         *self.shared.member.write() = NodeMember { incarnation, ..before };
     }
 
-    async fn look_after_others(&mut self, version: &AtomicU8) -> Result<(), Away> {
-        let may_declare = self.lease.may_declare(Instant::now());
-        let nodes = self.shared.ledger.claim(may_declare).await?;
-        self.lease.answered(Instant::now());
+    /// Updates the envelope version, and removes the entries of dead nodes.
+    async fn check_nodes(&mut self, version: &AtomicU8) -> Result<(), CommandError> {
+        let may_declare_dead = self.lease.may_declare_dead(Instant::now());
+        let nodes = self.shared.nodes.claim(may_declare_dead).await?;
+        self.lease.responded(Instant::now());
         let own = *self.shared.member.read();
         self.shared.metrics.nodes_alive(nodes.alive.len());
-        self.agree(version, &nodes.alive, own.version);
+        let readable = nodes.alive.iter().map(|node| node.version);
+        let written =
+            self.version.update(version.load(Ordering::Relaxed), readable, Instant::now());
+        version.store(written, Ordering::Relaxed);
         for dead in nodes.dead {
             if dead.incarnation == own.incarnation {
-                // The next renewal will be refused.
+                // Makes the lease due. Its renewal is refused, which begins a new incarnation.
                 self.lease.failed(Instant::now());
                 continue;
             }
-            self.sweep(dead).await?;
+            self.remove_entries_of(dead).await?;
         }
-        self.sweep_former().await
+        self.remove_former_entries().await
     }
 
-    /// Writes what the oldest node reads: at once when one comes, and not before a lease has passed without it when it
-    /// went, in which others of its kind would have been seen.
-    fn agree(&mut self, version: &AtomicU8, alive: &[NodeMember], own: u8) {
-        let oldest = alive.iter().map(|node| node.version).fold(own, u8::min).max(OLDEST_VERSION);
-        let now = Instant::now();
-        if oldest <= version.load(Ordering::Relaxed) {
-            version.store(oldest, Ordering::Relaxed);
-            self.uniform_since = None;
-        } else if now.duration_since(*self.uniform_since.get_or_insert(now)) >= self.lease.length()
-        {
-            version.store(oldest, Ordering::Relaxed);
-        }
-    }
-
-    /// Removes what this node wrote as what it was before, once it has entered as what it is now who is still there.
-    async fn sweep_former(&mut self) -> Result<(), Away> {
-        let former = self.shared.former.read().clone();
-        if former.is_empty() || !self.shared.pending.lock().is_empty() {
+    /// Removes the entries of former incarnations, once the remaining sessions have been written in the
+    /// present one.
+    async fn remove_former_entries(&mut self) -> Result<(), CommandError> {
+        let former = self.shared.former_members.read().clone();
+        if former.is_empty() || self.shared.unwritten.lock().has_changed() {
             return Ok(());
         }
         for member in former {
-            self.sweep(member).await?;
+            self.remove_entries_of(member).await?;
         }
-        if self.incarnated_at.is_none_or(|at| at.elapsed() >= AFTERLIFE) {
-            self.shared.former.write().clear();
+        if self.incarnated_at.is_none_or(|at| at.elapsed() >= FORMER_ENTRIES_FOR) {
+            self.shared.former_members.write().clear();
         }
         Ok(())
     }
 
-    /// Removes what a node entered that is no more, and tells of it.
-    async fn sweep(&mut self, gone: NodeMember) -> Result<(), Away> {
-        let entered = self.shared.ledger.list_entered(gone.incarnation).await?;
+    /// Removes all entries of a node that has ended, then the node. The scripts publish the departures.
+    async fn remove_entries_of(&mut self, ended: NodeMember) -> Result<(), CommandError> {
+        let keys = self.shared.commands.list_entries(ended.incarnation).await?;
         let mut count = 0;
-        for some in entered.chunks(ROUND) {
-            let ledger = &self.shared.ledger;
-            let removals = some.iter().map(|affair| async move {
-                match *affair {
-                    Affair::Presence(document, session) => {
-                        ledger.exit(document, session, gone.incarnation).await
-                    }
-                    Affair::Slot(user, session) => {
-                        ledger.release_slot(user, session, gone.incarnation).await
-                    }
-                }
-            });
+        for round in keys.chunks(MAX_ROUND) {
+            let shared = &self.shared;
+            let removals =
+                round.iter().map(|key| writer::remove_entry(shared, *key, ended.incarnation));
             let removed: Vec<_> =
-                stream::iter(removals).buffer_unordered(MAX_BATCH).collect().await;
+                stream::iter(removals).buffer_unordered(MAX_CONCURRENT).collect().await;
             for removed in removed {
                 match removed {
-                    Ok(was_there) => count += u64::from(was_there),
-                    Err(Away::Refused(error)) => {
-                        tracing::error!(%error, "an entry of a dead node cannot be removed");
+                    Ok(was_removed) => count += u64::from(was_removed),
+                    Err(CommandError::Rejected(error)) => {
+                        tracing::error!(%error, "Redis rejected the removal of a dead node's entry");
                     }
-                    Err(away) => return Err(away),
+                    Err(error) => return Err(error),
                 }
             }
-            // However much there is to remove, this node has to be known to live.
+            // This node must keep its own lease, however many entries it removes.
             if self.has_lease && self.lease.is_due(Instant::now()) {
-                self.look_after_lease().await?;
+                self.renew_lease_if_due().await?;
             }
         }
         if count > 0 {
             self.shared.metrics.swept(count);
-            tracing::info!(incarnation = %gone.incarnation, entries = count, "a node was swept");
+            tracing::info!(
+                incarnation = %ended.incarnation,
+                entries = count,
+                "removed the roster entries of an ended node"
+            );
         }
-        self.shared.ledger.forget(gone).await
+        self.shared.nodes.remove(ended).await
     }
 
-    /// Writes some of what is pending. False when nothing is, or nothing can be.
-    async fn write_some(&mut self, evict: &dyn SessionEvictor) -> bool {
-        if !self.shared.is_open() {
+    /// Writes the next round of changed entries. Returns false if there are none, or if it failed.
+    async fn write_changed(&mut self, evictor: &dyn SessionEvictor) -> bool {
+        if !self.shared.is_writable() {
             return false;
         }
-        let affairs = self.shared.pending.lock().take(ROUND);
-        if affairs.is_empty() {
-            return false;
-        }
-        let shared = &self.shared;
-        let writes = affairs
-            .iter()
-            .map(|affair| async move { (*affair, write_one(shared, *affair, evict).await) });
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(MAX_BATCH).collect().await;
-        let mut failure = None;
-        for (affair, written) in written {
-            match written {
-                Ok(()) => {}
-                // Asking again would not help; the next time that it changes it is tried again.
-                Err(Away::Refused(error)) => {
-                    tracing::error!(%error, "an entry of the shared roster cannot be written");
-                }
-                Err(away) => {
-                    self.shared.pending.lock().changed(affair);
-                    failure = Some(away);
-                }
+        match writer::write_changed(&self.shared, evictor).await {
+            Ok(wrote) => wrote,
+            Err(error) => {
+                self.handle_failure(&error);
+                false
             }
         }
-        if let Some(away) = &failure {
-            self.note_away(away);
-        }
-        failure.is_none()
     }
 
-    async fn write_cursors(&mut self) -> Result<(), Away> {
-        let moved = self.shared.pending.lock().take_moved();
-        let incarnation = self.shared.member.read().incarnation;
-        let entries: Vec<_> = moved
-            .into_iter()
-            .filter_map(|affair| {
-                let Affair::Presence(document, session) = affair else { return None };
-                let presence = self.shared.local.entry(document, session)?;
-                Some(PresenceEntry { incarnation, presence })
-            })
-            .collect();
-        // What cannot be written now is where the next move finds it.
-        for some in entries.chunks(ROUND) {
-            self.shared.ledger.touch(some).await?;
-        }
-        Ok(())
-    }
-
-    fn note_away(&mut self, away: &Away) {
-        let error: &dyn std::error::Error = away;
-        if matches!(away, Away::Refused(_)) {
-            return tracing::error!(error, "the shared roster is out of order");
+    /// Logs a failed command. After an outage the lease is renewed and all entries are written again.
+    fn handle_failure(&mut self, error: &CommandError) {
+        let source: &dyn std::error::Error = error;
+        if matches!(error, CommandError::Rejected(_)) {
+            return tracing::error!(
+                error = source,
+                "Redis rejected a command of the roster's keeper"
+            );
         }
         if std::mem::replace(&mut self.is_up, false) {
-            tracing::warn!(error, "the shared roster is away");
+            tracing::warn!(error = source, "the shared roster is unavailable; retrying");
         }
         self.lease.failed(Instant::now());
-        self.shared.answers.store(false, Ordering::Release);
-        self.shared.set_open(false);
+        self.shared.is_responding.store(false, Ordering::Release);
+        self.shared.set_writable(false);
     }
 }
 
-/// However the keeper ends, nothing is entered any more, and whoever asks is told so.
+/// Marks the roster as unavailable, whatever ended the keeper.
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.shared.answers.store(false, Ordering::Release);
-        self.shared.set_open(false);
+        self.shared.is_responding.store(false, Ordering::Release);
+        self.shared.set_writable(false);
     }
-}
-
-/// Makes Redis say how one affair stands here.
-async fn write_one(
-    shared: &RosterShared,
-    affair: Affair,
-    evict: &dyn SessionEvictor,
-) -> Result<(), Away> {
-    let incarnation = shared.member.read().incarnation;
-    match affair {
-        Affair::Presence(document, session) => {
-            if let Some(presence) = shared.local.entry(document, session) {
-                return shared.ledger.enter(&PresenceEntry { incarnation, presence }).await;
-            }
-            for incarnation in shared.incarnations() {
-                shared.ledger.exit(document, session, incarnation).await?;
-            }
-        }
-        Affair::Slot(user, session) => {
-            if shared.local.owner(session).is_some() {
-                let limit = shared.limit.load(Ordering::Relaxed);
-                if !shared.ledger.take_slot(user, session, incarnation, limit).await? {
-                    shared.metrics.session_over_limit();
-                    evict.evict(session);
-                }
-                return Ok(());
-            }
-            for incarnation in shared.incarnations() {
-                shared.ledger.release_slot(user, session, incarnation).await?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,4 +1,5 @@
-//! When a node renews its lease, and when it may declare others dead. Pure: time is an argument.
+//! Decides when a node renews its lease, and when it may declare other nodes dead. Pure: time is an
+//! argument.
 
 use std::time::Duration;
 
@@ -6,55 +7,55 @@ use tokio::time::Instant;
 
 use crate::roster::RosterOptions;
 
-/// The clockwork of one node's lease.
+/// The timing of one node's lease.
 #[derive(Debug)]
 pub(super) struct Lease {
     options: RosterOptions,
-    /// Since when every question was answered in time; none while the last one was not.
-    well_since: Option<Instant>,
-    answered: Instant,
+    /// Since when Redis has responded without a failure or a long pause. `None` after a failure.
+    stable_since: Option<Instant>,
+    last_response: Instant,
     next_renewal: Instant,
 }
 
 impl Lease {
-    /// The lease is due at once.
+    /// Creates a lease that is due immediately.
     pub(super) fn new(options: RosterOptions, now: Instant) -> Self {
-        Self { options, well_since: None, answered: now, next_renewal: now }
+        Self { options, stable_since: None, last_response: now, next_renewal: now }
     }
 
-    /// Whether it has to be renewed now.
+    /// Returns whether the lease has to be renewed now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.next_renewal
     }
 
-    /// It was renewed.
+    /// Records a renewal.
     pub(super) fn renewed(&mut self, now: Instant) {
         self.next_renewal = now + self.options.renew_every;
     }
 
-    /// The roster answered.
-    pub(super) fn answered(&mut self, now: Instant) {
-        // Whoever slept that long does not know what the others did meanwhile.
-        if now.duration_since(self.answered) > 2 * self.options.renew_every {
-            self.well_since = None;
+    /// Records a response of Redis.
+    pub(super) fn responded(&mut self, now: Instant) {
+        // A process that was suspended does not know whether Redis was available to the other nodes.
+        if now.duration_since(self.last_response) > 2 * self.options.renew_every {
+            self.stable_since = None;
         }
-        self.answered = now;
-        self.well_since.get_or_insert(now);
+        self.last_response = now;
+        self.stable_since.get_or_insert(now);
     }
 
-    /// The roster did not answer. The lease is renewed as soon as it does again.
+    /// Records a failed command. The lease becomes due immediately.
     pub(super) fn failed(&mut self, now: Instant) {
-        self.well_since = None;
+        self.stable_since = None;
         self.next_renewal = now;
     }
 
-    /// Whether those whose lease ran out may be declared dead: not before all of them had the time to renew it after the
-    /// roster was away.
-    pub(super) fn may_declare(&self, now: Instant) -> bool {
-        self.well_since.is_some_and(|since| now.duration_since(since) >= self.options.lease)
+    /// Returns whether nodes with an expired lease may be declared dead. After an outage of Redis all
+    /// nodes first get the length of a lease to renew theirs.
+    pub(super) fn may_declare_dead(&self, now: Instant) -> bool {
+        self.stable_since.is_some_and(|since| now.duration_since(since) >= self.options.lease)
     }
 
-    /// How long the roster is given to be itself again.
+    /// Returns how long the lease is valid after a renewal.
     pub(super) fn length(&self) -> Duration {
         self.options.lease
     }
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_renewed_at_once_and_then_at_its_interval() {
+    fn a_lease_is_due_immediately_then_at_its_interval_and_after_a_failure() {
         let start = Instant::now();
         let mut lease = lease(start);
         assert!(lease.is_due(start));
@@ -81,30 +82,30 @@ mod tests {
         assert!(!lease.is_due(start + seconds(4)));
         assert!(lease.is_due(start + seconds(5)));
         lease.failed(start + seconds(1));
-        assert!(lease.is_due(start + seconds(1)), "as soon as it is back");
+        assert!(lease.is_due(start + seconds(1)));
     }
 
     #[test]
-    fn nobody_is_declared_dead_until_a_lease_has_passed_without_trouble() {
+    fn no_node_is_declared_dead_until_redis_was_stable_for_the_length_of_a_lease() {
         let start = Instant::now();
         let mut lease = lease(start);
-        assert!(!lease.may_declare(start));
+        assert!(!lease.may_declare_dead(start));
         for second in 0..=15 {
-            lease.answered(start + seconds(second));
-            assert_eq!(lease.may_declare(start + seconds(second)), second == 15);
+            lease.responded(start + seconds(second));
+            assert_eq!(lease.may_declare_dead(start + seconds(second)), second == 15);
         }
         lease.failed(start + seconds(16));
-        lease.answered(start + seconds(17));
-        assert!(!lease.may_declare(start + seconds(31)));
-        assert!(lease.may_declare(start + seconds(32)));
+        lease.responded(start + seconds(17));
+        assert!(!lease.may_declare_dead(start + seconds(31)));
+        assert!(lease.may_declare_dead(start + seconds(32)));
     }
 
     #[test]
-    fn whoever_slept_does_not_judge_those_who_did_not() {
+    fn a_suspended_node_does_not_declare_others_dead_when_it_resumes() {
         let start = Instant::now();
         let mut lease = lease(start);
-        lease.answered(start);
-        lease.answered(start + seconds(60));
-        assert!(!lease.may_declare(start + seconds(60)));
+        lease.responded(start);
+        lease.responded(start + seconds(60));
+        assert!(!lease.may_declare_dead(start + seconds(60)));
     }
 }

@@ -1,26 +1,32 @@
 //! The roster that nodes share, in Redis.
 //!
-//! What this node's sessions do holds here at once, in a [`LocalRoster`](super::LocalRoster), and is noted as
-//! [`pending`]. The [`keeper`] writes it, again and again until it is written, in the order that one session's affairs
-//! need: what is written is always how things stand, so that an outage makes nothing longer and nothing is written in
-//! vain. The scripts that write presence also publish it, so that who comes and goes is told in the order in which it is
-//! counted.
+//! [`RedisRoster`] is the handle. It changes the node's sessions in a [`LocalRoster`](super::LocalRoster)
+//! at once, and records the [`EntryKey`](entry_key::EntryKey) of each change as [`unwritten`]. The
+//! [`keeper`] has the [`writer`] write the current state of these entries to Redis, and retries until it
+//! succeeds, so an outage accumulates only keys. The scripts that write presence also number and publish
+//! each arrival and departure, so these are published in the order of their numbers.
 //!
-//! A node holds a lease. Whoever lets it run out is declared dead by the others, and what it entered is removed by
-//! whoever comes first; should it wake up, it takes a new incarnation and enters its sessions again.
+//! A node holds a [`lease`]. If it expires, another node declares the node dead and removes its entries.
+//! A node that was declared dead takes a new incarnation and writes its sessions again.
 //!
-//! Keys (with the default prefix; none is touched together with another):
-//! - `coscribe:presence:{DOCUMENT}`: hash of session to [`PresenceEntry`](crate::wire::envelope::Entry), with `#epoch` and `#number`
-//! - `coscribe:slots:{USER}`: hash of session to incarnation
-//! - `coscribe:nodes`: sorted set of `INCARNATION:VERSION` by the end of its lease in milliseconds, -1 for the dead
-//! - `coscribe:entered:{INCARNATION}`: set of what the two hashes may have of it
+//! Keys, with the default prefix. No script uses more than one of them:
+//! - `coscribe:presence:{DOCUMENT}`: hash from session to
+//!   [`PresenceEntry`](crate::wire::envelope::PresenceEntry), with the extra fields `#epoch` and `#number`
+//! - `coscribe:slots:{USER}`: hash from session to incarnation
+//! - `coscribe:nodes`: sorted set of `INCARNATION:VERSION` by the end of the lease in milliseconds, or -1
+//!   for a dead node
+//! - `coscribe:entered:{INCARNATION}`: set of the keys of all entries that an incarnation may have written
 
 mod commands;
 mod entry_key;
 mod handle;
 mod keeper;
 mod lease;
+mod nodes;
+mod shared;
 mod unwritten;
+mod version_agreement;
+mod writer;
 
 pub use handle::RedisRoster;
 pub use keeper::Keeper;

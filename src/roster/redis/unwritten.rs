@@ -1,40 +1,42 @@
-//! What has to be written: each affair once, however often it changed. Pure.
+//! The entries whose state in Redis may differ from their state on this node. Pure.
+//!
+//! Each entry is listed once, however often it changes, because the writer writes its current state.
 
 use indexmap::IndexSet;
 
-use super::entry_key::Affair;
+use super::entry_key::EntryKey;
 
-/// Affairs whose entry in Redis may not be how things stand here.
+/// The entries to write, in the order of their first change.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
-    changed: IndexSet<Affair>,
-    /// Entries of which only the cursor changed: they can wait.
-    moved: IndexSet<Affair>,
+pub(super) struct UnwrittenEntries {
+    changed: IndexSet<EntryKey>,
+    /// Entries of which only the cursor changed. They are written with less urgency.
+    moved: IndexSet<EntryKey>,
 }
 
-impl Pending {
-    /// Something came or went.
-    pub(super) fn changed(&mut self, affair: Affair) {
-        self.changed.insert(affair);
+impl UnwrittenEntries {
+    /// Records that an entry was added or removed.
+    pub(super) fn mark_changed(&mut self, key: EntryKey) {
+        self.changed.insert(key);
     }
 
-    /// A cursor moved.
-    pub(super) fn moved(&mut self, affair: Affair) {
-        self.moved.insert(affair);
+    /// Records that the cursor of an entry moved.
+    pub(super) fn mark_moved(&mut self, key: EntryKey) {
+        self.moved.insert(key);
     }
 
-    /// The oldest that have to be written, at most so many.
-    pub(super) fn take(&mut self, most: usize) -> Vec<Affair> {
-        self.changed.drain(..self.changed.len().min(most)).collect()
+    /// Removes and returns the oldest changed entries, at most `max`.
+    pub(super) fn take_changed(&mut self, max: usize) -> Vec<EntryKey> {
+        self.changed.drain(..self.changed.len().min(max)).collect()
     }
 
-    /// Whether nothing has to be written.
-    pub(super) fn is_empty(&self) -> bool {
-        self.changed.is_empty()
+    /// Returns whether there are changed entries.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
-    /// All whose cursor moved.
-    pub(super) fn take_moved(&mut self) -> Vec<Affair> {
+    /// Removes and returns all entries whose cursor moved.
+    pub(super) fn take_moved(&mut self) -> Vec<EntryKey> {
         self.moved.drain(..).collect()
     }
 }
@@ -45,16 +47,16 @@ mod tests {
     use crate::domain::{DocumentId, SessionId};
 
     #[test]
-    fn an_affair_waits_once_and_in_its_turn() {
-        let mut pending = Pending::default();
+    fn an_entry_is_listed_once_and_in_order() {
+        let mut unwritten = UnwrittenEntries::default();
         let document = DocumentId::new();
-        let affairs: Vec<_> =
-            (0..3).map(|_| Affair::Presence(document, SessionId::new())).collect();
-        for affair in affairs.iter().chain(&affairs) {
-            pending.changed(*affair);
+        let keys: Vec<_> = (0..3).map(|_| EntryKey::Presence(document, SessionId::new())).collect();
+        for key in keys.iter().chain(&keys) {
+            unwritten.mark_changed(*key);
         }
-        assert_eq!(pending.take(2), affairs[..2]);
-        assert_eq!(pending.take(2), affairs[2..]);
-        assert!(pending.take(2).is_empty());
+        assert_eq!(unwritten.take_changed(2), keys[..2]);
+        assert!(unwritten.has_changed());
+        assert_eq!(unwritten.take_changed(2), keys[2..]);
+        assert!(!unwritten.has_changed() && unwritten.take_changed(2).is_empty());
     }
 }

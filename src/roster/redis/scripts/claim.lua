@@ -1,6 +1,6 @@
--- The nodes that are alive, and those that are dead and not swept yet. With ARGV[1] = 1, those whose lease ran out are dead
--- from now on: their lease is -1, and they cannot renew it.
--- KEYS: the nodes by the end of their lease. ARGV: whether nodes may be declared dead.
+-- Returns the live nodes, and the dead nodes whose entries have not been removed yet. With ARGV[1] = 1 it first declares
+-- the nodes with an expired lease dead: their lease becomes -1, and they can no longer renew it.
+-- KEYS: the nodes, by the end of their lease. ARGV: 1 if nodes may be declared dead, or 0.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local nodes = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')

@@ -1,5 +1,5 @@
--- Writes a session's entry into the presence of a document, and tells of it if it is new.
--- KEYS: the presence. ARGV: session, entry, an epoch for when there is none, how to publish, channel, envelope.
+-- Writes a session's entry into the presence of a document. If it is new, numbers and publishes the arrival.
+-- KEYS: the presence. ARGV: session, entry, epoch in case the presence has none, publish command, channel, envelope.
 local known = redis.call('HEXISTS', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PERSIST', KEYS[1])

@@ -1,6 +1,7 @@
--- Takes a session's entry out of the presence of a document if this incarnation wrote it, and tells of it.
--- KEYS: the presence. ARGV: session, incarnation, milliseconds for which an empty presence is remembered, how to publish,
--- channel, envelope.
+-- Removes a session's entry from the presence of a document, if this incarnation wrote it, and numbers and publishes the
+-- departure. The numbers of an empty presence are kept for a while.
+-- KEYS: the presence. ARGV: session, incarnation, milliseconds to keep an empty presence, publish command, channel,
+-- envelope.
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
 if not entry or string.sub(entry, 1, 16) ~= ARGV[2] then
   return 0

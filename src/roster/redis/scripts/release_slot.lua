@@ -1,4 +1,4 @@
--- Gives a session's slot back if this incarnation took it.
+-- Releases a session's slot, if this incarnation took it.
 -- KEYS: the user's slots. ARGV: session, incarnation.
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return 0

@@ -1,5 +1,6 @@
--- Makes the lease of a node longer, or with ARGV[3] = 1 gives it one. 0: it has none any more, the others count it as dead.
--- KEYS: the nodes by the end of their lease. ARGV: node, lease in milliseconds, whether it may be new.
+-- Extends the lease of a node, or with ARGV[3] = 1 creates it. Returns 0 if the node has no lease any more: the other
+-- nodes count it as dead.
+-- KEYS: the nodes, by the end of their lease. ARGV: node, lease in milliseconds, 1 if the lease may be new, or 0.
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if ARGV[3] ~= '1' and (not ends or tonumber(ends) < 0) then
   return 0

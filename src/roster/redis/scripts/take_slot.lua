@@ -1,5 +1,5 @@
--- Takes one of a user's slots for a session, or takes it over from an earlier incarnation. 0: there is none left.
--- KEYS: the user's slots. ARGV: session, incarnation, how many there are.
+-- Takes one of a user's slots for a session, or takes it over from an earlier incarnation. Returns 0 if none is free.
+-- KEYS: the user's slots. ARGV: session, incarnation, number of slots.
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then
   return 0
 end
