@@ -43,6 +43,41 @@ fn a_module_imports_only_from_layers_below_its_own() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The layers inside `room` from the top down. A file of one layer imports only from itself and from those below.
+const ROOM_LAYERS: [&[&str]; 9] = [
+    &["relay", "subscription"],
+    &["rooms"],
+    &["editor_handle"],
+    &["handle"],
+    &["actor"],
+    &["parts", "registration", "stale_documents"],
+    &["delivery"],
+    &["awareness", "members"],
+    &["error", "options"],
+];
+
+#[test]
+fn a_part_of_the_room_imports_only_from_parts_below_it() {
+    let layer_of = |part: &str| ROOM_LAYERS.iter().position(|layer| layer.contains(&part));
+    let files = sources().into_iter().filter(|(file, _)| file.starts_with("room"));
+    let files: Vec<_> = files.filter(|(file, _)| !file.ends_with("room/mod.rs")).collect();
+    let root = fs::read_to_string(source_folders()[0].join("room/mod.rs")).unwrap();
+    let mut wrong = vec![];
+    for (file, text) in &files {
+        let part = room_part(file);
+        let own = layer_of(&part).unwrap_or_else(|| panic!("name the layer of room/{part}"));
+        for imported in room_imports(file, text) {
+            let imported = reexported_from(&root, &imported).unwrap_or(imported);
+            let is_below = layer_of(&imported).is_some_and(|layer| layer > own);
+            if imported != part && !is_below {
+                wrong.push(format!("{} imports from {imported}", file.display()));
+            }
+        }
+    }
+    assert!(files.len() > 20, "the files of room were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn every_module_has_a_layer() {
     for (file, _) in sources() {
@@ -122,6 +157,35 @@ fn layer(module: &str) -> Option<usize> {
 fn imports(text: &str) -> Vec<String> {
     let text = without_comments(text);
     text.split("crate::").skip(1).flat_map(first_names).collect()
+}
+
+/// `room/actor/room.rs` is of the part `actor`, `room/rooms.rs` of the part `rooms`.
+fn room_part(file: &Path) -> String {
+    let part = file.iter().nth(1).unwrap().to_str().unwrap();
+    part.trim_end_matches(".rs").to_owned()
+}
+
+/// The names that a file of `room` imports from the root of `room`.
+fn room_imports(file: &Path, text: &str) -> Vec<String> {
+    let text = without_comments(text);
+    let is_root_file = file.iter().count() == 2;
+    let relative = if is_root_file { text.split("super::").skip(1).collect() } else { vec![] };
+    let absolute = text.match_indices("room::").filter(|(index, _)| {
+        let before = &text[..*index];
+        before.ends_with("crate::") || before.ends_with([' ', '{', '(', '<', '&'])
+    });
+    let absolute = absolute.map(|(index, found)| &text[index + found.len()..]);
+    absolute.chain(relative).flat_map(first_names).collect()
+}
+
+/// The part from which the root of `room` re-exports a name.
+fn reexported_from(root: &str, name: &str) -> Option<String> {
+    let exports = root.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let mut parts = exports.filter_map(|export| {
+        let words = export.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        words.clone().any(|word| word == name).then(|| words.clone().next()).flatten()
+    });
+    parts.next().map(str::to_owned)
 }
 
 /// The names with which the paths after `crate::` begin: one, or in braces several.
