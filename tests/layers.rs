@@ -50,7 +50,7 @@ const ROOM_LAYERS: [&[&str]; 9] = [
     &["editor_handle"],
     &["handle"],
     &["actor"],
-    &["parts", "registration", "stale_documents"],
+    &["parts", "stale_documents"],
     &["delivery"],
     &["awareness", "members"],
     &["error", "options"],

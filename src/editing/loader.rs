@@ -1,4 +1,7 @@
-//! Texts and replicas out of what is stored: a snapshot and the changes after it.
+//! Loads texts and replicas from the store: a snapshot and the changes after it.
+//!
+//! A few documents are loaded at a time, since loading takes several times the size of a document. Work on large ones runs on
+//! worker threads.
 
 use std::sync::Arc;
 
@@ -11,30 +14,33 @@ use crate::{
     store::{Snapshot, SnapshotState, Store, StoreError},
 };
 
-/// How many bytes of the log are read at once.
+/// The most bytes of the log that are read at once.
 pub(crate) const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
-/// Work on more than so many bytes is done off the threads that serve sockets.
+/// The most bytes that are worked on inline. More runs on a worker thread, so that sockets are served meanwhile.
 pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
 
-/// Why the text of a document at a version could not be made.
+/// Why a document could not be loaded at a version.
 #[derive(Debug, Clone, Error)]
 pub enum LoadError {
-    /// The document is gone, or the version is older than what is kept.
-    #[error("the text at this version is not kept")]
+    /// The document was deleted, or the version is older than the change log.
+    #[error("the text at this version is no longer kept")]
     NotKept,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is stored makes no sense: a fault.
+    /// The stored data is inconsistent: a fault of this program or of the database.
     #[error(transparent)]
     Corrupt(#[from] CorruptDocument),
-    /// The work was given up.
-    #[error("making the text was given up")]
+    /// The work was aborted, for instance by a panic.
+    #[error("loading the text was aborted")]
     Aborted,
 }
 
-/// Runs `work` where it holds nobody up: here if it is on a few `bytes`, else on a thread of its own.
+/// Runs `work` on `bytes` bytes: inline if they are few, otherwise on a worker thread.
+///
+/// # Errors
+/// [`LoadError::Aborted`] if it panics.
 pub(crate) async fn off_thread<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -45,39 +51,39 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_panicked| LoadError::Aborted)
 }
 
-/// Makes texts out of what is stored, a few at a time: a large one takes several times its size while it is made.
+/// Loads documents, a few at a time.
 #[derive(Clone)]
 pub(crate) struct DocumentLoader {
     store: Store,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// A replica as it was loaded.
+/// A loaded replica.
 pub(crate) struct LoadedReplica {
     pub(crate) replica: Replica,
-    /// The snapshot that it was made from.
+    /// The snapshot that it was built from.
     pub(crate) snapshot: LastSnapshot,
 }
 
-/// The newest snapshot of a document, as far as a room knows.
+/// The newest snapshot of a document that a room knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastSnapshot {
     pub(crate) version: Version,
-    /// About how many bytes of changes were stored after it.
+    /// About how many bytes of the log follow it.
     pub(crate) bytes_since: usize,
 }
 
 impl DocumentLoader {
-    /// Out of `store`, at most `at_once` of them at the same time.
+    /// Returns a loader for `store` that loads `at_once` documents at the same time.
     pub(crate) fn new(store: Store, at_once: usize) -> Self {
-        Self { store, turns: Arc::new(Semaphore::new(at_once.max(1))) }
+        Self { store, permits: Arc::new(Semaphore::new(at_once.max(1))) }
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, LoadError> {
-        self.turns.acquire().await.map_err(|_closed| LoadError::Aborted)
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, LoadError> {
+        self.permits.acquire().await.map_err(|_closed| LoadError::Aborted)
     }
 
-    /// The text of a document at a version.
+    /// Loads the text of a document at a version.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -86,10 +92,10 @@ impl DocumentLoader {
         document: DocumentId,
         version: Version,
     ) -> Result<Content, LoadError> {
-        let _turn = self.turn().await?;
+        let _permit = self.permit().await?;
         match self.read_content(document, version).await {
-            // What is forgotten between two questions leaves a hole between a snapshot and what followed it.
-            Err(LoadError::NotKept) if self.is_there(document, version).await? => {
+            // Changes that were forgotten between two queries leave a hole after the snapshot.
+            Err(LoadError::NotKept) if self.exists(document, version).await? => {
                 self.read_content(document, version).await
             }
             content => content,
@@ -120,8 +126,8 @@ impl DocumentLoader {
         Ok(content)
     }
 
-    /// The replica of a document at a version. A text that was stored before there were snapshots gets one first, so
-    /// that every node has the same replica of it.
+    /// Loads the replica of a document at a version. A text from before there were snapshots is given one first, so that every
+    /// node has the same replica of it.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -130,7 +136,7 @@ impl DocumentLoader {
         document: DocumentId,
         version: Version,
     ) -> Result<LoadedReplica, LoadError> {
-        let _turn = self.turn().await?;
+        let _permit = self.permit().await?;
         loop {
             let snapshot = self.snapshot(document, version).await?;
             let (weight_of_state, at) = (snapshot.weight(), snapshot.version);
@@ -162,8 +168,8 @@ impl DocumentLoader {
         }
     }
 
-    /// Gives each of these changes, which follow each other, the text at its version. `before` is the text before the
-    /// first of them, if it is at hand.
+    /// Adds the text at its version to each of these consecutive changes. `before` is the text before the first of them, if it
+    /// is in memory.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -199,7 +205,7 @@ impl DocumentLoader {
         self.store.find_snapshot(document, version).await?.ok_or(LoadError::NotKept)
     }
 
-    async fn is_there(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {
+    async fn exists(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {
         let head = self.store.find_head(document).await?;
         Ok(head.is_some_and(|head| head.version >= version))
     }
@@ -209,7 +215,7 @@ impl DocumentLoader {
     }
 }
 
-/// What follows a snapshot, page by page.
+/// The changes after a snapshot, read page by page.
 struct LogTail {
     store: Store,
     document: DocumentId,
@@ -218,7 +224,7 @@ struct LogTail {
 }
 
 impl LogTail {
-    /// The next changes; none when there are no more.
+    /// Returns the next page. None at the end.
     async fn next(&mut self) -> Result<Option<Vec<Change>>, LoadError> {
         if self.last >= self.up_to {
             return Ok(None);
@@ -233,7 +239,7 @@ impl LogTail {
     }
 }
 
-/// Whether these changes are the next after a version, without a hole.
+/// Whether these changes follow a version without a hole.
 pub(crate) fn follow_each_other(changes: &[Change], after: Version) -> bool {
     let mut last = after;
     changes.iter().all(|change| {

@@ -1,4 +1,4 @@
-//! The last changes of a document, kept in memory: what most catching up and rebasing needs.
+//! The last changes of a document, kept in memory. Most replays and rebases need no others.
 //!
 //! Invariant: the changes follow each other without a hole, and the last one made the head.
 
@@ -6,21 +6,21 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::domain::{Change, Content, Version};
 
-/// The newest changes, as many as have at most a number of bytes together.
+/// The newest changes, bounded in bytes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RecentChanges {
     changes: VecDeque<Arc<Change>>,
     bytes: usize,
-    bound: usize,
+    capacity: usize,
 }
 
 impl RecentChanges {
-    /// Keeps at most `bound` bytes of changes.
-    pub(crate) fn new(bound: usize) -> Self {
-        Self { bound, ..Self::default() }
+    /// Keeps at most `capacity` bytes of changes.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, ..Self::default() }
     }
 
-    /// Takes in the change after the last one. After any other the old ones are of no use.
+    /// Appends the change after the last one. Any other change leaves a hole, so the older ones are removed.
     pub(crate) fn push(&mut self, change: Arc<Change>) {
         if self.changes.back().is_some_and(|last| last.version.next() != change.version) {
             self.changes.clear();
@@ -28,14 +28,14 @@ impl RecentChanges {
         }
         self.bytes += change.weight();
         self.changes.push_back(change);
-        while self.bytes > self.bound
+        while self.bytes > self.capacity
             && let Some(oldest) = self.changes.pop_front()
         {
             self.bytes -= oldest.weight();
         }
     }
 
-    /// Every change after `version`; none if not all of them are kept.
+    /// Returns every change after `version`. None if not all of them are kept.
     pub(crate) fn after(&self, version: Version) -> Option<Vec<Arc<Change>>> {
         let first = self.changes.front()?.version;
         if version.next() < first {
@@ -45,7 +45,7 @@ impl RecentChanges {
         Some(self.changes.range(skipped.min(self.changes.len())..).cloned().collect())
     }
 
-    /// The text at a version, if it is kept.
+    /// Returns the text at a version if it is kept.
     pub(crate) fn content_at(&self, version: Version) -> Option<Content> {
         let first = self.changes.front()?.version;
         let index = usize::try_from(version.number() - first.number()).ok()?;
@@ -69,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_version_is_given_whole_or_not_at_all() {
+    fn changes_after_a_version_are_complete_or_none() {
         let mut recent = RecentChanges::new(change(0).weight() * 3);
         assert_eq!(versions(&recent, 1), None);
         for version in 2..=5 {
             recent.push(change(version));
         }
-        assert_eq!(versions(&recent, 1), None, "version 2 gave way");
+        assert_eq!(versions(&recent, 1), None, "version 2 was removed");
         assert_eq!(versions(&recent, 2), Some(vec![3, 4, 5]));
         assert_eq!(versions(&recent, 5), Some(vec![]));
         assert_eq!(recent.content_at(Version::new(4)).unwrap(), *"4");

@@ -214,6 +214,19 @@ impl EditRequest {
         Fingerprint(fingerprint)
     }
 
+    /// Returns the title that the request sets, if it differs from the present one.
+    pub(super) fn new_title(&self, present: &str) -> Option<Arc<str>> {
+        match &self.kind {
+            EditKind::Replace { title: Some(title), .. } if title.as_str() != present => {
+                Some(title.as_str().into())
+            }
+            EditKind::Replace { .. }
+            | EditKind::Edit { .. }
+            | EditKind::Merge { .. }
+            | EditKind::Delete => None,
+        }
+    }
+
     /// Whether the request may change the text.
     pub(crate) fn concerns_text(&self) -> bool {
         match self.kind {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    EditError, EditKind, StoredEdit,
+    EditError, EditKind, EditRequest, StoredEdit,
     job::{Answer, Job},
     rebase::{self, AppliedEdit},
     turn_document::TurnDocument,
@@ -155,6 +155,30 @@ struct Step {
 }
 
 impl Step {
+    /// Returns a change that leaves the text as `content`.
+    fn new(request: &EditRequest, kind: ChangeKind, title: &Arc<str>, content: Content) -> Self {
+        let change = NewChange {
+            kind,
+            author: request.author,
+            session: request.session,
+            edit: None,
+            title: Arc::clone(title),
+            delta: None,
+            update: None,
+            size: content.bytes(),
+        };
+        Self { change, content, is_partial: false }
+    }
+
+    /// Returns the change of the text.
+    fn edited(request: &EditRequest, title: &Arc<str>, applied: AppliedEdit) -> Self {
+        let AppliedEdit { delta, update, after, is_partial, .. } = applied;
+        let mut step = Self::new(request, ChangeKind::Edited, title, after);
+        (step.change.delta, step.change.update) = (Some(delta), Some(update));
+        step.is_partial = is_partial;
+        step
+    }
+
     fn of(self, job: usize) -> StagedChange {
         let Self { change, content, is_partial } = self;
         StagedChange { job, change, content, is_partial }
@@ -169,44 +193,23 @@ async fn stage_job(
     batch: &StagedBatch,
 ) -> Result<Vec<Step>, EditError> {
     let request = &job.request;
-    let applied = if request.concerns_text() {
-        rebase::apply(document, request, head, batch).await?
-    } else {
-        None
-    };
-    let step = |kind, title: &Arc<str>, content: Content| Step {
-        change: NewChange {
-            kind,
-            author: request.author,
-            session: request.session,
-            edit: None,
-            title: Arc::clone(title),
-            delta: None,
-            update: None,
-            size: content.bytes(),
-        },
-        content,
-        is_partial: false,
+    let applied = match request.concerns_text() {
+        true => rebase::apply(document, request, head, batch).await?,
+        false => None,
     };
     let (mut title, mut steps) = (batch.title(head), Vec::new());
-    match &request.kind {
-        EditKind::Delete => steps.push(step(ChangeKind::Deleted, &title, Content::default())),
-        EditKind::Replace { title: Some(wanted), .. } if *wanted.as_str() != *title => {
-            title = wanted.as_str().into();
-            let content = match &applied {
-                Some(applied) => applied.before.clone(),
-                None => document.present_content(head).await?,
-            };
-            steps.push(step(ChangeKind::Renamed, &title, content));
-        }
-        EditKind::Replace { .. } | EditKind::Edit { .. } | EditKind::Merge { .. } => {}
+    if let EditKind::Delete = request.kind {
+        steps.push(Step::new(request, ChangeKind::Deleted, &title, Content::default()));
     }
-    if let Some(AppliedEdit { delta, update, after, is_partial, .. }) = applied {
-        let mut edited = step(ChangeKind::Edited, &title, after);
-        (edited.change.delta, edited.change.update) = (Some(delta), Some(update));
-        edited.is_partial = is_partial;
-        steps.push(edited);
+    if let Some(new_title) = request.new_title(&title) {
+        title = new_title;
+        let content = match &applied {
+            Some(applied) => applied.before.clone(),
+            None => document.present_content(head).await?,
+        };
+        steps.push(Step::new(request, ChangeKind::Renamed, &title, content));
     }
+    steps.extend(applied.map(|applied| Step::edited(request, &title, applied)));
     // The log finds an edit by its last change, which is also what the edit is answered with.
     if let Some(last) = steps.last_mut() {
         last.change.edit = Some((job.id().clone(), job.fingerprint().await?));

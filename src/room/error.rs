@@ -1,25 +1,25 @@
-//! Why a room did not do what it was asked.
+//! The errors of a room.
 
 use thiserror::Error;
 
 use crate::domain::Version;
 
-/// What a room may answer instead of what was asked.
+/// Why a room refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RoomError {
-    /// The room is closing or its actor has ended; a new one can be opened.
+    /// The room is closing or has ended. A new one can be opened.
     #[error("the room has closed")]
     Closed,
-    /// The seat was taken away between reserving and confirming it: access was revoked.
+    /// The seat was taken away after it was reserved: access was revoked or the document deleted.
     #[error("the seat was taken away before it was confirmed")]
     SeatVoided,
-    /// The replay that was asked for would begin after the last change.
+    /// The requested replay would begin after the last change.
     #[error("the document is at version {head} only")]
     SinceInFuture {
-        /// The version that the document has.
+        /// The head of the document.
         head: Version,
     },
-    /// Where the document stands could not be read.
+    /// The head of the document could not be read.
     #[error("the document could not be opened")]
     Unavailable,
 }

@@ -19,7 +19,6 @@ mod handle;
 mod members;
 mod options;
 mod parts;
-mod registration;
 mod relay;
 mod rooms;
 mod stale_documents;

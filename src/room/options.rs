@@ -1,4 +1,4 @@
-//! What operators may set about rooms.
+//! The settings of rooms.
 
 use std::time::Duration;
 
@@ -8,34 +8,35 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoomOptions {
-    /// How long a room without members stays open: a page reload leaves and rejoins within a second.
+    /// How long a room without members stays open. A page reload leaves and rejoins within a second.
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
-    /// How many messages may wait for a room. A cursor beyond is dropped; everything else waits its turn.
+    /// The capacity of a room's mailbox, in messages. When it is full, cursors, awareness and messages of other nodes are
+    /// dropped (the latter are reconciled), and everything else waits.
     pub mailbox: usize,
-    /// How many changes may wait for the one that is being stored. One more is refused as UNAVAILABLE.
+    /// The most edits that wait for a commit. One more is refused with `UNAVAILABLE`.
     pub edits_waiting: usize,
-    /// How many bytes of text those may bring together; one alone may be as large as a document.
+    /// The most bytes of edits that wait for a commit. A single edit may be as large as a document.
     pub edits_waiting_bytes: usize,
-    /// How long applying one change to a text may take, off the threads that serve sockets.
+    /// How long applying one edit to a large text may take, on a worker thread.
     #[serde(with = "humantime_serde")]
     pub apply_within: Duration,
-    /// After how many changes a snapshot is kept, so that opening the document need not read all of them.
+    /// The number of changes between snapshots, so that opening a document need not read its whole log.
     pub snapshot_every: u32,
-    /// How often what is known of open documents is compared with what the store has, where other nodes may write to it.
+    /// How often open documents are compared with the store, where other nodes may write to it.
     #[serde(with = "humantime_serde")]
     pub compare_every: Duration,
-    /// After the roster forgot who is on other nodes, how long these have to enter their sessions again.
+    /// How long nodes have to enter their sessions again after the roster forgot them.
     #[serde(skip)]
     pub settle: Duration,
-    /// How many bytes of changes an edit may be rebased over; one that was written for an older text is refused.
+    /// The most bytes of changes that an edit is rebased over. An edit with an older base is refused.
     pub rebase_bytes: usize,
-    /// How many texts may be read from the store at the same time, in all rooms; the next ones wait. From 1 (0 counts as
-    /// 1).
+    /// The most documents that are loaded at the same time, and the most large texts that are worked on; others wait. 0
+    /// counts as 1.
     pub texts_at_once: usize,
-    /// How often Yjs editors are told again who is here.
+    /// How often Yjs editors are sent all awareness entries again.
     #[serde(with = "humantime_serde")]
     pub awareness_every: Duration,
-    /// How many bytes of the last changes a room keeps in memory, for those who are a little behind.
+    /// The most bytes of the last changes that a room keeps in memory for replays and rebases.
     pub recent_bytes: usize,
 }

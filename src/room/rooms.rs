@@ -11,9 +11,11 @@ use tokio::sync::watch;
 
 use super::{
     RoomError, RoomHandle, RoomOptions, RoomParts,
-    actor::Room,
+    actor::{
+        Room,
+        registration::{RegisteredRoom, Registration},
+    },
     parts::RoomsShared,
-    registration::{RegisteredRoom, Registration},
     stale_documents::StaleDocuments,
 };
 use crate::{

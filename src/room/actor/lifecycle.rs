@@ -2,10 +2,8 @@
 
 use actix::SpawnHandle;
 
-use crate::{
-    metrics::GaugeGuard,
-    room::{RoomError, registration::Registration},
-};
+use super::registration::Registration;
+use crate::{metrics::GaugeGuard, room::RoomError};
 
 /// The lifecycle of a room.
 pub(super) struct Lifecycle {

@@ -18,6 +18,7 @@ pub(super) mod mailbox;
 mod member_gauge;
 pub(super) mod messages;
 mod reconcile;
+pub(super) mod registration;
 mod remote;
 mod remote_changes;
 mod remote_state;

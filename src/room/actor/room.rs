@@ -7,7 +7,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 use actix::prelude::*;
 use tracing::Instrument as _;
 
-use super::{Room, lifecycle::Lifecycle, member_gauge::MemberGauge, remote_state::RemoteState};
+use super::{
+    Room, lifecycle::Lifecycle, member_gauge::MemberGauge, registration::Registration,
+    remote_state::RemoteState,
+};
 use crate::{
     domain::DocumentId,
     editing::{
@@ -23,7 +26,6 @@ use crate::{
         delivery::{audience::Audiences, editors::Editors},
         members::{membership::Membership, remote_presence::RosterRead},
         parts::RoomsShared,
-        registration::Registration,
     },
 };
 

@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::watch;
 
 /// A room's place in the list. Dropping it, at the latest with the room, allows the document to be opened again.
-pub(super) struct Registration {
+pub(in crate::room) struct Registration {
     is_closing: Arc<AtomicBool>,
     remove: Option<Box<dyn FnOnce() + Send>>,
     /// Those who wait for the room to be gone watch for its drop.
@@ -16,14 +16,14 @@ pub(super) struct Registration {
 }
 
 /// What the list knows of a registered room.
-pub(super) struct RegisteredRoom {
+pub(in crate::room) struct RegisteredRoom {
     is_closing: Arc<AtomicBool>,
     gone: watch::Receiver<()>,
 }
 
 impl Registration {
     /// Returns a registration and what the list keeps of it. `remove` takes the room off the list.
-    pub(super) fn new(remove: impl FnOnce() + Send + 'static) -> (Self, RegisteredRoom) {
+    pub(in crate::room) fn new(remove: impl FnOnce() + Send + 'static) -> (Self, RegisteredRoom) {
         let is_closing = Arc::<AtomicBool>::default();
         let (sender, gone) = watch::channel(());
         let registered = RegisteredRoom { is_closing: Arc::clone(&is_closing), gone };
@@ -31,7 +31,7 @@ impl Registration {
     }
 
     /// Marks the room as closing: from now on its document is opened again only when the room is gone.
-    pub(super) fn close(&self) {
+    pub(in crate::room) fn close(&self) {
         self.is_closing.store(true, Ordering::Release);
     }
 }
@@ -47,12 +47,12 @@ impl Drop for Registration {
 
 impl RegisteredRoom {
     /// Whether the room is closing.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(in crate::room) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Acquire)
     }
 
     /// Returns a channel that closes when the room is gone.
-    pub(super) fn gone(&self) -> watch::Receiver<()> {
+    pub(in crate::room) fn gone(&self) -> watch::Receiver<()> {
         self.gone.clone()
     }
 }
