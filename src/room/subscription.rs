@@ -112,3 +112,7 @@ impl Drop for Subscription {
         self.room.leave(self.seat.id());
     }
 }
+
+#[cfg(test)]
+#[path = "subscription_tests.rs"]
+mod tests;

@@ -1,0 +1,217 @@
+//! A revocation between the two reads of the access level voids the seat, for both protocols.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    bridge::LocalBridge,
+    domain::{DisplayName, Email, Event, SessionId, Text, Title, User, UserId},
+    metrics::Metrics,
+    outbox::{Outbox, OutboxOptions},
+    room::{
+        AudienceKey, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded, SeatState,
+    },
+    roster::LocalRoster,
+    store::{NewAccount, Store, StoreError, test_store},
+    wire::graphql_ws::OperationId,
+};
+
+struct Fixture {
+    rooms: Rooms,
+    store: Store,
+    owner: UserId,
+    viewer: User,
+    document: DocumentId,
+    _folder: tempfile::TempDir,
+}
+
+/// Returns a document that a viewer may view.
+async fn shared_document() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+    let store = Store::open(&test_store::options(url)).await.unwrap();
+    store.migrate_up().await.unwrap();
+    let (owner, viewer) = (account(&store, "ana").await, account(&store, "bo").await);
+    let parts = RoomParts {
+        store: store.clone(),
+        bridge: Arc::new(LocalBridge),
+        roster: Arc::new(LocalRoster::default()),
+        metrics: Metrics::new(),
+        document_limit: 1_000,
+        state_limit: 1 << 20,
+        structs_limit: 1_000,
+    };
+    let options = RoomOptions {
+        linger: Duration::from_secs(60),
+        mailbox: 100,
+        edits_waiting: 10,
+        edits_waiting_bytes: 1_000,
+        apply_within: Duration::from_secs(10),
+        snapshot_every: 500,
+        compare_every: Duration::from_secs(5),
+        settle: Duration::from_secs(20),
+        rebase_bytes: 1_000,
+        texts_at_once: 1,
+        recent_bytes: 1_000,
+        awareness_every: Duration::from_secs(10),
+    };
+    let rooms = Rooms::new(parts, options);
+    let (title, text) = (Title::new("Plan").unwrap(), Text::new("Begin.", 1_000).unwrap());
+    let document = rooms.create(owner, title, text).await.unwrap().id;
+    store.grant_access(owner, document, viewer, AccessLevel::View).await.unwrap();
+    let viewer = User { id: viewer, name: "Bo".into() };
+    Fixture { rooms, store, owner, viewer, document, _folder: folder }
+}
+
+async fn account(store: &Store, name: &str) -> UserId {
+    let account = NewAccount {
+        name: DisplayName::new(name).unwrap(),
+        email: Email::new(&format!("{name}@example.org")).unwrap(),
+        password_hash: "hash".into(),
+    };
+    store.create_account(account).await.unwrap().id
+}
+
+/// Why the protocol of the test refuses a subscriber.
+#[derive(Debug)]
+enum Refused {
+    Room(RoomError),
+    Store(StoreError),
+}
+
+impl From<RoomError> for Refused {
+    fn from(error: RoomError) -> Self {
+        Self::Room(error)
+    }
+}
+
+/// The protocols of a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    GraphQl,
+    Yjs,
+}
+
+/// Reads the level as a protocol does. Right after the read that follows the reservation, the access is revoked.
+struct RevokedMeanwhile<'a> {
+    fixture: &'a Fixture,
+    protocol: Protocol,
+    reads: AtomicUsize,
+}
+
+impl Admission for RevokedMeanwhile<'_> {
+    type Error = Refused;
+
+    async fn read_level(&self) -> Result<AccessLevel, Refused> {
+        let Fixture { rooms, store, owner, viewer, document, .. } = self.fixture;
+        let level = rooms.read_level(viewer.id, *document, AccessLevel::View).await;
+        if self.reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            store.revoke_access(*owner, *document, viewer.id).await.unwrap();
+            rooms.access_changed(*document, viewer.id, None).await;
+        }
+        level.map_err(Refused::Store)
+    }
+
+    async fn confirmation(&self) -> Result<Confirmation, Refused> {
+        Ok(match self.protocol {
+            Protocol::Yjs => Confirmation::Editor(Arc::new(NotNotified)),
+            Protocol::GraphQl => Confirmation::Audience {
+                key: AudienceKey {
+                    topic: Topic::Changes,
+                    operation: "changes".into(),
+                    name: None,
+                    variables: "{}".into(),
+                },
+                operation: OperationId::new("1").unwrap(),
+                since: None,
+                stored: None,
+                make: Box::new(|| Box::new(NotRendered) as Box<dyn Render>),
+            },
+        })
+    }
+}
+
+/// A seat that is not confirmed is not evicted either.
+struct NotNotified;
+
+impl SeatEnded for NotNotified {
+    fn seat_ended(&self, why: SeatEnd) {
+        panic!("the seat was never confirmed, and ended as {why:?}");
+    }
+}
+
+struct NotRendered;
+
+impl Render for NotRendered {
+    fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
+        panic!("the seat was never confirmed, and {event:?} is rendered for it");
+    }
+
+    fn wants_content(&self) -> bool {
+        false
+    }
+
+    fn frame(&self, rendered: &Bytes, _: &OperationId) -> Bytes {
+        rendered.clone()
+    }
+
+    fn ending(&self, _: &OperationId, why: SeatEnd) -> Bytes {
+        panic!("the seat was never confirmed, and ended as {why:?}");
+    }
+}
+
+async fn expect_no_admission(protocol: Protocol) {
+    let fixture = shared_document().await;
+    let (outbox, _body) = Outbox::new(OutboxOptions { bound: 1_000 }, Arc::default());
+    let subscriber = Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox };
+    let topic = match protocol {
+        Protocol::GraphQl => Topic::Changes,
+        Protocol::Yjs => Topic::Document,
+    };
+    let admission = RevokedMeanwhile { fixture: &fixture, protocol, reads: AtomicUsize::default() };
+    let topic = (fixture.document, topic);
+
+    let admitted = Subscription::admit(&fixture.rooms, &subscriber, topic, false, &admission).await;
+
+    match admitted {
+        // The revocation removed the pending seat. If that closed the room, the level was read once more.
+        Err(Refused::Room(RoomError::SeatVoided) | Refused::Store(StoreError::Denied)) => {}
+        Err(error) => panic!("{error:?}"),
+        Ok(subscription) => panic!("a revoked user has a seat: {:?}", subscription.seat().state()),
+    }
+}
+
+#[actix_rt::test]
+async fn a_revocation_between_the_reads_voids_the_seat_of_a_graphql_subscriber() {
+    expect_no_admission(Protocol::GraphQl).await;
+}
+
+#[actix_rt::test]
+async fn a_revocation_between_the_reads_voids_the_seat_of_a_yjs_editor() {
+    expect_no_admission(Protocol::Yjs).await;
+}
+
+#[actix_rt::test]
+async fn an_admitted_seat_is_confirmed_and_ends_with_its_subscription() {
+    let fixture = shared_document().await;
+    let (outbox, _body) = Outbox::new(OutboxOptions { bound: 1_000 }, Arc::default());
+    let subscriber = Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox };
+    // The first read is of an open document, so no read follows after which access is revoked.
+    let admission =
+        RevokedMeanwhile { fixture: &fixture, protocol: Protocol::Yjs, reads: AtomicUsize::new(2) };
+    let topic = (fixture.document, Topic::Document);
+    let Ok(subscription) =
+        Subscription::admit(&fixture.rooms, &subscriber, topic, true, &admission).await
+    else {
+        panic!("the viewer is admitted")
+    };
+    let seat = Arc::clone(&subscription.seat);
+    assert_eq!((seat.state(), seat.level()), (SeatState::Confirmed, Some(AccessLevel::View)));
+    drop(subscription);
+    assert_eq!(seat.state(), SeatState::Ended);
+}
