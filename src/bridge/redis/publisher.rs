@@ -90,7 +90,13 @@ impl Relay {
         batch: Vec<OutboundMessage>,
         published: Result<Vec<u64>, CommandError>,
     ) {
-        self.canary.published(published.is_ok(), Instant::now());
+        let now = Instant::now();
+        self.canary.published(published.is_ok(), now);
+        // The result may come after the canary that it published, so waiting for the next tick would delay the start of a node
+        // by a second.
+        if self.canary.health(now) != self.shared().health() {
+            self.report_health();
+        }
         match published {
             Ok(subscriber_counts) => {
                 for (message, count) in batch.into_iter().zip(subscriber_counts) {
