@@ -113,7 +113,7 @@ impl CommitTurn {
         let Some(replica) = &mut self.editing.replica else { return Ok(()) };
         match (&change.update, &change.content) {
             (Some(update), Some(content)) => {
-                replica.take_in(update, content.clone()).map_err(LoadError::from)?;
+                replica.apply_stored(update, content.clone()).map_err(LoadError::from)?;
                 if let Some(kept) = &mut self.editing.snapshot {
                     kept.bytes_since = kept.bytes_since.saturating_add(2 * update.len());
                 }

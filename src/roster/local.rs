@@ -175,13 +175,13 @@ impl Roster for LocalRoster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::examples::somebody_in;
+    use crate::domain::examples::presence_in;
 
     // What every roster has to keep is tried in tests/contracts.
     #[tokio::test]
     async fn of_those_who_have_gone_nothing_is_left() {
         let (roster, user, document) = (LocalRoster::default(), UserId::new(), DocumentId::new());
-        let (first, second) = (somebody_in(document), somebody_in(document));
+        let (first, second) = (presence_in(document), presence_in(document));
         for presence in [&first, &second] {
             roster.enter(presence.clone());
             roster.take_slot(user, presence.session, 2).await.unwrap();

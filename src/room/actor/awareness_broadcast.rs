@@ -34,7 +34,7 @@ use crate::{
     },
     wire::{
         envelope::Envelope,
-        yjs::awareness::{self, Said},
+        yjs::awareness::{self, OutgoingEntry},
     },
 };
 
@@ -102,7 +102,7 @@ impl Room {
     /// The first editor is here: from now on it is known who is, and told again and again.
     pub(in crate::room) fn begin_awareness(&mut self, ctx: &mut Context<Self>) {
         self.show_everybody();
-        self.shared.parts.bridge.publish(self.document, Envelope::AskWhoIsHere);
+        self.shared.parts.bridge.publish(self.document, Envelope::QueryAwareness);
         if !std::mem::replace(&mut self.who.is_renewing, true) {
             self.renew_later(ctx);
         }
@@ -165,7 +165,7 @@ impl Room {
     }
 
     fn publish_saying(&self, saying: AwarenessUpdate) {
-        let envelope = Envelope::Said(Arc::new(saying));
+        let envelope = Envelope::AwarenessUpdated(Arc::new(saying));
         self.shared.parts.bridge.publish(self.document, envelope);
         self.shared.parts.metrics.published();
     }
@@ -286,7 +286,7 @@ fn frame_of<'a>(words: impl IntoIterator<Item = &'a AwarenessChange>) -> bytes::
 fn frame_of_entries<'a>(
     entries: impl IntoIterator<Item = &'a (u32, u32, Option<Arc<str>>)>,
 ) -> bytes::Bytes {
-    awareness::frame(entries.into_iter().map(|(client, clock, state)| Said {
+    awareness::frame(entries.into_iter().map(|(client, clock, state)| OutgoingEntry {
         client: *client,
         clock: *clock,
         state: state.as_deref(),

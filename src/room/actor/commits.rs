@@ -184,7 +184,7 @@ async fn encode(replica: Replica) -> Result<(Replica, Vec<u8>), LoadError> {
     off_thread(bytes, move || {
         let mut replica = replica;
         let state = replica.state();
-        replica.weighs(state.len());
+        replica.set_weight(state.len());
         (replica, state)
     })
     .await

@@ -182,8 +182,8 @@ impl Take<DeliverEnvelope> for Room {
                 let heard = self.others.left(session, sequence);
                 self.heard_of_others(heard, ctx);
             }
-            Envelope::Said(saying) => self.said_elsewhere(&saying),
-            Envelope::AskWhoIsHere => self.answer_who_is_here(ctx),
+            Envelope::AwarenessUpdated(saying) => self.said_elsewhere(&saying),
+            Envelope::QueryAwareness => self.answer_who_is_here(ctx),
             Envelope::AccessChanged { user, level, .. } => self.change_access(user, level, ctx),
             // The store is asked for all rooms of the node at once; each is then told to compare.
             Envelope::Compare => {}
@@ -211,7 +211,7 @@ impl Take<LookForOthers> for Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::examples::renaming;
+    use crate::domain::examples::title_change;
 
     fn taken(offered: &mut RemoteChanges, head: i64) -> Vec<i64> {
         let taken = offered.take_after(Version::new(head));
@@ -222,7 +222,7 @@ mod tests {
     fn what_follows_is_handed_out_without_a_hole_and_the_rest_waits() {
         let mut offered = RemoteChanges::default();
         for version in [9, 4, 5, 2, 4, 7] {
-            offered.add(Arc::new(renaming(version)));
+            offered.add(Arc::new(title_change(version)));
         }
         assert_eq!(taken(&mut offered, 3), [4, 5]);
         assert_eq!(taken(&mut offered, 6), [7]);
