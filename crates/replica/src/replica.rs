@@ -242,7 +242,7 @@ impl Replica {
         self.weight = Weight { bytes, is_estimate: false };
     }
 
-    /// Returns the text with one [`OBJECT`] for each embedded object.
+    /// Returns the text, with one U+FFFC for each embedded object.
     pub fn plain_text(&self) -> String {
         let txn = self.doc.transact();
         let text = self.text.get_string(&txn);
