@@ -37,8 +37,8 @@ fn the_table_of_close_codes_is_that_of_the_code() {
         if !matches!(reason, CloseReason::BadMessage(_)) {
             assert_eq!(row[2], reason.text(), "the text of {label}");
         }
-        let come_back = if reason.may_retry() { "yes" } else { "no" };
-        assert_eq!(row[4], come_back, "whether to come back after {label}");
+        let reconnect = if reason.may_retry() { "yes" } else { "no" };
+        assert_eq!(row[4], reconnect, "whether clients may reconnect after {label}");
     }
     assert!(by_label.is_empty(), "rows without a close reason: {:?}", by_label.keys());
 }

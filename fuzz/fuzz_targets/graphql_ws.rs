@@ -1,12 +1,12 @@
-//! Messages of graphql-transport-ws: taken or refused, and a refusal fits a close frame.
+//! Messages of graphql-transport-ws: any bytes parse or fail, and the text of a failure fits a close frame.
 #![no_main]
 
-use protocol::wire::{CloseReason, graphql_ws};
 use libfuzzer_sys::fuzz_target;
+use protocol::wire::{CloseReason, graphql_ws};
 
 fuzz_target!(|data: &[u8]| {
-    if let Err(bad) = graphql_ws::parse(data) {
-        let reason = CloseReason::from(bad);
+    if let Err(error) = graphql_ws::parse(data) {
+        let reason = CloseReason::from(error);
         assert!(reason.text().len() <= CloseReason::MAX_TEXT);
     }
 });

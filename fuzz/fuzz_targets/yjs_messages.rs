@@ -1,9 +1,9 @@
-//! Messages of Yjs editors, and what is in them.
+//! Messages of Yjs editors and their contents: any bytes decode or fail, without more items than the bytes can hold.
 #![no_main]
 
 use bytes::Bytes;
-use protocol::wire::yjs::{self, EditorMessage, Outline, awareness};
 use libfuzzer_sys::fuzz_target;
+use protocol::wire::yjs::{self, EditorMessage, Outline, awareness};
 
 fuzz_target!(|data: &[u8]| {
     let bytes = Bytes::copy_from_slice(data);
@@ -17,8 +17,8 @@ fuzz_target!(|data: &[u8]| {
             }
             EditorMessage::Update(update) => {
                 if let Ok(outline) = Outline::read(&update, 1_000) {
-                    assert!(outline.structs() <= 1_000);
-                    let _complete = outline.is_complete(|_client| 0);
+                    assert!(outline.struct_count() <= 1_000);
+                    let _is_complete = outline.is_complete(|_client| 0);
                 }
             }
             EditorMessage::Awareness(entries) => {

@@ -56,11 +56,11 @@ impl RecentChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::examples::renaming;
+    use crate::domain::examples::title_change;
 
     fn change(version: i64) -> Arc<Change> {
         let content = Some(Content::from(&*version.to_string()));
-        Arc::new(Change { content, ..renaming(version) })
+        Arc::new(Change { content, ..title_change(version) })
     }
 
     fn versions(recent: &RecentChanges, after: i64) -> Option<Vec<i64>> {

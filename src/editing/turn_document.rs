@@ -204,7 +204,7 @@ impl TurnDocument {
     pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
         let Some(replica) = &mut self.state.replica else { return Ok(()) };
         match (&change.update, &change.content) {
-            (Some(update), Some(content)) => replica.take_in(update, content.clone())?,
+            (Some(update), Some(content)) => replica.apply_stored(update, content.clone())?,
             // A change without an update leaves the text as it was, unless it ends the document.
             (None, _) if change.kind != crate::domain::ChangeKind::Deleted => {}
             _ => self.state.replica = None,

@@ -184,13 +184,13 @@ impl Roster for LocalRoster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::examples::somebody_in;
+    use crate::domain::examples::presence_in;
 
     // The contract of all rosters is tested in tests/contracts.
     #[tokio::test]
     async fn sessions_that_have_left_leave_no_entries() {
         let (roster, user, document) = (LocalRoster::default(), UserId::new(), DocumentId::new());
-        let (first, second) = (somebody_in(document), somebody_in(document));
+        let (first, second) = (presence_in(document), presence_in(document));
         for presence in [&first, &second] {
             roster.enter(presence.clone());
             roster.take_slot(user, presence.session, 2).await.unwrap();

@@ -194,7 +194,7 @@ impl Session {
     }
 
     fn dialect(&self) -> Dialect {
-        if self.conversation.is_some() { Dialect::Sync } else { Dialect::GraphQl }
+        if self.conversation.is_some() { Dialect::Yjs } else { Dialect::GraphQl }
     }
 
     fn receive_message(&mut self, message: Message, ctx: &mut SessionContext) {

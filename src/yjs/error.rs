@@ -50,7 +50,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
 
 fn unmergeable(error: &MergeError) -> Remedy {
     let reason = match error {
-        MergeError::OutOfStep => return Remedy::Ask,
+        MergeError::MissingDependencies => return Remedy::Ask,
         MergeError::Unrelated => CloseReason::UnrelatedHistory,
         MergeError::Malformed(what) => {
             CloseReason::BadMessage(format!("The update cannot be merged: {what}").into())

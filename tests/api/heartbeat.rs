@@ -57,7 +57,7 @@ async fn a_silent_client_is_closed_and_the_others_hear_that_it_left() {
     let leaving = watching.told("p");
     let (closed, left) = futures_util::future::join(closing, leaving).await;
 
-    assert_eq!(closed, (1001, "Nothing heard for 1 s".to_owned()));
+    assert_eq!(closed, (1001, "No data received for 1 s; reconnect to resume".to_owned()));
     assert_eq!(left, told("LEFT"));
     assert!(admitted.elapsed() >= Duration::from_millis(400), "{:?}", admitted.elapsed());
     let present =

@@ -25,7 +25,7 @@ const GUIDE = new URL('../../docs/EDITORS.md', import.meta.url);
 const SECRET = 'known to the tests, for tokens that live shorter than any the server gives';
 
 /** What a page is told when it may not have the document open any more. */
-const FORBIDDEN = 'You may not open this document, or there is none; ask its owner for access';
+const FORBIDDEN = 'This document does not exist, or you have no access; ask its owner for access';
 
 /** Where each editor shows its lines, its others' cursors, and whose they are. */
 const LOOKS = {

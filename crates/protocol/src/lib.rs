@@ -1,9 +1,9 @@
-//! The values that every part of coscribe shares, and how they are encoded.
+//! The types that all parts of coscribe share, and their encodings.
 //!
-//! [`domain`] has ids, documents, changes, deltas and events; a value that exists has been checked. [`wire`] has WebSocket
-//! frames, the messages of clients, the envelopes between nodes, close reasons and error codes.
+//! [`domain`] defines ids, documents, changes, deltas and events, which are validated when they are created. [`wire`]
+//! defines WebSocket frames, client messages, the envelopes between nodes, close reasons and error codes.
 //!
-//! No I/O, no clock, no runtime. `wire` may use `domain`, not the reverse.
+//! No I/O, no clock, no runtime. `wire` may use `domain`, but not the other way round.
 
 pub mod domain;
 pub mod wire;

@@ -1,11 +1,12 @@
-//! The Yjs replica that the server keeps of an open document.
+//! The server's Yjs replica of an open document.
 //!
-//! A [`Replica`] holds the Yjs document and its plain text, which always agree. GraphQL edits arrive as deltas
-//! ([`replica`]), the updates of Yjs editors are checked and merged ([`merge`]), and cursors are translated between line
-//! and column and relative positions ([`positions`]).
+//! A [`Replica`] holds the Yjs document and its plain text. Edits of GraphQL clients arrive as deltas
+//! ([`Replica::apply`]), those of Yjs editors as updates, which are checked and merged ([`Replica::merge`]). Cursors are
+//! converted between line and column and relative positions ([`Selection`]).
 //!
-//! No I/O, no clock, no runtime.
+//! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
+mod inspection;
 mod merge;
 mod panic_guard;
 mod positions;

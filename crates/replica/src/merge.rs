@@ -1,255 +1,130 @@
-//! How what Yjs editors wrote gets into the replica.
+//! Merging of Yjs updates into the replica.
 //!
-//! An update is looked through before the library sees it ([`Outline`]): that it is one, that it is not too much, that
-//! everything it hangs on is here, and that it does not go on with another history. What it does to the plain text is
-//! what the library says of it; where that cannot be put into the words of a delta, because it split a character in two,
-//! the texts before and after are compared.
+//! Updates are inspected before the library decodes them (`inspection`). The library reports the change of the plain text
+//! as steps of a delta. If these do not fit the text, because an update split a character, the texts before and after are
+//! compared instead.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use protocol::domain::{Content, Delta, DeltaStep};
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Observable as _, Out, ReadTxn as _, StateVector, Text as _, Transact as _,
-    TransactionMut, Update, types::Delta as YjsStep, updates::decoder::Decode as _,
+    Any, Observable as _, Out, ReadTxn as _, StateVector, Text as _, TransactionMut, Update,
+    types::Delta as YjsStep, updates::decoder::Decode as _,
 };
 
 use super::{
     panic_guard::guarded,
     replica::{OBJECT, Replica},
 };
-use protocol::{
-    domain::{Content, Delta, DeltaStep},
-    wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError},
-};
 
-/// Under which name the text is observed while an update is applied.
-const OBSERVER: &str = "merging";
+/// The key of the text's observer while updates are applied.
+const OBSERVER: &str = "merge";
 
-/// What an update may be.
+/// The limits of a merge.
 #[derive(Debug, Clone)]
 pub struct MergeBounds {
-    /// The largest text, in bytes of UTF-8.
+    /// The maximum size of the text, in bytes of UTF-8.
     pub text: usize,
-    /// The largest document as Yjs holds it, in bytes.
+    /// The maximum size of the document's Yjs state, in bytes.
     pub state: usize,
-    /// The most structs that an update may have.
+    /// The maximum number of structs in an update.
     pub structs: usize,
-    /// After it, texts are compared coarsely.
+    /// The time after which texts are compared coarsely.
     pub compare_until: Instant,
 }
 
-/// Why an update was not merged.
+/// The reason why updates were not merged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MergeError {
-    /// It is no update, or none that is supported.
-    #[error("the update is not one that can be merged: {0}")]
+    /// An update is not validly encoded, or has unsupported content.
+    #[error("the update cannot be merged: {0}")]
     Malformed(String),
-    /// It hangs on something that is not here. Its client has to say what it has.
-    #[error("the update hangs on something that is not here")]
-    OutOfStep,
-    /// It belongs to another history of the document.
+    /// All updates depend on others that are missing. The server must request them with sync step 1.
+    #[error("the update depends on one that is missing")]
+    MissingDependencies,
+    /// An update belongs to another history of the document.
     #[error("the update belongs to another history of the document")]
     Unrelated,
-    /// It has too many structs.
+    /// An update has too many structs.
     #[error("the update has more than {limit} structs")]
     TooManyStructs {
-        /// How many it may have.
+        /// The maximum number.
         limit: usize,
     },
     /// The document would become too large.
-    #[error("the document would have {size} bytes of at most {limit}")]
+    #[error("the document would have {size} bytes; the limit is {limit}")]
     TooLarge {
-        /// The bytes that it would have.
+        /// The resulting size in bytes.
         size: usize,
-        /// The bytes that it may have.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// It puts something into the text that is neither text nor stands in one.
-    #[error("the update makes something else of the text `content`")]
+    /// An update adds content to the root type `content` that is not text.
+    #[error("the update uses the root type `content` as another type than text")]
     NotText,
 }
 
-/// What an update did.
+/// The result of a merge.
 pub struct Merged {
-    /// The change of the plain text.
+    /// The change of the plain text. Empty if only other content changed.
     pub delta: Delta,
-    /// The update that holds everything that was new, in Yjs v1 encoding.
+    /// All new structs and deletions, as one Yjs v1 update.
     pub update: Bytes,
-    /// Whether something was left out that hangs on what is not here.
+    /// Whether updates were left out because of missing dependencies.
     pub leaves_out: bool,
 }
 
-impl Merged {
-    /// How the text changed; empty if it is the same.
-    #[must_use]
-    pub fn delta(&self) -> &Delta {
-        &self.delta
-    }
-
-    /// What is new in it, as one Yjs v1 update.
-    #[must_use]
-    pub fn update(&self) -> &Bytes {
-        &self.update
-    }
-}
-
-/// What applying updates did, as the library says it.
+/// The effect of updates, as the library reports it.
 struct Applied {
+    /// The steps of the text's delta. `None` if the text did not change.
     steps: Option<Vec<DeltaStep>>,
-    /// Nothing, if nothing changed.
+    /// The changes as one update. `None` if nothing changed.
     update: Option<Vec<u8>>,
-    is_whole: bool,
-    /// How long the text is after it, in UTF-16 code units.
+    /// Whether the library applied everything.
+    is_complete: bool,
+    /// The new length of the text, in UTF-16 code units.
     units: usize,
 }
 
-/// What there is to be applied.
-#[derive(Default)]
-struct Fitting<'a> {
-    /// Each after what it hangs on.
-    updates: Vec<&'a Bytes>,
-    /// Whether the document may be another one after them.
-    may_change: bool,
-    /// Whether something in them may split characters without a word in the delta: they insert what they delete, or
-    /// something that is no text.
-    may_split: bool,
-    /// Whether some hang on something that is not here.
-    leaves_out: bool,
-}
-
 impl Replica {
-    /// Merges updates of one client. Gives nothing where they bring nothing new. What hangs on something that is not here
-    /// is left out.
-    ///
-    /// The replica is lost with an update that turned out to be unmergeable only when it had been applied.
+    /// Merges updates of one client. Returns `None` if they contain nothing new. Leaves out updates with missing
+    /// dependencies.
     ///
     /// # Errors
-    /// [`MergeError`].
+    /// [`MergeError`]. The replica is returned, unchanged, only if the error was found before the updates were applied.
     pub fn merge(
         mut self,
         updates: &[Bytes],
         bounds: &MergeBounds,
     ) -> (Option<Self>, Result<Option<Merged>, MergeError>) {
-        let fitting = match self.look_through(updates, bounds) {
-            Ok(fitting) => fitting,
-            Err(refused) => return (Some(self), Err(refused)),
+        let inspected = match self.inspect(updates, bounds) {
+            Ok(inspected) => inspected,
+            Err(error) => return (Some(self), Err(error)),
         };
-        if !fitting.may_change {
-            let refused = Err(MergeError::OutOfStep);
-            return (Some(self), if fitting.leaves_out { refused } else { Ok(None) });
+        let leaves_out = inspected.leaves_out;
+        let nothing_new = if leaves_out { Err(MergeError::MissingDependencies) } else { Ok(None) };
+        if !inspected.may_change {
+            return (Some(self), nothing_new);
         }
-        let applied = match self.apply_updates(&fitting.updates) {
+        let applied = match self.apply_updates(&inspected.updates) {
             Ok(applied) => applied,
-            Err(refused) => return (None, Err(refused)),
+            Err(error) => return (None, Err(error)),
         };
-        if !applied.is_whole {
-            let what = "its parts hang on each other".to_owned();
-            return (None, Err(MergeError::Malformed(what)));
-        }
-        let leaves_out = fitting.leaves_out;
-        let Some(update) = applied.update else {
-            let refused = Err(MergeError::OutOfStep);
-            return (Some(self), if leaves_out { refused } else { Ok(None) });
+        let Some(update) = applied.update else { return (Some(self), nothing_new) };
+        let text = self.text_after(applied.steps, applied.units, inspected.may_split, bounds);
+        let (delta, content) = match text {
+            Ok(text) => text,
+            Err(error) => return (None, Err(error)),
         };
-        let after = self.after(applied.steps, applied.units, fitting.may_split, bounds);
-        let (delta, content) = match after {
-            Ok(after) => after,
-            Err(refused) => return (None, Err(refused)),
-        };
-        // A text that is too large already, under a smaller limit than it was written with, may still shrink.
-        if content.bytes() > bounds.text && content.bytes() > self.content.bytes() {
-            let (size, limit) = (content.bytes(), bounds.text);
-            return (None, Err(MergeError::TooLarge { size, limit }));
-        }
         self.content = content;
         self.weight.add(update.len());
         (Some(self), Ok(Some(Merged { delta, update: update.into(), leaves_out })))
     }
 
-    /// What of it can be applied, and in which order.
-    fn look_through<'a>(
-        &mut self,
-        updates: &'a [Bytes],
-        bounds: &MergeBounds,
-    ) -> Result<Fitting<'a>, MergeError> {
-        let state = self.doc.transact().state_vector();
-        let mut reach: HashMap<u64, u32> = HashMap::new();
-        let mut waiting = Vec::with_capacity(updates.len());
-        for update in updates {
-            let outline = Outline::read(update, bounds.structs).map_err(|error| match error {
-                OutlineError::TooManyStructs => {
-                    MergeError::TooManyStructs { limit: bounds.structs }
-                }
-                error => MergeError::Malformed(error.to_string()),
-            })?;
-            waiting.push((update, outline));
-        }
-        let (mut fitting, mut brings, mut bytes) = (Fitting::default(), false, 0);
-        let (mut inserts, mut deletes, mut is_text) = (false, false, true);
-        // What came first may hang on what came after it, when that is everything that its client has.
-        loop {
-            let known = |client: u64| {
-                let stored = state.get(&ClientID::new(client));
-                reach.get(&client).map_or(stored, |reached| stored.max(*reached))
-            };
-            let fits = |(_, outline): &(&Bytes, Outline)| outline.is_complete(known);
-            let Some(index) = waiting.iter().position(fits) else { break };
-            let (update, outline) = waiting.remove(index);
-            if outline.newcomers(known).any(|client| client > MAX_CLIENT) {
-                return Err(MergeError::Unrelated);
-            }
-            brings |= outline.newcomers(known).next().is_some();
-            fitting.may_change |= outline.may_change(known);
-            self.look_into_depth(&outline, known)?;
-            let does = outline.does();
-            (inserts, deletes, is_text) = (inserts | does.0, deletes | does.1, is_text & does.2);
-            for (client, _start, end) in outline.ranges() {
-                let reached = reach.entry(client).or_default();
-                *reached = end.max(*reached);
-            }
-            bytes += update.len();
-            fitting.updates.push(update);
-        }
-        fitting.leaves_out = !waiting.is_empty();
-        fitting.may_split = !is_text || (inserts && deletes);
-        let limit = bounds.state;
-        if brings {
-            let size = self.weight_with(bytes, limit);
-            if size > limit {
-                return Err(MergeError::TooLarge { size, limit });
-            }
-        }
-        Ok(fitting)
-    }
-
-    /// Sees that types are not nested too deep, where there are types.
-    fn look_into_depth(
-        &mut self,
-        outline: &Outline,
-        known: impl Fn(u64) -> u32,
-    ) -> Result<(), MergeError> {
-        if self.depths.is_none() && !outline.has_types() {
-            return Ok(());
-        }
-        let malformed = |error: OutlineError| MergeError::Malformed(error.to_string());
-        let mut depths = match self.depths.take() {
-            Some(depths) => depths,
-            None => {
-                let mut depths = Depths::default();
-                let all = Outline::read(&self.state(), usize::MAX).map_err(malformed)?;
-                depths.add(&all, |_client| 0).map_err(malformed)?;
-                depths
-            }
-        };
-        depths.add(outline, known).map_err(malformed)?;
-        self.depths = Some(depths);
-        Ok(())
-    }
-
-    /// Applies updates that have been looked through. Should the library panic over them all the same, the update is
-    /// refused; what it left behind then is never touched again, not even to free it.
+    /// Applies inspected updates. If the library panics nevertheless, they are rejected, and the document is leaked.
     fn apply_updates(&self, updates: &[&Bytes]) -> Result<Applied, MergeError> {
         let applied = guarded(&self.doc, |txn| {
             let mut decoded = Vec::with_capacity(updates.len());
@@ -258,7 +133,12 @@ impl Replica {
             }
             self.apply_decoded(txn, decoded)
         });
-        applied.map_err(MergeError::Malformed)
+        let applied = applied.map_err(MergeError::Malformed)?;
+        if !applied.is_complete {
+            let cycle = "its parts depend on each other in a cycle".to_owned();
+            return Err(MergeError::Malformed(cycle));
+        }
+        Ok(applied)
     }
 
     fn apply_decoded(
@@ -268,59 +148,82 @@ impl Replica {
     ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
         let steps = Arc::new(Mutex::new(None));
-        let seen = Arc::clone(&steps);
+        let observed = Arc::clone(&steps);
         self.text.observe(OBSERVER, move |txn, event| {
-            *seen.lock() = Some(event.delta(txn).iter().map(step).collect());
+            *observed.lock() = Some(event.delta(txn).iter().map(delta_step).collect());
         });
         for update in updates {
             txn.apply_update(update).map_err(|error| error.to_string())?;
         }
         txn.commit();
         self.text.unobserve(OBSERVER);
-        let is_new = txn.state_vector() != before || !txn.delete_set().is_empty();
+        let has_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
         let steps = steps.lock().take();
         Ok(Applied {
             steps,
-            update: is_new.then(|| txn.encode_update_v1()),
-            is_whole: !txn.has_missing_updates(),
+            update: has_changed.then(|| txn.encode_update_v1()),
+            is_complete: !txn.has_missing_updates(),
             units: self.text.len(txn) as usize,
         })
     }
 
-    /// How the text changed, and what it is now.
-    fn after(
+    /// Returns the delta of the text and the new text, of `units` code units.
+    fn text_after(
         &self,
         steps: Option<Vec<DeltaStep>>,
         units: usize,
         may_split: bool,
         bounds: &MergeBounds,
     ) -> Result<(Delta, Content), MergeError> {
-        let delta = Delta::from_steps(steps.unwrap_or_default());
-        let is_astral = |text: &str| text.chars().any(|c| c.len_utf16() > 1);
-        let guess = delta.ok().and_then(|delta| {
-            let content = self.content.apply(&delta).ok()?;
-            Some((delta, content))
-        });
-        if let Some((delta, content)) = guess
-            && content.units() == units
-        {
-            // Only what takes two code units can have been split in two; where the delta says so, it does not fit.
-            let has_pairs = self.content.has_pairs() || delta.inserts(is_astral);
-            if !(may_split && has_pairs) || content == *self.plain_text() {
-                return Ok((delta, content));
-            }
+        let reported = self.reported_change(steps, units, may_split);
+        let (delta, content) = match reported {
+            Some(change) => change,
+            None => self.compared_change(units, bounds.compare_until)?,
+        };
+        // A text may exceed a limit that was lowered after it was written. It may still shrink.
+        if content.bytes() > bounds.text && content.bytes() > self.content.bytes() {
+            let (size, limit) = (content.bytes(), bounds.text);
+            return Err(MergeError::TooLarge { size, limit });
         }
+        Ok((delta, content))
+    }
+
+    /// Returns the change that the library reports. `None` if it is not the change of the text.
+    fn reported_change(
+        &self,
+        steps: Option<Vec<DeltaStep>>,
+        units: usize,
+        may_split: bool,
+    ) -> Option<(Delta, Content)> {
+        let delta = Delta::from_steps(steps.unwrap_or_default()).ok()?;
+        let content = self.content.apply(&delta).ok()?;
+        if content.units() != units {
+            return None;
+        }
+        // Only characters of two code units can be split. If the delta itself splits one, it does not fit the text.
+        let has_two_units = |text: &str| text.chars().any(|char| char.len_utf16() > 1);
+        let has_pairs = self.content.has_pairs() || delta.inserts(has_two_units);
+        let is_certain = !(may_split && has_pairs) || content == *self.plain_text();
+        is_certain.then_some((delta, content))
+    }
+
+    /// Returns the change by a comparison of the texts before and after.
+    fn compared_change(
+        &self,
+        units: usize,
+        compare_until: Instant,
+    ) -> Result<(Delta, Content), MergeError> {
         let text = self.plain_text();
         let content = Content::from(&*text);
         if content.units() != units {
             return Err(MergeError::NotText);
         }
-        let delta = Delta::between(&self.content.to_string(), &text, bounds.compare_until);
+        let delta = Delta::between(&self.content.to_string(), &text, compare_until);
         Ok((delta, content))
     }
 }
 
-fn step(step: &YjsStep) -> DeltaStep {
+fn delta_step(step: &YjsStep) -> DeltaStep {
     match step {
         YjsStep::Inserted(Out::Any(Any::String(text)), _) => {
             DeltaStep { insert: Some(text.to_string()), ..DeltaStep::default() }

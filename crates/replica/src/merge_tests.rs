@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use yrs::{
-    Doc, GetString as _, Map as _, OffsetKind, Options, Transact as _, WriteTxn as _,
+    ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Transact as _, WriteTxn as _,
     XmlElementPrelim, XmlFragment as _,
 };
 
@@ -16,7 +16,7 @@ fn bounds() -> MergeBounds {
     }
 }
 
-/// An editor that has what the replica has.
+/// Returns an editor with the state of the replica.
 fn editor(replica: &Replica, client: u64) -> Doc {
     let mut options = Options::with_client_id(ClientID::new(client));
     options.offset_kind = OffsetKind::Utf16;
@@ -26,29 +26,29 @@ fn editor(replica: &Replica, client: u64) -> Doc {
     doc
 }
 
-/// What an editor sends when it has done something.
-fn written(doc: &Doc, work: impl FnOnce(&mut TransactionMut<'_>)) -> Bytes {
+/// Returns the update of an editor's transaction.
+fn update_of(doc: &Doc, work: impl FnOnce(&mut TransactionMut<'_>)) -> Bytes {
     let mut txn = doc.transact_mut();
     work(&mut txn);
     txn.commit();
     txn.encode_update_v1().into()
 }
 
-fn insert(doc: &Doc, at: u32, what: &str) -> Bytes {
-    written(doc, |txn| {
+fn insert(doc: &Doc, at: u32, inserted: &str) -> Bytes {
+    update_of(doc, |txn| {
         let text = txn.get_or_insert_text("content");
-        text.insert(txn, at, what);
+        text.insert(txn, at, inserted);
     })
 }
 
 fn delete(doc: &Doc, at: u32, units: u32) -> Bytes {
-    written(doc, |txn| {
+    update_of(doc, |txn| {
         let text = txn.get_or_insert_text("content");
         text.remove_range(txn, at, units);
     })
 }
 
-fn merged(replica: Replica, updates: &[Bytes]) -> (Replica, Option<Merged>) {
+fn merge(replica: Replica, updates: &[Bytes]) -> (Replica, Option<Merged>) {
     let (replica, merged) = replica.merge(updates, &bounds());
     (replica.unwrap(), merged.unwrap())
 }
@@ -58,11 +58,11 @@ fn json(delta: &Delta) -> String {
 }
 
 #[test]
-fn what_an_editor_wrote_becomes_a_delta_and_an_update() {
+fn updates_of_an_editor_become_a_delta_and_one_update() {
     let replica = Replica::of("Hello 🎈");
     let doc = editor(&replica, 1);
     let (first, second) = (insert(&doc, 5, " there"), delete(&doc, 0, 1));
-    let (replica, change) = merged(replica, &[first, second]);
+    let (replica, change) = merge(replica, &[first, second]);
     let change = change.unwrap();
     assert_eq!(json(&change.delta), r#"[{"delete":1},{"retain":4},{"insert":" there"}]"#);
     assert_eq!(*replica.content(), *"ello there 🎈");
@@ -70,74 +70,75 @@ fn what_an_editor_wrote_becomes_a_delta_and_an_update() {
 }
 
 #[test]
-fn what_is_known_already_is_no_change() {
+fn known_updates_change_nothing() {
     let replica = Replica::of("text");
     let doc = editor(&replica, 1);
     let update = insert(&doc, 0, "my ");
-    let (replica, change) = merged(replica, std::slice::from_ref(&update));
+    let (replica, change) = merge(replica, std::slice::from_ref(&update));
     assert!(change.is_some());
-    let (replica, change) = merged(replica, &[update]);
+    let (replica, change) = merge(replica, &[update]);
     assert!(change.is_none());
-    let everything = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
-    let (replica, change) = merged(replica, &[everything, Bytes::from_static(&[0, 0])]);
+    let state = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
+    let (replica, change) = merge(replica, &[state, Bytes::from_static(&[0, 0])]);
     assert!(change.is_none());
     assert_eq!(*replica.content(), *"my text");
 }
 
 #[test]
-fn what_hangs_on_something_that_is_not_here_is_refused_and_leaves_nothing_behind() {
+fn updates_with_missing_dependencies_are_rejected_or_left_out() {
     let replica = Replica::of("text");
     let doc = editor(&replica, 1);
-    let lost = insert(&doc, 0, "a");
+    let missing = insert(&doc, 0, "a");
     let (next, deletion) = (insert(&doc, 1, "b"), delete(&doc, 0, 1));
     for update in [&next, &deletion] {
-        let (kept, refused) = replica.merge_again(std::slice::from_ref(update));
-        assert_eq!(refused.err(), Some(MergeError::OutOfStep));
+        let (kept, error) = replica.merge_into_copy(std::slice::from_ref(update));
+        assert_eq!(error.err(), Some(MergeError::MissingDependencies));
         assert_eq!(kept.state_vector(), replica.state_vector());
     }
-    // What fits is merged, and what came too early fits once the rest is there.
-    let (kept, part) = replica.merge_again(&[lost.clone(), insert(&editor(&replica, 2), 0, "c")]);
+    // Other updates are merged, and those left out can be merged with their dependencies.
+    let (kept, part) =
+        replica.merge_into_copy(&[missing.clone(), insert(&editor(&replica, 2), 0, "c")]);
     assert!(!part.unwrap().unwrap().leaves_out && kept.content().bytes() == 6);
     let elsewhere = insert(&editor(&replica, 3), 4, "!");
-    let (kept, part) = replica.merge_again(&[next.clone(), elsewhere]);
+    let (kept, part) = replica.merge_into_copy(&[next.clone(), elsewhere]);
     assert!(part.unwrap().unwrap().leaves_out && *kept.content() == *"text!");
-    let (replica, _) = merged(replica, &[deletion, next, lost]);
+    let (replica, _) = merge(replica, &[deletion, next, missing]);
     assert_eq!(*replica.content(), *"btext");
 }
 
 impl Replica {
-    /// Merging into another replica with the same content.
-    fn merge_again(&self, updates: &[Bytes]) -> (Replica, Result<Option<Merged>, MergeError>) {
+    /// Merges into a copy of this replica.
+    fn merge_into_copy(&self, updates: &[Bytes]) -> (Replica, Result<Option<Merged>, MergeError>) {
         let (kept, merged) = Replica::load(&self.state()).unwrap().merge(updates, &bounds());
-        (kept.expect("nothing was applied"), merged)
+        (kept.expect("an unchanged replica"), merged)
     }
 }
 
 #[test]
-fn another_history_is_told_apart() {
+fn another_history_is_rejected() {
     let (ours, theirs) = (Replica::of("text"), Replica::of("text"));
     let doc = editor(&theirs, 1);
-    let everything = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
-    assert_eq!(ours.merge_again(&[everything]).1.err(), Some(MergeError::Unrelated));
+    let state = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
+    assert_eq!(ours.merge_into_copy(&[state]).1.err(), Some(MergeError::Unrelated));
     let clocks = protocol::wire::yjs::state_vector(&theirs.state_vector()).unwrap();
     assert!(ours.is_foreign_to(&clocks) && !theirs.is_foreign_to(&clocks));
     let early = Doc::with_client_id(5_u64);
     let typed = insert(&early, 0, "typed before the first sync ");
-    let (ours, change) = merged(ours, &[typed]);
+    let (ours, change) = merge(ours, &[typed]);
     assert!(change.is_some() && ours.content().bytes() == 32);
 }
 
 #[test]
-fn other_types_are_merged_beside_the_text() {
+fn other_root_types_are_merged_without_a_delta() {
     let replica = Replica::of("text");
     let doc = editor(&replica, 1);
-    let xml = written(&doc, |txn| {
+    let xml = update_of(&doc, |txn| {
         let xml = txn.get_or_insert_xml_fragment("prosemirror");
         xml.push_back(txn, XmlElementPrelim::empty("paragraph"));
         let map = txn.get_or_insert_map("settings");
         map.insert(txn, "font", "serif");
     });
-    let (replica, change) = merged(replica, &[xml]);
+    let (replica, change) = merge(replica, &[xml]);
     let change = change.unwrap();
     assert!(change.delta.is_empty() && !change.update.is_empty());
     let other = editor(&replica, 2);
@@ -147,17 +148,17 @@ fn other_types_are_merged_beside_the_text() {
 }
 
 #[test]
-fn what_is_no_character_has_its_place_in_the_plain_text() {
+fn an_embedded_object_is_one_character_of_the_plain_text() {
     let replica = Replica::of("ab");
     let doc = editor(&replica, 1);
-    let image = written(&doc, |txn| {
+    let image = update_of(&doc, |txn| {
         let text = txn.get_or_insert_text("content");
         text.insert_embed(txn, 1, Any::from_json(r#"{"image":"x.png"}"#).unwrap());
         text.format(txn, 0, 1, [("bold".into(), true.into())].into());
     });
-    let (replica, change) = merged(replica, &[image]);
+    let (replica, change) = merge(replica, &[image]);
     assert_eq!(json(&change.unwrap().delta), "[{\"retain\":1},{\"insert\":\"\u{FFFC}\"}]");
-    let (mut replica, _) = merged(replica, &[insert(&doc, 3, "!")]);
+    let (mut replica, _) = merge(replica, &[insert(&doc, 3, "!")]);
     assert_eq!(*replica.content(), *"a\u{FFFC}b!");
     let loaded = Replica::load(&replica.state()).unwrap();
     assert_eq!(loaded.content(), replica.content());
@@ -167,17 +168,17 @@ fn what_is_no_character_has_its_place_in_the_plain_text() {
 }
 
 #[test]
-fn a_character_that_is_split_in_two_is_two_marks_of_something_lost() {
+fn a_split_character_becomes_a_replacement_character() {
     let replica = Replica::of("a🎈b");
     let doc = editor(&replica, 1);
-    let (replica, change) = merged(replica, &[delete(&doc, 2, 1)]);
+    let (replica, change) = merge(replica, &[delete(&doc, 2, 1)]);
     assert_eq!(*replica.content(), *"a\u{FFFD}b");
     let content = Content::from("a🎈b").apply(&change.unwrap().delta).unwrap();
     assert_eq!(content, *replica.content());
 }
 
 #[test]
-fn what_makes_something_else_of_the_text_is_refused() {
+fn content_of_another_type_in_the_text_is_rejected() {
     let replica = Replica::of("");
     let doc = Doc::with_client_id(3_u64);
     let numbers = {
@@ -187,25 +188,25 @@ fn what_makes_something_else_of_the_text_is_refused() {
         txn.commit();
         Bytes::from(txn.encode_update_v1())
     };
-    let (_, refused) = replica.merge(&[numbers], &bounds());
-    assert_eq!(refused.err(), Some(MergeError::NotText));
+    let (_, error) = replica.merge(&[numbers], &bounds());
+    assert_eq!(error.err(), Some(MergeError::NotText));
 }
 
 #[test]
-fn limits_are_kept_and_named() {
+fn limits_are_enforced() {
     let replica = Replica::of("text");
     let doc = editor(&replica, 1);
     let long = insert(&doc, 0, &"x".repeat(1_000));
-    let (_, refused) = replica.merge(&[long], &bounds());
-    assert_eq!(refused.err(), Some(MergeError::TooLarge { size: 1_004, limit: 1_000 }));
+    let (_, error) = replica.merge(&[long], &bounds());
+    assert_eq!(error.err(), Some(MergeError::TooLarge { size: 1_004, limit: 1_000 }));
 
     let replica = Replica::of("text");
-    let map = written(&editor(&replica, 1), |txn| {
+    let map = update_of(&editor(&replica, 1), |txn| {
         let map = txn.get_or_insert_map("map");
         map.insert(txn, "k", "v".repeat(10_000));
     });
     assert!(matches!(
-        replica.merge_again(&[map]).1,
+        replica.merge_into_copy(&[map]).1,
         Err(MergeError::TooLarge { limit: 10_000, .. })
     ));
 
@@ -213,11 +214,11 @@ fn limits_are_kept_and_named() {
     let many: Vec<_> = (0..101).map(|_| insert(&doc, 0, "x")).collect();
     let all = Bytes::from(yrs::merge_updates_v1(&many).unwrap());
     let limit = Some(MergeError::TooManyStructs { limit: 100 });
-    assert_eq!(replica.merge_again(&[all]).1.err(), limit);
+    assert_eq!(replica.merge_into_copy(&[all]).1.err(), limit);
 }
 
 #[test]
-fn a_cursor_is_named_in_both_ways() {
+fn cursors_convert_to_relative_positions_and_back() {
     use protocol::domain::{Cursor, Position};
 
     use super::super::positions::Selection;

@@ -1,4 +1,4 @@
-//! A boundary around calls into yrs that may panic on a malformed update.
+//! A boundary around calls of the library, which may panic on a malformed update.
 
 use std::{
     mem::ManuallyDrop,
@@ -9,11 +9,11 @@ use yrs::{Doc, Transact as _, TransactionMut};
 
 /// Runs `work` in a transaction and commits it.
 ///
-/// After a panic the document must not be used again, not even dropped: a dropped transaction commits. Its memory is
-/// leaked.
+/// After a panic the document must not be used again. It is leaked rather than dropped, because dropping a transaction
+/// commits it.
 ///
 /// # Errors
-/// The error of `work`, or a message for the client after a panic.
+/// The error of `work`, or after a panic a message for the client.
 pub(crate) fn guarded<T>(
     doc: &Doc,
     work: impl FnOnce(&mut TransactionMut<'_>) -> Result<T, String>,
@@ -31,8 +31,8 @@ pub(crate) fn guarded<T>(
             result
         }
         Err(_panic) => {
-            tracing::error!("applying an update panicked; the document's memory is leaked");
-            Err("it cannot be applied".to_owned())
+            tracing::error!("applying an update panicked; leaking the document's memory");
+            Err("applying it failed".to_owned())
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Places in the text, as Yjs editors and as GraphQL clients name them.
+//! Conversion between the positions of Yjs editors and of GraphQL clients.
 //!
-//! A relative position names an insertion and stays with it, whatever is written around it; a line and column are true
-//! at one version.
+//! A relative position refers to an insertion and stays valid when the text around it changes. A line and column are
+//! valid at one version only.
 
+use protocol::domain::{Cursor, Position};
 use serde_json::{Value, json};
 use yrs::{
     Assoc, IndexScope, IndexedSequence as _, StickyIndex, Transact as _,
@@ -10,19 +11,19 @@ use yrs::{
 };
 
 use super::replica::{Replica, TEXT};
-use protocol::domain::{Cursor, Position};
 
-/// A selection as relative positions: where it began, and where the cursor is.
+/// A selection as relative positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// The other end.
+    /// The position at which the selection began.
     pub anchor: StickyIndex,
-    /// The cursor.
+    /// The position of the cursor.
     pub head: StickyIndex,
 }
 
 impl Replica {
-    /// The cursor that a selection means now; none if it is not in the text, or hangs on something that is not here.
+    /// Returns the current cursor of a selection. `None` if it is outside the text, or refers to insertions that the
+    /// replica lacks.
     pub fn cursor_of(&self, selection: &Selection) -> Option<Cursor> {
         let head = self.position_of(&selection.head)?;
         let anchor = self.position_of(&selection.anchor)?;
@@ -36,14 +37,15 @@ impl Replica {
         is_text.then(|| self.content.position_of(offset.index as usize))
     }
 
-    /// A cursor as relative positions, in the JSON of Yjs: the anchor and the head.
+    /// Returns the anchor and head of a cursor as relative positions, in the JSON of Yjs.
     pub fn selection_of(&self, cursor: Cursor) -> (Value, Value) {
-        let head = self.relative(cursor.head);
-        let anchor = cursor.anchor.map_or_else(|| head.clone(), |anchor| self.relative(anchor));
+        let head = self.relative_position(cursor.head);
+        let anchor =
+            cursor.anchor.map_or_else(|| head.clone(), |anchor| self.relative_position(anchor));
         (anchor, head)
     }
 
-    fn relative(&self, position: Position) -> Value {
+    fn relative_position(&self, position: Position) -> Value {
         let offset = u32::try_from(self.content.offset_of(position)).unwrap_or(u32::MAX);
         let index = self.text.sticky_index(&self.doc.transact(), offset, Assoc::After);
         match index.as_ref().map(StickyIndex::scope) {
@@ -53,7 +55,7 @@ impl Replica {
                 "item": { "client": id.client.get(), "clock": id.clock },
                 "assoc": 0,
             }),
-            // The end of the text, which stays its end.
+            // The end of the text is relative to the text, not to its last insertion.
             _ => json!({ "type": null, "tname": TEXT, "item": null, "assoc": 0 }),
         }
     }

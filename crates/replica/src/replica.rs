@@ -1,17 +1,21 @@
-//! The replica of a document: its text as a Yjs document, beside the plain text.
+//! The Yjs document of a document, with its plain text.
 //!
-//! Each accepted delta becomes a Yjs update here. What a delta does is known before it is applied, so nothing observes
-//! the Yjs text: finding the delta of a transaction again would walk through all of it.
+//! [`Replica::apply`] turns an accepted delta into a Yjs update. The delta is known, so no observer computes it: that
+//! would walk through the whole text.
 //!
-//! A replica that was loaded has a client id of its own, which nobody used before (a random one of 32 bits, which is
-//! what Yjs 13 uses), so that what a failed commit left behind can never be mistaken for something that was stored.
+//! Each loaded replica has a new random client id of 32 bits, as Yjs 13 assigns. So structs of a failed commit never have
+//! the ids of stored structs.
 //!
-//! Each document begins with a mark: something that was inserted under an id larger than any client's. Whoever has
-//! another mark than this one has a document with another history, though it may have the same name and text.
+//! Each document begins with a history mark: an insertion under a client id larger than those of Yjs. A document with a
+//! different mark has another history, even with the same id and text.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use protocol::{
+    domain::{Content, Delta, DeltaMismatch, Op},
+    wire::yjs::{Depths, MAX_CLIENT, Outline},
+};
 use thiserror::Error;
 use yrs::{
     Any, ClientID, Doc, GetString as _, In, Map as _, OffsetKind, Options, Out, ReadTxn as _,
@@ -21,57 +25,53 @@ use yrs::{
 };
 
 use super::panic_guard::guarded;
-use protocol::{
-    domain::{Content, Delta, DeltaMismatch, Op},
-    wire::yjs::{Depths, MAX_CLIENT, Outline},
-};
 
-/// What the text is called in the Yjs document: `doc.getText('content')`.
+/// The name of the text's root type: `doc.getText('content')`.
 pub(crate) const TEXT: &str = "content";
 
-/// The map that holds the mark of a document's history, and under which key.
+/// The root map of the history mark, and its key.
 const MARKS: &str = "coscribe";
 const MARK: &str = "history";
 
-/// What stands in the plain text for something that is no character, such as an image.
+/// The character of the plain text for embedded objects, such as images.
 pub(crate) const OBJECT: &str = "\u{FFFC}";
 
-/// A stored state or update is no Yjs v1 update, or does not belong to this document.
+/// A stored state or update is not a valid Yjs v1 update, or stored changes do not fit each other.
 #[derive(Debug, Clone, Error)]
-#[error("a stored state cannot be read: {0}")]
+#[error("the stored document is corrupt: {0}")]
 pub struct CorruptDocument(String);
 
 impl CorruptDocument {
-    /// A stored change does not fit the text that those before it made.
-    pub fn log(misfit: &DeltaMismatch) -> Self {
-        Self(misfit.to_string())
+    /// Creates the error for a stored delta that does not fit the text of the version before.
+    pub fn log(mismatch: &DeltaMismatch) -> Self {
+        Self(mismatch.to_string())
     }
 }
 
-/// Why a delta was not applied.
+/// The reason why a delta was not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ApplyError {
     /// It does not fit the text.
     #[error(transparent)]
     DeltaMismatch(#[from] DeltaMismatch),
     /// The text would become too large.
-    #[error("the text would have {size} bytes of at most {limit}")]
+    #[error("the text would have {size} bytes; the limit is {limit}")]
     TooLarge {
-        /// The bytes that it would have.
+        /// The resulting size in bytes.
         size: usize,
-        /// The bytes that it may have.
+        /// The maximum size in bytes.
         limit: usize,
     },
 }
 
-/// A document in memory.
+/// The Yjs document and plain text of an open document.
 pub struct Replica {
     pub(crate) doc: Doc,
     pub(crate) text: TextRef,
     pub(crate) content: Content,
-    /// How many bytes it has as an update.
+    /// The size of the encoded state.
     pub(crate) weight: Weight,
-    /// How deep types are nested, once somebody wanted to know.
+    /// The nesting of shared types. `None` until the first update with such a type.
     pub(crate) depths: Option<Depths>,
 }
 
@@ -79,14 +79,14 @@ impl Replica {
     fn empty(client: ClientID) -> Self {
         let mut options = Options::with_client_id(client);
         options.offset_kind = OffsetKind::Utf16;
-        // What formatting has become superfluous is for editors to say.
+        // Leaves the removal of redundant formatting to the editors.
         options.cleanup_formatting = false;
         let doc = Doc::with_options(options);
         let text = doc.get_or_insert_text(TEXT);
         Self { doc, text, content: Content::default(), weight: Weight::default(), depths: None }
     }
 
-    /// A new document with this text, and with a history of its own.
+    /// Creates a document with this text and a new history mark.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mark = fresh_mark();
@@ -104,18 +104,18 @@ impl Replica {
         replica
     }
 
-    /// The document of a stored state.
+    /// Loads a document from its stored state.
     ///
     /// # Errors
-    /// [`CorruptDocument`].
+    /// [`CorruptDocument`] if the state is not valid.
     pub fn load(state: &[u8]) -> Result<Self, CorruptDocument> {
         Self::empty(fresh_client_id()).followed_by([state])
     }
 
-    /// The document after these updates, which were accepted in this order.
+    /// Returns the document after these stored updates, in this order.
     ///
     /// # Errors
-    /// [`CorruptDocument`].
+    /// [`CorruptDocument`] if an update is not valid.
     pub fn followed_by<'a>(
         mut self,
         updates: impl IntoIterator<Item = &'a [u8]>,
@@ -135,11 +135,11 @@ impl Replica {
         Ok(self)
     }
 
-    /// Takes in an update that was accepted after everything that is in here, and made this text.
+    /// Applies the stored update of the next version, whose text is `content`.
     ///
     /// # Errors
-    /// [`CorruptDocument`]: the replica is of no use any more.
-    pub fn take_in(&mut self, update: &[u8], content: Content) -> Result<(), CorruptDocument> {
+    /// [`CorruptDocument`] if the update is not valid. The replica must then be dropped.
+    pub fn apply_stored(&mut self, update: &[u8], content: Content) -> Result<(), CorruptDocument> {
         self.weight.add(update.len());
         if let Some(depths) = &mut self.depths {
             let known = self.doc.transact().state_vector();
@@ -157,21 +157,21 @@ impl Replica {
         Ok(())
     }
 
-    /// The plain text of a stored state.
+    /// Returns the plain text of a stored state.
     ///
     /// # Errors
-    /// [`CorruptDocument`].
+    /// [`CorruptDocument`] if the state is not valid.
     pub fn text_of(state: &[u8]) -> Result<Content, CorruptDocument> {
         Self::load(state).map(|replica| replica.content)
     }
 
-    /// Applies a delta and gives it back as a Yjs v1 update, unless the text would have more than `limit` bytes.
+    /// Applies a delta and returns it as a Yjs v1 update. `limit` is the maximum size of the text in bytes.
     ///
     /// # Errors
-    /// [`ApplyError`]; nothing was changed.
+    /// [`ApplyError`]. The replica is unchanged.
     pub fn apply(&mut self, delta: &Delta, limit: usize) -> Result<Bytes, ApplyError> {
         let content = self.content.apply(delta)?;
-        // A text that is too large already, under a smaller limit than it was written with, may still shrink.
+        // A text may exceed a limit that was lowered after it was written. It may still shrink.
         if content.bytes() > limit && content.bytes() > self.content.bytes() {
             return Err(ApplyError::TooLarge { size: content.bytes(), limit });
         }
@@ -185,37 +185,37 @@ impl Replica {
         Ok(update.into())
     }
 
-    /// The text. Clones are cheap.
+    /// Returns the text, which is cheap to clone.
     #[must_use]
     pub fn content(&self) -> &Content {
         &self.content
     }
 
-    /// The whole state as one Yjs v1 update.
+    /// Encodes the whole state as one Yjs v1 update.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
         self.doc.transact().encode_state_as_update_v1(&StateVector::default())
     }
 
-    /// What somebody misses who knows so much of each client, as one Yjs v1 update.
+    /// Encodes everything missing from a state vector as one Yjs v1 update. `clocks` are its clients and clocks.
     pub fn since(&self, clocks: &[(u64, u32)]) -> Vec<u8> {
         let known: HashMap<_, _, _> =
             clocks.iter().map(|(client, clock)| (ClientID::new(*client), *clock)).collect();
         self.doc.transact().encode_state_as_update_v1(&StateVector::new(known))
     }
 
-    /// How much it knows of each client, as a Yjs v1 state vector.
+    /// Encodes the state vector in format v1.
     pub fn state_vector(&self) -> Vec<u8> {
         self.doc.transact().state_vector().encode_v1()
     }
 
-    /// How much it knows of each client.
+    /// Returns the clock of each client in the state vector.
     pub fn clocks(&self) -> HashMap<u64, u32> {
         let known = self.doc.transact().state_vector();
         known.iter().map(|(client, clock)| (client.get(), *clock)).collect()
     }
 
-    /// Whether somebody who knows this of each client knows another history of the document.
+    /// Returns whether the state vector with these clocks has a different history mark.
     pub fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
         let known = self.doc.transact().state_vector();
         clocks.iter().any(|(client, clock)| {
@@ -223,25 +223,26 @@ impl Replica {
         })
     }
 
-    /// About how many bytes it has as an update.
+    /// Estimates the size of the encoded state in bytes.
     pub fn weight(&self) -> usize {
         self.weight.bytes
     }
 
-    /// How many bytes it would have at most with so many more. What is only estimated is measured where it matters.
+    /// Returns the maximum size of the encoded state after an update of `bytes`. Encodes the state to measure it if the
+    /// estimate would exceed `limit`.
     pub fn weight_with(&mut self, bytes: usize, limit: usize) -> usize {
         if self.weight.is_estimate && self.weight.bytes + bytes > limit {
-            self.weighs(self.state().len());
+            self.set_weight(self.state().len());
         }
         self.weight.bytes + bytes
     }
 
-    /// It was measured.
-    pub fn weighs(&mut self, bytes: usize) {
+    /// Records the measured size of the encoded state.
+    pub fn set_weight(&mut self, bytes: usize) {
         self.weight = Weight { bytes, is_estimate: false };
     }
 
-    /// The text as a string. What is in it that is no character is one [`OBJECT`] each.
+    /// Returns the text, with one U+FFFC for each embedded object.
     pub fn plain_text(&self) -> String {
         let txn = self.doc.transact();
         let text = self.text.get_string(&txn);
@@ -257,11 +258,12 @@ impl Replica {
     }
 }
 
-/// How many bytes something has as an update.
+/// The size of an encoded state in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Weight {
     bytes: usize,
-    /// Updates that were applied count in full, though they mostly take less together.
+    /// Whether `bytes` is an upper estimate: the measured size plus the sizes of later updates, which usually take less
+    /// when merged.
     is_estimate: bool,
 }
 
@@ -272,7 +274,7 @@ impl Weight {
 }
 
 fn yjs_step(op: &Op) -> YjsStep<In> {
-    // A text is at most `limits.document` long, which is less than 2^32 units.
+    // No text exceeds `limits.document`, which is below 2^32 bytes.
     let length = |units: usize| u32::try_from(units).unwrap_or(u32::MAX);
     match op {
         Op::Retain(units) => YjsStep::Retain(length(*units), None),
@@ -281,14 +283,14 @@ fn yjs_step(op: &Op) -> YjsStep<In> {
     }
 }
 
-/// The mark of a new history: an id that no client has, of at most 53 bits.
+/// Returns a random client id for a history mark: above [`MAX_CLIENT`], of at most 53 bits.
 fn fresh_mark() -> ClientID {
-    const MARKS: u64 = (1 << 53) - 1 - MAX_CLIENT;
+    const COUNT: u64 = (1 << 53) - 1 - MAX_CLIENT;
     let random = getrandom::u64().unwrap_or_else(|_none| ClientID::random().get());
-    ClientID::new(MAX_CLIENT + 1 + random % MARKS)
+    ClientID::new(MAX_CLIENT + 1 + random % COUNT)
 }
 
-/// Random, and from the system rather than from a clock: nodes that start at the same moment must not agree.
+/// Returns a random client id from the operating system, so that nodes that start at the same time differ.
 fn fresh_client_id() -> ClientID {
     let random = getrandom::u32().map_or_else(|_none| ClientID::random().get(), u64::from);
     ClientID::new(random & MAX_CLIENT)
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_does_for_another_what_the_delta_did_here() {
+    fn an_update_has_the_effect_of_its_delta() {
         let mut replica = Replica::of("a🎈b\n");
         let state = replica.state();
         let first =
@@ -318,11 +320,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_changes_nothing() {
+    fn a_rejected_delta_changes_nothing() {
         let mut replica = Replica::of("🎈");
-        for wrong in [r#"[{"retain":1},{"insert":"x"}]"#, r#"[{"delete":1}]"#, r#"[{"delete":3}]"#]
+        for misfit in [r#"[{"retain":1},{"insert":"x"}]"#, r#"[{"delete":1}]"#, r#"[{"delete":3}]"#]
         {
-            replica.apply(&delta(wrong), 100).unwrap_err();
+            replica.apply(&delta(misfit), 100).unwrap_err();
         }
         let large = replica.apply(&delta(r#"[{"insert":"123"}]"#), 6);
         assert_eq!(large.unwrap_err(), ApplyError::TooLarge { size: 7, limit: 6 });
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused() {
+    fn a_malformed_state_is_rejected() {
         assert!(Replica::load(b"no update").is_err());
     }
 }

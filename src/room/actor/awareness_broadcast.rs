@@ -32,7 +32,7 @@ use crate::{
     },
     wire::{
         envelope::Envelope,
-        yjs::awareness::{self, Said},
+        yjs::awareness::{self, OutgoingEntry},
     },
 };
 
@@ -73,7 +73,7 @@ impl Room {
         for presence in presences.cloned().collect::<Vec<_>>() {
             self.derive_awareness(&presence);
         }
-        self.parts().bridge.publish(self.document, Envelope::AskWhoIsHere);
+        self.parts().bridge.publish(self.document, Envelope::QueryAwareness);
         if self.awareness.begin_renewals() {
             self.renew_later(ctx);
         }
@@ -126,7 +126,7 @@ impl Room {
     }
 
     fn publish_awareness(&self, update: AwarenessUpdate) {
-        self.parts().bridge.publish(self.document, Envelope::Said(Arc::new(update)));
+        self.parts().bridge.publish(self.document, Envelope::AwarenessUpdated(Arc::new(update)));
         self.metrics().published();
     }
 
@@ -250,7 +250,7 @@ fn frame_of<'a>(changes: impl IntoIterator<Item = &'a AwarenessChange>) -> Bytes
 fn frame_of_entries<'a>(
     entries: impl IntoIterator<Item = &'a (u32, u32, Option<Arc<str>>)>,
 ) -> Bytes {
-    awareness::frame(entries.into_iter().map(|(client, clock, state)| Said {
+    awareness::frame(entries.into_iter().map(|(client, clock, state)| OutgoingEntry {
         client: *client,
         clock: *clock,
         state: state.as_deref(),

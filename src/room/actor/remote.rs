@@ -53,8 +53,8 @@ impl Take<DeliverEnvelope> for Room {
                 let outcome = self.remote.presence_mut().leave(session, sequence);
                 self.apply_presence(outcome, ctx);
             }
-            Envelope::Said(update) => self.apply_remote_awareness(&update),
-            Envelope::AskWhoIsHere => self.answer_awareness_request(ctx),
+            Envelope::AwarenessUpdated(update) => self.apply_remote_awareness(&update),
+            Envelope::QueryAwareness => self.answer_awareness_request(ctx),
             Envelope::AccessChanged { user, level, .. } => self.change_access(user, level, ctx),
             // All rooms of the node are compared in one query; each then receives `CompareHead`.
             Envelope::Compare => {}

@@ -48,7 +48,7 @@ impl RemoteChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::examples::renaming;
+    use crate::domain::examples::title_change;
 
     fn take(changes: &mut RemoteChanges, head: i64) -> Vec<i64> {
         let taken = changes.take_after(Version::new(head));
@@ -59,7 +59,7 @@ mod tests {
     fn changes_are_taken_without_a_hole_and_later_ones_wait() {
         let mut changes = RemoteChanges::default();
         for version in [9, 4, 5, 2, 4, 7] {
-            changes.add(Arc::new(renaming(version)));
+            changes.add(Arc::new(title_change(version)));
         }
         assert_eq!(take(&mut changes, 3), [4, 5]);
         assert_eq!(take(&mut changes, 6), [7]);

@@ -47,7 +47,7 @@ async fn encode(mut replica: Replica) -> Result<(Replica, Vec<u8>), LoadError> {
     let bytes = replica.content().bytes();
     off_thread(bytes, move || {
         let state = replica.state();
-        replica.weighs(state.len());
+        replica.set_weight(state.len());
         (replica, state)
     })
     .await

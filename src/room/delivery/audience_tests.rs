@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    domain::{DocumentId, SessionId, User, UserId, examples::renaming},
+    domain::{DocumentId, SessionId, User, UserId, examples::title_change},
     outbox::{Outbox, OutboxBody, OutboxOptions, OutboxTotals},
     room::members::seat::Subscriber,
 };
@@ -64,7 +64,7 @@ fn subscribed(since: Option<i64>) -> Fixture {
 
 impl Fixture {
     fn change(&self, version: i64) -> Arc<Change> {
-        Arc::new(Change { author: Some(self.author.clone()), ..renaming(version) })
+        Arc::new(Change { author: Some(self.author.clone()), ..title_change(version) })
     }
 
     fn broadcast(&mut self, version: i64) -> BroadcastReport {

@@ -1,10 +1,10 @@
 use chrono::DateTime;
 
 use super::*;
-use crate::domain::{Cursor, DocumentId, Position, examples::somebody_in};
+use crate::domain::{Cursor, DocumentId, Position, examples::presence_in};
 
 fn presence() -> Presence {
-    somebody_in(DocumentId::new())
+    presence_in(DocumentId::new())
 }
 
 fn at(number: u64) -> Sequence {

@@ -107,9 +107,9 @@ async fn what_is_no_message_ends_the_session_and_says_what_is_wrong() {
     let pair = Pair::meet().await;
     let cases: [(Message, &str); 4] = [
         (Message::text("hello"), "Text messages are not spoken here; send binary ones"),
-        (Message::binary(vec![]), "it is empty"),
-        (Message::binary(vec![0, 7, 0]), "no kind of sync message"),
-        (Message::binary(vec![1, 200, 1, 1]), "it announces more than it has"),
+        (Message::binary(vec![]), "the message is empty"),
+        (Message::binary(vec![0, 7, 0]), "a sync message has an unknown kind"),
+        (Message::binary(vec![1, 200, 1, 1]), "a length exceeds the data"),
     ];
     for (frame, reason) in cases {
         let editor = pair.bob.edit(pair.document).await;

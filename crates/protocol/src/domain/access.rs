@@ -1,20 +1,20 @@
-//! Who may do what with a document.
+//! Access levels of users on documents.
 
 use serde::{Deserialize, Serialize};
 
-/// A user's rights on one document; each level includes those before it.
+/// A user's access to one document. Each level includes the levels before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AccessLevel {
-    /// May read, be present and show a cursor.
+    /// May read the document, be present in it and show a cursor.
     View,
-    /// May also change title and text.
+    /// May also change the title and the text.
     Edit,
-    /// May also delete the document and decide who else has access.
+    /// May also delete the document and grant or revoke the access of others.
     Owner,
 }
 
 impl AccessLevel {
-    /// Whether this level includes `needed`.
+    /// Returns whether this level includes `needed`.
     #[must_use]
     pub fn allows(self, needed: Self) -> bool {
         self >= needed

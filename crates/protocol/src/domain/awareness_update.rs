@@ -1,20 +1,20 @@
-//! What a Yjs editor says of itself.
+//! Awareness of Yjs editors, as nodes exchange it.
 
 use std::sync::Arc;
 
 use super::{SessionId, UserId};
 
-/// A session's awareness, as its node tells the others.
+/// The new awareness state of one session's Yjs editor, which its node publishes to other nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwarenessUpdate {
     /// The session.
     pub session: SessionId,
-    /// Whose session it is.
+    /// The session's user.
     pub user: UserId,
-    /// The id under which the editor writes.
+    /// The editor's Yjs client id.
     pub client: u32,
-    /// Larger than in what it said before.
+    /// The awareness clock, larger than in all earlier updates of the client.
     pub clock: u32,
-    /// What it says, as JSON, with who it is as the server knows it; none when it says nothing of itself.
+    /// The state as JSON, whose `user` the server has set. `None` if the editor has no state.
     pub state: Option<Arc<str>>,
 }

@@ -1,4 +1,4 @@
-//! Accepted, versioned steps of a document.
+//! Accepted changes of documents and their versions.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Delta, DocumentId, Origin, SessionId, User};
 
-/// How many changes a document has seen: 1 when it is made, one more with every accepted change.
+/// The version of a document: 1 at creation, incremented by every accepted change.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
 )]
@@ -16,28 +16,28 @@ use super::{Content, Delta, DocumentId, Origin, SessionId, User};
 pub struct Version(i64);
 
 impl Version {
-    /// The version of a document that nobody has changed yet.
+    /// The version of a new document.
     pub const FIRST: Self = Self(1);
 
-    /// The version with this number.
+    /// Creates the version with this number.
     #[must_use]
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
 
-    /// The number as it is stored and shown.
+    /// Returns the number, as stored and shown.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0
     }
 
-    /// The version that the next accepted change gets.
+    /// Returns the version that the next accepted change will have.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// The version before; of the first one 0, which no document has.
+    /// Returns the version before this one. For [`Version::FIRST`] that is 0, which no document has.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0 - 1)
@@ -50,57 +50,60 @@ impl fmt::Display for Version {
     }
 }
 
-/// What a change did.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The text changed: the delta and the update say how.
+    /// The text changed, as the delta and the update describe.
     Edited,
     /// The title changed.
     Renamed,
-    /// The document is gone.
+    /// The document was deleted.
     Deleted,
-    /// No change, but where to start again from, when what came before cannot be replayed any more.
+    /// Not a change: the state to restart from when earlier changes can no longer be replayed.
     Resync,
 }
 
-/// One accepted change, as it is told to everybody who has the document open.
+/// One accepted change, as published to the document's subscribers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// The document that changed.
     pub document: DocumentId,
-    /// What happened to it.
+    /// What the change did.
     pub kind: ChangeKind,
-    /// The version that this change made.
+    /// The version that this change created.
     pub version: Version,
-    /// Who made it; nobody when the account is gone.
+    /// The author. `None` if the account no longer exists.
     pub author: Option<User>,
-    /// The session that made it, if one did.
+    /// The session that sent it, if known.
     pub session: Option<SessionId>,
     /// The title at `version`.
     pub title: Arc<str>,
-    /// From `version - 1` to `version`, where the text changed.
+    /// The delta from `version - 1` to `version`, if the text changed.
     pub delta: Option<Arc<Delta>>,
-    /// The same as a Yjs v1 update.
+    /// The same change as a Yjs v1 update.
     pub update: Option<Bytes>,
-    /// The whole text at `version`, where it is known; empty once the document is deleted.
+    /// The whole text at `version`, if known. Empty after a deletion.
     pub content: Option<Content>,
-    /// When it was stored.
+    /// The time at which it was stored.
     pub at: DateTime<Utc>,
 }
 
 impl Change {
-    /// About how many bytes it takes in memory. Of the text that is what it does not share with its neighbours: the
-    /// few nodes of a rope on the way to the place of the change.
+    /// Estimates its memory use in bytes.
+    ///
+    /// The contents of neighbouring versions share most nodes of their ropes, so the text counts with at most the few
+    /// nodes on the path to the changed position.
     #[must_use]
     pub fn weight(&self) -> usize {
-        const OF_CONTENT: usize = 4 * 1024;
+        const MAX_CONTENT_BYTES: usize = 4 * 1024;
         let delta = self.delta.as_ref().map_or(0, |delta| delta.weight());
         let update = self.update.as_ref().map_or(0, Bytes::len);
-        let content = self.content.as_ref().map_or(0, |content| content.bytes().min(OF_CONTENT));
+        let content =
+            self.content.as_ref().map_or(0, |content| content.bytes().min(MAX_CONTENT_BYTES));
         size_of::<Self>() + self.title.len() + delta + update + content
     }
 
-    /// Who made it and need not hear of it; none when the account is gone.
+    /// Returns the origin, to which the change is not delivered. `None` if the account no longer exists.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         let user = self.author.as_ref()?.id;

@@ -1,4 +1,4 @@
-//! A stored document and what belongs to it.
+//! Documents, their titles and texts, and their collaborators.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use chrono::{DateTime, Utc};
 
 use super::{AccessLevel, DocumentId, InvalidInput, User, UserId, Version};
 
-/// A document's name: 1 to 200 characters without surrounding space or control characters.
+/// A document's title: 1 to 200 characters, without surrounding white space or control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Title(Arc<str>);
 
 impl Title {
-    /// The longest title, in characters (Unicode scalar values).
+    /// The maximum length, in characters (Unicode scalar values).
     pub const MAX_LENGTH: usize = 200;
 
-    /// A title from what a user typed; space around it is dropped.
+    /// Creates a title from user input. Removes surrounding white space.
     ///
     /// # Errors
-    /// Empty, longer than [`Title::MAX_LENGTH`], or with control characters (line breaks too).
+    /// If it is empty, longer than [`Title::MAX_LENGTH`], or contains control characters, which include line breaks.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         let text = text.trim();
         if text.is_empty() {
@@ -31,87 +31,87 @@ impl Title {
         }
         if text.chars().any(char::is_control) {
             return Err(InvalidInput::new(
-                "The title has a control character or line break in it. Remove it.",
+                "The title contains a control character or a line break. Remove it.",
             ));
         }
         Ok(Self(text.into()))
     }
 
-    /// The title as text.
+    /// Returns the title as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A document's text, known to be within the size limit.
+/// A document's text, within the size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(Arc<str>);
 
 impl Text {
-    /// The text of a document, at most `limit` bytes of UTF-8.
+    /// Creates a text of at most `limit` bytes of UTF-8.
     ///
     /// # Errors
-    /// Larger than `limit`, or with a NUL character, which not every database can store.
+    /// If it is larger than `limit` or contains a NUL character, which some databases cannot store.
     pub fn new(text: impl Into<Arc<str>>, limit: usize) -> Result<Self, InvalidInput> {
         let text = text.into();
         if text.len() > limit {
             return Err(InvalidInput::new(format!(
-                "The text has {} bytes; a document holds at most {limit}. Split it into several documents.",
+                "The text has {} bytes, but a document has at most {limit}. Split it into several documents.",
                 text.len()
             )));
         }
         if text.contains('\0') {
-            return Err(InvalidInput::new("The text has a NUL character in it. Remove it."));
+            return Err(InvalidInput::new("The text contains a NUL character. Remove it."));
         }
         Ok(Self(text))
     }
 
-    /// A text that was stored before, whatever is in it.
+    /// Wraps a text that was read from the database, without checking it.
     #[must_use]
     pub fn stored(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text, shared.
+    /// Converts it into a shared string.
     #[must_use]
     pub fn into_shared(self) -> Arc<str> {
         self.0
     }
 }
 
-/// A stored document at one version; its text is kept apart, since few want it.
+/// A stored document at one version, without its text, which few callers need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// Its identifier.
     pub id: DocumentId,
     /// Its title at `version`.
     pub title: Arc<str>,
-    /// How large its text is at `version`, in bytes of UTF-8.
+    /// The size of its text at `version`, in bytes of UTF-8.
     pub size: usize,
-    /// How many changes it has seen.
+    /// Its version.
     pub version: Version,
-    /// Who made it.
+    /// The user who owns it.
     pub owner: UserId,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// The time of its last change.
     pub updated_at: DateTime<Utc>,
 }
 
-/// Somebody who was granted access to a document.
+/// A user who was granted access to a document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collaborator {
     /// The user.
     pub user: User,
-    /// What the user may do.
+    /// The access level.
     pub level: AccessLevel,
-    /// Since when.
+    /// The time of the grant.
     pub granted_at: DateTime<Utc>,
 }

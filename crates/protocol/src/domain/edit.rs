@@ -1,4 +1,4 @@
-//! What names an edit, so that one whose answer was lost can be repeated.
+//! Identification of edits, so that a client can safely retry an edit whose answer was lost.
 
 use std::fmt;
 
@@ -6,42 +6,42 @@ use uuid::Uuid;
 
 use super::InvalidInput;
 
-/// The name of an edit, unique among those of its author in a document: the client's `mutationId`, or one of ours.
+/// The id of an edit, unique per author and document: the client's `mutationId`, or a generated one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EditId(String);
 
 impl EditId {
-    /// The longest name that a client may give, in bytes.
+    /// The maximum length of a client's id, in bytes.
     pub const MAX_LENGTH: usize = 128;
 
-    /// The name that a client gave.
+    /// Creates an id from a client's `mutationId`.
     ///
     /// # Errors
-    /// Empty, longer than [`EditId::MAX_LENGTH`], or with control characters.
+    /// If it is empty, longer than [`EditId::MAX_LENGTH`], or contains control characters.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         if text.is_empty() || text.len() > Self::MAX_LENGTH || text.chars().any(char::is_control) {
             return Err(InvalidInput::new(format!(
-                "A `mutationId` has 1 to {} bytes and no control characters. A UUID is a good one.",
+                "A `mutationId` must have 1 to {} bytes and no control characters. Use a UUID.",
                 Self::MAX_LENGTH
             )));
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// A name that nobody gave before: UUID version 7 (RFC 9562, section 5.7).
+    /// Generates a unique id: a UUID of version 7 (RFC 9562, section 5.7).
     #[must_use]
     pub fn unique() -> Self {
         Self(Uuid::now_v7().to_string())
     }
 
-    /// The name as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A digest of what an edit asks for: the same name with another digest is another edit by mistake.
+/// A digest of an edit's content. It reveals an [`EditId`] that a client reuses for a different edit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 16]);
 

@@ -1,4 +1,4 @@
-//! What those who have a document open are told of.
+//! Events that are published to the subscribers of a document.
 
 use std::sync::Arc;
 
@@ -6,67 +6,67 @@ use chrono::{DateTime, Utc};
 
 use super::{Change, Color, Cursor, DocumentId, Presence, SessionId, User};
 
-/// What a subscription listens to.
+/// The events that a subscription receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// Accepted changes.
     Changes,
-    /// Who arrives and leaves.
+    /// Sessions that join and leave.
     Presence,
-    /// Cursors.
+    /// Cursor moves.
     Cursors,
-    /// All of it: what a Yjs editor has open.
+    /// All of these, for a Yjs editor.
     Document,
 }
 
-/// Whether a session arrived or left.
+/// Whether a session joined or left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PresenceChangeKind {
     /// It opened the document.
     Joined,
-    /// It closed the document, was closed, or lost access.
+    /// It closed the document, ended, or lost access.
     Left,
 }
 
-/// A session arrived or left.
+/// A session joined or left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PresenceChange {
-    /// Which of the two.
+    /// Whether it joined or left.
     pub kind: PresenceChangeKind,
-    /// The session's entry, as it was then.
+    /// The session's presence at that time.
     pub presence: Presence,
 }
 
 /// A cursor moved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CursorMove {
-    /// The document in which it moved.
+    /// The document.
     pub document: DocumentId,
-    /// Whose session it is.
+    /// The session.
     pub session: SessionId,
-    /// Whose cursor it is.
+    /// The session's user.
     pub user: User,
     /// The user's colour in this document.
     pub color: Color,
-    /// Where it is now.
+    /// The new cursor.
     pub cursor: Cursor,
-    /// When the node took it in.
+    /// The time at which the node received it.
     pub at: DateTime<Utc>,
 }
 
-/// A fact about a document: the same for every viewer, so that it is rendered once for many.
+/// An event in a document. It is the same for every viewer, so it is rendered once for many subscribers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The document changed.
     Changed(Arc<Change>),
-    /// Somebody arrived or left.
+    /// A session joined or left.
     PresenceChanged(Arc<PresenceChange>),
     /// A cursor moved.
     CursorMoved(Arc<CursorMove>),
 }
 
 impl Event {
-    /// The topic whose subscribers hear of it.
+    /// Returns the topic whose subscribers receive it.
     #[must_use]
     pub fn topic(&self) -> Topic {
         match self {

@@ -1,11 +1,11 @@
-//! What tests begin with.
+//! Sample values for tests.
 
 use chrono::DateTime;
 
 use super::{Change, ChangeKind, Color, DocumentId, Presence, SessionId, User, UserId, Version};
 
-/// A change of a title, of a document and by nobody in particular.
-pub fn renaming(version: i64) -> Change {
+/// Returns a title change at this version, in a new document and without an author.
+pub fn title_change(version: i64) -> Change {
     Change {
         document: DocumentId::new(),
         kind: ChangeKind::Renamed,
@@ -20,8 +20,8 @@ pub fn renaming(version: i64) -> Change {
     }
 }
 
-/// Somebody new who has a document open.
-pub fn somebody_in(document: DocumentId) -> Presence {
+/// Returns the presence of a new session of a new user in this document.
+pub fn presence_in(document: DocumentId) -> Presence {
     let user = User { id: UserId::new(), name: "Ana".into() };
     Presence {
         document,

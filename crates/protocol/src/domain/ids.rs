@@ -1,4 +1,4 @@
-//! Identifiers, one type each, so that a user is never looked up as a document.
+//! Identifiers. Each has its own type, so that a user id is never used as a document id.
 
 use std::{fmt, str::FromStr};
 
@@ -15,14 +15,14 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A fresh identifier: UUID version 7 (RFC 9562, section 5.7), so that newer ones sort later.
+            /// Generates an identifier: a UUID of version 7 (RFC 9562, section 5.7), so that newer ones sort later.
             #[must_use]
-            #[allow(clippy::new_without_default, reason = "a new id is a new thing, not a default")]
+            #[allow(clippy::new_without_default, reason = "a generated id is not a default value")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
 
-            /// The plain UUID, for storage and encoding.
+            /// Returns the UUID, for storage and encoding.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
@@ -41,7 +41,7 @@ macro_rules! id {
             fn from_str(text: &str) -> Result<Self, InvalidInput> {
                 Uuid::from_str(text)
                     .map(Self)
-                    .map_err(|_not_a_uuid| InvalidInput::identifier($noun))
+                    .map_err(|_not_a_uuid| InvalidInput::not_a_uuid($noun))
             }
         }
 
@@ -60,22 +60,22 @@ macro_rules! id {
 }
 
 id!(
-    /// One account.
+    /// Identifies an account.
     UserId,
     "user"
 );
 id!(
-    /// One stored document.
+    /// Identifies a stored document.
     DocumentId,
     "document"
 );
 id!(
-    /// One socket, for as long as it lives.
+    /// Identifies a session: one open WebSocket.
     SessionId,
     "session"
 );
 id!(
-    /// One process: another one each time it starts.
+    /// Identifies a server process. Each start generates a new one.
     NodeId,
     "node"
 );

@@ -1,20 +1,20 @@
-//! What a user gave us and we cannot take, in words that say what to do about it.
+//! The error for invalid user input.
 
 use thiserror::Error;
 
-/// Input that breaks a rule of the domain. The text is safe to show and names the rule.
+/// Input that breaks a rule of the domain. The message is safe to show: it names the rule and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct InvalidInput(String);
 
 impl InvalidInput {
-    /// Input that breaks the rule that `message` states.
+    /// Creates the error with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 
-    /// Text that should have been the identifier of a `noun`.
-    pub(crate) fn identifier(noun: &str) -> Self {
-        Self(format!("The {noun} id is not a UUID. Use an id as the server gave it."))
+    /// Creates the error for a text that is not the identifier of a `noun`.
+    pub(crate) fn not_a_uuid(noun: &str) -> Self {
+        Self(format!("The {noun} id is not a UUID. Use an id that the server returned."))
     }
 }

@@ -1,7 +1,9 @@
-//! Names and rules that every other part speaks: no I/O, no clock, no runtime.
+//! The types and rules that all other parts share.
 //!
-//! A value of these types has been checked when it was made; whoever holds a [`Title`] need not ask
-//! whether it is empty. Wrong input becomes an [`InvalidInput`], in words that a user can act on.
+//! Values are validated when they are created: a [`Title`] is never empty. Invalid input becomes an [`InvalidInput`],
+//! whose message states what to do.
+//!
+//! No I/O, no clock, no runtime.
 
 mod access;
 mod awareness_update;

@@ -1,21 +1,21 @@
-//! Who caused an event, and who therefore need not hear of it.
+//! The origin of an event, to which the event is not delivered.
 
 use super::{SessionId, UserId};
 
-/// Where an event came from: always a user, and the session if one is known.
+/// The origin of an event: the user, and the session if known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
-    /// Who did it.
+    /// The user who caused it.
     pub user: UserId,
-    /// The socket it was done on or for; none for a plain HTTP request.
+    /// The session that caused it, or that the request named. `None` for an HTTP request that names none.
     pub session: Option<SessionId>,
 }
 
 impl Origin {
-    /// Whether a subscriber is the one who did it.
+    /// Returns whether a subscriber is this origin.
     ///
-    /// With a session known, only that session is left out, so that the user's other tab hears of it. Without
-    /// one, every session of the user is, since any of them may be the one that typed.
+    /// If the session is known, only that session is the origin, and the user's other tabs receive the event.
+    /// Otherwise every session of the user counts as the origin, since any of them may have sent the request.
     #[must_use]
     pub fn is(&self, user: UserId, session: SessionId) -> bool {
         match self.session {
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_session_itself_is_left_out_when_it_is_known() {
+    fn a_known_session_alone_is_the_origin() {
         let (user, tab, other_tab) = (UserId::new(), SessionId::new(), SessionId::new());
         let origin = Origin { user, session: Some(tab) };
 
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn every_session_of_the_user_is_left_out_when_none_is_known() {
+    fn without_a_session_every_session_of_the_user_is_the_origin() {
         let (user, tab, other_tab) = (UserId::new(), SessionId::new(), SessionId::new());
         let origin = Origin { user, session: None };
 

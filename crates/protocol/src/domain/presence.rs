@@ -1,4 +1,4 @@
-//! One session's entry among those who have a document open.
+//! Presence: the sessions that have a document open.
 
 use chrono::{DateTime, Utc};
 
@@ -8,17 +8,17 @@ use super::{Cursor, DocumentId, SessionId, User, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Color(&'static str);
 
-/// Told apart on white and on black alike.
+/// Distinguishable on white and on black.
 const PALETTE: [&str; 16] = [
     "#c0392b", "#d35400", "#b7791f", "#7d8c1f", "#3f8f29", "#1e8449", "#138d75", "#117a8b",
     "#2471a3", "#3056d3", "#5b4bc4", "#7d3cc8", "#a626a4", "#c2267a", "#d12c56", "#8d6e63",
 ];
 
 impl Color {
-    /// The colour of a user in a document: always the same one, on every node, without anybody agreeing on it.
+    /// Returns the colour of a user in a document. Every node computes the same one.
     #[must_use]
     pub fn of(document: DocumentId, user: UserId) -> Self {
-        // FNV-1a (64 bit): tiny, and fixed for ever, which std's hasher is not.
+        // FNV-1a (64 bit), because the results of std's hasher may change between releases.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in document.uuid().as_bytes().iter().chain(user.uuid().as_bytes()) {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
@@ -27,29 +27,29 @@ impl Color {
         Self(PALETTE[index])
     }
 
-    /// The colour as CSS writes it.
+    /// Returns the colour in CSS notation.
     #[must_use]
     pub const fn as_css(self) -> &'static str {
         self.0
     }
 }
 
-/// One session (one tab, one device) that has a document open.
+/// A session (a tab or a device) that has a document open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Presence {
-    /// The document it has open.
+    /// The document.
     pub document: DocumentId,
     /// The session.
     pub session: SessionId,
-    /// Whose session it is.
+    /// The session's user.
     pub user: User,
     /// The user's colour in this document.
     pub color: Color,
-    /// Where its cursor was last seen.
+    /// Its last known cursor.
     pub cursor: Option<Cursor>,
-    /// When it opened the document.
+    /// The time at which it opened the document.
     pub joined_at: DateTime<Utc>,
-    /// When it last moved or joined.
+    /// The time of its last cursor move, or of its joining.
     pub last_seen: DateTime<Utc>,
 }
 

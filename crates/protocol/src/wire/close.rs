@@ -1,11 +1,16 @@
-//! Every reason for which a session may end: close code, words for the client, label for the meters.
+//! The reasons for which the server closes a session.
 //!
-//! Codes are those of graphql-transport-ws (44xx) and of RFC 6455, section 7.4.1 with the IANA registry (1xxx).
-//! A reason's text fits a close frame: at most [`CloseReason::MAX_TEXT`] bytes of UTF-8.
+//! [`CloseReason`] determines the code and the text of the close frame, the label in metrics and logs, and whether the
+//! client may reconnect. A new reason is a variant, a row in [`CloseReason::row`], a text in [`CloseReason::text`], an
+//! example in [`CloseReason::all`], and a row of the table "Close codes" in `docs/PROTOCOL.md`.
 //!
-//! The graphql-ws JavaScript client gives up at once, whatever its `shouldRetry` says, on 4004, 4005, 4400, 4401,
-//! 4406, 4409, 4429, 4500 and on every 1xxx but 1000, 1001, 1005, 1006, 1012, 1013 and 1014. It comes back after
-//! 4403 and 4408. So a reason that may be tried again must not use a code of the first kind.
+//! Codes are those of graphql-transport-ws (44xx), of RFC 6455, section 7.4.1, and of the IANA registry (1xxx and
+//! 3xxx). The graphql-ws JavaScript client gives up, whatever its `shouldRetry` returns, after 4004, 4005, 4400, 4401,
+//! 4406, 4409, 4429, 4500 and all of 1xxx except 1000, 1001, 1005, 1006, 1012, 1013 and 1014. It reconnects after 4403
+//! and 4408. The y-websocket provider (3.1) gives up after 4400 to 4499 and reconnects after every other code.
+//!
+//! Invariant: a reason with `may_retry` has no code after which clients give up, and a text has at most
+//! [`CloseReason::MAX_TEXT`] bytes.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -17,86 +22,120 @@ use super::{
     utf8::shortened,
 };
 
-/// Which protocol a session speaks: its clients understand codes differently.
+/// The protocol of a session. Clients of the two protocols interpret some close codes differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// graphql-transport-ws.
     GraphQl,
-    /// y-websocket. Its provider (3.1) gives up for good on 4400 to 4499, and comes back after everything else.
-    Sync,
+    /// y-websocket.
+    Yjs,
 }
 
-/// Why a session ended.
+/// The reason for which a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The peer closed, and was answered with its own code, or its connection broke. As a frame it is sent to a peer
-    /// that hung up without one, in case it still reads.
+    /// The client closed, and its close frame was answered with the same code, or the connection broke. This close frame
+    /// is sent to a client that disconnected without one, in case it still reads.
     Gone,
-    /// A message that graphql-transport-ws does not know, and what is wrong with it.
+    /// The server is stopping. The delay differs between sessions, so that they do not all reconnect at once.
+    GoingAway {
+        /// The time after which the client should reconnect.
+        retry_after: Duration,
+    },
+    /// The client sent nothing, not even a pong. The code is 1001, after which every client reconnects: the client may
+    /// still exist, for example on a laptop that was asleep.
+    Silent {
+        /// The time without any bytes from the client.
+        limit: Duration,
+    },
+    /// A frame that violates RFC 6455.
+    ProtocolError(ProtocolFault),
+    /// A text message or the reason of a close frame is not UTF-8.
+    InvalidData,
+    /// A frame or message over its limit.
+    TooBig {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A fault in the server. Clients do not reconnect after 1011. To make them reconnect, use
+    /// [`CloseReason::GoingAway`].
+    InternalError,
+    /// The database does not respond, or the room cannot accept more work.
+    Unavailable,
+    /// The client accepts none of the bytes that are queued for it.
+    TooSlow,
+    /// A message that is not part of the protocol, with its fault.
     BadMessage(Cow<'static, str>),
     /// An operation before the connection was acknowledged.
     Unauthorized,
     /// Neither the upgrade nor `connection_init` carried a token.
     MissingToken,
-    /// A token that is not ours, not yet or no longer valid, or somebody else's.
+    /// A token that this server did not issue, that is not yet or no longer valid, or that belongs to another user.
     InvalidToken,
-    /// The session's token ran out.
+    /// The session's token expired.
     TokenExpired,
-    /// The user has as many connections as one user may have.
+    /// The user has the maximum number of connections.
     ConnectionLimit,
-    /// The user may not open the document, or no longer; one that does not exist looks the same.
+    /// The user has no access to the document, or lost it. A document that does not exist looks the same.
     Forbidden,
-    /// The document that an editor had open was deleted.
+    /// The document of a Yjs editor was deleted.
     DocumentDeleted,
-    /// An editor has another history of the document.
-    UnrelatedHistory,
-    /// What an editor wrote breaks a limit: which, and what to do.
-    Refused(Cow<'static, str>),
-    /// A subprotocol that this endpoint does not speak.
+    /// The client did not offer the subprotocol of this endpoint.
     WrongSubprotocol,
     /// No `connection_init` in time.
     InitTimeout,
-    /// `subscribe` with the id of an operation that is still active.
+    /// `subscribe` with the id of an active operation.
     DuplicateId(OperationId),
+    /// A Yjs editor has another history of the document.
+    UnrelatedHistory,
+    /// An update of a Yjs editor exceeds a limit, with the limit and what to do.
+    Refused(Cow<'static, str>),
     /// A second `connection_init`.
     SecondInit,
-    /// This node is stopping; the wait differs from session to session, so that they do not all come back at once.
-    GoingAway {
-        /// After how long the client should come back.
-        retry_after: Duration,
-    },
-    /// A frame or message over its limit.
-    TooBig {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// The peer took none of the bytes that wait for it.
-    TooSlow,
-    /// The peer sent nothing, not even a pong. It is 1001, as for a node that goes away: should the peer still be
-    /// there after all (a laptop that slept), every client takes that code as an invitation to come back.
-    Silent {
-        /// For how long nothing was heard.
-        limit: Duration,
-    },
-    /// A frame that breaks RFC 6455.
-    ProtocolError(ProtocolFault),
-    /// Text, or the reason in a close frame, that is not UTF-8.
-    InvalidData,
-    /// What is needed to admit anybody, the database, cannot be reached now.
-    Unavailable,
-    /// A fault of ours. Clients stay away after 1011; to have them come back, use [`CloseReason::GoingAway`].
-    InternalError,
+}
+
+/// The fixed properties of a reason, as in the table of `docs/PROTOCOL.md`.
+struct Row {
+    code: u16,
+    yjs_code: u16,
+    label: &'static str,
+    may_retry: bool,
+}
+
+impl Row {
+    /// A reason after which the client may reconnect.
+    const fn retry(code: u16, label: &'static str) -> Self {
+        Self { code, yjs_code: code, label, may_retry: true }
+    }
+
+    /// A reason that the same client would meet again.
+    const fn fatal(code: u16, label: &'static str) -> Self {
+        Self { code, yjs_code: code, label, may_retry: false }
+    }
+
+    /// Sets another code for Yjs editors.
+    const fn for_yjs(self, yjs_code: u16) -> Self {
+        Self { yjs_code, ..self }
+    }
 }
 
 impl CloseReason {
-    /// The longest text of a close frame, in bytes: 125 of a control frame less 2 for the code (RFC 6455, section 5.5).
+    /// The maximum length of a text in bytes: 125 bytes of a control frame minus 2 for the code (RFC 6455, section 5.5).
     pub const MAX_TEXT: usize = 123;
 
-    /// One of each, for tables and for meters that start at zero.
+    /// Returns one example of each reason, for tests.
     #[must_use]
     pub fn all() -> [Self; 23] {
         [
             Self::Gone,
+            Self::GoingAway { retry_after: Duration::from_secs(3) },
+            Self::Silent { limit: Duration::from_secs(90) },
+            Self::ProtocolError(ProtocolFault::ReservedBits),
+            Self::InvalidData,
+            Self::TooBig { limit: 1 << 20 },
+            Self::InternalError,
+            Self::Unavailable,
+            Self::TooSlow,
             Self::BadMessage(Cow::Borrowed("Invalid message")),
             Self::Unauthorized,
             Self::MissingToken,
@@ -105,73 +144,106 @@ impl CloseReason {
             Self::ConnectionLimit,
             Self::Forbidden,
             Self::DocumentDeleted,
-            Self::UnrelatedHistory,
-            Self::Refused(Cow::Borrowed("The change is too large")),
             Self::WrongSubprotocol,
             Self::InitTimeout,
             Self::DuplicateId(OperationId::example()),
+            Self::UnrelatedHistory,
+            Self::Refused(Cow::Borrowed("The change is too large")),
             Self::SecondInit,
-            Self::GoingAway { retry_after: Duration::from_secs(3) },
-            Self::TooBig { limit: 1 << 20 },
-            Self::TooSlow,
-            Self::Unavailable,
-            Self::Silent { limit: Duration::from_secs(90) },
-            Self::ProtocolError(ProtocolFault::ReservedBits),
-            Self::InvalidData,
-            Self::InternalError,
         ]
     }
 
-    /// The code of the close frame for a client that speaks so.
-    #[must_use]
-    pub fn code_in(&self, dialect: Dialect) -> u16 {
-        match (dialect, self) {
-            // With a fresh token it may come back (3000 is "Unauthorized" in IANA's registry) ...
-            (Dialect::Sync, Self::TokenExpired) => 3000,
-            // ... as it may when another connection has ended ...
-            (Dialect::Sync, Self::ConnectionLimit | Self::InitTimeout) => 1013,
-            // ... while what is too large now is too large the next time.
-            (Dialect::Sync, Self::TooBig { .. }) => 4413,
-            _ => self.code(),
-        }
-    }
-
-    /// The code of the close frame.
-    #[must_use]
-    pub fn code(&self) -> u16 {
+    /// The table of all reasons.
+    const fn row(&self) -> Row {
         match self {
-            Self::Gone => 1000,
-            Self::GoingAway { .. } | Self::Silent { .. } => 1001,
-            Self::ProtocolError(_) => 1002,
-            Self::InvalidData => 1007,
-            Self::TooBig { .. } => 1009,
-            Self::InternalError => 1011,
-            Self::TooSlow | Self::Unavailable => 1013,
-            Self::BadMessage(_) => 4400,
-            Self::Unauthorized => 4401,
-            Self::MissingToken
-            | Self::InvalidToken
-            | Self::TokenExpired
-            | Self::ConnectionLimit
-            | Self::Forbidden => 4403,
-            Self::DocumentDeleted => 4404,
-            Self::UnrelatedHistory => 4410,
-            Self::Refused(_) => 4413,
-            Self::WrongSubprotocol => 4406,
-            Self::InitTimeout => 4408,
-            Self::DuplicateId(_) => 4409,
-            Self::SecondInit => 4429,
+            Self::Gone => Row::retry(1000, "gone"),
+            Self::GoingAway { .. } => Row::retry(1001, "going_away"),
+            Self::Silent { .. } => Row::retry(1001, "silent"),
+            Self::ProtocolError(_) => Row::fatal(1002, "protocol_error"),
+            Self::InvalidData => Row::fatal(1007, "invalid_data"),
+            // The provider would reconnect after 1009 and send the same again.
+            Self::TooBig { .. } => Row::fatal(1009, "too_big").for_yjs(4413),
+            Self::InternalError => Row::fatal(1011, "internal_error"),
+            Self::Unavailable => Row::retry(1013, "unavailable"),
+            Self::TooSlow => Row::retry(1013, "too_slow"),
+            Self::BadMessage(_) => Row::fatal(4400, "bad_message"),
+            Self::Unauthorized => Row::fatal(4401, "unauthorized"),
+            Self::MissingToken => Row::fatal(4403, "missing_token"),
+            Self::InvalidToken => Row::fatal(4403, "invalid_token"),
+            // 3000 is "Unauthorized" in the IANA registry.
+            Self::TokenExpired => Row::retry(4403, "token_expired").for_yjs(3000),
+            Self::ConnectionLimit => Row::retry(4403, "connection_limit").for_yjs(1013),
+            Self::Forbidden => Row::fatal(4403, "forbidden"),
+            Self::DocumentDeleted => Row::fatal(4404, "document_deleted"),
+            Self::WrongSubprotocol => Row::fatal(4406, "wrong_subprotocol"),
+            Self::InitTimeout => Row::retry(4408, "init_timeout").for_yjs(1013),
+            Self::DuplicateId(_) => Row::fatal(4409, "duplicate_id"),
+            Self::UnrelatedHistory => Row::fatal(4410, "unrelated_history"),
+            Self::Refused(_) => Row::fatal(4413, "refused"),
+            Self::SecondInit => Row::fatal(4429, "second_init"),
         }
     }
 
-    /// What the client is told, at most [`CloseReason::MAX_TEXT`] bytes.
+    /// Returns the code of the close frame in graphql-transport-ws.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        self.row().code
+    }
+
+    /// Returns the code of the close frame in this protocol.
+    #[must_use]
+    pub const fn code_in(&self, dialect: Dialect) -> u16 {
+        match dialect {
+            Dialect::GraphQl => self.row().code,
+            Dialect::Yjs => self.row().yjs_code,
+        }
+    }
+
+    /// Returns the label of the reason in metrics and logs.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        self.row().label
+    }
+
+    /// Returns whether the client may reconnect by itself: after `TokenExpired` with a new token, after
+    /// `ConnectionLimit` when another connection has ended, after the others unchanged. If this is false, the same
+    /// client would fail in the same way.
     ///
-    /// A longer text of a bad message ends early; of a long operation id only the beginning is named.
+    /// The server does not call this. It keeps the last column of the table "Close codes" in `docs/PROTOCOL.md` true.
+    #[must_use]
+    pub const fn may_retry(&self) -> bool {
+        self.row().may_retry
+    }
+
+    /// Returns the text of the close frame, at most [`CloseReason::MAX_TEXT`] bytes.
+    ///
+    /// Clients show it to users, and distinguish reasons with the same code by it. The texts of graphql-transport-ws are
+    /// part of that protocol. Cuts long texts and operation ids.
     #[must_use]
     pub fn text(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Gone => "Closed",
-            Self::BadMessage(text) => match text {
+            Self::GoingAway { retry_after } => {
+                let seconds = whole_seconds(*retry_after);
+                return Cow::Owned(format!("Server is restarting; reconnect in {seconds} s"));
+            }
+            Self::Silent { limit } => {
+                let seconds = whole_seconds(*limit);
+                return Cow::Owned(format!(
+                    "No data received for {seconds} s; reconnect to resume"
+                ));
+            }
+            Self::ProtocolError(fault) => fault.text(),
+            Self::InvalidData => "The text is not valid UTF-8",
+            Self::TooBig { limit } => {
+                return Cow::Owned(format!(
+                    "Larger than the limit of {limit} bytes; send smaller messages"
+                ));
+            }
+            Self::InternalError => "Internal server error",
+            Self::Unavailable => "Temporarily unavailable; reconnect in a moment",
+            Self::TooSlow => "The client does not read what it receives; reconnect to resume",
+            Self::BadMessage(text) | Self::Refused(text) => match text {
                 Cow::Borrowed(text) => shortened(text, Self::MAX_TEXT),
                 Cow::Owned(text) => {
                     return Cow::Owned(shortened(text, Self::MAX_TEXT).to_owned());
@@ -183,102 +255,20 @@ impl CloseReason {
             Self::TokenExpired => "Token expired",
             Self::ConnectionLimit => "Connection limit exceeded",
             Self::Forbidden => {
-                "You may not open this document, or there is none; ask its owner for access"
+                "This document does not exist, or you have no access; ask its owner for access"
             }
-            Self::DocumentDeleted => "The document was deleted",
-            Self::UnrelatedHistory => {
-                "The document was begun anew, and what you have is of an older one; reload it"
-            }
-            Self::Refused(text) => {
-                return Cow::Owned(shortened(text, Self::MAX_TEXT).to_owned());
-            }
+            Self::DocumentDeleted => "This document was deleted",
             Self::WrongSubprotocol => "Subprotocol not acceptable",
             Self::InitTimeout => "Connection initialisation timeout",
             Self::DuplicateId(id) => return Cow::Owned(duplicate_text(id.as_str())),
+            Self::UnrelatedHistory => {
+                "This document was recreated, and your copy belongs to an older one; reload it"
+            }
             Self::SecondInit => "Too many initialisation requests",
-            Self::GoingAway { retry_after } => {
-                let wait = whole_seconds(*retry_after);
-                return Cow::Owned(format!("Server is restarting; reconnect in {wait} s"));
-            }
-            Self::TooBig { limit } => {
-                return Cow::Owned(format!("Larger than the limit of {limit} bytes; send less"));
-            }
-            Self::Unavailable => "The database is not available; reconnect in a moment",
-            Self::TooSlow => "Too slow: what was sent is not being read; reconnect to go on",
-            Self::Silent { limit } => {
-                return Cow::Owned(format!("Nothing heard for {} s", whole_seconds(*limit)));
-            }
-            Self::ProtocolError(fault) => fault.text(),
-            Self::InvalidData => "Text that is not UTF-8",
-            Self::InternalError => "Internal error",
         })
     }
 
-    /// The label under which the meters count it.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Gone => "gone",
-            Self::BadMessage(_) => "bad_message",
-            Self::Unauthorized => "unauthorized",
-            Self::MissingToken => "missing_token",
-            Self::InvalidToken => "invalid_token",
-            Self::TokenExpired => "token_expired",
-            Self::ConnectionLimit => "connection_limit",
-            Self::Forbidden => "forbidden",
-            Self::DocumentDeleted => "document_deleted",
-            Self::UnrelatedHistory => "unrelated_history",
-            Self::Refused(_) => "refused",
-            Self::WrongSubprotocol => "wrong_subprotocol",
-            Self::InitTimeout => "init_timeout",
-            Self::DuplicateId(_) => "duplicate_id",
-            Self::SecondInit => "second_init",
-            Self::GoingAway { .. } => "going_away",
-            Self::TooBig { .. } => "too_big",
-            Self::TooSlow => "too_slow",
-            Self::Unavailable => "unavailable",
-            Self::Silent { .. } => "silent",
-            Self::ProtocolError(_) => "protocol_error",
-            Self::InvalidData => "invalid_data",
-            Self::InternalError => "internal_error",
-        }
-    }
-
-    /// Whether the client may come back by itself and hope for better: with a fresh token after `TokenExpired`,
-    /// once a connection has become free after `ConnectionLimit`, as it was after the others.
-    ///
-    /// Where this is false the same client would fail in the same way. It never promises more than the code does:
-    /// for each code on which the graphql-ws client gives up (module documentation) this is false.
-    #[must_use]
-    pub fn may_retry(&self) -> bool {
-        match self {
-            Self::Gone
-            | Self::TokenExpired
-            | Self::ConnectionLimit
-            | Self::InitTimeout
-            | Self::GoingAway { .. }
-            | Self::TooSlow
-            | Self::Unavailable
-            | Self::Silent { .. } => true,
-            Self::BadMessage(_)
-            | Self::Unauthorized
-            | Self::MissingToken
-            | Self::InvalidToken
-            | Self::Forbidden
-            | Self::DocumentDeleted
-            | Self::UnrelatedHistory
-            | Self::Refused(_)
-            | Self::WrongSubprotocol
-            | Self::DuplicateId(_)
-            | Self::SecondInit
-            | Self::TooBig { .. }
-            | Self::ProtocolError(_)
-            | Self::InvalidData
-            | Self::InternalError => false,
-        }
-    }
-
-    /// The close frame that says so to a client that speaks so.
+    /// Returns the close frame in this protocol.
     #[must_use]
     pub fn frame(&self, dialect: Dialect) -> Bytes {
         frame::close(self.code_in(dialect), &self.text())
@@ -301,20 +291,20 @@ impl From<FrameError> for CloseReason {
     }
 }
 
-/// A moment too late is better than one too early: part of a second counts as one.
+/// Rounds up, since a client that reconnects too early fails again.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 fn duplicate_text(id: &str) -> String {
-    const AROUND: usize = "Subscriber for  already exists".len();
-    const LEFT_OUT: &str = "…";
-    let room = CloseReason::MAX_TEXT - AROUND;
-    if id.len() <= room {
+    const FIXED_BYTES: usize = "Subscriber for  already exists".len();
+    const ELLIPSIS: &str = "…";
+    let capacity = CloseReason::MAX_TEXT - FIXED_BYTES;
+    if id.len() <= capacity {
         format!("Subscriber for {id} already exists")
     } else {
-        let start = shortened(id, room - LEFT_OUT.len());
-        format!("Subscriber for {start}{LEFT_OUT} already exists")
+        let start = shortened(id, capacity - ELLIPSIS.len());
+        format!("Subscriber for {start}{ELLIPSIS} already exists")
     }
 }
 
@@ -324,7 +314,7 @@ mod tests {
 
     use super::*;
 
-    /// The codes after which the graphql-ws client gives up.
+    /// Returns whether the graphql-ws client gives up after this code.
     fn is_fatal_for_graphql_ws(code: u16) -> bool {
         let internal = (1000..2000).contains(&code)
             && !matches!(code, 1000 | 1001 | 1005 | 1006 | 1012..=1014);
@@ -332,26 +322,26 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_tried_again_is_tried_again_by_clients() {
+    fn the_graphql_ws_client_reconnects_after_every_retryable_reason() {
         for reason in CloseReason::all() {
             let fatal = is_fatal_for_graphql_ws(reason.code());
             assert!(
                 !(reason.may_retry() && fatal),
-                "{reason:?} has a code that clients give up on"
+                "{reason:?} has a code after which clients give up"
             );
         }
     }
 
     #[test]
-    fn editors_come_back_where_it_helps_and_stay_away_where_it_does_not() {
+    fn yjs_editors_reconnect_after_every_retryable_reason() {
         for reason in CloseReason::all() {
-            let gives_up = (4400..4500).contains(&reason.code_in(Dialect::Sync));
+            let gives_up = (4400..4500).contains(&reason.code_in(Dialect::Yjs));
             assert!(!(gives_up && reason.may_retry()), "{reason:?}");
         }
     }
 
     #[test]
-    fn labels_are_distinct_and_plain() {
+    fn labels_are_unique_and_in_snake_case() {
         let labels: HashSet<_> = CloseReason::all().iter().map(CloseReason::label).collect();
         assert_eq!(labels.len(), CloseReason::all().len());
         assert!(labels.iter().all(|label| {
@@ -374,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
+    fn a_long_text_is_cut_at_a_character_boundary() {
         let text = CloseReason::BadMessage("x€".repeat(100).into()).text();
         assert_eq!(text.len(), 121 /* 30 pairs of 4 bytes and one more "x" */);
         let borrowed = CloseReason::BadMessage(Cow::Borrowed("short")).text();
@@ -382,11 +372,11 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_told_in_whole_seconds_rounded_up() {
+    fn delays_are_rounded_up_to_whole_seconds() {
         let reason = CloseReason::GoingAway { retry_after: Duration::from_millis(2_001) };
         assert_eq!(reason.text(), "Server is restarting; reconnect in 3 s");
         let reason = CloseReason::Silent { limit: Duration::from_secs(90) };
-        assert_eq!(reason.text(), "Nothing heard for 90 s");
+        assert_eq!(reason.text(), "No data received for 90 s; reconnect to resume");
     }
 
     #[test]

@@ -1,28 +1,28 @@
-//! The codes that tell a client's program what went wrong.
+//! The codes of GraphQL errors.
 
-/// `extensions.code` of a GraphQL error. Stable: programs decide by it.
+/// The `extensions.code` of a GraphQL error. The codes are stable, since programs decide by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// Nobody is signed in, or the token is not good.
+    /// No token, an invalid token, or a wrong e-mail address or password.
     Unauthenticated,
-    /// The caller may not do this; a document that is not there looks the same.
+    /// The caller lacks the required access. A document that does not exist looks the same.
     Forbidden,
-    /// What was named does not exist.
+    /// The named user does not exist.
     NotFound,
-    /// The input breaks a rule; the same input will break it again.
+    /// The input breaks a rule. A retry fails in the same way.
     BadUserInput,
-    /// Somebody else was first.
+    /// The request conflicts with the stored state, such as an edit whose base version is too old.
     Conflict,
-    /// Too often, or too much at once; later it will work.
+    /// Too many requests, or too many at once. A later retry succeeds.
     RateLimited,
-    /// Not now; later it may work.
+    /// Temporarily impossible. A later retry may succeed.
     Unavailable,
-    /// A fault of the server.
+    /// A fault in the server.
     Internal,
 }
 
 impl ErrorCode {
-    /// The code as it is sent.
+    /// Returns the code as sent to clients.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
-//! Frames as the server sends them (RFC 6455, section 5.2): whole, final, unmasked.
+//! Encoding of the server's frames (RFC 6455, section 5.2): unfragmented and unmasked.
 //!
-//! Each function makes the finished bytes in one allocation, ready for any number of outboxes.
+//! Each function encodes a frame in one allocation. Any number of outboxes can share it.
 
 use bytes::Bytes;
 
@@ -13,47 +13,47 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
-/// The longest payload of a ping, pong or close, in bytes (RFC 6455, section 5.5).
+/// The maximum payload of a ping, pong or close frame, in bytes (RFC 6455, section 5.5).
 const MAX_CONTROL_BYTES: usize = 125;
 
-/// A text message.
+/// Encodes a text message.
 #[must_use]
 pub fn text(payload: &str) -> Bytes {
     encode(TEXT, &[payload.as_bytes()])
 }
 
-/// A text message from parts that are UTF-8 when put together.
+/// Encodes a text message from parts, whose concatenation must be UTF-8.
 #[must_use]
 pub fn text_from_parts(parts: &[&[u8]]) -> Bytes {
     encode(TEXT, parts)
 }
 
-/// A binary message from parts.
+/// Encodes a binary message from parts.
 #[must_use]
 pub fn binary(parts: &[&[u8]]) -> Bytes {
     encode(BINARY, parts)
 }
 
-/// A ping; of `payload` the first 125 bytes.
+/// Encodes a ping with the first 125 bytes of `payload`.
 #[must_use]
 pub fn ping(payload: &[u8]) -> Bytes {
     encode(PING, &[first(payload)])
 }
 
-/// A pong; of `payload` the first 125 bytes, which is all that a ping may have.
+/// Encodes a pong with the first 125 bytes of `payload`, the maximum of a ping.
 #[must_use]
 pub fn pong(payload: &[u8]) -> Bytes {
     encode(PONG, &[first(payload)])
 }
 
-/// A close frame with a code and a text, of which the first 123 bytes, cut between characters.
+/// Encodes a close frame. Cuts the text to 123 bytes, at a character boundary.
 #[must_use]
 pub fn close(code: u16, text: &str) -> Bytes {
     let text = shortened(text, CloseReason::MAX_TEXT);
     encode(CLOSE, &[&code.to_be_bytes(), text.as_bytes()])
 }
 
-/// The answer to a peer's close frame: its own code back, or none where it gave none (RFC 6455, section 5.5.1).
+/// Encodes the answer to a client's close frame: with the same code, or without one (RFC 6455, section 5.5.1).
 #[must_use]
 pub fn close_answer(code: Option<u16>) -> Bytes {
     match code {
@@ -73,7 +73,7 @@ fn encode(opcode: u8, parts: &[&[u8]]) -> Bytes {
         126..=0xFFFF => 4,
         _ => 10,
     };
-    // Exactly as much as it takes: spare room would make `Bytes` allocate a second time.
+    // The exact capacity, since spare capacity would make `Bytes` allocate a second time.
     let mut frame = Vec::with_capacity(header + length);
     frame.push(FINAL | opcode);
     match (u8::try_from(length), u16::try_from(length)) {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::wire::Dialect;
 
-    /// Reads one frame as a client does, and nothing may be left over.
+    /// Decodes one frame as a client would, and checks that no bytes follow it.
     fn decoded(frame: &Bytes) -> (OpCode, Vec<u8>) {
         let mut bytes = BytesMut::from(&frame[..]);
         let (is_final, opcode, payload) =
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_take_as_few_bytes_as_possible() {
+    fn lengths_are_minimally_encoded() {
         for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let frame = text(&"x".repeat(length));
             assert_eq!(frame.len(), header + length);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_stay_within_125_bytes() {
+    fn control_frames_have_at_most_125_bytes() {
         assert_eq!(decoded(&ping(&[7; 200])), (OpCode::Ping, vec![7; 125]));
         assert_eq!(decoded(&pong(b"")), (OpCode::Pong, vec![]));
         let (opcode, payload) = decoded(&close(4400, &"ö".repeat(100)));
@@ -140,15 +140,16 @@ mod tests {
         for reason in CloseReason::all() {
             let (opcode, payload) = decoded(&reason.frame(Dialect::GraphQl));
             assert_eq!(opcode, OpCode::Close);
-            let told = Parser::try_parse_close_payload(&payload).expect("valid").expect("a reason");
-            assert_eq!(u16::from(told.code), reason.code());
-            assert_eq!(told.description.as_deref(), Some(&*reason.text()));
+            let close =
+                Parser::try_parse_close_payload(&payload).expect("valid").expect("a reason");
+            assert_eq!(u16::from(close.code), reason.code());
+            assert_eq!(close.description.as_deref(), Some(&*reason.text()));
         }
     }
 
     proptest! {
         #[test]
-        fn parts_decode_as_one_text(parts in proptest::collection::vec(".{0,80}", 0..6)) {
+        fn concatenated_parts_decode_as_one_text(parts in proptest::collection::vec(".{0,80}", 0..6)) {
             let slices: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
             let frame = text_from_parts(&slices);
             prop_assert_eq!(&frame, &text(&parts.concat()));

@@ -1,33 +1,33 @@
-//! Looks at inbound frames before anything buffers them.
+//! Checks of inbound frames before the codec buffers them.
 //!
-//! The codec behind us waits for the whole of a frame, however large it says it is, before it refuses it, and
-//! reports several faults alike. The guard reads the same bytes first, as they come and without keeping any:
-//! headers (RFC 6455, section 5.2), the order of fragments (5.4), the rules for control frames (5.5), close codes
-//! (7.4), UTF-8 (8.1), and our own limits.
+//! The codec of actix waits for a complete frame, whatever length it announces, before it rejects it, and reports
+//! several violations as the same error. The guard reads the bytes first, in chunks of any size, and buffers none. It
+//! checks headers (RFC 6455, section 5.2), the order of fragments (5.4), control frames (5.5), close codes (7.4),
+//! UTF-8 (8.1) and the server's limits.
 //!
-//! Invariant: the verdict depends on the bytes alone, never on how they were split; the first fault stays the
-//! verdict for ever, and what follows a close frame is nobody's business.
+//! Invariant: the result depends on the bytes alone, not on their split into chunks. The first violation is final, and
+//! bytes after a close frame are ignored.
 
 use super::{
     frame_error::{FrameError, ProtocolFault},
     utf8::Utf8Check,
 };
 
-/// How large inbound frames may be, in bytes of payload.
+/// The limits of inbound frames, in bytes of payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameLimits {
     /// One frame.
     pub frame: usize,
-    /// One message: the sum of its fragments.
+    /// One message, which is the sum of its fragments.
     pub message: usize,
 }
 
-/// An incremental scanner of a client's frames.
+/// An incremental checker of a client's frames.
 #[derive(Debug, Clone)]
 pub struct FrameGuard {
     limits: FrameLimits,
     stage: Stage,
-    /// The data message that has begun and not ended.
+    /// The data message whose last fragment has not arrived.
     message: Option<OpenMessage>,
     utf8: Utf8Check,
     frames: u64,
@@ -36,7 +36,7 @@ pub struct FrameGuard {
 #[derive(Debug, Clone, Copy)]
 struct OpenMessage {
     is_text: bool,
-    /// What its frames announced so far.
+    /// The sum of the announced lengths of its frames.
     length: u64,
 }
 
@@ -47,7 +47,7 @@ enum FrameKind {
     PingOrPong,
 }
 
-/// What the first byte of a frame says.
+/// The content of a frame's first byte.
 #[derive(Debug, Clone, Copy)]
 struct FrameHeader {
     is_final: bool,
@@ -59,25 +59,25 @@ struct FrameHeader {
 enum Stage {
     First,
     Second(FrameHeader),
-    Length { head: FrameHeader, bytes: u8, missing: u8, length: u64 },
-    Mask { head: FrameHeader, length: u64, missing: u8, mask: u32 },
-    Payload { head: FrameHeader, left: u64, mask: [u8; 4] },
+    Length { header: FrameHeader, bytes: u8, missing: u8, length: u64 },
+    Mask { header: FrameHeader, length: u64, missing: u8, mask: u32 },
+    Payload { header: FrameHeader, left: u64, mask: [u8; 4] },
     CloseCode { high: Option<u8>, left: u64, mask: [u8; 4] },
     Closed,
     Refused(FrameError),
 }
 
 impl FrameGuard {
-    /// A guard for a stream that begins with the first byte after the handshake.
+    /// Creates a guard for a stream that begins with the first byte after the handshake.
     #[must_use]
     pub fn new(limits: FrameLimits) -> Self {
         Self { limits, stage: Stage::First, message: None, utf8: Utf8Check::default(), frames: 0 }
     }
 
-    /// Looks at the next bytes of the stream.
+    /// Checks the next bytes of the stream.
     ///
     /// # Errors
-    /// The first fault of the stream, now and at every later call. The bytes of this chunk must not be read further.
+    /// The first violation in the stream, in this and every later call. The caller must discard the chunk.
     pub fn inspect(&mut self, chunk: &[u8]) -> Result<(), FrameError> {
         let mut rest = chunk;
         while !rest.is_empty() && !matches!(self.stage, Stage::Closed) {
@@ -95,13 +95,13 @@ impl FrameGuard {
         if let Stage::Refused(error) = self.stage { Err(error) } else { Ok(()) }
     }
 
-    /// How many whole frames have passed.
+    /// Returns the number of complete frames.
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// How many bytes of payload are still to come of the frame that has begun, by its own announcement.
+    /// Returns the number of payload bytes that the current frame has announced and that have not arrived.
     #[must_use]
     pub fn announced(&self) -> u64 {
         match self.stage {
@@ -115,33 +115,33 @@ impl FrameGuard {
         }
     }
 
-    /// Whether the client has closed: its close frame is complete.
+    /// Returns whether the client's close frame is complete.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.stage, Stage::Closed)
     }
 
-    /// Reads at least one byte and says where that leads.
+    /// Reads at least one byte. Returns the next stage and the unread bytes.
     fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<(Stage, &'a [u8]), FrameError> {
         let Some((&byte, rest)) = bytes.split_first() else { return Ok((self.stage, bytes)) };
         let stage = match self.stage {
             Stage::First => Stage::Second(self.first_byte(byte)?),
-            Stage::Second(head) => self.second_byte(head, byte)?,
-            Stage::Length { head, bytes, missing, length } => {
+            Stage::Second(header) => self.second_byte(header, byte)?,
+            Stage::Length { header, bytes, missing, length } => {
                 let length = (length << 8) | u64::from(byte);
                 if missing > 1 {
-                    Stage::Length { head, bytes, missing: missing - 1, length }
+                    Stage::Length { header, bytes, missing: missing - 1, length }
                 } else {
                     check_long_length(bytes, length)?;
-                    self.admit(head, length)?
+                    self.check_length(header, length)?
                 }
             }
-            Stage::Mask { head, length, missing, mask } => {
+            Stage::Mask { header, length, missing, mask } => {
                 let mask = (mask << 8) | u32::from(byte);
                 if missing > 1 {
-                    Stage::Mask { head, length, missing: missing - 1, mask }
+                    Stage::Mask { header, length, missing: missing - 1, mask }
                 } else {
-                    self.begin_payload(head, length, mask.to_be_bytes())?
+                    self.begin_payload(header, length, mask.to_be_bytes())?
                 }
             }
             Stage::CloseCode { high, left, mask } => {
@@ -149,8 +149,8 @@ impl FrameGuard {
                 self.frames += u64::from(matches!(stage, Stage::Closed));
                 stage
             }
-            Stage::Payload { head, left, mask } => {
-                return self.payload(head, left, mask, bytes);
+            Stage::Payload { header, left, mask } => {
+                return self.payload(header, left, mask, bytes);
             }
             Stage::Closed => return Ok((Stage::Closed, &[])),
             Stage::Refused(error) => return Err(error),
@@ -180,22 +180,22 @@ impl FrameGuard {
         Ok(FrameHeader { is_final, kind })
     }
 
-    fn second_byte(&mut self, head: FrameHeader, byte: u8) -> Result<Stage, FrameError> {
+    fn second_byte(&mut self, header: FrameHeader, byte: u8) -> Result<Stage, FrameError> {
         if byte & 0x80 == 0 {
             return Err(ProtocolFault::Unmasked.into());
         }
-        let long = |bytes| Stage::Length { head, bytes, missing: bytes, length: 0 };
+        let long = |bytes| Stage::Length { header, bytes, missing: bytes, length: 0 };
         match byte & 0x7F {
-            126 | 127 if head.kind != FrameKind::Data => Err(ProtocolFault::LongControl.into()),
+            126 | 127 if header.kind != FrameKind::Data => Err(ProtocolFault::LongControl.into()),
             126 => Ok(long(2)),
             127 => Ok(long(8)),
-            length => self.admit(head, u64::from(length)),
+            length => self.check_length(header, u64::from(length)),
         }
     }
 
-    /// The length is known: may so much come?
-    fn admit(&mut self, head: FrameHeader, length: u64) -> Result<Stage, FrameError> {
-        match (head.kind, &mut self.message) {
+    /// Checks the announced length against the rules and limits.
+    fn check_length(&mut self, header: FrameHeader, length: u64) -> Result<Stage, FrameError> {
+        match (header.kind, &mut self.message) {
             (FrameKind::Close, _) if length == 1 => return Err(ProtocolFault::HalfCloseCode.into()),
             (FrameKind::Data, Some(message)) => {
                 message.length = message.length.saturating_add(length);
@@ -209,40 +209,40 @@ impl FrameGuard {
             }
             _ => {}
         }
-        Ok(Stage::Mask { head, length, missing: 4, mask: 0 })
+        Ok(Stage::Mask { header, length, missing: 4, mask: 0 })
     }
 
     fn begin_payload(
         &mut self,
-        head: FrameHeader,
+        header: FrameHeader,
         length: u64,
         mask: [u8; 4],
     ) -> Result<Stage, FrameError> {
-        if head.kind == FrameKind::Close {
-            // Nothing of a message that it interrupts will come any more.
+        if header.kind == FrameKind::Close {
+            // No fragment of an interrupted message follows a close frame.
             self.utf8 = Utf8Check::default();
         }
-        match (head.kind, length) {
-            (_, 0) => self.end_frame(head),
+        match (header.kind, length) {
+            (_, 0) => self.end_frame(header),
             (FrameKind::Close, left) => Ok(Stage::CloseCode { high: None, left, mask }),
             (FrameKind::Data | FrameKind::PingOrPong, left) => {
-                Ok(Stage::Payload { head, left, mask })
+                Ok(Stage::Payload { header, left, mask })
             }
         }
     }
 
     fn payload<'a>(
         &mut self,
-        head: FrameHeader,
+        header: FrameHeader,
         left: u64,
         mut mask: [u8; 4],
         bytes: &'a [u8],
     ) -> Result<(Stage, &'a [u8]), FrameError> {
-        let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        let Some((part, rest)) = bytes.split_at_checked(here) else {
+        let available = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let Some((part, rest)) = bytes.split_at_checked(available) else {
             return Ok((self.stage, bytes));
         };
-        let is_text = match head.kind {
+        let is_text = match header.kind {
             FrameKind::Data => self.message.is_some_and(|message| message.is_text),
             FrameKind::Close => true,
             FrameKind::PingOrPong => false,
@@ -253,15 +253,15 @@ impl FrameGuard {
         mask.rotate_left(part.len() % 4);
         let left = left - part.len() as u64;
         let stage =
-            if left == 0 { self.end_frame(head)? } else { Stage::Payload { head, left, mask } };
+            if left == 0 { self.end_frame(header)? } else { Stage::Payload { header, left, mask } };
         Ok((stage, rest))
     }
 
-    fn end_frame(&mut self, head: FrameHeader) -> Result<Stage, FrameError> {
+    fn end_frame(&mut self, header: FrameHeader) -> Result<Stage, FrameError> {
         self.frames += 1;
-        match head.kind {
+        match header.kind {
             FrameKind::PingOrPong => Ok(Stage::First),
-            FrameKind::Data if !head.is_final => Ok(Stage::First),
+            FrameKind::Data if !header.is_final => Ok(Stage::First),
             FrameKind::Data => {
                 let ended = self.message.take();
                 if ended.is_some_and(|message| message.is_text) && !self.utf8.is_complete() {
@@ -280,10 +280,10 @@ fn exceeds(length: u64, limit: usize) -> bool {
 }
 
 fn check_long_length(bytes: u8, length: u64) -> Result<(), ProtocolFault> {
-    let smallest = if bytes == 2 { 126 } else { 0x1_0000 };
+    let minimum = if bytes == 2 { 126 } else { 0x1_0000 };
     if length >> 63 != 0 {
         Err(ProtocolFault::ImpossibleLength)
-    } else if length < smallest {
+    } else if length < minimum {
         Err(ProtocolFault::LongLength)
     } else {
         Ok(())
@@ -306,11 +306,12 @@ fn close_code(
     if !may_be_sent(u16::from_be_bytes([high, byte])) {
         return Err(ProtocolFault::ForbiddenCloseCode);
     }
-    let head = FrameHeader { is_final: true, kind: FrameKind::Close };
-    Ok(if left == 0 { Stage::Closed } else { Stage::Payload { head, left, mask } })
+    let header = FrameHeader { is_final: true, kind: FrameKind::Close };
+    Ok(if left == 0 { Stage::Closed } else { Stage::Payload { header, left, mask } })
 }
 
-/// The codes that an endpoint may send: RFC 6455, section 7.4, and what IANA registered since (1012 to 1014).
+/// Returns whether an endpoint may send this code: those of RFC 6455, section 7.4, and those that IANA registered later
+/// (1012 to 1014).
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

@@ -7,7 +7,7 @@ use super::*;
 const LIMITS: FrameLimits = FrameLimits { frame: 300, message: 500 };
 const MASK: [u8; 4] = [0x1f, 0x2e, 0x3d, 0x4c];
 
-/// A masked frame with the shortest length.
+/// Returns a masked frame with a minimally encoded length.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = payload.len();
     let mut bytes = vec![first];
@@ -27,19 +27,19 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn verdict(bytes: &[u8]) -> Result<(), FrameError> {
+fn inspect(bytes: &[u8]) -> Result<(), FrameError> {
     FrameGuard::new(LIMITS).inspect(bytes)
 }
 
-fn refused(bytes: &[u8]) -> ProtocolFault {
-    match verdict(bytes) {
+fn violation(bytes: &[u8]) -> ProtocolFault {
+    match inspect(bytes) {
         Err(FrameError::Protocol(fault)) => fault,
         other => panic!("expected a protocol fault of {bytes:x?}, got {other:?}"),
     }
 }
 
 #[test]
-fn takes_what_the_protocol_allows() {
+fn valid_frames_are_accepted() {
     let stream = [
         frame(0x81, b"whole"),
         frame(0x82, &[0xFF; 300]),
@@ -57,7 +57,7 @@ fn takes_what_the_protocol_allows() {
 }
 
 #[test]
-fn says_what_a_frame_announced_and_did_not_bring_yet() {
+fn the_announced_bytes_that_have_not_arrived_are_counted() {
     let mut guard = FrameGuard::new(LIMITS);
     let bytes = frame(0x82, &[0; 200]);
     let (head, payload) = bytes.split_at(8);
@@ -72,93 +72,96 @@ fn says_what_a_frame_announced_and_did_not_bring_yet() {
 }
 
 #[test]
-fn refuses_reserved_bits_and_opcodes() {
+fn reserved_bits_and_opcodes_are_rejected() {
     for bit in [0x40, 0x20, 0x10] {
-        assert_eq!(refused(&[0x81 | bit]), ProtocolFault::ReservedBits);
+        assert_eq!(violation(&[0x81 | bit]), ProtocolFault::ReservedBits);
     }
     for opcode in (0x3..=0x7).chain(0xB..=0xF) {
-        assert_eq!(refused(&[0x80 | opcode]), ProtocolFault::ReservedOpcode);
+        assert_eq!(violation(&[0x80 | opcode]), ProtocolFault::ReservedOpcode);
     }
 }
 
 #[test]
-fn refuses_frames_without_a_mask() {
-    assert_eq!(refused(&[0x81, 0x05]), ProtocolFault::Unmasked);
+fn unmasked_frames_are_rejected() {
+    assert_eq!(violation(&[0x81, 0x05]), ProtocolFault::Unmasked);
 }
 
 #[test]
-fn refuses_long_and_fragmented_control_frames() {
+fn long_and_fragmented_control_frames_are_rejected() {
     for opcode in 0x8..=0xA {
-        assert_eq!(refused(&[opcode]), ProtocolFault::FragmentedControl);
-        assert_eq!(refused(&[0x80 | opcode, 0x80 | 126]), ProtocolFault::LongControl);
-        assert_eq!(refused(&[0x80 | opcode, 0x80 | 127]), ProtocolFault::LongControl);
+        assert_eq!(violation(&[opcode]), ProtocolFault::FragmentedControl);
+        assert_eq!(violation(&[0x80 | opcode, 0x80 | 126]), ProtocolFault::LongControl);
+        assert_eq!(violation(&[0x80 | opcode, 0x80 | 127]), ProtocolFault::LongControl);
     }
 }
 
 #[test]
-fn refuses_lengths_that_take_too_many_bytes_or_cannot_be() {
-    assert_eq!(refused(&[0x82, 0xFE, 0, 125]), ProtocolFault::LongLength);
-    assert_eq!(refused(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), ProtocolFault::LongLength);
-    assert_eq!(refused(&[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0]), ProtocolFault::ImpossibleLength);
+fn invalid_lengths_are_rejected() {
+    assert_eq!(violation(&[0x82, 0xFE, 0, 125]), ProtocolFault::LongLength);
+    assert_eq!(violation(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), ProtocolFault::LongLength);
+    assert_eq!(
+        violation(&[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+        ProtocolFault::ImpossibleLength
+    );
 }
 
 #[test]
-fn refuses_fragments_out_of_order() {
-    assert_eq!(refused(&frame(0x80, b"")), ProtocolFault::NothingToContinue);
-    assert_eq!(refused(&frame(0x00, b"")), ProtocolFault::NothingToContinue);
+fn fragments_out_of_order_are_rejected() {
+    assert_eq!(violation(&frame(0x80, b"")), ProtocolFault::NothingToContinue);
+    assert_eq!(violation(&frame(0x00, b"")), ProtocolFault::NothingToContinue);
     let twice = [frame(0x01, b"a"), frame(0x81, b"b")].concat();
-    assert_eq!(refused(&twice), ProtocolFault::UnfinishedMessage);
+    assert_eq!(violation(&twice), ProtocolFault::UnfinishedMessage);
     let after_the_last = [frame(0x02, b"a"), frame(0x80, b"b"), frame(0x80, b"c")].concat();
-    assert_eq!(refused(&after_the_last), ProtocolFault::NothingToContinue);
+    assert_eq!(violation(&after_the_last), ProtocolFault::NothingToContinue);
 }
 
 #[test]
-fn refuses_close_codes_that_must_not_be_sent() {
+fn close_codes_that_must_not_be_sent_are_rejected() {
     let close = |code: u16| frame(0x88, &code.to_be_bytes());
-    assert_eq!(refused(&frame(0x88, b"\x03")), ProtocolFault::HalfCloseCode);
+    assert_eq!(violation(&frame(0x88, b"\x03")), ProtocolFault::HalfCloseCode);
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
-        assert_eq!(refused(&close(code)), ProtocolFault::ForbiddenCloseCode);
+        assert_eq!(violation(&close(code)), ProtocolFault::ForbiddenCloseCode);
     }
     for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 4499, 4999] {
-        assert_eq!(verdict(&close(code)), Ok(()));
+        assert_eq!(inspect(&close(code)), Ok(()));
     }
 }
 
 #[test]
-fn refuses_text_and_close_reasons_that_are_not_utf8() {
+fn text_and_close_reasons_that_are_not_utf8_are_rejected() {
     let invalid = Err(FrameError::InvalidUtf8);
-    assert_eq!(verdict(&frame(0x81, b"\xFF")), invalid);
-    assert_eq!(verdict(&frame(0x81, b"\xC3")), invalid, "ends within a character");
-    assert_eq!(verdict(&[frame(0x01, b"\xC3"), frame(0x80, b"(")].concat()), invalid);
-    assert_eq!(verdict(&frame(0x88, b"\x03\xE8\xFF")), invalid);
-    assert_eq!(verdict(&frame(0x88, b"\x03\xE8\xC3")), invalid);
-    assert_eq!(verdict(&frame(0x82, b"\xFF")), Ok(()), "binary may be anything");
+    assert_eq!(inspect(&frame(0x81, b"\xFF")), invalid);
+    assert_eq!(inspect(&frame(0x81, b"\xC3")), invalid, "ends inside a character");
+    assert_eq!(inspect(&[frame(0x01, b"\xC3"), frame(0x80, b"(")].concat()), invalid);
+    assert_eq!(inspect(&frame(0x88, b"\x03\xE8\xFF")), invalid);
+    assert_eq!(inspect(&frame(0x88, b"\x03\xE8\xC3")), invalid);
+    assert_eq!(inspect(&frame(0x82, b"\xFF")), Ok(()), "binary data needs no UTF-8");
 }
 
 #[test]
-fn a_close_may_come_within_a_message_and_a_character() {
+fn a_close_frame_may_arrive_inside_a_message_and_a_character() {
     for reason in [&b""[..], b"\x03\xE8", b"\x03\xE8bye"] {
         let stream = [frame(0x01, b"\xC3"), frame(0x88, reason)].concat();
-        assert_eq!(verdict(&stream), Ok(()));
+        assert_eq!(inspect(&stream), Ok(()));
     }
 }
 
 #[test]
-fn refuses_too_much_before_it_has_come() {
+fn data_over_the_limit_is_rejected_before_it_arrives() {
     let announced = [0x82, 0xFF, 0, 0, 0, 0x7F, 0, 0, 0, 0];
-    assert_eq!(verdict(&announced), Err(FrameError::TooBig { limit: 300 }));
-    assert_eq!(verdict(&frame(0x81, &[b'a'; 301])[..4]), Err(FrameError::TooBig { limit: 300 }));
+    assert_eq!(inspect(&announced), Err(FrameError::TooBig { limit: 300 }));
+    assert_eq!(inspect(&frame(0x81, &[b'a'; 301])[..4]), Err(FrameError::TooBig { limit: 300 }));
     let fragments = [frame(0x01, &[b'a'; 300]), frame(0x80, &[b'a'; 201])].concat();
     assert_eq!(
-        verdict(&fragments[..fragments.len() - 205]),
+        inspect(&fragments[..fragments.len() - 205]),
         Err(FrameError::TooBig { limit: 500 })
     );
     let within = [frame(0x01, &[b'a'; 300]), frame(0x80, &[b'a'; 200])].concat();
-    assert_eq!(verdict(&within), Ok(()));
+    assert_eq!(inspect(&within), Ok(()));
 }
 
 #[test]
-fn the_first_fault_stays_the_verdict() {
+fn the_first_violation_is_final() {
     let mut guard = FrameGuard::new(LIMITS);
     let first = guard.inspect(&[0x83]);
     assert_eq!(first, Err(ProtocolFault::ReservedOpcode.into()));
@@ -167,17 +170,17 @@ fn the_first_fault_stays_the_verdict() {
 }
 
 #[test]
-fn what_follows_a_close_is_ignored() {
+fn bytes_after_a_close_frame_are_ignored() {
     let mut guard = FrameGuard::new(LIMITS);
     assert_eq!(guard.inspect(&[frame(0x88, b""), vec![0xFF; 50]].concat()), Ok(()));
     assert_eq!(guard.inspect(&[0xFF; 50]), Ok(()));
     assert!(guard.is_closed());
 }
 
-/// The rules again, over the whole stream at once and without regard to cost.
+/// A second implementation of the rules, over the whole stream at once.
 fn model(bytes: &[u8], limits: FrameLimits) -> Result<(), FrameError> {
     let mut at = 0;
-    // The kind and the payload so far of a message that has begun.
+    // The open message: whether it is text, its payload so far, and its announced length.
     let mut open: Option<(bool, Vec<u8>, u64)> = None;
     loop {
         let Some(first) = bytes.get(at) else { return Ok(()) };
@@ -232,7 +235,7 @@ fn model(bytes: &[u8], limits: FrameLimits) -> Result<(), FrameError> {
         let start = at + 2 + extra + 4;
         let Some(mask) = bytes.get(start - 4..start) else { return Ok(()) };
         let end = start.saturating_add(length as usize);
-        let come: Vec<u8> = bytes[start..end.min(bytes.len())]
+        let payload: Vec<u8> = bytes[start..end.min(bytes.len())]
             .iter()
             .enumerate()
             .map(|(index, byte)| byte ^ mask[index % 4])
@@ -243,18 +246,18 @@ fn model(bytes: &[u8], limits: FrameLimits) -> Result<(), FrameError> {
             _ => Ok(()),
         };
         if opcode == 8 {
-            if let Some(code) = come.get(..2) {
+            if let Some(code) = payload.get(..2) {
                 let code = u16::from_be_bytes([code[0], code[1]]);
                 let known = (1000..=1003).contains(&code) || (1007..=1014).contains(&code);
                 if !known && !(3000..5000).contains(&code) {
                     return Err(ProtocolFault::ForbiddenCloseCode.into());
                 }
-                check(&come[2..], is_whole)?;
+                check(&payload[2..], is_whole)?;
             }
             return Ok(());
         }
         if let (0..=2, Some((is_text, text, _))) = (opcode, &mut open) {
-            text.extend(come);
+            text.extend(payload);
             if *is_text {
                 check(text, is_whole && is_final)?;
             }
@@ -269,7 +272,7 @@ fn model(bytes: &[u8], limits: FrameLimits) -> Result<(), FrameError> {
     }
 }
 
-/// Payloads that are text, nearly text, or anything.
+/// Payloads that are text, almost text, or random bytes.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => ".{0,40}".prop_map(String::into_bytes),
@@ -284,7 +287,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Streams that are mostly right, so that faults deep inside are found too.
+/// Streams that are mostly valid, so that tests reach violations deep inside them.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         8 => proptest::sample::select(vec![0x81_u8, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8A]),
@@ -322,19 +325,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn agrees_with_the_model(bytes in stream()) {
-        prop_assert_eq!(verdict(&bytes), model(&bytes, LIMITS));
+    fn the_guard_agrees_with_the_model_on_streams(bytes in stream()) {
+        prop_assert_eq!(inspect(&bytes), model(&bytes, LIMITS));
     }
 
     #[test]
-    fn agrees_with_the_model_about_anything(
+    fn the_guard_agrees_with_the_model_on_random_bytes(
         bytes in proptest::collection::vec(any::<u8>(), 0..64),
     ) {
-        prop_assert_eq!(verdict(&bytes), model(&bytes, LIMITS));
+        prop_assert_eq!(inspect(&bytes), model(&bytes, LIMITS));
     }
 
     #[test]
-    fn the_verdict_does_not_depend_on_the_split(
+    fn the_result_does_not_depend_on_the_chunks(
         bytes in stream(),
         sizes in proptest::collection::vec(0_usize..30, 0..60),
     ) {
@@ -344,12 +347,12 @@ proptest! {
         prop_assert_eq!(in_pieces(&bytes, &bytewise), whole);
     }
 
-    /// What passes here, up to the first fault, never fails in the codec behind.
+    /// Bytes that pass the guard never fail in the codec.
     #[test]
-    fn the_codec_takes_what_the_guard_takes(bytes in stream()) {
+    fn the_codec_accepts_all_bytes_that_pass_the_guard(bytes in stream()) {
         let mut guard = FrameGuard::new(LIMITS);
-        let taken = bytes.iter().take_while(|byte| guard.inspect(&[**byte]).is_ok()).count();
-        let mut rest = BytesMut::from(&bytes[..taken]);
+        let accepted = bytes.iter().take_while(|byte| guard.inspect(&[**byte]).is_ok()).count();
+        let mut rest = BytesMut::from(&bytes[..accepted]);
         loop {
             match Parser::parse(&mut rest, true, LIMITS.frame) {
                 Ok(None) => break,
@@ -359,7 +362,7 @@ proptest! {
                     break;
                 }
                 Ok(Some(_)) => {}
-                Err(error) => prop_assert!(false, "the codec refused: {}", error),
+                Err(error) => prop_assert!(false, "the codec rejected: {}", error),
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Fragments become messages (RFC 6455, section 5.4).
+//! Assembly of messages from fragments (RFC 6455, section 5.4).
 //!
-//! The codec hands out the fragments of a message one by one; [`Assembler`] puts them together. It keeps to the
-//! limit and to the order of fragments by itself, so that it is right even where no guard stood before it.
+//! The codec returns fragments, and [`Assembler`] concatenates them. It checks the size limit and the order of
+//! fragments itself, so it does not rely on the frame guard.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use bytes::{Bytes, BytesMut};
 
 use super::{FrameError, ProtocolFault};
 
-/// A whole message. Its `Debug` shows the size only: the rest is the user's.
+/// A complete message. `Debug` shows its size only, to keep user data out of logs.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Message {
-    /// Text: UTF-8 for certain.
+    /// Text, which is valid UTF-8.
     Text(Bytes),
-    /// Anything.
+    /// Binary data.
     Binary(Bytes),
 }
 
 impl Message {
-    /// The bytes, whichever kind they are: graphql-transport-ws takes both.
+    /// Returns the bytes of either kind, since graphql-transport-ws accepts both.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self {
@@ -37,67 +37,67 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A fragment of a message, as its frame's opcode and FIN bit name it.
+/// A fragment of a message, by its frame's opcode and FIN bit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fragment {
-    /// The first fragment of a text message.
+    /// The first fragment of a text message, which is not the last.
     FirstText(Bytes),
-    /// The first fragment of a binary message.
+    /// The first fragment of a binary message, which is not the last.
     FirstBinary(Bytes),
-    /// A fragment in the middle.
+    /// A fragment that is neither the first nor the last.
     Continue(Bytes),
     /// The last fragment.
     Last(Bytes),
 }
 
-/// Collects the fragments of one message at a time.
+/// Concatenates the fragments of one message at a time.
 pub struct Assembler {
-    /// The largest message, in bytes.
+    /// The maximum size of a message, in bytes.
     limit: usize,
-    begun: Option<Begun>,
+    partial: Option<PartialMessage>,
 }
 
-struct Begun {
+struct PartialMessage {
     is_text: bool,
     bytes: BytesMut,
 }
 
 impl Assembler {
-    /// An assembler of messages up to `limit` bytes.
+    /// Creates an assembler of messages of at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, begun: None }
+        Self { limit, partial: None }
     }
 
-    /// Takes in a fragment; the last one gives the message.
+    /// Adds a fragment. Returns the message with its last fragment.
     ///
     /// # Errors
-    /// Fragments out of order, text that is not UTF-8, or more than the limit. What was collected is gone then.
+    /// If fragments are out of order, text is not UTF-8, or the message exceeds the limit. The fragments are dropped.
     pub fn push(&mut self, fragment: Fragment) -> Result<Option<Message>, FrameError> {
-        let (begun, bytes, is_last) = match (self.begun.take(), fragment) {
+        let (partial, bytes, is_last) = match (self.partial.take(), fragment) {
             (Some(_), Fragment::FirstText(_) | Fragment::FirstBinary(_)) => {
                 return Err(ProtocolFault::UnfinishedMessage.into());
             }
             (None, Fragment::Continue(_) | Fragment::Last(_)) => {
                 return Err(ProtocolFault::NothingToContinue.into());
             }
-            (None, Fragment::FirstText(bytes)) => (Begun::new(true), bytes, false),
-            (None, Fragment::FirstBinary(bytes)) => (Begun::new(false), bytes, false),
-            (Some(begun), Fragment::Continue(bytes)) => (begun, bytes, false),
-            (Some(begun), Fragment::Last(bytes)) => (begun, bytes, true),
+            (None, Fragment::FirstText(bytes)) => (PartialMessage::new(true), bytes, false),
+            (None, Fragment::FirstBinary(bytes)) => (PartialMessage::new(false), bytes, false),
+            (Some(partial), Fragment::Continue(bytes)) => (partial, bytes, false),
+            (Some(partial), Fragment::Last(bytes)) => (partial, bytes, true),
         };
-        let begun = begun.with(&bytes, self.limit)?;
+        let partial = partial.with(&bytes, self.limit)?;
         if is_last {
-            return begun.finish().map(Some);
+            return partial.finish().map(Some);
         }
-        self.begun = Some(begun);
+        self.partial = Some(partial);
         Ok(None)
     }
 }
 
 impl fmt::Debug for Assembler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let collected = self.begun.as_ref().map(|begun| begun.bytes.len());
+        let collected = self.partial.as_ref().map(|partial| partial.bytes.len());
         f.debug_struct("Assembler")
             .field("limit", &self.limit)
             .field("collected", &collected)
@@ -105,7 +105,7 @@ impl fmt::Debug for Assembler {
     }
 }
 
-impl Begun {
+impl PartialMessage {
     fn new(is_text: bool) -> Self {
         Self { is_text, bytes: BytesMut::new() }
     }
@@ -114,7 +114,7 @@ impl Begun {
         if fragment.len() > limit.saturating_sub(self.bytes.len()) {
             return Err(FrameError::TooBig { limit });
         }
-        // Copied even when it is the first: a slice would keep the codec's whole buffer alive.
+        // Copies even the first fragment, because a slice would keep the codec's whole buffer alive.
         self.bytes.extend_from_slice(fragment);
         Ok(self)
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn puts_fragments_together() {
+    fn fragments_are_concatenated() {
         let mut assembler = Assembler::new(100);
         assert_eq!(assembler.push(Fragment::FirstText(bytes(b"\xC3"))), Ok(None));
         assert_eq!(assembler.push(Fragment::Continue(bytes(b""))), Ok(None));
@@ -150,11 +150,11 @@ mod tests {
         assert_eq!(assembler.push(Fragment::FirstBinary(bytes(b"\xFF"))), Ok(None));
         let binary = assembler.push(Fragment::Last(bytes(b"")));
         assert_eq!(binary, Ok(Some(Message::Binary(bytes(b"\xFF")))));
-        assert_eq!(binary.expect("whole").expect("a message").into_bytes(), bytes(b"\xFF"));
+        assert_eq!(binary.expect("no error").expect("a message").into_bytes(), bytes(b"\xFF"));
     }
 
     #[test]
-    fn refuses_fragments_out_of_order() {
+    fn fragments_out_of_order_are_rejected() {
         let mut assembler = Assembler::new(100);
         let nothing = Err(ProtocolFault::NothingToContinue.into());
         assert_eq!(assembler.push(Fragment::Last(bytes(b"a"))), nothing);
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_text_that_is_not_utf8() {
+    fn text_that_is_not_utf8_is_rejected() {
         let mut assembler = Assembler::new(100);
         assert_eq!(assembler.push(Fragment::FirstText(bytes(b"a"))), Ok(None));
         assert_eq!(assembler.push(Fragment::Last(bytes(b"\xC3"))), Err(FrameError::InvalidUtf8));
     }
 
     #[test]
-    fn keeps_to_its_limit() {
+    fn a_message_over_the_limit_is_rejected() {
         let mut assembler = Assembler::new(4);
         assert_eq!(assembler.push(Fragment::FirstText(bytes(b"abc"))), Ok(None));
         assert_eq!(assembler.push(Fragment::Continue(bytes(b"d"))), Ok(None));

@@ -1,15 +1,14 @@
-//! Bytes to types and back: WebSocket frames, graphql-transport-ws messages, the
-//! envelopes between nodes, and the reasons to close.
+//! The encodings of everything that the server receives and sends: WebSocket frames, the messages of both client
+//! protocols, the envelopes between nodes, close reasons and error codes.
 //!
-//! Nothing here sees a socket, a clock or a runtime. What comes in has passed [`FrameGuard`] (is it RFC 6455,
-//! and within the limits?), then [`Assembler`] (fragments become messages), then [`graphql_ws::parse`]. What
-//! goes out is a whole encoded frame, made in one allocation, so that one encoding serves many outboxes.
+//! Inbound bytes pass [`FrameGuard`] (RFC 6455 and limits), then [`Assembler`] (fragments to messages), then
+//! [`graphql_ws::parse`] or [`yjs::parse`]. Outbound messages are complete frames, encoded in one allocation and shared
+//! by many outboxes. No socket, no clock, no runtime.
 //!
-//! Invariant: no byte that a peer may send panics or overflows anything here, and each broken rule ends as one
-//! [`CloseReason`].
+//! Invariant: no bytes of a peer cause a panic or an overflow, and each violation maps to one [`CloseReason`].
 #![cfg_attr(
     not(test),
-    warn(clippy::indexing_slicing, reason = "a peer's bytes must not stop a process")
+    warn(clippy::indexing_slicing, reason = "bytes of a peer must not cause a panic")
 )]
 
 mod close;

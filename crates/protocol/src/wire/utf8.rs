@@ -1,23 +1,23 @@
-//! UTF-8 that comes in pieces, and text that has to be cut.
+//! Incremental UTF-8 validation, and truncation of text.
 
-/// Checks text that arrives masked and in arbitrary pieces, without keeping it.
+/// Validates text that arrives masked and in arbitrary pieces, without buffering it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Utf8Check {
-    /// The beginning of a character whose end has not come yet.
+    /// The first bytes of a character whose last bytes have not arrived.
     pending: [u8; 3],
     pending_len: usize,
 }
 
-/// How much is unmasked at a time, on the stack.
+/// The number of bytes unmasked at a time, on the stack. A multiple of the mask length.
 const BLOCK: usize = 512;
 
 impl Utf8Check {
-    /// Takes in a piece as it was masked, `mask` turned so that its first byte belongs to the piece's first.
+    /// Validates the next masked piece. `mask` is rotated so that its first byte applies to the first byte of the piece.
     ///
-    /// False as soon as no continuation could make it UTF-8.
+    /// Returns false once no continuation can make the text valid.
     #[must_use]
     pub(super) fn accepts(&mut self, masked: &[u8], mask: [u8; 4]) -> bool {
-        // Pieces of a whole number of masks, so that the mask need not be turned again.
+        // A block has a whole number of masks, so the mask needs no rotation.
         for piece in masked.chunks(BLOCK) {
             let mut block = [0_u8; BLOCK + 3];
             let Some((old, rest)) = block.split_at_mut_checked(self.pending_len) else {
@@ -48,14 +48,14 @@ impl Utf8Check {
         true
     }
 
-    /// Whether the text so far ends with a whole character.
+    /// Returns whether the text so far ends with a complete character.
     #[must_use]
     pub(super) fn is_complete(self) -> bool {
         self.pending_len == 0
     }
 }
 
-/// The longest beginning of `text` that has at most `limit` bytes and ends with a whole character.
+/// Returns the longest prefix of `text` of at most `limit` bytes that ends at a character boundary.
 pub(super) fn shortened(text: &str, limit: usize) -> &str {
     text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_may_come_in_pieces() {
+    fn a_character_may_be_split_into_pieces() {
         let mut check = Utf8Check::default();
         for byte in "🦀".as_bytes() {
             assert!(check.accepts(&[*byte], [0; 4]));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_between_characters() {
+    fn text_is_cut_at_a_character_boundary() {
         assert_eq!(shortened("aö", 2), "a");
         assert_eq!(shortened("aö", 3), "aö");
         assert_eq!(shortened("aö", 99), "aö");
@@ -99,11 +99,11 @@ mod tests {
             let masked: Vec<u8> =
                 text.iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]).collect();
             let cut = cut.min(masked.len());
-            let mut turned = mask;
-            turned.rotate_left(cut % 4);
+            let mut rotated = mask;
+            rotated.rotate_left(cut % 4);
 
             let mut check = Utf8Check::default();
-            let valid = check.accepts(&masked[..cut], mask) && check.accepts(&masked[cut..], turned);
+            let valid = check.accepts(&masked[..cut], mask) && check.accepts(&masked[cut..], rotated);
             prop_assert_eq!(valid && check.is_complete(), std::str::from_utf8(&text).is_ok());
         }
     }

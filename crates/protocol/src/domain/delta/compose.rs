@@ -1,4 +1,4 @@
-//! One delta after another, as one.
+//! Composition of consecutive deltas.
 
 use super::{
     Delta,
@@ -6,14 +6,14 @@ use super::{
 };
 
 impl Delta {
-    /// The delta that does what `self` and then `next` do. `next` fits the text that `self` makes.
+    /// Returns the delta with the effect of `self` followed by `next`, which applies to the result of `self`.
     #[must_use]
     pub fn compose(&self, next: &Self) -> Self {
-        let (mut first, mut second) = (Steps::of(self), Steps::of(next));
+        let (mut first, mut second) = (Steps::new(self), Steps::new(next));
         let mut composed = Self::default();
         loop {
             match (first.peek(), second.peek()) {
-                (None, None) => return composed.finished(),
+                (None, None) => return composed.trimmed(),
                 (_, Some(Piece::Insert(text))) => {
                     composed.insert(text);
                     second.take(usize::MAX);
@@ -23,10 +23,10 @@ impl Delta {
                     first.take(usize::MAX);
                 }
                 _ => {
-                    let units = first.left().min(second.left());
+                    let units = first.remaining().min(second.remaining());
                     match (first.take(units), second.take(units)) {
                         (Piece::Insert(text), Piece::Retain(_)) => composed.insert(text),
-                        // What was only just inserted is gone without a trace.
+                        // `next` deletes what `self` inserts.
                         (Piece::Insert(_), _) => {}
                         (_, Piece::Delete(units)) => composed.delete(units),
                         (_, _) => composed.retain(units),
@@ -36,8 +36,8 @@ impl Delta {
         }
     }
 
-    /// All of `deltas`, one after another, as one. Neighbours are put together first, so that a long list of small
-    /// changes takes `n log n` steps rather than `n` squared.
+    /// Composes consecutive deltas into one. Composes them in pairs, so that many small deltas take `n log n` steps
+    /// instead of `n` squared.
     #[must_use]
     pub fn compose_all(mut deltas: Vec<Self>) -> Self {
         while deltas.len() > 1 {

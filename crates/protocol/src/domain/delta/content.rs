@@ -1,4 +1,4 @@
-//! A text that deltas are applied to.
+//! The text that deltas are applied to.
 
 use std::fmt;
 
@@ -10,82 +10,83 @@ use crate::domain::Position;
 
 /// The text of a document at one version.
 ///
-/// Clones share what they have in common, so keeping the text of many versions costs about what differs between
-/// them. `Display` gives the text.
+/// Clones share memory, so the texts of many versions take little more than their differences. `Display` writes the
+/// text.
 #[derive(Clone, Default)]
 pub struct Content(Rope);
 
-/// Why a delta does not fit a text. Nothing was changed.
+/// The reason why a delta does not fit a text. The text is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DeltaMismatch {
-    /// It retains or deletes more than there is.
+    /// It retains or deletes past the end of the text.
     #[error(
-        "The delta reaches {reach} UTF-16 code units into a text of {length}. Check its offsets and `baseVersion`."
+        "The delta covers {reach} UTF-16 code units of a text of {length}. Check its lengths and `baseVersion`."
     )]
     PastTheEnd {
-        /// How far the delta reaches.
+        /// The length that the delta covers, in UTF-16 code units.
         reach: usize,
-        /// How long the text is.
+        /// The length of the text, in UTF-16 code units.
         length: usize,
     },
-    /// A step begins or ends between the two halves of a surrogate pair.
+    /// A step begins or ends inside a surrogate pair.
     #[error(
-        "Offset {offset} of the delta is inside a surrogate pair. Move it before or behind the character."
+        "Offset {offset} of the delta is inside a surrogate pair. Move it before or after the character."
     )]
     InsideCharacter {
-        /// Where, in UTF-16 code units from the beginning of the text before the change.
+        /// The offset in the text before the change, in UTF-16 code units.
         offset: usize,
     },
 }
 
 impl Content {
-    /// How long it is, in UTF-16 code units.
+    /// Returns the length in UTF-16 code units.
     #[must_use]
     pub fn units(&self) -> usize {
         self.0.len_utf16_cu()
     }
 
-    /// How long it is, in bytes of UTF-8.
+    /// Returns the length in bytes of UTF-8.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len_bytes()
     }
 
-    /// Whether it has characters that take two UTF-16 code units.
+    /// Returns whether it contains surrogate pairs.
     #[must_use]
     pub fn has_pairs(&self) -> bool {
         self.0.len_chars() != self.0.len_utf16_cu()
     }
 
-    /// The line and column of an offset in UTF-16 code units. What is behind the end is at the end.
+    /// Returns the position of an offset in UTF-16 code units. Clamps the offset to the end of the text.
     #[must_use]
     pub fn position_of(&self, offset: usize) -> Position {
         let offset = offset.min(self.units());
         let line = self.0.char_to_line(self.0.utf16_cu_to_char(offset));
-        let begin = self.0.char_to_utf16_cu(self.0.line_to_char(line));
-        Position::at(line, offset - begin)
+        let start = self.0.char_to_utf16_cu(self.0.line_to_char(line));
+        Position::at(line, offset - start)
     }
 
-    /// The offset of a position, in UTF-16 code units; where there is no such position, of the next one before it.
+    /// Returns the offset of a position in UTF-16 code units. If the text has no such position, uses the nearest one
+    /// before it.
     #[must_use]
     pub fn offset_of(&self, position: Position) -> usize {
         let (line, column) = (position.line() as usize, position.column() as usize);
         if line >= self.0.len_lines() {
             return self.units();
         }
-        let begin = self.0.char_to_utf16_cu(self.0.line_to_char(line));
+        let start = self.0.char_to_utf16_cu(self.0.line_to_char(line));
         let is_last = line + 1 == self.0.len_lines();
-        // Its end is before the line feed.
+        // A line ends before its line feed.
         let end = self.0.char_to_utf16_cu(self.0.line_to_char(line + 1)) - usize::from(!is_last);
-        let offset = (begin + column).min(end);
-        // Not between the two halves of a pair.
+        let offset = (start + column).min(end);
+        // Moves an offset inside a surrogate pair to the start of the pair.
         self.0.char_to_utf16_cu(self.0.utf16_cu_to_char(offset))
     }
 
-    /// Whether `delta` fits this text.
+    /// Checks that `delta` fits this text.
     ///
     /// # Errors
-    /// [`DeltaMismatch`].
+    /// [`DeltaMismatch`] if it does not.
     pub fn check(&self, delta: &Delta) -> Result<(), DeltaMismatch> {
         let (reach, length) = (delta.reach(), self.units());
         if reach > length {
@@ -93,19 +94,19 @@ impl Content {
         }
         let mut offset = 0;
         for op in delta.ops() {
-            self.character(offset)?;
+            self.check_boundary(offset)?;
             match op {
                 Op::Retain(units) | Op::Delete(units) => offset += units,
                 Op::Insert(_) => {}
             }
         }
-        self.character(offset).map(|_index| ())
+        self.check_boundary(offset)
     }
 
-    /// The text after `delta`.
+    /// Returns the text after `delta`.
     ///
     /// # Errors
-    /// [`DeltaMismatch`].
+    /// [`DeltaMismatch`] if `delta` does not fit.
     pub fn apply(&self, delta: &Delta) -> Result<Self, DeltaMismatch> {
         self.check(delta)?;
         let mut next = self.0.clone();
@@ -126,11 +127,11 @@ impl Content {
         Ok(Self(next))
     }
 
-    /// The character that begins at this offset, which is not behind the end.
-    fn character(&self, offset: usize) -> Result<usize, DeltaMismatch> {
+    /// Checks that this offset, at most the length of the text, is not inside a surrogate pair.
+    fn check_boundary(&self, offset: usize) -> Result<(), DeltaMismatch> {
         let index = self.0.utf16_cu_to_char(offset);
         if self.0.char_to_utf16_cu(index) == offset {
-            Ok(index)
+            Ok(())
         } else {
             Err(DeltaMismatch::InsideCharacter { offset })
         }
@@ -149,7 +150,7 @@ impl fmt::Display for Content {
     }
 }
 
-/// Never the text: it is what people wrote.
+/// Shows the size only, to keep document text out of logs.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("bytes", &self.bytes()).finish_non_exhaustive()
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_are_lines_and_columns_of_utf_16_and_back() {
+    fn offsets_and_positions_convert_in_both_directions() {
         let content = Content::from("a🎈b\r\n\u{2028}x\n");
         for (offset, line, column) in
             [(0, 0, 0), (3, 0, 3), (5, 0, 5), (6, 1, 0), (8, 1, 2), (9, 2, 0)]
@@ -182,9 +183,9 @@ mod tests {
             assert_eq!(content.position_of(offset), position, "{offset}");
             assert_eq!(content.offset_of(position), offset);
         }
-        assert_eq!(content.offset_of(Position::at(0, 2)), 1, "inside a pair");
-        assert_eq!(content.offset_of(Position::at(0, 99)), 5, "behind the end of a line");
-        assert_eq!(content.offset_of(Position::at(7, 0)), 9, "behind the end");
+        assert_eq!(content.offset_of(Position::at(0, 2)), 1, "inside a surrogate pair");
+        assert_eq!(content.offset_of(Position::at(0, 99)), 5, "past the end of a line");
+        assert_eq!(content.offset_of(Position::at(7, 0)), 9, "past the end of the text");
         assert_eq!(content.position_of(99), Position::at(2, 0));
         assert_eq!(Content::default().offset_of(Position::at(0, 5)), 0);
     }

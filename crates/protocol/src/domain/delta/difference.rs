@@ -1,8 +1,8 @@
-//! The delta that leads from one text to another.
+//! The delta between two texts.
 //!
-//! First lines are compared, then the words of lines that differ, then the graphemes of words that differ a little
-//! (Unicode Standard Annex 29), so that two people who change different words of a line both keep theirs, and
-//! nobody's emoji is taken apart. A word that became another one is replaced whole.
+//! Compares lines, then the words of lines that differ, then the graphemes of similar words (Unicode Standard
+//! Annex 29). So the changes of two users to different words of one line both survive, and no emoji is split. A word
+//! that has little in common with its replacement is replaced as a whole.
 
 use std::{ops::Range, time::Instant};
 
@@ -11,7 +11,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Delta, operation::units};
 
-/// What is compared: each level looks into what differs on the one before.
+/// The unit of comparison. Each level compares the parts that differ on the level before.
 #[derive(Clone, Copy)]
 enum Level {
     Lines,
@@ -19,22 +19,22 @@ enum Level {
     Graphemes,
 }
 
-/// Words that have less than this in common (from 0 to 1) are replaced whole.
-const ALIKE: f32 = 0.5;
+/// Words with a lower similarity (0 to 1) are replaced as a whole.
+const MIN_SIMILARITY: f32 = 0.5;
 
-/// A word of more bytes than this is replaced whole: it is no word that somebody corrects.
-const MAX_WORD: usize = 512;
+/// A longer word, in bytes, is replaced as a whole. It is unlikely to be a word of a language.
+const MAX_WORD_BYTES: usize = 512;
 
 impl Delta {
-    /// The delta that makes `new` of `old`. After `deadline` what is left is compared coarsely; the result is right
-    /// all the same.
+    /// Computes the delta from `old` to `new`. After `deadline` the rest is compared coarsely, but the delta is still
+    /// correct.
     #[must_use]
     pub fn between(old: &str, new: &str, deadline: Instant) -> Self {
         let mut delta = Self::default();
         if old != new {
             compare(old, new, Level::Lines, deadline, &mut delta);
         }
-        delta.finished()
+        delta.trimmed()
     }
 }
 
@@ -43,7 +43,7 @@ fn compare(old: &str, new: &str, level: Level, deadline: Instant, delta: &mut De
     let ops =
         capture_diff_slices_deadline(Algorithm::Myers, &old_parts, &new_parts, Some(deadline));
     if matches!(level, Level::Graphemes)
-        && diff_ratio(&ops, old_parts.len(), new_parts.len()) < ALIKE
+        && diff_ratio(&ops, old_parts.len(), new_parts.len()) < MIN_SIMILARITY
     {
         return replace(old, new, delta);
     }
@@ -79,13 +79,13 @@ impl Level {
         }
     }
 
-    /// Whether looking that closely at two parts could find anything that they have in common.
+    /// Returns whether comparing two parts at this level can find anything in common.
     fn is_worth_it(self, old: &str, new: &str) -> bool {
         let (short, long) = (old.len().min(new.len()), old.len().max(new.len()));
         match self {
             Self::Lines | Self::Words => true,
-            // Less than a third of the other is less than half in common, whatever is in it.
-            Self::Graphemes => long <= MAX_WORD && short * 3 >= long,
+            // With lengths in a ratio below 1:3, the similarity 2 * common / (short + long) is below one half.
+            Self::Graphemes => long <= MAX_WORD_BYTES && short * 3 >= long,
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::domain::{Content, Op};
 
-    #[allow(clippy::disallowed_methods, reason = "a deadline that is never met in these tests")]
+    #[allow(clippy::disallowed_methods, reason = "a deadline that these tests never reach")]
     fn difference(old: &str, new: &str) -> Delta {
         let delta = Delta::between(old, new, Instant::now() + std::time::Duration::from_secs(60));
         assert_eq!(Content::from(old).apply(&delta).unwrap(), *new, "{old:?} to {new:?}");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_words_that_differ_are_touched() {
+    fn only_differing_words_are_replaced() {
         assert_eq!(
             ops("the quick brown fox\njumps\n", "the slow brown fox\njumps\n"),
             [Op::Retain(4), Op::Insert("slow".into()), Op::Delete(5)]
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn within_a_word_only_the_letters_that_differ_are_touched() {
+    fn only_differing_letters_of_similar_words_are_replaced() {
         assert_eq!(ops("a colour here", "a color here"), [Op::Retain(6), Op::Delete(1)]);
     }
 
     #[test]
-    fn a_grapheme_is_never_taken_apart() {
-        // A family and a flag share code points with others; a letter with a combining mark is one grapheme.
+    fn graphemes_are_never_split() {
+        // Families and flags share code points. A letter with a combining mark is one grapheme.
         let (family, couple) = ("👨‍👩‍👧", "👨‍👩‍👦");
         assert_eq!(ops(family, couple), [Op::Insert(couple.into()), Op::Delete(8)]);
         assert_eq!(ops("🇩🇪", "🇩🇰"), [Op::Insert("🇩🇰".into()), Op::Delete(4)]);
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_makes_no_difference() {
+    fn equal_texts_have_an_empty_difference() {
         assert!(difference("höher 🎈\n", "höher 🎈\n").is_empty());
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "a deadline that has passed")]
-    fn past_the_deadline_the_result_is_coarse_and_right() {
+    #[allow(clippy::disallowed_methods, reason = "a deadline that has already passed")]
+    fn after_the_deadline_the_difference_is_still_correct() {
         let (old, new) = ("a b c d e f g h ".repeat(500), "h g f e d c b a ".repeat(500));
         let delta = Delta::between(&old, &new, Instant::now());
         assert_eq!(Content::from(&*old).apply(&delta).unwrap(), *new);

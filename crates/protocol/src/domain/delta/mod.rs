@@ -1,12 +1,11 @@
-//! Changes of a text as values: what a delta is, and what can be done with two of them.
+//! Deltas, the changes of a plain text.
 //!
-//! A [`Delta`] is a list of steps in the Quill Delta format, for plain text: keep so many code units, insert a text,
-//! delete so many. Lengths count UTF-16 code units. [`Delta::compose`] puts one after another, [`Delta::transform`]
-//! rewrites one as if another had been there first, [`Delta::between`] finds the one that leads from a text to
-//! another, and [`Content`] is a text that deltas are applied to.
+//! A [`Delta`] is a list of steps in the Quill Delta format: retain, insert and delete. Lengths count UTF-16 code
+//! units. [`Delta::compose`] merges consecutive deltas, [`Delta::transform`] rebases a delta onto a concurrent one,
+//! [`Delta::between`] computes the delta between two texts, and [`Content`] is a text that deltas are applied to.
 //!
-//! Invariant: a delta is in its only normal form. Equal neighbours are one step, an insertion stands before a
-//! deletion at the same place, nothing is kept at the end, and no step is empty.
+//! Invariant: a delta is in normal form. Adjacent steps of one kind are merged, an insertion precedes a deletion at
+//! the same offset, the last step is no retain, and no step is empty.
 
 mod compose;
 mod content;

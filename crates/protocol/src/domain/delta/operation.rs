@@ -1,24 +1,24 @@
-//! What a delta is made of, and its normal form.
+//! Deltas and their steps, in normal form.
 
 /// One step of a delta.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// Goes on behind so many UTF-16 code units; more than 0.
+    /// Skips this number of UTF-16 code units, at least 1.
     Retain(usize),
-    /// Inserts a text, which is not empty.
+    /// Inserts a text that is not empty.
     Insert(String),
-    /// Deletes so many UTF-16 code units; more than 0.
+    /// Deletes this number of UTF-16 code units, at least 1.
     Delete(usize),
 }
 
-/// A change of a text, in normal form: equal deltas are written alike. The empty one changes nothing.
+/// A change of a text in normal form, so deltas with the same steps are equal. An empty delta changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Delta {
     ops: Vec<Op>,
 }
 
 impl Delta {
-    /// The delta that makes `text` of nothing.
+    /// Returns the delta that inserts `text` into an empty text.
     #[must_use]
     pub fn insertion(text: &str) -> Self {
         let mut delta = Self::default();
@@ -26,19 +26,19 @@ impl Delta {
         delta
     }
 
-    /// The steps, in order.
+    /// Returns the steps, in order.
     #[must_use]
     pub fn ops(&self) -> &[Op] {
         &self.ops
     }
 
-    /// Whether it changes nothing.
+    /// Returns whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
 
-    /// How long a text must be at least for this delta to fit, in UTF-16 code units.
+    /// Returns the minimum length of a text that this delta fits, in UTF-16 code units.
     #[must_use]
     pub fn reach(&self) -> usize {
         let length = |op: &Op| match op {
@@ -48,12 +48,12 @@ impl Delta {
         self.ops.iter().map(length).sum()
     }
 
-    /// Whether it inserts a text that `says` so.
-    pub fn inserts(&self, says: impl Fn(&str) -> bool) -> bool {
-        self.ops.iter().any(|op| matches!(op, Op::Insert(text) if says(text)))
+    /// Returns whether `predicate` holds for an inserted text.
+    pub fn inserts(&self, predicate: impl Fn(&str) -> bool) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Insert(text) if predicate(text)))
     }
 
-    /// About how many bytes it takes in memory.
+    /// Estimates its memory use in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
         let weight = |op: &Op| match op {
@@ -63,43 +63,43 @@ impl Delta {
         self.ops.iter().map(weight).sum()
     }
 
-    /// Goes on behind `units`.
+    /// Appends a retain of `units`, which may be 0.
     pub(super) fn retain(&mut self, units: usize) {
         match self.ops.last_mut() {
             _ if units == 0 => {}
-            Some(Op::Retain(before)) => *before += units,
+            Some(Op::Retain(last)) => *last += units,
             _ => self.ops.push(Op::Retain(units)),
         }
     }
 
-    /// Inserts `text` here, before what is deleted here.
+    /// Appends an insertion of `text`, which may be empty. Puts it before a deletion at the same offset.
     pub(super) fn insert(&mut self, text: &str) {
         if text.is_empty() {
             return;
         }
         match &mut self.ops[..] {
-            [.., Op::Insert(before)] | [.., Op::Insert(before), Op::Delete(_)] => {
-                before.push_str(text);
+            [.., Op::Insert(last)] | [.., Op::Insert(last), Op::Delete(_)] => {
+                last.push_str(text);
             }
             [.., Op::Delete(_)] => {
-                let place = self.ops.len() - 1;
-                self.ops.insert(place, Op::Insert(text.to_owned()));
+                let last = self.ops.len() - 1;
+                self.ops.insert(last, Op::Insert(text.to_owned()));
             }
             _ => self.ops.push(Op::Insert(text.to_owned())),
         }
     }
 
-    /// Deletes the next `units`.
+    /// Appends a deletion of `units`, which may be 0.
     pub(super) fn delete(&mut self, units: usize) {
         match self.ops.last_mut() {
             _ if units == 0 => {}
-            Some(Op::Delete(before)) => *before += units,
+            Some(Op::Delete(last)) => *last += units,
             _ => self.ops.push(Op::Delete(units)),
         }
     }
 
-    /// What is kept at the end need not be said.
-    pub(super) fn finished(mut self) -> Self {
+    /// Removes a retain at the end.
+    pub(super) fn trimmed(mut self) -> Self {
         if let Some(Op::Retain(_)) = self.ops.last() {
             self.ops.pop();
         }
@@ -107,7 +107,7 @@ impl Delta {
     }
 }
 
-/// The length of a text in UTF-16 code units.
+/// Returns the length of a text in UTF-16 code units.
 pub(super) fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }

@@ -1,8 +1,8 @@
-//! Walking along a delta in pieces of any length.
+//! Iteration over a delta in pieces of any length.
 
 use super::{Delta, Op, operation::units};
 
-/// A piece of a step.
+/// A step or a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     Retain(usize),
@@ -10,24 +10,24 @@ pub(super) enum Piece<'a> {
     Delete(usize),
 }
 
-/// Where a walk along a delta is.
+/// An iterator over a delta whose caller chooses the length of each piece.
 pub(super) struct Steps<'a> {
     rest: std::slice::Iter<'a, Op>,
-    /// What is left of the step that was begun.
+    /// The unread part of the current step. `None` at the end of the delta.
     current: Option<Piece<'a>>,
-    /// The length of `current`, in UTF-16 code units.
-    left: usize,
+    /// The length of `current` in UTF-16 code units. `usize::MAX` at the end of the delta.
+    remaining: usize,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn of(delta: &'a Delta) -> Self {
-        let mut steps = Self { rest: delta.ops().iter(), current: None, left: 0 };
+    pub(super) fn new(delta: &'a Delta) -> Self {
+        let mut steps = Self { rest: delta.ops().iter(), current: None, remaining: 0 };
         steps.advance();
         steps
     }
 
     fn advance(&mut self) {
-        (self.current, self.left) = match self.rest.next() {
+        (self.current, self.remaining) = match self.rest.next() {
             Some(Op::Retain(units)) => (Some(Piece::Retain(*units)), *units),
             Some(Op::Insert(text)) => (Some(Piece::Insert(text)), units(text)),
             Some(Op::Delete(units)) => (Some(Piece::Delete(*units)), *units),
@@ -35,29 +35,30 @@ impl<'a> Steps<'a> {
         };
     }
 
-    /// What comes next, whole. At the end of the delta: none, which stands for keeping all the rest.
+    /// Returns the unread part of the current step. `None` at the end of the delta, which retains the rest of the text.
     pub(super) fn peek(&self) -> Option<Piece<'a>> {
         self.current
     }
 
-    /// How much of the step is left, in UTF-16 code units; at the end of the delta as much as there can be.
-    pub(super) fn left(&self) -> usize {
-        self.left
+    /// Returns the length of the unread part in UTF-16 code units, or `usize::MAX` at the end of the delta.
+    pub(super) fn remaining(&self) -> usize {
+        self.remaining
     }
 
-    /// Takes `units` of the present step, at most what is left of it. Behind the end everything is kept.
+    /// Reads the next `units` of the current step, or its whole unread part if that is shorter. At the end of the delta
+    /// returns a retain.
     ///
-    /// A text is cut between two characters: all lengths come from deltas that fit the same texts.
+    /// It never splits a character, because all lengths come from deltas that fit the same texts.
     pub(super) fn take(&mut self, units: usize) -> Piece<'a> {
         let Some(piece) = self.current else { return Piece::Retain(units) };
-        if units >= self.left {
+        if units >= self.remaining {
             self.advance();
             return piece;
         }
-        self.left -= units;
+        self.remaining -= units;
         let (taken, rest) = match piece {
-            Piece::Retain(_) => (Piece::Retain(units), Piece::Retain(self.left)),
-            Piece::Delete(_) => (Piece::Delete(units), Piece::Delete(self.left)),
+            Piece::Retain(_) => (Piece::Retain(units), Piece::Retain(self.remaining)),
+            Piece::Delete(_) => (Piece::Delete(units), Piece::Delete(self.remaining)),
             Piece::Insert(text) => {
                 let (taken, rest) = text.split_at(bytes_of(text, units));
                 (Piece::Insert(taken), Piece::Insert(rest))
@@ -68,14 +69,14 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// How many bytes the first `units` UTF-16 code units of a text have.
+/// Returns the size of the first `units` UTF-16 code units of a text, in bytes of UTF-8.
 fn bytes_of(text: &str, units: usize) -> usize {
     let mut counted = 0;
     text.char_indices()
         .find(|(_, char)| {
-            let here = counted >= units;
+            let is_reached = counted >= units;
             counted += char.len_utf16();
-            here
+            is_reached
         })
         .map_or(text.len(), |(index, _)| index)
 }

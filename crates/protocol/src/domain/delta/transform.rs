@@ -1,32 +1,32 @@
-//! One delta as if another had been there first.
+//! Operational transformation of concurrent deltas.
 
 use super::{
     Delta,
     steps::{Piece, Steps},
 };
 
-/// Whose text stands first when both insert at the same place.
+/// Which inserted text comes first when both deltas insert at the same offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tie {
-    /// The text of the delta that is transformed.
+    /// The text of the transformed delta.
     Mine,
-    /// The text of the other one, which was accepted earlier.
+    /// The text of the other delta.
     Theirs,
 }
 
 impl Delta {
-    /// This delta, rewritten to be applied after `other`; both were made for the same text.
+    /// Rebases this delta onto `other`, which applies to the same text.
     ///
-    /// With opposite ties on the two sides, both orders lead to the same text: `a` then `b.transform(a, Theirs)` is
-    /// `b` then `a.transform(b, Mine)` (convergence, the property TP1 of operational transformation). A text that is
-    /// inserted where the other one deletes stays.
+    /// With opposite ties both orders produce the same text: `a` then `b.transform(a, Theirs)` equals `b` then
+    /// `a.transform(b, Mine)` (property TP1 of operational transformation). A text inserted inside a range that the
+    /// other delta deletes is kept.
     #[must_use]
     pub fn transform(&self, other: &Self, tie: Tie) -> Self {
-        let (mut mine, mut theirs) = (Steps::of(self), Steps::of(other));
+        let (mut mine, mut theirs) = (Steps::new(self), Steps::new(other));
         let mut transformed = Self::default();
         loop {
             match (mine.peek(), theirs.peek()) {
-                (None, _) => return transformed.finished(),
+                (None, _) => return transformed.trimmed(),
                 (Some(Piece::Insert(text)), theirs)
                     if tie == Tie::Mine || !matches!(theirs, Some(Piece::Insert(_))) =>
                 {
@@ -34,13 +34,13 @@ impl Delta {
                     mine.take(usize::MAX);
                 }
                 (_, Some(Piece::Insert(_))) => {
-                    transformed.retain(theirs.left());
+                    transformed.retain(theirs.remaining());
                     theirs.take(usize::MAX);
                 }
                 _ => {
-                    let units = mine.left().min(theirs.left());
+                    let units = mine.remaining().min(theirs.remaining());
                     match (mine.take(units), theirs.take(units)) {
-                        // It is gone already.
+                        // `other` has already deleted it.
                         (_, Piece::Delete(_)) => {}
                         (Piece::Delete(units), _) => transformed.delete(units),
                         (_, _) => transformed.retain(units),

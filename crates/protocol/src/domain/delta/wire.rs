@@ -1,64 +1,65 @@
-//! Deltas as they come from clients and are kept in the log.
+//! Deltas as clients send them and the change log stores them.
 //!
-//! In the log they are JSON as in the Quill Delta format: `[{"retain":3},{"insert":"x"},{"delete":1}]`.
+//! The change log stores JSON in the Quill Delta format: `[{"retain":3},{"insert":"x"},{"delete":1}]`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{Delta, Op};
 use crate::domain::InvalidInput;
 
-/// One step as it is written: exactly one field is set.
+/// An encoded step, in which exactly one field is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeltaStep {
-    /// Go on behind so many UTF-16 code units, from 1.
+    /// The number of UTF-16 code units to skip, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain: Option<i64>,
-    /// Insert this text.
+    /// The text to insert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insert: Option<String>,
-    /// Delete so many UTF-16 code units, from 1.
+    /// The number of UTF-16 code units to delete, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete: Option<i64>,
 }
 
-/// The longest text that a step may speak of, in UTF-16 code units: more than any document holds.
-const MAX_STEP: i64 = 1 << 31;
+/// The maximum reach of a delta in UTF-16 code units, more than the length of any document.
+const MAX_REACH: i64 = 1 << 31;
 
 impl Delta {
-    /// The delta of these steps, in normal form.
+    /// Creates the delta of these steps, in normal form.
     ///
     /// # Errors
-    /// A step without or with two fields, a length that is not positive or absurd, or an empty text.
+    /// If a step has no field or several, a length that is not positive or too large, or an empty text.
     pub fn from_steps(steps: impl IntoIterator<Item = DeltaStep>) -> Result<Self, InvalidInput> {
         let mut delta = Self::default();
         let mut reach = 0_i64;
         for (index, step) in steps.into_iter().enumerate() {
-            let wrong = |what: &str| InvalidInput::new(format!("Step {index} of the delta {what}"));
+            let invalid =
+                |fault: &str| InvalidInput::new(format!("Step {index} of the delta {fault}"));
             match step {
                 DeltaStep { retain: Some(units), insert: None, delete: None } => {
-                    delta.retain(length(units, &mut reach).ok_or_else(|| wrong(BAD_LENGTH))?);
+                    delta.retain(length(units, &mut reach).ok_or_else(|| invalid(BAD_LENGTH))?);
                 }
                 DeltaStep { retain: None, insert: None, delete: Some(units) } => {
-                    delta.delete(length(units, &mut reach).ok_or_else(|| wrong(BAD_LENGTH))?);
+                    delta.delete(length(units, &mut reach).ok_or_else(|| invalid(BAD_LENGTH))?);
                 }
                 DeltaStep { retain: None, insert: Some(text), delete: None } => {
                     if text.is_empty() {
-                        return Err(wrong("inserts nothing. Leave it out."));
+                        return Err(invalid("inserts nothing. Remove it."));
                     }
                     delta.insert(&text);
                 }
                 _ => {
-                    return Err(wrong(
-                        "must have exactly one of `retain`, `insert` and `delete`. Make one step for each.",
+                    return Err(invalid(
+                        "must have exactly one of `retain`, `insert` and `delete`. Use one step for each.",
                     ));
                 }
             }
         }
-        Ok(delta.finished())
+        Ok(delta.trimmed())
     }
 
-    /// The steps as they are written.
+    /// Returns the encoded steps.
     pub fn steps(&self) -> impl Iterator<Item = DeltaStep> {
         let number = |units: usize| i64::try_from(units).ok();
         self.ops().iter().map(move |op| match op {
@@ -70,12 +71,12 @@ impl Delta {
 }
 
 const BAD_LENGTH: &str =
-    "has a length that is negative, zero or larger than any text. Count UTF-16 code units from 1.";
+    "has a length that is negative, zero or larger than any text. Use a positive length.";
 
-/// A step's length, if it is one; `reach` is how far the steps reach together.
+/// Returns the length of a step and adds it to `reach`. `None` if the length is not valid or the reach is too large.
 fn length(units: i64, reach: &mut i64) -> Option<usize> {
     *reach = reach.checked_add(units)?;
-    if units <= 0 || *reach > MAX_STEP { None } else { usize::try_from(units).ok() }
+    if units <= 0 || *reach > MAX_REACH { None } else { usize::try_from(units).ok() }
 }
 
 impl Serialize for Delta {
@@ -94,23 +95,23 @@ impl<'de> Deserialize<'de> for Delta {
 mod tests {
     use super::*;
 
-    fn parsed(json: &str) -> Result<Delta, String> {
+    fn parse(json: &str) -> Result<Delta, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_delta_is_brought_into_its_normal_form() {
+    fn a_delta_is_normalized() {
         let long = r#"[{"retain":1},{"retain":2},{"delete":1},{"insert":"a"},{"insert":"b"},{"delete":2},{"retain":9}]"#;
         let short = r#"[{"retain":3},{"insert":"ab"},{"delete":3}]"#;
-        let delta = parsed(long).unwrap();
-        assert_eq!(delta, parsed(short).unwrap());
+        let delta = parse(long).unwrap();
+        assert_eq!(delta, parse(short).unwrap());
         assert_eq!(serde_json::to_string(&delta).unwrap(), short);
         assert_eq!(delta.reach(), 6);
     }
 
     #[test]
-    fn a_wrong_step_is_refused_by_its_number() {
-        for (json, says) in [
+    fn an_invalid_step_is_rejected_with_its_index() {
+        for (json, expected) in [
             (
                 r#"[{"retain":1},{"retain":1,"insert":"x"}]"#,
                 "Step 1 of the delta must have exactly",
@@ -122,8 +123,8 @@ mod tests {
             (r#"[{"retain":2147483648},{"delete":1}]"#, "larger than any text"),
             (r#"[{"insert":""}]"#, "inserts nothing"),
         ] {
-            let error = parsed(json).unwrap_err();
-            assert!(error.contains(says), "{json}: {error}");
+            let error = parse(json).unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
         }
     }
 }

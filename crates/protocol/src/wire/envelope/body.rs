@@ -1,4 +1,6 @@
-//! The bodies of envelopes as they are written. The order of variants and fields is the format: only add at the end.
+//! The encoded bodies of envelopes.
+//!
+//! Invariant: the order of variants and fields is the wire format, so variants and fields are only appended.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,7 @@ use crate::domain::{
     User, UserId, Version,
 };
 
-/// What is said on the channel of a document.
+/// A body on the channel of a document.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Body<'a> {
     Stored {
@@ -18,7 +20,7 @@ pub(super) enum Body<'a> {
     CursorMoved {
         session: Uuid,
         #[serde(borrow)]
-        user: Named<'a>,
+        user: UserBody<'a>,
         cursor: CursorBody,
         at: i64,
     },
@@ -28,7 +30,7 @@ pub(super) enum Body<'a> {
     },
     Joined {
         #[serde(borrow)]
-        present: Present<'a>,
+        presence: PresenceBody<'a>,
     },
     Left {
         session: Uuid,
@@ -43,31 +45,31 @@ pub(super) enum Body<'a> {
         #[serde(borrow)]
         change: ChangeBody<'a>,
     },
-    Said {
+    AwarenessUpdated {
         session: Uuid,
         user: Uuid,
         client: u32,
         clock: u32,
         state: Option<&'a str>,
     },
-    AskWhoIsHere,
+    QueryAwareness,
 }
 
-/// What is said to a node alone.
+/// A body on the channel of a node.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum ToNode {
+pub(super) enum SignalBody {
     Canary { number: u64 },
     Done { request: u64 },
 }
 
 /// A user.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Named<'a> {
+pub(super) struct UserBody<'a> {
     id: Uuid,
     name: &'a str,
 }
 
-impl<'a> Named<'a> {
+impl<'a> UserBody<'a> {
     pub(super) fn of(user: &'a User) -> Self {
         Self { id: user.id.uuid(), name: &user.name }
     }
@@ -77,7 +79,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// A cursor: head, then anchor, each line and column.
+/// A cursor: the head, then the anchor, each as line and column.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct CursorBody {
     head: (u32, u32),
@@ -90,7 +92,7 @@ impl CursorBody {
         Self { head: pair(cursor.head), anchor: cursor.anchor.map(pair) }
     }
 
-    /// The cursor, unless a number is out of range.
+    /// Returns the cursor. `None` if a number is out of range.
     pub(super) fn cursor(self) -> Option<Cursor> {
         let position = |(line, column): (u32, u32)| {
             Position::new(i32::try_from(line).ok()?, i32::try_from(column).ok()?).ok()
@@ -103,26 +105,26 @@ impl CursorBody {
     }
 }
 
-/// A session that has a document open. Times are microseconds since 1970.
+/// The presence of a session. Times are microseconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Present<'a> {
+pub(super) struct PresenceBody<'a> {
     pub(super) session: Uuid,
     #[serde(borrow)]
-    pub(super) user: Named<'a>,
+    pub(super) user: UserBody<'a>,
     pub(super) cursor: Option<CursorBody>,
     pub(super) joined_at: i64,
     pub(super) last_seen: i64,
 }
 
-/// A change of a text or a title.
+/// A change of the text or the title.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ChangeBody<'a> {
     version: i64,
     #[serde(borrow)]
-    author: Option<Named<'a>>,
+    author: Option<UserBody<'a>>,
     session: Option<Uuid>,
     title: &'a str,
-    /// None where the title alone changed.
+    /// `None` if only the title changed.
     #[serde(borrow)]
     text: Option<EditBody<'a>>,
     at: i64,
@@ -143,7 +145,7 @@ enum StepBody<'a> {
 }
 
 impl<'a> ChangeBody<'a> {
-    /// None of a change that has to be read from the log: a deletion.
+    /// Returns the body of a change. `None` for a deletion, which nodes read from the change log.
     pub(super) fn of(change: &'a Change) -> Option<Self> {
         let text = match change.kind {
             ChangeKind::Edited => {
@@ -156,7 +158,7 @@ impl<'a> ChangeBody<'a> {
         };
         Some(Self {
             version: change.version.number(),
-            author: change.author.as_ref().map(Named::of),
+            author: change.author.as_ref().map(UserBody::of),
             session: change.session.map(SessionId::uuid),
             title: &change.title,
             text,
@@ -164,6 +166,7 @@ impl<'a> ChangeBody<'a> {
         })
     }
 
+    /// Returns the change. `None` if the delta or the time is not valid.
     pub(super) fn change(self, document: DocumentId) -> Option<Change> {
         let (kind, delta, update) = match self.text {
             Some(EditBody { delta, update }) => {
@@ -205,7 +208,7 @@ impl<'a> StepBody<'a> {
     }
 }
 
-/// A level as a number: never another for the same level.
+/// Returns the number of a level, which never changes.
 pub(super) fn number_of(level: AccessLevel) -> u8 {
     match level {
         AccessLevel::View => 1,

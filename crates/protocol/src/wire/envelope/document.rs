@@ -1,4 +1,4 @@
-//! What nodes tell each other about a document.
+//! Envelopes on the channel of a document.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     OLDEST_VERSION, Sequence,
-    body::{Body, ChangeBody, CursorBody, Named, level_of, number_of, time},
+    body::{Body, ChangeBody, CursorBody, UserBody, level_of, number_of, time},
     entry,
 };
 use crate::domain::{
@@ -14,124 +14,127 @@ use crate::domain::{
     SessionId, UserId, Version,
 };
 
-/// A change with more bytes than this is not sent: whoever hears that it was stored reads it from the log.
+/// The maximum size of an encoded change. Of a larger one only the version is sent, and receivers read it from the
+/// change log.
 const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
-/// The first bytes of the bodies that say who arrived and left: their places among the variants.
+/// The first byte of the encoded `Joined` and `Left`, which is their index among the variants of [`Body`].
 const JOINED: u8 = 3;
 const LEFT: u8 = 4;
 
-/// What a node tells the others that have a document open.
+/// A message to the nodes that have a document open.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Envelope {
-    /// The document is at this version: what is missing is in the log.
+    /// The document has reached this version. Receivers read missing changes from the change log.
     Stored {
         /// The version.
         version: Version,
     },
-    /// The document changed. On the way the whole text is left out. Since version 2; a deletion, or a large change, goes
-    /// as [`Envelope::Stored`].
+    /// The document changed. The whole text is not sent. Since version 2. Deletions and large changes are sent as
+    /// [`Envelope::Stored`].
     Changed(Arc<Change>),
     /// A cursor moved.
     CursorMoved(Arc<CursorMove>),
-    /// Whoever has this session here should move its cursor.
+    /// The node of this session should move its cursor.
     MoveCursor {
         /// The session.
         session: SessionId,
-        /// To where.
+        /// The new cursor.
         cursor: Cursor,
     },
     /// A session opened the document.
     Joined {
-        /// Its entry.
+        /// The session's presence.
         presence: Presence,
-        /// Which of all arrivals and departures this is.
+        /// The position of this event among all joins and leaves.
         sequence: Sequence,
     },
     /// A session closed the document.
     Left {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// Which of all arrivals and departures this is.
+        /// The position of this event among all joins and leaves.
         sequence: Sequence,
     },
-    /// A user's access changed; none means revoked.
+    /// The access of a user changed.
     AccessChanged {
         /// The user.
         user: UserId,
-        /// What the user may do from now on.
+        /// The new access level. `None` if access was revoked.
         level: Option<AccessLevel>,
-        /// The sender wants to hear when this has been carried out, under this number.
+        /// The id under which the sender expects a [`Signal::Done`](super::Signal::Done) when this is carried out.
         request: Option<u64>,
     },
-    /// Something that was told of the document may not have arrived: what is known should be compared with the store.
+    /// Envelopes may have been lost. Receivers compare their state with the store.
     Compare,
-    /// A session's Yjs editor says something of itself. Since version 3.
-    Said(Arc<AwarenessUpdate>),
-    /// Whoever has Yjs editors here should tell again what they say of themselves. Since version 3.
-    AskWhoIsHere,
+    /// The awareness of a session's Yjs editor changed. Since version 3.
+    AwarenessUpdated(Arc<AwarenessUpdate>),
+    /// Receivers should publish the awareness of their Yjs editors. Since version 3.
+    QueryAwareness,
 }
 
-/// Why what came on a channel is no envelope.
+/// The reason why received bytes cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BadEnvelope {
-    /// Of a kind that came after this program.
-    #[error("an envelope of an unknown version")]
+    /// A kind of envelope that a newer version introduced.
+    #[error("the envelope has an unknown version")]
     UnknownVersion,
-    /// Nothing that a node sends.
-    #[error("no envelope at all")]
+    /// Not an envelope.
+    #[error("the bytes are not an envelope")]
     Garbage,
 }
 
-/// The version in which changes are told whole.
-const WHOLE_CHANGES: u8 = 2;
+/// The version that introduced `Changed`.
+const CHANGES_SINCE: u8 = 2;
 
-/// The version in which editors are told of.
-const EDITORS: u8 = 3;
+/// The version that introduced `AwarenessUpdated` and `QueryAwareness`.
+const AWARENESS_SINCE: u8 = 3;
 
 impl Envelope {
-    /// Whether those who know `version` understand it. What they do not is not sent: they have nothing to do with it.
+    /// Returns whether nodes that know `version` understand this kind. Others are not sent.
     #[must_use]
     pub fn is_known_to(&self, version: u8) -> bool {
         match self {
-            Self::Said(_) | Self::AskWhoIsHere => version >= EDITORS,
+            Self::AwarenessUpdated(_) | Self::QueryAwareness => version >= AWARENESS_SINCE,
             _ => true,
         }
     }
 
-    /// The bytes for a node that sends it, to others of which the oldest knows `version`. What says when somebody came
-    /// or went lacks its sequence: the roster adds it.
+    /// Encodes the envelope as sent by `from` to nodes of which the oldest knows `version`. Of `Joined` and `Left` omits
+    /// the sequence, which the roster appends.
     #[must_use]
     pub fn encode(&self, from: NodeId, version: u8) -> Vec<u8> {
         let body = match self {
             Self::Stored { version } => Body::Stored { version: version.number() },
-            Self::Changed(change) => match sent_whole(change, version) {
-                Some(bytes) => return with_header(from, WHOLE_CHANGES, &bytes),
+            Self::Changed(change) => match encode_change(change, version) {
+                Some(bytes) => return with_header(from, CHANGES_SINCE, &bytes),
                 None => Body::Stored { version: change.version.number() },
             },
             Self::CursorMoved(moved) => Body::CursorMoved {
                 session: moved.session.uuid(),
-                user: Named::of(&moved.user),
+                user: UserBody::of(&moved.user),
                 cursor: CursorBody::of(moved.cursor),
                 at: moved.at.timestamp_micros(),
             },
-            Self::Said(saying) => {
-                let said = Body::Said {
-                    session: saying.session.uuid(),
-                    user: saying.user.uuid(),
-                    client: saying.client,
-                    clock: saying.clock,
-                    state: saying.state.as_deref(),
+            Self::AwarenessUpdated(update) => {
+                let body = Body::AwarenessUpdated {
+                    session: update.session.uuid(),
+                    user: update.user.uuid(),
+                    client: update.client,
+                    clock: update.clock,
+                    state: update.state.as_deref(),
                 };
-                return with_header(from, EDITORS, &bytes_of(&said));
+                return with_header(from, AWARENESS_SINCE, &encode_body(&body));
             }
-            Self::AskWhoIsHere => {
-                return with_header(from, EDITORS, &bytes_of(&Body::AskWhoIsHere));
+            Self::QueryAwareness => {
+                return with_header(from, AWARENESS_SINCE, &encode_body(&Body::QueryAwareness));
             }
             Self::MoveCursor { session, cursor } => {
                 Body::MoveCursor { session: session.uuid(), cursor: CursorBody::of(*cursor) }
             }
-            Self::Joined { presence, .. } => Body::Joined { present: entry::present(presence) },
+            Self::Joined { presence, .. } => {
+                Body::Joined { presence: entry::presence_body(presence) }
+            }
             Self::Left { session, .. } => Body::Left { session: session.uuid() },
             Self::AccessChanged { user, level, request } => Body::AccessChanged {
                 user: user.uuid(),
@@ -140,37 +143,38 @@ impl Envelope {
             },
             Self::Compare => Body::Compare,
         };
-        with_header(from, OLDEST_VERSION, &bytes_of(&body))
+        with_header(from, OLDEST_VERSION, &encode_body(&body))
     }
 
-    /// Who sent these bytes, to one who knows `version`; and whether they may concern the sender himself, as arrivals and
-    /// departures do. Far less work than reading all of it.
+    /// Decodes only the sender, and whether the envelope is for the sender, too, as `Joined` and `Left` are. Much faster
+    /// than [`Envelope::decode`].
     ///
     /// # Errors
-    /// [`BadEnvelope`].
+    /// [`BadEnvelope`] if there is no valid header of at most `version`.
     pub fn sender(bytes: &[u8], version: u8) -> Result<(NodeId, bool), BadEnvelope> {
-        let (from, body) = header(bytes, version)?;
+        let (from, body) = split_header(bytes, version)?;
         Ok((from, matches!(body.first(), Some(&(JOINED | LEFT)))))
     }
 
-    /// Who sent these bytes on the channel of `document`, and what they say to one who knows `version`.
+    /// Decodes the sender and the envelope from the channel of `document`, for a reader that knows `version`.
     ///
     /// # Errors
-    /// [`BadEnvelope`].
+    /// [`BadEnvelope`] if the bytes are no envelope or its version is unknown.
     pub fn decode(
         bytes: &[u8],
         document: DocumentId,
         version: u8,
     ) -> Result<(NodeId, Self), BadEnvelope> {
-        let (from, rest) = header(bytes, version)?;
+        let (from, rest) = split_header(bytes, version)?;
         let (body, rest) =
             postcard::take_from_bytes::<Body<'_>>(rest).map_err(|_error| BadEnvelope::Garbage)?;
-        let envelope = read(body, rest, document).ok_or(BadEnvelope::Garbage)?;
+        let envelope = envelope_of(body, rest, document).ok_or(BadEnvelope::Garbage)?;
         Ok((from, envelope))
     }
 }
 
-fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
+/// Returns the envelope of a body. `rest` is the sequence of `Joined` and `Left`.
+fn envelope_of(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
     Some(match body {
         Body::Stored { version } => Envelope::Stored { version: Version::new(version) },
         Body::Changed { change } => Envelope::Changed(Arc::new(change.change(document)?)),
@@ -185,8 +189,8 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
                 at: time(at)?,
             }))
         }
-        Body::Said { session, user, client, clock, state } => {
-            Envelope::Said(Arc::new(AwarenessUpdate {
+        Body::AwarenessUpdated { session, user, client, clock, state } => {
+            Envelope::AwarenessUpdated(Arc::new(AwarenessUpdate {
                 session: session.into(),
                 user: user.into(),
                 client,
@@ -194,12 +198,12 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
                 state: state.map(Into::into),
             }))
         }
-        Body::AskWhoIsHere => Envelope::AskWhoIsHere,
+        Body::QueryAwareness => Envelope::QueryAwareness,
         Body::MoveCursor { session, cursor } => {
             Envelope::MoveCursor { session: session.into(), cursor: cursor.cursor()? }
         }
-        Body::Joined { present } => Envelope::Joined {
-            presence: entry::presence(&present, document)?,
+        Body::Joined { presence } => Envelope::Joined {
+            presence: entry::presence(&presence, document)?,
             sequence: Sequence::from_bytes(rest)?,
         },
         Body::Left { session } => {
@@ -217,17 +221,17 @@ fn read(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Envelope> {
     })
 }
 
-/// The bytes of a change, if they may be sent at all.
-fn sent_whole(change: &Change, version: u8) -> Option<Vec<u8>> {
-    if version < WHOLE_CHANGES || change.weight() > 2 * MAX_CHANGE_BYTES {
+/// Encodes a change. `None` if only its version may be sent.
+fn encode_change(change: &Change, version: u8) -> Option<Vec<u8>> {
+    if version < CHANGES_SINCE || change.weight() > 2 * MAX_CHANGE_BYTES {
         return None;
     }
-    let bytes = bytes_of(&Body::Changed { change: ChangeBody::of(change)? });
+    let bytes = encode_body(&Body::Changed { change: ChangeBody::of(change)? });
     (bytes.len() <= MAX_CHANGE_BYTES).then_some(bytes)
 }
 
-pub(super) fn bytes_of(body: &impl serde::Serialize) -> Vec<u8> {
-    // Into memory, of types that have no maps and no lengths that are not known: there is nothing that could fail.
+pub(super) fn encode_body(body: &impl serde::Serialize) -> Vec<u8> {
+    // Cannot fail: it writes to memory, and the bodies have neither maps nor sequences of unknown length.
     postcard::to_stdvec(body).unwrap_or_default()
 }
 
@@ -239,8 +243,8 @@ pub(super) fn with_header(from: NodeId, version: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Who sent it, and what comes after the header.
-pub(super) fn header(bytes: &[u8], known: u8) -> Result<(NodeId, &[u8]), BadEnvelope> {
+/// Splits the bytes into the sender and the body.
+pub(super) fn split_header(bytes: &[u8], known: u8) -> Result<(NodeId, &[u8]), BadEnvelope> {
     let (version, rest) = bytes.split_first().ok_or(BadEnvelope::Garbage)?;
     if *version > known {
         return Err(BadEnvelope::UnknownVersion);

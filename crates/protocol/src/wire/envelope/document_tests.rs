@@ -60,7 +60,7 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         cursor: cursor(),
         at: now(),
     };
-    let saying = AwarenessUpdate {
+    let update = AwarenessUpdate {
         session: SessionId::new(),
         user: user.id,
         client: 7,
@@ -80,12 +80,12 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         Envelope::AccessChanged { user: user.id, level: Some(AccessLevel::Edit), request: None },
         Envelope::AccessChanged { user: user.id, level: None, request: Some(9) },
         Envelope::Compare,
-        Envelope::Said(Arc::new(saying)),
-        Envelope::AskWhoIsHere,
+        Envelope::AwarenessUpdated(Arc::new(update)),
+        Envelope::QueryAwareness,
     ]
 }
 
-/// What the roster adds.
+/// Appends the sequence of `Joined` and `Left`, as the roster does.
 fn with_sequence(mut bytes: Vec<u8>, envelope: &Envelope) -> Vec<u8> {
     if matches!(envelope, Envelope::Joined { .. } | Envelope::Left { .. }) {
         bytes.extend([0; Sequence::BYTES]);
@@ -94,12 +94,12 @@ fn with_sequence(mut bytes: Vec<u8>, envelope: &Envelope) -> Vec<u8> {
 }
 
 #[test]
-fn what_one_node_writes_another_reads() {
+fn envelopes_decode_as_they_were_encoded() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     for envelope in every_kind(document) {
         let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
-        let concerns = matches!(envelope, Envelope::Joined { .. } | Envelope::Left { .. });
-        assert_eq!(Envelope::sender(&bytes, NEWEST_VERSION), Ok((node, concerns)));
+        let is_for_sender = matches!(envelope, Envelope::Joined { .. } | Envelope::Left { .. });
+        assert_eq!(Envelope::sender(&bytes, NEWEST_VERSION), Ok((node, is_for_sender)));
         assert_eq!(Envelope::decode(&bytes, document, NEWEST_VERSION), Ok((node, envelope)));
     }
     for signal in [Signal::Canary { number: 1 }, Signal::Done { request: u64::MAX }] {
@@ -110,21 +110,21 @@ fn what_one_node_writes_another_reads() {
 }
 
 #[test]
-fn to_a_node_of_the_version_before_a_change_says_only_that_it_was_stored() {
+fn nodes_of_the_oldest_version_receive_stored_instead_of_changed() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     let envelope = Envelope::Changed(Arc::new(change(document, "hello")));
-    let told = envelope.encode(node, OLDEST_VERSION);
+    let bytes = envelope.encode(node, OLDEST_VERSION);
     let stored = Envelope::Stored { version: Version::new(12) };
-    assert_eq!(Envelope::decode(&told, document, OLDEST_VERSION), Ok((node, stored)));
+    assert_eq!(Envelope::decode(&bytes, document, OLDEST_VERSION), Ok((node, stored)));
 
-    // And everything but a change is written as that node knows it, whoever writes it.
+    // All kinds of the oldest version are encoded as it knows them, also for newer nodes.
     for envelope in every_kind(document) {
         let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
         let read = Envelope::decode(&bytes, document, OLDEST_VERSION);
         match envelope {
             Envelope::Changed(_) => assert_eq!(read, Err(BadEnvelope::UnknownVersion)),
-            // What that node knows nothing of is not sent to it.
-            Envelope::Said(_) | Envelope::AskWhoIsHere => {
+            // Kinds that such a node does not know are not sent to it.
+            Envelope::AwarenessUpdated(_) | Envelope::QueryAwareness => {
                 assert!(!envelope.is_known_to(OLDEST_VERSION));
                 assert!(envelope.is_known_to(NEWEST_VERSION));
             }
@@ -134,7 +134,7 @@ fn to_a_node_of_the_version_before_a_change_says_only_that_it_was_stored() {
 }
 
 #[test]
-fn a_deletion_and_a_large_change_are_left_to_the_log() {
+fn deletions_and_large_changes_are_sent_as_stored() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     let deleted = Change { kind: ChangeKind::Deleted, ..change(document, "x") };
     let large = change(document, &"x".repeat(MAX_CHANGE_BYTES + 1));
@@ -146,7 +146,7 @@ fn a_deletion_and_a_large_change_are_left_to_the_log() {
 }
 
 #[test]
-fn what_is_new_or_nonsense_is_told_apart() {
+fn unknown_versions_and_malformed_bytes_are_distinguished() {
     let document = DocumentId::new();
     let decode = |bytes: &[u8]| Envelope::decode(bytes, document, NEWEST_VERSION);
     assert_eq!(decode(b""), Err(BadEnvelope::Garbage));
@@ -157,7 +157,7 @@ fn what_is_new_or_nonsense_is_told_apart() {
 }
 
 #[test]
-fn the_format_of_the_first_version_stays_as_it_is() {
+fn the_format_of_the_first_version_never_changes() {
     let node = NodeId::from(uuid::Uuid::nil());
     let session = SessionId::from(uuid::Uuid::nil());
     let stored = Envelope::Stored { version: Version::new(300) }.encode(node, 1);
@@ -172,16 +172,16 @@ fn the_format_of_the_first_version_stays_as_it_is() {
 
 proptest! {
     #[test]
-    fn no_bytes_can_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200), version in 0_u8..4) {
+    fn any_bytes_decode_or_fail_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), version in 0_u8..4) {
         let document = DocumentId::new();
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {
             *first = version;
         }
         if let Ok((node, envelope)) = Envelope::decode(&bytes, document, NEWEST_VERSION) {
-            // What is taken can be passed on.
-            let again = envelope.encode(node, NEWEST_VERSION);
-            prop_assert!(!again.is_empty());
+            // A decoded envelope can be encoded.
+            let encoded = envelope.encode(node, NEWEST_VERSION);
+            prop_assert!(!encoded.is_empty());
         }
         if let Ok((node, signal)) = Signal::decode(&bytes, NEWEST_VERSION) {
             prop_assert_eq!(Signal::decode(&signal.encode(node), OLDEST_VERSION), Ok((node, signal)));

@@ -1,13 +1,15 @@
-//! What nodes send each other: the version in which a kind of envelope first appeared, who sends it, and what it says in
-//! the postcard format (<https://postcard.jamesmunns.com>).
+//! Envelopes: the messages between nodes.
 //!
 //! ```text
-//! version u8 | node 16 bytes | body (postcard) | epoch u64, number u64 (big-endian), on arrivals and departures only
+//! version u8 | node 16 bytes | body (postcard) | epoch u64, number u64 (big-endian), for `Joined` and `Left` only
 //! ```
 //!
-//! The version is that of the kind, not of the node: whoever does not know a kind ignores it, and everything else still
-//! passes between old and new. [`Stored`](Envelope::Stored) says the same as [`Changed`](Envelope::Changed) to those who
-//! only know version 1. Kinds are never changed and their numbers never used again; what has to say more is a new kind.
+//! The version is the one that introduced the kind of envelope, and the node is the sender. Bodies are encoded with
+//! postcard (<https://postcard.jamesmunns.com>). A node ignores kinds that it does not know, so nodes of different
+//! versions exchange all others. Nodes that know only version 1 receive [`Stored`](Envelope::Stored) instead of
+//! [`Changed`](Envelope::Changed).
+//!
+//! Invariant: a kind never changes and its number is never reused. More content needs a new kind.
 
 mod body;
 mod document;
@@ -20,8 +22,8 @@ pub use entry::{Incarnation, PresenceEntry};
 pub use sequence::Sequence;
 pub use signal::Signal;
 
-/// The version that every node reads.
+/// The version that all nodes read.
 pub const OLDEST_VERSION: u8 = 1;
 
-/// The newest version that this program writes and reads.
+/// The newest version that this program reads and writes.
 pub const NEWEST_VERSION: u8 = 3;

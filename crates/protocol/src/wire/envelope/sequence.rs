@@ -1,19 +1,19 @@
-//! Where something stands among all arrivals and departures in a document.
+//! The order of joins and leaves in a document.
 
-/// Its number, counted from 1 by the roster; where the roster forgot and began anew, under another epoch.
+/// The position of an event among all joins and leaves in a document, counted by the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sequence {
-    /// Since when is counted: a number by chance.
+    /// Identifies the count. Random, and different after the roster lost its data.
     pub epoch: u64,
-    /// How many there have been.
+    /// The number of the event in this epoch, from 1.
     pub number: u64,
 }
 
 impl Sequence {
-    /// So many bytes it takes.
+    /// The encoded size.
     pub const BYTES: usize = 16;
 
-    /// Read from exactly [`Sequence::BYTES`] bytes.
+    /// Decodes a sequence. `None` unless there are exactly [`Sequence::BYTES`] bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (epoch, number) = bytes.split_first_chunk::<8>()?;
@@ -21,7 +21,7 @@ impl Sequence {
         Some(Self { epoch: u64::from_be_bytes(*epoch), number: u64::from_be_bytes(number) })
     }
 
-    /// Whether nothing lies between the two.
+    /// Returns whether no event lies between `before` and this one.
     #[must_use]
     pub fn is_next_after(self, before: Self) -> bool {
         self.epoch == before.epoch && before.number.checked_add(1) == Some(self.number)

@@ -1,47 +1,47 @@
-//! What is said on the channel of a node.
+//! Messages to a single node, on its own channel.
 
 use super::{
     BadEnvelope, OLDEST_VERSION,
-    body::ToNode,
-    document::{bytes_of, header, with_header},
+    body::SignalBody,
+    document::{encode_body, split_header, with_header},
 };
 use crate::domain::NodeId;
 
-/// What a node is told, by itself or by another one.
+/// A message to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// The node speaks to itself, to know whether it hears.
+    /// A node sends this to itself, to verify that it receives messages.
     Canary {
-        /// Counts up.
+        /// The number of the canary, increasing.
         number: u64,
     },
-    /// What it asked for was carried out.
+    /// A request of the node was carried out.
     Done {
-        /// What it called it.
+        /// The id that the node gave the request.
         request: u64,
     },
 }
 
 impl Signal {
-    /// The bytes for a node that sends it.
+    /// Encodes the signal as sent by `from`.
     #[must_use]
     pub fn encode(self, from: NodeId) -> Vec<u8> {
         let body = match self {
-            Self::Canary { number } => ToNode::Canary { number },
-            Self::Done { request } => ToNode::Done { request },
+            Self::Canary { number } => SignalBody::Canary { number },
+            Self::Done { request } => SignalBody::Done { request },
         };
-        with_header(from, OLDEST_VERSION, &bytes_of(&body))
+        with_header(from, OLDEST_VERSION, &encode_body(&body))
     }
 
-    /// Who sent these bytes, and what they say to one who knows `version`.
+    /// Decodes the sender and the signal, for a reader that knows `version`.
     ///
     /// # Errors
-    /// [`BadEnvelope`].
+    /// [`BadEnvelope`] if the bytes are no signal or its version is unknown.
     pub fn decode(bytes: &[u8], version: u8) -> Result<(NodeId, Self), BadEnvelope> {
-        let (from, rest) = header(bytes, version)?;
+        let (from, rest) = split_header(bytes, version)?;
         let signal = match postcard::from_bytes(rest).map_err(|_error| BadEnvelope::Garbage)? {
-            ToNode::Canary { number } => Self::Canary { number },
-            ToNode::Done { request } => Self::Done { request },
+            SignalBody::Canary { number } => Self::Canary { number },
+            SignalBody::Done { request } => Self::Done { request },
         };
         Ok((from, signal))
     }

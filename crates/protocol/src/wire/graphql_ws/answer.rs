@@ -1,11 +1,11 @@
-//! Frames that are made of more than one message, and errors that need no execution.
+//! Answers to operations: the frames of a result, and errors without an execution.
 
 use bytes::{Bytes, BytesMut};
 
 use super::{OperationId, ServerMessage};
 use crate::wire::ErrorCode;
 
-/// The result of a query or mutation and the end of it, as two frames in one piece.
+/// Encodes the result of a query or mutation as two consecutive frames, `next` and `complete`.
 #[must_use]
 pub fn result(id: &OperationId, response: &[u8]) -> Bytes {
     let (next, complete) =
@@ -16,7 +16,7 @@ pub fn result(id: &OperationId, response: &[u8]) -> Bytes {
     frames.freeze()
 }
 
-/// One GraphQL error, as the list that [`ServerMessage::Error`] carries.
+/// Encodes one GraphQL error as the list for [`ServerMessage::Error`].
 #[must_use]
 pub fn errors(code: ErrorCode, message: &str) -> Bytes {
     let errors = serde_json::json!([{

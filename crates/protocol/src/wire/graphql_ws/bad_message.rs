@@ -1,35 +1,37 @@
-//! A message that the protocol does not know, in words for the close frame.
+//! The error for messages that violate graphql-transport-ws.
 
 use thiserror::Error;
 
-/// What is wrong with a message, and what was expected. Safe to show to its sender, and without its content.
+/// The reason why a message is rejected, for the close frame: what is wrong, and what was expected.
+///
+/// It does not quote the message, because it is also logged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct BadMessage(String);
 
 impl BadMessage {
-    /// A message that breaks the rule that `text` states.
+    /// Creates the error with this text.
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Something that serde_json could not read as a `what`.
+    /// Creates the error for JSON that serde_json could not read: `context`, then the reason.
     ///
-    /// Its own words follow, but for what they quote from the message: they end up in logs as well.
-    pub(super) fn unreadable(what: &str, error: &serde_json::Error) -> Self {
-        let words = error.to_string();
-        // Data errors read "invalid type: string "what was sent", expected what should have been".
-        let reason = match words.rsplit_once(", expected ") {
+    /// Drops the part of the reason that quotes the message.
+    pub(super) fn unreadable(context: &str, error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        // serde_json writes "invalid type: string "<the value>", expected <the type> at line …".
+        let reason = match text.rsplit_once(", expected ") {
             Some((_, expected)) => {
                 let end = expected.rfind(" at line ").unwrap_or(expected.len());
                 format!("expected {}", expected.get(..end).unwrap_or(expected))
             }
-            None => words,
+            None => text,
         };
-        Self(format!("{what}: {reason}"))
+        Self(format!("{context}: {reason}"))
     }
 
-    /// The words.
+    /// Returns the text.
     #[must_use]
     pub fn into_text(self) -> String {
         self.0

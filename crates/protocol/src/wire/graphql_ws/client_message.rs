@@ -1,4 +1,4 @@
-//! What clients send.
+//! The messages of clients.
 
 use std::fmt;
 
@@ -12,61 +12,61 @@ use super::{
 /// A message from a client.
 #[derive(Clone)]
 pub enum ClientMessage {
-    /// The first message: may I? Only `payload` may carry the token.
+    /// Requests the connection. The payload may carry the token.
     ConnectionInit {
-        /// What the client says about itself.
+        /// Parameters of the client.
         payload: Option<Map<String, Value>>,
     },
-    /// To be answered with a pong that carries the same payload.
+    /// Requests a pong with the same payload.
     Ping {
-        /// An object, as the client wrote it.
+        /// An object, as the client encoded it.
         payload: Option<Box<RawValue>>,
     },
-    /// The answer to our ping, or an unasked sign of life.
+    /// Answers a ping of the server, or is unsolicited.
     Pong {
-        /// An object, as the client wrote it.
+        /// An object, as the client encoded it.
         payload: Option<Box<RawValue>>,
     },
-    /// An operation: a subscription, but also any query or mutation.
+    /// Starts an operation: a query, mutation or subscription.
     Subscribe {
-        /// The client's name for it.
+        /// The id that the client gave the operation.
         id: OperationId,
-        /// The request itself.
+        /// The GraphQL request.
         payload: SubscribePayload,
     },
-    /// The client wants no more of this operation. An unknown id is no fault: both may have ended it at once.
+    /// Ends an operation. An unknown id is valid, since both sides may end an operation at the same time.
     Complete {
-        /// The client's name for it.
+        /// The id that the client gave the operation.
         id: OperationId,
     },
 }
 
-/// Reads a client's message, from a text or a binary frame alike.
+/// Parses a client's message, from a text or a binary frame.
 ///
-/// Unknown keys beside `type`, `id` and `payload` are ignored; a known one that comes twice is refused.
+/// Ignores keys other than `type`, `id` and `payload`, and rejects a message that repeats one of the three.
 ///
 /// # Errors
-/// Whatever graphql-transport-ws does not allow: to be answered by closing with 4400.
+/// [`BadMessage`] if graphql-transport-ws does not allow it. The session then closes with 4400.
 pub fn parse(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
-    let envelope = RawMessage::open(bytes)?;
-    let kind = envelope.kind()?;
+    let message = RawMessage::open(bytes)?;
+    let kind = message.kind()?;
     match &*kind {
         "connection_init" => {
-            let payload = envelope.object(&kind)?;
+            let payload = message.object(&kind)?;
             let read = |raw: &RawValue| read(raw, "\"payload\" of \"connection_init\"");
             Ok(ClientMessage::ConnectionInit { payload: payload.map(read).transpose()? })
         }
         "ping" => {
-            Ok(ClientMessage::Ping { payload: envelope.object(&kind)?.map(ToOwned::to_owned) })
+            Ok(ClientMessage::Ping { payload: message.object(&kind)?.map(ToOwned::to_owned) })
         }
         "pong" => {
-            Ok(ClientMessage::Pong { payload: envelope.object(&kind)?.map(ToOwned::to_owned) })
+            Ok(ClientMessage::Pong { payload: message.object(&kind)?.map(ToOwned::to_owned) })
         }
         "subscribe" => Ok(ClientMessage::Subscribe {
-            id: envelope.id()?,
-            payload: SubscribePayload::read(envelope.payload())?,
+            id: message.id()?,
+            payload: SubscribePayload::read(message.payload())?,
         }),
-        "complete" => Ok(ClientMessage::Complete { id: envelope.id()? }),
+        "complete" => Ok(ClientMessage::Complete { id: message.id()? }),
         "connection_ack" | "next" | "error" => {
             Err(BadMessage::new(format!("Only the server sends \"{kind}\"")))
         }
@@ -76,7 +76,7 @@ pub fn parse(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
 
 impl fmt::Debug for ClientMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Payloads stay out: tokens and other people's text must not reach a log.
+        // Omits payloads, to keep tokens and user data out of logs.
         match self {
             Self::ConnectionInit { .. } => f.debug_struct("ConnectionInit").finish_non_exhaustive(),
             Self::Ping { .. } => f.debug_struct("Ping").finish_non_exhaustive(),

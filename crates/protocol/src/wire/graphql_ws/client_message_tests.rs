@@ -4,9 +4,9 @@ use serde_json::json;
 use super::*;
 use crate::wire::CloseReason;
 
-fn bad(text: &str) -> String {
+fn rejection(text: &str) -> String {
     match parse(text.as_bytes()) {
-        Err(bad) => bad.to_string(),
+        Err(error) => error.to_string(),
         Ok(message) => panic!("expected a bad message, got {message:?} from {text}"),
     }
 }
@@ -23,7 +23,7 @@ fn subscribe(payload: &str) -> Result<SubscribePayload, BadMessage> {
 }
 
 #[test]
-fn reads_connection_init() {
+fn connection_init_is_parsed() {
     for (text, expected) in [
         (r#"{"type":"connection_init"}"#, None),
         (r#"{"type":"connection_init","payload":null}"#, None),
@@ -33,18 +33,18 @@ fn reads_connection_init() {
         ),
     ] {
         let Ok(ClientMessage::ConnectionInit { payload }) = parse(text.as_bytes()) else {
-            panic!("not read: {text}");
+            panic!("not parsed: {text}");
         };
         assert_eq!(payload.map(Value::Object), expected);
     }
 }
 
 #[test]
-fn reads_pings_and_pongs_as_they_were_written() {
+fn pings_and_pongs_keep_their_encoding() {
     let Ok(ClientMessage::Ping { payload }) =
         parse(br#"{"type":"ping","payload":{ "a" : 1.0 },"id":7}"#)
     else {
-        panic!("not read");
+        panic!("not parsed");
     };
     assert_eq!(payload.map(|raw| raw.get().to_owned()).as_deref(), Some(r#"{ "a" : 1.0 }"#));
     for text in [r#"{"type":"pong"}"#, r#"{"type":"pong","payload":null}"#] {
@@ -53,7 +53,7 @@ fn reads_pings_and_pongs_as_they_were_written() {
 }
 
 #[test]
-fn reads_operations() {
+fn subscribe_is_parsed() {
     let full = subscribe(
         r#"{"query":"{me{id}}","operationName":"A","variables":{"a":[1]},"extensions":{"b":2},"c":3}"#,
     )
@@ -70,52 +70,55 @@ fn reads_operations() {
 }
 
 #[test]
-fn reads_complete() {
+fn complete_is_parsed() {
     let complete = parse(r#"{"type":"complete","id":"\u00e4"}"#.as_bytes());
     assert!(matches!(complete, Ok(ClientMessage::Complete { id }) if id.as_str() == "ä"));
 }
 
 #[test]
-fn keys_that_nobody_knows_are_ignored() {
+fn unknown_keys_are_ignored() {
     let text = br#"{"type":"complete","id":"1","payload":[],"extra":{"type":"x"}}"#;
     assert!(parse(text).is_ok());
 }
 
 #[test]
-fn refuses_what_is_no_message() {
-    assert!(bad("").contains("not a JSON object"));
-    assert!(bad("[\"ping\"]").contains("not a JSON object"));
-    assert!(bad("\"ping\"").contains("not a JSON object"));
-    assert!(bad("{").contains("not valid JSON"));
-    assert!(bad("{} {}").contains("not valid JSON"));
+fn malformed_messages_are_rejected() {
+    assert!(rejection("").contains("not a JSON object"));
+    assert!(rejection("[\"ping\"]").contains("not a JSON object"));
+    assert!(rejection("\"ping\"").contains("not a JSON object"));
+    assert!(rejection("{").contains("not valid JSON"));
+    assert!(rejection("{} {}").contains("not valid JSON"));
     assert!(parse(b"{\"type\":\"ping\xFF\"}").is_err());
-    assert!(bad("{}").contains("\"type\""));
-    assert!(bad(r#"{"type":5}"#).contains("\"type\""));
-    assert!(bad(r#"{"type":"start"}"#).starts_with("Unknown type \"start\"; expected conn"));
-    assert_eq!(bad(r#"{"type":"next"}"#), "Only the server sends \"next\"");
-    assert!(bad(r#"{"type":"ping","type":"pong"}"#).contains("duplicate field `type`"));
-    assert!(bad(r#"{"type":"complete","id":"1","id":"2"}"#).contains("duplicate field `id`"));
+    assert!(rejection("{}").contains("\"type\""));
+    assert!(rejection(r#"{"type":5}"#).contains("\"type\""));
+    assert!(rejection(r#"{"type":"start"}"#).starts_with("Unknown type \"start\"; expected conn"));
+    assert_eq!(rejection(r#"{"type":"next"}"#), "Only the server sends \"next\"");
+    assert!(rejection(r#"{"type":"ping","type":"pong"}"#).contains("duplicate field `type`"));
+    assert!(rejection(r#"{"type":"complete","id":"1","id":"2"}"#).contains("duplicate field `id`"));
 }
 
 #[test]
-fn refuses_ids_that_are_none() {
+fn invalid_ids_are_rejected() {
     for id in ["", r#","id":null"#, r#","id":1"#, r#","id":["1"]"#, r#","id":"\ud800""#] {
-        assert!(bad(&format!(r#"{{"type":"complete"{id}}}"#)).contains("\"id\" is missing or no"));
+        assert!(
+            rejection(&format!(r#"{{"type":"complete"{id}}}"#))
+                .contains("\"id\" is missing or not")
+        );
     }
-    assert!(bad(r#"{"type":"complete","id":""}"#).contains("expected 1 to 256"));
+    assert!(rejection(r#"{"type":"complete","id":""}"#).contains("expected 1 to 256"));
     let long = "x".repeat(257);
-    assert!(bad(&format!(r#"{{"type":"complete","id":"{long}"}}"#)).contains("257 bytes"));
+    assert!(rejection(&format!(r#"{{"type":"complete","id":"{long}"}}"#)).contains("257 bytes"));
 }
 
 #[test]
-fn refuses_payloads_of_the_wrong_shape() {
+fn payloads_of_the_wrong_type_are_rejected() {
     for kind in ["connection_init", "ping", "pong"] {
         for payload in ["1", "true", "\"a\"", "[]"] {
-            let words = bad(&format!(r#"{{"type":"{kind}","payload":{payload}}}"#));
-            assert!(words.contains("is no object"), "{words}");
+            let text = rejection(&format!(r#"{{"type":"{kind}","payload":{payload}}}"#));
+            assert!(text.contains("is not an object"), "{text}");
         }
     }
-    assert!(bad(r#"{"type":"subscribe","id":"1"}"#).contains("expected {\"query\":…}"));
+    assert!(rejection(r#"{"type":"subscribe","id":"1"}"#).contains("expected {\"query\":…}"));
     for (payload, expected) in [
         ("[]", "expected {\"query\":…}"),
         ("{}", "missing field `query`"),
@@ -126,18 +129,18 @@ fn refuses_payloads_of_the_wrong_shape() {
         (r#"{"query":"q","variables":"x"}"#, r#"expected "variables" to be an object"#),
         (r#"{"query":"q","extensions":0}"#, r#"expected "extensions" to be an object"#),
     ] {
-        let words = subscribe(payload).expect_err(payload).to_string();
-        assert!(words.contains(expected), "{words}");
+        let text = subscribe(payload).expect_err(payload).to_string();
+        assert!(text.contains(expected), "{text}");
     }
 }
 
 #[test]
-fn words_fit_a_close_frame_and_leave_the_content_out() {
-    let words = subscribe(r#"{"query":"q","variables":"my secret, expected text"}"#)
+fn rejections_fit_a_close_frame_and_quote_no_content() {
+    let text = subscribe(r#"{"query":"q","variables":"my secret, expected text"}"#)
         .expect_err("no object")
         .to_string();
-    assert!(!words.contains("secret"), "{words}");
-    let long = bad(&format!(r#"{{"type":"{}"}}"#, "ö".repeat(500)));
+    assert!(!text.contains("secret"), "{text}");
+    let long = rejection(&format!(r#"{{"type":"{}"}}"#, "ö".repeat(500)));
     assert!(long.len() <= CloseReason::MAX_TEXT, "{} bytes: {long}", long.len());
 }
 
@@ -149,17 +152,17 @@ fn debug_shows_neither_tokens_nor_text() {
     assert!(!format!("{init:?}{ping:?}{operation:?}").contains("secret"));
 }
 
-/// A message that is nothing but brackets must not cost a stack frame for each.
+/// Parsing a deeply nested message must not recurse.
 #[test]
-fn deep_nesting_is_refused_or_passed_over_without_recursion() {
+fn deep_nesting_is_rejected_or_skipped_without_recursion() {
     const DEPTH: usize = 1_000_000;
     let deep = format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH));
     let objects = format!("{}1{}", "{\"a\":".repeat(DEPTH), "}".repeat(DEPTH));
 
     assert!(parse(format!(r#"{{"type":"complete","id":"1","x":{deep}}}"#).as_bytes()).is_ok());
     assert!(parse(format!(r#"{{"type":"ping","payload":{objects}}}"#).as_bytes()).is_ok());
-    assert!(bad(&format!(r#"{{"type":"complete","id":{deep}}}"#)).contains("\"id\""));
-    let init = bad(&format!(r#"{{"type":"connection_init","payload":{objects}}}"#));
+    assert!(rejection(&format!(r#"{{"type":"complete","id":{deep}}}"#)).contains("\"id\""));
+    let init = rejection(&format!(r#"{{"type":"connection_init","payload":{objects}}}"#));
     assert!(init.contains("recursion limit exceeded"), "{init}");
     for field in ["variables", "extensions", "query", "operationName"] {
         assert!(subscribe(&format!(r#"{{"query":"q","{field}":{deep}}}"#)).is_err());
@@ -170,7 +173,7 @@ fn deep_nesting_is_refused_or_passed_over_without_recursion() {
     assert!(parse(&[b'['; DEPTH]).is_err());
 }
 
-/// JSON of any shape, with the keys and words that matter.
+/// Generates JSON of any shape, with the keys and values of the protocol.
 fn json_text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         proptest::sample::select(vec![
@@ -209,16 +212,16 @@ fn json_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(parse(&bytes).is_err(), "hardly a message by chance: {:?}", bytes);
+    fn random_bytes_are_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(parse(&bytes).is_err(), "random bytes are hardly a message: {:?}", bytes);
     }
 
-    /// Whatever is refused closes with 4400 and words that fit.
+    /// A rejected message closes with 4400 and a text that fits.
     #[test]
-    fn any_json_is_read_or_refused(text in json_text(), cut in 0_usize..400) {
+    fn any_json_is_parsed_or_rejected(text in json_text(), cut in 0_usize..400) {
         for text in [text.get(..cut).unwrap_or(&text), &text] {
-            if let Err(bad) = parse(text.as_bytes()) {
-                let reason = CloseReason::from(bad);
+            if let Err(error) = parse(text.as_bytes()) {
+                let reason = CloseReason::from(error);
                 prop_assert_eq!(reason.code(), 4400);
                 prop_assert!(!reason.text().is_empty());
                 prop_assert!(reason.text().len() <= CloseReason::MAX_TEXT);

@@ -1,10 +1,10 @@
-//! The messages of graphql-transport-ws, as its protocol document defines them.
+//! The messages of graphql-transport-ws.
 //!
-//! [`parse`] turns a text or binary message of a client into a [`ClientMessage`], or into a [`BadMessage`] that
-//! says what is wrong (close code 4400). [`ServerMessage`] is what goes the other way. Both read through the same
-//! envelope, and payloads that are already encoded JSON are copied, not encoded again.
+//! [`parse`] turns a text or binary message of a client into a [`ClientMessage`], or into a [`BadMessage`] that states
+//! the fault (close code 4400). [`ServerMessage`] is encoded for clients. Payloads that are already encoded JSON are
+//! copied, not encoded again.
 //!
-//! Invariant: a message is taken whole or refused; its `Debug` shows neither tokens nor anybody's text.
+//! Invariant: a message is parsed completely or rejected. `Debug` shows neither tokens nor user data.
 
 mod answer;
 mod bad_message;
@@ -23,5 +23,5 @@ pub use server_message::ServerMessage;
 pub use subscribe::SubscribePayload;
 pub use token::{token_in, token_in_ping};
 
-/// The name under which a client asks for this protocol at the upgrade.
+/// The name of the WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";

@@ -1,21 +1,21 @@
-//! The name that a client gives to one of its operations.
+//! The ids that clients give their operations.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::BadMessage;
 
-/// An operation's id: unique among the active operations of a session, chosen by the client. Cheap to clone.
+/// The id of an operation, chosen by the client and unique among the active operations of a session. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OperationId(Arc<str>);
 
 impl OperationId {
-    /// The longest id, in bytes. The common ones are UUIDs (36 bytes) and counters.
+    /// The maximum length in bytes. Common ids are UUIDs (36 bytes) and counters.
     pub const MAX_LENGTH: usize = 256;
 
-    /// The id that a client sent.
+    /// Creates an id from a client's message.
     ///
     /// # Errors
-    /// Empty, or longer than [`OperationId::MAX_LENGTH`].
+    /// If it is empty or longer than [`OperationId::MAX_LENGTH`].
     pub fn new(text: &str) -> Result<Self, BadMessage> {
         if text.is_empty() || text.len() > Self::MAX_LENGTH {
             return Err(BadMessage::new(format!(
@@ -27,18 +27,18 @@ impl OperationId {
         Ok(Self(text.into()))
     }
 
-    /// What the one seat of an editor is kept under: no client names it.
+    /// Returns the id of a Yjs editor's only seat. No client sends it.
     #[must_use]
     pub fn of_editor() -> Self {
         Self("editor".into())
     }
 
-    /// A stand-in where any id will do.
+    /// Returns a sample id.
     pub(in crate::wire) fn example() -> Self {
         Self("1".into())
     }
 
-    /// The id as the client wrote it.
+    /// Returns the id as the client sent it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -51,9 +51,9 @@ impl fmt::Display for OperationId {
     }
 }
 
-/// What stands between the quotes when `id` is a JSON string (RFC 8259, section 7).
+/// Escapes `id` for use between the quotes of a JSON string (RFC 8259, section 7).
 ///
-/// Hardly any id needs an escape, so the common case costs one look and no copy.
+/// Ids rarely need escaping. Such an id is borrowed after one scan.
 pub(super) fn escaped(id: &str) -> Cow<'_, str> {
     if id.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         return Cow::Borrowed(id);
@@ -70,17 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_a_length() {
+    fn the_length_of_ids_is_limited() {
         assert!(OperationId::new("").is_err());
         assert!(OperationId::new(&"x".repeat(OperationId::MAX_LENGTH)).is_ok());
         let long = OperationId::new(&"x".repeat(OperationId::MAX_LENGTH + 1));
-        let words = long.expect_err("too long").to_string();
-        assert_eq!(words, "\"id\" has 257 bytes; expected 1 to 256");
+        let text = long.expect_err("too long").to_string();
+        assert_eq!(text, "\"id\" has 257 bytes; expected 1 to 256");
     }
 
     proptest! {
         #[test]
-        fn escaped_ids_read_back(id in any::<String>()) {
+        fn escaped_ids_decode_to_the_original(id in any::<String>()) {
             let json = format!("\"{}\"", escaped(&id));
             prop_assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), id);
         }

@@ -1,4 +1,4 @@
-//! The shape that all messages share: an object with `type`, and by type `id` and `payload`.
+//! The common form of all messages: an object with `type`, and depending on it `id` and `payload`.
 
 use std::borrow::Cow;
 
@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use super::{BadMessage, OperationId};
 use crate::wire::utf8::shortened;
 
-/// A message, opened so far that its type can be told. Null and missing are the same; other keys are ignored.
+/// A message whose keys are not decoded yet. Treats null as missing and ignores other keys.
 ///
-/// Payloads are only scanned here, without recursion, and read once the type is known.
+/// Parsing scans payloads without recursion. They are decoded when the type is known.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawMessage<'a> {
     #[serde(borrow, rename = "type")]
@@ -21,19 +21,21 @@ pub(super) struct RawMessage<'a> {
     payload: Option<&'a RawValue>,
 }
 
-/// A string that is borrowed where it has no escapes.
+/// A string that is borrowed if it has no escapes.
 #[derive(Deserialize)]
 struct RawText<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// Decodes a string. `None` if the value is not one.
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<RawText<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
 impl<'a> RawMessage<'a> {
+    /// Parses the object.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, BadMessage> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_position| BadMessage::new("The message is not UTF-8; expected JSON"))?;
-        // serde would take an array for an object, field by field.
+        // serde would accept an array of the fields as well.
         if !text.trim_ascii_start().starts_with('{') {
             return Err(BadMessage::new("The message is not a JSON object; expected {\"type\":…}"));
         }
@@ -41,48 +43,50 @@ impl<'a> RawMessage<'a> {
             .map_err(|error| BadMessage::unreadable("The message is not valid JSON", &error))
     }
 
+    /// Decodes the `type`.
     pub(super) fn kind(&self) -> Result<Cow<'a, str>, BadMessage> {
-        self.kind
-            .and_then(string)
-            .ok_or_else(|| BadMessage::new("\"type\" is missing or no string; expected a string"))
+        self.kind.and_then(string).ok_or_else(|| {
+            BadMessage::new("\"type\" is missing or not a string; expected a string")
+        })
     }
 
+    /// Decodes the `id`.
     pub(super) fn id(&self) -> Result<OperationId, BadMessage> {
         let id = self.id.and_then(string).ok_or_else(|| {
             BadMessage::new(
-                "\"id\" is missing or no string; expected a string that names the operation",
+                "\"id\" is missing or not a string; expected a string that identifies the operation",
             )
         })?;
         OperationId::new(&id)
     }
 
-    /// A payload that must be there.
+    /// Returns the payload, which may be any value.
     pub(super) fn payload(&self) -> Option<&'a RawValue> {
         self.payload
     }
 
-    /// The payload of a message in which it is optional, and an object if there is one.
+    /// Returns the payload of a message whose payload is an object or missing.
     pub(super) fn object(&self, kind: &str) -> Result<Option<&'a RawValue>, BadMessage> {
         match self.payload {
             Some(payload) if !is_object(payload) => Err(BadMessage::new(format!(
-                "\"payload\" of \"{kind}\" is no object; expected an object, null, or none"
+                "\"payload\" of \"{kind}\" is not an object; expected an object, null or no payload"
             ))),
             payload => Ok(payload),
         }
     }
 }
 
-/// Whether it is an object: a raw value has no space around it.
+/// Returns whether it is an object. Raw values have no surrounding white space.
 pub(super) fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
 }
 
-/// Reads a payload, whose nesting serde_json limits to 128 levels.
-pub(super) fn read<T: DeserializeOwned>(raw: &RawValue, what: &str) -> Result<T, BadMessage> {
-    serde_json::from_str(raw.get()).map_err(|error| BadMessage::unreadable(what, &error))
+/// Decodes a payload. serde_json limits its nesting to 128 levels.
+pub(super) fn read<T: DeserializeOwned>(raw: &RawValue, context: &str) -> Result<T, BadMessage> {
+    serde_json::from_str(raw.get()).map_err(|error| BadMessage::unreadable(context, &error))
 }
 
-/// A message of a type that the receiver does not expect.
+/// Returns the error for an unknown type of message.
 pub(super) fn unknown_type(kind: &str, expected: &str) -> BadMessage {
     let kind = shortened(kind, 24);
     BadMessage::new(format!("Unknown type \"{kind}\"; expected {expected}"))

@@ -1,7 +1,7 @@
-//! What the server sends.
+//! The messages of the server.
 //!
-//! A result is encoded once for all subscribers who want the same; here each of them only gets it wrapped under
-//! the id of its own operation, so payloads are JSON that is encoded already, and wrapping is one allocation.
+//! A payload is encoded once for all subscribers that receive the same. Each message then wraps the encoded payload with
+//! the id of the subscriber's operation, in one allocation.
 
 use std::{borrow::Cow, fmt};
 
@@ -15,124 +15,124 @@ use super::{
 };
 use crate::wire::frame;
 
-/// A message to a client. Payloads are encoded JSON: an object, but for `Error` an array of GraphQL errors.
+/// A message to a client. Payloads are encoded JSON: an array of GraphQL errors for `Error`, otherwise an object.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ServerMessage<'a> {
-    /// The answer to `connection_init`: operations may come.
+    /// Answers `connection_init`. From then on the client may start operations.
     ConnectionAck {
-        /// What the client should know of its session.
+        /// Facts about the session.
         payload: Option<&'a [u8]>,
     },
-    /// To be answered with a pong.
+    /// Requests a pong.
     Ping {
-        /// What the client should know by the way.
+        /// A notice, such as the expiry of the token.
         payload: Option<&'a [u8]>,
     },
-    /// The answer to a ping.
+    /// Answers a ping.
     Pong {
-        /// What the ping carried.
+        /// The payload of the ping.
         payload: Option<&'a [u8]>,
     },
-    /// A result of an operation.
+    /// Carries a result of an operation.
     Next {
-        /// Which operation.
+        /// The id of the operation.
         id: Cow<'a, str>,
         /// The execution result.
         payload: &'a [u8],
     },
-    /// The operation failed, before or while it ran. It is over; no `Complete` follows.
+    /// Ends an operation that failed. No `Complete` follows.
     Error {
-        /// Which operation.
+        /// The id of the operation.
         id: Cow<'a, str>,
-        /// Why: one error at least.
+        /// The GraphQL errors, at least one.
         errors: &'a [u8],
     },
-    /// The operation is over.
+    /// Ends an operation.
     Complete {
-        /// Which operation.
+        /// The id of the operation.
         id: Cow<'a, str>,
     },
 }
 
 impl<'a> ServerMessage<'a> {
-    /// A result for the operation `id`; `payload` is an encoded execution result.
+    /// Creates a `next` from an encoded execution result.
     #[must_use]
     pub fn next(id: &'a OperationId, payload: &'a [u8]) -> Self {
         Self::Next { id: Cow::Borrowed(id.as_str()), payload }
     }
 
-    /// The end of the operation `id`; `errors` is an encoded array of GraphQL errors.
+    /// Creates an `error` from an encoded array of GraphQL errors.
     #[must_use]
     pub fn error(id: &'a OperationId, errors: &'a [u8]) -> Self {
         Self::Error { id: Cow::Borrowed(id.as_str()), errors }
     }
 
-    /// The end of the operation `id`.
+    /// Creates a `complete`.
     #[must_use]
     pub fn complete(id: &'a OperationId) -> Self {
         Self::Complete { id: Cow::Borrowed(id.as_str()) }
     }
 
-    /// The answer to a ping with this payload.
+    /// Creates the pong for a ping with this payload.
     #[must_use]
     pub fn pong(payload: Option<&'a RawValue>) -> Self {
         Self::Pong { payload: payload.map(|raw| raw.get().as_bytes()) }
     }
 
-    /// The message as one text frame, ready for an outbox.
+    /// Encodes the message as a text frame.
     #[must_use]
     pub fn frame(&self) -> Bytes {
         self.with_parts(frame::text_from_parts)
     }
 
-    /// The message as JSON.
+    /// Encodes the message as JSON.
     #[must_use]
     pub fn json(&self) -> Vec<u8> {
         self.with_parts(|parts| parts.concat())
     }
 
-    /// Reads what [`ServerMessage::json`] wrote, as a client would.
+    /// Parses a server's message, as a client would.
     ///
     /// # Errors
-    /// Not a message that a server sends.
+    /// [`BadMessage`] if a server does not send it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BadMessage> {
-        let envelope = RawMessage::open(bytes)?;
-        let kind = envelope.kind()?;
-        let payload = envelope.payload().map(|raw| raw.get().as_bytes());
-        let wanted = |start: u8| {
+        let message = RawMessage::open(bytes)?;
+        let kind = message.kind()?;
+        let payload = message.payload().map(|raw| raw.get().as_bytes());
+        let payload_starting_with = |start: u8| {
             payload.filter(|json| json.first() == Some(&start)).ok_or_else(|| {
                 let start = char::from(start);
                 BadMessage::new(format!("\"payload\" of \"{kind}\" is wrong; expected {start}…"))
             })
         };
-        let id = || envelope.id().map(|id| Cow::Owned(id.as_str().to_owned()));
+        let id = || message.id().map(|id| Cow::Owned(id.as_str().to_owned()));
         if matches!(&*kind, "connection_ack" | "ping" | "pong") {
-            envelope.object(&kind)?;
+            message.object(&kind)?;
         }
         match &*kind {
             "connection_ack" => Ok(Self::ConnectionAck { payload }),
             "ping" => Ok(Self::Ping { payload }),
             "pong" => Ok(Self::Pong { payload }),
-            "next" => Ok(Self::Next { id: id()?, payload: wanted(b'{')? }),
-            "error" => Ok(Self::Error { id: id()?, errors: wanted(b'[')? }),
+            "next" => Ok(Self::Next { id: id()?, payload: payload_starting_with(b'{')? }),
+            "error" => Ok(Self::Error { id: id()?, errors: payload_starting_with(b'[')? }),
             "complete" => Ok(Self::Complete { id: id()? }),
             kind => Err(unknown_type(kind, "connection_ack, ping, pong, next, error or complete")),
         }
     }
 
-    fn with_parts<T>(&self, put_together: impl FnOnce(&[&[u8]]) -> T) -> T {
+    fn with_parts<T>(&self, join: impl FnOnce(&[&[u8]]) -> T) -> T {
         match self {
-            Self::ConnectionAck { payload } => put_together(&untied("connection_ack", *payload)),
-            Self::Ping { payload } => put_together(&untied("ping", *payload)),
-            Self::Pong { payload } => put_together(&untied("pong", *payload)),
-            Self::Next { id, payload } => put_together(&[
+            Self::ConnectionAck { payload } => join(&without_id("connection_ack", *payload)),
+            Self::Ping { payload } => join(&without_id("ping", *payload)),
+            Self::Pong { payload } => join(&without_id("pong", *payload)),
+            Self::Next { id, payload } => join(&[
                 b"{\"id\":\"",
                 escaped(id).as_bytes(),
                 b"\",\"type\":\"next\",\"payload\":",
                 payload,
                 b"}",
             ]),
-            Self::Error { id, errors } => put_together(&[
+            Self::Error { id, errors } => join(&[
                 b"{\"id\":\"",
                 escaped(id).as_bytes(),
                 b"\",\"type\":\"error\",\"payload\":",
@@ -140,7 +140,7 @@ impl<'a> ServerMessage<'a> {
                 b"}",
             ]),
             Self::Complete { id } => {
-                put_together(&[b"{\"id\":\"", escaped(id).as_bytes(), b"\",\"type\":\"complete\"}"])
+                join(&[b"{\"id\":\"", escaped(id).as_bytes(), b"\",\"type\":\"complete\"}"])
             }
         }
     }
@@ -148,7 +148,7 @@ impl<'a> ServerMessage<'a> {
 
 impl fmt::Debug for ServerMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Sizes, not payloads: people's text must not reach a log.
+        // Sizes instead of payloads, to keep user data out of logs.
         let size = |payload: &Option<&[u8]>| payload.map(<[u8]>::len);
         match self {
             Self::ConnectionAck { payload } => write!(f, "ConnectionAck({:?})", size(payload)),
@@ -161,8 +161,8 @@ impl fmt::Debug for ServerMessage<'_> {
     }
 }
 
-/// The parts of a message that belongs to no operation.
-fn untied<'a>(kind: &'static str, payload: Option<&'a [u8]>) -> [&'a [u8]; 5] {
+/// Returns the parts of a message that belongs to no operation.
+fn without_id<'a>(kind: &'static str, payload: Option<&'a [u8]>) -> [&'a [u8]; 5] {
     let (key, payload): (&[u8], _) = match payload {
         Some(payload) => (b"\",\"payload\":", payload),
         None => (b"\"", &b""[..]),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_look_as_the_protocol_says() {
+    fn messages_have_the_form_that_the_protocol_requires() {
         let id = OperationId::new("a\"1").expect("an id");
         let ack = ServerMessage::ConnectionAck { payload: Some(b"{\"userId\":\"u\"}") };
         assert_eq!(value(&ack), json!({"type": "connection_ack", "payload": {"userId": "u"}}));
@@ -200,21 +200,21 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_carries_what_the_ping_carried() {
+    fn a_pong_has_the_payload_of_the_ping() {
         let raw = RawValue::from_string("{\"n\": 1.50}".to_owned()).expect("JSON");
         let pong = ServerMessage::pong(Some(&raw)).json();
         assert_eq!(pong, b"{\"type\":\"pong\",\"payload\":{\"n\": 1.50}}");
     }
 
     #[test]
-    fn a_frame_is_the_json_in_one_text_frame() {
+    fn a_message_is_one_text_frame_of_its_json() {
         let message = ServerMessage::Ping { payload: Some(b"{}") };
         let json = String::from_utf8(message.json()).expect("text");
         assert_eq!(message.frame(), frame::text(&json));
     }
 
     #[test]
-    fn wrong_payloads_are_refused() {
+    fn invalid_messages_are_rejected() {
         for text in [
             r#"{"type":"next","id":"1"}"#,
             r#"{"type":"next","id":"1","payload":[]}"#,
@@ -229,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sent_reads_back(id in ".{1,64}", data in ".{0,30}", kind in 0..6) {
+        fn encoded_messages_parse_to_the_original(id in ".{1,64}", data in ".{0,30}", kind in 0..6) {
             let id = OperationId::new(&id).expect("within the limit");
             let object = json!({ "data": data }).to_string();
             let errors = json!([{ "message": data }]).to_string();

@@ -1,4 +1,4 @@
-//! What a client asks for: the payload of `subscribe`.
+//! The payload of `subscribe`.
 
 use std::fmt;
 
@@ -13,30 +13,31 @@ use super::{
     raw_message::{is_object, read},
 };
 
-/// One GraphQL request. Its `Debug` shows sizes only: the rest is the user's.
+/// A GraphQL request. `Debug` shows sizes only, to keep user data out of logs.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscribePayload {
-    /// The document, not parsed yet.
+    /// The GraphQL document, not parsed.
     #[serde(deserialize_with = "query")]
     pub query: String,
-    /// Which of the document's operations to run, where it has several.
+    /// The name of the operation to execute, if the document has several.
     #[serde(default, deserialize_with = "operation_name")]
     pub operation_name: Option<String>,
-    /// Values of the variables; empty where none were sent. Of a key that comes twice, the last one counts.
+    /// The values of the variables. Empty if the client sent none. The last one of a repeated key counts.
     #[serde(default, deserialize_with = "variables")]
     pub variables: Map<String, Value>,
-    /// What else the client sent along; empty where nothing was.
+    /// Extensions of the client. Empty if the client sent none.
     #[serde(default, deserialize_with = "extensions")]
     pub extensions: Map<String, Value>,
 }
 
 impl SubscribePayload {
+    /// Decodes the payload.
     pub(super) fn read(payload: Option<&RawValue>) -> Result<Self, BadMessage> {
         match payload {
             Some(payload) if is_object(payload) => read(payload, "\"payload\" of \"subscribe\""),
             _ => Err(BadMessage::new(
-                "\"payload\" of \"subscribe\" is missing or no object; expected {\"query\":…}",
+                "\"payload\" of \"subscribe\" is missing or not an object; expected {\"query\":…}",
             )),
         }
     }
@@ -69,7 +70,7 @@ fn extensions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, 
     Ok(extensions.unwrap_or_default())
 }
 
-/// Reads a string and, where it is none, says which field it should have been in.
+/// Reads a string. The error for another type names the field.
 struct StringNamed(&'static str);
 
 impl Visitor<'_> for StringNamed {
@@ -84,7 +85,7 @@ impl Visitor<'_> for StringNamed {
     }
 }
 
-/// Reads an object and, where it is none, says which field it should have been in.
+/// Reads an object. The error for another type names the field.
 struct ObjectNamed(&'static str);
 
 impl<'de> Visitor<'de> for ObjectNamed {
@@ -99,7 +100,7 @@ impl<'de> Visitor<'de> for ObjectNamed {
     }
 }
 
-/// Takes null as well.
+/// Also accepts null.
 struct OrNull<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for OrNull<V> {

@@ -1,5 +1,5 @@
-//! Awareness: what clients say of themselves, each under its client id with a clock that grows (y-protocols,
-//! `awareness.js`). An entry without a state says that the client has gone.
+//! Awareness messages (y-protocols, `awareness.js`): the state of each client, with a clock that grows. An entry without
+//! a state announces that the client has gone.
 
 use bytes::Bytes;
 use yrs::encoding::write::Write as _;
@@ -9,31 +9,31 @@ use super::{
     message::awareness_frame,
 };
 
-/// A client's entry, as it came.
+/// A received entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AwarenessEntry<'a> {
-    /// The client.
+    /// The client id.
     pub client: u64,
-    /// How often it has said something.
+    /// The clock of the state.
     pub clock: u64,
-    /// What it says, as JSON; none when it says that it has gone.
+    /// The state as JSON. `None` if the client has gone.
     pub state: Option<&'a str>,
 }
 
-/// The entries of a message, one by one: there may be as many as have a document open, and few are of interest.
+/// Decodes the entries of a message lazily: there may be one for each client of the document, of which few matter.
 ///
 /// # Errors
-/// What is wrong with it; after an entry that cannot be read there are no more.
+/// [`Malformed`] if the number of entries is not valid. An entry that is not valid is the last item.
 pub fn read(
     bytes: &[u8],
 ) -> Result<impl Iterator<Item = Result<AwarenessEntry<'_>, Malformed>>, Malformed> {
     let mut reader = Lib0Reader::new(bytes);
-    let mut left = reader.count(3)?;
+    let mut remaining = reader.count(3)?;
     Ok(std::iter::from_fn(move || {
-        left = left.checked_sub(1)?;
+        remaining = remaining.checked_sub(1)?;
         let entry = read_entry(&mut reader);
         if entry.is_err() {
-            left = 0;
+            remaining = 0;
         }
         Some(entry)
     }))
@@ -44,23 +44,23 @@ fn read_entry<'a>(reader: &mut Lib0Reader<'a>) -> Result<AwarenessEntry<'a>, Mal
     Ok(AwarenessEntry { client, clock, state: (state != "null").then_some(state) })
 }
 
-/// A client's entry, as it is told.
+/// An entry to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said<'a> {
-    /// The client.
+pub struct OutgoingEntry<'a> {
+    /// The client id.
     pub client: u32,
-    /// Larger than in all entries of the client before.
+    /// The clock of the state, larger than in all earlier entries of the client.
     pub clock: u32,
-    /// What it says, as JSON; none when it has gone.
+    /// The state as JSON. `None` if the client has gone.
     pub state: Option<&'a str>,
 }
 
-/// The frame that tells these entries.
+/// Encodes a frame with these entries.
 #[must_use]
-pub fn frame<'a>(entries: impl IntoIterator<Item = Said<'a>>) -> Bytes {
+pub fn frame<'a>(entries: impl IntoIterator<Item = OutgoingEntry<'a>>) -> Bytes {
     let mut body = Vec::new();
     let mut count = 0_u64;
-    for Said { client, clock, state } in entries {
+    for OutgoingEntry { client, clock, state } in entries {
         count += 1;
         body.write_var(u64::from(client));
         body.write_var(u64::from(clock));
@@ -77,16 +77,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_read_as_they_are_written() {
-        let said = [
-            Said { client: 300, clock: 7, state: Some(r#"{"a":1}"#) },
-            Said { client: 1, clock: 8, state: None },
+    fn encoded_entries_decode_to_the_original() {
+        let sent = [
+            OutgoingEntry { client: 300, clock: 7, state: Some(r#"{"a":1}"#) },
+            OutgoingEntry { client: 1, clock: 8, state: None },
         ];
-        let frame = frame(said);
-        // FIN and binary, a length, the kind, another length.
-        let heard: Vec<_> = read(&frame[4..]).unwrap().map(Result::unwrap).collect();
+        let frame = frame(sent);
+        // Skips FIN and opcode, the length of the frame, the kind of message and its length.
+        let received: Vec<_> = read(&frame[4..]).unwrap().map(Result::unwrap).collect();
         assert_eq!(
-            heard,
+            received,
             [
                 AwarenessEntry { client: 300, clock: 7, state: Some(r#"{"a":1}"#) },
                 AwarenessEntry { client: 1, clock: 8, state: None },
@@ -95,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_are_not_there_are_missed() {
+    fn missing_entries_are_rejected() {
         assert!(read(&[0xFF, 0xFF, 0x7F, 1, 1, 0]).is_err());
-        let cut: Vec<_> = read(&[1, 1, 1, 9, b'x']).unwrap().collect();
-        assert!(matches!(cut[..], [Err(_)]));
+        let truncated: Vec<_> = read(&[1, 1, 1, 9, b'x']).unwrap().collect();
+        assert!(matches!(truncated[..], [Err(_)]));
         assert_eq!(read(&[0]).unwrap().count(), 0);
     }
 }

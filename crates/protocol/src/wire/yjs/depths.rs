@@ -1,30 +1,29 @@
-//! How deep the types of a document are nested. The library goes down into them by calling itself, so there has to be a
-//! bottom.
+//! The nesting depth of shared types in a document.
 //!
-//! An item says what it is in only if it had no neighbours; otherwise it is where its neighbour is. So the depth of
-//! every insertion has to be known, also over several updates.
+//! The library recurses into nested types, so their depth must be limited. An item names its parent only if it has no
+//! origins; otherwise its parent is that of its origins. So the depth of every insertion must be known, across updates.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::outline::{Id, Outline, OutlineError, ParentRef};
 
-/// Types are nested at most so deep.
-const DEEPEST: u16 = 128;
+/// The maximum nesting of shared types.
+const MAX_DEPTH: u16 = 128;
 
-/// The depths of what is in a document. What is not known of is in a type with a name.
+/// The depths of a document's insertions. Those in root types have depth 0 and are not stored.
 #[derive(Debug, Default)]
 pub struct Depths {
-    /// For each client and the clock of a first insertion: the clock after the last one, and their depth.
+    /// Ranges of clocks with the same depth: by client and first clock, the clock after the range, and the depth.
     ranges: HashMap<u64, BTreeMap<u32, (u32, u16)>>,
 }
 
 impl Depths {
-    /// Takes in what an update adds to a document that knows so much of each client. What it says of what is known
-    /// already does not count: the library leaves it out.
+    /// Adds the new insertions of an update. `known` is the clock of each client in the document's state vector. Of
+    /// structs below it only the stored depth counts, because the library ignores what the update states about them.
     ///
     /// # Errors
-    /// [`OutlineError::TooDeep`], also when it goes round in circles, or holds things in something that is no type;
-    /// nothing was taken in.
+    /// [`OutlineError::TooDeep`] if types are nested too deeply or in a cycle, or a parent is not a shared type. Nothing
+    /// was added.
     pub fn add(
         &mut self,
         outline: &Outline,
@@ -43,16 +42,18 @@ impl Depths {
 
     fn of(&self, id: Id) -> u16 {
         let ranges = self.ranges.get(&id.client);
-        let before = ranges.and_then(|ranges| ranges.range(..=id.clock).next_back());
-        before.filter(|(_, (end, _))| id.clock < *end).map_or(0, |(_, (_, depth))| *depth)
+        let range = ranges.and_then(|ranges| ranges.range(..=id.clock).next_back());
+        range.filter(|(_, (end, _))| id.clock < *end).map_or(0, |(_, (_, depth))| *depth)
     }
 
     fn insert(&mut self, id: Id, length: u32, depth: u16) {
         let ranges = self.ranges.entry(id.client).or_default();
         let end = id.clock + length;
         match ranges.range_mut(..=id.clock).next_back() {
-            Some((_, (last, same))) if *last >= id.clock && *same == depth => {
-                *last = end.max(*last);
+            Some((_, (range_end, range_depth)))
+                if *range_end >= id.clock && *range_depth == depth =>
+            {
+                *range_end = end.max(*range_end);
             }
             _ => {
                 ranges.insert(id.clock, (end, depth));
@@ -61,28 +62,30 @@ impl Depths {
     }
 }
 
-/// Finding out the depth of each struct of an update.
+/// A depth-first search for the depth of each struct of an update.
 struct Search<'a, K> {
     depths: &'a Depths,
     outline: &'a Outline,
-    /// How much is known of each client.
     known: &'a K,
-    /// Its structs by client and clock.
+    /// The indices of the structs, sorted by client and clock.
     order: Vec<usize>,
-    found: Vec<Found>,
+    visits: Vec<Visit>,
 }
 
+/// The state of the search for one struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    /// Somebody waits for it already.
-    Asked,
+enum Visit {
+    Pending,
+    /// The search needs the depth of a dependency first.
+    Waiting,
     Depth(u16),
 }
 
-/// What an item hangs on: how deep that is, or where in the update it is found.
-enum Hold {
+/// An item that determines the depth of another.
+enum Dependency {
+    /// It is in the document and has this depth.
     Known(u16),
+    /// It is in the update, in the struct with this index.
     Struct(usize),
 }
 
@@ -92,99 +95,105 @@ impl<'a, K: Fn(u64) -> u32> Search<'a, K> {
         order.sort_unstable_by_key(|index| {
             outline.structs.get(*index).map(|part| (part.id.client, part.id.clock))
         });
-        let found = vec![Found::Nothing; outline.structs.len()];
-        Self { depths, outline, known, order, found }
+        let visits = vec![Visit::Pending; outline.structs.len()];
+        Self { depths, outline, known, order, visits }
     }
 
+    /// Returns the depths of all structs, in the order of the update.
     fn run(mut self) -> Result<Vec<u16>, OutlineError> {
-        for index in 0..self.found.len() {
-            self.find(index)?;
+        for index in 0..self.visits.len() {
+            self.visit(index)?;
         }
-        let depth = |found: Found| if let Found::Depth(depth) = found { depth } else { 0 };
-        Ok(self.found.into_iter().map(depth).collect())
+        let depth = |visit: Visit| if let Visit::Depth(depth) = visit { depth } else { 0 };
+        Ok(self.visits.into_iter().map(depth).collect())
     }
 
-    /// Goes from an item to what it hangs on until the depths are known, then back.
-    fn find(&mut self, index: usize) -> Result<(), OutlineError> {
-        let mut waiting = vec![index];
-        while let Some(index) = waiting.last().copied() {
+    /// Finds the depth of a struct. Uses an explicit stack, because the chain of dependencies may be long.
+    fn visit(&mut self, index: usize) -> Result<(), OutlineError> {
+        let mut stack = vec![index];
+        while let Some(index) = stack.last().copied() {
             let mut depth = 0;
             let mut next = None;
-            for (hold, deeper) in self.holds(index)? {
-                match hold {
-                    Hold::Known(known) => depth = depth.max(known + deeper),
-                    Hold::Struct(other) => match self.found.get(other) {
-                        Some(Found::Depth(found)) => depth = depth.max(found + deeper),
-                        Some(Found::Asked) => return Err(OutlineError::TooDeep),
+            for (dependency, levels) in self.dependencies(index)? {
+                match dependency {
+                    Dependency::Known(known) => depth = depth.max(known + levels),
+                    Dependency::Struct(other) => match self.visits.get(other) {
+                        Some(Visit::Depth(found)) => depth = depth.max(found + levels),
+                        Some(Visit::Waiting) => return Err(OutlineError::TooDeep),
                         _ if other == index => return Err(OutlineError::TooDeep),
                         _ => next = Some(other),
                     },
                 }
             }
-            if depth > DEEPEST {
+            if depth > MAX_DEPTH {
                 return Err(OutlineError::TooDeep);
             }
             match next {
                 Some(next) => {
-                    self.note(index, Found::Asked);
-                    waiting.push(next);
+                    self.set(index, Visit::Waiting);
+                    stack.push(next);
                 }
                 None => {
-                    self.note(index, Found::Depth(depth));
-                    waiting.pop();
+                    self.set(index, Visit::Depth(depth));
+                    stack.pop();
                 }
             }
         }
         Ok(())
     }
 
-    /// What an item hangs on, and how much deeper it is than each of that.
-    fn holds(&self, index: usize) -> Result<Vec<(Hold, u16)>, OutlineError> {
+    /// Returns the dependencies of a struct, and how many levels deeper than each of them it is.
+    fn dependencies(&self, index: usize) -> Result<Vec<(Dependency, u16)>, OutlineError> {
         let Some(part) = self.outline.structs.get(index) else { return Ok(vec![]) };
-        let mut holds = Vec::with_capacity(3);
-        match part.place {
+        let mut dependencies = Vec::with_capacity(3);
+        match part.parent {
             ParentRef::Root => {}
-            ParentRef::Within(parent) => {
-                let hold = self.hold(parent);
-                let may_hold = match hold {
-                    Hold::Known(_) => true,
-                    Hold::Struct(index) => {
-                        self.outline.structs.get(index).is_some_and(|part| part.may_hold)
-                    }
-                };
-                if !may_hold {
+            ParentRef::Item(parent) => {
+                let parent = self.dependency(parent);
+                if !self.may_have_children(&parent) {
                     return Err(OutlineError::TooDeep);
                 }
-                holds.push((hold, 1));
+                dependencies.push((parent, 1));
             }
-            ParentRef::Beside(left, right) => {
-                holds.extend(left.into_iter().chain(right).map(|id| (self.hold(id), 0)));
+            ParentRef::Origins(left, right) => {
+                let origins = left.into_iter().chain(right);
+                dependencies.extend(origins.map(|id| (self.dependency(id), 0)));
             }
         }
-        // Of one that is known in part the rest hangs on that part.
+        // The new part of a partly known struct has the depth of its known part.
         let known = (self.known)(part.id.client);
         if part.id.clock < known && known < part.id.clock + part.length {
-            let before = Id { client: part.id.client, clock: known - 1 };
-            holds.push((Hold::Known(self.depths.of(before)), 0));
+            let last_known = Id { client: part.id.client, clock: known - 1 };
+            dependencies.push((Dependency::Known(self.depths.of(last_known)), 0));
         }
-        Ok(holds)
+        Ok(dependencies)
     }
 
-    fn hold(&self, id: Id) -> Hold {
+    fn dependency(&self, id: Id) -> Dependency {
         if id.clock < (self.known)(id.client) {
-            return Hold::Known(self.depths.of(id));
+            return Dependency::Known(self.depths.of(id));
         }
-        // What is nowhere makes the update incomplete, which is seen elsewhere.
-        self.index_of(id).map_or(Hold::Known(0), Hold::Struct)
+        // A missing dependency makes the update incomplete, which `Outline::is_complete` detects.
+        self.index_of(id).map_or(Dependency::Known(0), Dependency::Struct)
     }
 
-    fn note(&mut self, index: usize, found: Found) {
-        if let Some(place) = self.found.get_mut(index) {
-            *place = found;
+    /// Returns whether this may be the parent of an item. Items of the document are not checked.
+    fn may_have_children(&self, parent: &Dependency) -> bool {
+        match parent {
+            Dependency::Known(_) => true,
+            Dependency::Struct(index) => {
+                self.outline.structs.get(*index).is_some_and(|part| part.may_have_children)
+            }
         }
     }
 
-    /// The struct of the update in which an insertion is.
+    fn set(&mut self, index: usize, visit: Visit) {
+        if let Some(entry) = self.visits.get_mut(index) {
+            *entry = visit;
+        }
+    }
+
+    /// Returns the index of the struct that contains an insertion.
     fn index_of(&self, id: Id) -> Option<usize> {
         let part = |index: usize| self.outline.structs.get(index);
         let after = self.order.partition_point(|index| {

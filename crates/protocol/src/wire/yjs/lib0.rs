@@ -1,23 +1,23 @@
-//! Reading lib0's encodings: variable-length integers, buffers, strings and values of any type.
+//! Decoding of lib0: variable-length integers, buffers, strings, and values of any type.
 
 use thiserror::Error;
 use yrs::encoding::read::{Cursor, Read as _};
 
-/// The largest whole number that JavaScript counts to: 2^53 - 1.
+/// The largest safe integer of JavaScript, 2^53 - 1.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// Numbers have at most so many bytes.
+/// The maximum encoded size of a number, in bytes.
 const MAX_NUMBER_BYTES: u32 = 8;
 
-/// Values that hold others are nested at most so deep.
-const DEEPEST_VALUE: usize = 32;
+/// The maximum nesting of arrays and objects in a value.
+const MAX_VALUE_DEPTH: usize = 32;
 
-/// Bytes that are not what they should be, and what is wrong with them.
+/// Bytes that are not validly encoded, with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
-/// Bytes that are read from the beginning.
+/// Reads values from the start of a buffer.
 pub(super) struct Lib0Reader<'a> {
     cursor: Cursor<'a>,
 }
@@ -27,21 +27,22 @@ impl<'a> Lib0Reader<'a> {
         Self { cursor: Cursor::new(bytes) }
     }
 
-    /// How many bytes are left.
-    pub(super) fn left(&self) -> usize {
+    /// Returns the number of unread bytes.
+    pub(super) fn remaining(&self) -> usize {
         self.cursor.buf.len().saturating_sub(self.cursor.next)
     }
 
+    /// Reads a byte.
     pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
-        self.cursor.read_u8().map_err(|_end| Malformed("it ends too early"))
+        self.cursor.read_u8().map_err(|_end| Malformed("the data ends too early"))
     }
 
-    /// A whole number of at most 2^53 - 1: seven bits in each byte, the lowest first.
+    /// Reads an unsigned integer of at most 2^53 - 1, seven bits in each byte, the lowest first.
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
-        for place in 0..MAX_NUMBER_BYTES {
+        for index in 0..MAX_NUMBER_BYTES {
             let byte = self.byte()?;
-            number |= u64::from(byte & 0x7F) << (7 * place);
+            number |= u64::from(byte & 0x7F) << (7 * index);
             if byte < 0x80 && number <= MAX_NUMBER {
                 return Ok(number);
             }
@@ -49,40 +50,43 @@ impl<'a> Lib0Reader<'a> {
         Err(Malformed("a number is too large"))
     }
 
-    /// A whole number that counts things of which each takes at least `bytes`: no more than there is room for.
-    pub(super) fn count(&mut self, bytes: usize) -> Result<usize, Malformed> {
+    /// Reads the number of the following items, each of at least `min_bytes`. Rejects a number that the unread bytes
+    /// cannot hold.
+    pub(super) fn count(&mut self, min_bytes: usize) -> Result<usize, Malformed> {
         let count = usize::try_from(self.number()?).unwrap_or(usize::MAX);
-        if count > self.left() / bytes.max(1) {
-            return Err(Malformed("it announces more than it has"));
+        if count > self.remaining() / min_bytes.max(1) {
+            return Err(Malformed("a length exceeds the data"));
         }
         Ok(count)
     }
 
-    /// A buffer, which says its length first.
+    /// Reads a buffer, which has its length in front.
     pub(super) fn buffer(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.count(1)?;
         let (start, end) = (self.cursor.next, self.cursor.next + length);
-        let bytes = self.cursor.buf.get(start..end).ok_or(Malformed("it ends too early"))?;
+        let bytes = self.cursor.buf.get(start..end).ok_or(Malformed("the data ends too early"))?;
         self.cursor.next = end;
         Ok(bytes)
     }
 
-    /// A text, which says its length in bytes first.
+    /// Reads a string, which has its length in bytes in front.
     pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.buffer()?).map_err(|_error| Malformed("a text is not UTF-8"))
+        std::str::from_utf8(self.buffer()?)
+            .map_err(|_error| Malformed("a string is not valid UTF-8"))
     }
 
-    /// Leaves out a value of any type.
+    /// Skips a value of any type.
     pub(super) fn skip_value(&mut self) -> Result<(), Malformed> {
-        self.skip_nested(DEEPEST_VALUE)
+        self.skip_nested(MAX_VALUE_DEPTH)
     }
 
-    fn skip_nested(&mut self, deeper: usize) -> Result<(), Malformed> {
-        let deeper_left = || deeper.checked_sub(1).ok_or(Malformed("values are nested too deep"));
+    fn skip_nested(&mut self, levels: usize) -> Result<(), Malformed> {
+        let inner_levels =
+            || levels.checked_sub(1).ok_or(Malformed("a value is nested too deeply"));
         match self.byte()? {
             // undefined, null, false, true
             127 | 126 | 121 | 120 => {}
-            // The library shifts the bits of a longer number out of its own.
+            // The library would shift the bits of a longer number out of range.
             125 => {
                 let mut bytes = 1;
                 while self.byte()? >= 0x80 {
@@ -98,29 +102,29 @@ impl<'a> Lib0Reader<'a> {
                 self.text()?;
             }
             118 => {
-                let deeper = deeper_left()?;
+                let levels = inner_levels()?;
                 for _entry in 0..self.count(2)? {
                     self.text()?;
-                    self.skip_nested(deeper)?;
+                    self.skip_nested(levels)?;
                 }
             }
             117 => {
-                let deeper = deeper_left()?;
+                let levels = inner_levels()?;
                 for _entry in 0..self.count(1)? {
-                    self.skip_nested(deeper)?;
+                    self.skip_nested(levels)?;
                 }
             }
             116 => {
                 self.buffer()?;
             }
-            _ => return Err(Malformed("a value is of no known type")),
+            _ => return Err(Malformed("a value has an unknown type")),
         }
         Ok(())
     }
 
     fn skip(&mut self, bytes: usize) -> Result<(), Malformed> {
-        if self.left() < bytes {
-            return Err(Malformed("it ends too early"));
+        if self.remaining() < bytes {
+            return Err(Malformed("the data ends too early"));
         }
         self.cursor.next += bytes;
         Ok(())

@@ -1,4 +1,4 @@
-//! The messages of y-websocket, as `docs/PROTOCOL.md` lists them.
+//! The messages of y-websocket, which `docs/PROTOCOL.md` lists.
 
 use bytes::Bytes;
 use yrs::encoding::write::Write as _;
@@ -6,12 +6,12 @@ use yrs::encoding::write::Write as _;
 use super::lib0::{Lib0Reader, Malformed};
 use crate::{domain::Version, wire::frame};
 
-/// The kinds of messages (y-websocket) ...
+/// The kinds of messages (y-websocket).
 const SYNC: u8 = 0;
 const AWARENESS: u8 = 1;
 const AUTH: u8 = 2;
 const QUERY_AWARENESS: u8 = 3;
-/// ... and one of our own, which goes only to those who ask for it.
+/// An extension of coscribe, sent only to editors that request it.
 const SAVED: u8 = 100;
 
 /// The kinds of sync messages (y-protocols, `sync.js`).
@@ -19,42 +19,41 @@ const STEP_1: u8 = 0;
 const STEP_2: u8 = 1;
 const UPDATE: u8 = 2;
 
-/// The kind of an auth message that the server sends (y-protocols, `auth.js`).
+/// The kind of auth message (y-protocols, `auth.js`).
 const PERMISSION_DENIED: u8 = 0;
 
-/// A state vector has at most so many bytes: some hundred thousand clients.
+/// The maximum size of a state vector in bytes, enough for some hundred thousand clients.
 pub const MAX_STATE_VECTOR: usize = 1024 * 1024;
 
-/// So many messages may stand in one.
+/// The maximum number of messages in one binary message.
 const MAX_MESSAGES: usize = 64;
 
-/// What an editor says.
+/// A message from a Yjs editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EditorMessage {
-    /// It has this state vector, and wants what it misses.
+    /// Sync step 1, with the editor's state vector. Requests sync step 2.
     Step1(Bytes),
-    /// It has these changes.
+    /// Sync step 2 or an update, with changes of the document.
     Update(Bytes),
-    /// It knows this of who is there.
+    /// Awareness entries.
     Awareness(Bytes),
-    /// It wants to know who is there.
+    /// Requests the awareness of all clients.
     QueryAwareness,
 }
 
-/// The messages in one binary message of a socket; most often there is one. Kinds that are not known are left out, with
-/// everything after them.
+/// Decodes the messages in one binary message, usually a single one. Ignores an unknown kind and all bytes after it.
 ///
 /// # Errors
-/// What is wrong with it.
+/// [`Malformed`] if a message is not validly encoded, or there is none, or there are too many.
 pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
     let mut reader = Lib0Reader::new(bytes);
     let mut messages = Vec::new();
-    if reader.left() == 0 {
-        return Err(Malformed("it is empty"));
+    if reader.remaining() == 0 {
+        return Err(Malformed("the message is empty"));
     }
-    while reader.left() > 0 {
+    while reader.remaining() > 0 {
         if messages.len() == MAX_MESSAGES {
-            return Err(Malformed("it holds too many messages"));
+            return Err(Malformed("the message contains too many messages"));
         }
         let message = match u8::try_from(reader.number()?) {
             Ok(SYNC) => {
@@ -66,7 +65,7 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
                     }
                     Ok(STEP_1) => EditorMessage::Step1(content),
                     Ok(STEP_2 | UPDATE) => EditorMessage::Update(content),
-                    _ => return Err(Malformed("no kind of sync message")),
+                    _ => return Err(Malformed("a sync message has an unknown kind")),
                 }
             }
             Ok(AWARENESS) => EditorMessage::Awareness(bytes.slice_ref(reader.buffer()?)),
@@ -78,10 +77,10 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
     Ok(messages)
 }
 
-/// The clocks of a state vector.
+/// Decodes a state vector into pairs of client id and clock.
 ///
 /// # Errors
-/// What is wrong with it.
+/// [`Malformed`] if it is not validly encoded.
 pub fn state_vector(bytes: &[u8]) -> Result<Vec<(u64, u32)>, Malformed> {
     let mut reader = Lib0Reader::new(bytes);
     let count = reader.count(2)?;
@@ -96,19 +95,19 @@ pub fn state_vector(bytes: &[u8]) -> Result<Vec<(u64, u32)>, Malformed> {
     Ok(clocks)
 }
 
-/// The frame that asks an editor for what the server misses.
+/// Encodes sync step 1, which requests all changes missing from the state vector.
 #[must_use]
 pub fn sync_step_1(state_vector: &[u8]) -> Bytes {
     sync(STEP_1, state_vector)
 }
 
-/// The frame that answers an editor's state vector with what it misses.
+/// Encodes sync step 2, the answer to an editor's sync step 1.
 #[must_use]
 pub fn sync_step_2(update: &[u8]) -> Bytes {
     sync(STEP_2, update)
 }
 
-/// The frame that tells a change.
+/// Encodes an update.
 #[must_use]
 pub fn update(update: &[u8]) -> Bytes {
     sync(UPDATE, update)
@@ -120,14 +119,14 @@ fn sync(kind: u8, content: &[u8]) -> Bytes {
     frame::binary(&[&head, content])
 }
 
-/// The frame with entries of [`super::awareness`].
+/// Encodes a message with entries of [`super::awareness`].
 pub(super) fn awareness_frame(entries: &[u8]) -> Bytes {
     let mut head = vec![AWARENESS];
     head.write_var(entries.len());
     frame::binary(&[&head, entries])
 }
 
-/// The frame that refuses a change, and says why.
+/// Encodes the refusal of an update, with its reason.
 #[must_use]
 pub fn permission_denied(reason: &str) -> Bytes {
     let mut message = vec![AUTH, PERMISSION_DENIED];
@@ -135,8 +134,8 @@ pub fn permission_denied(reason: &str) -> Bytes {
     frame::binary(&[&message])
 }
 
-/// The frame that says up to where everything is stored: the version, the state vector at that version, and how many of
-/// the updates that came over this connection are in it.
+/// Encodes a save acknowledgement: the stored version, its state vector, and the number of updates from this connection
+/// that it contains.
 #[must_use]
 pub fn saved(version: Version, state_vector: &[u8], updates: u64) -> Bytes {
     let mut content = Vec::with_capacity(20 + state_vector.len());
@@ -152,40 +151,40 @@ pub fn saved(version: Version, state_vector: &[u8], updates: u64) -> Bytes {
 mod tests {
     use super::*;
 
-    fn parsed(bytes: &'static [u8]) -> Result<Vec<EditorMessage>, Malformed> {
+    fn parse_static(bytes: &'static [u8]) -> Result<Vec<EditorMessage>, Malformed> {
         parse(&Bytes::from_static(bytes))
     }
 
     #[test]
-    fn messages_are_read_one_after_the_other() {
+    fn several_messages_are_decoded_in_order() {
         let step = EditorMessage::Step1(Bytes::from_static(&[0]));
-        assert_eq!(parsed(&[0, 0, 1, 0]), Ok(vec![step.clone()]));
+        assert_eq!(parse_static(&[0, 0, 1, 0]), Ok(vec![step.clone()]));
         let update = EditorMessage::Update(Bytes::from_static(&[0, 0]));
-        assert_eq!(parsed(&[0, 0, 1, 0, 0, 2, 2, 0, 0]), Ok(vec![step, update.clone()]));
-        assert_eq!(parsed(&[0, 1, 2, 0, 0]), Ok(vec![update]));
-        assert_eq!(parsed(&[3]), Ok(vec![EditorMessage::QueryAwareness]));
+        assert_eq!(parse_static(&[0, 0, 1, 0, 0, 2, 2, 0, 0]), Ok(vec![step, update.clone()]));
+        assert_eq!(parse_static(&[0, 1, 2, 0, 0]), Ok(vec![update]));
+        assert_eq!(parse_static(&[3]), Ok(vec![EditorMessage::QueryAwareness]));
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_and_what_is_broken_is_not() {
-        assert_eq!(parsed(&[100, 7, 7]), Ok(vec![]));
-        assert_eq!(parsed(&[2, 0, 0]), Ok(vec![]), "auth");
-        for broken in
+    fn unknown_kinds_are_ignored_and_malformed_messages_are_rejected() {
+        assert_eq!(parse_static(&[100, 7, 7]), Ok(vec![]));
+        assert_eq!(parse_static(&[2, 0, 0]), Ok(vec![]), "auth");
+        for malformed in
             [&[][..], &[0], &[0, 3, 0], &[0, 2, 9, 1], &[1, 0xFF, 0xFF, 0xFF, 0x7F], &[0x80]]
         {
-            assert!(parsed(broken).is_err(), "{broken:?}");
+            assert!(parse_static(malformed).is_err(), "{malformed:?}");
         }
     }
 
     #[test]
-    fn a_state_vector_that_announces_too_much_is_refused() {
+    fn a_state_vector_with_a_count_over_its_size_is_rejected() {
         assert_eq!(state_vector(&[2, 1, 5, 0x80, 1, 6]), Ok(vec![(1, 5), (128, 6)]));
         assert!(state_vector(&[0xFF, 0xFF, 0xFF, 0x7F, 1, 1]).is_err());
         assert!(state_vector(&[1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]).is_err());
     }
 
     #[test]
-    fn frames_are_binary_and_hold_what_the_protocol_says() {
+    fn frames_have_the_form_that_the_protocol_requires() {
         assert_eq!(&*update(&[7, 8]), [0x82, 5, 0, 2, 2, 7, 8]);
         assert_eq!(&*sync_step_1(&[0]), [0x82, 4, 0, 0, 1, 0]);
         assert_eq!(&*permission_denied("no"), [0x82, 5, 2, 0, 2, b'n', b'o']);

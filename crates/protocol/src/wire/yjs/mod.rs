@@ -1,11 +1,10 @@
-//! What Yjs editors speak: the messages of y-websocket (y-protocols), and the parts of Yjs's own encodings that have to
-//! be looked at before a library is let near them.
+//! The messages of y-websocket, and the validation of Yjs updates before the library decodes them.
 //!
-//! [`parse`] takes a binary message apart into [`EditorMessage`]s; [`awareness`] reads and writes who is there. An
-//! [`Outline`] says what an update consists of, without making any of it: how many structs, whose, what they hang on,
-//! and how deep they nest. So a few bytes that announce gigabytes, or nest for ever, are refused while they are bytes.
+//! [`parse`] decodes a binary message into [`EditorMessage`]s, and [`awareness`] its entries. [`Outline`] lists the
+//! structs of an update, with their ids, lengths and parents, without building them, and [`Depths`] limits the nesting of
+//! shared types. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
 //!
-//! Sources: y-protocols PROTOCOL.md for the messages; the encodings are those of lib0 and of Yjs 13, update format 1.
+//! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
 pub mod awareness;
 mod depths;
@@ -21,5 +20,5 @@ pub use message::{
 };
 pub use outline::{Outline, OutlineError};
 
-/// Ids of clients that are larger than this are no client's: the server marks histories with them.
+/// The largest client id that Yjs assigns. The server uses larger ones for history marks.
 pub const MAX_CLIENT: u64 = u32::MAX as u64;

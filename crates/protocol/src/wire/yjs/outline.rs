@@ -1,11 +1,11 @@
-//! What an update consists of (Yjs 13, update format 1), found without making any of it.
+//! The outline of a Yjs update (Yjs 13, update format 1): its structs and deletions, read without building them.
 //!
-//! An update is a list of structs for each client, each at a clock of its own, and the ranges of clocks that were
-//! deleted. An item hangs on others: its neighbours when it was inserted, and its parent. All of that has to be known
-//! where the update is applied, or in the update itself.
+//! An update has a list of structs for each client, at consecutive clocks, and a delete set of clock ranges. An item
+//! depends on its left and right origin (its neighbours at insertion) and its parent. All dependencies must be in the
+//! document or in the update itself.
 //!
-//! Of what comes through here no count is larger than the bytes there are, no clock overflows, nothing stands in it twice,
-//! values are not nested deep, and there is nothing in it that the library reads otherwise than Yjs writes it.
+//! Invariant: in an accepted update no count exceeds the bytes, no clock overflows, no client occurs twice, no value is
+//! nested deeply, and the library decodes all content as Yjs encodes it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,17 +13,18 @@ use thiserror::Error;
 
 use super::lib0::{Lib0Reader, Malformed};
 
-/// Clocks end here: the library computes with differences of them in 32 bits.
+/// The maximum clock. The library computes differences of clocks in 32 bits.
 const MAX_CLOCK: u64 = i32::MAX as u64;
 
-/// Bits of a struct's first byte: which neighbours are named, and whether there is a key.
+/// Bits of a struct's info byte: whether a left origin, a right origin and a key follow.
 const HAS_LEFT: u8 = 0x80;
 const HAS_RIGHT: u8 = 0x40;
 const HAS_KEY: u8 = 0x20;
+/// The bits of the info byte that have the kind of struct or content.
 const KIND: u8 = 0x1F;
 
-/// Kinds of structs, and of what items hold.
-const GONE: u8 = 0;
+/// Kinds of structs, and of the content of items.
+const GC: u8 = 0;
 const DELETED: u8 = 1;
 const BINARY: u8 = 3;
 const STRING: u8 = 4;
@@ -33,32 +34,32 @@ const TYPE: u8 = 7;
 const ANY: u8 = 8;
 const SKIP: u8 = 10;
 
-/// Kinds of types.
+/// The kind of shared type that has a name.
 const XML_ELEMENT: u64 = 3;
 
-/// Which insertion: the client, and the clock that it had.
+/// The id of an insertion: its client and its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Id {
     pub(super) client: u64,
     pub(super) clock: u32,
 }
 
-/// What was deleted of a client: up to which clock.
+/// A deleted range of a client's clocks, which ends before `end`.
 #[derive(Debug, Clone, Copy)]
-struct Deleted {
+struct Deletion {
     client: u64,
     end: u32,
 }
 
-/// Where an item is.
+/// The parent of an item, as the update describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ParentRef {
-    /// In a type that has a name, or nowhere any more.
+    /// A root type, or none for a struct that was garbage-collected.
     Root,
-    /// In this type.
-    Within(Id),
-    /// Where its neighbours are, of which there is one at least.
-    Beside(Option<Id>, Option<Id>),
+    /// The type that this item holds.
+    Item(Id),
+    /// The parent of its left and right origin, of which there is at least one.
+    Origins(Option<Id>, Option<Id>),
 }
 
 /// A struct of an update.
@@ -66,144 +67,165 @@ pub(super) enum ParentRef {
 pub(super) struct Struct {
     pub(super) id: Id,
     pub(super) length: u32,
-    pub(super) place: ParentRef,
-    /// Whether others may be in it: it is a type, or was one.
-    pub(super) may_hold: bool,
+    pub(super) parent: ParentRef,
+    /// Whether it is a shared type, or may have been one before its deletion.
+    pub(super) may_have_children: bool,
 }
 
-/// Why an update is refused as soon as it is looked at.
+/// The reason why an update is rejected before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OutlineError {
-    /// It is no update, or one with something in it that is not supported.
+    /// It is not validly encoded, or has unsupported content.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// It has more structs than an update may have. Of deleted ranges there may be any number: whoever comes back names
-    /// all there ever were.
-    #[error("it has more structs than allowed")]
+    /// It has too many structs. Deleted ranges are not limited, because an editor that reconnects sends all of them.
+    #[error("it has too many structs")]
     TooManyStructs,
-    /// Its types are nested deeper than they may be.
-    #[error("its types are nested too deep")]
+    /// Its shared types are nested too deeply or in a cycle, or the parent of an item is not a shared type.
+    #[error("its shared types are nested too deeply or in a cycle")]
     TooDeep,
 }
 
-/// What an update consists of.
+/// The structs and deletions of an update.
 #[derive(Debug, Default)]
 pub struct Outline {
     pub(super) structs: Vec<Struct>,
-    /// What its items hang on.
-    needs: Vec<Id>,
-    deletes: Vec<Deleted>,
+    /// The origins and parents of its items.
+    dependencies: Vec<Id>,
+    deletions: Vec<Deletion>,
     has_types: bool,
-    /// Something in it is no text.
-    has_others: bool,
-    /// Some clocks between others were left out.
-    has_holes: bool,
+    has_non_text: bool,
+    /// Whether it leaves out some clocks between its structs.
+    has_skips: bool,
 }
 
 impl Outline {
-    /// Looks through an update of at most so many structs.
+    /// Reads the outline of an update with at most `max_structs` structs.
     ///
     /// # Errors
-    /// [`OutlineError`].
-    pub fn read(update: &[u8], most_structs: usize) -> Result<Self, OutlineError> {
+    /// [`OutlineError`], but never [`OutlineError::TooDeep`], which [`Depths`](super::Depths) finds.
+    pub fn read(update: &[u8], max_structs: usize) -> Result<Self, OutlineError> {
         let mut reader = Lib0Reader::new(update);
         let mut outline = Self::default();
-        // The library links what comes twice into its lists twice.
-        let mut clients = HashSet::new();
-        for _client in 0..reader.count(3)? {
-            // The least that a struct takes are two bytes.
-            let structs = reader.count(2)?;
-            if outline.structs.len() + structs > most_structs {
-                return Err(OutlineError::TooManyStructs);
-            }
-            let (client, mut clock) = (reader.number()?, clock(&mut reader)?);
-            if !clients.insert(client) {
-                return Err(Malformed("a client stands in it twice").into());
-            }
-            for _struct in 0..structs {
-                let length = outline.read_struct(&mut reader, Id { client, clock })?;
-                clock = after(clock, length.into())?;
-            }
-        }
-        clients.clear();
-        for _client in 0..reader.count(2)? {
-            let ranges_of = reader.number()?;
-            if !clients.insert(ranges_of) {
-                return Err(Malformed("a client stands in it twice").into());
-            }
-            let ranges = reader.count(2)?;
-            for _range in 0..ranges {
-                let start = clock(&mut reader)?;
-                let end = after(start, length(&mut reader)?.into())?;
-                outline.deletes.push(Deleted { client: ranges_of, end });
-            }
-        }
-        if reader.left() > 0 {
-            return Err(Malformed("it goes on behind its end").into());
+        outline.read_clients(&mut reader, max_structs)?;
+        outline.read_delete_set(&mut reader)?;
+        if reader.remaining() > 0 {
+            return Err(Malformed("data follows its end").into());
         }
         Ok(outline)
     }
 
-    /// Reads one struct, and says how long it is.
+    fn read_clients(
+        &mut self,
+        reader: &mut Lib0Reader<'_>,
+        max_structs: usize,
+    ) -> Result<(), OutlineError> {
+        // The library would link the structs of a repeated client into its lists twice.
+        let mut clients = HashSet::new();
+        for _client in 0..reader.count(3)? {
+            // A struct has at least two bytes.
+            let structs = reader.count(2)?;
+            if self.structs.len() + structs > max_structs {
+                return Err(OutlineError::TooManyStructs);
+            }
+            let (client, mut clock) = (reader.number()?, read_clock(reader)?);
+            if !clients.insert(client) {
+                return Err(REPEATED_CLIENT.into());
+            }
+            for _struct in 0..structs {
+                let length = self.read_struct(reader, Id { client, clock })?;
+                clock = advance(clock, length.into())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_delete_set(&mut self, reader: &mut Lib0Reader<'_>) -> Result<(), Malformed> {
+        let mut clients = HashSet::new();
+        for _client in 0..reader.count(2)? {
+            let client = reader.number()?;
+            if !clients.insert(client) {
+                return Err(REPEATED_CLIENT);
+            }
+            for _range in 0..reader.count(2)? {
+                let start = read_clock(reader)?;
+                let end = advance(start, read_length(reader)?.into())?;
+                self.deletions.push(Deletion { client, end });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one struct and returns its length.
     fn read_struct(&mut self, reader: &mut Lib0Reader<'_>, id: Id) -> Result<u32, OutlineError> {
         let info = reader.byte()?;
         match info {
             SKIP => {
-                self.has_holes = true;
-                return Ok(length(reader)?);
+                self.has_skips = true;
+                return Ok(read_length(reader)?);
             }
-            GONE => {
-                let length = length(reader)?;
-                self.has_others = true;
-                self.structs.push(Struct { id, length, place: ParentRef::Root, may_hold: true });
+            GC => {
+                let length = read_length(reader)?;
+                self.has_non_text = true;
+                let parent = ParentRef::Root;
+                self.structs.push(Struct { id, length, parent, may_have_children: true });
                 return Ok(length);
             }
             _ => {}
         }
-        let left = if info & HAS_LEFT != 0 { Some(self.need(reader)?) } else { None };
-        let right = if info & HAS_RIGHT != 0 { Some(self.need(reader)?) } else { None };
-        if left.is_some() && left == right {
-            return Err(Malformed("something in it stands between a thing and itself").into());
-        }
-        let place = match (left, right) {
-            (Some(_), _) | (_, Some(_)) => ParentRef::Beside(left, right),
-            (None, None) => {
-                let place = match reader.number()? {
-                    1 => {
-                        reader.text()?;
-                        ParentRef::Root
-                    }
-                    _ => ParentRef::Within(self.need(reader)?),
-                };
-                if info & HAS_KEY != 0 {
-                    reader.text()?;
-                }
-                place
-            }
-        };
+        let parent = self.read_parent(reader, info)?;
         let kind = info & KIND;
-        self.has_others |= kind != STRING;
+        self.has_non_text |= kind != STRING;
         let length = self.read_content(reader, kind)?;
         if length > 0 {
-            let may_hold = matches!(kind, TYPE | DELETED);
-            self.structs.push(Struct { id, length, place, may_hold });
+            let may_have_children = matches!(kind, TYPE | DELETED);
+            self.structs.push(Struct { id, length, parent, may_have_children });
         }
         Ok(length)
     }
 
-    fn read_content(&mut self, reader: &mut Lib0Reader<'_>, kind: u8) -> Result<u32, OutlineError> {
+    /// Reads the origins of an item and, if it has none, its parent and key.
+    fn read_parent(
+        &mut self,
+        reader: &mut Lib0Reader<'_>,
+        info: u8,
+    ) -> Result<ParentRef, Malformed> {
+        let left = if info & HAS_LEFT != 0 { Some(self.read_dependency(reader)?) } else { None };
+        let right = if info & HAS_RIGHT != 0 { Some(self.read_dependency(reader)?) } else { None };
+        if left.is_some() && left == right {
+            return Err(Malformed("the left and right origin of an item are the same"));
+        }
+        if left.is_some() || right.is_some() {
+            return Ok(ParentRef::Origins(left, right));
+        }
+        let parent = match reader.number()? {
+            1 => {
+                reader.text()?;
+                ParentRef::Root
+            }
+            _ => ParentRef::Item(self.read_dependency(reader)?),
+        };
+        if info & HAS_KEY != 0 {
+            reader.text()?;
+        }
+        Ok(parent)
+    }
+
+    /// Reads the content of an item and returns its length.
+    fn read_content(&mut self, reader: &mut Lib0Reader<'_>, kind: u8) -> Result<u32, Malformed> {
         match kind {
-            DELETED => return Ok(length(reader)?),
+            DELETED => return read_length(reader),
             STRING => {
                 let units = reader.text()?.encode_utf16().count();
-                return Ok(u32::try_from(units).map_err(|_long| Malformed("a text is too long"))?);
+                return u32::try_from(units).map_err(|_long| Malformed("a string is too long"));
             }
             ANY => {
                 let count = reader.count(1)?;
                 for _value in 0..count {
                     reader.skip_value()?;
                 }
-                return Ok(u32::try_from(count).map_err(|_many| Malformed("too many values"))?);
+                return u32::try_from(count)
+                    .map_err(|_many| Malformed("an item has too many values"));
             }
             BINARY => {
                 reader.buffer()?;
@@ -223,90 +245,107 @@ impl Outline {
                     XML_ELEMENT => {
                         reader.text()?;
                     }
-                    // XML hooks and weak links are read otherwise than they are written.
-                    _ => return Err(Malformed("a type of this kind is not supported").into()),
+                    // The library decodes XML hooks and weak links differently from Yjs.
+                    _ => return Err(Malformed("a shared type of this kind is not supported")),
                 }
             }
-            // Of documents within documents the server knows nothing; JSON is what Yjs wrote before 2020.
-            _ => return Err(Malformed("content of this kind is not supported").into()),
+            // The server does not support subdocuments, nor the JSON content that Yjs wrote before 2020.
+            _ => return Err(Malformed("content of this kind is not supported")),
         }
         Ok(1)
     }
 
-    fn need(&mut self, reader: &mut Lib0Reader<'_>) -> Result<Id, Malformed> {
-        let id = Id { client: reader.number()?, clock: clock(reader)? };
-        self.needs.push(id);
+    fn read_dependency(&mut self, reader: &mut Lib0Reader<'_>) -> Result<Id, Malformed> {
+        let id = Id { client: reader.number()?, clock: read_clock(reader)? };
+        self.dependencies.push(id);
         Ok(id)
     }
 
-    /// How many structs it has.
+    /// Returns the number of structs.
     #[must_use]
-    pub fn structs(&self) -> usize {
+    pub fn struct_count(&self) -> usize {
         self.structs.len()
     }
 
-    /// Whether some of its items are types that hold others.
+    /// Returns whether an item holds a shared type.
     #[must_use]
     pub fn has_types(&self) -> bool {
         self.has_types
     }
 
-    /// Whether it inserts something, whether it deletes something, and whether all of what it inserts is text.
+    /// Returns whether it has structs.
     #[must_use]
-    pub fn does(&self) -> (bool, bool, bool) {
-        (!self.structs.is_empty(), !self.deletes.is_empty(), !self.has_others)
+    pub fn inserts(&self) -> bool {
+        !self.structs.is_empty()
     }
 
-    /// Whether it may change a document that knows so much of each client.
+    /// Returns whether it deletes something.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        !self.deletions.is_empty()
+    }
+
+    /// Returns whether all its structs are text.
+    #[must_use]
+    pub fn is_text_only(&self) -> bool {
+        !self.has_non_text
+    }
+
+    /// Returns whether it may change a document. `known` is the clock of each client in the document's state vector.
     #[must_use]
     pub fn may_change(&self, known: impl Fn(u64) -> u32) -> bool {
-        !self.deletes.is_empty() || self.newcomers(known).next().is_some()
+        self.deletes() || self.new_clients(known).next().is_some()
     }
 
-    /// The clients of which it has something that a document does not, that knows so much of each; some more than once.
-    pub fn newcomers(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = u64> {
+    /// Returns the clients of structs that a document lacks, some more than once. `known` is the clock of each client in
+    /// the document's state vector.
+    pub fn new_clients(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = u64> {
         let is_new = move |part: &&Struct| part.id.clock + part.length > known(part.id.client);
         self.structs.iter().filter(is_new).map(|part| part.id.client)
     }
 
-    /// For each of its structs the client, its clock, and the clock after it.
+    /// Returns for each struct its client, its clock, and the clock after it.
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u32, u32)> {
         let range = |part: &Struct| (part.id.client, part.id.clock, part.id.clock + part.length);
         self.structs.iter().map(range)
     }
 
-    /// Whether everything that it hangs on is there, where so much of each client is known.
+    /// Returns whether all its dependencies are in the update or in a document. `known` is the clock of each client in
+    /// the document's state vector.
     #[must_use]
     pub fn is_complete(&self, known: impl Fn(u64) -> u32) -> bool {
-        let mut reach: HashMap<u64, u32> = HashMap::new();
-        let mut parts: Vec<&Struct> = self.structs.iter().collect();
-        parts.sort_unstable_by_key(|part| (part.id.client, part.id.clock));
-        for part in parts {
-            let reached = reach.entry(part.id.client).or_insert_with(|| known(part.id.client));
-            if part.id.clock > *reached {
+        let mut clocks: HashMap<u64, u32> = HashMap::new();
+        let mut structs: Vec<&Struct> = self.structs.iter().collect();
+        structs.sort_unstable_by_key(|part| (part.id.client, part.id.clock));
+        for part in structs {
+            let clock = clocks.entry(part.id.client).or_insert_with(|| known(part.id.client));
+            if part.id.clock > *clock {
                 return false;
             }
-            *reached = (*reached).max(part.id.clock + part.length);
+            *clock = (*clock).max(part.id.clock + part.length);
         }
-        let reach = |client: u64| reach.get(&client).copied().unwrap_or_else(|| known(client));
-        !self.has_holes
-            && self.needs.iter().all(|need| need.clock < reach(need.client))
-            && self.deletes.iter().all(|deleted| deleted.end <= reach(deleted.client))
+        let clock_of = |client: u64| clocks.get(&client).copied().unwrap_or_else(|| known(client));
+        !self.has_skips
+            && self.dependencies.iter().all(|id| id.clock < clock_of(id.client))
+            && self.deletions.iter().all(|deletion| deletion.end <= clock_of(deletion.client))
     }
 }
 
-fn clock(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
-    after(0, reader.number()?)
+const REPEATED_CLIENT: Malformed = Malformed("a client occurs twice");
+
+fn read_clock(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
+    advance(0, reader.number()?)
 }
 
-fn length(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
-    match clock(reader)? {
-        0 => Err(Malformed("a struct of no length")),
+fn read_length(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
+    match read_clock(reader)? {
+        0 => Err(Malformed("a struct or deleted range is empty")),
         length => Ok(length),
     }
 }
 
-fn after(clock: u32, length: u64) -> Result<u32, Malformed> {
+/// Returns the clock after a struct of this length.
+fn advance(clock: u32, length: u64) -> Result<u32, Malformed> {
     let end = u64::from(clock).saturating_add(length);
     u32::try_from(end)
         .ok()

@@ -6,7 +6,7 @@ use yrs::{
 use super::*;
 use crate::wire::yjs::Depths;
 
-const MANY: usize = 10_000;
+const MAX_STRUCTS: usize = 10_000;
 
 fn state(doc: &Doc) -> Vec<u8> {
     doc.transact().encode_state_as_update_v1(&StateVector::default())
@@ -32,26 +32,29 @@ fn document() -> Doc {
 }
 
 #[test]
-fn what_the_library_writes_is_read_to_its_end() {
+fn updates_of_the_library_are_read_completely() {
     let doc = document();
-    let outline = Outline::read(&state(&doc), MANY).unwrap();
-    assert!(outline.has_types() && outline.structs() >= 8);
+    let outline = Outline::read(&state(&doc), MAX_STRUCTS).unwrap();
+    assert!(outline.has_types() && outline.struct_count() >= 8);
     assert!(outline.is_complete(|_client| 0));
     assert!(outline.may_change(|_client| 0));
     let clock = doc.transact().state_vector().get(&ClientID::new(7));
-    assert_eq!(outline.newcomers(|_client| clock).next(), None);
-    assert_eq!(outline.newcomers(|_client| clock - 1).next(), Some(7));
+    assert_eq!(outline.new_clients(|_client| clock).next(), None);
+    assert_eq!(outline.new_clients(|_client| clock - 1).next(), Some(7));
 }
 
 #[test]
-fn nothing_stands_between_a_thing_and_itself() {
-    let between = |right| [1, 1, 9, 0, 0xC4, 7, 0, 7, right, 1, b'A', 0];
-    assert!(Outline::read(&between(1), MANY).is_ok());
-    assert!(matches!(Outline::read(&between(0), MANY), Err(OutlineError::Malformed(_))));
+fn an_item_with_equal_origins_is_rejected() {
+    let with_right_origin = |right| [1, 1, 9, 0, 0xC4, 7, 0, 7, right, 1, b'A', 0];
+    assert!(Outline::read(&with_right_origin(1), MAX_STRUCTS).is_ok());
+    assert!(matches!(
+        Outline::read(&with_right_origin(0), MAX_STRUCTS),
+        Err(OutlineError::Malformed(_))
+    ));
 }
 
 #[test]
-fn an_update_that_hangs_on_what_is_not_there_is_not_complete() {
+fn an_update_with_missing_dependencies_is_not_complete() {
     let doc = document();
     let before = doc.transact().state_vector();
     let clock = before.get(&ClientID::new(7));
@@ -61,31 +64,31 @@ fn an_update_that_hangs_on_what_is_not_there_is_not_complete() {
         text.insert(&mut txn, 0, "x");
     }
     let update = doc.transact().encode_state_as_update_v1(&before);
-    let outline = Outline::read(&update, MANY).unwrap();
+    let outline = Outline::read(&update, MAX_STRUCTS).unwrap();
     assert!(outline.is_complete(|client| if client == 7 { clock } else { 0 }));
     assert!(!outline.is_complete(|_client| 0));
     assert!(!outline.is_complete(|client| if client == 7 { clock - 1 } else { 0 }));
 }
 
 #[test]
-fn bytes_that_announce_more_than_there_is_are_refused() {
-    let much = [0xFF, 0xFF, 0xFF, 0xFF, 0x0F];
+fn counts_that_exceed_the_bytes_are_rejected() {
+    let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0x0F];
     let cases: Vec<Vec<u8>> = vec![
-        much.to_vec(),
-        [&[1][..], &much, &[1, 0]].concat(),
-        [&[1, 1, 1, 0, 4, 1, 1, b'a'][..], &much].concat(),
-        [&[1, 1, 1, 0, 8, 1, 1, b'a'][..], &much].concat(),
-        [&[1, 1, 1, 0, 8, 1, 1, b'a', 1, 117][..], &much, &[0]].concat(),
-        [&[0, 1, 1][..], &much].concat(),
+        huge.to_vec(),
+        [&[1][..], &huge, &[1, 0]].concat(),
+        [&[1, 1, 1, 0, 4, 1, 1, b'a'][..], &huge].concat(),
+        [&[1, 1, 1, 0, 8, 1, 1, b'a'][..], &huge].concat(),
+        [&[1, 1, 1, 0, 8, 1, 1, b'a', 1, 117][..], &huge, &[0]].concat(),
+        [&[0, 1, 1][..], &huge].concat(),
     ];
     for bytes in cases {
-        let error = Outline::read(&bytes, MANY).unwrap_err();
+        let error = Outline::read(&bytes, MAX_STRUCTS).unwrap_err();
         assert!(matches!(error, OutlineError::Malformed(_)), "{bytes:?}: {error}");
     }
 }
 
 #[test]
-fn what_the_library_reads_otherwise_than_yjs_is_refused() {
+fn content_that_the_library_decodes_differently_from_yjs_is_rejected() {
     let content = |kind: u8, rest: &[u8]| [&[1, 1, 1, 0, kind, 1, 1, b'a'], rest, &[0]].concat();
     for bytes in [
         content(2, &[1, 1, b'1']),
@@ -94,24 +97,24 @@ fn what_the_library_reads_otherwise_than_yjs_is_refused() {
         content(7, &[7, 0]),
         content(11, &[]),
     ] {
-        assert!(Outline::read(&bytes, MANY).is_err(), "{bytes:?}");
+        assert!(Outline::read(&bytes, MAX_STRUCTS).is_err(), "{bytes:?}");
     }
-    assert!(Outline::read(&content(4, &[1, b'x']), MANY).is_ok());
+    assert!(Outline::read(&content(4, &[1, b'x']), MAX_STRUCTS).is_ok());
 }
 
 #[test]
-fn clocks_that_overflow_and_too_many_structs_are_refused() {
-    let far = [1, 1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, 4, 1, 1, b'a', 1, b'x', 0];
-    assert!(matches!(Outline::read(&far, MANY), Err(OutlineError::Malformed(_))));
+fn overflowing_clocks_and_too_many_structs_are_rejected() {
+    let overflowing = [1, 1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, 4, 1, 1, b'a', 1, b'x', 0];
+    assert!(matches!(Outline::read(&overflowing, MAX_STRUCTS), Err(OutlineError::Malformed(_))));
     let state = state(&document());
     assert_eq!(Outline::read(&state, 3).unwrap_err(), OutlineError::TooManyStructs);
     let mut longer = state;
     longer.push(0);
-    assert!(Outline::read(&longer, MANY).is_err());
+    assert!(Outline::read(&longer, MAX_STRUCTS).is_err());
 }
 
 #[test]
-fn values_are_not_nested_for_ever() {
+fn deeply_nested_values_are_rejected() {
     let nested = |depth: usize| {
         let mut bytes = vec![1, 1, 1, 0, 8, 1, 1, b'a', 1];
         for _level in 0..depth {
@@ -120,22 +123,22 @@ fn values_are_not_nested_for_ever() {
         bytes.extend([126, 0]);
         bytes
     };
-    assert!(Outline::read(&nested(30), MANY).is_ok());
-    assert!(Outline::read(&nested(100_000), MANY).is_err());
+    assert!(Outline::read(&nested(30), MAX_STRUCTS).is_ok());
+    assert!(Outline::read(&nested(100_000), MAX_STRUCTS).is_err());
 }
 
-/// Arrays in arrays, made by a client of its own, in updates of so many levels each.
-fn nested(levels: usize, each: usize) -> Vec<Vec<u8>> {
+/// Returns updates that together nest arrays `levels` deep, each of them `levels_per_update` deep.
+fn nested_arrays(levels: usize, levels_per_update: usize) -> Vec<Vec<u8>> {
     let doc = Doc::with_client_id(9_u64);
     let mut updates = Vec::new();
     let mut inner = doc.get_or_insert_array("root");
-    for _update in 0..levels / each {
+    for _update in 0..levels / levels_per_update {
         let before = doc.transact().state_vector();
         {
             let mut txn = doc.transact_mut();
-            for _level in 0..each {
+            for _level in 0..levels_per_update {
                 inner.push_back(&mut txn, 1);
-                // Behind something else, so that what it is in has to be found out.
+                // After another item, so that its parent must be found by its origin.
                 inner = inner.push_back(&mut txn, ArrayPrelim::default());
             }
         }
@@ -145,83 +148,87 @@ fn nested(levels: usize, each: usize) -> Vec<Vec<u8>> {
     updates
 }
 
-/// The first clock of an update of one client: so much is known before it.
-fn beginning(outline: &Outline) -> u32 {
+/// Returns the first clock of an update of one client, which is the clock that a document knows before it.
+fn first_clock(outline: &Outline) -> u32 {
     outline.ranges().map(|(_, start, _)| start).min().unwrap_or(0)
 }
 
 #[test]
-fn a_client_stands_in_an_update_once() {
+fn a_repeated_client_is_rejected() {
     // Client 5 at clock 0, twice, in the root "a".
     let section = [1, 5, 0, 4, 1, 1, b'a', 2, b'x', b'y'];
     let twice = [&[2][..], &section, &section, &[0]].concat();
-    assert!(Outline::read(&twice, MANY).is_err());
-    assert!(Outline::read(&[&[1][..], &section, &[0]].concat(), MANY).is_ok());
-    assert!(Outline::read(&[0, 2, 5, 1, 0, 1, 5, 1, 0, 1], MANY).is_err());
-    assert!(Outline::read(&[0, 1, 5, 1, 0, 0], MANY).is_err(), "a range of no length");
+    assert!(Outline::read(&twice, MAX_STRUCTS).is_err());
+    assert!(Outline::read(&[&[1][..], &section, &[0]].concat(), MAX_STRUCTS).is_ok());
+    assert!(Outline::read(&[0, 2, 5, 1, 0, 1, 5, 1, 0, 1], MAX_STRUCTS).is_err());
+    assert!(Outline::read(&[0, 1, 5, 1, 0, 0], MAX_STRUCTS).is_err(), "an empty range");
 }
 
-/// A map of client 9 at a clock, in the one before.
+/// Returns a map of client 9 at this clock, inside the map at the clock before.
 fn map_in_map(clock: u8) -> Vec<u8> {
-    // Two bytes are enough for the numbers here.
+    // The numbers here have at most two bytes.
     let number = |number: u8| if number < 128 { vec![number] } else { vec![number, 1] };
     let (own, parent) = (number(clock), number(clock - 1));
     [&[9][..], &own, &[0x27, 0, 9], &parent, &[1, b'k', 1]].concat()
 }
 
 #[test]
-fn what_an_update_says_of_what_is_known_does_not_make_it_less_deep() {
-    const DEEPEST: u8 = 128;
+fn an_update_cannot_change_the_depth_of_known_structs() {
+    const MAX_DEPTH: u8 = 128;
     let mut depths = Depths::default();
     let mut add = |update: &[u8], known: u8| {
-        let outline = Outline::read(update, MANY).unwrap();
+        let outline = Outline::read(update, MAX_STRUCTS).unwrap();
         depths.add(&outline, |_client| known.into())
     };
     assert_eq!(add(&[1, 1, 9, 0, 7, 1, 1, b'a', 1, 0], 0), Ok(()), "a map in the root");
-    for clock in 1..DEEPEST {
+    for clock in 1..MAX_DEPTH {
         assert_eq!(add(&[&[1, 1][..], &map_in_map(clock), &[0]].concat(), clock), Ok(()));
     }
-    // The deepest one once more, in the root as it says, and one in it.
-    let lie = [9, DEEPEST - 1, 7, 1, 1, b'a', 1];
-    let inner = &map_in_map(DEEPEST)[3..];
-    assert_eq!(add(&[&[1, 2][..], &lie, inner, &[0]].concat(), DEEPEST), Ok(()));
-    let deeper = [&[1, 1][..], &map_in_map(DEEPEST + 1), &[0]].concat();
-    assert_eq!(add(&deeper, DEEPEST + 1), Err(OutlineError::TooDeep));
+    // Repeats the deepest map, now in a root type, with another map in it.
+    let false_parent = [9, MAX_DEPTH - 1, 7, 1, 1, b'a', 1];
+    let inner = &map_in_map(MAX_DEPTH)[3..];
+    assert_eq!(add(&[&[1, 2][..], &false_parent, inner, &[0]].concat(), MAX_DEPTH), Ok(()));
+    let deeper = [&[1, 1][..], &map_in_map(MAX_DEPTH + 1), &[0]].concat();
+    assert_eq!(add(&deeper, MAX_DEPTH + 1), Err(OutlineError::TooDeep));
 }
 
 #[test]
-fn nothing_is_held_by_what_is_no_type() {
-    // A text at clock 0, and a number in it.
+fn an_item_in_a_parent_that_is_no_type_is_rejected() {
+    // A text at clock 0, and a value inside it.
     let bytes = [1, 2, 1, 0, 4, 1, 1, b'a', 1, b'x', 8, 0, 1, 0, 1, 126, 0];
-    let outline = Outline::read(&bytes, MANY).unwrap();
+    let outline = Outline::read(&bytes, MAX_STRUCTS).unwrap();
     assert!(Depths::default().add(&outline, |_client| 0).is_err());
 }
 
 #[test]
-fn types_are_nested_to_a_bottom_in_one_update_and_in_many() {
-    for each in [1, 10, 50] {
+fn nesting_is_limited_within_and_across_updates() {
+    for levels_per_update in [1, 10, 50] {
         let mut depths = Depths::default();
-        for update in nested(100, each) {
-            let outline = Outline::read(&update, MANY).unwrap();
-            depths.add(&outline, |_client| beginning(&outline)).unwrap();
+        for update in nested_arrays(100, levels_per_update) {
+            let outline = Outline::read(&update, MAX_STRUCTS).unwrap();
+            depths.add(&outline, |_client| first_clock(&outline)).unwrap();
         }
         let mut depths = Depths::default();
-        let outlines =
-            nested(200, each).into_iter().map(|update| Outline::read(&update, MANY).unwrap());
+        let outlines = nested_arrays(200, levels_per_update)
+            .into_iter()
+            .map(|update| Outline::read(&update, MAX_STRUCTS).unwrap());
         let added: Vec<_> =
-            outlines.map(|outline| depths.add(&outline, |_client| beginning(&outline))).collect();
-        assert!(added.contains(&Err(OutlineError::TooDeep)), "{each}");
+            outlines.map(|outline| depths.add(&outline, |_client| first_clock(&outline))).collect();
+        assert!(
+            added.contains(&Err(OutlineError::TooDeep)),
+            "{levels_per_update} levels per update"
+        );
     }
 }
 
 #[test]
-fn an_item_that_is_in_itself_is_refused() {
-    // An array of client 1 at clock 0, in itself.
+fn a_cycle_of_types_is_rejected() {
+    // An array at clock 0, inside itself.
     let bytes = [1, 1, 1, 0, 7, 0, 1, 0, 0, 0];
-    let outline = Outline::read(&bytes, MANY).unwrap();
+    let outline = Outline::read(&bytes, MAX_STRUCTS).unwrap();
     assert_eq!(Depths::default().add(&outline, |_client| 0), Err(OutlineError::TooDeep));
-    // Two that are in each other.
+    // Two arrays inside each other.
     let bytes = [1, 2, 1, 0, 7, 0, 1, 1, 0, 7, 0, 1, 0, 0, 0];
-    let outline = Outline::read(&bytes, MANY).unwrap();
+    let outline = Outline::read(&bytes, MAX_STRUCTS).unwrap();
     assert_eq!(Depths::default().add(&outline, |_client| 0), Err(OutlineError::TooDeep));
 }
