@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::SessionId,
-    metrics::Counted,
+    metrics::GaugeGuard,
     outbox::{self, Closing, InFlight, Outbox, Pushed},
     roster::Slot,
     wire::{
@@ -79,7 +79,7 @@ pub(super) struct Session {
     pub(super) slot: Option<Slot>,
     timer: Option<SpawnHandle>,
     registered: Option<Registered>,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl Session {

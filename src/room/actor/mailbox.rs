@@ -4,13 +4,13 @@ use actix::{dev::MessageResponse, prelude::*};
 use tokio::time::Instant;
 
 use super::room::Room;
-use crate::metrics::{ActorKind, Counted, Metrics};
+use crate::metrics::{ActorKind, GaugeGuard, Metrics};
 
 /// A message in a room's mailbox.
 pub(in crate::room) struct Queued<M> {
     message: M,
     since: Instant,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl<M> Queued<M> {

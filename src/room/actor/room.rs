@@ -13,7 +13,7 @@ use super::{awareness_broadcast::WhoIsHere, remote::RemoteChanges, yjs_sync::Beg
 use crate::{
     domain::{DocumentId, Event, Origin, Version},
     editing::{queue::EditQueue, recent::RecentChanges, turn::DocumentState, workers::WorkPermits},
-    metrics::{Counted, Metrics},
+    metrics::{GaugeGuard, Metrics},
     room::{
         Place, RoomError, SeatEnd,
         delivery::{
@@ -69,7 +69,7 @@ pub(in crate::room) struct Room {
     lingering: Option<SpawnHandle>,
     /// How many members the gauge counts for this room.
     counted: usize,
-    _open: Counted,
+    _open: GaugeGuard,
 }
 
 impl Room {

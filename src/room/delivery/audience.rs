@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, Topic, Version},
-    metrics::{Counted, Metrics},
+    metrics::{GaugeGuard, Metrics},
     outbox::{PushOutcome, Pushed, SeatId},
     room::{MakeRenderer, Place, Render, RenderError, SeatEnd},
     wire::graphql_ws::OperationId,
@@ -115,7 +115,7 @@ pub(in crate::room) struct BroadcastReport {
 pub(in crate::room) struct Audiences {
     audiences: HashMap<AudienceKey, Audience>,
     /// Where each seat is; counted as a subscription for as long as it stands here.
-    seats: HashMap<SeatId, (AudienceKey, Counted)>,
+    seats: HashMap<SeatId, (AudienceKey, GaugeGuard)>,
     metrics: Metrics,
 }
 

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use super::audience::BroadcastReport;
 use crate::{
     domain::{Change, SessionId, Topic, Version},
-    metrics::{Counted, Metrics},
+    metrics::{GaugeGuard, Metrics},
     outbox::{PushOutcome, SeatId},
     room::{Place, SeatEnd},
     wire::yjs,
@@ -40,7 +40,7 @@ struct Sitting {
     next: Version,
     /// What it had of each client when it was last answered, as a state vector: an answer never gives way.
     synced: Bytes,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 /// All editors of a room.
