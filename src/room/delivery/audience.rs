@@ -338,7 +338,7 @@ impl Audience {
                 }
             };
             let pushed = push(place, event, frame);
-            told.reached_bound += u64::from(pushed.reached_bound);
+            told.reached_bound += u64::from(pushed.reached_limit);
             match pushed.outcome {
                 PushOutcome::Queued | PushOutcome::Replaced => told.deliveries += 1,
                 PushOutcome::Dropped => told.dropped += 1,
