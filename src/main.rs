@@ -187,5 +187,7 @@ async fn token(base: &Base, user: &str) -> anyhow::Result<()> {
 
 async fn account(base: &Base, email: &str) -> anyhow::Result<Account> {
     let found = base.store.find_account_by_email(&Email::new(email)?).await?;
-    found.with_context(|| format!("no account has the e-mail address {email}; check it, or pass a user id"))
+    found.with_context(|| {
+        format!("no account has the e-mail address {email}; check it, or pass a user id")
+    })
 }
