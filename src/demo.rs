@@ -1,4 +1,4 @@
-//! Alice, Bob and their document, for whoever tries coscribe out.
+//! The demo data: Alice, Bob and a document that they share.
 
 use anyhow::Context as _;
 
@@ -12,26 +12,26 @@ use crate::{
 };
 
 const TITLE: &str = "Project Alpha";
-/// A demonstration's password is no secret: it is printed at every start.
+/// The password of both users. It is public: the server prints it at every start.
 const PASSWORD: &str = "open-sesame";
 
-/// What there is to try, ready to be told once it is known where the node listens.
+/// The demo data in the database, with a token for each user.
 pub struct Demo {
     document: DocumentId,
     people: Vec<(Account, MintedToken)>,
 }
 
-/// Makes what is not there yet.
+/// Creates the users and the document unless they exist.
 ///
 /// # Errors
-/// The store refuses.
+/// The store cannot be read or written, or the settings do not allow the text or the password.
 pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<Demo> {
     let store = &base.store;
     let alice = account(settings, store, "Alice").await?;
     let bob = account(settings, store, "Bob").await?;
     let page = store.list_documents(alice.id, 100, None).await?;
-    let there = page.documents.into_iter().map(|(document, _)| document);
-    let document = match there.into_iter().find(|document| &*document.title == TITLE) {
+    let mut documents = page.documents.into_iter().map(|(document, _)| document);
+    let document = match documents.find(|document| &*document.title == TITLE) {
         Some(document) => document,
         None => {
             let text = Text::new("Welcome to Project Alpha.\n", settings.limits.document)?;
@@ -49,7 +49,7 @@ pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<Demo> {
 }
 
 impl Demo {
-    /// How to open the document as each of the two, on the node at `address` (host and port).
+    /// Returns how to open the document as each user, on the node at `address` (host and port).
     #[must_use]
     pub fn welcome(&self, address: &str) -> String {
         let document = self.document;
@@ -73,5 +73,5 @@ async fn account(settings: &Settings, store: &Store, name: &str) -> anyhow::Resu
     }
     let password_hash = Passwords::new(&settings.auth)?.hash(PASSWORD).await?;
     let new = NewAccount { name: DisplayName::new(name)?, email, password_hash };
-    store.create_account(new).await.context("an account of the demonstration cannot be made")
+    store.create_account(new).await.context("cannot create an account of the demo")
 }

@@ -1,31 +1,33 @@
-//! coscribe: the backend of a collaborative editor.
+//! coscribe: the backend of a collaborative text editor, in one binary.
 //!
-//! Whoever has a document open sees what the others write, who they are and where their cursors stand, within
-//! a hundred milliseconds and only if he may. One binary serves GraphQL over HTTP and WebSocket; every socket is an
-//! actor, every open document is an actor, and what follows from what is decided in plain values beside them.
+//! Clients edit documents over GraphQL or Yjs, and receive the changes, presence and cursors of other users. Every
+//! socket is an actor ([`session`]), and so is every open document ([`room`]). Actors are thin: pure types beside them
+//! make the decisions.
 //!
-//! # Floors
+//! # Layers
 //!
-//! A module imports only from floors below its own. Where a lower floor has to speak upwards it owns the message or
-//! trait, and the upper floor implements it.
+//! A module imports only from layers below its own. A lower layer that must call upwards owns the trait or the message,
+//! and the upper layer implements it.
 //!
 //! ```text
 //! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox > wire > domain
 //! ```
 //!
-//! `metrics` stands beside the stairs: every floor may count.
+//! `|` separates modules of the same layer. Every layer may use `metrics`.
 //!
-//! # Four journeys
+//! # Four paths through the code
 //!
-//! *Arriving*: [`http`] checks origin and token, [`session`] takes a connection slot from the [`roster`], and a
-//! subscription takes a seat in a [`room`] after [`store`] has said that it may.
-//! *A cursor*: session → [`graphql`] → room → rendered once per audience → every other [`outbox`].
-//! *An edit*: the room lets one change after the other into the store, and tells what is stored.
-//! *Leaving*: however a session ends, dropping it gives back its slot and its seats.
+//! 1. *A connection.* [`http`] checks origin and token, [`session`] takes a connection slot from the [`roster`], and a
+//!    subscription takes a seat in a [`room`] after the [`store`] has confirmed the user's access.
+//! 2. *A cursor.* The session passes it to [`graphql`] and the room. The room renders it once per audience and puts it
+//!    into the [`outbox`] of every other subscriber.
+//! 3. *An edit.* The room queues it. [`editing`] rebases and stages it, and the store commits it; then the room
+//!    broadcasts the change and the author gets the reply.
+//! 4. *A disconnect.* However a session ends, dropping it releases its slot and its seats.
 
 #![allow(
     rustdoc::private_intra_doc_links,
-    reason = "these pages are for those who work on it, and are built with what is private"
+    reason = "these pages are for contributors, and are built with private items"
 )]
 
 pub mod app;

@@ -1,6 +1,7 @@
-//! The commands: `serve` (the default), `migrate`, `token`, `schema`,
-//! `health`.
-#![allow(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]
+//! The command line: `serve` (the default), `migrate`, `token`, `schema`, `health`.
+//!
+//! The output of a command goes to standard output; errors and logs go to standard error.
+#![allow(clippy::print_stdout, reason = "the output of a command goes to standard output")]
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -16,9 +17,9 @@ use coscribe::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The backend of a collaborative editor: GraphQL over HTTP and WebSocket, one binary.
+/// The backend of a collaborative text editor, over GraphQL and Yjs.
 #[derive(Parser)]
-#[command(version, about, after_help = "Every setting is explained in config/base.toml.")]
+#[command(version, about, after_help = "config/base.toml describes every setting.")]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -28,55 +29,55 @@ struct Arguments {
 
 #[derive(Args)]
 struct Options {
-    /// Where the database and the signing secret are kept.
+    /// Folder of the database and the signing secret
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// A file of settings, in TOML.
+    /// TOML file with settings that override those of the other files
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The address to listen on.
+    /// Address or host name to listen on
     #[arg(long, global = true)]
     host: Option<String>,
-    /// The port to listen on.
+    /// Port to listen on; 0 picks a free one
     #[arg(long, global = true)]
     port: Option<u16>,
-    /// With `serve`: make Alice, Bob and a document of theirs, and say how to open it.
+    /// With `serve`: create the users Alice and Bob and a document, and print links to it
     #[arg(long, global = true)]
     demo: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Bring the database up to date and serve. What happens without a command.
+    /// Apply missing migrations and serve (the default command)
     Serve,
-    /// Change the tables of the database.
+    /// Migrate the tables of the database
     Migrate {
         #[command(subcommand)]
         direction: Migrate,
     },
-    /// Print a token for a user, for testing.
+    /// Print a token for a user, for testing
     Token {
-        /// The user's id or e-mail address. An id need not have an account.
+        /// Id or e-mail address of the user; an id need not have an account
         #[arg(long)]
         user: String,
     },
-    /// Print the GraphQL schema.
+    /// Print the GraphQL schema
     Schema,
-    /// Ask the server on this machine whether it lives; ends with 0 if it does.
+    /// Check the server on this machine; the exit status is 0 if it responds
     Health,
 }
 
 #[derive(Subcommand)]
 enum Migrate {
-    /// Apply what is missing.
+    /// Apply missing migrations
     Up,
-    /// Take the newest changes back, with what is in them.
+    /// Revert the newest migrations and drop the data in them
     Down {
-        /// How many.
+        /// Number of migrations to revert
         #[arg(long, default_value_t = 1)]
         steps: u32,
     },
-    /// Say which changes are applied.
+    /// List the migrations and whether they are applied
     Status,
 }
 
@@ -91,8 +92,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on standard error what went wrong, with its causes.
-#[allow(clippy::print_stderr, reason = "the log may not have been started yet")]
+/// Prints an error and its causes to standard error.
+#[allow(clippy::print_stderr, reason = "logging may not have started yet")]
 fn report(error: &anyhow::Error) {
     eprintln!("coscribe: {error:#}");
 }
@@ -119,7 +120,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
 
 async fn serve(settings: &Settings, base: Base, with_demo: bool) -> anyhow::Result<()> {
     for name in base.store.migrate_up().await? {
-        tracing::info!(migration = name, "applied");
+        tracing::info!(migration = name, "applied a migration");
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -133,14 +134,14 @@ async fn serve(settings: &Settings, base: Base, with_demo: bool) -> anyhow::Resu
         println!("{}", demo.welcome(&address));
     }
     tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("SIGINT"),
+        _ = terminate.recv() => tracing::info!("received SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("received SIGINT"),
     }
     node.stop().await;
     Ok(())
 }
 
-/// The address as one can open it on this machine.
+/// Formats the address so that it can be opened on this machine.
 fn shown(address: std::net::SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("localhost:{}", address.port())
@@ -152,7 +153,7 @@ fn shown(address: std::net::SocketAddr) -> String {
 async fn migrate(base: &Base, direction: Migrate) -> anyhow::Result<()> {
     let (done, names) = match direction {
         Migrate::Up => ("applied", base.store.migrate_up().await?),
-        Migrate::Down { steps } => ("taken back", base.store.migrate_down(steps).await?),
+        Migrate::Down { steps } => ("reverted", base.store.migrate_down(steps).await?),
         Migrate::Status => {
             for state in base.store.migration_status().await? {
                 println!("{} {}", if state.applied { "applied" } else { "missing" }, state.name);
@@ -186,5 +187,7 @@ async fn token(base: &Base, user: &str) -> anyhow::Result<()> {
 
 async fn account(base: &Base, email: &str) -> anyhow::Result<Account> {
     let found = base.store.find_account_by_email(&Email::new(email)?).await?;
-    found.with_context(|| format!("there is no account with the address {email}"))
+    found.with_context(|| {
+        format!("no account has the e-mail address {email}; check it, or pass a user id")
+    })
 }

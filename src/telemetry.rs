@@ -1,8 +1,7 @@
-//! Logs: what is written, and how.
+//! Logging: which events are written, and in which format.
 //!
-//! Events of `tracing`, and of libraries that speak `log`, go to the standard error, as lines to read or as JSON to
-//! collect; the standard output belongs to the commands. The settings say which events; nothing here reads
-//! the environment.
+//! Events of `tracing`, and of libraries that use `log`, go to standard error, as text or as JSON. Standard output is
+//! for the output of commands. The settings select the events; this module does not read the environment.
 
 use std::io::{self, IsTerminal};
 
@@ -20,19 +19,19 @@ use tracing_subscriber::{
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryOptions {
-    /// Which events are written, in the language of `RUST_LOG`.
+    /// Which events are written, in the syntax of `RUST_LOG`.
     pub filter: String,
-    /// How they are written.
+    /// The format of a log line.
     pub format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line, for programs.
+    /// One JSON object per line, for programs.
     Json,
 }
 
@@ -51,19 +50,19 @@ impl TryFrom<String> for LogFormat {
 /// Why logging could not start.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    /// The filter cannot be read.
-    #[error("The log filter cannot be read. Write it like \"info\" or \"warn,coscribe=debug\".")]
+    /// The filter has a syntax error.
+    #[error("The log filter is invalid. Write it like \"info\" or \"warn,coscribe=debug\".")]
     Filter(#[from] ParseError),
-    /// Something else logs already.
-    #[error("Logging was started twice in one process.")]
+    /// The process has a logger already.
+    #[error("Logging was started twice in one process. Start it once.")]
     Started(#[from] TryInitError),
 }
 
 impl TelemetryOptions {
-    /// Whether the filter can be read.
+    /// Checks the filter.
     ///
     /// # Errors
-    /// It cannot.
+    /// The filter has a syntax error.
     pub fn check(&self) -> Result<(), TelemetryError> {
         self.filter().map(drop)
     }
@@ -73,10 +72,10 @@ impl TelemetryOptions {
     }
 }
 
-/// Writes what happens in this process to the standard error, from now on.
+/// Starts to log the events of this process to standard error.
 ///
 /// # Errors
-/// The filter cannot be read, or logging was started before.
+/// The filter has a syntax error, or logging was started before.
 pub fn start(options: &TelemetryOptions) -> Result<(), TelemetryError> {
     let colors = io::stderr().is_terminal();
     subscriber(options, io::stderr, colors)?.try_init()?;
@@ -109,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// What is written while two events happen in a span.
+    /// Returns the log lines of two events in a span.
     fn written(filter: &str, format: LogFormat) -> String {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_hold_message_fields_and_span() {
+    fn a_json_line_has_message_fields_and_span() {
         let lines = written("info", LogFormat::Json);
         let line: Value = serde_json::from_str(lines.trim()).unwrap();
         assert_eq!(line["message"], "joined");
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_decides_what_is_written() {
+    fn the_filter_selects_the_events() {
         let one = written("info", LogFormat::Text);
         assert!(one.contains("joined") && one.lines().count() == 1, "{one}");
         let both = written("warn,coscribe=debug", LogFormat::Text);
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_read_is_refused() {
+    fn a_filter_with_a_syntax_error_is_refused() {
         let options = TelemetryOptions { filter: "coscribe=loud".into(), format: LogFormat::Text };
         assert!(matches!(options.check(), Err(TelemetryError::Filter(_))));
     }

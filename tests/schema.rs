@@ -1,4 +1,4 @@
-//! The schema is what the documentation shows, and keeps what clients may count on.
+//! The schema agrees with the documentation, and keeps everything that existing clients use.
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 use std::collections::BTreeSet;
@@ -19,29 +19,32 @@ const CONTRACT: &str = include_str!("contract.graphql");
 #[test]
 fn the_documented_schema_is_the_schema() {
     let documented = include_str!("../docs/schema.graphql");
-    assert!(documented == sdl(), "out of date; run: cargo run -- schema > docs/schema.graphql");
+    assert!(
+        documented == sdl(),
+        "docs/schema.graphql is out of date; run: cargo run -- schema > docs/schema.graphql"
+    );
 }
 
 #[test]
-fn the_schema_holds_everything_that_clients_may_count_on() {
-    let (promised, there) = (facts(CONTRACT), facts(&sdl()));
-    let missing: Vec<_> = promised.difference(&there).collect();
+fn the_schema_has_everything_in_the_contract() {
+    let (promised, current) = (facts(CONTRACT), facts(&sdl()));
+    let missing: Vec<_> = promised.difference(&current).collect();
     assert!(missing.is_empty(), "missing or different: {missing:#?}");
 }
 
 #[test]
-fn nothing_that_clients_do_not_know_is_demanded_of_them() {
+fn no_new_argument_or_input_field_is_required() {
     let promised = facts(CONTRACT);
     let added: Vec<_> = facts(&sdl())
         .into_iter()
-        .filter(|fact| fact.is_demanded() && !promised.contains(fact))
+        .filter(|fact| fact.is_required_input() && !promised.contains(fact))
         .filter(|fact| promised.iter().any(|known| known.owner() == fact.owner()))
         .collect();
-    assert!(added.is_empty(), "old clients would fail without {added:#?}");
+    assert!(added.is_empty(), "existing clients do not send these: {added:#?}");
 }
 
 #[test]
-fn a_change_of_nullability_or_of_a_default_is_noticed() {
+fn a_change_of_nullability_or_of_a_default_is_a_difference() {
     let one = facts("type Query { a(b: Int = 1, c: [ID!]): String! }");
     for other in [
         "type Query { a(b: Int = 1, c: [ID!]): String }",
@@ -58,24 +61,24 @@ fn a_change_of_nullability_or_of_a_default_is_noticed() {
     );
 }
 
-/// Something that a schema says.
+/// One statement of a schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Fact {
-    /// There is a type, of this kind.
+    /// A type exists and has this kind.
     Type(String, &'static str),
-    /// A type has a member: a field, an enum value, a member of a union, an interface.
+    /// A type has a field, an enum value, a union member or an interface.
     Member(String, String),
-    /// Something can be passed: to a field, or as a field of an input. With its default, if there is one.
+    /// A field has an argument, or an input type has a field; with its default, if any.
     Input(String, String, Option<String>),
 }
 
 impl Fact {
-    /// Whether a client has to pass it.
-    fn is_demanded(&self) -> bool {
+    /// Returns whether clients must send it.
+    fn is_required_input(&self) -> bool {
         matches!(self, Self::Input(_, named, None) if named.ends_with('!'))
     }
 
-    /// The field or type that it is about.
+    /// Returns the field or type that it is about.
     fn owner(&self) -> &str {
         match self {
             Self::Type(owner, _) | Self::Member(owner, _) | Self::Input(owner, _, _) => owner,
@@ -83,7 +86,7 @@ impl Fact {
     }
 }
 
-/// Everything that a schema says, but for its descriptions and their order.
+/// Returns all statements of a schema, without descriptions and order.
 fn facts(schema: &str) -> BTreeSet<Fact> {
     let definitions = parse_schema(schema).unwrap().definitions;
     let types = definitions.into_iter().filter_map(|definition| match definition {

@@ -1,4 +1,4 @@
-//! The store and the keys: what commands need that serve nobody.
+//! The store and the keys, which every command needs.
 
 use anyhow::Context as _;
 use chrono::Utc;
@@ -10,11 +10,11 @@ use crate::{
     store::{Store, StoreOptions},
 };
 
-/// What stands behind the front door and can be used without it.
+/// The parts of a node that work without a server.
 pub struct Base {
     /// Accounts, documents, access.
     pub store: Store,
-    /// Makes and checks tokens.
+    /// Mints and verifies tokens.
     pub tokens: Tokens,
 }
 
@@ -22,28 +22,28 @@ impl Base {
     /// Opens the store and the keys.
     ///
     /// # Errors
-    /// The database or the secret cannot be opened.
+    /// The database cannot be opened, or the signing secret cannot be used.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let options = store_options(settings);
-        let store = Store::open(&options).await.context("the database cannot be opened")?;
+        let store = Store::open(&options).await.context("cannot open the database")?;
         let keys = SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
         Ok(Self { store, tokens: Tokens::new(keys, settings.auth.token_options()) })
     }
 
-    /// A token for an account, as signing in makes it.
+    /// Returns a token for an account, like the one that a sign-in returns.
     #[must_use]
     pub fn token_for(&self, account: &Account) -> MintedToken {
         self.tokens.mint(&account.user(), Utc::now())
     }
 
-    /// A token for anybody, whether there is an account or not.
+    /// Returns a token for a user, who need not have an account.
     #[must_use]
     pub fn token_for_user(&self, user: &User) -> MintedToken {
         self.tokens.mint(user, Utc::now())
     }
 }
 
-/// Where the database is: a file in the data folder unless something else is set.
+/// Returns the options of the store. If no URL is set, the database is a file in the data folder.
 fn store_options(settings: &Settings) -> StoreOptions {
     let mut options = settings.store.clone();
     if options.url.is_empty() {

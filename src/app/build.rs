@@ -1,4 +1,4 @@
-//! Builds every part once and gives each what it needs.
+//! Builds every part once and passes its dependencies to it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     yjs::EditorParts,
 };
 
-/// A node's parts, put together.
+/// The connected parts of a node.
 pub(super) struct Parts {
     pub(super) http: Arc<HttpParts>,
     pub(super) session: Arc<SessionParts>,
@@ -25,27 +25,15 @@ pub(super) struct Parts {
     pub(super) draining: Draining,
 }
 
-/// Builds them on an opened store.
+/// Builds the parts of a node on an open store.
 ///
 /// # Errors
-/// The settings of one of them cannot be used.
+/// A part cannot use its settings.
 pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Parts> {
     let metrics = Metrics::new();
     let cluster = Cluster::new(settings, &metrics)?;
     let roster = Arc::clone(&cluster.roster);
-    let room_parts = RoomParts {
-        store: store.clone(),
-        bridge: Arc::clone(&cluster.bridge),
-        roster: Arc::clone(&roster),
-        metrics: metrics.clone(),
-        document_limit: settings.limits.document,
-        state_limit: settings.limits.document_state,
-        structs_limit: settings.limits.update_structs,
-    };
-    let mut room = settings.room.clone();
-    // Every node that is alive has entered its sessions again by then.
-    room.settle = settings.roster.lease + settings.roster.renew_every;
-    let rooms = Rooms::new(room_parts, room);
+    let rooms = build_rooms(settings, store.clone(), &cluster, metrics.clone());
     let limits = settings.limits.clone();
     let engine = Engine::new(Arc::new(Api {
         store: store.clone(),
@@ -101,4 +89,20 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         },
     });
     Ok(Parts { http, session, rooms, cluster, draining })
+}
+
+fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Metrics) -> Rooms {
+    let parts = RoomParts {
+        store,
+        bridge: Arc::clone(&cluster.bridge),
+        roster: Arc::clone(&cluster.roster),
+        metrics,
+        document_limit: settings.limits.document,
+        state_limit: settings.limits.document_state,
+        structs_limit: settings.limits.update_structs,
+    };
+    let mut options = settings.room.clone();
+    // After this time every live node has registered its sessions again.
+    options.settle = settings.roster.lease + settings.roster.renew_every;
+    Rooms::new(parts, options)
 }

@@ -1,11 +1,11 @@
-//! The one place where everything meets: builds every part once, runs them, drains them in order.
+//! Builds every part once, connects the parts, runs them, and stops them in order. No other module connects parts.
 //!
-//! A [`Base`] is what can be used without the front door: the store and the keys. A [`Node`] is built on one; what it has
-//! to do with other nodes is its [`cluster`].
+//! A [`Base`] has the store and the keys; commands that do not serve use it alone. A [`Node`] is a running server on a
+//! base. Its [`cluster`] has the relay and the roster, which connect it to other nodes.
 
+mod background_tasks;
 mod base;
 mod build;
-mod chores;
 mod cluster;
 mod node;
 mod server;

@@ -1,4 +1,4 @@
-//! A running node: started, and stopped in order.
+//! A running node: starting it, and stopping it in order.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,8 +11,8 @@ use tokio::{
 
 use super::{
     Base,
+    background_tasks::{delete_old_changes, reconcile_with_store},
     build::build,
-    chores::{compare_with_store, forget_old_changes},
     cluster::Cluster,
     server::serve,
 };
@@ -33,14 +33,14 @@ pub struct Node {
     rooms: Rooms,
     store: Store,
     cluster: Cluster,
-    /// The tasks that run beside it: they end with it.
-    chores: Vec<JoinHandle<()>>,
+    /// The periodic tasks, aborted when the node stops.
+    background_tasks: Vec<JoinHandle<()>>,
     draining: Draining,
     drain: Duration,
 }
 
 impl Node {
-    /// Builds a node on an opened base and starts to listen. The tables must be there.
+    /// Builds a node on an open base and starts to serve. All migrations must have been applied.
     ///
     /// # Errors
     /// The address is taken, or a part cannot be built.
@@ -52,7 +52,7 @@ impl Node {
         let parts = web::Data::from(parts.http);
         let listeners = Listeners::bind(&settings.server).with_context(|| {
             format!(
-                "cannot listen on {}:{}; set another one with server.host and server.port, or PORT",
+                "cannot listen on {}:{}; set another address with server.host, or another port with PORT",
                 settings.server.host, settings.server.port
             )
         })?;
@@ -61,9 +61,9 @@ impl Node {
         let server = serve(settings, parts, &listeners)?;
         let handle = server.handle();
         actix_rt::spawn(server);
-        let forgetting = forget_old_changes(&settings.store, store.clone());
-        let comparing = compare_with_store(settings, rooms.clone());
-        let chores = forgetting.into_iter().chain(comparing).collect();
+        let deletion = delete_old_changes(&settings.store, store.clone());
+        let reconciliation = reconcile_with_store(settings, rooms.clone());
+        let background_tasks = deletion.into_iter().chain(reconciliation).collect();
         Ok(Self {
             address,
             listeners,
@@ -72,58 +72,61 @@ impl Node {
             rooms,
             store,
             cluster,
-            chores,
+            background_tasks,
             draining,
             drain: settings.server.drain,
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that the node listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The open rooms.
+    /// Returns the open documents.
     #[must_use]
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
     }
 
-    /// The database.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The open sessions.
+    /// Returns the open sessions.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// Goes down in order: accepts nothing more, sends the sessions away, finishes what is open, closes the store.
-    /// What is not done within `server.drain` is cut off.
+    /// Stops the node in order: accepts no more connections, closes the sessions, closes the documents, leaves the
+    /// cluster, closes the store. Aborts everything that has not finished within `server.drain`.
     pub async fn stop(mut self) {
         tracing::info!(sessions = self.sessions.count(), "draining");
-        for chore in &self.chores {
-            chore.abort();
+        for task in &self.background_tasks {
+            task.abort();
         }
         let deadline = Instant::now() + self.drain;
         self.draining.begin();
         self.server.pause().await;
         self.listeners.close();
-        // Half of the time is for sending the sessions away, the rest for what they still do.
-        let orderly = async {
+        // Half of the time is for closing the sessions, the rest for operations that are still running.
+        let shut_down = async {
             self.sessions.drain(self.drain / 2).await;
             self.rooms.close().await;
             self.cluster.stop().await;
         };
-        let in_order = timeout_at(deadline, orderly).await.is_ok();
-        // Requests may still be answered, and sockets be written to, for as long as there is time.
+        let in_order = timeout_at(deadline, shut_down).await.is_ok();
+        // Until the deadline, requests are still answered and frames are still sent.
         let stopped = timeout_at(deadline, self.server.stop(in_order)).await;
         if !in_order || stopped.is_err() {
-            tracing::warn!(sessions = self.sessions.count(), "not everything ended in time");
+            tracing::warn!(
+                sessions = self.sessions.count(),
+                "server.drain elapsed; the remaining sessions and requests were aborted"
+            );
         }
         self.store.close().await;
         tracing::info!("stopped");

@@ -1,4 +1,4 @@
-//! The front door: workers, sockets, and what every request passes.
+//! The HTTP server: workers, sockets, and the middleware of every request.
 
 use std::{any::Any, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 /// Starts the workers.
 ///
 /// # Errors
-/// The meters of requests cannot be declared, or a listener cannot be shared.
+/// The metrics of requests cannot be registered, or a listener cannot be shared.
 pub(super) fn serve(
     settings: &Settings,
     parts: web::Data<HttpParts>,
@@ -30,18 +30,18 @@ pub(super) fn serve(
     let options = &settings.server;
     let requests = PrometheusMetricsBuilder::new("coscribe")
         .registry(parts.metrics.registry().clone())
-        // How long a socket lives is no request's duration.
+        // The life of a WebSocket is not the duration of a request.
         .exclude_status(StatusCode::SWITCHING_PROTOCOLS)
         .mask_unmatched_patterns("unmatched")
         .build()
-        .map_err(|error| anyhow::anyhow!("the meters of requests cannot be declared: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("cannot register the metrics of requests: {error}"))?;
     let workers = match options.workers {
-        // The kernel's share of a socket and the database's threads need cores as well, and a message between two
-        // threads costs more than one that stays (docs/adr/0013-worker-threads-and-allocator.md).
+        // The kernel and the threads of the database need cores as well, and a message between two threads costs more
+        // than one within a thread (docs/adr/0013-worker-threads-and-allocator.md).
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
-    // Twice the silence that a session allows: by then it has ended, and only the kernel still holds its socket.
+    // Twice the silence that a session allows. By then the session has ended, and only the kernel keeps the socket.
     let unacknowledged = settings.session.silence_allowed.saturating_mul(2);
     let mut server = HttpServer::new(move || {
         App::new()
@@ -49,17 +49,17 @@ pub(super) fn serve(
             .wrap(cors(parts.clone()))
             .wrap(requests.clone())
             .wrap(from_fn(log_request))
-            // The last one is the first to see a request.
+            // The middleware that is added last sees a request first.
             .wrap(from_fn(only_known_methods))
             .configure(routes)
     })
     .workers(workers)
     .max_connections(options.max_connections)
-    // A socket whose session has ended is closed at once (RFC 6455, section 7.1.1); the framework would first wait
-    // for the client to hang up. Where a client may still be sending, session and routes read on by themselves.
+    // The server closes the socket of an ended session immediately (RFC 6455, section 7.1.1); the framework would first
+    // wait for the client to close it. Where a client may still be sending, the session or the route reads the rest.
     .client_disconnect_timeout(Duration::ZERO)
-    // What the framework takes out of an outbox before the kernel does looks as if it had been sent. It still holds
-    // the head of a response together with a small body.
+    // Frames that the framework has taken out of an outbox count as sent, even if the kernel has not accepted them. So
+    // its buffer is small: just enough for the head of a response and a small body.
     .h1_write_buffer_size(1024)
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
@@ -70,28 +70,29 @@ pub(super) fn serve(
     Ok(server.run())
 }
 
-/// Small frames leave at once, and a socket whose client takes nothing for ever is given up by the kernel.
+/// Disables Nagle's algorithm, and lets the kernel close a socket whose client acknowledges nothing for this long.
 fn prepare(connection: &dyn Any, unacknowledged: Duration) {
     let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() else { return };
     let socket = SockRef::from(stream);
-    let prepared = socket.set_tcp_nodelay(true).and_then(|()| give_up(&socket, unacknowledged));
+    let prepared =
+        socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, unacknowledged));
     if let Err(error) = prepared {
-        tracing::debug!(%error, "a socket could not be prepared");
+        tracing::debug!(%error, "could not set the options of a socket");
     }
 }
 
-/// Only Linux can be told; elsewhere its own patience, of minutes, has to do.
+/// Sets the timeout for unacknowledged data. Only Linux has it; other systems use their own timeouts, of minutes.
 #[cfg(target_os = "linux")]
-fn give_up(socket: &SockRef<'_>, unacknowledged: Duration) -> std::io::Result<()> {
+fn set_user_timeout(socket: &SockRef<'_>, unacknowledged: Duration) -> std::io::Result<()> {
     socket.set_tcp_user_timeout(Some(unacknowledged))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_up(_socket: &SockRef<'_>, _unacknowledged: Duration) -> std::io::Result<()> {
+fn set_user_timeout(_socket: &SockRef<'_>, _unacknowledged: Duration) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Pages of other origins, as far as the operator lets them in.
+/// Allows the pages of the origins in `server.allowed_origins`.
 fn cors(parts: web::Data<HttpParts>) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _request| {

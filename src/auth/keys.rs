@@ -1,7 +1,7 @@
-//! The key that tokens are signed with and checked against.
+//! The key that signs tokens and verifies their signatures.
 //!
-//! A key knows its algorithm. What a token's header says is only compared with it: a header that could
-//! choose would let anybody choose `none` (RFC 8725, sections 2.1 and 3.1).
+//! The key has one algorithm, and the header of a token must name it. If the header could choose, an attacker would
+//! choose `none` (RFC 8725, sections 2.1 and 3.1).
 
 use std::{fmt, path::Path};
 
@@ -14,32 +14,32 @@ use thiserror::Error;
 
 use super::{Secret, SecretFileError, TokenError, secret_file};
 
-/// Why there is no key.
+/// Why no key could be made.
 #[derive(Debug, Error)]
 pub enum KeyError {
-    /// The secret can be guessed.
+    /// The secret is so short that it could be guessed.
     #[error(
-        "The signing secret has {length} bytes; it needs at least {}. Make one with: openssl rand -hex 32",
+        "The signing secret has {length} bytes; it needs at least {}. Generate one with: openssl rand -hex 32",
         SigningKeys::MIN_SECRET
     )]
     TooShort {
         /// Its length in bytes.
         length: usize,
     },
-    /// The secret in the data folder could not be used.
+    /// The secret file in the data folder cannot be used.
     #[error(transparent)]
     File(#[from] SecretFileError),
 }
 
-/// Signs and checks with HS256 (HMAC with SHA-256; RFC 7518, section 3.2).
+/// Signs and verifies tokens with HS256 (HMAC with SHA-256; RFC 7518, section 3.2).
 #[derive(Clone)]
 pub struct SigningKeys {
     signing: EncodingKey,
-    checking: DecodingKey,
+    verifying: DecodingKey,
     validation: Validation,
 }
 
-/// The header's members that matter here.
+/// The members of a token's header that are checked.
 #[derive(Deserialize)]
 struct ReceivedHeader {
     alg: String,
@@ -50,7 +50,7 @@ impl SigningKeys {
     /// The shortest secret, in bytes: as long as the hash (RFC 7518, section 3.2).
     pub const MIN_SECRET: usize = 32;
 
-    /// The key made of `secret`, or else of the secret in `data_dir`, which is made if there is none.
+    /// Makes the key from `secret`, or from the secret file in `data_dir`, which is created if it is missing.
     ///
     /// # Errors
     /// The secret is too short, or the file cannot be used.
@@ -61,10 +61,10 @@ impl SigningKeys {
         }
     }
 
-    /// The key made of `secret`.
+    /// Makes the key from `secret`.
     ///
     /// # Errors
-    /// It is shorter than [`SigningKeys::MIN_SECRET`].
+    /// The secret is shorter than [`SigningKeys::MIN_SECRET`].
     pub fn from_secret(secret: &Secret) -> Result<Self, KeyError> {
         let bytes = secret.expose().as_bytes();
         if bytes.len() < Self::MIN_SECRET {
@@ -72,21 +72,21 @@ impl SigningKeys {
         }
         Ok(Self {
             signing: EncodingKey::from_secret(bytes),
-            checking: DecodingKey::from_secret(bytes),
+            verifying: DecodingKey::from_secret(bytes),
             validation: signature_only(Algorithm::HS256),
         })
     }
 
-    /// A token with these claims.
+    /// Returns a token with these claims.
     pub(super) fn sign(&self, claims: &impl Serialize) -> String {
         encode(&Header::new(Algorithm::HS256), claims, &self.signing)
-            .expect("HMAC takes a key of any length, and claims of text and numbers are JSON")
+            .expect("HMAC accepts a key of any length, and the claims are text and numbers")
     }
 
-    /// The claims of a token that was signed with this key; what they say is not judged here.
+    /// Verifies the signature of a token and returns its claims, which are not checked here.
     pub(super) fn open_token<T: DeserializeOwned>(&self, token: &str) -> Result<T, TokenError> {
         check_header(token)?;
-        decode(token, &self.checking, &self.validation).map(|opened| opened.claims).map_err(
+        decode(token, &self.verifying, &self.validation).map(|token| token.claims).map_err(
             |error| match error.kind() {
                 ErrorKind::InvalidSignature => TokenError::BadSignature,
                 ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
@@ -98,11 +98,12 @@ impl SigningKeys {
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys(HS256)")
+        f.write_str("SigningKeys(HS256)")
     }
 }
 
-/// The library judges times by the system's clock, so it is told to leave the claims to us.
+/// Returns rules that check the signature only. The library would compare times with the system's clock, so `Tokens`
+/// checks the claims.
 fn signature_only(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
@@ -112,14 +113,14 @@ fn signature_only(algorithm: Algorithm) -> Validation {
     validation
 }
 
-/// Tells a token of another algorithm from one that is none at all, which the library does not for `none`.
+/// Checks the header, to distinguish a token of another algorithm from malformed text. The library does not for `none`.
 fn check_header(token: &str) -> Result<(), TokenError> {
     let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let header: Option<ReceivedHeader> = header.and_then(|json| serde_json::from_slice(&json).ok());
     match header {
         None => Err(TokenError::Malformed),
         Some(header) if header.alg != "HS256" => Err(TokenError::WrongAlgorithm),
-        // Extensions that must be understood, and none is (RFC 7515, section 4.1.11).
+        // The header demands extensions, and none is supported (RFC 7515, section 4.1.11).
         Some(ReceivedHeader { crit: Some(_), .. }) => Err(TokenError::Malformed),
         Some(_) => Ok(()),
     }
@@ -130,14 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_secret_is_refused_with_the_remedy() {
+    fn a_short_secret_is_refused_and_the_minimum_named() {
         let error = SigningKeys::from_secret(&Secret::new("s".repeat(31))).unwrap_err();
         assert!(matches!(error, KeyError::TooShort { length: 31 }));
         assert!(error.to_string().contains("at least 32"), "{error}");
     }
 
     #[test]
-    fn a_secret_that_was_set_goes_before_the_file() {
+    fn a_configured_secret_takes_precedence_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         SigningKeys::open(Some(&Secret::new("s".repeat(32))), folder.path()).unwrap();
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
@@ -147,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_secret_is_shown() {
+    fn debug_output_does_not_contain_the_secret() {
         let keys =
             SigningKeys::from_secret(&Secret::new("do-not-show-this-secret-to-anyone")).unwrap();
-        assert_eq!(format!("{keys:?}"), "Keys(HS256)");
+        assert_eq!(format!("{keys:?}"), "SigningKeys(HS256)");
     }
 }

@@ -1,11 +1,11 @@
-//! Who is asking: the signing key, the tokens signed with it, and the passwords of accounts.
+//! Authentication: the signing key, the tokens that it signs, and the passwords of accounts.
 //!
-//! A token is signed and checked by [`Tokens`] with [`SigningKeys`]; the keys come from the settings or from a file
-//! in the data folder. [`Passwords`] hashes and verifies, a bounded number at a time and away from the threads
-//! that serve sockets. Nothing here looks up an account: callers bring the stored hash, or say that there is none.
+//! [`Tokens`] signs and verifies tokens with [`SigningKeys`], which come from the settings or from a file in the data
+//! folder. [`Passwords`] hashes and verifies passwords, a bounded number at a time, on threads that serve no sockets.
+//! No account is looked up here: callers pass the stored hash, or none.
 //!
-//! Invariants: the key decides the algorithm, never the token; no secret, token or password is logged or
-//! part of an error; time is an argument.
+//! Invariants: the key decides the algorithm, never the token; logs and errors contain no secret, token or password;
+//! time is an argument.
 
 mod keys;
 mod options;

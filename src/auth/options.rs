@@ -1,4 +1,4 @@
-//! What can be set about tokens and passwords.
+//! The options of tokens and passwords.
 
 use std::time::Duration;
 
@@ -10,34 +10,35 @@ use super::{Secret, TokenOptions};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthOptions {
-    /// Signs the tokens, at least 32 bytes; none: made on first start and kept in the data folder.
+    /// The secret that signs tokens, at least 32 bytes. If not set, it is generated at the first start and kept in the
+    /// data folder.
     pub secret: Option<Secret>,
-    /// How long a token is good for, at least a minute.
+    /// The lifetime of a new token, at least a minute.
     #[serde(with = "humantime_serde")]
     pub token_life: Duration,
-    /// How far the clock of whoever signed a token may be off; at most five minutes.
+    /// The clock difference that is tolerated when a token is checked, at most five minutes.
     #[serde(with = "humantime_serde")]
     pub leeway: Duration,
-    /// The `iss` of our tokens, required of every token; none: not written and not checked.
+    /// The `iss` claim of new tokens, required of every token. If not set, it is neither written nor checked.
     pub issuer: Option<String>,
-    /// The `aud` of our tokens, required of every token; none: not written and not checked.
+    /// The `aud` claim of new tokens, required of every token. If not set, it is neither written nor checked.
     pub audience: Option<String>,
-    /// Whether a valid token of an unknown user makes an account.
+    /// Whether a valid token of an unknown user creates an account.
     pub enrol: bool,
-    /// Memory that hashing one password takes, in KiB; at least 8 for every lane.
+    /// Memory for hashing one password, in KiB; at least 8 per lane.
     pub argon2_memory_kib: u32,
-    /// How often hashing goes over that memory, at least 1.
+    /// Passes over that memory, at least 1.
     pub argon2_passes: u32,
-    /// Into how many lanes that memory is split, at least 1; one thread computes them all.
+    /// Lanes that share that memory, at least 1. One thread computes them all.
     pub argon2_lanes: u32,
-    /// How many passwords are hashed at the same time; 0: one for every two cores.
+    /// Passwords that are hashed at the same time. 0 means half the cores, but at least 1.
     pub hashes_at_once: usize,
-    /// How many more may wait for their turn; past it the answer is that the server is busy.
+    /// Passwords that may wait to be hashed. One more gets [`PasswordError::Busy`](super::PasswordError::Busy).
     pub hashes_waiting: usize,
 }
 
 impl AuthOptions {
-    /// The part of it that tokens need.
+    /// Returns the options of [`Tokens`](super::Tokens).
     #[must_use]
     pub fn token_options(&self) -> TokenOptions {
         TokenOptions {

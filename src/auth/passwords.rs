@@ -1,10 +1,10 @@
-//! Passwords: hashed with Argon2id (RFC 9106), never kept.
+//! Password hashing with Argon2id (RFC 9106). Passwords themselves are never kept.
 //!
-//! One hash takes a core for some tens of milliseconds and megabytes of memory, so it runs on the blocking
-//! threads, a bounded number at a time. The queue before them is bounded as well: past it the answer is
-//! [`PasswordError::Busy`], at once, and whoever signs in tries again.
+//! One hash takes a core for tens of milliseconds, and megabytes of memory. So it runs on the blocking threads, a
+//! bounded number at a time. Their queue is bounded as well: when it is full, the caller gets [`PasswordError::Busy`]
+//! immediately, and the user tries again.
 //!
-//! Verifying takes the same time whether or not there is such an account, so the time does not tell.
+//! Verifying a password takes the same time whether or not the account exists, so the time reveals nothing.
 
 use std::{sync::Arc, thread};
 
@@ -21,41 +21,41 @@ use crate::domain::InvalidInput;
 /// Why a password could not be hashed or verified.
 #[derive(Debug, Error)]
 pub enum PasswordError {
-    /// The password breaks the rule.
+    /// The password is too short or too long.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
-    /// Too many wait already.
-    #[error("Too many people are signing in at this moment. Try again in a few seconds.")]
+    /// The queue is full.
+    #[error("Too many people are signing in right now. Try again in a few seconds.")]
     Busy,
-    /// The options make no sense to Argon2.
+    /// Argon2 does not accept the options.
     #[error(
-        "Argon2 cannot work with auth.argon2_memory_kib, auth.argon2_passes and auth.argon2_lanes as they are set. \
-         Give it at least 8 KiB for every lane, one pass and one lane."
+        "Argon2 does not accept auth.argon2_memory_kib, auth.argon2_passes and auth.argon2_lanes together. Set at \
+         least 8 KiB per lane, one pass and one lane."
     )]
     Options(#[source] argon2::Error),
-    /// Hashing failed, or what is stored is no hash.
+    /// Hashing failed, or the stored text is not a hash.
     #[error(
-        "The password could not be checked. Try again, and tell whoever runs the server if it stays so."
+        "The password could not be checked. Try again; if it keeps failing, contact the operator of the server."
     )]
     Failed(#[source] password_hash::Error),
-    /// Hashing ended without an answer.
+    /// The hashing task panicked or was stopped.
     #[error(
-        "The password could not be checked. Try again, and tell whoever runs the server if it stays so."
+        "The password could not be checked. Try again; if it keeps failing, contact the operator of the server."
     )]
     Aborted(#[source] task::JoinError),
 }
 
-/// Hashes and verifies passwords. Clones share the bounds.
+/// Hashes and verifies passwords. Clones share the limits.
 #[derive(Clone)]
 pub struct Passwords(Arc<Inner>);
 
 struct Inner {
     argon2: Argon2<'static>,
-    /// Stands in for the hash of an account that is not there.
+    /// The hash that is verified if the account does not exist.
     decoy: String,
-    /// One permit for each hash that runs.
+    /// One permit for each hash that may run at the same time.
     running: Arc<Semaphore>,
-    /// One permit for each that runs or waits.
+    /// One permit for each hash that may run or wait.
     admitted: Arc<Semaphore>,
 }
 
@@ -65,18 +65,18 @@ impl Passwords {
     /// The longest password, in bytes of UTF-8.
     pub const MAX_LENGTH: usize = 1024;
 
-    /// Hashing as the options say. Hashes once, which takes as long as signing in does.
+    /// Prepares hashing with these options. It hashes once, so it takes as long as a sign-in.
     ///
     /// # Errors
-    /// Argon2 cannot work with the options, or the system gave no random salt.
+    /// Argon2 does not accept the options, or the system has no random bytes for a salt.
     pub fn new(options: &AuthOptions) -> Result<Self, PasswordError> {
         let (memory, passes) = (options.argon2_memory_kib, options.argon2_passes);
         let params = Params::new(memory, passes, options.argon2_lanes, None)
             .map_err(PasswordError::Options)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let decoy = hash_now(&argon2, "nobody's password").map_err(PasswordError::Failed)?;
+        let decoy = hash_now(&argon2, "password of no account").map_err(PasswordError::Failed)?;
         let at_once = match options.hashes_at_once {
-            // Whoever has signed in already needs the other half.
+            // The other half serves the users who are signed in.
             0 => thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             set => set.min(Semaphore::MAX_PERMITS),
         };
@@ -89,7 +89,7 @@ impl Passwords {
         })))
     }
 
-    /// Whether an account may have this password.
+    /// Checks whether an account may have this password.
     ///
     /// # Errors
     /// It is shorter than [`Passwords::MIN_LENGTH`] or longer than [`Passwords::MAX_LENGTH`].
@@ -98,38 +98,39 @@ impl Passwords {
             return Ok(());
         }
         Err(InvalidInput::new(format!(
-            "A password has {} to {} bytes (a letter is one byte, or up to four outside English); choose another one.",
+            "A password must have {} to {} bytes (one per English letter, up to four per other character). \
+             Choose another one.",
             Self::MIN_LENGTH,
             Self::MAX_LENGTH
         )))
     }
 
-    /// The hash of a new password, as a PHC string that holds its salt and parameters.
+    /// Hashes a new password. The result is a PHC string with salt and parameters.
     ///
     /// # Errors
-    /// The password breaks the rule, too many wait, or hashing failed.
+    /// The password is too short or too long, the queue is full, or hashing failed.
     ///
     /// # Cancel safety
-    /// A hash that has begun runs to its end, and counts as running until then.
+    /// A hash that has started runs to its end and keeps its permits until then.
     pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
         Self::check(password)?;
         let password = password.to_owned();
         self.run(move |inner| hash_now(&inner.argon2, &password)).await
     }
 
-    /// Whether `password` is the one that `stored` was made of; `None` if there is no such account.
+    /// Returns whether `password` matches the hash `stored`. Pass `None` if the account does not exist.
     ///
     /// # Errors
-    /// Too many wait, or `stored` is not a hash that can be checked.
+    /// The queue is full, or `stored` is not a hash that can be verified.
     ///
     /// # Cancel safety
-    /// As for [`Passwords::hash`].
+    /// See [`Passwords::hash`].
     pub async fn verify(
         &self,
         password: &str,
         stored: Option<&str>,
     ) -> Result<bool, PasswordError> {
-        // No account has such a password, whichever account it is.
+        // No account can have such a password, so the early return reveals nothing about this one.
         if password.len() > Self::MAX_LENGTH {
             return Ok(false);
         }
@@ -145,7 +146,7 @@ impl Passwords {
         .await
     }
 
-    /// Does `work` on a blocking thread when its turn comes.
+    /// Runs `work` on a blocking thread when a permit is free.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> password_hash::Result<T> + Send + 'static,
@@ -154,10 +155,12 @@ impl Passwords {
         let admitted = Arc::clone(&inner.admitted)
             .try_acquire_owned()
             .map_err(|_none_left| PasswordError::Busy)?;
-        let running =
-            Arc::clone(&inner.running).acquire_owned().await.expect("nobody closes the semaphore");
+        let running = Arc::clone(&inner.running)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         task::spawn_blocking(move || {
-            // The permits go along: whoever stops waiting does not stop the hash.
+            // The permits move into the closure: dropping the future does not stop the hash.
             let result = work(&inner);
             drop((running, admitted));
             result
@@ -180,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Options that make hashing quick and good for nothing else.
+    /// Options that make hashing fast and insecure.
     fn quick() -> AuthOptions {
         AuthOptions {
             secret: None,
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_password_itself_is_verified() {
+    async fn only_the_exact_password_matches() {
         let passwords = passwords();
         let hash = passwords.hash("correct horse").await.unwrap();
 
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_that_is_not_there_costs_as_much_as_one_that_is() {
+    async fn a_missing_account_costs_as_much_as_an_existing_one() {
         let options = AuthOptions { argon2_memory_kib: 64, argon2_passes: 3, ..quick() };
         let passwords = Passwords::new(&options).unwrap();
         let hash = passwords.hash("correct horse").await.unwrap();
@@ -229,18 +232,18 @@ mod tests {
         let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
         assert_eq!(cost(&hash), "$argon2id$v=19$m=64,t=3,p=1");
         assert_eq!(cost(&passwords.0.decoy), cost(&hash));
-        assert!(!passwords.verify("nobody's password", None).await.unwrap());
+        assert!(!passwords.verify("password of no account", None).await.unwrap());
     }
 
     #[tokio::test]
-    async fn hashes_made_with_other_settings_stay_good() {
+    async fn hashes_made_with_other_settings_stay_valid() {
         let hash = passwords().hash("correct horse").await.unwrap();
-        let dearer = Passwords::new(&AuthOptions { argon2_memory_kib: 32, ..quick() }).unwrap();
-        assert!(dearer.verify("correct horse", Some(&hash)).await.unwrap());
+        let stricter = Passwords::new(&AuthOptions { argon2_memory_kib: 32, ..quick() }).unwrap();
+        assert!(stricter.verify("correct horse", Some(&hash)).await.unwrap());
     }
 
     #[tokio::test]
-    async fn the_rule_is_named_when_it_is_broken() {
+    async fn the_length_rule_is_named_when_a_password_breaks_it() {
         let passwords = passwords();
         for password in ["", "1234567", &"x".repeat(1025)] {
             let error = passwords.hash(password).await.unwrap_err();
@@ -253,13 +256,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stored_hash_that_is_none_is_an_error_and_not_a_wrong_password() {
+    async fn a_stored_text_that_is_no_hash_is_an_error_and_not_a_wrong_password() {
         let error = passwords().verify("correct horse", Some("plain text")).await.unwrap_err();
         assert!(matches!(error, PasswordError::Failed(_)), "{error:?}");
     }
 
     #[tokio::test]
-    async fn past_the_queue_the_answer_is_busy_and_the_queue_moves_on() {
+    async fn a_full_queue_refuses_as_busy_and_later_accepts_again() {
         let options = AuthOptions { hashes_at_once: 1, hashes_waiting: 1, ..quick() };
         let passwords = Passwords::new(&options).unwrap();
         let occupied = Arc::clone(&passwords.0.running).acquire_owned().await.unwrap();
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_argon2_cannot_take_are_refused() {
+    fn options_that_argon2_does_not_accept_are_refused() {
         let error = Passwords::new(&AuthOptions { argon2_memory_kib: 1, ..quick() }).err().unwrap();
         assert!(matches!(error, PasswordError::Options(_)), "{error:?}");
     }

@@ -1,21 +1,21 @@
-//! Text that must not be shown.
+//! Text that must not appear in logs.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// Text that logs and error messages must never hold; `Debug` does not show it.
+/// Text that logs and error messages must never contain. `Debug` does not show it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret with this text.
+    /// Creates a secret with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that uses it.
+    /// Returns the text, for the code that uses the secret.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_not_shown() {
+    fn debug_output_does_not_contain_the_text() {
         let secret = Secret::new("correct horse battery staple");
         assert_eq!(format!("{secret:?}"), "Secret(hidden)");
         assert_eq!(secret.expose(), "correct horse battery staple");

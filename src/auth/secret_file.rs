@@ -1,8 +1,8 @@
-//! The signing secret that an installation makes for itself and keeps in its data folder.
+//! The signing secret that an installation generates and keeps in its data folder.
 //!
-//! The file `jwt-secret` holds one line of text, and the bytes of that text are the secret, so that it can be
-//! moved to `JWT_SECRET` by copying it. It appears under its name complete or not at all: nodes that start at the
-//! same moment on the same folder all end up with the one that was first.
+//! The file `jwt-secret` contains one line of text. The bytes of that text are the secret, so an operator can copy it
+//! to `JWT_SECRET`. The file appears complete or not at all: processes that start at the same moment on the same folder
+//! all use the secret of the first.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -16,33 +16,33 @@ use thiserror::Error;
 
 use super::{Secret, SigningKeys};
 
-/// The file's name in the data folder.
+/// The name of the file in the data folder.
 const NAME: &str = "jwt-secret";
 
-/// How much randomness a new secret holds, in bytes.
-const RANDOM: usize = 48;
+/// Random bytes in a new secret.
+const RANDOM_BYTES: usize = 48;
 
-/// The longest file that is read, in bytes. A secret this long is a mistake.
+/// The largest file that is read, in bytes. A longer secret is a mistake.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// Why the secret in the data folder could not be used.
+/// Why the secret file cannot be used.
 #[derive(Debug, Error)]
 pub enum SecretFileError {
-    /// It could not be read or made.
+    /// The file cannot be read or created.
     #[error(
-        "The signing secret {} cannot be {action}. Make the folder writable for this user, or set JWT_SECRET.",
+        "The signing secret {} cannot be {action}. Give this user read and write access to the folder, or set JWT_SECRET.",
         path.display()
     )]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What was tried with it: "read" or "made".
+        /// The operation that failed: "read" or "created".
         action: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         cause: io::Error,
     },
-    /// Other users of the machine may read it.
+    /// Other users of the machine may read or change the file.
     #[error(
         "The signing secret {path} can be read or changed by other users (mode {mode:03o}). Run: chmod 600 {path}",
         path = path.display()
@@ -53,27 +53,27 @@ pub enum SecretFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// What is in it is no secret.
+    /// The content of the file is not a usable secret.
     #[error(
-        "The signing secret {} {problem}. Put one line of {} to {MAX_FILE_BYTES} bytes of text there, or remove the file \
-         to have a new one made, which ends every token in use.",
+        "The signing secret {} {problem}. Write one line of {} to {MAX_FILE_BYTES} bytes of text to it, or remove the \
+         file: the next start then generates a new secret, which invalidates all tokens.",
         path.display(), SigningKeys::MIN_SECRET
     )]
     Unsuitable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its content.
+        /// What is wrong with the content.
         problem: &'static str,
     },
-    /// The system has no randomness to give.
-    #[error("The system gave no random bytes for a new signing secret. Set JWT_SECRET instead.")]
+    /// The system has no random bytes.
+    #[error("The system has no random bytes for a new signing secret. Set JWT_SECRET.")]
     NoRandomness(#[source] getrandom::Error),
 }
 
-/// The secret kept in `data_dir`; the folder and the secret are made if they are not there.
+/// Returns the secret in `data_dir`. Creates the folder and the secret if they are missing.
 ///
 /// # Errors
-/// The file cannot be read or made, can be read by other users, or holds no secret.
+/// The file cannot be read or created, other users can read it, or its content is not a secret.
 pub(super) fn load_or_create(data_dir: &Path) -> Result<Secret, SecretFileError> {
     let path = data_dir.join(NAME);
     if let Some(secret) = read(&path)? {
@@ -83,14 +83,14 @@ pub(super) fn load_or_create(data_dir: &Path) -> Result<Secret, SecretFileError>
     read(&path)?.ok_or_else(|| unusable(&path, "read")(io::ErrorKind::NotFound.into()))
 }
 
-/// The secret in the file, or none if there is no such file.
+/// Returns the secret in the file, or none if the file does not exist.
 fn read(path: &Path) -> Result<Option<Secret>, SecretFileError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(path, "read")(error)),
     };
-    // The open file is asked, not the name: the answer is about what will be read.
+    // The mode of the open file, not of the name: the name might point to another file by now.
     let mode = file.metadata().map_err(unusable(path, "read"))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(SecretFileError::Exposed { path: path.to_owned(), mode });
@@ -109,17 +109,18 @@ fn read(path: &Path) -> Result<Option<Secret>, SecretFileError> {
     Ok(Some(Secret::new(text)))
 }
 
-/// Makes the file with a new secret, unless another process was first.
+/// Creates the file with a new secret, unless another process was first.
 fn create(data_dir: &Path, path: &Path) -> Result<(), SecretFileError> {
-    let mut random = [0_u8; RANDOM];
+    let mut random = [0_u8; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(SecretFileError::NoRandomness)?;
     let text = URL_SAFE_NO_PAD.encode(random);
     let draft = data_dir.join(format!(".{NAME}.{}", uuid::Uuid::now_v7()));
-    publish(data_dir, &draft, path, &text).map_err(unusable(path, "made"))
+    publish(data_dir, &draft, path, &text).map_err(unusable(path, "created"))
 }
 
-/// Writes `text` under the name `draft` first. A hard link then gives it its own name in one step, which
-/// fails where that name is taken; renaming would replace a secret that another process already signs with.
+/// Writes `text` to the file `draft`, then links it to `path` in one step.
+///
+/// A hard link fails if the name is taken. A rename would replace a secret that another process already signs with.
 fn publish(data_dir: &Path, draft: &Path, path: &Path, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
@@ -130,7 +131,7 @@ fn publish(data_dir: &Path, draft: &Path, path: &Path, text: &str) -> io::Result
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
-        // The name is on the disk before the first token is signed with what stands under it.
+        // The name must be on the disk before the secret signs its first token.
         Ok(()) => File::open(data_dir)?.sync_all(),
     }
 }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_start_makes_a_secret_that_only_its_owner_reads_and_later_ones_find_it() {
+    fn the_first_start_creates_a_private_secret_and_later_starts_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("not/yet/there");
 
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn many_starts_at_once_agree() {
+    fn concurrent_starts_use_the_same_secret() {
         let folder = tempfile::tempdir().unwrap();
         let barrier = Barrier::new(8);
         let start = || {
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_others_may_read_is_refused_with_the_remedy() {
+    fn a_secret_that_other_users_can_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), "s".repeat(40), 0o640);
 
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused_and_kept() {
+    fn an_unusable_file_is_refused_and_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         for content in [vec![], vec![b's'; 31], vec![b's'; 5000], vec![0xff; 40]] {
             let path = write(folder.path(), &content, 0o600);
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_the_secret_without_its_line_break() {
+    fn the_line_break_is_not_part_of_the_secret() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "0123456789abcdef0123456789abcdef\n", 0o600);
         let secret = load_or_create(folder.path()).unwrap();

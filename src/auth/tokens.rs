@@ -1,12 +1,11 @@
-//! Tokens: who somebody is, for how long, signed (JWT, RFC 7519).
+//! Tokens (JWT, RFC 7519): a signed statement of who a user is, and until when it is valid.
 //!
-//! Our own are made by [`Tokens::mint`]; an outside identity provider that shares the key may make others, with
-//! `sub` a UUID and, for `auth.enrol`, `name` and `email`. Every check of a claim is here, with the time passed in;
-//! the signature comes first, so that nothing unsigned is looked at.
+//! [`Tokens::mint`] makes our own. An external identity provider that shares the key may make others: `sub` must be a
+//! UUID, and `auth.enrol` uses `name` and `email`. All claims are checked here, with the time as an argument, after the
+//! signature has been verified.
 //!
-//! `iss` and `aud` are required when they are set and ignored when they are not: a server without an
-//! audience of its own takes tokens that name one, although RFC 7519, section 4.1.3 would rather refuse them,
-//! because whoever holds the secret is trusted.
+//! `iss` and `aud` are required if they are set, and ignored otherwise. A server without an audience therefore accepts
+//! tokens that name one. RFC 7519, section 4.1.3 would refuse them; here every holder of the secret is trusted.
 
 use std::time::Duration;
 
@@ -17,53 +16,55 @@ use thiserror::Error;
 use super::SigningKeys;
 use crate::domain::{User, UserId};
 
-/// What can be set about tokens.
+/// The options of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenOptions {
-    /// How long a new token is good for.
+    /// The lifetime of a new token.
     pub life: Duration,
-    /// How far the clock of whoever signed a token may be off.
+    /// The clock difference that is tolerated.
     pub leeway: Duration,
-    /// The `iss` written and required; none: neither.
+    /// The `iss` claim, written and required if it is set.
     pub issuer: Option<String>,
-    /// The `aud` written and required; none: neither.
+    /// The `aud` claim, written and required if it is set.
     pub audience: Option<String>,
 }
 
-/// Why a token is not accepted. The texts are safe to show; they hold nothing of the token.
+/// Why a token is rejected. The texts contain nothing of the token, so clients may see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// It is no token, or too long, or a claim has the wrong type.
-    #[error("The token is not a valid JWT. Send it exactly as sign-in gave it.")]
+    /// It is not a token, it is too long, or a claim has the wrong type.
+    #[error("The token is not a valid JWT. Send it exactly as `login` returned it.")]
     Malformed,
-    /// Its header names another algorithm than the key's, `none` among them.
-    #[error("The token is signed with an algorithm that is not accepted here. Use HS256.")]
+    /// Its header names an algorithm other than the key's, such as `none`.
+    #[error("The token is signed with an algorithm that this server does not accept. Use HS256.")]
     WrongAlgorithm,
-    /// It was signed with another key, or changed afterwards.
-    #[error("The token's signature is not valid here. Sign in again.")]
+    /// It was signed with another key, or changed after signing.
+    #[error("The signature of the token is invalid. Sign in again.")]
     BadSignature,
-    /// Its time is over.
+    /// It has expired.
     #[error("The token has expired. Sign in again.")]
     Expired,
-    /// Its time has not come, or it was signed in the future.
+    /// It is not valid yet, or it was issued in the future.
     #[error("The token is not valid yet. Check the clock of the machine that issued it.")]
     NotYetValid,
-    /// It is meant for others, or for nobody in particular.
-    #[error("The token is meant for another audience. Ask for one that is meant for this server.")]
+    /// It is for another audience, or names none.
+    #[error("The token is for another audience. Request one for this server.")]
     WrongAudience,
-    /// Somebody else issued it, or nobody says who.
-    #[error("The token comes from an issuer that is not accepted here. Sign in with this server.")]
+    /// Another issuer made it, or it names none.
+    #[error(
+        "The token is from an issuer that this server does not accept. Sign in with this server."
+    )]
     WrongIssuer,
-    /// Its `sub` is not one of our user ids.
-    #[error("The token does not name a user: its `sub` has to be a UUID.")]
+    /// Its `sub` is not a user id.
+    #[error("The token does not name a user. Request one whose `sub` is a UUID.")]
     BadSubject,
-    /// It would be good for ever.
-    #[error("The token has no expiry. Ask for one with an `exp`.")]
+    /// It has no expiry.
+    #[error("The token has no expiry. Request one with an `exp` claim.")]
     NoExpiry,
 }
 
 impl TokenError {
-    /// All of them, for whoever has to list their labels.
+    /// All errors, for lists of their labels.
     pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::WrongAlgorithm,
@@ -76,7 +77,7 @@ impl TokenError {
         Self::NoExpiry,
     ];
 
-    /// Its name in metrics.
+    /// Returns the label of the error in metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -96,22 +97,22 @@ impl TokenError {
 /// A new token.
 #[derive(Clone)]
 pub struct MintedToken {
-    /// The token, as it goes into an Authorization header.
+    /// The token, as it is sent in an `Authorization` header.
     pub token: String,
-    /// The moment from which it is refused, to the second.
+    /// The second from which it is rejected.
     pub expires_at: DateTime<Utc>,
 }
 
-/// What an accepted token says.
+/// The claims of an accepted token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// Whose token it is: `sub`.
+    /// The user: `sub`.
     pub user: UserId,
     /// The user's name, if the token has one. Not checked against any rule.
     pub name: Option<String>,
     /// The user's e-mail address, if the token has one. Not checked against any rule.
     pub email: Option<String>,
-    /// When it runs out: `exp`, without the leeway.
+    /// The expiry: `exp`, without the leeway.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -164,7 +165,7 @@ impl<'de> Deserialize<'de> for NumericDate {
         let number = serde_json::Number::deserialize(deserializer)?;
         let time = match (number.as_i64(), number.as_f64()) {
             (Some(seconds), _) => DateTime::from_timestamp(seconds, 0),
-            // The conversion saturates, and what saturated is no time that chrono knows.
+            // The conversion saturates, and chrono accepts no saturated value as a time.
             (None, Some(seconds)) => DateTime::from_timestamp_millis((seconds * 1000.0) as i64),
             (None, None) => None,
         };
@@ -172,7 +173,7 @@ impl<'de> Deserialize<'de> for NumericDate {
     }
 }
 
-/// Makes and checks tokens.
+/// Mints and verifies tokens.
 #[derive(Debug, Clone)]
 pub struct Tokens {
     keys: SigningKeys,
@@ -180,16 +181,16 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The longest token that is looked at, in bytes.
+    /// The longest token that is read, in bytes.
     pub const MAX_LENGTH: usize = 8 * 1024;
 
-    /// Tokens signed with `keys`.
+    /// Signs and verifies with `keys`.
     #[must_use]
     pub const fn new(keys: SigningKeys, options: TokenOptions) -> Self {
         Self { keys, options }
     }
 
-    /// A token for `user`, good from now until its life is over.
+    /// Returns a token for `user` that is valid from `now` for its lifetime.
     #[must_use]
     pub fn mint(&self, user: &User, now: DateTime<Utc>) -> MintedToken {
         let life = delta(self.options.life);
@@ -206,12 +207,12 @@ impl Tokens {
         MintedToken { token, expires_at }
     }
 
-    /// What `token` says, if it was signed with our key and is good at `now`.
+    /// Returns the claims of `token` if its signature is ours and it is valid at `now`.
     ///
     /// # Errors
-    /// The first rule it breaks; see [`TokenError`].
+    /// The first rule that the token breaks; see [`TokenError`].
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
-        // Hashing megabytes for somebody unknown would be a gift.
+        // An unknown client must not make the server hash megabytes.
         if token.len() > Self::MAX_LENGTH {
             return Err(TokenError::Malformed);
         }
@@ -222,7 +223,7 @@ impl Tokens {
         Ok(Claims { user, name: received.name, email: received.email, expires_at })
     }
 
-    /// Good from `nbf` and `iat` on until just before `exp` (RFC 7519, sections 4.1.4 to 4.1.6).
+    /// Checks that `now` is not before `nbf` and `iat`, and before `exp` (RFC 7519, sections 4.1.4 to 4.1.6).
     fn check_time(
         &self,
         received: &ReceivedClaims,
@@ -232,7 +233,7 @@ impl Tokens {
         let Some(NumericDate(expires_at)) = received.exp else {
             return Err(TokenError::NoExpiry);
         };
-        // Differences are compared, because a sum may lie past the end of time.
+        // Differences are compared, because a sum may overflow the largest time.
         if now.signed_duration_since(expires_at) >= leeway {
             return Err(TokenError::Expired);
         }
@@ -255,7 +256,7 @@ impl Tokens {
     }
 }
 
-/// The duration as chrono counts it; what is too long for it is as long as it can be.
+/// Converts the duration to chrono's type. One that is too long becomes the longest.
 fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -1,4 +1,4 @@
-//! What is accepted as a token, and as whose.
+//! Which tokens are accepted, and for which user.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn seconds(count: i64) -> TimeDelta {
     TimeDelta::seconds(count)
 }
 
-/// Claims that are good for an hour from noon, with `changes` on top.
+/// Returns claims that are valid for an hour from noon, with `changes` applied.
 fn claims(changes: Value) -> Value {
     let mut claims = json!({ "sub": UserId::new(), "exp": noon().timestamp() + 3600 });
     for (name, value) in changes.as_object().unwrap() {
@@ -52,8 +52,8 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-/// What becomes of a token with these claims, properly signed.
-fn judge(tokens: &Tokens, changes: Value) -> Result<super::Claims, TokenError> {
+/// Verifies a properly signed token with these claims.
+fn verify_claims(tokens: &Tokens, changes: Value) -> Result<super::Claims, TokenError> {
     tokens.verify(&keys().sign(&claims(changes)), noon())
 }
 
@@ -62,7 +62,7 @@ fn encoded(value: &Value) -> String {
 }
 
 #[test]
-fn a_minted_token_says_whose_it_is_until_it_expires() {
+fn a_minted_token_names_its_user_until_it_expires() {
     let (tokens, ana) = (tokens(), ana());
     let minted = tokens.mint(&ana, noon() + TimeDelta::milliseconds(700));
 
@@ -79,69 +79,82 @@ fn a_minted_token_says_whose_it_is_until_it_expires() {
 }
 
 #[test]
-fn a_token_is_good_in_the_moment_it_is_minted() {
+fn a_token_is_valid_when_it_is_minted() {
     let now = noon() + TimeDelta::milliseconds(1);
     assert!(tokens().verify(&tokens().mint(&ana(), now).token, now).is_ok());
 }
 
 #[test]
-fn leeway_forgives_clocks_that_are_a_little_off_and_no_more() {
+fn leeway_tolerates_clock_differences_up_to_its_length() {
     let lenient = Tokens::new(keys(), TokenOptions { leeway: Duration::from_secs(5), ..options() });
     let at = |offset: i64| noon().timestamp() + offset;
 
-    assert!(judge(&lenient, json!({ "exp": at(-4) })).is_ok());
-    assert_eq!(judge(&lenient, json!({ "exp": at(-5) })), Err(TokenError::Expired));
+    assert!(verify_claims(&lenient, json!({ "exp": at(-4) })).is_ok());
+    assert_eq!(verify_claims(&lenient, json!({ "exp": at(-5) })), Err(TokenError::Expired));
     for claim in ["nbf", "iat"] {
-        assert!(judge(&lenient, json!({ claim: at(5) })).is_ok());
-        assert_eq!(judge(&lenient, json!({ claim: at(6) })), Err(TokenError::NotYetValid));
-        assert!(judge(&tokens(), json!({ claim: at(0) })).is_ok());
-        assert_eq!(judge(&tokens(), json!({ claim: at(1) })), Err(TokenError::NotYetValid));
+        assert!(verify_claims(&lenient, json!({ claim: at(5) })).is_ok());
+        assert_eq!(verify_claims(&lenient, json!({ claim: at(6) })), Err(TokenError::NotYetValid));
+        assert!(verify_claims(&tokens(), json!({ claim: at(0) })).is_ok());
+        assert_eq!(verify_claims(&tokens(), json!({ claim: at(1) })), Err(TokenError::NotYetValid));
     }
 }
 
 #[test]
-fn a_token_needs_an_expiry_that_is_a_time() {
+fn a_token_needs_a_valid_expiry() {
     let token = |claims: Value| tokens().verify(&keys().sign(&claims), noon());
 
     assert_eq!(token(json!({ "sub": UserId::new() })), Err(TokenError::NoExpiry));
-    assert_eq!(judge(&tokens(), json!({ "exp": null })), Err(TokenError::NoExpiry));
+    assert_eq!(verify_claims(&tokens(), json!({ "exp": null })), Err(TokenError::NoExpiry));
     let fraction = noon().timestamp() as f64 + 0.5;
-    assert!(judge(&tokens(), json!({ "exp": fraction })).is_ok());
+    assert!(verify_claims(&tokens(), json!({ "exp": fraction })).is_ok());
     for exp in [json!("2099-01-01"), json!(i64::MAX), json!(u64::MAX), json!(1e300), json!([])] {
-        assert_eq!(judge(&tokens(), json!({ "exp": exp })), Err(TokenError::Malformed), "{exp}");
+        assert_eq!(
+            verify_claims(&tokens(), json!({ "exp": exp })),
+            Err(TokenError::Malformed),
+            "{exp}"
+        );
     }
     for exp in [json!(-1), json!(0)] {
-        assert_eq!(judge(&tokens(), json!({ "exp": exp })), Err(TokenError::Expired), "{exp}");
+        assert_eq!(
+            verify_claims(&tokens(), json!({ "exp": exp })),
+            Err(TokenError::Expired),
+            "{exp}"
+        );
     }
 }
 
 #[test]
-fn the_furthest_times_overflow_nothing() {
-    let forever = Tokens::new(
+fn extreme_times_do_not_overflow() {
+    let unlimited = Tokens::new(
         keys(),
         TokenOptions { life: Duration::MAX, leeway: Duration::from_secs(u64::MAX), ..options() },
     );
-    let minted = forever.mint(&ana(), noon());
-    assert!(forever.verify(&minted.token, DateTime::<Utc>::MIN_UTC).is_ok());
-    assert!(forever.verify(&minted.token, DateTime::<Utc>::MAX_UTC).is_ok());
+    let minted = unlimited.mint(&ana(), noon());
+    assert!(unlimited.verify(&minted.token, DateTime::<Utc>::MIN_UTC).is_ok());
+    assert!(unlimited.verify(&minted.token, DateTime::<Utc>::MAX_UTC).is_ok());
 }
 
 #[test]
-fn a_subject_is_a_user_id() {
+fn a_subject_must_be_a_user_id() {
     for sub in [json!("alice"), json!(""), json!(null)] {
-        assert_eq!(judge(&tokens(), json!({ "sub": sub })), Err(TokenError::BadSubject), "{sub}");
+        assert_eq!(
+            verify_claims(&tokens(), json!({ "sub": sub })),
+            Err(TokenError::BadSubject),
+            "{sub}"
+        );
     }
 }
 
 #[test]
-fn name_and_address_come_along_for_enrolment() {
-    let claims = judge(&tokens(), json!({ "name": "Bo", "email": "bo@example.org" })).unwrap();
+fn claims_include_name_and_email_for_enrolment() {
+    let claims =
+        verify_claims(&tokens(), json!({ "name": "Bo", "email": "bo@example.org" })).unwrap();
     assert_eq!(claims.name.as_deref(), Some("Bo"));
     assert_eq!(claims.email.as_deref(), Some("bo@example.org"));
 }
 
 #[test]
-fn another_key_signed_it() {
+fn a_token_signed_with_another_key_is_rejected() {
     let other =
         SigningKeys::from_secret(&Secret::new("quite another secret, just as long")).unwrap();
     let token = Tokens::new(other, options()).mint(&ana(), noon()).token;
@@ -149,7 +162,7 @@ fn another_key_signed_it() {
 }
 
 #[test]
-fn changed_claims_are_noticed() {
+fn changed_claims_invalidate_the_signature() {
     let token = keys().sign(&claims(json!({})));
     let parts: Vec<_> = token.split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], encoded(&claims(json!({}))), parts[2]);
@@ -179,7 +192,7 @@ fn the_header_does_not_choose_the_algorithm() {
 }
 
 #[test]
-fn extensions_that_must_be_understood_are_refused() {
+fn critical_header_extensions_are_rejected() {
     let header = encoded(&json!({ "alg": "HS256", "crit": ["b64"], "b64": false }));
     let token = keys().sign(&claims(json!({})));
     let (_, rest) = token.split_once('.').unwrap();
@@ -187,7 +200,7 @@ fn extensions_that_must_be_understood_are_refused() {
 }
 
 #[test]
-fn what_is_no_token_is_malformed() {
+fn text_that_is_no_token_is_malformed() {
     let token = keys().sign(&claims(json!({})));
     let hs256 = encoded(&json!({ "alg": "HS256" }));
     let samples = [
@@ -215,7 +228,7 @@ fn what_is_no_token_is_malformed() {
 }
 
 #[test]
-fn a_claim_that_comes_twice_is_malformed() {
+fn a_duplicate_claim_is_malformed() {
     let message = format!(
         "{}.{}",
         encoded(&json!({ "alg": "HS256" })),
@@ -229,7 +242,7 @@ fn a_claim_that_comes_twice_is_malformed() {
 }
 
 #[test]
-fn an_oversized_token_is_refused_even_if_it_is_ours() {
+fn an_oversized_token_is_rejected_even_if_we_signed_it() {
     let token = |length: usize| keys().sign(&claims(json!({ "name": "x".repeat(length) })));
     let (long, too_long) = (token(5_900), token(6_200));
 
@@ -239,28 +252,36 @@ fn an_oversized_token_is_refused_even_if_it_is_ours() {
 }
 
 #[test]
-fn an_issuer_that_is_set_is_written_and_required() {
+fn a_configured_issuer_is_written_and_required() {
     let strict = Tokens::new(keys(), TokenOptions { issuer: Some("coscribe".into()), ..options() });
 
     assert!(strict.verify(&strict.mint(&ana(), noon()).token, noon()).is_ok());
     for iss in [json!("other"), json!("COSCRIBE"), json!(null)] {
-        assert_eq!(judge(&strict, json!({ "iss": iss })), Err(TokenError::WrongIssuer), "{iss}");
+        assert_eq!(
+            verify_claims(&strict, json!({ "iss": iss })),
+            Err(TokenError::WrongIssuer),
+            "{iss}"
+        );
     }
-    assert_eq!(judge(&strict, json!({})), Err(TokenError::WrongIssuer));
-    assert!(judge(&tokens(), json!({ "iss": "other" })).is_ok());
+    assert_eq!(verify_claims(&strict, json!({})), Err(TokenError::WrongIssuer));
+    assert!(verify_claims(&tokens(), json!({ "iss": "other" })).is_ok());
 }
 
 #[test]
-fn an_audience_that_is_set_is_written_and_required() {
+fn a_configured_audience_is_written_and_required() {
     let strict = Tokens::new(keys(), TokenOptions { audience: Some("editor".into()), ..options() });
 
     assert!(strict.verify(&strict.mint(&ana(), noon()).token, noon()).is_ok());
-    assert!(judge(&strict, json!({ "aud": ["mail", "editor"] })).is_ok());
+    assert!(verify_claims(&strict, json!({ "aud": ["mail", "editor"] })).is_ok());
     for aud in [json!("mail"), json!([]), json!(["mail", "edit"]), json!(null)] {
-        assert_eq!(judge(&strict, json!({ "aud": aud })), Err(TokenError::WrongAudience), "{aud}");
+        assert_eq!(
+            verify_claims(&strict, json!({ "aud": aud })),
+            Err(TokenError::WrongAudience),
+            "{aud}"
+        );
     }
-    assert_eq!(judge(&strict, json!({})), Err(TokenError::WrongAudience));
-    assert!(judge(&tokens(), json!({ "aud": "mail" })).is_ok());
+    assert_eq!(verify_claims(&strict, json!({})), Err(TokenError::WrongAudience));
+    assert!(verify_claims(&tokens(), json!({ "aud": "mail" })).is_ok());
 }
 
 #[test]
@@ -271,7 +292,7 @@ fn every_error_has_its_own_label() {
 }
 
 #[test]
-fn every_error_is_on_the_metrics_page_before_it_happens() {
+fn every_error_is_on_the_metrics_page_from_the_start() {
     let page = Metrics::new().render().unwrap();
     for error in TokenError::ALL {
         let line = format!("auth_failures_total{{reason=\"{}\"}} 0", error.label());

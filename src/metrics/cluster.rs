@@ -1,143 +1,65 @@
-//! What can be counted where there are several nodes: the relay between them and the roster that they share.
+//! What a node records about other nodes: the relay to them and the roster that they share.
 
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
-
-use super::{Metrics, meters::Declarations, meters::SECONDS};
-
-/// Why an envelope was not taken in. They exist from the start, so that an alert sees the first one.
-const IGNORED: [&str; 2] = ["garbage", "unknown_version"];
-
-/// The meters themselves.
-pub(super) struct ClusterMetrics {
-    relay_up: IntGauge,
-    relay_deaf: IntGauge,
-    relay_lag_seconds: Histogram,
-    relay_reconnects: IntCounter,
-    relay_overflows: IntCounter,
-    relay_documents: IntGauge,
-    envelopes_ignored: IntCounterVec,
-    roster_up: IntGauge,
-    nodes: IntGauge,
-    incarnations: IntCounter,
-    sessions_swept: IntCounter,
-    sessions_over_limit: IntCounter,
-}
-
-impl ClusterMetrics {
-    pub(super) fn new(declare: &Declarations) -> Self {
-        let envelopes_ignored = declare.counters(
-            "coscribe_relay_ignored_total",
-            "Envelopes that came from the relay and were not understood, by reason.",
-            &["reason"],
-        );
-        for reason in IGNORED {
-            envelopes_ignored.with_label_values(&[reason]);
-        }
-        Self {
-            relay_up: declare.gauge(
-                "coscribe_relay_up",
-                "Whether what is published to the other nodes arrives: 1 or 0; 0 on a node that has no relay.",
-            ),
-            relay_deaf: declare.gauge(
-                "coscribe_relay_deaf",
-                "Whether Redis answers but nothing comes through, which makes the node unready: 1 or 0.",
-            ),
-            relay_lag_seconds: declare.histogram(
-                "coscribe_relay_lag_seconds",
-                "Time from publishing to oneself until it came back, once a second.",
-                &SECONDS,
-            ),
-            relay_reconnects: declare.counter(
-                "coscribe_relay_reconnects_total",
-                "Connections to the relay that broke and were made anew.",
-            ),
-            relay_overflows: declare.counter(
-                "coscribe_relay_overflows_total",
-                "Envelopes that could not be published because too much waited; the other nodes are told to compare.",
-            ),
-            relay_documents: declare.gauge(
-                "coscribe_relay_documents",
-                "Documents of which this node wants to hear now.",
-            ),
-            envelopes_ignored,
-            roster_up: declare.gauge(
-                "coscribe_roster_up",
-                "Whether the shared roster answers: 1 or 0; 0 on a node that has none.",
-            ),
-            nodes: declare.gauge("coscribe_nodes", "Nodes that are alive, as far as this one knows."),
-            incarnations: declare.counter(
-                "coscribe_roster_incarnations_total",
-                "How often this node entered its sessions in the shared roster anew.",
-            ),
-            sessions_swept: declare.counter(
-                "coscribe_roster_swept_total",
-                "Entries of dead nodes that this node removed from the shared roster.",
-            ),
-            sessions_over_limit: declare.counter(
-                "coscribe_roster_over_limit_total",
-                "Sessions closed because their user turned out to have too many once the roster was back.",
-            ),
-        }
-    }
-}
+use super::Metrics;
 
 impl Metrics {
-    /// The relay does well, or is deaf; neither when it is away.
+    /// Records whether the relay works, and whether it is deaf: Redis responds but delivers no messages. Both are
+    /// false while Redis does not respond.
     pub fn relay_is(&self, is_well: bool, is_deaf: bool) {
-        self.0.cluster.relay_up.set(i64::from(is_well));
-        self.0.cluster.relay_deaf.set(i64::from(is_deaf));
+        self.0.relay_up.set(i64::from(is_well));
+        self.0.relay_deaf.set(i64::from(is_deaf));
     }
 
-    /// What was published came back after so long.
+    /// Records the round trip of a message that this node published to itself.
     pub fn relay_lagged(&self, lag: Duration) {
-        self.0.cluster.relay_lag_seconds.observe(lag.as_secs_f64());
+        self.0.relay_lag_seconds.observe(lag);
     }
 
-    /// The connection to the relay was lost.
+    /// Counts a lost connection to the relay.
     pub fn relay_lost(&self) {
-        self.0.cluster.relay_reconnects.inc();
+        self.0.relay_reconnects.inc();
     }
 
-    /// Something could not be published because too much waited.
+    /// Counts an envelope that was dropped because the publish queue was full.
     pub fn relay_overflowed(&self) {
-        self.0.cluster.relay_overflows.inc();
+        self.0.relay_overflows.inc();
     }
 
-    /// The relay wants to hear of so many documents.
+    /// Sets the number of documents that this node subscribes to.
     pub fn relay_listens(&self, documents: usize) {
-        self.0.cluster.relay_documents.set(i64::try_from(documents).unwrap_or(i64::MAX));
+        self.0.relay_documents.set(i64::try_from(documents).unwrap_or(i64::MAX));
     }
 
-    /// An envelope was not understood. `reason` is a word from our own code.
+    /// Counts an envelope that could not be decoded. `reason` is a constant of ours, never input.
     pub fn envelope_ignored(&self, reason: &'static str) {
-        self.0.cluster.envelopes_ignored.with_label_values(&[reason]).inc();
+        self.0.envelopes_ignored.inc(reason);
     }
 
-    /// The shared roster answers, or does not.
+    /// Records whether the shared roster responds.
     pub fn roster_is(&self, is_up: bool) {
-        self.0.cluster.roster_up.set(i64::from(is_up));
+        self.0.roster_up.set(i64::from(is_up));
     }
 
-    /// So many nodes are alive.
+    /// Sets the number of live nodes.
     pub fn nodes_alive(&self, nodes: usize) {
-        self.0.cluster.nodes.set(i64::try_from(nodes).unwrap_or(i64::MAX));
+        self.0.nodes.set(i64::try_from(nodes).unwrap_or(i64::MAX));
     }
 
-    /// This node entered its sessions anew.
+    /// Counts that this node lost its lease and registered its sessions again.
     pub fn incarnated(&self) {
-        self.0.cluster.incarnations.inc();
+        self.0.incarnations.inc();
     }
 
-    /// So many entries of dead nodes were removed.
+    /// Counts entries of dead nodes that this node removed.
     pub fn swept(&self, entries: u64) {
-        self.0.cluster.sessions_swept.inc_by(entries);
+        self.0.sessions_swept.inc_by(entries);
     }
 
-    /// A session was closed because its user turned out to have too many.
+    /// Counts a session that was closed because its user turned out to have too many.
     pub fn session_over_limit(&self) {
-        self.0.cluster.sessions_over_limit.inc();
+        self.0.sessions_over_limit.inc();
     }
 }
 
@@ -146,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verb_moves_its_meter() {
+    fn every_verb_moves_its_metric() {
         let metrics = Metrics::new();
         metrics.relay_is(true, false);
         metrics.relay_lagged(Duration::from_millis(2));

@@ -1,27 +1,31 @@
-//! The values that labels can have.
+//! The labels of metrics and the values that each can have.
 
 use crate::domain::Topic;
 
 /// A label with a fixed set of values.
 pub(super) trait Label: Copy + 'static {
-    /// All values, in the order of their declaration.
+    /// The name of the label on the metrics page.
+    const NAME: &'static str;
+
+    /// Every value, in the order of declaration.
     const ALL: &'static [Self];
 
-    /// The value as the metrics page shows it.
-    fn text(self) -> &'static str;
+    /// Returns the value as the metrics page shows it.
+    fn value(self) -> &'static str;
 
-    /// Its place in [`Label::ALL`].
+    /// Returns the position of the value in [`Label::ALL`].
     fn index(self) -> usize;
 }
 
 macro_rules! label {
-    ($name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
-        impl Label for $name {
+    ($name:literal: $kind:ident { $($variant:ident = $value:literal),+ $(,)? }) => {
+        impl Label for $kind {
+            const NAME: &'static str = $name;
             const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            fn text(self) -> &'static str {
+            fn value(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $text),+
+                    $(Self::$variant => $value),+
                 }
             }
 
@@ -32,79 +36,94 @@ macro_rules! label {
     };
 }
 
-/// Why a subscriber fell behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BehindCause {
-    /// It asked for a replay.
-    Since,
-    /// Its outbox was full.
-    OutboxFull,
-    /// Versions are missing from memory.
-    LogGap,
-}
-
-impl BehindCause {
-    /// Returns the label of the cause.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        self.text()
-    }
-}
-
-label!(BehindCause { Since = "since", OutboxFull = "outbox_full", LogGap = "log_gap" });
-
-/// A kind of actor: whose mailbox it is.
+/// The kind of actor that a mailbox belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActorKind {
-    /// One open document.
+    /// An open document.
     Room,
     /// The relay to other nodes.
     Relay,
 }
 
-/// What an operation asks for.
+/// The kind of a GraphQL operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationKind {
-    /// To read.
+    /// Reads.
     Query,
-    /// To change.
+    /// Changes something.
     Mutation,
-    /// To be told.
+    /// Receives events until it ends.
     Subscription,
 }
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationOutcome {
-    /// Without an error; for a subscription: it began.
+    /// Without an error. A subscription counts when it starts.
     Ok,
-    /// With an error that the caller can do something about.
+    /// With an error that the client can correct.
     Refused,
-    /// With an error on our side.
+    /// With an error of the server.
     Failed,
 }
 
-/// How a question for access ended.
+/// The result of an access check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessOutcome {
-    /// The user has the level that is needed.
+    /// The user has the required access level.
     Allowed,
-    /// The user has a lower one or none, or there is no such document.
+    /// The user has a lower level or none, or the document does not exist.
     Denied,
     /// The store did not answer.
     Failed,
 }
 
-label!(Topic {
+/// Why a subscriber to changes has to catch up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BehindCause {
+    /// It subscribed with `since`. Nothing is wrong.
+    Since,
+    /// Its outbox was full, so queued changes were removed.
+    OutboxFull,
+    /// The change log no longer has what follows the room's head.
+    LogGap,
+}
+
+impl BehindCause {
+    /// Returns the label of the cause, for metrics and logs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.value()
+    }
+}
+
+/// The result of a lookup in a cache.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CacheOutcome {
+    Hit,
+    Miss,
+}
+
+label!("topic": Topic {
     Changes = "changes",
     Presence = "presence",
     Cursors = "cursors",
     Document = "document",
 });
-label!(ActorKind { Room = "room", Relay = "relay" });
-label!(OperationKind { Query = "query", Mutation = "mutation", Subscription = "subscription" });
-label!(OperationOutcome { Ok = "ok", Refused = "refused", Failed = "failed" });
-label!(AccessOutcome { Allowed = "allowed", Denied = "denied", Failed = "failed" });
+label!("actor": ActorKind { Room = "room", Relay = "relay" });
+label!("kind": OperationKind {
+    Query = "query",
+    Mutation = "mutation",
+    Subscription = "subscription",
+});
+label!("outcome": OperationOutcome { Ok = "ok", Refused = "refused", Failed = "failed" });
+label!("outcome": AccessOutcome { Allowed = "allowed", Denied = "denied", Failed = "failed" });
+label!("cause": BehindCause {
+    Since = "since",
+    OutboxFull = "outbox_full",
+    LogGap = "log_gap",
+});
+label!("outcome": CacheOutcome { Hit = "hit", Miss = "miss" });
 
 #[cfg(test)]
 mod tests {
@@ -116,16 +135,24 @@ mod tests {
         for (index, label) in L::ALL.iter().enumerate() {
             assert_eq!(label.index(), index, "{label:?}");
         }
-        let texts: HashSet<_> = L::ALL.iter().map(|label| label.text()).collect();
-        assert_eq!(texts.len(), L::ALL.len());
+        let values: HashSet<_> = L::ALL.iter().map(|label| label.value()).collect();
+        assert_eq!(values.len(), L::ALL.len(), "two values of {} are the same", L::NAME);
     }
 
     #[test]
-    fn an_index_leads_back_to_its_label() {
+    fn each_label_value_is_at_its_index_and_unique() {
         check::<Topic>();
         check::<ActorKind>();
         check::<OperationKind>();
         check::<OperationOutcome>();
         check::<AccessOutcome>();
+        check::<BehindCause>();
+        check::<CacheOutcome>();
+    }
+
+    #[test]
+    fn causes_of_falling_behind_have_the_documented_labels() {
+        let labels: Vec<_> = BehindCause::ALL.iter().map(|cause| cause.label()).collect();
+        assert_eq!(labels, ["since", "outbox_full", "log_gap"]);
     }
 }

@@ -1,19 +1,22 @@
-//! Every meter of a node, and the words to move them with.
+//! The metrics of a node: what is measured, and the verbs that record it.
 //!
-//! Parts hold a clone of [`Metrics`] and say what happened; which meters that moves is decided here. Meters are
-//! declared once, in `meters.rs`, in a registry of their own that the HTTP layer shares for its request
-//! meters and that the metrics page prints. Labels are bounded: never a document or a user.
+//! Parts hold a clone of [`Metrics`] and call a verb when something happened (`metrics.session_closed(reason)`). Every
+//! metric is one row of the table in `definitions.rs`. The registry belongs to the node; the HTTP layer adds the
+//! metrics of its requests to it and prints all of them at `/metrics`.
 //!
-//! What is counted on every delivery is resolved beforehand, so that counting is one atomic addition. Gauges
-//! that follow the life of something are moved by a guard, [`GaugeGuard`], so they cannot drift.
+//! Labels come from enums and constants of our own, never from input: no document, no user. Metrics with a fixed label
+//! are resolved when the node starts, so that recording one is a single atomic operation.
+//!
+//! Invariant: a gauge that follows the life of a value is moved by a [`GaugeGuard`] only, so it cannot drift.
 
 mod cluster;
-mod counted;
+mod definitions;
 mod family;
+mod gauge_guard;
+mod kinds;
 mod labels;
-mod meters;
-mod verbs;
+mod recorder;
 
-pub use counted::GaugeGuard;
+pub use gauge_guard::GaugeGuard;
 pub use labels::{AccessOutcome, ActorKind, BehindCause, OperationKind, OperationOutcome};
-pub use meters::Metrics;
+pub use recorder::Metrics;

@@ -10,11 +10,11 @@ use std::{
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::handle::OutboxShared;
+use super::shared::OutboxShared;
 
-/// Streams what waits in an outbox, and ends after the close frame.
+/// Streams the frames of an outbox, and ends after the close frame.
 ///
-/// Dropping it means that the connection is gone: the outbox frees what it holds and accepts nothing any more.
+/// Dropping it means that the connection is gone: the outbox frees its frames and accepts no more.
 #[derive(Debug)]
 pub struct OutboxBody {
     shared: Arc<OutboxShared>,

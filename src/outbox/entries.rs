@@ -1,8 +1,8 @@
-//! Frames in line, some of which can be found again by what they are about.
+//! The queued frames in order. Frames with a [`Key`] can be found, replaced and removed.
 //!
-//! A line with holes: what is replaced keeps its place, what is taken back leaves a hole, and holes are swept
-//! before they outnumber the frames, so that every operation but [`Entries::remove_seat`] takes constant time on
-//! average. An empty line holds no memory worth speaking of: most sessions are idle most of the time.
+//! A replaced frame keeps its position. A removed frame leaves a hole, and holes are compacted before they outnumber
+//! the frames. So every operation except the removal by seat takes amortized constant time. An empty queue holds almost
+//! no memory, because most sessions are idle most of the time.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,13 +14,13 @@ use bytes::Bytes;
 use super::{InFlight, SeatId, queue::Beat};
 use crate::domain::{SessionId, Version};
 
-/// Room for so many frames is kept when the line has drained.
-const KEPT: usize = 16;
+/// Capacity that an empty queue keeps, in frames.
+const IDLE_CAPACITY: usize = 16;
 
-/// So many holes are never worth sweeping.
-const FEW_HOLES: usize = 16;
+/// Holes up to this number are never compacted while frames wait.
+const MIN_HOLES: usize = 16;
 
-/// By what a waiting frame can be found; there is one frame at most for each.
+/// Identifies a queued frame; at most one frame waits for each key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Cursor(SeatId, SessionId),
@@ -28,22 +28,22 @@ pub(super) enum Key {
     Beat(Beat),
 }
 
-/// What a waiting frame is.
+/// The class of a queued frame. It decides what may happen to the frame while it waits.
 pub(super) enum FrameClass {
-    /// Stays, and so does its operation for as long.
+    /// Always sent. Its operation stays in flight until then.
     Reply(#[expect(dead_code, reason = "held to be dropped with the frame")] Option<InFlight>),
-    /// Goes with its seat.
-    Of(SeatId),
-    /// A change, which can be sent again later.
+    /// Removed with its seat.
+    Seat(SeatId),
+    /// Removed with its seat, or when its seat falls behind, since it can be replayed.
     Change(SeatId, Version),
-    /// Can be found again.
+    /// Can be replaced or removed by its key; removed with its seat.
     Keyed(Key),
 }
 
 impl FrameClass {
     fn seat(&self) -> Option<SeatId> {
         match self {
-            Self::Of(seat)
+            Self::Seat(seat)
             | Self::Change(seat, _)
             | Self::Keyed(Key::Cursor(seat, _) | Key::Joined(seat, _)) => Some(*seat),
             Self::Reply(_) | Self::Keyed(Key::Beat(_)) => None,
@@ -53,16 +53,18 @@ impl FrameClass {
 
 struct Entry {
     frame: Bytes,
-    kind: FrameClass,
+    class: FrameClass,
 }
 
 #[derive(Default)]
 pub(super) struct Entries {
-    line: VecDeque<Option<Entry>>,
-    /// The number of the first place in line; places are numbered on and on, modulo 2^64.
+    /// The entries and holes in order.
+    queue: VecDeque<Option<Entry>>,
+    /// The number of the first position. Positions are numbered without end, modulo 2^64.
     first: u64,
     holes: usize,
-    places: HashMap<Key, u64>,
+    /// The position of the entry with each key.
+    positions: HashMap<Key, u64>,
     bytes: usize,
 }
 
@@ -72,145 +74,145 @@ impl Entries {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.line.len() - self.holes
+        self.queue.len() - self.holes
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Puts a frame at the end. A key must not be in line already.
-    pub(super) fn push(&mut self, frame: Bytes, kind: FrameClass) {
-        if let FrameClass::Keyed(key) = kind {
-            let place = self.first.wrapping_add(self.line.len() as u64);
-            self.places.insert(key, place);
+    /// Appends a frame. If it has a key, no frame with that key may be queued.
+    pub(super) fn push(&mut self, frame: Bytes, class: FrameClass) {
+        if let FrameClass::Keyed(key) = class {
+            let position = self.first.wrapping_add(self.queue.len() as u64);
+            self.positions.insert(key, position);
         }
         self.bytes += frame.len();
-        self.line.push_back(Some(Entry { frame, kind }));
+        self.queue.push_back(Some(Entry { frame, class }));
     }
 
-    /// How long the frame with this key is, if one waits.
+    /// Returns the length of the frame with this key, if one is queued.
     pub(super) fn length_of(&self, key: &Key) -> Option<usize> {
-        let slot = self.line.get(self.index(*self.places.get(key)?))?.as_ref()?;
-        Some(slot.frame.len())
+        let entry = self.queue.get(self.index(*self.positions.get(key)?))?.as_ref()?;
+        Some(entry.frame.len())
     }
 
-    /// Puts `frame` in the place of the one with this key, or at the end when none waits.
+    /// Replaces the frame with this key, or appends `frame` if none is queued.
     pub(super) fn replace(&mut self, key: Key, frame: Bytes) {
-        let index = self.places.get(&key).map(|place| self.index(*place));
-        match index.and_then(|index| self.line.get_mut(index)) {
-            Some(Some(slot)) => {
-                self.bytes = self.bytes - slot.frame.len() + frame.len();
-                slot.frame = frame;
+        let index = self.positions.get(&key).map(|position| self.index(*position));
+        match index.and_then(|index| self.queue.get_mut(index)) {
+            Some(Some(entry)) => {
+                self.bytes = self.bytes - entry.frame.len() + frame.len();
+                entry.frame = frame;
             }
             _ => self.push(frame, FrameClass::Keyed(key)),
         }
     }
 
-    /// Takes back the frame with this key; false when none waits.
+    /// Removes the frame with this key. Returns false if none is queued.
     pub(super) fn remove(&mut self, key: &Key) -> bool {
-        let Some(place) = self.places.remove(key) else { return false };
-        let index = self.index(place);
-        let Some(slot) = self.line.get_mut(index).and_then(Option::take) else { return false };
-        self.bytes -= slot.frame.len();
+        let Some(position) = self.positions.remove(key) else { return false };
+        let index = self.index(position);
+        let Some(entry) = self.queue.get_mut(index).and_then(Option::take) else { return false };
+        self.bytes -= entry.frame.len();
         self.holes += 1;
-        if self.is_empty() || (self.holes > FEW_HOLES && self.holes > self.len()) {
-            self.sweep();
+        if self.is_empty() || (self.holes > MIN_HOLES && self.holes > self.len()) {
+            self.compact();
         }
         true
     }
 
-    /// Takes back every frame of a seat.
+    /// Removes every frame of a seat.
     pub(super) fn remove_seat(&mut self, seat: SeatId) {
-        for slot in &mut self.line {
-            let is_of_seat = |slot: &mut Entry| slot.kind.seat() == Some(seat);
-            if let Some(gone) = slot.take_if(is_of_seat) {
-                self.bytes -= gone.frame.len();
+        for entry in &mut self.queue {
+            let is_of_seat = |entry: &mut Entry| entry.class.seat() == Some(seat);
+            if let Some(removed) = entry.take_if(is_of_seat) {
+                self.bytes -= removed.frame.len();
                 self.holes += 1;
             }
         }
-        self.sweep();
+        self.compact();
     }
 
-    /// Takes back every waiting change of a seat, and gives the version of the first.
+    /// Removes every queued change of a seat, and returns the version of the first one.
     pub(super) fn remove_changes(&mut self, seat: SeatId) -> Option<Version> {
         let mut first = None;
-        for slot in &mut self.line {
+        for entry in &mut self.queue {
             let is_change =
-                |slot: &mut Entry| matches!(slot.kind, FrameClass::Change(of, _) if of == seat);
-            if let Some(gone) = slot.take_if(is_change) {
-                self.bytes -= gone.frame.len();
+                |entry: &mut Entry| matches!(entry.class, FrameClass::Change(of, _) if of == seat);
+            if let Some(removed) = entry.take_if(is_change) {
+                self.bytes -= removed.frame.len();
                 self.holes += 1;
-                if let FrameClass::Change(_, version) = gone.kind {
+                if let FrameClass::Change(_, version) = removed.class {
                     first.get_or_insert(version);
                 }
             }
         }
-        self.sweep();
+        self.compact();
         first
     }
 
-    /// The lengths of the frames, in order.
+    /// Returns the lengths of the frames, in order.
     pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.line.iter().flatten().map(|slot| slot.frame.len())
+        self.queue.iter().flatten().map(|entry| entry.frame.len())
     }
 
-    /// Takes the first frame out; it has left, whatever was about it.
+    /// Takes the first frame out. It counts as sent: it cannot be replaced or removed any more.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        while let Some(slot) = self.line.pop_front() {
+        while let Some(entry) = self.queue.pop_front() {
             self.first = self.first.wrapping_add(1);
-            let Some(slot) = slot else {
+            let Some(entry) = entry else {
                 self.holes -= 1;
                 continue;
             };
-            if let FrameClass::Keyed(key) = slot.kind {
-                self.places.remove(&key);
+            if let FrameClass::Keyed(key) = entry.class {
+                self.positions.remove(&key);
             }
-            self.bytes -= slot.frame.len();
+            self.bytes -= entry.frame.len();
             if self.is_empty() {
-                self.sweep();
+                self.compact();
             }
-            return Some(slot.frame);
+            return Some(entry.frame);
         }
         None
     }
 
-    /// For how many frames and keys memory is held.
+    /// Returns for how many frames and keys memory is allocated.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> (usize, usize) {
-        (self.line.capacity(), self.places.capacity())
+        (self.queue.capacity(), self.positions.capacity())
     }
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    fn index(&self, place: u64) -> usize {
-        // A place in line is at most the line's length away from the first.
-        place.wrapping_sub(self.first) as usize
+    fn index(&self, position: u64) -> usize {
+        // A queued position is less than the queue's length away from the first one.
+        position.wrapping_sub(self.first) as usize
     }
 
-    /// Closes the holes, and gives memory back once nothing waits.
-    fn sweep(&mut self) {
-        self.line.retain(Option::is_some);
+    /// Closes the holes, and frees memory once the queue is empty.
+    fn compact(&mut self) {
+        self.queue.retain(Option::is_some);
         self.holes = 0;
-        self.places.clear();
-        for (index, slot) in self.line.iter().enumerate() {
-            if let Some(Entry { kind: FrameClass::Keyed(key), .. }) = slot {
-                self.places.insert(*key, self.first.wrapping_add(index as u64));
+        self.positions.clear();
+        for (index, entry) in self.queue.iter().enumerate() {
+            if let Some(Entry { class: FrameClass::Keyed(key), .. }) = entry {
+                self.positions.insert(*key, self.first.wrapping_add(index as u64));
             }
         }
-        if self.line.is_empty() {
-            self.line.shrink_to(KEPT);
-            self.places.shrink_to(KEPT);
+        if self.queue.is_empty() {
+            self.queue.shrink_to(IDLE_CAPACITY);
+            self.positions.shrink_to(IDLE_CAPACITY);
         }
     }
 }
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the frames: they are what people wrote.
-        f.debug_struct("Slots")
+        // The frames themselves are not shown: they contain document text.
+        f.debug_struct("Entries")
             .field("frames", &self.len())
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()

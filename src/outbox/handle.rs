@@ -1,66 +1,52 @@
 //! The end of an outbox that rooms and the session hold.
 //!
-//! One lock, held for as long as a frame takes to be put in line, and never while somebody is woken. Two tasks may
-//! wait on an outbox: the connection for something to send, and the session's reader for room. Each has one waker;
-//! the last task to poll is the one that is woken.
-//!
-//! A seat's frames are accepted from [`Outbox::open_seat`] until it ends, and both stand under that lock: once a
-//! seat has ended, nothing of it waits and nothing of it can come, whichever thread its room is on.
+//! A seat's frames are accepted from [`Outbox::open_seat`] until the seat ends. Both happen under the outbox's lock,
+//! so once a seat has ended, none of its frames is queued and none is accepted, whichever thread its room runs on.
+//! This is what makes a revocation final.
 
 use std::{
-    collections::{HashMap, HashSet},
     future::poll_fn,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, PushOutcome, Pushed, Queue,
-    SeatId,
+    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatId,
+    shared::OutboxShared,
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
 
-/// A session's send buffer, for any thread to write to. Clones are the same outbox.
+/// A session's send buffer, which any thread may write to. Clones are the same outbox.
 ///
-/// Nothing here waits, except where a method says so. What the classes of frames mean is said in [`Queue`].
+/// Methods return immediately unless they are `async`. [`Queue`] documents what happens to each class of frame.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     shared: Arc<OutboxShared>,
 }
 
 impl Outbox {
-    /// An empty outbox, and the body that drains it. Until the body is dropped, its bytes count in `totals`.
+    /// Creates an empty outbox and the body that drains it. Its bytes count in `totals` until the body is dropped.
     #[must_use]
     pub fn new(options: OutboxOptions, totals: Arc<OutboxTotals>) -> (Self, OutboxBody) {
-        let state = OutboxState {
-            queue: Queue::new(options.bound),
-            seats: HashSet::new(),
-            is_finished: false,
-            body: None,
-            reader: None,
-            behind: None,
-            takes: 0,
-        };
-        let shared = Arc::new(OutboxShared { state: Mutex::new(state), totals });
+        let shared = Arc::new(OutboxShared::new(options.bound, totals));
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
     }
 
-    /// [`Queue::reply`], now.
+    /// Calls [`Queue::reply`] with the current time.
     pub fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) -> Pushed {
         self.push(|queue, now| queue.reply(frame, in_flight, now))
     }
 
-    /// [`Queue::cursor`], now.
+    /// Calls [`Queue::cursor`] if the seat is open.
     pub fn cursor(&self, seat: SeatId, about: SessionId, frame: Bytes) -> Pushed {
         self.push_for(seat, |queue, now| queue.cursor(seat, about, frame, now))
     }
 
-    /// [`Queue::presence`], now.
+    /// Calls [`Queue::presence`] if the seat is open.
     pub fn presence(
         &self,
         seat: SeatId,
@@ -71,26 +57,29 @@ impl Outbox {
         self.push_for(seat, |queue, now| queue.presence(seat, about, kind, frame, now))
     }
 
-    /// [`Queue::change`], now.
+    /// Calls [`Queue::change`] if the seat is open.
     pub fn change(&self, seat: SeatId, version: Version, frame: Bytes) -> Pushed {
         self.push_for(seat, |queue, now| queue.change(seat, version, frame, now))
     }
 
-    /// [`Queue::lasting`], now.
+    /// Calls [`Queue::lasting`] if the seat is open.
     pub fn lasting(&self, seat: SeatId, frame: Bytes) -> Pushed {
         self.push_for(seat, |queue, now| queue.lasting(seat, frame, now))
     }
 
-    /// Waits until so little waits that a seat that is behind may be sent more, or until it has ended.
+    /// Waits until a seat that is behind may be sent more: at most half of the bound is queued ([`Queue::is_low`]), or
+    /// the seat has ended.
     pub async fn drained(&self, seat: SeatId) {
         self.wait(seat, None).await;
     }
 
-    /// The same, and until the socket has taken something or asks for more: what gave way makes room, but no progress.
-    /// So whoever sends much at once does so only as often as it is taken.
+    /// Waits like [`Outbox::drained`], and until the socket has taken a chunk or asks for one.
+    ///
+    /// Removing queued frames drains the outbox but is no progress of the subscriber. A caller that sends large frames
+    /// waits for progress, so that it prepares a frame only as often as the socket takes one.
     pub async fn moved_on(&self, seat: SeatId) {
-        let takes = self.shared.state.lock().takes;
-        self.wait(seat, Some(takes)).await;
+        let taken = self.shared.state.lock().chunks_taken;
+        self.wait(seat, Some(taken)).await;
     }
 
     async fn wait(&self, seat: SeatId, since: Option<u32>) {
@@ -99,8 +88,7 @@ impl Outbox {
             if state.may_send_more(since) || !state.seats.contains(&seat) {
                 return Poll::Ready(());
             }
-            let behind = state.behind.get_or_insert_default();
-            let old = behind.insert(seat, (cx.waker().clone(), since));
+            let old = state.wait(seat, cx.waker().clone(), since);
             drop(state);
             drop(old);
             Poll::Pending
@@ -108,24 +96,24 @@ impl Outbox {
         .await;
     }
 
-    /// From now on frames are accepted for this seat. False when the session is closing or gone.
+    /// Accepts frames for this seat from now on. Returns false if the session is closing or gone.
     #[must_use]
     pub fn open_seat(&self, seat: SeatId) -> bool {
         self.shared.change(|state| state.queue.is_open() && state.seats.insert(seat))
     }
 
-    /// Ends a seat: what waits for it goes, and nothing more is accepted. `last` is queued if the seat was open.
+    /// Ends a seat at once: removes its queued frames and accepts no more. If the seat was open, `last` is queued.
     pub fn end_seat(&self, seat: SeatId, last: Option<Bytes>) {
         let now = Instant::now();
         self.shared.change(|state| {
             if state.seats.remove(&seat) {
-                // Whatever became of the last frame: at worst the connection is gone, and its client with it.
+                // The last frame is lost only if the connection is gone.
                 let _ended = state.queue.end_seat(seat, last, now);
             }
         });
     }
 
-    /// Ends a seat behind what waits for it: nothing more is accepted but `last`.
+    /// Ends a seat after its queued frames: queues `last` behind them and accepts no more.
     pub fn finish_seat(&self, seat: SeatId, last: Bytes) {
         let now = Instant::now();
         self.shared.change(|state| {
@@ -135,50 +123,51 @@ impl Outbox {
         });
     }
 
-    /// [`Queue::beat`], now.
+    /// Calls [`Queue::beat`] with the current time.
     pub fn beat(&self, beat: Beat, frame: Bytes) -> Pushed {
         self.push(|queue, now| queue.beat(beat, frame, now))
     }
 
-    /// [`Queue::close`], now.
+    /// Calls [`Queue::close`] with the current time.
     pub fn close(&self, frame: Bytes, closing: Closing) -> Pushed {
         self.push(|queue, now| queue.close(frame, closing, now))
     }
 
-    /// How many bytes wait.
+    /// Returns the number of queued bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.shared.state.lock().queue.bytes()
     }
 
-    /// Whether the bound is reached.
+    /// Returns whether the outbox has reached its bound.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.shared.state.lock().queue.is_full()
     }
 
-    /// [`Queue::is_low`].
+    /// Calls [`Queue::is_low`].
     #[must_use]
     pub fn is_low(&self) -> bool {
         self.shared.state.lock().queue.is_low()
     }
 
-    /// Whether frames are still accepted: neither closing nor gone.
+    /// Returns whether frames are accepted: the session is neither closing nor gone.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.shared.state.lock().queue.is_open()
     }
 
-    /// [`Queue::stalled_for`], now.
+    /// Calls [`Queue::stalled_for`] with the current time.
     #[must_use]
     pub fn stalled_for(&self) -> Duration {
         self.shared.state.lock().queue.stalled_for(Instant::now())
     }
 
-    /// Ready while the session may read more of its socket: replies still find room, or none will come any more.
-    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Polls for the capacity that the session needs before it reads more of its socket. Also ready if no reply will be
+    /// queued any more.
+    pub fn poll_capacity(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.state.lock();
-        if state.has_room() {
+        if state.has_capacity() {
             return Poll::Ready(());
         }
         let old = state.reader.replace(cx.waker().clone());
@@ -188,8 +177,8 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// The session has nothing more to wait for: the body ends once what waits has left. Without a close frame,
-    /// nothing of it does.
+    /// Ends the session's part: the body ends once the queued frames have left. If no close frame was queued, all
+    /// frames are dropped.
     pub fn finish(&self) {
         self.shared.change(|state| {
             if state.queue.is_open() {
@@ -202,123 +191,13 @@ impl Outbox {
     fn push_for(&self, seat: SeatId, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
         let now = Instant::now();
         self.shared.change(|state| {
-            if state.seats.contains(&seat) {
-                work(&mut state.queue, now)
-            } else {
-                Pushed { outcome: PushOutcome::Closed, reached_bound: false }
-            }
+            if state.seats.contains(&seat) { work(&mut state.queue, now) } else { Pushed::closed() }
         })
     }
 
     fn push(&self, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
         let now = Instant::now();
         self.shared.change(|state| work(&mut state.queue, now))
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct OutboxShared {
-    state: Mutex<OutboxState>,
-    totals: Arc<OutboxTotals>,
-}
-
-/// Who waits for a seat, and how often the socket had taken something when it began to, if that matters.
-type Behind = (Waker, Option<u32>);
-
-#[derive(Debug)]
-struct OutboxState {
-    queue: Queue,
-    /// The seats for which frames are accepted.
-    seats: HashSet<SeatId>,
-    /// Whether the session has gone, so that the body may end.
-    is_finished: bool,
-    body: Option<Waker>,
-    reader: Option<Waker>,
-    /// Seats that wait until more may be sent; most of the time there are none.
-    #[allow(
-        clippy::box_collection,
-        reason = "every session has an outbox, and few have one of these"
-    )]
-    behind: Option<Box<HashMap<SeatId, Behind>>>,
-    /// How often the socket has taken something.
-    takes: u32,
-}
-
-impl OutboxState {
-    /// `since` is how often the socket had taken something, if it has to have moved on.
-    fn may_send_more(&self, since: Option<u32>) -> bool {
-        let has_moved_on = since.is_none_or(|since| since != self.takes || self.body.is_some());
-        !self.queue.is_open() || (self.queue.is_low() && has_moved_on)
-    }
-
-    /// Who waits until more may be sent and need not any more.
-    fn take_behind(&mut self) -> Vec<Waker> {
-        let Some(mut behind) = self.behind.take() else { return vec![] };
-        let woken = behind
-            .extract_if(|seat, (_, since)| self.may_send_more(*since) || !self.seats.contains(seat))
-            .map(|(_, (waker, _))| waker)
-            .collect();
-        if !behind.is_empty() {
-            self.behind = Some(behind);
-        }
-        woken
-    }
-
-    fn has_room(&self) -> bool {
-        !self.queue.is_open() || !self.queue.is_full()
-    }
-
-    fn is_at_its_end(&self) -> bool {
-        self.is_finished && self.queue.is_over()
-    }
-
-    fn has_something_to_say(&self) -> bool {
-        !self.queue.is_empty() || self.is_at_its_end()
-    }
-}
-
-impl OutboxShared {
-    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let now = Instant::now();
-        let mut old = None;
-        let taken = self.change(|state| match state.queue.take(now) {
-            Some(chunk) => {
-                state.takes = state.takes.wrapping_add(1);
-                Poll::Ready(Some(chunk))
-            }
-            None if state.is_at_its_end() => Poll::Ready(None),
-            None => {
-                old = state.body.replace(cx.waker().clone());
-                Poll::Pending
-            }
-        });
-        drop(old);
-        taken
-    }
-
-    pub(super) fn connection_is_gone(&self) {
-        self.change(|state| {
-            state.queue.abandon();
-            state.seats = HashSet::new();
-        });
-    }
-
-    /// Changes what waits, keeps the totals exact, and wakes whom it concerns once the lock is free.
-    fn change<T>(&self, work: impl FnOnce(&mut OutboxState) -> T) -> T {
-        let mut state = self.state.lock();
-        let before = state.queue.bytes();
-        let result = work(&mut state);
-        self.totals.moved(before, state.queue.bytes());
-
-        let body = if state.has_something_to_say() { state.body.take() } else { None };
-        let reader = if state.has_room() { state.reader.take() } else { None };
-        let behind = state.take_behind();
-        drop(state);
-
-        for waker in [body, reader].into_iter().flatten().chain(behind) {
-            waker.wake();
-        }
-        result
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{
     pin::pin,
     sync::atomic::{AtomicUsize, Ordering},
-    task::Wake,
+    task::{Wake, Waker},
 };
 
 use actix_web::body::{BodySize, MessageBody as _};
@@ -11,20 +11,20 @@ use crate::outbox::{InFlightCount, PushOutcome};
 
 const BOUND: usize = 10;
 
-/// Counts how often it is woken.
+/// A waker that counts how often it is woken.
 #[derive(Default)]
-struct Alarm(AtomicUsize);
+struct WakeCounter(AtomicUsize);
 
-impl Wake for Alarm {
+impl Wake for WakeCounter {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-impl Alarm {
+impl WakeCounter {
     fn new() -> (Arc<Self>, Waker) {
-        let alarm = Arc::new(Self::default());
-        (Arc::clone(&alarm), Waker::from(alarm))
+        let counter = Arc::new(Self::default());
+        (Arc::clone(&counter), Waker::from(counter))
     }
 
     fn count(&self) -> usize {
@@ -47,8 +47,8 @@ fn poll(body: &mut OutboxBody, waker: &Waker) -> Poll<Option<Bytes>> {
     chunk.map(|chunk| chunk.map(|chunk| chunk.expect("never fails")))
 }
 
-fn room(outbox: &Outbox, waker: &Waker) -> Poll<()> {
-    outbox.poll_room(&mut Context::from_waker(waker))
+fn capacity(outbox: &Outbox, waker: &Waker) -> Poll<()> {
+    outbox.poll_capacity(&mut Context::from_waker(waker))
 }
 
 #[test]
@@ -63,22 +63,22 @@ fn an_idle_outbox_is_small() {
 }
 
 #[test]
-fn the_socket_is_woken_once_for_what_it_has_not_seen() {
+fn the_socket_is_woken_once_until_it_polls_again() {
     let (outbox, mut body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
+    let (wakes, waker) = WakeCounter::new();
     assert!(matches!(body.size(), BodySize::Stream));
     assert_eq!(poll(&mut body, &waker), Poll::Pending);
 
     assert_eq!(outbox.reply(frame("a"), None).outcome, PushOutcome::Queued);
     assert_eq!(outbox.reply(frame("b"), None).outcome, PushOutcome::Queued);
-    assert_eq!(alarm.count(), 1, "one wake is enough until it polls again");
+    assert_eq!(wakes.count(), 1, "it has not polled yet");
     assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("ab"))));
     assert_eq!(poll(&mut body, &waker), Poll::Pending);
-    assert_eq!(alarm.count(), 1);
+    assert_eq!(wakes.count(), 1);
 }
 
 #[test]
-fn every_method_reaches_the_queue() {
+fn frames_of_a_seat_are_accepted_while_it_is_open() {
     let (outbox, mut body, _totals) = open();
     let (seat, about) = (SeatId::new(), SessionId::new());
     let left = PresenceChangeKind::Left;
@@ -109,22 +109,26 @@ fn every_method_reaches_the_queue() {
 #[test]
 fn the_body_ends_after_the_close_frame() {
     let (outbox, mut body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
+    let (wakes, waker) = WakeCounter::new();
     assert_eq!(poll(&mut body, &waker), Poll::Pending);
     let closing = outbox.close(frame("close"), Closing::AfterWaiting);
     assert_eq!(closing.outcome, PushOutcome::Queued);
-    assert_eq!(alarm.count(), 1);
+    assert_eq!(wakes.count(), 1);
     assert!(!outbox.is_open());
     assert_eq!(poll(&mut body, &waker), Poll::Ready(Some(frame("close"))));
-    assert_eq!(poll(&mut body, &waker), Poll::Pending, "the client's own close frame is awaited");
+    assert_eq!(
+        poll(&mut body, &waker),
+        Poll::Pending,
+        "the client has not sent its close frame yet"
+    );
     assert_eq!(outbox.reply(frame("late"), None).outcome, PushOutcome::Closed);
     outbox.finish();
-    assert_eq!(alarm.count(), 2);
+    assert_eq!(wakes.count(), 2);
     assert_eq!(poll(&mut body, &waker), Poll::Ready(None));
 }
 
 #[test]
-fn a_session_that_is_gone_without_a_word_ends_the_body_at_once() {
+fn a_session_that_ends_without_a_close_frame_ends_the_body_at_once() {
     let (outbox, mut body, totals) = open();
     assert_eq!(outbox.reply(frame("a"), None).outcome, PushOutcome::Queued);
     outbox.finish();
@@ -135,43 +139,43 @@ fn a_session_that_is_gone_without_a_word_ends_the_body_at_once() {
 #[test]
 fn the_reader_waits_at_the_bound_and_is_woken_below_it() {
     let (outbox, mut body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
-    assert_eq!(room(&outbox, &waker), Poll::Ready(()));
+    let (wakes, waker) = WakeCounter::new();
+    assert_eq!(capacity(&outbox, &waker), Poll::Ready(()));
     assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, PushOutcome::Queued);
     assert_eq!(outbox.reply(frame("0123456789"), None).outcome, PushOutcome::Queued);
     assert_eq!(outbox.reply(Bytes::from(vec![b'x'; 6000]), None).outcome, PushOutcome::Queued);
     assert_eq!(outbox.reply(frame("rest"), None).outcome, PushOutcome::Queued);
-    assert_eq!(room(&outbox, &waker), Poll::Pending);
+    assert_eq!(capacity(&outbox, &waker), Poll::Pending);
 
     assert!(poll(&mut body, &waker).is_ready());
     assert!(poll(&mut body, &waker).is_ready());
-    assert_eq!((alarm.count(), room(&outbox, &waker)), (0, Poll::Pending), "still full");
+    assert_eq!((wakes.count(), capacity(&outbox, &waker)), (0, Poll::Pending), "still full");
     assert!(poll(&mut body, &waker).is_ready());
-    assert_eq!((alarm.count(), room(&outbox, &waker)), (1, Poll::Ready(())));
+    assert_eq!((wakes.count(), capacity(&outbox, &waker)), (1, Poll::Ready(())));
 }
 
 #[test]
-fn the_reader_is_woken_when_a_seat_gives_way() {
+fn the_reader_is_woken_when_a_seat_falls_behind() {
     let (outbox, _body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
+    let (wakes, waker) = WakeCounter::new();
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(
         outbox.change(seat, Version::FIRST, frame("0123456789")).outcome,
         PushOutcome::Queued
     );
-    assert_eq!(room(&outbox, &waker), Poll::Pending);
+    assert_eq!(capacity(&outbox, &waker), Poll::Pending);
     assert_eq!(
         outbox.change(seat, Version::FIRST, frame("more")).outcome,
         PushOutcome::Behind(Version::FIRST)
     );
-    assert_eq!((alarm.count(), outbox.bytes()), (1, 0));
+    assert_eq!((wakes.count(), outbox.bytes()), (1, 0));
 }
 
 #[test]
-fn a_seat_that_is_behind_is_woken_when_little_waits_or_it_has_ended() {
+fn a_seat_that_is_behind_is_woken_when_the_outbox_drains_or_the_seat_ends() {
     let (outbox, mut body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
+    let (wakes, waker) = WakeCounter::new();
     let (seat, other) = (SeatId::new(), SeatId::new());
     assert!(outbox.open_seat(seat) && outbox.open_seat(other));
     assert_eq!(outbox.reply(frame("012345"), None).outcome, PushOutcome::Queued);
@@ -183,15 +187,15 @@ fn a_seat_that_is_behind_is_woken_when_little_waits_or_it_has_ended() {
     );
 
     outbox.end_seat(other, None);
-    assert_eq!((alarm.count(), ended.poll(&mut cx)), (1, Poll::Ready(())));
+    assert_eq!((wakes.count(), ended.poll(&mut cx)), (1, Poll::Ready(())));
     assert!(poll(&mut body, &waker).is_ready());
-    assert_eq!((alarm.count(), drained.poll(&mut cx)), (2, Poll::Ready(())));
+    assert_eq!((wakes.count(), drained.poll(&mut cx)), (2, Poll::Ready(())));
 }
 
 #[test]
-fn a_seat_that_sends_much_at_once_waits_until_the_socket_has_taken_something() {
+fn a_seat_that_waits_for_progress_is_woken_when_the_socket_takes_a_chunk() {
     let (outbox, mut body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
+    let (wakes, waker) = WakeCounter::new();
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(
@@ -202,39 +206,42 @@ fn a_seat_that_sends_much_at_once_waits_until_the_socket_has_taken_something() {
     assert_eq!(outbox.change(seat, Version::FIRST, frame("more")).outcome, behind);
     let mut cx = Context::from_waker(&waker);
     let mut drained = pin!(outbox.drained(seat));
-    assert!(drained.as_mut().poll(&mut cx).is_ready(), "what gave way made room, ...");
+    assert!(
+        drained.as_mut().poll(&mut cx).is_ready(),
+        "removing the changes drained the outbox, ..."
+    );
     let mut moved_on = pin!(outbox.moved_on(seat));
-    assert!(moved_on.as_mut().poll(&mut cx).is_pending(), "... but nobody took it");
+    assert!(moved_on.as_mut().poll(&mut cx).is_pending(), "... but the socket took nothing");
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
-    assert_eq!((alarm.count(), moved_on.poll(&mut cx)), (1, Poll::Ready(())));
+    assert_eq!((wakes.count(), moved_on.poll(&mut cx)), (1, Poll::Ready(())));
 
     assert_eq!(outbox.reply(frame("012345"), None).outcome, PushOutcome::Queued);
     let mut moved_on = pin!(outbox.moved_on(seat));
     assert!(moved_on.as_mut().poll(&mut cx).is_pending());
     assert!(poll(&mut body, Waker::noop()).is_ready());
-    assert_eq!((alarm.count(), moved_on.poll(&mut cx)), (2, Poll::Ready(())));
+    assert_eq!((wakes.count(), moved_on.poll(&mut cx)), (2, Poll::Ready(())));
 }
 
 #[test]
-fn the_reader_is_woken_by_a_close() {
+fn a_close_wakes_the_reader() {
     let (outbox, _body, _totals) = open();
-    let (alarm, waker) = Alarm::new();
+    let (wakes, waker) = WakeCounter::new();
     assert_eq!(outbox.reply(frame("0123456789"), None).outcome, PushOutcome::Queued);
-    assert_eq!(room(&outbox, &waker), Poll::Pending);
+    assert_eq!(capacity(&outbox, &waker), Poll::Pending);
     let closing = outbox.close(frame("close"), Closing::AfterWaiting);
     assert_eq!(closing.outcome, PushOutcome::Queued);
-    assert_eq!((alarm.count(), room(&outbox, &waker)), (1, Poll::Ready(())));
+    assert_eq!((wakes.count(), capacity(&outbox, &waker)), (1, Poll::Ready(())));
 }
 
 #[test]
-fn a_connection_that_is_gone_frees_everything_and_wakes_the_reader() {
+fn a_lost_connection_frees_all_frames_and_wakes_the_reader() {
     let (outbox, mut body, totals) = open();
-    let (reader, reader_waker) = Alarm::new();
+    let (reader, reader_waker) = WakeCounter::new();
     let count = InFlightCount::default();
     let kept = Bytes::from(vec![b'x'; 100]);
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Pending);
     assert_eq!(outbox.reply(kept.clone(), Some(count.enter(1))).outcome, PushOutcome::Queued);
-    assert_eq!(room(&outbox, &reader_waker), Poll::Pending);
+    assert_eq!(capacity(&outbox, &reader_waker), Poll::Pending);
     assert_eq!((totals.bytes(), count.current()), (100, 1));
 
     drop(body);
@@ -242,13 +249,13 @@ fn a_connection_that_is_gone_frees_everything_and_wakes_the_reader() {
     assert_eq!((totals.bytes(), count.current()), (0, 0));
     assert!(kept.is_unique(), "the frame is freed");
     assert_eq!(reader.count(), 1);
-    assert_eq!(room(&outbox, &reader_waker), Poll::Ready(()));
+    assert_eq!(capacity(&outbox, &reader_waker), Poll::Ready(()));
     assert_eq!(outbox.reply(frame("late"), None).outcome, PushOutcome::Closed);
     assert_eq!(totals.bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stall_is_measured_from_the_first_frame_that_waits() {
+async fn a_stall_is_measured_from_the_first_queued_frame() {
     let (outbox, mut body, _totals) = open();
     assert_eq!(outbox.reply(frame("a"), None).outcome, PushOutcome::Queued);
     tokio::time::advance(Duration::from_secs(7)).await;
@@ -257,9 +264,8 @@ async fn a_stall_is_measured_from_the_first_frame_that_waits() {
     assert_eq!(outbox.stalled_for(), Duration::ZERO);
 }
 
-/// Many threads write while the socket takes: nothing is lost, and the totals come out even.
 #[test]
-fn totals_are_exact_however_many_threads_write() {
+fn no_frame_is_lost_and_totals_are_exact_with_many_writers() {
     const WRITERS: usize = 4;
     const FRAMES: usize = 2_000;
     let totals = Arc::new(OutboxTotals::default());

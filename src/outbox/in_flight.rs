@@ -1,11 +1,11 @@
-//! Counting operations until their replies have left.
+//! The count of operations whose replies have not left yet.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// How many operations of a session are in flight: accepted, and their reply not yet taken by the socket.
+/// Counts the operations of a session that are in flight: accepted, and their reply not yet taken by the socket.
 #[derive(Debug, Clone, Default)]
 pub struct InFlightCount(Arc<Counts>);
 
@@ -16,7 +16,7 @@ struct Counts {
 }
 
 impl InFlightCount {
-    /// Counts one more operation of so many bytes, until the returned value is dropped.
+    /// Counts one more operation, with a request of `bytes`, until the returned guard is dropped.
     #[must_use]
     pub fn enter(&self, bytes: usize) -> InFlight {
         self.0.operations.fetch_add(1, Ordering::Relaxed);
@@ -24,22 +24,23 @@ impl InFlightCount {
         InFlight { counts: Arc::clone(&self.0), bytes }
     }
 
-    /// How many there are.
+    /// Returns the number of operations in flight.
     #[must_use]
     pub fn current(&self) -> usize {
         self.0.operations.load(Ordering::Relaxed)
     }
 
-    /// How many bytes they had, as they came.
+    /// Returns the size of their requests together, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.bytes.load(Ordering::Relaxed)
     }
 }
 
-/// One operation in flight. It travels with its last reply through the outbox; dropping it ends the operation.
+/// One operation in flight. It travels through the outbox with the operation's last reply, and dropping it ends the
+/// operation.
 ///
-/// It is no more than a counter on purpose: an outbox drops it while it holds its lock.
+/// It is only a counter, because an outbox drops it while it holds its lock.
 #[derive(Debug)]
 pub struct InFlight {
     counts: Arc<Counts>,

@@ -1,12 +1,13 @@
-//! What an operator may set about outboxes.
+//! The options of outboxes.
 
 use serde::Deserialize;
 
-/// The options of every outbox.
+/// The section `outbox` of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutboxOptions {
-    /// How much may wait for a session, in bytes. Past it, what can give way does, and the session's socket is no
-    /// longer read. An empty outbox takes one frame of any size.
+    /// Bytes that may be queued for one session. Beyond it, the session stops reading its socket, and
+    /// [`Queue`](super::Queue) replaces, drops or removes frames by their class. An empty outbox accepts one frame of
+    /// any size.
     pub bound: usize,
 }

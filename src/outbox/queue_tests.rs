@@ -56,7 +56,7 @@ impl Fixture {
         self.queue.change(seat, self.version, frame, self.now).outcome
     }
 
-    /// Everything that waits, as the socket gets it.
+    /// Takes everything that is queued, as the socket does.
     fn sent(&mut self) -> String {
         let chunks: Vec<u8> = std::iter::from_fn(|| self.queue.take(self.now)).flatten().collect();
         assert_eq!(self.queue.bytes(), 0);
@@ -65,7 +65,7 @@ impl Fixture {
 }
 
 #[test]
-fn frames_leave_in_the_order_in_which_they_came() {
+fn frames_leave_in_the_order_in_which_they_were_pushed() {
     let mut f = Fixture::new();
     assert_eq!(f.reply(frame("1")), PushOutcome::Queued);
     assert_eq!(f.change(f.seat, frame("2")), PushOutcome::Queued);
@@ -77,7 +77,7 @@ fn frames_leave_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn a_newer_cursor_takes_the_place_of_an_older_one() {
+fn a_newer_cursor_replaces_an_older_one() {
     let mut f = Fixture::new();
     let other = SeatId::new();
     assert_eq!(f.cursor(f.ana, "ana1 "), PushOutcome::Queued);
@@ -90,7 +90,7 @@ fn a_newer_cursor_takes_the_place_of_an_older_one() {
 }
 
 #[test]
-fn at_the_bound_a_cursor_is_dropped_unless_it_takes_a_place() {
+fn a_full_queue_drops_a_cursor_unless_it_replaces_one() {
     let mut f = Fixture::new();
     assert_eq!(f.cursor(f.ana, "ana1"), PushOutcome::Queued);
     assert_eq!(f.reply(long(BOUND)), PushOutcome::Queued);
@@ -101,18 +101,18 @@ fn at_the_bound_a_cursor_is_dropped_unless_it_takes_a_place() {
 }
 
 #[test]
-fn an_arrival_and_a_departure_that_both_wait_cancel_out() {
+fn a_queued_join_and_the_leave_after_it_cancel_out() {
     let mut f = Fixture::new();
     assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Queued);
     assert_eq!(f.joined(f.bo, "+bo"), PushOutcome::Queued);
     assert_eq!(f.left(f.ana, "-ana"), PushOutcome::Cancelled);
     assert_eq!(f.queue.bytes(), 3);
     assert_eq!(f.sent(), "+bo");
-    assert_eq!(f.left(f.bo, "-bo"), PushOutcome::Queued, "the arrival has left");
+    assert_eq!(f.left(f.bo, "-bo"), PushOutcome::Queued, "the join has left");
 }
 
 #[test]
-fn a_departure_and_a_new_arrival_both_stay() {
+fn a_leave_and_a_join_after_it_are_both_kept() {
     let mut f = Fixture::new();
     assert_eq!(f.left(f.ana, "-ana"), PushOutcome::Queued);
     assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Queued);
@@ -122,7 +122,7 @@ fn a_departure_and_a_new_arrival_both_stay() {
 }
 
 #[test]
-fn an_arrival_told_twice_is_told_once() {
+fn a_join_that_is_pushed_twice_is_sent_once() {
     let mut f = Fixture::new();
     assert_eq!(f.joined(f.ana, "+a"), PushOutcome::Queued);
     assert_eq!(f.joined(f.ana, "+b"), PushOutcome::Replaced);
@@ -131,7 +131,7 @@ fn an_arrival_told_twice_is_told_once() {
 }
 
 #[test]
-fn a_seat_whose_changes_do_not_fit_is_behind_from_the_first_that_waited() {
+fn a_seat_falls_behind_from_its_first_queued_change() {
     let mut f = Fixture::new();
     let other = SeatId::new();
     assert_eq!(f.change(other, frame("other")), PushOutcome::Queued);
@@ -148,7 +148,7 @@ fn a_seat_whose_changes_do_not_fit_is_behind_from_the_first_that_waited() {
 }
 
 #[test]
-fn presence_overflows_too_but_a_departure_that_cancels_does_not() {
+fn a_full_queue_overflows_on_presence_unless_a_leave_cancels_a_join() {
     let mut f = Fixture::new();
     assert_eq!(f.joined(f.ana, "+ana"), PushOutcome::Queued);
     assert_eq!(f.reply(long(BOUND)), PushOutcome::Queued);
@@ -159,7 +159,7 @@ fn presence_overflows_too_but_a_departure_that_cancels_does_not() {
 }
 
 #[test]
-fn ending_a_seat_takes_back_what_waits_for_it() {
+fn ending_a_seat_removes_its_queued_frames() {
     let mut f = Fixture::new();
     let other = SeatId::new();
     assert_eq!(f.change(f.seat, frame("a")), PushOutcome::Queued);
@@ -175,7 +175,7 @@ fn ending_a_seat_takes_back_what_waits_for_it() {
 }
 
 #[test]
-fn replies_are_kept_past_the_bound() {
+fn replies_are_queued_beyond_the_bound() {
     let mut f = Fixture::new();
     for _ in 0..3 {
         assert_eq!(f.reply(long(BOUND)), PushOutcome::Queued);
@@ -192,7 +192,7 @@ fn an_operation_is_in_flight_until_its_reply_has_left() {
         let pushed = f.queue.reply(frame(text), Some(count.enter(1)), f.now);
         assert_eq!(pushed.outcome, PushOutcome::Queued);
     }
-    assert_eq!(f.reply(long(LARGE)), PushOutcome::Queued);
+    assert_eq!(f.reply(long(MIN_LARGE_FRAME_BYTES)), PushOutcome::Queued);
     let pushed = f.queue.reply(frame("c"), Some(count.enter(1)), f.now);
     assert_eq!(pushed.outcome, PushOutcome::Queued);
     assert_eq!(count.current(), 3);
@@ -203,7 +203,7 @@ fn an_operation_is_in_flight_until_its_reply_has_left() {
 }
 
 #[test]
-fn one_sign_of_life_of_each_kind_waits() {
+fn only_the_newest_heartbeat_frame_of_each_kind_is_queued() {
     let mut f = Fixture::new();
     for text in ["a1", "a2", "a3"] {
         let _newest = f.queue.beat(Beat::Pong, frame(text), f.now);
@@ -213,7 +213,7 @@ fn one_sign_of_life_of_each_kind_waits() {
 }
 
 #[test]
-fn an_empty_queue_takes_a_frame_of_any_size() {
+fn an_empty_queue_accepts_a_frame_of_any_size() {
     let mut f = Fixture::new();
     assert_eq!(f.change(f.seat, long(50 * BOUND)), PushOutcome::Queued);
     assert!(f.queue.is_full());
@@ -228,24 +228,48 @@ fn an_empty_queue_takes_a_frame_of_any_size() {
 }
 
 #[test]
-fn reaching_the_bound_is_told_once_and_not_for_one_large_frame() {
+fn reaching_the_bound_is_reported_once_until_the_queue_has_drained() {
     let mut f = Fixture::new();
-    assert!(!f.queue.change(f.seat, Version::FIRST, long(2 * BOUND), f.now).reached_bound);
-    assert_eq!(f.sent().len(), 2 * BOUND);
-    assert!(!f.queue.change(f.seat, Version::FIRST, long(BOUND - 1), f.now).reached_bound);
-    assert!(f.queue.reply(frame("x"), None, f.now).reached_bound);
-    assert!(!f.queue.reply(frame("x"), None, f.now).reached_bound);
-    assert_eq!(f.sent().len(), BOUND + 1);
-    assert!(!f.queue.reply(long(BOUND), None, f.now).reached_bound);
+    let half = MIN_LARGE_FRAME_BYTES;
+    f.queue = Queue::new(2 * half);
+    assert!(!f.queue.reply(long(half), None, f.now).reached_limit);
+    assert!(f.queue.reply(long(half), None, f.now).reached_limit);
+    assert!(!f.queue.reply(long(half), None, f.now).reached_limit, "already reported");
 
-    let mut f = Fixture::new();
-    assert!(!f.queue.reply(long(BOUND), None, f.now).reached_bound);
-    let refused = f.queue.cursor(f.seat, f.ana, frame("x"), f.now);
-    assert_eq!(refused, Pushed { outcome: PushOutcome::Dropped, reached_bound: true });
+    assert!(f.queue.take(f.now).is_some() && !f.queue.is_low());
+    assert!(!f.queue.reply(frame("x"), None, f.now).reached_limit, "more than half is queued");
+
+    assert!(f.queue.take(f.now).is_some() && !f.queue.is_low());
+    assert!(f.queue.take(f.now).is_some() && f.queue.is_low());
+    assert!(!f.queue.reply(long(half), None, f.now).reached_limit);
+    assert!(f.queue.reply(long(half), None, f.now).reached_limit, "it has drained in between");
 }
 
 #[test]
-fn a_close_frame_comes_after_what_waits_and_is_the_last() {
+fn removing_queued_changes_is_not_draining() {
+    let mut f = Fixture::new();
+    assert!(!f.queue.change(f.seat, Version::FIRST, long(BOUND - 1), f.now).reached_limit);
+    assert!(f.queue.change(f.seat, Version::FIRST, frame("x"), f.now).reached_limit);
+    let behind = f.queue.change(f.seat, Version::FIRST, frame("y"), f.now);
+    assert_eq!(behind.outcome, PushOutcome::Behind(Version::FIRST));
+    assert!(f.queue.is_empty());
+
+    assert!(!f.queue.change(f.seat, Version::FIRST, long(BOUND), f.now).reached_limit);
+    assert!(!f.queue.change(f.seat, Version::FIRST, frame("z"), f.now).reached_limit);
+}
+
+#[test]
+fn a_single_large_frame_does_not_report_the_bound() {
+    let mut f = Fixture::new();
+    assert!(!f.queue.change(f.seat, Version::FIRST, long(2 * BOUND), f.now).reached_limit);
+    assert_eq!(f.sent().len(), 2 * BOUND);
+    assert!(!f.queue.reply(long(BOUND), None, f.now).reached_limit);
+    let refused = f.queue.cursor(f.seat, f.ana, frame("x"), f.now);
+    assert_eq!(refused, Pushed { outcome: PushOutcome::Dropped, reached_limit: true });
+}
+
+#[test]
+fn a_close_frame_follows_queued_frames_and_is_the_last() {
     let mut f = Fixture::new();
     assert_eq!(f.reply(frame("reply ")), PushOutcome::Queued);
     let closing = f.queue.close(frame("close"), Closing::AfterWaiting, f.now);
@@ -264,7 +288,7 @@ fn a_close_frame_comes_after_what_waits_and_is_the_last() {
 }
 
 #[test]
-fn a_close_frame_at_once_replaces_what_waits() {
+fn an_immediate_close_frame_replaces_queued_frames() {
     let mut f = Fixture::new();
     let count = InFlightCount::default();
     let pushed = f.queue.reply(frame("reply"), Some(count.enter(1)), f.now);
@@ -279,7 +303,7 @@ fn a_close_frame_at_once_replaces_what_waits() {
 }
 
 #[test]
-fn nothing_is_kept_or_taken_once_the_connection_is_gone() {
+fn a_lost_connection_frees_and_refuses_all_frames() {
     let mut f = Fixture::new();
     assert_eq!(f.reply(frame("reply")), PushOutcome::Queued);
     f.queue.abandon();
@@ -289,16 +313,16 @@ fn nothing_is_kept_or_taken_once_the_connection_is_gone() {
 }
 
 #[test]
-fn a_stall_counts_from_the_last_time_something_was_taken() {
+fn a_stall_is_measured_from_the_last_taken_chunk() {
     let mut f = Fixture::new();
     let at = |seconds| f.now + Duration::from_secs(seconds);
     let start = at(0);
     let (ten, thirty, forty) = (at(10), at(30), at(40));
     assert_eq!(f.queue.stalled_for(forty), Duration::ZERO);
-    let _first = f.queue.reply(long(LARGE), None, ten);
+    let _first = f.queue.reply(long(MIN_LARGE_FRAME_BYTES), None, ten);
     let _second = f.queue.reply(frame("more"), None, thirty);
     assert_eq!(f.queue.stalled_for(forty), Duration::from_secs(30));
-    assert_eq!(f.queue.take(thirty), Some(long(LARGE)));
+    assert_eq!(f.queue.take(thirty), Some(long(MIN_LARGE_FRAME_BYTES)));
     assert_eq!(f.queue.stalled_for(forty), Duration::from_secs(10));
     assert_eq!(f.queue.take(forty), Some(frame("more")));
     assert_eq!(f.queue.stalled_for(at(999)), Duration::ZERO);
@@ -306,7 +330,7 @@ fn a_stall_counts_from_the_last_time_something_was_taken() {
 }
 
 #[test]
-fn what_cancels_out_ends_a_stall() {
+fn frames_that_cancel_out_end_a_stall() {
     let mut f = Fixture::new();
     let later = f.now + Duration::from_secs(5);
     assert_eq!(f.joined(f.ana, "+"), PushOutcome::Queued);
@@ -315,9 +339,9 @@ fn what_cancels_out_ends_a_stall() {
 }
 
 #[test]
-fn small_frames_leave_together_and_large_ones_alone_without_a_copy() {
+fn small_frames_are_joined_and_large_ones_are_not_copied() {
     let mut f = Fixture::new();
-    let large = long(LARGE);
+    let large = long(MIN_LARGE_FRAME_BYTES);
     for frame in [frame("a"), frame("b"), large.clone(), frame("c")] {
         assert_eq!(f.reply(frame), PushOutcome::Queued);
     }
@@ -334,7 +358,7 @@ fn small_frames_leave_together_and_large_ones_alone_without_a_copy() {
 }
 
 #[test]
-fn comings_and_goings_of_a_crowd_leave_no_memory_behind() {
+fn many_joins_and_leaves_do_not_grow_memory() {
     let mut f = Fixture::new();
     assert_eq!(f.reply(frame("head")), PushOutcome::Queued);
     for _ in 0..10_000 {
@@ -342,8 +366,8 @@ fn comings_and_goings_of_a_crowd_leave_no_memory_behind() {
         assert_eq!(f.joined(session, "+"), PushOutcome::Queued);
         assert_eq!(f.left(session, "-"), PushOutcome::Cancelled);
     }
-    let (places, keys) = f.queue.slots.capacity();
-    assert!(places < 200 && keys < 200, "{places} places, {keys} keys");
+    let (entries, keys) = f.queue.entries.capacity();
+    assert!(entries < 200 && keys < 200, "{entries} entries, {keys} keys");
 
     for _ in 0..2_000 {
         let session = SessionId::new();
@@ -353,12 +377,12 @@ fn comings_and_goings_of_a_crowd_leave_no_memory_behind() {
         );
     }
     assert!(f.queue.take(f.now).is_some() && f.queue.is_empty());
-    let (places, keys) = f.queue.slots.capacity();
-    assert!(places < 100 && keys < 100, "{places} places, {keys} keys");
+    let (entries, keys) = f.queue.entries.capacity();
+    assert!(entries < 100 && keys < 100, "{entries} entries, {keys} keys");
 }
 
 #[test]
-fn an_empty_queue_has_allocated_nothing() {
-    assert_eq!(Queue::new(1 << 20).slots.capacity(), (0, 0));
+fn an_empty_queue_allocates_nothing() {
+    assert_eq!(Queue::new(1 << 20).entries.capacity(), (0, 0));
     assert!(size_of::<Queue>() <= 160, "{} bytes", size_of::<Queue>());
 }

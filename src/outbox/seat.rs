@@ -1,18 +1,21 @@
-//! The name of one subscription's place in a room.
+//! The id of a subscription's seat in a room.
 
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// One subscription of one session. Unique in this process, and never used again.
+/// One subscription of one session. Unique in this process and never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeatId(u64);
 
 impl SeatId {
-    /// A seat that nobody had before.
+    /// Returns an id that no other seat of this process has.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "a new seat is a new thing, not a default")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "each call returns another id, so this is no default"
+    )]
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -1,22 +1,22 @@
-//! What waits in all outboxes of this node together.
+//! The sum over all outboxes of this node.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Sums over all outboxes that were given it; they keep it exact, also when they go.
+/// The bytes in all outboxes that share it. Every outbox keeps it exact, also when it is dropped.
 #[derive(Debug, Default)]
 pub struct OutboxTotals {
     bytes: AtomicI64,
 }
 
 impl OutboxTotals {
-    /// The bytes that wait for sockets.
+    /// Returns the bytes that wait for sockets.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        // Each outbox adds before it takes away, so less than nothing cannot be.
+        // Each outbox adds before it subtracts, so the sum is never negative.
         u64::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// An outbox went from `before` to `after` bytes.
+    /// Records that an outbox went from `before` to `after` bytes.
     pub(super) fn moved(&self, before: usize, after: usize) {
         if before != after {
             let signed = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);

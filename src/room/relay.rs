@@ -58,14 +58,14 @@ impl Rooms {
         match &heads {
             Ok(heads) => {
                 for (document, head) in heads {
-                    self.send(*document, rooms.get(document), |room| room.compare(*head));
+                    self.compare_later(*document, rooms.get(document), |room| room.compare(*head));
                 }
             }
             Err(_) => self.stale().keep(&documents),
         }
         for (document, sequence) in sequences.unwrap_or_default() {
-            let room = rooms.get(&document);
-            self.send(document, room, |room| room.check_roster(CheckRoster::At(sequence)));
+            let check = CheckRoster::At(sequence);
+            self.compare_later(document, rooms.get(&document), |room| room.check_roster(check));
         }
         heads.map(drop)
     }
@@ -81,6 +81,21 @@ impl Rooms {
             && !send(room)
         {
             self.stale().add(document);
+        }
+    }
+
+    /// Sends a room the result of a comparison. If its mailbox is full, the next comparison includes it: asking for one at
+    /// once would query the database again and again until the mailbox has capacity.
+    fn compare_later(
+        &self,
+        document: DocumentId,
+        room: Option<&RoomHandle>,
+        send: impl FnOnce(&RoomHandle) -> bool,
+    ) {
+        if let Some(room) = room
+            && !send(room)
+        {
+            self.stale().keep(&[document]);
         }
     }
 

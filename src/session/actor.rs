@@ -187,7 +187,7 @@ impl Session {
 
     /// A session at its bound for the first time is worth a line; that it is closing is known.
     fn note(&self, pushed: Pushed) {
-        if pushed.reached_bound {
+        if pushed.reached_limit {
             tracing::warn!(session.id = %self.id, "a slow reader's outbox has reached its bound");
             self.parts.metrics.outbox_bound_reached(1);
         }

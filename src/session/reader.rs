@@ -171,7 +171,7 @@ where
         if self.intake.poll_taking(cx).is_pending() {
             return Poll::Pending;
         }
-        if self.outbox.poll_room(cx).is_pending() {
+        if self.outbox.poll_capacity(cx).is_pending() {
             self.is_deaf = true;
             return Poll::Pending;
         }

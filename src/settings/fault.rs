@@ -1,27 +1,27 @@
-//! What is wrong with the settings, in words for whoever has to put it right.
+//! What is wrong with the settings, for the operator who corrects it.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// One thing that is wrong.
+/// One mistake in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The setting, by its full name; or the variable, file or flag, where it is not one setting.
+    /// The full name of the setting, or the variable, file or flag if the mistake is not about one setting.
     pub key: String,
-    /// Where the value came from, if not from the defaults.
+    /// The source of the value, unless it is the default.
     pub origin: Option<String>,
-    /// What is wrong and what to do.
+    /// What is wrong, and what to do.
     pub problem: String,
 }
 
 impl Fault {
-    /// Something wrong with `key`.
+    /// Creates a fault about `key`.
     pub(super) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { key: key.into(), origin: None, problem: problem.into() }
     }
 
-    /// The same, and where it came from.
+    /// Adds the source of the value.
     pub(super) fn set_in(self, origin: &str) -> Self {
         Self { origin: Some(origin.to_owned()), ..self }
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with the settings; there is at least one fault.
+/// All mistakes in the settings; there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct SettingsError {
     /// The faults, in the order in which they were found.
@@ -45,7 +45,7 @@ pub struct SettingsError {
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings cannot be used:")?;
+        f.write_str("the settings are invalid:")?;
         self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
     }
 }

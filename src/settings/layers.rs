@@ -1,7 +1,7 @@
-//! The sources one after the other, taken apart into single settings.
+//! The sources in order of precedence, split into single settings.
 //!
-//! Files are TOML tables and variables are text; from here on all are entries: a full key, a value, and where
-//! it came from. What cannot be read is a fault and leaves the other sources to be looked at.
+//! Files contain TOML tables, and variables contain text. Both become entries: a full key, a value and its source. A
+//! source that cannot be read is a fault; the others are still read, so that all mistakes are reported together.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -12,14 +12,14 @@ use super::{
     sources::{ENVIRONMENT_NAME, PREFIX, WELL_KNOWN},
 };
 
-/// The defaults.
+/// The file with the defaults.
 pub(super) const BASE: &str = include_str!("../../config/base.toml");
 
-/// One setting as one source has it.
+/// One setting in one source.
 pub(super) struct SettingEntry {
-    /// Its full key.
+    /// The full key.
     pub(super) key: String,
-    /// Its value, not judged yet.
+    /// The value, not checked yet.
     pub(super) value: Value,
     /// The file, variable or flag.
     pub(super) origin: String,
@@ -31,13 +31,13 @@ impl SettingEntry {
     }
 }
 
-/// The defaults by key: what can be set at all, and of which kind it is.
+/// Returns the defaults by key. They define which settings exist, and the kind of each.
 pub(super) fn defaults() -> BTreeMap<String, Value> {
-    let entries = parse(BASE, "config/base.toml").expect("a test reads the same text");
+    let entries = parse(BASE, "config/base.toml").expect("a test parses the same text");
     entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
 }
 
-/// The settings of all sources, later ones last, and what could not be read.
+/// Reads all sources. Returns their settings, later sources last, and the faults.
 pub(super) fn read(sources: &Sources) -> (Vec<SettingEntry>, Vec<Fault>) {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     let mut take = |layer: Result<Vec<SettingEntry>, Fault>| match layer {
@@ -60,13 +60,13 @@ pub(super) fn read(sources: &Sources) -> (Vec<SettingEntry>, Vec<Fault>) {
     (entries, faults)
 }
 
-/// `config/{name}.toml`. The name stays inside that folder.
+/// Reads `config/{name}.toml`. The name must not lead out of that folder.
 fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<SettingEntry>, Fault> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if !name.chars().all(plain) {
         return Err(Fault::new(
             ENVIRONMENT_NAME,
-            "names a file in config/, with letters, digits, - and _ only; as in: production.",
+            "must be the name of a file in config/, without .toml; use letters, digits, - and _ only, as in: production.",
         ));
     }
     let origin = format!("config/{name}.toml");
@@ -74,35 +74,35 @@ fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<SettingEn
         .map_err(|problem| Fault::new(ENVIRONMENT_NAME, format!("{origin} {problem}")))
 }
 
-/// The settings in a file, or what is wrong with it.
+/// Returns the settings in a file, or what is wrong with the file.
 fn read_file(path: &Path, origin: &str) -> Result<Vec<SettingEntry>, String> {
     let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot be read ({error}). Name a file that is there."))?;
+        .map_err(|error| format!("cannot be read ({error}). Give the path of a readable file."))?;
     parse(&text, origin)
 }
 
-/// The settings in the text of a file, or what is wrong with it.
+/// Returns the settings in the text of a file, or what is wrong with the text.
 fn parse(text: &str, origin: &str) -> Result<Vec<SettingEntry>, String> {
-    let table = File::from_str(text, FileFormat::Toml)
-        .collect()
-        .map_err(|error| format!("is not TOML: {}. Put that right.", in_one_line(&error)))?;
+    let table = File::from_str(text, FileFormat::Toml).collect().map_err(|error| {
+        format!("is not valid TOML: {}. Correct the file.", in_one_line(&error))
+    })?;
     let mut entries = Vec::new();
     for (key, value) in table {
         flatten(key, value, origin, &mut entries);
     }
-    // Tables come in any order; faults should not.
+    // Tables have no order; faults should have one.
     entries.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(entries)
 }
 
-/// The place and the reason, without the line itself: it may hold a secret.
+/// Returns position and reason on one line, without the quoted line of the file: it may contain a secret.
 fn in_one_line(error: &config::ConfigError) -> String {
     let text = error.to_string();
     let lines = text.lines().filter(|line| !line.contains('|')).map(str::trim);
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
-/// A table becomes its members, named by the way to them.
+/// Adds a value, or the members of a table under their full keys.
 fn flatten(key: String, value: Value, origin: &str, entries: &mut Vec<SettingEntry>) {
     match value.kind {
         ValueKind::Table(table) => {
@@ -121,7 +121,7 @@ fn well_known(sources: &Sources) -> Vec<SettingEntry> {
     WELL_KNOWN.into_iter().filter_map(set).collect()
 }
 
-/// `COSCRIBE__SECTION__KEY`. Set to nothing, it takes back what a file set.
+/// Reads the variables `COSCRIBE__SECTION__KEY`. An empty one overrides the value of a file.
 fn prefixed(sources: &Sources) -> Vec<SettingEntry> {
     let ours = |(name, value): (&String, &String)| {
         let key = name.strip_prefix(PREFIX)?.replace("__", ".").to_ascii_lowercase();
@@ -135,7 +135,7 @@ fn flags(flags: &Flags) -> Result<Vec<SettingEntry>, Fault> {
     if let Some(path) = &flags.data_dir {
         let path = path
             .to_str()
-            .ok_or_else(|| Fault::new("--data-dir", "is not UTF-8 text. Name another folder."))?;
+            .ok_or_else(|| Fault::new("--data-dir", "is not UTF-8 text. Choose another folder."))?;
         entries.push(SettingEntry::new("server.data_dir", path, "--data-dir"));
     }
     if let Some(host) = &flags.host {

@@ -1,7 +1,7 @@
-//! From entries to checked settings.
+//! Turns the entries of all sources into checked settings.
 //!
-//! Each entry is judged by itself, as the only change to the defaults, so that one fault hides no other. What
-//! passed is put together, and the rules look at the whole.
+//! Each entry is first checked alone, as the only change to the defaults, so that one fault does not hide another. The
+//! valid entries are then combined, and `rules` checks them together.
 
 use std::collections::BTreeMap;
 
@@ -25,15 +25,15 @@ use crate::{
     telemetry::TelemetryOptions,
 };
 
-/// All settings, checked: each by itself and all together.
+/// All settings, each checked alone and all checked together.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where the node listens and keeps its files.
+    /// Addresses, workers and files of the server.
     pub server: ServerOptions,
-    /// How sockets are kept alive.
+    /// Heartbeats and admission of sessions.
     pub session: SessionOptions,
-    /// How much of everything one client may have.
+    /// Limits for clients.
     pub limits: Limits,
     /// Tokens and passwords.
     pub auth: AuthOptions,
@@ -43,19 +43,19 @@ pub struct Settings {
     pub outbox: OutboxOptions,
     /// The database.
     pub store: StoreOptions,
-    /// Redis, if there is one.
+    /// Redis, if it is used.
     pub redis: RedisOptions,
-    /// Who is connected.
+    /// The list of connected sessions.
     pub roster: RosterOptions,
     /// Logs.
     pub telemetry: TelemetryOptions,
 }
 
 impl Settings {
-    /// The settings that the sources make, on top of the defaults.
+    /// Loads the settings from the sources, on top of the defaults.
     ///
     /// # Errors
-    /// Everything that is wrong with them, at once.
+    /// All mistakes in the sources together.
     pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
         let defaults = layers::defaults();
         let (entries, mut faults) = layers::read(sources);
@@ -69,7 +69,7 @@ impl Settings {
         let mut values = defaults.clone();
         let mut origins = BTreeMap::new();
         for (key, entry) in effective {
-            match judge(&entry, &defaults) {
+            match check_alone(&entry, &defaults) {
                 Ok(value) => drop(values.insert(key.clone(), value)),
                 Err(problem) => {
                     faults.push(Fault::new(key.as_str(), problem).set_in(&entry.origin));
@@ -79,7 +79,7 @@ impl Settings {
         }
         let settings = assemble(&values, &defaults);
         for fault in settings.as_ref().map_or_else(|_| Vec::new(), rules::check) {
-            // What cannot be read was replaced by its default, about which there is nothing to say.
+            // A setting with a fault still has its default here, so a second fault about it would mislead.
             if faults.iter().all(|known| known.key != fault.key) {
                 let origin = origins.get(&fault.key);
                 faults.push(Fault { origin: origin.cloned(), ..fault });
@@ -89,18 +89,21 @@ impl Settings {
             Ok(settings) if faults.is_empty() => Ok(settings),
             Ok(_) => Err(SettingsError { faults }),
             Err(error) => {
-                faults.push(Fault::new("settings", format!("cannot be put together: {error}.")));
+                faults.push(Fault::new(
+                    "settings",
+                    format!("cannot be combined: {error}. Set fewer of them to find the cause."),
+                ));
                 Err(SettingsError { faults })
             }
         }
     }
 }
 
-/// The value of an entry in the kind that its key needs, or what is wrong with it.
-fn judge(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Result<Value, String> {
+/// Returns the value of an entry in the kind of its default, or what is wrong with it.
+fn check_alone(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Result<Value, String> {
     let default = &defaults[&entry.key];
     let value = convert(&entry.value.kind, &default.kind)
-        .ok_or_else(|| format!("needs {}.", expected(&default.kind)))?;
+        .ok_or_else(|| format!("has an invalid value. Set it to {}.", expected(&default.kind)))?;
     let mut values = defaults.clone();
     values.insert(entry.key.clone(), value.clone());
     match assemble(&values, defaults) {
@@ -113,7 +116,7 @@ fn judge(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Result<Val
     }
 }
 
-/// The value in the kind of its default. Variables are always text; files have to get it right.
+/// Converts the value to the kind of its default. Variables are text and are parsed; files must have the right kind.
 fn convert(value: &ValueKind, default: &ValueKind) -> Option<Value> {
     let text = |kind: &ValueKind| match kind {
         ValueKind::String(text) => Some(text.clone()),
@@ -143,14 +146,14 @@ fn convert(value: &ValueKind, default: &ValueKind) -> Option<Value> {
 
 fn expected(default: &ValueKind) -> &'static str {
     match default {
-        ValueKind::I64(_) => "a whole number from 0 on",
+        ValueKind::I64(_) => "a whole number, 0 or more",
         ValueKind::Boolean(_) => "true or false",
-        ValueKind::Array(_) => "a list of texts, as in [\"one\", \"two\"]",
-        _ => "text, in quotes",
+        ValueKind::Array(_) => "a list of texts, such as [\"one\", \"two\"]",
+        _ => "a text in quotes",
     }
 }
 
-/// A default as a file would have it.
+/// Formats a default as in a file.
 fn shown(default: &Value) -> String {
     match &default.kind {
         ValueKind::String(text) => format!("{text:?}"),
@@ -158,17 +161,17 @@ fn shown(default: &Value) -> String {
     }
 }
 
-/// What the innermost error says.
+/// Returns the message of the innermost error.
 fn reason(error: &ConfigError, default: &Value) -> String {
     match (error, &default.kind) {
-        // Kind and sign have been seen to, so it is the size; the library would speak of bits.
+        // Kind and sign were checked before, so the number is too large. The library's message would mention bits.
         (_, ValueKind::I64(_)) => "is too large".to_owned(),
         (ConfigError::At { error, .. }, _) => reason(error, default),
         (other, _) => other.to_string(),
     }
 }
 
-/// Settings of these values, not checked against each other.
+/// Builds settings from the values, without the rules.
 fn assemble(
     values: &BTreeMap<String, Value>,
     defaults: &BTreeMap<String, Value>,
@@ -176,7 +179,7 @@ fn assemble(
     let empty = |value: &Value| matches!(&value.kind, ValueKind::String(text) if text.is_empty());
     let mut builder = Config::builder();
     for (key, value) in values {
-        // Where the default is no text, no text means: not set.
+        // If the default is empty too, the setting is not set.
         if !(empty(value) && empty(&defaults[key])) {
             builder = builder.set_override(key, value.clone())?;
         }
@@ -184,7 +187,7 @@ fn assemble(
     builder.build()?.try_deserialize()
 }
 
-/// A setting that does not exist, and those it may have been meant to be.
+/// Returns the fault of a setting that does not exist, with the names that do.
 fn unknown(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Fault {
     let section = entry.key.split('.').next().unwrap_or_default();
     let there = defaults.keys().filter_map(|key| key.split_once('.'));
@@ -193,9 +196,9 @@ fn unknown(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Fault {
     let problem = if keys.is_empty() {
         let mut sections: Vec<_> = there.map(|(name, _)| name).collect();
         sections.dedup();
-        format!("there is no such setting. The sections are: {}.", sections.join(", "))
+        format!("does not exist. Use a key of one of the sections {}.", sections.join(", "))
     } else {
-        format!("there is no such setting. The section {section} has: {}.", keys.join(", "))
+        format!("does not exist. The section {section} has these keys: {}.", keys.join(", "))
     };
     Fault::new(entry.key.as_str(), problem).set_in(&entry.origin)
 }

@@ -1,13 +1,14 @@
-//! What can be set, where from, and what cannot be.
+//! Reads the settings from their sources and checks them.
 //!
-//! Every part declares its options; here they are gathered from `config/base.toml` (compiled in, every key
-//! explained), a file for the environment, a file named on the command line, the environment and flags, in that
-//! order. This is the only part that reads the process's environment.
+//! Each part declares its options. The values come from `config/base.toml` (compiled in, with a comment for every key),
+//! a file for the environment, a file given on the command line, environment variables and flags; later sources
+//! override earlier ones. No other part reads the environment of the process.
 //!
-//! Invariants: a [`Settings`] that exists has been checked, combinations too; what is wrong is told all at once, by
-//! name, with what to do; no default stands anywhere but in `base.toml`; no secret is shown.
+//! Invariants: a [`Settings`] value has been checked, including combinations of settings; all mistakes are reported at
+//! once, each with the setting, the problem and what to do; defaults exist in `base.toml` only; no secret is shown.
 
 mod fault;
+mod fault_list;
 mod layers;
 mod load;
 mod rules;

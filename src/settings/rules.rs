@@ -1,8 +1,14 @@
-//! What may be set but would start and then misbehave.
+//! The rules for values that have the right type but would make a node misbehave.
+//!
+//! There is one function for each section, and one for rules between sections. Each message names the problem and a
+//! valid value; the caller adds the name and the source of the setting.
 
 use std::time::Duration;
 
-use super::{Fault, Settings};
+use super::{
+    Fault, Settings,
+    fault_list::{FaultList, shown},
+};
 use crate::{
     auth::{AuthOptions, SigningKeys},
     http::ServerOptions,
@@ -19,321 +25,294 @@ use crate::{
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Longer than this is a slip of the pen, and adding it to a clock could overflow.
-const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
+/// The shortest duration of a setting that must not be zero.
+const MOMENT: Duration = Duration::from_millis(1);
 
-/// Yjs editors give up a connection on which nothing comes for 30 s; this leaves some time for the way.
+/// Yjs editors close a connection on which nothing arrives for 30 s. The difference allows for the network.
 const MAX_AWARENESS_EVERY: Duration = Duration::from_secs(20);
 
-/// Everything that is wrong with these settings, at most one fault for each key.
-pub(super) fn check(settings: &Settings) -> Vec<Fault> {
-    let mut faults = Faults(Vec::new());
-    faults.server(&settings.server);
-    faults.session(&settings.session);
-    faults.limits(&settings.limits);
-    faults.auth(&settings.auth, settings.store.is_postgres());
-    faults.room(&settings.room);
-    faults.outbox(&settings.outbox);
-    faults.store(&settings.store);
-    faults.redis(&settings.redis, settings.store.is_postgres());
-    faults.roster(&settings.roster);
-    let (answer, lease) = (settings.redis.answer_within, settings.roster.lease);
-    faults.unless(answer.saturating_mul(2) < lease, "redis.answer_within", || {
-        format!(
-            "{} is half of roster.lease, {}, or more: a node would lose its lease while it waits. Set it lower.",
-            shown(answer), shown(lease)
-        )
-    });
-    faults.telemetry(&settings.telemetry);
-    let (warning, life) = (settings.session.warn_before_expiry, settings.auth.token_life);
-    faults.unless(warning <= life, "session.warn_before_expiry", || {
-        format!("{} is longer than auth.token_life, {}. Set it lower.", shown(warning), shown(life))
-    });
-    faults.0
-}
+/// The longest time that a commit may wait for others to share it.
+const MAX_COMMIT_PACE: Duration = Duration::from_secs(1);
 
-/// The faults found so far.
-struct Faults(Vec<Fault>);
-
-impl Faults {
-    /// Notes a fault unless the rule holds. The first one of a key says enough.
-    fn unless(&mut self, holds: bool, key: &str, problem: impl FnOnce() -> String) {
-        if !holds && self.0.iter().all(|fault| fault.key != key) {
-            self.0.push(Fault::new(key, problem()));
-        }
-    }
-
-    fn at_least(&mut self, key: &str, value: usize, least: usize) {
-        self.unless(value >= least, key, || {
-            format!("{value} is too small. Set it to at least {least}.")
-        });
-    }
-
-    fn at_most(&mut self, key: &str, value: usize, most: usize) {
-        self.unless(value <= most, key, || {
-            format!("{value} is too large. Set it to at most {most}.")
-        });
-    }
-
-    /// A time of `least` to a year.
-    fn time(&mut self, key: &str, value: Duration, least: Duration) {
-        self.unless(value >= least, key, || {
-            format!("{} is too short. Set it to at least {}.", shown(value), shown(least))
-        });
-        self.unless(value <= MAX_DURATION, key, || {
-            format!("{} is too long. Set it to at most 365days.", shown(value))
-        });
-    }
-
-    fn server(&mut self, server: &ServerOptions) {
-        self.unless(!server.host.trim().is_empty(), "server.host", || {
-            "is empty. Set it to 0.0.0.0 to listen on every address.".into()
-        });
-        self.time("server.drain", server.drain, Duration::from_millis(1));
-        self.time("server.body_within", server.body_within, Duration::from_millis(1));
-        self.unless(!server.data_dir.as_os_str().is_empty(), "server.data_dir", || {
-            "is empty. Name a folder, as in ./data.".into()
-        });
-        for origin in &server.allowed_origins {
-            self.unless(is_origin(origin), "server.allowed_origins", || {
-                format!(
-                    "{origin:?} is not an origin. Write the scheme, the host in lower case and the port if \
-                     there is one, with nothing behind, as in https://app.example.org; or * for all."
-                )
-            });
-        }
-        self.at_least("server.max_connections", server.max_connections, 1);
-        self.at_least("server.backlog", server.backlog as usize, 1);
-    }
-
-    fn session(&mut self, session: &SessionOptions) {
-        let moment = Duration::from_millis(1);
-        self.time("session.ping_every", session.ping_every, moment);
-        let (silence, twice) = (session.silence_allowed, session.ping_every.saturating_mul(2));
-        self.time("session.silence_allowed", silence, moment);
-        self.unless(silence >= twice, "session.silence_allowed", || {
-            format!(
-                "{} is less than twice session.ping_every, {}: quiet clients would be cut off before they can \
-                 answer. Set it to at least {}.",
-                shown(silence), shown(session.ping_every), shown(twice)
-            )
-        });
-        self.time("session.init_within", session.init_within, moment);
-        self.at_least("session.mailbox", session.mailbox, 1);
-    }
-
-    fn limits(&mut self, limits: &Limits) {
-        self.at_least("limits.connections_per_user", limits.connections_per_user, 1);
-        self.at_least("limits.operations_in_flight", limits.operations_in_flight, 1);
-        self.at_least("limits.subscriptions", limits.subscriptions, 1);
-        self.at_least("limits.frame", limits.frame, 1);
-        self.at_most("limits.message", limits.message, 256 * MIB);
-        self.unless(limits.message >= limits.frame, "limits.message", || {
-            format!(
-                "{} is less than limits.frame, {}: a message is one frame or more. Set it to at least that.",
-                limits.message, limits.frame
-            )
-        });
-        self.at_least("limits.unauthenticated_bytes", limits.unauthenticated_bytes, 16 * KIB);
-        self.at_least("limits.document", limits.document, 1);
-        self.at_most("limits.document", limits.document, 256 * MIB);
-        self.unless(
-            limits.document_state >= limits.document,
-            "limits.document_state",
-            || {
-                format!(
-                    "{} is less than limits.document, {}: it holds the text and more. Set it to at least that.",
-                    limits.document_state, limits.document
-                )
-            },
-        );
-        self.at_most("limits.document_state", limits.document_state, 1024 * MIB);
-        self.at_least("limits.update_structs", limits.update_structs, 1);
-        self.at_least("limits.awareness", limits.awareness, KIB);
-        self.at_most("limits.awareness", limits.awareness, MIB);
-        self.at_least("limits.cursors_per_second", limits.cursors_per_second as usize, 1);
-        self.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
-        self.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
-        self.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
-        self.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
-        self.at_least("limits.operation_text", limits.operation_text, 1);
-        self.unless(limits.operation_text <= limits.message, "limits.operation_text", || {
-            format!(
-                "{} is more than limits.message, {}, which no message can hold. Set it lower.",
-                limits.operation_text, limits.message
-            )
-        });
-        self.at_least("limits.operation_depth", limits.operation_depth, 1);
-        self.at_least("limits.operation_complexity", limits.operation_complexity, 1_200);
-        self.at_least("limits.operation_cache_entries", limits.operation_cache_entries, 1);
-        self.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);
-    }
-
-    fn auth(&mut self, auth: &AuthOptions, is_shared: bool) {
-        let length = auth.secret.as_ref().map(|secret| secret.expose().len());
-        self.unless(
-            length.is_none_or(|length| length >= SigningKeys::MIN_SECRET),
-            "auth.secret",
-            || {
-                format!(
-                    "has {} bytes and needs at least {}. Make one with: openssl rand -hex 32",
-                    length.unwrap_or_default(),
-                    SigningKeys::MIN_SECRET
-                )
-            },
-        );
-        self.unless(length.is_some() || !is_shared, "auth.secret", || {
-            "is not set. Nodes that share a database have to share it: set JWT_SECRET on all of them; make one with: \
-             openssl rand -hex 32"
-                .into()
-        });
-        self.time("auth.token_life", auth.token_life, Duration::from_mins(1));
-        self.unless(auth.leeway <= Duration::from_mins(5), "auth.leeway", || {
-            format!("{} is too long. Set it to at most 5m.", shown(auth.leeway))
-        });
-        let (memory, lanes) = (auth.argon2_memory_kib as usize, auth.argon2_lanes as usize);
-        self.at_least("auth.argon2_lanes", lanes, 1);
-        self.at_most("auth.argon2_lanes", lanes, 64);
-        self.at_least("auth.argon2_passes", auth.argon2_passes as usize, 1);
-        self.at_most("auth.argon2_passes", auth.argon2_passes as usize, 100);
-        self.at_least("auth.argon2_memory_kib", memory, lanes.clamp(1, 64) * 8);
-        self.at_most("auth.argon2_memory_kib", memory, 4 * MIB);
-    }
-
-    fn room(&mut self, room: &RoomOptions) {
-        self.time("room.awareness_every", room.awareness_every, Duration::from_millis(1));
-        self.unless(room.awareness_every <= MAX_AWARENESS_EVERY, "room.awareness_every", || {
-            format!(
-                "{} is so long that editors would give up their connections in between. Set it to at most {}.",
-                shown(room.awareness_every), shown(MAX_AWARENESS_EVERY)
-            )
-        });
-        self.time("room.linger", room.linger, Duration::ZERO);
-        self.at_least("room.mailbox", room.mailbox, 1);
-        self.at_least("room.edits_waiting", room.edits_waiting, 1);
-        self.at_least("room.edits_waiting_bytes", room.edits_waiting_bytes, 1);
-        self.time("room.apply_within", room.apply_within, Duration::from_millis(1));
-        self.at_least("room.snapshot_every", room.snapshot_every as usize, 1);
-        self.time("room.compare_every", room.compare_every, Duration::from_millis(100));
-        self.at_least("room.texts_at_once", room.texts_at_once, 1);
-    }
-
-    fn outbox(&mut self, outbox: &OutboxOptions) {
-        self.at_least("outbox.bound", outbox.bound, 64 * KIB);
-    }
-
-    fn store(&mut self, store: &StoreOptions) {
-        let url = &store.url;
-        if !url.is_empty() {
-            // The URL itself is not shown: it may hold a password.
-            self.unless(url.starts_with("sqlite:") || store.is_postgres(), "store.url", || {
-                "names a database that this version does not know. It knows SQLite and PostgreSQL: write sqlite:PATH or \
-                 postgres://USER:PASSWORD@HOST/NAME, or leave it unset for coscribe.db in server.data_dir."
-                    .into()
-            });
-            let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-            self.unless(!in_memory, "store.url", || {
-                "would give every connection a database of its own. Name a file: sqlite:PATH."
-                    .into()
-            });
-        }
-        let moment = Duration::from_millis(1);
-        self.at_least("store.readers", store.readers as usize, 1);
-        self.at_least("store.writers", store.writers as usize, 1);
-        self.time("store.acquire_within", store.acquire_within, moment);
-        self.time("store.busy_within", store.busy_within, moment);
-        self.unless(store.answer_within > store.busy_within, "store.answer_within", || {
-            format!(
-                "{} is not longer than store.busy_within. Set it to more: an answer may come after a lock.",
-                shown(store.answer_within)
-            )
-        });
-        self.time("store.history_pause", store.history_pause, Duration::from_secs(1));
-        self.unless(store.commit_every <= SLOWEST_PACE, "store.commit_every", || {
-            format!(
-                "{} would hold every change up. Set it to at most 1s.",
-                shown(store.commit_every)
-            )
-        });
-        if let Retention::For(time) = store.retention {
-            self.unless(time >= MIN_RETENTION, "store.retention", || {
-                format!("{} is too short. Set it to at least 1h, or to forever.", shown(time))
-            });
-        }
-        self.time("store.forget_every", store.forget_every, Duration::from_secs(1));
-    }
-
-    fn redis(&mut self, redis: &RedisOptions, is_shared: bool) {
-        if redis.is_set() {
-            if let Err(bad) = redis.url.parse::<RedisAddress>() {
-                self.unless(false, "redis.url", || bad.to_string());
-            }
-            self.unless(is_shared, "redis.url", || {
-                "is set, but the database is a file, which nodes cannot share. Set store.url (DATABASE_URL) to a PostgreSQL, \
-                 or unset this."
-                    .into()
-            });
-        }
-        self.time("redis.answer_within", redis.answer_within, Duration::from_millis(10));
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
-        self.unless(
-            !redis.prefix.is_empty() && redis.prefix.chars().all(plain),
-            "redis.prefix",
-            || {
-                format!(
-                    "{:?} cannot begin a key. Use letters, digits, -, _, . and : only.",
-                    redis.prefix
-                )
-            },
-        );
-        let versions = OLDEST_VERSION..=NEWEST_VERSION;
-        self.unless(versions.contains(&redis.envelope_version), "redis.envelope_version", || {
-            format!(
-                "{} is not known. Set it to {OLDEST_VERSION} to {NEWEST_VERSION}.",
-                redis.envelope_version
-            )
-        });
-    }
-
-    fn roster(&mut self, roster: &RosterOptions) {
-        self.time("roster.renew_every", roster.renew_every, Duration::from_millis(10));
-        let least = roster.renew_every.saturating_mul(3);
-        self.time("roster.lease", roster.lease, Duration::from_millis(10));
-        self.unless(roster.lease >= least, "roster.lease", || {
-            format!(
-                "{} is less than three times roster.renew_every, {}: a node that misses one renewal would count as dead. \
-                 Set it to at least {}.",
-                shown(roster.lease), shown(roster.renew_every), shown(least)
-            )
-        });
-    }
-
-    fn telemetry(&mut self, telemetry: &TelemetryOptions) {
-        self.unless(!telemetry.filter.trim().is_empty(), "telemetry.filter", || {
-            "is empty. Set it to info, or to off for no logs.".into()
-        });
-        if let Err(error) = telemetry.check() {
-            self.unless(false, "telemetry.filter", || error.to_string());
-        }
-    }
-}
-
-/// So long may a commit wait for others to share it.
-const SLOWEST_PACE: Duration = Duration::from_secs(1);
-
-/// Whoever was away for less long must be able to go on.
+/// A client that was disconnected for less than this must be able to resume.
 const MIN_RETENTION: Duration = Duration::from_hours(1);
 
-/// Whether this is what a browser sends as `Origin` (RFC 6454, section 6.2), or `*`.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
-    let odd = |letter: char| {
-        letter.is_whitespace() || letter.is_ascii_uppercase() || "/?#@*,".contains(letter)
-    };
-    !scheme.is_empty() && !host.is_empty() && !scheme.contains(odd) && !host.contains(odd)
+/// Returns the faults of these settings, at most one for each setting.
+pub(super) fn check(settings: &Settings) -> Vec<Fault> {
+    let mut faults = FaultList::default();
+    check_server(&mut faults, &settings.server);
+    check_session(&mut faults, &settings.session);
+    check_limits(&mut faults, &settings.limits);
+    check_auth(&mut faults, &settings.auth);
+    check_room(&mut faults, &settings.room);
+    check_outbox(&mut faults, settings.outbox);
+    check_store(&mut faults, &settings.store);
+    check_redis(&mut faults, &settings.redis);
+    check_roster(&mut faults, settings.roster);
+    check_telemetry(&mut faults, &settings.telemetry);
+    check_together(&mut faults, settings);
+    faults.into_vec()
 }
 
-/// A time as settings have it.
-fn shown(time: Duration) -> String {
-    humantime_serde::re::humantime::format_duration(time).to_string()
+fn check_server(faults: &mut FaultList, server: &ServerOptions) {
+    faults.unless(!server.host.trim().is_empty(), "server.host", || {
+        "is empty. Set it to an address, such as 0.0.0.0 for all addresses of this machine.".into()
+    });
+    faults.duration("server.drain", server.drain, MOMENT);
+    faults.duration("server.body_within", server.body_within, MOMENT);
+    faults.unless(!server.data_dir.as_os_str().is_empty(), "server.data_dir", || {
+        "is empty. Set it to a folder, such as ./data.".into()
+    });
+    for origin in &server.allowed_origins {
+        faults.unless(is_origin(origin), "server.allowed_origins", || {
+            format!(
+                "{origin:?} is not an origin. Write the scheme, the host in lower case and the port, if any, without a \
+                 path, such as https://app.example.org; or * to allow all origins."
+            )
+        });
+    }
+    faults.at_least("server.max_connections", server.max_connections, 1);
+    faults.at_least("server.backlog", server.backlog as usize, 1);
+}
+
+fn check_session(faults: &mut FaultList, session: &SessionOptions) {
+    faults.duration("session.ping_every", session.ping_every, MOMENT);
+    let (silence, twice) = (session.silence_allowed, session.ping_every.saturating_mul(2));
+    faults.duration("session.silence_allowed", silence, MOMENT);
+    faults.unless(silence >= twice, "session.silence_allowed", || {
+        format!(
+            "{} is less than twice session.ping_every ({}): idle clients would be disconnected before they can answer a \
+             ping. Set it to at least {}.",
+            shown(silence), shown(session.ping_every), shown(twice)
+        )
+    });
+    faults.duration("session.init_within", session.init_within, MOMENT);
+    faults.at_least("session.mailbox", session.mailbox, 1);
+}
+
+fn check_limits(faults: &mut FaultList, limits: &Limits) {
+    faults.at_least("limits.connections_per_user", limits.connections_per_user, 1);
+    faults.at_least("limits.operations_in_flight", limits.operations_in_flight, 1);
+    faults.at_least("limits.subscriptions", limits.subscriptions, 1);
+    faults.at_least("limits.frame", limits.frame, 1);
+    faults.at_most("limits.message", limits.message, 256 * MIB);
+    faults.unless(limits.message >= limits.frame, "limits.message", || {
+        format!(
+            "{} is less than limits.frame ({}), but a message consists of at least one frame. Set it to at least {}.",
+            limits.message, limits.frame, limits.frame
+        )
+    });
+    faults.at_least("limits.unauthenticated_bytes", limits.unauthenticated_bytes, 16 * KIB);
+    faults.at_least("limits.document", limits.document, 1);
+    faults.at_most("limits.document", limits.document, 256 * MIB);
+    faults.unless(limits.document_state >= limits.document, "limits.document_state", || {
+        format!(
+            "{} is less than limits.document ({}), but the state includes the text. Set it to at least {}.",
+            limits.document_state, limits.document, limits.document
+        )
+    });
+    faults.at_most("limits.document_state", limits.document_state, 1024 * MIB);
+    faults.at_least("limits.update_structs", limits.update_structs, 1);
+    faults.at_least("limits.awareness", limits.awareness, KIB);
+    faults.at_most("limits.awareness", limits.awareness, MIB);
+    faults.at_least("limits.cursors_per_second", limits.cursors_per_second as usize, 1);
+    faults.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
+    faults.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
+    faults.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
+    faults.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
+    faults.at_least("limits.operation_text", limits.operation_text, 1);
+    faults.unless(limits.operation_text <= limits.message, "limits.operation_text", || {
+        format!(
+            "{} is more than limits.message ({}), so no message could contain such an operation. Set it to at most {}.",
+            limits.operation_text, limits.message, limits.message
+        )
+    });
+    faults.at_least("limits.operation_depth", limits.operation_depth, 1);
+    faults.at_least("limits.operation_complexity", limits.operation_complexity, 1_200);
+    faults.at_least("limits.operation_cache_entries", limits.operation_cache_entries, 1);
+    faults.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);
+}
+
+fn check_auth(faults: &mut FaultList, auth: &AuthOptions) {
+    if let Some(secret) = &auth.secret {
+        let length = secret.expose().len();
+        faults.unless(length >= SigningKeys::MIN_SECRET, "auth.secret", || {
+            format!(
+                "has {length} bytes, which is too short. Use at least {} bytes; generate them with: openssl rand -hex 32",
+                SigningKeys::MIN_SECRET
+            )
+        });
+    }
+    faults.duration("auth.token_life", auth.token_life, Duration::from_mins(1));
+    faults.no_longer_than("auth.leeway", auth.leeway, Duration::from_mins(5));
+    let (memory, lanes) = (auth.argon2_memory_kib as usize, auth.argon2_lanes as usize);
+    faults.at_least("auth.argon2_lanes", lanes, 1);
+    faults.at_most("auth.argon2_lanes", lanes, 64);
+    faults.at_least("auth.argon2_passes", auth.argon2_passes as usize, 1);
+    faults.at_most("auth.argon2_passes", auth.argon2_passes as usize, 100);
+    faults.at_least("auth.argon2_memory_kib", memory, lanes.clamp(1, 64) * 8);
+    faults.at_most("auth.argon2_memory_kib", memory, 4 * MIB);
+}
+
+fn check_room(faults: &mut FaultList, room: &RoomOptions) {
+    faults.duration("room.awareness_every", room.awareness_every, MOMENT);
+    faults.unless(room.awareness_every <= MAX_AWARENESS_EVERY, "room.awareness_every", || {
+        format!(
+            "{} is too long: Yjs editors would disconnect in between. Set it to at most {}.",
+            shown(room.awareness_every),
+            shown(MAX_AWARENESS_EVERY)
+        )
+    });
+    faults.duration("room.linger", room.linger, Duration::ZERO);
+    faults.at_least("room.mailbox", room.mailbox, 1);
+    faults.at_least("room.edits_waiting", room.edits_waiting, 1);
+    faults.at_least("room.edits_waiting_bytes", room.edits_waiting_bytes, 1);
+    faults.duration("room.apply_within", room.apply_within, MOMENT);
+    faults.at_least("room.snapshot_every", room.snapshot_every as usize, 1);
+    faults.duration("room.compare_every", room.compare_every, Duration::from_millis(100));
+    faults.at_least("room.texts_at_once", room.texts_at_once, 1);
+}
+
+fn check_outbox(faults: &mut FaultList, outbox: OutboxOptions) {
+    faults.at_least("outbox.bound", outbox.bound, 64 * KIB);
+}
+
+fn check_store(faults: &mut FaultList, store: &StoreOptions) {
+    let url = &store.url;
+    if !url.is_empty() {
+        // The URL itself is not shown: it may contain a password.
+        faults.unless(url.starts_with("sqlite:") || store.is_postgres(), "store.url", || {
+            "names an unknown database. Set it to sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME, or leave it unset \
+             to use coscribe.db in server.data_dir."
+                .into()
+        });
+        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        faults.unless(!in_memory, "store.url", || {
+            "names a database in memory, of which every connection would get its own. Set it to a file: sqlite:PATH."
+                .into()
+        });
+    }
+    faults.at_least("store.readers", store.readers as usize, 1);
+    faults.at_least("store.writers", store.writers as usize, 1);
+    faults.duration("store.acquire_within", store.acquire_within, MOMENT);
+    faults.duration("store.busy_within", store.busy_within, MOMENT);
+    faults.unless(store.answer_within > store.busy_within, "store.answer_within", || {
+        format!(
+            "{} is not longer than store.busy_within ({}), but an answer may have to wait for a lock first. Set it to \
+             more than {}.",
+            shown(store.answer_within), shown(store.busy_within), shown(store.busy_within)
+        )
+    });
+    faults.duration("store.history_pause", store.history_pause, Duration::from_secs(1));
+    faults.unless(store.commit_every <= MAX_COMMIT_PACE, "store.commit_every", || {
+        format!(
+            "{} is too long: every change would wait for it. Set it to at most {}.",
+            shown(store.commit_every),
+            shown(MAX_COMMIT_PACE)
+        )
+    });
+    if let Retention::For(time) = store.retention {
+        faults.unless(time >= MIN_RETENTION, "store.retention", || {
+            format!(
+                "{} is too short. Set it to at least {}, or to forever.",
+                shown(time),
+                shown(MIN_RETENTION)
+            )
+        });
+    }
+    faults.duration("store.forget_every", store.forget_every, Duration::from_secs(1));
+}
+
+fn check_redis(faults: &mut FaultList, redis: &RedisOptions) {
+    if redis.is_set()
+        && let Err(bad) = redis.url.parse::<RedisAddress>()
+    {
+        faults.unless(false, "redis.url", || bad.to_string());
+    }
+    faults.duration("redis.answer_within", redis.answer_within, Duration::from_millis(10));
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+    faults.unless(
+        !redis.prefix.is_empty() && redis.prefix.chars().all(is_plain),
+        "redis.prefix",
+        || {
+            format!(
+                "{:?} is not a valid prefix. Use one or more letters, digits, -, _, . and : only.",
+                redis.prefix
+            )
+        },
+    );
+    let versions = OLDEST_VERSION..=NEWEST_VERSION;
+    faults.unless(versions.contains(&redis.envelope_version), "redis.envelope_version", || {
+        format!(
+            "{} is unknown. Set it to a version from {OLDEST_VERSION} to {NEWEST_VERSION}.",
+            redis.envelope_version
+        )
+    });
+}
+
+fn check_roster(faults: &mut FaultList, roster: RosterOptions) {
+    faults.duration("roster.renew_every", roster.renew_every, Duration::from_millis(10));
+    faults.duration("roster.lease", roster.lease, Duration::from_millis(10));
+    let min = roster.renew_every.saturating_mul(3);
+    faults.unless(roster.lease >= min, "roster.lease", || {
+        format!(
+            "{} is less than three times roster.renew_every ({}): a node that misses one renewal would count as dead. \
+             Set it to at least {}.",
+            shown(roster.lease), shown(roster.renew_every), shown(min)
+        )
+    });
+}
+
+fn check_telemetry(faults: &mut FaultList, telemetry: &TelemetryOptions) {
+    faults.unless(!telemetry.filter.trim().is_empty(), "telemetry.filter", || {
+        "is empty. Set it to info, or to off to log nothing.".into()
+    });
+    if let Err(error) = telemetry.check() {
+        faults.unless(false, "telemetry.filter", || error.to_string());
+    }
+}
+
+/// Checks the rules between settings of different sections.
+fn check_together(faults: &mut FaultList, settings: &Settings) {
+    let (auth, redis) = (&settings.auth, &settings.redis);
+    let is_shared = settings.store.is_postgres();
+    faults.unless(auth.secret.is_some() || !is_shared, "auth.secret", || {
+        "is not set, but all nodes that share a PostgreSQL database need the same secret. Set JWT_SECRET on each of \
+         them; generate it once with: openssl rand -hex 32"
+            .into()
+    });
+    faults.unless(is_shared || !redis.is_set(), "redis.url", || {
+        "is set, but the database is a SQLite file, which nodes cannot share. Set store.url (DATABASE_URL) to a \
+         PostgreSQL database, or unset redis.url."
+            .into()
+    });
+    let (answer, lease) = (redis.answer_within, settings.roster.lease);
+    faults.unless(answer.saturating_mul(2) < lease, "redis.answer_within", || {
+        format!(
+            "{} is not less than half of roster.lease ({}): a node that waits for Redis would lose its lease. Set it to \
+             less than {}.",
+            shown(answer), shown(lease), shown(lease / 2)
+        )
+    });
+    let (warning, life) = (settings.session.warn_before_expiry, auth.token_life);
+    faults.unless(warning <= life, "session.warn_before_expiry", || {
+        format!(
+            "{} is longer than auth.token_life ({}). Set it to at most {}.",
+            shown(warning),
+            shown(life),
+            shown(life)
+        )
+    });
+}
+
+/// Returns whether this is a value that browsers send as `Origin` (RFC 6454, section 6.2), or `*`.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
+    let is_invalid = |letter: char| {
+        letter.is_whitespace() || letter.is_ascii_uppercase() || "/?#@*,".contains(letter)
+    };
+    !scheme.is_empty()
+        && !host.is_empty()
+        && !scheme.contains(is_invalid)
+        && !host.contains(is_invalid)
 }

@@ -1,9 +1,9 @@
-//! What may not be set together, and what just may.
+//! Which values and combinations are refused, and which are just allowed.
 
 use super::tests::{faults, load};
 
 #[test]
-fn combinations_that_would_misbehave_are_refused_by_name() {
+fn values_that_would_misbehave_are_refused_by_name() {
     for (key, value) in [
         ("server.host", ""),
         ("server.drain", "0s"),
@@ -64,13 +64,13 @@ fn combinations_that_would_misbehave_are_refused_by_name() {
         let name = format!("COSCRIBE__{}", key.replace('.', "__").to_uppercase());
         let faults = faults(&[(&name, value)]);
         assert!(faults[0].starts_with(&format!("{key} ({name}): ")), "{key} = {value}: {faults:?}");
-        // What depends on it may be wrong as well, and then says so itself.
+        // A setting that depends on this one may be wrong as well, and has a fault of its own.
         assert!(faults.len() <= 2, "{key} = {value}: {faults:?}");
     }
 }
 
 #[test]
-fn values_at_the_edge_are_taken() {
+fn values_at_the_limits_are_accepted() {
     load(&[
         ("PORT", "0"),
         ("COSCRIBE__SERVER__ALLOWED_ORIGINS", "*"),
@@ -92,7 +92,7 @@ fn values_at_the_edge_are_taken() {
 }
 
 #[test]
-fn origins_are_written_as_browsers_send_them() {
+fn an_origin_must_be_as_browsers_send_it() {
     for origin in [
         "app.example.org",
         "https://",
@@ -108,18 +108,18 @@ fn origins_are_written_as_browsers_send_them() {
 }
 
 #[test]
-fn nodes_that_share_a_database_need_a_secret_that_they_share() {
+fn nodes_that_share_a_database_need_a_shared_secret() {
     let url = ("DATABASE_URL", "postgres://ana:password@db.example/coscribe");
     let found = faults(&[url]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("auth.secret: is not set."), "{found:?}");
+    assert!(found[0].starts_with("auth.secret: is not set, "), "{found:?}");
     assert!(!found[0].contains("password"), "{found:?}");
     let secret = ("JWT_SECRET", "a secret that is long enough for them");
     assert!(load(&[url, secret]).unwrap().store.is_postgres());
 }
 
 #[test]
-fn redis_is_for_nodes_that_share_a_database() {
+fn redis_requires_a_database_that_nodes_can_share() {
     let postgres = ("DATABASE_URL", "postgres://db.example/coscribe");
     let secret = ("JWT_SECRET", "a secret that is long enough for them");
     let redis = ("REDIS_URL", "redis+cluster://ana:hunter2@a.example,b.example");
@@ -129,7 +129,9 @@ fn redis_is_for_nodes_that_share_a_database() {
 
     let alone = faults(&[redis]);
     assert_eq!(alone.len(), 1, "{alone:?}");
-    assert!(alone[0].starts_with("redis.url (REDIS_URL): is set, but the database is a file"));
+    assert!(
+        alone[0].starts_with("redis.url (REDIS_URL): is set, but the database is a SQLite file")
+    );
 
     let found = faults(&[
         postgres,
@@ -141,10 +143,10 @@ fn redis_is_for_nodes_that_share_a_database() {
     ]);
     assert!(found.iter().all(|fault| !fault.contains("hunter2")), "{found:?}");
     for expected in [
-        "redis.url (REDIS_URL): names several hosts.",
-        "redis.prefix (COSCRIBE__REDIS__PREFIX): \"{mine}\" cannot begin a key.",
-        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 4 is not known.",
-        "roster.lease (COSCRIBE__ROSTER__LEASE): 10s is less than three times roster.renew_every, 5s",
+        "redis.url (REDIS_URL): ",
+        "redis.prefix (COSCRIBE__REDIS__PREFIX): \"{mine}\" is not a valid prefix.",
+        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 4 is unknown.",
+        "roster.lease (COSCRIBE__ROSTER__LEASE): 10s is less than three times roster.renew_every (5s)",
     ] {
         assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");
     }

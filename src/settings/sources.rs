@@ -1,10 +1,10 @@
-//! What settings are made from, taken from the process or put together by a test.
+//! The sources of settings: those of the process, or those that a test makes.
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{Fault, SettingsError};
 
-/// Variables that set something without having our prefix, and what they set.
+/// Variables without our prefix, and the settings that they set.
 pub(super) const WELL_KNOWN: [(&str, &str); 5] = [
     ("PORT", "server.port"),
     ("DATABASE_URL", "store.url"),
@@ -13,13 +13,13 @@ pub(super) const WELL_KNOWN: [(&str, &str); 5] = [
     ("RUST_LOG", "telemetry.filter"),
 ];
 
-/// The variable that picks a file in `config/`.
+/// The variable that names a file in `config/`.
 pub(super) const ENVIRONMENT_NAME: &str = "COSCRIBE_ENV";
 
-/// What all other variables of ours begin with.
+/// The prefix of all our other variables.
 pub(super) const PREFIX: &str = "COSCRIBE__";
 
-/// What was said on the command line, which goes before everything else.
+/// The settings on the command line. They override all others.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// `--data-dir`: `server.data_dir`.
@@ -30,24 +30,24 @@ pub struct Flags {
     pub port: Option<u16>,
 }
 
-/// Everything that settings are made from, besides `base.toml`.
+/// The sources of settings besides `base.toml`.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// The environment; variables that mean nothing to us may be among them.
+    /// The environment variables, including those of other programs.
     pub environment: BTreeMap<String, String>,
-    /// `--config`: a file whose settings go before those of the other files.
+    /// `--config`: a file that overrides the other files.
     pub config_file: Option<PathBuf>,
-    /// The rest of the command line.
+    /// The other flags.
     pub flags: Flags,
-    /// Where `config/` stands and relative files begin.
+    /// The folder with `config/`, and the base of relative paths.
     pub working_dir: PathBuf,
 }
 
 impl Sources {
-    /// The environment and working directory of this process, and what was said on the command line.
+    /// Reads the environment of this process; the working directory is the base of relative paths.
     ///
     /// # Errors
-    /// A variable that is meant for us is not UTF-8.
+    /// A variable of ours is not UTF-8.
     pub fn of_process(config_file: Option<PathBuf>, flags: Flags) -> Result<Self, SettingsError> {
         let mut sources = Self { config_file, flags, ..Self::default() };
         let mut faults = Vec::new();
@@ -56,7 +56,10 @@ impl Sources {
             match value.into_string() {
                 Ok(value) => drop(sources.environment.insert(name, value)),
                 Err(_bytes) if is_ours(&name) => {
-                    faults.push(Fault::new(name, "its value is not UTF-8 text. Set it anew."));
+                    faults.push(Fault::new(
+                        name,
+                        "the value is not UTF-8 text. Set it to UTF-8 text.",
+                    ));
                 }
                 Err(_bytes) => {}
             }
@@ -64,14 +67,14 @@ impl Sources {
         if faults.is_empty() { Ok(sources) } else { Err(SettingsError { faults }) }
     }
 
-    /// The same, with the variable `name` set to `value`.
+    /// Sets the variable `name` to `value`.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The value of a variable; one that is set to nothing counts as not set.
+    /// Returns the value of a variable. An empty one counts as not set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -1,11 +1,11 @@
-//! What the sources make, and what is said about those that make nothing.
+//! What settings the sources produce, and how mistakes are reported.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use super::{Flags, Settings, SettingsError, Sources, layers};
 use crate::telemetry::LogFormat;
 
-/// A folder with these files in it, and sources that begin there.
+/// Creates a folder with these files, and sources that use it as working directory.
 fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Sources) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("config")).unwrap();
@@ -21,7 +21,7 @@ pub(super) fn load(variables: &[(&str, &str)]) -> Result<Settings, SettingsError
     Settings::load(&variables.iter().fold(Sources::default(), set))
 }
 
-/// The faults of these variables, each as a line.
+/// Returns the faults of these variables, one line each.
 pub(super) fn faults(variables: &[(&str, &str)]) -> Vec<String> {
     lines(&load(variables).unwrap_err())
 }
@@ -30,7 +30,7 @@ fn lines(error: &SettingsError) -> Vec<String> {
     error.faults.iter().map(ToString::to_string).collect()
 }
 
-/// Every key of `base.toml` with its value as it is written there, and the line above it.
+/// Returns every key of `base.toml` with its value as written there, and the line above it.
 fn written() -> Vec<(String, &'static str, &'static str)> {
     let (mut section, mut above, mut keys) = ("", "", Vec::new());
     for line in layers::BASE.lines() {
@@ -51,22 +51,22 @@ fn every_key_is_explained_above_it() {
     assert_eq!(keys.len(), layers::defaults().len());
     for (key, _, above) in keys {
         assert!(layers::defaults().contains_key(&key), "{key}");
-        assert!(above.starts_with("# ") && above.ends_with('.'), "{key} stands under {above:?}");
+        assert!(above.starts_with("# ") && above.ends_with('.'), "{key} is below {above:?}");
     }
 }
 
 #[test]
-fn with_nothing_set_the_settings_are_those_of_base_toml() {
-    let mut said_again = Sources::default();
+fn without_sources_the_settings_are_those_of_base_toml() {
+    let mut repeated = Sources::default();
     for (key, value, _) in written() {
         let name = format!("COSCRIBE__{}", key.replace('.', "__").to_uppercase());
-        said_again = said_again.with(&name, value.trim_matches(['"', '[', ']']));
+        repeated = repeated.with(&name, value.trim_matches(['"', '[', ']']));
     }
-    assert_eq!(said_again.environment.len(), layers::defaults().len());
+    assert_eq!(repeated.environment.len(), layers::defaults().len());
 
     let default = Settings::load(&Sources::default()).unwrap();
 
-    assert_eq!(format!("{default:?}"), format!("{:?}", Settings::load(&said_again).unwrap()));
+    assert_eq!(format!("{default:?}"), format!("{:?}", Settings::load(&repeated).unwrap()));
     assert_eq!((default.server.host.as_str(), default.server.port), ("0.0.0.0", 4000));
     assert_eq!(default.server.data_dir, PathBuf::from("./data"));
     assert_eq!(default.session.silence_allowed, Duration::from_secs(90));
@@ -80,7 +80,7 @@ fn with_nothing_set_the_settings_are_those_of_base_toml() {
 }
 
 #[test]
-fn the_files_that_come_along_can_be_loaded() {
+fn the_files_in_config_can_be_loaded() {
     let working_dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     for (name, filter, format) in
         [("local", "info,coscribe=debug", LogFormat::Text), ("production", "info", LogFormat::Json)]
@@ -93,7 +93,7 @@ fn the_files_that_come_along_can_be_loaded() {
 }
 
 #[test]
-fn later_sources_win() {
+fn later_sources_override_earlier_ones() {
     let (_folder, mut sources) = folder(&[
         ("config/test.toml", "[server]\nport = 1\nhost = \"a\"\n[room]\nmailbox = 1"),
         ("more.toml", "[server]\nport = 2\nhost = \"b\"\n[room]\nedits_waiting = 2"),
@@ -118,7 +118,7 @@ fn later_sources_win() {
 }
 
 #[test]
-fn well_known_names_and_flags_set_what_they_say() {
+fn well_known_variables_and_flags_set_their_settings() {
     let secret = "0123456789abcdef0123456789abcdef";
     let mut sources = Sources::default()
         .with("DATABASE_URL", "sqlite:/var/lib/coscribe/x.db")
@@ -137,7 +137,7 @@ fn well_known_names_and_flags_set_what_they_say() {
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_is_not_set() {
+fn an_empty_variable_is_not_set() {
     let settings = load(&[
         ("PORT", ""),
         ("JWT_SECRET", ""),
@@ -151,7 +151,7 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
 }
 
 #[test]
-fn variables_of_others_do_not_matter() {
+fn variables_of_other_programs_are_ignored() {
     // Kubernetes sets the last ones for a service of this name.
     assert!(
         load(&[("HOME", "/root"), ("SERVER__PORT", "x"), ("COSCRIBE_PORT", "tcp://10.0.0.1")])
@@ -160,7 +160,7 @@ fn variables_of_others_do_not_matter() {
 }
 
 #[test]
-fn a_list_is_written_with_commas_in_the_environment() {
+fn a_list_in_a_variable_is_separated_by_commas() {
     let settings = load(&[(
         "COSCRIBE__SERVER__ALLOWED_ORIGINS",
         "https://app.example.org, http://localhost:5173",
@@ -171,7 +171,7 @@ fn a_list_is_written_with_commas_in_the_environment() {
 }
 
 #[test]
-fn all_faults_come_at_once_by_name_and_origin() {
+fn all_faults_are_reported_at_once_with_name_and_source() {
     let (_folder, mut sources) = folder(&[(
         "more.toml",
         "port = 1\n[server]\nprot = 1\nport = \"four\"\n[sesion]\nmailbox = 1\n[room]\nmailbox = true",
@@ -210,11 +210,11 @@ fn all_faults_come_at_once_by_name_and_origin() {
     let text = error.to_string();
     assert_eq!(text.lines().count(), 1 + expected.len(), "{text}");
     for line in [
-        "server.prot (more.toml): there is no such setting. The section server has: allowed_origins, backlog,",
-        "sesion.mailbox (more.toml): there is no such setting. The sections are: auth, limits, outbox,",
-        "server.port (more.toml): needs a whole number from 0 on.",
-        "auth.enrol (COSCRIBE__AUTH__ENROL): needs true or false.",
-        "auth.secret (JWT_SECRET): has 5 bytes and needs at least 32.",
+        "server.prot (more.toml): does not exist. The section server has these keys: allowed_origins, backlog,",
+        "sesion.mailbox (more.toml): does not exist. Use a key of one of the sections auth, limits, outbox,",
+        "server.port (more.toml): has an invalid value. Set it to a whole number, 0 or more.",
+        "auth.enrol (COSCRIBE__AUTH__ENROL): has an invalid value. Set it to true or false.",
+        "auth.secret (JWT_SECRET): has 5 bytes, which is too short.",
         "session.ping_every (COSCRIBE__SESSION__PING_EVERY): invalid value: string \"soon\", expected a duration. \
          Write it like the default, \"30s\".",
         "telemetry.format (COSCRIBE__TELEMETRY__FORMAT): \"xml\" is neither \"text\" nor \"json\". Write it like",
@@ -225,7 +225,7 @@ fn all_faults_come_at_once_by_name_and_origin() {
 }
 
 #[test]
-fn values_out_of_their_type_are_refused() {
+fn values_of_the_wrong_type_are_refused() {
     for (name, value) in [
         ("PORT", "65536"),
         ("PORT", "4000.5"),
@@ -247,18 +247,21 @@ fn values_out_of_their_type_are_refused() {
 }
 
 #[test]
-fn an_environment_names_a_file_in_config_and_no_other() {
+fn an_environment_names_a_file_in_config_only() {
     for name in ["../secrets", "a/b", "..", "production.toml"] {
         let faults = faults(&[("COSCRIBE_ENV", name)]);
-        assert!(faults[0].starts_with("COSCRIBE_ENV: names a file in config/"), "{faults:?}");
+        assert!(
+            faults[0].starts_with("COSCRIBE_ENV: must be the name of a file in config/"),
+            "{faults:?}"
+        );
     }
 }
 
 #[test]
-fn a_file_that_is_not_there_or_not_toml_is_a_fault() {
+fn a_missing_or_malformed_file_is_a_fault() {
     let (_folder, mut sources) = folder(&[("more.toml", "[auth]\nsecret = \"hunter2\" oops")]);
     for (file, expected) in [
-        ("more.toml", "--config: more.toml is not TOML: "),
+        ("more.toml", "--config: more.toml is not valid TOML: "),
         ("less.toml", "--config: less.toml cannot be read"),
     ] {
         sources.config_file = Some(file.into());
@@ -270,12 +273,15 @@ fn a_file_that_is_not_there_or_not_toml_is_a_fault() {
 }
 
 #[test]
-fn nothing_secret_is_part_of_a_fault() {
+fn faults_contain_no_secrets() {
     let faults = faults(&[
         ("JWT_SECRET", "hunter2"),
         ("DATABASE_URL", "mysql://coscribe:hunter2@db/coscribe"),
     ]);
     assert_eq!(faults.len(), 2);
     assert!(faults.iter().all(|fault| !fault.contains("hunter2")), "{faults:?}");
-    assert!(faults[1].starts_with("store.url (DATABASE_URL): names a database"), "{faults:?}");
+    assert!(
+        faults[1].starts_with("store.url (DATABASE_URL): names an unknown database."),
+        "{faults:?}"
+    );
 }

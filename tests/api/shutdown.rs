@@ -333,7 +333,7 @@ async fn a_server_is_healthy_as_long_as_it_answers() {
     let output = Server::run(folder.path(), &health).await;
     assert!(!output.status.success());
     let says = String::from_utf8(output.stderr).unwrap();
-    assert!(says.contains(&format!("nobody answers on http://127.0.0.1:{port}")), "{says}");
+    assert!(says.contains(&format!("no server responds on http://127.0.0.1:{port}")), "{says}");
 }
 
 #[actix_web::test]
@@ -364,7 +364,7 @@ async fn migrations_go_up_and_down_and_say_where_they_are() {
     assert_eq!(states().await, (all, all));
     assert_eq!(run(&["migrate", "up"]).await, "nothing to do\n");
 
-    assert!(run(&["migrate", "down"]).await.starts_with("taken back "));
+    assert!(run(&["migrate", "down"]).await.starts_with("reverted "));
     assert_eq!(states().await, (all - 1, all));
     run(&["migrate", "down", "--steps", "100"]).await;
     assert_eq!(states().await, (0, all));

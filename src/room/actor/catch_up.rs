@@ -14,6 +14,7 @@ use crate::{
         LoadError,
         loader::{DocumentLoader, follow_each_other},
     },
+    metrics::BehindCause,
     outbox::SeatId,
     room::{
         SeatEnd,
@@ -28,8 +29,8 @@ const MAX_PAGE_BYTES: usize = 64 * 1024;
 impl Room {
     /// Sends a subscriber what it misses, as soon as its outbox has capacity. Does nothing for one that is not behind.
     pub(super) fn catch_up(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some(Backlog { outbox, .. }) = self.audiences.backlog(seat) else { return };
-        let drained = async move { outbox.drained(seat).await };
+        let Some(Backlog { seat: subscriber, .. }) = self.audiences.backlog(seat) else { return };
+        let drained = async move { subscriber.outbox().drained(seat).await };
         self.spawn(ctx, drained, move |room, (), ctx| room.replay(seat, ctx));
     }
 
@@ -62,9 +63,13 @@ impl Room {
 
     fn replay_page(&mut self, seat: SeatId, changes: Vec<Arc<Change>>, ctx: &mut Context<Self>) {
         self.metrics().replayed();
-        if let Some(resync) = changes.iter().find(|change| change.kind == ChangeKind::Resync) {
+        let resync = changes.iter().find(|change| change.kind == ChangeKind::Resync);
+        if let (Some(resync), Some(Backlog { seat, next, .. })) =
+            (resync, self.audiences.backlog(seat))
+        {
             tracing::info!(
-                %seat, version = %resync.version, reason = "log_gap",
+                session.id = %seat.session(), user.id = %seat.user().id, document.id = %self.document,
+                cause = BehindCause::LogGap.label(), %next, version = %resync.version,
                 "subscriber is resynchronised from the whole text"
             );
         }
@@ -76,9 +81,9 @@ impl Room {
         }
     }
 
-    /// Has every subscriber replay from the log: versions after `head` are missing from memory.
+    /// Has every subscriber catch up from the log, which no longer has what follows `head`.
     pub(super) fn replay_from_log(&mut self, head: Version, ctx: &mut Context<Self>) {
-        tracing::warn!(%head, "versions are missing from memory; replaying from the log");
+        tracing::warn!(%head, "the change log has a gap after the head; resynchronising subscribers");
         self.editing.forget_recent(self.shared.options.recent_bytes);
         for seat in self.audiences.fall_behind(head) {
             self.catch_up(seat, ctx);
@@ -95,7 +100,7 @@ impl Room {
         error: &(dyn std::error::Error + 'static),
         ctx: &mut Context<Self>,
     ) {
-        tracing::warn!(error, %seat, "could not replay missing changes");
+        tracing::warn!(error, "could not replay missing changes");
         self.evict(seat, SeatEnd::Broken, ctx);
     }
 }

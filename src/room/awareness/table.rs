@@ -55,9 +55,9 @@ struct TableEntry {
 pub(in crate::room) struct AwarenessTable {
     entries: IndexMap<SessionId, TableEntry>,
     clients: HashMap<u32, SessionId>,
-    /// Client ids owner sessions have left, with their users.
+    /// Client ids whose sessions have left, with their users.
     departed: IndexMap<u32, UserId>,
-    /// Updates of editors on other nodes owner arrival has not been received yet.
+    /// Updates of editors on other nodes whose arrival has not been received yet.
     early: IndexMap<SessionId, Arc<AwarenessUpdate>>,
     clocks: Clocks,
 }

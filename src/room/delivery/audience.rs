@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, Topic, Version},
     metrics::{BehindCause, GaugeGuard, Metrics},
-    outbox::{Outbox, PushOutcome, SeatId},
+    outbox::{PushOutcome, SeatId},
     room::members::seat::{Seat, SeatEnd},
     wire::graphql_ws::OperationId,
 };
@@ -110,7 +110,7 @@ pub(in crate::room) struct Backlog {
     pub(in crate::room) next: Version,
     /// Whether its selection has the whole text.
     pub(in crate::room) wants_content: bool,
-    pub(in crate::room) outbox: Outbox,
+    pub(in crate::room) seat: Arc<Seat>,
 }
 
 /// All audiences of a room.
@@ -231,7 +231,7 @@ impl Audiences {
         listener.progress.is_behind().then(|| Backlog {
             next: listener.progress.next(),
             wants_content: audience.renderer.wants_content(),
-            outbox: listener.seat.outbox().clone(),
+            seat: Arc::clone(&listener.seat),
         })
     }
 
@@ -242,7 +242,7 @@ impl Audiences {
         (unsent.first()?.version == listener.progress.next()).then_some(unsent)
     }
 
-    /// Puts every live subscriber of changes behind: versions after `head` are missing from memory.
+    /// Puts every live subscriber of changes behind, because the log no longer has what follows `head`.
     pub(in crate::room) fn fall_behind(&mut self, head: Version) -> Vec<SeatId> {
         let mut behind = Vec::new();
         let audiences = self.audiences.iter_mut().filter(|(key, _)| key.topic == Topic::Changes);

@@ -186,7 +186,7 @@ impl Editors {
         }
     }
 
-    /// Puts every live editor behind: versions after `head` are missing from memory.
+    /// Puts every live editor behind, because the log no longer has what follows `head`.
     pub(in crate::room) fn fall_behind(&mut self, head: Version) -> Vec<SeatId> {
         let mut behind = Vec::new();
         for (id, Editor { seat, progress, .. }) in &mut self.editors {

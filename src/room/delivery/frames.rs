@@ -43,7 +43,7 @@ pub(in crate::room) fn push(seat: &Seat, metrics: &Metrics, frame: SeatFrame) ->
         SeatFrame::Cursor(about, bytes) => outbox.cursor(seat.id(), about, bytes),
         SeatFrame::Presence(about, kind, bytes) => outbox.presence(seat.id(), about, kind, bytes),
     };
-    if pushed.reached_bound {
+    if pushed.reached_limit {
         metrics.outbox_bound_reached(1);
         tracing::warn!(
             session.id = %seat.session(),

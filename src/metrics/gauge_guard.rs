@@ -1,14 +1,14 @@
-//! Counting things for exactly as long as they are there.
+//! A guard that counts in a gauge for as long as it lives.
 
 use prometheus::IntGauge;
 
-/// Something that is counted in a gauge until this is dropped.
+/// Counts one in a gauge until it is dropped.
 #[derive(Debug)]
-#[must_use = "it stops counting when it is dropped"]
+#[must_use = "the gauge goes down when the guard is dropped"]
 pub struct GaugeGuard(IntGauge);
 
 impl GaugeGuard {
-    /// One more in `gauge`, from now on.
+    /// Adds one to `gauge`, until the guard is dropped.
     pub(super) fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
         Self(gauge.clone())

@@ -1,0 +1,74 @@
+//! The tasks that a node runs periodically beside its server.
+//!
+//! Both tasks log a failure and try again at the next interval. The node aborts them when it stops.
+
+use chrono::Utc;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+
+use crate::{
+    bridge::Health,
+    room::Rooms,
+    settings::Settings,
+    store::{Retention, Store, StoreOptions},
+};
+
+/// While the relay works, all documents are reconciled only at every fifth interval.
+const TICKS_WHILE_HEALTHY: u32 = 5;
+
+/// Deletes changes that are older than `store.retention`, every `store.forget_every`. No task if changes are kept
+/// forever.
+pub(super) fn delete_old_changes(options: &StoreOptions, store: Store) -> Option<JoinHandle<()>> {
+    let Retention::For(retention) = options.retention else { return None };
+    let every = options.forget_every;
+    Some(actix_rt::spawn(async move {
+        let mut interval = tokio::time::interval(every);
+        loop {
+            interval.tick().await;
+            let before = Utc::now() - retention;
+            loop {
+                match store.forget_changes(before).await {
+                    Ok(0) => break,
+                    Ok(documents) => tracing::debug!(documents, "deleted old changes"),
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "could not delete old changes");
+                        break;
+                    }
+                }
+            }
+        }
+    }))
+}
+
+/// Reconciles the open documents with the database, so that changes of other nodes are found even if no message
+/// about them arrives. No task with SQLite, which only one node can use.
+///
+/// While the relay works, all documents are reconciled at every fifth interval only; documents that are known to have
+/// missed something are reconciled immediately.
+pub(super) fn reconcile_with_store(settings: &Settings, rooms: Rooms) -> Option<JoinHandle<()>> {
+    let (every, has_relay) = (settings.room.compare_every, settings.redis.is_set());
+    settings.store.is_postgres().then(|| {
+        actix_rt::spawn(async move {
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut ticks = 0;
+            loop {
+                let all = tokio::select! {
+                    _ = interval.tick() => {
+                        ticks = (ticks + 1) % TICKS_WHILE_HEALTHY;
+                        ticks == 0 || !has_relay || rooms.relay() != Health::Healthy
+                    }
+                    () = rooms.wait_until_stale() => false,
+                };
+                let compared = match all {
+                    true => rooms.compare().await,
+                    false => rooms.compare_stale().await,
+                };
+                if let Err(error) = compared {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "could not reconcile open documents with the database");
+                }
+            }
+        })
+    })
+}

@@ -1,0 +1,161 @@
+//! The table of all metrics: one row names the field, its kind and labels, the metric's name, and its help text.
+//!
+//! A new metric is a row here, a verb in `recorder.rs` or `cluster.rs`, and a row in `docs/OPERATIONS.md`.
+//!
+//! The first four names are older than the prefix `coscribe_`. Operators use them, so they stay, although
+//! `active_subscriptions_total` is a gauge.
+
+use prometheus::{IntCounter, IntGauge, Registry};
+
+use super::{
+    family::Family,
+    kinds::{ByteHistogram, DurationHistogram, MetricKind, ReasonCounter},
+    labels::{
+        AccessOutcome, ActorKind, BehindCause, CacheOutcome, OperationKind, OperationOutcome,
+    },
+};
+use crate::domain::Topic;
+
+/// The reasons of failed authentication that exist from the start.
+const AUTH_FAILURES: [&str; 14] = [
+    "bad_signature",
+    "bad_subject",
+    "busy",
+    "expired",
+    "malformed",
+    "missing",
+    "no_expiry",
+    "not_yet_valid",
+    "rate_limited",
+    "unknown_user",
+    "wrong_algorithm",
+    "wrong_audience",
+    "wrong_credentials",
+    "wrong_issuer",
+];
+
+/// The reasons for ignoring an envelope that exist from the start.
+const ENVELOPE_REASONS: [&str; 2] = ["garbage", "unknown_version"];
+
+macro_rules! define_metrics {
+    ($(
+        $field:ident: $kind:ty, $name:literal,
+        $help:literal $(, starting with $reasons:expr)?;
+    )+) => {
+        /// The metrics of one node; each field is a row of the table.
+        pub(super) struct Definitions {
+            pub(super) registry: Registry,
+            $(#[doc = $help] pub(super) $field: $kind,)+
+        }
+
+        impl Definitions {
+            /// Registers every row at zero, in a new registry.
+            pub(super) fn new() -> Self {
+                let registry = Registry::new();
+                register_process(&registry);
+                Self {
+                    $($field: <$kind as MetricKind>::register(&registry, $name, $help)
+                        $(.starting_with(&$reasons))?,)+
+                    registry,
+                }
+            }
+        }
+    };
+}
+
+define_metrics! {
+    websocket_connections: IntGauge, "active_websocket_connections",
+        "Open WebSocket connections.";
+    subscriptions: Family<Topic, IntGauge>, "active_subscriptions_total",
+        "Open subscriptions, by topic.";
+    auth_failures: ReasonCounter, "auth_failures_total",
+        "Rejected tokens and sign-ins, by reason.", starting with AUTH_FAILURES;
+    permission_denials: IntCounter, "permission_denials_total",
+        "Requests refused because the user lacks access.";
+
+    access_checks: Family<AccessOutcome, IntCounter>, "coscribe_access_checks_total",
+        "Access checks, by outcome.";
+    operations: Family<OperationKind, Family<OperationOutcome, IntCounter>>, "coscribe_operations_total",
+        "Completed GraphQL operations (for subscriptions: started), by kind and outcome.";
+    operation_cache: Family<CacheOutcome, IntCounter>, "coscribe_operation_cache_total",
+        "Lookups in the cache of parsed operations, by outcome.";
+
+    session_closes: ReasonCounter, "coscribe_session_closes_total",
+        "Ended sessions, by reason.";
+    slots_refused: IntCounter, "coscribe_slots_refused_total",
+        "Sessions refused because their user has too many.";
+
+    rooms: IntGauge, "coscribe_rooms",
+        "Open documents.";
+    members: IntGauge, "coscribe_members",
+        "Members of rooms; a session counts once in each room that it is in.";
+    edit_commit_seconds: DurationHistogram, "coscribe_edit_commit_seconds",
+        "Time to stage and store a group of edits of one document, without the time in its queue.";
+    mailbox_messages: Family<ActorKind, IntGauge>, "coscribe_mailbox_messages",
+        "Messages waiting in mailboxes, by kind of actor.";
+    mailbox_wait_seconds: Family<ActorKind, DurationHistogram>, "coscribe_mailbox_wait_seconds",
+        "Time that messages waited in a mailbox, by kind of actor.";
+    mailbox_full: Family<ActorKind, IntCounter>, "coscribe_mailbox_full_total",
+        "Messages rejected by a full mailbox, by kind of actor.";
+
+    deliveries: Family<Topic, IntCounter>, "coscribe_deliveries_total",
+        "Events put into the outboxes of subscribers, by topic.";
+    delivery_seconds: Family<Topic, DurationHistogram>, "coscribe_delivery_seconds",
+        "Time from accepting an event until it is in the outboxes, by topic.";
+    cursors_dropped: IntCounter, "coscribe_cursors_dropped_total",
+        "Cursor updates dropped because an outbox was full.";
+    seats_overflowed: IntCounter, "coscribe_seats_overflowed_total",
+        "Presence subscriptions ended because the subscriber was too slow.";
+    seats_behind: IntGauge, "coscribe_seats_behind",
+        "Subscribers to changes that are catching up.";
+    subscribers_fell_behind: Family<BehindCause, IntCounter>, "coscribe_subscribers_fell_behind_total",
+        "Times that a subscriber to changes began to catch up, by cause.";
+    replays: IntCounter, "coscribe_replays_total",
+        "Pages of changes replayed to subscribers that had fallen behind.";
+
+    outbox_bytes: IntGauge, "coscribe_outbox_bytes",
+        "Bytes waiting in all outboxes.";
+    outbox_session_bytes: ByteHistogram, "coscribe_outbox_session_bytes",
+        "Bytes waiting in one outbox, sampled by the heartbeat of its session.";
+    outbox_bound_reached: IntCounter, "coscribe_outbox_bound_reached_total",
+        "Times that an outbox reached its bound; it counts again once it has drained to half of it.";
+
+    publishes: IntCounter, "coscribe_publishes_total",
+        "Events handed to the relay between nodes.";
+    relay_up: IntGauge, "coscribe_relay_up",
+        "1 when messages published to other nodes arrive; 0 without Redis.";
+    relay_deaf: IntGauge, "coscribe_relay_deaf",
+        "1 when Redis responds but delivers no messages; the node is then not ready.";
+    relay_lag_seconds: DurationHistogram, "coscribe_relay_lag_seconds",
+        "Round trip of a message that the node publishes to itself every second.";
+    relay_reconnects: IntCounter, "coscribe_relay_reconnects_total",
+        "Lost connections to the relay.";
+    relay_overflows: IntCounter, "coscribe_relay_overflows_total",
+        "Envelopes dropped because the publish queue was full; other nodes reconcile the document.";
+    relay_documents: IntGauge, "coscribe_relay_documents",
+        "Documents that this node subscribes to at the relay.";
+    envelopes_ignored: ReasonCounter, "coscribe_relay_ignored_total",
+        "Envelopes that could not be decoded, by reason.", starting with ENVELOPE_REASONS;
+
+    roster_up: IntGauge, "coscribe_roster_up",
+        "1 when the shared roster responds; 0 without Redis.";
+    nodes: IntGauge, "coscribe_nodes",
+        "Live nodes that this node knows of; 0 without Redis.";
+    incarnations: IntCounter, "coscribe_roster_incarnations_total",
+        "Times that this node lost its lease and registered its sessions again.";
+    sessions_swept: IntCounter, "coscribe_roster_swept_total",
+        "Entries of dead nodes that this node removed from the shared roster.";
+    sessions_over_limit: IntCounter, "coscribe_roster_over_limit_total",
+        "Sessions closed because their user had too many once Redis recovered.";
+}
+
+/// Registers CPU, memory, threads and file descriptors of the process. Only Linux reports them.
+#[cfg(target_os = "linux")]
+fn register_process(registry: &Registry) {
+    registry
+        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+        .expect("no row of the table begins with process_");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register_process(_registry: &Registry) {}
