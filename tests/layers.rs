@@ -162,7 +162,7 @@ fn imports(text: &str) -> Vec<String> {
 /// `room/actor/room.rs` is of the part `actor`, `room/rooms.rs` of the part `rooms`.
 fn room_part(file: &Path) -> String {
     let part = file.iter().nth(1).unwrap().to_str().unwrap();
-    part.trim_end_matches(".rs").to_owned()
+    part.trim_end_matches(".rs").trim_end_matches("_tests").to_owned()
 }
 
 /// The names that a file of `room` imports from the root of `room`.
