@@ -13,7 +13,7 @@ use super::{
     ApiError,
     access::level_of,
     caller::api,
-    operation_cache::Parsed,
+    parsed_operations::ParsedOperations,
     render::{Feed, Renderer},
 };
 use crate::{
@@ -36,15 +36,15 @@ pub(super) enum Purpose {
 pub(super) struct Admission {
     link: Arc<SessionLink>,
     guest: Guest,
-    operation: Subscribing,
+    operation: SubscriptionOperation,
     ticket: Mutex<Option<Ticket>>,
 }
 
 /// A subscription as its client sent it.
 #[derive(Clone)]
-pub(super) struct Subscribing {
+pub(super) struct SubscriptionOperation {
     pub(super) schema: super::Schema,
-    pub(super) parsed: Arc<Parsed>,
+    pub(super) parsed: Arc<ParsedOperations>,
     pub(super) name: Option<Arc<str>>,
     pub(super) variables: async_graphql::Variables,
 }
@@ -54,7 +54,7 @@ impl Admission {
     pub(super) fn new(
         link: Arc<SessionLink>,
         tag: OperationId,
-        operation: Subscribing,
+        operation: SubscriptionOperation,
     ) -> Arc<Self> {
         let guest = link.guest(tag);
         Arc::new(Self { link, guest, operation, ticket: Mutex::new(None) })
@@ -119,7 +119,7 @@ impl Admission {
     }
 }
 
-impl Subscribing {
+impl SubscriptionOperation {
     /// The request that runs it, for `purpose`.
     pub(super) fn request(&self, purpose: Purpose) -> async_graphql::Request {
         self.parsed.request(self.name.as_deref(), self.variables.clone()).data(purpose)
