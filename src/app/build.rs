@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use crate::{
     auth::{Passwords, Tokens},
     graphql::{Api, Engine},
-    http::{BodyLimits, Draining, HttpParts, Origins},
+    http::{BodyLimits, Draining, HttpState, Origins},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -18,7 +18,7 @@ use crate::{
 
 /// The connected parts of a node.
 pub(super) struct Parts {
-    pub(super) http: Arc<HttpParts>,
+    pub(super) http: Arc<HttpState>,
     pub(super) session: Arc<SessionParts>,
     pub(super) rooms: Rooms,
     pub(super) cluster: Cluster,
@@ -68,13 +68,16 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         limits: limits.clone(),
     });
     let draining = Draining::default();
-    let http = Arc::new(HttpParts {
+    let http = Arc::new(HttpState {
         engine,
         identity,
         roster,
         rooms: rooms.clone(),
         throttle,
-        strangers: Throttle::per_second("requests without a token", limits.anonymous_per_second),
+        anonymous_throttle: Throttle::per_second(
+            "requests without a token",
+            limits.anonymous_per_second,
+        ),
         editors,
         session: Arc::clone(&session),
         store,
@@ -83,8 +86,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         origins: Origins::new(settings.server.allowed_origins.clone()),
         draining: draining.clone(),
         bodies: BodyLimits {
-            largest: limits.message,
-            of_strangers: limits.unauthenticated_bytes.min(limits.message),
+            authenticated: limits.message,
+            anonymous: limits.unauthenticated_bytes.min(limits.message),
             within: settings.server.body_within,
         },
     });

@@ -14,7 +14,7 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use socket2::SockRef;
 
 use crate::{
-    http::{HttpParts, Listeners, log_request, only_known_methods, routes},
+    http::{HttpState, Listeners, log_request, only_known_methods, routes},
     settings::Settings,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// The metrics of requests cannot be registered, or a listener cannot be shared.
 pub(super) fn serve(
     settings: &Settings,
-    parts: web::Data<HttpParts>,
+    parts: web::Data<HttpState>,
     listeners: &Listeners,
 ) -> anyhow::Result<Server> {
     let options = &settings.server;
@@ -64,7 +64,7 @@ pub(super) fn serve(
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
     .on_connect(move |connection, _extensions| prepare(connection, unacknowledged));
-    for listener in listeners.again()? {
+    for listener in listeners.duplicate()? {
         server = server.listen(listener)?;
     }
     Ok(server.run())
@@ -93,7 +93,7 @@ fn set_user_timeout(_socket: &SockRef<'_>, _unacknowledged: Duration) -> std::io
 }
 
 /// Allows the pages of the origins in `server.allowed_origins`.
-fn cors(parts: web::Data<HttpParts>) -> Cors {
+fn cors(parts: web::Data<HttpState>) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _request| {
             origin.to_str().is_ok_and(|origin| parts.origins.lists(origin))

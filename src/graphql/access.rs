@@ -1,6 +1,7 @@
 //! Checks of the caller's access to a document.
 
 use async_graphql::{Context, ID};
+use tracing::{Span, field};
 
 use super::{
     ApiError, Caller,
@@ -63,10 +64,12 @@ pub(super) async fn level_of(
     Ok(api(ctx)?.rooms.read_level(user, document, needed).await?)
 }
 
-/// Parses the id of a document.
+/// Parses the id of a document, and records it in the span of the request.
 ///
 /// # Errors
 /// The id is not a UUID.
 pub(super) fn document_id(id: &ID) -> Result<DocumentId, ApiError> {
-    Ok(id.parse()?)
+    let document: DocumentId = id.parse()?;
+    Span::current().record("document.id", field::display(document));
+    Ok(document)
 }

@@ -12,7 +12,7 @@ use super::{
     ApiError,
     access::level_of,
     caller::api,
-    operation_cache::Parsed,
+    parsed_operations::ParsedOperations,
     render::{Feed, Renderer},
 };
 use crate::{
@@ -37,15 +37,15 @@ pub(super) struct PendingSubscription {
     subscriber: Subscriber,
     /// The client's id of the subscription.
     id: OperationId,
-    operation: Subscribing,
+    operation: SubscriptionOperation,
     admitted: Mutex<Option<Subscription>>,
 }
 
 /// A subscription as its client sent it.
 #[derive(Clone)]
-pub(super) struct Subscribing {
+pub(super) struct SubscriptionOperation {
     pub(super) schema: super::Schema,
-    pub(super) parsed: Arc<Parsed>,
+    pub(super) parsed: Arc<ParsedOperations>,
     pub(super) name: Option<Arc<str>>,
     pub(super) variables: async_graphql::Variables,
 }
@@ -55,7 +55,7 @@ impl PendingSubscription {
     pub(super) fn new(
         link: Arc<SessionLink>,
         id: OperationId,
-        operation: Subscribing,
+        operation: SubscriptionOperation,
     ) -> Arc<Self> {
         let subscriber = link.subscriber();
         Arc::new(Self { link, subscriber, id, operation, admitted: Mutex::new(None) })
@@ -124,7 +124,7 @@ impl Admission for ViewerAdmission<'_> {
     }
 }
 
-impl Subscribing {
+impl SubscriptionOperation {
     /// Returns the request that runs it for a purpose.
     pub(super) fn request(&self, purpose: Purpose) -> async_graphql::Request {
         self.parsed.request(self.name.as_deref(), self.variables.clone()).data(purpose)

@@ -1,4 +1,4 @@
-//! What resolvers work with.
+//! The parts of the node that resolvers use.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use crate::{
     store::Store,
 };
 
-/// The parts of the node that the schema stands on.
+/// The parts of the node that resolvers use.
 pub struct Api {
-    /// Accounts, documents, access.
+    /// Accounts, documents and access.
     pub store: Store,
-    /// Open documents.
+    /// The open documents.
     pub rooms: Rooms,
-    /// Who is connected.
+    /// The connected sessions and their presence.
     pub roster: Arc<dyn Roster>,
-    /// Makes tokens.
+    /// Mints tokens.
     pub tokens: Tokens,
     /// Hashes and verifies passwords.
     pub passwords: Passwords,
-    /// How often somebody may try to sign in with an address.
+    /// Limits `register` and `login` per e-mail address.
     pub sign_ins: Throttle<Email>,
-    /// The meters.
+    /// The node's metrics.
     pub metrics: Metrics,
-    /// The `[limits]` section.
+    /// The `[limits]` section of the settings.
     pub limits: Limits,
 }

@@ -1,4 +1,4 @@
-//! Who calls a resolver.
+//! The caller of a resolver.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::{
     session::SessionLink,
 };
 
-/// Who calls, and from where.
+/// The caller of an operation.
 #[derive(Clone)]
 pub enum Caller {
     /// An HTTP request without a token.
     Nobody,
-    /// An HTTP request with a good token, and the session it names, which is known to be the same user's.
+    /// An HTTP request with a valid token.
     Request {
-        /// Who it is.
+        /// The user of the token.
         user: User,
-        /// The session that the request is made for.
+        /// The user's open session that the request names in `X-Session-Id`.
         session: Option<SessionId>,
     },
     /// An admitted session.
@@ -27,7 +27,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Who calls.
+    /// Returns the user who calls.
     ///
     /// # Errors
     /// [`ApiError::NotSignedIn`].
@@ -39,7 +39,7 @@ impl Caller {
         }
     }
 
-    /// The session on or for which the call is made.
+    /// Returns the session that sent the operation, or that the request names.
     pub(super) fn session(&self) -> Option<SessionId> {
         match self {
             Self::Nobody => None,
@@ -49,15 +49,15 @@ impl Caller {
     }
 }
 
-/// Who calls the resolver of `ctx`; a request that the engine did not make is nobody's.
+/// Returns the caller of the resolver of `ctx`. A request without one, which the engine never makes, has no user.
 pub(super) fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
     ctx.data_opt::<Caller>().unwrap_or(&Caller::Nobody)
 }
 
-/// The parts that the resolver of `ctx` works with.
+/// Returns the parts of the node that the resolver of `ctx` uses.
 ///
 /// # Errors
-/// The schema was built without them, as it is for printing only.
+/// [`ApiError::SchemaOnly`]: the schema was built without them, to be printed.
 pub(super) fn api<'a>(ctx: &Context<'a>) -> Result<&'a Api, ApiError> {
     ctx.data_opt::<Arc<Api>>().map(AsRef::as_ref).ok_or(ApiError::SchemaOnly)
 }

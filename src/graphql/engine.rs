@@ -1,16 +1,21 @@
-//! Runs operations, wherever they come from.
+//! Runs operations for sessions and HTTP requests.
+//!
+//! [`Engine::prepare`] parses and checks the text of an operation without running it. The [`PreparedOperation`] then
+//! responds to a query or mutation, or admits a subscriber to a room. Every outcome is counted here, once.
 
 use std::{sync::Arc, task::Poll};
 
 use async_graphql::{Response, ServerError, Variables};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, poll};
+use tracing::Instrument as _;
 
 use super::{
     Api, Caller, Schema,
-    admission::{PendingSubscription, Purpose, Subscribing},
-    error::with_code,
-    operation_cache::{OperationCache, Parsed},
+    admission::{PendingSubscription, Purpose, SubscriptionOperation},
+    error::{internal_error, internal_errors, with_code},
+    operation_cache::OperationCache,
+    parsed_operations::ParsedOperations,
     schema,
 };
 use crate::{
@@ -23,11 +28,11 @@ use crate::{
     },
 };
 
-/// An answer tells this many errors and leaves the others out: a text that is wrong in every word would be answered
-/// with a hundred times its size.
+/// The most errors in a response. Without a bound, a text with an error in every word would get a response a hundred
+/// times its size.
 const MAX_ERRORS: usize = 20;
 
-/// The schema, and the operations that are in use.
+/// The schema, and the cache of parsed operations. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -37,17 +42,17 @@ struct Inner {
     metrics: Metrics,
 }
 
-/// An operation that has been parsed.
-pub struct Prepared {
+/// An operation that has been parsed and checked, and can be run once.
+pub struct PreparedOperation {
     engine: Engine,
-    parsed: Arc<Parsed>,
+    parsed: Arc<ParsedOperations>,
     kind: OperationKind,
     name: Option<Arc<str>>,
     variables: Variables,
 }
 
 impl Engine {
-    /// An engine over the parts of a node.
+    /// Creates an engine over the parts of a node.
     #[must_use]
     pub fn new(api: Arc<Api>) -> Self {
         let metrics = api.metrics.clone();
@@ -55,27 +60,28 @@ impl Engine {
         Self(Arc::new(Inner { schema: schema::build(api), operations, metrics }))
     }
 
-    /// Parses an operation.
+    /// Parses `text`, selects the operation called `name`, and checks its variables.
     ///
     /// # Errors
-    /// It is too long or too large, no GraphQL, cannot be told apart from others in the same text, or lacks a variable.
+    /// The text is too long, too complex or not GraphQL, it does not contain the operation, the name is missing and
+    /// there are several, or a required variable is missing.
     pub fn prepare(
         &self,
         text: String,
         name: Option<String>,
         variables: Variables,
-    ) -> Result<Prepared, ServerError> {
-        let parsed = self.0.operations.parsed(text).map_err(with_code)?;
+    ) -> Result<PreparedOperation, ServerError> {
+        let parsed = self.0.operations.parse(text).map_err(with_code)?;
         let kind = parsed.kind(name.as_deref()).map_err(with_code)?;
         let variables = parsed.declared(name.as_deref(), variables).map_err(with_code)?;
         parsed.check_variables(name.as_deref(), &variables).map_err(with_code)?;
         let name = name.map(Into::into);
-        Ok(Prepared { engine: self.clone(), parsed, kind, name, variables })
+        Ok(PreparedOperation { engine: self.clone(), parsed, kind, name, variables })
     }
 }
 
-impl Prepared {
-    /// What it does.
+impl PreparedOperation {
+    /// Returns whether it is a query, a mutation or a subscription.
     #[must_use]
     pub fn kind(&self) -> OperationKind {
         self.kind
@@ -84,39 +90,42 @@ impl Prepared {
     /// Runs a query or mutation.
     ///
     /// # Cancel safety
-    /// A query ends with the future. A mutation that has begun to wait runs to its end: between storing something
-    /// and telling the others nobody may stop it.
+    /// Dropping the future cancels a query. A mutation that has started runs to its end, because nothing may come
+    /// between storing a change and publishing it.
     pub async fn respond(self, caller: Caller) -> Response {
         let inner = Arc::clone(&self.engine.0);
         let request = self.parsed.request(self.name.as_deref(), self.variables).data(caller);
         let schema = inner.schema.clone();
-        let mut running = async move { schema.execute(request).await }.boxed();
+        let mut execution = async move { schema.execute(request).await }.boxed();
         let mut response = if self.kind == OperationKind::Mutation {
-            match poll!(&mut running) {
+            match poll!(&mut execution) {
                 Poll::Ready(response) => response,
-                // On this thread's own set of tasks, since it may have to start an actor.
-                Poll::Pending => actix_rt::spawn(running).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a mutation ended without an answer");
-                    Response::from_errors(vec![broken()])
-                }),
+                // On the task set of this thread, since it may have to start an actor.
+                Poll::Pending => {
+                    actix_rt::spawn(execution.in_current_span()).await.unwrap_or_else(|error| {
+                        tracing::error!(%error, "a mutation ended without a response");
+                        Response::from_errors(vec![internal_error()])
+                    })
+                }
             }
         } else {
-            running.await
+            execution.await
         };
-        self.parsed.complete(self.name.as_deref(), &mut response);
+        self.parsed.insert_nulls(self.name.as_deref(), &mut response);
         response.errors = response.errors.into_iter().map(with_code).collect();
         inner.metrics.operation_finished(self.kind, inner.outcome(&response.errors));
         response.errors.truncate(MAX_ERRORS);
         response
     }
 
-    async fn take_seat(
+    /// Admits the session as a subscriber that its client calls `tag`.
+    async fn admit(
         self,
         link: Arc<SessionLink>,
         tag: OperationId,
     ) -> Result<Subscription, Vec<ServerError>> {
         let inner = &self.engine.0;
-        let operation = Subscribing {
+        let operation = SubscriptionOperation {
             schema: inner.schema.clone(),
             parsed: self.parsed,
             name: self.name,
@@ -132,8 +141,8 @@ impl Prepared {
         };
         let ticket = pending.take().filter(|_ticket| errors.is_empty());
         if ticket.is_none() && errors.is_empty() {
-            tracing::error!("a subscription was run and nobody was admitted");
-            errors.push(broken());
+            tracing::error!("a subscription ran without an error but was not admitted");
+            errors.push(internal_error());
         }
         inner.metrics.operation_finished(self.kind, inner.outcome(&errors));
         errors.truncate(MAX_ERRORS);
@@ -142,7 +151,7 @@ impl Prepared {
 }
 
 impl Inner {
-    /// How it went; somebody who was refused for lack of access is counted for himself as well.
+    /// Returns how the operation ended, and counts every `FORBIDDEN` as a denied permission.
     fn outcome(&self, errors: &[ServerError]) -> OperationOutcome {
         let mut outcome = OperationOutcome::Ok;
         for error in errors {
@@ -160,23 +169,17 @@ impl Inner {
     }
 }
 
-fn broken() -> ServerError {
-    let mut error = ServerError::new("Something went wrong. It has been logged.", None);
-    error.extensions.get_or_insert_default().set("code", ErrorCode::Internal.as_str());
-    error
-}
-
 impl Execute for Engine {
     fn prepare(&self, payload: SubscribePayload) -> Result<Box<dyn Operation>, Bytes> {
         let variables = Variables::from_json(payload.variables.into());
         match self.prepare(payload.query, payload.operation_name, variables) {
             Ok(prepared) => Ok(Box::new(prepared)),
-            Err(error) => Err(encoded(&[error])),
+            Err(error) => Err(to_json(&[error])),
         }
     }
 }
 
-impl Operation for Prepared {
+impl Operation for PreparedOperation {
     fn kind(&self) -> OperationKind {
         self.kind
     }
@@ -185,9 +188,9 @@ impl Operation for Prepared {
         async move {
             let response = self.respond(Caller::Session(caller)).await;
             if was_executed(&response) {
-                OperationResponse::Result(encoded(&response))
+                OperationResponse::Result(to_json(&response))
             } else {
-                OperationResponse::Refused(encoded(&response.errors))
+                OperationResponse::Refused(to_json(&response.errors))
             }
         }
         .boxed()
@@ -198,19 +201,19 @@ impl Operation for Prepared {
         caller: Arc<SessionLink>,
         tag: OperationId,
     ) -> BoxFuture<'static, Result<Subscription, Bytes>> {
-        async move { self.take_seat(caller, tag).await.map_err(|errors| encoded(&errors)) }.boxed()
+        async move { self.admit(caller, tag).await.map_err(|errors| to_json(&errors)) }.boxed()
     }
 }
 
-/// Whether an operation got past validation. An error of a field says which; one of the whole operation does not.
+/// Returns whether an operation passed validation. The error of a field has a path, that of a whole operation has none.
 #[must_use]
 pub(crate) fn was_executed(response: &Response) -> bool {
     response.is_ok() || response.errors.iter().any(|error| !error.path.is_empty())
 }
 
-fn encoded<T: serde::Serialize + ?Sized>(value: &T) -> Bytes {
+fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Bytes {
     serde_json::to_vec(value).map(Bytes::from).unwrap_or_else(|error| {
-        tracing::error!(%error, "an answer could not be encoded");
-        Bytes::from_static(br#"[{"message":"Something went wrong. It has been logged.","extensions":{"code":"INTERNAL"}}]"#)
+        tracing::error!(%error, "a response could not be encoded");
+        internal_errors()
     })
 }

@@ -1,6 +1,12 @@
-//! What the errors of the parts mean to a GraphQL client: a code and safe words, each variant placed by hand.
+//! Maps the errors of the parts to GraphQL errors: a code, and a message that is safe to show.
+//!
+//! No `match` has a wildcard arm, also not over nested enums, so that a new error breaks the build here until it has a
+//! code and a message. Errors are logged here, once, because only here their chain of causes still exists.
 
-use async_graphql::{Error, ErrorExtensionValues, ServerError};
+use std::{borrow::Cow, error::Error};
+
+use async_graphql::{Error as GraphqlError, ErrorExtensionValues, ServerError};
+use bytes::Bytes;
 
 use crate::{
     auth::PasswordError,
@@ -10,238 +16,288 @@ use crate::{
     roster::RosterUnavailable,
     session::Throttled,
     store::StoreError,
-    wire::ErrorCode,
+    wire::{ErrorCode, graphql_ws},
 };
 
-/// Why an operation was not carried out.
+/// The reason why a field of an operation failed.
 ///
-/// It has no `Display` of its own: words without a code must not reach a client by accident.
+/// It has no `Display`, so that no message can reach a client without its code.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The operation needs a token and none was sent.
+    /// The operation requires a user, and the request has no token.
     NotSignedIn,
-    /// Wrong address or wrong password; which of them is not said.
+    /// The e-mail address or the password is wrong. The client does not learn which.
     WrongCredentials,
-    /// Input that breaks a rule.
+    /// The input breaks a rule.
     Input(InvalidInput),
-    /// Too much of something.
+    /// A rate limit is exceeded.
     Throttled(Throttled),
-    /// Passwords could not be hashed or verified.
+    /// A password could not be hashed or verified.
     Password(PasswordError),
     /// The store refused or failed.
     Store(StoreError),
-    /// A change was refused, or may not have been stored.
+    /// An edit was refused, or its outcome is unknown.
     Edit(EditError),
-    /// A text could not be made.
-    Text(LoadError),
-    /// A seat could not be taken.
+    /// A text could not be loaded.
+    Load(LoadError),
+    /// The room refused a subscriber.
     Room(RoomError),
-    /// Who is connected to other nodes is not known now.
+    /// Sessions on other nodes cannot be looked up.
     Roster(RosterUnavailable),
-    /// The document is not open on the session that the cursor is to move on.
+    /// The session whose cursor is to move does not have the document open.
     NotOpenHere,
-    /// A cursor over HTTP without a session to move it on.
+    /// `updateCursor` over HTTP without `X-Session-Id`.
     NoSessionNamed,
-    /// The schema was built to be printed, not to be run.
+    /// The schema was built to be printed and has no parts to run operations with.
     SchemaOnly,
 }
 
+/// What a client receives for an error.
+struct ErrorReport {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    /// The head of the document, where the client needs it to correct its request.
+    head: Option<Version>,
+}
+
+/// The message after a fault of the server.
+const INTERNAL: &str =
+    "The server failed to process the operation and has logged the cause. Try again later.";
+
+/// The message when the database does not respond.
+const DATABASE_DOWN: &str = "The database is not available. Try again in a moment.";
+
+impl ErrorReport {
+    fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), head: None }
+    }
+
+    fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::BadUserInput, message)
+    }
+
+    fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::Conflict, message)
+    }
+
+    fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::Unavailable, message)
+    }
+
+    fn with_head(self, head: Version) -> Self {
+        Self { head: Some(head), ..self }
+    }
+}
+
 impl ApiError {
-    /// The code that the client gets as `extensions.code`.
-    #[must_use]
-    pub fn code(&self) -> ErrorCode {
+    fn report(&self) -> ErrorReport {
         match self {
-            Self::NotSignedIn | Self::WrongCredentials => ErrorCode::Unauthenticated,
-            Self::Input(_) | Self::NotOpenHere | Self::NoSessionNamed => ErrorCode::BadUserInput,
-            Self::Throttled(_) => ErrorCode::RateLimited,
-            Self::Password(error) => match error {
-                PasswordError::Invalid(_) => ErrorCode::BadUserInput,
-                PasswordError::Busy => ErrorCode::Unavailable,
-                PasswordError::Options(_)
-                | PasswordError::Failed(_)
-                | PasswordError::Aborted(_) => ErrorCode::Internal,
-            },
-            Self::Store(error) | Self::Edit(EditError::Store(error)) => store_code(error),
-            Self::Edit(error) => edit_code(error),
-            Self::Text(error) => text_code(error),
-            Self::Room(RoomError::SeatVoided) => ErrorCode::Forbidden,
-            Self::Room(RoomError::SinceInFuture { .. }) => ErrorCode::BadUserInput,
-            Self::Room(RoomError::Closed | RoomError::Unavailable) | Self::Roster(_) => {
-                ErrorCode::Unavailable
-            }
-            Self::SchemaOnly => ErrorCode::Internal,
-        }
-    }
-
-    /// What the client is told.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::NotSignedIn => {
-                "Sign in first: send a token as `Authorization: Bearer <token>`.".to_owned()
-            }
-            Self::WrongCredentials => {
-                "The e-mail address or the password is wrong. Check both and try again.".to_owned()
-            }
-            Self::Input(error) => error.to_string(),
-            Self::Throttled(error) => error.to_string(),
-            Self::Password(error) => error.to_string(),
-            Self::Store(error) | Self::Edit(EditError::Store(error)) => error.to_string(),
-            Self::Edit(error) => edit_message(error),
-            Self::Text(error) => text_message(error),
-            Self::Room(RoomError::SeatVoided) => StoreError::Denied.to_string(),
-            Self::Room(RoomError::SinceInFuture { head }) => format!(
-                "`since` is not there yet: the document is at version {head}. Use a version that you have seen."
+            Self::NotSignedIn => ErrorReport::new(
+                ErrorCode::Unauthenticated,
+                "This field requires a signed-in user. Send a token as `Authorization: Bearer \
+                 <token>`.",
             ),
-            Self::Room(RoomError::Unavailable) => NOT_NOW.to_owned(),
-            Self::Roster(_) => {
-                "Sessions on other nodes cannot be reached at the moment. Try again in a moment.".to_owned()
-            }
-            Self::Room(RoomError::Closed) => {
-                "The document is being closed. Subscribe again.".to_owned()
-            }
-            Self::NotOpenHere => {
-                "This session does not have the document open. Subscribe to the document first."
-                    .to_owned()
-            }
-            Self::NoSessionNamed => {
-                "A cursor belongs to a session. Name yours with the header X-Session-Id, or send the mutation over its socket."
-                    .to_owned()
-            }
-            Self::SchemaOnly => "This schema can only be printed.".to_owned(),
+            Self::WrongCredentials => ErrorReport::new(
+                ErrorCode::Unauthenticated,
+                "The e-mail address or the password is wrong. Check both and try again.",
+            ),
+            Self::Input(error) => ErrorReport::bad_input(error.to_string()),
+            Self::Throttled(error) => ErrorReport::new(ErrorCode::RateLimited, error.to_string()),
+            Self::Password(error) => report_password(error),
+            Self::Store(error) => report_store(error),
+            Self::Edit(error) => report_edit(error),
+            Self::Load(error) => report_load(error),
+            Self::Room(error) => report_room(*error),
+            Self::Roster(_) => ErrorReport::unavailable(
+                "Sessions on other nodes cannot be looked up at the moment. Try again in a moment.",
+            ),
+            Self::NotOpenHere => ErrorReport::bad_input(
+                "This session does not have the document open. Subscribe to the document first.",
+            ),
+            Self::NoSessionNamed => ErrorReport::bad_input(
+                "A cursor belongs to a session. Send the header X-Session-Id, or send the mutation over \
+                 the session's socket.",
+            ),
+            Self::SchemaOnly => ErrorReport::new(
+                ErrorCode::Internal,
+                "This schema can only be printed. Start the server to run operations.",
+            ),
         }
     }
 
-    fn head(&self) -> Option<Version> {
-        match self {
-            Self::Edit(EditError::BaseTooOld { head } | EditError::BaseInFuture { head })
-            | Self::Room(RoomError::SinceInFuture { head }) => Some(*head),
-            _ => None,
-        }
-    }
-
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    /// Returns the error whose chain of causes belongs in the log.
+    fn cause(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
-            Self::Text(LoadError::Store(error)) => Some(error),
-            Self::Text(error) | Self::Edit(EditError::Load(error)) => Some(error),
+            Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
             Self::Password(error) => Some(error),
-            _ => None,
+            // The others have no cause: each describes itself completely.
+            Self::Edit(
+                EditError::DeltaMismatch(_)
+                | EditError::Merge(_)
+                | EditError::TooLarge { .. }
+                | EditError::TooMuchWork
+                | EditError::BaseTooOld { .. }
+                | EditError::BaseInFuture { .. }
+                | EditError::NameTaken
+                | EditError::Busy
+                | EditError::Unreadable
+                | EditError::Unanswered
+                | EditError::Unknown
+                | EditError::Overtaken,
+            )
+            | Self::NotSignedIn
+            | Self::WrongCredentials
+            | Self::Input(_)
+            | Self::Throttled(_)
+            | Self::Room(_)
+            | Self::Roster(_)
+            | Self::NotOpenHere
+            | Self::NoSessionNamed
+            | Self::SchemaOnly => None,
+        }
+    }
+
+    /// Logs what an operator has to know: faults, and parts that are temporarily unavailable.
+    fn log(&self, code: ErrorCode) {
+        let Some(cause) = self.cause() else { return };
+        match code {
+            ErrorCode::Internal => tracing::error!(error = cause, "an operation failed"),
+            ErrorCode::Unavailable => {
+                tracing::warn!(error = cause, "an operation is temporarily impossible");
+            }
+            ErrorCode::Unauthenticated
+            | ErrorCode::Forbidden
+            | ErrorCode::NotFound
+            | ErrorCode::BadUserInput
+            | ErrorCode::Conflict
+            | ErrorCode::RateLimited => {}
         }
     }
 }
 
-fn store_code(error: &StoreError) -> ErrorCode {
-    match error {
+fn report_password(error: &PasswordError) -> ErrorReport {
+    let code = match error {
+        PasswordError::Invalid(_) => ErrorCode::BadUserInput,
+        PasswordError::Busy => ErrorCode::Unavailable,
+        PasswordError::Options(_) | PasswordError::Failed(_) | PasswordError::Aborted(_) => {
+            ErrorCode::Internal
+        }
+    };
+    ErrorReport::new(code, error.to_string())
+}
+
+fn report_store(error: &StoreError) -> ErrorReport {
+    let code = match error {
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
         StoreError::EmailTaken => ErrorCode::Conflict,
         StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
         StoreError::Unavailable(_) => ErrorCode::Unavailable,
         StoreError::Migration(_) | StoreError::Internal(_) => ErrorCode::Internal,
-    }
-}
-
-const NOT_NOW: &str = "The database is not available. Try again in a moment.";
-
-fn edit_code(error: &EditError) -> ErrorCode {
-    match error {
-        EditError::Store(error) => store_code(error),
-        EditError::Load(error) => text_code(error),
-        EditError::Busy
-        | EditError::Unreadable
-        | EditError::Unanswered
-        | EditError::Unknown
-        | EditError::Overtaken => ErrorCode::Unavailable,
-        EditError::TooMuchWork
-        | EditError::DeltaMismatch(_)
-        | EditError::Merge(_)
-        | EditError::TooLarge { .. }
-        | EditError::BaseInFuture { .. } => ErrorCode::BadUserInput,
-        EditError::BaseTooOld { .. } | EditError::NameTaken => ErrorCode::Conflict,
-    }
-}
-
-fn edit_message(error: &EditError) -> String {
-    let text = match error {
-        EditError::Store(error) => return error.to_string(),
-        EditError::Load(error) => return text_message(error),
-        EditError::DeltaMismatch(misfit) => return misfit.to_string(),
-        EditError::TooLarge { size, limit } => {
-            return format!(
-                "The text would have {size} bytes; a document holds at most {limit}. Split it into several documents."
-            );
-        }
-        EditError::Merge(error) => return error.to_string(),
-        EditError::BaseTooOld { head } => {
-            return format!(
-                "Too much was changed since the base version, or it is no longer kept: the document is at version {head}. Load it and make the change again."
-            );
-        }
-        EditError::BaseInFuture { head } => {
-            return format!(
-                "The base version is not there yet: the document is at version {head}. Use a version that exists."
-            );
-        }
-        EditError::Busy => "Too many changes of this document are waiting. Try again in a moment.",
-        EditError::Unreadable => NOT_NOW,
-        EditError::Unanswered | EditError::Unknown => {
-            "It is not known whether the change was stored. Repeat it with the same `mutationId`, or load the document first."
-        }
-        EditError::Overtaken => {
-            "Others changed the document first each time. Try again in a moment."
-        }
-        EditError::TooMuchWork => {
-            "Applying the change takes too long. Split it into smaller changes."
-        }
-        EditError::NameTaken => {
-            "Another change had the same `mutationId`. Use a new one for each change."
-        }
     };
-    text.to_owned()
+    ErrorReport::new(code, error.to_string())
 }
 
-fn text_code(error: &LoadError) -> ErrorCode {
+fn report_load(error: &LoadError) -> ErrorReport {
     match error {
-        LoadError::NotKept => ErrorCode::Forbidden,
-        LoadError::Store(error) => store_code(error),
-        LoadError::Corrupt(_) | LoadError::Aborted => ErrorCode::Internal,
-    }
-}
-
-fn text_message(error: &LoadError) -> String {
-    match error {
-        // It was there when the question was asked, and has been deleted since.
-        LoadError::NotKept => StoreError::Denied.to_string(),
-        LoadError::Store(error) => error.to_string(),
+        // The document existed when access was checked and has been deleted since.
+        LoadError::NotKept => report_store(&StoreError::Denied),
+        LoadError::Store(error) => report_store(error),
         LoadError::Corrupt(_) | LoadError::Aborted => {
-            "Something went wrong. It has been logged.".to_owned()
+            ErrorReport::new(ErrorCode::Internal, INTERNAL)
         }
     }
 }
 
-/// The one place where what went wrong is logged: here its chain still exists.
-impl From<ApiError> for Error {
-    fn from(error: ApiError) -> Self {
-        match (error.code(), error.source()) {
-            (ErrorCode::Internal, Some(source)) => {
-                tracing::error!(error = source, "an operation failed");
-            }
-            (ErrorCode::Unavailable, Some(source)) => {
-                tracing::warn!(error = source, "an operation could not be carried out now");
-            }
-            _ => {}
+fn load_cause(error: &LoadError) -> &(dyn Error + 'static) {
+    match error {
+        LoadError::Store(error) => error,
+        LoadError::NotKept | LoadError::Corrupt(_) | LoadError::Aborted => error,
+    }
+}
+
+fn report_room(error: RoomError) -> ErrorReport {
+    match error {
+        RoomError::SeatVoided => report_store(&StoreError::Denied),
+        RoomError::SinceInFuture { head } => ErrorReport::bad_input(format!(
+            "`since` is above version {head}, the newest of the document. Use the last version that \
+             you have applied."
+        ))
+        .with_head(head),
+        RoomError::Closed => ErrorReport::unavailable("The document is closing. Subscribe again."),
+        RoomError::Unavailable => ErrorReport::unavailable(DATABASE_DOWN),
+    }
+}
+
+fn report_edit(error: &EditError) -> ErrorReport {
+    match error {
+        EditError::Store(error) => report_store(error),
+        EditError::Load(error) => report_load(error),
+        EditError::DeltaMismatch(error) => ErrorReport::bad_input(error.to_string()),
+        EditError::Merge(error) => ErrorReport::bad_input(error.to_string()),
+        EditError::TooLarge { size, limit } => ErrorReport::bad_input(format!(
+            "The text would have {size} bytes; a document holds at most {limit}. Split it into \
+             several documents."
+        )),
+        EditError::TooMuchWork => {
+            ErrorReport::bad_input("Applying the edit takes too long. Split it into smaller edits.")
         }
+        EditError::BaseInFuture { head } => ErrorReport::bad_input(format!(
+            "`baseVersion` is above version {head}, the newest of the document. Use the version \
+             that the edit is based on."
+        ))
+        .with_head(*head),
+        EditError::BaseTooOld { head } => ErrorReport::conflict(format!(
+            "Too much has changed since `baseVersion`, or that version is no longer kept. Load the \
+             document, which is at version {head}, and make the edit again."
+        ))
+        .with_head(*head),
+        EditError::NameTaken => ErrorReport::conflict(
+            "A different edit has used this `mutationId`. Use a new one for each edit.",
+        ),
+        EditError::Busy => ErrorReport::unavailable(
+            "Too many edits of this document are waiting. Try again in a moment.",
+        ),
+        EditError::Unreadable => ErrorReport::unavailable(DATABASE_DOWN),
+        EditError::Unanswered | EditError::Unknown => ErrorReport::unavailable(
+            "It is not known whether the edit was stored. Send it again with the same \
+             `mutationId`, or load the document first.",
+        ),
+        EditError::Overtaken => ErrorReport::unavailable(
+            "The edit was not stored, because others kept changing the document first. Try again \
+             in a moment.",
+        ),
+    }
+}
+
+impl From<ApiError> for GraphqlError {
+    fn from(error: ApiError) -> Self {
+        let ErrorReport { code, message, head } = error.report();
+        error.log(code);
         let mut extensions = ErrorExtensionValues::default();
-        extensions.set("code", error.code().as_str());
-        if let Some(head) = error.head() {
+        extensions.set("code", code.as_str());
+        if let Some(head) = head {
             extensions.set("head", head.number());
         }
-        Self { message: error.message(), source: None, extensions: Some(extensions) }
+        Self { message: message.into_owned(), source: None, extensions: Some(extensions) }
     }
 }
 
-/// An error without a code comes from parsing, validation or an argument's type: the operation is wrong.
+/// Returns the error of an operation that failed by a fault of the server. The caller logs the fault.
+pub(super) fn internal_error() -> ServerError {
+    let mut error = ServerError::new(INTERNAL, None);
+    error.extensions.get_or_insert_default().set("code", ErrorCode::Internal.as_str());
+    error
+}
+
+/// Returns [`internal_error`] as the JSON of a list of errors, for a response that could not be encoded.
+pub(super) fn internal_errors() -> Bytes {
+    graphql_ws::errors(ErrorCode::Internal, INTERNAL)
+}
+
+/// Adds the code `BAD_USER_INPUT` to an error without a code. Such an error comes from parsing, validation or the type
+/// of an argument, so the operation is wrong.
 pub(super) fn with_code(mut error: ServerError) -> ServerError {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
@@ -266,7 +322,7 @@ from! {
     PasswordError => Password,
     StoreError => Store,
     EditError => Edit,
-    LoadError => Text,
+    LoadError => Load,
     RoomError => Room,
     RosterUnavailable => Roster,
 }

@@ -1,21 +1,23 @@
-//! The GraphQL API: what the schema says, and how it is run.
+//! The GraphQL API: the schema, its resolvers, and the engine that runs operations.
 //!
-//! [`Engine`] takes operations from sockets and HTTP requests, parses them once per text, and runs them against
-//! the schema. Resolvers ask for access first, then `store`, `room` and `roster`. A subscription is run once to be
-//! admitted to a room, and from then on its audience's renderer runs the selection, once per event for everybody.
+//! [`Engine`] receives operations from sessions and HTTP requests, parses each text once, and runs it against the
+//! schema. A resolver checks the caller's access first and then calls `store`, `room` and `roster`. A subscription runs
+//! once per subscriber, to be admitted to a room. From then on one [`render::Renderer`] per audience runs its selection,
+//! once per event.
 //!
-//! Invariant: every error that leaves here carries a code.
+//! Invariant: every error that leaves this module carries a code.
 
 mod access;
 mod admission;
 mod api;
 mod caller;
+mod complexity;
 mod engine;
 mod error;
-mod history;
 mod mutation;
 mod operation_cache;
 mod paging;
+mod parsed_operations;
 mod query;
 mod render;
 mod schema;

@@ -1,7 +1,8 @@
-//! An audience's renderer: a subscription that never ends, fed one event at a time.
+//! The renderer of an audience: one endless run of the subscription, which turns each event into a response.
 //!
-//! The stream of async-graphql is polled in place, once per event. It has everything it needs, so it must be ready
-//! at once; one that is not is a bug, and the room ends the audience loudly rather than wait.
+//! The response stream of async-graphql is polled in place, once per event. An event holds everything that the
+//! selection needs, so the stream must be ready immediately. If it is not, that is a bug, and the room ends the audience
+//! with an error instead of waiting.
 
 use std::{
     sync::Arc,
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream, stream::BoxStream};
 use parking_lot::Mutex;
 
-use super::admission::{Purpose, Subscribing};
+use super::admission::{Purpose, SubscriptionOperation};
 use crate::{
     domain::Event,
     room::{Render, RenderError, SeatEnd},
@@ -24,7 +25,7 @@ use crate::{
     },
 };
 
-/// Where the next event of a renderer is put.
+/// Passes the next event of a renderer to its resolver.
 #[derive(Clone, Default)]
 pub(super) struct Feed(Arc<Mutex<Option<Event>>>);
 
@@ -33,55 +34,56 @@ impl Feed {
         *self.0.lock() = Some(event);
     }
 
-    /// The events that are put, as far as `pick` wants them. Nobody is woken: whoever puts also polls.
-    pub(super) fn events<T, P>(&self, pick: P) -> impl Stream<Item = T> + use<T, P>
+    /// Returns the stream of events for which `select` returns a value. It wakes no task: the renderer polls it after
+    /// each `put`.
+    pub(super) fn events<T, P>(&self, select: P) -> impl Stream<Item = T> + use<T, P>
     where
         P: Fn(Event) -> Option<T>,
     {
         let feed = self.clone();
-        stream::poll_fn(move |_cx| match feed.0.lock().take().and_then(&pick) {
+        stream::poll_fn(move |_cx| match feed.0.lock().take().and_then(&select) {
             Some(event) => Poll::Ready(Some(event)),
             None => Poll::Pending,
         })
     }
 }
 
-/// The renderer of one audience. The stream begins with the first event: most of what is open at a time is quiet.
+/// The renderer of one audience. It starts its stream with the first event, because most audiences are idle.
 pub(super) struct Renderer {
-    operation: Subscribing,
-    running: Option<RunningRender>,
+    operation: SubscriptionOperation,
+    stream: Option<RenderStream>,
 }
 
-struct RunningRender {
+struct RenderStream {
     feed: Feed,
     responses: BoxStream<'static, Response>,
 }
 
 impl Renderer {
-    /// Renders events as `operation` selects from them.
-    pub(super) fn new(operation: Subscribing) -> Self {
-        Self { operation, running: None }
+    /// Creates a renderer for the selection of `operation`.
+    pub(super) fn new(operation: SubscriptionOperation) -> Self {
+        Self { operation, stream: None }
     }
 
-    fn run(operation: &Subscribing) -> RunningRender {
+    fn start(operation: &SubscriptionOperation) -> RenderStream {
         let feed = Feed::default();
         let request = operation.request(Purpose::Feed(feed.clone()));
-        RunningRender { feed, responses: operation.schema.execute_stream(request) }
+        RenderStream { feed, responses: operation.schema.execute_stream(request) }
     }
 }
 
 impl Render for Renderer {
     fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
-        let running = self.running.get_or_insert_with(|| Self::run(&self.operation));
-        running.feed.put(event.clone());
+        let stream = self.stream.get_or_insert_with(|| Self::start(&self.operation));
+        stream.feed.put(event.clone());
         let mut cx = Context::from_waker(Waker::noop());
-        match running.responses.poll_next_unpin(&mut cx) {
+        match stream.responses.poll_next_unpin(&mut cx) {
             Poll::Ready(Some(response)) if response.is_ok() => serde_json::to_vec(&response)
                 .map(Bytes::from)
                 .map_err(|error| RenderError(error.to_string())),
             Poll::Ready(Some(response)) => Err(RenderError(format!("{:?}", response.errors))),
-            Poll::Ready(None) => Err(RenderError("the selection's stream has ended".to_owned())),
-            Poll::Pending => Err(RenderError("the selection was not ready at once".to_owned())),
+            Poll::Ready(None) => Err(RenderError("the response stream has ended".to_owned())),
+            Poll::Pending => Err(RenderError("the response stream was not ready".to_owned())),
         }
     }
 
@@ -99,12 +101,12 @@ impl Render for Renderer {
             SeatEnd::Revoked => (ErrorCode::Forbidden, StoreError::Denied.to_string()),
             SeatEnd::Overflow => (
                 ErrorCode::Unavailable,
-                "You read more slowly than people come and go, and what waited was dropped. Ask for `documentPresence` and subscribe again."
+                "The connection was too slow for the presence stream, and queued events were dropped. Subscribe again, then query `documentPresence`."
                     .to_owned(),
             ),
             SeatEnd::Broken | SeatEnd::Unrelated => (
                 ErrorCode::Unavailable,
-                "The stream cannot go on. Subscribe again, with the last version that you have seen as `since`."
+                "The server cannot continue this subscription. Subscribe again. For `documentChanged`, use the last version that you have applied as `since`."
                     .to_owned(),
             ),
         };

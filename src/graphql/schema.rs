@@ -1,4 +1,4 @@
-//! The schema, put together.
+//! Builds the schema from its roots.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Api, mutation::Mutation, query::Query, subscription::SubscriptionRoo
 /// The schema that operations run against.
 pub type Schema = AsyncSchema<Query, Mutation, SubscriptionRoot>;
 
-/// The schema over the parts of a node.
+/// Builds the schema over the parts of a node, with the configured bounds of depth and complexity.
 pub(super) fn build(api: Arc<Api>) -> Schema {
     let limits = &api.limits;
     AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot)
@@ -19,7 +19,7 @@ pub(super) fn build(api: Arc<Api>) -> Schema {
         .finish()
 }
 
-/// The schema in the schema definition language, as `coscribe schema` prints it.
+/// Returns the schema in the schema definition language, as `coscribe schema` prints it.
 #[must_use]
 pub fn sdl() -> String {
     let schema =

@@ -1,6 +1,7 @@
-//! What can be listened to.
+//! The subscriptions of the schema.
 //!
-//! Each resolver runs for two purposes: once per viewer to be admitted, and for ever in the audience's renderer.
+//! Each resolver runs for one of two purposes: once per subscriber, to admit it to a room, and once per audience, to
+//! render every event that the room delivers.
 
 use std::pin::Pin;
 
@@ -18,74 +19,81 @@ use crate::domain::{Event, InvalidInput, Topic, Version};
 /// The root of all subscriptions.
 pub struct SubscriptionRoot;
 
-type Told<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+type EventStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
-/// What can be listened to. An event never comes back to the session that caused it.
+/// The subscriptions. A session does not receive the events that it causes, and an event of a request without
+/// `X-Session-Id` is not sent to the sessions of its user. A session is present in a document from its first
+/// subscription to it until the end of its last.
 #[Subscription(name = "Subscription")]
 impl SubscriptionRoot {
-    /// Every accepted change of the document, in the order of versions. `since`: first replay, without a gap, every
-    /// change after that version; then go on live.
+    /// Sends every accepted change of the document, in the order of versions. With `since`, it first replays every
+    /// change after that version, including the caller's own, and continues without a gap. If those changes are no
+    /// longer kept, it first sends one `RESYNC`. Ends with `complete` when the document is deleted.
     async fn document_changed(
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
         since: Option<i64>,
-    ) -> Result<Told<DocumentChangeType>, ApiError> {
-        listen(ctx, &id, Topic::Changes, since, |event| match event {
+    ) -> Result<EventStream<DocumentChangeType>, ApiError> {
+        subscribe(ctx, &id, Topic::Changes, since, |event| match event {
             Event::Changed(change) => Some(DocumentChangeType(change)),
-            _ => None,
+            Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
         })
         .await
     }
 
-    /// Who opens and closes the document. `documentPresence` says who has it open already.
+    /// Sends an event when another session opens or closes the document. Query `documentPresence` for the sessions that
+    /// are already present. A subscriber that reads too slowly gets an error with the code `UNAVAILABLE`: subscribe
+    /// again, then query `documentPresence`.
     async fn presence_updated(
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
-    ) -> Result<Told<PresenceChangeType>, ApiError> {
-        listen(ctx, &id, Topic::Presence, None, |event| match event {
+    ) -> Result<EventStream<PresenceChangeType>, ApiError> {
+        subscribe(ctx, &id, Topic::Presence, None, |event| match event {
             Event::PresenceChanged(change) => Some(PresenceChangeType(change)),
-            _ => None,
+            Event::Changed(_) | Event::CursorMoved(_) => None,
         })
         .await
     }
 
-    /// Cursors of the others. To a slow reader only the last place of each is told.
+    /// Sends the cursors of other sessions as they move. A subscriber that reads slowly receives only the last position
+    /// of each session.
     async fn cursor_moved(
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
-    ) -> Result<Told<CursorMoveType>, ApiError> {
-        listen(ctx, &id, Topic::Cursors, None, |event| match event {
+    ) -> Result<EventStream<CursorMoveType>, ApiError> {
+        subscribe(ctx, &id, Topic::Cursors, None, |event| match event {
             Event::CursorMoved(moved) => Some(CursorMoveType(moved)),
-            _ => None,
+            Event::Changed(_) | Event::PresenceChanged(_) => None,
         })
         .await
     }
 }
 
-async fn listen<T: Send + 'static>(
+async fn subscribe<T: Send + 'static>(
     ctx: &Context<'_>,
     id: &ID,
     topic: Topic,
     since: Option<i64>,
-    pick: impl Fn(Event) -> Option<T> + Send + 'static,
-) -> Result<Told<T>, ApiError> {
+    select: impl Fn(Event) -> Option<T> + Send + 'static,
+) -> Result<EventStream<T>, ApiError> {
     match ctx.data_opt::<Purpose>().ok_or(ApiError::SchemaOnly)? {
         Purpose::Admit(admission) => {
-            let since = since.map(version).transpose()?;
+            let since = since.map(since_version).transpose()?;
             admission.admit(ctx, document_id(id)?, topic, since).await?;
             Ok(stream::empty().boxed())
         }
-        Purpose::Feed(feed) => Ok(feed.events(pick).boxed()),
+        Purpose::Feed(feed) => Ok(feed.events(select).boxed()),
     }
 }
 
-fn version(since: i64) -> Result<Version, InvalidInput> {
+fn since_version(since: i64) -> Result<Version, InvalidInput> {
     if since < 0 {
-        let message = format!("`since` is {since}. Use the last version that you have seen, or 0.");
-        return Err(InvalidInput::new(message));
+        return Err(InvalidInput::new(format!(
+            "`since` is {since}. Use the last version that you have applied, or 0."
+        )));
     }
     Ok(Version::new(since))
 }

@@ -1,10 +1,16 @@
-//! What goes wrong before an operation is run: a status, a code and safe words, each variant placed by hand.
+//! Maps the errors before an operation runs to HTTP: a status, a code, and a message that is safe to show.
+//!
+//! No `match` has a wildcard arm, also not over nested enums, so that a new error breaks the build here until it has a
+//! status and a code.
 
 use std::time::Duration;
 
 use actix_web::{
     HttpResponse, ResponseError,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderName},
+    },
 };
 
 use crate::{
@@ -14,91 +20,104 @@ use crate::{
     wire::ErrorCode,
 };
 
-/// Why a request was not let in.
+/// The reason why a request is refused before its operation runs.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The `Authorization` header is not a bearer token.
-    #[error("The Authorization header is not understood. Write it as `Bearer <token>`.")]
+    #[error(
+        "The Authorization header is not a bearer token. Send `Authorization: Bearer <token>`."
+    )]
     Authorization,
-    /// Nobody could be made out from the token.
-    #[error("{}", identity_text(.0))]
+    /// The token does not identify a user.
+    #[error("{}", identity_message(.0))]
     Identity(#[from] IdentityError),
-    /// `X-Session-Id` is no identifier, or names a session that is not open.
+    /// `X-Session-Id` is not an id, or names a session that is not open.
     #[error(
         "X-Session-Id does not name an open session. Use the sessionId of the connection_ack, while the socket is open."
     )]
     UnknownSession,
-    /// `X-Session-Id` names somebody else's session.
+    /// `X-Session-Id` names a session of another user.
     #[error("X-Session-Id names another user's session. Use the sessionId of your own socket.")]
     ForeignSession,
-    /// `X-Session-Id` may name a session on another node, of which nothing is known now.
+    /// `X-Session-Id` may name a session on another node, and sessions there cannot be looked up.
     #[error(
-        "X-Session-Id cannot be looked up at the moment. Try again in a moment, or leave it out."
+        "X-Session-Id cannot be looked up at the moment. Try again in a moment, or omit the header."
     )]
     Roster(#[from] RosterUnavailable),
-    /// An editor's upgrade without a token.
-    #[error("There is no token. Connect to this address with `?token=<token>`.")]
+    /// The upgrade of an editor has no token.
+    #[error("The request has no token. Add `?token=<token>` to the address.")]
     NoToken,
-    /// A request to the address of editors' sockets that is no upgrade.
-    #[error("This address is for Yjs editors. Connect a y-websocket provider to it.")]
+    /// A request to the address of editors is not an upgrade.
+    #[error("This address is for Yjs editors only. Connect to it with a y-websocket provider.")]
     NeedsEditor,
-    /// An editor's upgrade to something that is no document.
-    #[error("The address names no document. Connect to /sync/<documentId>.")]
+    /// The path of an editor's upgrade does not name a document.
+    #[error("The address does not name a document. Connect to /sync/<documentId>.")]
     NoDocument,
-    /// A page from an origin that is not let in.
+    /// Pages from this origin are not allowed.
     #[error(
-        "Pages from this origin may not use the server. Its operator can let them in with `server.allowed_origins`."
+        "Pages from this origin may not use the server. Ask its operator to add the origin to `server.allowed_origins`."
     )]
     Origin,
-    /// No WebSocket handshake, or one that cannot be accepted.
-    #[error("This is no WebSocket handshake that can be accepted: {0}.")]
+    /// The WebSocket handshake is not valid.
+    #[error(
+        "The WebSocket handshake is not valid: {0}. Connect with a WebSocket client of version 13."
+    )]
     Handshake(String),
-    /// The body is larger than a request may be.
-    #[error("The request has more than {limit} bytes. Send less.")]
+    /// The body is too large.
+    #[error("The request has more than {limit} bytes. Send a smaller one.")]
     TooLarge {
-        /// How many bytes are allowed.
+        /// The most bytes of a body.
         limit: usize,
     },
-    /// The body took longer than a request may take.
-    #[error("The request did not arrive within {within:?}. Send it again, or send less at a time.")]
+    /// The body did not arrive in time.
+    #[error("The request did not arrive within {within:?}. Send it again, or send a smaller one.")]
     TooSlow {
-        /// How long a body may take.
+        /// The longest time that a body may take.
         within: Duration,
     },
-    /// A body that is not JSON.
-    #[error("The content type is not understood. Send `Content-Type: application/json`.")]
+    /// The body is not declared as JSON.
+    #[error("The content type is not supported. Send `Content-Type: application/json`.")]
     ContentType,
-    /// A client that accepts no JSON.
-    #[error("Answers are JSON. Accept `application/graphql-response+json` or `application/json`.")]
+    /// The client does not accept JSON.
+    #[error(
+        "Responses are JSON. Accept `application/graphql-response+json` or `application/json`."
+    )]
     NotAcceptable,
-    /// A body or query string that is no GraphQL request.
-    #[error("The request is not a GraphQL request: {0}.")]
+    /// The body or the query string cannot be parsed.
+    #[error("The request cannot be parsed: {0}. Correct it and send it again.")]
     Malformed(String),
     /// A mutation or subscription by `GET`.
     #[error(
-        "By GET there are only queries. Send mutations by POST and subscriptions over a WebSocket."
+        "GET supports queries only. Send mutations by POST and subscriptions over a WebSocket."
     )]
     OnlyQueries,
     /// A subscription by `POST`.
     #[error(
-        "A subscription needs a WebSocket. Connect to this address with the subprotocol graphql-transport-ws."
+        "Subscriptions need a WebSocket. Connect to this address with the subprotocol graphql-transport-ws."
     )]
     NeedsSocket,
-    /// A method that GraphQL over HTTP does not know.
-    #[error("GraphQL is asked by POST or GET.")]
+    /// A method that GraphQL over HTTP does not use.
+    #[error("Use POST or GET for GraphQL requests.")]
     Method,
-    /// A method that is none of HTTP's usual ones.
-    #[error("The method of the request is not known here. GraphQL is asked by POST or GET.")]
+    /// A method that is not a standard HTTP method.
+    #[error("The server does not know this HTTP method. Use POST or GET for GraphQL requests.")]
     UnknownMethod,
-    /// Somebody asks too often.
+    /// The caller exceeds a rate limit.
     #[error(transparent)]
     Throttled(#[from] Throttled),
-    /// The node is going down.
+    /// The node is stopping.
     #[error("The server is restarting. Connect again in a moment.")]
     Draining,
 }
 
-fn identity_text(error: &IdentityError) -> String {
+/// The challenge to a request without a bearer token. It has no error code, because the client did not present
+/// anything that could be wrong (RFC 6750, section 3.1).
+const CHALLENGE: &str = r#"Bearer realm="coscribe""#;
+
+/// The challenge to a request with an invalid token.
+const INVALID_TOKEN: &str = r#"Bearer realm="coscribe", error="invalid_token""#;
+
+fn identity_message(error: &IdentityError) -> String {
     match error {
         IdentityError::Token(error) => error.to_string(),
         IdentityError::Unknown => {
@@ -109,97 +128,151 @@ fn identity_text(error: &IdentityError) -> String {
 }
 
 impl HttpError {
-    /// The code that the client gets as `extensions.code`.
-    #[must_use]
-    pub fn code(&self) -> ErrorCode {
+    /// Returns the status of the response, and the code that the client receives as `extensions.code`.
+    fn status_and_code(&self) -> (StatusCode, ErrorCode) {
         match self {
-            Self::Authorization
-            | Self::NoToken
-            | Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
-                ErrorCode::Unauthenticated
+            Self::Authorization | Self::NoToken => {
+                (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
             }
-            Self::Identity(IdentityError::Store(error)) => match error {
-                StoreError::Unavailable(_) => ErrorCode::Unavailable,
-                _ => ErrorCode::Internal,
+            Self::Identity(error) => match error {
+                IdentityError::Token(_) | IdentityError::Unknown => {
+                    (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
+                }
+                IdentityError::Store(StoreError::Unavailable(_)) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+                }
+                // Loading or enrolling an account returns none of the first four.
+                IdentityError::Store(
+                    StoreError::EmailTaken
+                    | StoreError::NoSuchUser
+                    | StoreError::Denied
+                    | StoreError::OwnerKeepsAccess
+                    | StoreError::Migration(_)
+                    | StoreError::Internal(_),
+                ) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
             },
-            Self::ForeignSession | Self::Origin => ErrorCode::Forbidden,
+            Self::ForeignSession | Self::Origin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
             Self::UnknownSession
             | Self::NoDocument
             | Self::NeedsEditor
+            | Self::Malformed(_)
             | Self::Handshake(_)
+            | Self::NeedsSocket => (StatusCode::BAD_REQUEST, ErrorCode::BadUserInput),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BadUserInput),
+            Self::TooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BadUserInput),
+            Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::BadUserInput),
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, ErrorCode::BadUserInput),
+            Self::OnlyQueries | Self::Method => {
+                (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput)
+            }
+            Self::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, ErrorCode::BadUserInput),
+            Self::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited),
+            Self::Draining | Self::Roster(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+            }
+        }
+    }
+
+    /// Returns the header that the status requires.
+    fn header(&self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            Self::Authorization | Self::NoToken => Some((header::WWW_AUTHENTICATE, CHALLENGE)),
+            Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
+                Some((header::WWW_AUTHENTICATE, INVALID_TOKEN))
+            }
+            // RFC 6455, section 4.4.
+            Self::Handshake(_) => Some((header::SEC_WEBSOCKET_VERSION, "13")),
+            Self::OnlyQueries => Some((header::ALLOW, "POST")),
+            Self::Method => Some((header::ALLOW, "GET, POST")),
+            // The token may be valid: the account could not be looked up.
+            Self::Identity(IdentityError::Store(_))
+            | Self::UnknownSession
+            | Self::ForeignSession
+            | Self::Roster(_)
+            | Self::NeedsEditor
+            | Self::NoDocument
+            | Self::Origin
             | Self::TooLarge { .. }
             | Self::TooSlow { .. }
             | Self::ContentType
             | Self::NotAcceptable
             | Self::Malformed(_)
-            | Self::OnlyQueries
             | Self::NeedsSocket
-            | Self::Method
-            | Self::UnknownMethod => ErrorCode::BadUserInput,
-            Self::Throttled(_) => ErrorCode::RateLimited,
-            Self::Draining | Self::Roster(_) => ErrorCode::Unavailable,
+            | Self::UnknownMethod
+            | Self::Throttled(_)
+            | Self::Draining => None,
+        }
+    }
+
+    /// Logs a failure of the store, whose causes the client does not receive.
+    fn log(&self) {
+        let Self::Identity(IdentityError::Store(error)) = self else { return };
+        let cause: &dyn std::error::Error = error;
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(error = cause, "the account of a token could not be looked up");
+        } else {
+            tracing::error!(error = cause, "the account of a token could not be looked up");
         }
     }
 }
 
 impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Authorization
-            | Self::NoToken
-            | Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
-                StatusCode::UNAUTHORIZED
-            }
-            Self::Identity(IdentityError::Store(error)) => match error {
-                StoreError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            },
-            Self::ForeignSession | Self::Origin => StatusCode::FORBIDDEN,
-            Self::UnknownSession
-            | Self::NoDocument
-            | Self::NeedsEditor
-            | Self::Malformed(_)
-            | Self::Handshake(_)
-            | Self::NeedsSocket => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::OnlyQueries | Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
-            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Draining | Self::Roster(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
+        self.status_and_code().0
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::Identity(IdentityError::Store(error)) = self {
-            tracing::error!(error = error as &dyn std::error::Error, "nobody could be made out");
-        }
-        let mut response = HttpResponse::build(self.status_code());
-        match self {
-            // RFC 6750, section 3.
-            Self::Authorization | Self::NoToken | Self::Identity(_) => {
-                let challenge = r#"Bearer realm="coscribe", error="invalid_token""#;
-                response.insert_header((header::WWW_AUTHENTICATE, challenge));
-            }
-            // RFC 6455, section 4.4.
-            Self::Handshake(_) => {
-                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
-            }
-            Self::OnlyQueries => {
-                response.insert_header((header::ALLOW, "POST"));
-            }
-            Self::Method => {
-                response.insert_header((header::ALLOW, "GET, POST"));
-            }
-            _ => {}
+        self.log();
+        let (status, code) = self.status_and_code();
+        let mut response = HttpResponse::build(status);
+        if let Some(header) = self.header() {
+            response.insert_header(header);
         }
         response.json(serde_json::json!({
             "errors": [{
                 "message": self.to_string(),
-                "extensions": { "code": self.code().as_str() },
+                "extensions": { "code": code.as_str() },
             }]
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::TokenError;
+
+    /// Returns the status and the challenge of the response to an error.
+    fn challenge(error: HttpError) -> (u16, Option<String>) {
+        let response = error.error_response();
+        let challenge = response.headers().get(header::WWW_AUTHENTICATE);
+        let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), challenge)
+    }
+
+    #[test]
+    fn an_invalid_token_is_challenged_with_an_error_code() {
+        let challenged =
+            (401, Some(r#"Bearer realm="coscribe", error="invalid_token""#.to_owned()));
+        for error in TokenError::ALL {
+            assert_eq!(challenge(IdentityError::Token(error).into()), challenged, "{error}");
+        }
+        assert_eq!(challenge(IdentityError::Unknown.into()), challenged);
+    }
+
+    #[test]
+    fn a_request_without_a_bearer_token_is_challenged_without_an_error_code() {
+        let challenged = (401, Some(r#"Bearer realm="coscribe""#.to_owned()));
+        for error in [HttpError::NoToken, HttpError::Authorization] {
+            assert_eq!(challenge(error), challenged);
+        }
+    }
+
+    #[test]
+    fn a_failed_lookup_of_an_account_is_not_challenged() {
+        let unavailable = IdentityError::Store(StoreError::unavailable("no connection"));
+        assert_eq!(challenge(unavailable.into()), (503, None));
+        let internal = IdentityError::Store(StoreError::internal("no such table"));
+        assert_eq!(challenge(internal.into()), (500, None));
     }
 }

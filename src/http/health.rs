@@ -1,32 +1,33 @@
-//! Whether the process lives, and whether it can serve.
+//! The health checks: whether the process is alive, and whether it can serve.
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::HttpParts;
+use super::HttpState;
 use crate::bridge::Health;
 
-/// `GET /healthz`: the process answers. Nothing else is looked at, so that a database that is away does not get
-/// every node restarted.
+/// Handles `GET /healthz`: the process responds. Checks nothing else, so that an unavailable database does not cause
+/// every node to be restarted.
 pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: 503 with what is wrong when the node is going down, the database cannot be reached, or the relay to the
-/// other nodes is deaf: Redis answers, but nothing comes through.
+/// Handles `GET /readyz`. Responds with 503 and the reason when the node is stopping, the database does not respond, or
+/// the relay is deaf: Redis responds but delivers no messages.
 ///
-/// Without Redis a node still serves: 200, degraded. Were it 503, a balancer would take all nodes out at once.
-pub(super) async fn readyz(parts: web::Data<HttpParts>) -> HttpResponse {
-    if parts.draining.has_begun() {
+/// Without Redis a node still serves, so the status is 200 and "degraded". With 503, a load balancer would remove all
+/// nodes at once.
+pub(super) async fn readyz(state: web::Data<HttpState>) -> HttpResponse {
+    if state.draining.has_begun() {
         return unready("draining");
     }
-    if let Err(error) = parts.store.ping().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the database did not answer");
+    if let Err(error) = state.store.ping().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the database does not respond");
         return unready("database");
     }
-    match parts.rooms.relay() {
+    match state.rooms.relay() {
         Health::Deaf => unready("relay"),
-        Health::Healthy if parts.roster.is_up() => {
+        Health::Healthy if state.roster.is_up() => {
             HttpResponse::Ok().json(json!({ "status": "ready" }))
         }
         Health::Healthy | Health::Unavailable => {

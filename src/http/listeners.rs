@@ -1,8 +1,8 @@
-//! The sockets that connections come in by.
+//! The listening sockets of a node.
 //!
-//! A server that is paused leaves new connections to the operating system, which takes them in and lets them wait for
-//! nobody. So the listening sockets are held here as well, to be closed before the server is: whoever connects to a
-//! node that goes down is refused at once, and can try another one.
+//! A paused server leaves new connections to the operating system, which accepts them although they will not be served.
+//! Therefore the node keeps the listening sockets and closes them before the server: a client that connects to a
+//! stopping node is refused immediately and can try another one.
 
 use std::{
     io,
@@ -13,47 +13,47 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::ServerOptions;
 
-/// What a node listens on: one socket for each address that its host stands for.
+/// The listening sockets of a node, one per address of its host.
 pub struct Listeners(Vec<TcpListener>);
 
 impl Listeners {
-    /// Listens on those addresses of the host that can be had.
+    /// Listens on every address of the host that is available.
     ///
     /// # Errors
-    /// None of them can.
+    /// None is available. Returns the error of the last one.
     pub fn bind(options: &ServerOptions) -> io::Result<Self> {
         let mut listeners = Vec::new();
-        let mut refused = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in (options.host.as_str(), options.port).to_socket_addrs()? {
             match listen(address, options.backlog) {
                 Ok(listener) => listeners.push(listener),
-                Err(error) => refused = error,
+                Err(error) => last_error = error,
             }
         }
-        if listeners.is_empty() { Err(refused) } else { Ok(Self(listeners)) }
+        if listeners.is_empty() { Err(last_error) } else { Ok(Self(listeners)) }
     }
 
-    /// The first of the addresses, with the port that it got.
+    /// Returns the first address, with the port that was selected.
     ///
     /// # Errors
-    /// The operating system does not say.
+    /// The operating system cannot report it.
     pub fn address(&self) -> io::Result<SocketAddr> {
         let first = self.0.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
         first.local_addr()
     }
 
-    /// The same sockets again, for a server to accept from.
+    /// Returns handles of the same sockets, for a server to accept from.
     ///
     /// # Errors
-    /// There are too many open files.
-    pub fn again(&self) -> io::Result<Vec<TcpListener>> {
+    /// Too many files are open.
+    pub fn duplicate(&self) -> io::Result<Vec<TcpListener>> {
         self.0.iter().map(TcpListener::try_clone).collect()
     }
 
-    /// Refuses whoever connects from now on, and whoever has not been accepted yet.
+    /// Refuses connections from now on, including those that have not been accepted yet.
     pub fn close(&self) {
         for listener in &self.0 {
-            // Linux stops listening; elsewhere the socket stays until the server lets go of it.
+            // Linux stops listening. On other systems the socket stays until the server drops its handle.
             if let Err(error) = SockRef::from(listener).shutdown(Shutdown::Both) {
                 tracing::debug!(%error, "a listening socket could not be closed");
             }
@@ -63,7 +63,7 @@ impl Listeners {
 
 fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restarted node need not wait until the last connections of its predecessor are forgotten.
+    // Otherwise a restarted node would have to wait for the last connections of its predecessor to expire.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_gets_in_once_they_are_closed() {
+    fn closed_listeners_refuse_connections() {
         let options = ServerOptions {
             host: "127.0.0.1".to_owned(),
             port: 0,
@@ -90,7 +90,7 @@ mod tests {
             backlog: 8,
         };
         let listeners = Listeners::bind(&options).unwrap();
-        let servers = listeners.again().unwrap();
+        let servers = listeners.duplicate().unwrap();
         let address = listeners.address().unwrap();
         let taken = ServerOptions { port: address.port(), ..options };
         assert!(Listeners::bind(&taken).is_err());

@@ -1,7 +1,7 @@
-//! Which methods there are.
+//! The HTTP methods that the server knows.
 //!
-//! A request may name any word as its method, and the meters of requests have a series for each: so methods that
-//! nobody uses are refused before they are counted.
+//! A method may be any word, and the metrics have a series for each method. Unusual methods are therefore refused before
+//! the request is counted.
 
 use actix_web::{
     Error, ResponseError as _,
@@ -23,10 +23,10 @@ const KNOWN: [Method; 7] = [
     Method::PATCH,
 ];
 
-/// Lets requests with a known method through, and refuses the others.
+/// Passes on requests with a known method and refuses the others.
 ///
 /// # Errors
-/// Those of what comes next.
+/// Those of `next`.
 pub async fn only_known_methods<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

@@ -1,16 +1,16 @@
-//! `GET /metrics`: the meters, for Prometheus.
+//! `GET /metrics`: the metrics for Prometheus.
 
 use actix_web::{HttpResponse, web};
 
-use super::HttpParts;
+use super::HttpState;
 
-/// The text format of Prometheus, version 0.0.4.
-pub(super) async fn page(parts: web::Data<HttpParts>) -> HttpResponse {
-    parts.metrics.outboxes_hold(parts.totals.bytes());
-    match parts.metrics.render() {
+/// Responds with all metrics in the text format of Prometheus, version 0.0.4.
+pub(super) async fn page(state: web::Data<HttpState>) -> HttpResponse {
+    state.metrics.outboxes_hold(state.totals.bytes());
+    match state.metrics.render() {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
         Err(error) => {
-            tracing::error!(%error, "the meters could not be written down");
+            tracing::error!(%error, "the metrics could not be rendered");
             HttpResponse::InternalServerError().finish()
         }
     }

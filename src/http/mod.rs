@@ -1,11 +1,16 @@
-//! The front door: routes, who is asking, the upgrade, health, metrics and the web page.
+//! The HTTP interface: routes, authentication, WebSocket upgrades, health, metrics and the GraphiQL page.
 //!
-//! A request is a GraphQL operation ([`graphql`]), an upgrade to a socket ([`socket`]), or a look at how the node is
-//! ([`health`], [`metrics_page`]). Tokens are checked here, before anything else happens.
+//! `/graphql` takes GraphQL operations ([`graphql`]) and upgrades to graphql-transport-ws ([`graphql_socket`]), and
+//! `/sync/<document>` upgrades to y-websocket ([`yjs_socket`]). Tokens are verified here ([`credentials`]), and
+//! [`HttpError`] maps every failure before an operation runs to a status.
 //!
-//! Invariant: an upgrade with a bad token is refused before it is made.
+//! Invariant: an upgrade with an invalid token is refused before the WebSocket opens.
 
+mod body;
+mod credentials;
+mod draining;
 mod error;
+mod graphiql;
 mod graphql;
 mod graphql_socket;
 mod health;
@@ -15,18 +20,21 @@ mod metrics_page;
 mod negotiation;
 mod options;
 mod origin;
-mod parts;
+mod query_string;
 mod request_log;
+mod request_span;
 mod routes;
-mod web;
-mod who;
+mod state;
+mod upgrade;
 mod yjs_socket;
 
+pub use body::BodyLimits;
+pub use draining::Draining;
 pub use error::HttpError;
 pub use listeners::Listeners;
 pub use methods::only_known_methods;
 pub use options::ServerOptions;
 pub use origin::Origins;
-pub use parts::{BodyLimits, Draining, HttpParts};
 pub use request_log::log_request;
 pub use routes::routes;
+pub use state::HttpState;

@@ -1,8 +1,7 @@
-//! Which of the two JSON content types a client gets, and what that means for the status.
+//! Negotiates the content type of a response, which also determines its status.
 //!
-//! As "GraphQL over HTTP" (sections 6.2 to 6.4) says: with `application/graphql-response+json` the status tells
-//! whether the operation was executed; with `application/json`, which clients from before it accept, every
-//! well-formed request is answered with 200.
+//! Follows GraphQL over HTTP, sections 6.2 to 6.4. With `application/graphql-response+json`, the status states whether
+//! the operation was executed. With the older `application/json`, the status of every well-formed request is 200.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -13,21 +12,22 @@ use async_graphql::Response;
 use super::HttpError;
 use crate::graphql::was_executed;
 
-/// The content type of an answer.
+/// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answering {
+pub(super) enum ResponseFormat {
     /// `application/graphql-response+json`.
     GraphqlResponse,
     /// `application/json`.
     Json,
 }
 
-impl Answering {
-    /// What the client accepts; of both, the newer one. No `Accept` header stands for everything.
+impl ResponseFormat {
+    /// Returns the format that the client accepts, the newer one if it accepts both. Without an `Accept` header it is the
+    /// older one.
     ///
     /// # Errors
-    /// It accepts neither.
-    pub(super) fn to(request: &HttpRequest) -> Result<Self, HttpError> {
+    /// [`HttpError::NotAcceptable`]: the client accepts neither.
+    pub(super) fn accepted_by(request: &HttpRequest) -> Result<Self, HttpError> {
         let Some(accept) = request.headers().get(header::ACCEPT) else { return Ok(Self::Json) };
         let accept = accept.to_str().unwrap_or_default().to_ascii_lowercase();
         let types: Vec<_> = accept.split(',').filter_map(accepted_type).collect();
@@ -45,8 +45,8 @@ impl Answering {
         }
     }
 
-    /// The answer to an operation.
-    pub(super) fn with(self, response: &Response) -> HttpResponse {
+    /// Encodes the response to an operation.
+    pub(super) fn encode(self, response: &Response) -> HttpResponse {
         let executed = was_executed(response);
         let status = match self {
             Self::GraphqlResponse if !executed => StatusCode::BAD_REQUEST,
@@ -55,7 +55,7 @@ impl Answering {
         let body = if executed {
             serde_json::to_vec(response)
         } else {
-            // What was not executed has no data, not even null.
+            // The response to an operation that was not executed has no `data`, not even null.
             serde_json::to_vec(&serde_json::json!({ "errors": response.errors }))
         };
         match body {
@@ -64,14 +64,14 @@ impl Answering {
                 .insert_header((header::CACHE_CONTROL, "no-store"))
                 .body(body),
             Err(error) => {
-                tracing::error!(%error, "an answer could not be encoded");
+                tracing::error!(%error, "a response could not be encoded");
                 HttpResponse::InternalServerError().finish()
             }
         }
     }
 }
 
-/// The media type of one part of an `Accept` header, unless it is excluded by `q=0`.
+/// Returns the media type of one part of an `Accept` header, unless `q=0` excludes it.
 fn accepted_type(part: &str) -> Option<&str> {
     let mut pieces = part.split(';').map(str::trim);
     let kind = pieces.next()?;
@@ -86,22 +86,22 @@ mod tests {
 
     use super::*;
 
-    fn answering(accept: Option<&str>) -> Option<Answering> {
+    fn format(accept: Option<&str>) -> Option<ResponseFormat> {
         let request = accept.into_iter().fold(TestRequest::default(), |request, accept| {
             request.insert_header((header::ACCEPT, accept))
         });
-        Answering::to(&request.to_http_request()).ok()
+        ResponseFormat::accepted_by(&request.to_http_request()).ok()
     }
 
     #[test]
-    fn the_newer_type_is_chosen_where_it_is_accepted() {
-        assert_eq!(answering(None), Some(Answering::Json));
-        assert_eq!(answering(Some("*/*")), Some(Answering::Json));
-        assert_eq!(answering(Some("application/json")), Some(Answering::Json));
+    fn the_newer_format_is_chosen_if_accepted() {
+        assert_eq!(format(None), Some(ResponseFormat::Json));
+        assert_eq!(format(Some("*/*")), Some(ResponseFormat::Json));
+        assert_eq!(format(Some("application/json")), Some(ResponseFormat::Json));
         let both = "application/json, application/graphql-response+json;q=0.9";
-        assert_eq!(answering(Some(both)), Some(Answering::GraphqlResponse));
+        assert_eq!(format(Some(both)), Some(ResponseFormat::GraphqlResponse));
         let excluded = "application/graphql-response+json;q=0, application/json";
-        assert_eq!(answering(Some(excluded)), Some(Answering::Json));
-        assert_eq!(answering(Some("text/html")), None);
+        assert_eq!(format(Some(excluded)), Some(ResponseFormat::Json));
+        assert_eq!(format(Some("text/html")), None);
     }
 }

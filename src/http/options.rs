@@ -1,31 +1,31 @@
-//! Where a node listens and keeps its files.
+//! The options of the HTTP server.
 
 use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-/// The section `server` of the settings.
+/// The `[server]` section of the settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerOptions {
-    /// The address or name to listen on.
+    /// The address or host name to listen on.
     pub host: String,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on. 0 selects a free one.
     pub port: u16,
-    /// How many threads serve sockets; 0: one for every two cores.
+    /// The number of worker threads. 0 means one for every two cores.
     pub workers: usize,
-    /// How long a stopping server waits for sessions and requests, more than 0.
+    /// The longest time that a stopping server waits for sessions and requests. Above 0.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
-    /// How long the body of a request may take to arrive, more than 0.
+    /// The longest time that the body of a request may take to arrive. Above 0.
     #[serde(with = "humantime_serde")]
     pub body_within: Duration,
-    /// Where the database and the signing secret are kept; relative to the working directory.
+    /// The folder of the database and the signing secret, relative to the working directory.
     pub data_dir: PathBuf,
-    /// Other origins whose pages may use the API, as browsers write them in `Origin`; or `*` for all.
+    /// Other origins whose pages may use the API, as browsers write them in `Origin`. `*` allows all.
     pub allowed_origins: Vec<String>,
-    /// Connections that one worker holds open, at least 1.
+    /// The most open connections per worker. At least 1.
     pub max_connections: usize,
-    /// Connections that the operating system keeps waiting, at least 1.
+    /// The most connections that wait in the operating system to be accepted. At least 1.
     pub backlog: u32,
 }

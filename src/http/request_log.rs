@@ -1,4 +1,4 @@
-//! A line in the log for each request, and a span around it that names it.
+//! Logs one line per request, inside the span of the request.
 
 use actix_web::{
     Error,
@@ -8,10 +8,11 @@ use actix_web::{
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
-use uuid::Uuid;
 
-/// Logs a request when its answer begins: method, path, status and time. The query string is left out, since a token
-/// may stand in it; an upgrade has status 101, and what follows is the session's to log.
+use super::request_span::request_span;
+
+/// Logs method, path, status and duration of a request when its response begins. Omits the query string, which may
+/// contain a token. An upgrade has status 101, and its session logs what follows.
 ///
 /// # Errors
 /// Those of the request.
@@ -19,23 +20,87 @@ pub async fn log_request<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let span = tracing::info_span!("request", request.id = %Uuid::now_v7());
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    let began = Instant::now();
+    let started = Instant::now();
     async move {
-        let answer = next.call(request).await;
-        let status = match &answer {
+        let response = next.call(request).await;
+        let status = match &response {
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         };
-        let (status, took) = (status.as_u16(), began.elapsed());
+        let (status, took) = (status.as_u16(), started.elapsed());
         if path == "/graphql" {
-            tracing::info!(%method, path, status, ?took, "answered");
+            tracing::info!(%method, path, status, ?took, "request answered");
         } else {
-            tracing::debug!(%method, path, status, ?took, "answered");
+            tracing::debug!(%method, path, status, ?took, "request answered");
         }
-        answer
+        response
     }
-    .instrument(span)
+    .instrument(request_span())
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use actix_web::{App, HttpResponse, middleware::from_fn, test, web};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::{
+        domain::{DocumentId, UserId},
+        http::request_span,
+    };
+
+    /// Collects the log.
+    #[derive(Clone, Default)]
+    struct LogSink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for LogSink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for LogSink {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_span_of_a_request_names_its_user_and_document() {
+        let sink = LogSink::default();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(sink.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let (user, document) = (UserId::new(), DocumentId::new());
+        let handler = move || async move {
+            request_span::record_user(user);
+            request_span::record_document(document);
+            HttpResponse::Ok().finish()
+        };
+        let app = App::new().wrap(from_fn(log_request)).route("/graphql", web::get().to(handler));
+        let app = test::init_service(app).await;
+
+        test::call_service(&app, test::TestRequest::get().uri("/graphql?token=x").to_request())
+            .await;
+
+        let log = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("request.id="), "{log}");
+        assert!(log.contains(&format!("user.id={user}")), "{log}");
+        assert!(log.contains(&format!("document.id={document}")), "{log}");
+        assert!(!log.contains("token"), "the query string is logged: {log}");
+    }
 }

@@ -1,50 +1,50 @@
-//! The upgrade to an editor's socket: y-websocket, one document for each socket.
+//! The upgrade of `/sync/<document>` to y-websocket, with one document per WebSocket.
 //!
-//! The token has to come with the upgrade, since the protocol has no place for one: without a good one there is no
-//! socket. Whether the document may be opened is said over the socket, by a close code that editors understand.
+//! The protocol has no message for a token, so the upgrade must carry one. Access to the document is checked after the
+//! upgrade: without it the session closes with a code that editors understand.
 
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::{HttpError, HttpParts, graphql_socket, who::bearer};
+use super::{HttpError, HttpState, query_string, request_span, upgrade};
 use crate::{domain::DocumentId, session, yjs::Conversation};
 
-/// What the address of an upgrade may carry.
+/// The options of an editor in the query string.
 #[derive(Deserialize)]
-struct SocketQuery {
-    token: Option<String>,
-    /// Whether the editor wants to be told what is stored.
+struct EditorQuery {
+    /// Whether the editor requests save acknowledgements.
     #[serde(default)]
     saved: bool,
 }
 
-/// Opens an editor's socket.
+/// Upgrades the request and opens a session for an editor.
 ///
 /// # Errors
-/// No upgrade, a foreign page, no token or a bad one, no document's identifier, or a node that is going down.
+/// The request is not an upgrade, its origin is not allowed, its path does not name a document, its token is missing or
+/// not valid, the handshake is broken, or the node is stopping.
 pub(super) async fn open(
     request: HttpRequest,
     document: web::Path<String>,
     payload: web::Payload,
-    parts: web::Data<HttpParts>,
+    state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
-    if !graphql_socket::is_upgrade(request.headers()) {
+    if !upgrade::is_requested(request.headers()) {
         return Err(HttpError::NeedsEditor);
     }
-    graphql_socket::admit(&request, &parts)?;
-    let document: DocumentId = document.parse().map_err(|_no_identifier| HttpError::NoDocument)?;
-    let address = web::Query::<SocketQuery>::from_query(request.query_string())
-        .map_err(|error| HttpError::Malformed(error.to_string()))?
-        .into_inner();
-    let Some(token) = bearer(&request)?.map(str::to_owned).or(address.token) else {
-        parts.metrics.auth_failed("missing");
+    upgrade::check_allowed(&request, &state)?;
+    let document: DocumentId = document.parse().map_err(|_no_uuid| HttpError::NoDocument)?;
+    request_span::record_document(document);
+    let EditorQuery { saved } = query_string::parse(request.query_string())?;
+    let Some(token) = upgrade::token(&request)? else {
+        state.metrics.auth_failed("missing");
         return Err(HttpError::NoToken);
     };
-    let identified = parts.identity.of(&token).await?;
-    let conversation = Conversation::new(Arc::clone(&parts.editors), document, address.saved);
-    let session = Arc::clone(&parts.session);
+    let identified = state.identity.of(&token).await?;
+    request_span::record_user(identified.user.id);
+    let conversation = Conversation::new(Arc::clone(&state.editors), document, saved);
+    let session = Arc::clone(&state.session);
     session::open_editor(&request, payload, session, identified, Box::new(conversation))
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }

@@ -49,7 +49,7 @@ impl StoreError {
     }
 
     /// Returns [`StoreError::Internal`] with this cause.
-    pub(super) fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into().into())
     }
 

@@ -1,4 +1,9 @@
-//! What went wrong with something that an editor wrote, in the words of its protocol: each variant placed by hand.
+//! Maps the errors of an editor's updates to the Yjs protocol: a denial, a request for missing updates, or a close.
+//!
+//! No `match` has a wildcard arm, also not over nested enums, so that a new error breaks the build here until it has a
+//! remedy. Close texts follow those of [`CloseReason`]: no full stop at the end.
+
+use std::borrow::Cow;
 
 use crate::{
     editing::{EditError, LoadError, MergeError},
@@ -6,77 +11,85 @@ use crate::{
     wire::CloseReason,
 };
 
-/// What is to be done about an editor whose change was not stored.
+/// What follows for an editor whose updates were not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// It may not write; it is told, and may stay.
+    /// The editor is denied permission to write. Its session stays open.
     Deny,
-    /// What it has and what is here do not fit together: it is asked what it has.
+    /// The update depends on one that is missing here. The editor is asked for its state.
     Ask,
-    /// The session ends. Where its client comes back, it says again what it has.
+    /// The session ends. When the editor reconnects, it sends the updates that are missing here.
     Close(CloseReason),
 }
 
-/// The remedy for an error.
+/// Returns the remedy for an error.
 pub(super) fn remedy(error: &EditError) -> Remedy {
-    let text = match error {
-        EditError::Store(StoreError::Denied) => return Remedy::Deny,
-        EditError::Store(error) => return Remedy::Close(store_reason(error)),
-        EditError::Load(LoadError::Store(error)) => return Remedy::Close(store_reason(error)),
+    match error {
+        EditError::Store(StoreError::Denied) => Remedy::Deny,
+        EditError::Store(error) => Remedy::Close(store_reason(error)),
+        EditError::Load(error) => Remedy::Close(load_reason(error)),
+        EditError::Merge(error) => merge_remedy(error),
         EditError::Busy
         | EditError::Unreadable
         | EditError::Unanswered
         | EditError::Unknown
-        | EditError::Overtaken
-        | EditError::Load(LoadError::NotKept | LoadError::Aborted) => {
-            return Remedy::Close(CloseReason::Unavailable);
-        }
-        // What editors write has no base and no name, so these are faults.
+        | EditError::Overtaken => Remedy::Close(CloseReason::Unavailable),
+        // Updates of editors have no base version and no edit id, so these are faults of the server.
         EditError::DeltaMismatch(_)
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
-        | EditError::NameTaken
-        | EditError::Load(LoadError::Corrupt(_)) => {
-            return Remedy::Close(CloseReason::InternalError);
-        }
-        EditError::Merge(error) => return unmergeable(error),
-        EditError::TooLarge { size, limit } => return Remedy::Close(too_large(*size, *limit)),
+        | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),
+        EditError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
         EditError::TooMuchWork => {
-            "Merging the change takes too long; reload, and make smaller changes"
+            refuse("Merging the update takes too long; reload, and make smaller changes")
         }
-    };
-    Remedy::Close(CloseReason::Refused(text.into()))
+    }
 }
 
-fn unmergeable(error: &MergeError) -> Remedy {
-    let reason = match error {
-        MergeError::MissingDependencies => return Remedy::Ask,
-        MergeError::Unrelated => CloseReason::UnrelatedHistory,
-        MergeError::Malformed(what) => {
-            CloseReason::BadMessage(format!("The update cannot be merged: {what}").into())
+fn merge_remedy(error: &MergeError) -> Remedy {
+    match error {
+        MergeError::MissingDependencies => Remedy::Ask,
+        MergeError::Unrelated => Remedy::Close(CloseReason::UnrelatedHistory),
+        MergeError::Malformed(what) => Remedy::Close(CloseReason::BadMessage(
+            format!("The update cannot be merged: {what}").into(),
+        )),
+        MergeError::TooManyStructs { limit } => {
+            refuse(format!("The update has more than {limit} structs; make smaller changes"))
         }
-        MergeError::TooManyStructs { limit } => CloseReason::Refused(
-            format!("The update has more than {limit} structs; make smaller changes").into(),
-        ),
-        MergeError::TooLarge { size, limit } => too_large(*size, *limit),
-        MergeError::NotText => CloseReason::Refused(
-            "The root type \"content\" holds text; use another name for other types".into(),
-        ),
-    };
-    Remedy::Close(reason)
+        MergeError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
+        MergeError::NotText => {
+            refuse("The root type \"content\" holds text; use another name for other types")
+        }
+    }
+}
+
+fn refuse(text: impl Into<Cow<'static, str>>) -> Remedy {
+    Remedy::Close(CloseReason::Refused(text.into()))
 }
 
 fn too_large(size: usize, limit: usize) -> CloseReason {
     let text =
-        format!("The document would have {size} bytes of at most {limit}; undo, or split it");
+        format!("The document would have {size} bytes, but may have {limit}; undo, or split it");
     CloseReason::Refused(text.into())
 }
 
-/// The reason to close when the store failed.
+fn load_reason(error: &LoadError) -> CloseReason {
+    match error {
+        LoadError::Store(error) => store_reason(error),
+        LoadError::NotKept | LoadError::Aborted => CloseReason::Unavailable,
+        LoadError::Corrupt(_) => CloseReason::InternalError,
+    }
+}
+
+/// Returns the reason to close a session after a failure of the store.
 pub(super) fn store_reason(error: &StoreError) -> CloseReason {
     match error {
         StoreError::Unavailable(_) => CloseReason::Unavailable,
         StoreError::Denied => CloseReason::Forbidden,
-        _ => CloseReason::InternalError,
+        StoreError::EmailTaken
+        | StoreError::NoSuchUser
+        | StoreError::OwnerKeepsAccess
+        | StoreError::Migration(_)
+        | StoreError::Internal(_) => CloseReason::InternalError,
     }
 }

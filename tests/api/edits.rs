@@ -118,7 +118,7 @@ async fn what_cannot_be_done_is_refused_in_words_and_changes_nothing() {
         (2, json!([{ "insert": "" }]), "inserts nothing"),
         (2, json!([{ "insert": "a\u{0}" }]), "NUL"),
         (2, json!([{ "insert": "x" }]), "would have 13 bytes; a document holds at most 12"),
-        (3, json!([{ "delete": 2 }]), "The base version is not there yet"),
+        (3, json!([{ "delete": 2 }]), "`baseVersion` is above version 2"),
         (0, json!([{ "delete": 2 }]), "into a text of 0"),
         (-1, json!([{ "delete": 2 }]), "`baseVersion` is -1"),
     ] {
@@ -449,7 +449,10 @@ async fn a_delta_of_very_many_steps_is_refused() {
 
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     let message = refused.error()["message"].as_str().unwrap().to_owned();
-    assert!(message.starts_with("The delta has 10001 steps, and may have 10000."), "{message}");
+    assert!(
+        message.starts_with("The delta has 10001 steps; at most 10000 are allowed."),
+        "{message}"
+    );
     pair.end(()).await;
 }
 
@@ -464,7 +467,7 @@ async fn a_change_that_takes_too_long_is_refused_and_others_go_on() {
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     assert_eq!(
         refused.error()["message"],
-        "Applying the change takes too long. Split it into smaller changes."
+        "Applying the edit takes too long. Split it into smaller edits."
     );
     let small = edit(&pair.bob, &pair, 1, json!([{ "insert": "x" }])).await;
     assert_eq!(small.value()["version"], 2);

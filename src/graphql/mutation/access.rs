@@ -1,14 +1,14 @@
-//! Who else may open a document.
+//! Granting and revoking access to a document.
 
 use async_graphql::{Context, ID, Object};
 
-use super::WRITING;
 use crate::{
     domain::{AccessLevel, Email, InvalidInput, UserId},
     graphql::{
         ApiError,
         access::{document_id, require},
         caller::{api, caller},
+        complexity::DATABASE_WRITE,
         types::{AccessLevelType, CollaboratorType},
     },
     store::StoreError,
@@ -16,12 +16,13 @@ use crate::{
 
 /// Mutations of access.
 #[derive(Default)]
-pub(in crate::graphql) struct AccessMutations;
+pub(super) struct AccessMutations;
 
 #[Object]
 impl AccessMutations {
-    /// Gives a user access, or another level. Owner only. Name the user by `userId` or by `email`.
-    #[graphql(complexity = "WRITING + child_complexity")]
+    /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. Takes
+    /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. Requires `OWNER`.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn grant_access(
         &self,
         ctx: &Context<'_>,
@@ -32,7 +33,7 @@ impl AccessMutations {
     ) -> Result<CollaboratorType, ApiError> {
         let api = api(ctx)?;
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
-        let target = named(ctx, user_id, email).await?;
+        let target = find_target(ctx, user_id, email).await?;
         let level = level.into();
         let granted =
             api.store.grant_access(admitted.user.id, admitted.document, target, level).await?;
@@ -40,9 +41,14 @@ impl AccessMutations {
         Ok(CollaboratorType(granted.collaborator))
     }
 
-    /// Takes a user's access away. When this answers, the user's open streams of the document have ended. False
-    /// when there was no access to take. Owner only; everybody may give up an access of their own.
-    #[graphql(complexity = "WRITING + child_complexity")]
+    /// Revokes a user's access to a document. From then on the server refuses the user's edits and new subscriptions,
+    /// and ends the user's open subscriptions and Yjs editors of the document. With one node, these have ended when the
+    /// mutation answers. With several nodes, the mutation waits for the others, but at most one second. A node that did
+    /// not receive the revocation finds it within `room.compare_every` (1 s by default), or within five times that while
+    /// its connection to Redis is healthy.
+    /// Returns false if the user had no access. Requires `OWNER`, except that users may revoke their own access. The
+    /// access of the document's owner cannot be revoked.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn revoke_access(
         &self,
         ctx: &Context<'_>,
@@ -53,8 +59,9 @@ impl AccessMutations {
         let actor = caller(ctx).user()?;
         let (document, target) = (document_id(&id)?, user_id.parse::<UserId>()?);
         let revoked = api.store.revoke_access(actor.id, document, target).await;
-        // Whatever the store said but no: somebody else's revocation may be on its way to the room, and one whose
-        // outcome is not known may have been stored. Who still has access may subscribe again.
+        // Unless it was refused, announce the revocation even if the store reports no access or fails. Another
+        // revocation may still be on its way to the room, and one with an unknown outcome may have been stored. A user
+        // who still has access can subscribe again.
         if !matches!(revoked, Err(StoreError::Denied | StoreError::OwnerKeepsAccess)) {
             api.rooms.access_changed(document, target, None).await;
         }
@@ -62,8 +69,11 @@ impl AccessMutations {
     }
 }
 
-/// The user that exactly one of the two names.
-async fn named(
+/// Returns the user with this id or e-mail address.
+///
+/// # Errors
+/// Both or neither are given, the one given is not valid, or no account has the address.
+async fn find_target(
     ctx: &Context<'_>,
     user_id: Option<ID>,
     email: Option<String>,
@@ -75,8 +85,7 @@ async fn named(
             Ok(account.ok_or(StoreError::NoSuchUser)?.id)
         }
         (Some(_), Some(_)) | (None, None) => {
-            Err(InvalidInput::new("Name the user by `userId` or by `email`, one of the two.")
-                .into())
+            Err(InvalidInput::new("Name the user by either `userId` or `email`.").into())
         }
     }
 }

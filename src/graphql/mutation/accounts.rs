@@ -1,4 +1,4 @@
-//! Accounts: made, signed in to, and given a fresh token.
+//! Registration, sign-in and token renewal.
 
 use async_graphql::{Context, Object};
 use chrono::Utc;
@@ -9,6 +9,7 @@ use crate::{
     graphql::{
         Api, ApiError,
         caller::{api, caller},
+        complexity::PASSWORD_HASH,
         types::{AccountType, AuthPayload},
     },
     store::{NewAccount, StoreError},
@@ -16,15 +17,12 @@ use crate::{
 
 /// Mutations of accounts.
 #[derive(Default)]
-pub(in crate::graphql) struct AccountMutations;
-
-/// Hashing a password costs more than half of what an operation may by default, so that one operation does it once.
-const HASHING: usize = 1_100;
+pub(super) struct AccountMutations;
 
 #[Object]
 impl AccountMutations {
-    /// Makes an account and signs in to it.
-    #[graphql(complexity = "HASHING + child_complexity")]
+    /// Creates an account and signs in to it. Fails with `CONFLICT` if the e-mail address already has an account.
+    #[graphql(complexity = "PASSWORD_HASH + child_complexity")]
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -41,8 +39,8 @@ impl AccountMutations {
         Ok(signed_in(api, account))
     }
 
-    /// Signs in.
-    #[graphql(complexity = "HASHING + child_complexity")]
+    /// Signs in with an e-mail address and a password.
+    #[graphql(complexity = "PASSWORD_HASH + child_complexity")]
     async fn login(
         &self,
         ctx: &Context<'_>,
@@ -68,7 +66,7 @@ impl AccountMutations {
         }
     }
 
-    /// A fresh token for the caller, before the old one runs out.
+    /// Issues a new token for the caller. Call it before the current token expires.
     async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let user = caller(ctx).user()?;
@@ -77,7 +75,10 @@ impl AccountMutations {
     }
 }
 
-/// Takes one of the minute's attempts with this address.
+/// Counts an attempt against `limits.sign_ins_per_minute` of the address.
+///
+/// # Errors
+/// The address has used up its allowance.
 fn take_sign_in(api: &Api, email: &Email) -> Result<(), ApiError> {
     api.sign_ins.take(email).inspect_err(|_| api.metrics.auth_failed("rate_limited"))?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Cursors: told to others, never stored.
+//! Cursor moves, which are broadcast and never stored.
 
 use async_graphql::{Context, ID, Object};
 
@@ -14,12 +14,12 @@ use crate::{
 
 /// Mutations of cursors.
 #[derive(Default)]
-pub(in crate::graphql) struct CursorMutations;
+pub(super) struct CursorMutations;
 
 #[Object]
 impl CursorMutations {
-    /// Moves the cursor of a session that has the document open: the socket's own, or over HTTP the one named by
-    /// X-Session-Id.
+    /// Moves the cursor of a session that has the document open: the session of the socket, or over HTTP the one named
+    /// in the header `X-Session-Id`. Other subscribers receive it from `cursorMoved`.
     async fn update_cursor(
         &self,
         ctx: &Context<'_>,
@@ -30,7 +30,7 @@ impl CursorMutations {
         let document = document_id(&id)?;
         let cursor = Cursor::try_from(cursor)?;
         match caller(ctx) {
-            // A confirmed seat is proof of access, so this way touches no database.
+            // A confirmed seat proves access, so this path needs no database.
             Caller::Session(link) if link.move_cursor(document, cursor)? => Ok(true),
             Caller::Session(_) | Caller::Nobody => {
                 level_of(ctx, user, document, AccessLevel::View).await?;
@@ -39,14 +39,17 @@ impl CursorMutations {
             Caller::Request { session, .. } => {
                 level_of(ctx, user, document, AccessLevel::View).await?;
                 let session = session.ok_or(ApiError::NoSessionNamed)?;
-                move_elsewhere(api(ctx)?, document, session, cursor).await
+                move_session_cursor(api(ctx)?, document, session, cursor).await
             }
         }
     }
 }
 
-/// Moves the cursor of a session that the caller is known to own.
-async fn move_elsewhere(
+/// Moves the cursor of a session of the caller, which may be on another node.
+///
+/// # Errors
+/// The session does not have the document open, or sessions on other nodes cannot be looked up.
+async fn move_session_cursor(
     api: &Api,
     document: DocumentId,
     session: SessionId,

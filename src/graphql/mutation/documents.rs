@@ -1,36 +1,37 @@
-//! Documents: made, changed, deleted.
+//! Creating, editing and deleting documents.
 //!
-//! A change of an existing document goes through its room, which stores one after the other and tells everybody.
+//! An edit of an existing document goes through its room, which stores edits one after the other and publishes them.
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object};
 
-use super::WRITING;
+use super::edit::{edit_request, take_edit};
 use crate::{
-    domain::{AccessLevel, Content, Delta, Document, EditId, InvalidInput, Text, Title, Version},
-    editing::{EditKind, EditRequest, StoredEdit},
+    domain::{AccessLevel, Content, Delta, Document, InvalidInput, Text, Title, Version},
+    editing::{EditKind, StoredEdit},
     graphql::{
-        ApiError, Caller,
+        ApiError,
         access::{Admitted, document_id, require_to_edit},
         caller::{api, caller},
-        types::{DeltaOpInput, DocumentType},
+        complexity::DATABASE_WRITE,
+        types::{DeltaOpInput, DocumentType, EditPayload},
     },
     metrics::AccessOutcome,
     store::StoreError,
 };
 
-/// So many steps may a delta have: every reader is told of each of them.
+/// The most steps of a delta. Every subscriber receives each of them.
 const MAX_STEPS: usize = 10_000;
 
 /// Mutations of documents.
 #[derive(Default)]
-pub(in crate::graphql) struct DocumentMutations;
+pub(super) struct DocumentMutations;
 
 #[Object]
 impl DocumentMutations {
-    /// Makes a document that the caller owns.
-    #[graphql(complexity = "WRITING + child_complexity")]
+    /// Creates a document that the caller owns.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn create_document(
         &self,
         ctx: &Context<'_>,
@@ -52,10 +53,11 @@ impl DocumentMutations {
         })
     }
 
-    /// Changes the title, the text, or both. `content` is merged as the difference from the text at `baseVersion` (the
-    /// current version if left out), so what others typed since then stays. `mutationId` is made by the client;
-    /// repeated after a lost answer it gets the same answer and changes nothing.
-    #[graphql(complexity = "WRITING + child_complexity")]
+    /// Changes the title, the text, or both. The server merges `content` as its difference from the text at
+    /// `baseVersion`, so that what others have changed since then is kept. `baseVersion` defaults to the current
+    /// version. Choose a unique `mutationId` to make retries safe: an edit with the same `mutationId` is stored once and
+    /// answered as the first time. Requires `EDIT`.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn update_document(
         &self,
         ctx: &Context<'_>,
@@ -67,26 +69,28 @@ impl DocumentMutations {
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         take_edit(ctx)?;
-        let (before, admitted) = read_to_update(ctx, &id).await?;
+        let (before, admitted) = load_to_update(ctx, &id).await?;
         if title.is_none() && content.is_none() {
-            let message = "There is nothing to change. Give a title, a content, or both.";
+            let message = "There is nothing to change. Provide `title`, `content`, or both.";
             return Err(InvalidInput::new(message).into());
         }
-        let wish = EditKind::Replace {
+        let kind = EditKind::Replace {
             title: title.as_deref().map(Title::new).transpose()?,
             content: content.map(|text| Text::new(text, api.limits.document)).transpose()?,
             base: base_version.map(base).transpose()?,
         };
-        let order = order(ctx, &admitted, mutation_id, wish)?;
-        // From here on there is nothing left that could fail after the change was stored.
-        let StoredEdit { version, title, at, content, .. } = api.rooms.edit(order).await?;
+        let request = edit_request(ctx, &admitted, mutation_id, kind)?;
+        // Nothing after this may fail: the edit has been stored, and an error would claim the opposite.
+        let StoredEdit { version, title, at, content, .. } = api.rooms.edit(request).await?;
         let document = Document { version, title, updated_at: at, ..before };
         Ok(DocumentType { document, access: admitted.level, owner: None, content })
     }
 
-    /// Applies `delta`, written against `baseVersion`, on top of whatever was accepted since. The answer means: stored.
-    /// `mutationId` is made by the client; repeated after a lost answer it gets the same answer and changes nothing.
-    #[graphql(complexity = "WRITING + child_complexity")]
+    /// Applies `delta`, which is based on the text at `baseVersion`, and merges it with all changes that were accepted
+    /// since. A successful answer means that the edit is stored. Choose a unique `mutationId` to make retries safe: an
+    /// edit with the same `mutationId` is stored once and answered as the first time. A delta has at most 10,000 steps.
+    /// Requires `EDIT`.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn edit_document(
         &self,
         ctx: &Context<'_>,
@@ -97,37 +101,30 @@ impl DocumentMutations {
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx)?;
         let admitted = require_to_edit(ctx, &document_id, AccessLevel::Edit).await?;
-        if delta.len() > MAX_STEPS {
-            let message = format!(
-                "The delta has {} steps, and may have {MAX_STEPS}. Send it in several parts, or the whole text with \
-                 `updateDocument`.",
-                delta.len()
-            );
-            return Err(InvalidInput::new(message).into());
-        }
-        let delta = Delta::from_steps(delta.into_iter().map(Into::into))?;
-        if delta.inserts(|text| text.contains('\0')) {
-            return Err(InvalidInput::new("The delta inserts a NUL character. Remove it.").into());
-        }
-        let wish = EditKind::Edit { base: base(base_version)?, delta: Arc::new(delta) };
-        let order = order(ctx, &admitted, mutation_id, wish)?;
-        let stored = api(ctx)?.rooms.edit(order).await?;
+        let delta = Arc::new(checked(delta)?);
+        let kind = EditKind::Edit { base: base(base_version)?, delta };
+        let request = edit_request(ctx, &admitted, mutation_id, kind)?;
+        let stored = api(ctx)?.rooms.edit(request).await?;
         Ok(EditPayload::at(stored.version))
     }
 
-    /// Deletes a document for everybody. Owner only.
-    #[graphql(complexity = "WRITING + child_complexity")]
+    /// Deletes a document for all users. Its text, title and history are removed, and all subscriptions to it end.
+    /// Requires `OWNER`.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx)?;
         let admitted = require_to_edit(ctx, &id, AccessLevel::Owner).await?;
-        let order = order(ctx, &admitted, None, EditKind::Delete)?;
-        api(ctx)?.rooms.edit(order).await?;
+        let request = edit_request(ctx, &admitted, None, EditKind::Delete)?;
+        api(ctx)?.rooms.edit(request).await?;
         Ok(true)
     }
 }
 
-/// The document that `id` names as it is, and the caller, if he may change it.
-async fn read_to_update<'a>(
+/// Returns the current document and the caller, who may edit it. The check of access counts in the metrics.
+///
+/// # Errors
+/// The caller is not signed in, `id` is not a UUID, the caller may not edit the document, or the store failed.
+async fn load_to_update<'a>(
     ctx: &Context<'a>,
     id: &ID,
 ) -> Result<(Document, Admitted<'a>), ApiError> {
@@ -142,49 +139,32 @@ async fn read_to_update<'a>(
     Ok((document, admitted))
 }
 
-/// What came of a change.
-#[derive(SimpleObject)]
-pub(in crate::graphql) struct EditPayload {
-    /// The version that it made; where it changed nothing, the one that there was.
-    version: i64,
-}
-
-impl EditPayload {
-    pub(in crate::graphql) fn at(version: Version) -> Self {
-        Self { version: version.number() }
+/// Returns the delta with these steps.
+///
+/// # Errors
+/// There are too many steps, a step is not valid, or the delta inserts U+0000.
+fn checked(steps: Vec<DeltaOpInput>) -> Result<Delta, ApiError> {
+    if steps.len() > MAX_STEPS {
+        return Err(InvalidInput::new(format!(
+            "The delta has {} steps; at most {MAX_STEPS} are allowed. Split it into several edits, or send the whole \
+             text with `updateDocument`.",
+            steps.len()
+        ))
+        .into());
     }
+    let delta = Delta::from_steps(steps.into_iter().map(Into::into))?;
+    if delta.inserts(|text| text.contains('\0')) {
+        return Err(InvalidInput::new("The delta inserts a NUL character. Remove it.").into());
+    }
+    Ok(delta)
 }
 
-/// What the caller wants of a document.
-pub(in crate::graphql) fn order(
-    ctx: &Context<'_>,
-    admitted: &Admitted<'_>,
-    mutation_id: Option<ID>,
-    wish: EditKind,
-) -> Result<EditRequest, ApiError> {
-    Ok(EditRequest {
-        document: admitted.document,
-        author: admitted.user.id,
-        session: caller(ctx).session(),
-        name: mutation_id.map(|id| EditId::new(&id)).transpose()?,
-        kind: wish,
-    })
-}
-
-/// The version that a change was made for; 0 is the empty text that every document begins with.
+/// Returns the version that an edit is based on. 0 is the empty text before the first version.
 fn base(version: i64) -> Result<Version, InvalidInput> {
     if version < 0 {
-        let message =
-            format!("`baseVersion` is {version}. Use the version that the change was made for.");
-        return Err(InvalidInput::new(message));
+        return Err(InvalidInput::new(format!(
+            "`baseVersion` is {version}. Use the version that the edit is based on."
+        )));
     }
     Ok(Version::new(version))
-}
-
-/// Takes one change of the session's allowance; requests are counted as operations of their user.
-pub(in crate::graphql) fn take_edit(ctx: &Context<'_>) -> Result<(), ApiError> {
-    match caller(ctx) {
-        Caller::Session(link) => Ok(link.take_edit()?),
-        Caller::Nobody | Caller::Request { .. } => Ok(()),
-    }
 }

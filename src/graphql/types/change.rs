@@ -1,35 +1,37 @@
-//! Accepted changes.
+//! Accepted changes of documents.
 
 use std::sync::Arc;
 
 use async_graphql::{Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
-use super::{Base64, DeltaOp, UserType, document::CONTENT, id};
+use super::{Base64, DeltaOp, UserType, id::id};
 use crate::{
     domain::{Change, ChangeKind},
     editing::LoadError,
-    graphql::ApiError,
+    graphql::{ApiError, complexity::CONTENT},
 };
 
 /// What a change did.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "DocumentChangeKind", remote = "ChangeKind")]
 pub(in crate::graphql) enum DocumentChangeKindType {
-    /// The text changed: `delta` and `update` say how.
+    /// The text changed, by `delta` and `update`.
     Edited,
     /// The title changed.
     Renamed,
-    /// The document is gone; the stream ends with this.
+    /// The document was deleted. The subscription ends after this event.
     Deleted,
-    /// Too old to replay: start again from `content` at `version`.
+    /// Not a change: the changes after `since` are no longer kept. Replace the text and the title with `content`
+    /// and `title`, and continue from `version`.
     Resync,
 }
 
-/// One accepted change.
+/// An accepted change.
 pub(in crate::graphql) struct DocumentChangeType(pub(in crate::graphql) Arc<Change>);
 
-/// One accepted change: it is stored.
+/// An accepted change of a document. It is stored. Select only the fields that you need: a client that applies `delta`
+/// does not need `content`.
 #[Object(name = "DocumentChange")]
 impl DocumentChangeType {
     async fn document_id(&self) -> ID {
@@ -41,44 +43,46 @@ impl DocumentChangeType {
         kind.into()
     }
 
-    /// The version that the change made.
+    /// The version that the change created.
     async fn version(&self) -> i64 {
         self.0.version.number()
     }
 
-    /// Who made it; null when the account is gone.
+    /// The author of the change. Null in `RESYNC` only.
     async fn author(&self) -> Option<UserType> {
         self.0.author.clone().map(UserType)
     }
 
-    /// The session that made it; null for a change over plain HTTP without X-Session-Id.
+    /// The session that made the change. Null in `RESYNC` and for an HTTP request without the header `X-Session-Id`.
     async fn session_id(&self) -> Option<ID> {
         self.0.session.map(|session| id(session.uuid()))
     }
 
+    /// The title at `version`.
     async fn title(&self) -> &str {
         &self.0.title
     }
 
-    /// The whole text at `version`.
+    /// The whole text at `version`. Empty in `DELETED`.
     #[graphql(complexity = "CONTENT")]
     async fn content(&self) -> Result<String, ApiError> {
-        // Whoever selects it is only ever told of changes that bring it.
+        // The room delivers a change with its content to every audience that selects it.
         let content = self.0.content.as_ref().ok_or(LoadError::NotKept)?;
         Ok(content.to_string())
     }
 
-    /// From `version - 1` to `version`, where the text changed.
+    /// The change of the text from `version - 1` to `version`. Null unless `kind` is `EDITED`.
     async fn delta(&self) -> Option<Vec<DeltaOp>> {
         let delta = self.0.delta.as_ref()?;
         Some(delta.steps().map(Into::into).collect())
     }
 
-    /// The same change as a Yjs v1 update.
+    /// The same change as a Yjs v1 update. The text is `doc.getText('content')`.
     async fn update(&self) -> Option<Base64> {
         self.0.update.clone().map(Base64)
     }
 
+    /// The time at which the change was stored.
     async fn changed_at(&self) -> DateTime<Utc> {
         self.0.at
     }

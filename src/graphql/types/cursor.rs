@@ -1,14 +1,14 @@
-//! Cursors: as they come in, and as they are told.
+//! Cursors, as input and in events.
 
 use std::sync::Arc;
 
 use async_graphql::{ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
-use super::{UserType, id};
+use super::{UserType, id::id};
 use crate::domain::{Cursor, CursorMove, InvalidInput, Position};
 
-/// A place in the text; lines and columns start at 0, columns count UTF-16 code units.
+/// A position in the text. Lines and columns start at 0. Columns count UTF-16 code units.
 #[derive(SimpleObject, Clone, Copy)]
 #[graphql(name = "Position")]
 pub(in crate::graphql) struct PositionType {
@@ -22,13 +22,13 @@ impl From<Position> for PositionType {
     }
 }
 
-/// Where somebody is in the text; lines and columns start at 0, columns count UTF-16 code units.
+/// The cursor of a session. Lines and columns start at 0. Columns count UTF-16 code units.
 #[derive(SimpleObject, Clone, Copy)]
 #[graphql(name = "Cursor")]
 pub(in crate::graphql) struct CursorType {
     line: u32,
     column: u32,
-    /// The other end of a selection, if there is one.
+    /// The other end of the selection. Null if nothing is selected.
     anchor: Option<PositionType>,
 }
 
@@ -39,19 +39,19 @@ impl From<Cursor> for CursorType {
     }
 }
 
-/// A place in the text; lines and columns start at 0, columns count UTF-16 code units.
+/// A position in the text. Lines and columns start at 0. Columns count UTF-16 code units.
 #[derive(InputObject)]
 pub(in crate::graphql) struct PositionInput {
     line: i32,
     column: i32,
 }
 
-/// Where the caller is in the text; lines and columns start at 0, columns count UTF-16 code units.
+/// The cursor of the caller. Lines and columns start at 0. Columns count UTF-16 code units.
 #[derive(InputObject)]
 pub(in crate::graphql) struct CursorInput {
     line: i32,
     column: i32,
-    /// The other end of a selection, if there is one.
+    /// The other end of the selection. Null if nothing is selected.
     anchor: Option<PositionInput>,
 }
 
@@ -65,16 +65,17 @@ impl TryFrom<CursorInput> for Cursor {
     }
 }
 
-/// A cursor moved.
+/// A move of a cursor.
 pub(in crate::graphql) struct CursorMoveType(pub(in crate::graphql) Arc<CursorMove>);
 
-/// A cursor moved.
+/// A move of the cursor of another session.
 #[Object(name = "CursorMove")]
 impl CursorMoveType {
     async fn document_id(&self) -> ID {
         id(self.0.document.uuid())
     }
 
+    /// The session whose cursor moved, as in `documentPresence`.
     async fn session_id(&self) -> ID {
         id(self.0.session.uuid())
     }
@@ -83,7 +84,7 @@ impl CursorMoveType {
         UserType(self.0.user.clone())
     }
 
-    /// CSS colour, stable for a user within a document.
+    /// A CSS colour for the user. It is always the same for a user in a document.
     async fn color(&self) -> &str {
         self.0.color.as_css()
     }

@@ -1,4 +1,4 @@
-//! Deltas and updates, as they come in and as they are told.
+//! Deltas and Yjs updates, as input and in events.
 
 use async_graphql::{
     InputObject, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value,
@@ -8,26 +8,26 @@ use bytes::Bytes;
 
 use crate::domain::DeltaStep;
 
-/// One step of a delta, in the order retain/insert/delete of the Quill Delta format. Exactly one field is set.
-/// Lengths count UTF-16 code units.
+/// A step of a delta in the Quill Delta format. Exactly one field is not null. Lengths count UTF-16 code units.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct DeltaOp {
-    /// Go on behind so many code units.
+    /// Keep this many code units.
     retain: Option<i64>,
     /// Insert this text.
     insert: Option<String>,
-    /// Delete so many code units.
+    /// Delete this many code units.
     delete: Option<i64>,
 }
 
-/// One step of a delta. Exactly one field is set. Lengths count UTF-16 code units, from 1.
+/// A step of a delta in the Quill Delta format. Set exactly one field. Lengths count UTF-16 code units and are at least
+/// 1. A step must not begin or end inside a surrogate pair.
 #[derive(InputObject)]
 pub(in crate::graphql) struct DeltaOpInput {
-    /// Go on behind so many code units.
+    /// Keep this many code units.
     retain: Option<i64>,
     /// Insert this text.
     insert: Option<String>,
-    /// Delete so many code units.
+    /// Delete this many code units.
     delete: Option<i64>,
 }
 
@@ -43,10 +43,10 @@ impl From<DeltaOpInput> for DeltaStep {
     }
 }
 
-/// Bytes, as standard base64 (RFC 4648, section 4).
+/// Bytes in standard base64 (RFC 4648, section 4).
 pub(in crate::graphql) struct Base64(pub(in crate::graphql) Bytes);
 
-/// Bytes, as standard base64 (RFC 4648, section 4).
+/// Bytes in standard base64 (RFC 4648, section 4).
 #[Scalar(name = "Bytes")]
 impl ScalarType for Base64 {
     fn parse(value: Value) -> InputValueResult<Self> {

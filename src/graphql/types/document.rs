@@ -1,31 +1,31 @@
-//! Documents and who may do what with them.
+//! Documents and access to them.
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
-use super::{PresenceType, UserType, id};
+use super::{PresenceType, UserType, id::id};
 use crate::{
     domain::{AccessLevel, Collaborator, Content, Document, User},
-    graphql::{ApiError, caller::api},
+    graphql::{ApiError, caller::api, complexity::CONTENT},
     store::StoreError,
 };
 
-/// Ordered: VIEW < EDIT < OWNER.
+/// What a user may do with a document. Each level includes those before it: `VIEW`, `EDIT`, `OWNER`.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "AccessLevel", remote = "AccessLevel")]
 pub(in crate::graphql) enum AccessLevelType {
-    /// May read, be present and show a cursor.
+    /// Read the document, subscribe to it, and show presence and a cursor.
     View,
-    /// May also change title and text.
+    /// Also change the title and the text.
     Edit,
-    /// May also delete the document and decide who else has access.
+    /// Also delete the document and grant and revoke access.
     Owner,
 }
 
-/// Somebody who was granted access.
+/// A user who was granted access.
 pub(in crate::graphql) struct CollaboratorType(pub(in crate::graphql) Collaborator);
 
-/// Somebody who was granted access to a document.
+/// A user who was granted access to a document.
 #[Object(name = "Collaborator")]
 impl CollaboratorType {
     async fn user(&self) -> UserType {
@@ -36,22 +36,19 @@ impl CollaboratorType {
         self.0.level.into()
     }
 
+    /// The time at which the user was granted the current level.
     async fn granted_at(&self) -> DateTime<Utc> {
         self.0.granted_at
     }
 }
 
-/// A text costs what fifty fields do: it may have megabytes, and each alias of it is written out in full. A page of 20
-/// texts still fits into one operation (the store ends a page of long ones early), but no thousand copies of one.
-pub(super) const CONTENT: usize = 50;
-
-/// A document, as a caller who may open it sees it.
+/// A document and the access of the caller to it.
 pub(in crate::graphql) struct DocumentType {
     pub(in crate::graphql) document: Document,
     pub(in crate::graphql) access: AccessLevel,
-    /// Its owner, if whoever made this knew.
+    /// The owner, if it has been loaded already.
     pub(in crate::graphql) owner: Option<User>,
-    /// Its text, if whoever made this knew.
+    /// The text, if it is known already.
     pub(in crate::graphql) content: Option<Content>,
 }
 
@@ -76,11 +73,13 @@ impl DocumentType {
         Ok(api(ctx)?.rooms.content_at(id, version).await?.to_string())
     }
 
-    /// Grows by one with every accepted change; the base of `editDocument` and of `documentChanged(since:)`.
+    /// The number of the latest change. It starts at 1 and grows by one with each change. Use it as `baseVersion` of an
+    /// edit and as `since` of `documentChanged`.
     async fn version(&self) -> i64 {
         self.document.version.number()
     }
 
+    /// The user who created the document.
     async fn owner(&self, ctx: &Context<'_>) -> Result<UserType, ApiError> {
         if let Some(owner) = &self.owner {
             return Ok(UserType(owner.clone()));
@@ -90,19 +89,19 @@ impl DocumentType {
         Ok(UserType(owner.ok_or(StoreError::NoSuchUser)?))
     }
 
-    /// The caller's own level.
+    /// The caller's level of access.
     async fn access(&self) -> AccessLevelType {
         self.access.into()
     }
 
-    /// Who else was granted access, in the order of granting.
+    /// The users who were granted access, without the owner, in the order of granting.
     #[graphql(complexity = "2 + child_complexity")]
     async fn collaborators(&self, ctx: &Context<'_>) -> Result<Vec<CollaboratorType>, ApiError> {
         let collaborators = api(ctx)?.store.list_collaborators(self.document.id).await?;
         Ok(collaborators.into_iter().map(CollaboratorType).collect())
     }
 
-    /// Who has the document open, in order of arrival.
+    /// The sessions that have the document open, in the order in which they opened it.
     async fn presence(&self, ctx: &Context<'_>) -> Result<Vec<PresenceType>, ApiError> {
         let present = api(ctx)?.roster.list(self.document.id).await;
         Ok(present.into_iter().map(PresenceType).collect())
@@ -112,6 +111,7 @@ impl DocumentType {
         self.document.created_at
     }
 
+    /// The time of the latest change of the title or the text.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.document.updated_at
     }

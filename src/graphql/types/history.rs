@@ -1,56 +1,58 @@
-//! The history of a document: runs of changes, page by page, and the text as it was.
+//! The history of a document, page by page, and its text at a version.
 
 use async_graphql::{ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
-use super::{PageInfo, UserType, document::CONTENT, id};
+use super::{PageInfo, UserType, id::id};
 use crate::{
     domain::{Content, DocumentId, Version},
+    graphql::complexity::CONTENT,
     store::{HistoryEntry, HistoryPage},
 };
 
-/// A run of changes by one author without a long pause.
+/// An entry of the history.
 pub(in crate::graphql) struct HistoryEntryType(HistoryEntry);
 
-/// A run of changes by one author without a long pause.
-#[Object]
+/// An entry of the history: consecutive changes by one author, with pauses of at most `store.history_pause` (5 minutes by
+/// default) between them.
+#[Object(name = "HistoryEntry")]
 impl HistoryEntryType {
-    /// The version that its first change made.
+    /// The version that the first change created.
     async fn from_version(&self) -> i64 {
         self.0.from.number()
     }
 
-    /// The version that its last change made.
+    /// The version that the last change created. Pass it to `documentAt` for the text after this entry.
     async fn to_version(&self) -> i64 {
         self.0.to.number()
     }
 
-    /// Who made them; null when the account is gone.
+    /// The author of the changes. Null only if the account no longer exists, but accounts cannot be deleted yet.
     async fn author(&self) -> Option<UserType> {
         self.0.author.clone().map(UserType)
     }
 
-    /// When its first change was stored.
+    /// The time at which the first change was stored.
     async fn started_at(&self) -> DateTime<Utc> {
         self.0.started_at
     }
 
-    /// When its last change was stored.
+    /// The time at which the last change was stored.
     async fn ended_at(&self) -> DateTime<Utc> {
         self.0.ended_at
     }
 }
 
-/// An entry of the history and its place in it.
+/// An entry of the history and its page cursor.
 pub(in crate::graphql) struct HistoryEdge {
     cursor: String,
     node: HistoryEntryType,
 }
 
-/// An entry of the history and its place in it.
+/// An entry of the history and its page cursor.
 #[Object]
 impl HistoryEdge {
-    /// The `after` of a page that begins behind this entry.
+    /// Pass this as `after` to get the entries after this one.
     async fn cursor(&self) -> &str {
         &self.cursor
     }
@@ -60,7 +62,7 @@ impl HistoryEdge {
     }
 }
 
-/// One page of a document's history, newest first.
+/// A page of a document's history, newest first.
 pub(in crate::graphql) struct HistoryConnection {
     edges: Vec<HistoryEdge>,
     page_info: PageInfo,
@@ -71,14 +73,17 @@ impl From<HistoryPage> for HistoryConnection {
         let edges: Vec<_> = page
             .entries
             .into_iter()
-            .map(|run| HistoryEdge { cursor: run.from.to_string(), node: HistoryEntryType(run) })
+            .map(|entry| HistoryEdge {
+                cursor: entry.from.to_string(),
+                node: HistoryEntryType(entry),
+            })
             .collect();
         let end_cursor = edges.last().map(|edge| edge.cursor.clone());
         Self { edges, page_info: PageInfo { has_next_page: page.has_next, end_cursor } }
     }
 }
 
-/// One page of a document's history, newest first.
+/// A page of a document's history, newest first.
 #[Object]
 impl HistoryConnection {
     async fn edges(&self) -> &[HistoryEdge] {
@@ -94,10 +99,10 @@ impl HistoryConnection {
     }
 }
 
-/// The text of a document at one version.
+/// The text of a document at a version.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct DocumentText {
-    /// The document.
+    /// The id of the document.
     document_id: ID,
     /// The version.
     version: i64,
@@ -107,6 +112,7 @@ pub(in crate::graphql) struct DocumentText {
 }
 
 impl DocumentText {
+    /// Creates the text of `document` at `version`.
     pub(in crate::graphql) fn new(
         document: DocumentId,
         version: Version,

@@ -4,25 +4,25 @@ use async_graphql::{Object, SimpleObject};
 
 use super::DocumentType;
 
-/// Where a page stands in the list.
+/// The position of a page in its list.
 #[derive(SimpleObject, Clone)]
 pub(in crate::graphql) struct PageInfo {
-    /// Whether there is more after this page.
+    /// Whether there are entries after this page.
     pub(in crate::graphql) has_next_page: bool,
-    /// The `after` of the next page; null on an empty one.
+    /// Pass this as `after` to get the next page. Null if the page is empty.
     pub(in crate::graphql) end_cursor: Option<String>,
 }
 
-/// A document and its place in the list.
+/// A document and its page cursor.
 pub(in crate::graphql) struct DocumentEdge {
     pub(in crate::graphql) cursor: String,
     pub(in crate::graphql) node: DocumentType,
 }
 
-/// A document and its place in the list.
+/// A document and its page cursor.
 #[Object]
 impl DocumentEdge {
-    /// The `after` of a page that begins behind this document.
+    /// Pass this as `after` to get the documents after this one.
     async fn cursor(&self) -> &str {
         &self.cursor
     }
@@ -32,14 +32,14 @@ impl DocumentEdge {
     }
 }
 
-/// One page of documents.
+/// A page of documents.
 pub(in crate::graphql) struct DocumentConnection {
     pub(in crate::graphql) edges: Vec<DocumentEdge>,
     pub(in crate::graphql) page_info: PageInfo,
 }
 
-/// One page of documents. It may hold fewer than were asked for even when there are more: ask for the next page
-/// by `pageInfo`, not by counting.
+/// A page of documents. It may hold fewer documents than `first` although there are more, so check
+/// `pageInfo.hasNextPage` instead of counting.
 #[Object]
 impl DocumentConnection {
     async fn edges(&self) -> &[DocumentEdge] {

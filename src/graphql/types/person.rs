@@ -3,14 +3,14 @@
 use async_graphql::{ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
-use super::id;
+use super::id::id;
 use crate::domain::{Account, User};
 
-/// What others see of an account.
+/// The public part of an account.
 #[derive(Clone)]
 pub(in crate::graphql) struct UserType(pub(in crate::graphql) User);
 
-/// What others see of an account.
+/// A user, as other users see them.
 #[Object(name = "User")]
 impl UserType {
     async fn id(&self) -> ID {
@@ -22,16 +22,17 @@ impl UserType {
     }
 }
 
-/// An account as its own user sees it.
+/// An account, as its own user sees it.
 pub(in crate::graphql) struct AccountType(pub(in crate::graphql) Account);
 
-/// The caller's own account: what others never see of it stays here.
+/// The caller's own account. Other users never see its e-mail address.
 #[Object(name = "Account")]
 impl AccountType {
     async fn id(&self) -> ID {
         id(self.0.id.uuid())
     }
 
+    /// The name that other users see.
     async fn name(&self) -> &str {
         &self.0.name
     }
@@ -45,13 +46,13 @@ impl AccountType {
     }
 }
 
-/// A token, and whose it is.
+/// A token and the account that it belongs to.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct AuthPayload {
-    /// Send it as `Authorization: Bearer <token>`, or as `authToken` in `connection_init`.
+    /// The token. Send it as `Authorization: Bearer <token>`, or as `authToken` in the payload of `connection_init`.
     pub(in crate::graphql) token: String,
-    /// Until when the token is good.
+    /// The time at which the token expires. Call `refreshToken` before.
     pub(in crate::graphql) expires_at: DateTime<Utc>,
-    /// Whose token it is.
+    /// The account that the token belongs to.
     pub(in crate::graphql) account: AccountType,
 }

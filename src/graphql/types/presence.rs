@@ -1,23 +1,24 @@
-//! Presence entries, arrivals and departures.
+//! Presence entries and their changes.
 
 use std::sync::Arc;
 
 use async_graphql::{Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
-use super::{UserType, cursor::CursorType, id};
+use super::{UserType, cursor::CursorType, id::id};
 use crate::domain::{Presence, PresenceChange, PresenceChangeKind};
 
-/// One session's entry.
+/// The presence of a session in a document.
 pub(in crate::graphql) struct PresenceType(pub(in crate::graphql) Presence);
 
-/// One session (one tab, one device) that has the document open.
+/// A session (a tab, a device) that has the document open. A user may have several.
 #[Object(name = "Presence")]
 impl PresenceType {
     async fn document_id(&self) -> ID {
         id(self.0.document.uuid())
     }
 
+    /// The session, as in `sessionId` of `connection_ack`.
     async fn session_id(&self) -> ID {
         id(self.0.session.uuid())
     }
@@ -26,38 +27,41 @@ impl PresenceType {
         UserType(self.0.user.clone())
     }
 
-    /// CSS colour, stable for a user within a document.
+    /// A CSS colour for the user. It is always the same for a user in a document.
     async fn color(&self) -> &str {
         self.0.color.as_css()
     }
 
+    /// The last known cursor. Null if the session has not sent one, or if its editor has no cursor in the text.
     async fn cursor(&self) -> Option<CursorType> {
         self.0.cursor.map(Into::into)
     }
 
+    /// The time at which the session opened the document.
     async fn joined_at(&self) -> DateTime<Utc> {
         self.0.joined_at
     }
 
+    /// The time at which the session opened the document or last moved its cursor.
     async fn last_seen(&self) -> DateTime<Utc> {
         self.0.last_seen
     }
 }
 
-/// Whether a session arrived or left.
+/// Whether a session opened or closed the document.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "PresenceChangeKind", remote = "PresenceChangeKind")]
 pub(in crate::graphql) enum PresenceChangeKindType {
     /// The session opened the document.
     Joined,
-    /// The session closed the document, was closed, or lost access.
+    /// The session closed the document, ended, or lost access.
     Left,
 }
 
-/// A session arrived or left.
+/// A change of the presence in a document.
 pub(in crate::graphql) struct PresenceChangeType(pub(in crate::graphql) Arc<PresenceChange>);
 
-/// A session arrived or left.
+/// A session opened or closed the document.
 #[Object(name = "PresenceChange")]
 impl PresenceChangeType {
     async fn document_id(&self) -> ID {
@@ -69,6 +73,7 @@ impl PresenceChangeType {
         kind.into()
     }
 
+    /// The presence of the session. For `LEFT`, the last one before it left.
     async fn presence(&self) -> PresenceType {
         PresenceType(self.0.presence.clone())
     }

@@ -1,19 +1,19 @@
-//! Where the null of a failed field goes (GraphQL, October 2021, section 6.4.4).
+//! Inserts the nulls of failed fields into responses (GraphQL, October 2021, section 6.4.4).
 //!
-//! async-graphql leaves a field that failed out of the answer, even one that the schema promises. Here a failed field
-//! is null where it may be, and takes what it stands in with it where it may not. In this schema the only field that
-//! can fail and may be null is `document`, at the root of queries; with any other one the whole answer goes.
+//! async-graphql omits a failed field from the response, even a field that the schema declares as non-null. Here a
+//! failed nullable field becomes null, and a failed non-null field makes its parent null. In this schema the only
+//! nullable field that can fail is `document`, at the root of queries. If any other field fails, `data` becomes null.
 
 use async_graphql::{
     Name, PathSegment, Response, Value,
     parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
 };
 
-/// The root field that may be null.
+/// The nullable root field.
 const NULLABLE: &str = "document";
 
-/// Puts the nulls of the fields that failed where they belong.
-pub(in crate::graphql) fn put_in(
+/// Inserts the nulls of failed fields into the response of `operation`.
+pub(in crate::graphql) fn insert(
     response: &mut Response,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
@@ -29,18 +29,18 @@ pub(in crate::graphql) fn put_in(
     if failed.is_empty() {
         return;
     }
-    let may_be_null = |key: &&str| {
+    let is_nullable = |key: &&str| {
         let field = find_field(document, &operation.selection_set.node, key);
         field.is_some_and(|field| field.name.node == NULLABLE)
     };
     response.data = match std::mem::take(&mut response.data) {
-        data if failed.iter().all(may_be_null) => with_nulls(data, &failed),
+        data if failed.iter().all(is_nullable) => with_nulls(data, &failed),
         _incomplete => Value::Null,
     };
 }
 
 fn with_nulls(data: Value, keys: &[&str]) -> Value {
-    // Where everything failed there is no object yet.
+    // If every field failed, there is no object yet.
     let mut fields = if let Value::Object(fields) = data { fields } else { Default::default() };
     for key in keys {
         fields.insert(Name::new(key), Value::Null);
@@ -48,7 +48,8 @@ fn with_nulls(data: Value, keys: &[&str]) -> Value {
     Value::Object(fields)
 }
 
-/// The field of a selection set whose value gets the name `key`. The set has been validated: fragments form no cycle.
+/// Returns the field of a selection set that has `key` in the response. The set has been validated, so its fragments form
+/// no cycle.
 fn find_field<'a>(
     document: &'a ExecutableDocument,
     set: &'a SelectionSet,

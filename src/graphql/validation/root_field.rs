@@ -1,7 +1,7 @@
-//! The one root field of a subscription (GraphQL, October 2021, section 5.2.3.1).
+//! The single root field of a subscription (GraphQL, October 2021, section 5.2.3.1).
 //!
-//! The field may stand in a fragment, or in a fragment of a fragment. The executor looks at plain fields only, so
-//! [`take_out_of_fragments`] puts such a field in the place of the fragment before the operation is run.
+//! The field may stand in a fragment, or in a fragment inside a fragment. The executor looks only at plain fields, so
+//! [`inline_fragments`] replaces the fragment by the field before the operation runs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,17 +13,17 @@ use async_graphql::{
     },
 };
 
-use crate::graphql::operation_cache::refusal;
+use super::refusal::refusal;
 
-/// The type whose fields are the roots of subscriptions.
+/// The type of the root fields of subscriptions.
 const ROOT: &str = "Subscription";
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
-/// Refuses a subscription with more or less than one root field, or with one that may be left out.
+/// Checks that a subscription has exactly one root field, without `@skip` or `@include`.
 ///
 /// # Errors
-/// Says how many there are.
+/// States the number of root fields, or points to the directive.
 pub(in crate::graphql) fn check(
     fragments: &Fragments,
     operation: &Positioned<OperationDefinition>,
@@ -34,13 +34,14 @@ pub(in crate::graphql) fn check(
         return Ok(());
     }
     let message = format!(
-        "A subscription selects exactly one root field; this one selects {fields}. Send one subscription for each."
+        "A subscription selects exactly one root field; this one selects {fields}. Send a \
+         subscription for each."
     );
     Err(refusal(message, Some(operation.pos)))
 }
 
-/// Counts the fields of a selection set, fragments expanded. Each fragment is looked into once, since they may form
-/// a cycle; spread again, it counts as many.
+/// Adds the number of fields of a selection set, after fragments are expanded. Fragments may form a cycle, so each one is
+/// visited once. One that is spread again counts as two fields, which is enough to refuse the subscription.
 fn count<'a>(
     fragments: &'a Fragments,
     set: &'a SelectionSet,
@@ -73,37 +74,37 @@ fn count<'a>(
     Ok(())
 }
 
-/// A root field that may be left out would make a subscription of nothing.
+/// Refuses `@skip` and `@include`, which could leave a subscription without a field.
 fn refuse_conditions(directives: &[Positioned<Directive>]) -> Result<(), ServerError> {
     let conditional = |directive: &&Positioned<Directive>| {
         matches!(directive.node.name.node.as_str(), "skip" | "include")
     };
     match directives.iter().find(conditional) {
         Some(directive) => Err(refusal(
-            "The root field of a subscription cannot be skipped or included. Leave the directive out.",
+            "The root field of a subscription cannot have `@skip` or `@include`. Remove the directive.",
             Some(directive.pos),
         )),
         None => Ok(()),
     }
 }
 
-/// Puts the root fields of subscriptions in the place of the fragments that they stand in. Whatever is not a root
-/// field in good order stays as it is, and validation will say so.
-pub(in crate::graphql) fn take_out_of_fragments(document: &mut ExecutableDocument) {
-    let mut passed = HashSet::new();
+/// Replaces fragments at the root of subscriptions by the field in them. Leaves invalid root selections as they are, for
+/// validation to refuse.
+pub(in crate::graphql) fn inline_fragments(document: &mut ExecutableDocument) {
+    let mut inlined = HashSet::new();
     for operation in operations(&mut document.operations) {
         let set = &mut operation.node.selection_set.node;
         if operation.node.ty == OperationType::Subscription
-            && let Some(field) = only_field(&document.fragments, set, &mut passed)
+            && let Some(field) = only_field(&document.fragments, set, &mut inlined)
         {
             let pos = field.pos;
             set.items = vec![Positioned::new(Selection::Field(field), pos)];
         }
     }
-    if !passed.is_empty() {
-        // Validation objects to a fragment that nothing uses.
-        let used = used(document);
-        document.fragments.retain(|name, _| used.contains(name) || !passed.contains(name));
+    if !inlined.is_empty() {
+        // Validation refuses unused fragments, so those that are unused now must go.
+        let used = used_fragments(document);
+        document.fragments.retain(|name, _| used.contains(name) || !inlined.contains(name));
     }
 }
 
@@ -114,18 +115,18 @@ fn operations(operations: &mut DocumentOperations) -> Vec<&mut Positioned<Operat
     }
 }
 
-/// The only field of a set, if it stands there or in fragments, whose names are then noted in `passed`.
+/// Returns the only field of a set, which may stand in fragments. Adds the names of these fragments to `inlined`.
 fn only_field<'a>(
     fragments: &'a Fragments,
     mut set: &'a SelectionSet,
-    passed: &mut HashSet<Name>,
+    inlined: &mut HashSet<Name>,
 ) -> Option<Positioned<Field>> {
-    let mut way = HashSet::new();
+    let mut path = HashSet::new();
     loop {
         let [selection] = &set.items[..] else { return None };
         let (directives, condition) = match &selection.node {
             Selection::Field(field) => {
-                passed.extend(way);
+                inlined.extend(path);
                 return Some(field.clone());
             }
             Selection::InlineFragment(fragment) => {
@@ -134,20 +135,20 @@ fn only_field<'a>(
             }
             Selection::FragmentSpread(spread) => {
                 let name = &spread.node.fragment_name.node;
-                let fragment = fragments.get(name).filter(|_| way.insert(name.clone()))?;
+                let fragment = fragments.get(name).filter(|_| path.insert(name.clone()))?;
                 set = &fragment.node.selection_set.node;
                 (&spread.node.directives, Some(&fragment.node.type_condition))
             }
         };
-        let fits = condition.is_none_or(|condition| condition.node.on.node == ROOT);
-        if !fits || !directives.is_empty() {
+        let applies = condition.is_none_or(|condition| condition.node.on.node == ROOT);
+        if !applies || !directives.is_empty() {
             return None;
         }
     }
 }
 
-/// The fragments that are spread somewhere, directly or through others.
-fn used(document: &ExecutableDocument) -> HashSet<Name> {
+/// Returns the fragments that operations spread, directly or through others.
+fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
     let mut used = HashSet::new();
     let mut sets: Vec<_> = document
         .operations
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_root_field_with_fragments_expanded() {
+    fn a_subscription_has_one_root_field_after_expansion() {
         for good in [
             "subscription { a }",
             "subscription { ...F } fragment F on Subscription { a }",
@@ -212,31 +213,31 @@ mod tests {
         }
     }
 
-    /// The root selections and the fragments that are left.
-    fn taken_out(text: &str) -> (Vec<String>, Vec<String>) {
+    /// Returns the root selections and the remaining fragments after inlining.
+    fn inlined(text: &str) -> (Vec<String>, Vec<String>) {
         let mut document = parse_query(text).unwrap();
-        take_out_of_fragments(&mut document);
+        inline_fragments(&mut document);
         let (_, operation) = document.operations.iter().next().unwrap();
         let roots = operation.node.selection_set.node.items.iter().map(|root| match &root.node {
             Selection::Field(field) => field.node.name.node.to_string(),
             Selection::InlineFragment(_) => "...".to_owned(),
             Selection::FragmentSpread(spread) => format!("...{}", spread.node.fragment_name.node),
         });
-        let mut left: Vec<_> = document.fragments.keys().map(ToString::to_string).collect();
-        left.sort();
-        (roots.collect(), left)
+        let mut remaining: Vec<_> = document.fragments.keys().map(ToString::to_string).collect();
+        remaining.sort();
+        (roots.collect(), remaining)
     }
 
     #[test]
-    fn a_root_field_takes_the_place_of_its_fragments() {
+    fn a_root_field_replaces_its_fragments() {
         let text = "subscription { ... { ...F } } fragment F on Subscription { ...G }
             fragment G on Subscription { a { ...H } } fragment H on A { b } fragment I on A { b }";
-        // Nobody uses I, and validation has to say so.
-        assert_eq!(taken_out(text), (vec!["a".into()], vec!["H".into(), "I".into()]));
+        // I stays, for validation to refuse as unused.
+        assert_eq!(inlined(text), (vec!["a".into()], vec!["H".into(), "I".into()]));
     }
 
     #[test]
-    fn what_is_not_in_order_stays_as_it_is() {
+    fn invalid_root_selections_are_left_to_validation() {
         for (text, root) in [
             ("query { ...F } fragment F on Query { a }", "...F"),
             ("subscription { ...F } fragment F on Query { a }", "...F"),
@@ -244,7 +245,7 @@ mod tests {
             ("subscription { ...F @odd } fragment F on Subscription { a }", "...F"),
             ("subscription { ... on Query { a } }", "..."),
         ] {
-            assert_eq!(taken_out(text).0, [root], "{text}");
+            assert_eq!(inlined(text).0, [root], "{text}");
         }
     }
 }

@@ -22,7 +22,7 @@ async fn limits_are_refused_clearly_and_for_good() {
 
     let editor = pair.bob.edit(pair.document).await;
     editor.insert(0, &"x".repeat(1_000)).await;
-    let expected = "The document would have 1008 bytes of at most 1000; undo, or split it";
+    let expected = "The document would have 1008 bytes, but may have 1000; undo, or split it";
     assert_eq!(editor.expect_close().await, (4413, expected.to_owned()));
 
     let editor = pair.bob.edit(pair.document).await;

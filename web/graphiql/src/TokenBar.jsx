@@ -1,4 +1,4 @@
-// The bar above GraphiQL: whose token is in use, and the field that changes it.
+// The bar above GraphiQL: a field for the token, and the user that the token belongs to.
 
 import { useSyncExternalStore } from 'react';
 

@@ -1,39 +1,39 @@
-// How GraphiQL reaches the server.
+// Sends the operations of GraphiQL to the server.
 //
-// Subscriptions go over the socket, and so do the changes of somebody who is signed in: a change that comes from
-// a session is told to the same person's other tabs, which one over plain HTTP is not. Queries and signing in,
-// which must work without a session, go over HTTP.
+// Subscriptions use a WebSocket, and so do the mutations of a signed-in user: a change that a session makes is
+// delivered to the user's other tabs, a change over plain HTTP is not. Queries, and the mutations that sign a user in,
+// must work without a session and use HTTP.
 
 import { getOperationAST } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 import { onTokenChange, readToken, writeToken } from './token.js';
 
-const SIGNING_IN = ['login', 'register', 'refreshToken'];
+const SIGN_IN_MUTATIONS = ['login', 'register', 'refreshToken'];
 
 const socket = createClient({
   url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
   connectionParams: () => ({ authToken: readToken() }),
   lazyCloseTimeout: 10_000,
-  // A change that was on its way when the socket broke must not be sent twice; whoever asked sees the error.
+  // An edit in flight when the socket breaks must not be sent twice. GraphiQL shows the error instead.
   retryAttempts: 0,
 });
 
-// The socket belongs to whoever opened it; the next operation opens one for the new token.
+// A socket belongs to the user who opened it. After a change of the token, the next operation opens a new one.
 onTokenChange(() => socket.terminate());
 
 export function fetcher(request, { documentAST, headers } = {}) {
   const operation = documentAST && getOperationAST(documentAST, request.operationName);
-  return goesOverSocket(operation) ? overSocket(request) : overHttp(request, headers);
+  return usesSocket(operation) ? runOverSocket(request) : runOverHttp(request, headers);
 }
 
-function goesOverSocket(operation) {
+function usesSocket(operation) {
   if (operation?.operation === 'subscription') return true;
   if (operation?.operation !== 'mutation' || !readToken()) return false;
-  return !operation.selectionSet.selections.some((field) => SIGNING_IN.includes(field.name?.value));
+  return !operation.selectionSet.selections.some((field) => SIGN_IN_MUTATIONS.includes(field.name?.value));
 }
 
-async function* overSocket(request) {
+async function* runOverSocket(request) {
   try {
     yield* socket.iterate(request);
   } catch (error) {
@@ -41,16 +41,16 @@ async function* overSocket(request) {
   }
 }
 
-// An operation fails with GraphQL errors, with the close of the socket, or with an error of the client.
+// An operation fails with GraphQL errors, with a close frame, or with an error of the client.
 function explain(error) {
   if (Array.isArray(error)) return error;
   if (typeof error?.code === 'number') {
-    return [{ message: `The socket was closed: ${error.code} ${error.reason || 'without a reason'}` }];
+    return [{ message: `The socket was closed: ${error.code} ${error.reason || '(no reason)'}` }];
   }
-  return [{ message: error?.message ?? 'The socket could not be opened.' }];
+  return [{ message: error?.message ?? 'The socket could not be opened. Check that the server is running.' }];
 }
 
-async function overHttp(request, headers) {
+async function runOverHttp(request, headers) {
   const token = readToken();
   const response = await fetch('/graphql', {
     method: 'POST',
@@ -72,12 +72,12 @@ async function readResult(response) {
   try {
     return JSON.parse(text);
   } catch {
-    const message = `The server answered ${response.status} ${response.statusText}: ${text.slice(0, 500)}`;
+    const message = `The server responded with ${response.status} ${response.statusText}: ${text.slice(0, 500)}`;
     return { errors: [{ message }] };
   }
 }
 
-// Whoever signs in here means to go on as that account.
+// After a sign-in, the page uses the new token.
 function adoptToken(data) {
   const payload = data?.login ?? data?.register ?? data?.refreshToken;
   if (typeof payload?.token === 'string') writeToken(payload.token);

@@ -1,4 +1,4 @@
-// The GraphiQL page: the token bar, and GraphiQL below it.
+// The GraphiQL page: the token bar with GraphiQL below it.
 
 import { GraphiQL } from 'graphiql';
 import { createRoot } from 'react-dom/client';

@@ -1,7 +1,7 @@
-// The caller's token: where it comes from, where it is kept, and who hears of a new one.
+// The user's token.
 //
-// It is kept in localStorage, so that a reload stays signed in. A link may carry one as `#token=…`; it is
-// taken once and then removed from the address bar, so that it is not bookmarked or shared by accident.
+// It is kept in localStorage, so that the user stays signed in after a reload. A link may carry a token as `#token=…`.
+// The page adopts it and removes it from the address bar, so that it is not bookmarked or shared by accident.
 
 const KEY = 'coscribe.token';
 const listeners = new Set();
@@ -11,21 +11,21 @@ export function readToken() {
 }
 
 export function writeToken(text) {
-  // People paste what they see: a whole header, or a string with its quotes.
+  // Users may paste a whole header, or a string with its quotes.
   const token = text.trim().replace(/^Bearer\s+/i, '').replace(/^"(.*)"$/, '$1');
   if (token === readToken()) return;
   if (token) localStorage.setItem(KEY, token);
   else localStorage.removeItem(KEY);
-  announce();
+  notifyListeners();
 }
 
-/// Calls `listener` whenever the token changes, in this tab or in another; returns how to stop that.
+/// Calls `listener` whenever the token changes, in this tab or another. Returns a function that unsubscribes it.
 export function onTokenChange(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-/// Takes the token out of `#token=…`, if the address has one.
+/// Adopts the token in `#token=…`, if the address has one, and removes it from the address.
 export function adoptTokenFromAddress() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const token = fragment.get('token');
@@ -36,27 +36,27 @@ export function adoptTokenFromAddress() {
   history.replaceState(null, '', location.pathname + location.search + (rest && `#${rest}`));
 }
 
-/// What the token says about itself, unchecked: it is only shown to the person who holds it.
+/// Describes the token by its claims. They are not verified, because only the holder of the token sees them.
 export function describeToken(token) {
-  if (!token) return 'Not signed in: register or log in below, or paste a token.';
+  if (!token) return 'Not signed in. Run `register` or `login` below, or paste a token.';
   try {
     const payload = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
     const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
     const { name, sub, exp } = JSON.parse(new TextDecoder().decode(bytes));
-    const until = new Date(exp * 1000);
+    const expiry = new Date(exp * 1000);
     const who = name ?? sub;
-    return until > new Date()
-      ? `${who}, until ${until.toLocaleString()}`
-      : `${who}; this token ran out at ${until.toLocaleString()}`;
+    return expiry > new Date()
+      ? `${who}, until ${expiry.toLocaleString()}`
+      : `${who}. The token expired at ${expiry.toLocaleString()}: sign in again.`;
   } catch {
-    return 'This does not look like a token (three parts with dots between).';
+    return 'This is not a token. A token has three parts with dots between them.';
   }
 }
 
-function announce() {
+function notifyListeners() {
   for (const listener of listeners) listener();
 }
 
 window.addEventListener('storage', (event) => {
-  if (event.key === KEY || event.key === null) announce();
+  if (event.key === KEY || event.key === null) notifyListeners();
 });

@@ -1,13 +1,13 @@
-// What the first tab shows to someone who has never been here. An address that ends in `#document=ID` names the
-// document for the examples.
+// The content of the first tab for a new user. An address that ends in `#document=ID` sets the document of the
+// examples.
 
 const named = new URLSearchParams(location.hash.slice(1)).get('document');
 const id = /^[0-9a-f-]{36}$/.test(named) ? named : '...';
 
 export const welcome = `# The GraphQL API of coscribe
 #
-# 1. Who are you? Run one of these; the page takes the
-#    token from the answer and uses it from then on.
+# 1. Sign in with one of these. The page takes the token
+#    from the answer and uses it from then on.
 #
 #    mutation {
 #      register(email: "ana@example.com", name: "Ana",
@@ -18,17 +18,17 @@ export const welcome = `# The GraphQL API of coscribe
 #        password: "a long password") { token }
 #    }
 #
-#    A token from elsewhere goes into the field above,
-#    or into the address: /graphql#token=...
+#    You can also paste a token into the field above, or
+#    add it to the address: /graphql#token=...
 #
-# 2. Make a document:
+# 2. Create a document:
 #
 #    mutation {
 #      createDocument(title: "Project Alpha") { id }
 #    }
 #
-# 3. Listen to it here, and change it in another tab or
-#    browser, as yourself or as someone who may edit it:
+# 3. Subscribe to it here, and edit it in another tab or
+#    browser, as yourself or as another user with access:
 #
 #    subscription {
 #      documentChanged(
@@ -39,7 +39,7 @@ export const welcome = `# The GraphQL API of coscribe
 #    }
 #
 # Ctrl-Enter runs the operation at the cursor. The book
-# on the left explains every field.
+# icon on the left opens the documentation of all fields.
 
 query {
   documents {

@@ -1,9 +1,9 @@
-//! The web page: GraphiQL, from the binary's own assets, so that it works without the internet.
+//! The GraphiQL page. Its files are part of the binary, so it works without internet access.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use rust_embed::RustEmbed;
 
-/// Scripts and styles come from here only, and the page cannot be framed by another.
+/// Scripts and styles come from this server only, and other pages cannot frame the page.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; frame-ancestors 'none'";
 
@@ -11,25 +11,25 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
 #[folder = "web/graphiql/dist"]
 struct Assets;
 
-/// Whether a browser asks for a page rather than a program for an answer.
-pub(super) fn is_wanted(request: &HttpRequest) -> bool {
+/// Returns whether the request comes from a browser that opens the page, not from a program that sends a query.
+pub(super) fn is_requested(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|types| types.contains("text/html"))
         && !request.query_string().split('&').any(|pair| pair.starts_with("query="))
 }
 
-/// `GET /graphql` for a browser.
+/// Responds to `GET /graphql` of a browser.
 pub(super) fn page() -> HttpResponse {
     asset("index.html")
 }
 
-/// `GET /graphiql/{file}`.
+/// Handles `GET /graphiql/{file}`.
 pub(super) async fn file(path: web::Path<String>) -> HttpResponse {
     asset(&path)
 }
 
-/// `GET /`.
-pub(super) async fn home() -> HttpResponse {
+/// Handles `GET /`: redirects to the page.
+pub(super) async fn redirect() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphql")).finish()
 }
 

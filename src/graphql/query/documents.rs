@@ -1,43 +1,28 @@
-//! What can be asked.
+//! Queries of documents: their current state, their list, and the sessions that have one open.
 
-use async_graphql::{Context, ID, MergedObject, Object};
+use async_graphql::{Context, ID, Object};
 
-use super::{
-    ApiError,
-    access::{document_id, require},
-    caller::{api, caller},
-    history::HistoryQueries,
-    paging,
-    types::{AccountType, DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
-};
 use crate::{
     domain::AccessLevel,
-    store::{PageCursor, StoreError},
+    graphql::{
+        ApiError,
+        access::{document_id, require},
+        caller::{api, caller},
+        complexity::DATABASE_READ,
+        paging,
+        types::{DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
+    },
+    store::PageCursor,
 };
 
-/// What asking the database counts, in fields: few questions fit one operation, however little each selects.
-pub(super) const READING: usize = 20;
-
-/// The root of all queries.
-#[derive(MergedObject, Default)]
-pub struct Query(Queries, HistoryQueries);
-
-/// What can be asked of things as they are.
+/// Queries of documents.
 #[derive(Default)]
-pub(super) struct Queries;
+pub(super) struct DocumentQueries;
 
 #[Object]
-impl Queries {
-    /// The caller's own account.
-    #[graphql(complexity = "READING + child_complexity")]
-    async fn me(&self, ctx: &Context<'_>) -> Result<AccountType, ApiError> {
-        let user = caller(ctx).user()?;
-        let account = api(ctx)?.store.find_account(user.id).await?;
-        Ok(AccountType(account.ok_or(StoreError::NoSuchUser)?))
-    }
-
-    /// A document; null when there is none or the caller may not open it.
-    #[graphql(complexity = "READING + child_complexity")]
+impl DocumentQueries {
+    /// A document. Null if it does not exist or the caller has no access to it.
+    #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
         let found = api(ctx)?.store.find_document(user.id, document_id(&id)?).await?;
@@ -49,8 +34,9 @@ impl Queries {
         }))
     }
 
-    /// Documents that the caller owns or may open, newest change first; at most 100 at a time.
-    #[graphql(complexity = "READING + paging::weight(first) * child_complexity")]
+    /// The documents that the caller owns or has access to, the most recently changed first. `first` is 1 to 100; pass
+    /// the `endCursor` of a page as `after` to get the next one.
+    #[graphql(complexity = "DATABASE_READ + paging::weight(first) * child_complexity")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -62,10 +48,8 @@ impl Queries {
         let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
         let store = &api(ctx)?.store;
         let page = store.list_documents(user.id, first, after).await?;
-        let look = ctx.look_ahead();
-        let owners_wanted = look.field("nodes").field("owner").exists()
-            || look.field("edges").field("node").field("owner").exists();
-        let owners = if owners_wanted {
+        // One query for all owners, and none if the operation does not select them.
+        let owners = if selects_owner(ctx) {
             store.load_users(page.documents.iter().map(|(document, _)| document.owner)).await?
         } else {
             Default::default()
@@ -87,8 +71,8 @@ impl Queries {
         Ok(DocumentConnection { edges, page_info })
     }
 
-    /// Who has the document open, in order of arrival.
-    #[graphql(complexity = "READING + child_complexity")]
+    /// The sessions that have the document open, in the order in which they opened it. Requires access to the document.
+    #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn document_presence(
         &self,
         ctx: &Context<'_>,
@@ -98,4 +82,11 @@ impl Queries {
         let present = api(ctx)?.roster.list(admitted.document).await;
         Ok(present.into_iter().map(PresenceType).collect())
     }
+}
+
+/// Returns whether the operation selects the owner of the documents in a page.
+fn selects_owner(ctx: &Context<'_>) -> bool {
+    let page = ctx.look_ahead();
+    page.field("nodes").field("owner").exists()
+        || page.field("edges").field("node").field("owner").exists()
 }

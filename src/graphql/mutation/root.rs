@@ -1,0 +1,18 @@
+//! The root of all mutations, merged from one object per subject.
+
+use async_graphql::MergedObject;
+
+use super::{
+    access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
+    documents::DocumentMutations, history::HistoryMutations,
+};
+
+/// The root of all mutations.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    AccountMutations,
+    DocumentMutations,
+    HistoryMutations,
+    AccessMutations,
+    CursorMutations,
+);

@@ -1,0 +1,249 @@
+//! A parsed text and the operations in it.
+//!
+//! [`ParsedOperations`] answers what the engine asks about an operation before it runs: its kind, its variables, the
+//! fields that it selects. A request names an operation, or omits the name if there is only one.
+//!
+//! Invariant: the expanded size of the text is within bounds. It is measured directly after parsing, because everything
+//! else that reads the text follows each fragment as often as it is spread.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_graphql::{
+    Name, Positioned, Request, Response, ServerError, Value, Variables,
+    parser::{
+        self, parse_query,
+        types::{
+            DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
+            SelectionSet, VariableDefinition,
+        },
+    },
+};
+use async_graphql_value::Value as QueryValue;
+
+use super::validation::{
+    expansion::{OperationBounds, measure},
+    nulls,
+    refusal::refusal,
+    root_field,
+};
+use crate::metrics::OperationKind;
+
+/// The operations of one text.
+pub(super) struct ParsedOperations {
+    /// The text.
+    pub(super) text: Arc<str>,
+    document: ExecutableDocument,
+    /// The number of selections as written, before fragments are expanded.
+    selections: usize,
+}
+
+impl ParsedOperations {
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// The text is not GraphQL, or exceeds `bounds` once its fragments are expanded.
+    pub(super) fn parse(text: Arc<str>, bounds: OperationBounds) -> Result<Self, ServerError> {
+        let mut document = parse_query(&*text).map_err(syntax_error)?;
+        // Before anything else, see the invariant.
+        let selections = measure(&document, bounds)?;
+        root_field::inline_fragments(&mut document);
+        Ok(Self { text, document, selections })
+    }
+
+    /// Returns the number of selections as written, before fragments are expanded.
+    pub(super) fn selections(&self) -> usize {
+        self.selections
+    }
+
+    /// Returns a request that runs the operation called `name`.
+    pub(super) fn request(&self, name: Option<&str>, variables: Variables) -> Request {
+        // async-graphql does not read the text of a request that has been parsed.
+        let mut request = Request::new("").variables(variables);
+        request.operation_name = name.map(str::to_owned);
+        request.set_parsed_query(self.document.clone());
+        request
+    }
+
+    /// Inserts the nulls of failed fields into the response of the operation called `name`.
+    pub(super) fn insert_nulls(&self, name: Option<&str>, response: &mut Response) {
+        if let Ok(operation) = self.operation(name) {
+            nulls::insert(response, &self.document, &operation.node);
+        }
+    }
+
+    /// Returns whether the operation called `name` is a query, a mutation or a subscription.
+    ///
+    /// # Errors
+    /// There is no such operation, the name is missing and there are several, or a subscription does not have exactly
+    /// one root field (GraphQL, October 2021, section 5.2.3.1).
+    pub(super) fn kind(&self, name: Option<&str>) -> Result<OperationKind, ServerError> {
+        let operation = self.operation(name)?;
+        match operation.node.ty {
+            OperationType::Query => Ok(OperationKind::Query),
+            OperationType::Mutation => Ok(OperationKind::Mutation),
+            OperationType::Subscription => {
+                root_field::check(&self.document.fragments, operation)?;
+                Ok(OperationKind::Subscription)
+            }
+        }
+    }
+
+    /// Checks that every required variable of the operation called `name` has a value (GraphQL, October 2021, section
+    /// 6.1.2).
+    ///
+    /// # Errors
+    /// Names the first variable without a value.
+    pub(super) fn check_variables(
+        &self,
+        name: Option<&str>,
+        variables: &Variables,
+    ) -> Result<(), ServerError> {
+        let is_given = |name: &Name| variables.get(name).is_some_and(|value| *value != Value::Null);
+        for definition in &self.operation(name)?.node.variable_definitions {
+            let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
+            let is_required = !var_type.node.nullable && default_value.is_none();
+            if is_required && !is_given(&name.node) {
+                let message = format!(
+                    "The variable `{}` is required. Send a value for it in `variables`.",
+                    name.node
+                );
+                return Err(refusal(message, Some(definition.pos)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns those of `variables` that the operation called `name` declares. Subscriptions that differ only in other
+    /// variables share an audience.
+    ///
+    /// # Errors
+    /// There is no such operation, or the name is missing and there are several.
+    pub(super) fn declared(
+        &self,
+        name: Option<&str>,
+        mut variables: Variables,
+    ) -> Result<Variables, ServerError> {
+        let definitions = &self.operation(name)?.node.variable_definitions;
+        let declared: HashSet<_> =
+            definitions.iter().map(|definition| &definition.node.name.node).collect();
+        variables.retain(|name, _value| declared.contains(name));
+        Ok(variables)
+    }
+
+    /// Returns the variable that the subscription called `name` passes as `since`, if it passes one.
+    pub(super) fn since_variable(&self, name: Option<&str>) -> Option<&Name> {
+        let set = &self.operation(name).ok()?.node.selection_set.node;
+        let fields = set.items.iter().filter_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(&field.node),
+            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
+        });
+        fields.flat_map(|field| &field.arguments).find_map(|(argument, value)| match &value.node {
+            QueryValue::Variable(variable) if argument.node == "since" => Some(variable),
+            _ => None,
+        })
+    }
+
+    /// Returns whether any operation or fragment of the text selects a field of this name.
+    pub(super) fn mentions(&self, field: &str) -> bool {
+        let operations = self.document.operations.iter().map(|(_, operation)| operation);
+        let of_operations = operations.map(|operation| &operation.node.selection_set.node);
+        let fragments = self.document.fragments.values();
+        let of_fragments = fragments.map(|fragment| &fragment.node.selection_set.node);
+        of_operations.chain(of_fragments).any(|set| mentions(set, field))
+    }
+
+    fn operation(
+        &self,
+        name: Option<&str>,
+    ) -> Result<&Positioned<OperationDefinition>, ServerError> {
+        match (&self.document.operations, name) {
+            (DocumentOperations::Single(operation), None) => Ok(operation),
+            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations
+                .values()
+                .next()
+                .ok_or_else(|| refusal("The request has no operation. Send one in `query`.", None)),
+            (DocumentOperations::Multiple(_), None) => Err(refusal(
+                "The request has several operations. Name the one to run in `operationName`.",
+                None,
+            )),
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.get(name).ok_or_else(|| unknown(name))
+            }
+            (DocumentOperations::Single(_), Some(name)) => Err(unknown(name)),
+        }
+    }
+}
+
+fn mentions(set: &SelectionSet, wanted: &str) -> bool {
+    set.items.iter().any(|selection| match &selection.node {
+        Selection::Field(field) => {
+            field.node.name.node == wanted || mentions(&field.node.selection_set.node, wanted)
+        }
+        Selection::InlineFragment(fragment) => mentions(&fragment.node.selection_set.node, wanted),
+        Selection::FragmentSpread(_) => false,
+    })
+}
+
+/// Reduces the parser's drawing of a syntax error to its reason. Clients receive the position in `locations`.
+fn syntax_error(error: parser::Error) -> ServerError {
+    let mut error = ServerError::from(error);
+    let reason = error.message.lines().last().unwrap_or_default().trim_start();
+    let reason = reason.strip_prefix("= ").unwrap_or(reason);
+    error.message = format!("The operation is not GraphQL: {reason}.");
+    error
+}
+
+fn unknown(name: &str) -> ServerError {
+    refusal(format!("The request has no operation \"{name}\". Correct `operationName`."), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::Pos;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Result<ParsedOperations, ServerError> {
+        ParsedOperations::parse(text.into(), OperationBounds { selections: 2_000, depth: 20 })
+    }
+
+    #[test]
+    fn an_operation_is_selected_by_name() {
+        let parsed = parsed("query A { a } mutation B { b }").unwrap();
+        assert_eq!(parsed.kind(Some("B")).unwrap(), OperationKind::Mutation);
+        assert!(parsed.kind(None).is_err());
+        assert!(parsed.kind(Some("C")).is_err());
+    }
+
+    #[test]
+    fn undeclared_variables_are_removed() {
+        let parsed = parsed("query A($a: Int) { a(b: $a) } query B { a }").unwrap();
+        let declared = |name: &str, variables: serde_json::Value| {
+            parsed.declared(Some(name), Variables::from_json(variables)).unwrap()
+        };
+        let one = declared("A", serde_json::json!({ "a": 1, "b": 2 }));
+        let other = declared("A", serde_json::json!({ "c": [3], "a": 1 }));
+        assert_eq!(serde_json::to_string(&one).unwrap(), r#"{"a":1}"#);
+        assert_eq!(serde_json::to_string(&other).unwrap(), r#"{"a":1}"#);
+        assert!(declared("B", serde_json::json!({ "a": 1 })).is_empty());
+    }
+
+    #[test]
+    fn a_syntax_error_has_a_message_of_one_line_and_a_position() {
+        let error = parsed("{").map(|_parsed| ()).unwrap_err();
+        assert_eq!(error.message, "The operation is not GraphQL: expected selection.");
+        assert_eq!(error.locations, vec![Pos { line: 1, column: 2 }]);
+        let error = parsed("{ a } { b }").map(|_parsed| ()).unwrap_err();
+        assert_eq!(error.message.lines().count(), 1, "{}", error.message);
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_without_a_stack_overflow() {
+        let deep = "{a".repeat(10_000);
+        assert!(parsed(&deep).is_err());
+        let closed = format!("{}{}", "{a".repeat(5_000), "}".repeat(5_000));
+        assert!(parsed(&closed).is_err());
+        let list = format!("{{a(x:{}1{})}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(parsed(&list).is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! The queries of the schema, one file per subject.
+
+mod accounts;
+mod documents;
+mod history;
+mod root;
+
+pub(super) use history::text_at;
+pub(super) use root::Query;

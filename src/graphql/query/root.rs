@@ -1,0 +1,9 @@
+//! The root of all queries, merged from one object per subject.
+
+use async_graphql::MergedObject;
+
+use super::{accounts::AccountQueries, documents::DocumentQueries, history::HistoryQueries};
+
+/// The root of all queries.
+#[derive(MergedObject, Default)]
+pub struct Query(AccountQueries, DocumentQueries, HistoryQueries);

@@ -1,0 +1,44 @@
+//! The operation in the query string of a `GET` request (GraphQL over HTTP, section 5.3).
+//!
+//! The framework's own reader does not support `operationName`.
+
+use actix_web::web::Query;
+use async_graphql::Request;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::HttpError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OperationQuery {
+    #[serde(default)]
+    query: String,
+    operation_name: Option<String>,
+    /// JSON.
+    variables: Option<String>,
+}
+
+/// Parses the operation in a query string. An empty `operationName` or `variables` counts as absent.
+///
+/// # Errors
+/// [`HttpError::Malformed`].
+pub(super) fn parse_operation(query: &str) -> Result<Request, HttpError> {
+    let OperationQuery { query, operation_name, variables } = parse(query)?;
+    let mut request = Request::new(query);
+    request.operation_name = operation_name.filter(|name| !name.is_empty());
+    if let Some(variables) = variables.filter(|json| !json.is_empty()) {
+        request.variables = serde_json::from_str(&variables)
+            .map_err(|error| HttpError::Malformed(format!("`variables`: {error}")))?;
+    }
+    Ok(request)
+}
+
+/// Parses a query string.
+///
+/// # Errors
+/// [`HttpError::Malformed`].
+pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, HttpError> {
+    Query::from_query(query)
+        .map(Query::into_inner)
+        .map_err(|error| HttpError::Malformed(error.to_string()))
+}
