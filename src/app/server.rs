@@ -41,8 +41,7 @@ pub(super) fn serve(
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
-    // Twice the silence that a session allows: by then it has ended, and only the kernel still holds its socket.
-    let unacknowledged = settings.session.silence_allowed.saturating_mul(2);
+    let user_timeout = options.tcp_user_timeout;
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(parts.clone())
@@ -63,31 +62,33 @@ pub(super) fn serve(
     .h1_write_buffer_size(1024)
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
-    .on_connect(move |connection, _extensions| prepare(connection, unacknowledged));
+    .on_connect(move |connection, _extensions| prepare(connection, user_timeout));
     for listener in listeners.again()? {
         server = server.listen(listener)?;
     }
     Ok(server.run())
 }
 
-/// Small frames leave at once, and a socket whose client takes nothing for ever is given up by the kernel.
-fn prepare(connection: &dyn Any, unacknowledged: Duration) {
+/// Sets the options of an accepted socket: small frames leave at once, and the kernel breaks a connection whose client
+/// acknowledges nothing for `user_timeout` (docs/adr/0008-tcp-user-timeout.md).
+fn prepare(connection: &dyn Any, user_timeout: Duration) {
     let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() else { return };
     let socket = SockRef::from(stream);
-    let prepared = socket.set_tcp_nodelay(true).and_then(|()| give_up(&socket, unacknowledged));
+    let prepared =
+        socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, user_timeout));
     if let Err(error) = prepared {
-        tracing::debug!(%error, "a socket could not be prepared");
+        tracing::debug!(%error, "could not set the options of a socket");
     }
 }
 
-/// Only Linux can be told; elsewhere its own patience, of minutes, has to do.
+/// Sets TCP_USER_TIMEOUT. Only Linux has this option; elsewhere the system's own timeout applies.
 #[cfg(target_os = "linux")]
-fn give_up(socket: &SockRef<'_>, unacknowledged: Duration) -> std::io::Result<()> {
-    socket.set_tcp_user_timeout(Some(unacknowledged))
+fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> std::io::Result<()> {
+    socket.set_tcp_user_timeout(Some(timeout))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_up(_socket: &SockRef<'_>, _unacknowledged: Duration) -> std::io::Result<()> {
+fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Duration) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, task::Poll};
 use async_graphql::{Response, ServerError, Variables};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, poll};
+use tracing::Instrument as _;
 
 use super::{
     Api, Caller, Schema,
@@ -95,10 +96,12 @@ impl Prepared {
             match poll!(&mut running) {
                 Poll::Ready(response) => response,
                 // On this thread's own set of tasks, since it may have to start an actor.
-                Poll::Pending => actix_rt::spawn(running).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a mutation ended without an answer");
-                    Response::from_errors(vec![broken()])
-                }),
+                Poll::Pending => {
+                    actix_rt::spawn(running.in_current_span()).await.unwrap_or_else(|error| {
+                        tracing::error!(%error, "a mutation ended without an answer");
+                        Response::from_errors(vec![broken()])
+                    })
+                }
             }
         } else {
             running.await

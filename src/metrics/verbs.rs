@@ -71,9 +71,9 @@ impl Metrics {
         self.0.outbox_session_bytes.observe(bytes as f64);
     }
 
-    /// Outboxes reached their bound for the first time.
-    pub fn outbox_bound_reached(&self, outboxes: u64) {
-        self.0.outbox_bound_reached.inc_by(outboxes);
+    /// An outbox reached its bound for the first time.
+    pub fn outbox_bound_reached(&self) {
+        self.0.outbox_bound_reached.inc();
     }
 
     /// Cursors were dropped because outboxes were full.
@@ -192,7 +192,7 @@ mod tests {
         metrics.outboxes_hold(5000);
         metrics.outboxes_hold(4000);
         metrics.outbox_seen(5000);
-        metrics.outbox_bound_reached(1);
+        metrics.outbox_bound_reached();
         metrics.cursors_dropped(1);
         metrics.seat_overflowed();
         metrics.seat_behind(true);

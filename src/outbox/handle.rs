@@ -34,9 +34,13 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty outbox, and the body that drains it. Until the body is dropped, its bytes count in `totals`.
+    /// An empty outbox of `session`, and the body that drains it. Until the body is dropped, its bytes count in `totals`.
     #[must_use]
-    pub fn new(options: OutboxOptions, totals: Arc<OutboxTotals>) -> (Self, OutboxBody) {
+    pub fn new(
+        session: SessionId,
+        options: OutboxOptions,
+        totals: Arc<OutboxTotals>,
+    ) -> (Self, OutboxBody) {
         let state = OutboxState {
             queue: Queue::new(options.bound),
             seats: HashSet::new(),
@@ -46,18 +50,18 @@ impl Outbox {
             behind: None,
             takes: 0,
         };
-        let shared = Arc::new(OutboxShared { state: Mutex::new(state), totals });
+        let shared = Arc::new(OutboxShared { session, state: Mutex::new(state), totals });
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
     }
 
     /// [`Queue::reply`], now.
     pub fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) -> Pushed {
-        self.push(|queue, now| queue.reply(frame, in_flight, now))
+        self.push("reply", |queue, now| queue.reply(frame, in_flight, now))
     }
 
     /// [`Queue::cursor`], now.
     pub fn cursor(&self, seat: SeatId, about: SessionId, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.cursor(seat, about, frame, now))
+        self.push_for(seat, "cursor", |queue, now| queue.cursor(seat, about, frame, now))
     }
 
     /// [`Queue::presence`], now.
@@ -68,17 +72,17 @@ impl Outbox {
         kind: PresenceChangeKind,
         frame: Bytes,
     ) -> Pushed {
-        self.push_for(seat, |queue, now| queue.presence(seat, about, kind, frame, now))
+        self.push_for(seat, "presence", |queue, now| queue.presence(seat, about, kind, frame, now))
     }
 
     /// [`Queue::change`], now.
     pub fn change(&self, seat: SeatId, version: Version, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.change(seat, version, frame, now))
+        self.push_for(seat, "change", |queue, now| queue.change(seat, version, frame, now))
     }
 
     /// [`Queue::lasting`], now.
     pub fn lasting(&self, seat: SeatId, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.lasting(seat, frame, now))
+        self.push_for(seat, "lasting", |queue, now| queue.lasting(seat, frame, now))
     }
 
     /// Waits until so little waits that a seat that is behind may be sent more, or until it has ended.
@@ -116,33 +120,23 @@ impl Outbox {
 
     /// Ends a seat: what waits for it goes, and nothing more is accepted. `last` is queued if the seat was open.
     pub fn end_seat(&self, seat: SeatId, last: Option<Bytes>) {
-        let now = Instant::now();
-        self.shared.change(|state| {
-            if state.seats.remove(&seat) {
-                // Whatever became of the last frame: at worst the connection is gone, and its client with it.
-                let _ended = state.queue.end_seat(seat, last, now);
-            }
-        });
+        // Whatever became of the last frame: at worst the connection is gone, and its client with it.
+        let _ended = self.push_last(seat, |queue, now| queue.end_seat(seat, last, now));
     }
 
     /// Ends a seat behind what waits for it: nothing more is accepted but `last`.
     pub fn finish_seat(&self, seat: SeatId, last: Bytes) {
-        let now = Instant::now();
-        self.shared.change(|state| {
-            if state.seats.remove(&seat) {
-                let _ended = state.queue.reply(last, None, now);
-            }
-        });
+        let _ended = self.push_last(seat, |queue, now| queue.reply(last, None, now));
     }
 
     /// [`Queue::beat`], now.
     pub fn beat(&self, beat: Beat, frame: Bytes) -> Pushed {
-        self.push(|queue, now| queue.beat(beat, frame, now))
+        self.push("heartbeat", |queue, now| queue.beat(beat, frame, now))
     }
 
     /// [`Queue::close`], now.
     pub fn close(&self, frame: Bytes, closing: Closing) -> Pushed {
-        self.push(|queue, now| queue.close(frame, closing, now))
+        self.push("close", |queue, now| queue.close(frame, closing, now))
     }
 
     /// How many bytes wait.
@@ -199,25 +193,51 @@ impl Outbox {
         });
     }
 
-    fn push_for(&self, seat: SeatId, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
-        let now = Instant::now();
-        self.shared.change(|state| {
-            if state.seats.contains(&seat) {
-                work(&mut state.queue, now)
-            } else {
-                Pushed { outcome: PushOutcome::Closed, reached_bound: false }
-            }
-        })
+    /// Pushes a frame of an open seat.
+    fn push_for(
+        &self,
+        seat: SeatId,
+        cause: &'static str,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
+        self.push_if(cause, |state| state.seats.contains(&seat), work)
     }
 
-    fn push(&self, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
+    /// Ends a seat, if it is open, together with its last frame.
+    fn push_last(&self, seat: SeatId, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
+        self.push_if("seat_end", |state| state.seats.remove(&seat), work)
+    }
+
+    fn push(
+        &self,
+        cause: &'static str,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
+        self.push_if(cause, |_state| true, work)
+    }
+
+    /// Pushes a frame if `is_accepted`, and reports when it fills the outbox. `cause` names its class.
+    fn push_if(
+        &self,
+        cause: &'static str,
+        is_accepted: impl FnOnce(&mut OutboxState) -> bool,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
         let now = Instant::now();
-        self.shared.change(|state| work(&mut state.queue, now))
+        let pushed = self.shared.change(|state| match is_accepted(state) {
+            true => work(&mut state.queue, now),
+            false => Pushed { outcome: PushOutcome::Closed, reached_bound: false },
+        });
+        if pushed.reached_bound {
+            self.shared.totals.bound_reached(self.shared.session, cause);
+        }
+        pushed
     }
 }
 
 #[derive(Debug)]
 pub(super) struct OutboxShared {
+    session: SessionId,
     state: Mutex<OutboxState>,
     totals: Arc<OutboxTotals>,
 }

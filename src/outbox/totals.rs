@@ -1,26 +1,52 @@
-//! What waits in all outboxes of this node together.
+//! Totals over all outboxes of this node.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
-/// Sums over all outboxes that were given it; they keep it exact, also when they go.
-#[derive(Debug, Default)]
+use crate::{domain::SessionId, metrics::Metrics};
+
+/// The bytes in all outboxes, and the outboxes that reached their bound. The outboxes keep it exact, also when they are
+/// dropped.
+#[derive(Default)]
 pub struct OutboxTotals {
     bytes: AtomicI64,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for OutboxTotals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxTotals").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 impl OutboxTotals {
-    /// The bytes that wait for sockets.
+    /// Creates totals over no outbox.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        Self { bytes: AtomicI64::new(0), metrics }
+    }
+
+    /// Returns the number of bytes that wait for sockets.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        // Each outbox adds before it takes away, so less than nothing cannot be.
+        // Each outbox adds before it subtracts, so the sum is never negative.
         u64::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// An outbox went from `before` to `after` bytes.
+    /// Notes that an outbox went from `before` to `after` bytes.
     pub(super) fn moved(&self, before: usize, after: usize) {
         if before != after {
             let signed = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
             self.bytes.fetch_add(signed(after) - signed(before), Ordering::Relaxed);
         }
+    }
+
+    /// Logs and counts that the outbox of a session reached its bound for the first time. `cause` names the class of the
+    /// frame that filled it. Every push reports here, whether a room or the session made it.
+    pub(super) fn bound_reached(&self, session: SessionId, cause: &'static str) {
+        tracing::warn!(session.id = %session, cause, "outbox reached its bound");
+        self.metrics.outbox_bound_reached();
     }
 }

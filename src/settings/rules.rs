@@ -22,6 +22,9 @@ const MIB: usize = 1024 * KIB;
 /// Longer than this is a slip of the pen, and adding it to a clock could overflow.
 const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
 
+/// The kernel counts the timeout in milliseconds, in 32 bits: 49 days.
+const MAX_TCP_USER_TIMEOUT: Duration = Duration::from_hours(24 * 40);
+
 /// Yjs editors give up a connection on which nothing comes for 30 s; this leaves some time for the way.
 const MAX_AWARENESS_EVERY: Duration = Duration::from_secs(20);
 
@@ -30,6 +33,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     let mut faults = Faults(Vec::new());
     faults.server(&settings.server);
     faults.session(&settings.session);
+    faults.kernel_timeout(&settings.server, &settings.session);
     faults.limits(&settings.limits);
     faults.auth(&settings.auth, settings.store.is_postgres());
     faults.room(&settings.room);
@@ -113,13 +117,48 @@ impl Faults {
         self.time("session.silence_allowed", silence, moment);
         self.unless(silence >= twice, "session.silence_allowed", || {
             format!(
-                "{} is less than twice session.ping_every, {}: quiet clients would be cut off before they can \
-                 answer. Set it to at least {}.",
+                "{} is less than twice session.ping_every, {}: clients that send nothing by themselves would be closed \
+                 before they can answer a ping. Set it to at least {}.",
                 shown(silence), shown(session.ping_every), shown(twice)
+            )
+        });
+        let (stall, ping) = (session.stall_allowed, session.ping_every);
+        self.time("session.stall_allowed", stall, moment);
+        self.unless(stall >= ping, "session.stall_allowed", || {
+            format!(
+                "{} is less than session.ping_every, {}: a session looks for a stall only when it pings, so it would \
+                 notice one too late. Set it to at least {}.",
+                shown(stall), shown(ping), shown(ping)
             )
         });
         self.time("session.init_within", session.init_within, moment);
         self.at_least("session.mailbox", session.mailbox, 1);
+    }
+
+    /// The kernel must not break connections that a session still allows.
+    fn kernel_timeout(&mut self, server: &ServerOptions, session: &SessionOptions) {
+        let key = "server.tcp_user_timeout";
+        let kernel = server.tcp_user_timeout;
+        self.time(key, kernel, Duration::from_millis(1));
+        self.unless(kernel <= MAX_TCP_USER_TIMEOUT, key, || {
+            format!(
+                "{} is more than the kernel can count. Set it to at most {}.",
+                shown(kernel),
+                shown(MAX_TCP_USER_TIMEOUT)
+            )
+        });
+        for (name, allowed, clients) in [
+            ("session.silence_allowed", session.silence_allowed, "silent"),
+            ("session.stall_allowed", session.stall_allowed, "stalled"),
+        ] {
+            self.unless(kernel >= allowed, key, || {
+                format!(
+                    "{} is less than {name}, {}: the kernel would break the connections of {clients} clients before \
+                     their sessions may end. Set it to at least {}.",
+                    shown(kernel), shown(allowed), shown(allowed)
+                )
+            });
+        }
     }
 
     fn limits(&mut self, limits: &Limits) {

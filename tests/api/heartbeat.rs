@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use crate::support::{
     TestNode,
-    raw::{Account, Frame, Opcode, RawSocket, Received, shared_document, until_meter},
+    raw::{
+        Account, Frame, Handshake, Opcode, RawSocket, Received, meter, shared_document, until_meter,
+    },
 };
 
 /// Pings come often, and silence is allowed for four of them.
@@ -123,5 +125,49 @@ async fn a_frame_that_is_not_finished_keeps_a_client_alive() {
 
     assert_eq!(socket.hear().await, json!({ "type": "pong" }));
     drop(socket);
+    node.stop().await;
+}
+
+/// Phones sleep for minutes. They may stay, and a client that does not read must not hold a full outbox for as long.
+#[actix_web::test]
+async fn a_silent_client_stays_where_a_client_that_does_not_read_is_closed_soon() {
+    let node = TestNode::start_with(&[
+        ("COSCRIBE__SESSION__PING_EVERY", "200ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "5m"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "600ms"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "5m"),
+        ("COSCRIBE__OUTBOX__BOUND", "65536"),
+    ])
+    .await;
+    let alice = Account::new(&node, "alice").await;
+    let mut phone = RawSocket::admitted(&node, &alice).await;
+    let mut stalled = Handshake::to(&node).receive_buffer(4_096).open().await;
+    stalled.init(&alice.token).await;
+    let closes = "coscribe_session_closes_total";
+
+    // It sends, but does not read: each message is answered with its own text, until neither kernel takes more.
+    let message = json!({ "type": "ping", "payload": { "text": "x".repeat(60_000) } });
+    let message = Frame::text(&message.to_string());
+    let sending = async {
+        loop {
+            stalled.send(message.clone()).await;
+        }
+    };
+    let closed = async {
+        until_meter(&node, &format!("{closes}{{reason=\"too_slow\"}}"), 1).await;
+    };
+    tokio::select! {
+        () = sending => {}
+        () = closed => {}
+    }
+    drop(stalled);
+
+    // The phone sends nothing, not even a pong, for longer than a client may stall.
+    for _ in 0..10 {
+        assert_eq!(phone.receive().await, Received::Ping(vec![]));
+    }
+    phone.lives().await;
+    assert_eq!(meter(&node, &format!("{closes}{{reason=\"silent\"}}")).await, 0);
+    drop(phone);
     node.stop().await;
 }

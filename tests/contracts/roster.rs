@@ -9,7 +9,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use coscribe::{
     domain::{Color, Cursor, DocumentId, NodeId, Position, Presence, SessionId, User, UserId},
     metrics::Metrics,
-    roster::{SessionEvictor, LocalRoster, RedisRoster, Roster, RosterOptions, SlotError},
+    roster::{LocalRoster, RedisRoster, Roster, RosterOptions, SessionEvictor, SlotError},
 };
 use parking_lot::Mutex;
 

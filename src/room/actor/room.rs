@@ -188,7 +188,6 @@ impl Room {
             metrics.delivered(event.topic(), told.deliveries);
             metrics.delivery_took(event.topic(), accepted.elapsed());
             metrics.cursors_dropped(told.dropped);
-            metrics.outbox_bound_reached(told.reached_bound);
             for seat in &told.behind {
                 self.catch_up(*seat, ctx);
             }

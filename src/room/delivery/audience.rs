@@ -45,6 +45,8 @@ enum Progress {
 
 struct Sitting {
     place: Place,
+    /// What its client called the subscription: its frames carry it.
+    tag: OperationId,
     progress: Progress,
     /// The change that it must get next; it takes none before it. A text to start again from may be newer than what
     /// the room has told of.
@@ -99,8 +101,6 @@ pub(in crate::room) struct BroadcastReport {
     pub(in crate::room) deliveries: usize,
     /// Cursors that found a full outbox and were dropped.
     pub(in crate::room) dropped: u64,
-    /// Outboxes that reached their bound for the first time.
-    pub(in crate::room) reached_bound: u64,
     /// Seats that were live and have to be sent changes again later.
     pub(in crate::room) behind: Vec<SeatId>,
     /// The same of editors.
@@ -135,6 +135,10 @@ impl Audiences {
         head: Version,
         make: MakeRenderer,
     ) {
+        let Some(tag) = place.tag.clone() else {
+            // Only Yjs editors have none, and they sit in no audience.
+            return tracing::error!("a subscription without a tag was seated");
+        };
         let (progress, next, asked_up_to) = match since {
             Some(since) if since < head => (Progress::Behind, since.next(), head),
             Some(since) => (Progress::Live, since.next(), Version::default()),
@@ -143,7 +147,7 @@ impl Audiences {
         if progress == Progress::Behind {
             self.metrics.seat_behind(true);
         }
-        let place = Sitting { place, progress, next, asked_up_to, rest: Vec::new() };
+        let place = Sitting { place, tag, progress, next, asked_up_to, rest: Vec::new() };
         let id = place.place.seat.id;
         let counted = self.metrics.subscription_opened(key.topic);
         self.seats.insert(id, (key.clone(), counted));
@@ -168,7 +172,7 @@ impl Audiences {
         let Some((key, _counted)) = self.seats.remove(&seat) else { return };
         let Some(audience) = self.audiences.get_mut(&key) else { return };
         if let Some(index) = audience.position(seat) {
-            let Sitting { place, progress, .. } = audience.places.swap_remove(index);
+            let Sitting { place, tag, progress, .. } = audience.places.swap_remove(index);
             if progress == Progress::Behind {
                 self.metrics.seat_behind(false);
             }
@@ -176,11 +180,11 @@ impl Audiences {
             match why {
                 // What the document's end left waiting is still wanted; the last frame comes behind it.
                 Some(SeatEnd::Deleted) => {
-                    let last = audience.renderer.ending(&place.tag, SeatEnd::Deleted);
+                    let last = audience.renderer.ending(&tag, SeatEnd::Deleted);
                     place.outbox.finish_seat(seat, last);
                 }
                 Some(why) => {
-                    place.outbox.end_seat(seat, Some(audience.renderer.ending(&place.tag, why)));
+                    place.outbox.end_seat(seat, Some(audience.renderer.ending(&tag, why)));
                 }
                 None => place.outbox.end_seat(seat, None),
             }
@@ -277,7 +281,7 @@ impl Audiences {
                     Ok(rendered) => rendered,
                     Err(error) => return ReplayOutcome::Broken(error),
                 };
-                let frame = renderer.frame(&rendered, &sitting.place.tag);
+                let frame = renderer.frame(&rendered, &sitting.tag);
                 match push(&sitting.place, &event, frame).outcome {
                     PushOutcome::Behind(version) => {
                         sitting.next = version;
@@ -330,15 +334,14 @@ impl Audience {
         for sitting in self.places.iter_mut().filter(|sitting| hears(sitting)) {
             let place = &sitting.place;
             let frame = match &last {
-                Some((tag, frame)) if *tag == place.tag => frame.clone(),
+                Some((tag, frame)) if *tag == sitting.tag => frame.clone(),
                 _ => {
-                    let frame = self.renderer.frame(&rendered, &place.tag);
-                    last = Some((place.tag.clone(), frame.clone()));
+                    let frame = self.renderer.frame(&rendered, &sitting.tag);
+                    last = Some((sitting.tag.clone(), frame.clone()));
                     frame
                 }
             };
             let pushed = push(place, event, frame);
-            told.reached_bound += u64::from(pushed.reached_bound);
             match pushed.outcome {
                 PushOutcome::Queued | PushOutcome::Replaced => told.deliveries += 1,
                 PushOutcome::Dropped => told.dropped += 1,

@@ -42,7 +42,7 @@ fn seated(since: Option<i64>) -> Fixture {
     let (document, session) = (DocumentId::new(), SessionId::new());
     let author = User { id: UserId::new(), name: "Ana".into() };
     let (shared, body) =
-        Outbox::new(OutboxOptions { bound: 10 }, Arc::new(OutboxTotals::default()));
+        Outbox::new(session, OutboxOptions { bound: 10 }, Arc::new(OutboxTotals::default()));
     let reader = User { id: UserId::new(), name: "Bo".into() };
     let seat = Arc::new(Seat::new(document, Topic::Changes, session, reader));
     let id = seat.id;
@@ -54,7 +54,7 @@ fn seated(since: Option<i64>) -> Fixture {
         variables: "{}".into(),
     };
     let tag = OperationId::new("1").unwrap();
-    let place = Place { seat, outbox: shared.clone(), tag, ended: None };
+    let place = Place { seat, outbox: shared.clone(), tag: Some(tag), ended: None };
     let mut audiences = Audiences::new(Metrics::new());
     let make = Box::new(|| Box::new(Versions) as Box<dyn Render>);
     audiences.seat(key, place, since.map(Version::new), Version::new(10), make);

@@ -131,7 +131,6 @@ impl Editors {
             }
             let frame = frame.get_or_insert_with(|| yjs::update(update));
             let pushed = sitting.place.outbox.change(*seat, change.version, frame.clone());
-            told.reached_bound += u64::from(pushed.reached_bound);
             match pushed.outcome {
                 PushOutcome::Behind(version) => {
                     (sitting.progress, sitting.next) = (Progress::Behind, version);

@@ -149,8 +149,8 @@ pub struct Place {
     pub seat: Arc<Seat>,
     /// The send buffer of its session.
     pub outbox: Outbox,
-    /// What the client called the subscription.
-    pub tag: OperationId,
+    /// What the client called the subscription; none for a Yjs editor, which has only one seat.
+    pub tag: Option<OperationId>,
     /// Who hears when the room ends the seat, if its frames do not say so.
     pub ended: Option<Arc<dyn SeatEnded>>,
 }

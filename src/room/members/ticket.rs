@@ -21,8 +21,8 @@ pub struct Guest {
     pub user: User,
     /// Its send buffer.
     pub outbox: Outbox,
-    /// What the client calls the subscription.
-    pub tag: OperationId,
+    /// What the client calls the subscription; none for a Yjs editor, which has only one seat.
+    pub tag: Option<OperationId>,
     /// Who hears when the room ends the seat, if its frames do not say so.
     pub ended: Option<Arc<dyn SeatEnded>>,
 }

@@ -27,12 +27,6 @@ impl OperationId {
         Ok(Self(text.into()))
     }
 
-    /// What the one seat of an editor is kept under: no client names it.
-    #[must_use]
-    pub fn of_editor() -> Self {
-        Self("editor".into())
-    }
-
     /// A stand-in where any id will do.
     pub(in crate::wire) fn example() -> Self {
         Self("1".into())
