@@ -47,8 +47,8 @@ impl Intake {
         })
     }
 
-    /// Returns when bytes last arrived. While the session has paused the reader, that is now: a client is not silent
-    /// while nobody reads its socket.
+    /// Returns when bytes last arrived. While the session has paused the reader, that is now: a client whose socket is not
+    /// read is not silent.
     pub(super) fn received_at(&self) -> Instant {
         if self.paused.get() { Instant::now() } else { self.received_at.get() }
     }

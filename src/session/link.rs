@@ -1,6 +1,6 @@
 //! A session as resolvers and rooms see it.
 //!
-//! [`SessionLink`] owns the seats of the session's subscriptions and its rate limits. It says which documents the session
+//! [`SessionLink`] owns the seats of the session's subscriptions and its rate limits. It knows which documents the session
 //! has open, and moves its cursor.
 //!
 //! Invariant: after [`give_up_all`](SessionLink::give_up_all) the session holds no seat, and gets no new one.
@@ -67,7 +67,7 @@ impl SessionLink {
     }
 
     /// Returns the subscriber for the seat of a Yjs editor. The room reports through `ended` that it has ended the seat,
-    /// since an editor's frames cannot say so.
+    /// since an editor's frames cannot express it.
     pub(super) fn editor(&self, ended: Arc<dyn SeatEnded>) -> Guest {
         let (session, user) = (self.id, self.user.clone());
         Guest { session, user, outbox: self.outbox.clone(), tag: None, ended: Some(ended) }

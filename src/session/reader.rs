@@ -86,7 +86,7 @@ impl<S> SocketReader<S> {
             return Poll::Pending;
         }
         if let Some(since) = self.slowed_since.take() {
-            // A client is not silent while nobody reads its socket.
+            // A client whose socket is not read is not silent, so its silence starts now.
             self.intake.note_received();
             log_slowed(since.elapsed());
         }

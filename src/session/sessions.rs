@@ -116,12 +116,12 @@ impl Sessions {
 /// Ends sessions that turn out to be above their user's limit.
 impl roster::SessionEvictor for Sessions {
     fn evict(&self, session: SessionId) {
-        let session = self.open.lock().sessions.get(&session).cloned();
-        let Some(session) = session else { return };
+        let addr = self.open.lock().sessions.get(&session).cloned();
+        let Some(addr) = addr else { return };
         // A task waits for capacity in the mailbox, so that the message is not lost.
         tokio::spawn(async move {
-            if session.send(EvictSession).await.is_err() {
-                tracing::debug!("a session had ended before it was evicted");
+            if addr.send(EvictSession).await.is_err() {
+                tracing::debug!(session.id = %session, "a session had ended before it was evicted");
             }
         });
     }

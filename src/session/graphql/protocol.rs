@@ -27,7 +27,7 @@ use crate::{
 pub(in crate::session) enum Subprotocol {
     /// It did.
     Offered,
-    /// It did not. A close frame tells it so, because clients do not see why an upgrade was refused.
+    /// It did not. It is refused by a close frame, because clients do not see why an upgrade was refused.
     Missing,
 }
 
