@@ -47,7 +47,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     }));
     let identity = Identity::new(tokens, store.clone(), metrics.clone(), settings.auth.enrol);
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
-    let totals = Arc::new(OutboxTotals::default());
+    let totals = Arc::new(OutboxTotals::new(metrics.clone()));
     let session = Arc::new(SessionParts {
         identity: identity.clone(),
         execute: Arc::new(engine.clone()),

@@ -41,8 +41,7 @@ pub(super) fn serve(
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
-    // Twice the silence that a session allows. By then the session has ended, and only the kernel keeps the socket.
-    let unacknowledged = settings.session.silence_allowed.saturating_mul(2);
+    let user_timeout = options.tcp_user_timeout;
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(parts.clone())
@@ -63,19 +62,20 @@ pub(super) fn serve(
     .h1_write_buffer_size(1024)
     .shutdown_timeout(options.drain.as_secs().max(1))
     .disable_signals()
-    .on_connect(move |connection, _extensions| prepare(connection, unacknowledged));
+    .on_connect(move |connection, _extensions| prepare(connection, user_timeout));
     for listener in listeners.duplicate()? {
         server = server.listen(listener)?;
     }
     Ok(server.run())
 }
 
-/// Disables Nagle's algorithm, and lets the kernel close a socket whose client acknowledges nothing for this long.
-fn prepare(connection: &dyn Any, unacknowledged: Duration) {
+/// Sets the options of an accepted socket: small frames leave at once, and the kernel breaks a connection whose client
+/// acknowledges nothing for `user_timeout` (docs/adr/0008-tcp-user-timeout.md).
+fn prepare(connection: &dyn Any, user_timeout: Duration) {
     let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() else { return };
     let socket = SockRef::from(stream);
     let prepared =
-        socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, unacknowledged));
+        socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, user_timeout));
     if let Err(error) = prepared {
         tracing::debug!(%error, "could not set the options of a socket");
     }
@@ -83,12 +83,12 @@ fn prepare(connection: &dyn Any, unacknowledged: Duration) {
 
 /// Sets the timeout for unacknowledged data. Only Linux has it; other systems use their own timeouts, of minutes.
 #[cfg(target_os = "linux")]
-fn set_user_timeout(socket: &SockRef<'_>, unacknowledged: Duration) -> std::io::Result<()> {
-    socket.set_tcp_user_timeout(Some(unacknowledged))
+fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> std::io::Result<()> {
+    socket.set_tcp_user_timeout(Some(timeout))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set_user_timeout(_socket: &SockRef<'_>, _unacknowledged: Duration) -> std::io::Result<()> {
+fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Duration) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatId,
-    shared::OutboxShared,
+    shared::{OutboxShared, OutboxState},
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
 
@@ -29,21 +29,26 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Creates an empty outbox and the body that drains it. Its bytes count in `totals` until the body is dropped.
+    /// Creates the empty outbox of `session` and the body that drains it. Its bytes count in `totals` until the body is
+    /// dropped.
     #[must_use]
-    pub fn new(options: OutboxOptions, totals: Arc<OutboxTotals>) -> (Self, OutboxBody) {
-        let shared = Arc::new(OutboxShared::new(options.bound, totals));
+    pub fn new(
+        session: SessionId,
+        options: OutboxOptions,
+        totals: Arc<OutboxTotals>,
+    ) -> (Self, OutboxBody) {
+        let shared = Arc::new(OutboxShared::new(session, options.bound, totals));
         (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
     }
 
     /// Calls [`Queue::reply`] with the current time.
     pub fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) -> Pushed {
-        self.push(|queue, now| queue.reply(frame, in_flight, now))
+        self.push("reply", |queue, now| queue.reply(frame, in_flight, now))
     }
 
     /// Calls [`Queue::cursor`] if the seat is open.
     pub fn cursor(&self, seat: SeatId, about: SessionId, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.cursor(seat, about, frame, now))
+        self.push_for(seat, "cursor", |queue, now| queue.cursor(seat, about, frame, now))
     }
 
     /// Calls [`Queue::presence`] if the seat is open.
@@ -54,17 +59,17 @@ impl Outbox {
         kind: PresenceChangeKind,
         frame: Bytes,
     ) -> Pushed {
-        self.push_for(seat, |queue, now| queue.presence(seat, about, kind, frame, now))
+        self.push_for(seat, "presence", |queue, now| queue.presence(seat, about, kind, frame, now))
     }
 
     /// Calls [`Queue::change`] if the seat is open.
     pub fn change(&self, seat: SeatId, version: Version, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.change(seat, version, frame, now))
+        self.push_for(seat, "change", |queue, now| queue.change(seat, version, frame, now))
     }
 
     /// Calls [`Queue::lasting`] if the seat is open.
     pub fn lasting(&self, seat: SeatId, frame: Bytes) -> Pushed {
-        self.push_for(seat, |queue, now| queue.lasting(seat, frame, now))
+        self.push_for(seat, "lasting", |queue, now| queue.lasting(seat, frame, now))
     }
 
     /// Waits until a seat that is behind may be sent more: at most half of the bound is queued ([`Queue::is_low`]), or
@@ -104,33 +109,23 @@ impl Outbox {
 
     /// Ends a seat at once: removes its queued frames and accepts no more. If the seat was open, `last` is queued.
     pub fn end_seat(&self, seat: SeatId, last: Option<Bytes>) {
-        let now = Instant::now();
-        self.shared.change(|state| {
-            if state.seats.remove(&seat) {
-                // The last frame is lost only if the connection is gone.
-                let _ended = state.queue.end_seat(seat, last, now);
-            }
-        });
+        // The last frame is lost only if the connection is gone.
+        let _ended = self.push_last(seat, |queue, now| queue.end_seat(seat, last, now));
     }
 
     /// Ends a seat after its queued frames: queues `last` behind them and accepts no more.
     pub fn finish_seat(&self, seat: SeatId, last: Bytes) {
-        let now = Instant::now();
-        self.shared.change(|state| {
-            if state.seats.remove(&seat) {
-                let _ended = state.queue.reply(last, None, now);
-            }
-        });
+        let _ended = self.push_last(seat, |queue, now| queue.reply(last, None, now));
     }
 
     /// Calls [`Queue::beat`] with the current time.
     pub fn beat(&self, beat: Beat, frame: Bytes) -> Pushed {
-        self.push(|queue, now| queue.beat(beat, frame, now))
+        self.push("heartbeat", |queue, now| queue.beat(beat, frame, now))
     }
 
     /// Calls [`Queue::close`] with the current time.
     pub fn close(&self, frame: Bytes, closing: Closing) -> Pushed {
-        self.push(|queue, now| queue.close(frame, closing, now))
+        self.push("close", |queue, now| queue.close(frame, closing, now))
     }
 
     /// Returns the number of queued bytes.
@@ -188,16 +183,44 @@ impl Outbox {
         });
     }
 
-    fn push_for(&self, seat: SeatId, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
-        let now = Instant::now();
-        self.shared.change(|state| {
-            if state.seats.contains(&seat) { work(&mut state.queue, now) } else { Pushed::closed() }
-        })
+    /// Pushes a frame of an open seat.
+    fn push_for(
+        &self,
+        seat: SeatId,
+        cause: &'static str,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
+        self.push_if(cause, |state| state.seats.contains(&seat), work)
     }
 
-    fn push(&self, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
+    /// Ends a seat, if it is open, together with its last frame.
+    fn push_last(&self, seat: SeatId, work: impl FnOnce(&mut Queue, Instant) -> Pushed) -> Pushed {
+        self.push_if("seat_end", |state| state.seats.remove(&seat), work)
+    }
+
+    fn push(
+        &self,
+        cause: &'static str,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
+        self.push_if(cause, |_state| true, work)
+    }
+
+    /// Pushes a frame if `is_accepted`, and reports when it fills the outbox. `cause` names its class.
+    fn push_if(
+        &self,
+        cause: &'static str,
+        is_accepted: impl FnOnce(&mut OutboxState) -> bool,
+        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
+    ) -> Pushed {
         let now = Instant::now();
-        self.shared.change(|state| work(&mut state.queue, now))
+        let pushed = self.shared.change(|state| {
+            if is_accepted(state) { work(&mut state.queue, now) } else { Pushed::closed() }
+        });
+        if pushed.reached_limit {
+            self.shared.report_limit(cause);
+        }
+        pushed
     }
 }
 

@@ -15,9 +15,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{OutboxTotals, Queue, SeatId};
+use crate::domain::SessionId;
 
 #[derive(Debug)]
 pub(super) struct OutboxShared {
+    session: SessionId,
     pub(super) state: Mutex<OutboxState>,
     totals: Arc<OutboxTotals>,
 }
@@ -92,7 +94,7 @@ impl OutboxState {
 }
 
 impl OutboxShared {
-    pub(super) fn new(bound: usize, totals: Arc<OutboxTotals>) -> Self {
+    pub(super) fn new(session: SessionId, bound: usize, totals: Arc<OutboxTotals>) -> Self {
         let state = OutboxState {
             queue: Queue::new(bound),
             seats: HashSet::new(),
@@ -102,7 +104,12 @@ impl OutboxShared {
             waiting: None,
             chunks_taken: 0,
         };
-        Self { state: Mutex::new(state), totals }
+        Self { session, state: Mutex::new(state), totals }
+    }
+
+    /// Reports that a frame of this class has filled the outbox.
+    pub(super) fn report_limit(&self, cause: &'static str) {
+        self.totals.limit_reached(self.session, cause);
     }
 
     /// Returns the next chunk for the socket, or none at the end.

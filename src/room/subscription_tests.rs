@@ -167,7 +167,8 @@ impl Render for NotRendered {
 
 async fn expect_no_admission(protocol: Protocol) {
     let fixture = shared_document().await;
-    let (outbox, _body) = Outbox::new(OutboxOptions { bound: 1_000 }, Arc::default());
+    let (outbox, _body) =
+        Outbox::new(SessionId::new(), OutboxOptions { bound: 1_000 }, Arc::default());
     let subscriber = Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox };
     let topic = match protocol {
         Protocol::GraphQl => Topic::Changes,
@@ -199,7 +200,8 @@ async fn a_revocation_between_the_reads_voids_the_seat_of_a_yjs_editor() {
 #[actix_rt::test]
 async fn an_admitted_seat_is_confirmed_and_ends_with_its_subscription() {
     let fixture = shared_document().await;
-    let (outbox, _body) = Outbox::new(OutboxOptions { bound: 1_000 }, Arc::default());
+    let (outbox, _body) =
+        Outbox::new(SessionId::new(), OutboxOptions { bound: 1_000 }, Arc::default());
     let subscriber = Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox };
     // The first read is of an open document, so no read follows after which access is revoked.
     let admission =

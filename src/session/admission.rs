@@ -1,6 +1,6 @@
-//! How a session's client is let in: who it is, a connection slot, and then its acknowledgement or its seat.
+//! The admission of a session's client: authentication, a connection slot, then the acknowledgement or the seat.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
@@ -9,16 +9,14 @@ use tokio::time::Instant;
 use super::{
     Identified, SessionLink, actor::Session, error::AdmissionError, socket::SessionContext,
 };
-use crate::{
-    roster::Slot,
-    wire::{CloseReason, graphql_ws::ServerMessage},
-};
+use crate::{roster::Slot, wire::CloseReason};
 
 impl Session {
-    /// Makes out who the client is and takes a connection slot, then admits or closes.
-    pub(super) fn look_at(&mut self, token: Option<String>, ctx: &mut SessionContext) {
-        let (id, parts, upgraded_by) =
-            (self.id, Arc::clone(&self.parts), self.upgrade.identified.take());
+    /// Authenticates the client with `token`, or else with the token of its upgrade, and takes a connection slot. Then
+    /// admits the client or closes the session.
+    pub(super) fn authenticate(&mut self, token: Option<String>, ctx: &mut SessionContext) {
+        self.heartbeat.init_received();
+        let (id, parts, upgraded_by) = (self.id, Arc::clone(&self.parts), self.upgraded_by.take());
         let admission = async move {
             let identified = match (token, upgraded_by) {
                 (Some(token), _) => parts.identity.of(&token).await?,
@@ -31,69 +29,51 @@ impl Session {
         };
         ctx.spawn(admission.into_actor(self).map(|admission, session, ctx| match admission {
             Ok((identified, slot)) => session.admit(identified, slot, ctx),
-            Err(error) => session.refuse_admission(&error, ctx),
+            Err(error) => session.refuse(&error, ctx),
         }));
     }
 
     fn admit(&mut self, identified: Identified, slot: Slot, ctx: &mut SessionContext) {
-        // The client may have gone while it was looked at; the slot then goes with it.
-        if !self.gate.admit() {
+        // The client may have gone meanwhile. Then its slot is given back here.
+        if self.is_closing() {
             return;
         }
-        tracing::info!(session.id = %self.id, user.id = %identified.user.id, "admitted");
-        self.intake.admitted();
+        self.span.record("user.id", tracing::field::display(identified.user.id));
+        tracing::info!("session admitted");
+        self.intake.remove_budget();
         self.slot = Some(slot);
-        self.good_until(identified.expires_at, ctx);
-        if self.gate.is_closing() {
+        self.extend_to(identified.expires_at, ctx);
+        // The token may have expired meanwhile.
+        if self.is_closing() {
             return;
         }
         let link =
             SessionLink::new(self.id, identified.user, self.outbox.clone(), &self.parts.limits);
-        if self.conversation.is_some() {
-            let link = Arc::new(link);
-            self.link = Some(Arc::clone(&link));
-            return self.seat_editor(link, ctx);
-        }
-        let options = &self.parts.options;
-        let payload = serde_json::json!({
-            "sessionId": self.id,
-            "userId": link.user().id,
-            "heartbeat": {
-                "pingEvery": milliseconds(options.ping_every),
-                "silenceAllowed": milliseconds(options.silence_allowed),
-            },
-            "tokenExpiresAt": self.expires_at,
-        });
-        self.link = Some(Arc::new(link));
-        let payload = payload.to_string();
-        let ack = ServerMessage::ConnectionAck { payload: Some(payload.as_bytes()) };
-        self.reply(ack.frame(), None);
+        let view = self.view();
+        let effects = self.protocol.admit(Arc::new(link), &self.heartbeat, &view);
+        self.apply(effects, ctx);
     }
 
-    fn refuse_admission(&mut self, error: &AdmissionError, ctx: &mut SessionContext) {
+    fn refuse(&mut self, error: &AdmissionError, ctx: &mut SessionContext) {
         match error {
             AdmissionError::NoToken => self.parts.metrics.auth_failed("missing"),
             AdmissionError::Slot(_) => self.parts.metrics.slot_refused(),
-            // GaugeGuard where it was made out.
+            // `Identity` has counted it.
             AdmissionError::Identity(_) => {}
         }
         let reason = CloseReason::from(error);
         if matches!(reason, CloseReason::InternalError | CloseReason::Unavailable) {
-            tracing::error!(error = error as &dyn std::error::Error, "nobody could be admitted");
+            let error: &dyn std::error::Error = error;
+            tracing::error!(error, "could not authenticate the client");
         }
-        self.end(&reason, ctx);
+        self.close(&reason, ctx);
     }
 
-    /// The client's token is good until then; one that runs out sooner than another before it takes nothing away.
-    pub(super) fn good_until(&mut self, expires_at: DateTime<Utc>, ctx: &mut SessionContext) {
-        self.expires_at = self.expires_at.max(expires_at);
-        let life = (self.expires_at - Utc::now()).to_std().unwrap_or_default();
-        let warn_before = self.parts.options.warn_before_expiry;
-        self.heartbeat.admitted(Instant::now(), life, warn_before);
-        self.beat(ctx);
+    /// Keeps the session open until its client's token expires at `expires_at`.
+    pub(super) fn extend_to(&mut self, expires_at: DateTime<Utc>, ctx: &mut SessionContext) {
+        self.expires_at = expires_at;
+        let life = (expires_at - Utc::now()).to_std().unwrap_or_default();
+        self.heartbeat.set_token_life(Instant::now(), life);
+        self.check_heartbeat(ctx);
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,20 +1,20 @@
-//! What a session's errors mean to its client: the reason to close, each variant placed by hand.
+//! What a session's errors mean to its client: the close reason of each error, variant by variant.
 
-use super::{IdentityError, SessionOptions, heartbeat::Overdue};
+use super::{IdentityError, heartbeat::Overdue};
 use crate::{
     auth::TokenError, room::SeatEnd, roster::SlotError, store::StoreError, wire::CloseReason,
 };
 
-/// Why nobody was admitted.
+/// Why a client was not admitted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AdmissionError {
-    /// Neither the upgrade nor `connection_init` brought a token.
-    #[error("no token")]
+    /// Neither the upgrade nor `connection_init` carried a token.
+    #[error("neither the upgrade nor connection_init carried a token")]
     NoToken,
-    /// Nobody could be made out from the token.
+    /// The token did not lead to an account.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The user has too many connections.
+    /// The user has too many sessions.
     #[error(transparent)]
     Slot(#[from] SlotError),
 }
@@ -40,13 +40,21 @@ impl From<&AdmissionError> for CloseReason {
             AdmissionError::Identity(IdentityError::Store(StoreError::Unavailable(_))) => {
                 Self::Unavailable
             }
-            AdmissionError::Identity(IdentityError::Store(_)) => Self::InternalError,
+            // Looking an account up, or creating it, cannot fail for these reasons unless there is a fault.
+            AdmissionError::Identity(IdentityError::Store(
+                StoreError::EmailTaken
+                | StoreError::NoSuchUser
+                | StoreError::Denied
+                | StoreError::OwnerKeepsAccess
+                | StoreError::Migration(_)
+                | StoreError::Internal(_),
+            )) => Self::InternalError,
             AdmissionError::Slot(SlotError::LimitReached { .. }) => Self::ConnectionLimit,
         }
     }
 }
 
-/// The reason to close when the room has ended an editor's seat.
+/// Returns the close reason for an editor whose seat the room has ended.
 pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
     match why {
         SeatEnd::Revoked => CloseReason::Forbidden,
@@ -57,12 +65,12 @@ pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
     }
 }
 
-/// The reason to close when a limit of time has passed.
-pub(super) fn overdue(overdue: Overdue, options: &SessionOptions) -> CloseReason {
+/// Returns the close reason for a time limit that was exceeded.
+pub(super) fn overdue(overdue: Overdue) -> CloseReason {
     match overdue {
         Overdue::Init => CloseReason::InitTimeout,
-        Overdue::Silent => CloseReason::Silent { limit: options.silence_allowed },
-        Overdue::TooSlow => CloseReason::TooSlow,
+        Overdue::Silent { limit } => CloseReason::Silent { limit },
+        Overdue::Stalled => CloseReason::TooSlow,
         Overdue::Token => CloseReason::TokenExpired,
     }
 }

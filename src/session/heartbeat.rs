@@ -1,8 +1,11 @@
-//! When a session must speak, warn or end: the rules about time, with time as an argument.
+//! When a session pings, warns or closes: the rules about time, with time as an argument.
 //!
-//! One deadline covers them all, so that an idle session costs one timer. A client is heard when bytes of it
-//! arrive, whatever they say; a client that leaves its answers lying is slow, not silent. After the process was held up
-//! (paused, or its machine asleep) what waits on the sockets is read before anybody is judged silent.
+//! [`Heartbeat`] owns the limits and is the only place that enforces them, so acknowledgements and close texts read
+//! the numbers from it. One deadline covers all rules; an idle session costs one timer.
+//!
+//! A client is silent while none of its bytes arrive, and stalled while it accepts none of the frames that are queued
+//! for it. A stalled client is never judged silent, because its socket may not be read at that time. After the whole
+//! process was suspended, the bytes that wait on the sockets are read before any client is judged.
 
 use std::time::Duration;
 
@@ -10,99 +13,117 @@ use tokio::time::Instant;
 
 use super::SessionOptions;
 
-/// A timer that comes so late was held up together with everything else; for as long what waits may be read then.
-const HELD_UP: Duration = Duration::from_secs(1);
+/// A timer that fires this late shows that the whole process was suspended. Clients are not judged for as long again,
+/// so that the bytes that wait on their sockets can be read first.
+const SUSPENDED: Duration = Duration::from_secs(1);
 
-/// What is due.
+/// An action that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeartbeatAction {
     /// Send a ping frame.
     Ping,
-    /// Tell the client that its token runs out.
+    /// Warn the client that its token expires.
     WarnOfExpiry,
-    /// End the session.
-    End(Overdue),
+    /// Close the session.
+    Close(Overdue),
 }
 
-/// Which limit of time has passed.
+/// The time limit that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// No `connection_init` came.
+    /// `connection_init` did not arrive.
     Init,
-    /// Nothing was heard.
-    Silent,
-    /// Nothing was taken.
-    TooSlow,
-    /// The token ran out.
+    /// The client sent nothing.
+    Silent {
+        /// For this long.
+        limit: Duration,
+    },
+    /// The client accepted none of the queued frames.
+    Stalled,
+    /// The token expired.
     Token,
 }
 
-/// The clockwork of one session.
+/// The time limits of one session and its next deadlines.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     ping_every: Duration,
     silence_allowed: Duration,
-    /// Until then the client must have been admitted; none once it is.
+    stall_allowed: Duration,
+    warn_before_expiry: Duration,
+    /// When `connection_init` must have arrived; `None` once it has.
     init_by: Option<Instant>,
     next_ping: Instant,
-    /// When to warn, if that is still to be done, and when to end.
+    /// When to warn, unless that is done, and when the token expires.
     token: Option<(Option<Instant>, Instant)>,
-    /// When it was to be asked again, once it was asked.
-    awaited: Option<Instant>,
-    /// From when on silence is judged.
-    judged_from: Instant,
+    /// The deadline that the last check returned.
+    expected_at: Option<Instant>,
+    /// Before this time no client is judged silent or stalled.
+    judge_from: Instant,
 }
 
 impl Heartbeat {
-    /// The clockwork of a session that opened `now`.
+    /// Creates the heartbeat of a session that opened at `now`.
     pub(super) fn new(options: &SessionOptions, now: Instant) -> Self {
         Self {
             ping_every: options.ping_every,
             silence_allowed: options.silence_allowed,
+            stall_allowed: options.stall_allowed,
+            warn_before_expiry: options.warn_before_expiry,
             init_by: Some(now + options.init_within),
             next_ping: now + options.ping_every,
             token: None,
-            awaited: None,
-            judged_from: now,
+            expected_at: None,
+            judge_from: now,
         }
     }
 
-    /// `connection_init` came in time; how long it takes to look at it is not the client's doing.
-    pub(super) fn introduced(&mut self) {
+    /// Returns the interval between pings.
+    pub(super) fn ping_every(&self) -> Duration {
+        self.ping_every
+    }
+
+    /// Returns how long the client may send nothing.
+    pub(super) fn silence_allowed(&self) -> Duration {
+        self.silence_allowed
+    }
+
+    /// Notes that `connection_init` arrived. The time that authentication takes does not count against the client.
+    pub(super) fn init_received(&mut self) {
         self.init_by = None;
     }
 
-    /// The client was admitted, or showed a fresh token: it runs out in `life`.
-    pub(super) fn admitted(&mut self, now: Instant, life: Duration, warn_before: Duration) {
-        // A token that is shorter than the warning is not warned of: the client has just made it.
-        let warn_at = life.checked_sub(warn_before).filter(|left| !left.is_zero());
-        self.token = Some((warn_at.map(|left| now + left), now + life));
+    /// Sets the time until the client's token expires.
+    pub(super) fn set_token_life(&mut self, now: Instant, life: Duration) {
+        // A token that lives no longer than the warning time brings no warning: the client has just obtained it.
+        let warn_in = life.checked_sub(self.warn_before_expiry).filter(|left| !left.is_zero());
+        self.token = Some((warn_in.map(|left| now + left), now + life));
     }
 
-    /// What is due `now`, and when to ask again.
+    /// Returns the actions that are due at `now`, and when to check again.
     ///
-    /// `heard` is when bytes last came; `stalled` since when bytes wait that the socket does not take.
-    pub(super) fn beat(
+    /// `received_at` is when bytes last arrived. `stalled_since` is the time since which frames are queued and the socket
+    /// accepts none of them.
+    pub(super) fn check(
         &mut self,
         now: Instant,
-        heard: Instant,
-        stalled: Option<Instant>,
+        received_at: Instant,
+        stalled_since: Option<Instant>,
     ) -> (Vec<HeartbeatAction>, Instant) {
-        let mut due = Vec::new();
-        if self.awaited.is_some_and(|awaited| now >= awaited + HELD_UP) {
-            self.judged_from = now + HELD_UP;
+        if self.expected_at.is_some_and(|expected| now >= expected + SUSPENDED) {
+            self.judge_from = now + SUSPENDED;
         }
-        let quiet_until = (stalled.unwrap_or(heard) + self.silence_allowed).max(self.judged_from);
-        if now >= quiet_until {
-            let overdue = if stalled.is_some() { Overdue::TooSlow } else { Overdue::Silent };
-            return (vec![HeartbeatAction::End(overdue)], now);
+        let (limit_at, overdue) = self.peer_limit(received_at, stalled_since);
+        if now >= limit_at {
+            return (vec![HeartbeatAction::Close(overdue)], now);
         }
         if self.init_by.is_some_and(|by| now >= by) {
-            return (vec![HeartbeatAction::End(Overdue::Init)], now);
+            return (vec![HeartbeatAction::Close(Overdue::Init)], now);
         }
-        if let Some((warn_at, ends_at)) = &mut self.token {
-            if now >= *ends_at {
-                return (vec![HeartbeatAction::End(Overdue::Token)], now);
+        let mut due = Vec::new();
+        if let Some((warn_at, expires_at)) = &mut self.token {
+            if now >= *expires_at {
+                return (vec![HeartbeatAction::Close(Overdue::Token)], now);
             }
             if warn_at.is_some_and(|at| now >= at) {
                 *warn_at = None;
@@ -113,138 +134,34 @@ impl Heartbeat {
             self.next_ping = now + self.ping_every;
             due.push(HeartbeatAction::Ping);
         }
-        let next = self.next_deadline(quiet_until);
-        self.awaited = Some(next);
+        let next = self.next_deadline(limit_at);
+        self.expected_at = Some(next);
         (due, next)
     }
 
-    fn next_deadline(&self, quiet_until: Instant) -> Instant {
-        let token = self.token.map(|(warn_at, ends_at)| warn_at.unwrap_or(ends_at));
+    /// Returns when the client's silence or stall becomes too long, and what it is then.
+    fn peer_limit(
+        &self,
+        received_at: Instant,
+        stalled_since: Option<Instant>,
+    ) -> (Instant, Overdue) {
+        let (at, overdue) = match stalled_since {
+            Some(since) => (since + self.stall_allowed, Overdue::Stalled),
+            None => {
+                let limit = self.silence_allowed;
+                (received_at + limit, Overdue::Silent { limit })
+            }
+        };
+        (at.max(self.judge_from), overdue)
+    }
+
+    fn next_deadline(&self, limit_at: Instant) -> Instant {
+        let token = self.token.map(|(warn_at, expires_at)| warn_at.unwrap_or(expires_at));
         let others = [self.init_by, token].into_iter().flatten();
-        others.fold(quiet_until.min(self.next_ping), Instant::min)
+        others.fold(limit_at.min(self.next_ping), Instant::min)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options() -> SessionOptions {
-        SessionOptions {
-            ping_every: Duration::from_secs(30),
-            silence_allowed: Duration::from_secs(90),
-            init_within: Duration::from_secs(3),
-            warn_before_expiry: Duration::from_secs(60),
-            mailbox: 16,
-        }
-    }
-
-    fn admitted(now: Instant, life: Duration) -> Heartbeat {
-        let mut heartbeat = Heartbeat::new(&options(), now);
-        heartbeat.introduced();
-        heartbeat.admitted(now, life, options().warn_before_expiry);
-        heartbeat
-    }
-
-    fn seconds(n: u64) -> Duration {
-        Duration::from_secs(n)
-    }
-
-    const LONG: Duration = Duration::from_secs(100_000);
-
-    #[test]
-    fn a_client_that_is_not_admitted_in_time_is_ended() {
-        let start = Instant::now();
-        let mut heartbeat = Heartbeat::new(&options(), start);
-
-        assert_eq!(heartbeat.beat(start, start, None), (vec![], start + seconds(3)));
-        let late = start + seconds(3);
-        assert_eq!(heartbeat.beat(late, late, None).0, vec![HeartbeatAction::End(Overdue::Init)]);
-    }
-
-    #[test]
-    fn pings_go_out_at_their_interval_and_silence_ends_it() {
-        let start = Instant::now();
-        let mut heartbeat = admitted(start, LONG);
-
-        assert_eq!(heartbeat.beat(start, start, None), (vec![], start + seconds(30)));
-        for ping in [30, 60] {
-            let now = start + seconds(ping);
-            assert_eq!(
-                heartbeat.beat(now, start, None),
-                (vec![HeartbeatAction::Ping], now + seconds(30))
-            );
-        }
-        let now = start + seconds(90);
-        assert_eq!(heartbeat.beat(now, start, None).0, vec![HeartbeatAction::End(Overdue::Silent)]);
-    }
-
-    #[test]
-    fn after_the_process_slept_what_waits_is_read_before_anybody_is_judged_silent() {
-        let start = Instant::now();
-        let mut heartbeat = admitted(start, LONG);
-        heartbeat.beat(start, start, None);
-        let awake = start + seconds(1_000);
-        assert_eq!(
-            heartbeat.beat(awake, start, None),
-            (vec![HeartbeatAction::Ping], awake + seconds(1))
-        );
-        let heard = awake + Duration::from_millis(1);
-        assert_eq!(heartbeat.beat(awake + seconds(1), heard, None).0, vec![]);
-
-        let mut heartbeat = admitted(start, LONG);
-        heartbeat.beat(start, start, None);
-        heartbeat.beat(awake, start, None);
-        let beat = heartbeat.beat(awake + seconds(1), start, None);
-        assert_eq!(beat.0, vec![HeartbeatAction::End(Overdue::Silent)], "nothing waited");
-    }
-
-    #[test]
-    fn whoever_is_heard_lives_on() {
-        let start = Instant::now();
-        let mut heartbeat = admitted(start, LONG);
-        let now = start + seconds(119);
-        assert_eq!(heartbeat.beat(now, start + seconds(30), None).0, vec![HeartbeatAction::Ping]);
-    }
-
-    #[test]
-    fn a_client_that_takes_nothing_is_slow_even_if_it_speaks() {
-        let start = Instant::now();
-        let mut heartbeat = admitted(start, LONG);
-        let now = start + seconds(91);
-        let beat = heartbeat.beat(now, now, Some(start + seconds(1)));
-        assert_eq!(beat.0, vec![HeartbeatAction::End(Overdue::TooSlow)]);
-    }
-
-    #[test]
-    fn expiry_is_warned_of_once_and_then_ends_it_unless_the_token_is_renewed() {
-        let start = Instant::now();
-        let mut heartbeat = admitted(start, seconds(80));
-
-        let warning = start + seconds(20);
-        assert_eq!(heartbeat.beat(start, start, None).1, warning);
-        let (due, next) = heartbeat.beat(warning, warning, None);
-        assert_eq!((due, next), (vec![HeartbeatAction::WarnOfExpiry], start + seconds(30)));
-        let now = start + seconds(79);
-        assert_eq!(
-            heartbeat.beat(now, now, None),
-            (vec![HeartbeatAction::Ping], start + seconds(80))
-        );
-
-        let mut renewed = admitted(start, seconds(80));
-        renewed.admitted(now, seconds(3_600), seconds(60));
-        let after = start + seconds(81);
-        assert_eq!(renewed.beat(after, after, None).0, vec![HeartbeatAction::Ping]);
-
-        let end = start + seconds(80);
-        assert_eq!(heartbeat.beat(end, end, None).0, vec![HeartbeatAction::End(Overdue::Token)]);
-    }
-
-    #[test]
-    fn a_token_shorter_than_the_warning_is_not_warned_of() {
-        let start = Instant::now();
-        let mut heartbeat = admitted(start, seconds(10));
-        let now = start + seconds(5);
-        assert_eq!(heartbeat.beat(now, now, None), (vec![], start + seconds(10)));
-    }
-}
+#[path = "heartbeat_tests.rs"]
+mod tests;

@@ -1,34 +1,34 @@
-//! From a token to an account.
+//! Authentication: from a token to an account.
 //!
-//! The token is checked without I/O; then the account is looked up, or made when `auth.enrol` allows it. Sockets
-//! and HTTP requests are let in by the same rules.
+//! [`Identity`] verifies the token without I/O, then looks up its account, or creates one if `auth.enrol` is set.
+//! Sockets and HTTP requests are authenticated by the same rules.
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::{
     auth::{Claims, TokenError, Tokens},
-    domain::{DisplayName, Email, User},
+    domain::{Account, DisplayName, Email, User},
     metrics::Metrics,
     store::{Store, StoreError},
 };
 
-/// Somebody who showed a valid token.
+/// The user of a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identified {
-    /// Who it is.
+    /// The user.
     pub user: User,
-    /// Until when the token is good.
+    /// When the token expires.
     pub expires_at: DateTime<Utc>,
 }
 
-/// Why nobody could be made out.
+/// Why a token did not lead to an account.
 #[derive(Debug, Error)]
 pub enum IdentityError {
-    /// The token is not good.
+    /// The token is not valid.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The token is good, but there is no such account, and none is made.
+    /// The token is valid, but its user has no account, and `auth.enrol` is not set.
     #[error("the token is valid, but its user has no account here")]
     Unknown,
     /// The account could not be looked up.
@@ -36,7 +36,7 @@ pub enum IdentityError {
     Store(#[from] StoreError),
 }
 
-/// Looks at tokens.
+/// Authenticates users by their tokens.
 #[derive(Clone)]
 pub struct Identity {
     tokens: Tokens,
@@ -46,16 +46,19 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// One that makes accounts for valid tokens of unknown users if `enrol` is set.
+    /// Creates an authenticator. With `enrol`, it creates an account for a valid token of an unknown user.
     #[must_use]
     pub fn new(tokens: Tokens, store: Store, metrics: Metrics, enrol: bool) -> Self {
         Self { tokens, store, metrics, enrol }
     }
 
-    /// Whose token this is. Failures are counted.
+    /// Returns the user of a token. Counts tokens that are refused.
     ///
     /// # Errors
     /// [`IdentityError`].
+    ///
+    /// # Cancel safety
+    /// An account may have been created when the future is dropped. The next call finds it.
     pub async fn of(&self, token: &str) -> Result<Identified, IdentityError> {
         let identified = self.look_up(token).await;
         match &identified {
@@ -76,8 +79,8 @@ impl Identity {
         Ok(Identified { user: account.user(), expires_at: claims.expires_at })
     }
 
-    async fn enrol(&self, claims: &Claims) -> Result<crate::domain::Account, StoreError> {
-        // What the identity provider calls the user may not be fit to show; the id always is.
+    async fn enrol(&self, claims: &Claims) -> Result<Account, StoreError> {
+        // The identity provider may use names that are not valid here. The user's id always is.
         let given = claims.name.as_deref().and_then(|name| DisplayName::new(name).ok());
         let name = match given {
             Some(name) => name,

@@ -1,4 +1,9 @@
-//! What resolvers may know and use of the session that called them.
+//! A session as resolvers and rooms see it.
+//!
+//! [`SessionLink`] owns the seats of the session's subscriptions and its rate limits. It knows which documents the session
+//! has open, and moves its cursor.
+//!
+//! Invariant: after [`give_up_all`](SessionLink::give_up_all) the session holds no seat, and gets no new one.
 
 use std::collections::HashMap;
 
@@ -12,7 +17,7 @@ use crate::{
     wire::graphql_ws::OperationId,
 };
 
-/// An admitted session, as others see it. It owns the session's seats.
+/// An admitted session. It owns the seats of its subscriptions.
 pub struct SessionLink {
     id: SessionId,
     user: User,
@@ -25,11 +30,12 @@ pub struct SessionLink {
 #[derive(Default)]
 struct Seats {
     taken: HashMap<OperationId, Subscription>,
-    /// The session has ended: whatever is still on its way finds no place.
+    /// Whether the session has ended. A seat that arrives afterwards is given up.
     closed: bool,
 }
 
 impl SessionLink {
+    /// Creates the link of a session that has just been admitted.
     pub(super) fn new(id: SessionId, user: User, outbox: Outbox, limits: &Limits) -> Self {
         Self {
             id,
@@ -41,13 +47,13 @@ impl SessionLink {
         }
     }
 
-    /// The session.
+    /// Returns the session's id.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// Whose session it is.
+    /// Returns the session's user.
     #[must_use]
     pub fn user(&self) -> &User {
         &self.user
@@ -60,10 +66,10 @@ impl SessionLink {
         Subscriber { session, user, outbox: self.outbox.clone() }
     }
 
-    /// Moves the session's cursor. False when it does not have the document open.
+    /// Moves the session's cursor. Returns false if the session does not have the document open.
     ///
     /// # Errors
-    /// Too many moves in this second.
+    /// [`Throttled`] if the session moved its cursor too often in this second.
     pub fn move_cursor(&self, document: DocumentId, cursor: Cursor) -> Result<bool, Throttled> {
         self.cursors.take()?;
         let seats = self.seats.lock();
@@ -76,7 +82,7 @@ impl SessionLink {
         Ok(subscription.is_some())
     }
 
-    /// Whether the session has the document open.
+    /// Returns whether the session has the document open.
     #[must_use]
     pub fn has_open(&self, document: DocumentId) -> bool {
         let seats = self.seats.lock();
@@ -85,7 +91,7 @@ impl SessionLink {
         })
     }
 
-    /// What the session's user may do with the document, as far as its seats there know.
+    /// Returns the user's access level for the document, as known to the session's seat there. `None` without a seat.
     #[must_use]
     pub fn level(&self, document: DocumentId) -> Option<AccessLevel> {
         let seats = self.seats.lock();
@@ -97,34 +103,34 @@ impl SessionLink {
             .and_then(Seat::level)
     }
 
-    /// Takes one cursor move of this second's allowance.
+    /// Spends one of the cursor moves that the session has in this second.
     ///
     /// # Errors
-    /// Too many moves in this second.
+    /// [`Throttled`] if none is left.
     pub fn take_cursor(&self) -> Result<(), Throttled> {
         self.cursors.take()
     }
 
-    /// Takes one change of this second's allowance.
+    /// Spends one of the changes that the session has in this second.
     ///
     /// # Errors
-    /// Too many changes in this second.
+    /// [`Throttled`] if none is left.
     pub fn take_edit(&self) -> Result<(), Throttled> {
         self.edits.take()
     }
 
-    /// Keeps the seat of a subscription. It is given up at once when the session has ended meanwhile.
+    /// Keeps the seat of a subscription. Gives it up at once if the session has ended.
     pub(super) fn keep(&self, id: OperationId, subscription: Subscription) {
         let refused = {
             let mut seats = self.seats.lock();
             if seats.closed { Some(subscription) } else { seats.taken.insert(id, subscription) }
         };
-        // Given up outside the lock: it speaks to the room.
+        // Dropping a seat sends a message to its room, so it happens outside the lock.
         drop(refused);
     }
 
-    /// Whether a subscription is still being told of events.
-    pub(super) fn is_listening(&self, id: &OperationId) -> bool {
+    /// Returns whether a subscription still receives events.
+    pub(super) fn is_subscribed(&self, id: &OperationId) -> bool {
         let seats = self.seats.lock();
         seats
             .taken
@@ -132,7 +138,7 @@ impl SessionLink {
             .is_some_and(|subscription| subscription.seat().state() != SeatState::Ended)
     }
 
-    /// Forgets the seats that the room has ended.
+    /// Removes the seats that the room has ended.
     pub(super) fn forget_ended(&self) {
         let ended: Vec<_> = {
             let mut seats = self.seats.lock();
@@ -143,13 +149,13 @@ impl SessionLink {
         drop(ended);
     }
 
-    /// Gives one seat up.
+    /// Gives up the seat of one subscription, if there is one.
     pub(super) fn give_up(&self, id: &OperationId) {
         let subscription = self.seats.lock().taken.remove(id);
         drop(subscription);
     }
 
-    /// Gives every seat up; the session has ended.
+    /// Gives up every seat, because the session has ended.
     pub(super) fn give_up_all(&self) {
         let taken = {
             let mut seats = self.seats.lock();

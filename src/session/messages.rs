@@ -1,13 +1,13 @@
-//! What a session can be ordered to do by its node.
+//! The messages that a session's actor receives from its node.
 
 use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::{actor::Session, error::seat_lost, socket::SessionContext};
-use crate::{room::SeatEnd, wire::CloseReason};
+use super::{actor::Session, socket::SessionContext};
+use crate::wire::CloseReason;
 
-/// Go away `wait` from now, when nothing is being executed any more: the node is going down.
+/// Close the session, `wait` from now or once it is idle after that: the node is stopping.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Drain {
@@ -18,24 +18,11 @@ impl Handler<Drain> for Session {
     type Result = ();
 
     fn handle(&mut self, Drain { wait }: Drain, ctx: &mut SessionContext) {
-        ctx.run_later(wait, move |session, ctx| session.go_away(wait, ctx));
+        ctx.run_later(wait, move |session, ctx| session.drain(wait, ctx));
     }
 }
 
-/// The room has ended the seat of the session's editor, and with it the session.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct SeatLost(pub(super) SeatEnd);
-
-impl Handler<SeatLost> for Session {
-    type Result = ();
-
-    fn handle(&mut self, SeatLost(why): SeatLost, ctx: &mut SessionContext) {
-        self.end(&seat_lost(why), ctx);
-    }
-}
-
-/// The session's user has too many: end.
+/// Close the session: its user has too many.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct EvictSession;
@@ -45,6 +32,6 @@ impl Handler<EvictSession> for Session {
 
     fn handle(&mut self, _evict: EvictSession, ctx: &mut SessionContext) {
         self.parts.metrics.slot_refused();
-        self.end(&CloseReason::ConnectionLimit, ctx);
+        self.close(&CloseReason::ConnectionLimit, ctx);
     }
 }

@@ -1,20 +1,25 @@
-//! One socket.
+//! WebSocket sessions.
 //!
-//! A [`Session`](actor::Session) actor per socket reads frames through a [`reader`] that stops when the client
-//! does not take its answers, asks the pure [`gate`] and [`heartbeat`] what follows, runs operations through
-//! [`Execute`], and writes to its outbox only. What resolvers and rooms may know of it is its [`SessionLink`].
+//! Each socket has one [`Session`](actor::Session) actor. It reads frames through a [`reader`], which stops while the
+//! client does not accept its answers. It passes messages to its [`Protocol`](protocol::Protocol), which is
+//! graphql-transport-ws or y-websocket, and applies the effects that the protocol returns. The pure [`heartbeat`] decides
+//! when to ping, warn and close. A session writes to its outbox only. Resolvers and rooms see it as a [`SessionLink`].
 //!
-//! Invariant: however a session ends, its connection slot and its seats are given back at once.
+//! Invariant: however a session ends, it gives back its connection slot and its seats at once.
 
 mod actor;
 mod admission;
+mod close;
 mod error;
 mod graphql;
 mod heartbeat;
 mod identity;
+mod intake;
+mod limits;
 mod link;
 mod messages;
 mod options;
+mod protocol;
 mod reader;
 mod sessions;
 mod socket;
@@ -23,9 +28,10 @@ mod yjs;
 
 pub use graphql::port::{Execute, Operation, OperationResponse};
 pub use identity::{Identified, Identity, IdentityError};
+pub use limits::Limits;
 pub use link::SessionLink;
-pub use options::{Limits, SessionOptions};
+pub use options::SessionOptions;
 pub use sessions::{SessionParts, Sessions};
 pub use socket::{open, open_editor};
 pub use throttle::{Throttle, Throttled};
-pub use yjs::port::{ConversationStep, Converse, StepOutcome};
+pub use yjs::port::{ConversationStep, EditorConversation, StepOutcome};

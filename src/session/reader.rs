@@ -1,19 +1,19 @@
-//! A socket's inbound bytes on their way to the framework's codec.
+//! The inbound bytes of a socket on their way to the framework's codec.
 //!
-//! The [`SocketReader`] notes that the client was heard, budgets what it may send before it is admitted, checks the
-//! frames' headers before the codec buffers what they announce, and stops reading while the client does not take
-//! its answers or while frames that were read are not handled yet. So neither a client that only asks nor one
-//! that announces a huge frame can make the node keep more than its limits.
+//! The [`SocketReader`] records when bytes arrive, spends the budget of clients that are not admitted yet, and has a
+//! [`FrameGuard`] check frame headers before the codec allocates memory for the payloads. It stops reading while the
+//! outbox is full, while frames that it has read are not handled yet, and while the session has paused it. So the memory
+//! of a client that only sends, or announces a huge frame, stays within the limits.
 //!
-//! After a fault nothing is passed on any more, but it reads on until the session lets go of the socket: a client
-//! that is still sending would be answered by a reset, and might never see the close frame.
+//! After a fault it passes nothing on, but reads until the session drops the socket. Otherwise the kernel would answer
+//! further bytes with a reset, and the client might not see the close frame.
 
 use std::{
-    cell::{Cell, RefCell},
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use actix_web::error::PayloadError;
@@ -21,94 +21,14 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::Instant;
 
+use super::intake::Intake;
 use crate::{
     outbox::Outbox,
     wire::{CloseReason, FrameGuard},
 };
 
-/// What the reader and its session tell each other.
-pub(super) struct Intake {
-    heard: Cell<Instant>,
-    /// Frames that the codec was given whole and the session has not handled yet.
-    unhandled: Cell<u64>,
-    /// What is left of the bytes that a client may send before it is admitted; none once it is.
-    budget: Cell<Option<usize>>,
-    budget_limit: usize,
-    fault: RefCell<Option<CloseReason>>,
-    /// Whether the session takes nothing for now, and who waits until it does.
-    paused: Cell<bool>,
-    waiting: RefCell<Option<Waker>>,
-}
-
-impl Intake {
-    /// Of a client that may send `budget` bytes before it is admitted.
-    pub(super) fn new(now: Instant, budget: usize) -> Rc<Self> {
-        Rc::new(Self {
-            heard: Cell::new(now),
-            unhandled: Cell::new(0),
-            budget: Cell::new(Some(budget)),
-            budget_limit: budget,
-            fault: RefCell::new(None),
-            paused: Cell::new(false),
-            waiting: RefCell::new(None),
-        })
-    }
-
-    /// When bytes last came. Nobody can be blamed for what is not read.
-    pub(super) fn heard(&self) -> Instant {
-        if self.paused.get() { Instant::now() } else { self.heard.get() }
-    }
-
-    /// Whether the session takes what comes; otherwise it stays in the socket.
-    pub(super) fn pause(&self, paused: bool) {
-        if self.paused.replace(paused) && !paused {
-            self.heard.set(Instant::now());
-            let waiting = self.waiting.borrow_mut().take();
-            if let Some(waker) = waiting {
-                waker.wake();
-            }
-        }
-    }
-
-    fn poll_taking(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.paused.get() {
-            return Poll::Ready(());
-        }
-        *self.waiting.borrow_mut() = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// The session has handled one frame.
-    pub(super) fn handled(&self) {
-        self.unhandled.set(self.unhandled.get().saturating_sub(1));
-    }
-
-    /// The client is admitted: no more budget.
-    pub(super) fn admitted(&self) {
-        self.budget.set(None);
-    }
-
-    /// Why reading ended, if the reader ended it.
-    pub(super) fn take_fault(&self) -> Option<CloseReason> {
-        self.fault.borrow_mut().take()
-    }
-
-    fn spend(&self, bytes: usize) -> Result<(), CloseReason> {
-        self.can_afford(bytes as u64)?;
-        self.budget.set(self.budget.get().map(|left| left.saturating_sub(bytes)));
-        Ok(())
-    }
-
-    /// What is announced is refused before it comes: the codec makes room for it.
-    fn can_afford(&self, bytes: u64) -> Result<(), CloseReason> {
-        match self.budget.get() {
-            Some(left) if bytes > left as u64 => {
-                Err(CloseReason::TooBig { limit: self.budget_limit })
-            }
-            _ => Ok(()),
-        }
-    }
-}
+/// A pause of the reader that is logged at the level `info`. Shorter pauses are ordinary backpressure.
+const NOTABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The stream that the codec reads from.
 pub(super) struct SocketReader<S> {
@@ -116,46 +36,71 @@ pub(super) struct SocketReader<S> {
     guard: FrameGuard,
     outbox: Outbox,
     intake: Rc<Intake>,
-    phase: IntakePhase,
-    /// Whether it has stopped reading until the client takes its answers.
-    is_deaf: bool,
+    phase: ReaderPhase,
+    /// Since when the full outbox has kept it from reading.
+    slowed_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IntakePhase {
-    /// What comes is passed on.
+enum ReaderPhase {
+    /// Bytes are passed on.
     Reading,
-    /// What comes is dropped.
+    /// Bytes are read and dropped.
     Draining,
-    /// Nothing comes any more.
+    /// No more bytes arrive.
     Ended,
 }
 
 impl<S> SocketReader<S> {
-    /// A reader of `payload`.
+    /// Creates a reader of `payload`.
     pub(super) fn new(payload: S, guard: FrameGuard, outbox: Outbox, intake: Rc<Intake>) -> Self {
-        Self { payload, guard, outbox, intake, phase: IntakePhase::Reading, is_deaf: false }
+        let phase = ReaderPhase::Reading;
+        Self { payload, guard, outbox, intake, phase, slowed_since: None }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
-        self.intake.heard.set(Instant::now());
+        self.intake.note_received();
         self.intake.spend(chunk.len())?;
         let before = self.guard.frames();
         self.guard.inspect(chunk)?;
-        self.intake.can_afford(self.guard.announced())?;
-        self.intake.unhandled.set(self.intake.unhandled.get() + self.guard.frames() - before);
+        self.intake.check_budget(self.guard.announced())?;
+        self.intake.add_unhandled(self.guard.frames() - before);
         Ok(())
     }
 
     fn fail(
         &mut self,
         reason: CloseReason,
-        next: IntakePhase,
+        next: ReaderPhase,
     ) -> Poll<Option<Result<Bytes, PayloadError>>> {
         self.phase = next;
-        *self.intake.fault.borrow_mut() = Some(reason);
+        self.intake.set_fault(reason);
         let error = io::Error::other("the session stopped reading");
         Poll::Ready(Some(Err(PayloadError::Io(error))))
+    }
+
+    /// Is ready while the outbox has capacity for replies.
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.outbox.poll_capacity(cx).is_pending() {
+            self.slowed_since.get_or_insert_with(Instant::now);
+            return Poll::Pending;
+        }
+        if let Some(since) = self.slowed_since.take() {
+            // A client whose socket is not read is not silent, so its silence starts now.
+            self.intake.note_received();
+            log_slowed(since.elapsed());
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Logs that a full outbox kept the session from reading. If the client never reads again, the session's end is logged
+/// instead, with the time for which it stalled.
+fn log_slowed(stalled: Duration) {
+    if stalled >= NOTABLE_PAUSE {
+        tracing::info!(reason = "outbox_full", ?stalled, "session slowed");
+    } else {
+        tracing::debug!(reason = "outbox_full", ?stalled, "session slowed");
     }
 }
 
@@ -164,29 +109,20 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        if self.intake.unhandled.get() > 0 {
-            // The codec still has whole frames: it hands them out and asks again, so nobody needs waking.
+        if self.intake.has_unhandled() {
+            // No waker is needed: the codec hands out the frames that it holds, then polls again.
             return Poll::Pending;
         }
-        if self.intake.poll_taking(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if self.outbox.poll_capacity(cx).is_pending() {
-            self.is_deaf = true;
-            return Poll::Pending;
-        }
-        if std::mem::take(&mut self.is_deaf) {
-            // Nobody can be blamed for what was not listened to: silence begins now.
-            self.intake.heard.set(Instant::now());
-        }
+        ready!(self.intake.poll_resumed(cx));
+        ready!(self.poll_capacity(cx));
         match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
             Some(Ok(chunk)) => match self.inspect(&chunk) {
                 Ok(()) => Poll::Ready(Some(Ok(chunk))),
-                Err(reason) => self.fail(reason, IntakePhase::Draining),
+                Err(reason) => self.fail(reason, ReaderPhase::Draining),
             },
-            Some(Err(_connection_broke)) => self.fail(CloseReason::Gone, IntakePhase::Ended),
+            Some(Err(_connection_broke)) => self.fail(CloseReason::Gone, ReaderPhase::Ended),
             None => {
-                self.phase = IntakePhase::Ended;
+                self.phase = ReaderPhase::Ended;
                 Poll::Ready(None)
             }
         }
@@ -194,7 +130,7 @@ where
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         while let Some(Ok(_dropped)) = ready!(Pin::new(&mut self.payload).poll_next(cx)) {}
-        self.phase = IntakePhase::Ended;
+        self.phase = ReaderPhase::Ended;
         Poll::Ready(None)
     }
 }
@@ -208,22 +144,23 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let reader = self.get_mut();
         match reader.phase {
-            IntakePhase::Reading => reader.poll_read(cx),
-            IntakePhase::Draining => reader.poll_drain(cx),
-            IntakePhase::Ended => Poll::Ready(None),
+            ReaderPhase::Reading => reader.poll_read(cx),
+            ReaderPhase::Draining => reader.poll_drain(cx),
+            ReaderPhase::Ended => Poll::Ready(None),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{sync::Arc, task::Waker};
 
     use actix_web::body::MessageBody as _;
     use futures_util::stream;
 
     use super::*;
     use crate::{
+        domain::SessionId,
         outbox::{OutboxBody, OutboxOptions},
         wire::{FrameLimits, frame},
     };
@@ -231,8 +168,9 @@ mod tests {
     const PING: &[u8] = b"\x89\x80\0\0\0\0";
 
     fn reader<S>(payload: S) -> (SocketReader<S>, Rc<Intake>, OutboxBody) {
-        let (outbox, body) = Outbox::new(OutboxOptions { bound: 10 }, Arc::default());
-        let intake = Intake::new(Instant::now(), 1_000);
+        let options = OutboxOptions { bound: 10 };
+        let (outbox, body) = Outbox::new(SessionId::new(), options, Arc::default());
+        let intake = Intake::new(Instant::now(), Some(1_000));
         let guard = FrameGuard::new(FrameLimits { frame: 100, message: 100 });
         (SocketReader::new(payload, guard, outbox, Rc::clone(&intake)), intake, body)
     }
@@ -245,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn while_it_does_not_listen_nobody_is_silent() {
+    async fn silence_counts_from_the_time_when_reading_resumes() {
         let (mut reader, intake, mut body) = reader(stream::pending());
         let opened = Instant::now();
         assert!(poll(&mut reader).is_pending());
@@ -253,16 +191,16 @@ mod tests {
 
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(poll(&mut reader).is_pending());
-        assert_eq!(intake.heard(), opened);
+        assert_eq!(intake.received_at(), opened);
 
         let taken = Pin::new(&mut body).poll_next(&mut Context::from_waker(Waker::noop()));
         assert!(taken.is_ready());
         assert!(poll(&mut reader).is_pending());
-        assert_eq!(intake.heard(), Instant::now());
+        assert_eq!(intake.received_at(), Instant::now());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_fault_it_reads_on_and_passes_nothing_on() {
+    async fn after_a_fault_bytes_are_read_and_dropped() {
         let chunks = [PING, b"\xFF", PING, PING].map(|chunk| Ok(Bytes::from_static(chunk)));
         let (mut reader, intake, _body) = reader(stream::iter(chunks));
 
@@ -274,13 +212,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_waits_until_what_it_read_is_handled() {
+    async fn nothing_is_read_while_a_frame_is_not_handled() {
         let chunks = [PING, PING].map(|chunk| Ok(Bytes::from_static(chunk)));
         let (mut reader, intake, _body) = reader(stream::iter(chunks));
 
         assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
         assert!(poll(&mut reader).is_pending());
         intake.handled();
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_read_and_the_client_is_not_silent_while_the_session_pauses_the_reader() {
+        let chunks = [Ok(Bytes::from_static(PING))];
+        let (mut reader, intake, _body) = reader(stream::iter(chunks));
+
+        intake.pause(true);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(poll(&mut reader).is_pending());
+        assert_eq!(intake.received_at(), Instant::now());
+        intake.pause(false);
         assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
     }
 }

@@ -1,4 +1,7 @@
-//! The sessions of this node, and what all of them are built from.
+//! The open sessions of this node, and the parts that all of them use.
+//!
+//! [`Sessions`] registers every session while it is open. It drains them when the node stops, and evicts a session when
+//! its user has too many.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,19 +21,19 @@ use crate::{
     roster::{self, Roster},
 };
 
-/// What a session is built from.
+/// The parts that sessions use.
 pub struct SessionParts {
-    /// Who is who.
+    /// Authenticates clients.
     pub identity: Identity,
-    /// Where operations are run.
+    /// Runs operations.
     pub execute: Arc<dyn Execute>,
-    /// Who is connected.
+    /// Counts the connections of users.
     pub roster: Arc<dyn Roster>,
-    /// How often a user may run an operation.
+    /// Limits the operations per user.
     pub throttle: Arc<Throttle<UserId>>,
-    /// The meters.
+    /// The metrics.
     pub metrics: Metrics,
-    /// What waits in all outboxes together.
+    /// The totals over all outboxes.
     pub totals: Arc<OutboxTotals>,
     /// The `[session]` section.
     pub options: SessionOptions,
@@ -45,14 +48,14 @@ pub struct SessionParts {
 /// The open sessions of this node.
 #[derive(Clone)]
 pub struct Sessions {
-    open: Arc<Mutex<OpenSession>>,
+    open: Arc<Mutex<OpenSessions>>,
     count: Arc<watch::Sender<usize>>,
 }
 
 #[derive(Default)]
-struct OpenSession {
+struct OpenSessions {
     sessions: HashMap<SessionId, Addr<Session>>,
-    /// Whether the sessions have been asked to end.
+    /// Whether the node is stopping.
     draining: bool,
 }
 
@@ -63,25 +66,28 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Lists a session, and says whether it is late: the others have been asked to end already.
+    /// Registers a session. Also returns whether the node is stopping, so that the session must close at once.
     pub(super) fn add(&self, id: SessionId, session: Addr<Session>) -> (Registered, bool) {
-        let late = {
+        let is_draining = {
             let mut open = self.open.lock();
             open.sessions.insert(id, session);
             open.draining
         };
         self.count.send_modify(|count| *count += 1);
-        (Registered { sessions: self.clone(), id }, late)
+        (Registered { sessions: self.clone(), id }, is_draining)
     }
 
-    /// How many there are.
+    /// Returns the number of open sessions.
     #[must_use]
     pub fn count(&self) -> usize {
         *self.count.borrow()
     }
 
-    /// Asks every session to end, spread evenly over `window`, so that the clients do not all come back at once,
-    /// and waits until they have gone.
+    /// Closes every session and waits until they have ended. The closes are spread evenly over `window`, so that clients
+    /// do not reconnect all at once.
+    ///
+    /// # Cancel safety
+    /// Sessions that have received the message close although the future is dropped.
     pub async fn drain(&self, window: Duration) {
         let sessions: Vec<_> = {
             let mut open = self.open.lock();
@@ -89,39 +95,39 @@ impl Sessions {
             open.sessions.values().cloned().collect()
         };
         let step = window / u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
-        for (place, session) in (0_u32..).zip(sessions) {
-            let wait = step.saturating_mul(place);
+        for (position, session) in (0_u32..).zip(sessions) {
+            let wait = step.saturating_mul(position);
             if session.send(Drain { wait }).await.is_err() {
-                tracing::debug!("a session had ended before it was asked to");
+                tracing::debug!("a session had ended before it was drained");
             }
         }
         self.gone().await;
     }
 
-    /// Waits until there are none.
+    /// Waits until no session is open.
     pub async fn gone(&self) {
         let mut count = self.count.subscribe();
         if count.wait_for(|count| *count == 0).await.is_err() {
-            tracing::error!("the count of sessions was lost");
+            tracing::error!("could not wait for the end of all sessions");
         }
     }
 }
 
-/// Whoever turns out to be one too many is sent away as if he had come too late.
+/// Ends sessions that turn out to be above their user's limit.
 impl roster::SessionEvictor for Sessions {
     fn evict(&self, session: SessionId) {
-        let session = self.open.lock().sessions.get(&session).cloned();
-        let Some(session) = session else { return };
-        // Never lost: a task waits for its place in the mailbox.
+        let addr = self.open.lock().sessions.get(&session).cloned();
+        let Some(addr) = addr else { return };
+        // A task waits for capacity in the mailbox, so that the message is not lost.
         tokio::spawn(async move {
-            if session.send(EvictSession).await.is_err() {
-                tracing::debug!("a session had ended before it was sent away");
+            if addr.send(EvictSession).await.is_err() {
+                tracing::debug!(session.id = %session, "a session had ended before it was evicted");
             }
         });
     }
 }
 
-/// A session's place among the open ones, given up when it is dropped.
+/// A session's registration. Dropping it removes the session.
 pub(super) struct Registered {
     sessions: Sessions,
     id: SessionId,

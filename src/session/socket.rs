@@ -1,8 +1,8 @@
-//! How a session's actor is put on a socket: the one file that names the framework's actor crate.
+//! How a session's actor is attached to a socket. This is the only file that names the framework's actor crate.
 //!
-//! `WebsocketContext` is made to be a response body: its actor runs while the body is polled, and stands still when
-//! the client stops reading. Here the context is driven by a task of its own, and the body is the outbox. So a
-//! client that does not read does not stop its own heartbeat, and nothing piles up in a mailbox.
+//! The framework's `WebsocketContext` is meant to be a response body: its actor runs while the body is polled, and stands
+//! still when the client stops reading. Here a task of its own drives the context, and the response body is the outbox.
+//! So a client that does not read does not stop its own heartbeat, and no mailbox fills up.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -14,11 +14,16 @@ use actix_web_actors::ws::{self, WebsocketContext};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
-    Converse, Identified, SessionParts,
-    actor::{Session, Upgrade},
-    reader::{Intake, SocketReader},
+    EditorConversation, Identified, SessionParts,
+    actor::{NewSession, Session},
+    graphql::protocol::{GraphQlProtocol, Subprotocol},
+    intake::Intake,
+    protocol::Protocol,
+    reader::SocketReader,
+    yjs::protocol::YjsProtocol,
 };
 use crate::{
     domain::SessionId,
@@ -32,7 +37,7 @@ pub(super) type SessionContext = WebsocketContext<Session>;
 /// What the framework's codec makes of inbound bytes.
 pub(super) type Inbound = Result<ws::Message, ws::ProtocolError>;
 
-/// Returns the codec's fragment as one of ours.
+/// Converts a fragment of the codec.
 pub(super) fn fragment(item: Item) -> Fragment {
     match item {
         Item::FirstText(bytes) => Fragment::FirstText(bytes),
@@ -42,13 +47,22 @@ pub(super) fn fragment(item: Item) -> Fragment {
     }
 }
 
-/// Accepts the upgrade and starts a session on the calling thread.
+/// An accepted upgrade.
+struct Upgrade {
+    protocol: Protocol,
+    identified: Option<Identified>,
+    limits: FrameLimits,
+    /// The bytes that the client may send before it is admitted, unless its upgrade has authenticated it.
+    budget: Option<usize>,
+}
+
+/// Accepts the upgrade of a GraphQL client and starts its session on the calling thread.
 ///
-/// `identified` is who asked for the upgrade, if it carried a token. A client that does not offer our subprotocol is
-/// told so by the close frame, since a refused upgrade would tell it nothing.
+/// `identified` is the user whose token the upgrade carried, if it carried one. A client that does not offer our
+/// subprotocol is refused by a close frame, because clients do not see why an upgrade was refused.
 ///
 /// # Errors
-/// The request is no WebSocket handshake (RFC 6455, section 4.2.1).
+/// The request is not a WebSocket handshake (RFC 6455, section 4.2.1).
 pub fn open<S>(
     request: &HttpRequest,
     payload: S,
@@ -58,69 +72,89 @@ pub fn open<S>(
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
-    let speaks_protocol = speaks_protocol(request);
+    let subprotocol = subprotocol(request);
     let mut response = ws::handshake(request)?;
-    if speaks_protocol {
+    if subprotocol == Subprotocol::Offered {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, graphql_ws::SUBPROTOCOL));
     }
-    let limits = FrameLimits { frame: parts.limits.frame, message: parts.limits.message };
-    let upgrade = Upgrade { identified, speaks_protocol, conversation: None };
-    Ok(start(response, payload, parts, limits, upgrade))
+    let protocol = GraphQlProtocol::new(Arc::clone(&parts), subprotocol);
+    let upgrade = Upgrade {
+        protocol: Protocol::GraphQl(Box::new(protocol)),
+        identified,
+        limits: FrameLimits { frame: parts.limits.frame, message: parts.limits.message },
+        budget: Some(parts.limits.unauthenticated_bytes),
+    };
+    Ok(start(response, payload, parts, upgrade))
 }
 
-/// Accepts the upgrade of a Yjs editor and starts its session on the calling thread. Such clients send a message in one
-/// frame, however large.
+/// Accepts the upgrade of a Yjs editor and starts its session on the calling thread. Editors send each message in one
+/// frame, so a frame may be as large as a message.
 ///
 /// # Errors
-/// The request is no WebSocket handshake (RFC 6455, section 4.2.1).
+/// The request is not a WebSocket handshake (RFC 6455, section 4.2.1).
 pub fn open_editor<S>(
     request: &HttpRequest,
     payload: S,
     parts: Arc<SessionParts>,
     identified: Identified,
-    conversation: Box<dyn Converse>,
+    conversation: Box<dyn EditorConversation>,
 ) -> Result<HttpResponse, actix_web::Error>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
     let response = ws::handshake(request)?;
-    let limits = FrameLimits { frame: parts.limits.message, message: parts.limits.message };
     let upgrade = Upgrade {
+        protocol: Protocol::Yjs(Box::new(YjsProtocol::new(conversation))),
         identified: Some(identified),
-        speaks_protocol: true,
-        conversation: Some(conversation),
+        limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
+        budget: None,
     };
-    Ok(start(response, payload, parts, limits, upgrade))
+    Ok(start(response, payload, parts, upgrade))
 }
 
 fn start<S>(
     mut response: HttpResponseBuilder,
     payload: S,
     parts: Arc<SessionParts>,
-    limits: FrameLimits,
     upgrade: Upgrade,
 ) -> HttpResponse
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
-    let (outbox, body) = Outbox::new(parts.outbox, Arc::clone(&parts.totals));
-    let intake = Intake::new(Instant::now(), parts.limits.unauthenticated_bytes);
+    let Upgrade { protocol, identified, limits, budget } = upgrade;
+    let id = SessionId::new();
+    // It is no child of the request's span, which would stay open as long as the session.
+    let span = tracing::info_span!(
+        parent: None,
+        "session",
+        session.id = %id,
+        user.id = Empty,
+        protocol = protocol.label(),
+    );
+    // The one event of both spans: it connects the session with its upgrade.
+    tracing::debug!(session.id = %id, "session opened");
+    let (outbox, body) = Outbox::new(id, parts.outbox, Arc::clone(&parts.totals));
+    let intake = Intake::new(Instant::now(), budget);
     let reader =
         SocketReader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
-    let session = Session::new(SessionId::new(), parts, outbox, intake, upgrade);
+    let new =
+        NewSession { id, protocol, upgraded_by: identified, outbox, intake, span: span.clone() };
+    let session = Session::new(parts, new);
     let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
-    actix_rt::spawn(async move { while context.next().await.is_some() {} });
+    let driver = async move { while context.next().await.is_some() {} };
+    actix_rt::spawn(driver.instrument(span));
     response.body(body)
 }
 
-/// Whether our subprotocol is among those that the client offers, in one header or in several (RFC 6455, section
+/// Returns whether our subprotocol is among those that the client offers, in one header or in several (RFC 6455, section
 /// 11.3.4).
-fn speaks_protocol(request: &HttpRequest) -> bool {
-    request
+fn subprotocol(request: &HttpRequest) -> Subprotocol {
+    let is_offered = request
         .headers()
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .filter_map(|offered| offered.to_str().ok())
         .flat_map(|offered| offered.split(','))
-        .any(|protocol| protocol.trim() == graphql_ws::SUBPROTOCOL)
+        .any(|protocol| protocol.trim() == graphql_ws::SUBPROTOCOL);
+    if is_offered { Subprotocol::Offered } else { Subprotocol::Missing }
 }

@@ -1,7 +1,8 @@
-//! How often somebody may do something.
+//! Rate limits.
 //!
-//! The generic cell rate algorithm, from `governor`: a burst of one period's allowance, then a steady rate. State
-//! per key is dropped again once it is as good as new, so keys that strangers choose do not pile up.
+//! They use the generic cell rate algorithm of `governor`: a burst of one period's allowance, then a steady rate. The
+//! state of a key is dropped once it equals that of a new key, so the number of keys that clients choose stays bounded
+//! by the keys that are in use.
 
 use std::{
     hash::Hash,
@@ -12,59 +13,60 @@ use std::{
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use thiserror::Error;
 
-/// Somebody did something too often.
+/// A rate limit was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("Too many {what}: at most {allowed} per {period}. Wait a moment and try again.")]
 pub struct Throttled {
-    /// What was done too often, in the plural.
+    /// The limited actions, in the plural.
     pub what: &'static str,
-    /// How often it may be done.
+    /// The number allowed per period.
     pub allowed: u32,
-    /// In which period.
+    /// The period.
     pub period: &'static str,
 }
 
-/// The allowance of one session for one thing.
+/// The rate limit of one session for one kind of action.
 pub(super) struct Allowance {
     limiter: DefaultDirectRateLimiter,
     refusal: Throttled,
 }
 
 impl Allowance {
-    /// `allowed` (at least one) a second.
+    /// Creates a limit of `allowed` actions per second; 0 counts as 1.
     pub(super) fn per_second(what: &'static str, allowed: u32) -> Self {
         let limiter = RateLimiter::direct(Quota::per_second(at_least_one(allowed)));
         Self { limiter, refusal: Throttled { what, allowed, period: "second" } }
     }
 
-    /// Takes one.
+    /// Spends one action.
     ///
     /// # Errors
-    /// [`Throttled`].
+    /// [`Throttled`] if none is left.
     pub(super) fn take(&self) -> Result<(), Throttled> {
         self.limiter.check().map_err(|_not_until| self.refusal)
     }
 }
 
-/// The allowances of many, by key.
+/// Rate limits of many users or addresses, by key.
 pub struct Throttle<K: Hash + Eq + Clone> {
     limiter: DefaultKeyedRateLimiter<K>,
     refusal: Throttled,
-    /// When the state of this many keys is kept, those that are as good as new are dropped.
+    /// When this many keys have state, those that equal new keys are dropped.
     sweep_at: AtomicUsize,
 }
 
 impl<K: Hash + Eq + Clone> Throttle<K> {
+    /// Below this many keys a sweep is not worth its time.
     const SWEEP_FROM: usize = 1_024;
 
-    /// `allowed` (at least one) a second for each key.
+    /// Creates limits of `allowed` actions per second for each key; 0 counts as 1.
     #[must_use]
     pub fn per_second(what: &'static str, allowed: u32) -> Self {
         let refusal = Throttled { what, allowed, period: "second" };
         Self::new(Quota::per_second(at_least_one(allowed)), refusal)
     }
 
-    /// `allowed` (at least one) a minute for each key.
+    /// Creates limits of `allowed` actions per minute for each key; 0 counts as 1.
     #[must_use]
     pub fn per_minute(what: &'static str, allowed: u32) -> Self {
         let refusal = Throttled { what, allowed, period: "minute" };
@@ -76,10 +78,10 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         Self { limiter, refusal, sweep_at: AtomicUsize::new(Self::SWEEP_FROM) }
     }
 
-    /// Takes one of the allowance of `key`.
+    /// Spends one action of `key`.
     ///
     /// # Errors
-    /// [`Throttled`].
+    /// [`Throttled`] if none is left.
     pub fn take(&self, key: &K) -> Result<(), Throttled> {
         self.limiter.check_key(key).map_err(|_not_until| self.refusal)?;
         if self.limiter.len() >= self.sweep_at.load(Ordering::Relaxed) {
@@ -100,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_of_the_allowance_passes_and_one_more_is_refused_in_words() {
+    fn a_burst_passes_and_the_refusal_names_the_limit() {
         let throttle = Throttle::per_minute("attempts to sign in", 3);
         for _ in 0..3 {
             throttle.take(&"alice").unwrap();

@@ -28,6 +28,9 @@ const MIB: usize = 1024 * KIB;
 /// The shortest duration of a setting that must not be zero.
 const MOMENT: Duration = Duration::from_millis(1);
 
+/// The kernel counts the timeout in milliseconds, in 32 bits: 49 days.
+const MAX_TCP_USER_TIMEOUT: Duration = Duration::from_hours(24 * 40);
+
 /// Yjs editors close a connection on which nothing arrives for 30 s. The difference allows for the network.
 const MAX_AWARENESS_EVERY: Duration = Duration::from_secs(20);
 
@@ -42,6 +45,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     let mut faults = FaultList::default();
     check_server(&mut faults, &settings.server);
     check_session(&mut faults, &settings.session);
+    check_tcp_user_timeout(&mut faults, &settings.server, &settings.session);
     check_limits(&mut faults, &settings.limits);
     check_auth(&mut faults, &settings.auth);
     check_room(&mut faults, &settings.room);
@@ -86,8 +90,47 @@ fn check_session(faults: &mut FaultList, session: &SessionOptions) {
             shown(silence), shown(session.ping_every), shown(twice)
         )
     });
+    let (stall, ping) = (session.stall_allowed, session.ping_every);
+    faults.duration("session.stall_allowed", stall, MOMENT);
+    faults.unless(stall >= ping, "session.stall_allowed", || {
+        format!(
+            "{} is less than session.ping_every ({}): a session checks for a stall only when it pings, and would notice \
+             one too late. Set it to at least {}.",
+            shown(stall), shown(ping), shown(ping)
+        )
+    });
     faults.duration("session.init_within", session.init_within, MOMENT);
     faults.at_least("session.mailbox", session.mailbox, 1);
+}
+
+/// The kernel must not break connections that a session still allows.
+fn check_tcp_user_timeout(
+    faults: &mut FaultList,
+    server: &ServerOptions,
+    session: &SessionOptions,
+) {
+    let key = "server.tcp_user_timeout";
+    let kernel = server.tcp_user_timeout;
+    faults.duration(key, kernel, MOMENT);
+    faults.unless(kernel <= MAX_TCP_USER_TIMEOUT, key, || {
+        format!(
+            "{} is more than the kernel can count. Set it to at most {}.",
+            shown(kernel),
+            shown(MAX_TCP_USER_TIMEOUT)
+        )
+    });
+    for (name, allowed, clients) in [
+        ("session.silence_allowed", session.silence_allowed, "silent"),
+        ("session.stall_allowed", session.stall_allowed, "stalled"),
+    ] {
+        faults.unless(kernel >= allowed, key, || {
+            format!(
+                "{} is less than {name} ({}): the kernel would break the connections of {clients} clients before their \
+                 sessions may end. Set it to at least {}.",
+                shown(kernel), shown(allowed), shown(allowed)
+            )
+        });
+    }
 }
 
 fn check_limits(faults: &mut FaultList, limits: &Limits) {

@@ -14,6 +14,10 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("session.ping_every", "0s"),
         ("session.ping_every", "2years"),
         ("session.silence_allowed", "59s"),
+        ("session.stall_allowed", "29s"),
+        ("session.stall_allowed", "0s"),
+        ("server.tcp_user_timeout", "89s"),
+        ("server.tcp_user_timeout", "41days"),
         ("session.init_within", "0s"),
         ("session.mailbox", "0"),
         ("session.warn_before_expiry", "61m"),
@@ -65,7 +69,7 @@ fn values_that_would_misbehave_are_refused_by_name() {
         let faults = faults(&[(&name, value)]);
         assert!(faults[0].starts_with(&format!("{key} ({name}): ")), "{key} = {value}: {faults:?}");
         // A setting that depends on this one may be wrong as well, and has a fault of its own.
-        assert!(faults.len() <= 2, "{key} = {value}: {faults:?}");
+        assert!(faults.len() <= 3, "{key} = {value}: {faults:?}");
     }
 }
 
@@ -76,6 +80,8 @@ fn values_at_the_limits_are_accepted() {
         ("COSCRIBE__SERVER__ALLOWED_ORIGINS", "*"),
         ("COSCRIBE__SESSION__PING_EVERY", "50ms"),
         ("COSCRIBE__SESSION__SILENCE_ALLOWED", "100ms"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "50ms"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "100ms"),
         ("COSCRIBE__SESSION__WARN_BEFORE_EXPIRY", "60s"),
         ("COSCRIBE__AUTH__TOKEN_LIFE", "1m"),
         ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8"),
@@ -89,6 +95,25 @@ fn values_at_the_limits_are_accepted() {
         ("COSCRIBE__ROOM__LINGER", "0s"),
     ])
     .unwrap();
+}
+
+#[test]
+fn the_kernel_allows_what_a_session_allows() {
+    let silence = ("COSCRIBE__SESSION__SILENCE_ALLOWED", "5m");
+    let found = faults(&[silence]);
+    assert_eq!(
+        found,
+        [
+            "server.tcp_user_timeout: 3m is less than session.silence_allowed (5m): the kernel would break the connections \
+          of silent clients before their sessions may end. Set it to at least 5m."
+        ]
+    );
+    let found = faults(&[("COSCRIBE__SESSION__STALL_ALLOWED", "10m")]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("less than session.stall_allowed (10m)"), "{found:?}");
+
+    let settings = load(&[silence, ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "5m")]).unwrap();
+    assert_eq!(settings.session.stall_allowed, std::time::Duration::from_secs(90));
 }
 
 #[test]

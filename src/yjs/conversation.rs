@@ -1,57 +1,48 @@
-//! A conversation with one editor: what came of it and has to be done, one thing after the other.
+//! A conversation with one editor: it collects messages and hands out one step at a time.
 //!
-//! Updates gather while others are being stored, and are then merged as one change; of what an editor says of itself the
-//! newest counts, of what it asks for the last question. What comes faster than is allowed waits.
+//! While one step runs, the messages for the next are collected. Whatever exceeds a rate limit waits, and delays nothing
+//! else.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use indexmap::IndexMap;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     admission,
-    error::{Remedy, remedy},
-    states,
+    commit::{commit, commit_rest},
+    pending::PendingMessages,
+    resync::Resync,
 };
 use crate::{
     domain::{DocumentId, UserId},
-    editing::{EditKind, EditRequest, StoredEdit},
+    editing::{EditKind, EditRequest},
     metrics::Metrics,
-    room::{
-        AWARENESS_TICK, EditorAwareness, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription,
-    },
-    session::{ConversationStep, Converse, Limits, SessionLink, StepOutcome, Throttle},
-    store::{Store, StoreError},
+    room::{AWARENESS_TICK, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription},
+    session::{ConversationStep, EditorConversation, Limits, SessionLink, StepOutcome, Throttle},
+    store::Store,
     wire::{
         CloseReason,
-        yjs::{self, EditorMessage, Malformed, awareness},
+        yjs::{self, Malformed},
     },
 };
 
-/// Whoever does too much at once goes on after so long.
-const A_MOMENT: Duration = Duration::from_millis(20);
+/// How long an editor waits that has exhausted a rate limit. Short, compared with the second for which limits are set.
+const RATE_LIMIT_WAIT: Duration = Duration::from_millis(20);
 
-/// An editor that is out of step is asked what it has after so long, and after twice as long each time that it does
-/// not help.
-const ASK_AFTER: Duration = Duration::from_millis(50);
-const MAX_ASK_AFTER: Duration = Duration::from_secs(10);
-
-/// Of so many clients a message may say something; a room has no more.
-const MAX_AWARENESS: usize = 64;
-
-/// What conversations need of the node.
+/// What conversations need from the node.
 pub struct EditorParts {
     /// The open documents.
     pub rooms: Rooms,
-    /// Asked who may do what.
+    /// Reads access levels.
     pub store: Store,
-    /// How often a user may ask for something.
+    /// Limits the queries per user.
     pub throttle: Arc<Throttle<UserId>>,
-    /// The meters.
+    /// The metrics.
     pub metrics: Metrics,
-    /// The `[limits]` section.
+    /// The `[limits]` section of the settings.
     pub limits: Limits,
 }
 
@@ -59,163 +50,103 @@ pub struct EditorParts {
 pub struct Conversation {
     parts: Arc<EditorParts>,
     document: DocumentId,
-    /// Whether the editor wants to be told what is stored.
+    /// Whether the editor receives an acknowledgement of each commit.
     acknowledge: bool,
     seat: Option<(Arc<SessionLink>, EditorHandle)>,
-    to_do: ToDo,
-    doing: Doing,
-    /// How often in a row the editor was out of step, and when it is asked what it has.
-    missteps: u32,
-    ask_at: Option<Instant>,
-    /// When the editor may say something of itself again.
-    speaks_at: Option<Instant>,
+    pending: PendingMessages,
+    running: RunningStep,
+    resync: Resync,
+    /// When the editor's awareness may be broadcast again.
+    broadcast_at: Option<Instant>,
 }
 
-/// What has come and is not done yet.
-#[derive(Default)]
-struct ToDo {
-    /// What the editor has of each client: it wants the rest.
-    clocks: Option<Vec<(u64, u32)>>,
-    updates: Vec<Bytes>,
-    bytes: usize,
-    /// How many updates came in all.
-    came: u64,
-    /// What it says, by the id of the client.
-    words: IndexMap<u32, EditorAwareness>,
-    /// It wants to know who is here.
-    asks: bool,
-}
-
+/// The step that the session is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    Nothing,
-    /// Something that it wrote is being stored.
-    Storing,
-    Other,
+enum RunningStep {
+    None,
+    /// Updates are being committed.
+    Commit,
+    /// A query is being answered, or sync step 1 is being sent.
+    Sync,
 }
 
 impl Conversation {
-    /// With an editor that opens `document`; it is told what is stored if it wants that acknowledged.
+    /// Creates a conversation with an editor that opens `document`. With `acknowledge`, the editor receives an
+    /// acknowledgement of each commit.
     #[must_use]
     pub fn new(parts: Arc<EditorParts>, document: DocumentId, acknowledge: bool) -> Self {
-        let (to_do, doing) = (ToDo::default(), Doing::Nothing);
         Self {
             parts,
             document,
             acknowledge,
             seat: None,
-            to_do,
-            doing,
-            missteps: 0,
-            ask_at: None,
-            speaks_at: None,
+            pending: PendingMessages::default(),
+            running: RunningStep::None,
+            resync: Resync::default(),
+            broadcast_at: None,
         }
     }
 
-    fn take_in(&mut self, message: EditorMessage) -> Result<(), Malformed> {
-        match message {
-            EditorMessage::Step1(state_vector) => {
-                self.to_do.clocks = Some(yjs::state_vector(&state_vector)?);
-            }
-            EditorMessage::Update(update) => {
-                self.to_do.bytes += update.len();
-                self.to_do.came += 1;
-                self.to_do.updates.push(update);
-            }
-            EditorMessage::QueryAwareness => self.to_do.asks = true,
-            EditorMessage::Awareness(bytes) => {
-                // Editors pass on what they hear of others; the room ignores that until it knows which is theirs.
-                let own = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
-                let is_own = |client: u64| own.is_none_or(|own| u64::from(own) == client);
-                for entry in awareness::read(&bytes)? {
-                    let entry = entry?;
-                    if !is_own(entry.client) {
-                        continue;
-                    }
-                    let words = match states::read(&entry, self.parts.limits.awareness) {
-                        // What it passes on is not its fault.
-                        Err(_) if own.is_none() => None,
-                        words => words?,
-                    };
-                    if let Some(words) = words {
-                        self.to_do.words.insert(words.client, words);
-                    }
-                    if self.to_do.words.len() > MAX_AWARENESS {
-                        self.to_do.words.shift_remove_index(0);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the room what the editor says of itself, as often as it may: the first word at once, and of those that follow
-    /// it the newest, so that the clocks of awareness never run ahead of the time.
-    fn speak(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
-        if self.to_do.words.is_empty() {
+    /// Sends the editor's awareness to the room, at most once per [`AWARENESS_TICK`]. The clocks of awareness advance with
+    /// time, and a faster pace would let them run ahead of it.
+    fn broadcast_awareness(
+        &mut self,
+        link: &SessionLink,
+        seat: &EditorHandle,
+        now: Instant,
+    ) -> Option<ConversationStep> {
+        if !self.pending.has_awareness() {
             return None;
         }
-        let now = Instant::now();
-        if let Some(at) = self.speaks_at.filter(|at| now < *at) {
-            return Some(ConversationStep::Wait(at - now));
+        if let Some(at) = self.broadcast_at.filter(|at| now < *at) {
+            return Some(ConversationStep::WaitUntil(at));
         }
-        self.speaks_at = Some(now + AWARENESS_TICK);
-        while let Some((client, words)) = self.to_do.words.shift_remove_index(0) {
+        self.broadcast_at = Some(now + AWARENESS_TICK);
+        while self.pending.has_awareness() {
             if link.take_cursor().is_err() {
-                self.to_do.words.insert(client, words);
-                return Some(ConversationStep::Wait(A_MOMENT));
+                return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
             }
-            seat.update_awareness(words);
+            if let Some(state) = self.pending.take_awareness() {
+                seat.update_awareness(state);
+            }
         }
         None
     }
 
-    fn answer(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
-        if self.to_do.clocks.is_none() && !self.to_do.asks {
+    /// Commits all collected updates as one change.
+    fn commit_updates(
+        &mut self,
+        link: &SessionLink,
+        seat: &EditorHandle,
+        now: Instant,
+    ) -> Option<ConversationStep> {
+        if !self.pending.has_updates() {
             return None;
         }
-        if self.parts.throttle.take(&link.user().id).is_err() {
-            return Some(ConversationStep::Wait(A_MOMENT));
+        if link.take_edit().is_err() {
+            return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
-        let (seat, clocks) = (seat.clone(), self.to_do.clocks.take());
-        self.doing = Doing::Other;
-        Some(ConversationStep::Work(match clocks {
-            Some(clocks) => async move {
-                seat.request_step_2(clocks).await;
-                StepOutcome::Done
-            }
-            .boxed(),
-            None => {
-                self.to_do.asks = false;
-                async move {
-                    seat.request_awareness().await;
-                    StepOutcome::Done
-                }
-                .boxed()
-            }
-        }))
-    }
-
-    /// An editor that was out of step is asked what it has, once it is time.
-    fn ask(&mut self, _link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
-        let left = self.ask_at?.saturating_duration_since(Instant::now());
-        if !left.is_zero() {
-            return Some(ConversationStep::Wait(left));
-        }
-        self.ask_at = None;
-        self.doing = Doing::Other;
-        let seat = seat.clone();
-        let asking = async move {
-            seat.request_step_1().await;
-            StepOutcome::Done
+        let request = self.take_request(link)?;
+        self.running = RunningStep::Commit;
+        let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
+        let updates_received = self.pending.updates_received();
+        // A task of its own, because a commit must be broadcast even if the client disconnects meanwhile.
+        let committing = tokio::spawn(
+            async move { commit(&parts, &seat, request, updates_received).await }.in_current_span(),
+        );
+        let outcome = async move {
+            committing.await.unwrap_or_else(|error| {
+                let panicked = error.is_panic();
+                tracing::error!(panicked, "the commit of an editor's updates has no outcome");
+                StepOutcome::Close(CloseReason::InternalError)
+            })
         };
-        Some(ConversationStep::Work(asking.boxed()))
+        Some(ConversationStep::Run(outcome.boxed()))
     }
 
-    /// Everything that it wrote and is not being stored yet.
-    fn take_order(&mut self, link: &SessionLink) -> Option<EditRequest> {
-        let updates = std::mem::take(&mut self.to_do.updates);
-        self.to_do.bytes = 0;
+    /// Removes all collected updates and returns the request to commit them.
+    fn take_request(&mut self, link: &SessionLink) -> Option<EditRequest> {
+        let updates = self.pending.take_updates();
         (!updates.is_empty()).then(|| EditRequest {
             document: self.document,
             author: link.user().id,
@@ -225,63 +156,63 @@ impl Conversation {
         })
     }
 
-    fn store(&mut self, link: &SessionLink, seat: &EditorHandle) -> Option<ConversationStep> {
-        if self.to_do.updates.is_empty() {
+    /// Answers sync step 1 with sync step 2, or else a query with everyone's awareness.
+    fn answer_query(
+        &mut self,
+        link: &SessionLink,
+        seat: &EditorHandle,
+        now: Instant,
+    ) -> Option<ConversationStep> {
+        if !self.pending.has_query() {
             return None;
         }
-        if link.take_edit().is_err() {
-            return Some(ConversationStep::Wait(A_MOMENT));
+        if self.parts.throttle.take(&link.user().id).is_err() {
+            return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
-        let order = self.take_order(link)?;
-        self.doing = Doing::Storing;
-        let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
-        // Storing goes on when the client hangs up: between storing and telling nothing may stop it.
-        let came = self.to_do.came;
-        let storing = tokio::spawn(async move { carry_out(&parts, &seat, order, came).await });
-        Some(ConversationStep::Work(
-            async move { storing.await.unwrap_or(StepOutcome::Close(CloseReason::InternalError)) }
-                .boxed(),
-        ))
+        let step = match self.pending.take_state_vector() {
+            Some(state_vector) => send_sync_step_2(seat.clone(), state_vector).boxed(),
+            None => {
+                self.pending.take_awareness_query();
+                send_awareness(seat.clone()).boxed()
+            }
+        };
+        self.running = RunningStep::Sync;
+        Some(ConversationStep::Run(step))
+    }
+
+    /// Asks an editor that is out of sync for the updates that are missing.
+    fn request_missing_updates(
+        &mut self,
+        _link: &SessionLink,
+        seat: &EditorHandle,
+        now: Instant,
+    ) -> Option<ConversationStep> {
+        let due_at = self.resync.due_at()?;
+        if now < due_at {
+            return Some(ConversationStep::WaitUntil(due_at));
+        }
+        self.resync.requested();
+        self.running = RunningStep::Sync;
+        Some(ConversationStep::Run(send_sync_step_1(seat.clone()).boxed()))
     }
 }
 
-/// Has a change stored, with which so many updates are, and says what the editor is to be told.
-async fn carry_out(
-    parts: &EditorParts,
-    seat: &EditorHandle,
-    order: EditRequest,
-    came: u64,
-) -> StepOutcome {
-    // Nobody is asked in vain: the room hears of it when the user may do more.
-    let answer = match seat.may_edit() {
-        true => parts.rooms.edit(order).await,
-        false => Err(StoreError::Denied.into()),
-    };
-    let error = match answer {
-        Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::Again,
-        Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
-            return StepOutcome::Reply(yjs::saved(version, &state_vector, came));
-        }
-        Ok(_) => return StepOutcome::Done,
-        Err(error) => error,
-    };
-    match remedy(&error) {
-        Remedy::Deny => {
-            parts.metrics.permission_denied();
-            StepOutcome::Reply(yjs::permission_denied(
-                "You may read this document and not change it. Ask its owner for access.",
-            ))
-        }
-        Remedy::Ask => StepOutcome::Again,
-        Remedy::Close(reason) => {
-            let cause: &dyn std::error::Error = &error;
-            tracing::debug!(error = cause, "what an editor wrote was not stored");
-            StepOutcome::Close(reason)
-        }
-    }
+async fn send_sync_step_1(seat: EditorHandle) -> StepOutcome {
+    seat.request_step_1().await;
+    StepOutcome::Done
 }
 
-impl Converse for Conversation {
+async fn send_sync_step_2(seat: EditorHandle, state_vector: Vec<(u64, u32)>) -> StepOutcome {
+    seat.request_step_2(state_vector).await;
+    StepOutcome::Done
+}
+
+async fn send_awareness(seat: EditorHandle) -> StepOutcome {
+    seat.request_awareness().await;
+    StepOutcome::Done
+}
+
+impl EditorConversation for Conversation {
     fn enter(
         &self,
         subscriber: Subscriber,
@@ -291,69 +222,65 @@ impl Converse for Conversation {
         async move { admission::admit(&parts, document, &subscriber, on_end).await }.boxed()
     }
 
-    fn entered(&mut self, link: Arc<SessionLink>, seat: EditorHandle) {
+    fn begin(&mut self, link: Arc<SessionLink>, seat: EditorHandle) {
         self.seat = Some((link, seat));
     }
 
     fn receive(&mut self, message: &Bytes) -> Result<(), CloseReason> {
         let bad = |error: Malformed| CloseReason::BadMessage(error.0.into());
+        let own_client = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
         for message in yjs::parse(message).map_err(bad)? {
-            self.take_in(message).map_err(bad)?;
+            let max_awareness = self.parts.limits.awareness;
+            self.pending.receive(message, own_client, max_awareness).map_err(bad)?;
         }
         Ok(())
     }
 
-    fn next(&mut self) -> ConversationStep {
-        if self.doing != Doing::Nothing {
-            return ConversationStep::Nothing;
+    fn next_step(&mut self, now: Instant) -> ConversationStep {
+        if self.running != RunningStep::None {
+            return ConversationStep::Idle;
         }
-        let Some((link, seat)) = self.seat.clone() else { return ConversationStep::Nothing };
-        // What has to wait keeps nothing else waiting.
-        let mut wait: Option<Duration> = None;
-        let steps = [Self::speak, Self::store, Self::answer, Self::ask];
+        let Some((link, seat)) = self.seat.clone() else { return ConversationStep::Idle };
+        // A step that must wait delays none of the others.
+        let mut wait_until: Option<Instant> = None;
+        let steps = [
+            Self::broadcast_awareness,
+            Self::commit_updates,
+            Self::answer_query,
+            Self::request_missing_updates,
+        ];
         for step in steps {
-            match step(self, &link, &seat) {
-                Some(ConversationStep::Wait(time)) => {
-                    wait = Some(wait.map_or(time, |wait| wait.min(time)));
+            match step(self, &link, &seat, now) {
+                Some(ConversationStep::WaitUntil(at)) => {
+                    wait_until = Some(wait_until.map_or(at, |earlier| earlier.min(at)));
                 }
-                Some(work) => return work,
+                Some(step) => return step,
                 None => {}
             }
         }
-        wait.map_or(ConversationStep::Nothing, ConversationStep::Wait)
+        wait_until.map_or(ConversationStep::Idle, ConversationStep::WaitUntil)
     }
 
-    fn done(&mut self, outcome: &StepOutcome) {
-        let was = std::mem::replace(&mut self.doing, Doing::Nothing);
-        if *outcome == StepOutcome::Again {
-            let patience = ASK_AFTER.saturating_mul(1 << self.missteps.min(8));
-            self.missteps += 1;
-            self.ask_at.get_or_insert(Instant::now() + patience.min(MAX_ASK_AFTER));
-        } else if was == Doing::Storing {
-            self.missteps = 0;
+    fn finish_step(&mut self, outcome: &StepOutcome, now: Instant) {
+        let finished = std::mem::replace(&mut self.running, RunningStep::None);
+        match (finished, outcome) {
+            (_, StepOutcome::OutOfSync) => self.resync.out_of_sync(now),
+            (RunningStep::Commit, _) => self.resync.in_sync(),
+            (RunningStep::None | RunningStep::Sync, _) => {}
         }
     }
 
-    fn leave(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let (link, _) = self.seat.clone()?;
-        let (order, parts) = (self.take_order(&link)?, Arc::clone(&self.parts));
-        let storing = async move {
-            // Nobody is left to be told; whoever comes back says again what he has.
-            if let Err(error) = parts.rooms.edit(order).await {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the last of what an editor wrote was not stored");
-            }
-        };
-        Some(storing.boxed())
-    }
-
     fn is_full(&self) -> bool {
-        self.seat.is_none()
-            || self.to_do.bytes > self.parts.limits.message
-            || self.to_do.updates.len() > self.parts.limits.operations_in_flight
+        self.seat.is_none() || self.pending.is_full(&self.parts.limits)
     }
 
-    fn is_busy(&self) -> bool {
-        self.doing == Doing::Storing || !self.to_do.updates.is_empty()
+    fn has_unsaved_updates(&self) -> bool {
+        self.running == RunningStep::Commit || self.pending.has_updates()
+    }
+
+    fn commit_rest(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let (link, _) = self.seat.clone()?;
+        let (request, parts) = (self.take_request(&link)?, Arc::clone(&self.parts));
+        Some(async move { commit_rest(&parts, request).await }.boxed())
     }
 }

@@ -1,12 +1,17 @@
-//! The Yjs side: what editors that come over y-websocket mean, and what they are answered.
+//! The Yjs side: what the messages of Yjs editors mean, over y-websocket.
 //!
-//! A [`Conversation`] is what a session has with one editor. It is let in by [`admission`], reads the editor's messages
-//! with `wire::yjs`, gives what was written to the room as orders like any other, and puts what the room says of them
-//! into the protocol's words. What is told to editors is put together in the room, once for all of them.
+//! A [`Conversation`] belongs to one editor's session, which drives it. It takes the editor's seat ([`admission`]),
+//! collects messages that `wire::yjs` has parsed ([`pending`]), sends updates to the room as edit requests ([`commit`])
+//! and turns the results into replies and close reasons ([`error`]). The room builds the frames that go to all editors.
+//!
+//! Invariant: an editor's updates are committed in the order of their arrival, one request at a time.
 
 mod admission;
+mod commit;
 mod conversation;
 mod error;
+mod pending;
+mod resync;
 mod states;
 
 pub use conversation::{Conversation, EditorParts};

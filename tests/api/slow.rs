@@ -3,7 +3,7 @@
 //!
 //! A client's kernel takes in some bytes by itself and the server's keeps some megabytes, so it takes large events
 //! to make a stalled reader felt. They must be felt soon: the server's kernel gives a connection up by itself when
-//! nothing arrives for twice the silence that is allowed, and has begun to count long before the outbox fills.
+//! nothing arrives for `server.tcp_user_timeout`, and has begun to count long before the outbox fills.
 
 use std::{
     collections::HashMap,
@@ -204,10 +204,14 @@ async fn hear_everything<const CHANGES: usize, const MOVES: usize>(listener: &mu
     }
 }
 
-/// A node on which silence ends a session soon.
+/// A node on which a silent or stalled session is closed soon, and its connection broken by the kernel soon after.
 async fn impatient_node(variables: &[(&str, &str)]) -> TestNode {
-    let quick =
-        [("COSCRIBE__SESSION__PING_EVERY", "500ms"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s")];
+    let quick = [
+        ("COSCRIBE__SESSION__PING_EVERY", "500ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "1s"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "2s"),
+    ];
     TestNode::start_with(&[SMALL_OUTBOX, &quick, variables].concat()).await
 }
 

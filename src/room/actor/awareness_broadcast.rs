@@ -96,7 +96,7 @@ impl Room {
         for seat in self.editors.seats() {
             let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
             // A frame that is dropped leaves capacity for others, which keep the connection alive.
-            let _dropped = push(seat, self.metrics(), SeatFrame::Cursor(seat.session(), frame));
+            let _dropped = push(seat, SeatFrame::Cursor(seat.session(), frame));
         }
         self.publish_all_awareness();
     }
@@ -136,7 +136,7 @@ impl Room {
         let Some(seat) = self.editors.seat(seat) else { return };
         let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
         // If it is dropped, the next renewal sends the same.
-        let _dropped = push(seat, self.metrics(), SeatFrame::Cursor(seat.session(), frame));
+        let _dropped = push(seat, SeatFrame::Cursor(seat.session(), frame));
     }
 
     /// Derives the state of a session that is present, unless it has an editor.
@@ -199,7 +199,7 @@ impl Room {
             for seat in recipients {
                 // A newer entry replaces it, and a dropped one is sent with the next renewal.
                 let frame = SeatFrame::Cursor(about, frame.clone());
-                let _outcome = push(seat, self.metrics(), frame);
+                let _outcome = push(seat, frame);
                 deliveries += 1;
             }
         }

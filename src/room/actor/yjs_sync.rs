@@ -206,7 +206,7 @@ impl Room {
         if let Some(seat) = self.editors.seat(seat).filter(|seat| seat.may_edit()) {
             let frame = SeatFrame::Lasting(yjs::sync_step_1(state_vector));
             // Dropped only if the session is closing.
-            let _closing = push(seat, self.metrics(), frame);
+            let _closing = push(seat, frame);
         }
     }
 

@@ -263,7 +263,6 @@ impl Audiences {
         seat: SeatId,
         changes: &[Arc<Change>],
     ) -> ReplayOutcome {
-        let metrics = self.metrics.clone();
         let Some((renderer, listener)) = self.find_mut(seat) else { return ReplayOutcome::Gone };
         for (index, change) in changes.iter().enumerate() {
             if listener.wants(change) {
@@ -278,7 +277,7 @@ impl Audiences {
                     Err(error) => return ReplayOutcome::Broken(error),
                 };
                 let frame = renderer.frame(&rendered, &listener.operation);
-                match push(&listener.seat, &metrics, frame_of(&event, frame)) {
+                match push(&listener.seat, frame_of(&event, frame)) {
                     PushOutcome::Behind(version) => {
                         listener.progress.advance(version);
                         return ReplayOutcome::Full;
@@ -351,7 +350,7 @@ impl Audience {
                 }
             };
             let Listener { seat, progress, .. } = listener;
-            match push(seat, metrics, frame_of(event, frame)) {
+            match push(seat, frame_of(event, frame)) {
                 PushOutcome::Queued | PushOutcome::Replaced => report.deliveries += 1,
                 PushOutcome::Dropped => report.dropped += 1,
                 PushOutcome::Overflow => report.overflowed.push(seat.id()),

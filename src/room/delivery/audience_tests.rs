@@ -41,8 +41,11 @@ struct Fixture {
 fn subscribed(since: Option<i64>) -> Fixture {
     let (document, session) = (DocumentId::new(), SessionId::new());
     let author = User { id: UserId::new(), name: "Ana".into() };
-    let (outbox, body) =
-        Outbox::new(OutboxOptions { bound: 10 }, Arc::new(OutboxTotals::default()));
+    let (outbox, body) = Outbox::new(
+        SessionId::new(),
+        OutboxOptions { bound: 10 },
+        Arc::new(OutboxTotals::default()),
+    );
     let user = User { id: UserId::new(), name: "Bo".into() };
     let subscriber = Subscriber { session, user, outbox: outbox.clone() };
     let seat = Arc::new(Seat::new(document, Topic::Changes, subscriber));

@@ -172,7 +172,7 @@ impl Editors {
                 continue;
             }
             let frame = frame.get_or_insert_with(|| yjs::update(update)).clone();
-            match push(seat, &self.metrics, SeatFrame::Change(change.version, frame)) {
+            match push(seat, SeatFrame::Change(change.version, frame)) {
                 PushOutcome::Behind(version) => {
                     progress.fall_behind(version, BehindCause::OutboxFull, seat, &self.metrics);
                     report.behind_editors.push(*id);
@@ -242,7 +242,7 @@ impl Editors {
     ) {
         let Some(editor) = self.editors.get_mut(&seat) else { return };
         // Dropped only if the session is closing.
-        let _closing = push(&editor.seat, &self.metrics, SeatFrame::Lasting(frame));
+        let _closing = push(&editor.seat, SeatFrame::Lasting(frame));
         editor.synced = state_vector.clone();
         editor.progress.catch_up(head.next(), &editor.seat);
     }
@@ -255,7 +255,7 @@ impl Editors {
         }
         // The frame stands for every change from the next one on: if it is dropped, all of them are missing again.
         let first = editor.progress.next();
-        let outcome = push(&editor.seat, &self.metrics, SeatFrame::Change(first, frame));
+        let outcome = push(&editor.seat, SeatFrame::Change(first, frame));
         if let PushOutcome::Behind(_) = outcome {
             return false;
         }

@@ -1,126 +1,144 @@
-//! The operations of a session that have an id which may not be used again yet.
+//! The operations of a session whose ids may not be used again yet, and the number of unanswered ones.
+//!
+//! A query or a pending subscription ends when its client stops it. A mutation always runs to its end, and its answer is
+//! sent only if the client still wants it.
 
 use std::{cell::Cell, collections::HashMap, rc::Rc};
 
-use actix::SpawnHandle;
+use futures_util::future::AbortHandle;
 
 use crate::{
     outbox::{InFlight, InFlightCount},
     wire::graphql_ws::OperationId,
 };
 
-/// What an operation is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The state of an operation.
+#[derive(Debug)]
 pub(in crate::session) enum RunningOperation {
-    /// It is being executed: a query, which may be stopped at any time.
-    Executing(SpawnHandle),
-    /// It is being executed: a mutation, which runs to its end. Its answer is given only while this is wanted.
-    Changing(Wanted),
-    /// Its seat is being taken.
-    Seating(SpawnHandle),
-    /// It is told of events, until the client or the room ends it.
-    Listening,
+    /// A query is being executed. It may be stopped at any time.
+    Query(AbortHandle),
+    /// A mutation is being executed.
+    Mutation(Demand),
+    /// A subscription waits for its seat.
+    Subscribing(AbortHandle),
+    /// A subscription receives events, until the client or the room ends it.
+    Subscribed,
 }
 
-/// Whether a client still wants an answer; shared by the operation's entry and its future.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::session) struct Wanted(Rc<Cell<bool>>);
+/// Whether a client still wants the answer to a mutation. Shared by the mutation's entry and its future.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Demand(Rc<Cell<bool>>);
 
-impl Wanted {
-    /// It does.
+impl Demand {
+    /// Creates the demand of a client that waits for the answer.
     pub(in crate::session) fn new() -> Self {
         Self(Rc::new(Cell::new(true)))
     }
 
-    /// It does not any more.
-    pub(in crate::session) fn end(&self) {
+    fn end(&self) {
         self.0.set(false);
     }
 
-    /// Whether it does.
-    pub(in crate::session) fn is_wanted(&self) -> bool {
+    fn exists(&self) -> bool {
         self.0.get()
     }
 }
 
-/// Operations by id, and how many are not answered yet.
+/// The operations of a session by their ids.
 #[derive(Debug)]
 pub(in crate::session) struct InProgress {
     running: HashMap<OperationId, RunningOperation>,
     in_flight: InFlightCount,
-    allowed: usize,
-    /// Bytes of text and variables that operations in flight may have together.
-    bytes_allowed: usize,
-    /// Mutations that run on although nobody wants their answer.
-    unwanted: usize,
+    max_in_flight: usize,
+    /// Bytes of text and variables that the operations in flight may have together.
+    max_bytes: usize,
+    /// Mutations that run on although their client has stopped them.
+    abandoned: usize,
 }
 
 impl InProgress {
-    /// No operations yet; at most `allowed` at a time, which have `bytes_allowed` together.
-    pub(in crate::session) fn new(allowed: usize, bytes_allowed: usize) -> Self {
+    /// Creates an empty registry that admits `max_in_flight` operations with `max_bytes` bytes in total.
+    pub(in crate::session) fn new(max_in_flight: usize, max_bytes: usize) -> Self {
         let in_flight = InFlightCount::default();
-        Self { running: HashMap::new(), in_flight, allowed, bytes_allowed, unwanted: 0 }
+        Self { running: HashMap::new(), in_flight, max_in_flight, max_bytes, abandoned: 0 }
     }
 
-    /// Counts one more operation of so many bytes, or none when as many as are allowed wait for their answers. A
-    /// single one may have any size that a message may have.
+    /// Counts one more operation of `bytes` bytes. Returns `None` if too many are unanswered. A single operation may be
+    /// as large as a message.
     pub(in crate::session) fn admit(&self, bytes: usize) -> Option<InFlight> {
-        // Only this session adds, so looking first is safe.
+        // Only this session adds operations, so the numbers cannot grow between the check and the entry.
         let waiting = self.in_flight.current();
-        let fits = waiting == 0 || self.in_flight.bytes() + bytes <= self.bytes_allowed;
-        (waiting < self.allowed && fits).then(|| self.in_flight.enter(bytes))
+        let fits = waiting == 0 || self.in_flight.bytes() + bytes <= self.max_bytes;
+        (waiting < self.max_in_flight && fits).then(|| self.in_flight.enter(bytes))
     }
 
-    /// Nobody wants a mutation's answer any more; it runs on, and still counts as being executed.
-    pub(in crate::session) fn disown(&mut self, wanted: &Wanted) {
-        wanted.end();
-        self.unwanted += 1;
+    /// Returns the state of the operation with this id.
+    pub(in crate::session) fn find(&self, id: &OperationId) -> Option<&RunningOperation> {
+        self.running.get(id)
     }
 
-    /// A mutation has run to its end. Whether its answer is wanted.
-    pub(in crate::session) fn changed(&mut self, id: &OperationId, wanted: &Wanted) -> bool {
-        if wanted.is_wanted() {
-            self.running.remove(id);
-            return true;
-        }
-        self.unwanted -= 1;
-        false
-    }
-
-    /// What the operation with this id is doing.
-    pub(in crate::session) fn find(&self, id: &OperationId) -> Option<RunningOperation> {
-        self.running.get(id).cloned()
-    }
-
-    /// The operation with this id is doing this now.
+    /// Sets the state of the operation with this id.
     pub(in crate::session) fn set(&mut self, id: OperationId, running: RunningOperation) {
         self.running.insert(id, running);
     }
 
-    /// The id is free again.
-    pub(in crate::session) fn remove(&mut self, id: &OperationId) -> Option<RunningOperation> {
-        self.running.remove(id)
+    /// Frees an id whose operation has ended.
+    pub(in crate::session) fn remove(&mut self, id: &OperationId) {
+        self.running.remove(id);
     }
 
-    /// Forgets the subscriptions that the room has ended; most clients do not complete what has ended.
-    pub(in crate::session) fn forget_ended(&mut self, is_listening: impl Fn(&OperationId) -> bool) {
-        self.running
-            .retain(|id, running| *running != RunningOperation::Listening || is_listening(id));
+    /// Frees an id at the client's request, and stops its operation unless it is a mutation.
+    pub(in crate::session) fn stop(&mut self, id: &OperationId) {
+        match self.running.remove(id) {
+            Some(RunningOperation::Query(running) | RunningOperation::Subscribing(running)) => {
+                running.abort();
+            }
+            Some(RunningOperation::Mutation(demand)) => {
+                demand.end();
+                self.abandoned += 1;
+            }
+            Some(RunningOperation::Subscribed) | None => {}
+        }
     }
 
-    /// How many of them are subscriptions.
+    /// Notes that a mutation has run to its end. Returns whether its client still wants the answer.
+    pub(in crate::session) fn finish_mutation(
+        &mut self,
+        id: &OperationId,
+        demand: &Demand,
+    ) -> bool {
+        if demand.exists() {
+            self.running.remove(id);
+            return true;
+        }
+        // The id may name another operation by now.
+        self.abandoned -= 1;
+        false
+    }
+
+    /// Forgets the subscriptions that the room has ended. Most clients do not complete them.
+    pub(in crate::session) fn forget_ended(&mut self, is_open: impl Fn(&OperationId) -> bool) {
+        self.running.retain(|id, running| match running {
+            RunningOperation::Subscribed => is_open(id),
+            RunningOperation::Query(_)
+            | RunningOperation::Mutation(_)
+            | RunningOperation::Subscribing(_) => true,
+        });
+    }
+
+    /// Returns the number of subscriptions, including those that wait for their seat.
     pub(in crate::session) fn subscriptions(&self) -> usize {
-        let all = self.running.values();
-        all.filter(|running| {
-            matches!(running, RunningOperation::Seating(_) | RunningOperation::Listening)
-        })
-        .count()
+        let is_subscription = |running: &&RunningOperation| {
+            matches!(running, RunningOperation::Subscribing(_) | RunningOperation::Subscribed)
+        };
+        self.running.values().filter(is_subscription).count()
     }
 
-    /// Whether anything is still being executed.
+    /// Returns whether an operation is being executed.
     pub(in crate::session) fn are_executing(&self) -> bool {
-        self.unwanted > 0
-            || self.running.values().any(|running| *running != RunningOperation::Listening)
+        let is_executing =
+            |running: &RunningOperation| !matches!(running, RunningOperation::Subscribed);
+        self.abandoned > 0 || self.running.values().any(is_executing)
     }
 }
 
@@ -136,10 +154,10 @@ mod tests {
     fn operations_are_admitted_by_number_and_by_bytes_until_they_are_answered() {
         let operations = InProgress::new(2, 100);
         let large = operations.admit(1_000).unwrap();
-        assert!(operations.admit(1).is_none(), "one large operation fills it");
+        assert!(operations.admit(1).is_none(), "one large operation takes all bytes");
         drop(large);
         let (first, second) = (operations.admit(60).unwrap(), operations.admit(40).unwrap());
-        assert!(operations.admit(0).is_none(), "two are as many as are allowed");
+        assert!(operations.admit(0).is_none(), "two operations are the limit");
         drop(second);
         assert!(operations.admit(41).is_none());
         drop(first);
@@ -147,24 +165,30 @@ mod tests {
     }
 
     #[test]
-    fn a_mutation_that_nobody_waits_for_frees_its_id_and_counts_until_its_end() {
+    fn a_stopped_mutation_frees_its_id_and_counts_until_it_ends() {
         let mut operations = InProgress::new(2, 100);
-        let wanted = Wanted::new();
-        operations.set(id("1"), RunningOperation::Changing(wanted.clone()));
+        let demand = Demand::new();
+        operations.set(id("1"), RunningOperation::Mutation(demand.clone()));
 
-        let Some(RunningOperation::Changing(running)) = operations.remove(&id("1")) else {
-            panic!()
-        };
-        operations.disown(&running);
-        operations.set(id("1"), RunningOperation::Listening);
+        operations.stop(&id("1"));
+        operations.set(id("1"), RunningOperation::Subscribed);
 
         assert!(operations.are_executing());
-        assert!(!operations.changed(&id("1"), &wanted));
+        assert!(!operations.finish_mutation(&id("1"), &demand));
         assert!(!operations.are_executing());
-        assert_eq!(
-            operations.find(&id("1")),
-            Some(RunningOperation::Listening),
-            "the new one is untouched"
-        );
+        let found = operations.find(&id("1"));
+        assert!(matches!(found, Some(RunningOperation::Subscribed)), "the new operation stays");
+    }
+
+    #[test]
+    fn a_stopped_query_is_aborted_and_frees_its_id() {
+        let mut operations = InProgress::new(2, 100);
+        let (running, _registration) = AbortHandle::new_pair();
+        operations.set(id("1"), RunningOperation::Query(running.clone()));
+
+        operations.stop(&id("1"));
+
+        assert!(running.is_aborted());
+        assert!(operations.find(&id("1")).is_none() && !operations.are_executing());
     }
 }

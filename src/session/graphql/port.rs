@@ -1,7 +1,6 @@
-//! What a session needs from those who know the schema.
+//! What a session needs from the GraphQL layer.
 //!
-//! The session knows ids, limits and frames; what an operation means is the business of the floor above, which
-//! implements these traits.
+//! The session knows operation ids, limits and frames. The layer above knows the schema and implements these traits.
 
 use std::sync::Arc;
 
@@ -15,24 +14,33 @@ use crate::{
     wire::graphql_ws::{OperationId, SubscribePayload},
 };
 
-/// What came of a query or mutation.
+/// The answer to a query or mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationResponse {
-    /// It was executed: a GraphQL response as JSON, field errors included.
+    /// It was executed: a GraphQL response as JSON, which may contain field errors.
     Result(Bytes),
     /// It was not executed: a list of GraphQL errors as JSON.
     Refused(Bytes),
 }
 
-/// An operation that has been parsed, and can be run once.
+/// A parsed operation, which can run once.
 pub trait Operation: Send {
-    /// What it does.
+    /// Returns its kind.
     fn kind(&self) -> OperationKind;
 
-    /// Runs a query or mutation for a session. A mutation that has begun goes on when the future is dropped.
+    /// Runs a query or mutation for a session.
+    ///
+    /// # Cancel safety
+    /// A mutation that has started continues when the future is dropped.
     fn run(self: Box<Self>, caller: Arc<SessionLink>) -> BoxFuture<'static, OperationResponse>;
 
-    /// Takes a seat for a subscription, which the client calls `tag`. The errors are a list of GraphQL errors.
+    /// Takes a seat for a subscription that the client calls `tag`.
+    ///
+    /// # Errors
+    /// A list of GraphQL errors as JSON.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the seat up.
     fn subscribe(
         self: Box<Self>,
         caller: Arc<SessionLink>,
@@ -40,9 +48,9 @@ pub trait Operation: Send {
     ) -> BoxFuture<'static, Result<Subscription, Bytes>>;
 }
 
-/// Prepares and runs operations.
+/// Parses operations.
 pub trait Execute: Send + Sync {
-    /// Parses an operation.
+    /// Parses and validates an operation.
     ///
     /// # Errors
     /// A list of GraphQL errors as JSON.

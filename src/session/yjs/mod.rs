@@ -1,4 +1,8 @@
-//! The part of a session that speaks y-websocket: it drives a conversation through a port that the Yjs layer implements.
+//! Sessions of Yjs editors, over y-websocket.
+//!
+//! [`YjsProtocol`](protocol::YjsProtocol) drives an editor's conversation through the [`port`] that the Yjs layer
+//! implements.
 
-pub(super) mod driver;
 pub(super) mod port;
+pub(super) mod protocol;
+mod seat_end;

@@ -1,12 +1,13 @@
-//! What the session of a Yjs editor needs from those who know Yjs.
+//! What the session of a Yjs editor needs from the Yjs layer.
 //!
-//! The session knows the socket, its limits and its heartbeat; what an editor's messages mean is the business of the
-//! floor above, which implements [`Converse`].
+//! The session knows the socket, its limits and its heartbeat. The layer above knows what an editor's messages mean and
+//! implements [`EditorConversation`].
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::{
     room::{EditorHandle, SeatEnded, Subscriber, Subscription},
@@ -14,60 +15,68 @@ use crate::{
     wire::CloseReason,
 };
 
-/// What came of a piece of work for an editor.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// It is done.
+    /// The step is done.
     Done,
-    /// Something of it did not fit; the editor has to be asked what it has.
-    Again,
-    /// It is done, and this is to be answered.
+    /// The step is done, and this frame answers the editor.
     Reply(Bytes),
-    /// The session has to end.
+    /// An update depends on others that are missing. The editor must be asked for them with sync step 1.
+    OutOfSync,
+    /// The session must close.
     Close(CloseReason),
 }
 
-/// What an editor's session should do next.
+/// The next step of a conversation.
 pub enum ConversationStep {
-    /// Nothing, until something comes.
-    Nothing,
-    /// Ask again after so long: somebody does too much at once.
-    Wait(Duration),
-    /// This, and then ask again.
-    Work(BoxFuture<'static, StepOutcome>),
+    /// Nothing is to be done until a message arrives.
+    Idle,
+    /// Ask again at this time, because a rate limit is exhausted.
+    WaitUntil(Instant),
+    /// Run this, report its outcome, then ask again.
+    Run(BoxFuture<'static, StepOutcome>),
 }
 
-/// A conversation with one editor: pure, but for what it hands out to be run. One thing is done at a time, while what
-/// comes gathers.
-pub trait Converse {
-    /// Takes the editor's seat, or says why it may not have one.
+/// A conversation with one Yjs editor.
+///
+/// It does no I/O itself: it collects messages, and hands out one step at a time for the session to run.
+pub trait EditorConversation {
+    /// Takes the editor's seat in the room of its document.
+    ///
+    /// # Errors
+    /// Why the session must close.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the seat up.
     fn enter(
         &self,
         subscriber: Subscriber,
         on_end: Arc<dyn SeatEnded>,
     ) -> BoxFuture<'static, Result<Subscription, CloseReason>>;
 
-    /// It has its seat.
-    fn entered(&mut self, link: Arc<SessionLink>, seat: EditorHandle);
+    /// Begins: the editor has its seat.
+    fn begin(&mut self, link: Arc<SessionLink>, seat: EditorHandle);
 
-    /// Takes in a binary message.
+    /// Receives a binary message.
     ///
     /// # Errors
-    /// Why the session has to end.
+    /// Why the session must close.
     fn receive(&mut self, message: &Bytes) -> Result<(), CloseReason>;
 
-    /// What is to be done next, if nothing is being done.
-    fn next(&mut self) -> ConversationStep;
+    /// Returns the next step. While a step runs there is no other.
+    fn next_step(&mut self, now: Instant) -> ConversationStep;
 
-    /// What was handed out last has been done, with this outcome.
-    fn done(&mut self, outcome: &StepOutcome);
+    /// Notes the outcome of the step that was handed out last.
+    fn finish_step(&mut self, outcome: &StepOutcome, now: Instant);
 
-    /// Whether so much has gathered that nothing more should be read.
+    /// Returns whether the limit of collected messages is reached, so that the socket should not be read.
     fn is_full(&self) -> bool;
 
-    /// The session ends: what was written and has not been begun is still to be stored.
-    fn leave(&mut self) -> Option<BoxFuture<'static, ()>>;
+    /// Returns whether an update of the editor is not stored yet.
+    fn has_unsaved_updates(&self) -> bool;
 
-    /// Whether something that the editor wrote is not stored yet.
-    fn is_busy(&self) -> bool;
+    /// Removes the updates that no step has begun to commit, and returns a future that commits them. For a session that
+    /// ends.
+    fn commit_rest(&mut self) -> Option<BoxFuture<'static, ()>>;
 }

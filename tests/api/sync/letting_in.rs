@@ -106,7 +106,7 @@ async fn a_node_that_stops_says_so_once_everything_is_stored() {
 async fn what_is_no_message_ends_the_session_and_says_what_is_wrong() {
     let pair = Pair::meet().await;
     let cases: [(Message, &str); 4] = [
-        (Message::text("hello"), "Text messages are not spoken here; send binary ones"),
+        (Message::text("hello"), "Text messages are not supported; send binary messages"),
         (Message::binary(vec![]), "the message is empty"),
         (Message::binary(vec![0, 7, 0]), "a sync message has an unknown kind"),
         (Message::binary(vec![1, 200, 1, 1]), "a length exceeds the data"),

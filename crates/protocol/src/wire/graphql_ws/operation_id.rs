@@ -27,12 +27,6 @@ impl OperationId {
         Ok(Self(text.into()))
     }
 
-    /// Returns the id of a Yjs editor's only seat. No client sends it.
-    #[must_use]
-    pub fn of_editor() -> Self {
-        Self("editor".into())
-    }
-
     /// Returns a sample id.
     pub(in crate::wire) fn example() -> Self {
         Self("1".into())

@@ -1,0 +1,155 @@
+//! graphql-transport-ws, from the client's messages to effects.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::{
+    execution::{Execution, OperationCompletion},
+    gate::{Decision, Gate},
+    renewal::{Renewal, RenewalCompletion},
+};
+use crate::{
+    session::{
+        SessionLink, SessionParts,
+        heartbeat::Heartbeat,
+        protocol::{ProtocolEffect, SessionView},
+    },
+    wire::{
+        CloseReason,
+        graphql_ws::{self, ServerMessage},
+    },
+};
+
+/// Whether the client offered our subprotocol in its upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Subprotocol {
+    /// It did.
+    Offered,
+    /// It did not. It is refused by a close frame, because clients do not see why an upgrade was refused.
+    Missing,
+}
+
+/// The state of a session of graphql-transport-ws.
+pub(in crate::session) struct GraphQlProtocol {
+    parts: Arc<SessionParts>,
+    subprotocol: Subprotocol,
+    gate: Gate,
+    renewal: Renewal,
+    /// Runs operations; `None` before the client is admitted and after it has left.
+    execution: Option<Execution>,
+}
+
+/// The result of work of this protocol.
+pub(in crate::session) enum GraphQlCompletion {
+    /// An operation has ended, or has its seat.
+    Operation(OperationCompletion),
+    /// A renewed token was checked.
+    Renewal(RenewalCompletion),
+}
+
+impl GraphQlProtocol {
+    /// Creates the state of a session that has just opened.
+    pub(in crate::session) fn new(parts: Arc<SessionParts>, subprotocol: Subprotocol) -> Self {
+        let renewal = Renewal::new(parts.identity.clone());
+        Self { parts, subprotocol, gate: Gate::new(), renewal, execution: None }
+    }
+
+    pub(in crate::session) fn start(&self) -> Vec<ProtocolEffect> {
+        match self.subprotocol {
+            Subprotocol::Offered => vec![],
+            Subprotocol::Missing => vec![ProtocolEffect::Close(CloseReason::WrongSubprotocol)],
+        }
+    }
+
+    /// Acknowledges the client.
+    pub(in crate::session) fn admit(
+        &mut self,
+        link: Arc<SessionLink>,
+        heartbeat: &Heartbeat,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        let payload = serde_json::json!({
+            "sessionId": link.id(),
+            "userId": link.user().id,
+            "heartbeat": {
+                "pingEvery": milliseconds(heartbeat.ping_every()),
+                "silenceAllowed": milliseconds(heartbeat.silence_allowed()),
+            },
+            "tokenExpiresAt": view.expires_at,
+        });
+        let payload = payload.to_string();
+        let ack = ServerMessage::ConnectionAck { payload: Some(payload.as_bytes()) };
+        self.gate.admit();
+        self.execution = Some(Execution::new(Arc::clone(&self.parts), link));
+        vec![ProtocolEffect::Reply(ack.frame(), None)]
+    }
+
+    pub(in crate::session) fn receive(
+        &mut self,
+        bytes: &[u8],
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        let decision = match graphql_ws::parse(bytes) {
+            Ok(message) => self.gate.receive(message),
+            Err(bad) => Decision::Close(bad.into()),
+        };
+        match (decision, &mut self.execution) {
+            (Decision::Authenticate(token), _) => vec![ProtocolEffect::Authenticate(token)],
+            (Decision::Pong(payload), _) => {
+                let pong = ServerMessage::pong(payload.as_deref()).frame();
+                vec![ProtocolEffect::Reply(pong, None)]
+            }
+            (Decision::Renew(token), _) => vec![self.renewal.start(token, view)],
+            (Decision::Start(id, payload), Some(execution)) => {
+                execution.start(id, payload, bytes.len(), view)
+            }
+            (Decision::Stop(id), Some(execution)) => {
+                execution.stop(&id);
+                vec![]
+            }
+            (Decision::Close(reason), _) => vec![ProtocolEffect::Close(reason)],
+            // The gate starts operations of admitted clients only; before, there is nothing to stop.
+            (Decision::Ignore | Decision::Start(..) | Decision::Stop(_), _) => vec![],
+        }
+    }
+
+    pub(in crate::session) fn complete(
+        &mut self,
+        completion: GraphQlCompletion,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        let Some(execution) = &mut self.execution else { return vec![] };
+        match completion {
+            GraphQlCompletion::Operation(completion) => {
+                execution.complete(completion).into_iter().collect()
+            }
+            GraphQlCompletion::Renewal(completion) => {
+                self.renewal.complete(completion, execution.user(), view)
+            }
+        }
+    }
+
+    /// Returns the `ping` that warns the client before its token expires.
+    pub(in crate::session) fn expiry_warning(&self, expires_at: DateTime<Utc>) -> Bytes {
+        let payload = serde_json::json!({ "tokenExpiresAt": expires_at }).to_string();
+        ServerMessage::Ping { payload: Some(payload.as_bytes()) }.frame()
+    }
+
+    /// Returns whether an operation is being executed.
+    pub(in crate::session) fn is_busy(&self) -> bool {
+        self.execution.as_ref().is_some_and(Execution::is_busy)
+    }
+
+    /// Gives up the seats of all subscriptions. Mutations that have started continue.
+    pub(in crate::session) fn leave(&mut self) {
+        if let Some(execution) = self.execution.take() {
+            execution.leave();
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

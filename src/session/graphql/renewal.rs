@@ -1,0 +1,87 @@
+//! Token renewal: a `ping` with a new token keeps the session open until that token expires.
+//!
+//! One token at a time is checked. The `pong` states when the session expires, and the error if the token was refused.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+
+use super::protocol::GraphQlCompletion;
+use crate::{
+    domain::UserId,
+    session::{
+        Identified, Identity, IdentityError,
+        protocol::{Completion, ProtocolEffect, SessionView},
+    },
+    wire::{ErrorCode, graphql_ws::ServerMessage},
+};
+
+/// The renewal of a session's token.
+pub(super) struct Renewal {
+    identity: Identity,
+    is_pending: bool,
+}
+
+/// The user of the new token, or why it was refused.
+pub(in crate::session) struct RenewalCompletion(Result<Identified, IdentityError>);
+
+impl Renewal {
+    /// Creates a renewal that is not in progress.
+    pub(super) fn new(identity: Identity) -> Self {
+        Self { identity, is_pending: false }
+    }
+
+    /// Starts to check a new token.
+    pub(super) fn start(&mut self, token: String, view: &SessionView) -> ProtocolEffect {
+        if std::mem::replace(&mut self.is_pending, true) {
+            let message = "A token renewal is already in progress. Wait for its pong.";
+            let error = Some((ErrorCode::RateLimited, message));
+            return ProtocolEffect::Reply(pong(view.expires_at, error), None);
+        }
+        let identity = self.identity.clone();
+        let check = async move {
+            let identified = identity.of(&token).await;
+            Completion::GraphQl(GraphQlCompletion::Renewal(RenewalCompletion(identified)))
+        };
+        ProtocolEffect::Await(check.boxed_local())
+    }
+
+    /// Answers with a `pong`. A token that expires before the current one changes nothing.
+    pub(super) fn complete(
+        &mut self,
+        RenewalCompletion(identified): RenewalCompletion,
+        user: UserId,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        self.is_pending = false;
+        let error = match identified {
+            Ok(identified) if identified.user.id == user => {
+                let expires_at = view.expires_at.max(identified.expires_at);
+                let reply = ProtocolEffect::Reply(pong(expires_at, None), None);
+                return vec![ProtocolEffect::ExtendTo(expires_at), reply];
+            }
+            Ok(_other_user) => (
+                ErrorCode::Forbidden,
+                "The token belongs to another user. Open a new connection to change the user.",
+            ),
+            Err(IdentityError::Store(_)) => (
+                ErrorCode::Unavailable,
+                "The token could not be checked now. Try again in a moment.",
+            ),
+            Err(IdentityError::Token(_) | IdentityError::Unknown) => (
+                ErrorCode::Unauthenticated,
+                "The token is not valid. Sign in again to get a new one.",
+            ),
+        };
+        vec![ProtocolEffect::Reply(pong(view.expires_at, Some(error)), None)]
+    }
+}
+
+fn pong(expires_at: DateTime<Utc>, error: Option<(ErrorCode, &str)>) -> Bytes {
+    let mut payload = serde_json::json!({ "tokenExpiresAt": expires_at });
+    if let Some((code, message)) = error {
+        payload["error"] = serde_json::json!({ "code": code.as_str(), "message": message });
+    }
+    let payload = payload.to_string();
+    ServerMessage::Pong { payload: Some(payload.as_bytes()) }.frame()
+}

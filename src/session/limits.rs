@@ -1,0 +1,49 @@
+//! The limits on what one client may ask of a node.
+
+use serde::Deserialize;
+
+/// The `[limits]` section of the settings. `config/base.toml` explains each key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Open sessions of one user, in the whole cluster.
+    pub connections_per_user: usize,
+    /// Unanswered operations of one session.
+    pub operations_in_flight: usize,
+    /// Open subscriptions of one session.
+    pub subscriptions: usize,
+    /// Bytes of one frame.
+    pub frame: usize,
+    /// Bytes of one message, all its fragments together.
+    pub message: usize,
+    /// Bytes that a client may send before it is admitted.
+    pub unauthenticated_bytes: usize,
+    /// Bytes of a document's text, in UTF-8.
+    pub document: usize,
+    /// Bytes of a document's Yjs state: the text, other content, and what remains of deletions.
+    pub document_state: usize,
+    /// Structs of one Yjs update.
+    pub update_structs: usize,
+    /// Bytes of the awareness state of a Yjs editor.
+    pub awareness: usize,
+    /// Cursor moves of one session per second.
+    pub cursors_per_second: u32,
+    /// Changes of one session per second.
+    pub edits_per_second: u32,
+    /// Operations of one user per second, over all sessions and requests of this node.
+    pub operations_per_second: u32,
+    /// Requests without a token per second from one address.
+    pub anonymous_per_second: u32,
+    /// Attempts per minute to sign in with one e-mail address.
+    pub sign_ins_per_minute: u32,
+    /// Bytes of an operation's text.
+    pub operation_text: usize,
+    /// Nesting depth of the fields in an operation.
+    pub operation_depth: usize,
+    /// Complexity of an operation: the fields that it selects, each multiplied by the lengths of its lists.
+    pub operation_complexity: usize,
+    /// Parsed operations in the cache.
+    pub operation_cache_entries: usize,
+    /// Memory for parsed operations, in bytes.
+    pub operation_cache_bytes: usize,
+}

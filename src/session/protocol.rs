@@ -1,0 +1,187 @@
+//! The protocol of a session.
+//!
+//! [`Protocol`] owns the state that only one of the two protocols needs. It receives the client's messages and the
+//! results of its own work, and returns [`ProtocolEffect`]s for the session's actor to apply. It knows no socket and no
+//! timer, and the session passes the time.
+//!
+//! Invariant: a session keeps its protocol, so every [`Completion`] goes to the protocol that started the work.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, LocalBoxFuture},
+};
+use tokio::time::Instant;
+
+use super::{
+    SessionLink,
+    graphql::protocol::{GraphQlCompletion, GraphQlProtocol},
+    heartbeat::Heartbeat,
+    yjs::protocol::{YjsCompletion, YjsProtocol},
+};
+use crate::{
+    outbox::InFlight,
+    wire::{CloseReason, Dialect, Message},
+};
+
+/// The protocol of a session, with the state that only this protocol needs.
+pub(super) enum Protocol {
+    /// graphql-transport-ws.
+    GraphQl(Box<GraphQlProtocol>),
+    /// y-websocket.
+    Yjs(Box<YjsProtocol>),
+}
+
+/// What the session does for its protocol. Effects are applied in order; after [`Close`](Self::Close) the rest is
+/// dropped.
+pub(super) enum ProtocolEffect {
+    /// Authenticate the client with this token, or else with the token of its upgrade. Then admit or close.
+    Authenticate(Option<String>),
+    /// Queue a frame. The operation that it answers stays in flight until the frame has left.
+    Reply(Bytes, Option<InFlight>),
+    /// Await a future, and pass its result to [`Protocol::complete`].
+    Await(LocalBoxFuture<'static, Completion>),
+    /// Call [`Protocol::wake`] at this time.
+    WakeAt(Instant),
+    /// Pause or resume reading from the socket.
+    PauseReading(bool),
+    /// Keep the session open until the client's new token expires.
+    ExtendTo(DateTime<Utc>),
+    /// Close the session.
+    Close(CloseReason),
+}
+
+/// The result of work that the session awaited for its protocol. Dropping it gives back what it holds, such as a seat.
+pub(super) enum Completion {
+    /// For graphql-transport-ws.
+    GraphQl(GraphQlCompletion),
+    /// For y-websocket.
+    Yjs(YjsCompletion),
+}
+
+/// What a protocol needs to know about its session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionView {
+    /// The current time.
+    pub(super) now: Instant,
+    /// When the client's token expires.
+    pub(super) expires_at: DateTime<Utc>,
+    /// Whether the node is stopping: the session closes once it is idle.
+    pub(super) is_draining: bool,
+}
+
+impl Protocol {
+    /// Returns the name of the protocol in the log.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::GraphQl(_) => "graphql",
+            Self::Yjs(_) => "yjs",
+        }
+    }
+
+    /// Returns the dialect of the close codes.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::GraphQl(_) => Dialect::GraphQl,
+            Self::Yjs(_) => Dialect::Yjs,
+        }
+    }
+
+    /// Starts the session.
+    pub(super) fn start(&self) -> Vec<ProtocolEffect> {
+        match self {
+            Self::GraphQl(protocol) => protocol.start(),
+            Self::Yjs(protocol) => protocol.start(),
+        }
+    }
+
+    /// Notes that the client is admitted. Acknowledges it, or asks for its seat.
+    pub(super) fn admit(
+        &mut self,
+        link: Arc<SessionLink>,
+        heartbeat: &Heartbeat,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        match self {
+            Self::GraphQl(protocol) => protocol.admit(link, heartbeat, view),
+            Self::Yjs(protocol) => protocol.admit(link),
+        }
+    }
+
+    /// Receives a message of the client.
+    pub(super) fn receive(&mut self, message: Message, view: &SessionView) -> Vec<ProtocolEffect> {
+        match self {
+            Self::GraphQl(protocol) => protocol.receive(&message.into_bytes(), view),
+            Self::Yjs(protocol) => protocol.receive(&message, view),
+        }
+    }
+
+    /// Receives the result of work that the session awaited.
+    pub(super) fn complete(
+        &mut self,
+        completion: Completion,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        match (self, completion) {
+            (Self::GraphQl(protocol), Completion::GraphQl(completion)) => {
+                protocol.complete(completion, view)
+            }
+            (Self::Yjs(protocol), Completion::Yjs(completion)) => {
+                protocol.complete(completion, view)
+            }
+            // The invariant of this module excludes these.
+            (Self::GraphQl(_), Completion::Yjs(_)) | (Self::Yjs(_), Completion::GraphQl(_)) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Continues at a time that the protocol asked for.
+    pub(super) fn wake(&mut self, at: Instant, view: &SessionView) -> Vec<ProtocolEffect> {
+        match self {
+            // It asks for no time.
+            Self::GraphQl(_) => Vec::new(),
+            Self::Yjs(protocol) => protocol.wake(at, view),
+        }
+    }
+
+    /// Returns the frame that warns the client before its token expires, if the protocol has one. Yjs editors have none:
+    /// they obtain a token whenever they connect.
+    pub(super) fn expiry_warning(&self, expires_at: DateTime<Utc>) -> Option<Bytes> {
+        match self {
+            Self::GraphQl(protocol) => Some(protocol.expiry_warning(expires_at)),
+            Self::Yjs(_) => None,
+        }
+    }
+
+    /// Returns whether the client has work in progress that a stopping node should finish.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            Self::GraphQl(protocol) => protocol.is_busy(),
+            Self::Yjs(protocol) => protocol.is_busy(),
+        }
+    }
+
+    /// Gives up all seats. Returns work that must run although the session ends.
+    pub(super) fn leave(&mut self) -> Option<BoxFuture<'static, ()>> {
+        match self {
+            Self::GraphQl(protocol) => {
+                protocol.leave();
+                None
+            }
+            Self::Yjs(protocol) => protocol.leave(),
+        }
+    }
+}
+
+/// Polls a future once, outside any task. Most operations are ready at once, such as a cursor, which touches no database;
+/// they need no future of the actor. A pending future must be polled again by a task.
+pub(super) fn poll_once<T>(future: &mut BoxFuture<'static, T>) -> Poll<T> {
+    future.poll_unpin(&mut Context::from_waker(Waker::noop()))
+}

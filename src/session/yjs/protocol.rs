@@ -1,0 +1,184 @@
+//! y-websocket, from the editor's messages to effects.
+//!
+//! The editor takes its seat as soon as it is admitted. Its socket is not read before that, and not while it sends
+//! updates faster than they are stored.
+
+use std::{sync::Arc, task::Poll};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::time::Instant;
+
+use super::{
+    port::{ConversationStep, EditorConversation, StepOutcome},
+    seat_end,
+};
+use crate::{
+    room::{SeatEnd, Subscription},
+    session::{
+        SessionLink,
+        error::seat_lost,
+        protocol::{Completion, ProtocolEffect, SessionView, poll_once},
+    },
+    wire::{CloseReason, Message},
+};
+
+/// The state of a session of y-websocket.
+pub(in crate::session) struct YjsProtocol {
+    conversation: Box<dyn EditorConversation>,
+    /// The editor's seat; `None` before the editor has it and after the session has left.
+    subscription: Option<Subscription>,
+    /// The earliest time at which the session was asked to wake the protocol.
+    wake_at: Option<Instant>,
+}
+
+/// The result of work of this protocol.
+pub(in crate::session) enum YjsCompletion {
+    /// The editor has its seat.
+    Seated { link: Arc<SessionLink>, subscription: Subscription },
+    /// The editor gets no seat.
+    Refused(CloseReason),
+    /// The room has ended the seat.
+    SeatEnded(SeatEnd),
+    /// The session has given the seat up itself.
+    SeatReleased,
+    /// A step of the conversation has ended.
+    Step(StepOutcome),
+}
+
+impl YjsProtocol {
+    /// Creates the state of a session that has just opened.
+    pub(in crate::session) fn new(conversation: Box<dyn EditorConversation>) -> Self {
+        Self { conversation, subscription: None, wake_at: None }
+    }
+
+    /// Authenticates at once: the upgrade carried the token.
+    pub(in crate::session) fn start(&self) -> Vec<ProtocolEffect> {
+        vec![ProtocolEffect::PauseReading(true), ProtocolEffect::Authenticate(None)]
+    }
+
+    /// Takes the editor's seat.
+    pub(in crate::session) fn admit(&mut self, link: Arc<SessionLink>) -> Vec<ProtocolEffect> {
+        let (ended, seat_end) = seat_end::channel();
+        let entering = self.conversation.enter(link.subscriber(), ended);
+        let seated = entering.map(|entered| match entered {
+            Ok(subscription) => YjsCompletion::Seated { link, subscription },
+            Err(reason) => YjsCompletion::Refused(reason),
+        });
+        let ended = seat_end.map(|end| match end {
+            Ok(why) => YjsCompletion::SeatEnded(why),
+            Err(_never_ended) => YjsCompletion::SeatReleased,
+        });
+        vec![wait(seated), wait(ended)]
+    }
+
+    pub(in crate::session) fn receive(
+        &mut self,
+        message: &Message,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        let received = match message {
+            Message::Binary(bytes) => self.conversation.receive(bytes),
+            Message::Text(_) => {
+                let text = "Text messages are not supported; send binary messages";
+                Err(CloseReason::BadMessage(text.into()))
+            }
+        };
+        match received {
+            Ok(()) => self.advance(view),
+            Err(reason) => vec![ProtocolEffect::Close(reason)],
+        }
+    }
+
+    pub(in crate::session) fn complete(
+        &mut self,
+        completion: YjsCompletion,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        match completion {
+            YjsCompletion::Seated { link, subscription } => {
+                self.conversation.begin(link, subscription.editor());
+                self.subscription = Some(subscription);
+                self.advance(view)
+            }
+            YjsCompletion::Refused(reason) => vec![ProtocolEffect::Close(reason)],
+            YjsCompletion::SeatEnded(why) => vec![ProtocolEffect::Close(seat_lost(why))],
+            YjsCompletion::SeatReleased => vec![],
+            YjsCompletion::Step(outcome) => match self.finish_step(outcome, view) {
+                // A session that closes starts no further step.
+                Some(close @ ProtocolEffect::Close(_)) => vec![close],
+                reply => reply.into_iter().chain(self.advance(view)).collect(),
+            },
+        }
+    }
+
+    /// Continues at the time `at`, which the protocol asked for.
+    pub(in crate::session) fn wake(
+        &mut self,
+        at: Instant,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        if self.wake_at == Some(at) {
+            self.wake_at = None;
+        }
+        self.advance(view)
+    }
+
+    /// Runs the steps that are ready at once, and returns what is left to do.
+    fn advance(&mut self, view: &SessionView) -> Vec<ProtocolEffect> {
+        let mut effects = Vec::new();
+        loop {
+            match self.conversation.next_step(view.now) {
+                ConversationStep::Idle => break,
+                ConversationStep::WaitUntil(at) => {
+                    if self.wake_at.is_none_or(|earlier| at < earlier) {
+                        self.wake_at = Some(at);
+                        effects.push(ProtocolEffect::WakeAt(at));
+                    }
+                    break;
+                }
+                ConversationStep::Run(mut step) => match poll_once(&mut step) {
+                    Poll::Ready(outcome) => match self.finish_step(outcome, view) {
+                        Some(close @ ProtocolEffect::Close(_)) => {
+                            effects.push(close);
+                            return effects;
+                        }
+                        reply => effects.extend(reply),
+                    },
+                    Poll::Pending => {
+                        effects.push(wait(step.map(YjsCompletion::Step)));
+                        break;
+                    }
+                },
+            }
+        }
+        // A session that closes once it is idle must not receive updates that it would have to wait for.
+        let paused = self.conversation.is_full() || view.is_draining;
+        effects.push(ProtocolEffect::PauseReading(paused));
+        effects
+    }
+
+    fn finish_step(&mut self, outcome: StepOutcome, view: &SessionView) -> Option<ProtocolEffect> {
+        self.conversation.finish_step(&outcome, view.now);
+        match outcome {
+            StepOutcome::Done | StepOutcome::OutOfSync => None,
+            StepOutcome::Reply(frame) => Some(ProtocolEffect::Reply(frame, None)),
+            StepOutcome::Close(reason) => Some(ProtocolEffect::Close(reason)),
+        }
+    }
+
+    /// Returns whether an update of the editor is not stored yet.
+    pub(in crate::session) fn is_busy(&self) -> bool {
+        self.conversation.has_unsaved_updates()
+    }
+
+    /// Gives the seat up. Returns a future that commits the updates that are not stored yet.
+    pub(in crate::session) fn leave(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let rest = self.conversation.commit_rest();
+        self.subscription = None;
+        rest
+    }
+}
+
+fn wait(future: impl Future<Output = YjsCompletion> + 'static) -> ProtocolEffect {
+    ProtocolEffect::Await(future.map(Completion::Yjs).boxed_local())
+}

@@ -1,0 +1,61 @@
+//! Committing an editor's updates: from an edit request to the reply.
+
+use std::error::Error;
+
+use super::{
+    conversation::EditorParts,
+    error::{Remedy, remedy},
+};
+use crate::{
+    editing::{EditRequest, StoredEdit},
+    room::EditorHandle,
+    session::StepOutcome,
+    store::StoreError,
+    wire::yjs,
+};
+
+/// Commits the updates of `request` and returns the reply to the editor. `updates_received` is the number of updates that
+/// have arrived in total; an acknowledgement repeats it.
+pub(super) async fn commit(
+    parts: &EditorParts,
+    seat: &EditorHandle,
+    request: EditRequest,
+    updates_received: u64,
+) -> StepOutcome {
+    // The seat knows the current access level, so a reader's updates need not reach the database to be refused.
+    let stored = match seat.may_edit() {
+        true => parts.rooms.edit(request).await,
+        false => Err(StoreError::Denied.into()),
+    };
+    let error = match stored {
+        Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::OutOfSync,
+        Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
+            return StepOutcome::Reply(yjs::saved(version, &state_vector, updates_received));
+        }
+        Ok(_) => return StepOutcome::Done,
+        Err(error) => error,
+    };
+    match remedy(&error) {
+        Remedy::Deny => {
+            parts.metrics.permission_denied();
+            StepOutcome::Reply(yjs::permission_denied(
+                "You may read this document but not change it. Ask its owner for access.",
+            ))
+        }
+        Remedy::Ask => StepOutcome::OutOfSync,
+        Remedy::Close(reason) => {
+            let error: &dyn Error = &error;
+            tracing::debug!(error, "could not commit an editor's updates");
+            StepOutcome::Close(reason)
+        }
+    }
+}
+
+/// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored
+/// sends them again when it reconnects.
+pub(super) async fn commit_rest(parts: &EditorParts, request: EditRequest) {
+    if let Err(error) = parts.rooms.edit(request).await {
+        let error: &dyn Error = &error;
+        tracing::debug!(error, "could not commit an editor's last updates");
+    }
+}

@@ -1,0 +1,81 @@
+//! When an editor that is out of sync is asked for the updates that are missing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The wait before the first request. The missing updates are usually on their way already.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// The longest wait. Each request that does not help doubles the wait up to this.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Schedules sync step 1 for an editor whose updates depend on others that are missing. Pure; time is an argument.
+#[derive(Debug, Default)]
+pub(super) struct Resync {
+    /// The number of times in a row that the editor was out of sync.
+    failures: u32,
+    due_at: Option<Instant>,
+}
+
+impl Resync {
+    /// Notes that an update depends on others that are missing.
+    pub(super) fn out_of_sync(&mut self, now: Instant) {
+        // Eight doublings exceed the longest wait.
+        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(8)).min(MAX_WAIT);
+        self.failures += 1;
+        self.due_at.get_or_insert(now + wait);
+    }
+
+    /// Notes that an update was stored, so nothing is missing.
+    pub(super) fn in_sync(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Returns when sync step 1 is due, if it is to be sent.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.due_at
+    }
+
+    /// Notes that sync step 1 is being sent.
+    pub(super) fn requested(&mut self) {
+        self.due_at = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_until_an_update_is_stored() {
+        let now = Instant::now();
+        let mut resync = Resync::default();
+        let mut next_wait = || {
+            resync.out_of_sync(now);
+            let wait = resync.due_at().map(|at| at - now);
+            resync.requested();
+            wait.unwrap().as_millis()
+        };
+        assert_eq!([next_wait(), next_wait(), next_wait()], [50, 100, 200]);
+        for _ in 0..20 {
+            next_wait();
+        }
+        assert_eq!(next_wait(), 10_000);
+
+        resync.in_sync();
+        resync.out_of_sync(now);
+        assert_eq!(resync.due_at(), Some(now + FIRST_WAIT));
+    }
+
+    #[test]
+    fn a_scheduled_request_is_not_postponed() {
+        let now = Instant::now();
+        let mut resync = Resync::default();
+        resync.out_of_sync(now);
+        resync.out_of_sync(now + Duration::from_millis(40));
+        assert_eq!(resync.due_at(), Some(now + FIRST_WAIT));
+        resync.requested();
+        assert_eq!(resync.due_at(), None);
+    }
+}
