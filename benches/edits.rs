@@ -12,15 +12,11 @@ use coscribe::{
     store::{Batch, NewChange},
 };
 use divan::{Bencher, black_box};
+use kit::{Backend, generous_rooms};
 use yrs::{
     Doc, Observable as _, OffsetKind, Options, Text as _, Transact as _, Update,
     updates::decoder::Decode as _,
 };
-
-#[path = "../tests/support/home.rs"]
-mod home;
-
-use home::{Home, roomy};
 
 fn main() {
     divan::main();
@@ -109,27 +105,27 @@ fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Delta::between(black_box(&old), black_box(&new), deadline));
 }
 
-/// A home, and what runs it.
-struct House {
+/// A backend and its runtime.
+struct Bench {
     runtime: tokio::runtime::Runtime,
-    home: Home,
+    backend: Backend,
 }
 
-impl House {
+impl Bench {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let home = runtime.block_on(Home::new(roomy()));
-        Self { runtime, home }
+        let backend = runtime.block_on(Backend::new(generous_rooms()));
+        Self { runtime, backend }
     }
 
     fn document(&self, text: &str) -> Document {
-        self.runtime.block_on(self.home.document(text))
+        self.runtime.block_on(self.backend.create_document(text))
     }
 
     fn change(&self, delta: &Arc<Delta>, update: &Bytes, size: usize) -> NewChange {
         NewChange {
             kind: ChangeKind::Edited,
-            author: self.home.user,
+            author: self.backend.user,
             session: None,
             edit: None,
             title: "Plan".into(),
@@ -143,14 +139,14 @@ impl House {
 /// One transaction for so many edits.
 #[divan::bench(args = [1, 16, 64])]
 fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
-    let house = House::new();
-    let document = house.document("Begin.").id;
+    let bench = Bench::new();
+    let document = bench.document("Begin.").id;
     let (delta, update) = (Arc::new(small(3, "x")), Bytes::from_static(&[7; 40]));
     let mut seen = Version::FIRST;
     bencher.bench_local(|| {
-        let changes = (0..edits).map(|_| house.change(&delta, &update, 10)).collect();
+        let changes = (0..edits).map(|_| bench.change(&delta, &update, 10)).collect();
         let batch = Batch { document, seen, changes, receipts: vec![], askers: vec![] };
-        house.runtime.block_on(house.home.store.commit(batch)).unwrap();
+        bench.runtime.block_on(bench.backend.store.commit(batch)).unwrap();
         seen = Version::new(seen.number() + i64::try_from(edits).unwrap());
     });
 }
@@ -159,8 +155,8 @@ fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
 #[divan::bench(sample_count = 20)]
 fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
     const CHANGES: i64 = 100_000;
-    let house = House::new();
-    let document = house.document("").id;
+    let bench = Bench::new();
+    let document = bench.document("").id;
     let (mut replica, mut seen, mut changes) = (Replica::of(""), Version::FIRST, vec![]);
     // What people do: they type on for a while, then somewhere else.
     let (mut at, mut length) = (0, 0_i64);
@@ -169,7 +165,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
         let delta = Arc::new(small(at, "x"));
         length += 1;
         let update = replica.apply(&delta, usize::MAX).unwrap();
-        changes.push(house.change(&delta, &update, replica.content().bytes()));
+        changes.push(bench.change(&delta, &update, replica.content().bytes()));
         // A snapshot as long ago as it can be: one more change, and there would be another.
         let is_last_snapshot = n + 500 == CHANGES;
         if changes.len() == 500 || is_last_snapshot || n + 1 == CHANGES {
@@ -181,20 +177,20 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
                 receipts: vec![],
                 askers: vec![],
             };
-            house.runtime.block_on(house.home.store.commit(batch)).unwrap();
+            bench.runtime.block_on(bench.backend.store.commit(batch)).unwrap();
             seen = Version::new(seen.number() + count);
         }
         if is_last_snapshot {
             let state = replica.state();
-            house
+            bench
                 .runtime
-                .block_on(house.home.store.store_snapshot(document, seen, state, 0))
+                .block_on(bench.backend.store.store_snapshot(document, seen, state, 0))
                 .unwrap();
         }
     }
     let expected = replica.content().clone();
     let opened = || -> Content {
-        house.runtime.block_on(house.home.rooms.content_at(document, seen)).unwrap()
+        bench.runtime.block_on(bench.backend.rooms.content_at(document, seen)).unwrap()
     };
     assert!(opened() == expected);
     bencher.bench_local(opened);

@@ -11,7 +11,7 @@ mod options;
 mod redis;
 mod slot;
 
-pub use contract::{SessionEvictor, Roster, RosterAway, RosterSnapshot, SlotError};
+pub use contract::{Roster, RosterAway, RosterSnapshot, SessionEvictor, SlotError};
 pub use local::LocalRoster;
 pub use options::RosterOptions;
 pub use redis::{Keeper, RedisRoster};

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     redis::Away,
-    roster::{SessionEvictor, RosterOptions},
+    roster::{RosterOptions, SessionEvictor},
     wire::envelope::{OLDEST_VERSION, PresenceEntry},
 };
 

@@ -48,7 +48,8 @@ impl Answer {
 
     /// The only error. Fails the test if there are others, or data.
     pub fn error(&self) -> &Value {
-        let has_no_data = self.data.as_object().is_none_or(|data| data.values().all(Value::is_null));
+        let has_no_data =
+            self.data.as_object().is_none_or(|data| data.values().all(Value::is_null));
         assert!(has_no_data && self.errors.len() == 1, "this is not one error: {self:#?}");
         let error = &self.errors[0];
         assert!(error["message"].as_str().is_some_and(|text| text.contains(' ')), "{error}");

@@ -44,8 +44,7 @@ impl Cluster {
             ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
         ];
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let cluster =
-            Self { program, settings: settings.map(owned).to_vec(), _database: None };
+        let cluster = Self { program, settings: settings.map(owned).to_vec(), _database: None };
         cluster.migrate().await;
         cluster
     }
@@ -62,6 +61,13 @@ impl Cluster {
         let settings: Vec<_> = settings.chain(changes.iter().copied()).collect();
         let folder = TempDir::new().unwrap();
         self.program.start(folder.path(), &settings).await.owning(folder)
+    }
+
+    /// Stops the nodes in order. Their clients must have left: fails the test if a room, session or seat remains.
+    pub async fn stop(self, nodes: impl IntoIterator<Item = NodeProcess>) {
+        for node in nodes {
+            node.stop().await;
+        }
     }
 
     /// Creates the tables.

@@ -139,7 +139,6 @@ impl Editor {
     }
 
     /// Inserts a text and returns the update without sending it.
-    #[must_use]
     pub fn insert_unsent(&self, at: u32, text: &str) -> Vec<u8> {
         let mut txn = self.doc.transact_mut();
         let at = at.min(self.text.len(&txn));

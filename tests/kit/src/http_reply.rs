@@ -53,7 +53,6 @@ impl HttpReply {
     }
 
     /// The code of the only error.
-    #[must_use]
     pub fn code(&self) -> String {
         self.answer().code().to_owned()
     }

@@ -2,7 +2,7 @@
 
 use coscribe::domain::DocumentId;
 
-use crate::{Node as _, Person, Tab, TestDatabase, TestNode};
+use crate::{Editor, Node as _, Person, Tab, TestDatabase, TestNode};
 
 /// Where most stories begin.
 pub struct Pair {
@@ -43,6 +43,11 @@ impl Pair {
         let bobs_tab = self.bob.open(self.document).await;
         alices_tab.expect_joined(&self.bob).await;
         (alices_tab, bobs_tab)
+    }
+
+    /// Opens an editor for Alice, then one for Bob.
+    pub async fn open_editors(&self) -> (Editor, Editor) {
+        (self.alice.open_editor(self.document).await, self.bob.open_editor(self.document).await)
     }
 
     /// Drops the clients and stops the node.

@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use coscribe::domain::{DocumentId, SessionId, UserId};
 use serde_json::{Value, json};
 
-use crate::{
-    Answer, Client, Handshake, HttpReply, Node, RawSocket, Socket, Tab, http_client,
-};
+use crate::{Answer, Client, Handshake, HttpReply, Node, RawSocket, Socket, Tab, http_client};
 
 /// The password of every account.
 pub const PASSWORD: &str = "correct horse battery staple";

@@ -25,6 +25,13 @@ impl RawSocket {
         self.send_frame(Frame::message(&message)).await;
     }
 
+    /// Sends messages in one write, so that the node reads all of them before it has answered any.
+    pub async fn send_together(&mut self, messages: &[Value]) {
+        let bytes: Vec<u8> =
+            messages.iter().flat_map(|message| Frame::message(message).bytes()).collect();
+        self.send_bytes(&bytes).await;
+    }
+
     /// Waits for the next message. Answers pings of the transport on the way.
     pub async fn expect_message(&mut self) -> Value {
         match self.expect_message_or_close().await {

@@ -119,7 +119,9 @@ impl RawSocket {
             match self.stream.read_buf(&mut self.buffer).await {
                 Ok(0) => return ServerFrame::End,
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return ServerFrame::End,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    return ServerFrame::End;
+                }
                 Err(error) => panic!("{error}"),
             }
         }

@@ -71,7 +71,8 @@ impl TestNode {
             if let Some(redis) = redis_url() {
                 // All tests share the server.
                 let prefix = format!("test-{}", uuid::Uuid::new_v4());
-                sources = sources.with("REDIS_URL", &redis).with("COSCRIBE__REDIS__PREFIX", &prefix);
+                sources =
+                    sources.with("REDIS_URL", &redis).with("COSCRIBE__REDIS__PREFIX", &prefix);
             }
         }
         let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
