@@ -12,15 +12,11 @@ use coscribe::{
     store::{Batch, NewChange},
 };
 use divan::{Bencher, black_box};
+use kit::{Backend, generous_rooms};
 use yrs::{
     Doc, Observable as _, OffsetKind, Options, Text as _, Transact as _, Update,
     updates::decoder::Decode as _,
 };
-
-#[path = "../tests/support/home.rs"]
-mod home;
-
-use home::{Home, roomy};
 
 fn main() {
     divan::main();
@@ -109,27 +105,27 @@ fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Delta::between(black_box(&old), black_box(&new), deadline));
 }
 
-/// A [`Home`] and the runtime that it runs on.
+/// A [`Backend`] and the runtime that it runs on.
 struct Fixture {
     runtime: tokio::runtime::Runtime,
-    home: Home,
+    backend: Backend,
 }
 
 impl Fixture {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let home = runtime.block_on(Home::new(roomy()));
-        Self { runtime, home }
+        let backend = runtime.block_on(Backend::new(generous_rooms()));
+        Self { runtime, backend }
     }
 
     fn document(&self, text: &str) -> Document {
-        self.runtime.block_on(self.home.document(text))
+        self.runtime.block_on(self.backend.create_document(text))
     }
 
     fn change(&self, delta: &Arc<Delta>, update: &Bytes, size: usize) -> NewChange {
         NewChange {
             kind: ChangeKind::Edited,
-            author: self.home.user,
+            author: self.backend.user,
             session: None,
             edit: None,
             title: "Plan".into(),
@@ -150,7 +146,7 @@ fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
     bencher.bench_local(|| {
         let changes = (0..edits).map(|_| fixture.change(&delta, &update, 10)).collect();
         let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
-        fixture.runtime.block_on(fixture.home.store.commit(batch)).unwrap();
+        fixture.runtime.block_on(fixture.backend.store.commit(batch)).unwrap();
         base = Version::new(base.number() + i64::try_from(edits).unwrap());
     });
 }
@@ -181,20 +177,20 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
                 receipts: vec![],
                 other_authors: vec![],
             };
-            fixture.runtime.block_on(fixture.home.store.commit(batch)).unwrap();
+            fixture.runtime.block_on(fixture.backend.store.commit(batch)).unwrap();
             base = Version::new(base.number() + count);
         }
         if is_last_snapshot {
             let state = replica.state();
             fixture
                 .runtime
-                .block_on(fixture.home.store.store_snapshot(document, base, state, 0))
+                .block_on(fixture.backend.store.store_snapshot(document, base, state, 0))
                 .unwrap();
         }
     }
     let expected = replica.content().clone();
     let opened = || -> Content {
-        fixture.runtime.block_on(fixture.home.rooms.content_at(document, base)).unwrap()
+        fixture.runtime.block_on(fixture.backend.rooms.content_at(document, base)).unwrap()
     };
     assert!(opened() == expected);
     bencher.bench_local(opened);

@@ -1,13 +1,13 @@
-//! Deltas and Yjs updates that are made at the same time converge: for the server, for clients that compose what they are
-//! told, for editors that merge it, and for the database.
+//! Convergence: deltas and Yjs updates that are made concurrently lead to the same text on the server, for clients that
+//! compose the broadcast deltas, for editors that merge the updates, and in the database.
 //!
-//! Random plans of people who write at the same time, each from the version that he has seen, some of them late, with
-//! emoji, combining marks and surrogates, which editors split in two; a failing plan is shrunk and kept in `proptest-regressions`, and replayed.
+//! Random plans: clients and editors write concurrently, each from the version it has, some of them late, with emoji,
+//! combining marks and surrogate pairs, which editors split in two. A failing plan is shrunk and kept in
+//! `proptest-regressions`, and every later run replays it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a helper that cannot go on has found what the test looks for"
+    reason = "a helper that cannot do its work fails its test"
 )]
 
 use std::{collections::VecDeque, sync::Arc};
@@ -19,35 +19,31 @@ use coscribe::{
     room::RoomOptions,
     store::SnapshotState,
 };
+use kit::{Backend, generous_rooms};
 use proptest::prelude::*;
 use yrs::{
     ClientID, Doc, GetString as _, OffsetKind, Options, ReadTxn as _, StateVector, Text as _,
     TextRef, Transact as _, Update, updates::decoder::Decode as _,
 };
 
-#[path = "support/home.rs"]
-mod home;
-
-use home::{Home, roomy};
-
 const ALPHABET: [&str; 8] = ["a", "b", " ", "\n", "ö", "e\u{301}", "🎈", "👨\u{200d}👩"];
 
-/// What somebody does next.
+/// A step of a plan. Clients and editors are named by their index.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Client so-and-so inserts letters somewhere and deletes some characters there.
+    /// A client inserts letters at a position and deletes some characters after it.
     Write { client: usize, at: usize, letters: Vec<usize>, delete: usize },
-    /// Client so-and-so sends what it has written so far.
+    /// A client sends what it has written.
     Send(usize),
-    /// Client so-and-so is told of so many changes.
-    Hear(usize, usize),
-    /// Editor so-and-so inserts letters somewhere and deletes some code units there.
+    /// A client receives this many changes.
+    Receive(usize, usize),
+    /// An editor inserts letters at a position and deletes some code units after it.
     Type { editor: usize, at: u32, letters: Vec<usize>, delete: u32 },
-    /// Editor so-and-so sends what it has typed so far, all of it once more if it should.
+    /// An editor sends what it has typed, or with `true` its whole document.
     Push(usize, bool),
-    /// Editor so-and-so is told of so many changes.
+    /// An editor receives this many changes.
     Pull(usize, i64),
-    /// The room closes, and the document is opened again from what is stored.
+    /// The room closes and opens again from the database.
     Reopen,
 }
 
@@ -64,28 +60,27 @@ fn step() -> impl Strategy<Value = Step> {
             |(client, at, letters, delete)| Step::Write { client, at, letters, delete }
         ),
         4 => client.clone().prop_map(Step::Send),
-        4 => (client, 1..4_usize).prop_map(|(client, count)| Step::Hear(client, count)),
+        4 => (client, 1..4_usize).prop_map(|(client, count)| Step::Receive(client, count)),
         1 => Just(Step::Reopen),
     ]
 }
 
-/// A client as one would write it: the text of the version that it has seen, its own edit on the way, and what it has
-/// typed since.
+/// A client: the text of the version it has received, its edit in flight, and what it has written since.
 struct Client {
     text: Content,
     version: i64,
-    /// The edit that was sent, and the version that it was answered with.
+    /// The edit in flight, and the version in its answer.
     sent: Option<(Delta, i64)>,
-    typed: Delta,
-    /// Changes of everybody that it was not told of yet; none for its own.
+    unsent: Delta,
+    /// Broadcast changes that it has not received yet; `None` for its own.
     inbox: VecDeque<(i64, Option<Arc<Delta>>)>,
 }
 
 impl Client {
-    /// What its user sees.
+    /// The text that its user sees.
     fn shown(&self) -> Content {
         let sent = self.sent.as_ref().map(|(delta, _)| delta.clone()).unwrap_or_default();
-        self.text.apply(&sent.compose(&self.typed)).unwrap()
+        self.text.apply(&sent.compose(&self.unsent)).unwrap()
     }
 
     fn write(&mut self, at: usize, letters: &[usize], delete: usize) {
@@ -105,16 +100,16 @@ impl Client {
         if deleted > 0 {
             steps.push(DeltaStep { delete: Some(deleted), ..DeltaStep::default() });
         }
-        self.typed = self.typed.compose(&Delta::from_steps(steps).unwrap());
+        self.unsent = self.unsent.compose(&Delta::from_steps(steps).unwrap());
     }
 
-    /// Takes in the next change, in the order of versions.
-    fn hear(&mut self) {
+    /// Receives the next change, in the order of versions.
+    fn receive(&mut self) {
         let Some((version, change)) = self.inbox.pop_front() else { return };
-        assert_eq!(version, self.version + 1, "neither hole nor double");
+        assert_eq!(version, self.version + 1, "no gap and no duplicate");
         self.version = version;
         match change {
-            // Its own: from now on it is part of the text.
+            // Its own edit becomes part of the text.
             None => {
                 let (sent, answered) = self.sent.take().unwrap();
                 assert_eq!(answered, version);
@@ -128,14 +123,14 @@ impl Client {
                     theirs = theirs.transform(mine, Tie::Mine);
                     *mine = later;
                 }
-                self.typed = self.typed.transform(&theirs, Tie::Theirs);
+                self.unsent = self.unsent.transform(&theirs, Tie::Theirs);
                 self.sent = sent;
             }
         }
     }
 }
 
-/// A Yjs editor: its document, what it has not sent yet, and the last version that it was told of.
+/// A Yjs editor: its document, its unsent updates, and the last version it has received.
 struct Editor {
     doc: Doc,
     text: TextRef,
@@ -157,7 +152,7 @@ impl Editor {
         let mut txn = self.doc.transact_mut();
         let length = self.text.len(&txn);
         let at = at % (length + 1);
-        // Looking for a place is enough for the library to split a character there, and nobody is told of that.
+        // The library may split a character just by seeking a position, and no update tells of that.
         let delete = delete.min(length - at);
         if delete > 0 {
             self.text.remove_range(&mut txn, at, delete);
@@ -170,10 +165,10 @@ impl Editor {
         self.unsent.push(txn.encode_update_v1().into());
     }
 
-    /// Takes in changes up to a version, its own too.
-    async fn hear(&mut self, house: &House, up_to: i64) {
+    /// Receives changes up to a version, also its own.
+    async fn receive(&mut self, server: &Server, up_to: i64) {
         let (known, up_to) = (Version::new(self.version), Version::new(up_to));
-        let log = house.home.store.list_changes(house.document, known, up_to, usize::MAX);
+        let log = server.backend.store.list_changes(server.document, known, up_to, usize::MAX);
         for change in log.await.unwrap() {
             let update = Update::decode_v1(change.update.as_ref().unwrap()).unwrap();
             self.doc.transact_mut().apply_update(update).unwrap();
@@ -186,25 +181,25 @@ impl Editor {
     }
 }
 
-/// A document in a home of its own.
-struct House {
-    home: Home,
+/// A document on a backend of its own.
+struct Server {
+    backend: Backend,
     document: DocumentId,
 }
 
-impl House {
+impl Server {
     async fn new() -> Self {
-        // Every plan meets snapshots, and bases that are no longer in memory.
-        let home =
-            Home::new(RoomOptions { snapshot_every: 5, recent_bytes: 1_500, ..roomy() }).await;
-        let document = home.document("Begin 🎈.").await.id;
-        Self { home, document }
+        // Every plan crosses snapshots and has bases that are no longer in memory.
+        let options = RoomOptions { snapshot_every: 5, recent_bytes: 1_500, ..generous_rooms() };
+        let backend = Backend::new(options).await;
+        let document = backend.create_document("Begin 🎈.").await.id;
+        Self { backend, document }
     }
 
     async fn edit(&self, base: i64, delta: &Delta) -> i64 {
-        let stored = self.home.rooms.edit(EditRequest {
+        let stored = self.backend.rooms.edit(EditRequest {
             document: self.document,
-            author: self.home.user,
+            author: self.backend.user,
             session: None,
             name: Some(EditId::unique()),
             kind: EditKind::Edit { base: Version::new(base), delta: Arc::new(delta.clone()) },
@@ -213,9 +208,9 @@ impl House {
     }
 
     async fn merge(&self, updates: Vec<Bytes>) {
-        let stored = self.home.rooms.edit(EditRequest {
+        let stored = self.backend.rooms.edit(EditRequest {
             document: self.document,
-            author: self.home.user,
+            author: self.backend.user,
             session: None,
             name: None,
             kind: EditKind::Merge { updates, acknowledge: false },
@@ -224,27 +219,27 @@ impl House {
     }
 
     async fn head(&self) -> i64 {
-        self.home.store.find_head(self.document).await.unwrap().unwrap().version.number()
+        self.backend.store.find_head(self.document).await.unwrap().unwrap().version.number()
     }
 
     async fn content_at(&self, version: i64) -> Content {
-        self.home.rooms.content_at(self.document, Version::new(version)).await.unwrap()
+        self.backend.rooms.content_at(self.document, Version::new(version)).await.unwrap()
     }
 }
 
 async fn run(plan: Vec<Step>) {
-    let house = House::new().await;
-    let text = house.content_at(1).await;
+    let server = Server::new().await;
+    let text = server.content_at(1).await;
     let mut clients: Vec<Client> = (0..3)
         .map(|_| Client {
             text: text.clone(),
             version: 1,
             sent: None,
-            typed: Delta::default(),
+            unsent: Delta::default(),
             inbox: VecDeque::new(),
         })
         .collect();
-    let first = house.home.store.find_snapshot(house.document, Version::FIRST).await;
+    let first = server.backend.store.find_snapshot(server.document, Version::FIRST).await;
     let SnapshotState::Yjs(state) = first.unwrap().unwrap().state else { panic!("no state") };
     let mut editors: Vec<Editor> = (0..2).map(|n| Editor::new(7 + n, &state)).collect();
     for step in plan {
@@ -252,86 +247,88 @@ async fn run(plan: Vec<Step>) {
             Step::Type { editor, at, letters, delete } => {
                 editors[editor].write(at, &letters, delete);
             }
-            Step::Push(editor, all) => push(&house, &mut clients, &mut editors[editor], all).await,
+            Step::Push(editor, all) => push(&server, &mut clients, &mut editors[editor], all).await,
             Step::Pull(editor, count) => {
                 let up_to = editors[editor].version + count;
-                editors[editor].hear(&house, up_to).await;
+                editors[editor].receive(&server, up_to).await;
             }
             Step::Write { client, at, letters, delete } => {
                 clients[client].write(at, &letters, delete);
             }
-            Step::Send(client) => send(&house, &mut clients, client).await,
-            Step::Hear(client, count) => (0..count).for_each(|_| clients[client].hear()),
-            Step::Reopen => house.home.rooms.close().await,
+            Step::Send(client) => send(&server, &mut clients, client).await,
+            Step::Receive(client, count) => (0..count).for_each(|_| clients[client].receive()),
+            Step::Reopen => server.backend.rooms.close().await,
         }
     }
-    // Everybody says the last of it and hears the rest.
+    // All send what they have left, then receive the rest.
     for editor in &mut editors {
-        push(&house, &mut clients, editor, false).await;
+        push(&server, &mut clients, editor, false).await;
     }
     for client in 0..clients.len() {
-        while !clients[client].typed.is_empty() || clients[client].sent.is_some() {
-            send(&house, &mut clients, client).await;
+        while !clients[client].unsent.is_empty() || clients[client].sent.is_some() {
+            send(&server, &mut clients, client).await;
             while !clients[client].inbox.is_empty() {
-                clients[client].hear();
+                clients[client].receive();
             }
         }
     }
-    let head = house.head().await;
-    let stored = house.content_at(head).await;
+    let head = server.head().await;
+    let stored = server.content_at(head).await;
     for client in &mut clients {
         while !client.inbox.is_empty() {
-            client.hear();
+            client.receive();
         }
         assert_eq!((client.version, client.shown().to_string()), (head, stored.to_string()));
     }
     for editor in &mut editors {
-        editor.hear(&house, head).await;
+        editor.receive(&server, head).await;
         assert_eq!((editor.version, editor.shown()), (head, stored.to_string()));
     }
 
-    // The log from the beginning, and each text on the way, are the same again.
+    // The change log from the beginning leads through the same texts.
     let (first, last) = (Version::FIRST, Version::new(head));
-    let log = house.home.store.list_changes(house.document, first, last, usize::MAX).await.unwrap();
+    let log =
+        server.backend.store.list_changes(server.document, first, last, usize::MAX).await.unwrap();
     let deltas: Vec<Delta> =
         log.iter().map(|change| (**change.delta.as_ref().unwrap()).clone()).collect();
     let mut content = text.clone();
     for (change, delta) in log.iter().zip(&deltas) {
         content = content.apply(delta).unwrap();
-        let at = house.content_at(change.version.number()).await;
+        let at = server.content_at(change.version.number()).await;
         assert_eq!(content.to_string(), at.to_string());
     }
     assert_eq!(content, stored);
     assert_eq!(text.apply(&Delta::compose_all(deltas)).unwrap(), stored);
-    house.home.rooms.close().await;
-    let level = house.home.store.find_access_level(house.home.user, house.document).await.unwrap();
+    server.backend.rooms.close().await;
+    let level =
+        server.backend.store.find_access_level(server.backend.user, server.document).await.unwrap();
     assert_eq!(level, Some(AccessLevel::Owner));
 }
 
-/// Sends what a client has typed, if nothing of it is on the way already.
-async fn send(house: &House, clients: &mut [Client], sender: usize) {
+/// Sends what a client has written, unless it has an edit in flight.
+async fn send(server: &Server, clients: &mut [Client], sender: usize) {
     let client = &mut clients[sender];
-    if client.sent.is_some() || client.typed.is_empty() {
+    if client.sent.is_some() || client.unsent.is_empty() {
         return;
     }
-    let delta = std::mem::take(&mut client.typed);
-    let before = house.head().await;
-    let version = house.edit(client.version, &delta).await;
+    let delta = std::mem::take(&mut client.unsent);
+    let before = server.head().await;
+    let version = server.edit(client.version, &delta).await;
     if version == before {
-        // Others had deleted it already: nothing is left of it, here neither once it has heard of that.
+        // Others have deleted the same: nothing is left of the edit, also here once the client has received their changes.
         client.sent = Some((delta, 0));
         while !client.inbox.is_empty() {
-            client.hear();
+            client.receive();
         }
         assert_eq!(client.sent.take().map(|(left, _)| left), Some(Delta::default()));
         return;
     }
     client.sent = Some((delta, version));
-    tell(house, clients, Some(sender), before).await;
+    broadcast(server, clients, Some(sender), before).await;
 }
 
-/// Sends what an editor has typed, or everything that it has.
-async fn push(house: &House, clients: &mut [Client], editor: &mut Editor, all: bool) {
+/// Sends what an editor has typed, or its whole document.
+async fn push(server: &Server, clients: &mut [Client], editor: &mut Editor, all: bool) {
     let mut updates = std::mem::take(&mut editor.unsent);
     if all {
         let everything = editor.doc.transact().encode_state_as_update_v1(&StateVector::default());
@@ -340,19 +337,20 @@ async fn push(house: &House, clients: &mut [Client], editor: &mut Editor, all: b
     if updates.is_empty() {
         return;
     }
-    let before = house.head().await;
-    house.merge(updates).await;
-    tell(house, clients, None, before).await;
+    let before = server.head().await;
+    server.merge(updates).await;
+    broadcast(server, clients, None, before).await;
 }
 
-/// Tells everybody of what came after a version; to whom it is its own, that it was stored.
-async fn tell(house: &House, clients: &mut [Client], sender: Option<usize>, before: i64) {
-    let (after, head) = (Version::new(before), Version::new(house.head().await));
-    let log = house.home.store.list_changes(house.document, after, head, usize::MAX).await.unwrap();
+/// Broadcasts the changes after a version. Their sender only learns that they are stored.
+async fn broadcast(server: &Server, clients: &mut [Client], sender: Option<usize>, before: i64) {
+    let (after, head) = (Version::new(before), Version::new(server.head().await));
+    let log =
+        server.backend.store.list_changes(server.document, after, head, usize::MAX).await.unwrap();
     for change in log {
         for (number, client) in clients.iter_mut().enumerate() {
-            let told = change.delta.clone().filter(|_| Some(number) != sender);
-            client.inbox.push_back((change.version.number(), told));
+            let delta = change.delta.clone().filter(|_| Some(number) != sender);
+            client.inbox.push_back((change.version.number(), delta));
         }
     }
 }
@@ -361,7 +359,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn everybody_ends_with_the_same_text(plan in prop::collection::vec(step(), 0..60)) {
+    fn all_participants_end_with_the_same_text(plan in prop::collection::vec(step(), 0..60)) {
         actix_rt::System::new().block_on(run(plan));
     }
 }

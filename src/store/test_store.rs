@@ -5,6 +5,7 @@
 use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use kit::TestDatabase;
 use tempfile::TempDir;
 
 use super::{
@@ -15,11 +16,6 @@ use super::{
 use crate::domain::{
     AccessLevel, ChangeKind, DisplayName, Document, DocumentId, Email, Title, UserId, Version,
 };
-
-#[path = "../../tests/support/database.rs"]
-mod database;
-
-use database::TestDatabase;
 
 pub(super) struct TestStore {
     store: Store,

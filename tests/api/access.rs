@@ -1,14 +1,13 @@
-//! Who may do what with a document, on every path.
+//! Access levels: what each allows, on every path.
 
 use coscribe::domain::DocumentId;
+use kit::{Answer, Client, Node as _, Pair, Person, Socket};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Pair, Person, Socket};
-
 /// The subscriptions.
-const STREAMS: [&str; 3] = ["documentChanged", "presenceUpdated", "cursorMoved"];
+const SUBSCRIPTIONS: [&str; 3] = ["documentChanged", "presenceUpdated", "cursorMoved"];
 
-/// Everything that changes a document or who may open it.
+/// Tries everything that changes a document or its access levels.
 async fn changes(client: &impl Client, document: DocumentId, about: &Person) -> Vec<Answer> {
     vec![
         client.write(document, "Mine").await,
@@ -19,7 +18,7 @@ async fn changes(client: &impl Client, document: DocumentId, about: &Person) -> 
     ]
 }
 
-/// Everything but subscribing that can be tried with a document.
+/// Tries everything with a document, except subscriptions.
 async fn everything(client: &impl Client, document: DocumentId, about: &Person) -> Vec<Answer> {
     let mut answers = changes(client, document, about).await;
     answers.push(client.presence(document).await);
@@ -27,52 +26,53 @@ async fn everything(client: &impl Client, document: DocumentId, about: &Person) 
     answers
 }
 
-async fn subscribe_in_vain(socket: &Socket, document: DocumentId) {
-    for stream in STREAMS {
-        let id = socket.begin(stream, document).await;
-        assert_eq!(socket.expect_error(&id).await, "FORBIDDEN", "{stream}");
+/// Tries every subscription, which must be refused.
+async fn expect_no_subscription(socket: &Socket, document: DocumentId) {
+    for field in SUBSCRIPTIONS {
+        let id = socket.start_subscription(field, document).await;
+        assert_eq!(socket.expect_error(&id).await, "FORBIDDEN", "{field}");
     }
 }
 
 #[actix_web::test]
-async fn a_stranger_is_refused_on_every_path() {
-    let pair = Pair::meet().await;
+async fn a_user_without_access_is_refused_on_every_path() {
+    let pair = Pair::start().await;
     let Pair { node, alice, bob, document } = &pair;
     let mallory = node.person("Mallory").await;
     let mallorys = mallory.connect().await;
     let (alices_tab, bobs_tab) = pair.open().await;
 
-    for somewhere in [*document, DocumentId::new()] {
-        subscribe_in_vain(&mallorys, somewhere).await;
-        let over_socket = everything(&mallorys, somewhere, &mallory).await;
-        let over_http = everything(&mallory, somewhere, &mallory).await;
-        let named = mallory.naming(mallorys.session());
-        let for_own_session = everything(&named, somewhere, &mallory).await;
+    for target in [*document, DocumentId::new()] {
+        expect_no_subscription(&mallorys, target).await;
+        let over_socket = everything(&mallorys, target, &mallory).await;
+        let over_http = everything(&mallory, target, &mallory).await;
+        let with_session = mallory.with_session(mallorys.session());
+        let for_own_session = everything(&with_session, target, &mallory).await;
         for answer in over_socket.iter().chain(&over_http).chain(&for_own_session) {
             assert_eq!(answer.code(), "FORBIDDEN", "{answer:?}");
         }
     }
 
-    // Nothing was changed and nobody was told; then Bob moves and writes.
+    // Nothing was changed or broadcast: the next events are those of Bob.
     bobs_tab.move_cursor(*document, 5, 5).await.value();
     bobs_tab.write(*document, "Marker").await.value();
     assert_eq!(alices_tab.expect_cursor().await["user"]["name"], bob.name.as_str());
     assert_eq!(alices_tab.expect_version(2).await["content"], "Marker");
-    alices_tab.expect_nothing_left();
+    alices_tab.assert_nothing_unread();
     assert_eq!(alice.read(*document).await["collaborators"].as_array().unwrap().len(), 1);
-    pair.end((mallorys, alices_tab, bobs_tab)).await;
+    pair.stop((mallorys, alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn a_session_can_be_named_by_its_own_user_only() {
-    let pair = Pair::meet().await;
+async fn only_its_own_user_can_name_a_session() {
+    let pair = Pair::start().await;
     let Pair { node, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let mallory = node.person("Mallory").await;
 
-    // Bob may open the document too, but not in Alice's name.
-    for thief in [&mallory, &pair.bob] {
-        let posing = thief.naming(alices_tab.session());
+    // Bob has access to the document, but not to Alice's session.
+    for impostor in [&mallory, &pair.bob] {
+        let request = impostor.with_session(alices_tab.session());
         for operation in [
             format!(
                 "mutation {{ updateDocument(id: \"{document}\", content: \"Mine\") {{ id }} }}"
@@ -83,7 +83,7 @@ async fn a_session_can_be_named_by_its_own_user_only() {
             format!("{{ documentPresence(documentId: \"{document}\") {{ color }} }}"),
             "{ me { id } }".to_owned(),
         ] {
-            let reply = posing.send(&json!({ "query": operation })).await;
+            let reply = request.send(&json!({ "query": operation })).await;
             assert_eq!((reply.status, &*reply.code()), (403, "FORBIDDEN"), "{operation}");
         }
     }
@@ -91,14 +91,14 @@ async fn a_session_can_be_named_by_its_own_user_only() {
     let marker = alices_tab.write(*document, "Marker").await.value();
     assert_eq!(marker["version"], 2);
     bobs_tab.expect_version(2).await;
-    bobs_tab.expect_nothing_left();
-    alices_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_tab)).await;
+    bobs_tab.assert_nothing_unread();
+    alices_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn whoever_may_view_sees_everything_and_changes_nothing() {
-    let pair = Pair::meet().await;
+async fn a_viewer_sees_everything_and_changes_nothing() {
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     alice.grant(*document, bob, "VIEW").await.value();
     let alices_tab = alice.open(*document).await;
@@ -110,7 +110,7 @@ async fn whoever_may_view_sees_everything_and_changes_nothing() {
     assert_eq!(bob.presence(*document).await.value().as_array().unwrap().len(), 2);
     bobs_tab.move_cursor(*document, 1, 2).await.value();
     alices_tab.expect_cursor().await;
-    bob.naming(bobs_tab.session()).move_cursor(*document, 3, 4).await.value();
+    bob.with_session(bobs_tab.session()).move_cursor(*document, 3, 4).await.value();
     alices_tab.expect_cursor().await;
     alices_tab.write(*document, "Hello").await.value();
     bobs_tab.expect_version(2).await;
@@ -121,12 +121,12 @@ async fn whoever_may_view_sees_everything_and_changes_nothing() {
         assert_eq!(answer.code(), "FORBIDDEN", "{answer:?}");
     }
     assert_eq!(alice.read(*document).await["version"], 2);
-    pair.end((alices_tab, bobs_tab)).await;
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn whoever_may_edit_decides_about_nobody() {
-    let Pair { node, alice, bob, document } = Pair::meet().await;
+async fn an_editor_cannot_delete_or_share() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
     let carol = node.person("Carol").await;
 
     bob.write(document, "Hello").await.value();
@@ -141,8 +141,8 @@ async fn whoever_may_edit_decides_about_nobody() {
 }
 
 #[actix_web::test]
-async fn a_second_owner_decides_but_not_about_the_first() {
-    let Pair { node, alice, bob, document } = Pair::meet().await;
+async fn a_second_owner_can_share_but_not_remove_the_first() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
     let carol = node.person("Carol").await;
     alice.grant(document, &bob, "OWNER").await.value();
 
@@ -159,45 +159,45 @@ async fn a_second_owner_decides_but_not_about_the_first() {
 }
 
 #[actix_web::test]
-async fn access_is_given_by_id_or_by_address_and_again_at_another_level() {
-    let Pair { node, alice, bob, document } = Pair::meet().await;
+async fn access_is_granted_by_id_or_address_and_can_be_changed() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
     let grant = "mutation($document: ID!, $user: ID, $email: String) {
         grantAccess(documentId: $document, level: VIEW, userId: $user, email: $email)
         { level user { name } } }";
-    let named = |user: Value, email: Value| {
+    let grant_to = |user: Value, email: Value| {
         let variables = json!({ "document": document, "user": user, "email": email });
         alice.run(grant, variables)
     };
 
-    let lowered = named(json!(bob.id), Value::Null).await.value();
+    let lowered = grant_to(json!(bob.id), Value::Null).await.value();
     assert_eq!(lowered, json!({ "level": "VIEW", "user": { "name": "Bob" } }));
     assert_eq!(bob.read(document).await["access"], "VIEW");
-    named(Value::Null, json!(" BOB@example.org ")).await.value();
+    grant_to(Value::Null, json!(" BOB@example.org ")).await.value();
     assert_eq!(alice.read(document).await["collaborators"].as_array().unwrap().len(), 1);
 
-    assert_eq!(named(json!(bob.id), json!(bob.email)).await.code(), "BAD_USER_INPUT");
-    assert_eq!(named(Value::Null, Value::Null).await.code(), "BAD_USER_INPUT");
-    assert_eq!(named(Value::Null, json!("no address")).await.code(), "BAD_USER_INPUT");
-    assert_eq!(named(json!("no id"), Value::Null).await.code(), "BAD_USER_INPUT");
-    assert_eq!(named(Value::Null, json!("nobody@example.org")).await.code(), "NOT_FOUND");
-    assert_eq!(named(json!(DocumentId::new()), Value::Null).await.code(), "NOT_FOUND");
+    assert_eq!(grant_to(json!(bob.id), json!(bob.email)).await.code(), "BAD_USER_INPUT");
+    assert_eq!(grant_to(Value::Null, Value::Null).await.code(), "BAD_USER_INPUT");
+    assert_eq!(grant_to(Value::Null, json!("no address")).await.code(), "BAD_USER_INPUT");
+    assert_eq!(grant_to(json!("no id"), Value::Null).await.code(), "BAD_USER_INPUT");
+    assert_eq!(grant_to(Value::Null, json!("nobody@example.org")).await.code(), "NOT_FOUND");
+    assert_eq!(grant_to(json!(DocumentId::new()), Value::Null).await.code(), "NOT_FOUND");
     node.stop().await;
 }
 
 #[actix_web::test]
 async fn a_cursor_needs_a_session_that_has_the_document_open() {
-    let pair = Pair::meet().await;
+    let pair = Pair::start().await;
     let Pair { bob, document, .. } = &pair;
     let socket = bob.connect().await;
 
     assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
     assert_eq!(bob.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
-    let named = bob.naming(socket.session());
-    assert_eq!(named.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
+    let over_http = bob.with_session(socket.session());
+    assert_eq!(over_http.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
 
     let id = socket.subscribe("documentChanged", *document).await;
     assert_eq!(socket.move_cursor(*document, 1, 1).await.value(), true);
-    assert_eq!(named.move_cursor(*document, 1, 1).await.value(), true);
+    assert_eq!(over_http.move_cursor(*document, 1, 1).await.value(), true);
     for bad in [(-1, 0), (0, -1), (i64::from(i32::MIN), 0), (0, i64::MAX)] {
         let refused = socket.move_cursor(*document, bad.0, bad.1).await;
         assert_eq!(refused.code(), "BAD_USER_INPUT", "{bad:?}");
@@ -205,5 +205,5 @@ async fn a_cursor_needs_a_session_that_has_the_document_open() {
 
     socket.complete(&id).await;
     assert_eq!(socket.move_cursor(*document, 1, 1).await.code(), "BAD_USER_INPUT");
-    pair.end(socket).await;
+    pair.stop(socket).await;
 }

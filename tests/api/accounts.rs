@@ -1,9 +1,8 @@
-//! Accounts: made, signed in to, and given a fresh token, over HTTP and over a socket alike.
+//! Accounts: registration, signing in and refreshing a token, over HTTP and over a socket alike.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use kit::{Answer, Client, Node as _, PASSWORD, TestNode};
 use serde_json::{Value, json};
-
-use crate::support::{Answer, Client, PASSWORD, TestNode};
 
 const REGISTER: &str = "mutation($email: String!, $name: String!, $password: String!) {
     register(email: $email, name: $name, password: $password)
@@ -38,7 +37,7 @@ async fn carol_registers_and_signs_in(client: &impl Client) -> Value {
 }
 
 #[actix_web::test]
-async fn somebody_registers_and_signs_in_over_http() {
+async fn a_user_registers_and_signs_in_over_http() {
     let node = TestNode::start().await;
 
     let carol = carol_registers_and_signs_in(&node.stranger()).await;
@@ -50,24 +49,24 @@ async fn somebody_registers_and_signs_in_over_http() {
 }
 
 #[actix_web::test]
-async fn somebody_registers_and_signs_in_over_another_ones_socket() {
+async fn a_user_registers_and_signs_in_over_another_users_socket() {
     let node = TestNode::start().await;
     let socket = node.person("Dave").await.connect().await;
 
     let carol = carol_registers_and_signs_in(&socket).await;
 
-    // The socket stays Dave's.
+    // The session is still Dave's.
     assert_eq!(socket.run(ME, json!({})).await.value()["name"], "Dave");
     let token = carol["token"].as_str().unwrap();
-    let carols = node.handshake().open().await.unwrap().introduce(token).await;
-    assert_eq!(carols.ack["userId"], carol["account"]["id"]);
+    let mut carols = node.handshake().open().await.unwrap();
+    assert_eq!(carols.init(token).await["userId"], carol["account"]["id"]);
     assert_eq!(carols.run(ME, json!({})).await.value(), carol["account"]);
     drop((socket, carols));
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_token_is_good_for_its_life_and_a_fresh_one_from_now_on() {
+async fn a_refreshed_token_is_valid_for_a_full_lifetime() {
     let node = TestNode::start_with(&[("COSCRIBE__AUTH__TOKEN_LIFE", "30m")]).await;
     let alice = node.person("Alice").await;
 
@@ -88,7 +87,7 @@ async fn a_token_is_good_for_its_life_and_a_fresh_one_from_now_on() {
 }
 
 #[actix_web::test]
-async fn an_address_has_one_account() {
+async fn an_email_address_has_one_account() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let stranger = node.stranger();
@@ -96,19 +95,19 @@ async fn an_address_has_one_account() {
     let taken = register(&stranger, "ALICE@example.org", "Another Alice", PASSWORD).await;
 
     assert_eq!(taken.code(), "CONFLICT");
-    // A password that was refused with the account opens nothing.
+    // The password of the refused registration is not accepted.
     assert_eq!(login(&stranger, &alice.email, "another password").await.code(), "UNAUTHENTICATED");
     login(&stranger, &alice.email, PASSWORD).await.value();
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn of_two_who_register_one_address_at_once_one_gets_it() {
+async fn of_two_simultaneous_registrations_of_one_address_one_succeeds() {
     let node = TestNode::start().await;
     let (one, other) = (node.stranger(), node.stranger());
-    let wish = |client, name| register(client, "carol@example.org", name, PASSWORD);
+    let attempt = |client, name| register(client, "carol@example.org", name, PASSWORD);
 
-    let (first, second) = tokio::join!(wish(&one, "One"), wish(&other, "Other"));
+    let (first, second) = tokio::join!(attempt(&one, "One"), attempt(&other, "Other"));
 
     let (won, lost) = if first.is_ok() { (first, second) } else { (second, first) };
     assert_eq!(lost.code(), "CONFLICT");
@@ -133,7 +132,7 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_an_account_is_refused_with_the_rule() {
+async fn invalid_accounts_are_refused_with_the_rule() {
     let node = TestNode::start().await;
     let socket = node.person("Alice").await.connect().await;
     let stranger = node.stranger();
@@ -162,19 +161,19 @@ async fn what_cannot_be_an_account_is_refused_with_the_rule() {
         assert_eq!(over_socket.error()["message"], over_http.error()["message"], "{case}");
     }
     assert_eq!(login(&stranger, "carol", PASSWORD).await.code(), "BAD_USER_INPUT");
-    // None of them left an account behind.
+    // None of them created an account.
     register(&stranger, "carol@example.org", "Carol", PASSWORD).await.value();
     drop(socket);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn whoever_tries_too_often_has_to_wait_and_others_do_not() {
+async fn sign_ins_are_rate_limited_per_address() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__SIGN_INS_PER_MINUTE", "3")]).await;
     let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
     let socket = bob.connect().await;
 
-    // To register counted as the first.
+    // The registration counted as the first attempt.
     for _ in 0..2 {
         let guess = login(&socket, &alice.email, "a guess at it").await;
         assert_eq!(guess.code(), "UNAUTHENTICATED");
@@ -184,14 +183,14 @@ async fn whoever_tries_too_often_has_to_wait_and_others_do_not() {
     assert_eq!(refused.code(), "RATE_LIMITED");
     assert_eq!(login(&node.stranger(), &alice.email, PASSWORD).await.code(), "RATE_LIMITED");
     login(&socket, &bob.email, PASSWORD).await.value();
-    // Whoever is signed in stays so.
+    // A token that was issued earlier stays valid.
     alice.run(ME, json!({})).await.value();
     drop(socket);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn without_a_token_everything_else_is_refused() {
+async fn all_other_operations_need_a_token() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let document = alice.create_document("Project Alpha", "Welcome.").await;

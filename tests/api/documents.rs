@@ -1,18 +1,17 @@
-//! Documents: made, read, changed, deleted.
+//! Documents: created, read, changed and deleted.
 
 use coscribe::domain::DocumentId;
 use futures_util::future::join_all;
+use kit::{Client as _, Node as _, Pair, Person, Tab, TestNode};
 use serde_json::{Value, json};
 
-use crate::support::{Client as _, Pair, Person, Tab, TestNode};
-
-/// A document that is not there.
-fn nowhere() -> DocumentId {
+/// The id of a document that does not exist.
+fn missing() -> DocumentId {
     DocumentId::new()
 }
 
 #[actix_web::test]
-async fn a_document_is_made_with_a_first_text_or_an_empty_one() {
+async fn a_document_is_created_with_or_without_a_text() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
@@ -34,23 +33,23 @@ async fn a_document_is_made_with_a_first_text_or_an_empty_one() {
 }
 
 #[actix_web::test]
-async fn a_document_of_somebody_else_looks_like_one_that_is_not_there() {
+async fn a_document_without_access_looks_like_a_missing_one() {
     let node = TestNode::start().await;
     let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
     let foreign = alice.create_document("Project Alpha", "Welcome.").await;
 
-    for document in [foreign, nowhere()] {
+    for document in [foreign, missing()] {
         assert_eq!(mallory.read(document).await, Value::Null);
         assert_eq!(mallory.write(document, "Mine").await.code(), "FORBIDDEN");
         assert_eq!(mallory.delete(document).await.code(), "FORBIDDEN");
     }
-    let there = mallory.write(foreign, "Mine").await.error()["message"].clone();
-    assert_eq!(mallory.write(nowhere(), "Mine").await.error()["message"], there);
+    let message = mallory.write(foreign, "Mine").await.error()["message"].clone();
+    assert_eq!(mallory.write(missing(), "Mine").await.error()["message"], message);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn what_is_no_identifier_is_bad_input() {
+async fn an_invalid_id_is_bad_input() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     for id in ["", "1", "not-a-uuid", "00000000-0000-0000-0000-00000000000g"] {
@@ -69,12 +68,12 @@ async fn what_is_no_identifier_is_bad_input() {
 }
 
 #[actix_web::test]
-async fn a_document_that_nobody_has_open_can_be_changed_and_deleted() {
-    let Pair { node, alice, bob, document } = Pair::meet().await;
+async fn a_document_that_is_not_open_can_be_changed_and_deleted() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
     for version in 2..10 {
         let changed = bob.write(document, &format!("Text {version}")).await.value();
         assert_eq!(changed["version"], version);
-        node.until_meter("coscribe_rooms", 0.0).await;
+        node.expect_metric("coscribe_rooms", 0).await;
     }
 
     assert_eq!(alice.delete(document).await.value(), true);
@@ -86,14 +85,14 @@ async fn a_document_that_nobody_has_open_can_be_changed_and_deleted() {
 }
 
 #[actix_web::test]
-async fn a_base_version_that_cannot_be_is_bad_input() {
-    let Pair { node, alice, bob, document } = Pair::meet().await;
+async fn an_impossible_base_version_is_bad_input() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
 
-    let future = bob.update(document, json!({ "content": "His", "baseVersion": 2 })).await;
+    let future = bob.update(document, json!({ "content": "New", "baseVersion": 2 })).await;
     assert_eq!(future.code(), "BAD_USER_INPUT");
     assert_eq!(future.error()["extensions"]["head"], 1);
     for base in [json!(-1), json!(i64::MIN), json!(1.5), json!("1")] {
-        let refused = bob.update(document, json!({ "content": "His", "baseVersion": base })).await;
+        let refused = bob.update(document, json!({ "content": "New", "baseVersion": base })).await;
         assert_eq!(refused.code(), "BAD_USER_INPUT", "{base}");
     }
 
@@ -102,7 +101,7 @@ async fn a_base_version_that_cannot_be_is_bad_input() {
 }
 
 #[actix_web::test]
-async fn titles_and_texts_keep_their_rules() {
+async fn invalid_titles_and_texts_are_refused() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__DOCUMENT", "1000")]).await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
@@ -135,14 +134,14 @@ async fn titles_and_texts_keep_their_rules() {
     }
 
     assert_eq!(alice.read(document).await, before);
-    let made = alice.run("{ documents { nodes { id } } }", json!({})).await.value();
-    assert_eq!(made["nodes"], json!([{ "id": document }]));
+    let listed = alice.run("{ documents { nodes { id } } }", json!({})).await.value();
+    assert_eq!(listed["nodes"], json!([{ "id": document }]));
     drop(socket);
     node.stop().await;
 }
 
-/// Alice and seven more, each with a tab in one document.
-async fn eight_in(node: &TestNode) -> (Person, DocumentId, Vec<Tab>) {
+/// Alice and seven others, each with a tab of one document.
+async fn eight_tabs(node: &TestNode) -> (Person, DocumentId, Vec<Tab>) {
     let alice = node.person("Alice").await;
     let document = alice.create_document("Project Alpha", "Welcome.").await;
     let mut tabs = vec![alice.open(document).await];
@@ -155,16 +154,16 @@ async fn eight_in(node: &TestNode) -> (Person, DocumentId, Vec<Tab>) {
 }
 
 #[actix_web::test]
-async fn of_eight_who_write_from_one_version_everybody_keeps_what_he_wrote() {
+async fn eight_edits_of_one_version_are_all_kept() {
     let node = TestNode::start().await;
-    let (alice, document, tabs) = eight_in(&node).await;
-    alice.write(document, "A line for everybody:\n").await.value();
+    let (alice, document, tabs) = eight_tabs(&node).await;
+    alice.write(document, "A line for all:\n").await.value();
 
-    let wishes = tabs.iter().enumerate().map(|(number, tab)| {
-        let content = format!("A line for everybody:\nand one of {number}.\n");
+    let writes = tabs.iter().enumerate().map(|(number, tab)| {
+        let content = format!("A line for all:\nand one of {number}.\n");
         tab.update(document, json!({ "content": content, "baseVersion": 2 }))
     });
-    let answers = join_all(wishes).await;
+    let answers = join_all(writes).await;
 
     let mut versions: Vec<_> =
         answers.into_iter().map(|answer| answer.value()["version"].as_i64().unwrap()).collect();
@@ -180,26 +179,26 @@ async fn of_eight_who_write_from_one_version_everybody_keeps_what_he_wrote() {
 }
 
 #[actix_web::test]
-async fn eight_who_write_at_once_make_versions_without_a_hole() {
+async fn concurrent_writes_make_versions_without_gaps() {
     let node = TestNode::start().await;
-    let (alice, document, mut tabs) = eight_in(&node).await;
-    let onlooker = tabs.remove(0);
+    let (alice, document, mut tabs) = eight_tabs(&node).await;
+    let reader = tabs.remove(0);
 
-    let wishes = tabs.iter().map(|tab| async {
+    let writes = tabs.iter().map(|tab| async {
         for number in 0..5 {
             tab.write(document, &format!("Text {number} of {}", tab.session())).await.value();
         }
     });
-    join_all(wishes).await;
+    join_all(writes).await;
 
     let last = 1 + 7 * 5;
     let mut seen = Value::Null;
     for version in 2..=last {
-        seen = onlooker.expect_version(version).await;
+        seen = reader.expect_version(version).await;
     }
     let document = alice.read(document).await;
     assert_eq!(document["version"], last);
     assert_eq!(document["content"], seen["content"]);
-    drop((tabs, onlooker));
+    drop((tabs, reader));
     node.stop().await;
 }

@@ -1,20 +1,17 @@
-//! RFC 6455, frame by frame: what it forbids, what it allows, and how a connection ends.
+//! WebSocket frames: what RFC 6455 forbids, the limits on their size, and arbitrary bytes.
 
+use kit::{Frame, Node as _, Opcode, Person, ServerFrame, TestNode};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use proptest::{prelude::*, strategy::ValueTree as _};
 use serde_json::json;
-use tokio::time::{Duration, Instant};
 
-use crate::support::{
-    TestNode,
-    raw::{Account, Frame, Handshake, Opcode, RawSocket, Received, Server, meter, until_meter},
-};
+use crate::SERVER;
 
-/// Sends `bytes` on a session of its own and gives the code with which the server closes.
-async fn code_after(node: &TestNode, account: &Account, bytes: &[u8]) -> u16 {
-    let mut socket = RawSocket::admitted(node, account).await;
+/// Sends `bytes` on a session of its own, which must close. Returns the code.
+async fn expect_close_after(person: &Person, bytes: &[u8]) -> u16 {
+    let mut socket = person.connect_raw().await;
     socket.send_bytes(bytes).await;
-    let (code, reason) = socket.closed().await;
+    let (code, reason) = socket.expect_close().await;
     assert!(!reason.is_empty());
     code
 }
@@ -22,7 +19,7 @@ async fn code_after(node: &TestNode, account: &Account, bytes: &[u8]) -> u16 {
 #[actix_web::test]
 async fn frames_that_break_the_protocol_close_with_1002() {
     let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
+    let alice = node.person("Alice").await;
     let text = |text: &str| Frame::text(text);
     let mut wrong = vec![
         ("an unmasked frame", vec![text("{}").unmasked()]),
@@ -34,15 +31,12 @@ async fn frames_that_break_the_protocol_close_with_1002() {
         ("a long close", vec![Frame::close(1000, [b'x'; 124])]),
         ("a short length in two bytes", vec![text("{}").with_two_length_bytes()]),
         ("a short length in eight bytes", vec![text("{}").with_eight_length_bytes()]),
-        (
-            "a middling length in eight bytes",
-            vec![text(&"x".repeat(300)).with_eight_length_bytes()],
-        ),
-        ("a length below zero", vec![text("").announcing(1 << 63)]),
-        ("the longest length", vec![text("").announcing(u64::MAX)]),
+        ("a medium length in eight bytes", vec![text(&"x".repeat(300)).with_eight_length_bytes()]),
+        ("a negative length", vec![text("").announcing(1 << 63)]),
+        ("the maximum length", vec![text("").announcing(u64::MAX)]),
         ("a continuation of nothing", vec![Frame::new(Opcode::Continuation, "{}")]),
         (
-            "an open continuation of nothing",
+            "an unfinished continuation of nothing",
             vec![Frame::new(Opcode::Continuation, "{").unfinished()],
         ),
         ("a message within a message", vec![text("{").unfinished(), text("{}")]),
@@ -53,8 +47,8 @@ async fn frames_that_break_the_protocol_close_with_1002() {
         ("half a close code", vec![Frame::new(Opcode::Close, [3])]),
     ];
     for bits in [1, 2, 4, 7] {
-        wrong.push(("reserved bits", vec![text("{}").reserved(bits)]));
-        wrong.push(("reserved bits of a ping", vec![Frame::ping(b"").reserved(bits)]));
+        wrong.push(("reserved bits", vec![text("{}").reserved_bits(bits)]));
+        wrong.push(("reserved bits of a ping", vec![Frame::ping(b"").reserved_bits(bits)]));
     }
     for opcode in (3..=7).chain(11..=15) {
         wrong.push(("a reserved opcode", vec![Frame::new(Opcode::Reserved(opcode), "{}")]));
@@ -65,7 +59,7 @@ async fn frames_that_break_the_protocol_close_with_1002() {
 
     for (what, frames) in wrong {
         let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
-        assert_eq!(code_after(&node, &alice, &bytes).await, 1002, "{what}");
+        assert_eq!(expect_close_after(&alice, &bytes).await, 1002, "{what}");
     }
 
     node.stop().await;
@@ -74,7 +68,7 @@ async fn frames_that_break_the_protocol_close_with_1002() {
 #[actix_web::test]
 async fn text_that_is_not_utf8_closes_with_1007() {
     let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
+    let alice = node.person("Alice").await;
     let text = |bytes: &[u8]| Frame::new(Opcode::Text, bytes);
     let more = |bytes: &[u8]| Frame::new(Opcode::Continuation, bytes);
 
@@ -89,13 +83,13 @@ async fn text_that_is_not_utf8_closes_with_1007() {
             vec![text(b"{\xE2").unfinished(), more(b"\x82")],
         ),
         ("a character broken between fragments", vec![text(b"\xE2").unfinished(), more(b"\x28")]),
-        // As soon as no continuation can make it good.
+        // Refused as soon as no continuation can complete it.
         ("a first fragment that cannot become text", vec![text(b"\xFF").unfinished()]),
         ("a close reason", vec![Frame::close(1000, b"\xFF")]),
-        ("half a character in a close reason", vec![Frame::close(1000, b"so long\xE2\x82")]),
+        ("half a character in a close reason", vec![Frame::close(1000, b"bye\xE2\x82")]),
     ] {
         let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
-        assert_eq!(code_after(&node, &alice, &bytes).await, 1007, "{what}");
+        assert_eq!(expect_close_after(&alice, &bytes).await, 1007, "{what}");
     }
 
     node.stop().await;
@@ -108,246 +102,136 @@ const SMALL: &[(&str, &str)] = &[
 ];
 
 #[actix_web::test]
-async fn a_frame_over_the_limit_closes_with_1009_before_its_payload_comes() {
+async fn a_frame_over_the_limit_closes_with_1009_before_its_payload() {
     let node = TestNode::start_with(SMALL).await;
-    let alice = Account::new(&node, "alice").await;
+    let alice = node.person("Alice").await;
 
     for length in [20_001, 1 << 20, 1 << 40, (1 << 63) - 1] {
         let header = Frame::new(Opcode::Binary, []).announcing(length).bytes();
-        assert_eq!(code_after(&node, &alice, &header).await, 1009, "{length}");
+        assert_eq!(expect_close_after(&alice, &header).await, 1009, "{length}");
     }
 
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_message_over_the_limit_closes_with_1009_however_it_is_cut() {
+async fn a_message_over_the_limit_closes_with_1009_however_it_is_fragmented() {
     let node = TestNode::start_with(SMALL).await;
-    let alice = Account::new(&node, "alice").await;
+    let alice = node.person("Alice").await;
     let first = Frame::new(Opcode::Text, vec![b' '; 20_000]).unfinished();
     let more = Frame::new(Opcode::Continuation, vec![b' '; 20_000]).unfinished();
 
-    // The header of the fragment that is too much is enough.
+    // The header of the fragment that exceeds the limit is enough.
     let last = Frame::new(Opcode::Continuation, []).announcing(10_001);
     let bytes: Vec<u8> = [&first, &more, &last].into_iter().flat_map(Frame::bytes).collect();
-    assert_eq!(code_after(&node, &alice, &bytes).await, 1009);
+    assert_eq!(expect_close_after(&alice, &bytes).await, 1009);
 
     let tiny = Frame::new(Opcode::Continuation, [b' '; 100]).unfinished();
     let bytes = [first.bytes(), tiny.bytes().repeat(301)].concat();
-    assert_eq!(code_after(&node, &alice, &bytes).await, 1009);
+    assert_eq!(expect_close_after(&alice, &bytes).await, 1009);
 
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn announcements_of_strangers_cost_no_memory() {
+async fn announced_frames_cost_no_memory_before_admission() {
     const SOCKETS: u64 = 200;
     const FRAME: u64 = 1 << 20;
-    // A process of its own, so that its memory is nobody else's.
+    // In a process of its own, whose memory no other test uses.
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &[]).await;
-    let alice = Account::new(&server, "alice").await;
-    RawSocket::admitted(&server, &alice).await.lives().await;
-    let before = meter(&server, "process_resident_memory_bytes").await;
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    alice.connect_raw().await.expect_alive().await;
+    let before = server.metric("process_resident_memory_bytes").await;
 
     let mut sockets = Vec::new();
     for _ in 0..SOCKETS {
-        let mut socket = Handshake::to(&server).open().await;
-        // As large as a frame may be, but more than a stranger may send.
-        socket.send(Frame::new(Opcode::Binary, []).announcing(FRAME)).await;
-        assert!(matches!(socket.receive().await, Received::Close(Some(1009), _)));
+        let mut socket = server.handshake().open_raw().await;
+        // As large as a frame may be, but more than a client may send before it is admitted.
+        socket.send_frame(Frame::new(Opcode::Binary, []).announcing(FRAME)).await;
+        assert!(matches!(socket.expect_frame().await, ServerFrame::Close(Some(1009), _)));
         sockets.push(socket);
     }
 
-    let grown = meter(&server, "process_resident_memory_bytes").await.saturating_sub(before);
+    let grown = server.metric("process_resident_memory_bytes").await.saturating_sub(before);
     assert!(grown < SOCKETS * FRAME / 4, "{grown} bytes");
 }
 
 #[actix_web::test]
-async fn too_much_before_the_ack_closes_with_1009() {
+async fn too_many_bytes_before_the_ack_close_with_1009() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__UNAUTHENTICATED_BYTES", "16384")]).await;
-    let alice = Account::new(&node, "alice").await;
+    let alice = node.person("Alice").await;
     let ping = Frame::text(&json!({ "type": "ping" }).to_string()).bytes();
     let pings = ping.repeat(16_384 / ping.len() + 1);
 
-    let mut stranger = Handshake::to(&node).open().await;
+    let mut stranger = node.handshake().open_raw().await;
     stranger.send_bytes(&pings).await;
-    assert_eq!(stranger.closed().await.0, 1009);
+    assert_eq!(stranger.expect_close().await.0, 1009);
 
-    let mut in_one_frame = Handshake::to(&node).open().await;
+    let mut in_one_frame = node.handshake().open_raw().await;
     in_one_frame.send_bytes(&Frame::new(Opcode::Binary, vec![0; 20_000]).bytes()).await;
-    assert_eq!(in_one_frame.closed().await.0, 1009);
+    assert_eq!(in_one_frame.expect_close().await.0, 1009);
 
-    // Who is known may send more.
-    let mut known = RawSocket::admitted(&node, &alice).await;
-    known.send_bytes(&pings).await;
+    // An admitted client may send more.
+    let mut admitted = alice.connect_raw().await;
+    admitted.send_bytes(&pings).await;
     for _ in 0..=16_384 / ping.len() {
-        assert_eq!(known.hear().await, json!({ "type": "pong" }));
+        assert_eq!(admitted.expect_message().await, json!({ "type": "pong" }));
     }
 
-    drop(known);
+    drop(admitted);
     node.stop().await;
 }
 
 #[actix_web::test]
 async fn a_ping_is_answered_by_a_pong_with_its_payload() {
     let node = TestNode::start().await;
-    let mut socket = Handshake::to(&node).open().await;
+    let mut socket = node.handshake().open_raw().await;
 
     for payload in [&b""[..], b"hello", &[0xFF; 125]] {
-        socket.send(Frame::ping(payload)).await;
-        assert_eq!(socket.receive().await, Received::Pong(payload.to_vec()));
+        socket.send_frame(Frame::ping(payload)).await;
+        assert_eq!(socket.expect_frame().await, ServerFrame::Pong(payload.to_vec()));
     }
     // A pong that nobody asked for is ignored, masked with zeros or not.
-    socket.send(Frame::new(Opcode::Pong, "unasked")).await;
-    socket.send(Frame::ping(b"still there?")).await;
-    assert_eq!(socket.receive().await, Received::Pong(b"still there?".to_vec()));
+    socket.send_frame(Frame::new(Opcode::Pong, "unasked")).await;
+    socket.send_frame(Frame::ping(b"still there?")).await;
+    assert_eq!(socket.expect_frame().await, ServerFrame::Pong(b"still there?".to_vec()));
 
     drop(socket);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_close_is_answered_with_its_code_and_the_connection_ends() {
-    let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-
-    for code in [1000, 1001, 1002, 1003, 1007, 1011, 1012, 1014, 3000, 4000, 4999] {
-        let mut socket = RawSocket::admitted(&node, &alice).await;
-        socket.send(Frame::close(code, "so long")).await;
-        assert_eq!(socket.receive().await, Received::Close(Some(code), String::new()));
-        assert_eq!(socket.receive().await, Received::End);
-    }
-
-    let mut socket = RawSocket::admitted(&node, &alice).await;
-    socket.send(Frame::new(Opcode::Close, [])).await;
-    assert_eq!(socket.receive().await, Received::Close(None, String::new()));
-    assert_eq!(socket.receive().await, Received::End);
-
-    until_meter(&node, "coscribe_session_closes_total{reason=\"gone\"}", 12).await;
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn after_both_close_frames_the_server_hangs_up_first_and_soon() {
-    let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-    let mut quickest = Duration::MAX;
-
-    for _ in 0..5 {
-        let mut socket = RawSocket::admitted(&node, &alice).await;
-        let start = Instant::now();
-        socket.send(Frame::close(1000, "")).await;
-        assert!(matches!(socket.receive().await, Received::Close(..)));
-        assert_eq!(socket.receive().await, Received::End);
-        quickest = quickest.min(start.elapsed());
-    }
-
-    assert!(quickest < Duration::from_millis(800), "{quickest:?}");
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn what_waits_is_sent_before_the_answer_to_a_close() {
-    let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-    let mut socket = RawSocket::admitted(&node, &alice).await;
-
-    let ping = Frame::text(&json!({ "type": "ping" }).to_string()).bytes();
-    socket.send_bytes(&[ping.repeat(10), Frame::close(1000, "").bytes()].concat()).await;
-
-    for _ in 0..10 {
-        assert_eq!(socket.hear().await, json!({ "type": "pong" }));
-    }
-    assert_eq!(socket.receive().await, Received::Close(Some(1000), String::new()));
-    assert_eq!(socket.receive().await, Received::End);
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn whatever_comes_after_a_close_frame_is_nobodys_business() {
-    let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-
-    for rest in [
-        vec![0xFF; 5_000],
-        Frame::text("no message").bytes(),
-        Frame::close(1002, "").bytes(),
-        Frame::new(Opcode::Reserved(3), "x").unmasked().bytes(),
-    ] {
-        let mut socket = RawSocket::admitted(&node, &alice).await;
-        socket.send_bytes(&[Frame::close(1000, "").bytes(), rest].concat()).await;
-        assert_eq!(socket.receive().await, Received::Close(Some(1000), String::new()));
-        assert_eq!(socket.receive().await, Received::End);
-    }
-
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn a_close_between_fragments_is_answered() {
-    let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-    let mut socket = RawSocket::admitted(&node, &alice).await;
-
-    // Half a character waits for its other half, which will never come.
-    socket.send(Frame::new(Opcode::Text, b"\xE2").unfinished()).await;
-    socket.send(Frame::close(1000, "")).await;
-
-    assert_eq!(socket.receive().await, Received::Close(Some(1000), String::new()));
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn a_client_that_hangs_up_without_a_close_frame_is_gone() {
-    let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-
-    let mut half_closed = RawSocket::admitted(&node, &alice).await;
-    half_closed.half_close().await;
-    assert!(matches!(half_closed.receive().await, Received::Close(..)));
-    assert_eq!(half_closed.receive().await, Received::End);
-    drop(RawSocket::admitted(&node, &alice).await);
-    RawSocket::admitted(&node, &alice).await.reset();
-    let mut within_a_frame = RawSocket::admitted(&node, &alice).await;
-    within_a_frame.send(Frame::text("").announcing(100)).await;
-    within_a_frame.reset();
-
-    until_meter(&node, "coscribe_session_closes_total{reason=\"gone\"}", 4).await;
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn arbitrary_bytes_stop_nobody_else() {
+async fn arbitrary_bytes_do_not_disturb_other_sessions() {
     const ROUNDS: u32 = 200;
     let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-    let mut healthy = RawSocket::admitted(&node, &alice).await;
+    let alice = node.person("Alice").await;
+    let mut healthy = alice.connect_raw().await;
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let anything = plan();
+    let plans = plan();
 
     for round in 0..ROUNDS {
-        let plan = anything.new_tree(&mut runner).unwrap().current();
+        let plan = plans.new_tree(&mut runner).unwrap().current();
         let mut socket = if round % 2 == 0 {
-            Handshake::to(&node).open().await
+            node.handshake().open_raw().await
         } else {
-            RawSocket::admitted(&node, &alice).await
+            alice.connect_raw().await
         };
         for bytes in &plan {
-            socket.send_what_is_taken(bytes).await;
+            socket.try_send_bytes(bytes).await;
         }
     }
 
-    healthy.lives().await;
-    RawSocket::admitted(&node, &alice).await.lives().await;
-    let panicked = meter(&node, "coscribe_session_closes_total{reason=\"internal_error\"}").await;
-    assert_eq!(panicked, 0);
+    healthy.expect_alive().await;
+    alice.connect_raw().await.expect_alive().await;
+    let panics = node.metric("coscribe_session_closes_total{reason=\"internal_error\"}").await;
+    assert_eq!(panics, 0);
     drop(healthy);
     node.stop().await;
 }
 
-/// Writes that are noise, frames of noise, or messages with something wrong in them.
+/// A plan of writes: noise, frames of noise, and messages with errors in them.
 fn plan() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let noise = proptest::collection::vec(any::<u8>(), 0..300);
     let opcode = prop_oneof![

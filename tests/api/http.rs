@@ -1,13 +1,12 @@
-//! What a node says over plain HTTP.
+//! Plain HTTP: bodies, methods, status codes, health and the GraphiQL page.
 
+use kit::{Client as _, HttpReply, Node as _, TestNode, http_client, within};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-
-use crate::support::{Client as _, Reply, TestNode, http_client, within};
 
 const ME: &str = r#"{"query":"{ me { name } }"}"#;
 
@@ -17,39 +16,39 @@ fn graphql(node: &TestNode, method: Method, query: &[(&str, &str)]) -> reqwest::
 }
 
 #[actix_web::test]
-async fn a_body_that_is_no_request_is_refused() {
+async fn a_malformed_body_is_refused() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     for body in ["", "{", "null", "7", "\"{ me { id } }\"", "{}", r#"{"query":7}"#, "\u{feff}{}"] {
         let request = alice.post().header("Content-Type", "application/json").body(body);
-        let reply = Reply::to(request).await;
+        let reply = HttpReply::to(request).await;
         assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{body}");
     }
-    let not_text = alice.post().header("Content-Type", "application/json").body(vec![0xff, 0xfe]);
-    assert_eq!(Reply::to(not_text).await.status, 400);
+    let not_utf8 = alice.post().header("Content-Type", "application/json").body(vec![0xff, 0xfe]);
+    assert_eq!(HttpReply::to(not_utf8).await.status, 400);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_body_is_json_and_says_so() {
+async fn a_body_must_be_json_and_declare_it() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
-        let reply = Reply::to(alice.post().header("Content-Type", kind).body(ME)).await;
+        let reply = HttpReply::to(alice.post().header("Content-Type", kind).body(ME)).await;
         assert_eq!((reply.status, &*reply.code()), (415, "BAD_USER_INPUT"), "{kind}");
     }
-    assert_eq!(Reply::to(alice.post().body(ME)).await.status, 415);
-    // Even somebody who goes on sending gets to know why.
-    assert_eq!(Reply::to(alice.post().body(" ".repeat(4_000_000))).await.status, 415);
+    assert_eq!(HttpReply::to(alice.post().body(ME)).await.status, 415);
+    // A client that is still sending receives the reply.
+    assert_eq!(HttpReply::to(alice.post().body(" ".repeat(4_000_000))).await.status, 415);
     for kind in ["application/json", "Application/JSON; charset=utf-8"] {
-        let reply = Reply::to(alice.post().header("Content-Type", kind).body(ME)).await;
+        let reply = HttpReply::to(alice.post().header("Content-Type", kind).body(ME)).await;
         assert_eq!(reply.answer().value()["name"], "Alice", "{kind}");
     }
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_body_has_a_limit_whether_it_says_its_length_or_not() {
+async fn a_body_is_limited_with_and_without_a_length() {
     let limits = [
         ("COSCRIBE__LIMITS__FRAME", "4096"),
         ("COSCRIBE__LIMITS__MESSAGE", "4096"),
@@ -59,7 +58,7 @@ async fn a_body_has_a_limit_whether_it_says_its_length_or_not() {
     let alice = node.person("Alice").await;
     let sized = |size: usize| format!("{ME}{}", " ".repeat(size - ME.len()));
     let whole = |size: usize| {
-        Reply::to(alice.post().header("Content-Type", "application/json").body(sized(size)))
+        HttpReply::to(alice.post().header("Content-Type", "application/json").body(sized(size)))
     };
 
     assert_eq!(whole(4_096).await.answer().value()["name"], "Alice");
@@ -68,25 +67,25 @@ async fn a_body_has_a_limit_whether_it_says_its_length_or_not() {
         assert_eq!((reply.status, &*reply.code()), (413, "BAD_USER_INPUT"), "{size}");
     }
 
-    let in_pieces = in_pieces(&node, &alice.token, &sized(4_096)).await;
-    assert!(in_pieces.starts_with("HTTP/1.1 200 "), "{in_pieces}");
-    let in_pieces = self::in_pieces(&node, &alice.token, &sized(4_097)).await;
-    assert!(in_pieces.starts_with("HTTP/1.1 413 "), "{in_pieces}");
+    let chunked = send_chunked(&node, &alice.token, &sized(4_096)).await;
+    assert!(chunked.starts_with("HTTP/1.1 200 "), "{chunked}");
+    let chunked = send_chunked(&node, &alice.token, &sized(4_097)).await;
+    assert!(chunked.starts_with("HTTP/1.1 413 "), "{chunked}");
     node.stop().await;
 }
 
-/// The whole reply to a request that does not say how long it is.
-async fn in_pieces(node: &TestNode, token: &str, body: &str) -> String {
+/// Sends a request without a length. Returns the whole reply.
+async fn send_chunked(node: &TestNode, token: &str, body: &str) -> String {
     let mut request = format!(
         "POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     );
-    for piece in body.as_bytes().chunks(1_000) {
-        let piece = str::from_utf8(piece).unwrap();
-        request.push_str(&format!("{:x}\r\n{piece}\r\n", piece.len()));
+    for chunk in body.as_bytes().chunks(1_000) {
+        let chunk = str::from_utf8(chunk).unwrap();
+        request.push_str(&format!("{:x}\r\n{chunk}\r\n", chunk.len()));
     }
     request.push_str("0\r\n\r\n");
-    let mut stream = TcpStream::connect(node.node().address()).await.unwrap();
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reply = String::new();
     within("a reply", stream.read_to_string(&mut reply)).await.unwrap();
@@ -94,11 +93,11 @@ async fn in_pieces(node: &TestNode, token: &str, body: &str) -> String {
 }
 
 #[actix_web::test]
-async fn by_get_there_are_queries_only() {
+async fn get_supports_queries_only() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let get = |query: &[(&str, &str)]| {
-        Reply::to(graphql(&node, Method::GET, query).bearer_auth(&alice.token))
+        HttpReply::to(graphql(&node, Method::GET, query).bearer_auth(&alice.token))
     };
 
     let reply = get(&[
@@ -115,11 +114,11 @@ async fn by_get_there_are_queries_only() {
         assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"), "{query}");
         assert_eq!(reply.header("Allow"), "POST");
     }
-    for nonsense in
+    for malformed in
         [&[][..], &[("variables", "{}")], &[("query", "{ me { id } }"), ("variables", "{")]]
     {
-        let reply = get(nonsense).await;
-        assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{nonsense:?}");
+        let reply = get(malformed).await;
+        assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{malformed:?}");
     }
     let list = alice.run("{ documents { nodes { id } } }", json!({})).await.value();
     assert_eq!(list["nodes"], json!([]));
@@ -127,7 +126,7 @@ async fn by_get_there_are_queries_only() {
 }
 
 #[actix_web::test]
-async fn a_subscription_needs_a_socket() {
+async fn a_subscription_over_http_is_refused() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
 
@@ -139,26 +138,26 @@ async fn a_subscription_needs_a_socket() {
 }
 
 #[actix_web::test]
-async fn other_methods_and_addresses_are_not_served() {
+async fn other_methods_and_paths_are_not_served() {
     let node = TestNode::start().await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
-        let reply = Reply::to(graphql(&node, method, &[])).await;
+        let reply = HttpReply::to(graphql(&node, method, &[])).await;
         assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"));
         assert_eq!(reply.header("Allow"), "GET, POST");
     }
     for path in ["/nothing", "/graphql/", "/graphiql/nothing.js", "/graphiql/..%2f..%2fCargo.toml"]
     {
-        assert_eq!(Reply::to(http_client().get(node.url(path))).await.status, 404, "{path}");
+        assert_eq!(node.get(path).await.status, 404, "{path}");
     }
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn the_status_tells_what_the_accepted_type_lets_it_tell() {
+async fn the_status_depends_on_the_accepted_media_type() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let ask = |accept: &'static str, query: &'static str| {
-        Reply::to(alice.post().header("Accept", accept).json(&json!({ "query": query })))
+        HttpReply::to(alice.post().header("Accept", accept).json(&json!({ "query": query })))
     };
     let (newer, older) = ("application/graphql-response+json", "application/json");
 
@@ -181,7 +180,7 @@ async fn the_status_tells_what_the_accepted_type_lets_it_tell() {
 }
 
 #[actix_web::test]
-async fn whoever_asks_too_often_has_to_wait() {
+async fn operations_over_http_are_rate_limited() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "3")]).await;
     let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
     let me = json!({ "query": "{ me { name } }" });
@@ -198,20 +197,20 @@ async fn whoever_asks_too_often_has_to_wait() {
 }
 
 #[actix_web::test]
-async fn a_node_says_that_it_lives_and_that_it_serves() {
+async fn health_and_readiness_are_reported() {
     let node = TestNode::start().await;
-    let health = Reply::to(http_client().get(node.url("/healthz"))).await;
+    let health = node.get("/healthz").await;
     assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
-    let ready = Reply::to(http_client().get(node.url("/readyz"))).await;
+    let ready = node.get("/readyz").await;
     assert_eq!((ready.status, ready.json()), (200, json!({ "status": "ready" })));
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_browser_gets_a_page_and_a_program_an_answer() {
+async fn a_browser_gets_a_page_and_a_program_gets_an_answer() {
     let node = TestNode::start().await;
     let get = |path: &str, accept: &'static str| {
-        Reply::to(http_client().get(node.url(path)).header("Accept", accept))
+        HttpReply::to(http_client().get(node.url(path)).header("Accept", accept))
     };
 
     let page = get("/graphql", "text/html,application/xhtml+xml,*/*;q=0.8").await;

@@ -1,48 +1,51 @@
-//! What one client may have, and how it is told that it has it.
+//! The limits of one client: connections, operations, subscriptions and rates.
 
+use std::ops::RangeInclusive;
+
+use kit::{Answer, Client as _, Frame, Node as _, RawSocket, TestNode};
 use serde_json::{Value, json};
 
-use crate::support::{
-    TestNode,
-    raw::{
-        Account, Frame, Handshake, RawSocket, document, meter, refused, seats, until, until_meter,
-    },
-};
-
-fn message(value: Value) -> Vec<u8> {
-    Frame::text(&value.to_string()).bytes()
+/// The messages that start an operation under the ids 0, 1, 2, …
+fn starts(operation: &str, times: u32) -> Vec<Value> {
+    let payload = json!({ "query": operation });
+    (0..times)
+        .map(|id| json!({ "type": "subscribe", "id": id.to_string(), "payload": payload }))
+        .collect()
 }
+
+/// The rate limit of one burst: five at once, and a further one for each fifth of a second that the burst takes.
+const REFUSALS_OF_40: RangeInclusive<u32> = 20..=35;
 
 #[actix_web::test]
 async fn the_eleventh_connection_of_a_user_is_refused() {
     let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
-    let bob = Account::new(&node, "bob").await;
+    let alice = node.person("Alice").await;
+    let bob = node.person("Bob").await;
     let mut sockets = Vec::new();
     for _ in 0..10 {
-        sockets.push(RawSocket::admitted(&node, &alice).await);
+        sockets.push(alice.connect_raw().await);
     }
     let exceeded = (4403, "Connection limit exceeded".to_owned());
     let eleventh = async || {
-        let mut socket = Handshake::to(&node).open().await;
+        let mut socket = node.handshake().open_raw().await;
         let payload = json!({ "authToken": alice.token });
-        socket.say(json!({ "type": "connection_init", "payload": payload })).await;
-        socket.closed().await
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        socket.expect_close().await
     };
 
     assert_eq!(eleventh().await, exceeded);
-    assert_eq!(meter(&node, "coscribe_slots_refused_total").await, 1);
-    // Somebody else has his own ten, and the others have not noticed.
-    sockets.push(RawSocket::admitted(&node, &bob).await);
+    assert_eq!(node.metric("coscribe_slots_refused_total").await, 1);
+    // Another user has ten of their own, and the open sockets go on.
+    sockets.push(bob.connect_raw().await);
     for socket in &mut sockets {
-        socket.lives().await;
+        socket.expect_alive().await;
     }
 
-    // Free again as soon as the client knows that it has closed.
+    // The slot is free as soon as the client has received the close frame.
     let mut one = sockets.remove(0);
-    one.send(Frame::close(1000, "")).await;
-    one.receive().await;
-    sockets.push(RawSocket::admitted(&node, &alice).await);
+    one.send_frame(Frame::close(1000, "")).await;
+    one.expect_frame().await;
+    sockets.push(alice.connect_raw().await);
     assert_eq!(eleventh().await, exceeded);
 
     drop(sockets);
@@ -50,19 +53,19 @@ async fn the_eleventh_connection_of_a_user_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_connection_that_was_cut_off_gives_its_place_back_at_once() {
+async fn a_broken_connection_releases_its_slot_at_once() {
     let node = TestNode::start().await;
-    let alice = Account::new(&node, "alice").await;
+    let alice = node.person("Alice").await;
     let mut sockets = Vec::new();
     for _ in 0..10 {
-        sockets.push(RawSocket::admitted(&node, &alice).await);
+        sockets.push(alice.connect_raw().await);
     }
 
     for _ in 0..5 {
         sockets.remove(0).reset();
-        // Long before anybody could have called it silent.
-        until_meter(&node, "active_websocket_connections", 9).await;
-        sockets.push(RawSocket::admitted(&node, &alice).await);
+        // Long before the node would find the client silent.
+        node.expect_metric("active_websocket_connections", 9).await;
+        sockets.push(alice.connect_raw().await);
     }
 
     drop(sockets);
@@ -70,44 +73,39 @@ async fn a_connection_that_was_cut_off_gives_its_place_back_at_once() {
 }
 
 #[actix_web::test]
-async fn a_connection_that_is_not_admitted_takes_no_place() {
+async fn a_connection_takes_no_slot_before_it_is_admitted() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1")]).await;
-    let alice = Account::new(&node, "alice").await;
-    let path = format!("/graphql?token={}", alice.token);
+    let alice = node.person("Alice").await;
 
-    let waiting = Handshake::to(&node).path(&path).open().await;
-    let mut admitted = RawSocket::admitted(&node, &alice).await;
-    admitted.lives().await;
+    let waiting = node.handshake().token_in_address(&alice.token).open_raw().await;
+    let mut admitted = alice.connect_raw().await;
+    admitted.expect_alive().await;
 
     drop((waiting, admitted));
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn operations_in_flight_have_a_limit_and_the_session_lives() {
+async fn operations_in_flight_are_limited_and_the_session_goes_on() {
     let limits = [
         ("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "3"),
         ("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000"),
     ];
     let node = TestNode::start_with(&limits).await;
-    let alice = Account::new(&node, "alice").await;
-    let mut socket = RawSocket::admitted(&node, &alice).await;
-    // Long enough that none is answered before the last one is looked at.
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+    // Long enough that the node reads the last before it has answered the first.
     let long: String = (0..400).map(|n| format!("a{n}: me {{ id }} ")).collect();
-    let ask = |id: &str| {
-        let payload = json!({ "query": format!("{{ {long} }}") });
-        message(json!({ "type": "subscribe", "id": id, "payload": payload }))
-    };
 
-    socket.send_bytes(&["1", "2", "3", "4"].map(ask).concat()).await;
+    socket.send_together(&starts(&format!("{{ {long} }}"), 4)).await;
 
-    assert_eq!(refused(&socket.failed("4").await), "RATE_LIMITED");
+    assert_eq!(socket.expect_error("3").await, "RATE_LIMITED");
     for _ in 0..3 {
-        assert_eq!(socket.hear().await["type"], "next");
-        assert_eq!(socket.hear().await["type"], "complete");
+        assert_eq!(socket.expect_message().await["type"], "next");
+        assert_eq!(socket.expect_message().await["type"], "complete");
     }
-    // The id of the refused one is free, and so is the place of an answered one.
-    let me = socket.run("4", "{ me { id } }", json!({})).await;
+    // The id of the refused operation is free, and so is the capacity of the answered ones.
+    let me = socket.run("3", "{ me { id } }", json!({})).await;
     assert_eq!(me["data"]["me"]["id"], json!(alice.id));
 
     drop(socket);
@@ -115,134 +113,126 @@ async fn operations_in_flight_have_a_limit_and_the_session_lives() {
 }
 
 #[actix_web::test]
-async fn subscriptions_have_a_limit_and_one_that_ends_makes_room() {
+async fn subscriptions_are_limited_and_completing_one_allows_another() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__SUBSCRIPTIONS", "3")]).await;
-    let alice = Account::new(&node, "alice").await;
-    let document = document(&node, &alice).await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Plan", "").await;
     let cursors = format!("subscription {{ cursorMoved(documentId: \"{document}\") {{ color }} }}");
-    let mut socket = RawSocket::admitted(&node, &alice).await;
+    let mut socket = alice.connect_raw().await;
     for id in ["1", "2", "3"] {
-        socket.listen(&node, id, &cursors).await;
+        socket.subscribe(id, &cursors).await;
     }
 
-    socket.ask("4", &cursors).await;
-    assert_eq!(refused(&socket.failed("4").await), "RATE_LIMITED");
+    socket.start("4", &cursors).await;
+    assert_eq!(socket.expect_error("4").await, "RATE_LIMITED");
     socket.complete("2").await;
-    socket.ask("4", &cursors).await;
-    socket.ask("5", &cursors).await;
-    assert_eq!(refused(&socket.failed("5").await), "RATE_LIMITED");
-    until("three subscriptions", async || seats(&node).await == 3).await;
+    socket.start("4", &cursors).await;
+    socket.start("5", &cursors).await;
+    assert_eq!(socket.expect_error("5").await, "RATE_LIMITED");
+    node.expect_seats(3).await;
 
-    // The limit is each session's own.
-    let mut other = RawSocket::admitted(&node, &alice).await;
-    other.listen(&node, "1", &cursors).await;
+    // Every session has a limit of its own.
+    let mut other = alice.connect_raw().await;
+    other.subscribe("1", &cursors).await;
 
     drop((socket, other));
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn subscriptions_that_are_asked_for_at_once_keep_to_the_limit() {
+async fn subscriptions_that_start_at_once_keep_the_limit() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__SUBSCRIPTIONS", "3")]).await;
-    let alice = Account::new(&node, "alice").await;
-    let document = document(&node, &alice).await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Plan", "").await;
     let cursors = format!("subscription {{ cursorMoved(documentId: \"{document}\") {{ color }} }}");
-    let mut socket = RawSocket::admitted(&node, &alice).await;
-    let ask = |id: u32| {
-        let payload = json!({ "query": cursors });
-        message(json!({ "type": "subscribe", "id": id.to_string(), "payload": payload }))
-    };
+    let mut socket = alice.connect_raw().await;
 
-    let all: Vec<u8> = (0..20).flat_map(ask).collect();
-    socket.send_bytes(&all).await;
+    socket.send_together(&starts(&cursors, 20)).await;
 
     for _ in 3..20 {
-        let refusal = socket.hear().await;
+        let refusal = socket.expect_message().await;
         assert_eq!(refusal["type"], "error");
-        assert_eq!(refused(&refusal["payload"]), "RATE_LIMITED");
+        assert_eq!(Answer::refused(refusal["payload"].clone()).code(), "RATE_LIMITED");
     }
-    until("three subscriptions", async || seats(&node).await == 3).await;
+    node.expect_seats(3).await;
     drop(socket);
     node.stop().await;
 }
 
-/// Runs `operation` a few times more often in one second than is allowed, and says how often it was refused. What
-/// is refused says so, and the session lives on.
+/// Sends `operation` this many times at once. Returns how many were refused, which must be with RATE_LIMITED, and shows that
+/// the session goes on.
 async fn refusals(socket: &mut RawSocket, operation: &str, times: u32) -> u32 {
-    let ask = |id: u32| {
-        let payload = json!({ "query": operation });
-        message(json!({ "type": "subscribe", "id": id.to_string(), "payload": payload }))
-    };
-    let all: Vec<u8> = (0..times).flat_map(ask).collect();
-    socket.send_bytes(&all).await;
+    socket.send_together(&starts(operation, times)).await;
     let (mut ended, mut refusals) = (0, 0);
     while ended < times {
-        let answer = socket.hear().await;
-        let errors = match answer["type"].as_str().unwrap() {
-            "complete" => &Value::Null,
-            "error" => &answer["payload"],
-            _ => &answer["payload"]["errors"],
+        let message = socket.expect_message().await;
+        let answer = match message["type"].as_str().unwrap() {
+            "next" => Answer::executed(message["payload"].clone()),
+            "error" => Answer::refused(message["payload"].clone()),
+            _ => {
+                ended += 1;
+                continue;
+            }
         };
-        if !errors.is_null() {
-            assert_eq!(refused(errors), "RATE_LIMITED");
+        if !answer.is_ok() {
+            assert_eq!(answer.code(), "RATE_LIMITED");
             refusals += 1;
         }
-        ended += u32::from(answer["type"] != "next");
+        ended += u32::from(message["type"] == "error");
     }
-    socket.lives().await;
+    socket.expect_alive().await;
     refusals
 }
 
 #[actix_web::test]
-async fn cursor_moves_have_a_rate() {
+async fn cursor_moves_are_rate_limited() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__CURSORS_PER_SECOND", "5")]).await;
-    let alice = Account::new(&node, "alice").await;
-    let document = document(&node, &alice).await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Plan", "").await;
     let cursors = format!("subscription {{ cursorMoved(documentId: \"{document}\") {{ color }} }}");
-    let mut socket = RawSocket::admitted(&node, &alice).await;
-    socket.listen(&node, "c", &cursors).await;
+    let mut socket = alice.connect_raw().await;
+    socket.subscribe("c", &cursors).await;
     let step = format!(
         "mutation {{ updateCursor(documentId: \"{document}\", cursor: {{ line: 1, column: 1 }}) }}"
     );
 
     let refused = refusals(&mut socket, &step, 40).await;
 
-    // Five at once, and one more for each fifth of a second that this took.
-    assert!((20..=35).contains(&refused), "{refused}");
+    assert!(REFUSALS_OF_40.contains(&refused), "{refused}");
     drop(socket);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn changes_have_a_rate() {
+async fn changes_are_rate_limited() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "5")]).await;
-    let alice = Account::new(&node, "alice").await;
-    let mut socket = RawSocket::admitted(&node, &alice).await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
 
     let create = "mutation { createDocument(title: \"One more\") { id } }";
     let refused = refusals(&mut socket, create, 40).await;
 
-    assert!((20..=35).contains(&refused), "{refused}");
+    assert!(REFUSALS_OF_40.contains(&refused), "{refused}");
     drop(socket);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn operations_of_a_user_have_a_rate_over_all_connections() {
+async fn operations_of_a_user_are_rate_limited_over_all_connections() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "5")]).await;
-    let alice = Account::new(&node, "alice").await;
-    let bob = Account::new(&node, "bob").await;
-    let mut one = RawSocket::admitted(&node, &alice).await;
-    let mut other = RawSocket::admitted(&node, &alice).await;
-    let mut bobs = RawSocket::admitted(&node, &bob).await;
+    let alice = node.person("Alice").await;
+    let bob = node.person("Bob").await;
+    let mut one = alice.connect_raw().await;
+    let mut other = alice.connect_raw().await;
+    let mut bobs = bob.connect_raw().await;
 
     let first = refusals(&mut one, "{ __typename }", 40).await;
     let second = refusals(&mut other, "{ __typename }", 40).await;
-    let of_bob = refusals(&mut bobs, "{ __typename }", 5).await;
+    let refused_of_bob = refusals(&mut bobs, "{ __typename }", 5).await;
 
-    assert!((20..=35).contains(&first), "{first}");
+    assert!(REFUSALS_OF_40.contains(&first), "{first}");
     assert!((20..=40).contains(&second), "{second}");
-    assert_eq!(of_bob, 0);
+    assert_eq!(refused_of_bob, 0);
     drop((one, other, bobs));
     node.stop().await;
 }

@@ -1,8 +1,7 @@
 //! Lists of documents, page by page.
 
+use kit::{Answer, Client, Node as _, Pair, TestNode};
 use serde_json::{Value, json};
-
-use crate::support::{Answer, Client, Pair, TestNode};
 
 const LIST: &str = "query($first: Int, $after: String) { documents(first: $first, after: $after) {
     edges { cursor node { id } } nodes { id title version access owner { name } }
@@ -18,7 +17,7 @@ fn titles(page: &Value) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn twenty_five_documents_come_page_by_page_newest_change_first() {
+async fn documents_are_listed_in_pages_latest_change_first() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let mut newest_first = vec![];
@@ -38,20 +37,20 @@ async fn twenty_five_documents_come_page_by_page_newest_change_first() {
         assert_eq!(page["pageInfo"]["endCursor"], cursors[expected - 1]["cursor"]);
         listed.extend(titles(&page).into_iter().map(str::to_owned));
         after = page["pageInfo"]["endCursor"].clone();
-        // What is made between two pages moves nothing.
-        alice.create_document("Made meanwhile", "").await;
+        // A document created between two pages moves none of the others.
+        alice.create_document("Created meanwhile", "").await;
     }
 
     assert_eq!(listed, newest_first);
-    let over = list(&alice, json!({ "after": after })).await.value();
-    assert_eq!(over["nodes"], json!([]));
-    assert_eq!(over["pageInfo"], json!({ "hasNextPage": false, "endCursor": null }));
+    let beyond = list(&alice, json!({ "after": after })).await.value();
+    assert_eq!(beyond["nodes"], json!([]));
+    assert_eq!(beyond["pageInfo"], json!({ "hasNextPage": false, "endCursor": null }));
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_list_holds_what_one_owns_or_may_open_and_a_change_brings_it_to_the_front() {
-    let Pair { node, alice, bob, document: shared } = Pair::meet().await;
+async fn a_list_has_every_accessible_document_and_a_change_moves_one_first() {
+    let Pair { node, alice, bob, document: shared } = Pair::start().await;
     bob.create_document("Bob's own", "").await;
     alice.create_document("Alice's own", "").await;
     assert_eq!(titles(&list(&bob, json!({})).await.value()), ["Bob's own", "Project Alpha"]);
@@ -70,7 +69,7 @@ async fn a_list_holds_what_one_owns_or_may_open_and_a_change_brings_it_to_the_fr
 }
 
 #[actix_web::test]
-async fn a_page_has_one_to_a_hundred_documents_and_a_cursor_that_was_given_out() {
+async fn invalid_page_sizes_and_cursors_are_refused() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     alice.create_document("Notes", "").await;
@@ -94,8 +93,8 @@ async fn a_page_has_one_to_a_hundred_documents_and_a_cursor_that_was_given_out()
 }
 
 #[actix_web::test]
-async fn what_was_deleted_is_in_no_list() {
-    let Pair { node, alice, bob, document } = Pair::meet().await;
+async fn a_deleted_document_is_not_listed() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
     alice.create_document("Notes", "").await;
 
     alice.delete(document).await.value();

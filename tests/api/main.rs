@@ -1,18 +1,21 @@
-//! Whole nodes over real sockets, each with its own port and database.
+//! Whole nodes over real sockets. Each test has its own node, port and database.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper that cannot go on has found what the test looks for"
+    reason = "a helper that cannot do its work fails its test"
 )]
 
 mod access;
 mod accounts;
-mod alice_and_bob;
+mod close_frames;
+mod collaboration;
+mod commands;
 mod documents;
 mod echo;
+mod edit_storage;
 mod edits;
-mod floods;
 mod frames;
+mod graphql_ws;
 mod heartbeat;
 mod history;
 mod http;
@@ -22,11 +25,16 @@ mod metrics;
 mod operations;
 mod origins;
 mod presence;
-mod protocol;
-mod resume;
+mod replay;
+mod request_cost;
 mod revocation;
 mod shutdown;
-mod slow;
-mod support;
-mod sync;
+mod slow_consumers;
+mod slow_replay;
 mod tokens;
+mod yjs;
+
+use kit::Program;
+
+/// The server's binary.
+const SERVER: Program = Program::new(env!("CARGO_BIN_EXE_coscribe"));

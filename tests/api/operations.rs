@@ -1,15 +1,14 @@
-//! Operations that are not run: broken, deep, costly, long, or more than one at a time.
+//! Operations that the node refuses to run: invalid, deep, complex, long, or ambiguous.
 
+use kit::{Answer, Client as _, Node as _, PASSWORD, Person, Socket, TestNode};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client as _, PASSWORD, Person, Socket, TestNode};
-
-/// Refused over HTTP and over the socket alike, which lives on: the message.
-async fn refused(person: &Person, socket: &Socket, request: Value) -> String {
+/// Sends a request over HTTP and over the socket, where it must be refused alike. Returns the message.
+async fn expect_refusal(person: &Person, socket: &Socket, request: Value) -> String {
     let case = format!("{:.100}", request.to_string());
     let over_http = person.send(&request).await.answer();
     assert_eq!(over_http.code(), "BAD_USER_INPUT", "{case}");
-    let over_socket = run(socket, request).await;
+    let over_socket = run_invalid(socket, request).await;
     assert_eq!(over_socket.code(), "BAD_USER_INPUT", "{case}");
     let message = over_http.error()["message"].as_str().unwrap();
     assert_eq!(over_socket.error()["message"], message, "{case}");
@@ -17,14 +16,14 @@ async fn refused(person: &Person, socket: &Socket, request: Value) -> String {
     message.to_owned()
 }
 
-/// Sends a whole request and waits for its `error`.
-async fn run(socket: &Socket, request: Value) -> Answer {
+/// Sends a request over the socket and waits for its `error`.
+async fn run_invalid(socket: &Socket, request: Value) -> Answer {
     socket.send(json!({ "type": "subscribe", "id": "bad", "payload": request })).await;
     socket.expect_errors("bad").await
 }
 
 #[actix_web::test]
-async fn what_is_no_operation_of_this_schema_is_refused_before_it_runs() {
+async fn an_invalid_operation_is_refused_before_it_runs() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
@@ -43,24 +42,25 @@ async fn what_is_no_operation_of_this_schema_is_refused_before_it_runs() {
         json!({ "query": "{ ...F }" }),
         json!({ "query": "mutation { grantAccess(documentId: \"x\", level: GOD) { level } }" }),
     ] {
-        refused(&alice, &socket, request).await;
+        expect_refusal(&alice, &socket, request).await;
     }
-    let nothing = json!({ "query": "subscription { nothing }" });
-    assert_eq!(run(&socket, nothing).await.code(), "BAD_USER_INPUT");
+    let unknown = json!({ "query": "subscription { nothing }" });
+    assert_eq!(run_invalid(&socket, unknown).await.code(), "BAD_USER_INPUT");
     drop(socket);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn the_operation_to_run_must_be_among_those_that_were_sent() {
+async fn the_operation_name_must_select_one_of_the_operations() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
     let two = "query One { me { name } } query Two { me { email } }";
 
-    refused(&alice, &socket, json!({ "query": two, "operationName": "Three" })).await;
-    refused(&alice, &socket, json!({ "query": two })).await;
-    refused(&alice, &socket, json!({ "query": "{ me { id } }", "operationName": "One" })).await;
+    expect_refusal(&alice, &socket, json!({ "query": two, "operationName": "Three" })).await;
+    expect_refusal(&alice, &socket, json!({ "query": two })).await;
+    expect_refusal(&alice, &socket, json!({ "query": "{ me { id } }", "operationName": "One" }))
+        .await;
 
     let second = alice.send(&json!({ "query": two, "operationName": "Two" })).await;
     assert_eq!(second.answer().value(), json!({ "email": alice.email }));
@@ -78,7 +78,7 @@ async fn a_deep_operation_is_refused() {
         format!("{{ __schema {{ types {{ fields {{ type {open} {{ name }} {close} }} }} }} }}")
     };
 
-    refused(&alice, &socket, json!({ "query": deep(20) })).await;
+    expect_refusal(&alice, &socket, json!({ "query": deep(20) })).await;
 
     alice.run(&deep(5), json!({})).await.value();
     drop(socket);
@@ -86,13 +86,13 @@ async fn a_deep_operation_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_costly_operation_is_refused_and_nothing_of_it_is_done() {
+async fn a_complex_operation_is_refused_and_has_no_effect() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
     let lists: String =
         (0..15).map(|n| format!("l{n}: documents(first: 100) {{ nodes {{ id }} }}")).collect();
-    let one_large = "{ documents(first: 1000000) { nodes { id title } } }";
+    let long_list = "{ documents(first: 1000000) { nodes { id title } } }";
     let accounts: String = (0..25)
         .map(|n| {
             let arguments =
@@ -101,9 +101,9 @@ async fn a_costly_operation_is_refused_and_nothing_of_it_is_done() {
         })
         .collect();
 
-    refused(&alice, &socket, json!({ "query": format!("{{ {lists} }}") })).await;
-    refused(&alice, &socket, json!({ "query": one_large })).await;
-    refused(&alice, &socket, json!({ "query": format!("mutation {{ {accounts} }}") })).await;
+    expect_refusal(&alice, &socket, json!({ "query": format!("{{ {lists} }}") })).await;
+    expect_refusal(&alice, &socket, json!({ "query": long_list })).await;
+    expect_refusal(&alice, &socket, json!({ "query": format!("mutation {{ {accounts} }}") })).await;
 
     let login = format!(
         r#"mutation {{ login(email: "c0@example.org", password: "{PASSWORD}") {{ token }} }}"#
@@ -114,13 +114,13 @@ async fn a_costly_operation_is_refused_and_nothing_of_it_is_done() {
 }
 
 #[actix_web::test]
-async fn a_long_text_is_refused_and_long_variables_are_not() {
+async fn a_long_operation_is_refused_and_long_variables_are_accepted() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATION_TEXT", "1000")]).await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
     let long = format!("{{ me {{ id }} }}{}", " ".repeat(1_000));
 
-    let message = refused(&alice, &socket, json!({ "query": long })).await;
+    let message = expect_refusal(&alice, &socket, json!({ "query": long })).await;
 
     assert!(message.contains("1000"), "{message}");
     socket.create_document("Long", &"text ".repeat(10_000)).await;
@@ -145,13 +145,13 @@ async fn a_subscription_has_one_root_field() {
         format!("subscription {{ ... {{ {changed} }} ... on Subscription {{ {moved} }} }}"),
         "subscription { __typename __typename }".to_owned(),
     ] {
-        refused(&alice, &socket, json!({ "query": query })).await;
+        expect_refusal(&alice, &socket, json!({ "query": query })).await;
     }
-    assert_eq!(node.meters().await.operations("subscription", "ok"), 0.0);
+    assert_eq!(node.metrics().await.operations("subscription", "ok"), 0);
 
     let good = format!("subscription {{ ...F }} fragment F on Subscription {{ it: {changed} }}");
-    socket.start("good", &good, &json!({})).await;
-    node.until_meter("active_subscriptions_total{topic=\"changes\"}", 1.0).await;
+    socket.start("good", &good).await;
+    node.expect_metric("active_subscriptions_total{topic=\"changes\"}", 1).await;
     alice.connect().await.write(id, "Hello").await.value();
     assert_eq!(socket.expect_next("good").await, json!({ "version": 2 }));
     drop(socket);
@@ -159,7 +159,7 @@ async fn a_subscription_has_one_root_field() {
 }
 
 #[actix_web::test]
-async fn a_field_that_fails_is_null_or_takes_everything_with_it() {
+async fn a_failed_field_is_null_or_makes_the_whole_result_null() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
     let socket = alice.connect().await;
@@ -185,7 +185,7 @@ async fn a_field_that_fails_is_null_or_takes_everything_with_it() {
         assert_eq!(over_http["errors"].as_array().unwrap().len(), 1, "{over_http:#}");
         assert_eq!(over_http["errors"][0]["path"], json!([path]), "{query}");
         assert_eq!(over_http["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query}");
-        socket.start("mixed", query, &json!({})).await;
+        socket.start("mixed", query).await;
         assert_eq!(socket.expect_result("mixed").await, over_http, "{query}");
         socket.expect_complete("mixed").await;
     }

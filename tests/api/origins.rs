@@ -1,34 +1,34 @@
-//! Web pages of other origins: kept out, unless the operator lets them in.
+//! Requests from other origins: refused, unless the operator allows the origin.
 
+use kit::{HttpReply, Node as _, TestNode, http_client};
 use reqwest::Method;
 
-use crate::support::{Reply, TestNode, http_client};
-
-const FRIEND: &str = "https://app.example.org";
+const ALLOWED: &str = "https://app.example.org";
 const FOREIGN: &str = "https://evil.example.org";
 
-async fn node_with_a_friend() -> TestNode {
-    TestNode::start_with(&[("COSCRIBE__SERVER__ALLOWED_ORIGINS", FRIEND)]).await
+/// Starts a node that allows one other origin.
+async fn start_node() -> TestNode {
+    TestNode::start_with(&[("COSCRIBE__SERVER__ALLOWED_ORIGINS", ALLOWED)]).await
 }
 
-/// What a browser asks before it lets a page send a request to another origin.
-async fn preflight(node: &TestNode, origin: &str, method: &str) -> Reply {
+/// Sends the preflight request with which a browser asks whether a page may use another origin.
+async fn preflight(node: &TestNode, origin: &str, method: &str) -> HttpReply {
     let request = http_client()
         .request(Method::OPTIONS, node.url("/graphql"))
         .header("Origin", origin)
         .header("Access-Control-Request-Method", method)
         .header("Access-Control-Request-Headers", "authorization,content-type,x-session-id");
-    Reply::to(request).await
+    HttpReply::to(request).await
 }
 
 #[actix_web::test]
-async fn a_page_that_is_let_in_may_send_requests_with_a_token_and_a_session() {
-    let node = node_with_a_friend().await;
+async fn an_allowed_origin_may_send_a_token_and_a_session() {
+    let node = start_node().await;
 
     for method in ["POST", "GET"] {
-        let reply = preflight(&node, FRIEND, method).await;
+        let reply = preflight(&node, ALLOWED, method).await;
         assert_eq!(reply.status, 200);
-        assert_eq!(reply.header("Access-Control-Allow-Origin"), FRIEND);
+        assert_eq!(reply.header("Access-Control-Allow-Origin"), ALLOWED);
         assert!(reply.header("Access-Control-Allow-Methods").contains(method), "{reply:?}");
         let headers = reply.header("Access-Control-Allow-Headers").to_lowercase();
         for header in ["authorization", "content-type", "x-session-id"] {
@@ -36,37 +36,39 @@ async fn a_page_that_is_let_in_may_send_requests_with_a_token_and_a_session() {
         }
     }
     let alice = node.person("Alice").await;
-    let request = alice.post().header("Origin", FRIEND);
-    let reply = Reply::to(request.json(&serde_json::json!({ "query": "{ me { name } }" }))).await;
+    let request = alice.post().header("Origin", ALLOWED);
+    let reply =
+        HttpReply::to(request.json(&serde_json::json!({ "query": "{ me { name } }" }))).await;
     assert_eq!(reply.answer().value()["name"], "Alice");
-    assert_eq!(reply.header("Access-Control-Allow-Origin"), FRIEND);
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), ALLOWED);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_foreign_page_is_told_no() {
-    let node = node_with_a_friend().await;
+async fn a_foreign_origin_gets_no_cors_headers() {
+    let node = start_node().await;
     for origin in [FOREIGN, "https://app.example.org.evil.example", "null"] {
         let reply = preflight(&node, origin, "POST").await;
         assert_eq!(reply.header("Access-Control-Allow-Origin"), "", "{origin}");
     }
-    assert_ne!(preflight(&node, FRIEND, "DELETE").await.status, 200);
+    assert_ne!(preflight(&node, ALLOWED, "DELETE").await.status, 200);
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn the_nodes_own_pages_send_their_origin_and_are_served() {
-    let node = node_with_a_friend().await;
+async fn the_nodes_own_origin_is_served() {
+    let node = start_node().await;
     let alice = node.person("Alice").await;
     let request = alice.post().header("Origin", node.url(""));
-    let reply = Reply::to(request.json(&serde_json::json!({ "query": "{ me { name } }" }))).await;
+    let reply =
+        HttpReply::to(request.json(&serde_json::json!({ "query": "{ me { name } }" }))).await;
     assert_eq!(reply.answer().value()["name"], "Alice");
     node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_foreign_page_gets_no_socket() {
-    let node = node_with_a_friend().await;
+async fn a_foreign_origin_gets_no_socket() {
+    let node = start_node().await;
     let alice = node.person("Alice").await;
 
     for origin in [FOREIGN, "null", "http://127.0.0.1"] {
@@ -78,9 +80,9 @@ async fn a_foreign_page_gets_no_socket() {
         }
     }
 
-    for origin in [FRIEND.to_owned(), node.url("")] {
-        let socket = node.handshake().header("Origin", &origin).open().await.unwrap();
-        drop(socket.introduce(&alice.token).await);
+    for origin in [ALLOWED.to_owned(), node.url("")] {
+        let mut socket = node.handshake().header("Origin", &origin).open().await.unwrap();
+        socket.init(&alice.token).await;
     }
     node.stop().await;
 }

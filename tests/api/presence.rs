@@ -1,20 +1,12 @@
-//! Who has a document open: arrivals, departures, and the list of those who are there.
+//! Presence: sessions join and leave, and the list of those that have a document open.
 
 use chrono::{DateTime, Utc};
-use coscribe::domain::DocumentId;
+use kit::{Client, Node as _, Pair};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Pair};
-
-/// The sessions that `documentPresence` lists.
-async fn sessions(client: &impl Client, document: DocumentId) -> Vec<Value> {
-    let present = client.presence(document).await.value();
-    present.as_array().unwrap().iter().map(|entry| entry["sessionId"].clone()).collect()
-}
-
 #[actix_web::test]
-async fn two_tabs_of_one_user_are_two_sessions_of_one_colour() {
-    let pair = Pair::meet().await;
+async fn two_tabs_of_one_user_are_two_sessions_with_one_color() {
+    let pair = Pair::start().await;
     let Pair { bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
@@ -31,13 +23,13 @@ async fn two_tabs_of_one_user_are_two_sessions_of_one_colour() {
     let departure = alices_tab.expect_left(bob).await;
     assert_eq!(departure["sessionId"], present[1]["sessionId"]);
     assert_eq!(bobs_other_tab.expect_left(bob).await, departure);
-    bobs_other_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_other_tab)).await;
+    bobs_other_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
-async fn the_list_has_everybody_in_order_of_arrival_with_the_last_cursors() {
-    let pair = Pair::meet().await;
+async fn sessions_are_listed_in_order_of_joining_with_their_last_cursor() {
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let selection = json!({ "line": 4, "column": 2, "anchor": { "line": 3, "column": 0 } });
@@ -58,19 +50,19 @@ async fn the_list_has_everybody_in_order_of_arrival_with_the_last_cursors() {
     let time = |value: &Value| value.as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
     assert!(time(&present[0]["joinedAt"]) <= time(&present[1]["joinedAt"]));
     assert_eq!(time(&present[1]["lastSeen"]), time(&moved["movedAt"]));
-    // The document has the same list, and so has the socket.
+    // The field of the document and the query over a socket return the same list.
     let operation = "query($id: ID!) { document(id: $id) { presence {
         documentId sessionId color joinedAt lastSeen user { id name }
         cursor { line column anchor { line column } } } } }";
     let shown = bob.run(operation, json!({ "id": document })).await.value();
     assert_eq!(shown["presence"], present);
     assert_eq!(bobs_tab.presence(*document).await.value(), present);
-    pair.end((alices_tab, bobs_tab)).await;
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn a_session_arrives_with_its_first_subscription_and_leaves_with_its_last() {
-    let pair = Pair::meet().await;
+async fn a_session_joins_with_its_first_subscription_and_leaves_with_its_last() {
+    let pair = Pair::start().await;
     let Pair { node, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let twice = bobs_tab.socket.subscribe("documentChanged", *document).await;
@@ -80,9 +72,9 @@ async fn a_session_arrives_with_its_first_subscription_and_leaves_with_its_last(
     for id in [&bobs_tab.presence, &bobs_tab.changes, &twice] {
         bobs_tab.socket.complete(id).await;
     }
-    assert_eq!(sessions(&bobs_tab, *document).await.len(), 2);
+    assert_eq!(bobs_tab.present_sessions(*document).await.len(), 2);
     let carols_tab = carol.open(*document).await;
-    // Of Bob, nothing: the first thing that Alice hears is Carol.
+    // Bob has not left: the next event is the arrival of Carol.
     alices_tab.expect_joined(&carol).await;
     bobs_tab.move_cursor(*document, 1, 1).await.value();
     alices_tab.expect_cursor().await;
@@ -91,16 +83,16 @@ async fn a_session_arrives_with_its_first_subscription_and_leaves_with_its_last(
 
     alices_tab.expect_left(bob).await;
     carols_tab.expect_left(bob).await;
-    assert_eq!(sessions(&bobs_tab, *document).await.len(), 2);
+    assert_eq!(bobs_tab.present_sessions(*document).await.len(), 2);
     bobs_tab.socket.subscribe("cursorMoved", *document).await;
     alices_tab.expect_joined(bob).await;
-    bobs_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_tab, carols_tab)).await;
+    bobs_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_tab, carols_tab)).await;
 }
 
 #[actix_web::test]
-async fn a_connection_that_breaks_is_a_departure() {
-    let pair = Pair::meet().await;
+async fn a_session_leaves_when_its_connection_breaks() {
+    let pair = Pair::start().await;
     let Pair { bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let session = bobs_tab.session();
@@ -108,13 +100,13 @@ async fn a_connection_that_breaks_is_a_departure() {
     drop(bobs_tab);
 
     assert_eq!(alices_tab.expect_left(bob).await["sessionId"], json!(session));
-    assert_eq!(sessions(&alices_tab, *document).await, [json!(alices_tab.session())]);
-    pair.end(alices_tab).await;
+    assert_eq!(alices_tab.present_sessions(*document).await, [json!(alices_tab.session())]);
+    pair.stop(alices_tab).await;
 }
 
 #[actix_web::test]
-async fn a_reload_is_a_departure_and_an_arrival() {
-    let pair = Pair::meet().await;
+async fn a_reload_leaves_and_joins() {
+    let pair = Pair::start().await;
     let Pair { bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let before = bobs_tab.session();
@@ -122,32 +114,32 @@ async fn a_reload_is_a_departure_and_an_arrival() {
     drop(bobs_tab);
     let bobs_tab = bob.open(*document).await;
 
-    let mut heard = vec![];
+    let mut events = vec![];
     for _ in 0..2 {
         let change = alices_tab.socket.expect_next(&alices_tab.presence).await;
-        heard.push((change["kind"].clone(), change["presence"]["sessionId"].clone()));
+        events.push((change["kind"].clone(), change["presence"]["sessionId"].clone()));
     }
-    // A new page may be there before the server has noticed that the old one is gone.
-    assert!(heard.contains(&(json!("LEFT"), json!(before))), "{heard:?}");
-    assert!(heard.contains(&(json!("JOINED"), json!(bobs_tab.session()))), "{heard:?}");
+    // The new page may join before the server notices that the old one has left.
+    assert!(events.contains(&(json!("LEFT"), json!(before))), "{events:?}");
+    assert!(events.contains(&(json!("JOINED"), json!(bobs_tab.session()))), "{events:?}");
     alices_tab.write(*document, "Still here?").await.value();
     bobs_tab.expect_version(2).await;
-    assert_eq!(sessions(bob, *document).await.len(), 2);
-    pair.end((alices_tab, bobs_tab)).await;
+    assert_eq!(bob.present_sessions(*document).await.len(), 2);
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn a_room_lingers_and_whoever_reloads_finds_it() {
+async fn a_lingering_room_is_reused_after_a_reload() {
     let Pair { mut node, bob, document, .. } =
-        Pair::meet_with(&[("COSCRIBE__ROOM__LINGER", "1h")]).await;
+        Pair::start_with(&[("COSCRIBE__ROOM__LINGER", "1h")]).await;
     let before = bob.open(document).await;
     before.move_cursor(document, 1, 1).await.value();
     let color = bob.presence(document).await.value()[0]["color"].clone();
 
     drop(before);
-    node.until_meter("coscribe_members", 0.0).await;
-    assert_eq!(node.meters().await.value("coscribe_rooms"), 1.0);
-    assert_eq!(sessions(&bob, document).await, Vec::<Value>::new());
+    node.expect_metric("coscribe_members", 0).await;
+    assert_eq!(node.metric("coscribe_rooms").await, 1);
+    assert_eq!(bob.present_sessions(document).await, Vec::<Value>::new());
     let after = bob.open(document).await;
 
     let present = bob.presence(document).await.value();
@@ -155,16 +147,16 @@ async fn a_room_lingers_and_whoever_reloads_finds_it() {
     assert_eq!(present[0]["sessionId"], json!(after.session()));
     assert_eq!(present[0]["color"], color);
     assert_eq!(present[0]["cursor"], Value::Null);
-    assert_eq!(node.meters().await.value("coscribe_rooms"), 1.0);
+    assert_eq!(node.metric("coscribe_rooms").await, 1);
     drop(after);
-    // A node that stops does not wait for rooms that linger.
+    // A node that stops does not wait for lingering rooms.
     node.restart().await;
     node.stop().await;
 }
 
 #[actix_web::test]
 async fn a_session_may_have_several_documents_open() {
-    let pair = Pair::meet().await;
+    let pair = Pair::start().await;
     let Pair { alice, bob, .. } = &pair;
     let other = alice.create_document("Project Beta", "").await;
     alice.grant(other, bob, "EDIT").await.value();
@@ -181,6 +173,6 @@ async fn a_session_may_have_several_documents_open() {
     bobs_tab.socket.close().await;
     assert_eq!(alices_tab.socket.expect_next(&presence).await["kind"], "LEFT");
     alices_tab.expect_left(bob).await;
-    alices_tab.expect_nothing_left();
-    pair.end(alices_tab).await;
+    alices_tab.assert_nothing_unread();
+    pair.stop(alices_tab).await;
 }

@@ -1,20 +1,19 @@
-//! Access that is taken away or lowered while its user is there.
+//! Access that is revoked or lowered while its user has the document open.
 
 use futures_util::future::join;
+use kit::{Client as _, Node as _, Pair, Tab};
 use serde_json::{Value, json};
 
-use crate::support::{Client as _, Pair, Tab};
-
-/// The streams of a tab end, each under its own id.
-async fn expect_streams_to_end(tab: &Tab) {
+/// Waits until the subscriptions of a tab end, each with an error.
+async fn expect_subscriptions_end(tab: &Tab) {
     for id in [&tab.changes, &tab.presence, &tab.cursors] {
         assert_eq!(tab.socket.expect_error(id).await, "FORBIDDEN", "{id}");
     }
 }
 
 #[actix_web::test]
-async fn when_revoke_access_answers_bobs_streams_have_ended() {
-    let pair = Pair::meet().await;
+async fn revoke_access_answers_after_the_subscriptions_have_ended() {
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     bobs_tab.move_cursor(*document, 1, 2).await.value();
@@ -24,52 +23,52 @@ async fn when_revoke_access_answers_bobs_streams_have_ended() {
 
     alices_tab.write(*document, "Not for Bob").await.value();
     alices_tab.move_cursor(*document, 9, 9).await.value();
-    expect_streams_to_end(&bobs_tab).await;
+    expect_subscriptions_end(&bobs_tab).await;
     alices_tab.expect_left(bob).await;
     assert_eq!(bobs_tab.write(*document, "Mine").await.code(), "FORBIDDEN");
     assert_eq!(bobs_tab.move_cursor(*document, 1, 2).await.code(), "FORBIDDEN");
     assert_eq!(bobs_tab.presence(*document).await.code(), "FORBIDDEN");
-    let again = bobs_tab.socket.begin("documentChanged", *document).await;
+    let again = bobs_tab.socket.start_subscription("documentChanged", *document).await;
     assert_eq!(bobs_tab.socket.expect_error(&again).await, "FORBIDDEN");
     assert_eq!(bobs_tab.read(*document).await, Value::Null);
-    // All that Alice did had been told before Bob got these answers, and he had none of it.
-    bobs_tab.expect_nothing_left();
+    // The events of Alice were sent before these answers, and Bob received none.
+    bobs_tab.assert_nothing_unread();
     let present = alice.presence(*document).await.value();
     assert_eq!(present.as_array().unwrap().len(), 1);
     assert_eq!(alices_tab.revoke(*document, bob).await.value(), false);
-    pair.end((alices_tab, bobs_tab)).await;
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn every_tab_of_his_loses_its_streams_and_keeps_its_socket() {
-    let pair = Pair::meet().await;
+async fn every_tab_loses_its_subscriptions_and_keeps_its_socket() {
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     let bobs_other_tab = bob.open(*document).await;
     bobs_tab.expect_joined(bob).await;
     let own = bob.create_document("Bob's own", "").await;
-    let of_own = bobs_tab.socket.subscribe("documentChanged", own).await;
+    let own_changes = bobs_tab.socket.subscribe("documentChanged", own).await;
 
     alice.revoke(*document, bob).await.value();
 
-    expect_streams_to_end(&bobs_tab).await;
-    expect_streams_to_end(&bobs_other_tab).await;
+    expect_subscriptions_end(&bobs_tab).await;
+    expect_subscriptions_end(&bobs_other_tab).await;
     alices_tab.expect_joined(bob).await;
     alices_tab.expect_left(bob).await;
     alices_tab.expect_left(bob).await;
     bobs_other_tab.write(own, "Still mine").await.value();
-    assert_eq!(bobs_tab.socket.expect_next(&of_own).await["content"], "Still mine");
-    bobs_other_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_tab, bobs_other_tab)).await;
+    assert_eq!(bobs_tab.socket.expect_next(&own_changes).await["content"], "Still mine");
+    bobs_other_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_tab, bobs_other_tab)).await;
 }
 
 #[actix_web::test]
-async fn whoever_is_let_in_again_starts_anew() {
-    let pair = Pair::meet().await;
+async fn a_user_who_is_granted_access_again_can_subscribe_again() {
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
     alice.revoke(*document, bob).await.value();
-    expect_streams_to_end(&bobs_tab).await;
+    expect_subscriptions_end(&bobs_tab).await;
     alices_tab.expect_left(bob).await;
 
     alice.grant(*document, bob, "EDIT").await.value();
@@ -80,13 +79,13 @@ async fn whoever_is_let_in_again_starts_anew() {
     assert_eq!(bobs_tab.socket.expect_next(&changes).await["content"], "Welcome back");
     bobs_tab.write(*document, "Thank you").await.value();
     alices_tab.expect_version(3).await;
-    bobs_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_tab)).await;
+    bobs_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
-async fn whoever_is_lowered_keeps_his_streams_and_changes_nothing_any_more() {
-    let pair = Pair::meet().await;
+async fn a_downgraded_user_keeps_subscriptions_but_cannot_edit() {
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
@@ -96,73 +95,81 @@ async fn whoever_is_lowered_keeps_his_streams_and_changes_nothing_any_more() {
     assert_eq!(bob.rename(*document, "Mine").await.code(), "FORBIDDEN");
     assert_eq!(bobs_tab.move_cursor(*document, 1, 1).await.value(), true);
     alices_tab.expect_cursor().await;
-    alices_tab.write(*document, "Still told").await.value();
+    alices_tab.write(*document, "Still received").await.value();
     bobs_tab.expect_version(2).await;
     alices_tab.move_cursor(*document, 1, 1).await.value();
     bobs_tab.expect_cursor().await;
-    bobs_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_tab)).await;
+    bobs_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]
 async fn a_collaborator_may_leave_and_the_owner_may_not() {
-    let pair = Pair::meet().await;
+    let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
     let (alices_tab, bobs_tab) = pair.open().await;
 
     assert_eq!(bobs_tab.revoke(*document, bob).await.value(), true);
 
-    expect_streams_to_end(&bobs_tab).await;
+    expect_subscriptions_end(&bobs_tab).await;
     alices_tab.expect_left(bob).await;
     assert_eq!(bob.read(*document).await, Value::Null);
     assert_eq!(alices_tab.revoke(*document, alice).await.code(), "BAD_USER_INPUT");
-    alices_tab.expect_nothing_left();
-    pair.end((alices_tab, bobs_tab)).await;
+    alices_tab.assert_nothing_unread();
+    pair.stop((alices_tab, bobs_tab)).await;
 }
 
-/// A text that no pair of socket buffers holds.
-const HUGE: usize = 12 * 1024 * 1024;
+/// The size of an event that the kernel buffers of a connection with a slow client cannot hold, in bytes.
+const LARGE: usize = 6 * 1024 * 1024;
+
+/// How often this event repeats the text.
+const COPIES: usize = 32;
 
 #[actix_web::test]
-async fn what_still_waits_for_him_is_gone() {
-    let limits =
-        [("COSCRIBE__LIMITS__MESSAGE", "33554432"), ("COSCRIBE__LIMITS__DOCUMENT", "33554432")];
-    let pair = Pair::meet_with(&limits).await;
+async fn revocation_discards_queued_events() {
+    let pair = Pair::start().await;
     let Pair { node, alice, bob, document } = &pair;
-    let bobs_tab = bob.open(*document).await;
+    let bobs_tab = bob.open_slow(*document).await;
+    let copies: String = (0..COPIES).map(|n| format!("c{n}: content ")).collect();
+    let large =
+        format!("subscription {{ documentChanged(documentId: \"{document}\") {{ {copies} }} }}");
+    bobs_tab.socket.start("large", &large).await;
+    node.expect_seats(4).await;
     bobs_tab.socket.stop_reading();
 
-    // The connection takes the huge text and cannot pass it on, so what follows waits in the outbox.
-    alice.write(*document, &"x".repeat(HUGE)).await.value();
-    node.until_meter("coscribe_outbox_bytes", 0.0).await;
+    // The connection takes an event that is larger than the kernel buffers, so later events are queued in the outbox.
+    let text = "x".repeat(LARGE / COPIES);
+    alice.write(*document, &text).await.value();
+    node.expect_metric("coscribe_outbox_bytes", 0).await;
     for text in ["First secret", "Second secret", "Third secret"] {
         alice.write(*document, text).await.value();
     }
     let carol = node.person("Carol").await;
     alice.grant(*document, &carol, "VIEW").await.value();
     let carols_tab = carol.open(*document).await;
-    let waiting = node.meters().await.value("coscribe_outbox_bytes");
-    assert!(waiting > 3.0 * 200.0, "nothing waits: make the huge text larger");
+    let queued = node.metric("coscribe_outbox_bytes").await;
+    assert!(queued > 3 * 200, "nothing is queued: make the large event larger");
 
     alice.revoke(*document, bob).await.value();
 
-    bobs_tab.socket.read_on();
-    let huge = bobs_tab.expect_version(2).await;
-    assert_eq!(huge["content"].as_str().unwrap().len(), HUGE);
-    expect_streams_to_end(&bobs_tab).await;
+    bobs_tab.socket.resume_reading();
+    assert_eq!(bobs_tab.expect_version(2).await["content"], text);
+    assert_eq!(bobs_tab.socket.expect_result("large").await["data"]["documentChanged"]["c0"], text);
+    expect_subscriptions_end(&bobs_tab).await;
+    assert_eq!(bobs_tab.socket.expect_error("large").await, "FORBIDDEN");
     assert_eq!(bobs_tab.run("{ me { name } }", json!({})).await.value()["name"], "Bob");
-    bobs_tab.expect_nothing_left();
+    bobs_tab.assert_nothing_unread();
     carols_tab.expect_left(bob).await;
-    pair.end((bobs_tab, carols_tab)).await;
+    pair.stop((bobs_tab, carols_tab)).await;
 }
 
-/// How many of Bob's subscriptions meet one revocation.
+/// The number of subscriptions that start during one revocation.
 const AT_ONCE: usize = 8;
 
 #[actix_web::test]
-async fn no_subscription_slips_in_while_access_is_being_revoked() {
+async fn no_subscription_survives_a_concurrent_revocation() {
     let limits = [("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000")];
-    let pair = Pair::meet_with(&limits).await;
+    let pair = Pair::start_with(&limits).await;
     let Pair { node, alice, bob, document } = &pair;
     let (alices, bobs) = (alice.connect().await, bob.connect().await);
 
@@ -171,12 +178,12 @@ async fn no_subscription_slips_in_while_access_is_being_revoked() {
         let subscribe = async {
             let mut ids = vec![];
             for _ in 0..AT_ONCE {
-                ids.push(bobs.begin("documentChanged", *document).await);
+                ids.push(bobs.start_subscription("documentChanged", *document).await);
                 tokio::task::yield_now().await;
             }
             ids
         };
-        // Early in one round, late in another.
+        // Early in one round and late in another.
         let revoke = async {
             for _ in 0..round % AT_ONCE {
                 alices.run("{ me { name } }", json!({})).await.value();
@@ -187,16 +194,15 @@ async fn no_subscription_slips_in_while_access_is_being_revoked() {
 
         let (ids, ()) = join(subscribe, revoke).await;
 
-        // Whether it had been seated or not: its first message is its end.
+        // Whether it had a seat or not, its first message is its end.
         for id in ids {
             assert_eq!(bobs.expect_error(&id).await, "FORBIDDEN", "round {round}");
         }
-        assert_eq!(bobs.left_over(), Vec::<Value>::new());
+        assert_eq!(bobs.unread(), Vec::<Value>::new());
     }
-    // There were those who sat already and those who came too late.
+    // Some subscriptions had a seat, and some came too late.
     for outcome in ["ok", "refused"] {
-        let met = node.meters().await.operations("subscription", outcome);
-        assert!(met > 0.0, "{outcome}: {met}");
+        assert!(node.metrics().await.operations("subscription", outcome) > 0, "{outcome}");
     }
-    pair.end((alices, bobs)).await;
+    pair.stop((alices, bobs)).await;
 }

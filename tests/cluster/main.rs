@@ -1,32 +1,27 @@
-//! Several nodes on one PostgreSQL and one Redis. `scripts/test` brings them; or name servers with `TEST_DATABASE_URL` and
-//! `TEST_REDIS_URL`.
+//! Several nodes on one PostgreSQL and one Redis. `scripts/test` starts the servers; `TEST_DATABASE_URL` and
+//! `TEST_REDIS_URL` name others.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::disallowed_methods,
-    dead_code,
-    unused_imports,
-    reason = "a helper that cannot go on has found what the test looks for; they are those of tests/api"
+    reason = "a helper that cannot do its work fails its test"
 )]
 
-#[path = "../api/support/mod.rs"]
-mod support;
-
+mod author;
 mod database;
 mod edits;
 mod limit;
 mod nodes;
 mod plans;
-mod postgres_server;
 mod presence;
-mod process;
-mod proxy;
-mod reader;
-mod redis_down;
-mod redis_server;
+mod redis_outage;
 mod relay;
 mod revocation;
 mod sentinel;
+mod subscriber;
 mod tls;
-mod typist;
 mod versions;
+
+use kit::Program;
+
+/// The server's binary.
+const SERVER: Program = Program::new(env!("CARGO_BIN_EXE_coscribe"));

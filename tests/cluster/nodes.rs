@@ -1,37 +1,30 @@
-//! Nodes that die or sleep: what they held is free again, nobody stays behind as a ghost, and nobody flickers.
+//! Nodes that die or pause: their slots are released and their sessions leave, and no other session leaves or joins.
 
 use coscribe::domain::DocumentId;
+use kit::{Client, Cluster, Node as _, Tab, expect_eventually, within};
 use serde_json::{Value, json};
 
-use crate::{
-    process::{Cluster, alice_and_bob},
-    support::{Client, Person, Tab, within},
-};
+use crate::SERVER;
 
-async fn sessions(who: &impl Client, document: DocumentId) -> Vec<Value> {
-    let present = who.presence(document).await.value();
-    present.as_array().unwrap().iter().map(|entry| entry["sessionId"].clone()).collect()
-}
-
-async fn until_present(who: &impl Client, document: DocumentId, expected: &[&Tab]) {
-    let expected: Vec<_> = expected.iter().map(|tab| json!(tab.session())).collect();
-    let there = async { while sessions(who, document).await != expected {} };
-    within("the list of those who are present", there).await;
+/// Waits until exactly the sessions of these tabs are listed.
+async fn expect_present(client: &impl Client, document: DocumentId, tabs: &[&Tab]) {
+    let expected: Vec<_> = tabs.iter().map(|tab| json!(tab.session())).collect();
+    let is_listed = async || client.present_sessions(document).await == expected;
+    expect_eventually("the list of those who are present", is_listed).await;
 }
 
 #[actix_web::test]
-async fn of_a_node_that_was_killed_nobody_stays_present_and_every_departure_is_told_once() {
-    let cluster = Cluster::new().await;
-    let nodes = [cluster.node().await, cluster.node().await];
-    let doomed = cluster.node().await;
-    let (alice, bob, document) = alice_and_bob(&nodes[0]).await;
-    let readers =
-        [alice.open(document).await, alice.at_address(nodes[1].address()).open(document).await];
+async fn the_sessions_of_a_killed_node_leave_once() {
+    let cluster = Cluster::new(SERVER).await;
+    let nodes = [cluster.start_node().await, cluster.start_node().await];
+    let doomed = cluster.start_node().await;
+    let (alice, bob, document) = nodes[0].alice_and_bob().await;
+    let readers = [alice.open(document).await, alice.at(&nodes[1]).open(document).await];
     readers[0].expect_joined(&alice).await;
-    let there = bob.at_address(doomed.address());
-    let ghosts = [there.open(document).await, there.open(document).await];
+    let there = bob.at(&doomed);
+    let bobs_tabs = [there.open(document).await, there.open(document).await];
     for reader in &readers {
-        for _ in &ghosts {
+        for _ in &bobs_tabs {
             reader.expect_joined(&bob).await;
         }
     }
@@ -40,88 +33,93 @@ async fn of_a_node_that_was_killed_nobody_stays_present_and_every_departure_is_t
 
     for reader in &readers {
         let mut left = Vec::new();
-        for _ in &ghosts {
+        for _ in &bobs_tabs {
             left.push(reader.expect_left(&bob).await["sessionId"].clone());
         }
-        let mut expected: Vec<_> = ghosts.iter().map(|ghost| json!(ghost.session())).collect();
+        let mut expected: Vec<_> = bobs_tabs.iter().map(|tab| json!(tab.session())).collect();
         left.sort_by_key(Value::to_string);
         expected.sort_by_key(Value::to_string);
         assert_eq!(left, expected);
     }
-    until_present(&alice, document, &[&readers[0], &readers[1]]).await;
-    // Somebody comes and goes: the marker that shows that nothing was told twice.
-    let marker = bob.at_address(nodes[1].address()).open(document).await;
+    expect_present(&alice, document, &[&readers[0], &readers[1]]).await;
+    // A further arrival: a marker that shows that nothing is delivered twice.
+    let marker = bob.at(&nodes[1]).open(document).await;
     for reader in &readers {
         assert_eq!(reader.expect_joined(&bob).await["sessionId"], json!(marker.session()));
-        reader.expect_nothing_left();
+        reader.assert_nothing_unread();
     }
+    drop((readers, marker));
+    cluster.stop(nodes).await;
 }
 
 #[actix_web::test]
-async fn the_slots_of_a_node_that_was_killed_are_free_again() {
-    let cluster = Cluster::new().await;
-    let (node, doomed) = (cluster.node().await, cluster.node().await);
-    let (alice, _, _) = alice_and_bob(&node).await;
+async fn the_slots_of_a_killed_node_are_released() {
+    let cluster = Cluster::new(SERVER).await;
+    let (node, doomed) = (cluster.start_node().await, cluster.start_node().await);
+    let (alice, _, _) = node.alice_and_bob().await;
     let mut sockets = Vec::new();
     for _ in 0..10 {
-        sockets.push(alice.at_address(doomed.address()).connect().await);
+        sockets.push(alice.at(&doomed).connect().await);
     }
-    assert!(alice.try_to_connect().await.is_err());
+    assert!(alice.try_connect().await.is_err());
 
     doomed.kill().await;
 
     let free = async {
         let mut sockets = Vec::new();
         while sockets.len() < 10 {
-            sockets.extend(alice.try_to_connect().await.ok());
+            sockets.extend(alice.try_connect().await.ok());
         }
-        assert!(alice.try_to_connect().await.is_err(), "and not one more");
+        assert!(alice.try_connect().await.is_err(), "an eleventh connection was admitted");
     };
     within("ten free slots", free).await;
+    cluster.stop([node]).await;
 }
 
 #[actix_web::test]
-async fn a_node_that_slept_longer_than_its_lease_brings_no_ghosts_back_and_nobody_else_flickers() {
-    let cluster = Cluster::new().await;
-    let (node, sleeper) = (cluster.node().await, cluster.node().await);
-    let (alice, bob, document) = alice_and_bob(&node).await;
-    let there = alice.at_address(sleeper.address());
-    let (alices, bobs) =
-        (alice.open(document).await, bob.at_address(sleeper.address()).open(document).await);
-    alices.expect_joined(&bob).await;
-    let stays = there.open(document).await;
-    alices.expect_joined(&alice).await;
-    bobs.expect_joined(&alice).await;
+async fn a_node_paused_beyond_its_lease_restores_only_connected_sessions() {
+    let cluster = Cluster::new(SERVER).await;
+    let (node, paused) = (cluster.start_node().await, cluster.start_node().await);
+    let (alice, bob, document) = node.alice_and_bob().await;
+    let there = alice.at(&paused);
+    let alices_tab = alice.open(document).await;
+    let bobs_tab = bob.at(&paused).open(document).await;
+    alices_tab.expect_joined(&bob).await;
+    let other_tab = there.open(document).await;
+    alices_tab.expect_joined(&alice).await;
+    bobs_tab.expect_joined(&alice).await;
 
-    sleeper.pause();
-    assert_eq!(departures(&alices, 2).await.len(), 2, "both count as gone");
-    // Bob hangs up while his node sleeps; Alice's other tab waits.
-    let gone = bobs.session();
-    drop(bobs);
-    // A change is made meanwhile.
-    bob.write(document, "While you slept.").await.value();
-    alices.expect_version(2).await;
-    sleeper.resume();
+    paused.pause();
+    assert_eq!(expect_departures(&alices_tab, 2).await.len(), 2, "both have left");
+    // Bob hangs up while the node is paused. Alice's other tab stays connected.
+    let bobs_session = bobs_tab.session();
+    drop(bobs_tab);
+    // Meanwhile the document changes.
+    bob.write(document, "Written meanwhile.").await.value();
+    alices_tab.expect_version(2).await;
+    paused.resume();
 
-    // Who hung up does not come back, who waited does.
-    let back = alices.expect_joined(&alice).await;
-    assert_eq!(back["sessionId"], json!(stays.session()));
-    assert_ne!(back["sessionId"], json!(gone));
-    assert_eq!(stays.expect_version(2).await["content"], "While you slept.");
-    stays.expect_left(&bob).await;
-    until_present(&alice, document, &[&alices, &stays]).await;
-    until_present(&there, document, &[&alices, &stays]).await;
-    // Both still hear each other, and nothing else was told.
-    stays.move_cursor(document, 0, 1).await.value();
-    alices.expect_cursor().await;
-    alices.move_cursor(document, 0, 1).await.value();
-    stays.expect_cursor().await;
-    alices.expect_nothing_left();
-    stays.expect_nothing_left();
+    // The session that stayed connected joins again, the other one does not.
+    let rejoined = alices_tab.expect_joined(&alice).await;
+    assert_eq!(rejoined["sessionId"], json!(other_tab.session()));
+    assert_ne!(rejoined["sessionId"], json!(bobs_session));
+    assert_eq!(other_tab.expect_version(2).await["content"], "Written meanwhile.");
+    other_tab.expect_left(&bob).await;
+    expect_present(&alice, document, &[&alices_tab, &other_tab]).await;
+    expect_present(&there, document, &[&alices_tab, &other_tab]).await;
+    // Both receive the events of each other, and no others.
+    other_tab.move_cursor(document, 0, 1).await.value();
+    alices_tab.expect_cursor().await;
+    alices_tab.move_cursor(document, 0, 1).await.value();
+    other_tab.expect_cursor().await;
+    alices_tab.assert_nothing_unread();
+    other_tab.assert_nothing_unread();
+    drop((alices_tab, other_tab));
+    cluster.stop([node, paused]).await;
 }
 
-/// So many departures: their sessions.
-async fn departures(tab: &Tab, count: usize) -> Vec<Value> {
+/// Waits for departures. Returns their sessions.
+async fn expect_departures(tab: &Tab, count: usize) -> Vec<Value> {
     let mut left = Vec::new();
     while left.len() < count {
         let change = tab.socket.expect_next(&tab.presence).await;
@@ -132,21 +130,23 @@ async fn departures(tab: &Tab, count: usize) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn a_node_that_is_stopped_in_order_takes_its_people_along_at_once() {
-    let cluster = Cluster::new().await;
-    let (node, other) = (cluster.node().await, cluster.node().await);
-    let (alice, bob, document) = alice_and_bob(&node).await;
-    let alices = alice.open(document).await;
-    let bobs = bob.at_address(other.address()).open(document).await;
-    alices.expect_joined(&bob).await;
+async fn the_sessions_of_a_stopped_node_leave_at_once() {
+    let cluster = Cluster::new(SERVER).await;
+    let (node, other) = (cluster.start_node().await, cluster.start_node().await);
+    let (alice, bob, document) = node.alice_and_bob().await;
+    let alices_tab = alice.open(document).await;
+    let bobs_tab = bob.at(&other).open(document).await;
+    alices_tab.expect_joined(&bob).await;
 
-    let (close, ()) = futures_util::join!(bobs.socket.expect_close(), other.stop());
+    let (close, ()) = futures_util::join!(bobs_tab.socket.expect_close(), other.terminate());
 
     assert_eq!(close.0, 1001);
-    alices.expect_left(&bob).await;
-    alices.expect_nothing_left();
-    until_present(&alice, document, &[&alices]).await;
-    // The lease is given back, too: nobody has to sweep.
-    node.until_meter("coscribe_nodes", |nodes| nodes == 1.0).await;
-    node.until_meter("coscribe_roster_swept_total", |swept| swept == 0.0).await;
+    alices_tab.expect_left(&bob).await;
+    alices_tab.assert_nothing_unread();
+    expect_present(&alice, document, &[&alices_tab]).await;
+    // The lease is released too, so no other node has to sweep it.
+    node.expect_metric("coscribe_nodes", 1).await;
+    node.expect_metric("coscribe_roster_swept_total", 0).await;
+    drop(alices_tab);
+    cluster.stop([node]).await;
 }

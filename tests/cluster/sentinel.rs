@@ -1,18 +1,14 @@
-//! Redis behind a sentinel, which makes a replica the master when the master dies.
+//! Redis behind a Sentinel, which promotes a replica when the master dies.
 
 use std::{fs, process::Stdio};
 
-use serde_json::json;
+use kit::{Client as _, Cluster, Node as _, RedisServer, within};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::{
-    process::{Cluster, alice_and_bob},
-    redis_server::RedisServer,
-    support::{Client as _, within},
-};
+use crate::SERVER;
 
-/// One sentinel, which watches one master called `main`.
+/// A Sentinel that watches one master, which it calls `main`.
 struct Sentinel {
     _child: Child,
     port: u16,
@@ -20,13 +16,13 @@ struct Sentinel {
 }
 
 impl Sentinel {
+    /// Starts a Sentinel and waits until it knows the replica of `master`.
     async fn watching(master: &RedisServer) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), RedisServer::free_port());
         let file = folder.path().join("sentinel.conf");
-        let (host, master_port) =
-            master.place().rsplit_once(':').map(|(h, p)| (h.to_owned(), p.to_owned())).unwrap();
+        let master_port = master.port();
         let settings = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor main {host} {master_port} 1\n\
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master_port} 1\n\
              sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
         );
         fs::write(&file, settings).unwrap();
@@ -34,54 +30,52 @@ impl Sentinel {
         command.arg(&file).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.kill_on_drop(true).spawn().unwrap();
         let sentinel = Self { _child: child, port, _folder: folder };
-        let knows = async {
-            while !sentinel.ask("replicas").await.is_some_and(|replicas| replicas.contains("slave"))
-            {
-            }
+        let knows_replica = async {
+            while !sentinel.replicas().await.is_some_and(|replicas| replicas.contains("slave")) {}
         };
-        within("a sentinel that knows the replica", knows).await;
+        within("a Sentinel that knows the replica", knows_replica).await;
         sentinel
     }
 
-    /// What it says about `main`.
-    async fn ask(&self, what: &str) -> Option<String> {
+    /// The replicas of `main` that it knows.
+    async fn replicas(&self) -> Option<String> {
         let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string(), "sentinel", what, "main"]);
+        command.args(["-p", &self.port.to_string(), "sentinel", "replicas", "main"]);
         let output = command.output().await.ok()?;
         String::from_utf8(output.stdout).ok()
     }
 }
 
 #[actix_web::test]
-async fn after_a_failover_the_nodes_go_on_with_the_new_master_and_lose_nothing() {
+async fn nodes_use_the_new_master_after_a_failover_and_lose_nothing() {
     let mut master = RedisServer::start().await;
     let replica = RedisServer::start().await;
     replica.follow(&master).await;
     let sentinel = Sentinel::watching(&master).await;
-    let cluster = Cluster::on(&format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port)).await;
-    let nodes = [cluster.node().await, cluster.node().await];
-    let (alice, bob, document) = alice_and_bob(&nodes[0]).await;
-    let alices = alice.open(document).await;
-    let bobs = bob.at_address(nodes[1].address()).open(document).await;
-    alices.expect_joined(&bob).await;
+    let redis = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
+    let cluster = Cluster::on_redis(SERVER, &redis).await;
+    let nodes = [cluster.start_node().await, cluster.start_node().await];
+    let (alice, bob, document) = nodes[0].alice_and_bob().await;
+    let alices_tab = alice.open(document).await;
+    let bobs_tab = bob.at(&nodes[1]).open(document).await;
+    alices_tab.expect_joined(&bob).await;
 
     master.kill().await;
-    let edit = "mutation ($id: ID!, $text: String!) {
-        editDocument(documentId: $id, baseVersion: 1, delta: [{ insert: $text }]) { version } }";
     for version in 2..=5 {
-        let variables = json!({ "id": document, "text": "a" });
-        assert_eq!(alices.run(edit, variables).await.value()["version"], version);
+        assert_eq!(alices_tab.insert(document, "a").await, version);
     }
 
     for version in 2..=5 {
-        bobs.expect_version(version).await;
+        bobs_tab.expect_version(version).await;
     }
     for node in &nodes {
-        node.until_meter("coscribe_relay_up", |up| up == 1.0).await;
-        node.until_meter("coscribe_roster_up", |up| up == 1.0).await;
+        node.expect_metric("coscribe_relay_up", 1).await;
+        node.expect_metric("coscribe_roster_up", 1).await;
     }
-    bobs.move_cursor(document, 1, 1).await.value();
-    alices.expect_cursor().await;
-    alices.expect_nothing_left();
-    bobs.expect_nothing_left();
+    bobs_tab.move_cursor(document, 1, 1).await.value();
+    alices_tab.expect_cursor().await;
+    alices_tab.assert_nothing_unread();
+    bobs_tab.assert_nothing_unread();
+    drop((alices_tab, bobs_tab));
+    cluster.stop(nodes).await;
 }

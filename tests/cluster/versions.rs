@@ -1,44 +1,36 @@
-//! A rolling update: a node of the version before beside one of this.
+//! A rolling update: a node that speaks the previous envelope version beside one that speaks the newest.
 
-use serde_json::json;
-
-use crate::{
-    process::until_meter,
-    support::{Client as _, Pair},
-};
-
-const EDIT: &str = "mutation ($id: ID!, $text: String!) {
-    editDocument(documentId: $id, baseVersion: 1, delta: [{ insert: $text }]) { version } }";
+use kit::{Client as _, Node as _, Pair};
 
 #[actix_web::test]
-async fn a_node_of_the_version_before_and_one_of_this_understand_each_other() {
+async fn nodes_of_two_envelope_versions_understand_each_other() {
     let settings =
         [("COSCRIBE__ROOM__COMPARE_EVERY", "1h"), ("COSCRIBE__REDIS__ENVELOPE_VERSION", "2")];
-    let pair = Pair::meet_with(&settings).await;
-    let new = pair.node.beside_with(|settings| settings.redis.envelope_version = 3).await;
+    let pair = Pair::start_with(&settings).await;
+    let newer = pair.node.start_peer_with(|settings| settings.redis.envelope_version = 3).await;
     let Pair { alice, bob, document, .. } = &pair;
-    let (alices, bobs) = (alice.open(*document).await, bob.at(&new).open(*document).await);
-    alices.expect_joined(bob).await;
-    for node in [&pair.node, &new] {
-        until_meter(node.node().address(), "coscribe_nodes", |nodes| nodes == 2.0).await;
+    let alices_tab = alice.open(*document).await;
+    let bobs_tab = bob.at(&newer).open(*document).await;
+    alices_tab.expect_joined(bob).await;
+    for node in [&pair.node, &newer] {
+        node.expect_metric("coscribe_nodes", 2).await;
     }
 
     for version in [2, 4, 6] {
-        let variables = json!({ "id": document, "text": "x" });
-        assert_eq!(alices.run(EDIT, variables.clone()).await.value()["version"], version);
-        bobs.expect_version(version).await;
-        assert_eq!(bobs.run(EDIT, variables).await.value()["version"], version + 1);
-        alices.expect_version(version + 1).await;
-        alices.move_cursor(*document, 0, version).await.value();
-        assert_eq!(bobs.expect_cursor().await["cursor"]["column"], version);
-        bobs.move_cursor(*document, 1, version).await.value();
-        assert_eq!(alices.expect_cursor().await["cursor"]["column"], version);
+        assert_eq!(alices_tab.insert(*document, "x").await, version);
+        bobs_tab.expect_version(version).await;
+        assert_eq!(bobs_tab.insert(*document, "x").await, version + 1);
+        alices_tab.expect_version(version + 1).await;
+        alices_tab.move_cursor(*document, 0, version).await.value();
+        assert_eq!(bobs_tab.expect_cursor().await["cursor"]["column"], version);
+        bobs_tab.move_cursor(*document, 1, version).await.value();
+        assert_eq!(alices_tab.expect_cursor().await["cursor"]["column"], version);
     }
-    for node in [&pair.node, &new] {
+    for node in [&pair.node, &newer] {
         let ignored = "coscribe_relay_ignored_total{reason=\"unknown_version\"}";
-        assert_eq!(node.meters().await.value(ignored), 0.0);
+        assert_eq!(node.metric(ignored).await, 0);
     }
-    bobs.socket.close().await;
-    alices.expect_left(bob).await;
-    pair.end_with(new, alices).await;
+    bobs_tab.socket.close().await;
+    alices_tab.expect_left(bob).await;
+    pair.stop_with(newer, alices_tab).await;
 }

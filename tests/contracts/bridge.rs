@@ -8,63 +8,70 @@ use coscribe::{
     metrics::Metrics,
     wire::envelope::Envelope,
 };
+use kit::{expect_eventually, within};
 use tokio::sync::{Mutex, mpsc};
 
-use crate::{
-    contract,
-    servers::{Over, within},
-};
+use crate::{contract, servers::Over};
 
 contract!(
-    what_a_node_publishes_does_not_come_back,
-    what_one_node_publishes_every_other_hears_once_and_in_order,
-    who_detached_hears_nothing_more,
-    whoever_changes_an_access_waits_until_the_others_have_carried_it_out,
+    a_publication_is_not_delivered_to_its_own_node,
+    a_publication_reaches_every_other_node_once_and_in_order,
+    a_detached_node_receives_nothing_more,
+    an_access_change_waits_until_the_other_nodes_have_applied_it,
 );
 
-/// A bridge, and what it delivered.
+/// A bridge and what it has delivered.
 struct Node {
     bridge: Arc<dyn Bridge>,
-    heard: Mutex<mpsc::UnboundedReceiver<RelayEvent>>,
+    delivered: Mutex<mpsc::UnboundedReceiver<RelayEvent>>,
 }
 
-/// Keeps what is delivered.
-struct Notes(mpsc::UnboundedSender<RelayEvent>);
+/// Keeps the deliveries.
+struct Recorder(mpsc::UnboundedSender<RelayEvent>);
 
-impl DeliverySink for Notes {
-    fn deliver(&self, event: RelayEvent) {
-        self.0.send(event).unwrap();
+impl DeliverySink for Recorder {
+    fn deliver(&self, delivery: RelayEvent) {
+        self.0.send(delivery).unwrap();
     }
 
     fn relay_recovered(&self) {}
 }
 
 impl Node {
-    async fn next(&self) -> Envelope {
-        match within("a delivery", async { self.heard.lock().await.recv().await }).await.unwrap() {
+    /// Waits for the next envelope, and confirms that it was applied.
+    async fn expect_envelope(&self) -> Envelope {
+        match within("a delivery", async { self.delivered.lock().await.recv().await })
+            .await
+            .unwrap()
+        {
             RelayEvent::Envelope { envelope, acknowledge, .. } => {
                 if let Some(acknowledge) = acknowledge {
                     acknowledge.send(()).unwrap();
                 }
                 envelope
             }
-            counted => panic!("{counted:?}"),
+            other => panic!("{other:?}"),
         }
+    }
+
+    /// Waits for the next delivery and does not confirm it.
+    async fn expect_unapplied(&self) -> RelayEvent {
+        within("a delivery", async { self.delivered.lock().await.recv().await }).await.unwrap()
     }
 }
 
-/// So many nodes, all of them well; one in memory, and none where there is no server.
+/// Starts healthy nodes: `count` of them, one if they are in memory, none if there is no server.
 async fn nodes(over: Over, count: usize) -> Vec<Node> {
     if over == Over::Memory {
-        let (_sender, heard) = mpsc::unbounded_channel();
-        return vec![Node { bridge: Arc::new(LocalBridge), heard: Mutex::new(heard) }];
+        let (_sender, delivered) = mpsc::unbounded_channel();
+        return vec![Node { bridge: Arc::new(LocalBridge), delivered: Mutex::new(delivered) }];
     }
     let Some((server, keys)) = over.server() else { return vec![] };
     let mut nodes = Vec::new();
     for _ in 0..count {
-        let (sender, heard) = mpsc::unbounded_channel();
+        let (sender, delivered) = mpsc::unbounded_channel();
         let sink = EventSink::default();
-        sink.open(Arc::new(Notes(sender)));
+        sink.open(Arc::new(Recorder(sender)));
         let version = Arc::new(AtomicU8::new(2));
         let bridge = RedisBridge::start(
             server.clone(),
@@ -74,13 +81,8 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
             (version, 2),
             Metrics::new(),
         );
-        let well = async {
-            while bridge.health() != Health::Healthy {
-                tokio::task::yield_now().await;
-            }
-        };
-        within("a relay that is well", well).await;
-        nodes.push(Node { bridge: Arc::new(bridge), heard: Mutex::new(heard) });
+        expect_eventually("a healthy relay", async || bridge.health() == Health::Healthy).await;
+        nodes.push(Node { bridge: Arc::new(bridge), delivered: Mutex::new(delivered) });
     }
     nodes
 }
@@ -89,7 +91,7 @@ fn stored(version: i64) -> Envelope {
     Envelope::Stored { version: Version::new(version) }
 }
 
-async fn what_a_node_publishes_does_not_come_back(over: Over) {
+async fn a_publication_is_not_delivered_to_its_own_node(over: Over) {
     let nodes = nodes(over, 2).await;
     let Some(node) = nodes.first() else { return };
     let document = DocumentId::new();
@@ -97,15 +99,15 @@ async fn what_a_node_publishes_does_not_come_back(over: Over) {
     node.bridge.publish(document, stored(1));
     if let [_, other] = &nodes[..] {
         other.bridge.attach(document).await;
-        // The marker that shows that nothing came before it.
+        // A marker: nothing else may be delivered before it.
         other.bridge.publish(document, stored(2));
-        assert_eq!(node.next().await, stored(2));
+        assert_eq!(node.expect_envelope().await, stored(2));
     }
     node.bridge.detach(document);
-    assert!(node.heard.lock().await.try_recv().is_err());
+    assert!(node.delivered.lock().await.try_recv().is_err());
 }
 
-async fn what_one_node_publishes_every_other_hears_once_and_in_order(over: Over) {
+async fn a_publication_reaches_every_other_node_once_and_in_order(over: Over) {
     let nodes = nodes(over, 3).await;
     let [first, others @ ..] = &nodes[..] else { return };
     let documents: Vec<_> = (0..5).map(|_| DocumentId::new()).collect();
@@ -114,88 +116,83 @@ async fn what_one_node_publishes_every_other_hears_once_and_in_order(over: Over)
             node.bridge.attach(*document).await;
         }
     }
-    let place = |line| Cursor { head: Position::new(line, 0).unwrap(), anchor: None };
+    let at_line = |line| Cursor { head: Position::new(line, 0).unwrap(), anchor: None };
     let session = SessionId::new();
-    let told: Vec<_> = (0..1_000)
+    let envelopes: Vec<_> = (0..1_000)
         .map(|number| match number % 2 {
             0 => stored(number.into()),
-            _ => Envelope::MoveCursor { session, cursor: place(number) },
+            _ => Envelope::MoveCursor { session, cursor: at_line(number) },
         })
         .collect();
-    for envelope in &told {
+    for envelope in &envelopes {
         first.bridge.publish(documents[0], envelope.clone());
     }
     for node in others {
-        for envelope in &told {
-            assert_eq!(node.next().await, *envelope);
+        for envelope in &envelopes {
+            assert_eq!(node.expect_envelope().await, *envelope);
         }
     }
-    // Each document has its own channel, wherever that is.
+    // Every document has a channel of its own, in a Redis Cluster perhaps on another server.
     for (number, document) in (1..).zip(&documents) {
         first.bridge.publish(*document, stored(number));
         for node in others {
-            assert_eq!(node.next().await, stored(number));
+            assert_eq!(node.expect_envelope().await, stored(number));
         }
     }
 }
 
-async fn who_detached_hears_nothing_more(over: Over) {
+async fn a_detached_node_receives_nothing_more(over: Over) {
     let nodes = nodes(over, 2).await;
     let [node, other] = &nodes[..] else { return };
     let (left, kept) = (DocumentId::new(), DocumentId::new());
     node.bridge.attach(left).await;
     node.bridge.detach(left);
-    // When this has been done, so has what was asked for before.
+    // The requests are handled in order, so when this one is done, so is the one before.
     node.bridge.attach(kept).await;
-    let gone = async {
+    let detached = async {
         loop {
             other.bridge.publish(left, stored(1));
             other.bridge.publish(kept, stored(2));
-            // The first may have come before the channel was given up.
-            if node.next().await == stored(2) {
+            // The first may have been delivered before the channel was unsubscribed.
+            if node.expect_envelope().await == stored(2) {
                 return;
             }
-            assert_eq!(node.next().await, stored(2));
+            assert_eq!(node.expect_envelope().await, stored(2));
         }
     };
-    within("a channel that is given up", gone).await;
+    within("an unsubscribed channel", detached).await;
 }
 
-async fn whoever_changes_an_access_waits_until_the_others_have_carried_it_out(over: Over) {
+async fn an_access_change_waits_until_the_other_nodes_have_applied_it(over: Over) {
     let nodes = nodes(over, 3).await;
     let Some((first, others)) = nodes.split_first() else { return };
     let (document, user) = (DocumentId::new(), UserId::new());
     for node in &nodes {
         node.bridge.attach(document).await;
     }
-    // With nobody else there is nobody to wait for.
+    // A node that is alone waits for no other.
     let level = Some(AccessLevel::Edit);
-    let told = first.bridge.publish_access_change(document, user, level);
-    let carried_out = async {
+    let change = first.bridge.publish_access_change(document, user, level);
+    let applied = async {
         for node in others {
-            let Envelope::AccessChanged { user: whose, level: what, .. } = node.next().await else {
-                panic!("something else was told")
+            let Envelope::AccessChanged { user: changed_user, level: changed_level, .. } =
+                node.expect_envelope().await
+            else {
+                panic!("another envelope was delivered")
             };
-            assert_eq!((whose, what), (user, level));
+            assert_eq!((changed_user, changed_level), (user, level));
         }
     };
-    within("all of it", async { futures_util::join!(told, carried_out) }).await;
+    within("the access change", async { futures_util::join!(change, applied) }).await;
 
     let Some(silent) = others.first() else { return };
-    // One that does not carry it out is waited for, and not for ever.
-    let told = std::pin::pin!(first.bridge.publish_access_change(document, user, None));
-    let undone = std::pin::pin!(silent.next_undone());
-    let pending = futures_util::future::select(told, undone).await;
-    let futures_util::future::Either::Right((undone, told)) = pending else {
-        panic!("it was not waited for")
+    // A node that does not apply the change is awaited for a limited time.
+    let change = std::pin::pin!(first.bridge.publish_access_change(document, user, None));
+    let delivery = std::pin::pin!(silent.expect_unapplied());
+    let first_done = futures_util::future::select(change, delivery).await;
+    let futures_util::future::Either::Right((unapplied, change)) = first_done else {
+        panic!("the access change did not wait")
     };
-    within("giving up on the silent one", told).await;
-    drop(undone);
-}
-
-impl Node {
-    /// The next delivery, which is not carried out.
-    async fn next_undone(&self) -> RelayEvent {
-        within("a delivery", async { self.heard.lock().await.recv().await }).await.unwrap()
-    }
+    within("the end of the wait for the silent node", change).await;
+    drop(unapplied);
 }

@@ -1,13 +1,13 @@
-//! What every bridge and every roster has to keep, in memory, over one Redis and over a Redis Cluster alike.
+//! The contracts of bridges and rosters: the same tests for the implementations in memory, over one Redis and over a Redis
+//! Cluster.
 //!
-//! `scripts/test` brings the servers; or name them with `TEST_REDIS_URL` and `TEST_REDIS_CLUSTER_URL`. Without, only what
-//! is in memory is tried, and the others say that they were skipped.
+//! `scripts/test` starts the servers; `TEST_REDIS_URL` and `TEST_REDIS_CLUSTER_URL` name others. Without them, only the
+//! implementations in memory are tested, and the other tests print that they are skipped.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "a helper that cannot go on has found what the test looks for"
+    reason = "a helper that cannot do its work fails its test"
 )]
 
 mod bridge;

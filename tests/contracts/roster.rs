@@ -11,21 +11,19 @@ use coscribe::{
     metrics::Metrics,
     roster::{LocalRoster, RedisRoster, Roster, RosterOptions, SessionEvictor, SlotError},
 };
+use kit::expect_eventually;
 use parking_lot::Mutex;
 
-use crate::{
-    contract,
-    servers::{Over, within},
-};
+use crate::{contract, servers::Over};
 
 contract!(
-    a_slot_beyond_the_limit_is_refused_and_free_again_after_it_was_given_back,
-    a_session_belongs_to_its_user_as_long_as_it_holds_a_slot,
+    a_slot_beyond_the_limit_is_refused_until_one_is_released,
+    a_session_belongs_to_its_user_while_it_holds_a_slot,
     a_session_is_listed_from_enter_to_exit_with_its_last_cursor,
-    what_comes_and_goes_is_counted,
+    arrivals_and_departures_are_counted,
 );
 
-/// Those who were sent away.
+/// The sessions that were evicted.
 #[derive(Default)]
 struct Evicted(Mutex<Vec<SessionId>>);
 
@@ -35,7 +33,7 @@ impl SessionEvictor for Evicted {
     }
 }
 
-/// The rosters of so many nodes, which are one; in memory one, and none where there is no server.
+/// Starts the rosters of `count` nodes: one if it is in memory, none if there is no server.
 async fn rosters(over: Over, count: usize) -> Vec<Arc<dyn Roster>> {
     if over == Over::Memory {
         return vec![Arc::new(LocalRoster::default())];
@@ -57,16 +55,6 @@ async fn rosters(over: Over, count: usize) -> Vec<Arc<dyn Roster>> {
     rosters
 }
 
-/// Asks until it is so: what one node does reaches the others a moment later.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let asks = async {
-        while !holds().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    within(what, asks).await;
-}
-
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
@@ -85,7 +73,7 @@ fn presence(document: DocumentId, after: i64) -> Presence {
     }
 }
 
-async fn a_slot_beyond_the_limit_is_refused_and_free_again_after_it_was_given_back(over: Over) {
+async fn a_slot_beyond_the_limit_is_refused_until_one_is_released(over: Over) {
     let rosters = rosters(over, 2).await;
     let (Some(one), Some(other)) = (rosters.first(), rosters.last()) else { return };
     let user = UserId::new();
@@ -102,12 +90,12 @@ async fn a_slot_beyond_the_limit_is_refused_and_free_again_after_it_was_given_ba
 
     one.release_slot(user, first);
     one.release_slot(user, first);
-    until("a free slot", async || other.take_slot(user, third, 2).await.is_ok()).await;
+    expect_eventually("a free slot", async || other.take_slot(user, third, 2).await.is_ok()).await;
     let refused = one.take_slot(user, first, 2).await;
     assert_eq!(refused, Err(SlotError::LimitReached { limit: 2 }));
 }
 
-async fn a_session_belongs_to_its_user_as_long_as_it_holds_a_slot(over: Over) {
+async fn a_session_belongs_to_its_user_while_it_holds_a_slot(over: Over) {
     let rosters = rosters(over, 2).await;
     let (Some(one), Some(other)) = (rosters.first(), rosters.last()) else { return };
     let (user, stranger, session) = (UserId::new(), UserId::new(), SessionId::new());
@@ -118,8 +106,10 @@ async fn a_session_belongs_to_its_user_as_long_as_it_holds_a_slot(over: Over) {
         assert_ne!(roster.find_session_owner(session, stranger).await, Ok(Some(stranger)));
     }
     one.release_slot(user, session);
-    until("nobody's session", async || other.find_session_owner(session, user).await == Ok(None))
-        .await;
+    expect_eventually("a session without a user", async || {
+        other.find_session_owner(session, user).await == Ok(None)
+    })
+    .await;
 }
 
 async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor(over: Over) {
@@ -133,12 +123,12 @@ async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor(over: Over)
     let at = now();
     other.touch(document, second.session, Some(cursor), at);
     (second.cursor, second.last_seen) = (Some(cursor), at);
-    // Somebody who is not there has no cursor.
+    // A session that is not present has no cursor.
     one.touch(document, SessionId::new(), Some(cursor), at);
 
     let both = vec![first.clone(), second.clone()];
     for roster in &rosters {
-        until("both in the list", async || roster.list(document).await == both).await;
+        expect_eventually("both in the list", async || roster.list(document).await == both).await;
         let found = roster.find_presence(document, second.session).await;
         assert_eq!(found, Ok(Some(second.clone())));
     }
@@ -148,12 +138,12 @@ async fn a_session_is_listed_from_enter_to_exit_with_its_last_cursor(over: Over)
     one.exit(document, first.session);
     other.exit(document, second.session);
     for roster in &rosters {
-        until("an empty list", async || roster.list(document).await.is_empty()).await;
+        expect_eventually("an empty list", async || roster.list(document).await.is_empty()).await;
         assert_eq!(roster.find_presence(document, first.session).await, Ok(None));
     }
 }
 
-async fn what_comes_and_goes_is_counted(over: Over) {
+async fn arrivals_and_departures_are_counted(over: Over) {
     let rosters = rosters(over, 2).await;
     let Some(one) = rosters.first() else { return };
     let document = DocumentId::new();
@@ -167,16 +157,16 @@ async fn what_comes_and_goes_is_counted(over: Over) {
         found.first().map_or(0, |(_, sequence)| sequence.number)
     };
     other.enter(first.clone());
-    until("the first", async || count().await == 1).await;
+    expect_eventually("the first arrival", async || count().await == 1).await;
     one.enter(second.clone());
-    until("the second", async || count().await == 2).await;
-    // Each sees the other, not itself.
+    expect_eventually("the second arrival", async || count().await == 2).await;
+    // Each node lists the sessions of the other, not its own.
     let standing = one.find_snapshot(document).await.unwrap();
     assert_eq!((standing.elsewhere, standing.sequence.number), (vec![first.clone()], 2));
     let standing = other.find_snapshot(document).await.unwrap();
     assert_eq!(standing.elsewhere, vec![second]);
 
     other.exit(document, first.session);
-    until("a departure", async || count().await == 3).await;
+    expect_eventually("a departure", async || count().await == 3).await;
     assert_eq!(one.find_snapshot(document).await.unwrap().elsewhere, vec![]);
 }

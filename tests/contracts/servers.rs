@@ -1,13 +1,14 @@
-//! Over what a contract is tried.
+//! The servers over which a contract is tested.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use coscribe::redis::{RedisKeys, RedisOptions, Server};
+use kit::{redis_cluster_url, redis_url};
 
-/// Where nodes meet.
+/// What connects the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
-    /// Nowhere: one node, in memory.
+    /// Nothing: one node, in memory.
     Memory,
     /// One Redis.
     Redis,
@@ -16,15 +17,15 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    /// The way to the server, with names of the test's own; none if none was named.
+    /// The server, with keys of this test. `None` if the test run has no such server.
     pub(crate) fn server(self) -> Option<(Server, RedisKeys)> {
-        let variable = match self {
+        let url = match self {
             Self::Memory => return None,
-            Self::Redis => "TEST_REDIS_URL",
-            Self::RedisCluster => "TEST_REDIS_CLUSTER_URL",
+            Self::Redis => redis_url(),
+            Self::RedisCluster => redis_cluster_url(),
         };
-        let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) else {
-            eprintln!("skipped: {variable} is not set");
+        let Some(url) = url else {
+            eprintln!("skipped: the test run has no {self:?}");
             return None;
         };
         let prefix = format!("contract-{}", uuid::Uuid::new_v4());
@@ -39,15 +40,7 @@ impl Over {
     }
 }
 
-/// Waits, but not for ever.
-pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    let Ok(output) = tokio::time::timeout(Duration::from_secs(10), future).await else {
-        panic!("{what} did not happen")
-    };
-    output
-}
-
-/// One test of a contract for each place where it has to hold.
+/// Declares one test of a contract for each kind of server.
 #[macro_export]
 macro_rules! contract {
     ($($name:ident),+ $(,)?) => {

@@ -1,151 +1,147 @@
-//! kill -9 at any moment: every acknowledged edit is there once, and one that is repeated is not there twice.
+//! A node that is killed: every acknowledged edit is stored once, and a repeated one is not stored twice.
 //!
-//! A real process, several writers, and a death at a random number of acknowledgements, while others are on their way.
-//! `COSCRIBE_CRASH_SEED` replays a run's choices and `COSCRIBE_CRASH_ROUNDS` makes it longer.
+//! Several authors write to a node process, which is killed after a random number of acknowledgements while other edits are
+//! in flight. `COSCRIBE_CRASH_SEED` repeats the random numbers of a run, `COSCRIBE_CRASH_ROUNDS` sets the number of kills.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a helper that cannot go on has found what the test looks for"
+    reason = "a helper that cannot do its work fails its test"
 )]
 
+mod author;
 mod full_disk;
-mod server;
-mod writer;
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use futures_util::future::join_all;
-use serde_json::json;
+use coscribe::domain::DocumentId;
+use futures_util::future::{join, join_all};
+use kit::{Client as _, Node as _, Person, Program, Random, number};
 
-use server::{Account, Server};
-use writer::{Writer, write};
+use author::{Author, Edits, try_write, version};
 
-const WRITERS: usize = 6;
+const AUTHORS: usize = 6;
 const DOCUMENTS: usize = 3;
 
-/// A number from the environment.
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap())
-}
+/// The server's binary.
+const SERVER: Program = Program::new(env!("CARGO_BIN_EXE_coscribe"));
 
-/// The next random number (SplitMix64).
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
+/// A snapshot every few changes, and no limit that a test reaches.
+const SETTINGS: &[(&str, &str)] = &[
+    ("COSCRIBE__ROOM__SNAPSHOT_EVERY", "7"),
+    ("COSCRIBE__ROOM__LINGER", "10ms"),
+    ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
+    ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8"),
+    ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
+];
 
 #[tokio::test]
-async fn after_a_kill_every_acknowledged_edit_is_there_once() {
-    let mut seed = number("COSCRIBE_CRASH_SEED").unwrap_or_else(|| {
+async fn every_acknowledged_edit_is_stored_once_after_a_kill() {
+    let seed = number("COSCRIBE_CRASH_SEED").unwrap_or_else(|| {
         u64::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().unwrap())
     });
     let rounds = number("COSCRIBE_CRASH_ROUNDS").unwrap_or(15);
     println!("COSCRIBE_CRASH_SEED={seed}");
+    let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
-    let first = Server::start(folder.path()).await;
-    let account = Account::register(&first).await;
-    // Several, so that commits are shared.
+    let first = SERVER.start(folder.path(), SETTINGS).await;
+    let alice = first.person("Alice").await;
+    // Several documents, so that commits are shared.
     let mut documents = Vec::new();
     for _ in 0..DOCUMENTS {
-        documents.push(Document::create(&account, &first).await);
+        documents.push(TestDocument::create(&alice).await);
     }
     first.kill().await;
 
     for round in 0..rounds {
-        let server = Server::start(folder.path()).await;
-        let dies_after = usize::try_from(next(&mut seed) % 60).unwrap();
+        let node = SERVER.start(folder.path(), SETTINGS).await;
+        let edits_before_kill = random.below(60);
         let acknowledged = Arc::new(AtomicUsize::new(0));
-        let address = server.address();
-        let writers = (0..WRITERS).map(|writer| Writer {
-            name: format!("{round}.{writer}"),
-            account: account.clone(),
-            address,
-            document: documents[writer % DOCUMENTS].id.clone(),
-            base: documents[writer % DOCUMENTS].base,
-            edits: Arc::clone(&documents[writer % DOCUMENTS].edits),
-            acknowledged: Arc::clone(&acknowledged),
+        let person = alice.at(&node);
+        let authors = (0..AUTHORS).map(|number| {
+            let document = &documents[number % DOCUMENTS];
+            Author {
+                name: format!("{round}.{number}"),
+                person: person.clone(),
+                document: document.id,
+                base: document.base,
+                edits: Arc::clone(&document.edits),
+                acknowledged: Arc::clone(&acknowledged),
+            }
         });
-        let death = async {
-            while acknowledged.load(Ordering::SeqCst) < dies_after {
+        let kill = async {
+            while acknowledged.load(Ordering::SeqCst) < edits_before_kill {
                 tokio::task::yield_now().await;
             }
-            server.kill().await;
+            node.kill().await;
         };
-        let (_, ()) = futures_util::future::join(join_all(writers.map(Writer::run)), death).await;
+        join(join_all(authors.map(Author::write_until_the_node_dies)), kill).await;
 
-        // It comes back.
-        let server = Server::start(folder.path()).await;
+        let node = SERVER.start(folder.path(), SETTINGS).await;
         for document in &mut documents {
-            document.settle(&account, &server).await;
+            document.settle(&alice.at(&node)).await;
         }
-        server.kill().await;
+        node.kill().await;
     }
 
     let edits: usize = documents.iter().map(|document| document.edits.lock().unwrap().len()).sum();
-    println!("{rounds} kills, {edits} edits acknowledged, {edits} found, 0 lost, 0 doubled");
+    println!("{rounds} kills, {edits} edits acknowledged and found once");
     assert!(edits > 0);
 }
 
-/// One that is written to, and what was written.
-struct Document {
-    id: String,
-    /// The version that the next round writes for.
+/// A document and its edits.
+struct TestDocument {
+    id: DocumentId,
+    /// The base version of the next round's edits.
     base: i64,
-    /// What each edit was answered, if it was; by its mark, which is its name too.
-    edits: Arc<Mutex<HashMap<String, Option<i64>>>>,
+    edits: Edits,
 }
 
-impl Document {
-    async fn create(account: &Account, server: &Server) -> Self {
-        Self { id: account.create_document(server).await, base: 1, edits: Arc::default() }
+impl TestDocument {
+    async fn create(owner: &Person) -> Self {
+        let id = owner.create_document("Plan", "Begin.").await;
+        Self { id, base: 1, edits: Edits::default() }
     }
 
-    /// Whoever got no answer asks again; then everything is looked for.
-    async fn settle(&mut self, account: &Account, server: &Server) {
-        let unanswered: Vec<_> = {
+    /// Repeats the edits that were not acknowledged, then looks for all of them.
+    async fn settle(&mut self, person: &Person) {
+        let unacknowledged: Vec<_> = {
             let edits = self.edits.lock().unwrap();
-            let unanswered = edits.iter().filter(|(_, answer)| answer.is_none());
-            unanswered.map(|(mark, _)| mark.clone()).collect()
+            let unacknowledged = edits.iter().filter(|(_, version)| version.is_none());
+            unacknowledged.map(|(mark, _)| mark.clone()).collect()
         };
-        for mark in unanswered {
-            let write = || write(account, server.address(), &self.id, self.base, &mark);
-            let version = write().await.unwrap();
-            // And again, which changes nothing.
-            let again = write().await.unwrap();
-            assert_eq!(version, again, "{mark}");
-            self.edits.lock().unwrap().insert(mark, Some(version));
+        for mark in unacknowledged {
+            let write =
+                async || version(try_write(person, self.id, self.base, &mark).await.unwrap());
+            let stored = write().await;
+            // A second repetition changes nothing.
+            assert_eq!(write().await, stored, "{mark}");
+            self.edits.lock().unwrap().insert(mark, Some(stored));
         }
-        let (version, text) = account.read(server, &self.id).await;
-        check(&self.edits.lock().unwrap(), version, &text);
-        self.base = version;
+        let document = person.read(self.id).await;
+        let head = document["version"].as_i64().unwrap();
+        check(&self.edits.lock().unwrap(), head, document["content"].as_str().unwrap());
+        self.base = head;
     }
 }
 
-/// Every edit is in the text once, and has a version of its own without a hole between them.
+/// Checks that every edit is in the text once, and that the edits have all versions without a gap.
 fn check(edits: &HashMap<String, Option<i64>>, head: i64, text: &str) {
-    let (mut lost, mut doubled) = (vec![], vec![]);
+    let (mut lost, mut duplicated) = (vec![], vec![]);
     for mark in edits.keys() {
         match text.matches(&format!("<{mark}>")).count() {
             0 => lost.push(mark),
             1 => {}
-            _ => doubled.push(mark),
+            _ => duplicated.push(mark),
         }
     }
-    assert_eq!((lost, doubled), (vec![], vec![]), "{}", json!(edits));
+    assert_eq!((lost, duplicated), (vec![], vec![]), "{edits:?}");
     let mut versions: Vec<i64> = edits.values().map(|version| version.unwrap()).collect();
     versions.sort_unstable();
-    assert_eq!(
-        versions,
-        (2..=head).collect::<Vec<_>>(),
-        "each has a version, and there are no others"
-    );
+    assert_eq!(versions, (2..=head).collect::<Vec<_>>(), "one version for each edit, and no other");
 }

@@ -1,0 +1,156 @@
+//! The commands of the binary, and what a second start finds.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use kit::{Client as _, Node as _};
+use serde_json::json;
+
+use crate::SERVER;
+
+#[actix_web::test]
+async fn a_second_start_keeps_documents_and_the_signing_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    let document = alice.create_document("Plan", "").await;
+    server.terminate().await;
+
+    let server = SERVER.start(folder.path(), &[]).await;
+
+    // The old token is valid: the secret was kept, readable by its owner only.
+    assert_eq!(alice.at(&server).read(document).await["title"], "Plan");
+    let secret = fs::metadata(folder.path().join("data/jwt-secret")).unwrap();
+    assert_eq!(secret.permissions().mode() & 0o777, 0o600);
+    server.signal("INT");
+    assert_eq!(server.expect_exit().await.code(), Some(0));
+}
+
+/// Runs a command that must succeed. Returns what it printed.
+async fn run(folder: &Path, arguments: &[&str]) -> String {
+    let output = SERVER.run(folder, arguments).await;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[actix_web::test]
+async fn help_explains_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let help = run(folder.path(), &["--help"]).await;
+    for command in
+        ["serve", "migrate", "token", "schema", "health", "--data-dir", "--config", "--demo"]
+    {
+        let line = help.lines().find(|line| line.trim_start().starts_with(command));
+        assert!(line.is_some_and(|line| line.contains("  ")), "{command} in\n{help}");
+    }
+    for arguments in [&["migrate", "--help"][..], &["token", "--help"], &["serve", "--help"]] {
+        assert!(run(folder.path(), arguments).await.contains("Usage: coscribe"));
+    }
+    // No file was created.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[actix_web::test]
+async fn the_health_command_succeeds_while_the_server_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let port = server.address().port().to_string();
+    let health = ["health", "--host", "127.0.0.1", "--port", port.as_str()];
+    assert_eq!(run(folder.path(), &health).await, "");
+
+    server.terminate().await;
+    let output = SERVER.run(folder.path(), &health).await;
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(&format!("nobody answers on http://127.0.0.1:{port}")), "{error}");
+}
+
+#[actix_web::test]
+async fn the_schema_is_printed_without_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let schema = run(folder.path(), &["schema"]).await;
+
+    assert_eq!(schema, coscribe::graphql::sdl());
+    assert!(schema.contains("type Subscription {"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[actix_web::test]
+async fn migrations_go_up_and_down_and_report_their_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| run(folder.path(), arguments).await;
+    let states = async || {
+        let status = run(&["migrate", "status"]).await;
+        let states: Vec<_> = status.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        (states.iter().filter(|state| **state == "applied").count(), states.len())
+    };
+    let (applied, all) = states().await;
+    assert!(applied == 0 && all > 0);
+
+    let up = run(&["migrate", "up"]).await;
+    assert_eq!(up.lines().filter(|line| line.starts_with("applied ")).count(), all);
+    assert_eq!(states().await, (all, all));
+    assert_eq!(run(&["migrate", "up"]).await, "nothing to do\n");
+
+    assert!(run(&["migrate", "down"]).await.starts_with("taken back "));
+    assert_eq!(states().await, (all - 1, all));
+    run(&["migrate", "down", "--steps", "100"]).await;
+    assert_eq!(states().await, (0, all));
+    run(&["migrate", "up"]).await;
+    assert_eq!(states().await, (all, all));
+}
+
+#[actix_web::test]
+async fn the_token_command_prints_a_token_for_an_id_or_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+
+    for name in [&alice.id.to_string(), &alice.email] {
+        let token = run(folder.path(), &["token", "--user", name]).await;
+        let me = alice.with_token(token.trim()).run("{ me { id } }", json!({})).await.value();
+        assert_eq!(me["id"], json!(alice.id));
+    }
+    let unknown = SERVER.run(folder.path(), &["token", "--user", "nobody@example.org"]).await;
+    assert!(!unknown.status.success() && unknown.stdout.is_empty());
+    let error = String::from_utf8(unknown.stderr).unwrap();
+    assert!(error.contains("nobody@example.org"), "{error}");
+
+    server.terminate().await;
+}
+
+#[actix_web::test]
+async fn all_invalid_settings_are_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("wrong.toml");
+    fs::write(&config, "[limits]\nframe = \"many\"\n[sesion]\nping_every = \"1s\"\n").unwrap();
+    let output = SERVER
+        .command(folder.path())
+        .args(["--config", "wrong.toml"])
+        .env("COSCRIBE__SESSION__PING_EVERY", "soon")
+        .env("COSCRIBE__OUTBOX__BOUND", "1")
+        .env("COSCRIBE__AUTH__SECRET", "short")
+        .env("PORT", "99999")
+        .output()
+        .await
+        .unwrap();
+
+    assert!(!output.status.success());
+    assert_eq!(output.stdout, b"");
+    let error = String::from_utf8(output.stderr).unwrap();
+    for key in [
+        "limits.frame",
+        "sesion.ping_every",
+        "session.ping_every",
+        "outbox.bound",
+        "auth.secret",
+        "server.port",
+        "wrong.toml",
+    ] {
+        assert!(error.contains(key), "{key} in\n{error}");
+    }
+    assert!(!error.contains("short\""), "{error}");
+    assert!(!folder.path().join("data").exists());
+}

@@ -1,0 +1,142 @@
+//! Updates of Yjs editors that the server refuses: too large, malformed, or of an unrelated history.
+
+use kit::{Client as _, Pair, new_doc, sync_message};
+use serde_json::json;
+use yrs::{Map as _, ReadTxn as _, Transact as _, WriteTxn as _};
+
+#[actix_web::test]
+async fn updates_over_a_limit_close_the_session() {
+    let settings = [
+        ("COSCRIBE__LIMITS__DOCUMENT", "1000"),
+        ("COSCRIBE__LIMITS__DOCUMENT_STATE", "5000"),
+        ("COSCRIBE__LIMITS__UPDATE_STRUCTS", "100"),
+        ("COSCRIBE__LIMITS__MESSAGE", "1048576"),
+        ("COSCRIBE__LIMITS__AWARENESS", "1024"),
+    ];
+    let pair = Pair::start_with(&settings).await;
+    let alices = pair.alice.open_editor_with_receipts(pair.document).await;
+
+    let editor = pair.bob.open_editor(pair.document).await;
+    editor.insert(0, &"x".repeat(1_000)).await;
+    let expected = "The document would have 1008 bytes, but may have 1000; undo, or split it";
+    assert_eq!(editor.expect_close().await, (4413, expected.to_owned()));
+
+    let editor = pair.bob.open_editor(pair.document).await;
+    let map = editor.doc.get_or_insert_map("map");
+    let update = {
+        let mut txn = editor.doc.transact_mut();
+        map.insert(&mut txn, "key", "v".repeat(5_000));
+        txn.encode_update_v1()
+    };
+    editor.send_update(&update).await;
+    assert_eq!(editor.expect_close().await.0, 4413);
+
+    let editor = pair.bob.open_editor(pair.document).await;
+    let before = editor.doc.transact().state_vector();
+    for _ in 0..101 {
+        editor.insert_unsent(0, "x");
+    }
+    let update = editor.doc.transact().encode_state_as_update_v1(&before);
+    editor.send_update(&update).await;
+    let expected = "The update has more than 100 structs; make smaller changes";
+    assert_eq!(editor.expect_close().await, (4413, expected.to_owned()));
+
+    let editor = pair.bob.open_editor(pair.document).await;
+    editor.send(&vec![0; 1_048_577]).await;
+    assert_eq!(editor.expect_close().await.0, 4413);
+
+    let editor = pair.bob.open_editor(pair.document).await;
+    editor.send_awareness(editor.client, 1, &json!({ "short": "x" })).await;
+    alices.expect("Bob's state", |state| state.shows(&pair.bob)).await;
+    editor.send_awareness(editor.client, 2, &json!({ "long": "x".repeat(2_000) })).await;
+    assert_eq!(editor.expect_close().await.0, 4400);
+
+    // The other editor is not disturbed.
+    alices.insert(0, "! ").await;
+    assert_eq!(alices.expect_saved().await, 2);
+    assert_eq!(pair.alice.read(pair.document).await["content"], "! Welcome.");
+    pair.stop((alices, editor)).await;
+}
+
+#[actix_web::test]
+async fn malformed_updates_close_with_4400_and_disturb_no_other() {
+    let pair = Pair::start().await;
+    let alices = pair.alice.open_editor_with_receipts(pair.document).await;
+    let deep = {
+        let doc = new_doc();
+        let map = doc.get_or_insert_map("deep");
+        let mut txn = doc.transact_mut();
+        let mut inner = map.insert(&mut txn, "k", yrs::MapPrelim::default());
+        for _ in 0..10_000 {
+            inner = inner.insert(&mut txn, "k", yrs::MapPrelim::default());
+        }
+        txn.encode_update_v1()
+    };
+    let far_clock = vec![1, 1, 9, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 4, 1, 1, b'x', 1, b'y', 0];
+    let many = vec![0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 1, 1];
+    let in_itself = vec![1, 1, 9, 0, 7, 0, 9, 0, 1, 0];
+    for update in [deep, far_clock, many, in_itself, vec![1, 2, 3], vec![0xFF; 1000]] {
+        let editor = pair.bob.open_editor(pair.document).await;
+        editor.send_update(&update).await;
+        let (code, reason) = editor.expect_close().await;
+        assert_eq!(code, 4400, "{reason}");
+        assert!(reason.starts_with("The update cannot be merged: "), "{reason}");
+    }
+    alices.insert(0, "Still here. ").await;
+    alices.expect_saved().await;
+    assert_eq!(pair.alice.read(pair.document).await["content"], "Still here. Welcome.");
+    pair.stop(alices).await;
+}
+
+#[actix_web::test]
+async fn an_unrelated_history_closes_with_4410_and_duplicates_nothing() {
+    let pair = Pair::start().await;
+    let other = pair.alice.create_document("Another", "Welcome.").await;
+    let of_another = pair.alice.open_editor(other).await;
+    let doc = of_another.doc.clone();
+
+    // Recognised by its state vector, ...
+    let editor = pair.bob.connect_editor(pair.document, doc.clone(), "").await.unwrap();
+    editor.send_sync_step_1().await;
+    let (code, reason) = editor.expect_close().await;
+    assert_eq!(code, 4410);
+    assert!(reason.contains("reload"), "{reason}");
+    // ... and by its update.
+    let editor = pair.bob.connect_editor(pair.document, new_doc(), "").await.unwrap();
+    let everything = doc.transact().encode_state_as_update_v1(&yrs::StateVector::default());
+    editor.send(&sync_message(&[0, 2], &everything)).await;
+    assert_eq!(editor.expect_close().await.0, 4410);
+
+    assert_eq!(pair.alice.read(pair.document).await["content"], "Welcome.");
+    assert_eq!(pair.alice.read(pair.document).await["version"], 1);
+
+    // An editor that types before it has synced has no history yet, and is accepted.
+    let early = new_doc();
+    let text = early.get_or_insert_text("content");
+    yrs::Text::insert(&text, &mut early.transact_mut(), 0, "Early. ");
+    let editor = pair.bob.open_editor_with(pair.document, early, "&saved=true").await;
+    editor.expect_saved().await;
+    let content = pair.alice.read(pair.document).await["content"].as_str().unwrap().to_owned();
+    assert_eq!(content, editor.content());
+    assert!(content.contains("Early. ") && content.contains("Welcome."), "{content}");
+    pair.stop((of_another, editor)).await;
+}
+
+#[actix_web::test]
+async fn an_update_that_changes_the_type_of_the_text_is_refused() {
+    let pair = Pair::start().await;
+    let editor = pair.bob.open_editor(pair.document).await;
+    let update = {
+        let doc = new_doc();
+        let mut txn = doc.transact_mut();
+        let array = txn.get_or_insert_array("content");
+        yrs::Array::push_back(&array, &mut txn, 5_i64);
+        txn.encode_update_v1()
+    };
+    editor.send_update(&update).await;
+    let (code, reason) = editor.expect_close().await;
+    assert_eq!(code, 4413);
+    assert!(reason.contains("content"), "{reason}");
+    assert_eq!(pair.alice.read(pair.document).await["version"], 1);
+    pair.stop(editor).await;
+}

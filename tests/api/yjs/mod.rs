@@ -1,0 +1,6 @@
+//! Yjs editors: authentication, edits, awareness, and input that the server must refuse.
+
+mod authentication;
+mod awareness;
+mod edits;
+mod invalid_updates;

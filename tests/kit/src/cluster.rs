@@ -1,0 +1,80 @@
+//! Several node processes that share a database and Redis.
+
+use std::process::Stdio;
+
+use tempfile::TempDir;
+
+use crate::{NodeProcess, Program, RedisServer, TestDatabase, within};
+
+/// A database and a Redis, and the settings of nodes that share them. Leases are short, and limits are out of the way.
+pub struct Cluster {
+    program: Program,
+    settings: Vec<(String, String)>,
+    _database: Option<TestDatabase>,
+}
+
+impl Cluster {
+    /// Creates a cluster with a database of its own on the Redis of the test run.
+    pub async fn new(program: Program) -> Self {
+        Self::on_redis(program, &RedisServer::url_of_the_run()).await
+    }
+
+    /// Creates a cluster with a database of its own on this Redis.
+    pub async fn on_redis(program: Program, redis: &str) -> Self {
+        let database = TestDatabase::require().await;
+        let cluster = Self::on(program, redis, &database.url()).await;
+        Self { _database: Some(database), ..cluster }
+    }
+
+    /// Creates a cluster on this Redis and this empty database.
+    pub async fn on(program: Program, redis: &str, database: &str) -> Self {
+        let prefix = format!("test-{}", uuid::Uuid::new_v4());
+        let settings = [
+            ("DATABASE_URL", database),
+            ("REDIS_URL", redis),
+            ("JWT_SECRET", "a secret of a test, which is long enough"),
+            ("COSCRIBE__REDIS__PREFIX", &prefix),
+            ("COSCRIBE__REDIS__ANSWER_WITHIN", "500ms"),
+            ("COSCRIBE__ROSTER__LEASE", "1500ms"),
+            ("COSCRIBE__ROSTER__RENEW_EVERY", "300ms"),
+            ("COSCRIBE__ROOM__LINGER", "1ms"),
+            ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "100000"),
+            ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
+            ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8"),
+            ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
+        ];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let cluster = Self { program, settings: settings.map(owned).to_vec(), _database: None };
+        cluster.migrate().await;
+        cluster
+    }
+
+    /// Starts a node.
+    pub async fn start_node(&self) -> NodeProcess {
+        self.start_node_with(&[]).await
+    }
+
+    /// Starts a node with other settings.
+    pub async fn start_node_with(&self, changes: &[(&str, &str)]) -> NodeProcess {
+        let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // Of two values for one variable, the last one counts.
+        let settings: Vec<_> = settings.chain(changes.iter().copied()).collect();
+        let folder = TempDir::new().unwrap();
+        self.program.start(folder.path(), &settings).await.owning(folder)
+    }
+
+    /// Stops the nodes in order. Their clients must have left: fails the test if a room, session or seat remains.
+    pub async fn stop(self, nodes: impl IntoIterator<Item = NodeProcess>) {
+        for node in nodes {
+            node.stop().await;
+        }
+    }
+
+    /// Creates the tables.
+    async fn migrate(&self) {
+        let folder = TempDir::new().unwrap();
+        let mut migrate = self.program.command(folder.path());
+        migrate.args(["migrate", "up"]).envs(self.settings.iter().cloned()).stdout(Stdio::null());
+        assert!(within("creating the tables", migrate.status()).await.unwrap().success());
+    }
+}

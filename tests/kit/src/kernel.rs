@@ -1,0 +1,17 @@
+//! The kernel's list of connections.
+
+use std::net::SocketAddr;
+
+/// Whether the kernel still holds the server's end of a connection.
+#[must_use]
+pub fn kernel_holds_connection(server: SocketAddr, client: SocketAddr) -> bool {
+    let ports = |local: &str, remote: &str| -> Option<(u16, u16)> {
+        let port = |address: &str| u16::from_str_radix(address.split_once(':')?.1, 16).ok();
+        Some((port(local)?, port(remote)?))
+    };
+    let list = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    list.lines().skip(1).any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        ports(fields[1], fields[2]) == Some((server.port(), client.port()))
+    })
+}

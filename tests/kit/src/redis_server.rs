@@ -1,0 +1,106 @@
+//! A Redis of one test, which can be killed, paused, and started again with empty memory.
+
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use crate::{process::send_signal, redis_url, within};
+
+/// A running `redis-server`. Dropping the value kills it.
+pub struct RedisServer {
+    child: Option<Child>,
+    port: u16,
+    folder: TempDir,
+}
+
+impl RedisServer {
+    /// The URL of the Redis that the whole test run shares.
+    #[must_use]
+    pub fn url_of_the_run() -> String {
+        redis_url().expect("set TEST_REDIS_URL, or run scripts/test, which sets it")
+    }
+
+    /// Starts a Redis.
+    pub async fn start() -> Self {
+        let port = Self::free_port();
+        let mut server = Self { child: None, port, folder: TempDir::new().unwrap() };
+        server.run().await;
+        server
+    }
+
+    /// A port that was free a moment ago. If another process takes it first, the server does not start and the test
+    /// fails.
+    #[must_use]
+    pub fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    /// Makes this server a replica of `master` and waits until it has all data.
+    pub async fn follow(&self, master: &Self) {
+        self.cli(&["replicaof", "127.0.0.1", &master.port.to_string()]).await;
+        let follows = async {
+            while !self.cli(&["info", "replication"]).await.contains("master_link_status:up") {}
+        };
+        within("a replica that is in sync", follows).await;
+    }
+
+    /// The URL of the server.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// `HOST:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills the server: all data is lost.
+    pub async fn kill(&mut self) {
+        self.child.take().unwrap().kill().await.unwrap();
+    }
+
+    /// Starts the server again, without data.
+    pub async fn run(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
+        command.arg("--dir").arg(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        self.child =
+            Some(command.spawn().expect("redis-server is in the Debian package redis-server"));
+        let address = self.address();
+        let listens = async { while TcpStream::connect(&address).await.is_err() {} };
+        within("the start of Redis", listens).await;
+    }
+
+    /// Suspends the server: it does nothing, and its sockets stay open.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        send_signal(name, self.child.as_ref().unwrap().id().unwrap());
+    }
+
+    async fn cli(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        let output = command.args(["-p", &self.port.to_string()]).args(arguments).output().await;
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+}
