@@ -63,7 +63,7 @@ async fn the_health_command_succeeds_while_the_server_answers() {
     let output = SERVER.run(folder.path(), &health).await;
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains(&format!("nobody answers on http://127.0.0.1:{port}")), "{error}");
+    assert!(error.contains(&format!("no server responds on http://127.0.0.1:{port}")), "{error}");
 }
 
 #[actix_web::test]
@@ -94,7 +94,7 @@ async fn migrations_go_up_and_down_and_report_their_state() {
     assert_eq!(states().await, (all, all));
     assert_eq!(run(&["migrate", "up"]).await, "nothing to do\n");
 
-    assert!(run(&["migrate", "down"]).await.starts_with("taken back "));
+    assert!(run(&["migrate", "down"]).await.starts_with("reverted "));
     assert_eq!(states().await, (all - 1, all));
     run(&["migrate", "down", "--steps", "100"]).await;
     assert_eq!(states().await, (0, all));

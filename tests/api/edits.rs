@@ -216,6 +216,9 @@ async fn a_delta_with_too_many_steps_is_refused() {
 
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     let message = refused.error()["message"].as_str().unwrap().to_owned();
-    assert!(message.starts_with("The delta has 10001 steps, and may have 10000."), "{message}");
+    assert!(
+        message.starts_with("The delta has 10001 steps; at most 10000 are allowed."),
+        "{message}"
+    );
     pair.stop(()).await;
 }

@@ -1,9 +1,13 @@
-//! The heartbeat: the server's pings, and the end of a silent client.
+//! The heartbeat: the server's pings, the end of silent and stalled clients, and what the log shows of it.
 
-use std::time::Duration;
+use std::{
+    io,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
-use kit::{Client as _, Frame, Node as _, Opcode, ServerFrame, TestNode};
-use serde_json::json;
+use kit::{Client as _, Frame, Node as _, Opcode, ServerFrame, TestNode, expect_eventually};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// A ping every 100 ms, and the end after 400 ms of silence.
@@ -53,7 +57,7 @@ async fn a_silent_client_is_closed_and_reported_as_left() {
     let leaving = watching.expect_next("p");
     let (closed, left) = futures_util::future::join(closing, leaving).await;
 
-    assert_eq!(closed, (1001, "Nothing heard for 1 s".to_owned()));
+    assert_eq!(closed, (1001, "No data received for 1 s; reconnect to resume".to_owned()));
     assert_eq!(left, of_bob("LEFT"));
     assert!(admitted.elapsed() >= Duration::from_millis(400), "{:?}", admitted.elapsed());
     let present = alice.presence(document).await.value();
@@ -118,5 +122,133 @@ async fn an_unfinished_frame_keeps_a_client_alive() {
 
     assert_eq!(socket.expect_message().await, json!({ "type": "pong" }));
     drop(socket);
+    node.stop().await;
+}
+
+/// Phones sleep for minutes and may stay connected. A client that does not read must not occupy a full outbox for as long.
+#[actix_web::test]
+async fn a_stalled_client_is_closed_while_a_silent_one_may_stay() {
+    let node = TestNode::start_with(&[
+        ("COSCRIBE__SESSION__PING_EVERY", "200ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "5m"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "600ms"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "5m"),
+        ("COSCRIBE__OUTBOX__BOUND", "65536"),
+    ])
+    .await;
+    let alice = node.person("Alice").await;
+    let mut phone = alice.connect_raw().await;
+    let mut stalled = alice.connect_slow_raw().await;
+
+    // This client sends but does not read. Each pong is as large as its ping, so the buffers of both kernels fill up.
+    let ping = json!({ "type": "ping", "payload": { "text": "x".repeat(60_000) } });
+    let ping = Frame::message(&ping);
+    let sending = async {
+        loop {
+            stalled.send_frame(ping.clone()).await;
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        () = node.expect_metric("coscribe_session_closes_total{reason=\"too_slow\"}", 1) => {}
+    }
+    drop(stalled);
+
+    // The phone sends nothing, not even a pong, for longer than a client may stall.
+    for _ in 0..10 {
+        assert_eq!(phone.expect_frame().await, ServerFrame::Ping(vec![]));
+    }
+    phone.expect_alive().await;
+    assert_eq!(node.metric("coscribe_session_closes_total{reason=\"silent\"}").await, 0);
+    drop(phone);
+    node.stop().await;
+}
+
+/// The log of this process at the level `info`.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Records the log of the whole process from now on, because sessions log on threads of their own.
+    fn record() -> Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        let start = || {
+            let log = Self::default();
+            let sink = log.clone();
+            let lines = tracing_subscriber::fmt().with_ansi(false);
+            let subscriber = lines.with_writer(move || sink.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            log
+        };
+        LOG.get_or_init(start).clone()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Waits for the line with this message in the span of a session. Fails the test if there are several.
+    async fn expect_line(&self, session: &Value, message: &str) -> String {
+        let span = format!("session{{session.id={} ", session.as_str().unwrap());
+        let find = || {
+            let text = self.text();
+            let found = text.lines().filter(|line| line.contains(&span) && line.contains(message));
+            found.map(str::to_owned).collect::<Vec<_>>()
+        };
+        expect_eventually(message, async || !find().is_empty()).await;
+        let mut found = find();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+}
+
+#[actix_web::test]
+async fn the_log_names_each_session_and_the_reason_for_its_end_but_no_token_or_address() {
+    let log = Log::record();
+    let node = TestNode::start_with(QUICK).await;
+    let alice = node.person("Alice").await;
+    let mut socket = node.handshake().open_raw().await;
+    let ack = socket.init(&alice.token).await;
+    let (session, user) = (&ack["sessionId"], ack["userId"].as_str().unwrap());
+    let address = socket.address().to_string();
+
+    socket.expect_close().await;
+
+    let in_span = format!("protocol=\"graphql\" user.id={user}}}");
+    let admitted = log.expect_line(session, "session admitted").await;
+    assert!(admitted.contains(&in_span), "{admitted}");
+    let closed = log.expect_line(session, "session closed").await;
+    assert!(closed.contains(&in_span), "{closed}");
+    assert!(closed.contains("reason=\"silent\" lived="), "{closed}");
+    let text = log.text();
+    assert!(!text.contains(&alice.token) && !text.contains(&address), "{text}");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_log_shows_why_a_session_was_refused() {
+    let log = Log::record();
+    let node = TestNode::start().await;
+    let mut socket = node.handshake().open_raw().await;
+
+    socket.send(json!({ "type": "connection_init" })).await;
+    assert_eq!(socket.expect_close().await.0, 4403);
+
+    let has_refusal = |text: String| {
+        let mut lines = text.lines().filter(|line| line.contains("session refused"));
+        lines.any(|line| line.contains("reason=\"missing_token\" lived="))
+    };
+    expect_eventually("the log line of the refusal", async || has_refusal(log.text())).await;
     node.stop().await;
 }

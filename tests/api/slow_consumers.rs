@@ -187,8 +187,12 @@ async fn expect_everything<const CHANGES: usize, const MOVES: usize>(subscriber:
 
 /// A node that soon closes sessions that accept nothing.
 async fn impatient_node(variables: &[(&str, &str)]) -> TestNode {
-    let quick =
-        [("COSCRIBE__SESSION__PING_EVERY", "500ms"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s")];
+    let quick = [
+        ("COSCRIBE__SESSION__PING_EVERY", "500ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "1s"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "2s"),
+    ];
     TestNode::start_with(&[SMALL_OUTBOX, &quick, variables].concat()).await
 }
 

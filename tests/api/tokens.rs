@@ -3,11 +3,17 @@
 use chrono::Utc;
 use coscribe::domain::UserId;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use kit::{Client as _, Node as _, ON_FILE, Person, TestNode};
+use kit::{Client as _, HttpReply, Node as _, ON_FILE, Person, TestNode, http_client};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of a test, which is long enough";
 const OTHER_SECRET: &str = "another secret of a test, long enough too";
+
+/// The `WWW-Authenticate` header of a response to a request without a bearer token.
+const CHALLENGE: &str = r#"Bearer realm="coscribe""#;
+
+/// The `WWW-Authenticate` header of a response to a request with an invalid token.
+const INVALID_TOKEN: &str = r#"Bearer realm="coscribe", error="invalid_token""#;
 
 fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
     encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
@@ -42,7 +48,7 @@ fn forged(token: &str) -> Vec<String> {
 async fn expect_refused(node: &TestNode, alice: &Person, token: &str, closes_with: &str) {
     let reply = alice.with_token(token).send(&json!({ "query": "{ me { id } }" })).await;
     assert_eq!((reply.status, &*reply.code()), (401, "UNAUTHENTICATED"), "{token}");
-    assert!(reply.header("WWW-Authenticate").starts_with("Bearer "), "{token}");
+    assert_eq!(reply.header("WWW-Authenticate"), INVALID_TOKEN, "{token}");
 
     let bearer = format!("Bearer {token}");
     let by_header = node.handshake().header("Authorization", &bearer);
@@ -50,7 +56,7 @@ async fn expect_refused(node: &TestNode, alice: &Person, token: &str, closes_wit
     for handshake in [by_header, by_address] {
         let refused = handshake.open().await.err().unwrap();
         assert_eq!((refused.status, &*refused.code), (401, "UNAUTHENTICATED"), "{token}");
-        assert!(refused.challenge.unwrap().starts_with("Bearer "), "{token}");
+        assert_eq!(refused.challenge.as_deref(), Some(INVALID_TOKEN), "{token}");
     }
 
     let socket = node.handshake().open().await.unwrap();
@@ -156,7 +162,25 @@ async fn an_authorization_without_a_bearer_token_is_refused() {
     for value in ["Basic YWxpY2U6c2VjcmV0", "Bearer", &alice.token, "Token x"] {
         let refused = node.handshake().header("Authorization", value).open().await.err().unwrap();
         assert_eq!((refused.status, &*refused.code), (401, "UNAUTHENTICATED"), "{value}");
-        assert!(refused.challenge.is_some(), "{value}");
+        assert_eq!(refused.challenge.as_deref(), Some(CHALLENGE), "{value}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_missing_token_is_challenged_without_an_error_code() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Project Alpha", "").await;
+    let upgrade = |query: &str| {
+        let url = node.url(&format!("/sync/{document}{query}"));
+        HttpReply::to(http_client().get(url).header("Upgrade", "websocket"))
+    };
+
+    for (query, challenge) in [("", CHALLENGE), ("?token=x", INVALID_TOKEN)] {
+        let reply = upgrade(query).await;
+        assert_eq!((reply.status, &*reply.code()), (401, "UNAUTHENTICATED"), "{query}");
+        assert_eq!(reply.header("WWW-Authenticate"), challenge, "{query}");
     }
     node.stop().await;
 }

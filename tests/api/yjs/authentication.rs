@@ -94,10 +94,10 @@ async fn a_draining_node_closes_editors_with_1001() {
 async fn malformed_messages_close_with_4400_and_a_reason() {
     let pair = Pair::start().await;
     let cases: [(Message, &str); 4] = [
-        (Message::text("hello"), "Text messages are not spoken here; send binary ones"),
-        (Message::binary(vec![]), "it is empty"),
-        (Message::binary(vec![0, 7, 0]), "no kind of sync message"),
-        (Message::binary(vec![1, 200, 1, 1]), "it announces more than it has"),
+        (Message::text("hello"), "Text messages are not supported; send binary messages"),
+        (Message::binary(vec![]), "the message is empty"),
+        (Message::binary(vec![0, 7, 0]), "a sync message has an unknown kind"),
+        (Message::binary(vec![1, 200, 1, 1]), "a length exceeds the data"),
     ];
     for (frame, reason) in cases {
         let editor = pair.bob.open_editor(pair.document).await;
