@@ -362,7 +362,7 @@ async fn a_reader_that_pauses_loses_no_reply() {
         Frame::text(&json!({ "type": "ping", "payload": { "n": n } }).to_string()).bytes()
     };
 
-    // More than both kernels and the outbox hold. The client reads nothing, so the server stops reading.
+    // The client sends everything before it reads. What the kernels do not hold waits in the outbox.
     let (mut pings, mut pongs) = (0, 0);
     while pongs < PINGS {
         if pings < PINGS {
