@@ -152,7 +152,7 @@ impl Editor {
         let mut txn = self.doc.transact_mut();
         let length = self.text.len(&txn);
         let at = at % (length + 1);
-        // The library may split a character just by seeking a position, and no update tells of that.
+        // The library may split a character just by seeking a position, and no update contains that.
         let delete = delete.min(length - at);
         if delete > 0 {
             self.text.remove_range(&mut txn, at, delete);

@@ -192,8 +192,8 @@ async fn a_ping_is_answered_by_a_pong_with_its_payload() {
         socket.send_frame(Frame::ping(payload)).await;
         assert_eq!(socket.expect_frame().await, ServerFrame::Pong(payload.to_vec()));
     }
-    // A pong that nobody asked for is ignored, masked with zeros or not.
-    socket.send_frame(Frame::new(Opcode::Pong, "unasked")).await;
+    // An unsolicited pong is ignored.
+    socket.send_frame(Frame::new(Opcode::Pong, "unsolicited")).await;
     socket.send_frame(Frame::ping(b"still there?")).await;
     assert_eq!(socket.expect_frame().await, ServerFrame::Pong(b"still there?".to_vec()));
 

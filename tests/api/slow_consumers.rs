@@ -210,7 +210,7 @@ async fn a_reader_that_accepts_nothing_is_closed_and_releases_everything() {
     assert_eq!(author.expect_next("p").await["kind"], "JOINED");
     node.expect_seats(3).await;
 
-    // Write more than both kernels buffer. Alice receives the departure between the answers to her own operations.
+    // Write more than both kernels buffer. Alice receives the departure between the answers to the operations of that session.
     let mut has_left = false;
     for round in 0.. {
         // The reader is not silent: it sends pongs, but it does not read.
@@ -366,7 +366,7 @@ async fn a_reader_that_pauses_loses_no_reply() {
         Frame::text(&json!({ "type": "ping", "payload": { "n": n } }).to_string()).bytes()
     };
 
-    // More than both kernels and the outbox hold. The client reads nothing, so the server stops reading.
+    // The client sends everything before it reads. What the kernels do not hold waits in the outbox.
     let (mut pings, mut pongs) = (0, 0);
     while pongs < PINGS {
         if pings < PINGS {

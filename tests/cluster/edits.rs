@@ -33,7 +33,7 @@ async fn concurrent_edits_on_both_nodes_are_all_kept_in_one_order() {
     let peer = pair.node.start_peer().await;
     let alices_tab = pair.alice.open(pair.document).await;
     let bobs_tab = pair.bob.at(&peer).open(pair.document).await;
-    // Carol writes nothing, so she receives every change.
+    // Carol does not write, so both of these sessions receive every change.
     let carol = pair.node.person("Carol").await;
     pair.alice.grant(pair.document, &carol, "VIEW").await.value();
     let readers = [carol.open(pair.document).await, carol.at(&peer).open(pair.document).await];

@@ -157,14 +157,16 @@ async fn deleting_a_document_completes_its_subscriptions() {
         format!("subscription {{ documentChanged(documentId: \"{document}\") {{ kind }} }}");
     socket.subscribe("1", &kinds).await;
 
-    alice.delete(document).await.value();
+    // By another session: a session does not receive its own changes.
+    let author = alice.connect().await;
+    author.delete(document).await.value();
 
     assert_eq!(socket.expect_next("1").await["kind"], "DELETED");
     socket.expect_complete("1").await;
     // The id is free.
     socket.run("1", "{ me { id } }", json!({})).await;
 
-    drop(socket);
+    drop((socket, author));
     node.stop().await;
 }
 

@@ -35,7 +35,7 @@ async fn an_editor_cannot_change_the_awareness_of_another() {
     let (alices, bobs) = pair.open_editors().await;
     let carols = carol.open_editor(pair.document).await;
     for (editor, name) in [(&alices, "a"), (&bobs, "b"), (&carols, "c")] {
-        editor.send_awareness(editor.client, 1, &json!({ "says": name })).await;
+        editor.send_awareness(editor.client, 1, &json!({ "message": name })).await;
     }
     alices
         .expect("the states of both", |state| state.shows(&pair.bob) && state.shows(&carol))
@@ -45,16 +45,16 @@ async fn an_editor_cannot_change_the_awareness_of_another() {
 
     // Carol can neither remove nor change the entry of Bob, nor restore it after Bob has left.
     carols.send_awareness(bobs.client, 99, &Value::Null).await;
-    carols.send_awareness(bobs.client, 100, &json!({ "says": "not Bob" })).await;
+    carols.send_awareness(bobs.client, 100, &json!({ "message": "not Bob" })).await;
     drop(bobs);
     let clients =
         alices.expect("the departure of Bob", |state| !state.shows(&pair.bob)).await.peers;
     let bobs_client = *clients.iter().find(|(_, (_, state))| state.is_none()).unwrap().0;
-    carols.send_awareness(bobs_client, 101, &json!({ "says": "a ghost of Bob" })).await;
-    carols.send_awareness(carols.client, 2, &json!({ "says": "done" })).await;
+    carols.send_awareness(bobs_client, 101, &json!({ "message": "a ghost of Bob" })).await;
+    carols.send_awareness(carols.client, 2, &json!({ "message": "done" })).await;
     let state = alices
         .expect("Carol's last state", |state| {
-            state.state_of(&carol).is_some_and(|s| s["says"] == "done")
+            state.state_of(&carol).is_some_and(|s| s["message"] == "done")
         })
         .await;
     assert_eq!(state.peers[&bobs_client].1, None);
@@ -126,7 +126,7 @@ async fn awareness_is_repeated_at_its_interval() {
 async fn a_query_for_awareness_is_answered() {
     let pair = Pair::start().await;
     let (alices, bobs) = pair.open_editors().await;
-    alices.send_awareness(alices.client, 1, &json!({ "says": "hello" })).await;
+    alices.send_awareness(alices.client, 1, &json!({ "message": "hello" })).await;
     bobs.expect("Alice's state", |state| state.shows(&pair.alice)).await;
     let before = bobs.state().awareness_messages;
     bobs.send(&[3]).await;

@@ -271,7 +271,7 @@ impl Editor {
 
     async fn try_send(&self, bytes: Vec<u8>) {
         let sent = self.connection.send(Message::binary(bytes)).await;
-        // Whoever awaits the end of the connection learns of it there.
+        // A failure is the end of the connection, which `ended` reports.
         drop(sent);
     }
 }

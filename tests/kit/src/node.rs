@@ -36,7 +36,7 @@ pub trait Node {
         Person::register(self.address(), name).await
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     fn stranger(&self) -> Stranger {
         Stranger::at(self.address())
     }

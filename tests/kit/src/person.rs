@@ -152,7 +152,7 @@ impl Client for Person {
     }
 }
 
-/// Somebody without a token.
+/// A client without a token, over HTTP.
 pub struct Stranger {
     address: SocketAddr,
     http: reqwest::Client,
