@@ -41,7 +41,8 @@ impl Job {
         &self.id
     }
 
-    /// Returns the name under which to look for the edit in the log before it is applied.
+    /// Returns the name under which to look for the edit in the log before it is applied, and to remember an edit that changes
+    /// nothing.
     pub(super) fn stored_name(&self) -> Option<&EditId> {
         self.may_be_stored.then_some(&self.id)
     }
@@ -65,7 +66,7 @@ impl Job {
         self.answer.is_none()
     }
 
-    /// Whether the edit is stored.
+    /// Returns the result of the edit if it is stored.
     pub(super) fn stored_mut(&mut self) -> Option<&mut StoredEdit> {
         self.answer.as_mut()?.as_mut().ok()
     }

@@ -86,17 +86,17 @@ impl OpenDocument {
         !self.is_lent && self.queue.is_empty()
     }
 
-    /// Lends the document. The caller checks [`is_lent`](Self::is_lent) first and returns the document with
-    /// [`take_back`](Self::take_back).
-    pub(crate) fn lend(&mut self) -> DocumentState {
-        debug_assert!(!self.is_lent, "the document is lent to one task at a time");
-        self.is_lent = true;
-        DocumentState {
+    /// Lends the document, to be returned with [`take_back`](Self::take_back). Returns none while it is lent already.
+    pub(crate) fn lend(&mut self) -> Option<DocumentState> {
+        if std::mem::replace(&mut self.is_lent, true) {
+            return None;
+        }
+        Some(DocumentState {
             head: self.state.head.clone(),
             replica: self.state.replica.take(),
             snapshot: self.state.snapshot,
             recent: Arc::clone(&self.state.recent),
-        }
+        })
     }
 
     /// Takes the document back.
@@ -156,8 +156,9 @@ mod tests {
         let permits = WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1)));
         let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 100);
         document.push(deletion()).unwrap();
-        let state = document.lend();
+        let state = document.lend().unwrap();
         assert!(document.take_batch().is_empty(), "the document is lent");
+        assert!(document.lend().is_none(), "to one task at a time");
         assert!(!document.is_idle());
 
         document.take_back(state);

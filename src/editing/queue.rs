@@ -47,7 +47,7 @@ impl EditQueue {
     ///
     /// # Errors
     /// Returns the reply channel when the queue is full.
-    pub(crate) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
+    pub(super) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
         let bytes = self.bytes + edit.request.bytes();
         let is_full = self.edits.len() >= self.capacity;
         if is_full || (!self.edits.is_empty() && bytes > self.capacity_bytes) {
@@ -60,7 +60,7 @@ impl EditQueue {
 
     /// Removes the edits to store next, in order of arrival. A deletion is alone in its batch, and no batch has two edits
     /// of one author and name.
-    pub(crate) fn take_batch(&mut self) -> Vec<QueuedEdit> {
+    pub(super) fn take_batch(&mut self) -> Vec<QueuedEdit> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(edit) = self.edits.pop_front_if(|edit| {
             bytes += edit.request.bytes();
@@ -74,7 +74,7 @@ impl EditQueue {
     }
 
     /// Whether no edit waits.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.edits.is_empty()
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct AppliedEdit {
 ///
 /// # Errors
 /// The edit is wrong, too large or too much work, or what it needs could not be loaded. If the replica is gone afterwards,
-/// the failure left something in it.
+/// the failure left something in it, or work that was not waited for still has it.
 pub(super) async fn apply(
     document: &mut TurnDocument,
     request: &EditRequest,

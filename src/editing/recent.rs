@@ -16,12 +16,12 @@ pub(crate) struct RecentChanges {
 
 impl RecentChanges {
     /// Keeps at most `capacity` bytes of changes.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, ..Self::default() }
     }
 
     /// Appends the change after the last one. Any other change leaves a hole, so the older ones are removed.
-    pub(crate) fn push(&mut self, change: Arc<Change>) {
+    pub(super) fn push(&mut self, change: Arc<Change>) {
         if self.changes.back().is_some_and(|last| last.version.next() != change.version) {
             self.changes.clear();
             self.bytes = 0;
@@ -46,7 +46,7 @@ impl RecentChanges {
     }
 
     /// Returns the text at a version if it is kept.
-    pub(crate) fn content_at(&self, version: Version) -> Option<Content> {
+    pub(super) fn content_at(&self, version: Version) -> Option<Content> {
         let first = self.changes.front()?.version;
         let index = usize::try_from(version.number() - first.number()).ok()?;
         self.changes.get(index)?.content.clone()

@@ -165,7 +165,7 @@ pub struct StoredEdit {
 
 impl EditRequest {
     /// Returns the size of the change, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match &self.kind {
             EditKind::Edit { delta, .. } => delta.weight(),
             EditKind::Replace { content, .. } => {
@@ -177,7 +177,7 @@ impl EditRequest {
     }
 
     /// Returns a digest of the change. It is stored and compared later, so its input must never change.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         let mut digest = Sha256::new();
         let mut part = |tag: &[u8; 4], bytes: &[u8]| {
             digest.update(tag);
@@ -228,7 +228,7 @@ impl EditRequest {
     }
 
     /// Whether the request may change the text.
-    pub(crate) fn concerns_text(&self) -> bool {
+    pub(super) fn concerns_text(&self) -> bool {
         match self.kind {
             EditKind::Edit { .. }
             | EditKind::Merge { .. }
@@ -238,18 +238,18 @@ impl EditRequest {
     }
 
     /// Whether the request came from a Yjs editor, which has the change already.
-    pub(crate) fn is_from_yjs_editor(&self) -> bool {
+    pub(super) fn is_from_yjs_editor(&self) -> bool {
         matches!(self.kind, EditKind::Merge { .. })
     }
 
     /// Whether the answer must carry the stored state vector.
-    pub(crate) fn wants_state_vector(&self) -> bool {
+    pub(super) fn wants_state_vector(&self) -> bool {
         matches!(self.kind, EditKind::Merge { acknowledge: true, .. })
     }
 
     /// Returns the delta against `base`, the text that the request was made for. Computing a difference gets coarser
     /// when `deadline` has passed.
-    pub(crate) fn delta_for(&self, base: &Content, deadline: Instant) -> Arc<Delta> {
+    pub(super) fn delta_for(&self, base: &Content, deadline: Instant) -> Arc<Delta> {
         match &self.kind {
             EditKind::Edit { delta, .. } => Arc::clone(delta),
             EditKind::Replace { content: Some(text), .. } => {
@@ -262,7 +262,7 @@ impl EditRequest {
     }
 
     /// Returns the version that the request was made for. None stands for the head.
-    pub(crate) fn base(&self) -> Option<Version> {
+    pub(super) fn base(&self) -> Option<Version> {
         match &self.kind {
             EditKind::Edit { base, .. } => Some(*base),
             EditKind::Replace { base, .. } => *base,

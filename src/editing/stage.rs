@@ -20,8 +20,8 @@ use crate::{
 pub(super) enum Staging {
     /// The batch can be committed.
     Ready(StagedBatch),
-    /// This job failed and took the replica with it. The others have to be staged again.
-    Failed(usize, EditError),
+    /// A job failed and took the replica with it. The others have to be staged again.
+    Again,
 }
 
 /// What a batch would store, and the answers that follow from storing it.
@@ -31,8 +31,6 @@ pub(super) struct StagedBatch {
     pub(super) receipts: Vec<NewReceipt>,
     /// Answers to jobs that store no change. They are given when the rest is stored.
     pub(super) answers: Vec<(usize, Answer)>,
-    /// Answers that hold whatever becomes of the batch.
-    pub(super) failures: Vec<(usize, EditError)>,
     /// The authors of jobs that store no change. The commit checks their access as well, because an answer reveals
     /// something of the document.
     pub(super) askers: Vec<UserId>,
@@ -72,11 +70,15 @@ impl StagedBatch {
     }
 }
 
-/// Stages every job that has no answer yet.
+/// Stages every job that has no answer yet. Adds to `failures` the errors of jobs that hold whatever becomes of the rest.
 ///
 /// # Errors
 /// The store failed, or the document could not be loaded: nothing can be staged.
-pub(super) async fn stage(document: &mut TurnDocument, jobs: &[Job]) -> Result<Staging, EditError> {
+pub(super) async fn stage(
+    document: &mut TurnDocument,
+    jobs: &[Job],
+    failures: &mut Vec<(usize, EditError)>,
+) -> Result<Staging, EditError> {
     let mut batch = StagedBatch::default();
     for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_open()) {
         if let Some(answer) = find_stored(document, job).await? {
@@ -93,8 +95,11 @@ pub(super) async fn stage(document: &mut TurnDocument, jobs: &[Job]) -> Result<S
             }
             Ok(steps) => batch.changes.extend(steps.into_iter().map(|step| step.of(index))),
             Err(error @ (EditError::Store(_) | EditError::Load(_))) => return Err(error),
-            Err(error) if !document.has_replica() => return Ok(Staging::Failed(index, error)),
-            Err(EditError::TooMuchWork) => batch.failures.push((index, EditError::TooMuchWork)),
+            Err(error) if !document.has_replica() => {
+                failures.push((index, error));
+                return Ok(Staging::Again);
+            }
+            Err(EditError::TooMuchWork) => failures.push((index, EditError::TooMuchWork)),
             Err(error) => batch.answer(index, job, Err(error)),
         }
     }

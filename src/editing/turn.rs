@@ -34,7 +34,7 @@ pub(crate) struct TurnOutcome {
     pub(crate) followed: usize,
     /// The versions that Yjs updates made. Their authors have them already.
     pub(crate) merged: Vec<Version>,
-    /// Whether versions are missing between the head before the turn and the first change.
+    /// Whether versions are missing somewhere after the head before the turn.
     pub(crate) has_gap: bool,
     /// Whether the log held a commit of this node that nobody has published.
     pub(crate) is_unpublished: bool,
@@ -68,7 +68,7 @@ pub(crate) async fn follow(
 }
 
 /// A turn in progress.
-pub(super) struct CommitTurn {
+struct CommitTurn {
     document: TurnDocument,
     jobs: Vec<Job>,
     /// Where the changes begin that this node stored.
@@ -79,7 +79,7 @@ pub(super) struct CommitTurn {
 
 /// What follows from an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attempt {
+enum Attempt {
     /// Nothing is left to try.
     Settled,
     /// The open jobs have to be staged again.
@@ -98,7 +98,7 @@ impl CommitTurn {
     }
 
     /// Tries until every edit has an answer, or too much has interfered.
-    pub(super) async fn run(mut self) -> (DocumentState, TurnOutcome) {
+    async fn run(mut self) -> (DocumentState, TurnOutcome) {
         let mut interruptions = 0;
         while interruptions < MAX_ATTEMPTS && self.open_jobs() > 0 {
             let open = self.open_jobs();
@@ -130,12 +130,14 @@ impl CommitTurn {
 
     /// Stages the open jobs and commits them.
     async fn attempt(&mut self) -> Attempt {
-        match stage(&mut self.document, &self.jobs).await {
+        let mut failures = Vec::new();
+        let staging = stage(&mut self.document, &self.jobs, &mut failures).await;
+        for (index, error) in failures {
+            self.jobs[index].answer(Err(error));
+        }
+        match staging {
             Ok(Staging::Ready(batch)) => self.commit(batch).await,
-            Ok(Staging::Failed(index, error)) => {
-                self.jobs[index].answer(Err(error));
-                Attempt::Again
-            }
+            Ok(Staging::Again) => Attempt::Again,
             // The head in memory is so old that the log no longer reaches it.
             Err(EditError::Load(LoadError::NotKept)) => {
                 self.document.drop_replica();
@@ -145,10 +147,7 @@ impl CommitTurn {
         }
     }
 
-    async fn commit(&mut self, mut staged: StagedBatch) -> Attempt {
-        for (index, error) in std::mem::take(&mut staged.failures) {
-            self.jobs[index].answer(Err(error));
-        }
+    async fn commit(&mut self, staged: StagedBatch) -> Attempt {
         let Some(head) = self.document.head() else { return self.settle(staged.answers) };
         let batch = Batch {
             document: self.document.context().document,
@@ -261,7 +260,7 @@ impl CommitTurn {
 
     /// A commit had an unknown outcome: looks in the log. If it happened, the next attempt finds the edits there as it
     /// finds repeated ones.
-    pub(super) async fn look_up(&mut self, staged: &StagedBatch, error: StoreError) -> Attempt {
+    async fn look_up(&mut self, staged: &StagedBatch, error: StoreError) -> Attempt {
         let Some((author, name)) = self.last_name(staged) else { return self.fail(error.into()) };
         let context = self.document.context();
         match context.store.find_edit(context.document, author, &name).await {

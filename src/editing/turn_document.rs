@@ -218,7 +218,7 @@ impl TurnDocument {
         self.has_gap = true;
     }
 
-    /// Ends the turn: the document, the changes, and whether versions are missing before the first of them.
+    /// Ends the turn: the document, the changes, and whether versions are missing among them.
     pub(super) fn finish(self) -> (DocumentState, Vec<Arc<Change>>, bool) {
         (self.state, self.changes, self.has_gap)
     }

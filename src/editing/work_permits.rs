@@ -24,11 +24,11 @@ impl WorkPermits {
     }
 
     /// Runs `work` of a weight, in bytes. Light work runs inline; heavy work waits for permits and runs on another thread.
-    /// `within` limits both the wait and the work.
+    /// `within` limits each of the two: the wait and the work.
     ///
     /// # Errors
     /// [`EditError::Busy`] if no permit was free in time, [`EditError::TooMuchWork`] if the work was not done in time.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         weight: usize,
         within: Duration,

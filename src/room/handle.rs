@@ -61,7 +61,7 @@ impl RoomHandle {
     }
 
     /// Gives a seat up. Never lost: if the mailbox is full, a task waits for a place.
-    pub fn leave(&self, seat: SeatId) {
+    pub(super) fn leave(&self, seat: SeatId) {
         let Err(error) = self.address.try_send(self.queued(Leave(seat))) else { return };
         if let (SendError::Full(leave), Ok(runtime)) =
             (error, tokio::runtime::Handle::try_current())
@@ -76,7 +76,7 @@ impl RoomHandle {
     }
 
     /// Moves a member's cursor. Dropped if the mailbox is full: the next move replaces it anyway.
-    pub fn move_cursor(&self, session: SessionId, cursor: Cursor) {
+    pub(super) fn move_cursor(&self, session: SessionId, cursor: Cursor) {
         self.try_send(MoveCursor { session, cursor, accepted: Instant::now() });
     }
 
@@ -86,7 +86,7 @@ impl RoomHandle {
     /// [`RoomError::Closed`]: the room closed before it took the edit, which may be given to a new room. Inside,
     /// [`EditError`]: nothing was stored, except for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is not
     /// known.
-    pub async fn edit(
+    pub(super) async fn edit(
         &self,
         request: EditRequest,
     ) -> Result<Result<StoredEdit, EditError>, RoomError> {
@@ -98,7 +98,7 @@ impl RoomHandle {
 
     /// Applies a user's new access level; none means revoked. The message takes its place in the mailbox now. When the
     /// future completes, a revoked user's subscriptions have ended.
-    pub fn change_access(
+    pub(super) fn change_access(
         &self,
         user: UserId,
         level: Option<AccessLevel>,

@@ -234,7 +234,7 @@ async fn a_change_that_takes_too_long_is_refused_and_others_go_on() {
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     assert_eq!(
         refused.error()["message"],
-        "Applying the change takes too long. Split it into smaller changes."
+        "Applying the edit takes too long. Split it into smaller edits."
     );
     let small = pair.bob.edit(pair.document, 1, json!([{ "insert": "x" }])).await;
     assert_eq!(small.value()["version"], 2);

@@ -88,11 +88,11 @@ async fn an_invalid_delta_is_refused_with_a_reason() {
     pair.alice.write(pair.document, "🎈23456789").await.value();
 
     for (base, delta, reason) in [
-        (2, json!([{ "retain": 11 }, { "insert": "x" }]), "reaches 11 UTF-16 code units"),
-        (2, json!([{ "delete": 11 }]), "into a text of 10"),
+        (2, json!([{ "retain": 11 }, { "insert": "x" }]), "covers 11 UTF-16 code units"),
+        (2, json!([{ "delete": 11 }]), "of a text of 10"),
         (2, json!([{ "retain": 1 }, { "insert": "x" }]), "inside a surrogate pair"),
         (2, json!([{ "delete": 1 }]), "inside a surrogate pair"),
-        (1, json!([{ "retain": 9 }, { "insert": "x" }]), "into a text of 8"),
+        (1, json!([{ "retain": 9 }, { "insert": "x" }]), "of a text of 8"),
         (2, json!([{ "retain": 2, "insert": "x" }]), "Step 0 of the delta must have exactly one"),
         (2, json!([{ "retain": 2 }, {}]), "Step 1 of the delta must have exactly one"),
         (2, json!([{ "retain": -1 }]), "negative"),
@@ -101,8 +101,8 @@ async fn an_invalid_delta_is_refused_with_a_reason() {
         (2, json!([{ "insert": "" }]), "inserts nothing"),
         (2, json!([{ "insert": "a\u{0}" }]), "NUL"),
         (2, json!([{ "insert": "x" }]), "would have 13 bytes; a document holds at most 12"),
-        (3, json!([{ "delete": 2 }]), "The base version is not there yet"),
-        (0, json!([{ "delete": 2 }]), "into a text of 0"),
+        (3, json!([{ "delete": 2 }]), "`baseVersion` is above version 2"),
+        (0, json!([{ "delete": 2 }]), "of a text of 0"),
         (-1, json!([{ "delete": 2 }]), "`baseVersion` is -1"),
     ] {
         let refused = pair.bob.edit(pair.document, base, delta.clone()).await;

@@ -84,7 +84,8 @@ impl Room {
         self.evict_lost(report)
     }
 
-    /// Takes the seats away that could not be sent an event. Their sessions go on and may subscribe again.
+    /// Takes the seats away that could not be sent an event. Their sessions go on and may subscribe again. Returns the effects
+    /// of their departure.
     fn evict_lost(&mut self, report: BroadcastReport) -> Vec<Effect> {
         let mut lost = Vec::new();
         for seat in report.overflowed {
@@ -95,7 +96,12 @@ impl Room {
             tracing::error!(%error, "an audience could not be rendered and is evicted");
             lost.push((seat, SeatEnd::Broken));
         }
-        if lost.is_empty() { Vec::new() } else { self.members.evict(lost) }
+        // At once, not as effects: events that wait to be broadcast must not reach a seat whose frames were dropped. All of
+        // them go before the first departure is broadcast.
+        for (seat, reason) in &lost {
+            self.audiences.evict(*seat, *reason);
+        }
+        lost.into_iter().flat_map(|(seat, _)| self.members.leave(seat)).collect()
     }
 
     fn publish(&self, event: Event) {

@@ -42,7 +42,9 @@ impl Room {
         let permits = WorkPermits::new(Arc::clone(permits));
         Self {
             document,
-            span: tracing::info_span!("room", document.id = %document),
+            // Of its own, since the session or request that opens a room does not own it; and not filtered out with `info`,
+            // since warnings need the document.
+            span: tracing::error_span!(parent: None, "room", document.id = %document),
             members: Membership::new(document),
             member_gauge: MemberGauge::new(metrics.clone()),
             audiences: Audiences::new(metrics.clone()),
@@ -105,7 +107,10 @@ impl Room {
         T: 'static,
         F: Future<Output = (DocumentState, T)> + 'static,
     {
-        let work = work(self.turn_context(), self.editing.lend());
+        let Some(state) = self.editing.lend() else {
+            return tracing::error!("the document is lent already; this work is dropped");
+        };
+        let work = work(self.turn_context(), state);
         self.spawn(ctx, work, |room, (state, output), ctx| {
             room.editing.take_back(state);
             then(room, output, ctx);

@@ -60,6 +60,14 @@ enum SyncFrame {
     Unrelated,
 }
 
+/// All jobs, and what they need besides the replica.
+struct SyncRequest {
+    jobs: Vec<SyncJob>,
+    recent: Arc<RecentChanges>,
+    initial: InitialSync,
+    head: Version,
+}
+
 /// The frames for all jobs.
 struct Synced {
     frames: Vec<(SeatId, SyncFrame, bool)>,
@@ -92,9 +100,22 @@ impl Room {
         if let Some(replica) = self.editing.replica()
             && (weight <= MAX_INLINE_BYTES || jobs.is_empty())
         {
-            let synced = put_together(replica, jobs, &recent, initial, head);
+            let synced = put_together(replica, SyncRequest { jobs, recent, initial, head });
             return self.send_synced(synced, head, ctx);
         }
+        let request = SyncRequest { jobs, recent, initial, head };
+        self.sync_on_worker(request, weight, seats, ctx);
+    }
+
+    /// Puts large answers together on a worker thread.
+    fn sync_on_worker(
+        &mut self,
+        request: SyncRequest,
+        weight: usize,
+        seats: Vec<SeatId>,
+        ctx: &mut Context<Self>,
+    ) {
+        let head = request.head;
         self.with_document(
             ctx,
             move |_context, mut state| async move {
@@ -102,7 +123,7 @@ impl Room {
                     return (state, Err(LoadError::Aborted));
                 };
                 let working = off_thread(weight, move || {
-                    let synced = put_together(&replica, jobs, &recent, initial, head);
+                    let synced = put_together(&replica, request);
                     (replica, synced)
                 });
                 let synced = working.await.map(|(replica, synced)| {
@@ -225,13 +246,8 @@ impl Room {
 }
 
 /// Puts the frames for all jobs together.
-fn put_together(
-    replica: &Replica,
-    jobs: Vec<SyncJob>,
-    recent: &RecentChanges,
-    mut initial: InitialSync,
-    head: Version,
-) -> Synced {
+fn put_together(replica: &Replica, request: SyncRequest) -> Synced {
+    let SyncRequest { jobs, recent, mut initial, head } = request;
     // Editors that are behind often miss everything from the same version on.
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let mut frames = Vec::with_capacity(jobs.len());
@@ -248,7 +264,7 @@ fn put_together(
                 SyncFrame::Step2(yjs::sync_step_2(&replica.since(&state_vector)))
             }
             Some(WantedUpdate::Rest { next, synced }) => {
-                let rest = rests.entry(next).or_insert_with(|| rest_after(replica, recent, next));
+                let rest = rests.entry(next).or_insert_with(|| rest_after(replica, &recent, next));
                 SyncFrame::Rest(rest.clone().unwrap_or_else(|| {
                     let state_vector = yjs::state_vector(&synced).unwrap_or_default();
                     yjs::update(&replica.since(&state_vector))

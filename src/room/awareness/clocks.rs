@@ -2,7 +2,7 @@
 //!
 //! A Yjs client accepts an entry only if its clock is higher than the last one that it saw for the client id, and it
 //! remembers that clock across connections. So clocks must never go back, even when the room forgets an entry. They start
-//! from the time, which lasts over restarts and is shared by all nodes, and above every clock that this node has used.
+//! from the time, which lasts over restarts and is shared by all nodes, and above the clocks of all entries that this node has removed.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 /// 1 January 2026, in milliseconds since 1970: clocks count from then.
-pub(in crate::room) const EPOCH_MS: i64 = 1_767_225_600_000;
+pub(super) const EPOCH_MS: i64 = 1_767_225_600_000;
 
 /// The least time between two updates of a client that keeps its clock from running ahead of the time. With this unit,
 /// 32 bits, which all implementations of the protocol read, last until August 2039.
@@ -30,18 +30,18 @@ pub(in crate::room) struct Clocks {
 
 impl Clocks {
     /// Returns the clock that a new entry must exceed.
-    pub(in crate::room) fn floor(&self) -> u32 {
+    pub(super) fn floor(&self) -> u32 {
         self.highest.load(Ordering::Relaxed)
     }
 
     /// Remembers the last clock of a removed entry.
-    pub(in crate::room) fn keep(&self, last: u32) {
+    pub(super) fn keep(&self, last: u32) {
         self.highest.fetch_max(last, Ordering::Relaxed);
     }
 }
 
 /// Returns the clock after `last`: the time, or one more.
-pub(in crate::room) fn tick(last: u32, now: DateTime<Utc>) -> u32 {
+pub(super) fn tick(last: u32, now: DateTime<Utc>) -> u32 {
     let since = u64::try_from(now.timestamp_millis() - EPOCH_MS).unwrap_or(0);
     let ticks = Duration::from_millis(since).as_millis() / AWARENESS_TICK.as_millis();
     let time = u32::try_from(ticks).unwrap_or(u32::MAX);

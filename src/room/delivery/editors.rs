@@ -160,7 +160,8 @@ impl Editors {
     /// Broadcasts a change to every live editor. An editor that wrote it has it already; a change that its session made in
     /// another way it does not have.
     pub(in crate::room) fn broadcast(&mut self, change: &Change, report: &mut BroadcastReport) {
-        let author = change.session.filter(|_| self.merged.contains(&change.version));
+        let author = change.origin().and_then(|origin| origin.session);
+        let author = author.filter(|_| self.merged.contains(&change.version));
         let mut frame: Option<Bytes> = None;
         for (id, Editor { seat, progress, .. }) in &mut self.editors {
             if !progress.is_due(change.version) {

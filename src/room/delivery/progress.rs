@@ -15,7 +15,7 @@ use crate::{
 
 /// The progress of one subscriber.
 #[derive(Debug)]
-pub(in crate::room) struct Progress {
+pub(super) struct Progress {
     phase: DeliveryPhase,
     /// The change that the subscriber must receive next.
     next: Version,
@@ -38,42 +38,42 @@ struct Lag {
 
 impl Progress {
     /// Returns the progress of a subscriber that receives no change until it has caught up for the first time.
-    pub(in crate::room) fn waiting() -> Self {
+    pub(super) fn waiting() -> Self {
         Self { phase: DeliveryPhase::Waiting, next: Version::FIRST }
     }
 
     /// Returns the progress of a subscriber that has everything before `next`.
-    pub(in crate::room) fn live(next: Version) -> Self {
+    pub(super) fn live(next: Version) -> Self {
         Self { phase: DeliveryPhase::Live, next }
     }
 
     /// Returns the change that the subscriber must receive next.
-    pub(in crate::room) fn next(&self) -> Version {
+    pub(super) fn next(&self) -> Version {
         self.next
     }
 
     /// Whether the subscriber receives changes as they are broadcast.
-    pub(in crate::room) fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         matches!(self.phase, DeliveryPhase::Live)
     }
 
     /// Whether the subscriber is sent what it misses.
-    pub(in crate::room) fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         matches!(self.phase, DeliveryPhase::Behind(_))
     }
 
     /// Whether a broadcast change is due. A live subscriber may have started from a newer text than was broadcast.
-    pub(in crate::room) fn is_due(&self, version: Version) -> bool {
+    pub(super) fn is_due(&self, version: Version) -> bool {
         self.is_live() && version >= self.next
     }
 
     /// Notes that everything before `next` was delivered.
-    pub(in crate::room) fn advance(&mut self, next: Version) {
+    pub(super) fn advance(&mut self, next: Version) {
         self.next = next;
     }
 
     /// Puts the subscriber behind: it is sent everything from `next` on later.
-    pub(in crate::room) fn fall_behind(
+    pub(super) fn fall_behind(
         &mut self,
         next: Version,
         cause: BehindCause,
@@ -102,14 +102,21 @@ impl Progress {
     }
 
     /// Makes the subscriber live: everything before `next` was delivered.
-    pub(in crate::room) fn catch_up(&mut self, next: Version, seat: &Seat) {
+    pub(super) fn catch_up(&mut self, next: Version, seat: &Seat) {
         self.next = next;
         if let DeliveryPhase::Behind(lag) = &self.phase {
             let behind_ms = lag.since.elapsed().as_millis();
-            tracing::info!(
-                session.id = %seat.session(), user.id = %seat.user().id, document.id = %seat.document(),
-                cause = lag.cause.label(), behind_ms, "subscriber caught up"
-            );
+            let (session, user, document) = (seat.session(), seat.user().id, seat.document());
+            match lag.cause {
+                BehindCause::Since => tracing::debug!(
+                    session.id = %session, user.id = %user, document.id = %document,
+                    cause = lag.cause.label(), behind_ms, "subscriber caught up"
+                ),
+                BehindCause::OutboxFull | BehindCause::LogGap => tracing::info!(
+                    session.id = %session, user.id = %user, document.id = %document,
+                    cause = lag.cause.label(), behind_ms, "subscriber caught up"
+                ),
+            }
         }
         self.phase = DeliveryPhase::Live;
     }

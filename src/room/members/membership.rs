@@ -44,7 +44,7 @@ pub(in crate::room) enum Effect {
         /// The event.
         event: Event,
     },
-    /// Take a confirmed seat away.
+    /// Take a seat away, pending or confirmed.
     Evict {
         /// The seat.
         seat: SeatId,
