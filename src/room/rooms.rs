@@ -78,19 +78,35 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<AccessLevel, StoreError> {
-        let parts = &self.shared.parts;
-        let level = parts.store.find_access_level(user, document).await;
-        let level = match level {
-            Ok(level) => level.filter(|level| level.allows(needed)),
-            Err(StoreError::Denied) => None,
-            Err(error) => return Err(error),
-        };
-        let Some(level) = level else {
-            parts.metrics.access_checked(AccessOutcome::Denied);
-            return Err(StoreError::Denied);
-        };
-        parts.metrics.access_checked(AccessOutcome::Allowed);
-        Ok(level)
+        let level = self.shared.parts.store.find_access_level(user, document).await?;
+        self.check_level(level, needed)
+    }
+
+    /// Reads a document together with a user's access level, and counts the check.
+    ///
+    /// # Errors
+    /// As [`read_level`](Self::read_level).
+    pub async fn read_document(
+        &self,
+        user: UserId,
+        document: DocumentId,
+        needed: AccessLevel,
+    ) -> Result<(Document, AccessLevel), StoreError> {
+        let found = self.shared.parts.store.find_document(user, document).await?;
+        let level = self.check_level(found.as_ref().map(|(_, level)| *level), needed)?;
+        found.map(|(document, _)| (document, level)).ok_or(StoreError::Denied)
+    }
+
+    /// Checks and counts an access level. None stands for no access or no document.
+    fn check_level(
+        &self,
+        level: Option<AccessLevel>,
+        needed: AccessLevel,
+    ) -> Result<AccessLevel, StoreError> {
+        let level = level.filter(|level| level.allows(needed));
+        let outcome = if level.is_some() { AccessOutcome::Allowed } else { AccessOutcome::Denied };
+        self.shared.parts.metrics.access_checked(outcome);
+        level.ok_or(StoreError::Denied)
     }
 
     /// Stores an edit through the document's room.

@@ -125,7 +125,8 @@ async fn an_unfinished_frame_keeps_a_client_alive() {
     node.stop().await;
 }
 
-/// Phones sleep for minutes and may stay connected. A client that does not read must not occupy a full outbox for as long.
+/// Phones sleep for minutes and may stay connected. A client that does not read must not occupy a full outbox for as
+/// long.
 #[actix_web::test]
 async fn a_stalled_client_is_closed_while_a_silent_one_may_stay() {
     let node = TestNode::start_with(&[

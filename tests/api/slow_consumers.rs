@@ -2,7 +2,7 @@
 //!
 //! The client's kernel buffers a few kilobytes and the server's some megabytes, so only large events make a stalled reader
 //! noticeable. They must do so soon: the server's kernel gives a connection up when the client acknowledges nothing for
-//! twice `session.silence_allowed`, and its clock starts long before the outbox is full.
+//! `server.tcp_user_timeout`, and its clock starts long before the outbox is full.
 
 use std::{
     collections::HashMap,

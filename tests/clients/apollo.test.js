@@ -1,5 +1,5 @@
-// The same document through Apollo Client: HTTP for queries and mutations, its GraphQLWsLink for subscriptions,
-// and its cache, which knows an object again by `__typename` and `id`.
+// Apollo Client: queries and mutations over HTTP, subscriptions over its GraphQLWsLink, and its normalised cache, which
+// identifies objects by `__typename` and `id`.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -16,7 +16,7 @@ import { Person } from './support/person.js';
 import { Server } from './support/server.js';
 import { Stream } from './support/stream.js';
 
-// GraphQLWsLink tells a failed socket from a failed operation by the browser's own class, which Node has from 22 on.
+// GraphQLWsLink needs the global WebSocket class to distinguish connection errors from operation errors. Node has it from 22.
 globalThis.WebSocket ??= WebSocket;
 
 const DOCUMENT = gql`
@@ -86,7 +86,7 @@ async function sharedDocument() {
   return id;
 }
 
-/** An Apollo client as an application has one; it closes with the test. */
+/** Creates an Apollo client with the links of a typical application. It closes at the end of the test. */
 function apollo(t, person) {
   const socket = createClient({
     url: server.socket,
@@ -107,13 +107,13 @@ function apollo(t, person) {
   return client;
 }
 
-/** Changes the document, and gives what the server answered. */
+/** Updates the document and returns the result. */
 function update(client, variables) {
-  return within(client.mutate({ mutation: UPDATE, variables }), 'A mutation is answered');
+  return within(client.mutate({ mutation: UPDATE, variables }), 'The mutation is answered');
 }
 
-/** What a subscription brings, as a stream. */
-function listen(t, client, subscription, document) {
+/** Subscribes and returns the events as a stream. */
+function subscribe(t, client, subscription, document) {
   const stream = new Stream(subscription.definitions[0].name.value);
   const [field] = subscription.definitions[0].selectionSet.selections;
   const handle = client.subscribe({ query: subscription, variables: { id: document } }).subscribe({
@@ -125,7 +125,7 @@ function listen(t, client, subscription, document) {
   return stream;
 }
 
-test('a mutation updates what a query shows, through the normalised cache', async (t) => {
+test('a mutation updates a watched query through the normalised cache', async (t) => {
   const id = await sharedDocument();
   const client = apollo(t, alice);
 
@@ -149,13 +149,13 @@ test('a mutation updates what a query shows, through the normalised cache', asyn
   assert.equal(cached[`User:${alice.id}`].name, 'Alice');
 });
 
-test('a subscription brings what somebody else did', async (t) => {
+test('a subscription delivers the changes of another user', async (t) => {
   const id = await sharedDocument();
   const client = apollo(t, alice);
-  const changes = listen(t, client, CHANGES, id);
-  let times = 0;
-  await until('Alice hears of changes', async () => {
-    await rename(bob, id, `Can you hear me? (${(times += 1)})`);
+  const changes = subscribe(t, client, CHANGES, id);
+  let markers = 0;
+  await until('Alice receives changes', async () => {
+    await rename(bob, id, `Marker ${(markers += 1)}`);
     return !changes.isEmpty;
   });
 
@@ -170,17 +170,17 @@ test('a subscription brings what somebody else did', async (t) => {
   assert.equal(change.author.name, 'Bob');
 });
 
-test('two clients see each other', async (t) => {
+test('a subscriber receives the arrival of another client', async (t) => {
   const id = await sharedDocument();
-  const alices = listen(t, apollo(t, alice), PRESENCE, id);
+  const alices = subscribe(t, apollo(t, alice), PRESENCE, id);
   await until('Alice is present', async () => (await presentSessions(alice, id)).length === 1);
 
-  listen(t, apollo(t, bob), PRESENCE, id);
+  subscribe(t, apollo(t, bob), PRESENCE, id);
   const { kind, presence } = await alices.next();
   assert.deepEqual([kind, presence.user.name], ['JOINED', 'Bob']);
 });
 
-test('a refusal arrives as a GraphQL error with its code', async (t) => {
+test('a refusal is a GraphQL error with a code', async (t) => {
   const id = await sharedDocument();
   const client = apollo(t, bob);
   const head = await rename(alice, id, 'Newer');
@@ -193,7 +193,7 @@ test('a refusal arrives as a GraphQL error with its code', async (t) => {
     return true;
   });
 
-  const presence = listen(t, client, PRESENCE, id);
+  const presence = subscribe(t, client, PRESENCE, id);
   await until('Bob is present', async () => (await presentSessions(alice, id)).length === 1);
   await revoke(alice, id, bob.id);
   const error = await presence.end();

@@ -1,5 +1,5 @@
-// The audits of `graphql-http`: whether POST /graphql is GraphQL over HTTP as its specification says.
-// What the specification only allows (MAY) is reported and not required.
+// Runs the `graphql-http` audits, which check POST /graphql against the GraphQL over HTTP specification. Audits of optional
+// behaviour (MAY) are reported and do not fail.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -21,9 +21,9 @@ describe('graphql-http audits', () => {
       const result = await audit.fn();
       if (result.status === 'ok') return;
       const { status, headers } = result.response;
-      const said = `${result.reason}; the server answered ${status} ${headers.get('content-type')}`;
-      if (result.status === 'notice') t.diagnostic(said);
-      else assert.fail(said);
+      const report = `${result.reason}; the server answered ${status} ${headers.get('content-type')}`;
+      if (result.status === 'notice') t.diagnostic(report);
+      else assert.fail(report);
     });
   }
 });

@@ -1,5 +1,5 @@
-// Editors and GraphQL clients in one document, at random, while they come and go and the server does: everybody ends with
-// the same text, and nothing is lost or doubled.
+// Random plans on one node: Yjs editors and GraphQL clients edit one document while clients reconnect and the server restarts.
+// All replicas converge, and no change is lost or applied twice.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -8,56 +8,56 @@ import { createDocument, grant, presentSessions, readDocument } from './support/
 import { Editor } from './support/editor.js';
 import { until } from './support/patience.js';
 import { Person } from './support/person.js';
-import { at, Plan, seeds, SEEN_AFTER_RESTART_MS, SEEN_WITHIN_MS } from './support/plan.js';
+import { personAt, Plan, chooseSeeds, AWARENESS_AFTER_RESTART_MS, AWARENESS_WITHIN_MS } from './support/plan.js';
 import { Server } from './support/server.js';
 
-/** Those that every run tries. */
+/** The seeds of every run. */
 const SEEDS = [1, 2, 20_261_125];
 
 const NAMES = ['Alice', 'Bob', 'Carol', 'Dave'];
 
-const everybody = (server) => Promise.all(NAMES.map((name) => Person.register(server, name)));
+const registerPeople = (server) => Promise.all(NAMES.map((name) => Person.register(server, name)));
 
 let server, people;
 
 before(async () => {
   server = await Server.start();
-  people = await everybody(server);
+  people = await registerPeople(server);
 });
 after(() => server.stop());
 
-/** A test for each seed, which says how to run it again. */
-function planned(what, run) {
-  for (const seed of seeds(SEEDS)) {
+/** Declares a test for each seed. The name of the test has the seed, with which it can be replayed. */
+function testSeeds(what, run) {
+  for (const seed of chooseSeeds(SEEDS)) {
     test(`${what} (COSCRIBE_SEED=${seed})`, (t) => run(t, seed));
   }
 }
 
-async function begin(t, seed, editors, among = people) {
-  const plan = await Plan.begin(seed, among);
+async function begin(t, seed, editors, users = people) {
+  const plan = await Plan.create(seed, users);
   t.after(() => plan.close());
-  for (const person of editors) await plan.edit(person);
-  plan.compose(among[3]);
+  for (const person of editors) await plan.openEditor(person);
+  plan.subscribe(users[3]);
   return plan;
 }
 
 for (const [count, tabs] of [['two', [0, 1]], ['five', [0, 1, 1, 2, 0]]]) {
-  planned(`${count} editors agree at rest, with the database and with a composed text`, async (t, seed) => {
+  testSeeds(`${count} editors converge with the database and a GraphQL subscriber`, async (t, seed) => {
     const plan = await begin(t, seed, tabs.map((person) => people[person]));
     await plan.run(150);
-    await plan.rest();
+    await plan.expectConvergence();
     await plan.run(100);
-    await plan.rest();
+    await plan.expectConvergence();
 
     await plan.close();
-    await until('everybody has left', async () => (await presentSessions(people[0], plan.document)).length === 0);
+    await until('The document has no presence', async () => (await presentSessions(people[0], plan.document)).length === 0);
     const alone = await Editor.open(people[0], plan.document);
     t.after(() => alone.close());
-    assert.deepEqual(alone.others(), []);
+    assert.deepEqual(alone.peers(), []);
   });
 }
 
-test('a text of a million characters, and small edits in it', async (t) => {
+test('a text of a million characters accepts small edits', async (t) => {
   const { id } = await createDocument(people[0], 'Large');
   const writer = await Editor.open(people[0], id);
   t.after(() => writer.close());
@@ -67,70 +67,70 @@ test('a text of a million characters, and small edits in it', async (t) => {
     if (edit % 4 === 3) writer.text.delete(at, 10);
     else writer.insert(at, `<${edit}>`);
   }
-  await until('all of it is stored', async () => (await readDocument(people[0], id)).content === writer.content);
+  await until('The whole text is stored', async () => (await readDocument(people[0], id)).content === writer.content);
 
   const reader = await Editor.open(people[0], id);
   t.after(() => reader.close());
   assert.equal(reader.content, writer.content);
   reader.append(' The end.');
-  await writer.reads(reader.content);
-  await until('the end is stored', async () => (await readDocument(people[0], id)).content === reader.content);
+  await writer.expectText(reader.content);
+  await until('The last edit is stored', async () => (await readDocument(people[0], id)).content === reader.content);
 });
 
 for (const [how, kill] of [['killed', true], ['stopped', false]]) {
-  planned(`a server that is ${how} under those who write loses and doubles nothing`, async (t, seed) => {
+  testSeeds(`a server ${how} during edits loses no change and applies none twice`, async (t, seed) => {
     const fragile = await Server.start({ env: { COSCRIBE__SERVER__DRAIN: '1s' } });
     t.after(() => fragile.stop());
-    const among = await everybody(fragile);
-    const plan = await begin(t, seed, [among[0], among[1], among[1], among[2]], among);
+    const users = await registerPeople(fragile);
+    const plan = await begin(t, seed, [users[0], users[1], users[1], users[2]], users);
     for (let round = 0; round < 4; round += 1) {
-      await plan.run(20 + plan.dice.below(20));
+      await plan.run(20 + plan.random.below(20));
       await Promise.all([fragile.end({ kill }), plan.run(20)]);
 
-      // Another one on the same data, which no editor knows: what was acknowledged is there already.
+      // A second server on the same data has every acknowledged change. No editor connects to it.
       const other = await Server.start({ dataDir: fragile.dataDir });
-      assert.deepEqual(await plan.broken(at(other, among[0])), []);
+      assert.deepEqual(await plan.findLostWrites(personAt(other, users[0])), []);
       await other.stop();
       await Promise.all([fragile.launch(), plan.run(20)]);
     }
-    await plan.rest({ seenWithin: SEEN_AFTER_RESTART_MS, SEEN_WITHIN_MS });
+    await plan.expectConvergence({ awarenessWithin: AWARENESS_AFTER_RESTART_MS });
   });
 }
 
-/** Two editors, and what Alice sees of Bob. */
-async function together(t, alice, bob) {
+/** Opens an editor for each user. `bobsState` returns the awareness state of Bob that Alice has. */
+async function openPair(t, alice, bob) {
   const { id } = await createDocument(alice, 'Together');
   await grant(alice, id, 'EDIT', bob.email);
   const [alices, bobs] = [await Editor.open(alice, id), await Editor.open(bob, id)];
   t.after(() => [alices, bobs].forEach((editor) => editor.close()));
-  return { alices, bobs, seen: () => alices.others().find(({ user }) => user.id === bob.id) };
+  return { alices, bobs, bobsState: () => alices.peers().find(({ user }) => user.id === bob.id) };
 }
 
-test('whoever moved a lot is seen as soon as a server that was restarted is back', async (t) => {
+test('awareness with a high clock is visible again after a server restart', async (t) => {
   const fragile = await Server.start();
   t.after(() => fragile.stop());
-  const [alice, bob] = await everybody(fragile);
-  const { alices, bobs, seen } = await together(t, alice, bob);
+  const [alice, bob] = await registerPeople(fragile);
+  const { alices, bobs, bobsState } = await openPair(t, alice, bob);
   for (let move = 1; move <= 60; move += 1) bobs.provider.awareness.setLocalStateField('move', move);
-  await until('Alice sees the last move', () => seen()?.move === 60);
+  await until('Alice receives the last awareness state of Bob', () => bobsState()?.move === 60);
   await fragile.restart({ kill: true });
   await Promise.all([alices.synced(), bobs.synced()]);
-  await until('Alice sees Bob', () => seen()?.move === 60, SEEN_WITHIN_MS);
+  await until('Alice receives the awareness of Bob again', () => bobsState()?.move === 60, AWARENESS_WITHIN_MS);
 });
 
-test('whoever comes back before the old connection is known to be dead speaks for himself, and is seen', async (t) => {
-  const { bobs, seen } = await together(t, people[0], people[1]);
+test('a reconnected editor replaces the awareness of its half-open connection', async (t) => {
+  const { bobs, bobsState } = await openPair(t, people[0], people[1]);
   const { provider } = bobs;
-  const say = (mood) => provider.awareness.setLocalStateField('mood', mood);
-  say('here');
-  await until('Alice sees Bob', () => seen()?.mood === 'here');
+  const setMood = (mood) => provider.awareness.setLocalStateField('mood', mood);
+  setMood('here');
+  await until('Alice receives the awareness of Bob', () => bobsState()?.mood === 'here');
   const abandoned = bobs.abandon();
   t.after(() => abandoned.close());
   provider.connect();
   await bobs.synced();
-  say('back');
-  await until('Alice sees how he is now', () => seen()?.mood === 'back', SEEN_WITHIN_MS);
+  setMood('back');
+  await until('Alice receives the new awareness of Bob', () => bobsState()?.mood === 'back', AWARENESS_WITHIN_MS);
   provider.disconnect();
   provider.connect();
-  await until('Alice sees him again', () => seen()?.mood === 'back', SEEN_WITHIN_MS);
+  await until('Alice receives the awareness of Bob again', () => bobsState()?.mood === 'back', AWARENESS_WITHIN_MS);
 });

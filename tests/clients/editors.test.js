@@ -1,4 +1,4 @@
-// Editors that others wrote, in a browser, connected as docs/EDITORS.md says: its examples run as they stand there.
+// Third-party editors in Chromium, connected as docs/EDITORS.md describes. The tests run the examples of the guide unchanged.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -22,13 +22,13 @@ import { Person } from './support/person.js';
 import { Server } from './support/server.js';
 
 const GUIDE = new URL('../../docs/EDITORS.md', import.meta.url);
-const SECRET = 'known to the tests, for tokens that live shorter than any the server gives';
+const SECRET = 'a secret that the tests share with the server, to sign short-lived tokens';
 
-/** What a page is told when it may not have the document open any more. */
+/** The close reason that a page shows after its user has lost access. */
 const FORBIDDEN = 'This document does not exist, or you have no access; ask its owner for access';
 
-/** Where each editor shows its lines, its others' cursors, and whose they are. */
-const LOOKS = {
+/** The selectors of each editor: its lines, the remote cursors, and their names. */
+const SELECTORS = {
   codemirror: { lines: '.cm-content', cursors: '.cm-ySelectionCaret', names: '.cm-ySelectionInfo' },
   monaco: { lines: '.view-lines', names: '.yRemoteSelectionHead' },
   quill: { lines: '.ql-editor', names: '.ql-cursor-name' },
@@ -49,19 +49,19 @@ after(async () => {
   await server?.stop();
 });
 
-/** The examples of the guide, by the names of their files. */
-async function examples() {
+/** Returns the examples of the guide by file name. */
+async function readExamples() {
   const guide = await readFile(GUIDE, 'utf8');
-  const found = guide.matchAll(/<!-- snippet: (\S+) -->\n+```\w+\n(.*?)\n```/gs);
-  return new Map([...found].map(([, name, code]) => [name, code]));
+  const snippets = guide.matchAll(/<!-- snippet: (\S+) -->\n+```\w+\n(.*?)\n```/gs);
+  return new Map([...snippets].map(([, name, code]) => [name, code]));
 }
 
-/** What a bundler makes of the examples: texts by their addresses. */
+/** Bundles the examples. Returns the output files by address. */
 async function bundle() {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'coscribe-editors-'));
   try {
-    for (const [name, code] of await examples()) await writeFile(path.join(folder, name), code);
-    const pages = Object.keys(LOOKS).map((editor) => [editor, path.join(folder, `${editor}.js`)]);
+    for (const [name, code] of await readExamples()) await writeFile(path.join(folder, name), code);
+    const pages = Object.keys(SELECTORS).map((editor) => [editor, path.join(folder, `${editor}.js`)]);
     const worker = 'monaco-editor/esm/vs/editor/editor.worker';
     const { outputFiles } = await build({
       entryPoints: { ...Object.fromEntries(pages), [worker]: `${worker}.js` },
@@ -78,7 +78,7 @@ async function bundle() {
   }
 }
 
-/** Serves pages with the examples, each for a person and a document. */
+/** Serves the examples as pages, each for one person and document. */
 async function serve() {
   const files = await bundle();
   const types = { js: 'text/javascript', css: 'text/css', html: 'text/html' };
@@ -89,7 +89,7 @@ async function serve() {
   });
   await once(listener.listen(0, '127.0.0.1'), 'listening');
   return {
-    /** The address of a page with `editor`, which knows of `session`. */
+    /** Adds a page with `editor` and the session data `session`. Returns its address. */
     page(editor, session) {
       const address = `/${files.size}.html`;
       const style = files.has(`/${editor}.css`) ? `<link rel="stylesheet" href="/${editor}.css">` : '';
@@ -110,7 +110,7 @@ async function serve() {
   };
 }
 
-/** A page of a person, with a document open in an editor. */
+/** A page of a person that has a document open in an editor. */
 class Page {
   static async open(t, editor, person, document, { login = person } = {}) {
     const { access } = await readDocument(person, document);
@@ -118,22 +118,22 @@ class Page {
     const session = { server: server.sync, graphql: server.graphql, documentId: document, access };
     const page = new Page();
     page.name = `${person.name}'s ${editor}`;
-    page.look = LOOKS[editor];
+    page.selectors = SELECTORS[editor];
     page.window = await browser.open(site.page(editor, { ...session, login: { token, expiresAt } }));
     t.after(() => page.window.close());
     return page;
   }
 
-  /** Puts the cursor at the `End` of the text, or at its `Home`, and types. */
+  /** Moves the cursor to the `End` or `Home` of the text and types. */
   async type(text, where = 'End') {
-    await this.window.click(this.look.lines);
+    await this.window.click(this.selectors.lines);
     await this.window.press('Control', where);
     await this.window.type(text);
   }
 
-  /** Takes back what was typed here last, and returns once the editor shows `expected`. */
-  async undoes(expected) {
-    await this.window.click(this.look.lines);
+  /** Undoes until the editor shows `expected`. */
+  async undoDownTo(expected) {
+    await this.window.click(this.selectors.lines);
     const undo = async () => {
       if ((await this.content) === expected) return true;
       await this.window.press('Control', 'z');
@@ -142,60 +142,63 @@ class Page {
     await until(`${this.name} undoes down to ${JSON.stringify(expected)}`, undo);
   }
 
-  /** The lines that the editor shows. */
+  /** The lines that the editor shows, without remote cursors. */
   get content() {
-    return this.window.ask(({ lines, cursors }) => {
+    return this.window.evaluate(({ lines, cursors }) => {
       const shown = [...(document.querySelector(lines)?.children ?? [])].map((line) => {
         const copy = line.cloneNode(true);
         for (const cursor of cursors ? copy.querySelectorAll(cursors) : []) cursor.remove();
         return copy.textContent.replaceAll('\u00a0', ' ');
       });
       return shown.join('\n');
-    }, this.look);
+    }, this.selectors);
   }
 
-  /** The names at the cursors of others; Monaco's comes from a style sheet. */
+  /** The names at the remote cursors. In Monaco they come from a style sheet. */
   get names() {
-    return this.window.ask((names) => {
+    return this.window.evaluate((names) => {
       const shown = (label) => getComputedStyle(label, '::after').content.replace(/^none$|"/g, '');
       return [...document.querySelectorAll(names)].map((label) => label.textContent.trim() || shown(label));
-    }, this.look.names);
+    }, this.selectors.names);
   }
 
   get status() {
-    return this.window.ask(() => document.querySelector('#status').textContent);
+    return this.window.evaluate(() => document.querySelector('#status').textContent);
   }
 
-  /** Returns once the editor shows `expected`. */
-  reads(expected) {
-    return this.#shows('reads', 'content', expected);
+  /** Waits until the editor shows `expected`. */
+  expectContent(expected) {
+    return this.#expect('content', expected);
   }
 
-  /** Returns once a cursor of `person` is shown, and nobody else's. */
-  sees(person) {
-    return this.#shows('sees', 'names', [person.name]);
+  /** Waits until the only remote cursor is the one of `person`. */
+  expectCursorOf(person) {
+    return this.#expect('names', [person.name]);
   }
 
-  /** Returns once the status is `expected`. */
-  says(expected) {
-    return this.#shows('says', 'status', expected);
+  /** Waits until the status is `expected`. */
+  expectStatus(expected) {
+    return this.#expect('status', expected);
   }
 
-  async #shows(verb, what, expected) {
-    let shown;
-    const is = async () => isDeepStrictEqual((shown = await this[what]), expected);
-    await until(`${this.name} ${verb} ${JSON.stringify(expected)}`, is).catch((error) => {
-      throw new Error(`${error.message}; it has ${JSON.stringify(shown)}`);
-    });
+  async #expect(property, expected) {
+    let actual;
+    const isEqual = async () => isDeepStrictEqual((actual = await this[property]), expected);
+    await until(
+      `${this.name} has the ${property} ${JSON.stringify(expected)}`,
+      isEqual,
+      undefined,
+      () => `the ${property} is ${JSON.stringify(actual)}`,
+    );
   }
 
-  /** Fails if the page has complained of anything. */
-  isFine() {
-    assert.deepEqual(this.window.complaints, [], this.name);
+  /** Fails if the page logged a warning or an error, or threw an exception. */
+  expectNoErrors() {
+    assert.deepEqual(this.window.errors, [], this.name);
   }
 }
 
-/** A document of Alice's that Bob may change and Carol may read. */
+/** Creates a document of Alice that Bob may edit and Carol may view. */
 async function shared(content) {
   const { id } = await createDocument(alice, 'Together', content);
   await grant(alice, id, 'EDIT', bob.email);
@@ -203,131 +206,131 @@ async function shared(content) {
   return id;
 }
 
-/** Returns once GraphQL clients read `expected`. */
-async function isStored(document, expected) {
+/** Waits until the stored text is `expected`. */
+async function expectStored(document, expected) {
   const content = async () => (await readDocument(alice, document)).content;
   await until(`${JSON.stringify(expected)} is stored`, async () => (await content()) === expected);
 }
 
-/** What Tiptap writes, in a Yjs client of a person. */
-async function fragment(t, person, document) {
+/** Opens a plain Yjs client and returns the fragment that Tiptap edits. */
+async function openFragment(t, person, document) {
   const editor = await Editor.open(person, document);
   t.after(() => editor.close());
   return editor.doc.getXmlFragment('prosemirror');
 }
 
-/** Adds a paragraph, as Tiptap would. */
+/** Appends a paragraph in the format of Tiptap. */
 function append(fragment, text) {
   const paragraph = new Y.XmlElement('paragraph');
   paragraph.insert(0, [new Y.XmlText(text)]);
   fragment.push([paragraph]);
 }
 
-/** What a sign-in could have given some time ago: a token that lives for some seconds yet. */
+/** Signs a token that expires in six seconds at most, and returns it like the result of `login`. */
 function shortLived(person) {
   const seconds = Math.floor(Date.now() / 1000);
   const encoded = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = { sub: person.id, name: person.name, iat: seconds, exp: seconds + 6 };
-  const signed = `${encoded({ alg: 'HS256', typ: 'JWT' })}.${encoded(claims)}`;
-  const signature = createHmac('sha256', SECRET).update(signed).digest('base64url');
-  return { token: `${signed}.${signature}`, expiresAt: new Date(claims.exp * 1000).toISOString() };
+  const unsigned = `${encoded({ alg: 'HS256', typ: 'JWT' })}.${encoded(claims)}`;
+  const signature = createHmac('sha256', SECRET).update(unsigned).digest('base64url');
+  return { token: `${unsigned}.${signature}`, expiresAt: new Date(claims.exp * 1000).toISOString() };
 }
 
 for (const editor of ['codemirror', 'monaco', 'quill']) {
-  test(`${editor}: two people and a GraphQL client write, and see each other`, async (t) => {
+  test(`${editor}: two editors and a GraphQL client receive the edits and cursors of each other`, async (t) => {
     const document = await shared('Hello');
     const alices = await Page.open(t, editor, alice, document);
     const bobs = await Page.open(t, editor, bob, document);
-    await alices.reads('Hello');
+    await alices.expectContent('Hello');
 
     await alices.type(' there');
-    await isStored(document, 'Hello there');
-    await alices.says('Saved');
-    await bobs.reads('Hello there');
-    await bobs.sees(alice);
+    await expectStored(document, 'Hello there');
+    await alices.expectStatus('Saved');
+    await bobs.expectContent('Hello there');
+    await bobs.expectCursorOf(alice);
 
     await bobs.type('Bob: ', 'Home');
-    await isStored(document, 'Bob: Hello there');
-    await alices.reads('Bob: Hello there');
-    await alices.sees(bob);
+    await expectStored(document, 'Bob: Hello there');
+    await alices.expectContent('Bob: Hello there');
+    await alices.expectCursorOf(bob);
 
-    await update(bob, document, { content: 'Bob: Hello there,\nsaid GraphQL' });
-    await alices.reads('Bob: Hello there,\nsaid GraphQL');
-    await bobs.reads('Bob: Hello there,\nsaid GraphQL');
+    await update(bob, document, { content: 'Bob: Hello there,\nfrom GraphQL' });
+    await alices.expectContent('Bob: Hello there,\nfrom GraphQL');
+    await bobs.expectContent('Bob: Hello there,\nfrom GraphQL');
 
-    await alices.undoes('Bob: Hello,\nsaid GraphQL');
-    await isStored(document, 'Bob: Hello,\nsaid GraphQL');
-    await bobs.reads('Bob: Hello,\nsaid GraphQL');
+    await alices.undoDownTo('Bob: Hello,\nfrom GraphQL');
+    await expectStored(document, 'Bob: Hello,\nfrom GraphQL');
+    await bobs.expectContent('Bob: Hello,\nfrom GraphQL');
 
     await revoke(alice, document, bob.id);
-    await bobs.says(FORBIDDEN);
+    await bobs.expectStatus(FORBIDDEN);
     await bobs.type('!');
-    await bobs.reads('Bob: Hello,\nsaid GraphQL');
-    for (const page of [alices, bobs]) page.isFine();
+    await bobs.expectContent('Bob: Hello,\nfrom GraphQL');
+    for (const page of [alices, bobs]) page.expectNoErrors();
   });
 
-  test(`${editor}: whoever may only read cannot write`, async (t) => {
+  test(`${editor}: a viewer cannot edit`, async (t) => {
     const document = await shared('Read me');
     const carols = await Page.open(t, editor, carol, document);
-    await carols.reads('Read me');
+    await carols.expectContent('Read me');
     await carols.type('!');
     await update(alice, document, { content: 'Read me.' });
-    await carols.reads('Read me.');
-    carols.isFine();
+    await carols.expectContent('Read me.');
+    carols.expectNoErrors();
   });
 }
 
-test('tiptap: two people and another Yjs client write, and see each other', async (t) => {
-  const document = await shared('Beside it');
-  const yjs = await fragment(t, bob, document);
+test('tiptap: two editors and another Yjs client receive the edits of each other', async (t) => {
+  const document = await shared('Plain text');
+  const yjs = await openFragment(t, bob, document);
   const alices = await Page.open(t, 'tiptap', alice, document);
   const bobs = await Page.open(t, 'tiptap', bob, document);
 
   await alices.type('Hello there');
-  await until('It reached the Yjs client', () => yjs.toString() === '<paragraph>Hello there</paragraph>');
-  await alices.says('Saved');
-  await bobs.reads('Hello there');
-  await bobs.sees(alice);
+  await until('The Yjs client receives the edit', () => yjs.toString() === '<paragraph>Hello there</paragraph>');
+  await alices.expectStatus('Saved');
+  await bobs.expectContent('Hello there');
+  await bobs.expectCursorOf(alice);
 
   await bobs.type('Bob: ', 'Home');
-  await alices.reads('Bob: Hello there');
-  await alices.sees(bob);
+  await alices.expectContent('Bob: Hello there');
+  await alices.expectCursorOf(bob);
 
-  append(yjs, 'said Yjs');
-  await alices.reads('Bob: Hello there\nsaid Yjs');
-  await bobs.reads('Bob: Hello there\nsaid Yjs');
+  append(yjs, 'from Yjs');
+  await alices.expectContent('Bob: Hello there\nfrom Yjs');
+  await bobs.expectContent('Bob: Hello there\nfrom Yjs');
 
-  await alices.undoes('Bob: \nsaid Yjs');
-  await bobs.reads('Bob: \nsaid Yjs');
-  await isStored(document, 'Beside it');
+  await alices.undoDownTo('Bob: \nfrom Yjs');
+  await bobs.expectContent('Bob: \nfrom Yjs');
+  await expectStored(document, 'Plain text');
 
   await revoke(alice, document, bob.id);
-  await bobs.says(FORBIDDEN);
+  await bobs.expectStatus(FORBIDDEN);
   await bobs.type('!');
-  await bobs.reads('Bob: \nsaid Yjs');
-  for (const page of [alices, bobs]) page.isFine();
+  await bobs.expectContent('Bob: \nfrom Yjs');
+  for (const page of [alices, bobs]) page.expectNoErrors();
 });
 
-test('tiptap: whoever may only read cannot write', async (t) => {
+test('tiptap: a viewer cannot edit', async (t) => {
   const document = await shared('');
-  const yjs = await fragment(t, alice, document);
+  const yjs = await openFragment(t, alice, document);
   append(yjs, 'Read me');
   const carols = await Page.open(t, 'tiptap', carol, document);
-  await carols.reads('Read me');
+  await carols.expectContent('Read me');
   await carols.type('!');
   append(yjs, 'please');
-  await carols.reads('Read me\nplease');
-  carols.isFine();
+  await carols.expectContent('Read me\nplease');
+  carols.expectNoErrors();
 });
 
-test('a page whose token runs out comes back with a fresh one', async (t) => {
+test('a page whose token expires reconnects with a fresh token', async (t) => {
   const document = await shared('Hello');
   const page = await Page.open(t, 'codemirror', alice, document, { login: shortLived(alice) });
-  await page.reads('Hello');
-  const meters = async () => (await fetch(`${server.url}/metrics`)).text();
-  await until('Its token has run out', async () => /_closes_total\{.*"token_expired"\} 1\n/.test(await meters()));
+  await page.expectContent('Hello');
+  const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
+  await until('The token has expired', async () => /_closes_total\{.*"token_expired"\} 1\n/.test(await metrics()));
   await page.type(' again');
-  await page.says('Saved');
-  await isStored(document, 'Hello again');
-  page.isFine();
+  await page.expectStatus('Saved');
+  await expectStored(document, 'Hello again');
+  page.expectNoErrors();
 });

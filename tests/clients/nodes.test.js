@@ -1,5 +1,5 @@
-// Editors and GraphQL clients of two nodes in one document, at random; then one node is killed under its editors, and they
-// move to the other.
+// Random plans over two nodes: Yjs editors and GraphQL clients edit one document. Then one node is killed, and its clients
+// move to the other node.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -8,10 +8,10 @@ import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { Person } from './support/person.js';
-import { at, Plan, seeds, SEEN_AFTER_RESTART_MS } from './support/plan.js';
+import { personAt, Plan, chooseSeeds, AWARENESS_AFTER_RESTART_MS } from './support/plan.js';
 import { Server } from './support/server.js';
 
-/** Those that every run tries. */
+/** The seeds of every run. */
 const SEEDS = [1, 2, 20_261_125];
 
 const { TEST_DATABASE_URL: postgres, TEST_REDIS_URL: redis } = process.env;
@@ -30,7 +30,7 @@ function sql(statement) {
   execFileSync(psql(), ['--quiet', '--dbname', postgres, '--command', statement]);
 }
 
-/** Where Debian keeps it, the newest, or wherever the first on PATH is. */
+/** Returns the newest psql in the folder of Debian, or else the one on PATH. */
 function psql() {
   const folder = '/usr/lib/postgresql';
   try {
@@ -41,7 +41,7 @@ function psql() {
   }
 }
 
-/** A node of the cluster; of one that dies the others notice it within seconds. */
+/** Starts a node of the cluster. Other nodes detect its death within seconds. */
 function node() {
   const url = new URL(postgres);
   url.pathname = `/${database}`;
@@ -58,28 +58,28 @@ function node() {
   });
 }
 
-for (const seed of seeds(SEEDS)) {
-  test(`editors of two nodes agree, and move when one is killed (COSCRIBE_SEED=${seed})`, { skip }, async (t) => {
-    const [one, other] = [await node(), await node()];
-    const register = (name) => Person.register(one, `${name}-${seed}`);
+for (const seed of chooseSeeds(SEEDS)) {
+  test(`editors on two nodes converge and survive the loss of a node (COSCRIBE_SEED=${seed})`, { skip }, async (t) => {
+    const [first, second] = [await node(), await node()];
+    const register = (name) => Person.register(first, `${name}-${seed}`);
     const [alice, bob, carol] = await Promise.all(['Alice', 'Bob', 'Carol'].map(register));
-    const [bobThere, carolThere] = [at(other, bob), at(other, carol)];
-    const plan = await Plan.begin(seed, [alice, bobThere, carolThere]);
+    const [bobOnSecond, carolOnSecond] = [personAt(second, bob), personAt(second, carol)];
+    const plan = await Plan.create(seed, [alice, bobOnSecond, carolOnSecond]);
     t.after(async () => {
       await plan.close();
-      await Promise.all([one.stop(), other.stop()]);
+      await Promise.all([first.stop(), second.stop()]);
     });
-    for (const person of [alice, bobThere, bob, carolThere]) await plan.edit(person);
-    plan.compose(carol);
-    plan.compose(carolThere);
+    for (const person of [alice, bobOnSecond, bob, carolOnSecond]) await plan.openEditor(person);
+    plan.subscribe(carol);
+    plan.subscribe(carolOnSecond);
     await plan.run(80);
-    await plan.rest();
+    await plan.expectConvergence();
 
-    await plan.run(20 + plan.dice.below(20));
-    await Promise.all([one.end({ kill: true }), plan.run(20)]);
-    assert.deepEqual(await plan.broken(bobThere), []);
-    plan.move(other);
+    await plan.run(20 + plan.random.below(20));
+    await Promise.all([first.end({ kill: true }), plan.run(20)]);
+    assert.deepEqual(await plan.findLostWrites(bobOnSecond), []);
+    plan.moveTo(second);
     await plan.run(40);
-    await plan.rest({ seenWithin: SEEN_AFTER_RESTART_MS });
+    await plan.expectConvergence({ awarenessWithin: AWARENESS_AFTER_RESTART_MS });
   });
 }

@@ -1,4 +1,4 @@
-// A browser that opens /graphql gets GraphiQL, whole and from this server alone.
+// A browser that opens /graphql receives GraphiQL. All of its files come from this server.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -14,14 +14,14 @@ before(async () => {
 });
 after(() => server.stop());
 
-test('GET /graphql is the GraphiQL page for a browser, with everything it names', async () => {
+test('a browser that opens /graphql receives the GraphiQL page and its files', async () => {
   const page = await fetch(server.graphql, { headers: BROWSER });
   assert.equal(page.status, 200);
   assert.match(page.headers.get('content-type'), /^text\/html\b/);
   assert.match(page.headers.get('content-security-policy'), /default-src 'self'/);
 
-  const named = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address);
-  const files = named.filter((address) => !address.startsWith('data:'));
+  const addresses = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address);
+  const files = addresses.filter((address) => !address.startsWith('data:'));
   assert.deepEqual(files.sort(), ['/graphiql/graphiql.css', '/graphiql/graphiql.js']);
   for (const [file, type] of [
     ['/graphiql/graphiql.css', /^text\/css\b/],
@@ -31,11 +31,11 @@ test('GET /graphql is the GraphiQL page for a browser, with everything it names'
     const answer = await fetch(server.url + file);
     assert.equal(answer.status, 200, file);
     assert.match(answer.headers.get('content-type'), type, file);
-    assert.ok((await answer.text()).length > 1000, `${file} is whole`);
+    assert.ok((await answer.text()).length > 1000, `${file} is complete`);
   }
 });
 
-test('GET /graphql with a query is answered and not shown as a page', async () => {
+test('a query sent to /graphql by GET is answered with JSON', async () => {
   const address = `${server.graphql}?query=${encodeURIComponent('{ __typename }')}`;
   const answer = await fetch(address, { headers: { accept: 'application/json' } });
   assert.deepEqual(await answer.json(), { data: { __typename: 'Query' } });

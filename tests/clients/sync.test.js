@@ -1,4 +1,4 @@
-// Yjs editors with the stock y-websocket provider, beside each other and beside GraphQL clients.
+// Yjs editors with the unmodified y-websocket provider, together with other editors and with GraphQL clients.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -10,7 +10,7 @@ import { Editor } from './support/editor.js';
 import { until } from './support/patience.js';
 import { data, Person } from './support/person.js';
 import { Server } from './support/server.js';
-import { allHearChanges, Tab } from './support/tab.js';
+import { confirmChangeSubscriptions, Tab } from './support/tab.js';
 
 let server, alice, bob;
 
@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-/** A document of Alice's that Bob may open, at `level`. */
+/** Creates a document of Alice to which Bob has the access `level`. */
 async function shared(content = '', level = 'EDIT') {
   const { id } = await createDocument(alice, 'Together', content);
   await grant(alice, id, level, bob.email);
@@ -33,56 +33,56 @@ async function open(t, person, document, options) {
   return editor;
 }
 
-test('an editor opens a document and sees what others write, as does a GraphQL client', async (t) => {
+test('editors and GraphQL clients receive the edits of each other', async (t) => {
   const document = await shared('Hello');
   const alices = await open(t, alice, document);
   const bobs = await open(t, bob, document);
   assert.equal(alices.content, 'Hello');
   const tab = await Tab.open(alice, document);
   t.after(() => tab.close());
-  await allHearChanges([tab], bob, document);
+  await confirmChangeSubscriptions([tab], bob, document);
 
   bobs.append(', world');
-  await alices.reads('Hello, world');
+  await alices.expectText('Hello, world');
   const change = await tab.changes.next();
   assert.deepEqual([change.kind, change.content, change.author.name], ['EDITED', 'Hello, world', 'Bob']);
 
   const edit = `mutation ($id: ID!, $base: Int!) {
     editDocument(documentId: $id, baseVersion: $base, delta: [{ insert: "« " }]) { version }
   }`;
-  const edited = data(await tab.ask(edit, { id: document, base: change.version }));
+  const edited = data(await tab.run(edit, { id: document, base: change.version }));
   assert.equal(edited.editDocument.version, change.version + 1);
-  await alices.reads('« Hello, world');
-  await bobs.reads('« Hello, world');
+  await alices.expectText('« Hello, world');
+  await bobs.expectText('« Hello, world');
   assert.equal((await readDocument(alice, document)).content, '« Hello, world');
 });
 
-test('an editor that asks for it is told what is stored', async (t) => {
+test('an editor that requests it receives save acknowledgements', async (t) => {
   const document = await shared();
   const editor = await open(t, alice, document, { params: { saved: true } });
   editor.append('kept');
-  await until('It is stored', () => editor.saved?.stateVector.get(editor.doc.clientID) === 4);
+  await until('The save acknowledgement covers the edit', () => editor.saved?.stateVector.get(editor.doc.clientID) === 4);
   assert.equal(editor.saved.version, 2);
   assert.equal((await readDocument(alice, document)).content, 'kept');
 });
 
-test('whoever may only read is told so, and stays', async (t) => {
+test('an edit without the EDIT level is denied and the editor stays connected', async (t) => {
   const document = await shared('Read me', 'VIEW');
   const [alices, bobs] = [await open(t, alice, document), await open(t, bob, document)];
   bobs.append('!!');
-  await until('Bob is refused', () => bobs.denied > 0);
+  await until('The edit of Bob is denied', () => bobs.denials > 0);
   alices.append('.');
-  await until('Bob hears of Alice', () => bobs.content.includes('.'));
+  await until('Bob receives the edit of Alice', () => bobs.content.includes('.'));
   assert.equal((await readDocument(alice, document)).content, 'Read me.');
   assert.equal(alices.content, 'Read me.');
 
   await grant(alice, document, 'EDIT', bob.email);
   bobs.append('?');
-  await until('what he wrote before comes with it', () => alices.content.includes('!!') && alices.content.includes('?'));
+  await until('Alice receives both edits of Bob', () => ['!!', '?'].every((text) => alices.content.includes(text)));
   assert.equal(alices.content, bobs.content);
 });
 
-test('awareness and presence are one list', async (t) => {
+test('awareness and presence list the same sessions', async (t) => {
   const document = await shared('one\ntwo\n');
   const tab = await Tab.open(alice, document);
   t.after(() => tab.close());
@@ -90,36 +90,36 @@ test('awareness and presence are one list', async (t) => {
   const joined = await tab.presence.next();
   assert.deepEqual([joined.kind, joined.presence.user.name], ['JOINED', 'Bob']);
 
-  // A GraphQL client is shown to editors, and its cursor as a relative position.
-  await until('Bob sees Alice', () => bobs.others().some(({ user }) => user.id === alice.id));
+  // Editors receive the awareness of a GraphQL client, with its cursor as a relative position.
+  await until('Bob receives the awareness of Alice', () => bobs.peers().some(({ user }) => user.id === alice.id));
   data(await tryToMoveCursor(tab, document, { line: 1, column: 1, anchor: { line: 0, column: 2 } }));
-  const state = await until('Bob sees her cursor', () => bobs.others().find(({ cursor }) => cursor));
-  const place = (json) =>
+  const state = await until('Bob receives the cursor of Alice', () => bobs.peers().find(({ cursor }) => cursor));
+  const indexOf = (json) =>
     Y.createAbsolutePositionFromRelativePosition(Y.createRelativePositionFromJSON(json), bobs.doc).index;
-  assert.deepEqual([place(state.cursor.head), place(state.cursor.anchor)], [5, 2]);
+  assert.deepEqual([indexOf(state.cursor.head), indexOf(state.cursor.anchor)], [5, 2]);
   assert.deepEqual(state.selection, state.cursor);
   assert.equal(state.user.name, 'Alice');
   assert.match(state.user.color, /^#[0-9a-f]{6}$/);
 
-  // An editor is whom its token says, whatever it claims; its cursor has a line and a column.
+  // The token, not the awareness state, decides the user. GraphQL clients receive the cursor as line and column.
   const at = (index) => Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(bobs.text, index));
   bobs.provider.awareness.setLocalState({ user: { name: 'Mallory' }, cursor: { anchor: at(4), head: at(6) } });
   const moved = await tab.cursors.next();
   assert.deepEqual(moved.cursor, { line: 1, column: 2, anchor: { line: 1, column: 0 } });
   assert.equal(moved.user.name, 'Bob');
   const alices = await open(t, alice, document);
-  const seen = await until('Alice sees Bob', () => alices.others().find(({ user }) => user.id === bob.id));
+  const seen = await until('Alice receives the awareness of Bob', () => alices.peers().find(({ user }) => user.id === bob.id));
   assert.deepEqual([seen.user.name, seen.client], ['Bob', bobs.doc.clientID]);
 
   bobs.provider.awareness.setLocalStateField('cursor', null);
   const query = 'query ($id: ID!) { documentPresence(documentId: $id) { user { id } cursor { line column } } }';
-  await until('Bob has no cursor', async () => {
-    const present = data(await alice.ask(query, { id: document })).documentPresence;
+  await until('The presence of Bob has no cursor', async () => {
+    const present = data(await alice.run(query, { id: document })).documentPresence;
     return present.some(({ user, cursor }) => user.id === bob.id && cursor === null);
   });
 
   bobs.close();
-  await until('Bob has gone', () => alices.others().every(({ user }) => user.id !== bob.id));
+  await until('The awareness of Bob is removed', () => alices.peers().every(({ user }) => user.id !== bob.id));
   for (;;) {
     const change = await tab.presence.next();
     if (change.kind === 'LEFT') {
@@ -129,32 +129,32 @@ test('awareness and presence are one list', async (t) => {
   }
 });
 
-test('what was written while away comes with the editor', async (t) => {
+test('edits made offline are sent after the reconnect', async (t) => {
   const document = await shared('start');
   const [alices, bobs] = [await open(t, alice, document), await open(t, bob, document)];
   bobs.provider.disconnect();
   bobs.append(' bob');
   alices.insert(0, 'alice ');
-  await until('Alice is stored', async () => (await readDocument(alice, document)).content === 'alice start');
+  await until('The edit of Alice is stored', async () => (await readDocument(alice, document)).content === 'alice start');
   bobs.provider.connect();
-  await alices.reads('alice start bob');
-  await bobs.reads('alice start bob');
+  await alices.expectText('alice start bob');
+  await bobs.expectText('alice start bob');
   assert.equal((await readDocument(alice, document)).version, 3);
 });
 
-test('who loses access, or never had it, does not come back', async (t) => {
+test('a user without access cannot reconnect', async (t) => {
   const document = await shared('secret');
   const bobs = await open(t, bob, document);
-  const closed = bobs.closed();
+  const closed = bobs.expectClose();
   await revoke(alice, document, bob.id);
   assert.equal((await closed).code, 4403);
-  const again = await Editor.open(bob, document, { sync: false });
-  t.after(() => again.close());
-  assert.equal((await again.closed()).code, 4403);
-  assert.equal(again.content, '');
+  const reopened = await Editor.open(bob, document, { sync: false });
+  t.after(() => reopened.close());
+  assert.equal((await reopened.expectClose()).code, 4403);
+  assert.equal(reopened.content, '');
 
   const alices = await open(t, alice, document);
-  const deleted = alices.closed();
+  const deleted = alices.expectClose();
   await deleteDocument(alice, document);
   assert.equal((await deleted).code, 4404);
 });

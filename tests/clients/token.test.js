@@ -1,4 +1,4 @@
-// Tokens on a bare socket (`ws`): a fresh one in a protocol ping makes the session last longer.
+// Tokens on a plain WebSocket (`ws`): in the upgrade, in `connection_init`, and in a ping that extends the session.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-/** Opens a socket that speaks the protocol; it closes with the test. */
+/** Opens a graphql-transport-ws socket. It closes at the end of the test. */
 async function connect(t, options) {
   const socket = new WebSocket(server.socket, 'graphql-transport-ws', options);
   t.after(() => socket.terminate());
@@ -26,8 +26,8 @@ async function connect(t, options) {
   return socket;
 }
 
-/** Sends `message` and returns the next one that comes. */
-async function exchange(socket, message) {
+/** Sends `message` and returns the next message received. */
+async function request(socket, message) {
   const answer = once(socket, 'message');
   socket.send(JSON.stringify(message));
   const [frame] = await within(answer, `An answer to ${message.type}`);
@@ -41,30 +41,30 @@ function assertSameSecond(one, other) {
 
 test('a fresh token in a ping extends the session', async (t) => {
   const socket = await connect(t);
-  const ack = await exchange(socket, { type: 'connection_init', payload: { authToken: alice.token } });
+  const ack = await request(socket, { type: 'connection_init', payload: { authToken: alice.token } });
   assert.equal(ack.type, 'connection_ack');
   assertSameSecond(ack.payload.tokenExpiresAt, alice.expiresAt);
 
-  const fresh = data(await alice.ask('mutation { refreshToken { token expiresAt } }')).refreshToken;
-  const pong = await exchange(socket, { type: 'ping', payload: { authToken: fresh.token } });
+  const fresh = data(await alice.run('mutation { refreshToken { token expiresAt } }')).refreshToken;
+  const pong = await request(socket, { type: 'ping', payload: { authToken: fresh.token } });
   assert.equal(pong.type, 'pong');
   assertSameSecond(pong.payload.tokenExpiresAt, fresh.expiresAt);
 });
 
-test('a ping without a payload is answered', async (t) => {
+test('a ping without a payload is answered with a pong', async (t) => {
   const socket = await connect(t);
-  await exchange(socket, { type: 'connection_init', payload: { authToken: alice.token } });
-  assert.equal((await exchange(socket, { type: 'ping' })).type, 'pong');
+  await request(socket, { type: 'connection_init', payload: { authToken: alice.token } });
+  assert.equal((await request(socket, { type: 'ping' })).type, 'pong');
 });
 
-test('a token in the upgrade needs none in connection_init', async (t) => {
+test('a session authenticated in the upgrade needs no token in connection_init', async (t) => {
   const socket = await connect(t, { headers: { authorization: `Bearer ${alice.token}` } });
-  const ack = await exchange(socket, { type: 'connection_init' });
+  const ack = await request(socket, { type: 'connection_init' });
   assert.equal(ack.type, 'connection_ack');
   assert.equal(ack.payload.userId, alice.id);
 });
 
-test('a bad token in the upgrade is refused before it', async () => {
+test('an upgrade with an invalid token is refused with 401', async () => {
   const headers = { authorization: 'Bearer not.a.token' };
   const socket = new WebSocket(server.socket, 'graphql-transport-ws', { headers });
   const refused = new Promise((resolve, reject) => {

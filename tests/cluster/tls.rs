@@ -15,17 +15,16 @@ async fn a_database_is_used_over_tls_only_with_a_valid_certificate() {
         return;
     };
     let database = TestDatabase::require().await;
-    let url = database.url();
-    let verified = format!("{url}?sslmode=verify-full&sslrootcert={authority}");
+    let verified = database.url_with(&format!("?sslmode=verify-full&sslrootcert={authority}"));
     let settings = [
         ("COSCRIBE__STORE__URL", &*verified),
         ("JWT_SECRET", "a secret of a test, which is long enough"),
     ];
+    let unknown_authority = database.url_with("?sslmode=verify-full");
     let pair = Pair::start_in(&settings, database).await;
     let mut options = pair.node.settings().store.clone();
 
     // Signed by an unknown authority, and issued for another name.
-    let unknown_authority = format!("{url}?sslmode=verify-full");
     let other_name = verified.replace("@127.0.0.1:", "@127.0.0.2:");
     for invalid in [unknown_authority, other_name] {
         options.url = invalid;

@@ -17,8 +17,6 @@ use crate::{
         complexity::DATABASE_WRITE,
         types::{DeltaOpInput, DocumentType, EditPayload},
     },
-    metrics::AccessOutcome,
-    store::StoreError,
 };
 
 /// The most steps of a delta. Every subscriber receives each of them.
@@ -128,13 +126,10 @@ async fn load_to_update<'a>(
     ctx: &Context<'a>,
     id: &ID,
 ) -> Result<(Document, Admitted<'a>), ApiError> {
-    let api = api(ctx)?;
     let user = caller(ctx).user()?;
-    let found = api.store.find_document(user.id, document_id(id)?).await?;
-    let found = found.filter(|(_, level)| level.allows(AccessLevel::Edit));
-    let outcome = if found.is_some() { AccessOutcome::Allowed } else { AccessOutcome::Denied };
-    api.metrics.access_checked(outcome);
-    let (document, level) = found.ok_or(StoreError::Denied)?;
+    let rooms = &api(ctx)?.rooms;
+    let (document, level) =
+        rooms.read_document(user.id, document_id(id)?, AccessLevel::Edit).await?;
     let admitted = Admitted { user, document: document.id, level };
     Ok((document, admitted))
 }

@@ -1,4 +1,4 @@
-// Debian's Chromium, without a screen. Its windows do not share a profile, and keep what their pages complain of.
+// Headless Chromium. Each window has its own profile and records the warnings and errors of its page.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -27,7 +27,7 @@ export class Browser {
   #profile;
 
   static async launch() {
-    assert.ok(existsSync(EXECUTABLE), `There is no ${EXECUTABLE}. Install chromium, or name one with CHROMIUM.`);
+    assert.ok(existsSync(EXECUTABLE), `${EXECUTABLE} does not exist. Install Chromium, or set CHROMIUM to its path.`);
     const browser = new Browser();
     browser.#profile = await mkdtemp(path.join(os.tmpdir(), 'coscribe-chromium-'));
     browser.#chromium = await puppeteer.launch({
@@ -38,7 +38,7 @@ export class Browser {
     return browser;
   }
 
-  /** Opens a page in a window that takes itself for the one in front. */
+  /** Opens `address` in a window that behaves as if it had the focus. */
   async open(address) {
     const context = await this.#chromium.createBrowserContext();
     const page = await context.newPage();
@@ -62,31 +62,31 @@ class Window {
   constructor(context, page) {
     this.#context = context;
     this.#page = page;
-    /** What the page logged as a warning or an error, and what it did not catch. */
-    this.complaints = [];
-    page.on('pageerror', (error) => this.complaints.push(String(error?.stack ?? error)));
+    /** Logged warnings and errors, and uncaught exceptions. */
+    this.errors = [];
+    page.on('pageerror', (error) => this.errors.push(String(error?.stack ?? error)));
     page.on('console', (message) => {
-      if (['error', 'warn'].includes(message.type())) this.complaints.push(`${message.type()}: ${message.text()}`);
+      if (['error', 'warn'].includes(message.type())) this.errors.push(`${message.type()}: ${message.text()}`);
     });
   }
 
-  /** What `question` returns in the page. */
-  ask(question, ...parts) {
-    return within(this.#page.evaluate(question, ...parts), 'The page answers');
+  /** Runs `script` in the page and returns its result. */
+  evaluate(script, ...args) {
+    return within(this.#page.evaluate(script, ...args), 'The script in the page returns');
   }
 
-  /** Clicks into the middle of what `selector` finds, once it is there. */
+  /** Waits for the element that `selector` matches and clicks its centre. */
   async click(selector) {
-    await until(`${selector} is there`, () => this.#page.$(selector));
+    await until(`${selector} exists`, () => this.#page.$(selector));
     await this.#page.click(selector);
   }
 
-  /** Types `text`, key by key, where the cursor is. */
+  /** Types `text` at the cursor, key by key. */
   type(text) {
     return this.#page.keyboard.type(text);
   }
 
-  /** Presses keys together. */
+  /** Presses `keys` together. */
   async press(...keys) {
     const { keyboard } = this.#page;
     for (const key of keys) await keyboard.down(key);

@@ -1,15 +1,15 @@
-// What a GraphQL client does with a delta.
+// Applies deltas as a GraphQL client does.
 
 import assert from 'node:assert/strict';
 
-/** A text with a delta applied, the way any JavaScript client would: strings count UTF-16 code units. */
-export function applied(text, delta) {
+/** Returns `text` with `delta` applied. Lengths are UTF-16 code units, as in JavaScript strings. */
+export function applyDelta(text, delta) {
   let result = '';
-  let at = 0;
+  let position = 0;
   for (const { retain, insert, delete: deleted } of delta) {
-    result += insert ?? text.slice(at, at + (retain ?? 0));
-    at += (retain ?? 0) + (deleted ?? 0);
+    result += insert ?? text.slice(position, position + (retain ?? 0));
+    position += (retain ?? 0) + (deleted ?? 0);
   }
-  assert.ok(at <= text.length, `a delta goes past the end of the text: ${JSON.stringify(delta)}`);
-  return result + text.slice(at);
+  assert.ok(position <= text.length, `the delta exceeds the text: ${JSON.stringify(delta)}`);
+  return result + text.slice(position);
 }

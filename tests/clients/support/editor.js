@@ -1,4 +1,4 @@
-// A Yjs editor of a person: a document with the stock y-websocket provider, as published.
+// A Yjs editor of a person: a document with the unmodified y-websocket provider.
 
 import assert from 'node:assert/strict';
 
@@ -9,29 +9,29 @@ import * as Y from 'yjs';
 
 import { until, within } from './patience.js';
 
-/** The message type with which the server says what is stored (docs/PROTOCOL.md). */
+/** The message type of a save acknowledgement (docs/PROTOCOL.md). */
 const SAVED = 100;
 
 export class Editor {
-  /** Opens a document, and returns once it is synced unless `sync` is false. */
+  /** Opens a document. Returns once it is synced, or immediately if `sync` or `connect` is false. */
   static async open(person, document, { sync = true, doc = new Y.Doc(), params = {}, connect = true } = {}) {
     const editor = new Editor();
     editor.person = person;
     editor.doc = doc;
     editor.text = doc.getText('content');
     editor.saved = undefined;
-    editor.denied = 0;
+    editor.denials = 0;
     editor.provider = new WebsocketProvider(person.server.sync, document, doc, {
       WebSocketPolyfill: WebSocket,
       params: { token: person.token, ...params },
       disableBc: true,
       connect: false,
     });
-    // Of the handlers it has, each provider has its own.
+    // Each provider has its own copy of the handlers.
     const { messageHandlers } = editor.provider;
     const auth = messageHandlers[2];
     messageHandlers[2] = (...message) => {
-      editor.denied += 1;
+      editor.denials += 1;
       const { warn } = console;
       console.warn = () => {};
       auth(...message);
@@ -43,7 +43,7 @@ export class Editor {
     return editor;
   }
 
-  /** Returns once everything that the server had is here. */
+  /** Returns once the editor has everything that the server had. */
   synced() {
     if (this.provider.synced) return undefined;
     const synced = new Promise((resolve) => this.provider.once('sync', resolve));
@@ -54,38 +54,38 @@ export class Editor {
     return this.text.toString();
   }
 
-  insert(at, text) {
-    this.text.insert(Math.min(at, this.text.length), text);
+  insert(position, text) {
+    this.text.insert(Math.min(position, this.text.length), text);
   }
 
   append(text) {
     this.text.insert(this.text.length, text);
   }
 
-  /** Returns once the text is `expected`. */
-  reads(expected) {
+  /** Waits until the text is `expected`. */
+  expectText(expected) {
     return until(
-      `${this.person.name}'s editor reads ${JSON.stringify(expected.slice(0, 60))}`,
+      `${this.person.name}'s editor has the text ${JSON.stringify(expected.slice(0, 60))}`,
       () => this.content === expected,
       undefined,
-      () => `it reads ${JSON.stringify(this.content.slice(0, 200))}`,
+      () => `the text is ${JSON.stringify(this.content.slice(0, 200))}`,
     );
   }
 
-  /** The states of everybody else, by the id of the user. */
-  others() {
+  /** Returns the awareness states of all other clients. */
+  peers() {
     const { awareness } = this.provider;
     const states = [...awareness.getStates()].filter(([client]) => client !== awareness.clientID);
     return states.map(([client, state]) => ({ client, ...state }));
   }
 
-  /** The code and reason with which the provider gave up for good. */
-  async closed() {
+  /** Waits until the server closes with a code after which the provider does not reconnect. Returns code and reason. */
+  async expectClose() {
     const closed = new Promise((resolve) => this.provider.once('closed', resolve));
-    return within(closed, `${this.person.name}'s editor is closed for good`);
+    return within(closed, `${this.person.name}'s editor is closed permanently`);
   }
 
-  /** Forgets its connection, which stays open, as when a laptop changes networks: the socket. */
+  /** Abandons the connection without closing it, as when a laptop changes networks. Returns the open socket. */
   abandon() {
     const { provider } = this;
     const socket = provider.ws;
@@ -94,7 +94,7 @@ export class Editor {
     return socket;
   }
 
-  /** Goes on at another server, from the next connection on. */
+  /** Uses the server of `person` from the next connection on. */
   moveTo(person) {
     this.person = person;
     this.provider.serverUrl = person.server.sync;
@@ -106,7 +106,7 @@ export class Editor {
   }
 }
 
-/** Version and state vector, in lib0's encoding. */
+/** Reads the version and the state vector of a save acknowledgement. */
 function readSaved(decoder) {
   const content = decoding.createDecoder(decoding.readVarUint8Array(decoder));
   const version = decoding.readVarUint(content);

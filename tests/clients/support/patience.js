@@ -1,36 +1,39 @@
-// Waiting, always with a limit.
+// Waits, all with a time limit.
 
 import { setTimeout as pause } from 'node:timers/promises';
 
 const LIMIT_MS = 10_000;
 
-/** What `promise` gives, or an error that says what did not happen in time. */
+/** Awaits `promise`. Throws an error that names `what` after `limit` milliseconds. */
 export async function within(promise, what, limit = LIMIT_MS) {
-  const clock = new AbortController();
-  const late = pause(limit, undefined, { signal: clock.signal }).then(() => {
-    throw new Error(`${what}: not within ${limit / 1000} s`);
+  const timer = new AbortController();
+  const expired = pause(limit, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`${what}: did not happen within ${limit / 1000} s`);
   });
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, expired]);
   } finally {
-    clock.abort();
-    late.catch(() => {});
+    timer.abort();
+    expired.catch(() => {});
   }
 }
 
-/** Tries `attempt` again and again until it gives something, and returns that. */
-export async function until(what, attempt, limit = LIMIT_MS) {
-  let late = false;
-  const tries = async () => {
+/** Repeats `attempt` until it returns a truthy value, and returns that value. On failure, `state` describes what was found. */
+export async function until(what, attempt, limit = LIMIT_MS, state = undefined) {
+  let expired = false;
+  const attempts = async () => {
     for (;;) {
       const result = await attempt();
-      if (result || late) return result;
+      if (result || expired) return result;
       await pause(20);
     }
   };
   try {
-    return await within(tries(), what, limit);
+    return await within(attempts(), what, limit);
+  } catch (error) {
+    if (state) error.message += `; ${state()}`;
+    throw error;
   } finally {
-    late = true;
+    expired = true;
   }
 }

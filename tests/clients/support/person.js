@@ -1,4 +1,4 @@
-// Somebody with an account, who asks over plain HTTP.
+// A person: a user with an account, who runs operations over HTTP.
 
 import assert from 'node:assert/strict';
 
@@ -10,12 +10,12 @@ export class Person {
     Object.assign(this, account);
   }
 
-  /** Makes an account for `name`; each test file has its own server, so names are free. */
+  /** Registers an account for `name`. Each test file has its own server, so names do not collide. */
   static async register(server, name) {
     const email = `${name.toLowerCase()}@example.com`;
-    const nobody = new Person(server, { name: 'nobody' });
+    const stranger = new Person(server, { name: 'stranger' });
     const { register } = data(
-      await nobody.ask(
+      await stranger.run(
         `mutation ($email: String!, $name: String!, $password: String!) {
           register(email: $email, name: $name, password: $password) { token expiresAt account { id name email } }
         }`,
@@ -26,8 +26,8 @@ export class Person {
     return new Person(server, { ...register.account, token: register.token, expiresAt: register.expiresAt });
   }
 
-  /** The result of one operation: `data`, `errors`, or both. */
-  ask(query, variables) {
+  /** Runs one operation. The result has `data`, `errors`, or both. */
+  run(query, variables) {
     return within(this.#post(query, variables), `${this.name}'s operation is answered`);
   }
 
@@ -45,16 +45,16 @@ export class Person {
   }
 }
 
-/** The data of a result that should hold no errors. */
+/** Returns the data of a result. Fails if the result has errors. */
 export function data(result) {
-  assert.deepEqual(result.errors ?? [], [], 'an operation that should succeed was refused');
+  assert.deepEqual(result.errors ?? [], [], 'the operation has no errors');
   return result.data;
 }
 
-/** The extensions of the one error with which an operation was refused. */
+/** Returns the extensions of the single error in the result of a refused operation. */
 export function refusal(result) {
   const errors = result.errors ?? [];
-  assert.equal(errors.length, 1, `one error was expected: ${JSON.stringify(result)}`);
-  assert.ok(errors[0].message, 'an error says what was wrong');
+  assert.equal(errors.length, 1, `the result has exactly one error: ${JSON.stringify(result)}`);
+  assert.ok(errors[0].message, 'the error has a message');
   return errors[0].extensions ?? {};
 }

@@ -1,44 +1,46 @@
-// Seeded plans: people write in one document at random, in Yjs editors and over GraphQL, while they come and go. At rest
-// everybody and the database agree, and every mark that somebody wrote is there once.
+// Seeded random plans: Yjs editors and GraphQL clients edit one document while they disconnect and reconnect. In the end,
+// all replicas and the database are equal, and every mark that was written exists exactly once.
 //
-// A plan follows from its seed; what happens at the same time does so in any order. `COSCRIBE_SEED=n` runs a test with
-// this seed alone, `COSCRIBE_SEEDS=n` with so many new ones.
+// The seed determines the steps of a plan. The order of concurrent steps may differ between runs. `COSCRIBE_SEED=n` runs a
+// test with the seed `n` only, `COSCRIBE_SEEDS=n` with `n` new seeds.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { setImmediate as whatElseHappens } from 'node:timers/promises';
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
 
-import { applied } from './delta.js';
+import { applyDelta } from './delta.js';
 import { createDocument, grant, readDocument } from './documents.js';
 import { Editor } from './editor.js';
 import { until } from './patience.js';
 import { data, Person } from './person.js';
 
-const LETTERS = ['a', 'b', 'word ', ' ', '\n', 'ö', 'e\u0301', '🎈', '👨‍👩‍👧', '𝒳', '\u{10fffd}', '漢字'];
+const CHARACTERS = ['a', 'b', 'word ', ' ', '\n', 'ö', 'e\u0301', '🎈', '👨‍👩‍👧', '𝒳', '\u{10fffd}', '漢字'];
 
-/** Whoever lost a server tries again after so long, for at most so long. */
-const TRY_AGAIN_MS = 30;
-const AT_REST_WITHIN_MS = 30_000;
-/** Less than `room.awareness_every`: nobody has to wait until all is told again. */
-export const SEEN_WITHIN_MS = 5_000;
+/** The delay before a subscriber reconnects. */
+const RETRY_AFTER_MS = 30;
+/** The time limit for acknowledgements and for convergence. */
+const CONVERGE_WITHIN_MS = 30_000;
+/** Less than `room.awareness_every`, so that no peer depends on the periodic broadcast. */
+export const AWARENESS_WITHIN_MS = 5_000;
 /**
- * Clocks of awareness begin with the time again. In a plan more come in a second than people do in a minute, so that clocks
- * run ahead of the time, which has to catch up before all is told again.
+ * After a restart, awareness clocks start from the current time. A plan sends more awareness updates in a second than a person
+ * in a minute, so the old clocks are ahead. Peers accept new states only when the time has passed the old clocks.
  */
-export const SEEN_AFTER_RESTART_MS = 40_000;
+export const AWARENESS_AFTER_RESTART_MS = 40_000;
 
-/** SplitMix64: the same numbers for the same seed, on every machine. */
-export class Dice {
+/** SplitMix64: equal seeds yield equal numbers on every machine. */
+export class Random {
   #state;
 
   constructor(seed) {
     this.#state = BigInt.asUintN(64, BigInt(seed));
   }
 
+  /** Returns an integer from 0 up to `bound`, exclusive. */
   below(bound) {
     this.#state = BigInt.asUintN(64, this.#state + 0x9e3779b97f4a7c15n);
     let mixed = this.#state;
@@ -48,56 +50,56 @@ export class Dice {
     return Number(mixed % BigInt(bound));
   }
 
-  oneOf(list) {
+  pick(list) {
     return list[this.below(list.length)];
   }
 
-  letters(most) {
-    return Array.from({ length: 1 + this.below(most) }, () => this.oneOf(LETTERS)).join('');
+  characters(most) {
+    return Array.from({ length: 1 + this.below(most) }, () => this.pick(CHARACTERS)).join('');
   }
 
-  /** Somewhere in a text: not inside a mark, which is counted in the end, and not inside a character. */
-  place(text) {
+  /** Returns a position in `text` that splits neither a mark, since marks are counted in the end, nor a character. */
+  position(text) {
     let at = this.below(text.length + 1);
     if (at > 0 && text.lastIndexOf('<', at - 1) > text.lastIndexOf('>', at - 1)) at = text.indexOf('>', at) + 1;
-    return behindPair(text, at);
+    return afterSurrogatePair(text, at);
   }
 
-  /** How much of the text at a place may go: up to half of what is there before the next mark, at least something. */
-  stretch(text, at) {
+  /** Returns how much to delete: about half of the text up to the next mark at most, and 0 only right before the mark. */
+  deletableLength(text, at) {
     const mark = text.indexOf('<', at);
     const free = (mark < 0 ? text.length : mark) - at;
-    return free === 0 ? 0 : behindPair(text, at + 1 + this.below(Math.ceil(free / 2))) - at;
+    return free === 0 ? 0 : afterSurrogatePair(text, at + 1 + this.below(Math.ceil(free / 2))) - at;
   }
 }
 
-/** The place itself, or the one behind the surrogate pair that it is in. */
-function behindPair(text, at) {
+/** Returns the position, moved to the end of a surrogate pair if it is inside one. */
+function afterSurrogatePair(text, at) {
   const isInside = /[\ud800-\udbff]/.test(text[at - 1] ?? '') && /[\udc00-\udfff]/.test(text[at] ?? '');
   return isInside ? at + 1 : at;
 }
 
-/** Somebody at another server than where he has his account from. */
-export function at(server, person) {
+/** Returns the same person at another server. */
+export function personAt(server, person) {
   return new Person(server, { ...person, server });
 }
 
-/** The seeds to try: those that every run tries, or those that were asked for. */
-export function seeds(always) {
+/** Returns the seeds that the environment requests, or else `defaults`. */
+export function chooseSeeds(defaults) {
   const { COSCRIBE_SEED: one, COSCRIBE_SEEDS: many } = process.env;
   if (one) return [BigInt(one)];
-  if (!many) return always;
+  if (!many) return defaults;
   return Array.from({ length: Number(many) }, (_, n) => (BigInt(process.pid) << 32n) + BigInt(n));
 }
 
-/** A GraphQL client that composes what it is told, and goes on where it was after it lost its server. */
-export class Composer {
+/** A GraphQL subscriber that builds the text from the changes it receives. It reconnects and resumes at its version. */
+export class Subscriber {
   version = 1;
   text = '';
-  /** The first thing that was not as it should be. */
+  /** The first fault that was found. */
   fault;
   #client;
-  #again;
+  #retryTimer;
 
   constructor(person, document) {
     Object.assign(this, { person, document, doc: new Y.Doc() });
@@ -106,7 +108,7 @@ export class Composer {
 
   connect() {
     if (this.isConnected) return;
-    clearTimeout(this.#again);
+    clearTimeout(this.#retryTimer);
     const query = `subscription ($id: ID!, $since: Int) {
       documentChanged(documentId: $id, since: $since) {
         kind version delta { retain insert delete } update content
@@ -118,24 +120,24 @@ export class Composer {
       retryAttempts: 0,
       connectionParams: { authToken: this.person.token },
     });
-    const ended = (why) => client === this.#client && this.#lost(why);
+    const ended = (reason) => client === this.#client && this.#reconnectLater(reason);
     this.#client = client;
     client.subscribe(
       { query, variables: { id: this.document, since: this.version } },
-      { next: (result) => client === this.#client && this.#hear(result), error: ended, complete: ended },
+      { next: (result) => client === this.#client && this.#receive(result), error: ended, complete: ended },
     );
   }
 
-  /** Goes on at another server, from the next connection on. */
+  /** Uses the server of `person` from the next connection on. */
   moveTo(person) {
     this.person = person;
   }
 
   async disconnect() {
-    clearTimeout(this.#again);
+    clearTimeout(this.#retryTimer);
     const client = this.#client;
     this.#client = undefined;
-    // It rejects with what was wrong with a connection that was just being made.
+    // Rejects if the connection fails while it is being opened.
     await client?.dispose().catch(() => {});
   }
 
@@ -143,33 +145,33 @@ export class Composer {
     return this.#client !== undefined;
   }
 
-  #hear({ data: heard, errors }) {
-    if (errors) return this.#complain(JSON.stringify(errors));
-    const change = heard.documentChanged;
+  #receive({ data: received, errors }) {
+    if (errors) return this.#fail(JSON.stringify(errors));
+    const change = received.documentChanged;
     if (change.version !== this.version + 1) {
-      return this.#complain(`version ${change.version} came after version ${this.version}`);
+      return this.#fail(`received version ${change.version} after version ${this.version}`);
     }
     this.version = change.version;
-    this.text = applied(this.text, change.delta ?? []);
+    this.text = applyDelta(this.text, change.delta ?? []);
     if (change.update) Y.applyUpdate(this.doc, Buffer.from(change.update, 'base64'));
-    if (this.text !== change.content) this.#complain(`the deltas up to version ${change.version} are not its text`);
+    if (this.text !== change.content) this.#fail(`the deltas up to version ${change.version} do not yield its text`);
     if (this.doc.getText('content').toString() !== change.content) {
-      this.#complain(`the updates up to version ${change.version} are not its text`);
+      this.#fail(`the updates up to version ${change.version} do not yield its text`);
     }
   }
 
-  #lost(why) {
+  #reconnectLater(reason) {
     this.#client = undefined;
-    const code = Array.isArray(why) ? why[0].extensions?.code : why?.code;
-    // A refusal is none that a server gives because it goes, or comes.
+    const code = Array.isArray(reason) ? reason[0].extensions?.code : reason?.code;
+    // A server that stops or starts closes with UNAVAILABLE or a code below 4400. Any other code is a refusal.
     if (code !== undefined && code !== 'UNAVAILABLE' && !(code < 4400)) {
-      return this.#complain(`it was sent away: ${JSON.stringify(why.reason ?? why)}`);
+      return this.#fail(`the server refused it: ${JSON.stringify(reason.reason ?? reason)}`);
     }
-    this.#again = setTimeout(() => this.connect(), TRY_AGAIN_MS);
+    this.#retryTimer = setTimeout(() => this.connect(), RETRY_AFTER_MS);
   }
 
-  #complain(fault) {
-    this.fault ??= `${this.person.name}'s composed text: ${fault}`;
+  #fail(fault) {
+    this.fault ??= `${this.person.name}'s subscriber: ${fault}`;
   }
 
   close() {
@@ -180,140 +182,140 @@ export class Composer {
 
 export class Plan {
   editors = [];
-  composers = [];
-  /** What was written and must be there in the end, with the client and clock of an editor's. */
+  subscribers = [];
+  /** The marks that must exist in the end. The mark of an editor has its client id and clock. */
   marks = [];
   #faults = [];
-  /** Edits over GraphQL that were not acknowledged yet. */
+  /** Edits over GraphQL. Each promise settles when its edit is acknowledged. */
   #writes = [];
 
-  /** A document of the first of some people, which the others may edit. */
-  static async begin(seed, people) {
+  /** Creates a document of the first person, which all others may edit. */
+  static async create(seed, people) {
     const plan = new Plan();
     const [owner, ...others] = people;
     const { id } = await createDocument(owner, `Plan ${seed}`);
     for (const other of others) await grant(owner, id, 'EDIT', other.email);
-    Object.assign(plan, { dice: new Dice(seed), people, document: id });
+    Object.assign(plan, { random: new Random(seed), people, document: id });
     return plan;
   }
 
-  /** Somebody opens an editor. */
-  async edit(person, options = {}) {
+  /** Opens an editor for a person. */
+  async openEditor(person, options = {}) {
     const editor = await Editor.open(person, this.document, { ...options, params: { saved: true } });
     editor.provider.on('closed', ({ code, reason }) => {
-      this.#faults.push(`${person.name}'s editor was sent away: ${code} ${reason}`);
+      this.#faults.push(`${person.name}'s editor was closed permanently: ${code} ${reason}`);
     });
     this.editors.push(editor);
     return editor;
   }
 
-  /** Somebody composes what is told over GraphQL. */
-  compose(person) {
-    const composer = new Composer(person, this.document);
-    this.composers.push(composer);
-    return composer;
+  /** Opens a GraphQL subscriber for a person. */
+  subscribe(person) {
+    const subscriber = new Subscriber(person, this.document);
+    this.subscribers.push(subscriber);
+    return subscriber;
   }
 
-  /** Whoever is at another server goes over to this one, with what he has. */
-  move(server) {
-    this.people = this.people.map((person) => at(server, person));
-    for (const one of [...this.editors, ...this.composers]) one.moveTo(at(server, one.person));
+  /** Moves all editors and subscribers to `server`. They keep their replicas. */
+  moveTo(server) {
+    this.people = this.people.map((person) => personAt(server, person));
+    for (const client of [...this.editors, ...this.subscribers]) client.moveTo(personAt(server, client.person));
   }
 
-  /** Some steps at random. */
+  /** Runs random steps. */
   async run(steps) {
     for (let step = 0; step < steps; step += 1) {
       await this.#step();
-      await whatElseHappens();
+      await yieldToEvents();
     }
   }
 
   async #step() {
-    const { dice } = this;
-    const editor = dice.oneOf(this.editors);
-    switch (dice.below(20)) {
+    const { random } = this;
+    const editor = random.pick(this.editors);
+    switch (random.below(20)) {
       case 0: case 1: case 2: case 3: case 4:
         return this.#type(editor);
       case 5: case 6:
-        return this.#mark(editor);
+        return this.#insertMark(editor);
       case 7: case 8: case 9: case 10:
         return this.#delete(editor);
       case 11:
         return editor.provider.shouldConnect ? editor.provider.disconnect() : editor.provider.connect();
       case 12: {
-        // At once again: what the old connection carried may still be under way.
+        // Messages of the old connection may still be in transit.
         editor.provider.disconnect();
         return editor.provider.connect();
       }
       case 13:
-        return this.#point(editor);
+        return this.#moveCursor(editor);
       case 14: case 15:
-        return this.#write(dice.oneOf(this.composers));
+        return this.#editOverGraphql(random.pick(this.subscribers));
       case 16: {
-        const composer = dice.oneOf(this.composers);
-        if (!composer.isConnected) return composer.connect();
-        await composer.disconnect();
-        return dice.below(2) === 0 ? composer.connect() : undefined;
+        const subscriber = random.pick(this.subscribers);
+        if (!subscriber.isConnected) return subscriber.connect();
+        await subscriber.disconnect();
+        return random.below(2) === 0 ? subscriber.connect() : undefined;
       }
       case 17:
-        return editor.doc.getMap('notes').set(`note ${dice.below(5)}`, dice.letters(2));
+        return editor.doc.getMap('notes').set(`note ${random.below(5)}`, random.characters(2));
       default:
-        // Time for what is under way. There may be no server now.
-        return readDocument(dice.oneOf(this.people), this.document).catch(() => {});
+        // A request gives messages time to arrive. The server may be down.
+        return readDocument(random.pick(this.people), this.document).catch(() => {});
     }
   }
 
-  /** A few letters, one after the other. */
+  /** Inserts a few characters, one at a time. */
   #type(editor) {
-    const at = this.dice.place(editor.content);
-    [...this.dice.letters(4)].reduce((place, letter) => {
-      editor.insert(place, letter);
-      return place + letter.length;
+    const at = this.random.position(editor.content);
+    [...this.random.characters(4)].reduce((position, character) => {
+      editor.insert(position, character);
+      return position + character.length;
     }, at);
   }
 
-  #mark(editor) {
+  #insertMark(editor) {
     const mark = this.#nextMark();
-    editor.insert(this.dice.place(editor.content), mark);
+    editor.insert(this.random.position(editor.content), mark);
     const { clientID: client, store } = editor.doc;
     this.marks.push({ mark, client, clock: Y.getState(store, client) });
   }
 
   #delete(editor) {
-    const at = this.dice.place(editor.content);
-    editor.text.delete(at, this.dice.stretch(editor.content, at));
+    const at = this.random.position(editor.content);
+    editor.text.delete(at, this.random.deletableLength(editor.content, at));
   }
 
-  #point(editor) {
+  #moveCursor(editor) {
     const at = () => {
-      const place = this.dice.below(editor.text.length + 1);
-      return Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(editor.text, place));
+      const position = this.random.below(editor.text.length + 1);
+      return Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(editor.text, position));
     };
     editor.provider.awareness.setLocalStateField('cursor', { anchor: at(), head: at() });
   }
 
-  /** Somebody writes over GraphQL, for the text that a composer has. */
-  #write({ version, text }) {
-    const { dice } = this;
+  /** Sends an edit over GraphQL, based on the text of a subscriber. */
+  #editOverGraphql({ version, text }) {
+    const { random } = this;
     const mark = this.#nextMark();
-    const at = dice.place(text);
-    const deleted = dice.below(2) === 0 ? dice.stretch(text, at) : 0;
-    const delta = [{ retain: at }, { insert: dice.letters(2) + mark }, { delete: deleted }];
+    const at = random.position(text);
+    const deleted = random.below(2) === 0 ? random.deletableLength(text, at) : 0;
+    const delta = [{ retain: at }, { insert: random.characters(2) + mark }, { delete: deleted }];
     this.marks.push({ mark });
     const mutation = `mutation ($id: ID!, $base: Int!, $delta: [DeltaOpInput!]!, $name: ID) {
       editDocument(documentId: $id, baseVersion: $base, delta: $delta, mutationId: $name) { version }
     }`;
     const steps = delta.filter((step) => Object.values(step)[0] !== 0);
     const variables = { id: this.document, base: version, delta: steps, name: randomUUID() };
-    const write = until(`${mark} is acknowledged`, () => this.#send(mutation, variables), AT_REST_WITHIN_MS);
+    const write = until(`${mark} is acknowledged`, () => this.#send(mutation, variables), CONVERGE_WITHIN_MS);
     this.#writes.push(write.catch((error) => this.#faults.push(error.message)));
   }
 
-  /** Sends an edit, to anybody's server. False if it is not known whether it was stored. */
+  /** Sends an edit to the server of a random person. Returns false if it may not have been stored. */
   async #send(mutation, variables) {
-    // Always the same author: an edit's name is his.
-    const author = at(this.dice.oneOf(this.people).server, this.people[0]);
-    const result = await author.ask(mutation, variables).catch(() => undefined);
+    // Retries need the same author, because an edit id is unique per author.
+    const author = personAt(this.random.pick(this.people).server, this.people[0]);
+    const result = await author.run(mutation, variables).catch(() => undefined);
     if (!result || result.errors?.[0].extensions?.code === 'UNAVAILABLE') return false;
     data(result);
     return true;
@@ -323,99 +325,106 @@ export class Plan {
     return `<${this.marks.length}>`;
   }
 
-  /** Everybody is connected, everything is told, and everybody agrees. What came of it. */
-  async rest({ seenWithin = SEEN_WITHIN_MS } = {}) {
+  /**
+   * Connects all clients and waits until every edit is acknowledged, all replicas are equal and all clients are visible to each
+   * other. Returns the text.
+   */
+  async expectConvergence({ awarenessWithin = AWARENESS_WITHIN_MS } = {}) {
     for (const editor of this.editors) editor.provider.connect();
-    for (const composer of this.composers) composer.connect();
+    for (const subscriber of this.subscribers) subscriber.connect();
     await Promise.all(this.#writes);
-    await this.#settles('everybody agrees', () => this.#disagreement(), AT_REST_WITHIN_MS);
+    await this.#expectNone('All replicas equal the database', () => this.#findDifference(), CONVERGE_WITHIN_MS);
     const { content } = await readDocument(this.people[0], this.document);
-    this.#count(content);
-    await this.#settles('everybody sees everybody', () => this.#blindness(), seenWithin);
+    this.#expectEachMarkOnce(content);
+    await this.#expectNone('Awareness and presence list every client', () => this.#findMissingPeer(), awarenessWithin);
     return content;
   }
 
-  /** Each mark is there once. */
-  #count(content) {
-    const found = content.match(/<\d+>/g) ?? [];
-    const times = (mark) => found.filter((other) => other === mark).length;
+  /** Fails unless each mark exists exactly once. */
+  #expectEachMarkOnce(content) {
+    const marks = content.match(/<\d+>/g) ?? [];
+    const times = (mark) => marks.filter((other) => other === mark).length;
     const lost = this.marks.filter(({ mark }) => times(mark) === 0).map(({ mark }) => mark);
-    const doubled = this.marks.filter(({ mark }) => times(mark) > 1).map(({ mark }) => mark);
-    assert.deepEqual({ lost, doubled, found: found.length }, { lost: [], doubled: [], found: this.marks.length });
+    const duplicated = this.marks.filter(({ mark }) => times(mark) > 1).map(({ mark }) => mark);
+    assert.deepEqual({ lost, duplicated, marks: marks.length }, { lost: [], duplicated: [], marks: this.marks.length });
   }
 
-  async #settles(what, complaint, limit) {
+  /** Waits until `findFault` returns undefined. Fails if any fault was recorded. */
+  async #expectNone(what, findFault, limit) {
     let last;
-    const faults = () => [...this.#faults, ...this.composers.flatMap(({ fault }) => fault ?? [])];
+    const faults = () => [...this.#faults, ...this.subscribers.flatMap(({ fault }) => fault ?? [])];
     const settled = async () => {
-      last = await complaint();
+      last = await findFault();
       return last === undefined || faults().length > 0;
     };
     await until(what, settled, limit).catch((error) => this.#faults.push(`${error.message}; ${last}`));
     assert.deepEqual(faults(), []);
   }
 
-  /** The first thing in which somebody differs from the database. */
-  async #disagreement() {
+  /** Returns the first difference between a client and the database, or undefined. */
+  async #findDifference() {
     const { content, version } = await readDocument(this.people[0], this.document);
     const [first] = this.editors;
-    for (const { person, text, doc, provider, denied } of this.editors) {
-      if (denied > 0) return `${person.name} was refused something`;
+    for (const { person, text, doc, provider, denials } of this.editors) {
+      if (denials > 0) return `an update of ${person.name} was refused`;
       if (!provider.synced) return `${person.name} is not synced`;
       const differs = difference(text.toString(), content);
       if (differs) return `${person.name}'s editor differs from the database: ${differs}`;
       const clocks = difference(stateOf(doc), stateOf(first.doc));
-      if (clocks) return `${person.name} knows other changes: ${clocks}`;
+      if (clocks) return `${person.name} has another state vector: ${clocks}`;
       const notes = (of) => JSON.stringify(Object.entries(of.getMap('notes').toJSON()).sort());
       const differ = difference(notes(doc), notes(first.doc));
       if (differ) return `${person.name} has other notes: ${differ}`;
     }
-    for (const composer of this.composers) {
-      if (composer.version !== version) return `a composer is at version ${composer.version} of ${version}`;
-      const differs = difference(composer.text, content);
-      if (differs) return `a composed text differs from the database: ${differs}`;
+    for (const subscriber of this.subscribers) {
+      if (subscriber.version !== version) return `a subscriber is at version ${subscriber.version}, the head is ${version}`;
+      const differs = difference(subscriber.text, content);
+      if (differs) return `the text of a subscriber differs from the database: ${differs}`;
     }
     return undefined;
   }
 
-  /** The first thing in which awareness and presence are not who is here. */
-  async #blindness() {
+  /** Returns the first fault in awareness or presence, which must list every client once, or undefined. */
+  async #findMissingPeer() {
     const query = 'query ($id: ID!) { documentPresence(documentId: $id) { sessionId user { id } } }';
-    const here = this.editors.length + this.composers.length;
-    const themselves = [];
+    const expected = this.editors.length + this.subscribers.length;
+    const ownSessions = [];
     for (const editor of this.editors) {
       const { name, id } = editor.person;
-      const present = data(await editor.person.ask(query, { id: this.document })).documentPresence;
-      if (present.length !== here) return `${present.map(({ sessionId }) => sessionId)} are present, ${here} should be`;
-      const others = editor.others();
-      const seen = others.map(({ user }) => user.sessionId);
-      const unseen = present.filter(({ sessionId }) => !seen.includes(sessionId));
-      // The one that an editor does not see among the others is itself.
-      if (seen.length !== here - 1 || unseen.length !== 1 || unseen[0].user.id !== id) {
-        return `${name} sees ${others.map(({ client, user }) => `${user.name} (${client})`)}, of ${here - 1} others`;
+      const present = data(await editor.person.run(query, { id: this.document })).documentPresence;
+      if (present.length !== expected) {
+        return `presence lists ${present.map(({ sessionId }) => sessionId)}, expected ${expected} sessions`;
       }
-      themselves.push(unseen[0].sessionId);
+      const peers = editor.peers();
+      const visible = peers.map(({ user }) => user.sessionId);
+      const invisible = present.filter(({ sessionId }) => !visible.includes(sessionId));
+      // The only session that is missing from the peers of an editor is its own.
+      if (visible.length !== expected - 1 || invisible.length !== 1 || invisible[0].user.id !== id) {
+        const listed = peers.map(({ client, user }) => `${user.name} (${client})`);
+        return `${name} has the peers ${listed}, expected ${expected - 1} peers`;
+      }
+      ownSessions.push(invisible[0].sessionId);
     }
-    return new Set(themselves).size === themselves.length ? undefined : `two are one session: ${themselves}`;
+    return new Set(ownSessions).size === ownSessions.length ? undefined : `two editors have the same session: ${ownSessions}`;
   }
 
-  /** Of what editors were told by now that it is stored, the marks that are not in the database of a server. */
-  async broken(person) {
-    const told = this.editors.flatMap(({ saved }) => saved ?? []);
+  /** Returns the marks and versions that were acknowledged as saved but are missing at the person's server. */
+  async findLostWrites(person) {
+    const acknowledged = this.editors.flatMap(({ saved }) => saved ?? []);
     const { content, version } = await readDocument(person, this.document);
     const lost = [];
-    for (const saved of told) {
-      if (saved.version > version) lost.push(`version ${saved.version} of ${version}`);
+    for (const saved of acknowledged) {
+      if (saved.version > version) lost.push(`version ${saved.version}, the head is ${version}`);
       const isSaved = ({ client, clock }) => clock <= (saved.stateVector.get(client) ?? 0);
-      lost.push(...this.marks.filter((one) => isSaved(one) && !content.includes(one.mark)).map(({ mark }) => mark));
+      lost.push(...this.marks.filter((entry) => isSaved(entry) && !content.includes(entry.mark)).map(({ mark }) => mark));
     }
     return lost;
   }
 
-  /** Everybody leaves. */
+  /** Closes all editors and subscribers. */
   async close() {
     for (const editor of this.editors) editor.close();
-    await Promise.all(this.composers.map((composer) => composer.close()));
+    await Promise.all(this.subscribers.map((subscriber) => subscriber.close()));
   }
 }
 
@@ -423,7 +432,7 @@ function stateOf(doc) {
   return JSON.stringify([...Y.decodeStateVector(Y.encodeStateVector(doc))].sort(([a], [b]) => a - b));
 }
 
-/** Where two texts begin to differ, for people; nothing if they do not. */
+/** Describes where two texts begin to differ. Returns undefined if they are equal. */
 function difference(left, right) {
   if (left === right) return undefined;
   let at = 0;

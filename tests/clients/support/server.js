@@ -1,4 +1,4 @@
-// One server of our own per test file, on a free port and with an empty data folder.
+// A server process for a test file, on a free port and with an empty data folder.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -23,13 +23,13 @@ export class Server {
   #log = '';
 
   /**
-   * Starts a server: with more or other environment variables, in a data folder that is kept afterwards, on a given
-   * port. Restarted, it has all three again.
+   * Starts a server. `env` adds or overrides environment variables. A given `dataDir` is not removed at the end. A restart
+   * keeps environment, data folder and port.
    */
   static async start({ env = {}, dataDir, port } = {}) {
     const server = new Server();
     server.#binary = process.env.COSCRIBE_BIN;
-    assert.ok(server.#binary, 'COSCRIBE_BIN names the binary to test; scripts/test sets it.');
+    assert.ok(server.#binary, 'COSCRIBE_BIN is not set. Set it to the binary to test, or run scripts/test.');
     server.#port = port ?? (await freePort());
     server.#env = env;
     server.#ownsDataDir = dataDir === undefined;
@@ -51,7 +51,7 @@ export class Server {
     return this.#dataDir;
   }
 
-  /** Starts the process, where there is none. */
+  /** Starts the process. It must not be running. */
   async launch() {
     this.#isRunning = true;
     this.#process = spawn(this.#binary, ['serve', '--data-dir', this.#dataDir], {
@@ -75,26 +75,26 @@ export class Server {
     try {
       return (await fetch(`${this.url}/readyz`)).status === 200;
     } catch {
-      return false; // It does not listen yet.
+      return false; // Not listening yet.
     }
   }
 
-  /** Starts it again on the same port and data: after a kill, or after stopping it as an operator would. */
+  /** Kills or stops the process and starts it again with the same port and data. */
   async restart({ kill = false } = {}) {
     await this.end({ kill });
     await this.launch();
   }
 
-  /** Ends the process, killed in the middle of whatever it does, or in order. What it stored is kept. */
+  /** Ends the process with SIGKILL or, for an orderly stop, SIGTERM. Keeps its data. */
   async end({ kill = false } = {}) {
     this.#process.kill(kill ? 'SIGKILL' : 'SIGTERM');
     this.#isRunning = false;
     const [code, signal] = await within(this.#exit, 'The server stops', 30_000);
     const expected = kill ? { code: null, signal: 'SIGKILL' } : { code: 0, signal: null };
-    assert.deepEqual({ code, signal }, expected, `The server said:\n${this.#log}`);
+    assert.deepEqual({ code, signal }, expected, `The server logged:\n${this.#log}`);
   }
 
-  /** Stops the server as an operator would, and fails unless it finishes in order. */
+  /** Stops the server with SIGTERM and removes its data folder. Fails unless the exit code is 0. */
   async stop() {
     try {
       if (this.#isRunning) await this.end();
@@ -109,16 +109,24 @@ export class Server {
   }
 }
 
-/** Nothing of the machine's own settings reaches the server; passwords are hashed cheaply, strangers ask often. */
+/**
+ * Returns the environment of the server, without settings inherited from the shell. Password hashing is cheap, and the limit
+ * of anonymous requests is high.
+ */
 function environment(port) {
-  const ours = { PORT: String(port), COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND: '1000', COSCRIBE__AUTH__ARGON2_MEMORY_KIB: '64', COSCRIBE__AUTH__ARGON2_PASSES: '1' };
-  const kept = Object.entries(process.env).filter(
+  const overrides = {
+    PORT: String(port),
+    COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND: '1000',
+    COSCRIBE__AUTH__ARGON2_MEMORY_KIB: '64',
+    COSCRIBE__AUTH__ARGON2_PASSES: '1',
+  };
+  const inherited = Object.entries(process.env).filter(
     ([name]) => !/^COSCRIBE_|^(DATABASE_URL|REDIS_URL|JWT_SECRET)$/.test(name),
   );
-  return { ...Object.fromEntries(kept), ...ours };
+  return { ...Object.fromEntries(inherited), ...overrides };
 }
 
-/** Not one of those that the system gives to outgoing connections: a server that is started again needs it again. */
+/** Returns a free port below the ephemeral range, so that no outgoing connection takes it during a restart. */
 async function freePort() {
   for (;;) {
     const port = 10_000 + randomInt(20_000);

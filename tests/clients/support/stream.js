@@ -1,4 +1,4 @@
-// What a subscription brought, in order; it queues from the first event, so nothing is missed between two lines.
+// The events of a subscription, queued in order from the first, so that none is lost between two reads.
 
 import assert from 'node:assert/strict';
 
@@ -7,7 +7,7 @@ import { within } from './patience.js';
 export class Stream {
   #name;
   #events = [];
-  #waiting;
+  #notify;
   #end;
   #ended;
 
@@ -16,7 +16,7 @@ export class Stream {
     this.#ended = new Promise((resolve) => (this.#end = resolve));
   }
 
-  /** Takes results of the subscription's one root field, and its end, from a client's callbacks. */
+  /** Returns the callbacks through which a client delivers the root field `field` and the end of the subscription. */
   sink(field) {
     return {
       next: (result) => this.push(result.errors ? { errors: result.errors } : result.data[field]),
@@ -27,7 +27,7 @@ export class Stream {
 
   push(event) {
     this.#events.push(event);
-    this.#waiting?.();
+    this.#notify?.();
   }
 
   finish(errors) {
@@ -38,19 +38,19 @@ export class Stream {
     return this.#events.length === 0;
   }
 
-  /** The next event; fails when the stream ends or stays quiet instead. */
+  /** Returns the next event. Fails if the stream ends first or delivers nothing in time. */
   async next() {
     if (this.isEmpty) {
-      const arrival = new Promise((resolve) => (this.#waiting = resolve));
+      const arrival = new Promise((resolve) => (this.#notify = resolve));
       const end = this.#ended.then((errors) => {
-        assert.ok(!this.isEmpty, `${this.#name} ended instead: ${JSON.stringify(errors)}`);
+        assert.ok(!this.isEmpty, `${this.#name} ended before the next event: ${JSON.stringify(errors)}`);
       });
       await within(Promise.race([arrival, end]), `An event of ${this.#name}`);
     }
     return this.#events.shift();
   }
 
-  /** The errors with which the stream ended; an empty list when it was completed. */
+  /** Waits for the end of the stream. Returns its errors; a completed stream has none. */
   async end() {
     return within(this.#ended, `The end of ${this.#name}`);
   }

@@ -1,4 +1,4 @@
-// A browser tab of a person: one graphql-ws client with its socket, and a document open in it.
+// A browser tab of a person: a graphql-ws client with one socket, which may have one document open.
 
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
@@ -35,7 +35,7 @@ const TOPICS = {
 };
 
 export class Tab {
-  /** Connects as `person`; the session is the server's name for this tab. */
+  /** Connects as `person`. `session` is the session id that the server assigned to the tab. */
   static async connect(person) {
     const tab = new Tab();
     tab.person = person;
@@ -55,27 +55,27 @@ export class Tab {
     return tab;
   }
 
-  /** Connects and listens to everything about a document; returns once the tab is present in it. */
+  /** Connects and subscribes to every topic of a document. Returns once the tab is present. */
   static async open(person, document) {
     const tab = await Tab.connect(person);
-    // The first seat makes a tab present: with presence first, whoever is listed surely hears who comes next.
-    tab.#listen('presence', document);
+    // The first seat makes a tab present. Because presence comes first, a listed tab receives all later arrivals.
+    tab.#subscribe('presence', document);
     await until(`${person.name} is present`, async () =>
       (await presentSessions(person, document)).includes(tab.session),
     );
-    tab.#listen('changes', document);
-    tab.#listen('cursors', document);
+    tab.#subscribe('changes', document);
+    tab.#subscribe('cursors', document);
     return tab;
   }
 
-  #listen(topic, document) {
+  #subscribe(topic, document) {
     const [field, query] = TOPICS[topic];
     this[topic] = new Stream(`${this.person.name}'s ${topic}`);
     this.client.subscribe({ query, variables: { id: document } }, this[topic].sink(field));
   }
 
-  /** The result of one operation over the socket; one that was refused outright holds only its errors. */
-  ask(query, variables) {
+  /** Runs one operation over the socket. The result of a refused operation has only `errors`. */
+  run(query, variables) {
     const answer = new Promise((resolve, reject) => {
       let result;
       this.client.subscribe(
@@ -96,18 +96,19 @@ export class Tab {
 }
 
 /**
- * Returns once all `tabs` surely hear of changes. Being present is not enough, each subscription takes its own
- * seat: so `somebody` else renames the document until everyone has heard, and all of that is read.
+ * Returns once every tab receives changes. Presence does not show this, because each subscription takes a seat of its own.
+ * Therefore `author`, who uses none of the tabs, renames the document until every tab has received a change. All of these
+ * changes are consumed.
  */
-export async function allHearChanges(tabs, somebody, document) {
-  let times = 0;
-  const version = await until('Everyone hears of changes', async () => {
-    const latest = await rename(somebody, document, `Can you hear me? (${(times += 1)})`);
+export async function confirmChangeSubscriptions(tabs, author, document) {
+  let markers = 0;
+  const version = await until('Every tab receives changes', async () => {
+    const latest = await rename(author, document, `Marker ${(markers += 1)}`);
     return tabs.every(({ changes }) => !changes.isEmpty) && latest;
   });
   for (const { changes } of tabs) {
-    let heard;
-    do heard = await changes.next();
-    while (heard.version !== version);
+    let received;
+    do received = await changes.next();
+    while (received.version !== version);
   }
 }

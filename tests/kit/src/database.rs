@@ -10,15 +10,21 @@ pub struct TestDatabase {
     /// The server's URL, up to the name of a database.
     server: String,
     name: String,
+    /// The options of the server's URL, from the question mark on.
+    options: String,
 }
 
 impl TestDatabase {
     /// Creates a database. `None` if no server is named.
     pub async fn create() -> Option<Self> {
         let server = database_url()?;
+        let (server, options) = match server.split_once('?') {
+            Some((server, options)) => (server.to_owned(), format!("?{options}")),
+            None => (server, String::new()),
+        };
         let (server, _database) = server.rsplit_once('/').unwrap();
         let name = format!("coscribe_test_{}", uuid::Uuid::new_v4().simple());
-        let database = Self { server: server.to_owned(), name };
+        let database = Self { server: server.to_owned(), name, options };
         database.administrate(&format!("CREATE DATABASE {}", database.name)).await;
         Some(database)
     }
@@ -28,14 +34,20 @@ impl TestDatabase {
         Self::create().await.expect("set TEST_DATABASE_URL, or run scripts/test, which sets it")
     }
 
-    /// The URL of the database.
+    /// Returns the URL of the database, with the options of `TEST_DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}/{}", self.server, self.name)
+        self.url_with(&self.options)
+    }
+
+    /// Returns the URL of the database with options of its own, such as `?sslmode=verify-full`.
+    #[must_use]
+    pub fn url_with(&self, options: &str) -> String {
+        format!("{}/{}{options}", self.server, self.name)
     }
 
     async fn administrate(&self, sql: &str) {
-        let mut options = ConnectOptions::new(format!("{}/postgres", self.server));
+        let mut options = ConnectOptions::new(format!("{}/postgres{}", self.server, self.options));
         options.max_connections(1).sqlx_logging(false);
         let server: DatabaseConnection = Database::connect(options).await.unwrap();
         server.execute_unprepared(sql).await.unwrap();
