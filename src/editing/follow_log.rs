@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     LoadError,
-    loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, follow_each_other},
+    loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, are_consecutive},
     turn_document::TurnDocument,
 };
 use crate::domain::{Change, Content, Version};
@@ -54,7 +54,7 @@ pub(super) async fn follow_log(document: &mut TurnDocument) -> Result<(), LoadEr
                 change.content = Some(Content::default());
             }
             append_all(document, page)?;
-        } else if page.is_empty() || !follow_each_other(&page, head) {
+        } else if page.is_empty() || !are_consecutive(&page, head) {
             document.note_gap();
             break;
         } else {

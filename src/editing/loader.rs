@@ -231,7 +231,7 @@ impl LogTail {
         }
         let page =
             self.store.list_changes(self.document, self.last, self.up_to, MAX_PAGE_BYTES).await?;
-        if page.is_empty() || !follow_each_other(&page, self.last) {
+        if page.is_empty() || !are_consecutive(&page, self.last) {
             return Err(LoadError::NotKept);
         }
         self.last = page.last().map_or(self.last, |last| last.version);
@@ -240,7 +240,7 @@ impl LogTail {
 }
 
 /// Whether these changes follow a version without a hole.
-pub(crate) fn follow_each_other(changes: &[Change], after: Version) -> bool {
+pub(crate) fn are_consecutive(changes: &[Change], after: Version) -> bool {
     let mut last = after;
     changes.iter().all(|change| {
         let is_next = change.version == last.next();

@@ -1,4 +1,4 @@
-//! What becomes of a text.
+//! Applies edit requests to a document and stores the result.
 //!
 //! An [`EditRequest`] waits in the [`queue`] of its [`open_document`]. A commit [`turn`] takes the waiting edits as [`job`]s,
 //! has [`stage`] [`rebase`] or merge each onto the [`turn_document`], and commits the result in one transaction. What other

@@ -38,7 +38,7 @@ pub(crate) struct EditQueue {
 }
 
 impl EditQueue {
-    /// Returns an empty queue for `capacity` edits of `capacity_bytes` bytes in all.
+    /// Returns an empty queue for `capacity` edits of `capacity_bytes` bytes in total.
     pub(crate) fn new(capacity: usize, capacity_bytes: usize) -> Self {
         Self { edits: VecDeque::new(), bytes: 0, capacity, capacity_bytes }
     }

@@ -33,7 +33,7 @@ pub(super) struct StagedBatch {
     pub(super) answers: Vec<(usize, Answer)>,
     /// The authors of jobs that store no change. The commit checks their access as well, because an answer reveals
     /// something of the document.
-    pub(super) askers: Vec<UserId>,
+    pub(super) other_authors: Vec<UserId>,
 }
 
 /// What one job would store.
@@ -54,7 +54,7 @@ impl StagedBatch {
     }
 
     fn answer(&mut self, index: usize, job: &Job, answer: Answer) {
-        self.askers.push(job.request.author);
+        self.other_authors.push(job.request.author);
         self.answers.push((index, answer));
     }
 
@@ -70,7 +70,8 @@ impl StagedBatch {
     }
 }
 
-/// Stages every job that has no answer yet. Adds to `failures` the errors of jobs that hold whatever becomes of the rest.
+/// Stages every job that has no answer yet. Adds to `failures` the errors that stay valid even if the other jobs
+/// are staged again.
 ///
 /// # Errors
 /// The store failed, or the document could not be loaded: nothing can be staged.
@@ -153,13 +154,13 @@ async fn note_unchanged(
 }
 
 /// One change of a job.
-struct Step {
+struct JobChange {
     change: NewChange,
     content: Content,
     is_partial: bool,
 }
 
-impl Step {
+impl JobChange {
     /// Returns a change that leaves the text as `content`.
     fn new(request: &EditRequest, kind: ChangeKind, title: &Arc<str>, content: Content) -> Self {
         let change = NewChange {
@@ -196,7 +197,7 @@ async fn stage_job(
     job: &Job,
     head: &Head,
     batch: &StagedBatch,
-) -> Result<Vec<Step>, EditError> {
+) -> Result<Vec<JobChange>, EditError> {
     let request = &job.request;
     let applied = match request.concerns_text() {
         true => rebase::apply(document, request, head, batch).await?,
@@ -204,7 +205,7 @@ async fn stage_job(
     };
     let (mut title, mut steps) = (batch.title(head), Vec::new());
     if let EditKind::Delete = request.kind {
-        steps.push(Step::new(request, ChangeKind::Deleted, &title, Content::default()));
+        steps.push(JobChange::new(request, ChangeKind::Deleted, &title, Content::default()));
     }
     if let Some(new_title) = request.new_title(&title) {
         title = new_title;
@@ -212,9 +213,9 @@ async fn stage_job(
             Some(applied) => applied.before.clone(),
             None => document.present_content(head).await?,
         };
-        steps.push(Step::new(request, ChangeKind::Renamed, &title, content));
+        steps.push(JobChange::new(request, ChangeKind::Renamed, &title, content));
     }
-    steps.extend(applied.map(|applied| Step::edited(request, &title, applied)));
+    steps.extend(applied.map(|applied| JobChange::edited(request, &title, applied)));
     // The log finds an edit by its last change, which is also what the edit is answered with.
     if let Some(last) = steps.last_mut() {
         last.change.edit = Some((job.id().clone(), job.fingerprint().await?));

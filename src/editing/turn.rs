@@ -1,4 +1,5 @@
-//! A commit turn: edits in, and the answer to each.
+//! A commit turn: edits in, and the answer to each. A turn either stores edits ([`store`]) or only reads what other nodes
+//! stored ([`follow`]).
 //!
 //! Waiting edits are stored together. [`stage`](super::stage) rebases each onto the head and onto the edits before it and
 //! applies it to the replica; then one transaction commits all of them. Yjs cannot take anything back, so after a failed
@@ -23,7 +24,8 @@ use crate::{
     store::{Batch, CommitError, Committed, StoreError},
 };
 
-/// How often a batch is tried while something interferes: another node, a lost right, a repeated edit.
+/// The most attempts of a turn that end without an answer, for example because another node committed first or an edit
+/// was repeated.
 const MAX_ATTEMPTS: usize = 8;
 
 /// The result of a turn.
@@ -107,7 +109,7 @@ impl CommitTurn {
             }
             // Whatever is in the replica was not stored.
             self.document.drop_replica();
-            // An attempt that answered a job was not in vain, and there are only so many jobs.
+            // An attempt that answered a job made progress, so it does not count.
             interruptions += usize::from(self.open_jobs() == open);
         }
         self.add_state_vector().await;
@@ -154,7 +156,7 @@ impl CommitTurn {
             base: head.version,
             changes: staged.changes.iter().map(|staged| staged.change.clone()).collect(),
             receipts: staged.receipts.clone(),
-            other_authors: staged.askers.clone(),
+            other_authors: staged.other_authors.clone(),
         };
         if batch.is_empty() {
             return self.settle(staged.answers);
@@ -248,7 +250,7 @@ impl CommitTurn {
         }
     }
 
-    /// The same when the text at the head is gone. If the head does not move, the log is damaged.
+    /// Like `follow_log`, for a head whose text the log no longer has. If the head does not move, the log is damaged.
     async fn follow_from_gap(&mut self) -> Attempt {
         let before = self.document.head().cloned();
         let attempt = self.follow_log().await;

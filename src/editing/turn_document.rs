@@ -38,7 +38,7 @@ pub(crate) struct TurnContext {
     pub(crate) rebase_bytes: usize,
 }
 
-/// A document as it is stored, as far as it is in memory.
+/// The part of a stored document that is in memory.
 pub(crate) struct DocumentState {
     /// Version and title. None if the document does not exist.
     pub(crate) head: Option<Head>,

@@ -139,14 +139,14 @@ impl PreparedOperation {
             Some(response) => response.errors.into_iter().map(with_code).collect(),
             None => vec![],
         };
-        let ticket = pending.take().filter(|_ticket| errors.is_empty());
-        if ticket.is_none() && errors.is_empty() {
+        let subscription = pending.take().filter(|_subscription| errors.is_empty());
+        if subscription.is_none() && errors.is_empty() {
             tracing::error!("a subscription ran without an error but was not admitted");
             errors.push(internal_error());
         }
         inner.metrics.operation_finished(self.kind, inner.outcome(&errors));
         errors.truncate(MAX_ERRORS);
-        ticket.ok_or(errors)
+        subscription.ok_or(errors)
     }
 }
 

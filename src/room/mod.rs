@@ -2,8 +2,9 @@
 //!
 //! A [`Room`](actor::Room) actor exists while a document is open or being changed. A session becomes a [`Subscriber`] and takes a
 //! [`Seat`] by an [`Admission`], which gives it a [`Subscription`]. What happens reaches the room through a [`RoomHandle`], is
-//! decided by pure types ([`members`], [`awareness`], `editing`), and goes out through [`delivery`] into the outbox of every
-//! subscriber but the author. [`Rooms`] opens rooms, one per document, and [`relay`] routes messages from other nodes to them.
+//! decided by pure types ([`members`], [`awareness`]), and goes out through [`delivery`] into the outbox of every subscriber but
+//! the author; `editing` changes and stores the text. [`Rooms`] opens rooms, one per document, and [`relay`] routes messages from
+//! other nodes to them.
 //!
 //! Inside: `subscription` and `relay` use `rooms`, which uses `handle`, which uses `actor`; `actor` uses `delivery`, `members`
 //! and `awareness`.

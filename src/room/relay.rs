@@ -58,20 +58,24 @@ impl Rooms {
         match &heads {
             Ok(heads) => {
                 for (document, head) in heads {
-                    self.compare_later(*document, rooms.get(document), |room| room.compare(*head));
+                    self.send_or_compare_next_time(*document, rooms.get(document), |room| {
+                        room.compare(*head)
+                    });
                 }
             }
             Err(_) => self.stale().keep(&documents),
         }
         for (document, sequence) in sequences.unwrap_or_default() {
             let check = CheckRoster::At(sequence);
-            self.compare_later(document, rooms.get(&document), |room| room.check_roster(check));
+            self.send_or_compare_next_time(document, rooms.get(&document), |room| {
+                room.check_roster(check)
+            });
         }
         heads.map(drop)
     }
 
     /// Sends a room a message. If its mailbox is full, the room is compared soon.
-    fn send(
+    fn send_or_compare_soon(
         &self,
         document: DocumentId,
         room: Option<&RoomHandle>,
@@ -86,7 +90,7 @@ impl Rooms {
 
     /// Sends a room the result of a comparison. If its mailbox is full, the next comparison includes it: asking for one at
     /// once would query the database again and again until the mailbox has capacity.
-    fn compare_later(
+    fn send_or_compare_next_time(
         &self,
         document: DocumentId,
         room: Option<&RoomHandle>,
@@ -130,13 +134,15 @@ impl DeliverySink for Rooms {
                 Envelope::Compare => self.stale().add(document),
                 envelope => {
                     let room = self.find(document);
-                    self.send(document, room.as_ref(), |room| room.deliver(envelope));
+                    self.send_or_compare_soon(document, room.as_ref(), |room| {
+                        room.deliver(envelope)
+                    });
                 }
             },
             RelayEvent::PresenceCounted { document, sequence } => {
                 let room = self.find(document);
-                self.send(document, room.as_ref(), |room| {
-                    room.check_roster(CheckRoster::Counted(sequence))
+                self.send_or_compare_soon(document, room.as_ref(), |room| {
+                    room.check_roster(CheckRoster::OwnNumber(sequence))
                 });
             }
         }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a session waits for the client's close frame, and how long the client may accept nothing meanwhile. A round
-/// trip takes far less, also over a mobile network.
+/// trip takes far less, even over a mobile network.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The number of [`CLOSE_TIMEOUT`]s that a client gets which still accepts its last frames: 15 s in total. A stopping

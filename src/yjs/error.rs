@@ -1,6 +1,6 @@
 //! Maps the errors of an editor's updates to the Yjs protocol: a denial, a request for missing updates, or a close.
 //!
-//! No `match` has a wildcard arm, also not over nested enums, so that a new error breaks the build here until it has a
+//! No `match` has a wildcard arm, not even for nested enums, so that a new error breaks the build here until it has a
 //! remedy. Close texts follow those of [`CloseReason`]: no full stop at the end.
 
 use std::borrow::Cow;

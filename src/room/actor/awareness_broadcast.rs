@@ -24,10 +24,7 @@ use crate::{
             state::{PendingTranslation, Publication},
             table::{AwarenessChange, AwarenessOutcome},
         },
-        delivery::{
-            audience::BroadcastReport,
-            frames::{SeatFrame, push},
-        },
+        delivery::frames::{SeatFrame, push},
         members::seat::Seat,
     },
     wire::{
@@ -37,13 +34,13 @@ use crate::{
 };
 
 impl Room {
-    /// Broadcasts an event to the Yjs editors.
-    pub(super) fn broadcast_to_editors(&mut self, event: &Event, report: &mut BroadcastReport) {
+    /// Broadcasts the awareness that follows from an event of GraphQL clients.
+    pub(super) fn follow_with_awareness(&mut self, event: &Event) {
         if self.editors.is_empty() {
             return self.clear_awareness_if_unused();
         }
         match event {
-            Event::Changed(change) => self.editors.broadcast(change, report),
+            Event::Changed(_) => {}
             Event::PresenceChanged(change) => match change.kind {
                 PresenceChangeKind::Joined => self.derive_awareness(&change.presence),
                 PresenceChangeKind::Left => self.remove_awareness(change.presence.session),

@@ -12,7 +12,7 @@ use crate::{
     domain::{Change, ChangeKind, DocumentId, Version},
     editing::{
         LoadError,
-        loader::{DocumentLoader, follow_each_other},
+        loader::{DocumentLoader, are_consecutive},
     },
     metrics::BehindCause,
     outbox::SeatId,
@@ -41,7 +41,7 @@ impl Room {
         // The deletion of the document was broadcast and ended its seats.
         let Some(head) = self.editing.version() else { return };
         if next > head {
-            return self.audiences.catch_up(seat);
+            return self.audiences.mark_live(seat);
         }
         let in_memory = self.audiences.take_unsent(seat).or_else(|| {
             let recent = self.editing.recent().after(next.previous());
@@ -101,7 +101,7 @@ impl Room {
         ctx: &mut Context<Self>,
     ) {
         tracing::warn!(error, "could not replay missing changes");
-        self.evict(seat, SeatEnd::Broken, ctx);
+        self.evict_seat(seat, SeatEnd::Broken, ctx);
     }
 }
 
@@ -123,7 +123,7 @@ impl MissingChanges {
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let after = self.next.previous();
         let page = store.list_changes(self.document, after, self.head, MAX_PAGE_BYTES).await?;
-        if page.is_empty() || !follow_each_other(&page, after) {
+        if page.is_empty() || !are_consecutive(&page, after) {
             return self.resync(store, loader).await;
         }
         let page = if self.wants_content {

@@ -1,4 +1,4 @@
-//! Stores edits, broadcasts what is stored, and answers the authors.
+//! Stores edits, broadcasts what a turn has stored or followed, and answers the authors.
 //!
 //! One commit turn runs at a time; edits gather meanwhile.
 
@@ -39,20 +39,8 @@ impl Room {
         );
     }
 
-    /// Applies what another node stored, unless some work has the document: then this follows it.
-    pub(super) fn follow_if_behind(&mut self, ctx: &mut Context<Self>) {
-        let Some(head) = self.editing.version().filter(|_| !self.editing.is_lent()) else { return };
-        let Some((published, up_to)) = self.remote.take_missed(head) else { return };
-        let began = Instant::now();
-        self.with_document(
-            ctx,
-            |context, state| turn::follow(context, state, published, up_to),
-            move |room, outcome, ctx| room.finish_turn(outcome, Some(head), began, ctx),
-        );
-    }
-
     /// Broadcasts what a turn stored or found, then answers the authors. `head` is the head before the turn.
-    fn finish_turn(
+    pub(super) fn finish_turn(
         &mut self,
         outcome: TurnOutcome,
         head: Option<Version>,

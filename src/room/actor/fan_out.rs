@@ -1,20 +1,14 @@
 //! Applies effects, and broadcasts events to the subscribers here and to the other nodes.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use actix::prelude::*;
-use chrono::Utc;
 use tokio::time::Instant;
 
 use super::Room;
 use crate::{
     domain::{Event, Origin},
-    outbox::SeatId,
-    room::{
-        RoomError, SeatEnd,
-        delivery::audience::BroadcastReport,
-        members::{membership::Effect, seat::Seat},
-    },
+    room::{SeatEnd, delivery::audience::BroadcastReport, members::membership::Effect},
     wire::envelope::Envelope,
 };
 
@@ -70,7 +64,10 @@ impl Room {
         ctx: &mut Context<Self>,
     ) -> Vec<Effect> {
         let mut report = self.audiences.broadcast(origin, event);
-        self.broadcast_to_editors(event, &mut report);
+        if let Event::Changed(change) = event {
+            self.editors.broadcast(change, &mut report);
+        }
+        self.follow_with_awareness(event);
         let metrics = self.metrics();
         metrics.delivered(event.topic(), report.deliveries);
         metrics.delivery_took(event.topic(), accepted.elapsed());
@@ -113,27 +110,5 @@ impl Room {
         };
         self.parts().bridge.publish(self.document, envelope);
         self.metrics().published();
-    }
-
-    /// Confirms a reserved seat. Returns what follows from it.
-    ///
-    /// # Errors
-    /// [`RoomError::SeatVoided`] if the seat was taken away or given up since it was reserved.
-    pub(super) fn confirm(&mut self, seat: &Arc<Seat>) -> Result<Vec<Effect>, RoomError> {
-        let effects = self.members.confirm(seat.id(), Utc::now())?;
-        if !seat.outbox().open_seat(seat.id()) || !seat.confirm() {
-            // The session has ended. Its own `Leave` is on its way, but may have ended the seat before it was opened.
-            seat.outbox().end_seat(seat.id(), None);
-            self.members.leave(seat.id());
-            return Err(RoomError::SeatVoided);
-        }
-        Ok(effects)
-    }
-
-    /// Takes one seat away.
-    pub(super) fn evict(&mut self, seat: SeatId, reason: SeatEnd, ctx: &mut Context<Self>) {
-        let effects = self.members.evict(vec![(seat, reason)]);
-        self.apply(effects, Instant::now(), ctx);
-        self.linger_if_idle(ctx);
     }
 }

@@ -12,9 +12,13 @@ use super::{
     messages::{ChangeAccess, Close, Confirm, Leave, MoveCursor, Reserve, SubmitEdit},
 };
 use crate::{
-    domain::{Topic, Version},
+    domain::{AccessLevel, Topic, UserId, Version},
     editing::EditError,
-    room::{Confirmation, RoomError, members::seat::Seat},
+    outbox::SeatId,
+    room::{
+        Confirmation, RoomError, SeatEnd,
+        members::{membership::Effect, seat::Seat},
+    },
     wire::envelope::Envelope,
 };
 
@@ -55,14 +59,14 @@ impl Room {
         match confirmation {
             Confirmation::Audience { key, operation, since, stored, make } => {
                 check_since(since, head, stored)?;
-                let effects = self.confirm(seat)?;
+                let effects = self.confirm_seat(seat)?;
                 let since = since.filter(|_| key.topic == Topic::Changes);
                 self.audiences.add(key, (seat.clone(), operation), since, head, make);
                 self.apply(effects, Instant::now(), ctx);
                 self.catch_up(seat.id(), ctx);
             }
             Confirmation::Editor(on_end) => {
-                let effects = self.confirm(seat)?;
+                let effects = self.confirm_seat(seat)?;
                 let is_first = self.editors.is_empty();
                 self.editors.add(seat.clone(), on_end);
                 if is_first {
@@ -74,6 +78,45 @@ impl Room {
             }
         }
         Ok(())
+    }
+}
+
+impl Room {
+    /// Confirms a reserved seat. Returns what follows from it.
+    ///
+    /// # Errors
+    /// [`RoomError::SeatVoided`] if the seat was taken away or given up since it was reserved.
+    fn confirm_seat(&mut self, seat: &Arc<Seat>) -> Result<Vec<Effect>, RoomError> {
+        let effects = self.members.confirm(seat.id(), Utc::now())?;
+        if !seat.outbox().open_seat(seat.id()) || !seat.confirm() {
+            // The session has ended. Its own `Leave` is on its way, but may have ended the seat before it was opened.
+            seat.outbox().end_seat(seat.id(), None);
+            self.members.leave(seat.id());
+            return Err(RoomError::SeatVoided);
+        }
+        Ok(effects)
+    }
+
+    /// Takes one seat away.
+    pub(super) fn evict_seat(&mut self, seat: SeatId, reason: SeatEnd, ctx: &mut Context<Self>) {
+        let effects = self.members.evict(vec![(seat, reason)]);
+        self.apply(effects, Instant::now(), ctx);
+        self.linger_if_idle(ctx);
+    }
+
+    /// Applies a user's access level. None means revoked: the user's seats are taken away.
+    pub(super) fn change_access(
+        &mut self,
+        user: UserId,
+        level: Option<AccessLevel>,
+        ctx: &mut Context<Self>,
+    ) {
+        if let Some(level) = level {
+            return self.members.change_level(user, level);
+        }
+        let effects = self.members.revoke(user);
+        self.apply(effects, Instant::now(), ctx);
+        self.linger_if_idle(ctx);
     }
 }
 

@@ -55,7 +55,7 @@ impl Lifecycle {
         self.is_closing
     }
 
-    /// Notes that the room is closing. Whoever opens the document waits until it is gone.
+    /// Notes that the room is closing. A caller that opens the document waits until the room is gone.
     pub(super) fn begin_closing(&mut self) {
         self.is_closing = true;
         self.registration.close();

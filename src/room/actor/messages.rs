@@ -71,7 +71,7 @@ pub(in crate::room) struct DeliverEnvelope(pub(in crate::room) Envelope);
 #[rtype(result = "()")]
 pub(in crate::room) enum CheckRoster {
     /// A session of this node arrived with this number.
-    Counted(Sequence),
+    OwnNumber(Sequence),
     /// The roster is at this number.
     At(Sequence),
 }

@@ -1,6 +1,7 @@
 //! The room's actor.
 //!
-//! [`handlers`] receives messages from sessions, [`remote`] and [`reconcile`] what other nodes did. [`commits`] and [`snapshots`]
+//! [`room`] opens and closes the room and lends its document. [`handlers`] receives messages from sessions, [`remote`] handles
+//! what other nodes announce and follows it, and [`reconcile`] finds what no message announced. [`commits`] and [`snapshots`]
 //! store, [`fan_out`] applies effects and broadcasts events, [`catch_up`] and [`yjs_sync`] send subscribers what they miss,
 //! [`awareness_broadcast`] and [`cursor_translation`] connect Yjs editors and GraphQL clients. Decisions are made by the pure
 //! types in the fields; the actor applies them.
@@ -20,7 +21,6 @@ pub(super) mod messages;
 mod reconcile;
 pub(super) mod registration;
 mod remote;
-mod remote_changes;
 mod remote_state;
 mod room;
 mod snapshots;

@@ -3,14 +3,12 @@
 //! Messages may be lost; a comparison is not. Missed changes are read from the log in order. For a changed access version,
 //! the present level of every user here is read.
 
-use actix::prelude::*;
-use tokio::time::Instant;
-
 use super::{Room, mailbox::Take, messages::CompareHead};
 use crate::{
     domain::{AccessLevel, UserId},
     store::StoreError,
 };
+use actix::prelude::*;
 
 impl Take<CompareHead> for Room {
     fn take(&mut self, CompareHead(head): CompareHead, ctx: &mut Self::Context) {
@@ -50,20 +48,5 @@ impl Room {
                 tracing::warn!(error, "could not load access levels");
             }
         });
-    }
-
-    /// Applies a user's access level. None means revoked: the user's seats are taken away.
-    pub(super) fn change_access(
-        &mut self,
-        user: UserId,
-        level: Option<AccessLevel>,
-        ctx: &mut Context<Self>,
-    ) {
-        if let Some(level) = level {
-            return self.members.change_level(user, level);
-        }
-        let effects = self.members.revoke(user);
-        self.apply(effects, Instant::now(), ctx);
-        self.linger_if_idle(ctx);
     }
 }

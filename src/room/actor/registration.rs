@@ -11,7 +11,7 @@ use tokio::sync::watch;
 pub(in crate::room) struct Registration {
     is_closing: Arc<AtomicBool>,
     remove: Option<Box<dyn FnOnce() + Send>>,
-    /// Those who wait for the room to be gone watch for its drop.
+    /// Dropped with the room, which wakes the callers that wait for it.
     _gone: watch::Sender<()>,
 }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     domain::{CursorMove, Event, Origin, PresenceChange},
+    editing::turn,
     room::members::remote_presence::{PresenceOutcome, RosterFollowUp, RosterRead},
     roster::RosterSnapshot,
     wire::envelope::Envelope,
@@ -65,7 +66,7 @@ impl Take<DeliverEnvelope> for Room {
 impl Take<CheckRoster> for Room {
     fn take(&mut self, check: CheckRoster, ctx: &mut Self::Context) {
         match check {
-            CheckRoster::Counted(sequence) => {
+            CheckRoster::OwnNumber(sequence) => {
                 let outcome = self.remote.presence_mut().count_own(sequence);
                 self.apply_presence(outcome, ctx);
             }
@@ -79,6 +80,19 @@ impl Take<CheckRoster> for Room {
 }
 
 impl Room {
+    /// Applies what other nodes stored, if this room is behind. Does nothing while the document is lent; it is called again
+    /// when the document returns.
+    pub(super) fn follow_if_behind(&mut self, ctx: &mut Context<Self>) {
+        let Some(head) = self.editing.version().filter(|_| !self.editing.is_lent()) else { return };
+        let Some((published, up_to)) = self.remote.take_missed(head) else { return };
+        let began = Instant::now();
+        self.with_document(
+            ctx,
+            |context, state| turn::follow(context, state, published, up_to),
+            move |room, outcome, ctx| room.finish_turn(outcome, Some(head), began, ctx),
+        );
+    }
+
     fn broadcast_cursor(&mut self, moved: Arc<CursorMove>, ctx: &mut Context<Self>) {
         let origin = Origin { user: moved.user.id, session: Some(moved.session) };
         self.broadcast_remote(origin, &Event::CursorMoved(moved), Instant::now(), ctx);

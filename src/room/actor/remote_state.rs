@@ -1,12 +1,17 @@
 //! What a room knows of other nodes: the newest version and access version, changes to apply, and who is there.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
-use super::remote_changes::RemoteChanges;
 use crate::{
     domain::{Change, Version},
     room::members::remote_presence::RemotePresence,
 };
+
+/// The most bytes of changes that are kept. What does not fit is read from the log.
+const MAX_REMOTE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What other nodes did, as far as this room knows.
 #[derive(Default)]
@@ -36,7 +41,7 @@ impl RemoteState {
 
     /// Returns the changes to apply after `head` and the version to reach. None if the room is not behind.
     ///
-    /// The announcement counts as followed from now on: if it cannot be followed, the next comparison announces it again.
+    /// Clears the announced version. If reading the log fails, the next comparison announces it again.
     pub(super) fn take_missed(&mut self, head: Version) -> Option<(Vec<Change>, Version)> {
         if self.announced <= head {
             return None;
@@ -77,5 +82,63 @@ impl RemoteState {
     /// Notes that the roster was read.
     pub(super) fn end_roster_read(&mut self) {
         self.is_reading_roster = false;
+    }
+}
+
+/// Published changes by version.
+#[derive(Debug, Default)]
+struct RemoteChanges {
+    changes: BTreeMap<Version, Arc<Change>>,
+    bytes: usize,
+}
+
+impl RemoteChanges {
+    /// Keeps a change if there is capacity.
+    fn add(&mut self, change: Arc<Change>) {
+        let bytes = change.weight();
+        if self.bytes + bytes <= MAX_REMOTE_BYTES
+            && let Entry::Vacant(entry) = self.changes.entry(change.version)
+        {
+            entry.insert(change);
+            self.bytes += bytes;
+        }
+    }
+
+    /// Removes and returns the changes that follow `head` without a hole. Older ones are forgotten; later ones stay.
+    fn take_after(&mut self, head: Version) -> Vec<Change> {
+        let mut next = head.next();
+        let mut taken = Vec::new();
+        while let Some(first) = self.changes.first_entry().filter(|first| *first.key() <= next) {
+            let change = first.remove();
+            self.bytes -= change.weight();
+            if change.version == next {
+                next = next.next();
+                taken.push(Arc::unwrap_or_clone(change));
+            }
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::examples::title_change;
+
+    fn take(changes: &mut RemoteChanges, head: i64) -> Vec<i64> {
+        let taken = changes.take_after(Version::new(head));
+        taken.iter().map(|change| change.version.number()).collect()
+    }
+
+    #[test]
+    fn changes_are_taken_without_a_hole_and_later_ones_wait() {
+        let mut changes = RemoteChanges::default();
+        for version in [9, 4, 5, 2, 4, 7] {
+            changes.add(Arc::new(title_change(version)));
+        }
+        assert_eq!(take(&mut changes, 3), [4, 5]);
+        assert_eq!(take(&mut changes, 6), [7]);
+        assert_eq!(take(&mut changes, 9), [] as [i64; 0]);
+        assert!(changes.changes.is_empty() && changes.bytes == 0);
     }
 }

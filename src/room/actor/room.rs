@@ -114,12 +114,12 @@ impl Room {
         self.spawn(ctx, work, |room, (state, output), ctx| {
             room.editing.take_back(state);
             then(room, output, ctx);
-            room.go_on(ctx);
+            room.resume_waiting_work(ctx);
         });
     }
 
     /// Continues with what waited for the document.
-    fn go_on(&mut self, ctx: &mut Context<Self>) {
+    fn resume_waiting_work(&mut self, ctx: &mut Context<Self>) {
         if self.lifecycle.is_closing() {
             return;
         }

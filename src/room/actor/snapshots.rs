@@ -20,7 +20,7 @@ impl Room {
         self.with_document(
             ctx,
             |context, mut state| async move {
-                // Whatever comes of it, the next snapshot is due after as many changes again.
+                // Even if this fails, the next snapshot is due only after `every` further changes.
                 state.snapshot = Some(LastSnapshot { version, bytes_since: 0 });
                 let Some(replica) = state.replica.take() else { return (state, Ok(())) };
                 let stored = async {

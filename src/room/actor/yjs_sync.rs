@@ -100,7 +100,7 @@ impl Room {
         if let Some(replica) = self.editing.replica()
             && (weight <= MAX_INLINE_BYTES || jobs.is_empty())
         {
-            let synced = put_together(replica, SyncRequest { jobs, recent, initial, head });
+            let synced = build_frames(replica, SyncRequest { jobs, recent, initial, head });
             return self.send_synced(synced, head, ctx);
         }
         let request = SyncRequest { jobs, recent, initial, head };
@@ -123,7 +123,7 @@ impl Room {
                     return (state, Err(LoadError::Aborted));
                 };
                 let working = off_thread(weight, move || {
-                    let synced = put_together(&replica, request);
+                    let synced = build_frames(&replica, request);
                     (replica, synced)
                 });
                 let synced = working.await.map(|(replica, synced)| {
@@ -190,7 +190,7 @@ impl Room {
         tracing::warn!(error = cause, editors = seats.len(), "could not sync Yjs editors");
         self.awareness.cancel_translations();
         for seat in seats {
-            self.evict(seat, SeatEnd::Broken, ctx);
+            self.evict_seat(seat, SeatEnd::Broken, ctx);
         }
     }
 
@@ -201,7 +201,7 @@ impl Room {
             match frame {
                 SyncFrame::Nothing => {}
                 SyncFrame::Unrelated => {
-                    self.evict(seat, SeatEnd::Unrelated, ctx);
+                    self.evict_seat(seat, SeatEnd::Unrelated, ctx);
                     continue;
                 }
                 SyncFrame::Step2(frame) => {
@@ -246,7 +246,7 @@ impl Room {
 }
 
 /// Puts the frames for all jobs together.
-fn put_together(replica: &Replica, request: SyncRequest) -> Synced {
+fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
     let SyncRequest { jobs, recent, mut initial, head } = request;
     // Editors that are behind often miss everything from the same version on.
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();

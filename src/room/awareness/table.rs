@@ -206,7 +206,7 @@ impl AwarenessTable {
         self.clients.get(&client) == Some(&session)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "an entry has so many parts")]
+    #[allow(clippy::too_many_arguments, reason = "an entry has this many fields")]
     fn set(
         &mut self,
         session: SessionId,

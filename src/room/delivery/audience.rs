@@ -296,12 +296,12 @@ impl Audiences {
     }
 
     /// Makes a subscriber live: it has received everything up to the head.
-    pub(in crate::room) fn catch_up(&mut self, seat: SeatId) {
+    pub(in crate::room) fn mark_live(&mut self, seat: SeatId) {
         if let Some((_, listener)) = self.find_mut(seat)
             && listener.progress.is_behind()
         {
             let next = listener.progress.next();
-            listener.progress.catch_up(next, &listener.seat);
+            listener.progress.mark_live(next, &listener.seat);
         }
     }
 

@@ -117,7 +117,7 @@ fn a_replay_and_later_changes_arrive_once_and_in_order() {
     f.sent();
     assert_eq!(f.next(), Some(11), "behind until it has the head");
     assert!(matches!(f.replay([11]), ReplayOutcome::All));
-    f.audiences.catch_up(f.seat);
+    f.audiences.mark_live(f.seat);
     f.broadcast(12);
     assert_eq!((f.sent().as_str(), f.next()), ("11,12,", None));
 }
@@ -152,7 +152,7 @@ fn a_resynchronised_subscriber_receives_no_older_change() {
     let mut f = subscribed(Some(0));
     let resync = Change { kind: ChangeKind::Resync, ..(*f.change(12)).clone() };
     assert!(matches!(f.audiences.replay(f.seat, &[Arc::new(resync)]), ReplayOutcome::All));
-    f.audiences.catch_up(f.seat);
+    f.audiences.mark_live(f.seat);
     // Stored before the text was read, broadcast after it.
     f.broadcast(11);
     f.broadcast(12);

@@ -245,7 +245,7 @@ impl Editors {
         // Dropped only if the session is closing.
         let _closing = push(&editor.seat, SeatFrame::Lasting(frame));
         editor.synced = state_vector.clone();
-        editor.progress.catch_up(head.next(), &editor.seat);
+        editor.progress.mark_live(head.next(), &editor.seat);
     }
 
     /// Sends an editor that is behind the rest up to `head`. Returns false if its outbox is full again.
@@ -260,7 +260,7 @@ impl Editors {
         if let PushOutcome::Behind(_) = outcome {
             return false;
         }
-        editor.progress.catch_up(head.next(), &editor.seat);
+        editor.progress.mark_live(head.next(), &editor.seat);
         true
     }
 }

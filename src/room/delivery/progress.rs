@@ -102,7 +102,7 @@ impl Progress {
     }
 
     /// Makes the subscriber live: everything before `next` was delivered.
-    pub(super) fn catch_up(&mut self, next: Version, seat: &Seat) {
+    pub(super) fn mark_live(&mut self, next: Version, seat: &Seat) {
         self.next = next;
         if let DeliveryPhase::Behind(lag) = &self.phase {
             let behind_ms = lag.since.elapsed().as_millis();
