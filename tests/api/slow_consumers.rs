@@ -1,6 +1,6 @@
 //! Slow consumers: each costs a bounded number of bytes and delays no other, and one that accepts nothing is closed.
 //!
-//! The client's kernel buffers a few kilobytes and the server's some megabytes, so only large events make a stalled reader
+//! The client's kernel buffers some kilobytes and the server's some megabytes, so only large events make a stalled reader
 //! noticeable. They must do so soon: the server's kernel gives a connection up when the client acknowledges nothing for
 //! twice `session.silence_allowed`, and its clock starts long before the outbox is full.
 
@@ -298,7 +298,11 @@ async fn a_slow_reader_receives_the_last_cursor_of_each_session() {
         movers.push(mover);
     }
     let mut slow = bob.connect_slow_raw().await;
-    slow.start("filler", &texts(filler)).await;
+    // An event of almost the bound.
+    let copies = "version a: content b: content c: content d: content";
+    let fill =
+        format!("subscription {{ documentChanged(documentId: \"{filler}\") {{ {copies} }} }}");
+    slow.start("filler", &fill).await;
     slow.start("cursors", &cursors(document)).await;
     node.expect_seats(MOVERS as u64 + 2).await;
     // Fill the kernel buffers: the remaining texts stay in the change log.
