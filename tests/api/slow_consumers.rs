@@ -1,6 +1,6 @@
 //! Slow consumers: each costs a bounded number of bytes and delays no other, and one that accepts nothing is closed.
 //!
-//! The client's kernel buffers some kilobytes and the server's some megabytes, so only large events make a stalled reader
+//! The client's kernel buffers a few kilobytes and the server's some megabytes, so only large events make a stalled reader
 //! noticeable. They must do so soon: the server's kernel gives a connection up when the client acknowledges nothing for
 //! twice `session.silence_allowed`, and its clock starts long before the outbox is full.
 
@@ -188,7 +188,7 @@ async fn expect_everything<const CHANGES: usize, const MOVES: usize>(subscriber:
 /// A node that soon closes sessions that accept nothing.
 async fn impatient_node(variables: &[(&str, &str)]) -> TestNode {
     let quick =
-        [("COSCRIBE__SESSION__PING_EVERY", "500ms"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "2s")];
+        [("COSCRIBE__SESSION__PING_EVERY", "500ms"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s")];
     TestNode::start_with(&[SMALL_OUTBOX, &quick, variables].concat()).await
 }
 
