@@ -215,12 +215,13 @@ async fn a_reader_that_accepts_nothing_is_closed_and_releases_everything() {
     for round in 0.. {
         // The reader is not silent: it sends pongs, but it does not read.
         stalled.send_frame(Frame::new(Opcode::Pong, [])).await;
-        let text = format!("{round:08}").repeat(TEXT / 8);
-        let write = format!(
-            "mutation {{ updateDocument(id: \"{document}\", content: \"{text}\") {{ version }}
-             updateCursor(documentId: \"{document}\", cursor: {{ line: {round}, column: 0 }}) }}"
-        );
-        author.start("w", &write).await;
+        let write = "mutation($document: ID!, $text: String!, $line: Int!) {
+            updateDocument(id: $document, content: $text) { version }
+            updateCursor(documentId: $document, cursor: { line: $line, column: 0 }) }";
+        // Four times the usual text, so that a few rounds are enough.
+        let text = format!("{round:08}").repeat(TEXT / 2);
+        let variables = json!({ "document": document, "text": text, "line": round });
+        author.start_with("w", write, variables).await;
         loop {
             let message = author.expect_message().await;
             match message["id"].as_str() {
@@ -260,10 +261,13 @@ async fn a_client_that_only_sends_is_no_longer_read_and_then_closed() {
     let node = impatient_node(&[("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "8")]).await;
     let alice = node.person("Alice").await;
     let document = alice.create_shared_document(&[]).await;
-    write(&mut alice.connect_raw().await, document, 0).await;
+    // The answers that are in flight at once fill the kernel buffers.
+    alice.write(document, &"x".repeat(4 * TEXT)).await.value();
     let greedy = alice.connect_slow_raw().await;
-    let payload =
-        json!({ "query": format!("{{ document(id: \"{document}\") {{ {} }} }}", copies()) });
+    // Long operations, so that the node has few to refuse.
+    let (copies, comment) = (copies(), "x".repeat(8_000));
+    let operation = format!("{{ document(id: \"{document}\") {{ {copies} }} }} #{comment}");
+    let payload = json!({ "query": operation });
     let query = move |number: u64| {
         let id = number.to_string();
         Frame::text(&json!({ "type": "subscribe", "id": id, "payload": payload }).to_string())
@@ -278,7 +282,7 @@ async fn a_client_that_only_sends_is_no_longer_read_and_then_closed() {
     .await;
 
     // One read of the socket may return many operations. Those within the limit are answered, the others refused.
-    let in_flight = IN_FLIGHT * HEAVY;
+    let in_flight = IN_FLIGHT * 4 * HEAVY;
     assert!(most.load(Ordering::Relaxed) <= BOUND + in_flight + REFUSALS, "{most:?}");
     assert!(sent.load(Ordering::Relaxed) < MAX_KERNEL_BUFFERS, "{sent:?}");
     node.expect_metric("coscribe_outbox_bytes", 0).await;
@@ -302,7 +306,11 @@ async fn a_slow_reader_receives_the_last_cursor_of_each_session() {
         movers.push(mover);
     }
     let mut slow = bob.connect_slow_raw().await;
-    slow.start("filler", &texts(filler)).await;
+    // An event of almost the bound.
+    let copies = "version a: content b: content c: content d: content";
+    let fill =
+        format!("subscription {{ documentChanged(documentId: \"{filler}\") {{ {copies} }} }}");
+    slow.start("filler", &fill).await;
     slow.start("cursors", &cursors(document)).await;
     node.expect_seats(MOVERS as u64 + 2).await;
     // Fill the kernel buffers: the remaining texts stay in the change log.

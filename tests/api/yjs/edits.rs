@@ -178,8 +178,8 @@ async fn a_slow_editor_receives_what_it_missed_in_one_update() {
     bobs.stop_reading();
     // Write until the kernels and the outbox accept no more, then some that only the log holds.
     let (mut round, mut rounds_behind) = (0, 0);
-    while rounds_behind < 20 {
-        alices.insert(0, &format!("{round:08}").repeat(2_000)).await;
+    while rounds_behind < 10 {
+        alices.insert(0, &format!("{round:08}").repeat(6_000)).await;
         alices.expect_saved().await;
         round += 1;
         rounds_behind += pair.node.metric("coscribe_seats_behind").await;

@@ -60,7 +60,7 @@ impl Person {
         editor
     }
 
-    /// Opens a document in an editor whose kernel receives next to nothing ahead of the test.
+    /// Opens a document in an editor whose kernel receives only some kilobytes ahead of the test.
     pub async fn open_slow_editor(&self, document: DocumentId) -> Editor {
         let reply = self.editor_handshake(document, "").slow().send().await;
         let editor = Editor::new(reply.into_stream().await.unwrap(), new_doc());

@@ -22,8 +22,9 @@ use crate::{RawSocket, Socket, connection::Stream, within};
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The receive buffer of a slow client, in bytes: about the least that Linux allows.
-const SLOW_BUFFER: u32 = 4_096;
+/// The receive buffer of a slow client, in bytes. It is small beside the megabytes that the server's kernel buffers. A
+/// smaller one would make reading slow, since every few kilobytes need a round trip.
+const SLOW_BUFFER: u32 = 32_768;
 
 /// A handshake that is about to be sent.
 #[must_use]
@@ -97,7 +98,7 @@ impl Handshake {
         self.without(name).header(name, value)
     }
 
-    /// Makes the client slow: its kernel receives next to nothing while the client does not read.
+    /// Makes the client slow: its kernel receives only some kilobytes while the client does not read.
     pub fn slow(self) -> Self {
         Self { receive_buffer: Some(SLOW_BUFFER), ..self }
     }

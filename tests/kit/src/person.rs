@@ -117,7 +117,7 @@ impl Person {
         self.open_raw_socket(Handshake::to(self.address)).await
     }
 
-    /// Opens a raw socket whose kernel receives next to nothing ahead of the test.
+    /// Opens a raw socket whose kernel receives only some kilobytes ahead of the test.
     pub async fn connect_slow_raw(&self) -> RawSocket {
         self.open_raw_socket(Handshake::to(self.address).slow()).await
     }
@@ -127,7 +127,7 @@ impl Person {
         Tab::open(self.connect().await, document).await
     }
 
-    /// Opens a document in a tab whose kernel receives next to nothing ahead of the test.
+    /// Opens a document in a tab whose kernel receives only some kilobytes ahead of the test.
     pub async fn open_slow(&self, document: DocumentId) -> Tab {
         let socket = self.open_socket(Handshake::to(self.address).slow()).await;
         Tab::open(socket, document).await

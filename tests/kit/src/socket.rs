@@ -154,6 +154,22 @@ impl Socket {
         self.expect_errors(id).await.code().to_owned()
     }
 
+    /// Waits for the results of the operation `id` until its error. Returns the values of their root fields and the code.
+    pub async fn expect_results_until_error(&self, id: &str) -> (Vec<Value>, String) {
+        let mut results = Vec::new();
+        loop {
+            let mut message = self.expect_message_of(id).await;
+            match message["type"].as_str() {
+                Some("next") => results.push(Answer::executed(message["payload"].take()).value()),
+                Some("error") => {
+                    let code = Answer::refused(message["payload"].take()).code().to_owned();
+                    return (results, code);
+                }
+                _ => panic!("{message} is neither a result nor an error"),
+            }
+        }
+    }
+
     /// Waits for the next message of the operation `id`, which must complete it.
     pub async fn expect_complete(&self, id: &str) {
         let message = self.expect_message_of(id).await;
