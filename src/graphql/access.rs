@@ -19,8 +19,8 @@ pub(super) struct Admitted<'a> {
 /// Returns the caller if they have `needed` on the document with this id.
 ///
 /// # Errors
-/// The caller is not signed in, the id is malformed, or [`StoreError::Denied`]: a missing document and too low a level look
-/// the same.
+/// The caller is not signed in, the id is malformed, or [`crate::store::StoreError::Denied`]: a missing document and too
+/// low a level look the same.
 pub(super) async fn require<'a>(
     ctx: &Context<'a>,
     id: &ID,
@@ -54,7 +54,7 @@ pub(super) async fn require_to_edit<'a>(
 /// Reads the user's access level.
 ///
 /// # Errors
-/// [`StoreError::Denied`] if it does not include `needed`.
+/// [`crate::store::StoreError::Denied`] if it does not include `needed`.
 pub(super) async fn level_of(
     ctx: &Context<'_>,
     user: UserId,

@@ -191,7 +191,7 @@ async fn impatient_node(variables: &[(&str, &str)]) -> TestNode {
         ("COSCRIBE__SESSION__PING_EVERY", "500ms"),
         ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s"),
         ("COSCRIBE__SESSION__STALL_ALLOWED", "1s"),
-        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "2s"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "5s"),
     ];
     TestNode::start_with(&[SMALL_OUTBOX, &quick, variables].concat()).await
 }
