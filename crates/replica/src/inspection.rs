@@ -86,6 +86,19 @@ impl Replica {
         updates: &'a [Bytes],
         bounds: &MergeBounds,
     ) -> Result<Inspected<'a>, MergeError> {
+        let inspected = self.select(updates, bounds);
+        if inspected.is_err() {
+            // They contain the insertions of the updates before the rejected one.
+            self.depths = None;
+        }
+        inspected
+    }
+
+    fn select<'a>(
+        &mut self,
+        updates: &'a [Bytes],
+        bounds: &MergeBounds,
+    ) -> Result<Inspected<'a>, MergeError> {
         let mut pending = read_outlines(updates, bounds)?;
         let document = self.doc.transact().state_vector();
         let mut clocks = Clocks { document, updates: HashMap::new() };

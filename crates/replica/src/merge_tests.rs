@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use yrs::{
-    ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Transact as _, WriteTxn as _,
-    XmlElementPrelim, XmlFragment as _,
+    ClientID, Doc, GetString as _, Map as _, MapPrelim, MapRef, OffsetKind, Options, Transact as _,
+    WriteTxn as _, XmlElementPrelim, XmlFragment as _,
 };
 
 use super::*;
@@ -215,6 +215,41 @@ fn limits_are_enforced() {
     let all = Bytes::from(yrs::merge_updates_v1(&many).unwrap());
     let limit = Some(MergeError::TooManyStructs { limit: 100 });
     assert_eq!(replica.merge_into_copy(&[all]).1.err(), limit);
+}
+
+/// Inserts maps into maps below `outer` and returns the innermost.
+fn nest(txn: &mut TransactionMut<'_>, outer: MapRef, levels: usize) -> MapRef {
+    (0..levels).fold(outer, |outer, _| outer.insert(txn, "inner", MapPrelim::default()))
+}
+
+#[test]
+fn rejected_updates_do_not_count_as_nesting() {
+    let replica = Replica::of("text");
+    let rejected = update_of(&editor(&replica, 1), |txn| {
+        let root = txn.get_or_insert_map("map");
+        let inner = nest(txn, root, 90);
+        inner.insert(txn, "k", "v".repeat(10_000));
+    });
+    let (replica, error) = replica.merge(&[rejected], &bounds());
+    assert!(matches!(error, Err(MergeError::TooLarge { .. })));
+
+    // The same client inserts 90 maps side by side, then nests 60 maps in the last one.
+    let replica = replica.unwrap();
+    let doc = editor(&replica, 1);
+    let flat = update_of(&doc, |txn| {
+        let root = txn.get_or_insert_map("map");
+        for key in 0..90 {
+            root.insert(txn, key.to_string(), MapPrelim::default());
+        }
+    });
+    let (replica, _) = merge(replica, &[flat]);
+    let nested = update_of(&doc, |txn| {
+        let root = txn.get_or_insert_map("map");
+        let last = root.get(txn, "89").unwrap().cast::<MapRef>().unwrap();
+        nest(txn, last, 60);
+    });
+    let (_, merged) = merge(replica, &[nested]);
+    assert!(merged.is_some());
 }
 
 #[test]
