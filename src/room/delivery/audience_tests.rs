@@ -161,6 +161,17 @@ fn a_resynchronised_subscriber_receives_no_older_change() {
 }
 
 #[test]
+fn an_evicted_subscriber_receives_the_reason_and_no_later_change() {
+    for reason in [SeatEnd::Overflow, SeatEnd::Broken, SeatEnd::Revoked] {
+        let mut f = subscribed(None);
+        f.broadcast(11);
+        f.audiences.evict(f.seat, reason);
+        assert_eq!(f.broadcast(12).deliveries, 0);
+        assert_eq!(f.sent(), "end", "{reason:?}: the queued change is dropped too");
+    }
+}
+
+#[test]
 fn a_gap_puts_live_subscribers_behind_once() {
     let mut f = subscribed(None);
     f.broadcast(11);
