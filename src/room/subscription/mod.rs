@@ -5,8 +5,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Confirmation, EditorHandle, RoomError, RoomHandle, Rooms, Seat, Subscriber};
-use crate::domain::{AccessLevel, Cursor, DocumentId, Topic};
+use crate::{
+    domain::{AccessLevel, Cursor, DocumentId, Topic},
+    room::{Confirmation, EditorHandle, RoomError, RoomHandle, Rooms, Seat, Subscriber},
+};
 
 /// How a protocol takes part in the admission of a subscriber.
 pub trait Admission: Sync {
