@@ -81,9 +81,7 @@ impl Rooms {
         room: Option<&RoomHandle>,
         send: impl FnOnce(&RoomHandle) -> bool,
     ) {
-        if let Some(room) = room
-            && !send(room)
-        {
+        if !room.is_none_or(send) {
             self.stale().add(document);
         }
     }
@@ -96,9 +94,7 @@ impl Rooms {
         room: Option<&RoomHandle>,
         send: impl FnOnce(&RoomHandle) -> bool,
     ) {
-        if let Some(room) = room
-            && !send(room)
-        {
+        if !room.is_none_or(send) {
             self.stale().keep(&[document]);
         }
     }

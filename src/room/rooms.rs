@@ -1,7 +1,7 @@
 //! The open rooms of this node: one per document, opened under one lock.
 //!
-//! A closing room is marked first. Whoever opens its document then waits until the room is gone, so a node never has two
-//! rooms of one document.
+//! A room is marked before it closes. A request to open its document then waits until the room is gone, so a node never has
+//! two rooms for one document.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,8 +1,9 @@
 //! The awareness entries of a room: a Yjs client id, a clock that grows, and a state for each session.
 //!
-//! An editor announces its own state under its own client id. Nobody else may use that id while the editor is here, and no
-//! other user right after it has left: clients pass on what they receive and would bring it back. For sessions without a Yjs
-//! editor the room derives a state, under a client id made from the session id. Pure; time is an argument.
+//! An editor announces its state under its own client id. While the editor is connected, no other session may use this id.
+//! For a while after it has left, no other user may: clients relay the states that they receive, and would restore the
+//! state of the editor. For a session without a Yjs editor, the room derives a state under a client id made from the
+//! session id. Pure; time is an argument.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -52,7 +52,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// Whether an event was caused by somebody else.
+    /// Whether the subscriber is not the origin of the event.
     fn is_foreign(&self, origin: Option<Origin>) -> bool {
         !origin.is_some_and(|origin| origin.is(self.seat.user().id, self.seat.session()))
     }
