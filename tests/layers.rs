@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kit::rust_files;
+
 /// The layers from the top down. Modules of one layer do not import from each other.
 const LAYERS: [&[&str]; 14] = [
     &["main"],
@@ -237,24 +239,8 @@ fn source_folders() -> [PathBuf; 2] {
 
 /// All source files: their paths inside their source folder, and their texts.
 fn sources() -> Vec<(PathBuf, String)> {
-    let mut files: Vec<_> = source_folders().iter().flat_map(|root| sources_in(root)).collect();
+    let mut files: Vec<_> = source_folders().iter().flat_map(|root| rust_files(root)).collect();
     files.sort();
-    files
-}
-
-fn sources_in(root: &Path) -> Vec<(PathBuf, String)> {
-    let (mut folders, mut files) = (vec![root.to_owned()], vec![]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(root).unwrap().to_owned(), text));
-            }
-        }
-    }
     files
 }
 

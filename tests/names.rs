@@ -3,9 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
+
+use kit::rust_files;
 
 /// Names that each module may use for itself.
 const SHARED_NAMES: [&str; 2] = ["Error", "Result"];
@@ -76,19 +77,9 @@ fn visible_type(line: &str) -> Option<&str> {
 /// All source files of the workspace: their paths and their texts.
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = ["src", "crates"].map(|folder| root.join(folder)).to_vec();
-    let mut files = vec![];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(root).unwrap().to_owned(), text));
-            }
-        }
-    }
-    files.sort();
-    files
+    let files_in = |folder: &'static str| {
+        let files = rust_files(&root.join(folder)).into_iter();
+        files.map(move |(file, text)| (Path::new(folder).join(file), text))
+    };
+    ["src", "crates"].into_iter().flat_map(files_in).collect()
 }

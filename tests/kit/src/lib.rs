@@ -50,6 +50,7 @@ mod random;
 mod raw_messages;
 mod raw_socket;
 mod redis_server;
+mod rust_files;
 mod services;
 mod socket;
 mod tab;
@@ -78,6 +79,7 @@ pub use proxy::{Network, Proxy};
 pub use random::Random;
 pub use raw_socket::{RawSocket, ServerFrame};
 pub use redis_server::RedisServer;
+pub use rust_files::rust_files;
 pub use services::{
     certificate_authority, database_url, number, redis_cluster_url, redis_tls_url, redis_url,
 };
