@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use crate::{
     auth::{Passwords, Tokens},
     graphql::{Api, Engine},
-    http::{BodyLimits, Draining, HttpState, Origins},
+    http::{BodyLimits, DrainFlag, HttpState, Origins},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -22,7 +22,7 @@ pub(super) struct Parts {
     pub(super) session: Arc<SessionParts>,
     pub(super) rooms: Rooms,
     pub(super) cluster: Cluster,
-    pub(super) draining: Draining,
+    pub(super) draining: DrainFlag,
 }
 
 /// Builds the parts of a node on an open store.
@@ -67,7 +67,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         metrics: metrics.clone(),
         limits: limits.clone(),
     });
-    let draining = Draining::default();
+    let draining = DrainFlag::default();
     let http = Arc::new(HttpState {
         engine,
         identity,

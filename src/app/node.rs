@@ -17,7 +17,7 @@ use super::{
     server::serve,
 };
 use crate::{
-    http::{Draining, Listeners},
+    http::{DrainFlag, Listeners},
     room::Rooms,
     session::Sessions,
     settings::Settings,
@@ -35,7 +35,7 @@ pub struct Node {
     cluster: Cluster,
     /// The periodic tasks, aborted when the node stops.
     background_tasks: Vec<JoinHandle<()>>,
-    draining: Draining,
+    draining: DrainFlag,
     drain: Duration,
 }
 

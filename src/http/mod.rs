@@ -8,7 +8,7 @@
 
 mod body;
 mod credentials;
-mod draining;
+mod drain_flag;
 mod error;
 mod graphiql;
 mod graphql;
@@ -29,7 +29,7 @@ mod upgrade;
 mod yjs_socket;
 
 pub use body::BodyLimits;
-pub use draining::Draining;
+pub use drain_flag::DrainFlag;
 pub use error::HttpError;
 pub use listeners::Listeners;
 pub use methods::only_known_methods;

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{BodyLimits, Draining, Origins};
+use super::{BodyLimits, DrainFlag, Origins};
 use crate::{
     domain::UserId,
     graphql::Engine,
@@ -42,7 +42,7 @@ pub struct HttpState {
     /// The web origins that may use the API.
     pub origins: Origins,
     /// Whether the node is stopping.
-    pub draining: Draining,
+    pub draining: DrainFlag,
     /// The limits of request bodies.
     pub bodies: BodyLimits,
 }

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use super::{
     admission,
     commit::{commit, commit_rest},
-    pending::PendingMessages,
+    pending_messages::PendingMessages,
     resync::Resync,
 };
 use crate::{

@@ -7,9 +7,9 @@ use std::sync::{
 
 /// Whether the node is stopping. Clones share the flag, which is never reset.
 #[derive(Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct DrainFlag(Arc<AtomicBool>);
 
-impl Draining {
+impl DrainFlag {
     /// Sets the flag: the node is stopping and refuses new sessions.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Release);
