@@ -1,8 +1,9 @@
 //! The Yjs side: what the messages of Yjs editors mean, over y-websocket.
 //!
 //! A [`Conversation`] belongs to one editor's session, which drives it. It takes the editor's seat ([`admission`]),
-//! collects messages that `wire::yjs` has parsed ([`pending_messages`]), sends updates to the room as edit requests ([`commit`])
-//! and turns the results into replies and close reasons ([`error`]). The room builds the frames that go to all editors.
+//! collects messages that `wire::yjs` has parsed ([`pending_messages`]), sends updates to the room as edit requests
+//! ([`commit`]) and turns the results into replies and close reasons ([`error`]). The room builds the frames that go to all
+//! editors.
 //!
 //! Invariant: an editor's updates are committed in the order of their arrival, one request at a time.
 
