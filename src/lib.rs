@@ -10,7 +10,7 @@
 //! and the upper layer implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection > wire > domain
 //! ```
 //!
 //! `|` separates modules of the same layer. Every layer may use `metrics`.
@@ -33,6 +33,7 @@
 pub mod app;
 pub mod auth;
 pub mod bridge;
+pub mod connection;
 pub mod demo;
 pub mod editing;
 pub mod graphql;

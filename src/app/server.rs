@@ -1,11 +1,18 @@
 //! The HTTP server: workers, sockets, and the middleware of every request.
+//!
+//! It assembles the framework's parts itself, because `HttpServer` would write to the sockets directly, and not through a
+//! [`ClientConnection`].
 
-use std::{any::Any, time::Duration};
+use std::{future::ready, net::SocketAddr, time::Duration};
 
 use actix_cors::Cors;
+use actix_http::HttpService;
+use actix_rt::net::TcpStream;
+use actix_server::{Server, ServerBuilder};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
-    App, HttpServer,
-    dev::Server,
+    App,
+    dev::AppConfig,
     http::{StatusCode, header},
     middleware::from_fn,
     web,
@@ -14,6 +21,7 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use socket2::SockRef;
 
 use crate::{
+    connection::ClientConnection,
     http::{HttpState, Listeners, log_request, only_known_methods, routes},
     settings::Settings,
 };
@@ -41,44 +49,60 @@ pub(super) fn serve(
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
-    let user_timeout = options.tcp_user_timeout;
-    let mut server = HttpServer::new(move || {
-        App::new()
+    let drain = options.drain.as_secs().max(1);
+    let mut server = ServerBuilder::new()
+        .workers(workers)
+        .max_concurrent_connections(options.max_connections)
+        .shutdown_timeout(drain)
+        .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
+    let max_stall = options.tcp_user_timeout;
+    let application = move || {
+        let app = App::new()
             .app_data(parts.clone())
             .wrap(cors(parts.clone()))
             .wrap(requests.clone())
             .wrap(from_fn(log_request))
             // The middleware that is added last sees a request first.
             .wrap(from_fn(only_known_methods))
-            .configure(routes)
-    })
-    .workers(workers)
-    .max_connections(options.max_connections)
-    // The server closes the socket of an ended session immediately (RFC 6455, section 7.1.1); the framework would first
-    // wait for the client to close it. Where a client may still be sending, the session or the route reads the rest.
-    .client_disconnect_timeout(Duration::ZERO)
-    // Frames that the framework has taken out of an outbox count as sent, even if the kernel has not accepted them. So
-    // its buffer is small: just enough for the head of a response and a small body.
-    .h1_write_buffer_size(1024)
-    .shutdown_timeout(options.drain.as_secs().max(1))
-    .disable_signals()
-    .on_connect(move |connection, _extensions| prepare(connection, user_timeout));
-    for listener in listeners.duplicate()? {
-        server = server.listen(listener)?;
+            .configure(routes);
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            // A connection without a request is closed when the node stops.
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            // The server closes the socket of an ended session immediately (RFC 6455, section 7.1.1); the framework would
+            // first wait for the client to close it. Where a client may still be sending, the session or the route reads
+            // the rest.
+            .client_disconnect_timeout(Duration::ZERO)
+            // Frames that the framework has taken out of an outbox count as sent, even if the kernel has not accepted
+            // them. So its buffer is small: just enough for the head of a response and a small body.
+            .h1_write_buffer_size(1024)
+            .on_connect_ext(|connection: &ClientConnection, extensions| {
+                extensions.insert(connection.handle());
+            })
+            .h1(map_config(app.into_factory(), |()| AppConfig::default()));
+        fn_service(move |stream| ready(Ok(accept(stream, max_stall)))).and_then(http)
+    };
+    for (number, listener) in listeners.duplicate()?.into_iter().enumerate() {
+        server = server.listen(format!("listener-{number}"), listener, application.clone())?;
     }
     Ok(server.run())
 }
 
 /// Sets the options of an accepted socket: small frames leave at once, and the kernel breaks a connection whose client
-/// acknowledges nothing for `user_timeout` (docs/adr/0008-tcp-user-timeout.md).
-fn prepare(connection: &dyn Any, user_timeout: Duration) {
-    let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() else { return };
-    let socket = SockRef::from(stream);
-    let prepared =
-        socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, user_timeout));
+/// acknowledges nothing for `max_stall`. The connection itself breaks when the client accepts nothing for as long
+/// (docs/adr/0008-tcp-user-timeout.md).
+fn accept(stream: TcpStream, max_stall: Duration) -> (ClientConnection, Option<SocketAddr>) {
+    let socket = SockRef::from(&stream);
+    let prepared = socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, max_stall));
     if let Err(error) = prepared {
         tracing::debug!(%error, "could not set the options of a socket");
     }
+    let peer = stream.peer_addr().ok();
+    (ClientConnection::new(stream, max_stall), peer)
 }
 
 /// Sets the timeout for unacknowledged data. Only Linux has it; other systems use their own timeouts, of minutes.

@@ -28,7 +28,7 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// The most connections that wait in the operating system to be accepted. At least 1.
     pub backlog: u32,
-    /// How long sent data may stay unacknowledged before the kernel breaks the connection.
+    /// How long a client may accept no data, or acknowledge none, before its connection is broken.
     #[serde(with = "humantime_serde")]
     pub tcp_user_timeout: Duration,
 }

@@ -15,6 +15,7 @@ use super::{
     socket::SessionContext,
 };
 use crate::{
+    connection::ConnectionHandle,
     outbox::Closing,
     wire::{CloseReason, frame},
 };
@@ -26,6 +27,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The number of [`CLOSE_TIMEOUT`]s that a client gets which still accepts its last frames: 15 s in total. A stopping
 /// node waits less, for `server.drain`.
 const MAX_CLOSE_TIMEOUTS: u32 = 5;
+
+/// Ends the connection of a session that has ended, unless its client accepts the last frames. They are in the outbox, the
+/// framework's buffer or the kernel, which would all wait without a limit, and the framework would still read the socket.
+pub(super) async fn end_connection(connection: ConnectionHandle) {
+    connection.close_within(CLOSE_TIMEOUT, MAX_CLOSE_TIMEOUTS).await;
+}
 
 /// How long a session still reads its socket after a fault. Its client's close frame cannot be parsed any more, but bytes
 /// that are on their way should not be answered with a reset.

@@ -19,6 +19,7 @@ use tracing::{Instrument as _, field::Empty};
 use super::{
     EditorConversation, Identified, SessionParts,
     actor::{NewSession, Session},
+    close::end_connection,
     graphql::protocol::{GraphQlProtocol, Subprotocol},
     intake::Intake,
     protocol::Protocol,
@@ -26,6 +27,7 @@ use super::{
     yjs::protocol::YjsProtocol,
 };
 use crate::{
+    connection::ConnectionHandle,
     domain::SessionId,
     outbox::Outbox,
     wire::{Fragment, FrameGuard, FrameLimits, graphql_ws},
@@ -54,6 +56,8 @@ struct Upgrade {
     limits: FrameLimits,
     /// The bytes that the client may send before it is admitted, unless its upgrade has authenticated it.
     budget: Option<usize>,
+    /// The connection of the request, if the server has one for it.
+    connection: Option<ConnectionHandle>,
 }
 
 /// Accepts the upgrade of a GraphQL client and starts its session on the calling thread.
@@ -83,6 +87,7 @@ where
         identified,
         limits: FrameLimits { frame: parts.limits.frame, message: parts.limits.message },
         budget: Some(parts.limits.unauthenticated_bytes),
+        connection: request.conn_data().cloned(),
     };
     Ok(start(response, payload, parts, upgrade))
 }
@@ -108,6 +113,7 @@ where
         identified: Some(identified),
         limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
         budget: None,
+        connection: request.conn_data().cloned(),
     };
     Ok(start(response, payload, parts, upgrade))
 }
@@ -121,7 +127,7 @@ fn start<S>(
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
-    let Upgrade { protocol, identified, limits, budget } = upgrade;
+    let Upgrade { protocol, identified, limits, budget, connection } = upgrade;
     let id = SessionId::new();
     // It is no child of the request's span, which would stay open as long as the session.
     let span = tracing::info_span!(
@@ -142,7 +148,13 @@ where
         NewSession { id, protocol, upgraded_by: identified, outbox, intake, span: span.clone() };
     let session = Session::new(parts, new);
     let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
-    let driver = async move { while context.next().await.is_some() {} };
+    let driver = async move {
+        while context.next().await.is_some() {}
+        drop(context);
+        if let Some(connection) = connection {
+            end_connection(connection).await;
+        }
+    };
     actix_rt::spawn(driver.instrument(span));
     response.body(body)
 }

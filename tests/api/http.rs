@@ -138,6 +138,23 @@ async fn a_subscription_over_http_is_refused() {
 }
 
 #[actix_web::test]
+async fn a_client_that_sends_requests_and_reads_no_reply_is_disconnected() {
+    let impatient = [
+        ("COSCRIBE__SESSION__PING_EVERY", "500ms"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "1s"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "1s"),
+    ];
+    let node = TestNode::start_with(&impatient).await;
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    // The replies fill the kernel's buffers, and every request is another sign of life.
+    let request = b"GET /graphiql/graphiql.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let sending = async { while stream.write_all(request).await.is_ok() {} };
+    within("the end of the connection", sending).await;
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn other_methods_and_paths_are_not_served() {
     let node = TestNode::start().await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {

@@ -264,6 +264,7 @@ async fn a_client_that_only_sends_is_no_longer_read_and_then_closed() {
     // The answers that are in flight at once fill the kernel buffers.
     alice.write(document, &"x".repeat(4 * TEXT)).await.value();
     let greedy = alice.connect_slow_raw().await;
+    let address = greedy.address();
     // Long operations, so that the node has few to refuse.
     let (copies, comment) = (copies(), "x".repeat(8_000));
     let operation = format!("{{ document(id: \"{document}\") {{ {copies} }} }} #{comment}");
@@ -286,6 +287,11 @@ async fn a_client_that_only_sends_is_no_longer_read_and_then_closed() {
     assert!(most.load(Ordering::Relaxed) <= BOUND + in_flight + REFUSALS, "{most:?}");
     assert!(sent.load(Ordering::Relaxed) < MAX_KERNEL_BUFFERS, "{sent:?}");
     node.expect_metric("coscribe_outbox_bytes", 0).await;
+    // The kernel does not break the connection of a client that still sends.
+    expect_eventually("the end of the connection", async || {
+        !kernel_holds_connection(node.address(), address)
+    })
+    .await;
 
     node.stop().await;
 }
