@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use super::{
     Replica,
+    loader::MAX_INLINE_BYTES,
     queue::{EditQueue, QueuedEdit, Reply},
     recent::RecentChanges,
     turn_document::DocumentState,
     work_permits::WorkPermits,
 };
 use crate::{
-    domain::{Change, Version},
+    domain::{Change, ChangeKind, Version},
     store::Head,
 };
 
@@ -34,7 +35,8 @@ impl OpenDocument {
     /// Returns a document of which nothing is known yet. Keeps `recent_bytes` bytes of the last changes in memory.
     pub(crate) fn new(queue: EditQueue, permits: WorkPermits, recent_bytes: usize) -> Self {
         let recent = Arc::new(RecentChanges::new(recent_bytes));
-        let state = DocumentState { head: None, replica: None, snapshot: None, recent };
+        let state =
+            DocumentState { head: None, replica: None, snapshot: None, recent, added: Vec::new() };
         Self { state, queue, permits, is_lent: false }
     }
 
@@ -96,23 +98,46 @@ impl OpenDocument {
             replica: self.state.replica.take(),
             snapshot: self.state.snapshot,
             recent: Arc::clone(&self.state.recent),
+            added: Vec::new(),
         })
     }
 
-    /// Takes the document back.
+    /// Takes the document back, and keeps what was added to it in memory.
     pub(crate) fn take_back(&mut self, state: DocumentState) {
         self.is_lent = false;
         self.state = state;
+        let added = std::mem::take(&mut self.state.added);
+        if !added.is_empty() {
+            let recent = Arc::make_mut(&mut self.state.recent);
+            added.into_iter().for_each(|change| recent.push(change));
+        }
     }
 
-    /// Adds a stored change to those kept in memory.
-    pub(crate) fn remember(&mut self, change: Arc<Change>) {
-        Arc::make_mut(&mut self.state.recent).push(change);
-    }
-
-    /// Forgets the changes kept in memory, because versions are missing after them.
-    pub(crate) fn forget_recent(&mut self, recent_bytes: usize) {
-        self.state.recent = Arc::new(RecentChanges::new(recent_bytes));
+    /// Applies a change that another node has stored and published. Returns it with the text at its version.
+    ///
+    /// None if that cannot be done at once: some work has the document, the change does not follow the head or is large, or
+    /// the text before it is not in memory. Then the document is to be lent for [`follow`](super::turn::follow).
+    pub(crate) fn apply_published(&mut self, change: &Change) -> Option<Arc<Change>> {
+        let head = self.version()?;
+        let is_next = change.version == head.next() && change.kind != ChangeKind::Deleted;
+        if self.is_lent || !is_next || change.weight() > MAX_INLINE_BYTES {
+            return None;
+        }
+        let before = self.state.head_content()?;
+        let content = match &change.delta {
+            Some(delta) => before.apply(delta).ok()?,
+            None => before,
+        };
+        let change = Arc::new(Change { content: Some(content), ..change.clone() });
+        if let Err(error) = self.state.advance_replica(&change) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "a published change could not be applied; reading the log");
+            self.state.replica = None;
+            return None;
+        }
+        self.state.move_head(&change);
+        Arc::make_mut(&mut self.state.recent).push(Arc::clone(&change));
+        Some(change)
     }
 
     /// Whether `changes` or more changes, or a long log tail, follow the newest snapshot. False if the replica, from which
@@ -140,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{DocumentId, UserId},
+        domain::{Content, DocumentId, UserId, examples::title_change},
         editing::{EditKind, EditRequest},
     };
 
@@ -164,5 +189,58 @@ mod tests {
         document.take_back(state);
         assert_eq!(document.take_batch().len(), 1);
         assert!(document.is_idle());
+    }
+
+    /// Returns a document at version 1, whose text `a` is in memory.
+    fn opened() -> OpenDocument {
+        let permits = WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1)));
+        let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 1_000_000);
+        let first = Change { content: Some(Content::from("a")), ..title_change(1) };
+        let (title, at) = (Arc::clone(&first.title), first.at);
+        let head = Head { version: Version::FIRST, title, at, access_version: 0 };
+        document.open_at(Some(head));
+        let mut state = document.lend().unwrap();
+        state.added.push(Arc::new(first));
+        document.take_back(state);
+        document
+    }
+
+    fn insertion(version: i64) -> Change {
+        let delta = serde_json::from_value(serde_json::json!([{ "insert": "b" }])).unwrap();
+        Change { kind: ChangeKind::Edited, delta: Some(Arc::new(delta)), ..title_change(version) }
+    }
+
+    #[test]
+    fn the_next_change_of_another_node_is_applied_at_once() {
+        let mut document = opened();
+        for (version, text) in [(2, "ba"), (3, "bba")] {
+            let applied = document.apply_published(&insertion(version)).unwrap();
+            assert_eq!(applied.content.as_ref().unwrap(), text);
+            assert_eq!(document.version(), Some(applied.version));
+        }
+        let recent = document.recent().after(Version::FIRST).unwrap();
+        assert_eq!(recent.len(), 2, "replays find them in memory");
+    }
+
+    #[test]
+    fn any_other_change_of_another_node_has_to_wait() {
+        let mut document = opened();
+        let text = "b".repeat(MAX_INLINE_BYTES + 1);
+        let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
+        let large = Change { delta: Some(Arc::new(delta)), ..insertion(2) };
+        let misfit = serde_json::from_value(serde_json::json!([{ "delete": 7 }])).unwrap();
+        let misfit = Change { delta: Some(Arc::new(misfit)), ..insertion(2) };
+        let deletion = Change { kind: ChangeKind::Deleted, ..title_change(2) };
+        for change in [insertion(1), insertion(3), large, misfit, deletion] {
+            assert!(document.apply_published(&change).is_none(), "{}", change.version);
+        }
+        let state = document.lend().unwrap();
+        assert!(document.apply_published(&insertion(2)).is_none(), "the document is lent");
+        document.take_back(state);
+        assert_eq!(document.version(), Some(Version::FIRST));
+
+        let mut unread = opened();
+        unread.state.recent = Arc::new(unread.state.recent.emptied());
+        assert!(unread.apply_published(&insertion(2)).is_none(), "the text is not in memory");
     }
 }

@@ -20,6 +20,11 @@ impl RecentChanges {
         Self { capacity, ..Self::default() }
     }
 
+    /// Returns no changes, with the same capacity.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.capacity)
+    }
+
     /// Appends the change after the last one. Any other change leaves a hole, so the older ones are removed.
     pub(super) fn push(&mut self, change: Arc<Change>) {
         if self.changes.back().is_some_and(|last| last.version.next() != change.version) {

@@ -28,14 +28,19 @@ use crate::{
 /// was repeated.
 const MAX_ATTEMPTS: usize = 8;
 
+/// A stored change, to be broadcast.
+pub(crate) struct StoredChange {
+    pub(crate) change: Arc<Change>,
+    /// Whether another node stored it. That node has published it.
+    pub(crate) is_remote: bool,
+    /// Whether a Yjs update of this node made it. Its author has it already.
+    pub(crate) is_merged: bool,
+}
+
 /// The result of a turn.
 pub(crate) struct TurnOutcome {
     /// Everything stored since the turn began, by any node, in the order of versions.
-    pub(crate) changes: Vec<Arc<Change>>,
-    /// The number of changes, the first ones, that other nodes stored. Those nodes have published them.
-    pub(crate) followed: usize,
-    /// The versions that Yjs updates made. Their authors have them already.
-    pub(crate) merged: Vec<Version>,
+    pub(crate) changes: Vec<StoredChange>,
     /// Whether versions are missing somewhere after the head before the turn.
     pub(crate) has_gap: bool,
     /// Whether the log held a commit of this node that nobody has published.
@@ -75,6 +80,7 @@ struct CommitTurn {
     jobs: Vec<Job>,
     /// Where the changes begin that this node stored.
     own_from: Option<usize>,
+    /// The versions that Yjs updates made.
     merged: Vec<Version>,
     is_unpublished: bool,
 }
@@ -115,10 +121,13 @@ impl CommitTurn {
         self.add_state_vector().await;
         let own_from = self.own_from.unwrap_or(self.document.change_count());
         let (state, changes, has_gap) = self.document.finish();
+        let changes = changes.into_iter().enumerate().map(|(index, change)| StoredChange {
+            is_remote: index < own_from,
+            is_merged: self.merged.contains(&change.version),
+            change,
+        });
         let outcome = TurnOutcome {
-            changes,
-            followed: own_from,
-            merged: self.merged,
+            changes: changes.collect(),
             has_gap,
             is_unpublished: self.is_unpublished,
             answers: self.jobs.into_iter().map(Job::finish).collect(),

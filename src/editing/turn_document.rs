@@ -14,7 +14,7 @@ use super::{
     work_permits::WorkPermits,
 };
 use crate::{
-    domain::{Change, Content, DocumentId, Version},
+    domain::{Change, ChangeKind, Content, DocumentId, Version},
     store::{Head, Store},
 };
 
@@ -48,13 +48,51 @@ pub(crate) struct DocumentState {
     pub(crate) snapshot: Option<LastSnapshot>,
     /// The last changes up to the head. In a turn: up to the head at its beginning.
     pub(crate) recent: Arc<RecentChanges>,
+    /// What a turn has added to them.
+    pub(crate) added: Vec<Arc<Change>>,
+}
+
+impl DocumentState {
+    /// Returns the text at the head if it is in memory.
+    pub(super) fn head_content(&self) -> Option<Content> {
+        match &self.replica {
+            Some(replica) => Some(replica.content().clone()),
+            None => self.recent.content_at(self.head.as_ref()?.version),
+        }
+    }
+
+    /// Moves the head to a stored change. The replica must hold it already, or be gone.
+    pub(super) fn move_head(&mut self, change: &Change) {
+        if let Some(head) = &mut self.head {
+            (head.version, head.at) = (change.version, change.at);
+            head.title = Arc::clone(&change.title);
+        }
+        if let (Some(snapshot), Some(update)) = (&mut self.snapshot, &change.update) {
+            // The delta in the log is about as large as the update.
+            snapshot.bytes_since = snapshot.bytes_since.saturating_add(2 * update.len());
+        }
+    }
+
+    /// Brings the replica, if it is loaded, one change forward.
+    pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
+        let Some(replica) = &mut self.replica else { return Ok(()) };
+        match (&change.update, &change.content) {
+            (Some(update), Some(content)) => replica.apply_stored(update, content.clone())?,
+            // A change without an update leaves the text as it was, unless it ends the document.
+            (None, _) if change.kind != ChangeKind::Deleted => {}
+            _ => self.replica = None,
+        }
+        Ok(())
+    }
 }
 
 /// The document of a turn.
 pub(super) struct TurnDocument {
     context: TurnContext,
     state: DocumentState,
-    /// The changes stored since the turn began, by any node.
+    /// The changes stored since the turn began, by any node, before a gap in the log.
+    before_gap: Vec<Arc<Change>>,
+    /// The changes stored since the turn began, by any node, or after the gap.
     changes: Vec<Arc<Change>>,
     /// The text that an edit of this turn was made for, if it had to be loaded. The next edit often has the same base.
     base: Option<(Version, Content)>,
@@ -63,7 +101,14 @@ pub(super) struct TurnDocument {
 
 impl TurnDocument {
     pub(super) fn new(context: TurnContext, state: DocumentState) -> Self {
-        Self { context, state, changes: Vec::new(), base: None, has_gap: false }
+        Self {
+            context,
+            state,
+            before_gap: Vec::new(),
+            changes: Vec::new(),
+            base: None,
+            has_gap: false,
+        }
     }
 
     pub(super) fn context(&self) -> &TurnContext {
@@ -184,42 +229,32 @@ impl TurnDocument {
 
     /// The number of changes stored since the turn began.
     pub(super) fn change_count(&self) -> usize {
-        self.changes.len()
+        self.before_gap.len() + self.changes.len()
     }
 
     /// Appends a stored change and moves the head to it. The replica must hold it already, or be gone.
     pub(super) fn append(&mut self, change: Arc<Change>) {
-        if let Some(head) = &mut self.state.head {
-            (head.version, head.at) = (change.version, change.at);
-            head.title = Arc::clone(&change.title);
-        }
-        if let (Some(snapshot), Some(update)) = (&mut self.state.snapshot, &change.update) {
-            // The delta in the log is about as large as the update.
-            snapshot.bytes_since = snapshot.bytes_since.saturating_add(2 * update.len());
-        }
+        self.state.move_head(&change);
         self.changes.push(change);
     }
 
     /// Brings the replica, if it is loaded, one change forward.
     pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
-        let Some(replica) = &mut self.state.replica else { return Ok(()) };
-        match (&change.update, &change.content) {
-            (Some(update), Some(content)) => replica.apply_stored(update, content.clone())?,
-            // A change without an update leaves the text as it was, unless it ends the document.
-            (None, _) if change.kind != crate::domain::ChangeKind::Deleted => {}
-            _ => self.state.replica = None,
-        }
-        Ok(())
+        self.state.advance_replica(change)
     }
 
-    /// Notes that the log no longer holds what follows the head.
+    /// Notes that the log no longer holds what follows the head. No edit can be rebased from before the gap.
     pub(super) fn note_gap(&mut self) {
         self.state.replica = None;
+        self.state.recent = Arc::new(self.state.recent.emptied());
+        self.before_gap.append(&mut self.changes);
         self.has_gap = true;
     }
 
     /// Ends the turn: the document, the changes, and whether versions are missing among them.
     pub(super) fn finish(self) -> (DocumentState, Vec<Arc<Change>>, bool) {
-        (self.state, self.changes, self.has_gap)
+        let Self { mut state, before_gap, changes, has_gap, .. } = self;
+        state.added.clone_from(&changes);
+        (state, [before_gap, changes].concat(), has_gap)
     }
 }

@@ -61,6 +61,7 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         replica: None,
         snapshot: None,
         recent: Arc::new(RecentChanges::new(1_000)),
+        added: Vec::new(),
     };
     let edits = edits(document, author)
         .into_iter()
@@ -122,7 +123,8 @@ async fn edits_found_in_the_log_are_answered_and_published_once() {
     let version = fixture.version().await;
     let (state, outcome) = fixture.turn.run().await;
 
-    let published: Vec<_> = outcome.changes.iter().map(|change| change.version.number()).collect();
+    let published: Vec<_> =
+        outcome.changes.iter().map(|stored| stored.change.version.number()).collect();
     assert_eq!(published, [2, 3]);
     assert!(outcome.is_unpublished);
     assert_eq!(state.head.as_ref().unwrap().version.number(), 3);

@@ -15,10 +15,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatId,
+    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatFrame,
+    SeatId,
     shared::{OutboxShared, OutboxState},
 };
-use crate::domain::{PresenceChangeKind, SessionId, Version};
+use crate::domain::SessionId;
 
 /// A session's send buffer, which any thread may write to. Clones are the same outbox.
 ///
@@ -46,30 +47,18 @@ impl Outbox {
         self.push("reply", |queue, now| queue.reply(frame, in_flight, now))
     }
 
-    /// Calls [`Queue::cursor`] if the seat is open.
-    pub fn cursor(&self, seat: SeatId, about: SessionId, frame: Bytes) -> Pushed {
-        self.push_for(seat, "cursor", |queue, now| queue.cursor(seat, about, frame, now))
-    }
-
-    /// Calls [`Queue::presence`] if the seat is open.
-    pub fn presence(
-        &self,
-        seat: SeatId,
-        about: SessionId,
-        kind: PresenceChangeKind,
-        frame: Bytes,
-    ) -> Pushed {
-        self.push_for(seat, "presence", |queue, now| queue.presence(seat, about, kind, frame, now))
-    }
-
-    /// Calls [`Queue::change`] if the seat is open.
-    pub fn change(&self, seat: SeatId, version: Version, frame: Bytes) -> Pushed {
-        self.push_for(seat, "change", |queue, now| queue.change(seat, version, frame, now))
-    }
-
-    /// Calls [`Queue::lasting`] if the seat is open.
-    pub fn lasting(&self, seat: SeatId, frame: Bytes) -> Pushed {
-        self.push_for(seat, "lasting", |queue, now| queue.lasting(seat, frame, now))
+    /// Queues a frame for a seat if the seat is open. Calls [`Queue::change`], [`Queue::lasting`], [`Queue::cursor`] or
+    /// [`Queue::presence`].
+    pub fn send(&self, seat: SeatId, frame: SeatFrame) -> Pushed {
+        let is_open = |state: &mut OutboxState| state.seats.contains(&seat);
+        self.push_if(frame.class(), is_open, |queue, now| match frame {
+            SeatFrame::Change(version, bytes) => queue.change(seat, version, bytes, now),
+            SeatFrame::Lasting(bytes) => queue.lasting(seat, bytes, now),
+            SeatFrame::Cursor(about, bytes) => queue.cursor(seat, about, bytes, now),
+            SeatFrame::Presence(about, kind, bytes) => {
+                queue.presence(seat, about, kind, bytes, now)
+            }
+        })
     }
 
     /// Waits until a seat that is behind may be sent more: at most half of the bound is queued ([`Queue::is_low`]), or
@@ -181,16 +170,6 @@ impl Outbox {
             }
             state.is_finished = true;
         });
-    }
-
-    /// Pushes a frame of an open seat.
-    fn push_for(
-        &self,
-        seat: SeatId,
-        cause: &'static str,
-        work: impl FnOnce(&mut Queue, Instant) -> Pushed,
-    ) -> Pushed {
-        self.push_if(cause, |state| state.seats.contains(&seat), work)
     }
 
     /// Ends a seat, if it is open, together with its last frame.

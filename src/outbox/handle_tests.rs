@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
+    domain::{PresenceChangeKind, Version},
     metrics::Metrics,
     outbox::{InFlightCount, PushOutcome},
 };
@@ -89,26 +90,39 @@ fn frames_of_a_seat_are_accepted_while_it_is_open() {
     let (seat, about) = (SeatId::new(), SessionId::new());
     let left = PresenceChangeKind::Left;
     assert_eq!(
-        outbox.change(seat, Version::FIRST, frame("0")).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0"))).outcome,
         PushOutcome::Closed,
         "not open yet"
     );
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.change(seat, Version::FIRST, frame("1")).outcome, PushOutcome::Queued);
+    assert_eq!(
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("1"))).outcome,
+        PushOutcome::Queued
+    );
     outbox.end_seat(seat, Some(frame("2")));
     assert_eq!(
-        outbox.change(seat, Version::FIRST, frame("x")).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("x"))).outcome,
         PushOutcome::Closed,
         "ended"
     );
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
-    assert_eq!(outbox.cursor(seat, about, frame("3")).outcome, PushOutcome::Queued);
-    assert_eq!(outbox.presence(seat, about, left, frame("4")).outcome, PushOutcome::Queued);
+    assert_eq!(
+        outbox.send(seat, SeatFrame::Cursor(about, frame("3"))).outcome,
+        PushOutcome::Queued
+    );
+    assert_eq!(
+        outbox.send(seat, SeatFrame::Presence(about, left, frame("4"))).outcome,
+        PushOutcome::Queued
+    );
     assert_eq!(outbox.beat(Beat::Ping, frame("5")).outcome, PushOutcome::Queued);
     assert_eq!((outbox.bytes(), outbox.is_full(), outbox.is_open()), (4, false, true));
     outbox.finish_seat(seat, frame("6"));
-    assert_eq!(outbox.cursor(seat, about, frame("x")).outcome, PushOutcome::Closed, "finished");
+    assert_eq!(
+        outbox.send(seat, SeatFrame::Cursor(about, frame("x"))).outcome,
+        PushOutcome::Closed,
+        "finished"
+    );
     assert_eq!(poll(&mut body, Waker::noop()), Poll::Ready(Some(frame("23456"))));
 }
 
@@ -167,12 +181,12 @@ fn the_reader_is_woken_when_a_seat_falls_behind() {
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(
-        outbox.change(seat, Version::FIRST, frame("0123456789")).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0123456789"))).outcome,
         PushOutcome::Queued
     );
     assert_eq!(capacity(&outbox, &waker), Poll::Pending);
     assert_eq!(
-        outbox.change(seat, Version::FIRST, frame("more")).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("more"))).outcome,
         PushOutcome::Behind(Version::FIRST)
     );
     assert_eq!((wakes.count(), outbox.bytes()), (1, 0));
@@ -205,11 +219,11 @@ fn a_seat_that_waits_for_progress_is_woken_when_the_socket_takes_a_chunk() {
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(
-        outbox.change(seat, Version::FIRST, frame("0123456789")).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0123456789"))).outcome,
         PushOutcome::Queued
     );
     let behind = PushOutcome::Behind(Version::FIRST);
-    assert_eq!(outbox.change(seat, Version::FIRST, frame("more")).outcome, behind);
+    assert_eq!(outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("more"))).outcome, behind);
     let mut cx = Context::from_waker(&waker);
     let mut drained = pin!(outbox.drained(seat));
     assert!(
@@ -287,7 +301,9 @@ fn no_frame_is_lost_and_totals_are_exact_with_many_writers() {
                 assert!(outbox.open_seat(seat));
                 for _ in 0..FRAMES {
                     assert_eq!(
-                        outbox.change(seat, Version::FIRST, frame("frame")).outcome,
+                        outbox
+                            .send(seat, SeatFrame::Change(Version::FIRST, frame("frame")))
+                            .outcome,
                         PushOutcome::Queued
                     );
                 }
@@ -349,8 +365,12 @@ fn the_frame_that_fills_an_outbox_is_logged_once_with_session_and_class() {
     type Fill = fn(&Outbox, SeatId) -> Pushed;
     let fills: [(&str, Fill); 4] = [
         ("reply", |outbox, _seat| outbox.reply(frame("a reply"), None)),
-        ("change", |outbox, seat| outbox.change(seat, Version::FIRST, frame("a change"))),
-        ("cursor", |outbox, seat| outbox.cursor(seat, SessionId::new(), frame("a cursor"))),
+        ("change", |outbox, seat| {
+            outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("a change")))
+        }),
+        ("cursor", |outbox, seat| {
+            outbox.send(seat, SeatFrame::Cursor(SessionId::new(), frame("a cursor")))
+        }),
         ("heartbeat", |outbox, _seat| outbox.beat(Beat::Ping, frame("a ping"))),
     ];
     for (cause, fill) in fills {

@@ -16,6 +16,7 @@ mod options;
 mod outcome;
 mod queue;
 mod seat;
+mod seat_frame;
 mod shared;
 mod totals;
 
@@ -26,4 +27,5 @@ pub use options::OutboxOptions;
 pub use outcome::{PushOutcome, Pushed};
 pub use queue::{Beat, Closing, Queue};
 pub use seat::SeatId;
+pub use seat_frame::SeatFrame;
 pub use totals::OutboxTotals;

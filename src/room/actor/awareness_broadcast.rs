@@ -16,7 +16,7 @@ use super::{Room, mailbox::Take, yjs_messages::UpdateAwareness};
 use crate::{
     domain::{AwarenessUpdate, Event, Presence, PresenceChangeKind, SessionId, Topic, User},
     editing::loader::MAX_INLINE_BYTES,
-    outbox::SeatId,
+    outbox::{SeatFrame, SeatId},
     room::{
         EditorAwareness,
         awareness::{
@@ -24,7 +24,6 @@ use crate::{
             state::{PendingTranslation, Publication},
             table::{AwarenessChange, AwarenessOutcome},
         },
-        delivery::frames::{SeatFrame, push},
         members::seat::Seat,
     },
     wire::{
@@ -93,7 +92,7 @@ impl Room {
         for seat in self.editors.seats() {
             let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
             // A frame that is dropped leaves capacity for others, which keep the connection alive.
-            let _dropped = push(seat, SeatFrame::Cursor(seat.session(), frame));
+            let _dropped = seat.outbox().send(seat.id(), SeatFrame::Cursor(seat.session(), frame));
         }
         self.publish_all_awareness();
     }
@@ -133,7 +132,7 @@ impl Room {
         let Some(seat) = self.editors.seat(seat) else { return };
         let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
         // If it is dropped, the next renewal sends the same.
-        let _dropped = push(seat, SeatFrame::Cursor(seat.session(), frame));
+        let _dropped = seat.outbox().send(seat.id(), SeatFrame::Cursor(seat.session(), frame));
     }
 
     /// Derives the state of a session that is present, unless it has an editor.
@@ -196,7 +195,7 @@ impl Room {
             for seat in recipients {
                 // A newer entry replaces it, and a dropped one is sent with the next renewal.
                 let frame = SeatFrame::Cursor(about, frame.clone());
-                let _outcome = push(seat, frame);
+                let _outcome = seat.outbox().send(seat.id(), frame);
                 deliveries += 1;
             }
         }

@@ -84,7 +84,6 @@ impl Room {
     /// Has every subscriber catch up from the log, which no longer has what follows `head`.
     pub(super) fn replay_from_log(&mut self, head: Version, ctx: &mut Context<Self>) {
         tracing::warn!(%head, "the change log has a gap after the head; resynchronising subscribers");
-        self.editing.forget_recent(self.shared.options.recent_bytes);
         for seat in self.audiences.fall_behind(head) {
             self.catch_up(seat, ctx);
         }

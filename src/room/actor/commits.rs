@@ -2,16 +2,13 @@
 //!
 //! One commit turn runs at a time; edits gather meanwhile.
 
-use std::sync::Arc;
-
 use actix::prelude::*;
 use tokio::time::Instant;
 
 use super::Room;
 use crate::{
-    domain::{Change, ChangeKind, Event, Origin, UserId, Version},
+    domain::Version,
     editing::turn::{self, TurnOutcome},
-    room::members::membership::Effect,
     wire::envelope::Envelope,
 };
 
@@ -50,10 +47,8 @@ impl Room {
         if let Some(head) = head.filter(|_| outcome.has_gap) {
             self.replay_from_log(head, ctx);
         }
-        self.editors.begin_broadcast(!outcome.changes.is_empty(), outcome.merged);
-        for (index, change) in outcome.changes.into_iter().enumerate() {
-            self.editing.remember(Arc::clone(&change));
-            self.broadcast_change(change, index < outcome.followed, began, ctx);
+        for stored in outcome.changes {
+            self.broadcast_change(stored, began, ctx);
         }
         if outcome.is_unpublished
             && let Some(version) = self.editing.version()
@@ -64,30 +59,6 @@ impl Room {
             if reply.send(answer).is_err() {
                 tracing::debug!("an edit was answered after its author had left");
             }
-        }
-    }
-
-    /// Broadcasts a stored change. `is_remote` is whether another node stored it, and has published it.
-    fn broadcast_change(
-        &mut self,
-        change: Arc<Change>,
-        is_remote: bool,
-        began: Instant,
-        ctx: &mut Context<Self>,
-    ) {
-        let is_deletion = change.kind == ChangeKind::Deleted;
-        // A change without an author, whose account is gone, has no origin here.
-        let unknown = Origin { user: UserId::new(), session: None };
-        let origin = change.origin().unwrap_or(unknown);
-        let event = Event::Changed(change);
-        if is_remote {
-            self.broadcast_remote(origin, &event, began, ctx);
-        } else {
-            self.apply(vec![Effect::Broadcast { origin, event }], began, ctx);
-        }
-        if is_deletion {
-            let effects = self.members.delete();
-            self.apply(effects, began, ctx);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Applies effects, and broadcasts events to the subscribers here and to the other nodes.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use actix::prelude::*;
 use tokio::time::Instant;
 
 use super::Room;
 use crate::{
-    domain::{Event, Origin},
+    domain::{ChangeKind, Event, Origin, Topic, UserId},
+    editing::turn::StoredChange,
     room::{SeatEnd, delivery::audience::BroadcastReport, members::membership::Effect},
     wire::envelope::Envelope,
 };
@@ -63,14 +64,49 @@ impl Room {
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) -> Vec<Effect> {
-        let mut report = self.audiences.broadcast(origin, event);
-        if let Event::Changed(change) = event {
-            self.editors.broadcast(change, &mut report);
-        }
+        let report = self.audiences.broadcast(origin, event);
         self.follow_with_awareness(event);
+        self.settle_broadcast(event.topic(), report, accepted, ctx)
+    }
+
+    /// Broadcasts a stored change to the subscribers and editors here, and publishes it if this node stored it. A deletion
+    /// takes every seat away.
+    pub(super) fn broadcast_change(
+        &mut self,
+        stored: StoredChange,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        let StoredChange { change, is_remote, is_merged } = stored;
+        // A change without an author, whose account is gone, has no origin here.
+        let unknown = Origin { user: UserId::new(), session: None };
+        let origin = change.origin().unwrap_or(unknown);
+        let event = Event::Changed(Arc::clone(&change));
+        if !is_remote {
+            self.publish(event.clone());
+        }
+        let mut report = self.audiences.broadcast(origin, &event);
+        self.editors.broadcast(&change, is_merged, &mut report);
+        let mut effects = self.settle_broadcast(event.topic(), report, accepted, ctx);
+        if change.kind == ChangeKind::Deleted {
+            effects.extend(self.members.delete());
+        }
+        if !effects.is_empty() {
+            self.apply(effects, accepted, ctx);
+        }
+    }
+
+    /// Records a broadcast, and lets those who fell behind catch up. Returns the effects on those that could not be sent it.
+    fn settle_broadcast(
+        &mut self,
+        topic: Topic,
+        report: BroadcastReport,
+        accepted: Instant,
+        ctx: &mut Context<Self>,
+    ) -> Vec<Effect> {
         let metrics = self.metrics();
-        metrics.delivered(event.topic(), report.deliveries);
-        metrics.delivery_took(event.topic(), accepted.elapsed());
+        metrics.delivered(topic, report.deliveries);
+        metrics.delivery_took(topic, accepted.elapsed());
         metrics.cursors_dropped(report.dropped);
         for seat in &report.behind {
             self.catch_up(*seat, ctx);

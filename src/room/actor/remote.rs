@@ -16,8 +16,8 @@ use super::{
     messages::{CheckRoster, DeliverEnvelope},
 };
 use crate::{
-    domain::{CursorMove, Event, Origin, PresenceChange},
-    editing::turn,
+    domain::{Change, CursorMove, Event, Origin, PresenceChange},
+    editing::turn::{self, StoredChange},
     room::members::remote_presence::{PresenceOutcome, RosterFollowUp, RosterRead},
     roster::RosterSnapshot,
     wire::envelope::Envelope,
@@ -29,10 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 impl Take<DeliverEnvelope> for Room {
     fn take(&mut self, DeliverEnvelope(envelope): DeliverEnvelope, ctx: &mut Self::Context) {
         match envelope {
-            Envelope::Changed(change) => {
-                self.remote.add_change(change, self.editing.version());
-                self.follow_if_behind(ctx);
-            }
+            Envelope::Changed(change) => self.apply_remote_change(change, ctx),
             Envelope::Stored { version } => {
                 self.remote.announce(version);
                 self.follow_if_behind(ctx);
@@ -80,6 +77,17 @@ impl Take<CheckRoster> for Room {
 }
 
 impl Room {
+    /// Applies a change of another node at once if it is the next one, which is usual, and broadcasts it. Otherwise it is
+    /// kept, and the room follows.
+    fn apply_remote_change(&mut self, change: Arc<Change>, ctx: &mut Context<Self>) {
+        if let Some(change) = self.editing.apply_published(&change) {
+            let stored = StoredChange { change, is_remote: true, is_merged: false };
+            return self.broadcast_change(stored, Instant::now(), ctx);
+        }
+        self.remote.add_change(change, self.editing.version());
+        self.follow_if_behind(ctx);
+    }
+
     /// Applies what other nodes stored, if this room is behind. Does nothing while the document is lent; it is called again
     /// when the document returns.
     pub(super) fn follow_if_behind(&mut self, ctx: &mut Context<Self>) {

@@ -22,13 +22,10 @@ use crate::{
         loader::{MAX_INLINE_BYTES, off_thread},
         recent::RecentChanges,
     },
-    outbox::SeatId,
+    outbox::{SeatFrame, SeatId},
     room::{
         SeatEnd,
-        delivery::{
-            editors::{InitialSync, PendingSync},
-            frames::{SeatFrame, push},
-        },
+        delivery::editors::{InitialSync, PendingSync},
     },
     wire::yjs::{self, Outline},
 };
@@ -227,7 +224,7 @@ impl Room {
         if let Some(seat) = self.editors.seat(seat).filter(|seat| seat.may_edit()) {
             let frame = SeatFrame::Lasting(yjs::sync_step_1(state_vector));
             // Dropped only if the session is closing.
-            let _closing = push(seat, frame);
+            let _closing = seat.outbox().send(seat.id(), frame);
         }
     }
 

@@ -9,14 +9,13 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    frames::{SeatFrame, push},
     progress::Progress,
     render::{MakeRenderer, Render, RenderError},
 };
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, Topic, Version},
     metrics::{BehindCause, GaugeGuard, Metrics},
-    outbox::{PushOutcome, SeatId},
+    outbox::{PushOutcome, SeatFrame, SeatId},
     room::members::seat::{Seat, SeatEnd},
     wire::graphql_ws::OperationId,
 };
@@ -277,7 +276,12 @@ impl Audiences {
                     Err(error) => return ReplayOutcome::Broken(error),
                 };
                 let frame = renderer.frame(&rendered, &listener.operation);
-                match push(&listener.seat, frame_of(&event, frame)) {
+                match listener
+                    .seat
+                    .outbox()
+                    .send(listener.seat.id(), frame_of(&event, frame))
+                    .outcome
+                {
                     PushOutcome::Behind(version) => {
                         listener.progress.advance(version);
                         return ReplayOutcome::Full;
@@ -350,7 +354,7 @@ impl Audience {
                 }
             };
             let Listener { seat, progress, .. } = listener;
-            match push(seat, frame_of(event, frame)) {
+            match seat.outbox().send(seat.id(), frame_of(event, frame)).outcome {
                 PushOutcome::Queued | PushOutcome::Replaced => report.deliveries += 1,
                 PushOutcome::Dropped => report.dropped += 1,
                 PushOutcome::Overflow => report.overflowed.push(seat.id()),

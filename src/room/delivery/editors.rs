@@ -5,15 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::{
-    audience::BroadcastReport,
-    frames::{SeatFrame, push},
-    progress::Progress,
-};
+use super::{audience::BroadcastReport, progress::Progress};
 use crate::{
     domain::{Change, SessionId, Topic, Version},
     metrics::{BehindCause, GaugeGuard, Metrics},
-    outbox::{PushOutcome, SeatId},
+    outbox::{PushOutcome, SeatFrame, SeatId},
     room::members::seat::{Seat, SeatEnd, SeatEnded},
     wire::yjs,
 };
@@ -68,8 +64,6 @@ pub(in crate::room) struct Editors {
     editors: IndexMap<SeatId, Editor>,
     pending: IndexMap<SeatId, PendingSync>,
     initial_sync: InitialSync,
-    /// The versions being broadcast that Yjs editors wrote. Their authors have them already.
-    merged: Vec<Version>,
     metrics: Metrics,
 }
 
@@ -80,7 +74,6 @@ impl Editors {
             editors: IndexMap::new(),
             pending: IndexMap::new(),
             initial_sync: InitialSync::default(),
-            merged: Vec::new(),
             metrics,
         }
     }
@@ -149,19 +142,16 @@ impl Editors {
         self.editors.values().map(|editor| &editor.seat)
     }
 
-    /// Prepares the broadcast of a turn's changes. `merged` are the versions that Yjs editors wrote.
-    pub(in crate::room) fn begin_broadcast(&mut self, has_changes: bool, merged: Vec<Version>) {
-        if has_changes {
-            self.initial_sync = InitialSync::default();
-        }
-        self.merged = merged;
-    }
-
-    /// Broadcasts a change to every live editor. An editor that wrote it has it already; a change that its session made in
-    /// another way it does not have.
-    pub(in crate::room) fn broadcast(&mut self, change: &Change, report: &mut BroadcastReport) {
-        let author = change.origin().and_then(|origin| origin.session);
-        let author = author.filter(|_| self.merged.contains(&change.version));
+    /// Broadcasts a change to every live editor. The editor that wrote it has it already, which `is_merged` says; a change
+    /// that its session made in another way it does not have.
+    pub(in crate::room) fn broadcast(
+        &mut self,
+        change: &Change,
+        is_merged: bool,
+        report: &mut BroadcastReport,
+    ) {
+        self.initial_sync = InitialSync::default();
+        let author = change.origin().and_then(|origin| origin.session).filter(|_| is_merged);
         let mut frame: Option<Bytes> = None;
         for (id, Editor { seat, progress, .. }) in &mut self.editors {
             if !progress.is_due(change.version) {
@@ -173,7 +163,7 @@ impl Editors {
                 continue;
             }
             let frame = frame.get_or_insert_with(|| yjs::update(update)).clone();
-            match push(seat, SeatFrame::Change(change.version, frame)) {
+            match seat.outbox().send(seat.id(), SeatFrame::Change(change.version, frame)).outcome {
                 PushOutcome::Behind(version) => {
                     progress.fall_behind(version, BehindCause::OutboxFull, seat, &self.metrics);
                     report.behind_editors.push(*id);
@@ -243,7 +233,7 @@ impl Editors {
     ) {
         let Some(editor) = self.editors.get_mut(&seat) else { return };
         // Dropped only if the session is closing.
-        let _closing = push(&editor.seat, SeatFrame::Lasting(frame));
+        let _closing = editor.seat.outbox().send(editor.seat.id(), SeatFrame::Lasting(frame));
         editor.synced = state_vector.clone();
         editor.progress.mark_live(head.next(), &editor.seat);
     }
@@ -256,7 +246,8 @@ impl Editors {
         }
         // The frame stands for every change from the next one on: if it is dropped, all of them are missing again.
         let first = editor.progress.next();
-        let outcome = push(&editor.seat, SeatFrame::Change(first, frame));
+        let outcome =
+            editor.seat.outbox().send(editor.seat.id(), SeatFrame::Change(first, frame)).outcome;
         if let PushOutcome::Behind(_) = outcome {
             return false;
         }
