@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::{
-    Replica,
+    CorruptDocument, LoadError, Replica,
     loader::MAX_INLINE_BYTES,
     queue::{EditQueue, QueuedEdit, Reply},
     recent::RecentChanges,
@@ -16,12 +16,24 @@ use super::{
     work_permits::WorkPermits,
 };
 use crate::{
-    domain::{Change, ChangeKind, Version},
+    domain::{Change, ChangeKind, Content, Version},
     store::Head,
 };
 
 /// A log tail of more bytes than this, and than the text has, calls for a snapshot.
 const MAX_LOG_TAIL_BYTES: usize = 1024 * 1024;
+
+/// What became of a change that another node has published.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// It is applied. This is the change with the text at its version.
+    Applied(Arc<Change>),
+    /// Some work has the document, the change does not follow the head or is large, or the text before it is not in
+    /// memory. The document is to be lent for [`follow`](super::turn::follow).
+    Waits,
+    /// It does not fit the text. The log is to be read instead.
+    Misfit,
+}
 
 /// The document of an open room.
 pub(crate) struct OpenDocument {
@@ -73,11 +85,6 @@ impl OpenDocument {
         self.queue.push(edit)
     }
 
-    /// Removes the edits to store next. Returns none while the document is lent: they gather meanwhile.
-    pub(crate) fn take_batch(&mut self) -> Vec<QueuedEdit> {
-        if self.is_lent { Vec::new() } else { self.queue.take_batch() }
-    }
-
     /// Whether some work has the document.
     pub(crate) fn is_lent(&self) -> bool {
         self.is_lent
@@ -88,9 +95,19 @@ impl OpenDocument {
         !self.is_lent && self.queue.is_empty()
     }
 
+    /// Lends the document together with the edits to store next. Returns none while it is lent, or if no edit waits.
+    pub(crate) fn lend_for_batch(&mut self) -> Option<(DocumentState, Vec<QueuedEdit>)> {
+        if self.is_lent || self.queue.is_empty() {
+            return None;
+        }
+        let edits = self.queue.take_batch();
+        Some((self.lend()?, edits))
+    }
+
     /// Lends the document, to be returned with [`take_back`](Self::take_back). Returns none while it is lent already.
     pub(crate) fn lend(&mut self) -> Option<DocumentState> {
         if std::mem::replace(&mut self.is_lent, true) {
+            tracing::error!("the document is lent already; this work is dropped");
             return None;
         }
         Some(DocumentState {
@@ -113,31 +130,39 @@ impl OpenDocument {
         }
     }
 
-    /// Applies a change that another node has stored and published. Returns it with the text at its version.
-    ///
-    /// None if that cannot be done at once: some work has the document, the change does not follow the head or is large, or
-    /// the text before it is not in memory. Then the document is to be lent for [`follow`](super::turn::follow).
-    pub(crate) fn apply_published(&mut self, change: &Change) -> Option<Arc<Change>> {
-        let head = self.version()?;
-        let is_next = change.version == head.next() && change.kind != ChangeKind::Deleted;
-        if self.is_lent || !is_next || change.weight() > MAX_INLINE_BYTES {
-            return None;
+    /// Applies a change that another node has stored and published, if that can be done at once.
+    pub(crate) fn apply_published(&mut self, change: &Change) -> Published {
+        let is_next = self.version().is_some_and(|head| change.version == head.next());
+        let is_deletion = change.kind == ChangeKind::Deleted;
+        if self.is_lent || !is_next || is_deletion || change.weight() > MAX_INLINE_BYTES {
+            return Published::Waits;
         }
-        let before = self.state.head_content()?;
+        let Some(before) = self.state.head_content() else { return Published::Waits };
+        match self.append_published(before, change) {
+            Ok(change) => Published::Applied(change),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "a published change could not be applied; reading the log");
+                self.state.replica = None;
+                Published::Misfit
+            }
+        }
+    }
+
+    fn append_published(
+        &mut self,
+        before: Content,
+        change: &Change,
+    ) -> Result<Arc<Change>, LoadError> {
         let content = match &change.delta {
-            Some(delta) => before.apply(delta).ok()?,
+            Some(delta) => before.apply(delta).map_err(|misfit| CorruptDocument::log(&misfit))?,
             None => before,
         };
         let change = Arc::new(Change { content: Some(content), ..change.clone() });
-        if let Err(error) = self.state.advance_replica(&change) {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "a published change could not be applied; reading the log");
-            self.state.replica = None;
-            return None;
-        }
+        self.state.advance_replica(&change)?;
         self.state.move_head(&change);
         Arc::make_mut(&mut self.state.recent).push(Arc::clone(&change));
-        Some(change)
+        Ok(change)
     }
 
     /// Whether `changes` or more changes, or a long log tail, follow the newest snapshot. False if the replica, from which
@@ -182,12 +207,14 @@ mod tests {
         let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 100);
         document.push(deletion()).unwrap();
         let state = document.lend().unwrap();
-        assert!(document.take_batch().is_empty(), "the document is lent");
+        assert!(document.lend_for_batch().is_none(), "the document is lent");
         assert!(document.lend().is_none(), "to one task at a time");
         assert!(!document.is_idle());
 
         document.take_back(state);
-        assert_eq!(document.take_batch().len(), 1);
+        let (state, edits) = document.lend_for_batch().unwrap();
+        assert_eq!(edits.len(), 1);
+        document.take_back(state);
         assert!(document.is_idle());
     }
 
@@ -214,7 +241,9 @@ mod tests {
     fn the_next_change_of_another_node_is_applied_at_once() {
         let mut document = opened();
         for (version, text) in [(2, "ba"), (3, "bba")] {
-            let applied = document.apply_published(&insertion(version)).unwrap();
+            let Published::Applied(applied) = document.apply_published(&insertion(version)) else {
+                panic!("{version}")
+            };
             assert_eq!(applied.content.as_ref().unwrap(), text);
             assert_eq!(document.version(), Some(applied.version));
         }
@@ -228,19 +257,31 @@ mod tests {
         let text = "b".repeat(MAX_INLINE_BYTES + 1);
         let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
         let large = Change { delta: Some(Arc::new(delta)), ..insertion(2) };
-        let misfit = serde_json::from_value(serde_json::json!([{ "delete": 7 }])).unwrap();
-        let misfit = Change { delta: Some(Arc::new(misfit)), ..insertion(2) };
         let deletion = Change { kind: ChangeKind::Deleted, ..title_change(2) };
-        for change in [insertion(1), insertion(3), large, misfit, deletion] {
-            assert!(document.apply_published(&change).is_none(), "{}", change.version);
+        let waits = |document: &mut OpenDocument, change: &Change| {
+            matches!(document.apply_published(change), Published::Waits)
+        };
+        for change in [insertion(1), insertion(3), large, deletion] {
+            assert!(waits(&mut document, &change), "{}", change.version);
         }
         let state = document.lend().unwrap();
-        assert!(document.apply_published(&insertion(2)).is_none(), "the document is lent");
+        assert!(waits(&mut document, &insertion(2)), "the document is lent");
         document.take_back(state);
         assert_eq!(document.version(), Some(Version::FIRST));
 
         let mut unread = opened();
         unread.state.recent = Arc::new(unread.state.recent.emptied());
-        assert!(unread.apply_published(&insertion(2)).is_none(), "the text is not in memory");
+        assert!(waits(&mut unread, &insertion(2)), "the text is not in memory");
+    }
+
+    #[test]
+    fn a_published_change_that_does_not_fit_is_not_applied() {
+        let mut document = opened();
+        let delta = serde_json::from_value(serde_json::json!([{ "delete": 7 }])).unwrap();
+        let misfit = Change { delta: Some(Arc::new(delta)), ..insertion(2) };
+
+        assert!(matches!(document.apply_published(&misfit), Published::Misfit));
+
+        assert_eq!(document.version(), Some(Version::FIRST));
     }
 }

@@ -1,34 +1,57 @@
-//! Stores edits, broadcasts what a turn has stored or followed, and answers the authors.
+//! Takes edits and stores them, answers the authors, and broadcasts what a turn has stored or followed.
 //!
 //! One commit turn runs at a time; edits gather meanwhile.
 
 use actix::prelude::*;
 use tokio::time::Instant;
 
-use super::Room;
+use super::{Room, mailbox::Take, messages::SubmitEdit};
 use crate::{
     domain::Version,
-    editing::turn::{self, TurnOutcome},
+    editing::{
+        EditError,
+        open_document::OpenDocument,
+        turn::{self, TurnOutcome},
+    },
+    room::RoomError,
     wire::envelope::Envelope,
 };
+
+impl Take<SubmitEdit> for Room {
+    fn take(
+        &mut self,
+        SubmitEdit(edit): SubmitEdit,
+        ctx: &mut Self::Context,
+    ) -> Result<(), RoomError> {
+        self.lifecycle.check_open()?;
+        // During a shutdown the author's session is being closed; the document is not opened again for the edit.
+        let refused = if self.lifecycle.is_shutting_down() {
+            Some(edit.reply)
+        } else {
+            self.editing.push(edit).err()
+        };
+        if let Some(reply) = refused
+            && reply.send(Err(EditError::Busy)).is_err()
+        {
+            tracing::debug!("an edit was refused after its author had left");
+        }
+        self.store_next(ctx);
+        Ok(())
+    }
+}
 
 impl Room {
     /// Stores the waiting edits, unless some work has the document. A snapshot that is due goes first.
     pub(super) fn store_next(&mut self, ctx: &mut Context<Self>) {
-        if self.editing.is_lent() {
-            return;
-        }
+        // It is never due while the document is lent.
         if self.editing.is_snapshot_due(self.shared.options.snapshot_every) {
             return self.store_snapshot(ctx, |_room, _ctx| {});
-        }
-        let edits = self.editing.take_batch();
-        if edits.is_empty() {
-            return;
         }
         let (head, began) = (self.editing.version(), Instant::now());
         self.with_document(
             ctx,
-            |context, state| turn::store(context, state, edits),
+            OpenDocument::lend_for_batch,
+            |context, (state, edits)| turn::store(context, state, edits),
             move |room, outcome, ctx| {
                 room.metrics().edit_committed(began.elapsed());
                 room.finish_turn(outcome, head, began, ctx);
@@ -36,7 +59,7 @@ impl Room {
         );
     }
 
-    /// Broadcasts what a turn stored or found, then answers the authors. `head` is the head before the turn.
+    /// Answers the authors of a turn, then broadcasts what it stored or found. `head` is the head before the turn.
     pub(super) fn finish_turn(
         &mut self,
         outcome: TurnOutcome,
@@ -47,9 +70,6 @@ impl Room {
         if let Some(head) = head.filter(|_| outcome.has_gap) {
             self.replay_from_log(head, ctx);
         }
-        for stored in outcome.changes {
-            self.broadcast_change(stored, began, ctx);
-        }
         if outcome.is_unpublished
             && let Some(version) = self.editing.version()
         {
@@ -59,6 +79,9 @@ impl Room {
             if reply.send(answer).is_err() {
                 tracing::debug!("an edit was answered after its author had left");
             }
+        }
+        for stored in outcome.changes {
+            self.broadcast_change(stored, began, ctx);
         }
     }
 }

@@ -9,11 +9,10 @@ use tokio::time::Instant;
 use super::{
     Room,
     mailbox::Take,
-    messages::{ChangeAccess, Close, Confirm, Leave, MoveCursor, Reserve, SubmitEdit},
+    messages::{ChangeAccess, Close, Confirm, Leave, MoveCursor, Reserve},
 };
 use crate::{
     domain::{AccessLevel, Topic, UserId, Version},
-    editing::EditError,
     outbox::SeatId,
     room::{
         Confirmation, RoomError, SeatEnd,
@@ -158,29 +157,6 @@ impl Take<MoveCursor> for Room {
         let effects = self.members.move_cursor(session, cursor, Utc::now());
         self.apply(effects, accepted, ctx);
         self.sync_editors(ctx);
-    }
-}
-
-impl Take<SubmitEdit> for Room {
-    fn take(
-        &mut self,
-        SubmitEdit(edit): SubmitEdit,
-        ctx: &mut Self::Context,
-    ) -> Result<(), RoomError> {
-        self.lifecycle.check_open()?;
-        // During a shutdown the author's session is being closed; the document is not opened again for the edit.
-        let refused = if self.lifecycle.is_shutting_down() {
-            Some(edit.reply)
-        } else {
-            self.editing.push(edit).err()
-        };
-        if let Some(reply) = refused
-            && reply.send(Err(EditError::Busy)).is_err()
-        {
-            tracing::debug!("an edit was refused after its author had left");
-        }
-        self.store_next(ctx);
-        Ok(())
     }
 }
 

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     domain::{Change, CursorMove, Event, Origin, PresenceChange},
-    editing::turn::{self, StoredChange},
+    editing::{
+        open_document::{OpenDocument, Published},
+        turn::{self, StoredChange},
+    },
     room::members::remote_presence::{PresenceOutcome, RosterFollowUp, RosterRead},
     roster::RosterSnapshot,
     wire::envelope::Envelope,
@@ -37,6 +40,7 @@ impl Take<DeliverEnvelope> for Room {
             Envelope::CursorMoved(moved) => {
                 if self.remote.presence_mut().move_cursor(&moved) {
                     self.broadcast_cursor(moved, ctx);
+                    self.sync_editors(ctx);
                 }
             }
             Envelope::MoveCursor { session, cursor } => {
@@ -46,6 +50,7 @@ impl Take<DeliverEnvelope> for Room {
             Envelope::Joined { presence, sequence } => {
                 let outcome = self.remote.presence_mut().join(presence, sequence);
                 self.apply_presence(outcome, ctx);
+                self.sync_editors(ctx);
             }
             Envelope::Left { session, sequence } => {
                 let outcome = self.remote.presence_mut().leave(session, sequence);
@@ -80,11 +85,16 @@ impl Room {
     /// Applies a change of another node at once if it is the next one, which is usual, and broadcasts it. Otherwise it is
     /// kept, and the room follows.
     fn apply_remote_change(&mut self, change: Arc<Change>, ctx: &mut Context<Self>) {
-        if let Some(change) = self.editing.apply_published(&change) {
-            let stored = StoredChange { change, is_remote: true, is_merged: false };
-            return self.broadcast_change(stored, Instant::now(), ctx);
+        let began = Instant::now();
+        match self.editing.apply_published(&change) {
+            Published::Applied(change) => {
+                self.remote.forget_changes_up_to(change.version);
+                let stored = StoredChange { change, is_remote: true, is_merged: false };
+                self.broadcast_change(stored, began, ctx);
+            }
+            Published::Waits => self.remote.add_change(change, self.editing.version()),
+            Published::Misfit => self.remote.announce(change.version),
         }
-        self.remote.add_change(change, self.editing.version());
         self.follow_if_behind(ctx);
     }
 
@@ -96,6 +106,7 @@ impl Room {
         let began = Instant::now();
         self.with_document(
             ctx,
+            OpenDocument::lend,
             |context, state| turn::follow(context, state, published, up_to),
             move |room, outcome, ctx| room.finish_turn(outcome, Some(head), began, ctx),
         );

@@ -39,6 +39,13 @@ impl RemoteState {
         }
     }
 
+    /// Forgets the kept changes up to `head`. Those after it are announced again, if reading the log failed before.
+    pub(super) fn forget_changes_up_to(&mut self, head: Version) {
+        if let Some(last) = self.changes.forget_up_to(head) {
+            self.announce(last);
+        }
+    }
+
     /// Returns the changes to apply after `head` and the version to reach. None if the room is not behind.
     ///
     /// Clears the announced version. If reading the log fails, the next comparison announces it again.
@@ -104,6 +111,14 @@ impl RemoteChanges {
         }
     }
 
+    /// Removes the changes up to `head`. Returns the version of the last one that is left.
+    fn forget_up_to(&mut self, head: Version) -> Option<Version> {
+        while let Some(first) = self.changes.first_entry().filter(|first| *first.key() <= head) {
+            self.bytes -= first.remove().weight();
+        }
+        self.changes.last_key_value().map(|(version, _)| *version)
+    }
+
     /// Removes and returns the changes that follow `head` without a hole. Older ones are forgotten; later ones stay.
     fn take_after(&mut self, head: Version) -> Vec<Change> {
         let mut next = head.next();
@@ -140,5 +155,27 @@ mod tests {
         assert_eq!(take(&mut changes, 6), [7]);
         assert_eq!(take(&mut changes, 9), [] as [i64; 0]);
         assert!(changes.changes.is_empty() && changes.bytes == 0);
+    }
+
+    #[test]
+    fn changes_that_were_kept_for_nothing_are_forgotten() {
+        let mut state = RemoteState::default();
+        let add = |state: &mut RemoteState, version: i64| {
+            state.add_change(Arc::new(title_change(version)), Some(Version::new(3)));
+        };
+        for version in [4, 5, 7] {
+            add(&mut state, version);
+        }
+        // Reading the log failed after the changes were taken; then 7 arrived again.
+        state.take_missed(Version::new(3)).unwrap();
+        add(&mut state, 7);
+        state.announced = Version::default();
+
+        state.forget_changes_up_to(Version::new(6));
+        assert_eq!(state.announced.number(), 7, "it is followed now");
+        state.announced = Version::default();
+        state.forget_changes_up_to(Version::new(7));
+        assert!(state.changes.changes.is_empty() && state.changes.bytes == 0);
+        assert_eq!(state.take_missed(Version::new(7)), None);
     }
 }

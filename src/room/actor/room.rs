@@ -96,21 +96,21 @@ impl Room {
     }
 
     /// Lends the document to `work`, takes it back, and then runs `then`. Afterwards the room goes on with what waited.
+    /// Does nothing if `lend` returns none.
     ///
-    /// This is the only place that lends the document. The caller has checked that it is not lent.
-    pub(super) fn with_document<T, F>(
+    /// This is the only place that lends the document.
+    pub(super) fn with_document<L, T, F>(
         &mut self,
         ctx: &mut Context<Self>,
-        work: impl FnOnce(TurnContext, DocumentState) -> F,
+        lend: impl FnOnce(&mut OpenDocument) -> Option<L>,
+        work: impl FnOnce(TurnContext, L) -> F,
         then: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
     ) where
         T: 'static,
         F: Future<Output = (DocumentState, T)> + 'static,
     {
-        let Some(state) = self.editing.lend() else {
-            return tracing::error!("the document is lent already; this work is dropped");
-        };
-        let work = work(self.turn_context(), state);
+        let Some(lent) = lend(&mut self.editing) else { return };
+        let work = work(self.turn_context(), lent);
         self.spawn(ctx, work, |room, (state, output), ctx| {
             room.editing.take_back(state);
             then(room, output, ctx);

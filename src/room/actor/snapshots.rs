@@ -6,6 +6,7 @@ use super::Room;
 use crate::editing::{
     LoadError, Replica,
     loader::{LastSnapshot, off_thread},
+    open_document::OpenDocument,
 };
 
 impl Room {
@@ -19,6 +20,7 @@ impl Room {
         let every = self.shared.options.snapshot_every;
         self.with_document(
             ctx,
+            OpenDocument::lend,
             |context, mut state| async move {
                 // Even if this fails, the next snapshot is due only after `every` further changes.
                 state.snapshot = Some(LastSnapshot { version, bytes_since: 0 });

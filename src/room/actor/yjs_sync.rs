@@ -20,6 +20,7 @@ use crate::{
     editing::{
         LoadError, Replica,
         loader::{MAX_INLINE_BYTES, off_thread},
+        open_document::OpenDocument,
         recent::RecentChanges,
     },
     outbox::{SeatFrame, SeatId},
@@ -115,6 +116,7 @@ impl Room {
         let head = request.head;
         self.with_document(
             ctx,
+            OpenDocument::lend,
             move |_context, mut state| async move {
                 let Some(replica) = state.replica.take() else {
                     return (state, Err(LoadError::Aborted));
@@ -143,6 +145,7 @@ impl Room {
     fn load_replica(&mut self, head: Version, ctx: &mut Context<Self>) {
         self.with_document(
             ctx,
+            OpenDocument::lend,
             move |context, mut state| async move {
                 let loaded = context.loader.replica(context.document, head).await.map(|loaded| {
                     state.snapshot = Some(loaded.snapshot);
