@@ -10,7 +10,7 @@
 //! and the upper layer implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | task > wire > domain
 //! ```
 //!
 //! `|` separates modules of the same layer. Every layer may use `metrics`.
@@ -47,6 +47,7 @@ pub mod roster;
 pub mod session;
 pub mod settings;
 pub mod store;
+pub mod task;
 pub mod telemetry;
 pub mod yjs;
 

@@ -1,8 +1,11 @@
 //! The tasks that a node runs periodically beside its server.
 //!
-//! Both tasks log a failure and try again at the next interval. The node aborts them when it stops.
+//! Both tasks log a failure and try again at the next interval. A panic starts them again. The node aborts them when it
+//! stops.
 
-use chrono::Utc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
@@ -10,6 +13,7 @@ use crate::{
     room::Rooms,
     settings::Settings,
     store::{Retention, Store, StoreOptions},
+    task::supervise_local,
 };
 
 /// While the relay works, all documents are reconciled only at every fifth interval.
@@ -20,24 +24,30 @@ const TICKS_WHILE_HEALTHY: u32 = 5;
 pub(super) fn delete_old_changes(options: &StoreOptions, store: Store) -> Option<JoinHandle<()>> {
     let Retention::For(retention) = options.retention else { return None };
     let every = options.forget_every;
-    Some(actix_rt::spawn(async move {
-        let mut interval = tokio::time::interval(every);
-        loop {
-            interval.tick().await;
-            let before = Utc::now() - retention;
+    Some(supervise_local("deletion of old changes", move || {
+        let store = store.clone();
+        async move {
+            let mut interval = tokio::time::interval(every);
             loop {
-                match store.forget_changes(before).await {
-                    Ok(0) => break,
-                    Ok(documents) => tracing::debug!(documents, "deleted old changes"),
-                    Err(error) => {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::warn!(error, "could not delete old changes");
-                        break;
-                    }
-                }
+                interval.tick().await;
+                delete_changes_before(&store, Utc::now() - retention).await;
             }
         }
     }))
+}
+
+async fn delete_changes_before(store: &Store, before: DateTime<Utc>) {
+    loop {
+        match store.forget_changes(before).await {
+            Ok(0) => break,
+            Ok(documents) => tracing::debug!(documents, "deleted old changes"),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not delete old changes");
+                break;
+            }
+        }
+    }
 }
 
 /// Reconciles the open documents with the database, so that changes of other nodes are found even if no message
@@ -48,27 +58,31 @@ pub(super) fn delete_old_changes(options: &StoreOptions, store: Store) -> Option
 pub(super) fn reconcile_with_store(settings: &Settings, rooms: Rooms) -> Option<JoinHandle<()>> {
     let (every, has_relay) = (settings.room.compare_every, settings.redis.is_set());
     settings.store.is_postgres().then(|| {
-        actix_rt::spawn(async move {
-            let mut interval = tokio::time::interval(every);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut ticks = 0;
-            loop {
-                let all = tokio::select! {
-                    _ = interval.tick() => {
-                        ticks = (ticks + 1) % TICKS_WHILE_HEALTHY;
-                        ticks == 0 || !has_relay || rooms.relay() != Health::Healthy
-                    }
-                    () = rooms.wait_until_stale() => false,
-                };
-                let compared = match all {
-                    true => rooms.compare().await,
-                    false => rooms.compare_stale().await,
-                };
-                if let Err(error) = compared {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not reconcile open documents with the database");
-                }
-            }
+        supervise_local("reconciliation with the store", move || {
+            reconcile(rooms.clone(), every, has_relay)
         })
     })
+}
+
+async fn reconcile(rooms: Rooms, every: Duration, has_relay: bool) {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0;
+    loop {
+        let all = tokio::select! {
+            _ = interval.tick() => {
+                ticks = (ticks + 1) % TICKS_WHILE_HEALTHY;
+                ticks == 0 || !has_relay || rooms.relay() != Health::Healthy
+            }
+            () = rooms.wait_until_stale() => false,
+        };
+        let compared = match all {
+            true => rooms.compare().await,
+            false => rooms.compare_stale().await,
+        };
+        if let Err(error) = compared {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "could not reconcile open documents with the database");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use std::sync::{Arc, atomic::AtomicU8};
 
 use anyhow::Context as _;
-use tokio::task::JoinHandle;
+use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
     bridge::{Bridge, EventSink, LocalBridge, RedisBridge},
@@ -16,6 +16,7 @@ use crate::{
     roster::{Keeper, LocalRoster, RedisRoster, Roster},
     session::Sessions,
     settings::Settings,
+    task::supervise_local,
     wire::envelope::OLDEST_VERSION,
 };
 
@@ -89,8 +90,12 @@ impl Cluster {
         if let Some(mut keeper) = redis.keeper.take() {
             let version = Arc::clone(&redis.version);
             keeper.begin(&version).await;
-            let task = keeper.run(Arc::new(sessions.clone()), version);
-            redis.keeper_task = Some(actix_rt::spawn(task));
+            let (keeper, sessions) = (Arc::new(Mutex::new(keeper)), sessions.clone());
+            redis.keeper_task = Some(supervise_local("roster keeper", move || {
+                let (keeper, version) = (Arc::clone(&keeper), Arc::clone(&version));
+                let sessions = sessions.clone();
+                async move { keeper.lock().await.run(&sessions, &version).await }
+            }));
         }
         redis.bridge.wait_until_healthy().await;
     }

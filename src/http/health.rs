@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::HttpState;
-use crate::bridge::Health;
+use crate::{bridge::Health, store::Writability};
 
 /// Handles `GET /healthz`: the process responds. Checks nothing else, so that an unavailable database does not cause
 /// every node to be restarted.
@@ -12,8 +12,8 @@ pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// Handles `GET /readyz`. Responds with 503 and the reason when the node is stopping, the database does not respond, or
-/// the relay is deaf: Redis responds but delivers no messages.
+/// Handles `GET /readyz`. Responds with 503 and the reason when the node is stopping, the database does not respond or
+/// accepts no writes, or the relay is deaf: Redis responds but delivers no messages.
 ///
 /// Without Redis a node still serves, so the status is 200 and "degraded". With 503, a load balancer would remove all
 /// nodes at once.
@@ -21,9 +21,16 @@ pub(super) async fn readyz(state: web::Data<HttpState>) -> HttpResponse {
     if state.draining.has_begun() {
         return unready("draining");
     }
-    if let Err(error) = state.store.ping().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the database does not respond");
-        return unready("database");
+    match state.store.ping().await {
+        Ok(Writability::Writable) => {}
+        Ok(Writability::ReadOnly) => return unready("database_read_only"),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the database does not respond"
+            );
+            return unready("database");
+        }
     }
     match state.rooms.relay() {
         Health::Deaf => unready("relay"),

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    pools::lock_documents,
+    document_lock::lock_documents,
     rows::{self, effective_level},
 };
 use crate::domain::{AccessLevel, Collaborator, DocumentId, User, UserId};
@@ -96,29 +96,32 @@ impl Store {
         target: UserId,
         level: AccessLevel,
     ) -> Result<GrantOutcome, StoreError> {
-        let txn = self.begin().await?;
-        let state = AccessState::load(&txn, document, actor, target).await?;
-        if state.actor_level(actor) != Some(AccessLevel::Owner) {
-            return Err(StoreError::Denied);
-        }
-        if state.is_owner(target) {
-            return Err(StoreError::OwnerKeepsAccess);
-        }
-        let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
-        let previous_level = state.target_level.map(rows::access_level);
-        let granted_at = match state.target_granted_at {
-            Some(granted_at) if previous_level == Some(level) => granted_at,
-            _ => {
-                let now = rows::now();
-                store_grant(&txn, document, target, level, now).await?;
-                increment_access_version(&txn, document).await?;
-                txn.commit().await?;
-                now
+        self.write(async {
+            let txn = self.begin().await?;
+            let state = AccessState::load(&txn, document, actor, target).await?;
+            if state.actor_level(actor) != Some(AccessLevel::Owner) {
+                return Err(StoreError::Denied);
             }
-        };
-        let user = User { id: target, name: name.into() };
-        let collaborator = Collaborator { user, level, granted_at };
-        Ok(GrantOutcome { collaborator, previous_level })
+            if state.is_owner(target) {
+                return Err(StoreError::OwnerKeepsAccess);
+            }
+            let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
+            let previous_level = state.target_level.map(rows::access_level);
+            let granted_at = match state.target_granted_at {
+                Some(granted_at) if previous_level == Some(level) => granted_at,
+                _ => {
+                    let now = rows::now();
+                    store_grant(&txn, document, target, level, now).await?;
+                    increment_access_version(&txn, document).await?;
+                    txn.commit().await?;
+                    now
+                }
+            };
+            let user = User { id: target, name: name.into() };
+            let collaborator = Collaborator { user, level, granted_at };
+            Ok(GrantOutcome { collaborator, previous_level })
+        })
+        .await
     }
 
     /// Revokes the access of `target` and returns whether they had any. Users without owner access may revoke only
@@ -133,27 +136,30 @@ impl Store {
         document: DocumentId,
         target: UserId,
     ) -> Result<bool, StoreError> {
-        let txn = self.begin().await?;
-        let state = AccessState::load(&txn, document, actor, target).await?;
-        match state.actor_level(actor) {
-            Some(AccessLevel::Owner) => {}
-            Some(AccessLevel::View | AccessLevel::Edit) if actor == target => {}
-            Some(_) | None => return Err(StoreError::Denied),
-        }
-        if state.is_owner(target) {
-            return Err(StoreError::OwnerKeepsAccess);
-        }
-        if state.target_level.is_none() {
-            return Ok(false);
-        }
-        document_access::Entity::delete_many()
-            .filter(document_access::Column::DocumentId.eq(document.uuid()))
-            .filter(document_access::Column::UserId.eq(target.uuid()))
-            .exec(&txn)
-            .await?;
-        increment_access_version(&txn, document).await?;
-        txn.commit().await?;
-        Ok(true)
+        self.write(async {
+            let txn = self.begin().await?;
+            let state = AccessState::load(&txn, document, actor, target).await?;
+            match state.actor_level(actor) {
+                Some(AccessLevel::Owner) => {}
+                Some(AccessLevel::View | AccessLevel::Edit) if actor == target => {}
+                Some(_) | None => return Err(StoreError::Denied),
+            }
+            if state.is_owner(target) {
+                return Err(StoreError::OwnerKeepsAccess);
+            }
+            if state.target_level.is_none() {
+                return Ok(false);
+            }
+            document_access::Entity::delete_many()
+                .filter(document_access::Column::DocumentId.eq(document.uuid()))
+                .filter(document_access::Column::UserId.eq(target.uuid()))
+                .exec(&txn)
+                .await?;
+            increment_access_version(&txn, document).await?;
+            txn.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The transaction that stores batches of several documents.
 //!
-//! The transaction locks the documents, reads their heads and the levels of the authors, and accepts the batches that
+//! The transaction locks the documents that are free, reads their heads and the levels of the authors, and accepts the batches that
 //! are authorized and based on the present head. It assigns the versions with
 //! `UPDATE document SET version = version + k WHERE id = ? AND version = ?`. Apart from deletions, the number of
 //! statements does not depend on the number of batches.
@@ -18,44 +18,79 @@ use sea_orm::{
 };
 
 use super::{
-    Batch, CommitError, Committed, StoreError,
-    commit_authorization::CommitAuthorization,
-    pools::{begin_write, lock_documents},
-    rows,
+    Batch, CommitError, Committed, StoreError, commit_authorization::CommitAuthorization,
+    document_lock::try_lock_documents, pools::begin_write, rows,
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
 
 /// How many rows one statement inserts. A statement may have 32,766 values in SQLite and 65,535 in PostgreSQL.
 const MAX_ROWS_PER_STATEMENT: usize = 1024;
 
-/// Stores batches of different documents. Returns one outcome per batch, in their order.
-pub(super) async fn commit_batches(
-    writer: &DatabaseConnection,
+/// What a group commit did with one batch.
+pub(super) enum GroupOutcome {
+    /// It was stored or refused.
+    Decided(Result<Committed, CommitError>),
+    /// Nothing was decided, because of a lock that something else holds. The batch is to be committed by itself.
+    Locked,
+}
+
+/// Stores batches of different documents without waiting for a lock. Returns one outcome per batch, in their order.
+pub(super) async fn commit_group(
+    committer: &DatabaseConnection,
     batches: &[Batch],
-) -> Vec<Result<Committed, CommitError>> {
-    match try_commit(writer, batches).await {
+) -> Vec<GroupOutcome> {
+    match try_commit(committer, batches).await {
         Ok(outcomes) => outcomes,
+        Err(CommitError::Store(error)) if error.is_contention() => {
+            batches.iter().map(|_| GroupOutcome::Locked).collect()
+        }
         // One batch may have caused the error. Committing each batch separately lets the others succeed.
         Err(error) if batches.len() > 1 && !error.is_database_failure() => {
             let mut outcomes = Vec::with_capacity(batches.len());
             for batch in batches {
-                let separate = try_commit(writer, std::slice::from_ref(batch)).await;
-                outcomes.extend(separate.unwrap_or_else(|error| vec![Err(error)]));
+                let separate = try_commit(committer, std::slice::from_ref(batch)).await;
+                outcomes.extend(
+                    separate.unwrap_or_else(|error| vec![GroupOutcome::Decided(Err(error))]),
+                );
             }
             outcomes
         }
-        Err(error) => batches.iter().map(|_| Err(error.clone())).collect(),
+        Err(error) => batches.iter().map(|_| GroupOutcome::Decided(Err(error.clone()))).collect(),
     }
 }
 
-/// Stores the batches in one transaction. An error means that none of them was stored, or, for
+/// Stores the batches whose documents are free in one transaction. An error means that none of them was stored, or, for
 /// [`CommitError::Unknown`], that this is not known.
 async fn try_commit(
-    writer: &DatabaseConnection,
+    committer: &DatabaseConnection,
+    batches: &[Batch],
+) -> Result<Vec<GroupOutcome>, CommitError> {
+    let txn = begin_write(committer).await?;
+    let documents = batches.iter().map(|batch| batch.document);
+    let free = try_lock_documents(&txn, documents).await?;
+    if free.len() == batches.len() {
+        let outcomes = commit_locked(txn, batches).await?;
+        return Ok(outcomes.into_iter().map(GroupOutcome::Decided).collect());
+    }
+    if free.is_empty() {
+        return Ok(batches.iter().map(|_| GroupOutcome::Locked).collect());
+    }
+    let is_free = |batch: &Batch| free.contains(&batch.document);
+    let locked: Vec<_> = batches.iter().filter(|batch| is_free(batch)).cloned().collect();
+    let mut outcomes = commit_locked(txn, &locked).await?.into_iter();
+    let outcome_of = |batch: &Batch| {
+        let outcome = is_free(batch).then(|| outcomes.next()).flatten();
+        outcome.map_or(GroupOutcome::Locked, GroupOutcome::Decided)
+    };
+    Ok(batches.iter().map(outcome_of).collect())
+}
+
+/// Stores batches whose documents the transaction has locked, and commits it. Returns one outcome per batch. An error
+/// means that none of them was stored, or, for [`CommitError::Unknown`], that this is not known.
+pub(super) async fn commit_locked(
+    txn: DatabaseTransaction,
     batches: &[Batch],
 ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
-    let txn = begin_write(writer).await?;
-    lock_documents(&txn, batches.iter().map(|batch| batch.document)).await?;
     let authorization = CommitAuthorization::load(&txn, batches).await?;
     let at = rows::now();
     let outcomes: Vec<_> = batches.iter().map(|batch| authorization.check(batch, at)).collect();

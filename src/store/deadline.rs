@@ -3,24 +3,30 @@
 //! A paused database, or a network that drops every packet, neither answers nor breaks the connection. With the
 //! deadline, callers get an error instead of waiting indefinitely.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
     Statement,
 };
-use tokio::time::timeout;
+
+use super::retirement::{NoAnswer, Retirement};
 
 /// A pool whose statements fail unless they are answered within `answer_within`.
 #[derive(Clone)]
 pub(super) struct DeadlinePool {
     pool: DatabaseConnection,
     answer_within: Duration,
+    retirement: Arc<Retirement>,
 }
 
 impl DeadlinePool {
-    pub(super) fn new(pool: DatabaseConnection, answer_within: Duration) -> Self {
-        Self { pool, answer_within }
+    pub(super) fn new(
+        pool: DatabaseConnection,
+        answer_within: Duration,
+        retirement: Arc<Retirement>,
+    ) -> Self {
+        Self { pool, answer_within, retirement }
     }
 
     /// Returns the pool without the deadline.
@@ -30,9 +36,9 @@ impl DeadlinePool {
 
     /// Waits for `answer` until the deadline. After it, the error is one that counts as unavailable.
     async fn limit<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        match timeout(self.answer_within, answer).await {
+        match self.retirement.limit(self.answer_within, answer).await {
             Ok(answer) => answer,
-            Err(_elapsed) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+            Err(NoAnswer) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
     }
 }

@@ -62,16 +62,19 @@ impl Store {
             version: Set(document.version.number()),
             state: Set(state),
         };
-        let txn = self.begin().await?;
-        document::Entity::insert(row).exec_without_returning(&txn).await.map_err(|error| {
-            match error.sql_err() {
-                Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::NoSuchUser,
-                _ => error.into(),
-            }
-        })?;
-        document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
-        txn.commit().await?;
-        Ok(document)
+        self.write(async {
+            let txn = self.begin().await?;
+            document::Entity::insert(row).exec_without_returning(&txn).await.map_err(|error| {
+                match error.sql_err() {
+                    Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::NoSuchUser,
+                    _ => error.into(),
+                }
+            })?;
+            document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
+            txn.commit().await?;
+            Ok(document)
+        })
+        .await
     }
 
     /// Returns a document and the viewer's level on it. `None` if it does not exist, was deleted, or the viewer has no

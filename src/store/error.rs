@@ -4,10 +4,13 @@
 //! full, unreadable, no free connection) becomes [`StoreError::Unavailable`]. The method that runs a statement maps
 //! the constraints that it can violate. Everything else is a fault of this program: [`StoreError::Internal`].
 
-use std::{error::Error, sync::Arc};
+use std::{borrow::Cow, error::Error, sync::Arc};
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
+
+/// The code with which PostgreSQL refuses a write while it is read-only.
+const READ_ONLY: &str = "25006";
 
 /// The cause of an error: for the log, never for a user.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -53,6 +56,31 @@ impl StoreError {
         Self::Internal(cause.into().into())
     }
 
+    /// Whether the transaction lost to another one: a lock that was not released in time, a deadlock, or a serialization
+    /// failure. Nothing was stored, and a retry may succeed at once.
+    pub(super) fn is_contention(&self) -> bool {
+        const LOCK_NOT_AVAILABLE: &str = "55P03";
+        const ROLLBACK: &str = "40";
+        self.postgres_code()
+            .is_some_and(|code| code == LOCK_NOT_AVAILABLE || code.starts_with(ROLLBACK))
+    }
+
+    /// Whether PostgreSQL refused a write because it is read-only.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.postgres_code().is_some_and(|code| code == READ_ONLY)
+    }
+
+    fn postgres_code(&self) -> Option<Cow<'_, str>> {
+        let (Self::Unavailable(cause) | Self::Internal(cause)) = self else { return None };
+        let cause: &(dyn Error + 'static) = &**cause;
+        match driver_error(cause.downcast_ref()?)? {
+            SqlxError::Database(error) if error.try_downcast_ref::<SqlxSqliteError>().is_none() => {
+                error.code()
+            }
+            _ => None,
+        }
+    }
+
     /// Maps an error of a migration.
     pub(super) fn migration(error: DbErr) -> Self {
         if is_unavailable(&error) {
@@ -75,22 +103,29 @@ impl From<SqlxError> for StoreError {
     }
 }
 
-fn is_unavailable(error: &DbErr) -> bool {
+/// Returns the error of the driver, if the database or the connection to it caused this one.
+fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     match error {
-        DbErr::ConnectionAcquire(_) => true,
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_ref() {
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn is_unavailable(error: &DbErr) -> bool {
+    match driver_error(error) {
+        Some(
             SqlxError::Io(_)
             | SqlxError::Tls(_)
             | SqlxError::Protocol(_)
             | SqlxError::PoolTimedOut
             | SqlxError::PoolClosed
-            | SqlxError::WorkerCrashed => true,
-            SqlxError::Database(error) => is_transient(error.as_ref()),
-            _ => false,
-        },
-        _ => false,
+            | SqlxError::WorkerCrashed,
+        ) => true,
+        Some(SqlxError::Database(error)) => is_transient(error.as_ref()),
+        Some(_) => false,
+        None => matches!(error, DbErr::ConnectionAcquire(_)),
     }
 }
 
@@ -139,7 +174,6 @@ fn is_transient_in_postgres(code: &str) -> bool {
     const NOT_IN_STATE: &str = "55";
     const OPERATOR: &str = "57";
     const SYSTEM: &str = "58";
-    const READ_ONLY: &str = "25006";
     const IDLE_IN_TRANSACTION: &str = "25P03";
 
     let class = code.get(..2).unwrap_or_default();

@@ -8,18 +8,27 @@
 //! senders wait. A batch that has waited longer than `store.acquire_within` is refused as unavailable when its turn
 //! comes.
 //!
+//! A document that something else has locked does not delay the group: its batch waits for the lock in a transaction of
+//! its own ([`DocumentLocks`]).
+//!
 //! Invariant: a batch never fails because of another one. When the database rejects a group, each of its batches is
 //! committed separately.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use sea_orm::DatabaseConnection;
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, timeout},
+    sync::{Mutex, mpsc, oneshot},
+    time::Instant,
 };
 
-use super::{Batch, CommitError, Committed, StoreError, commit::commit_batches};
+use super::{
+    Batch, CommitError, Committed, StoreError,
+    commit::{GroupOutcome, commit_group},
+    document_lock::DocumentLocks,
+    retirement::NoAnswer,
+};
+use crate::task::supervise;
 
 /// How many batches may wait in the queue.
 const MAX_QUEUED_BATCHES: usize = 1024;
@@ -50,23 +59,53 @@ pub(super) struct CommitTiming {
 
 /// A handle to the queue of batches. The commit task ends when the last clone is dropped.
 #[derive(Clone)]
-pub(super) struct CommitQueue(mpsc::Sender<QueuedBatch>);
+pub(super) struct CommitQueue {
+    sender: mpsc::Sender<QueuedBatch>,
+    committer: DatabaseConnection,
+}
+
+/// What the commit task works with.
+struct Committer {
+    connection: DatabaseConnection,
+    locks: DocumentLocks,
+    timing: CommitTiming,
+    queue: Mutex<mpsc::Receiver<QueuedBatch>>,
+}
 
 impl CommitQueue {
-    /// Starts the task that commits through `writer`.
-    pub(super) fn start(writer: DatabaseConnection, timing: CommitTiming) -> Self {
+    /// Starts the task that commits groups through `committer`, and batches of locked documents through `locks`.
+    pub(super) fn start(
+        committer: DatabaseConnection,
+        locks: DocumentLocks,
+        timing: CommitTiming,
+    ) -> Self {
         let (sender, queue) = mpsc::channel(MAX_QUEUED_BATCHES);
-        tokio::spawn(run(writer, timing, queue));
-        Self(sender)
+        let task = Arc::new(Committer {
+            connection: committer.clone(),
+            locks,
+            timing,
+            queue: Mutex::new(queue),
+        });
+        supervise("commit", move || {
+            let task = Arc::clone(&task);
+            async move { task.run().await }
+        });
+        Self { sender, committer }
+    }
+
+    /// Returns the pool of the connection that commits groups.
+    pub(super) fn pool(&self) -> &DatabaseConnection {
+        &self.committer
     }
 
     /// Queues a batch and waits until it is stored or refused.
     pub(super) async fn commit(&self, batch: Batch) -> CommitReply {
         let (reply, replied) = oneshot::channel();
-        if self.0.send(QueuedBatch { batch, queued_at: Instant::now(), reply }).await.is_err() {
+        if self.sender.send(QueuedBatch { batch, queued_at: Instant::now(), reply }).await.is_err()
+        {
             return Err(StoreError::unavailable("the commit task has ended").into());
         }
-        // The task is interrupted during a commit only when the process ends.
+        // The task is interrupted during a commit only by a panic, or when the process ends.
         let interrupted = |_closed| {
             let cause = "the commit task ended before the commit was finished";
             Err(CommitError::Unknown(StoreError::unavailable(cause)))
@@ -75,35 +114,68 @@ impl CommitQueue {
     }
 }
 
-async fn run(
-    writer: DatabaseConnection,
-    timing: CommitTiming,
-    mut queue: mpsc::Receiver<QueuedBatch>,
-) {
-    let mut next_start = Instant::now();
-    // A batch that did not fit into the previous group. It is the first of the next one.
-    let mut left_over = None;
-    loop {
-        let first = match left_over.take() {
-            Some(first) => first,
-            None => match queue.recv().await {
+impl Committer {
+    /// Commits until the queue is closed.
+    async fn run(&self) {
+        let mut queue = self.queue.lock().await;
+        let mut next_start = Instant::now();
+        // A batch that did not fit into the previous group. It is the first of the next one.
+        let mut left_over = None;
+        loop {
+            let first = match left_over.take() {
                 Some(first) => first,
-                None => return,
-            },
+                None => match queue.recv().await {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
+            tokio::time::sleep_until(next_start).await;
+            next_start = Instant::now() + self.timing.every;
+            let group;
+            (group, left_over) = collect_group(first, &mut queue);
+            let is_late =
+                |queued: &QueuedBatch| queued.queued_at.elapsed() > self.timing.start_within;
+            let (late, group): (Vec<_>, Vec<_>) = group.into_iter().partition(is_late);
+            for queued in late {
+                let cause = "the batch waited longer than `store.acquire_within` for its commit";
+                send_reply(queued.reply, Err(StoreError::unavailable(cause).into()));
+            }
+            if !group.is_empty() {
+                self.commit_group(group).await;
+            }
+        }
+    }
+
+    async fn commit_group(&self, group: Vec<QueuedBatch>) {
+        let (batches, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|queued| (queued.batch, queued.reply)).unzip();
+        let committing = commit_group(&self.connection, &batches);
+        let outcomes = self.locks.retirement().limit(self.timing.finish_within, committing).await;
+        let timed_out = |error: NoAnswer| {
+            let error = CommitError::Unknown(error.into());
+            batches.iter().map(|_| GroupOutcome::Decided(Err(error.clone()))).collect()
         };
-        tokio::time::sleep_until(next_start).await;
-        next_start = Instant::now() + timing.every;
-        let group;
-        (group, left_over) = collect_group(first, &mut queue);
-        let (late, group): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|queued| queued.queued_at.elapsed() > timing.start_within);
-        for queued in late {
-            let cause = "the batch waited longer than `store.acquire_within` for its commit";
-            send_reply(queued.reply, Err(StoreError::unavailable(cause).into()));
+        let outcomes = outcomes.unwrap_or_else(timed_out);
+        for ((batch, reply), outcome) in batches.into_iter().zip(replies).zip(outcomes) {
+            match outcome {
+                GroupOutcome::Decided(outcome) => self.reply(reply, outcome),
+                GroupOutcome::Locked => self.commit_alone(batch, reply),
+            }
         }
-        if !group.is_empty() {
-            commit_group(&writer, group, timing.finish_within).await;
+    }
+
+    /// Commits a batch when its document is free. The group commit goes on meanwhile.
+    fn commit_alone(&self, batch: Batch, reply: oneshot::Sender<CommitReply>) {
+        let locks = self.locks.clone();
+        // It ends by itself: every wait in it has a deadline. Each room has at most one.
+        tokio::spawn(async move { send_reply(reply, locks.commit(&batch).await) });
+    }
+
+    fn reply(&self, reply: oneshot::Sender<CommitReply>, outcome: CommitReply) {
+        if let Err(CommitError::Store(error) | CommitError::Unknown(error)) = &outcome {
+            self.locks.retirement().note(error);
         }
+        send_reply(reply, outcome);
     }
 }
 
@@ -126,20 +198,6 @@ fn collect_group(
         group.push(next);
     }
     (group, None)
-}
-
-async fn commit_group(writer: &DatabaseConnection, group: Vec<QueuedBatch>, within: Duration) {
-    let (batches, replies): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|queued| (queued.batch, queued.reply)).unzip();
-    let outcomes = timeout(within, commit_batches(writer, &batches)).await;
-    let timed_out = |_elapsed| {
-        let cause = StoreError::unavailable("the commit took longer than `store.answer_within`");
-        batches.iter().map(|_| Err(CommitError::Unknown(cause.clone()))).collect()
-    };
-    let outcomes = outcomes.unwrap_or_else(timed_out);
-    for (reply, outcome) in replies.into_iter().zip(outcomes) {
-        send_reply(reply, outcome);
-    }
 }
 
 fn send_reply(reply: oneshot::Sender<CommitReply>, outcome: CommitReply) {

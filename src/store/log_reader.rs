@@ -6,7 +6,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, user};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect,
     sea_query::{Expr, ExprTrait, Func},
 };
 
@@ -47,40 +48,7 @@ impl Store {
         author: UserId,
         edit: &EditId,
     ) -> Result<Option<Receipt>, StoreError> {
-        let change: Option<ReceiptRow> = document_change::Entity::find()
-            .select_only()
-            .columns([
-                document_change::Column::Version,
-                document_change::Column::Title,
-                document_change::Column::At,
-                document_change::Column::Fingerprint,
-            ])
-            .filter(document_change::Column::DocumentId.eq(document.uuid()))
-            .filter(document_change::Column::AuthorId.eq(author.uuid()))
-            .filter(document_change::Column::EditId.eq(edit.as_str()))
-            .into_model()
-            .one(&self.readers)
-            .await?;
-        let found = match change {
-            Some(found) => Some(found),
-            None => {
-                document_receipt::Entity::find()
-                    .select_only()
-                    .columns([
-                        document_receipt::Column::Version,
-                        document_receipt::Column::Title,
-                        document_receipt::Column::At,
-                        document_receipt::Column::Fingerprint,
-                    ])
-                    .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
-                    .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
-                    .filter(document_receipt::Column::EditId.eq(edit.as_str()))
-                    .into_model()
-                    .one(&self.readers)
-                    .await?
-            }
-        };
-        Ok(found.map(ReceiptRow::into_receipt))
+        find_edit_in(&self.readers, document, author, edit).await
     }
 
     /// Returns the changes after the version `after` up to `up_to`, oldest first, without the whole texts: as many as
@@ -126,6 +94,49 @@ impl Store {
             .await?;
         rows.into_iter().map(|(row, author)| to_change(row, author)).collect()
     }
+}
+
+/// Returns the result of an edit that was accepted earlier.
+pub(super) async fn find_edit_in(
+    connection: &impl ConnectionTrait,
+    document: DocumentId,
+    author: UserId,
+    edit: &EditId,
+) -> Result<Option<Receipt>, StoreError> {
+    let change: Option<ReceiptRow> = document_change::Entity::find()
+        .select_only()
+        .columns([
+            document_change::Column::Version,
+            document_change::Column::Title,
+            document_change::Column::At,
+            document_change::Column::Fingerprint,
+        ])
+        .filter(document_change::Column::DocumentId.eq(document.uuid()))
+        .filter(document_change::Column::AuthorId.eq(author.uuid()))
+        .filter(document_change::Column::EditId.eq(edit.as_str()))
+        .into_model()
+        .one(connection)
+        .await?;
+    let found = match change {
+        Some(found) => Some(found),
+        None => {
+            document_receipt::Entity::find()
+                .select_only()
+                .columns([
+                    document_receipt::Column::Version,
+                    document_receipt::Column::Title,
+                    document_receipt::Column::At,
+                    document_receipt::Column::Fingerprint,
+                ])
+                .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
+                .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
+                .filter(document_receipt::Column::EditId.eq(edit.as_str()))
+                .into_model()
+                .one(connection)
+                .await?
+        }
+    };
+    Ok(found.map(ReceiptRow::into_receipt))
 }
 
 /// Returns the version of the last change of a page of at most `bytes`. `sizes` are versions with the sizes of their

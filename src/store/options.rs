@@ -15,7 +15,8 @@ pub struct StoreOptions {
     /// The number of connections for reading, at least 1 (0 counts as 1). With SQLite, each is a thread and up to 2 MiB
     /// of cache. A database in memory has one connection in total.
     pub readers: u32,
-    /// The number of connections for writing, at least 1 (0 counts as 1). SQLite always uses one.
+    /// The number of connections for writing, at least 3 (fewer count as 3): one commits edits, a third waits for locked
+    /// documents, and the rest does all other writes. SQLite always uses one.
     pub writers: u32,
     /// How long an operation waits for a free connection, or a batch for its commit, before it fails as unavailable.
     #[serde(with = "humantime_serde")]

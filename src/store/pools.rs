@@ -1,28 +1,51 @@
 //! Opening and closing the database, and beginning transactions.
 //!
 //! Invariant: a write transaction locks what it decides about before it reads. What it has read is therefore still true
-//! when it writes. SQLite locks the whole file, PostgreSQL the rows of the documents ([`lock_documents`]).
+//! when it writes. SQLite locks the whole file, PostgreSQL the rows of the documents
+//! ([`document_lock`](super::document_lock)).
 
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, sea_query::LockType,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
-
-use entity::document;
+use tokio::time::timeout;
 
 use super::{
     StoreError, StoreOptions,
     deadline::DeadlinePool,
+    document_lock::DocumentLocks,
     group_commit::{CommitQueue, CommitTiming},
-    postgres, sqlite,
+    postgres,
+    retirement::Retirement,
+    sqlite,
 };
-use crate::domain::DocumentId;
 
 /// How long a pool may take to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The connections by purpose.
+pub(super) struct Pools {
+    /// Commits groups of batches.
+    pub(super) committer: DatabaseConnection,
+    /// Waits for documents that another node has locked.
+    pub(super) locking: DatabaseConnection,
+    /// The number of its connections.
+    pub(super) locking_connections: u32,
+    /// Writes everything else.
+    pub(super) writer: DatabaseConnection,
+    pub(super) readers: DatabaseConnection,
+}
+
+/// Whether the database can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writability {
+    /// It accepts reads and writes.
+    Writable,
+    /// It accepts reads only, for example because it is no longer the primary.
+    ReadOnly,
+}
 
 /// The stored data. Clones share the same connections.
 #[derive(Clone)]
@@ -30,6 +53,10 @@ pub struct Store {
     pub(super) readers: DeadlinePool,
     pub(super) writer: DatabaseConnection,
     pub(super) commit_queue: CommitQueue,
+    pub(super) locks: DocumentLocks,
+    retirement: Arc<Retirement>,
+    /// How long a write other than a commit may take, its wait for a connection included.
+    write_within: Duration,
     /// The longest pause between two changes of one history entry.
     pub(super) history_pause: Duration,
 }
@@ -42,8 +69,9 @@ impl Store {
     /// [`StoreError::Unavailable`] if the database cannot be opened, [`StoreError::Internal`] if the URL is invalid or
     /// the file is not a database.
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let (writer, readers) = if options.is_postgres() {
-            postgres::open(options).await?
+        let retirement = Arc::new(Retirement::default());
+        let pools = if options.is_postgres() {
+            postgres::open(options, &retirement).await?
         } else {
             sqlite::open(options).await?
         };
@@ -52,33 +80,54 @@ impl Store {
             start_within: options.acquire_within,
             finish_within: options.answer_within,
         };
-        let commit_queue = CommitQueue::start(writer.clone(), timing);
-        let readers = DeadlinePool::new(readers, options.answer_within);
-        Ok(Self { readers, writer, commit_queue, history_pause: options.history_pause })
+        let locks = DocumentLocks::new(&pools, options, Arc::clone(&retirement));
+        let commit_queue = CommitQueue::start(pools.committer, locks.clone(), timing);
+        Ok(Self {
+            readers: DeadlinePool::new(
+                pools.readers,
+                options.answer_within,
+                Arc::clone(&retirement),
+            ),
+            writer: pools.writer,
+            commit_queue,
+            locks,
+            retirement,
+            write_within: options.acquire_within + options.answer_within,
+            history_pause: options.history_pause,
+        })
     }
 
-    /// Checks that the database answers.
+    /// Checks that the database answers, and whether it accepts writes.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    /// [`StoreError::Unavailable`] if it does not answer.
+    pub async fn ping(&self) -> Result<Writability, StoreError> {
         let backend = self.readers.get_database_backend();
-        let query = match backend {
+        if backend == DbBackend::Sqlite {
             // Unlike `SELECT 1`, this reads from the file.
-            DbBackend::Sqlite => "PRAGMA schema_version",
-            _ => "SELECT 1",
-        };
-        self.readers.query_one_raw(Statement::from_string(backend, query)).await?;
-        Ok(())
+            let query = Statement::from_string(backend, "PRAGMA schema_version");
+            self.readers.query_one_raw(query).await?;
+            return Ok(Writability::Writable);
+        }
+        let query = "SELECT current_setting('transaction_read_only') = 'on' AS is_read_only";
+        let row = self.readers.query_one_raw(Statement::from_string(backend, query)).await?;
+        let is_read_only = row.map(|row| row.try_get::<bool>("", "is_read_only")).transpose()?;
+        if is_read_only != Some(true) {
+            return Ok(Writability::Writable);
+        }
+        self.retirement.retire_all();
+        Ok(Writability::ReadOnly)
     }
 
     /// Waits for running operations, at most 5 seconds per pool, and closes every connection. Later calls fail with
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         // The writer comes last: the last connection to a file of SQLite moves the write-ahead log into the file.
-        for pool in [self.readers.pool(), &self.writer] {
+        let pools =
+            [self.readers.pool(), self.locks.pool(), self.commit_queue.pool(), &self.writer];
+        for pool in pools {
             // A database that does not answer must not keep the process from ending.
-            match tokio::time::timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
+            match timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "could not close a database pool"),
                 Err(_elapsed) => tracing::warn!("timed out closing a database pool"),
@@ -89,6 +138,19 @@ impl Store {
     /// Begins a write transaction. It is rolled back unless it is committed.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         begin_write(&self.writer).await
+    }
+
+    /// Runs a write and limits its time. Every write that is no commit of a batch goes through here, except migrations.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`StoreError::Unavailable`] if it takes too long. What it has written is then rolled back,
+    /// unless its commit is under way.
+    pub(super) async fn write<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let written = self.retirement.limit(self.write_within, work).await?;
+        written.inspect_err(|error| self.retirement.note(error))
     }
 }
 
@@ -102,29 +164,4 @@ pub(super) async fn begin_write(
         ..TransactionOptions::default()
     };
     Ok(writer.begin_with_options(options).await?)
-}
-
-/// Locks the rows of these documents until the transaction ends. Reads that follow see what the previous holder of the
-/// lock committed: in PostgreSQL's default isolation, each statement sees everything committed before it began.
-///
-/// Rows are locked in the order of their ids, so that two transactions cannot deadlock.
-pub(super) async fn lock_documents(
-    txn: &DatabaseTransaction,
-    documents: impl IntoIterator<Item = DocumentId>,
-) -> Result<(), StoreError> {
-    // A write transaction of SQLite has locked the whole file already.
-    if txn.get_database_backend() == DbBackend::Sqlite {
-        return Ok(());
-    }
-    let ids = documents.into_iter().map(DocumentId::uuid);
-    let _locked: Vec<uuid::Uuid> = document::Entity::find()
-        .select_only()
-        .column(document::Column::Id)
-        .filter(document::Column::Id.is_in(ids))
-        .order_by_asc(document::Column::Id)
-        .lock(LockType::NoKeyUpdate)
-        .into_tuple()
-        .all(txn)
-        .await?;
-    Ok(())
 }

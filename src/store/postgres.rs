@@ -1,43 +1,121 @@
 //! Connections to PostgreSQL.
 //!
-//! Reads and writes have separate pools, so that reads cannot use up the connections for writing. Parameters of the URL
-//! configure TLS: `sslmode` and `sslrootcert`, as in the documentation of libpq.
+//! Each purpose has a pool of its own: reads cannot use up the connections for writing, and neither edits that wait for a
+//! locked document nor other writes can use up the connection that commits. Parameters of the URL configure TLS:
+//! `sslmode` and `sslrootcert`, as in the documentation of libpq.
+//!
+//! A connection is tested before it is used and after each use, with a deadline. When a server is replaced, or something
+//! in between drops every packet, a connection neither answers nor breaks. The driver would wait for it without a limit,
+//! and the pool would run out of connections.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection,
+    sqlx::{AssertSqlSafe, Connection as _, Error, Executor as _, PgConnection},
+};
+use tokio::time::timeout;
 
-use super::{StoreError, StoreOptions};
+use super::{StoreError, StoreOptions, pools::Pools, retirement::Retirement};
 
 /// A connection that was idle for longer than this is tested before it is used: the database may have restarted since.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// Opens the pools for writing and for reading.
-pub(super) async fn open(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
-    let writer = connect(options, options.writers).await?;
-    let readers = connect(options, options.readers).await?;
-    Ok((writer, readers))
+/// How long a connection may take to answer a test.
+const TEST_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long one attempt to lock a document waits. Then the connection is given to the next edit that waits for a lock.
+pub(super) const LOCK_ATTEMPT: Duration = Duration::from_millis(300);
+
+/// The number of connections of each pool.
+struct PoolSizes {
+    locking: u32,
+    writing: u32,
 }
 
-async fn connect(store: &StoreOptions, connections: u32) -> Result<DatabaseConnection, StoreError> {
-    let millis = |time: Duration| time.as_millis().to_string();
-    let (busy, answer) = (millis(store.busy_within), millis(store.answer_within));
+impl PoolSizes {
+    /// Divides the connections for writing: one commits, a third waits for locked documents, and the rest is for all
+    /// other writes. Each pool has at least one.
+    fn of(writers: u32) -> Self {
+        let locking = (writers / 3).max(1);
+        Self { locking, writing: writers.saturating_sub(1 + locking).max(1) }
+    }
+}
+
+/// Opens the pools.
+pub(super) async fn open(
+    options: &StoreOptions,
+    retirement: &Arc<Retirement>,
+) -> Result<Pools, StoreError> {
+    let sizes = PoolSizes::of(options.writers);
+    let open = |connections, lock_timeout| connect(options, connections, lock_timeout, retirement);
+    Ok(Pools {
+        committer: open(1, options.busy_within).await?,
+        locking: open(sizes.locking, LOCK_ATTEMPT.min(options.busy_within)).await?,
+        locking_connections: sizes.locking,
+        writer: open(sizes.writing, options.busy_within).await?,
+        readers: open(options.readers.max(1), options.busy_within).await?,
+    })
+}
+
+async fn connect(
+    store: &StoreOptions,
+    connections: u32,
+    lock_timeout: Duration,
+    retirement: &Arc<Retirement>,
+) -> Result<DatabaseConnection, StoreError> {
+    let millis = |time: Duration| time.as_millis();
+    let (lock, answer) = (millis(lock_timeout), millis(store.answer_within));
+    // Sent after connecting and not as parameters of the connection, which some poolers refuse.
+    let session: Arc<str> = format!(
+        "SET lock_timeout = {lock}; \
+         SET statement_timeout = {answer}; \
+         SET idle_in_transaction_session_timeout = {answer}; \
+         SET default_transaction_isolation = 'read committed'; \
+         SET tcp_user_timeout = {answer}"
+    )
+    .into();
+    let retirement = Arc::clone(retirement);
     let mut options = ConnectOptions::new(&store.url);
     options
-        .max_connections(connections.max(1))
+        .max_connections(connections)
         .acquire_timeout(store.acquire_within)
         .connect_timeout(store.acquire_within)
-        .test_before_acquire_if_idle_for(TEST_AFTER_IDLE)
+        .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(move |server| {
-            server.application_name("coscribe").options([
-                ("lock_timeout", busy.as_str()),
-                ("statement_timeout", answer.as_str()),
-                // The locks of a node that disappears during a transaction are released after this time.
-                ("idle_in_transaction_session_timeout", answer.as_str()),
-            ])
+        .map_sqlx_postgres_opts(|server| server.application_name("coscribe"))
+        .map_sqlx_postgres_pool_opts(move |pool| {
+            let session = Arc::clone(&session);
+            let (acquired, released) = (Arc::clone(&retirement), Arc::clone(&retirement));
+            pool.after_connect(move |connection, _| {
+                let session = Arc::clone(&session);
+                Box::pin(async move {
+                    connection.execute(AssertSqlSafe(session.to_string())).await?;
+                    Ok(())
+                })
+            })
+            .before_acquire(move |connection, metadata| {
+                let is_retired = acquired.includes(metadata.age);
+                Box::pin(async move {
+                    if !is_retired && metadata.idle_for > TEST_AFTER_IDLE {
+                        test(connection).await?;
+                    }
+                    Ok(!is_retired)
+                })
+            })
+            .after_release(move |connection, metadata| {
+                let is_retired = released.includes(metadata.age);
+                Box::pin(async move {
+                    test(connection).await?;
+                    Ok(!is_retired)
+                })
+            })
         });
     Ok(Database::connect(options).await?)
+}
+
+/// Checks that the server answers on a connection. After an error, the pool drops the connection without further I/O.
+async fn test(connection: &mut PgConnection) -> Result<(), Error> {
+    let answered = timeout(TEST_WITHIN, connection.ping()).await;
+    answered.unwrap_or_else(|_elapsed| Err(Error::Io(std::io::ErrorKind::TimedOut.into())))
 }

@@ -6,29 +6,42 @@
 use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, document_snapshot};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, IntoValueTuple},
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, pools::lock_documents};
+use super::{Store, StoreError, document_lock::lock_documents};
 
 /// How many logs one transaction shortens. The limit keeps other writes from waiting long.
 const MAX_DOCUMENTS: u64 = 8;
+
+/// How many receipts one statement deletes.
+const MAX_RECEIPTS: u64 = 1_000;
 
 /// How many changes of one log a transaction deletes. The next one continues.
 const MAX_CHANGES: i64 = 500;
 
 impl Store {
-    /// Deletes changes that were stored before `before` and are not needed to open a document, in a few documents at a
-    /// time, and all receipts from before that time. Returns the number of documents whose changes it deleted; 0 means
-    /// that nothing is left to delete.
+    /// Deletes some of the changes that were stored before `before` and are not needed to open a document, and some of
+    /// the receipts from before that time. Returns 0 when nothing is left to delete.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn forget_changes(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
-        let txn = self.begin().await?;
+        // Found before anything is locked, since the query may take long.
+        let outdated = self.find_outdated(before).await?;
+        if !outdated.is_empty() {
+            self.write(self.shorten(&outdated)).await?;
+        }
+        let has_deleted_receipts = self.write(self.delete_receipts(before)).await?;
+        Ok(outdated.len().max(usize::from(has_deleted_receipts)))
+    }
+
+    /// Returns documents with the version up to which their log can be deleted: a snapshot whose change is old and still
+    /// in the log.
+    async fn find_outdated(&self, before: DateTime<Utc>) -> Result<Vec<(Uuid, i64)>, StoreError> {
         let of_snapshot = |change: document_change::Column, snapshot: document_snapshot::Column| {
             Expr::col((document_change::Entity, change))
                 .equals((document_snapshot::Entity, snapshot))
@@ -39,7 +52,6 @@ impl Store {
                     document_change::Column::Version,
                     document_snapshot::Column::Version,
                 ));
-        // A snapshot at a version whose change is old and still in the log: the log up to it can be deleted.
         let mut query = document_snapshot::Entity::find()
             .select_only()
             .column(document_snapshot::Column::DocumentId)
@@ -48,18 +60,45 @@ impl Store {
             .group_by(document_snapshot::Column::DocumentId)
             .limit(MAX_DOCUMENTS);
         QueryTrait::query(&mut query).inner_join(document_change::Entity, is_same);
-        let outdated: Vec<(Uuid, i64)> = query.into_tuple().all(&txn).await?;
+        Ok(query.into_tuple().all(&self.readers).await?)
+    }
+
+    async fn shorten(&self, outdated: &[(Uuid, i64)]) -> Result<(), StoreError> {
+        let txn = self.begin().await?;
         lock_documents(&txn, outdated.iter().map(|(document, _)| (*document).into())).await?;
-        for (document, version) in &outdated {
-            delete_up_to(&txn, *document, *version).await?;
+        for (document, version) in outdated {
+            // It may have been deleted since it was found.
+            let key = (*document, *version);
+            if document_snapshot::Entity::find_by_id(key).count(&txn).await? > 0 {
+                delete_up_to(&txn, *document, *version).await?;
+            }
         }
-        // No text depends on receipts, so they are deleted by age alone.
-        document_receipt::Entity::delete_many()
-            .filter(document_receipt::Column::At.lt(before))
-            .exec(&txn)
-            .await?;
         txn.commit().await?;
-        Ok(outdated.len())
+        Ok(())
+    }
+
+    /// Deletes receipts from before a time, a bounded number of them. Returns whether there were any. No text depends on
+    /// receipts, so they are deleted by age alone.
+    async fn delete_receipts(&self, before: DateTime<Utc>) -> Result<bool, StoreError> {
+        use document_receipt::Column::{At, AuthorId, DocumentId, EditId};
+        let keys = [DocumentId, AuthorId, EditId];
+        let oldest: Vec<(Uuid, Uuid, String)> = document_receipt::Entity::find()
+            .select_only()
+            .columns(keys)
+            .filter(At.lt(before))
+            .limit(MAX_RECEIPTS)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        if oldest.is_empty() {
+            return Ok(false);
+        }
+        let found = oldest.into_iter().map(IntoValueTuple::into_value_tuple);
+        document_receipt::Entity::delete_many()
+            .filter(Expr::tuple(keys.map(Expr::col)).in_tuples(found))
+            .exec(&self.writer)
+            .await?;
+        Ok(true)
     }
 }
 

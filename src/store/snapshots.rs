@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect, sea_query::OnConflict,
 };
 
-use super::{Store, StoreError, pools::lock_documents};
+use super::{Store, StoreError, document_lock::lock_documents};
 use crate::domain::{DocumentId, Version};
 
 /// The stored text of a document at one version.
@@ -99,32 +99,35 @@ impl Store {
         state: Vec<u8>,
         every: u32,
     ) -> Result<(), StoreError> {
-        let txn = self.begin().await?;
-        lock_documents(&txn, [document]).await?;
-        let existing: Option<i64> = document::Entity::find()
-            .select_only()
-            .column(document::Column::Version)
-            .filter(document::Column::Id.eq(document.uuid()))
-            .filter(document::Column::DeletedAt.is_null())
-            .into_tuple()
-            .one(&txn)
-            .await?;
-        if existing.is_none() {
-            return Ok(());
-        }
-        let row = document_snapshot::ActiveModel {
-            document_id: Set(document.uuid()),
-            version: Set(version.number()),
-            state: Set(state),
-        };
-        let key = [document_snapshot::Column::DocumentId, document_snapshot::Column::Version];
-        document_snapshot::Entity::insert(row)
-            .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
-            .exec_without_returning(&txn)
-            .await?;
-        delete_superseded(&txn, document, version, every).await?;
-        txn.commit().await?;
-        Ok(())
+        self.write(async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, [document]).await?;
+            let existing: Option<i64> = document::Entity::find()
+                .select_only()
+                .column(document::Column::Version)
+                .filter(document::Column::Id.eq(document.uuid()))
+                .filter(document::Column::DeletedAt.is_null())
+                .into_tuple()
+                .one(&txn)
+                .await?;
+            if existing.is_none() {
+                return Ok(());
+            }
+            let row = document_snapshot::ActiveModel {
+                document_id: Set(document.uuid()),
+                version: Set(version.number()),
+                state: Set(state),
+            };
+            let key = [document_snapshot::Column::DocumentId, document_snapshot::Column::Version];
+            document_snapshot::Entity::insert(row)
+                .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
+                .exec_without_returning(&txn)
+                .await?;
+            delete_superseded(&txn, document, version, every).await?;
+            txn.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

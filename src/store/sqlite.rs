@@ -13,7 +13,7 @@ use sea_orm::{
     },
 };
 
-use super::{StoreError, StoreOptions};
+use super::{StoreError, StoreOptions, pools::Pools};
 
 /// The purpose of a pool.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,7 @@ enum Role {
 }
 
 /// Opens the pools for writing and for reading.
-pub(super) async fn open(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+pub(super) async fn open(options: &StoreOptions) -> Result<Pools, StoreError> {
     let in_memory = options.url.contains(":memory:") || options.url.contains("mode=memory");
     if !in_memory && options.url.contains("mode=rwc") {
         create_folder(&options.url)?;
@@ -38,7 +36,13 @@ pub(super) async fn open(
     } else {
         connect(options, Role::Readers).await?
     };
-    Ok((writer, readers))
+    Ok(Pools {
+        committer: writer.clone(),
+        locking: writer.clone(),
+        locking_connections: 1,
+        writer,
+        readers,
+    })
 }
 
 fn create_folder(url: &str) -> Result<(), StoreError> {

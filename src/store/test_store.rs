@@ -58,7 +58,8 @@ impl TestStore {
         let mut store = Self::new().await;
         let finish_within = Duration::from_secs(20);
         let timing = CommitTiming { every: Duration::ZERO, start_within: limit, finish_within };
-        store.store.commit_queue = CommitQueue::start(store.writer.clone(), timing);
+        let (committer, locks) = (store.writer.clone(), store.locks.clone());
+        store.store.commit_queue = CommitQueue::start(committer, locks, timing);
         store
     }
 

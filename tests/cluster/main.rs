@@ -17,6 +17,7 @@ mod redis_outage;
 mod relay;
 mod revocation;
 mod sentinel;
+mod store_faults;
 mod subscriber;
 mod tls;
 mod versions;

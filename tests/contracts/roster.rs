@@ -49,7 +49,7 @@ async fn rosters(over: Over, count: usize) -> Vec<Arc<dyn Roster>> {
         let version = Arc::new(AtomicU8::new(1));
         keeper.begin(&version).await;
         assert!(roster.is_up());
-        actix_web::rt::spawn(keeper.run(Arc::new(Evicted::default()), version));
+        actix_web::rt::spawn(async move { keeper.run(&Evicted::default(), &version).await });
         rosters.push(Arc::new(roster));
     }
     rosters

@@ -73,17 +73,17 @@ impl Keeper {
 
     /// Runs until the roster is stopped. Sessions that exceed their user's limit are evicted. `version`
     /// is set to the newest envelope version that every node of the cluster reads.
-    pub async fn run(mut self, evictor: Arc<dyn SessionEvictor>, version: Arc<AtomicU8>) {
+    pub async fn run(&mut self, evictor: &dyn SessionEvictor, version: &AtomicU8) {
         let shared = Arc::clone(&self.shared);
         let mut next_tick = Instant::now();
         loop {
             // The lease comes first, however many entries are unwritten.
             if Instant::now() >= next_tick || (self.has_lease && self.lease.is_due(Instant::now()))
             {
-                self.tick(&version).await;
+                self.tick(version).await;
                 next_tick = Instant::now() + self.tick_every;
             }
-            let wrote = self.write_changed(&*evictor).await;
+            let wrote = self.write_changed(evictor).await;
             tokio::select! {
                 biased;
                 () = shared.stop.notified() => break,
@@ -92,7 +92,7 @@ impl Keeper {
                 () = sleep_until(next_tick) => {}
             }
         }
-        self.leave(&*evictor).await;
+        self.leave(evictor).await;
     }
 
     /// Writes what is unwritten, then removes this node and its remaining entries. If that fails, the

@@ -1,6 +1,9 @@
 //! A PostgreSQL database for one test. No type of coscribe appears here, so the unit tests of `store` can use it too.
 
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
+    TransactionTrait as _,
+};
 
 use crate::services::database_url;
 
@@ -44,6 +47,28 @@ impl TestDatabase {
     #[must_use]
     pub fn url_with(&self, options: &str) -> String {
         format!("{}/{}{options}", self.server, self.name)
+    }
+
+    /// Makes transactions of new connections read-only, or not any more. Open connections stay as they are.
+    pub async fn set_read_only(&self, is_read_only: bool) {
+        let name = &self.name;
+        let sql =
+            format!("ALTER DATABASE {name} SET default_transaction_read_only = {is_read_only}");
+        self.administrate(&sql).await;
+    }
+
+    /// Locks the row of a document, until the returned transaction is dropped.
+    pub async fn lock_document(&self, document: &str) -> DatabaseTransaction {
+        let lock = self.connect().await.begin().await.unwrap();
+        let sql = format!("SELECT 1 FROM document WHERE id = '{document}' FOR UPDATE");
+        lock.execute_unprepared(&sql).await.unwrap();
+        lock
+    }
+
+    async fn connect(&self) -> DatabaseConnection {
+        let mut options = ConnectOptions::new(self.url());
+        options.max_connections(1).sqlx_logging(false);
+        Database::connect(options).await.unwrap()
     }
 
     async fn administrate(&self, sql: &str) {

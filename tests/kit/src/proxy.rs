@@ -34,6 +34,10 @@ pub struct Proxy {
 
 struct Shared {
     network: watch::Sender<Network>,
+    /// The number of connections so far.
+    connections: Cell<u64>,
+    /// Connections with a smaller number deliver nothing.
+    frozen: Cell<u64>,
     /// The network is cut after this many more pieces of data, in either direction. The piece at zero is lost.
     pieces_left: Cell<Option<u32>>,
 }
@@ -44,7 +48,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (network, _) = watch::channel(Network::Up);
-        let shared = Rc::new(Shared { network, pieces_left: Cell::new(None) });
+        let shared = Rc::new(Shared {
+            network,
+            connections: Cell::new(0),
+            frozen: Cell::new(0),
+            pieces_left: Cell::new(None),
+        });
         let weak = Rc::downgrade(&shared);
         tokio::task::spawn_local(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -65,6 +74,12 @@ impl Proxy {
     pub fn set(&self, network: Network) {
         self.shared.pieces_left.set(None);
         self.shared.network.send_replace(network);
+    }
+
+    /// Makes every open connection take all data and deliver nothing, as if the machine behind it had been replaced. New
+    /// connections work.
+    pub fn freeze_connections(&self) {
+        self.shared.frozen.set(self.shared.connections.get());
     }
 
     /// Cuts the network after this many more pieces of data.
@@ -100,14 +115,16 @@ async fn relay(client: TcpStream, server: String, shared: Rc<Shared>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let is_subscribed = Cell::new(false);
+    let number = shared.connections.get();
+    shared.connections.set(number + 1);
     // The first that ends ends both directions.
     tokio::select! {
-        () = carry(from_client, to_server, &shared, |bytes| {
+        () = carry(from_client, to_server, &shared, number, |bytes| {
             let subscribes = bytes.windows(9).any(|word| word == b"SUBSCRIBE");
             is_subscribed.set(is_subscribed.get() || subscribes);
             false
         }) => {}
-        () = carry(from_server, to_client, &shared, |_| is_subscribed.get()) => {}
+        () = carry(from_server, to_client, &shared, number, |_| is_subscribed.get()) => {}
         () = shared.wait_until(|now| *now == Network::Cut) => {}
     }
 }
@@ -117,11 +134,15 @@ async fn carry(
     mut from: tcp::OwnedReadHalf,
     mut to: tcp::OwnedWriteHalf,
     shared: &Shared,
+    number: u64,
     is_reply_to_subscription: impl Fn(&[u8]) -> bool,
 ) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let Ok(bytes @ 1..) = from.read(&mut buffer).await else { return };
+        if number < shared.frozen.get() {
+            continue;
+        }
         let may_be_muted = is_reply_to_subscription(&buffer[..bytes]);
         let is_held = |now: Network| {
             now == Network::Stalled || (now == Network::MuteSubscriptions && may_be_muted)

@@ -137,6 +137,12 @@ impl TestNode {
         self.app().store()
     }
 
+    /// The PostgreSQL database of the node. Fails the test if it has none.
+    #[must_use]
+    pub fn database(&self) -> &TestDatabase {
+        self.database.as_ref().expect("the node has a database of PostgreSQL")
+    }
+
     /// The settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {

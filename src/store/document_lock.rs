@@ -1,0 +1,213 @@
+//! Locks on documents.
+//!
+//! PostgreSQL locks the row of a document until the transaction ends; SQLite locks the whole file when a write
+//! transaction begins. A group commit takes the locks that are free ([`try_lock_documents`]) and leaves the other batches
+//! to [`DocumentLocks`], where each waits by itself. So a document that something else has locked delays no other
+//! document.
+//!
+//! Invariant: an attempt to lock a document occupies a connection for [`LOCK_ATTEMPT`](super::postgres::LOCK_ATTEMPT) at most. Then the document waits
+//! for its next turn behind the others, until `store.busy_within` has passed.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use entity::document;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{LockBehavior, LockType},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Batch, CommitError, Committed, Receipt, Store, StoreError, StoreOptions,
+    commit::commit_locked,
+    log_reader::find_edit_in,
+    pools::{Pools, begin_write},
+    retirement::Retirement,
+};
+use crate::domain::{DocumentId, EditId, UserId};
+
+/// A locked document, with the transaction that holds the lock. Dropping it gives the lock up and stores nothing.
+pub struct DocumentLock {
+    txn: DatabaseTransaction,
+    document: DocumentId,
+    answer_within: Duration,
+    retirement: Arc<Retirement>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl DocumentLock {
+    /// Stores a batch of the document, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`CommitError`]. Not [`CommitError::Overtaken`], if the head was read after the document was locked.
+    pub async fn commit(self, batch: &Batch) -> Result<Committed, CommitError> {
+        let committed = commit_locked(self.txn, std::slice::from_ref(batch));
+        let outcomes = self.retirement.limit(self.answer_within, committed).await;
+        let mut outcomes =
+            outcomes.unwrap_or_else(|error| Err(CommitError::Unknown(error.into())))?;
+        let nothing = || Err(StoreError::internal("the commit of a batch had no outcome").into());
+        outcomes.pop().unwrap_or_else(nothing)
+    }
+
+    /// Returns the result of an edit that was accepted earlier. An edit that is not found was not stored: whoever was
+    /// storing it would hold the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_edit(
+        &self,
+        author: UserId,
+        edit: &EditId,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let found = find_edit_in(&self.txn, self.document, author, edit);
+        self.retirement.limit(self.answer_within, found).await?
+    }
+}
+
+/// The turns of the documents that wait for a lock. Clones share them.
+#[derive(Clone)]
+pub(super) struct DocumentLocks {
+    pool: DatabaseConnection,
+    /// One for each connection. Those who wait for one get it in their order.
+    turns: Arc<Semaphore>,
+    busy_within: Duration,
+    answer_within: Duration,
+    retirement: Arc<Retirement>,
+}
+
+impl DocumentLocks {
+    pub(super) fn new(pools: &Pools, options: &StoreOptions, retirement: Arc<Retirement>) -> Self {
+        Self {
+            pool: pools.locking.clone(),
+            turns: Arc::new(Semaphore::new(pools.locking_connections as usize)),
+            busy_within: options.busy_within,
+            answer_within: options.answer_within,
+            retirement,
+        }
+    }
+
+    /// Returns the pool of their connections.
+    pub(super) fn pool(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    /// Returns the connections that must not be used any more.
+    pub(super) fn retirement(&self) -> &Arc<Retirement> {
+        &self.retirement
+    }
+
+    /// Locks a document.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if something else holds the lock for longer than `store.busy_within`.
+    pub(super) async fn lock(&self, document: DocumentId) -> Result<DocumentLock, StoreError> {
+        self.lock_until(document, Instant::now() + self.busy_within).await
+    }
+
+    /// Stores a batch in a transaction of its own as soon as its document is free.
+    pub(super) async fn commit(&self, batch: &Batch) -> Result<Committed, CommitError> {
+        let deadline = Instant::now() + self.busy_within;
+        loop {
+            let lock = self.lock_until(batch.document, deadline).await?;
+            match lock.commit(batch).await {
+                Err(CommitError::Store(error))
+                    if error.is_contention() && Instant::now() < deadline => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn lock_until(
+        &self,
+        document: DocumentId,
+        deadline: Instant,
+    ) -> Result<DocumentLock, StoreError> {
+        loop {
+            let turn = timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await;
+            let Ok(Ok(turn)) = turn else { return Err(still_locked()) };
+            match self.retirement.limit(self.answer_within, self.attempt(document)).await? {
+                Ok(txn) => {
+                    return Ok(DocumentLock {
+                        txn,
+                        document,
+                        answer_within: self.answer_within,
+                        retirement: Arc::clone(&self.retirement),
+                        _turn: turn,
+                    });
+                }
+                Err(error) if error.is_contention() && Instant::now() < deadline => {}
+                Err(error) => {
+                    self.retirement.note(&error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, document: DocumentId) -> Result<DatabaseTransaction, StoreError> {
+        let txn = begin_write(&self.pool).await?;
+        lock_documents(&txn, [document]).await?;
+        Ok(txn)
+    }
+}
+
+impl Store {
+    /// Locks a document, until the lock is dropped or a batch is committed with it. No node can change the document
+    /// meanwhile, so hold it briefly.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if something else holds the lock for longer than `store.busy_within`.
+    pub async fn lock_document(&self, document: DocumentId) -> Result<DocumentLock, StoreError> {
+        self.locks.lock(document).await
+    }
+}
+
+fn still_locked() -> StoreError {
+    StoreError::unavailable("the document stayed locked for longer than `store.busy_within`")
+}
+
+/// Locks the rows of these documents until the transaction ends. Reads that follow see what the previous holder of the
+/// lock committed: in the isolation READ COMMITTED, each statement sees everything committed before it began.
+///
+/// Rows are locked in the order of their ids, so that two transactions cannot deadlock.
+pub(super) async fn lock_documents(
+    txn: &DatabaseTransaction,
+    documents: impl IntoIterator<Item = DocumentId>,
+) -> Result<(), StoreError> {
+    // A write transaction of SQLite has locked the whole file already.
+    if txn.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let _locked: Vec<uuid::Uuid> =
+        select_ids(documents).lock(LockType::NoKeyUpdate).into_tuple().all(txn).await?;
+    Ok(())
+}
+
+/// Locks those of these documents that nothing else has locked, and returns them. Does not wait.
+pub(super) async fn try_lock_documents(
+    txn: &DatabaseTransaction,
+    documents: impl IntoIterator<Item = DocumentId>,
+) -> Result<HashSet<DocumentId>, StoreError> {
+    if txn.get_database_backend() == DbBackend::Sqlite {
+        return Ok(documents.into_iter().collect());
+    }
+    let locked: Vec<uuid::Uuid> = select_ids(documents)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    Ok(locked.into_iter().map(DocumentId::from).collect())
+}
+
+fn select_ids(documents: impl IntoIterator<Item = DocumentId>) -> Select<document::Entity> {
+    let ids = documents.into_iter().map(DocumentId::uuid);
+    document::Entity::find()
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::Id.is_in(ids))
+        .order_by_asc(document::Column::Id)
+}
