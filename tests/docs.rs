@@ -65,6 +65,7 @@ fn the_table_of_error_codes_agrees_with_the_code() {
         ErrorCode::Conflict,
         ErrorCode::RateLimited,
         ErrorCode::Unavailable,
+        ErrorCode::Unknown,
         ErrorCode::Internal,
     ];
     let codes: Vec<_> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();

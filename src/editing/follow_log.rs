@@ -10,7 +10,10 @@ use super::{
     loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, are_consecutive},
     turn_document::TurnDocument,
 };
-use crate::domain::{Change, Content, Version};
+use crate::{
+    domain::{Change, Content, Version},
+    store::Head,
+};
 
 /// Appends published changes, which follow the head, then reads what is missing up to a version.
 ///
@@ -40,8 +43,20 @@ pub(super) async fn follow_published(
 /// # Errors
 /// The log could not be read.
 pub(super) async fn follow_log(document: &mut TurnDocument) -> Result<(), LoadError> {
+    let context = document.context();
+    let stored = context.store.find_head(context.document).await?;
+    follow_to(document, stored).await
+}
+
+/// Reads what the log has after the head, up to the head as it is stored.
+///
+/// # Errors
+/// The log could not be read.
+pub(super) async fn follow_to(
+    document: &mut TurnDocument,
+    stored: Option<Head>,
+) -> Result<(), LoadError> {
     let (store, id) = (document.context().store.clone(), document.context().document);
-    let stored = store.find_head(id).await?;
     let up_to = stored.as_ref().map_or(Version::new(i64::MAX), |stored| stored.version);
     while let Some(head) = document.head().map(|head| head.version).filter(|head| *head < up_to) {
         let mut page = store.list_changes(id, head, up_to, MAX_PAGE_BYTES).await?;

@@ -6,7 +6,7 @@ use super::{
     EditError, EditRequest, LoadError, StoredEdit, loader::off_thread, queue::QueuedEdit,
     queue::Reply,
 };
-use crate::domain::{EditId, Fingerprint};
+use crate::domain::{EditId, Fingerprint, SessionId};
 
 /// The answer to an edit.
 pub(crate) type Answer = Result<StoredEdit, EditError>;
@@ -64,6 +64,12 @@ impl Job {
     /// Whether the edit has no answer yet.
     pub(super) fn is_open(&self) -> bool {
         self.answer.is_none()
+    }
+
+    /// Returns the session of the edit if it is not known whether the edit is stored.
+    pub(super) fn doubtful_session(&self) -> Option<SessionId> {
+        let is_doubtful = matches!(self.answer, Some(Err(EditError::Unknown)));
+        self.request.session.filter(|_| is_doubtful)
     }
 
     /// Returns the result of the edit if it is stored.

@@ -12,6 +12,7 @@
 mod follow_log;
 mod job;
 pub(crate) mod loader;
+mod lock_pace;
 pub(crate) mod open_document;
 pub(crate) mod queue;
 mod rebase;

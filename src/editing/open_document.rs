@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{
     CorruptDocument, LoadError, Replica,
     loader::MAX_INLINE_BYTES,
+    lock_pace::LockPace,
     queue::{EditQueue, QueuedEdit, Reply},
     recent::RecentChanges,
     turn_document::DocumentState,
@@ -41,15 +42,24 @@ pub(crate) struct OpenDocument {
     queue: EditQueue,
     permits: WorkPermits,
     is_lent: bool,
+    is_locking: bool,
+    lock_pace: LockPace,
 }
 
 impl OpenDocument {
     /// Returns a document of which nothing is known yet. Keeps `recent_bytes` bytes of the last changes in memory.
     pub(crate) fn new(queue: EditQueue, permits: WorkPermits, recent_bytes: usize) -> Self {
         let recent = Arc::new(RecentChanges::new(recent_bytes));
-        let state =
-            DocumentState { head: None, replica: None, snapshot: None, recent, added: Vec::new() };
-        Self { state, queue, permits, is_lent: false }
+        let state = DocumentState {
+            head: None,
+            replica: None,
+            snapshot: None,
+            recent,
+            added: Vec::new(),
+            locked_turns: 0,
+        };
+        let lock_pace = LockPace::default();
+        Self { state, queue, permits, is_lent: false, is_locking: false, lock_pace }
     }
 
     /// Sets the head as it was read when the room was opened.
@@ -90,14 +100,48 @@ impl OpenDocument {
         self.is_lent
     }
 
-    /// Whether no edit waits and no work has the document.
+    /// Whether no edit waits, no work has the document, and nobody waits for its lock.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.is_lent && self.queue.is_empty()
+        !self.is_lent && !self.is_locking && self.queue.is_empty()
+    }
+
+    /// Whether an edit waits, the document is not lent, and nobody waits for its lock.
+    pub(crate) fn can_store(&self) -> bool {
+        !self.is_lent && !self.is_locking && !self.queue.is_empty()
+    }
+
+    /// Whether other nodes write as well, so that the document is to be locked in the database before edits are staged.
+    pub(crate) fn is_contended(&self) -> bool {
+        self.state.locked_turns > 0
+    }
+
+    /// Notes whether somebody waits for the document's lock. Meanwhile edits gather, and published changes are applied.
+    pub(crate) fn set_locking(&mut self, is_locking: bool) {
+        self.is_locking = is_locking;
+    }
+
+    /// Returns the pace at which the document is locked while it is contended.
+    pub(crate) fn lock_pace(&mut self) -> &mut LockPace {
+        &mut self.lock_pace
+    }
+
+    /// Whether somebody waits for the document's lock.
+    pub(crate) fn is_locking(&self) -> bool {
+        self.is_locking
+    }
+
+    /// Removes every waiting edit, because none of them can be stored.
+    pub(crate) fn take_all(&mut self) -> Vec<QueuedEdit> {
+        let mut all = Vec::new();
+        while !self.queue.is_empty() {
+            all.extend(self.queue.take_batch());
+        }
+        all
     }
 
     /// Lends the document together with the edits to store next. Returns none while it is lent, or if no edit waits.
     pub(crate) fn lend_for_batch(&mut self) -> Option<(DocumentState, Vec<QueuedEdit>)> {
-        if self.is_lent || self.queue.is_empty() {
+        if !self.can_store() {
             return None;
         }
         let edits = self.queue.take_batch();
@@ -116,6 +160,7 @@ impl OpenDocument {
             snapshot: self.state.snapshot,
             recent: Arc::clone(&self.state.recent),
             added: Vec::new(),
+            locked_turns: self.state.locked_turns,
         })
     }
 

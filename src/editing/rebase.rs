@@ -150,7 +150,7 @@ async fn since_base(
 
 /// Returns the empty text before the first version and the deltas since: the first version inserted its text.
 async fn since_nothing(
-    document: &TurnDocument,
+    document: &mut TurnDocument,
     head: &Head,
     batch: &StagedBatch,
 ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
@@ -163,7 +163,7 @@ async fn since_nothing(
 
 /// Returns the deltas of everything stored after `base`.
 async fn stored_since(
-    document: &TurnDocument,
+    document: &mut TurnDocument,
     base: Version,
     head: &Head,
 ) -> Result<Vec<Arc<Delta>>, EditError> {
@@ -175,7 +175,7 @@ async fn stored_since(
     }
     let context = document.context();
     let too_old = || EditError::BaseTooOld { head: head.version };
-    let (mut deltas, mut last, mut bytes) = (Vec::new(), base, 0);
+    let (mut read, mut last, mut bytes) = (Vec::new(), base, 0);
     while last < head.version {
         let page = context
             .store
@@ -187,12 +187,14 @@ async fn stored_since(
         for change in page {
             last = change.version;
             bytes += change.weight();
-            deltas.extend(change.delta);
+            read.push(Arc::new(change));
         }
         if bytes > context.rebase_bytes {
             return Err(too_old());
         }
     }
+    let deltas = read.iter().filter_map(|change| change.delta.clone()).collect();
+    document.keep_read(read);
     Ok(deltas)
 }
 

@@ -3,7 +3,7 @@
 //! [`stage`] rebases or merges each job onto the head and onto the jobs before it, and applies it to the replica. It
 //! returns values and answers nobody: the turn does that when the batch is stored.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     EditError, EditKind, EditRequest, StoredEdit,
@@ -12,8 +12,8 @@ use super::{
     turn_document::TurnDocument,
 };
 use crate::{
-    domain::{ChangeKind, Content, Delta, UserId, Version},
-    store::{Head, NewChange, NewReceipt, StoreError},
+    domain::{ChangeKind, Content, Delta, EditId, UserId, Version},
+    store::{Head, NewChange, NewReceipt, Receipt, StoreError},
 };
 
 /// The result of staging.
@@ -81,8 +81,9 @@ pub(super) async fn stage(
     failures: &mut Vec<(usize, EditError)>,
 ) -> Result<Staging, EditError> {
     let mut batch = StagedBatch::default();
+    let stored = find_stored(document, jobs).await?;
     for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_open()) {
-        if let Some(answer) = find_stored(document, job).await? {
+        if let Some(answer) = answer_stored(&stored, job).await? {
             batch.answer(index, job, answer);
             continue;
         }
@@ -107,19 +108,29 @@ pub(super) async fn stage(
     Ok(Staging::Ready(batch))
 }
 
+/// The edits that the log has already.
+type StoredEdits = HashMap<(UserId, EditId), Receipt>;
+
+/// Finds the open jobs that the log has already, in one query.
+async fn find_stored(document: &TurnDocument, jobs: &[Job]) -> Result<StoredEdits, EditError> {
+    let open = jobs.iter().filter(|job| job.is_open());
+    let name = |job: &Job| Some((job.request.author, job.stored_name()?.clone()));
+    let names: Vec<_> = open.filter_map(name).collect();
+    let context = document.context();
+    Ok(context.store.find_edits(context.document, &names).await?)
+}
+
 /// Returns the answer to an edit that the log has already: the same as it had then.
-async fn find_stored(document: &TurnDocument, job: &Job) -> Result<Option<Answer>, EditError> {
+async fn answer_stored(stored: &StoredEdits, job: &Job) -> Result<Option<Answer>, EditError> {
     let Some(name) = job.stored_name() else { return Ok(None) };
-    let store = &document.context().store;
-    let found = store.find_edit(job.request.document, job.request.author, name).await?;
-    let Some(receipt) = found else { return Ok(None) };
+    let Some(receipt) = stored.get(&(job.request.author, name.clone())) else { return Ok(None) };
     let fingerprint = job.fingerprint().await?;
     if receipt.fingerprint.is_some_and(|stored| stored != fingerprint) {
         return Ok(Some(Err(EditError::NameTaken)));
     }
     Ok(Some(Ok(StoredEdit {
         version: receipt.version,
-        title: receipt.title,
+        title: Arc::clone(&receipt.title),
         at: receipt.at,
         content: None,
         state_vector: None,

@@ -13,15 +13,15 @@ use bytes::Bytes;
 
 use super::{
     EditError, LoadError, StoredEdit,
-    follow_log::{follow_log, follow_published},
+    follow_log::{follow_log, follow_published, follow_to},
     job::{Answer, Job},
     queue::{QueuedEdit, Reply},
     stage::{StagedBatch, StagedChange, Staging, stage},
     turn_document::{DocumentState, TurnContext, TurnDocument},
 };
 use crate::{
-    domain::{Change, ChangeKind, EditId, UserId, Version},
-    store::{Batch, CommitError, Committed, StoreError},
+    domain::{Change, ChangeKind, EditId, SessionId, UserId, Version},
+    store::{Batch, CommitError, Committed, DocumentLock, Head, StoreError},
 };
 
 /// The most attempts of a turn that end without an answer, for example because another node committed first or an edit
@@ -37,6 +37,10 @@ pub(crate) struct StoredChange {
     pub(crate) is_merged: bool,
 }
 
+/// The number of turns that lock the document before they stage edits, after another node was first with a commit. Each
+/// change of another node that such a turn finds restarts the count.
+const LOCKED_TURNS: u8 = 16;
+
 /// The result of a turn.
 pub(crate) struct TurnOutcome {
     /// Everything stored since the turn began, by any node, in the order of versions.
@@ -45,39 +49,56 @@ pub(crate) struct TurnOutcome {
     pub(crate) has_gap: bool,
     /// Whether the log held a commit of this node that nobody has published.
     pub(crate) is_unpublished: bool,
+    /// The sessions with edits of which it is not known whether they are stored.
+    pub(crate) doubtful: Vec<SessionId>,
     /// The answer to each edit.
     pub(crate) answers: Vec<(Reply, Answer)>,
 }
 
-/// Stores edits, or answers why not. A deletion must be alone, and no two edits may have the same author and name.
+/// What other nodes have stored.
+pub(crate) struct MissedChanges {
+    /// The next changes after the head.
+    pub(crate) published: Vec<Change>,
+    /// The version to reach. What is not published is read from the log.
+    pub(crate) up_to: Version,
+}
+
+/// Brings the document up to date with other nodes, then stores edits, or answers why not. A deletion must be alone, and no
+/// two edits may have the same author and name. `lock` is the document's lock if the document [is
+/// contended](super::open_document::OpenDocument::is_contended).
 pub(crate) async fn store(
     context: TurnContext,
     state: DocumentState,
     edits: Vec<QueuedEdit>,
+    missed: Option<MissedChanges>,
+    lock: Option<DocumentLock>,
 ) -> (DocumentState, TurnOutcome) {
-    CommitTurn::new(context, state, edits).run().await
-}
-
-/// Brings the document up to `up_to` without storing anything. `published` are the next changes after the head; the rest
-/// is read from the log.
-pub(crate) async fn follow(
-    context: TurnContext,
-    state: DocumentState,
-    published: Vec<Change>,
-    up_to: Version,
-) -> (DocumentState, TurnOutcome) {
-    let mut turn = CommitTurn::new(context, state, Vec::new());
-    if let Err(error) = follow_published(&mut turn.document, published, up_to).await {
+    let mut turn = CommitTurn::new(context, state, edits);
+    turn.lock = lock;
+    if let Some(MissedChanges { published, up_to }) = missed
+        && let Err(error) = follow_published(&mut turn.document, published, up_to).await
+    {
         // The next comparison tries again.
         turn.fail(error.into());
     }
     turn.run().await
 }
 
+/// Brings the document up to date with other nodes without storing anything.
+pub(crate) async fn follow(
+    context: TurnContext,
+    state: DocumentState,
+    missed: MissedChanges,
+) -> (DocumentState, TurnOutcome) {
+    store(context, state, Vec::new(), Some(missed), None).await
+}
+
 /// A turn in progress.
 struct CommitTurn {
     document: TurnDocument,
     jobs: Vec<Job>,
+    /// The lock for the first attempt.
+    lock: Option<DocumentLock>,
     /// Where the changes begin that this node stored.
     own_from: Option<usize>,
     /// The versions that Yjs updates made.
@@ -99,6 +120,7 @@ impl CommitTurn {
         Self {
             document: TurnDocument::new(context, state),
             jobs: edits.into_iter().map(Job::new).collect(),
+            lock: None,
             own_from: None,
             merged: Vec::new(),
             is_unpublished: false,
@@ -130,6 +152,7 @@ impl CommitTurn {
             changes: changes.collect(),
             has_gap,
             is_unpublished: self.is_unpublished,
+            doubtful: self.jobs.iter().filter_map(Job::doubtful_session).collect(),
             answers: self.jobs.into_iter().map(Job::finish).collect(),
         };
         (state, outcome)
@@ -139,15 +162,19 @@ impl CommitTurn {
         self.jobs.iter().filter(|job| job.is_open()).count()
     }
 
-    /// Stages the open jobs and commits them.
+    /// Stages the open jobs and commits them. If other nodes write as well, the document is locked first.
     async fn attempt(&mut self) -> Attempt {
+        let lock = match self.lock_if_contended().await {
+            Ok(lock) => lock,
+            Err(error) => return self.fail(error),
+        };
         let mut failures = Vec::new();
         let staging = stage(&mut self.document, &self.jobs, &mut failures).await;
         for (index, error) in failures {
             self.jobs[index].answer(Err(error));
         }
         match staging {
-            Ok(Staging::Ready(batch)) => self.commit(batch).await,
+            Ok(Staging::Ready(batch)) => self.commit(batch, lock).await,
             Ok(Staging::Again) => Attempt::Again,
             // The head in memory is so old that the log no longer reaches it.
             Err(EditError::Load(LoadError::NotKept)) => {
@@ -158,7 +185,26 @@ impl CommitTurn {
         }
     }
 
-    async fn commit(&mut self, staged: StagedBatch) -> Attempt {
+    /// Locks the document if another node was first a short time ago, and reads what that node stored. Nobody can be first
+    /// while the lock is held, and those who wait for it get it in turn.
+    async fn lock_if_contended(&mut self) -> Result<Option<DocumentLock>, EditError> {
+        let context = self.document.context();
+        let lock = match self.lock.take() {
+            Some(lock) => lock,
+            None if self.document.locked_turns() == 0 => return Ok(None),
+            None => context.store.lock_document(context.document).await?,
+        };
+        let version = |head: Option<&Head>| head.map(|head| head.version);
+        let is_behind = version(lock.head()) != version(self.document.head());
+        if is_behind {
+            follow_to(&mut self.document, lock.head().cloned()).await?;
+        }
+        let left = self.document.locked_turns().saturating_sub(1);
+        self.document.set_locked_turns(if is_behind { LOCKED_TURNS } else { left });
+        Ok(Some(lock))
+    }
+
+    async fn commit(&mut self, staged: StagedBatch, lock: Option<DocumentLock>) -> Attempt {
         let Some(head) = self.document.head() else { return self.settle(staged.answers) };
         let batch = Batch {
             document: self.document.context().document,
@@ -170,7 +216,10 @@ impl CommitTurn {
         if batch.is_empty() {
             return self.settle(staged.answers);
         }
-        let committed = self.document.context().store.commit(batch).await;
+        let committed = match lock {
+            Some(lock) => lock.commit(&batch).await,
+            None => self.document.context().store.commit(batch).await,
+        };
         if committed.is_err() {
             // What is in the replica was not stored, or it is not known whether it was.
             self.document.drop_replica();
@@ -181,7 +230,10 @@ impl CommitTurn {
                 self.settle(staged.answers)
             }
             Err(CommitError::Denied(users)) => self.deny(&users),
-            Err(CommitError::Overtaken) => self.follow_log().await,
+            Err(CommitError::Overtaken) => {
+                self.document.set_locked_turns(LOCKED_TURNS);
+                self.follow_log().await
+            }
             Err(CommitError::Repeated) => Attempt::Again,
             Err(CommitError::Unknown(error)) => self.look_up(&staged, error).await,
             Err(CommitError::Store(error)) => self.fail(error.into()),
@@ -270,19 +322,23 @@ impl CommitTurn {
     }
 
     /// A commit had an unknown outcome: looks in the log. If it happened, the next attempt finds the edits there as it
-    /// finds repeated ones.
+    /// finds repeated ones. A commit that is still under way holds the document's lock, so the lock is taken first.
     async fn look_up(&mut self, staged: &StagedBatch, error: StoreError) -> Attempt {
         let Some((author, name)) = self.last_name(staged) else { return self.fail(error.into()) };
         let context = self.document.context();
-        match context.store.find_edit(context.document, author, &name).await {
-            Ok(Some(_receipt)) => {
+        let found = match context.store.lock_document(context.document).await {
+            Ok(lock) => lock.has_edit(author, &name).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(true) => {
                 self.is_unpublished = true;
                 for staged in &staged.changes {
                     self.jobs[staged.job].expect_stored();
                 }
                 self.follow_log().await
             }
-            Ok(None) => self.fail(error.into()),
+            Ok(false) => self.fail(error.into()),
             Err(lookup) => {
                 tracing::warn!(%lookup, %error, "the outcome of a commit is unknown and could not be looked up");
                 self.fail(EditError::Unknown)

@@ -50,6 +50,8 @@ pub(crate) struct DocumentState {
     pub(crate) recent: Arc<RecentChanges>,
     /// What a turn has added to them.
     pub(crate) added: Vec<Arc<Change>>,
+    /// The number of turns that still lock the document before they stage edits.
+    pub(crate) locked_turns: u8,
 }
 
 impl DocumentState {
@@ -94,6 +96,9 @@ pub(super) struct TurnDocument {
     before_gap: Vec<Arc<Change>>,
     /// The changes stored since the turn began, by any node, or after the gap.
     changes: Vec<Arc<Change>>,
+    /// Consecutive changes that were read from the log for a rebase, without texts. The last one precedes those in memory, or
+    /// is the head.
+    read: Vec<Arc<Change>>,
     /// The text that an edit of this turn was made for, if it had to be loaded. The next edit often has the same base.
     base: Option<(Version, Content)>,
     has_gap: bool,
@@ -106,6 +111,7 @@ impl TurnDocument {
             state,
             before_gap: Vec::new(),
             changes: Vec::new(),
+            read: Vec::new(),
             base: None,
             has_gap: false,
         }
@@ -122,6 +128,16 @@ impl TurnDocument {
     /// Sets the head as the store has it.
     pub(super) fn set_head(&mut self, head: Option<Head>) {
         self.state.head = head;
+    }
+
+    /// Returns the number of turns, this one included, that lock the document before they stage edits.
+    pub(super) fn locked_turns(&self) -> u8 {
+        self.state.locked_turns
+    }
+
+    /// Sets the number of turns that lock the document before they stage edits.
+    pub(super) fn set_locked_turns(&mut self, turns: u8) {
+        self.state.locked_turns = turns;
     }
 
     /// Whether the replica is loaded.
@@ -217,8 +233,30 @@ impl TurnDocument {
         of_replica.or_else(|| self.content_in_memory(head))
     }
 
+    /// Keeps the changes from a version to the head, which were read from the log, for the next rebase.
+    pub(super) fn keep_read(&mut self, changes: Vec<Arc<Change>>) {
+        self.read = changes;
+    }
+
     /// Returns every change after `base` if all of them are in memory.
     pub(super) fn changes_after(&self, base: Version) -> Option<Vec<Arc<Change>>> {
+        if let Some(after) = self.known_after(base) {
+            return Some(after);
+        }
+        let (first, last) = (self.read.first()?.version, self.read.last()?.version);
+        if base < first.previous() {
+            return None;
+        }
+        let mut after: Vec<_> =
+            self.read.iter().filter(|change| change.version > base).cloned().collect();
+        after.extend(self.known_after(last.max(base))?);
+        Some(after)
+    }
+
+    fn known_after(&self, base: Version) -> Option<Vec<Arc<Change>>> {
+        if self.head().is_some_and(|head| head.version == base) {
+            return Some(vec![]);
+        }
         let Some(first) = self.changes.first() else { return self.state.recent.after(base) };
         let mut after =
             if base < first.version.previous() { self.state.recent.after(base)? } else { vec![] };
@@ -248,6 +286,7 @@ impl TurnDocument {
         self.state.replica = None;
         self.state.recent = Arc::new(self.state.recent.emptied());
         self.before_gap.append(&mut self.changes);
+        self.read = Vec::new();
         self.has_gap = true;
     }
 

@@ -62,6 +62,7 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         snapshot: None,
         recent: Arc::new(RecentChanges::new(1_000)),
         added: Vec::new(),
+        locked_turns: 0,
     };
     let edits = edits(document, author)
         .into_iter()

@@ -160,7 +160,9 @@ impl Inner {
             if is(ErrorCode::Forbidden) {
                 self.metrics.permission_denied();
             }
-            let failed = is(ErrorCode::Internal) || is(ErrorCode::Unavailable);
+            let failed = [ErrorCode::Internal, ErrorCode::Unavailable, ErrorCode::Unknown]
+                .into_iter()
+                .any(is);
             if failed || outcome == OperationOutcome::Ok {
                 outcome = if failed { OperationOutcome::Failed } else { OperationOutcome::Refused };
             }

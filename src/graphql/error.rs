@@ -163,7 +163,7 @@ impl ApiError {
         let Some(cause) = self.cause() else { return };
         match code {
             ErrorCode::Internal => tracing::error!(error = cause, "an operation failed"),
-            ErrorCode::Unavailable => {
+            ErrorCode::Unavailable | ErrorCode::Unknown => {
                 tracing::warn!(error = cause, "an operation is temporarily impossible");
             }
             ErrorCode::Unauthenticated
@@ -260,7 +260,8 @@ fn report_edit(error: &EditError) -> ErrorReport {
             "Too many edits of this document are waiting. Try again in a moment.",
         ),
         EditError::Unreadable => ErrorReport::unavailable(DATABASE_DOWN),
-        EditError::Unanswered | EditError::Unknown => ErrorReport::unavailable(
+        EditError::Unanswered | EditError::Unknown => ErrorReport::new(
+            ErrorCode::Unknown,
             "It is not known whether the edit was stored. Send it again with the same \
              `mutationId`, or load the document first.",
         ),

@@ -34,11 +34,23 @@ impl DeadlinePool {
         &self.pool
     }
 
-    /// Waits for `answer` until the deadline. After it, the error is one that counts as unavailable.
-    async fn limit<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        match self.retirement.limit(self.answer_within, answer).await {
-            Ok(answer) => answer,
-            Err(NoAnswer) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+    /// Runs a statement in a task of its own and waits for its answer until the deadline. After it, the error is one that
+    /// counts as unavailable.
+    ///
+    /// A caller that goes away does not interrupt the statement: the connection would return to the pool with an answer
+    /// under way, and nobody would have noted whether it answers at all.
+    async fn run<T, F>(&self, statement: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DbErr>> + Send + 'static,
+    {
+        let (answer, retirement) = (statement(self.pool.clone()), Arc::clone(&self.retirement));
+        let answer_within = self.answer_within;
+        let task = tokio::spawn(async move { retirement.limit(answer_within, answer).await });
+        match task.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(NoAnswer)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+            Err(panicked) => Err(DbErr::Custom(format!("a statement was not run: {panicked}"))),
         }
     }
 }
@@ -50,18 +62,19 @@ impl ConnectionTrait for DeadlinePool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.limit(self.pool.execute_raw(statement)).await
+        self.run(|pool| async move { pool.execute_raw(statement).await }).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.limit(self.pool.execute_unprepared(sql)).await
+        let sql = sql.to_owned();
+        self.run(|pool| async move { pool.execute_unprepared(&sql).await }).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.limit(self.pool.query_one_raw(statement)).await
+        self.run(|pool| async move { pool.query_one_raw(statement).await }).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.limit(self.pool.query_all_raw(statement)).await
+        self.run(|pool| async move { pool.query_all_raw(statement).await }).await
     }
 }

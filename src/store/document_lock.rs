@@ -22,9 +22,10 @@ use tokio::{
 };
 
 use super::{
-    Batch, CommitError, Committed, Receipt, Store, StoreError, StoreOptions,
+    Batch, CommitError, Committed, Head, Store, StoreError, StoreOptions,
     commit::commit_locked,
-    log_reader::find_edit_in,
+    log::select_head,
+    log_reader::find_edits_in,
     pools::{Pools, begin_write},
     retirement::Retirement,
 };
@@ -34,6 +35,7 @@ use crate::domain::{DocumentId, EditId, UserId};
 pub struct DocumentLock {
     txn: DatabaseTransaction,
     document: DocumentId,
+    head: Option<Head>,
     answer_within: Duration,
     retirement: Arc<Retirement>,
     _turn: OwnedSemaphorePermit,
@@ -53,18 +55,20 @@ impl DocumentLock {
         outcomes.pop().unwrap_or_else(nothing)
     }
 
-    /// Returns the result of an edit that was accepted earlier. An edit that is not found was not stored: whoever was
-    /// storing it would hold the lock.
+    /// Returns the head of the document. None if there is no such document, or it was deleted.
+    #[must_use]
+    pub fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// Whether an edit is stored. One that is not found was not stored: whoever was storing it would hold the lock.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn find_edit(
-        &self,
-        author: UserId,
-        edit: &EditId,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let found = find_edit_in(&self.txn, self.document, author, edit);
-        self.retirement.limit(self.answer_within, found).await?
+    pub async fn has_edit(&self, author: UserId, edit: &EditId) -> Result<bool, StoreError> {
+        let names = [(author, edit.clone())];
+        let found = find_edits_in(&self.txn, self.document, &names);
+        Ok(!self.retirement.limit(self.answer_within, found).await??.is_empty())
     }
 }
 
@@ -130,10 +134,11 @@ impl DocumentLocks {
             let turn = timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await;
             let Ok(Ok(turn)) = turn else { return Err(still_locked()) };
             match self.retirement.limit(self.answer_within, self.attempt(document)).await? {
-                Ok(txn) => {
+                Ok((txn, head)) => {
                     return Ok(DocumentLock {
                         txn,
                         document,
+                        head,
                         answer_within: self.answer_within,
                         retirement: Arc::clone(&self.retirement),
                         _turn: turn,
@@ -148,10 +153,17 @@ impl DocumentLocks {
         }
     }
 
-    async fn attempt(&self, document: DocumentId) -> Result<DatabaseTransaction, StoreError> {
+    async fn attempt(
+        &self,
+        document: DocumentId,
+    ) -> Result<(DatabaseTransaction, Option<Head>), StoreError> {
         let txn = begin_write(&self.pool).await?;
-        lock_documents(&txn, [document]).await?;
-        Ok(txn)
+        let mut select = select_head(document);
+        if txn.get_database_backend() != DbBackend::Sqlite {
+            select = select.lock(LockType::NoKeyUpdate);
+        }
+        let row = select.into_tuple().one(&txn).await?;
+        Ok((txn, row.map(Head::from_row)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use entity::document;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, SqlErr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select, SqlErr};
 use thiserror::Error;
 
 use super::{Store, StoreError};
@@ -28,6 +28,28 @@ pub struct Head {
     pub at: DateTime<Utc>,
     /// A number that every change of a user's access to the document increments.
     pub access_version: i64,
+}
+
+impl Head {
+    /// Converts a row of [`select_head`].
+    pub(super) fn from_row((version, title, at, access_version): HeadRow) -> Self {
+        Self { version: Version::new(version), title: title.into(), at, access_version }
+    }
+}
+
+/// A row of [`select_head`].
+pub(super) type HeadRow = (i64, String, DateTime<Utc>, i64);
+
+/// Selects the head of a document that was not deleted.
+pub(super) fn select_head(document: DocumentId) -> Select<document::Entity> {
+    document::Entity::find()
+        .select_only()
+        .columns([document::Column::Version])
+        .column(document::Column::Title)
+        .column(document::Column::UpdatedAt)
+        .column(document::Column::AccessVersion)
+        .filter(document::Column::Id.eq(document.uuid()))
+        .filter(document::Column::DeletedAt.is_null())
 }
 
 /// A change to store under the next version.
@@ -180,23 +202,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn find_head(&self, document: DocumentId) -> Result<Option<Head>, StoreError> {
-        let row: Option<(i64, String, DateTime<Utc>, i64)> = document::Entity::find()
-            .select_only()
-            .columns([document::Column::Version])
-            .column(document::Column::Title)
-            .column(document::Column::UpdatedAt)
-            .column(document::Column::AccessVersion)
-            .filter(document::Column::Id.eq(document.uuid()))
-            .filter(document::Column::DeletedAt.is_null())
-            .into_tuple()
-            .one(&self.readers)
-            .await?;
-        Ok(row.map(|(version, title, at, access_version)| Head {
-            version: Version::new(version),
-            title: title.into(),
-            at,
-            access_version,
-        }))
+        let row = select_head(document).into_tuple().one(&self.readers).await?;
+        Ok(row.map(Head::from_row))
     }
 
     /// Stores a batch, all of it or nothing. Batches that arrive during another commit, or sooner than

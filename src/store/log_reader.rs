@@ -1,15 +1,16 @@
 //! Reading the change log: the result of an earlier edit, and the changes between two versions.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, user};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect,
-    sea_query::{Expr, ExprTrait, Func},
+    QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, Func, IntoValueTuple, UnionType},
 };
+use uuid::Uuid;
 
 use super::{Receipt, Store, StoreError, rows};
 use crate::domain::{Change, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version};
@@ -20,6 +21,8 @@ const MAX_PAGE_CHANGES: u64 = 512;
 /// The columns that changes and receipts have in common, for an edit that was accepted.
 #[derive(FromQueryResult)]
 struct ReceiptRow {
+    author_id: Uuid,
+    edit_id: String,
     version: i64,
     title: String,
     at: DateTime<Utc>,
@@ -38,17 +41,16 @@ impl ReceiptRow {
 }
 
 impl Store {
-    /// Returns the result of an edit that was accepted earlier.
+    /// Returns the results of those of these edits that were accepted earlier.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn find_edit(
+    pub async fn find_edits(
         &self,
         document: DocumentId,
-        author: UserId,
-        edit: &EditId,
-    ) -> Result<Option<Receipt>, StoreError> {
-        find_edit_in(&self.readers, document, author, edit).await
+        edits: &[(UserId, EditId)],
+    ) -> Result<HashMap<(UserId, EditId), Receipt>, StoreError> {
+        find_edits_in(&self.readers, document, edits).await
     }
 
     /// Returns the changes after the version `after` up to `up_to`, oldest first, without the whole texts: as many as
@@ -96,47 +98,57 @@ impl Store {
     }
 }
 
-/// Returns the result of an edit that was accepted earlier.
-pub(super) async fn find_edit_in(
+/// Returns the results of those of these edits that were accepted earlier.
+pub(super) async fn find_edits_in(
     connection: &impl ConnectionTrait,
     document: DocumentId,
-    author: UserId,
-    edit: &EditId,
-) -> Result<Option<Receipt>, StoreError> {
-    let change: Option<ReceiptRow> = document_change::Entity::find()
+    edits: &[(UserId, EditId)],
+) -> Result<HashMap<(UserId, EditId), Receipt>, StoreError> {
+    if edits.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let names =
+        || edits.iter().map(|(author, edit)| (author.uuid(), edit.as_str()).into_value_tuple());
+    let named = |author: Expr, edit: Expr| Expr::tuple([author, edit]).in_tuples(names());
+    let mut changes = document_change::Entity::find()
         .select_only()
         .columns([
+            document_change::Column::AuthorId,
+            document_change::Column::EditId,
             document_change::Column::Version,
             document_change::Column::Title,
             document_change::Column::At,
             document_change::Column::Fingerprint,
         ])
         .filter(document_change::Column::DocumentId.eq(document.uuid()))
-        .filter(document_change::Column::AuthorId.eq(author.uuid()))
-        .filter(document_change::Column::EditId.eq(edit.as_str()))
-        .into_model()
-        .one(connection)
-        .await?;
-    let found = match change {
-        Some(found) => Some(found),
-        None => {
-            document_receipt::Entity::find()
-                .select_only()
-                .columns([
-                    document_receipt::Column::Version,
-                    document_receipt::Column::Title,
-                    document_receipt::Column::At,
-                    document_receipt::Column::Fingerprint,
-                ])
-                .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
-                .filter(document_receipt::Column::AuthorId.eq(author.uuid()))
-                .filter(document_receipt::Column::EditId.eq(edit.as_str()))
-                .into_model()
-                .one(connection)
-                .await?
-        }
-    };
-    Ok(found.map(ReceiptRow::into_receipt))
+        .filter(named(
+            document_change::Column::AuthorId.into_expr(),
+            document_change::Column::EditId.into_expr(),
+        ));
+    let mut receipts = document_receipt::Entity::find()
+        .select_only()
+        .columns([
+            document_receipt::Column::AuthorId,
+            document_receipt::Column::EditId,
+            document_receipt::Column::Version,
+            document_receipt::Column::Title,
+            document_receipt::Column::At,
+            document_receipt::Column::Fingerprint,
+        ])
+        .filter(document_receipt::Column::DocumentId.eq(document.uuid()))
+        .filter(named(
+            document_receipt::Column::AuthorId.into_expr(),
+            document_receipt::Column::EditId.into_expr(),
+        ));
+    let receipts = QueryTrait::query(&mut receipts).take();
+    let select = QueryTrait::query(&mut changes).union(UnionType::All, receipts).take();
+    let mut found = HashMap::new();
+    for row in connection.query_all(&select).await? {
+        let row = ReceiptRow::from_query_result(&row, "")?;
+        let edit = EditId::new(&row.edit_id).map_err(StoreError::internal)?;
+        found.insert((UserId::from(row.author_id), edit), row.into_receipt());
+    }
+    Ok(found)
 }
 
 /// Returns the version of the last change of a page of at most `bytes`. `sizes` are versions with the sizes of their

@@ -151,9 +151,9 @@ async fn an_edit_is_found_by_its_id_and_stored_once() {
     let store = store.restart().await;
     let fingerprint = Some(Fingerprint([7; 16]));
     let receipt = Receipt { version: Version::new(3), title: "Plan".into(), at, fingerprint };
-    assert_eq!(store.find_edit(document, ana, &id).await.unwrap(), Some(receipt));
+    assert_eq!(store.find_receipt(document, ana, &id).await, Some(receipt));
     assert_eq!(
-        store.find_edit(document, bo, &id).await.unwrap(),
+        store.find_receipt(document, bo, &id).await,
         None,
         "edit ids are scoped to their author"
     );
@@ -176,7 +176,7 @@ async fn an_edit_that_changed_nothing_is_found_too() {
 
     let at = store.commit(nothing.clone()).await.unwrap().at;
 
-    let found = store.find_edit(document, ana, &edit).await.unwrap();
+    let found = store.find_receipt(document, ana, &edit).await;
     let receipt = Receipt { version, title: title.into(), at, fingerprint: Some(fingerprint) };
     assert_eq!(found, Some(receipt));
     assert!(matches!(store.commit(nothing).await, Err(CommitError::Repeated)));

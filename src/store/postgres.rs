@@ -4,9 +4,10 @@
 //! locked document nor other writes can use up the connection that commits. Parameters of the URL configure TLS:
 //! `sslmode` and `sslrootcert`, as in the documentation of libpq.
 //!
-//! A connection is tested before it is used and after each use, with a deadline. When a server is replaced, or something
-//! in between drops every packet, a connection neither answers nor breaks. The driver would wait for it without a limit,
-//! and the pool would run out of connections.
+//! When a server is replaced, or something in between drops every packet, a connection neither answers nor breaks. The
+//! driver tests a connection that returns to the pool, and would wait for it without a limit, so that the pool runs out of
+//! connections. So a connection that did not answer in time is dropped before that test ([`Retirement`]), and one that was
+//! idle is tested with a limit before it is used.
 
 use std::{sync::Arc, time::Duration};
 
@@ -97,18 +98,20 @@ async fn connect(
             .before_acquire(move |connection, metadata| {
                 let is_retired = acquired.includes(metadata.age);
                 Box::pin(async move {
-                    if !is_retired && metadata.idle_for > TEST_AFTER_IDLE {
+                    if is_retired {
+                        return Err(timed_out());
+                    }
+                    if metadata.idle_for > TEST_AFTER_IDLE {
                         test(connection).await?;
                     }
-                    Ok(!is_retired)
+                    Ok(true)
                 })
             })
-            .after_release(move |connection, metadata| {
+            .after_release(move |_connection, metadata| {
                 let is_retired = released.includes(metadata.age);
-                Box::pin(async move {
-                    test(connection).await?;
-                    Ok(!is_retired)
-                })
+                // After an error the pool drops the connection without further I/O.
+                let verdict = if is_retired { Err(timed_out()) } else { Ok(true) };
+                Box::pin(async move { verdict })
             })
         });
     Ok(Database::connect(options).await?)
@@ -117,5 +120,9 @@ async fn connect(
 /// Checks that the server answers on a connection. After an error, the pool drops the connection without further I/O.
 async fn test(connection: &mut PgConnection) -> Result<(), Error> {
     let answered = timeout(TEST_WITHIN, connection.ping()).await;
-    answered.unwrap_or_else(|_elapsed| Err(Error::Io(std::io::ErrorKind::TimedOut.into())))
+    answered.unwrap_or_else(|_elapsed| Err(timed_out()))
+}
+
+fn timed_out() -> Error {
+    Error::Io(std::io::ErrorKind::TimedOut.into())
 }

@@ -3,7 +3,7 @@
 //! After a failover, a connection may lead to a server that has become read-only, or that does not answer at all. New
 //! connections lead to the new primary.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
@@ -42,7 +42,9 @@ impl Retirement {
         limit: Duration,
         answer: impl Future<Output = T>,
     ) -> Result<T, NoAnswer> {
-        timeout(limit, answer).await.map_err(|_elapsed| {
+        // Dropped last: the connection must be retired when it returns to its pool.
+        let mut answer = pin!(answer);
+        timeout(limit, &mut answer).await.map_err(|_elapsed| {
             self.retire_all();
             NoAnswer
         })

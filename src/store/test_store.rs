@@ -9,12 +9,13 @@ use kit::TestDatabase;
 use tempfile::TempDir;
 
 use super::{
-    Batch, CommitError, Committed, NewAccount, NewChange, Retention, Store, StoreError,
+    Batch, CommitError, Committed, NewAccount, NewChange, Receipt, Retention, Store, StoreError,
     StoreOptions,
     group_commit::{CommitQueue, CommitTiming},
 };
 use crate::domain::{
-    AccessLevel, ChangeKind, DisplayName, Document, DocumentId, Email, Title, UserId, Version,
+    AccessLevel, ChangeKind, DisplayName, Document, DocumentId, EditId, Email, Title, UserId,
+    Version,
 };
 
 pub(super) struct TestStore {
@@ -106,6 +107,18 @@ impl TestStore {
     /// Creates a document of `owner` with the title "Plan" and a text of three bytes.
     pub(super) async fn document(&self, owner: UserId) -> Document {
         self.create_document(owner, title("Plan"), 3, b"one".to_vec()).await.unwrap()
+    }
+
+    /// Returns the result of an edit that was accepted earlier.
+    pub(super) async fn find_receipt(
+        &self,
+        document: DocumentId,
+        author: UserId,
+        edit: &EditId,
+    ) -> Option<Receipt> {
+        let names = [(author, edit.clone())];
+        let found = self.find_edits(document, &names).await.unwrap();
+        found.into_values().next()
     }
 
     /// Stores one change on top of the present head.

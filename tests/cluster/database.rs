@@ -17,14 +17,15 @@ async fn write(client: &impl Client, document: DocumentId, mark: &str) -> Answer
     client.edit_as(document, 1, delta, json!(mark)).await
 }
 
-/// Inserts a mark and repeats that until it is accepted. Only UNAVAILABLE may come before. Returns the version.
+/// Inserts a mark and repeats that until it is accepted. Only UNAVAILABLE and UNKNOWN may come before. Returns the
+/// version.
 async fn write_until_accepted(client: &impl Client, document: DocumentId, mark: &str) -> i64 {
     loop {
         let answer = write(client, document, mark).await;
         if answer.is_ok() {
             return answer.value()["version"].as_i64().unwrap();
         }
-        assert_eq!(answer.code(), "UNAVAILABLE", "{mark}");
+        assert!(["UNAVAILABLE", "UNKNOWN"].contains(&answer.code()), "{mark}");
         tokio::task::yield_now().await;
     }
 }
@@ -42,11 +43,7 @@ async fn start_behind_proxy() -> (Pair, Proxy) {
 /// Alice and Bob on a node that reaches its database through a proxy, with these settings.
 async fn start_behind_proxy_with(waits: &[(&str, &str)]) -> (Pair, Proxy) {
     let database = TestDatabase::require().await;
-    let url = database.url();
-    let (user, address) = url.trim_start_matches("postgres://").split_once('@').unwrap();
-    let (server, name) = address.split_once('/').unwrap();
-    let proxy = Proxy::to(server.to_owned()).await;
-    let through_proxy = format!("postgres://{user}@{}/{name}", proxy.address());
+    let (through_proxy, proxy) = Proxy::to_database(&database.url()).await;
     let mut settings = vec![
         ("COSCRIBE__STORE__URL", through_proxy.as_str()),
         ("JWT_SECRET", "a secret of a test, which is long enough"),
@@ -100,6 +97,7 @@ async fn interrupted_commits_are_stored_once_or_not_at_all() {
     // A `mutationId` belongs to its author, so an edit is repeated by the same tab.
     let by = |mark: &str| if mark.ends_with(['0', '2', '4']) { &alices_tab } else { &bobs_tab };
     let mut acknowledged: Vec<(String, Option<i64>)> = Vec::new();
+    let mut refused = Vec::new();
     for round in 0..60_u32 {
         let marks: Vec<String> = (0..6).map(|writer| format!("{round}.{writer}")).collect();
         let edits = marks.iter().map(|mark| write(by(mark), pair.document, mark));
@@ -108,11 +106,18 @@ async fn interrupted_commits_are_stored_once_or_not_at_all() {
         let answers = join_all(edits).await;
         proxy.set(Network::Up);
         for (mark, answer) in marks.into_iter().zip(answers) {
+            if !answer.is_ok() && answer.code() == "UNAVAILABLE" {
+                refused.push(mark.clone());
+            }
             let version = answer.is_ok().then(|| answer.value()["version"].as_i64().unwrap());
             acknowledged.push((mark, version));
         }
     }
 
+    let text = pair.alice.read_text(pair.document).await;
+    for mark in refused {
+        assert!(!text.contains(&format!("<{mark}>")), "{mark} was refused, so it is not stored");
+    }
     // Every edit is repeated. A stored one gets the same answer as before.
     let mut versions = Vec::new();
     for (mark, before) in &acknowledged {
@@ -215,5 +220,41 @@ async fn a_slow_database_delays_edits_and_nothing_else() {
         bobs_tab.expect_version(version).await;
     }
     proxy.set(Network::Up);
+    pair.stop((alices_tab, bobs_tab)).await;
+}
+
+#[actix_web::test]
+async fn an_author_of_an_edit_with_an_unknown_outcome_is_sent_the_change() {
+    let (pair, proxy) = start_behind_proxy().await;
+    let (alices_tab, bobs_tab) = pair.open().await;
+    let mut stored_unknown = None;
+    // A little later in each round, until the commit arrives at the database and its answer does not arrive here. Other
+    // traffic counts as well, so it takes more than one series.
+    for round in 0..400_u32 {
+        // Every connection that an edit needs is open.
+        write_until_accepted(&alices_tab, pair.document, &format!("before {round}")).await;
+        let mark = format!("<{round}>");
+        proxy.cut_after(round % 24);
+        let answer = alices_tab.edit(pair.document, 1, json!([{ "insert": mark }])).await;
+        proxy.set(Network::Up);
+        if answer.is_ok() || answer.code() != "UNKNOWN" {
+            continue;
+        }
+        // Connections that broke may be noticed at the first read only.
+        let operation = "query($id: ID!) { document(id: $id) { content } }";
+        let text = loop {
+            let answer = pair.alice.run(operation, json!({ "id": pair.document })).await;
+            if answer.is_ok() {
+                break answer.value()["content"].to_string();
+            }
+        };
+        if text.contains(&mark) {
+            stored_unknown = Some(mark);
+            break;
+        }
+    }
+    let mark = stored_unknown.expect("one of the edits had an unknown outcome and was stored");
+    let change = alices_tab.expect_change().await;
+    assert!(change["content"].as_str().unwrap().contains(&mark), "{change:#}");
     pair.stop((alices_tab, bobs_tab)).await;
 }

@@ -1,8 +1,10 @@
 //! Edits of one document on two nodes.
 
+use coscribe::domain::DocumentId;
 use futures_util::future::join_all;
-use kit::{Client as _, Node as _, Pair};
+use kit::{Client, Network, Node as _, Pair, Proxy, Socket, TestNode};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 #[actix_web::test]
 async fn an_edit_reaches_the_subscribers_of_another_node_once() {
@@ -77,4 +79,91 @@ async fn a_deletion_on_one_node_reaches_the_subscribers_of_another() {
     let change = bobs_tab.expect_change().await;
     assert_eq!((&change["kind"], &change["version"]), (&json!("DELETED"), &json!(2)));
     pair.stop_with(peer, bobs_tab).await;
+}
+
+/// The settings of a test in which writers edit as fast as they are answered.
+const NO_RATE_LIMITS: [(&str, &str); 6] = [
+    // Nodes soon agree on envelopes with whole changes.
+    ("COSCRIBE__REDIS__ANSWER_WITHIN", "500ms"),
+    ("COSCRIBE__ROSTER__LEASE", "1500ms"),
+    ("COSCRIBE__ROSTER__RENEW_EVERY", "500ms"),
+    ("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "100"),
+    ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "100000"),
+    ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
+];
+
+/// Edits a document as fast as the answers come, until `end`. Returns how many edits were stored; none may be refused.
+async fn edit_until(
+    client: &impl Client,
+    document: DocumentId,
+    mut base: i64,
+    end: Instant,
+) -> u32 {
+    let mut stored = 0;
+    while Instant::now() < end {
+        let answer = client.edit(document, base, json!([{ "insert": "x" }])).await;
+        base = answer.value()["version"].as_i64().unwrap();
+        stored += 1;
+    }
+    stored
+}
+
+/// Runs eight writers on each of these nodes for some seconds. Returns how many edits each node stored.
+async fn race(pair: &Pair, nodes: &[&TestNode]) -> Vec<u32> {
+    let mut writers = Vec::new();
+    for node in nodes {
+        let alice = pair.alice.at(*node);
+        let mut on_node = Vec::new();
+        for _ in 0..8 {
+            let writer = alice.connect().await;
+            // Has the document open, and receives few events.
+            writer.subscribe("cursorMoved", pair.document).await;
+            on_node.push(writer);
+        }
+        writers.push(on_node);
+    }
+    let before = pair.alice.read_text(pair.document).await.len();
+    let head = pair.alice.read_version(pair.document).await;
+    let end = Instant::now() + Duration::from_secs(3);
+    let on_node = async |writers: &[Socket]| {
+        let stored = writers.iter().map(|writer| edit_until(writer, pair.document, head, end));
+        join_all(stored).await.into_iter().sum()
+    };
+    let stored: Vec<u32> = join_all(writers.iter().map(|writers| on_node(writers))).await;
+    let length = before + stored.iter().sum::<u32>() as usize;
+    assert_eq!(pair.alice.read_text(pair.document).await.len(), length, "each is stored once");
+    stored
+}
+
+#[actix_web::test]
+async fn three_nodes_that_edit_one_document_refuse_nothing() {
+    let pair = Pair::start_with(&NO_RATE_LIMITS).await;
+    let (second, third) = (pair.node.start_peer().await, pair.node.start_peer().await);
+
+    let stored = race(&pair, &[&pair.node, &second, &third]).await;
+
+    println!("stored by three nodes: {stored:?}");
+    assert!(stored.iter().all(|stored| *stored > 0), "{stored:?}");
+    third.stop().await;
+    pair.stop_with(second, ()).await;
+}
+
+#[actix_web::test]
+async fn a_node_far_from_the_database_gets_its_turn() {
+    let pair = Pair::start_with(&NO_RATE_LIMITS).await;
+    let (url, proxy) = Proxy::to_database(&pair.node.database().url()).await;
+    proxy.set(Network::Far(Duration::from_millis(5)));
+    let second = pair.node.start_peer().await;
+    let far = pair.node.start_peer_with(|settings| settings.store.url = url).await;
+
+    let nodes = [&pair.node, &second, &far];
+    // Until the nodes agree on envelopes, each reads the changes of the others from the database.
+    race(&pair, &nodes).await;
+    let stored = race(&pair, &nodes).await;
+
+    let [near, other, far_stored] = stored[..] else { unreachable!() };
+    println!("stored by two near nodes and a far one: {near}, {other}, {far_stored}");
+    assert!(far_stored * 4 > near.max(other), "{stored:?}");
+    far.stop().await;
+    pair.stop_with(second, ()).await;
 }

@@ -22,11 +22,7 @@ const SHORT_WAITS: [(&str, &str); 5] = [
 /// Alice and Bob on a node in this database, which they reach through a proxy.
 async fn start_behind_proxy() -> (Pair, Proxy) {
     let database = TestDatabase::require().await;
-    let url = database.url();
-    let (user, address) = url.trim_start_matches("postgres://").split_once('@').unwrap();
-    let (server, name) = address.split_once('/').unwrap();
-    let proxy = Proxy::to(server.to_owned()).await;
-    let through_proxy = format!("postgres://{user}@{}/{name}", proxy.address());
+    let (through_proxy, proxy) = Proxy::to_database(&database.url()).await;
     let mut settings = vec![
         ("COSCRIBE__STORE__URL", through_proxy.as_str()),
         ("JWT_SECRET", "a secret of a test, which is long enough"),

@@ -14,6 +14,7 @@ use crate::{
         turn::{self, TurnOutcome},
     },
     room::RoomError,
+    store::{DocumentLock, StoreError},
     wire::envelope::Envelope,
 };
 
@@ -41,17 +42,62 @@ impl Take<SubmitEdit> for Room {
 }
 
 impl Room {
-    /// Stores the waiting edits, unless some work has the document. A snapshot that is due goes first.
+    /// Stores the waiting edits, unless some work has the document. What other nodes stored is applied in the same turn, so
+    /// that edits here do not wait for as long as other nodes write. A snapshot that is due goes first.
     pub(super) fn store_next(&mut self, ctx: &mut Context<Self>) {
         // It is never due while the document is lent.
         if self.editing.is_snapshot_due(self.shared.options.snapshot_every) {
             return self.store_snapshot(ctx, |_room, _ctx| {});
         }
+        if !self.editing.can_store() {
+            return;
+        }
+        if self.editing.is_contended() {
+            return self.lock_and_store(ctx);
+        }
+        self.store_batch(None, ctx);
+    }
+
+    /// Locks the document in the database, then stores what waits by then.
+    fn lock_and_store(&mut self, ctx: &mut Context<Self>) {
+        self.editing.set_locking(true);
+        let (store, document) = (self.parts().store.clone(), self.document);
+        let pause = self.editing.lock_pace().pause(Instant::now());
+        let locking = async move {
+            tokio::time::sleep(pause).await;
+            let began = Instant::now();
+            (store.lock_document(document).await, began.elapsed())
+        };
+        self.spawn(ctx, locking, |room, (lock, waited), ctx| {
+            room.editing.set_locking(false);
+            room.editing.lock_pace().note_locked(waited, Instant::now());
+            match lock {
+                Ok(lock) if room.editing.can_store() => room.store_batch(Some(lock), ctx),
+                // Some work has borrowed the document; when it returns, this begins again.
+                Ok(_lock) => {}
+                Err(error) => room.refuse_all(&error),
+            }
+            room.follow_if_behind(ctx);
+            room.close_if_due(ctx);
+        });
+    }
+
+    /// Refuses every waiting edit.
+    fn refuse_all(&mut self, error: &StoreError) {
+        for edit in self.editing.take_all() {
+            if edit.reply.send(Err(error.clone().into())).is_err() {
+                tracing::debug!("an edit was refused after its author had left");
+            }
+        }
+    }
+
+    fn store_batch(&mut self, lock: Option<DocumentLock>, ctx: &mut Context<Self>) {
         let (head, began) = (self.editing.version(), Instant::now());
+        let missed = head.and_then(|head| self.remote.take_missed(head));
         self.with_document(
             ctx,
             OpenDocument::lend_for_batch,
-            |context, (state, edits)| turn::store(context, state, edits),
+            |context, (state, edits)| turn::store(context, state, edits, missed, lock),
             move |room, outcome, ctx| {
                 room.metrics().edit_committed(began.elapsed());
                 room.finish_turn(outcome, head, began, ctx);
@@ -70,6 +116,7 @@ impl Room {
         if let Some(head) = head.filter(|_| outcome.has_gap) {
             self.replay_from_log(head, ctx);
         }
+        self.remote.note_doubtful(outcome.doubtful, Instant::now());
         if outcome.is_unpublished
             && let Some(version) = self.editing.version()
         {

@@ -101,13 +101,17 @@ impl Room {
     /// Applies what other nodes stored, if this room is behind. Does nothing while the document is lent; it is called again
     /// when the document returns.
     pub(super) fn follow_if_behind(&mut self, ctx: &mut Context<Self>) {
-        let Some(head) = self.editing.version().filter(|_| !self.editing.is_lent()) else { return };
-        let Some((published, up_to)) = self.remote.take_missed(head) else { return };
+        // The turn that waits for the lock applies them as well.
+        if self.editing.is_lent() || self.editing.is_locking() {
+            return;
+        }
+        let Some(head) = self.editing.version() else { return };
+        let Some(missed) = self.remote.take_missed(head) else { return };
         let began = Instant::now();
         self.with_document(
             ctx,
             OpenDocument::lend,
-            |context, state| turn::follow(context, state, published, up_to),
+            |context, state| turn::follow(context, state, missed),
             move |room, outcome, ctx| room.finish_turn(outcome, Some(head), began, ctx),
         );
     }

@@ -1,17 +1,24 @@
 //! What a room knows of other nodes: the newest version and access version, changes to apply, and who is there.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::Arc,
+    time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::{
-    domain::{Change, Version},
+    domain::{Change, SessionId, Version},
+    editing::turn::MissedChanges,
     room::members::remote_presence::RemotePresence,
 };
 
 /// The most bytes of changes that are kept. What does not fit is read from the log.
 const MAX_REMOTE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a session is doubtful. A commit that is still under way ends long before, when its transaction times out.
+const DOUBTFUL_FOR: Duration = Duration::from_secs(300);
 
 /// What other nodes did, as far as this room knows.
 #[derive(Default)]
@@ -23,6 +30,8 @@ pub(super) struct RemoteState {
     changes: RemoteChanges,
     presence: RemotePresence,
     is_reading_roster: bool,
+    /// Sessions here that do not know whether their edits are stored, with the time of the answer.
+    doubtful: HashMap<SessionId, Instant>,
 }
 
 impl RemoteState {
@@ -49,12 +58,26 @@ impl RemoteState {
     /// Returns the changes to apply after `head` and the version to reach. None if the room is not behind.
     ///
     /// Clears the announced version. If reading the log fails, the next comparison announces it again.
-    pub(super) fn take_missed(&mut self, head: Version) -> Option<(Vec<Change>, Version)> {
+    pub(super) fn take_missed(&mut self, head: Version) -> Option<MissedChanges> {
         if self.announced <= head {
             return None;
         }
         let up_to = std::mem::take(&mut self.announced);
-        Some((self.changes.take_after(head), up_to))
+        Some(MissedChanges { published: self.changes.take_after(head), up_to })
+    }
+
+    /// Notes sessions that were answered that it is not known whether their edits are stored.
+    pub(super) fn note_doubtful(&mut self, sessions: Vec<SessionId>, now: Instant) {
+        if sessions.is_empty() {
+            return;
+        }
+        self.doubtful.retain(|_, since| now.duration_since(*since) < DOUBTFUL_FOR);
+        self.doubtful.extend(sessions.into_iter().map(|session| (session, now)));
+    }
+
+    /// Whether a session must be sent a change of its own that was found in the log: it may not know that it is stored.
+    pub(super) fn is_doubtful(&self, session: SessionId, now: Instant) -> bool {
+        self.doubtful.get(&session).is_some_and(|since| now.duration_since(*since) < DOUBTFUL_FOR)
     }
 
     /// Whether an access version is newer than the levels read.
@@ -176,6 +199,6 @@ mod tests {
         state.announced = Version::default();
         state.forget_changes_up_to(Version::new(7));
         assert!(state.changes.changes.is_empty() && state.changes.bytes == 0);
-        assert_eq!(state.take_missed(Version::new(7)), None);
+        assert!(state.take_missed(Version::new(7)).is_none());
     }
 }

@@ -123,9 +123,9 @@ impl Room {
         if self.lifecycle.is_closing() {
             return;
         }
-        self.follow_if_behind(ctx);
         self.sync_editors(ctx);
         self.store_next(ctx);
+        self.follow_if_behind(ctx);
         self.linger_if_idle(ctx);
         self.close_if_due(ctx);
     }

@@ -20,6 +20,8 @@ pub enum Network {
     Stalled,
     /// Everything is delivered 100 ms late.
     Slow,
+    /// Everything is delivered this much later, as on a longer way.
+    Far(Duration),
     /// Replies on connections that have sent SUBSCRIBE wait; everything else is delivered.
     MuteSubscriptions,
     /// Every connection breaks, and new ones break at once.
@@ -62,6 +64,14 @@ impl Proxy {
             }
         });
         Self { address, shared }
+    }
+
+    /// Starts a proxy to the server of a database. Returns also the URL of the database through the proxy.
+    pub async fn to_database(url: &str) -> (String, Self) {
+        let (user, address) = url.trim_start_matches("postgres://").split_once('@').unwrap();
+        let (server, name) = address.split_once('/').unwrap();
+        let proxy = Self::to(server.to_owned()).await;
+        (format!("postgres://{user}@{}/{name}", proxy.address()), proxy)
     }
 
     /// The address at which it listens.
@@ -148,9 +158,14 @@ async fn carry(
             now == Network::Stalled || (now == Network::MuteSubscriptions && may_be_muted)
         };
         shared.wait_until(|now| !is_held(*now)).await;
-        if *shared.network.borrow() == Network::Slow {
+        let delay = match *shared.network.borrow() {
+            Network::Slow => Some(DELAY),
+            Network::Far(delay) => Some(delay),
+            _ => None,
+        };
+        if let Some(delay) = delay {
             // The only place where time itself is under test.
-            tokio::time::sleep(DELAY).await;
+            tokio::time::sleep(delay).await;
         }
         if !shared.count_piece() || to.write_all(&buffer[..bytes]).await.is_err() {
             return;

@@ -17,6 +17,8 @@ pub enum ErrorCode {
     RateLimited,
     /// Temporarily impossible. A later retry may succeed.
     Unavailable,
+    /// It is not known whether the edit was stored. Repeating it with the same `mutationId` stores it once.
+    Unknown,
     /// A fault in the server.
     Internal,
 }
@@ -33,6 +35,7 @@ impl ErrorCode {
             Self::Conflict => "CONFLICT",
             Self::RateLimited => "RATE_LIMITED",
             Self::Unavailable => "UNAVAILABLE",
+            Self::Unknown => "UNKNOWN",
             Self::Internal => "INTERNAL",
         }
     }
