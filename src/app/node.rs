@@ -118,6 +118,8 @@ impl Node {
             self.sessions.drain(self.drain / 2).await;
             self.rooms.close().await;
             self.cluster.stop().await;
+            // Last, since nothing is lost without them.
+            self.rooms.snapshots_stored().await;
         };
         let in_order = timeout_at(deadline, shut_down).await.is_ok();
         // Until the deadline, requests are still answered and frames are still sent.

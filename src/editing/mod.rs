@@ -18,6 +18,7 @@ pub(crate) mod queue;
 mod rebase;
 pub(crate) mod recent;
 mod request;
+pub(crate) mod snapshot_writer;
 mod stage;
 pub(crate) mod turn;
 pub(crate) mod turn_document;

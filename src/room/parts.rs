@@ -6,7 +6,11 @@ use tokio::sync::Semaphore;
 
 use super::{RoomOptions, awareness::clocks::Clocks};
 use crate::{
-    bridge::Bridge, editing::loader::DocumentLoader, metrics::Metrics, roster::Roster, store::Store,
+    bridge::Bridge,
+    editing::{loader::DocumentLoader, snapshot_writer::SnapshotWriter},
+    metrics::Metrics,
+    roster::Roster,
+    store::Store,
 };
 
 /// What a room is built from.
@@ -34,6 +38,7 @@ pub(super) struct RoomsShared {
     pub(super) loader: DocumentLoader,
     /// Permits for work on large texts.
     pub(super) permits: Arc<Semaphore>,
+    pub(super) snapshots: SnapshotWriter,
     /// The awareness clocks used on this node.
     pub(super) clocks: Clocks,
 }
@@ -42,6 +47,7 @@ impl RoomsShared {
     pub(super) fn new(parts: RoomParts, options: RoomOptions) -> Self {
         let loader = DocumentLoader::new(parts.store.clone(), options.texts_at_once);
         let permits = Arc::new(Semaphore::new(options.texts_at_once.max(1)));
-        Self { parts, options, loader, permits, clocks: Clocks::default() }
+        let snapshots = SnapshotWriter::new();
+        Self { parts, options, loader, permits, snapshots, clocks: Clocks::default() }
     }
 }

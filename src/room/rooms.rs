@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{AsyncContext as _, Context};
+use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -27,6 +28,9 @@ use crate::{
     store::StoreError,
     wire::envelope::Envelope,
 };
+
+/// The number of rooms that are closed at the same time when the node stops.
+const CLOSED_AT_ONCE: usize = 64;
 
 /// The open rooms of this node. Clones share them.
 #[derive(Clone)]
@@ -179,10 +183,16 @@ impl Rooms {
 
     /// Closes every room after it has stored what it is storing.
     pub async fn close(&self) {
-        for (room, mut gone) in self.all() {
+        let closing = self.all().into_iter().map(|(room, mut gone)| async move {
             room.close().await;
             while gone.changed().await.is_ok() {}
-        }
+        });
+        stream::iter(closing).for_each_concurrent(CLOSED_AT_ONCE, |room| room).await;
+    }
+
+    /// Waits until the snapshots of rooms are stored.
+    pub async fn snapshots_stored(&self) {
+        self.shared.snapshots.finish().await;
     }
 
     /// Waits until the rooms that are open now have closed by themselves.

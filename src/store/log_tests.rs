@@ -299,8 +299,12 @@ async fn the_newest_snapshot_at_or_before_a_version_is_found() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
+    let changes = (0..4).map(|_| edited(ana, "x")).collect();
+    store.commit(batch(document, 1, changes)).await.unwrap();
     store.store_snapshot(document, Version::new(5), vec![5], 0).await.unwrap();
     store.store_snapshot(document, Version::new(5), vec![6], 0).await.unwrap();
+    // The document has no such version, so neither has a snapshot.
+    store.store_snapshot(document, Version::new(6), vec![7], 0).await.unwrap();
 
     for (version, state) in [(1, b"one".to_vec()), (4, b"one".to_vec()), (5, vec![5]), (9, vec![5])]
     {
@@ -343,6 +347,7 @@ async fn a_document_that_is_closed_often_keeps_only_some_snapshots() {
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
     for version in 2..=12 {
+        store.change(document, edited(ana, "x")).await.unwrap();
         store.store_snapshot(document, Version::new(version), vec![1], 5).await.unwrap();
     }
 

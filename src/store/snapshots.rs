@@ -85,7 +85,8 @@ impl Store {
     }
 
     /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version. An existing snapshot at that
-    /// version stays unchanged, and nothing is stored for a deleted document.
+    /// version stays unchanged. Nothing is stored for a deleted document, and none for a version that the document does
+    /// not have: the database may have lost it.
     ///
     /// The previous snapshot is deleted if the one before it is less than `every` versions older than this one. A
     /// document that is often opened and closed therefore does not keep a snapshot each time.
@@ -110,7 +111,7 @@ impl Store {
                 .into_tuple()
                 .one(&txn)
                 .await?;
-            if existing.is_none() {
+            if existing.is_none_or(|head| head < version.number()) {
                 return Ok(());
             }
             let row = document_snapshot::ActiveModel {

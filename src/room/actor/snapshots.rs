@@ -3,44 +3,55 @@
 use actix::prelude::*;
 
 use super::Room;
-use crate::editing::{
-    LoadError, Replica,
-    loader::{LastSnapshot, off_thread},
-    open_document::OpenDocument,
+use crate::{
+    domain::Version,
+    editing::{
+        LoadError, Replica,
+        loader::{LastSnapshot, off_thread},
+        open_document::OpenDocument,
+        snapshot_writer::NewSnapshot,
+    },
 };
 
 impl Room {
-    /// Stores a snapshot at the head, then runs `then`. A failure loses nothing, since the log has every change.
+    /// Encodes a snapshot at the head and has it stored in the background, then runs `then`.
     pub(super) fn store_snapshot(
         &mut self,
         ctx: &mut Context<Self>,
         then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
         let version = self.editing.version().unwrap_or_default();
-        let every = self.shared.options.snapshot_every;
         self.with_document(
             ctx,
             OpenDocument::lend,
-            |context, mut state| async move {
+            |_context, mut state| async move {
                 // Even if this fails, the next snapshot is due only after `every` further changes.
                 state.snapshot = Some(LastSnapshot { version, bytes_since: 0 });
-                let Some(replica) = state.replica.take() else { return (state, Ok(())) };
-                let stored = async {
-                    let (replica, bytes) = encode(replica).await?;
-                    context.store.store_snapshot(context.document, version, bytes, every).await?;
-                    Ok::<_, LoadError>(replica)
-                };
-                let stored = stored.await.map(|replica| state.replica = Some(replica));
-                (state, stored)
+                let Some(replica) = state.replica.take() else { return (state, Ok(None)) };
+                let encoded = encode(replica).await.map(|(replica, bytes)| {
+                    state.replica = Some(replica);
+                    Some(bytes)
+                });
+                (state, encoded)
             },
-            |room, stored, ctx| {
-                if let Err(error) = stored {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not store a snapshot");
+            move |room, encoded, ctx| {
+                match encoded {
+                    Ok(Some(bytes)) => room.write_snapshot(version, bytes),
+                    Ok(None) => {}
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "could not encode a snapshot");
+                    }
                 }
                 then(room, ctx);
             },
         );
+    }
+
+    fn write_snapshot(&self, version: Version, state: Vec<u8>) {
+        let every = self.shared.options.snapshot_every;
+        let snapshot = NewSnapshot { document: self.document, version, state, every };
+        self.shared.snapshots.store(self.parts().store.clone(), snapshot);
     }
 }
 

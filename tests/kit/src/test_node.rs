@@ -114,9 +114,10 @@ impl TestNode {
         self.shut_down().await;
     }
 
-    /// Waits until the rooms that are open now have closed.
+    /// Waits until the rooms that are open now have closed and their snapshots are stored.
     pub async fn expect_rooms_closed(&self) {
         within("the end of all rooms", self.rooms().gone()).await;
+        within("the last snapshots", self.rooms().snapshots_stored()).await;
     }
 
     /// The open rooms.
