@@ -53,6 +53,8 @@ pub trait Bridge: Send + Sync {
 pub enum Health {
     /// Published envelopes are delivered.
     Healthy,
+    /// Published envelopes are delivered, but late.
+    Slow,
     /// Publishing fails, or the subscriber connection is down.
     Unavailable,
     /// Publishing succeeds, but nothing is delivered.

@@ -37,7 +37,7 @@ pub(super) async fn readyz(state: web::Data<HttpState>) -> HttpResponse {
         Health::Healthy if state.roster.is_up() => {
             HttpResponse::Ok().json(json!({ "status": "ready" }))
         }
-        Health::Healthy | Health::Unavailable => {
+        Health::Healthy | Health::Slow | Health::Unavailable => {
             HttpResponse::Ok().json(json!({ "status": "degraded", "because": "redis" }))
         }
     }

@@ -8,6 +8,7 @@ use kit::{
     expect_eventually, within,
 };
 use serde_json::json;
+use tokio::time::{Duration, Instant};
 
 use crate::SERVER;
 
@@ -183,9 +184,9 @@ async fn nodes_and_sessions_survive_a_redis_paused_beyond_the_lease() {
     }
     outage.work_separately(2).await;
     // The pause is longer than the lease of a node.
-    let paused = tokio::time::Instant::now();
+    let paused = Instant::now();
     let checks = async {
-        while paused.elapsed() < std::time::Duration::from_secs(3) {
+        while paused.elapsed() < Duration::from_secs(3) {
             assert_eq!(readiness(&outage.nodes[0]).await.0, 200);
         }
     };
@@ -238,7 +239,7 @@ async fn the_sessions_of_a_node_stopped_without_redis_leave_with_its_lease() {
 #[actix_web::test]
 async fn a_slow_redis_does_not_delay_edits_on_the_same_node() {
     let outage = Outage::start().await;
-    outage.proxy.set(Network::Slow);
+    outage.proxy.set(Network::Far(Duration::from_millis(60)));
     for version in 2..12 {
         assert_eq!(outage.bobs_tab.insert(outage.document, "b").await, version);
     }
@@ -247,6 +248,36 @@ async fn a_slow_redis_does_not_delay_edits_on_the_same_node() {
     }
     assert_eq!(readiness(&outage.nodes[1]).await, (200, "ready".to_owned()));
     outage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_document_opens_while_redis_takes_long_to_answer() {
+    let redis = RedisServer::start().await;
+    let proxy = Proxy::to(redis.address()).await;
+    let cluster = Cluster::on_redis(SERVER, &format!("redis://{}", proxy.address())).await;
+    // Redis answers late, and in time.
+    let patient = [
+        ("COSCRIBE__REDIS__ANSWER_WITHIN", "5s"),
+        ("COSCRIBE__ROSTER__LEASE", "20s"),
+        ("COSCRIBE__ROSTER__RENEW_EVERY", "2s"),
+    ];
+    let node = cluster.start_node_with(&patient).await;
+    let (alice, _bob, document) = node.alice_and_bob().await;
+    expect_readiness(&node, (200, "ready")).await;
+    let socket = alice.connect().await;
+
+    let one_way = Duration::from_millis(800);
+    proxy.set(Network::Far(one_way));
+    let began = Instant::now();
+    socket.subscribe("documentChanged", document).await;
+    assert_eq!(socket.insert(document, "a").await, 2);
+    assert!(began.elapsed() < one_way, "no answer of Redis was waited for");
+    expect_readiness(&node, (200, "degraded")).await;
+
+    proxy.set(Network::Up);
+    expect_readiness(&node, (200, "ready")).await;
+    drop(socket);
+    cluster.stop([node]).await;
 }
 
 #[actix_web::test]

@@ -91,7 +91,8 @@ impl Relay {
             tracing::info!(?before, ?health, "the health of the relay changed");
             shared.health.send_replace(health);
         }
-        shared.metrics.relay_is(health == Health::Healthy, health == Health::Deaf);
+        let delivers = matches!(health, Health::Healthy | Health::Slow);
+        shared.metrics.relay_is(delivers, health == Health::Deaf);
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {

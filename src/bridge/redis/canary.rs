@@ -10,6 +10,12 @@ use crate::bridge::Health;
 /// A subscriber that receives no canary for this long is deaf: three canaries in a row were lost.
 const MAX_SILENCE: Duration = Duration::from_millis(3_500);
 
+/// A relay whose canaries take longer than this is slow.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// How many canaries in a row decide whether the relay is slow.
+const SLOW_CANARIES: u32 = 3;
+
 /// The canaries that were published and received. A Redis Cluster gets one per primary and second,
 /// each on its own canary channel.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub(super) struct Canary {
     received: Vec<Instant>,
     /// When the last message was published. `None` if publishing failed since, or was never tried.
     published: Option<Instant>,
+    /// The number of canaries in a row that were slow, up to [`SLOW_CANARIES`].
+    slow_canaries: u32,
     /// Whether there is a subscriber connection.
     is_subscribed: bool,
 }
@@ -33,6 +41,7 @@ impl Canary {
             sent: HashMap::new(),
             received: vec![now],
             published: None,
+            slow_canaries: 0,
             is_subscribed: false,
         }
     }
@@ -55,7 +64,10 @@ impl Canary {
         if let Some(received) = self.received.get_mut(channel) {
             *received = now;
         }
-        Some(now.duration_since(sent))
+        let lag = now.duration_since(sent);
+        self.slow_canaries =
+            if lag > SLOW { (self.slow_canaries + 1).min(SLOW_CANARIES) } else { 0 };
+        Some(lag)
     }
 
     /// Records a new subscriber connection with this number of canary channels, at least one.
@@ -84,6 +96,7 @@ impl Canary {
         let publishes = self.published.is_some_and(is_recent);
         let receives = self.received.iter().copied().all(is_recent);
         match (publishes, self.is_subscribed && receives) {
+            (true, true) if self.slow_canaries == SLOW_CANARIES => Health::Slow,
             (true, true) => Health::Healthy,
             (false, _) => Health::Unavailable,
             // The connection was lost a moment ago, and the relay is reconnecting.
@@ -152,6 +165,23 @@ mod tests {
         assert_eq!(canary.health(start + seconds(1.0)), Health::Unavailable);
         canary.published(true, start + seconds(4.0));
         assert_eq!(canary.health(start + seconds(4.0)), Health::Deaf);
+    }
+
+    #[test]
+    fn a_relay_is_slow_after_three_slow_canaries_until_a_quick_one() {
+        let start = Instant::now();
+        let mut canary = Canary::new(start);
+        canary.subscribed(1, start);
+        let mut lag = |second: f64, lag: f64| {
+            let sent = start + seconds(second);
+            let [number] = canary.send(sent)[..] else { panic!("one channel has one canary") };
+            canary.published(true, sent);
+            canary.receive(number, sent + seconds(lag));
+            canary.health(sent + seconds(lag))
+        };
+        assert_eq!([lag(1.0, 0.9), lag(2.0, 0.9)], [Health::Healthy; 2]);
+        assert_eq!([lag(3.0, 0.3), lag(4.0, 0.9)], [Health::Slow; 2]);
+        assert_eq!([lag(5.0, 0.1), lag(6.0, 0.9)], [Health::Healthy; 2]);
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl RedisBridge {
     /// Waits until the relay is healthy, for at most `redis.answer_within`.
     pub async fn wait_until_healthy(&self) {
         let mut health = self.shared.health.subscribe();
-        let healthy = health.wait_for(|health| *health == Health::Healthy);
+        let healthy = health.wait_for(|health| matches!(health, Health::Healthy | Health::Slow));
         if timeout(self.shared.answer_within, healthy).await.is_err() {
             tracing::warn!("the relay is not healthy yet; continuing without the other nodes");
         }

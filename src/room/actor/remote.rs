@@ -147,13 +147,23 @@ impl Room {
         let (roster, document) = (Arc::clone(&self.parts().roster), self.document);
         let reading = async move { roster.find_snapshot(document).await };
         self.spawn(ctx, reading, move |room, snapshot, ctx| {
-            room.remote.end_roster_read();
-            match snapshot {
-                Some(snapshot) => room.reconcile_presence(snapshot, read, ctx),
-                // After a usual read the next comparison tries again.
-                None => room.retry_settling(read, ctx),
-            }
+            room.end_roster_read(snapshot, read, ctx);
         });
+    }
+
+    /// Applies what was read from the roster. None if it could not be read.
+    pub(super) fn end_roster_read(
+        &mut self,
+        snapshot: Option<RosterSnapshot>,
+        read: RosterRead,
+        ctx: &mut Context<Self>,
+    ) {
+        self.remote.end_roster_read();
+        match snapshot {
+            Some(snapshot) => self.reconcile_presence(snapshot, read, ctx),
+            // After a usual read the next comparison tries again.
+            None => self.retry_settling(read, ctx),
+        }
     }
 
     /// Reads the roster again later if the read was to settle a doubt, which has to be settled.
@@ -169,7 +179,7 @@ impl Room {
     }
 
     /// Broadcasts the difference between what was known and the roster.
-    pub(super) fn reconcile_presence(
+    fn reconcile_presence(
         &mut self,
         snapshot: RosterSnapshot,
         read: RosterRead,

@@ -5,6 +5,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::prelude::*;
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::{
@@ -28,6 +29,9 @@ use crate::{
         parts::RoomsShared,
     },
 };
+
+/// How long the opening of a document waits for Redis.
+const REDIS_WAIT: Duration = Duration::from_millis(150);
 
 impl Room {
     /// Returns a room without members. The actor opens the document when it starts.
@@ -147,24 +151,37 @@ impl Room {
 
     /// Reads the head and who has the document open elsewhere, before anything else is done.
     ///
-    /// The room is attached to the relay first, so what happens in between is received twice rather than missed.
+    /// The room is attached to the relay first, so what happens in between is received twice rather than missed. A slow
+    /// Redis is not waited for: the relay has the room compared when it is attached, and who is elsewhere is read beside.
     fn open_document(&mut self, ctx: &mut Context<Self>) {
         let (shared, document) = (Arc::clone(&self.shared), self.document);
-        self.remote.presence_mut().begin_read();
+        self.remote.begin_roster_read();
         let reading = async move {
             let RoomParts { store, bridge, roster, .. } = &shared.parts;
-            bridge.attach(document).await;
-            futures_util::join!(store.find_head(document), roster.find_snapshot(document))
+            let roster = Arc::clone(roster);
+            let mut others = tokio::spawn(async move { roster.find_snapshot(document).await });
+            let attaching = async {
+                if timeout(REDIS_WAIT, bridge.attach(document)).await.is_err() {
+                    tracing::debug!("opened before the relay has attached the document");
+                }
+                store.find_head(document).await
+            };
+            let (head, read) = futures_util::join!(attaching, timeout(REDIS_WAIT, &mut others));
+            let others = read.map_or(Err(others), |read| Ok(read.ok().flatten()));
+            (head, others)
         };
         let reading = reading.instrument(self.span.clone()).into_actor(self);
         // Nothing else runs until the head is known.
-        ctx.wait(reading.map(|(head, roster), room, ctx| {
+        ctx.wait(reading.map(|(head, others), room, ctx| {
             room.in_span(|room| match head {
                 Ok(head) => {
                     room.remote.note_access(head.as_ref().map_or(0, |head| head.access_version));
                     room.editing.open_at(head);
-                    if let Some(roster) = roster {
-                        room.reconcile_presence(roster, RosterRead::Usual, ctx);
+                    match others {
+                        Ok(others) => room.end_roster_read(others, RosterRead::Usual, ctx),
+                        Err(reading) => room.spawn(ctx, reading, |room, others, ctx| {
+                            room.end_roster_read(others.ok().flatten(), RosterRead::Usual, ctx);
+                        }),
                     }
                 }
                 Err(error) => {
