@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use futures_util::FutureExt as _;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, sleep_until},
+};
 
 use crate::{
     bridge::Health,
@@ -18,6 +22,9 @@ use crate::{
 
 /// While the relay works, all documents are reconciled only at every fifth interval.
 const TICKS_WHILE_HEALTHY: u32 = 5;
+
+/// The most comparisons of stale documents in one interval.
+const STALE_COMPARISONS: u32 = 10;
 
 /// Deletes changes that are older than `store.retention`, every `store.forget_every`. No task if changes are kept
 /// forever.
@@ -68,14 +75,17 @@ async fn reconcile(rooms: Rooms, every: Duration, has_relay: bool) {
     let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ticks = 0;
+    // A room that cannot take the result of a comparison is stale again at once. The database must not be asked as often.
+    let mut next_stale = Instant::now();
     loop {
         let all = tokio::select! {
             _ = interval.tick() => {
                 ticks = (ticks + 1) % TICKS_WHILE_HEALTHY;
                 ticks == 0 || !has_relay || rooms.relay() != Health::Healthy
             }
-            () = rooms.wait_until_stale() => false,
+            () = sleep_until(next_stale).then(|()| rooms.wait_until_stale()) => false,
         };
+        next_stale = Instant::now() + every / STALE_COMPARISONS;
         let compared = match all {
             true => rooms.compare().await,
             false => rooms.compare_stale().await,

@@ -6,7 +6,7 @@ use super::{
     EditError, EditRequest, LoadError, StoredEdit, loader::off_thread, queue::QueuedEdit,
     queue::Reply,
 };
-use crate::domain::{EditId, Fingerprint, SessionId};
+use crate::domain::{EditId, Fingerprint, Origin};
 
 /// The answer to an edit.
 pub(crate) type Answer = Result<StoredEdit, EditError>;
@@ -66,10 +66,11 @@ impl Job {
         self.answer.is_none()
     }
 
-    /// Returns the session of the edit if it is not known whether the edit is stored.
-    pub(super) fn doubtful_session(&self) -> Option<SessionId> {
+    /// Returns the origin of the edit if it is not known whether the edit is stored.
+    pub(super) fn doubtful_origin(&self) -> Option<Origin> {
         let is_doubtful = matches!(self.answer, Some(Err(EditError::Unknown)));
-        self.request.session.filter(|_| is_doubtful)
+        let EditRequest { author, session, .. } = self.request;
+        is_doubtful.then_some(Origin { user: author, session })
     }
 
     /// Returns the result of the edit if it is stored.

@@ -18,6 +18,9 @@ const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// The channel on which the author waits for the answer.
 pub(crate) type Reply = oneshot::Sender<Answer>;
 
+/// Where the answer to an edit arrives.
+pub(crate) type Reception = oneshot::Receiver<Answer>;
+
 /// An edit that waits to be stored.
 #[derive(Debug)]
 pub(crate) struct QueuedEdit {

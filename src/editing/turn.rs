@@ -20,7 +20,7 @@ use super::{
     turn_document::{DocumentState, TurnContext, TurnDocument},
 };
 use crate::{
-    domain::{Change, ChangeKind, EditId, SessionId, UserId, Version},
+    domain::{Change, ChangeKind, EditId, Origin, UserId, Version},
     store::{Batch, CommitError, Committed, DocumentLock, Head, StoreError},
 };
 
@@ -49,8 +49,8 @@ pub(crate) struct TurnOutcome {
     pub(crate) has_gap: bool,
     /// Whether the log held a commit of this node that nobody has published.
     pub(crate) is_unpublished: bool,
-    /// The sessions with edits of which it is not known whether they are stored.
-    pub(crate) doubtful: Vec<SessionId>,
+    /// The origins of edits of which it is not known whether they are stored.
+    pub(crate) doubtful: Vec<Origin>,
     /// The answer to each edit.
     pub(crate) answers: Vec<(Reply, Answer)>,
 }
@@ -152,7 +152,7 @@ impl CommitTurn {
             changes: changes.collect(),
             has_gap,
             is_unpublished: self.is_unpublished,
-            doubtful: self.jobs.iter().filter_map(Job::doubtful_session).collect(),
+            doubtful: self.jobs.iter().filter_map(Job::doubtful_origin).collect(),
             answers: self.jobs.into_iter().map(Job::finish).collect(),
         };
         (state, outcome)
@@ -188,11 +188,21 @@ impl CommitTurn {
     /// Locks the document if another node was first a short time ago, and reads what that node stored. Nobody can be first
     /// while the lock is held, and those who wait for it get it in turn.
     async fn lock_if_contended(&mut self) -> Result<Option<DocumentLock>, EditError> {
-        let context = self.document.context();
         let lock = match self.lock.take() {
             Some(lock) => lock,
             None if self.document.locked_turns() == 0 => return Ok(None),
-            None => context.store.lock_document(context.document).await?,
+            None => {
+                // Loaded before, so that others do not wait for it.
+                if let Some(head) = self.document.head().cloned() {
+                    self.document.present_content(&head).await?;
+                }
+                let context = self.document.context();
+                // While every such connection is in use, trying without a lock is better than waiting.
+                if !context.store.can_lock() {
+                    return Ok(None);
+                }
+                context.store.lock_document(context.document).await?
+            }
         };
         let version = |head: Option<&Head>| head.map(|head| head.version);
         let is_behind = version(lock.head()) != version(self.document.head());
@@ -231,7 +241,9 @@ impl CommitTurn {
             }
             Err(CommitError::Denied(users)) => self.deny(&users),
             Err(CommitError::Overtaken) => {
-                self.document.set_locked_turns(LOCKED_TURNS);
+                if self.document.context().store.locks_documents() {
+                    self.document.set_locked_turns(LOCKED_TURNS);
+                }
                 self.follow_log().await
             }
             Err(CommitError::Repeated) => Attempt::Again,

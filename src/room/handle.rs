@@ -9,17 +9,21 @@ use super::{
     Confirmation, EditorAwareness, RoomError, Seat,
     actor::{
         Room,
-        mailbox::{Queued, Take},
+        mailbox::{Queued, Take, WaitingMessages},
         messages::{
             ChangeAccess, CheckRoster, Close, CompareHead, Confirm, DeliverEnvelope, Leave,
-            MoveCursor, Reserve, SubmitEdit,
+            MoveCursor, Reserve, SubmitEdit, TakeRelayed,
         },
+        relayed::{RelayedMove, RelayedMoves},
         yjs_messages::{SendAwareness, SendStep1, SendStep2, UpdateAwareness},
     },
 };
 use crate::{
     domain::{AccessLevel, Cursor, SessionId, UserId},
-    editing::{EditError, EditRequest, StoredEdit, queue::QueuedEdit},
+    editing::{
+        EditRequest,
+        queue::{QueuedEdit, Reception},
+    },
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
     store::HeadVersions,
@@ -31,11 +35,19 @@ use crate::{
 pub struct RoomHandle {
     address: Addr<Room>,
     metrics: Metrics,
+    waiting: WaitingMessages,
+    relayed: RelayedMoves,
 }
 
 impl RoomHandle {
-    pub(super) fn new(address: Addr<Room>, metrics: Metrics) -> Self {
-        Self { address, metrics }
+    /// Returns a handle of a room whose mailbox holds `capacity` messages, and which takes `relayed`.
+    pub(super) fn new(
+        address: Addr<Room>,
+        metrics: Metrics,
+        capacity: usize,
+        relayed: RelayedMoves,
+    ) -> Self {
+        Self { address, metrics, waiting: WaitingMessages::new(capacity), relayed }
     }
 
     /// Reserves a seat. Read the user's access level next, then [`confirm`](Self::confirm).
@@ -80,20 +92,15 @@ impl RoomHandle {
         self.try_send(MoveCursor { session, cursor, accepted: Instant::now() });
     }
 
-    /// Stores an edit. The answer means that it is stored.
+    /// Submits an edit. Returns where its answer arrives. An answer that does not arrive is [`EditError::Unanswered`].
     ///
     /// # Errors
-    /// [`RoomError::Closed`]: the room closed before it took the edit, which may be given to a new room. Inside,
-    /// [`EditError`]: nothing was stored, except for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is not
-    /// known.
-    pub(super) async fn edit(
-        &self,
-        request: EditRequest,
-    ) -> Result<Result<StoredEdit, EditError>, RoomError> {
+    /// [`RoomError::Closed`]: the room closed before it took the edit, which may be given to a new room.
+    pub(super) async fn submit(&self, request: EditRequest) -> Result<Reception, RoomError> {
         let (reply, answer) = oneshot::channel();
         let submit = SubmitEdit(QueuedEdit { request, reply });
         self.address.send(self.queued(submit)).await.unwrap_or_else(closed)?;
-        Ok(answer.await.unwrap_or(Err(EditError::Unanswered)))
+        Ok(answer)
     }
 
     /// Applies a user's new access level; none means revoked. The message takes its place in the mailbox now. When the
@@ -145,7 +152,16 @@ impl RoomHandle {
 
     /// Delivers a message from another node. Returns false if the mailbox is full: the room must be compared later.
     pub(super) fn deliver(&self, envelope: Envelope) -> bool {
-        self.try_send(DeliverEnvelope(envelope))
+        let relayed = match envelope {
+            Envelope::CursorMoved(moved) => RelayedMove::Cursor(moved),
+            Envelope::AwarenessUpdated(update) => RelayedMove::Awareness(update),
+            envelope => return self.try_send(DeliverEnvelope(envelope)),
+        };
+        if !self.relayed.add(relayed) || self.try_send(TakeRelayed) {
+            return true;
+        }
+        self.relayed.announcement_failed();
+        false
     }
 
     /// Compares remote presence with the roster. Returns false if the mailbox is full.
@@ -170,17 +186,18 @@ impl RoomHandle {
         M: actix::Message<Result = ()> + Send + 'static,
         Room: Take<M>,
     {
-        match self.address.try_send(self.queued(message)) {
-            Ok(()) | Err(SendError::Closed(_)) => true,
-            Err(SendError::Full(_)) => {
-                self.metrics.mailbox_full(ActorKind::Room);
-                false
+        if !self.waiting.is_full() {
+            match self.address.try_send(self.queued(message)) {
+                Ok(()) | Err(SendError::Closed(_)) => return true,
+                Err(SendError::Full(_)) => {}
             }
         }
+        self.metrics.mailbox_full(ActorKind::Room);
+        false
     }
 
     fn queued<M>(&self, message: M) -> Queued<M> {
-        Queued::new(message, &self.metrics)
+        Queued::new(message, &self.metrics, &self.waiting)
     }
 }
 

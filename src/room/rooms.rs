@@ -15,6 +15,7 @@ use super::{
     actor::{
         Room,
         registration::{RegisteredRoom, Registration},
+        relayed::RelayedMoves,
     },
     parts::RoomsShared,
     stale_documents::StaleDocuments,
@@ -120,8 +121,8 @@ impl Rooms {
     /// not known.
     pub async fn edit(&self, request: EditRequest) -> Result<StoredEdit, EditError> {
         loop {
-            match self.open(request.document).await.edit(request.clone()).await {
-                Ok(answer) => return answer,
+            match self.open(request.document).await.submit(request.clone()).await {
+                Ok(answer) => return answer.await.unwrap_or(Err(EditError::Unanswered)),
                 Err(RoomError::Closed) => {}
                 Err(_) => return Err(EditError::Unreadable),
             }
@@ -237,10 +238,13 @@ impl Rooms {
                 rooms.lock().remove(&document);
             }
         });
-        let room = Room::new(document, Arc::clone(&self.shared), registration);
+        let relayed = RelayedMoves::default();
+        let room = Room::new(document, Arc::clone(&self.shared), registration, relayed.clone());
         let mut context = Context::new();
-        context.set_mailbox_capacity(self.shared.options.mailbox);
-        let handle = RoomHandle::new(context.address(), self.shared.parts.metrics.clone());
+        let capacity = self.shared.options.mailbox;
+        context.set_mailbox_capacity(capacity);
+        let metrics = self.shared.parts.metrics.clone();
+        let handle = RoomHandle::new(context.address(), metrics, capacity, relayed);
         open.insert(document, OpenRoom { handle: handle.clone(), registered });
         // A room that cannot be started takes itself off the list, which needs the lock.
         drop(open);

@@ -64,16 +64,13 @@ impl Store {
             password_hash: Some(new.password_hash),
             created_at: rows::now(),
         };
-        let insertion = user::Entity::insert(active_model(row.clone()));
-        self.write(async {
-            insertion.exec_without_returning(&self.writer).await.map_err(|error| {
-                match error.sql_err() {
-                    Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::EmailTaken,
-                    _ => error.into(),
-                }
-            })
-        })
-        .await?;
+        user::Entity::insert(active_model(row.clone()))
+            .exec_without_returning(&self.statements)
+            .await
+            .map_err(|error| match error.sql_err() {
+                Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::EmailTaken,
+                _ => error.into(),
+            })?;
         Ok(rows::account(row))
     }
 
@@ -106,10 +103,10 @@ impl Store {
                 created_at: rows::now(),
             };
             // If the id or the address is taken, nothing is inserted. The query below finds out which one it was.
-            let insertion = user::Entity::insert(active_model(row.clone()))
-                .on_conflict(OnConflict::new().do_nothing().to_owned());
-            let inserting = async { Ok(insertion.exec_without_returning(&self.writer).await?) };
-            let inserted = self.write(inserting).await?;
+            let inserted = user::Entity::insert(active_model(row.clone()))
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&self.statements)
+                .await?;
             if inserted > 0 {
                 return Ok(rows::account(row));
             }

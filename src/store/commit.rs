@@ -7,6 +7,8 @@
 //!
 //! Invariant: each version of a document is assigned once, no matter how many nodes write.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use entity::{document, document_access, document_change, document_receipt, document_snapshot};
 use sea_orm::{
@@ -19,7 +21,7 @@ use sea_orm::{
 
 use super::{
     Batch, CommitError, Committed, StoreError, commit_authorization::CommitAuthorization,
-    document_lock::try_lock_documents, pools::begin_write, rows,
+    document_lock::try_lock_documents, pools::begin_write, retirement::Retirement, rows,
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
 
@@ -35,20 +37,30 @@ pub(super) enum GroupOutcome {
 }
 
 /// Stores batches of different documents without waiting for a lock. Returns one outcome per batch, in their order.
+///
+/// Each transaction may take `within`. After that its outcome is unknown.
 pub(super) async fn commit_group(
     committer: &DatabaseConnection,
     batches: &[Batch],
+    within: Duration,
+    retirement: &Retirement,
 ) -> Vec<GroupOutcome> {
-    match try_commit(committer, batches).await {
-        Ok(outcomes) => outcomes,
-        Err(CommitError::Store(error)) if error.is_contention() => {
-            batches.iter().map(|_| GroupOutcome::Locked).collect()
+    let committed = async |batches: &[Batch]| {
+        let committed = retirement.limit(within, try_commit(committer, batches)).await;
+        match committed.unwrap_or_else(|error| Err(CommitError::Unknown(error.into()))) {
+            Err(CommitError::Store(error)) if error.is_contention() => {
+                Ok(batches.iter().map(|_| GroupOutcome::Locked).collect())
+            }
+            committed => committed,
         }
+    };
+    match committed(batches).await {
+        Ok(outcomes) => outcomes,
         // One batch may have caused the error. Committing each batch separately lets the others succeed.
         Err(error) if batches.len() > 1 && !error.is_database_failure() => {
             let mut outcomes = Vec::with_capacity(batches.len());
             for batch in batches {
-                let separate = try_commit(committer, std::slice::from_ref(batch)).await;
+                let separate = committed(std::slice::from_ref(batch)).await;
                 outcomes.extend(
                     separate.unwrap_or_else(|error| vec![GroupOutcome::Decided(Err(error))]),
                 );

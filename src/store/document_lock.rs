@@ -5,8 +5,8 @@
 //! to [`DocumentLocks`], where each waits by itself. So a document that something else has locked delays no other
 //! document.
 //!
-//! Invariant: an attempt to lock a document occupies a connection for [`LOCK_ATTEMPT`](super::postgres::LOCK_ATTEMPT) at most. Then the document waits
-//! for its next turn behind the others, until `store.busy_within` has passed.
+//! Invariant: an attempt that fails occupies a connection for [`LOCK_ATTEMPT`](super::postgres::LOCK_ATTEMPT) at most.
+//! Then the document waits for its next turn behind the others, until `store.busy_within` has passed.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -104,6 +104,11 @@ impl DocumentLocks {
         &self.retirement
     }
 
+    /// Whether a connection is free.
+    pub(super) fn has_turn(&self) -> bool {
+        self.turns.available_permits() > 0
+    }
+
     /// Locks a document.
     ///
     /// # Errors
@@ -168,6 +173,12 @@ impl DocumentLocks {
 }
 
 impl Store {
+    /// Whether a document could be locked now without waiting for a connection.
+    #[must_use]
+    pub fn can_lock(&self) -> bool {
+        self.locks.has_turn()
+    }
+
     /// Locks a document, until the lock is dropped or a batch is committed with it. No node can change the document
     /// meanwhile, so hold it briefly.
     ///

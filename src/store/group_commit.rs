@@ -26,7 +26,6 @@ use super::{
     Batch, CommitError, Committed, StoreError,
     commit::{GroupOutcome, commit_group},
     document_lock::DocumentLocks,
-    retirement::NoAnswer,
 };
 use crate::task::supervise;
 
@@ -149,13 +148,8 @@ impl Committer {
     async fn commit_group(&self, group: Vec<QueuedBatch>) {
         let (batches, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|queued| (queued.batch, queued.reply)).unzip();
-        let committing = commit_group(&self.connection, &batches);
-        let outcomes = self.locks.retirement().limit(self.timing.finish_within, committing).await;
-        let timed_out = |error: NoAnswer| {
-            let error = CommitError::Unknown(error.into());
-            batches.iter().map(|_| GroupOutcome::Decided(Err(error.clone()))).collect()
-        };
-        let outcomes = outcomes.unwrap_or_else(timed_out);
+        let (within, retirement) = (self.timing.finish_within, self.locks.retirement());
+        let outcomes = commit_group(&self.connection, &batches, within, retirement).await;
         for ((batch, reply), outcome) in batches.into_iter().zip(replies).zip(outcomes) {
             match outcome {
                 GroupOutcome::Decided(outcome) => self.reply(reply, outcome),

@@ -6,6 +6,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait,
@@ -52,6 +53,8 @@ pub enum Writability {
 pub struct Store {
     pub(super) readers: DeadlinePool,
     pub(super) writer: DatabaseConnection,
+    /// The same connections, for single statements.
+    pub(super) statements: DeadlinePool,
     pub(super) commit_queue: CommitQueue,
     pub(super) locks: DocumentLocks,
     retirement: Arc<Retirement>,
@@ -88,6 +91,11 @@ impl Store {
                 options.answer_within,
                 Arc::clone(&retirement),
             ),
+            statements: DeadlinePool::new(
+                pools.writer.clone(),
+                options.acquire_within + options.answer_within,
+                Arc::clone(&retirement),
+            ),
             writer: pools.writer,
             commit_queue,
             locks,
@@ -95,6 +103,12 @@ impl Store {
             write_within: options.acquire_within + options.answer_within,
             history_pause: options.history_pause,
         })
+    }
+
+    /// Whether single documents can be locked. SQLite locks the whole file.
+    #[must_use]
+    pub fn locks_documents(&self) -> bool {
+        self.writer.get_database_backend() != DbBackend::Sqlite
     }
 
     /// Checks that the database answers, and whether it accepts writes.
@@ -119,20 +133,13 @@ impl Store {
         Ok(Writability::ReadOnly)
     }
 
-    /// Waits for running operations, at most 5 seconds per pool, and closes every connection. Later calls fail with
+    /// Waits for running operations, at most 10 seconds, and closes every connection. Later calls fail with
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         // The writer comes last: the last connection to a file of SQLite moves the write-ahead log into the file.
-        let pools =
-            [self.readers.pool(), self.locks.pool(), self.commit_queue.pool(), &self.writer];
-        for pool in pools {
-            // A database that does not answer must not keep the process from ending.
-            match timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "could not close a database pool"),
-                Err(_elapsed) => tracing::warn!("timed out closing a database pool"),
-            }
-        }
+        let others = [self.readers.pool(), self.locks.pool(), self.commit_queue.pool()];
+        join_all(others.map(close)).await;
+        close(&self.writer).await;
     }
 
     /// Begins a write transaction. It is rolled back unless it is committed.
@@ -140,7 +147,9 @@ impl Store {
         begin_write(&self.writer).await
     }
 
-    /// Runs a write and limits its time. Every write that is no commit of a batch goes through here, except migrations.
+    /// Runs a write and limits its time. Every write that is no commit of a batch goes through here or through
+    /// `statements`, except migrations. The caller must not be dropped meanwhile: its connection would return to the pool
+    /// although it may not answer.
     ///
     /// # Errors
     /// Those of `work`, and [`StoreError::Unavailable`] if it takes too long. What it has written is then rolled back,
@@ -151,6 +160,15 @@ impl Store {
     ) -> Result<T, StoreError> {
         let written = self.retirement.limit(self.write_within, work).await?;
         written.inspect_err(|error| self.retirement.note(error))
+    }
+}
+
+/// Closes a pool. A database that does not answer must not keep the process from ending.
+async fn close(pool: &DatabaseConnection) {
+    match timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "could not close a database pool"),
+        Err(_elapsed) => tracing::warn!("timed out closing a database pool"),
     }
 }
 

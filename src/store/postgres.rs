@@ -6,8 +6,8 @@
 //!
 //! When a server is replaced, or something in between drops every packet, a connection neither answers nor breaks. The
 //! driver tests a connection that returns to the pool, and would wait for it without a limit, so that the pool runs out of
-//! connections. So a connection that did not answer in time is dropped before that test ([`Retirement`]), and one that was
-//! idle is tested with a limit before it is used.
+//! connections. So once an answer did not come in time, connections are first tested with a limit ([`Retirement`]). One
+//! that was idle is always tested before it is used.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,11 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
-use super::{StoreError, StoreOptions, pools::Pools, retirement::Retirement};
+use super::{
+    StoreError, StoreOptions,
+    pools::Pools,
+    retirement::{Retirement, Verdict},
+};
 
 /// A connection that was idle for longer than this is tested before it is used: the database may have restarted since.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
@@ -96,33 +100,33 @@ async fn connect(
                 })
             })
             .before_acquire(move |connection, metadata| {
-                let is_retired = acquired.includes(metadata.age);
-                Box::pin(async move {
-                    if is_retired {
-                        return Err(timed_out());
-                    }
-                    if metadata.idle_for > TEST_AFTER_IDLE {
-                        test(connection).await?;
-                    }
-                    Ok(true)
-                })
+                let verdict = acquired.verdict(metadata.age);
+                let verdict = match verdict {
+                    Verdict::Trusted if metadata.idle_for > TEST_AFTER_IDLE => Verdict::Suspected,
+                    verdict => verdict,
+                };
+                Box::pin(check(connection, verdict))
             })
-            .after_release(move |_connection, metadata| {
-                let is_retired = released.includes(metadata.age);
-                // After an error the pool drops the connection without further I/O.
-                let verdict = if is_retired { Err(timed_out()) } else { Ok(true) };
-                Box::pin(async move { verdict })
+            .after_release(move |connection, metadata| {
+                Box::pin(check(connection, released.verdict(metadata.age)))
             })
         });
     Ok(Database::connect(options).await?)
 }
 
-/// Checks that the server answers on a connection. After an error, the pool drops the connection without further I/O.
-async fn test(connection: &mut PgConnection) -> Result<(), Error> {
-    let answered = timeout(TEST_WITHIN, connection.ping()).await;
-    answered.unwrap_or_else(|_elapsed| Err(timed_out()))
+/// Returns whether a connection may be used. After an error, the pool drops the connection without further I/O.
+async fn check(connection: &mut PgConnection, verdict: Verdict) -> Result<bool, Error> {
+    match verdict {
+        Verdict::Trusted => {}
+        Verdict::Suspected => test(connection).await?,
+        Verdict::Retired => return Err(Error::Io(std::io::ErrorKind::ConnectionAborted.into())),
+    }
+    Ok(true)
 }
 
-fn timed_out() -> Error {
-    Error::Io(std::io::ErrorKind::TimedOut.into())
+/// Checks that the server answers on a connection.
+async fn test(connection: &mut PgConnection) -> Result<(), Error> {
+    let answered = timeout(TEST_WITHIN, connection.ping()).await;
+    let timed_out = |_elapsed| Err(Error::Io(std::io::ErrorKind::TimedOut.into()));
+    answered.unwrap_or_else(timed_out)
 }

@@ -35,7 +35,7 @@ impl Store {
         if !outdated.is_empty() {
             self.write(self.shorten(&outdated)).await?;
         }
-        let has_deleted_receipts = self.write(self.delete_receipts(before)).await?;
+        let has_deleted_receipts = self.delete_receipts(before).await?;
         Ok(outdated.len().max(usize::from(has_deleted_receipts)))
     }
 
@@ -96,7 +96,7 @@ impl Store {
         let found = oldest.into_iter().map(IntoValueTuple::into_value_tuple);
         document_receipt::Entity::delete_many()
             .filter(Expr::tuple(keys.map(Expr::col)).in_tuples(found))
-            .exec(&self.writer)
+            .exec(&self.statements)
             .await?;
         Ok(true)
     }

@@ -1,4 +1,4 @@
-//! Connections that must not be used any more.
+//! Connections that are not trusted any more.
 //!
 //! After a failover, a connection may lead to a server that has become read-only, or that does not answer at all. New
 //! connections lead to the new primary.
@@ -21,19 +21,42 @@ impl From<NoAnswer> for StoreError {
     }
 }
 
-/// The connections that are closed instead of being used again: all that were opened before a time.
+/// How long the connections that were open when an answer did not come are suspected.
+const SUSPECTED_FOR: Duration = Duration::from_secs(60);
+
+/// The shortest time between two retirements. A database that stays read-only still serves reads.
+const RETIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// Which connections may be used again.
 #[derive(Debug, Default)]
 pub(super) struct Retirement {
-    before: Mutex<Option<Instant>>,
+    /// Connections that were open at this time are closed instead of being used again.
+    retired: Mutex<Option<Instant>>,
+    /// Connections that were open at this time are tested, because one of them did not answer.
+    suspected: Mutex<Option<Instant>>,
+}
+
+/// What is to be done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may be used.
+    Trusted,
+    /// It may be used if it answers to a test.
+    Suspected,
+    /// It must be closed.
+    Retired,
 }
 
 impl Retirement {
-    /// Retires every connection that is open now.
+    /// Retires every connection that is open now, at most once a second.
     pub(super) fn retire_all(&self) {
-        *self.before.lock() = Some(Instant::now());
+        let mut retired = self.retired.lock();
+        if retired.is_none_or(|retired| retired.elapsed() >= RETIRE_EVERY) {
+            *retired = Some(Instant::now());
+        }
     }
 
-    /// Waits for an answer of the database. Retires every connection if it takes longer than `limit`.
+    /// Waits for an answer of the database. Suspects every connection if it takes longer than `limit`.
     ///
     /// # Errors
     /// The answer did not come in time.
@@ -42,10 +65,10 @@ impl Retirement {
         limit: Duration,
         answer: impl Future<Output = T>,
     ) -> Result<T, NoAnswer> {
-        // Dropped last: the connection must be retired when it returns to its pool.
+        // Dropped last: the connection must be suspected when it returns to its pool.
         let mut answer = pin!(answer);
         timeout(limit, &mut answer).await.map_err(|_elapsed| {
-            self.retire_all();
+            *self.suspected.lock() = Some(Instant::now());
             NoAnswer
         })
     }
@@ -57,8 +80,16 @@ impl Retirement {
         }
     }
 
-    /// Whether a connection of this age is retired.
-    pub(super) fn includes(&self, age: Duration) -> bool {
-        self.before.lock().is_some_and(|before| before.elapsed() <= age)
+    /// Decides about a connection of this age.
+    pub(super) fn verdict(&self, age: Duration) -> Verdict {
+        let was_open = |at: Instant| at.elapsed() <= age;
+        if self.retired.lock().is_some_and(was_open) {
+            return Verdict::Retired;
+        }
+        let is_suspected = |at: Instant| was_open(at) && at.elapsed() < SUSPECTED_FOR;
+        match self.suspected.lock().is_some_and(is_suspected) {
+            true => Verdict::Suspected,
+            false => Verdict::Trusted,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Takes edits and stores them, answers the authors, and broadcasts what a turn has stored or followed.
+//! Takes edits and stores them, broadcasts what a turn has stored or followed, and answers the authors.
 //!
 //! One commit turn runs at a time; edits gather meanwhile.
 
@@ -52,7 +52,9 @@ impl Room {
         if !self.editing.can_store() {
             return;
         }
-        if self.editing.is_contended() {
+        // A replica that has to be loaded is loaded before the document is locked.
+        let can_lock = self.editing.replica().is_some() && self.parts().store.can_lock();
+        if self.editing.is_contended() && can_lock {
             return self.lock_and_store(ctx);
         }
         self.store_batch(None, ctx);
@@ -77,7 +79,9 @@ impl Room {
                 Ok(_lock) => {}
                 Err(error) => room.refuse_all(&error),
             }
+            room.sync_editors(ctx);
             room.follow_if_behind(ctx);
+            room.linger_if_idle(ctx);
             room.close_if_due(ctx);
         });
     }
@@ -105,7 +109,7 @@ impl Room {
         );
     }
 
-    /// Answers the authors of a turn, then broadcasts what it stored or found. `head` is the head before the turn.
+    /// Broadcasts what a turn stored or found, then answers the authors. `head` is the head before the turn.
     pub(super) fn finish_turn(
         &mut self,
         outcome: TurnOutcome,
@@ -122,13 +126,13 @@ impl Room {
         {
             self.parts().bridge.publish(self.document, Envelope::Stored { version });
         }
+        for stored in outcome.changes {
+            self.broadcast_change(stored, began, ctx);
+        }
         for (reply, answer) in outcome.answers {
             if reply.send(answer).is_err() {
                 tracing::debug!("an edit was answered after its author had left");
             }
-        }
-        for stored in outcome.changes {
-            self.broadcast_change(stored, began, ctx);
         }
     }
 }

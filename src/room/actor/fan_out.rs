@@ -82,11 +82,8 @@ impl Room {
         let unknown = Origin { user: UserId::new(), session: None };
         let origin = change.origin().unwrap_or(unknown);
         // Its author may not know that the change is stored, so it is no echo.
-        let is_doubtful = |session| self.remote.is_doubtful(session, accepted);
-        let origin = match origin.session {
-            Some(session) if is_remote && is_doubtful(session) => unknown,
-            _ => origin,
-        };
+        let is_echo = !is_remote || !self.remote.is_doubtful(origin, accepted);
+        let origin = if is_echo { origin } else { unknown };
         let event = Event::Changed(Arc::clone(&change));
         if !is_remote {
             self.publish(event.clone());

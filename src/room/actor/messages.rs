@@ -66,6 +66,11 @@ pub(in crate::room) struct CompareHead(pub(in crate::room) HeadVersions);
 #[rtype(result = "()")]
 pub(in crate::room) struct DeliverEnvelope(pub(in crate::room) Envelope);
 
+/// Applies what other nodes relay and what waits in front of the mailbox.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::room) struct TakeRelayed;
+
 /// Compares remote presence with the roster's numbers, and reads the roster if one is missing.
 #[derive(Message)]
 #[rtype(result = "()")]

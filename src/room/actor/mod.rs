@@ -20,6 +20,7 @@ mod member_gauge;
 pub(super) mod messages;
 mod reconcile;
 pub(super) mod registration;
+pub(super) mod relayed;
 mod remote;
 mod remote_state;
 mod room;
@@ -31,7 +32,10 @@ use std::sync::Arc;
 
 use tracing::Span;
 
-use self::{lifecycle::Lifecycle, member_gauge::MemberGauge, remote_state::RemoteState};
+use self::{
+    lifecycle::Lifecycle, member_gauge::MemberGauge, relayed::RelayedMoves,
+    remote_state::RemoteState,
+};
 use super::{
     awareness::state::RoomAwareness,
     delivery::{audience::Audiences, editors::Editors},
@@ -57,5 +61,6 @@ pub(super) struct Room {
     editing: OpenDocument,
     /// What is known of other nodes.
     remote: RemoteState,
+    relayed: RelayedMoves,
     lifecycle: Lifecycle,
 }

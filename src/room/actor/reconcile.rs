@@ -15,6 +15,8 @@ impl Take<CompareHead> for Room {
         if self.remote.is_access_newer(head.access_version) {
             self.read_levels(head.access_version, ctx);
         }
+        // The mailbox may have been too full to tell that something waits.
+        self.take_relayed(ctx);
         self.remote.announce(head.version);
         self.follow_if_behind(ctx);
     }

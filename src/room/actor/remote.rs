@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::{
     Room,
     mailbox::Take,
-    messages::{CheckRoster, DeliverEnvelope},
+    messages::{CheckRoster, DeliverEnvelope, TakeRelayed},
+    relayed::RelayedMove,
 };
 use crate::{
     domain::{Change, CursorMove, Event, Origin, PresenceChange},
@@ -26,6 +27,9 @@ use crate::{
     wire::envelope::Envelope,
 };
 
+/// How long a room applies relayed moves before other tasks of its thread work.
+const SLICE: Duration = Duration::from_millis(2);
+
 /// How long to wait before the roster is read again to settle a doubt.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -36,12 +40,6 @@ impl Take<DeliverEnvelope> for Room {
             Envelope::Stored { version } => {
                 self.remote.announce(version);
                 self.follow_if_behind(ctx);
-            }
-            Envelope::CursorMoved(moved) => {
-                if self.remote.presence_mut().move_cursor(&moved) {
-                    self.broadcast_cursor(moved, ctx);
-                    self.sync_editors(ctx);
-                }
             }
             Envelope::MoveCursor { session, cursor } => {
                 let effects = self.members.move_cursor(session, cursor, Utc::now());
@@ -56,12 +54,19 @@ impl Take<DeliverEnvelope> for Room {
                 let outcome = self.remote.presence_mut().leave(session, sequence);
                 self.apply_presence(outcome, ctx);
             }
-            Envelope::AwarenessUpdated(update) => self.apply_remote_awareness(&update),
             Envelope::QueryAwareness => self.answer_awareness_request(ctx),
             Envelope::AccessChanged { user, level, .. } => self.change_access(user, level, ctx),
+            // They wait in front of the mailbox.
+            Envelope::CursorMoved(_) | Envelope::AwarenessUpdated(_) => {}
             // All rooms of the node are compared in one query; each then receives `CompareHead`.
             Envelope::Compare => {}
         }
+    }
+}
+
+impl Take<TakeRelayed> for Room {
+    fn take(&mut self, _waiting: TakeRelayed, ctx: &mut Self::Context) {
+        self.take_relayed(ctx);
     }
 }
 
@@ -114,6 +119,29 @@ impl Room {
             |context, state| turn::follow(context, state, missed),
             move |room, outcome, ctx| room.finish_turn(outcome, Some(head), began, ctx),
         );
+    }
+
+    /// Applies the relayed moves that wait, and lets other tasks of the thread work after each slice of them.
+    pub(super) fn take_relayed(&mut self, ctx: &mut Context<Self>) {
+        let began = Instant::now();
+        let mut moves = self.relayed.take().into_iter();
+        for relayed in moves.by_ref() {
+            match relayed {
+                RelayedMove::Cursor(moved) => {
+                    if self.remote.presence_mut().move_cursor(&moved) {
+                        self.broadcast_cursor(moved, ctx);
+                    }
+                }
+                RelayedMove::Awareness(update) => self.apply_remote_awareness(&update),
+            }
+            if began.elapsed() >= SLICE {
+                break;
+            }
+        }
+        self.sync_editors(ctx);
+        if self.relayed.put_back(moves) {
+            self.spawn(ctx, tokio::task::yield_now(), |room, (), ctx| room.take_relayed(ctx));
+        }
     }
 
     fn broadcast_cursor(&mut self, moved: Arc<CursorMove>, ctx: &mut Context<Self>) {

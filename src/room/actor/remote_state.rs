@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Change, SessionId, Version},
+    domain::{Change, Origin, Version},
     editing::turn::MissedChanges,
     room::members::remote_presence::RemotePresence,
 };
@@ -17,7 +17,7 @@ use crate::{
 /// The most bytes of changes that are kept. What does not fit is read from the log.
 const MAX_REMOTE_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long a session is doubtful. A commit that is still under way ends long before, when its transaction times out.
+/// How long an author is doubtful. A commit that is still under way ends long before, when its transaction times out.
 const DOUBTFUL_FOR: Duration = Duration::from_secs(300);
 
 /// What other nodes did, as far as this room knows.
@@ -30,8 +30,8 @@ pub(super) struct RemoteState {
     changes: RemoteChanges,
     presence: RemotePresence,
     is_reading_roster: bool,
-    /// Sessions here that do not know whether their edits are stored, with the time of the answer.
-    doubtful: HashMap<SessionId, Instant>,
+    /// Authors here that do not know whether their edits are stored, with the time of the answer.
+    doubtful: HashMap<Origin, Instant>,
 }
 
 impl RemoteState {
@@ -66,18 +66,18 @@ impl RemoteState {
         Some(MissedChanges { published: self.changes.take_after(head), up_to })
     }
 
-    /// Notes sessions that were answered that it is not known whether their edits are stored.
-    pub(super) fn note_doubtful(&mut self, sessions: Vec<SessionId>, now: Instant) {
-        if sessions.is_empty() {
+    /// Notes authors who were answered that it is not known whether their edits are stored.
+    pub(super) fn note_doubtful(&mut self, origins: Vec<Origin>, now: Instant) {
+        if origins.is_empty() {
             return;
         }
         self.doubtful.retain(|_, since| now.duration_since(*since) < DOUBTFUL_FOR);
-        self.doubtful.extend(sessions.into_iter().map(|session| (session, now)));
+        self.doubtful.extend(origins.into_iter().map(|origin| (origin, now)));
     }
 
-    /// Whether a session must be sent a change of its own that was found in the log: it may not know that it is stored.
-    pub(super) fn is_doubtful(&self, session: SessionId, now: Instant) -> bool {
-        self.doubtful.get(&session).is_some_and(|since| now.duration_since(*since) < DOUBTFUL_FOR)
+    /// Whether an author must be sent a change of their own that was found in the log: they may not know that it is stored.
+    pub(super) fn is_doubtful(&self, origin: Origin, now: Instant) -> bool {
+        self.doubtful.get(&origin).is_some_and(|since| now.duration_since(*since) < DOUBTFUL_FOR)
     }
 
     /// Whether an access version is newer than the levels read.

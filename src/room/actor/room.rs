@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use super::{
     Room, lifecycle::Lifecycle, member_gauge::MemberGauge, registration::Registration,
-    remote_state::RemoteState,
+    relayed::RelayedMoves, remote_state::RemoteState,
 };
 use crate::{
     domain::DocumentId,
@@ -39,6 +39,7 @@ impl Room {
         document: DocumentId,
         shared: Arc<RoomsShared>,
         registration: Registration,
+        relayed: RelayedMoves,
     ) -> Self {
         let RoomsShared { parts, options, permits, clocks, .. } = &*shared;
         let metrics = &parts.metrics;
@@ -56,6 +57,7 @@ impl Room {
             awareness: RoomAwareness::new(clocks.clone()),
             editing: OpenDocument::new(queue, permits, options.recent_bytes),
             remote: RemoteState::default(),
+            relayed,
             lifecycle: Lifecycle::new(registration, metrics.room_opened()),
             shared,
         }

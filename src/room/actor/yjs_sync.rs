@@ -76,7 +76,8 @@ struct Synced {
 impl Room {
     /// Sends editors what is pending and translates cursors, unless some work has the document: then this follows it.
     pub(super) fn sync_editors(&mut self, ctx: &mut Context<Self>) {
-        if self.editing.is_lent() {
+        // While the document's lock is awaited, only the edits may borrow the document.
+        if self.editing.is_lent() || self.editing.is_locking() {
             return;
         }
         let has_replica = self.editing.replica().is_some();

@@ -49,6 +49,7 @@ impl RedisRoster {
 
     /// Has the keeper write all unwritten entries, remove this node, and stop.
     pub fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
         self.shared.stop.notify_one();
     }
 

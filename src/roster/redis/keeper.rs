@@ -75,6 +75,10 @@ impl Keeper {
     /// is set to the newest envelope version that every node of the cluster reads.
     pub async fn run(&mut self, evictor: &dyn SessionEvictor, version: &AtomicU8) {
         let shared = Arc::clone(&self.shared);
+        if shared.is_stopping.load(Ordering::Acquire) {
+            // It panicked while it was leaving. The lease expires, and another node removes the rest.
+            return;
+        }
         let mut next_tick = Instant::now();
         loop {
             // The lease comes first, however many entries are unwritten.

@@ -36,6 +36,8 @@ pub(super) struct RosterShared {
     pub(super) wake: Notify,
     /// Notified when the keeper must stop.
     pub(super) stop: Notify,
+    /// Whether the keeper must stop.
+    pub(super) is_stopping: AtomicBool,
     /// This node, in its present incarnation.
     pub(super) member: RwLock<NodeMember>,
     /// This node's recent incarnations, of which entries may remain.
@@ -66,6 +68,7 @@ impl RosterShared {
             unwritten: Mutex::default(),
             wake: Notify::new(),
             stop: Notify::new(),
+            is_stopping: AtomicBool::new(false),
             member: RwLock::new(NodeMember { incarnation: uuid::Uuid::new_v4(), version }),
             former_members: RwLock::default(),
             is_responding: AtomicBool::new(true),

@@ -3,7 +3,7 @@
 use super::{SessionId, UserId};
 
 /// The origin of an event: the user, and the session if known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The user who caused it.
     pub user: UserId,
