@@ -3,7 +3,12 @@
 //! The output of a command goes to standard output; errors and logs go to standard error.
 #![allow(clippy::print_stdout, reason = "the output of a command goes to standard output")]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -93,9 +98,16 @@ fn main() -> ExitCode {
 }
 
 /// Prints an error and its causes to standard error.
-#[allow(clippy::print_stderr, reason = "logging may not have started yet")]
 fn report(error: &anyhow::Error) {
-    eprintln!("coscribe: {error:#}");
+    // Where it cannot be written, the exit code has to do.
+    let _written = writeln!(io::stderr(), "coscribe: {error:#}");
+}
+
+/// Prints a line of a running server to standard output, which may be closed.
+fn announce(line: impl Display) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        tracing::debug!(%error, "standard output cannot be written");
+    }
 }
 
 async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
@@ -108,7 +120,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Health) = command {
         return probe::probe(&settings);
     }
-    telemetry::start(&settings.telemetry)?;
+    let _logging = telemetry::start(&settings.telemetry)?;
     let base = Base::open(&settings).await?;
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&settings, base, demo).await,
@@ -129,9 +141,9 @@ async fn serve(settings: &Settings, base: Base, with_demo: bool) -> anyhow::Resu
     let address = node.address();
     tracing::info!(%address, "listening");
     let address = shown(address);
-    println!("coscribe listens on http://{address}");
+    announce(format_args!("coscribe listens on http://{address}"));
     if let Some(demo) = demo {
-        println!("{}", demo.welcome(&address));
+        announce(demo.welcome(&address));
     }
     tokio::select! {
         _ = terminate.recv() => tracing::info!("received SIGTERM"),

@@ -3,17 +3,26 @@
 //! Events of `tracing`, and of libraries that use `log`, go to standard error, as text or as JSON. Standard output is
 //! for the output of commands. The settings select the events; this module does not read the environment.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::{OnceLock, mpsc},
+    thread,
+    time::Duration,
+};
 
 use serde::Deserialize;
 use thiserror::Error;
 use tracing::Subscriber;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter,
     filter::ParseError,
     fmt::MakeWriter,
     util::{SubscriberInitExt, TryInitError},
 };
+
+/// The number of log lines that may wait to be written.
+const MAX_WAITING_LINES: usize = 4_096;
 
 /// The section `telemetry` of the settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,14 +81,56 @@ impl TelemetryOptions {
     }
 }
 
+/// Counts the log lines that were dropped, once logging has started.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Keeps logging alive. Dropping it waits until the lines that wait are written, for at most a second.
+#[must_use = "without it nothing is logged"]
+#[derive(Debug)]
+pub struct Logging {
+    guard: Option<WorkerGuard>,
+}
+
+/// How long the end of the process waits for its last log lines.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        // Where nobody reads the log, the guard waits without a limit. The process ends although its thread does not.
+        let (flushed, waiting) = mpsc::channel::<()>();
+        let guard = self.guard.take();
+        thread::spawn(move || {
+            drop(guard);
+            drop(flushed);
+        });
+        // The channel is closed when the lines are written.
+        let _closed_or_late = waiting.recv_timeout(FLUSH_WITHIN);
+    }
+}
+
 /// Starts to log the events of this process to standard error.
+///
+/// A thread of its own writes the lines. Lines that nobody reads, or that cannot be written, are dropped: the process must
+/// never wait for its log.
 ///
 /// # Errors
 /// The filter has a syntax error, or logging was started before.
-pub fn start(options: &TelemetryOptions) -> Result<(), TelemetryError> {
+pub fn start(options: &TelemetryOptions) -> Result<Logging, TelemetryError> {
     let colors = io::stderr().is_terminal();
-    subscriber(options, io::stderr, colors)?.try_init()?;
-    Ok(())
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_WAITING_LINES)
+        .finish(io::stderr());
+    let dropped = writer.error_counter();
+    subscriber(options, writer, colors)?.try_init()?;
+    DROPPED.get_or_init(|| dropped);
+    Ok(Logging { guard: Some(guard) })
+}
+
+/// Returns how many log lines were dropped because nobody read them.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64)
 }
 
 fn subscriber<W>(

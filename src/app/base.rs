@@ -1,5 +1,7 @@
 //! The store and the keys, which every command needs.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use chrono::Utc;
 
@@ -16,6 +18,8 @@ pub struct Base {
     pub store: Store,
     /// Mints and verifies tokens.
     pub tokens: Tokens,
+    /// The SQLite file, which only one server may use.
+    pub(super) database_file: Option<PathBuf>,
 }
 
 impl Base {
@@ -27,7 +31,8 @@ impl Base {
         let options = store_options(settings);
         let store = Store::open(&options).await.context("cannot open the database")?;
         let keys = SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
-        Ok(Self { store, tokens: Tokens::new(keys, settings.auth.token_options()) })
+        let tokens = Tokens::new(keys, settings.auth.token_options());
+        Ok(Self { store, tokens, database_file: options.file() })
     }
 
     /// Returns a token for an account, like the one that a sign-in returns.

@@ -13,6 +13,7 @@ use crate::{
     session::{Identity, SessionParts, Sessions, Throttle},
     settings::Settings,
     store::Store,
+    telemetry,
     yjs::EditorParts,
 };
 
@@ -85,6 +86,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         totals,
         origins: Origins::new(settings.server.allowed_origins.clone()),
         draining: draining.clone(),
+        dropped_log_lines: telemetry::dropped_lines,
         bodies: BodyLimits {
             authenticated: limits.message,
             anonymous: limits.unauthenticated_bytes.min(limits.message),

@@ -21,7 +21,7 @@ use crate::{
     room::Rooms,
     session::Sessions,
     settings::Settings,
-    store::Store,
+    store::{FileLock, Store},
 };
 
 /// A running node.
@@ -37,15 +37,18 @@ pub struct Node {
     background_tasks: Vec<JoinHandle<()>>,
     draining: DrainFlag,
     drain: Duration,
+    /// Held until the node has stopped.
+    _lock: Option<FileLock>,
 }
 
 impl Node {
     /// Builds a node on an open base and starts to serve. All migrations must have been applied.
     ///
     /// # Errors
-    /// The address is taken, or a part cannot be built.
+    /// The address is taken, another server uses the database file, or a part cannot be built.
     pub async fn start(settings: &Settings, base: Base) -> anyhow::Result<Self> {
-        let Base { store, tokens } = base;
+        let Base { store, tokens, database_file } = base;
+        let lock = database_file.map(|file| FileLock::of(&file)).transpose()?;
         let parts = build(settings, store.clone(), tokens)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
         let (rooms, mut cluster) = (parts.rooms, parts.cluster);
@@ -75,6 +78,7 @@ impl Node {
             background_tasks,
             draining,
             drain: settings.server.drain,
+            _lock: lock,
         })
     }
 

@@ -56,7 +56,7 @@ pub(super) fn serve(
         .shutdown_timeout(drain)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    let max_stall = options.tcp_user_timeout;
+    let (max_stall, keep_alive) = (options.tcp_user_timeout, options.keep_alive);
     let application = move || {
         let app = App::new()
             .app_data(parts.clone())
@@ -73,6 +73,7 @@ pub(super) fn serve(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
+            .keep_alive(keep_alive)
             // The server closes the socket of an ended session immediately (RFC 6455, section 7.1.1); the framework would
             // first wait for the client to close it. Where a client may still be sending, the session or the route reads
             // the rest.

@@ -73,7 +73,8 @@ pub enum SecretFileError {
 /// Returns the secret in `data_dir`. Creates the folder and the secret if they are missing.
 ///
 /// # Errors
-/// The file cannot be read or created, other users can read it, or its content is not a secret.
+/// The file cannot be read or created, other users can read it and that cannot be changed, or its content is not a
+/// secret.
 pub(super) fn load_or_create(data_dir: &Path) -> Result<Secret, SecretFileError> {
     let path = data_dir.join(NAME);
     if let Some(secret) = read(&path)? {
@@ -93,7 +94,16 @@ fn read(path: &Path) -> Result<Option<Secret>, SecretFileError> {
     // The mode of the open file, not of the name: the name might point to another file by now.
     let mode = file.metadata().map_err(unusable(path, "read"))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(SecretFileError::Exposed { path: path.to_owned(), mode });
+        // A platform that mounts the folder for a group sets such modes. The open file is changed, not the name.
+        let corrected = file.set_permissions(fs::Permissions::from_mode(mode & 0o700));
+        if corrected.is_err() {
+            return Err(SecretFileError::Exposed { path: path.to_owned(), mode });
+        }
+        let path = path.display();
+        tracing::warn!(
+            %path, mode = format_args!("{mode:o}"),
+            "other users could read the signing secret; its permissions were corrected"
+        );
     }
     let mut content = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).map_err(unusable(path, "read"))?;
@@ -192,14 +202,16 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_other_users_can_read_is_refused() {
+    fn the_permissions_of_a_secret_that_other_users_can_read_are_corrected() {
         let folder = tempfile::tempdir().unwrap();
-        let path = write(folder.path(), "s".repeat(40), 0o640);
+        for mode in [0o660, 0o640, 0o604, 0o644] {
+            let path = write(folder.path(), "s".repeat(40), mode);
 
-        let error = load_or_create(folder.path()).unwrap_err();
+            load_or_create(folder.path()).unwrap();
 
-        assert!(matches!(error, SecretFileError::Exposed { mode: 0o640, .. }), "{error:?}");
-        assert!(error.to_string().ends_with(&format!("chmod 600 {}", path.display())), "{error}");
+            let corrected = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(corrected, 0o600, "{mode:o}");
+        }
     }
 
     #[test]

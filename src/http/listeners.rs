@@ -88,6 +88,7 @@ mod tests {
             allowed_origins: vec![],
             max_connections: 1,
             backlog: 8,
+            keep_alive: Duration::from_secs(1),
             tcp_user_timeout: Duration::from_secs(1),
         };
         let listeners = Listeners::bind(&options).unwrap();

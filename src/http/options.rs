@@ -20,6 +20,9 @@ pub struct ServerOptions {
     /// The longest time that the body of a request may take to arrive. Above 0.
     #[serde(with = "humantime_serde")]
     pub body_within: Duration,
+    /// How long a connection may stay open between two requests. Above 0.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
     /// The folder of the database and the signing secret, relative to the working directory.
     pub data_dir: PathBuf,
     /// Other origins whose pages may use the API, as browsers write them in `Origin`. `*` allows all.

@@ -43,6 +43,8 @@ pub struct HttpState {
     pub origins: Origins,
     /// Whether the node is stopping.
     pub draining: DrainFlag,
+    /// Returns how many log lines were dropped.
+    pub dropped_log_lines: fn() -> u64,
     /// The limits of request bodies.
     pub bodies: BodyLimits,
 }

@@ -113,6 +113,9 @@ define_metrics! {
     replays: IntCounter, "coscribe_replays_total",
         "Pages of changes replayed to subscribers that had fallen behind.";
 
+    log_lines_dropped: IntCounter, "coscribe_log_lines_dropped_total",
+        "Log lines that were dropped because nobody read them.";
+
     outbox_bytes: IntGauge, "coscribe_outbox_bytes",
         "Bytes waiting in all outboxes.";
     outbox_session_bytes: ByteHistogram, "coscribe_outbox_session_bytes",

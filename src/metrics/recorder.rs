@@ -95,6 +95,12 @@ impl Metrics {
         self.0.outbox_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// Sets the number of log lines that were dropped since the start.
+    pub fn log_lines_dropped(&self, lines: u64) {
+        let counted = self.0.log_lines_dropped.get();
+        self.0.log_lines_dropped.inc_by(lines.saturating_sub(counted));
+    }
+
     /// Records the bytes that wait in the outbox of one session.
     pub fn outbox_seen(&self, bytes: usize) {
         self.0.outbox_session_bytes.observe(bytes);

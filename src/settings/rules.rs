@@ -63,6 +63,7 @@ fn check_server(faults: &mut FaultList, server: &ServerOptions) {
         "is empty. Set it to an address, such as 0.0.0.0 for all addresses of this machine.".into()
     });
     faults.duration("server.drain", server.drain, MOMENT);
+    faults.duration("server.keep_alive", server.keep_alive, MOMENT);
     faults.duration("server.body_within", server.body_within, MOMENT);
     faults.unless(!server.data_dir.as_os_str().is_empty(), "server.data_dir", || {
         "is empty. Set it to a folder, such as ./data.".into()

@@ -82,9 +82,10 @@ fn without_sources_the_settings_are_those_of_base_toml() {
 #[test]
 fn the_files_in_config_can_be_loaded() {
     let working_dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    for (name, filter, format) in
-        [("local", "info,coscribe=debug", LogFormat::Text), ("production", "info", LogFormat::Json)]
-    {
+    for (name, filter, format) in [
+        ("local", "info,coscribe=debug", LogFormat::Text),
+        ("production", "info,actix_http=off", LogFormat::Json),
+    ] {
         let sources = Sources { working_dir: working_dir.clone(), ..Sources::default() };
         let settings = Settings::load(&sources.with("COSCRIBE_ENV", name)).unwrap();
         assert_eq!(settings.telemetry.filter, filter);

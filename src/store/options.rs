@@ -1,7 +1,8 @@
 //! The settings of the store: the section `store` of the configuration.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use serde::Deserialize;
 
 /// Which database to use, its connections, its deadlines, and how long changes are kept.
@@ -43,6 +44,17 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// Returns the path of the SQLite file. None for a database in memory or on a server.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        let is_in_memory = self.url.contains(":memory:") || self.url.contains("mode=memory");
+        if self.is_postgres() || is_in_memory {
+            return None;
+        }
+        let file: SqliteConnectOptions = self.url.parse().ok()?;
+        Some(file.get_filename().to_owned())
+    }
+
     /// Whether the database is PostgreSQL, which other nodes may share.
     #[must_use]
     pub fn is_postgres(&self) -> bool {

@@ -15,6 +15,10 @@ use sea_orm::{
 
 use super::{StoreError, StoreOptions, pools::Pools};
 
+/// The size in bytes to which SQLite cuts the write-ahead log once its content is in the database file. While a reader
+/// holds an old snapshot, the log grows beyond it.
+const MAX_IDLE_WAL_BYTES: &str = "16777216";
+
 /// The purpose of a pool.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -76,6 +80,7 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
                 // With NORMAL, a loss of power could undo the last acknowledged changes.
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
+                .pragma("journal_size_limit", MAX_IDLE_WAL_BYTES)
                 .busy_timeout(busy_within);
             if role == Role::Readers { file.pragma("query_only", "ON") } else { file }
         })

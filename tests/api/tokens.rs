@@ -102,15 +102,18 @@ async fn a_token_is_refused_outside_its_validity() {
 
     let expired = minted(alice.id, json!({ "exp": now - 1 }));
     expect_refused(&node, alice, &expired, "Token expired").await;
-    for claims in [json!({ "nbf": now + 60 }), json!({ "iat": now + 60 }), json!({ "exp": null })] {
+    for claims in [json!({ "nbf": now + 60 }), json!({ "exp": null })] {
         let token = minted(alice.id, claims);
         expect_refused(&node, alice, &token, "Invalid token").await;
     }
 
-    let good = alice.with_token(minted(alice.id, json!({ "nbf": now - 1 })));
-    assert_eq!(good.run("{ me { name } }", json!({})).await.value()["name"], "Alice");
+    // The clock of the server that issued a token may be ahead.
+    for claims in [json!({ "nbf": now - 1 }), json!({ "iat": now + 3600 })] {
+        let good = alice.with_token(minted(alice.id, claims));
+        assert_eq!(good.run("{ me { name } }", json!({})).await.value()["name"], "Alice");
+    }
     let metrics = node.metrics().await;
-    for (reason, times) in [("expired", 4), ("not_yet_valid", 8), ("no_expiry", 4)] {
+    for (reason, times) in [("expired", 4), ("not_yet_valid", 4), ("no_expiry", 4)] {
         let name = format!("auth_failures_total{{reason=\"{reason}\"}}");
         assert_eq!(metrics.value(&name), times, "{reason}");
     }

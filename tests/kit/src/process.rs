@@ -39,7 +39,17 @@ impl Program {
 
     /// Starts a node on a free port and waits until it listens.
     pub async fn start(self, folder: &Path, settings: &[(&str, &str)]) -> NodeProcess {
-        NodeProcess::start(self.command(folder), settings).await
+        NodeProcess::start(self.command(folder), settings, Stdio::null()).await
+    }
+
+    /// Starts a node whose standard error is a pipe that nobody reads, and whose standard output is closed after the first
+    /// line.
+    pub async fn start_with_unread_log(
+        self,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> NodeProcess {
+        NodeProcess::start(self.command(folder), settings, Stdio::piped()).await
     }
 
     /// Starts a node for which a write beyond [`NodeProcess::limit_file_size`] fails, as on a full disk. Otherwise the
@@ -51,7 +61,7 @@ impl Program {
     ) -> NodeProcess {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", self.0]);
-        NodeProcess::start(prepare(shell, folder), settings).await
+        NodeProcess::start(prepare(shell, folder), settings, Stdio::null()).await
     }
 }
 
@@ -75,9 +85,9 @@ impl Node for NodeProcess {
 }
 
 impl NodeProcess {
-    async fn start(mut command: Command, settings: &[(&str, &str)]) -> Self {
+    async fn start(mut command: Command, settings: &[(&str, &str)], log: Stdio) -> Self {
         command.args(["--host", "127.0.0.1", "--port", "0"]).envs(settings.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = within("the first line of the node", lines.next_line()).await.unwrap();
         let line = line.expect("a node that starts");
