@@ -9,11 +9,14 @@
 //! connections. So once an answer did not come in time, connections are first tested with a limit ([`Retirement`]). One
 //! that was idle is always tested before it is used.
 
-use std::{sync::Arc, time::Duration};
+use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection,
-    sqlx::{AssertSqlSafe, Connection as _, Error, Executor as _, PgConnection},
+    sqlx::{
+        AssertSqlSafe, Connection as _, Error, Executor as _, PgConnection, Row as _,
+        postgres::PgConnectOptions, raw_sql,
+    },
 };
 use tokio::time::timeout;
 
@@ -52,6 +55,7 @@ pub(super) async fn open(
     options: &StoreOptions,
     retirement: &Arc<Retirement>,
 ) -> Result<Pools, StoreError> {
+    check_sessions(options).await?;
     let sizes = PoolSizes::of(options.writers);
     let open = |connections, lock_timeout| connect(options, connections, lock_timeout, retirement);
     Ok(Pools {
@@ -61,6 +65,44 @@ pub(super) async fn open(
         writer: open(sizes.writing, options.busy_within).await?,
         readers: open(options.readers.max(1), options.busy_within).await?,
     })
+}
+
+/// Checks that a connection keeps its session. A pooler in transaction mode gives the session to the next client after each
+/// transaction, with its settings and prepared statements.
+async fn check_sessions(options: &StoreOptions) -> Result<(), StoreError> {
+    let open = async || {
+        let server = connect_options(PgConnectOptions::from_str(&options.url)?);
+        PgConnection::connect_with(&server).await
+    };
+    let check = async {
+        let (mut first, mut second) = (open().await?, open().await?);
+        first.execute("SELECT set_config('coscribe.session', 'first', false)").await?;
+        second.execute("SELECT set_config('coscribe.session', 'second', false)").await?;
+        let setting = "SELECT current_setting('coscribe.session', true)";
+        let row = raw_sql(setting).fetch_one(&mut first).await?;
+        let keeps_session = row.try_get::<Option<String>, _>(0)?.as_deref() == Some("first");
+        for connection in [first, second] {
+            // It was used once. Whether it ends in order does not matter.
+            let _closed = connection.close().await;
+        }
+        Ok::<_, Error>(keeps_session)
+    };
+    let kept = timeout(options.acquire_within, check).await.map_err(|_elapsed| {
+        StoreError::unavailable("PostgreSQL did not answer within `store.acquire_within`")
+    })?;
+    if kept? {
+        return Ok(());
+    }
+    Err(StoreError::unavailable(
+        "the pooler in front of PostgreSQL works in transaction mode, which coscribe cannot use: connect to PostgreSQL \
+         itself, or set `pool_mode = session` for this database in pgbouncer",
+    ))
+}
+
+/// Returns the options of every connection.
+fn connect_options(server: PgConnectOptions) -> PgConnectOptions {
+    // pgbouncer refuses the parameter `extra_float_digits`, which nothing here needs.
+    server.application_name("coscribe").extra_float_digits(None)
 }
 
 async fn connect(
@@ -88,7 +130,7 @@ async fn connect(
         .connect_timeout(store.acquire_within)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(|server| server.application_name("coscribe"))
+        .map_sqlx_postgres_opts(connect_options)
         .map_sqlx_postgres_pool_opts(move |pool| {
             let session = Arc::clone(&session);
             let (acquired, released) = (Arc::clone(&retirement), Arc::clone(&retirement));

@@ -12,6 +12,7 @@ mod edits;
 mod limit;
 mod nodes;
 mod plans;
+mod pooler;
 mod presence;
 mod redis_outage;
 mod relay;
