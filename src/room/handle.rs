@@ -92,7 +92,8 @@ impl RoomHandle {
         self.try_send(MoveCursor { session, cursor, accepted: Instant::now() });
     }
 
-    /// Submits an edit. Returns where its answer arrives. An answer that does not arrive is [`EditError::Unanswered`].
+    /// Submits an edit. Returns where its answer arrives. An answer that does not arrive is
+    /// [`EditError::Unanswered`](crate::editing::EditError::Unanswered).
     ///
     /// # Errors
     /// [`RoomError::Closed`]: the room closed before it took the edit, which may be given to a new room.
