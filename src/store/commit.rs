@@ -14,14 +14,14 @@ use entity::{document, document_access, document_change, document_receipt, docum
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
-    QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait, IntoValueTuple, Query, TableRef, ValueTuple},
 };
 
 use super::{
     Batch, CommitError, Committed, StoreError, commit_authorization::CommitAuthorization,
-    document_lock::try_lock_documents, pools::begin_write, retirement::Retirement, rows,
+    document_lock::try_lock_documents, pools::begin_write, renewable_pool::RenewablePool,
+    retirement::Retirement, rows,
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
 
@@ -40,7 +40,7 @@ pub(super) enum GroupOutcome {
 ///
 /// Each transaction may take `within`. After that its outcome is unknown.
 pub(super) async fn commit_group(
-    committer: &DatabaseConnection,
+    committer: &RenewablePool,
     batches: &[Batch],
     within: Duration,
     retirement: &Retirement,
@@ -74,7 +74,7 @@ pub(super) async fn commit_group(
 /// Stores the batches whose documents are free in one transaction. An error means that none of them was stored, or, for
 /// [`CommitError::Unknown`], that this is not known.
 async fn try_commit(
-    committer: &DatabaseConnection,
+    committer: &RenewablePool,
     batches: &[Batch],
 ) -> Result<Vec<GroupOutcome>, CommitError> {
     let txn = begin_write(committer).await?;

@@ -6,23 +6,25 @@
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement,
+    ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement,
 };
 
-use super::retirement::{NoAnswer, Retirement};
+use super::{
+    renewable_pool::RenewablePool,
+    retirement::{NoAnswer, Retirement},
+};
 
 /// A pool whose statements fail unless they are answered within `answer_within`.
 #[derive(Clone)]
 pub(super) struct DeadlinePool {
-    pool: DatabaseConnection,
+    pool: RenewablePool,
     answer_within: Duration,
     retirement: Arc<Retirement>,
 }
 
 impl DeadlinePool {
     pub(super) fn new(
-        pool: DatabaseConnection,
+        pool: RenewablePool,
         answer_within: Duration,
         retirement: Arc<Retirement>,
     ) -> Self {
@@ -30,7 +32,7 @@ impl DeadlinePool {
     }
 
     /// Returns the pool without the deadline.
-    pub(super) fn pool(&self) -> &DatabaseConnection {
+    pub(super) fn pool(&self) -> &RenewablePool {
         &self.pool
     }
 
@@ -39,7 +41,7 @@ impl DeadlinePool {
     ///
     /// A caller that goes away does not interrupt the statement: the connection would return to the pool with an answer
     /// under way, and nobody would have noted whether it answers at all.
-    async fn run<T, F>(&self, statement: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
+    async fn run<T, F>(&self, statement: impl FnOnce(RenewablePool) -> F) -> Result<T, DbErr>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,

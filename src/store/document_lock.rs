@@ -12,8 +12,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use entity::document;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select,
     sea_query::{LockBehavior, LockType},
 };
 use tokio::{
@@ -27,6 +27,7 @@ use super::{
     log::select_head,
     log_reader::find_edits_in,
     pools::{Pools, begin_write},
+    renewable_pool::RenewablePool,
     retirement::Retirement,
 };
 use crate::domain::{DocumentId, EditId, UserId};
@@ -75,7 +76,7 @@ impl DocumentLock {
 /// The turns of the documents that wait for a lock. Clones share them.
 #[derive(Clone)]
 pub(super) struct DocumentLocks {
-    pool: DatabaseConnection,
+    pool: RenewablePool,
     /// One for each connection. Those who wait for one get it in their order.
     turns: Arc<Semaphore>,
     busy_within: Duration,
@@ -95,7 +96,7 @@ impl DocumentLocks {
     }
 
     /// Returns the pool of their connections.
-    pub(super) fn pool(&self) -> &DatabaseConnection {
+    pub(super) fn pool(&self) -> &RenewablePool {
         &self.pool
     }
 

@@ -113,6 +113,12 @@ fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     }
 }
 
+/// Whether no connection could be had from a pool in time.
+pub(super) fn is_pool_timeout(error: &DbErr) -> bool {
+    matches!(driver_error(error), Some(SqlxError::PoolTimedOut))
+        || matches!(error, DbErr::ConnectionAcquire(_))
+}
+
 fn is_unavailable(error: &DbErr) -> bool {
     match driver_error(error) {
         Some(

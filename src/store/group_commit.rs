@@ -16,7 +16,6 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use sea_orm::DatabaseConnection;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
     time::Instant,
@@ -26,6 +25,7 @@ use super::{
     Batch, CommitError, Committed, StoreError,
     commit::{GroupOutcome, commit_group},
     document_lock::DocumentLocks,
+    renewable_pool::RenewablePool,
 };
 use crate::task::supervise;
 
@@ -60,12 +60,12 @@ pub(super) struct CommitTiming {
 #[derive(Clone)]
 pub(super) struct CommitQueue {
     sender: mpsc::Sender<QueuedBatch>,
-    committer: DatabaseConnection,
+    committer: RenewablePool,
 }
 
 /// What the commit task works with.
 struct Committer {
-    connection: DatabaseConnection,
+    connection: RenewablePool,
     locks: DocumentLocks,
     timing: CommitTiming,
     queue: Mutex<mpsc::Receiver<QueuedBatch>>,
@@ -74,7 +74,7 @@ struct Committer {
 impl CommitQueue {
     /// Starts the task that commits groups through `committer`, and batches of locked documents through `locks`.
     pub(super) fn start(
-        committer: DatabaseConnection,
+        committer: RenewablePool,
         locks: DocumentLocks,
         timing: CommitTiming,
     ) -> Self {
@@ -93,7 +93,7 @@ impl CommitQueue {
     }
 
     /// Returns the pool of the connection that commits groups.
-    pub(super) fn pool(&self) -> &DatabaseConnection {
+    pub(super) fn pool(&self) -> &RenewablePool {
         &self.committer
     }
 

@@ -8,8 +8,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ use super::{
     document_lock::DocumentLocks,
     group_commit::{CommitQueue, CommitTiming},
     postgres,
+    renewable_pool::RenewablePool,
     retirement::Retirement,
     sqlite,
 };
@@ -29,14 +30,14 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// The connections by purpose.
 pub(super) struct Pools {
     /// Commits groups of batches.
-    pub(super) committer: DatabaseConnection,
+    pub(super) committer: RenewablePool,
     /// Waits for documents that another node has locked.
-    pub(super) locking: DatabaseConnection,
+    pub(super) locking: RenewablePool,
     /// The number of its connections.
     pub(super) locking_connections: u32,
     /// Writes everything else.
-    pub(super) writer: DatabaseConnection,
-    pub(super) readers: DatabaseConnection,
+    pub(super) writer: RenewablePool,
+    pub(super) readers: RenewablePool,
 }
 
 /// Whether the database can be written.
@@ -52,7 +53,7 @@ pub enum Writability {
 #[derive(Clone)]
 pub struct Store {
     pub(super) readers: DeadlinePool,
-    pub(super) writer: DatabaseConnection,
+    pub(super) writer: RenewablePool,
     /// The same connections, for single statements.
     pub(super) statements: DeadlinePool,
     pub(super) commit_queue: CommitQueue,
@@ -164,8 +165,8 @@ impl Store {
 }
 
 /// Closes a pool. A database that does not answer must not keep the process from ending.
-async fn close(pool: &DatabaseConnection) {
-    match timeout(CLOSE_WITHIN, pool.close_by_ref()).await {
+async fn close(pool: &RenewablePool) {
+    match timeout(CLOSE_WITHIN, pool.get().close_by_ref()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "could not close a database pool"),
         Err(_elapsed) => tracing::warn!("timed out closing a database pool"),
@@ -173,13 +174,13 @@ async fn close(pool: &DatabaseConnection) {
 }
 
 /// Begins a write transaction. It is rolled back unless it is committed.
-pub(super) async fn begin_write(
-    writer: &DatabaseConnection,
-) -> Result<DatabaseTransaction, StoreError> {
+pub(super) async fn begin_write(pool: &RenewablePool) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         // Takes the write lock before the first read. Taking it later could fail halfway through the transaction.
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    Ok(writer.begin_with_options(options).await?)
+    let begun = pool.get().begin_with_options(options).await;
+    pool.note(&begun);
+    Ok(begun?)
 }

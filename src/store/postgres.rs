@@ -12,7 +12,7 @@
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection,
+    ConnectOptions,
     sqlx::{
         AssertSqlSafe, Connection as _, Error, Executor as _, PgConnection, Row as _,
         postgres::PgConnectOptions, raw_sql,
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::{
     StoreError, StoreOptions,
     pools::Pools,
+    renewable_pool::RenewablePool,
     retirement::{Retirement, Verdict},
 };
 
@@ -31,6 +32,10 @@ const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to answer a test.
 const TEST_WITHIN: Duration = Duration::from_secs(1);
+
+/// The same for a connection that is suspected. Several may be tested one after the other while a request waits, and one
+/// that is wrongly dropped costs a new connection only.
+const TEST_SUSPECTED_WITHIN: Duration = Duration::from_millis(300);
 
 /// How long one attempt to lock a document waits. Then the connection is given to the next edit that waits for a lock.
 pub(super) const LOCK_ATTEMPT: Duration = Duration::from_millis(300);
@@ -110,7 +115,7 @@ async fn connect(
     connections: u32,
     lock_timeout: Duration,
     retirement: &Arc<Retirement>,
-) -> Result<DatabaseConnection, StoreError> {
+) -> Result<RenewablePool, StoreError> {
     let millis = |time: Duration| time.as_millis();
     let (lock, answer) = (millis(lock_timeout), millis(store.answer_within));
     // Sent after connecting and not as parameters of the connection, which some poolers refuse.
@@ -143,32 +148,34 @@ async fn connect(
             })
             .before_acquire(move |connection, metadata| {
                 let verdict = acquired.verdict(metadata.age);
-                let verdict = match verdict {
-                    Verdict::Trusted if metadata.idle_for > TEST_AFTER_IDLE => Verdict::Suspected,
-                    verdict => verdict,
-                };
-                Box::pin(check(connection, verdict))
+                let is_idle = metadata.idle_for > TEST_AFTER_IDLE;
+                Box::pin(async move {
+                    if verdict == Verdict::Trusted && is_idle {
+                        test(connection, TEST_WITHIN).await?;
+                    }
+                    check(connection, verdict).await
+                })
             })
             .after_release(move |connection, metadata| {
                 Box::pin(check(connection, released.verdict(metadata.age)))
             })
         });
-    Ok(Database::connect(options).await?)
+    Ok(RenewablePool::open(options, store.acquire_within).await?)
 }
 
 /// Returns whether a connection may be used. After an error, the pool drops the connection without further I/O.
 async fn check(connection: &mut PgConnection, verdict: Verdict) -> Result<bool, Error> {
     match verdict {
         Verdict::Trusted => {}
-        Verdict::Suspected => test(connection).await?,
+        Verdict::Suspected => test(connection, TEST_SUSPECTED_WITHIN).await?,
         Verdict::Retired => return Err(Error::Io(std::io::ErrorKind::ConnectionAborted.into())),
     }
     Ok(true)
 }
 
 /// Checks that the server answers on a connection.
-async fn test(connection: &mut PgConnection) -> Result<(), Error> {
-    let answered = timeout(TEST_WITHIN, connection.ping()).await;
+async fn test(connection: &mut PgConnection, within: Duration) -> Result<(), Error> {
+    let answered = timeout(within, connection.ping()).await;
     let timed_out = |_elapsed| Err(Error::Io(std::io::ErrorKind::TimedOut.into()));
     answered.unwrap_or_else(timed_out)
 }

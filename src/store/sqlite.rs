@@ -13,7 +13,7 @@ use sea_orm::{
     },
 };
 
-use super::{StoreError, StoreOptions, pools::Pools};
+use super::{StoreError, StoreOptions, pools::Pools, renewable_pool::RenewablePool};
 
 /// The size in bytes to which SQLite cuts the write-ahead log once its content is in the database file. While a reader
 /// holds an old snapshot, the log grows beyond it.
@@ -40,6 +40,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Pools, StoreError> {
     } else {
         connect(options, Role::Readers).await?
     };
+    let (writer, readers) = (RenewablePool::fixed(writer), RenewablePool::fixed(readers));
     Ok(Pools {
         committer: writer.clone(),
         locking: writer.clone(),

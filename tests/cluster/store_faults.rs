@@ -21,13 +21,18 @@ const SHORT_WAITS: [(&str, &str); 5] = [
 
 /// Alice and Bob on a node in this database, which they reach through a proxy.
 async fn start_behind_proxy() -> (Pair, Proxy) {
+    start_behind_proxy_with(&SHORT_WAITS).await
+}
+
+/// The same with these settings.
+async fn start_behind_proxy_with(waits: &[(&str, &str)]) -> (Pair, Proxy) {
     let database = TestDatabase::require().await;
     let (through_proxy, proxy) = Proxy::to_database(&database.url()).await;
     let mut settings = vec![
         ("COSCRIBE__STORE__URL", through_proxy.as_str()),
         ("JWT_SECRET", "a secret of a test, which is long enough"),
     ];
-    settings.extend(SHORT_WAITS);
+    settings.extend(waits);
     (Pair::start_in(&settings, database).await, proxy)
 }
 
@@ -53,7 +58,12 @@ async fn readiness(pair: &Pair) -> HttpReply {
 
 #[actix_web::test]
 async fn connections_that_bring_nothing_are_replaced() {
-    let (pair, proxy) = start_behind_proxy().await;
+    let waits = [
+        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "1s"),
+        ("COSCRIBE__STORE__BUSY_WITHIN", "500ms"),
+        ("COSCRIBE__STORE__ANSWER_WITHIN", "1s"),
+    ];
+    let (pair, proxy) = start_behind_proxy_with(&waits).await;
     // Every connection of every pool has been used.
     join_all((0..40).map(|_| pair.alice.read(pair.document))).await;
     join_all((0..20).map(|_| create(&pair))).await;
