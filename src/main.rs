@@ -130,7 +130,8 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
     }
 }
 
-async fn serve(settings: &Settings, base: Base, with_demo: bool) -> anyhow::Result<()> {
+async fn serve(settings: &Settings, mut base: Base, with_demo: bool) -> anyhow::Result<()> {
+    base.lock_database()?;
     for name in base.store.migrate_up().await? {
         tracing::info!(migration = name, "applied a migration");
     }

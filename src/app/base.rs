@@ -9,7 +9,7 @@ use crate::{
     auth::{MintedToken, SigningKeys, Tokens},
     domain::{Account, User},
     settings::Settings,
-    store::{Store, StoreOptions},
+    store::{FileLock, FileLockError, Store, StoreOptions},
 };
 
 /// The parts of a node that work without a server.
@@ -19,7 +19,8 @@ pub struct Base {
     /// Mints and verifies tokens.
     pub tokens: Tokens,
     /// The SQLite file, which only one server may use.
-    pub(super) database_file: Option<PathBuf>,
+    database_file: Option<PathBuf>,
+    lock: Option<FileLock>,
 }
 
 impl Base {
@@ -32,7 +33,23 @@ impl Base {
         let store = Store::open(&options).await.context("cannot open the database")?;
         let keys = SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
         let tokens = Tokens::new(keys, settings.auth.token_options());
-        Ok(Self { store, tokens, database_file: options.file() })
+        Ok(Self { store, tokens, database_file: options.file(), lock: None })
+    }
+
+    /// Locks the SQLite file for a server, unless it is locked already. Do this before anything is changed in it.
+    ///
+    /// # Errors
+    /// Another server uses the file, or the lock file cannot be used.
+    pub fn lock_database(&mut self) -> Result<(), FileLockError> {
+        if let (None, Some(file)) = (&self.lock, &self.database_file) {
+            self.lock = Some(FileLock::of(file)?);
+        }
+        Ok(())
+    }
+
+    /// Returns the parts of a server, and the lock of its database.
+    pub(super) fn into_parts(self) -> (Store, Tokens, Option<FileLock>) {
+        (self.store, self.tokens, self.lock)
     }
 
     /// Returns a token for an account, like the one that a sign-in returns.

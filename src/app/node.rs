@@ -46,9 +46,9 @@ impl Node {
     ///
     /// # Errors
     /// The address is taken, another server uses the database file, or a part cannot be built.
-    pub async fn start(settings: &Settings, base: Base) -> anyhow::Result<Self> {
-        let Base { store, tokens, database_file } = base;
-        let lock = database_file.map(|file| FileLock::of(&file)).transpose()?;
+    pub async fn start(settings: &Settings, mut base: Base) -> anyhow::Result<Self> {
+        base.lock_database()?;
+        let (store, tokens, lock) = base.into_parts();
         let parts = build(settings, store.clone(), tokens)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
         let (rooms, mut cluster) = (parts.rooms, parts.cluster);

@@ -47,7 +47,7 @@ impl ConnectionHandle {
     }
 
     /// Makes the next read and the next write fail, so that the framework closes the socket.
-    fn end(&self) {
+    pub fn end(&self) {
         self.state.is_ended.set(true);
         let waker = self.state.waker.borrow_mut().take();
         if let Some(waker) = waker {

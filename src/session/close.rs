@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     connection::ConnectionHandle,
-    outbox::Closing,
+    outbox::{Closing, Outbox},
     wire::{CloseReason, frame},
 };
 
@@ -30,7 +30,12 @@ const MAX_CLOSE_TIMEOUTS: u32 = 5;
 
 /// Ends the connection of a session that has ended, unless its client accepts the last frames. They are in the outbox, the
 /// framework's buffer or the kernel, which would all wait without a limit, and the framework would still read the socket.
-pub(super) async fn end_connection(connection: ConnectionHandle) {
+///
+/// A client that has not accepted the close frame either has had its time, and its connection ends at once.
+pub(super) async fn end_connection(connection: ConnectionHandle, outbox: &Outbox) {
+    if outbox.stalled_for() >= CLOSE_TIMEOUT {
+        return connection.end();
+    }
     connection.close_within(CLOSE_TIMEOUT, MAX_CLOSE_TIMEOUTS).await;
 }
 
@@ -85,8 +90,8 @@ impl Session {
         self.log_close(reason);
         self.parts.metrics.session_closed(reason.label());
         self.leave();
-        // The client's close frame has to be read.
-        self.intake.pause(false);
+        // The client's close frame has to be read, unless the client reads nothing and would only send.
+        self.intake.pause(*reason == CloseReason::TooSlow);
         true
     }
 

@@ -144,6 +144,7 @@ where
     let reader =
         SocketReader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
+    let last_frames = outbox.clone();
     let new =
         NewSession { id, protocol, upgraded_by: identified, outbox, intake, span: span.clone() };
     let session = Session::new(parts, new);
@@ -152,7 +153,7 @@ where
         while context.next().await.is_some() {}
         drop(context);
         if let Some(connection) = connection {
-            end_connection(connection).await;
+            end_connection(connection, &last_frames).await;
         }
     };
     actix_rt::spawn(driver.instrument(span));

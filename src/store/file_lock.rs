@@ -22,7 +22,7 @@ pub struct FileLock {
 pub enum FileLockError {
     /// Another server uses the database.
     #[error(
-        "Another coscribe serves the database {}. Stop it first, or set another folder with server.data_dir.",
+        "Another coscribe serves the database {}. Stop it first, or set another folder with --data-dir.",
         .0.display()
     )]
     InUse(PathBuf),

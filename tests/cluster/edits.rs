@@ -163,7 +163,8 @@ async fn a_node_far_from_the_database_gets_its_turn() {
 
     let [near, other, far_stored] = stored[..] else { unreachable!() };
     println!("stored by two near nodes and a far one: {near}, {other}, {far_stored}");
-    assert!(far_stored * 4 > near.max(other), "{stored:?}");
+    // A third on a machine with nothing else to do; without taking turns it is a hundredth.
+    assert!(far_stored * 8 > near.max(other), "{stored:?}");
     far.stop().await;
     pair.stop_with(second, ()).await;
 }
