@@ -100,12 +100,12 @@ impl OpenDocument {
         self.is_lent
     }
 
-    /// Whether no edit waits, no work has the document, and nobody waits for its lock.
+    /// Whether no edit waits, no work has the document, and the room is not waiting for its lock.
     pub(crate) fn is_idle(&self) -> bool {
         !self.is_lent && !self.is_locking && self.queue.is_empty()
     }
 
-    /// Whether an edit waits, the document is not lent, and nobody waits for its lock.
+    /// Whether an edit waits, the document is not lent, and the room is not waiting for its lock.
     pub(crate) fn can_store(&self) -> bool {
         !self.is_lent && !self.is_locking && !self.queue.is_empty()
     }
@@ -115,7 +115,8 @@ impl OpenDocument {
         self.state.locked_turns > 0
     }
 
-    /// Notes whether somebody waits for the document's lock. Meanwhile edits gather, and published changes are applied.
+    /// Sets whether the room is waiting for the document's lock. Meanwhile edits are queued, and changes that other nodes
+    /// publish are applied.
     pub(crate) fn set_locking(&mut self, is_locking: bool) {
         self.is_locking = is_locking;
     }
@@ -125,7 +126,7 @@ impl OpenDocument {
         &mut self.lock_pace
     }
 
-    /// Whether somebody waits for the document's lock.
+    /// Whether the room is waiting for the document's lock.
     pub(crate) fn is_locking(&self) -> bool {
         self.is_locking
     }

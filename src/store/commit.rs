@@ -1,7 +1,7 @@
 //! The transaction that stores batches of several documents.
 //!
-//! The transaction locks the documents that are free, reads their heads and the levels of the authors, and accepts the batches that
-//! are authorized and based on the present head. It assigns the versions with
+//! The transaction locks the documents that are free, reads their heads and the levels of the authors, and accepts the
+//! batches that are authorized and based on the present head. It assigns the versions with
 //! `UPDATE document SET version = version + k WHERE id = ? AND version = ?`. Apart from deletions, the number of
 //! statements does not depend on the number of batches.
 //!

@@ -2,11 +2,11 @@
 //!
 //! PostgreSQL locks the row of a document until the transaction ends; SQLite locks the whole file when a write
 //! transaction begins. A group commit takes the locks that are free ([`try_lock_documents`]) and leaves the other batches
-//! to [`DocumentLocks`], where each waits by itself. So a document that something else has locked delays no other
-//! document.
+//! to [`DocumentLocks`], where each waits in a transaction of its own. So a document that another transaction has locked
+//! does not delay the others.
 //!
 //! Invariant: an attempt that fails occupies a connection for [`LOCK_ATTEMPT`](super::postgres::LOCK_ATTEMPT) at most.
-//! Then the document waits for its next turn behind the others, until `store.busy_within` has passed.
+//! Then the other waiting documents have their turn before it tries again, until `store.busy_within` has passed.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -62,7 +62,8 @@ impl DocumentLock {
         self.head.as_ref()
     }
 
-    /// Whether an edit is stored. One that is not found was not stored: whoever was storing it would hold the lock.
+    /// Whether an edit is stored. The answer "no" is final: a transaction that is still storing the edit would hold the
+    /// lock.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
