@@ -155,6 +155,19 @@ async fn a_client_that_sends_requests_and_reads_no_reply_is_disconnected() {
 }
 
 #[actix_web::test]
+async fn a_connection_without_requests_is_closed_after_its_keep_alive() {
+    let node = TestNode::start_with(&[("COSCRIBE__SERVER__KEEP_ALIVE", "300ms")]).await;
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    // The reply, and then the end of the connection.
+    let mut reply = String::new();
+    within("the end of the connection", stream.read_to_string(&mut reply)).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn other_methods_and_paths_are_not_served() {
     let node = TestNode::start().await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {

@@ -41,7 +41,7 @@ async fn start_behind_proxy() -> (Pair, Proxy) {
 }
 
 /// Alice and Bob on a node that reaches its database through a proxy, with these settings.
-async fn start_behind_proxy_with(waits: &[(&str, &str)]) -> (Pair, Proxy) {
+pub(crate) async fn start_behind_proxy_with(waits: &[(&str, &str)]) -> (Pair, Proxy) {
     let database = TestDatabase::require().await;
     let (through_proxy, proxy) = Proxy::to_database(&database.url()).await;
     let mut settings = vec![

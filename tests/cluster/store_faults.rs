@@ -10,6 +10,8 @@ use kit::{
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
+use crate::database::start_behind_proxy_with;
+
 /// Deadlines that a test can wait for.
 const SHORT_WAITS: [(&str, &str); 5] = [
     ("COSCRIBE__STORE__ACQUIRE_WITHIN", "2s"),
@@ -19,21 +21,9 @@ const SHORT_WAITS: [(&str, &str); 5] = [
     ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
 ];
 
-/// Alice and Bob on a node in this database, which they reach through a proxy.
+/// Alice and Bob on a node that reaches its database through a proxy.
 async fn start_behind_proxy() -> (Pair, Proxy) {
     start_behind_proxy_with(&SHORT_WAITS).await
-}
-
-/// The same with these settings.
-async fn start_behind_proxy_with(waits: &[(&str, &str)]) -> (Pair, Proxy) {
-    let database = TestDatabase::require().await;
-    let (through_proxy, proxy) = Proxy::to_database(&database.url()).await;
-    let mut settings = vec![
-        ("COSCRIBE__STORE__URL", through_proxy.as_str()),
-        ("JWT_SECRET", "a secret of a test, which is long enough"),
-    ];
-    settings.extend(waits);
-    (Pair::start_in(&settings, database).await, proxy)
 }
 
 /// Inserts a mark at the beginning of a text.
