@@ -15,3 +15,16 @@ pub fn kernel_holds_connection(server: SocketAddr, client: SocketAddr) -> bool {
         ports(fields[1], fields[2]) == Some((server.port(), client.port()))
     })
 }
+
+/// The most bytes that the kernel may hold for one direction of a connection between two local sockets: the largest
+/// send buffer and the largest receive buffer.
+#[must_use]
+pub fn largest_kernel_buffers() -> u64 {
+    ["tcp_wmem", "tcp_rmem"].map(largest_buffer).iter().sum()
+}
+
+/// Reads the last number of a setting that lists the smallest, the usual and the largest size of a buffer in bytes.
+fn largest_buffer(setting: &str) -> u64 {
+    let sizes = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{setting}")).unwrap();
+    sizes.split_whitespace().last().unwrap().parse().unwrap()
+}

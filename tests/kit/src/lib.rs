@@ -69,7 +69,7 @@ pub use editor_state::EditorState;
 pub use frame::{Frame, Opcode};
 pub use handshake::{Handshake, HandshakeReply, Refusal};
 pub use http_reply::{HttpReply, http_client};
-pub use kernel::kernel_holds_connection;
+pub use kernel::{kernel_holds_connection, largest_kernel_buffers};
 pub use metrics::Metrics;
 pub use node::Node;
 pub use pair::Pair;
