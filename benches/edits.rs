@@ -145,7 +145,14 @@ fn commit_batch(bencher: Bencher<'_, '_>, edits: usize) {
     let mut base = Version::FIRST;
     bencher.bench_local(|| {
         let changes = (0..edits).map(|_| fixture.change(&delta, &update, 10)).collect();
-        let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
+        let batch = Batch {
+            document,
+            base,
+            base_at: None,
+            changes,
+            receipts: vec![],
+            other_authors: vec![],
+        };
         fixture.runtime.block_on(fixture.backend.store.commit(batch)).unwrap();
         base = Version::new(base.number() + i64::try_from(edits).unwrap());
     });
@@ -173,6 +180,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
             let batch = Batch {
                 document,
                 base,
+                base_at: None,
                 changes: std::mem::take(&mut changes),
                 receipts: vec![],
                 other_authors: vec![],
@@ -184,7 +192,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
             let state = replica.state();
             fixture
                 .runtime
-                .block_on(fixture.backend.store.store_snapshot(document, base, state, 0))
+                .block_on(fixture.backend.store.store_snapshot(document, base, None, state, 0))
                 .unwrap();
         }
     }

@@ -2,12 +2,17 @@
 //!
 //! Changes that other nodes published are applied as they are; the rest is read from the change log. If the log no longer
 //! holds what follows the head, the turn notes a gap and continues at the present head.
+//!
+//! A database that was restored or failed over may have lost the head, and may have another change under its number. A
+//! version is therefore compared by its number and by the time at which it was stored. If the head is lost, the turn
+//! restarts at the stored one (docs/adr/0023-lost-changes.md).
 
 use std::sync::Arc;
 
 use super::{
     LoadError,
     loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, are_consecutive},
+    turn::MissedChanges,
     turn_document::TurnDocument,
 };
 use crate::{
@@ -15,15 +20,18 @@ use crate::{
     store::Head,
 };
 
-/// Appends published changes, which follow the head, then reads what is missing up to a version.
+/// Appends published changes, which follow the head, then reads what is missing.
 ///
 /// # Errors
 /// The log could not be read.
-pub(super) async fn follow_published(
+pub(super) async fn follow_missed(
     document: &mut TurnDocument,
-    published: Vec<Change>,
-    up_to: Version,
+    MissedChanges { published, up_to, must_verify }: MissedChanges,
 ) -> Result<(), LoadError> {
+    if must_verify || !follow_head(&published, document.head()) {
+        document.drop_replica();
+        return follow_log(document).await;
+    }
     if let Some(head) = document.head().map(|head| head.version)
         && let Err(error) = append_page(document, head, published).await
     {
@@ -38,14 +46,62 @@ pub(super) async fn follow_published(
     Ok(())
 }
 
+/// Whether these changes follow the head and each other in the same history, as far as they say.
+fn follow_head(changes: &[Change], head: Option<&Head>) -> bool {
+    let mut last = head.map(|head| head.at);
+    changes.iter().all(|change| {
+        let before = last.replace(change.at);
+        before.zip(change.previous_at).is_none_or(|(before, previous)| before == previous)
+    })
+}
+
 /// Reads everything that the log has after the head. A replica that holds something not stored must be dropped first.
 ///
 /// # Errors
 /// The log could not be read.
 pub(super) async fn follow_log(document: &mut TurnDocument) -> Result<(), LoadError> {
+    let (store, id) = (document.context().store.clone(), document.context().document);
+    let stored = store.find_head(id).await?;
+    if !is_head_lost(document, stored.as_ref()).await? {
+        return follow_to(document, stored).await;
+    }
+    // A reader of a database that fails over may answer with an old head. Whoever has the lock sees the present one.
+    let lock = store.lock_document(id).await?;
+    let stored = lock.head().cloned();
+    if !is_head_lost(document, stored.as_ref()).await? {
+        drop(lock);
+        return follow_to(document, stored).await;
+    }
+    lock.delete_lost_snapshots().await?;
+    document.restart_at(stored);
+    Ok(())
+}
+
+/// Whether the database has lost the head, so that the stored head does not follow it.
+///
+/// # Errors
+/// The log could not be read.
+pub(super) async fn is_head_lost(
+    document: &TurnDocument,
+    stored: Option<&Head>,
+) -> Result<bool, LoadError> {
+    let Some(head) = document.head() else { return Ok(false) };
     let context = document.context();
-    let stored = context.store.find_head(context.document).await?;
-    follow_to(document, stored).await
+    match stored {
+        Some(stored) if stored.version > head.version => {
+            let at = context.store.find_change_time(context.document, head.version).await?;
+            // The log may no longer have it, and has no version 1.
+            Ok(at.is_some_and(|at| at != head.at))
+        }
+        Some(stored) => Ok(!stored.is_same_version(head)),
+        // Of a deleted document the log keeps the deletion.
+        None => {
+            let end = Version::new(i64::MAX);
+            let log =
+                context.store.list_changes(context.document, Version::default(), end, 0).await?;
+            Ok(log.is_empty())
+        }
+    }
 }
 
 /// Reads what the log has after the head, up to the head as it is stored.

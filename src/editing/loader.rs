@@ -146,7 +146,7 @@ impl DocumentLoader {
                 SnapshotState::Plain(text) => {
                     let make = move || Replica::of(&text).state();
                     let state = off_thread(weight_of_state, make).await?;
-                    self.store.store_snapshot(document, at, state, 0).await?;
+                    self.store.store_snapshot(document, at, None, state, 0).await?;
                     continue;
                 }
             };

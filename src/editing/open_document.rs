@@ -5,7 +5,9 @@
 //!
 //! Invariant: everything in the state is stored.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
+
+use tokio::time::Instant;
 
 use super::{
     CorruptDocument, LoadError, Replica,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Change, ChangeKind, Content, Version},
-    store::Head,
+    store::{Head, HeadVersions},
 };
 
 /// A log tail of more bytes than this, and than the text has, calls for a snapshot.
@@ -34,6 +36,8 @@ pub(crate) enum Published {
     Waits,
     /// It does not fit the text. The log is to be read instead.
     Misfit,
+    /// It does not follow the head, although its version does: the database may have lost the head.
+    Diverged,
 }
 
 /// The document of an open room.
@@ -44,6 +48,8 @@ pub(crate) struct OpenDocument {
     is_lent: bool,
     is_locking: bool,
     lock_pace: LockPace,
+    /// When the head was last moved.
+    moved_at: Instant,
 }
 
 impl OpenDocument {
@@ -59,17 +65,48 @@ impl OpenDocument {
             locked_turns: 0,
         };
         let lock_pace = LockPace::default();
-        Self { state, queue, permits, is_lent: false, is_locking: false, lock_pace }
+        Self {
+            state,
+            queue,
+            permits,
+            is_lent: false,
+            is_locking: false,
+            lock_pace,
+            moved_at: Instant::now(),
+        }
     }
 
     /// Sets the head as it was read when the room was opened.
     pub(crate) fn open_at(&mut self, head: Option<Head>) {
+        self.moved_at = Instant::now();
         self.state.head = head;
     }
 
     /// Returns the head version. None if the document does not exist, or its head was not read yet.
     pub(crate) fn version(&self) -> Option<Version> {
         self.state.head.as_ref().map(|head| head.version)
+    }
+
+    /// Returns the head. None if the document does not exist, or its head was not read yet.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.state.head.as_ref()
+    }
+
+    /// Whether the head is not the stored one or one before it, according to what the store had at `read_at` or later: the
+    /// database may have lost it.
+    pub(crate) fn is_ahead_of(&self, stored: Option<HeadVersions>, read_at: Instant) -> bool {
+        let Some(head) = &self.state.head else { return false };
+        let Some(stored) = stored else { return true };
+        match stored.version.cmp(&head.version) {
+            Ordering::Less => self.moved_at < read_at,
+            Ordering::Equal => stored.at != head.at,
+            Ordering::Greater => false,
+        }
+    }
+
+    /// Removes the waiting edits that were made for a version, because the database may have lost it.
+    pub(crate) fn take_based(&mut self) -> Vec<QueuedEdit> {
+        self.queue.take_based()
     }
 
     /// Returns the permits for work on a large text.
@@ -168,7 +205,11 @@ impl OpenDocument {
     /// Takes the document back, and keeps what was added to it in memory.
     pub(crate) fn take_back(&mut self, state: DocumentState) {
         self.is_lent = false;
+        let before = self.version();
         self.state = state;
+        if self.version() != before {
+            self.moved_at = Instant::now();
+        }
         let added = std::mem::take(&mut self.state.added);
         if !added.is_empty() {
             let recent = Arc::make_mut(&mut self.state.recent);
@@ -178,6 +219,9 @@ impl OpenDocument {
 
     /// Applies a change that another node has stored and published, if that can be done at once.
     pub(crate) fn apply_published(&mut self, change: &Change) -> Published {
+        if self.has_diverged(change) {
+            return Published::Diverged;
+        }
         let is_next = self.version().is_some_and(|head| change.version == head.next());
         let is_deletion = change.kind == ChangeKind::Deleted;
         if self.is_lent || !is_next || is_deletion || change.weight() > MAX_INLINE_BYTES {
@@ -185,7 +229,10 @@ impl OpenDocument {
         }
         let Some(before) = self.state.head_content() else { return Published::Waits };
         match self.append_published(before, change) {
-            Ok(change) => Published::Applied(change),
+            Ok(change) => {
+                self.moved_at = Instant::now();
+                Published::Applied(change)
+            }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(error, "a published change could not be applied; reading the log");
@@ -193,6 +240,16 @@ impl OpenDocument {
                 Published::Misfit
             }
         }
+    }
+
+    /// Whether a change that another node has stored shows that the head here is not the stored one.
+    fn has_diverged(&self, change: &Change) -> bool {
+        let Some(head) = &self.state.head else { return false };
+        if change.version == head.version {
+            return change.at != head.at;
+        }
+        let follows = change.previous_at.is_none_or(|at| at == head.at);
+        change.version == head.version.next() && !follows
     }
 
     fn append_published(
@@ -232,6 +289,8 @@ impl OpenDocument {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::oneshot;
 
     use super::*;
@@ -318,6 +377,39 @@ mod tests {
         let mut unread = opened();
         unread.state.recent = Arc::new(unread.state.recent.emptied());
         assert!(waits(&mut unread, &insertion(2)), "the text is not in memory");
+    }
+
+    #[test]
+    fn a_change_that_follows_another_head_is_not_applied() {
+        let mut document = opened();
+        let at = document.head().unwrap().at;
+        let later = at + chrono::TimeDelta::microseconds(1);
+        let replaced = Change { at: later, ..insertion(1) };
+        let on_another = Change { previous_at: Some(later), ..insertion(2) };
+        for change in [replaced, on_another] {
+            assert!(matches!(document.apply_published(&change), Published::Diverged));
+        }
+        let next = Change { previous_at: Some(at), ..insertion(2) };
+        assert!(matches!(document.apply_published(&next), Published::Applied(_)));
+    }
+
+    #[test]
+    fn a_stored_head_that_is_lower_or_another_one_is_noticed() {
+        let (before, mut document) = (Instant::now(), opened());
+        document.moved_at = before + Duration::from_secs(1);
+        let (early, late) = (before, before + Duration::from_secs(2));
+        let at = document.head().unwrap().at;
+        let stored = |version: i64, at| {
+            Some(HeadVersions { version: Version::new(version), at, access_version: 0 })
+        };
+        let later = at + chrono::TimeDelta::microseconds(1);
+        // It may have been read before the head moved.
+        assert!(!document.is_ahead_of(stored(0, at), early));
+        assert!(document.is_ahead_of(stored(0, at), late));
+        assert!(document.is_ahead_of(stored(1, later), early));
+        assert!(document.is_ahead_of(None, early));
+        assert!(!document.is_ahead_of(stored(1, at), late));
+        assert!(!document.is_ahead_of(stored(2, later), late));
     }
 
     #[test]

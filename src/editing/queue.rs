@@ -76,6 +76,15 @@ impl EditQueue {
         batch
     }
 
+    /// Removes the edits that were made for a version.
+    pub(super) fn take_based(&mut self) -> Vec<QueuedEdit> {
+        let (based, others): (Vec<_>, Vec<_>) =
+            self.edits.drain(..).partition(|edit| edit.request.has_base());
+        self.bytes -= based.iter().map(|edit| edit.request.bytes()).sum::<usize>();
+        self.edits.extend(others);
+        based
+    }
+
     /// Whether no edit waits.
     pub(super) fn is_empty(&self) -> bool {
         self.edits.is_empty()

@@ -93,7 +93,7 @@ pub enum EditError {
     /// The updates of a Yjs editor cannot be merged.
     #[error(transparent)]
     Merge(MergeError),
-    /// The base version is older than the change log.
+    /// The base version is older than the change log, or the database may have lost it.
     #[error("the base version is no longer kept")]
     BaseTooOld {
         /// The head of the document.
@@ -240,6 +240,11 @@ impl EditRequest {
     /// Whether the request came from a Yjs editor, which has the change already.
     pub(super) fn is_from_yjs_editor(&self) -> bool {
         matches!(self.kind, EditKind::Merge { .. })
+    }
+
+    /// Whether the request was made for a version that it names.
+    pub(super) fn has_base(&self) -> bool {
+        matches!(self.kind, EditKind::Edit { .. } | EditKind::Replace { base: Some(_), .. })
     }
 
     /// Whether the answer must carry the stored state vector.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -25,6 +26,8 @@ const UNIT: usize = 64 * 1024;
 pub(crate) struct NewSnapshot {
     pub(crate) document: DocumentId,
     pub(crate) version: Version,
+    /// When the version was stored.
+    pub(crate) at: DateTime<Utc>,
     /// The state as one Yjs v1 update.
     pub(crate) state: Vec<u8>,
     /// The number of versions between two snapshots that are kept.
@@ -49,7 +52,7 @@ impl SnapshotWriter {
 
     /// Stores a snapshot without making the caller wait. Leaves it out if too many bytes wait already.
     pub(crate) fn store(&self, store: Store, snapshot: NewSnapshot) {
-        let NewSnapshot { document, version, state, every } = snapshot;
+        let NewSnapshot { document, version, at, state, every } = snapshot;
         let units = u32::try_from(state.len() / UNIT).unwrap_or(MAX_UNITS).clamp(1, MAX_UNITS);
         let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_many_owned(units) else {
             return tracing::warn!(
@@ -61,7 +64,9 @@ impl SnapshotWriter {
         // It ends by itself: the store limits the time of every write.
         tokio::spawn(async move {
             let _turn = storing.acquire_owned().await;
-            if let Err(error) = store.store_snapshot(document, version, state, every).await {
+            if let Err(error) =
+                store.store_snapshot(document, version, Some(at), state, every).await
+            {
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(error, document.id = %document, "could not store a snapshot");
             }

@@ -13,11 +13,11 @@ use bytes::Bytes;
 
 use super::{
     EditError, LoadError, StoredEdit,
-    follow_log::{follow_log, follow_published, follow_to},
+    follow_log::{follow_log, follow_missed, follow_to, is_head_lost},
     job::{Answer, Job},
     queue::{QueuedEdit, Reply},
     stage::{StagedBatch, StagedChange, Staging, stage},
-    turn_document::{DocumentState, TurnContext, TurnDocument},
+    turn_document::{Continuity, DocumentState, TurnContext, TurnDocument},
 };
 use crate::{
     domain::{Change, ChangeKind, EditId, Origin, UserId, Version},
@@ -45,8 +45,8 @@ const LOCKED_TURNS: u8 = 16;
 pub(crate) struct TurnOutcome {
     /// Everything stored since the turn began, by any node, in the order of versions.
     pub(crate) changes: Vec<StoredChange>,
-    /// Whether versions are missing somewhere after the head before the turn.
-    pub(crate) has_gap: bool,
+    /// How they follow the head before the turn.
+    pub(crate) continuity: Continuity,
     /// Whether the log held a commit of this node that nobody has published.
     pub(crate) is_unpublished: bool,
     /// The origins of edits of which it is not known whether they are stored.
@@ -61,6 +61,8 @@ pub(crate) struct MissedChanges {
     pub(crate) published: Vec<Change>,
     /// The version to reach. What is not published is read from the log.
     pub(crate) up_to: Version,
+    /// Whether the database may have lost the head.
+    pub(crate) must_verify: bool,
 }
 
 /// Brings the document up to date with other nodes, then stores edits, or answers why not. A deletion must be alone, and no
@@ -75,11 +77,14 @@ pub(crate) async fn store(
 ) -> (DocumentState, TurnOutcome) {
     let mut turn = CommitTurn::new(context, state, edits);
     turn.lock = lock;
-    if let Some(MissedChanges { published, up_to }) = missed
-        && let Err(error) = follow_published(&mut turn.document, published, up_to).await
-    {
-        // The next comparison tries again.
-        turn.fail(error.into());
+    if let Some(missed) = missed {
+        match follow_missed(&mut turn.document, missed).await {
+            Ok(()) => turn.refuse_lost_bases(),
+            // The next comparison tries again.
+            Err(error) => {
+                turn.fail(error.into());
+            }
+        }
     }
     turn.run().await
 }
@@ -142,7 +147,8 @@ impl CommitTurn {
         }
         self.add_state_vector().await;
         let own_from = self.own_from.unwrap_or(self.document.change_count());
-        let (state, changes, has_gap) = self.document.finish();
+        let continuity = self.document.continuity();
+        let (state, changes) = self.document.finish();
         let changes = changes.into_iter().enumerate().map(|(index, change)| StoredChange {
             is_remote: index < own_from,
             is_merged: self.merged.contains(&change.version),
@@ -150,7 +156,7 @@ impl CommitTurn {
         });
         let outcome = TurnOutcome {
             changes: changes.collect(),
-            has_gap,
+            continuity,
             is_unpublished: self.is_unpublished,
             doubtful: self.jobs.iter().filter_map(Job::doubtful_origin).collect(),
             answers: self.jobs.into_iter().map(Job::finish).collect(),
@@ -166,6 +172,7 @@ impl CommitTurn {
     async fn attempt(&mut self) -> Attempt {
         let lock = match self.lock_if_contended().await {
             Ok(lock) => lock,
+            Err(EditError::Load(LoadError::NotKept)) => return self.follow_from_gap().await,
             Err(error) => return self.fail(error),
         };
         let mut failures = Vec::new();
@@ -177,10 +184,7 @@ impl CommitTurn {
             Ok(Staging::Ready(batch)) => self.commit(batch, lock).await,
             Ok(Staging::Again) => Attempt::Again,
             // The head in memory is so old that the log no longer reaches it.
-            Err(EditError::Load(LoadError::NotKept)) => {
-                self.document.drop_replica();
-                self.follow_from_gap().await
-            }
+            Err(EditError::Load(LoadError::NotKept)) => self.follow_from_gap().await,
             Err(error) => self.fail(error),
         }
     }
@@ -204,14 +208,33 @@ impl CommitTurn {
                 context.store.lock_document(context.document).await?
             }
         };
-        let version = |head: Option<&Head>| head.map(|head| head.version);
-        let is_behind = version(lock.head()) != version(self.document.head());
-        if is_behind {
-            follow_to(&mut self.document, lock.head().cloned()).await?;
+        let version = |head: Option<&Head>| head.map(|head| (head.version, head.at));
+        if version(lock.head()) == version(self.document.head()) {
+            self.document.set_locked_turns(self.document.locked_turns().saturating_sub(1));
+            return Ok(Some(lock));
         }
-        let left = self.document.locked_turns().saturating_sub(1);
-        self.document.set_locked_turns(if is_behind { LOCKED_TURNS } else { left });
+        self.document.set_locked_turns(LOCKED_TURNS);
+        if is_head_lost(&self.document, lock.head()).await? {
+            drop(lock);
+            follow_log(&mut self.document).await?;
+            self.refuse_lost_bases();
+            return Ok(None);
+        }
+        follow_to(&mut self.document, lock.head().cloned()).await?;
         Ok(Some(lock))
+    }
+
+    /// If the database has lost changes, refuses the edits that may have been made for them. Rebasing them would put their
+    /// text in a wrong place.
+    fn refuse_lost_bases(&mut self) {
+        let (Continuity::Restarted { .. }, Some(head)) =
+            (self.document.continuity(), self.document.head().map(|head| head.version))
+        else {
+            return;
+        };
+        for job in self.jobs.iter_mut().filter(|job| job.request.has_base()) {
+            job.answer_if_open(|| Err(EditError::BaseTooOld { head }));
+        }
     }
 
     async fn commit(&mut self, staged: StagedBatch, lock: Option<DocumentLock>) -> Attempt {
@@ -219,6 +242,7 @@ impl CommitTurn {
         let batch = Batch {
             document: self.document.context().document,
             base: head.version,
+            base_at: Some(head.at),
             changes: staged.changes.iter().map(|staged| staged.change.clone()).collect(),
             receipts: staged.receipts.clone(),
             other_authors: staged.other_authors.clone(),
@@ -258,7 +282,7 @@ impl CommitTurn {
         self.own_from.get_or_insert(self.document.change_count());
         for StagedChange { job, change, content, is_partial } in staged {
             let Some(head) = self.document.head() else { return };
-            let version = head.version.next();
+            let (version, previous_at) = (head.version.next(), Some(head.at));
             if self.jobs[job].request.is_from_yjs_editor() {
                 self.merged.push(version);
             }
@@ -282,6 +306,7 @@ impl CommitTurn {
                 update: change.update,
                 content: Some(content),
                 at,
+                previous_at,
             }));
             if is_deleted {
                 self.document.set_head(None);
@@ -318,13 +343,17 @@ impl CommitTurn {
     /// Another node was first: reads what it stored. The open jobs are then tried again.
     async fn follow_log(&mut self) -> Attempt {
         match follow_log(&mut self.document).await {
-            Ok(()) => Attempt::Again,
+            Ok(()) => {
+                self.refuse_lost_bases();
+                Attempt::Again
+            }
             Err(error) => self.fail(error.into()),
         }
     }
 
     /// Like `follow_log`, for a head whose text the log no longer has. If the head does not move, the log is damaged.
     async fn follow_from_gap(&mut self) -> Attempt {
+        self.document.drop_replica();
         let before = self.document.head().cloned();
         let attempt = self.follow_log().await;
         if attempt == Attempt::Again && self.document.head() == before.as_ref() {

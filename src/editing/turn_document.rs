@@ -88,6 +88,20 @@ impl DocumentState {
     }
 }
 
+/// How the changes of a turn follow the head before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Continuity {
+    /// Without a hole.
+    Whole,
+    /// Versions are missing, which the log no longer has.
+    Gap,
+    /// They do not follow it: the database has lost the head, and the turn has begun again at the stored one.
+    Restarted {
+        /// The lost head.
+        lost: Version,
+    },
+}
+
 /// The document of a turn.
 pub(super) struct TurnDocument {
     context: TurnContext,
@@ -101,7 +115,7 @@ pub(super) struct TurnDocument {
     read: Vec<Arc<Change>>,
     /// The text that an edit of this turn was made for, if it had to be loaded. The next edit often has the same base.
     base: Option<(Version, Content)>,
-    has_gap: bool,
+    continuity: Continuity,
 }
 
 impl TurnDocument {
@@ -113,7 +127,7 @@ impl TurnDocument {
             changes: Vec::new(),
             read: Vec::new(),
             base: None,
-            has_gap: false,
+            continuity: Continuity::Whole,
         }
     }
 
@@ -287,13 +301,32 @@ impl TurnDocument {
         self.state.recent = Arc::new(self.state.recent.emptied());
         self.before_gap.append(&mut self.changes);
         self.read = Vec::new();
-        self.has_gap = true;
+        if self.continuity == Continuity::Whole {
+            self.continuity = Continuity::Gap;
+        }
     }
 
-    /// Ends the turn: the document, the changes, and whether versions are missing among them.
-    pub(super) fn finish(self) -> (DocumentState, Vec<Arc<Change>>, bool) {
-        let Self { mut state, before_gap, changes, has_gap, .. } = self;
+    /// Begins again at the stored head, because the database has lost the head. Nothing in memory can be used any more.
+    pub(super) fn restart_at(&mut self, stored: Option<Head>) {
+        let lost = self.state.head.as_ref().map_or(Version::default(), |head| head.version);
+        self.state.replica = None;
+        self.state.snapshot = None;
+        self.state.recent = Arc::new(self.state.recent.emptied());
+        self.state.head = stored;
+        (self.before_gap, self.changes, self.read) = (Vec::new(), Vec::new(), Vec::new());
+        self.base = None;
+        self.continuity = Continuity::Restarted { lost };
+    }
+
+    /// Returns how the changes of the turn follow the head before it.
+    pub(super) fn continuity(&self) -> Continuity {
+        self.continuity
+    }
+
+    /// Ends the turn: the document, and the changes.
+    pub(super) fn finish(self) -> (DocumentState, Vec<Arc<Change>>) {
+        let Self { mut state, before_gap, changes, .. } = self;
         state.added.clone_from(&changes);
-        (state, [before_gap, changes].concat(), has_gap)
+        (state, [before_gap, changes].concat())
     }
 }

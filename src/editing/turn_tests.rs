@@ -100,7 +100,14 @@ impl Fixture {
 
     async fn commit_changes(&self, changes: Vec<NewChange>) {
         let (document, base) = (self.document, Version::FIRST);
-        let batch = Batch { document, base, changes, receipts: vec![], other_authors: vec![] };
+        let batch = Batch {
+            document,
+            base,
+            base_at: None,
+            changes,
+            receipts: vec![],
+            other_authors: vec![],
+        };
         self.store.commit(batch).await.unwrap();
     }
 
@@ -207,12 +214,12 @@ async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
     };
     fixture.commit_changes(vec![change]).await;
     let head = Version::FIRST.next();
-    fixture.store.store_snapshot(document, head, replica.state(), 0).await.unwrap();
+    fixture.store.store_snapshot(document, head, None, replica.state(), 0).await.unwrap();
     fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
 
     let (state, outcome) = fixture.turn.run().await;
 
-    assert!(outcome.has_gap);
+    assert_eq!(outcome.continuity, Continuity::Gap);
     assert_eq!(state.head.as_ref().unwrap().version, head);
     for answer in answers(outcome) {
         assert!(matches!(answer, Err(EditError::BaseTooOld { .. })), "{answer:?}");

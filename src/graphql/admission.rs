@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_graphql::Context;
+use chrono::{DateTime, SubsecRound as _, Utc};
 use parking_lot::Mutex;
 
 use super::{
@@ -19,6 +20,7 @@ use crate::{
     domain::{AccessLevel, DocumentId, Topic, Version},
     room::{Admission, AudienceKey, Confirmation, Render, Subscriber, Subscription},
     session::SessionLink,
+    store::{Head, Store, StoreError},
     wire::graphql_ws::OperationId,
 };
 
@@ -70,9 +72,9 @@ impl PendingSubscription {
         ctx: &Context<'_>,
         document: DocumentId,
         topic: Topic,
-        since: Option<Version>,
+        start: Option<ReplayStart>,
     ) -> Result<(), ApiError> {
-        let admission = ViewerAdmission { ctx, pending: self, document, topic, since };
+        let admission = ViewerAdmission { ctx, pending: self, document, topic, start };
         let has_open = self.link.has_open(document);
         let rooms = &api(ctx)?.rooms;
         let topic = (document, topic);
@@ -94,7 +96,39 @@ struct ViewerAdmission<'a> {
     pending: &'a PendingSubscription,
     document: DocumentId,
     topic: Topic,
-    since: Option<Version>,
+    start: Option<ReplayStart>,
+}
+
+/// Where a replay begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReplayStart {
+    /// The last version that the client has.
+    pub(super) version: Version,
+    /// When that version was stored, if the client says so. Zero below milliseconds means that it has no more digits.
+    pub(super) at: Option<DateTime<Utc>>,
+}
+
+impl ReplayStart {
+    /// Whether the database does not have this version, or has another change under its number.
+    async fn is_lost(
+        self,
+        store: &Store,
+        document: DocumentId,
+        head: &Head,
+    ) -> Result<bool, StoreError> {
+        let Some(at) = self.at else { return Ok(false) };
+        if self.version > head.version {
+            return Ok(true);
+        }
+        let stored = if self.version == head.version {
+            Some(head.at)
+        } else {
+            store.find_change_time(document, self.version).await?
+        };
+        let is_same = |stored: DateTime<Utc>| stored == at || stored.trunc_subsecs(3) == at;
+        // The log may no longer have it, and has no version 1.
+        Ok(stored.is_some_and(|stored| !is_same(stored)))
+    }
 }
 
 impl Admission for ViewerAdmission<'_> {
@@ -107,17 +141,24 @@ impl Admission for ViewerAdmission<'_> {
 
     async fn confirmation(&self) -> Result<Confirmation, ApiError> {
         let operation = self.pending.operation.clone();
-        let stored = match self.since {
-            Some(_) => {
-                let head = api(self.ctx)?.store.find_head(self.document).await?;
-                head.map(|head| head.version)
+        let store = &api(self.ctx)?.store;
+        let (since, stored) = match self.start {
+            Some(start) => {
+                let head = store.find_head(self.document).await?;
+                let is_lost = match &head {
+                    Some(head) => start.is_lost(store, self.document, head).await?,
+                    None => false,
+                };
+                // The log has no version 0, so the replay begins with the whole text.
+                let since = if is_lost { Version::default() } else { start.version };
+                (Some(since), head.map(|head| head.version))
             }
-            None => None,
+            None => (None, None),
         };
         Ok(Confirmation::Audience {
             key: operation.audience(self.topic),
             operation: self.pending.id.clone(),
-            since: self.since,
+            since,
             stored,
             make: Box::new(move || Box::new(Renderer::new(operation)) as Box<dyn Render>),
         })
@@ -133,8 +174,8 @@ impl SubscriptionOperation {
     fn audience(&self, topic: Topic) -> AudienceKey {
         // Subscribers of one audience may begin at different versions.
         let mut variables = self.variables.clone();
-        if let Some(since) = self.parsed.since_variable(self.name.as_deref()) {
-            variables.remove(since);
+        for start in self.parsed.start_variables(self.name.as_deref()) {
+            variables.remove(start);
         }
         // Variables are a sorted map, so equal variables have equal JSON.
         let variables = serde_json::to_string(&variables).unwrap_or_default();

@@ -130,16 +130,19 @@ impl ParsedOperations {
         Ok(variables)
     }
 
-    /// Returns the variable that the subscription called `name` passes as `since`, if it passes one.
-    pub(super) fn since_variable(&self, name: Option<&str>) -> Option<&Name> {
-        let set = &self.operation(name).ok()?.node.selection_set.node;
-        let fields = set.items.iter().filter_map(|selection| match &selection.node {
+    /// Returns the variables that the subscription called `name` passes as `since` and `sinceAt`.
+    pub(super) fn start_variables(&self, name: Option<&str>) -> impl Iterator<Item = &Name> {
+        let operation = self.operation(name).ok().into_iter();
+        let selections = operation.flat_map(|operation| &operation.node.selection_set.node.items);
+        let fields = selections.filter_map(|selection| match &selection.node {
             Selection::Field(field) => Some(&field.node),
             Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
         });
-        fields.flat_map(|field| &field.arguments).find_map(|(argument, value)| match &value.node {
-            QueryValue::Variable(variable) if argument.node == "since" => Some(variable),
-            _ => None,
+        fields.flat_map(|field| &field.arguments).filter_map(|(argument, value)| {
+            match (&*argument.node, &value.node) {
+                ("since" | "sinceAt", QueryValue::Variable(variable)) => Some(variable),
+                _ => None,
+            }
         })
     }
 

@@ -6,12 +6,13 @@
 use std::pin::Pin;
 
 use async_graphql::{Context, ID, Subscription};
+use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
     ApiError,
     access::document_id,
-    admission::Purpose,
+    admission::{Purpose, ReplayStart},
     types::{CursorMoveType, DocumentChangeType, PresenceChangeType},
 };
 use crate::domain::{Event, InvalidInput, Topic, Version};
@@ -29,13 +30,18 @@ impl SubscriptionRoot {
     /// Sends every accepted change of the document, in the order of versions. With `since`, it first replays every
     /// change after that version, including the caller's own, and continues without a gap. If those changes are no
     /// longer kept, it first sends one `RESYNC`. Ends with `complete` when the document is deleted.
+    ///
+    /// `sinceAt` is the time at which the version `since` was stored, at least to the millisecond: the `changedAt` of
+    /// the last change applied, or the document's `updatedAt`. If the database has lost that version and may have another change
+    /// under its number, it first sends one `RESYNC`.
     async fn document_changed(
         &self,
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
         since: Option<i64>,
+        since_at: Option<DateTime<Utc>>,
     ) -> Result<EventStream<DocumentChangeType>, ApiError> {
-        subscribe(ctx, &id, Topic::Changes, since, |event| match event {
+        subscribe(ctx, &id, Topic::Changes, (since, since_at), |event| match event {
             Event::Changed(change) => Some(DocumentChangeType(change)),
             Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
         })
@@ -50,7 +56,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<EventStream<PresenceChangeType>, ApiError> {
-        subscribe(ctx, &id, Topic::Presence, None, |event| match event {
+        subscribe(ctx, &id, Topic::Presence, (None, None), |event| match event {
             Event::PresenceChanged(change) => Some(PresenceChangeType(change)),
             Event::Changed(_) | Event::CursorMoved(_) => None,
         })
@@ -64,7 +70,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<EventStream<CursorMoveType>, ApiError> {
-        subscribe(ctx, &id, Topic::Cursors, None, |event| match event {
+        subscribe(ctx, &id, Topic::Cursors, (None, None), |event| match event {
             Event::CursorMoved(moved) => Some(CursorMoveType(moved)),
             Event::Changed(_) | Event::PresenceChanged(_) => None,
         })
@@ -76,24 +82,31 @@ async fn subscribe<T: Send + 'static>(
     ctx: &Context<'_>,
     id: &ID,
     topic: Topic,
-    since: Option<i64>,
+    (since, since_at): (Option<i64>, Option<DateTime<Utc>>),
     select: impl Fn(Event) -> Option<T> + Send + 'static,
 ) -> Result<EventStream<T>, ApiError> {
     match ctx.data_opt::<Purpose>().ok_or(ApiError::SchemaOnly)? {
         Purpose::Admit(admission) => {
-            let since = since.map(since_version).transpose()?;
-            admission.admit(ctx, document_id(id)?, topic, since).await?;
+            let start = replay_start(since, since_at)?;
+            admission.admit(ctx, document_id(id)?, topic, start).await?;
             Ok(stream::empty().boxed())
         }
         Purpose::Feed(feed) => Ok(feed.events(select).boxed()),
     }
 }
 
-fn since_version(since: i64) -> Result<Version, InvalidInput> {
-    if since < 0 {
-        return Err(InvalidInput::new(format!(
+fn replay_start(
+    since: Option<i64>,
+    at: Option<DateTime<Utc>>,
+) -> Result<Option<ReplayStart>, InvalidInput> {
+    match since {
+        Some(since) if since < 0 => Err(InvalidInput::new(format!(
             "`since` is {since}. Use the last version that you have applied, or 0."
-        )));
+        ))),
+        Some(since) => Ok(Some(ReplayStart { version: Version::new(since), at })),
+        None if at.is_some() => {
+            Err(InvalidInput::new("`sinceAt` is the time of the version `since`. Send both."))
+        }
+        None => Ok(None),
     }
-    Ok(Version::new(since))
 }

@@ -113,6 +113,9 @@ define_metrics! {
     replays: IntCounter, "coscribe_replays_total",
         "Pages of changes replayed to subscribers that had fallen behind.";
 
+    changes_lost: IntCounter, "coscribe_changes_lost_total",
+        "Times that the database had lost changes of an open document, for example by a failover.";
+
     log_lines_dropped: IntCounter, "coscribe_log_lines_dropped_total",
         "Log lines that were dropped because nobody read them.";
 

@@ -87,6 +87,8 @@ pub enum BehindCause {
     OutboxFull,
     /// The change log no longer has what follows the room's head.
     LogGap,
+    /// The database has lost changes that the subscriber has received.
+    LostChanges,
 }
 
 impl BehindCause {
@@ -122,6 +124,7 @@ label!("cause": BehindCause {
     Since = "since",
     OutboxFull = "outbox_full",
     LogGap = "log_gap",
+    LostChanges = "lost_changes",
 });
 label!("outcome": CacheOutcome { Hit = "hit", Miss = "miss" });
 
@@ -153,6 +156,6 @@ mod tests {
     #[test]
     fn causes_of_falling_behind_have_the_documented_labels() {
         let labels: Vec<_> = BehindCause::ALL.iter().map(|cause| cause.label()).collect();
-        assert_eq!(labels, ["since", "outbox_full", "log_gap"]);
+        assert_eq!(labels, ["since", "outbox_full", "log_gap", "lost_changes"]);
     }
 }

@@ -136,6 +136,11 @@ impl Metrics {
         self.0.replays.inc();
     }
 
+    /// Counts that the database had lost changes of an open document.
+    pub fn changes_lost(&self) {
+        self.0.changes_lost.inc();
+    }
+
     /// Counts a session that ended. `reason` is the label of a close reason.
     pub fn session_closed(&self, reason: &'static str) {
         self.0.session_closes.inc(reason);

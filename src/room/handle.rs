@@ -146,9 +146,9 @@ impl RoomHandle {
         self.try_send(UpdateAwareness { seat, awareness });
     }
 
-    /// Compares the room with the store. Returns false if the mailbox is full.
-    pub(super) fn compare(&self, head: HeadVersions) -> bool {
-        self.try_send(CompareHead(head))
+    /// Compares the room with what the store had at `read_at`, or later. Returns false if the mailbox is full.
+    pub(super) fn compare(&self, head: Option<HeadVersions>, read_at: Instant) -> bool {
+        self.try_send(CompareHead { head, read_at })
     }
 
     /// Delivers a message from another node. Returns false if the mailbox is full: the room must be compared later.

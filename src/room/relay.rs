@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use tokio::time::Instant;
+
 use super::{RoomHandle, Rooms, actor::messages::CheckRoster};
 use crate::{
     bridge::{Acknowledger, DeliverySink, Health, RelayEvent},
@@ -48,7 +50,8 @@ impl Rooms {
         if rooms.is_empty() {
             return Ok(());
         }
-        let documents: Vec<DocumentId> = rooms.keys().copied().collect();
+        let (documents, read_at): (Vec<DocumentId>, _) =
+            (rooms.keys().copied().collect(), Instant::now());
         let parts = self.parts();
         // Together, because one of the two may be down. Without the roster, remote presence stays as it was.
         let (heads, sequences) = futures_util::join!(
@@ -57,9 +60,9 @@ impl Rooms {
         );
         match &heads {
             Ok(heads) => {
-                for (document, head) in heads {
-                    self.send_or_compare_next_time(*document, rooms.get(document), |room| {
-                        room.compare(*head)
+                for (document, room) in &rooms {
+                    self.send_or_compare_next_time(*document, Some(room), |room| {
+                        room.compare(heads.get(document).copied(), read_at)
                     });
                 }
             }

@@ -19,7 +19,7 @@ use crate::domain::{AccessLevel, DocumentId, User, UserId, Version};
 
 /// The heads and levels that decide whether batches may be stored.
 pub(super) struct CommitAuthorization {
-    heads: HashMap<DocumentId, Version>,
+    heads: HashMap<DocumentId, (Version, DateTime<Utc>)>,
     authors: HashMap<(DocumentId, UserId), Author>,
 }
 
@@ -32,6 +32,7 @@ struct Author {
 struct Row {
     document_id: Uuid,
     version: i64,
+    updated_at: DateTime<Utc>,
     owner_id: Uuid,
     user_id: Uuid,
     user_name: String,
@@ -54,7 +55,7 @@ impl CommitAuthorization {
         for row in txn.query_all(&select_levels(pairs)).await? {
             let row = Row::from_query_result(&row, "")?;
             let (document, id) = (DocumentId::from(row.document_id), UserId::from(row.user_id));
-            authorization.heads.insert(document, Version::new(row.version));
+            authorization.heads.insert(document, (Version::new(row.version), row.updated_at));
             let level = rows::effective_level(id, row.owner_id, row.level);
             let user = User { id, name: row.user_name.into() };
             authorization.authors.insert((document, id), Author { user, level });
@@ -78,7 +79,10 @@ impl CommitAuthorization {
         if !denied.is_empty() {
             return Err(CommitError::Denied(denied.into_iter().collect()));
         }
-        if self.heads.get(&batch.document) != Some(&batch.base) {
+        let is_base = |(version, stored_at): &(Version, DateTime<Utc>)| {
+            *version == batch.base && batch.base_at.is_none_or(|base_at| base_at == *stored_at)
+        };
+        if !self.heads.get(&batch.document).is_some_and(is_base) {
             return Err(CommitError::Overtaken);
         }
         let authors = batch.required_levels().filter_map(|(user, _)| author(user));
@@ -101,6 +105,7 @@ fn select_levels(pairs: BTreeSet<(Uuid, Uuid)>) -> SelectStatement {
         .expr_as(requested(1), "document_id")
         .expr_as(requested(2), "user_id")
         .column((document::Entity, document::Column::Version))
+        .column((document::Entity, document::Column::UpdatedAt))
         .column((document::Entity, document::Column::OwnerId))
         .expr_as(Expr::col((user::Entity, user::Column::Name)), "user_name")
         .column((document_access::Entity, Access::Level))

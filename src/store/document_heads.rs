@@ -1,10 +1,11 @@
 //! The versions and access levels of many documents or users in one query.
 //!
 //! Nodes use them to reconcile their open documents with the database: a version or access version that is larger than
-//! the one a node knows shows that the node missed a change.
+//! the one a node knows shows that the node missed a change, and a smaller one that the database has lost changes.
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use entity::{document, document_access};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
@@ -15,11 +16,13 @@ use crate::domain::{AccessLevel, DocumentId, UserId, Version};
 /// How many documents or users one query may name.
 const MAX_IDS_PER_QUERY: usize = 500;
 
-/// The two version numbers of a document. Both only grow, and a deletion increments both.
+/// The two version numbers of a document. Both only grow, unless the database loses changes. A deletion increments both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadVersions {
     /// The version of its last change.
     pub version: Version,
+    /// When that change was stored.
+    pub at: DateTime<Utc>,
     /// A number that every change of a user's access to the document increments.
     pub access_version: i64,
 }
@@ -35,19 +38,20 @@ impl Store {
     ) -> Result<HashMap<DocumentId, HeadVersions>, StoreError> {
         let mut versions = HashMap::with_capacity(documents.len());
         for ids in documents.chunks(MAX_IDS_PER_QUERY) {
-            let rows: Vec<(Uuid, i64, i64)> = document::Entity::find()
+            let rows: Vec<(Uuid, i64, DateTime<Utc>, i64)> = document::Entity::find()
                 .select_only()
                 .columns([
                     document::Column::Id,
                     document::Column::Version,
+                    document::Column::UpdatedAt,
                     document::Column::AccessVersion,
                 ])
                 .filter(document::Column::Id.is_in(ids.iter().map(|id| id.uuid())))
                 .into_tuple()
                 .all(&self.readers)
                 .await?;
-            versions.extend(rows.into_iter().map(|(id, version, access_version)| {
-                (id.into(), HeadVersions { version: Version::new(version), access_version })
+            versions.extend(rows.into_iter().map(|(id, version, at, access_version)| {
+                (id.into(), HeadVersions { version: Version::new(version), at, access_version })
             }));
         }
         Ok(versions)

@@ -29,8 +29,9 @@ use super::{
     pools::{Pools, begin_write},
     renewable_pool::RenewablePool,
     retirement::Retirement,
+    snapshots::delete_lost_snapshots,
 };
-use crate::domain::{DocumentId, EditId, UserId};
+use crate::domain::{DocumentId, EditId, UserId, Version};
 
 /// A locked document, with the transaction that holds the lock. Dropping it gives the lock up and stores nothing.
 pub struct DocumentLock {
@@ -60,6 +61,20 @@ impl DocumentLock {
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
         self.head.as_ref()
+    }
+
+    /// Deletes the snapshots of versions after the head, and gives the lock up. The database has lost those versions.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn delete_lost_snapshots(self) -> Result<(), StoreError> {
+        let head = self.head.as_ref().map_or(Version::default(), |head| head.version);
+        let deleting = async {
+            delete_lost_snapshots(&self.txn, self.document, head).await?;
+            self.txn.commit().await?;
+            Ok(())
+        };
+        self.retirement.limit(self.answer_within, deleting).await?
     }
 
     /// Whether an edit is stored. The answer "no" is final: a transaction that is still storing the edit would hold the

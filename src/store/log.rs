@@ -31,6 +31,13 @@ pub struct Head {
 }
 
 impl Head {
+    /// Whether this is the same version of the same history. A database that has lost changes stores others under their
+    /// numbers, at another time.
+    #[must_use]
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        (self.version, self.at) == (other.version, other.at)
+    }
+
     /// Converts a row of [`select_head`].
     pub(super) fn from_row((version, title, at, access_version): HeadRow) -> Self {
         Self { version: Version::new(version), title: title.into(), at, access_version }
@@ -95,6 +102,9 @@ pub struct Batch {
     pub document: DocumentId,
     /// The version that the first change is based on. It must be the head when the batch is stored.
     pub base: Version,
+    /// When that version was stored. If it is given, the head must have been stored at that time: otherwise the database
+    /// has lost the base version and has another change under its number.
+    pub base_at: Option<DateTime<Utc>>,
     /// The changes, each based on the result of the previous one.
     pub changes: Vec<NewChange>,
     /// Receipts of edits that changed nothing.
@@ -165,7 +175,8 @@ pub enum CommitError {
     /// These authors lack the required level, or there is no such document.
     #[error("some authors of the batch may not change the document")]
     Denied(Vec<UserId>),
-    /// The document is not at the base version of the batch. Another node may have changed it first.
+    /// The document is not at the base version of the batch. Another node may have changed it first, or the database has
+    /// lost that version.
     #[error("the document is not at the base version of the batch")]
     Overtaken,
     /// An edit of the batch was stored earlier, under the same id and author.

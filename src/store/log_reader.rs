@@ -41,6 +41,18 @@ impl ReceiptRow {
 }
 
 impl Store {
+    /// Returns when a change was stored. `None` if the log does not have it: it is no longer kept, or it is version 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_change_time(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        find_change_time_in(&self.readers, document, version).await
+    }
+
     /// Returns the results of those of these edits that were accepted earlier.
     ///
     /// # Errors
@@ -96,6 +108,20 @@ impl Store {
             .await?;
         rows.into_iter().map(|(row, author)| to_change(row, author)).collect()
     }
+}
+
+/// Returns when a change was stored. `None` if the log does not have it.
+pub(super) async fn find_change_time_in(
+    connection: &impl ConnectionTrait,
+    document: DocumentId,
+    version: Version,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let found = document_change::Entity::find()
+        .select_only()
+        .column(document_change::Column::At)
+        .filter(document_change::Column::DocumentId.eq(document.uuid()))
+        .filter(document_change::Column::Version.eq(version.number()));
+    Ok(found.into_tuple().one(connection).await?)
 }
 
 /// Returns the results of those of these edits that were accepted earlier.
@@ -183,5 +209,6 @@ fn to_change(
         update: row.update.map(Bytes::from),
         content: None,
         at: row.at,
+        previous_at: None,
     })
 }

@@ -2,13 +2,17 @@
 //!
 //! Opening a document reads its newest snapshot and the changes after it instead of the whole log.
 
+use chrono::{DateTime, Utc};
 use entity::{document, document_snapshot};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, sea_query::OnConflict,
 };
 
-use super::{Store, StoreError, document_lock::lock_documents};
+use super::{
+    Head, Store, StoreError, document_lock::lock_documents, log::select_head,
+    log_reader::find_change_time_in,
+};
 use crate::domain::{DocumentId, Version};
 
 /// The stored text of a document at one version.
@@ -84,9 +88,10 @@ impl Store {
         }))
     }
 
-    /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version. An existing snapshot at that
-    /// version stays unchanged. Nothing is stored for a deleted document, and none for a version that the document does
-    /// not have: the database may have lost it.
+    /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version, which was stored at `at`, if
+    /// that is known. An existing snapshot at that version stays unchanged. Nothing is stored for a deleted document, and
+    /// none for a version that the document does not have: the database may have lost it, and may have another change
+    /// under its number.
     ///
     /// The previous snapshot is deleted if the one before it is less than `every` versions older than this one. A
     /// document that is often opened and closed therefore does not keep a snapshot each time.
@@ -97,21 +102,14 @@ impl Store {
         &self,
         document: DocumentId,
         version: Version,
+        at: Option<DateTime<Utc>>,
         state: Vec<u8>,
         every: u32,
     ) -> Result<(), StoreError> {
         self.write(async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
-            let existing: Option<i64> = document::Entity::find()
-                .select_only()
-                .column(document::Column::Version)
-                .filter(document::Column::Id.eq(document.uuid()))
-                .filter(document::Column::DeletedAt.is_null())
-                .into_tuple()
-                .one(&txn)
-                .await?;
-            if existing.is_none_or(|head| head < version.number()) {
+            if !has_version(&txn, document, version, at).await? {
                 return Ok(());
             }
             let row = document_snapshot::ActiveModel {
@@ -130,6 +128,37 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether a document that was not deleted has a version, and stored it at `at`, if that is known.
+async fn has_version(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    version: Version,
+    at: Option<DateTime<Utc>>,
+) -> Result<bool, StoreError> {
+    let row = select_head(document).into_tuple().one(txn).await?;
+    let Some(head) = row.map(Head::from_row) else { return Ok(false) };
+    let Some(at) = at else { return Ok(head.version >= version) };
+    if head.version <= version {
+        return Ok((head.version, head.at) == (version, at));
+    }
+    // The log may no longer have the change.
+    Ok(find_change_time_in(txn, document, version).await?.is_none_or(|stored| stored == at))
+}
+
+/// Deletes the snapshots of versions after `head`, which the database has lost.
+pub(super) async fn delete_lost_snapshots(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    head: Version,
+) -> Result<(), StoreError> {
+    document_snapshot::Entity::delete_many()
+        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+        .filter(document_snapshot::Column::Version.gt(head.number()))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// Deletes the snapshot before `version` if the one before that is less than `every` versions older than `version`.

@@ -223,7 +223,14 @@ pub(super) fn deleted(author: UserId) -> NewChange {
 
 /// Returns a batch of changes of a document, based on the version `base`.
 pub(super) fn batch(document: DocumentId, base: i64, changes: Vec<NewChange>) -> Batch {
-    Batch { document, base: Version::new(base), changes, receipts: vec![], other_authors: vec![] }
+    Batch {
+        document,
+        base: Version::new(base),
+        base_at: None,
+        changes,
+        receipts: vec![],
+        other_authors: vec![],
+    }
 }
 
 /// Stores one change on top of the present head, through any store.

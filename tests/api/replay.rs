@@ -208,6 +208,7 @@ async fn a_version_that_is_stored_but_not_yet_broadcast_is_accepted() {
     let batch = Batch {
         document: pair.document,
         base: Version::FIRST,
+        base_at: None,
         changes: vec![renamed],
         receipts: vec![],
         other_authors: vec![],

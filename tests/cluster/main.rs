@@ -10,6 +10,7 @@ mod author;
 mod database;
 mod edits;
 mod limit;
+mod lost_changes;
 mod nodes;
 mod plans;
 mod pooler;

@@ -22,8 +22,8 @@ pub(in crate::graphql) enum DocumentChangeKindType {
     Renamed,
     /// The document was deleted. The subscription ends after this event.
     Deleted,
-    /// Not a change: the changes after `since` are no longer kept. Replace the text and the title with `content`
-    /// and `title`, and continue from `version`.
+    /// Not a change: the changes after `since` are no longer kept, or the database has lost changes. Replace the text and
+    /// the title with `content` and `title`, and continue from `version`, which may be lower than before.
     Resync,
 }
 

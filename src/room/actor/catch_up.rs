@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use tokio::time::Instant;
 
 use super::Room;
 use crate::{
     domain::{Change, ChangeKind, DocumentId, Version},
     editing::{
-        LoadError,
+        EditError, LoadError,
         loader::{DocumentLoader, are_consecutive},
     },
     metrics::BehindCause,
@@ -21,6 +22,7 @@ use crate::{
         delivery::audience::{Backlog, ReplayOutcome},
     },
     store::Store,
+    wire::envelope::Envelope,
 };
 
 /// The most bytes of the log that are rendered in one turn of the actor.
@@ -54,6 +56,10 @@ impl Room {
         let (store, loader) = (self.parts().store.clone(), self.shared.loader.clone());
         let page = async move { missing.read(&store, &loader).await };
         self.spawn(ctx, page, move |room, page, ctx| match page {
+            // The database has lost changes meanwhile, perhaps these.
+            _ if room.audiences.backlog(seat).is_some_and(|backlog| backlog.next != next) => {
+                room.replay(seat, ctx);
+            }
             Ok(Some(changes)) => room.replay_page(seat, changes, ctx),
             // The document was deleted meanwhile, which is broadcast by itself.
             Ok(None) => {}
@@ -90,6 +96,34 @@ impl Room {
         for seat in self.editors.fall_behind(head) {
             self.catch_up_editor(seat, ctx);
         }
+    }
+
+    /// Begins again at the stored head, because the database has lost `lost`, the head that this room had. What was lost
+    /// comes back only if a Yjs editor still has it.
+    pub(super) fn restart(&mut self, lost: Version, ctx: &mut Context<Self>) {
+        let version = self.editing.version();
+        tracing::error!(
+            %lost, version = version.map(Version::number),
+            "the database has lost changes of this document; everyone is sent the stored text"
+        );
+        self.metrics().changes_lost();
+        self.remote.forget_changes();
+        let Some(head) = version else {
+            // The database does not know the document any more.
+            let effects = self.members.delete();
+            return self.apply(effects, Instant::now(), ctx);
+        };
+        for edit in self.editing.take_based() {
+            if edit.reply.send(Err(EditError::BaseTooOld { head })).is_err() {
+                tracing::debug!("an edit was refused after its author had left");
+            }
+        }
+        for seat in self.audiences.restart() {
+            self.catch_up(seat, ctx);
+        }
+        self.editors.restart();
+        // The other nodes may have lost the same changes.
+        self.parts().bridge.publish(self.document, Envelope::Compare);
     }
 
     /// Evicts a subscriber whose missing changes could not be read. Its client may subscribe again from where it is.
@@ -161,6 +195,7 @@ impl MissingChanges {
             update: None,
             content: Some(content),
             at: head.at,
+            previous_at: None,
         })]))
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         EditError,
         open_document::OpenDocument,
         turn::{self, TurnOutcome},
+        turn_document::Continuity,
     },
     room::RoomError,
     store::{DocumentLock, StoreError},
@@ -117,8 +118,10 @@ impl Room {
         began: Instant,
         ctx: &mut Context<Self>,
     ) {
-        if let Some(head) = head.filter(|_| outcome.has_gap) {
-            self.replay_from_log(head, ctx);
+        match (outcome.continuity, head) {
+            (Continuity::Gap, Some(head)) => self.replay_from_log(head, ctx),
+            (Continuity::Restarted { lost }, _) => self.restart(lost, ctx),
+            (Continuity::Whole | Continuity::Gap, _) => {}
         }
         self.remote.note_doubtful(outcome.doubtful, Instant::now());
         if outcome.is_unpublished

@@ -59,7 +59,12 @@ pub(in crate::room) struct ChangeAccess {
 /// Compares the room with the versions in the store, and reads what it missed.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::room) struct CompareHead(pub(in crate::room) HeadVersions);
+pub(in crate::room) struct CompareHead {
+    /// What the store has. None if it does not have the document at all.
+    pub(in crate::room) head: Option<HeadVersions>,
+    /// When reading it began.
+    pub(in crate::room) read_at: Instant,
+}
 
 /// Applies a message from another node.
 #[derive(Message)]

@@ -1,7 +1,8 @@
 //! Compares the room with the store: reads changes and access levels that no message from another node announced.
 //!
 //! Messages may be lost; a comparison is not. Missed changes are read from the log in order. For a changed access version,
-//! the present level of every user here is read.
+//! the present level of every user here is read. A head that is lower than the one here shows that the database has lost
+//! changes; the turn that follows makes sure of it.
 
 use super::{Room, mailbox::Take, messages::CompareHead};
 use crate::{
@@ -11,13 +12,21 @@ use crate::{
 use actix::prelude::*;
 
 impl Take<CompareHead> for Room {
-    fn take(&mut self, CompareHead(head): CompareHead, ctx: &mut Self::Context) {
-        if self.remote.is_access_newer(head.access_version) {
-            self.read_levels(head.access_version, ctx);
-        }
+    fn take(&mut self, CompareHead { head, read_at }: CompareHead, ctx: &mut Self::Context) {
         // The mailbox may have been too full to tell that something waits.
         self.take_relayed(ctx);
-        self.remote.announce(head.version);
+        match head {
+            Some(head) => {
+                if self.remote.is_access_changed(head.access_version) {
+                    self.read_levels(head.access_version, ctx);
+                }
+                self.remote.announce(head.version);
+            }
+            None => tracing::debug!("the database does not have the document"),
+        }
+        if self.editing.is_ahead_of(head, read_at) {
+            self.remote.doubt_head();
+        }
         self.follow_if_behind(ctx);
     }
 }

@@ -38,6 +38,10 @@ impl Take<DeliverEnvelope> for Room {
         match envelope {
             Envelope::Changed(change) => self.apply_remote_change(change, ctx),
             Envelope::Stored { version } => {
+                // Usually it was read from the log together with others. But it may be another one with the same number.
+                if self.editing.version().is_some_and(|head| version <= head) {
+                    self.remote.doubt_head();
+                }
                 self.remote.announce(version);
                 self.follow_if_behind(ctx);
             }
@@ -99,6 +103,7 @@ impl Room {
             }
             Published::Waits => self.remote.add_change(change, self.editing.version()),
             Published::Misfit => self.remote.announce(change.version),
+            Published::Diverged => self.remote.doubt_head(),
         }
         self.follow_if_behind(ctx);
     }

@@ -25,8 +25,10 @@ const DOUBTFUL_FOR: Duration = Duration::from_secs(300);
 pub(super) struct RemoteState {
     /// The newest version that another node has announced. Reset when the room begins to follow it.
     announced: Version,
-    /// The newest access version up to which the levels of the users here were read.
+    /// The access version at which the levels of the users here were read.
     access_version: i64,
+    /// Whether something shows that the database may have lost the head of this room.
+    is_head_doubtful: bool,
     changes: RemoteChanges,
     presence: RemotePresence,
     is_reading_roster: bool,
@@ -38,6 +40,17 @@ impl RemoteState {
     /// Notes a version that another node has stored.
     pub(super) fn announce(&mut self, version: Version) {
         self.announced = self.announced.max(version);
+    }
+
+    /// Notes that the database may have lost the head of this room.
+    pub(super) fn doubt_head(&mut self) {
+        self.is_head_doubtful = true;
+    }
+
+    /// Forgets the kept changes and the announced version, which may be lost.
+    pub(super) fn forget_changes(&mut self) {
+        self.changes = RemoteChanges::default();
+        self.announced = Version::default();
     }
 
     /// Keeps a change that another node has published, if it follows `head`.
@@ -55,15 +68,17 @@ impl RemoteState {
         }
     }
 
-    /// Returns the changes to apply after `head` and the version to reach. None if the room is not behind.
+    /// Returns the changes to apply after `head` and the version to reach. None if the room is not behind, and its head is
+    /// not doubtful.
     ///
-    /// Clears the announced version. If reading the log fails, the next comparison announces it again.
+    /// Clears the announced version and the doubt. If reading the log fails, the next comparison finds both again.
     pub(super) fn take_missed(&mut self, head: Version) -> Option<MissedChanges> {
-        if self.announced <= head {
+        if self.announced <= head && !self.is_head_doubtful {
             return None;
         }
         let up_to = std::mem::take(&mut self.announced);
-        Some(MissedChanges { published: self.changes.take_after(head), up_to })
+        let must_verify = std::mem::take(&mut self.is_head_doubtful);
+        Some(MissedChanges { published: self.changes.take_after(head), up_to, must_verify })
     }
 
     /// Notes authors who were answered that it is not known whether their edits are stored.
@@ -80,14 +95,15 @@ impl RemoteState {
         self.doubtful.get(&origin).is_some_and(|since| now.duration_since(*since) < DOUBTFUL_FOR)
     }
 
-    /// Whether an access version is newer than the levels read.
-    pub(super) fn is_access_newer(&self, version: i64) -> bool {
-        version > self.access_version
+    /// Whether the levels were read at another access version. A smaller one means that the database has lost changes of
+    /// access.
+    pub(super) fn is_access_changed(&self, version: i64) -> bool {
+        version != self.access_version
     }
 
     /// Notes that the levels of the users here were read at an access version.
     pub(super) fn note_access(&mut self, version: i64) {
-        self.access_version = self.access_version.max(version);
+        self.access_version = version;
     }
 
     /// Returns who is on other nodes.

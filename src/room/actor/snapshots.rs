@@ -1,6 +1,7 @@
 //! Stores snapshots of the text, so that opening the document need not read the whole change log.
 
 use actix::prelude::*;
+use chrono::{DateTime, Utc};
 
 use super::Room;
 use crate::{
@@ -20,7 +21,8 @@ impl Room {
         ctx: &mut Context<Self>,
         then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
-        let version = self.editing.version().unwrap_or_default();
+        let Some(head) = self.editing.head() else { return then(self, ctx) };
+        let (version, at) = (head.version, head.at);
         self.with_document(
             ctx,
             OpenDocument::lend,
@@ -36,7 +38,7 @@ impl Room {
             },
             move |room, encoded, ctx| {
                 match encoded {
-                    Ok(Some(bytes)) => room.write_snapshot(version, bytes),
+                    Ok(Some(bytes)) => room.write_snapshot((version, at), bytes),
                     Ok(None) => {}
                     Err(error) => {
                         let error: &dyn std::error::Error = &error;
@@ -48,9 +50,9 @@ impl Room {
         );
     }
 
-    fn write_snapshot(&self, version: Version, state: Vec<u8>) {
+    fn write_snapshot(&self, (version, at): (Version, DateTime<Utc>), state: Vec<u8>) {
         let every = self.shared.options.snapshot_every;
-        let snapshot = NewSnapshot { document: self.document, version, state, every };
+        let snapshot = NewSnapshot { document: self.document, version, at, state, every };
         self.shared.snapshots.store(self.parts().store.clone(), snapshot);
     }
 }

@@ -256,6 +256,23 @@ impl Audiences {
         behind
     }
 
+    /// Has every subscriber of changes begin again from the whole text, because the database has lost changes that they may
+    /// have received. Returns those that were live.
+    pub(in crate::room) fn restart(&mut self) -> Vec<SeatId> {
+        let mut restarted = Vec::new();
+        let audiences = self.audiences.iter_mut().filter(|(key, _)| key.topic == Topic::Changes);
+        for listener in audiences.flat_map(|(_, audience)| &mut audience.listeners) {
+            if listener.progress.is_live() {
+                restarted.push(listener.seat.id());
+            }
+            let Listener { seat, progress, replay_up_to, unsent, .. } = listener;
+            (*replay_up_to, *unsent) = (Version::default(), Vec::new());
+            // The log has no such version, so the whole text is sent.
+            progress.fall_behind(Version::default(), BehindCause::LostChanges, seat, &self.metrics);
+        }
+        restarted
+    }
+
     /// Sends a subscriber that is behind these changes, which begin with the one that it must receive next.
     pub(in crate::room) fn replay(
         &mut self,
@@ -360,7 +377,12 @@ impl Audience {
                 PushOutcome::Overflow => report.overflowed.push(seat.id()),
                 PushOutcome::Behind(version) => {
                     report.behind.push(seat.id());
-                    progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
+                    // After lost changes, an older number may be queued behind a newer one.
+                    let next = match event {
+                        Event::Changed(change) => version.min(change.version),
+                        Event::PresenceChanged(_) | Event::CursorMoved(_) => version,
+                    };
+                    progress.fall_behind(next, BehindCause::OutboxFull, seat, metrics);
                 }
                 PushOutcome::Cancelled | PushOutcome::Closed => {}
             }

@@ -190,6 +190,18 @@ impl Editors {
         behind
     }
 
+    /// Has every editor that has been synced receive the whole document again, and asks each for what the document does not
+    /// have, because the database has lost changes that they may have.
+    pub(in crate::room) fn restart(&mut self) {
+        self.initial_sync = InitialSync::default();
+        for (id, editor) in &self.editors {
+            if !editor.progress.is_waiting() {
+                let pending = self.pending.entry(*id).or_default();
+                (pending.step_2, pending.step_1) = (Some(Vec::new()), true);
+            }
+        }
+    }
+
     /// Returns the cached initial sync.
     pub(in crate::room) fn initial_sync(&self) -> InitialSync {
         self.initial_sync.clone()

@@ -57,6 +57,11 @@ impl Progress {
         matches!(self.phase, DeliveryPhase::Live)
     }
 
+    /// Whether the subscriber has not caught up for the first time.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, DeliveryPhase::Waiting)
+    }
+
     /// Whether the subscriber is sent what it misses.
     pub(super) fn is_behind(&self) -> bool {
         matches!(self.phase, DeliveryPhase::Behind(_))
@@ -94,10 +99,12 @@ impl Progress {
                 session.id = %session, user.id = %user, document.id = %document,
                 cause = cause.label(), %next, "subscriber starts with a replay"
             ),
-            BehindCause::OutboxFull | BehindCause::LogGap => tracing::warn!(
-                session.id = %session, user.id = %user, document.id = %document,
-                cause = cause.label(), %next, "subscriber fell behind"
-            ),
+            BehindCause::OutboxFull | BehindCause::LogGap | BehindCause::LostChanges => {
+                tracing::warn!(
+                    session.id = %session, user.id = %user, document.id = %document,
+                    cause = cause.label(), %next, "subscriber fell behind"
+                );
+            }
         }
     }
 
@@ -112,10 +119,12 @@ impl Progress {
                     session.id = %session, user.id = %user, document.id = %document,
                     cause = lag.cause.label(), behind_ms, "subscriber caught up"
                 ),
-                BehindCause::OutboxFull | BehindCause::LogGap => tracing::info!(
-                    session.id = %session, user.id = %user, document.id = %document,
-                    cause = lag.cause.label(), behind_ms, "subscriber caught up"
-                ),
+                BehindCause::OutboxFull | BehindCause::LogGap | BehindCause::LostChanges => {
+                    tracing::info!(
+                        session.id = %session, user.id = %user, document.id = %document,
+                        cause = lag.cause.label(), behind_ms, "subscriber caught up"
+                    );
+                }
             }
         }
         self.phase = DeliveryPhase::Live;

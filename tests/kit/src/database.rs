@@ -65,6 +65,22 @@ impl TestDatabase {
         lock
     }
 
+    /// Removes the changes of a document after a version, as a failover to a replica that has not received them does. Its
+    /// snapshots stay.
+    pub async fn lose_changes(&self, document: &str, after: i64) {
+        let of_document = format!("document_id = '{document}' AND version > {after}");
+        let sql = format!(
+            "BEGIN;
+            DELETE FROM document_change WHERE {of_document};
+            DELETE FROM document_receipt WHERE {of_document};
+            UPDATE document SET version = {after}, updated_at = coalesce((SELECT at FROM document_change
+                WHERE document_id = document.id AND document_change.version = {after}), created_at)
+                WHERE id = '{document}';
+            COMMIT"
+        );
+        self.connect().await.execute_unprepared(&sql).await.unwrap();
+    }
+
     async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(self.url());
         options.max_connections(1).sqlx_logging(false);

@@ -86,6 +86,9 @@ pub struct Change {
     pub content: Option<Content>,
     /// The time at which it was stored.
     pub at: DateTime<Utc>,
+    /// The time at which `version - 1` was stored, if known. It tells two changes with the same version apart: one that
+    /// the database has lost, and one that was stored instead.
+    pub previous_at: Option<DateTime<Utc>>,
 }
 
 impl Change {

@@ -17,6 +17,7 @@ pub fn title_change(version: i64) -> Change {
         update: None,
         content: None,
         at: DateTime::UNIX_EPOCH,
+        previous_at: None,
     }
 }
 

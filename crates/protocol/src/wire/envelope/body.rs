@@ -53,6 +53,11 @@ pub(super) enum Body<'a> {
         state: Option<&'a str>,
     },
     QueryAwareness,
+    ChangedAfter {
+        #[serde(borrow)]
+        change: ChangeBody<'a>,
+        previous_at: i64,
+    },
 }
 
 /// A body on the channel of a node.
@@ -186,6 +191,7 @@ impl<'a> ChangeBody<'a> {
             update,
             content: None,
             at: time(self.at)?,
+            previous_at: None,
         })
     }
 }

@@ -30,7 +30,8 @@ pub enum Envelope {
         /// The version.
         version: Version,
     },
-    /// The document changed. The whole text is not sent. Since version 2. Deletions and large changes are sent as
+    /// The document changed. The whole text is not sent. Since version 2, and since version 4 with the time of the version
+    /// before it, if that is known. Deletions and large changes are sent as
     /// [`Envelope::Stored`].
     Changed(Arc<Change>),
     /// A cursor moved.
@@ -87,6 +88,9 @@ pub enum BadEnvelope {
 /// The version that introduced `Changed`.
 const CHANGES_SINCE: u8 = 2;
 
+/// The version that introduced `ChangedAfter`.
+const PREVIOUS_SINCE: u8 = 4;
+
 /// The version that introduced `AwarenessUpdated` and `QueryAwareness`.
 const AWARENESS_SINCE: u8 = 3;
 
@@ -107,7 +111,7 @@ impl Envelope {
         let body = match self {
             Self::Stored { version } => Body::Stored { version: version.number() },
             Self::Changed(change) => match encode_change(change, version) {
-                Some(bytes) => return with_header(from, CHANGES_SINCE, &bytes),
+                Some((since, bytes)) => return with_header(from, since, &bytes),
                 None => Body::Stored { version: change.version.number() },
             },
             Self::CursorMoved(moved) => Body::CursorMoved {
@@ -178,6 +182,11 @@ fn envelope_of(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Enve
     Some(match body {
         Body::Stored { version } => Envelope::Stored { version: Version::new(version) },
         Body::Changed { change } => Envelope::Changed(Arc::new(change.change(document)?)),
+        Body::ChangedAfter { change, previous_at } => {
+            let change = change.change(document)?;
+            let previous_at = Some(time(previous_at)?);
+            Envelope::Changed(Arc::new(Change { previous_at, ..change }))
+        }
         Body::CursorMoved { session, user, cursor, at } => {
             let user = user.user();
             Envelope::CursorMoved(Arc::new(CursorMove {
@@ -221,13 +230,21 @@ fn envelope_of(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Enve
     })
 }
 
-/// Encodes a change. `None` if only its version may be sent.
-fn encode_change(change: &Change, version: u8) -> Option<Vec<u8>> {
+/// Encodes a change. Returns the version that introduced its kind as well. `None` if only its version may be sent.
+fn encode_change(change: &Change, version: u8) -> Option<(u8, Vec<u8>)> {
     if version < CHANGES_SINCE || change.weight() > 2 * MAX_CHANGE_BYTES {
         return None;
     }
-    let bytes = encode_body(&Body::Changed { change: ChangeBody::of(change)? });
-    (bytes.len() <= MAX_CHANGE_BYTES).then_some(bytes)
+    let body = ChangeBody::of(change)?;
+    let (since, body) = match change.previous_at.filter(|_| version >= PREVIOUS_SINCE) {
+        Some(at) => {
+            let previous_at = at.timestamp_micros();
+            (PREVIOUS_SINCE, Body::ChangedAfter { change: body, previous_at })
+        }
+        None => (CHANGES_SINCE, Body::Changed { change: body }),
+    };
+    let bytes = encode_body(&body);
+    (bytes.len() <= MAX_CHANGE_BYTES).then_some((since, bytes))
 }
 
 pub(super) fn encode_body(body: &impl serde::Serialize) -> Vec<u8> {

@@ -46,6 +46,7 @@ fn change(document: DocumentId, text: &str) -> Change {
         update: Some(vec![1, 2, 3].into()),
         content: None,
         at: now(),
+        previous_at: None,
     }
 }
 
@@ -69,10 +70,12 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
     };
     let renamed =
         Change { kind: ChangeKind::Renamed, delta: None, update: None, ..change(document, "x") };
+    let following = Change { previous_at: Some(now()), ..change(document, "x") };
     vec![
         Envelope::Stored { version: Version::new(7) },
         Envelope::Changed(Arc::new(change(document, "hello"))),
         Envelope::Changed(Arc::new(renamed)),
+        Envelope::Changed(Arc::new(following)),
         Envelope::CursorMoved(Arc::new(moved)),
         Envelope::MoveCursor { session: SessionId::new(), cursor: cursor() },
         Envelope::Joined { presence: presence(document), sequence },
@@ -110,12 +113,19 @@ fn envelopes_decode_as_they_were_encoded() {
 }
 
 #[test]
-fn nodes_of_the_oldest_version_receive_stored_instead_of_changed() {
+fn nodes_receive_a_change_as_their_version_knows_it() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     let envelope = Envelope::Changed(Arc::new(change(document, "hello")));
     let bytes = envelope.encode(node, OLDEST_VERSION);
     let stored = Envelope::Stored { version: Version::new(12) };
     assert_eq!(Envelope::decode(&bytes, document, OLDEST_VERSION), Ok((node, stored)));
+    for version in CHANGES_SINCE..PREVIOUS_SINCE {
+        let sent = Change { previous_at: Some(now()), ..change(document, "hello") };
+        let read = Change { previous_at: None, ..sent.clone() };
+        let bytes = Envelope::Changed(Arc::new(sent)).encode(node, version);
+        let read = Envelope::Changed(Arc::new(read));
+        assert_eq!(Envelope::decode(&bytes, document, version), Ok((node, read)));
+    }
 
     // All kinds of the oldest version are encoded as it knows them, also for newer nodes.
     for envelope in every_kind(document) {
@@ -151,7 +161,7 @@ fn unknown_versions_and_malformed_bytes_are_distinguished() {
     let decode = |bytes: &[u8]| Envelope::decode(bytes, document, NEWEST_VERSION);
     assert_eq!(decode(b""), Err(BadEnvelope::Garbage));
     assert_eq!(decode(&[0; 40]), Err(BadEnvelope::Garbage));
-    assert_eq!(decode(b"\x04anything at all"), Err(BadEnvelope::UnknownVersion));
+    assert_eq!(decode(b"\x05anything at all"), Err(BadEnvelope::UnknownVersion));
     let cut = Envelope::Left { session: SessionId::new(), sequence: Sequence::default() };
     assert_eq!(decode(&cut.encode(NodeId::new(), 1)), Err(BadEnvelope::Garbage), "no sequence");
 }
@@ -172,7 +182,7 @@ fn the_format_of_the_first_version_never_changes() {
 
 proptest! {
     #[test]
-    fn any_bytes_decode_or_fail_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), version in 0_u8..4) {
+    fn any_bytes_decode_or_fail_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), version in 0_u8..5) {
         let document = DocumentId::new();
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {

@@ -7,7 +7,8 @@
 //! The version is the one that introduced the kind of envelope, and the node is the sender. Bodies are encoded with
 //! postcard (<https://postcard.jamesmunns.com>). A node ignores kinds that it does not know, so nodes of different
 //! versions exchange all others. Nodes that know only version 1 receive [`Stored`](Envelope::Stored) instead of
-//! [`Changed`](Envelope::Changed).
+//! [`Changed`](Envelope::Changed), and those that know only versions 2 and 3 receive it without the time of the previous
+//! version.
 //!
 //! Invariant: a kind never changes and its number is never reused. More content needs a new kind.
 
@@ -26,4 +27,4 @@ pub use signal::Signal;
 pub const OLDEST_VERSION: u8 = 1;
 
 /// The newest version that this program reads and writes.
-pub const NEWEST_VERSION: u8 = 3;
+pub const NEWEST_VERSION: u8 = 4;
