@@ -15,7 +15,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use coscribe::{
     domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Tie, Version},
-    editing::{EditKind, EditRequest},
+    editing::{Acknowledgement, EditKind, EditRequest},
     room::RoomOptions,
     store::SnapshotState,
 };
@@ -213,7 +213,7 @@ impl Server {
             author: self.backend.user,
             session: None,
             name: None,
-            kind: EditKind::Merge { updates, acknowledge: false },
+            kind: EditKind::Merge { updates, acknowledgement: Acknowledgement::None },
         });
         stored.await.unwrap();
     }

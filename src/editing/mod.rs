@@ -9,6 +9,7 @@
 //!
 //! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
+mod acknowledgement;
 mod follow_log;
 mod job;
 pub(crate) mod loader;
@@ -24,6 +25,7 @@ pub(crate) mod turn;
 pub(crate) mod turn_document;
 pub(crate) mod work_permits;
 
+pub use acknowledgement::Acknowledgement;
 pub use loader::LoadError;
 pub use replica::{
     ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{ApplyError, LoadError, MergeError};
+use super::{Acknowledgement, ApplyError, LoadError, MergeError};
 use crate::{
     domain::{
         Content, Delta, DeltaMismatch, DocumentId, EditId, Fingerprint, SessionId, Text, Title,
@@ -54,8 +54,8 @@ pub enum EditKind {
     Merge {
         /// Yjs v1 updates, in the order in which the editor sent them.
         updates: Vec<Bytes>,
-        /// Whether the answer carries the stored state vector.
-        acknowledge: bool,
+        /// What the answer carries of the stored state vector.
+        acknowledgement: Acknowledgement,
     },
     /// Deletes the document.
     Delete,
@@ -157,7 +157,7 @@ pub struct StoredEdit {
     pub at: DateTime<Utc>,
     /// The text at that version. Absent when the edit was answered from the log.
     pub content: Option<Content>,
-    /// The stored Yjs v1 state vector, if the request asked for it.
+    /// The stored Yjs v1 state vector, or a part of it, as the request asked.
     pub state_vector: Option<Bytes>,
     /// Whether a part of a Yjs update was left out because it depends on updates that are missing here.
     pub is_partial: bool,
@@ -247,9 +247,14 @@ impl EditRequest {
         matches!(self.kind, EditKind::Edit { .. } | EditKind::Replace { base: Some(_), .. })
     }
 
-    /// Whether the answer must carry the stored state vector.
-    pub(super) fn wants_state_vector(&self) -> bool {
-        matches!(self.kind, EditKind::Merge { acknowledge: true, .. })
+    /// Returns what the answer carries of the stored state vector.
+    pub(super) fn acknowledgement(&self) -> Acknowledgement {
+        match self.kind {
+            EditKind::Merge { acknowledgement, .. } => acknowledgement,
+            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
+                Acknowledgement::None
+            }
+        }
     }
 
     /// Returns the delta against `base`, the text that the request was made for. Computing a difference gets coarser

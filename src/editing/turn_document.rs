@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     EditError, LoadError, Replica,
+    acknowledgement::changed_clocks,
     loader::{DocumentLoader, LastSnapshot},
     recent::RecentChanges,
     work_permits::WorkPermits,
@@ -277,6 +278,13 @@ impl TurnDocument {
         let in_turn = self.changes.iter().filter(|change| change.version > base);
         after.extend(in_turn.cloned());
         Some(after)
+    }
+
+    /// Encodes a state vector of the clients that have changed after a version. None if that is not known.
+    pub(super) fn clocks_since(&self, version: Version) -> Option<Vec<u8>> {
+        self.head().filter(|head| version <= head.version)?;
+        let changes = self.known_after(version)?;
+        changed_clocks(changes.iter().map(|change| &**change))
     }
 
     /// The number of changes stored since the turn began.

@@ -7,6 +7,7 @@ use super::{
     error::{Remedy, remedy},
 };
 use crate::{
+    domain::Version,
     editing::{EditRequest, StoredEdit},
     room::EditorHandle,
     session::StepOutcome,
@@ -15,12 +16,13 @@ use crate::{
 };
 
 /// Commits the updates of `request` and returns the reply to the editor. `updates_received` is the number of updates that
-/// have arrived in total; an acknowledgement repeats it.
+/// have arrived in total; an acknowledgement repeats it. `acknowledge` notes the version of the acknowledgement.
 pub(super) async fn commit(
     parts: &EditorParts,
     seat: &EditorHandle,
     request: EditRequest,
     updates_received: u64,
+    acknowledge: impl FnOnce(Version),
 ) -> StepOutcome {
     // The seat knows the current access level, so a reader's updates need not reach the database to be refused.
     let stored = match seat.may_edit() {
@@ -30,6 +32,7 @@ pub(super) async fn commit(
     let error = match stored {
         Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::OutOfSync,
         Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
+            acknowledge(version);
             return StepOutcome::Reply(yjs::saved(version, &state_vector, updates_received));
         }
         Ok(_) => return StepOutcome::Done,

@@ -3,7 +3,13 @@
 //! While one step runs, the messages for the next are collected. Whatever exceeds a rate limit waits, and delays nothing
 //! else.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -17,8 +23,8 @@ use super::{
     resync::Resync,
 };
 use crate::{
-    domain::{DocumentId, UserId},
-    editing::{EditKind, EditRequest},
+    domain::{DocumentId, UserId, Version},
+    editing::{Acknowledgement, EditKind, EditRequest},
     metrics::Metrics,
     room::{AWARENESS_TICK, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription},
     session::{ConversationStep, EditorConversation, Limits, SessionLink, StepOutcome, Throttle},
@@ -50,8 +56,8 @@ pub struct EditorParts {
 pub struct Conversation {
     parts: Arc<EditorParts>,
     document: DocumentId,
-    /// Whether the editor receives an acknowledgement of each commit.
-    acknowledge: bool,
+    /// The last version that was acknowledged, 0 before the first. None if the editor wants no acknowledgements.
+    acknowledged: Option<Arc<AtomicI64>>,
     seat: Option<(Arc<SessionLink>, EditorHandle)>,
     pending: PendingMessages,
     running: RunningStep,
@@ -78,7 +84,7 @@ impl Conversation {
         Self {
             parts,
             document,
-            acknowledge,
+            acknowledged: acknowledge.then(Arc::default),
             seat: None,
             pending: PendingMessages::default(),
             running: RunningStep::None,
@@ -130,9 +136,18 @@ impl Conversation {
         self.running = RunningStep::Commit;
         let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
         let updates_received = self.pending.updates_received();
+        let acknowledged = self.acknowledged.clone();
         // A task of its own, because a commit must be broadcast even if the client disconnects meanwhile.
         let committing = tokio::spawn(
-            async move { commit(&parts, &seat, request, updates_received).await }.in_current_span(),
+            async move {
+                let acknowledge = |version: Version| {
+                    if let Some(acknowledged) = &acknowledged {
+                        acknowledged.store(version.number(), Ordering::Relaxed);
+                    }
+                };
+                commit(&parts, &seat, request, updates_received, acknowledge).await
+            }
+            .in_current_span(),
         );
         let outcome = async move {
             committing.await.unwrap_or_else(|error| {
@@ -144,6 +159,15 @@ impl Conversation {
         Some(ConversationStep::Run(outcome.boxed()))
     }
 
+    /// Returns what the next acknowledgement carries: everything in the first one, then what has changed since the last.
+    fn acknowledgement(&self) -> Acknowledgement {
+        match self.acknowledged.as_ref().map(|version| version.load(Ordering::Relaxed)) {
+            None => Acknowledgement::None,
+            Some(0) => Acknowledgement::Whole,
+            Some(version) => Acknowledgement::Since(Version::new(version)),
+        }
+    }
+
     /// Removes all collected updates and returns the request to commit them.
     fn take_request(&mut self, link: &SessionLink) -> Option<EditRequest> {
         let updates = self.pending.take_updates();
@@ -152,7 +176,7 @@ impl Conversation {
             author: link.user().id,
             session: Some(link.id()),
             name: None,
-            kind: EditKind::Merge { updates, acknowledge: self.acknowledge },
+            kind: EditKind::Merge { updates, acknowledgement: self.acknowledgement() },
         })
     }
 

@@ -7,7 +7,7 @@ async fn nodes_of_two_envelope_versions_understand_each_other() {
     let settings =
         [("COSCRIBE__ROOM__COMPARE_EVERY", "1h"), ("COSCRIBE__REDIS__ENVELOPE_VERSION", "2")];
     let pair = Pair::start_with(&settings).await;
-    let newer = pair.node.start_peer_with(|settings| settings.redis.envelope_version = 3).await;
+    let newer = pair.node.start_peer_with(|settings| settings.redis.envelope_version = 4).await;
     let Pair { alice, bob, document, .. } = &pair;
     let alices_tab = alice.open(*document).await;
     let bobs_tab = bob.at(&newer).open(*document).await;

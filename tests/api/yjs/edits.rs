@@ -1,10 +1,10 @@
 //! Edits by Yjs editors: they are merged, stored, broadcast once and acknowledged, and slow editors catch up.
 
-use kit::{Client as _, EditorState, Node as _, ON_FILE, Pair, sync_message};
+use kit::{Client as _, EditorState, Node as _, ON_FILE, Pair, new_doc, sync_message};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use yrs::{
-    ReadTxn as _, Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
+    Doc, ReadTxn as _, Text as _, Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
     updates::encoder::Encode as _,
 };
 
@@ -67,6 +67,40 @@ async fn an_update_without_effect_makes_no_version_and_is_acknowledged() {
     assert_eq!(state_vector, editor.doc.transact().state_vector());
     assert_eq!(pair.bob.read(pair.document).await["version"], 3);
     pair.stop(editor).await;
+}
+
+#[actix_web::test]
+async fn an_acknowledgement_carries_the_clocks_that_have_changed() {
+    const PAGES: usize = 300;
+    let pair = Pair::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "10000")]).await;
+    // Each page that ever edited the document is a client in its state vector.
+    let alices = pair.alice.open_editor_with_receipts(pair.document).await;
+    let pages: Vec<_> = (0..PAGES).map(|_| new_doc()).collect();
+    for page in &pages {
+        let text = page.get_or_insert_text("content");
+        let mut txn = page.transact_mut();
+        text.insert(&mut txn, 0, "x");
+        alices.send_update(&txn.encode_update_v1()).await;
+    }
+    let has_all = |state: &EditorState| {
+        let clocks = state.saved.as_ref().map(|(_, saved)| saved);
+        let has = |page: &Doc| clocks.is_some_and(|clocks| clocks.get(&page.client_id()) == 1);
+        pages.iter().all(has)
+    };
+    alices.expect("the clocks of all pages", has_all).await;
+
+    let bobs = pair.bob.open_editor_with_receipts(pair.document).await;
+    // The answer to its sync step 2.
+    bobs.expect("all clocks", |state| state.saved_clients > PAGES).await;
+
+    alices.insert(0, "Alice ").await;
+    bobs.expect("Alice's change", |_state| bobs.content().contains("Alice")).await;
+    bobs.insert(0, "Bob ").await;
+    bobs.expect_saved().await;
+    let state = bobs.state();
+    assert_eq!(state.saved_clients, 2, "Bob and Alice");
+    assert_eq!(state.saved.unwrap().1, bobs.doc.transact().state_vector());
+    pair.stop((alices, bobs)).await;
 }
 
 #[actix_web::test]

@@ -37,7 +37,7 @@ export class Editor {
       auth(...message);
       console.warn = warn;
     };
-    messageHandlers[SAVED] = (_encoder, decoder) => (editor.saved = readSaved(decoder));
+    messageHandlers[SAVED] = (_encoder, decoder) => (editor.saved = readSaved(decoder, editor.saved));
     if (connect) editor.provider.connect();
     if (sync && connect) await editor.synced();
     return editor;
@@ -106,10 +106,11 @@ export class Editor {
   }
 }
 
-/** Reads the version and the state vector of a save acknowledgement. */
-function readSaved(decoder) {
+/** Reads the version of a save acknowledgement, and adds its clocks to those of the acknowledgements before it. */
+function readSaved(decoder, before) {
   const content = decoding.createDecoder(decoding.readVarUint8Array(decoder));
   const version = decoding.readVarUint(content);
   assert.ok(version > 0);
-  return { version, stateVector: Y.decodeStateVector(decoding.readTailAsUint8Array(content)) };
+  const changed = Y.decodeStateVector(decoding.readTailAsUint8Array(content));
+  return { version, stateVector: new Map([...(before?.stateVector ?? []), ...changed]) };
 }

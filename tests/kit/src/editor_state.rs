@@ -26,8 +26,11 @@ pub struct EditorState {
     pub awareness_messages: usize,
     /// The clock and state of each other client; no state after it left.
     pub peers: BTreeMap<u64, (u64, Option<Value>)>,
-    /// The last version that the server acknowledged as stored, with the state vector of what is stored.
+    /// The last version that the server acknowledged as stored, with the state vector that all acknowledgements made
+    /// together.
     pub saved: Option<(i64, StateVector)>,
+    /// The number of clients in the last acknowledgement.
+    pub saved_clients: usize,
     /// How the connection ended, if it has ended: with a close frame or without.
     pub closed: Option<Option<Close>>,
 }
@@ -101,6 +104,9 @@ impl EditorState {
         let mut cursor = Cursor::new(content);
         let version: u64 = cursor.read_var().unwrap();
         let state_vector = StateVector::decode_v1(&content[cursor.next..]).unwrap();
-        self.saved = Some((i64::try_from(version).unwrap(), state_vector));
+        self.saved_clients = state_vector.len();
+        let (_, mut saved) = self.saved.take().unwrap_or_default();
+        saved.merge(state_vector);
+        self.saved = Some((i64::try_from(version).unwrap(), saved));
     }
 }

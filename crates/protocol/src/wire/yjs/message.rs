@@ -95,6 +95,21 @@ pub fn state_vector(bytes: &[u8]) -> Result<Vec<(u64, u32)>, Malformed> {
     Ok(clocks)
 }
 
+/// Encodes a state vector from pairs of client id and clock, each client once.
+#[must_use]
+pub fn encode_state_vector(
+    clocks: impl IntoIterator<Item = (u64, u32), IntoIter: ExactSizeIterator>,
+) -> Vec<u8> {
+    let clocks = clocks.into_iter();
+    let mut bytes = Vec::with_capacity(1 + 10 * clocks.len());
+    bytes.write_var(clocks.len());
+    for (client, clock) in clocks {
+        bytes.write_var(client);
+        bytes.write_var(clock);
+    }
+    bytes
+}
+
 /// Encodes sync step 1, which requests all changes missing from the state vector.
 #[must_use]
 pub fn sync_step_1(state_vector: &[u8]) -> Bytes {

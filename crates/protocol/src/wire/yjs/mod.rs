@@ -15,8 +15,8 @@ mod outline;
 pub use depths::Depths;
 pub use lib0::Malformed;
 pub use message::{
-    EditorMessage, MAX_STATE_VECTOR, parse, permission_denied, saved, state_vector, sync_step_1,
-    sync_step_2, update,
+    EditorMessage, MAX_STATE_VECTOR, encode_state_vector, parse, permission_denied, saved,
+    state_vector, sync_step_1, sync_step_2, update,
 };
 pub use outline::{Outline, OutlineError};
 
