@@ -7,6 +7,7 @@
 pub mod document;
 pub mod document_access;
 pub mod document_change;
+pub mod document_purge;
 pub mod document_receipt;
 pub mod document_snapshot;
 pub mod level;

@@ -9,6 +9,7 @@ mod m0002_documents;
 mod m0003_access;
 mod m0004_changes;
 mod m0005_receipts_by_time;
+mod m0006_purges;
 
 use sea_orm_migration::prelude::*;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_access::Migration),
             Box::new(m0004_changes::Migration),
             Box::new(m0005_receipts_by_time::Migration),
+            Box::new(m0006_purges::Migration),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! The tasks that a node runs periodically beside its server.
 //!
-//! Both tasks log a failure and try again at the next interval. A panic starts them again. The node aborts them when it
+//! Each task logs a failure and tries again at the next interval. A panic starts it again. The node aborts all when it
 //! stops.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use tokio::{
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, sleep_until},
+    time::{Instant, MissedTickBehavior, sleep, sleep_until},
 };
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// While the relay works, all documents are reconciled only at every fifth interval.
 const TICKS_WHILE_HEALTHY: u32 = 5;
+
+/// How often the list of deleted documents with a long log is looked at.
+const PURGE_EVERY: Duration = Duration::from_secs(5);
 
 /// The most comparisons of stale documents in one interval.
 const STALE_COMPARISONS: u32 = 10;
@@ -55,6 +58,29 @@ async fn delete_changes_before(store: &Store, before: DateTime<Utc>) {
             }
         }
     }
+}
+
+/// Deletes the long logs of deleted documents in slices. Between two slices it pauses for as long as a slice took, so
+/// that others can write.
+pub(super) fn purge_deleted_documents(store: Store) -> JoinHandle<()> {
+    supervise_local("deletion of the logs of deleted documents", move || {
+        let store = store.clone();
+        async move {
+            loop {
+                let began = Instant::now();
+                let pause = match store.purge_some().await {
+                    Ok(true) => began.elapsed(),
+                    Ok(false) => PURGE_EVERY,
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "could not delete the log of a deleted document");
+                        PURGE_EVERY
+                    }
+                };
+                sleep(pause).await;
+            }
+        }
+    })
 }
 
 /// Reconciles the open documents with the database, so that changes of other nodes are found even if no message

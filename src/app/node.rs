@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     Base,
-    background_tasks::{delete_old_changes, reconcile_with_store},
+    background_tasks::{delete_old_changes, purge_deleted_documents, reconcile_with_store},
     build::build,
     cluster::Cluster,
     server::serve,
@@ -66,7 +66,8 @@ impl Node {
         actix_rt::spawn(server);
         let deletion = delete_old_changes(&settings.store, store.clone());
         let reconciliation = reconcile_with_store(settings, rooms.clone());
-        let background_tasks = deletion.into_iter().chain(reconciliation).collect();
+        let purge = Some(purge_deleted_documents(store.clone()));
+        let background_tasks = [deletion, reconciliation, purge].into_iter().flatten().collect();
         Ok(Self {
             address,
             listeners,

@@ -95,12 +95,7 @@ pub(super) async fn is_head_lost(
         }
         Some(stored) => Ok(!stored.is_same_version(head)),
         // Of a deleted document the log keeps the deletion.
-        None => {
-            let end = Version::new(i64::MAX);
-            let log =
-                context.store.list_changes(context.document, Version::default(), end, 0).await?;
-            Ok(log.is_empty())
-        }
+        None => Ok(context.store.find_deletion(context.document).await?.is_none()),
     }
 }
 
@@ -113,26 +108,26 @@ pub(super) async fn follow_to(
     stored: Option<Head>,
 ) -> Result<(), LoadError> {
     let (store, id) = (document.context().store.clone(), document.context().document);
-    let up_to = stored.as_ref().map_or(Version::new(i64::MAX), |stored| stored.version);
+    let Some(stored) = stored else {
+        // What was stored before the deletion concerns nobody any more.
+        if document.head().is_some()
+            && let Some(deletion) = store.find_deletion(id).await?
+        {
+            append_all(document, vec![Change { content: Some(Content::default()), ..deletion }])?;
+        }
+        document.set_head(None);
+        return Ok(());
+    };
+    let up_to = stored.version;
     while let Some(head) = document.head().map(|head| head.version).filter(|head| *head < up_to) {
-        let mut page = store.list_changes(id, head, up_to, MAX_PAGE_BYTES).await?;
-        if stored.is_none() {
-            // Of a deleted document the log keeps only the deletion.
-            if page.is_empty() {
-                break;
-            }
-            for change in &mut page {
-                change.content = Some(Content::default());
-            }
-            append_all(document, page)?;
-        } else if page.is_empty() || !are_consecutive(&page, head) {
+        let page = store.list_changes(id, head, up_to, MAX_PAGE_BYTES).await?;
+        if page.is_empty() || !are_consecutive(&page, head) {
             document.note_gap();
             break;
-        } else {
-            append_page(document, head, page).await?;
         }
+        append_page(document, head, page).await?;
     }
-    document.set_head(stored);
+    document.set_head(Some(stored));
     Ok(())
 }
 

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::{document, document_access, document_change, document_receipt, document_snapshot};
+use entity::{document, document_access, document_change, document_receipt};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
@@ -19,11 +19,16 @@ use sea_orm::{
 };
 
 use super::{
-    Batch, CommitError, Committed, StoreError, commit_authorization::CommitAuthorization,
-    document_lock::try_lock_documents, pools::begin_write, renewable_pool::RenewablePool,
-    retirement::Retirement, rows,
+    Batch, CommitError, Committed, StoreError,
+    commit_authorization::CommitAuthorization,
+    document_lock::try_lock_documents,
+    pools::begin_write,
+    purge::{delete_all, purge_log},
+    renewable_pool::RenewablePool,
+    retirement::Retirement,
+    rows,
 };
-use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId};
+use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId, Version};
 
 /// How many rows one statement inserts. A statement may have 32,766 values in SQLite and 65,535 in PostgreSQL.
 const MAX_ROWS_PER_STATEMENT: usize = 1024;
@@ -127,7 +132,7 @@ async fn write_batches(
     assign_versions(txn, batches, at).await?;
     for batch in batches {
         if batch.changes.iter().any(|change| change.kind == ChangeKind::Deleted) {
-            replace_with_tombstone(txn, batch.document, at).await?;
+            replace_with_tombstone(txn, batch.document, batch.base, at).await?;
         }
     }
     insert_changes(txn, batches, at).await?;
@@ -247,11 +252,12 @@ async fn insert_rows<A: ActiveModelTrait>(
     Ok(())
 }
 
-/// Replaces the document with a tombstone: deletes its title, text, grants, changes, snapshots and receipts. A new
-/// table with rows of documents must be added here.
+/// Replaces the document with a tombstone: deletes its title, text, grants and log, but a long log later. `head` is the
+/// version before the deletion.
 async fn replace_with_tombstone(
     txn: &DatabaseTransaction,
     id: DocumentId,
+    head: Version,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let access_version = document::Column::AccessVersion;
@@ -264,17 +270,7 @@ async fn replace_with_tombstone(
         .filter(document::Column::Id.eq(id.uuid()))
         .exec(txn)
         .await?;
-    delete_all::<document_access::Entity>(txn, document_access::Column::DocumentId, id).await?;
-    delete_all::<document_change::Entity>(txn, document_change::Column::DocumentId, id).await?;
-    delete_all::<document_snapshot::Entity>(txn, document_snapshot::Column::DocumentId, id).await?;
-    delete_all::<document_receipt::Entity>(txn, document_receipt::Column::DocumentId, id).await
-}
-
-async fn delete_all<E: EntityTrait>(
-    txn: &DatabaseTransaction,
-    document_column: E::Column,
-    document: DocumentId,
-) -> Result<(), StoreError> {
-    E::delete_many().filter(document_column.eq(document.uuid())).exec(txn).await?;
-    Ok(())
+    delete_all::<document_access::Entity>(txn, document_access::Column::DocumentId, id.uuid())
+        .await?;
+    purge_log(txn, id, head).await
 }

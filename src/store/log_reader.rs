@@ -13,7 +13,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Receipt, Store, StoreError, rows};
-use crate::domain::{Change, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version};
+use crate::domain::{
+    Change, ChangeKind, Delta, DocumentId, EditId, Fingerprint, User, UserId, Version,
+};
 
 /// How many changes one page may have.
 const MAX_PAGE_CHANGES: u64 = 512;
@@ -51,6 +53,21 @@ impl Store {
         version: Version,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         find_change_time_in(&self.readers, document, version).await
+    }
+
+    /// Returns the deletion of a document. `None` if it was not deleted, or never existed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_deletion(&self, document: DocumentId) -> Result<Option<Change>, StoreError> {
+        let last = document_change::Entity::find()
+            .filter(document_change::Column::DocumentId.eq(document.uuid()))
+            .order_by_desc(document_change::Column::Version)
+            .find_also_related(user::Entity)
+            .one(&self.readers)
+            .await?;
+        let last = last.map(|(row, author)| to_change(row, author)).transpose()?;
+        Ok(last.filter(|last| last.kind == ChangeKind::Deleted))
     }
 
     /// Returns the results of those of these edits that were accepted earlier.

@@ -283,6 +283,35 @@ async fn a_deleted_document_leaves_a_tombstone_and_its_last_change() {
 }
 
 #[tokio::test]
+async fn a_long_log_is_deleted_in_slices_after_the_document() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    for base in [1, 601] {
+        let changes = (0..600).map(|_| edited(ana, "secret")).collect();
+        store.commit(batch(document, base, changes)).await.unwrap();
+    }
+    store.store_snapshot(document, Version::new(900), None, vec![1], 0).await.unwrap();
+    assert!(!store.purge_some().await.unwrap(), "nothing is deleted yet");
+
+    store.commit(batch(document, 1_201, vec![deleted(ana)])).await.unwrap();
+
+    assert!(store.find_head(document).await.unwrap().is_none());
+    assert!(store.find_snapshot(document, Version::new(900)).await.unwrap().is_none());
+    assert_eq!(store.find_deletion(document).await.unwrap().unwrap().version.number(), 1_202);
+    let mut slices = 0;
+    while store.purge_some().await.unwrap() {
+        slices += 1;
+    }
+    // The snapshots, the changes twice, and the entry of the list.
+    assert_eq!(slices, 4);
+    let of_document = document_snapshot::Column::DocumentId.eq(document.uuid());
+    let snapshots = document_snapshot::Entity::find().filter(of_document);
+    assert_eq!(snapshots.count(&store.readers).await.unwrap(), 0);
+    assert_eq!(versions(&store.changes(document, 0, ALL).await), [1_202], "the deletion stays");
+}
+
+#[tokio::test]
 async fn only_owners_can_delete_a_document() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);

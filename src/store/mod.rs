@@ -29,6 +29,7 @@ mod options;
 mod page;
 mod pools;
 mod postgres;
+mod purge;
 mod renewable_pool;
 mod retention;
 mod retirement;

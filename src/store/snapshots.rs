@@ -5,8 +5,10 @@
 use chrono::{DateTime, Utc};
 use entity::{document, document_snapshot};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, OnConflict},
 };
 
 use super::{
@@ -47,6 +49,7 @@ impl Store {
         let snapshot = document_snapshot::Entity::find()
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
             .filter(document_snapshot::Column::Version.lte(version.number()))
+            .filter(is_kept(document))
             .order_by_desc(document_snapshot::Column::Version)
             .one(&self.readers)
             .await?;
@@ -128,6 +131,16 @@ impl Store {
         })
         .await
     }
+}
+
+/// Selects only snapshots of a document that was not deleted: those of a deleted one may still be there.
+fn is_kept(document: DocumentId) -> Expr {
+    let mut kept = document::Entity::find()
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::Id.eq(document.uuid()))
+        .filter(document::Column::DeletedAt.is_null());
+    document_snapshot::Column::DocumentId.in_subquery(QueryTrait::query(&mut kept).take())
 }
 
 /// Whether a document that was not deleted has a version, and stored it at `at`, if that is known.
