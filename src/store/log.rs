@@ -133,9 +133,10 @@ impl Batch {
         self.changes.is_empty() && self.receipts.is_empty() && self.other_authors.is_empty()
     }
 
-    /// Returns how many rows the batch inserts.
+    /// Returns how many rows the batch inserts, plus the authors that are only authorized. It bounds the values of the
+    /// statements that store the batch.
     pub(super) fn row_count(&self) -> usize {
-        self.changes.len() + self.receipts.len()
+        self.changes.len() + self.receipts.len() + self.other_authors.len()
     }
 
     /// Returns the approximate size of its changes in bytes.

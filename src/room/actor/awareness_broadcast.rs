@@ -204,11 +204,13 @@ impl Room {
 
     /// Applies the state of an editor on another node.
     pub(super) fn apply_remote_awareness(&mut self, update: &Arc<AwarenessUpdate>) {
+        let now = Utc::now();
+        self.shared.clocks.note_remote_clock(update.clock, now);
         if self.editors.is_empty() {
             return;
         }
         let is_present = self.remote.presence().has(update.session);
-        let outcome = self.awareness.table_mut().update_remote(update, is_present, Utc::now());
+        let outcome = self.awareness.table_mut().update_remote(update, is_present, now);
         if let AwarenessOutcome::Changed(change) = outcome {
             self.awareness.cancel_translation(update.session);
             self.broadcast_awareness(&change);

@@ -133,6 +133,7 @@ impl Room {
         for relayed in moves.by_ref() {
             match relayed {
                 RelayedMove::Cursor(moved) => {
+                    self.shared.clocks.note_remote_time(moved.at, Utc::now());
                     if self.remote.presence_mut().move_cursor(&moved) {
                         self.broadcast_cursor(moved, ctx);
                     }

@@ -10,7 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
-use super::clocks::{Clocks, tick};
+use super::clocks::Clocks;
 use crate::domain::{AwarenessUpdate, SessionId, UserId};
 
 /// The most client ids that are remembered after their sessions have left.
@@ -169,10 +169,11 @@ impl AwarenessTable {
 
     /// Advances every clock and returns every entry, so that clients do not time them out.
     pub(in crate::room) fn renew(&mut self, now: DateTime<Utc>) -> Vec<AwarenessChange> {
+        let clocks = self.clocks.clone();
         let with_state = self.entries.iter_mut().filter(|(_, entry)| entry.state.is_some());
         with_state
             .map(|(session, entry)| {
-                entry.clock = tick(entry.clock, now);
+                entry.clock = clocks.tick(entry.clock, now);
                 let entry_now = (entry.client, entry.clock, entry.state.clone());
                 AwarenessChange { session: *session, user: entry.user, entries: vec![entry_now] }
             })
@@ -235,7 +236,7 @@ impl AwarenessTable {
             None => {}
         }
         self.departed.shift_remove(&client);
-        let clock = tick(last, now);
+        let clock = self.clocks.tick(last, now);
         self.clients.insert(client, session);
         self.entries
             .insert(session, TableEntry { user, client, clock, state: state.clone(), is_own });
@@ -250,7 +251,7 @@ impl AwarenessTable {
         entry: &TableEntry,
         now: DateTime<Utc>,
     ) -> (u32, u32, Option<Arc<str>>) {
-        let clock = tick(entry.clock, now);
+        let clock = self.clocks.tick(entry.clock, now);
         if self.clients.get(&entry.client) == Some(&session) {
             self.clients.remove(&entry.client);
         }

@@ -39,6 +39,23 @@ fn clocks_grow_with_time_and_with_each_update() {
 }
 
 #[test]
+fn a_node_that_is_behind_adopts_the_time_of_another() {
+    let clocks = Clocks::default();
+    let mut awareness = AwarenessTable::new(clocks.clone());
+    let (ana, bo) = (someone(), someone());
+    changed(awareness.update_local(ana, 7, state("a"), time(100)));
+    // Another node is a minute ahead. Its editors have seen Ana with its clocks.
+    clocks.note_remote_clock(1600, time(100));
+    assert_eq!(awareness.renew(time(101))[0].entries, [(7, 1610, state("a"))]);
+    let derived = awareness.update_derived(bo, "b".into(), time(102)).unwrap();
+    assert_eq!(derived.entries[0].1, 1620);
+    // A time that is behind changes nothing, and one that is wrong by hours is not adopted.
+    clocks.note_remote_time(time(0), time(103));
+    clocks.note_remote_time(time(100_000), time(103));
+    assert_eq!(awareness.renew(time(103))[0].entries, [(7, 1630, state("a"))]);
+}
+
+#[test]
 fn a_client_id_in_use_is_rejected_for_other_users() {
     let mut awareness = AwarenessTable::default();
     let (ana, bo) = (someone(), someone());
