@@ -1,4 +1,5 @@
-//! A subscriber that follows a document at whichever node is alive and always resumes at the version it has.
+//! A subscriber that follows a document at whichever node is alive and always resumes at the version it has. If the database
+//! has lost that version, it receives the whole text.
 
 use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
@@ -24,8 +25,12 @@ pub(crate) struct Shown {
 #[derive(Default)]
 struct Copy {
     version: i64,
+    /// When the version was stored.
+    at: Value,
     content: Content,
     session: Value,
+    /// Whether the database may lose changes.
+    may_lose: bool,
 }
 
 /// A subscriber. Dropping the value ends the connection.
@@ -36,8 +41,14 @@ pub(crate) struct Subscriber {
 
 impl Subscriber {
     /// Subscribes to `document` at a live node, and at another when the connection ends.
-    pub(crate) fn start(document: DocumentId, person: &Person, nodes: LiveNodes) -> Self {
-        let copy = Rc::<RefCell<Copy>>::default();
+    /// With `may_lose` it may receive the whole text at any time.
+    pub(crate) fn start(
+        document: DocumentId,
+        person: &Person,
+        nodes: LiveNodes,
+        may_lose: bool,
+    ) -> Self {
+        let copy = Rc::new(RefCell::new(Copy { may_lose, ..Copy::default() }));
         let (own, token) = (Rc::clone(&copy), person.token.clone());
         let task = tokio::task::spawn_local(async move {
             for attempt in 0_usize.. {
@@ -89,11 +100,13 @@ async fn follow(
             "connection_ack" => {
                 copy.borrow_mut().session = message["payload"]["sessionId"].clone();
                 // At version 0 it receives the whole text first; later it resumes at its version.
-                let operation = "subscription ($id: ID!, $since: Int!) {
-                    documentChanged(documentId: $id, since: $since) {
-                        kind version content delta { retain insert delete } } }";
-                let since = copy.borrow().version;
-                let variables = json!({ "id": document, "since": since });
+                let operation = "subscription ($id: ID!, $since: Int!, $at: DateTime) {
+                    documentChanged(documentId: $id, since: $since, sinceAt: $at) {
+                        kind version changedAt content delta { retain insert delete } } }";
+                let variables = {
+                    let Copy { version, at, .. } = &*copy.borrow();
+                    json!({ "id": document, "since": version, "at": at })
+                };
                 let payload = json!({ "query": operation, "variables": variables });
                 let subscribe = json!({ "type": "subscribe", "id": "r", "payload": payload });
                 socket.send(Message::text(subscribe.to_string())).await.ok()?;
@@ -110,8 +123,12 @@ async fn follow(
 fn apply(change: &Value, copy: &RefCell<Copy>) {
     let mut copy = copy.borrow_mut();
     let version = change["version"].as_i64().unwrap();
+    copy.at = change["changedAt"].clone();
     if change["kind"] == "RESYNC" {
-        assert_eq!(copy.version, 0, "only a new subscriber receives the whole text");
+        assert!(
+            copy.version == 0 || copy.may_lose,
+            "only a new subscriber receives the whole text"
+        );
         copy.content = change["content"].as_str().unwrap().into();
         copy.version = version;
         return;

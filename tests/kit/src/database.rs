@@ -68,13 +68,26 @@ impl TestDatabase {
     /// Removes the changes of a document after a version, as a failover to a replica that has not received them does. Its
     /// snapshots stay.
     pub async fn lose_changes(&self, document: &str, after: i64) {
-        let of_document = format!("document_id = '{document}' AND version > {after}");
+        self.set_version(document, &after.to_string()).await;
+    }
+
+    /// Removes the last changes of a document, but none up to version 2.
+    pub async fn lose_last_changes(&self, document: &str, count: usize) {
+        self.set_version(document, &format!("least(version, greatest(2, version - {count}))"))
+            .await;
+    }
+
+    async fn set_version(&self, document: &str, version: &str) {
+        let is_lost = format!(
+            "document_id = '{document}' AND version > (SELECT version FROM document WHERE id = '{document}')"
+        );
         let sql = format!(
             "BEGIN;
-            DELETE FROM document_change WHERE {of_document};
-            DELETE FROM document_receipt WHERE {of_document};
-            UPDATE document SET version = {after}, updated_at = coalesce((SELECT at FROM document_change
-                WHERE document_id = document.id AND document_change.version = {after}), created_at)
+            UPDATE document SET version = {version} WHERE id = '{document}';
+            DELETE FROM document_change WHERE {is_lost};
+            DELETE FROM document_receipt WHERE {is_lost};
+            UPDATE document SET updated_at = coalesce((SELECT at FROM document_change
+                WHERE document_id = document.id AND document_change.version = document.version), created_at)
                 WHERE id = '{document}';
             COMMIT"
         );
