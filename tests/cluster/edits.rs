@@ -92,24 +92,26 @@ const NO_RATE_LIMITS: [(&str, &str); 6] = [
     ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
 ];
 
-/// Edits a document as fast as the answers come, until `end`. Returns how many edits were stored; none may be refused.
+/// Edits a document as fast as the answers come, until `end`. Returns how long each edit took; none may be refused.
 async fn edit_until(
     client: &impl Client,
     document: DocumentId,
     mut base: i64,
     end: Instant,
-) -> u32 {
-    let mut stored = 0;
+) -> Vec<Duration> {
+    let mut took = Vec::new();
     while Instant::now() < end {
+        let began = Instant::now();
         let answer = client.edit(document, base, json!([{ "insert": "x" }])).await;
         base = answer.value()["version"].as_i64().unwrap();
-        stored += 1;
+        took.push(began.elapsed());
     }
-    stored
+    took
 }
 
-/// Runs eight writers on each of these nodes for some seconds. Returns how many edits each node stored.
-async fn race(pair: &Pair, nodes: &[&TestNode]) -> Vec<u32> {
+/// Runs eight writers on each of these nodes for some seconds. Returns how many edits each node stored. Prints how long 99
+/// of 100 took at most.
+async fn race(pair: &Pair, nodes: &[&TestNode]) -> Vec<usize> {
     let mut writers = Vec::new();
     for node in nodes {
         let alice = pair.alice.at(*node);
@@ -127,10 +129,13 @@ async fn race(pair: &Pair, nodes: &[&TestNode]) -> Vec<u32> {
     let end = Instant::now() + Duration::from_secs(3);
     let on_node = async |writers: &[Socket]| {
         let stored = writers.iter().map(|writer| edit_until(writer, pair.document, head, end));
-        join_all(stored).await.into_iter().sum()
+        let mut took = join_all(stored).await.concat();
+        took.sort_unstable();
+        println!("{} edits, p99 {:?}", took.len(), took[took.len() * 99 / 100]);
+        took.len()
     };
-    let stored: Vec<u32> = join_all(writers.iter().map(|writers| on_node(writers))).await;
-    let length = before + stored.iter().sum::<u32>() as usize;
+    let stored: Vec<usize> = join_all(writers.iter().map(|writers| on_node(writers))).await;
+    let length = before + stored.iter().sum::<usize>();
     assert_eq!(pair.alice.read_text(pair.document).await.len(), length, "each is stored once");
     stored
 }
