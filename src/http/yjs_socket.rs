@@ -9,7 +9,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::{HttpError, HttpState, query_string, request_span, upgrade};
-use crate::{domain::DocumentId, session, yjs::Conversation};
+use crate::{
+    domain::DocumentId,
+    session::{self, NewEditor},
+    wire::Predecessor,
+    yjs::Conversation,
+};
 
 /// The options of an editor in the query string.
 #[derive(Deserialize)]
@@ -17,6 +22,8 @@ struct EditorQuery {
     /// Whether the editor requests save acknowledgements.
     #[serde(default)]
     saved: bool,
+    /// The client id of the editor's Yjs document, with which it comes back after its connection is lost.
+    client: Option<u64>,
 }
 
 /// Upgrades the request and opens a session for an editor.
@@ -36,7 +43,7 @@ pub(super) async fn open(
     upgrade::check_allowed(&request, &state)?;
     let document: DocumentId = document.parse().map_err(|_no_uuid| HttpError::NoDocument)?;
     request_span::record_document(document);
-    let EditorQuery { saved } = query_string::parse(request.query_string())?;
+    let EditorQuery { saved, client } = query_string::parse(request.query_string())?;
     let Some(token) = upgrade::token(&request)? else {
         state.metrics.auth_failed("missing");
         return Err(HttpError::NoToken);
@@ -44,7 +51,8 @@ pub(super) async fn open(
     let identified = state.identity.of(&token).await?;
     request_span::record_user(identified.user.id);
     let conversation = Conversation::new(Arc::clone(&state.editors), document, saved);
-    let session = Arc::clone(&state.session);
-    session::open_editor(&request, payload, session, identified, Box::new(conversation))
+    let name = client.map(|client| Predecessor::Editor { document, client });
+    let editor = NewEditor { identified, name, conversation: Box::new(conversation) };
+    session::open_editor(&request, payload, Arc::clone(&state.session), editor)
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }

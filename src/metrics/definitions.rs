@@ -84,6 +84,8 @@ define_metrics! {
         "Ended sessions, by reason.";
     slots_refused: IntCounter, "coscribe_slots_refused_total",
         "Sessions refused because their user has too many.";
+    slots_reclaimed: IntCounter, "coscribe_slots_reclaimed_total",
+        "Dead or replaced sessions closed for a new session of the same user.";
 
     rooms: IntGauge, "coscribe_rooms",
         "Open documents.";

@@ -162,6 +162,11 @@ impl Metrics {
         self.0.slots_refused.inc();
     }
 
+    /// Counts a dead session that was closed for a new session of the same user.
+    pub fn slot_reclaimed(&self) {
+        self.0.slots_reclaimed.inc();
+    }
+
     /// Counts a check of a user's access to a document.
     pub fn access_checked(&self, outcome: AccessOutcome) {
         self.0.access_checks.of(outcome).inc();

@@ -110,6 +110,7 @@ fn every_verb_moves_its_metric() {
     metrics.replayed();
     metrics.session_closed("too_slow");
     metrics.slot_refused();
+    metrics.slot_reclaimed();
     metrics.access_checked(AccessOutcome::Denied);
     metrics.operation_finished(OperationKind::Query, OperationOutcome::Ok);
     metrics.operation_cache_hit();
@@ -138,6 +139,7 @@ fn every_verb_moves_its_metric() {
         ("coscribe_replays_total", 1.0),
         ("coscribe_session_closes_total{reason=\"too_slow\"}", 1.0),
         ("coscribe_slots_refused_total", 1.0),
+        ("coscribe_slots_reclaimed_total", 1.0),
         ("coscribe_access_checks_total{outcome=\"denied\"}", 1.0),
         ("coscribe_operations_total{kind=\"query\",outcome=\"ok\"}", 1.0),
         ("coscribe_operations_total{kind=\"query\",outcome=\"failed\"}", 0.0),

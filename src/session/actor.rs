@@ -71,7 +71,7 @@ pub(super) struct Session {
     assembler: Assembler,
     /// Fires when the heartbeat is to be checked again.
     timer: Option<SpawnHandle>,
-    registered: Option<Registered>,
+    pub(super) registered: Option<Registered>,
     _counted: GaugeGuard,
 }
 
@@ -120,7 +120,10 @@ impl Session {
                 return;
             }
             match effect {
-                ProtocolEffect::Authenticate(token) => self.authenticate(token, ctx),
+                ProtocolEffect::Authenticate { token, predecessor } => {
+                    self.authenticate(token, predecessor, ctx);
+                }
+                ProtocolEffect::Probe => self.probe(ctx),
                 ProtocolEffect::Reply(frame, in_flight) => self.reply(frame, in_flight),
                 ProtocolEffect::Await(work) => {
                     ctx.spawn(work.into_actor(self).map(Self::complete));

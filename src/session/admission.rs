@@ -7,14 +7,23 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{
-    Identified, SessionLink, actor::Session, error::AdmissionError, socket::SessionContext,
+    Identified, SessionLink, actor::Session, error::AdmissionError, slot_search::SlotSearch,
+    socket::SessionContext,
 };
-use crate::{roster::Slot, wire::CloseReason};
+use crate::{
+    roster::Slot,
+    wire::{CloseReason, Predecessor},
+};
 
 impl Session {
-    /// Authenticates the client with `token`, or else with the token of its upgrade, and takes a connection slot. Then
-    /// admits the client or closes the session.
-    pub(super) fn authenticate(&mut self, token: Option<String>, ctx: &mut SessionContext) {
+    /// Authenticates the client with `token`, or else with the token of its upgrade, and takes a connection slot, that of
+    /// the predecessor if it names one. Then admits the client or closes the session.
+    pub(super) fn authenticate(
+        &mut self,
+        token: Option<String>,
+        predecessor: Option<Predecessor>,
+        ctx: &mut SessionContext,
+    ) {
         self.heartbeat.init_received();
         let (id, parts, upgraded_by) = (self.id, Arc::clone(&self.parts), self.upgraded_by.take());
         let admission = async move {
@@ -23,8 +32,8 @@ impl Session {
                 (None, Some(identified)) => identified,
                 (None, None) => return Err(AdmissionError::NoToken),
             };
-            let (roster, limit) = (Arc::clone(&parts.roster), parts.limits.connections_per_user);
-            let slot = Slot::take(roster, identified.user.id, id, limit).await?;
+            let search = SlotSearch { parts: &parts, user: identified.user.id, session: id };
+            let slot = search.take(predecessor).await?;
             Ok((identified, slot))
         };
         ctx.spawn(admission.into_actor(self).map(|admission, session, ctx| match admission {
@@ -42,6 +51,9 @@ impl Session {
         tracing::info!("session admitted");
         self.intake.remove_budget();
         self.slot = Some(slot);
+        if let Some(registered) = &mut self.registered {
+            registered.admit(identified.user.id, self.protocol.name());
+        }
         self.extend_to(identified.expires_at, ctx);
         // The token may have expired meanwhile.
         if self.is_closing() {

@@ -130,5 +130,8 @@ impl Session {
             runtime.spawn(rest.instrument(self.span.clone()));
         }
         self.slot = None;
+        if let Some(registered) = &mut self.registered {
+            registered.leave();
+        }
     }
 }

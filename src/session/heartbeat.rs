@@ -6,6 +6,9 @@
 //! A client is silent while none of its bytes arrive, and stalled while it accepts none of the frames that are queued
 //! for it. A stalled client is never judged silent, because its socket may not be read at that time. After the whole
 //! process was suspended, the bytes that wait on the sockets are read before any client is judged.
+//!
+//! A probe asks earlier whether a client still exists: it sends a ping, unless one is unanswered already, and the client
+//! counts as dead if nothing arrives from it within [`ANSWER_WITHIN`].
 
 use std::time::Duration;
 
@@ -15,7 +18,24 @@ use super::SessionOptions;
 
 /// A timer that fires this late shows that the whole process was suspended. Clients are not judged for as long again,
 /// so that the bytes that wait on their sockets can be read first.
-const SUSPENDED: Duration = Duration::from_secs(1);
+pub(super) const SUSPENDED: Duration = Duration::from_secs(1);
+
+/// How long a client that is probed may take to answer. A round trip takes far less, even over a mobile network.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// A client that has answered a ping is not probed again for this long.
+const PROBE_EVERY: Duration = Duration::from_secs(3);
+
+/// What a probe does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProbeStep {
+    /// Nothing: the client has answered a recent ping.
+    Answered,
+    /// Send a ping, and look for the answer at this time.
+    Ping(Instant),
+    /// Look for the answer to an earlier ping at this time.
+    Wait(Instant),
+}
 
 /// An action that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +74,8 @@ pub(super) struct Heartbeat {
     /// When `connection_init` must have arrived; `None` once it has.
     init_by: Option<Instant>,
     next_ping: Instant,
+    /// The first ping since which nothing has arrived, or the last ping.
+    pinged_at: Option<Instant>,
     /// When to warn, unless that is done, and when the token expires.
     token: Option<(Option<Instant>, Instant)>,
     /// The deadline that the last check returned.
@@ -72,6 +94,7 @@ impl Heartbeat {
             warn_before_expiry: options.warn_before_expiry,
             init_by: Some(now + options.init_within),
             next_ping: now + options.ping_every,
+            pinged_at: None,
             token: None,
             expected_at: None,
             judge_from: now,
@@ -132,11 +155,40 @@ impl Heartbeat {
         }
         if now >= self.next_ping {
             self.next_ping = now + self.ping_every;
+            self.note_ping(now, received_at);
             due.push(HeartbeatAction::Ping);
         }
         let next = self.next_deadline(limit_at);
         self.expected_at = Some(next);
         (due, next)
+    }
+
+    /// Begins to probe the client at `now`. `received_at` is when bytes last arrived.
+    pub(super) fn probe(&mut self, now: Instant, received_at: Instant) -> ProbeStep {
+        match self.pinged_at {
+            Some(at) if received_at < at => {
+                // After the process was suspended, the answer may wait on the socket.
+                ProbeStep::Wait((at + ANSWER_WITHIN).max(now + SUSPENDED))
+            }
+            Some(at) if now < at + PROBE_EVERY => ProbeStep::Answered,
+            Some(_) | None => {
+                self.note_ping(now, received_at);
+                ProbeStep::Ping(now + ANSWER_WITHIN)
+            }
+        }
+    }
+
+    /// Returns whether a ping has not been answered in time. Nothing is said of a process that was suspended until just
+    /// now.
+    pub(super) fn is_unanswered(&self, now: Instant, received_at: Instant) -> bool {
+        let is_late = |at| received_at < at && now >= at + ANSWER_WITHIN;
+        now >= self.judge_from && self.pinged_at.is_some_and(is_late)
+    }
+
+    fn note_ping(&mut self, now: Instant, received_at: Instant) {
+        if self.pinged_at.is_none_or(|at| received_at >= at) {
+            self.pinged_at = Some(now);
+        }
     }
 
     /// Returns when the client's silence or stall becomes too long, and what it is then.

@@ -157,3 +157,47 @@ fn a_token_that_is_shorter_than_the_warning_time_brings_no_warning() {
     let now = start + seconds(5);
     assert_eq!(heartbeat.check(now, now, None), (vec![], start + seconds(10)));
 }
+
+#[test]
+fn a_client_that_does_not_answer_the_ping_of_a_probe_is_dead() {
+    let start = Instant::now();
+    let mut heartbeat = admitted(start, LONG);
+    let answer_by = start + ANSWER_WITHIN;
+
+    assert_eq!(heartbeat.probe(start, start), ProbeStep::Ping(answer_by));
+    assert!(!heartbeat.is_unanswered(answer_by, start + seconds(1)), "it has sent something");
+    let before = start - seconds(1);
+    assert!(heartbeat.is_unanswered(answer_by, before));
+    assert!(!heartbeat.is_unanswered(answer_by - seconds(1), before), "it still has time");
+}
+
+#[test]
+fn probes_share_a_ping_and_leave_a_client_that_has_answered_alone() {
+    let start = Instant::now();
+    let mut heartbeat = admitted(start, LONG);
+    let (before, now) = (start - seconds(1), start + seconds(1));
+    heartbeat.probe(start, before);
+
+    assert_eq!(heartbeat.probe(now, before), ProbeStep::Wait(start + ANSWER_WITHIN));
+    assert_eq!(heartbeat.probe(now, now), ProbeStep::Answered);
+    let later = start + PROBE_EVERY;
+    assert_eq!(heartbeat.probe(later, now), ProbeStep::Ping(later + ANSWER_WITHIN));
+}
+
+#[test]
+fn an_unanswered_ping_of_the_heartbeat_shortens_a_probe() {
+    let start = Instant::now();
+    let mut heartbeat = admitted(start, LONG);
+    heartbeat.check(start, start, None);
+    let pinged = start + seconds(30);
+    heartbeat.check(pinged, start, None);
+
+    // Long enough to read what waits on the socket.
+    let now = pinged + seconds(20);
+    assert_eq!(heartbeat.probe(now, start), ProbeStep::Wait(now + SUSPENDED));
+    assert!(heartbeat.is_unanswered(now + SUSPENDED, start));
+    // The next ping of the heartbeat changes nothing.
+    let next = start + seconds(60);
+    heartbeat.check(next, start, None);
+    assert!(heartbeat.is_unanswered(next, start));
+}

@@ -10,13 +10,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::wire::CloseReason;
 
 /// The state shared by a session and its reader.
 pub(super) struct Intake {
     received_at: Cell<Instant>,
+    /// Notified when bytes arrive.
+    arrival: Notify,
     /// Complete frames that the codec has been given and the session has not handled yet.
     unhandled: Cell<u64>,
     /// The bytes that the client may send before it is admitted; `None` afterwards.
@@ -39,6 +41,7 @@ impl Intake {
     pub(super) fn new(now: Instant, budget: Option<usize>) -> Rc<Self> {
         Rc::new(Self {
             received_at: Cell::new(now),
+            arrival: Notify::new(),
             unhandled: Cell::new(0),
             budget: Cell::new(budget.map(|limit| ByteBudget { left: limit, limit })),
             fault: RefCell::new(None),
@@ -56,6 +59,12 @@ impl Intake {
     /// Records that bytes arrived now, or that silence counts from now on.
     pub(super) fn note_received(&self) {
         self.received_at.set(Instant::now());
+        self.arrival.notify_waiters();
+    }
+
+    /// Waits until bytes arrive.
+    pub(super) async fn arrival(&self) {
+        self.arrival.notified().await;
     }
 
     /// Pauses or resumes the reader. While it is paused, bytes stay in the socket.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     outbox::InFlight,
-    wire::{CloseReason, Dialect, Message},
+    wire::{CloseReason, Dialect, Message, Predecessor},
 };
 
 /// The protocol of a session, with the state that only this protocol needs.
@@ -41,8 +41,11 @@ pub(super) enum Protocol {
 /// What the session does for its protocol. Effects are applied in order; after [`Close`](Self::Close) the rest is
 /// dropped.
 pub(super) enum ProtocolEffect {
-    /// Authenticate the client with this token, or else with the token of its upgrade. Then admit or close.
-    Authenticate(Option<String>),
+    /// Authenticate the client with this token, or else with the token of its upgrade. Then admit it in the place of its
+    /// predecessor, if it names one, or close.
+    Authenticate { token: Option<String>, predecessor: Option<Predecessor> },
+    /// Close the session unless its client answers a ping: the client seems to have a newer connection.
+    Probe,
     /// Queue a frame. The operation that it answers stays in flight until the frame has left.
     Reply(Bytes, Option<InFlight>),
     /// Await a future, and pass its result to [`Protocol::complete`].
@@ -148,6 +151,14 @@ impl Protocol {
             // It asks for no time.
             Self::GraphQl(_) => Vec::new(),
             Self::Yjs(protocol) => protocol.wake(at, view),
+        }
+    }
+
+    /// Returns how a newer connection of the client names this one. Every connection can also be named by its session id.
+    pub(super) fn name(&self) -> Option<Predecessor> {
+        match self {
+            Self::GraphQl(_) => None,
+            Self::Yjs(protocol) => protocol.name(),
         }
     }
 

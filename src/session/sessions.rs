@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::{
     Execute, Identity, Limits, SessionOptions, Throttle,
     actor::Session,
+    admitted_sessions::AdmittedSessions,
     messages::{Drain, EvictSession},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     metrics::Metrics,
     outbox::{OutboxOptions, OutboxTotals},
     roster::{self, Roster},
+    wire::Predecessor,
 };
 
 /// The parts that sessions use.
@@ -55,6 +57,7 @@ pub struct Sessions {
 #[derive(Default)]
 struct OpenSessions {
     sessions: HashMap<SessionId, Addr<Session>>,
+    admitted: AdmittedSessions,
     /// Whether the node is stopping.
     draining: bool,
 }
@@ -74,7 +77,20 @@ impl Sessions {
             open.draining
         };
         self.count.send_modify(|count| *count += 1);
-        (Registered { sessions: self.clone(), id }, is_draining)
+        (Registered { sessions: self.clone(), id, user: None }, is_draining)
+    }
+
+    /// Returns the admitted sessions of a user on this node.
+    pub(super) fn of_user(&self, user: UserId) -> Vec<Addr<Session>> {
+        let open = self.open.lock();
+        open.admitted.of(user).filter_map(|id| open.sessions.get(&id).cloned()).collect()
+    }
+
+    /// Returns the sessions on this node that a new session of `user` replaces.
+    pub(super) fn named(&self, user: UserId, predecessor: Predecessor) -> Vec<Addr<Session>> {
+        let open = self.open.lock();
+        let named = open.admitted.named(user, predecessor);
+        named.filter_map(|id| open.sessions.get(&id).cloned()).collect()
     }
 
     /// Returns the number of open sessions.
@@ -131,10 +147,28 @@ impl roster::SessionEvictor for Sessions {
 pub(super) struct Registered {
     sessions: Sessions,
     id: SessionId,
+    /// The user while the session is admitted.
+    user: Option<UserId>,
+}
+
+impl Registered {
+    /// Adds the session to those of its user. `name` is how a newer connection names this one, if not by its id.
+    pub(super) fn admit(&mut self, user: UserId, name: Option<Predecessor>) {
+        self.user = Some(user);
+        self.sessions.open.lock().admitted.add(user, self.id, name);
+    }
+
+    /// Removes the session from those of its user: it has given its slot back.
+    pub(super) fn leave(&mut self) {
+        if let Some(user) = self.user.take() {
+            self.sessions.open.lock().admitted.remove(user, self.id);
+        }
+    }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.leave();
         let gone = self.sessions.open.lock().sessions.remove(&self.id);
         drop(gone);
         self.sessions.count.send_modify(|count| *count -= 1);

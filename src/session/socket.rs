@@ -30,7 +30,7 @@ use crate::{
     connection::ConnectionHandle,
     domain::SessionId,
     outbox::Outbox,
-    wire::{Fragment, FrameGuard, FrameLimits, graphql_ws},
+    wire::{Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws},
 };
 
 /// The context in which a session runs.
@@ -92,6 +92,16 @@ where
     Ok(start(response, payload, parts, upgrade))
 }
 
+/// A Yjs editor whose upgrade is accepted.
+pub struct NewEditor {
+    /// The user whose token the upgrade carried.
+    pub identified: Identified,
+    /// How a newer connection of the editor names this one, if the editor has sent its client id.
+    pub name: Option<Predecessor>,
+    /// The conversation with it.
+    pub conversation: Box<dyn EditorConversation>,
+}
+
 /// Accepts the upgrade of a Yjs editor and starts its session on the calling thread. Editors send each message in one
 /// frame, so a frame may be as large as a message.
 ///
@@ -101,15 +111,15 @@ pub fn open_editor<S>(
     request: &HttpRequest,
     payload: S,
     parts: Arc<SessionParts>,
-    identified: Identified,
-    conversation: Box<dyn EditorConversation>,
+    editor: NewEditor,
 ) -> Result<HttpResponse, actix_web::Error>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
+    let NewEditor { identified, name, conversation } = editor;
     let response = ws::handshake(request)?;
     let upgrade = Upgrade {
-        protocol: Protocol::Yjs(Box::new(YjsProtocol::new(conversation))),
+        protocol: Protocol::Yjs(Box::new(YjsProtocol::new(conversation, name))),
         identified: Some(identified),
         limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
         budget: None,

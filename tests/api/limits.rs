@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use kit::{Answer, Client as _, Frame, Node as _, RawSocket, TestNode};
+use kit::{Answer, Client as _, Node as _, RawSocket, TestNode};
 use serde_json::{Value, json};
 
 /// The messages that start an operation under the ids 0, 1, 2, …
@@ -23,7 +23,7 @@ async fn the_eleventh_connection_of_a_user_is_refused() {
     let bob = node.person("Bob").await;
     let mut sockets = Vec::new();
     for _ in 0..10 {
-        sockets.push(alice.connect_raw().await);
+        sockets.push(alice.connect().await);
     }
     let exceeded = (4403, "Connection limit exceeded".to_owned());
     let eleventh = async || {
@@ -36,16 +36,14 @@ async fn the_eleventh_connection_of_a_user_is_refused() {
     assert_eq!(eleventh().await, exceeded);
     assert_eq!(node.metric("coscribe_slots_refused_total").await, 1);
     // Another user has ten of their own, and the open sockets go on.
-    sockets.push(bob.connect_raw().await);
-    for socket in &mut sockets {
-        socket.expect_alive().await;
+    sockets.push(bob.connect().await);
+    for socket in &sockets {
+        assert!(socket.run("{ me { id } }", json!({})).await.is_ok());
     }
 
     // The slot is free as soon as the client has received the close frame.
-    let mut one = sockets.remove(0);
-    one.send_frame(Frame::close(1000, "")).await;
-    one.expect_frame().await;
-    sockets.push(alice.connect_raw().await);
+    sockets.remove(0).close().await;
+    sockets.push(alice.connect().await);
     assert_eq!(eleventh().await, exceeded);
 
     drop(sockets);

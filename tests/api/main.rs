@@ -10,6 +10,7 @@ mod accounts;
 mod close_frames;
 mod collaboration;
 mod commands;
+mod dead_connections;
 mod documents;
 mod echo;
 mod edit_storage;

@@ -181,8 +181,12 @@ impl Room {
         }
     }
 
-    /// Broadcasts a change of awareness to every editor but the one that it is about.
+    /// Broadcasts a change of awareness to every editor but the one that it is about. An editor on this node whose client
+    /// id has moved to a newer session is notified.
     fn broadcast_awareness(&self, change: &AwarenessChange) {
+        if let Some(older) = change.taken_from {
+            self.editors.notify_of_move(older);
+        }
         let mut deliveries = 0;
         for entry in &change.entries {
             let frame = frame_of_entries([entry]);

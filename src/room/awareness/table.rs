@@ -28,6 +28,14 @@ pub(in crate::room) struct AwarenessChange {
     pub(in crate::room) user: UserId,
     /// Client id, clock and state of each entry to send. An entry without a state is removed. The last one is current.
     pub(in crate::room) entries: Vec<(u32, u32, Option<Arc<str>>)>,
+    /// The older session of the same user from which the session has taken its client id.
+    pub(in crate::room) taken_from: Option<SessionId>,
+}
+
+impl AwarenessChange {
+    fn of(session: SessionId, user: UserId, entries: Vec<(u32, u32, Option<Arc<str>>)>) -> Self {
+        Self { session, user, entries, taken_from: None }
+    }
 }
 
 /// The result of an awareness update.
@@ -164,7 +172,7 @@ impl AwarenessTable {
         let entry = self.entries.shift_remove(&session)?;
         let had_state = entry.state.is_some();
         let departed = self.retire(session, &entry, now);
-        had_state.then(|| AwarenessChange { session, user: entry.user, entries: vec![departed] })
+        had_state.then(|| AwarenessChange::of(session, entry.user, vec![departed]))
     }
 
     /// Advances every clock and returns every entry, so that clients do not time them out.
@@ -175,7 +183,7 @@ impl AwarenessTable {
             .map(|(session, entry)| {
                 entry.clock = clocks.tick(entry.clock, now);
                 let entry_now = (entry.client, entry.clock, entry.state.clone());
-                AwarenessChange { session: *session, user: entry.user, entries: vec![entry_now] }
+                AwarenessChange::of(*session, entry.user, vec![entry_now])
             })
             .collect()
     }
@@ -220,8 +228,8 @@ impl AwarenessTable {
         now: DateTime<Utc>,
     ) -> AwarenessChange {
         let mut entries = Vec::new();
-        if let Some(holder) = self.clients.get(&client).copied().filter(|holder| *holder != session)
-        {
+        let holder = self.clients.get(&client).copied().filter(|holder| *holder != session);
+        if let Some(holder) = holder {
             // The client id moves to the new session. Its removal is not broadcast.
             if let Some(entry) = self.entries.shift_remove(&holder) {
                 self.retire(holder, &entry, now);
@@ -241,7 +249,8 @@ impl AwarenessTable {
         self.entries
             .insert(session, TableEntry { user, client, clock, state: state.clone(), is_own });
         entries.push((client, clock, state));
-        AwarenessChange { session, user, entries }
+        let taken_from = holder.filter(|_| is_own);
+        AwarenessChange { taken_from, ..AwarenessChange::of(session, user, entries) }
     }
 
     /// Ends an entry and remembers its client id. Returns the removal to broadcast.

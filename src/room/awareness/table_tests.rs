@@ -76,7 +76,11 @@ fn a_reconnecting_editor_keeps_its_client_id() {
     let again = (SessionId::new(), ana.1);
     changed(awareness.update_local(ana, 7, state("a"), time(0)));
     // Before its old connection is known to be dead …
-    let entries = changed(awareness.update_local(again, 7, state("a"), time(0)));
+    let outcome = awareness.update_local(again, 7, state("a"), time(0));
+    assert!(
+        matches!(&outcome, AwarenessOutcome::Changed(change) if change.taken_from == Some(ana.0))
+    );
+    let entries = changed(outcome);
     assert_eq!(entries.len(), 1, "its removal is not broadcast");
     assert!(entries[0].1 > 1);
     assert_eq!(awareness.remove(ana.0, time(1)), None, "the old connection has no entry any more");

@@ -102,6 +102,14 @@ impl Editors {
         );
     }
 
+    /// Notifies the editor of a session, if it has one, that a newer session uses its client id.
+    pub(in crate::room) fn notify_of_move(&self, session: SessionId) {
+        let editor = self.editors.values().find(|editor| editor.seat.session() == session);
+        if let Some(editor) = editor {
+            editor.on_end.client_moved();
+        }
+    }
+
     /// Takes every seat away.
     pub(in crate::room) fn evict_all(&mut self, reason: SeatEnd) {
         for seat in self.editors.keys().copied().collect::<Vec<_>>() {

@@ -198,8 +198,12 @@ impl Seat {
     }
 }
 
-/// Notifies a Yjs session that the room has taken its seat away. GraphQL sessions learn it from a frame.
+/// Notifies a Yjs session of what the room does to its seat. GraphQL sessions learn it from a frame.
 pub trait SeatEnded: Send + Sync {
     /// The seat has ended, and nothing is queued for it any more.
     fn seat_ended(&self, why: SeatEnd);
+
+    /// A newer session of the same user uses the client id of this editor. If that is a reconnection, this session is
+    /// dead.
+    fn client_moved(&self);
 }

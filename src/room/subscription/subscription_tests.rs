@@ -140,6 +140,10 @@ impl Admission for RevokedMeanwhile<'_> {
 struct NotNotified;
 
 impl SeatEnded for NotNotified {
+    fn client_moved(&self) {
+        panic!("no other session uses the client id");
+    }
+
     fn seat_ended(&self, why: SeatEnd) {
         panic!("the seat was never confirmed, and ended as {why:?}");
     }

@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use crate::wire::{
-    CloseReason,
+    CloseReason, Predecessor,
     graphql_ws::{ClientMessage, OperationId, SubscribePayload, token_in, token_in_ping},
 };
 
@@ -24,8 +24,9 @@ enum GatePhase {
 /// What to do about a message.
 #[derive(Debug)]
 pub(in crate::session) enum Decision {
-    /// Authenticate the client, with the token of its payload if there is one. Then admit it or close.
-    Authenticate(Option<String>),
+    /// Authenticate the client, with the token of its payload if there is one. Then admit it in the place of its
+    /// predecessor, or close.
+    Authenticate { token: Option<String>, predecessor: Option<Predecessor> },
     /// Answer with a `pong` that has the same payload.
     Pong(Option<Box<RawValue>>),
     /// Check the new token, then answer with a `pong`.
@@ -58,7 +59,10 @@ impl Gate {
             ClientMessage::ConnectionInit { payload } => match self.phase {
                 GatePhase::AwaitingInit => {
                     self.phase = GatePhase::Authenticating;
-                    Decision::Authenticate(payload.as_ref().and_then(token_in).map(str::to_owned))
+                    Decision::Authenticate {
+                        token: payload.as_ref().and_then(token_in).map(str::to_owned),
+                        predecessor: payload.as_ref().and_then(Predecessor::in_init),
+                    }
                 }
                 GatePhase::Authenticating | GatePhase::Admitted => {
                     Decision::Close(CloseReason::SecondInit)
@@ -105,7 +109,7 @@ mod tests {
         let mut gate = Gate::new();
         assert!(matches!(
             gate.receive(message(r#"{"type":"connection_init"}"#)),
-            Decision::Authenticate(None)
+            Decision::Authenticate { token: None, predecessor: None }
         ));
         gate.admit();
         gate
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn the_token_of_connection_init_is_passed_on() {
         let init = message(r#"{"type":"connection_init","payload":{"authToken":"t"}}"#);
-        let Decision::Authenticate(token) = Gate::new().receive(init) else { panic!() };
+        let Decision::Authenticate { token, .. } = Gate::new().receive(init) else { panic!() };
         assert_eq!(token.as_deref(), Some("t"));
     }
 

@@ -96,7 +96,9 @@ impl GraphQlProtocol {
             Err(bad) => Decision::Close(bad.into()),
         };
         match (decision, &mut self.execution) {
-            (Decision::Authenticate(token), _) => vec![ProtocolEffect::Authenticate(token)],
+            (Decision::Authenticate { token, predecessor }, _) => {
+                vec![ProtocolEffect::Authenticate { token, predecessor }]
+            }
             (Decision::Pong(payload), _) => {
                 let pong = ServerMessage::pong(payload.as_deref()).frame();
                 vec![ProtocolEffect::Reply(pong, None)]

@@ -19,12 +19,14 @@ use crate::{
         error::seat_lost,
         protocol::{Completion, ProtocolEffect, SessionView, poll_once},
     },
-    wire::{CloseReason, Message},
+    wire::{CloseReason, Message, Predecessor},
 };
 
 /// The state of a session of y-websocket.
 pub(in crate::session) struct YjsProtocol {
     conversation: Box<dyn EditorConversation>,
+    /// How a newer connection of the editor names this one, if the editor has sent its client id.
+    name: Option<Predecessor>,
     /// The editor's seat; `None` before the editor has it and after the session has left.
     subscription: Option<Subscription>,
     /// The earliest time at which the session was asked to wake the protocol.
@@ -39,7 +41,9 @@ pub(in crate::session) enum YjsCompletion {
     Refused(CloseReason),
     /// The room has ended the seat.
     SeatEnded(SeatEnd),
-    /// The session has given the seat up itself.
+    /// A newer session of the same user uses the editor's client id.
+    ClientMoved,
+    /// The session has left, and no message of the room follows.
     SeatReleased,
     /// A step of the conversation has ended.
     Step(StepOutcome),
@@ -47,18 +51,27 @@ pub(in crate::session) enum YjsCompletion {
 
 impl YjsProtocol {
     /// Creates the state of a session that has just opened.
-    pub(in crate::session) fn new(conversation: Box<dyn EditorConversation>) -> Self {
-        Self { conversation, subscription: None, wake_at: None }
+    pub(in crate::session) fn new(
+        conversation: Box<dyn EditorConversation>,
+        name: Option<Predecessor>,
+    ) -> Self {
+        Self { conversation, name, subscription: None, wake_at: None }
     }
 
     /// Authenticates at once: the upgrade carried the token.
     pub(in crate::session) fn start(&self) -> Vec<ProtocolEffect> {
-        vec![ProtocolEffect::PauseReading(true), ProtocolEffect::Authenticate(None)]
+        let authenticate = ProtocolEffect::Authenticate { token: None, predecessor: self.name };
+        vec![ProtocolEffect::PauseReading(true), authenticate]
+    }
+
+    /// Returns how a newer connection of the editor names this one.
+    pub(in crate::session) fn name(&self) -> Option<Predecessor> {
+        self.name
     }
 
     /// Takes the editor's seat.
     pub(in crate::session) fn admit(&mut self, link: Arc<SessionLink>) -> Vec<ProtocolEffect> {
-        let (ended, seat_end) = seat_end::channel();
+        let (ended, seat_end, client_moved) = seat_end::channel();
         let entering = self.conversation.enter(link.subscriber(), ended);
         let seated = entering.map(|entered| match entered {
             Ok(subscription) => YjsCompletion::Seated { link, subscription },
@@ -68,7 +81,11 @@ impl YjsProtocol {
             Ok(why) => YjsCompletion::SeatEnded(why),
             Err(_never_ended) => YjsCompletion::SeatReleased,
         });
-        vec![wait(seated), wait(ended)]
+        let moved = client_moved.map(|moved| match moved {
+            Ok(()) => YjsCompletion::ClientMoved,
+            Err(_never_moved) => YjsCompletion::SeatReleased,
+        });
+        vec![wait(seated), wait(ended), wait(moved)]
     }
 
     pub(in crate::session) fn receive(
@@ -102,6 +119,7 @@ impl YjsProtocol {
             }
             YjsCompletion::Refused(reason) => vec![ProtocolEffect::Close(reason)],
             YjsCompletion::SeatEnded(why) => vec![ProtocolEffect::Close(seat_lost(why))],
+            YjsCompletion::ClientMoved => vec![ProtocolEffect::Probe],
             YjsCompletion::SeatReleased => vec![],
             YjsCompletion::Step(outcome) => match self.finish_step(outcome, view) {
                 // A session that closes starts no further step.

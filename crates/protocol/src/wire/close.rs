@@ -88,6 +88,9 @@ pub enum CloseReason {
     DuplicateId(OperationId),
     /// A Yjs editor has another history of the document.
     UnrelatedHistory,
+    /// The client has a newer connection, which named this one. Yjs editors do not reconnect after its code: two providers
+    /// that use one client id would replace each other forever.
+    Replaced,
     /// An update of a Yjs editor exceeds a limit, with the limit and what to do.
     Refused(Cow<'static, str>),
     /// A second `connection_init`.
@@ -125,7 +128,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 23] {
+    pub fn all() -> [Self; 24] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
@@ -148,6 +151,7 @@ impl CloseReason {
             Self::InitTimeout,
             Self::DuplicateId(OperationId::example()),
             Self::UnrelatedHistory,
+            Self::Replaced,
             Self::Refused(Cow::Borrowed("The change is too large")),
             Self::SecondInit,
         ]
@@ -179,6 +183,7 @@ impl CloseReason {
             Self::InitTimeout => Row::retry(4408, "init_timeout").for_yjs(1013),
             Self::DuplicateId(_) => Row::fatal(4409, "duplicate_id"),
             Self::UnrelatedHistory => Row::fatal(4410, "unrelated_history"),
+            Self::Replaced => Row::fatal(4412, "replaced"),
             Self::Refused(_) => Row::fatal(4413, "refused"),
             Self::SecondInit => Row::fatal(4429, "second_init"),
         }
@@ -264,6 +269,7 @@ impl CloseReason {
             Self::UnrelatedHistory => {
                 "This document was recreated, and your copy belongs to an older one; reload it"
             }
+            Self::Replaced => "A newer connection of this client has replaced this one",
             Self::SecondInit => "Too many initialisation requests",
         })
     }

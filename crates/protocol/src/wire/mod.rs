@@ -19,6 +19,7 @@ mod frame_error;
 mod frame_guard;
 pub mod graphql_ws;
 mod message;
+mod predecessor;
 mod utf8;
 pub mod yjs;
 
@@ -27,3 +28,4 @@ pub use error_code::ErrorCode;
 pub use frame_error::{FrameError, ProtocolFault};
 pub use frame_guard::{FrameGuard, FrameLimits};
 pub use message::{Assembler, Fragment, Message};
+pub use predecessor::Predecessor;
