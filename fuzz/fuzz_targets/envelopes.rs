@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use protocol::{
     domain::DocumentId,
-    wire::envelope::{Envelope, NEWEST_VERSION, PresenceEntry, Signal},
+    wire::envelope::{Envelope, NEWEST_VERSION, PresenceEntry, SessionCall, Signal},
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -18,5 +18,6 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _signal = Signal::decode(data, NEWEST_VERSION);
+    let _call = SessionCall::decode(data, NEWEST_VERSION);
     let _entry = PresenceEntry::decode(data, document);
 });

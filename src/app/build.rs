@@ -53,6 +53,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         identity: identity.clone(),
         execute: Arc::new(engine.clone()),
         roster: Arc::clone(&roster),
+        bridge: Arc::clone(&cluster.bridge),
         throttle: Arc::clone(&throttle),
         metrics: metrics.clone(),
         totals: Arc::clone(&totals),

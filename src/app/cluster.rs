@@ -86,7 +86,7 @@ impl Cluster {
     /// relay is healthy, for at most `redis.answer_within`.
     pub(super) async fn run(&mut self, rooms: &Rooms, sessions: &Sessions) {
         let Some(redis) = &mut self.redis else { return };
-        redis.sink.open(Arc::new(rooms.clone()));
+        redis.sink.open(Arc::new(rooms.clone()), Arc::new(sessions.clone()));
         if let Some(mut keeper) = redis.keeper.take() {
             let version = Arc::clone(&redis.version);
             keeper.begin(&version).await;

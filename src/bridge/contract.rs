@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{AccessLevel, DocumentId, UserId},
-    wire::envelope::{Envelope, Sequence},
+    wire::envelope::{Envelope, Sequence, SessionCall},
 };
 
 /// The relay to the other nodes.
@@ -43,6 +43,10 @@ pub trait Bridge: Send + Sync {
 
     /// Ends this node's subscription to `document`. Returns immediately.
     fn detach(&self, document: DocumentId);
+
+    /// Sends a request to the sessions of all other nodes, if there may be other nodes. Returns immediately, with whether
+    /// it was sent. Delivery is at most once.
+    fn call_sessions(&self, call: SessionCall) -> bool;
 
     /// Returns the state of the relay.
     fn health(&self) -> Health;
@@ -84,6 +88,12 @@ pub enum RelayEvent {
 
 /// Acknowledges an envelope. Send the value, or drop the sender, after applying the envelope.
 pub type Acknowledger = oneshot::Sender<()>;
+
+/// Receives the requests of other nodes to the sessions of this one.
+pub trait SessionCallSink: Send + Sync {
+    /// Takes a request. Must not block.
+    fn receive(&self, call: SessionCall);
+}
 
 /// Receives the events of the relay.
 pub trait DeliverySink: Send + Sync {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{Bridge, Health};
 use crate::{
     domain::{AccessLevel, DocumentId, UserId},
-    wire::envelope::Envelope,
+    wire::envelope::{Envelope, SessionCall},
 };
 
 /// A bridge without other nodes. It discards all envelopes, because rooms broadcast to their own
@@ -28,6 +28,10 @@ impl Bridge for LocalBridge {
     async fn attach(&self, _document: DocumentId) {}
 
     fn detach(&self, _document: DocumentId) {}
+
+    fn call_sessions(&self, _call: SessionCall) -> bool {
+        false
+    }
 
     fn health(&self) -> Health {
         Health::Healthy

@@ -11,6 +11,6 @@ mod contract;
 mod local;
 mod redis;
 
-pub use contract::{Acknowledger, Bridge, DeliverySink, Health, RelayEvent};
+pub use contract::{Acknowledger, Bridge, DeliverySink, Health, RelayEvent, SessionCallSink};
 pub use local::LocalBridge;
 pub use redis::{EventSink, RedisBridge};

@@ -40,6 +40,12 @@ impl RedisKeys {
         format!("{}:node:{{{node}:{index}}}", self.prefix)
     }
 
+    /// Returns the channel for requests to the sessions of all nodes.
+    #[must_use]
+    pub fn sessions(&self) -> String {
+        format!("{}:sessions", self.prefix)
+    }
+
     /// Returns the hash of the sessions that have a document open.
     #[must_use]
     pub fn presence(&self, document: DocumentId) -> String {
@@ -73,8 +79,8 @@ mod tests {
     fn only_a_document_channel_yields_its_document() {
         let (keys, document) = (RedisKeys::new("co"), DocumentId::new());
         assert_eq!(keys.document_of(&keys.document(document)), Some(document));
-        for other in [keys.presence(document), keys.nodes(), RedisKeys::new("c").document(document)]
-        {
+        let foreign = RedisKeys::new("c").document(document);
+        for other in [keys.presence(document), keys.nodes(), keys.sessions(), foreign] {
             assert_eq!(keys.document_of(&other), None);
         }
     }

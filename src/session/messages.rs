@@ -47,6 +47,9 @@ impl Handler<Replace> for Session {
 
     fn handle(&mut self, _replace: Replace, ctx: &mut SessionContext) -> bool {
         let was_open = !self.is_closing();
+        if was_open {
+            self.parts.metrics.slot_reclaimed();
+        }
         self.close(&CloseReason::Replaced, ctx);
         was_open
     }
@@ -77,6 +80,10 @@ impl Handler<CloseIfSilent> for Session {
     type Result = bool;
 
     fn handle(&mut self, _close: CloseIfSilent, ctx: &mut SessionContext) -> bool {
-        self.close_if_silent(Instant::now(), ctx)
+        let is_closed = self.close_if_silent(Instant::now(), ctx);
+        if is_closed {
+            self.parts.metrics.slot_reclaimed();
+        }
+        is_closed
     }
 }

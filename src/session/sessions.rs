@@ -14,13 +14,15 @@ use super::{
     actor::Session,
     admitted_sessions::AdmittedSessions,
     messages::{Drain, EvictSession},
+    slot_search::{close_one_dead, replace},
 };
 use crate::{
+    bridge::{Bridge, SessionCallSink},
     domain::{SessionId, UserId},
     metrics::Metrics,
     outbox::{OutboxOptions, OutboxTotals},
     roster::{self, Roster},
-    wire::Predecessor,
+    wire::{Predecessor, envelope::SessionCall},
 };
 
 /// The parts that sessions use.
@@ -31,6 +33,8 @@ pub struct SessionParts {
     pub execute: Arc<dyn Execute>,
     /// Counts the connections of users.
     pub roster: Arc<dyn Roster>,
+    /// Reaches the sessions of other nodes.
+    pub bridge: Arc<dyn Bridge>,
     /// Limits the operations per user.
     pub throttle: Arc<Throttle<UserId>>,
     /// The metrics.
@@ -138,6 +142,21 @@ impl roster::SessionEvictor for Sessions {
         tokio::spawn(async move {
             if addr.send(EvictSession).await.is_err() {
                 tracing::debug!(session.id = %session, "a session had ended before it was evicted");
+            }
+        });
+    }
+}
+
+/// Frees connection slots for new sessions on other nodes.
+impl SessionCallSink for Sessions {
+    fn receive(&self, call: SessionCall) {
+        let sessions = self.clone();
+        tokio::spawn(async move {
+            match call {
+                SessionCall::Replace { user, predecessor } => {
+                    replace(&sessions, user, predecessor).await
+                }
+                SessionCall::FreeSlot { user } => close_one_dead(&sessions, user).await,
             }
         });
     }

@@ -2,9 +2,10 @@
 //!
 //! A phone that changes networks leaves a session behind that holds its slot for `session.silence_allowed`. A new session
 //! replaces the predecessor that it names. If its user has no slot left all the same, the node probes the user's sessions
-//! and closes the one that has been silent longest, if it does not answer. A client that answers is never closed.
+//! and closes the one that has been silent longest, if it does not answer. A client that answers is never closed. The other
+//! nodes do the same with their sessions of the user, if they share Redis.
 //!
-//! Invariant: a search closes only sessions of its own user, and without a named predecessor at most one.
+//! Invariant: a search closes only sessions of its own user, and without a named predecessor at most one on each node.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     domain::{SessionId, UserId},
     roster::{Slot, SlotError},
-    wire::Predecessor,
+    wire::{Predecessor, envelope::SessionCall},
 };
 
 /// How long a search waits for a session to do what a message says. A probe takes [`ANSWER_WITHIN`] of it.
@@ -29,7 +30,7 @@ const MAX_MESSAGE_WAIT: Duration = ANSWER_WITHIN.saturating_add(SUSPENDED);
 const MAX_RELEASE_WAIT: Duration = Duration::from_secs(1);
 
 /// The pause between two attempts to take a slot.
-const RETRY_EVERY: Duration = Duration::from_millis(50);
+const RETRY_EVERY: Duration = Duration::from_millis(250);
 
 /// The search of one new session.
 pub(super) struct SlotSearch<'a> {
@@ -47,26 +48,40 @@ impl SlotSearch<'_> {
     /// # Cancel safety
     /// Dropping the future releases the slot. Sessions that were closed stay closed.
     pub(super) async fn take(&self, predecessor: Option<Predecessor>) -> Result<Slot, SlotError> {
-        let (sessions, metrics) = (&self.parts.sessions, &self.parts.metrics);
-        let mut until = Instant::now();
-        if let Some(predecessor) = predecessor
-            && replace(sessions, self.user, predecessor).await
-        {
-            metrics.slot_reclaimed();
-            until += MAX_RELEASE_WAIT;
-        }
-        match self.take_until(until).await {
+        let released_within = match predecessor {
+            Some(predecessor) if self.replace(predecessor).await => MAX_RELEASE_WAIT,
+            Some(_) | None => Duration::ZERO,
+        };
+        match self.take_until(Instant::now() + released_within).await {
             Ok(slot) => return Ok(slot),
             Err(SlotError::LimitReached { .. }) => {}
         }
-        let is_closed = close_one_dead(sessions, self.user).await;
-        let mut until = Instant::now();
-        if is_closed {
-            metrics.slot_reclaimed();
-            until += MAX_RELEASE_WAIT;
-        }
-        // A session may have left while others were probed.
+        let until = self.free_slot().await;
         self.take_until(until).await
+    }
+
+    /// Closes the predecessor, here or on another node. Returns whether that may free a slot.
+    async fn replace(&self, predecessor: Predecessor) -> bool {
+        let user = self.user;
+        replace(&self.parts.sessions, user, predecessor).await
+            || self.parts.bridge.call_sessions(SessionCall::Replace { user, predecessor })
+    }
+
+    /// Closes a dead session of the user, if there is one. Returns until when a slot may become free.
+    async fn free_slot(&self) -> Instant {
+        let (user, sessions) = (self.user, &self.parts.sessions);
+        let begun = Instant::now();
+        let are_elsewhere = sessions.of_user(user).len() < self.parts.limits.connections_per_user;
+        let called =
+            are_elsewhere && self.parts.bridge.call_sessions(SessionCall::FreeSlot { user });
+        if close_one_dead(sessions, user).await {
+            Instant::now() + MAX_RELEASE_WAIT
+        } else if called {
+            begun + MAX_MESSAGE_WAIT + MAX_RELEASE_WAIT
+        } else {
+            // A session may have left while others were probed.
+            Instant::now()
+        }
     }
 
     /// Tries to take a slot at least once, and again until `until`.
@@ -89,7 +104,7 @@ impl SlotSearch<'_> {
 }
 
 /// Closes the sessions on this node that a new session of `user` names. Returns whether there was one.
-async fn replace(sessions: &Sessions, user: UserId, predecessor: Predecessor) -> bool {
+pub(super) async fn replace(sessions: &Sessions, user: UserId, predecessor: Predecessor) -> bool {
     let named = sessions.named(user, predecessor);
     let replaced = join_all(named.iter().map(|session| session.send(Replace)));
     let Ok(replaced) = timeout(MAX_MESSAGE_WAIT, replaced).await else { return false };
@@ -98,7 +113,7 @@ async fn replace(sessions: &Sessions, user: UserId, predecessor: Predecessor) ->
 
 /// Probes the sessions of `user` on this node and closes the one that has been silent longest, if it does not answer.
 /// Returns whether there was one.
-async fn close_one_dead(sessions: &Sessions, user: UserId) -> bool {
+pub(super) async fn close_one_dead(sessions: &Sessions, user: UserId) -> bool {
     let probes = sessions.of_user(user).into_iter().map(|session| async move {
         match timeout(MAX_MESSAGE_WAIT, session.send(Probe)).await {
             Ok(Ok(Some(silence))) => Some((silence, session)),

@@ -2,10 +2,10 @@
 
 use coscribe::domain::DocumentId;
 use kit::{
-    Client as _, Editor, EditorState, Node as _, Pair, Person, Proxy, Socket, expect_eventually,
-    new_doc, within,
+    Client as _, Editor, EditorState, Node as _, Pair, Person, Proxy, expect_eventually, new_doc,
+    within,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The user has one connection, and the heartbeat would find it dead long after the test.
 const ONE: &[(&str, &str)] = &[("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1")];
@@ -13,18 +13,6 @@ const ONE: &[(&str, &str)] = &[("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1")];
 const REPLACED: (u16, &str) = (4412, "A newer connection of this client has replaced this one");
 
 const LIMITED: (u16, &str) = (4403, "Connection limit exceeded");
-
-/// Connects until the node admits the client, as clients do.
-async fn reconnect(person: &Person) -> Socket {
-    let admitted = async {
-        loop {
-            if let Ok(socket) = person.try_connect().await {
-                return socket;
-            }
-        }
-    };
-    within("the admission", admitted).await
-}
 
 /// Connects until the node admits the editor, as the provider does.
 async fn reopen(person: &Person, document: DocumentId, editor: &Editor) -> Editor {
@@ -55,7 +43,7 @@ async fn a_dead_connection_gives_way_to_the_next_one_of_its_user() {
     bobs_tab.expect_joined(&pair.alice).await;
 
     phone.freeze_connections();
-    let socket = reconnect(&alice).await;
+    let socket = alice.reconnect().await;
 
     assert_eq!(bobs_tab.expect_left(&pair.alice).await["sessionId"], json!(dead.session()));
     assert_eq!(pair.node.metric("coscribe_slots_reclaimed_total").await, 1);
@@ -99,15 +87,6 @@ async fn connections_whose_clients_answer_are_never_closed_for_another() {
     pair.stop((socket, editor)).await;
 }
 
-/// Opens a socket whose `connection_init` names a predecessor.
-async fn connect_in_place_of(person: &Person, node: &impl kit::Node, predecessor: Value) -> Socket {
-    let mut socket = node.handshake().open().await.unwrap();
-    let payload = json!({ "authToken": person.token, "replaces": predecessor });
-    socket.send(json!({ "type": "connection_init", "payload": payload })).await;
-    socket.expect_ack().await;
-    socket
-}
-
 #[actix_web::test]
 async fn a_session_that_names_its_predecessor_replaces_it_at_once() {
     let pair = Pair::start_with(ONE).await;
@@ -115,7 +94,7 @@ async fn a_session_that_names_its_predecessor_replaces_it_at_once() {
     let old = pair.alice.open(pair.document).await;
     bobs_tab.expect_joined(&pair.alice).await;
 
-    let new = connect_in_place_of(&pair.alice, &pair.node, json!(old.session())).await;
+    let new = pair.alice.connect_in_place_of(old.session()).await;
 
     let (code, text) = old.socket.expect_close().await;
     assert_eq!((code, text.as_str()), REPLACED);
@@ -130,7 +109,7 @@ async fn nobody_can_name_a_session_of_another_user() {
     let alices = pair.alice.open(pair.document).await;
     let editor = pair.alice.open_editor_with(pair.document, new_doc(), "&client=7").await;
 
-    let bobs = connect_in_place_of(&pair.bob, &pair.node, json!(alices.session())).await;
+    let bobs = pair.bob.connect_in_place_of(alices.session()).await;
     let bobs_editor = pair.bob.open_editor_with(pair.document, new_doc(), "&client=7").await;
 
     assert!(alices.socket.run("{ me { id } }", json!({})).await.is_ok());

@@ -1,7 +1,8 @@
 //! The limit on the connections of one user, which holds for all nodes together.
 
 use futures_util::future::join_all;
-use kit::{Pair, Person, expect_eventually, within};
+use kit::{Client as _, Node as _, Pair, Person, Proxy, expect_eventually, new_doc, within};
+use serde_json::json;
 
 use crate::relay::connect_to_redis;
 
@@ -24,14 +25,7 @@ async fn the_eleventh_connection_is_refused_on_every_node() {
     }
     // A slot that is released on one node is free on every node.
     sockets.pop().unwrap().close().await;
-    let connected = async {
-        loop {
-            if let Ok(socket) = pair.alice.try_connect().await {
-                return socket;
-            }
-        }
-    };
-    sockets.push(within("a free slot", connected).await);
+    sockets.push(pair.alice.reconnect().await);
     pair.stop_with(peer, sockets).await;
 }
 
@@ -70,4 +64,78 @@ async fn of_twenty_simultaneous_connections_ten_are_admitted() {
     }
     third.stop().await;
     pair.stop_with(second, ()).await;
+}
+
+/// One connection for each user.
+const ONE: &[(&str, &str)] = &[("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1")];
+
+/// The close frame of a session that was replaced.
+const REPLACED: (u16, &str) = (4412, "A newer connection of this client has replaced this one");
+
+#[actix_web::test]
+async fn a_dead_connection_gives_way_to_the_next_one_of_its_user_on_another_node() {
+    let pair = Pair::start_with(ONE).await;
+    let peer = pair.node.start_peer().await;
+    let phone = Proxy::to(pair.node.address().to_string()).await;
+    let bobs_tab = pair.bob.at(&peer).open(pair.document).await;
+    let dead = pair.alice.at_address(phone.address()).open(pair.document).await;
+    bobs_tab.expect_joined(&pair.alice).await;
+
+    phone.freeze_connections();
+    let socket = pair.alice.at(&peer).reconnect().await;
+
+    assert_eq!(bobs_tab.expect_left(&pair.alice).await["sessionId"], json!(dead.session()));
+    assert!(socket.run("{ me { id } }", json!({})).await.is_ok());
+    pair.stop_with(peer, (dead, socket, bobs_tab)).await;
+}
+
+#[actix_web::test]
+async fn a_session_replaces_its_predecessor_on_another_node() {
+    let pair = Pair::start_with(ONE).await;
+    let peer = pair.node.start_peer().await;
+    let alice_there = pair.alice.at(&peer);
+
+    let old = pair.alice.connect().await;
+    let new = alice_there.connect_in_place_of(old.session()).await;
+    let (code, text) = old.expect_close().await;
+    assert_eq!((code, text.as_str()), REPLACED);
+    new.close().await;
+
+    let doc = new_doc();
+    let query = format!("&client={}", doc.client_id());
+    let old = pair.alice.open_editor_with(pair.document, doc.clone(), &query).await;
+    let new = alice_there.open_editor_with(pair.document, doc, &query).await;
+    let (code, text) = old.expect_close().await;
+    assert_eq!((code, text.as_str()), REPLACED);
+    pair.stop_with(peer, (old, new)).await;
+}
+
+/// The stock provider sends its client id only with its awareness.
+#[actix_web::test]
+async fn an_editor_that_comes_back_on_another_node_ends_its_dead_predecessor() {
+    // Nodes exchange awareness once a lease has passed in which all of them could read it.
+    let pair = Pair::start_with(&[
+        ("COSCRIBE__REDIS__ANSWER_WITHIN", "500ms"),
+        ("COSCRIBE__ROSTER__LEASE", "1500ms"),
+        ("COSCRIBE__ROSTER__RENEW_EVERY", "300ms"),
+        ("COSCRIBE__ROOM__AWARENESS_EVERY", "300ms"),
+    ])
+    .await;
+    let peer = pair.node.start_peer().await;
+    let phone = Proxy::to(pair.node.address().to_string()).await;
+    let watching = pair.bob.at(&peer).open_editor(pair.document).await;
+    let dead = pair.alice.at_address(phone.address()).open_editor(pair.document).await;
+    dead.send_awareness(dead.client, 1, &json!({ "at": "home" })).await;
+    watching.expect("Alice", |state| state.peers.contains_key(&dead.client)).await;
+
+    phone.freeze_connections();
+    let doc = dead.doc.clone();
+    let back = pair.alice.at(&peer).open_editor_with(pair.document, doc, "").await;
+    back.send_awareness(back.client, 2, &json!({ "at": "work" })).await;
+
+    expect_eventually("the end of the dead session", async || {
+        pair.alice.present_sessions(pair.document).await.len() == 2
+    })
+    .await;
+    pair.stop_with(peer, (watching, dead, back)).await;
 }

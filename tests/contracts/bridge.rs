@@ -3,10 +3,16 @@
 use std::sync::{Arc, atomic::AtomicU8};
 
 use coscribe::{
-    bridge::{Bridge, DeliverySink, EventSink, Health, LocalBridge, RedisBridge, RelayEvent},
+    bridge::{
+        Bridge, DeliverySink, EventSink, Health, LocalBridge, RedisBridge, RelayEvent,
+        SessionCallSink,
+    },
     domain::{AccessLevel, Cursor, DocumentId, NodeId, Position, SessionId, UserId, Version},
     metrics::Metrics,
-    wire::envelope::Envelope,
+    wire::{
+        Predecessor,
+        envelope::{Envelope, SessionCall},
+    },
 };
 use kit::{expect_eventually, within};
 use tokio::sync::{Mutex, mpsc};
@@ -18,12 +24,14 @@ contract!(
     a_publication_reaches_every_other_node_once_and_in_order,
     a_detached_node_receives_nothing_more,
     an_access_change_waits_until_the_other_nodes_have_applied_it,
+    a_request_to_sessions_reaches_every_other_node,
 );
 
 /// A bridge and what it has delivered.
 struct Node {
     bridge: Arc<dyn Bridge>,
     delivered: Mutex<mpsc::UnboundedReceiver<RelayEvent>>,
+    calls: Mutex<mpsc::UnboundedReceiver<SessionCall>>,
 }
 
 /// Keeps the deliveries.
@@ -35,6 +43,15 @@ impl DeliverySink for Recorder {
     }
 
     fn relay_recovered(&self) {}
+}
+
+/// Keeps the requests to sessions.
+struct CallRecorder(mpsc::UnboundedSender<SessionCall>);
+
+impl SessionCallSink for CallRecorder {
+    fn receive(&self, call: SessionCall) {
+        self.0.send(call).unwrap();
+    }
 }
 
 impl Node {
@@ -64,14 +81,17 @@ impl Node {
 async fn nodes(over: Over, count: usize) -> Vec<Node> {
     if over == Over::Memory {
         let (_sender, delivered) = mpsc::unbounded_channel();
-        return vec![Node { bridge: Arc::new(LocalBridge), delivered: Mutex::new(delivered) }];
+        let (_sender, calls) = mpsc::unbounded_channel();
+        let (delivered, calls) = (Mutex::new(delivered), Mutex::new(calls));
+        return vec![Node { bridge: Arc::new(LocalBridge), delivered, calls }];
     }
     let Some((server, keys)) = over.server() else { return vec![] };
     let mut nodes = Vec::new();
     for _ in 0..count {
         let (sender, delivered) = mpsc::unbounded_channel();
+        let (calling, calls) = mpsc::unbounded_channel();
         let sink = EventSink::default();
-        sink.open(Arc::new(Recorder(sender)));
+        sink.open(Arc::new(Recorder(sender)), Arc::new(CallRecorder(calling)));
         let version = Arc::new(AtomicU8::new(2));
         let bridge = RedisBridge::start(
             server.clone(),
@@ -82,7 +102,8 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
             Metrics::new(),
         );
         expect_eventually("a healthy relay", async || bridge.health() == Health::Healthy).await;
-        nodes.push(Node { bridge: Arc::new(bridge), delivered: Mutex::new(delivered) });
+        let (delivered, calls) = (Mutex::new(delivered), Mutex::new(calls));
+        nodes.push(Node { bridge: Arc::new(bridge), delivered, calls });
     }
     nodes
 }
@@ -195,4 +216,32 @@ async fn an_access_change_waits_until_the_other_nodes_have_applied_it(over: Over
     };
     within("the end of the wait for the silent node", change).await;
     drop(unapplied);
+}
+
+async fn a_request_to_sessions_reaches_every_other_node(over: Over) {
+    let nodes = nodes(over, 3).await;
+    let Some((first, others)) = nodes.split_first() else { return };
+    let user = UserId::new();
+    let (session, document) = (SessionId::new(), DocumentId::new());
+    let calls = [
+        SessionCall::Replace { user, predecessor: Predecessor::Session(session) },
+        SessionCall::Replace { user, predecessor: Predecessor::Editor { document, client: 7 } },
+        SessionCall::FreeSlot { user },
+    ];
+    for call in calls {
+        assert_eq!(first.bridge.call_sessions(call), !others.is_empty());
+    }
+    for node in others {
+        for call in calls {
+            let received = within("a request", async { node.calls.lock().await.recv().await });
+            assert_eq!(received.await, Some(call));
+        }
+    }
+    // A marker: nothing else may arrive before it.
+    if let [other, ..] = others {
+        other.bridge.call_sessions(calls[2]);
+        let received = within("a request", async { first.calls.lock().await.recv().await });
+        assert_eq!(received.await, Some(calls[2]));
+        assert!(first.calls.lock().await.try_recv().is_err());
+    }
 }

@@ -30,7 +30,7 @@ use crate::{
     domain::{AccessLevel, DocumentId, NodeId, UserId},
     metrics::{ActorKind, Metrics},
     redis::{RedisKeys, Server},
-    wire::envelope::{Envelope, Signal},
+    wire::envelope::{Envelope, SessionCall, Signal},
 };
 
 /// Mailbox capacity of the relay's actor. When it is full, envelopes are dropped and the other nodes
@@ -206,6 +206,20 @@ impl Bridge for RedisBridge {
     fn detach(&self, document: DocumentId) {
         self.shared.channels.lock().remove(document);
         self.update_subscriptions();
+    }
+
+    fn call_sessions(&self, call: SessionCall) -> bool {
+        let message = OutboundMessage {
+            channel: self.shared.keys.sessions(),
+            bytes: call.encode(self.shared.node),
+            document: None,
+            subscriber_count: None,
+        };
+        if self.relay.try_send(Publish(message)).is_err() {
+            self.shared.metrics.mailbox_full(ActorKind::Relay);
+            return false;
+        }
+        self.shared.health() != Health::Unavailable
     }
 
     fn health(&self) -> Health {

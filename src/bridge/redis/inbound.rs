@@ -1,6 +1,6 @@
 //! Decodes and routes what Redis pushes to the subscriber connection. Nothing here waits.
 //!
-//! Envelopes of documents go to the [`EventSink`]; signals and changes of the connection go to the
+//! Envelopes of documents and requests to sessions go to the [`EventSink`]; signals and changes of the connection go to the
 //! relay's actor. Undecodable messages are counted and ignored.
 
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::oneshot;
 
 use crate::{
-    bridge::{DeliverySink, RelayEvent},
+    bridge::{DeliverySink, RelayEvent, SessionCallSink},
     domain::{DocumentId, NodeId},
     metrics::Metrics,
     redis::RedisKeys,
-    wire::envelope::{BadEnvelope, Envelope, Signal},
+    wire::envelope::{BadEnvelope, Envelope, SessionCall, Signal},
 };
 
 /// An event that the relay's actor handles itself.
@@ -30,15 +30,22 @@ pub(super) enum InboundEvent {
     Unsubscribed(DocumentId),
 }
 
-/// The sink that receives the relay's events. It is connected after the relay has started, because
-/// rooms are built after the bridge that they publish to. Clones share it.
+/// The sinks that receive the relay's events and the requests to sessions. They are connected after the
+/// relay has started, because rooms and sessions are built after the bridge that they publish to.
+/// Clones share them.
 #[derive(Clone, Default)]
-pub struct EventSink(Arc<RwLock<Option<Arc<dyn DeliverySink>>>>);
+pub struct EventSink(Arc<RwLock<Option<OpenSinks>>>);
+
+struct OpenSinks {
+    rooms: Arc<dyn DeliverySink>,
+    sessions: Arc<dyn SessionCallSink>,
+}
 
 impl EventSink {
-    /// Delivers all further events to `sink`. Before that, events are discarded.
-    pub fn open(&self, sink: Arc<dyn DeliverySink>) {
-        *self.0.write() = Some(sink);
+    /// Delivers all further events to `rooms`, and all further requests to `sessions`. Before that, both
+    /// are discarded.
+    pub fn open(&self, rooms: Arc<dyn DeliverySink>, sessions: Arc<dyn SessionCallSink>) {
+        *self.0.write() = Some(OpenSinks { rooms, sessions });
     }
 
     /// Discards all further events.
@@ -47,8 +54,14 @@ impl EventSink {
     }
 
     pub(super) fn deliver(&self, event: RelayEvent) {
-        if let Some(sink) = &*self.0.read() {
-            sink.deliver(event);
+        if let Some(sinks) = &*self.0.read() {
+            sinks.rooms.deliver(event);
+        }
+    }
+
+    fn call_sessions(&self, call: SessionCall) {
+        if let Some(sinks) = &*self.0.read() {
+            sinks.sessions.receive(call);
         }
     }
 
@@ -59,8 +72,8 @@ impl EventSink {
     }
 
     pub(super) fn relay_recovered(&self) {
-        if let Some(sink) = &*self.0.read() {
-            sink.relay_recovered();
+        if let Some(sinks) = &*self.0.read() {
+            sinks.rooms.relay_recovered();
         }
     }
 }
@@ -111,6 +124,13 @@ impl InboundRouter {
                     .map(|(from, envelope)| self.deliver(document, from, envelope)),
                 Err(bad) => Err(bad),
             },
+            None if channel == self.keys.sessions().as_bytes() => {
+                SessionCall::decode(bytes, version).map(|(from, call)| {
+                    if from != self.node {
+                        self.sink.call_sessions(call);
+                    }
+                })
+            }
             None => Signal::decode(bytes, version).map(|(_from, signal)| {
                 (self.send_to_relay)(InboundEvent::Signal(signal));
             }),

@@ -81,7 +81,7 @@ impl Relay {
         }));
     }
 
-    /// Opens a connection and subscribes it to this node's own channels. Returns it with the indices of
+    /// Opens a connection and subscribes it to this node's own channels and to that of all nodes. Returns it with the indices of
     /// the canary channels.
     fn open_connection(
         &self,
@@ -102,6 +102,7 @@ impl Relay {
             // Other nodes send acknowledgements to the channel with index 0.
             channels.push(keys.node(node, 0));
             channels.dedup();
+            channels.push(keys.sessions());
             connection.subscribe(&channels).await?;
             Ok((connection, canary_channels))
         }

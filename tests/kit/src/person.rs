@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use coscribe::domain::{DocumentId, SessionId, UserId};
 use serde_json::{Value, json};
 
-use crate::{Answer, Client, Handshake, HttpReply, Node, RawSocket, Socket, Tab, http_client};
+use crate::{
+    Answer, Client, Handshake, HttpReply, Node, RawSocket, Socket, Tab, http_client, within,
+};
 
 /// The password of every account.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -110,6 +112,27 @@ impl Person {
         let mut socket = Handshake::to(self.address).open().await.unwrap();
         socket.try_init(&self.token).await?;
         Ok(socket)
+    }
+
+    /// Opens sockets until one is admitted, as clients do.
+    pub async fn reconnect(&self) -> Socket {
+        let admitted = async {
+            loop {
+                if let Ok(socket) = self.try_connect().await {
+                    return socket;
+                }
+            }
+        };
+        within("the admission", admitted).await
+    }
+
+    /// Opens a socket that replaces the session `predecessor`, and waits until it is admitted.
+    pub async fn connect_in_place_of(&self, predecessor: SessionId) -> Socket {
+        let mut socket = Handshake::to(self.address).open().await.unwrap();
+        let payload = json!({ "authToken": self.token, "replaces": predecessor });
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        socket.expect_ack().await;
+        socket
     }
 
     /// Opens a raw socket and waits until it is admitted.

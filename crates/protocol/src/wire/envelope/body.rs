@@ -67,6 +67,20 @@ pub(super) enum SignalBody {
     Done { request: u64 },
 }
 
+/// A body on the channel of all nodes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum SessionCallBody {
+    Replace { user: Uuid, predecessor: PredecessorBody },
+    FreeSlot { user: Uuid },
+}
+
+/// A session, as its successor names it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum PredecessorBody {
+    Session(Uuid),
+    Editor { document: Uuid, client: u64 },
+}
+
 /// A user.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UserBody<'a> {

@@ -16,11 +16,13 @@ mod body;
 mod document;
 mod entry;
 mod sequence;
+mod session_call;
 mod signal;
 
 pub use document::{BadEnvelope, Envelope};
 pub use entry::{Incarnation, PresenceEntry};
 pub use sequence::Sequence;
+pub use session_call::SessionCall;
 pub use signal::Signal;
 
 /// The version that all nodes read.

@@ -1,0 +1,91 @@
+//! Requests to the sessions of all other nodes, on a channel that every node subscribes to.
+
+use super::{
+    BadEnvelope, OLDEST_VERSION,
+    body::{PredecessorBody, SessionCallBody},
+    document::{encode_body, split_header, with_header},
+};
+use crate::{
+    domain::{DocumentId, NodeId, SessionId, UserId},
+    wire::Predecessor,
+};
+
+/// A request to the sessions of a user, wherever they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionCall {
+    /// Close the predecessor of a new session.
+    Replace {
+        /// The user of both sessions.
+        user: UserId,
+        /// The older session.
+        predecessor: Predecessor,
+    },
+    /// Close a session whose client no longer answers, because a new session finds no connection slot.
+    FreeSlot {
+        /// The user of both sessions.
+        user: UserId,
+    },
+}
+
+impl SessionCall {
+    /// Encodes the request as sent by `from`. Nodes that do not know it are not subscribed to its channel, so it needs no
+    /// version of its own.
+    #[must_use]
+    pub fn encode(self, from: NodeId) -> Vec<u8> {
+        let body = match self {
+            Self::Replace { user, predecessor } => SessionCallBody::Replace {
+                user: user.uuid(),
+                predecessor: match predecessor {
+                    Predecessor::Session(id) => PredecessorBody::Session(id.uuid()),
+                    Predecessor::Editor { document, client } => {
+                        PredecessorBody::Editor { document: document.uuid(), client }
+                    }
+                },
+            },
+            Self::FreeSlot { user } => SessionCallBody::FreeSlot { user: user.uuid() },
+        };
+        with_header(from, OLDEST_VERSION, &encode_body(&body))
+    }
+
+    /// Decodes the sender and the request, for a reader that knows `version`.
+    ///
+    /// # Errors
+    /// [`BadEnvelope`] if the bytes are no request or its version is unknown.
+    pub fn decode(bytes: &[u8], version: u8) -> Result<(NodeId, Self), BadEnvelope> {
+        let (from, rest) = split_header(bytes, version)?;
+        let call = match postcard::from_bytes(rest).map_err(|_error| BadEnvelope::Garbage)? {
+            SessionCallBody::Replace { user, predecessor } => Self::Replace {
+                user: UserId::from(user),
+                predecessor: match predecessor {
+                    PredecessorBody::Session(id) => Predecessor::Session(SessionId::from(id)),
+                    PredecessorBody::Editor { document, client } => {
+                        Predecessor::Editor { document: DocumentId::from(document), client }
+                    }
+                },
+            },
+            SessionCallBody::FreeSlot { user } => Self::FreeSlot { user: UserId::from(user) },
+        };
+        Ok((from, call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_decoded_as_they_were_encoded() {
+        let (from, user) = (NodeId::new(), UserId::new());
+        let editor = Predecessor::Editor { document: DocumentId::new(), client: u64::MAX };
+        for call in [
+            SessionCall::Replace { user, predecessor: Predecessor::Session(SessionId::new()) },
+            SessionCall::Replace { user, predecessor: editor },
+            SessionCall::FreeSlot { user },
+        ] {
+            let bytes = call.encode(from);
+            assert_eq!(SessionCall::decode(&bytes, OLDEST_VERSION), Ok((from, call)));
+            let short = &bytes[..bytes.len() - 1];
+            assert_eq!(SessionCall::decode(short, OLDEST_VERSION), Err(BadEnvelope::Garbage));
+        }
+    }
+}
