@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use crate::{
     auth::{Passwords, Tokens},
     graphql::{Api, Engine},
-    http::{BodyLimits, DrainFlag, HttpState, Origins},
+    http::{BodyLimits, DrainFlag, HttpState, Origins, RefusalLog},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -87,6 +87,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         totals,
         origins: Origins::new(settings.server.allowed_origins.clone()),
         draining: draining.clone(),
+        refusals: RefusalLog::default(),
         dropped_log_lines: telemetry::dropped_lines,
         bodies: BodyLimits {
             authenticated: limits.message,

@@ -173,6 +173,35 @@ impl HttpError {
         }
     }
 
+    /// Returns the name of the reason in the log.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Authorization => "no_bearer_token",
+            Self::Identity(IdentityError::Token(error)) => error.label(),
+            Self::Identity(IdentityError::Unknown) => "unknown_user",
+            Self::Identity(IdentityError::Store(_)) => "account_not_loaded",
+            Self::UnknownSession => "unknown_session",
+            Self::ForeignSession => "foreign_session",
+            Self::Roster(_) => "roster_unavailable",
+            Self::NoToken => "missing",
+            Self::NeedsEditor => "no_upgrade",
+            Self::NoDocument => "no_document",
+            Self::Origin => "origin",
+            Self::Handshake(_) => "handshake",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooSlow { .. } => "too_slow",
+            Self::ContentType => "content_type",
+            Self::NotAcceptable => "not_acceptable",
+            Self::Malformed(_) => "malformed_address",
+            Self::OnlyQueries => "only_queries",
+            Self::NeedsSocket => "needs_socket",
+            Self::Method => "method",
+            Self::UnknownMethod => "unknown_method",
+            Self::Throttled(_) => "rate_limited",
+            Self::Draining => "draining",
+        }
+    }
+
     /// Returns the header that the status requires.
     fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {

@@ -50,7 +50,8 @@ pub(super) async fn get(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
     if upgrade::is_requested(request.headers()) {
-        return graphql_socket::open(&request, payload, &state).await;
+        let opened = graphql_socket::open(&request, payload, &state).await;
+        return opened.inspect_err(|error| state.refusals.note(error));
     }
     if graphiql::is_requested(&request) {
         return Ok(graphiql::page());

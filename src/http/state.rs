@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{BodyLimits, DrainFlag, Origins};
+use super::{BodyLimits, DrainFlag, Origins, RefusalLog};
 use crate::{
     domain::UserId,
     graphql::Engine,
@@ -43,6 +43,8 @@ pub struct HttpState {
     pub origins: Origins,
     /// Whether the node is stopping.
     pub draining: DrainFlag,
+    /// Logs refused upgrades.
+    pub refusals: RefusalLog,
     /// Returns how many log lines were dropped.
     pub dropped_log_lines: fn() -> u64,
     /// The limits of request bodies.

@@ -26,11 +26,10 @@ struct EditorQuery {
     client: Option<u64>,
 }
 
-/// Upgrades the request and opens a session for an editor.
+/// Handles `GET /sync/<document>`: upgrades the request and opens a session for an editor.
 ///
 /// # Errors
-/// The request is not an upgrade, its origin is not allowed, its path does not name a document, its token is missing or
-/// not valid, the handshake is broken, or the node is stopping.
+/// The request is not an upgrade, or the upgrade is refused.
 pub(super) async fn open(
     request: HttpRequest,
     document: web::Path<String>,
@@ -40,11 +39,26 @@ pub(super) async fn open(
     if !upgrade::is_requested(request.headers()) {
         return Err(HttpError::NeedsEditor);
     }
-    upgrade::check_allowed(&request, &state)?;
+    let upgraded = upgrade_editor(&request, &document, payload, &state).await;
+    upgraded.inspect_err(|error| state.refusals.note(error))
+}
+
+/// Upgrades the request of an editor.
+///
+/// # Errors
+/// The origin is not allowed, the path does not name a document, the token is missing or not valid, the handshake is
+/// broken, or the node is stopping.
+async fn upgrade_editor(
+    request: &HttpRequest,
+    document: &str,
+    payload: web::Payload,
+    state: &HttpState,
+) -> Result<HttpResponse, HttpError> {
+    upgrade::check_allowed(request, state)?;
     let document: DocumentId = document.parse().map_err(|_no_uuid| HttpError::NoDocument)?;
     request_span::record_document(document);
     let EditorQuery { saved, client } = query_string::parse(request.query_string())?;
-    let Some(token) = upgrade::token(&request)? else {
+    let Some(token) = upgrade::token(request)? else {
         state.metrics.auth_failed("missing");
         return Err(HttpError::NoToken);
     };
@@ -53,6 +67,6 @@ pub(super) async fn open(
     let conversation = Conversation::new(Arc::clone(&state.editors), document, saved);
     let name = client.map(|client| Predecessor::Editor { document, client });
     let editor = NewEditor { identified, name, conversation: Box::new(conversation) };
-    session::open_editor(&request, payload, Arc::clone(&state.session), editor)
+    session::open_editor(request, payload, Arc::clone(&state.session), editor)
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }

@@ -65,7 +65,7 @@ impl Handshake {
     }
 
     /// Asks for any path, without a subprotocol.
-    pub(crate) fn to_path(address: SocketAddr, path: &str) -> Self {
+    pub fn to_path(address: SocketAddr, path: &str) -> Self {
         let mut handshake =
             Self { address, path: path.to_owned(), headers: vec![], receive_buffer: None };
         handshake.push("Host", &address.to_string());
