@@ -1,11 +1,11 @@
 //! The command line: `serve` (the default), `migrate`, `token`, `schema`, `health`.
 //!
-//! The output of a command goes to standard output; errors and logs go to standard error.
-#![allow(clippy::print_stdout, reason = "the output of a command goes to standard output")]
+//! The output of a command goes to standard output; errors and logs go to standard error. Both may be closed: nothing here
+//! uses a macro that panics then.
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, ErrorKind, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
@@ -20,7 +20,7 @@ use coscribe::{
     settings::{Flags, Settings, Sources},
     telemetry,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The backend of a collaborative text editor, over GraphQL and Yjs.
 #[derive(Parser)]
@@ -110,10 +110,20 @@ fn announce(line: impl Display) {
     }
 }
 
+/// Prints the output of a command. A reader that has gone has read all that it wanted.
+fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut output = io::stdout().lock();
+    match write!(output, "{text}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("standard output cannot be written")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Schema) = command {
-        print!("{}", graphql::sdl());
-        return Ok(());
+        return print(graphql::sdl());
     }
     let Options { data_dir, config, host, port, demo } = options;
     let settings = Settings::load(&Sources::of_process(config, Flags { data_dir, host, port })?)?;
@@ -131,6 +141,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: &Settings, mut base: Base, with_demo: bool) -> anyhow::Result<()> {
+    let hangups = tokio::spawn(outlive_terminal(signal(SignalKind::hangup())?));
     base.lock_database()?;
     for name in base.store.migrate_up().await? {
         tracing::info!(migration = name, "applied a migration");
@@ -151,7 +162,15 @@ async fn serve(settings: &Settings, mut base: Base, with_demo: bool) -> anyhow::
         _ = interrupt.recv() => tracing::info!("received SIGINT"),
     }
     node.stop().await;
+    hangups.abort();
     Ok(())
+}
+
+/// Takes every SIGHUP, which would end the process: its terminal was closed, but its clients are still there.
+async fn outlive_terminal(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::info!("received SIGHUP; serving on");
+    }
 }
 
 /// Formats the address so that it can be opened on this machine.
@@ -169,16 +188,17 @@ async fn migrate(base: &Base, direction: Migrate) -> anyhow::Result<()> {
         Migrate::Down { steps } => ("reverted", base.store.migrate_down(steps).await?),
         Migrate::Status => {
             for state in base.store.migration_status().await? {
-                println!("{} {}", if state.applied { "applied" } else { "missing" }, state.name);
+                let applied = if state.applied { "applied" } else { "missing" };
+                print(format_args!("{applied} {}\n", state.name))?;
             }
             return Ok(());
         }
     };
     if names.is_empty() {
-        println!("nothing to do");
+        print("nothing to do\n")?;
     }
     for name in names {
-        println!("{done} {name}");
+        print(format_args!("{done} {name}\n"))?;
     }
     Ok(())
 }
@@ -194,8 +214,7 @@ async fn token(base: &Base, user: &str) -> anyhow::Result<()> {
         },
         Err(_not_an_id) => base.token_for(&account(base, user).await?),
     };
-    println!("{}", token.token);
-    Ok(())
+    print(format_args!("{}\n", token.token))
 }
 
 async fn account(base: &Base, email: &str) -> anyhow::Result<Account> {

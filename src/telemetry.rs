@@ -5,7 +5,11 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::{OnceLock, mpsc},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -81,8 +85,28 @@ impl TelemetryOptions {
     }
 }
 
-/// Counts the log lines that were dropped, once logging has started.
+/// Counts the log lines that were dropped because too many waited, once logging has started.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Counts the log lines that could not be written.
+static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Standard error, whose reader may have gone. A line that cannot be written is dropped and counted.
+struct LossyStderr;
+
+impl io::Write for LossyStderr {
+    /// Writes a line. The logging thread passes each line in one piece.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if io::stderr().write_all(line).is_err() {
+            UNWRITTEN.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Keeps logging alive. Dropping it waits until the lines that wait are written, for at most a second.
 #[must_use = "without it nothing is logged"]
@@ -120,17 +144,18 @@ pub fn start(options: &TelemetryOptions) -> Result<Logging, TelemetryError> {
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_WAITING_LINES)
-        .finish(io::stderr());
+        .finish(LossyStderr);
     let dropped = writer.error_counter();
     subscriber(options, writer, colors)?.try_init()?;
     DROPPED.get_or_init(|| dropped);
     Ok(Logging { guard: Some(guard) })
 }
 
-/// Returns how many log lines were dropped because nobody read them.
+/// Returns how many log lines were dropped because nobody read them or they could not be written.
 #[must_use]
 pub fn dropped_lines() -> u64 {
-    DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64)
+    let dropped = DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64);
+    dropped + UNWRITTEN.load(Ordering::Relaxed)
 }
 
 fn subscriber<W>(

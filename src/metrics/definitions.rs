@@ -119,7 +119,7 @@ define_metrics! {
         "Times that the database had lost changes of an open document, for example by a failover.";
 
     log_lines_dropped: IntCounter, "coscribe_log_lines_dropped_total",
-        "Log lines that were dropped because nobody read them.";
+        "Log lines that were dropped because nobody read them or they could not be written.";
 
     outbox_bytes: IntGauge, "coscribe_outbox_bytes",
         "Bytes waiting in all outboxes.";

@@ -1,8 +1,26 @@
 //! What surrounds the process: its log, and other processes.
 
-use kit::Node as _;
+use std::{io, path::Path};
+
+use kit::{Client as _, Node as _, NodeProcess, within};
 
 use crate::{SERVER, SETTINGS};
+
+/// The metric of log lines that were not written.
+const DROPPED: &str = "coscribe_log_lines_dropped_total";
+
+/// Shows that a node serves requests, sockets and editors, and stops in order.
+async fn expect_service(node: NodeProcess) {
+    let (alice, bob, document) = node.alice_and_bob().await;
+    let tab = bob.open(document).await;
+    let editor = alice.open_editor(document).await;
+    tab.expect_joined(&alice).await;
+    editor.insert(0, "Served. ").await;
+    assert_eq!(tab.expect_change().await["content"], "Served. Welcome.");
+    assert_eq!(alice.read_text(document).await, "Served. Welcome.");
+    drop((tab, editor));
+    node.stop().await;
+}
 
 #[tokio::test]
 async fn a_node_serves_although_nobody_reads_its_log() {
@@ -12,13 +30,71 @@ async fn a_node_serves_although_nobody_reads_its_log() {
     let alice = node.person("Alice").await;
 
     // The pipe is full after a few requests, and the lines that wait after some hundred.
-    let dropped = "coscribe_log_lines_dropped_total";
-    node.expect_metric_that("lines that are dropped", dropped, |lines| lines > 0).await;
+    node.expect_metric_that("lines that are dropped", DROPPED, |lines| lines > 0).await;
 
     assert_eq!(node.get("/healthz").await.status, 200);
     assert_eq!(node.get("/readyz").await.status, 200);
     drop(alice);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_serves_on_when_the_reader_of_its_log_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = SERVER.start_with_unread_log(folder.path(), SETTINGS).await;
+    node.close_log();
+
+    // Every line from now on is lost, and counted.
+    node.person("Carol").await;
+    node.expect_metric_that("lines that are dropped", DROPPED, |lines| lines > 0).await;
+    expect_service(node).await;
+}
+
+#[tokio::test]
+async fn a_node_serves_without_standard_input_and_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = SERVER.start_without_log(folder.path(), SETTINGS).await;
+
+    // Otherwise the database or a socket would have the number 2, and a stray message would be written into it.
+    let [input, _output, error] = node.standard_files();
+    assert_eq!([&*input, &*error], [Path::new("/dev/null"); 2]);
+    expect_service(node).await;
+}
+
+#[tokio::test]
+async fn a_node_serves_without_standard_input_and_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = SERVER.start_without_output(folder.path(), SETTINGS).await;
+
+    let [input, output, _error] = node.standard_files();
+    assert_eq!([&*input, &*output], [Path::new("/dev/null"); 2]);
+    expect_service(node).await;
+}
+
+#[tokio::test]
+async fn a_node_serves_on_when_its_terminal_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = SERVER.start(folder.path(), SETTINGS).await;
+
+    node.signal("HUP");
+    node.signal("HUP");
+
+    expect_service(node).await;
+}
+
+#[tokio::test]
+async fn a_command_whose_reader_has_gone_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["schema"][..], &["migrate", "up"], &["migrate", "status"]] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut command = SERVER.command(folder.path());
+        command.args(arguments).stdout(writer);
+        let output = within("the end of a command", command.output()).await.unwrap();
+
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !errors.contains("panicked"), "{arguments:?}: {errors}");
+    }
 }
 
 #[tokio::test]

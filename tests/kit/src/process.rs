@@ -1,11 +1,13 @@
 //! The real binary in a process of its own, as an operator runs it.
 
 use std::{
+    fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command as BlockingCommand, ExitStatus, Output, Stdio},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -52,6 +54,23 @@ impl Program {
         NodeProcess::start(self.command(folder), settings, Stdio::piped()).await
     }
 
+    /// Starts a node whose standard input and standard error are closed from the start.
+    pub async fn start_without_log(self, folder: &Path, settings: &[(&str, &str)]) -> NodeProcess {
+        let shell = self.shell(folder, "exec \"$0\" \"$@\" <&- 2>&-");
+        NodeProcess::start(shell, settings, Stdio::null()).await
+    }
+
+    /// Starts a node whose standard input and standard output are closed from the start. Its log, in JSON, is a pipe that
+    /// nobody reads after the first lines.
+    pub async fn start_without_output(
+        self,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> NodeProcess {
+        let shell = self.shell(folder, "exec \"$0\" \"$@\" <&- >&-");
+        NodeProcess::start_and_read_log(shell, settings).await
+    }
+
     /// Starts a node for which a write beyond [`NodeProcess::limit_file_size`] fails, as on a full disk. Otherwise the
     /// kernel would end the process.
     pub async fn start_on_a_limited_disk(
@@ -59,9 +78,15 @@ impl Program {
         folder: &Path,
         settings: &[(&str, &str)],
     ) -> NodeProcess {
+        let shell = self.shell(folder, "trap '' XFSZ; exec \"$0\" \"$@\"");
+        NodeProcess::start(shell, settings, Stdio::null()).await
+    }
+
+    /// A command of the shell that runs the binary with further arguments: `exec "$0" "$@"`.
+    fn shell(self, folder: &Path, command: &str) -> Command {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", self.0]);
-        NodeProcess::start(prepare(shell, folder), settings, Stdio::null()).await
+        shell.args(["-c", command, self.0]);
+        prepare(shell, folder)
     }
 }
 
@@ -86,13 +111,40 @@ impl Node for NodeProcess {
 
 impl NodeProcess {
     async fn start(mut command: Command, settings: &[(&str, &str)], log: Stdio) -> Self {
-        command.args(["--host", "127.0.0.1", "--port", "0"]).envs(settings.iter().copied());
+        listen(&mut command, settings);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = within("the first line of the node", lines.next_line()).await.unwrap();
         let line = line.expect("a node that starts");
         let address = line.strip_prefix("coscribe listens on http://").unwrap();
         Self { child, address: address.parse().unwrap(), _folder: None }
+    }
+
+    async fn start_and_read_log(mut command: Command, settings: &[(&str, &str)]) -> Self {
+        listen(&mut command, settings);
+        command.env("COSCRIBE__TELEMETRY__FORMAT", "json");
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
+        let address = loop {
+            let line = within("the line with the address", lines.next_line()).await.unwrap();
+            let event: Value = serde_json::from_str(&line.expect("a node that starts")).unwrap();
+            if event["message"] == "listening" {
+                break event["address"].as_str().unwrap().parse().unwrap();
+            }
+        };
+        Self { child, address, _folder: None }
+    }
+
+    /// Closes the reader's end of the log, as when the program that reads it has died.
+    pub fn close_log(&mut self) {
+        drop(self.child.stderr.take().expect("a node whose log is a pipe"));
+    }
+
+    /// The files behind the descriptors 0, 1 and 2, on Linux.
+    #[must_use]
+    pub fn standard_files(&self) -> [PathBuf; 3] {
+        let process = self.child.id().unwrap();
+        [0, 1, 2].map(|number| fs::read_link(format!("/proc/{process}/fd/{number}")).unwrap())
     }
 
     /// Makes the data folder part of this value.
@@ -144,6 +196,11 @@ impl NodeProcess {
         let status = command.args(["--pid", &process, &format!("--fsize={limit}")]).status().await;
         assert!(status.unwrap().success(), "prlimit is in the package util-linux");
     }
+}
+
+/// Makes a node listen on a free port.
+fn listen(command: &mut Command, settings: &[(&str, &str)]) {
+    command.args(["--host", "127.0.0.1", "--port", "0"]).envs(settings.iter().copied());
 }
 
 /// Sends a signal to a process.
