@@ -35,6 +35,7 @@ pub use limits::Limits;
 pub use link::SessionLink;
 pub use options::SessionOptions;
 pub use sessions::{SessionParts, Sessions};
+pub use slot_search::MAX_SEARCHES_PER_MINUTE;
 pub use socket::{NewEditor, open, open_editor};
 pub use throttle::{Throttle, Throttled};
 pub use yjs::port::{ConversationStep, EditorConversation, StepOutcome};

@@ -37,6 +37,8 @@ pub struct SessionParts {
     pub bridge: Arc<dyn Bridge>,
     /// Limits the operations per user.
     pub throttle: Arc<Throttle<UserId>>,
+    /// Limits the searches for dead sessions per user.
+    pub slot_searches: Throttle<UserId>,
     /// The metrics.
     pub metrics: Metrics,
     /// The totals over all outboxes.

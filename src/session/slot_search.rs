@@ -32,6 +32,10 @@ const MAX_RELEASE_WAIT: Duration = Duration::from_secs(1);
 /// The pause between two attempts to take a slot.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
+/// How often a user may have dead sessions searched for. Further new sessions are refused at once. It is enough for a client
+/// that reconnects many sockets again and again, and bounds the messages to other nodes and the attempts on Redis.
+pub const MAX_SEARCHES_PER_MINUTE: u32 = 60;
+
 /// The search of one new session.
 pub(super) struct SlotSearch<'a> {
     pub(super) parts: &'a SessionParts,
@@ -54,7 +58,11 @@ impl SlotSearch<'_> {
         };
         match self.take_until(Instant::now() + released_within).await {
             Ok(slot) => return Ok(slot),
-            Err(SlotError::LimitReached { .. }) => {}
+            Err(refused @ SlotError::LimitReached { .. }) => {
+                if self.parts.slot_searches.take(&self.user).is_err() {
+                    return Err(refused);
+                }
+            }
         }
         let until = self.free_slot().await;
         self.take_until(until).await
