@@ -116,7 +116,7 @@ async fn the_log_shows_why_an_upgrade_was_refused() {
         (editor(format!("/sync/plan?token={}", alice.token)), "no_document"),
         (editor(format!("/sync/{document}?token={}&saved=x", alice.token)), "malformed_address"),
         (node.handshake().header("Origin", "https://elsewhere.example"), "origin"),
-        (node.handshake().replace("Sec-WebSocket-Version", "8"), "handshake"),
+        (node.handshake().replace("Sec-WebSocket-Version", "12"), "handshake"),
     ];
 
     for (handshake, reason) in cases {
