@@ -1,6 +1,6 @@
 //! What surrounds the process: its log, and other processes.
 
-use std::{io, path::Path};
+use std::{io, path::Path, process::Stdio};
 
 use kit::{Client as _, Node as _, NodeProcess, within};
 
@@ -89,8 +89,8 @@ async fn a_command_whose_reader_has_gone_ends_in_order() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut command = SERVER.command(folder.path());
-        command.args(arguments).stdout(writer);
-        let output = within("the end of a command", command.output()).await.unwrap();
+        let child = command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = within("the end of a command", child.wait_with_output()).await.unwrap();
 
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() && !errors.contains("panicked"), "{arguments:?}: {errors}");
