@@ -41,16 +41,20 @@ impl AdmittedSessions {
         self.0.get(&user).into_iter().flatten().map(|session| session.id)
     }
 
-    /// Returns the sessions that a new session of `user` replaces. Sessions of other users are never among them.
+    /// Returns the sessions that the session `successor` of `user` replaces. Sessions of other users are never among them,
+    /// and no newer session of the same editor: a request of another node may arrive after the editor has come back again.
     pub(super) fn named(
         &self,
         user: UserId,
         predecessor: Predecessor,
+        successor: SessionId,
     ) -> impl Iterator<Item = SessionId> {
         let sessions = self.0.get(&user).into_iter().flatten();
         let named = sessions.filter(move |session| match predecessor {
             Predecessor::Session(id) => session.id == id,
-            Predecessor::Editor { .. } => session.name == Some(predecessor),
+            Predecessor::Editor { .. } => {
+                session.name == Some(predecessor) && session.id < successor
+            }
         });
         named.map(|session| session.id)
     }
@@ -71,13 +75,18 @@ mod tests {
         admitted.add(alice, tab, None);
         admitted.add(alice, editor, Some(name(7)));
 
-        let named = |user, predecessor| admitted.named(user, predecessor).collect::<Vec<_>>();
+        let successor = SessionId::new();
+        let named =
+            |user, predecessor| admitted.named(user, predecessor, successor).collect::<Vec<_>>();
         assert_eq!(named(alice, Predecessor::Session(tab)), [tab]);
         assert_eq!(named(alice, Predecessor::Session(editor)), [editor]);
         assert_eq!(named(alice, name(7)), [editor]);
         assert_eq!(named(alice, name(8)), []);
         assert_eq!(named(bob, Predecessor::Session(tab)), []);
         assert_eq!(named(bob, name(7)), []);
+
+        let late = admitted.named(alice, name(7), tab).collect::<Vec<_>>();
+        assert_eq!(late, [], "the editor is newer than the session that replaces it");
     }
 
     #[test]

@@ -92,10 +92,15 @@ impl Sessions {
         open.admitted.of(user).filter_map(|id| open.sessions.get(&id).cloned()).collect()
     }
 
-    /// Returns the sessions on this node that a new session of `user` replaces.
-    pub(super) fn named(&self, user: UserId, predecessor: Predecessor) -> Vec<Addr<Session>> {
+    /// Returns the sessions on this node that the session `successor` of `user` replaces.
+    pub(super) fn named(
+        &self,
+        user: UserId,
+        predecessor: Predecessor,
+        successor: SessionId,
+    ) -> Vec<Addr<Session>> {
         let open = self.open.lock();
-        let named = open.admitted.named(user, predecessor);
+        let named = open.admitted.named(user, predecessor, successor);
         named.filter_map(|id| open.sessions.get(&id).cloned()).collect()
     }
 
@@ -155,8 +160,8 @@ impl SessionCallSink for Sessions {
         let sessions = self.clone();
         tokio::spawn(async move {
             match call {
-                SessionCall::Replace { user, predecessor } => {
-                    replace(&sessions, user, predecessor).await
+                SessionCall::Replace { user, predecessor, successor } => {
+                    replace(&sessions, user, predecessor, successor).await
                 }
                 SessionCall::FreeSlot { user } => close_one_dead(&sessions, user).await,
             }

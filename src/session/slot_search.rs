@@ -70,9 +70,10 @@ impl SlotSearch<'_> {
 
     /// Closes the predecessor, here or on another node. Returns whether that may free a slot.
     async fn replace(&self, predecessor: Predecessor) -> bool {
-        let user = self.user;
-        replace(&self.parts.sessions, user, predecessor).await
-            || self.parts.bridge.call_sessions(SessionCall::Replace { user, predecessor })
+        let (user, successor) = (self.user, self.session);
+        let call = SessionCall::Replace { user, predecessor, successor };
+        replace(&self.parts.sessions, user, predecessor, successor).await
+            || self.parts.bridge.call_sessions(call)
     }
 
     /// Closes a dead session of the user, if there is one. Returns until when a slot may become free.
@@ -111,9 +112,14 @@ impl SlotSearch<'_> {
     }
 }
 
-/// Closes the sessions on this node that a new session of `user` names. Returns whether there was one.
-pub(super) async fn replace(sessions: &Sessions, user: UserId, predecessor: Predecessor) -> bool {
-    let named = sessions.named(user, predecessor);
+/// Closes the sessions on this node that the session `successor` of `user` replaces. Returns whether there was one.
+pub(super) async fn replace(
+    sessions: &Sessions,
+    user: UserId,
+    predecessor: Predecessor,
+    successor: SessionId,
+) -> bool {
+    let named = sessions.named(user, predecessor, successor);
     let replaced = join_all(named.iter().map(|session| session.send(Replace)));
     let Ok(replaced) = timeout(MAX_MESSAGE_WAIT, replaced).await else { return false };
     replaced.contains(&Ok(true))

@@ -223,9 +223,14 @@ async fn a_request_to_sessions_reaches_every_other_node(over: Over) {
     let Some((first, others)) = nodes.split_first() else { return };
     let user = UserId::new();
     let (session, document) = (SessionId::new(), DocumentId::new());
+    let successor = SessionId::new();
     let calls = [
-        SessionCall::Replace { user, predecessor: Predecessor::Session(session) },
-        SessionCall::Replace { user, predecessor: Predecessor::Editor { document, client: 7 } },
+        SessionCall::Replace { user, predecessor: Predecessor::Session(session), successor },
+        SessionCall::Replace {
+            user,
+            predecessor: Predecessor::Editor { document, client: 7 },
+            successor,
+        },
         SessionCall::FreeSlot { user },
     ];
     for call in calls {

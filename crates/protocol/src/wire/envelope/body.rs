@@ -70,7 +70,7 @@ pub(super) enum SignalBody {
 /// A body on the channel of all nodes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum SessionCallBody {
-    Replace { user: Uuid, predecessor: PredecessorBody },
+    Replace { user: Uuid, predecessor: PredecessorBody, successor: Uuid },
     FreeSlot { user: Uuid },
 }
 

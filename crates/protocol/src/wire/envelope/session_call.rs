@@ -19,6 +19,8 @@ pub enum SessionCall {
         user: UserId,
         /// The older session.
         predecessor: Predecessor,
+        /// The new session.
+        successor: SessionId,
     },
     /// Close a session whose client no longer answers, because a new session finds no connection slot.
     FreeSlot {
@@ -33,8 +35,9 @@ impl SessionCall {
     #[must_use]
     pub fn encode(self, from: NodeId) -> Vec<u8> {
         let body = match self {
-            Self::Replace { user, predecessor } => SessionCallBody::Replace {
+            Self::Replace { user, predecessor, successor } => SessionCallBody::Replace {
                 user: user.uuid(),
+                successor: successor.uuid(),
                 predecessor: match predecessor {
                     Predecessor::Session(id) => PredecessorBody::Session(id.uuid()),
                     Predecessor::Editor { document, client } => {
@@ -54,8 +57,9 @@ impl SessionCall {
     pub fn decode(bytes: &[u8], version: u8) -> Result<(NodeId, Self), BadEnvelope> {
         let (from, rest) = split_header(bytes, version)?;
         let call = match postcard::from_bytes(rest).map_err(|_error| BadEnvelope::Garbage)? {
-            SessionCallBody::Replace { user, predecessor } => Self::Replace {
+            SessionCallBody::Replace { user, predecessor, successor } => Self::Replace {
                 user: UserId::from(user),
+                successor: SessionId::from(successor),
                 predecessor: match predecessor {
                     PredecessorBody::Session(id) => Predecessor::Session(SessionId::from(id)),
                     PredecessorBody::Editor { document, client } => {
@@ -77,9 +81,10 @@ mod tests {
     fn requests_are_decoded_as_they_were_encoded() {
         let (from, user) = (NodeId::new(), UserId::new());
         let editor = Predecessor::Editor { document: DocumentId::new(), client: u64::MAX };
+        let (older, successor) = (Predecessor::Session(SessionId::new()), SessionId::new());
         for call in [
-            SessionCall::Replace { user, predecessor: Predecessor::Session(SessionId::new()) },
-            SessionCall::Replace { user, predecessor: editor },
+            SessionCall::Replace { user, predecessor: older, successor },
+            SessionCall::Replace { user, predecessor: editor, successor },
             SessionCall::FreeSlot { user },
         ] {
             let bytes = call.encode(from);
