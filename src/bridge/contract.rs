@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::{
-    domain::{AccessLevel, DocumentId, UserId},
+    domain::{AccessChange, DocumentId, UserId},
     wire::envelope::{Envelope, Sequence, SessionCall},
 };
 
@@ -20,16 +20,11 @@ pub trait Bridge: Send + Sync {
     fn publish(&self, document: DocumentId, envelope: Envelope);
 
     /// Publishes a change of a user's access to every other node that has `document` open, and waits
-    /// at most one second until all of them have applied it. `None` means that access was revoked.
+    /// at most one second until all of them have applied it.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait. The change may have been published.
-    async fn publish_access_change(
-        &self,
-        document: DocumentId,
-        user: UserId,
-        level: Option<AccessLevel>,
-    );
+    async fn publish_access_change(&self, document: DocumentId, user: UserId, access: AccessChange);
 
     /// Subscribes this node to `document`, and waits until the subscription is active.
     ///

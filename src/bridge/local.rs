@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Bridge, Health};
 use crate::{
-    domain::{AccessLevel, DocumentId, UserId},
+    domain::{AccessChange, DocumentId, UserId},
     wire::envelope::{Envelope, SessionCall},
 };
 
@@ -21,7 +21,7 @@ impl Bridge for LocalBridge {
         &self,
         _document: DocumentId,
         _user: UserId,
-        _level: Option<AccessLevel>,
+        _access: AccessChange,
     ) {
     }
 

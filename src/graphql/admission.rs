@@ -11,7 +11,6 @@ use parking_lot::Mutex;
 
 use super::{
     ApiError,
-    access::level_of,
     caller::api,
     parsed_operations::ParsedOperations,
     render::{Feed, Renderer},
@@ -134,9 +133,9 @@ impl ReplayStart {
 impl Admission for ViewerAdmission<'_> {
     type Error = ApiError;
 
-    async fn read_level(&self) -> Result<AccessLevel, ApiError> {
-        let user = self.pending.subscriber.user.id;
-        level_of(self.ctx, user, self.document, AccessLevel::View).await
+    async fn read_access(&self) -> Result<(AccessLevel, i64), ApiError> {
+        let (user, rooms) = (self.pending.subscriber.user.id, &api(self.ctx)?.rooms);
+        Ok(rooms.read_access(user, self.document, AccessLevel::View).await?)
     }
 
     async fn confirmation(&self) -> Result<Confirmation, ApiError> {

@@ -19,7 +19,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{AccessLevel, Cursor, SessionId, UserId},
+    domain::{AccessChange, Cursor, SessionId, UserId},
     editing::{
         EditRequest,
         queue::{QueuedEdit, Reception},
@@ -104,14 +104,14 @@ impl RoomHandle {
         Ok(answer)
     }
 
-    /// Applies a user's new access level; none means revoked. The message takes its place in the mailbox now. When the
+    /// Applies a user's new access. The message takes its place in the mailbox now. When the
     /// future completes, a revoked user's subscriptions have ended.
     pub(super) fn change_access(
         &self,
         user: UserId,
-        level: Option<AccessLevel>,
+        access: AccessChange,
     ) -> impl Future<Output = ()> + use<> {
-        let sent = self.address.send(self.queued(ChangeAccess { user, level }));
+        let sent = self.address.send(self.queued(ChangeAccess { user, access }));
         async move {
             // A room that has closed has no seats left.
             if sent.await.is_err() {

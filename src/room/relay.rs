@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{RoomHandle, Rooms, actor::messages::CheckRoster};
 use crate::{
     bridge::{Acknowledger, DeliverySink, Health, RelayEvent},
-    domain::{AccessLevel, DocumentId, UserId},
+    domain::{AccessChange, DocumentId, UserId},
     store::StoreError,
     wire::envelope::Envelope,
 };
@@ -106,12 +106,12 @@ impl Rooms {
         &self,
         document: DocumentId,
         user: UserId,
-        level: Option<AccessLevel>,
+        access: AccessChange,
         acknowledge: Option<Acknowledger>,
     ) {
         // The message takes its place in the mailbox now, before anything that comes later. A task waits for the answer, or
         // for the place if the mailbox is full.
-        let changed = self.find(document).map(|room| room.change_access(user, level));
+        let changed = self.find(document).map(|room| room.change_access(user, access));
         tokio::spawn(async move {
             if let Some(changed) = changed {
                 changed.await;
@@ -127,8 +127,8 @@ impl DeliverySink for Rooms {
     fn deliver(&self, event: RelayEvent) {
         match event {
             RelayEvent::Envelope { document, envelope, acknowledge } => match envelope {
-                Envelope::AccessChanged { user, level, .. } => {
-                    self.change_access_here(document, user, level, acknowledge);
+                Envelope::AccessChanged { user, access, .. } => {
+                    self.change_access_here(document, user, access, acknowledge);
                 }
                 Envelope::Compare => self.stale().add(document),
                 envelope => {

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AccessLevel, Content, Cursor, Document, DocumentId, SessionId, Text, Title, UserId, Version,
+        AccessChange, AccessLevel, Content, Cursor, Document, DocumentId, SessionId, Text, Title,
+        UserId, Version,
     },
     editing::{EditError, EditRequest, LoadError, Replica, StoredEdit, loader::off_thread},
     metrics::AccessOutcome,
@@ -83,8 +84,22 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<AccessLevel, StoreError> {
-        let level = self.shared.parts.store.find_access_level(user, document).await?;
-        self.check_level(level, needed)
+        Ok(self.read_access(user, document, needed).await?.0)
+    }
+
+    /// Reads a user's access level and the access version at which it was read, and counts the check.
+    ///
+    /// # Errors
+    /// As [`read_level`](Self::read_level).
+    pub async fn read_access(
+        &self,
+        user: UserId,
+        document: DocumentId,
+        needed: AccessLevel,
+    ) -> Result<(AccessLevel, i64), StoreError> {
+        let access = self.shared.parts.store.find_access(user, document).await?;
+        let level = self.check_level(access.map(|(level, _)| level), needed)?;
+        Ok((level, access.map_or(0, |(_, access_version)| access_version)))
     }
 
     /// Reads a document together with a user's access level, and counts the check.
@@ -167,19 +182,14 @@ impl Rooms {
         }
     }
 
-    /// Announces a user's new access level; none means revoked. When this returns, the streams of a revoked user have ended
+    /// Announces a user's new access. When this returns, the streams of a revoked user have ended
     /// on this node, and on every other node that acknowledged within a second.
-    pub async fn access_changed(
-        &self,
-        document: DocumentId,
-        user: UserId,
-        level: Option<AccessLevel>,
-    ) {
+    pub async fn access_changed(&self, document: DocumentId, user: UserId, access: AccessChange) {
         if let Some(room) = self.find(document) {
-            room.change_access(user, level).await;
+            room.change_access(user, access).await;
         }
         self.shared.parts.metrics.published();
-        self.shared.parts.bridge.publish_access_change(document, user, level).await;
+        self.shared.parts.bridge.publish_access_change(document, user, access).await;
     }
 
     /// Closes every room after it has stored what it is storing.

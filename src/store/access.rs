@@ -30,6 +30,17 @@ pub struct GrantOutcome {
     pub collaborator: Collaborator,
     /// Their level before the grant, if they had one.
     pub previous_level: Option<AccessLevel>,
+    /// The access version of the document after the grant.
+    pub access_version: i64,
+}
+
+/// The result of revoking access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevocationOutcome {
+    /// Whether the user had access.
+    pub had_access: bool,
+    /// The access version of the document after the revocation.
+    pub access_version: i64,
 }
 
 impl Store {
@@ -42,14 +53,30 @@ impl Store {
         viewer: UserId,
         document: DocumentId,
     ) -> Result<Option<AccessLevel>, StoreError> {
-        let row: Option<(Uuid, Option<Level>)> = rows::documents_with_grant(viewer)
+        Ok(self.find_access(viewer, document).await?.map(|(level, _)| level))
+    }
+
+    /// Returns the level of a user on a document, and the access version at which it was read. `None` if there is no such
+    /// document or the user has no access.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_access(
+        &self,
+        viewer: UserId,
+        document: DocumentId,
+    ) -> Result<Option<(AccessLevel, i64)>, StoreError> {
+        let row: Option<(Uuid, i64, Option<Level>)> = rows::documents_with_grant(viewer)
             .column(document::Column::OwnerId)
+            .column(document::Column::AccessVersion)
             .column(document_access::Column::Level)
             .filter(document::Column::Id.eq(document.uuid()))
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.and_then(|(owner, granted)| effective_level(viewer, owner, granted)))
+        Ok(row.and_then(|(owner, access_version, granted)| {
+            Some((effective_level(viewer, owner, granted)?, access_version))
+        }))
     }
 
     /// Returns the users who were granted access to a document, oldest grant first, without its owner. The caller
@@ -107,24 +134,26 @@ impl Store {
             }
             let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
             let previous_level = state.target_level.map(rows::access_level);
-            let granted_at = match state.target_granted_at {
-                Some(granted_at) if previous_level == Some(level) => granted_at,
+            let (granted_at, access_version) = match state.target_granted_at {
+                Some(granted_at) if previous_level == Some(level) => {
+                    (granted_at, state.access_version)
+                }
                 _ => {
                     let now = rows::now();
                     store_grant(&txn, document, target, level, now).await?;
                     increment_access_version(&txn, document).await?;
                     txn.commit().await?;
-                    now
+                    (now, state.access_version + 1)
                 }
             };
             let user = User { id: target, name: name.into() };
             let collaborator = Collaborator { user, level, granted_at };
-            Ok(GrantOutcome { collaborator, previous_level })
+            Ok(GrantOutcome { collaborator, previous_level, access_version })
         })
         .await
     }
 
-    /// Revokes the access of `target` and returns whether they had any. Users without owner access may revoke only
+    /// Revokes the access of `target`. Users without owner access may revoke only
     /// their own access, which means leaving the document.
     ///
     /// # Errors
@@ -135,7 +164,7 @@ impl Store {
         actor: UserId,
         document: DocumentId,
         target: UserId,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<RevocationOutcome, StoreError> {
         self.write(async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
@@ -147,8 +176,9 @@ impl Store {
             if state.is_owner(target) {
                 return Err(StoreError::OwnerKeepsAccess);
             }
+            let access_version = state.access_version;
             if state.target_level.is_none() {
-                return Ok(false);
+                return Ok(RevocationOutcome { had_access: false, access_version });
             }
             document_access::Entity::delete_many()
                 .filter(document_access::Column::DocumentId.eq(document.uuid()))
@@ -157,7 +187,7 @@ impl Store {
                 .await?;
             increment_access_version(&txn, document).await?;
             txn.commit().await?;
-            Ok(true)
+            Ok(RevocationOutcome { had_access: true, access_version: access_version + 1 })
         })
         .await
     }
@@ -167,6 +197,7 @@ impl Store {
 #[derive(FromQueryResult)]
 struct AccessState {
     owner_id: Uuid,
+    access_version: i64,
     actor_level: Option<Level>,
     target_level: Option<Level>,
     target_granted_at: Option<DateTime<Utc>>,
@@ -188,6 +219,7 @@ impl AccessState {
         let grant = Alias::new("target_grant");
         let mut query = rows::documents_with_grant(actor)
             .column(document::Column::OwnerId)
+            .column(document::Column::AccessVersion)
             .column_as(document_access::Column::Level, "actor_level")
             .join_as(JoinType::LeftJoin, rows::grant_join(target), grant.clone())
             .expr_as(Expr::col((grant.clone(), document_access::Column::Level)), "target_level")

@@ -121,10 +121,10 @@ async fn revoking_returns_whether_the_user_had_access() {
     let document = store.shared(ana, bo, Edit).await;
     let before = store.access_version(document).await;
 
-    assert!(store.revoke_access(ana, document, bo).await.unwrap());
+    assert!(store.revoke_access(ana, document, bo).await.unwrap().had_access);
     assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
-    assert!(!store.revoke_access(ana, document, bo).await.unwrap());
-    assert!(!store.revoke_access(ana, document, UserId::new()).await.unwrap());
+    assert!(!store.revoke_access(ana, document, bo).await.unwrap().had_access);
+    assert!(!store.revoke_access(ana, document, UserId::new()).await.unwrap().had_access);
 
     assert_eq!(store.access_version(document).await, before + 1);
 }
@@ -140,7 +140,7 @@ async fn collaborators_can_revoke_only_their_own_access() {
         let revoked = store.revoke_access(actor, document, target).await;
         assert!(matches!(revoked, Err(StoreError::Denied)));
     }
-    assert!(store.revoke_access(bo, document, bo).await.unwrap());
+    assert!(store.revoke_access(bo, document, bo).await.unwrap().had_access);
 
     assert_eq!(store.levels(document).await, [(cy, Edit)]);
     let again = store.revoke_access(bo, document, bo).await;

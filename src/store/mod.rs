@@ -57,7 +57,7 @@ mod sqlite_tests;
 #[cfg(test)]
 pub(crate) mod test_store;
 
-pub use access::GrantOutcome;
+pub use access::{GrantOutcome, RevocationOutcome};
 pub use accounts::{Credentials, NewAccount};
 pub use document_heads::HeadVersions;
 pub use document_lock::DocumentLock;

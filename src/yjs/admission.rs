@@ -51,10 +51,10 @@ impl From<RoomError> for EditorRefused {
 impl Admission for EditorAdmission<'_> {
     type Error = EditorRefused;
 
-    async fn read_level(&self) -> Result<AccessLevel, EditorRefused> {
+    async fn read_access(&self) -> Result<(AccessLevel, i64), EditorRefused> {
         let user = self.subscriber.user.id;
-        let level = self.parts.rooms.read_level(user, self.document, AccessLevel::View).await;
-        level.map_err(|error| {
+        let access = self.parts.rooms.read_access(user, self.document, AccessLevel::View).await;
+        access.map_err(|error| {
             if matches!(error, StoreError::Denied) {
                 self.parts.metrics.permission_denied();
                 return EditorRefused(CloseReason::Forbidden);

@@ -7,7 +7,9 @@ use coscribe::{
         Bridge, DeliverySink, EventSink, Health, LocalBridge, RedisBridge, RelayEvent,
         SessionCallSink,
     },
-    domain::{AccessLevel, Cursor, DocumentId, NodeId, Position, SessionId, UserId, Version},
+    domain::{
+        AccessChange, AccessLevel, Cursor, DocumentId, NodeId, Position, SessionId, UserId, Version,
+    },
     metrics::Metrics,
     wire::{
         Predecessor,
@@ -193,22 +195,24 @@ async fn an_access_change_waits_until_the_other_nodes_have_applied_it(over: Over
     }
     // A node that is alone waits for no other.
     let level = Some(AccessLevel::Edit);
-    let change = first.bridge.publish_access_change(document, user, level);
+    let access = AccessChange { level, access_version: Some(7) };
+    let change = first.bridge.publish_access_change(document, user, access);
     let applied = async {
         for node in others {
-            let Envelope::AccessChanged { user: changed_user, level: changed_level, .. } =
+            let Envelope::AccessChanged { user: changed_user, access: changed, .. } =
                 node.expect_envelope().await
             else {
                 panic!("another envelope was delivered")
             };
-            assert_eq!((changed_user, changed_level), (user, level));
+            assert_eq!((changed_user, changed.level), (user, level));
         }
     };
     within("the access change", async { futures_util::join!(change, applied) }).await;
 
     let Some(silent) = others.first() else { return };
+    let revoked = AccessChange { level: None, access_version: None };
     // A node that does not apply the change is awaited for a limited time.
-    let change = std::pin::pin!(first.bridge.publish_access_change(document, user, None));
+    let change = std::pin::pin!(first.bridge.publish_access_change(document, user, revoked));
     let delivery = std::pin::pin!(silent.expect_unapplied());
     let first_done = futures_util::future::select(change, delivery).await;
     let futures_util::future::Either::Right((unapplied, change)) = first_done else {

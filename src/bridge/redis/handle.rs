@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     bridge::{Bridge, Health},
-    domain::{AccessLevel, DocumentId, NodeId, UserId},
+    domain::{AccessChange, DocumentId, NodeId, UserId},
     metrics::{ActorKind, Metrics},
     redis::{RedisKeys, Server},
     wire::envelope::{Envelope, SessionCall, Signal},
@@ -171,10 +171,10 @@ impl Bridge for RedisBridge {
         &self,
         document: DocumentId,
         user: UserId,
-        level: Option<AccessLevel>,
+        access: AccessChange,
     ) {
         let (sender, acknowledged) = oneshot::channel();
-        let publish = PublishAccessChange { document, user, level, acknowledged: sender };
+        let publish = PublishAccessChange { document, user, access, acknowledged: sender };
         let published = async {
             if self.relay.send(publish).await.is_err() {
                 return;

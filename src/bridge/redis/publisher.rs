@@ -4,6 +4,8 @@
 //! messages are dropped too, and the other nodes reconcile the affected documents once publishing
 //! works again.
 
+use std::sync::atomic::Ordering;
+
 use actix::prelude::*;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -12,7 +14,7 @@ use super::{
     outbound_queue::{OutboundMessage, OutboundQueue},
 };
 use crate::{
-    domain::{AccessLevel, DocumentId, NodeId, UserId},
+    domain::{AccessChange, DocumentId, NodeId, UserId},
     redis::{CommandError, Commands},
     wire::envelope::{Envelope, OLDEST_VERSION, Signal},
 };
@@ -178,7 +180,7 @@ impl Handler<Publish> for Relay {
 pub(super) struct PublishAccessChange {
     pub(super) document: DocumentId,
     pub(super) user: UserId,
-    pub(super) level: Option<AccessLevel>,
+    pub(super) access: AccessChange,
     pub(super) acknowledged: oneshot::Sender<()>,
 }
 
@@ -186,13 +188,14 @@ impl Handler<PublishAccessChange> for Relay {
     type Result = ();
 
     fn handle(&mut self, change: PublishAccessChange, ctx: &mut Self::Context) {
-        let PublishAccessChange { document, user, level, acknowledged } = change;
+        let PublishAccessChange { document, user, access, acknowledged } = change;
         let request = self.acknowledgements.register(acknowledged);
         let (sender, subscriber_count) = oneshot::channel();
-        let envelope = Envelope::AccessChanged { user, level, request: Some(request) };
+        let envelope = Envelope::AccessChanged { user, access, request: Some(request) };
         let message = OutboundMessage {
             channel: self.shared().keys.document(document),
-            bytes: envelope.encode(self.shared().node, OLDEST_VERSION),
+            bytes: envelope
+                .encode(self.shared().node, self.shared().version.load(Ordering::Relaxed)),
             document: Some(document),
             subscriber_count: Some(sender),
         };

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object};
 
 use crate::{
-    domain::{AccessLevel, Email, InvalidInput, UserId},
+    domain::{AccessChange, AccessLevel, Email, InvalidInput, UserId},
     graphql::{
         ApiError,
         access::{document_id, require},
@@ -37,7 +37,9 @@ impl AccessMutations {
         let level = level.into();
         let granted =
             api.store.grant_access(admitted.user.id, admitted.document, target, level).await?;
-        api.rooms.access_changed(admitted.document, target, Some(level)).await;
+        let access_version = Some(granted.access_version);
+        let access = AccessChange { level: Some(level), access_version };
+        api.rooms.access_changed(admitted.document, target, access).await;
         Ok(CollaboratorType(granted.collaborator))
     }
 
@@ -63,9 +65,12 @@ impl AccessMutations {
         // revocation may still be on its way to the room, and one with an unknown outcome may have been stored. A user
         // who still has access can subscribe again.
         if !matches!(revoked, Err(StoreError::Denied | StoreError::OwnerKeepsAccess)) {
-            api.rooms.access_changed(document, target, None).await;
+            // Of a revocation that was stored it is known whom it concerns. Whoever was granted access again stays.
+            let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
+            let access = AccessChange { level: None, access_version };
+            api.rooms.access_changed(document, target, access).await;
         }
-        Ok(revoked?)
+        Ok(revoked?.had_access)
     }
 }
 

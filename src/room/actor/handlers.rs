@@ -12,7 +12,7 @@ use super::{
     messages::{ChangeAccess, Close, Confirm, Leave, MoveCursor, Reserve},
 };
 use crate::{
-    domain::{AccessLevel, Topic, UserId, Version},
+    domain::{AccessChange, Topic, UserId, Version},
     outbox::SeatId,
     room::{
         Confirmation, RoomError, SeatEnd,
@@ -103,17 +103,18 @@ impl Room {
         self.linger_if_idle(ctx);
     }
 
-    /// Applies a user's access level. None means revoked: the user's seats are taken away.
+    /// Applies a user's access. If it was revoked, the user's seats are taken away. A change that is older than the level
+    /// that was read for a seat does not concern it: messages of two nodes may overtake each other.
     pub(super) fn change_access(
         &mut self,
         user: UserId,
-        level: Option<AccessLevel>,
+        AccessChange { level, access_version }: AccessChange,
         ctx: &mut Context<Self>,
     ) {
         if let Some(level) = level {
-            return self.members.change_level(user, level);
+            return self.members.change_level(user, level, access_version);
         }
-        let effects = self.members.revoke(user);
+        let effects = self.members.revoke(user, access_version);
         self.apply(effects, Instant::now(), ctx);
         self.linger_if_idle(ctx);
     }
@@ -161,8 +162,8 @@ impl Take<MoveCursor> for Room {
 }
 
 impl Take<ChangeAccess> for Room {
-    fn take(&mut self, ChangeAccess { user, level }: ChangeAccess, ctx: &mut Self::Context) {
-        self.change_access(user, level, ctx);
+    fn take(&mut self, ChangeAccess { user, access }: ChangeAccess, ctx: &mut Self::Context) {
+        self.change_access(user, access, ctx);
     }
 }
 

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{AccessLevel, Cursor, SessionId, UserId},
+    domain::{AccessChange, Cursor, SessionId, UserId},
     editing::queue::QueuedEdit,
     outbox::SeatId,
     room::{Confirmation, RoomError, members::seat::Seat},
@@ -48,12 +48,12 @@ pub(in crate::room) struct MoveCursor {
 #[rtype(result = "Result<(), RoomError>")]
 pub(in crate::room) struct SubmitEdit(pub(in crate::room) QueuedEdit);
 
-/// Applies a user's new access level; none means revoked.
+/// Applies a user's new access.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::room) struct ChangeAccess {
     pub(in crate::room) user: UserId,
-    pub(in crate::room) level: Option<AccessLevel>,
+    pub(in crate::room) access: AccessChange,
 }
 
 /// Compares the room with the versions in the store, and reads what it missed.

@@ -6,7 +6,7 @@
 
 use super::{Room, mailbox::Take, messages::CompareHead};
 use crate::{
-    domain::{AccessLevel, UserId},
+    domain::{AccessChange, AccessLevel, UserId},
     store::StoreError,
 };
 use actix::prelude::*;
@@ -50,7 +50,9 @@ impl Room {
             Ok(levels) => {
                 room.remote.note_access(access_version);
                 for (user, level) in levels {
-                    room.change_access(user, level, ctx);
+                    // It was read at this version or later.
+                    let access = AccessChange { level, access_version: None };
+                    room.change_access(user, access, ctx);
                 }
             }
             // The next comparison finds the same difference.

@@ -59,7 +59,7 @@ impl Take<DeliverEnvelope> for Room {
                 self.apply_presence(outcome, ctx);
             }
             Envelope::QueryAwareness => self.answer_awareness_request(ctx),
-            Envelope::AccessChanged { user, level, .. } => self.change_access(user, level, ctx),
+            Envelope::AccessChanged { user, access, .. } => self.change_access(user, access, ctx),
             // They wait in front of the mailbox.
             Envelope::CursorMoved(_) | Envelope::AwarenessUpdated(_) => {}
             // All rooms of the node are compared in one query; each then receives `CompareHead`.

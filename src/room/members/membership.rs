@@ -144,9 +144,16 @@ impl Membership {
         effects
     }
 
-    /// Takes every seat of a user away, pending ones included: access was revoked.
-    pub(in crate::room) fn revoke(&mut self, user: UserId) -> Vec<Effect> {
-        self.evict_all(SeatEnd::Revoked, |seat| seat.user().id == user)
+    /// Takes every seat of a user away, pending ones included: access was revoked at an access version, if that is known.
+    /// Seats whose level was read at that version or later stay.
+    pub(in crate::room) fn revoke(
+        &mut self,
+        user: UserId,
+        access_version: Option<i64>,
+    ) -> Vec<Effect> {
+        self.evict_all(SeatEnd::Revoked, |seat| {
+            seat.user().id == user && seat.precedes(access_version)
+        })
     }
 
     /// Takes every seat away: the document was deleted.
@@ -162,11 +169,16 @@ impl Membership {
         self.evict(seats)
     }
 
-    /// Sets a user's new access level.
-    pub(in crate::room) fn change_level(&mut self, user: UserId, level: AccessLevel) {
+    /// Sets a user's access level, which changed at an access version, if that is known.
+    pub(in crate::room) fn change_level(
+        &mut self,
+        user: UserId,
+        level: AccessLevel,
+        access_version: Option<i64>,
+    ) {
         for Reservation { seat, .. } in self.seats.values() {
-            if seat.user().id == user {
-                seat.set_level(level);
+            if seat.user().id == user && seat.precedes(access_version) {
+                seat.set_level(level, access_version);
             }
         }
     }

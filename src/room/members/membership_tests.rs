@@ -81,13 +81,13 @@ fn a_level_that_changes_while_it_is_read_wins() {
     let bob = user("Bob");
     let (early, late) = (seat_of(SessionId::new(), &bob), seat_of(SessionId::new(), &bob));
     room.reserve(Arc::clone(&early));
-    early.note_level(AccessLevel::Owner);
+    early.note_level(AccessLevel::Owner, 5);
     room.reserve(Arc::clone(&late));
     assert_eq!((early.level(), late.level()), (Some(AccessLevel::Owner), None));
 
-    room.change_level(UserId::new(), AccessLevel::Edit);
-    room.change_level(bob.id, AccessLevel::View);
-    late.note_level(AccessLevel::Edit);
+    room.change_level(UserId::new(), AccessLevel::Edit, None);
+    room.change_level(bob.id, AccessLevel::View, Some(6));
+    late.note_level(AccessLevel::Edit, 5);
     assert_eq!((early.level(), late.level()), (Some(AccessLevel::View), Some(AccessLevel::View)));
 }
 
@@ -97,10 +97,29 @@ fn a_seat_voided_by_a_revocation_cannot_be_confirmed() {
     let bob = user("Bob");
     let seat = reserve(&mut room, SessionId::new(), &bob);
 
-    assert_eq!(room.revoke(bob.id), [Effect::Evict { seat, reason: SeatEnd::Revoked }]);
+    assert_eq!(room.revoke(bob.id, None), [Effect::Evict { seat, reason: SeatEnd::Revoked }]);
 
     assert_eq!(room.confirm(seat, Utc::now()), Err(RoomError::SeatVoided));
     assert!(room.is_empty());
+}
+
+#[test]
+fn a_change_of_access_that_comes_late_does_not_concern_newer_seats() {
+    let mut room = Membership::new(DocumentId::new());
+    let bob = user("Bob");
+    let seat = seat_of(SessionId::new(), &bob);
+    room.reserve(Arc::clone(&seat));
+    // Access was revoked at 6 and granted again at 7.
+    seat.note_level(AccessLevel::Edit, 7);
+
+    assert_eq!(room.revoke(bob.id, Some(6)), []);
+    room.change_level(bob.id, AccessLevel::View, Some(5));
+    assert_eq!(seat.level(), Some(AccessLevel::Edit));
+
+    room.change_level(bob.id, AccessLevel::View, Some(8));
+    assert_eq!(seat.level(), Some(AccessLevel::View));
+    assert_eq!(room.revoke(bob.id, Some(8)), []);
+    assert_eq!(room.revoke(bob.id, Some(9)).len(), 1);
 }
 
 #[test]
@@ -112,7 +131,7 @@ fn a_revocation_evicts_one_user_only() {
     let (first, _) = admit(&mut room, at_bobs, &bob);
     let (second, _) = admit(&mut room, other_tab, &bob);
 
-    let effects = room.revoke(bob.id);
+    let effects = room.revoke(bob.id, None);
 
     assert_eq!(
         effects[..2],
@@ -244,7 +263,7 @@ proptest! {
                     observer.apply(room.move_cursor(sessions[session].0, cursor(line), Utc::now()));
                 }
                 Step::Revoke { user } => {
-                    observer.apply(room.revoke(users[user].id));
+                    observer.apply(room.revoke(users[user].id, None));
                     seats.retain(|(_, session, _)| session % USERS != user);
                 }
                 Step::Delete => {

@@ -3,7 +3,7 @@
 //! A seat is first pending, then confirmed, then ended, and never goes back. The session and the room share it: either may
 //! end it, and the session reads its state without sending a message.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use crate::{
     domain::{AccessLevel, DocumentId, SessionId, Topic, User},
@@ -72,6 +72,8 @@ pub struct Seat {
     state: AtomicU8,
     /// 0 until the access level was read, then one more than the level.
     level: AtomicU8,
+    /// The access version at which the level was read or changed. 0 until it is known.
+    access_version: AtomicI64,
     /// The client id of the Yjs editor. More than any client id until it is known.
     client: AtomicU64,
 }
@@ -87,6 +89,7 @@ impl Seat {
             subscriber,
             state: AtomicU8::new(SeatState::Pending as u8),
             level: AtomicU8::new(0),
+            access_version: AtomicI64::new(0),
             client: AtomicU64::new(u64::MAX),
         }
     }
@@ -172,8 +175,10 @@ impl Seat {
         self.client.store(client.into(), Ordering::Release);
     }
 
-    /// Sets the level that was read after the seat was reserved. A level that the room has set meanwhile is newer and stays.
-    pub(in crate::room) fn note_level(&self, level: AccessLevel) {
+    /// Sets the level that was read after the seat was reserved, and the access version at which it was read. A level that
+    /// the room has set meanwhile is newer and stays.
+    pub(in crate::room) fn note_level(&self, level: AccessLevel, access_version: i64) {
+        self.access_version.fetch_max(access_version, Ordering::AcqRel);
         let noted =
             self.level.compare_exchange(0, 1 + level as u8, Ordering::AcqRel, Ordering::Acquire);
         if let Err(newer) = noted {
@@ -181,8 +186,15 @@ impl Seat {
         }
     }
 
-    /// Sets the user's new level.
-    pub(in crate::room) fn set_level(&self, level: AccessLevel) {
+    /// Whether the level was read before an access version. True if either is not known.
+    pub(in crate::room) fn precedes(&self, access_version: Option<i64>) -> bool {
+        let own = self.access_version.load(Ordering::Acquire);
+        access_version.is_none_or(|access_version| own < access_version)
+    }
+
+    /// Sets the user's new level, and the access version at which it changed, if that is known.
+    pub(in crate::room) fn set_level(&self, level: AccessLevel, access_version: Option<i64>) {
+        self.access_version.fetch_max(access_version.unwrap_or(0), Ordering::AcqRel);
         self.level.store(1 + level as u8, Ordering::Release);
     }
 

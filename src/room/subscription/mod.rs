@@ -15,11 +15,11 @@ pub trait Admission: Sync {
     /// Why the protocol refuses a subscriber.
     type Error: From<RoomError>;
 
-    /// Reads the user's access level.
+    /// Reads the user's access level, and the access version at which it is read.
     ///
     /// # Errors
     /// The user may not view the document, or the level could not be read.
-    fn read_level(&self) -> impl Future<Output = Result<AccessLevel, Self::Error>> + Send;
+    fn read_access(&self) -> impl Future<Output = Result<(AccessLevel, i64), Self::Error>> + Send;
 
     /// Returns how the seat is to be confirmed. Called after the level was read.
     ///
@@ -54,11 +54,12 @@ impl Subscription {
         admission: &A,
     ) -> Result<Self, A::Error> {
         if !has_open {
-            admission.read_level().await?;
+            admission.read_access().await?;
         }
         loop {
             let subscription = Self::reserve(rooms, subscriber, document, topic).await?;
-            subscription.seat.note_level(admission.read_level().await?);
+            let (level, access_version) = admission.read_access().await?;
+            subscription.seat.note_level(level, access_version);
             let confirmation = admission.confirmation().await?;
             let seat = Arc::clone(&subscription.seat);
             match subscription.room.confirm(seat, confirmation).await {

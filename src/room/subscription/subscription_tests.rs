@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     bridge::LocalBridge,
-    domain::{DisplayName, Email, Event, SessionId, Text, Title, User, UserId},
+    domain::{AccessChange, DisplayName, Email, Event, SessionId, Text, Title, User, UserId},
     metrics::Metrics,
     outbox::{Outbox, OutboxOptions},
     room::{
@@ -107,12 +107,14 @@ struct RevokedMeanwhile<'a> {
 impl Admission for RevokedMeanwhile<'_> {
     type Error = Refused;
 
-    async fn read_level(&self) -> Result<AccessLevel, Refused> {
+    async fn read_access(&self) -> Result<(AccessLevel, i64), Refused> {
         let Fixture { rooms, store, owner, viewer, document, .. } = self.fixture;
-        let level = rooms.read_level(viewer.id, *document, AccessLevel::View).await;
+        let level = rooms.read_access(viewer.id, *document, AccessLevel::View).await;
         if self.reads.fetch_add(1, Ordering::Relaxed) == 1 {
-            store.revoke_access(*owner, *document, viewer.id).await.unwrap();
-            rooms.access_changed(*document, viewer.id, None).await;
+            let revoked = store.revoke_access(*owner, *document, viewer.id).await.unwrap();
+            let access_version = Some(revoked.access_version);
+            let access = AccessChange { level: None, access_version };
+            rooms.access_changed(*document, viewer.id, access).await;
         }
         level.map_err(Refused::Store)
     }

@@ -20,3 +20,12 @@ impl AccessLevel {
         self >= needed
     }
 }
+
+/// The access of a user to a document after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessChange {
+    /// The level. `None` if access was revoked.
+    pub level: Option<AccessLevel>,
+    /// The access version of the document after the change. `None` if it is not known.
+    pub access_version: Option<i64>,
+}

@@ -21,7 +21,7 @@ mod origin;
 mod person;
 mod presence;
 
-pub use access::AccessLevel;
+pub use access::{AccessChange, AccessLevel};
 pub use awareness_update::AwarenessUpdate;
 pub use change::{Change, ChangeKind, Version};
 pub use cursor::{Cursor, Position};

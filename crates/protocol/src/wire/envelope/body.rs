@@ -58,6 +58,12 @@ pub(super) enum Body<'a> {
         change: ChangeBody<'a>,
         previous_at: i64,
     },
+    AccessChangedAt {
+        user: Uuid,
+        level: Option<u8>,
+        request: Option<u64>,
+        access_version: i64,
+    },
 }
 
 /// A body on the channel of a node.

@@ -10,7 +10,7 @@ use super::{
     entry,
 };
 use crate::domain::{
-    AccessLevel, AwarenessUpdate, Change, Color, Cursor, CursorMove, DocumentId, NodeId, Presence,
+    AccessChange, AwarenessUpdate, Change, Color, Cursor, CursorMove, DocumentId, NodeId, Presence,
     SessionId, UserId, Version,
 };
 
@@ -57,12 +57,12 @@ pub enum Envelope {
         /// The position of this event among all joins and leaves.
         sequence: Sequence,
     },
-    /// The access of a user changed.
+    /// The access of a user changed. Since version 4 with the access version, if that is known.
     AccessChanged {
         /// The user.
         user: UserId,
-        /// The new access level. `None` if access was revoked.
-        level: Option<AccessLevel>,
+        /// The new access.
+        access: AccessChange,
         /// The id under which the sender expects a [`Signal::Done`](super::Signal::Done) when this is carried out.
         request: Option<u64>,
     },
@@ -88,7 +88,7 @@ pub enum BadEnvelope {
 /// The version that introduced `Changed`.
 const CHANGES_SINCE: u8 = 2;
 
-/// The version that introduced `ChangedAfter`.
+/// The version that introduced `ChangedAfter` and `AccessChangedAt`.
 const PREVIOUS_SINCE: u8 = 4;
 
 /// The version that introduced `AwarenessUpdated` and `QueryAwareness`.
@@ -140,11 +140,20 @@ impl Envelope {
                 Body::Joined { presence: entry::presence_body(presence) }
             }
             Self::Left { session, .. } => Body::Left { session: session.uuid() },
-            Self::AccessChanged { user, level, request } => Body::AccessChanged {
-                user: user.uuid(),
-                level: level.map(number_of),
-                request: *request,
-            },
+            Self::AccessChanged {
+                user,
+                access: AccessChange { level, access_version },
+                request,
+            } => {
+                let (user, level, request) = (user.uuid(), level.map(number_of), *request);
+                match access_version.filter(|_| version >= PREVIOUS_SINCE) {
+                    Some(access_version) => {
+                        let body = Body::AccessChangedAt { user, level, request, access_version };
+                        return with_header(from, PREVIOUS_SINCE, &encode_body(&body));
+                    }
+                    None => Body::AccessChanged { user, level, request },
+                }
+            }
             Self::Compare => Body::Compare,
         };
         with_header(from, OLDEST_VERSION, &encode_body(&body))
@@ -218,16 +227,27 @@ fn envelope_of(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Enve
         Body::Left { session } => {
             Envelope::Left { session: session.into(), sequence: Sequence::from_bytes(rest)? }
         }
-        Body::AccessChanged { user, level, request } => Envelope::AccessChanged {
-            user: user.into(),
-            level: match level {
-                Some(number) => Some(level_of(number)?),
-                None => None,
-            },
-            request,
-        },
+        Body::AccessChanged { user, level, request } => {
+            access_changed((user.into(), level), None, request)?
+        }
+        Body::AccessChangedAt { user, level, request, access_version } => {
+            access_changed((user.into(), level), Some(access_version), request)?
+        }
         Body::Compare => Envelope::Compare,
     })
+}
+
+/// Returns `AccessChanged`. `None` if the number of the level is unknown.
+fn access_changed(
+    (user, level): (UserId, Option<u8>),
+    access_version: Option<i64>,
+    request: Option<u64>,
+) -> Option<Envelope> {
+    let level = match level {
+        Some(number) => Some(level_of(number)?),
+        None => None,
+    };
+    Some(Envelope::AccessChanged { user, access: AccessChange { level, access_version }, request })
 }
 
 /// Encodes a change. Returns the version that introduced its kind as well. `None` if only its version may be sent.

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    domain::{ChangeKind, Delta, DeltaStep, Position, User},
+    domain::{AccessLevel, ChangeKind, Delta, DeltaStep, Position, User},
     wire::envelope::{Incarnation, NEWEST_VERSION, PresenceEntry, Signal},
 };
 
@@ -50,6 +50,10 @@ fn change(document: DocumentId, text: &str) -> Change {
     }
 }
 
+fn access(level: Option<AccessLevel>, access_version: Option<i64>) -> AccessChange {
+    AccessChange { level, access_version }
+}
+
 fn every_kind(document: DocumentId) -> Vec<Envelope> {
     let sequence = Sequence::default();
     let user = user();
@@ -80,8 +84,13 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         Envelope::MoveCursor { session: SessionId::new(), cursor: cursor() },
         Envelope::Joined { presence: presence(document), sequence },
         Envelope::Left { session: SessionId::new(), sequence },
-        Envelope::AccessChanged { user: user.id, level: Some(AccessLevel::Edit), request: None },
-        Envelope::AccessChanged { user: user.id, level: None, request: Some(9) },
+        Envelope::AccessChanged {
+            user: user.id,
+            access: access(Some(AccessLevel::Edit), None),
+            request: None,
+        },
+        Envelope::AccessChanged { user: user.id, access: access(None, None), request: Some(9) },
+        Envelope::AccessChanged { user: user.id, access: access(None, Some(7)), request: Some(9) },
         Envelope::Compare,
         Envelope::AwarenessUpdated(Arc::new(update)),
         Envelope::QueryAwareness,
@@ -132,7 +141,13 @@ fn nodes_receive_a_change_as_their_version_knows_it() {
         let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
         let read = Envelope::decode(&bytes, document, OLDEST_VERSION);
         match envelope {
-            Envelope::Changed(_) => assert_eq!(read, Err(BadEnvelope::UnknownVersion)),
+            Envelope::Changed(_)
+            | Envelope::AccessChanged {
+                access: AccessChange { access_version: Some(_), .. },
+                ..
+            } => {
+                assert_eq!(read, Err(BadEnvelope::UnknownVersion));
+            }
             // Kinds that such a node does not know are not sent to it.
             Envelope::AwarenessUpdated(_) | Envelope::QueryAwareness => {
                 assert!(!envelope.is_known_to(OLDEST_VERSION));
@@ -175,7 +190,8 @@ fn the_format_of_the_first_version_never_changes() {
     let left = Envelope::Left { session, sequence: Sequence::default() }.encode(node, 1);
     assert_eq!(left[17..19], [4, 16]);
     let user = UserId::from(uuid::Uuid::nil());
-    let revoked = Envelope::AccessChanged { user, level: None, request: Some(5) }.encode(node, 1);
+    let revoked = Envelope::AccessChanged { user, access: access(None, Some(7)), request: Some(5) };
+    let revoked = revoked.encode(node, 1);
     assert_eq!(revoked[17..19], [5, 16]);
     assert_eq!(revoked[35..], [0, 1, 5]);
 }
