@@ -27,6 +27,7 @@ contract!(
     a_detached_node_receives_nothing_more,
     an_access_change_waits_until_the_other_nodes_have_applied_it,
     a_request_to_sessions_reaches_every_other_node,
+    an_access_change_waits_for_other_nodes_while_its_own_node_detaches,
 );
 
 /// A bridge and what it has delivered.
@@ -252,5 +253,36 @@ async fn a_request_to_sessions_reaches_every_other_node(over: Over) {
         let received = within("a request", async { first.calls.lock().await.recv().await });
         assert_eq!(received.await, Some(calls[2]));
         assert!(first.calls.lock().await.try_recv().is_err());
+    }
+}
+
+async fn an_access_change_waits_for_other_nodes_while_its_own_node_detaches(over: Over) {
+    let nodes = nodes(over, 2).await;
+    let [first, other] = &nodes[..] else { return };
+    let (user, marker) = (UserId::new(), DocumentId::new());
+    other.bridge.attach(marker).await;
+    let revoked = AccessChange { level: None, access_version: None };
+    for round in 0..50 {
+        let document = DocumentId::new();
+        first.bridge.attach(document).await;
+        other.bridge.attach(document).await;
+        first.bridge.detach(document);
+        // A little later in each round: in some, Redis has ended the subscription and the node has not been told.
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        let mut change = std::pin::pin!(first.bridge.publish_access_change(document, user, revoked));
+        assert!(futures_util::poll!(&mut change).is_pending());
+        let RelayEvent::Envelope { acknowledge: Some(acknowledge), .. } =
+            other.expect_unapplied().await
+        else {
+            panic!("another event was delivered")
+        };
+        // A marker, which is published after the number of subscribers is known.
+        first.bridge.publish(marker, stored(1));
+        assert_eq!(other.expect_envelope().await, stored(1));
+        assert!(futures_util::poll!(&mut change).is_pending(), "the access change did not wait");
+        acknowledge.send(()).unwrap();
+        within("the acknowledgement", change).await;
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 /// An event that the relay's actor handles itself.
 #[derive(Debug)]
 pub(super) enum InboundEvent {
-    /// A canary of this node arrived, or another node acknowledged a request.
+    /// A canary of this node arrived, or a node acknowledged a request of this one.
     Signal(Signal),
     /// Another node waits for an acknowledgement. `applied` resolves when it can be sent.
     AcknowledgementRequested { node: NodeId, request: u64, applied: oneshot::Receiver<()> },
@@ -174,6 +174,10 @@ impl InboundRouter {
             // The session may be one of a dead node, removed from the roster by this node.
             Envelope::Left { .. } => {
                 self.sink.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });
+            }
+            // Redis counted this node among the subscribers, so it acknowledges its own request.
+            Envelope::AccessChanged { request: Some(request), .. } => {
+                (self.send_to_relay)(InboundEvent::Signal(Signal::Done { request }));
             }
             _ => {}
         }

@@ -199,13 +199,11 @@ impl Handler<PublishAccessChange> for Relay {
             document: Some(document),
             subscriber_count: Some(sender),
         };
-        // Redis counts this node as a subscriber, but it does not acknowledge its own request.
-        let own = u64::from(self.shared().channels.lock().is_subscribed(document));
         self.publish(message, ctx);
         ctx.spawn(subscriber_count.into_actor(self).map(move |count, relay, _ctx| {
             // After a failed publish no node acknowledges, and the waiter runs into its time limit.
             if let Ok(count) = count {
-                relay.acknowledgements.expect(request, count.saturating_sub(own));
+                relay.acknowledgements.expect(request, count);
             }
         }));
     }

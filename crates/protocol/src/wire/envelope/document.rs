@@ -18,9 +18,10 @@ use crate::domain::{
 /// change log.
 const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
-/// The first byte of the encoded `Joined` and `Left`, which is their index among the variants of [`Body`].
+/// The first byte of these kinds when they are encoded, which is their index among the variants of [`Body`].
 const JOINED: u8 = 3;
 const LEFT: u8 = 4;
+const ACCESS_CHANGED: u8 = 5;
 
 /// A message to the nodes that have a document open.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,14 +160,14 @@ impl Envelope {
         with_header(from, OLDEST_VERSION, &encode_body(&body))
     }
 
-    /// Decodes only the sender, and whether the envelope is for the sender, too, as `Joined` and `Left` are. Much faster
-    /// than [`Envelope::decode`].
+    /// Decodes only the sender, and whether the envelope is for the sender, too, as `Joined`, `Left` and `AccessChanged`
+    /// are. Much faster than [`Envelope::decode`].
     ///
     /// # Errors
     /// [`BadEnvelope`] if there is no valid header of at most `version`.
     pub fn sender(bytes: &[u8], version: u8) -> Result<(NodeId, bool), BadEnvelope> {
         let (from, body) = split_header(bytes, version)?;
-        Ok((from, matches!(body.first(), Some(&(JOINED | LEFT)))))
+        Ok((from, matches!(body.first(), Some(&(JOINED | LEFT | ACCESS_CHANGED)))))
     }
 
     /// Decodes the sender and the envelope from the channel of `document`, for a reader that knows `version`.

@@ -110,7 +110,10 @@ fn envelopes_decode_as_they_were_encoded() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     for envelope in every_kind(document) {
         let bytes = with_sequence(envelope.encode(node, NEWEST_VERSION), &envelope);
-        let is_for_sender = matches!(envelope, Envelope::Joined { .. } | Envelope::Left { .. });
+        let is_for_sender = matches!(
+            envelope,
+            Envelope::Joined { .. } | Envelope::Left { .. } | Envelope::AccessChanged { .. }
+        );
         assert_eq!(Envelope::sender(&bytes, NEWEST_VERSION), Ok((node, is_for_sender)));
         assert_eq!(Envelope::decode(&bytes, document, NEWEST_VERSION), Ok((node, envelope)));
     }
