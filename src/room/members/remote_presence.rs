@@ -48,7 +48,7 @@ pub(in crate::room) enum RosterFollowUp {
     Nothing,
     /// Read it again: it lacks a number received meanwhile.
     Read,
-    /// A doubt began: read it later to settle the doubt.
+    /// There is a doubt that no read will settle yet: read it later to settle the doubt.
     Settle,
 }
 
@@ -172,8 +172,9 @@ impl RemotePresence {
             .seen_when_asked
             .is_some_and(|seen| seen.epoch != sequence.epoch || is_before(seen));
         if !forgot && self.seen.is_some_and(is_before) {
-            // The snapshot is older than arrivals or departures that were applied meanwhile.
-            return (vec![], self.after(sequence, false));
+            // The snapshot is older than arrivals or departures that were applied meanwhile. It settles no doubt.
+            let is_unsettled = read == RosterRead::Settling && self.in_doubt;
+            return (vec![], self.after(sequence, is_unsettled));
         }
         let doubt_begins = forgot && !self.in_doubt;
         self.in_doubt = (self.in_doubt || forgot) && read == RosterRead::Usual;
@@ -197,11 +198,11 @@ impl RemotePresence {
         (changes, self.after(sequence, doubt_begins))
     }
 
-    fn after(&mut self, sequence: Sequence, doubt_begins: bool) -> RosterFollowUp {
+    fn after(&mut self, sequence: Sequence, must_settle: bool) -> RosterFollowUp {
         let lacks =
             |missed: Sequence| missed.epoch != sequence.epoch || missed.number > sequence.number;
         let lacks_something = self.missed.is_some_and(lacks);
-        if doubt_begins {
+        if must_settle {
             // Until then, usual reads find new arrivals.
             RosterFollowUp::Settle
         } else if lacks_something {

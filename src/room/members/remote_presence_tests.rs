@@ -138,6 +138,22 @@ fn a_roster_with_an_earlier_number_is_in_doubt() {
 }
 
 #[test]
+fn a_read_that_is_older_than_an_arrival_does_not_end_the_settling_of_a_doubt() {
+    let (ana, bo, mut remote) = (presence(), presence(), RemotePresence::default());
+    read(&mut remote, snapshot(at(9), &[&ana]));
+    assert_eq!(read(&mut remote, snapshot(at(7), &[])), (vec![], RosterFollowUp::Settle));
+    // Bo arrives while the roster is read.
+    remote.begin_read();
+    remote.join(bo.clone(), at(8));
+    let older = remote.reconcile(snapshot(at(7), &[]), RosterRead::Settling);
+    assert_eq!(older, (vec![], RosterFollowUp::Settle));
+
+    remote.begin_read();
+    let (changes, _) = remote.reconcile(snapshot(at(8), &[&bo]), RosterRead::Settling);
+    assert_eq!(changed_sessions(&changes), (vec![], vec![ana.session]));
+}
+
+#[test]
 fn a_cursor_is_broadcast_if_its_session_is_present_and_otherwise_waits_for_the_arrival() {
     let (ana, mut remote) = (presence(), RemotePresence::default());
     let moved = |column| {
