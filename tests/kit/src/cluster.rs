@@ -2,14 +2,19 @@
 
 use std::process::Stdio;
 
+use coscribe::{
+    redis::{Connection, RedisKeys, RedisOptions, Server},
+    wire::envelope::NEWEST_VERSION,
+};
 use tempfile::TempDir;
 
-use crate::{NodeProcess, Program, RedisServer, TestDatabase, within};
+use crate::{DEADLINE, NodeProcess, Program, RedisServer, TestDatabase, within};
 
 /// A database and a Redis, and the settings of nodes that share them. Leases are short, and limits are out of the way.
 pub struct Cluster {
     program: Program,
     settings: Vec<(String, String)>,
+    redis: RedisOptions,
     _database: Option<TestDatabase>,
 }
 
@@ -44,9 +49,28 @@ impl Cluster {
             ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
         ];
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let cluster = Self { program, settings: settings.map(owned).to_vec(), _database: None };
+        let settings = settings.map(owned).to_vec();
+        let redis = RedisOptions {
+            url: redis.to_owned(),
+            ca: None,
+            answer_within: DEADLINE,
+            prefix,
+            envelope_version: NEWEST_VERSION,
+        };
+        let cluster = Self { program, settings, redis, _database: None };
         cluster.migrate().await;
         cluster
+    }
+
+    /// The names of the keys that the nodes use.
+    #[must_use]
+    pub fn keys(&self) -> RedisKeys {
+        RedisKeys::new(&self.redis.prefix)
+    }
+
+    /// Connects to the Redis of the nodes.
+    pub async fn connect_to_redis(&self) -> Connection {
+        Server::new(&self.redis).unwrap().connect().await.unwrap()
     }
 
     /// Starts a node.

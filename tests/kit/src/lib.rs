@@ -6,8 +6,8 @@
 //!   that both may edit.
 //! - Editors: an [`Editor`] is a Yjs client of one document.
 //! - Raw frames: a [`RawSocket`] is the level below [`Socket`]; the test decides every byte.
-//! - Clusters: a [`Cluster`] starts node processes that share a database and Redis. [`Proxy`], [`RedisServer`] and
-//!   [`PostgresServer`] fail on demand.
+//! - Clusters: a [`Cluster`] starts node processes that share a database and Redis. [`Proxy`], [`RedisServer`],
+//!   [`RedisCluster`] and [`PostgresServer`] fail on demand.
 //! - Rooms without sockets: a [`Backend`].
 //!
 //! Methods that wait are called `expect_…`, and no wait is longer than [`DEADLINE`]. Silence is shown by a marker: an event
@@ -50,6 +50,7 @@ mod proxy;
 mod random;
 mod raw_messages;
 mod raw_socket;
+mod redis_cluster;
 mod redis_server;
 mod rust_files;
 mod services;
@@ -80,6 +81,7 @@ pub use process::{NodeProcess, Program};
 pub use proxy::{Network, Proxy};
 pub use random::Random;
 pub use raw_socket::{RawSocket, ServerFrame};
+pub use redis_cluster::RedisCluster;
 pub use redis_server::RedisServer;
 pub use rust_files::rust_files;
 pub use services::{

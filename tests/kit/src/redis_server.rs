@@ -15,6 +15,7 @@ pub struct RedisServer {
     child: Option<Child>,
     port: u16,
     folder: TempDir,
+    options: Vec<String>,
 }
 
 impl RedisServer {
@@ -26,8 +27,14 @@ impl RedisServer {
 
     /// Starts a Redis.
     pub async fn start() -> Self {
-        let port = Self::free_port();
-        let mut server = Self { child: None, port, folder: TempDir::new().unwrap() };
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a Redis with further options of its command line.
+    pub async fn start_with(options: &[&str]) -> Self {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let (port, folder) = (Self::free_port(), TempDir::new().unwrap());
+        let mut server = Self { child: None, port, folder, options };
         server.run().await;
         server
     }
@@ -75,7 +82,7 @@ impl RedisServer {
     pub async fn run(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
-        command.arg("--dir").arg(self.folder.path());
+        command.arg("--dir").arg(self.folder.path()).args(&self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         self.child =
             Some(command.spawn().expect("redis-server is in the Debian package redis-server"));
@@ -98,7 +105,8 @@ impl RedisServer {
         send_signal(name, self.child.as_ref().unwrap().id().unwrap());
     }
 
-    async fn cli(&self, arguments: &[&str]) -> String {
+    /// Runs a command and returns the reply as text.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
         let output = command.args(["-p", &self.port.to_string()]).args(arguments).output().await;
         String::from_utf8(output.unwrap().stdout).unwrap()
