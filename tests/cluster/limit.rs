@@ -1,10 +1,11 @@
 //! The limit on the connections of one user, which holds for all nodes together.
 
+use coscribe::{domain::SessionId, wire::envelope::Incarnation};
 use futures_util::future::join_all;
 use kit::{Client as _, Node as _, Pair, Person, Proxy, expect_eventually, new_doc, within};
 use serde_json::json;
 
-use crate::relay::connect_to_redis;
+use crate::{SHORT_LEASE, relay::connect_to_redis};
 
 const REFUSED: (u16, &str) = (4403, "Connection limit exceeded");
 
@@ -138,4 +139,41 @@ async fn an_editor_that_comes_back_on_another_node_ends_its_dead_predecessor() {
     })
     .await;
     pair.stop_with(peer, (watching, dead, back)).await;
+}
+
+#[actix_web::test]
+async fn slots_of_a_node_that_is_gone_are_released_when_they_are_needed() {
+    let pair = Pair::start_with(&SHORT_LEASE).await;
+    let peer = pair.node.start_peer().await;
+    let (mut connection, keys) = connect_to_redis(&pair.node).await;
+    // What a failover of a Redis Cluster can bring back: ten slots of an incarnation that no index and no set knows.
+    let gone = Incarnation::new_v4();
+    let mut write = redis::cmd("HSET");
+    write.arg(keys.slots(pair.alice.id));
+    for _ in 0..10 {
+        write.arg(SessionId::new().uuid().as_bytes()).arg(gone.as_bytes());
+    }
+    write.query_async::<()>(&mut connection).await.unwrap();
+    let refused = pair.alice.try_connect().await.err().unwrap();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+
+    // Each node judges by itself.
+    let mut sockets = Vec::new();
+    for node in [&pair.node, &peer] {
+        let connected = async {
+            loop {
+                if let Ok(socket) = pair.alice.at(node).try_connect().await {
+                    return socket;
+                }
+            }
+        };
+        sockets.push(within("a free slot", connected).await);
+    }
+    let taken: u64 = {
+        let mut connection = connection.clone();
+        let count = redis::cmd("HLEN").arg(keys.slots(pair.alice.id)).take();
+        count.query_async(&mut connection).await.unwrap()
+    };
+    assert_eq!(taken, 2);
+    pair.stop_with(peer, sockets).await;
 }

@@ -8,8 +8,10 @@
 #![allow(clippy::print_stdout, reason = "tests report what they counted")]
 
 mod author;
+mod clock;
 mod database;
 mod edits;
+mod failover;
 mod limit;
 mod lost_changes;
 mod nodes;
@@ -26,6 +28,13 @@ mod tls;
 mod versions;
 
 use kit::Program;
+
+/// Settings of nodes in the test whose leases end soon.
+const SHORT_LEASE: [(&str, &str); 3] = [
+    ("COSCRIBE__REDIS__ANSWER_WITHIN", "500ms"),
+    ("COSCRIBE__ROSTER__LEASE", "1500ms"),
+    ("COSCRIBE__ROSTER__RENEW_EVERY", "300ms"),
+];
 
 /// The server's binary.
 const SERVER: Program = Program::new(env!("CARGO_BIN_EXE_coscribe"));

@@ -1,8 +1,12 @@
 //! Nodes that die or pause: their slots are released and their sessions leave, and no other session leaves or joins.
 
-use coscribe::domain::DocumentId;
+use coscribe::{
+    domain::{DocumentId, SessionId, UserId},
+    wire::envelope::Incarnation,
+};
 use kit::{Client, Cluster, Node as _, Tab, expect_eventually, within};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 use crate::SERVER;
 
@@ -148,5 +152,45 @@ async fn the_sessions_of_a_stopped_node_leave_at_once() {
     node.expect_metric("coscribe_nodes", 1).await;
     node.expect_metric("coscribe_roster_swept_total", 0).await;
     drop(alices_tab);
+    cluster.stop([node]).await;
+}
+
+#[actix_web::test]
+async fn a_dead_node_that_one_node_sweeps_is_left_to_it_until_it_stops() {
+    let cluster = Cluster::new(SERVER).await;
+    let node = cluster.start_node().await;
+    let (mut connection, keys) = (cluster.connect_to_redis().await, cluster.keys());
+    // A dead node with one slot, and a node that sweeps it: the test, which is in no hurry.
+    let (dead, user, session) = (Incarnation::new_v4(), UserId::new(), SessionId::new());
+    let (slots, member) = (keys.slots(user), format!("{dead}:3"));
+    let entry = [&b"s"[..], user.uuid().as_bytes(), session.uuid().as_bytes()].concat();
+    let writes = [
+        redis::cmd("ZADD").arg(keys.nodes()).arg(-1).arg(&member).take(),
+        redis::cmd("SADD").arg(keys.entered(dead)).arg(entry).take(),
+        redis::cmd("HSET").arg(&slots).arg(session.uuid().as_bytes()).arg(dead.as_bytes()).take(),
+    ];
+    for write in writes {
+        write.query_async::<()>(&mut connection).await.unwrap();
+    }
+    // Twice as long as a lease.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        let mut next_round = redis::cmd("ZINCRBY");
+        next_round.arg(keys.nodes()).arg(-1).arg(&member);
+        next_round.query_async::<()>(&mut connection).await.unwrap();
+        let mut taken = redis::cmd("HLEN");
+        assert_eq!(taken.arg(&slots).query_async::<u64>(&mut connection).await.unwrap(), 1);
+    }
+
+    let is_swept = async || {
+        let mut connection = connection.clone();
+        let mut listed = redis::cmd("ZSCORE");
+        listed.arg(keys.nodes()).arg(&member);
+        listed.query_async::<Option<i64>>(&mut connection).await.unwrap().is_none()
+    };
+    expect_eventually("the end of the sweep", is_swept).await;
+    let mut taken = redis::cmd("HLEN");
+    assert_eq!(taken.arg(&slots).query_async::<u64>(&mut connection).await.unwrap(), 0);
+    node.expect_metric("coscribe_roster_swept_total", 1).await;
     cluster.stop([node]).await;
 }

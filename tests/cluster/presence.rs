@@ -1,7 +1,14 @@
 //! Presence over several nodes: one list of sessions, whichever nodes they are on.
 
+use chrono::Utc;
+use coscribe::{
+    domain::{Color, Presence, SessionId, User},
+    wire::envelope::{Incarnation, PresenceEntry},
+};
 use kit::{Client as _, Pair, expect_eventually};
 use serde_json::json;
+
+use crate::{SHORT_LEASE, relay::connect_to_redis};
 
 #[actix_web::test]
 async fn presence_and_cursors_of_one_node_reach_another_once() {
@@ -86,4 +93,41 @@ async fn a_cursor_sent_over_http_to_another_node_moves_the_named_session() {
     let refused = foreign.move_cursor(*document, 1, 1).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     pair.stop_with(peer, (alices_tab, bobs_tab)).await;
+}
+
+#[actix_web::test]
+async fn the_presence_of_a_node_that_is_gone_is_removed() {
+    let pair = Pair::start_with(&SHORT_LEASE).await;
+    let Pair { alice, bob, document, .. } = &pair;
+    let (mut connection, keys) = connect_to_redis(&pair.node).await;
+    // What a failover of a Redis Cluster can bring back: an entry of an incarnation that no index and no set knows.
+    let presence = Presence {
+        document: *document,
+        session: SessionId::new(),
+        color: Color::of(*document, bob.id),
+        user: User { id: bob.id, name: "Bob".into() },
+        cursor: None,
+        joined_at: Utc::now(),
+        last_seen: Utc::now(),
+    };
+    let session = presence.session;
+    let entry = PresenceEntry { incarnation: Incarnation::new_v4(), presence };
+    let mut write = redis::cmd("HSET");
+    write.arg(keys.presence(*document)).arg(session.uuid().as_bytes()).arg(entry.encode());
+    write.query_async::<()>(&mut connection).await.unwrap();
+
+    let alices_tab = alice.open(*document).await;
+    let only_alice = [json!(alices_tab.session())];
+    let is_listed = async || alice.present_sessions(*document).await == only_alice;
+    expect_eventually("a list without the session that is gone", is_listed).await;
+    assert_eq!(alices_tab.expect_left(bob).await["sessionId"], json!(session));
+    let is_removed = async || {
+        let mut connection = connection.clone();
+        let mut exists = redis::cmd("HEXISTS");
+        exists.arg(keys.presence(*document)).arg(session.uuid().as_bytes());
+        !exists.query_async::<bool>(&mut connection).await.unwrap()
+    };
+    expect_eventually("the removal of the entry", is_removed).await;
+    alices_tab.assert_nothing_unread();
+    pair.stop(alices_tab).await;
 }

@@ -1,7 +1,8 @@
 //! The commands on the entries of sessions: presence, connection slots, and the index of each incarnation.
 //!
-//! Invariant: an incarnation's index contains every entry that it wrote and has not removed. So `enter`
-//! and `take_slot` write the index first, and `exit` and `release_slot` write it last.
+//! Invariant: an incarnation's index contains every entry that it wrote and that is not known to be
+//! removed. So `enter` and `take_slot` write the index first. The writer calls `unindex` when it has
+//! confirmed a removal.
 
 use std::collections::HashMap;
 
@@ -34,6 +35,27 @@ pub(super) struct RosterCommands {
     release_slot: Script,
 }
 
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriteKind {
+    /// The entry may have changed.
+    Change,
+    /// The same state was written before. If Redis has another one, it has lost data.
+    Confirmation,
+}
+
+/// The result of taking a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SlotReply {
+    /// The session holds a slot.
+    Taken,
+    /// All slots are taken, by these sessions of these incarnations.
+    Full(Vec<(SessionId, Incarnation)>),
+}
+
+/// A taken slot as Redis stores it: session and incarnation.
+type StoredSlot = (Vec<u8>, Vec<u8>);
+
 /// The presence of a document in Redis.
 #[derive(Debug, Default)]
 pub(super) struct StoredPresence {
@@ -58,7 +80,11 @@ impl RosterCommands {
 
     /// Writes a session's entry into the presence of its document. If it is new, the script numbers and
     /// publishes the arrival.
-    pub(super) async fn enter(&self, entry: &PresenceEntry) -> Result<(), CommandError> {
+    pub(super) async fn enter(
+        &self,
+        entry: &PresenceEntry,
+        kind: WriteKind,
+    ) -> Result<(), CommandError> {
         let presence = &entry.presence;
         let (document, session) = (presence.document, presence.session);
         self.index(entry.incarnation, EntryKey::Presence(document, session)).await?;
@@ -71,10 +97,11 @@ impl RosterCommands {
                     .key(self.keys.presence(document))
                     .arg(session.uuid().as_bytes())
                     .arg(entry.encode())
-                    .arg(&uuid::Uuid::new_v4().as_bytes()[..8])
+                    .arg(&new_epoch()[..])
                     .arg(publish)
                     .arg(self.keys.document(document))
                     .arg(envelope.encode(self.node, OLDEST_VERSION))
+                    .arg(u8::from(kind == WriteKind::Confirmation))
                     .invoke_async(&mut connection)
                     .await
             })
@@ -88,10 +115,10 @@ impl RosterCommands {
         document: DocumentId,
         session: SessionId,
         incarnation: Incarnation,
+        kind: WriteKind,
     ) -> Result<bool, CommandError> {
         let envelope = Envelope::Left { session, sequence: Sequence::default() };
-        let was_removed = self
-            .commands
+        self.commands
             .run(async |mut connection| {
                 let publish = connection.publish_command();
                 self.exit
@@ -102,12 +129,12 @@ impl RosterCommands {
                     .arg(publish)
                     .arg(self.keys.document(document))
                     .arg(envelope.encode(self.node, OLDEST_VERSION))
+                    .arg(&new_epoch()[..])
+                    .arg(u8::from(kind == WriteKind::Confirmation))
                     .invoke_async(&mut connection)
                     .await
             })
-            .await?;
-        self.unindex(incarnation, EntryKey::Presence(document, session)).await?;
-        Ok(was_removed)
+            .await
     }
 
     /// Replaces those entries that exist and belong to the same incarnation.
@@ -129,16 +156,17 @@ impl RosterCommands {
             .await
     }
 
-    /// Takes a slot. Returns whether one was free.
+    /// Takes a slot, if one is free.
     pub(super) async fn take_slot(
         &self,
         user: UserId,
         session: SessionId,
         incarnation: Incarnation,
         limit: usize,
-    ) -> Result<bool, CommandError> {
+    ) -> Result<SlotReply, CommandError> {
         self.index(incarnation, EntryKey::Slot(user, session)).await?;
-        self.commands
+        let (is_taken, holders): (bool, Vec<StoredSlot>) = self
+            .commands
             .run(async |mut connection| {
                 self.take_slot
                     .key(self.keys.slots(user))
@@ -148,7 +176,14 @@ impl RosterCommands {
                     .invoke_async(&mut connection)
                     .await
             })
-            .await
+            .await?;
+        if is_taken {
+            return Ok(SlotReply::Taken);
+        }
+        let holders = holders.iter().filter_map(|(session, incarnation)| {
+            Some((decode_uuid(session)?.into(), decode_uuid(incarnation)?))
+        });
+        Ok(SlotReply::Full(holders.collect()))
     }
 
     /// Releases a slot, if this incarnation took it. Returns whether it did.
@@ -158,8 +193,7 @@ impl RosterCommands {
         session: SessionId,
         incarnation: Incarnation,
     ) -> Result<bool, CommandError> {
-        let was_removed = self
-            .commands
+        self.commands
             .run(async |mut connection| {
                 self.release_slot
                     .key(self.keys.slots(user))
@@ -168,26 +202,26 @@ impl RosterCommands {
                     .invoke_async(&mut connection)
                     .await
             })
-            .await?;
-        self.unindex(incarnation, EntryKey::Slot(user, session)).await?;
-        Ok(was_removed)
+            .await
     }
 
-    /// Returns whether a session holds one of a user's slots.
-    pub(super) async fn has_slot(
+    /// Returns the incarnation that took a slot of a user for a session.
+    pub(super) async fn find_slot(
         &self,
         user: UserId,
         session: SessionId,
-    ) -> Result<bool, CommandError> {
-        self.commands
+    ) -> Result<Option<Incarnation>, CommandError> {
+        let incarnation: Option<Vec<u8>> = self
+            .commands
             .run(async |mut connection| {
-                redis::cmd("HEXISTS")
+                redis::cmd("HGET")
                     .arg(self.keys.slots(user))
                     .arg(session.uuid().as_bytes())
                     .query_async(&mut connection)
                     .await
             })
-            .await
+            .await?;
+        Ok(incarnation.and_then(|bytes| decode_uuid(&bytes)))
     }
 
     /// Returns the keys of all entries that an incarnation may have written.
@@ -273,7 +307,12 @@ impl RosterCommands {
         self.change_index("SADD", incarnation, key).await
     }
 
-    async fn unindex(&self, incarnation: Incarnation, key: EntryKey) -> Result<(), CommandError> {
+    /// Removes the key of an entry from the index of an incarnation.
+    pub(super) async fn unindex(
+        &self,
+        incarnation: Incarnation,
+        key: EntryKey,
+    ) -> Result<(), CommandError> {
         self.change_index("SREM", incarnation, key).await
     }
 
@@ -293,6 +332,17 @@ impl RosterCommands {
             })
             .await
     }
+}
+
+/// Returns a random epoch.
+fn new_epoch() -> [u8; 8] {
+    let mut epoch = [0; 8];
+    epoch.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..8]);
+    epoch
+}
+
+fn decode_uuid(bytes: &[u8]) -> Option<uuid::Uuid> {
+    uuid::Uuid::from_slice(bytes).ok()
 }
 
 /// Decodes a sequence: an epoch of 8 bytes, and a number in decimal digits, as Redis counts.

@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, stream};
 use super::{
     Keeper,
     entry_key::EntryKey,
+    orphans,
     shared::{MAX_CONCURRENT, RosterShared},
 };
 use crate::{
@@ -42,7 +43,7 @@ impl RedisRoster {
         options: RosterOptions,
         metrics: Metrics,
     ) -> (Self, Keeper) {
-        let shared = RosterShared::new(server, keys, node, version, metrics);
+        let shared = RosterShared::new(server, keys, node, version, options, metrics);
         let keeper = Keeper::new(Arc::clone(&shared), options);
         (Self { shared }, keeper)
     }
@@ -61,11 +62,16 @@ impl RedisRoster {
         let own = self.shared.incarnations();
         let mut elsewhere = Vec::with_capacity(stored.entries.len());
         for PresenceEntry { incarnation, presence } in stored.entries {
-            let is_local = self.shared.local.find_entry(document, presence.session).is_some();
-            if !is_local && own.contains(&incarnation) {
+            let key = EntryKey::Presence(document, presence.session);
+            if self.shared.local.find_entry(document, presence.session).is_some() {
+                continue;
+            }
+            if own.contains(&incarnation) {
                 // The session left this node a moment ago, or the removal of its entry was lost.
-                self.shared.mark_changed(EntryKey::Presence(document, presence.session));
-            } else if !is_local {
+                self.shared.mark_changed(key);
+            } else if self.shared.is_gone(incarnation) {
+                self.shared.mark_orphaned(key, incarnation);
+            } else {
                 elsewhere.push(presence);
             }
         }
@@ -86,12 +92,13 @@ impl Roster for RedisRoster {
         shared.local.try_take_slot(user, session, limit)?;
         let incarnation = shared.member.read().incarnation;
         let taken = if shared.is_writable() {
-            shared.commands.take_slot(user, session, incarnation, limit).await
+            orphans::take_slot(shared, user, session, incarnation, limit).await
         } else {
             Err(CommandError::BackingOff)
         };
         match taken {
             Ok(true) => {
+                shared.mark_written(EntryKey::Slot(user, session), true);
                 // Meanwhile the node may have been declared dead, and the slot been removed.
                 if shared.member.read().incarnation != incarnation {
                     shared.mark_changed(EntryKey::Slot(user, session));
@@ -126,12 +133,14 @@ impl Roster for RedisRoster {
         if let Some(owner) = self.shared.local.find_owner(session) {
             return Ok(Some(owner));
         }
-        let has_slot = async {
+        let slot = async {
             self.shared.ensure_responding()?;
-            self.shared.commands.has_slot(user, session).await
+            self.shared.commands.find_slot(user, session).await
         };
-        match has_slot.await {
-            Ok(has_slot) => Ok(has_slot.then_some(user)),
+        match slot.await {
+            Ok(slot) => {
+                Ok(slot.filter(|incarnation| !self.shared.is_gone(*incarnation)).map(|_| user))
+            }
             Err(error) => {
                 self.shared.log_failure(&error);
                 Err(RosterUnavailable)
@@ -189,7 +198,10 @@ impl Roster for RedisRoster {
             self.shared.commands.find_entry(document, session).await
         };
         match entry.await {
-            Ok(entry) => Ok(entry.map(|entry| entry.presence)),
+            Ok(entry) => {
+                let entry = entry.filter(|entry| !self.shared.is_gone(entry.incarnation));
+                Ok(entry.map(|entry| entry.presence))
+            }
             Err(error) => {
                 self.shared.log_failure(&error);
                 Err(RosterUnavailable)

@@ -1,7 +1,8 @@
 //! The keeper of a node's part of the shared roster.
 //!
 //! It renews the node's lease, has the [`writer`] write changed entries, removes the entries of dead
-//! nodes, and keeps the envelope version that all nodes read.
+//! nodes, and keeps the envelope version that all nodes read. It observes the other nodes for the
+//! [`NodeObserver`](super::node_observer::NodeObserver), which judges them.
 //!
 //! Invariant: it does one thing at a time, so two commands for one entry never run concurrently.
 
@@ -17,8 +18,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    commands::WriteKind,
     lease::Lease,
-    nodes::NodeMember,
+    nodes::{NodeMember, NodeRecord},
+    orphans,
     shared::{MAX_CONCURRENT, RosterShared},
     version_agreement::VersionAgreement,
     writer::{self, MAX_ROUND},
@@ -104,7 +107,7 @@ impl Keeper {
     async fn leave(&mut self, evictor: &dyn SessionEvictor) {
         while self.write_changed(evictor).await {}
         let member = *self.shared.member.read();
-        if let Err(error) = self.remove_entries_of(member).await {
+        if let Err(error) = self.remove_entries_of(member, None).await {
             self.handle_failure(&error);
         }
         self.shared.set_writable(false);
@@ -115,6 +118,7 @@ impl Keeper {
             self.renew_lease_if_due().await?;
             if self.has_lease {
                 self.check_nodes(version).await?;
+                orphans::remove_orphans(&self.shared).await?;
                 writer::write_cursors(&self.shared).await?;
             }
             Ok(())
@@ -132,14 +136,12 @@ impl Keeper {
         }
         let member = *self.shared.member.read();
         let renewed = self.shared.nodes.renew(member, self.lease.length(), !self.has_lease).await?;
-        let now = Instant::now();
-        self.lease.responded(now);
         self.shared.is_responding.store(true, Ordering::Release);
         if !renewed {
             self.begin_incarnation(member);
             return Ok(());
         }
-        self.lease.renewed(now);
+        self.lease.renewed(Instant::now());
         self.has_lease = true;
         if !std::mem::replace(&mut self.is_up, true) || !self.shared.is_writable() {
             // A replica that did not receive the last writes may have taken over.
@@ -165,28 +167,40 @@ impl Keeper {
         let incarnation = uuid::Uuid::new_v4();
         self.shared.former_members.write().push(before);
         *self.shared.member.write() = NodeMember { incarnation, ..before };
+        // All entries are written in the new incarnation. Those of the former one are removed by its index.
+        self.shared.unwritten.lock().forget_written();
     }
 
-    /// Updates the envelope version, and removes the entries of dead nodes.
+    /// Observes all nodes, updates the envelope version, and removes the entries of dead nodes.
     async fn check_nodes(&mut self, version: &AtomicU8) -> Result<(), CommandError> {
-        let may_declare_dead = self.lease.may_declare_dead(Instant::now());
-        let nodes = self.shared.nodes.claim(may_declare_dead).await?;
-        self.lease.responded(Instant::now());
+        let records = self.shared.nodes.list().await?;
+        let now = Instant::now();
+        self.shared.observer.lock().observe(&records, now);
         let own = *self.shared.member.read();
-        self.shared.metrics.nodes_alive(nodes.alive.len());
-        let readable = nodes.alive.iter().map(|node| node.version);
-        let written =
-            self.version.update(version.load(Ordering::Relaxed), readable, Instant::now());
+        let (alive, dead): (Vec<_>, Vec<_>) = records.into_iter().partition(NodeRecord::is_alive);
+        self.shared.metrics.nodes_alive(alive.len());
+        let readable = alive.iter().map(|node| node.member.version);
+        let written = self.version.update(version.load(Ordering::Relaxed), readable, now);
         version.store(written, Ordering::Relaxed);
-        for dead in nodes.dead {
-            if dead.incarnation == own.incarnation {
-                // Makes the lease due. Its renewal is refused, which begins a new incarnation.
-                self.lease.failed(Instant::now());
-                continue;
-            }
-            self.remove_entries_of(dead).await?;
+        if dead.iter().any(|node| node.member == own) {
+            // Makes the lease due. Its renewal is refused, which begins a new incarnation.
+            self.lease.failed(now);
+        }
+        let expired = self.shared.observer.lock().expired(now);
+        for record in expired.into_iter().filter(|record| record.member != own) {
+            self.sweep(record).await?;
         }
         self.remove_former_entries().await
+    }
+
+    /// Removes the entries of a node that has died, or whose sweep has stopped, unless another node does.
+    async fn sweep(&mut self, record: NodeRecord) -> Result<(), CommandError> {
+        let Some(claim) = self.shared.nodes.claim(record).await? else { return Ok(()) };
+        if record.is_alive() {
+            let incarnation = record.member.incarnation;
+            tracing::warn!(%incarnation, "a node has not renewed its lease; it counts as dead");
+        }
+        self.remove_entries_of(record.member, Some(claim)).await
     }
 
     /// Removes the entries of former incarnations, once the remaining sessions have been written in the
@@ -197,7 +211,7 @@ impl Keeper {
             return Ok(());
         }
         for member in former {
-            self.remove_entries_of(member).await?;
+            self.remove_entries_of(member, None).await?;
         }
         if self.incarnated_at.is_none_or(|at| at.elapsed() >= FORMER_ENTRIES_FOR) {
             self.shared.former_members.write().clear();
@@ -205,14 +219,20 @@ impl Keeper {
         Ok(())
     }
 
-    /// Removes all entries of a node that has ended, then the node. The scripts publish the departures.
-    async fn remove_entries_of(&mut self, ended: NodeMember) -> Result<(), CommandError> {
+    /// Removes all entries of a node that has ended, then the node. The scripts publish the departures. A
+    /// claimed sweep ends when another node claims it: this one took too long.
+    async fn remove_entries_of(
+        &mut self,
+        ended: NodeMember,
+        mut claim: Option<NodeRecord>,
+    ) -> Result<(), CommandError> {
         let keys = self.shared.commands.list_entries(ended.incarnation).await?;
         let mut count = 0;
         for round in keys.chunks(MAX_ROUND) {
             let shared = &self.shared;
-            let removals =
-                round.iter().map(|key| writer::remove_entry(shared, *key, ended.incarnation));
+            let removals = round.iter().map(|key| {
+                writer::remove_entry(shared, *key, ended.incarnation, WriteKind::Change)
+            });
             let removed: Vec<_> =
                 stream::iter(removals).buffer_unordered(MAX_CONCURRENT).collect().await;
             for removed in removed {
@@ -222,6 +242,12 @@ impl Keeper {
                         tracing::error!(%error, "Redis rejected the removal of a dead node's entry");
                     }
                     Err(error) => return Err(error),
+                }
+            }
+            if let Some(claimed) = claim {
+                match self.shared.nodes.claim(claimed).await? {
+                    Some(claimed) => claim = Some(claimed),
+                    None => return Ok(()),
                 }
             }
             // This node must keep its own lease, however many entries it removes.
@@ -240,12 +266,17 @@ impl Keeper {
         self.shared.nodes.remove(ended).await
     }
 
-    /// Writes the next round of changed entries. Returns false if there are none, or if it failed.
+    /// Writes the next round of changed entries, or else of entries to confirm. Returns false if there
+    /// are none, or if it failed.
     async fn write_changed(&mut self, evictor: &dyn SessionEvictor) -> bool {
         if !self.shared.is_writable() {
             return false;
         }
-        match writer::write_changed(&self.shared, evictor).await {
+        let written = async {
+            Ok(writer::write_changed(&self.shared, evictor).await?
+                || writer::confirm_written(&self.shared, evictor).await?)
+        };
+        match written.await {
             Ok(wrote) => wrote,
             Err(error) => {
                 self.handle_failure(&error);
@@ -267,6 +298,7 @@ impl Keeper {
             tracing::warn!(error = source, "the shared roster is unavailable; retrying");
         }
         self.lease.failed(Instant::now());
+        self.shared.observer.lock().interrupt();
         self.shared.is_responding.store(false, Ordering::Release);
         self.shared.set_writable(false);
     }

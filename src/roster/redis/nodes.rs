@@ -29,12 +29,20 @@ impl NodeMember {
     }
 }
 
-/// The nodes of a cluster.
-#[derive(Debug, Default)]
-pub(super) struct NodeList {
-    pub(super) alive: Vec<NodeMember>,
-    /// The dead nodes whose entries have not been removed yet.
-    pub(super) dead: Vec<NodeMember>,
+/// A node as the set in Redis lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeRecord {
+    pub(super) member: NodeMember,
+    /// The end of the lease by Redis's clock, in milliseconds, or a negative number for a dead node. It changes with
+    /// every renewal, and with every round of the sweep of a dead node.
+    pub(super) score: i64,
+}
+
+impl NodeRecord {
+    /// Returns whether no node has counted this one as dead yet.
+    pub(super) fn is_alive(&self) -> bool {
+        self.score >= 0
+    }
 }
 
 /// The set of nodes in Redis.
@@ -77,22 +85,42 @@ impl NodeCommands {
             .await
     }
 
-    /// Returns all nodes. With `may_declare_dead` it first declares nodes with an expired lease dead.
-    pub(super) async fn claim(&self, may_declare_dead: bool) -> Result<NodeList, CommandError> {
-        let (alive, dead): (Vec<String>, Vec<String>) = self
+    /// Returns all nodes: the live ones, and the dead ones whose entries have not been removed yet.
+    pub(super) async fn list(&self) -> Result<Vec<NodeRecord>, CommandError> {
+        let listed: Vec<(String, i64)> = self
+            .commands
+            .run(async |mut connection| {
+                redis::cmd("ZRANGE")
+                    .arg(self.keys.nodes())
+                    .arg(&["0", "-1", "WITHSCORES"])
+                    .query_async(&mut connection)
+                    .await
+            })
+            .await?;
+        let records = listed.iter().filter_map(|(member, score)| {
+            Some(NodeRecord { member: NodeMember::decode(member)?, score: *score })
+        });
+        Ok(records.collect())
+    }
+
+    /// Claims the sweep of a node, which is dead from then on. Claiming it again states that the sweep goes on. Returns
+    /// the new record, or `None` if the node has changed since `record` was read.
+    pub(super) async fn claim(
+        &self,
+        record: NodeRecord,
+    ) -> Result<Option<NodeRecord>, CommandError> {
+        let score: Option<i64> = self
             .commands
             .run(async |mut connection| {
                 self.claim
                     .key(self.keys.nodes())
-                    .arg(u8::from(may_declare_dead))
+                    .arg(record.member.encode())
+                    .arg(record.score)
                     .invoke_async(&mut connection)
                     .await
             })
             .await?;
-        let decode = |members: Vec<String>| {
-            members.iter().filter_map(|member| NodeMember::decode(member)).collect::<Vec<_>>()
-        };
-        Ok(NodeList { alive: decode(alive), dead: decode(dead) })
+        Ok(score.map(|score| NodeRecord { score, ..record }))
     }
 
     /// Removes a node and its index, after all of its entries have been removed.

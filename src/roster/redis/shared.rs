@@ -6,11 +6,12 @@ use std::sync::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     commands::RosterCommands,
     entry_key::EntryKey,
+    node_observer::NodeObserver,
     nodes::{NodeCommands, NodeMember},
     unwritten::UnwrittenEntries,
 };
@@ -18,7 +19,7 @@ use crate::{
     domain::NodeId,
     metrics::Metrics,
     redis::{CommandError, Commands, RedisKeys, Server},
-    roster::LocalRoster,
+    roster::{LocalRoster, RosterOptions},
     wire::envelope::Incarnation,
 };
 
@@ -32,6 +33,8 @@ pub(super) struct RosterShared {
     pub(super) commands: RosterCommands,
     pub(super) nodes: NodeCommands,
     pub(super) unwritten: Mutex<UnwrittenEntries>,
+    /// What the keeper has observed of all nodes.
+    pub(super) observer: Mutex<NodeObserver>,
     /// Notified when there are unwritten entries.
     pub(super) wake: Notify,
     /// Notified when the keeper must stop.
@@ -58,6 +61,7 @@ impl RosterShared {
         keys: RedisKeys,
         node: NodeId,
         version: u8,
+        options: RosterOptions,
         metrics: Metrics,
     ) -> Arc<Self> {
         let commands = Commands::new(server);
@@ -65,7 +69,8 @@ impl RosterShared {
             local: LocalRoster::default(),
             nodes: NodeCommands::new(commands.clone(), keys.clone()),
             commands: RosterCommands::new(commands, keys, node),
-            unwritten: Mutex::default(),
+            unwritten: Mutex::new(UnwrittenEntries::new(options.lease)),
+            observer: Mutex::new(NodeObserver::new(options)),
             wake: Notify::new(),
             stop: Notify::new(),
             is_stopping: AtomicBool::new(false),
@@ -82,6 +87,22 @@ impl RosterShared {
     pub(super) fn mark_changed(&self, key: EntryKey) {
         self.unwritten.lock().mark_changed(key);
         self.wake.notify_one();
+    }
+
+    /// Has the keeper remove an entry of an incarnation that is gone.
+    pub(super) fn mark_orphaned(&self, key: EntryKey, incarnation: Incarnation) {
+        self.unwritten.lock().mark_orphaned(key, incarnation);
+        self.wake.notify_one();
+    }
+
+    /// Records that an entry was written to Redis, or removed from it.
+    pub(super) fn mark_written(&self, key: EntryKey, is_present: bool) {
+        self.unwritten.lock().mark_written(key, is_present, Instant::now());
+    }
+
+    /// Returns whether an incarnation with an entry in Redis is gone, so that no node removes the entry.
+    pub(super) fn is_gone(&self, incarnation: Incarnation) -> bool {
+        self.observer.lock().is_gone(incarnation, Instant::now())
     }
 
     pub(super) fn is_writable(&self) -> bool {
