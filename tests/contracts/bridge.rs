@@ -271,7 +271,8 @@ async fn an_access_change_waits_for_other_nodes_while_its_own_node_detaches(over
         for _ in 0..round {
             tokio::task::yield_now().await;
         }
-        let mut change = std::pin::pin!(first.bridge.publish_access_change(document, user, revoked));
+        let mut change =
+            std::pin::pin!(first.bridge.publish_access_change(document, user, revoked));
         assert!(futures_util::poll!(&mut change).is_pending());
         let RelayEvent::Envelope { acknowledge: Some(acknowledge), .. } =
             other.expect_unapplied().await
