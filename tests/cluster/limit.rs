@@ -154,10 +154,8 @@ async fn slots_of_a_node_that_is_gone_are_released_when_they_are_needed() {
         write.arg(SessionId::new().uuid().as_bytes()).arg(gone.as_bytes());
     }
     write.query_async::<()>(&mut connection).await.unwrap();
-    let refused = pair.alice.try_connect().await.err().unwrap();
-    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
 
-    // Each node judges by itself.
+    // Each node judges by itself. A connection that finds no slot waits for a while before it is refused.
     let mut sockets = Vec::new();
     for node in [&pair.node, &peer] {
         let connected = async {
