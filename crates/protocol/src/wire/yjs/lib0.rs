@@ -32,6 +32,11 @@ impl<'a> Lib0Reader<'a> {
         self.cursor.buf.len().saturating_sub(self.cursor.next)
     }
 
+    /// Returns the number of bytes that were read.
+    pub(super) fn position(&self) -> usize {
+        self.cursor.next
+    }
+
     /// Reads a byte.
     pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
         self.cursor.read_u8().map_err(|_end| Malformed("the data ends too early"))

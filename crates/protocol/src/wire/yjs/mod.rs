@@ -2,7 +2,7 @@
 //!
 //! [`parse`] decodes a binary message into [`EditorMessage`]s, and [`awareness`] its entries. [`Outline`] lists the
 //! structs of an update, with their ids, lengths and parents, without building them, and [`Depths`] limits the nesting of
-//! shared types. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
+//! shared types. [`Outline::parts`] divides an update. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
@@ -11,6 +11,7 @@ mod depths;
 mod lib0;
 mod message;
 mod outline;
+mod parts;
 
 pub use depths::Depths;
 pub use lib0::Malformed;

@@ -44,11 +44,12 @@ pub(super) struct Id {
     pub(super) clock: u32,
 }
 
-/// A deleted range of a client's clocks, which ends before `end`.
+/// A deleted range of a client's clocks, from `start` to before `end`.
 #[derive(Debug, Clone, Copy)]
-struct Deletion {
-    client: u64,
-    end: u32,
+pub(super) struct Deletion {
+    pub(super) client: u64,
+    pub(super) start: u32,
+    pub(super) end: u32,
 }
 
 /// The parent of an item, as the update describes it.
@@ -70,6 +71,15 @@ pub(super) struct Struct {
     pub(super) parent: ParentRef,
     /// Whether it is a shared type, or may have been one before its deletion.
     pub(super) may_have_children: bool,
+    /// Where its encoding begins in the update, and where it ends.
+    pub(super) encoded: (usize, usize),
+}
+
+impl Struct {
+    /// Returns the clock after it.
+    pub(super) fn end(&self) -> u32 {
+        self.id.clock + self.length
+    }
 }
 
 /// The reason why an update is rejected before it is decoded.
@@ -92,7 +102,7 @@ pub struct Outline {
     pub(super) structs: Vec<Struct>,
     /// The origins and parents of its items.
     dependencies: Vec<Id>,
-    deletions: Vec<Deletion>,
+    pub(super) deletions: Vec<Deletion>,
     has_types: bool,
     has_non_text: bool,
     /// Whether it leaves out some clocks between its structs.
@@ -150,7 +160,7 @@ impl Outline {
             for _range in 0..reader.count(2)? {
                 let start = read_clock(reader)?;
                 let end = advance(start, read_length(reader)?.into())?;
-                self.deletions.push(Deletion { client, end });
+                self.deletions.push(Deletion { client, start, end });
             }
         }
         Ok(())
@@ -158,6 +168,7 @@ impl Outline {
 
     /// Reads one struct and returns its length.
     fn read_struct(&mut self, reader: &mut Lib0Reader<'_>, id: Id) -> Result<u32, OutlineError> {
+        let first = reader.position();
         let info = reader.byte()?;
         match info {
             SKIP => {
@@ -168,7 +179,8 @@ impl Outline {
                 let length = read_length(reader)?;
                 self.has_non_text = true;
                 let parent = ParentRef::Root;
-                self.structs.push(Struct { id, length, parent, may_have_children: true });
+                let encoded = (first, reader.position());
+                self.structs.push(Struct { id, length, parent, may_have_children: true, encoded });
                 return Ok(length);
             }
             _ => {}
@@ -179,7 +191,8 @@ impl Outline {
         let length = self.read_content(reader, kind)?;
         if length > 0 {
             let may_have_children = matches!(kind, TYPE | DELETED);
-            self.structs.push(Struct { id, length, parent, may_have_children });
+            let encoded = (first, reader.position());
+            self.structs.push(Struct { id, length, parent, may_have_children, encoded });
         }
         Ok(length)
     }
@@ -300,14 +313,31 @@ impl Outline {
     /// Returns the clients of structs that a document lacks, some more than once. `known` is the clock of each client in
     /// the document's state vector.
     pub fn new_clients(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = u64> {
-        let is_new = move |part: &&Struct| part.id.clock + part.length > known(part.id.client);
+        let is_new = move |part: &&Struct| part.end() > known(part.id.client);
         self.structs.iter().filter(is_new).map(|part| part.id.client)
     }
 
     /// Returns for each struct its client, its clock, and the clock after it.
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u32, u32)> {
-        let range = |part: &Struct| (part.id.client, part.id.clock, part.id.clock + part.length);
+        let range = |part: &Struct| (part.id.client, part.id.clock, part.end());
         self.structs.iter().map(range)
+    }
+
+    /// Returns the insertions before which the library splits a struct when it applies the update, as clients and clocks:
+    /// at the origins of structs that a document lacks, and at both ends of each deleted range. `known` is the clock of
+    /// each client in the document's state vector.
+    pub fn splits(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = (u64, u32)> {
+        // Of a struct that is known in part, the library ignores the origins.
+        let new = self.structs.iter().filter(move |part| part.id.clock >= known(part.id.client));
+        let origins = new.flat_map(|part| {
+            let (left, right) = match part.parent {
+                ParentRef::Origins(left, right) => (left, right),
+                ParentRef::Root | ParentRef::Item(_) => (None, None),
+            };
+            [left.map(|id| (id.client, id.clock + 1)), right.map(|id| (id.client, id.clock))]
+        });
+        let ends = |range: &Deletion| [(range.client, range.start), (range.client, range.end)];
+        origins.flatten().chain(self.deletions.iter().flat_map(ends))
     }
 
     /// Returns whether all its dependencies are in the update or in a document. `known` is the clock of each client in
@@ -322,7 +352,7 @@ impl Outline {
             if part.id.clock > *clock {
                 return false;
             }
-            *clock = (*clock).max(part.id.clock + part.length);
+            *clock = (*clock).max(part.end());
         }
         let clock_of = |client: u64| clocks.get(&client).copied().unwrap_or_else(|| known(client));
         !self.has_skips
