@@ -140,6 +140,15 @@ proptest! {
     }
 
     #[test]
+    fn a_coarsened_delta_has_the_same_result_in_fewer_steps(text in text(), plan in plan(), max_steps in 0..12_usize) {
+        let fine = delta(&text, &plan);
+        let coarse = fine.clone().coarsened(&text, max_steps);
+        prop_assert_eq!(apply(&text, &coarse), apply(&text, &fine));
+        prop_assert!(coarse.ops().len() <= max_steps.max(3), "{:?}", coarse);
+        prop_assert!(fine.ops().len() > max_steps || coarse == fine);
+    }
+
+    #[test]
     fn concurrent_deltas_converge_in_both_orders(text in text(), first in plan(), second in plan()) {
         let (first, second) = (delta(&text, &first), delta(&text, &second));
         let expected = Model::of(&text, &first).merged(&Model::of(&text, &second)).text(&text);

@@ -70,7 +70,7 @@ impl<'a> Steps<'a> {
 }
 
 /// Returns the size of the first `units` UTF-16 code units of a text, in bytes of UTF-8.
-fn bytes_of(text: &str, units: usize) -> usize {
+pub(super) fn bytes_of(text: &str, units: usize) -> usize {
     let mut counted = 0;
     text.char_indices()
         .find(|(_, char)| {

@@ -1,0 +1,96 @@
+//! Coarsening of deltas with very many steps.
+
+use std::cmp::Reverse;
+
+use super::{Delta, Op, steps::bytes_of};
+
+/// A change of the text at one place has at most this many steps: a retain before it, an insertion and a deletion.
+const STEPS_PER_CHANGE: usize = 3;
+
+impl Delta {
+    /// Returns a delta with at most `max_steps` steps that has the same result for `text`, which this delta fits.
+    ///
+    /// Replaces the shortest retained parts between two changes by themselves, so that the two become one. The steps are
+    /// as they were if they are few enough. At least one change is left.
+    #[must_use]
+    pub fn coarsened(self, text: &str, max_steps: usize) -> Self {
+        if self.ops().len() <= max_steps {
+            return self;
+        }
+        let kept = self.longest_retains((max_steps / STEPS_PER_CHANGE).saturating_sub(1));
+        let (mut coarse, mut rest) = (Self::default(), text);
+        for (op, is_kept) in self.ops().iter().zip(kept) {
+            let units = match op {
+                Op::Insert(inserted) => {
+                    coarse.insert(inserted);
+                    continue;
+                }
+                Op::Retain(units) | Op::Delete(units) => *units,
+            };
+            let (part, after) = rest.split_at(bytes_of(rest, units));
+            rest = after;
+            match op {
+                Op::Retain(_) if is_kept => coarse.retain(units),
+                Op::Retain(_) => {
+                    coarse.insert(part);
+                    coarse.delete(units);
+                }
+                Op::Delete(_) | Op::Insert(_) => coarse.delete(units),
+            }
+        }
+        coarse.trimmed()
+    }
+
+    /// Marks the retain before the first change and the `count` longest between two changes.
+    fn longest_retains(&self, count: usize) -> Vec<bool> {
+        let mut between = Vec::new();
+        for (index, op) in self.ops().iter().enumerate().skip(1) {
+            if let Op::Retain(units) = op {
+                between.push((Reverse(*units), index));
+            }
+        }
+        between.sort_unstable();
+        let mut kept = vec![false; self.ops().len()];
+        let first = std::iter::once(0);
+        for index in first.chain(between.into_iter().take(count).map(|(_, index)| index)) {
+            if let Some(is_kept) = kept.get_mut(index) {
+                *is_kept = true;
+            }
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(json: &str) -> Delta {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_closest_changes_become_one() {
+        let fine = delta(
+            r#"[{"retain":1},{"insert":"A"},{"retain":1},{"delete":1},{"retain":4},{"insert":"B"}]"#,
+        );
+        let coarse = fine.clone().coarsened("0🎈34567", 100);
+        assert_eq!(coarse, fine);
+        let fine = delta(
+            r#"[{"retain":1},{"insert":"A"},{"retain":2},{"delete":1},{"retain":4},{"insert":"B"}]"#,
+        );
+        let coarse = fine.coarsened("0🎈34567", 5);
+        assert_eq!(coarse, delta(r#"[{"retain":1},{"insert":"A🎈4567B"},{"delete":7}]"#));
+    }
+
+    #[test]
+    fn the_longest_unchanged_parts_are_kept() {
+        let fine = delta(
+            r#"[{"insert":"A"},{"retain":1},{"insert":"B"},{"retain":3},{"insert":"C"},{"retain":1},{"insert":"D"}]"#,
+        );
+        let coarse = fine.coarsened("01234", 6);
+        let expected =
+            r#"[{"insert":"A0B"},{"delete":1},{"retain":3},{"insert":"C4D"},{"delete":1}]"#;
+        assert_eq!(coarse, delta(expected));
+    }
+}
