@@ -1,7 +1,7 @@
 //! Applies an edit to the replica.
 //!
 //! A delta is rebased onto everything stored since its base and onto the edits staged before it. A Yjs update needs no
-//! rebasing; it is merged. Both run on a worker thread when the document is large, within a time limit.
+//! rebasing; it is merged. Both run on a worker thread when the document is large, and spend a budget of steps.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    EditError, EditKind, EditRequest, MergeBounds, Merged, Replica, loader::MAX_PAGE_BYTES,
+    Budget, EditError, EditKind, EditRequest, MergeBounds, Merged, Replica, loader::MAX_PAGE_BYTES,
     stage::StagedBatch, turn_document::TurnDocument,
 };
 use crate::{
@@ -17,7 +17,8 @@ use crate::{
     store::Head,
 };
 
-/// The share of the time limit that may go into computing a fine difference. After that the difference is coarse.
+/// The share of the time limit that may go into computing a fine difference. After that the difference is coarse. It
+/// begins with the work: a wait for permits makes no difference coarse.
 const DIFFERENCE_SHARE: u32 = 2;
 
 /// Cost model: walking over this many bytes of text costs as much as one byte of other work.
@@ -80,15 +81,14 @@ async fn rebase(
         + concurrent.iter().map(|delta| delta.weight()).sum::<usize>()
         + present.bytes() / WALKED_BYTES_PER_UNIT
         + if is_whole_text { base.bytes() } else { 0 };
-    let (within, began) = (document.context().apply_within, Instant::now());
-    let bounds = RebaseBounds {
-        text: document.context().max_text_bytes,
-        compare_until: began + within / DIFFERENCE_SHARE,
-        rebase_until: began + within,
-    };
+    let (within, max_text) = (document.context().apply_within, document.context().max_text_bytes);
     let Some(replica) = document.take_replica() else { return Ok(None) };
     let request = request.clone();
-    let work = move || rebase_and_apply(replica, &request, &base, &concurrent, &bounds);
+    let work = move |budget: &Budget| {
+        let compare_until = Instant::now() + within / DIFFERENCE_SHARE;
+        let bounds = RebaseBounds { text: max_text, compare_until, budget };
+        rebase_and_apply(replica, &request, &base, &concurrent, &bounds)
+    };
     let (replica, applied) = document.context().permits.run(weight, within, work).await?;
     document.put_replica(Some(replica));
     applied
@@ -106,14 +106,11 @@ async fn merge(
         + structs.saturating_mul(replica.weight() / DOCUMENT_BYTES_PER_UNIT)
         + replica.weight() / WALKED_BYTES_PER_UNIT;
     let context = document.context();
-    let within = context.apply_within;
-    let bounds = MergeBounds {
-        text: context.max_text_bytes,
-        state: context.max_state_bytes,
-        structs: context.max_structs,
-        compare_until: (Instant::now() + within / DIFFERENCE_SHARE).into_std(),
-    };
-    let work = move || {
+    let (within, structs) = (context.apply_within, context.max_structs);
+    let (text, state) = (context.max_text_bytes, context.max_state_bytes);
+    let work = move |budget: &Budget| {
+        let compare_until = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
+        let bounds = MergeBounds { text, state, structs, compare_until, budget: budget.clone() };
         let (replica, merged) = replica.merge(&updates, &bounds);
         let after = replica.as_ref().map(|replica| replica.content().clone());
         (replica, merged, after.unwrap_or_default())
@@ -199,11 +196,11 @@ async fn stored_since(
 }
 
 /// Limits of one rebase.
-struct RebaseBounds {
+struct RebaseBounds<'a> {
     /// The largest text, in bytes.
     text: usize,
     compare_until: Instant,
-    rebase_until: Instant,
+    budget: &'a Budget,
 }
 
 /// Computes the difference, rebases it and applies it. Takes the replica and returns it.
@@ -212,21 +209,24 @@ fn rebase_and_apply(
     request: &EditRequest,
     base: &Content,
     concurrent: &[Arc<Delta>],
-    bounds: &RebaseBounds,
+    bounds: &RebaseBounds<'_>,
 ) -> (Replica, Result<Option<AppliedEdit>, EditError>) {
     let mut delta = request.delta_for(base, bounds.compare_until.into_std());
     if let Err(mismatch) = base.check(&delta) {
         return (replica, Err(mismatch.into()));
     }
     for earlier in concurrent {
-        // The author has stopped waiting by then, and the thread is needed by others.
-        if Instant::now() > bounds.rebase_until {
-            return (replica, Err(EditError::TooMuchWork));
+        if let Err(exhausted) = bounds.budget.spend(delta.ops().len() + earlier.ops().len()) {
+            return (replica, Err(exhausted.into()));
         }
         delta = Arc::new(delta.transform(earlier, Tie::Theirs));
     }
     if delta.is_empty() {
         return (replica, Ok(None));
+    }
+    // Applying cannot be interrupted. Its time grows with the steps and with the size of the document, which are limited.
+    if let Err(exhausted) = bounds.budget.spend(delta.ops().len()) {
+        return (replica, Err(exhausted.into()));
     }
     let before = replica.content().clone();
     let applied = replica.apply(&delta, bounds.text).map_err(EditError::from).map(|update| {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{Acknowledgement, ApplyError, LoadError, MergeError};
+use super::{Acknowledgement, ApplyError, Exhausted, LoadError, MergeError};
 use crate::{
     domain::{
         Content, Delta, DeltaMismatch, DocumentId, EditId, Fingerprint, SessionId, Text, Title,
@@ -15,6 +15,9 @@ use crate::{
     },
     store::StoreError,
 };
+
+/// The most steps in the difference between two texts, as many as a client may send in a delta.
+const MAX_DIFFERENCE_STEPS: usize = 10_000;
 
 /// A change of a document that a user asks for.
 #[derive(Debug, Clone)]
@@ -64,7 +67,8 @@ pub enum EditKind {
 /// Why an edit was not stored, or may not have been.
 #[derive(Debug, Clone, Error)]
 pub enum EditError {
-    /// The queue of the document's edits, or of work on large texts, is full.
+    /// The queue of the document's edits, or of work on large texts, is full, or the edit was not applied in time because
+    /// the machine is busy.
     #[error("too many edits of this document are waiting")]
     Busy,
     /// The head of the document could not be read.
@@ -76,8 +80,8 @@ pub enum EditError {
     /// The connection to the database broke during the commit.
     #[error("it is not known whether the edit was stored")]
     Unknown,
-    /// Applying the edit took longer than `room.apply_within`.
-    #[error("applying the edit took too long")]
+    /// Rebasing and applying the edit needs more steps than one edit may take.
+    #[error("the edit needs too much work")]
     TooMuchWork,
     /// The delta does not fit the text at its base version.
     #[error(transparent)]
@@ -124,6 +128,15 @@ impl From<ApplyError> for EditError {
         match refused {
             ApplyError::DeltaMismatch(misfit) => Self::DeltaMismatch(misfit),
             ApplyError::TooLarge { size, limit } => Self::TooLarge { size, limit },
+        }
+    }
+}
+
+impl From<Exhausted> for EditError {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::Steps => Self::TooMuchWork,
+            Exhausted::Stopped => Self::Busy,
         }
     }
 }
@@ -257,13 +270,15 @@ impl EditRequest {
         }
     }
 
-    /// Returns the delta against `base`, the text that the request was made for. Computing a difference gets coarser
-    /// when `deadline` has passed.
+    /// Returns the delta against `base`, the text that the request was made for. A difference gets coarser when `deadline`
+    /// has passed, and when it has very many steps.
     pub(super) fn delta_for(&self, base: &Content, deadline: Instant) -> Arc<Delta> {
         match &self.kind {
             EditKind::Edit { delta, .. } => Arc::clone(delta),
             EditKind::Replace { content: Some(text), .. } => {
-                Arc::new(Delta::between(&base.to_string(), text.as_str(), deadline))
+                let base = base.to_string();
+                let difference = Delta::between(&base, text.as_str(), deadline);
+                Arc::new(difference.coarsened(&base, MAX_DIFFERENCE_STEPS))
             }
             EditKind::Replace { content: None, .. } | EditKind::Merge { .. } | EditKind::Delete => {
                 Arc::default()

@@ -1,14 +1,24 @@
 //! Permits for work on large texts.
 //!
-//! Such work runs on threads of its own, a few at a time. It cannot be stopped when its time is up, so it keeps its permits
-//! until it is done: one of its document and one of the node. Heavy work on one document therefore delays that document
-//! only.
+//! Such work runs on threads of its own, a few at a time. It holds two permits until it ends: one of its document and one of
+//! the node. Heavy work on one document therefore delays that document only.
+//!
+//! Work spends a [`Budget`] of steps, which ends work that is too large at the same step on every machine. The budget is
+//! stopped when the time is up, and when nobody waits for the work any longer, so no thread works on for long.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{EditError, LoadError, loader::MAX_INLINE_BYTES};
+use super::{Budget, EditError, LoadError, loader::MAX_INLINE_BYTES};
+
+/// The most steps of one piece of work. A step of a delta that meets a step of another takes some 20 ns, so these take about
+/// a second.
+const MAX_STEPS: u64 = 50_000_000;
+
+/// How long work is waited for after it was stopped. It returns what it has borrowed within milliseconds, but a busy machine
+/// may take longer.
+const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// The permits of one document.
 #[derive(Clone)]
@@ -24,18 +34,23 @@ impl WorkPermits {
     }
 
     /// Runs `work` of a weight, in bytes. Light work runs inline; heavy work waits for permits and runs on another thread.
-    /// `within` limits each of the two: the wait and the work.
+    /// `within` limits the wait. Work that takes longer than `within` is stopped; its result is then what it returns when
+    /// its budget is exhausted.
     ///
     /// # Errors
-    /// [`EditError::Busy`] if no permit was free in time, [`EditError::TooMuchWork`] if the work was not done in time.
+    /// [`EditError::Busy`] if no permit was free in time, or the work did not end when it was stopped.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the work.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         weight: usize,
         within: Duration,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&Budget) -> T + Send + 'static,
     ) -> Result<T, EditError> {
+        let budget = Budget::new(MAX_STEPS);
         if weight <= MAX_INLINE_BYTES {
-            return Ok(work());
+            return Ok(work(&budget));
         }
         let permits = async {
             // The document's first, so that nobody holds one of the node's while waiting.
@@ -43,13 +58,29 @@ impl WorkPermits {
             (of_document, Arc::clone(&self.of_node).acquire_owned().await)
         };
         let permits = timeout(within, permits).await.map_err(|_elapsed| EditError::Busy)?;
-        let working = tokio::task::spawn_blocking(move || {
-            let done = work();
+        let stop = StopOnDrop(budget.clone());
+        let mut working = tokio::task::spawn_blocking(move || {
+            let done = work(&budget);
             drop(permits);
             done
         });
-        let done = timeout(within, working).await.map_err(|_elapsed| EditError::TooMuchWork)?;
+        let done = match timeout(within, &mut working).await {
+            Ok(done) => done,
+            Err(_elapsed) => {
+                drop(stop);
+                timeout(END_WITHIN, working).await.map_err(|_elapsed| EditError::Busy)?
+            }
+        };
         Ok(done.map_err(|_panicked| LoadError::Aborted)?)
+    }
+}
+
+/// Stops work when it is dropped.
+struct StopOnDrop(Budget);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -58,21 +89,76 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::editing::Exhausted;
+
+    const HEAVY: usize = MAX_INLINE_BYTES + 1;
+    const SOON: Duration = Duration::from_millis(20);
+    const LATE: Duration = Duration::from_secs(10);
+
+    fn permits() -> WorkPermits {
+        WorkPermits::new(Arc::new(Semaphore::new(2)))
+    }
+
+    /// Works until the budget is exhausted, and returns why it was.
+    fn work_on(budget: &Budget) -> Exhausted {
+        loop {
+            if let Err(exhausted) = budget.spend(0) {
+                return exhausted;
+            }
+            std::thread::yield_now();
+        }
+    }
 
     #[tokio::test]
-    async fn abandoned_work_keeps_its_permits() {
-        let permits = WorkPermits::new(Arc::new(Semaphore::new(2)));
+    async fn work_that_takes_too_long_is_stopped_and_returns_its_permits() {
+        let permits = permits();
+        assert_eq!(permits.run(HEAVY, SOON, work_on).await.unwrap(), Exhausted::Stopped);
+        permits.run(HEAVY, LATE, |_budget| ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_stopped() {
+        let permits = permits();
+        let (begin, begun) = mpsc::channel();
+        let working = tokio::spawn({
+            let permits = permits.clone();
+            async move {
+                let work = move |budget: &Budget| {
+                    begin.send(()).unwrap();
+                    work_on(budget)
+                };
+                permits.run(HEAVY, LATE, work).await
+            }
+        });
+        tokio::task::spawn_blocking(move || begun.recv()).await.unwrap().unwrap();
+        working.abort();
+        assert!(working.await.unwrap_err().is_cancelled());
+        // The permit of the document becomes free only when the thread has ended.
+        permits.run(HEAVY, LATE, |_budget| ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn heavy_work_delays_its_document_only() {
+        let permits = permits();
         let (finish, finished) = mpsc::channel::<()>();
-        let (heavy, soon, late) =
-            (MAX_INLINE_BYTES + 1, Duration::from_millis(20), Duration::from_secs(10));
-        let stuck = permits.run(heavy, soon, move || finished.recv()).await;
-        assert!(matches!(stuck, Err(EditError::TooMuchWork)));
-        assert!(matches!(permits.run(heavy, soon, || ()).await, Err(EditError::Busy)));
+        let (begin, begun) = mpsc::channel();
+        let working = tokio::spawn({
+            let permits = permits.clone();
+            let work = move |_budget: &Budget| {
+                begin.send(()).unwrap();
+                finished.recv()
+            };
+            async move { permits.run(HEAVY, LATE, work).await }
+        });
+        tokio::task::spawn_blocking(move || begun.recv()).await.unwrap().unwrap();
+        let refused = permits.run(HEAVY, SOON, |_budget| ()).await;
+        assert!(matches!(refused, Err(EditError::Busy)));
         // Light work and work on other documents go on.
-        permits.run(1, soon, || ()).await.unwrap();
+        permits.run(1, SOON, |_budget| ()).await.unwrap();
         let other = WorkPermits::new(Arc::clone(&permits.of_node));
-        other.run(heavy, late, || ()).await.unwrap();
+        other.run(HEAVY, LATE, |_budget| ()).await.unwrap();
         finish.send(()).unwrap();
-        permits.run(heavy, late, || ()).await.unwrap();
+        working.await.unwrap().unwrap().unwrap();
+        permits.run(HEAVY, LATE, |_budget| ()).await.unwrap();
     }
 }

@@ -240,9 +240,9 @@ fn report_edit(error: &EditError) -> ErrorReport {
             "The text would have {size} bytes; a document holds at most {limit}. Split it into \
              several documents."
         )),
-        EditError::TooMuchWork => {
-            ErrorReport::bad_input("Applying the edit takes too long. Split it into smaller edits.")
-        }
+        EditError::TooMuchWork => ErrorReport::bad_input(
+            "Merging the edit takes too many steps. Split it into smaller edits.",
+        ),
         EditError::BaseInFuture { head } => ErrorReport::bad_input(format!(
             "`baseVersion` is above version {head}, the newest of the document. Use the version \
              that the edit is based on."

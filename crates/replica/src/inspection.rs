@@ -17,8 +17,8 @@ use super::{
 /// The updates that can be applied, and their possible effects.
 #[derive(Default)]
 pub(crate) struct Inspected<'a> {
-    /// The updates, each after its dependencies.
-    pub(crate) updates: Vec<&'a Bytes>,
+    /// The updates with their outlines, each after its dependencies.
+    pub(crate) updates: Vec<(&'a Bytes, Outline)>,
     /// Whether they may change the document.
     pub(crate) may_change: bool,
     /// Whether they may split a character without a trace in the delta: they insert and delete, or insert anything that
@@ -116,7 +116,7 @@ impl Replica {
             self.check_depth(&outline, known)?;
             effects.add(&outline, known, update.len());
             clocks.add(&outline);
-            inspected.updates.push(update);
+            inspected.updates.push((update, outline));
         }
         inspected.leaves_out = !pending.is_empty();
         inspected.may_split = !effects.is_text_only || (effects.inserts && effects.deletes);

@@ -3,25 +3,39 @@
 //! Updates are inspected before the library decodes them (`inspection`). The library reports the change of the plain text
 //! as steps of a delta. If these do not fit the text, because an update split a character, the texts before and after are
 //! compared instead.
+//!
+//! A large update is applied in parts. When the budget ends, the rest is left out, as if its dependencies were missing.
 
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::domain::{Content, Delta, DeltaStep};
+use protocol::{
+    domain::{Content, Delta, DeltaStep},
+    wire::yjs::Outline,
+};
 use thiserror::Error;
 use yrs::{
-    Any, Observable as _, Out, ReadTxn as _, StateVector, Text as _, TransactionMut, Update,
-    types::Delta as YjsStep, updates::decoder::Decode as _,
+    Any, ClientID, Observable as _, Out, ReadTxn as _, StateVector, Text as _, TransactionMut,
+    Update, types::Delta as YjsStep, updates::decoder::Decode as _,
 };
 
 use super::{
+    budget::Budget,
     panic_guard::guarded,
     replica::{OBJECT, Replica},
+    splits::split_at_insertions,
 };
 
 /// The key of the text's observer while updates are applied.
 const OBSERVER: &str = "merge";
+
+/// The least and the most structs or deleted ranges in a part of an update.
+const PART_SIZE: std::ops::RangeInclusive<usize> = 16..=512;
+
+/// A part has as many structs as this size contains the document. A struct may have to be compared with every other one,
+/// so this bounds the time that one part takes to some ten milliseconds.
+const PART_BYTES: usize = 32 * 1024 * 1024;
 
 /// The limits of a merge.
 #[derive(Debug, Clone)]
@@ -34,6 +48,8 @@ pub struct MergeBounds {
     pub structs: usize,
     /// The time after which texts are compared coarsely.
     pub compare_until: Instant,
+    /// The steps that may be spent: one for each struct and deleted range.
+    pub budget: Budget,
 }
 
 /// The reason why updates were not merged.
@@ -42,7 +58,8 @@ pub enum MergeError {
     /// An update is not validly encoded, or has unsupported content.
     #[error("the update cannot be merged: {0}")]
     Malformed(String),
-    /// All updates depend on others that are missing. The server must request them with sync step 1.
+    /// Nothing was merged, because all updates depend on others that are missing or because the budget ended. The server
+    /// must request what is missing with sync step 1.
     #[error("the update depends on one that is missing")]
     MissingDependencies,
     /// An update belongs to another history of the document.
@@ -73,7 +90,7 @@ pub struct Merged {
     pub delta: Delta,
     /// All new structs and deletions, as one Yjs v1 update.
     pub update: Bytes,
-    /// Whether updates were left out because of missing dependencies.
+    /// Whether updates were left out because of missing dependencies, or parts of them because the budget ended.
     pub leaves_out: bool,
 }
 
@@ -87,11 +104,14 @@ struct Applied {
     is_complete: bool,
     /// The new length of the text, in UTF-16 code units.
     units: usize,
+    /// Whether the budget ended before everything was applied.
+    is_cut_short: bool,
 }
 
 impl Replica {
     /// Merges updates of one client. Returns `None` if they contain nothing new. Leaves out updates with missing
-    /// dependencies.
+    /// dependencies, and the rest when the budget ends. At least one part of an update is merged, so merging the rest again
+    /// and again comes to an end.
     ///
     /// # Errors
     /// [`MergeError`]. The replica is returned, unchanged, only if the error was found before the updates were applied.
@@ -104,16 +124,19 @@ impl Replica {
             Ok(inspected) => inspected,
             Err(error) => return (Some(self), Err(error)),
         };
-        let leaves_out = inspected.leaves_out;
-        let nothing_new = if leaves_out { Err(MergeError::MissingDependencies) } else { Ok(None) };
+        let nothing_new = |leaves_out| match leaves_out {
+            true => Err(MergeError::MissingDependencies),
+            false => Ok(None),
+        };
         if !inspected.may_change {
-            return (Some(self), nothing_new);
+            return (Some(self), nothing_new(inspected.leaves_out));
         }
-        let applied = match self.apply_updates(&inspected.updates) {
+        let applied = match self.apply_updates(&inspected.updates, &bounds.budget) {
             Ok(applied) => applied,
             Err(error) => return (None, Err(error)),
         };
-        let Some(update) = applied.update else { return (Some(self), nothing_new) };
+        let leaves_out = inspected.leaves_out || applied.is_cut_short;
+        let Some(update) = applied.update else { return (Some(self), nothing_new(leaves_out)) };
         let text = self.text_after(applied.steps, applied.units, inspected.may_split, bounds);
         let (delta, content) = match text {
             Ok(text) => text,
@@ -125,14 +148,12 @@ impl Replica {
     }
 
     /// Applies inspected updates. If the library panics nevertheless, they are rejected, and the document is leaked.
-    fn apply_updates(&self, updates: &[&Bytes]) -> Result<Applied, MergeError> {
-        let applied = guarded(&self.doc, |txn| {
-            let mut decoded = Vec::with_capacity(updates.len());
-            for update in updates {
-                decoded.push(Update::decode_v1(update).map_err(|error| error.to_string())?);
-            }
-            self.apply_decoded(txn, decoded)
-        });
+    fn apply_updates(
+        &self,
+        updates: &[(&Bytes, Outline)],
+        budget: &Budget,
+    ) -> Result<Applied, MergeError> {
+        let applied = guarded(&self.doc, |txn| self.apply_observed(txn, updates, budget));
         let applied = applied.map_err(MergeError::Malformed)?;
         if !applied.is_complete {
             let cycle = "its parts depend on each other in a cycle".to_owned();
@@ -141,10 +162,11 @@ impl Replica {
         Ok(applied)
     }
 
-    fn apply_decoded(
+    fn apply_observed(
         &self,
         txn: &mut TransactionMut<'_>,
-        updates: Vec<Update>,
+        updates: &[(&Bytes, Outline)],
+        budget: &Budget,
     ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
         let steps = Arc::new(Mutex::new(None));
@@ -152,9 +174,7 @@ impl Replica {
         self.text.observe(OBSERVER, move |txn, event| {
             *observed.lock() = Some(event.delta(txn).iter().map(delta_step).collect());
         });
-        for update in updates {
-            txn.apply_update(update).map_err(|error| error.to_string())?;
-        }
+        let is_cut_short = self.apply_parts(txn, updates, budget)?;
         txn.commit();
         self.text.unobserve(OBSERVER);
         let has_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
@@ -164,7 +184,35 @@ impl Replica {
             update: has_changed.then(|| txn.encode_update_v1()),
             is_complete: !txn.has_missing_updates(),
             units: self.text.len(txn) as usize,
+            is_cut_short,
         })
+    }
+
+    /// Applies updates part by part. Returns whether the budget ended before the last part.
+    fn apply_parts(
+        &self,
+        txn: &mut TransactionMut<'_>,
+        updates: &[(&Bytes, Outline)],
+        budget: &Budget,
+    ) -> Result<bool, String> {
+        let part_size =
+            (PART_BYTES / self.weight.bytes().max(1)).clamp(*PART_SIZE.start(), *PART_SIZE.end());
+        let mut has_applied = false;
+        for (update, outline) in updates {
+            let known: StateVector = txn.state_vector();
+            let known = |client: u64| known.get(&ClientID::new(client));
+            split_at_insertions(&self.text, txn, outline.splits(known));
+            let parts = outline.parts(update, part_size, known);
+            for part in parts.map_err(|error| error.to_string())? {
+                if budget.spend(part_size).is_err() && has_applied {
+                    return Ok(true);
+                }
+                has_applied = true;
+                let part = Update::decode_v1(&part).map_err(|error| error.to_string())?;
+                txn.apply_update(part).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the delta of the text and the new text, of `units` code units.

@@ -13,6 +13,7 @@ fn bounds() -> MergeBounds {
         state: 10_000,
         structs: 100,
         compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
+        budget: Budget::new(u64::MAX),
     }
 }
 

@@ -24,7 +24,7 @@ use yrs::{
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use super::panic_guard::guarded;
+use super::{panic_guard::guarded, splits::split_at_steps};
 
 /// The name of the text's root type: `doc.getText('content')`.
 pub(crate) const TEXT: &str = "content";
@@ -177,6 +177,7 @@ impl Replica {
         }
         let steps: Vec<YjsStep<In>> = delta.ops().iter().map(yjs_step).collect();
         let mut txn = self.doc.transact_mut();
+        split_at_steps(&self.text, &mut txn, delta);
         self.text.apply_delta(&mut txn, steps);
         let update = txn.encode_update_v1();
         drop(txn);
@@ -270,6 +271,10 @@ pub(crate) struct Weight {
 impl Weight {
     pub(crate) fn add(&mut self, bytes: usize) {
         *self = Self { bytes: self.bytes + bytes, is_estimate: true };
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
     }
 }
 
