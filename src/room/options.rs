@@ -18,7 +18,7 @@ pub struct RoomOptions {
     pub edits_waiting: usize,
     /// The most bytes of edits that wait for a commit. A single edit may be as large as a document.
     pub edits_waiting_bytes: usize,
-    /// How long applying one edit to a large text may take, on a worker thread.
+    /// How long applying one edit to a large text may take, on a worker thread, before it is stopped.
     #[serde(with = "humantime_serde")]
     pub apply_within: Duration,
     /// The number of changes between snapshots, so that opening a document need not read its whole log.

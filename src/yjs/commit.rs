@@ -46,6 +46,10 @@ pub(super) async fn commit(
             ))
         }
         Remedy::Ask => StepOutcome::OutOfSync,
+        Remedy::Refuse(reason) => {
+            tracing::info!(reason, "refused an editor's updates");
+            StepOutcome::Refused(yjs::permission_denied(&reason))
+        }
         Remedy::Close(reason) => {
             let error: &dyn Error = &error;
             tracing::debug!(error, "could not commit an editor's updates");

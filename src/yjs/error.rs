@@ -1,9 +1,8 @@
-//! Maps the errors of an editor's updates to the Yjs protocol: a denial, a request for missing updates, or a close.
+//! Maps the errors of an editor's updates to the Yjs protocol: a denial, a request for missing updates, or a close. An update
+//! that is too expensive is denied, because a close would end the editor for good or make it send the same again at once.
 //!
 //! No `match` has a wildcard arm, not even for nested enums, so that a new error breaks the build here until it has a
 //! remedy. Close texts follow those of [`CloseReason`]: no full stop at the end.
-
-use std::borrow::Cow;
 
 use crate::{
     editing::{EditError, LoadError, MergeError},
@@ -18,6 +17,9 @@ pub(super) enum Remedy {
     Deny,
     /// The update depends on one that is missing here. The editor is asked for its state.
     Ask,
+    /// The update is too expensive, for this reason. The session stays open: the editor keeps its changes and receives those
+    /// of others.
+    Refuse(String),
     /// The session ends. When the editor reconnects, it sends the updates that are missing here.
     Close(CloseReason),
 }
@@ -34,15 +36,14 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         | EditError::Unanswered
         | EditError::Unknown
         | EditError::Overtaken => Remedy::Close(CloseReason::Unavailable),
-        // Updates of editors have no base version and no edit id, so these are faults of the server.
+        // Updates of editors have no base version and no edit id, and what exceeds their budget is left for later, so these are
+        // faults of the server.
         EditError::DeltaMismatch(_)
+        | EditError::TooMuchWork
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),
         EditError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
-        EditError::TooMuchWork => {
-            refuse("Merging the update takes too long; reload, and make smaller changes")
-        }
     }
 }
 
@@ -53,18 +54,14 @@ fn merge_remedy(error: &MergeError) -> Remedy {
         MergeError::Malformed(what) => Remedy::Close(CloseReason::BadMessage(
             format!("The update cannot be merged: {what}").into(),
         )),
-        MergeError::TooManyStructs { limit } => {
-            refuse(format!("The update has more than {limit} structs; make smaller changes"))
-        }
+        MergeError::TooManyStructs { limit } => Remedy::Refuse(format!(
+            "The update has more than {limit} structs. Make smaller changes."
+        )),
         MergeError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
-        MergeError::NotText => {
-            refuse("The root type \"content\" holds text; use another name for other types")
-        }
+        MergeError::NotText => Remedy::Close(CloseReason::Refused(
+            "The root type \"content\" holds text; use another name for other types".into(),
+        )),
     }
-}
-
-fn refuse(text: impl Into<Cow<'static, str>>) -> Remedy {
-    Remedy::Close(CloseReason::Refused(text.into()))
 }
 
 fn too_large(size: usize, limit: usize) -> CloseReason {

@@ -13,7 +13,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Schedules sync step 1 for an editor whose updates depend on others that are missing. Pure; time is an argument.
 #[derive(Debug, Default)]
 pub(super) struct Resync {
-    /// The number of times in a row that the editor was out of sync.
+    /// The number of times in a row that the editor was out of sync or an update was refused.
     failures: u32,
     due_at: Option<Instant>,
 }
@@ -25,6 +25,11 @@ impl Resync {
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(8)).min(MAX_WAIT);
         self.failures += 1;
         self.due_at.get_or_insert(now + wait);
+    }
+
+    /// Notes that an update was refused. Later ones depend on it, so the editor will send it again when it is asked.
+    pub(super) fn refused(&mut self) {
+        self.failures += 1;
     }
 
     /// Notes that an update was stored, so nothing is missing.
@@ -66,6 +71,19 @@ mod tests {
         resync.in_sync();
         resync.out_of_sync(now);
         assert_eq!(resync.due_at(), Some(now + FIRST_WAIT));
+    }
+
+    #[test]
+    fn an_editor_whose_updates_are_refused_is_asked_less_and_less_often() {
+        let now = Instant::now();
+        let mut resync = Resync::default();
+        for expected in [50, 200, 800] {
+            resync.out_of_sync(now);
+            assert_eq!(resync.due_at(), Some(now + Duration::from_millis(expected)));
+            resync.requested();
+            resync.refused();
+            assert_eq!(resync.due_at(), None);
+        }
     }
 
     #[test]

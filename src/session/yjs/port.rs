@@ -22,8 +22,11 @@ pub enum StepOutcome {
     Done,
     /// The step is done, and this frame answers the editor.
     Reply(Bytes),
-    /// An update depends on others that are missing. The editor must be asked for them with sync step 1.
+    /// An update depends on others that are missing, or was stored only in part. The editor must be asked for what is
+    /// missing with sync step 1.
     OutOfSync,
+    /// An update was refused, as this frame tells the editor. Its later updates depend on the refused one.
+    Refused(Bytes),
     /// The session must close.
     Close(CloseReason),
 }

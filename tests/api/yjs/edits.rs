@@ -260,3 +260,24 @@ async fn updates_that_arrive_during_a_commit_become_one_change() {
     );
     pair.stop((alices, bobs)).await;
 }
+
+#[actix_web::test]
+async fn an_insertion_in_each_of_many_lines_is_stored() {
+    const LINES: usize = 20_000;
+    let pair = Pair::start().await;
+    let document = pair.alice.create_document("Lines", &"some text, \n".repeat(LINES)).await;
+    let editor = pair.alice.open_editor_with_receipts(document).await;
+    let text = editor.doc.get_or_insert_text("content");
+    let update = {
+        let mut txn = editor.doc.transact_mut();
+        let indent = yrs::In::from("  ");
+        let line = [yrs::types::Delta::Inserted(indent, None), yrs::types::Delta::Retain(12, None)];
+        yrs::Text::apply_delta(&text, &mut txn, line.into_iter().cycle().take(2 * LINES));
+        txn.encode_update_v1()
+    };
+    editor.send_update(&update).await;
+    assert_eq!(editor.expect_saved().await, 2);
+    let stored = pair.alice.read(document).await["content"].clone();
+    assert_eq!(stored, "  some text, \n".repeat(LINES));
+    pair.stop(editor).await;
+}

@@ -5,7 +5,7 @@ use serde_json::json;
 use yrs::{Map as _, ReadTxn as _, Transact as _, WriteTxn as _};
 
 #[actix_web::test]
-async fn updates_over_a_limit_close_the_session() {
+async fn updates_over_a_limit_are_refused() {
     let settings = [
         ("COSCRIBE__LIMITS__DOCUMENT", "1000"),
         ("COSCRIBE__LIMITS__DOCUMENT_STATE", "5000"),
@@ -38,8 +38,8 @@ async fn updates_over_a_limit_close_the_session() {
     }
     let update = editor.doc.transact().encode_state_as_update_v1(&before);
     editor.send_update(&update).await;
-    let expected = "The update has more than 100 structs; make smaller changes";
-    assert_eq!(editor.expect_close().await, (4413, expected.to_owned()));
+    editor.expect("a denial", |state| state.denials == 1).await;
+    let refused = editor;
 
     let editor = pair.bob.open_editor(pair.document).await;
     editor.send(&vec![0; 1_048_577]).await;
@@ -55,6 +55,9 @@ async fn updates_over_a_limit_close_the_session() {
     alices.insert(0, "! ").await;
     assert_eq!(alices.expect_saved().await, 2);
     assert_eq!(pair.alice.read(pair.document).await["content"], "! Welcome.");
+    // An update that is too expensive does not end its session.
+    refused.expect("Alice's change", |state| !state.updates.is_empty()).await;
+    refused.close().await;
     pair.stop((alices, editor)).await;
 }
 
