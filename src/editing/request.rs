@@ -69,7 +69,7 @@ pub enum EditKind {
 pub enum EditError {
     /// The queue of the document's edits, or of work on large texts, is full, or the edit was not applied in time because
     /// the machine is busy.
-    #[error("too many edits of this document are waiting")]
+    #[error("too many edits are waiting, or the edit was not applied in time")]
     Busy,
     /// The head of the document could not be read.
     #[error("the document could not be opened")]

@@ -257,7 +257,7 @@ fn report_edit(error: &EditError) -> ErrorReport {
             "A different edit has used this `mutationId`. Use a new one for each edit.",
         ),
         EditError::Busy => ErrorReport::unavailable(
-            "Too many edits of this document are waiting. Try again in a moment.",
+            "The server is too busy to apply the edit. Try again in a moment.",
         ),
         EditError::Unreadable => ErrorReport::unavailable(DATABASE_DOWN),
         EditError::Unanswered | EditError::Unknown => ErrorReport::new(

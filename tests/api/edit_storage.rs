@@ -224,20 +224,34 @@ async fn large_changes_cause_a_snapshot() {
 }
 
 #[actix_web::test]
-async fn a_change_that_takes_too_long_is_refused_and_others_go_on() {
+async fn a_change_that_takes_too_long_is_stopped_and_others_go_on() {
     let settings = [("COSCRIBE__ROOM__APPLY_WITHIN", "1ms")];
     let pair = Pair::start_with(&settings).await;
     let lines: String = (0..200_000).map(|line| format!("{line}\n")).collect();
 
     let refused = pair.alice.write(pair.document, &lines).await;
 
-    assert_eq!(refused.code(), "BAD_USER_INPUT");
-    assert_eq!(
-        refused.error()["message"],
-        "Applying the edit takes too long. Split it into smaller edits."
-    );
+    // It may succeed when the machine is less busy.
+    assert_eq!(refused.code(), "UNAVAILABLE");
     let small = pair.bob.edit(pair.document, 1, json!([{ "insert": "x" }])).await;
     assert_eq!(small.value()["version"], 2);
     assert_eq!(pair.alice.read_text(pair.document).await, "xWelcome.");
     pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn a_text_that_differs_in_very_many_places_is_stored_as_it_is() {
+    let pair = Pair::start().await;
+    let lines =
+        |word: &str| -> String { (0..10_000).map(|n| format!("{n} {word} 🎈\n")).collect() };
+    pair.alice.write(pair.document, &lines("old")).await.value();
+    let tab = pair.bob.open(pair.document).await;
+
+    pair.alice.write(pair.document, &lines("new")).await.value();
+
+    let change = tab.expect_version(3).await;
+    let steps = change["delta"].as_array().unwrap().len();
+    assert!((2..=10_000).contains(&steps), "{steps} steps");
+    assert_eq!(pair.alice.read_text(pair.document).await, lines("new"));
+    pair.stop(tab).await;
 }
