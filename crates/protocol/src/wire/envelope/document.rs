@@ -22,6 +22,7 @@ const MAX_CHANGE_BYTES: usize = 64 * 1024;
 const JOINED: u8 = 3;
 const LEFT: u8 = 4;
 const ACCESS_CHANGED: u8 = 5;
+const ACCESS_CHANGED_AT: u8 = 11;
 
 /// A message to the nodes that have a document open.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +168,10 @@ impl Envelope {
     /// [`BadEnvelope`] if there is no valid header of at most `version`.
     pub fn sender(bytes: &[u8], version: u8) -> Result<(NodeId, bool), BadEnvelope> {
         let (from, body) = split_header(bytes, version)?;
-        Ok((from, matches!(body.first(), Some(&(JOINED | LEFT | ACCESS_CHANGED)))))
+        Ok((
+            from,
+            matches!(body.first(), Some(&(JOINED | LEFT | ACCESS_CHANGED | ACCESS_CHANGED_AT))),
+        ))
     }
 
     /// Decodes the sender and the envelope from the channel of `document`, for a reader that knows `version`.
