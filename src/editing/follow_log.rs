@@ -17,20 +17,21 @@ use super::{
 };
 use crate::{
     domain::{Change, Content, Version},
-    store::Head,
+    store::{DocumentLock, Head},
 };
 
-/// Appends published changes, which follow the head, then reads what is missing.
+/// Appends published changes, which follow the head, then reads what is missing. `lock` is the document's lock if the turn
+/// has it.
 ///
 /// # Errors
 /// The log could not be read.
 pub(super) async fn follow_missed(
     document: &mut TurnDocument,
     MissedChanges { published, up_to, must_verify }: MissedChanges,
+    lock: &mut Option<DocumentLock>,
 ) -> Result<(), LoadError> {
     if must_verify || !follow_head(&published, document.head()) {
-        document.drop_replica();
-        return follow_log(document).await;
+        return follow_log(document, lock).await;
     }
     if let Some(head) = document.head().map(|head| head.version)
         && let Err(error) = append_page(document, head, published).await
@@ -41,7 +42,7 @@ pub(super) async fn follow_missed(
         document.drop_replica();
     }
     if document.head().is_some_and(|head| head.version < up_to) {
-        follow_log(document).await?;
+        follow_log(document, lock).await?;
     }
     Ok(())
 }
@@ -56,22 +57,41 @@ fn follow_head(changes: &[Change], head: Option<&Head>) -> bool {
 }
 
 /// Reads everything that the log has after the head. A replica that holds something not stored must be dropped first.
+/// `lock` is the document's lock if the turn has it. It is given up if the head is lost.
 ///
 /// # Errors
 /// The log could not be read.
-pub(super) async fn follow_log(document: &mut TurnDocument) -> Result<(), LoadError> {
+pub(super) async fn follow_log(
+    document: &mut TurnDocument,
+    lock: &mut Option<DocumentLock>,
+) -> Result<(), LoadError> {
     let (store, id) = (document.context().store.clone(), document.context().document);
     let stored = store.find_head(id).await?;
     if !is_head_lost(document, stored.as_ref()).await? {
         return follow_to(document, stored).await;
     }
     // A reader of a database that fails over may answer with an old head. Whoever has the lock sees the present one.
-    let lock = store.lock_document(id).await?;
-    let stored = lock.head().cloned();
-    if !is_head_lost(document, stored.as_ref()).await? {
-        drop(lock);
-        return follow_to(document, stored).await;
+    let (held, is_own) = match lock.take() {
+        Some(held) => (held, true),
+        None => (store.lock_document(id).await?, false),
+    };
+    if is_head_lost(document, held.head()).await? {
+        return restart(document, held).await;
     }
+    let stored = held.head().cloned();
+    *lock = Some(held).filter(|_| is_own);
+    follow_to(document, stored).await
+}
+
+/// Begins again at the head that the lock shows, because the database has lost the head here. Gives the lock up.
+///
+/// # Errors
+/// The snapshots of lost versions could not be deleted.
+pub(super) async fn restart(
+    document: &mut TurnDocument,
+    lock: DocumentLock,
+) -> Result<(), LoadError> {
+    let stored = lock.head().cloned();
     lock.delete_lost_snapshots().await?;
     document.restart_at(stored);
     Ok(())

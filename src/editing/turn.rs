@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{
     Acknowledgement, EditError, LoadError, StoredEdit,
-    follow_log::{follow_log, follow_missed, follow_to, is_head_lost},
+    follow_log::{follow_log, follow_missed, follow_to, is_head_lost, restart},
     job::{Answer, Job},
     queue::{QueuedEdit, Reply},
     stage::{StagedBatch, StagedChange, Staging, stage},
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{Change, ChangeKind, EditId, Origin, UserId, Version},
-    store::{Batch, CommitError, Committed, DocumentLock, Head, StoreError},
+    store::{Batch, CommitError, Committed, DocumentLock, StoreError},
 };
 
 /// The most attempts of a turn that end without an answer, for example because another node committed first or an edit
@@ -78,7 +78,7 @@ pub(crate) async fn store(
     let mut turn = CommitTurn::new(context, state, edits);
     turn.lock = lock;
     if let Some(missed) = missed {
-        match follow_missed(&mut turn.document, missed).await {
+        match follow_missed(&mut turn.document, missed, &mut turn.lock).await {
             Ok(()) => turn.refuse_lost_bases(),
             // The next comparison tries again.
             Err(error) => {
@@ -184,7 +184,10 @@ impl CommitTurn {
             Ok(Staging::Ready(batch)) => self.commit(batch, lock).await,
             Ok(Staging::Again) => Attempt::Again,
             // The head in memory is so old that the log no longer reaches it.
-            Err(EditError::Load(LoadError::NotKept)) => self.follow_from_gap().await,
+            Err(EditError::Load(LoadError::NotKept)) => {
+                drop(lock);
+                self.follow_from_gap().await
+            }
             Err(error) => self.fail(error),
         }
     }
@@ -208,15 +211,17 @@ impl CommitTurn {
                 context.store.lock_document(context.document).await?
             }
         };
-        let version = |head: Option<&Head>| head.map(|head| (head.version, head.at));
-        if version(lock.head()) == version(self.document.head()) {
+        let is_same = match (lock.head(), self.document.head()) {
+            (Some(stored), Some(head)) => stored.is_same_version(head),
+            (stored, head) => stored.is_none() && head.is_none(),
+        };
+        if is_same {
             self.document.set_locked_turns(self.document.locked_turns().saturating_sub(1));
             return Ok(Some(lock));
         }
         self.document.set_locked_turns(LOCKED_TURNS);
         if is_head_lost(&self.document, lock.head()).await? {
-            drop(lock);
-            follow_log(&mut self.document).await?;
+            restart(&mut self.document, lock).await?;
             self.refuse_lost_bases();
             return Ok(None);
         }
@@ -342,7 +347,7 @@ impl CommitTurn {
 
     /// Another node was first: reads what it stored. The open jobs are then tried again.
     async fn follow_log(&mut self) -> Attempt {
-        match follow_log(&mut self.document).await {
+        match follow_log(&mut self.document, &mut self.lock).await {
             Ok(()) => {
                 self.refuse_lost_bases();
                 Attempt::Again
@@ -406,6 +411,12 @@ impl CommitTurn {
             stored.state_vector = match wanted {
                 Acknowledgement::None => continue,
                 Acknowledgement::Whole => None,
+                // After lost changes, the last acknowledgement may have had a number that was assigned again.
+                Acknowledgement::Since(version)
+                    if version >= stored.version && self.merged.contains(&stored.version) =>
+                {
+                    None
+                }
                 Acknowledgement::Since(version) => {
                     let part = || self.document.clocks_since(version).map(Bytes::from);
                     parts.entry(version).or_insert_with(part).clone()

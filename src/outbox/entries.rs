@@ -134,9 +134,9 @@ impl Entries {
         self.compact();
     }
 
-    /// Removes every queued change of a seat, and returns the version of the first one.
+    /// Removes every queued change of a seat, and returns the lowest version of them.
     pub(super) fn remove_changes(&mut self, seat: SeatId) -> Option<Version> {
-        let mut first = None;
+        let mut lowest: Option<Version> = None;
         for entry in &mut self.queue {
             let is_change =
                 |entry: &mut Entry| matches!(entry.class, FrameClass::Change(of, _) if of == seat);
@@ -144,12 +144,12 @@ impl Entries {
                 self.bytes -= removed.frame.len();
                 self.holes += 1;
                 if let FrameClass::Change(_, version) = removed.class {
-                    first.get_or_insert(version);
+                    lowest = Some(lowest.map_or(version, |lowest| lowest.min(version)));
                 }
             }
         }
         self.compact();
-        first
+        lowest
     }
 
     /// Returns the lengths of the frames, in order.

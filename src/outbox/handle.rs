@@ -90,6 +90,11 @@ impl Outbox {
         .await;
     }
 
+    /// Calls [`Queue::remove_changes`].
+    pub fn remove_changes(&self, seat: SeatId) {
+        self.shared.change(|state| state.queue.remove_changes(seat));
+    }
+
     /// Accepts frames for this seat from now on. Returns false if the session is closing or gone.
     #[must_use]
     pub fn open_seat(&self, seat: SeatId) -> bool {

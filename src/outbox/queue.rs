@@ -137,10 +137,16 @@ impl Queue {
     pub fn change(&mut self, seat: SeatId, version: Version, frame: Bytes, now: Instant) -> Pushed {
         self.push(now, |queue| {
             if queue.is_full() {
-                return PushOutcome::Behind(queue.entries.remove_changes(seat).unwrap_or(version));
+                let removed = queue.entries.remove_changes(seat).unwrap_or(version);
+                return PushOutcome::Behind(removed.min(version));
             }
             queue.append(frame, FrameClass::Change(seat, version))
         })
+    }
+
+    /// Removes the queued changes of a seat, because they are void.
+    pub fn remove_changes(&mut self, seat: SeatId) {
+        self.entries.remove_changes(seat);
     }
 
     /// Queues a frame that a seat needs and that cannot be replayed. It is never dropped while the seat is open.

@@ -57,8 +57,8 @@ impl Store {
         Ok(versions)
     }
 
-    /// Returns the levels of these users on a document. Users without access are left out. `None` if the document does
-    /// not exist or was deleted.
+    /// Returns the access version of a document and the levels of these users, at that version or later. Users without
+    /// access are left out. `None` if the document does not exist or was deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -66,16 +66,16 @@ impl Store {
         &self,
         document: DocumentId,
         users: &[UserId],
-    ) -> Result<Option<HashMap<UserId, AccessLevel>>, StoreError> {
-        let owner: Option<Uuid> = document::Entity::find()
+    ) -> Result<Option<(i64, HashMap<UserId, AccessLevel>)>, StoreError> {
+        let row: Option<(Uuid, i64)> = document::Entity::find()
             .select_only()
-            .column(document::Column::OwnerId)
+            .columns([document::Column::OwnerId, document::Column::AccessVersion])
             .filter(document::Column::Id.eq(document.uuid()))
             .filter(document::Column::DeletedAt.is_null())
             .into_tuple()
             .one(&self.readers)
             .await?;
-        let Some(owner) = owner else { return Ok(None) };
+        let Some((owner, access_version)) = row else { return Ok(None) };
         let mut levels = HashMap::with_capacity(users.len());
         for ids in users.chunks(MAX_IDS_PER_QUERY) {
             let rows: Vec<(Uuid, entity::Level)> = document_access::Entity::find()
@@ -92,6 +92,6 @@ impl Store {
         if users.contains(&owner.into()) {
             levels.insert(owner.into(), AccessLevel::Owner);
         }
-        Ok(Some(levels))
+        Ok(Some((access_version, levels)))
     }
 }

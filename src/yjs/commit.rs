@@ -30,7 +30,7 @@ pub(super) async fn commit(
         false => Err(StoreError::Denied.into()),
     };
     let error = match stored {
-        Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::OutOfSync,
+        Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::StoredInPart,
         Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
             acknowledge(version);
             return StepOutcome::Reply(yjs::saved(version, &state_vector, updates_received));

@@ -289,6 +289,10 @@ impl EditorConversation for Conversation {
         let finished = std::mem::replace(&mut self.running, RunningStep::None);
         match (finished, outcome) {
             (_, StepOutcome::OutOfSync) => self.resync.out_of_sync(now),
+            (_, StepOutcome::StoredInPart) => {
+                self.resync.in_sync();
+                self.resync.out_of_sync(now);
+            }
             (_, StepOutcome::Refused(_)) => self.resync.refused(),
             (RunningStep::Commit, _) => self.resync.in_sync(),
             (RunningStep::None | RunningStep::Sync, _) => {}

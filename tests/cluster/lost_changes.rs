@@ -1,8 +1,10 @@
 //! A database that has lost changes, as after a failover to a replica that had not received them. Everyone is told.
 
 use coscribe::domain::DocumentId;
-use kit::{Client as _, Node as _, Pair, Tab, TestDatabase, TestNode, expect_eventually, within};
+use futures_util::future::{join, join_all};
+use kit::{Client, Node as _, Pair, Tab, TestDatabase, TestNode, expect_eventually, within};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, interval};
 
 /// With this setting, the relay and commits have to find what comparisons find otherwise.
 const NO_COMPARISON: (&str, &str) = ("COSCRIBE__ROOM__COMPARE_EVERY", "1h");
@@ -170,6 +172,85 @@ async fn a_node_learns_of_the_loss_from_what_another_node_stores() {
     assert_eq!(alice.insert(pair.document, "more ").await, 3);
     assert_eq!(bobs_tab.expect_version(3).await["content"], "new more Welcome.");
     pair.stop_with(peer, bobs_tab).await;
+}
+
+/// Edits a document until `end`. An edit of a lost version is refused, nothing else is. Returns how many edits were stored.
+async fn keep_editing(client: &impl Client, document: DocumentId, end: Instant) -> usize {
+    let mut stored = 0;
+    while Instant::now() < end {
+        // Not the text: its version may be lost while it is read.
+        let query = "query($id: ID!) { document(id: $id) { version } }";
+        let head = client.run(query, json!({ "id": document })).await.value();
+        let base = head["version"].as_i64().unwrap();
+        let delta = json!([{ "insert": "x" }]);
+        let answer = client.edit_as(document, base, delta, Value::Null).await;
+        if answer.is_ok() {
+            stored += 1;
+        } else {
+            assert!(["CONFLICT", "BAD_USER_INPUT"].contains(&answer.code()), "{}", answer.code());
+        }
+    }
+    stored
+}
+
+#[actix_web::test]
+async fn nodes_that_take_turns_begin_again_and_refuse_no_other_edit() {
+    // Comparisons find the loss while the nodes lock the document.
+    let pair = start(&[
+        ("COSCRIBE__ROOM__COMPARE_EVERY", "100ms"),
+        ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "100000"),
+        ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
+        ("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "100"),
+    ])
+    .await;
+    let peer = pair.node.start_peer().await;
+    let bob = pair.bob.at(&peer);
+    // Keeps the document open there.
+    let cursors = bob.connect().await;
+    cursors.subscribe("cursorMoved", pair.document).await;
+    let end = Instant::now() + Duration::from_secs(3);
+    let losses = async {
+        let mut ticks = interval(Duration::from_millis(300));
+        while Instant::now() < end {
+            ticks.tick().await;
+            let document = pair.document.to_string();
+            pair.node.database().lose_last_changes(&document, 3).await;
+        }
+    };
+    let writers = [&pair.alice, &pair.alice, &pair.alice, &bob, &bob, &bob];
+    let edits = join_all(writers.map(|writer| keep_editing(writer, pair.document, end)));
+
+    let (stored, ()) = join(edits, losses).await;
+
+    assert!(stored.iter().all(|stored| *stored > 0), "{stored:?}");
+    // Both nodes have the stored text in the end.
+    let bobs_tab = bob.open(pair.document).await;
+    expect_eventually("an edit", async || {
+        let base = pair.alice.read_version(pair.document).await;
+        let delta = json!([{ "insert": "the end " }]);
+        pair.alice.edit_as(pair.document, base, delta, json!("the end")).await.is_ok()
+    })
+    .await;
+    let text = pair.alice.read_text(pair.document).await;
+    let told = async { while bobs_tab.expect_change().await["content"] != text.as_str() {} };
+    within("the stored text", told).await;
+    pair.stop_with(peer, (bobs_tab, cursors)).await;
+}
+
+#[actix_web::test]
+async fn a_revocation_counts_although_the_database_has_lost_an_older_one() {
+    let pair = start(&[NO_COMPARISON]).await;
+    let carol = pair.node.person("Carol").await;
+    for level in ["VIEW", "EDIT", "VIEW"] {
+        pair.alice.grant(pair.document, &carol, level).await.value();
+    }
+    let bobs_tab = pair.bob.open(pair.document).await;
+    pair.node.database().lose_access_versions(&pair.document.to_string(), 2).await;
+
+    pair.alice.revoke(pair.document, &pair.bob).await.value();
+
+    assert_eq!(bobs_tab.socket.expect_error(&bobs_tab.changes).await, "FORBIDDEN");
+    pair.stop(bobs_tab).await;
 }
 
 #[actix_web::test]

@@ -12,6 +12,7 @@ mod clock;
 mod database;
 mod edits;
 mod failover;
+mod flood;
 mod limit;
 mod lost_changes;
 mod nodes;

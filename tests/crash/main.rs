@@ -10,6 +10,7 @@
 
 mod author;
 mod full_disk;
+mod hanging_disk;
 mod surroundings;
 
 use std::{

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::time::Instant;
 
-use super::Room;
+use super::{Room, reconcile::LevelRead};
 use crate::{
     domain::{Change, ChangeKind, DocumentId, Version},
     editing::{
@@ -21,7 +21,7 @@ use crate::{
         SeatEnd,
         delivery::audience::{Backlog, ReplayOutcome},
     },
-    store::Store,
+    store::{Head, Store},
     wire::envelope::Envelope,
 };
 
@@ -37,12 +37,13 @@ impl Room {
     }
 
     fn replay(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some(Backlog { next, wants_content, .. }) = self.audiences.backlog(seat) else {
+        let Some(Backlog { next, wants_content, restarts, .. }) = self.audiences.backlog(seat)
+        else {
             return;
         };
         // The deletion of the document was broadcast and ended its seats.
-        let Some(head) = self.editing.version() else { return };
-        if next > head {
+        let Some(head) = self.editing.head().cloned() else { return };
+        if next > head.version {
             return self.audiences.mark_live(seat);
         }
         let in_memory = self.audiences.take_unsent(seat).or_else(|| {
@@ -57,7 +58,7 @@ impl Room {
         let page = async move { missing.read(&store, &loader).await };
         self.spawn(ctx, page, move |room, page, ctx| match page {
             // The database has lost changes meanwhile, perhaps these.
-            _ if room.audiences.backlog(seat).is_some_and(|backlog| backlog.next != next) => {
+            _ if room.audiences.backlog(seat).is_some_and(|now| now.restarts != restarts) => {
                 room.replay(seat, ctx);
             }
             Ok(Some(changes)) => room.replay_page(seat, changes, ctx),
@@ -79,7 +80,12 @@ impl Room {
                 "subscriber is resynchronised from the whole text"
             );
         }
-        match self.audiences.replay(seat, &changes) {
+        // The author of a change that may be stored does not know of it.
+        let with_own = self
+            .audiences
+            .backlog(seat)
+            .is_some_and(|backlog| self.remote.is_author_doubtful(&backlog.seat, Instant::now()));
+        match self.audiences.replay(seat, &changes, with_own) {
             ReplayOutcome::All => self.replay(seat, ctx),
             ReplayOutcome::Full => self.catch_up(seat, ctx),
             ReplayOutcome::Gone => {}
@@ -108,6 +114,9 @@ impl Room {
         );
         self.metrics().changes_lost();
         self.remote.forget_changes();
+        // Changes of access may be lost as well.
+        self.members.forget_access_versions();
+        self.read_levels(LevelRead::First, ctx);
         let Some(head) = version else {
             // The database does not know the document any more.
             let effects = self.members.delete();
@@ -142,7 +151,8 @@ impl Room {
 struct MissingChanges {
     document: DocumentId,
     next: Version,
-    head: Version,
+    /// The head of the room when reading begins.
+    head: Head,
     wants_content: bool,
 }
 
@@ -155,7 +165,8 @@ impl MissingChanges {
         loader: &DocumentLoader,
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         let after = self.next.previous();
-        let page = store.list_changes(self.document, after, self.head, MAX_PAGE_BYTES).await?;
+        let page =
+            store.list_changes(self.document, after, self.head.version, MAX_PAGE_BYTES).await?;
         if page.is_empty() || !are_consecutive(&page, after) {
             return self.resync(store, loader).await;
         }
@@ -177,8 +188,9 @@ impl MissingChanges {
         store: &Store,
         loader: &DocumentLoader,
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
-        let Some(head) = store.find_head(self.document).await? else { return Ok(None) };
-        let content = match loader.content(self.document, head.version).await {
+        // Not the stored head, which may be one that the room has not reached, or has left because it is lost.
+        let Head { version, title, at, .. } = self.head.clone();
+        let content = match loader.content(self.document, version).await {
             Err(LoadError::NotKept) if store.find_head(self.document).await?.is_none() => {
                 return Ok(None);
             }
@@ -187,14 +199,14 @@ impl MissingChanges {
         Ok(Some(vec![Arc::new(Change {
             document: self.document,
             kind: ChangeKind::Resync,
-            version: head.version,
+            version,
             author: None,
             session: None,
-            title: head.title,
+            title,
             delta: None,
             update: None,
             content: Some(content),
-            at: head.at,
+            at,
             previous_at: None,
         })]))
     }

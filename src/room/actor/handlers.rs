@@ -10,6 +10,7 @@ use super::{
     Room,
     mailbox::Take,
     messages::{ChangeAccess, Close, Confirm, Leave, MoveCursor, Reserve},
+    reconcile::LevelRead,
 };
 use crate::{
     domain::{AccessChange, Topic, UserId, Version},
@@ -113,6 +114,10 @@ impl Room {
     ) {
         if let Some(level) = level {
             return self.members.change_level(user, level, access_version);
+        }
+        // The change is older than the level of a seat, or the database has lost the newer one.
+        if access_version.is_some_and(|version| self.members.has_newer_level(user, version)) {
+            self.read_levels(LevelRead::First, ctx);
         }
         let effects = self.members.revoke(user, access_version);
         self.apply(effects, Instant::now(), ctx);

@@ -18,7 +18,7 @@ impl Take<CompareHead> for Room {
         match head {
             Some(head) => {
                 if self.remote.is_access_changed(head.access_version) {
-                    self.read_levels(head.access_version, ctx);
+                    self.read_levels(LevelRead::First, ctx);
                 }
                 self.remote.announce(head.version);
             }
@@ -31,30 +31,46 @@ impl Take<CompareHead> for Room {
     }
 }
 
+/// Which read of levels it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LevelRead {
+    First,
+    /// The first was older than the level of a seat. If this one is as well, the database has lost changes of access.
+    Second,
+}
+
 impl Room {
     /// Reads the access level of every user with a seat.
-    fn read_levels(&mut self, access_version: i64, ctx: &mut Context<Self>) {
+    pub(super) fn read_levels(&mut self, read: LevelRead, ctx: &mut Context<Self>) {
         let (store, document) = (self.parts().store.clone(), self.document);
         let users = self.members.users();
         let levels = async move {
             // The end of a document is broadcast as a change and ends every seat.
-            let Some(levels) = store.find_access_levels(document, &users).await? else {
-                return Ok(vec![]);
+            let Some((access_version, levels)) = store.find_access_levels(document, &users).await?
+            else {
+                return Ok(None);
             };
             let level = |user| (user, levels.get(&user).copied());
-            Ok::<Vec<(UserId, Option<AccessLevel>)>, StoreError>(
-                users.into_iter().map(level).collect(),
-            )
+            let levels: Vec<(UserId, Option<AccessLevel>)> = users.into_iter().map(level).collect();
+            Ok::<_, StoreError>(Some((access_version, levels)))
         };
         self.spawn(ctx, levels, move |room, levels, ctx| match levels {
-            Ok(levels) => {
+            Ok(Some((access_version, _)))
+                if read == LevelRead::First && room.members.is_newer_than(access_version) =>
+            {
+                room.read_levels(LevelRead::Second, ctx);
+            }
+            Ok(Some((access_version, levels))) => {
+                if room.members.is_newer_than(access_version) {
+                    room.members.forget_access_versions();
+                }
                 room.remote.note_access(access_version);
                 for (user, level) in levels {
-                    // It was read at this version or later.
                     let access = AccessChange { level, access_version: None };
                     room.change_access(user, access, ctx);
                 }
             }
+            Ok(None) => {}
             // The next comparison finds the same difference.
             Err(error) => {
                 let error: &dyn std::error::Error = &error;

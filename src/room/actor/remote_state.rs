@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     domain::{Change, Origin, Version},
     editing::turn::MissedChanges,
-    room::members::remote_presence::RemotePresence,
+    room::members::{remote_presence::RemotePresence, seat::Seat},
 };
 
 /// The most bytes of changes that are kept. What does not fit is read from the log.
@@ -93,6 +93,15 @@ impl RemoteState {
     /// Whether an author must be sent a change of their own that was found in the log: they may not know that it is stored.
     pub(super) fn is_doubtful(&self, origin: Origin, now: Instant) -> bool {
         self.doubtful.get(&origin).is_some_and(|since| now.duration_since(*since) < DOUBTFUL_FOR)
+    }
+
+    /// Whether a session, or a request of its user without a session, may have made a change that its author does not know to
+    /// be stored.
+    pub(super) fn is_author_doubtful(&self, seat: &Seat, now: Instant) -> bool {
+        let user = seat.user().id;
+        [Some(seat.session()), None]
+            .into_iter()
+            .any(|session| self.is_doubtful(Origin { user, session }, now))
     }
 
     /// Whether the levels were read at another access version. A smaller one means that the database has lost changes of

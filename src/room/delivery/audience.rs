@@ -109,6 +109,8 @@ pub(in crate::room) struct Backlog {
     pub(in crate::room) next: Version,
     /// Whether its selection has the whole text.
     pub(in crate::room) wants_content: bool,
+    /// How often the subscribers have begun again.
+    pub(in crate::room) restarts: u32,
     pub(in crate::room) seat: Arc<Seat>,
 }
 
@@ -117,13 +119,15 @@ pub(in crate::room) struct Audiences {
     audiences: HashMap<AudienceKey, Audience>,
     /// The audience of each seat. The guard counts the subscription.
     seats: HashMap<SeatId, (AudienceKey, GaugeGuard)>,
+    /// How often the database has lost changes, so that every subscriber began again.
+    restarts: u32,
     metrics: Metrics,
 }
 
 impl Audiences {
     /// Returns no audiences.
     pub(in crate::room) fn new(metrics: Metrics) -> Self {
-        Self { audiences: HashMap::new(), seats: HashMap::new(), metrics }
+        Self { audiences: HashMap::new(), seats: HashMap::new(), restarts: 0, metrics }
     }
 
     /// Adds a subscriber to its audience. With `since` it has everything up to that version, and a replay up to `head` is
@@ -230,6 +234,7 @@ impl Audiences {
         listener.progress.is_behind().then(|| Backlog {
             next: listener.progress.next(),
             wants_content: audience.renderer.wants_content(),
+            restarts: self.restarts,
             seat: Arc::clone(&listener.seat),
         })
     }
@@ -259,6 +264,7 @@ impl Audiences {
     /// Has every subscriber of changes begin again from the whole text, because the database has lost changes that they may
     /// have received. Returns those that were live.
     pub(in crate::room) fn restart(&mut self) -> Vec<SeatId> {
+        self.restarts += 1;
         let mut restarted = Vec::new();
         let audiences = self.audiences.iter_mut().filter(|(key, _)| key.topic == Topic::Changes);
         for listener in audiences.flat_map(|(_, audience)| &mut audience.listeners) {
@@ -267,21 +273,24 @@ impl Audiences {
             }
             let Listener { seat, progress, replay_up_to, unsent, .. } = listener;
             (*replay_up_to, *unsent) = (Version::default(), Vec::new());
+            seat.outbox().remove_changes(seat.id());
             // The log has no such version, so the whole text is sent.
             progress.fall_behind(Version::default(), BehindCause::LostChanges, seat, &self.metrics);
         }
         restarted
     }
 
-    /// Sends a subscriber that is behind these changes, which begin with the one that it must receive next.
+    /// Sends a subscriber that is behind these changes, which begin with the one that it must receive next. `with_own` includes
+    /// its session's own changes.
     pub(in crate::room) fn replay(
         &mut self,
         seat: SeatId,
         changes: &[Arc<Change>],
+        with_own: bool,
     ) -> ReplayOutcome {
         let Some((renderer, listener)) = self.find_mut(seat) else { return ReplayOutcome::Gone };
         for (index, change) in changes.iter().enumerate() {
-            if listener.wants(change) {
+            if with_own || listener.wants(change) {
                 // The other half of the outbox is left to replies, presence and cursors.
                 if !listener.seat.outbox().is_low() {
                     listener.unsent = changes.get(index..).unwrap_or_default().to_vec();
@@ -377,12 +386,7 @@ impl Audience {
                 PushOutcome::Overflow => report.overflowed.push(seat.id()),
                 PushOutcome::Behind(version) => {
                     report.behind.push(seat.id());
-                    // After lost changes, an older number may be queued behind a newer one.
-                    let next = match event {
-                        Event::Changed(change) => version.min(change.version),
-                        Event::PresenceChanged(_) | Event::CursorMoved(_) => version,
-                    };
-                    progress.fall_behind(next, BehindCause::OutboxFull, seat, metrics);
+                    progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
                 }
                 PushOutcome::Cancelled | PushOutcome::Closed => {}
             }

@@ -77,7 +77,7 @@ impl Fixture {
 
     fn replay(&mut self, versions: impl IntoIterator<Item = i64>) -> ReplayOutcome {
         let changes: Vec<_> = versions.into_iter().map(|version| self.change(version)).collect();
-        self.audiences.replay(self.seat, &changes)
+        self.audiences.replay(self.seat, &changes, false)
     }
 
     fn next(&self) -> Option<i64> {
@@ -143,7 +143,7 @@ fn a_full_outbox_puts_the_subscriber_behind_and_the_replay_continues_there() {
         [14, 15, 16]
     );
     assert!(f.audiences.take_unsent(f.seat).is_none());
-    assert!(matches!(f.audiences.replay(f.seat, &unsent[..2]), ReplayOutcome::All));
+    assert!(matches!(f.audiences.replay(f.seat, &unsent[..2], false), ReplayOutcome::All));
     assert_eq!(f.sent(), "14,15,");
 }
 
@@ -151,7 +151,7 @@ fn a_full_outbox_puts_the_subscriber_behind_and_the_replay_continues_there() {
 fn a_resynchronised_subscriber_receives_no_older_change() {
     let mut f = subscribed(Some(0));
     let resync = Change { kind: ChangeKind::Resync, ..(*f.change(12)).clone() };
-    assert!(matches!(f.audiences.replay(f.seat, &[Arc::new(resync)]), ReplayOutcome::All));
+    assert!(matches!(f.audiences.replay(f.seat, &[Arc::new(resync)], false), ReplayOutcome::All));
     f.audiences.mark_live(f.seat);
     // Stored before the text was read, broadcast after it.
     f.broadcast(11);

@@ -204,6 +204,7 @@ impl Editors {
         self.initial_sync = InitialSync::default();
         for (id, editor) in &self.editors {
             if !editor.progress.is_waiting() {
+                editor.seat.outbox().remove_changes(*id);
                 let pending = self.pending.entry(*id).or_default();
                 (pending.step_2, pending.step_1) = (Some(Vec::new()), true);
             }

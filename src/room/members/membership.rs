@@ -169,6 +169,25 @@ impl Membership {
         self.evict(seats)
     }
 
+    /// Whether a seat of a user has a level that was read at an access version or later.
+    pub(in crate::room) fn has_newer_level(&self, user: UserId, access_version: i64) -> bool {
+        let mut seats = self.seats.values().map(|reservation| &reservation.seat);
+        seats.any(|seat| seat.user().id == user && !seat.precedes(Some(access_version)))
+    }
+
+    /// Whether a seat has a level that was read after an access version.
+    pub(in crate::room) fn is_newer_than(&self, access_version: i64) -> bool {
+        let mut seats = self.seats.values().map(|reservation| &reservation.seat);
+        seats.any(|seat| !seat.precedes(Some(access_version + 1)))
+    }
+
+    /// Forgets the access versions of all levels, because the database has lost them.
+    pub(in crate::room) fn forget_access_versions(&mut self) {
+        for Reservation { seat, .. } in self.seats.values() {
+            seat.forget_access_version();
+        }
+    }
+
     /// Sets a user's access level, which changed at an access version, if that is known.
     pub(in crate::room) fn change_level(
         &mut self,

@@ -192,6 +192,11 @@ impl Seat {
         access_version.is_none_or(|access_version| own < access_version)
     }
 
+    /// Forgets the access version of the level, because the database has lost it.
+    pub(in crate::room) fn forget_access_version(&self) {
+        self.access_version.store(0, Ordering::Release);
+    }
+
     /// Sets the user's new level, and the access version at which it changed, if that is known.
     pub(in crate::room) fn set_level(&self, level: AccessLevel, access_version: Option<i64>) {
         self.access_version.fetch_max(access_version.unwrap_or(0), Ordering::AcqRel);

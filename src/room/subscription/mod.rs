@@ -56,6 +56,7 @@ impl Subscription {
         if !has_open {
             admission.read_access().await?;
         }
+        let mut was_voided = false;
         loop {
             let subscription = Self::reserve(rooms, subscriber, document, topic).await?;
             let (level, access_version) = admission.read_access().await?;
@@ -67,6 +68,8 @@ impl Subscription {
                 // The seat was taken away while the level was read, and the room closed. The next round reads the level
                 // again and finds out why.
                 Err(RoomError::Closed) => {}
+                // The change of access may have been older than the level. The next round finds out.
+                Err(RoomError::SeatVoided) if !was_voided => was_voided = true,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -25,6 +25,8 @@ pub enum StepOutcome {
     /// An update depends on others that are missing, or was stored only in part. The editor must be asked for what is
     /// missing with sync step 1.
     OutOfSync,
+    /// A part was stored, and the rest was left out: the editor must send it again.
+    StoredInPart,
     /// An update was refused, as this frame tells the editor. Its later updates depend on the refused one.
     Refused(Bytes),
     /// The session must close.

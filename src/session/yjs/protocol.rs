@@ -178,7 +178,7 @@ impl YjsProtocol {
     fn finish_step(&mut self, outcome: StepOutcome, view: &SessionView) -> Option<ProtocolEffect> {
         self.conversation.finish_step(&outcome, view.now);
         match outcome {
-            StepOutcome::Done | StepOutcome::OutOfSync => None,
+            StepOutcome::Done | StepOutcome::OutOfSync | StepOutcome::StoredInPart => None,
             StepOutcome::Reply(frame) | StepOutcome::Refused(frame) => {
                 Some(ProtocolEffect::Reply(frame, None))
             }

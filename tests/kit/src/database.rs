@@ -77,6 +77,14 @@ impl TestDatabase {
             .await;
     }
 
+    /// Sets the access version of a document back.
+    pub async fn lose_access_versions(&self, document: &str, count: i64) {
+        let sql = format!(
+            "UPDATE document SET access_version = access_version - {count} WHERE id = '{document}'"
+        );
+        self.connect().await.execute_unprepared(&sql).await.unwrap();
+    }
+
     async fn set_version(&self, document: &str, version: &str) {
         let is_lost = format!(
             "document_id = '{document}' AND version > (SELECT version FROM document WHERE id = '{document}')"
