@@ -1,13 +1,15 @@
 //! What a Yjs editor is told of the stored state vector when its updates are stored.
 //!
 //! Each page that ever edited a document is a client in its state vector. So an acknowledgement carries only the clients
-//! that have changed since the previous one, however old the document is.
+//! that have changed since the version of the previous one, however old the document is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
+
+use super::{job::Job, loader::MAX_INLINE_BYTES, turn_document::TurnDocument};
 use crate::{
     domain::{Change, Version},
-    editing::loader::MAX_INLINE_BYTES,
     wire::yjs::{Outline, encode_state_vector},
 };
 
@@ -37,6 +39,56 @@ pub(super) fn changed_clocks<'a>(changes: impl Iterator<Item = &'a Change>) -> O
         }
     }
     Some(encode_state_vector(clocks))
+}
+
+/// Adds to the answers of a turn what they must carry of the stored state vector. Everything in the replica is stored by
+/// now. `merged` are the versions that Yjs updates made in this turn.
+pub(super) async fn add_state_vectors(
+    document: &mut TurnDocument,
+    jobs: &mut [Job],
+    merged: &[Version],
+) {
+    let mut parts: HashMap<Version, Option<Bytes>> = HashMap::new();
+    let mut wants_whole = false;
+    for job in jobs.iter_mut() {
+        let wanted = job.request.acknowledgement();
+        let Some(stored) = job.stored_mut() else { continue };
+        stored.state_vector = match wanted {
+            Acknowledgement::None => continue,
+            Acknowledgement::Whole => None,
+            // After lost changes, the last acknowledgement may have had a number that was assigned again.
+            Acknowledgement::Since(version)
+                if version >= stored.version && merged.contains(&stored.version) =>
+            {
+                None
+            }
+            Acknowledgement::Since(version) => {
+                let part = || document.clocks_since(version).map(Bytes::from);
+                parts.entry(version).or_insert_with(part).clone()
+            }
+        };
+        wants_whole |= stored.state_vector.is_none();
+    }
+    if wants_whole {
+        add_whole_state_vector(document, jobs).await;
+    }
+}
+
+async fn add_whole_state_vector(document: &mut TurnDocument, jobs: &mut [Job]) {
+    let Some(head) = document.head().cloned() else { return };
+    // After a lookup the replica is gone. If it cannot be loaded, the next answer carries the state vector.
+    if let Err(error) = document.present_content(&head).await {
+        let error: &dyn std::error::Error = &error;
+        tracing::debug!(error, "could not compute the stored state vector");
+    }
+    let Some(replica) = document.loaded_replica() else { return };
+    let state_vector = Bytes::from(replica.state_vector());
+    for job in jobs {
+        let is_wanted = job.request.acknowledgement() != Acknowledgement::None;
+        if let Some(stored) = job.stored_mut().filter(|_| is_wanted) {
+            stored.state_vector.get_or_insert_with(|| state_vector.clone());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod follow_log;
 mod job;
 pub(crate) mod loader;
 mod lock_pace;
+mod lost_head;
 pub(crate) mod open_document;
 pub(crate) mod queue;
 mod rebase;

@@ -5,7 +5,7 @@
 //!
 //! Invariant: everything in the state is stored.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -13,6 +13,7 @@ use super::{
     CorruptDocument, LoadError, Replica,
     loader::MAX_INLINE_BYTES,
     lock_pace::LockPace,
+    lost_head::{contradicts_change, contradicts_stored},
     queue::{EditQueue, QueuedEdit, Reply},
     recent::RecentChanges,
     turn_document::DocumentState,
@@ -95,13 +96,8 @@ impl OpenDocument {
     /// Whether the head is not the stored one or one before it, according to what the store had at `read_at` or later: the
     /// database may have lost it.
     pub(crate) fn is_ahead_of(&self, stored: Option<HeadVersions>, read_at: Instant) -> bool {
-        let Some(head) = &self.state.head else { return false };
-        let Some(stored) = stored else { return true };
-        match stored.version.cmp(&head.version) {
-            Ordering::Less => self.moved_at < read_at,
-            Ordering::Equal => stored.at != head.at,
-            Ordering::Greater => false,
-        }
+        let head = self.state.head.as_ref();
+        head.is_some_and(|head| contradicts_stored(head, self.moved_at, stored, read_at))
     }
 
     /// Removes the waiting edits that were made for a version, because the database may have lost it.
@@ -219,7 +215,7 @@ impl OpenDocument {
 
     /// Applies a change that another node has stored and published, if that can be done at once.
     pub(crate) fn apply_published(&mut self, change: &Change) -> Published {
-        if self.has_diverged(change) {
+        if self.state.head.as_ref().is_some_and(|head| contradicts_change(head, change)) {
             return Published::Diverged;
         }
         let is_next = self.version().is_some_and(|head| change.version == head.next());
@@ -240,16 +236,6 @@ impl OpenDocument {
                 Published::Misfit
             }
         }
-    }
-
-    /// Whether a change that another node has stored shows that the head here is not the stored one.
-    fn has_diverged(&self, change: &Change) -> bool {
-        let Some(head) = &self.state.head else { return false };
-        if change.version == head.version {
-            return change.at != head.at;
-        }
-        let follows = change.previous_at.is_none_or(|at| at == head.at);
-        change.version == head.version.next() && !follows
     }
 
     fn append_published(
@@ -289,8 +275,6 @@ impl OpenDocument {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::oneshot;
 
     use super::*;
@@ -384,32 +368,10 @@ mod tests {
         let mut document = opened();
         let at = document.head().unwrap().at;
         let later = at + chrono::TimeDelta::microseconds(1);
-        let replaced = Change { at: later, ..insertion(1) };
         let on_another = Change { previous_at: Some(later), ..insertion(2) };
-        for change in [replaced, on_another] {
-            assert!(matches!(document.apply_published(&change), Published::Diverged));
-        }
+        assert!(matches!(document.apply_published(&on_another), Published::Diverged));
         let next = Change { previous_at: Some(at), ..insertion(2) };
         assert!(matches!(document.apply_published(&next), Published::Applied(_)));
-    }
-
-    #[test]
-    fn a_stored_head_that_is_lower_or_another_one_is_noticed() {
-        let (before, mut document) = (Instant::now(), opened());
-        document.moved_at = before + Duration::from_secs(1);
-        let (early, late) = (before, before + Duration::from_secs(2));
-        let at = document.head().unwrap().at;
-        let stored = |version: i64, at| {
-            Some(HeadVersions { version: Version::new(version), at, access_version: 0 })
-        };
-        let later = at + chrono::TimeDelta::microseconds(1);
-        // It may have been read before the head moved.
-        assert!(!document.is_ahead_of(stored(0, at), early));
-        assert!(document.is_ahead_of(stored(0, at), late));
-        assert!(document.is_ahead_of(stored(1, later), early));
-        assert!(document.is_ahead_of(None, early));
-        assert!(!document.is_ahead_of(stored(1, at), late));
-        assert!(!document.is_ahead_of(stored(2, later), late));
     }
 
     #[test]

@@ -7,12 +7,11 @@
 //!
 //! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
-use std::{collections::HashMap, sync::Arc};
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::{
-    Acknowledgement, EditError, LoadError, StoredEdit,
+    EditError, LoadError, StoredEdit,
+    acknowledgement::add_state_vectors,
     follow_log::{follow_log, follow_missed, follow_to, is_head_lost, restart},
     job::{Answer, Job},
     queue::{QueuedEdit, Reply},
@@ -145,7 +144,7 @@ impl CommitTurn {
             // An attempt that answered a job made progress, so it does not count.
             interruptions += usize::from(self.open_jobs() == open);
         }
-        self.add_state_vectors().await;
+        add_state_vectors(&mut self.document, &mut self.jobs, &self.merged).await;
         let own_from = self.own_from.unwrap_or(self.document.change_count());
         let continuity = self.document.continuity();
         let (state, changes) = self.document.finish();
@@ -399,51 +398,6 @@ impl CommitTurn {
         let receipt =
             || staged.receipts.last().map(|receipt| (receipt.author, receipt.edit.clone()));
         change.or_else(receipt)
-    }
-
-    /// Adds to the answers what they must carry of the stored state vector. Everything in the replica is stored by now.
-    async fn add_state_vectors(&mut self) {
-        let mut parts: HashMap<Version, Option<Bytes>> = HashMap::new();
-        let mut wants_whole = false;
-        for job in &mut self.jobs {
-            let wanted = job.request.acknowledgement();
-            let Some(stored) = job.stored_mut() else { continue };
-            stored.state_vector = match wanted {
-                Acknowledgement::None => continue,
-                Acknowledgement::Whole => None,
-                // After lost changes, the last acknowledgement may have had a number that was assigned again.
-                Acknowledgement::Since(version)
-                    if version >= stored.version && self.merged.contains(&stored.version) =>
-                {
-                    None
-                }
-                Acknowledgement::Since(version) => {
-                    let part = || self.document.clocks_since(version).map(Bytes::from);
-                    parts.entry(version).or_insert_with(part).clone()
-                }
-            };
-            wants_whole |= stored.state_vector.is_none();
-        }
-        if wants_whole {
-            self.add_whole_state_vector().await;
-        }
-    }
-
-    async fn add_whole_state_vector(&mut self) {
-        let Some(head) = self.document.head().cloned() else { return };
-        // After a lookup the replica is gone. If it cannot be loaded, the next answer carries the state vector.
-        if let Err(error) = self.document.present_content(&head).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::debug!(error, "could not compute the stored state vector");
-        }
-        let Some(replica) = self.document.loaded_replica() else { return };
-        let state_vector = Bytes::from(replica.state_vector());
-        for job in &mut self.jobs {
-            let is_wanted = job.request.acknowledgement() != Acknowledgement::None;
-            if let Some(stored) = job.stored_mut().filter(|_| is_wanted) {
-                stored.state_vector.get_or_insert_with(|| state_vector.clone());
-            }
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use coscribe::{
     metrics::Metrics,
     wire::{
         Predecessor,
-        envelope::{Envelope, SessionCall},
+        envelope::{Envelope, NEWEST_VERSION, SessionCall},
     },
 };
 use kit::{expect_eventually, within};
@@ -95,7 +95,7 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
         let (calling, calls) = mpsc::unbounded_channel();
         let sink = EventSink::default();
         sink.open(Arc::new(Recorder(sender)), Arc::new(CallRecorder(calling)));
-        let version = Arc::new(AtomicU8::new(2));
+        let version = Arc::new(AtomicU8::new(NEWEST_VERSION));
         let bridge = RedisBridge::start(
             server.clone(),
             keys.clone(),

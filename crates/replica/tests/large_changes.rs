@@ -190,9 +190,10 @@ fn time_to_apply(lines: usize) -> Duration {
 
 #[test]
 fn the_time_of_a_change_grows_with_its_lines_and_not_with_their_square() {
-    // Four times the lines: linear time is four times as long, quadratic time sixteen times.
-    let (few, many) = (median(|| time_to_merge(5_000)), median(|| time_to_merge(20_000)));
-    assert!(many < 10 * few, "update: {few:?}, {many:?}");
-    let (few, many) = (median(|| time_to_apply(5_000)), median(|| time_to_apply(20_000)));
-    assert!(many < 10 * few, "delta: {few:?}, {many:?}");
+    // Sixteen times the lines: linear time is 16 times as long, quadratic time 256 times. Other work on the machine makes
+    // less of a difference.
+    let (few, many) = (median(|| time_to_merge(2_500)), median(|| time_to_merge(40_000)));
+    assert!(many < 100 * few, "update: {few:?}, {many:?}");
+    let (few, many) = (median(|| time_to_apply(2_500)), median(|| time_to_apply(40_000)));
+    assert!(many < 100 * few, "delta: {few:?}, {many:?}");
 }

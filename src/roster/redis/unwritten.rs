@@ -85,8 +85,9 @@ impl UnwrittenEntries {
     /// Removes and returns the entries that have to be written once more by now, at most `max`. Omits those that have
     /// changed again.
     pub(super) fn take_unconfirmed(&mut self, max: usize, now: Instant) -> Vec<WrittenEntry> {
-        let due = self.written.iter().take_while(|written| written.confirm_at <= now).count();
-        let due = self.written.drain(..due.min(max));
+        let is_due = |written: &&WrittenEntry| written.confirm_at <= now;
+        let due = self.written.iter().take(max).take_while(is_due).count();
+        let due = self.written.drain(..due);
         due.filter(|written| !self.changed.contains(&written.key)).collect()
     }
 
