@@ -101,7 +101,7 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
             keys.clone(),
             NodeId::new(),
             sink,
-            (version, 2),
+            (version, NEWEST_VERSION),
             Metrics::new(),
         );
         expect_eventually("a healthy relay", async || bridge.health() == Health::Healthy).await;
