@@ -16,8 +16,8 @@ use crate::{
     store::StoreError,
 };
 
-/// The most steps in the difference between two texts, as many as a client may send in a delta.
-const MAX_DIFFERENCE_STEPS: usize = 10_000;
+/// The most steps in the difference between two texts. Applying that many takes some tenths of a second.
+const MAX_DIFFERENCE_STEPS: usize = 200_000;
 
 /// A change of a document that a user asks for.
 #[derive(Debug, Clone)]

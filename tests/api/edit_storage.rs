@@ -251,7 +251,7 @@ async fn a_text_that_differs_in_very_many_places_is_stored_as_it_is() {
 
     let change = tab.expect_version(3).await;
     let steps = change["delta"].as_array().unwrap().len();
-    assert!((2..=10_000).contains(&steps), "{steps} steps");
+    assert!(steps >= 20_000, "{steps} steps: only the words that changed");
     assert_eq!(pair.alice.read_text(pair.document).await, lines("new"));
     pair.stop(tab).await;
 }

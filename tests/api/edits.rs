@@ -70,6 +70,33 @@ async fn a_whole_text_is_merged_as_a_difference() {
 }
 
 #[actix_web::test]
+async fn a_large_difference_keeps_what_others_have_changed_in_it() {
+    const LINES: usize = 20_000;
+    let pair = Pair::start().await;
+    let lines: Vec<String> = (0..LINES).map(|line| format!("line {line}\n")).collect();
+    pair.alice.write(pair.document, &lines.concat()).await.value();
+    // Bob deletes a line and writes into another one. Alice has not seen that, and indents every line.
+    let deleted = lines[..3_000].concat().len();
+    let written = lines[3_001..10_000].concat().len() - 1;
+    let steps = json!([{ "retain": deleted }, { "delete": lines[3_000].len() },
+        { "retain": written }, { "insert": ", by Bob" }]);
+    pair.bob.edit(pair.document, 2, steps).await.value();
+    let indented: String = lines.iter().map(|line| format!("  {line}")).collect();
+    let replace = "mutation($id: ID!, $content: String!) {
+        updateDocument(id: $id, content: $content, baseVersion: 2) { version } }";
+    let variables = json!({ "id": pair.document, "content": indented });
+    pair.alice.run(replace, variables).await.value();
+
+    let text = pair.alice.read_text(pair.document).await;
+    let merged: Vec<&str> = text.lines().collect();
+    // The indentation of the deleted line is all that is left of it.
+    assert_eq!(merged.len(), LINES - 1);
+    assert!(!text.contains("line 3000\n"), "it is deleted");
+    assert!(text.contains("  line 9999, by Bob\n"), "{:?}", merged[9_998]);
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
 async fn offsets_count_utf16_code_units() {
     let pair = Pair::start().await;
     pair.alice.write(pair.document, "🎈é🎈").await.value();

@@ -171,6 +171,10 @@ impl World {
             return;
         }
         let mut at = random.below(text.len() + 1);
+        if self.is_losing {
+            // An edit of a lost version is rebased over what has its number now, so another place might be inside a mark.
+            at = 0;
+        }
         // Not inside a mark: the marks are counted in the end.
         if text[..at].rfind('<') > text[..at].rfind('>') {
             at += text[at..].find('>').map_or(0, |end| end + 1);

@@ -65,16 +65,20 @@ impl TestDatabase {
         lock
     }
 
-    /// Removes the changes of a document after a version, as a failover to a replica that has not received them does. Its
-    /// snapshots stay.
+    /// Removes the changes of a document after a version. Unlike a failover, this leaves the snapshots of their versions.
     pub async fn lose_changes(&self, document: &str, after: i64) {
-        self.set_version(document, &after.to_string()).await;
+        self.set_version(document, &after.to_string(), "").await;
     }
 
-    /// Removes the last changes of a document, but none up to version 2.
+    /// Removes the last changes of a document, but none up to version 2, and the snapshots of their versions, as a failover
+    /// to a replica that has not received them does.
     pub async fn lose_last_changes(&self, document: &str, count: usize) {
-        self.set_version(document, &format!("least(version, greatest(2, version - {count}))"))
-            .await;
+        let version = format!("least(version, greatest(2, version - {count}))");
+        let snapshots = format!(
+            "DELETE FROM document_snapshot USING document WHERE document.id = '{document}'
+                AND document_id = document.id AND document_snapshot.version > document.version;"
+        );
+        self.set_version(document, &version, &snapshots).await;
     }
 
     /// Sets the access version of a document back.
@@ -85,7 +89,8 @@ impl TestDatabase {
         self.connect().await.execute_unprepared(&sql).await.unwrap();
     }
 
-    async fn set_version(&self, document: &str, version: &str) {
+    /// Sets the version of a document back, and runs `more` in the same transaction.
+    async fn set_version(&self, document: &str, version: &str, more: &str) {
         let is_lost = format!(
             "document_id = '{document}' AND version > (SELECT version FROM document WHERE id = '{document}')"
         );
@@ -94,6 +99,7 @@ impl TestDatabase {
             UPDATE document SET version = {version} WHERE id = '{document}';
             DELETE FROM document_change WHERE {is_lost};
             DELETE FROM document_receipt WHERE {is_lost};
+            {more}
             UPDATE document SET updated_at = coalesce((SELECT at FROM document_change
                 WHERE document_id = document.id AND document_change.version = document.version), created_at)
                 WHERE id = '{document}';

@@ -10,8 +10,9 @@ const STEPS_PER_CHANGE: usize = 3;
 impl Delta {
     /// Returns a delta with at most `max_steps` steps that has the same result for `text`, which this delta fits.
     ///
-    /// Replaces the shortest retained parts between two changes by themselves, so that the two become one. The steps are
-    /// as they were if they are few enough. At least one change is left.
+    /// Replaces the shortest retained parts between two changes by themselves, so that the two become one. Of parts of one
+    /// length it replaces some all over the text, so that no replaced stretch is long: the edits of others inside it cannot be
+    /// merged word by word. The steps are as they were if they are few enough. At least one change is left.
     #[must_use]
     pub fn coarsened(self, text: &str, max_steps: usize) -> Self {
         if self.ops().len() <= max_steps {
@@ -46,13 +47,15 @@ impl Delta {
         let mut between = Vec::new();
         for (index, op) in self.ops().iter().enumerate().skip(1) {
             if let Op::Retain(units) = op {
-                between.push((Reverse(*units), index));
+                // In the order of their reversed bits, any number of the first ones is spread evenly.
+                let rank = u32::try_from(between.len()).unwrap_or(u32::MAX);
+                between.push((Reverse(*units), rank.reverse_bits(), index));
             }
         }
         between.sort_unstable();
         let mut kept = vec![false; self.ops().len()];
         let first = std::iter::once(0);
-        for index in first.chain(between.into_iter().take(count).map(|(_, index)| index)) {
+        for index in first.chain(between.into_iter().take(count).map(|(_, _, index)| index)) {
             if let Some(is_kept) = kept.get_mut(index) {
                 *is_kept = true;
             }
@@ -81,6 +84,22 @@ mod tests {
         );
         let coarse = fine.coarsened("0🎈34567", 5);
         assert_eq!(coarse, delta(r#"[{"retain":1},{"insert":"A🎈4567B"},{"delete":7}]"#));
+    }
+
+    #[test]
+    fn of_parts_of_one_length_some_are_kept_all_over_the_text() {
+        let line = 10;
+        let text = "x".repeat(line * 1_000);
+        let steps = |_line: usize| format!(r#"{{"insert":"y"}},{{"retain":{line}}}"#);
+        let steps: Vec<String> = (0..1_000).map(steps).collect();
+        let coarse = delta(&format!("[{}]", steps.join(","))).coarsened(&text, 300);
+        assert!(coarse.ops().len() <= 300);
+        let longest = coarse.ops().iter().map(|op| match op {
+            Op::Delete(units) => *units,
+            Op::Insert(_) | Op::Retain(_) => 0,
+        });
+        // A tenth of the changes is left.
+        assert!(longest.max().unwrap() <= 40 * line);
     }
 
     #[test]
