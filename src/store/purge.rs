@@ -9,12 +9,12 @@ use entity::{document, document_change, document_purge, document_receipt, docume
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QuerySelect,
     sea_query::{Expr, ExprTrait, IntoValueTuple, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, retention::find_oldest_change};
 use crate::domain::{DocumentId, Version};
 
 /// The most versions that a document may have for its log to be deleted with it.
@@ -112,14 +112,7 @@ async fn delete_changes(txn: &DatabaseTransaction, document: Uuid) -> Result<boo
         .into_tuple()
         .one(txn)
         .await?;
-    let oldest: Option<i64> = document_change::Entity::find()
-        .select_only()
-        .column(document_change::Column::Version)
-        .filter(document_change::Column::DocumentId.eq(document))
-        .order_by_asc(document_change::Column::Version)
-        .into_tuple()
-        .one(txn)
-        .await?;
+    let oldest = find_oldest_change(txn, document).await?;
     let (Some(deletion), Some(oldest)) = (deletion, oldest) else { return Ok(false) };
     let end = Ord::min(deletion, oldest.saturating_add_unsigned(MAX_ROWS));
     let deleted = document_change::Entity::delete_many()

@@ -102,6 +102,19 @@ impl Store {
     }
 }
 
+/// Returns the version of the oldest change in the log of a document.
+pub(super) async fn find_oldest_change(
+    txn: &DatabaseTransaction,
+    document: Uuid,
+) -> Result<Option<i64>, StoreError> {
+    let oldest = document_change::Entity::find()
+        .select_only()
+        .column(document_change::Column::Version)
+        .filter(document_change::Column::DocumentId.eq(document))
+        .order_by_asc(document_change::Column::Version);
+    Ok(oldest.into_tuple().one(txn).await?)
+}
+
 /// Deletes the oldest changes of a document, at most up to `version`, at which it has a snapshot. With the last of
 /// these changes it also deletes the earlier snapshots.
 async fn delete_up_to(
@@ -109,14 +122,7 @@ async fn delete_up_to(
     document: Uuid,
     version: i64,
 ) -> Result<(), StoreError> {
-    let oldest: Option<i64> = document_change::Entity::find()
-        .select_only()
-        .column(document_change::Column::Version)
-        .filter(document_change::Column::DocumentId.eq(document))
-        .order_by_asc(document_change::Column::Version)
-        .into_tuple()
-        .one(txn)
-        .await?;
+    let oldest = find_oldest_change(txn, document).await?;
     let last = oldest.map_or(version, |oldest| Ord::min(version, oldest + MAX_CHANGES - 1));
     document_change::Entity::delete_many()
         .filter(document_change::Column::DocumentId.eq(document))
