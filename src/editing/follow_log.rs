@@ -70,7 +70,7 @@ pub(super) async fn follow_log(
     if !is_head_lost(document, stored.as_ref()).await? {
         return follow_to(document, stored).await;
     }
-    // A reader of a database that fails over may answer with an old head. Whoever has the lock sees the present one.
+    // During a failover, a connection for reading may return an old head. The head read under the lock is the present one.
     let (held, is_own) = match lock.take() {
         Some(held) => (held, true),
         None => (store.lock_document(id).await?, false),

@@ -124,7 +124,7 @@ async fn a_session_whose_end_was_not_replicated_leaves_nothing_behind() {
     expect_eventually("a free slot on the primary", is_released).await;
     redis.kill_primary(shard).await;
 
-    // The replica still has Bob's slot and presence. His node lives and writes their removal once more.
+    // The replica still has Bob's slot and presence. The node of his session still runs, and removes both once more.
     let connection = cluster.connect_to_redis().await;
     let is_released = async || taken_slots(&connection, &cluster, &bob).await == 0;
     expect_eventually("a free slot on the new primary", is_released).await;

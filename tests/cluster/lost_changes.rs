@@ -49,7 +49,7 @@ async fn everyone_is_sent_the_stored_text_after_a_comparison() {
     alices_tab.edit_as(pair.document, 2, delta, Value::Null).await.value();
     let change = bobs_tab.expect_version(3).await;
     assert_eq!(change["content"], "new kept Welcome.");
-    // Whoever comes back with a version that is lost is told so.
+    // A client that resumes with a lost version receives an error.
     let operation =
         "subscription($id: ID!) { documentChanged(documentId: $id, since: 9) { version } }";
     bobs_tab.socket.start_with("ahead", operation, json!({ "id": pair.document })).await;
@@ -147,7 +147,7 @@ async fn editors_bring_back_what_the_database_lost() {
     }
     bobs_editor.insert(0, "new ").await;
     assert_eq!(bobs_tab.expect_version(4).await["content"], "new lost kept Welcome.");
-    // Whoever opens the document now gets it from the stored changes.
+    // A new editor receives the document from the stored changes.
     let editor = pair.alice.open_editor(pair.document).await;
     editor.expect_text("new lost kept Welcome.").await;
     pair.stop((bobs_tab, bobs_editor, editor)).await;

@@ -7,7 +7,8 @@ use std::sync::{
 
 use thiserror::Error;
 
-/// How much work may still be done. The work spends it while it runs; whoever waits for the work may stop it.
+/// The number of steps that a piece of work may still do. The work spends it while it runs. The task that waits for the work
+/// may stop it.
 ///
 /// Clones share the budget.
 #[derive(Debug, Clone)]

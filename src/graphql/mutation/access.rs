@@ -65,7 +65,7 @@ impl AccessMutations {
         // revocation may still be on its way to the room, and one with an unknown outcome may have been stored. A user
         // who still has access can subscribe again.
         if !matches!(revoked, Err(StoreError::Denied | StoreError::OwnerKeepsAccess)) {
-            // Of a revocation that was stored it is known whom it concerns. Whoever was granted access again stays.
+            // A stored revocation has an access version. A user who has been granted access since then keeps their seats.
             let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
             let access = AccessChange { level: None, access_version };
             api.rooms.access_changed(document, target, access).await;

@@ -17,7 +17,7 @@ use super::nodes::NodeRecord;
 use crate::{roster::RosterOptions, wire::envelope::Incarnation};
 
 /// The most missing incarnations that are remembered. There are a few for each node that was replaced. A forgotten one
-/// that still has entries is remembered anew.
+/// that still has entries is added again.
 const MAX_MISSING: usize = 1024;
 
 /// What this node has observed of all nodes.
@@ -66,7 +66,7 @@ impl NodeObserver {
         }
     }
 
-    /// Forgets all observations, because Redis did not respond. They begin anew with the next one.
+    /// Forgets all observations, because Redis did not respond. The next record starts a new observation.
     pub(super) fn interrupt(&mut self) {
         self.observed_at = None;
         self.records.clear();
@@ -120,7 +120,8 @@ mod tests {
         NodeRecord { member: NodeMember { incarnation: Incarnation::new_v4(), version: 3 }, score }
     }
 
-    /// Observes the same records once a second, from `start` for so many seconds. Returns the end.
+    /// Observes the same records once a second for `count` seconds, beginning at `start`. Returns the time of the last
+    /// observation.
     fn observe_for(
         observer: &mut NodeObserver,
         records: &[NodeRecord],
