@@ -49,6 +49,8 @@ pub(super) struct SubscriptionOperation {
     pub(super) parsed: Arc<ParsedOperations>,
     pub(super) name: Option<Arc<str>>,
     pub(super) variables: async_graphql::Variables,
+    /// The most bytes of an event.
+    pub(super) max_event: usize,
 }
 
 impl PendingSubscription {

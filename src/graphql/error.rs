@@ -8,6 +8,7 @@ use std::{borrow::Cow, error::Error};
 use async_graphql::{Error as GraphqlError, ErrorExtensionValues, ServerError};
 use bytes::Bytes;
 
+use super::answer::{AnswerTooLarge, CopiesTooLarge};
 use crate::{
     auth::PasswordError,
     domain::{InvalidInput, Version},
@@ -28,6 +29,12 @@ pub enum ApiError {
     NotSignedIn,
     /// The e-mail address or the password is wrong. The client does not learn which.
     WrongCredentials,
+    /// The answer would become too large.
+    Answer(AnswerTooLarge),
+    /// An event repeats its large fields too often.
+    Copies(CopiesTooLarge),
+    /// A value cannot be written as JSON, which is a bug.
+    NotWritten(serde_json::Error),
     /// The input breaks a rule.
     Input(InvalidInput),
     /// A rate limit is exceeded.
@@ -101,6 +108,9 @@ impl ApiError {
                 ErrorCode::Unauthenticated,
                 "The e-mail address or the password is wrong. Check both and try again.",
             ),
+            Self::Answer(error) => ErrorReport::bad_input(error.to_string()),
+            Self::Copies(error) => ErrorReport::bad_input(error.to_string()),
+            Self::NotWritten(_) => ErrorReport::new(ErrorCode::Internal, INTERNAL),
             Self::Input(error) => ErrorReport::bad_input(error.to_string()),
             Self::Throttled(error) => ErrorReport::new(ErrorCode::RateLimited, error.to_string()),
             Self::Password(error) => report_password(error),
@@ -131,6 +141,7 @@ impl ApiError {
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
             Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
             Self::Password(error) => Some(error),
+            Self::NotWritten(error) => Some(error),
             // The others have no cause: each describes itself completely.
             Self::Edit(
                 EditError::DeltaMismatch(_)
@@ -148,6 +159,8 @@ impl ApiError {
             )
             | Self::NotSignedIn
             | Self::WrongCredentials
+            | Self::Answer(_)
+            | Self::Copies(_)
             | Self::Input(_)
             | Self::Throttled(_)
             | Self::Room(_)
@@ -318,6 +331,9 @@ macro_rules! from {
 }
 
 from! {
+    AnswerTooLarge => Answer,
+    CopiesTooLarge => Copies,
+    serde_json::Error => NotWritten,
     InvalidInput => Input,
     Throttled => Throttled,
     PasswordError => Password,

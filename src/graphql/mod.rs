@@ -9,11 +9,13 @@
 
 mod access;
 mod admission;
+mod answer;
 mod api;
 mod caller;
 mod complexity;
 mod engine;
 mod error;
+mod loaders;
 mod mutation;
 mod operation_cache;
 mod paging;
@@ -25,9 +27,9 @@ mod subscription;
 mod types;
 mod validation;
 
+pub use answer::{AnswerTooLarge, CopiesTooLarge};
 pub use api::Api;
 pub use caller::Caller;
-pub use engine::Engine;
-pub(crate) use engine::was_executed;
+pub use engine::{Engine, OperationAnswer};
 pub use error::ApiError;
 pub use schema::{Schema, sdl};

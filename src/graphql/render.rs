@@ -9,12 +9,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use async_graphql::Response;
+use async_graphql::{Response, Value};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream, stream::BoxStream};
 use parking_lot::Mutex;
 
-use super::admission::{Purpose, SubscriptionOperation};
+use super::{
+    admission::{Purpose, SubscriptionOperation},
+    answer::{CopiesTooLarge, encode_response},
+};
 use crate::{
     domain::Event,
     room::{Render, RenderError, SeatEnd},
@@ -78,12 +81,22 @@ impl Render for Renderer {
         stream.feed.put(event.clone());
         let mut cx = Context::from_waker(Waker::noop());
         match stream.responses.poll_next_unpin(&mut cx) {
-            Poll::Ready(Some(response)) if response.is_ok() => serde_json::to_vec(&response)
-                .map(Bytes::from)
-                .map_err(|error| RenderError(error.to_string())),
-            Poll::Ready(Some(response)) => Err(RenderError(format!("{:?}", response.errors))),
-            Poll::Ready(None) => Err(RenderError("the response stream has ended".to_owned())),
-            Poll::Pending => Err(RenderError("the response stream was not ready".to_owned())),
+            Poll::Ready(Some(response)) if response.is_ok() => {
+                encode_response(&response, self.operation.max_event)
+                    .map_err(|error| RenderError::Failed(error.to_string()))
+            }
+            Poll::Ready(Some(response)) if repeats_too_much(&response) => {
+                Err(RenderError::Repetitive)
+            }
+            Poll::Ready(Some(response)) => {
+                Err(RenderError::Failed(format!("{:?}", response.errors)))
+            }
+            Poll::Ready(None) => {
+                Err(RenderError::Failed("the response stream has ended".to_owned()))
+            }
+            Poll::Pending => {
+                Err(RenderError::Failed("the response stream was not ready".to_owned()))
+            }
         }
     }
 
@@ -104,6 +117,7 @@ impl Render for Renderer {
                 "The connection was too slow for the presence stream, and queued events were dropped. Subscribe again, then query `documentPresence`."
                     .to_owned(),
             ),
+            SeatEnd::Repetitive => (ErrorCode::BadUserInput, CopiesTooLarge.to_string()),
             SeatEnd::Broken | SeatEnd::Unrelated => (
                 ErrorCode::Unavailable,
                 "The server cannot continue this subscription. Subscribe again. For `documentChanged`, use the last version that you have applied as `since`."
@@ -112,4 +126,12 @@ impl Render for Renderer {
         };
         ServerMessage::error(tag, &graphql_ws::errors(code, &message)).frame()
     }
+}
+
+/// Whether an event was refused because it repeats its large fields too often.
+fn repeats_too_much(response: &Response) -> bool {
+    response.errors.iter().any(|error| {
+        let code = error.extensions.as_ref().and_then(|values| values.get("code"));
+        matches!(code, Some(Value::String(code)) if *code == ErrorCode::BadUserInput.as_str())
+    })
 }

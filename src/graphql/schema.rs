@@ -4,19 +4,33 @@ use std::sync::Arc;
 
 use async_graphql::{SDLExportOptions, Schema as AsyncSchema};
 
-use super::{Api, mutation::Mutation, query::Query, subscription::SubscriptionRoot};
+use super::{
+    Api, answer::Metering, mutation::Mutation, query::Query, subscription::SubscriptionRoot,
+};
 
 /// The schema that operations run against.
 pub type Schema = AsyncSchema<Query, Mutation, SubscriptionRoot>;
 
-/// Builds the schema over the parts of a node, with the configured bounds of depth and complexity.
-pub(super) fn build(api: Arc<Api>) -> Schema {
-    let limits = &api.limits;
-    AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot)
-        .limit_depth(limits.operation_depth)
-        .limit_complexity(limits.operation_complexity)
-        .data(api)
-        .finish()
+/// The schema, built for each of its purposes. Both have the configured bounds of depth and complexity.
+pub(super) struct Schemas {
+    /// Runs queries and mutations, and counts the values of their answers.
+    pub(super) operations: Schema,
+    /// Admits subscribers and renders their events, which a room must have at once.
+    pub(super) events: Schema,
+}
+
+impl Schemas {
+    /// Builds the schema over the parts of a node.
+    pub(super) fn new(api: &Arc<Api>) -> Self {
+        let limits = &api.limits;
+        let build = || {
+            AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot)
+                .limit_depth(limits.operation_depth)
+                .limit_complexity(limits.operation_complexity)
+                .data(Arc::clone(api))
+        };
+        Self { operations: build().extension(Metering).finish(), events: build().finish() }
+    }
 }
 
 /// Returns the schema in the schema definition language, as `coscribe schema` prints it.

@@ -42,7 +42,7 @@ impl SubscriptionRoot {
         since_at: Option<DateTime<Utc>>,
     ) -> Result<EventStream<DocumentChangeType>, ApiError> {
         subscribe(ctx, &id, Topic::Changes, (since, since_at), |event| match event {
-            Event::Changed(change) => Some(DocumentChangeType(change)),
+            Event::Changed(change) => Some(DocumentChangeType::new(change)),
             Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
         })
         .await

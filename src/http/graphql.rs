@@ -21,7 +21,10 @@ use super::{
     HttpError, HttpState, body, credentials::identify, graphiql, graphql_socket,
     negotiation::ResponseFormat, query_string, upgrade,
 };
-use crate::{graphql::Caller, metrics::OperationKind};
+use crate::{
+    graphql::{Caller, OperationAnswer},
+    metrics::OperationKind,
+};
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
@@ -141,10 +144,7 @@ async fn respond(
     }
     let prepared = match state.engine.prepare(query, operation_name, variables) {
         Ok(prepared) => prepared,
-        Err(error) => {
-            let response = async_graphql::Response::from_errors(vec![error]);
-            return Ok(format.encode(&response));
-        }
+        Err(error) => return Ok(format.respond(OperationAnswer::Refused(vec![error]))),
     };
     match (prepared.kind(), method) {
         (OperationKind::Subscription, Method::Post) => return Err(HttpError::NeedsSocket),
@@ -154,7 +154,7 @@ async fn respond(
         (OperationKind::Query, Method::Get | Method::Post)
         | (OperationKind::Mutation, Method::Post) => {}
     }
-    Ok(format.encode(&prepared.respond(caller).await))
+    Ok(format.respond(prepared.answer(caller).await))
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
+    web::Bytes,
 };
-use async_graphql::Response;
+use async_graphql::ServerError;
 
 use super::HttpError;
-use crate::graphql::was_executed;
+use crate::graphql::OperationAnswer;
 
 /// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,30 +46,28 @@ impl ResponseFormat {
         }
     }
 
-    /// Encodes the response to an operation.
-    pub(super) fn encode(self, response: &Response) -> HttpResponse {
-        let executed = was_executed(response);
-        let status = match self {
-            Self::GraphqlResponse if !executed => StatusCode::BAD_REQUEST,
-            Self::GraphqlResponse | Self::Json => StatusCode::OK,
-        };
-        let body = if executed {
-            serde_json::to_vec(response)
-        } else {
-            // The response to an operation that was not executed has no `data`, not even null.
-            serde_json::to_vec(&serde_json::json!({ "errors": response.errors }))
-        };
-        match body {
-            Ok(body) => HttpResponse::build(status)
-                .content_type(self.content_type())
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .body(body),
-            Err(error) => {
-                tracing::error!(%error, "a response could not be encoded");
-                HttpResponse::InternalServerError().finish()
+    /// Returns the response with the answer to an operation.
+    pub(super) fn respond(self, answer: OperationAnswer) -> HttpResponse {
+        let (status, body) = match (answer, self) {
+            (OperationAnswer::Executed(body), _) => (StatusCode::OK, body),
+            (OperationAnswer::Refused(errors), Self::GraphqlResponse) => {
+                (StatusCode::BAD_REQUEST, errors_body(&errors))
             }
-        }
+            (OperationAnswer::Refused(errors), Self::Json) => {
+                (StatusCode::OK, errors_body(&errors))
+            }
+        };
+        HttpResponse::build(status)
+            .content_type(self.content_type())
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(body)
     }
+}
+
+/// Returns the body for an operation that was not executed. It has no `data`, not even null (GraphQL, October 2021,
+/// section 7.1).
+fn errors_body(errors: &[ServerError]) -> Bytes {
+    serde_json::json!({ "errors": errors }).to_string().into()
 }
 
 /// Returns the media type of one part of an `Accept` header, unless `q=0` excludes it.

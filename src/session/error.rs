@@ -60,7 +60,7 @@ pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
         SeatEnd::Revoked => CloseReason::Forbidden,
         SeatEnd::Deleted => CloseReason::DocumentDeleted,
         SeatEnd::Overflow => CloseReason::TooSlow,
-        SeatEnd::Broken => CloseReason::Unavailable,
+        SeatEnd::Broken | SeatEnd::Repetitive => CloseReason::Unavailable,
         SeatEnd::Unrelated => CloseReason::UnrelatedHistory,
     }
 }

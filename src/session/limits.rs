@@ -42,6 +42,10 @@ pub struct Limits {
     pub operation_depth: usize,
     /// Complexity of an operation: the fields that it selects, each multiplied by the lengths of its lists.
     pub operation_complexity: usize,
+    /// Bytes of an answer.
+    pub answer: usize,
+    /// Values of an answer: its fields and the entries of its lists.
+    pub answer_values: usize,
     /// Parsed operations in the cache.
     pub operation_cache_entries: usize,
     /// Memory for parsed operations, in bytes.

@@ -25,6 +25,9 @@ use crate::{
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
+/// The most bytes of JSON for one byte of text: a control character is written as `\u0001`.
+const JSON_PER_BYTE: usize = 6;
+
 /// The shortest duration of a setting that must not be zero.
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -173,6 +176,14 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
     });
     faults.at_least("limits.operation_depth", limits.operation_depth, 1);
     faults.at_least("limits.operation_complexity", limits.operation_complexity, 1_200);
+    let longest = limits.document.saturating_mul(JSON_PER_BYTE).saturating_add(MIB);
+    faults.unless(limits.answer >= longest, "limits.answer", || {
+        format!(
+            "{} is too little for the longest document: a text of limits.document ({}) may have {JSON_PER_BYTE} times as many bytes in JSON. Set it to at least {longest}.",
+            limits.answer, limits.document
+        )
+    });
+    faults.at_least("limits.answer_values", limits.answer_values, 1_000);
     faults.at_least("limits.operation_cache_entries", limits.operation_cache_entries, 1);
     faults.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);
 }

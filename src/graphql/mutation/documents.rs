@@ -47,7 +47,7 @@ impl DocumentMutations {
             document,
             access: AccessLevel::Owner,
             owner: Some(owner.clone()),
-            content: Some(known),
+            content: Some(known.into()),
         })
     }
 
@@ -81,7 +81,12 @@ impl DocumentMutations {
         // Nothing after this may fail: the edit has been stored, and an error would claim the opposite.
         let StoredEdit { version, title, at, content, .. } = api.rooms.edit(request).await?;
         let document = Document { version, title, updated_at: at, ..before };
-        Ok(DocumentType { document, access: admitted.level, owner: None, content })
+        Ok(DocumentType {
+            document,
+            access: admitted.level,
+            owner: None,
+            content: content.map(Into::into),
+        })
     }
 
     /// Applies `delta`, which is based on the text at `baseVersion`, and merges it with all changes that were accepted

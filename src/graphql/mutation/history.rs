@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
-    domain::{AccessLevel, Text, Version},
+    domain::{AccessLevel, Text},
     editing::{EditError, EditKind},
     graphql::{
         ApiError,
@@ -34,7 +34,7 @@ impl HistoryMutations {
         take_edit(ctx)?;
         let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
         let api = api(ctx)?;
-        let content = text_at(ctx, &admitted, Version::new(version)).await?;
+        let content = text_at(ctx, &admitted, version).await?;
         let (size, limit) = (content.bytes(), api.limits.document);
         if size > limit {
             return Err(EditError::TooLarge { size, limit }.into());

@@ -9,6 +9,7 @@ use crate::{
         access::{document_id, require},
         caller::{api, caller},
         complexity::DATABASE_READ,
+        loaders::loaders,
         paging,
         types::{DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
     },
@@ -79,8 +80,8 @@ impl DocumentQueries {
         document_id: ID,
     ) -> Result<Vec<PresenceType>, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
-        let present = api(ctx)?.roster.list(admitted.document).await;
-        Ok(present.into_iter().map(PresenceType).collect())
+        let present = loaders(ctx)?.presence(admitted.document).await?;
+        Ok(present.iter().cloned().map(PresenceType).collect())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         access::{Admitted, require},
         caller::api,
         complexity::{DATABASE_READ, TEXT_REBUILD},
+        loaders::loaders,
         paging,
         types::{DocumentText, HistoryConnection},
     },
@@ -47,9 +48,12 @@ impl HistoryQueries {
         version: i64,
     ) -> Result<DocumentText, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
-        let version = Version::new(version);
-        let content = text_at(ctx, &admitted, version).await?;
-        Ok(DocumentText::new(admitted.document, version, &content))
+        let version = existing_version(ctx, &admitted, version).await?;
+        match loaders(ctx)?.text(admitted.document, version).await {
+            Ok(content) => Ok(DocumentText::new(admitted.document, version, content)),
+            Err(ApiError::Load(LoadError::NotKept)) => Err(not_kept(version).into()),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -60,23 +64,39 @@ impl HistoryQueries {
 pub(in crate::graphql) async fn text_at(
     ctx: &Context<'_>,
     admitted: &Admitted<'_>,
-    version: Version,
+    version: i64,
 ) -> Result<Content, ApiError> {
-    let api = api(ctx)?;
-    let head = api.store.find_head(admitted.document).await?.ok_or(StoreError::Denied)?.version;
+    let version = existing_version(ctx, admitted, version).await?;
+    match api(ctx)?.rooms.content_at(admitted.document, version).await {
+        Err(LoadError::NotKept) => Err(not_kept(version).into()),
+        content => Ok(content?),
+    }
+}
+
+/// Returns a version that the document has or had.
+///
+/// # Errors
+/// It has no such version, it has been deleted, or the store failed.
+async fn existing_version(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+    version: i64,
+) -> Result<Version, ApiError> {
+    let head = api(ctx)?.store.find_head(admitted.document).await?;
+    let (version, head) = (Version::new(version), head.ok_or(StoreError::Denied)?.version);
     if version < Version::FIRST || version > head {
         return Err(InvalidInput::new(format!(
             "The document has no version {version}. Use a version from 1 to {head}."
         ))
         .into());
     }
-    match api.rooms.content_at(admitted.document, version).await {
-        Err(LoadError::NotKept) => Err(InvalidInput::new(format!(
-            "Version {version} is no longer kept. Query `documentHistory` for the versions that are."
-        ))
-        .into()),
-        content => Ok(content?),
-    }
+    Ok(version)
+}
+
+fn not_kept(version: Version) -> InvalidInput {
+    InvalidInput::new(format!(
+        "Version {version} is no longer kept. Query `documentHistory` for the versions that are."
+    ))
 }
 
 fn page_cursor(text: &str) -> Result<Version, InvalidInput> {

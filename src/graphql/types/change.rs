@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, ID, Object};
+use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
 use super::{Base64, DeltaOp, UserType, id::id};
 use crate::{
     domain::{Change, ChangeKind},
     editing::LoadError,
-    graphql::{ApiError, complexity::CONTENT},
+    graphql::{
+        ApiError,
+        answer::{CopyAllowance, Encoded, FirstTime, WrittenOnce, encode_delta},
+        complexity::CONTENT,
+    },
 };
 
 /// What a change did.
@@ -27,63 +31,83 @@ pub(in crate::graphql) enum DocumentChangeKindType {
     Resync,
 }
 
-/// An accepted change.
-pub(in crate::graphql) struct DocumentChangeType(pub(in crate::graphql) Arc<Change>);
+/// An accepted change, as one event.
+pub(in crate::graphql) struct DocumentChangeType {
+    change: Arc<Change>,
+    content: WrittenOnce<String>,
+    update: WrittenOnce<Base64>,
+    delta: FirstTime,
+    copies: CopyAllowance,
+}
+
+impl DocumentChangeType {
+    /// Returns the event of `change`.
+    pub(in crate::graphql) fn new(change: Arc<Change>) -> Self {
+        Self {
+            change,
+            content: WrittenOnce::new(),
+            update: WrittenOnce::new(),
+            delta: FirstTime::default(),
+            copies: CopyAllowance::new(),
+        }
+    }
+}
 
 /// An accepted change of a document. It is stored. Select only the fields that you need: a client that applies `delta`
 /// does not need `content`.
 #[Object(name = "DocumentChange")]
 impl DocumentChangeType {
     async fn document_id(&self) -> ID {
-        id(self.0.document.uuid())
+        id(self.change.document.uuid())
     }
 
     async fn kind(&self) -> DocumentChangeKindType {
-        let kind: ChangeKind = self.0.kind;
+        let kind: ChangeKind = self.change.kind;
         kind.into()
     }
 
     /// The version that the change created.
     async fn version(&self) -> i64 {
-        self.0.version.number()
+        self.change.version.number()
     }
 
     /// The author of the change. Null in `RESYNC` only.
     async fn author(&self) -> Option<UserType> {
-        self.0.author.clone().map(UserType)
+        self.change.author.clone().map(UserType)
     }
 
     /// The session that made the change. Null in `RESYNC` and for an HTTP request without the header `X-Session-Id`.
     async fn session_id(&self) -> Option<ID> {
-        self.0.session.map(|session| id(session.uuid()))
+        self.change.session.map(|session| id(session.uuid()))
     }
 
     /// The title at `version`.
     async fn title(&self) -> &str {
-        &self.0.title
+        &self.change.title
     }
 
     /// The whole text at `version`. Empty in `DELETED`.
     #[graphql(complexity = "CONTENT")]
-    async fn content(&self) -> Result<String, ApiError> {
+    async fn content(&self) -> Result<Encoded<String>, ApiError> {
         // The room delivers a change with its content to every audience that selects it.
-        let content = self.0.content.as_ref().ok_or(LoadError::NotKept)?;
-        Ok(content.to_string())
+        let content = self.change.content.as_ref().ok_or(LoadError::NotKept)?;
+        self.content.get(&self.copies, || Ok(Encoded::text(content)?))
     }
 
     /// The change of the text from `version - 1` to `version`. Null unless `kind` is `EDITED`.
-    async fn delta(&self) -> Option<Vec<DeltaOp>> {
-        let delta = self.0.delta.as_ref()?;
-        Some(delta.steps().map(Into::into).collect())
+    async fn delta(&self, ctx: &Context<'_>) -> Result<Option<Encoded<Vec<DeltaOp>>>, ApiError> {
+        let Some(delta) = &self.change.delta else { return Ok(None) };
+        Ok(Some(encode_delta(ctx, delta, self.delta.take(), &self.copies)?))
     }
 
     /// The same change as a Yjs v1 update. The text is `doc.getText('content')`.
-    async fn update(&self) -> Option<Base64> {
-        self.0.update.clone().map(Base64)
+    async fn update(&self) -> Result<Option<Encoded<Base64>>, ApiError> {
+        let Some(update) = &self.change.update else { return Ok(None) };
+        self.update.get(&self.copies, || Ok(Encoded::base64(update))).map(Some)
     }
 
     /// The time at which the change was stored.
     async fn changed_at(&self) -> DateTime<Utc> {
-        self.0.at
+        self.change.at
     }
 }

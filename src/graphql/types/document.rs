@@ -2,12 +2,18 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
+use tokio::sync::OnceCell;
 
 use super::{PresenceType, UserType, id::id};
 use crate::{
     domain::{AccessLevel, Collaborator, Content, Document, User},
-    graphql::{ApiError, caller::api, complexity::CONTENT},
-    store::StoreError,
+    editing::LoadError,
+    graphql::{
+        ApiError,
+        answer::{Encoded, answer_budget},
+        complexity::CONTENT,
+        loaders::loaders,
+    },
 };
 
 /// What a user may do with a document. Each level includes those before it: `VIEW`, `EDIT`, `OWNER`.
@@ -42,6 +48,26 @@ impl CollaboratorType {
     }
 }
 
+/// A text that was in memory when a document was answered.
+pub(in crate::graphql) struct KnownText {
+    content: Content,
+    written: OnceCell<Encoded<String>>,
+}
+
+impl KnownText {
+    /// Returns the text, written as JSON the first time.
+    async fn written(&self) -> Result<Encoded<String>, LoadError> {
+        let write = || Encoded::text_off_thread(self.content.clone());
+        self.written.get_or_try_init(write).await.cloned()
+    }
+}
+
+impl From<Content> for KnownText {
+    fn from(content: Content) -> Self {
+        Self { content, written: OnceCell::new() }
+    }
+}
+
 /// A document and the access of the caller to it.
 pub(in crate::graphql) struct DocumentType {
     pub(in crate::graphql) document: Document,
@@ -49,7 +75,7 @@ pub(in crate::graphql) struct DocumentType {
     /// The owner, if it has been loaded already.
     pub(in crate::graphql) owner: Option<User>,
     /// The text, if it is known already.
-    pub(in crate::graphql) content: Option<Content>,
+    pub(in crate::graphql) content: Option<KnownText>,
 }
 
 /// A document at one version.
@@ -65,12 +91,13 @@ impl DocumentType {
 
     /// The text at `version`.
     #[graphql(complexity = "CONTENT")]
-    async fn content(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
-        if let Some(content) = &self.content {
-            return Ok(content.to_string());
+    async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
+        if let Some(known) = &self.content {
+            let text = known.written().await?;
+            answer_budget(ctx)?.spend_bytes(text.bytes())?;
+            return Ok(text);
         }
-        let Document { id, version, .. } = self.document;
-        Ok(api(ctx)?.rooms.content_at(id, version).await?.to_string())
+        loaders(ctx)?.text(self.document.id, self.document.version).await
     }
 
     /// The number of the latest change. It starts at 1 and grows by one with each change. Use it as `baseVersion` of an
@@ -84,9 +111,7 @@ impl DocumentType {
         if let Some(owner) = &self.owner {
             return Ok(UserType(owner.clone()));
         }
-        let mut users = api(ctx)?.store.load_users([self.document.owner]).await?;
-        let owner = users.remove(&self.document.owner);
-        Ok(UserType(owner.ok_or(StoreError::NoSuchUser)?))
+        Ok(UserType(loaders(ctx)?.user(self.document.owner).await?))
     }
 
     /// The caller's level of access.
@@ -97,14 +122,14 @@ impl DocumentType {
     /// The users who were granted access, without the owner, in the order of granting.
     #[graphql(complexity = "2 + child_complexity")]
     async fn collaborators(&self, ctx: &Context<'_>) -> Result<Vec<CollaboratorType>, ApiError> {
-        let collaborators = api(ctx)?.store.list_collaborators(self.document.id).await?;
-        Ok(collaborators.into_iter().map(CollaboratorType).collect())
+        let collaborators = loaders(ctx)?.collaborators(self.document.id).await?;
+        Ok(collaborators.iter().cloned().map(CollaboratorType).collect())
     }
 
     /// The sessions that have the document open, in the order in which they opened it.
     async fn presence(&self, ctx: &Context<'_>) -> Result<Vec<PresenceType>, ApiError> {
-        let present = api(ctx)?.roster.list(self.document.id).await;
-        Ok(present.into_iter().map(PresenceType).collect())
+        let present = loaders(ctx)?.presence(self.document.id).await?;
+        Ok(present.iter().cloned().map(PresenceType).collect())
     }
 
     async fn created_at(&self) -> DateTime<Utc> {

@@ -1,12 +1,16 @@
 //! The history of a document, page by page, and its text at a version.
 
-use async_graphql::{ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
 
 use super::{PageInfo, UserType, id::id};
 use crate::{
-    domain::{Content, DocumentId, Version},
-    graphql::complexity::CONTENT,
+    domain::{DocumentId, Version},
+    graphql::{
+        ApiError,
+        answer::{Encoded, FirstTime, answer_budget},
+        complexity::CONTENT,
+    },
     store::{HistoryEntry, HistoryPage},
 };
 
@@ -100,28 +104,43 @@ impl HistoryConnection {
 }
 
 /// The text of a document at a version.
-#[derive(SimpleObject)]
 pub(in crate::graphql) struct DocumentText {
-    /// The id of the document.
-    document_id: ID,
-    /// The version.
-    version: i64,
-    /// The text at `version`.
-    #[graphql(complexity = "CONTENT")]
-    content: String,
+    document: DocumentId,
+    version: Version,
+    content: Encoded<String>,
+    content_field: FirstTime,
 }
 
 impl DocumentText {
-    /// Creates the text of `document` at `version`.
+    /// Creates the text of `document` at `version`, whose bytes have been spent.
     pub(in crate::graphql) fn new(
         document: DocumentId,
         version: Version,
-        content: &Content,
+        content: Encoded<String>,
     ) -> Self {
-        Self {
-            document_id: id(document.uuid()),
-            version: version.number(),
-            content: content.to_string(),
+        Self { document, version, content, content_field: FirstTime::default() }
+    }
+}
+
+/// The text of a document at a version.
+#[Object]
+impl DocumentText {
+    /// The id of the document.
+    async fn document_id(&self) -> ID {
+        id(self.document.uuid())
+    }
+
+    /// The version.
+    async fn version(&self) -> i64 {
+        self.version.number()
+    }
+
+    /// The text at `version`.
+    #[graphql(complexity = "CONTENT")]
+    async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
+        if !self.content_field.take() {
+            answer_budget(ctx)?.spend_bytes(self.content.bytes())?;
         }
+        Ok(self.content.clone())
     }
 }

@@ -18,6 +18,10 @@ use super::refusal::refusal;
 /// The most levels of nested selection sets, of fields and fragments alike.
 const MAX_NESTING: usize = 64;
 
+/// The most selections of `__typename` in one selection set, those of its fragments included. The library resolves them
+/// without counting them in the budget of the answer.
+const MAX_TYPE_NAMES: usize = 32;
+
 /// The most that an operation may select.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::graphql) struct OperationBounds {
@@ -81,6 +85,14 @@ fn too_nested(at: Pos) -> ServerError {
     refusal(message, Some(at))
 }
 
+fn too_many_type_names(at: Pos) -> ServerError {
+    let message = format!(
+        "A selection set has `__typename` more than {MAX_TYPE_NAMES} times after its fragments are \
+         expanded. Select it once."
+    );
+    refusal(message, Some(at))
+}
+
 /// The size of a selection set after its fragments are expanded.
 #[derive(Debug, Clone, Copy, Default)]
 struct ExpandedSize {
@@ -89,6 +101,8 @@ struct ExpandedSize {
     depth: usize,
     /// Levels of nested selection sets, of fields and fragments alike.
     nesting: usize,
+    /// Selections of `__typename` on the first level of fields.
+    type_names: usize,
 }
 
 /// Measures each fragment once.
@@ -117,7 +131,8 @@ impl<'a> Measurement<'a> {
                 Selection::Field(field) => {
                     let below =
                         self.measure_set(&field.node.selection_set.node, level + 1, *pos)?;
-                    ExpandedSize { depth: below.depth + 1, ..below }
+                    let type_names = usize::from(field.node.name.node == "__typename");
+                    ExpandedSize { depth: below.depth + 1, type_names, ..below }
                 }
                 Selection::InlineFragment(fragment) => {
                     self.measure_set(&fragment.node.selection_set.node, level + 1, *pos)?
@@ -129,6 +144,10 @@ impl<'a> Measurement<'a> {
             whole.selections = whole.selections.saturating_add(one.selections).saturating_add(1);
             whole.depth = whole.depth.max(one.depth);
             whole.nesting = whole.nesting.max(one.nesting);
+            whole.type_names = whole.type_names.saturating_add(one.type_names);
+            if whole.type_names > MAX_TYPE_NAMES {
+                return Err(too_many_type_names(*pos));
+            }
         }
         whole.nesting += 1;
         // A fragment that was measured before adds levels that this recursion did not count.
@@ -220,6 +239,16 @@ mod tests {
         expect_refused(&text, "more than 100");
         // More than fits into a counter.
         expect_refused(&format!("{{ ...F0 }} {}", chain(60, 20)), "more than 100");
+    }
+
+    #[test]
+    fn type_names_of_one_selection_set_are_bounded() {
+        let names = |count: usize| "__typename ".repeat(count);
+        assert!(measured(&format!("{{ {} a {{ {} }} }}", names(32), names(32))).is_ok());
+        expect_refused(&format!("{{ {} }}", names(33)), "`__typename` more than 32 times");
+        let fragment = "fragment F on A { __typename ... { __typename } }";
+        assert!(measured(&format!("{{ {} }} {fragment}", "...F ".repeat(16))).is_ok());
+        expect_refused(&format!("{{ {} }} {fragment}", "...F ".repeat(17)), "Select it once");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     metrics::BehindCause,
     outbox::SeatId,
     room::{
-        SeatEnd,
+        RenderError, SeatEnd,
         delivery::audience::{Backlog, ReplayOutcome},
     },
     store::{Head, Store},
@@ -89,7 +89,12 @@ impl Room {
             ReplayOutcome::All => self.replay(seat, ctx),
             ReplayOutcome::Full => self.catch_up(seat, ctx),
             ReplayOutcome::Gone => {}
-            ReplayOutcome::Broken(error) => self.give_up_replay(seat, &error, ctx),
+            ReplayOutcome::Broken(RenderError::Repetitive) => {
+                self.evict_seat(seat, SeatEnd::Repetitive, ctx);
+            }
+            ReplayOutcome::Broken(error @ RenderError::Failed(_)) => {
+                self.give_up_replay(seat, &error, ctx);
+            }
         }
     }
 

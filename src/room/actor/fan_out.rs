@@ -9,7 +9,9 @@ use super::Room;
 use crate::{
     domain::{ChangeKind, Event, Origin, Topic, UserId},
     editing::turn::StoredChange,
-    room::{SeatEnd, delivery::audience::BroadcastReport, members::membership::Effect},
+    room::{
+        RenderError, SeatEnd, delivery::audience::BroadcastReport, members::membership::Effect,
+    },
     wire::envelope::Envelope,
 };
 
@@ -129,8 +131,10 @@ impl Room {
             lost.push((seat, SeatEnd::Overflow));
         }
         for (seat, error) in report.broken {
-            tracing::error!(%error, "an audience could not be rendered and is evicted");
-            lost.push((seat, SeatEnd::Broken));
+            if let RenderError::Failed(_) = error {
+                tracing::error!(%error, "an audience could not be rendered and is evicted");
+            }
+            lost.push((seat, error.seat_end()));
         }
         // At once, not as effects: events that wait to be broadcast must not reach a seat whose frames were dropped. All of
         // them go before the first departure is broadcast.

@@ -175,7 +175,11 @@ impl Audiences {
         match reason {
             // The queued deletion is still wanted; the last frame follows it.
             SeatEnd::Deleted => outbox.finish_seat(seat, last),
-            SeatEnd::Revoked | SeatEnd::Overflow | SeatEnd::Broken | SeatEnd::Unrelated => {
+            SeatEnd::Revoked
+            | SeatEnd::Overflow
+            | SeatEnd::Broken
+            | SeatEnd::Repetitive
+            | SeatEnd::Unrelated => {
                 outbox.end_seat(seat, Some(last));
             }
         }

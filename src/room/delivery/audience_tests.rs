@@ -12,7 +12,9 @@ struct Versions;
 
 impl Render for Versions {
     fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
-        let Event::Changed(change) = event else { return Err(RenderError("no change".into())) };
+        let Event::Changed(change) = event else {
+            return Err(RenderError::Failed("no change".into()));
+        };
         Ok(Bytes::from(format!("{},", change.version)))
     }
 

@@ -5,17 +5,33 @@ use thiserror::Error;
 
 use crate::{domain::Event, room::SeatEnd, wire::graphql_ws::OperationId};
 
-/// An event could not be rendered. This is a bug of the renderer: an event holds everything that rendering needs.
+/// An event could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("an event could not be rendered: {0}")]
-pub struct RenderError(pub String);
+pub enum RenderError {
+    /// The subscription selects large fields so often that the event would be too large.
+    #[error("an event would repeat its large fields too often")]
+    Repetitive,
+    /// A bug of the renderer: an event holds everything that rendering needs.
+    #[error("an event could not be rendered: {0}")]
+    Failed(String),
+}
+
+impl RenderError {
+    /// Returns why the room takes the seats of the audience away.
+    pub(in crate::room) fn seat_end(&self) -> SeatEnd {
+        match self {
+            Self::Repetitive => SeatEnd::Repetitive,
+            Self::Failed(_) => SeatEnd::Broken,
+        }
+    }
+}
 
 /// Renders events for one audience.
 pub trait Render: Send {
     /// Renders an event once, without what differs between subscribers.
     ///
     /// # Errors
-    /// The renderer was not ready at once or failed; both are bugs.
+    /// [`RenderError`].
     fn render(&mut self, event: &Event) -> Result<Bytes, RenderError>;
 
     /// Whether a rendered change may hold the whole text.

@@ -44,6 +44,8 @@ pub enum SeatEnd {
     Deleted,
     /// The room ended unexpectedly, or could not render or load what the seat must receive.
     Broken,
+    /// The subscription selects large fields so often that an event would be too large.
+    Repetitive,
     /// The Yjs editor holds another history of the document.
     Unrelated,
 }
@@ -57,6 +59,7 @@ impl SeatEnd {
             Self::Overflow => "overflow",
             Self::Deleted => "deleted",
             Self::Broken => "broken",
+            Self::Repetitive => "repetitive",
             Self::Unrelated => "unrelated_history",
         }
     }

@@ -1,0 +1,124 @@
+//! The turns of an operation with a large answer. After some values it lets other tasks of its thread run, and continues
+//! when it is its turn again, so that any number of such operations delays the others by one turn.
+
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll},
+};
+
+use futures_util::future::{BoxFuture, poll_fn};
+use tokio::sync::Semaphore;
+
+use super::AnswerBudget;
+
+/// The values that are resolved in one turn, which takes about a millisecond.
+const VALUES: usize = 1_000;
+
+/// The values that may still be resolved in this turn.
+#[derive(Debug)]
+pub(super) struct Turn(AtomicUsize);
+
+impl Turn {
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(VALUES))
+    }
+
+    fn begin(&self) {
+        self.0.store(VALUES, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// Waits until a value may be resolved. While one waits, so do all the others of the operation.
+    pub(super) async fn take(&self) {
+        poll_fn(|cx: &mut Context<'_>| {
+            if self.is_over() {
+                // The operation polls this again in its next turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.0.fetch_sub(1, Ordering::Relaxed);
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// Runs the resolvers that spend `budget`. The first turn begins at once, each further one when `turns` has a permit.
+pub(in crate::graphql) async fn in_turns<T>(
+    budget: &AnswerBudget,
+    turns: &Semaphore,
+    mut resolving: BoxFuture<'_, T>,
+) -> T {
+    let turn = budget.turn();
+    let mut permit = None;
+    loop {
+        let resolved = poll_fn(|cx| {
+            turn.begin();
+            match Pin::new(&mut resolving).poll(cx) {
+                Poll::Ready(resolved) => Poll::Ready(Some(resolved)),
+                Poll::Pending if turn.is_over() => Poll::Ready(None),
+                Poll::Pending => {
+                    // It waits for something else, and others need not wait for that.
+                    permit = None;
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        if let Some(resolved) = resolved {
+            return resolved;
+        }
+        drop(permit.take());
+        // Without the yield, an operation that is alone would not let other tasks run.
+        tokio::task::yield_now().await;
+        // The semaphore is never closed; if it were, turns would not be limited.
+        permit = turns.acquire().await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::{FutureExt as _, future::join_all};
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::{super::AnswerBounds, *};
+
+    #[tokio::test]
+    async fn other_tasks_wait_for_one_turn_however_many_operations_run() {
+        const OPERATIONS: usize = 5;
+        let resolved = Arc::new(AtomicUsize::new(0));
+        let turns = Arc::new(Semaphore::new(1));
+        let operation = async |resolved: Arc<AtomicUsize>, turns: Arc<Semaphore>| {
+            let budget = AnswerBudget::new(AnswerBounds { bytes: 0, values: 0 });
+            let all = join_all((0..10 * VALUES).map(|_| async {
+                budget.turn().take().await;
+                resolved.fetch_add(1, Ordering::Relaxed);
+            }));
+            in_turns(&budget, &turns, all.boxed()).await;
+        };
+        let most = LocalSet::new()
+            .run_until(async {
+                let running: Vec<_> = (0..OPERATIONS)
+                    .map(|_| spawn_local(operation(Arc::clone(&resolved), Arc::clone(&turns))))
+                    .collect();
+                // Every operation has its first turn.
+                yield_now().await;
+                let mut most = 0;
+                while !running.iter().all(tokio::task::JoinHandle::is_finished) {
+                    let before = resolved.load(Ordering::Relaxed);
+                    yield_now().await;
+                    most = most.max(resolved.load(Ordering::Relaxed) - before);
+                }
+                most
+            })
+            .await;
+        assert_eq!(resolved.load(Ordering::Relaxed), OPERATIONS * 10 * VALUES);
+        assert!(most <= VALUES, "{most}");
+    }
+}

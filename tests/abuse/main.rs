@@ -1,0 +1,9 @@
+//! What one user or a stranger may cost others. Each test has an attacker, a bystander, and a node of its own with small
+//! limits, so that small attacks reach them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that cannot do its work fails its test"
+)]
+
+mod answers;
