@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use crate::{
     auth::{Passwords, Tokens},
-    graphql::{Api, Engine},
+    graphql::{Api, Engine, RequestAllowances},
     http::{BodyLimits, DrainFlag, HttpState, Origins, RefusalLog},
     metrics::Metrics,
     outbox::OutboxTotals,
@@ -43,6 +43,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         tokens: tokens.clone(),
         passwords: Passwords::new(&settings.auth)?,
         sign_ins: Throttle::per_minute("attempts to sign in", limits.sign_ins_per_minute),
+        allowances: RequestAllowances::new(&limits),
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::RequestAllowances;
 use crate::{
     auth::{Passwords, Tokens},
     domain::Email,
@@ -26,6 +27,8 @@ pub struct Api {
     pub passwords: Passwords,
     /// Limits `register` and `login` per e-mail address.
     pub sign_ins: Throttle<Email>,
+    /// Limits changes and cursor moves over HTTP.
+    pub allowances: RequestAllowances,
     /// The node's metrics.
     pub metrics: Metrics,
     /// The `[limits]` section of the settings.

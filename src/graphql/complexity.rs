@@ -18,5 +18,5 @@ pub(super) const TEXT_REBUILD: usize = 50;
 /// text do not.
 pub(super) const CONTENT: usize = 50;
 
-/// Hashing a password. More than half of the default limit, so that an operation hashes only one.
-pub(super) const PASSWORD_HASH: usize = 1_100;
+/// Hashing a password or signing a token. More than half of the default limit, so that an operation does it only once.
+pub(super) const CREDENTIALS: usize = 1_100;

@@ -238,6 +238,13 @@ fn report_room(error: RoomError) -> ErrorReport {
              you have applied."
         ))
         .with_head(head),
+        RoomError::TooManyAudiences { max } => ErrorReport::new(
+            ErrorCode::RateLimited,
+            format!(
+                "You subscribe to this document with {max} different operations of this kind. Use the same operation and \
+                 variables in all tabs, or complete a subscription first."
+            ),
+        ),
         RoomError::Closed => ErrorReport::unavailable("The document is closing. Subscribe again."),
         RoomError::Unavailable => ErrorReport::unavailable(DATABASE_DOWN),
     }
@@ -308,6 +315,14 @@ pub(super) fn internal_error() -> ServerError {
 /// Returns [`internal_error`] as the JSON of a list of errors, for a response that could not be encoded.
 pub(super) fn internal_errors() -> Bytes {
     graphql_ws::errors(ErrorCode::Internal, INTERNAL)
+}
+
+/// Returns a list of errors as JSON.
+pub(super) fn errors_to_json(errors: &[ServerError]) -> Bytes {
+    serde_json::to_vec(errors).map(Bytes::from).unwrap_or_else(|error| {
+        tracing::error!(%error, "errors could not be encoded");
+        internal_errors()
+    })
 }
 
 /// Adds the code `BAD_USER_INPUT` to an error without a code. Such an error comes from parsing, validation or the type

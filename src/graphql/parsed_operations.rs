@@ -20,13 +20,20 @@ use async_graphql::{
 };
 use async_graphql_value::Value as QueryValue;
 
-use super::validation::{
-    expansion::{OperationBounds, measure},
-    nulls,
-    refusal::refusal,
-    root_field,
+use super::{
+    validation::{
+        expansion::{OperationBounds, expanded_selections, measure},
+        nulls,
+        refusal::refusal,
+        root_field,
+        variable_uses::{self, VariableBounds},
+    },
+    variables::VariableSizes,
 };
 use crate::metrics::OperationKind;
+
+/// The most selections of a subscription. A room writes them for each event while everybody else in it waits.
+const MAX_EVENT_SELECTIONS: usize = 200;
 
 /// The operations of one text.
 pub(super) struct ParsedOperations {
@@ -74,8 +81,8 @@ impl ParsedOperations {
     /// Returns whether the operation called `name` is a query, a mutation or a subscription.
     ///
     /// # Errors
-    /// There is no such operation, the name is missing and there are several, or a subscription does not have exactly
-    /// one root field (GraphQL, October 2021, section 5.2.3.1).
+    /// There is no such operation, the name is missing and there are several, or a subscription selects too many fields or
+    /// does not have exactly one root field (GraphQL, October 2021, section 5.2.3.1).
     pub(super) fn kind(&self, name: Option<&str>) -> Result<OperationKind, ServerError> {
         let operation = self.operation(name)?;
         match operation.node.ty {
@@ -83,6 +90,15 @@ impl ParsedOperations {
             OperationType::Mutation => Ok(OperationKind::Mutation),
             OperationType::Subscription => {
                 root_field::check(&self.document.fragments, operation)?;
+                let selection = &operation.node.selection_set.node;
+                let selections = expanded_selections(&self.document, selection);
+                if selections > MAX_EVENT_SELECTIONS {
+                    let message = format!(
+                        "The subscription selects {selections} fields after its fragments are expanded; at most \
+                         {MAX_EVENT_SELECTIONS} are allowed, because they are written for each event. Select fewer."
+                    );
+                    return Err(refusal(message, Some(operation.pos)));
+                }
                 Ok(OperationKind::Subscription)
             }
         }
@@ -128,6 +144,26 @@ impl ParsedOperations {
             definitions.iter().map(|definition| &definition.node.name.node).collect();
         variables.retain(|name, _value| declared.contains(name));
         Ok(variables)
+    }
+
+    /// Checks the sizes of the variables that the operation called `name` uses, each counted once for each use. Returns
+    /// whether they are large.
+    ///
+    /// # Errors
+    /// They exceed `bounds`, or there is no such operation.
+    pub(super) fn check_variable_uses(
+        &self,
+        name: Option<&str>,
+        variables: &Variables,
+        bounds: VariableBounds,
+    ) -> Result<bool, ServerError> {
+        let sizes = VariableSizes::of(variables);
+        if !sizes.are_large() {
+            return Ok(false);
+        }
+        let operation = &self.operation(name)?.node;
+        variable_uses::check(&self.document.fragments, operation, &sizes, bounds)?;
+        Ok(true)
     }
 
     /// Returns the variables that the subscription called `name` passes as `since` and `sinceAt`.

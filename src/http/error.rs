@@ -105,6 +105,9 @@ pub enum HttpError {
     /// The caller exceeds a rate limit.
     #[error(transparent)]
     Throttled(#[from] Throttled),
+    /// A fault of the server, which it has logged.
+    #[error("The server failed to read the request and has logged the cause. Try again later.")]
+    Failed,
     /// The node is stopping.
     #[error("The server is restarting. Connect again in a moment.")]
     Draining,
@@ -167,6 +170,7 @@ impl HttpError {
             }
             Self::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, ErrorCode::BadUserInput),
             Self::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited),
+            Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
             Self::Draining | Self::Roster(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
             }
@@ -187,6 +191,7 @@ impl HttpError {
             Self::NeedsEditor => "no_upgrade",
             Self::NoDocument => "no_document",
             Self::Origin => "origin",
+            Self::Failed => "failed",
             Self::Handshake(_) => "handshake",
             Self::TooLarge { .. } => "too_large",
             Self::TooSlow { .. } => "too_slow",
@@ -229,6 +234,7 @@ impl HttpError {
             | Self::NeedsSocket
             | Self::UnknownMethod
             | Self::Throttled(_)
+            | Self::Failed
             | Self::Draining => None,
         }
     }

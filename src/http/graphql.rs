@@ -22,8 +22,10 @@ use super::{
     negotiation::ResponseFormat, query_string, upgrade,
 };
 use crate::{
-    graphql::{Caller, OperationAnswer},
+    editing::loader::MAX_INLINE_BYTES,
+    graphql::{Caller, OperationAnswer, OperationVariables, too_many_values},
     metrics::OperationKind,
+    wire::{count_values, graphql_ws::RawObject},
 };
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
@@ -42,7 +44,7 @@ pub(super) async fn post(
         }
     };
     let body = body::read(&mut payload, &state.bodies, &caller).await?;
-    let operation = parse_body(&request, body).await?;
+    let operation = parse_body(&request, &state, body).await?;
     respond(caller, operation, &state, format, Method::Post).await
 }
 
@@ -123,12 +125,41 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-async fn parse_body(request: &HttpRequest, body: Bytes) -> Result<Request, HttpError> {
+/// Decodes a body: a small one with the framework's extractor, a large one on another thread.
+///
+/// # Errors
+/// [`HttpError::Malformed`].
+async fn parse_body(
+    request: &HttpRequest,
+    state: &HttpState,
+    body: Bytes,
+) -> Result<Request, HttpError> {
+    if body.len() > MAX_INLINE_BYTES {
+        let decode = move || {
+            check_values(&body)?;
+            serde_json::from_slice(&body).map_err(|error| HttpError::Malformed(error.to_string()))
+        };
+        let bytes = MAX_INLINE_BYTES + 1;
+        return state.engine.large_work(bytes, decode).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a body could not be decoded");
+            Err(HttpError::Failed)
+        });
+    }
+    check_values(&body)?;
     let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
     GraphQLRequest::from_request(request, &mut dev::Payload::from(body))
         .await
         .map(GraphQLRequest::into_inner)
         .map_err(|error| HttpError::Malformed(error.to_string()))
+}
+
+/// Checks the number of values in a body, which are those of its variables and a few others.
+fn check_values(body: &[u8]) -> Result<(), HttpError> {
+    const OTHERS: usize = 5;
+    let max = RawObject::MAX_VALUES + OTHERS;
+    // What is not JSON is refused with its reason when it is decoded.
+    let values = count_values(body, max).unwrap_or_default();
+    if values > max { Err(HttpError::Malformed(too_many_values())) } else { Ok(()) }
 }
 
 async fn respond(
@@ -142,10 +173,11 @@ async fn respond(
     if query.is_empty() {
         return Err(HttpError::Malformed("`query` is missing".to_owned()));
     }
-    let prepared = match state.engine.prepare(query, operation_name, variables) {
-        Ok(prepared) => prepared,
-        Err(error) => return Ok(format.respond(OperationAnswer::Refused(vec![error]))),
-    };
+    let prepared =
+        match state.engine.prepare(query, operation_name, OperationVariables::Decoded(variables)) {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(format.respond(OperationAnswer::Refused(vec![error]))),
+        };
     match (prepared.kind(), method) {
         (OperationKind::Subscription, Method::Post) => return Err(HttpError::NeedsSocket),
         (OperationKind::Subscription | OperationKind::Mutation, Method::Get) => {

@@ -19,7 +19,7 @@ use super::{
     SeatId,
     shared::{OutboxShared, OutboxState},
 };
-use crate::domain::SessionId;
+use crate::domain::{SessionId, Version};
 
 /// A session's send buffer, which any thread may write to. Clones are the same outbox.
 ///
@@ -58,6 +58,15 @@ impl Outbox {
             SeatFrame::Presence(about, kind, bytes) => {
                 queue.presence(seat, about, kind, bytes, now)
             }
+        })
+    }
+
+    /// Calls [`Queue::refuse_change`] if the seat is open, so that no frame has to be made for a full outbox.
+    #[must_use]
+    pub fn refuse_change(&self, seat: SeatId, version: Version) -> Option<Version> {
+        self.shared.change(|state| {
+            let is_open = state.queue.is_open() && state.seats.contains(&seat);
+            if is_open { state.queue.refuse_change(seat, version) } else { None }
         })
     }
 

@@ -19,6 +19,12 @@ pub enum RoomError {
         /// The head of the document.
         head: Version,
     },
+    /// The user subscribes to the document with too many different operations.
+    #[error("the user has {max} different subscriptions to one topic of the document")]
+    TooManyAudiences {
+        /// The most different operations of one user for one topic of a document.
+        max: usize,
+    },
     /// The head of the document could not be read.
     #[error("the document could not be opened")]
     Unavailable,

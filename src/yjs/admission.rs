@@ -41,9 +41,11 @@ impl From<RoomError> for EditorRefused {
     fn from(error: RoomError) -> Self {
         Self(match error {
             RoomError::SeatVoided => CloseReason::Forbidden,
-            RoomError::Closed | RoomError::SinceInFuture { .. } | RoomError::Unavailable => {
-                CloseReason::Unavailable
-            }
+            // Editors have no audiences.
+            RoomError::TooManyAudiences { .. }
+            | RoomError::Closed
+            | RoomError::SinceInFuture { .. }
+            | RoomError::Unavailable => CloseReason::Unavailable,
         })
     }
 }

@@ -50,17 +50,17 @@ async fn expect_repetitive(selection: &str) {
 
 #[actix_web::test]
 async fn copies_of_an_update_end_their_subscription() {
-    expect_repetitive(&aliases(1_900, "update")).await;
+    expect_repetitive(&aliases(150, "update")).await;
 }
 
 #[actix_web::test]
 async fn copies_of_an_insertion_end_their_subscription() {
-    expect_repetitive(&format!("delta {{ {} }}", aliases(990, "insert"))).await;
+    expect_repetitive(&format!("delta {{ {} }}", aliases(150, "insert"))).await;
 }
 
 #[actix_web::test]
 async fn copies_of_a_delta_end_their_subscription() {
-    expect_repetitive(&aliases(900, "delta { insert }")).await;
+    expect_repetitive(&aliases(90, "delta { insert }")).await;
 }
 
 #[actix_web::test]

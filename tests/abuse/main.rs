@@ -6,4 +6,7 @@
     reason = "a helper that cannot do its work fails its test"
 )]
 
+mod allowances;
 mod answers;
+mod audiences;
+mod variables;

@@ -47,14 +47,17 @@ impl Turn {
     }
 }
 
-/// Runs the resolvers that spend `budget`. The first turn begins at once, each further one when `turns` has a permit.
+/// Runs the resolvers that spend `budget`. The first turn begins at once unless it `waits`, each further one when `turns` has
+/// a permit.
 pub(in crate::graphql) async fn in_turns<T>(
     budget: &AnswerBudget,
     turns: &Semaphore,
+    waits: bool,
     mut resolving: BoxFuture<'_, T>,
 ) -> T {
     let turn = budget.turn();
-    let mut permit = None;
+    // The semaphore is never closed; if it were, turns would not be limited.
+    let mut permit = if waits { turns.acquire().await.ok() } else { None };
     loop {
         let resolved = poll_fn(|cx| {
             turn.begin();
@@ -75,7 +78,6 @@ pub(in crate::graphql) async fn in_turns<T>(
         drop(permit.take());
         // Without the yield, an operation that is alone would not let other tasks run.
         tokio::task::yield_now().await;
-        // The semaphore is never closed; if it were, turns would not be limited.
         permit = turns.acquire().await.ok();
     }
 }
@@ -100,7 +102,7 @@ mod tests {
                 budget.turn().take().await;
                 resolved.fetch_add(1, Ordering::Relaxed);
             }));
-            in_turns(&budget, &turns, all.boxed()).await;
+            in_turns(&budget, &turns, false, all.boxed()).await;
         };
         let most = LocalSet::new()
             .run_until(async {

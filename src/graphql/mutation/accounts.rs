@@ -9,7 +9,7 @@ use crate::{
     graphql::{
         Api, ApiError,
         caller::{api, caller},
-        complexity::PASSWORD_HASH,
+        complexity::CREDENTIALS,
         types::{AccountType, AuthPayload},
     },
     store::{NewAccount, StoreError},
@@ -22,7 +22,7 @@ pub(super) struct AccountMutations;
 #[Object]
 impl AccountMutations {
     /// Creates an account and signs in to it. Fails with `CONFLICT` if the e-mail address already has an account.
-    #[graphql(complexity = "PASSWORD_HASH + child_complexity")]
+    #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -40,7 +40,7 @@ impl AccountMutations {
     }
 
     /// Signs in with an e-mail address and a password.
-    #[graphql(complexity = "PASSWORD_HASH + child_complexity")]
+    #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn login(
         &self,
         ctx: &Context<'_>,
@@ -67,6 +67,7 @@ impl AccountMutations {
     }
 
     /// Issues a new token for the caller. Call it before the current token expires.
+    #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let user = caller(ctx).user()?;

@@ -8,6 +8,7 @@ use crate::{
         Api, ApiError, Caller,
         access::{document_id, level_of},
         caller::{api, caller},
+        complexity::DATABASE_READ,
         types::CursorInput,
     },
 };
@@ -20,6 +21,7 @@ pub(super) struct CursorMutations;
 impl CursorMutations {
     /// Moves the cursor of a session that has the document open: the session of the socket, or over HTTP the one named
     /// in the header `X-Session-Id`. Other subscribers receive it from `cursorMoved`.
+    #[graphql(complexity = "DATABASE_READ")]
     async fn update_cursor(
         &self,
         ctx: &Context<'_>,
@@ -37,6 +39,7 @@ impl CursorMutations {
                 Err(ApiError::NotOpenHere)
             }
             Caller::Request { session, .. } => {
+                api(ctx)?.allowances.take_cursor(user, document)?;
                 level_of(ctx, user, document, AccessLevel::View).await?;
                 let session = session.ok_or(ApiError::NoSessionNamed)?;
                 move_session_cursor(api(ctx)?, document, session, cursor).await

@@ -38,7 +38,7 @@ impl DocumentMutations {
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         let owner = caller(ctx).user()?;
-        take_edit(ctx)?;
+        take_edit(ctx, None)?;
         let title = Title::new(&title)?;
         let content = Text::new(content.unwrap_or_default(), api.limits.document)?;
         let known = Content::from(content.as_str());
@@ -66,7 +66,7 @@ impl DocumentMutations {
         mutation_id: Option<ID>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
-        take_edit(ctx)?;
+        take_edit(ctx, Some(&id))?;
         let (before, admitted) = load_to_update(ctx, &id).await?;
         if title.is_none() && content.is_none() {
             let message = "There is nothing to change. Provide `title`, `content`, or both.";
@@ -102,7 +102,7 @@ impl DocumentMutations {
         delta: Vec<DeltaOpInput>,
         mutation_id: Option<ID>,
     ) -> Result<EditPayload, ApiError> {
-        take_edit(ctx)?;
+        take_edit(ctx, Some(&document_id))?;
         let admitted = require_to_edit(ctx, &document_id, AccessLevel::Edit).await?;
         let delta = Arc::new(checked(delta)?);
         let kind = EditKind::Edit { base: base(base_version)?, delta };
@@ -115,7 +115,7 @@ impl DocumentMutations {
     /// Requires `OWNER`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
-        take_edit(ctx)?;
+        take_edit(ctx, Some(&id))?;
         let admitted = require_to_edit(ctx, &id, AccessLevel::Owner).await?;
         let request = edit_request(ctx, &admitted, None, EditKind::Delete)?;
         api(ctx)?.rooms.edit(request).await?;

@@ -5,7 +5,11 @@ use async_graphql::{Context, ID};
 use crate::{
     domain::EditId,
     editing::{EditKind, EditRequest},
-    graphql::{ApiError, Caller, access::Admitted, caller::caller},
+    graphql::{
+        ApiError, Caller,
+        access::{Admitted, document_id},
+        caller::{api, caller},
+    },
 };
 
 /// Returns the edit request of the caller, for the document's room.
@@ -27,14 +31,19 @@ pub(super) fn edit_request(
     })
 }
 
-/// Counts an edit against `limits.edits_per_second` of the session. HTTP requests count as operations of their user
-/// only.
+/// Counts a change against `limits.edits_per_second`: of the session, or over HTTP of the user and the document, `None` for
+/// a new one.
 ///
 /// # Errors
-/// The session has used up its allowance.
-pub(super) fn take_edit(ctx: &Context<'_>) -> Result<(), ApiError> {
+/// The allowance is used up, or the id is not a UUID.
+pub(super) fn take_edit(ctx: &Context<'_>, document: Option<&ID>) -> Result<(), ApiError> {
     match caller(ctx) {
         Caller::Session(link) => Ok(link.take_edit()?),
-        Caller::Nobody | Caller::Request { .. } => Ok(()),
+        Caller::Request { user, .. } => {
+            let document = document.map(document_id).transpose()?;
+            Ok(api(ctx)?.allowances.take_edit(user.id, document)?)
+        }
+        // The resolver refuses a caller who is not signed in.
+        Caller::Nobody => Ok(()),
     }
 }

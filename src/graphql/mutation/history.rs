@@ -31,7 +31,7 @@ impl HistoryMutations {
         document_id: ID,
         version: i64,
     ) -> Result<EditPayload, ApiError> {
-        take_edit(ctx)?;
+        take_edit(ctx, Some(&document_id))?;
         let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
         let api = api(ctx)?;
         let content = text_at(ctx, &admitted, version).await?;

@@ -55,6 +55,27 @@ pub(in crate::graphql) fn measure(
     Ok(measurement.written)
 }
 
+/// Returns the number of selections of an operation, each counted as often as its fragment is spread. The operation has been
+/// measured, so its fragments form no cycle and the number is bounded.
+pub(in crate::graphql) fn expanded_selections(
+    document: &ExecutableDocument,
+    set: &SelectionSet,
+) -> usize {
+    let count = |selection: &Positioned<Selection>| match &selection.node {
+        Selection::Field(field) => expanded_selections(document, &field.node.selection_set.node),
+        Selection::InlineFragment(fragment) => {
+            expanded_selections(document, &fragment.node.selection_set.node)
+        }
+        Selection::FragmentSpread(spread) => {
+            let fragment = document.fragments.get(&spread.node.fragment_name.node);
+            fragment.map_or(0, |fragment| {
+                expanded_selections(document, &fragment.node.selection_set.node)
+            })
+        }
+    };
+    set.items.iter().map(|selection| 1 + count(selection)).sum()
+}
+
 impl OperationBounds {
     fn check(self, selections: usize, depth: usize, at: Pos) -> Result<(), ServerError> {
         if selections > self.selections {

@@ -59,6 +59,7 @@ impl Room {
         match confirmation {
             Confirmation::Audience { key, operation, since, stored, make } => {
                 check_since(since, head, stored)?;
+                self.audiences.check_room_for(&key, seat.user().id)?;
                 let effects = self.confirm_seat(seat)?;
                 let since = since.filter(|_| key.topic == Topic::Changes);
                 self.audiences.add(key, (seat.clone(), operation), since, head, make);

@@ -13,12 +13,18 @@ use super::{
     render::{MakeRenderer, Render, RenderError},
 };
 use crate::{
-    domain::{Change, ChangeKind, Event, Origin, Topic, Version},
+    domain::{Change, ChangeKind, Event, Origin, Topic, UserId, Version},
     metrics::{BehindCause, GaugeGuard, Metrics},
     outbox::{PushOutcome, SeatFrame, SeatId},
-    room::members::seat::{Seat, SeatEnd},
+    room::{
+        RoomError,
+        members::seat::{Seat, SeatEnd},
+    },
     wire::graphql_ws::OperationId,
 };
+
+/// The most audiences of one user for each topic. The tabs of one page share one; a few more serve several versions of it.
+const MAX_AUDIENCES: usize = 8;
 
 /// What subscriptions must have in common to receive the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -128,6 +134,30 @@ impl Audiences {
     /// Returns no audiences.
     pub(in crate::room) fn new(metrics: Metrics) -> Self {
         Self { audiences: HashMap::new(), seats: HashMap::new(), restarts: 0, metrics }
+    }
+
+    /// Checks that a user may add an audience. Each is rendered for every event, so their number is bounded for each user.
+    ///
+    /// # Errors
+    /// [`RoomError::TooManyAudiences`].
+    pub(in crate::room) fn check_room_for(
+        &self,
+        key: &AudienceKey,
+        user: UserId,
+    ) -> Result<(), RoomError> {
+        let is_of_user = |audience: &Audience| {
+            audience.listeners.iter().any(|listener| listener.seat.user().id == user)
+        };
+        if self.audiences.get(key).is_some_and(is_of_user) {
+            return Ok(());
+        }
+        let of_topic = self.audiences.iter().filter(|(other, _)| other.topic == key.topic);
+        let count = of_topic.filter(|(_, audience)| is_of_user(audience)).count();
+        if count < MAX_AUDIENCES {
+            Ok(())
+        } else {
+            Err(RoomError::TooManyAudiences { max: MAX_AUDIENCES })
+        }
     }
 
     /// Adds a subscriber to its audience. With `since` it has everything up to that version, and a replay up to `head` is
@@ -361,6 +391,19 @@ impl Audience {
     ) {
         let is_recipient =
             |listener: &Listener| listener.is_foreign(Some(origin)) && listener.is_due(event);
+        // A change that a full outbox would refuse is not rendered for it.
+        if let Event::Changed(change) = event
+            && !is_lasting(event)
+        {
+            for Listener { seat, progress, .. } in
+                self.listeners.iter_mut().filter(|l| is_recipient(l))
+            {
+                if let Some(version) = seat.outbox().refuse_change(seat.id(), change.version) {
+                    report.behind.push(seat.id());
+                    progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
+                }
+            }
+        }
         if !self.listeners.iter().any(is_recipient) {
             return;
         }

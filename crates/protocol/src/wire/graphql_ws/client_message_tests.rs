@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::wire::CloseReason;
+use crate::wire::{CloseReason, graphql_ws::RawObject};
 
 fn rejection(text: &str) -> String {
     match parse(text.as_bytes()) {
@@ -60,13 +60,27 @@ fn subscribe_is_parsed() {
     .expect("an operation");
     assert_eq!(full.query, "{me{id}}");
     assert_eq!(full.operation_name.as_deref(), Some("A"));
-    assert_eq!(Value::Object(full.variables), json!({"a": [1]}));
-    assert_eq!(Value::Object(full.extensions), json!({"b": 2}));
+    assert_eq!((full.variables.json(), full.variables.values()), (Some(r#"{"a":[1]}"#), 3));
+    assert_eq!(full.extensions.json(), Some(r#"{"b":2}"#));
 
     let nulls = r#"{"query":"q","operationName":null,"variables":null,"extensions":null}"#;
     let null = subscribe(nulls).expect("an operation");
-    assert_eq!(null, subscribe(r#"{"query":"q"}"#).expect("an operation"));
-    assert!(null.variables.is_empty() && null.operation_name.is_none());
+    let missing = subscribe(r#"{"query":"q"}"#).expect("an operation");
+    for operation in [null, missing] {
+        assert_eq!((operation.variables.json(), operation.extensions.json()), (None, None));
+        assert_eq!((operation.variables.bytes(), operation.operation_name), (0, None));
+    }
+}
+
+#[test]
+fn values_of_variables_are_counted_up_to_their_bound() {
+    let values = |count: usize| {
+        let list = vec!["0"; count].join(",");
+        let operation = subscribe(&format!(r#"{{"query":"q","variables":{{"a":[{list}]}}}}"#));
+        operation.expect("an operation").variables.values()
+    };
+    assert_eq!(values(RawObject::MAX_VALUES - 2), RawObject::MAX_VALUES);
+    assert_eq!(values(RawObject::MAX_VALUES * 2), RawObject::MAX_VALUES + 1);
 }
 
 #[test]

@@ -4,17 +4,18 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error, Visitor},
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
-    BadMessage,
+    BadMessage, RawObject,
     raw_message::{is_object, read},
+    raw_object::read_object,
 };
 
 /// A GraphQL request. `Debug` shows sizes only, to keep user data out of logs.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscribePayload {
     /// The GraphQL document, not parsed.
@@ -23,12 +24,12 @@ pub struct SubscribePayload {
     /// The name of the operation to execute, if the document has several.
     #[serde(default, deserialize_with = "operation_name")]
     pub operation_name: Option<String>,
-    /// The values of the variables. Empty if the client sent none. The last one of a repeated key counts.
+    /// The values of the variables, not decoded.
     #[serde(default, deserialize_with = "variables")]
-    pub variables: Map<String, Value>,
-    /// Extensions of the client. Empty if the client sent none.
+    pub variables: RawObject,
+    /// Extensions of the client, not decoded.
     #[serde(default, deserialize_with = "extensions")]
-    pub extensions: Map<String, Value>,
+    pub extensions: RawObject,
 }
 
 impl SubscribePayload {
@@ -47,7 +48,7 @@ impl fmt::Debug for SubscribePayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubscribePayload")
             .field("query_bytes", &self.query.len())
-            .field("variables", &self.variables.len())
+            .field("variables", &self.variables)
             .finish_non_exhaustive()
     }
 }
@@ -60,14 +61,12 @@ fn operation_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<S
     deserializer.deserialize_option(OrNull(StringNamed("operationName")))
 }
 
-fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    let variables = deserializer.deserialize_option(OrNull(ObjectNamed("variables")))?;
-    Ok(variables.unwrap_or_default())
+fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawObject, D::Error> {
+    read_object(deserializer, "variables")
 }
 
-fn extensions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    let extensions = deserializer.deserialize_option(OrNull(ObjectNamed("extensions")))?;
-    Ok(extensions.unwrap_or_default())
+fn extensions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawObject, D::Error> {
+    read_object(deserializer, "extensions")
 }
 
 /// Reads a string. The error for another type names the field.
@@ -82,21 +81,6 @@ impl Visitor<'_> for StringNamed {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
         Ok(text.to_owned())
-    }
-}
-
-/// Reads an object. The error for another type names the field.
-struct ObjectNamed(&'static str);
-
-impl<'de> Visitor<'de> for ObjectNamed {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" to be an object", self.0)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
-        Map::deserialize(MapAccessDeserializer::new(entries))
     }
 }
 

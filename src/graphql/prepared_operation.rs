@@ -1,0 +1,270 @@
+//! Runs an operation: answers a query or mutation, or admits a subscriber to a room. Every outcome is counted here, once.
+
+use std::{sync::Arc, task::Poll};
+
+use async_graphql::{Response, ServerError, Variables};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, poll};
+use tracing::Instrument as _;
+
+use super::{
+    Caller,
+    admission::{PendingSubscription, Purpose, SubscriptionOperation},
+    answer::{AnswerBudget, AnswerTooLarge, encode_response, in_turns},
+    engine::EngineParts,
+    error::{errors_to_json, internal_error, internal_errors, with_code},
+    loaders::Loaders,
+    parsed_operations::ParsedOperations,
+    variables::OperationVariables,
+};
+use crate::{
+    metrics::{OperationKind, OperationOutcome},
+    room::Subscription,
+    session::{Operation, OperationResponse, SessionLink},
+    wire::{ErrorCode, graphql_ws::OperationId},
+};
+
+/// The most errors in a response. Without a bound, a text with an error in every word would get a response a hundred
+/// times its size.
+const MAX_ERRORS: usize = 20;
+
+/// The fields of an event that may each be as long as a text in JSON: `content`, `update` and the insertions of `delta`.
+const LARGE_FIELDS: usize = 3;
+
+/// The answer to a query or mutation.
+pub enum OperationAnswer {
+    /// It was executed: a GraphQL response as JSON, which may have errors of fields.
+    Executed(Bytes),
+    /// It was not executed.
+    Refused(Vec<ServerError>),
+}
+
+/// An operation that has been parsed and checked, and can be run once.
+pub struct PreparedOperation {
+    pub(super) engine: Arc<EngineParts>,
+    pub(super) parsed: Arc<ParsedOperations>,
+    pub(super) kind: OperationKind,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) variables: OperationVariables,
+}
+
+/// Variables that the operation may use.
+struct CheckedVariables {
+    variables: Variables,
+    /// Whether the resolvers wait for a turn before they read them.
+    are_large: bool,
+}
+
+impl PreparedOperation {
+    /// Returns whether it is a query, a mutation or a subscription.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        self.kind
+    }
+
+    /// Runs a query or mutation.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels a query. A mutation that has started runs to its end, because nothing may come
+    /// between storing a change and publishing it.
+    pub async fn answer(mut self, caller: Caller) -> OperationAnswer {
+        let variables = match self.take_variables().await {
+            Ok(variables) => variables,
+            Err(error) => return OperationAnswer::Refused(vec![with_code(error)]),
+        };
+        let inner = Arc::clone(&self.engine);
+        let budget = Arc::new(AnswerBudget::new(inner.bounds));
+        let mut response = self.execute(caller, variables, &budget).await;
+        if let Err(error) = budget.check() {
+            response = Response::from_errors(vec![refused_answer(error, self.kind)]);
+        } else {
+            self.parsed.insert_nulls(self.name.as_deref(), &mut response);
+        }
+        response.errors = response.errors.into_iter().map(with_code).collect();
+        inner.metrics.operation_finished(self.kind, inner.outcome(&response.errors));
+        response.errors.truncate(MAX_ERRORS);
+        if !was_executed(&response) && budget.check().is_ok() {
+            return OperationAnswer::Refused(response.errors);
+        }
+        OperationAnswer::Executed(inner.write_answer(response, &budget, self.kind).await)
+    }
+
+    /// Decodes and checks the variables, large ones on another thread.
+    ///
+    /// # Errors
+    /// A required variable is missing, or the variables are too large or not JSON.
+    async fn take_variables(&mut self) -> Result<CheckedVariables, ServerError> {
+        let inner = &self.engine;
+        let raw = std::mem::replace(
+            &mut self.variables,
+            OperationVariables::Decoded(Variables::default()),
+        );
+        let decoded = inner.large_work(raw.raw_bytes(), || raw.decode()).await;
+        let variables = decoded.unwrap_or_else(|error| {
+            tracing::error!(%error, "variables could not be decoded");
+            Err(internal_error())
+        })?;
+        let name = self.name.as_deref();
+        let variables = self.parsed.declared(name, variables)?;
+        self.parsed.check_variables(name, &variables)?;
+        let bounds = inner.variable_bounds;
+        let are_large = self.parsed.check_variable_uses(name, &variables, bounds)?;
+        Ok(CheckedVariables { variables, are_large })
+    }
+
+    /// Runs the resolvers, turn by turn.
+    async fn execute(
+        &self,
+        caller: Caller,
+        CheckedVariables { variables, are_large }: CheckedVariables,
+        budget: &Arc<AnswerBudget>,
+    ) -> Response {
+        let inner = Arc::clone(&self.engine);
+        let budget = Arc::clone(budget);
+        let request = self
+            .parsed
+            .request(self.name.as_deref(), variables)
+            .data(caller)
+            .data(Arc::clone(&budget))
+            .data(Loaders::new(Arc::clone(&inner.api), Arc::clone(&budget)));
+        let mut execution = async move {
+            let resolving = inner.schemas.operations.execute(request).boxed();
+            in_turns(&budget, &inner.turns, are_large, resolving).await
+        }
+        .boxed();
+        if self.kind != OperationKind::Mutation {
+            return execution.await;
+        }
+        match poll!(&mut execution) {
+            Poll::Ready(response) => response,
+            // On the task set of this thread, since it may have to start an actor.
+            Poll::Pending => {
+                actix_rt::spawn(execution.in_current_span()).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a mutation ended without a response");
+                    Response::from_errors(vec![internal_error()])
+                })
+            }
+        }
+    }
+
+    /// Admits the session as a subscriber that its client calls `tag`.
+    async fn admit(
+        mut self,
+        link: Arc<SessionLink>,
+        tag: OperationId,
+    ) -> Result<Subscription, Vec<ServerError>> {
+        let CheckedVariables { variables, .. } =
+            self.take_variables().await.map_err(|error| vec![with_code(error)])?;
+        let inner = &self.engine;
+        let operation = SubscriptionOperation {
+            schema: inner.schemas.events.clone(),
+            parsed: self.parsed,
+            name: self.name,
+            variables,
+            max_event: inner.bounds.bytes.saturating_mul(LARGE_FIELDS),
+        };
+        let pending = PendingSubscription::new(Arc::clone(&link), tag, operation.clone());
+        let purpose = Purpose::Admit(Arc::clone(&pending));
+        let request = operation.request(purpose).data(Caller::Session(link));
+        let mut responses = inner.schemas.events.execute_stream(request);
+        let mut errors: Vec<_> = match responses.next().await {
+            Some(response) => response.errors.into_iter().map(with_code).collect(),
+            None => vec![],
+        };
+        let subscription = pending.take().filter(|_subscription| errors.is_empty());
+        if subscription.is_none() && errors.is_empty() {
+            tracing::error!("a subscription ran without an error but was not admitted");
+            errors.push(internal_error());
+        }
+        inner.metrics.operation_finished(self.kind, inner.outcome(&errors));
+        errors.truncate(MAX_ERRORS);
+        subscription.ok_or(errors)
+    }
+}
+
+impl EngineParts {
+    /// Writes a response as JSON, a large one on another thread.
+    async fn write_answer(
+        &self,
+        response: Response,
+        budget: &AnswerBudget,
+        kind: OperationKind,
+    ) -> Bytes {
+        let (too_large, max) = (budget.too_large(), budget.bounds().bytes);
+        let write = move || encode_response(&response, max);
+        let written = match self.large_work(budget.bytes_spent(), write).await {
+            Ok(Ok(written)) => return written,
+            // Escapes made it longer than its texts.
+            Ok(Err(_too_long)) => refused_answer(too_large, kind),
+            Err(error) => {
+                tracing::error!(%error, "a response could not be written");
+                internal_error()
+            }
+        };
+        let refused = Response::from_errors(vec![written]);
+        encode_response(&refused, usize::MAX).unwrap_or_else(|error| {
+            tracing::error!(%error, "a response could not be written");
+            internal_errors()
+        })
+    }
+
+    /// Returns how the operation ended, and counts every `FORBIDDEN` as a denied permission.
+    fn outcome(&self, errors: &[ServerError]) -> OperationOutcome {
+        let mut outcome = OperationOutcome::Ok;
+        for error in errors {
+            let code = error.extensions.as_ref().and_then(|values| values.get("code"));
+            let is = |wanted: ErrorCode| matches!(code, Some(async_graphql::Value::String(code)) if code == wanted.as_str());
+            if is(ErrorCode::Forbidden) {
+                self.metrics.permission_denied();
+            }
+            let failed = [ErrorCode::Internal, ErrorCode::Unavailable, ErrorCode::Unknown]
+                .into_iter()
+                .any(is);
+            if failed || outcome == OperationOutcome::Ok {
+                outcome = if failed { OperationOutcome::Failed } else { OperationOutcome::Refused };
+            }
+        }
+        outcome
+    }
+}
+
+impl Operation for PreparedOperation {
+    fn kind(&self) -> OperationKind {
+        self.kind
+    }
+
+    fn run(self: Box<Self>, caller: Arc<SessionLink>) -> BoxFuture<'static, OperationResponse> {
+        async move {
+            match self.answer(Caller::Session(caller)).await {
+                OperationAnswer::Executed(response) => OperationResponse::Result(response),
+                OperationAnswer::Refused(errors) => {
+                    OperationResponse::Refused(errors_to_json(&errors))
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn subscribe(
+        self: Box<Self>,
+        caller: Arc<SessionLink>,
+        tag: OperationId,
+    ) -> BoxFuture<'static, Result<Subscription, Bytes>> {
+        async move { self.admit(caller, tag).await.map_err(|errors| errors_to_json(&errors)) }
+            .boxed()
+    }
+}
+
+/// Returns the error of an operation whose answer would be too large.
+fn refused_answer(error: AnswerTooLarge, kind: OperationKind) -> ServerError {
+    let mut error = with_code(ServerError::new(error.to_string(), None));
+    if kind == OperationKind::Mutation {
+        error.message.push_str(" Its mutations may have been carried out.");
+    }
+    error
+}
+
+/// Returns whether an operation passed validation. The error of a field has a path, that of a whole operation has none.
+fn was_executed(response: &Response) -> bool {
+    response.is_ok() || response.errors.iter().any(|error| !error.path.is_empty())
+}
