@@ -126,7 +126,7 @@ define_metrics! {
     outbox_session_bytes: ByteHistogram, "coscribe_outbox_session_bytes",
         "Bytes waiting in one outbox, sampled by the heartbeat of its session.";
     outbox_bound_reached: IntCounter, "coscribe_outbox_bound_reached_total",
-        "Times that an outbox reached its bound; it counts again once it has drained to half of it.";
+        "Times that an outbox reached its bound, not only by one large message; it counts again once it has drained to half of it.";
 
     publishes: IntCounter, "coscribe_publishes_total",
         "Events handed to the relay between nodes.";

@@ -35,8 +35,8 @@ pub struct Pushed {
     /// What happened to the frame.
     pub outcome: PushOutcome,
     /// Whether the queue has reached its bound with this push, which is worth a warning. It is reported again only
-    /// after the socket has drained the queue to half of the bound. A single large frame does not count: its reader
-    /// is not slow yet.
+    /// after the socket has drained the queue to half of the bound. One large frame is no reason, also not among small
+    /// ones: its reader is not slow yet.
     pub reached_limit: bool,
 }
 

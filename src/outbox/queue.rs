@@ -287,10 +287,18 @@ impl Queue {
         } else {
             self.stalled_since.get_or_insert(now);
         }
-        let is_at_limit = outcome.is_refusal() || (self.is_full() && self.entries.len() > 1);
-        let reached_limit = is_at_limit && !self.is_limit_reported;
-        self.is_limit_reported |= is_at_limit;
+        let reached_limit =
+            !self.is_limit_reported && (outcome.is_refusal() || self.is_reader_behind());
+        self.is_limit_reported |= reached_limit;
         Pushed { outcome, reached_limit }
+    }
+
+    /// Whether the queue is full, and not only because of one large frame: a reader that keeps up receives it among
+    /// others.
+    fn is_reader_behind(&self) -> bool {
+        // While the queue is full, few frames are queued before the first report. So the scan is rare.
+        let largest = || self.entries.lengths().max().unwrap_or(0);
+        self.is_full() && 2 * (self.bytes() - largest()) >= self.bound
     }
 
     fn capacity_for(&self, key: &Key, frame: &Bytes) -> Capacity {

@@ -248,8 +248,8 @@ fn reaching_the_bound_is_reported_once_until_the_queue_has_drained() {
 #[test]
 fn removing_queued_changes_is_not_draining() {
     let mut f = Fixture::new();
-    assert!(!f.queue.change(f.seat, Version::FIRST, long(BOUND - 1), f.now).reached_limit);
-    assert!(f.queue.change(f.seat, Version::FIRST, frame("x"), f.now).reached_limit);
+    assert!(!f.queue.change(f.seat, Version::FIRST, long(BOUND / 2), f.now).reached_limit);
+    assert!(f.queue.change(f.seat, Version::FIRST, long(BOUND / 2), f.now).reached_limit);
     let behind = f.queue.change(f.seat, Version::FIRST, frame("y"), f.now);
     assert_eq!(behind.outcome, PushOutcome::Behind(Version::FIRST));
     assert!(f.queue.is_empty());
@@ -266,6 +266,19 @@ fn a_single_large_frame_does_not_report_the_bound() {
     assert!(!f.queue.reply(long(BOUND), None, f.now).reached_limit);
     let refused = f.queue.cursor(f.seat, f.ana, frame("x"), f.now);
     assert_eq!(refused, Pushed { outcome: PushOutcome::Dropped, reached_limit: true });
+}
+
+#[test]
+fn a_large_frame_among_small_ones_does_not_report_the_bound() {
+    for large in [BOUND - 10, 10 * BOUND] {
+        let mut f = Fixture::new();
+        assert!(!f.queue.reply(frame("before"), None, f.now).reached_limit);
+        assert!(!f.queue.lasting(f.seat, long(large), f.now).reached_limit);
+        assert!(!f.queue.lasting(f.seat, frame("after"), f.now).reached_limit);
+        assert!(f.queue.is_full());
+
+        assert!(f.queue.reply(long(BOUND / 2), None, f.now).reached_limit, "more than a moment");
+    }
 }
 
 #[test]
