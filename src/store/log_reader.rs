@@ -4,9 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use entity::{document_change, document_receipt, user};
+use entity::{document, document_change, document_receipt, user};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait,
     sea_query::{Expr, ExprTrait, Func, IntoValueTuple, UnionType},
 };
@@ -70,7 +70,8 @@ impl Store {
         Ok(last.filter(|last| last.kind == ChangeKind::Deleted))
     }
 
-    /// Returns the results of those of these edits that were accepted earlier.
+    /// Returns the results of those of these edits that were accepted earlier. Of a deleted document only the deletion is
+    /// found.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -141,7 +142,8 @@ pub(super) async fn find_change_time_in(
     Ok(found.into_tuple().one(connection).await?)
 }
 
-/// Returns the results of those of these edits that were accepted earlier.
+/// Returns the results of those of these edits that were accepted earlier. Of a deleted document only the deletion is
+/// found: the rest of its log may be kept for a while, but belongs to a document that does not exist.
 pub(super) async fn find_edits_in(
     connection: &impl ConnectionTrait,
     document: DocumentId,
@@ -153,6 +155,12 @@ pub(super) async fn find_edits_in(
     let names =
         || edits.iter().map(|(author, edit)| (author.uuid(), edit.as_str()).into_value_tuple());
     let named = |author: Expr, edit: Expr| Expr::tuple([author, edit]).in_tuples(names());
+    let mut live = document::Entity::find()
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::Id.eq(document.uuid()))
+        .filter(document::Column::DeletedAt.is_null());
+    let live = QueryTrait::query(&mut live).take();
     let mut changes = document_change::Entity::find()
         .select_only()
         .columns([
@@ -167,7 +175,12 @@ pub(super) async fn find_edits_in(
         .filter(named(
             document_change::Column::AuthorId.into_expr(),
             document_change::Column::EditId.into_expr(),
-        ));
+        ))
+        .filter(
+            Condition::any()
+                .add(document_change::Column::DocumentId.in_subquery(live.clone()))
+                .add(document_change::Column::Kind.eq(rows::stored_kind(ChangeKind::Deleted))),
+        );
     let mut receipts = document_receipt::Entity::find()
         .select_only()
         .columns([
@@ -182,7 +195,8 @@ pub(super) async fn find_edits_in(
         .filter(named(
             document_receipt::Column::AuthorId.into_expr(),
             document_receipt::Column::EditId.into_expr(),
-        ));
+        ))
+        .filter(document_receipt::Column::DocumentId.in_subquery(live));
     let receipts = QueryTrait::query(&mut receipts).take();
     let select = QueryTrait::query(&mut changes).union(UnionType::All, receipts).take();
     let mut found = HashMap::new();

@@ -312,6 +312,39 @@ async fn a_long_log_is_deleted_in_slices_after_the_document() {
 }
 
 #[tokio::test]
+async fn edits_of_a_deleted_document_are_not_found_although_its_log_is_kept() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let [change, unchanged, deletion] = [(); 3].map(|()| EditId::unique());
+    let mut changes = vec![with_edit(edited(ana, "first"), &change, 1)];
+    // Too long to be deleted together with the document.
+    changes.extend((0..1_000).map(|_| edited(ana, "more")));
+    let receipt = NewReceipt {
+        author: ana,
+        edit: unchanged.clone(),
+        fingerprint: Fingerprint([2; 16]),
+        version: Version::FIRST,
+        title: "Plan".into(),
+    };
+    let receipts = vec![receipt];
+    store.commit(Batch { receipts, ..batch(document, 1, changes) }).await.unwrap();
+    for edit in [&change, &unchanged] {
+        assert!(store.find_receipt(document, ana, edit).await.is_some());
+    }
+
+    store.change(document, with_edit(deleted(ana), &deletion, 3)).await.unwrap();
+
+    assert!(!store.changes(document, 1, ALL).await.is_empty());
+    for edit in [&change, &unchanged] {
+        assert_eq!(store.find_receipt(document, ana, edit).await, None);
+    }
+    // A node that does not know the outcome of the deletion finds it.
+    let found = store.find_receipt(document, ana, &deletion).await.unwrap();
+    assert_eq!(found.version.number(), 1_003);
+}
+
+#[tokio::test]
 async fn only_owners_can_delete_a_document() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
