@@ -15,6 +15,12 @@ use super::{
 /// The file with the defaults.
 pub(super) const BASE: &str = include_str!("../../config/base.toml");
 
+/// The other files of `config/`, by the name of their environment. A file in the working directory overrides them.
+const ENVIRONMENTS: [(&str, &str); 2] = [
+    ("local", include_str!("../../config/local.toml")),
+    ("production", include_str!("../../config/production.toml")),
+];
+
 /// One setting in one source.
 pub(super) struct SettingEntry {
     /// The full key.
@@ -60,7 +66,8 @@ pub(super) fn read(sources: &Sources) -> (Vec<SettingEntry>, Vec<Fault>) {
     (entries, faults)
 }
 
-/// Reads `config/{name}.toml`. The name must not lead out of that folder.
+/// Reads `config/{name}.toml`, from the working directory or else from the binary. The name must not lead out of that
+/// folder.
 fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<SettingEntry>, Fault> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if !name.chars().all(plain) {
@@ -70,8 +77,13 @@ fn read_environment_file(working_dir: &Path, name: &str) -> Result<Vec<SettingEn
         ));
     }
     let origin = format!("config/{name}.toml");
-    read_file(&working_dir.join(&origin), &origin)
-        .map_err(|problem| Fault::new(ENVIRONMENT_NAME, format!("{origin} {problem}")))
+    let path = working_dir.join(&origin);
+    let built_in = ENVIRONMENTS.iter().find(|(known, _)| *known == name);
+    let entries = match built_in {
+        Some((_, text)) if !path.exists() => parse(text, &origin),
+        Some(_) | None => read_file(&path, &origin),
+    };
+    entries.map_err(|problem| Fault::new(ENVIRONMENT_NAME, format!("{origin} {problem}")))
 }
 
 /// Returns the settings in a file, or what is wrong with the file.

@@ -94,6 +94,17 @@ fn the_files_in_config_can_be_loaded() {
 }
 
 #[test]
+fn the_environments_of_the_binary_need_no_file_and_a_file_overrides_them() {
+    let (folder, sources) = folder(&[]);
+    let sources = sources.with("COSCRIBE_ENV", "production");
+    assert_eq!(Settings::load(&sources).unwrap().telemetry.format, LogFormat::Json);
+
+    fs::write(folder.path().join("config/production.toml"), "[server]\nport = 7").unwrap();
+    let settings = Settings::load(&sources).unwrap();
+    assert_eq!((settings.server.port, settings.telemetry.format), (7, LogFormat::Text));
+}
+
+#[test]
 fn later_sources_override_earlier_ones() {
     let (_folder, mut sources) = folder(&[
         ("config/test.toml", "[server]\nport = 1\nhost = \"a\"\n[room]\nmailbox = 1"),
