@@ -7,7 +7,7 @@ use std::{
     io::{self, IsTerminal},
     sync::{
         OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -16,17 +16,25 @@ use std::{
 
 use serde::Deserialize;
 use thiserror::Error;
-use tracing::Subscriber;
+use tracing::{Metadata, Subscriber, subscriber::Interest};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    EnvFilter,
-    filter::ParseError,
+    EnvFilter, Layer,
+    filter::{ParseError, dynamic_filter_fn},
     fmt::MakeWriter,
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
 };
 
 /// The number of log lines that may wait to be written.
 const MAX_WAITING_LINES: usize = 4_096;
+
+/// The library that applies migrations. Its events repeat ours, so they are written only if the filter names it.
+const MIGRATION_LIBRARY: &str = "sea_orm_migration";
+
+/// The part of the framework that accepts connections.
+const ACCEPTOR: &str = "actix_server::accept";
 
 /// The section `telemetry` of the settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -81,7 +89,11 @@ impl TelemetryOptions {
     }
 
     fn filter(&self) -> Result<EnvFilter, TelemetryError> {
-        Ok(EnvFilter::builder().parse(&self.filter)?)
+        let filter = EnvFilter::builder().parse(&self.filter)?;
+        if self.filter.contains(MIGRATION_LIBRARY) {
+            return Ok(filter);
+        }
+        Ok(filter.add_directive(format!("{MIGRATION_LIBRARY}=off").parse()?))
     }
 }
 
@@ -146,7 +158,7 @@ pub fn start(options: &TelemetryOptions) -> Result<Logging, TelemetryError> {
         .buffered_lines_limit(MAX_WAITING_LINES)
         .finish(LossyStderr);
     let dropped = writer.error_counter();
-    subscriber(options, writer, colors)?.try_init()?;
+    subscriber(options, writer, colors, &HAS_CLOSED_LISTENERS)?.try_init()?;
     DROPPED.get_or_init(|| dropped);
     Ok(Logging { guard: Some(guard) })
 }
@@ -158,10 +170,35 @@ pub fn dropped_lines() -> u64 {
     dropped + UNWRITTEN.load(Ordering::Relaxed)
 }
 
+/// Whether the node has closed its listening sockets.
+static HAS_CLOSED_LISTENERS: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the node is closing its listening sockets, from which the framework may still try to accept. What it
+/// reports from now on is no fault.
+pub fn listeners_close() {
+    HAS_CLOSED_LISTENERS.store(true, Ordering::Relaxed);
+}
+
+/// Drops the events of the framework's acceptor once `has_closed` is set.
+fn acceptor_filter<S>(has_closed: &'static AtomicBool) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_of_acceptor = |metadata: &Metadata<'_>| metadata.target() == ACCEPTOR;
+    dynamic_filter_fn(move |metadata, _context| {
+        !is_of_acceptor(metadata) || !has_closed.load(Ordering::Relaxed)
+    })
+    .with_callsite_filter(move |metadata| match is_of_acceptor(metadata) {
+        true => Interest::sometimes(),
+        false => Interest::always(),
+    })
+}
+
 fn subscriber<W>(
     options: &TelemetryOptions,
     writer: W,
     colors: bool,
+    has_closed_listeners: &'static AtomicBool,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -171,8 +208,11 @@ where
         .with_writer(writer)
         .with_ansi(colors);
     Ok(match options.format {
-        LogFormat::Text => Box::new(lines.finish()),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
+        LogFormat::Text => Box::new(lines.finish().with(acceptor_filter(has_closed_listeners))),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).finish();
+            Box::new(lines.with(acceptor_filter(has_closed_listeners)))
+        }
     })
 }
 
@@ -186,16 +226,27 @@ mod tests {
 
     /// Returns the log lines of two events in a span.
     fn written(filter: &str, format: LogFormat) -> String {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&lines);
-        let options = TelemetryOptions { filter: filter.to_owned(), format };
-        let subscriber = subscriber(&options, move || Sink(Arc::clone(&sink)), false).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
+        logged(filter, format, &HAS_CLOSED_LISTENERS, || {
             let span = tracing::info_span!("session", session.id = 7);
             let _inside = span.enter();
             tracing::info!(room.members = 2, "joined");
             tracing::debug!("looked around");
-        });
+        })
+    }
+
+    /// Returns the log lines of `work`.
+    fn logged(
+        filter: &str,
+        format: LogFormat,
+        has_closed: &'static AtomicBool,
+        work: impl FnOnce(),
+    ) -> String {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let options = TelemetryOptions { filter: filter.to_owned(), format };
+        let writer = move || Sink(Arc::clone(&sink));
+        let subscriber = subscriber(&options, writer, false, has_closed).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
         let bytes = lines.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -230,6 +281,32 @@ mod tests {
         let both = written("warn,coscribe=debug", LogFormat::Text);
         assert!(both.contains("looked around") && both.lines().count() == 2, "{both}");
         assert_eq!(written("off", LogFormat::Text), "");
+    }
+
+    #[test]
+    fn the_acceptor_may_fail_once_the_listeners_are_closed() {
+        static HAS_CLOSED: AtomicBool = AtomicBool::new(false);
+        for format in [LogFormat::Text, LogFormat::Json] {
+            HAS_CLOSED.store(false, Ordering::Relaxed);
+            let lines = logged("info", format, &HAS_CLOSED, || {
+                let fail = |cause: &str| tracing::error!(target: "actix_server::accept", cause);
+                fail("too many open files");
+                HAS_CLOSED.store(true, Ordering::Relaxed);
+                fail("invalid argument");
+                tracing::error!("another fault");
+            });
+            assert!(lines.contains("too many open files"), "{lines}");
+            assert!(!lines.contains("invalid argument"), "{lines}");
+            assert!(lines.contains("another fault"), "{lines}");
+        }
+    }
+
+    #[test]
+    fn the_events_of_the_migration_library_are_written_only_if_the_filter_names_it() {
+        let apply = || tracing::info!(target: "sea_orm_migration::migrator::exec", "applying");
+        let lines = |filter| logged(filter, LogFormat::Text, &HAS_CLOSED_LISTENERS, apply);
+        assert_eq!(lines("info"), "");
+        assert!(lines("info,sea_orm_migration=info").contains("applying"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
     session::Sessions,
     settings::Settings,
     store::{FileLock, Store},
+    telemetry,
 };
 
 /// A running node.
@@ -117,6 +118,8 @@ impl Node {
         let deadline = Instant::now() + self.drain;
         self.draining.begin();
         self.server.pause().await;
+        // The framework may not have paused yet, and then fails to accept from a closed socket.
+        telemetry::listeners_close();
         self.listeners.close();
         // Half of the time is for closing the sessions, the rest for operations that are still running.
         let shut_down = async {

@@ -1,8 +1,9 @@
 //! What surrounds the process: its log, and other processes.
 
-use std::{io, path::Path, process::Stdio};
+use std::{fs, io, path::Path, process::Stdio};
 
 use kit::{Client as _, Node as _, NodeProcess, within};
+use serde_json::Value;
 
 use crate::{SERVER, SETTINGS};
 
@@ -20,6 +21,27 @@ async fn expect_service(node: NodeProcess) {
     assert_eq!(alice.read_text(document).await, "Served. Welcome.");
     drop((tab, editor));
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_life_in_order_leaves_no_error_in_the_log_and_one_line_per_migration() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    // The working directory has no file for the environment.
+    let settings = [SETTINGS, &[("COSCRIBE_ENV", "production")]].concat();
+    let node = SERVER.start_with_log(folder.path(), &settings, &log).await;
+    expect_service(node).await;
+
+    let log = fs::read_to_string(log).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors, Vec::<&Value>::new());
+    let names: Vec<_> =
+        lines.iter().filter_map(|line| line["migration"].as_str().map(str::to_owned)).collect();
+    assert!(!names.is_empty());
+    for name in names {
+        assert_eq!(log.matches(&name).count(), 1, "{name} in\n{log}");
+    }
 }
 
 #[tokio::test]

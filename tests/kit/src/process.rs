@@ -54,6 +54,17 @@ impl Program {
         NodeProcess::start(self.command(folder), settings, Stdio::piped()).await
     }
 
+    /// Starts a node that writes its log into a file.
+    pub async fn start_with_log(
+        self,
+        folder: &Path,
+        settings: &[(&str, &str)],
+        log: &Path,
+    ) -> NodeProcess {
+        let file = fs::File::create(log).unwrap();
+        NodeProcess::start(self.command(folder), settings, file.into()).await
+    }
+
     /// Starts a node whose standard input and standard error are closed from the start.
     pub async fn start_without_log(self, folder: &Path, settings: &[(&str, &str)]) -> NodeProcess {
         let shell = self.shell(folder, "exec \"$0\" \"$@\" <&- 2>&-");
