@@ -70,15 +70,15 @@ impl StagedBatch {
     }
 }
 
-/// Stages every job that has no answer yet. Adds to `failures` the errors that stay valid even if the other jobs
-/// are staged again.
+/// Stages every job that has no answer yet. Adds to `final_answers` those that stay valid whatever happens to the other
+/// jobs: they need not be stored, or the other jobs are staged again.
 ///
 /// # Errors
 /// The store failed, or the document could not be loaded: nothing can be staged.
 pub(super) async fn stage(
     document: &mut TurnDocument,
     jobs: &[Job],
-    failures: &mut Vec<(usize, EditError)>,
+    final_answers: &mut Vec<(usize, Answer)>,
 ) -> Result<Staging, EditError> {
     let mut batch = StagedBatch::default();
     let stored = find_stored(document, jobs).await?;
@@ -91,17 +91,29 @@ pub(super) async fn stage(
             batch.answers.push((index, Err(StoreError::Denied.into())));
             continue;
         };
-        match stage_job(document, job, &head, &batch).await {
+        let staged = stage_job(document, job, &head, &batch).await;
+        match staged {
+            // The document has all of an editor's update already, and it was stored before. The answer reveals nothing that
+            // the editor does not receive anyway, so it needs neither a transaction nor a store that can write.
+            Ok(steps)
+                if steps.is_empty()
+                    && job.request.is_from_yjs_editor()
+                    && batch.changes.is_empty() =>
+            {
+                final_answers.push((index, Ok(unchanged(document, &head, &batch))));
+            }
             Ok(steps) if steps.is_empty() => {
                 note_unchanged(document, index, job, &head, &mut batch).await?;
             }
             Ok(steps) => batch.changes.extend(steps.into_iter().map(|step| step.of(index))),
             Err(error @ (EditError::Store(_) | EditError::Load(_))) => return Err(error),
             Err(error) if !document.has_replica() => {
-                failures.push((index, error));
+                final_answers.push((index, Err(error)));
                 return Ok(Staging::Again);
             }
-            Err(EditError::TooMuchWork) => failures.push((index, EditError::TooMuchWork)),
+            Err(EditError::TooMuchWork) => {
+                final_answers.push((index, Err(EditError::TooMuchWork)));
+            }
             Err(error) => batch.answer(index, job, Err(error)),
         }
     }
@@ -138,6 +150,18 @@ async fn answer_stored(stored: &StoredEdits, job: &Job) -> Result<Option<Answer>
     })))
 }
 
+/// Returns the answer to an edit that changes nothing: the version that it met.
+fn unchanged(document: &TurnDocument, head: &Head, batch: &StagedBatch) -> StoredEdit {
+    StoredEdit {
+        version: batch.version(head),
+        title: batch.title(head),
+        at: head.at,
+        content: document.loaded_replica().map(|replica| replica.content().clone()),
+        state_vector: None,
+        is_partial: false,
+    }
+}
+
 /// Stages an edit that changes nothing: it makes no version, but its name is remembered.
 async fn note_unchanged(
     document: &TurnDocument,
@@ -146,15 +170,8 @@ async fn note_unchanged(
     head: &Head,
     batch: &mut StagedBatch,
 ) -> Result<(), EditError> {
-    let (version, title) = (batch.version(head), batch.title(head));
-    let stored = StoredEdit {
-        version,
-        title: Arc::clone(&title),
-        at: head.at,
-        content: document.loaded_replica().map(|replica| replica.content().clone()),
-        state_vector: None,
-        is_partial: false,
-    };
+    let stored = unchanged(document, head, batch);
+    let (version, title) = (stored.version, Arc::clone(&stored.title));
     batch.answer(index, job, Ok(stored));
     if let Some(name) = job.stored_name() {
         let (author, edit) = (job.request.author, name.clone());

@@ -174,10 +174,10 @@ impl CommitTurn {
             Err(EditError::Load(LoadError::NotKept)) => return self.follow_from_gap().await,
             Err(error) => return self.fail(error),
         };
-        let mut failures = Vec::new();
-        let staging = stage(&mut self.document, &self.jobs, &mut failures).await;
-        for (index, error) in failures {
-            self.jobs[index].answer(Err(error));
+        let mut final_answers = Vec::new();
+        let staging = stage(&mut self.document, &self.jobs, &mut final_answers).await;
+        for (index, answer) in final_answers {
+            self.jobs[index].answer(answer);
         }
         match staging {
             Ok(Staging::Ready(batch)) => self.commit(batch, lock).await,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use sea_orm::ConnectionTrait as _;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -9,8 +11,8 @@ use super::*;
 use crate::{
     domain::{DisplayName, DocumentId, Email, Title},
     editing::{
-        EditKind, EditRequest, Replica, loader::DocumentLoader, recent::RecentChanges,
-        work_permits::WorkPermits,
+        Acknowledgement, EditKind, EditRequest, Replica, loader::DocumentLoader,
+        recent::RecentChanges, work_permits::WorkPermits,
     },
     store::{NewAccount, NewChange, Store, test_store},
 };
@@ -20,7 +22,7 @@ struct Fixture {
     turn: CommitTurn,
     document: DocumentId,
     author: UserId,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Returns a turn with two edits of a document with the text "Begin.", which would become versions 2 and 3.
@@ -69,7 +71,7 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         .map(|request| QueuedEdit { request, reply: oneshot::channel().0 })
         .collect();
     let turn = CommitTurn::new(context, state, edits);
-    Fixture { store, turn, document, author, _folder: folder }
+    Fixture { store, turn, document, author, folder }
 }
 
 fn insertion(document: DocumentId, author: UserId, text: &str) -> EditRequest {
@@ -86,10 +88,10 @@ fn broken_connection() -> StoreError {
 
 impl Fixture {
     async fn stage(&mut self) -> StagedBatch {
-        let mut failures = Vec::new();
-        match stage(&mut self.turn.document, &self.turn.jobs, &mut failures).await.unwrap() {
-            Staging::Ready(batch) if failures.is_empty() => batch,
-            Staging::Ready(_) | Staging::Again => panic!("{failures:?}"),
+        let mut answers = Vec::new();
+        match stage(&mut self.turn.document, &self.turn.jobs, &mut answers).await.unwrap() {
+            Staging::Ready(batch) if answers.is_empty() => batch,
+            Staging::Ready(_) | Staging::Again => panic!("{answers:?}"),
         }
     }
 
@@ -191,6 +193,42 @@ async fn a_user_without_access_learns_nothing_about_the_document() {
 
     for answer in answers(fixture.turn.run().await.1) {
         assert!(matches!(answer, Err(EditError::Store(StoreError::Denied))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_brings_nothing_new_is_answered_although_nothing_can_be_stored() {
+    let mut fixture = fixture(|_document, _author| vec![]).await;
+    let (document, author) = (fixture.document, fixture.author);
+    let loader = DocumentLoader::new(fixture.store.clone(), 1);
+    let stored = loader.replica(document, Version::FIRST).await.unwrap().replica.state();
+    let merge = |update: &[u8]| {
+        let updates = vec![Bytes::copy_from_slice(update)];
+        let kind = EditKind::Merge { updates, acknowledgement: Acknowledgement::Whole };
+        EditRequest { document, author, session: None, name: None, kind }
+    };
+    // The last one is answered together with the insertion, which fails.
+    let insertion = insertion(document, author, "one ");
+    for request in [merge(&[0, 0]), merge(&stored), insertion, merge(&stored)] {
+        fixture.turn.jobs.push(Job::new(QueuedEdit { request, reply: oneshot::channel().0 }));
+    }
+    let url = format!("sqlite://{}/test.db", fixture.folder.path().display());
+    let mut options = sea_orm::ConnectOptions::new(url);
+    let other = sea_orm::Database::connect(options.max_connections(1).to_owned()).await.unwrap();
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+
+    let (state, outcome) = fixture.turn.run().await;
+
+    assert!(outcome.changes.is_empty());
+    assert_eq!(state.head.as_ref().unwrap().version, Version::FIRST);
+    let answers = answers(outcome);
+    for answer in &answers[..2] {
+        let stored = answer.as_ref().unwrap();
+        assert_eq!(stored.version, Version::FIRST);
+        assert!(stored.state_vector.as_ref().is_some_and(|vector| vector.len() > 1));
+    }
+    for answer in &answers[2..] {
+        assert!(matches!(answer, Err(EditError::Store(StoreError::Unavailable(_)))), "{answer:?}");
     }
 }
 
