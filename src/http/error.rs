@@ -50,9 +50,6 @@ pub enum HttpError {
     /// A request to the address of editors is not an upgrade.
     #[error("This address is for Yjs editors only. Connect to it with a y-websocket provider.")]
     NeedsEditor,
-    /// The path of an editor's upgrade does not name a document.
-    #[error("The address does not name a document. Connect to /sync/<documentId>.")]
-    NoDocument,
     /// Pages from this origin are not allowed.
     #[error(
         "Pages from this origin may not use the server. Ask its operator to add the origin to `server.allowed_origins`."
@@ -156,7 +153,6 @@ impl HttpError {
             },
             Self::ForeignSession | Self::Origin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
             Self::UnknownSession
-            | Self::NoDocument
             | Self::NeedsEditor
             | Self::Malformed(_)
             | Self::Handshake(_)
@@ -189,7 +185,6 @@ impl HttpError {
             Self::Roster(_) => "roster_unavailable",
             Self::NoToken => "missing",
             Self::NeedsEditor => "no_upgrade",
-            Self::NoDocument => "no_document",
             Self::Origin => "origin",
             Self::Failed => "failed",
             Self::Handshake(_) => "handshake",
@@ -224,7 +219,6 @@ impl HttpError {
             | Self::ForeignSession
             | Self::Roster(_)
             | Self::NeedsEditor
-            | Self::NoDocument
             | Self::Origin
             | Self::TooLarge { .. }
             | Self::TooSlow { .. }

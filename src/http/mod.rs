@@ -9,6 +9,7 @@
 mod body;
 mod credentials;
 mod drain_flag;
+mod editor_address;
 mod error;
 mod graphiql;
 mod graphql;

@@ -1,30 +1,18 @@
 //! The upgrade of `/sync/<document>` to y-websocket, with one document per WebSocket.
 //!
-//! The protocol has no message for a token, so the upgrade must carry one. Access to the document is checked after the
-//! upgrade: without it the session closes with a code that editors understand.
+//! The protocol has no message for a token, so the upgrade must carry one. The rest of the address and the access to the
+//! document are checked after the upgrade: then the session closes with a code that editors understand.
 
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 
-use super::{HttpError, HttpState, query_string, request_span, upgrade};
+use super::{HttpError, HttpState, editor_address::EditorAddress, request_span, upgrade};
 use crate::{
-    domain::DocumentId,
-    session::{self, NewEditor},
-    wire::Predecessor,
-    yjs::Conversation,
+    session::{self, Identified, NewEditor},
+    wire::{CloseReason, Predecessor},
+    yjs::{Conversation, RefusedEditor},
 };
-
-/// The options of an editor in the query string.
-#[derive(Deserialize)]
-struct EditorQuery {
-    /// Whether the editor requests save acknowledgements.
-    #[serde(default)]
-    saved: bool,
-    /// The client id of the editor's Yjs document, with which it comes back after its connection is lost.
-    client: Option<u64>,
-}
 
 /// Handles `GET /sync/<document>`: upgrades the request and opens a session for an editor.
 ///
@@ -46,8 +34,7 @@ pub(super) async fn open(
 /// Upgrades the request of an editor.
 ///
 /// # Errors
-/// The origin is not allowed, the path does not name a document, the token is missing or not valid, the handshake is
-/// broken, or the node is stopping.
+/// The origin is not allowed, the token is missing or not valid, the handshake is broken, or the node is stopping.
 async fn upgrade_editor(
     request: &HttpRequest,
     document: &str,
@@ -55,18 +42,38 @@ async fn upgrade_editor(
     state: &HttpState,
 ) -> Result<HttpResponse, HttpError> {
     upgrade::check_allowed(request, state)?;
-    let document: DocumentId = document.parse().map_err(|_no_uuid| HttpError::NoDocument)?;
-    request_span::record_document(document);
-    let EditorQuery { saved, client } = query_string::parse(request.query_string())?;
     let Some(token) = upgrade::token(request)? else {
         state.metrics.auth_failed("missing");
         return Err(HttpError::NoToken);
     };
     let identified = state.identity.of(&token).await?;
     request_span::record_user(identified.user.id);
-    let conversation = Conversation::new(Arc::clone(&state.editors), document, saved);
-    let name = client.map(|client| Predecessor::Editor { document, client });
-    let editor = NewEditor { identified, name, conversation: Box::new(conversation) };
-    session::open_editor(request, payload, Arc::clone(&state.session), editor)
-        .map_err(|error| HttpError::Handshake(error.to_string()))
+    let address = EditorAddress::parse(document, request.query_string());
+    session::open_editor(
+        request,
+        payload,
+        Arc::clone(&state.session),
+        editor(identified, address, state),
+    )
+    .map_err(|error| HttpError::Handshake(error.to_string()))
+}
+
+/// Returns the editor of an address. One with a wrong address is admitted only to be told so.
+fn editor(
+    identified: Identified,
+    address: Result<EditorAddress, &'static str>,
+    state: &HttpState,
+) -> NewEditor {
+    match address {
+        Ok(EditorAddress { document, saved, client }) => {
+            request_span::record_document(document);
+            let name = client.map(|client| Predecessor::Editor { document, client });
+            let conversation = Conversation::new(Arc::clone(&state.editors), document, saved);
+            NewEditor { identified, name, conversation: Box::new(conversation) }
+        }
+        Err(wrong) => {
+            let refused = RefusedEditor(CloseReason::BadMessage(wrong.into()));
+            NewEditor { identified, name: None, conversation: Box::new(refused) }
+        }
+    }
 }

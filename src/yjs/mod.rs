@@ -12,7 +12,9 @@ mod commit;
 mod conversation;
 mod error;
 mod pending_messages;
+mod refused_editor;
 mod resync;
 mod states;
 
 pub use conversation::{Conversation, EditorParts};
+pub use refused_editor::RefusedEditor;

@@ -113,8 +113,7 @@ async fn the_log_shows_why_an_upgrade_was_refused() {
         (node.handshake().token_in_address("no-token"), "malformed"),
         (editor(format!("/sync/{document}?token={bad_token}")), "bad_signature"),
         (editor(format!("/sync/{document}")), "missing"),
-        (editor(format!("/sync/plan?token={}", alice.token)), "no_document"),
-        (editor(format!("/sync/{document}?token={}&saved=x", alice.token)), "malformed_address"),
+        (editor(format!("/sync/{document}?token=x&token=y")), "malformed_address"),
         (node.handshake().header("Origin", "https://elsewhere.example"), "origin"),
         (node.handshake().replace("Sec-WebSocket-Version", "12"), "handshake"),
     ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coscribe::domain::DocumentId;
-use kit::{Client as _, Node as _, Pair, TokenMinter, new_doc, within};
+use kit::{Client as _, Handshake, Node as _, Pair, TokenMinter, new_doc, within};
 use tokio_tungstenite::tungstenite::Message;
 
 #[actix_web::test]
@@ -39,6 +39,26 @@ async fn a_user_without_access_is_closed_with_a_final_code() {
         assert_eq!(editor.state().sync_replies, 0);
     }
     assert_eq!(pair.node.metric("permission_denials_total").await, 2);
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn a_wrong_address_is_closed_with_4400_and_what_to_correct() {
+    let pair = Pair::start().await;
+    let (document, token) = (pair.document, &pair.bob.token);
+    for (address, correction) in [
+        (format!("{document}?token={token}&saved=yes"), "`saved` must be"),
+        (format!("{document}?token={token}&client=me"), "`client` must be"),
+        (format!("plan?token={token}"), "connect to /sync/<documentId>"),
+    ] {
+        let handshake = Handshake::to_path(pair.node.address(), &format!("/sync/{address}"));
+        let (code, reason) = handshake.open_raw().await.expect_close().await;
+        assert_eq!(code, 4400, "{address}");
+        assert!(reason.contains(correction), "{reason}");
+    }
+    // The token comes first.
+    let handshake = Handshake::to_path(pair.node.address(), "/sync/plan?saved=yes");
+    assert_eq!(handshake.send().await.status, 401);
     pair.stop(()).await;
 }
 
