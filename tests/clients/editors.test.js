@@ -323,6 +323,21 @@ test('tiptap: a viewer cannot edit', async (t) => {
   carols.expectNoErrors();
 });
 
+test('a page shows that an edit was denied, and that it is saved once it is allowed', async (t) => {
+  const document = await shared('Hello');
+  const page = await Page.open(t, 'codemirror', bob, document);
+  await page.expectContent('Hello');
+  await grant(alice, document, 'VIEW', bob.email);
+  await page.type('!');
+  await page.expectStatus('Not saved: You may read this document but not change it. Ask its owner for access.');
+
+  await grant(alice, document, 'EDIT', bob.email);
+  await page.type('!');
+  await page.expectStatus('Saved');
+  await expectStored(document, 'Hello!!');
+  page.expectNoErrors();
+});
+
 test('a page whose token expires reconnects with a fresh token', async (t) => {
   const document = await shared('Hello');
   const page = await Page.open(t, 'codemirror', alice, document, { login: shortLived(alice) });
