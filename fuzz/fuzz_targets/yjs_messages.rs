@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
                     assert!(clocks.len() <= state_vector.len() / 2);
                 }
             }
-            EditorMessage::Update(update) => {
+            EditorMessage::Step2(update) | EditorMessage::Update(update) => {
                 if let Ok(outline) = Outline::read(&update, 1_000) {
                     assert!(outline.struct_count() <= 1_000);
                     let _is_complete = outline.is_complete(|_client| 0);

@@ -14,7 +14,7 @@ use crate::{
     settings::Settings,
     store::Store,
     telemetry,
-    yjs::EditorParts,
+    yjs::{EditorParts, UnstoredLog},
 };
 
 /// The connected parts of a node.
@@ -70,6 +70,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         throttle: Arc::clone(&throttle),
         metrics: metrics.clone(),
         limits: limits.clone(),
+        unstored: UnstoredLog::default(),
     });
     let draining = DrainFlag::default();
     let http = Arc::new(HttpState {

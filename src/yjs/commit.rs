@@ -15,15 +15,16 @@ use crate::{
     wire::yjs,
 };
 
-/// Commits the updates of `request` and returns the reply to the editor. `updates_received` is the number of updates that
-/// have arrived in total; an acknowledgement repeats it. `acknowledge` notes the version of the acknowledgement.
+/// Commits the updates of `request` and returns the reply to the editor. `updates_stored` is the number of updates that are
+/// stored then; an acknowledgement carries it. `acknowledge` notes the version of the acknowledgement.
 pub(super) async fn commit(
     parts: &EditorParts,
     seat: &EditorHandle,
     request: EditRequest,
-    updates_received: u64,
+    updates_stored: u64,
     acknowledge: impl FnOnce(Version),
 ) -> StepOutcome {
+    let document = request.document;
     // The seat knows the current access level, so a reader's updates need not reach the database to be refused.
     let stored = match seat.may_edit() {
         true => parts.rooms.edit(request).await,
@@ -33,7 +34,7 @@ pub(super) async fn commit(
         Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::StoredInPart,
         Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
             acknowledge(version);
-            return StepOutcome::Reply(yjs::saved(version, &state_vector, updates_received));
+            return StepOutcome::Reply(yjs::saved(version, &state_vector, updates_stored));
         }
         Ok(_) => return StepOutcome::Done,
         Err(error) => error,
@@ -41,11 +42,15 @@ pub(super) async fn commit(
     match remedy(&error) {
         Remedy::Deny => {
             parts.metrics.permission_denied();
-            StepOutcome::Reply(yjs::permission_denied(
+            StepOutcome::Denied(yjs::permission_denied(
                 "You may read this document but not change it. Ask its owner for access.",
             ))
         }
         Remedy::Ask => StepOutcome::OutOfSync,
+        Remedy::Retry => {
+            parts.unstored.note(document, &error);
+            StepOutcome::OutOfSync
+        }
         Remedy::Refuse(reason) => {
             tracing::info!(reason, "refused an editor's updates");
             StepOutcome::Refused(yjs::permission_denied(&reason))
@@ -61,7 +66,11 @@ pub(super) async fn commit(
 /// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored
 /// sends them again when it reconnects.
 pub(super) async fn commit_rest(parts: &EditorParts, request: EditRequest) {
+    let document = request.document;
     if let Err(error) = parts.rooms.edit(request).await {
+        if remedy(&error) == Remedy::Retry {
+            return parts.unstored.note(document, &error);
+        }
         let error: &dyn Error = &error;
         tracing::debug!(error, "could not commit an editor's last updates");
     }

@@ -21,6 +21,8 @@ use super::{
     commit::{commit, commit_rest},
     pending_messages::PendingMessages,
     resync::Resync,
+    stored_updates::{StoredUpdates, UpdateBatch},
+    unstored_log::UnstoredLog,
 };
 use crate::{
     domain::{DocumentId, UserId, Version},
@@ -50,6 +52,8 @@ pub struct EditorParts {
     pub metrics: Metrics,
     /// The `[limits]` section of the settings.
     pub limits: Limits,
+    /// Logs changes that cannot be stored.
+    pub unstored: UnstoredLog,
 }
 
 /// A conversation with one editor.
@@ -61,6 +65,7 @@ pub struct Conversation {
     seat: Option<(Arc<SessionLink>, EditorHandle)>,
     pending: PendingMessages,
     running: RunningStep,
+    stored: StoredUpdates,
     resync: Resync,
     /// When the editor's awareness may be broadcast again.
     broadcast_at: Option<Instant>,
@@ -71,7 +76,7 @@ pub struct Conversation {
 enum RunningStep {
     None,
     /// Updates are being committed.
-    Commit,
+    Commit(UpdateBatch),
     /// A query is being answered, or sync step 1 is being sent.
     Sync,
 }
@@ -88,6 +93,7 @@ impl Conversation {
             seat: None,
             pending: PendingMessages::default(),
             running: RunningStep::None,
+            stored: StoredUpdates::default(),
             resync: Resync::default(),
             broadcast_at: None,
         }
@@ -132,10 +138,10 @@ impl Conversation {
         if link.take_edit().is_err() {
             return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
-        let request = self.take_request(link)?;
-        self.running = RunningStep::Commit;
+        let (request, batch) = self.take_request(link)?;
+        self.running = RunningStep::Commit(batch);
         let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
-        let updates_received = self.pending.updates_received();
+        let updates_stored = self.stored.count_with(batch);
         let acknowledged = self.acknowledged.clone();
         // A task of its own, because a commit must be broadcast even if the client disconnects meanwhile.
         let committing = tokio::spawn(
@@ -145,7 +151,7 @@ impl Conversation {
                         acknowledged.store(version.number(), Ordering::Relaxed);
                     }
                 };
-                commit(&parts, &seat, request, updates_received, acknowledge).await
+                commit(&parts, &seat, request, updates_stored, acknowledge).await
             }
             .in_current_span(),
         );
@@ -169,15 +175,48 @@ impl Conversation {
     }
 
     /// Removes all collected updates and returns the request to commit them.
-    fn take_request(&mut self, link: &SessionLink) -> Option<EditRequest> {
-        let updates = self.pending.take_updates();
-        (!updates.is_empty()).then(|| EditRequest {
+    fn take_request(&mut self, link: &SessionLink) -> Option<(EditRequest, UpdateBatch)> {
+        let (updates, batch) = self.pending.take_updates();
+        if updates.is_empty() {
+            return None;
+        }
+        let request = EditRequest {
             document: self.document,
             author: link.user().id,
             session: Some(link.id()),
             name: None,
             kind: EditKind::Merge { updates, acknowledgement: self.acknowledgement() },
-        })
+        };
+        Some((request, batch))
+    }
+
+    /// Notes the outcome of committing a batch.
+    fn finish_commit(&mut self, batch: UpdateBatch, outcome: &StepOutcome, now: Instant) {
+        match outcome {
+            StepOutcome::Done | StepOutcome::Reply(_) if self.stored.stored(batch) => {
+                self.resync.in_sync();
+            }
+            // An earlier update is still missing.
+            StepOutcome::Done | StepOutcome::Reply(_) => self.resync.out_of_sync(now),
+            StepOutcome::OutOfSync => {
+                self.stored.not_stored();
+                self.resync.out_of_sync(now);
+            }
+            StepOutcome::StoredInPart => {
+                self.stored.not_stored();
+                self.resync.in_sync();
+                self.resync.out_of_sync(now);
+            }
+            StepOutcome::Refused(_) => {
+                self.stored.not_stored();
+                self.resync.refused();
+            }
+            StepOutcome::Denied(_) => {
+                self.stored.not_stored();
+                self.resync.in_sync();
+            }
+            StepOutcome::Close(_) => {}
+        }
     }
 
     /// Answers sync step 1 with sync step 2, or else a query with everyone's awareness.
@@ -286,16 +325,9 @@ impl EditorConversation for Conversation {
     }
 
     fn finish_step(&mut self, outcome: &StepOutcome, now: Instant) {
-        let finished = std::mem::replace(&mut self.running, RunningStep::None);
-        match (finished, outcome) {
-            (_, StepOutcome::OutOfSync) => self.resync.out_of_sync(now),
-            (_, StepOutcome::StoredInPart) => {
-                self.resync.in_sync();
-                self.resync.out_of_sync(now);
-            }
-            (_, StepOutcome::Refused(_)) => self.resync.refused(),
-            (RunningStep::Commit, _) => self.resync.in_sync(),
-            (RunningStep::None | RunningStep::Sync, _) => {}
+        match std::mem::replace(&mut self.running, RunningStep::None) {
+            RunningStep::Commit(batch) => self.finish_commit(batch, outcome, now),
+            RunningStep::None | RunningStep::Sync => {}
         }
     }
 
@@ -304,12 +336,12 @@ impl EditorConversation for Conversation {
     }
 
     fn has_unsaved_updates(&self) -> bool {
-        self.running == RunningStep::Commit || self.pending.has_updates()
+        matches!(self.running, RunningStep::Commit(_)) || self.pending.has_updates()
     }
 
     fn commit_rest(&mut self) -> Option<BoxFuture<'static, ()>> {
         let (link, _) = self.seat.clone()?;
-        let (request, parts) = (self.take_request(&link)?, Arc::clone(&self.parts));
+        let ((request, _), parts) = (self.take_request(&link)?, Arc::clone(&self.parts));
         Some(async move { commit_rest(&parts, request).await }.boxed())
     }
 }

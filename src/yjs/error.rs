@@ -1,5 +1,7 @@
 //! Maps the errors of an editor's updates to the Yjs protocol: a denial, a request for missing updates, or a close. An update
-//! that is too expensive is denied, because a close would end the editor for good or make it send the same again at once.
+//! that is too expensive is denied, because a close would end the editor for good or make it send the same again at once. For
+//! the same reason the session stays open while the store is unavailable: the editor would reconnect several times a second,
+//! and join and leave the document each time.
 //!
 //! No `match` has a wildcard arm, not even for nested enums, so that a new error breaks the build here until it has a
 //! remedy. Close texts follow those of [`CloseReason`]: no full stop at the end.
@@ -17,6 +19,9 @@ pub(super) enum Remedy {
     Deny,
     /// The update depends on one that is missing here. The editor is asked for its state.
     Ask,
+    /// The update cannot be stored at the moment. The session stays open: the editor keeps its changes, and is asked for them
+    /// again.
+    Retry,
     /// The update is too expensive, for this reason. The session stays open: the editor keeps its changes and receives those
     /// of others.
     Refuse(String),
@@ -28,14 +33,12 @@ pub(super) enum Remedy {
 pub(super) fn remedy(error: &EditError) -> Remedy {
     match error {
         EditError::Store(StoreError::Denied) => Remedy::Deny,
-        EditError::Store(error) => Remedy::Close(store_reason(error)),
-        EditError::Load(error) => Remedy::Close(load_reason(error)),
+        EditError::Store(error) => temporary(store_reason(error)),
+        EditError::Load(error) => temporary(load_reason(error)),
         EditError::Merge(error) => merge_remedy(error),
-        EditError::Busy
-        | EditError::Unreadable
-        | EditError::Unanswered
-        | EditError::Unknown
-        | EditError::Overtaken => Remedy::Close(CloseReason::Unavailable),
+        EditError::Busy | EditError::Unknown | EditError::Overtaken => Remedy::Retry,
+        // The room has ended, and the seat with it.
+        EditError::Unreadable | EditError::Unanswered => Remedy::Close(CloseReason::Unavailable),
         // Updates of editors have no base version and no edit id, and what exceeds their budget is left for later, so these are
         // faults of the server.
         EditError::DeltaMismatch(_)
@@ -44,6 +47,14 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),
         EditError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
+    }
+}
+
+/// Returns the remedy for a failure of the store, which may be temporary.
+fn temporary(reason: CloseReason) -> Remedy {
+    match reason == CloseReason::Unavailable {
+        true => Remedy::Retry,
+        false => Remedy::Close(reason),
     }
 }
 

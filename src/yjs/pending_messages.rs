@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::states;
+use super::{states, stored_updates::UpdateBatch};
 use crate::{
     room::EditorAwareness,
     session::Limits,
@@ -23,8 +23,11 @@ pub(super) struct PendingMessages {
     state_vector: Option<Vec<(u64, u32)>>,
     /// Whether the editor has asked for everyone's awareness.
     awareness_query: bool,
+    /// Sync steps 2 and updates, in the order of their arrival.
     updates: Vec<Bytes>,
     update_bytes: usize,
+    /// Whether a sync step 2 is among them.
+    has_step_2: bool,
     /// The updates that have arrived in total.
     updates_received: u64,
     /// The newest awareness of each client.
@@ -47,17 +50,23 @@ impl PendingMessages {
             EditorMessage::Step1(state_vector) => {
                 self.state_vector = Some(yjs::state_vector(&state_vector)?);
             }
-            EditorMessage::Update(update) => {
-                self.update_bytes += update.len();
-                self.updates_received += 1;
-                self.updates.push(update);
+            EditorMessage::Step2(update) => {
+                self.has_step_2 = true;
+                self.receive_update(update);
             }
+            EditorMessage::Update(update) => self.receive_update(update),
             EditorMessage::QueryAwareness => self.awareness_query = true,
             EditorMessage::Awareness(bytes) => {
                 self.receive_awareness(&bytes, own_client, max_awareness)?;
             }
         }
         Ok(())
+    }
+
+    fn receive_update(&mut self, update: Bytes) {
+        self.update_bytes += update.len();
+        self.updates_received += 1;
+        self.updates.push(update);
     }
 
     /// Collects an awareness update. Editors also relay the awareness of other clients. Those entries are dropped here
@@ -93,15 +102,12 @@ impl PendingMessages {
         !self.updates.is_empty()
     }
 
-    /// Returns how many updates have arrived in total.
-    pub(super) fn updates_received(&self) -> u64 {
-        self.updates_received
-    }
-
     /// Removes all updates, in the order of their arrival.
-    pub(super) fn take_updates(&mut self) -> Vec<Bytes> {
+    pub(super) fn take_updates(&mut self) -> (Vec<Bytes>, UpdateBatch) {
         self.update_bytes = 0;
-        std::mem::take(&mut self.updates)
+        let has_step_2 = std::mem::take(&mut self.has_step_2);
+        let batch = UpdateBatch { received: self.updates_received, has_step_2 };
+        (std::mem::take(&mut self.updates), batch)
     }
 
     /// Returns whether an awareness update waits.
@@ -154,9 +160,16 @@ mod tests {
             let update = EditorMessage::Update(Bytes::from_static(update));
             pending.receive(update, None, 100).unwrap();
         }
-        assert_eq!(pending.take_updates(), ["one", "two"]);
+        let (updates, batch) = pending.take_updates();
+        assert_eq!(updates, ["one", "two"]);
+        assert_eq!(batch, UpdateBatch { received: 2, has_step_2: false });
         assert!(!pending.has_updates());
-        assert_eq!(pending.updates_received(), 2);
+
+        let step_2 = EditorMessage::Step2(Bytes::from_static(b"all"));
+        pending.receive(step_2, None, 100).unwrap();
+        let (_, batch) = pending.take_updates();
+        assert_eq!(batch, UpdateBatch { received: 3, has_step_2: true });
+        assert!(!pending.take_updates().1.has_step_2);
     }
 
     #[test]

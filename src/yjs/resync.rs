@@ -1,4 +1,4 @@
-//! When an editor that is out of sync is asked for the updates that are missing.
+//! When an editor that is out of sync, or whose updates could not be stored, is asked for the updates that are missing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait. Each request that does not help doubles the wait up to this.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Schedules sync step 1 for an editor whose updates depend on others that are missing. Pure; time is an argument.
+/// Schedules sync step 1 for an editor of whose updates some are missing. Pure; time is an argument.
 #[derive(Debug, Default)]
 pub(super) struct Resync {
     /// The number of times in a row that the editor was out of sync or an update was refused.
@@ -19,7 +19,8 @@ pub(super) struct Resync {
 }
 
 impl Resync {
-    /// Notes that an update depends on others that are missing.
+    /// Notes that updates are missing: one depends on others that are, could not be stored, or was stored although an earlier
+    /// one was not.
     pub(super) fn out_of_sync(&mut self, now: Instant) {
         // Eight doublings exceed the longest wait.
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(8)).min(MAX_WAIT);
@@ -32,7 +33,7 @@ impl Resync {
         self.failures += 1;
     }
 
-    /// Notes that an update was stored, so nothing is missing.
+    /// Notes that an update was stored, and nothing is missing.
     pub(super) fn in_sync(&mut self) {
         self.failures = 0;
     }

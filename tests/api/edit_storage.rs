@@ -3,8 +3,9 @@
 use coscribe::domain::{Content, Delta, Version};
 use futures_util::future::{join, join_all, join3};
 use kit::{Client as _, Node as _, ON_FILE, Pair, Tab, TestNode};
-use sea_orm::ConnectionTrait as _;
 use serde_json::json;
+
+use crate::locked_database::LockedDatabase;
 
 #[actix_web::test]
 async fn versions_have_no_gap_and_their_deltas_compose_to_the_text() {
@@ -138,11 +139,7 @@ async fn edits_are_refused_while_the_database_is_locked() {
     let settings = [ON_FILE, ("COSCRIBE__STORE__BUSY_WITHIN", "50ms")];
     let pair = Pair::start_with(&settings).await;
     let (alices, bobs) = pair.open().await;
-    let file = pair.node.folder().join("coscribe.db");
-    let mut options = sea_orm::ConnectOptions::new(format!("sqlite://{}", file.display()));
-    options.max_connections(1).sqlx_logging(false);
-    let lock = sea_orm::Database::connect(options).await.unwrap();
-    lock.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let lock = LockedDatabase::of(&pair.node).await;
 
     let delta = || json!([{ "insert": "x" }]);
     for name in ["a", "b"] {
@@ -151,7 +148,7 @@ async fn edits_are_refused_while_the_database_is_locked() {
     }
     assert_eq!(pair.bob.read_text(pair.document).await, "Welcome.");
 
-    lock.execute_unprepared("ROLLBACK").await.unwrap();
+    lock.unlock().await;
     assert_eq!(alices.edit_as(pair.document, 1, delta(), json!("a")).await.value()["version"], 2);
     // The first event is the first stored change.
     assert_eq!(bobs.expect_version(2).await["content"], "xWelcome.");

@@ -22,6 +22,7 @@ mod history;
 mod http;
 mod limits;
 mod lists;
+mod locked_database;
 mod log;
 mod metrics;
 mod operations;

@@ -1,6 +1,10 @@
 //! What surrounds the process: its log, and other processes.
 
-use std::{fs, io, path::Path, process::Stdio};
+use std::{
+    io::{self, Read as _},
+    path::Path,
+    process::Stdio,
+};
 
 use kit::{Client as _, Node as _, NodeProcess, within};
 use serde_json::Value;
@@ -26,13 +30,14 @@ async fn expect_service(node: NodeProcess) {
 #[tokio::test]
 async fn a_life_in_order_leaves_no_error_in_the_log_and_one_line_per_migration() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
+    let (mut reader, log) = io::pipe().unwrap();
     // The working directory has no file for the environment.
     let settings = [SETTINGS, &[("COSCRIBE_ENV", "production")]].concat();
-    let node = SERVER.start_with_log(folder.path(), &settings, &log).await;
+    let node = SERVER.start_with_log(folder.path(), &settings, log.into()).await;
     expect_service(node).await;
 
-    let log = fs::read_to_string(log).unwrap();
+    let mut log = String::new();
+    reader.read_to_string(&mut log).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!(errors, Vec::<&Value>::new());

@@ -22,11 +22,13 @@ pub enum StepOutcome {
     Done,
     /// The step is done, and this frame answers the editor.
     Reply(Bytes),
-    /// An update depends on others that are missing, or was stored only in part. The editor must be asked for what is
-    /// missing with sync step 1.
+    /// An update depends on others that are missing, or could not be stored. The editor must be asked for what is missing
+    /// with sync step 1.
     OutOfSync,
     /// A part was stored, and the rest was left out: the editor must send it again.
     StoredInPart,
+    /// The user may not edit, as this frame tells the editor.
+    Denied(Bytes),
     /// An update was refused, as this frame tells the editor. Its later updates depend on the refused one.
     Refused(Bytes),
     /// The session must close.

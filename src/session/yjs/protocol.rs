@@ -179,9 +179,9 @@ impl YjsProtocol {
         self.conversation.finish_step(&outcome, view.now);
         match outcome {
             StepOutcome::Done | StepOutcome::OutOfSync | StepOutcome::StoredInPart => None,
-            StepOutcome::Reply(frame) | StepOutcome::Refused(frame) => {
-                Some(ProtocolEffect::Reply(frame, None))
-            }
+            StepOutcome::Reply(frame)
+            | StepOutcome::Denied(frame)
+            | StepOutcome::Refused(frame) => Some(ProtocolEffect::Reply(frame, None)),
             StepOutcome::Close(reason) => Some(ProtocolEffect::Close(reason)),
         }
     }

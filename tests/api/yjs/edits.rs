@@ -1,12 +1,13 @@
 //! Edits by Yjs editors: they are merged, stored, broadcast once and acknowledged, and slow editors catch up.
 
 use kit::{Client as _, EditorState, Node as _, ON_FILE, Pair, new_doc, sync_message};
-use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use yrs::{
     Doc, ReadTxn as _, Text as _, Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
     updates::encoder::Encode as _,
 };
+
+use crate::locked_database::LockedDatabase;
 
 #[actix_web::test]
 async fn a_change_reaches_both_protocols_once_and_not_its_author() {
@@ -117,32 +118,62 @@ async fn an_update_that_misses_earlier_ones_is_completed_by_a_sync() {
 }
 
 #[actix_web::test]
-async fn an_edit_that_the_database_refuses_is_neither_broadcast_nor_acknowledged() {
+async fn an_edit_that_the_database_refuses_is_requested_again_until_it_is_stored() {
     let settings = [ON_FILE, ("COSCRIBE__STORE__BUSY_WITHIN", "50ms")];
     let pair = Pair::start_with(&settings).await;
     let alices = pair.alice.open_editor(pair.document).await;
     let bobs = pair.bob.open_editor_with_receipts(pair.document).await;
-    let file = pair.node.folder().join("coscribe.db");
-    let mut options = sea_orm::ConnectOptions::new(format!("sqlite://{}", file.display()));
-    options.max_connections(1).sqlx_logging(false);
-    let other = sea_orm::Database::connect(options).await.unwrap();
-    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let lock = LockedDatabase::of(&pair.node).await;
 
     bobs.insert(0, "Kept ").await;
-    let (code, reason) = bobs.expect_close().await;
-    assert_eq!(code, 1013, "{reason}");
-    assert!(bobs.state().saved.is_none_or(|(version, _)| version == 1));
+    let asked = bobs.expect("being asked again", |state| state.sync_requests >= 3).await;
+    assert!(asked.saved.is_none_or(|(version, _)| version == 1));
     assert_eq!(alices.content(), "Welcome.");
-    other.execute_unprepared("ROLLBACK").await.unwrap();
+    lock.unlock().await;
 
-    // The editor reconnects with what it has.
-    let reconnected =
-        pair.bob.open_editor_with(pair.document, bobs.doc.clone(), "&saved=true").await;
-    reconnected.expect_saved().await;
+    bobs.expect_saved().await;
     alices.expect_text("Kept Welcome.").await;
     assert_eq!(alices.state().updates.len(), 1);
     assert_eq!(pair.alice.read(pair.document).await["version"], 2);
-    pair.stop((alices, bobs, reconnected)).await;
+    assert_eq!((alices.state().closed, bobs.state().closed), (None, None));
+    pair.stop((alices, bobs)).await;
+}
+
+#[actix_web::test]
+async fn a_document_opens_while_the_database_accepts_no_edits() {
+    let settings = [ON_FILE, ("COSCRIBE__STORE__BUSY_WITHIN", "50ms")];
+    let pair = Pair::start_with(&settings).await;
+    let lock = LockedDatabase::of(&pair.node).await;
+
+    let bobs = pair.bob.open_editor_with_receipts(pair.document).await;
+
+    // Its sync step 2 brings nothing new.
+    assert_eq!(bobs.expect_saved().await, 1);
+    let state = bobs.state();
+    assert_eq!((state.stored_updates, state.closed), (vec![1], None));
+    assert_eq!(bobs.content(), "Welcome.");
+    lock.unlock().await;
+    pair.stop(bobs).await;
+}
+
+#[actix_web::test]
+async fn the_count_of_stored_updates_stops_before_one_that_was_denied() {
+    let pair = Pair::start().await;
+    pair.alice.grant(pair.document, &pair.bob, "VIEW").await.value();
+    let bobs = pair.bob.open_editor_with_receipts(pair.document).await;
+    // No later update depends on a deletion.
+    bobs.delete(0, 3).await;
+    bobs.expect("a denial", |state| state.denials == 1).await;
+    pair.alice.grant(pair.document, &pair.bob, "EDIT").await.value();
+
+    bobs.insert(5, "!").await;
+
+    // The sync step 2 that the server requests has the deletion too.
+    let is_complete = |state: &EditorState| state.stored_updates.last() == Some(&3);
+    let state = bobs.expect("an acknowledgement of all updates", is_complete).await;
+    assert_eq!(state.stored_updates, [0, 3]);
+    assert_eq!(pair.alice.read_text(pair.document).await, "come.!");
+    pair.stop(bobs).await;
 }
 
 #[actix_web::test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use yrs::{
     Doc, ReadTxn as _, StateVector, Transact as _, Update,
     encoding::read::{Cursor, Read as _},
-    updates::decoder::Decode as _,
+    updates::decoder::{Decode as _, DecoderV1},
 };
 
 use crate::{Person, connection::Close, editor::sync_message};
@@ -29,6 +29,8 @@ pub struct EditorState {
     /// The last version that the server acknowledged as stored, with the state vector that all acknowledgements made
     /// together.
     pub saved: Option<(i64, StateVector)>,
+    /// How many updates were stored, according to each acknowledgement.
+    pub stored_updates: Vec<u64>,
     /// The number of clients in the last acknowledgement.
     pub saved_clients: usize,
     /// How the connection ended, if it has ended: with a close frame or without.
@@ -103,7 +105,9 @@ impl EditorState {
     fn receive_saved(&mut self, content: &[u8]) {
         let mut cursor = Cursor::new(content);
         let version: u64 = cursor.read_var().unwrap();
-        let state_vector = StateVector::decode_v1(&content[cursor.next..]).unwrap();
+        let mut rest = DecoderV1::new(Cursor::new(&content[cursor.next..]));
+        let state_vector = StateVector::decode(&mut rest).unwrap();
+        self.stored_updates.push(rest.read_var().unwrap());
         self.saved_clients = state_vector.len();
         let (_, mut saved) = self.saved.take().unwrap_or_default();
         saved.merge(state_vector);

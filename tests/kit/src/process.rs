@@ -54,15 +54,14 @@ impl Program {
         NodeProcess::start(self.command(folder), settings, Stdio::piped()).await
     }
 
-    /// Starts a node that writes its log into a file.
+    /// Starts a node that writes its log into `log`.
     pub async fn start_with_log(
         self,
         folder: &Path,
         settings: &[(&str, &str)],
-        log: &Path,
+        log: Stdio,
     ) -> NodeProcess {
-        let file = fs::File::create(log).unwrap();
-        NodeProcess::start(self.command(folder), settings, file.into()).await
+        NodeProcess::start(self.command(folder), settings, log).await
     }
 
     /// Starts a node whose standard input and standard error are closed from the start.
@@ -83,14 +82,15 @@ impl Program {
     }
 
     /// Starts a node for which a write beyond [`NodeProcess::limit_file_size`] fails, as on a full disk. Otherwise the
-    /// kernel would end the process.
+    /// kernel would end the process. It writes its log into `log`.
     pub async fn start_on_a_limited_disk(
         self,
         folder: &Path,
         settings: &[(&str, &str)],
+        log: Stdio,
     ) -> NodeProcess {
         let shell = self.shell(folder, "trap '' XFSZ; exec \"$0\" \"$@\"");
-        NodeProcess::start(shell, settings, Stdio::null()).await
+        NodeProcess::start(shell, settings, log).await
     }
 
     /// A command of the shell that runs the binary with further arguments: `exec "$0" "$@"`.

@@ -33,7 +33,9 @@ const MAX_MESSAGES: usize = 64;
 pub enum EditorMessage {
     /// Sync step 1, with the editor's state vector. Requests sync step 2.
     Step1(Bytes),
-    /// Sync step 2 or an update, with changes of the document.
+    /// Sync step 2, with everything that a sync step 1 of the server asked for.
+    Step2(Bytes),
+    /// An update, with changes of the document.
     Update(Bytes),
     /// Awareness entries.
     Awareness(Bytes),
@@ -64,7 +66,8 @@ pub fn parse(bytes: &Bytes) -> Result<Vec<EditorMessage>, Malformed> {
                         return Err(Malformed("the state vector is too large"));
                     }
                     Ok(STEP_1) => EditorMessage::Step1(content),
-                    Ok(STEP_2 | UPDATE) => EditorMessage::Update(content),
+                    Ok(STEP_2) => EditorMessage::Step2(content),
+                    Ok(UPDATE) => EditorMessage::Update(content),
                     _ => return Err(Malformed("a sync message has an unknown kind")),
                 }
             }
@@ -176,7 +179,8 @@ mod tests {
         assert_eq!(parse_static(&[0, 0, 1, 0]), Ok(vec![step.clone()]));
         let update = EditorMessage::Update(Bytes::from_static(&[0, 0]));
         assert_eq!(parse_static(&[0, 0, 1, 0, 0, 2, 2, 0, 0]), Ok(vec![step, update.clone()]));
-        assert_eq!(parse_static(&[0, 1, 2, 0, 0]), Ok(vec![update]));
+        let step_2 = EditorMessage::Step2(Bytes::from_static(&[0, 0]));
+        assert_eq!(parse_static(&[0, 1, 2, 0, 0]), Ok(vec![step_2]));
         assert_eq!(parse_static(&[3]), Ok(vec![EditorMessage::QueryAwareness]));
     }
 
