@@ -10,7 +10,7 @@
 //! and the upper layer implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | task | log_pace > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | memory | task | log_pace > wire > domain
 //! ```
 //!
 //! `|` separates modules of the same layer. Every layer may use `metrics`.
@@ -39,6 +39,7 @@ pub mod editing;
 pub mod graphql;
 pub mod http;
 pub mod log_pace;
+pub mod memory;
 pub mod metrics;
 pub mod outbox;
 pub mod probe;

@@ -7,6 +7,7 @@ use async_graphql::Context;
 use super::{Api, ApiError};
 use crate::{
     domain::{SessionId, User},
+    memory::Payer,
     session::SessionLink,
 };
 
@@ -37,6 +38,11 @@ impl Caller {
             Self::Request { user, .. } => Ok(user),
             Self::Session(link) => Ok(link.user()),
         }
+    }
+
+    /// Returns who pays for the memory of an answer.
+    pub(super) fn payer(&self) -> Payer {
+        self.user().map_or(Payer::Strangers, |user| Payer::User(user.id))
     }
 
     /// Returns the session that sent the operation, or that the request names.

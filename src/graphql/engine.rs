@@ -22,6 +22,7 @@ use crate::{
         LoadError,
         loader::{MAX_INLINE_BYTES, off_thread},
     },
+    memory::{MemoryAccount, MemoryBounds},
     metrics::Metrics,
     session::{Execute, Operation},
     wire::graphql_ws::{RawObject, SubscribePayload},
@@ -40,6 +41,8 @@ pub(super) struct EngineParts {
     pub(super) schemas: Schemas,
     operations: OperationCache,
     pub(super) bounds: AnswerBounds,
+    /// The memory of large answers.
+    pub(super) memory: MemoryAccount,
     pub(super) variable_bounds: VariableBounds,
     /// The operations with large answers or variables that may have a turn at the same time.
     pub(super) turns: Semaphore,
@@ -54,14 +57,27 @@ impl Engine {
         let operations = OperationCache::new(&api.limits, metrics.clone());
         let schemas = Schemas::new(&api);
         let bounds = AnswerBounds { bytes: api.limits.answer, values: api.limits.answer_values };
+        let memory = MemoryBounds {
+            of_user: api.limits.answers_of_user,
+            of_node: api.limits.answers_of_node,
+        };
+        let memory = MemoryAccount::new(memory, metrics.clone());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let turns = Semaphore::new(threads);
         let variable_bounds = VariableBounds {
             values: RawObject::MAX_VALUES,
             bytes: api.limits.message.saturating_mul(MAX_USES),
         };
-        let parts =
-            EngineParts { api, schemas, operations, bounds, variable_bounds, turns, metrics };
+        let parts = EngineParts {
+            api,
+            schemas,
+            operations,
+            bounds,
+            memory,
+            variable_bounds,
+            turns,
+            metrics,
+        };
         Self(Arc::new(parts))
     }
 

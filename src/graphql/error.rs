@@ -8,7 +8,7 @@ use std::{borrow::Cow, error::Error};
 use async_graphql::{Error as GraphqlError, ErrorExtensionValues, ServerError};
 use bytes::Bytes;
 
-use super::answer::{AnswerTooLarge, CopiesTooLarge};
+use super::answer::{AnswerRefused, CopiesTooLarge};
 use crate::{
     auth::PasswordError,
     domain::{InvalidInput, Version},
@@ -29,8 +29,8 @@ pub enum ApiError {
     NotSignedIn,
     /// The e-mail address or the password is wrong. The client does not learn which.
     WrongCredentials,
-    /// The answer would become too large.
-    Answer(AnswerTooLarge),
+    /// The answer would become too large, or there is no memory for it.
+    Answer(AnswerRefused),
     /// An event repeats its large fields too often.
     Copies(CopiesTooLarge),
     /// A value cannot be written as JSON, which is a bug.
@@ -108,7 +108,7 @@ impl ApiError {
                 ErrorCode::Unauthenticated,
                 "The e-mail address or the password is wrong. Check both and try again.",
             ),
-            Self::Answer(error) => ErrorReport::bad_input(error.to_string()),
+            Self::Answer(error) => ErrorReport::new(error.code(), error.to_string()),
             Self::Copies(error) => ErrorReport::bad_input(error.to_string()),
             Self::NotWritten(_) => ErrorReport::new(ErrorCode::Internal, INTERNAL),
             Self::Input(error) => ErrorReport::bad_input(error.to_string()),
@@ -346,7 +346,7 @@ macro_rules! from {
 }
 
 from! {
-    AnswerTooLarge => Answer,
+    AnswerRefused => Answer,
     CopiesTooLarge => Copies,
     serde_json::Error => NotWritten,
     InvalidInput => Input,

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     Api, ApiError,
-    answer::{AnswerBudget, AnswerTooLarge, Encoded},
+    answer::{AnswerBudget, AnswerRefused, Encoded, FirstTime},
 };
 use crate::{
     domain::{Collaborator, DocumentId, Presence, User, UserId, Version},
@@ -42,7 +42,14 @@ struct TextAt(DocumentId, Version);
 #[derive(Debug, Clone)]
 enum TextError {
     Load(LoadError),
-    TooLarge(AnswerTooLarge),
+    Refused(AnswerRefused),
+}
+
+/// A text whose bytes have been spent once.
+#[derive(Clone)]
+struct LoadedText {
+    text: Encoded<String>,
+    first: Arc<FirstTime>,
 }
 
 impl Loaders {
@@ -91,13 +98,15 @@ impl Loaders {
         document: DocumentId,
         version: Version,
     ) -> Result<Encoded<String>, ApiError> {
-        let text = self.0.load_one(TextAt(document, version)).await?;
-        let text = text.unwrap_or(Err(TextError::Load(LoadError::NotKept)));
-        let text = text.map_err(|error| match error {
+        let loaded = self.0.load_one(TextAt(document, version)).await?;
+        let loaded = loaded.unwrap_or(Err(TextError::Load(LoadError::NotKept)));
+        let LoadedText { text, first } = loaded.map_err(|error| match error {
             TextError::Load(error) => ApiError::from(error),
-            TextError::TooLarge(error) => ApiError::from(error),
+            TextError::Refused(error) => ApiError::from(error),
         })?;
-        self.0.loader().budget.spend_bytes(text.bytes())?;
+        if !first.take() {
+            self.0.loader().budget.spend_bytes(text.bytes())?;
+        }
         Ok(text)
     }
 }
@@ -152,40 +161,26 @@ impl Loader<PresenceIn> for Reader {
 }
 
 impl Loader<TextAt> for Reader {
-    type Value = Result<Encoded<String>, TextError>;
+    type Value = Result<LoadedText, TextError>;
     type Error = LoadError;
 
-    /// Each text succeeds or fails for itself. Texts that the answer has no room for are not kept.
+    /// Each text succeeds or fails for itself.
     async fn load(&self, keys: &[TextAt]) -> Result<HashMap<TextAt, Self::Value>, LoadError> {
-        let mut left = self.budget.bytes_left();
-        let mut texts = stream::iter(keys.to_vec())
+        let texts = stream::iter(keys.to_vec())
             .map(|key| async move { (key, self.read_text(key).await) })
             .buffered(TEXTS_AT_ONCE);
-        let mut found = HashMap::with_capacity(keys.len());
-        while let Some((key, text)) = texts.next().await {
-            let text = text.map_err(TextError::Load).and_then(|text| {
-                match left.checked_sub(text.bytes()) {
-                    Some(rest) => left = rest,
-                    None => return Err(TextError::TooLarge(self.budget.too_large())),
-                }
-                Ok(text)
-            });
-            let is_full = matches!(text, Err(TextError::TooLarge(_)));
-            found.insert(key, text);
-            if is_full {
-                break;
-            }
-        }
-        let full = || Err(TextError::TooLarge(self.budget.too_large()));
-        Ok(keys.iter().map(|key| (*key, found.remove(key).unwrap_or_else(full))).collect())
+        Ok(texts.collect().await)
     }
 }
 
 impl Reader {
-    async fn read_text(
-        &self,
-        TextAt(document, version): TextAt,
-    ) -> Result<Encoded<String>, LoadError> {
-        Encoded::text_off_thread(self.api.rooms.content_at(document, version).await?).await
+    /// Reads a text and spends its bytes. After a refusal nothing is read.
+    async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
+        self.budget.check().map_err(TextError::Refused)?;
+        let content = self.api.rooms.content_at(document, version).await;
+        let content = content.map_err(TextError::Load)?;
+        let text = Encoded::text_off_thread(content).await.map_err(TextError::Load)?;
+        self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;
+        Ok(LoadedText { text, first: Arc::default() })
     }
 }

@@ -30,7 +30,7 @@ mod types;
 mod validation;
 mod variables;
 
-pub use answer::{AnswerTooLarge, CopiesTooLarge};
+pub use answer::{AnswerBounds, AnswerRefused, CopiesTooLarge};
 pub use api::Api;
 pub use caller::Caller;
 pub use engine::Engine;

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::{
     Caller,
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
-    answer::{AnswerBudget, AnswerTooLarge, encode_response, in_turns},
+    answer::{AnswerBudget, AnswerRefused, encode_response, in_turns},
     engine::EngineParts,
     error::{errors_to_json, internal_error, internal_errors, with_code},
     loaders::Loaders,
@@ -18,6 +18,7 @@ use super::{
     variables::OperationVariables,
 };
 use crate::{
+    memory::HeldBytes,
     metrics::{OperationKind, OperationOutcome},
     room::Subscription,
     session::{Operation, OperationResponse, SessionLink},
@@ -34,7 +35,7 @@ const LARGE_FIELDS: usize = 3;
 /// The answer to a query or mutation.
 pub enum OperationAnswer {
     /// It was executed: a GraphQL response as JSON, which may have errors of fields.
-    Executed(Bytes),
+    Executed(HeldBytes),
     /// It was not executed.
     Refused(Vec<ServerError>),
 }
@@ -73,7 +74,8 @@ impl PreparedOperation {
             Err(error) => return OperationAnswer::Refused(vec![with_code(error)]),
         };
         let inner = Arc::clone(&self.engine);
-        let budget = Arc::new(AnswerBudget::new(inner.bounds));
+        let reservation = inner.memory.open(caller.payer());
+        let budget = Arc::new(AnswerBudget::new(inner.bounds, reservation));
         let mut response = self.execute(caller, variables, &budget).await;
         if let Err(error) = budget.check() {
             response = Response::from_errors(vec![refused_answer(error, self.kind)]);
@@ -86,7 +88,8 @@ impl PreparedOperation {
         if !was_executed(&response) && budget.check().is_ok() {
             return OperationAnswer::Refused(response.errors);
         }
-        OperationAnswer::Executed(inner.write_answer(response, &budget, self.kind).await)
+        let json = inner.write_answer(response, &budget, self.kind).await;
+        OperationAnswer::Executed(HeldBytes::new(json, budget.take_reservation()))
     }
 
     /// Decodes and checks the variables, large ones on another thread.
@@ -190,12 +193,12 @@ impl EngineParts {
         budget: &AnswerBudget,
         kind: OperationKind,
     ) -> Bytes {
-        let (too_large, max) = (budget.too_large(), budget.bounds().bytes);
-        let write = move || encode_response(&response, max);
+        let bounds = budget.bounds();
+        let write = move || encode_response(&response, bounds.bytes);
         let written = match self.large_work(budget.bytes_spent(), write).await {
             Ok(Ok(written)) => return written,
             // Escapes made it longer than its texts.
-            Ok(Err(_too_long)) => refused_answer(too_large, kind),
+            Ok(Err(_too_long)) => refused_answer(AnswerRefused::TooLarge(bounds), kind),
             Err(error) => {
                 tracing::error!(%error, "a response could not be written");
                 internal_error()
@@ -255,12 +258,13 @@ impl Operation for PreparedOperation {
     }
 }
 
-/// Returns the error of an operation whose answer would be too large.
-fn refused_answer(error: AnswerTooLarge, kind: OperationKind) -> ServerError {
-    let mut error = with_code(ServerError::new(error.to_string(), None));
+/// Returns the error of an operation whose answer was refused.
+fn refused_answer(refused: AnswerRefused, kind: OperationKind) -> ServerError {
+    let mut error = ServerError::new(refused.to_string(), None);
     if kind == OperationKind::Mutation {
-        error.message.push_str(" Its mutations may have been carried out.");
+        error.message.push_str(" The mutations of this operation may have been carried out.");
     }
+    error.extensions.get_or_insert_default().set("code", refused.code().as_str());
     error
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Invariant: an upgrade with an invalid token is refused before the WebSocket opens.
 
+mod answer_body;
 mod body;
 mod credentials;
 mod drain_flag;

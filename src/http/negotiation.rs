@@ -10,7 +10,7 @@ use actix_web::{
 };
 use async_graphql::ServerError;
 
-use super::HttpError;
+use super::{HttpError, answer_body::AnswerBody};
 use crate::graphql::OperationAnswer;
 
 /// The format of a response.
@@ -49,7 +49,7 @@ impl ResponseFormat {
     /// Returns the response with the answer to an operation.
     pub(super) fn respond(self, answer: OperationAnswer) -> HttpResponse {
         let (status, body) = match (answer, self) {
-            (OperationAnswer::Executed(body), _) => (StatusCode::OK, body),
+            (OperationAnswer::Executed(answer), _) => (StatusCode::OK, answer.encode(|json| json)),
             (OperationAnswer::Refused(errors), Self::GraphqlResponse) => {
                 (StatusCode::BAD_REQUEST, errors_body(&errors))
             }
@@ -60,7 +60,7 @@ impl ResponseFormat {
         HttpResponse::build(status)
             .content_type(self.content_type())
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(body)
+            .body(AnswerBody::new(body))
     }
 }
 

@@ -121,6 +121,8 @@ define_metrics! {
     log_lines_dropped: IntCounter, "coscribe_log_lines_dropped_total",
         "Log lines that were dropped because nobody read them or they could not be written.";
 
+    answer_bytes: IntGauge, "coscribe_answer_bytes",
+        "Bytes of large answers that are being made or wait for their clients.";
     outbox_bytes: IntGauge, "coscribe_outbox_bytes",
         "Bytes waiting in all outboxes.";
     outbox_session_bytes: ByteHistogram, "coscribe_outbox_session_bytes",

@@ -90,6 +90,11 @@ impl Metrics {
         self.0.mailbox_full.of(actor).inc();
     }
 
+    /// Sets the bytes of large answers that are being made or wait for their clients.
+    pub fn answers_hold(&self, bytes: usize) {
+        self.0.answer_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// Sets the bytes that wait in all outboxes.
     pub fn outboxes_hold(&self, bytes: u64) {
         self.0.outbox_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use actix_web::body::{BodySize, MessageBody};
@@ -18,11 +18,16 @@ use super::shared::OutboxShared;
 #[derive(Debug)]
 pub struct OutboxBody {
     shared: Arc<OutboxShared>,
+    /// What is left of a large chunk. The framework copies what it takes, so it takes a large chunk piece by piece.
+    rest: Bytes,
 }
+
+/// The most bytes that the framework takes at once.
+const MAX_PIECE: usize = 64 * 1024;
 
 impl OutboxBody {
     pub(super) fn new(shared: Arc<OutboxShared>) -> Self {
-        Self { shared }
+        Self { shared, rest: Bytes::new() }
     }
 }
 
@@ -34,10 +39,17 @@ impl MessageBody for OutboxBody {
     }
 
     fn poll_next(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        self.shared.poll_take(cx).map(|chunk| chunk.map(Ok))
+        if self.rest.is_empty() {
+            match ready!(self.shared.poll_take(cx)) {
+                Some(chunk) => self.rest = chunk,
+                None => return Poll::Ready(None),
+            }
+        }
+        let length = self.rest.len().min(MAX_PIECE);
+        Poll::Ready(Some(Ok(self.rest.split_to(length))))
     }
 }
 

@@ -44,6 +44,11 @@ pub struct Limits {
     pub operation_complexity: usize,
     /// Bytes of an answer.
     pub answer: usize,
+    /// Bytes of the large answers of one user that are being made or wait for their clients, over all sessions and requests
+    /// of this node.
+    pub answers_of_user: usize,
+    /// The same of all users of this node.
+    pub answers_of_node: usize,
     /// Values of an answer: its fields and the entries of its lists.
     pub answer_values: usize,
     /// Parsed operations in the cache.

@@ -9,4 +9,5 @@
 mod allowances;
 mod answers;
 mod audiences;
+mod unread_answers;
 mod variables;

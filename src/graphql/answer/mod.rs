@@ -12,8 +12,8 @@ mod json;
 mod metering;
 mod turns;
 
-pub use budget::AnswerTooLarge;
-pub(super) use budget::{AnswerBounds, AnswerBudget, answer_budget};
+pub use budget::{AnswerBounds, AnswerRefused};
+pub(super) use budget::{AnswerBudget, answer_budget};
 pub use copies::CopiesTooLarge;
 pub(super) use copies::{CopyAllowance, FirstTime, WrittenOnce};
 pub(super) use delta::encode_delta;

@@ -89,7 +89,7 @@ mod tests {
     use futures_util::{FutureExt as _, future::join_all};
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
-    use super::{super::AnswerBounds, *};
+    use super::{super::budget::budget, *};
 
     #[tokio::test]
     async fn other_tasks_wait_for_one_turn_however_many_operations_run() {
@@ -97,7 +97,7 @@ mod tests {
         let resolved = Arc::new(AtomicUsize::new(0));
         let turns = Arc::new(Semaphore::new(1));
         let operation = async |resolved: Arc<AtomicUsize>, turns: Arc<Semaphore>| {
-            let budget = AnswerBudget::new(AnswerBounds { bytes: 0, values: 0 });
+            let budget = budget(0, 0);
             let all = join_all((0..10 * VALUES).map(|_| async {
                 budget.turn().take().await;
                 resolved.fetch_add(1, Ordering::Relaxed);

@@ -129,7 +129,7 @@ impl Execution {
         let kind = operation.kind();
         let mut response = operation.run(Arc::clone(&self.link));
         if let Poll::Ready(response) = poll_once(&mut response) {
-            return answer(&id, &response, in_flight);
+            return answer(&id, response, in_flight);
         }
         if kind == OperationKind::Mutation {
             let demand = Demand::new();
@@ -183,12 +183,12 @@ impl Execution {
         match completion {
             OperationCompletion::Answered { id, response, in_flight } => {
                 self.operations.remove(&id);
-                Some(answer(&id, &response, in_flight))
+                Some(answer(&id, response, in_flight))
             }
             OperationCompletion::Committed { id, response, in_flight, demand } => self
                 .operations
                 .finish_mutation(&id, &demand)
-                .then(|| answer(&id, &response, in_flight)),
+                .then(|| answer(&id, response, in_flight)),
             OperationCompletion::Subscribed {
                 id,
                 seat: Ok(subscription),
@@ -228,12 +228,13 @@ fn wait(future: impl Future<Output = OperationCompletion> + 'static) -> Protocol
     ProtocolEffect::Await(completion.boxed_local())
 }
 
-fn answer(id: &OperationId, response: &OperationResponse, in_flight: InFlight) -> ProtocolEffect {
+fn answer(id: &OperationId, response: OperationResponse, in_flight: InFlight) -> ProtocolEffect {
     match response {
         OperationResponse::Result(response) => {
-            ProtocolEffect::Reply(graphql_ws::result(id, response), Some(in_flight))
+            let frame = response.encode(|response| graphql_ws::result(id, &response));
+            ProtocolEffect::Reply(frame, Some(in_flight))
         }
-        OperationResponse::Refused(errors) => refusal(id, errors, Some(in_flight)),
+        OperationResponse::Refused(errors) => refusal(id, &errors, Some(in_flight)),
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::{
+    memory::HeldBytes,
     metrics::OperationKind,
     room::Subscription,
     session::SessionLink,
@@ -15,10 +16,10 @@ use crate::{
 };
 
 /// The answer to a query or mutation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum OperationResponse {
     /// It was executed: a GraphQL response as JSON, which may contain field errors.
-    Result(Bytes),
+    Result(HeldBytes),
     /// It was not executed: a list of GraphQL errors as JSON.
     Refused(Bytes),
 }
