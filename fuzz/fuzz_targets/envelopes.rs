@@ -1,11 +1,18 @@
-//! Envelopes, signals and presence entries: any bytes decode or fail, and a decoded envelope can be encoded and decoded.
+//! Envelopes, signals and presence entries: any bytes are verified or refused, and decode or fail. A decoded envelope can be
+//! encoded and decoded, and signed and verified.
 #![no_main]
+
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use protocol::{
     domain::DocumentId,
-    wire::envelope::{Envelope, NEWEST_VERSION, PresenceEntry, SessionCall, Signal},
+    wire::envelope::{
+        Envelope, NEWEST_VERSION, PresenceEntry, RelayKey, Serial, SerialSeries, SessionCall, Signal, unverified,
+    },
 };
+
+static KEY: LazyLock<RelayKey> = LazyLock::new(|| RelayKey::derive(b"the secret of the fuzzer"));
 
 fuzz_target!(|data: &[u8]| {
     let document = DocumentId::new();
@@ -20,4 +27,12 @@ fuzz_target!(|data: &[u8]| {
     let _signal = Signal::decode(data, NEWEST_VERSION);
     let _call = SessionCall::decode(data, NEWEST_VERSION);
     let _entry = PresenceEntry::decode(data, document);
+    // Nobody without the secret can make a tag.
+    assert!(KEY.verify(b"channel", data).is_err());
+    if let Some(envelope) = unverified(data) {
+        let _sender = Envelope::sender(envelope, NEWEST_VERSION);
+    }
+    let serial = Serial { series: SerialSeries::Relay, number: data.len() as u64 };
+    let signed = KEY.sign("channel", serial, data);
+    assert_eq!(KEY.verify(b"channel", &signed), Ok((serial, data)));
 });

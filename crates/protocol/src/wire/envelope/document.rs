@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{
-    OLDEST_VERSION, Sequence,
+    OLDEST_VERSION, SIGNED_SINCE, Sequence,
     body::{Body, ChangeBody, CursorBody, UserBody, level_of, number_of, time},
     entry,
 };
@@ -82,6 +82,9 @@ pub enum BadEnvelope {
     /// A kind of envelope that a newer version introduced.
     #[error("the envelope has an unknown version")]
     UnknownVersion,
+    /// Its tag is not that of the nodes' secret, this channel and these bytes.
+    #[error("the envelope was not signed with the secret of this node, or was changed")]
+    BadSignature,
     /// Not an envelope.
     #[error("the bytes are not an envelope")]
     Garbage,
@@ -288,7 +291,8 @@ pub(super) fn with_header(from: NodeId, version: u8, body: &[u8]) -> Vec<u8> {
 /// Splits the bytes into the sender and the body.
 pub(super) fn split_header(bytes: &[u8], known: u8) -> Result<(NodeId, &[u8]), BadEnvelope> {
     let (version, rest) = bytes.split_first().ok_or(BadEnvelope::Garbage)?;
-    if *version > known {
+    // A signed envelope is verified before, and contains an unsigned one.
+    if *version > known || *version == SIGNED_SINCE {
         return Err(BadEnvelope::UnknownVersion);
     }
     if *version < OLDEST_VERSION {

@@ -10,6 +10,8 @@
 //! [`Changed`](Envelope::Changed), and those that know only versions 2 and 3 receive it without the time of the previous
 //! version.
 //!
+//! Since version 5 an envelope is signed: it is wrapped in another one with a serial number and a tag (see [`RelayKey`]).
+//!
 //! Invariant: a kind never changes and its number is never reused. More content needs a new kind.
 
 mod body;
@@ -18,15 +20,17 @@ mod entry;
 mod sequence;
 mod session_call;
 mod signal;
+mod signature;
 
 pub use document::{BadEnvelope, Envelope};
 pub use entry::{Incarnation, PresenceEntry};
 pub use sequence::Sequence;
 pub use session_call::SessionCall;
 pub use signal::Signal;
+pub use signature::{RelayKey, SIGNED_SINCE, Serial, SerialSeries, is_signed, unverified};
 
 /// The version that all nodes read.
 pub const OLDEST_VERSION: u8 = 1;
 
 /// The newest version that this program reads and writes.
-pub const NEWEST_VERSION: u8 = 4;
+pub const NEWEST_VERSION: u8 = 5;
