@@ -32,7 +32,7 @@ pub(super) struct Parts {
 /// A part cannot use its settings.
 pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Parts> {
     let metrics = Metrics::new();
-    let cluster = Cluster::new(settings, &metrics)?;
+    let cluster = Cluster::new(settings, tokens.relay_key(), &metrics)?;
     let roster = Arc::clone(&cluster.roster);
     let rooms = build_rooms(settings, store.clone(), &cluster, metrics.clone());
     let limits = settings.limits.clone();

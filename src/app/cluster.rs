@@ -2,7 +2,7 @@
 //!
 //! Without `redis.url` both are local. Otherwise both use Redis, which need not be available yet.
 
-use std::sync::{Arc, atomic::AtomicU8};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::{sync::Mutex, task::JoinHandle};
@@ -11,13 +11,13 @@ use crate::{
     bridge::{Bridge, EventSink, LocalBridge, RedisBridge},
     domain::NodeId,
     metrics::Metrics,
-    redis::{RedisKeys, Server},
+    redis::{RedisKeys, RelaySigner, Server},
     room::Rooms,
     roster::{Keeper, LocalRoster, RedisRoster, Roster},
     session::Sessions,
     settings::Settings,
     task::supervise_local,
-    wire::envelope::OLDEST_VERSION,
+    wire::envelope::RelayKey,
 };
 
 /// The relay and the roster of this node.
@@ -32,19 +32,22 @@ struct RedisParts {
     bridge: Arc<RedisBridge>,
     roster: Arc<RedisRoster>,
     sink: EventSink,
-    /// The newest envelope version that every node reads.
-    version: Arc<AtomicU8>,
+    signer: Arc<RelaySigner>,
     /// Present until [`Cluster::run`] starts its task.
     keeper: Option<Keeper>,
     keeper_task: Option<JoinHandle<()>>,
 }
 
 impl Cluster {
-    /// Creates relay and roster from the settings. Does not wait for Redis.
+    /// Creates relay and roster from the settings. The nodes sign their envelopes with `key`. Does not wait for Redis.
     ///
     /// # Errors
     /// Fails if `redis.url` is not an address of Redis, or if the file of `redis.ca` cannot be read.
-    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        settings: &Settings,
+        key: &RelayKey,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
         let options = &settings.redis;
         if !options.is_set() {
             let (bridge, roster) = (Arc::new(LocalBridge), Arc::new(LocalRoster::default()));
@@ -52,21 +55,22 @@ impl Cluster {
         }
         let server = Server::new(options).context("the Redis settings are unusable")?;
         let (keys, node) = (RedisKeys::new(&options.prefix), NodeId::new());
-        let (sink, version) = (EventSink::default(), Arc::new(AtomicU8::new(OLDEST_VERSION)));
+        let signer = Arc::new(RelaySigner::new(key.clone(), options));
+        let sink = EventSink::default();
         tracing::info!(node.id = %node, redis.address = %server.address(), "sharing Redis with other nodes");
         let bridge = Arc::new(RedisBridge::start(
             server.clone(),
             keys.clone(),
             node,
             sink.clone(),
-            (Arc::clone(&version), options.envelope_version),
+            Arc::clone(&signer),
             metrics.clone(),
         ));
         let (roster, keeper) = RedisRoster::new(
             server,
             keys,
             node,
-            options.envelope_version,
+            Arc::clone(&signer),
             settings.roster,
             metrics.clone(),
         );
@@ -75,7 +79,7 @@ impl Cluster {
             bridge: Arc::clone(&bridge),
             roster: Arc::clone(&roster),
             sink,
-            version,
+            signer,
             keeper: Some(keeper),
             keeper_task: None,
         };
@@ -88,7 +92,7 @@ impl Cluster {
         let Some(redis) = &mut self.redis else { return };
         redis.sink.open(Arc::new(rooms.clone()), Arc::new(sessions.clone()));
         if let Some(mut keeper) = redis.keeper.take() {
-            let version = Arc::clone(&redis.version);
+            let version = Arc::clone(redis.signer.common_version());
             keeper.begin(&version).await;
             let (keeper, sessions) = (Arc::new(Mutex::new(keeper)), sessions.clone());
             redis.keeper_task = Some(supervise_local("roster keeper", move || {

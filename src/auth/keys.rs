@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 use thiserror::Error;
 
 use super::{Secret, SecretFileError, TokenError, secret_file};
+use crate::wire::envelope::RelayKey;
 
 /// Why no key could be made.
 #[derive(Debug, Error)]
@@ -37,6 +38,7 @@ pub struct SigningKeys {
     signing: EncodingKey,
     verifying: DecodingKey,
     validation: Validation,
+    relay: RelayKey,
 }
 
 /// The members of a token's header that are checked.
@@ -74,7 +76,14 @@ impl SigningKeys {
             signing: EncodingKey::from_secret(bytes),
             verifying: DecodingKey::from_secret(bytes),
             validation: signature_only(Algorithm::HS256),
+            relay: RelayKey::derive(bytes),
         })
+    }
+
+    /// Returns the key with which nodes sign envelopes, which is derived from the secret.
+    #[must_use]
+    pub fn relay_key(&self) -> &RelayKey {
+        &self.relay
     }
 
     /// Returns a token with these claims.

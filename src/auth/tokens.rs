@@ -14,7 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
 use super::SigningKeys;
-use crate::domain::{User, UserId};
+use crate::{
+    domain::{User, UserId},
+    wire::envelope::RelayKey,
+};
 
 /// The options of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +193,12 @@ impl Tokens {
     #[must_use]
     pub const fn new(keys: SigningKeys, options: TokenOptions) -> Self {
         Self { keys, options }
+    }
+
+    /// Returns the key with which nodes sign envelopes.
+    #[must_use]
+    pub fn relay_key(&self) -> &RelayKey {
+        self.keys.relay_key()
     }
 
     /// Returns a token for `user` that is valid from `now` for its lifetime.

@@ -32,9 +32,14 @@ impl Metrics {
         self.0.relay_documents.set(i64::try_from(documents).unwrap_or(i64::MAX));
     }
 
-    /// Counts an envelope that could not be decoded. `reason` is a constant of ours, never input.
+    /// Counts an envelope that was not delivered. `reason` is a constant of ours, never input.
     pub fn envelope_ignored(&self, reason: &'static str) {
         self.0.envelopes_ignored.inc(reason);
+    }
+
+    /// Counts that the relay had delivered changes of a document that the database does not have.
+    pub fn relay_contradicted(&self) {
+        self.0.relay_contradicted.inc();
     }
 
     /// Records whether the shared roster responds.
@@ -76,6 +81,7 @@ mod tests {
         metrics.relay_overflowed();
         metrics.relay_listens(7);
         metrics.envelope_ignored("garbage");
+        metrics.relay_contradicted();
         metrics.roster_is(true);
         metrics.nodes_alive(3);
         metrics.incarnated();
@@ -92,6 +98,7 @@ mod tests {
             "coscribe_relay_documents 7",
             "coscribe_relay_ignored_total{reason=\"garbage\"} 1",
             "coscribe_relay_ignored_total{reason=\"unknown_version\"} 0",
+            "coscribe_relay_contradicted_total 1",
             "coscribe_roster_up 1",
             "coscribe_nodes 3",
             "coscribe_roster_incarnations_total 1",

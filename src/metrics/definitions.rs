@@ -35,7 +35,8 @@ const AUTH_FAILURES: [&str; 14] = [
 ];
 
 /// The reasons for ignoring an envelope that exist from the start.
-const ENVELOPE_REASONS: [&str; 2] = ["garbage", "unknown_version"];
+const ENVELOPE_REASONS: [&str; 6] =
+    ["garbage", "unknown_version", "unsigned", "bad_signature", "repeated", "too_old"];
 
 macro_rules! define_metrics {
     ($(
@@ -117,6 +118,8 @@ define_metrics! {
 
     changes_lost: IntCounter, "coscribe_changes_lost_total",
         "Times that the database had lost changes of an open document, for example by a failover.";
+    relay_contradicted: IntCounter, "coscribe_relay_contradicted_total",
+        "Times that the relay had delivered changes of a document that the database does not have.";
 
     log_lines_dropped: IntCounter, "coscribe_log_lines_dropped_total",
         "Log lines that were dropped because nobody read them or they could not be written.";
@@ -145,7 +148,7 @@ define_metrics! {
     relay_documents: IntGauge, "coscribe_relay_documents",
         "Documents that this node subscribes to at the relay.";
     envelopes_ignored: ReasonCounter, "coscribe_relay_ignored_total",
-        "Envelopes that could not be decoded, by reason.", starting with ENVELOPE_REASONS;
+        "Envelopes that were not delivered, by reason.", starting with ENVELOPE_REASONS;
 
     roster_up: IntGauge, "coscribe_roster_up",
         "1 when the shared roster responds; 0 without Redis.";

@@ -3,7 +3,7 @@
 //! [`RedisAddress`] parses `redis.url`: one server, a cluster, or sentinels. [`Server`] opens connections
 //! to it. [`Commands`] keeps one connection for commands and opens it again after a failure, with a delay
 //! that grows. [`RedisKeys`] names all keys and channels. Which commands are run and which channels are
-//! used is up to `bridge` and `roster`.
+//! used is up to `bridge` and `roster`. [`RelaySigner`] signs what both publish.
 //!
 //! Invariant: a command takes at most `redis.answer_within`, and so does an attempt to connect. During
 //! the delay after a failed attempt, commands fail at once.
@@ -14,6 +14,7 @@ mod commands;
 mod connection;
 mod keys;
 mod options;
+mod relay_signer;
 mod server;
 
 pub use address::{AddressKind, BadAddress, RedisAddress};
@@ -22,4 +23,5 @@ pub use commands::{CommandError, Commands};
 pub use connection::Connection;
 pub use keys::RedisKeys;
 pub use options::RedisOptions;
+pub use relay_signer::RelaySigner;
 pub use server::{Server, ServerError};

@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
+use crate::wire::envelope::SIGNED_SINCE;
+
 /// The `[redis]` section of the settings.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,9 @@ pub struct RedisOptions {
     /// [`OLDEST_VERSION`](crate::wire::envelope::OLDEST_VERSION) to
     /// [`NEWEST_VERSION`](crate::wire::envelope::NEWEST_VERSION).
     pub envelope_version: u8,
+    /// Whether envelopes that are not signed are read as well, while nodes of a release before
+    /// [`SIGNED_SINCE`] run. A node with an older `envelope_version` always reads them.
+    pub accept_unsigned: bool,
 }
 
 impl RedisOptions {
@@ -33,6 +38,12 @@ impl RedisOptions {
     #[must_use]
     pub fn is_set(&self) -> bool {
         !self.url.is_empty()
+    }
+
+    /// Returns whether the node reads envelopes that are not signed.
+    #[must_use]
+    pub fn accepts_unsigned(&self) -> bool {
+        self.accept_unsigned || self.envelope_version < SIGNED_SINCE
     }
 }
 
@@ -45,6 +56,7 @@ impl fmt::Debug for RedisOptions {
             .field("answer_within", &self.answer_within)
             .field("prefix", &self.prefix)
             .field("envelope_version", &self.envelope_version)
+            .field("accept_unsigned", &self.accept_unsigned)
             .finish()
     }
 }

@@ -6,7 +6,8 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 use chrono::Utc;
 use coscribe::{
     domain::{Color, Cursor, CursorMove, NodeId, Position, User},
-    wire::envelope::{Envelope, NEWEST_VERSION},
+    redis::RelaySigner,
+    wire::envelope::{Envelope, NEWEST_VERSION, SerialSeries},
 };
 use kit::{Client as _, HttpReply, Node as _, Pair, Person, Tab, TestNode, http_client, within};
 use serde_json::json;
@@ -15,7 +16,7 @@ use tokio::{
     time::{Duration, Instant, interval},
 };
 
-use crate::relay::connect_to_redis;
+use crate::relay::{connect_to_redis, signer_of};
 
 /// The number of people who move their cursors on the other node.
 const MOVERS: usize = 40;
@@ -35,6 +36,7 @@ struct Flood {
     channel: String,
     connection: coscribe::redis::Connection,
     from: NodeId,
+    signer: RelaySigner,
 }
 
 impl Flood {
@@ -50,14 +52,17 @@ impl Flood {
             at: Utc::now(),
         };
         let movers = tabs.iter().map(mover).collect();
-        Self { movers, channel: keys.document(pair.document), connection, from: NodeId::new() }
+        let (channel, from) = (keys.document(pair.document), NodeId::new());
+        Self { movers, channel, connection, from, signer: signer_of(&pair.node) }
     }
 
     async fn publish(&mut self, lines: impl Iterator<Item = (usize, i32)>) {
         let envelopes: Vec<Vec<u8>> = lines
             .map(|(mover, line)| {
                 let moved = CursorMove { cursor: at_line(line), ..self.movers[mover].clone() };
-                Envelope::CursorMoved(Arc::new(moved)).encode(self.from, NEWEST_VERSION)
+                let envelope =
+                    Envelope::CursorMoved(Arc::new(moved)).encode(self.from, NEWEST_VERSION);
+                self.signer.sign(SerialSeries::Relay, &self.channel, &envelope)
             })
             .collect();
         let messages: Vec<(&str, &[u8])> =

@@ -1,9 +1,13 @@
 //! The relay: a node listens only to documents that are open on it, and ignores envelopes that it cannot read.
 
+use std::sync::Arc;
+
+use chrono::Utc;
 use coscribe::{
-    domain::DocumentId,
-    redis::{Connection, RedisKeys, Server},
-    wire::envelope::NEWEST_VERSION,
+    auth::SigningKeys,
+    domain::{Color, Cursor, CursorMove, DocumentId, NodeId, Position, User},
+    redis::{Connection, RedisKeys, RelaySigner, Server},
+    wire::envelope::{Envelope, NEWEST_VERSION, SIGNED_SINCE, SerialSeries},
 };
 use kit::{Client as _, Node as _, Pair, TestNode, expect_eventually};
 use serde_json::json;
@@ -13,6 +17,14 @@ pub(crate) async fn connect_to_redis(node: &TestNode) -> (Connection, RedisKeys)
     let options = &node.settings().redis;
     let connection = Server::new(options).unwrap().connect().await.unwrap();
     (connection, RedisKeys::new(&options.prefix))
+}
+
+/// Returns a signer as another node of the cluster has it.
+pub(crate) fn signer_of(node: &TestNode) -> RelaySigner {
+    let settings = node.settings();
+    let secret = settings.auth.secret.as_ref();
+    let keys = SigningKeys::open(secret, &settings.server.data_dir).unwrap();
+    RelaySigner::new(keys.relay_key().clone(), &settings.redis)
 }
 
 /// The number of nodes that listen to a document.
@@ -38,6 +50,11 @@ async fn a_node_listens_only_to_documents_that_are_open_on_it() {
     pair.stop_with(peer, ()).await;
 }
 
+async fn expect_ignored(node: &TestNode, reason: &str, count: u64) {
+    node.expect_metric(&format!("coscribe_relay_ignored_total{{reason=\"{reason}\"}}"), count)
+        .await;
+}
+
 #[actix_web::test]
 async fn unreadable_envelopes_are_counted_and_ignored() {
     let pair = Pair::start().await;
@@ -45,17 +62,81 @@ async fn unreadable_envelopes_are_counted_and_ignored() {
     let (mut connection, keys) = connect_to_redis(&pair.node).await;
     let channel = keys.document(pair.document);
     let unknown_version = [&[NEWEST_VERSION + 1][..], &[7; 40]].concat();
-    for bytes in [&b""[..], b"\x01hello", &[1; 17], &[0; 100], &unknown_version] {
+    let signed = signer_of(&pair.node).sign(SerialSeries::Relay, &channel, b"\x01hello");
+    let short = [SIGNED_SINCE; 20];
+    for bytes in [&b""[..], b"\x01hello", &[1; 17], &[0; 100], &unknown_version, &signed, &short] {
         connection.publish(&[(&channel, bytes)]).await.unwrap();
     }
 
-    let ignored = "coscribe_relay_ignored_total";
-    pair.node.expect_metric(&format!("{ignored}{{reason=\"unknown_version\"}}"), 1).await;
-    pair.node.expect_metric(&format!("{ignored}{{reason=\"garbage\"}}"), 4).await;
+    for (reason, count) in [("unknown_version", 1), ("garbage", 4), ("unsigned", 2)] {
+        expect_ignored(&pair.node, reason, count).await;
+    }
     pair.bob.write(pair.document, "Marker").await.value();
     assert_eq!(alices_tab.expect_change().await["content"], "Marker");
     alices_tab.assert_nothing_unread();
     pair.stop(alices_tab).await;
+}
+
+/// A node that moves the cursor of a session, as the relay would.
+struct Mover {
+    moved: CursorMove,
+    from: NodeId,
+}
+
+impl Mover {
+    fn at_line(&self, line: i32) -> Vec<u8> {
+        let cursor = Cursor { head: Position::new(line, 0).unwrap(), anchor: None };
+        let moved = CursorMove { cursor, ..self.moved.clone() };
+        Envelope::CursorMoved(Arc::new(moved)).encode(self.from, NEWEST_VERSION)
+    }
+}
+
+#[actix_web::test]
+async fn only_envelopes_signed_for_their_channel_are_delivered_and_each_once() {
+    let pair = Pair::start().await;
+    let peer = pair.node.start_peer().await;
+    let alices_tab = pair.alice.open(pair.document).await;
+    let bobs_tab = pair.bob.at(&peer).open(pair.document).await;
+    alices_tab.expect_joined(&pair.bob).await;
+    let user = User { id: pair.bob.id, name: "Bob".into() };
+    let color = Color::of(pair.document, user.id);
+    let (document, session, at) = (pair.document, bobs_tab.session(), Utc::now());
+    let cursor = Cursor { head: Position::new(0, 0).unwrap(), anchor: None };
+    let moved = CursorMove { document, session, color, user, cursor, at };
+    let (mover, signer) = (Mover { moved, from: NodeId::new() }, signer_of(&pair.node));
+    let (mut connection, keys) = connect_to_redis(&pair.node).await;
+    let channel = keys.document(document);
+    let sign =
+        |channel: &str, line| signer.sign(SerialSeries::Relay, channel, &mover.at_line(line));
+
+    let (first, second) = (sign(&channel, 1), sign(&channel, 2));
+    let of_another_channel = sign(&keys.document(DocumentId::new()), 3);
+    let mut changed = sign(&channel, 4);
+    *changed.last_mut().unwrap() ^= 1;
+    let sent = [
+        // The later one overtakes the other, which is legitimate.
+        (&second, 2),
+        (&first, 1),
+        (&second, 0),
+        (&first, 0),
+        (&of_another_channel, 0),
+        (&changed, 0),
+        (&mover.at_line(5), 0),
+        (&sign(&channel, 6), 6),
+    ];
+    for (bytes, line) in sent {
+        connection.publish(&[(&channel, bytes)]).await.unwrap();
+        if line > 0 {
+            // Nothing of what was refused is delivered before it.
+            assert_eq!(alices_tab.expect_cursor().await["cursor"]["line"], line);
+        }
+    }
+    for node in [&pair.node, &peer] {
+        for (reason, count) in [("repeated", 2), ("bad_signature", 2), ("unsigned", 1)] {
+            expect_ignored(node, reason, count).await;
+        }
+    }
+    pair.stop_with(peer, (alices_tab, bobs_tab)).await;
 }
 
 #[actix_web::test]

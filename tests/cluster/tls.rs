@@ -47,7 +47,8 @@ async fn a_redis_is_used_over_tls_only_with_a_valid_certificate() {
         ca: ca.map(Into::into),
         answer_within: Duration::from_secs(5),
         prefix: "tls".into(),
-        envelope_version: 4,
+        envelope_version: 5,
+        accept_unsigned: false,
     };
     let connect = async |options: RedisOptions| {
         let mut connection = Server::new(&options).unwrap().connect().await?;

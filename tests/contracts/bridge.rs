@@ -1,6 +1,6 @@
 //! The contract of bridges.
 
-use std::sync::{Arc, atomic::AtomicU8};
+use std::sync::Arc;
 
 use coscribe::{
     bridge::{
@@ -13,13 +13,16 @@ use coscribe::{
     metrics::Metrics,
     wire::{
         Predecessor,
-        envelope::{Envelope, NEWEST_VERSION, SessionCall},
+        envelope::{Envelope, SessionCall},
     },
 };
 use kit::{expect_eventually, within};
 use tokio::sync::{Mutex, mpsc};
 
-use crate::{contract, servers::Over};
+use crate::{
+    contract,
+    servers::{Over, signer},
+};
 
 contract!(
     a_publication_is_not_delivered_to_its_own_node,
@@ -95,13 +98,12 @@ async fn nodes(over: Over, count: usize) -> Vec<Node> {
         let (calling, calls) = mpsc::unbounded_channel();
         let sink = EventSink::default();
         sink.open(Arc::new(Recorder(sender)), Arc::new(CallRecorder(calling)));
-        let version = Arc::new(AtomicU8::new(NEWEST_VERSION));
         let bridge = RedisBridge::start(
             server.clone(),
             keys.clone(),
             NodeId::new(),
             sink,
-            (version, NEWEST_VERSION),
+            signer(),
             Metrics::new(),
         );
         expect_eventually("a healthy relay", async || bridge.health() == Health::Healthy).await;

@@ -14,7 +14,10 @@ use coscribe::{
 use kit::expect_eventually;
 use parking_lot::Mutex;
 
-use crate::{contract, servers::Over};
+use crate::{
+    contract,
+    servers::{Over, signer},
+};
 
 contract!(
     a_slot_beyond_the_limit_is_refused_until_one_is_released,
@@ -45,7 +48,7 @@ async fn rosters(over: Over, count: usize) -> Vec<Arc<dyn Roster>> {
     for _ in 0..count {
         let (server, keys) = (server.clone(), keys.clone());
         let (roster, mut keeper) =
-            RedisRoster::new(server, keys, NodeId::new(), 2, options, Metrics::new());
+            RedisRoster::new(server, keys, NodeId::new(), signer(), options, Metrics::new());
         let version = Arc::new(AtomicU8::new(1));
         keeper.begin(&version).await;
         assert!(roster.is_up());

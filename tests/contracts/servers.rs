@@ -1,8 +1,11 @@
 //! The servers over which a contract is tested.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use coscribe::redis::{RedisKeys, RedisOptions, Server};
+use coscribe::{
+    redis::{RedisKeys, RedisOptions, RelaySigner, Server},
+    wire::envelope::{NEWEST_VERSION, RelayKey},
+};
 use kit::{redis_cluster_url, redis_url};
 
 /// What connects the nodes.
@@ -29,14 +32,25 @@ impl Over {
             return None;
         };
         let prefix = format!("contract-{}", uuid::Uuid::new_v4());
-        let options = RedisOptions {
-            url,
-            ca: None,
-            answer_within: Duration::from_secs(5),
-            prefix: prefix.clone(),
-            envelope_version: 3,
-        };
+        let options = options(url, prefix.clone());
         Some((Server::new(&options).unwrap(), RedisKeys::new(&prefix)))
+    }
+}
+
+/// Returns the signer of one more node. All nodes have the same secret.
+pub(crate) fn signer() -> Arc<RelaySigner> {
+    let options = options(String::new(), String::new());
+    Arc::new(RelaySigner::new(RelayKey::derive(b"the secret of the contracts"), &options))
+}
+
+fn options(url: String, prefix: String) -> RedisOptions {
+    RedisOptions {
+        url,
+        ca: None,
+        answer_within: Duration::from_secs(5),
+        prefix,
+        envelope_version: NEWEST_VERSION,
+        accept_unsigned: false,
     }
 }
 

@@ -1,13 +1,6 @@
 //! The handle through which rooms use the relay, and the state that it shares with the actor.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use actix::{Addr, AsyncContext as _, Context, dev::SendError};
 use async_trait::async_trait;
@@ -24,12 +17,13 @@ use super::{
     inbound::{InboundEvent, InboundRouter},
     outbound_queue::OutboundMessage,
     publisher::{Publish, PublishAccessChange},
+    refusal::RefusedEnvelopes,
 };
 use crate::{
     bridge::{Bridge, Health},
     domain::{AccessChange, DocumentId, NodeId, UserId},
     metrics::{ActorKind, Metrics},
-    redis::{RedisKeys, Server},
+    redis::{RedisKeys, RelaySigner, Server},
     wire::envelope::{Envelope, SessionCall, Signal},
 };
 
@@ -53,8 +47,7 @@ pub(super) struct BridgeShared {
     pub(super) metrics: Metrics,
     pub(super) channels: Mutex<ChannelSubscriptions>,
     pub(super) health: watch::Sender<Health>,
-    /// The newest envelope version that every node reads.
-    pub(super) version: Arc<AtomicU8>,
+    pub(super) signer: Arc<RelaySigner>,
     /// Documents whose envelopes were dropped because the actor's mailbox was full.
     pub(super) unqueued: Mutex<HashSet<DocumentId>>,
     pub(super) answer_within: Duration,
@@ -68,25 +61,23 @@ impl BridgeShared {
 
 impl RedisBridge {
     /// Starts the relay of `node`. It connects in the background and retries until it succeeds.
-    /// Inbound events go to `sink`. `versions` are the newest envelope version that all nodes read, and
-    /// the newest that this node reads.
+    /// Inbound events go to `sink`.
     #[must_use]
     pub fn start(
         server: Server,
         keys: RedisKeys,
         node: NodeId,
         sink: EventSink,
-        versions: (Arc<AtomicU8>, u8),
+        signer: Arc<RelaySigner>,
         metrics: Metrics,
     ) -> Self {
-        let (version, own_version) = versions;
         let shared = Arc::new(BridgeShared {
             node,
             keys: keys.clone(),
             metrics: metrics.clone(),
             channels: Mutex::default(),
             health: watch::Sender::new(Health::Unavailable),
-            version,
+            signer: Arc::clone(&signer),
             unqueued: Mutex::default(),
             answer_within: server.answer_within(),
         });
@@ -98,8 +89,9 @@ impl RedisBridge {
             node,
             keys,
             sink: sink.clone(),
-            metrics,
-            version: own_version,
+            refused: RefusedEnvelopes::new(metrics),
+            signer,
+            replays: Mutex::default(),
             send_to_relay: Box::new(move |event| send_inbound(&to_relay, event)),
         };
         let parts =
@@ -151,7 +143,7 @@ fn send_inbound(relay: &Addr<Relay>, event: InboundEvent) {
 #[async_trait]
 impl Bridge for RedisBridge {
     fn publish(&self, document: DocumentId, envelope: Envelope) {
-        let version = self.shared.version.load(Ordering::Relaxed);
+        let version = self.shared.signer.version();
         if !envelope.is_known_to(version) {
             return;
         }

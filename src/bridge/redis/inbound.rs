@@ -1,20 +1,25 @@
-//! Decodes and routes what Redis pushes to the subscriber connection. Nothing here waits.
+//! Verifies, decodes and routes what Redis pushes to the subscriber connection. Nothing here waits.
 //!
 //! Envelopes of documents and requests to sessions go to the [`EventSink`]; signals and changes of the connection go to the
-//! relay's actor. Undecodable messages are counted and ignored.
+//! relay's actor. Messages that are not signed, were received before or cannot be decoded are counted and ignored.
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::oneshot;
 
+use super::{
+    refusal::{EnvelopeRefusal, RefusedEnvelopes},
+    replay_guard::{Arrival, ReplayGuard},
+};
 use crate::{
     bridge::{DeliverySink, RelayEvent, SessionCallSink},
     domain::{DocumentId, NodeId},
-    metrics::Metrics,
-    redis::RedisKeys,
-    wire::envelope::{BadEnvelope, Envelope, SessionCall, Signal},
+    redis::{RedisKeys, RelaySigner},
+    wire::envelope::{
+        Envelope, OLDEST_VERSION, SIGNED_SINCE, SessionCall, Signal, is_signed, unverified,
+    },
 };
 
 /// An event that the relay's actor handles itself.
@@ -83,9 +88,9 @@ pub(super) struct InboundRouter {
     pub(super) node: NodeId,
     pub(super) keys: RedisKeys,
     pub(super) sink: EventSink,
-    pub(super) metrics: Metrics,
-    /// The newest envelope version that this node reads.
-    pub(super) version: u8,
+    pub(super) refused: RefusedEnvelopes,
+    pub(super) signer: Arc<RelaySigner>,
+    pub(super) replays: Mutex<ReplayGuard>,
     /// Sends an event to the relay's actor without waiting.
     pub(super) send_to_relay: Box<dyn Fn(InboundEvent) + Send + Sync>,
 }
@@ -115,32 +120,75 @@ impl InboundRouter {
     }
 
     fn receive(&self, channel: &[u8], bytes: &[u8]) {
-        let version = self.version;
-        let decoded = match self.document(channel) {
-            Some(document) => match Envelope::sender(bytes, version) {
-                // This node has already broadcast its own envelopes. Skipping them here saves the decoding.
-                Ok((from, false)) if from == self.node => Ok(()),
-                Ok(_) => Envelope::decode(bytes, document, version)
-                    .map(|(from, envelope)| self.deliver(document, from, envelope)),
-                Err(bad) => Err(bad),
-            },
-            None if channel == self.keys.sessions().as_bytes() => {
-                SessionCall::decode(bytes, version).map(|(from, call)| {
-                    if from != self.node {
-                        self.sink.call_sessions(call);
-                    }
-                })
-            }
-            None => Signal::decode(bytes, version).map(|(_from, signal)| {
-                (self.send_to_relay)(InboundEvent::Signal(signal));
-            }),
-        };
-        if let Err(bad) = decoded {
-            self.metrics.envelope_ignored(match bad {
-                BadEnvelope::UnknownVersion => "unknown_version",
-                BadEnvelope::Garbage => "garbage",
-            });
+        let document = self.document(channel);
+        // This node has already broadcast its own envelopes. Skipping them here saves the work.
+        if document.is_some() && self.is_own_echo(bytes) {
+            return;
         }
+        let routed = self.open(channel, bytes).and_then(|envelope| match document {
+            Some(document) => self.receive_of_document(document, envelope),
+            None => self.receive_of_node(channel, envelope),
+        });
+        if let Err(refusal) = routed {
+            self.refused.note(refusal);
+            // It may have been a late one instead of a repeated one, so it is lost.
+            if let (EnvelopeRefusal::TooOld, Some(document)) = (refusal, document) {
+                self.sink.deliver_compare(document);
+            }
+        }
+    }
+
+    fn is_own_echo(&self, bytes: &[u8]) -> bool {
+        let envelope = if is_signed(bytes) { unverified(bytes) } else { Some(bytes) };
+        let sender = envelope.map(|envelope| Envelope::sender(envelope, self.version()));
+        matches!(sender, Some(Ok((from, false))) if from == self.node)
+    }
+
+    /// Verifies a message, before any of its content is decoded. Returns the envelope in it.
+    fn open<'a>(&self, channel: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], EnvelopeRefusal> {
+        if !is_signed(bytes) || self.version() < SIGNED_SINCE {
+            let is_unsigned = |version| (OLDEST_VERSION..SIGNED_SINCE).contains(version);
+            return if !self.signer.accepts_unsigned() && bytes.first().is_some_and(is_unsigned) {
+                Err(EnvelopeRefusal::Unsigned)
+            } else {
+                Ok(bytes)
+            };
+        }
+        let (serial, envelope) = self.signer.key().verify(channel, bytes)?;
+        let (from, _) = Envelope::sender(envelope, self.version())?;
+        match self.replays.lock().take(from, serial) {
+            Arrival::New => Ok(envelope),
+            Arrival::Repeated => Err(EnvelopeRefusal::Repeated),
+            Arrival::TooOld => Err(EnvelopeRefusal::TooOld),
+        }
+    }
+
+    fn receive_of_document(
+        &self,
+        document: DocumentId,
+        envelope: &[u8],
+    ) -> Result<(), EnvelopeRefusal> {
+        let (from, envelope) = Envelope::decode(envelope, document, self.version())?;
+        self.deliver(document, from, envelope);
+        Ok(())
+    }
+
+    fn receive_of_node(&self, channel: &[u8], envelope: &[u8]) -> Result<(), EnvelopeRefusal> {
+        if channel == self.keys.sessions().as_bytes() {
+            let (from, call) = SessionCall::decode(envelope, self.version())?;
+            if from != self.node {
+                self.sink.call_sessions(call);
+            }
+        } else {
+            let (_from, signal) = Signal::decode(envelope, self.version())?;
+            (self.send_to_relay)(InboundEvent::Signal(signal));
+        }
+        Ok(())
+    }
+
+    /// Returns the newest envelope version that this node reads.
+    fn version(&self) -> u8 {
+        self.signer.own_version()
     }
 
     fn document(&self, channel: &[u8]) -> Option<DocumentId> {

@@ -4,8 +4,6 @@
 //! messages are dropped too, and the other nodes reconcile the affected documents once publishing
 //! works again.
 
-use std::sync::atomic::Ordering;
-
 use actix::prelude::*;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -16,7 +14,7 @@ use super::{
 use crate::{
     domain::{AccessChange, DocumentId, NodeId, UserId},
     redis::{CommandError, Commands},
-    wire::envelope::{Envelope, OLDEST_VERSION, Signal},
+    wire::envelope::{Envelope, OLDEST_VERSION, SerialSeries, Signal},
 };
 
 /// The connection that publishes, and its queue.
@@ -44,12 +42,20 @@ impl RelayPublisher {
 }
 
 impl Relay {
-    /// Queues a message and publishes it as soon as possible.
+    /// Signs and queues a message and publishes it as soon as possible.
     pub(super) fn publish(&mut self, message: OutboundMessage, ctx: &mut Context<Self>) {
-        if !self.publisher.queue.push(message) {
+        if !self.sign_and_queue(message) {
             self.shared().metrics.relay_overflowed();
         }
         self.publish_next_batch(ctx);
+    }
+
+    /// Returns false if the queue is full. Messages are signed here, and not where they are made, so that they are published
+    /// in the order of their serials.
+    fn sign_and_queue(&mut self, message: OutboundMessage) -> bool {
+        let OutboundMessage { channel, bytes, .. } = &message;
+        let bytes = self.shared().signer.sign(SerialSeries::Relay, channel, bytes);
+        self.publisher.queue.push(OutboundMessage { bytes, ..message })
     }
 
     /// Publishes the next batch unless one is in flight. With nothing left, a stopping relay ends.
@@ -136,7 +142,7 @@ impl Relay {
                 subscriber_count: None,
             };
             // If the queue is full, it records the document as lost again.
-            self.publisher.queue.push(message);
+            self.sign_and_queue(message);
         }
     }
 
@@ -194,8 +200,7 @@ impl Handler<PublishAccessChange> for Relay {
         let envelope = Envelope::AccessChanged { user, access, request: Some(request) };
         let message = OutboundMessage {
             channel: self.shared().keys.document(document),
-            bytes: envelope
-                .encode(self.shared().node, self.shared().version.load(Ordering::Relaxed)),
+            bytes: envelope.encode(self.shared().node, self.shared().signer.version()),
             document: Some(document),
             subscriber_count: Some(sender),
         };

@@ -4,15 +4,17 @@
 //! removed. So `enter` and `take_slot` write the index first. The writer calls `unindex` when it has
 //! confirmed a removal.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use redis::Script;
 
 use super::entry_key::EntryKey;
 use crate::{
     domain::{DocumentId, NodeId, SessionId, UserId},
-    redis::{CommandError, Commands, RedisKeys},
-    wire::envelope::{Envelope, Incarnation, OLDEST_VERSION, PresenceEntry, Sequence},
+    redis::{CommandError, Commands, RedisKeys, RelaySigner},
+    wire::envelope::{
+        Envelope, Incarnation, OLDEST_VERSION, PresenceEntry, Sequence, SerialSeries,
+    },
 };
 
 /// How long the numbers of an empty presence are kept, in milliseconds. A session that arrives within
@@ -28,6 +30,7 @@ pub(super) struct RosterCommands {
     commands: Commands,
     keys: RedisKeys,
     node: NodeId,
+    signer: Arc<RelaySigner>,
     enter: Script,
     exit: Script,
     touch: Script,
@@ -65,11 +68,17 @@ pub(super) struct StoredPresence {
 }
 
 impl RosterCommands {
-    pub(super) fn new(commands: Commands, keys: RedisKeys, node: NodeId) -> Self {
+    pub(super) fn new(
+        commands: Commands,
+        keys: RedisKeys,
+        node: NodeId,
+        signer: Arc<RelaySigner>,
+    ) -> Self {
         Self {
             commands,
             keys,
             node,
+            signer,
             enter: Script::new(include_str!("scripts/enter.lua")),
             exit: Script::new(include_str!("scripts/exit.lua")),
             touch: Script::new(include_str!("scripts/touch.lua")),
@@ -90,6 +99,7 @@ impl RosterCommands {
         self.index(entry.incarnation, EntryKey::Presence(document, session)).await?;
         let envelope =
             Envelope::Joined { presence: presence.clone(), sequence: Sequence::default() };
+        let (channel, published) = self.sign(document, &envelope);
         self.commands
             .run(async |mut connection| {
                 let publish = connection.publish_command();
@@ -99,8 +109,8 @@ impl RosterCommands {
                     .arg(entry.encode())
                     .arg(&new_epoch()[..])
                     .arg(publish)
-                    .arg(self.keys.document(document))
-                    .arg(envelope.encode(self.node, OLDEST_VERSION))
+                    .arg(&channel)
+                    .arg(&published)
                     .arg(u8::from(kind == WriteKind::Confirmation))
                     .invoke_async(&mut connection)
                     .await
@@ -118,6 +128,7 @@ impl RosterCommands {
         kind: WriteKind,
     ) -> Result<bool, CommandError> {
         let envelope = Envelope::Left { session, sequence: Sequence::default() };
+        let (channel, published) = self.sign(document, &envelope);
         self.commands
             .run(async |mut connection| {
                 let publish = connection.publish_command();
@@ -127,14 +138,22 @@ impl RosterCommands {
                     .arg(incarnation.as_bytes())
                     .arg(KEEP_EMPTY_FOR)
                     .arg(publish)
-                    .arg(self.keys.document(document))
-                    .arg(envelope.encode(self.node, OLDEST_VERSION))
+                    .arg(&channel)
+                    .arg(&published)
                     .arg(&new_epoch()[..])
                     .arg(u8::from(kind == WriteKind::Confirmation))
                     .invoke_async(&mut connection)
                     .await
             })
             .await
+    }
+
+    /// Signs an arrival or departure. Returns the channel and the bytes that a script publishes with the sequence appended.
+    fn sign(&self, document: DocumentId, envelope: &Envelope) -> (String, Vec<u8>) {
+        let channel = self.keys.document(document);
+        let envelope = envelope.encode(self.node, OLDEST_VERSION);
+        let signed = self.signer.sign(SerialSeries::Roster, &channel, &envelope);
+        (channel, signed)
     }
 
     /// Replaces those entries that exist and belong to the same incarnation.

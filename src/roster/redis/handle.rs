@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{Cursor, DocumentId, NodeId, Presence, SessionId, UserId},
     metrics::Metrics,
-    redis::{CommandError, RedisKeys, Server},
+    redis::{CommandError, RedisKeys, RelaySigner, Server},
     roster::{Roster, RosterOptions, RosterSnapshot, RosterUnavailable, SlotError},
     wire::envelope::{PresenceEntry, Sequence},
 };
@@ -32,18 +32,17 @@ pub struct RedisRoster {
 }
 
 impl RedisRoster {
-    /// Creates the roster of a node that reads envelopes up to `version`, and the keeper that must run
-    /// for it.
+    /// Creates the roster of a node, and the keeper that must run for it.
     #[must_use]
     pub fn new(
         server: Server,
         keys: RedisKeys,
         node: NodeId,
-        version: u8,
+        signer: Arc<RelaySigner>,
         options: RosterOptions,
         metrics: Metrics,
     ) -> (Self, Keeper) {
-        let shared = RosterShared::new(server, keys, node, version, options, metrics);
+        let shared = RosterShared::new(server, keys, node, signer, options, metrics);
         let keeper = Keeper::new(Arc::clone(&shared), options);
         (Self { shared }, keeper)
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::NodeId,
     metrics::Metrics,
-    redis::{CommandError, Commands, RedisKeys, Server},
+    redis::{CommandError, Commands, RedisKeys, RelaySigner, Server},
     roster::{LocalRoster, RosterOptions},
     wire::envelope::Incarnation,
 };
@@ -55,26 +55,27 @@ pub(super) struct RosterShared {
 }
 
 impl RosterShared {
-    /// Creates the state of a node that has no lease yet and reads envelopes up to `version`.
+    /// Creates the state of a node that has no lease yet.
     pub(super) fn new(
         server: Server,
         keys: RedisKeys,
         node: NodeId,
-        version: u8,
+        signer: Arc<RelaySigner>,
         options: RosterOptions,
         metrics: Metrics,
     ) -> Arc<Self> {
         let commands = Commands::new(server);
+        let (incarnation, version) = (uuid::Uuid::new_v4(), signer.own_version());
         Arc::new(Self {
             local: LocalRoster::default(),
             nodes: NodeCommands::new(commands.clone(), keys.clone()),
-            commands: RosterCommands::new(commands, keys, node),
+            commands: RosterCommands::new(commands, keys, node, signer),
             unwritten: Mutex::new(UnwrittenEntries::new(options.lease)),
             observer: Mutex::new(NodeObserver::new(options)),
             wake: Notify::new(),
             stop: Notify::new(),
             is_stopping: AtomicBool::new(false),
-            member: RwLock::new(NodeMember { incarnation: uuid::Uuid::new_v4(), version }),
+            member: RwLock::new(NodeMember { incarnation, version }),
             former_members: RwLock::default(),
             is_responding: AtomicBool::new(true),
             is_writable: AtomicBool::new(false),

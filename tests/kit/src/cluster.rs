@@ -56,6 +56,7 @@ impl Cluster {
             answer_within: DEADLINE,
             prefix,
             envelope_version: NEWEST_VERSION,
+            accept_unsigned: false,
         };
         let cluster = Self { program, settings, redis, _database: None };
         cluster.migrate().await;
