@@ -13,7 +13,7 @@ use super::{
     LoadError,
     loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, are_consecutive},
     turn::MissedChanges,
-    turn_document::TurnDocument,
+    turn_document::{RestartCause, TurnDocument},
 };
 use crate::{
     domain::{Change, Content, Version},
@@ -33,6 +33,7 @@ pub(super) async fn follow_missed(
     if must_verify || !follow_head(&published, document.head()) {
         return follow_log(document, lock).await;
     }
+    document.note_relayed(&published);
     if let Some(head) = document.head().map(|head| head.version)
         && let Err(error) = append_page(document, head, published).await
     {
@@ -92,9 +93,29 @@ pub(super) async fn restart(
     lock: DocumentLock,
 ) -> Result<(), LoadError> {
     let stored = lock.head().cloned();
+    let cause = restart_cause(document, stored.as_ref()).await?;
     lock.delete_lost_snapshots().await?;
-    document.restart_at(stored);
+    document.restart_at(stored, cause);
     Ok(())
+}
+
+/// Returns why the database does not have the head.
+async fn restart_cause(
+    document: &TurnDocument,
+    stored: Option<&Head>,
+) -> Result<RestartCause, LoadError> {
+    let (Some(stored), Some((version, at))) = (stored, document.confirmed()) else {
+        return Ok(RestartCause::Lost);
+    };
+    let is_kept = if stored.version > version {
+        let context = document.context();
+        let found = context.store.find_change_time(context.document, version).await?;
+        // The log may no longer have it.
+        found.is_none_or(|found| found == at)
+    } else {
+        (stored.version, stored.at) == (version, at)
+    };
+    Ok(if is_kept { RestartCause::Contradicted } else { RestartCause::Lost })
 }
 
 /// Whether the database has lost the head, so that the stored head does not follow it.

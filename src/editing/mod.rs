@@ -19,6 +19,7 @@ pub(crate) mod open_document;
 pub(crate) mod queue;
 mod rebase;
 pub(crate) mod recent;
+pub(crate) mod relayed_updates;
 mod request;
 pub(crate) mod snapshot_writer;
 mod stage;

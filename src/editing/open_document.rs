@@ -16,6 +16,7 @@ use super::{
     lost_head::{contradicts_change, contradicts_stored},
     queue::{EditQueue, QueuedEdit, Reply},
     recent::RecentChanges,
+    relayed_updates::RelayedUpdates,
     turn_document::DocumentState,
     work_permits::WorkPermits,
 };
@@ -51,6 +52,8 @@ pub(crate) struct OpenDocument {
     lock_pace: LockPace,
     /// When the head was last moved.
     moved_at: Instant,
+    /// The head at the last comparison with the store, and when that was.
+    compared: Option<(Version, Instant)>,
 }
 
 impl OpenDocument {
@@ -59,7 +62,9 @@ impl OpenDocument {
         let recent = Arc::new(RecentChanges::new(recent_bytes));
         let state = DocumentState {
             head: None,
+            confirmed: None,
             replica: None,
+            relayed: RelayedUpdates::default(),
             snapshot: None,
             recent,
             added: Vec::new(),
@@ -74,6 +79,7 @@ impl OpenDocument {
             is_locking: false,
             lock_pace,
             moved_at: Instant::now(),
+            compared: None,
         }
     }
 
@@ -81,6 +87,7 @@ impl OpenDocument {
     pub(crate) fn open_at(&mut self, head: Option<Head>) {
         self.moved_at = Instant::now();
         self.state.head = head;
+        self.state.confirm_head();
     }
 
     /// Returns the head version. None if the document does not exist, or its head was not read yet.
@@ -93,11 +100,23 @@ impl OpenDocument {
         self.state.head.as_ref()
     }
 
-    /// Whether the head is not the stored one or one before it, according to what the store had at `read_at` or later: the
-    /// database may have lost it.
-    pub(crate) fn is_ahead_of(&self, stored: Option<HeadVersions>, read_at: Instant) -> bool {
-        let head = self.state.head.as_ref();
-        head.is_some_and(|head| contradicts_stored(head, self.moved_at, stored, read_at))
+    /// Compares with what the store had at `read_at` or later. Returns whether the head is not the stored one or one before
+    /// it: the database may have lost it.
+    pub(crate) fn is_ahead_of(&mut self, stored: Option<HeadVersions>, read_at: Instant) -> bool {
+        let Some(head) = &self.state.head else { return false };
+        let compared = self.compared.replace((head.version, Instant::now()));
+        let is_behind = |stored: HeadVersions| {
+            // What was the head at the last comparison is stored by now, however often the head has moved since.
+            compared.is_some_and(|(version, at)| at < read_at && stored.version < version)
+        };
+        if stored.is_some_and(is_behind) || contradicts_stored(head, self.moved_at, stored, read_at)
+        {
+            return true;
+        }
+        if stored.is_some_and(|stored| stored.version == head.version) {
+            self.state.confirm_head();
+        }
+        false
     }
 
     /// Removes the waiting edits that were made for a version, because the database may have lost it.
@@ -190,7 +209,9 @@ impl OpenDocument {
         }
         Some(DocumentState {
             head: self.state.head.clone(),
+            confirmed: self.state.confirmed,
             replica: self.state.replica.take(),
+            relayed: std::mem::take(&mut self.state.relayed),
             snapshot: self.state.snapshot,
             recent: Arc::clone(&self.state.recent),
             added: Vec::new(),
@@ -205,6 +226,9 @@ impl OpenDocument {
         self.state = state;
         if self.version() != before {
             self.moved_at = Instant::now();
+        }
+        if self.version() < before {
+            self.compared = None;
         }
         let added = std::mem::take(&mut self.state.added);
         if !added.is_empty() {
@@ -248,6 +272,7 @@ impl OpenDocument {
             None => before,
         };
         let change = Arc::new(Change { content: Some(content), ..change.clone() });
+        self.state.note_relayed(&change);
         self.state.advance_replica(&change)?;
         self.state.move_head(&change);
         Arc::make_mut(&mut self.state.recent).push(Arc::clone(&change));
@@ -372,6 +397,28 @@ mod tests {
         assert!(matches!(document.apply_published(&on_another), Published::Diverged));
         let next = Change { previous_at: Some(at), ..insertion(2) };
         assert!(matches!(document.apply_published(&next), Published::Applied(_)));
+    }
+
+    #[test]
+    fn a_head_that_is_not_stored_by_the_next_comparison_is_noticed_although_it_moves_on() {
+        let mut document = opened();
+        let stored = |version: i64| {
+            let (version, at) = (Version::new(version), title_change(version).at);
+            Some(HeadVersions { version, at, access_version: 0 })
+        };
+        assert!(!document.is_ahead_of(stored(1), Instant::now()));
+        for version in 2..5 {
+            document.apply_published(&insertion(version));
+            // Each time, the head has moved since the store was read.
+            let read_at = document.moved_at;
+            document.apply_published(&insertion(version));
+            document.moved_at = Instant::now();
+            assert!(!document.is_ahead_of(stored(version - 1), read_at), "stored a moment later");
+        }
+        document.apply_published(&insertion(5));
+        let read_at = Instant::now();
+        document.moved_at = Instant::now();
+        assert!(document.is_ahead_of(stored(3), read_at), "4 was the head before");
     }
 
     #[test]

@@ -312,6 +312,7 @@ impl CommitTurn {
                 at,
                 previous_at,
             }));
+            self.document.confirm_head();
             if is_deleted {
                 self.document.set_head(None);
                 self.document.drop_replica();

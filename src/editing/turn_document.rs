@@ -7,11 +7,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use super::{
     EditError, LoadError, Replica,
     acknowledgement::changed_clocks,
     loader::{DocumentLoader, LastSnapshot},
     recent::RecentChanges,
+    relayed_updates::RelayedUpdates,
     work_permits::WorkPermits,
 };
 use crate::{
@@ -39,12 +42,19 @@ pub(crate) struct TurnContext {
     pub(crate) rebase_bytes: usize,
 }
 
+/// A version and when it was stored, which together identify it.
+pub(crate) type StoredVersion = (Version, DateTime<Utc>);
+
 /// The part of a stored document that is in memory.
 pub(crate) struct DocumentState {
     /// Version and title. None if the document does not exist.
     pub(crate) head: Option<Head>,
+    /// The newest version that the database is known to have had. The head may be a later one that the relay delivered.
+    pub(crate) confirmed: Option<StoredVersion>,
     /// The replica at the head, if it is loaded.
     pub(crate) replica: Option<Replica>,
+    /// Which updates of the replica were published by other nodes.
+    pub(crate) relayed: RelayedUpdates,
     /// The newest snapshot, if it is known.
     pub(crate) snapshot: Option<LastSnapshot>,
     /// The last changes up to the head. In a turn: up to the head at its beginning.
@@ -62,6 +72,28 @@ impl DocumentState {
             Some(replica) => Some(replica.content().clone()),
             None => self.recent.content_at(self.head.as_ref()?.version),
         }
+    }
+
+    /// Notes that the store has the head.
+    pub(super) fn confirm_head(&mut self) {
+        self.confirmed = self.head.as_ref().map(|head| (head.version, head.at));
+    }
+
+    /// Notes that the replica, if it is loaded, is about to hold an update that another node has published.
+    pub(super) fn note_relayed(&mut self, change: &Change) {
+        if self.replica.is_some() {
+            self.relayed.note(change);
+        }
+    }
+
+    /// Begins again at a head, without anything that was in memory.
+    pub(crate) fn restart_at(&mut self, head: Option<Head>) {
+        self.head = head;
+        self.confirm_head();
+        self.replica = None;
+        self.relayed = RelayedUpdates::default();
+        self.snapshot = None;
+        self.recent = Arc::new(self.recent.emptied());
     }
 
     /// Moves the head to a stored change. The replica must hold it already, or be gone.
@@ -100,7 +132,19 @@ pub(crate) enum Continuity {
     Restarted {
         /// The lost head.
         lost: Version,
+        /// Why the database does not have it.
+        cause: RestartCause,
     },
+}
+
+/// Why a database does not have the head of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RestartCause {
+    /// It has lost changes that it had.
+    Lost,
+    /// It has all that it is known to have had. The relay delivered changes that are not stored: they were lost before this
+    /// node saw them in the database, or no node has made them.
+    Contradicted,
 }
 
 /// The document of a turn.
@@ -143,6 +187,17 @@ impl TurnDocument {
     /// Sets the head as the store has it.
     pub(super) fn set_head(&mut self, head: Option<Head>) {
         self.state.head = head;
+        self.confirm_head();
+    }
+
+    /// Notes that the store has the head.
+    pub(super) fn confirm_head(&mut self) {
+        self.state.confirm_head();
+    }
+
+    /// Returns the newest version that the store is known to have had.
+    pub(super) fn confirmed(&self) -> Option<StoredVersion> {
+        self.state.confirmed
     }
 
     /// Returns the number of turns, this one included, that lock the document before they stage edits.
@@ -298,6 +353,11 @@ impl TurnDocument {
         self.changes.push(change);
     }
 
+    /// Notes that the replica, if it is loaded, is about to hold updates that other nodes have published.
+    pub(super) fn note_relayed(&mut self, changes: &[Change]) {
+        changes.iter().for_each(|change| self.state.note_relayed(change));
+    }
+
     /// Brings the replica, if it is loaded, one change forward.
     pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
         self.state.advance_replica(change)
@@ -314,16 +374,14 @@ impl TurnDocument {
         }
     }
 
-    /// Begins again at the stored head, because the database has lost the head. Nothing in memory can be used any more.
-    pub(super) fn restart_at(&mut self, stored: Option<Head>) {
+    /// Begins again at the stored head, because the database does not have the head, for this reason. Nothing in memory can
+    /// be used any more.
+    pub(super) fn restart_at(&mut self, stored: Option<Head>, cause: RestartCause) {
         let lost = self.state.head.as_ref().map_or(Version::default(), |head| head.version);
-        self.state.replica = None;
-        self.state.snapshot = None;
-        self.state.recent = Arc::new(self.state.recent.emptied());
-        self.state.head = stored;
+        self.state.restart_at(stored);
         (self.before_gap, self.changes, self.read) = (Vec::new(), Vec::new(), Vec::new());
         self.base = None;
-        self.continuity = Continuity::Restarted { lost };
+        self.continuity = Continuity::Restarted { lost, cause };
     }
 
     /// Returns how the changes of the turn follow the head before it.

@@ -59,8 +59,10 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         rebase_bytes: 1_000_000,
     };
     let state = DocumentState {
+        confirmed: None,
         head: store.find_head(document).await.unwrap(),
         replica: None,
+        relayed: Default::default(),
         snapshot: None,
         recent: Arc::new(RecentChanges::new(1_000)),
         added: Vec::new(),

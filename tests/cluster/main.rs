@@ -13,6 +13,7 @@ mod database;
 mod edits;
 mod failover;
 mod flood;
+mod forgery;
 mod limit;
 mod lost_changes;
 mod nodes;

@@ -14,6 +14,7 @@ use crate::{
     editing::{
         EditError, LoadError,
         loader::{DocumentLoader, are_consecutive},
+        turn_document::RestartCause,
     },
     metrics::BehindCause,
     outbox::SeatId,
@@ -109,15 +110,28 @@ impl Room {
         }
     }
 
-    /// Begins again at the stored head, because the database has lost `lost`, the head that this room had. What was lost
+    /// Begins again at the stored head, because the database does not have `lost`, the head that this room had. What was lost
     /// comes back only if a Yjs editor still has it.
-    pub(super) fn restart(&mut self, lost: Version, ctx: &mut Context<Self>) {
+    pub(super) fn restart(&mut self, lost: Version, cause: RestartCause, ctx: &mut Context<Self>) {
         let version = self.editing.version();
-        tracing::error!(
-            %lost, version = version.map(Version::number),
-            "the database has lost changes of this document; everyone is sent the stored text"
-        );
-        self.metrics().changes_lost();
+        let stored = version.map(Version::number);
+        match cause {
+            RestartCause::Lost => {
+                tracing::error!(
+                    %lost, version = stored,
+                    "the database has lost changes of this document; everyone is sent the stored text"
+                );
+                self.metrics().changes_lost();
+            }
+            RestartCause::Contradicted => {
+                tracing::error!(
+                    %lost, version = stored,
+                    "the relay delivered changes of this document that the database does not have; everyone is sent the \
+                     stored text; unless the database has failed over, find out who publishes in this Redis"
+                );
+                self.metrics().relay_contradicted();
+            }
+        }
         self.remote.forget_changes();
         // Changes of access may be lost as well.
         self.members.forget_access_versions();

@@ -120,7 +120,7 @@ impl Room {
     ) {
         match (outcome.continuity, head) {
             (Continuity::Gap, Some(head)) => self.replay_from_log(head, ctx),
-            (Continuity::Restarted { lost }, _) => self.restart(lost, ctx),
+            (Continuity::Restarted { lost, cause }, _) => self.restart(lost, cause, ctx),
             (Continuity::Whole | Continuity::Gap, _) => {}
         }
         self.remote.note_doubtful(outcome.doubtful, Instant::now());

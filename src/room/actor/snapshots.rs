@@ -10,7 +10,9 @@ use crate::{
         LoadError, Replica,
         loader::{LastSnapshot, off_thread},
         open_document::OpenDocument,
+        relayed_updates::RelayedCheck,
         snapshot_writer::NewSnapshot,
+        turn_document::{DocumentState, RestartCause, TurnContext},
     },
 };
 
@@ -26,20 +28,19 @@ impl Room {
         self.with_document(
             ctx,
             OpenDocument::lend,
-            |_context, mut state| async move {
+            |context, mut state| async move {
                 // Even if this fails, the next snapshot is due only after `every` further changes.
                 state.snapshot = Some(LastSnapshot { version, bytes_since: 0 });
-                let Some(replica) = state.replica.take() else { return (state, Ok(None)) };
-                let encoded = encode(replica).await.map(|(replica, bytes)| {
-                    state.replica = Some(replica);
-                    Some(bytes)
-                });
+                let encoded = encode_if_stored(&context, &mut state).await;
                 (state, encoded)
             },
             move |room, encoded, ctx| {
                 match encoded {
-                    Ok(Some(bytes)) => room.write_snapshot((version, at), bytes),
-                    Ok(None) => {}
+                    Ok(Encoded::State(bytes)) => room.write_snapshot((version, at), bytes),
+                    Ok(Encoded::Nothing) => {}
+                    Ok(Encoded::Contradicted) => {
+                        room.restart(version, RestartCause::Contradicted, ctx);
+                    }
                     Err(error) => {
                         let error: &dyn std::error::Error = &error;
                         tracing::warn!(error, "could not encode a snapshot");
@@ -55,6 +56,37 @@ impl Room {
         let snapshot = NewSnapshot { document: self.document, version, at, state, every };
         self.shared.snapshots.store(self.parts().store.clone(), snapshot);
     }
+}
+
+/// The state for a snapshot.
+enum Encoded {
+    State(Vec<u8>),
+    /// There is no replica, or the log no longer shows whether it is right.
+    Nothing,
+    /// The log has other changes. The document has begun again at its head.
+    Contradicted,
+}
+
+/// Encodes the replica if the log has what other nodes published.
+async fn encode_if_stored(
+    context: &TurnContext,
+    state: &mut DocumentState,
+) -> Result<Encoded, LoadError> {
+    let checked = state.relayed.check(&context.store, context.document).await;
+    // On an error nothing is known of the replica any more. It is loaded again when it is needed.
+    let replica = state.replica.take();
+    match checked? {
+        RelayedCheck::Same => {}
+        RelayedCheck::Unknown => return Ok(Encoded::Nothing),
+        RelayedCheck::Other => {
+            state.restart_at(state.head.clone());
+            return Ok(Encoded::Contradicted);
+        }
+    }
+    let Some(replica) = replica else { return Ok(Encoded::Nothing) };
+    let (replica, bytes) = encode(replica).await?;
+    state.replica = Some(replica);
+    Ok(Encoded::State(bytes))
 }
 
 /// Encodes the state of a replica, off the actor's thread if it is large.
