@@ -7,7 +7,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use coscribe::{
-    domain::{ChangeKind, Content, Delta, DeltaStep, Document, Tie, Version},
+    domain::{Budget, ChangeKind, CompareUntil, Content, Delta, DeltaStep, Document, Tie, Version},
     editing::Replica,
     store::{Batch, NewChange},
 };
@@ -57,7 +57,7 @@ fn fragmented() -> Replica {
     let mut replica = Replica::of(&"A line of a text.\n".repeat(3_000));
     for n in 0..5_000_i64 {
         let at = (n * 7_919) % (54_000 + n * 8);
-        replica.apply(&insertion(at, "nine ö– "), usize::MAX).unwrap();
+        replica.apply(&insertion(at, "nine ö– "), usize::MAX, &Budget::unlimited()).unwrap();
     }
     replica
 }
@@ -67,7 +67,8 @@ fn fragmented() -> Replica {
 fn replica_apply(bencher: Bencher<'_, '_>, at: i64) {
     let mut replica = fragmented();
     let delta = insertion(at, "x");
-    bencher.bench_local(|| replica.apply(black_box(&delta), usize::MAX).unwrap());
+    let budget = Budget::unlimited();
+    bencher.bench_local(|| replica.apply(black_box(&delta), usize::MAX, &budget).unwrap());
 }
 
 /// Measures only the Yjs part of `replica_apply` at position 90,000, without and with an observer of the text.
@@ -102,7 +103,8 @@ fn difference_in_100_kb(bencher: Bencher<'_, '_>) {
     });
     let new = old.replace("Line 2000 of", "Line two thousand of");
     let deadline = std::time::Instant::now() + Duration::from_secs(600);
-    bencher.bench(|| Delta::between(black_box(&old), black_box(&new), deadline));
+    let until = CompareUntil { deadline, budget: Budget::unlimited() };
+    bencher.bench(|| Delta::between(black_box(&old), black_box(&new), &until));
 }
 
 /// A [`Backend`] and the runtime that it runs on.
@@ -171,7 +173,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
         at = if n % 40 == 0 { (n * 7_919) % (length + 1) } else { at + 1 };
         let delta = Arc::new(insertion(at, "x"));
         length += 1;
-        let update = replica.apply(&delta, usize::MAX).unwrap();
+        let update = replica.apply(&delta, usize::MAX, &Budget::unlimited()).unwrap();
         changes.push(fixture.change(&delta, &update, replica.content().bytes()));
         // The last snapshot is as old as possible: after one more change, the room would store another.
         let is_last_snapshot = n + 500 == CHANGES;

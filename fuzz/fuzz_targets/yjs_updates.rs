@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use replica::{Budget, MergeBounds, Replica};
+use protocol::domain::Budget;
+use replica::{MergeBounds, Replica};
 
 /// A document with a text, nested maps, a list and XML.
 const BASE: &[u8] = include_bytes!("../base.yjs");
@@ -34,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
             state: 100_000,
             structs: 1_000,
             compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(1),
-            budget: Budget::new(u64::MAX),
+            budget: Budget::unlimited(),
         };
         let before = replica.content().clone();
         let (kept, merged) = replica.merge(&[Bytes::copy_from_slice(update)], &bounds);

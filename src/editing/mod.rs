@@ -30,7 +30,6 @@ pub(crate) mod work_permits;
 pub use acknowledgement::Acknowledgement;
 pub use loader::LoadError;
 pub use replica::{
-    ApplyError, Budget, CorruptDocument, Exhausted, MergeBounds, MergeError, Merged, Replica,
-    Selection,
+    ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
 };
 pub use request::{EditError, EditKind, EditRequest, StoredEdit};

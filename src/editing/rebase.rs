@@ -9,11 +9,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Budget, EditError, EditKind, EditRequest, MergeBounds, Merged, Replica, loader::MAX_PAGE_BYTES,
+    EditError, EditKind, EditRequest, MergeBounds, Merged, Replica, loader::MAX_PAGE_BYTES,
     stage::StagedBatch, turn_document::TurnDocument,
 };
 use crate::{
-    domain::{Content, Delta, Tie, Version},
+    domain::{Budget, CompareUntil, Content, Delta, Tie, Version},
     store::Head,
 };
 
@@ -85,7 +85,8 @@ async fn rebase(
     let Some(replica) = document.take_replica() else { return Ok(None) };
     let request = request.clone();
     let work = move |budget: &Budget| {
-        let compare_until = Instant::now() + within / DIFFERENCE_SHARE;
+        let deadline = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
+        let compare_until = CompareUntil { deadline, budget: budget.clone() };
         let bounds = RebaseBounds { text: max_text, compare_until, budget };
         rebase_and_apply(replica, &request, &base, &concurrent, &bounds)
     };
@@ -199,7 +200,7 @@ async fn stored_since(
 struct RebaseBounds<'a> {
     /// The largest text, in bytes.
     text: usize,
-    compare_until: Instant,
+    compare_until: CompareUntil,
     budget: &'a Budget,
 }
 
@@ -211,7 +212,7 @@ fn rebase_and_apply(
     concurrent: &[Arc<Delta>],
     bounds: &RebaseBounds<'_>,
 ) -> (Replica, Result<Option<AppliedEdit>, EditError>) {
-    let mut delta = request.delta_for(base, bounds.compare_until.into_std());
+    let mut delta = request.delta_for(base, &bounds.compare_until);
     if let Err(mismatch) = base.check(&delta) {
         return (replica, Err(mismatch.into()));
     }
@@ -224,14 +225,13 @@ fn rebase_and_apply(
     if delta.is_empty() {
         return (replica, Ok(None));
     }
-    // Applying cannot be interrupted. Its time grows with the steps and with the size of the document, which are limited.
-    if let Err(exhausted) = bounds.budget.spend(delta.ops().len()) {
-        return (replica, Err(exhausted.into()));
-    }
     let before = replica.content().clone();
-    let applied = replica.apply(&delta, bounds.text).map_err(EditError::from).map(|update| {
-        let after = replica.content().clone();
-        Some(AppliedEdit { delta, update, before, after, is_partial: false })
-    });
-    (replica, applied)
+    match replica.apply(&delta, bounds.text, bounds.budget) {
+        Ok(update) => {
+            let after = replica.content().clone();
+            let applied = AppliedEdit { delta, update, before, after, is_partial: false };
+            (replica, Ok(Some(applied)))
+        }
+        Err(error) => (replica, Err(error.into())),
+    }
 }

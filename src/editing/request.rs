@@ -1,17 +1,17 @@
 //! A request to change a document, its result, and its errors.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{Acknowledgement, ApplyError, Exhausted, LoadError, MergeError};
+use super::{Acknowledgement, ApplyError, LoadError, MergeError};
 use crate::{
     domain::{
-        Content, Delta, DeltaMismatch, DocumentId, EditId, Fingerprint, SessionId, Text, Title,
-        UserId, Version,
+        CompareUntil, Content, Delta, DeltaMismatch, DocumentId, EditId, Exhausted, Fingerprint,
+        SessionId, Text, Title, UserId, Version,
     },
     store::StoreError,
 };
@@ -128,6 +128,7 @@ impl From<ApplyError> for EditError {
         match refused {
             ApplyError::DeltaMismatch(misfit) => Self::DeltaMismatch(misfit),
             ApplyError::TooLarge { size, limit } => Self::TooLarge { size, limit },
+            ApplyError::Exhausted(exhausted) => exhausted.into(),
         }
     }
 }
@@ -270,14 +271,14 @@ impl EditRequest {
         }
     }
 
-    /// Returns the delta against `base`, the text that the request was made for. A difference gets coarser when `deadline`
-    /// has passed, and when it has very many steps.
-    pub(super) fn delta_for(&self, base: &Content, deadline: Instant) -> Arc<Delta> {
+    /// Returns the delta against `base`, the text that the request was made for. A difference gets coarser after `until`, and
+    /// when it has very many steps.
+    pub(super) fn delta_for(&self, base: &Content, until: &CompareUntil) -> Arc<Delta> {
         match &self.kind {
             EditKind::Edit { delta, .. } => Arc::clone(delta),
             EditKind::Replace { content: Some(text), .. } => {
                 let base = base.to_string();
-                let difference = Delta::between(&base, text.as_str(), deadline);
+                let difference = Delta::between(&base, text.as_str(), until);
                 Arc::new(difference.coarsened(&base, MAX_DIFFERENCE_STEPS))
             }
             EditKind::Replace { content: None, .. } | EditKind::Merge { .. } | EditKind::Delete => {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    domain::{DisplayName, DocumentId, Email, Title},
+    domain::{Budget, CompareUntil, DisplayName, DocumentId, Email, Title},
     editing::{
         Acknowledgement, EditKind, EditRequest, Replica, loader::DocumentLoader,
         recent::RecentChanges, work_permits::WorkPermits,
@@ -240,8 +240,9 @@ async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
     let (document, author) = (fixture.document, fixture.author);
     let mut replica = Replica::of("Begin.");
     let soon = (tokio::time::Instant::now() + Duration::from_secs(10)).into_std();
-    let delta = insertion(document, author, "x").delta_for(replica.content(), soon);
-    let update = replica.apply(&delta, 1_000).unwrap();
+    let until = CompareUntil { deadline: soon, budget: Budget::unlimited() };
+    let delta = insertion(document, author, "x").delta_for(replica.content(), &until);
+    let update = replica.apply(&delta, 1_000, &until.budget).unwrap();
     let change = NewChange {
         kind: ChangeKind::Edited,
         author,

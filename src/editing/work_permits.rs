@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Budget, EditError, LoadError, loader::MAX_INLINE_BYTES};
+use super::{EditError, LoadError, loader::MAX_INLINE_BYTES};
+use crate::domain::Budget;
 
 /// The most steps of one piece of work. A step of a delta that meets a step of another takes some 20 ns, so these take about
 /// a second.
@@ -89,7 +90,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::editing::Exhausted;
+    use crate::domain::Exhausted;
 
     const HEAVY: usize = MAX_INLINE_BYTES + 1;
     const SOON: Duration = Duration::from_millis(20);

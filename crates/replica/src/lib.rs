@@ -6,15 +6,14 @@
 //!
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
-mod budget;
 mod inspection;
 mod merge;
 mod panic_guard;
+mod parts;
 mod positions;
 mod replica;
 mod splits;
 
-pub use budget::{Budget, Exhausted};
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
 pub use replica::{ApplyError, CorruptDocument, Replica};

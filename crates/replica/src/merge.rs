@@ -11,31 +11,23 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::{
-    domain::{Content, Delta, DeltaStep},
+    domain::{Budget, CompareUntil, Content, Delta, DeltaStep},
     wire::yjs::Outline,
 };
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Observable as _, Out, ReadTxn as _, StateVector, Text as _, TransactionMut,
-    Update, types::Delta as YjsStep, updates::decoder::Decode as _,
+    Any, Observable as _, Out, ReadTxn as _, StateVector, Text as _, TransactionMut,
+    types::Delta as YjsStep,
 };
 
 use super::{
-    budget::Budget,
     panic_guard::guarded,
+    parts::{Extent, PartLimits, apply_in_parts},
     replica::{OBJECT, Replica},
-    splits::split_at_insertions,
 };
 
 /// The key of the text's observer while updates are applied.
 const OBSERVER: &str = "merge";
-
-/// The least and the most structs or deleted ranges in a part of an update.
-const PART_SIZE: std::ops::RangeInclusive<usize> = 16..=512;
-
-/// A part has as many structs as this size contains the document. A struct may have to be compared with every other one,
-/// so this bounds the time that one part takes to some ten milliseconds.
-const PART_BYTES: usize = 32 * 1024 * 1024;
 
 /// The limits of a merge.
 #[derive(Debug, Clone)]
@@ -44,7 +36,7 @@ pub struct MergeBounds {
     pub text: usize,
     /// The maximum size of the document's Yjs state, in bytes.
     pub state: usize,
-    /// The maximum number of structs in an update.
+    /// The maximum number of structs in an update, and of deleted ranges that are merged at once.
     pub structs: usize,
     /// The time after which texts are compared coarsely.
     pub compare_until: Instant,
@@ -90,7 +82,7 @@ pub struct Merged {
     pub delta: Delta,
     /// All new structs and deletions, as one Yjs v1 update.
     pub update: Bytes,
-    /// Whether updates were left out because of missing dependencies, or parts of them because the budget ended.
+    /// Whether updates were left out because of missing dependencies, or parts of them because of a limit.
     pub leaves_out: bool,
 }
 
@@ -104,14 +96,13 @@ struct Applied {
     is_complete: bool,
     /// The new length of the text, in UTF-16 code units.
     units: usize,
-    /// Whether the budget ended before everything was applied.
-    is_cut_short: bool,
+    extent: Extent,
 }
 
 impl Replica {
     /// Merges updates of one client. Returns `None` if they contain nothing new. Leaves out updates with missing
-    /// dependencies, and the rest when the budget ends. At least one part of an update is merged, so merging the rest again
-    /// and again comes to an end.
+    /// dependencies, and the rest when the budget ends or many ranges were deleted. At least one part of an update that is new
+    /// to the document is merged, so merging the rest again and again comes to an end.
     ///
     /// # Errors
     /// [`MergeError`]. The replica is returned, unchanged, only if the error was found before the updates were applied.
@@ -120,7 +111,7 @@ impl Replica {
         updates: &[Bytes],
         bounds: &MergeBounds,
     ) -> (Option<Self>, Result<Option<Merged>, MergeError>) {
-        let inspected = match self.inspect(updates, bounds) {
+        let mut inspected = match self.inspect(updates, bounds) {
             Ok(inspected) => inspected,
             Err(error) => return (Some(self), Err(error)),
         };
@@ -131,11 +122,11 @@ impl Replica {
         if !inspected.may_change {
             return (Some(self), nothing_new(inspected.leaves_out));
         }
-        let applied = match self.apply_updates(&inspected.updates, &bounds.budget) {
+        let applied = match self.apply_updates(&mut inspected.updates, bounds) {
             Ok(applied) => applied,
             Err(error) => return (None, Err(error)),
         };
-        let leaves_out = inspected.leaves_out || applied.is_cut_short;
+        let leaves_out = inspected.leaves_out || applied.extent == Extent::Part;
         let Some(update) = applied.update else { return (Some(self), nothing_new(leaves_out)) };
         let text = self.text_after(applied.steps, applied.units, inspected.may_split, bounds);
         let (delta, content) = match text {
@@ -150,10 +141,10 @@ impl Replica {
     /// Applies inspected updates. If the library panics nevertheless, they are rejected, and the document is leaked.
     fn apply_updates(
         &self,
-        updates: &[(&Bytes, Outline)],
-        budget: &Budget,
+        updates: &mut [(&Bytes, Outline)],
+        bounds: &MergeBounds,
     ) -> Result<Applied, MergeError> {
-        let applied = guarded(&self.doc, |txn| self.apply_observed(txn, updates, budget));
+        let applied = guarded(&self.doc, |txn| self.apply_observed(txn, updates, bounds));
         let applied = applied.map_err(MergeError::Malformed)?;
         if !applied.is_complete {
             let cycle = "its parts depend on each other in a cycle".to_owned();
@@ -165,8 +156,8 @@ impl Replica {
     fn apply_observed(
         &self,
         txn: &mut TransactionMut<'_>,
-        updates: &[(&Bytes, Outline)],
-        budget: &Budget,
+        updates: &mut [(&Bytes, Outline)],
+        bounds: &MergeBounds,
     ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
         let steps = Arc::new(Mutex::new(None));
@@ -174,7 +165,7 @@ impl Replica {
         self.text.observe(OBSERVER, move |txn, event| {
             *observed.lock() = Some(event.delta(txn).iter().map(delta_step).collect());
         });
-        let is_cut_short = self.apply_parts(txn, updates, budget)?;
+        let extent = self.apply_parts(txn, updates, bounds)?;
         txn.commit();
         self.text.unobserve(OBSERVER);
         let has_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
@@ -184,35 +175,25 @@ impl Replica {
             update: has_changed.then(|| txn.encode_update_v1()),
             is_complete: !txn.has_missing_updates(),
             units: self.text.len(txn) as usize,
-            is_cut_short,
+            extent,
         })
     }
 
-    /// Applies updates part by part. Returns whether the budget ended before the last part.
+    /// Applies updates part by part, until a limit is reached.
     fn apply_parts(
         &self,
         txn: &mut TransactionMut<'_>,
-        updates: &[(&Bytes, Outline)],
-        budget: &Budget,
-    ) -> Result<bool, String> {
-        let part_size =
-            (PART_BYTES / self.weight.bytes().max(1)).clamp(*PART_SIZE.start(), *PART_SIZE.end());
-        let mut has_applied = false;
+        updates: &mut [(&Bytes, Outline)],
+        bounds: &MergeBounds,
+    ) -> Result<Extent, String> {
+        let mut limits = PartLimits::new(self.weight.bytes(), bounds.structs, &bounds.budget);
         for (update, outline) in updates {
-            let known: StateVector = txn.state_vector();
-            let known = |client: u64| known.get(&ClientID::new(client));
-            split_at_insertions(&self.text, txn, outline.splits(known));
-            let parts = outline.parts(update, part_size, known);
-            for part in parts.map_err(|error| error.to_string())? {
-                if budget.spend(part_size).is_err() && has_applied {
-                    return Ok(true);
-                }
-                has_applied = true;
-                let part = Update::decode_v1(&part).map_err(|error| error.to_string())?;
-                txn.apply_update(part).map_err(|error| error.to_string())?;
+            let extent = apply_in_parts(&self.text, txn, update, outline, &mut limits)?;
+            if extent == Extent::Part {
+                return Ok(extent);
             }
         }
-        Ok(false)
+        Ok(Extent::Whole)
     }
 
     /// Returns the delta of the text and the new text, of `units` code units.
@@ -226,7 +207,7 @@ impl Replica {
         let reported = self.reported_change(steps, units, may_split);
         let (delta, content) = match reported {
             Some(change) => change,
-            None => self.compared_change(units, bounds.compare_until)?,
+            None => self.compared_change(units, bounds)?,
         };
         // A text may exceed a limit that was lowered after it was written. It may still shrink.
         if content.bytes() > bounds.text && content.bytes() > self.content.bytes() {
@@ -259,14 +240,16 @@ impl Replica {
     fn compared_change(
         &self,
         units: usize,
-        compare_until: Instant,
+        bounds: &MergeBounds,
     ) -> Result<(Delta, Content), MergeError> {
         let text = self.plain_text();
         let content = Content::from(&*text);
         if content.units() != units {
             return Err(MergeError::NotText);
         }
-        let delta = Delta::between(&self.content.to_string(), &text, compare_until);
+        let (deadline, budget) = (bounds.compare_until, bounds.budget.clone());
+        let until = CompareUntil { deadline, budget };
+        let delta = Delta::between(&self.content.to_string(), &text, &until);
         Ok((delta, content))
     }
 }

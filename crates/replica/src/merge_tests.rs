@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use yrs::{
     ClientID, Doc, GetString as _, Map as _, MapPrelim, MapRef, OffsetKind, Options, Transact as _,
-    WriteTxn as _, XmlElementPrelim, XmlFragment as _,
+    Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _, updates::decoder::Decode as _,
 };
 
 use super::*;
@@ -13,7 +13,7 @@ fn bounds() -> MergeBounds {
         state: 10_000,
         structs: 100,
         compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
-        budget: Budget::new(u64::MAX),
+        budget: Budget::unlimited(),
     }
 }
 
@@ -164,7 +164,7 @@ fn an_embedded_object_is_one_character_of_the_plain_text() {
     let loaded = Replica::load(&replica.state()).unwrap();
     assert_eq!(loaded.content(), replica.content());
     let delta: Delta = serde_json::from_str(r#"[{"retain":1},{"delete":1}]"#).unwrap();
-    replica.apply(&delta, 100).unwrap();
+    replica.apply(&delta, 100, &Budget::unlimited()).unwrap();
     assert_eq!(replica.plain_text(), "ab!");
 }
 

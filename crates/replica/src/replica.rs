@@ -13,18 +13,18 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use protocol::{
-    domain::{Content, Delta, DeltaMismatch, Op},
+    domain::{Budget, Content, Delta, DeltaMismatch, Exhausted, Op},
     wire::yjs::{Depths, MAX_CLIENT, Outline},
 };
 use thiserror::Error;
 use yrs::{
     Any, ClientID, Doc, GetString as _, In, Map as _, OffsetKind, Options, Out, ReadTxn as _,
-    StateVector, Text as _, TextRef, Transact as _, Update,
+    StateVector, Text as _, TextRef, Transact as _,
     types::{Delta as YjsStep, text::YChange},
-    updates::{decoder::Decode as _, encoder::Encode as _},
+    updates::encoder::Encode as _,
 };
 
-use super::{panic_guard::guarded, splits::split_at_steps};
+use super::{panic_guard::guarded, parts::apply_stored, splits::split_at_steps};
 
 /// The name of the text's root type: `doc.getText('content')`.
 pub(crate) const TEXT: &str = "content";
@@ -62,6 +62,9 @@ pub enum ApplyError {
         /// The maximum size in bytes.
         limit: usize,
     },
+    /// It was stopped, or the budget ended.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 /// The Yjs document and plain text of an open document.
@@ -120,14 +123,12 @@ impl Replica {
         mut self,
         updates: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, CorruptDocument> {
-        let weight = &mut self.weight;
+        let (weight, text) = (&mut self.weight, &self.text);
         let applied = guarded(&self.doc, |txn| {
-            for update in updates {
+            updates.into_iter().try_for_each(|update| {
                 weight.add(update.len());
-                let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
-                txn.apply_update(update).map_err(|error| error.to_string())?;
-            }
-            Ok(())
+                apply_stored(text, txn, update)
+            })
         });
         applied.map_err(CorruptDocument)?;
         self.depths = None;
@@ -148,10 +149,7 @@ impl Replica {
             let added = outline.and_then(|outline| depths.add(&outline, known));
             added.map_err(|error| CorruptDocument(error.to_string()))?;
         }
-        let applied = guarded(&self.doc, |txn| {
-            let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
-            txn.apply_update(update).map_err(|error| error.to_string())
-        });
+        let applied = guarded(&self.doc, |txn| apply_stored(&self.text, txn, update));
         applied.map_err(CorruptDocument)?;
         self.content = content;
         Ok(())
@@ -165,20 +163,27 @@ impl Replica {
         Self::load(state).map(|replica| replica.content)
     }
 
-    /// Applies a delta and returns it as a Yjs v1 update. `limit` is the maximum size of the text in bytes.
+    /// Applies a delta and returns it as a Yjs v1 update. `limit` is the maximum size of the text in bytes. Spends a
+    /// step for each step of the delta.
     ///
     /// # Errors
-    /// [`ApplyError`]. The replica is unchanged.
-    pub fn apply(&mut self, delta: &Delta, limit: usize) -> Result<Bytes, ApplyError> {
+    /// [`ApplyError`]. The text is unchanged.
+    pub fn apply(
+        &mut self,
+        delta: &Delta,
+        limit: usize,
+        budget: &Budget,
+    ) -> Result<Bytes, ApplyError> {
+        budget.spend(delta.ops().len())?;
         let content = self.content.apply(delta)?;
         // A text may exceed a limit that was lowered after it was written. It may still shrink.
         if content.bytes() > limit && content.bytes() > self.content.bytes() {
             return Err(ApplyError::TooLarge { size: content.bytes(), limit });
         }
-        let steps: Vec<YjsStep<In>> = delta.ops().iter().map(yjs_step).collect();
         let mut txn = self.doc.transact_mut();
-        split_at_steps(&self.text, &mut txn, delta);
-        self.text.apply_delta(&mut txn, steps);
+        split_at_steps(&self.text, &mut txn, delta.ops());
+        budget.spend(0)?;
+        self.text.apply_delta(&mut txn, delta.ops().iter().map(yjs_step).collect::<Vec<_>>());
         let update = txn.encode_update_v1();
         drop(txn);
         self.content = content;
@@ -279,13 +284,20 @@ impl Weight {
 }
 
 fn yjs_step(op: &Op) -> YjsStep<In> {
-    // No text exceeds `limits.document`, which is below 2^32 bytes.
-    let length = |units: usize| u32::try_from(units).unwrap_or(u32::MAX);
     match op {
-        Op::Retain(units) => YjsStep::Retain(length(*units), None),
+        Op::Retain(units) => retain(*units),
         Op::Insert(text) => YjsStep::Inserted(In::Any(Any::String(text.as_str().into())), None),
         Op::Delete(units) => YjsStep::Deleted(length(*units)),
     }
+}
+
+pub(crate) fn retain(units: usize) -> YjsStep<In> {
+    YjsStep::Retain(length(units), None)
+}
+
+/// Converts a length. No text exceeds `limits.document`, which is below 2^32 bytes.
+fn length(units: usize) -> u32 {
+    u32::try_from(units).unwrap_or(u32::MAX)
 }
 
 /// Returns a random client id for a history mark: above [`MAX_CLIENT`], of at most 53 bits.
@@ -313,10 +325,20 @@ mod tests {
     fn an_update_has_the_effect_of_its_delta() {
         let mut replica = Replica::of("a🎈b\n");
         let state = replica.state();
-        let first =
-            replica.apply(&delta(r#"[{"retain":3},{"insert":"ö👍"},{"delete":1}]"#), 100).unwrap();
-        let second =
-            replica.apply(&delta(r#"[{"delete":1},{"retain":2},{"insert":"x"}]"#), 100).unwrap();
+        let first = replica
+            .apply(
+                &delta(r#"[{"retain":3},{"insert":"ö👍"},{"delete":1}]"#),
+                100,
+                &Budget::unlimited(),
+            )
+            .unwrap();
+        let second = replica
+            .apply(
+                &delta(r#"[{"delete":1},{"retain":2},{"insert":"x"}]"#),
+                100,
+                &Budget::unlimited(),
+            )
+            .unwrap();
 
         assert_eq!(*replica.content(), *"🎈xö👍\n", "{}", replica.content());
         let other = Replica::load(&state).unwrap().followed_by([&*first, &*second]).unwrap();
@@ -329,9 +351,9 @@ mod tests {
         let mut replica = Replica::of("🎈");
         for misfit in [r#"[{"retain":1},{"insert":"x"}]"#, r#"[{"delete":1}]"#, r#"[{"delete":3}]"#]
         {
-            replica.apply(&delta(misfit), 100).unwrap_err();
+            replica.apply(&delta(misfit), 100, &Budget::unlimited()).unwrap_err();
         }
-        let large = replica.apply(&delta(r#"[{"insert":"123"}]"#), 6);
+        let large = replica.apply(&delta(r#"[{"insert":"123"}]"#), 6, &Budget::unlimited());
         assert_eq!(large.unwrap_err(), ApplyError::TooLarge { size: 7, limit: 6 });
         assert_eq!(Replica::text_of(&replica.state()).unwrap(), *"🎈");
     }

@@ -7,12 +7,13 @@
 //!
 //! The change would split the same structs at the same places, so this has no other effect on the document.
 
-use protocol::domain::{Delta, Op};
+use protocol::domain::Op;
 use yrs::{
-    ClientID, ID, IdSet, In, ReadTxn as _, Snapshot, StateVector, Text as _, TextRef,
-    TransactionMut,
-    types::{Delta as YjsStep, text::YChange},
+    ClientID, ID, IdSet, ReadTxn as _, Snapshot, StateVector, Text as _, TextRef, TransactionMut,
+    types::text::YChange,
 };
+
+use super::replica::retain;
 
 /// The number of splits from which on splitting in levels is faster.
 const MIN_SPLITS: usize = 64;
@@ -21,13 +22,13 @@ const MIN_SPLITS: usize = 64;
 /// fewer move the entries of the library's list of structs more often.
 const FAN_OUT: usize = 32;
 
-/// Splits the structs of the text where steps of the delta begin or end. The delta must fit the text.
-pub(crate) fn split_at_steps(text: &TextRef, txn: &mut TransactionMut<'_>, delta: &Delta) {
-    if delta.ops().len() < MIN_SPLITS {
+/// Splits the structs of the text where steps of a delta begin or end. They must fit the text.
+pub(crate) fn split_at_steps(text: &TextRef, txn: &mut TransactionMut<'_>, ops: &[Op]) {
+    if ops.len() < MIN_SPLITS {
         return;
     }
     let mut offset = 0;
-    let offsets = delta.ops().iter().filter_map(|op| match op {
+    let offsets = ops.iter().filter_map(|op| match op {
         Op::Retain(units) | Op::Delete(units) => {
             offset += units;
             Some(offset)
@@ -37,12 +38,9 @@ pub(crate) fn split_at_steps(text: &TextRef, txn: &mut TransactionMut<'_>, delta
     let offsets: Vec<usize> = offsets.collect();
     for stride in strides(offsets.len()) {
         let mut last = 0;
-        let retain = |offset: &usize| {
-            let units = offset - std::mem::replace(&mut last, *offset);
-            YjsStep::<In>::Retain(u32::try_from(units).unwrap_or(u32::MAX), None)
-        };
+        let step = |offset: &usize| retain(offset - std::mem::replace(&mut last, *offset));
         // A retain splits the struct at its end.
-        let retains: Vec<_> = offsets.iter().step_by(stride).map(retain).collect();
+        let retains: Vec<_> = offsets.iter().step_by(stride).map(step).collect();
         text.apply_delta(txn, retains);
     }
 }

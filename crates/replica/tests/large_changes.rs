@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::domain::{Content, Delta, DeltaStep};
-use replica::{Budget, MergeBounds, Merged, Replica};
+use protocol::domain::{Budget, Content, Delta, DeltaStep, Exhausted};
+use replica::{ApplyError, MergeBounds, Merged, Replica};
 use tokio::time::Instant;
 use yrs::{
     ClientID, Doc, GetString as _, In, OffsetKind, Options, StateVector, Text as _, TextRef,
@@ -27,7 +27,7 @@ fn bounds(budget: Budget) -> MergeBounds {
 }
 
 fn unlimited() -> Budget {
-    Budget::new(u64::MAX)
+    Budget::unlimited()
 }
 
 /// An editor that has the text of a replica.
@@ -103,12 +103,26 @@ fn indentation(lines: usize) -> Delta {
 fn a_delta_of_thousands_of_steps_changes_text_and_document_alike() {
     let mut replica = Replica::of(&LINE.repeat(3_000));
     let before = replica.state();
-    let update = replica.apply(&indentation(3_000), 10_000_000).unwrap();
+    let update = replica.apply(&indentation(3_000), 10_000_000, &unlimited()).unwrap();
     assert_eq!(*replica.content(), *"  ome text 🎈\n".repeat(3_000));
     assert_eq!(replica.plain_text(), replica.content().to_string());
     let other = Replica::load(&before).unwrap().followed_by([&*update]).unwrap();
     assert_eq!(other.content(), replica.content());
     assert_eq!(other.state_vector(), replica.state_vector());
+}
+
+#[test]
+fn a_stopped_delta_is_not_applied() {
+    let mut replica = Replica::of(&LINE.repeat(100));
+    let budget = unlimited();
+    budget.stop();
+    let error = replica.apply(&indentation(100), 10_000_000, &budget).unwrap_err();
+    assert_eq!(error, ApplyError::Exhausted(Exhausted::Stopped));
+    assert_eq!(*replica.content(), *LINE.repeat(100));
+    let few = Budget::new(298);
+    let error = replica.apply(&indentation(100), 10_000_000, &few).unwrap_err();
+    assert_eq!(error, ApplyError::Exhausted(Exhausted::Steps));
+    assert_eq!(replica.plain_text(), LINE.repeat(100));
 }
 
 #[test]
@@ -184,7 +198,7 @@ fn time_to_apply(lines: usize) -> Duration {
     let mut replica = Replica::of(&LINE.repeat(lines));
     let delta = indentation(lines);
     let began = Instant::now();
-    replica.apply(&delta, 10_000_000).unwrap();
+    replica.apply(&delta, 10_000_000, &unlimited()).unwrap();
     began.elapsed()
 }
 

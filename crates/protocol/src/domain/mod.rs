@@ -7,6 +7,7 @@
 
 mod access;
 mod awareness_update;
+mod budget;
 mod change;
 mod cursor;
 mod delta;
@@ -23,9 +24,10 @@ mod presence;
 
 pub use access::{AccessChange, AccessLevel};
 pub use awareness_update::AwarenessUpdate;
+pub use budget::{Budget, Exhausted};
 pub use change::{Change, ChangeKind, Version};
 pub use cursor::{Cursor, Position};
-pub use delta::{Content, Delta, DeltaMismatch, DeltaStep, Op, Tie};
+pub use delta::{CompareUntil, Content, Delta, DeltaMismatch, DeltaStep, Op, Tie};
 pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use ropey::Rope;
+use ropey::{Rope, RopeBuilder};
 use thiserror::Error;
 
-use super::{Delta, Op, operation::units};
+use super::{Delta, Op, operation::units, steps::bytes_of};
 use crate::domain::Position;
+
+/// With more steps, writing the whole text from start to end is faster than changing it in place.
+const MAX_OPS_IN_PLACE: usize = 1_000;
 
 /// The text of a document at one version.
 ///
@@ -109,6 +112,9 @@ impl Content {
     /// [`DeltaMismatch`] if `delta` does not fit.
     pub fn apply(&self, delta: &Delta) -> Result<Self, DeltaMismatch> {
         self.check(delta)?;
+        if delta.ops().len() > MAX_OPS_IN_PLACE {
+            return Ok(self.rewritten(delta));
+        }
         let mut next = self.0.clone();
         let mut offset = 0;
         for op in delta.ops() {
@@ -125,6 +131,38 @@ impl Content {
             }
         }
         Ok(Self(next))
+    }
+
+    /// Returns the text after a delta that fits it, written from start to end.
+    fn rewritten(&self, delta: &Delta) -> Self {
+        let mut next = RopeBuilder::new();
+        let (mut chunks, mut chunk) = (self.0.chunks(), "");
+        // Passes this many units on, or skips them. None stands for all that are left.
+        let mut read = |mut left: Option<usize>, next: Option<&mut RopeBuilder>| {
+            let mut next = next;
+            while left != Some(0) {
+                if chunk.is_empty() {
+                    let Some(following) = chunks.next() else { return };
+                    chunk = following;
+                }
+                let end = left.map_or(chunk.len(), |units| bytes_of(chunk, units));
+                let (part, rest) = chunk.split_at(end);
+                if let Some(next) = next.as_deref_mut() {
+                    next.append(part);
+                }
+                left = left.map(|left| left.saturating_sub(units(part)));
+                chunk = rest;
+            }
+        };
+        for op in delta.ops() {
+            match op {
+                Op::Retain(units) => read(Some(*units), Some(&mut next)),
+                Op::Insert(text) => next.append(text),
+                Op::Delete(units) => read(Some(*units), None),
+            }
+        }
+        read(None, Some(&mut next));
+        Self(next.finish())
     }
 
     /// Checks that this offset, at most the length of the text, is not inside a surrogate pair.
@@ -172,6 +210,43 @@ impl PartialEq<str> for Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delta_of_many_steps_has_the_effect_of_its_steps() {
+        let text = "line 🎈 with é\n".repeat(2_000);
+        let content = Content::from(&*text);
+        let mut delta = Delta::default();
+        for line in 0..1_999 {
+            delta.retain(if line % 3 == 0 { 5 } else { 7 });
+            delta.insert("ö");
+            delta.delete(if line % 3 == 0 { 2 } else { 1 });
+            delta.retain(if line % 3 == 0 { 8 } else { 7 });
+        }
+        let in_place = |content: &Content, part: &[Op]| {
+            let mut delta = Delta::default();
+            for op in part {
+                match op {
+                    Op::Retain(units) => delta.retain(*units),
+                    Op::Insert(text) => delta.insert(text),
+                    Op::Delete(units) => delta.delete(*units),
+                }
+            }
+            content.apply(&delta)
+        };
+        let delta = delta.trimmed();
+        assert!(delta.ops().len() > MAX_OPS_IN_PLACE);
+        // From the last step to the first, each alone, so that no step moves another.
+        let (mut expected, mut offset) = (content.clone(), delta.reach());
+        for op in delta.ops().iter().rev() {
+            if let Op::Retain(units) | Op::Delete(units) = op {
+                offset -= units;
+            }
+            if !matches!(op, Op::Retain(_)) {
+                expected = in_place(&expected, &[Op::Retain(offset), op.clone()]).unwrap();
+            }
+        }
+        assert_eq!(content.apply(&delta).unwrap(), expected);
+    }
 
     #[test]
     fn offsets_and_positions_convert_in_both_directions() {

@@ -4,12 +4,17 @@
 //! Annex 29). So the changes of two users to different words of one line both survive, and no emoji is split. A word
 //! that has little in common with its replacement is replaced as a whole.
 
-use std::{ops::Range, time::Instant};
+use std::{convert::Infallible, ops::Range, time::Instant};
 
-use similar::{Algorithm, DiffOp, capture_diff_slices_deadline, diff_ratio};
+use similar::{
+    Algorithm, DiffOp,
+    algorithms::{Capture, Compact, DiffHook, Replace, diff_slices_deadline},
+    diff_ratio,
+};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Delta, operation::units};
+use crate::domain::{Budget, Exhausted};
 
 /// The unit of comparison. Each level compares the parts that differ on the level before.
 #[derive(Clone, Copy)]
@@ -26,22 +31,34 @@ const MIN_SIMILARITY: f32 = 0.5;
 const MAX_WORD_BYTES: usize = 512;
 
 impl Delta {
-    /// Computes the delta from `old` to `new`. After `deadline` the rest is compared coarsely, but the delta is still
-    /// correct.
+    /// Computes the delta from `old` to `new`. After `until` the rest is compared coarsely, but the delta is still correct.
     #[must_use]
-    pub fn between(old: &str, new: &str, deadline: Instant) -> Self {
+    pub fn between(old: &str, new: &str, until: &CompareUntil) -> Self {
         let mut delta = Self::default();
         if old != new {
-            compare(old, new, Level::Lines, deadline, &mut delta);
+            compare(old, new, Level::Lines, until, &mut delta);
         }
         delta.trimmed()
     }
 }
 
-fn compare(old: &str, new: &str, level: Level, deadline: Instant, delta: &mut Delta) {
+/// How long two texts are compared.
+#[derive(Debug, Clone)]
+pub struct CompareUntil {
+    /// The time at which the comparison ends.
+    pub deadline: Instant,
+    /// The comparison also ends when this budget is stopped. It spends no steps.
+    pub budget: Budget,
+}
+
+fn compare(old: &str, new: &str, level: Level, until: &CompareUntil, delta: &mut Delta) {
+    if until.budget.is_stopped() {
+        return replace(old, new, delta);
+    }
     let (old_parts, new_parts) = (level.parts(old), level.parts(new));
-    let ops =
-        capture_diff_slices_deadline(Algorithm::Myers, &old_parts, &new_parts, Some(deadline));
+    let Ok(ops) = differences(&old_parts, &new_parts, until) else {
+        return replace(old, new, delta);
+    };
     if matches!(level, Level::Graphemes)
         && diff_ratio(&ops, old_parts.len(), new_parts.len()) < MIN_SIMILARITY
     {
@@ -52,12 +69,70 @@ fn compare(old: &str, new: &str, level: Level, deadline: Instant, delta: &mut De
         match (op, level.next()) {
             (DiffOp::Equal { .. }, _) => delta.retain(units(&old)),
             (DiffOp::Replace { .. }, Some(next)) if next.is_worth_it(&old, &new) => {
-                compare(&old, &new, next, deadline, delta);
+                compare(&old, &new, next, until, delta);
             }
             (DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. }, _) => {
                 replace(&old, &new, delta);
             }
         }
+    }
+}
+
+/// Returns the differences of two lists of parts.
+///
+/// # Errors
+/// The comparison was stopped.
+fn differences(old: &[&str], new: &[&str], until: &CompareUntil) -> Result<Vec<DiffOp>, Exhausted> {
+    let ops = Compact::new(Replace::new(Capture::new()), old, new);
+    let mut stoppable = Stoppable { ops, budget: &until.budget };
+    diff_slices_deadline(Algorithm::Myers, &mut stoppable, old, new, Some(until.deadline))?;
+    Ok(stoppable.ops.into_inner().into_inner().into_ops())
+}
+
+/// Passes the differences that the library finds on, and ends its search when the budget is stopped. On the way to each
+/// difference the library searches for some milliseconds at most.
+struct Stoppable<'a, D> {
+    ops: D,
+    budget: &'a Budget,
+}
+
+impl<D: DiffHook<Error = Infallible>> Stoppable<'_, D> {
+    fn pass_on(
+        &mut self,
+        pass: impl FnOnce(&mut D) -> Result<(), Infallible>,
+    ) -> Result<(), Exhausted> {
+        self.budget.spend(0)?;
+        pass(&mut self.ops).map_err(|never| match never {})
+    }
+}
+
+impl<D: DiffHook<Error = Infallible>> DiffHook for Stoppable<'_, D> {
+    type Error = Exhausted;
+
+    fn equal(&mut self, old: usize, new: usize, length: usize) -> Result<(), Exhausted> {
+        self.pass_on(|ops| ops.equal(old, new, length))
+    }
+
+    fn delete(&mut self, old: usize, length: usize, new: usize) -> Result<(), Exhausted> {
+        self.pass_on(|ops| ops.delete(old, length, new))
+    }
+
+    fn insert(&mut self, old: usize, new: usize, length: usize) -> Result<(), Exhausted> {
+        self.pass_on(|ops| ops.insert(old, new, length))
+    }
+
+    fn replace(
+        &mut self,
+        old: usize,
+        old_length: usize,
+        new: usize,
+        new_length: usize,
+    ) -> Result<(), Exhausted> {
+        self.pass_on(|ops| ops.replace(old, old_length, new, new_length))
+    }
+
+    fn finish(&mut self) -> Result<(), Exhausted> {
+        self.pass_on(DiffHook::finish)
     }
 }
 
@@ -105,7 +180,9 @@ mod tests {
 
     #[allow(clippy::disallowed_methods, reason = "a deadline that these tests never reach")]
     fn difference(old: &str, new: &str) -> Delta {
-        let delta = Delta::between(old, new, Instant::now() + std::time::Duration::from_secs(60));
+        let deadline = Instant::now() + std::time::Duration::from_secs(60);
+        let until = CompareUntil { deadline, budget: Budget::unlimited() };
+        let delta = Delta::between(old, new, &until);
         assert_eq!(Content::from(old).apply(&delta).unwrap(), *new, "{old:?} to {new:?}");
         delta
     }
@@ -148,7 +225,22 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "a deadline that has already passed")]
     fn after_the_deadline_the_difference_is_still_correct() {
         let (old, new) = ("a b c d e f g h ".repeat(500), "h g f e d c b a ".repeat(500));
-        let delta = Delta::between(&old, &new, Instant::now());
+        let until = CompareUntil { deadline: Instant::now(), budget: Budget::unlimited() };
+        let delta = Delta::between(&old, &new, &until);
         assert_eq!(Content::from(&*old).apply(&delta).unwrap(), *new);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a deadline that this test never reaches")]
+    fn a_stopped_comparison_replaces_the_text() {
+        let (old, new) = ("a b c d e f g h ".repeat(500), "h g f e d c b a ".repeat(500));
+        let deadline = Instant::now() + std::time::Duration::from_secs(60);
+        let until = CompareUntil { deadline, budget: Budget::unlimited() };
+        until.budget.stop();
+        let whole = [Op::Insert(new.clone()), Op::Delete(8_000)];
+        assert_eq!(Delta::between(&old, &new, &until).ops(), whole);
+        // Also if it is stopped while the library searches.
+        let (old, new) = (Level::Words.parts(&old), Level::Words.parts(&new));
+        assert_eq!(differences(&old, &new, &until), Err(Exhausted::Stopped));
     }
 }

@@ -20,6 +20,7 @@ mod transform;
 mod wire;
 
 pub use content::{Content, DeltaMismatch};
+pub use difference::CompareUntil;
 pub use operation::{Delta, Op};
 pub use transform::Tie;
 pub use wire::DeltaStep;

@@ -2,17 +2,19 @@
 //!
 //! [`parse`] decodes a binary message into [`EditorMessage`]s, and [`awareness`] its entries. [`Outline`] lists the
 //! structs of an update, with their ids, lengths and parents, without building them, and [`Depths`] limits the nesting of
-//! shared types. [`Outline::parts`] divides an update. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
+//! shared types. [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
 pub mod awareness;
+mod deletions;
 mod depths;
 mod lib0;
 mod message;
 mod outline;
 mod parts;
 
+pub use deletions::DeletionPart;
 pub use depths::Depths;
 pub use lib0::Malformed;
 pub use message::{
@@ -20,6 +22,7 @@ pub use message::{
     state_vector, sync_step_1, sync_step_2, update,
 };
 pub use outline::{Outline, OutlineError};
+pub use parts::InsertionPart;
 
 /// The largest client id that Yjs assigns. The server uses larger ones for history marks.
 pub const MAX_CLIENT: u64 = u32::MAX as u64;

@@ -11,7 +11,10 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::lib0::{Lib0Reader, Malformed};
+use super::{
+    deletions::Deletion,
+    lib0::{Lib0Reader, Malformed},
+};
 
 /// The maximum clock. The library computes differences of clocks in 32 bits.
 const MAX_CLOCK: u64 = i32::MAX as u64;
@@ -42,14 +45,6 @@ const XML_ELEMENT: u64 = 3;
 pub(super) struct Id {
     pub(super) client: u64,
     pub(super) clock: u32,
-}
-
-/// A deleted range of a client's clocks, from `start` to before `end`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deletion {
-    pub(super) client: u64,
-    pub(super) start: u32,
-    pub(super) end: u32,
 }
 
 /// The parent of an item, as the update describes it.
@@ -88,7 +83,8 @@ pub enum OutlineError {
     /// It is not validly encoded, or has unsupported content.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// It has too many structs. Deleted ranges are not limited, because an editor that reconnects sends all of them.
+    /// It has too many structs. Deleted ranges are not limited, because an editor that reconnects sends all of them. Only the new
+    /// ones cost more than reading them, and a merge takes some of these at a time.
     #[error("it has too many structs")]
     TooManyStructs,
     /// Its shared types are nested too deeply or in a cycle, or the parent of an item is not a shared type.
@@ -119,6 +115,7 @@ impl Outline {
         let mut outline = Self::default();
         outline.read_clients(&mut reader, max_structs)?;
         outline.read_delete_set(&mut reader)?;
+        outline.squash_deletions();
         if reader.remaining() > 0 {
             return Err(Malformed("data follows its end").into());
         }
@@ -321,23 +318,6 @@ impl Outline {
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u32, u32)> {
         let range = |part: &Struct| (part.id.client, part.id.clock, part.end());
         self.structs.iter().map(range)
-    }
-
-    /// Returns the insertions before which the library splits a struct when it applies the update, as clients and clocks:
-    /// at the origins of structs that a document lacks, and at both ends of each deleted range. `known` is the clock of
-    /// each client in the document's state vector.
-    pub fn splits(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = (u64, u32)> {
-        // Of a struct that is known in part, the library ignores the origins.
-        let new = self.structs.iter().filter(move |part| part.id.clock >= known(part.id.client));
-        let origins = new.flat_map(|part| {
-            let (left, right) = match part.parent {
-                ParentRef::Origins(left, right) => (left, right),
-                ParentRef::Root | ParentRef::Item(_) => (None, None),
-            };
-            [left.map(|id| (id.client, id.clock + 1)), right.map(|id| (id.client, id.clock))]
-        });
-        let ends = |range: &Deletion| [(range.client, range.start), (range.client, range.end)];
-        origins.flatten().chain(self.deletions.iter().flat_map(ends))
     }
 
     /// Returns whether all its dependencies are in the update or in a document. `known` is the clock of each client in

@@ -3,10 +3,9 @@
 //! Applying an update cannot be interrupted, so a large one is applied in parts. Each part is an update itself. It
 //! depends only on the document and on the parts before it, so a document is valid after each of them.
 //!
-//! The structs of all clients come first, each after its dependencies, and then the deleted ranges.
+//! The structs of all clients come first, each after its dependencies, and then the deleted ranges (`deletions`).
 
 use std::{
-    borrow::Cow,
     collections::{HashMap, HashSet},
     ops::Range,
 };
@@ -15,7 +14,7 @@ use yrs::encoding::write::Write as _;
 
 use super::{
     lib0::Malformed,
-    outline::{Deletion, Id, Outline, OutlineError, ParentRef, Struct},
+    outline::{Id, Outline, OutlineError, ParentRef, Struct},
 };
 
 impl Outline {
@@ -25,34 +24,41 @@ impl Outline {
         self.structs.len() + self.deletions.len() <= size
     }
 
-    /// Divides `update`, which this outlines, into parts of at most `size` structs or deleted ranges. Leaves out structs
-    /// that the document has. `known` is the clock of each client in the document's state vector.
+    /// Divides the structs of `update`, which this outlines, into parts of at most `size`. Leaves out structs that the
+    /// document has. `known` is the clock of each client in the document's state vector.
     ///
     /// # Errors
     /// [`OutlineError`] if structs depend on each other in a cycle.
-    pub fn parts<'a>(
+    pub fn insertion_parts(
         &self,
-        update: &'a [u8],
+        update: &[u8],
         size: usize,
         known: impl Fn(u64) -> u32,
-    ) -> Result<Vec<Cow<'a, [u8]>>, OutlineError> {
-        if self.is_one_part(size) {
-            return Ok(vec![Cow::Borrowed(update)]);
-        }
+    ) -> Result<Vec<InsertionPart>, OutlineError> {
         let (mut parts, mut part) = (Vec::new(), Part::default());
-        for next in Order::new(&self.structs, known).find()? {
+        for next in Order::new(&self.structs, &known).find()? {
             if part.structs >= size || !part.may_continue(next.id.client) {
-                parts.push(Cow::Owned(std::mem::take(&mut part).encode()));
+                parts.push(std::mem::take(&mut part).finish());
             }
-            part.push(next, update);
+            part.push(next, update, &known);
         }
         if part.structs > 0 {
-            parts.push(Cow::Owned(part.encode()));
+            parts.push(part.finish());
         }
-        let deletions = self.deletions.chunks(size.max(1));
-        parts.extend(deletions.map(|deletions| Cow::Owned(encode_deletions(deletions))));
         Ok(parts)
     }
+}
+
+/// An update with some of the structs of another.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InsertionPart {
+    /// The update.
+    pub update: Vec<u8>,
+    /// The number of structs.
+    pub structs: usize,
+    /// The insertions before which the library splits a struct when it applies the part: at the origins of structs that the
+    /// document lacks. Each is a client and a clock.
+    pub splits: Vec<(u64, u32)>,
 }
 
 /// The structs of an update, in an order in which each follows its dependencies.
@@ -141,6 +147,7 @@ struct Part {
     sections: Vec<Section>,
     clients: HashSet<u64>,
     structs: usize,
+    splits: Vec<(u64, u32)>,
 }
 
 /// Consecutive structs of one client.
@@ -157,7 +164,14 @@ impl Part {
         is_last || !self.clients.contains(&client)
     }
 
-    fn push(&mut self, next: &Struct, update: &[u8]) {
+    fn push(&mut self, next: &Struct, update: &[u8], known: impl Fn(u64) -> u32) {
+        // Of a struct that is known in part, the library ignores the origins.
+        if let ParentRef::Origins(left, right) = next.parent
+            && next.id.clock >= known(next.id.client)
+        {
+            self.splits.extend(left.map(|id| (id.client, id.clock + 1)));
+            self.splits.extend(right.map(|id| (id.client, id.clock)));
+        }
         let encoded = update.get(next.encoded.0..next.encoded.1).unwrap_or_default();
         self.structs += 1;
         match self.sections.last_mut() {
@@ -176,7 +190,7 @@ impl Part {
         }
     }
 
-    fn encode(self) -> Vec<u8> {
+    fn finish(self) -> InsertionPart {
         let mut bytes = Vec::new();
         bytes.write_var(self.sections.len());
         for Section { first, structs, encoded } in self.sections {
@@ -187,27 +201,8 @@ impl Part {
         }
         // No deleted ranges.
         bytes.write_var(0_u32);
-        bytes
+        InsertionPart { update: bytes, structs: self.structs, splits: self.splits }
     }
-}
-
-/// Returns an update that only deletes.
-fn encode_deletions(deletions: &[Deletion]) -> Vec<u8> {
-    let clients = || deletions.chunk_by(|range, next| range.client == next.client);
-    let mut bytes = Vec::new();
-    // No structs.
-    bytes.write_var(0_u32);
-    bytes.write_var(clients().count());
-    for ranges in clients() {
-        let Some(first) = ranges.first() else { continue };
-        bytes.write_var(first.client);
-        bytes.write_var(ranges.len());
-        for range in ranges {
-            bytes.write_var(range.start);
-            bytes.write_var(range.end - range.start);
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -268,9 +263,12 @@ mod tests {
             let other = edited(&edits[..known.min(edits.len())]);
             let clocks = other.transact().state_vector();
             let known = |client: u64| clocks.get(&yrs::ClientID::new(client));
-            for part in outline.parts(&update, size, known).unwrap() {
+            let insertions = outline.insertion_parts(&update, size, known).unwrap();
+            prop_assert!(insertions.iter().all(|part| part.structs <= size));
+            let insertions = insertions.into_iter().map(|part| part.update);
+            let deletions = outline.deletion_parts(usize::MAX).map(|part| part.update);
+            for part in insertions.chain(deletions) {
                 let part_outline = Outline::read(&part, usize::MAX).unwrap();
-                prop_assert!(part_outline.is_one_part(size) || outline.is_one_part(size));
                 let clocks = other.transact().state_vector();
                 let known = |client: u64| clocks.get(&yrs::ClientID::new(client));
                 prop_assert!(part_outline.is_complete(known));
@@ -286,8 +284,7 @@ mod tests {
         // Two letters of the clients 1 and 2, each to the right of the other.
         let update = [2, 1, 1, 0, 0x84, 2, 0, 1, b'a', 1, 2, 0, 0x84, 1, 0, 1, b'b', 0];
         let outline = Outline::read(&update, usize::MAX).unwrap();
-        assert_eq!(outline.parts(&update, 1, |_client| 0), Err(IN_A_CYCLE.into()));
-        assert_eq!(outline.parts(&update, 2, |_client| 0), Ok(vec![Cow::Borrowed(&update[..])]));
+        assert_eq!(outline.insertion_parts(&update, 1, |_client| 0), Err(IN_A_CYCLE.into()));
     }
 
     #[test]
@@ -300,7 +297,7 @@ mod tests {
         }
         update.extend([1, CLIENTS, 0, 4, 1, 1, b'a', 1, b'x', 0]);
         let outline = Outline::read(&update, usize::MAX).unwrap();
-        let parts = outline.parts(&update, 10, |_client| 0).unwrap();
+        let parts = outline.insertion_parts(&update, 10, |_client| 0).unwrap();
         assert_eq!(parts.len(), 10);
     }
 }

@@ -41,12 +41,18 @@ impl Budget {
         Self { shared: Arc::new(Shared { steps, is_stopped }) }
     }
 
+    /// Returns a budget without end. The work can still be stopped.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(u64::MAX)
+    }
+
     /// Spends `steps` of the budget. Call it before the work, at least once for each few milliseconds of it.
     ///
     /// # Errors
     /// [`Exhausted`] if fewer steps are left or the work was stopped.
     pub fn spend(&self, steps: usize) -> Result<(), Exhausted> {
-        if self.shared.is_stopped.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             return Err(Exhausted::Stopped);
         }
         let steps = u64::try_from(steps).unwrap_or(u64::MAX);
@@ -54,6 +60,12 @@ impl Budget {
         let spent =
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(steps));
         spent.map(|_before| ()).map_err(|_left| Exhausted::Steps)
+    }
+
+    /// Returns whether the work was stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.is_stopped.load(Ordering::Relaxed)
     }
 
     /// Stops the work: the next attempt to spend fails.

@@ -1,0 +1,167 @@
+//! Updates with thousands of deleted ranges: their effect, their time, and the limits under which they are merged in parts.
+#![allow(clippy::unwrap_used, reason = "a test that fails ends here")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::domain::Budget;
+use replica::{MergeBounds, MergeError, Merged, Replica};
+use tokio::time::Instant;
+use yrs::encoding::write::Write as _;
+
+/// The most structs of an update, and the most deleted ranges that are merged at once.
+const MAX_STRUCTS: usize = 100_000;
+
+fn bounds(budget: Budget) -> MergeBounds {
+    MergeBounds {
+        text: 10_000_000,
+        state: 10_000_000,
+        structs: MAX_STRUCTS,
+        compare_until: Instant::now().into_std() + Duration::from_secs(60),
+        budget,
+    }
+}
+
+/// The client that has typed the text, in one struct.
+const AUTHOR: u32 = 7;
+
+/// Returns a document with "ab" this many times.
+fn document(pairs: u32) -> Replica {
+    let mut update = vec![1, 1];
+    update.write_var(AUTHOR);
+    update.extend([0, 4, 1]);
+    update.write_string("content");
+    update.write_string(&"ab".repeat(pairs as usize));
+    update.push(0);
+    merge(Replica::of(""), &update.into(), Budget::unlimited()).0
+}
+
+/// Returns an update that deletes these letters, a range for each.
+fn deletion(clocks: impl IntoIterator<Item = u32>) -> Bytes {
+    let clocks: Vec<u32> = clocks.into_iter().collect();
+    let mut update = vec![0, 1];
+    update.write_var(AUTHOR);
+    update.write_var(clocks.len());
+    for clock in clocks {
+        update.write_var(clock);
+        update.push(1);
+    }
+    update.into()
+}
+
+/// Returns the clocks of all letters "b".
+fn all_b(pairs: u32) -> impl DoubleEndedIterator<Item = u32> {
+    (0..pairs).map(|pair| 2 * pair + 1)
+}
+
+fn merge(replica: Replica, update: &Bytes, budget: Budget) -> (Replica, Option<Merged>) {
+    let (replica, merged) = replica.merge(std::slice::from_ref(update), &bounds(budget));
+    (replica.unwrap(), merged.unwrap())
+}
+
+#[test]
+fn ranges_in_any_order_delete_what_they_name() {
+    let replica = document(3_000);
+    let before = replica.content().clone();
+    // Backwards, each pair of ranges as one range and twice.
+    let clocks = all_b(3_000).rev().flat_map(|clock| [clock, clock]).chain(0..100);
+    let (replica, merged) = merge(replica, &deletion(clocks), Budget::unlimited());
+    let merged = merged.unwrap();
+    assert!(!merged.leaves_out);
+    assert_eq!(*replica.content(), *"a".repeat(2_950));
+    assert_eq!(replica.plain_text(), replica.content().to_string());
+    assert_eq!(before.apply(&merged.delta).unwrap(), *replica.content());
+    let (loaded, stored) = (document(3_000), [&*merged.update]);
+    assert_eq!(loaded.followed_by(stored).unwrap().content(), replica.content());
+}
+
+#[test]
+fn each_repetition_of_an_update_continues_where_the_last_one_ended() {
+    const PAIRS: u32 = 20_000;
+    let (mut replica, update) = (document(PAIRS), deletion(all_b(PAIRS)));
+    let mut merges = 0;
+    loop {
+        let before = replica.content().clone();
+        let (next, merged) = merge(replica, &update, Budget::new(5_000));
+        replica = next;
+        let merged = merged.unwrap();
+        assert_eq!(before.apply(&merged.delta).unwrap(), *replica.content());
+        merges += 1;
+        let deleted = before.units() - replica.content().units();
+        if !merged.leaves_out {
+            break;
+        }
+        // Almost the whole budget is spent on what is new.
+        assert!((4_900..=5_000).contains(&deleted), "{deleted}");
+    }
+    assert!((4..=5).contains(&merges), "{merges}");
+    assert_eq!(*replica.content(), *"a".repeat(PAIRS as usize));
+    let (_, merged) = merge(replica, &update, Budget::new(5_000));
+    assert!(merged.is_none());
+}
+
+#[test]
+fn a_stopped_merge_has_deleted_something() {
+    const PAIRS: u32 = 20_000;
+    let (mut replica, update) = (document(PAIRS), deletion(all_b(PAIRS)));
+    for _ in 0..3 {
+        let before = replica.content().units();
+        let budget = Budget::unlimited();
+        budget.stop();
+        let (next, merged) = merge(replica, &update, budget);
+        replica = next;
+        assert!(merged.unwrap().leaves_out);
+        assert!((1..=32).contains(&(before - replica.content().units())));
+    }
+}
+
+#[test]
+fn at_most_as_many_new_ranges_are_merged_at_once_as_an_update_may_have_structs() {
+    const PAIRS: u32 = 1_500;
+    let update = deletion(all_b(PAIRS));
+    let few = MergeBounds { structs: 1_000, ..bounds(Budget::unlimited()) };
+    let (replica, merged) = document(PAIRS).merge(std::slice::from_ref(&update), &few);
+    assert!(merged.unwrap().unwrap().leaves_out);
+    let replica = replica.unwrap();
+    assert_eq!(replica.content().units(), 2 * PAIRS as usize - 1_000);
+    let (replica, merged) = replica.merge(&[update], &few);
+    assert!(!merged.unwrap().unwrap().leaves_out);
+    assert_eq!(replica.unwrap().content().units(), PAIRS as usize);
+}
+
+#[test]
+fn ranges_of_missing_insertions_are_requested() {
+    let (replica, error) =
+        document(100).merge(&[deletion(all_b(101))], &bounds(Budget::unlimited()));
+    assert_eq!(error.err(), Some(MergeError::MissingDependencies));
+    assert_eq!(replica.unwrap().content().units(), 200);
+}
+
+/// Returns the shortest time that `work` takes of three.
+fn shortest(work: impl Fn() -> Duration) -> Duration {
+    (0..3).map(|_| work()).min().unwrap_or_default()
+}
+
+fn time_to_delete(pairs: u32) -> Duration {
+    let (replica, update) = (document(pairs), deletion(all_b(pairs)));
+    let began = Instant::now();
+    merge(replica, &update, Budget::unlimited());
+    began.elapsed()
+}
+
+fn time_to_load_deletion(pairs: u32) -> Duration {
+    let (replica, update) = (document(pairs), deletion(all_b(pairs)));
+    let began = Instant::now();
+    replica.followed_by([&*update]).unwrap();
+    began.elapsed()
+}
+
+#[test]
+fn the_time_of_a_deletion_grows_with_its_ranges_and_not_with_their_square() {
+    // Sixteen times the ranges: linear time is 16 times as long, quadratic time 256 times.
+    let (few, many) = (shortest(|| time_to_delete(6_000)), shortest(|| time_to_delete(96_000)));
+    assert!(many < 100 * few, "merge: {few:?}, {many:?}");
+    let (few, many) =
+        (shortest(|| time_to_load_deletion(6_000)), shortest(|| time_to_load_deletion(96_000)));
+    assert!(many < 100 * few, "stored update: {few:?}, {many:?}");
+}
