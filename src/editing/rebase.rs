@@ -105,7 +105,8 @@ async fn merge(
     let structs = bytes / MIN_STRUCT_BYTES;
     let weight = bytes.saturating_mul(UPDATE_BYTE_COST)
         + structs.saturating_mul(replica.weight() / DOCUMENT_BYTES_PER_UNIT)
-        + replica.weight() / WALKED_BYTES_PER_UNIT;
+        + replica.weight() / WALKED_BYTES_PER_UNIT
+        + replica.conflict_check_weight(bytes);
     let context = document.context();
     let (within, structs) = (context.apply_within, context.max_structs);
     let (text, state) = (context.max_text_bytes, context.max_state_bytes);

@@ -68,6 +68,11 @@ fn merge_remedy(error: &MergeError) -> Remedy {
         MergeError::TooManyStructs { limit } => Remedy::Refuse(format!(
             "The update has more than {limit} structs. Make smaller changes."
         )),
+        MergeError::TooManyConflicts => Remedy::Refuse(
+            "The update inserts at places where too many others were typing without a connection. \
+             Reload the document and insert the text again."
+                .into(),
+        ),
         MergeError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
         MergeError::NotText => Remedy::Close(CloseReason::Refused(
             "The root type \"content\" holds text; use another name for other types".into(),

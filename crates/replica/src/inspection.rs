@@ -1,7 +1,8 @@
 //! Inspection of updates before they are applied.
 //!
 //! [`Replica::inspect`] reads the [`Outline`] of each update and orders the updates by their dependencies. It checks that
-//! they are validly encoded, within their limits, of this document's history, and not nested too deeply.
+//! they are validly encoded, within their limits, of this document's history, not nested too deeply, and leave a document that
+//! can be loaded in a limited time.
 
 use std::collections::HashMap;
 
@@ -120,8 +121,11 @@ impl Replica {
         }
         inspected.leaves_out = !pending.is_empty();
         inspected.may_split = !effects.is_text_only || (effects.inserts && effects.deletes);
+        let outlines = inspected.updates.iter().map(|(_, outline)| outline);
+        self.conflicts.add(outlines.clone());
         // Deletions and repetitions are accepted at any size.
         if effects.has_new_structs {
+            self.check_conflicts(outlines)?;
             let (size, limit) = (self.weight_with(effects.bytes, bounds.state), bounds.state);
             if size > limit {
                 return Err(MergeError::TooLarge { size, limit });

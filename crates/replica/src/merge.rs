@@ -63,6 +63,10 @@ pub enum MergeError {
         /// The maximum number.
         limit: usize,
     },
+    /// So many insertions were made at the same places, by clients that did not see each other's, that loading the document
+    /// would take too long.
+    #[error("too many insertions at the same places did not see each other")]
+    TooManyConflicts,
     /// The document would become too large.
     #[error("the document would have {size} bytes; the limit is {limit}")]
     TooLarge {

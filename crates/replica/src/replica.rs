@@ -24,7 +24,9 @@ use yrs::{
     updates::encoder::Encode as _,
 };
 
-use super::{panic_guard::guarded, parts::apply_stored, splits::split_at_steps};
+use super::{
+    conflicts::ConflictMeter, panic_guard::guarded, parts::apply_stored, splits::split_at_steps,
+};
 
 /// The name of the text's root type: `doc.getText('content')`.
 pub(crate) const TEXT: &str = "content";
@@ -76,6 +78,7 @@ pub struct Replica {
     pub(crate) weight: Weight,
     /// The nesting of shared types. `None` until the first update with such a type.
     pub(crate) depths: Option<Depths>,
+    pub(crate) conflicts: ConflictMeter,
 }
 
 impl Replica {
@@ -86,7 +89,14 @@ impl Replica {
         options.cleanup_formatting = false;
         let doc = Doc::with_options(options);
         let text = doc.get_or_insert_text(TEXT);
-        Self { doc, text, content: Content::default(), weight: Weight::default(), depths: None }
+        Self {
+            doc,
+            text,
+            content: Content::default(),
+            weight: Weight::default(),
+            depths: None,
+            conflicts: ConflictMeter::default(),
+        }
     }
 
     /// Creates a document with this text and a new history mark.
@@ -142,6 +152,7 @@ impl Replica {
     /// [`CorruptDocument`] if the update is not valid. The replica must then be dropped.
     pub fn apply_stored(&mut self, update: &[u8], content: Content) -> Result<(), CorruptDocument> {
         self.weight.add(update.len());
+        self.conflicts.add_bytes(update.len());
         if let Some(depths) = &mut self.depths {
             let known = self.doc.transact().state_vector();
             let known = |client: u64| known.get(&ClientID::new(client));
@@ -188,6 +199,7 @@ impl Replica {
         drop(txn);
         self.content = content;
         self.weight.add(update.len());
+        self.conflicts.add_bytes(update.len());
         Ok(update.into())
     }
 

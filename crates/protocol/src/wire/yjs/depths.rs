@@ -147,8 +147,8 @@ impl<'a, K: Fn(u64) -> u32> Search<'a, K> {
         let Some(part) = self.outline.structs.get(index) else { return Ok(vec![]) };
         let mut dependencies = Vec::with_capacity(3);
         match part.parent {
-            ParentRef::Root => {}
-            ParentRef::Item(parent) => {
+            ParentRef::Root(_) => {}
+            ParentRef::Item(parent, _) => {
                 let parent = self.dependency(parent);
                 if !self.may_have_children(&parent) {
                     return Err(OutlineError::TooDeep);

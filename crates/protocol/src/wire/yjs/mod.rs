@@ -2,11 +2,13 @@
 //!
 //! [`parse`] decodes a binary message into [`EditorMessage`]s, and [`awareness`] its entries. [`Outline`] lists the
 //! structs of an update, with their ids, lengths and parents, without building them, and [`Depths`] limits the nesting of
-//! shared types. [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
+//! shared types. [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update. [`ConflictBound`]
+//! bounds the work of inserting its structs. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
 pub mod awareness;
+mod conflicts;
 mod deletions;
 mod depths;
 mod lib0;
@@ -14,6 +16,7 @@ mod message;
 mod outline;
 mod parts;
 
+pub use conflicts::ConflictBound;
 pub use deletions::DeletionPart;
 pub use depths::Depths;
 pub use lib0::Malformed;

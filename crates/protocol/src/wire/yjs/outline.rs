@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 
 use super::{
+    conflicts::List,
     deletions::Deletion,
     lib0::{Lib0Reader, Malformed},
 };
@@ -50,10 +51,10 @@ pub(super) struct Id {
 /// The parent of an item, as the update describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ParentRef {
-    /// A root type, or none for a struct that was garbage-collected.
-    Root,
-    /// The type that this item holds.
-    Item(Id),
+    /// A list of a root type, or none for a struct that was garbage-collected.
+    Root(List),
+    /// A list of the type that this item holds.
+    Item(Id, List),
     /// The parent of its left and right origin, of which there is at least one.
     Origins(Option<Id>, Option<Id>),
 }
@@ -175,7 +176,7 @@ impl Outline {
             GC => {
                 let length = read_length(reader)?;
                 self.has_non_text = true;
-                let parent = ParentRef::Root;
+                let parent = ParentRef::Root(List::NONE);
                 let encoded = (first, reader.position());
                 self.structs.push(Struct { id, length, parent, may_have_children: true, encoded });
                 return Ok(length);
@@ -208,17 +209,13 @@ impl Outline {
         if left.is_some() || right.is_some() {
             return Ok(ParentRef::Origins(left, right));
         }
-        let parent = match reader.number()? {
-            1 => {
-                reader.text()?;
-                ParentRef::Root
-            }
-            _ => ParentRef::Item(self.read_dependency(reader)?),
+        let (name, item) = match reader.number()? {
+            1 => (reader.text()?, None),
+            _ => ("", Some(self.read_dependency(reader)?)),
         };
-        if info & HAS_KEY != 0 {
-            reader.text()?;
-        }
-        Ok(parent)
+        let key = if info & HAS_KEY != 0 { Some(reader.text()?) } else { None };
+        let list = List::of(name, key);
+        Ok(item.map_or(ParentRef::Root(list), |item| ParentRef::Item(item, list)))
     }
 
     /// Reads the content of an item and returns its length.

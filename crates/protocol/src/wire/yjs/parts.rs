@@ -62,7 +62,7 @@ pub struct InsertionPart {
 }
 
 /// The structs of an update, in an order in which each follows its dependencies.
-struct Order<'a> {
+pub(super) struct Order<'a> {
     structs: &'a [Struct],
     /// The clients, in the order of the update.
     clients: Vec<u64>,
@@ -72,7 +72,7 @@ struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    fn new(structs: &'a [Struct], known: impl Fn(u64) -> u32) -> Self {
+    pub(super) fn new(structs: &'a [Struct], known: impl Fn(u64) -> u32) -> Self {
         let (mut clients, mut rest) = (Vec::new(), HashMap::<u64, Range<usize>>::new());
         for (index, part) in structs.iter().enumerate() {
             let client = part.id.client;
@@ -90,7 +90,7 @@ impl<'a> Order<'a> {
 
     /// Orders the structs client by client. Where one depends on another client's struct, orders that client's structs
     /// up to it first.
-    fn find(mut self) -> Result<Vec<&'a Struct>, OutlineError> {
+    pub(super) fn find(mut self) -> Result<Vec<&'a Struct>, OutlineError> {
         for client in std::mem::take(&mut self.clients) {
             let mut waiting = vec![(client, u32::MAX)];
             let mut waiting_clients = HashSet::from([client]);
@@ -124,8 +124,8 @@ impl<'a> Order<'a> {
     /// Returns a dependency of a struct that is in the update and not in the order yet.
     fn missing(&self, part: &Struct) -> Option<Id> {
         let dependencies = match part.parent {
-            ParentRef::Root => [None, None],
-            ParentRef::Item(parent) => [Some(parent), None],
+            ParentRef::Root(_) => [None, None],
+            ParentRef::Item(parent, _) => [Some(parent), None],
             ParentRef::Origins(left, right) => [left, right],
         };
         dependencies.into_iter().flatten().find(|id| self.is_unordered(*id))
