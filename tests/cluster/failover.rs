@@ -19,13 +19,17 @@ use tokio::time::{Duration, timeout};
 use crate::SERVER;
 
 /// How long to wait for a cursor before the next one is sent.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// The number of visits during and after each failover.
 const VISITS_EACH: u32 = 60;
 
 /// The number of a user's slots that are taken.
-async fn taken_slots(connection: &Connection, cluster: &Cluster, person: &Person) -> u64 {
+pub(crate) async fn taken_slots(
+    connection: &Connection,
+    cluster: &Cluster,
+    person: &Person,
+) -> u64 {
     let mut connection = connection.clone();
     let slots = cluster.keys().slots(person.id);
     redis::cmd("HLEN").arg(slots).query_async(&mut connection).await.unwrap()
@@ -96,7 +100,8 @@ async fn expect_present_by_events(reader: &Tab, expected: [SessionId; 2]) {
     }
 }
 
-async fn expect_all_up(nodes: &[NodeProcess]) {
+/// Waits until the relay and the roster of every node work.
+pub(crate) async fn expect_all_up(nodes: impl IntoIterator<Item = &NodeProcess>) {
     for node in nodes {
         node.expect_metric("coscribe_relay_up", 1).await;
         node.expect_metric("coscribe_roster_up", 1).await;
@@ -177,7 +182,7 @@ async fn a_dead_node_whose_sweep_was_not_replicated_leaves_nothing_behind() {
     let only_alice = [json!(alices_tab.session())];
     let is_listed = async || alice.present_sessions(document).await == only_alice;
     expect_eventually("a list without Bob", is_listed).await;
-    expect_all_up(std::slice::from_ref(&node)).await;
+    expect_all_up([&node]).await;
     drop(alices_tab);
     cluster.stop([node]).await;
 }

@@ -1,5 +1,7 @@
-//! A Redis Cluster of one test: three primaries with a replica each. A primary can be killed with its last writes, and a
-//! replica can take over in order.
+//! A Redis Cluster of one test: three primaries with a replica each. A primary can be killed with its last writes and come
+//! back later, and a replica can take over in order.
+
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
@@ -7,6 +9,9 @@ use crate::{RedisServer, expect_eventually};
 
 /// The first and the last hash slot of each primary.
 const SLOT_RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
+
+/// How long after its election a server counts the old votes again, in Redis 7.0: four node timeouts.
+const VOTES_COUNT_FOR: Duration = Duration::from_secs(8);
 
 /// A running Redis Cluster. Dropping the value kills its servers.
 pub struct RedisCluster {
@@ -18,6 +23,16 @@ struct RedisShard {
     primary: RedisServer,
     replica: RedisServer,
     slots: (u16, u16),
+    primary_elected_at: Option<Instant>,
+    replica_elected_at: Option<Instant>,
+}
+
+impl RedisShard {
+    /// Notes that the replica has become the primary, and the other way round.
+    fn swap_roles(&mut self) {
+        std::mem::swap(&mut self.primary, &mut self.replica);
+        self.replica_elected_at = self.primary_elected_at.replace(Instant::now());
+    }
 }
 
 impl RedisCluster {
@@ -25,7 +40,13 @@ impl RedisCluster {
     pub async fn start() -> Self {
         let shards = SLOT_RANGES.map(async |slots| {
             let (primary, replica) = futures_util::join!(start_server(), start_server());
-            RedisShard { primary, replica, slots }
+            RedisShard {
+                primary,
+                replica,
+                slots,
+                primary_elected_at: None,
+                replica_elected_at: None,
+            }
         });
         let cluster = Self { shards: join_all(shards).await };
         for (number, shard) in (1..).zip(&cluster.shards) {
@@ -52,13 +73,7 @@ impl RedisCluster {
         }
         let replicas: Vec<_> = cluster.shards.iter().map(|shard| &shard.replica).collect();
         expect_on_all(&replicas, "info replication", "master_link_status:up").await;
-        expect_on_all(&servers, "cluster info", "cluster_state:ok").await;
-        // A replica that the other primaries do not know as one is not elected.
-        let all_know_replicas = async || {
-            let views = join_all(servers.iter().map(|server| server.cli(&["cluster", "nodes"])));
-            views.await.iter().all(|view| view.matches("slave").count() == SLOT_RANGES.len())
-        };
-        expect_eventually("servers that know all replicas", all_know_replicas).await;
+        cluster.expect_complete().await;
         cluster
     }
 
@@ -85,6 +100,14 @@ impl RedisCluster {
             .unwrap()
     }
 
+    /// Whether the replica of a shard may be elected. One that was elected a moment ago would become a primary without a new
+    /// election, which the other primaries do not accept.
+    #[must_use]
+    pub fn may_elect(&self, shard: usize) -> bool {
+        let elected_at = self.shards[shard].replica_elected_at;
+        elected_at.is_none_or(|at| at.elapsed() > VOTES_COUNT_FOR)
+    }
+
     /// Stops replication: the replica has everything that was written until now, and gets nothing further.
     pub async fn cut_replication(&self, shard: usize) {
         let RedisShard { primary, replica, .. } = &self.shards[shard];
@@ -98,9 +121,19 @@ impl RedisCluster {
         expect_on_all(&[replica], "info replication", "master_link_status:down").await;
     }
 
-    /// Kills a primary, and waits until its replica has been elected.
+    /// Kills a primary, and waits until its replica has taken over.
     pub async fn kill_primary(&mut self, shard: usize) {
+        self.begin_kill(shard).await;
+        self.expect_takeover(shard).await;
+    }
+
+    /// Kills a primary. Its replica takes over some seconds later, if the other primaries live.
+    pub async fn begin_kill(&mut self, shard: usize) {
         self.shards[shard].primary.kill().await;
+    }
+
+    /// Waits until the replica of a killed primary has taken over.
+    pub async fn expect_takeover(&self, shard: usize) {
         let promoted = &self.shards[shard].replica;
         let alive = self.shards.iter().enumerate().flat_map(|(index, other)| {
             let primary = (index != shard).then_some(&other.primary);
@@ -110,14 +143,48 @@ impl RedisCluster {
         expect_on_all(&alive.collect::<Vec<_>>(), "cluster info", "cluster_state:ok").await;
     }
 
+    /// Starts a killed primary again, once its replica has taken over, and waits until it has all data as the replica of the
+    /// new primary.
+    pub async fn bring_back(&mut self, shard: usize) {
+        self.expect_takeover(shard).await;
+        self.shards[shard].swap_roles();
+        let RedisShard { primary, replica, .. } = &mut self.shards[shard];
+        // `cut_replication` may have set it.
+        run(primary, &["config", "set", "masterauth", ""]).await;
+        replica.run().await;
+        expect_on_all(&[replica], "info replication", "role:slave").await;
+        expect_on_all(&[replica], "info replication", "master_link_status:up").await;
+        self.expect_complete().await;
+    }
+
     /// Has the replica take over in order: it first receives everything that its primary wrote. The primary becomes its
     /// replica.
     pub async fn fail_over(&mut self, shard: usize) {
-        let RedisShard { primary, replica, .. } = &mut self.shards[shard];
+        let RedisShard { primary, replica, .. } = &self.shards[shard];
         run(replica, &["cluster", "failover"]).await;
         expect_on_all(&[replica], "info replication", "role:master").await;
         expect_on_all(&[primary], "info replication", "master_link_status:up").await;
-        std::mem::swap(primary, replica);
+        self.shards[shard].swap_roles();
+        self.expect_complete().await;
+    }
+
+    /// Waits until every server knows all others as alive, and the replicas as replicas: others are not elected.
+    async fn expect_complete(&self) {
+        let servers: Vec<_> = self.servers().collect();
+        expect_on_all(&servers, "cluster info", "cluster_state:ok").await;
+        let knows_replica = |view: &str, replica: &RedisServer| {
+            let address = format!("{}@", replica.address());
+            view.lines().any(|line| line.contains(&address) && line.contains("slave"))
+        };
+        let is_complete = |view: &str| {
+            !view.contains("fail")
+                && self.shards.iter().all(|shard| knows_replica(view, &shard.replica))
+        };
+        let all_know_all = async || {
+            let views = join_all(servers.iter().map(|server| server.cli(&["cluster", "nodes"])));
+            views.await.iter().all(|view| is_complete(view))
+        };
+        expect_eventually("servers that know all others", all_know_all).await;
     }
 
     fn servers(&self) -> impl Iterator<Item = &RedisServer> {
