@@ -7,7 +7,6 @@
 )]
 #![allow(clippy::print_stdout, reason = "tests report what they counted")]
 
-mod author;
 mod clock;
 mod database;
 mod edits;
@@ -25,7 +24,6 @@ mod relay;
 mod revocation;
 mod sentinel;
 mod store_faults;
-mod subscriber;
 mod tls;
 mod versions;
 

@@ -7,10 +7,10 @@ use kit::{Editor, Person, new_doc};
 use tokio::task::JoinHandle;
 use yrs::{Doc, GetString as _, Text as _, TextRef, Transact as _};
 
-use crate::plans::LiveNodes;
+use super::sites::LiveNodes;
 
 /// An author. Dropping the value ends the connection.
-pub(crate) struct Author {
+pub(super) struct Author {
     doc: Doc,
     text: TextRef,
     /// The connection, while there is one.
@@ -20,7 +20,7 @@ pub(crate) struct Author {
 
 impl Author {
     /// Opens `document` at a live node, and at another when the connection ends.
-    pub(crate) fn start(document: DocumentId, person: Person, nodes: LiveNodes) -> Self {
+    pub(super) fn start(document: DocumentId, person: Person, nodes: LiveNodes) -> Self {
         let doc = new_doc();
         let text = doc.get_or_insert_text("content");
         let editor = Rc::<RefCell<Option<Rc<Editor>>>>::default();
@@ -46,7 +46,7 @@ impl Author {
     }
 
     /// Types a mark at a position that `choose_position` picks below its argument, but not inside another mark.
-    pub(crate) async fn write(&self, mark: &str, choose_position: impl FnOnce(usize) -> usize) {
+    pub(super) async fn write(&self, mark: &str, choose_position: impl FnOnce(usize) -> usize) {
         let update = {
             let mut txn = self.doc.transact_mut();
             // The text is ASCII, so bytes are code units.
@@ -65,17 +65,19 @@ impl Author {
     }
 
     /// The text that the author sees.
-    pub(crate) fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         self.text.get_string(&self.doc.transact())
     }
 
-    pub(crate) fn is_connected(&self) -> bool {
+    pub(super) fn is_connected(&self) -> bool {
         self.editor.borrow().is_some()
     }
 }
 
 impl Drop for Author {
     fn drop(&mut self) {
+        // It ends only by a panic, which a plan would not notice.
+        assert!(!self.task.is_finished() || std::thread::panicking(), "a broken rule, see above");
         self.task.abort();
     }
 }
