@@ -16,8 +16,10 @@ pub struct Limits {
     pub frame: usize,
     /// Bytes of one message, all its fragments together.
     pub message: usize,
-    /// Bytes that a client may send before it is admitted.
+    /// Bytes of the body of a request without a token.
     pub unauthenticated_bytes: usize,
+    /// Bytes that a session may send before it is admitted.
+    pub init_bytes: usize,
     /// Bytes of a document's text, in UTF-8.
     pub document: usize,
     /// Bytes of a document's Yjs state: the text, other content, and what remains of deletions.
@@ -34,6 +36,8 @@ pub struct Limits {
     pub operations_per_second: u32,
     /// Requests without a token per second from one address.
     pub anonymous_per_second: u32,
+    /// Messages of one session per second, of any kind.
+    pub messages_per_second: u32,
     /// Attempts per minute to sign in with one e-mail address.
     pub sign_ins_per_minute: u32,
     /// Bytes of an operation's text.

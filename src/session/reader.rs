@@ -2,13 +2,15 @@
 //!
 //! The [`SocketReader`] records when bytes arrive, spends the budget of clients that are not admitted yet, and has a
 //! [`FrameGuard`] check frame headers before the codec allocates memory for the payloads. It stops reading while the
-//! outbox is full, while frames that it has read are not handled yet, and while the session has paused it. So the memory
+//! outbox is full, while frames that it has read are not handled yet, while the client sends faster than its
+//! [`MessagePace`], and while the session has paused it. So the memory
 //! of a client that only sends, or announces a huge frame, stays within the limits.
 //!
 //! After a fault it passes nothing on, but reads until the session drops the socket. Otherwise the kernel would answer
 //! further bytes with a reset, and the client might not see the close frame.
 
 use std::{
+    future::Future as _,
     io,
     pin::Pin,
     rc::Rc,
@@ -19,9 +21,9 @@ use std::{
 use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::intake::Intake;
+use super::{intake::Intake, message_pace::MessagePace};
 use crate::{
     outbox::Outbox,
     wire::{CloseReason, FrameGuard},
@@ -34,6 +36,9 @@ const NOTABLE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct SocketReader<S> {
     payload: S,
     guard: FrameGuard,
+    pace: MessagePace,
+    /// Fires when the next message may be read; `None` while the client keeps the pace.
+    paced: Option<Pin<Box<Sleep>>>,
     outbox: Outbox,
     intake: Rc<Intake>,
     phase: ReaderPhase,
@@ -53,9 +58,15 @@ enum ReaderPhase {
 
 impl<S> SocketReader<S> {
     /// Creates a reader of `payload`.
-    pub(super) fn new(payload: S, guard: FrameGuard, outbox: Outbox, intake: Rc<Intake>) -> Self {
+    pub(super) fn new(
+        payload: S,
+        guard: FrameGuard,
+        pace: MessagePace,
+        outbox: Outbox,
+        intake: Rc<Intake>,
+    ) -> Self {
         let phase = ReaderPhase::Reading;
-        Self { payload, guard, outbox, intake, phase, slowed_since: None }
+        Self { payload, guard, pace, paced: None, outbox, intake, phase, slowed_since: None }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
@@ -64,8 +75,21 @@ impl<S> SocketReader<S> {
         let before = self.guard.frames();
         self.guard.inspect(chunk)?;
         self.intake.check_budget(self.guard.announced())?;
-        self.intake.add_unhandled(self.guard.frames() - before);
+        let frames = self.guard.frames() - before;
+        self.intake.add_unhandled(frames);
+        self.paced = self.pace.count(frames, Instant::now()).map(|at| Box::pin(sleep_until(at)));
         Ok(())
+    }
+
+    /// Is ready unless the client has sent too many messages.
+    fn poll_paced(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(paced) = &mut self.paced {
+            ready!(paced.as_mut().poll(cx));
+            self.paced = None;
+            // A client whose socket is not read is not silent, so its silence starts now.
+            self.intake.note_received();
+        }
+        Poll::Ready(())
     }
 
     fn fail(
@@ -113,6 +137,7 @@ where
             // No waker is needed: the codec hands out the frames that it holds, then polls again.
             return Poll::Pending;
         }
+        ready!(self.poll_paced(cx));
         ready!(self.intake.poll_resumed(cx));
         ready!(self.poll_capacity(cx));
         match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
@@ -172,7 +197,8 @@ mod tests {
         let (outbox, body) = Outbox::new(SessionId::new(), options, Arc::default());
         let intake = Intake::new(Instant::now(), Some(1_000));
         let guard = FrameGuard::new(FrameLimits { frame: 100, message: 100 });
-        (SocketReader::new(payload, guard, outbox, Rc::clone(&intake)), intake, body)
+        let pace = MessagePace::new(2);
+        (SocketReader::new(payload, guard, pace, outbox, Rc::clone(&intake)), intake, body)
     }
 
     fn poll<S>(reader: &mut SocketReader<S>) -> Poll<Option<Result<Bytes, PayloadError>>>
@@ -219,6 +245,20 @@ mod tests {
         assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
         assert!(poll(&mut reader).is_pending());
         intake.handled();
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_too_many_messages_is_read_later() {
+        let chunks = [[PING; 4].concat(), PING.to_vec()].map(|chunk| Ok(Bytes::from(chunk)));
+        let (mut reader, intake, _body) = reader(stream::iter(chunks));
+
+        assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
+        for _ in 0..4 {
+            intake.handled();
+        }
+        assert!(poll(&mut reader).is_pending());
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert!(matches!(poll(&mut reader), Poll::Ready(Some(Ok(_)))));
     }
 

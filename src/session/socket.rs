@@ -22,6 +22,7 @@ use super::{
     close::end_connection,
     graphql::protocol::{GraphQlProtocol, Subprotocol},
     intake::Intake,
+    message_pace::MessagePace,
     protocol::Protocol,
     reader::SocketReader,
     yjs::protocol::YjsProtocol,
@@ -86,7 +87,7 @@ where
         protocol: Protocol::GraphQl(Box::new(protocol)),
         identified,
         limits: FrameLimits { frame: parts.limits.frame, message: parts.limits.message },
-        budget: Some(parts.limits.unauthenticated_bytes),
+        budget: Some(parts.limits.init_bytes),
         connection: request.conn_data().cloned(),
     };
     Ok(start(response, payload, parts, upgrade))
@@ -151,8 +152,9 @@ where
     tracing::debug!(session.id = %id, "session opened");
     let (outbox, body) = Outbox::new(id, parts.outbox, Arc::clone(&parts.totals));
     let intake = Intake::new(Instant::now(), budget);
-    let reader =
-        SocketReader::new(payload, FrameGuard::new(limits), outbox.clone(), Rc::clone(&intake));
+    let pace = MessagePace::new(parts.limits.messages_per_second);
+    let guard = FrameGuard::new(limits);
+    let reader = SocketReader::new(payload, guard, pace, outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
     let last_frames = outbox.clone();
     let new =

@@ -150,6 +150,7 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
         )
     });
     faults.at_least("limits.unauthenticated_bytes", limits.unauthenticated_bytes, 16 * KIB);
+    faults.at_least("limits.init_bytes", limits.init_bytes, 10 * KIB);
     faults.at_least("limits.document", limits.document, 1);
     faults.at_most("limits.document", limits.document, 256 * MIB);
     faults.unless(limits.document_state >= limits.document, "limits.document_state", || {
@@ -166,6 +167,7 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
     faults.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
     faults.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
     faults.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
+    faults.at_least("limits.messages_per_second", limits.messages_per_second as usize, 1);
     faults.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
     faults.at_least("limits.operation_text", limits.operation_text, 1);
     faults.unless(limits.operation_text <= limits.message, "limits.operation_text", || {

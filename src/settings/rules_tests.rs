@@ -28,6 +28,8 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("limits.message", "1048575"),
         ("limits.message", "268435457"),
         ("limits.unauthenticated_bytes", "16383"),
+        ("limits.init_bytes", "10239"),
+        ("limits.messages_per_second", "0"),
         ("limits.document", "0"),
         ("limits.document", "268435457"),
         ("limits.cursors_per_second", "0"),

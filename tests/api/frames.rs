@@ -159,7 +159,7 @@ async fn announced_frames_cost_no_memory_before_admission() {
 
 #[actix_web::test]
 async fn too_many_bytes_before_the_ack_close_with_1009() {
-    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__UNAUTHENTICATED_BYTES", "16384")]).await;
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__INIT_BYTES", "16384")]).await;
     let alice = node.person("Alice").await;
     let ping = Frame::text(&json!({ "type": "ping" }).to_string()).bytes();
     let pings = ping.repeat(16_384 / ping.len() + 1);
