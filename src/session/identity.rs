@@ -60,21 +60,33 @@ impl Identity {
     /// # Cancel safety
     /// An account may have been created when the future is dropped. The next call finds it.
     pub async fn of(&self, token: &str) -> Result<Identified, IdentityError> {
-        let identified = self.look_up(token).await;
-        match &identified {
-            Err(IdentityError::Token(error)) => self.metrics.auth_failed(error.label()),
-            Err(IdentityError::Unknown) => self.metrics.auth_failed("unknown_user"),
-            Err(IdentityError::Store(_)) | Ok(_) => {}
-        }
-        identified
+        self.account_of(&self.verify(token)?).await
     }
 
-    async fn look_up(&self, token: &str) -> Result<Identified, IdentityError> {
-        let claims = self.tokens.verify(token, Utc::now())?;
+    /// Verifies a token without I/O. Counts tokens that are refused.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let verified = self.tokens.verify(token, Utc::now());
+        verified.inspect_err(|error| self.metrics.auth_failed(error.label()))
+    }
+
+    /// Returns the user of a verified token. Counts unknown users.
+    ///
+    /// # Errors
+    /// [`IdentityError::Unknown`] or [`IdentityError::Store`].
+    ///
+    /// # Cancel safety
+    /// An account may have been created when the future is dropped. The next call finds it.
+    pub async fn account_of(&self, claims: &Claims) -> Result<Identified, IdentityError> {
         let account = match self.store.find_account(claims.user).await? {
             Some(account) => account,
-            None if self.enrol => self.enrol(&claims).await?,
-            None => return Err(IdentityError::Unknown),
+            None if self.enrol => self.enrol(claims).await?,
+            None => {
+                self.metrics.auth_failed("unknown_user");
+                return Err(IdentityError::Unknown);
+            }
         };
         Ok(Identified { user: account.user(), expires_at: claims.expires_at })
     }

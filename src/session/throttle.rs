@@ -8,9 +8,12 @@ use std::{
     hash::Hash,
     num::NonZeroU32,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _,
+};
 use thiserror::Error;
 
 /// A rate limit was exceeded.
@@ -84,14 +87,55 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// [`Throttled`] if none is left.
     pub fn take(&self, key: &K) -> Result<(), Throttled> {
         self.limiter.check_key(key).map_err(|_not_until| self.refusal)?;
+        self.sweep();
+        Ok(())
+    }
+
+    /// Spends `cost` actions of `key` together, but not more than it has when it is new; 0 counts as 1.
+    ///
+    /// # Errors
+    /// [`Throttled`] if fewer are left.
+    pub fn take_many(&self, key: &K, cost: u32) -> Result<(), Throttled> {
+        let cost = at_least_one(cost.min(self.refusal.allowed));
+        match self.limiter.check_key_n(key, cost) {
+            Ok(Ok(())) => self.sweep(),
+            Ok(Err(_not_until)) => return Err(self.refusal),
+            Err(_more_than_a_burst) => return Err(self.refusal),
+        }
+        Ok(())
+    }
+
+    /// Spends one action of `key`, and waits for it if that takes no longer than `patience`.
+    ///
+    /// # Errors
+    /// [`Throttled`] if none is left in time.
+    pub async fn take_within(&self, key: &K, patience: Duration) -> Result<(), Throttled> {
+        let deadline = tokio::time::Instant::now() + patience;
+        while let Err(not_until) = self.limiter.check_key(key) {
+            // Somebody else may take the next action first.
+            let wait = not_until.wait_time_from(self.limiter.clock().now());
+            let next = tokio::time::Instant::now() + wait.max(MIN_WAIT);
+            if next > deadline {
+                return Err(self.refusal);
+            }
+            tokio::time::sleep_until(next).await;
+        }
+        self.sweep();
+        Ok(())
+    }
+
+    /// Drops the state of keys that equal new ones, now and then.
+    fn sweep(&self) {
         if self.limiter.len() >= self.sweep_at.load(Ordering::Relaxed) {
             self.limiter.retain_recent();
             let next = (self.limiter.len() * 2).max(Self::SWEEP_FROM);
             self.sweep_at.store(next, Ordering::Relaxed);
         }
-        Ok(())
     }
 }
+
+/// The shortest wait between two attempts to spend an action. Many may wait for the same one.
+const MIN_WAIT: Duration = Duration::from_millis(20);
 
 fn at_least_one(allowed: u32) -> NonZeroU32 {
     NonZeroU32::new(allowed).unwrap_or(NonZeroU32::MIN)
@@ -113,5 +157,26 @@ mod tests {
             "Too many attempts to sign in: at most 3 per minute. Wait a moment and try again."
         );
         throttle.take(&"bob").unwrap();
+    }
+
+    #[test]
+    fn a_cost_above_the_limit_takes_all_of_it() {
+        let throttle = Throttle::per_minute("requests", 3);
+        throttle.take_many(&"alice", 2).unwrap();
+        throttle.take_many(&"alice", 2).unwrap_err();
+        throttle.take(&"alice").unwrap();
+        throttle.take_many(&"bob", 100).unwrap();
+        throttle.take(&"bob").unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn an_action_waits_for_its_turn_but_not_for_long() {
+        let throttle = Throttle::per_second("upgrades", 50);
+        let attempts = (0..60).map(|_| throttle.take_within(&"alice", Duration::from_mins(1)));
+        assert!(futures_util::future::join_all(attempts).await.iter().all(Result::is_ok));
+
+        let slow = Throttle::per_minute("upgrades", 1);
+        slow.take_within(&"alice", Duration::ZERO).await.unwrap();
+        slow.take_within(&"alice", Duration::from_millis(1)).await.unwrap_err();
     }
 }
