@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use coscribe::{
-    domain::{Change, ChangeKind, Delta, DocumentId, NodeId, User, Version},
+    domain::{Budget, Change, ChangeKind, Delta, DocumentId, NodeId, User, Version},
     redis::{Connection, RelaySigner},
     store::SnapshotState,
     wire::envelope::{Envelope, NEWEST_VERSION, SerialSeries},
@@ -66,7 +66,7 @@ impl Forger {
     /// Returns the next change, which inserts this text.
     fn insertion(&mut self, text: &str) -> Change {
         let delta: Delta = serde_json::from_value(json!([{ "insert": text }])).unwrap();
-        let update = self.replica.apply(&delta, 1_000_000).unwrap();
+        let update = self.replica.apply(&delta, 1_000_000, &Budget::new(1_000_000)).unwrap();
         let previous_at = Some(self.at);
         self.version = self.version.next();
         self.at += TimeDelta::milliseconds(1);
