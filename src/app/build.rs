@@ -1,12 +1,12 @@
 //! Builds every part once and passes its dependencies to it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::cluster::Cluster;
 use crate::{
     auth::{Passwords, Tokens},
     graphql::{Api, Engine, RequestAllowances},
-    http::{BodyLimits, DrainFlag, HttpState, Origins, RefusalLog},
+    http::{BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, TrustedProxies},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -16,6 +16,9 @@ use crate::{
     telemetry,
     yjs::{EditorParts, UnstoredLog},
 };
+
+/// The shortest time between two checks of the database for `/readyz`, and between two metrics pages.
+const PROBE_PERIOD: Duration = Duration::from_millis(10);
 
 /// The connected parts of a node.
 pub(super) struct Parts {
@@ -83,6 +86,13 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             "requests without a token",
             limits.anonymous_per_second,
         ),
+        upgrade_throttle: Throttle::per_second("new connections", limits.upgrades_per_second),
+        proxies: Arc::new(TrustedProxies::new(
+            &settings.server.trusted_proxies,
+            settings.server.forwarded_header,
+        )),
+        metrics_page: Paced::new(PROBE_PERIOD),
+        database_check: Paced::new(PROBE_PERIOD),
         editors,
         session: Arc::clone(&session),
         store,
@@ -96,6 +106,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             authenticated: limits.message,
             anonymous: limits.unauthenticated_bytes.min(limits.message),
             within: settings.server.body_within,
+            least_rate: settings.server.least_rate,
         },
     });
     Ok(Parts { http, session, rooms, cluster, draining })

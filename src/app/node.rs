@@ -28,6 +28,7 @@ use crate::{
 /// A running node.
 pub struct Node {
     address: SocketAddr,
+    metrics_address: SocketAddr,
     listeners: Listeners,
     server: ServerHandle,
     sessions: Sessions,
@@ -55,12 +56,16 @@ impl Node {
         let (rooms, mut cluster) = (parts.rooms, parts.cluster);
         let parts = web::Data::from(parts.http);
         let listeners = Listeners::bind(&settings.server).with_context(|| {
+            let server = &settings.server;
+            let metrics = server.metrics_address.map(|address| format!(" and {address}"));
             format!(
-                "cannot listen on {}:{}; set another address with server.host, or another port with PORT",
-                settings.server.host, settings.server.port
+                "cannot listen on {}:{}{}; set another address with server.host or server.metrics_address, or another \
+                 port with PORT",
+                server.host, server.port, metrics.unwrap_or_default()
             )
         })?;
         let address = listeners.address()?;
+        let metrics_address = listeners.metrics_address()?.unwrap_or(address);
         cluster.run(&rooms, &sessions).await;
         let server = serve(settings, parts, &listeners)?;
         let handle = server.handle();
@@ -71,6 +76,7 @@ impl Node {
         let background_tasks = [deletion, reconciliation, purge].into_iter().flatten().collect();
         Ok(Self {
             address,
+            metrics_address,
             listeners,
             server: handle,
             sessions,
@@ -88,6 +94,12 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address that the node serves its metrics on.
+    #[must_use]
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
     }
 
     /// Returns the open documents.

@@ -3,10 +3,10 @@
 //! It assembles the framework's parts itself, because `HttpServer` would write to the sockets directly, and not through a
 //! [`ClientConnection`].
 
-use std::{future::ready, net::SocketAddr, time::Duration};
+use std::{future::ready, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_cors::Cors;
-use actix_http::HttpService;
+use actix_http::{HttpService, error::DispatchError};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
@@ -21,8 +21,12 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use socket2::SockRef;
 
 use crate::{
-    connection::ClientConnection,
-    http::{HttpState, Listeners, log_request, only_known_methods, routes},
+    connection::{ClientConnection, ConnectionDeadlines, Household, PlaceLimits, Places, refuse},
+    http::{
+        HttpState, Listeners, RouteScope, ServerOptions, TrustedProxies, log_request,
+        only_known_methods, response_headers, routes, time_request,
+    },
+    metrics::Metrics,
     settings::Settings,
 };
 
@@ -56,54 +60,116 @@ pub(super) fn serve(
         .shutdown_timeout(drain)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    let (max_stall, keep_alive) = (options.tcp_user_timeout, options.keep_alive);
-    let application = move || {
-        let app = App::new()
-            .app_data(parts.clone())
-            .wrap(cors(parts.clone()))
-            .wrap(requests.clone())
-            .wrap(from_fn(log_request))
-            // The middleware that is added last sees a request first.
-            .wrap(from_fn(only_known_methods))
-            .configure(routes);
+    let acceptor = Acceptor::new(options, &parts);
+    let keep_alive = options.keep_alive;
+    let head_within = options.head_within;
+    let application = |scope: RouteScope| {
+        let (parts, requests, acceptor) = (parts.clone(), requests.clone(), acceptor.clone());
         let stopping = stopping.clone();
-        let http = HttpService::build()
-            // A connection without a request is closed when the node stops.
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            })
-            .keep_alive(keep_alive)
-            // The server closes the socket of an ended session immediately (RFC 6455, section 7.1.1); the framework would
-            // first wait for the client to close it. Where a client may still be sending, the session or the route reads
-            // the rest.
-            .client_disconnect_timeout(Duration::ZERO)
-            // Frames that the framework has taken out of an outbox count as sent, even if the kernel has not accepted
-            // them. So its buffer is small: just enough for the head of a response and a small body.
-            .h1_write_buffer_size(1024)
-            .on_connect_ext(|connection: &ClientConnection, extensions| {
-                extensions.insert(connection.handle());
-            })
-            .h1(map_config(app.into_factory(), |()| AppConfig::default()));
-        fn_service(move |stream| ready(Ok(accept(stream, max_stall)))).and_then(http)
+        move || {
+            let app = App::new()
+                .app_data(parts.clone())
+                .wrap(cors(parts.clone()))
+                .wrap(requests.clone())
+                .wrap(from_fn(log_request))
+                .wrap(from_fn(only_known_methods))
+                .wrap(response_headers())
+                // The middleware that is added last sees a request first.
+                .wrap(from_fn(time_request))
+                .configure(|config| routes(config, scope));
+            let stopping = stopping.clone();
+            let http = HttpService::build()
+                // A connection without a request is closed when the node stops.
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(keep_alive)
+                // Of the first request of a connection. The connection itself times the others.
+                .client_request_timeout(head_within)
+                // The server closes the socket of an ended session immediately (RFC 6455, section 7.1.1); the framework
+                // would first wait for the client to close it. Where a client may still be sending, the session or the
+                // route reads the rest.
+                .client_disconnect_timeout(Duration::ZERO)
+                // Frames that the framework has taken out of an outbox count as sent, even if the kernel has not accepted
+                // them. So its buffer is small: just enough for the head of a response and a small body.
+                .h1_write_buffer_size(1024)
+                .on_connect_ext(|connection: &ClientConnection, extensions| {
+                    extensions.insert(connection.handle());
+                })
+                .h1(map_config(app.into_factory(), |()| AppConfig::default()));
+            let (acceptor, places) = (acceptor.clone(), acceptor.places());
+            let accept = move |stream| ready(acceptor.accept(stream, &places));
+            fn_service(accept).and_then(http)
+        }
     };
-    for (number, listener) in listeners.duplicate()?.into_iter().enumerate() {
-        server = server.listen(format!("listener-{number}"), listener, application.clone())?;
+    let scopes = listeners.duplicate()?;
+    for (number, (listener, scope)) in scopes.into_iter().enumerate() {
+        server = server.listen(format!("listener-{number}"), listener, application(scope))?;
     }
     Ok(server.run())
 }
 
-/// Sets the options of an accepted socket: small frames leave at once, and the kernel breaks a connection whose client
-/// acknowledges nothing for `max_stall`. The connection itself breaks when the client accepts nothing for as long
-/// (docs/adr/0008-tcp-user-timeout.md).
-fn accept(stream: TcpStream, max_stall: Duration) -> (ClientConnection, Option<SocketAddr>) {
-    let socket = SockRef::from(&stream);
-    let prepared = socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, max_stall));
-    if let Err(error) = prepared {
-        tracing::debug!(%error, "could not set the options of a socket");
+/// Accepts connections.
+#[derive(Clone)]
+struct Acceptor {
+    deadlines: ConnectionDeadlines,
+    limits: PlaceLimits,
+    proxies: Arc<TrustedProxies>,
+    metrics: Metrics,
+}
+
+impl Acceptor {
+    fn new(options: &ServerOptions, parts: &HttpState) -> Self {
+        let deadlines = ConnectionDeadlines {
+            head_within: options.head_within,
+            max_stall: options.tcp_user_timeout,
+            answer_patience: options.answer_patience,
+            least_rate: options.least_rate,
+        };
+        let reserved = options.max_connections.saturating_mul(options.reserved_percent) / 100;
+        let limits = PlaceLimits {
+            total: options.max_connections,
+            strangers: options.max_connections - reserved,
+            per_household: options.connections_per_address,
+        };
+        let (proxies, metrics) = (Arc::clone(&parts.proxies), parts.metrics.clone());
+        Self { deadlines, limits, proxies, metrics }
     }
-    let peer = stream.peer_addr().ok();
-    (ClientConnection::new(stream, max_stall), peer)
+
+    /// Creates the places of one worker.
+    fn places(&self) -> Places {
+        Places::new(self.limits, self.metrics.clone())
+    }
+
+    /// Gives an accepted socket a place and sets its options: small frames leave at once, and the kernel breaks a connection
+    /// whose client acknowledges nothing for `tcp_user_timeout`. The connection itself breaks when the client accepts
+    /// nothing for as long (docs/adr/0008-tcp-user-timeout.md).
+    ///
+    /// # Errors
+    /// There is no place for a connection of this address. The client has been told so.
+    fn accept(
+        &self,
+        stream: TcpStream,
+        places: &Places,
+    ) -> Result<(ClientConnection, Option<SocketAddr>), DispatchError> {
+        let socket = SockRef::from(&stream);
+        let timeout = self.deadlines.max_stall;
+        let prepared =
+            socket.set_tcp_nodelay(true).and_then(|()| set_user_timeout(&socket, timeout));
+        if let Err(error) = prepared {
+            tracing::debug!(%error, "could not set the options of a socket");
+        }
+        let peer = stream.peer_addr().ok();
+        let address = peer.map(|peer| peer.ip()).filter(|address| !self.proxies.include(*address));
+        let connection = ClientConnection::new(stream, self.deadlines, self.metrics.clone());
+        if !places.admit(&connection.handle(), address.map(Household::from)) {
+            refuse(connection.stream());
+            // Nothing is dispatched, and nobody reads the error.
+            return Err(DispatchError::DisconnectTimeout);
+        }
+        Ok((connection, peer))
+    }
 }
 
 /// Sets the timeout for unacknowledged data. Only Linux has it; other systems use their own timeouts, of minutes.

@@ -1,4 +1,4 @@
-//! The handle with which a request ends the connection it arrived on.
+//! The handle with which requests and sessions tell the connection they arrived on what it does, and end it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,28 +7,83 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    ConnectionDeadlines,
+    deadlines::{AnswerPace, ConnectionPhase},
+    places::Place,
+};
 
 /// A connection, as the requests that arrive on it see it. Clones are the same connection.
 ///
 /// It belongs to the thread of the connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ConnectionHandle {
     state: Rc<ConnectionState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct ConnectionState {
     is_ended: Cell<bool>,
+    phase: Cell<ConnectionPhase>,
+    answer: Cell<AnswerPace>,
+    /// Whether a write waits for the client.
+    is_writing: Cell<bool>,
+    /// The last bytes that arrived.
+    tail: Cell<[u8; 3]>,
     /// The bytes that the kernel has accepted so far, modulo 2^64.
     accepted: Cell<u64>,
+    /// The place that the connection takes until it is closed.
+    place: RefCell<Option<Place>>,
     /// The task that reads and writes.
     waker: RefCell<Option<Waker>>,
     /// Holds a permit once the socket is closed.
     closed: Notify,
 }
 
+impl ConnectionState {
+    /// Wakes the task that reads and writes.
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A request that is being answered. The connection waits for the next one once it is dropped.
+pub struct AnsweredRequest {
+    connection: ConnectionHandle,
+    has_body: bool,
+}
+
 impl ConnectionHandle {
+    /// Notes that the head of a request is complete. The request is answered until the result is dropped.
+    #[must_use]
+    pub fn begin_request(&self, has_body: bool) -> AnsweredRequest {
+        if self.state.phase.get() != ConnectionPhase::Session {
+            self.state.phase.set(ConnectionPhase::Answering);
+        }
+        // An answer that still waits keeps its time, however many requests follow it.
+        if !self.state.is_writing.get() {
+            self.state.answer.set(AnswerPace::default());
+        }
+        AnsweredRequest { connection: self.clone(), has_body }
+    }
+
+    /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines.
+    pub fn begin_session(&self) {
+        self.state.phase.set(ConnectionPhase::Session);
+    }
+
+    /// Notes that the client has shown a valid token, so that its connection is not closed for those of strangers.
+    pub fn authenticate(&self) {
+        if let Some(place) = &*self.state.place.borrow() {
+            place.authenticate();
+        }
+    }
+
     /// Waits until the connection is closed. Ends it once the client has accepted nothing for `patience`, and after
     /// `rounds` times `patience` in any case.
     ///
@@ -49,18 +104,59 @@ impl ConnectionHandle {
     /// Makes the next read and the next write fail, so that the framework closes the socket.
     pub fn end(&self) {
         self.state.is_ended.set(true);
-        let waker = self.state.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.state.wake();
     }
 
     pub(super) fn is_ended(&self) -> bool {
         self.state.is_ended.get()
     }
 
-    pub(super) fn note_accepted(&self, bytes: usize) {
+    /// Returns whether reading must wait until the client has accepted what is written. A session reads on, because it
+    /// bounds what it answers itself.
+    pub(super) fn must_write_first(&self) -> bool {
+        self.state.is_writing.get() && self.state.phase.get() != ConnectionPhase::Session
+    }
+
+    /// Returns when the head that is arriving must be complete.
+    pub(super) fn head_deadline(&self, deadlines: &ConnectionDeadlines) -> Option<Instant> {
+        self.state.phase.get().head_deadline(deadlines)
+    }
+
+    /// Returns how long a write may wait.
+    pub(super) fn write_patience(&self, deadlines: &ConnectionDeadlines) -> Duration {
+        match self.state.phase.get() {
+            ConnectionPhase::Session => deadlines.max_stall,
+            ConnectionPhase::Idle { .. } | ConnectionPhase::Answering => {
+                self.state.answer.get().patience(deadlines)
+            }
+        }
+    }
+
+    pub(super) fn note_read(&self, bytes: &[u8]) {
+        match self.state.phase.get() {
+            ConnectionPhase::Session => return,
+            phase @ (ConnectionPhase::Idle { .. } | ConnectionPhase::Answering) => {
+                self.state.phase.set(phase.after_bytes(Instant::now()));
+            }
+        }
+        let mut tail = self.state.tail.get();
+        for byte in &bytes[bytes.len().saturating_sub(tail.len())..] {
+            tail = [tail[1], tail[2], *byte];
+        }
+        self.state.tail.set(tail);
+    }
+
+    pub(super) fn note_write_waits(&self) {
+        self.state.is_writing.set(true);
+    }
+
+    /// Notes that the kernel has accepted bytes, after a write had waited for `waited`.
+    pub(super) fn note_accepted(&self, bytes: usize, waited: Duration) {
+        self.state.is_writing.set(false);
         self.state.accepted.set(self.state.accepted.get().wrapping_add(bytes as u64));
+        let mut answer = self.state.answer.get();
+        answer.accept(bytes, waited);
+        self.state.answer.set(answer);
     }
 
     /// Wakes the task of `cx` when the connection is ended.
@@ -72,7 +168,36 @@ impl ConnectionHandle {
         }
     }
 
+    pub(super) fn set_place(&self, place: Place) {
+        *self.state.place.borrow_mut() = Some(place);
+    }
+
     pub(super) fn note_closed(&self) {
+        let place = self.state.place.borrow_mut().take();
+        drop(place);
         self.state.closed.notify_one();
+    }
+}
+
+/// Returns whether these bytes are the end of a complete head.
+fn is_empty_line(tail: [u8; 3]) -> bool {
+    matches!(tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n'])
+}
+
+impl Drop for AnsweredRequest {
+    fn drop(&mut self) {
+        let state = &self.connection.state;
+        if state.phase.get() == ConnectionPhase::Session {
+            return;
+        }
+        // The part of the next head that arrived together with this request is already in the framework's buffer. Its time
+        // begins now. Behind a body it cannot be recognized; such a connection ends with `server.keep_alive`.
+        if self.has_body || is_empty_line(state.tail.get()) {
+            state.phase.set(ConnectionPhase::Idle { head_since: None });
+        } else {
+            state.phase.set(ConnectionPhase::Idle { head_since: Some(Instant::now()) });
+            // The next read sets the timer.
+            state.wake();
+        }
     }
 }

@@ -1,12 +1,23 @@
-//! Accepted TCP connections with a limit on how long the client may accept nothing.
+//! Accepted TCP connections: their deadlines, their places, and their end.
 //!
-//! The framework writes to a [`ClientConnection`]. When the client does not read, the framework waits without a limit. The
-//! kernel's limit (`TCP_USER_TIMEOUT`) is not enough: while a client sends, the kernel does not probe its closed receive
-//! window, and the limit never applies (docs/adr/0008-tcp-user-timeout.md). So a connection measures the time itself, and
-//! a [`ConnectionHandle`] ends it once its session has ended.
+//! The framework reads from and writes to a [`ClientConnection`]. It times the head of a connection's first request only,
+//! and waits without a limit for a client that does not read (docs/adr/0031-deadlines-of-connections.md). The kernel's
+//! limit (`TCP_USER_TIMEOUT`) is not enough: while a client sends, the kernel does not probe its closed receive window, and
+//! the limit never applies (docs/adr/0008-tcp-user-timeout.md). So a connection measures these times itself. Requests and
+//! sessions tell it what it does through its [`ConnectionHandle`].
+//!
+//! [`Places`] decides which connections stay when there are too many.
 
+mod deadlines;
 mod handle;
+mod household;
+mod places;
+mod refusal;
 mod stream;
 
-pub use handle::ConnectionHandle;
+pub use deadlines::ConnectionDeadlines;
+pub use handle::{AnsweredRequest, ConnectionHandle};
+pub use household::Household;
+pub use places::{PlaceLimits, Places};
+pub use refusal::refuse;
 pub use stream::ClientConnection;

@@ -5,32 +5,44 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use actix_rt::net::TcpStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use super::ConnectionHandle;
+use super::{ConnectionDeadlines, ConnectionHandle};
+use crate::metrics::Metrics;
 
-/// The socket of an accepted connection. Reads and writes fail once it is ended through its [`ConnectionHandle`].
-#[derive(Debug)]
+/// The socket of an accepted connection. Reads and writes fail once it is ended through its [`ConnectionHandle`], or once
+/// a deadline has passed.
 pub struct ClientConnection {
     stream: TcpStream,
     handle: ConnectionHandle,
-    max_stall: Duration,
-    /// Fires when a write has waited for `max_stall`. `None` while no write waits.
-    stall: Option<Pin<Box<Sleep>>>,
+    deadlines: ConnectionDeadlines,
+    metrics: Metrics,
+    /// `None` while no write waits.
+    stall: Option<Stall>,
+    /// Fires at the deadline of a head or earlier, so that it is not set again for each head. `None` until a head takes
+    /// longer than one read.
+    head_timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// A write that waits until the client accepts bytes.
+struct Stall {
+    since: Instant,
+    /// Fires when the write has waited for too long.
+    end: Pin<Box<Sleep>>,
 }
 
 impl ClientConnection {
-    /// Wraps a socket. A write that waits for longer than `max_stall` fails with [`io::ErrorKind::TimedOut`].
+    /// Wraps a socket. A read or write that misses one of the deadlines fails with [`io::ErrorKind::TimedOut`].
     #[must_use]
-    pub fn new(stream: TcpStream, max_stall: Duration) -> Self {
-        Self { stream, handle: ConnectionHandle::default(), max_stall, stall: None }
+    pub fn new(stream: TcpStream, deadlines: ConnectionDeadlines, metrics: Metrics) -> Self {
+        let handle = ConnectionHandle::default();
+        Self { stream, handle, deadlines, metrics, stall: None, head_timer: None }
     }
 
     /// Returns a handle of the connection.
@@ -39,9 +51,18 @@ impl ClientConnection {
         self.handle.clone()
     }
 
+    /// Returns the socket.
+    #[must_use]
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     fn check_open(&self) -> io::Result<()> {
         if self.handle.is_ended() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the session has ended"));
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server ended the connection",
+            ));
         }
         Ok(())
     }
@@ -49,12 +70,33 @@ impl ClientConnection {
     /// Notes that a write waits, and fails once it has waited for too long.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.handle.register(cx);
-        let max_stall = self.max_stall;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(max_stall)));
-        stall
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client accepts no data")))
+        self.handle.note_write_waits();
+        let patience = self.handle.write_patience(&self.deadlines);
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Stall { since: Instant::now(), end: Box::pin(sleep(patience)) });
+        if stall.end.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.metrics.connection_ended("slow_answer");
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client accepts too little")))
+    }
+
+    /// Waits for more of a head, and fails once its deadline has passed.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(deadline) = self.handle.head_deadline(&self.deadlines) else {
+            return Poll::Pending;
+        };
+        let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= deadline {
+                self.metrics.connection_ended("slow_head");
+                let error = io::Error::new(io::ErrorKind::TimedOut, "the head takes too long");
+                return Poll::Ready(Err(error));
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
     }
 }
 
@@ -65,11 +107,26 @@ impl AsyncRead for ClientConnection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_open()?;
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_pending() {
+        if self.handle.must_write_first() {
+            // The waiting write wakes the task. Otherwise the answers to a client that only sends would pile up.
             self.handle.register(cx);
+            return Poll::Pending;
         }
-        read
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Ready(Ok(())) => {
+                let arrived = &buffer.filled()[before..];
+                if !arrived.is_empty() {
+                    self.handle.note_read(arrived);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.handle.register(cx);
+                self.poll_head(cx)
+            }
+        }
     }
 }
 
@@ -82,8 +139,8 @@ impl AsyncWrite for ClientConnection {
         self.check_open()?;
         match Pin::new(&mut self.stream).poll_write(cx, bytes) {
             Poll::Ready(Ok(accepted)) => {
-                self.handle.note_accepted(accepted);
-                self.stall = None;
+                let waited = self.stall.take().map(|stall| stall.since.elapsed());
+                self.handle.note_accepted(accepted, waited.unwrap_or_default());
                 Poll::Ready(Ok(accepted))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -103,5 +160,68 @@ impl AsyncWrite for ClientConnection {
 impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.handle.note_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{task::Waker, time::Duration};
+
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    use super::*;
+
+    /// Returns the server's and the client's end of a connection.
+    async fn connect(answer_patience: Duration) -> (ClientConnection, TcpStream) {
+        let deadlines = ConnectionDeadlines {
+            head_within: Duration::from_secs(10),
+            max_stall: Duration::from_secs(180),
+            answer_patience,
+            least_rate: u64::MAX,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _peer) = listener.accept().await.unwrap();
+        (ClientConnection::new(server, deadlines, Metrics::new()), client)
+    }
+
+    /// Writes until the client would have to read.
+    async fn fill(server: &mut ClientConnection) {
+        let bytes = vec![0; 1 << 20];
+        let mut cx = Context::from_waker(Waker::noop());
+        // The kernel may still pass on what it has accepted, so the second refusal counts.
+        for _ in 0..2 {
+            while let Poll::Ready(written) = Pin::new(&mut *server).poll_write(&mut cx, &bytes) {
+                written.unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_an_answer_waits_but_for_a_session() {
+        let (mut server, mut client) = connect(Duration::from_secs(60)).await;
+        client.write_all(b"x").await.unwrap();
+        server.stream.readable().await.unwrap();
+        let handle = server.handle();
+        let _request = handle.begin_request(false);
+        fill(&mut server).await;
+
+        let mut byte = [0];
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut buffer = ReadBuf::new(&mut byte);
+        assert!(Pin::new(&mut server).poll_read(&mut cx, &mut buffer).is_pending());
+        handle.begin_session();
+        assert!(Pin::new(&mut server).poll_read(&mut cx, &mut buffer).is_ready());
+        assert_eq!(buffer.filled(), b"x");
+    }
+
+    #[tokio::test]
+    async fn a_write_fails_when_the_client_has_used_up_its_patience() {
+        let (mut server, _client) = connect(Duration::from_millis(100)).await;
+        let _request = server.handle().begin_request(false);
+        fill(&mut server).await;
+        let error = server.write_all(&[0; 1 << 20]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

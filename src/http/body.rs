@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::HttpError;
 use crate::graphql::Caller;
@@ -23,8 +24,10 @@ pub struct BodyLimits {
     pub authenticated: usize,
     /// The most bytes of a body of a request without a token.
     pub anonymous: usize,
-    /// The longest time that a body may take to arrive.
+    /// How long a body may take to arrive, in addition to what `least_rate` allows for its bytes.
     pub within: Duration,
+    /// The rate at which a body must at least arrive after that, in bytes per second. Above 0.
+    pub least_rate: u64,
 }
 
 impl BodyLimits {
@@ -33,6 +36,12 @@ impl BodyLimits {
             Caller::Nobody => self.anonymous,
             Caller::Request { .. } | Caller::Session(_) => self.authenticated,
         }
+    }
+
+    /// Returns how long a body may take of which so many bytes have arrived.
+    fn time_for(&self, bytes: usize) -> Duration {
+        let micros = (bytes as u64).saturating_mul(1_000_000) / self.least_rate.max(1);
+        self.within.saturating_add(Duration::from_micros(micros))
     }
 }
 
@@ -46,24 +55,31 @@ pub(super) async fn read(
     limits: &BodyLimits,
     caller: &Caller,
 ) -> Result<Bytes, HttpError> {
-    let read = tokio::time::timeout(limits.within, read_up_to(payload, limits.max_bytes(caller)));
-    let body = read.await.unwrap_or(Err(HttpError::TooSlow { within: limits.within }));
+    let body = read_up_to(payload, limits, limits.max_bytes(caller)).await;
     if let Err(HttpError::TooLarge { .. }) = &body {
         discard(payload, limits).await;
     }
     body
 }
 
-async fn read_up_to(payload: &mut Payload, limit: usize) -> Result<Bytes, HttpError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| HttpError::Malformed(error.to_string()))?;
-        if body.len() + chunk.len() > limit {
-            return Err(HttpError::TooLarge { limit });
+async fn read_up_to(
+    payload: &mut Payload,
+    limits: &BodyLimits,
+    max_bytes: usize,
+) -> Result<Bytes, HttpError> {
+    let (mut body, started) = (BytesMut::new(), Instant::now());
+    loop {
+        let deadline = started + limits.time_for(body.len());
+        let next = timeout_at(deadline, payload.next()).await;
+        let chunk = match next.map_err(|_elapsed| HttpError::TooSlow { within: limits.within })? {
+            Some(chunk) => chunk.map_err(|error| HttpError::Malformed(error.to_string()))?,
+            None => return Ok(body.freeze()),
+        };
+        if body.len() + chunk.len() > max_bytes {
+            return Err(HttpError::TooLarge { limit: max_bytes });
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
 }
 
 /// Reads the rest of a refused request and drops it, for at most [`MAX_DISCARD`].
@@ -71,4 +87,21 @@ pub(super) async fn discard(payload: &mut Payload, limits: &BodyLimits) {
     let rest = async { while let Some(Ok(_)) = payload.next().await {} };
     let in_time = tokio::time::timeout(MAX_DISCARD.min(limits.within), rest).await.is_ok();
     tracing::debug!(in_time, "discarded the rest of a refused request");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_may_take_longer_the_more_of_it_has_arrived() {
+        let limits = BodyLimits {
+            authenticated: 1_000_000,
+            anonymous: 1_000,
+            within: Duration::from_secs(10),
+            least_rate: 1_000,
+        };
+        assert_eq!(limits.time_for(0), Duration::from_secs(10));
+        assert_eq!(limits.time_for(500_000), Duration::from_secs(510));
+    }
 }

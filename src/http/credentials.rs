@@ -2,12 +2,8 @@
 
 use actix_web::{HttpRequest, http::header::AUTHORIZATION};
 
-use super::{HttpError, HttpState, request_span};
-use crate::{
-    domain::{SessionId, UserId},
-    graphql::Caller,
-    session::Identified,
-};
+use super::{HttpError, HttpState};
+use crate::domain::{SessionId, UserId};
 
 /// The header that names the session to which a request belongs.
 const SESSION_HEADER: &str = "x-session-id";
@@ -29,22 +25,11 @@ pub(super) fn bearer_token(request: &HttpRequest) -> Result<Option<&str>, HttpEr
     Ok(Some(token.trim()))
 }
 
-/// Returns the caller of a request: the user of its token, and the session that it names.
+/// Returns the session that a request of `user` names, if it names one.
 ///
 /// # Errors
-/// The token is not valid, the session is not open or belongs to another user, or one of them cannot be looked up.
-pub(super) async fn identify(
-    request: &HttpRequest,
-    state: &HttpState,
-) -> Result<Caller, HttpError> {
-    let Some(token) = bearer_token(request)? else { return Ok(Caller::Nobody) };
-    let Identified { user, .. } = state.identity.of(token).await?;
-    request_span::record_user(user.id);
-    let session = find_session_owner(request, state, user.id).await?;
-    Ok(Caller::Request { user, session })
-}
-
-async fn find_session_owner(
+/// The session is not open or belongs to another user, or it cannot be looked up.
+pub(super) async fn find_session_owner(
     request: &HttpRequest,
     state: &HttpState,
     user: UserId,

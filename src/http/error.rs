@@ -67,9 +67,11 @@ pub enum HttpError {
         limit: usize,
     },
     /// The body did not arrive in time.
-    #[error("The request did not arrive within {within:?}. Send it again, or send a smaller one.")]
+    #[error(
+        "The request arrives too slowly: after {within:?} it must keep up a least rate. Send it again, or send a smaller one."
+    )]
     TooSlow {
-        /// The longest time that a body may take.
+        /// How long a body may take at any rate.
         within: Duration,
     },
     /// The body is not declared as JSON.

@@ -2,10 +2,7 @@
 //!
 //! A POST is authenticated before its body is read, because a request without a valid token may send only a small body.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    pin::Pin,
-};
+use std::pin::Pin;
 
 use actix_web::{
     FromRequest as _, HttpRequest, HttpResponse, dev,
@@ -18,8 +15,11 @@ use async_graphql_actix_web::GraphQLRequest;
 use futures_util::{Stream, stream};
 
 use super::{
-    HttpError, HttpState, body, credentials::identify, graphiql, graphql_socket,
-    negotiation::ResponseFormat, query_string, upgrade,
+    HttpError, HttpState,
+    admission::{admit, refused},
+    body, graphiql, graphql_socket,
+    negotiation::ResponseFormat,
+    query_string, upgrade,
 };
 use crate::{
     editing::loader::MAX_INLINE_BYTES,
@@ -40,7 +40,7 @@ pub(super) async fn post(
         Ok(checked) => checked,
         Err(error) => {
             body::discard(&mut payload, &state.bodies).await;
-            return Err(error);
+            return Err(refused(&request, &state, error).await);
         }
     };
     let body = body::read(&mut payload, &state.bodies, &caller).await?;
@@ -55,21 +55,29 @@ pub(super) async fn get(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
     if upgrade::is_requested(request.headers()) {
-        let opened = graphql_socket::open(&request, payload, &state).await;
-        return opened.inspect_err(|error| state.refusals.note(error));
+        return match graphql_socket::open(&request, payload, &state).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(upgrade::refuse(&request, &state, error).await),
+        };
     }
     if graphiql::is_requested(&request) {
-        return Ok(graphiql::page());
+        return graphiql::page(&request, &state).await;
     }
+    let caller = match admit(&request, &state).await {
+        Ok(caller) => caller,
+        Err(error) => return Err(refused(&request, &state, error).await),
+    };
     let format = ResponseFormat::accepted_by(&request)?;
     let operation = query_string::parse_operation(request.query_string())?;
-    let caller = admit(&request, &state).await?;
     respond(caller, operation, &state, format, Method::Get).await
 }
 
 /// Refuses any other method.
-pub(super) async fn refuse_method() -> Result<HttpResponse, HttpError> {
-    Err(HttpError::Method)
+pub(super) async fn refuse_method(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, HttpError> {
+    Err(refused(&request, &state, HttpError::Method).await)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,33 +104,6 @@ fn is_json(request: &HttpRequest) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok());
     let kind = content_type.and_then(|kind| kind.split(';').next());
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// Identifies the caller and counts the request against their rate limit.
-async fn admit(request: &HttpRequest, state: &HttpState) -> Result<Caller, HttpError> {
-    let caller = identify(request, state).await?;
-    match &caller {
-        Caller::Request { user, .. } => state.throttle.take(&user.id)?,
-        Caller::Nobody => {
-            if let Some(peer) = request.peer_addr() {
-                state.anonymous_throttle.take(&network_of(peer.ip()))?;
-            }
-        }
-        // A session sends no HTTP requests. It counts its own operations.
-        Caller::Session(_) => {}
-    }
-    Ok(caller)
-}
-
-/// Returns the key of an address for rate limits. For IPv6 it is the /64 network, because one connection has all of its
-/// addresses (RFC 6177).
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address @ IpAddr::V4(_) => address,
-    }
 }
 
 /// Decodes a body: a small one with the framework's extractor, a large one on another thread.
@@ -187,18 +168,4 @@ async fn respond(
         | (OperationKind::Mutation, Method::Post) => {}
     }
     Ok(format.respond(prepared.answer(caller).await))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_addresses_of_one_ipv6_network_share_a_rate_limit() {
-        let of = |text: &str| network_of(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::7"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    }
 }

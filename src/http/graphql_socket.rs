@@ -7,13 +7,18 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{HttpError, HttpState, request_span, upgrade};
+use super::{
+    HttpError, HttpState,
+    admission::{authenticate, await_upgrade},
+    upgrade,
+};
 use crate::session;
 
 /// Upgrades the request and opens a session.
 ///
 /// # Errors
-/// The origin is not allowed, the token is not valid, the handshake is broken, or the node is stopping.
+/// The origin is not allowed, the token is not valid, the caller exceeds a rate limit, the handshake is broken, or the node
+/// is stopping.
 pub(super) async fn open(
     request: &HttpRequest,
     payload: web::Payload,
@@ -21,12 +26,13 @@ pub(super) async fn open(
 ) -> Result<HttpResponse, HttpError> {
     upgrade::check_allowed(request, state)?;
     let identified = match upgrade::token(request)? {
-        Some(token) => Some(state.identity.of(&token).await?),
-        None => None,
+        Some(token) => Some(authenticate(request, state, &token).await?),
+        None => {
+            await_upgrade(request, state).await?;
+            None
+        }
     };
-    if let Some(identified) = &identified {
-        request_span::record_user(identified.user.id);
-    }
+    upgrade::check_handshake(request.headers())?;
     session::open(request, payload, Arc::clone(&state.session), identified)
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }

@@ -17,20 +17,14 @@ pub(super) async fn healthz() -> HttpResponse {
 ///
 /// Without Redis a node still serves, so the status is 200 and "degraded". With 503, a load balancer would remove all
 /// nodes at once.
+///
+/// All who ask at the same time share one question to the database, and there are at most a hundred in a second.
 pub(super) async fn readyz(state: web::Data<HttpState>) -> HttpResponse {
     if state.draining.has_begun() {
         return unready("draining");
     }
-    match state.store.ping().await {
-        Ok(Writability::Writable) => {}
-        Ok(Writability::ReadOnly) => return unready("database_read_only"),
-        Err(error) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the database does not respond"
-            );
-            return unready("database");
-        }
+    if let Err(because) = state.database_check.get(check_database(&state)).await {
+        return unready(because);
     }
     match state.rooms.relay() {
         Health::Deaf => unready("relay"),
@@ -39,6 +33,21 @@ pub(super) async fn readyz(state: web::Data<HttpState>) -> HttpResponse {
         }
         Health::Healthy | Health::Slow | Health::Unavailable => {
             HttpResponse::Ok().json(json!({ "status": "degraded", "because": "redis" }))
+        }
+    }
+}
+
+/// Returns whether the database responds and accepts writes, or else the reason.
+async fn check_database(state: &HttpState) -> Result<(), &'static str> {
+    match state.store.ping().await {
+        Ok(Writability::Writable) => Ok(()),
+        Ok(Writability::ReadOnly) => Err("database_read_only"),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the database does not respond"
+            );
+            Err("database")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The listening sockets of a node.
+//! The listening sockets of a node, and what each of them serves.
 //!
 //! A paused server leaves new connections to the operating system, which accepts them although they will not be served.
 //! Therefore the node keeps the listening sockets and closes them before the server: a client that connects to a
@@ -11,26 +11,36 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::ServerOptions;
+use super::{RouteScope, ServerOptions};
 
-/// The listening sockets of a node, one per address of its host.
-pub struct Listeners(Vec<TcpListener>);
+/// The listening sockets of a node: one per address of its host, and the one of the metrics if they have their own.
+pub struct Listeners(Vec<(TcpListener, RouteScope)>);
 
 impl Listeners {
-    /// Listens on every address of the host that is available.
+    /// Listens on every address of the host that is available, and on that of the metrics.
     ///
     /// # Errors
-    /// None is available. Returns the error of the last one.
+    /// None is available, or that of the metrics is not. Returns the error of the last one.
     pub fn bind(options: &ServerOptions) -> io::Result<Self> {
         let mut listeners = Vec::new();
+        let scope = match options.metrics_address {
+            Some(_) => RouteScope::WithoutMetrics,
+            None => RouteScope::All,
+        };
         let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in (options.host.as_str(), options.port).to_socket_addrs()? {
             match listen(address, options.backlog) {
-                Ok(listener) => listeners.push(listener),
+                Ok(listener) => listeners.push((listener, scope)),
                 Err(error) => last_error = error,
             }
         }
-        if listeners.is_empty() { Err(last_error) } else { Ok(Self(listeners)) }
+        if listeners.is_empty() {
+            return Err(last_error);
+        }
+        if let Some(address) = options.metrics_address {
+            listeners.push((listen(address, options.backlog)?, RouteScope::Metrics));
+        }
+        Ok(Self(listeners))
     }
 
     /// Returns the first address, with the port that was selected.
@@ -38,21 +48,30 @@ impl Listeners {
     /// # Errors
     /// The operating system cannot report it.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        let first = self.0.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let (first, _) = self.0.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
         first.local_addr()
+    }
+
+    /// Returns the address of the metrics, if they have their own.
+    ///
+    /// # Errors
+    /// The operating system cannot report it.
+    pub fn metrics_address(&self) -> io::Result<Option<SocketAddr>> {
+        let metrics = self.0.iter().find(|(_, scope)| *scope == RouteScope::Metrics);
+        metrics.map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// Returns handles of the same sockets, for a server to accept from.
     ///
     /// # Errors
     /// Too many files are open.
-    pub fn duplicate(&self) -> io::Result<Vec<TcpListener>> {
-        self.0.iter().map(TcpListener::try_clone).collect()
+    pub fn duplicate(&self) -> io::Result<Vec<(TcpListener, RouteScope)>> {
+        self.0.iter().map(|(listener, scope)| Ok((listener.try_clone()?, *scope))).collect()
     }
 
     /// Refuses connections from now on, including those that have not been accepted yet.
     pub fn close(&self) {
-        for listener in &self.0 {
+        for (listener, _) in &self.0 {
             // Linux stops listening. On other systems the socket stays until the server drops its handle.
             if let Err(error) = SockRef::from(listener).shutdown(Shutdown::Both) {
                 tracing::debug!(%error, "a listening socket could not be closed");
@@ -75,6 +94,7 @@ mod tests {
     use std::{net::TcpStream, time::Duration};
 
     use super::*;
+    use crate::http::ForwardedHeader;
 
     #[test]
     fn closed_listeners_refuse_connections() {
@@ -83,10 +103,18 @@ mod tests {
             port: 0,
             workers: 1,
             drain: Duration::from_secs(1),
+            head_within: Duration::from_secs(1),
             body_within: Duration::from_secs(1),
+            answer_patience: Duration::from_secs(1),
+            least_rate: 1,
             data_dir: "data".into(),
             allowed_origins: vec![],
             max_connections: 1,
+            reserved_percent: 0,
+            connections_per_address: 1,
+            trusted_proxies: vec![],
+            forwarded_header: ForwardedHeader::XForwardedFor,
+            metrics_address: None,
             backlog: 8,
             keep_alive: Duration::from_secs(1),
             tcp_user_timeout: Duration::from_secs(1),

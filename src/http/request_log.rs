@@ -1,17 +1,19 @@
 //! Logs one line per request, inside the span of the request.
 
 use actix_web::{
-    Error,
+    Error, HttpMessage as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
     middleware::Next,
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::request_span::request_span;
+use super::{admission::KnownCaller, request_span::request_span};
 
-/// Logs method, path, status and duration of a request when its response begins. Omits the query string, which may
+/// Logs method, path, status and duration of a request when its response begins. Requests to `/graphql` are logged at `info`,
+/// unless they are refused to somebody without a valid token or by a rate limit. Omits the query string, which may
 /// contain a token. An upgrade has status 101, and its session logs what follows.
 ///
 /// # Errors
@@ -28,8 +30,15 @@ pub async fn log_request<B: MessageBody + 'static>(
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         };
+        // Anybody can be refused as often as they like.
+        let is_known = response
+            .as_ref()
+            .is_ok_and(|response| response.request().extensions().contains::<KnownCaller>());
+        let is_notable = path == "/graphql"
+            && status != StatusCode::TOO_MANY_REQUESTS
+            && (is_known || !status.is_client_error());
         let (status, took) = (status.as_u16(), started.elapsed());
-        if path == "/graphql" {
+        if is_notable {
             tracing::info!(%method, path, status, ?took, "request answered");
         } else {
             tracing::debug!(%method, path, status, ?took, "request answered");

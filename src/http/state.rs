@@ -1,9 +1,12 @@
 //! The application state of the HTTP server.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use super::{BodyLimits, DrainFlag, Origins, RefusalLog};
+use actix_web::web::Bytes;
+
+use super::{BodyLimits, DrainFlag, Origins, Paced, RefusalLog, TrustedProxies};
 use crate::{
+    connection::Household,
     domain::UserId,
     graphql::Engine,
     metrics::Metrics,
@@ -27,8 +30,12 @@ pub struct HttpState {
     pub rooms: Rooms,
     /// Limits the operations of each user.
     pub throttle: Arc<Throttle<UserId>>,
-    /// Limits the requests without a token of each address.
-    pub anonymous_throttle: Throttle<IpAddr>,
+    /// Limits the requests without a valid token of each household, by what they cost.
+    pub anonymous_throttle: Throttle<Household>,
+    /// Limits the upgrades without a token of each household.
+    pub upgrade_throttle: Throttle<Household>,
+    /// The proxies that tell the address of their clients.
+    pub proxies: Arc<TrustedProxies>,
     /// The parts of conversations with Yjs editors.
     pub editors: Arc<EditorParts>,
     /// The parts of sessions.
@@ -39,6 +46,10 @@ pub struct HttpState {
     pub metrics: Metrics,
     /// The bytes queued in all outboxes.
     pub totals: Arc<OutboxTotals>,
+    /// The metrics page; `None` if it cannot be rendered.
+    pub metrics_page: Paced<Option<Bytes>>,
+    /// Whether the database responds and accepts writes, or else the reason that `/readyz` states.
+    pub database_check: Paced<Result<(), &'static str>>,
     /// The web origins that may use the API.
     pub origins: Origins,
     /// Whether the node is stopping.

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 
-use super::{HttpError, HttpState, credentials::bearer_token, query_string};
+use super::{HttpError, HttpState, admission::refused, credentials::bearer_token, query_string};
 
 /// The query string of an upgrade. Browsers cannot set headers on it, so it may carry the token.
 #[derive(Deserialize)]
@@ -34,6 +34,38 @@ pub(super) fn check_allowed(request: &HttpRequest, state: &HttpState) -> Result<
         return Err(HttpError::Origin);
     }
     Ok(())
+}
+
+/// Checks that the request asks for version 13 and has no body. The framework would also accept versions 7 and 8, and a body.
+///
+/// # Errors
+/// [`HttpError::Handshake`].
+pub(super) fn check_handshake(headers: &HeaderMap) -> Result<(), HttpError> {
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(HttpError::Handshake("Sec-WebSocket-Version is not 13".to_owned()));
+    }
+    if has_body(headers) {
+        return Err(HttpError::Handshake("the request has a body".to_owned()));
+    }
+    Ok(())
+}
+
+/// Counts and logs an upgrade that is refused because of `error`. Returns the error, or that the address of the client
+/// exceeds its limit.
+pub(super) async fn refuse(
+    request: &HttpRequest,
+    state: &HttpState,
+    error: HttpError,
+) -> HttpError {
+    let error = refused(request, state, error).await;
+    state.refusals.note(&error);
+    error
+}
+
+/// Returns whether a request has a body (RFC 9112, section 6.3).
+pub(super) fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 /// Returns the token of an upgrade, if it carries one. The `Authorization` header takes precedence over the query string.

@@ -7,7 +7,12 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{HttpError, HttpState, editor_address::EditorAddress, request_span, upgrade};
+use super::{
+    HttpError, HttpState,
+    admission::{authenticate, refused},
+    editor_address::EditorAddress,
+    request_span, upgrade,
+};
 use crate::{
     session::{self, Identified, NewEditor},
     wire::{CloseReason, Predecessor},
@@ -25,16 +30,19 @@ pub(super) async fn open(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
     if !upgrade::is_requested(request.headers()) {
-        return Err(HttpError::NeedsEditor);
+        return Err(refused(&request, &state, HttpError::NeedsEditor).await);
     }
-    let upgraded = upgrade_editor(&request, &document, payload, &state).await;
-    upgraded.inspect_err(|error| state.refusals.note(error))
+    match upgrade_editor(&request, &document, payload, &state).await {
+        Ok(response) => Ok(response),
+        Err(error) => Err(upgrade::refuse(&request, &state, error).await),
+    }
 }
 
 /// Upgrades the request of an editor.
 ///
 /// # Errors
-/// The origin is not allowed, the token is missing or not valid, the handshake is broken, or the node is stopping.
+/// The origin is not allowed, the token is missing or not valid, the user exceeds a rate limit, the handshake is broken, or the
+/// node is stopping.
 async fn upgrade_editor(
     request: &HttpRequest,
     document: &str,
@@ -46,8 +54,8 @@ async fn upgrade_editor(
         state.metrics.auth_failed("missing");
         return Err(HttpError::NoToken);
     };
-    let identified = state.identity.of(&token).await?;
-    request_span::record_user(identified.user.id);
+    let identified = authenticate(request, state, &token).await?;
+    upgrade::check_handshake(request.headers())?;
     let address = EditorAddress::parse(document, request.query_string());
     session::open_editor(
         request,

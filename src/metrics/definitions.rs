@@ -34,6 +34,9 @@ const AUTH_FAILURES: [&str; 14] = [
     "wrong_issuer",
 ];
 
+/// The reasons for which the server ends connections, or refuses them.
+const CONNECTION_ENDS: [&str; 4] = ["gave_way", "household_full", "slow_answer", "slow_head"];
+
 /// The reasons for ignoring an envelope that exist from the start.
 const ENVELOPE_REASONS: [&str; 6] =
     ["garbage", "unknown_version", "unsigned", "bad_signature", "repeated", "too_old"];
@@ -81,6 +84,8 @@ define_metrics! {
     operation_cache: Family<CacheOutcome, IntCounter>, "coscribe_operation_cache_total",
         "Lookups in the cache of parsed operations, by outcome.";
 
+    connections_ended: ReasonCounter, "coscribe_connections_ended_total",
+        "Connections that the server ended or refused, by reason.", starting with CONNECTION_ENDS;
     session_closes: ReasonCounter, "coscribe_session_closes_total",
         "Ended sessions, by reason.";
     slots_refused: IntCounter, "coscribe_slots_refused_total",

@@ -40,6 +40,11 @@ impl Metrics {
         GaugeGuard::new(&self.0.websocket_connections)
     }
 
+    /// Counts a connection that the server ended or refused. `reason` is a constant of ours.
+    pub fn connection_ended(&self, reason: &'static str) {
+        self.0.connections_ended.inc(reason);
+    }
+
     /// Counts a rejected token or sign-in. `reason` is a constant of ours, never input.
     pub fn auth_failed(&self, reason: &'static str) {
         self.0.auth_failures.inc(reason);

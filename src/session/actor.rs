@@ -22,6 +22,7 @@ use super::{
     socket::{Inbound, SessionContext, fragment},
 };
 use crate::{
+    connection::ConnectionHandle,
     domain::SessionId,
     metrics::GaugeGuard,
     outbox::{self, InFlight, Outbox},
@@ -48,6 +49,8 @@ pub(super) struct NewSession {
     pub(super) upgraded_by: Option<Identified>,
     pub(super) outbox: Outbox,
     pub(super) intake: Rc<Intake>,
+    /// The connection of the socket, if the server has one for it.
+    pub(super) connection: Option<ConnectionHandle>,
     pub(super) span: Span,
 }
 
@@ -59,6 +62,7 @@ pub(super) struct Session {
     pub(super) phase: SessionPhase,
     pub(super) outbox: Outbox,
     pub(super) intake: Rc<Intake>,
+    pub(super) connection: Option<ConnectionHandle>,
     pub(super) heartbeat: Heartbeat,
     /// The user whose token the upgrade carried, until the session authenticates its client.
     pub(super) upgraded_by: Option<Identified>,
@@ -85,6 +89,7 @@ impl Session {
             phase: SessionPhase::Open,
             outbox: new.outbox,
             intake: new.intake,
+            connection: new.connection,
             heartbeat: Heartbeat::new(&parts.options, opened_at),
             upgraded_by: new.upgraded_by,
             expires_at: DateTime::<Utc>::MIN_UTC,

@@ -50,6 +50,9 @@ impl Session {
         self.span.record("user.id", tracing::field::display(identified.user.id));
         tracing::info!("session admitted");
         self.intake.remove_budget();
+        if let Some(connection) = &self.connection {
+            connection.authenticate();
+        }
         self.slot = Some(slot);
         if let Some(registered) = &mut self.registered {
             registered.admit(identified.user.id, self.protocol.name());

@@ -36,6 +36,8 @@ pub struct Limits {
     pub operations_per_second: u32,
     /// Requests without a token per second from one address.
     pub anonymous_per_second: u32,
+    /// Upgrades without a token per second from one address.
+    pub upgrades_per_second: u32,
     /// Messages of one session per second, of any kind.
     pub messages_per_second: u32,
     /// Attempts per minute to sign in with one e-mail address.

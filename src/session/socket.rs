@@ -139,6 +139,9 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
     let Upgrade { protocol, identified, limits, budget, connection } = upgrade;
+    if let Some(connection) = &connection {
+        connection.begin_session();
+    }
     let id = SessionId::new();
     // It is no child of the request's span, which would stay open as long as the session.
     let span = tracing::info_span!(
@@ -157,8 +160,15 @@ where
     let reader = SocketReader::new(payload, guard, pace, outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
     let last_frames = outbox.clone();
-    let new =
-        NewSession { id, protocol, upgraded_by: identified, outbox, intake, span: span.clone() };
+    let new = NewSession {
+        id,
+        protocol,
+        upgraded_by: identified,
+        outbox,
+        intake,
+        connection: connection.clone(),
+        span: span.clone(),
+    };
     let session = Session::new(parts, new);
     let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
     let driver = async move {

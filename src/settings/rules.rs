@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     auth::{AuthOptions, SigningKeys},
-    http::ServerOptions,
+    http::{ServerOptions, TrustedProxies},
     outbox::OutboxOptions,
     redis::{RedisAddress, RedisOptions},
     room::RoomOptions,
@@ -67,7 +67,14 @@ fn check_server(faults: &mut FaultList, server: &ServerOptions) {
     });
     faults.duration("server.drain", server.drain, MOMENT);
     faults.duration("server.keep_alive", server.keep_alive, MOMENT);
+    faults.duration("server.head_within", server.head_within, MOMENT);
     faults.duration("server.body_within", server.body_within, MOMENT);
+    faults.duration("server.answer_patience", server.answer_patience, MOMENT);
+    faults.at_least(
+        "server.least_rate",
+        usize::try_from(server.least_rate).unwrap_or(usize::MAX),
+        1,
+    );
     faults.unless(!server.data_dir.as_os_str().is_empty(), "server.data_dir", || {
         "is empty. Set it to a folder, such as ./data.".into()
     });
@@ -80,6 +87,16 @@ fn check_server(faults: &mut FaultList, server: &ServerOptions) {
         });
     }
     faults.at_least("server.max_connections", server.max_connections, 1);
+    faults.at_most("server.reserved_percent", server.reserved_percent, 90);
+    faults.at_least("server.connections_per_address", server.connections_per_address, 1);
+    for proxy in &server.trusted_proxies {
+        faults.unless(TrustedProxies::parse_network(proxy).is_some(), "server.trusted_proxies", || {
+            format!(
+                "{proxy:?} is not an address or a network. Write an IP address, such as 10.0.0.7, or a network, such as \
+                 172.16.0.0/12."
+            )
+        });
+    }
     faults.at_least("server.backlog", server.backlog as usize, 1);
 }
 
@@ -167,6 +184,7 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
     faults.at_least("limits.edits_per_second", limits.edits_per_second as usize, 1);
     faults.at_least("limits.operations_per_second", limits.operations_per_second as usize, 1);
     faults.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
+    faults.at_least("limits.upgrades_per_second", limits.upgrades_per_second as usize, 1);
     faults.at_least("limits.messages_per_second", limits.messages_per_second as usize, 1);
     faults.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
     faults.at_least("limits.operation_text", limits.operation_text, 1);

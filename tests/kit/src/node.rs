@@ -26,6 +26,11 @@ pub trait Node {
     /// The address at which it listens.
     fn address(&self) -> SocketAddr;
 
+    /// The address at which it serves its metrics.
+    fn metrics_address(&self) -> SocketAddr {
+        self.address()
+    }
+
     /// `http://ADDRESS` and this path.
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
@@ -61,7 +66,7 @@ pub trait Node {
 
     /// Reads the metrics.
     async fn metrics(&self) -> Metrics {
-        Metrics::of(self.address()).await
+        Metrics::of(self.metrics_address()).await
     }
 
     /// Reads one metric by its name, labels included.

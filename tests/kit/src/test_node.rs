@@ -32,6 +32,10 @@ impl Node for TestNode {
     fn address(&self) -> SocketAddr {
         self.app().address()
     }
+
+    fn metrics_address(&self) -> SocketAddr {
+        self.app().metrics_address()
+    }
 }
 
 impl TestNode {

@@ -1,0 +1,144 @@
+//! What a request costs its sender, before anything else is done for it.
+//!
+//! A request with a valid token counts for its user, every other one for the address of its client. The signature of a
+//! token is checked before that, since it takes no longer than a refusal; the account is looked up after it.
+//!
+//! A refusal costs about as much as a small answer. So it waits for a moment: a client that ignores refusals gets only a few
+//! of them on each connection.
+
+use std::time::Duration;
+
+use actix_web::{HttpMessage as _, HttpRequest};
+
+use super::{HttpError, HttpState, credentials, request_span};
+use crate::{
+    connection::{ConnectionHandle, Household},
+    domain::UserId,
+    graphql::Caller,
+    session::{Identified, IdentityError, Throttled},
+};
+
+/// How long a request above a rate limit waits for its refusal.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long the upgrade of a client without a token waits for its turn, when many come from one address.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The bytes of an answer that cost as much as a request.
+const COST_BYTES: usize = 64 * 1024;
+
+/// Marks a request whose caller has shown a valid token.
+pub(super) struct KnownCaller;
+
+/// Marks a request that was counted.
+struct CountedRequest;
+
+/// Returns the cost of a small answer, and of as many more bytes.
+pub(super) fn cost_of(bytes: usize) -> u32 {
+    u32::try_from(bytes / COST_BYTES).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Identifies the caller of a request and counts the request.
+///
+/// # Errors
+/// The caller exceeds a rate limit; the token is not valid; the session that the request names is not open or belongs to
+/// another user; one of them cannot be looked up.
+pub(super) async fn admit(request: &HttpRequest, state: &HttpState) -> Result<Caller, HttpError> {
+    let Some(token) = credentials::bearer_token(request)? else {
+        charge_address(request, state, 1).await?;
+        return Ok(Caller::Nobody);
+    };
+    let Identified { user, .. } = authenticate(request, state, token).await?;
+    let session = credentials::find_session_owner(request, state, user.id).await?;
+    Ok(Caller::Request { user, session })
+}
+
+/// Returns the user of a token and counts the request for them.
+///
+/// # Errors
+/// The token is not valid, the user or the address exceeds a rate limit, or the account cannot be looked up.
+pub(super) async fn authenticate(
+    request: &HttpRequest,
+    state: &HttpState,
+    token: &str,
+) -> Result<Identified, HttpError> {
+    let claims = state.identity.verify(token).map_err(IdentityError::Token)?;
+    request.extensions_mut().insert(CountedRequest);
+    pause_if_refused(state.throttle.take(&claims.user)).await?;
+    let identified = state.identity.account_of(&claims).await?;
+    note_known(request, identified.user.id);
+    Ok(identified)
+}
+
+/// Counts a request without a valid token for the address of its client.
+///
+/// # Errors
+/// [`HttpError::Throttled`].
+pub(super) async fn charge_address(
+    request: &HttpRequest,
+    state: &HttpState,
+    cost: u32,
+) -> Result<(), HttpError> {
+    let Some(household) = household_of(request, state) else { return Ok(()) };
+    request.extensions_mut().insert(CountedRequest);
+    pause_if_refused(state.anonymous_throttle.take_many(&household, cost)).await
+}
+
+/// Lets the upgrades of clients without a token take turns, when many come from one address.
+///
+/// # Errors
+/// [`HttpError::Throttled`]: it would take too long.
+pub(super) async fn await_upgrade(
+    request: &HttpRequest,
+    state: &HttpState,
+) -> Result<(), HttpError> {
+    let Some(household) = household_of(request, state) else { return Ok(()) };
+    request.extensions_mut().insert(CountedRequest);
+    Ok(state.upgrade_throttle.take_within(&household, UPGRADE_PATIENCE).await?)
+}
+
+/// Counts a request that is refused because of `error`, unless it was counted before. Returns the error, or that the address
+/// exceeds its limit.
+pub(super) async fn refused(
+    request: &HttpRequest,
+    state: &HttpState,
+    error: HttpError,
+) -> HttpError {
+    if request.extensions().contains::<CountedRequest>() {
+        return error;
+    }
+    charge_address(request, state, 1).await.err().unwrap_or(error)
+}
+
+fn household_of(request: &HttpRequest, state: &HttpState) -> Option<Household> {
+    let peer = request.peer_addr()?.ip();
+    Some(state.proxies.client_of(peer, request.headers()).into())
+}
+
+async fn pause_if_refused(taken: Result<(), Throttled>) -> Result<(), HttpError> {
+    if taken.is_err() {
+        tokio::time::sleep(REFUSAL_PAUSE).await;
+    }
+    Ok(taken?)
+}
+
+fn note_known(request: &HttpRequest, user: UserId) {
+    request_span::record_user(user);
+    request.extensions_mut().insert(KnownCaller);
+    if let Some(connection) = request.conn_data::<ConnectionHandle>() {
+        connection.authenticate();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_answers_cost_more() {
+        assert_eq!(
+            (cost_of(0), cost_of(65_535), cost_of(65_536), cost_of(1_400_000)),
+            (1, 1, 2, 22)
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! What a bystander notices of a flood. The bounds are wide: they hold on a busy machine.
+
+use std::time::Duration;
+
+use kit::{Frame, Node as _, Opcode, TestNode, http_client};
+use serde_json::json;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
+
+/// The longest time that an operation of a bystander may take.
+const MAX_LATENCY: Duration = Duration::from_secs(3);
+
+/// Sends requests for this path without a pause.
+async fn flood(node: &TestNode, path: &str) {
+    let client = reqwest::Client::new();
+    loop {
+        // What the server answers does not matter here.
+        drop(client.get(node.url(path)).bearer_auth("not.a.token").send().await);
+    }
+}
+
+#[actix_web::test]
+async fn a_bystander_is_served_while_strangers_ask_for_everything() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+    let mut half_heads = Vec::new();
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(node.address()).await.unwrap();
+        stream.write_all(b"GET /graphql HTTP/1.1\r\nX-Long: ").await.unwrap();
+        half_heads.push(stream);
+    }
+    let paths = ["/graphiql/graphiql.js", "/readyz", "/metrics", "/graphql?query={me{id}}", "/x"];
+    let floods = paths.iter().cycle().take(20).map(|path| flood(&node, path));
+    let flooding = futures_util::future::join_all(floods);
+
+    let working = async {
+        let mut slowest = Duration::ZERO;
+        for id in 0..40 {
+            let asked = Instant::now();
+            socket.run(&id.to_string(), "{ me { id } }", json!({})).await;
+            slowest = slowest.max(asked.elapsed());
+        }
+        slowest
+    };
+    tokio::select! {
+        _ = flooding => unreachable!("a flood does not end"),
+        slowest = working => assert!(slowest < MAX_LATENCY, "{slowest:?}"),
+    }
+    drop((socket, half_heads));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_user_above_their_limit_gets_few_refusals_per_connection() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "1")]).await;
+    let alice = node.person("Alice").await;
+    let client = http_client();
+    let started = Instant::now();
+    let (mut refused, mut sent) = (0_u32, 0_u32);
+    while refused < 10 {
+        let request = client.get(node.url("/graphql?query={me{id}}")).bearer_auth(&alice.token);
+        refused += u32::from(request.send().await.unwrap().status() == 429);
+        sent += 1;
+        assert!(sent < 100, "{refused} of {sent} were refused");
+    }
+    // Each refusal waits.
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn messages_that_no_other_limit_counts_are_read_at_a_steady_rate() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__MESSAGES_PER_SECOND", "50")]).await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+    let started = Instant::now();
+    let pongs = Frame::new(Opcode::Pong, "").bytes().repeat(200);
+    socket.send_bytes(&pongs).await;
+
+    // What is read together is handled together. What is sent afterwards waits, except for a burst of a second.
+    for _ in 0..2 {
+        socket.expect_alive().await;
+    }
+
+    assert!(started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
+    drop(socket);
+    node.stop().await;
+}
