@@ -15,8 +15,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, Pushed, Queue, SeatFrame,
-    SeatId,
+    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, PushOutcome, Pushed, Queue,
+    SeatFrame, SeatId,
     shared::{OutboxShared, OutboxState},
 };
 use crate::domain::{SessionId, Version};
@@ -61,13 +61,22 @@ impl Outbox {
         })
     }
 
-    /// Calls [`Queue::refuse_change`] if the seat is open, so that no frame has to be made for a full outbox.
+    /// Refuses the change that made `version` if the outbox is full, as [`Queue::change`] would, so that no frame has to be
+    /// made for it. Returns the version from which the changes of the seat have to be replayed.
     #[must_use]
     pub fn refuse_change(&self, seat: SeatId, version: Version) -> Option<Version> {
-        self.shared.change(|state| {
-            let is_open = state.queue.is_open() && state.seats.contains(&seat);
-            if is_open { state.queue.refuse_change(seat, version) } else { None }
-        })
+        let is_full =
+            |state: &mut OutboxState| state.seats.contains(&seat) && state.queue.is_full();
+        let refuse = |queue: &mut Queue, now| queue.change(seat, version, Bytes::new(), now);
+        match self.push_if("change", is_full, refuse).outcome {
+            PushOutcome::Behind(first) => Some(first),
+            PushOutcome::Queued
+            | PushOutcome::Replaced
+            | PushOutcome::Cancelled
+            | PushOutcome::Dropped
+            | PushOutcome::Overflow
+            | PushOutcome::Closed => None,
+        }
     }
 
     /// Waits until a seat that is behind may be sent more: at most half of the bound is queued ([`Queue::is_low`]), or

@@ -135,20 +135,13 @@ impl Queue {
     /// Queues the change that made `version`. In a full queue the seat falls behind: this change and those of the seat
     /// that are still queued are removed. Replay them from the returned version on once the queue has drained.
     pub fn change(&mut self, seat: SeatId, version: Version, frame: Bytes, now: Instant) -> Pushed {
-        self.push(now, |queue| match queue.refuse_change(seat, version) {
-            Some(first) => PushOutcome::Behind(first),
-            None => queue.append(frame, FrameClass::Change(seat, version)),
+        self.push(now, |queue| {
+            if queue.is_full() {
+                let removed = queue.entries.remove_changes(seat).unwrap_or(version);
+                return PushOutcome::Behind(removed.min(version));
+            }
+            queue.append(frame, FrameClass::Change(seat, version))
         })
-    }
-
-    /// Returns the version from which the changes of a seat have to be replayed, if the queue is full and would refuse the
-    /// change that made `version`. The seat's changes that are still queued are then removed.
-    pub fn refuse_change(&mut self, seat: SeatId, version: Version) -> Option<Version> {
-        if !self.is_full() {
-            return None;
-        }
-        let removed = self.entries.remove_changes(seat).unwrap_or(version);
-        Some(removed.min(version))
     }
 
     /// Removes the queued changes of a seat, because they are void.
