@@ -19,6 +19,7 @@ pub mod examples;
 mod ids;
 mod input;
 mod origin;
+mod party;
 mod person;
 mod presence;
 
@@ -34,5 +35,6 @@ pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
 pub use ids::{DocumentId, NodeId, SessionId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
+pub use party::{Network, Party};
 pub use person::{Account, DisplayName, Email, User};
 pub use presence::{Color, Presence};
