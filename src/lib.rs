@@ -10,7 +10,7 @@
 //! and the upper layer implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | memory | task | log_pace > wire > domain
+//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | memory | task | fair_queue | log_pace > wire > domain
 //! ```
 //!
 //! `|` separates modules of the same layer. Every layer may use `metrics`.
@@ -36,6 +36,7 @@ pub mod bridge;
 pub mod connection;
 pub mod demo;
 pub mod editing;
+pub mod fair_queue;
 pub mod graphql;
 pub mod http;
 pub mod log_pace;

@@ -1,0 +1,172 @@
+//! The state of a fair queue: who holds places, who waits, and who is next.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    hash::Hash,
+};
+
+/// The bounds of a fair queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueBounds {
+    /// The number of places. 0 counts as 1.
+    pub places: usize,
+    /// The most places that one key holds. 0 counts as 1.
+    pub share: usize,
+    /// The most waiters of one key.
+    pub waiting_of_key: usize,
+    /// The most waiters of all keys together.
+    pub waiting: usize,
+}
+
+/// Identifies a waiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+/// What became of a request for a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Request<W> {
+    /// The key holds one more place.
+    Taken,
+    /// It waits. A waiter of another key had to give way, if there is one here.
+    Waits(Ticket, Option<W>),
+    /// Too many wait.
+    Refused,
+}
+
+/// Who holds places and who waits for them.
+///
+/// Invariants: `free` and the places that keys hold add up to the places of the bounds. `order` has each key with waiters
+/// once. If a place is free, each key with waiters holds its share.
+#[derive(Debug)]
+pub(super) struct Places<K, W> {
+    bounds: QueueBounds,
+    free: usize,
+    /// The keys that hold places or have waiters.
+    keys: HashMap<K, KeyPlaces<W>>,
+    /// The keys that have waiters. The first that may take a place is next.
+    order: VecDeque<K>,
+    waiting: usize,
+    last_ticket: u64,
+}
+
+/// The places and waiters of one key.
+#[derive(Debug)]
+struct KeyPlaces<W> {
+    held: usize,
+    waiting: VecDeque<(Ticket, W)>,
+}
+
+impl<K: Hash + Eq + Clone, W> Places<K, W> {
+    /// Returns places that are all free.
+    pub(super) fn new(bounds: QueueBounds) -> Self {
+        let places = bounds.places.max(1);
+        let bounds = QueueBounds { places, share: bounds.share.clamp(1, places), ..bounds };
+        Self {
+            bounds,
+            free: places,
+            keys: HashMap::new(),
+            order: VecDeque::new(),
+            waiting: 0,
+            last_ticket: 0,
+        }
+    }
+
+    /// Takes a place for a key, or has `waiter` wait.
+    pub(super) fn request(&mut self, key: &K, waiter: W) -> Request<W> {
+        let (held, of_key) = self.keys.get(key).map_or((0, 0), |own| (own.held, own.waiting.len()));
+        // If the key has waiters, it holds its share, so nobody is overtaken.
+        if self.free > 0 && held < self.bounds.share {
+            self.free -= 1;
+            self.key_mut(key).held += 1;
+            return Request::Taken;
+        }
+        if of_key >= self.bounds.waiting_of_key {
+            return Request::Refused;
+        }
+        let is_full = self.waiting >= self.bounds.waiting;
+        let displaced = if is_full { self.displace_for(of_key) } else { None };
+        if is_full && displaced.is_none() {
+            return Request::Refused;
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        let own = self.key_mut(key);
+        let is_first = own.waiting.is_empty();
+        own.waiting.push_back((ticket, waiter));
+        if is_first {
+            self.order.push_back(key.clone());
+        }
+        self.waiting += 1;
+        Request::Waits(ticket, displaced)
+    }
+
+    /// Removes the newest waiter of the key with the most, for one of a key with `of_key`. None if the first key would then
+    /// have fewer than the second.
+    fn displace_for(&mut self, of_key: usize) -> Option<W> {
+        let waiters = |key: &K| self.keys.get(key).map_or(0, |own| own.waiting.len());
+        let longest = self.order.iter().max_by_key(|key| waiters(key))?.clone();
+        if waiters(&longest) <= of_key + 1 {
+            return None;
+        }
+        let (ticket, _) = self.keys.get(&longest)?.waiting.back()?;
+        self.remove(&longest, *ticket)
+    }
+
+    /// Removes a waiter that no longer waits for its place. None if it is not waiting.
+    pub(super) fn remove(&mut self, key: &K, ticket: Ticket) -> Option<W> {
+        let own = self.keys.get_mut(key)?;
+        let index = own.waiting.iter().position(|(waiting, _)| *waiting == ticket)?;
+        let (_, waiter) = own.waiting.remove(index)?;
+        self.waiting -= 1;
+        if own.waiting.is_empty() {
+            self.order.retain(|waiting| waiting != key);
+        }
+        self.forget_if_idle(key);
+        Some(waiter)
+    }
+
+    /// Gives back a place of a key. Returns the key and the waiter that holds it now, if there is one.
+    pub(super) fn give_back(&mut self, key: &K) -> Option<(K, W)> {
+        let own = self.keys.get_mut(key).filter(|own| own.held > 0)?;
+        own.held -= 1;
+        self.free += 1;
+        let served = self.serve_next();
+        self.forget_if_idle(key);
+        served
+    }
+
+    /// Gives a free place to the first waiter of the next key.
+    fn serve_next(&mut self) -> Option<(K, W)> {
+        let share = self.bounds.share;
+        let may_take = |key: &K| self.keys.get(key).is_some_and(|own| own.held < share);
+        let index = self.order.iter().position(may_take)?;
+        let key = self.order.remove(index)?;
+        let own = self.keys.get_mut(&key)?;
+        let (_, waiter) = own.waiting.pop_front()?;
+        own.held += 1;
+        self.free -= 1;
+        self.waiting -= 1;
+        if !own.waiting.is_empty() {
+            self.order.push_back(key.clone());
+        }
+        Some((key, waiter))
+    }
+
+    fn key_mut(&mut self, key: &K) -> &mut KeyPlaces<W> {
+        let own = self.keys.entry(key.clone());
+        own.or_insert_with(|| KeyPlaces { held: 0, waiting: VecDeque::new() })
+    }
+
+    fn forget_if_idle(&mut self, key: &K) {
+        if let Entry::Occupied(own) = self.keys.entry(key.clone())
+            && own.get().held == 0
+            && own.get().waiting.is_empty()
+        {
+            own.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "places_tests.rs"]
+mod tests;
