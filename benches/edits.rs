@@ -7,7 +7,9 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use coscribe::{
-    domain::{Budget, ChangeKind, CompareUntil, Content, Delta, DeltaStep, Document, Tie, Version},
+    domain::{
+        Budget, ChangeKind, CompareUntil, Content, Delta, DeltaStep, Document, Party, Tie, Version,
+    },
     editing::Replica,
     store::{Batch, NewChange},
 };
@@ -200,7 +202,10 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
     }
     let expected = replica.content().clone();
     let opened = || -> Content {
-        fixture.runtime.block_on(fixture.backend.rooms.content_at(document, base)).unwrap()
+        fixture
+            .runtime
+            .block_on(fixture.backend.rooms.content_at(document, base, Party::Node))
+            .unwrap()
     };
     assert!(opened() == expected);
     bencher.bench_local(opened);

@@ -14,7 +14,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use coscribe::{
-    domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Tie, Version},
+    domain::{AccessLevel, Content, Delta, DeltaStep, DocumentId, EditId, Party, Tie, Version},
     editing::{Acknowledgement, EditKind, EditRequest},
     room::RoomOptions,
     store::SnapshotState,
@@ -223,7 +223,11 @@ impl Server {
     }
 
     async fn content_at(&self, version: i64) -> Content {
-        self.backend.rooms.content_at(self.document, Version::new(version)).await.unwrap()
+        self.backend
+            .rooms
+            .content_at(self.document, Version::new(version), Party::Node)
+            .await
+            .unwrap()
     }
 }
 

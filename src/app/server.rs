@@ -21,7 +21,8 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use socket2::SockRef;
 
 use crate::{
-    connection::{ClientConnection, ConnectionDeadlines, Household, PlaceLimits, Places, refuse},
+    connection::{ClientConnection, ConnectionDeadlines, PlaceLimits, Places, refuse},
+    domain::Network,
     http::{
         HttpState, Listeners, RouteScope, ServerOptions, TrustedProxies, log_request,
         only_known_methods, response_headers, routes, time_request,
@@ -131,7 +132,7 @@ impl Acceptor {
         let limits = PlaceLimits {
             total: options.max_connections,
             strangers: options.max_connections - reserved,
-            per_household: options.connections_per_address,
+            per_network: options.connections_per_address,
         };
         let (proxies, metrics) = (Arc::clone(&parts.proxies), parts.metrics.clone());
         Self { deadlines, limits, proxies, metrics }
@@ -163,7 +164,7 @@ impl Acceptor {
         let peer = stream.peer_addr().ok();
         let address = peer.map(|peer| peer.ip()).filter(|address| !self.proxies.include(*address));
         let connection = ClientConnection::new(stream, self.deadlines, self.metrics.clone());
-        if !places.admit(&connection.handle(), address.map(Household::from)) {
+        if !places.admit(&connection.handle(), address.map(Network::of)) {
             refuse(connection.stream());
             // Nothing is dispatched, and nobody reads the error.
             return Err(DispatchError::DisconnectTimeout);

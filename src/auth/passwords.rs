@@ -1,22 +1,28 @@
 //! Password hashing with Argon2id (RFC 9106). Passwords themselves are never kept.
 //!
 //! One hash takes a core for tens of milliseconds, and megabytes of memory. So it runs on the blocking threads, a
-//! bounded number at a time. Their queue is bounded as well: when it is full, the caller gets [`PasswordError::Busy`]
-//! immediately, and the user tries again.
+//! bounded number at a time. Users and networks take turns in their queue ([`FairQueue`]), which is bounded as well: when
+//! it is full, the party that waits most often gets [`PasswordError::Busy`] immediately, and tries again.
 //!
 //! Verifying a password takes the same time whether or not the account exists, so the time reveals nothing.
 
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Duration};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
     password_hash,
 };
 use thiserror::Error;
-use tokio::{sync::Semaphore, task};
+use tokio::task;
 
 use super::AuthOptions;
-use crate::domain::InvalidInput;
+use crate::{
+    domain::{InvalidInput, Party},
+    fair_queue::{FairQueue, QueueBounds},
+};
+
+/// The longest time for which a password waits to be hashed.
+const MAX_WAIT: Duration = Duration::from_secs(15);
 
 /// Why a password could not be hashed or verified.
 #[derive(Debug, Error)]
@@ -24,7 +30,7 @@ pub enum PasswordError {
     /// The password is too short or too long.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
-    /// The queue is full.
+    /// The queue is full, or the password has waited too long.
     #[error("Too many people are signing in right now. Try again in a few seconds.")]
     Busy,
     /// Argon2 does not accept the options.
@@ -53,10 +59,8 @@ struct Inner {
     argon2: Argon2<'static>,
     /// The hash that is verified if the account does not exist.
     decoy: String,
-    /// One permit for each hash that may run at the same time.
-    running: Arc<Semaphore>,
-    /// One permit for each hash that may run or wait.
-    admitted: Arc<Semaphore>,
+    /// One place for each hash that may run at the same time.
+    queue: FairQueue<Party>,
 }
 
 impl Passwords {
@@ -78,15 +82,17 @@ impl Passwords {
         let at_once = match options.hashes_at_once {
             // The other half serves the users who are signed in.
             0 => thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-            set => set.min(Semaphore::MAX_PERMITS),
+            set => set,
         };
-        let all = at_once.saturating_add(options.hashes_waiting).min(Semaphore::MAX_PERMITS);
-        Ok(Self(Arc::new(Inner {
-            argon2,
-            decoy,
-            running: Arc::new(Semaphore::new(at_once)),
-            admitted: Arc::new(Semaphore::new(all)),
-        })))
+        let waiting = options.hashes_waiting;
+        // A hash is short, so one party may use every place while nobody else waits.
+        let bounds = QueueBounds {
+            places: at_once,
+            share: at_once,
+            waiting_of_key: waiting.div_ceil(2),
+            waiting,
+        };
+        Ok(Self(Arc::new(Inner { argon2, decoy, queue: FairQueue::new(bounds) })))
     }
 
     /// Checks whether an account may have this password.
@@ -105,20 +111,20 @@ impl Passwords {
         )))
     }
 
-    /// Hashes a new password. The result is a PHC string with salt and parameters.
+    /// Hashes a new password for a party. The result is a PHC string with salt and parameters.
     ///
     /// # Errors
     /// The password is too short or too long, the queue is full, or hashing failed.
     ///
     /// # Cancel safety
-    /// A hash that has started runs to its end and keeps its permits until then.
-    pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
+    /// A hash that has started runs to its end and keeps its place until then.
+    pub async fn hash(&self, party: Party, password: &str) -> Result<String, PasswordError> {
         Self::check(password)?;
         let password = password.to_owned();
-        self.run(move |inner| hash_now(&inner.argon2, &password)).await
+        self.run(party, move |inner| hash_now(&inner.argon2, &password)).await
     }
 
-    /// Returns whether `password` matches the hash `stored`. Pass `None` if the account does not exist.
+    /// Returns, for a party, whether `password` matches the hash `stored`. Pass `None` if the account does not exist.
     ///
     /// # Errors
     /// The queue is full, or `stored` is not a hash that can be verified.
@@ -127,6 +133,7 @@ impl Passwords {
     /// See [`Passwords::hash`].
     pub async fn verify(
         &self,
+        party: Party,
         password: &str,
         stored: Option<&str>,
     ) -> Result<bool, PasswordError> {
@@ -135,7 +142,7 @@ impl Passwords {
             return Ok(false);
         }
         let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
-        self.run(move |inner| {
+        self.run(party, move |inner| {
             let hash = PasswordHash::new(stored.as_deref().unwrap_or(&inner.decoy))?;
             match inner.argon2.verify_password(password.as_bytes(), &hash) {
                 Ok(()) => Ok(stored.is_some()),
@@ -146,23 +153,19 @@ impl Passwords {
         .await
     }
 
-    /// Runs `work` on a blocking thread when a permit is free.
+    /// Runs `work` on a blocking thread when it is the party's turn.
     async fn run<T: Send + 'static>(
         &self,
+        party: Party,
         work: impl FnOnce(&Inner) -> password_hash::Result<T> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let inner = Arc::clone(&self.0);
-        let admitted = Arc::clone(&inner.admitted)
-            .try_acquire_owned()
-            .map_err(|_none_left| PasswordError::Busy)?;
-        let running = Arc::clone(&inner.running)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let place = inner.queue.acquire_within(party, MAX_WAIT).await;
+        let place = place.map_err(|_refused| PasswordError::Busy)?;
         task::spawn_blocking(move || {
-            // The permits move into the closure: dropping the future does not stop the hash.
+            // The place moves into the closure: dropping the future does not stop the hash.
             let result = work(&inner);
-            drop((running, admitted));
+            drop(place);
             result
         })
         .await
@@ -182,6 +185,7 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
+    use crate::domain::UserId;
 
     /// Options that make hashing fast and insecure.
     fn quick() -> AuthOptions {
@@ -207,19 +211,21 @@ mod tests {
     #[tokio::test]
     async fn only_the_exact_password_matches() {
         let passwords = passwords();
-        let hash = passwords.hash("correct horse").await.unwrap();
+        let hash = passwords.hash(Party::Node, "correct horse").await.unwrap();
 
-        assert!(passwords.verify("correct horse", Some(&hash)).await.unwrap());
-        assert!(!passwords.verify("Correct horse", Some(&hash)).await.unwrap());
-        assert!(!passwords.verify("", Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(&"x".repeat(2000), Some(&hash)).await.unwrap());
+        assert!(passwords.verify(Party::Node, "correct horse", Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(Party::Node, "Correct horse", Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(Party::Node, "", Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(Party::Node, &"x".repeat(2000), Some(&hash)).await.unwrap());
     }
 
     #[tokio::test]
     async fn the_same_password_hashes_differently_each_time() {
         let passwords = passwords();
-        let (one, other) =
-            tokio::join!(passwords.hash("correct horse"), passwords.hash("correct horse"));
+        let (one, other) = tokio::join!(
+            passwords.hash(Party::Node, "correct horse"),
+            passwords.hash(Party::Node, "correct horse")
+        );
         assert_ne!(one.unwrap(), other.unwrap());
     }
 
@@ -227,57 +233,60 @@ mod tests {
     async fn a_missing_account_costs_as_much_as_an_existing_one() {
         let options = AuthOptions { argon2_memory_kib: 64, argon2_passes: 3, ..quick() };
         let passwords = Passwords::new(&options).unwrap();
-        let hash = passwords.hash("correct horse").await.unwrap();
+        let hash = passwords.hash(Party::Node, "correct horse").await.unwrap();
 
         let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
         assert_eq!(cost(&hash), "$argon2id$v=19$m=64,t=3,p=1");
         assert_eq!(cost(&passwords.0.decoy), cost(&hash));
-        assert!(!passwords.verify("password of no account", None).await.unwrap());
+        assert!(!passwords.verify(Party::Node, "password of no account", None).await.unwrap());
     }
 
     #[tokio::test]
     async fn hashes_made_with_other_settings_stay_valid() {
-        let hash = passwords().hash("correct horse").await.unwrap();
+        let hash = passwords().hash(Party::Node, "correct horse").await.unwrap();
         let stricter = Passwords::new(&AuthOptions { argon2_memory_kib: 32, ..quick() }).unwrap();
-        assert!(stricter.verify("correct horse", Some(&hash)).await.unwrap());
+        assert!(stricter.verify(Party::Node, "correct horse", Some(&hash)).await.unwrap());
     }
 
     #[tokio::test]
     async fn the_length_rule_is_named_when_a_password_breaks_it() {
         let passwords = passwords();
         for password in ["", "1234567", &"x".repeat(1025)] {
-            let error = passwords.hash(password).await.unwrap_err();
+            let error = passwords.hash(Party::Node, password).await.unwrap_err();
             assert!(matches!(error, PasswordError::Invalid(_)), "{error:?}");
             assert!(error.to_string().contains("8 to 1024 bytes"), "{error}");
         }
         for password in ["12345678", "пароль", &"x".repeat(1024)] {
-            assert!(passwords.hash(password).await.is_ok(), "{password}");
+            assert!(passwords.hash(Party::Node, password).await.is_ok(), "{password}");
         }
     }
 
     #[tokio::test]
     async fn a_stored_text_that_is_no_hash_is_an_error_and_not_a_wrong_password() {
-        let error = passwords().verify("correct horse", Some("plain text")).await.unwrap_err();
+        let error =
+            passwords().verify(Party::Node, "correct horse", Some("plain text")).await.unwrap_err();
         assert!(matches!(error, PasswordError::Failed(_)), "{error:?}");
     }
 
     #[tokio::test]
-    async fn a_full_queue_refuses_as_busy_and_later_accepts_again() {
-        let options = AuthOptions { hashes_at_once: 1, hashes_waiting: 1, ..quick() };
+    async fn a_full_queue_refuses_the_party_that_fills_it() {
+        let options = AuthOptions { hashes_at_once: 1, hashes_waiting: 2, ..quick() };
         let passwords = Passwords::new(&options).unwrap();
-        let occupied = Arc::clone(&passwords.0.running).acquire_owned().await.unwrap();
-        let mut first = Box::pin(passwords.verify("correct horse", None));
-        let mut second = Box::pin(passwords.verify("correct horse", None));
-        assert!(poll!(&mut first).is_pending());
-        assert!(poll!(&mut second).is_pending());
+        let [mallory, alice, bob] = [(); 3].map(|()| Party::User(UserId::new()));
+        let occupied = passwords.0.queue.acquire(mallory).await.unwrap();
+        let verify = |party| Box::pin(passwords.verify(party, "correct horse", None));
+        let (mut of_mallory, mut of_alice) = (verify(mallory), verify(alice));
+        assert!(poll!(&mut of_mallory).is_pending());
+        assert!(matches!(verify(mallory).await, Err(PasswordError::Busy)));
+        assert!(poll!(&mut of_alice).is_pending());
+        // Everyone who waits does so once.
+        assert!(matches!(verify(bob).await, Err(PasswordError::Busy)));
 
-        let third = passwords.verify("correct horse", None).await;
-
-        assert!(matches!(third, Err(PasswordError::Busy)));
         drop(occupied);
-        assert!(!first.await.unwrap());
-        assert!(!second.await.unwrap());
-        assert!(!passwords.verify("correct horse", None).await.unwrap());
+
+        let (mallory, alice) = tokio::join!(of_mallory, of_alice);
+        assert!(!mallory.unwrap() && !alice.unwrap());
+        assert!(!verify(bob).await.unwrap());
     }
 
     #[test]

@@ -10,14 +10,12 @@
 
 mod deadlines;
 mod handle;
-mod household;
 mod places;
 mod refusal;
 mod stream;
 
 pub use deadlines::ConnectionDeadlines;
 pub use handle::{AnsweredRequest, ConnectionHandle};
-pub use household::Household;
 pub use places::{PlaceLimits, Places};
 pub use refusal::refuse;
 pub use stream::ClientConnection;

@@ -1,9 +1,9 @@
 //! The places that a worker has for connections, and who gives way when they are taken.
 //!
 //! A connection is a *stranger* until it has shown a valid token. Strangers may take only a part of the places, and one
-//! household only so many. When such a part is full, a new connection takes the place of the stranger that has been there
+//! network only so many. When such a part is full, a new connection takes the place of the stranger that has been there
 //! longest. So connections with a token are never closed for new ones, and a new client always gets far enough to show
-//! its token, unless its own household has filled its places with tokens.
+//! its token, unless its own network has filled its places with tokens.
 //!
 //! Each worker counts its own places.
 
@@ -13,8 +13,8 @@ use std::{
     rc::Rc,
 };
 
-use super::{ConnectionHandle, Household};
-use crate::metrics::Metrics;
+use super::ConnectionHandle;
+use crate::{domain::Network, metrics::Metrics};
 
 /// How many connections one worker holds.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +23,8 @@ pub struct PlaceLimits {
     pub total: usize,
     /// Connections that have not shown a valid token.
     pub strangers: usize,
-    /// Connections of one household.
-    pub per_household: usize,
+    /// Connections of one network.
+    pub per_network: usize,
 }
 
 /// The places of one worker. Clones are the same places.
@@ -38,7 +38,7 @@ pub struct Places {
 /// The place of one connection. Dropping it gives the place back.
 pub(super) struct Place {
     number: u64,
-    household: Option<Household>,
+    network: Option<Network>,
     taken: Rc<RefCell<TakenPlaces>>,
 }
 
@@ -48,12 +48,12 @@ struct TakenPlaces {
     next: u64,
     open: usize,
     /// Strangers by their numbers, so the first has been there longest.
-    strangers: BTreeMap<u64, (Household, ConnectionHandle)>,
-    households: HashMap<Household, HouseholdPlaces>,
+    strangers: BTreeMap<u64, (Network, ConnectionHandle)>,
+    networks: HashMap<Network, NetworkPlaces>,
 }
 
 #[derive(Default)]
-struct HouseholdPlaces {
+struct NetworkPlaces {
     open: usize,
     strangers: BTreeSet<u64>,
 }
@@ -65,19 +65,19 @@ impl Places {
         Self { limits, metrics, taken: Rc::default() }
     }
 
-    /// Gives a place to a connection of this household, and ends the strangers that have to give way. Connections of
-    /// trusted proxies have no household and are no strangers. Returns false if the household has filled its places.
+    /// Gives a place to a connection of this network, and ends the strangers that have to give way. Connections of
+    /// trusted proxies have no network and are no strangers. Returns false if the network has filled its places.
     #[must_use]
-    pub fn admit(&self, connection: &ConnectionHandle, household: Option<Household>) -> bool {
+    pub fn admit(&self, connection: &ConnectionHandle, network: Option<Network>) -> bool {
         let (place, gone) = {
             let mut taken = self.taken.borrow_mut();
             let mut gone = Vec::new();
-            if let Some(household) = household {
-                let full = taken.open_of(household) >= self.limits.per_household;
-                match taken.oldest_of(household) {
+            if let Some(network) = network {
+                let full = taken.open_of(network) >= self.limits.per_network;
+                match taken.oldest_of(network) {
                     Some(oldest) if full => gone.extend(taken.remove_stranger(oldest)),
                     None if full => {
-                        self.metrics.connection_ended("household_full");
+                        self.metrics.connection_ended("network_full");
                         return false;
                     }
                     Some(_) | None => {}
@@ -89,10 +89,10 @@ impl Places {
             if taken.open >= self.limits.total {
                 gone.extend(taken.remove_oldest());
             }
-            (taken.add(household, connection), gone)
+            (taken.add(network, connection), gone)
         };
         let taken = Rc::clone(&self.taken);
-        connection.set_place(Place { number: place, household, taken });
+        connection.set_place(Place { number: place, network, taken });
         for stranger in gone {
             self.metrics.connection_ended("gave_way");
             stranger.end();
@@ -102,25 +102,25 @@ impl Places {
 }
 
 impl TakenPlaces {
-    fn add(&mut self, household: Option<Household>, connection: &ConnectionHandle) -> u64 {
+    fn add(&mut self, network: Option<Network>, connection: &ConnectionHandle) -> u64 {
         let number = self.next;
         self.next += 1;
         self.open += 1;
-        if let Some(household) = household {
-            let places = self.households.entry(household).or_default();
+        if let Some(network) = network {
+            let places = self.networks.entry(network).or_default();
             places.open += 1;
             places.strangers.insert(number);
-            self.strangers.insert(number, (household, connection.clone()));
+            self.strangers.insert(number, (network, connection.clone()));
         }
         number
     }
 
-    fn open_of(&self, household: Household) -> usize {
-        self.households.get(&household).map_or(0, |places| places.open)
+    fn open_of(&self, network: Network) -> usize {
+        self.networks.get(&network).map_or(0, |places| places.open)
     }
 
-    fn oldest_of(&self, household: Household) -> Option<u64> {
-        self.households.get(&household)?.strangers.first().copied()
+    fn oldest_of(&self, network: Network) -> Option<u64> {
+        self.networks.get(&network)?.strangers.first().copied()
     }
 
     fn remove_oldest(&mut self) -> Option<ConnectionHandle> {
@@ -129,15 +129,15 @@ impl TakenPlaces {
     }
 
     /// Gives a place back. Returns the connection if it was a stranger; the caller drops it when nothing is borrowed.
-    fn give_back(&mut self, number: u64, household: Option<Household>) -> Option<ConnectionHandle> {
+    fn give_back(&mut self, number: u64, network: Option<Network>) -> Option<ConnectionHandle> {
         let stranger = self.remove_stranger(number);
         self.open -= 1;
-        if let Some(household) = household
-            && let Some(places) = self.households.get_mut(&household)
+        if let Some(network) = network
+            && let Some(places) = self.networks.get_mut(&network)
         {
             places.open -= 1;
             if places.open == 0 {
-                self.households.remove(&household);
+                self.networks.remove(&network);
             }
         }
         stranger
@@ -145,8 +145,8 @@ impl TakenPlaces {
 
     /// Takes a connection out of the strangers: it has shown a token, or it ends.
     fn remove_stranger(&mut self, number: u64) -> Option<ConnectionHandle> {
-        let (household, connection) = self.strangers.remove(&number)?;
-        if let Some(places) = self.households.get_mut(&household) {
+        let (network, connection) = self.strangers.remove(&number)?;
+        if let Some(places) = self.networks.get_mut(&network) {
             places.strangers.remove(&number);
         }
         Some(connection)
@@ -163,7 +163,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let stranger = self.taken.borrow_mut().give_back(self.number, self.household);
+        let stranger = self.taken.borrow_mut().give_back(self.number, self.network);
         drop(stranger);
     }
 }
@@ -174,27 +174,27 @@ mod tests {
 
     use super::*;
 
-    fn places(total: usize, strangers: usize, per_household: usize) -> Places {
-        Places::new(PlaceLimits { total, strangers, per_household }, Metrics::new())
+    fn places(total: usize, strangers: usize, per_network: usize) -> Places {
+        Places::new(PlaceLimits { total, strangers, per_network }, Metrics::new())
     }
 
-    fn household(last: u8) -> Option<Household> {
-        Some(IpAddr::from([192, 0, 2, last]).into())
+    fn network(last: u8) -> Option<Network> {
+        Some(Network::of(IpAddr::from([192, 0, 2, last])))
     }
 
-    /// Returns a connection of this household, if it got a place.
-    fn connect(places: &Places, household: Option<Household>) -> Option<ConnectionHandle> {
+    /// Returns a connection of this network, if it got a place.
+    fn connect(places: &Places, network: Option<Network>) -> Option<ConnectionHandle> {
         let connection = ConnectionHandle::default();
-        places.admit(&connection, household).then_some(connection)
+        places.admit(&connection, network).then_some(connection)
     }
 
     #[test]
     fn the_oldest_stranger_gives_way_and_clients_with_a_token_do_not() {
         let places = places(10, 2, 10);
-        let known = connect(&places, household(1)).unwrap();
+        let known = connect(&places, network(1)).unwrap();
         known.authenticate();
         let strangers: Vec<_> =
-            (2..5).map(|last| connect(&places, household(last)).unwrap()).collect();
+            (2..5).map(|last| connect(&places, network(last)).unwrap()).collect();
 
         let ended: Vec<_> = strangers.iter().map(ConnectionHandle::is_ended).collect();
         assert_eq!(ended, [true, false, false]);
@@ -202,38 +202,38 @@ mod tests {
     }
 
     #[test]
-    fn a_household_replaces_only_strangers_of_its_own() {
+    fn a_network_replaces_only_strangers_of_its_own() {
         let places = places(10, 10, 2);
-        let other = connect(&places, household(1)).unwrap();
-        let first = connect(&places, household(2)).unwrap();
-        let second = connect(&places, household(2)).unwrap();
+        let other = connect(&places, network(1)).unwrap();
+        let first = connect(&places, network(2)).unwrap();
+        let second = connect(&places, network(2)).unwrap();
         second.authenticate();
 
-        let third = connect(&places, household(2)).unwrap();
+        let third = connect(&places, network(2)).unwrap();
         assert!(first.is_ended() && !other.is_ended());
         first.note_closed();
         third.authenticate();
         assert!(
-            connect(&places, household(2)).is_none(),
+            connect(&places, network(2)).is_none(),
             "both places belong to clients with a token"
         );
 
         second.note_closed();
-        assert!(connect(&places, household(2)).is_some());
+        assert!(connect(&places, network(2)).is_some());
     }
 
     #[test]
     fn a_stranger_gives_way_when_all_places_are_taken() {
         let places = places(3, 2, 10);
-        let stranger = connect(&places, household(1)).unwrap();
-        let known: Vec<_> = (2..4).map(|last| connect(&places, household(last)).unwrap()).collect();
+        let stranger = connect(&places, network(1)).unwrap();
+        let known: Vec<_> = (2..4).map(|last| connect(&places, network(last)).unwrap()).collect();
         known.iter().for_each(ConnectionHandle::authenticate);
         assert!(stranger.is_ended());
         stranger.note_closed();
 
-        let newcomer = connect(&places, household(4)).unwrap();
+        let newcomer = connect(&places, network(4)).unwrap();
         assert!(!newcomer.is_ended());
-        assert!(connect(&places, household(5)).is_some_and(|other| !other.is_ended()));
+        assert!(connect(&places, network(5)).is_some_and(|other| !other.is_ended()));
         assert!(newcomer.is_ended());
         assert!(known.iter().all(|connection| !connection.is_ended()));
     }
@@ -242,7 +242,7 @@ mod tests {
     fn connections_of_a_proxy_are_no_strangers() {
         let places = places(10, 1, 1);
         let proxied: Vec<_> = (0..5).map(|_| connect(&places, None).unwrap()).collect();
-        assert!(connect(&places, household(1)).is_some());
+        assert!(connect(&places, network(1)).is_some());
         assert!(proxied.iter().all(|connection| !connection.is_ended()));
     }
 
@@ -250,13 +250,13 @@ mod tests {
     fn closed_connections_leave_nothing_behind() {
         let places = places(10, 10, 10);
         for last in 0..5 {
-            let connection = connect(&places, household(last)).unwrap();
+            let connection = connect(&places, network(last)).unwrap();
             if last % 2 == 0 {
                 connection.authenticate();
             }
             connection.note_closed();
         }
         let taken = places.taken.borrow();
-        assert_eq!((taken.open, taken.strangers.len(), taken.households.len()), (0, 0, 0));
+        assert_eq!((taken.open, taken.strangers.len(), taken.networks.len()), (0, 0, 0));
     }
 }

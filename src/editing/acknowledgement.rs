@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{job::Job, loader::MAX_INLINE_BYTES, turn_document::TurnDocument};
 use crate::{
-    domain::{Change, Version},
+    domain::{Change, Party, Version},
     wire::yjs::{Outline, encode_state_vector},
 };
 
@@ -77,7 +77,8 @@ pub(super) async fn add_state_vectors(
 async fn add_whole_state_vector(document: &mut TurnDocument, jobs: &mut [Job]) {
     let Some(head) = document.head().cloned() else { return };
     // After a lookup the replica is gone. If it cannot be loaded, the next answer carries the state vector.
-    if let Err(error) = document.present_content(&head).await {
+    let party = jobs.last().map_or(Party::Node, |job| Party::User(job.request.author));
+    if let Err(error) = document.present_content(&head, party).await {
         let error: &dyn std::error::Error = &error;
         tracing::debug!(error, "could not compute the stored state vector");
     }

@@ -16,7 +16,7 @@ use super::{
     turn_document::{RestartCause, TurnDocument},
 };
 use crate::{
-    domain::{Change, Content, Version},
+    domain::{Change, Content, Party, Version},
     store::{DocumentLock, Head},
 };
 
@@ -184,7 +184,7 @@ async fn append_page(
         document.drop_replica();
     }
     let context = document.context();
-    let page = context.loader.fill(context.document, before, page).await?;
+    let page = context.loader.fill(context.document, before, page, Party::Node).await?;
     append_all(document, page)
 }
 

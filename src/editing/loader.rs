@@ -1,17 +1,17 @@
 //! Loads texts and replicas from the store: a snapshot and the changes after it.
 //!
-//! A few documents are loaded at a time, since loading takes several times the size of a document. Work on large ones runs on
-//! worker threads.
+//! A few large documents are loaded at a time, since loading takes several times the size of a document. Those who wait for
+//! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{CorruptDocument, Replica};
 use crate::{
-    domain::{Change, Content, Delta, DocumentId, Version},
-    store::{Snapshot, SnapshotState, Store, StoreError},
+    domain::{Change, Content, Delta, DocumentId, Party, Version},
+    fair_queue::{FairPermit, FairQueue, QueueBounds},
+    store::{FoundSnapshot, Snapshot, SnapshotState, Store, StoreError},
 };
 
 /// The most bytes of the log that are read at once.
@@ -19,6 +19,16 @@ pub(crate) const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// The most bytes that are worked on inline. More runs on a worker thread, so that sockets are served meanwhile.
 pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
+
+/// The longest time for which loading a large document waits for its turn.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// The most large documents that wait to be loaded, and of them those of one party.
+const MAX_WAITING: usize = 1_024;
+const MAX_WAITING_OF_PARTY: usize = 256;
+
+/// Of how many places one party may hold one.
+const PLACES_PER_SHARE: usize = 4;
 
 /// Why a document could not be loaded at a version.
 #[derive(Debug, Clone, Error)]
@@ -32,6 +42,9 @@ pub enum LoadError {
     /// The stored data is inconsistent: a fault of this program or of the database.
     #[error(transparent)]
     Corrupt(#[from] CorruptDocument),
+    /// Too many large documents wait to be loaded, or this one waited too long for its turn.
+    #[error("too many large documents are being loaded")]
+    Busy,
     /// The work was aborted, for instance by a panic.
     #[error("loading the text was aborted")]
     Aborted,
@@ -51,11 +64,46 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_panicked| LoadError::Aborted)
 }
 
-/// Loads documents, a few at a time.
+/// Returns the queue of work on large texts, of which `at_once` pieces run at the same time. A party holds a quarter of the
+/// places: such work may take seconds, and cannot be interrupted for one who comes later.
+pub(crate) fn large_texts_queue(at_once: usize) -> FairQueue<Party> {
+    FairQueue::new(QueueBounds {
+        places: at_once,
+        share: at_once / PLACES_PER_SHARE,
+        waiting_of_key: MAX_WAITING_OF_PARTY,
+        waiting: MAX_WAITING,
+    })
+}
+
+/// Loads documents, a few large ones at a time.
 #[derive(Clone)]
 pub(crate) struct DocumentLoader {
     store: Store,
-    permits: Arc<Semaphore>,
+    queue: FairQueue<Party>,
+}
+
+/// One document being loaded. It waits for a place as soon as it turns out to be large.
+struct Loading<'a> {
+    queue: &'a FairQueue<Party>,
+    party: Party,
+    /// The bytes that were worked on without a place.
+    bytes: usize,
+    place: Option<FairPermit<Party>>,
+}
+
+impl Loading<'_> {
+    /// Waits for a place before work on `bytes` bytes, unless the document is small so far.
+    ///
+    /// # Errors
+    /// [`LoadError::Busy`].
+    async fn admit(&mut self, bytes: usize) -> Result<(), LoadError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_INLINE_BYTES && self.place.is_none() {
+            let place = self.queue.acquire_within(self.party, MAX_WAIT).await;
+            self.place = Some(place.map_err(|_refused| LoadError::Busy)?);
+        }
+        Ok(())
+    }
 }
 
 /// A loaded replica.
@@ -76,14 +124,14 @@ pub(crate) struct LastSnapshot {
 impl DocumentLoader {
     /// Returns a loader for `store` that loads `at_once` documents at the same time.
     pub(crate) fn new(store: Store, at_once: usize) -> Self {
-        Self { store, permits: Arc::new(Semaphore::new(at_once.max(1))) }
+        Self { store, queue: large_texts_queue(at_once) }
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, LoadError> {
-        self.permits.acquire().await.map_err(|_closed| LoadError::Aborted)
+    fn begin(&self, party: Party) -> Loading<'_> {
+        Loading { queue: &self.queue, party, bytes: 0, place: None }
     }
 
-    /// Loads the text of a document at a version.
+    /// Loads the text of a document at a version for a party.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -91,12 +139,13 @@ impl DocumentLoader {
         &self,
         document: DocumentId,
         version: Version,
+        party: Party,
     ) -> Result<Content, LoadError> {
-        let _permit = self.permit().await?;
-        match self.read_content(document, version).await {
+        let mut loading = self.begin(party);
+        match self.read_content(document, version, &mut loading).await {
             // Changes that were forgotten between two queries leave a hole after the snapshot.
             Err(LoadError::NotKept) if self.exists(document, version).await? => {
-                self.read_content(document, version).await
+                self.read_content(document, version, &mut loading).await
             }
             content => content,
         }
@@ -106,8 +155,9 @@ impl DocumentLoader {
         &self,
         document: DocumentId,
         version: Version,
+        loading: &mut Loading<'_>,
     ) -> Result<Content, LoadError> {
-        let snapshot = self.snapshot(document, version).await?;
+        let snapshot = self.snapshot(document, version, loading).await?;
         let mut tail = self.tail(document, snapshot.version, version);
         let made = off_thread(snapshot.weight(), move || match snapshot.state {
             SnapshotState::Yjs(state) => Replica::text_of(&state),
@@ -115,6 +165,7 @@ impl DocumentLoader {
         });
         let mut content = made.await??;
         while let Some(page) = tail.next().await? {
+            loading.admit(weight(&page)).await?;
             content = off_thread(weight(&page), move || {
                 let deltas: Vec<Delta> =
                     page.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
@@ -126,7 +177,7 @@ impl DocumentLoader {
         Ok(content)
     }
 
-    /// Loads the replica of a document at a version. A text from before there were snapshots is given one first, so that every
+    /// Loads the replica of a document at a version for a party. A text from before there were snapshots is given one first, so that every
     /// node has the same replica of it.
     ///
     /// # Errors
@@ -135,10 +186,11 @@ impl DocumentLoader {
         &self,
         document: DocumentId,
         version: Version,
+        party: Party,
     ) -> Result<LoadedReplica, LoadError> {
-        let _permit = self.permit().await?;
+        let mut loading = self.begin(party);
         loop {
-            let snapshot = self.snapshot(document, version).await?;
+            let snapshot = self.snapshot(document, version, &mut loading).await?;
             let (weight_of_state, at) = (snapshot.weight(), snapshot.version);
             let mut tail = self.tail(document, at, version);
             let state = match snapshot.state {
@@ -155,6 +207,7 @@ impl DocumentLoader {
             while let Some(page) = tail.next().await? {
                 let bytes = weight(&page);
                 bytes_since += bytes;
+                loading.admit(bytes).await?;
                 replica = off_thread(bytes + weight_of_state, move || {
                     let updates = page.iter().filter_map(|change| change.update.as_deref());
                     replica.followed_by(updates)
@@ -169,7 +222,7 @@ impl DocumentLoader {
     }
 
     /// Adds the text at its version to each of these consecutive changes. `before` is the text before the first of them, if it
-    /// is in memory.
+    /// is in memory; otherwise it is loaded for `party`.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -178,11 +231,12 @@ impl DocumentLoader {
         document: DocumentId,
         before: Option<Content>,
         mut changes: Vec<Change>,
+        party: Party,
     ) -> Result<Vec<Change>, LoadError> {
         let Some(first) = changes.first() else { return Ok(changes) };
         let mut content = match before {
             Some(content) => content,
-            None => self.content(document, first.version.previous()).await?,
+            None => self.content(document, first.version.previous(), party).await?,
         };
         off_thread(weight(&changes), move || {
             for change in &mut changes {
@@ -197,11 +251,23 @@ impl DocumentLoader {
         .await?
     }
 
+    /// Reads the newest snapshot at or before a version: a large one only with a place.
     async fn snapshot(
         &self,
         document: DocumentId,
         version: Version,
+        loading: &mut Loading<'_>,
     ) -> Result<Snapshot, LoadError> {
+        if loading.place.is_none() {
+            let found = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES).await?;
+            match found.ok_or(LoadError::NotKept)? {
+                FoundSnapshot::Whole(snapshot) => {
+                    loading.admit(snapshot.weight()).await?;
+                    return Ok(snapshot);
+                }
+                FoundSnapshot::TooLarge => loading.admit(MAX_INLINE_BYTES + 1).await?,
+            }
+        }
         self.store.find_snapshot(document, version).await?.ok_or(LoadError::NotKept)
     }
 
@@ -259,5 +325,49 @@ impl Snapshot {
             SnapshotState::Yjs(state) => state.len(),
             SnapshotState::Plain(text) => text.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+    use crate::domain::UserId;
+
+    #[tokio::test]
+    async fn a_document_waits_as_soon_as_it_turns_out_to_be_large() {
+        let queue = large_texts_queue(1);
+        let loading = |party| Loading { queue: &queue, party, bytes: 0, place: None };
+        let place = queue.acquire(Party::Node).await.unwrap();
+        let mut large = loading(Party::User(UserId::new()));
+        let mut small = loading(Party::User(UserId::new()));
+        large.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
+        {
+            let mut admission = Box::pin(large.admit(1));
+            assert!(poll!(&mut admission).is_pending());
+            small.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
+            drop(place);
+            admission.await.unwrap();
+        }
+        assert!(large.place.is_some() && small.place.is_none());
+        large.admit(usize::MAX).now_or_never().unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_document_does_not_wait_for_ever() {
+        let queue = large_texts_queue(1);
+        let _place = queue.acquire(Party::Node).await.unwrap();
+        let mut loading = Loading { queue: &queue, party: Party::Node, bytes: 0, place: None };
+        assert!(matches!(loading.admit(MAX_INLINE_BYTES + 1).await, Err(LoadError::Busy)));
+    }
+
+    #[tokio::test]
+    async fn one_party_holds_a_quarter_of_the_places() {
+        let queue = large_texts_queue(8);
+        let [mallory, alice] = [(); 2].map(|()| Party::User(UserId::new()));
+        let _two = [queue.acquire(mallory).await.unwrap(), queue.acquire(mallory).await.unwrap()];
+        assert!(queue.acquire(mallory).now_or_never().is_none());
+        assert!(queue.acquire(alice).now_or_never().is_some());
     }
 }

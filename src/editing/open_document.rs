@@ -305,7 +305,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{Content, DocumentId, UserId, examples::title_change},
-        editing::{EditKind, EditRequest},
+        editing::{EditKind, EditRequest, loader::large_texts_queue},
     };
 
     fn deletion() -> QueuedEdit {
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn edits_gather_while_the_document_is_lent() {
-        let permits = WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1)));
+        let permits = WorkPermits::new(large_texts_queue(1));
         let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 100);
         document.push(deletion()).unwrap();
         let state = document.lend().unwrap();
@@ -334,7 +334,7 @@ mod tests {
 
     /// Returns a document at version 1, whose text `a` is in memory.
     fn opened() -> OpenDocument {
-        let permits = WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1)));
+        let permits = WorkPermits::new(large_texts_queue(1));
         let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 1_000_000);
         let first = Change { content: Some(Content::from("a")), ..title_change(1) };
         let (title, at) = (Arc::clone(&first.title), first.at);

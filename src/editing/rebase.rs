@@ -13,7 +13,7 @@ use super::{
     stage::StagedBatch, turn_document::TurnDocument,
 };
 use crate::{
-    domain::{Budget, CompareUntil, Content, Delta, Tie, Version},
+    domain::{Budget, CompareUntil, Content, Delta, Party, Tie, UserId, Version},
     store::Head,
 };
 
@@ -58,9 +58,11 @@ pub(super) async fn apply(
     head: &Head,
     batch: &StagedBatch,
 ) -> Result<Option<AppliedEdit>, EditError> {
-    let present = document.present_content(head).await?;
+    let present = document.present_content(head, Party::User(request.author)).await?;
     match &request.kind {
-        EditKind::Merge { updates, .. } => merge(document, updates.clone(), present).await,
+        EditKind::Merge { updates, .. } => {
+            merge(document, request.author, updates.clone(), present).await
+        }
         EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
             let (base, concurrent) = since_base(document, request, head, batch, &present).await?;
             rebase(document, request, base, concurrent, &present).await
@@ -83,20 +85,22 @@ async fn rebase(
         + if is_whole_text { base.bytes() } else { 0 };
     let (within, max_text) = (document.context().apply_within, document.context().max_text_bytes);
     let Some(replica) = document.take_replica() else { return Ok(None) };
-    let request = request.clone();
+    let (author, request) = (request.author, request.clone());
     let work = move |budget: &Budget| {
         let deadline = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
         let compare_until = CompareUntil { deadline, budget: budget.clone() };
         let bounds = RebaseBounds { text: max_text, compare_until, budget };
         rebase_and_apply(replica, &request, &base, &concurrent, &bounds)
     };
-    let (replica, applied) = document.context().permits.run(weight, within, work).await?;
+    let permits = &document.context().permits;
+    let (replica, applied) = permits.run(author, weight, within, work).await?;
     document.put_replica(Some(replica));
     applied
 }
 
 async fn merge(
     document: &mut TurnDocument,
+    author: UserId,
     updates: Vec<Bytes>,
     before: Content,
 ) -> Result<Option<AppliedEdit>, EditError> {
@@ -117,7 +121,7 @@ async fn merge(
         let after = replica.as_ref().map(|replica| replica.content().clone());
         (replica, merged, after.unwrap_or_default())
     };
-    let (replica, merged, after) = context.permits.run(weight, within, work).await?;
+    let (replica, merged, after) = context.permits.run(author, weight, within, work).await?;
     document.put_replica(replica);
     let Some(Merged { delta, update, leaves_out }) = merged? else { return Ok(None) };
     Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, is_partial: leaves_out }))
@@ -132,6 +136,7 @@ async fn since_base(
     present: &Content,
 ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
     let Some(base) = request.base() else { return Ok((present.clone(), vec![])) };
+    let party = Party::User(request.author);
     if base > head.version {
         return Err(EditError::BaseInFuture { head: head.version });
     }
@@ -140,20 +145,21 @@ async fn since_base(
         return Ok((present.clone(), vec![]));
     }
     if base < Version::FIRST {
-        return since_nothing(document, head, batch).await;
+        return since_nothing(document, head, party, batch).await;
     }
     let mut concurrent = stored_since(document, base, head).await?;
     concurrent.extend(batch.deltas());
-    Ok((document.base_content(base, head).await?, concurrent))
+    Ok((document.base_content(base, head, party).await?, concurrent))
 }
 
 /// Returns the empty text before the first version and the deltas since: the first version inserted its text.
 async fn since_nothing(
     document: &mut TurnDocument,
     head: &Head,
+    party: Party,
     batch: &StagedBatch,
 ) -> Result<(Content, Vec<Arc<Delta>>), EditError> {
-    let first = document.load_content(Version::FIRST, head).await?;
+    let first = document.load_content(Version::FIRST, head, party).await?;
     let mut concurrent = vec![Arc::new(Delta::insertion(&first.to_string()))];
     concurrent.extend(stored_since(document, Version::FIRST, head).await?);
     concurrent.extend(batch.deltas());

@@ -67,8 +67,8 @@ pub enum EditKind {
 /// Why an edit was not stored, or may not have been.
 #[derive(Debug, Clone, Error)]
 pub enum EditError {
-    /// The queue of the document's edits, or of work on large texts, is full, or the edit was not applied in time because
-    /// the machine is busy.
+    /// The queue of the document's edits, of large texts to be loaded or of work on them is full, or the edit was not applied
+    /// in time because the machine is busy.
     #[error("too many edits are waiting, or the edit was not applied in time")]
     Busy,
     /// The head of the document could not be read.
@@ -155,6 +155,7 @@ impl From<LoadError> for EditError {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Store(error) => Self::Store(error),
+            LoadError::Busy => Self::Busy,
             error => Self::Load(error),
         }
     }

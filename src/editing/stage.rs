@@ -12,7 +12,7 @@ use super::{
     turn_document::TurnDocument,
 };
 use crate::{
-    domain::{ChangeKind, Content, Delta, EditId, UserId, Version},
+    domain::{ChangeKind, Content, Delta, EditId, Party, UserId, Version},
     store::{Head, NewChange, NewReceipt, Receipt, StoreError},
 };
 
@@ -239,7 +239,7 @@ async fn stage_job(
         title = new_title;
         let content = match &applied {
             Some(applied) => applied.before.clone(),
-            None => document.present_content(head).await?,
+            None => document.present_content(head, Party::User(request.author)).await?,
         };
         steps.push(JobChange::new(request, ChangeKind::Renamed, &title, content));
     }

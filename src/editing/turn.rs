@@ -19,7 +19,7 @@ use super::{
     turn_document::{Continuity, DocumentState, TurnContext, TurnDocument},
 };
 use crate::{
-    domain::{Change, ChangeKind, EditId, Origin, UserId, Version},
+    domain::{Change, ChangeKind, EditId, Origin, Party, UserId, Version},
     store::{Batch, CommitError, Committed, DocumentLock, StoreError},
 };
 
@@ -200,7 +200,9 @@ impl CommitTurn {
             None => {
                 // Loaded before, so that others do not wait for it.
                 if let Some(head) = self.document.head().cloned() {
-                    self.document.present_content(&head).await?;
+                    let party = self.jobs.iter().find(|job| job.is_open());
+                    let party = party.map_or(Party::Node, |job| Party::User(job.request.author));
+                    self.document.present_content(&head, party).await?;
                 }
                 let context = self.document.context();
                 // While every such connection is in use, trying without a lock is better than waiting.

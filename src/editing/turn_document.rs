@@ -18,7 +18,7 @@ use super::{
     work_permits::WorkPermits,
 };
 use crate::{
-    domain::{Change, ChangeKind, Content, DocumentId, Version},
+    domain::{Change, ChangeKind, Content, DocumentId, Party, Version},
     store::{Head, Store},
 };
 
@@ -235,19 +235,24 @@ impl TurnDocument {
         self.state.replica = None;
     }
 
-    /// Returns the text at the head. Loads the replica if necessary.
-    pub(super) async fn present_content(&mut self, head: &Head) -> Result<Content, LoadError> {
+    /// Returns the text at the head. Loads the replica for `party` if necessary.
+    pub(super) async fn present_content(
+        &mut self,
+        head: &Head,
+        party: Party,
+    ) -> Result<Content, LoadError> {
         if let Some(replica) = &self.state.replica {
             return Ok(replica.content().clone());
         }
-        let loaded = self.context.loader.replica(self.context.document, head.version).await?;
+        let loaded =
+            self.context.loader.replica(self.context.document, head.version, party).await?;
         let content = loaded.replica.content().clone();
         self.state.snapshot = Some(loaded.snapshot);
         self.state.replica = Some(loaded.replica);
         Ok(content)
     }
 
-    /// Returns the text at a version that an edit was made for.
+    /// Returns the text at a version that an edit of `party` was made for.
     ///
     /// # Errors
     /// [`EditError::BaseTooOld`] if the version is no longer kept.
@@ -255,10 +260,11 @@ impl TurnDocument {
         &mut self,
         base: Version,
         head: &Head,
+        party: Party,
     ) -> Result<Content, EditError> {
         let content = match self.content_in_memory(base) {
             Some(content) => content,
-            None => self.load_content(base, head).await?,
+            None => self.load_content(base, head, party).await?,
         };
         self.remember_base(base, content.clone());
         Ok(content)
@@ -269,7 +275,7 @@ impl TurnDocument {
         self.base = Some((base, content));
     }
 
-    /// Loads the text at a version.
+    /// Loads the text at a version for a party.
     ///
     /// # Errors
     /// [`EditError::BaseTooOld`] if the version is no longer kept.
@@ -277,8 +283,9 @@ impl TurnDocument {
         &self,
         version: Version,
         head: &Head,
+        party: Party,
     ) -> Result<Content, EditError> {
-        match self.context.loader.content(self.context.document, version).await {
+        match self.context.loader.content(self.context.document, version, party).await {
             Err(LoadError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
             content => Ok(content?),
         }

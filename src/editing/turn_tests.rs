@@ -9,10 +9,12 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    domain::{Budget, CompareUntil, DisplayName, DocumentId, Email, Title},
+    domain::{Budget, CompareUntil, DisplayName, DocumentId, Email, Party, Title},
     editing::{
-        Acknowledgement, EditKind, EditRequest, Replica, loader::DocumentLoader,
-        recent::RecentChanges, work_permits::WorkPermits,
+        Acknowledgement, EditKind, EditRequest, Replica,
+        loader::{DocumentLoader, large_texts_queue},
+        recent::RecentChanges,
+        work_permits::WorkPermits,
     },
     store::{NewAccount, NewChange, Store, test_store},
 };
@@ -54,7 +56,7 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         max_text_bytes: 1_000,
         max_state_bytes: 1 << 20,
         max_structs: 1_000,
-        permits: WorkPermits::new(Arc::new(tokio::sync::Semaphore::new(1))),
+        permits: WorkPermits::new(large_texts_queue(1)),
         apply_within: Duration::from_secs(10),
         rebase_bytes: 1_000_000,
     };
@@ -203,7 +205,8 @@ async fn an_update_that_brings_nothing_new_is_answered_although_nothing_can_be_s
     let mut fixture = fixture(|_document, _author| vec![]).await;
     let (document, author) = (fixture.document, fixture.author);
     let loader = DocumentLoader::new(fixture.store.clone(), 1);
-    let stored = loader.replica(document, Version::FIRST).await.unwrap().replica.state();
+    let stored =
+        loader.replica(document, Version::FIRST, Party::Node).await.unwrap().replica.state();
     let merge = |update: &[u8]| {
         let updates = vec![Bytes::copy_from_slice(update)];
         let kind = EditKind::Merge { updates, acknowledgement: Acknowledgement::Whole };

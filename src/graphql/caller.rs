@@ -6,16 +6,15 @@ use async_graphql::Context;
 
 use super::{Api, ApiError};
 use crate::{
-    domain::{SessionId, User},
-    memory::Payer,
+    domain::{Network, Party, SessionId, User},
     session::SessionLink,
 };
 
 /// The caller of an operation.
 #[derive(Clone)]
 pub enum Caller {
-    /// An HTTP request without a token.
-    Nobody,
+    /// An HTTP request without a token, from this network, if it is known.
+    Nobody(Option<Network>),
     /// An HTTP request with a valid token.
     Request {
         /// The user of the token.
@@ -34,21 +33,25 @@ impl Caller {
     /// [`ApiError::NotSignedIn`].
     pub(super) fn user(&self) -> Result<&User, ApiError> {
         match self {
-            Self::Nobody => Err(ApiError::NotSignedIn),
+            Self::Nobody(_) => Err(ApiError::NotSignedIn),
             Self::Request { user, .. } => Ok(user),
             Self::Session(link) => Ok(link.user()),
         }
     }
 
-    /// Returns who pays for the memory of an answer.
-    pub(super) fn payer(&self) -> Payer {
-        self.user().map_or(Payer::Strangers, |user| Payer::User(user.id))
+    /// Returns the party that the operation runs for.
+    pub(crate) fn party(&self) -> Party {
+        match self {
+            Self::Nobody(network) => Party::Stranger(*network),
+            Self::Request { user, .. } => Party::User(user.id),
+            Self::Session(link) => Party::User(link.user().id),
+        }
     }
 
     /// Returns the session that sent the operation, or that the request names.
     pub(super) fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Nobody => None,
+            Self::Nobody(_) => None,
             Self::Request { session, .. } => *session,
             Self::Session(link) => Some(link.id()),
         }
@@ -57,7 +60,7 @@ impl Caller {
 
 /// Returns the caller of the resolver of `ctx`. A request without one, which the engine never makes, has no user.
 pub(super) fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
-    ctx.data_opt::<Caller>().unwrap_or(&Caller::Nobody)
+    ctx.data_opt::<Caller>().unwrap_or(&Caller::Nobody(None))
 }
 
 /// Returns the parts of the node that the resolver of `ctx` uses.

@@ -2,11 +2,10 @@
 //!
 //! [`Engine::prepare`] parses and checks the text of an operation without running it. The [`PreparedOperation`] then runs it.
 
-use std::{num::NonZero, sync::Arc};
+use std::{num::NonZero, sync::Arc, time::Duration};
 
 use async_graphql::ServerError;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use super::{
     Api, PreparedOperation,
@@ -18,10 +17,12 @@ use super::{
     variables::OperationVariables,
 };
 use crate::{
+    domain::Party,
     editing::{
         LoadError,
         loader::{MAX_INLINE_BYTES, off_thread},
     },
+    fair_queue::{FairPermit, FairQueue, QueueBounds},
     memory::{MemoryAccount, MemoryBounds},
     metrics::Metrics,
     session::{Execute, Operation},
@@ -30,6 +31,9 @@ use crate::{
 
 /// How often an operation may use a variable that is as large as a message.
 const MAX_USES: usize = 2;
+
+/// The longest time for which an operation that has not begun waits for a turn.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The schema, and the cache of parsed operations. Cheap to clone.
 #[derive(Clone)]
@@ -44,8 +48,8 @@ pub(super) struct EngineParts {
     /// The memory of large answers.
     pub(super) memory: MemoryAccount,
     pub(super) variable_bounds: VariableBounds,
-    /// The operations with large answers or variables that may have a turn at the same time.
-    pub(super) turns: Semaphore,
+    /// The turns of operations with large answers or variables. The operations in flight bound the number that wait.
+    pub(super) turns: FairQueue<Party>,
     pub(super) metrics: Metrics,
 }
 
@@ -63,7 +67,12 @@ impl Engine {
         };
         let memory = MemoryAccount::new(memory, metrics.clone());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let turns = Semaphore::new(threads);
+        let turns = FairQueue::new(QueueBounds {
+            places: threads,
+            share: threads.div_ceil(2),
+            waiting_of_key: usize::MAX,
+            waiting: usize::MAX,
+        });
         let variable_bounds = VariableBounds {
             values: RawObject::MAX_VALUES,
             bytes: api.limits.message.saturating_mul(MAX_USES),
@@ -99,29 +108,42 @@ impl Engine {
         Ok(PreparedOperation { engine, parsed, kind, name, variables })
     }
 
-    /// Runs work on `bytes` bytes: inline if they are few, otherwise on another thread when it is its turn.
+    /// Runs work of a party on `bytes` bytes: inline if they are few, otherwise on another thread when it is its turn.
     ///
     /// # Errors
-    /// The work was aborted by a panic.
+    /// [`LoadError::Busy`] if it had no turn in time, [`LoadError::Aborted`] if it panicked.
     pub(crate) async fn large_work<T: Send + 'static>(
         &self,
+        party: Party,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LoadError> {
-        self.0.large_work(bytes, work).await
+        self.0.large_work(party, bytes, work).await
     }
 }
 
 impl EngineParts {
-    /// Runs work on `bytes` bytes: inline if they are few, otherwise on another thread when it is its turn.
+    /// As [`Engine::large_work`].
     pub(super) async fn large_work<T: Send + 'static>(
         &self,
+        party: Party,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LoadError> {
-        // The semaphore is never closed; if it were, turns would not be limited.
-        let _turn = if bytes > MAX_INLINE_BYTES { self.turns.acquire().await.ok() } else { None };
+        let _turn = match bytes > MAX_INLINE_BYTES {
+            true => Some(self.first_turn(party).await?),
+            false => None,
+        };
         off_thread(bytes, work).await
+    }
+
+    /// Waits for a turn of an operation that has not begun.
+    ///
+    /// # Errors
+    /// [`LoadError::Busy`] if it had none in time.
+    pub(super) async fn first_turn(&self, party: Party) -> Result<FairPermit<Party>, LoadError> {
+        let turn = self.turns.acquire_within(party, MAX_WAIT).await;
+        turn.map_err(|_too_late| LoadError::Busy)
     }
 }
 

@@ -74,6 +74,14 @@ const INTERNAL: &str =
 /// The message when the database does not respond.
 const DATABASE_DOWN: &str = "The database is not available. Try again in a moment.";
 
+/// The message when too many large texts are being loaded.
+const TOO_MANY_TEXTS: &str =
+    "The server is loading too many large texts. Try again in a moment, and load fewer at once.";
+
+/// The message when too many large operations are being read.
+const TOO_MANY_OPERATIONS: &str =
+    "The server is busy with too many large operations. Try again in a moment.";
+
 impl ErrorReport {
     fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), head: None }
@@ -138,6 +146,8 @@ impl ApiError {
     /// Returns the error whose chain of causes belongs in the log.
     fn cause(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            // Any user can cause it.
+            Self::Load(LoadError::Busy) | Self::Edit(EditError::Load(LoadError::Busy)) => None,
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
             Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
             Self::Password(error) => Some(error),
@@ -220,13 +230,14 @@ fn report_load(error: &LoadError) -> ErrorReport {
         LoadError::Corrupt(_) | LoadError::Aborted => {
             ErrorReport::new(ErrorCode::Internal, INTERNAL)
         }
+        LoadError::Busy => ErrorReport::unavailable(TOO_MANY_TEXTS),
     }
 }
 
 fn load_cause(error: &LoadError) -> &(dyn Error + 'static) {
     match error {
         LoadError::Store(error) => error,
-        LoadError::NotKept | LoadError::Corrupt(_) | LoadError::Aborted => error,
+        LoadError::NotKept | LoadError::Corrupt(_) | LoadError::Aborted | LoadError::Busy => error,
     }
 }
 
@@ -309,6 +320,13 @@ impl From<ApiError> for GraphqlError {
 pub(super) fn internal_error() -> ServerError {
     let mut error = ServerError::new(INTERNAL, None);
     error.extensions.get_or_insert_default().set("code", ErrorCode::Internal.as_str());
+    error
+}
+
+/// Returns the error of an operation that had no turn in time. Nothing of it was carried out.
+pub(super) fn busy_error() -> ServerError {
+    let mut error = ServerError::new(TOO_MANY_OPERATIONS, None);
+    error.extensions.get_or_insert_default().set("code", ErrorCode::Unavailable.as_str());
     error
 }
 

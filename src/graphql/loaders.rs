@@ -13,7 +13,7 @@ use super::{
     answer::{AnswerBudget, AnswerRefused, Encoded, FirstTime},
 };
 use crate::{
-    domain::{Collaborator, DocumentId, Presence, User, UserId, Version},
+    domain::{Collaborator, DocumentId, Party, Presence, User, UserId, Version},
     editing::LoadError,
     store::StoreError,
 };
@@ -26,6 +26,8 @@ pub(super) struct Loaders(DataLoader<Reader, HashMapCache>);
 
 struct Reader {
     api: Arc<Api>,
+    /// The party that the operation runs for.
+    party: Party,
     budget: Arc<AnswerBudget>,
 }
 
@@ -54,11 +56,12 @@ struct LoadedText {
 
 impl Loaders {
     /// Returns the reads of an operation that have not begun.
-    pub(super) fn new(api: Arc<Api>, budget: Arc<AnswerBudget>) -> Self {
+    pub(super) fn new(api: Arc<Api>, party: Party, budget: Arc<AnswerBudget>) -> Self {
         let spawn = |reading| {
             actix_rt::spawn(reading);
         };
-        let loader = DataLoader::with_cache(Reader { api, budget }, spawn, HashMapCache::default());
+        let loader =
+            DataLoader::with_cache(Reader { api, party, budget }, spawn, HashMapCache::default());
         Self(loader.delay(std::time::Duration::ZERO))
     }
 
@@ -177,7 +180,7 @@ impl Reader {
     /// Reads a text and spends its bytes. After a refusal nothing is read.
     async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
         self.budget.check().map_err(TextError::Refused)?;
-        let content = self.api.rooms.content_at(document, version).await;
+        let content = self.api.rooms.content_at(document, version, self.party).await;
         let content = content.map_err(TextError::Load)?;
         let text = Encoded::text_off_thread(content).await.map_err(TextError::Load)?;
         self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;

@@ -12,12 +12,17 @@ use super::{
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
     answer::{AnswerBudget, AnswerRefused, encode_response, in_turns},
     engine::EngineParts,
-    error::{errors_to_json, internal_error, internal_errors, with_code},
+    error::{busy_error, errors_to_json, internal_error, internal_errors, with_code},
     loaders::Loaders,
     parsed_operations::ParsedOperations,
     variables::OperationVariables,
 };
 use crate::{
+    domain::Party,
+    editing::{
+        LoadError,
+        loader::{MAX_INLINE_BYTES, off_thread},
+    },
     memory::HeldBytes,
     metrics::{OperationKind, OperationOutcome},
     room::Subscription,
@@ -69,14 +74,18 @@ impl PreparedOperation {
     /// Dropping the future cancels a query. A mutation that has started runs to its end, because nothing may come
     /// between storing a change and publishing it.
     pub async fn answer(mut self, caller: Caller) -> OperationAnswer {
-        let variables = match self.take_variables().await {
+        let party = caller.party();
+        let variables = match self.take_variables(party).await {
             Ok(variables) => variables,
             Err(error) => return OperationAnswer::Refused(vec![with_code(error)]),
         };
         let inner = Arc::clone(&self.engine);
-        let reservation = inner.memory.open(caller.payer());
+        let reservation = inner.memory.open(party);
         let budget = Arc::new(AnswerBudget::new(inner.bounds, reservation));
-        let mut response = self.execute(caller, variables, &budget).await;
+        let mut response = match self.execute(caller, variables, &budget).await {
+            Ok(response) => response,
+            Err(error) => return OperationAnswer::Refused(vec![error]),
+        };
         if let Err(error) = budget.check() {
             response = Response::from_errors(vec![refused_answer(error, self.kind)]);
         } else {
@@ -88,24 +97,27 @@ impl PreparedOperation {
         if !was_executed(&response) && budget.check().is_ok() {
             return OperationAnswer::Refused(response.errors);
         }
-        let json = inner.write_answer(response, &budget, self.kind).await;
+        let json = inner.write_answer(party, response, &budget, self.kind).await;
         OperationAnswer::Executed(HeldBytes::new(json, budget.take_reservation()))
     }
 
     /// Decodes and checks the variables, large ones on another thread.
     ///
     /// # Errors
-    /// A required variable is missing, or the variables are too large or not JSON.
-    async fn take_variables(&mut self) -> Result<CheckedVariables, ServerError> {
+    /// A required variable is missing, the variables are too large or not JSON, or they are large and had no turn in time.
+    async fn take_variables(&mut self, party: Party) -> Result<CheckedVariables, ServerError> {
         let inner = &self.engine;
         let raw = std::mem::replace(
             &mut self.variables,
             OperationVariables::Decoded(Variables::default()),
         );
-        let decoded = inner.large_work(raw.raw_bytes(), || raw.decode()).await;
-        let variables = decoded.unwrap_or_else(|error| {
-            tracing::error!(%error, "variables could not be decoded");
-            Err(internal_error())
+        let decoded = inner.large_work(party, raw.raw_bytes(), || raw.decode()).await;
+        let variables = decoded.unwrap_or_else(|error| match error {
+            LoadError::Busy => Err(busy_error()),
+            error => {
+                tracing::error!(%error, "variables could not be decoded");
+                Err(internal_error())
+            }
         })?;
         let name = self.name.as_deref();
         let variables = self.parsed.declared(name, variables)?;
@@ -116,29 +128,36 @@ impl PreparedOperation {
     }
 
     /// Runs the resolvers, turn by turn.
+    ///
+    /// # Errors
+    /// It had no turn in time and has not begun.
     async fn execute(
         &self,
         caller: Caller,
         CheckedVariables { variables, are_large }: CheckedVariables,
         budget: &Arc<AnswerBudget>,
-    ) -> Response {
-        let inner = Arc::clone(&self.engine);
+    ) -> Result<Response, ServerError> {
+        let (inner, party) = (Arc::clone(&self.engine), caller.party());
+        let turn = match are_large {
+            true => Some(inner.first_turn(party).await.map_err(|_too_late| busy_error())?),
+            false => None,
+        };
         let budget = Arc::clone(budget);
         let request = self
             .parsed
             .request(self.name.as_deref(), variables)
             .data(caller)
             .data(Arc::clone(&budget))
-            .data(Loaders::new(Arc::clone(&inner.api), Arc::clone(&budget)));
+            .data(Loaders::new(Arc::clone(&inner.api), party, Arc::clone(&budget)));
         let mut execution = async move {
             let resolving = inner.schemas.operations.execute(request).boxed();
-            in_turns(&budget, &inner.turns, are_large, resolving).await
+            in_turns(&budget, &inner.turns, party, turn, resolving).await
         }
         .boxed();
         if self.kind != OperationKind::Mutation {
-            return execution.await;
+            return Ok(execution.await);
         }
-        match poll!(&mut execution) {
+        Ok(match poll!(&mut execution) {
             Poll::Ready(response) => response,
             // On the task set of this thread, since it may have to start an actor.
             Poll::Pending => {
@@ -147,7 +166,7 @@ impl PreparedOperation {
                     Response::from_errors(vec![internal_error()])
                 })
             }
-        }
+        })
     }
 
     /// Admits the session as a subscriber that its client calls `tag`.
@@ -156,8 +175,10 @@ impl PreparedOperation {
         link: Arc<SessionLink>,
         tag: OperationId,
     ) -> Result<Subscription, Vec<ServerError>> {
-        let CheckedVariables { variables, .. } =
-            self.take_variables().await.map_err(|error| vec![with_code(error)])?;
+        let CheckedVariables { variables, .. } = self
+            .take_variables(Party::User(link.user().id))
+            .await
+            .map_err(|error| vec![with_code(error)])?;
         let inner = &self.engine;
         let operation = SubscriptionOperation {
             schema: inner.schemas.events.clone(),
@@ -189,13 +210,20 @@ impl EngineParts {
     /// Writes a response as JSON, a large one on another thread.
     async fn write_answer(
         &self,
+        party: Party,
         response: Response,
         budget: &AnswerBudget,
         kind: OperationKind,
     ) -> Bytes {
         let bounds = budget.bounds();
         let write = move || encode_response(&response, bounds.bytes);
-        let written = match self.large_work(budget.bytes_spent(), write).await {
+        let bytes = budget.bytes_spent();
+        // Without a deadline: what it answers may have been carried out. The queue refuses nobody.
+        let _turn = match bytes > MAX_INLINE_BYTES {
+            true => self.turns.acquire(party).await.ok(),
+            false => None,
+        };
+        let written = match off_thread(bytes, write).await {
             Ok(Ok(written)) => return written,
             // Escapes made it longer than its texts.
             Ok(Err(_too_long)) => refused_answer(AnswerRefused::TooLarge(bounds), kind),

@@ -12,8 +12,8 @@ use actix_web::{HttpMessage as _, HttpRequest};
 
 use super::{HttpError, HttpState, credentials, request_span};
 use crate::{
-    connection::{ConnectionHandle, Household},
-    domain::UserId,
+    connection::ConnectionHandle,
+    domain::{Network, UserId},
     graphql::Caller,
     session::{Identified, IdentityError, Throttled},
 };
@@ -46,7 +46,7 @@ pub(super) fn cost_of(bytes: usize) -> u32 {
 pub(super) async fn admit(request: &HttpRequest, state: &HttpState) -> Result<Caller, HttpError> {
     let Some(token) = credentials::bearer_token(request)? else {
         charge_address(request, state, 1).await?;
-        return Ok(Caller::Nobody);
+        return Ok(Caller::Nobody(network_of(request, state)));
     };
     let Identified { user, .. } = authenticate(request, state, token).await?;
     let session = credentials::find_session_owner(request, state, user.id).await?;
@@ -79,9 +79,9 @@ pub(super) async fn charge_address(
     state: &HttpState,
     cost: u32,
 ) -> Result<(), HttpError> {
-    let Some(household) = household_of(request, state) else { return Ok(()) };
+    let Some(network) = network_of(request, state) else { return Ok(()) };
     request.extensions_mut().insert(CountedRequest);
-    pause_if_refused(state.anonymous_throttle.take_many(&household, cost)).await
+    pause_if_refused(state.anonymous_throttle.take_many(&network, cost)).await
 }
 
 /// Lets the upgrades of clients without a token take turns, when many come from one address.
@@ -92,9 +92,9 @@ pub(super) async fn await_upgrade(
     request: &HttpRequest,
     state: &HttpState,
 ) -> Result<(), HttpError> {
-    let Some(household) = household_of(request, state) else { return Ok(()) };
+    let Some(network) = network_of(request, state) else { return Ok(()) };
     request.extensions_mut().insert(CountedRequest);
-    Ok(state.upgrade_throttle.take_within(&household, UPGRADE_PATIENCE).await?)
+    Ok(state.upgrade_throttle.take_within(&network, UPGRADE_PATIENCE).await?)
 }
 
 /// Counts a request that is refused because of `error`, unless it was counted before. Returns the error, or that the address
@@ -110,9 +110,9 @@ pub(super) async fn refused(
     charge_address(request, state, 1).await.err().unwrap_or(error)
 }
 
-fn household_of(request: &HttpRequest, state: &HttpState) -> Option<Household> {
+fn network_of(request: &HttpRequest, state: &HttpState) -> Option<Network> {
     let peer = request.peer_addr()?.ip();
-    Some(state.proxies.client_of(peer, request.headers()).into())
+    Some(Network::of(state.proxies.client_of(peer, request.headers())))
 }
 
 async fn pause_if_refused(taken: Result<(), Throttled>) -> Result<(), HttpError> {

@@ -33,7 +33,7 @@ pub struct BodyLimits {
 impl BodyLimits {
     fn max_bytes(&self, caller: &Caller) -> usize {
         match caller {
-            Caller::Nobody => self.anonymous,
+            Caller::Nobody(_) => self.anonymous,
             Caller::Request { .. } | Caller::Session(_) => self.authenticated,
         }
     }

@@ -107,6 +107,9 @@ pub enum HttpError {
     /// A fault of the server, which it has logged.
     #[error("The server failed to read the request and has logged the cause. Try again later.")]
     Failed,
+    /// Too many large requests wait to be read.
+    #[error("The server is reading too many large requests. Try again in a moment.")]
+    Busy,
     /// The node is stopping.
     #[error("The server is restarting. Connect again in a moment.")]
     Draining,
@@ -169,7 +172,7 @@ impl HttpError {
             Self::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, ErrorCode::BadUserInput),
             Self::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
-            Self::Draining | Self::Roster(_) => {
+            Self::Busy | Self::Draining | Self::Roster(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
             }
         }
@@ -200,6 +203,7 @@ impl HttpError {
             Self::Method => "method",
             Self::UnknownMethod => "unknown_method",
             Self::Throttled(_) => "rate_limited",
+            Self::Busy => "busy",
             Self::Draining => "draining",
         }
     }
@@ -231,6 +235,7 @@ impl HttpError {
             | Self::UnknownMethod
             | Self::Throttled(_)
             | Self::Failed
+            | Self::Busy
             | Self::Draining => None,
         }
     }

@@ -22,7 +22,8 @@ use super::{
     query_string, upgrade,
 };
 use crate::{
-    editing::loader::MAX_INLINE_BYTES,
+    domain::Party,
+    editing::{LoadError, loader::MAX_INLINE_BYTES},
     graphql::{Caller, OperationAnswer, OperationVariables, too_many_values},
     metrics::OperationKind,
     wire::{count_values, graphql_ws::RawObject},
@@ -44,7 +45,7 @@ pub(super) async fn post(
         }
     };
     let body = body::read(&mut payload, &state.bodies, &caller).await?;
-    let operation = parse_body(&request, &state, body).await?;
+    let operation = parse_body(&request, &state, caller.party(), body).await?;
     respond(caller, operation, &state, format, Method::Post).await
 }
 
@@ -109,10 +110,11 @@ fn is_json(request: &HttpRequest) -> bool {
 /// Decodes a body: a small one with the framework's extractor, a large one on another thread.
 ///
 /// # Errors
-/// [`HttpError::Malformed`].
+/// [`HttpError::Malformed`], [`HttpError::Busy`].
 async fn parse_body(
     request: &HttpRequest,
     state: &HttpState,
+    party: Party,
     body: Bytes,
 ) -> Result<Request, HttpError> {
     if body.len() > MAX_INLINE_BYTES {
@@ -121,10 +123,14 @@ async fn parse_body(
             serde_json::from_slice(&body).map_err(|error| HttpError::Malformed(error.to_string()))
         };
         let bytes = MAX_INLINE_BYTES + 1;
-        return state.engine.large_work(bytes, decode).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a body could not be decoded");
-            Err(HttpError::Failed)
-        });
+        return match state.engine.large_work(party, bytes, decode).await {
+            Ok(decoded) => decoded,
+            Err(LoadError::Busy) => Err(HttpError::Busy),
+            Err(error) => {
+                tracing::error!(%error, "a body could not be decoded");
+                Err(HttpError::Failed)
+            }
+        };
     }
     check_values(&body)?;
     let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));

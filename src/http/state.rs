@@ -6,8 +6,7 @@ use actix_web::web::Bytes;
 
 use super::{BodyLimits, DrainFlag, Origins, Paced, RefusalLog, TrustedProxies};
 use crate::{
-    connection::Household,
-    domain::UserId,
+    domain::{Network, UserId},
     graphql::Engine,
     metrics::Metrics,
     outbox::OutboxTotals,
@@ -30,10 +29,10 @@ pub struct HttpState {
     pub rooms: Rooms,
     /// Limits the operations of each user.
     pub throttle: Arc<Throttle<UserId>>,
-    /// Limits the requests without a valid token of each household, by what they cost.
-    pub anonymous_throttle: Throttle<Household>,
-    /// Limits the upgrades without a token of each household.
-    pub upgrade_throttle: Throttle<Household>,
+    /// Limits the requests without a valid token of each network, by what they cost.
+    pub anonymous_throttle: Throttle<Network>,
+    /// Limits the upgrades without a token of each network.
+    pub upgrade_throttle: Throttle<Network>,
     /// The proxies that tell the address of their clients.
     pub proxies: Arc<TrustedProxies>,
     /// The parts of conversations with Yjs editors.

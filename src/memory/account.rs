@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::{domain::UserId, metrics::Metrics};
+use crate::{domain::Party, metrics::Metrics};
 
 /// The most bytes that may be reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +14,6 @@ pub struct MemoryBounds {
     pub of_user: usize,
     /// By everybody together.
     pub of_node: usize,
-}
-
-/// Who reserves memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Payer {
-    /// A user, with all their sessions and requests.
-    User(UserId),
-    /// Everybody without a token.
-    Strangers,
 }
 
 /// Why memory cannot be reserved.
@@ -55,7 +46,7 @@ struct AccountState {
 struct Reserved {
     total: usize,
     /// Only payers who have reserved something.
-    by_payer: HashMap<Payer, usize>,
+    by_payer: HashMap<Party, usize>,
 }
 
 impl MemoryAccount {
@@ -67,11 +58,11 @@ impl MemoryAccount {
 
     /// Returns a reservation of no bytes.
     #[must_use]
-    pub fn open(&self, payer: Payer) -> Reservation {
+    pub fn open(&self, payer: Party) -> Reservation {
         Reservation { account: self.clone(), payer, bytes: 0 }
     }
 
-    fn change(&self, payer: Payer, before: usize, after: usize) -> Result<(), MemoryExhausted> {
+    fn change(&self, payer: Party, before: usize, after: usize) -> Result<(), MemoryExhausted> {
         let MemoryBounds { of_user, of_node } = self.0.bounds;
         let mut reserved = self.0.reserved.lock();
         let of_payer = reserved.by_payer.get(&payer).copied().unwrap_or_default();
@@ -96,7 +87,7 @@ impl MemoryAccount {
 /// Reserved memory, which is returned when this is dropped.
 pub struct Reservation {
     account: MemoryAccount,
-    payer: Payer,
+    payer: Party,
     bytes: usize,
 }
 
@@ -135,6 +126,7 @@ impl fmt::Debug for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::UserId;
 
     fn account() -> MemoryAccount {
         MemoryAccount::new(MemoryBounds { of_user: 100, of_node: 150 }, Metrics::new())
@@ -143,7 +135,7 @@ mod tests {
     #[test]
     fn a_user_and_the_node_have_bounds() {
         let account = account();
-        let (ana, bo) = (Payer::User(UserId::new()), Payer::User(UserId::new()));
+        let (ana, bo) = (Party::User(UserId::new()), Party::User(UserId::new()));
         let (mut first, mut second, mut other) =
             (account.open(ana), account.open(ana), account.open(bo));
         first.grow(60).unwrap();
@@ -159,7 +151,7 @@ mod tests {
     #[test]
     fn everything_is_returned() {
         let account = account();
-        let mut held: Vec<_> = (0..3).map(|_| account.open(Payer::Strangers)).collect();
+        let mut held: Vec<_> = (0..3).map(|_| account.open(Party::Node)).collect();
         for reservation in &mut held {
             reservation.grow(10).unwrap();
             reservation.grow(10).unwrap();

@@ -50,7 +50,8 @@ impl From<Bytes> for HeldBytes {
 mod tests {
     use super::*;
     use crate::{
-        memory::{MemoryAccount, MemoryBounds, Payer},
+        domain::Party,
+        memory::{MemoryAccount, MemoryBounds},
         metrics::Metrics,
     };
 
@@ -58,15 +59,15 @@ mod tests {
     fn memory_is_reserved_until_the_last_slice_is_dropped() {
         let bounds = MemoryBounds { of_user: 10, of_node: 10 };
         let account = MemoryAccount::new(bounds, Metrics::new());
-        let mut reservation = account.open(Payer::Strangers);
+        let mut reservation = account.open(Party::Node);
         reservation.grow(10).unwrap();
         let held = HeldBytes::new(Bytes::from_static(b"0123456789"), Some(reservation));
         let mut frame = held.encode(|bytes| [b"<", &*bytes].concat().into());
         let first = frame.split_to(4);
         assert_eq!((&*first, &*frame), (&b"<012"[..], &b"3456789"[..]));
         drop(frame);
-        assert!(account.open(Payer::Strangers).grow(1).is_err());
+        assert!(account.open(Party::Node).grow(1).is_err());
         drop(first);
-        assert!(account.open(Payer::Strangers).grow(10).is_ok());
+        assert!(account.open(Party::Node).grow(10).is_ok());
     }
 }

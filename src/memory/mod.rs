@@ -6,5 +6,5 @@
 mod account;
 mod held;
 
-pub use account::{MemoryAccount, MemoryBounds, MemoryExhausted, Payer, Reservation};
+pub use account::{MemoryAccount, MemoryBounds, MemoryExhausted, Reservation};
 pub use held::HeldBytes;

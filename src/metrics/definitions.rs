@@ -35,7 +35,7 @@ const AUTH_FAILURES: [&str; 14] = [
 ];
 
 /// The reasons for which the server ends connections, or refuses them.
-const CONNECTION_ENDS: [&str; 4] = ["gave_way", "household_full", "slow_answer", "slow_head"];
+const CONNECTION_ENDS: [&str; 4] = ["gave_way", "network_full", "slow_answer", "slow_head"];
 
 /// The reasons for ignoring an envelope that exist from the start.
 const ENVELOPE_REASONS: [&str; 6] =

@@ -31,8 +31,8 @@ pub struct RoomOptions {
     pub settle: Duration,
     /// The most bytes of changes that an edit is rebased over. An edit with an older base is refused.
     pub rebase_bytes: usize,
-    /// The most documents that are loaded at the same time, and the most large texts that are worked on; others wait. 0
-    /// counts as 1.
+    /// The most large documents that are loaded at the same time, and the most large texts that are worked on; others wait. One
+    /// user has at most a quarter. 0 counts as 1.
     pub texts_at_once: usize,
     /// How often Yjs editors are sent all awareness entries again.
     #[serde(with = "humantime_serde")]

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::{RoomOptions, awareness::clocks::Clocks};
 use crate::{
     bridge::Bridge,
-    editing::{loader::DocumentLoader, snapshot_writer::SnapshotWriter},
+    domain::Party,
+    editing::{
+        loader::{DocumentLoader, large_texts_queue},
+        snapshot_writer::SnapshotWriter,
+    },
+    fair_queue::FairQueue,
     metrics::Metrics,
     roster::Roster,
     store::Store,
@@ -37,7 +40,7 @@ pub(super) struct RoomsShared {
     pub(super) options: RoomOptions,
     pub(super) loader: DocumentLoader,
     /// Permits for work on large texts.
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) permits: FairQueue<Party>,
     pub(super) snapshots: SnapshotWriter,
     /// The awareness clocks used on this node.
     pub(super) clocks: Clocks,
@@ -46,7 +49,7 @@ pub(super) struct RoomsShared {
 impl RoomsShared {
     pub(super) fn new(parts: RoomParts, options: RoomOptions) -> Self {
         let loader = DocumentLoader::new(parts.store.clone(), options.texts_at_once);
-        let permits = Arc::new(Semaphore::new(options.texts_at_once.max(1)));
+        let permits = large_texts_queue(options.texts_at_once);
         let snapshots = SnapshotWriter::new();
         Self { parts, options, loader, permits, snapshots, clocks: Clocks::default() }
     }

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AccessChange, AccessLevel, Content, Cursor, Document, DocumentId, SessionId, Text, Title,
-        UserId, Version,
+        AccessChange, AccessLevel, Content, Cursor, Document, DocumentId, Party, SessionId, Text,
+        Title, UserId, Version,
     },
     editing::{EditError, EditRequest, LoadError, Replica, StoredEdit, loader::off_thread},
     metrics::AccessOutcome,
@@ -159,16 +159,18 @@ impl Rooms {
         Ok(self.shared.parts.store.create_document(owner, title, size, state).await?)
     }
 
-    /// Returns the text of a document at a version. Does not check access.
+    /// Returns the text of a document at a version, for a party. Does not check access.
     ///
     /// # Errors
-    /// [`LoadError::NotKept`] if the document was deleted or the version is no longer kept.
+    /// [`LoadError::NotKept`] if the document was deleted or the version is no longer kept, [`LoadError::Busy`] if it is large
+    /// and too many large texts are being loaded.
     pub async fn content_at(
         &self,
         document: DocumentId,
         version: Version,
+        party: Party,
     ) -> Result<Content, LoadError> {
-        self.shared.loader.content(document, version).await
+        self.shared.loader.content(document, version, party).await
     }
 
     /// Moves the cursor of a session that has the document open, on this node or another.

@@ -7,7 +7,8 @@ use entity::{document, document_access, document_snapshot};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::{
-    Batch, CommitError, NewChange, NewReceipt, Receipt, SnapshotState, Store, StoreError,
+    Batch, CommitError, FoundSnapshot, NewChange, NewReceipt, Receipt, Snapshot, SnapshotState,
+    Store, StoreError,
     test_store::{TestStore, batch, change_in, deleted, edited},
 };
 use crate::domain::{
@@ -374,6 +375,13 @@ async fn the_newest_snapshot_at_or_before_a_version_is_found() {
         assert_eq!(found.state, SnapshotState::Yjs(state), "at {version}");
     }
     assert_eq!(store.find_snapshot(document, Version::new(0)).await.unwrap(), None);
+    let small = async |version, max_bytes| {
+        store.find_small_snapshot(document, Version::new(version), max_bytes).await.unwrap()
+    };
+    let (version, state) = (Version::FIRST, SnapshotState::Yjs(b"one".to_vec()));
+    assert_eq!(small(4, 3).await, Some(FoundSnapshot::Whole(Snapshot { version, state })));
+    assert_eq!(small(4, 2).await, Some(FoundSnapshot::TooLarge));
+    assert_eq!(small(0, 3).await, None);
 }
 
 #[tokio::test]

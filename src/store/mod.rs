@@ -69,4 +69,4 @@ pub use options::{Retention, StoreOptions};
 pub use page::{DocumentPage, PageCursor};
 pub use pools::{Store, Writability};
 pub use schema::MigrationState;
-pub use snapshots::{Snapshot, SnapshotState};
+pub use snapshots::{FoundSnapshot, Snapshot, SnapshotState};

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, ExprTrait as _, Func, OnConflict},
 };
 
 use super::{
@@ -35,6 +35,18 @@ pub enum SnapshotState {
     Plain(String),
 }
 
+/// The result of looking for a small snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundSnapshot {
+    /// The snapshot.
+    Whole(Snapshot),
+    /// There is a snapshot with more bytes than the caller wanted. Its text was not read.
+    TooLarge,
+}
+
+/// A snapshot without its state, if that is too large.
+type SnapshotRow = (i64, Option<SnapshotState>);
+
 impl Store {
     /// Returns the newest snapshot of a document at or before `version`. `None` if the document was deleted, or if the
     /// snapshots and changes for `version` are no longer kept.
@@ -46,18 +58,49 @@ impl Store {
         document: DocumentId,
         version: Version,
     ) -> Result<Option<Snapshot>, StoreError> {
-        let snapshot = document_snapshot::Entity::find()
+        let row = self.find_snapshot_row(document, version, usize::MAX).await?;
+        Ok(row.and_then(|(version, state)| Some(whole(version, state?))))
+    }
+
+    /// As [`Store::find_snapshot`], but reads the snapshot only if it has at most `max_bytes` bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_small_snapshot(
+        &self,
+        document: DocumentId,
+        version: Version,
+        max_bytes: usize,
+    ) -> Result<Option<FoundSnapshot>, StoreError> {
+        let row = self.find_snapshot_row(document, version, max_bytes).await?;
+        Ok(row.map(|(version, state)| match state {
+            Some(state) => FoundSnapshot::Whole(whole(version, state)),
+            None => FoundSnapshot::TooLarge,
+        }))
+    }
+
+    async fn find_snapshot_row(
+        &self,
+        document: DocumentId,
+        version: Version,
+        max_bytes: usize,
+    ) -> Result<Option<SnapshotRow>, StoreError> {
+        let state = || document_snapshot::Column::State.into_expr();
+        let row: Option<(i64, Option<Vec<u8>>)> = document_snapshot::Entity::find()
+            .select_only()
+            .column(document_snapshot::Column::Version)
+            .expr(if_small(state(), max_bytes))
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
             .filter(document_snapshot::Column::Version.lte(version.number()))
             .filter(is_kept(document))
             .order_by_desc(document_snapshot::Column::Version)
+            .into_tuple()
             .one(&self.readers)
             .await?;
-        if let Some(row) = snapshot {
-            let version = Version::new(row.version);
-            return Ok(Some(Snapshot { version, state: SnapshotState::Yjs(row.state) }));
+        match row {
+            Some((version, state)) => Ok(Some((version, state.map(SnapshotState::Yjs)))),
+            None => self.find_plain_text(document, version, max_bytes).await,
         }
-        self.find_plain_text(document, version).await
     }
 
     /// Returns the text of a document that has no snapshot at all, at its present version.
@@ -65,7 +108,8 @@ impl Store {
         &self,
         document: DocumentId,
         version: Version,
-    ) -> Result<Option<Snapshot>, StoreError> {
+        max_bytes: usize,
+    ) -> Result<Option<SnapshotRow>, StoreError> {
         let any_snapshot: Option<i64> = document_snapshot::Entity::find()
             .select_only()
             .column(document_snapshot::Column::Version)
@@ -76,19 +120,18 @@ impl Store {
         if any_snapshot.is_some() {
             return Ok(None);
         }
-        let row: Option<(i64, String)> = document::Entity::find()
+        let content = || document::Column::Content.into_expr();
+        let row: Option<(i64, Option<String>)> = document::Entity::find()
             .select_only()
-            .columns([document::Column::Version, document::Column::Content])
+            .column(document::Column::Version)
+            .expr(if_small(content(), max_bytes))
             .filter(document::Column::Id.eq(document.uuid()))
             .filter(document::Column::DeletedAt.is_null())
             .filter(document::Column::Version.lte(version.number()))
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.map(|(version, text)| Snapshot {
-            version: Version::new(version),
-            state: SnapshotState::Plain(text),
-        }))
+        Ok(row.map(|(version, text)| (version, text.map(SnapshotState::Plain))))
     }
 
     /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version, which was stored at `at`, if
@@ -131,6 +174,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// A column that is null where it has more than `max_bytes` bytes, so that those are not read.
+fn if_small(column: Expr, max_bytes: usize) -> Expr {
+    let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    // In PostgreSQL, `octet_length` is a 32-bit integer.
+    let size = Expr::from(Func::cust("octet_length").arg(column.clone())).cast_as("bigint");
+    Expr::case(size.lte(max_bytes), column).into()
+}
+
+fn whole(version: i64, state: SnapshotState) -> Snapshot {
+    Snapshot { version: Version::new(version), state }
 }
 
 /// Selects only snapshots of a document that was not deleted: those of a deleted one may still be there.

@@ -89,7 +89,7 @@ fn too_large(size: usize, limit: usize) -> CloseReason {
 fn load_reason(error: &LoadError) -> CloseReason {
     match error {
         LoadError::Store(error) => store_reason(error),
-        LoadError::NotKept | LoadError::Aborted => CloseReason::Unavailable,
+        LoadError::NotKept | LoadError::Aborted | LoadError::Busy => CloseReason::Unavailable,
         LoadError::Corrupt(_) => CloseReason::InternalError,
     }
 }

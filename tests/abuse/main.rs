@@ -9,5 +9,6 @@
 mod allowances;
 mod answers;
 mod audiences;
+mod fair_queues;
 mod unread_answers;
 mod variables;

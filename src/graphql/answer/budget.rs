@@ -157,19 +157,21 @@ pub(in crate::graphql) fn answer_budget<'a>(
 #[cfg(test)]
 pub(super) fn budget(bytes: usize, values: usize) -> AnswerBudget {
     use crate::{
-        memory::{MemoryAccount, MemoryBounds, Payer},
+        domain::Party,
+        memory::{MemoryAccount, MemoryBounds},
         metrics::Metrics,
     };
     let bounds = MemoryBounds { of_user: usize::MAX / 2, of_node: usize::MAX / 2 };
     let account = MemoryAccount::new(bounds, Metrics::new());
-    AnswerBudget::new(AnswerBounds { bytes, values }, account.open(Payer::Strangers))
+    AnswerBudget::new(AnswerBounds { bytes, values }, account.open(Party::Node))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        memory::{MemoryAccount, MemoryBounds, Payer},
+        domain::Party,
+        memory::{MemoryAccount, MemoryBounds},
         metrics::Metrics,
     };
 
@@ -203,7 +205,7 @@ mod tests {
         let account = MemoryAccount::new(bounds, Metrics::new());
         let answer = || {
             let bounds = AnswerBounds { bytes: 1_000_000, values: 9 };
-            AnswerBudget::new(bounds, account.open(Payer::Strangers))
+            AnswerBudget::new(bounds, account.open(Party::Node))
         };
         let (small, large) = (answer(), answer());
         small.spend_bytes(MAX_INLINE_BYTES).unwrap();

@@ -1,5 +1,6 @@
 //! The turns of an operation with a large answer. After some values it lets other tasks of its thread run, and continues
-//! when it is its turn again, so that any number of such operations delays the others by one turn.
+//! when it is its turn again. Parties have turns one after the other, so that any number of such operations of one delays those
+//! of another by one turn.
 
 use std::{
     pin::Pin,
@@ -8,9 +9,12 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, poll_fn};
-use tokio::sync::Semaphore;
 
 use super::AnswerBudget;
+use crate::{
+    domain::Party,
+    fair_queue::{FairPermit, FairQueue},
+};
 
 /// The values that are resolved in one turn, which takes about a millisecond.
 const VALUES: usize = 1_000;
@@ -47,17 +51,17 @@ impl Turn {
     }
 }
 
-/// Runs the resolvers that spend `budget`. The first turn begins at once unless it `waits`, each further one when `turns` has
-/// a permit.
+/// Runs the resolvers of a party that spend `budget`. The first turn begins at once, with the permit that it has perhaps waited
+/// for. Each further one begins when it is the party's turn, without a bound or a deadline: a mutation that has begun must not
+/// end in between.
 pub(in crate::graphql) async fn in_turns<T>(
     budget: &AnswerBudget,
-    turns: &Semaphore,
-    waits: bool,
+    turns: &FairQueue<Party>,
+    party: Party,
+    mut permit: Option<FairPermit<Party>>,
     mut resolving: BoxFuture<'_, T>,
 ) -> T {
     let turn = budget.turn();
-    // The semaphore is never closed; if it were, turns would not be limited.
-    let mut permit = if waits { turns.acquire().await.ok() } else { None };
     loop {
         let resolved = poll_fn(|cx| {
             turn.begin();
@@ -78,7 +82,8 @@ pub(in crate::graphql) async fn in_turns<T>(
         drop(permit.take());
         // Without the yield, an operation that is alone would not let other tasks run.
         tokio::task::yield_now().await;
-        permit = turns.acquire().await.ok();
+        // The queue refuses nobody; if it did, turns would not be limited.
+        permit = turns.acquire(party).await.ok();
     }
 }
 
@@ -90,24 +95,53 @@ mod tests {
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
     use super::{super::budget::budget, *};
+    use crate::{domain::UserId, fair_queue::QueueBounds};
+
+    fn one_turn_at_a_time() -> FairQueue<Party> {
+        let (waiting_of_key, waiting) = (usize::MAX, usize::MAX);
+        FairQueue::new(QueueBounds { places: 1, share: 1, waiting_of_key, waiting })
+    }
+
+    #[tokio::test]
+    async fn operations_of_one_party_delay_another_by_one_turn_each_time() {
+        const TURNS: usize = 5;
+        let turns = one_turn_at_a_time();
+        let resolved = Arc::new(AtomicUsize::new(0));
+        let operation = async |party: Party, count: Arc<AtomicUsize>| {
+            let budget = budget(0, 0);
+            let all = join_all((0..TURNS * VALUES).map(|_| async {
+                budget.turn().take().await;
+                count.fetch_add(1, Ordering::Relaxed);
+            }));
+            let first = turns.acquire(party).await.ok();
+            in_turns(&budget, &turns, party, first, all.boxed()).await;
+            count.load(Ordering::Relaxed)
+        };
+        let [mallory, alice] = [(); 2].map(|()| Party::User(UserId::new()));
+        let flood = join_all((0..10).map(|_| operation(mallory, Arc::clone(&resolved))));
+        // All of the others wait when this one comes.
+        let last = operation(alice, Arc::clone(&resolved));
+        let (_, resolved_before) = futures_util::join!(flood, last);
+        assert!(resolved_before <= (2 * TURNS + 2) * VALUES, "{resolved_before}");
+    }
 
     #[tokio::test]
     async fn other_tasks_wait_for_one_turn_however_many_operations_run() {
         const OPERATIONS: usize = 5;
         let resolved = Arc::new(AtomicUsize::new(0));
-        let turns = Arc::new(Semaphore::new(1));
-        let operation = async |resolved: Arc<AtomicUsize>, turns: Arc<Semaphore>| {
+        let turns = one_turn_at_a_time();
+        let operation = async |resolved: Arc<AtomicUsize>, turns: FairQueue<Party>| {
             let budget = budget(0, 0);
             let all = join_all((0..10 * VALUES).map(|_| async {
                 budget.turn().take().await;
                 resolved.fetch_add(1, Ordering::Relaxed);
             }));
-            in_turns(&budget, &turns, false, all.boxed()).await;
+            in_turns(&budget, &turns, Party::Node, None, all.boxed()).await;
         };
         let most = LocalSet::new()
             .run_until(async {
                 let running: Vec<_> = (0..OPERATIONS)
-                    .map(|_| spawn_local(operation(Arc::clone(&resolved), Arc::clone(&turns))))
+                    .map(|_| spawn_local(operation(Arc::clone(&resolved), turns.clone())))
                     .collect();
                 // Every operation has its first turn.
                 yield_now().await;

@@ -33,8 +33,8 @@ impl AccountMutations {
         let api = api(ctx)?;
         let (email, name) = (Email::new(&email)?, DisplayName::new(&name)?);
         take_sign_in(api, &email)?;
-        let password_hash =
-            api.passwords.hash(&password).await.inspect_err(|error| count_busy(api, error))?;
+        let hashed = api.passwords.hash(caller(ctx).party(), &password).await;
+        let password_hash = hashed.inspect_err(|error| count_busy(api, error))?;
         let account = api.store.create_account(NewAccount { name, email, password_hash }).await?;
         Ok(signed_in(api, account))
     }
@@ -54,7 +54,7 @@ impl AccountMutations {
         let stored = credentials.as_ref().and_then(|known| known.password_hash.as_deref());
         let good = api
             .passwords
-            .verify(&password, stored)
+            .verify(caller(ctx).party(), &password, stored)
             .await
             .inspect_err(|error| count_busy(api, error))?;
         match credentials.filter(|_known| good) {

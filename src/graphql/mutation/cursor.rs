@@ -34,7 +34,7 @@ impl CursorMutations {
         match caller(ctx) {
             // A confirmed seat proves access, so this path needs no database.
             Caller::Session(link) if link.move_cursor(document, cursor)? => Ok(true),
-            Caller::Session(_) | Caller::Nobody => {
+            Caller::Session(_) | Caller::Nobody(_) => {
                 level_of(ctx, user, document, AccessLevel::View).await?;
                 Err(ApiError::NotOpenHere)
             }

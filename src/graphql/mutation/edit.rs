@@ -44,6 +44,6 @@ pub(super) fn take_edit(ctx: &Context<'_>, document: Option<&ID>) -> Result<(), 
             Ok(api(ctx)?.allowances.take_edit(user.id, document)?)
         }
         // The resolver refuses a caller who is not signed in.
-        Caller::Nobody => Ok(()),
+        Caller::Nobody(_) => Ok(()),
     }
 }

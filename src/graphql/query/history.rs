@@ -8,7 +8,7 @@ use crate::{
     graphql::{
         ApiError,
         access::{Admitted, require},
-        caller::api,
+        caller::{api, caller},
         complexity::{DATABASE_READ, TEXT_REBUILD},
         loaders::loaders,
         paging,
@@ -67,7 +67,8 @@ pub(in crate::graphql) async fn text_at(
     version: i64,
 ) -> Result<Content, ApiError> {
     let version = existing_version(ctx, admitted, version).await?;
-    match api(ctx)?.rooms.content_at(admitted.document, version).await {
+    let party = caller(ctx).party();
+    match api(ctx)?.rooms.content_at(admitted.document, version, party).await {
         Err(LoadError::NotKept) => Err(not_kept(version).into()),
         content => Ok(content?),
     }

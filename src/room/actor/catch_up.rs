@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Room, reconcile::LevelRead};
 use crate::{
-    domain::{Change, ChangeKind, DocumentId, Version},
+    domain::{Change, ChangeKind, DocumentId, Party, Version},
     editing::{
         EditError, LoadError,
         loader::{DocumentLoader, are_consecutive},
@@ -38,7 +38,8 @@ impl Room {
     }
 
     fn replay(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some(Backlog { next, wants_content, restarts, .. }) = self.audiences.backlog(seat)
+        let Some(Backlog { next, wants_content, restarts, seat: subscriber }) =
+            self.audiences.backlog(seat)
         else {
             return;
         };
@@ -54,7 +55,8 @@ impl Room {
         if let Some(changes) = in_memory {
             return self.replay_page(seat, changes, ctx);
         }
-        let missing = MissingChanges { document: self.document, next, head, wants_content };
+        let party = Party::User(subscriber.user().id);
+        let missing = MissingChanges { document: self.document, party, next, head, wants_content };
         let (store, loader) = (self.parts().store.clone(), self.shared.loader.clone());
         let page = async move { missing.read(&store, &loader).await };
         self.spawn(ctx, page, move |room, page, ctx| match page {
@@ -169,6 +171,8 @@ impl Room {
 /// The changes that a subscriber misses.
 struct MissingChanges {
     document: DocumentId,
+    /// The subscriber's user.
+    party: Party,
     next: Version,
     /// The head of the room when reading begins.
     head: Head,
@@ -190,7 +194,7 @@ impl MissingChanges {
             return self.resync(store, loader).await;
         }
         let page = if self.wants_content {
-            match loader.fill(self.document, None, page).await {
+            match loader.fill(self.document, None, page, self.party).await {
                 // The log begins here, and no snapshot has the text before it.
                 Err(LoadError::NotKept) => return self.resync(store, loader).await,
                 filled => filled?,
@@ -209,7 +213,7 @@ impl MissingChanges {
     ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
         // Not the stored head, which may be one that the room has not reached, or has left because it is lost.
         let Head { version, title, at, .. } = self.head.clone();
-        let content = match loader.content(self.document, version).await {
+        let content = match loader.content(self.document, version, self.party).await {
             Err(LoadError::NotKept) if store.find_head(self.document).await?.is_none() => {
                 return Ok(None);
             }

@@ -44,7 +44,7 @@ impl Room {
         let RoomsShared { parts, options, permits, clocks, .. } = &*shared;
         let metrics = &parts.metrics;
         let queue = EditQueue::new(options.edits_waiting, options.edits_waiting_bytes);
-        let permits = WorkPermits::new(Arc::clone(permits));
+        let permits = WorkPermits::new(permits.clone());
         Self {
             document,
             // Of its own, since the session or request that opens a room does not own it; and not filtered out with `info`,

@@ -16,7 +16,7 @@ use super::{
     yjs_messages::{SendAwareness, SendStep1, SendStep2},
 };
 use crate::{
-    domain::Version,
+    domain::{Party, Version},
     editing::{
         LoadError, Replica,
         loader::{MAX_INLINE_BYTES, off_thread},
@@ -143,12 +143,16 @@ impl Room {
         );
     }
 
+    /// Loads the replica, for the user of the first editor that waits for it.
     fn load_replica(&mut self, head: Version, ctx: &mut Context<Self>) {
+        let user = self.editors.first_pending().map(|seat| seat.user().id);
+        let party = user.map_or(Party::Node, Party::User);
         self.with_document(
             ctx,
             OpenDocument::lend,
             move |context, mut state| async move {
-                let loaded = context.loader.replica(context.document, head).await.map(|loaded| {
+                let loaded = context.loader.replica(context.document, head, party).await;
+                let loaded = loaded.map(|loaded| {
                     state.snapshot = Some(loaded.snapshot);
                     state.replica = Some(loaded.replica);
                 });

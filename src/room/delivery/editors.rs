@@ -233,6 +233,11 @@ impl Editors {
         !self.pending.is_empty()
     }
 
+    /// Returns the seat of the editor that waits longest to be sent something.
+    pub(in crate::room) fn first_pending(&self) -> Option<&Arc<Seat>> {
+        self.pending.keys().find_map(|seat| self.seat(*seat))
+    }
+
     /// Removes and returns everything that editors are to be sent.
     pub(in crate::room) fn take_pending(&mut self) -> Vec<(SeatId, PendingSync)> {
         std::mem::take(&mut self.pending).into_iter().collect()

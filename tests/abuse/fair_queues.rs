@@ -1,0 +1,75 @@
+//! Users who ask for more than their share of what the node has few of.
+
+use std::cell::Cell;
+
+use futures_util::future::join_all;
+use kit::{Client as _, Node as _, PASSWORD, TestNode};
+use serde_json::json;
+use tokio::select;
+
+const LOGIN: &str = "mutation($email: String!, $password: String!) { login(email: $email, password: $password) { token } }";
+
+#[actix_web::test]
+async fn sign_ins_of_one_user_leave_room_for_those_of_others() {
+    let node = TestNode::start_with(&[
+        ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "4096"),
+        ("COSCRIBE__AUTH__HASHES_AT_ONCE", "1"),
+        ("COSCRIBE__AUTH__HASHES_WAITING", "4"),
+    ])
+    .await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let flood = join_all((0..12).map(|guess| {
+        let mallory = &mallory;
+        async move {
+            for number in 0.. {
+                let email = format!("nobody-{guess}-{number}@example.org");
+                mallory.run(LOGIN, json!({ "email": email, "password": PASSWORD })).await;
+            }
+        }
+    }));
+    let sign_ins = async {
+        for _ in 0..6 {
+            let variables = json!({ "email": alice.email, "password": PASSWORD });
+            let signed_in = node.stranger().run(LOGIN, variables).await;
+            assert!(signed_in.is_ok(), "{:?}", signed_in.errors());
+        }
+    };
+    select! {
+        _ = flood => unreachable!("it has no end"),
+        () = sign_ins => {}
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn large_texts_of_one_user_delay_those_of_others_by_one() {
+    const READINGS: usize = 24;
+    /// Far fewer than all, and far more than one.
+    const FEW: usize = 16;
+    let node = TestNode::start_with(&[("COSCRIBE__ROOM__TEXTS_AT_ONCE", "1")]).await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let huge = mallory.create_document("Huge", &"x".repeat(1_000_000)).await;
+    let [small, large] = [
+        alice.create_document("Small", "text").await,
+        alice.create_document("Large", &"y".repeat(100_000)).await,
+    ];
+    let read = "query($id: ID!) { document(id: $id) { content } }";
+    let answered = Cell::new(0);
+    let first_is_answered = tokio::sync::Notify::new();
+    let readings = join_all((0..READINGS).map(|_| async {
+        let answer = mallory.run(read, json!({ "id": huge })).await;
+        assert!(answer.is_ok(), "{:?}", answer.errors());
+        answered.set(answered.get() + 1);
+        first_is_answered.notify_one();
+    }));
+    let bystander = async {
+        first_is_answered.notified().await;
+        for document in [small, large] {
+            let answer = alice.run(read, json!({ "id": document })).await;
+            assert!(answer.is_ok(), "{:?}", answer.errors());
+        }
+        assert!(answered.get() < FEW, "after {} of the others", answered.get());
+    };
+    tokio::join!(readings, bystander);
+    node.stop().await;
+}
