@@ -10,10 +10,9 @@ fuzz_target!(|data: &[u8]| {
     let Ok(messages) = yjs::parse(&bytes) else { return };
     for message in messages {
         match message {
-            EditorMessage::Step1(state_vector) => {
-                if let Ok(clocks) = yjs::state_vector(&state_vector) {
-                    assert!(clocks.len() <= state_vector.len() / 2);
-                }
+            EditorMessage::Step1(clocks) => {
+                assert!(clocks.len() <= data.len() / 2);
+                assert_eq!(clocks.iter().count(), clocks.len());
             }
             EditorMessage::Step2(update) | EditorMessage::Update(update) => {
                 if let Ok(outline) = Outline::read(&update, 1_000) {

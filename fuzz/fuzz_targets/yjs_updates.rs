@@ -34,6 +34,7 @@ fuzz_target!(|data: &[u8]| {
             text: 10_000,
             state: 100_000,
             structs: 1_000,
+            clients: 1_000,
             compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(1),
             budget: Budget::unlimited(),
         };

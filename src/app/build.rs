@@ -121,6 +121,7 @@ fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Me
         document_limit: settings.limits.document,
         state_limit: settings.limits.document_state,
         structs_limit: settings.limits.update_structs,
+        clients_limit: settings.limits.document_clients,
     };
     let mut options = settings.room.clone();
     // After this time every live node has registered its sessions again.

@@ -32,4 +32,4 @@ pub use loader::LoadError;
 pub use replica::{
     ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
 };
-pub use request::{EditError, EditKind, EditRequest, StoredEdit};
+pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};

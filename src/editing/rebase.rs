@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    EditError, EditKind, EditRequest, MergeBounds, Merged, Replica, loader::MAX_PAGE_BYTES,
-    stage::StagedBatch, turn_document::TurnDocument,
+    EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica,
+    loader::MAX_PAGE_BYTES, stage::StagedBatch, turn_document::TurnDocument,
 };
 use crate::{
     domain::{Budget, CompareUntil, Content, Delta, Party, Tie, UserId, Version},
@@ -43,8 +43,8 @@ pub(super) struct AppliedEdit {
     pub(super) before: Content,
     /// The text after.
     pub(super) after: Content,
-    /// Whether a part of the update was left out because it depends on missing updates.
-    pub(super) is_partial: bool,
+    /// What of a Yjs update was left out.
+    pub(super) omitted: Omitted,
 }
 
 /// Applies the text of a request. Returns none if it changes nothing.
@@ -112,19 +112,24 @@ async fn merge(
         + replica.weight() / WALKED_BYTES_PER_UNIT
         + replica.conflict_check_weight(bytes);
     let context = document.context();
-    let (within, structs) = (context.apply_within, context.max_structs);
+    let (within, structs, clients) =
+        (context.apply_within, context.max_structs, context.max_clients);
     let (text, state) = (context.max_text_bytes, context.max_state_bytes);
     let work = move |budget: &Budget| {
         let compare_until = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
-        let bounds = MergeBounds { text, state, structs, compare_until, budget: budget.clone() };
+        let budget = budget.clone();
+        let bounds = MergeBounds { text, state, structs, clients, compare_until, budget };
         let (replica, merged) = replica.merge(&updates, &bounds);
         let after = replica.as_ref().map(|replica| replica.content().clone());
         (replica, merged, after.unwrap_or_default())
     };
     let (replica, merged, after) = context.permits.run(author, weight, within, work).await?;
     document.put_replica(replica);
-    let Some(Merged { delta, update, leaves_out }) = merged? else { return Ok(None) };
-    Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, is_partial: leaves_out }))
+    let Some(Merged { delta, update, leaves_out, drops_content }) = merged? else {
+        return Ok(None);
+    };
+    let omitted = Omitted { rest: leaves_out, content: drops_content };
+    Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, omitted }))
 }
 
 /// Returns the text that a request was made for and the deltas applied to it since, those of the batch included.
@@ -236,7 +241,7 @@ fn rebase_and_apply(
     match replica.apply(&delta, bounds.text, bounds.budget) {
         Ok(update) => {
             let after = replica.content().clone();
-            let applied = AppliedEdit { delta, update, before, after, is_partial: false };
+            let applied = AppliedEdit { delta, update, before, after, omitted: Omitted::default() };
             (replica, Ok(Some(applied)))
         }
         Err(error) => (replica, Err(error.into())),

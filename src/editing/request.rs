@@ -174,8 +174,17 @@ pub struct StoredEdit {
     pub content: Option<Content>,
     /// The stored Yjs v1 state vector, or a part of it, as the request asked.
     pub state_vector: Option<Bytes>,
-    /// Whether a part of a Yjs update was left out because it depends on updates that are missing here.
-    pub is_partial: bool,
+    /// What of a Yjs update was left out.
+    pub omitted: Omitted,
+}
+
+/// What of a Yjs update was not stored although the rest was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// Whether a part was left out because it depends on updates that are missing here, or because the time was up.
+    pub rest: bool,
+    /// Whether content was left out for good because it is not supported, such as a subdocument.
+    pub content: bool,
 }
 
 impl EditRequest {

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    EditError, EditKind, EditRequest, StoredEdit,
+    EditError, EditKind, EditRequest, Omitted, StoredEdit,
     job::{Answer, Job},
     rebase::{self, AppliedEdit},
     turn_document::TurnDocument,
@@ -43,8 +43,8 @@ pub(super) struct StagedChange {
     pub(super) change: NewChange,
     /// The text after the change.
     pub(super) content: Content,
-    /// Whether a part of the update was left out because it depends on missing updates.
-    pub(super) is_partial: bool,
+    /// What of a Yjs update was left out.
+    pub(super) omitted: Omitted,
 }
 
 impl StagedBatch {
@@ -146,7 +146,7 @@ async fn answer_stored(stored: &StoredEdits, job: &Job) -> Result<Option<Answer>
         at: receipt.at,
         content: None,
         state_vector: None,
-        is_partial: false,
+        omitted: Omitted::default(),
     })))
 }
 
@@ -158,7 +158,7 @@ fn unchanged(document: &TurnDocument, head: &Head, batch: &StagedBatch) -> Store
         at: head.at,
         content: document.loaded_replica().map(|replica| replica.content().clone()),
         state_vector: None,
-        is_partial: false,
+        omitted: Omitted::default(),
     }
 }
 
@@ -185,7 +185,7 @@ async fn note_unchanged(
 struct JobChange {
     change: NewChange,
     content: Content,
-    is_partial: bool,
+    omitted: Omitted,
 }
 
 impl JobChange {
@@ -201,21 +201,21 @@ impl JobChange {
             update: None,
             size: content.bytes(),
         };
-        Self { change, content, is_partial: false }
+        Self { change, content, omitted: Omitted::default() }
     }
 
     /// Returns the change of the text.
     fn edited(request: &EditRequest, title: &Arc<str>, applied: AppliedEdit) -> Self {
-        let AppliedEdit { delta, update, after, is_partial, .. } = applied;
+        let AppliedEdit { delta, update, after, omitted, .. } = applied;
         let mut step = Self::new(request, ChangeKind::Edited, title, after);
         (step.change.delta, step.change.update) = (Some(delta), Some(update));
-        step.is_partial = is_partial;
+        step.omitted = omitted;
         step
     }
 
     fn of(self, job: usize) -> StagedChange {
-        let Self { change, content, is_partial } = self;
-        StagedChange { job, change, content, is_partial }
+        let Self { change, content, omitted } = self;
+        StagedChange { job, change, content, omitted }
     }
 }
 

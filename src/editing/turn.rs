@@ -286,7 +286,7 @@ impl CommitTurn {
     fn record(&mut self, staged: Vec<StagedChange>, committed: Committed) {
         let Committed { at, authors } = committed;
         self.own_from.get_or_insert(self.document.change_count());
-        for StagedChange { job, change, content, is_partial } in staged {
+        for StagedChange { job, change, content, omitted } in staged {
             let Some(head) = self.document.head() else { return };
             let (version, previous_at) = (head.version.next(), Some(head.at));
             if self.jobs[job].request.is_from_yjs_editor() {
@@ -299,7 +299,7 @@ impl CommitTurn {
                 at,
                 content: Some(content.clone()),
                 state_vector: None,
-                is_partial,
+                omitted,
             }));
             self.document.append(Arc::new(Change {
                 document: self.document.context().document,

@@ -34,6 +34,8 @@ pub(crate) struct TurnContext {
     pub(crate) max_state_bytes: usize,
     /// The most structs in an update of a Yjs editor.
     pub(crate) max_structs: usize,
+    /// The number of clients in a document up to which a Yjs update may add one.
+    pub(crate) max_clients: usize,
     /// How long applying one edit may take.
     pub(crate) apply_within: Duration,
     /// Permits for work on large texts.

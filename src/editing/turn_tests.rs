@@ -56,6 +56,7 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         max_text_bytes: 1_000,
         max_state_bytes: 1 << 20,
         max_structs: 1_000,
+        max_clients: 1_000,
         permits: WorkPermits::new(large_texts_queue(1)),
         apply_within: Duration::from_secs(10),
         rebase_bytes: 1_000_000,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{EditorAwareness, RoomHandle, Seat};
+use crate::wire::yjs::ClientClocks;
 
 /// The seat of a Yjs editor, as its session uses it. Cheap to clone; it does not hold the seat.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ impl EditorHandle {
     }
 
     /// Has the room send everything missing from a state vector (sync step 2). It is queued behind what already waits.
-    pub async fn request_step_2(&self, state_vector: Vec<(u64, u32)>) {
+    pub async fn request_step_2(&self, state_vector: ClientClocks) {
         self.room.send_step_2(self.seat.id(), state_vector).await;
     }
 

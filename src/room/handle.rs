@@ -27,7 +27,7 @@ use crate::{
     metrics::{ActorKind, Metrics},
     outbox::SeatId,
     store::HeadVersions,
-    wire::envelope::Envelope,
+    wire::{envelope::Envelope, yjs::ClientClocks},
 };
 
 /// A room, as other parts use it. Cheap to clone; it does not keep the room open.
@@ -121,7 +121,7 @@ impl RoomHandle {
     }
 
     /// Sends sync step 2 to a Yjs editor.
-    pub(super) async fn send_step_2(&self, seat: SeatId, state_vector: Vec<(u64, u32)>) {
+    pub(super) async fn send_step_2(&self, seat: SeatId, state_vector: ClientClocks) {
         if self.address.send(self.queued(SendStep2 { seat, state_vector })).await.is_err() {
             tracing::debug!("the room closed before it sent a sync step 2");
         }

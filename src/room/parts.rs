@@ -32,6 +32,8 @@ pub struct RoomParts {
     pub state_limit: usize,
     /// The most structs in an update of a Yjs editor.
     pub structs_limit: usize,
+    /// The number of clients in a document up to which an update of a Yjs editor may add one.
+    pub clients_limit: usize,
 }
 
 /// What all rooms of a node share.

@@ -24,6 +24,8 @@ pub struct Limits {
     pub document: usize,
     /// Bytes of a document's Yjs state: the text, other content, and what remains of deletions.
     pub document_state: usize,
+    /// Yjs clients with changes in one document.
+    pub document_clients: usize,
     /// Structs of one Yjs update.
     pub update_structs: usize,
     /// Bytes of the awareness state of a Yjs editor.

@@ -177,6 +177,7 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
         )
     });
     faults.at_most("limits.document_state", limits.document_state, 1024 * MIB);
+    faults.at_least("limits.document_clients", limits.document_clients, 1);
     faults.at_least("limits.update_structs", limits.update_structs, 1);
     faults.at_least("limits.awareness", limits.awareness, KIB);
     faults.at_most("limits.awareness", limits.awareness, MIB);

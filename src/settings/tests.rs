@@ -70,8 +70,11 @@ fn without_sources_the_settings_are_those_of_base_toml() {
     assert_eq!((default.server.host.as_str(), default.server.port), ("0.0.0.0", 4000));
     assert_eq!(default.server.data_dir, PathBuf::from("./data"));
     assert_eq!(default.session.silence_allowed, Duration::from_secs(90));
-    assert_eq!(default.limits.message, 8 << 20);
+    assert_eq!(default.limits.message, 64 << 20);
     assert_eq!(default.limits.document, 10 << 20);
+    // Every text that may be stored can be sent as JSON, in one frame.
+    assert_eq!(default.limits.frame, default.limits.message);
+    assert!(default.limits.message > 6 * default.limits.document + (1 << 20));
     assert_eq!(default.outbox.bound, 1 << 20);
     assert_eq!(default.auth.token_life, Duration::from_secs(3600));
     assert!(default.auth.secret.is_none() && default.auth.issuer.is_none());

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use bytes::Bytes;
+
 use super::{
     conversation::EditorParts,
     error::{Remedy, remedy},
@@ -31,12 +33,21 @@ pub(super) async fn commit(
         false => Err(StoreError::Denied.into()),
     };
     let error = match stored {
-        Ok(StoredEdit { is_partial: true, .. }) => return StepOutcome::StoredInPart,
-        Ok(StoredEdit { version, state_vector: Some(state_vector), .. }) => {
-            acknowledge(version);
-            return StepOutcome::Reply(yjs::saved(version, &state_vector, updates_stored));
+        Ok(StoredEdit { omitted, version, state_vector, .. }) => {
+            let notice = omitted.content.then(notice_of_omission);
+            if omitted.rest {
+                return StepOutcome::StoredInPart { notice };
+            }
+            let reply = state_vector.map(|state_vector| {
+                acknowledge(version);
+                yjs::saved(version, &state_vector, updates_stored)
+            });
+            return match (reply, notice) {
+                (reply, Some(notice)) => StepOutcome::StoredWithout { reply, notice },
+                (Some(reply), None) => StepOutcome::Reply(reply),
+                (None, None) => StepOutcome::Done,
+            };
         }
-        Ok(_) => return StepOutcome::Done,
         Err(error) => error,
     };
     match remedy(&error) {
@@ -61,6 +72,14 @@ pub(super) async fn commit(
             StepOutcome::Close(reason)
         }
     }
+}
+
+/// Returns the message to an editor that has written content which cannot be kept.
+fn notice_of_omission() -> Bytes {
+    tracing::info!("left out content of an editor that is not supported");
+    yjs::permission_denied(
+        "Content of a kind that is not supported, such as a subdocument, was left out. Everything else is saved.",
+    )
 }
 
 /// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored

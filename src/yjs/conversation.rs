@@ -33,7 +33,7 @@ use crate::{
     store::Store,
     wire::{
         CloseReason,
-        yjs::{self, Malformed},
+        yjs::{self, ClientClocks, Malformed},
     },
 };
 
@@ -135,6 +135,9 @@ impl Conversation {
         if !self.pending.has_updates() {
             return None;
         }
+        if let Some(until) = self.resync.paused_until(now) {
+            return Some(ConversationStep::WaitUntil(until));
+        }
         if link.take_edit().is_err() {
             return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
@@ -193,23 +196,27 @@ impl Conversation {
     /// Notes the outcome of committing a batch.
     fn finish_commit(&mut self, batch: UpdateBatch, outcome: &StepOutcome, now: Instant) {
         match outcome {
-            StepOutcome::Done | StepOutcome::Reply(_) if self.stored.stored(batch) => {
+            StepOutcome::Done | StepOutcome::Reply(_) | StepOutcome::StoredWithout { .. }
+                if self.stored.stored(batch) =>
+            {
                 self.resync.in_sync();
             }
             // An earlier update is still missing.
-            StepOutcome::Done | StepOutcome::Reply(_) => self.resync.out_of_sync(now),
+            StepOutcome::Done | StepOutcome::Reply(_) | StepOutcome::StoredWithout { .. } => {
+                self.resync.out_of_sync(now);
+            }
             StepOutcome::OutOfSync => {
                 self.stored.not_stored();
                 self.resync.out_of_sync(now);
             }
-            StepOutcome::StoredInPart => {
+            StepOutcome::StoredInPart { .. } => {
                 self.stored.not_stored();
                 self.resync.in_sync();
                 self.resync.out_of_sync(now);
             }
             StepOutcome::Refused(_) => {
                 self.stored.not_stored();
-                self.resync.refused();
+                self.resync.refused(now);
             }
             StepOutcome::Denied(_) => {
                 self.stored.not_stored();
@@ -265,7 +272,7 @@ async fn send_sync_step_1(seat: EditorHandle) -> StepOutcome {
     StepOutcome::Done
 }
 
-async fn send_sync_step_2(seat: EditorHandle, state_vector: Vec<(u64, u32)>) -> StepOutcome {
+async fn send_sync_step_2(seat: EditorHandle, state_vector: ClientClocks) -> StepOutcome {
     seat.request_step_2(state_vector).await;
     StepOutcome::Done
 }
@@ -292,9 +299,9 @@ impl EditorConversation for Conversation {
     fn receive(&mut self, message: &Bytes) -> Result<(), CloseReason> {
         let bad = |error: Malformed| CloseReason::BadMessage(error.0.into());
         let own_client = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
+        let max_awareness = self.parts.limits.awareness;
         for message in yjs::parse(message).map_err(bad)? {
-            let max_awareness = self.parts.limits.awareness;
-            self.pending.receive(message, own_client, max_awareness).map_err(bad)?;
+            self.pending.receive(message, own_client, max_awareness);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Maps the errors of an editor's updates to the Yjs protocol: a denial, a request for missing updates, or a close. An update
-//! that is too expensive is denied, because a close would end the editor for good or make it send the same again at once. For
+//! that cannot be kept is denied, because a close would end the editor for good or make it send the same again at once. For
 //! the same reason the session stays open while the store is unavailable: the editor would reconnect several times a second,
 //! and join and leave the document each time.
 //!
@@ -22,8 +22,8 @@ pub(super) enum Remedy {
     /// The update cannot be stored at the moment. The session stays open: the editor keeps its changes, and is asked for them
     /// again.
     Retry,
-    /// The update is too expensive, for this reason. The session stays open: the editor keeps its changes and receives those
-    /// of others.
+    /// The update cannot be kept, for this reason. The session stays open: the editor keeps its changes, receives those of
+    /// others, and can undo the cause.
     Refuse(String),
     /// The session ends. When the editor reconnects, it sends the updates that are missing here.
     Close(CloseReason),
@@ -46,7 +46,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),
-        EditError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
+        EditError::TooLarge { size, limit } => too_large(*size, *limit),
     }
 }
 
@@ -62,8 +62,8 @@ fn merge_remedy(error: &MergeError) -> Remedy {
     match error {
         MergeError::MissingDependencies => Remedy::Ask,
         MergeError::Unrelated => Remedy::Close(CloseReason::UnrelatedHistory),
-        MergeError::Malformed(what) => Remedy::Close(CloseReason::BadMessage(
-            format!("The update cannot be merged: {what}").into(),
+        MergeError::Malformed(what) => Remedy::Refuse(format!(
+            "The update cannot be merged: {what}. Copy your work, reload the page, and use another editor."
         )),
         MergeError::TooManyStructs { limit } => Remedy::Refuse(format!(
             "The update has more than {limit} structs. Make smaller changes."
@@ -73,17 +73,21 @@ fn merge_remedy(error: &MergeError) -> Remedy {
              Reload the document and insert the text again."
                 .into(),
         ),
-        MergeError::TooLarge { size, limit } => Remedy::Close(too_large(*size, *limit)),
-        MergeError::NotText => Remedy::Close(CloseReason::Refused(
-            "The root type \"content\" holds text; use another name for other types".into(),
+        MergeError::TooManyClients { limit } => Remedy::Refuse(format!(
+            "The document has changes from {limit} pages (Yjs clients), the most that it may have. Copy its text to a new \
+             document."
         )),
+        MergeError::TooLarge { size, limit } => too_large(*size, *limit),
+        MergeError::NotText => Remedy::Refuse(
+            "The root type \"content\" holds text. Use another name for other types.".to_owned(),
+        ),
     }
 }
 
-fn too_large(size: usize, limit: usize) -> CloseReason {
-    let text =
-        format!("The document would have {size} bytes, but may have {limit}; undo, or split it");
-    CloseReason::Refused(text.into())
+fn too_large(size: usize, limit: usize) -> Remedy {
+    Remedy::Refuse(format!(
+        "The document would have {size} bytes, but may have {limit}. Undo, or move a part to another document."
+    ))
 }
 
 fn load_reason(error: &LoadError) -> CloseReason {

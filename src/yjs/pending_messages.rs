@@ -10,7 +10,7 @@ use super::{states, stored_updates::UpdateBatch};
 use crate::{
     room::EditorAwareness,
     session::Limits,
-    wire::yjs::{self, EditorMessage, Malformed, awareness},
+    wire::yjs::{ClientClocks, EditorMessage, Malformed, awareness},
 };
 
 /// The clients whose awareness may wait. A room has no more.
@@ -20,7 +20,7 @@ const MAX_AWARENESS_CLIENTS: usize = 64;
 #[derive(Default)]
 pub(super) struct PendingMessages {
     /// The state vector of the last sync step 1, by client. The editor wants everything else.
-    state_vector: Option<Vec<(u64, u32)>>,
+    state_vector: Option<ClientClocks>,
     /// Whether the editor has asked for everyone's awareness.
     awareness_query: bool,
     /// Sync steps 2 and updates, in the order of their arrival.
@@ -37,18 +37,15 @@ pub(super) struct PendingMessages {
 impl PendingMessages {
     /// Collects a message. `own_client` is the editor's client id, once the room knows it, and `max_awareness` the limit of
     /// an awareness state in bytes.
-    ///
-    /// # Errors
-    /// [`Malformed`] if a state vector or the editor's own awareness cannot be parsed.
     pub(super) fn receive(
         &mut self,
         message: EditorMessage,
         own_client: Option<u32>,
         max_awareness: usize,
-    ) -> Result<(), Malformed> {
+    ) {
         match message {
             EditorMessage::Step1(state_vector) => {
-                self.state_vector = Some(yjs::state_vector(&state_vector)?);
+                self.state_vector = Some(state_vector);
             }
             EditorMessage::Step2(update) => {
                 self.has_step_2 = true;
@@ -57,10 +54,11 @@ impl PendingMessages {
             EditorMessage::Update(update) => self.receive_update(update),
             EditorMessage::QueryAwareness => self.awareness_query = true,
             EditorMessage::Awareness(bytes) => {
-                self.receive_awareness(&bytes, own_client, max_awareness)?;
+                if let Err(malformed) = self.receive_awareness(&bytes, own_client, max_awareness) {
+                    tracing::debug!(%malformed, "left out awareness of an editor");
+                }
             }
         }
-        Ok(())
     }
 
     fn receive_update(&mut self, update: Bytes) {
@@ -71,6 +69,9 @@ impl PendingMessages {
 
     /// Collects an awareness update. Editors also relay the awareness of other clients. Those entries are dropped here
     /// once the own client id is known; before, the room ignores them.
+    ///
+    /// # Errors
+    /// [`Malformed`] if an entry cannot be read. Those before it are collected.
     fn receive_awareness(
         &mut self,
         bytes: &[u8],
@@ -84,8 +85,12 @@ impl PendingMessages {
             }
             let state = match states::read(&entry, max_awareness) {
                 // It may be an entry that the editor only relays.
-                Err(_) if own_client.is_none() => None,
-                state => state?,
+                Err(_) if own_client.is_none() => continue,
+                Err(malformed) => {
+                    tracing::debug!(%malformed, "left out the awareness state of an editor");
+                    own_client.map(EditorAwareness::without_state)
+                }
+                Ok(state) => state,
             };
             if let Some(state) = state {
                 self.awareness.insert(state.client, state);
@@ -126,7 +131,7 @@ impl PendingMessages {
     }
 
     /// Removes the state vector of the last sync step 1.
-    pub(super) fn take_state_vector(&mut self) -> Option<Vec<(u64, u32)>> {
+    pub(super) fn take_state_vector(&mut self) -> Option<ClientClocks> {
         self.state_vector.take()
     }
 
@@ -158,7 +163,7 @@ mod tests {
         let mut pending = PendingMessages::default();
         for update in [b"one", b"two"] {
             let update = EditorMessage::Update(Bytes::from_static(update));
-            pending.receive(update, None, 100).unwrap();
+            pending.receive(update, None, 100);
         }
         let (updates, batch) = pending.take_updates();
         assert_eq!(updates, ["one", "two"]);
@@ -166,7 +171,7 @@ mod tests {
         assert!(!pending.has_updates());
 
         let step_2 = EditorMessage::Step2(Bytes::from_static(b"all"));
-        pending.receive(step_2, None, 100).unwrap();
+        pending.receive(step_2, None, 100);
         let (_, batch) = pending.take_updates();
         assert_eq!(batch, UpdateBatch { received: 3, has_step_2: true });
         assert!(!pending.take_updates().1.has_step_2);
@@ -175,8 +180,8 @@ mod tests {
     #[test]
     fn the_newest_awareness_of_a_client_replaces_the_older_one() {
         let mut pending = PendingMessages::default();
-        pending.receive(awareness_update(7, 1, 5), None, 100).unwrap();
-        pending.receive(awareness_update(7, 2, 9), None, 100).unwrap();
+        pending.receive(awareness_update(7, 1, 5), None, 100);
+        pending.receive(awareness_update(7, 2, 9), None, 100);
         let state = pending.take_awareness().unwrap().state.unwrap();
         assert_eq!(state["a"], "x".repeat(9));
         assert!(!pending.has_awareness());
@@ -185,17 +190,28 @@ mod tests {
     #[test]
     fn awareness_of_other_clients_is_dropped_once_the_own_client_is_known() {
         let mut pending = PendingMessages::default();
-        pending.receive(awareness_update(8, 1, 5), Some(7), 100).unwrap();
+        pending.receive(awareness_update(8, 1, 5), Some(7), 100);
         assert!(!pending.has_awareness());
-        pending.receive(awareness_update(7, 1, 5), Some(7), 100).unwrap();
+        pending.receive(awareness_update(7, 1, 5), Some(7), 100);
         assert!(pending.has_awareness());
     }
 
     #[test]
-    fn a_large_awareness_state_is_refused_only_if_it_is_the_editors_own() {
+    fn an_editors_own_awareness_state_that_is_too_large_is_replaced_by_an_empty_one() {
         let mut pending = PendingMessages::default();
-        pending.receive(awareness_update(7, 1, 50), None, 20).unwrap();
+        pending.receive(awareness_update(7, 1, 50), None, 20);
+        assert!(!pending.has_awareness(), "it may be that of another client");
+        pending.receive(awareness_update(7, 1, 50), Some(7), 20);
+        let awareness = pending.take_awareness().unwrap();
+        assert_eq!((awareness.client, awareness.state), (7, Some(serde_json::Map::new())));
+    }
+
+    #[test]
+    fn an_awareness_message_that_cannot_be_read_is_left_out() {
+        let mut pending = PendingMessages::default();
+        for bytes in [&[1, 7, 1, 9, b'{'][..], &[0xFF, 0x7F], &[1, 7, 1, 1, 0xFF]] {
+            pending.receive(EditorMessage::Awareness(Bytes::from_static(bytes)), Some(7), 20);
+        }
         assert!(!pending.has_awareness());
-        assert!(pending.receive(awareness_update(7, 1, 50), Some(7), 20).is_err());
     }
 }

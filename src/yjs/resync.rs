@@ -16,21 +16,34 @@ pub(super) struct Resync {
     /// The number of times in a row that the editor was out of sync or an update was refused.
     failures: u32,
     due_at: Option<Instant>,
+    /// Until when further updates wait, because the last one was refused.
+    paused_until: Option<Instant>,
 }
 
 impl Resync {
     /// Notes that updates are missing: one depends on others that are, could not be stored, or was stored although an earlier
     /// one was not.
     pub(super) fn out_of_sync(&mut self, now: Instant) {
-        // Eight doublings exceed the longest wait.
-        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(8)).min(MAX_WAIT);
-        self.failures += 1;
+        let wait = self.next_wait();
         self.due_at.get_or_insert(now + wait);
     }
 
-    /// Notes that an update was refused. Later ones depend on it, so the editor will send it again when it is asked.
-    pub(super) fn refused(&mut self) {
+    /// Notes that an update was refused. Later ones depend on it, so the editor will send it again when it is asked. They wait,
+    /// because merging only to refuse may take long.
+    pub(super) fn refused(&mut self, now: Instant) {
+        self.paused_until = Some(now + self.next_wait());
+    }
+
+    fn next_wait(&mut self) -> Duration {
+        // Eight doublings exceed the longest wait.
+        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(8)).min(MAX_WAIT);
         self.failures += 1;
+        wait
+    }
+
+    /// Returns until when updates wait, if they do.
+    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.paused_until.filter(|until| now < *until)
     }
 
     /// Notes that an update was stored, and nothing is missing.
@@ -82,8 +95,11 @@ mod tests {
             resync.out_of_sync(now);
             assert_eq!(resync.due_at(), Some(now + Duration::from_millis(expected)));
             resync.requested();
-            resync.refused();
+            resync.refused(now);
             assert_eq!(resync.due_at(), None);
+            let pause = Duration::from_millis(2 * expected);
+            assert_eq!(resync.paused_until(now), Some(now + pause));
+            assert_eq!(resync.paused_until(now + pause), None);
         }
     }
 

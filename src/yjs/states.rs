@@ -8,7 +8,7 @@ use crate::{
     domain::SessionId,
     editing::Selection,
     room::EditorAwareness,
-    wire::yjs::{Malformed, awareness::AwarenessEntry},
+    wire::yjs::{Malformed, awareness::AwarenessEntry, json_surrogates},
 };
 
 /// The numbers of a Yjs id are below these: client ids fit a JavaScript number, clocks 32 bits.
@@ -31,7 +31,7 @@ pub(super) fn read(
     if state.len() > limit {
         return Err(Malformed("the awareness state is larger than allowed"));
     }
-    let state: Map<String, Value> = serde_json::from_str(state)
+    let state: Map<String, Value> = serde_json::from_str(&json_surrogates::replaced(state))
         .map_err(|_error| Malformed("the awareness state is not a JSON object"))?;
     // The room writes `user.sessionId` into every state that it broadcasts, so this identifies relayed states.
     let session = state.get("user").and_then(|user| user.get("sessionId"));
@@ -96,6 +96,12 @@ mod tests {
         assert!(parsed(&format!(r#"{{"a":"{}"}}"#, "x".repeat(1_000))).is_err());
         let nested = format!(r#"{{"a":{}{}}}"#, "[".repeat(400), "]".repeat(400));
         assert!(parsed(&nested).is_err());
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_becomes_a_replacement_character() {
+        let state = parsed(r#"{"preview":"cat \ud83d"}"#).unwrap().unwrap().state.unwrap();
+        assert_eq!(state["preview"], "cat \u{FFFD}");
     }
 
     #[test]

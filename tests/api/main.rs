@@ -22,6 +22,7 @@ mod graphql_ws;
 mod heartbeat;
 mod history;
 mod http;
+mod large_texts;
 mod limits;
 mod lists;
 mod locked_database;

@@ -82,6 +82,67 @@ test('an edit without the EDIT level is denied and the editor stays connected', 
   assert.equal(alices.content, bobs.content);
 });
 
+/** Half of a character of two code units, as `slice` leaves it. */
+const HALF = '😀'.slice(0, 1);
+
+for (const [what, work] of [
+  ['an embed with half a character', ({ text }) => text.insertEmbed(0, { image: 'x', alt: `cat ${HALF}` })],
+  ['a format with half a character', ({ text }) => text.format(0, 2, { link: { title: HALF } })],
+  ['an attribute with half a character', ({ doc }) => doc.getXmlFragment('xml').insert(0, [xmlText(HALF)])],
+  ['a map value with half a character', ({ doc }) => doc.getMap('map').set(HALF, { [HALF]: HALF })],
+  ['a text with half a character', ({ text }) => text.insert(0, HALF)],
+  ['a subdocument', ({ doc }) => doc.getMap('map').set('chapter', new Y.Doc())],
+  ['awareness with half a character', ({ provider }) => provider.awareness.setLocalStateField('preview', HALF)],
+  ['awareness of 300 KB', ({ provider }) => provider.awareness.setLocalStateField('avatar', 'A'.repeat(300_000))],
+  ['awareness that is no object', ({ provider }) => provider.awareness.setLocalState([HALF])],
+]) {
+  test(`${what} does not keep an editor from going on`, async (t) => {
+    const document = await shared('Hello');
+    const editor = await open(t, alice, document, { params: { saved: true } });
+    const reader = await open(t, bob, document);
+    work(editor);
+    editor.append(' after');
+    await until('The later edit is received', () => reader.content.endsWith('Hello after'));
+    assert.ok(editor.provider.shouldConnect && editor.provider.wsconnected);
+    // What the page keeps is accepted by a later connection as well.
+    const again = await open(t, alice, document, { doc: copyOf(editor.doc), params: { saved: true } });
+    again.append('!');
+    await until('The edit of the copy is received', () => reader.content.endsWith('Hello after!'));
+    assert.ok(again.provider.shouldConnect);
+  });
+}
+
+function xmlText(title) {
+  const text = new Y.XmlText('words');
+  text.format(0, 5, { comment: { title } });
+  return text;
+}
+
+function copyOf(doc) {
+  const copy = new Y.Doc();
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc));
+  return copy;
+}
+
+test('a text of 10 MiB is sent in one frame by an editor and by a GraphQL client', async (t) => {
+  const line = 'The quick "brown" fox jumps over the lazy dog.\n';
+  const text = line.repeat(Math.floor((10 << 20) / line.length));
+  const document = await shared();
+  const editor = await open(t, alice, document);
+  const reader = await open(t, bob, document);
+  editor.append(text);
+  await until('The text is received', () => reader.content.length === text.length, 60_000);
+  editor.text.delete(0, text.length);
+  await until('The deletion is received', () => reader.content === '', 60_000);
+
+  const tab = await Tab.open(alice, document);
+  t.after(() => tab.close());
+  const mutation = 'mutation ($id: ID!, $content: String!) { updateDocument(id: $id, content: $content) { version } }';
+  data(await tab.run(mutation, { id: document, content: text }));
+  await until('The text of the GraphQL client is received', () => reader.content.length === text.length, 60_000);
+  data(await tab.run(mutation, { id: document, content: '' }));
+});
+
 test('awareness and presence list the same sessions', async (t) => {
   const document = await shared('one\ntwo\n');
   const tab = await Tab.open(alice, document);

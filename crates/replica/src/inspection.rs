@@ -4,10 +4,10 @@
 //! they are validly encoded, within their limits, of this document's history, not nested too deeply, and leave a document that
 //! can be loaded in a limited time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use protocol::wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError};
+use protocol::wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError, SupportedUpdate};
 use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _};
 
 use super::{
@@ -17,9 +17,9 @@ use super::{
 
 /// The updates that can be applied, and their possible effects.
 #[derive(Default)]
-pub(crate) struct Inspected<'a> {
+pub(crate) struct Inspected {
     /// The updates with their outlines, each after its dependencies.
-    pub(crate) updates: Vec<(&'a Bytes, Outline)>,
+    pub(crate) updates: Vec<(Bytes, Outline)>,
     /// Whether they may change the document.
     pub(crate) may_change: bool,
     /// Whether they may split a character without a trace in the delta: they insert and delete, or insert anything that
@@ -27,6 +27,16 @@ pub(crate) struct Inspected<'a> {
     pub(crate) may_split: bool,
     /// Whether updates were left out because of missing dependencies.
     pub(crate) leaves_out: bool,
+    /// Whether new content was left out because it is not supported.
+    pub(crate) drops_content: bool,
+}
+
+/// An update that has been read.
+struct ReadUpdate {
+    update: Bytes,
+    outline: Outline,
+    /// The items whose content was left out, as clients and clocks.
+    left_out: Vec<(u64, u32)>,
 }
 
 /// The combined effects of the updates inspected so far.
@@ -69,6 +79,19 @@ impl Clocks {
         self.updates.get(&client).map_or(in_document, |clock| in_document.max(*clock))
     }
 
+    /// Checks that the document has at most `limit` clients with this update, unless the update adds none.
+    fn check_clients(&self, outline: &Outline, limit: usize) -> Result<(), MergeError> {
+        let is_new = |client: &u64| self.of(*client) == 0;
+        let new: HashSet<u64> = outline.new_clients(|_client| 0).filter(is_new).collect();
+        let in_updates = self.updates.keys();
+        let is_added = |client: &&u64| !self.document.contains_client(&ClientID::new(**client));
+        let clients = self.document.len() + in_updates.filter(is_added).count() + new.len();
+        match new.is_empty() || clients <= limit {
+            true => Ok(()),
+            false => Err(MergeError::TooManyClients { limit }),
+        }
+    }
+
     fn add(&mut self, outline: &Outline) {
         for (client, _start, end) in outline.ranges() {
             let clock = self.updates.entry(client).or_default();
@@ -82,11 +105,11 @@ impl Replica {
     ///
     /// # Errors
     /// [`MergeError`], after which the replica is unchanged.
-    pub(crate) fn inspect<'a>(
+    pub(crate) fn inspect(
         &mut self,
-        updates: &'a [Bytes],
+        updates: &[Bytes],
         bounds: &MergeBounds,
-    ) -> Result<Inspected<'a>, MergeError> {
+    ) -> Result<Inspected, MergeError> {
         let inspected = self.select(updates, bounds);
         if inspected.is_err() {
             // They contain the insertions of the updates before the rejected one.
@@ -95,11 +118,7 @@ impl Replica {
         inspected
     }
 
-    fn select<'a>(
-        &mut self,
-        updates: &'a [Bytes],
-        bounds: &MergeBounds,
-    ) -> Result<Inspected<'a>, MergeError> {
+    fn select(&mut self, updates: &[Bytes], bounds: &MergeBounds) -> Result<Inspected, MergeError> {
         let mut pending = read_outlines(updates, bounds)?;
         let document = self.doc.transact().state_vector();
         let mut clocks = Clocks { document, updates: HashMap::new() };
@@ -107,13 +126,16 @@ impl Replica {
         // An update may depend on a later one: an editor that answers sync step 1 sends everything it has.
         loop {
             let known = |client: u64| clocks.of(client);
-            let next = pending.iter().position(|(_, outline)| outline.is_complete(known));
+            let next = pending.iter().position(|read| read.outline.is_complete(known));
             let Some(index) = next else { break };
-            let (update, outline) = pending.remove(index);
+            let ReadUpdate { update, outline, left_out } = pending.remove(index);
             if outline.new_clients(known).any(|client| client > MAX_CLIENT) {
                 return Err(MergeError::Unrelated);
             }
+            clocks.check_clients(&outline, bounds.clients)?;
             inspected.may_change |= outline.may_change(known);
+            let is_new = |(client, clock): (u64, u32)| clock >= known(client);
+            inspected.drops_content |= left_out.into_iter().any(is_new);
             self.check_depth(&outline, known)?;
             effects.add(&outline, known, update.len());
             clocks.add(&outline);
@@ -159,16 +181,20 @@ impl Replica {
     }
 }
 
-fn read_outlines<'a>(
-    updates: &'a [Bytes],
-    bounds: &MergeBounds,
-) -> Result<Vec<(&'a Bytes, Outline)>, MergeError> {
-    let read = |update: &'a Bytes| match Outline::read(update, bounds.structs) {
-        Ok(outline) => Ok((update, outline)),
-        Err(OutlineError::TooManyStructs) => {
-            Err(MergeError::TooManyStructs { limit: bounds.structs })
-        }
-        Err(error) => Err(MergeError::Malformed(error.to_string())),
+fn read_outlines(updates: &[Bytes], bounds: &MergeBounds) -> Result<Vec<ReadUpdate>, MergeError> {
+    let read = |update: &Bytes| {
+        Outline::read(update, bounds.structs).map_err(|error| match error {
+            OutlineError::TooManyStructs => MergeError::TooManyStructs { limit: bounds.structs },
+            error => MergeError::Malformed(error.to_string()),
+        })
     };
-    updates.iter().map(read).collect()
+    let read_supported = |update: &Bytes| -> Result<ReadUpdate, MergeError> {
+        let outline = read(update)?;
+        let Some(SupportedUpdate { update, left_out }) = outline.supported(update) else {
+            return Ok(ReadUpdate { update: update.clone(), outline, left_out: vec![] });
+        };
+        let update = Bytes::from(update);
+        Ok(ReadUpdate { outline: read(&update)?, update, left_out })
+    };
+    updates.iter().map(read_supported).collect()
 }

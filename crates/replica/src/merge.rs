@@ -38,6 +38,8 @@ pub struct MergeBounds {
     pub state: usize,
     /// The maximum number of structs in an update, and of deleted ranges that are merged at once.
     pub structs: usize,
+    /// The number of clients in the document up to which an update may add one.
+    pub clients: usize,
     /// The time after which texts are compared coarsely.
     pub compare_until: Instant,
     /// The steps that may be spent: one for each struct and deleted range.
@@ -47,7 +49,7 @@ pub struct MergeBounds {
 /// The reason why updates were not merged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MergeError {
-    /// An update is not validly encoded, or has unsupported content.
+    /// An update is not validly encoded, or nests types too deeply.
     #[error("the update cannot be merged: {0}")]
     Malformed(String),
     /// Nothing was merged, because all updates depend on others that are missing or because the budget ended. The server
@@ -67,6 +69,12 @@ pub enum MergeError {
     /// would take too long.
     #[error("too many insertions at the same places did not see each other")]
     TooManyConflicts,
+    /// The document would have changes of too many clients.
+    #[error("the document has changes of {limit} clients")]
+    TooManyClients {
+        /// The maximum number.
+        limit: usize,
+    },
     /// The document would become too large.
     #[error("the document would have {size} bytes; the limit is {limit}")]
     TooLarge {
@@ -88,6 +96,8 @@ pub struct Merged {
     pub update: Bytes,
     /// Whether updates were left out because of missing dependencies, or parts of them because of a limit.
     pub leaves_out: bool,
+    /// Whether content was left out because it is not supported, such as a subdocument.
+    pub drops_content: bool,
 }
 
 /// The effect of updates, as the library reports it.
@@ -139,13 +149,21 @@ impl Replica {
         };
         self.content = content;
         self.weight.add(update.len());
-        (Some(self), Ok(Some(Merged { delta, update: update.into(), leaves_out })))
+        (
+            Some(self),
+            Ok(Some(Merged {
+                delta,
+                update: update.into(),
+                leaves_out,
+                drops_content: inspected.drops_content,
+            })),
+        )
     }
 
     /// Applies inspected updates. If the library panics nevertheless, they are rejected, and the document is leaked.
     fn apply_updates(
         &self,
-        updates: &mut [(&Bytes, Outline)],
+        updates: &mut [(Bytes, Outline)],
         bounds: &MergeBounds,
     ) -> Result<Applied, MergeError> {
         let applied = guarded(&self.doc, |txn| self.apply_observed(txn, updates, bounds));
@@ -160,7 +178,7 @@ impl Replica {
     fn apply_observed(
         &self,
         txn: &mut TransactionMut<'_>,
-        updates: &mut [(&Bytes, Outline)],
+        updates: &mut [(Bytes, Outline)],
         bounds: &MergeBounds,
     ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
@@ -187,7 +205,7 @@ impl Replica {
     fn apply_parts(
         &self,
         txn: &mut TransactionMut<'_>,
-        updates: &mut [(&Bytes, Outline)],
+        updates: &mut [(Bytes, Outline)],
         bounds: &MergeBounds,
     ) -> Result<Extent, String> {
         let mut limits = PartLimits::new(self.weight.bytes(), bounds.structs, &bounds.budget);

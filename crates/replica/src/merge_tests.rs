@@ -12,6 +12,7 @@ fn bounds() -> MergeBounds {
         text: 1_000,
         state: 10_000,
         structs: 100,
+        clients: 1_000,
         compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
         budget: Budget::unlimited(),
     }
@@ -121,7 +122,7 @@ fn another_history_is_rejected() {
     let doc = editor(&theirs, 1);
     let state = Bytes::from(doc.transact().encode_state_as_update_v1(&StateVector::default()));
     assert_eq!(ours.merge_into_copy(&[state]).1.err(), Some(MergeError::Unrelated));
-    let clocks = protocol::wire::yjs::state_vector(&theirs.state_vector()).unwrap();
+    let clocks = protocol::wire::yjs::ClientClocks::read(theirs.state_vector().into()).unwrap();
     assert!(ours.is_foreign_to(&clocks) && !theirs.is_foreign_to(&clocks));
     let early = Doc::with_client_id(5_u64);
     let typed = insert(&early, 0, "typed before the first sync ");

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use protocol::{
     domain::{Budget, Content, Delta, DeltaMismatch, Exhausted, Op},
-    wire::yjs::{Depths, MAX_CLIENT, Outline},
+    wire::yjs::{ClientClocks, Depths, MAX_CLIENT, Outline},
 };
 use thiserror::Error;
 use yrs::{
@@ -215,11 +215,15 @@ impl Replica {
         self.doc.transact().encode_state_as_update_v1(&StateVector::default())
     }
 
-    /// Encodes everything missing from a state vector as one Yjs v1 update. `clocks` are its clients and clocks.
-    pub fn since(&self, clocks: &[(u64, u32)]) -> Vec<u8> {
+    /// Encodes everything missing from a state vector as one Yjs v1 update. `clocks` are its clients and clocks; those that the
+    /// document does not have are ignored.
+    pub fn since(&self, clocks: impl IntoIterator<Item = (u64, u32)>) -> Vec<u8> {
+        let txn = self.doc.transact();
+        let document = txn.state_vector();
+        let clocks = clocks.into_iter().map(|(client, clock)| (ClientID::new(client), clock));
         let known: HashMap<_, _, _> =
-            clocks.iter().map(|(client, clock)| (ClientID::new(*client), *clock)).collect();
-        self.doc.transact().encode_state_as_update_v1(&StateVector::new(known))
+            clocks.filter(|(client, _clock)| document.contains_client(client)).collect();
+        txn.encode_state_as_update_v1(&StateVector::new(known))
     }
 
     /// Encodes the state vector in format v1.
@@ -234,11 +238,11 @@ impl Replica {
     }
 
     /// Returns whether the state vector with these clocks has a different history mark.
-    pub fn is_foreign_to(&self, clocks: &[(u64, u32)]) -> bool {
+    pub fn is_foreign_to(&self, clocks: &ClientClocks) -> bool {
         let known = self.doc.transact().state_vector();
-        clocks.iter().any(|(client, clock)| {
-            *client > MAX_CLIENT && *clock > known.get(&ClientID::new(*client))
-        })
+        clocks
+            .iter()
+            .any(|(client, clock)| client > MAX_CLIENT && clock > known.get(&ClientID::new(client)))
     }
 
     /// Estimates the size of the encoded state in bytes.

@@ -19,6 +19,7 @@ fn merge(replica: Replica, update: Bytes) -> (Replica, MergeResult) {
         text: 10_000_000,
         state: 10_000_000,
         structs: 100_000,
+        clients: usize::MAX,
         compare_until: Instant::now().into_std() + Duration::from_secs(60),
         budget: Budget::unlimited(),
     };

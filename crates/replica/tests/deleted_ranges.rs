@@ -17,6 +17,7 @@ fn bounds(budget: Budget) -> MergeBounds {
         text: 10_000_000,
         state: 10_000_000,
         structs: MAX_STRUCTS,
+        clients: usize::MAX,
         compare_until: Instant::now().into_std() + Duration::from_secs(60),
         budget,
     }

@@ -21,6 +21,7 @@ fn bounds(budget: Budget) -> MergeBounds {
         text: 10_000_000,
         state: 10_000_000,
         structs: 100_000,
+        clients: 1_000,
         compare_until: Instant::now().into_std() + Duration::from_secs(60),
         budget,
     }

@@ -145,6 +145,7 @@ impl Room {
             max_text_bytes: parts.document_limit,
             max_state_bytes: parts.state_limit,
             max_structs: parts.structs_limit,
+            max_clients: parts.clients_limit,
             apply_within: options.apply_within,
             permits: self.editing.permits().clone(),
             rebase_bytes: options.rebase_bytes,

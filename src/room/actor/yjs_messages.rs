@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 
-use crate::{outbox::SeatId, room::EditorAwareness};
+use crate::{outbox::SeatId, room::EditorAwareness, wire::yjs::ClientClocks};
 
 /// Sends an editor everything missing from its state vector (sync step 2).
 #[derive(Message)]
@@ -10,7 +10,7 @@ use crate::{outbox::SeatId, room::EditorAwareness};
 pub(in crate::room) struct SendStep2 {
     pub(in crate::room) seat: SeatId,
     /// Client ids and clocks.
-    pub(in crate::room) state_vector: Vec<(u64, u32)>,
+    pub(in crate::room) state_vector: ClientClocks,
 }
 
 /// Asks an editor for what the document does not have (sync step 1).

@@ -28,7 +28,7 @@ use crate::{
         SeatEnd,
         delivery::editors::{InitialSync, PendingSync},
     },
-    wire::yjs::{self, Outline},
+    wire::yjs::{self, ClientClocks, Outline},
 };
 
 /// Cost model: one clock of a state vector costs as much as this many bytes of other work.
@@ -44,7 +44,7 @@ struct SyncJob {
 
 enum WantedUpdate {
     /// Everything missing from a state vector.
-    Step2(Vec<(u64, u32)>),
+    Step2(ClientClocks),
     /// Everything from a version on: from the changes in memory if they reach back that far, otherwise everything missing
     /// from the state vector of the last sync step 2.
     Rest { next: Version, synced: Bytes },
@@ -266,13 +266,13 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
                 SyncFrame::Step2(initial.frame(head, || yjs::sync_step_2(&replica.state())))
             }
             Some(WantedUpdate::Step2(state_vector)) => {
-                SyncFrame::Step2(yjs::sync_step_2(&replica.since(&state_vector)))
+                SyncFrame::Step2(yjs::sync_step_2(&replica.since(state_vector.iter())))
             }
             Some(WantedUpdate::Rest { next, synced }) => {
                 let rest = rests.entry(next).or_insert_with(|| rest_after(replica, &recent, next));
                 SyncFrame::Rest(rest.clone().unwrap_or_else(|| {
-                    let state_vector = yjs::state_vector(&synced).unwrap_or_default();
-                    yjs::update(&replica.since(&state_vector))
+                    let clocks = ClientClocks::read(synced).unwrap_or_default();
+                    yjs::update(&replica.since(clocks.iter()))
                 }))
             }
         };
@@ -285,7 +285,7 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
 fn rest_after(replica: &Replica, recent: &RecentChanges, next: Version) -> Option<Bytes> {
     let mut clocks = replica.clocks();
     clocks.extend(first_clocks(recent, next)?);
-    Some(yjs::update(&replica.since(&clocks.into_iter().collect::<Vec<_>>())))
+    Some(yjs::update(&replica.since(clocks)))
 }
 
 /// Returns the lowest clock of each client in the changes from a version on. None if not all of them are in memory.

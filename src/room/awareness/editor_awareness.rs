@@ -16,3 +16,11 @@ pub struct EditorAwareness {
     /// The session in the state's identity, if it has one: clients pass on entries that they received from the room.
     pub sent_by: Option<SessionId>,
 }
+
+impl EditorAwareness {
+    /// Returns the entry of an editor whose state cannot be relayed: the editor is present, and nothing else is known.
+    #[must_use]
+    pub fn without_state(client: u32) -> Self {
+        Self { client, state: Some(Map::new()), selection: None, sent_by: None }
+    }
+}

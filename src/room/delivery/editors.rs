@@ -11,7 +11,7 @@ use crate::{
     metrics::{BehindCause, GaugeGuard, Metrics},
     outbox::{PushOutcome, SeatFrame, SeatId},
     room::members::seat::{Seat, SeatEnd, SeatEnded},
-    wire::yjs,
+    wire::yjs::{self, ClientClocks},
 };
 
 /// The largest initial sync that is cached, in bytes. A larger one is encoded for each editor.
@@ -21,7 +21,7 @@ const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::room) struct PendingSync {
     /// Sync step 2: everything missing from this state vector.
-    pub(in crate::room) step_2: Option<Vec<(u64, u32)>>,
+    pub(in crate::room) step_2: Option<ClientClocks>,
     /// Everything from the editor's next version on: its outbox was full.
     pub(in crate::room) rest: bool,
     /// Sync step 1: a request for what the document does not have.
@@ -206,7 +206,7 @@ impl Editors {
             if !editor.progress.is_waiting() {
                 editor.seat.outbox().remove_changes(*id);
                 let pending = self.pending.entry(*id).or_default();
-                (pending.step_2, pending.step_1) = (Some(Vec::new()), true);
+                (pending.step_2, pending.step_1) = (Some(ClientClocks::default()), true);
             }
         }
     }

@@ -45,6 +45,7 @@ async fn shared_document() -> Fixture {
         document_limit: 1_000,
         state_limit: 1 << 20,
         structs_limit: 1_000,
+        clients_limit: 1_000,
     };
     let options = RoomOptions {
         linger: Duration::from_secs(60),

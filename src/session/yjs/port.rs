@@ -25,8 +25,19 @@ pub enum StepOutcome {
     /// An update depends on others that are missing, or could not be stored. The editor must be asked for what is missing
     /// with sync step 1.
     OutOfSync,
-    /// A part was stored, and the rest was left out: the editor must send it again.
-    StoredInPart,
+    /// A part was stored, and the rest was left out: the editor must send it again. The notice tells the editor what was left
+    /// out for good.
+    StoredInPart {
+        /// What to tell the editor, if there is something.
+        notice: Option<Bytes>,
+    },
+    /// The step is done, apart from content that is not supported.
+    StoredWithout {
+        /// The answer to the editor, if it wants one.
+        reply: Option<Bytes>,
+        /// Tells the editor what was left out.
+        notice: Bytes,
+    },
     /// The user may not edit, as this frame tells the editor.
     Denied(Bytes),
     /// An update was refused, as this frame tells the editor. Its later updates depend on the refused one.

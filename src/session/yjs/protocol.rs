@@ -3,7 +3,7 @@
 //! The editor takes its seat as soon as it is admitted. Its socket is not read before that, and not while it sends
 //! updates faster than they are stored.
 
-use std::{sync::Arc, task::Poll};
+use std::{ops::ControlFlow, sync::Arc, task::Poll};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
@@ -121,11 +121,13 @@ impl YjsProtocol {
             YjsCompletion::SeatEnded(why) => vec![ProtocolEffect::Close(seat_lost(why))],
             YjsCompletion::ClientMoved => vec![ProtocolEffect::Probe],
             YjsCompletion::SeatReleased => vec![],
-            YjsCompletion::Step(outcome) => match self.finish_step(outcome, view) {
-                // A session that closes starts no further step.
-                Some(close @ ProtocolEffect::Close(_)) => vec![close],
-                reply => reply.into_iter().chain(self.advance(view)).collect(),
-            },
+            YjsCompletion::Step(outcome) => {
+                let mut effects = Vec::new();
+                match self.finish_step(outcome, view, &mut effects) {
+                    ControlFlow::Continue(()) => self.advance_after(effects, view),
+                    ControlFlow::Break(()) => effects,
+                }
+            }
         }
     }
 
@@ -143,7 +145,14 @@ impl YjsProtocol {
 
     /// Runs the steps that are ready at once, and returns what is left to do.
     fn advance(&mut self, view: &SessionView) -> Vec<ProtocolEffect> {
-        let mut effects = Vec::new();
+        self.advance_after(Vec::new(), view)
+    }
+
+    fn advance_after(
+        &mut self,
+        mut effects: Vec<ProtocolEffect>,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
         loop {
             match self.conversation.next_step(view.now) {
                 ConversationStep::Idle => break,
@@ -155,13 +164,11 @@ impl YjsProtocol {
                     break;
                 }
                 ConversationStep::Run(mut step) => match poll_once(&mut step) {
-                    Poll::Ready(outcome) => match self.finish_step(outcome, view) {
-                        Some(close @ ProtocolEffect::Close(_)) => {
-                            effects.push(close);
+                    Poll::Ready(outcome) => {
+                        if self.finish_step(outcome, view, &mut effects).is_break() {
                             return effects;
                         }
-                        reply => effects.extend(reply),
-                    },
+                    }
                     Poll::Pending => {
                         effects.push(wait(step.map(YjsCompletion::Step)));
                         break;
@@ -175,15 +182,29 @@ impl YjsProtocol {
         effects
     }
 
-    fn finish_step(&mut self, outcome: StepOutcome, view: &SessionView) -> Option<ProtocolEffect> {
+    /// Notes the outcome of a step and adds its effects. Breaks if the session closes: it starts no further step.
+    fn finish_step(
+        &mut self,
+        outcome: StepOutcome,
+        view: &SessionView,
+        effects: &mut Vec<ProtocolEffect>,
+    ) -> ControlFlow<()> {
         self.conversation.finish_step(&outcome, view.now);
-        match outcome {
-            StepOutcome::Done | StepOutcome::OutOfSync | StepOutcome::StoredInPart => None,
+        let frames = match outcome {
+            StepOutcome::Done | StepOutcome::OutOfSync => [None, None],
+            StepOutcome::StoredInPart { notice } => [notice, None],
+            StepOutcome::StoredWithout { reply, notice } => [reply, Some(notice)],
             StepOutcome::Reply(frame)
             | StepOutcome::Denied(frame)
-            | StepOutcome::Refused(frame) => Some(ProtocolEffect::Reply(frame, None)),
-            StepOutcome::Close(reason) => Some(ProtocolEffect::Close(reason)),
-        }
+            | StepOutcome::Refused(frame) => [Some(frame), None],
+            StepOutcome::Close(reason) => {
+                effects.push(ProtocolEffect::Close(reason));
+                return ControlFlow::Break(());
+            }
+        };
+        let reply = |frame| ProtocolEffect::Reply(frame, None);
+        effects.extend(frames.into_iter().flatten().map(reply));
+        ControlFlow::Continue(())
     }
 
     /// Returns whether an update of the editor is not stored yet.

@@ -4,3 +4,4 @@ mod authentication;
 mod awareness;
 mod edits;
 mod invalid_updates;
+mod unsupported_content;

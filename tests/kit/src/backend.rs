@@ -43,6 +43,7 @@ impl Backend {
             document_limit: usize::MAX,
             state_limit: 1 << 26,
             structs_limit: 100_000,
+            clients_limit: 100_000,
         };
         Self { rooms: Rooms::new(parts, options), store, user, _folder: folder }
     }

@@ -22,6 +22,8 @@ pub struct EditorState {
     pub sync_replies: usize,
     /// How often the server refused a change.
     pub denials: usize,
+    /// The reason for the last refusal.
+    pub denial: Option<String>,
     /// The number of awareness messages.
     pub awareness_messages: usize,
     /// The clock and state of each other client; no state after it left.
@@ -64,7 +66,11 @@ impl EditorState {
         match kind {
             0 => return self.receive_sync(&mut cursor, doc),
             1 => self.receive_awareness(cursor.read_buf().unwrap()),
-            2 => self.denials += 1,
+            2 => {
+                self.denials += 1;
+                assert_eq!(cursor.read_var::<u32>().unwrap(), 0, "the kind of permission denied");
+                self.denial = Some(cursor.read_string().unwrap().to_owned());
+            }
             100 => self.receive_saved(cursor.read_buf().unwrap()),
             other => panic!("a message of kind {other}"),
         }

@@ -91,8 +91,6 @@ pub enum CloseReason {
     /// The client has a newer connection, which named this one. Yjs editors do not reconnect after its code: two providers
     /// that use one client id would replace each other forever.
     Replaced,
-    /// An update of a Yjs editor exceeds a limit, with the limit and what to do.
-    Refused(Cow<'static, str>),
     /// A second `connection_init`.
     SecondInit,
 }
@@ -128,7 +126,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 24] {
+    pub fn all() -> [Self; 23] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
@@ -152,7 +150,6 @@ impl CloseReason {
             Self::DuplicateId(OperationId::example()),
             Self::UnrelatedHistory,
             Self::Replaced,
-            Self::Refused(Cow::Borrowed("The change is too large")),
             Self::SecondInit,
         ]
     }
@@ -184,7 +181,6 @@ impl CloseReason {
             Self::DuplicateId(_) => Row::fatal(4409, "duplicate_id"),
             Self::UnrelatedHistory => Row::fatal(4410, "unrelated_history"),
             Self::Replaced => Row::fatal(4412, "replaced"),
-            Self::Refused(_) => Row::fatal(4413, "refused"),
             Self::SecondInit => Row::fatal(4429, "second_init"),
         }
     }
@@ -248,7 +244,7 @@ impl CloseReason {
             Self::InternalError => "Internal server error",
             Self::Unavailable => "Temporarily unavailable; reconnect in a moment",
             Self::TooSlow => "The client does not read what it receives; reconnect to resume",
-            Self::BadMessage(text) | Self::Refused(text) => match text {
+            Self::BadMessage(text) => match text {
                 Cow::Borrowed(text) => shortened(text, Self::MAX_TEXT),
                 Cow::Owned(text) => {
                     return Cow::Owned(shortened(text, Self::MAX_TEXT).to_owned());

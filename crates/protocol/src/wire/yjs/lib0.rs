@@ -9,8 +9,14 @@ const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// The maximum encoded size of a number, in bytes.
 const MAX_NUMBER_BYTES: u32 = 8;
 
-/// The maximum nesting of arrays and objects in a value.
-const MAX_VALUE_DEPTH: usize = 32;
+/// The maximum nesting of arrays and objects in a value, because the library recurses into them.
+pub(super) const MAX_VALUE_DEPTH: usize = 128;
+
+/// The entries of an array or object that are not read yet.
+enum OpenValue {
+    Array(u32),
+    Object(u32),
+}
 
 /// Bytes that are not validly encoded, with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -80,51 +86,53 @@ impl<'a> Lib0Reader<'a> {
             .map_err(|_error| Malformed("a string is not valid UTF-8"))
     }
 
-    /// Skips a value of any type.
-    pub(super) fn skip_value(&mut self) -> Result<(), Malformed> {
-        self.skip_nested(MAX_VALUE_DEPTH)
+    /// Skips a value of any type. Returns how deeply its arrays and objects are nested.
+    pub(super) fn skip_value(&mut self) -> Result<usize, Malformed> {
+        let (mut open, mut depth): (Vec<OpenValue>, usize) = (Vec::new(), 0);
+        loop {
+            match self.byte()? {
+                // undefined, null, false, true
+                127 | 126 | 121 | 120 => {}
+                // The library would shift the bits of a longer number out of range.
+                125 => self.skip_number()?,
+                124 => self.skip(4)?,
+                123 | 122 => self.skip(8)?,
+                119 => {
+                    self.text()?;
+                }
+                116 => {
+                    self.buffer()?;
+                }
+                118 => open.push(OpenValue::Object(self.entry_count(2)?)),
+                117 => open.push(OpenValue::Array(self.entry_count(1)?)),
+                _ => return Err(Malformed("a value has an unknown type")),
+            }
+            depth = depth.max(open.len());
+            while let Some(OpenValue::Array(0) | OpenValue::Object(0)) = open.last() {
+                open.pop();
+            }
+            match open.last_mut() {
+                None => return Ok(depth),
+                Some(OpenValue::Array(entries)) => *entries -= 1,
+                Some(OpenValue::Object(entries)) => {
+                    *entries -= 1;
+                    self.text()?;
+                }
+            }
+        }
     }
 
-    fn skip_nested(&mut self, levels: usize) -> Result<(), Malformed> {
-        let inner_levels =
-            || levels.checked_sub(1).ok_or(Malformed("a value is nested too deeply"));
-        match self.byte()? {
-            // undefined, null, false, true
-            127 | 126 | 121 | 120 => {}
-            // The library would shift the bits of a longer number out of range.
-            125 => {
-                let mut bytes = 1;
-                while self.byte()? >= 0x80 {
-                    bytes += 1;
-                    if bytes > MAX_NUMBER_BYTES {
-                        return Err(Malformed("a number is too large"));
-                    }
-                }
+    fn entry_count(&mut self, min_bytes: usize) -> Result<u32, Malformed> {
+        u32::try_from(self.count(min_bytes)?).map_err(|_many| Malformed("a value is too large"))
+    }
+
+    fn skip_number(&mut self) -> Result<(), Malformed> {
+        for _byte in 0..MAX_NUMBER_BYTES {
+            if self.byte()? < 0x80 {
+                return Ok(());
             }
-            124 => self.skip(4)?,
-            123 | 122 => self.skip(8)?,
-            119 => {
-                self.text()?;
-            }
-            118 => {
-                let levels = inner_levels()?;
-                for _entry in 0..self.count(2)? {
-                    self.text()?;
-                    self.skip_nested(levels)?;
-                }
-            }
-            117 => {
-                let levels = inner_levels()?;
-                for _entry in 0..self.count(1)? {
-                    self.skip_nested(levels)?;
-                }
-            }
-            116 => {
-                self.buffer()?;
-            }
-            _ => return Err(Malformed("a value has an unknown type")),
         }
-        Ok(())
+        Err(Malformed("a number is too large"))
     }
 
     fn skip(&mut self, bytes: usize) -> Result<(), Malformed> {

@@ -2,8 +2,9 @@
 //!
 //! [`parse`] decodes a binary message into [`EditorMessage`]s, and [`awareness`] its entries. [`Outline`] lists the
 //! structs of an update, with their ids, lengths and parents, without building them, and [`Depths`] limits the nesting of
-//! shared types. [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update. [`ConflictBound`]
-//! bounds the work of inserting its structs. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
+//! shared types. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
+//! [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update, [`ConflictBound`] bounds the work of
+//! inserting its structs, and [`Outline::supported`] replaces content that the server cannot keep.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
@@ -11,21 +12,25 @@ pub mod awareness;
 mod conflicts;
 mod deletions;
 mod depths;
+mod item_content;
+pub mod json_surrogates;
 mod lib0;
 mod message;
 mod outline;
 mod parts;
+mod unsupported;
 
 pub use conflicts::ConflictBound;
 pub use deletions::DeletionPart;
 pub use depths::Depths;
 pub use lib0::Malformed;
 pub use message::{
-    EditorMessage, MAX_STATE_VECTOR, encode_state_vector, parse, permission_denied, saved,
-    state_vector, sync_step_1, sync_step_2, update,
+    ClientClocks, EditorMessage, encode_state_vector, parse, permission_denied, saved, sync_step_1,
+    sync_step_2, update,
 };
 pub use outline::{Outline, OutlineError};
 pub use parts::InsertionPart;
+pub use unsupported::SupportedUpdate;
 
 /// The largest client id that Yjs assigns. The server uses larger ones for history marks.
 pub const MAX_CLIENT: u64 = u32::MAX as u64;

@@ -5,7 +5,8 @@
 //! document or in the update itself.
 //!
 //! Invariant: in an accepted update no count exceeds the bytes, no clock overflows, no client occurs twice, no value is
-//! nested deeply, and the library decodes all content as Yjs encodes it.
+//! nested deeply, and the library decodes all content as Yjs encodes it. Content that it would not decode is replaced before
+//! (`unsupported`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,9 @@ use thiserror::Error;
 use super::{
     conflicts::List,
     deletions::Deletion,
+    item_content::ReadContent,
     lib0::{Lib0Reader, Malformed},
+    unsupported::{Replacement, UnsupportedItem},
 };
 
 /// The maximum clock. The library computes differences of clocks in 32 bits.
@@ -25,21 +28,14 @@ const HAS_LEFT: u8 = 0x80;
 const HAS_RIGHT: u8 = 0x40;
 const HAS_KEY: u8 = 0x20;
 /// The bits of the info byte that have the kind of struct or content.
-const KIND: u8 = 0x1F;
+pub(super) const KIND: u8 = 0x1F;
 
-/// Kinds of structs, and of the content of items.
+/// Kinds of structs, and of the content of items. The other kinds of content are in `item_content`.
 const GC: u8 = 0;
-const DELETED: u8 = 1;
-const BINARY: u8 = 3;
-const STRING: u8 = 4;
-const EMBED: u8 = 5;
-const FORMAT: u8 = 6;
-const TYPE: u8 = 7;
-const ANY: u8 = 8;
+pub(super) const DELETED: u8 = 1;
+pub(super) const STRING: u8 = 4;
+pub(super) const TYPE: u8 = 7;
 const SKIP: u8 = 10;
-
-/// The kind of shared type that has a name.
-const XML_ELEMENT: u64 = 3;
 
 /// The id of an insertion: its client and its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +77,7 @@ impl Struct {
 /// The reason why an update is rejected before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OutlineError {
-    /// It is not validly encoded, or has unsupported content.
+    /// It is not validly encoded, or has content of a kind that Yjs does not have.
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// It has too many structs. Deleted ranges are not limited, because an editor that reconnects sends all of them. Only the new
@@ -100,10 +96,12 @@ pub struct Outline {
     /// The origins and parents of its items.
     dependencies: Vec<Id>,
     pub(super) deletions: Vec<Deletion>,
-    has_types: bool,
+    pub(super) has_types: bool,
     has_non_text: bool,
     /// Whether it leaves out some clocks between its structs.
     has_skips: bool,
+    /// What has to be replaced before the library decodes the update, in its order.
+    pub(super) replacements: Vec<Replacement>,
 }
 
 impl Outline {
@@ -186,7 +184,13 @@ impl Outline {
         let parent = self.read_parent(reader, info)?;
         let kind = info & KIND;
         self.has_non_text |= kind != STRING;
-        let length = self.read_content(reader, kind)?;
+        let content = reader.position();
+        let ReadContent { length, is_supported } = self.read_content(reader, kind)?;
+        if !is_supported {
+            let content = (content, reader.position());
+            let item = UnsupportedItem { id, length, info: first, content };
+            self.replacements.push(Replacement::Item(item));
+        }
         if length > 0 {
             let may_have_children = matches!(kind, TYPE | DELETED);
             let encoded = (first, reader.position());
@@ -216,50 +220,6 @@ impl Outline {
         let key = if info & HAS_KEY != 0 { Some(reader.text()?) } else { None };
         let list = List::of(name, key);
         Ok(item.map_or(ParentRef::Root(list), |item| ParentRef::Item(item, list)))
-    }
-
-    /// Reads the content of an item and returns its length.
-    fn read_content(&mut self, reader: &mut Lib0Reader<'_>, kind: u8) -> Result<u32, Malformed> {
-        match kind {
-            DELETED => return read_length(reader),
-            STRING => {
-                let units = reader.text()?.encode_utf16().count();
-                return u32::try_from(units).map_err(|_long| Malformed("a string is too long"));
-            }
-            ANY => {
-                let count = reader.count(1)?;
-                for _value in 0..count {
-                    reader.skip_value()?;
-                }
-                return u32::try_from(count)
-                    .map_err(|_many| Malformed("an item has too many values"));
-            }
-            BINARY => {
-                reader.buffer()?;
-            }
-            EMBED => {
-                reader.text()?;
-            }
-            FORMAT => {
-                reader.text()?;
-                reader.text()?;
-            }
-            TYPE => {
-                self.has_types = true;
-                match reader.number()? {
-                    // Array, map, text, XML fragment, XML text.
-                    0 | 1 | 2 | 4 | 6 => {}
-                    XML_ELEMENT => {
-                        reader.text()?;
-                    }
-                    // The library decodes XML hooks and weak links differently from Yjs.
-                    _ => return Err(Malformed("a shared type of this kind is not supported")),
-                }
-            }
-            // The server does not support subdocuments, nor the JSON content that Yjs wrote before 2020.
-            _ => return Err(Malformed("content of this kind is not supported")),
-        }
-        Ok(1)
     }
 
     fn read_dependency(&mut self, reader: &mut Lib0Reader<'_>) -> Result<Id, Malformed> {
@@ -344,7 +304,7 @@ fn read_clock(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
     advance(0, reader.number()?)
 }
 
-fn read_length(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
+pub(super) fn read_length(reader: &mut Lib0Reader<'_>) -> Result<u32, Malformed> {
     match read_clock(reader)? {
         0 => Err(Malformed("a struct or deleted range is empty")),
         length => Ok(length),

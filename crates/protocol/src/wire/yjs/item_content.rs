@@ -1,0 +1,120 @@
+//! The content of the items of an update, read without building it.
+
+use std::borrow::Cow;
+
+use super::{
+    json_surrogates,
+    lib0::{Lib0Reader, MAX_VALUE_DEPTH, Malformed},
+    outline::{DELETED, Outline, STRING, TYPE, read_length},
+    unsupported::Replacement,
+};
+use crate::wire::json_values::count_values;
+
+/// Kinds of content, besides those that the outline names.
+const JSON: u8 = 2;
+const BINARY: u8 = 3;
+const EMBED: u8 = 5;
+const FORMAT: u8 = 6;
+const ANY: u8 = 8;
+const SUBDOCUMENT: u8 = 9;
+
+/// The kinds of shared types that have a name.
+const XML_ELEMENT: u64 = 3;
+const XML_HOOK: u64 = 5;
+
+/// The content of an item.
+pub(super) struct ReadContent {
+    /// Its length in clocks.
+    pub(super) length: u32,
+    /// Whether the library decodes it as Yjs encodes it.
+    pub(super) is_supported: bool,
+}
+
+impl ReadContent {
+    fn supported(length: u32) -> Self {
+        Self { length, is_supported: true }
+    }
+}
+
+impl Outline {
+    /// Reads the content of an item.
+    pub(super) fn read_content(
+        &mut self,
+        reader: &mut Lib0Reader<'_>,
+        kind: u8,
+    ) -> Result<ReadContent, Malformed> {
+        let mut is_supported = true;
+        match kind {
+            DELETED => return Ok(ReadContent::supported(read_length(reader)?)),
+            STRING => {
+                let units = reader.text()?.encode_utf16().count();
+                let length = u32::try_from(units);
+                return length
+                    .map(ReadContent::supported)
+                    .map_err(|_long| Malformed("a string is too long"));
+            }
+            ANY | JSON => return read_values(reader, kind),
+            BINARY => {
+                reader.buffer()?;
+            }
+            EMBED => is_supported = self.read_json(reader)?,
+            FORMAT => {
+                reader.text()?;
+                is_supported = self.read_json(reader)?;
+            }
+            SUBDOCUMENT => {
+                reader.text()?;
+                reader.skip_value()?;
+                is_supported = false;
+            }
+            TYPE => {
+                self.has_types = true;
+                match reader.number()? {
+                    // Array, map, text, XML fragment, XML text.
+                    0 | 1 | 2 | 4 | 6 => {}
+                    XML_ELEMENT => {
+                        reader.text()?;
+                    }
+                    XML_HOOK => {
+                        reader.text()?;
+                        is_supported = false;
+                    }
+                    // The library decodes weak links differently from Yjs.
+                    _ => return Err(Malformed("a shared type of this kind is not supported")),
+                }
+            }
+            _ => return Err(Malformed("content of this kind is not supported")),
+        }
+        Ok(ReadContent { length: 1, is_supported })
+    }
+
+    /// Reads JSON, and notes halves of surrogate pairs in it. Returns whether the library can parse it.
+    fn read_json(&mut self, reader: &mut Lib0Reader<'_>) -> Result<bool, Malformed> {
+        let json = reader.text()?;
+        let end = reader.position();
+        let replaced = json_surrogates::replaced(json);
+        // It is a few bytes long, with few exceptions. This finds what is nested too deeply as well.
+        let is_supported = count_values(replaced.as_bytes(), usize::MAX).is_ok();
+        if is_supported && matches!(replaced, Cow::Owned(_)) {
+            self.replacements.push(Replacement::Json(end - json.len(), end));
+        }
+        Ok(is_supported)
+    }
+}
+
+/// Reads values of any type, or the JSON that Yjs wrote instead before 2020 and that is not supported.
+fn read_values(reader: &mut Lib0Reader<'_>, kind: u8) -> Result<ReadContent, Malformed> {
+    let (count, mut is_supported) = (reader.count(1)?, kind == ANY);
+    for _value in 0..count {
+        if kind == ANY {
+            is_supported &= reader.skip_value()? <= MAX_VALUE_DEPTH;
+        } else {
+            reader.text()?;
+        }
+    }
+    let length = u32::try_from(count).map_err(|_many| Malformed("an item has too many values"))?;
+    if length == 0 && !is_supported {
+        return Err(Malformed("an item has no values"));
+    }
+    Ok(ReadContent { length, is_supported })
+}
