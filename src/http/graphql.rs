@@ -26,7 +26,7 @@ use crate::{
     editing::{LoadError, loader::MAX_INLINE_BYTES},
     graphql::{Caller, OperationAnswer, OperationVariables, too_many_values},
     metrics::OperationKind,
-    wire::{count_values, graphql_ws::RawObject},
+    wire::{count_values, graphql_ws::RawObject, json_surrogates},
 };
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
@@ -119,6 +119,7 @@ async fn parse_body(
 ) -> Result<Request, HttpError> {
     if body.len() > MAX_INLINE_BYTES {
         let decode = move || {
+            let body = json_surrogates::replaced_in(body);
             check_values(&body)?;
             serde_json::from_slice(&body).map_err(|error| HttpError::Malformed(error.to_string()))
         };
@@ -132,6 +133,7 @@ async fn parse_body(
             }
         };
     }
+    let body = json_surrogates::replaced_in(body);
     check_values(&body)?;
     let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
     GraphQLRequest::from_request(request, &mut dev::Payload::from(body))

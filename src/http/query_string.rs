@@ -7,6 +7,7 @@ use async_graphql::Request;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::HttpError;
+use crate::wire::json_surrogates;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,7 +28,7 @@ pub(super) fn parse_operation(query: &str) -> Result<Request, HttpError> {
     let mut request = Request::new(query);
     request.operation_name = operation_name.filter(|name| !name.is_empty());
     if let Some(variables) = variables.filter(|json| !json.is_empty()) {
-        request.variables = serde_json::from_str(&variables)
+        request.variables = serde_json::from_str(&json_surrogates::replaced(&variables))
             .map_err(|error| HttpError::Malformed(format!("`variables`: {error}")))?;
     }
     Ok(request)

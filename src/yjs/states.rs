@@ -8,7 +8,10 @@ use crate::{
     domain::SessionId,
     editing::Selection,
     room::EditorAwareness,
-    wire::yjs::{Malformed, awareness::AwarenessEntry, json_surrogates},
+    wire::{
+        json_surrogates,
+        yjs::{Malformed, awareness::AwarenessEntry},
+    },
 };
 
 /// The numbers of a Yjs id are below these: client ids fit a JavaScript number, clocks 32 bits.

@@ -133,7 +133,7 @@ impl CloseReason {
             Self::Silent { limit: Duration::from_secs(90) },
             Self::ProtocolError(ProtocolFault::ReservedBits),
             Self::InvalidData,
-            Self::TooBig { limit: 1 << 20 },
+            Self::TooBig { limit: 64 << 20 },
             Self::InternalError,
             Self::Unavailable,
             Self::TooSlow,

@@ -18,6 +18,7 @@ pub mod frame;
 mod frame_error;
 mod frame_guard;
 pub mod graphql_ws;
+pub mod json_surrogates;
 mod json_values;
 mod message;
 mod predecessor;

@@ -1,6 +1,6 @@
 //! The messages of clients.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde_json::{Map, Value, value::RawValue};
 
@@ -8,6 +8,7 @@ use super::{
     BadMessage, OperationId, SubscribePayload,
     raw_message::{RawMessage, read, unknown_type},
 };
+use crate::wire::json_surrogates;
 
 /// A message from a client.
 #[derive(Clone)]
@@ -64,13 +65,26 @@ pub fn parse(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
         }
         "subscribe" => Ok(ClientMessage::Subscribe {
             id: message.id()?,
-            payload: SubscribePayload::read(message.payload())?,
+            payload: read_subscribe(message.payload())?,
         }),
         "complete" => Ok(ClientMessage::Complete { id: message.id()? }),
         "connection_ack" | "next" | "error" => {
             Err(BadMessage::new(format!("Only the server sends \"{kind}\"")))
         }
         kind => Err(unknown_type(kind, "connection_init, ping, pong, subscribe or complete")),
+    }
+}
+
+/// Reads the payload of a `subscribe` message, in which half a surrogate pair counts as U+FFFD.
+fn read_subscribe(payload: Option<&RawValue>) -> Result<SubscribePayload, BadMessage> {
+    match payload.map(|payload| json_surrogates::replaced(payload.get())) {
+        Some(Cow::Owned(json)) => {
+            let replaced = RawValue::from_string(json).map_err(|error| {
+                BadMessage::unreadable("\"payload\" of \"subscribe\" is not valid JSON", &error)
+            })?;
+            SubscribePayload::read(Some(&replaced))
+        }
+        _ => SubscribePayload::read(payload),
     }
 }
 

@@ -112,6 +112,15 @@ fn malformed_messages_are_rejected() {
 }
 
 #[test]
+fn half_a_surrogate_pair_in_a_payload_becomes_a_replacement_character() {
+    let text = r#"{"type":"subscribe","id":"1","payload":{"query":"{ a # \ud83d }","variables":{"x":"\ud83d"}}}"#;
+    let Ok(ClientMessage::Subscribe { payload, .. }) = parse(text.as_bytes()) else {
+        panic!("a subscribe message");
+    };
+    assert_eq!(payload.query, "{ a # \u{FFFD} }");
+}
+
+#[test]
 fn invalid_ids_are_rejected() {
     for id in ["", r#","id":null"#, r#","id":1"#, r#","id":["1"]"#, r#","id":"\ud800""#] {
         assert!(

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use super::{
-    json_surrogates,
     lib0::{Lib0Reader, MAX_VALUE_DEPTH, Malformed},
     outline::{DELETED, Outline, STRING, TYPE, read_length},
     unsupported::Replacement,
 };
-use crate::wire::json_values::count_values;
+use crate::wire::{json_surrogates, json_values::count_values};
 
 /// Kinds of content, besides those that the outline names.
 const JSON: u8 = 2;

@@ -13,7 +13,6 @@ mod conflicts;
 mod deletions;
 mod depths;
 mod item_content;
-pub mod json_surrogates;
 mod lib0;
 mod message;
 mod outline;

@@ -6,10 +6,8 @@
 
 use yrs::encoding::write::Write as _;
 
-use super::{
-    json_surrogates,
-    outline::{DELETED, Id, KIND, Outline},
-};
+use super::outline::{DELETED, Id, KIND, Outline};
+use crate::wire::json_surrogates;
 
 /// Bytes of an update that have to be replaced.
 #[derive(Debug)]
@@ -150,7 +148,8 @@ mod tests {
         let embed = [&[5][..], &at_start, &[length], json.as_bytes()].concat();
         let format = [&[6][..], &at_start, &[1, b'k', length], json.as_bytes()].concat();
         for item in [&embed, &format] {
-            let original = update(&[item, LETTER]);
+            let letter = &[0x84, 9, 0, 1, b'a'];
+            let original = update(&[item, letter]);
             let SupportedUpdate { update, left_out } = supported(&original).unwrap();
             assert_eq!((update.len(), left_out), (original.len(), vec![]));
             assert!(Update::decode_v1(&original).is_err() && supported(&update).is_none());

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 /// The length of an escape: `\uXXXX`.
 const ESCAPE: usize = 6;
 
@@ -27,11 +29,20 @@ pub fn replaced(json: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Replaces each half of a surrogate pair in JSON by U+FFFD, as [`replaced`] does. Returns bytes that are not UTF-8 as they are.
+#[must_use]
+pub fn replaced_in(json: Bytes) -> Bytes {
+    match std::str::from_utf8(&json).map(replaced) {
+        Ok(Cow::Owned(replaced)) => replaced.into(),
+        _ => json,
+    }
+}
+
 /// The escape of U+FFFD.
-pub(super) const REPLACEMENT: &str = "\\ufffd";
+const REPLACEMENT: &str = "\\ufffd";
 
 /// Returns where the escapes of halves begin.
-pub(super) fn positions(json: &str) -> Vec<usize> {
+fn positions(json: &str) -> Vec<usize> {
     let (mut positions, mut at) = (Vec::new(), 0);
     // A backslash is part of an escape wherever it occurs in JSON.
     while let Some(next) = json.get(at..).and_then(|rest| rest.find('\\')) {
