@@ -29,9 +29,6 @@ use crate::{
     wire::graphql_ws::{RawObject, SubscribePayload},
 };
 
-/// How often an operation may use a variable that is as large as a message.
-const MAX_USES: usize = 2;
-
 /// The longest time for which an operation that has not begun waits for a turn.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
@@ -75,7 +72,7 @@ impl Engine {
         });
         let variable_bounds = VariableBounds {
             values: RawObject::MAX_VALUES,
-            bytes: api.limits.message.saturating_mul(MAX_USES),
+            bytes: api.limits.message,
         };
         let parts = EngineParts {
             api,
