@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::{BoxFuture, poll_fn};
+use futures_util::future::{BoxFuture, join, poll_fn};
 
 use super::AnswerBudget;
 use crate::{
@@ -80,10 +80,10 @@ pub(in crate::graphql) async fn in_turns<T>(
             return resolved;
         }
         drop(permit.take());
-        // Without the yield, an operation that is alone would not let other tasks run.
-        tokio::task::yield_now().await;
-        // The queue refuses nobody; if it did, turns would not be limited.
-        permit = turns.acquire(party).await.ok();
+        // Without the yield, an operation that is alone would not let other tasks run. Meanwhile it waits already, so that it
+        // does not miss its turn. The queue refuses nobody; if it did, turns would not be limited.
+        let (next, ()) = join(turns.acquire(party), tokio::task::yield_now()).await;
+        permit = next.ok();
     }
 }
 
