@@ -201,7 +201,7 @@ mod tests {
                     if (task + turn) % 3 == 0 {
                         // Waits for one poll only.
                         let mut waiting = Box::pin(queue.acquire(key));
-                        let _ = poll!(&mut waiting);
+                        let _outcome = poll!(&mut waiting);
                         yield_now().await;
                     } else {
                         let _permit = queue.acquire(key).await.unwrap();

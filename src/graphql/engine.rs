@@ -70,10 +70,8 @@ impl Engine {
             waiting_of_key: usize::MAX,
             waiting: usize::MAX,
         });
-        let variable_bounds = VariableBounds {
-            values: RawObject::MAX_VALUES,
-            bytes: api.limits.message,
-        };
+        let variable_bounds =
+            VariableBounds { values: RawObject::MAX_VALUES, bytes: api.limits.message };
         let parts = EngineParts {
             api,
             schemas,
