@@ -138,9 +138,9 @@ test('a text of 10 MiB is sent in one frame by an editor and by a GraphQL client
   const tab = await Tab.open(alice, document);
   t.after(() => tab.close());
   const mutation = 'mutation ($id: ID!, $content: String!) { updateDocument(id: $id, content: $content) { version } }';
-  data(await tab.run(mutation, { id: document, content: text }));
+  data(await tab.run(mutation, { id: document, content: text }, 60_000));
   await until('The text of the GraphQL client is received', () => reader.content.length === text.length, 60_000);
-  data(await tab.run(mutation, { id: document, content: '' }));
+  data(await tab.run(mutation, { id: document, content: '' }, 60_000));
 });
 
 test('awareness and presence list the same sessions', async (t) => {

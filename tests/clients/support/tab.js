@@ -75,7 +75,7 @@ export class Tab {
   }
 
   /** Runs one operation over the socket. The result of a refused operation has only `errors`. */
-  run(query, variables) {
+  run(query, variables, limit = undefined) {
     const answer = new Promise((resolve, reject) => {
       let result;
       this.client.subscribe(
@@ -87,7 +87,7 @@ export class Tab {
         },
       );
     });
-    return within(answer, `${this.person.name}'s operation is answered`);
+    return within(answer, `${this.person.name}'s operation is answered`, limit);
   }
 
   async close() {
