@@ -8,8 +8,8 @@ async fn a_large_text_is_stored_from_one_frame_over_every_interface() {
     let pair = Pair::start().await;
     let socket = pair.bob.connect().await;
     let subscription = socket.subscribe("presenceUpdated", pair.document).await;
-    let text = "The quick \"brown\" fox jumps over the lazy dog.\n".repeat(1 << 16);
-    assert!(text.len() > 2 << 20);
+    let text = "The quick \"brown\" fox jumps over the lazy dog.\n".repeat(1 << 15);
+    assert!(text.len() > 1 << 20);
 
     socket.update(pair.document, json!({ "content": text })).await.value();
     assert!(pair.alice.read_text(pair.document).await == text);
@@ -22,7 +22,7 @@ async fn a_large_text_is_stored_from_one_frame_over_every_interface() {
 
     // The socket and its subscriptions go on.
     let joined = socket.expect_next(&subscription).await;
-    assert_eq!(joined["presenceUpdated"]["kind"], "JOINED");
+    assert_eq!(joined["kind"], "JOINED");
     pair.stop((socket, editor)).await;
 }
 
