@@ -38,7 +38,7 @@ pub(super) enum Request<W> {
 /// Invariants: `free` and the places that keys hold add up to the places of the bounds. `order` has each key with waiters
 /// once. If a place is free, each key with waiters holds its share.
 #[derive(Debug)]
-pub(super) struct Places<K, W> {
+pub(super) struct QueuePlaces<K, W> {
     bounds: QueueBounds,
     free: usize,
     /// The keys that hold places or have waiters.
@@ -56,7 +56,7 @@ struct KeyPlaces<W> {
     waiting: VecDeque<(Ticket, W)>,
 }
 
-impl<K: Hash + Eq + Clone, W> Places<K, W> {
+impl<K: Hash + Eq + Clone, W> QueuePlaces<K, W> {
     /// Returns places that are all free.
     pub(super) fn new(bounds: QueueBounds) -> Self {
         let places = bounds.places.max(1);

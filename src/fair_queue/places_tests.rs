@@ -9,8 +9,8 @@ fn bounds(places: usize, share: usize, waiting_of_key: usize, waiting: usize) ->
 }
 
 /// One place that `z` holds, with these waiters: a letter is the key, and waiters are numbered in the order of their coming.
-fn occupied(bounds: QueueBounds, waiters: &str) -> Places<char, usize> {
-    let mut places = Places::new(bounds);
+fn occupied(bounds: QueueBounds, waiters: &str) -> QueuePlaces<char, usize> {
+    let mut places = QueuePlaces::new(bounds);
     assert_eq!(places.request(&'z', 0), Request::Taken);
     for (number, key) in waiters.chars().enumerate() {
         assert!(matches!(places.request(&key, number), Request::Waits(_, None)));
@@ -19,7 +19,7 @@ fn occupied(bounds: QueueBounds, waiters: &str) -> Places<char, usize> {
 }
 
 /// Has everyone give their place back at once, and returns the keys and numbers in the order in which they are served.
-fn serve_all(mut places: Places<char, usize>) -> Vec<(char, usize)> {
+fn serve_all(mut places: QueuePlaces<char, usize>) -> Vec<(char, usize)> {
     let (mut holder, mut served) = ('z', vec![]);
     while let Some((key, number)) = places.give_back(&holder) {
         served.push((key, number));
@@ -38,7 +38,7 @@ fn keys_are_served_in_turn_and_their_waiters_in_order() {
 
 #[test]
 fn a_key_holds_its_share_even_if_nobody_else_waits() {
-    let mut places = Places::new(bounds(3, 2, 10, 10));
+    let mut places = QueuePlaces::new(bounds(3, 2, 10, 10));
     assert_eq!(places.request(&'a', 0), Request::Taken);
     assert_eq!(places.request(&'a', 1), Request::Taken);
     assert!(matches!(places.request(&'a', 2), Request::Waits(_, None)));
@@ -50,7 +50,7 @@ fn a_key_holds_its_share_even_if_nobody_else_waits() {
 
 #[test]
 fn a_key_that_holds_its_share_does_not_lose_its_turn() {
-    let mut places = Places::new(bounds(2, 1, 10, 10));
+    let mut places = QueuePlaces::new(bounds(2, 1, 10, 10));
     assert_eq!(places.request(&'a', 0), Request::Taken);
     assert_eq!(places.request(&'b', 1), Request::Taken);
     for (number, key) in "acd".chars().enumerate() {
@@ -141,7 +141,7 @@ impl Model {
         self.held.push(key);
     }
 
-    fn check(&self, places: &Places<u8, usize>) {
+    fn check(&self, places: &QueuePlaces<u8, usize>) {
         let QueueBounds { places: all, share, .. } = places.bounds;
         assert_eq!(places.free + self.held.len(), all, "no place is lost or made");
         assert_eq!(places.waiting, self.waiting.len());
@@ -162,7 +162,7 @@ proptest! {
         (waiting_of_key, waiting) in (1..6_usize, 1..12_usize),
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let mut places = Places::new(bounds(all, share, waiting_of_key, waiting));
+        let mut places = QueuePlaces::new(bounds(all, share, waiting_of_key, waiting));
         let mut model = Model::default();
         for (number, step) in steps.into_iter().enumerate() {
             match step {

@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     QueueBounds,
-    places::{Places, Request, Ticket},
+    places::{QueuePlaces, Request, Ticket},
 };
 
 /// Why a place was not given.
@@ -24,7 +24,7 @@ pub enum QueueError {
 
 /// A semaphore that serves its keys in turn. Clones are the same queue.
 #[derive(Clone)]
-pub struct FairQueue<K: Hash + Eq + Clone>(Arc<Mutex<Places<K, Waiter<K>>>>);
+pub struct FairQueue<K: Hash + Eq + Clone>(Arc<Mutex<QueuePlaces<K, Waiter<K>>>>);
 
 /// Receives the permit of a waiter. It is dropped when the waiter has to give way.
 type Waiter<K> = oneshot::Sender<FairPermit<K>>;
@@ -47,7 +47,7 @@ impl<K: Hash + Eq + Clone> FairQueue<K> {
     /// Returns a queue with these bounds. All its places are free.
     #[must_use]
     pub fn new(bounds: QueueBounds) -> Self {
-        Self(Arc::new(Mutex::new(Places::new(bounds))))
+        Self(Arc::new(Mutex::new(QueuePlaces::new(bounds))))
     }
 
     /// Waits for a place.
