@@ -18,7 +18,7 @@ pub enum RouteScope {
     Metrics,
 }
 
-/// Adds the routes of a node. The application needs an [`HttpState`](super::HttpState) as its data.
+/// Adds the routes of a node. The application needs an [`HttpState`] as its data.
 pub fn routes(config: &mut web::ServiceConfig, scope: RouteScope) {
     if scope != RouteScope::WithoutMetrics {
         config.route("/metrics", web::get().to(metrics_page::page));

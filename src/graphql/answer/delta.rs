@@ -35,7 +35,7 @@ enum StepFieldName {
 /// otherwise fields that are selected again do.
 ///
 /// # Errors
-/// [`CopiesTooLarge`], or a step cannot be written, which is a bug.
+/// [`super::CopiesTooLarge`], or a step cannot be written, which is a bug.
 pub(in crate::graphql) fn encode_delta(
     ctx: &Context<'_>,
     delta: &Delta,
