@@ -22,7 +22,7 @@ use async_graphql_value::Value as QueryValue;
 
 use super::{
     validation::{
-        expansion::{OperationBounds, expanded_selections, measure},
+        expansion::{OperationBounds, expanded_selections, introspection_selections, measure},
         nulls,
         refusal::refusal,
         root_field,
@@ -34,6 +34,10 @@ use crate::metrics::OperationKind;
 
 /// The most selections of a subscription. A room writes them for each event while everybody else in it waits.
 const MAX_EVENT_SELECTIONS: usize = 200;
+
+/// The most selections of the schema. Its lists are long, and everything that is selected for an entry waits in memory. The
+/// common introspection query has about 250.
+const MAX_SCHEMA_SELECTIONS: usize = 500;
 
 /// The operations of one text.
 pub(super) struct ParsedOperations {
@@ -81,16 +85,25 @@ impl ParsedOperations {
     /// Returns whether the operation called `name` is a query, a mutation or a subscription.
     ///
     /// # Errors
-    /// There is no such operation, the name is missing and there are several, or a subscription selects too many fields or
+    /// There is no such operation, the name is missing and there are several, it selects too much of the schema, or a
+    /// subscription selects too many fields or
     /// does not have exactly one root field (GraphQL, October 2021, section 5.2.3.1).
     pub(super) fn kind(&self, name: Option<&str>) -> Result<OperationKind, ServerError> {
         let operation = self.operation(name)?;
+        let selection = &operation.node.selection_set.node;
+        let of_schema = introspection_selections(&self.document, selection);
+        if of_schema > MAX_SCHEMA_SELECTIONS {
+            let message = format!(
+                "The operation selects {of_schema} fields of the schema after its fragments are expanded; at most \
+                 {MAX_SCHEMA_SELECTIONS} are allowed. Select fewer."
+            );
+            return Err(refusal(message, Some(operation.pos)));
+        }
         match operation.node.ty {
             OperationType::Query => Ok(OperationKind::Query),
             OperationType::Mutation => Ok(OperationKind::Mutation),
             OperationType::Subscription => {
                 root_field::check(&self.document.fragments, operation)?;
-                let selection = &operation.node.selection_set.node;
                 let selections = expanded_selections(&self.document, selection);
                 if selections > MAX_EVENT_SELECTIONS {
                     let message = format!(

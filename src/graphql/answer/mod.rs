@@ -9,7 +9,7 @@ mod copies;
 mod delta;
 mod encoded;
 mod json;
-mod metering;
+mod meter;
 mod turns;
 
 pub use budget::{AnswerBounds, AnswerRefused};
@@ -19,5 +19,5 @@ pub(super) use copies::{CopyAllowance, FirstTime, WrittenOnce};
 pub(super) use delta::encode_delta;
 pub(super) use encoded::Encoded;
 pub(super) use json::encode_response;
-pub(super) use metering::Metering;
+pub(super) use meter::Metering;
 pub(super) use turns::in_turns;

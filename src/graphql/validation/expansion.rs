@@ -76,6 +76,29 @@ pub(in crate::graphql) fn expanded_selections(
     set.items.iter().map(|selection| 1 + count(selection)).sum()
 }
 
+/// Returns the number of selections below `__schema` and `__type`, these included, as [`expanded_selections`] counts them.
+pub(in crate::graphql) fn introspection_selections(
+    document: &ExecutableDocument,
+    set: &SelectionSet,
+) -> usize {
+    let count = |selection: &Positioned<Selection>| match &selection.node {
+        Selection::Field(field) if ["__schema", "__type"].contains(&&*field.node.name.node) => {
+            1 + expanded_selections(document, &field.node.selection_set.node)
+        }
+        Selection::Field(_) => 0,
+        Selection::InlineFragment(fragment) => {
+            introspection_selections(document, &fragment.node.selection_set.node)
+        }
+        Selection::FragmentSpread(spread) => {
+            let fragment = document.fragments.get(&spread.node.fragment_name.node);
+            fragment.map_or(0, |fragment| {
+                introspection_selections(document, &fragment.node.selection_set.node)
+            })
+        }
+    };
+    set.items.iter().map(count).sum()
+}
+
 impl OperationBounds {
     fn check(self, selections: usize, depth: usize, at: Pos) -> Result<(), ServerError> {
         if selections > self.selections {
