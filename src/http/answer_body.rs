@@ -11,8 +11,7 @@ use actix_web::{
     web::Bytes,
 };
 
-/// The most bytes that the framework takes at once. It copies them, so a large answer would be in memory twice.
-const MAX_PIECE: usize = 64 * 1024;
+use crate::outbox::take_piece;
 
 /// An answer of which a part may have been taken.
 pub(super) struct AnswerBody(Bytes);
@@ -38,7 +37,6 @@ impl MessageBody for AnswerBody {
         if self.0.is_empty() {
             return Poll::Ready(None);
         }
-        let length = self.0.len().min(MAX_PIECE);
-        Poll::Ready(Some(Ok(self.0.split_to(length))))
+        Poll::Ready(Some(Ok(take_piece(&mut self.0))))
     }
 }

@@ -18,12 +18,17 @@ use super::shared::OutboxShared;
 #[derive(Debug)]
 pub struct OutboxBody {
     shared: Arc<OutboxShared>,
-    /// What is left of a large chunk. The framework copies what it takes, so it takes a large chunk piece by piece.
+    /// What is left of a large chunk.
     rest: Bytes,
 }
 
 /// The most bytes that the framework takes at once.
 const MAX_PIECE: usize = 64 * 1024;
+
+/// Takes the next piece of a body. The framework copies what it takes, so a large body would be in memory twice.
+pub fn take_piece(rest: &mut Bytes) -> Bytes {
+    rest.split_to(rest.len().min(MAX_PIECE))
+}
 
 impl OutboxBody {
     pub(super) fn new(shared: Arc<OutboxShared>) -> Self {
@@ -48,8 +53,7 @@ impl MessageBody for OutboxBody {
                 None => return Poll::Ready(None),
             }
         }
-        let length = self.rest.len().min(MAX_PIECE);
-        Poll::Ready(Some(Ok(self.rest.split_to(length))))
+        Poll::Ready(Some(Ok(take_piece(&mut self.rest))))
     }
 }
 

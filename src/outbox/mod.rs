@@ -20,7 +20,7 @@ mod seat_frame;
 mod shared;
 mod totals;
 
-pub use body::OutboxBody;
+pub use body::{OutboxBody, take_piece};
 pub use handle::Outbox;
 pub use in_flight::{InFlight, InFlightCount};
 pub use options::OutboxOptions;
