@@ -65,8 +65,8 @@ pub enum MergeError {
         /// The maximum number.
         limit: usize,
     },
-    /// So many insertions were made at the same places, by clients that did not see each other's, that loading the document
-    /// would take too long.
+    /// Loading the document would take too long, because clients made too many insertions at the same places without seeing
+    /// those of each other.
     #[error("too many insertions at the same places did not see each other")]
     TooManyConflicts,
     /// The document would have changes of too many clients.
