@@ -166,7 +166,15 @@ pub(super) async fn follow_to(
             document.note_gap();
             break;
         }
-        append_page(document, head, page).await?;
+        match append_page(document, head, page).await {
+            // The text before the page has been forgotten or lost since the page was read.
+            Err(LoadError::NotKept) => {
+                document.drop_replica();
+                document.note_gap();
+                break;
+            }
+            appended => appended?,
+        }
     }
     document.set_head(Some(stored));
     Ok(())

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Change, ChangeKind, EditId, Origin, Party, UserId, Version},
-    store::{Batch, CommitError, Committed, DocumentLock, StoreError},
+    store::{Batch, CommitError, Committed, DocumentLock, Head, StoreError},
 };
 
 /// The most attempts of a turn that end without an answer, for example because another node committed first or an edit
@@ -108,6 +108,8 @@ struct CommitTurn {
     /// The versions that Yjs updates made.
     merged: Vec<Version>,
     is_unpublished: bool,
+    /// The head after the text of a head was not found.
+    without_text: Option<Head>,
 }
 
 /// What follows from an attempt.
@@ -128,6 +130,7 @@ impl CommitTurn {
             own_from: None,
             merged: Vec::new(),
             is_unpublished: false,
+            without_text: None,
         }
     }
 
@@ -358,14 +361,16 @@ impl CommitTurn {
         }
     }
 
-    /// Like `follow_log`, for a head whose text the log no longer has. If the head does not move, the log is damaged.
+    /// Like `follow_log`, for a head whose text was not found. If that happens twice at one head, the log is damaged. Once, the
+    /// snapshots or changes may have been replaced while they were read.
     async fn follow_from_gap(&mut self) -> Attempt {
         self.document.drop_replica();
-        let before = self.document.head().cloned();
         let attempt = self.follow_log().await;
-        if attempt == Attempt::Again && self.document.head() == before.as_ref() {
+        let head = self.document.head().cloned();
+        if attempt == Attempt::Again && head.is_some() && self.without_text == head {
             return self.fail(EditError::Load(LoadError::NotKept));
         }
+        self.without_text = head;
         attempt
     }
 

@@ -238,9 +238,8 @@ async fn an_update_that_brings_nothing_new_is_answered_although_nothing_can_be_s
     }
 }
 
-#[tokio::test]
-async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
-    let fixture = two_edits().await;
+/// Stores a change with its snapshot, as another node does. Returns its version.
+async fn store_elsewhere(fixture: &Fixture) -> Version {
     let (document, author) = (fixture.document, fixture.author);
     let mut replica = Replica::of("Begin.");
     let soon = (tokio::time::Instant::now() + Duration::from_secs(10)).into_std();
@@ -260,8 +259,11 @@ async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
     fixture.commit_changes(vec![change]).await;
     let head = Version::FIRST.next();
     fixture.store.store_snapshot(document, head, None, replica.state(), 0).await.unwrap();
-    fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
+    head
+}
 
+/// Runs the turn of [`two_edits`], which finds that the changes before `head` are gone.
+async fn expect_gap(fixture: Fixture, head: Version) {
     let (state, outcome) = fixture.turn.run().await;
 
     assert_eq!(outcome.continuity, Continuity::Gap);
@@ -269,4 +271,24 @@ async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
     for answer in answers(outcome) {
         assert!(matches!(answer, Err(EditError::BaseTooOld { .. })), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
+    let fixture = two_edits().await;
+    let head = store_elsewhere(&fixture).await;
+    fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
+
+    expect_gap(fixture, head).await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_lost_while_it_is_followed_leaves_a_gap() {
+    let fixture = two_edits().await;
+    let head = store_elsewhere(&fixture).await;
+    let url = format!("sqlite://{}/test.db", fixture.folder.path().display());
+    let database = sea_orm::Database::connect(url).await.unwrap();
+    database.execute_unprepared("DELETE FROM document_snapshot WHERE version = 1").await.unwrap();
+
+    expect_gap(fixture, head).await;
 }

@@ -264,6 +264,9 @@ fn report_room(error: RoomError) -> ErrorReport {
 fn report_edit(error: &EditError) -> ErrorReport {
     match error {
         EditError::Store(error) => report_store(error),
+        EditError::Load(LoadError::NotKept) => ErrorReport::unavailable(
+            "The text of the document could not be read completely. Try again in a moment.",
+        ),
         EditError::Load(error) => report_load(error),
         EditError::DeltaMismatch(error) => ErrorReport::bad_input(error.to_string()),
         EditError::Merge(error) => ErrorReport::bad_input(error.to_string()),
