@@ -1,12 +1,18 @@
 //! What the resolvers of one operation read: each thing once, however often it is selected.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_graphql::{
     Context,
     dataloader::{DataLoader, HashMapCache, Loader},
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream};
 
 use super::{
     Api, ApiError,
@@ -21,10 +27,21 @@ use crate::{
 /// The texts of one operation that are loaded at the same time.
 const TEXTS_AT_ONCE: usize = 4;
 
-/// The reads of one operation.
-pub(super) struct Loaders(DataLoader<Reader, HashMapCache>);
+/// The reads of one operation. They end with it: a read that is under way is finished, but none begins.
+pub(super) struct Loaders {
+    loader: DataLoader<Reader, HashMapCache>,
+    /// Whether somebody waits for the answer.
+    is_wanted: Arc<AtomicBool>,
+}
+
+impl Drop for Loaders {
+    fn drop(&mut self) {
+        self.is_wanted.store(false, Ordering::Relaxed);
+    }
+}
 
 struct Reader {
+    is_wanted: Arc<AtomicBool>,
     api: Arc<Api>,
     /// The party that the operation runs for.
     party: Party,
@@ -60,9 +77,10 @@ impl Loaders {
         let spawn = |reading| {
             actix_rt::spawn(reading);
         };
-        let loader =
-            DataLoader::with_cache(Reader { api, party, budget }, spawn, HashMapCache::default());
-        Self(loader.delay(std::time::Duration::ZERO))
+        let is_wanted = Arc::new(AtomicBool::new(true));
+        let reader = Reader { is_wanted: Arc::clone(&is_wanted), api, party, budget };
+        let loader = DataLoader::with_cache(reader, spawn, HashMapCache::default());
+        Self { loader: loader.delay(std::time::Duration::ZERO), is_wanted }
     }
 
     /// Returns a user.
@@ -70,7 +88,7 @@ impl Loaders {
     /// # Errors
     /// There is no such user, or the store failed.
     pub(super) async fn user(&self, user: UserId) -> Result<User, ApiError> {
-        Ok(self.0.load_one(user).await?.ok_or(StoreError::NoSuchUser)?)
+        Ok(self.loader.load_one(user).await?.ok_or(StoreError::NoSuchUser)?)
     }
 
     /// Returns the collaborators of a document, in the order of granting.
@@ -81,7 +99,7 @@ impl Loaders {
         &self,
         document: DocumentId,
     ) -> Result<Arc<[Collaborator]>, ApiError> {
-        Ok(self.0.load_one(CollaboratorsOf(document)).await?.unwrap_or_default())
+        Ok(self.loader.load_one(CollaboratorsOf(document)).await?.unwrap_or_default())
     }
 
     /// Returns the sessions that have a document open, in the order in which they opened it.
@@ -89,7 +107,7 @@ impl Loaders {
     /// # Errors
     /// None; a roster that fails returns the sessions that it knows.
     pub(super) async fn presence(&self, document: DocumentId) -> Result<Arc<[Presence]>, ApiError> {
-        Ok(self.0.load_one(PresenceIn(document)).await?.unwrap_or_default())
+        Ok(self.loader.load_one(PresenceIn(document)).await?.unwrap_or_default())
     }
 
     /// Returns the text of a document at a version, and spends its bytes.
@@ -101,14 +119,14 @@ impl Loaders {
         document: DocumentId,
         version: Version,
     ) -> Result<Encoded<String>, ApiError> {
-        let loaded = self.0.load_one(TextAt(document, version)).await?;
+        let loaded = self.loader.load_one(TextAt(document, version)).await?;
         let loaded = loaded.unwrap_or(Err(TextError::Load(LoadError::NotKept)));
         let LoadedText { text, first } = loaded.map_err(|error| match error {
             TextError::Load(error) => ApiError::from(error),
             TextError::Refused(error) => ApiError::from(error),
         })?;
         if !first.take() {
-            self.0.loader().budget.spend_bytes(text.bytes())?;
+            self.loader.loader().budget.spend_bytes(text.bytes())?;
         }
         Ok(text)
     }
@@ -139,11 +157,10 @@ impl Loader<CollaboratorsOf> for Reader {
         &self,
         keys: &[CollaboratorsOf],
     ) -> Result<HashMap<CollaboratorsOf, Self::Value>, StoreError> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for key in keys {
-            found.insert(*key, self.api.store.list_collaborators(key.0).await?.into());
-        }
-        Ok(found)
+        let documents = keys.iter().map(|key| key.0);
+        let mut found = self.api.store.list_collaborators(documents).await?;
+        let mut of = |key: &CollaboratorsOf| found.remove(&key.0).unwrap_or_default().into();
+        Ok(keys.iter().map(|key| (*key, of(key))).collect())
     }
 }
 
@@ -155,11 +172,9 @@ impl Loader<PresenceIn> for Reader {
         &self,
         keys: &[PresenceIn],
     ) -> Result<HashMap<PresenceIn, Self::Value>, StoreError> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for key in keys {
-            found.insert(*key, self.api.roster.list(key.0).await.into());
-        }
-        Ok(found)
+        // Together, so that a roster in Redis answers them in one round trip.
+        let lists = keys.iter().map(async |key| (*key, self.api.roster.list(key.0).await.into()));
+        Ok(join_all(lists).await.into_iter().collect())
     }
 }
 
@@ -177,8 +192,15 @@ impl Loader<TextAt> for Reader {
 }
 
 impl Reader {
+    fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+
     /// Reads a text and spends its bytes. After a refusal nothing is read.
     async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
+        if !self.is_wanted() {
+            return Err(TextError::Load(LoadError::Aborted));
+        }
         self.budget.check().map_err(TextError::Refused)?;
         let content = self.api.rooms.content_at(document, version, self.party).await;
         let content = content.map_err(TextError::Load)?;

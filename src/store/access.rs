@@ -6,6 +6,8 @@
 //! Invariant: every change of access increments `document.access_version` in the same transaction. Nodes compare that
 //! number to detect changes that they missed.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use entity::{Level, document, document_access, user};
 use sea_orm::{
@@ -79,35 +81,38 @@ impl Store {
         }))
     }
 
-    /// Returns the users who were granted access to a document, oldest grant first, without its owner. The caller
-    /// checks whether the viewer may see them.
+    /// Returns the users who were granted access to each of these documents, oldest grant first, without its owner. The caller
+    /// checks whether the viewer may see them. A document without such users has no entry.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn list_collaborators(
         &self,
-        document: DocumentId,
-    ) -> Result<Vec<Collaborator>, StoreError> {
-        let grants: Vec<(Uuid, String, Level, DateTime<Utc>)> = document_access::Entity::find()
-            .select_only()
-            .column(document_access::Column::UserId)
-            .column(user::Column::Name)
-            .columns([document_access::Column::Level, document_access::Column::GrantedAt])
-            .inner_join(user::Entity)
-            .filter(document_access::Column::DocumentId.eq(document.uuid()))
-            .order_by_asc(document_access::Column::GrantedAt)
-            .order_by_asc(document_access::Column::UserId)
-            .into_tuple()
-            .all(&self.readers)
-            .await?;
-        Ok(grants
-            .into_iter()
-            .map(|(id, name, level, granted_at)| Collaborator {
+        documents: impl IntoIterator<Item = DocumentId>,
+    ) -> Result<HashMap<DocumentId, Vec<Collaborator>>, StoreError> {
+        let documents = documents.into_iter().map(DocumentId::uuid);
+        let grants: Vec<(Uuid, Uuid, String, Level, DateTime<Utc>)> =
+            document_access::Entity::find()
+                .select_only()
+                .columns([document_access::Column::DocumentId, document_access::Column::UserId])
+                .column(user::Column::Name)
+                .columns([document_access::Column::Level, document_access::Column::GrantedAt])
+                .inner_join(user::Entity)
+                .filter(document_access::Column::DocumentId.is_in(documents))
+                .order_by_asc(document_access::Column::GrantedAt)
+                .order_by_asc(document_access::Column::UserId)
+                .into_tuple()
+                .all(&self.readers)
+                .await?;
+        let mut collaborators: HashMap<DocumentId, Vec<Collaborator>> = HashMap::new();
+        for (document, id, name, level, granted_at) in grants {
+            collaborators.entry(document.into()).or_default().push(Collaborator {
                 user: User { id: id.into(), name: name.into() },
                 level: rows::access_level(level),
                 granted_at,
-            })
-            .collect())
+            });
+        }
+        Ok(collaborators)
     }
 
     /// Grants `target` this level, which replaces the previous one. Granting the level that they already have changes
