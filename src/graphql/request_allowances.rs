@@ -5,10 +5,12 @@ use crate::{
     session::{Limits, Throttle, Throttled},
 };
 
-/// The allowances of all users, for each document as many as a session has.
+/// The allowances of all users: for each document as many as a session has, and in all as many as their sessions have together.
 pub struct RequestAllowances {
-    /// Changes. New documents count together.
+    /// Changes of one document. New documents count together.
     edits: Throttle<(UserId, Option<DocumentId>)>,
+    /// Changes of all documents.
+    all_edits: Throttle<UserId>,
     cursors: Throttle<(UserId, DocumentId)>,
 }
 
@@ -16,11 +18,19 @@ impl RequestAllowances {
     /// Returns allowances of which nothing is spent.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
+        let sessions = u32::try_from(limits.connections_per_user).unwrap_or(u32::MAX);
+        Self::of_sessions(sessions, limits.edits_per_second, limits.cursors_per_second)
+    }
+
+    /// Returns the allowances of so many sessions with so many edits and cursor moves a second.
+    fn of_sessions(sessions: u32, edits_per_second: u32, cursors_per_second: u32) -> Self {
         let edits = "changes of one document by HTTP requests of one user";
+        let all_edits = "changes by HTTP requests of one user";
         let cursors = "cursor moves in one document by HTTP requests of one user";
         Self {
-            edits: Throttle::per_second(edits, limits.edits_per_second),
-            cursors: Throttle::per_second(cursors, limits.cursors_per_second),
+            edits: Throttle::per_second(edits, edits_per_second),
+            all_edits: Throttle::per_second(all_edits, edits_per_second.saturating_mul(sessions)),
+            cursors: Throttle::per_second(cursors, cursors_per_second),
         }
     }
 
@@ -33,7 +43,8 @@ impl RequestAllowances {
         user: UserId,
         document: Option<DocumentId>,
     ) -> Result<(), Throttled> {
-        self.edits.take(&(user, document))
+        self.edits.take(&(user, document))?;
+        self.all_edits.take(&user)
     }
 
     /// Spends a cursor move.
@@ -42,5 +53,19 @@ impl RequestAllowances {
     /// [`Throttled`] if none is left.
     pub(super) fn take_cursor(&self, user: UserId, document: DocumentId) -> Result<(), Throttled> {
         self.cursors.take(&(user, document))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_documents_have_no_more_than_the_sessions_of_a_user_together() {
+        let allowances = RequestAllowances::of_sessions(3, 2, 1);
+        let user = UserId::new();
+        let taken = (0..20).filter(|_| allowances.take_edit(user, Some(DocumentId::new())).is_ok());
+        assert_eq!(taken.count(), 6);
+        assert!(allowances.take_edit(UserId::new(), None).is_ok());
     }
 }
