@@ -98,6 +98,7 @@ impl Engine {
     ) -> Result<PreparedOperation, ServerError> {
         let parsed = self.0.operations.parse(text).map_err(with_code)?;
         let kind = parsed.kind(name.as_deref()).map_err(with_code)?;
+        parsed.check_selections(name.as_deref()).map_err(with_code)?;
         let name = name.map(Into::into);
         let engine = Arc::clone(&self.0);
         Ok(PreparedOperation { engine, parsed, kind, name, variables })
@@ -125,9 +126,14 @@ impl EngineParts {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LoadError> {
-        let _turn = match bytes > MAX_INLINE_BYTES {
+        let turn = match bytes > MAX_INLINE_BYTES {
             true => Some(self.first_turn(party).await?),
             false => None,
+        };
+        let work = move || {
+            // The turn ends with the work, also if nobody waits for it any more.
+            let _turn = turn;
+            work()
         };
         off_thread(bytes, work).await
     }

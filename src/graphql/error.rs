@@ -17,7 +17,7 @@ use crate::{
     roster::RosterUnavailable,
     session::Throttled,
     store::StoreError,
-    wire::{ErrorCode, graphql_ws},
+    wire::{ErrorCode, graphql_ws, shortened},
 };
 
 /// The reason why a field of an operation failed.
@@ -346,9 +346,24 @@ pub(super) fn errors_to_json(errors: &[ServerError]) -> Bytes {
     })
 }
 
-/// Adds the code `BAD_USER_INPUT` to an error without a code. Such an error comes from parsing, validation or the type
-/// of an argument, so the operation is wrong.
+/// The most errors in a response. Without a bound, a text with an error in every word would get a response a hundred
+/// times its size.
+const MAX_ERRORS: usize = 20;
+
+/// The most bytes of the message of an error. The library repeats values in its messages.
+const MAX_MESSAGE: usize = 1_024;
+
+/// Returns the first errors of an operation, each [`with_code`].
+pub(super) fn with_codes(errors: Vec<ServerError>) -> Vec<ServerError> {
+    errors.into_iter().take(MAX_ERRORS).map(with_code).collect()
+}
+
+/// Adds the code `BAD_USER_INPUT` to an error without a code, and shortens a long message. An error without a code comes from
+/// parsing, validation or the type of an argument, so the operation is wrong.
 pub(super) fn with_code(mut error: ServerError) -> ServerError {
+    if error.message.len() > MAX_MESSAGE {
+        error.message = format!("{}…", shortened(&error.message, MAX_MESSAGE));
+    }
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         extensions.set("code", ErrorCode::BadUserInput.as_str());

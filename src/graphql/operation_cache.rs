@@ -77,7 +77,7 @@ impl ParsedWeight {
 
 impl Weighter<Arc<str>, Arc<ParsedOperations>> for ParsedWeight {
     fn weight(&self, text: &Arc<str>, parsed: &Arc<ParsedOperations>) -> u64 {
-        let bytes = text.len() as u64 * Self::BYTE + parsed.selections() as u64 * Self::SELECTION;
+        let bytes = text.len() as u64 * Self::BYTE + parsed.size().written as u64 * Self::SELECTION;
         bytes.max(self.min)
     }
 }

@@ -22,7 +22,9 @@ use async_graphql_value::Value as QueryValue;
 
 use super::{
     validation::{
-        expansion::{OperationBounds, expanded_selections, introspection_selections, measure},
+        expansion::{
+            OperationBounds, TextSize, expanded_selections, introspection_selections, measure,
+        },
         nulls,
         refusal::refusal,
         root_field,
@@ -30,7 +32,7 @@ use super::{
     },
     variables::VariableSizes,
 };
-use crate::metrics::OperationKind;
+use crate::{metrics::OperationKind, wire::shortened};
 
 /// The most selections of a subscription. A room writes them for each event while everybody else in it waits.
 const MAX_EVENT_SELECTIONS: usize = 200;
@@ -39,13 +41,15 @@ const MAX_EVENT_SELECTIONS: usize = 200;
 /// common introspection query has about 250.
 const MAX_SCHEMA_SELECTIONS: usize = 500;
 
+/// The most bytes of a wrong `operationName` that are repeated.
+const MAX_NAME_SHOWN: usize = 128;
+
 /// The operations of one text.
 pub(super) struct ParsedOperations {
     /// The text.
     pub(super) text: Arc<str>,
     document: ExecutableDocument,
-    /// The number of selections as written, before fragments are expanded.
-    selections: usize,
+    size: TextSize,
 }
 
 impl ParsedOperations {
@@ -56,14 +60,14 @@ impl ParsedOperations {
     pub(super) fn parse(text: Arc<str>, bounds: OperationBounds) -> Result<Self, ServerError> {
         let mut document = parse_query(&*text).map_err(syntax_error)?;
         // Before anything else, see the invariant.
-        let selections = measure(&document, bounds)?;
+        let size = measure(&document, bounds)?;
         root_field::inline_fragments(&mut document);
-        Ok(Self { text, document, selections })
+        Ok(Self { text, document, size })
     }
 
-    /// Returns the number of selections as written, before fragments are expanded.
-    pub(super) fn selections(&self) -> usize {
-        self.selections
+    /// Returns the size of the text.
+    pub(super) fn size(&self) -> TextSize {
+        self.size
     }
 
     /// Returns a request that runs the operation called `name`.
@@ -85,10 +89,25 @@ impl ParsedOperations {
     /// Returns whether the operation called `name` is a query, a mutation or a subscription.
     ///
     /// # Errors
-    /// There is no such operation, the name is missing and there are several, it selects too much of the schema, or a
-    /// subscription selects too many fields or
-    /// does not have exactly one root field (GraphQL, October 2021, section 5.2.3.1).
+    /// There is no such operation, the name is missing and there are several, or a subscription does not have exactly one
+    /// root field (GraphQL, October 2021, section 5.2.3.1).
     pub(super) fn kind(&self, name: Option<&str>) -> Result<OperationKind, ServerError> {
+        let operation = self.operation(name)?;
+        match operation.node.ty {
+            OperationType::Query => Ok(OperationKind::Query),
+            OperationType::Mutation => Ok(OperationKind::Mutation),
+            OperationType::Subscription => {
+                root_field::check(&self.document.fragments, operation)?;
+                Ok(OperationKind::Subscription)
+            }
+        }
+    }
+
+    /// Checks how much the operation called `name` selects.
+    ///
+    /// # Errors
+    /// It selects too much of the schema, it is a subscription with too many fields, or there is no such operation.
+    pub(super) fn check_selections(&self, name: Option<&str>) -> Result<(), ServerError> {
         let operation = self.operation(name)?;
         let selection = &operation.node.selection_set.node;
         let of_schema = introspection_selections(&self.document, selection);
@@ -99,22 +118,15 @@ impl ParsedOperations {
             );
             return Err(refusal(message, Some(operation.pos)));
         }
-        match operation.node.ty {
-            OperationType::Query => Ok(OperationKind::Query),
-            OperationType::Mutation => Ok(OperationKind::Mutation),
-            OperationType::Subscription => {
-                root_field::check(&self.document.fragments, operation)?;
-                let selections = expanded_selections(&self.document, selection);
-                if selections > MAX_EVENT_SELECTIONS {
-                    let message = format!(
-                        "The subscription selects {selections} fields after its fragments are expanded; at most \
-                         {MAX_EVENT_SELECTIONS} are allowed, because they are written for each event. Select fewer."
-                    );
-                    return Err(refusal(message, Some(operation.pos)));
-                }
-                Ok(OperationKind::Subscription)
-            }
+        let selections = expanded_selections(&self.document, selection);
+        if operation.node.ty == OperationType::Subscription && selections > MAX_EVENT_SELECTIONS {
+            let message = format!(
+                "The subscription selects {selections} fields after its fragments are expanded; at most \
+                 {MAX_EVENT_SELECTIONS} are allowed, because they are written for each event. Select fewer."
+            );
+            return Err(refusal(message, Some(operation.pos)));
         }
+        Ok(())
     }
 
     /// Checks that every required variable of the operation called `name` has a value (GraphQL, October 2021, section
@@ -246,6 +258,7 @@ fn syntax_error(error: parser::Error) -> ServerError {
 }
 
 fn unknown(name: &str) -> ServerError {
+    let name = shortened(name, MAX_NAME_SHOWN);
     refusal(format!("The request has no operation \"{name}\". Correct `operationName`."), None)
 }
 

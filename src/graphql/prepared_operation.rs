@@ -12,7 +12,7 @@ use super::{
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
     answer::{AnswerBudget, AnswerRefused, encode_response, in_turns},
     engine::EngineParts,
-    error::{busy_error, errors_to_json, internal_error, internal_errors, with_code},
+    error::{busy_error, errors_to_json, internal_error, internal_errors, with_code, with_codes},
     loaders::Loaders,
     parsed_operations::ParsedOperations,
     variables::OperationVariables,
@@ -23,16 +23,13 @@ use crate::{
         LoadError,
         loader::{MAX_INLINE_BYTES, off_thread},
     },
+    fair_queue::FairPermit,
     memory::HeldBytes,
     metrics::{OperationKind, OperationOutcome},
     room::Subscription,
     session::{Operation, OperationResponse, SessionLink},
     wire::{ErrorCode, graphql_ws::OperationId},
 };
-
-/// The most errors in a response. Without a bound, a text with an error in every word would get a response a hundred
-/// times its size.
-const MAX_ERRORS: usize = 20;
 
 /// The fields of an event that may each be as long as a text in JSON: `content`, `update` and the insertions of `delta`.
 const LARGE_FIELDS: usize = 3;
@@ -91,14 +88,14 @@ impl PreparedOperation {
         } else {
             self.parsed.insert_nulls(self.name.as_deref(), &mut response);
         }
-        response.errors = response.errors.into_iter().map(with_code).collect();
+        response.errors = with_codes(response.errors);
         inner.metrics.operation_finished(self.kind, inner.outcome(&response.errors));
-        response.errors.truncate(MAX_ERRORS);
         if !was_executed(&response) && budget.check().is_ok() {
             return OperationAnswer::Refused(response.errors);
         }
         let json = inner.write_answer(party, response, &budget, self.kind).await;
-        OperationAnswer::Executed(HeldBytes::new(json, budget.take_reservation()))
+        let reservation = budget.take_reservation(json.len());
+        OperationAnswer::Executed(HeldBytes::new(json, reservation))
     }
 
     /// Decodes and checks the variables, large ones on another thread.
@@ -127,6 +124,24 @@ impl PreparedOperation {
         Ok(CheckedVariables { variables, are_large })
     }
 
+    /// Waits for the first turn of an operation with a large text or large variables, which take long to validate, and lets other
+    /// tasks run before it.
+    ///
+    /// # Errors
+    /// It had none in time.
+    async fn begin(
+        &self,
+        party: Party,
+        are_large: bool,
+    ) -> Result<Option<FairPermit<Party>>, ServerError> {
+        if !are_large && !self.parsed.size().is_large() {
+            return Ok(None);
+        }
+        let turn = self.engine.first_turn(party).await.map_err(|_too_late| busy_error())?;
+        tokio::task::yield_now().await;
+        Ok(Some(turn))
+    }
+
     /// Runs the resolvers, turn by turn.
     ///
     /// # Errors
@@ -138,10 +153,7 @@ impl PreparedOperation {
         budget: &Arc<AnswerBudget>,
     ) -> Result<Response, ServerError> {
         let (inner, party) = (Arc::clone(&self.engine), caller.party());
-        let turn = match are_large {
-            true => Some(inner.first_turn(party).await.map_err(|_too_late| busy_error())?),
-            false => None,
-        };
+        let turn = self.begin(party, are_large).await?;
         let budget = Arc::clone(budget);
         let request = self
             .parsed
@@ -175,10 +187,11 @@ impl PreparedOperation {
         link: Arc<SessionLink>,
         tag: OperationId,
     ) -> Result<Subscription, Vec<ServerError>> {
-        let CheckedVariables { variables, .. } = self
-            .take_variables(Party::User(link.user().id))
-            .await
-            .map_err(|error| vec![with_code(error)])?;
+        let party = Party::User(link.user().id);
+        let refused = |error| vec![with_code(error)];
+        let CheckedVariables { variables, are_large } =
+            self.take_variables(party).await.map_err(refused)?;
+        let _turn = self.begin(party, are_large).await.map_err(refused)?;
         let inner = &self.engine;
         let operation = SubscriptionOperation {
             schema: inner.schemas.events.clone(),
@@ -192,7 +205,7 @@ impl PreparedOperation {
         let request = operation.request(purpose).data(Caller::Session(link));
         let mut responses = inner.schemas.events.execute_stream(request);
         let mut errors: Vec<_> = match responses.next().await {
-            Some(response) => response.errors.into_iter().map(with_code).collect(),
+            Some(response) => with_codes(response.errors),
             None => vec![],
         };
         let subscription = pending.take().filter(|_subscription| errors.is_empty());
@@ -201,7 +214,6 @@ impl PreparedOperation {
             errors.push(internal_error());
         }
         inner.metrics.operation_finished(self.kind, inner.outcome(&errors));
-        errors.truncate(MAX_ERRORS);
         subscription.ok_or(errors)
     }
 }
@@ -216,12 +228,16 @@ impl EngineParts {
         kind: OperationKind,
     ) -> Bytes {
         let bounds = budget.bounds();
-        let write = move || encode_response(&response, bounds.bytes);
         let bytes = budget.bytes_spent();
         // Without a deadline: what it answers may have been carried out. The queue refuses nobody.
-        let _turn = match bytes > MAX_INLINE_BYTES {
+        let turn = match bytes > MAX_INLINE_BYTES {
             true => self.turns.acquire(party).await.ok(),
             false => None,
+        };
+        let write = move || {
+            // The turn ends with the work, also if nobody waits for it any more.
+            let _turn = turn;
+            encode_response(&response, bounds.bytes)
         };
         let written = match off_thread(bytes, write).await {
             Ok(Ok(written)) => return written,

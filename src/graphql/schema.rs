@@ -27,6 +27,8 @@ impl Schemas {
             AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot)
                 .limit_depth(limits.operation_depth)
                 .limit_complexity(limits.operation_complexity)
+                // A suggestion takes the length of a name times those of all fields of its type.
+                .disable_suggestions()
                 .data(Arc::clone(api))
         };
         Self { operations: build().extension(Metering).finish(), events: build().finish() }

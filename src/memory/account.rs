@@ -108,6 +108,14 @@ impl Reservation {
         self.bytes = after;
         Ok(())
     }
+
+    /// Returns what is reserved beyond `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let after = self.bytes.min(bytes);
+        // Returning memory cannot fail.
+        let _returned = self.account.change(self.payer, self.bytes, after);
+        self.bytes = after;
+    }
 }
 
 impl Drop for Reservation {
@@ -157,6 +165,12 @@ mod tests {
             reservation.grow(10).unwrap();
         }
         drop(held);
+        let mut shrunk = account.open(Party::Node);
+        shrunk.grow(10).unwrap();
+        shrunk.shrink_to(20);
+        shrunk.shrink_to(4);
+        assert_eq!((shrunk.bytes(), account.0.reserved.lock().total), (4, 4));
+        drop(shrunk);
         let reserved = account.0.reserved.lock();
         assert!(reserved.total == 0 && reserved.by_payer.is_empty());
     }

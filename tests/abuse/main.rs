@@ -10,5 +10,6 @@ mod allowances;
 mod answers;
 mod audiences;
 mod fair_queues;
+mod texts;
 mod unread_answers;
 mod variables;

@@ -17,6 +17,10 @@ use crate::{
     wire::ErrorCode,
 };
 
+/// The memory of a field or an entry of a list before it is written, without its text. With its key it takes some 100 bytes in
+/// the tree of the answer.
+const VALUE_BYTES: usize = 128;
+
 /// The most that an answer may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerBounds {
@@ -78,29 +82,40 @@ impl AnswerBudget {
         }
     }
 
-    /// Spends bytes of JSON, and reserves their memory if the answer is large.
+    /// Spends bytes of JSON, and reserves the memory of a large answer.
     ///
     /// # Errors
     /// [`AnswerRefused`]; from then on nothing can be spent.
     pub(in crate::graphql) fn spend_bytes(&self, bytes: usize) -> Result<(), AnswerRefused> {
         self.spend(&self.bytes, bytes)?;
-        let spent = self.bytes_spent();
+        self.reserve()
+    }
+
+    /// Spends values, and reserves the memory of a large answer.
+    ///
+    /// # Errors
+    /// [`AnswerRefused`]; from then on nothing can be spent.
+    pub(in crate::graphql) fn spend_values(&self, values: usize) -> Result<(), AnswerRefused> {
+        self.spend(&self.values, values)?;
+        self.reserve()
+    }
+
+    /// Reserves the memory of what was spent, if it is large.
+    fn reserve(&self) -> Result<(), AnswerRefused> {
+        let values = self.bounds.values - self.values.load(Ordering::Relaxed);
+        let spent = self.bytes_spent().saturating_add(values.saturating_mul(VALUE_BYTES));
+        // Before the lock is taken: most answers are small.
+        if spent <= MAX_INLINE_BYTES {
+            return Ok(());
+        }
         match self.reservation.lock().as_mut() {
-            Some(reservation) if spent > MAX_INLINE_BYTES.max(reservation.bytes()) => {
+            Some(reservation) if spent > reservation.bytes() => {
                 // In steps, so that not every small value asks for memory.
                 let missing = (spent - reservation.bytes()).max(MAX_INLINE_BYTES);
                 reservation.grow(missing).map_err(|error| self.refuse(error.into()))
             }
             Some(_) | None => Ok(()),
         }
-    }
-
-    /// Spends values.
-    ///
-    /// # Errors
-    /// [`AnswerRefused`]; from then on nothing can be spent.
-    pub(in crate::graphql) fn spend_values(&self, values: usize) -> Result<(), AnswerRefused> {
-        self.spend(&self.values, values)
     }
 
     /// Returns the most that the answer may have.
@@ -113,9 +128,12 @@ impl AnswerBudget {
         self.bounds.bytes - self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the reservation of a large answer, which has to last until the answer has been sent.
-    pub(in crate::graphql) fn take_reservation(&self) -> Option<Reservation> {
-        self.reservation.lock().take().filter(|reservation| reservation.bytes() > 0)
+    /// Returns the reservation of an answer that was written as `bytes` bytes of JSON: it no longer has values, and a small
+    /// one needs no reservation. It has to last until the answer has been sent.
+    pub(in crate::graphql) fn take_reservation(&self, bytes: usize) -> Option<Reservation> {
+        let mut reservation = self.reservation.lock().take()?;
+        reservation.shrink_to(bytes);
+        Some(reservation).filter(|_reservation| bytes > MAX_INLINE_BYTES)
     }
 
     /// Checks that everything could be spent that had to be.
@@ -209,14 +227,32 @@ mod tests {
         };
         let (small, large) = (answer(), answer());
         small.spend_bytes(MAX_INLINE_BYTES).unwrap();
-        assert!(small.take_reservation().is_none());
+        assert!(small.take_reservation(MAX_INLINE_BYTES).is_none());
         large.spend_bytes(250_000).unwrap();
-        let held = large.take_reservation().unwrap();
-        assert_eq!(held.bytes(), 250_000);
+        let held = large.take_reservation(240_000).unwrap();
+        assert_eq!(held.bytes(), 240_000);
 
         let refused = answer().spend_bytes(100_000).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::RateLimited);
         drop(held);
         answer().spend_bytes(100_000).unwrap();
+    }
+
+    #[test]
+    fn values_take_memory_until_they_are_written() {
+        let bounds = MemoryBounds { of_user: 300_000, of_node: 500_000 };
+        let account = MemoryAccount::new(bounds, Metrics::new());
+        let answer = || {
+            let bounds = AnswerBounds { bytes: 1_000_000, values: 100_000 };
+            AnswerBudget::new(bounds, account.open(Party::Node))
+        };
+        let (one, other) = (answer(), answer());
+        one.spend_values(2_000).unwrap();
+        let refused = other.spend_values(2_000).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::RateLimited);
+        // `{"a":true}` for each is little.
+        let held = one.take_reservation(20_000);
+        assert!(held.is_none());
+        answer().spend_values(2_000).unwrap();
     }
 }

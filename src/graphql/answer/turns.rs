@@ -63,16 +63,15 @@ pub(in crate::graphql) async fn in_turns<T>(
 ) -> T {
     let turn = budget.turn();
     loop {
-        let resolved = poll_fn(|cx| {
-            turn.begin();
-            match Pin::new(&mut resolving).poll(cx) {
-                Poll::Ready(resolved) => Poll::Ready(Some(resolved)),
-                Poll::Pending if turn.is_over() => Poll::Ready(None),
-                Poll::Pending => {
-                    // It waits for something else, and others need not wait for that.
-                    permit = None;
-                    Poll::Pending
-                }
+        // Not at every poll: an operation that waits for something else would never end its turn.
+        turn.begin();
+        let resolved = poll_fn(|cx| match Pin::new(&mut resolving).poll(cx) {
+            Poll::Ready(resolved) => Poll::Ready(Some(resolved)),
+            Poll::Pending if turn.is_over() => Poll::Ready(None),
+            Poll::Pending => {
+                // It waits for something else, and others need not wait for that.
+                permit = None;
+                Poll::Pending
             }
         })
         .await;
@@ -127,6 +126,31 @@ mod tests {
         let last = operation(alice, Arc::clone(&resolved));
         let (_, resolved_before) = futures_util::join!(flood, last);
         assert!(resolved_before <= (2 * TURNS + 3) * VALUES, "{resolved_before}");
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_waits_for_something_else_has_no_more_values_in_its_turn() {
+        let turns = one_turn_at_a_time();
+        let (budget, resolved) = (budget(0, 0), AtomicUsize::new(0));
+        let resolving = async {
+            for _ in 0..2 * VALUES {
+                budget.turn().take().await;
+                resolved.fetch_add(1, Ordering::Relaxed);
+                // As a resolver that reads from the database.
+                yield_now().await;
+            }
+        };
+        let held = turns.acquire(Party::Node).await.unwrap();
+        let mut running = Box::pin(in_turns(&budget, &turns, Party::Node, None, resolving.boxed()));
+        while resolved.load(Ordering::Relaxed) < VALUES {
+            assert!((&mut running).now_or_never().is_none());
+        }
+        for _ in 0..10 {
+            assert!((&mut running).now_or_never().is_none());
+        }
+        assert_eq!(resolved.load(Ordering::Relaxed), VALUES);
+        drop(held);
+        running.await;
     }
 
     #[tokio::test]

@@ -13,7 +13,14 @@ use async_graphql::{
     parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
 };
 
-use super::refusal::refusal;
+use super::{
+    inputs::{check_bare, check_name, count_arguments, count_directives, count_variables},
+    refusal::refusal,
+};
+
+/// The most arguments, directives, variables and values in them. A text of 64 KiB has fewer, but a fragment may be spread
+/// many times.
+const MAX_INPUTS: usize = 65_536;
 
 /// The most levels of nested selection sets, of fields and fragments alike.
 const MAX_NESTING: usize = 64;
@@ -31,28 +38,63 @@ pub(in crate::graphql) struct OperationBounds {
     pub(in crate::graphql) depth: usize,
 }
 
-/// Checks the expanded size of a text and returns the number of selections as written.
+/// The size of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::graphql) struct TextSize {
+    /// Selections as written.
+    pub(in crate::graphql) written: usize,
+    /// Selections of all operations, each counted as often as its fragment is spread.
+    pub(in crate::graphql) selections: usize,
+    /// Arguments, directives, variables and values in them, counted in the same way.
+    pub(in crate::graphql) inputs: usize,
+}
+
+impl TextSize {
+    /// The selections of a text that takes long to validate. Pages select some dozens.
+    const MAX_SMALL: usize = 100;
+    /// So many inputs take as long as one selection.
+    const INPUTS_PER_SELECTION: usize = 16;
+
+    /// Whether validation takes so long that others must not wait for many such texts.
+    pub(in crate::graphql) fn is_large(self) -> bool {
+        self.selections + self.inputs / Self::INPUTS_PER_SELECTION > Self::MAX_SMALL
+    }
+}
+
+/// Checks the expanded size of a text and returns it.
 ///
 /// # Errors
-/// The expanded text exceeds `bounds`, or a fragment spreads itself.
+/// The expanded text exceeds `bounds` or has too long a name, or a fragment spreads itself.
 pub(in crate::graphql) fn measure(
     document: &ExecutableDocument,
     bounds: OperationBounds,
-) -> Result<usize, ServerError> {
+) -> Result<TextSize, ServerError> {
     let mut measurement =
         Measurement { fragments: &document.fragments, measured: HashMap::new(), written: 0 };
-    let mut selections = 0_usize;
-    for (_, Positioned { node: operation, pos }) in document.operations.iter() {
+    let mut whole = TextSize { written: 0, selections: 0, inputs: 0 };
+    for (name, Positioned { node: operation, pos }) in document.operations.iter() {
+        name.map_or(Ok(()), |name| check_bare(name, Some(*pos)))?;
         let size = measurement.measure_set(&operation.selection_set.node, 1, *pos)?;
-        selections = selections.saturating_add(size.selections);
-        bounds.check(selections, size.depth, *pos)?;
+        let own = count_directives(&operation.directives)?
+            + count_variables(&operation.variable_definitions)?;
+        whole.selections = whole.selections.saturating_add(size.selections);
+        whole.inputs = whole.inputs.saturating_add(size.inputs).saturating_add(own);
+        bounds.check(whole.selections, size.depth, *pos)?;
+        check_inputs(whole.inputs, *pos)?;
     }
-    // Validation refuses unused fragments, but visits them before it does.
+    // Validation visits every fragment by itself, and refuses unused ones only afterwards.
+    let (mut selections, mut inputs) = (whole.selections, whole.inputs);
     for (name, Positioned { pos, .. }) in &document.fragments {
+        let is_used = measurement.measured.contains_key(name);
         let size = measurement.measure_fragment(name, 1, *pos)?;
-        bounds.check(measurement.written, size.depth, *pos)?;
+        if !is_used {
+            selections = selections.saturating_add(size.selections);
+            inputs = inputs.saturating_add(size.inputs);
+        }
+        bounds.check(selections.max(measurement.written), size.depth, *pos)?;
+        check_inputs(inputs, *pos)?;
     }
-    Ok(measurement.written)
+    Ok(TextSize { written: measurement.written, ..whole })
 }
 
 /// Returns the number of selections of an operation, each counted as often as its fragment is spread. The operation has been
@@ -121,6 +163,17 @@ impl OperationBounds {
     }
 }
 
+fn check_inputs(inputs: usize, at: Pos) -> Result<(), ServerError> {
+    if inputs > MAX_INPUTS {
+        let message = format!(
+            "The operation has more than {MAX_INPUTS} arguments, variables and values after its fragments are expanded. Send \
+             long values in `variables`, or split the operation."
+        );
+        return Err(refusal(message, Some(at)));
+    }
+    Ok(())
+}
+
 fn too_nested(at: Pos) -> ServerError {
     let message = format!(
         "The operation is nested deeper than {MAX_NESTING} levels after its fragments are \
@@ -141,6 +194,8 @@ fn too_many_type_names(at: Pos) -> ServerError {
 #[derive(Debug, Clone, Copy, Default)]
 struct ExpandedSize {
     selections: usize,
+    /// Arguments, directives, variables and values in them.
+    inputs: usize,
     /// Levels of nested fields.
     depth: usize,
     /// Levels of nested selection sets, of fields and fragments alike.
@@ -171,20 +226,31 @@ impl<'a> Measurement<'a> {
         let mut whole = ExpandedSize::default();
         for Positioned { node: selection, pos } in &set.items {
             self.written += 1;
-            let one = match selection {
-                Selection::Field(field) => {
-                    let below =
-                        self.measure_set(&field.node.selection_set.node, level + 1, *pos)?;
-                    let type_names = usize::from(field.node.name.node == "__typename");
-                    ExpandedSize { depth: below.depth + 1, type_names, ..below }
+            let (one, directives) = match selection {
+                Selection::Field(Positioned { node: field, .. }) => {
+                    check_name(&field.name)?;
+                    field.alias.iter().try_for_each(check_name)?;
+                    let below = self.measure_set(&field.selection_set.node, level + 1, *pos)?;
+                    let inputs = below.inputs.saturating_add(count_arguments(&field.arguments)?);
+                    let type_names = usize::from(field.name.node == "__typename");
+                    let size = ExpandedSize { depth: below.depth + 1, inputs, type_names, ..below };
+                    (size, &field.directives)
                 }
-                Selection::InlineFragment(fragment) => {
-                    self.measure_set(&fragment.node.selection_set.node, level + 1, *pos)?
+                Selection::InlineFragment(Positioned { node: fragment, .. }) => {
+                    let condition = fragment.type_condition.iter();
+                    condition.map(|condition| &condition.node.on).try_for_each(check_name)?;
+                    let size = self.measure_set(&fragment.selection_set.node, level + 1, *pos)?;
+                    (size, &fragment.directives)
                 }
-                Selection::FragmentSpread(spread) => {
-                    self.measure_fragment(&spread.node.fragment_name.node, level + 1, *pos)?
+                Selection::FragmentSpread(Positioned { node: spread, .. }) => {
+                    check_name(&spread.fragment_name)?;
+                    let size =
+                        self.measure_fragment(&spread.fragment_name.node, level + 1, *pos)?;
+                    (size, &spread.directives)
                 }
             };
+            let inputs = one.inputs.saturating_add(count_directives(directives)?);
+            whole.inputs = whole.inputs.saturating_add(inputs);
             whole.selections = whole.selections.saturating_add(one.selections).saturating_add(1);
             whole.depth = whole.depth.max(one.depth);
             whole.nesting = whole.nesting.max(one.nesting);
@@ -220,7 +286,10 @@ impl<'a> Measurement<'a> {
                 unmeasured.insert(None);
             }
         }
-        let size = self.measure_set(&fragment.node.selection_set.node, level, at)?;
+        check_bare(name, Some(fragment.pos))?;
+        check_name(&fragment.node.type_condition.node.on)?;
+        let mut size = self.measure_set(&fragment.node.selection_set.node, level, at)?;
+        size.inputs = size.inputs.saturating_add(count_directives(&fragment.node.directives)?);
         self.measured.insert(name, Some(size));
         Ok(size)
     }
@@ -236,7 +305,8 @@ mod tests {
 
     fn measured(text: &str) -> Result<usize, String> {
         let bounds = OperationBounds { selections: 100, depth: 5 };
-        measure(&parse_query(text).unwrap(), bounds).map_err(|error| error.message)
+        let size = measure(&parse_query(text).unwrap(), bounds);
+        size.map(|size| size.written).map_err(|error| error.message)
     }
 
     fn expect_refused(text: &str, reason: &str) {
@@ -318,6 +388,52 @@ mod tests {
             "{ a } fragment F on A { a { a { a { a { a { a } } } } } }",
             "6 levels deep",
         );
+    }
+
+    #[test]
+    fn unused_fragments_are_bounded_after_their_fragments_are_expanded() {
+        let ten = format!("fragment F on A {{ {} }}", "a ".repeat(10));
+        let many = format!("fragment G on A {{ {} }}", "...F ".repeat(10));
+        expect_refused(&format!("{{ a }} {ten} {many}"), "more than 100");
+    }
+
+    #[test]
+    fn inputs_are_counted_as_often_as_their_fragment_is_spread() {
+        let list = "$a ".repeat(13_000);
+        let fragment = format!("fragment F on Query {{ a(x: [{list}]) }}");
+        assert_eq!(measured(&format!("query A {{ ...F }} {fragment}")), Ok(2));
+        let operations: String = (0..6).map(|n| format!("query A{n} {{ ...F }} ")).collect();
+        expect_refused(&format!("{operations} {fragment}"), "arguments, variables and values");
+        let spread = format!("{{ {} }} {fragment}", "...F ".repeat(6));
+        expect_refused(&spread, "arguments, variables and values");
+        let directives = format!("{{ a {} }}", "@b ".repeat(65_537));
+        expect_refused(&directives, "arguments, variables and values");
+        let variables: String = (0..40_000).map(|n| format!("$a{n}: A = [1] ")).collect();
+        expect_refused(&format!("query A({variables}) {{ a }}"), "arguments, variables and values");
+    }
+
+    #[test]
+    fn names_are_bounded_wherever_they_stand() {
+        let long = "n".repeat(129);
+        for text in [
+            format!("{{ {long} }}"),
+            format!("{{ {long}: a }}"),
+            format!("{{ a({long}: 1) }}"),
+            format!("{{ a(x: {long}) }}"),
+            format!("{{ a(x: [{{ {long}: 1 }}]) }}"),
+            format!("{{ a(x: ${long}) }}"),
+            format!("{{ a @{long} }}"),
+            format!("{{ ...{long} }}"),
+            format!("{{ ... on {long} {{ a }} }}"),
+            format!("{{ a }} fragment {long} on A {{ a }}"),
+            format!("{{ a }} fragment F on {long} {{ a }}"),
+            format!("query {long} {{ a }}"),
+            format!("query A(${long}: A) {{ a }}"),
+            format!("query A($a: [{long}!]) {{ a }}"),
+        ] {
+            expect_refused(&text, "A name has 129 characters");
+        }
+        assert_eq!(measured(&format!("{{ {} }}", "n".repeat(128))), Ok(1));
     }
 
     #[test]

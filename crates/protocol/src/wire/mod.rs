@@ -32,3 +32,4 @@ pub use frame_guard::{FrameGuard, FrameLimits};
 pub use json_values::count_values;
 pub use message::{Assembler, Fragment, Message};
 pub use predecessor::Predecessor;
+pub use utf8::shortened;

@@ -56,7 +56,8 @@ impl Utf8Check {
 }
 
 /// Returns the longest prefix of `text` of at most `limit` bytes that ends at a character boundary.
-pub(super) fn shortened(text: &str, limit: usize) -> &str {
+#[must_use]
+pub fn shortened(text: &str, limit: usize) -> &str {
     text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
 }
 
