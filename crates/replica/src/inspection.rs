@@ -11,6 +11,7 @@ use protocol::wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError, SupportedUp
 use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _};
 
 use super::{
+    dependencies::Dependencies,
     merge::{MergeBounds, MergeError},
     replica::Replica,
 };
@@ -119,16 +120,18 @@ impl Replica {
     }
 
     fn select(&mut self, updates: &[Bytes], bounds: &MergeBounds) -> Result<Inspected, MergeError> {
-        let mut pending = read_outlines(updates, bounds)?;
+        let mut pending: Vec<Option<ReadUpdate>> =
+            read_outlines(updates, bounds)?.into_iter().map(Some).collect();
         let document = self.doc.transact().state_vector();
         let mut clocks = Clocks { document, updates: HashMap::new() };
         let (mut inspected, mut effects) = (Inspected::default(), Effects::NONE);
         // An update may depend on a later one: an editor that answers sync step 1 sends everything it has.
-        loop {
+        let requirements = pending.iter().flatten().map(|read| read.outline.requirements());
+        let mut dependencies = Dependencies::new(requirements, |client| clocks.of(client));
+        while let Some(read) = dependencies.next().and_then(|index| pending.get_mut(index)?.take())
+        {
+            let ReadUpdate { update, outline, left_out } = read;
             let known = |client: u64| clocks.of(client);
-            let next = pending.iter().position(|read| read.outline.is_complete(known));
-            let Some(index) = next else { break };
-            let ReadUpdate { update, outline, left_out } = pending.remove(index);
             if outline.new_clients(known).any(|client| client > MAX_CLIENT) {
                 return Err(MergeError::Unrelated);
             }
@@ -139,9 +142,12 @@ impl Replica {
             self.check_depth(&outline, known)?;
             effects.add(&outline, known, update.len());
             clocks.add(&outline);
+            for (client, _start, end) in outline.ranges() {
+                dependencies.advance(client, end);
+            }
             inspected.updates.push((update, outline));
         }
-        inspected.leaves_out = !pending.is_empty();
+        inspected.leaves_out = pending.iter().any(Option::is_some);
         inspected.may_split = !effects.is_text_only || (effects.inserts && effects.deletes);
         let outlines = inspected.updates.iter().map(|(_, outline)| outline);
         self.conflicts.add(outlines.clone());

@@ -7,6 +7,7 @@
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
 mod conflicts;
+mod dependencies;
 mod inspection;
 mod merge;
 mod panic_guard;

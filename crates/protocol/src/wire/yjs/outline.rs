@@ -277,24 +277,43 @@ impl Outline {
         self.structs.iter().map(range)
     }
 
+    /// Returns the clocks that other updates or the document must have before this update can be applied, by client. `None` if
+    /// it can never be applied, because it leaves out a part of itself.
+    #[must_use]
+    pub fn requirements(&self) -> Option<HashMap<u64, u32>> {
+        if self.has_skips {
+            return None;
+        }
+        let mut required: HashMap<u64, u32> = HashMap::new();
+        let mut own_ends: HashMap<u64, u32> = HashMap::new();
+        let mut structs: Vec<&Struct> = self.structs.iter().collect();
+        structs.sort_unstable_by_key(|part| (part.id.client, part.id.clock));
+        for part in structs {
+            let end = own_ends.entry(part.id.client).or_default();
+            // The clocks between its own structs, and those before the first, are elsewhere.
+            if part.id.clock > *end {
+                required.insert(part.id.client, part.id.clock);
+            }
+            *end = (*end).max(part.end());
+        }
+        let dependencies =
+            self.dependencies.iter().map(|id| (id.client, id.clock.saturating_add(1)));
+        let deletions = self.deletions.iter().map(|deletion| (deletion.client, deletion.end));
+        for (client, clock) in dependencies.chain(deletions) {
+            if own_ends.get(&client).is_none_or(|end| clock > *end) {
+                let required = required.entry(client).or_default();
+                *required = clock.max(*required);
+            }
+        }
+        Some(required)
+    }
+
     /// Returns whether all its dependencies are in the update or in a document. `known` is the clock of each client in
     /// the document's state vector.
     #[must_use]
     pub fn is_complete(&self, known: impl Fn(u64) -> u32) -> bool {
-        let mut clocks: HashMap<u64, u32> = HashMap::new();
-        let mut structs: Vec<&Struct> = self.structs.iter().collect();
-        structs.sort_unstable_by_key(|part| (part.id.client, part.id.clock));
-        for part in structs {
-            let clock = clocks.entry(part.id.client).or_insert_with(|| known(part.id.client));
-            if part.id.clock > *clock {
-                return false;
-            }
-            *clock = (*clock).max(part.end());
-        }
-        let clock_of = |client: u64| clocks.get(&client).copied().unwrap_or_else(|| known(client));
-        !self.has_skips
-            && self.dependencies.iter().all(|id| id.clock < clock_of(id.client))
-            && self.deletions.iter().all(|deletion| deletion.end <= clock_of(deletion.client))
+        let required = self.requirements();
+        required.is_some_and(|all| all.into_iter().all(|(client, clock)| clock <= known(client)))
     }
 }
 
