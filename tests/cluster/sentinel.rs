@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio};
 
-use kit::{Client as _, Cluster, Node as _, RedisServer, within};
+use kit::{Client as _, Cluster, Node as _, RedisServer, free_port, within};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -18,12 +18,12 @@ struct Sentinel {
 impl Sentinel {
     /// Starts a Sentinel and waits until it knows the replica of `master`.
     async fn watching(master: &RedisServer) -> Self {
-        let (folder, port) = (TempDir::new().unwrap(), RedisServer::free_port());
+        let (folder, port) = (TempDir::new().unwrap(), free_port());
         let file = folder.path().join("sentinel.conf");
         let master_port = master.port();
         let settings = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master_port} 1\n\
-             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+             sentinel down-after-milliseconds main 3000\nsentinel failover-timeout main 2000\n"
         );
         fs::write(&file, settings).unwrap();
         let mut command = Command::new("redis-server");

@@ -8,7 +8,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{RedisServer, postgres_server::is_root, within};
+use crate::{free_port, postgres_server::is_root, within};
 
 /// Where Debian puts the program.
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
@@ -24,7 +24,7 @@ impl PgBouncer {
     /// Starts a pgbouncer in front of the database at this URL. `mode` is `session` or `transaction`.
     pub async fn start(database: &str, mode: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let port = RedisServer::free_port();
+        let port = free_port();
         let (login, address) = database.trim_start_matches("postgres://").split_once('@').unwrap();
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let (server, name) = address.split_once('/').unwrap();

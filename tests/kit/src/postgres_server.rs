@@ -5,7 +5,7 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf, process::Stdio};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::{RedisServer, process::send_signal, within};
+use crate::{free_port, process::send_signal, within};
 
 /// A running `postgres`. Dropping the value kills it.
 pub struct PostgresServer {
@@ -19,8 +19,7 @@ impl PostgresServer {
     /// Starts a PostgreSQL with an empty database.
     pub async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let mut server =
-            Self { child: None, port: RedisServer::free_port(), folder, programs: programs() };
+        let mut server = Self { child: None, port: free_port(), folder, programs: programs() };
         if is_root() {
             let mut chown = Command::new("chown");
             chown.arg("postgres").arg(server.folder.path());

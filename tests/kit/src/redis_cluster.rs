@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::{RedisServer, expect_eventually};
+use crate::{RedisServer, expect_eventually, free_port, redis_server::ATTEMPTS};
 
 /// The first and the last hash slot of each primary.
 const SLOT_RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
 /// How long after its election a server counts the old votes again, in Redis 7.0: four node timeouts.
-const VOTES_COUNT_FOR: Duration = Duration::from_secs(8);
+const VOTES_COUNT_FOR: Duration = Duration::from_secs(16);
 
 /// A running Redis Cluster. Dropping the value kills its servers.
 pub struct RedisCluster {
@@ -194,25 +194,24 @@ impl RedisCluster {
 
 /// Starts a server. Another process may take one of its ports first; then it ends, and the next one uses other ports.
 async fn start_server() -> RedisServer {
-    for _ in 0..5 {
-        let server = try_start_server().await;
-        if server.cli(&["ping"]).await.trim() == "PONG" {
+    for _ in 0..ATTEMPTS {
+        if let Some(server) = try_start_server().await {
             return server;
         }
     }
     panic!("no server of a Redis Cluster has started")
 }
 
-async fn try_start_server() -> RedisServer {
-    let bus_port = RedisServer::free_port().to_string();
-    RedisServer::start_with(&[
+async fn try_start_server() -> Option<RedisServer> {
+    let bus_port = free_port().to_string();
+    RedisServer::try_start_with(&[
         "--cluster-enabled",
         "yes",
         "--cluster-port",
         &bus_port,
-        // After this time a silent primary counts as failed.
+        // After this time a silent primary counts as failed. It is longer than a busy machine lets a server wait.
         "--cluster-node-timeout",
-        "2000",
+        "4000",
         "--cluster-replica-validity-factor",
         "0",
         // Replication begins at once.

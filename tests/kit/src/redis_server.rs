@@ -4,11 +4,17 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 use tokio::{
-    net::TcpStream,
     process::{Child, Command},
+    time::{Duration, interval},
 };
 
-use crate::{process::send_signal, redis_url, within};
+use crate::{ports::free_port, process::send_signal, redis_url, within};
+
+/// How often a server is started on other ports, if something else has taken one first.
+pub(crate) const ATTEMPTS: usize = 5;
+
+/// How often the start of a server is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running `redis-server`. Dropping the value kills it.
 pub struct RedisServer {
@@ -32,18 +38,20 @@ impl RedisServer {
 
     /// Starts a Redis with further options of its command line.
     pub async fn start_with(options: &[&str]) -> Self {
-        let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let (port, folder) = (Self::free_port(), TempDir::new().unwrap());
-        let mut server = Self { child: None, port, folder, options };
-        server.run().await;
-        server
+        for _ in 0..ATTEMPTS {
+            if let Some(server) = Self::try_start_with(options).await {
+                return server;
+            }
+        }
+        panic!("no Redis has started in {ATTEMPTS} attempts")
     }
 
-    /// A port that was free a moment ago. If another process takes it first, the server does not start and the test
-    /// fails.
-    #[must_use]
-    pub fn free_port() -> u16 {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    /// Starts a Redis. `None` if something else has taken one of its ports first.
+    pub(crate) async fn try_start_with(options: &[&str]) -> Option<Self> {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let (port, folder) = (free_port(), TempDir::new().unwrap());
+        let mut server = Self { child: None, port, folder, options };
+        server.try_run().await.then_some(server)
     }
 
     /// Makes this server a replica of `master` and waits until it has all data.
@@ -80,15 +88,34 @@ impl RedisServer {
 
     /// Starts the server again, without data.
     pub async fn run(&mut self) {
+        assert!(self.try_run().await, "something else has taken the port {}", self.port);
+    }
+
+    /// Starts the server. Returns whether it has started; otherwise its port was taken.
+    async fn try_run(&mut self) -> bool {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
         command.arg("--dir").arg(self.folder.path()).args(&self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        self.child =
-            Some(command.spawn().expect("redis-server is in the Debian package redis-server"));
-        let address = self.address();
-        let listens = async { while TcpStream::connect(&address).await.is_err() {} };
-        within("the start of Redis", listens).await;
+        let mut child =
+            command.spawn().expect("redis-server is in the Debian package redis-server");
+        let process = format!("process_id:{}\r", child.id().unwrap());
+        let has_started = async {
+            let mut checks = interval(CHECK_EVERY);
+            loop {
+                checks.tick().await;
+                if child.try_wait().unwrap().is_some() {
+                    return false;
+                }
+                // Another server may answer on this port.
+                if self.cli(&["info", "server"]).await.contains(&process) {
+                    return true;
+                }
+            }
+        };
+        let has_started = within("the start of Redis", has_started).await;
+        self.child = Some(child);
+        has_started
     }
 
     /// Suspends the server: it does nothing, and its sockets stay open.
