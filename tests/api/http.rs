@@ -144,6 +144,8 @@ async fn a_client_that_sends_requests_and_reads_no_reply_is_disconnected() {
         ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s"),
         ("COSCRIBE__SESSION__STALL_ALLOWED", "1s"),
         ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "1s"),
+        // The other limit on clients that read nothing.
+        ("COSCRIBE__SERVER__ANSWER_PATIENCE", "10m"),
     ];
     let node = TestNode::start_with(&impatient).await;
     let mut stream = TcpStream::connect(node.address()).await.unwrap();

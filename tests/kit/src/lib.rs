@@ -42,6 +42,7 @@ mod kernel;
 mod metrics;
 mod node;
 mod pair;
+mod patience;
 mod person;
 mod pgbouncer;
 mod ports;

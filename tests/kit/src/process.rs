@@ -14,7 +14,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{Node, within};
+use crate::{Node, patience::PATIENT, within};
 
 /// The binary that `cargo test` built: `Program::new(env!("CARGO_BIN_EXE_coscribe"))`.
 #[derive(Debug, Clone, Copy)]
@@ -209,9 +209,10 @@ impl NodeProcess {
     }
 }
 
-/// Makes a node listen on a free port.
+/// Makes a node listen on a free port, with these settings.
 fn listen(command: &mut Command, settings: &[(&str, &str)]) {
-    command.args(["--host", "127.0.0.1", "--port", "0"]).envs(settings.iter().copied());
+    command.args(["--host", "127.0.0.1", "--port", "0"]).envs(PATIENT);
+    command.envs(settings.iter().copied());
 }
 
 /// Sends a signal to a process.

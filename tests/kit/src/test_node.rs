@@ -1,6 +1,6 @@
 //! A node inside the test.
 
-use std::{net::SocketAddr, path::Path, rc::Rc};
+use std::{net::SocketAddr, path::Path, rc::Rc, time::Duration};
 
 use coscribe::{
     app::{Base, Node as App},
@@ -11,7 +11,15 @@ use coscribe::{
 };
 use tempfile::TempDir;
 
-use crate::{Node, TestDatabase, redis_url, within};
+use crate::{
+    Node, TestDatabase,
+    patience::{PATIENT, PATIENT_WITH_REDIS},
+    redis_url, within,
+};
+
+/// How often awareness is repeated, unless a test sets it: not within its time. Otherwise a repetition could bring what the
+/// test expects at once.
+const AWARENESS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The setting of a test that needs an SQLite file, whatever database the others use.
 pub const ON_FILE: (&str, &str) = ("COSCRIBE__STORE__URL", "");
@@ -39,7 +47,8 @@ impl Node for TestNode {
 }
 
 impl TestNode {
-    /// Starts a node with the default settings, except that passwords are cheap to hash and unused rooms close at once.
+    /// Starts a node with the default settings, except that passwords are cheap to hash, unused rooms close at once, and
+    /// no limit of time is reached on a busy machine.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -61,11 +70,14 @@ impl TestNode {
             host: Some("127.0.0.1".to_owned()),
             port: Some(0),
         };
-        let mut sources = Sources { flags, ..Sources::default() }
+        let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
+        let mut sources = PATIENT
+            .iter()
+            .fold(Sources { flags, ..Sources::default() }, set)
             .with("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8")
             .with("COSCRIBE__AUTH__ARGON2_PASSES", "1")
             .with("COSCRIBE__ROOM__LINGER", "1ms")
-            .with("COSCRIBE__SERVER__DRAIN", "4s");
+            .with("COSCRIBE__SERVER__DRAIN", "20s");
         let is_on_file = variables.iter().any(|(name, _)| *name == ON_FILE.0);
         if let Some(database) = database.as_ref().filter(|_| !is_on_file) {
             sources = sources
@@ -77,10 +89,13 @@ impl TestNode {
                 let prefix = format!("test-{}", uuid::Uuid::new_v4());
                 sources =
                     sources.with("REDIS_URL", &redis).with("COSCRIBE__REDIS__PREFIX", &prefix);
+                sources = PATIENT_WITH_REDIS.iter().fold(sources, set);
             }
         }
-        let set = |sources: Sources, (name, value): &(&str, &str)| sources.with(name, value);
-        let settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();
+        let mut settings = Settings::load(&variables.iter().fold(sources, set)).unwrap();
+        if !variables.iter().any(|(name, _)| *name == "COSCRIBE__ROOM__AWARENESS_EVERY") {
+            settings.room.awareness_every = AWARENESS_EVERY;
+        }
         let mut node = Self { app: None, settings, folder, database: database.map(Rc::new) };
         node.run().await;
         node
