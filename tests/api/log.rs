@@ -8,9 +8,9 @@ use std::{
 use kit::{Client as _, Handshake, Node as _, TestNode, expect_eventually};
 use serde_json::{Value, json};
 
-/// The end of a client after 400 ms of silence.
+/// The end of a client after 3 s of silence.
 const QUICK: &[(&str, &str)] =
-    &[("COSCRIBE__SESSION__PING_EVERY", "100ms"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "400ms")];
+    &[("COSCRIBE__SESSION__PING_EVERY", "1s"), ("COSCRIBE__SESSION__SILENCE_ALLOWED", "3s")];
 
 /// The log of this process at the level `info`.
 #[derive(Clone, Default)]
