@@ -135,7 +135,7 @@ async fn an_invalid_handshake_is_refused_with_the_supported_version() {
 
 #[actix_web::test]
 async fn a_client_that_does_not_init_in_time_is_closed_with_4408() {
-    let node = TestNode::start_with(&[("COSCRIBE__SESSION__INIT_WITHIN", "100ms")]).await;
+    let node = TestNode::start_with(&[("COSCRIBE__SESSION__INIT_WITHIN", "3s")]).await;
     let mut socket = node.handshake().open_raw().await;
 
     // A ping does not extend the time for the init.
@@ -150,9 +150,9 @@ async fn a_client_that_does_not_init_in_time_is_closed_with_4408() {
 #[actix_web::test]
 async fn an_admitted_client_is_not_subject_to_the_init_timeout() {
     let node = TestNode::start_with(&[
-        ("COSCRIBE__SESSION__INIT_WITHIN", "50ms"),
-        ("COSCRIBE__SESSION__PING_EVERY", "80ms"),
-        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "5s"),
+        ("COSCRIBE__SESSION__INIT_WITHIN", "3s"),
+        ("COSCRIBE__SESSION__PING_EVERY", "4s"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "60s"),
     ])
     .await;
     let alice = node.person("Alice").await;

@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use kit::{Node as _, Person, RawSocket, TestNode, TokenMinter};
 use serde_json::{Value, json};
 
-const WARN_LATE: &[(&str, &str)] = &[("COSCRIBE__SESSION__WARN_BEFORE_EXPIRY", "900ms")];
+/// Tokens of ten seconds bring a warning after about half of their life. The tests of `Heartbeat` have the exact times.
+const WARN_SOON: &[(&str, &str)] = &[("COSCRIBE__SESSION__WARN_BEFORE_EXPIRY", "4s")];
 
-/// Opens a session whose token is valid for one to two seconds. Returns the socket and the time of expiry.
+/// Opens a session whose token is valid for nine to ten seconds. Returns the socket and the time of expiry.
 async fn short_session(node: &TestNode, person: &Person) -> (RawSocket, Value) {
     let mut socket = node.handshake().open_raw().await;
-    let token = TokenMinter::of(node).token(person.id, Duration::from_secs(2));
+    let token = TokenMinter::of(node).token(person.id, Duration::from_secs(10));
     let expires_at = socket.init(&token).await["tokenExpiresAt"].clone();
     (socket, expires_at)
 }
@@ -23,13 +24,14 @@ fn milliseconds_to(time: &Value) -> i64 {
 
 #[actix_web::test]
 async fn a_client_is_warned_before_its_token_expires_and_closed_when_it_does() {
-    let node = TestNode::start_with(WARN_LATE).await;
+    let node = TestNode::start_with(WARN_SOON).await;
     let alice = node.person("Alice").await;
     let (mut socket, expires_at) = short_session(&node, &alice).await;
 
     let warning = socket.expect_message().await;
     assert_eq!(warning, json!({ "type": "ping", "payload": { "tokenExpiresAt": expires_at } }));
-    assert!((1..=900).contains(&milliseconds_to(&expires_at)), "{}", milliseconds_to(&expires_at));
+    // Never early. A busy machine may make it late, but not later than the end.
+    assert!(milliseconds_to(&expires_at) <= 4_000, "{}", milliseconds_to(&expires_at));
 
     assert_eq!(socket.expect_close().await, (4403, "Token expired".to_owned()));
     assert!(milliseconds_to(&expires_at) <= 0, "{}", milliseconds_to(&expires_at));
@@ -38,7 +40,7 @@ async fn a_client_is_warned_before_its_token_expires_and_closed_when_it_does() {
 
 #[actix_web::test]
 async fn an_extended_session_outlives_its_first_token() {
-    let node = TestNode::start_with(WARN_LATE).await;
+    let node = TestNode::start_with(WARN_SOON).await;
     let alice = node.person("Alice").await;
     let (mut extended, _) = short_session(&node, &alice).await;
     let (mut other, _) = short_session(&node, &alice).await;
@@ -57,7 +59,7 @@ async fn an_extended_session_outlives_its_first_token() {
 
 #[actix_web::test]
 async fn the_expiry_warning_needs_no_reply() {
-    let node = TestNode::start_with(WARN_LATE).await;
+    let node = TestNode::start_with(WARN_SOON).await;
     let alice = node.person("Alice").await;
     let (mut socket, _) = short_session(&node, &alice).await;
 

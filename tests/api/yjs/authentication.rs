@@ -91,7 +91,7 @@ async fn the_connection_limit_and_an_expired_token_close_with_retryable_codes() 
     assert_eq!((code, &*reason), (1013, "Connection limit exceeded"));
     first.close().await;
 
-    let token = TokenMinter::of(&pair.node).token(pair.alice.id, Duration::from_secs(2));
+    let token = TokenMinter::of(&pair.node).token(pair.alice.id, Duration::from_secs(6));
     let editor = pair.alice.with_token(token).open_editor(pair.document).await;
     let (code, reason) = editor.expect_close().await;
     assert_eq!((code, &*reason), (3000, "Token expired"));
