@@ -1,5 +1,6 @@
 //! The GraphiQL page, the headers of all responses, and where the metrics are served.
 
+use futures_util::future::join_all;
 use kit::{HttpReply, Node as _, TestNode, http_client};
 
 const SCRIPT: &str = "/graphiql/graphiql.js";
@@ -40,26 +41,42 @@ async fn a_file_of_the_page_is_compressed_and_not_sent_again() {
 
 #[actix_web::test]
 async fn every_path_counts_for_the_address_and_large_files_count_more() {
-    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "60")]).await;
-    let refusals = async |path: &str, token: Option<&str>| {
+    const REQUESTS: usize = 20;
+    let start = async |per_second: &str| {
+        TestNode::start_with(&[
+            ("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", per_second),
+            // So that the test has any number of addresses.
+            ("COSCRIBE__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+        ])
+        .await
+    };
+    // Sends requests from one address at once. Returns how many were refused.
+    let refusals = async |node: &TestNode, address: &str, path: &str| {
+        let client = http_client();
         let request = || {
-            let request = http_client().get(node.url(path));
-            HttpReply::to(token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth))
+            let request = client.get(node.url(path)).header("X-Forwarded-For", address);
+            HttpReply::to(request.bearer_auth("not.a.token"))
         };
-        let replies = futures_util::future::join_all((0..20).map(|_| request())).await;
+        let replies = join_all((0..REQUESTS).map(|_| request())).await;
         replies.iter().filter(|reply| reply.status == 429).count()
     };
-    // Each counts 21.
-    assert!((10..20).contains(&refusals(SCRIPT, None).await));
-    // What is left and what comes meanwhile is less than this.
-    let mut refused = 0;
-    for _ in 0..10 {
-        refused += refusals("/nothing", None).await;
-        refused += refusals("/graphql?query={__typename}", Some("not.a.token")).await;
+
+    // As many small requests as are allowed at once, and large ones, of which each counts as many.
+    let node = start("22").await;
+    assert_eq!(refusals(&node, "198.51.100.1", "/nothing").await, 0);
+    let refused = refusals(&node, "198.51.100.2", SCRIPT).await;
+    assert!((1..REQUESTS).contains(&refused), "{refused}");
+    node.stop().await;
+
+    let node = start("1").await;
+    for (number, path) in
+        (1..).zip(["/nothing", "/graphql?query={__typename}", "/graphiql/LICENSES.txt"])
+    {
+        let refused = refusals(&node, &format!("198.51.100.{number}"), path).await;
+        assert!((1..REQUESTS).contains(&refused), "{path}: {refused}");
     }
-    assert!(refused > 0);
     for path in ["/healthz", "/readyz", "/metrics"] {
-        assert_eq!(refusals(path, None).await, 0, "{path}");
+        assert_eq!(refusals(&node, "198.51.100.100", path).await, 0, "{path}");
     }
     node.stop().await;
 }

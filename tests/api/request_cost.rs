@@ -134,10 +134,10 @@ async fn unknown_methods_are_refused_and_not_counted() {
 
 #[actix_web::test]
 async fn requests_without_a_token_are_rate_limited() {
-    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "5")]).await;
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "2")]).await;
     let alice = node.person("Alice").await;
-    let to =
-        || http_client().post(node.url("/graphql")).json(&json!({ "query": "{ __typename }" }));
+    let client = http_client();
+    let to = || client.post(node.url("/graphql")).json(&json!({ "query": "{ __typename }" }));
     let replies = futures_util::future::join_all((0..40).map(|_| HttpReply::to(to()))).await;
 
     let mut refused = 0;
@@ -145,7 +145,8 @@ async fn requests_without_a_token_are_rate_limited() {
         assert_eq!((reply.status, &*reply.code()), (429, "RATE_LIMITED"));
         refused += 1;
     }
-    assert!((20..=36).contains(&refused), "{refused}");
+    // The registration counted as well.
+    assert!((10..=39).contains(&refused), "{refused}");
     for _ in 0..10 {
         assert!(alice.run("{ me { id } }", json!({})).await.is_ok());
     }

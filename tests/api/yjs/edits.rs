@@ -278,7 +278,7 @@ async fn an_editor_may_repeat_sync_step_1() {
 
 #[actix_web::test]
 async fn updates_that_arrive_during_a_commit_become_one_change() {
-    let pair = Pair::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "5")]).await;
+    let pair = Pair::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1")]).await;
     let (alices, bobs) = pair.open_editors().await;
     for _ in 0..50 {
         bobs.insert(0, "x").await;
