@@ -46,7 +46,7 @@ async fn expect_end(stream: &mut TcpStream) -> String {
 
 #[actix_web::test]
 async fn a_second_request_of_which_half_a_head_arrives_ends_the_connection() {
-    let node = TestNode::start_with(&[("COSCRIBE__SERVER__HEAD_WITHIN", "500ms")]).await;
+    let node = TestNode::start_with(&[("COSCRIBE__SERVER__HEAD_WITHIN", "5s")]).await;
     let mut after_the_reply = connect(&node).await;
     after_the_reply.write_all(HEALTH).await.unwrap();
     read_health(&mut after_the_reply).await;
@@ -73,9 +73,9 @@ async fn a_second_request_of_which_half_a_head_arrives_ends_the_connection() {
 
 #[actix_web::test]
 async fn a_connection_that_sends_whole_heads_lives_longer_than_a_head_may_take() {
-    let node = TestNode::start_with(&[("COSCRIBE__SERVER__HEAD_WITHIN", "1s")]).await;
+    let node = TestNode::start_with(&[("COSCRIBE__SERVER__HEAD_WITHIN", "5s")]).await;
     let mut stream = connect(&node).await;
-    let mut pace = interval(Duration::from_millis(250));
+    let mut pace = interval(Duration::from_millis(700));
     for round in 0..10 {
         pace.tick().await;
         // The end of some heads comes later, and byte by byte.
@@ -94,7 +94,7 @@ async fn a_connection_that_sends_whole_heads_lives_longer_than_a_head_may_take()
 async fn a_client_that_sips_its_answer_is_disconnected_and_one_that_reads_gets_all_of_it() {
     const ANSWERS: usize = 12;
     let node = TestNode::start_with(&[
-        ("COSCRIBE__SERVER__ANSWER_PATIENCE", "1s"),
+        ("COSCRIBE__SERVER__ANSWER_PATIENCE", "8s"),
         ("COSCRIBE__SERVER__LEAST_RATE", "100000000"),
         ("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000"),
     ])

@@ -189,9 +189,9 @@ async fn expect_everything<const CHANGES: usize, const MOVES: usize>(subscriber:
 async fn impatient_node(variables: &[(&str, &str)]) -> TestNode {
     let quick = [
         ("COSCRIBE__SESSION__PING_EVERY", "500ms"),
-        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "1s"),
-        ("COSCRIBE__SESSION__STALL_ALLOWED", "1s"),
-        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "5s"),
+        ("COSCRIBE__SESSION__SILENCE_ALLOWED", "10s"),
+        ("COSCRIBE__SESSION__STALL_ALLOWED", "3s"),
+        ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "15s"),
     ];
     TestNode::start_with(&[SMALL_OUTBOX, &quick, variables].concat()).await
 }
