@@ -1,13 +1,18 @@
-//! What a bystander notices of a flood. The bounds are wide: they hold on a busy machine.
+//! What a bystander notices of a flood, and what those get who cause it.
 
 use std::time::Duration;
 
-use kit::{Frame, Node as _, Opcode, TestNode, http_client};
+use futures_util::future::join_all;
+use kit::{Frame, HttpReply, Node as _, Opcode, TestNode, http_client};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
 
-/// The longest time that an operation of a bystander may take.
-const MAX_LATENCY: Duration = Duration::from_secs(3);
+/// The longest time that most operations of a bystander may take, and that each of them may take. On a busy machine a
+/// single one may take longer than usual.
+const MAX_MEDIAN: Duration = Duration::from_secs(3);
+const MAX_LATENCY: Duration = Duration::from_secs(30);
+/// How long a refusal waits at least.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// Sends requests for this path without a pause.
 async fn flood(node: &TestNode, path: &str) {
@@ -31,20 +36,23 @@ async fn a_bystander_is_served_while_strangers_ask_for_everything() {
     }
     let paths = ["/graphiql/graphiql.js", "/readyz", "/metrics", "/graphql?query={me{id}}", "/x"];
     let floods = paths.iter().cycle().take(20).map(|path| flood(&node, path));
-    let flooding = futures_util::future::join_all(floods);
+    let flooding = join_all(floods);
 
     let working = async {
-        let mut slowest = Duration::ZERO;
+        let mut took = Vec::new();
         for id in 0..40 {
             let asked = Instant::now();
             socket.run(&id.to_string(), "{ me { id } }", json!({})).await;
-            slowest = slowest.max(asked.elapsed());
+            took.push(asked.elapsed());
         }
-        slowest
+        took.sort_unstable();
+        took
     };
     tokio::select! {
         _ = flooding => unreachable!("a flood does not end"),
-        slowest = working => assert!(slowest < MAX_LATENCY, "{slowest:?}"),
+        took = working => {
+            assert!(took[20] < MAX_MEDIAN && took[39] < MAX_LATENCY, "{took:?}");
+        }
     }
     drop((socket, half_heads));
     node.stop().await;
@@ -55,16 +63,18 @@ async fn a_user_above_their_limit_gets_few_refusals_per_connection() {
     let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "1")]).await;
     let alice = node.person("Alice").await;
     let client = http_client();
-    let started = Instant::now();
-    let (mut refused, mut sent) = (0_u32, 0_u32);
-    while refused < 10 {
+    let ask = async || {
+        let asked = Instant::now();
         let request = client.get(node.url("/graphql?query={me{id}}")).bearer_auth(&alice.token);
-        refused += u32::from(request.send().await.unwrap().status() == 429);
-        sent += 1;
-        assert!(sent < 100, "{refused} of {sent} were refused");
-    }
+        (HttpReply::to(request).await.status, asked.elapsed())
+    };
+
+    let replies = join_all((0..20).map(|_| ask())).await;
+
+    let refused: Vec<_> = replies.iter().filter(|(status, _)| *status == 429).collect();
+    assert!((1..20).contains(&refused.len()), "{replies:?}");
     // Each refusal waits.
-    assert!(started.elapsed() >= Duration::from_secs(2));
+    assert!(refused.iter().all(|(_, took)| *took >= REFUSAL_PAUSE), "{replies:?}");
     node.stop().await;
 }
 
