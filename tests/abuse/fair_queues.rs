@@ -45,7 +45,7 @@ async fn sign_ins_of_one_user_leave_room_for_those_of_others() {
 async fn large_texts_of_one_user_delay_those_of_others_by_one() {
     const READINGS: usize = 24;
     /// Far fewer than all, and far more than one.
-    const FEW: usize = 16;
+    const FEW: usize = 12;
     let node = TestNode::start_with(&[("COSCRIBE__ROOM__TEXTS_AT_ONCE", "1")]).await;
     let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
     let huge = mallory.create_document("Huge", &"x".repeat(1_000_000)).await;
@@ -56,20 +56,33 @@ async fn large_texts_of_one_user_delay_those_of_others_by_one() {
     let read = "query($id: ID!) { document(id: $id) { content } }";
     let answered = Cell::new(0);
     let first_is_answered = tokio::sync::Notify::new();
+    // Each waits for an answer and asks again, so as many are always waiting.
     let readings = join_all((0..READINGS).map(|_| async {
-        let answer = mallory.run(read, json!({ "id": huge })).await;
-        assert!(answer.is_ok(), "{:?}", answer.errors());
-        answered.set(answered.get() + 1);
-        first_is_answered.notify_one();
+        for _ in 0.. {
+            let answer = mallory.run(read, json!({ "id": huge })).await;
+            assert!(answer.is_ok(), "{:?}", answer.errors());
+            answered.set(answered.get() + 1);
+            first_is_answered.notify_one();
+        }
     }));
     let bystander = async {
         first_is_answered.notified().await;
-        for document in [small, large] {
-            let answer = alice.run(read, json!({ "id": document })).await;
-            assert!(answer.is_ok(), "{:?}", answer.errors());
+        let mut before_each = vec![];
+        for _ in 0..6 {
+            let before = answered.get();
+            for document in [small, large] {
+                let answer = alice.run(read, json!({ "id": document })).await;
+                assert!(answer.is_ok(), "{:?}", answer.errors());
+            }
+            before_each.push(answered.get() - before);
         }
-        assert!(answered.get() < FEW, "after {} of the others", answered.get());
+        // On a busy machine more are answered while the request is on its way. Without turns, all that wait are.
+        let fewest = before_each.iter().min().unwrap();
+        assert!(*fewest < FEW, "answers to the other user before each: {before_each:?}");
     };
-    tokio::join!(readings, bystander);
+    select! {
+        _ = readings => unreachable!("it has no end"),
+        () = bystander => {}
+    }
     node.stop().await;
 }

@@ -49,9 +49,10 @@ async fn answers_that_a_socket_does_not_take_are_bounded_for_their_user() {
     let (hers, theirs) = (create_long(&alice).await, create_long(&mallory).await);
     let mut deaf = mallory.connect_slow_raw().await;
     // They arrive together, so the node reads all of them before its outbox is full.
-    for number in 0..8 {
-        deaf.start(&number.to_string(), &theirs).await;
-    }
+    let payload = json!({ "query": theirs });
+    let starts = (0..8)
+        .map(|number| json!({ "type": "subscribe", "id": number.to_string(), "payload": payload }));
+    deaf.send_together(&starts.collect::<Vec<_>>()).await;
     expect_eventually("a refusal", async || {
         let answer = mallory.run(&theirs, json!({})).await;
         !answer.is_ok() && answer.code() == "RATE_LIMITED"
