@@ -226,11 +226,11 @@ function append(fragment, text) {
   fragment.push([paragraph]);
 }
 
-/** Signs a token that expires in six seconds at most, and returns it like the result of `login`. */
+/** Signs a token that expires in 15 seconds at most, and returns it like the result of `login`. */
 function shortLived(person) {
   const seconds = Math.floor(Date.now() / 1000);
   const encoded = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const claims = { sub: person.id, name: person.name, iat: seconds, exp: seconds + 6 };
+  const claims = { sub: person.id, name: person.name, iat: seconds, exp: seconds + 15 };
   const unsigned = `${encoded({ alg: 'HS256', typ: 'JWT' })}.${encoded(claims)}`;
   const signature = createHmac('sha256', SECRET).update(unsigned).digest('base64url');
   return { token: `${unsigned}.${signature}`, expiresAt: new Date(claims.exp * 1000).toISOString() };

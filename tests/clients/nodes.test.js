@@ -51,9 +51,9 @@ function node() {
       REDIS_URL: redis,
       JWT_SECRET: secret,
       COSCRIBE__REDIS__PREFIX: cluster,
-      COSCRIBE__ROSTER__LEASE: '3s',
+      COSCRIBE__ROSTER__LEASE: '6s',
       COSCRIBE__ROSTER__RENEW_EVERY: '1s',
-      COSCRIBE__REDIS__ANSWER_WITHIN: '1s',
+      COSCRIBE__REDIS__ANSWER_WITHIN: '2s',
     },
   });
 }

@@ -131,16 +131,16 @@ test('a text of 10 MiB is sent in one frame by an editor and by a GraphQL client
   const editor = await open(t, alice, document);
   const reader = await open(t, bob, document);
   editor.append(text);
-  await until('The text is received', () => reader.content.length === text.length, 60_000);
+  await until('The text is received', () => reader.content.length === text.length, 120_000);
   editor.text.delete(0, text.length);
-  await until('The deletion is received', () => reader.content === '', 60_000);
+  await until('The deletion is received', () => reader.content === '', 120_000);
 
   const tab = await Tab.open(alice, document);
   t.after(() => tab.close());
   const mutation = 'mutation ($id: ID!, $content: String!) { updateDocument(id: $id, content: $content) { version } }';
-  data(await tab.run(mutation, { id: document, content: text }, 60_000));
-  await until('The text of the GraphQL client is received', () => reader.content.length === text.length, 60_000);
-  data(await tab.run(mutation, { id: document, content: '' }, 60_000));
+  data(await tab.run(mutation, { id: document, content: text }, 120_000));
+  await until('The text of the GraphQL client is received', () => reader.content.length === text.length, 120_000);
+  data(await tab.run(mutation, { id: document, content: '' }, 120_000));
 });
 
 test('awareness and presence list the same sessions', async (t) => {

@@ -63,7 +63,7 @@ export class Server {
       stream.setEncoding('utf8').on('data', (text) => (this.#log = (this.#log + text).slice(-20_000)));
     }
     try {
-      await until('The server is ready', () => this.#isReady(), 30_000);
+      await until('The server is ready', () => this.#isReady());
     } catch (error) {
       this.#process.kill('SIGKILL');
       throw error;
@@ -89,7 +89,7 @@ export class Server {
   async end({ kill = false } = {}) {
     this.#process.kill(kill ? 'SIGKILL' : 'SIGTERM');
     this.#isRunning = false;
-    const [code, signal] = await within(this.#exit, 'The server stops', 30_000);
+    const [code, signal] = await within(this.#exit, 'The server stops');
     const expected = kill ? { code: null, signal: 'SIGKILL' } : { code: 0, signal: null };
     assert.deepEqual({ code, signal }, expected, `The server logged:\n${this.#log}`);
   }
@@ -110,8 +110,9 @@ export class Server {
 }
 
 /**
- * Returns the environment of the server, without settings inherited from the shell. Password hashing is cheap, and the limit
- * of anonymous requests is high.
+ * Returns the environment of the server, without settings inherited from the shell. Password hashing is cheap, the limit of
+ * anonymous requests is high, and no limit of time is reached on a busy machine. The periodic broadcast of awareness is as
+ * rare as possible.
  */
 function environment(port) {
   const overrides = {
@@ -119,6 +120,14 @@ function environment(port) {
     COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND: '1000',
     COSCRIBE__AUTH__ARGON2_MEMORY_KIB: '64',
     COSCRIBE__AUTH__ARGON2_PASSES: '1',
+    COSCRIBE__SERVER__HEAD_WITHIN: '60s',
+    COSCRIBE__SERVER__BODY_WITHIN: '60s',
+    COSCRIBE__SERVER__ANSWER_PATIENCE: '60s',
+    COSCRIBE__SESSION__INIT_WITHIN: '60s',
+    COSCRIBE__STORE__ACQUIRE_WITHIN: '60s',
+    COSCRIBE__STORE__ANSWER_WITHIN: '60s',
+    COSCRIBE__ROOM__APPLY_WITHIN: '60s',
+    COSCRIBE__ROOM__AWARENESS_EVERY: '20s',
   };
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^COSCRIBE_|^(DATABASE_URL|REDIS_URL|JWT_SECRET)$/.test(name),
