@@ -44,9 +44,9 @@ async fn an_edit_whose_outcome_is_unknown_is_not_reported_as_refused() {
     let settings = [
         ("LD_PRELOAD", library.as_str()),
         ("HOLD_FSYNC", hold.to_str().unwrap()),
-        ("COSCRIBE__STORE__ANSWER_WITHIN", "500ms"),
-        ("COSCRIBE__STORE__BUSY_WITHIN", "200ms"),
-        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "500ms"),
+        ("COSCRIBE__STORE__ANSWER_WITHIN", "3s"),
+        ("COSCRIBE__STORE__BUSY_WITHIN", "1s"),
+        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "3s"),
     ];
     let node = SERVER.start(folder.path(), &settings).await;
     let (alice, bob, document) = node.alice_and_bob().await;
