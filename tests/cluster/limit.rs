@@ -115,13 +115,8 @@ async fn a_session_replaces_its_predecessor_on_another_node() {
 #[actix_web::test]
 async fn an_editor_that_comes_back_on_another_node_ends_its_dead_predecessor() {
     // Nodes exchange awareness once a lease has passed in which all of them could read it.
-    let pair = Pair::start_with(&[
-        ("COSCRIBE__REDIS__ANSWER_WITHIN", "500ms"),
-        ("COSCRIBE__ROSTER__LEASE", "1500ms"),
-        ("COSCRIBE__ROSTER__RENEW_EVERY", "300ms"),
-        ("COSCRIBE__ROOM__AWARENESS_EVERY", "300ms"),
-    ])
-    .await;
+    let often = [("COSCRIBE__ROOM__AWARENESS_EVERY", "300ms")];
+    let pair = Pair::start_with(&[&SHORT_LEASE[..], &often].concat()).await;
     let peer = pair.node.start_peer().await;
     let phone = Proxy::to(pair.node.address().to_string()).await;
     let watching = pair.bob.at(&peer).open_editor(pair.document).await;

@@ -174,7 +174,7 @@ async fn a_dead_node_that_one_node_sweeps_is_left_to_it_until_it_stops() {
     }
     // Twice as long as a lease.
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(12) {
         let mut next_round = redis::cmd("ZINCRBY");
         next_round.arg(keys.nodes()).arg(-1).arg(&member);
         next_round.query_async::<()>(&mut connection).await.unwrap();

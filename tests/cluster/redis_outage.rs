@@ -186,7 +186,7 @@ async fn nodes_and_sessions_survive_a_redis_paused_beyond_the_lease() {
     // The pause is longer than the lease of a node.
     let paused = Instant::now();
     let checks = async {
-        while paused.elapsed() < Duration::from_secs(3) {
+        while paused.elapsed() < Duration::from_secs(8) {
             assert_eq!(readiness(&outage.nodes[0]).await.0, 200);
         }
     };
@@ -255,10 +255,10 @@ async fn a_document_opens_while_redis_takes_long_to_answer() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::to(redis.address()).await;
     let cluster = Cluster::on_redis(SERVER, &format!("redis://{}", proxy.address())).await;
-    // Redis answers late, and in time.
+    // Later than the test would end.
     let patient = [
-        ("COSCRIBE__REDIS__ANSWER_WITHIN", "5s"),
-        ("COSCRIBE__ROSTER__LEASE", "20s"),
+        ("COSCRIBE__REDIS__ANSWER_WITHIN", "200s"),
+        ("COSCRIBE__ROSTER__LEASE", "600s"),
         ("COSCRIBE__ROSTER__RENEW_EVERY", "2s"),
     ];
     let node = cluster.start_node_with(&patient).await;
@@ -266,14 +266,10 @@ async fn a_document_opens_while_redis_takes_long_to_answer() {
     expect_readiness(&node, (200, "ready")).await;
     let socket = alice.connect().await;
 
-    let one_way = Duration::from_millis(800);
-    proxy.set(Network::Far(one_way));
-    let began = Instant::now();
+    // A node that waits for an answer of Redis waits for longer than the test.
+    proxy.set(Network::Stalled);
     socket.subscribe("documentChanged", document).await;
     assert_eq!(socket.insert(document, "a").await, 2);
-    assert!(began.elapsed() < 2 * one_way, "no answer of Redis was waited for");
-    expect_readiness(&node, (200, "degraded")).await;
-
     proxy.set(Network::Up);
     expect_readiness(&node, (200, "ready")).await;
     drop(socket);

@@ -69,8 +69,8 @@ async fn nodes_go_over_to_required_signatures_one_after_the_other() {
     let settings = [
         NO_COMPARISON,
         ("COSCRIBE__REDIS__ACCEPT_UNSIGNED", "true"),
-        ("COSCRIBE__REDIS__ANSWER_WITHIN", "200ms"),
-        ("COSCRIBE__ROSTER__LEASE", "500ms"),
+        ("COSCRIBE__REDIS__ANSWER_WITHIN", "1s"),
+        ("COSCRIBE__ROSTER__LEASE", "3s"),
         ("COSCRIBE__ROSTER__RENEW_EVERY", "100ms"),
     ];
     let pair = Pair::start_with(&settings).await;

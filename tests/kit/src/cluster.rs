@@ -39,8 +39,9 @@ impl Cluster {
             ("REDIS_URL", redis),
             ("JWT_SECRET", "a secret of a test, which is long enough"),
             ("COSCRIBE__REDIS__PREFIX", &prefix),
-            ("COSCRIBE__REDIS__ANSWER_WITHIN", "500ms"),
-            ("COSCRIBE__ROSTER__LEASE", "1500ms"),
+            // A process that waits for a processor keeps its lease.
+            ("COSCRIBE__REDIS__ANSWER_WITHIN", "2s"),
+            ("COSCRIBE__ROSTER__LEASE", "6s"),
             ("COSCRIBE__ROSTER__RENEW_EVERY", "300ms"),
             ("COSCRIBE__ROOM__LINGER", "1ms"),
             ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "100000"),
