@@ -8,7 +8,10 @@ use coscribe::{
 use kit::{Client as _, Pair, expect_eventually};
 use serde_json::json;
 
-use crate::{SHORT_LEASE, relay::connect_to_redis};
+use crate::{
+    SHORT_LEASE,
+    relay::{connect_to_redis, expect_listeners},
+};
 
 #[actix_web::test]
 async fn presence_and_cursors_of_one_node_reach_another_once() {
@@ -18,7 +21,7 @@ async fn presence_and_cursors_of_one_node_reach_another_once() {
     let alices_tab = alice.open(*document).await;
     let bobs_tab = bob.at(&peer).open(*document).await;
     alices_tab.expect_joined(bob).await;
-
+    expect_listeners(&pair.node, *document, 2).await;
     bobs_tab.move_cursor(*document, 2, 5).await.value();
     let moved = alices_tab.expect_cursor().await;
     assert_eq!(
@@ -80,6 +83,7 @@ async fn a_cursor_sent_over_http_to_another_node_moves_the_named_session() {
     let lists_bob =
         async || over_http.presence(*document).await.value().to_string().contains("Bob");
     expect_eventually("Bob's entry in the shared roster", lists_bob).await;
+    expect_listeners(&pair.node, *document, 1).await;
     over_http.move_cursor(*document, 7, 3).await.value();
 
     let moved = alices_tab.expect_cursor().await;

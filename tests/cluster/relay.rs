@@ -34,19 +34,25 @@ async fn listeners(node: &TestNode, document: DocumentId) -> u64 {
     connection.publish(&[(&keys.document(document), b"\0")]).await.unwrap()[0]
 }
 
+/// Waits until this many nodes listen to a document. A document opens without waiting for that for long, and what others
+/// publish until then is not delivered.
+pub(crate) async fn expect_listeners(node: &TestNode, document: DocumentId, count: u64) {
+    let is_reached = async || listeners(node, document).await == count;
+    expect_eventually(&format!("{count} nodes that listen"), is_reached).await;
+}
+
 #[actix_web::test]
 async fn a_node_listens_only_to_documents_that_are_open_on_it() {
     let pair = Pair::start().await;
     let peer = pair.node.start_peer().await;
     let alices_tab = pair.alice.open(pair.document).await;
-    assert_eq!(listeners(&pair.node, pair.document).await, 1);
+    expect_listeners(&pair.node, pair.document, 1).await;
     let bobs_tab = pair.bob.at(&peer).open(pair.document).await;
-    assert_eq!(listeners(&pair.node, pair.document).await, 2);
+    expect_listeners(&pair.node, pair.document, 2).await;
 
     alices_tab.expect_joined(&pair.bob).await;
     drop((alices_tab, bobs_tab));
-    let is_unused = async || listeners(&pair.node, pair.document).await == 0;
-    expect_eventually("a document without listeners", is_unused).await;
+    expect_listeners(&pair.node, pair.document, 0).await;
     pair.stop_with(peer, ()).await;
 }
 
@@ -59,13 +65,18 @@ async fn expect_ignored(node: &TestNode, reason: &str, count: u64) {
 async fn unreadable_envelopes_are_counted_and_ignored() {
     let pair = Pair::start().await;
     let alices_tab = pair.alice.open(pair.document).await;
-    let (mut connection, keys) = connect_to_redis(&pair.node).await;
+    let (connection, keys) = connect_to_redis(&pair.node).await;
     let channel = keys.document(pair.document);
     let unknown_version = [&[NEWEST_VERSION + 1][..], &[7; 40]].concat();
     let signed = signer_of(&pair.node).sign(SerialSeries::Relay, &channel, b"\x01hello");
     let short = [SIGNED_SINCE; 20];
     for bytes in [&b""[..], b"\x01hello", &[1; 17], &[0; 100], &unknown_version, &signed, &short] {
-        connection.publish(&[(&channel, bytes)]).await.unwrap();
+        // Redis returns the number of recipients.
+        let is_received = async || {
+            let mut connection = connection.clone();
+            connection.publish(&[(&channel, bytes)]).await.unwrap() == [1]
+        };
+        expect_eventually("a node that listens", is_received).await;
     }
 
     for (reason, count) in [("unknown_version", 1), ("garbage", 4), ("unsigned", 2)] {
@@ -98,6 +109,7 @@ async fn only_envelopes_signed_for_their_channel_are_delivered_and_each_once() {
     let alices_tab = pair.alice.open(pair.document).await;
     let bobs_tab = pair.bob.at(&peer).open(pair.document).await;
     alices_tab.expect_joined(&pair.bob).await;
+    expect_listeners(&pair.node, pair.document, 2).await;
     let user = User { id: pair.bob.id, name: "Bob".into() };
     let color = Color::of(pair.document, user.id);
     let (document, session, at) = (pair.document, bobs_tab.session(), Utc::now());
@@ -148,6 +160,7 @@ async fn changes_reach_another_node_without_the_database() {
     let Pair { alice, bob, document, .. } = &pair;
     let alices_tab = alice.open(*document).await;
     let bobs_tab = bob.at(&peer).open(*document).await;
+    expect_listeners(&pair.node, *document, 2).await;
     // Both have learnt that the other reads the same envelopes.
     for node in [&pair.node, &peer] {
         node.expect_metric("coscribe_nodes", 2).await;
