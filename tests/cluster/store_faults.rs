@@ -49,9 +49,9 @@ async fn readiness(pair: &Pair) -> HttpReply {
 #[actix_web::test]
 async fn connections_that_bring_nothing_are_replaced() {
     let waits = [
-        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "1s"),
-        ("COSCRIBE__STORE__BUSY_WITHIN", "500ms"),
-        ("COSCRIBE__STORE__ANSWER_WITHIN", "1s"),
+        ("COSCRIBE__STORE__ACQUIRE_WITHIN", "3s"),
+        ("COSCRIBE__STORE__BUSY_WITHIN", "2s"),
+        ("COSCRIBE__STORE__ANSWER_WITHIN", "3s"),
     ];
     let (pair, proxy) = start_behind_proxy_with(&waits).await;
     // Every connection of every pool has been used.
@@ -183,8 +183,8 @@ async fn a_write_in_a_database_that_does_not_answer_fails_in_time() {
     for answer in [grant, revocation, creation] {
         assert_eq!(answer.code(), "UNAVAILABLE");
     }
-    // Two deadlines, one after the other.
-    assert!(began.elapsed() < Duration::from_secs(12));
+    // Two deadlines, one after the other, and not one for each statement.
+    assert!(began.elapsed() < Duration::from_secs(30));
     proxy.set(Network::Up);
     pair.stop(()).await;
 }

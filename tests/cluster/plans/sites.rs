@@ -76,9 +76,9 @@ impl Sites {
             ("DATABASE_URL", database.as_str()),
             ("REDIS_URL", redis),
             // So that a fault does not make a plan wait for long.
-            ("COSCRIBE__STORE__ACQUIRE_WITHIN", "1s"),
-            ("COSCRIBE__STORE__BUSY_WITHIN", "500ms"),
-            ("COSCRIBE__STORE__ANSWER_WITHIN", "1s"),
+            ("COSCRIBE__STORE__ACQUIRE_WITHIN", "2s"),
+            ("COSCRIBE__STORE__BUSY_WITHIN", "1s"),
+            ("COSCRIBE__STORE__ANSWER_WITHIN", "2s"),
         ];
         self.sites[site].node = Some(cluster.start_node_with(&settings).await);
         self.update_alive();
