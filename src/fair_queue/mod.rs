@@ -6,6 +6,8 @@
 //! is bounded for each key and in total. If all waiters together are too many, the newest of the key with the most gives way
 //! to one of a key with fewer.
 //!
+//! Keys may have ranks ([`QueueKey`]): most places go to the waiters of the lowest rank, in turn.
+//!
 //! [`places`] decides who is served, without locks or wakers; [`queue`] wakes the waiters.
 //!
 //! Invariant: a place is held by one permit or free, and no place is free while a key below its share waits.
@@ -13,5 +15,18 @@
 mod places;
 mod queue;
 
-pub use places::QueueBounds;
+pub use places::{QueueBounds, QueueKey};
 pub use queue::{FairPermit, FairQueue, QueueError};
+
+impl QueueKey for crate::domain::Party {}
+
+#[cfg(test)]
+impl QueueKey for char {
+    /// Capital letters have the second rank.
+    fn rank(&self) -> u8 {
+        u8::from(self.is_uppercase())
+    }
+}
+
+#[cfg(test)]
+impl QueueKey for u8 {}

@@ -1,9 +1,22 @@
 //! The state of a fair queue: who holds places, who waits, and who is next.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
 };
+
+/// Of so many places that are given to waiters, one goes to the key whose turn it is, whatever its rank.
+const RANKLESS_TURN: u32 = 4;
+
+/// Whom a place is for.
+pub trait QueueKey: Hash + Eq + Clone {
+    /// Returns the rank of the key. Keys of a lower rank are served first, and displace those of a higher one from a full
+    /// queue; but every fourth place goes to the next key, whatever its rank.
+    fn rank(&self) -> u8 {
+        0
+    }
+}
 
 /// The bounds of a fair queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +60,8 @@ pub(super) struct QueuePlaces<K, W> {
     order: VecDeque<K>,
     waiting: usize,
     last_ticket: u64,
+    /// The places that were given to waiters since the last one regardless of rank.
+    ranked_turns: u32,
 }
 
 /// The places and waiters of one key.
@@ -56,7 +71,7 @@ struct KeyPlaces<W> {
     waiting: VecDeque<(Ticket, W)>,
 }
 
-impl<K: Hash + Eq + Clone, W> QueuePlaces<K, W> {
+impl<K: QueueKey, W> QueuePlaces<K, W> {
     /// Returns places that are all free.
     pub(super) fn new(bounds: QueueBounds) -> Self {
         let places = bounds.places.max(1);
@@ -68,6 +83,7 @@ impl<K: Hash + Eq + Clone, W> QueuePlaces<K, W> {
             order: VecDeque::new(),
             waiting: 0,
             last_ticket: 0,
+            ranked_turns: 0,
         }
     }
 
@@ -84,7 +100,7 @@ impl<K: Hash + Eq + Clone, W> QueuePlaces<K, W> {
             return Request::Refused;
         }
         let is_full = self.waiting >= self.bounds.waiting;
-        let displaced = if is_full { self.displace_for(of_key) } else { None };
+        let displaced = if is_full { self.displace_for(key.rank(), of_key) } else { None };
         if is_full && displaced.is_none() {
             return Request::Refused;
         }
@@ -100,16 +116,18 @@ impl<K: Hash + Eq + Clone, W> QueuePlaces<K, W> {
         Request::Waits(ticket, displaced)
     }
 
-    /// Removes the newest waiter of the key with the most, for one of a key with `of_key`. None if the first key would then
-    /// have fewer than the second.
-    fn displace_for(&mut self, of_key: usize) -> Option<W> {
+    /// Removes a waiter for one of a key with this rank and `of_key` waiters: of the keys of the highest rank, the newest waiter
+    /// of the key with the most. None if that rank is lower than this one, or if it is the same and the first key would
+    /// then have fewer than the second.
+    fn displace_for(&mut self, rank: u8, of_key: usize) -> Option<W> {
         let waiters = |key: &K| self.keys.get(key).map_or(0, |own| own.waiting.len());
-        let longest = self.order.iter().max_by_key(|key| waiters(key))?.clone();
-        if waiters(&longest) <= of_key + 1 {
+        let last = self.order.iter().max_by_key(|key| (key.rank(), waiters(key)))?.clone();
+        let has_more = waiters(&last) > of_key + 1;
+        if last.rank() < rank || (last.rank() == rank && !has_more) {
             return None;
         }
-        let (ticket, _) = self.keys.get(&longest)?.waiting.back()?;
-        self.remove(&longest, *ticket)
+        let (ticket, _) = self.keys.get(&last)?.waiting.back()?;
+        self.remove(&last, *ticket)
     }
 
     /// Removes a waiter that no longer waits for its place. None if it is not waiting.
@@ -139,7 +157,14 @@ impl<K: Hash + Eq + Clone, W> QueuePlaces<K, W> {
     fn serve_next(&mut self) -> Option<(K, W)> {
         let share = self.bounds.share;
         let may_take = |key: &K| self.keys.get(key).is_some_and(|own| own.held < share);
-        let index = self.order.iter().position(may_take)?;
+        let next = self.order.iter().enumerate().filter(|(_, key)| may_take(key));
+        let is_rankless = self.ranked_turns + 1 >= RANKLESS_TURN;
+        // The first of those that are equal.
+        let (index, _) = next.max_by_key(|(index, key)| {
+            let rank = if is_rankless { 0 } else { key.rank() };
+            (Reverse(rank), Reverse(*index))
+        })?;
+        self.ranked_turns = if is_rankless { 0 } else { self.ranked_turns + 1 };
         let key = self.order.remove(index)?;
         let own = self.keys.get_mut(&key)?;
         let (_, waiter) = own.waiting.pop_front()?;

@@ -90,6 +90,27 @@ fn a_waiter_that_leaves_gives_its_turn_on() {
     assert_eq!(serve_all(places), [('a', 0), ('c', 2)]);
 }
 
+#[test]
+fn most_places_go_to_the_lower_rank_but_no_rank_starves() {
+    let served = serve_all(occupied(bounds(1, 1, 10, 20), "ABAaabbab"));
+    let keys: String = served.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, "abaAbabBA");
+}
+
+#[test]
+fn a_waiter_of_a_higher_rank_gives_way() {
+    let mut places = occupied(bounds(1, 1, 10, 4), "ABCa");
+    assert_eq!(places.request(&'D', 4), Request::Refused);
+    for (key, number, gives_way) in [('b', 5, 2), ('a', 6, 1), ('c', 7, 0)] {
+        assert!(
+            matches!(places.request(&key, number), Request::Waits(_, Some(out)) if out == gives_way)
+        );
+    }
+    assert_eq!(places.request(&'D', 8), Request::Refused);
+    assert!(matches!(places.request(&'d', 9), Request::Waits(_, Some(6))));
+    assert_eq!(serve_all(places), [('a', 3), ('b', 5), ('c', 7), ('d', 9)]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Request(u8),

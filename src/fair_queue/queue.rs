@@ -1,13 +1,13 @@
 //! Waits for the places of a fair queue.
 
-use std::{hash::Hash, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    QueueBounds,
+    QueueBounds, QueueKey,
     places::{QueuePlaces, Request, Ticket},
 };
 
@@ -24,26 +24,26 @@ pub enum QueueError {
 
 /// A semaphore that serves its keys in turn. Clones are the same queue.
 #[derive(Clone)]
-pub struct FairQueue<K: Hash + Eq + Clone>(Arc<Mutex<QueuePlaces<K, Waiter<K>>>>);
+pub struct FairQueue<K: QueueKey>(Arc<Mutex<QueuePlaces<K, Waiter<K>>>>);
 
 /// Receives the permit of a waiter. It is dropped when the waiter has to give way.
 type Waiter<K> = oneshot::Sender<FairPermit<K>>;
 
 /// One place of a queue, which is given back when the permit is dropped.
-pub struct FairPermit<K: Hash + Eq + Clone> {
+pub struct FairPermit<K: QueueKey> {
     queue: FairQueue<K>,
     key: K,
 }
 
 /// A waiter. When it is dropped, it waits no longer.
-struct Waiting<'a, K: Hash + Eq + Clone> {
+struct Waiting<'a, K: QueueKey> {
     queue: &'a FairQueue<K>,
     key: &'a K,
     ticket: Ticket,
     permit: oneshot::Receiver<FairPermit<K>>,
 }
 
-impl<K: Hash + Eq + Clone> FairQueue<K> {
+impl<K: QueueKey> FairQueue<K> {
     /// Returns a queue with these bounds. All its places are free.
     #[must_use]
     pub fn new(bounds: QueueBounds) -> Self {
@@ -86,7 +86,7 @@ impl<K: Hash + Eq + Clone> FairQueue<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> Drop for Waiting<'_, K> {
+impl<K: QueueKey> Drop for Waiting<'_, K> {
     fn drop(&mut self) {
         // A permit that was sent and not received is dropped with the channel, which serves the next waiter.
         let removed = self.queue.0.lock().remove(self.key, self.ticket);
@@ -94,7 +94,7 @@ impl<K: Hash + Eq + Clone> Drop for Waiting<'_, K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> Drop for FairPermit<K> {
+impl<K: QueueKey> Drop for FairPermit<K> {
     fn drop(&mut self) {
         let served = self.queue.0.lock().give_back(&self.key);
         if let Some((key, waiter)) = served {
