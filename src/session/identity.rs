@@ -98,7 +98,7 @@ impl Identity {
             Some(name) => name,
             None => DisplayName::from(claims.user),
         };
-        let email = claims.email.as_deref().and_then(|email| Email::new(email).ok());
+        let email = claims.email.as_deref().and_then(|email| Email::for_account(email).ok());
         self.store.enrol(claims.user, name, email).await
     }
 }

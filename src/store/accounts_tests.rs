@@ -1,10 +1,13 @@
 //! Accounts, and the enrolment of users of an external identity provider.
 
+use entity::user;
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
+
 use super::{
     StoreError,
     test_store::{TestStore, address, display_name, new_account},
 };
-use crate::domain::UserId;
+use crate::domain::{DisplayName, UserId};
 
 #[tokio::test]
 async fn an_account_is_found_by_id_and_by_address() {
@@ -18,6 +21,21 @@ async fn an_account_is_found_by_id_and_by_address() {
     assert_eq!(by_email.as_ref(), Some(&ana));
     assert_eq!(store.find_account(UserId::new()).await.unwrap(), None);
     assert_eq!(store.find_account_by_email(&address("bo@example.org")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_name_that_would_be_refused_today_is_read_as_it_is() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let name = "Ana\u{202e}\u{200b}";
+    assert!(DisplayName::new(name).is_err());
+
+    let row =
+        user::ActiveModel { id: Set(ana.uuid()), name: Set(name.to_owned()), ..Default::default() };
+    row.update(&store.statements).await.unwrap();
+
+    assert_eq!(&*store.find_account(ana).await.unwrap().unwrap().name, name);
+    assert_eq!(&*store.load_users([ana]).await.unwrap()[&ana].name, name);
 }
 
 #[tokio::test]

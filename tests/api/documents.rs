@@ -114,6 +114,8 @@ async fn invalid_titles_and_texts_are_refused() {
         json!({ "title": "t".repeat(201) }),
         json!({ "title": "t".repeat(100_000) }),
         json!({ "title": "two\nlines" }),
+        json!({ "title": "fdp.\u{202e}exe" }),
+        json!({ "title": "invis\u{2060}ible" }),
         json!({ "title": "nul\0" }),
         json!({ "content": "nul\0" }),
         json!({ "content": "ä".repeat(501) }),

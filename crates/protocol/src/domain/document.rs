@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{AccessLevel, DocumentId, InvalidInput, User, UserId, Version};
+use super::{
+    AccessLevel, DocumentId, InvalidInput, User, UserId, Version, visible_text::check_visible,
+};
 
-/// A document's title: 1 to 200 characters, without surrounding white space or control characters.
+/// A document's title: 1 to 200 characters that readers see, without surrounding white space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Title(Arc<str>);
 
@@ -17,7 +19,8 @@ impl Title {
     /// Creates a title from user input. Removes surrounding white space.
     ///
     /// # Errors
-    /// If it is empty, longer than [`Title::MAX_LENGTH`], or contains control characters, which include line breaks.
+    /// If it is empty, longer than [`Title::MAX_LENGTH`], or contains control characters, which include line breaks, or format
+    /// characters.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         let text = text.trim();
         if text.is_empty() {
@@ -34,6 +37,7 @@ impl Title {
                 "The title contains a control character or a line break. Remove it.",
             ));
         }
+        check_visible("title", text)?;
         Ok(Self(text.into()))
     }
 

@@ -22,6 +22,7 @@ mod origin;
 mod party;
 mod person;
 mod presence;
+mod visible_text;
 
 pub use access::{AccessChange, AccessLevel};
 pub use awareness_update::AwarenessUpdate;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::{InvalidInput, UserId};
+use super::{InvalidInput, UserId, visible_text::check_visible};
 
 /// The public part of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Account {
     }
 }
 
-/// An e-mail address for signing in: trimmed, lower case, at most 254 bytes (RFC 5321, section 4.5.3.1.3).
+/// An e-mail address for signing in: trimmed, lower case, composed (NFC), at most 254 bytes (RFC 5321, section 4.5.3.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -59,7 +60,25 @@ impl Email {
                 "The e-mail address is not valid. Enter one like name@example.org, of at most 254 bytes.",
             ));
         }
-        Ok(Self(text.to_lowercase()))
+        let composed = ComposingNormalizerBorrowed::new_nfc().normalize(text);
+        Ok(Self(composed.to_lowercase()))
+    }
+
+    /// Creates the address of a new account from user input. No two of these look the same because of compatibility
+    /// characters, such as wide letters.
+    ///
+    /// # Errors
+    /// As [`Email::new`], or if it contains format characters or compatibility characters.
+    pub fn for_account(text: &str) -> Result<Self, InvalidInput> {
+        let address = Self::new(text)?;
+        check_visible("e-mail address", address.as_str())?;
+        let composed = ComposingNormalizerBorrowed::new_nfc().normalize(text.trim());
+        if !ComposingNormalizerBorrowed::new_nfkc().is_normalized(&composed) {
+            return Err(InvalidInput::new(
+                "The e-mail address contains a character that looks like another one. Write it with ordinary letters.",
+            ));
+        }
+        Ok(address)
     }
 
     /// Returns the address as text.
@@ -69,7 +88,9 @@ impl Email {
     }
 }
 
-/// The name shown to others: 1 to 100 characters, without surrounding white space or control characters.
+/// The name shown to others: 1 to 100 characters that readers see, without surrounding white space.
+///
+/// Names that were stored earlier may have others; they are read as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayName(Arc<str>);
 
@@ -80,7 +101,7 @@ impl DisplayName {
     /// Creates a name from user input. Removes surrounding white space.
     ///
     /// # Errors
-    /// If it is empty, longer than [`DisplayName::MAX_LENGTH`], or contains control characters.
+    /// If it is empty, longer than [`DisplayName::MAX_LENGTH`], or contains control or format characters.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         let text = text.trim();
         let fits = !text.is_empty() && text.chars().nth(Self::MAX_LENGTH).is_none();
@@ -90,6 +111,7 @@ impl DisplayName {
                 Self::MAX_LENGTH
             )));
         }
+        check_visible("name", text)?;
         Ok(Self(text.into()))
     }
 
@@ -110,5 +132,37 @@ impl DisplayName {
 impl From<UserId> for DisplayName {
     fn from(id: UserId) -> Self {
         Self(id.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_form() {
+        let composed = Email::new("Ren\u{e9}@example.org").unwrap();
+        assert_eq!(Email::new(" rene\u{301}@EXAMPLE.org").unwrap(), composed);
+        assert_eq!(Email::for_account("rene\u{301}@example.org").unwrap(), composed);
+        // The Kelvin sign.
+        let kate = Email::new("kate@example.org").unwrap();
+        assert_eq!(Email::for_account("\u{212a}ate@example.org").unwrap(), kate);
+    }
+
+    #[test]
+    fn a_new_account_has_an_address_of_ordinary_characters() {
+        for address in ["a\u{200b}na@example.org", "\u{ff41}na@example.org"] {
+            assert!(Email::for_account(address).is_err(), "{address:?}");
+            // One that was registered earlier still signs in.
+            assert!(Email::new(address).is_ok(), "{address:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_shows_what_it_is() {
+        for name in ["Alice\u{202e}", "\u{200b}", "Al\u{200d}ice", "\u{3164}"] {
+            assert!(DisplayName::new(name).is_err(), "{name:?}");
+        }
+        assert_eq!(DisplayName::new(" علی\u{200c}رضا ").unwrap().as_str(), "علی\u{200c}رضا");
     }
 }
