@@ -10,11 +10,16 @@ use crate::{
         loader::{DocumentLoader, large_texts_queue},
         snapshot_writer::SnapshotWriter,
     },
-    fair_queue::FairQueue,
+    fair_queue::{FairQueue, QueueBounds},
     metrics::Metrics,
     roster::Roster,
     store::Store,
 };
+
+/// The pages of the log that are read and rendered for subscribers at the same time: as many as the database has readers by
+/// default. One user has at most half of the places, so that others need not wait for them.
+const REPLAYS_AT_ONCE: usize = 4;
+const REPLAYS_OF_USER: usize = 2;
 
 /// What a room is built from.
 pub struct RoomParts {
@@ -43,6 +48,8 @@ pub(super) struct RoomsShared {
     pub(super) loader: DocumentLoader,
     /// Permits for work on large texts.
     pub(super) permits: FairQueue<Party>,
+    /// Turns of subscribers that are sent what they miss from the log.
+    pub(super) replays: FairQueue<Party>,
     pub(super) snapshots: SnapshotWriter,
     /// The awareness clocks used on this node.
     pub(super) clocks: Clocks,
@@ -53,6 +60,13 @@ impl RoomsShared {
         let loader = DocumentLoader::new(parts.store.clone(), options.texts_at_once);
         let permits = large_texts_queue(options.texts_at_once);
         let snapshots = SnapshotWriter::new();
-        Self { parts, options, loader, permits, snapshots, clocks: Clocks::default() }
+        let replays = FairQueue::new(QueueBounds {
+            places: REPLAYS_AT_ONCE,
+            share: REPLAYS_OF_USER,
+            // The subscriptions bound the number that wait.
+            waiting_of_key: usize::MAX,
+            waiting: usize::MAX,
+        });
+        Self { parts, options, loader, permits, replays, snapshots, clocks: Clocks::default() }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
+use coscribe::domain::DocumentId;
 use futures_util::future::join_all;
-use kit::{Client as _, Node as _, PASSWORD, TestNode};
+use kit::{Client as _, Node as _, PASSWORD, Person, TestNode};
 use serde_json::json;
 use tokio::select;
 
@@ -84,5 +85,58 @@ async fn large_texts_of_one_user_delay_those_of_others_by_one() {
         _ = readings => unreachable!("it has no end"),
         () = bystander => {}
     }
+    node.stop().await;
+}
+
+/// Creates a document with this many changes after its first version, each about a page of the log.
+async fn long_log(owner: &Person, changes: usize) -> DocumentId {
+    let document = owner.create_document("Long", "").await;
+    for change in 0..changes {
+        let text = ["x", "y"][change % 2].repeat(50_000);
+        owner.write(document, &text).await.value();
+    }
+    document
+}
+
+#[actix_web::test]
+async fn replays_of_one_user_delay_those_of_others_by_few() {
+    const CHANGES: usize = 12;
+    const REPLAYS: usize = 60;
+    /// Far fewer than if each of Alice's pages waited for one of every other replay.
+    const FEW: usize = 200;
+    // What is missed is read from the log.
+    let node = TestNode::start_with(&[("COSCRIBE__ROOM__RECENT_BYTES", "1")]).await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let (long, short) = (long_log(&mallory, CHANGES).await, long_log(&alice, CHANGES).await);
+    let (mut flood, mut reader) = (mallory.connect_raw().await, alice.connect_raw().await);
+    let since = |document| {
+        format!(
+            "subscription {{ documentChanged(documentId: \"{document}\", since: 1) {{ version }} }}"
+        )
+    };
+    for replay in 0..REPLAYS {
+        flood.start(&replay.to_string(), &since(long)).await;
+    }
+    let replayed = Cell::new(0);
+    let has_begun = tokio::sync::Notify::new();
+    let replays = async {
+        while replayed.get() < REPLAYS * CHANGES {
+            assert_eq!(flood.expect_message().await["type"], "next");
+            replayed.set(replayed.get() + 1);
+            has_begun.notify_one();
+        }
+    };
+    let bystander = async {
+        has_begun.notified().await;
+        let before = replayed.get();
+        reader.start("s", &since(short)).await;
+        for version in 0..CHANGES {
+            assert_eq!(reader.expect_next("s").await["version"], version + 2);
+        }
+        let others = replayed.get() - before;
+        assert!(others < FEW, "after {others} changes of the others");
+    };
+    tokio::join!(replays, bystander);
+    drop((flood, reader));
     node.stop().await;
 }

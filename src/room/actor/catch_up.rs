@@ -3,7 +3,7 @@
 //! A new subscriber with `since` and one whose changes were dropped are the same here. A subscriber becomes live in the turn
 //! in which it has been sent the head. Changes are broadcast in other turns, so it misses none and gets none twice.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use tokio::time::Instant;
@@ -28,6 +28,9 @@ use crate::{
 
 /// The most bytes of the log that are rendered in one turn of the actor.
 const MAX_PAGE_BYTES: usize = 64 * 1024;
+
+/// The longest time for which a subscriber waits for its turn to be sent a page. Its user has too many others before it.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 impl Room {
     /// Sends a subscriber what it misses, as soon as its outbox has capacity. Does nothing for one that is not behind.
@@ -58,15 +61,21 @@ impl Room {
         let party = Party::User(subscriber.user().id);
         let missing = MissingChanges { document: self.document, party, next, head, wants_content };
         let (store, loader) = (self.parts().store.clone(), self.shared.loader.clone());
-        let page = async move { missing.read(&store, &loader).await };
+        let replays = self.shared.replays.clone();
+        let page = async move {
+            let turn = replays.acquire_within(party, MAX_WAIT).await;
+            let turn = turn.map_err(|_too_late| LoadError::Busy)?;
+            // The turn ends when the page is rendered.
+            missing.read(&store, &loader).await.map(|page| (page, turn))
+        };
         self.spawn(ctx, page, move |room, page, ctx| match page {
             // The database has lost changes meanwhile, perhaps these.
             _ if room.audiences.backlog(seat).is_some_and(|now| now.restarts != restarts) => {
                 room.replay(seat, ctx);
             }
-            Ok(Some(changes)) => room.replay_page(seat, changes, ctx),
+            Ok((Some(changes), _turn)) => room.replay_page(seat, changes, ctx),
             // The document was deleted meanwhile, which is broadcast by itself.
-            Ok(None) => {}
+            Ok((None, _turn)) => {}
             Err(error) => room.give_up_replay(seat, &error, ctx),
         });
     }
