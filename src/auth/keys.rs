@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::IgnoredAny};
 use thiserror::Error;
 
 use super::{Secret, SecretFileError, TokenError, secret_file};
@@ -45,7 +45,14 @@ pub struct SigningKeys {
 #[derive(Deserialize)]
 struct ReceivedHeader {
     alg: String,
-    crit: Option<IgnoredAny>,
+    /// Whether it demands extensions, even with `null`.
+    #[serde(default, rename = "crit", deserialize_with = "is_present")]
+    has_crit: bool,
+}
+
+/// Reads that a member is there, whatever its value.
+fn is_present<'de, D: Deserializer<'de>>(source: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(source).map(|_any| true)
 }
 
 impl SigningKeys {
@@ -130,7 +137,7 @@ fn check_header(token: &str) -> Result<(), TokenError> {
         None => Err(TokenError::Malformed),
         Some(header) if header.alg != "HS256" => Err(TokenError::WrongAlgorithm),
         // The header demands extensions, and none is supported (RFC 7515, section 4.1.11).
-        Some(ReceivedHeader { crit: Some(_), .. }) => Err(TokenError::Malformed),
+        Some(ReceivedHeader { has_crit: true, .. }) => Err(TokenError::Malformed),
         Some(_) => Ok(()),
     }
 }
