@@ -126,7 +126,8 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
         return print(graphql::sdl());
     }
     let Options { data_dir, config, host, port, demo } = options;
-    let settings = Settings::load(&Sources::of_process(config, Flags { data_dir, host, port })?)?;
+    let sources = Sources::of_process(config, Flags { data_dir, host, port })?;
+    let settings = Settings::load(&Sources { demo, ..sources })?;
     if let Some(Command::Health) = command {
         return probe::probe(&settings);
     }

@@ -50,6 +50,10 @@ pub(super) fn read(sources: &Sources) -> (Vec<SettingEntry>, Vec<Fault>) {
         Ok(layer) => entries.extend(layer),
         Err(fault) => faults.push(fault),
     };
+    if sources.demo {
+        // The password of the demo is public.
+        take(Ok(vec![SettingEntry::new("server.host", "127.0.0.1", "--demo")]));
+    }
     if let Some(name) = sources.variable(ENVIRONMENT_NAME) {
         take(read_environment_file(&sources.working_dir, name));
     }

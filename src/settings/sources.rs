@@ -39,6 +39,8 @@ pub struct Sources {
     pub config_file: Option<PathBuf>,
     /// The other flags.
     pub flags: Flags,
+    /// `--demo`: the server accepts connections from this machine only, unless another source sets `server.host`.
+    pub demo: bool,
     /// The folder with `config/`, and the base of relative paths.
     pub working_dir: PathBuf,
 }

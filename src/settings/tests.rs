@@ -56,6 +56,14 @@ fn every_key_is_explained_above_it() {
 }
 
 #[test]
+fn the_demo_is_for_this_machine_unless_a_source_says_otherwise() {
+    let demo = Sources { demo: true, ..Sources::default() };
+    let host = |sources: &Sources| Settings::load(sources).unwrap().server.host;
+    assert_eq!(host(&demo), "127.0.0.1");
+    assert_eq!(host(&demo.with("COSCRIBE__SERVER__HOST", "0.0.0.0")), "0.0.0.0");
+}
+
+#[test]
 fn without_sources_the_settings_are_those_of_base_toml() {
     let mut repeated = Sources::default();
     for (key, value, _) in written() {
