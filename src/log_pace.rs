@@ -24,6 +24,12 @@ struct PaceState {
 }
 
 impl LogPace {
+    /// Returns the pace for events that strangers cause: 20 lines in 10 s.
+    #[must_use]
+    pub fn of_strangers() -> Self {
+        Self::new(20, Duration::from_secs(10))
+    }
+
     /// Returns a pace of at most `max_lines` lines in each `period`.
     #[must_use]
     pub fn new(max_lines: u32, period: Duration) -> Self {

@@ -7,6 +7,7 @@ use crate::{
     auth::{Passwords, Tokens},
     graphql::{Api, Engine, RequestAllowances},
     http::{BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, TrustedProxies},
+    log_pace::LogPace,
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
@@ -66,6 +67,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         limits: limits.clone(),
         outbox: settings.outbox,
         sessions: Sessions::default(),
+        refusals: LogPace::of_strangers(),
     });
     let editors = Arc::new(EditorParts {
         rooms: rooms.clone(),
@@ -101,6 +103,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         origins: Origins::new(settings.server.allowed_origins.clone()),
         draining: draining.clone(),
         refusals: RefusalLog::default(),
+        stranger_requests: LogPace::of_strangers(),
         dropped_log_lines: telemetry::dropped_lines,
         bodies: BodyLimits {
             authenticated: limits.message,

@@ -3,18 +3,10 @@
 //! Anyone can cause refusals, so only a few lines are written in each period. The next line states how many refusals had
 //! none.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::HttpError;
 use crate::log_pace::LogPace;
-
-/// The most lines in one period.
-const MAX_LINES: u32 = 20;
-
-/// The length of a period.
-const PERIOD: Duration = Duration::from_secs(10);
 
 /// The log of refused upgrades of this node.
 #[derive(Debug)]
@@ -22,7 +14,7 @@ pub struct RefusalLog(LogPace);
 
 impl Default for RefusalLog {
     fn default() -> Self {
-        Self(LogPace::new(MAX_LINES, PERIOD))
+        Self(LogPace::of_strangers())
     }
 }
 

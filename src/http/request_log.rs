@@ -6,14 +6,16 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
     middleware::Next,
+    web,
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{admission::KnownCaller, request_span::request_span};
+use super::{HttpState, admission::KnownCaller, request_span::request_span};
 
 /// Logs method, path, status and duration of a request when its response begins. Requests to `/graphql` are logged at `info`,
-/// unless they are refused to somebody without a valid token or by a rate limit. Omits the query string, which may
+/// unless they are refused to somebody without a valid token or by a rate limit. Of those without a valid token, only a few
+/// lines are written in each period. Omits the query string, which may
 /// contain a token. An upgrade has status 101, and its session logs what follows.
 ///
 /// # Errors
@@ -24,6 +26,7 @@ pub async fn log_request<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, Error> {
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let started = Instant::now();
+    let state = request.app_data::<web::Data<HttpState>>().cloned();
     async move {
         let response = next.call(request).await;
         let status = match &response {
@@ -38,8 +41,15 @@ pub async fn log_request<B: MessageBody + 'static>(
             && status != StatusCode::TOO_MANY_REQUESTS
             && (is_known || !status.is_client_error());
         let (status, took) = (status.as_u16(), started.elapsed());
-        if is_notable {
-            tracing::info!(%method, path, status, ?took, "request answered");
+        // The number of requests without a line since the last one, if this one has a line.
+        let unlogged = match &state {
+            _ if !is_notable => None,
+            Some(state) if !is_known => state.stranger_requests.note(Instant::now()),
+            Some(_) | None => Some(0),
+        };
+        if let Some(unlogged) = unlogged {
+            let unlogged = (unlogged > 0).then_some(unlogged);
+            tracing::info!(%method, path, status, ?took, unlogged, "request answered");
         } else {
             tracing::debug!(%method, path, status, ?took, "request answered");
         }
@@ -56,7 +66,7 @@ mod tests {
         sync::{Arc, Mutex},
     };
 
-    use actix_web::{App, HttpResponse, middleware::from_fn, test, web};
+    use actix_web::{App, HttpResponse, middleware::from_fn, test};
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;

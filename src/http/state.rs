@@ -8,6 +8,7 @@ use super::{BodyLimits, DrainFlag, Origins, Paced, RefusalLog, TrustedProxies};
 use crate::{
     domain::{Network, UserId},
     graphql::Engine,
+    log_pace::LogPace,
     metrics::Metrics,
     outbox::OutboxTotals,
     room::Rooms,
@@ -55,6 +56,8 @@ pub struct HttpState {
     pub draining: DrainFlag,
     /// Logs refused upgrades.
     pub refusals: RefusalLog,
+    /// The pace of the log of requests without a valid token.
+    pub stranger_requests: LogPace,
     /// Returns how many log lines were dropped.
     pub dropped_log_lines: fn() -> u64,
     /// The limits of request bodies.

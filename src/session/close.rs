@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use tokio::time::Instant;
 use tracing::{Instrument as _, field::debug};
 
 use super::{
@@ -95,16 +96,23 @@ impl Session {
         true
     }
 
-    /// Logs that the session was refused, if the server closes it before its client is admitted, or that it was closed.
+    /// Logs that the session was refused, if the server closes it before its client is admitted, or that it was closed. Anybody
+    /// can be refused or leave before, so only a few lines are written of that.
     fn log_close(&self, reason: &CloseReason) {
         let stalled = self.outbox.stalled_for();
         let stalled = (!stalled.is_zero()).then(|| debug(stalled));
-        let is_refused = self.slot.is_none() && *reason != CloseReason::Gone;
+        let is_gone = *reason == CloseReason::Gone;
         let (reason, lived) = (reason.label(), self.opened_at.elapsed());
-        if is_refused {
-            tracing::info!(reason, ?lived, stalled, "session refused");
-        } else {
+        if self.slot.is_some() {
             tracing::info!(reason, ?lived, stalled, "session closed");
+            return;
+        }
+        let Some(unlogged) = self.parts.refusals.note(Instant::now()) else { return };
+        let unlogged = (unlogged > 0).then_some(unlogged);
+        if is_gone {
+            tracing::info!(reason, ?lived, stalled, unlogged, "session closed");
+        } else {
+            tracing::info!(reason, ?lived, stalled, unlogged, "session refused");
         }
     }
 

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     bridge::{Bridge, SessionCallSink},
     domain::{SessionId, UserId},
+    log_pace::LogPace,
     metrics::Metrics,
     outbox::{OutboxOptions, OutboxTotals},
     roster::{self, Roster},
@@ -51,6 +52,8 @@ pub struct SessionParts {
     pub outbox: OutboxOptions,
     /// The sessions that are open.
     pub sessions: Sessions,
+    /// The pace of the log of sessions that are refused.
+    pub refusals: LogPace,
 }
 
 /// The open sessions of this node.

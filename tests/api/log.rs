@@ -1,11 +1,12 @@
 //! What the log shows of sessions and refused upgrades.
 
 use std::{
-    io,
+    fs, io,
     sync::{Arc, Mutex, OnceLock},
 };
 
-use kit::{Client as _, Handshake, Node as _, TestNode, expect_eventually};
+use futures_util::future::join_all;
+use kit::{Client as _, Handshake, Node as _, Program, TestNode, expect_eventually};
 use serde_json::{Value, json};
 
 /// The end of a client after 3 s of silence.
@@ -126,4 +127,35 @@ async fn the_log_shows_why_an_upgrade_was_refused() {
     let text = log.text();
     assert!(!text.contains(&bad_token) && !text.contains("elsewhere"), "{text}");
     node.stop().await;
+}
+
+#[actix_web::test]
+async fn strangers_cause_few_log_lines() {
+    /// What may be written in 30 s. All requests together take less than 20 s, since each of them has to be answered in 10 s.
+    const FEW: usize = 60;
+    const MANY: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = fs::File::create(&path).unwrap();
+    let settings = [("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000")];
+    let program = Program::new(env!("CARGO_BIN_EXE_coscribe"));
+    let node = program.start_with_log(folder.path(), &settings, log.into()).await;
+
+    join_all((0..MANY).map(|_| async {
+        assert_eq!(node.get("/graphql?query=%7B__typename%7D").await.status, 200);
+    }))
+    .await;
+    join_all((0..MANY).map(|_| async {
+        let mut socket = node.handshake().open_raw().await;
+        socket.send(json!({ "type": "connection_init" })).await;
+        assert_eq!(socket.expect_close().await.0, 4403);
+    }))
+    .await;
+    node.terminate().await;
+
+    let log = fs::read_to_string(&path).unwrap();
+    for message in ["request answered", "session refused"] {
+        let lines = log.lines().filter(|line| line.contains(message)).count();
+        assert!((1..=FEW).contains(&lines), "{lines} lines: {message}");
+    }
 }
