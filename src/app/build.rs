@@ -48,6 +48,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         passwords: Passwords::new(&settings.auth)?,
         sign_ins: Throttle::per_minute("attempts to sign in", limits.sign_ins_per_minute),
         allowances: RequestAllowances::new(&limits),
+        public_schema: settings.server.public_schema,
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));

@@ -29,6 +29,8 @@ pub struct Api {
     pub sign_ins: Throttle<Email>,
     /// Limits changes and cursor moves over HTTP.
     pub allowances: RequestAllowances,
+    /// Whether requests without a token may read the schema.
+    pub public_schema: bool,
     /// The node's metrics.
     pub metrics: Metrics,
     /// The `[limits]` section of the settings.

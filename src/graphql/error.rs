@@ -82,6 +82,10 @@ const TOO_MANY_TEXTS: &str =
 const TOO_MANY_OPERATIONS: &str =
     "The server is busy with too many large operations. Try again in a moment.";
 
+/// The message when a stranger asks for the schema and only users may.
+const SCHEMA_NEEDS_USER: &str = "This server shows its schema to signed-in users only. Send a token as `Authorization: Bearer \
+     <token>`, or read docs/schema.graphql of its sources.";
+
 impl ErrorReport {
     fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), head: None }
@@ -330,6 +334,13 @@ pub(super) fn internal_error() -> ServerError {
 pub(super) fn busy_error() -> ServerError {
     let mut error = ServerError::new(TOO_MANY_OPERATIONS, None);
     error.extensions.get_or_insert_default().set("code", ErrorCode::Unavailable.as_str());
+    error
+}
+
+/// Returns the error of a stranger's operation that selects the schema, if only users may.
+pub(super) fn schema_error() -> ServerError {
+    let mut error = ServerError::new(SCHEMA_NEEDS_USER, None);
+    error.extensions.get_or_insert_default().set("code", ErrorCode::Unauthenticated.as_str());
     error
 }
 

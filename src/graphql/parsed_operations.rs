@@ -129,6 +129,13 @@ impl ParsedOperations {
         Ok(())
     }
 
+    /// Returns whether the operation called `name` selects fields of the schema. `__typename` is none of them.
+    pub(super) fn selects_schema(&self, name: Option<&str>) -> bool {
+        self.operation(name).is_ok_and(|operation| {
+            introspection_selections(&self.document, &operation.node.selection_set.node) > 0
+        })
+    }
+
     /// Checks that every required variable of the operation called `name` has a value (GraphQL, October 2021, section
     /// 6.1.2).
     ///

@@ -12,7 +12,10 @@ use super::{
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
     answer::{AnswerBudget, AnswerRefused, encode_response, in_turns},
     engine::EngineParts,
-    error::{busy_error, errors_to_json, internal_error, internal_errors, with_code, with_codes},
+    error::{
+        busy_error, errors_to_json, internal_error, internal_errors, schema_error, with_code,
+        with_codes,
+    },
     loaders::Loaders,
     parsed_operations::ParsedOperations,
     variables::OperationVariables,
@@ -72,6 +75,13 @@ impl PreparedOperation {
     /// between storing a change and publishing it.
     pub async fn answer(mut self, caller: Caller) -> OperationAnswer {
         let party = caller.party();
+        let is_stranger = matches!(caller, Caller::Nobody(_));
+        if is_stranger
+            && !self.engine.api.public_schema
+            && self.parsed.selects_schema(self.name.as_deref())
+        {
+            return OperationAnswer::Refused(vec![schema_error()]);
+        }
         let variables = match self.take_variables(party).await {
             Ok(variables) => variables,
             Err(error) => return OperationAnswer::Refused(vec![with_code(error)]),

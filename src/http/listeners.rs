@@ -112,6 +112,7 @@ mod tests {
             max_connections: 1,
             reserved_percent: 0,
             connections_per_address: 1,
+            public_schema: true,
             trusted_proxies: vec![],
             forwarded_header: ForwardedHeader::XForwardedFor,
             metrics_address: None,

@@ -43,6 +43,8 @@ pub struct ServerOptions {
     pub reserved_percent: usize,
     /// The most open connections of one IPv4 address or IPv6 /64 network per worker. At least 1.
     pub connections_per_address: usize,
+    /// Whether requests without a token may read the schema.
+    pub public_schema: bool,
     /// Addresses and networks of proxies that tell the address of their clients.
     pub trusted_proxies: Vec<String>,
     /// The header in which they tell it.

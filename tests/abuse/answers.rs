@@ -194,3 +194,25 @@ async fn the_whole_schema_is_answered() {
     assert!(schema.is_ok(), "{:?}", schema.errors());
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_server_may_show_its_schema_to_users_only() {
+    let node = TestNode::start_with(&[("COSCRIBE__SERVER__PUBLIC_SCHEMA", "false")]).await;
+    let alice = node.person("Alice").await;
+    let stranger = node.stranger();
+    for operation in [
+        "{ __schema { queryType { name } } }",
+        "{ type: __type(name: \"User\") { name } }",
+        "{ ...F } fragment F on Query { ... { __schema { queryType { name } } } }",
+    ] {
+        let refused = stranger.run(operation, json!({})).await;
+        assert_eq!(refused.code(), "UNAUTHENTICATED", "{operation}");
+        assert!(alice.run(operation, json!({})).await.is_ok());
+    }
+    let socket = alice.connect().await;
+    assert!(socket.run("{ __schema { queryType { name } } }", json!({})).await.is_ok());
+    // Everything else is open to strangers as before.
+    assert_eq!(stranger.run("{ __typename }", json!({})).await.value(), "Query");
+    drop(socket);
+    node.stop().await;
+}

@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { Browser } from './support/browser.js';
+import { until } from './support/patience.js';
+import { Person } from './support/person.js';
 import { Server } from './support/server.js';
 
 const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
@@ -39,4 +42,24 @@ test('a query sent to /graphql by GET is answered with JSON', async () => {
   const address = `${server.graphql}?query=${encodeURIComponent('{ __typename }')}`;
   const answer = await fetch(address, { headers: { accept: 'application/json' } });
   assert.deepEqual(await answer.json(), { data: { __typename: 'Query' } });
+});
+
+test('the page reads the schema after signing in, if strangers may not read it', async (t) => {
+  const closed = await Server.start({ env: { COSCRIBE__SERVER__PUBLIC_SCHEMA: 'false' } });
+  t.after(() => closed.stop());
+  const alice = await Person.register(closed, 'Alice');
+  const browser = await Browser.launch();
+  t.after(() => browser.close());
+  const page = await browser.open(closed.graphql);
+  await page.click('button[aria-label="Show Documentation Explorer"]');
+  const shows = (text) => page.evaluate((text) => document.body.innerText.includes(text), text);
+  await until('the page says that there is no schema', () => shows('Error fetching schema'));
+
+  await page.click('.token-bar input');
+  await page.evaluate(() => document.querySelector('.token-bar input').focus());
+  // As pasting does.
+  await page.evaluate((token) => document.execCommand('insertText', false, token), alice.token);
+
+  await until('the page shows the schema', () => shows('Root Types'));
+  assert.equal(await shows('Error fetching schema'), false);
 });
