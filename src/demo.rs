@@ -4,8 +4,8 @@ use anyhow::Context as _;
 
 use crate::{
     app::Base,
-    auth::{MintedToken, Passwords},
-    domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Party, Text, Title},
+    auth::{HashTurn, MintedToken, Passwords},
+    domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Text, Title},
     editing::Replica,
     settings::Settings,
     store::{NewAccount, Store},
@@ -71,7 +71,7 @@ async fn account(settings: &Settings, store: &Store, name: &str) -> anyhow::Resu
     if let Some(account) = store.find_account_by_email(&email).await? {
         return Ok(account);
     }
-    let password_hash = Passwords::new(&settings.auth)?.hash(Party::Node, PASSWORD).await?;
+    let password_hash = Passwords::new(&settings.auth)?.hash(HashTurn::OF_NODE, PASSWORD).await?;
     let new = NewAccount { name: DisplayName::new(name)?, email, password_hash };
     store.create_account(new).await.context("cannot create an account of the demo")
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::cluster::Cluster;
 use crate::{
-    auth::{Passwords, Tokens},
+    auth::{AddressLookUps, Passwords, SignInLimits, SignIns, Tokens},
     graphql::{Api, Engine, RequestAllowances},
     http::{BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, TrustedProxies},
     log_pace::LogPace,
@@ -46,7 +46,16 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         roster: Arc::clone(&roster),
         tokens: tokens.clone(),
         passwords: Passwords::new(&settings.auth)?,
-        sign_ins: Throttle::per_minute("attempts to sign in", limits.sign_ins_per_minute),
+        sign_ins: SignIns::new(SignInLimits {
+            failures_of_pair: limits.failed_sign_ins_of_pair,
+            failures_of_source: limits.failed_sign_ins_of_source,
+            failures_of_account: limits.failed_sign_ins_of_account,
+        }),
+        registrations: Throttle::per_hour(
+            "new accounts from your network",
+            limits.registrations_per_hour,
+        ),
+        look_ups: AddressLookUps::new(limits.address_look_ups_per_hour),
         allowances: RequestAllowances::new(&limits),
         public_schema: settings.server.public_schema,
         metrics: metrics.clone(),

@@ -33,8 +33,8 @@ pub struct AuthOptions {
     pub argon2_lanes: u32,
     /// Passwords that are hashed at the same time. 0 means half the cores, but at least 1.
     pub hashes_at_once: usize,
-    /// Passwords that may wait to be hashed, half of them for one party. Of more, the newest of the party with the most gets
-    /// [`PasswordError::Busy`](super::PasswordError::Busy).
+    /// Passwords that may wait to be hashed, half of them for one network. Of more, the newest of the last rank and the network
+    /// with the most gets [`PasswordError::Busy`](super::PasswordError::Busy).
     pub hashes_waiting: usize,
 }
 

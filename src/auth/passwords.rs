@@ -1,8 +1,9 @@
 //! Password hashing with Argon2id (RFC 9106). Passwords themselves are never kept.
 //!
 //! One hash takes a core for tens of milliseconds, and megabytes of memory. So it runs on the blocking threads, a
-//! bounded number at a time. Users and networks take turns in their queue ([`FairQueue`]), which is bounded as well: when
-//! it is full, the party that waits most often gets [`PasswordError::Busy`] immediately, and tries again.
+//! bounded number at a time. Networks take turns in their queue ([`FairQueue`]), the owners of accounts and quiet networks
+//! before others ([`HashRank`]). The queue is bounded as well: when it is full, the last rank and there the network that
+//! waits most often gets [`PasswordError::Busy`] immediately, and tries again.
 //!
 //! Verifying a password takes the same time whether or not the account exists, so the time reveals nothing.
 
@@ -17,8 +18,8 @@ use tokio::task;
 
 use super::AuthOptions;
 use crate::{
-    domain::{InvalidInput, Party},
-    fair_queue::{FairQueue, QueueBounds},
+    domain::{InvalidInput, Network},
+    fair_queue::{FairQueue, QueueBounds, QueueKey},
 };
 
 /// The longest time for which a password waits to be hashed.
@@ -51,6 +52,37 @@ pub enum PasswordError {
     Aborted(#[source] task::JoinError),
 }
 
+/// How soon a password is hashed while others wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HashRank {
+    /// A sign-in at a network from which somebody has signed in to the account.
+    Known,
+    /// A sign-in at a network that has not failed lately and waits for nothing else.
+    Quiet,
+    /// Any other sign-in, and a new account.
+    Suspect,
+}
+
+/// Whom a password is hashed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HashTurn {
+    /// How soon.
+    pub rank: HashRank,
+    /// The network of the client, if it is known. Networks of one rank take turns.
+    pub network: Option<Network>,
+}
+
+impl HashTurn {
+    /// For the node itself.
+    pub const OF_NODE: Self = Self { rank: HashRank::Known, network: None };
+}
+
+impl QueueKey for HashTurn {
+    fn rank(&self) -> u8 {
+        self.rank as u8
+    }
+}
+
 /// Hashes and verifies passwords. Clones share the limits.
 #[derive(Clone)]
 pub struct Passwords(Arc<Inner>);
@@ -60,7 +92,7 @@ struct Inner {
     /// The hash that is verified if the account does not exist.
     decoy: String,
     /// One place for each hash that may run at the same time.
-    queue: FairQueue<Party>,
+    queue: FairQueue<HashTurn>,
 }
 
 impl Passwords {
@@ -85,7 +117,7 @@ impl Passwords {
             set => set,
         };
         let waiting = options.hashes_waiting;
-        // A hash is short, so one party may use every place while nobody else waits.
+        // A hash is short, so one network may use every place while nobody else waits.
         let bounds = QueueBounds {
             places: at_once,
             share: at_once,
@@ -111,20 +143,20 @@ impl Passwords {
         )))
     }
 
-    /// Hashes a new password for a party. The result is a PHC string with salt and parameters.
+    /// Hashes a new password. The result is a PHC string with salt and parameters.
     ///
     /// # Errors
     /// The password is too short or too long, the queue is full, or hashing failed.
     ///
     /// # Cancel safety
     /// A hash that has started runs to its end and keeps its place until then.
-    pub async fn hash(&self, party: Party, password: &str) -> Result<String, PasswordError> {
+    pub async fn hash(&self, turn: HashTurn, password: &str) -> Result<String, PasswordError> {
         Self::check(password)?;
         let password = password.to_owned();
-        self.run(party, move |inner| hash_now(&inner.argon2, &password)).await
+        self.run(turn, move |inner| hash_now(&inner.argon2, &password)).await
     }
 
-    /// Returns, for a party, whether `password` matches the hash `stored`. Pass `None` if the account does not exist.
+    /// Returns whether `password` matches the hash `stored`. Pass `None` if the account does not exist.
     ///
     /// # Errors
     /// The queue is full, or `stored` is not a hash that can be verified.
@@ -133,7 +165,7 @@ impl Passwords {
     /// See [`Passwords::hash`].
     pub async fn verify(
         &self,
-        party: Party,
+        turn: HashTurn,
         password: &str,
         stored: Option<&str>,
     ) -> Result<bool, PasswordError> {
@@ -142,7 +174,7 @@ impl Passwords {
             return Ok(false);
         }
         let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
-        self.run(party, move |inner| {
+        self.run(turn, move |inner| {
             let hash = PasswordHash::new(stored.as_deref().unwrap_or(&inner.decoy))?;
             match inner.argon2.verify_password(password.as_bytes(), &hash) {
                 Ok(()) => Ok(stored.is_some()),
@@ -153,14 +185,14 @@ impl Passwords {
         .await
     }
 
-    /// Runs `work` on a blocking thread when it is the party's turn.
+    /// Runs `work` on a blocking thread when it is its turn.
     async fn run<T: Send + 'static>(
         &self,
-        party: Party,
+        turn: HashTurn,
         work: impl FnOnce(&Inner) -> password_hash::Result<T> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let inner = Arc::clone(&self.0);
-        let place = inner.queue.acquire_within(party, MAX_WAIT).await;
+        let place = inner.queue.acquire_within(turn, MAX_WAIT).await;
         let place = place.map_err(|_refused| PasswordError::Busy)?;
         task::spawn_blocking(move || {
             // The place moves into the closure: dropping the future does not stop the hash.
@@ -185,7 +217,6 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
-    use crate::domain::UserId;
 
     /// Options that make hashing fast and insecure.
     fn quick() -> AuthOptions {
@@ -211,20 +242,22 @@ mod tests {
     #[tokio::test]
     async fn only_the_exact_password_matches() {
         let passwords = passwords();
-        let hash = passwords.hash(Party::Node, "correct horse").await.unwrap();
+        let hash = passwords.hash(HashTurn::OF_NODE, "correct horse").await.unwrap();
 
-        assert!(passwords.verify(Party::Node, "correct horse", Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(Party::Node, "Correct horse", Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(Party::Node, "", Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(Party::Node, &"x".repeat(2000), Some(&hash)).await.unwrap());
+        assert!(passwords.verify(HashTurn::OF_NODE, "correct horse", Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(HashTurn::OF_NODE, "Correct horse", Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(HashTurn::OF_NODE, "", Some(&hash)).await.unwrap());
+        assert!(
+            !passwords.verify(HashTurn::OF_NODE, &"x".repeat(2000), Some(&hash)).await.unwrap()
+        );
     }
 
     #[tokio::test]
     async fn the_same_password_hashes_differently_each_time() {
         let passwords = passwords();
         let (one, other) = tokio::join!(
-            passwords.hash(Party::Node, "correct horse"),
-            passwords.hash(Party::Node, "correct horse")
+            passwords.hash(HashTurn::OF_NODE, "correct horse"),
+            passwords.hash(HashTurn::OF_NODE, "correct horse")
         );
         assert_ne!(one.unwrap(), other.unwrap());
     }
@@ -233,48 +266,54 @@ mod tests {
     async fn a_missing_account_costs_as_much_as_an_existing_one() {
         let options = AuthOptions { argon2_memory_kib: 64, argon2_passes: 3, ..quick() };
         let passwords = Passwords::new(&options).unwrap();
-        let hash = passwords.hash(Party::Node, "correct horse").await.unwrap();
+        let hash = passwords.hash(HashTurn::OF_NODE, "correct horse").await.unwrap();
 
         let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
         assert_eq!(cost(&hash), "$argon2id$v=19$m=64,t=3,p=1");
         assert_eq!(cost(&passwords.0.decoy), cost(&hash));
-        assert!(!passwords.verify(Party::Node, "password of no account", None).await.unwrap());
+        assert!(
+            !passwords.verify(HashTurn::OF_NODE, "password of no account", None).await.unwrap()
+        );
     }
 
     #[tokio::test]
     async fn hashes_made_with_other_settings_stay_valid() {
-        let hash = passwords().hash(Party::Node, "correct horse").await.unwrap();
+        let hash = passwords().hash(HashTurn::OF_NODE, "correct horse").await.unwrap();
         let stricter = Passwords::new(&AuthOptions { argon2_memory_kib: 32, ..quick() }).unwrap();
-        assert!(stricter.verify(Party::Node, "correct horse", Some(&hash)).await.unwrap());
+        assert!(stricter.verify(HashTurn::OF_NODE, "correct horse", Some(&hash)).await.unwrap());
     }
 
     #[tokio::test]
     async fn the_length_rule_is_named_when_a_password_breaks_it() {
         let passwords = passwords();
         for password in ["", "1234567", &"x".repeat(1025)] {
-            let error = passwords.hash(Party::Node, password).await.unwrap_err();
+            let error = passwords.hash(HashTurn::OF_NODE, password).await.unwrap_err();
             assert!(matches!(error, PasswordError::Invalid(_)), "{error:?}");
             assert!(error.to_string().contains("8 to 1024 bytes"), "{error}");
         }
         for password in ["12345678", "пароль", &"x".repeat(1024)] {
-            assert!(passwords.hash(Party::Node, password).await.is_ok(), "{password}");
+            assert!(passwords.hash(HashTurn::OF_NODE, password).await.is_ok(), "{password}");
         }
     }
 
     #[tokio::test]
     async fn a_stored_text_that_is_no_hash_is_an_error_and_not_a_wrong_password() {
-        let error =
-            passwords().verify(Party::Node, "correct horse", Some("plain text")).await.unwrap_err();
+        let error = passwords()
+            .verify(HashTurn::OF_NODE, "correct horse", Some("plain text"))
+            .await
+            .unwrap_err();
         assert!(matches!(error, PasswordError::Failed(_)), "{error:?}");
     }
 
     #[tokio::test]
-    async fn a_full_queue_refuses_the_party_that_fills_it() {
+    async fn a_full_queue_refuses_the_network_that_fills_it() {
         let options = AuthOptions { hashes_at_once: 1, hashes_waiting: 2, ..quick() };
         let passwords = Passwords::new(&options).unwrap();
-        let [mallory, alice, bob] = [(); 3].map(|()| Party::User(UserId::new()));
+        let at = |last| Some(Network::of(std::net::IpAddr::from([192, 0, 2, last])));
+        let [mallory, alice, bob] =
+            [1, 2, 3].map(|last| HashTurn { rank: HashRank::Quiet, network: at(last) });
         let occupied = passwords.0.queue.acquire(mallory).await.unwrap();
-        let verify = |party| Box::pin(passwords.verify(party, "correct horse", None));
+        let verify = |turn| Box::pin(passwords.verify(turn, "correct horse", None));
         let (mut of_mallory, mut of_alice) = (verify(mallory), verify(alice));
         assert!(poll!(&mut of_mallory).is_pending());
         assert!(matches!(verify(mallory).await, Err(PasswordError::Busy)));

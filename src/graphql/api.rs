@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::RequestAllowances;
 use crate::{
-    auth::{Passwords, Tokens},
-    domain::Email,
+    auth::{AddressLookUps, Passwords, SignIns, Tokens},
+    domain::Network,
     metrics::Metrics,
     room::Rooms,
     roster::Roster,
@@ -25,8 +25,12 @@ pub struct Api {
     pub tokens: Tokens,
     /// Hashes and verifies passwords.
     pub passwords: Passwords,
-    /// Limits `register` and `login` per e-mail address.
-    pub sign_ins: Throttle<Email>,
+    /// Limits failed attempts to sign in.
+    pub sign_ins: SignIns,
+    /// Limits new accounts of each network.
+    pub registrations: Throttle<Option<Network>>,
+    /// Limits how often users look up others by e-mail address.
+    pub look_ups: AddressLookUps,
     /// Limits changes and cursor moves over HTTP.
     pub allowances: RequestAllowances,
     /// Whether requests without a token may read the schema.

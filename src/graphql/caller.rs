@@ -21,6 +21,8 @@ pub enum Caller {
         user: User,
         /// The user's open session that the request names in `X-Session-Id`.
         session: Option<SessionId>,
+        /// The network that the request came from, if it is known.
+        network: Option<Network>,
     },
     /// An admitted session.
     Session(Arc<SessionLink>),
@@ -45,6 +47,14 @@ impl Caller {
             Self::Nobody(network) => Party::Stranger(*network),
             Self::Request { user, .. } => Party::User(user.id),
             Self::Session(link) => Party::User(link.user().id),
+        }
+    }
+
+    /// Returns the network of the client, if it is known.
+    pub(super) fn network(&self) -> Option<Network> {
+        match self {
+            Self::Nobody(network) | Self::Request { network, .. } => *network,
+            Self::Session(link) => link.network(),
         }
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::answer::{AnswerRefused, CopiesTooLarge};
 use crate::{
-    auth::PasswordError,
+    auth::{PasswordError, TooManyFailures},
     domain::{InvalidInput, Version},
     editing::{EditError, LoadError},
     room::RoomError,
@@ -39,6 +39,8 @@ pub enum ApiError {
     Input(InvalidInput),
     /// A rate limit is exceeded.
     Throttled(Throttled),
+    /// Too many attempts have failed.
+    Attempts(TooManyFailures),
     /// A password could not be hashed or verified.
     Password(PasswordError),
     /// The store refused or failed.
@@ -125,6 +127,7 @@ impl ApiError {
             Self::NotWritten(_) => ErrorReport::new(ErrorCode::Internal, INTERNAL),
             Self::Input(error) => ErrorReport::bad_input(error.to_string()),
             Self::Throttled(error) => ErrorReport::new(ErrorCode::RateLimited, error.to_string()),
+            Self::Attempts(error) => ErrorReport::new(ErrorCode::RateLimited, error.to_string()),
             Self::Password(error) => report_password(error),
             Self::Store(error) => report_store(error),
             Self::Edit(error) => report_edit(error),
@@ -150,7 +153,8 @@ impl ApiError {
     /// Returns the error whose chain of causes belongs in the log.
     fn cause(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            // Any user can cause it.
+            // Anybody can cause it.
+            Self::Password(PasswordError::Busy | PasswordError::Invalid(_)) => None,
             Self::Load(LoadError::Busy) | Self::Edit(EditError::Load(LoadError::Busy)) => None,
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
             Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
@@ -177,6 +181,7 @@ impl ApiError {
             | Self::Copies(_)
             | Self::Input(_)
             | Self::Throttled(_)
+            | Self::Attempts(_)
             | Self::Room(_)
             | Self::Roster(_)
             | Self::NotOpenHere
@@ -398,6 +403,7 @@ from! {
     serde_json::Error => NotWritten,
     InvalidInput => Input,
     Throttled => Throttled,
+    TooManyFailures => Attempts,
     PasswordError => Password,
     StoreError => Store,
     EditError => Edit,

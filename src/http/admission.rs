@@ -50,7 +50,7 @@ pub(super) async fn admit(request: &HttpRequest, state: &HttpState) -> Result<Ca
     };
     let Identified { user, .. } = authenticate(request, state, token).await?;
     let session = credentials::find_session_owner(request, state, user.id).await?;
-    Ok(Caller::Request { user, session })
+    Ok(Caller::Request { user, session, network: network_of(request, state) })
 }
 
 /// Returns the user of a token and counts the request for them.
@@ -110,7 +110,8 @@ pub(super) async fn refused(
     charge_address(request, state, 1).await.err().unwrap_or(error)
 }
 
-fn network_of(request: &HttpRequest, state: &HttpState) -> Option<Network> {
+/// Returns the network of the client, as far as it is known.
+pub(super) fn network_of(request: &HttpRequest, state: &HttpState) -> Option<Network> {
     let peer = request.peer_addr()?.ip();
     Some(Network::of(state.proxies.client_of(peer, request.headers())))
 }

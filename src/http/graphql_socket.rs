@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{
     HttpError, HttpState,
-    admission::{authenticate, await_upgrade},
+    admission::{authenticate, await_upgrade, network_of},
     upgrade,
 };
 use crate::session;
@@ -33,6 +33,7 @@ pub(super) async fn open(
         }
     };
     upgrade::check_handshake(request.headers())?;
-    session::open(request, payload, Arc::clone(&state.session), identified)
+    let network = network_of(request, state);
+    session::open(request, payload, Arc::clone(&state.session), identified, network)
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     connection::ConnectionHandle,
-    domain::SessionId,
+    domain::{Network, SessionId},
     metrics::GaugeGuard,
     outbox::{self, InFlight, Outbox},
     roster::Slot,
@@ -47,6 +47,8 @@ pub(super) struct NewSession {
     pub(super) protocol: Protocol,
     /// The user whose token the upgrade carried, if it carried one.
     pub(super) upgraded_by: Option<Identified>,
+    /// The network of the client, if it is known.
+    pub(super) network: Option<Network>,
     pub(super) outbox: Outbox,
     pub(super) intake: Rc<Intake>,
     /// The connection of the socket, if the server has one for it.
@@ -66,6 +68,8 @@ pub(super) struct Session {
     pub(super) heartbeat: Heartbeat,
     /// The user whose token the upgrade carried, until the session authenticates its client.
     pub(super) upgraded_by: Option<Identified>,
+    /// The network of the client, if it is known.
+    pub(super) network: Option<Network>,
     /// When the client's token expires.
     pub(super) expires_at: DateTime<Utc>,
     /// The connection slot; `None` before the client is admitted and after the session has left.
@@ -92,6 +96,7 @@ impl Session {
             connection: new.connection,
             heartbeat: Heartbeat::new(&parts.options, opened_at),
             upgraded_by: new.upgraded_by,
+            network: new.network,
             expires_at: DateTime::<Utc>::MIN_UTC,
             slot: None,
             span: new.span,

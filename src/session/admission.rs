@@ -62,8 +62,8 @@ impl Session {
         if self.is_closing() {
             return;
         }
-        let link =
-            SessionLink::new(self.id, identified.user, self.outbox.clone(), &self.parts.limits);
+        let (outbox, limits) = (self.outbox.clone(), &self.parts.limits);
+        let link = SessionLink::new(self.id, identified.user, self.network, outbox, limits);
         let view = self.view();
         let effects = self.protocol.admit(Arc::new(link), &self.heartbeat, &view);
         self.apply(effects, ctx);

@@ -42,8 +42,16 @@ pub struct Limits {
     pub upgrades_per_second: u32,
     /// Messages of one session per second, of any kind.
     pub messages_per_second: u32,
-    /// Attempts per minute to sign in with one e-mail address.
-    pub sign_ins_per_minute: u32,
+    /// Failed attempts per hour to sign in to one account from one network.
+    pub failed_sign_ins_of_pair: u32,
+    /// Failed attempts per hour to sign in or sign up from one network.
+    pub failed_sign_ins_of_source: u32,
+    /// Failed attempts per hour to sign in to one account from unknown networks, above which it counts as attacked.
+    pub failed_sign_ins_of_account: u32,
+    /// New accounts per hour from one network.
+    pub registrations_per_hour: u32,
+    /// People whom one user may look up by e-mail address per hour.
+    pub address_look_ups_per_hour: u32,
     /// Bytes of an operation's text.
     pub operation_text: usize,
     /// Nesting depth of the fields in an operation.

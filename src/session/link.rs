@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::{Limits, Throttled, throttle::Allowance};
 use crate::{
-    domain::{AccessLevel, Cursor, DocumentId, SessionId, User},
+    domain::{AccessLevel, Cursor, DocumentId, Network, SessionId, User},
     outbox::Outbox,
     room::{Seat, SeatState, Subscriber, Subscription},
     wire::graphql_ws::OperationId,
@@ -21,6 +21,7 @@ use crate::{
 pub struct SessionLink {
     id: SessionId,
     user: User,
+    network: Option<Network>,
     outbox: Outbox,
     cursors: Allowance,
     edits: Allowance,
@@ -36,10 +37,17 @@ struct Seats {
 
 impl SessionLink {
     /// Creates the link of a session that has just been admitted.
-    pub(super) fn new(id: SessionId, user: User, outbox: Outbox, limits: &Limits) -> Self {
+    pub(super) fn new(
+        id: SessionId,
+        user: User,
+        network: Option<Network>,
+        outbox: Outbox,
+        limits: &Limits,
+    ) -> Self {
         Self {
             id,
             user,
+            network,
             outbox,
             cursors: Allowance::per_second("cursor moves", limits.cursors_per_second),
             edits: Allowance::per_second("changes", limits.edits_per_second),
@@ -57,6 +65,12 @@ impl SessionLink {
     #[must_use]
     pub fn user(&self) -> &User {
         &self.user
+    }
+
+    /// Returns the network of the client, if it is known.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        self.network
     }
 
     /// Returns the session as a subscriber.

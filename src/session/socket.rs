@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     connection::ConnectionHandle,
-    domain::SessionId,
+    domain::{Network, SessionId},
     outbox::Outbox,
     wire::{Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws},
 };
@@ -54,6 +54,7 @@ pub(super) fn fragment(item: Item) -> Fragment {
 struct Upgrade {
     protocol: Protocol,
     identified: Option<Identified>,
+    network: Option<Network>,
     limits: FrameLimits,
     /// The bytes that the client may send before it is admitted, unless its upgrade has authenticated it.
     budget: Option<usize>,
@@ -63,7 +64,7 @@ struct Upgrade {
 
 /// Accepts the upgrade of a GraphQL client and starts its session on the calling thread.
 ///
-/// `identified` is the user whose token the upgrade carried, if it carried one. A client that does not offer our
+/// `identified` is the user whose token the upgrade carried, if it carried one, and `network` that of the client, if it is known. A client that does not offer our
 /// subprotocol is refused by a close frame, because clients do not see why an upgrade was refused.
 ///
 /// # Errors
@@ -73,6 +74,7 @@ pub fn open<S>(
     payload: S,
     parts: Arc<SessionParts>,
     identified: Option<Identified>,
+    network: Option<Network>,
 ) -> Result<HttpResponse, actix_web::Error>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
@@ -86,6 +88,7 @@ where
     let upgrade = Upgrade {
         protocol: Protocol::GraphQl(Box::new(protocol)),
         identified,
+        network,
         limits: FrameLimits { frame: parts.limits.frame, message: parts.limits.message },
         budget: Some(parts.limits.init_bytes),
         connection: request.conn_data().cloned(),
@@ -122,6 +125,8 @@ where
     let upgrade = Upgrade {
         protocol: Protocol::Yjs(Box::new(YjsProtocol::new(conversation, name))),
         identified: Some(identified),
+        // Editors send no operations, so nothing counts by it.
+        network: None,
         limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
         budget: None,
         connection: request.conn_data().cloned(),
@@ -138,7 +143,7 @@ fn start<S>(
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
-    let Upgrade { protocol, identified, limits, budget, connection } = upgrade;
+    let Upgrade { protocol, identified, network, limits, budget, connection } = upgrade;
     if let Some(connection) = &connection {
         connection.begin_session();
     }
@@ -164,6 +169,7 @@ where
         id,
         protocol,
         upgraded_by: identified,
+        network,
         outbox,
         intake,
         connection: connection.clone(),

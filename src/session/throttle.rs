@@ -76,6 +76,13 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         Self::new(Quota::per_minute(at_least_one(allowed)), refusal)
     }
 
+    /// Creates limits of `allowed` actions per hour for each key; 0 counts as 1.
+    #[must_use]
+    pub fn per_hour(what: &'static str, allowed: u32) -> Self {
+        let refusal = Throttled { what, allowed, period: "hour" };
+        Self::new(Quota::per_hour(at_least_one(allowed)), refusal)
+    }
+
     fn new(quota: Quota, refusal: Throttled) -> Self {
         let limiter = RateLimiter::keyed(quota);
         Self { limiter, refusal, sweep_at: AtomicUsize::new(Self::SWEEP_FROM) }

@@ -187,7 +187,16 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
     faults.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
     faults.at_least("limits.upgrades_per_second", limits.upgrades_per_second as usize, 1);
     faults.at_least("limits.messages_per_second", limits.messages_per_second as usize, 1);
-    faults.at_least("limits.sign_ins_per_minute", limits.sign_ins_per_minute as usize, 1);
+    for (key, limit) in [
+        ("limits.failed_sign_ins_of_pair", limits.failed_sign_ins_of_pair),
+        ("limits.failed_sign_ins_of_source", limits.failed_sign_ins_of_source),
+        ("limits.failed_sign_ins_of_account", limits.failed_sign_ins_of_account),
+        ("limits.registrations_per_hour", limits.registrations_per_hour),
+    ] {
+        faults.at_least(key, limit as usize, 1);
+    }
+    let look_ups = limits.address_look_ups_per_hour as usize;
+    faults.at_least("limits.address_look_ups_per_hour", look_ups, 5);
     faults.at_least("limits.operation_text", limits.operation_text, 1);
     faults.unless(limits.operation_text <= limits.message, "limits.operation_text", || {
         format!(

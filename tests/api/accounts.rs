@@ -149,6 +149,10 @@ async fn invalid_accounts_are_refused_with_the_rule() {
         ("carol@example.org", "", PASSWORD),
         ("carol@example.org", "  ", PASSWORD),
         ("carol@example.org", "Ca\nrol", PASSWORD),
+        ("carol@example.org", "Carol\u{202e}", PASSWORD),
+        ("carol@example.org", "\u{200b}", PASSWORD),
+        ("\u{ff43}arol@example.org", "Carol", PASSWORD),
+        ("carol\u{200b}@example.org", "Carol", PASSWORD),
         ("carol@example.org", &long_name, PASSWORD),
         ("carol@example.org", "Carol", ""),
         ("carol@example.org", "Carol", "short"),
@@ -163,28 +167,6 @@ async fn invalid_accounts_are_refused_with_the_rule() {
     assert_eq!(login(&stranger, "carol", PASSWORD).await.code(), "BAD_USER_INPUT");
     // None of them created an account.
     register(&stranger, "carol@example.org", "Carol", PASSWORD).await.value();
-    drop(socket);
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn sign_ins_are_rate_limited_per_address() {
-    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__SIGN_INS_PER_MINUTE", "3")]).await;
-    let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
-    let socket = bob.connect().await;
-
-    // The registration counted as the first attempt.
-    for _ in 0..2 {
-        let guess = login(&socket, &alice.email, "a guess at it").await;
-        assert_eq!(guess.code(), "UNAUTHENTICATED");
-    }
-    let refused = login(&socket, &alice.email, PASSWORD).await;
-
-    assert_eq!(refused.code(), "RATE_LIMITED");
-    assert_eq!(login(&node.stranger(), &alice.email, PASSWORD).await.code(), "RATE_LIMITED");
-    login(&socket, &bob.email, PASSWORD).await.value();
-    // A token that was issued earlier stays valid.
-    alice.run(ME, json!({})).await.value();
     drop(socket);
     node.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Granting and revoking access to a document.
 
 use async_graphql::{Context, ID, Object};
+use tokio::time::Instant;
 
 use crate::{
     domain::{AccessChange, AccessLevel, Email, InvalidInput, UserId},
@@ -77,7 +78,7 @@ impl AccessMutations {
 /// Returns the user with this id or e-mail address.
 ///
 /// # Errors
-/// Both or neither are given, the one given is not valid, or no account has the address.
+/// Both or neither are given, the one given is not valid, no account has the address, or the caller has looked up too many.
 async fn find_target(
     ctx: &Context<'_>,
     user_id: Option<ID>,
@@ -86,8 +87,13 @@ async fn find_target(
     match (user_id, email) {
         (Some(id), None) => Ok(id.parse()?),
         (None, Some(email)) => {
-            let account = api(ctx)?.store.find_account_by_email(&Email::new(&email)?).await?;
-            Ok(account.ok_or(StoreError::NoSuchUser)?.id)
+            let (api, caller, email) = (api(ctx)?, caller(ctx), Email::new(&email)?);
+            let (user, network) = (caller.user()?.id, caller.network());
+            api.look_ups.begin(user, network, Instant::now())?;
+            let account = api.store.find_account_by_email(&email).await?;
+            let account = account.ok_or(StoreError::NoSuchUser)?;
+            api.look_ups.found(user, network, Instant::now());
+            Ok(account.id)
         }
         (Some(_), Some(_)) | (None, None) => {
             Err(InvalidInput::new("Name the user by either `userId` or `email`.").into())

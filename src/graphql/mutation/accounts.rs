@@ -2,9 +2,10 @@
 
 use async_graphql::{Context, Object};
 use chrono::Utc;
+use tokio::time::Instant;
 
 use crate::{
-    auth::PasswordError,
+    auth::{HashRank, HashTurn, PasswordError, Passwords},
     domain::{Account, DisplayName, Email},
     graphql::{
         Api, ApiError,
@@ -30,12 +31,22 @@ impl AccountMutations {
         name: String,
         password: String,
     ) -> Result<AuthPayload, ApiError> {
-        let api = api(ctx)?;
-        let (email, name) = (Email::new(&email)?, DisplayName::new(&name)?);
-        take_sign_in(api, &email)?;
-        let hashed = api.passwords.hash(caller(ctx).party(), &password).await;
+        let (api, network) = (api(ctx)?, caller(ctx).network());
+        let (email, name) = (Email::for_account(&email)?, DisplayName::new(&name)?);
+        Passwords::check(&password)?;
+        limited(api, api.sign_ins.check_source(network, Instant::now()))?;
+        limited(api, api.registrations.take(&network))?;
+        let turn = HashTurn { rank: HashRank::Suspect, network };
+        let hashed = api.passwords.hash(turn, &password).await;
         let password_hash = hashed.inspect_err(|error| count_busy(api, error))?;
-        let account = api.store.create_account(NewAccount { name, email, password_hash }).await?;
+        let new = NewAccount { name, email: email.clone(), password_hash };
+        let account = api.store.create_account(new).await.inspect_err(|error| {
+            // It tells that the address has an account.
+            if matches!(error, StoreError::EmailTaken) {
+                api.sign_ins.count_failure(network, Instant::now());
+            }
+        })?;
+        api.sign_ins.note_known(&email, network);
         Ok(signed_in(api, account))
     }
 
@@ -47,17 +58,18 @@ impl AccountMutations {
         email: String,
         password: String,
     ) -> Result<AuthPayload, ApiError> {
-        let api = api(ctx)?;
+        let (api, network) = (api(ctx)?, caller(ctx).network());
         let email = Email::new(&email)?;
-        take_sign_in(api, &email)?;
+        let attempt = api.sign_ins.begin(&email, network, Instant::now());
+        let attempt = limited(api, attempt)?;
+        attempt.delay().await;
         let credentials = api.store.find_credentials(&email).await?;
         let stored = credentials.as_ref().and_then(|known| known.password_hash.as_deref());
-        let good = api
-            .passwords
-            .verify(caller(ctx).party(), &password, stored)
-            .await
-            .inspect_err(|error| count_busy(api, error))?;
-        match credentials.filter(|_known| good) {
+        let verified = api.passwords.verify(attempt.turn(), &password, stored).await;
+        let is_right = verified.inspect_err(|error| count_busy(api, error))?;
+        let settled = attempt.settle(is_right && credentials.is_some(), Instant::now());
+        let is_signed_in = limited(api, settled)?;
+        match credentials.filter(|_known| is_signed_in) {
             Some(known) => Ok(signed_in(api, known.account)),
             None => {
                 api.metrics.auth_failed("wrong_credentials");
@@ -71,18 +83,17 @@ impl AccountMutations {
     async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let user = caller(ctx).user()?;
-        let account = api.store.find_account(user.id).await?;
-        Ok(signed_in(api, account.ok_or(StoreError::NoSuchUser)?))
+        let account = api.store.find_account(user.id).await?.ok_or(StoreError::NoSuchUser)?;
+        if let Ok(email) = Email::new(&account.email) {
+            api.sign_ins.note_known(&email, caller(ctx).network());
+        }
+        Ok(signed_in(api, account))
     }
 }
 
-/// Counts an attempt against `limits.sign_ins_per_minute` of the address.
-///
-/// # Errors
-/// The address has used up its allowance.
-fn take_sign_in(api: &Api, email: &Email) -> Result<(), ApiError> {
-    api.sign_ins.take(email).inspect_err(|_| api.metrics.auth_failed("rate_limited"))?;
-    Ok(())
+/// Counts in the metrics that a limit refuses the caller, if it does.
+fn limited<T, E>(api: &Api, outcome: Result<T, E>) -> Result<T, E> {
+    outcome.inspect_err(|_refused| api.metrics.auth_failed("rate_limited"))
 }
 
 fn count_busy(api: &Api, error: &PasswordError) {

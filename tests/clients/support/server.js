@@ -110,14 +110,16 @@ export class Server {
 }
 
 /**
- * Returns the environment of the server, without settings inherited from the shell. Password hashing is cheap, the limit of
- * anonymous requests is high, and no limit of time is reached on a busy machine. The periodic broadcast of awareness is as
- * rare as possible.
+ * Returns the environment of the server, without settings inherited from the shell. Password hashing is cheap, the limits of
+ * anonymous requests, new accounts and look-ups are high, and no limit of time is reached on a busy machine. The periodic
+ * broadcast of awareness is as rare as possible.
  */
 function environment(port) {
   const overrides = {
     PORT: String(port),
     COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND: '1000',
+    COSCRIBE__LIMITS__REGISTRATIONS_PER_HOUR: '10000',
+    COSCRIBE__LIMITS__ADDRESS_LOOK_UPS_PER_HOUR: '10000',
     COSCRIBE__AUTH__ARGON2_MEMORY_KIB: '64',
     COSCRIBE__AUTH__ARGON2_PASSES: '1',
     COSCRIBE__SERVER__HEAD_WITHIN: '60s',
