@@ -21,7 +21,7 @@ use actix_web_prom::PrometheusMetricsBuilder;
 use socket2::SockRef;
 
 use crate::{
-    connection::{ClientConnection, ConnectionDeadlines, PlaceLimits, Places, refuse},
+    connection::{ClientConnection, ConnectionDeadlines, ConnectionPlaces, PlaceLimits, refuse},
     domain::Network,
     http::{
         HttpState, Listeners, RouteScope, ServerOptions, TrustedProxies, log_request,
@@ -139,8 +139,8 @@ impl Acceptor {
     }
 
     /// Creates the places of one worker.
-    fn places(&self) -> Places {
-        Places::new(self.limits, self.metrics.clone())
+    fn places(&self) -> ConnectionPlaces {
+        ConnectionPlaces::new(self.limits, self.metrics.clone())
     }
 
     /// Gives an accepted socket a place and sets its options: small frames leave at once, and the kernel breaks a connection
@@ -152,7 +152,7 @@ impl Acceptor {
     fn accept(
         &self,
         stream: TcpStream,
-        places: &Places,
+        places: &ConnectionPlaces,
     ) -> Result<(ClientConnection, Option<SocketAddr>), DispatchError> {
         let socket = SockRef::from(&stream);
         let timeout = self.deadlines.max_stall;

@@ -12,7 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     ConnectionDeadlines,
     deadlines::{AnswerPace, ConnectionPhase},
-    places::Place,
+    places::ConnectionPlace,
 };
 
 /// A connection, as the requests that arrive on it see it. Clones are the same connection.
@@ -35,7 +35,7 @@ struct ConnectionState {
     /// The bytes that the kernel has accepted so far, modulo 2^64.
     accepted: Cell<u64>,
     /// The place that the connection takes until it is closed.
-    place: RefCell<Option<Place>>,
+    place: RefCell<Option<ConnectionPlace>>,
     /// The task that reads and writes.
     waker: RefCell<Option<Waker>>,
     /// Holds a permit once the socket is closed.
@@ -168,7 +168,7 @@ impl ConnectionHandle {
         }
     }
 
-    pub(super) fn set_place(&self, place: Place) {
+    pub(super) fn set_place(&self, place: ConnectionPlace) {
         *self.state.place.borrow_mut() = Some(place);
     }
 

@@ -6,7 +6,7 @@
 //! the limit never applies (docs/adr/0008-tcp-user-timeout.md). So a connection measures these times itself. Requests and
 //! sessions tell it what it does through its [`ConnectionHandle`].
 //!
-//! [`Places`] decides which connections stay when there are too many.
+//! [`ConnectionPlaces`] decides which connections stay when there are too many.
 
 mod deadlines;
 mod handle;
@@ -16,6 +16,6 @@ mod stream;
 
 pub use deadlines::ConnectionDeadlines;
 pub use handle::{AnsweredRequest, ConnectionHandle};
-pub use places::{PlaceLimits, Places};
+pub use places::{ConnectionPlaces, PlaceLimits};
 pub use refusal::refuse;
 pub use stream::ClientConnection;

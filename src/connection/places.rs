@@ -1,4 +1,4 @@
-//! The places that a worker has for connections, and who gives way when they are taken.
+//! The places that a worker has for connections, and which connections give way when all are taken.
 //!
 //! A connection is a *stranger* until it has shown a valid token. Strangers may take only a part of the places, and one
 //! network only so many. When such a part is full, a new connection takes the place of the stranger that has been there
@@ -29,14 +29,14 @@ pub struct PlaceLimits {
 
 /// The places of one worker. Clones are the same places.
 #[derive(Clone)]
-pub struct Places {
+pub struct ConnectionPlaces {
     limits: PlaceLimits,
     metrics: Metrics,
     taken: Rc<RefCell<TakenPlaces>>,
 }
 
 /// The place of one connection. Dropping it gives the place back.
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     number: u64,
     network: Option<Network>,
     taken: Rc<RefCell<TakenPlaces>>,
@@ -58,7 +58,7 @@ struct NetworkPlaces {
     strangers: BTreeSet<u64>,
 }
 
-impl Places {
+impl ConnectionPlaces {
     /// Creates the places of a worker.
     #[must_use]
     pub fn new(limits: PlaceLimits, metrics: Metrics) -> Self {
@@ -92,7 +92,7 @@ impl Places {
             (taken.add(network, connection), gone)
         };
         let taken = Rc::clone(&self.taken);
-        connection.set_place(Place { number: place, network, taken });
+        connection.set_place(ConnectionPlace { number: place, network, taken });
         for stranger in gone {
             self.metrics.connection_ended("gave_way");
             stranger.end();
@@ -153,7 +153,7 @@ impl TakenPlaces {
     }
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Notes that the client has shown a valid token.
     pub(super) fn authenticate(&self) {
         let stranger = self.taken.borrow_mut().remove_stranger(self.number);
@@ -161,7 +161,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let stranger = self.taken.borrow_mut().give_back(self.number, self.network);
         drop(stranger);
@@ -174,8 +174,8 @@ mod tests {
 
     use super::*;
 
-    fn places(total: usize, strangers: usize, per_network: usize) -> Places {
-        Places::new(PlaceLimits { total, strangers, per_network }, Metrics::new())
+    fn places(total: usize, strangers: usize, per_network: usize) -> ConnectionPlaces {
+        ConnectionPlaces::new(PlaceLimits { total, strangers, per_network }, Metrics::new())
     }
 
     fn network(last: u8) -> Option<Network> {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// Returns a connection of this network, if it got a place.
-    fn connect(places: &Places, network: Option<Network>) -> Option<ConnectionHandle> {
+    fn connect(places: &ConnectionPlaces, network: Option<Network>) -> Option<ConnectionHandle> {
         let connection = ConnectionHandle::default();
         places.admit(&connection, network).then_some(connection)
     }

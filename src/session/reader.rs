@@ -3,8 +3,8 @@
 //! The [`SocketReader`] records when bytes arrive, spends the budget of clients that are not admitted yet, and has a
 //! [`FrameGuard`] check frame headers before the codec allocates memory for the payloads. It stops reading while the
 //! outbox is full, while frames that it has read are not handled yet, while the client sends faster than its
-//! [`MessagePace`], and while the session has paused it. So the memory
-//! of a client that only sends, or announces a huge frame, stays within the limits.
+//! [`MessagePace`], and while the session has paused it. So the memory of a client that only sends, or announces a huge
+//! frame, stays within the limits.
 //!
 //! After a fault it passes nothing on, but reads until the session drops the socket. Otherwise the kernel would answer
 //! further bytes with a reset, and the client might not see the close frame.

@@ -1,4 +1,4 @@
-//! Signed envelopes: who has not the nodes' secret can neither make nor change one.
+//! Signed envelopes. An attacker without the nodes' secret can neither make nor change one.
 //!
 //! ```text
 //! 5 | serial u64 (big-endian) | tag 16 bytes | envelope | sequence, appended by the roster
