@@ -11,7 +11,9 @@ use crate::{
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
-    session::{Identity, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle},
+    session::{
+        Identity, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle, WaitingThrottle,
+    },
     settings::Settings,
     store::Store,
     telemetry,
@@ -98,7 +100,10 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             "requests without a token",
             limits.anonymous_per_second,
         ),
-        upgrade_throttle: Throttle::per_second("new connections", limits.upgrades_per_second),
+        upgrade_throttle: WaitingThrottle::per_second(
+            "new connections",
+            limits.upgrades_per_second,
+        ),
         proxies: Arc::new(TrustedProxies::new(
             &settings.server.trusted_proxies,
             settings.server.forwarded_header,

@@ -21,9 +21,6 @@ use crate::{
 /// How long a request above a rate limit waits for its refusal.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long the upgrade of a client without a token waits for its turn, when many come from one address.
-const UPGRADE_PATIENCE: Duration = Duration::from_secs(3);
-
 /// The bytes of an answer that cost as much as a request.
 const COST_BYTES: usize = 64 * 1024;
 
@@ -94,7 +91,7 @@ pub(super) async fn await_upgrade(
 ) -> Result<(), HttpError> {
     let Some(network) = network_of(request, state) else { return Ok(()) };
     request.extensions_mut().insert(CountedRequest);
-    Ok(state.upgrade_throttle.take_within(&network, UPGRADE_PATIENCE).await?)
+    Ok(state.upgrade_throttle.take(&network).await?)
 }
 
 /// Counts a request that is refused because of `error`, unless it was counted before. Returns the error, or that the address

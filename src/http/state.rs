@@ -13,7 +13,7 @@ use crate::{
     outbox::OutboxTotals,
     room::Rooms,
     roster::Roster,
-    session::{Identity, SessionParts, Throttle},
+    session::{Identity, SessionParts, Throttle, WaitingThrottle},
     store::Store,
     yjs::EditorParts,
 };
@@ -33,7 +33,7 @@ pub struct HttpState {
     /// Limits the requests without a valid token of each network, by what they cost.
     pub anonymous_throttle: Throttle<Network>,
     /// Limits the upgrades without a token of each network.
-    pub upgrade_throttle: Throttle<Network>,
+    pub upgrade_throttle: WaitingThrottle<Network>,
     /// The proxies that tell the address of their clients.
     pub proxies: Arc<TrustedProxies>,
     /// The parts of conversations with Yjs editors.

@@ -28,6 +28,7 @@ mod sessions;
 mod slot_search;
 mod socket;
 mod throttle;
+mod waiting_throttle;
 mod yjs;
 
 pub use graphql::port::{Execute, Operation, OperationResponse};
@@ -39,4 +40,5 @@ pub use sessions::{SessionParts, Sessions};
 pub use slot_search::MAX_SEARCHES_PER_MINUTE;
 pub use socket::{NewEditor, open, open_editor};
 pub use throttle::{Throttle, Throttled};
+pub use waiting_throttle::WaitingThrottle;
 pub use yjs::port::{ConversationStep, EditorConversation, StepOutcome};

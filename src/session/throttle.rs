@@ -8,11 +8,11 @@ use std::{
     hash::Hash,
     num::NonZeroU32,
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
 };
 
 use governor::{
-    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _,
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter,
+    middleware::StateInformationMiddleware,
 };
 use thiserror::Error;
 
@@ -52,7 +52,7 @@ impl Allowance {
 
 /// Rate limits of many users or addresses, by key.
 pub struct Throttle<K: Hash + Eq + Clone> {
-    limiter: DefaultKeyedRateLimiter<K>,
+    limiter: DefaultKeyedRateLimiter<K, StateInformationMiddleware>,
     refusal: Throttled,
     /// When this many keys have state, those that equal new keys are dropped.
     sweep_at: AtomicUsize,
@@ -83,8 +83,14 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         Self::new(Quota::per_hour(at_least_one(allowed)), refusal)
     }
 
+    /// Creates limits of `allowed` actions per second for each key, of which `burst` may come at once; 0 counts as 1.
+    pub(super) fn with_burst(what: &'static str, allowed: u32, burst: u32) -> Self {
+        let quota = Quota::per_second(at_least_one(allowed)).allow_burst(at_least_one(burst));
+        Self::new(quota, Throttled { what, allowed, period: "second" })
+    }
+
     fn new(quota: Quota, refusal: Throttled) -> Self {
-        let limiter = RateLimiter::keyed(quota);
+        let limiter = RateLimiter::keyed(quota).with_middleware();
         Self { limiter, refusal, sweep_at: AtomicUsize::new(Self::SWEEP_FROM) }
     }
 
@@ -93,9 +99,17 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// # Errors
     /// [`Throttled`] if none is left.
     pub fn take(&self, key: &K) -> Result<(), Throttled> {
-        self.limiter.check_key(key).map_err(|_not_until| self.refusal)?;
+        self.spend(key).map(drop)
+    }
+
+    /// Spends one action of `key`. Returns how many more it could spend at once.
+    ///
+    /// # Errors
+    /// [`Throttled`] if none is left.
+    pub(super) fn spend(&self, key: &K) -> Result<u32, Throttled> {
+        let state = self.limiter.check_key(key).map_err(|_not_until| self.refusal)?;
         self.sweep();
-        Ok(())
+        Ok(state.remaining_burst_capacity())
     }
 
     /// Spends `cost` actions of `key` together, but not more than it has when it is new; 0 counts as 1.
@@ -105,29 +119,10 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     pub fn take_many(&self, key: &K, cost: u32) -> Result<(), Throttled> {
         let cost = at_least_one(cost.min(self.refusal.allowed));
         match self.limiter.check_key_n(key, cost) {
-            Ok(Ok(())) => self.sweep(),
+            Ok(Ok(_state)) => self.sweep(),
             Ok(Err(_not_until)) => return Err(self.refusal),
             Err(_more_than_a_burst) => return Err(self.refusal),
         }
-        Ok(())
-    }
-
-    /// Spends one action of `key`, and waits for it if that takes no longer than `patience`.
-    ///
-    /// # Errors
-    /// [`Throttled`] if none is left in time.
-    pub async fn take_within(&self, key: &K, patience: Duration) -> Result<(), Throttled> {
-        let deadline = tokio::time::Instant::now() + patience;
-        while let Err(not_until) = self.limiter.check_key(key) {
-            // Somebody else may take the next action first.
-            let wait = not_until.wait_time_from(self.limiter.clock().now());
-            let next = tokio::time::Instant::now() + wait.max(MIN_WAIT);
-            if next > deadline {
-                return Err(self.refusal);
-            }
-            tokio::time::sleep_until(next).await;
-        }
-        self.sweep();
         Ok(())
     }
 
@@ -140,9 +135,6 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         }
     }
 }
-
-/// The shortest wait between two attempts to spend an action. Many may wait for the same one.
-const MIN_WAIT: Duration = Duration::from_millis(20);
 
 fn at_least_one(allowed: u32) -> NonZeroU32 {
     NonZeroU32::new(allowed).unwrap_or(NonZeroU32::MIN)
@@ -174,16 +166,5 @@ mod tests {
         throttle.take(&"alice").unwrap();
         throttle.take_many(&"bob", 100).unwrap();
         throttle.take(&"bob").unwrap_err();
-    }
-
-    #[tokio::test]
-    async fn an_action_waits_for_its_turn_but_not_for_long() {
-        let throttle = Throttle::per_second("upgrades", 50);
-        let attempts = (0..60).map(|_| throttle.take_within(&"alice", Duration::from_mins(1)));
-        assert!(futures_util::future::join_all(attempts).await.iter().all(Result::is_ok));
-
-        let slow = Throttle::per_minute("upgrades", 1);
-        slow.take_within(&"alice", Duration::ZERO).await.unwrap();
-        slow.take_within(&"alice", Duration::from_millis(1)).await.unwrap_err();
     }
 }
