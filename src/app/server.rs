@@ -3,7 +3,7 @@
 //! It assembles the framework's parts itself, because `HttpServer` would write to the sockets directly, and not through a
 //! [`ClientConnection`].
 
-use std::{future::ready, net::SocketAddr, sync::Arc, time::Duration};
+use std::{cell::OnceCell, future::ready, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_cors::Cors;
 use actix_http::{HttpService, error::DispatchError};
@@ -31,6 +31,16 @@ use crate::{
     settings::Settings,
 };
 
+/// Connections that a worker accepts beyond `server.max_connections`. A connection that gives way to a new one takes a moment
+/// to close, and the framework would not accept the new one before that.
+const SPARE_CONNECTIONS: usize = 64;
+
+thread_local! {
+    /// The places of the worker of this thread. The framework builds a service of its own for each listener of a worker, but
+    /// counts the connections of all of them together.
+    static PLACES: OnceCell<ConnectionPlaces> = const { OnceCell::new() };
+}
+
 /// Starts the workers.
 ///
 /// # Errors
@@ -57,7 +67,7 @@ pub(super) fn serve(
     let drain = options.drain.as_secs().max(1);
     let mut server = ServerBuilder::new()
         .workers(workers)
-        .max_concurrent_connections(options.max_connections)
+        .max_concurrent_connections(options.max_connections.saturating_add(SPARE_CONNECTIONS))
         .shutdown_timeout(drain)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
@@ -138,9 +148,10 @@ impl Acceptor {
         Self { deadlines, limits, proxies, metrics }
     }
 
-    /// Creates the places of one worker.
+    /// Returns the places of the worker of this thread.
     fn places(&self) -> ConnectionPlaces {
-        ConnectionPlaces::new(self.limits, self.metrics.clone())
+        let create = || ConnectionPlaces::new(self.limits, self.metrics.clone());
+        PLACES.with(|places| places.get_or_init(create).clone())
     }
 
     /// Gives an accepted socket a place and sets its options: small frames leave at once, and the kernel breaks a connection

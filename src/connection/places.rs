@@ -5,11 +5,11 @@
 //! longest. So connections with a token are never closed for new ones, and a new client always gets far enough to show
 //! its token, unless its own network has filled its places with tokens.
 //!
-//! Each worker counts its own places.
+//! Each worker counts its own places, for all its listeners together.
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     rc::Rc,
 };
 
@@ -46,9 +46,12 @@ pub(super) struct ConnectionPlace {
 struct TakenPlaces {
     /// The number of the next connection.
     next: u64,
+    /// Connections that have not given way.
     open: usize,
     /// Strangers by their numbers, so the first has been there longest.
     strangers: BTreeMap<u64, (Network, ConnectionHandle)>,
+    /// Connections that have given way and are not closed yet. They are counted nowhere else.
+    ending: HashSet<u64>,
     networks: HashMap<Network, NetworkPlaces>,
 }
 
@@ -69,13 +72,13 @@ impl ConnectionPlaces {
     /// trusted proxies have no network and are no strangers. Returns false if the network has filled its places.
     #[must_use]
     pub fn admit(&self, connection: &ConnectionHandle, network: Option<Network>) -> bool {
-        let (place, gone) = {
+        let (number, gone) = {
             let mut taken = self.taken.borrow_mut();
             let mut gone = Vec::new();
             if let Some(network) = network {
                 let full = taken.open_of(network) >= self.limits.per_network;
                 match taken.oldest_of(network) {
-                    Some(oldest) if full => gone.extend(taken.remove_stranger(oldest)),
+                    Some(oldest) if full => gone.extend(taken.end_stranger(oldest)),
                     None if full => {
                         self.metrics.connection_ended("network_full");
                         return false;
@@ -83,16 +86,16 @@ impl ConnectionPlaces {
                     Some(_) | None => {}
                 }
                 if taken.strangers.len() >= self.limits.strangers.max(1) {
-                    gone.extend(taken.remove_oldest());
+                    gone.extend(taken.end_oldest());
                 }
             }
             if taken.open >= self.limits.total {
-                gone.extend(taken.remove_oldest());
+                gone.extend(taken.end_oldest());
             }
             (taken.add(network, connection), gone)
         };
         let taken = Rc::clone(&self.taken);
-        connection.set_place(ConnectionPlace { number: place, network, taken });
+        connection.set_place(ConnectionPlace { number, network, taken });
         for stranger in gone {
             self.metrics.connection_ended("gave_way");
             stranger.end();
@@ -123,14 +126,30 @@ impl TakenPlaces {
         self.networks.get(&network)?.strangers.first().copied()
     }
 
-    fn remove_oldest(&mut self) -> Option<ConnectionHandle> {
+    /// Takes its place from the stranger that has been there longest. Returns the connection for the caller to end.
+    fn end_oldest(&mut self) -> Option<ConnectionHandle> {
         let oldest = *self.strangers.first_key_value()?.0;
-        self.remove_stranger(oldest)
+        self.end_stranger(oldest)
     }
 
-    /// Gives a place back. Returns the connection if it was a stranger; the caller drops it when nothing is borrowed.
-    fn give_back(&mut self, number: u64, network: Option<Network>) -> Option<ConnectionHandle> {
-        let stranger = self.remove_stranger(number);
+    fn end_stranger(&mut self, number: u64) -> Option<ConnectionHandle> {
+        let (network, connection) = self.remove_stranger(number)?;
+        self.ending.insert(number);
+        self.count_out(Some(network));
+        Some(connection)
+    }
+
+    /// Gives the place of a closed connection back. Returns the connection if it was a stranger; the caller drops it when
+    /// nothing is borrowed.
+    fn give_back(&mut self, place: &ConnectionPlace) -> Option<ConnectionHandle> {
+        let stranger = self.remove_stranger(place.number);
+        if !self.ending.remove(&place.number) {
+            self.count_out(place.network);
+        }
+        stranger.map(|(_network, connection)| connection)
+    }
+
+    fn count_out(&mut self, network: Option<Network>) {
         self.open -= 1;
         if let Some(network) = network
             && let Some(places) = self.networks.get_mut(&network)
@@ -140,16 +159,15 @@ impl TakenPlaces {
                 self.networks.remove(&network);
             }
         }
-        stranger
     }
 
-    /// Takes a connection out of the strangers: it has shown a token, or it ends.
-    fn remove_stranger(&mut self, number: u64) -> Option<ConnectionHandle> {
+    /// Takes a connection out of the strangers.
+    fn remove_stranger(&mut self, number: u64) -> Option<(Network, ConnectionHandle)> {
         let (network, connection) = self.strangers.remove(&number)?;
         if let Some(places) = self.networks.get_mut(&network) {
             places.strangers.remove(&number);
         }
-        Some(connection)
+        Some((network, connection))
     }
 }
 
@@ -163,7 +181,7 @@ impl ConnectionPlace {
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        let stranger = self.taken.borrow_mut().give_back(self.number, self.network);
+        let stranger = self.taken.borrow_mut().give_back(self);
         drop(stranger);
     }
 }
@@ -258,5 +276,17 @@ mod tests {
         }
         let taken = places.taken.borrow();
         assert_eq!((taken.open, taken.strangers.len(), taken.networks.len()), (0, 0, 0));
+        assert!(taken.ending.is_empty());
+    }
+
+    #[test]
+    fn one_stranger_gives_way_to_one_newcomer() {
+        let places = places(4, 2, 10);
+        let strangers =
+            [connect(&places, network(1)).unwrap(), connect(&places, network(1)).unwrap()];
+        let _proxied = [connect(&places, None).unwrap(), connect(&places, None).unwrap()];
+        let newcomer = connect(&places, network(2)).unwrap();
+        let ended = [&strangers[0], &strangers[1], &newcomer].map(ConnectionHandle::is_ended);
+        assert_eq!(ended, [true, false, false]);
     }
 }

@@ -212,3 +212,57 @@ async fn only_version_13_without_a_body_becomes_a_websocket() {
     }
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn all_addresses_of_a_worker_share_its_places() {
+    let node = TestNode::start_with(&[
+        ONE_WORKER,
+        ("COSCRIBE__SERVER__MAX_CONNECTIONS", "20"),
+        ("COSCRIBE__SERVER__METRICS_ADDRESS", "127.0.0.1:0"),
+    ])
+    .await;
+    // Ten of the places are for strangers.
+    let mut first = Vec::new();
+    for _ in 0..6 {
+        first.push(connect(&node).await);
+    }
+    let mut second = Vec::new();
+    for _ in 0..10 {
+        second.push(TcpStream::connect(node.metrics_address()).await.unwrap());
+    }
+
+    for stream in &mut first {
+        assert_eq!(expect_end(stream).await, "");
+    }
+    drop(second);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_stranger_gives_way_when_clients_with_a_token_have_taken_reserved_places() {
+    let node = TestNode::start_with(&[
+        ONE_WORKER,
+        ("COSCRIBE__SERVER__MAX_CONNECTIONS", "20"),
+        ("COSCRIBE__SERVER__RESERVED_PERCENT", "10"),
+    ])
+    .await;
+    let alice = node.person("Alice").await;
+    let mut sockets = Vec::new();
+    for _ in 0..10 {
+        sockets.push(alice.connect_raw().await);
+    }
+    // Strangers may take 18 places, but there are only ten left.
+    let mut strangers = Vec::new();
+    for _ in 0..15 {
+        strangers.push(connect(&node).await);
+    }
+
+    let bob = node.person("Bob").await;
+    assert!(bob.run("{ me { id } }", json!({})).await.is_ok());
+    assert!(node.metric(GAVE_WAY).await >= 5);
+    for socket in &mut sockets {
+        socket.expect_alive().await;
+    }
+    drop((sockets, strangers));
+    node.stop().await;
+}
