@@ -24,8 +24,8 @@ use crate::{
     connection::{ClientConnection, ConnectionDeadlines, ConnectionPlaces, PlaceLimits, refuse},
     domain::Network,
     http::{
-        HttpState, Listeners, RouteScope, ServerOptions, TrustedProxies, log_request,
-        only_known_methods, response_headers, routes, time_request,
+        HttpState, Listeners, RouteScope, TrustedProxies, log_request, only_known_methods,
+        response_headers, routes, time_request,
     },
     metrics::Metrics,
     settings::Settings,
@@ -34,6 +34,10 @@ use crate::{
 /// Connections that a worker accepts beyond `server.max_connections`. A connection that gives way to a new one takes a moment
 /// to close, and the framework would not accept the new one before that.
 const SPARE_CONNECTIONS: usize = 64;
+
+/// Connections of one user that keep their places on a worker, beside as many as the user may have sessions. Browsers open six
+/// to a server.
+const MAX_KEPT_REQUEST_CONNECTIONS: usize = 64;
 
 thread_local! {
     /// The places of the worker of this thread. The framework builds a service of its own for each listener of a worker, but
@@ -71,7 +75,7 @@ pub(super) fn serve(
         .shutdown_timeout(drain)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    let acceptor = Acceptor::new(options, &parts);
+    let acceptor = Acceptor::new(settings, &parts);
     let keep_alive = options.keep_alive;
     let head_within = options.head_within;
     let application = |scope: RouteScope| {
@@ -131,7 +135,8 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(options: &ServerOptions, parts: &HttpState) -> Self {
+    fn new(settings: &Settings, parts: &HttpState) -> Self {
+        let options = &settings.server;
         let deadlines = ConnectionDeadlines {
             head_within: options.head_within,
             max_stall: options.tcp_user_timeout,
@@ -143,6 +148,10 @@ impl Acceptor {
             total: options.max_connections,
             strangers: options.max_connections - reserved,
             per_network: options.connections_per_address,
+            per_user: settings
+                .limits
+                .connections_per_user
+                .saturating_add(MAX_KEPT_REQUEST_CONNECTIONS),
         };
         let (proxies, metrics) = (Arc::clone(&parts.proxies), parts.metrics.clone());
         Self { deadlines, limits, proxies, metrics }

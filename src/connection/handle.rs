@@ -14,6 +14,7 @@ use super::{
     deadlines::{AnswerPace, ConnectionPhase},
     places::ConnectionPlace,
 };
+use crate::domain::UserId;
 
 /// A connection, as the requests that arrive on it see it. Clones are the same connection.
 ///
@@ -77,10 +78,11 @@ impl ConnectionHandle {
         self.state.phase.set(ConnectionPhase::Session);
     }
 
-    /// Notes that the client has shown a valid token, so that its connection is not closed for those of strangers.
-    pub fn authenticate(&self) {
+    /// Notes that the client has shown a valid token of this user, so that its connection is not closed for those of
+    /// strangers, unless the user has too many.
+    pub fn authenticate(&self, user: UserId) {
         if let Some(place) = &*self.state.place.borrow() {
-            place.authenticate();
+            place.authenticate(user);
         }
     }
 

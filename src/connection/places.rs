@@ -5,16 +5,21 @@
 //! longest. So connections with a token are never closed for new ones, and a new client always gets far enough to show
 //! its token, unless its own network has filled its places with tokens.
 //!
+//! One user can keep only so many places. Further connections of theirs stay strangers, whatever they show.
+//!
 //! Each worker counts its own places, for all its listeners together.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     rc::Rc,
 };
 
 use super::ConnectionHandle;
-use crate::{domain::Network, metrics::Metrics};
+use crate::{
+    domain::{Network, UserId},
+    metrics::Metrics,
+};
 
 /// How many connections one worker holds.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +30,8 @@ pub struct PlaceLimits {
     pub strangers: usize,
     /// Connections of one network.
     pub per_network: usize,
+    /// Connections of one user that are no strangers. At least 1.
+    pub per_user: usize,
 }
 
 /// The places of one worker. Clones are the same places.
@@ -39,6 +46,9 @@ pub struct ConnectionPlaces {
 pub(super) struct ConnectionPlace {
     number: u64,
     network: Option<Network>,
+    /// The user for whom the connection keeps its place; `None` for a stranger or a proxy.
+    user: Cell<Option<UserId>>,
+    per_user: usize,
     taken: Rc<RefCell<TakenPlaces>>,
 }
 
@@ -53,6 +63,8 @@ struct TakenPlaces {
     /// Connections that have given way and are not closed yet. They are counted nowhere else.
     ending: HashSet<u64>,
     networks: HashMap<Network, NetworkPlaces>,
+    /// How many connections keep their places for each user.
+    users: HashMap<UserId, usize>,
 }
 
 #[derive(Default)]
@@ -94,8 +106,13 @@ impl ConnectionPlaces {
             }
             (taken.add(network, connection), gone)
         };
-        let taken = Rc::clone(&self.taken);
-        connection.set_place(ConnectionPlace { number, network, taken });
+        connection.set_place(ConnectionPlace {
+            number,
+            network,
+            user: Cell::new(None),
+            per_user: self.limits.per_user.max(1),
+            taken: Rc::clone(&self.taken),
+        });
         for stranger in gone {
             self.metrics.connection_ended("gave_way");
             stranger.end();
@@ -139,10 +156,29 @@ impl TakenPlaces {
         Some(connection)
     }
 
+    /// Keeps the place of a stranger for a user who has shown their token, unless the user has too many. Returns the
+    /// connection if it did; the caller drops it when nothing is borrowed.
+    fn keep_for(&mut self, user: UserId, number: u64, per_user: usize) -> Option<ConnectionHandle> {
+        if self.users.get(&user).is_some_and(|kept| *kept >= per_user) {
+            return None;
+        }
+        let (_network, connection) = self.remove_stranger(number)?;
+        *self.users.entry(user).or_default() += 1;
+        Some(connection)
+    }
+
     /// Gives the place of a closed connection back. Returns the connection if it was a stranger; the caller drops it when
     /// nothing is borrowed.
     fn give_back(&mut self, place: &ConnectionPlace) -> Option<ConnectionHandle> {
         let stranger = self.remove_stranger(place.number);
+        if let Some(user) = place.user.get()
+            && let Some(kept) = self.users.get_mut(&user)
+        {
+            *kept -= 1;
+            if *kept == 0 {
+                self.users.remove(&user);
+            }
+        }
         if !self.ending.remove(&place.number) {
             self.count_out(place.network);
         }
@@ -172,10 +208,15 @@ impl TakenPlaces {
 }
 
 impl ConnectionPlace {
-    /// Notes that the client has shown a valid token.
-    pub(super) fn authenticate(&self) {
-        let stranger = self.taken.borrow_mut().remove_stranger(self.number);
-        drop(stranger);
+    /// Notes that the client has shown a valid token of this user. The connection stays a stranger if the user has too many.
+    pub(super) fn authenticate(&self, user: UserId) {
+        if self.user.get().is_some() {
+            return;
+        }
+        let kept = self.taken.borrow_mut().keep_for(user, self.number, self.per_user);
+        if kept.is_some() {
+            self.user.set(Some(user));
+        }
     }
 }
 
@@ -193,7 +234,10 @@ mod tests {
     use super::*;
 
     fn places(total: usize, strangers: usize, per_network: usize) -> ConnectionPlaces {
-        ConnectionPlaces::new(PlaceLimits { total, strangers, per_network }, Metrics::new())
+        ConnectionPlaces::new(
+            PlaceLimits { total, strangers, per_network, per_user: 2 },
+            Metrics::new(),
+        )
     }
 
     fn network(last: u8) -> Option<Network> {
@@ -210,7 +254,7 @@ mod tests {
     fn the_oldest_stranger_gives_way_and_clients_with_a_token_do_not() {
         let places = places(10, 2, 10);
         let known = connect(&places, network(1)).unwrap();
-        known.authenticate();
+        known.authenticate(UserId::new());
         let strangers: Vec<_> =
             (2..5).map(|last| connect(&places, network(last)).unwrap()).collect();
 
@@ -225,12 +269,12 @@ mod tests {
         let other = connect(&places, network(1)).unwrap();
         let first = connect(&places, network(2)).unwrap();
         let second = connect(&places, network(2)).unwrap();
-        second.authenticate();
+        second.authenticate(UserId::new());
 
         let third = connect(&places, network(2)).unwrap();
         assert!(first.is_ended() && !other.is_ended());
         first.note_closed();
-        third.authenticate();
+        third.authenticate(UserId::new());
         assert!(
             connect(&places, network(2)).is_none(),
             "both places belong to clients with a token"
@@ -245,7 +289,7 @@ mod tests {
         let places = places(3, 2, 10);
         let stranger = connect(&places, network(1)).unwrap();
         let known: Vec<_> = (2..4).map(|last| connect(&places, network(last)).unwrap()).collect();
-        known.iter().for_each(ConnectionHandle::authenticate);
+        known.iter().for_each(|connection| connection.authenticate(UserId::new()));
         assert!(stranger.is_ended());
         stranger.note_closed();
 
@@ -270,13 +314,37 @@ mod tests {
         for last in 0..5 {
             let connection = connect(&places, network(last)).unwrap();
             if last % 2 == 0 {
-                connection.authenticate();
+                connection.authenticate(UserId::new());
             }
             connection.note_closed();
         }
         let taken = places.taken.borrow();
         assert_eq!((taken.open, taken.strangers.len(), taken.networks.len()), (0, 0, 0));
-        assert!(taken.ending.is_empty());
+        assert!(taken.users.is_empty() && taken.ending.is_empty());
+    }
+
+    #[test]
+    fn one_user_keeps_only_so_many_places() {
+        let places = places(10, 2, 10);
+        let (alice, bob) = (UserId::new(), UserId::new());
+        let open = |user: UserId| {
+            let connection = connect(&places, network(1)).unwrap();
+            // Every request shows the token again.
+            connection.authenticate(user);
+            connection.authenticate(user);
+            connection
+        };
+        let kept = [open(alice), open(alice), open(bob)];
+        let strangers = [open(alice), open(alice), open(alice)];
+        let ended: Vec<_> = strangers.iter().map(ConnectionHandle::is_ended).collect();
+        assert_eq!(ended, [true, false, false]);
+        assert!(kept.iter().all(|connection| !connection.is_ended()));
+
+        kept[0].note_closed();
+        strangers[1].authenticate(alice);
+        let more = [open(alice), open(alice)];
+        assert!(!strangers[1].is_ended(), "it has taken the place that became free");
+        assert!(strangers[2].is_ended() && !more[0].is_ended());
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn note_known(request: &HttpRequest, user: UserId) {
     request_span::record_user(user);
     request.extensions_mut().insert(KnownCaller);
     if let Some(connection) = request.conn_data::<ConnectionHandle>() {
-        connection.authenticate();
+        connection.authenticate(user);
     }
 }
 

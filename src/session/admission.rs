@@ -51,7 +51,7 @@ impl Session {
         tracing::info!("session admitted");
         self.intake.remove_budget();
         if let Some(connection) = &self.connection {
-            connection.authenticate();
+            connection.authenticate(identified.user.id);
         }
         self.slot = Some(slot);
         if let Some(registered) = &mut self.registered {

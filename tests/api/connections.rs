@@ -213,6 +213,48 @@ async fn only_version_13_without_a_body_becomes_a_websocket() {
     node.stop().await;
 }
 
+/// Asks for the user of this token, and reads the reply.
+async fn show_token(stream: &mut TcpStream, token: &str) {
+    let request = format!(
+        "GET /graphql?query=%7Bme%7Bid%7D%7D HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"\"}}}") {
+        let read = within("the reply", stream.read_buf(&mut reply)).await.unwrap();
+        assert_ne!(read, 0, "the connection ended");
+    }
+}
+
+#[actix_web::test]
+async fn one_account_cannot_take_the_places_of_all_others() {
+    const MANY: usize = 200;
+    let node = TestNode::start_with(&[
+        ONE_WORKER,
+        ("COSCRIBE__SERVER__MAX_CONNECTIONS", "200"),
+        ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "10000"),
+    ])
+    .await;
+    let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
+    let mut bobs = bob.connect_raw().await;
+    let mut held = Vec::new();
+    for _ in 0..MANY {
+        let mut stream = connect(&node).await;
+        show_token(&mut stream, &alice.token).await;
+        held.push(stream);
+    }
+
+    // Ten sessions and 64 other connections of one account keep their places. Strangers have 100.
+    let gave_way = node.metric(GAVE_WAY).await;
+    assert!(gave_way >= 200 - 74 - 100, "{gave_way} connections gave way");
+    bobs.expect_alive().await;
+    assert!(bob.run("{ me { id } }", json!({})).await.is_ok());
+    // The connection that was the first to show the token is still there.
+    show_token(&mut held[0], &alice.token).await;
+    drop((bobs, held));
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn all_addresses_of_a_worker_share_its_places() {
     let node = TestNode::start_with(&[
