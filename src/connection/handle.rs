@@ -31,6 +31,8 @@ struct ConnectionState {
     answer: Cell<AnswerPace>,
     /// Whether a write waits for the client.
     is_writing: Cell<bool>,
+    /// Whether the task that reads must be woken to read again.
+    is_read_held: Cell<bool>,
     /// The last bytes that arrived.
     tail: Cell<[u8; 3]>,
     /// The bytes that the kernel has accepted so far, modulo 2^64.
@@ -49,6 +51,19 @@ impl ConnectionState {
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// Returns whether reading must wait. A session reads on, because it bounds what it answers itself.
+    fn must_hold_read(&self) -> bool {
+        self.is_writing.get() && self.phase.get() != ConnectionPhase::Session
+    }
+
+    /// Wakes the task if it has been told to read later and may read now. Nothing else may wake it for bytes that arrived
+    /// meanwhile.
+    fn release_read(&self) {
+        if !self.must_hold_read() && self.is_read_held.replace(false) {
+            self.wake();
         }
     }
 }
@@ -76,6 +91,7 @@ impl ConnectionHandle {
     /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines.
     pub fn begin_session(&self) {
         self.state.phase.set(ConnectionPhase::Session);
+        self.state.release_read();
     }
 
     /// Notes that the client has shown a valid token of this user, so that its connection is not closed for those of
@@ -113,10 +129,15 @@ impl ConnectionHandle {
         self.state.is_ended.get()
     }
 
-    /// Returns whether reading must wait until the client has accepted what is written. A session reads on, because it
-    /// bounds what it answers itself.
-    pub(super) fn must_write_first(&self) -> bool {
-        self.state.is_writing.get() && self.state.phase.get() != ConnectionPhase::Session
+    /// Returns whether reading must wait until the client has accepted what is written. Then the task of `cx` is woken.
+    /// Otherwise the answers to a client that only sends would pile up.
+    pub(super) fn holds_read(&self, cx: &Context<'_>) -> bool {
+        let is_held = self.state.must_hold_read();
+        if is_held {
+            self.state.is_read_held.set(true);
+            self.register(cx);
+        }
+        is_held
     }
 
     /// Returns when the head that is arriving must be complete.
@@ -154,7 +175,9 @@ impl ConnectionHandle {
 
     /// Notes that the kernel has accepted bytes, after a write had waited for `waited`.
     pub(super) fn note_accepted(&self, bytes: usize, waited: Duration) {
-        self.state.is_writing.set(false);
+        if self.state.is_writing.replace(false) {
+            self.state.release_read();
+        }
         self.state.accepted.set(self.state.accepted.get().wrapping_add(bytes as u64));
         let mut answer = self.state.answer.get();
         answer.accept(bytes, waited);

@@ -107,9 +107,7 @@ impl AsyncRead for ClientConnection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_open()?;
-        if self.handle.must_write_first() {
-            // The waiting write wakes the task. Otherwise the answers to a client that only sends would pile up.
-            self.handle.register(cx);
+        if self.handle.holds_read(cx) {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -165,9 +163,19 @@ impl Drop for ClientConnection {
 
 #[cfg(test)]
 mod tests {
-    use std::{task::Waker, time::Duration};
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Wake, Waker},
+        time::Duration,
+    };
 
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -223,5 +231,60 @@ mod tests {
         fill(&mut server).await;
         let error = server.write_all(&[0; 1 << 20]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// Counts how often a task is woken.
+    #[derive(Default)]
+    struct WakeCount(AtomicUsize);
+
+    impl Wake for WakeCount {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl WakeCount {
+        fn now(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Reads up to 8 KiB, as the framework does. Returns how many bytes were read, or `None` if the task has to wait.
+    fn read(server: &mut ClientConnection, wakes: &Arc<WakeCount>) -> Option<usize> {
+        let waker = Waker::from(Arc::clone(wakes));
+        let mut bytes = [0; 8 * 1024];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let mut cx = Context::from_waker(&waker);
+        match Pin::new(server).poll_read(&mut cx, &mut buffer) {
+            Poll::Ready(read) => read.map(|()| Some(buffer.filled().len())).unwrap(),
+            Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_arrived_while_an_answer_waited_is_read_after_it() {
+        let (mut server, mut client) = connect(Duration::from_secs(60)).await;
+        let wakes = Arc::new(WakeCount::default());
+        fill(&mut server).await;
+        assert_eq!(read(&mut server, &wakes), None);
+        client.write_all(b"next").await.unwrap();
+        server.stream.readable().await.unwrap();
+
+        let mut buffer = vec![0; 1 << 20];
+        let reading = async {
+            loop {
+                client.read(&mut buffer).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = reading => unreachable!("it does not end"),
+            writable = server.stream.writable() => writable.unwrap(),
+        }
+        let before = wakes.now();
+        let waker = Waker::from(Arc::clone(&wakes));
+        let written = Pin::new(&mut server).poll_write(&mut Context::from_waker(&waker), b"x");
+        assert!(written.is_ready());
+        assert!(wakes.now() > before, "the task reads again");
+        assert_eq!(read(&mut server, &wakes), Some(4));
     }
 }

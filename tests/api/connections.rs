@@ -308,3 +308,25 @@ async fn a_stranger_gives_way_when_clients_with_a_token_have_taken_reserved_plac
     drop((sockets, strangers));
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_request_that_is_sent_while_answers_wait_is_answered() {
+    const ANSWERS: usize = 12;
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000")]).await;
+    let mut stream = connect(&node).await;
+    stream.write_all(&SCRIPT.repeat(ANSWERS)).await.unwrap();
+    // The answers are more than the kernel buffers, and nothing else is read before the next request is sent.
+    within("the first byte", stream.read_u8()).await.unwrap();
+    stream.write_all(HEALTH).await.unwrap();
+
+    let (mut answers, mut read) = (Vec::new(), 1);
+    while !answers.ends_with(b"{\"status\":\"ok\"}") {
+        let bytes = within("more of the answers", stream.read_buf(&mut answers)).await.unwrap();
+        assert_ne!(bytes, 0, "the connection ended");
+        read += bytes;
+        answers.drain(..answers.len().saturating_sub(100));
+    }
+    assert!(read > ANSWERS * 1_300_000, "{read}");
+    drop(stream);
+    node.stop().await;
+}
