@@ -104,6 +104,10 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             "new connections",
             limits.upgrades_per_second,
         ),
+        check_throttle: Throttle::per_second(
+            "health checks and requests for the metrics",
+            limits.checks_per_second,
+        ),
         proxies: Arc::new(TrustedProxies::new(
             &settings.server.trusted_proxies,
             settings.server.forwarded_header,

@@ -6,7 +6,7 @@
 //! A refusal costs about as much as a small answer. So it waits for a moment: a client that ignores refusals gets only a few
 //! of them on each connection.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use actix_web::{HttpMessage as _, HttpRequest};
 
@@ -18,7 +18,7 @@ use crate::{
     session::{Identified, IdentityError, Throttled},
 };
 
-/// How long a request above a rate limit waits for its refusal.
+/// How long a request above a rate limit waits for its refusal, and a health check for its answer.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// The bytes of an answer that cost as much as a request.
@@ -94,6 +94,38 @@ pub(super) async fn await_upgrade(
     Ok(state.upgrade_throttle.take(&network).await?)
 }
 
+/// Delays a health check whose address sends too many.
+///
+/// It is not refused: a stranger whose requests come from the same address, for example through a gateway, could otherwise
+/// have the node restarted.
+pub(super) async fn pace_check(request: &HttpRequest, state: &HttpState) {
+    let taken = take_check(request, state);
+    if taken.is_err() {
+        tokio::time::sleep(REFUSAL_PAUSE).await;
+    }
+}
+
+/// Counts a request for the metrics, together with the health checks of its address.
+///
+/// # Errors
+/// [`HttpError::Throttled`].
+pub(super) async fn charge_metrics(
+    request: &HttpRequest,
+    state: &HttpState,
+) -> Result<(), HttpError> {
+    pause_if_refused(take_check(request, state)).await
+}
+
+/// Counts a health check or a request for the metrics, unless a trusted proxy sends it for itself.
+fn take_check(request: &HttpRequest, state: &HttpState) -> Result<(), Throttled> {
+    match client_of(request, state) {
+        Some(client) if !state.proxies.include(client) => {
+            state.check_throttle.take(&Network::of(client))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Counts a request that is refused because of `error`, unless it was counted before. Returns the error, or that the address
 /// exceeds its limit.
 pub(super) async fn refused(
@@ -109,8 +141,12 @@ pub(super) async fn refused(
 
 /// Returns the network of the client, as far as it is known.
 pub(super) fn network_of(request: &HttpRequest, state: &HttpState) -> Option<Network> {
+    client_of(request, state).map(Network::of)
+}
+
+fn client_of(request: &HttpRequest, state: &HttpState) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
-    Some(Network::of(state.proxies.client_of(peer, request.headers())))
+    Some(state.proxies.client_of(peer, request.headers()))
 }
 
 async fn pause_if_refused(taken: Result<(), Throttled>) -> Result<(), HttpError> {

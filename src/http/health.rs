@@ -1,14 +1,15 @@
 //! The health checks: whether the process is alive, and whether it can serve.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::HttpState;
+use super::{HttpState, admission::pace_check};
 use crate::{bridge::Health, store::Writability};
 
 /// Handles `GET /healthz`: the process responds. Checks nothing else, so that an unavailable database does not cause
 /// every node to be restarted.
-pub(super) async fn healthz() -> HttpResponse {
+pub(super) async fn healthz(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
+    pace_check(&request, &state).await;
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
@@ -19,7 +20,8 @@ pub(super) async fn healthz() -> HttpResponse {
 /// nodes at once.
 ///
 /// All who ask at the same time share one question to the database, and there are at most a hundred in a second.
-pub(super) async fn readyz(state: web::Data<HttpState>) -> HttpResponse {
+pub(super) async fn readyz(request: HttpRequest, state: web::Data<HttpState>) -> HttpResponse {
+    pace_check(&request, &state).await;
     if state.draining.has_begun() {
         return unready("draining");
     }

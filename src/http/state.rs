@@ -34,6 +34,8 @@ pub struct HttpState {
     pub anonymous_throttle: Throttle<Network>,
     /// Limits the upgrades without a token of each network.
     pub upgrade_throttle: WaitingThrottle<Network>,
+    /// Limits the health checks and the requests for the metrics of each network.
+    pub check_throttle: Throttle<Network>,
     /// The proxies that tell the address of their clients.
     pub proxies: Arc<TrustedProxies>,
     /// The parts of conversations with Yjs editors.

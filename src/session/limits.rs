@@ -40,6 +40,8 @@ pub struct Limits {
     pub anonymous_per_second: u32,
     /// Upgrades without a token per second from one address.
     pub upgrades_per_second: u32,
+    /// Health checks and requests for the metrics per second from one address.
+    pub checks_per_second: u32,
     /// Messages of one session per second, of any kind.
     pub messages_per_second: u32,
     /// Failed attempts per hour to sign in to one account from one network.

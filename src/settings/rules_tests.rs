@@ -39,6 +39,7 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("limits.unauthenticated_bytes", "16383"),
         ("limits.init_bytes", "10239"),
         ("limits.upgrades_per_second", "0"),
+        ("limits.checks_per_second", "0"),
         ("limits.messages_per_second", "0"),
         ("limits.document", "0"),
         ("limits.document", "268435457"),

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kit::{Frame, HttpReply, Node as _, Opcode, TestNode, http_client};
+use kit::{Frame, HttpReply, Node as _, Opcode, TestNode, http_client, within};
 use serde_json::json;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::Instant,
+};
 
 /// The longest time that most operations of a bystander may take, and that each of them may take. On a busy machine a
 /// single one may take longer than usual.
@@ -94,5 +98,56 @@ async fn messages_that_no_other_limit_counts_are_read_at_a_steady_rate() {
 
     assert!(started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
     drop(socket);
+    node.stop().await;
+}
+
+/// One check per second for each address. The tests themselves read metrics as a proxy does, which is not counted.
+const ONE_CHECK: [(&str, &str); 2] = [
+    ("COSCRIBE__LIMITS__CHECKS_PER_SECOND", "1"),
+    ("COSCRIBE__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+];
+
+/// A health check of a client behind the proxy.
+const FORWARDED_CHECK: &[u8] =
+    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
+
+#[actix_web::test]
+async fn health_checks_above_the_limit_are_answered_later() {
+    const CHECKS: usize = 11;
+    let node = TestNode::start_with(&ONE_CHECK).await;
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    stream.write_all(&FORWARDED_CHECK.repeat(CHECKS)).await.unwrap();
+    let mut replies = Vec::new();
+    while replies.iter().filter(|byte| **byte == b'}').count() < CHECKS {
+        let read = within("more replies", stream.read_buf(&mut replies)).await.unwrap();
+        assert_ne!(read, 0, "the connection ended");
+    }
+
+    // Each of them waits 200 ms, except the first and one more for each second.
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    let replies = String::from_utf8(replies).unwrap();
+    assert_eq!(replies.matches("HTTP/1.1 200 OK").count(), CHECKS);
+    drop(stream);
+    node.stop().await;
+}
+
+/// Asks for the metrics as a client behind the proxy. Returns the status.
+async fn ask_for_metrics(node: &TestNode) -> u16 {
+    let request = http_client().get(node.url("/metrics"));
+    HttpReply::to(request.header("X-Forwarded-For", "203.0.113.7")).await.status
+}
+
+#[actix_web::test]
+async fn requests_for_the_metrics_above_the_limit_are_refused_unless_a_proxy_sends_them() {
+    let node = TestNode::start_with(&ONE_CHECK).await;
+    let asking = (0..40).map(|_| ask_for_metrics(&node));
+    let replies = join_all(asking).await;
+    assert!(replies.contains(&200) && replies.contains(&429), "{replies:?}");
+    assert!(replies.iter().all(|status| [200, 429].contains(status)), "{replies:?}");
+
+    for _ in 0..10 {
+        assert_eq!(node.get("/metrics").await.status, 200);
+    }
     node.stop().await;
 }

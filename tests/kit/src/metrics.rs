@@ -2,17 +2,26 @@
 
 use std::net::SocketAddr;
 
-use crate::{HttpReply, http_client};
+use crate::{HttpReply, http_client, within};
 
 /// A node's metrics at one moment.
 #[derive(Debug)]
 pub struct Metrics(String);
 
 impl Metrics {
-    /// Reads the metrics of the node at `address`.
+    /// Reads the metrics of the node at `address`, again if the node refuses it because of `limits.checks_per_second`.
     pub async fn of(address: SocketAddr) -> Self {
-        let page = HttpReply::to(http_client().get(format!("http://{address}/metrics"))).await;
-        Self(page.text().to_owned())
+        let reading = async {
+            loop {
+                let request = http_client().get(format!("http://{address}/metrics"));
+                let page = HttpReply::to(request).await;
+                // The refusal takes 200 ms, so the next attempt need not wait.
+                if page.status != 429 {
+                    return Self(page.text().to_owned());
+                }
+            }
+        };
+        within("a reading of the metrics", reading).await
     }
 
     /// The value of a metric by its name, labels included.
