@@ -22,8 +22,8 @@ pub struct ConnectionDeadlines {
 pub(super) enum ConnectionPhase {
     /// Between two requests. Bytes that arrive belong to a head, which began at this time.
     Idle { head_since: Option<Instant> },
-    /// A request is being answered.
-    Answering,
+    /// A request is being answered, of whose body at most this many bytes have not arrived yet.
+    Answering { missing: u64 },
     /// The connection is a WebSocket. Its session has its own deadlines.
     Session,
 }
@@ -35,11 +35,14 @@ impl Default for ConnectionPhase {
 }
 
 impl ConnectionPhase {
-    /// Returns the phase after bytes arrived at `now`.
-    pub(super) fn after_bytes(self, now: Instant) -> Self {
+    /// Returns the phase after so many bytes arrived at `now`.
+    pub(super) fn after_bytes(self, bytes: usize, now: Instant) -> Self {
         match self {
             Self::Idle { head_since: None } => Self::Idle { head_since: Some(now) },
-            Self::Idle { head_since: Some(_) } | Self::Answering | Self::Session => self,
+            Self::Answering { missing } => {
+                Self::Answering { missing: missing.saturating_sub(bytes as u64) }
+            }
+            Self::Idle { head_since: Some(_) } | Self::Session => self,
         }
     }
 
@@ -47,7 +50,7 @@ impl ConnectionPhase {
     pub(super) fn head_deadline(self, deadlines: &ConnectionDeadlines) -> Option<Instant> {
         match self {
             Self::Idle { head_since: Some(since) } => Some(since + deadlines.head_within),
-            Self::Idle { head_since: None } | Self::Answering | Self::Session => None,
+            Self::Idle { head_since: None } | Self::Answering { .. } | Self::Session => None,
         }
     }
 }
@@ -92,11 +95,11 @@ mod tests {
     fn a_head_is_timed_from_its_first_byte_only_between_requests() {
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
-        let begun = ConnectionPhase::Idle { head_since: None }.after_bytes(now);
-        assert_eq!(begun.after_bytes(later), begun);
+        let begun = ConnectionPhase::Idle { head_since: None }.after_bytes(1, now);
+        assert_eq!(begun.after_bytes(1, later), begun);
         assert_eq!(begun.head_deadline(&DEADLINES), Some(now + Duration::from_secs(10)));
-        for phase in [ConnectionPhase::Answering, ConnectionPhase::Session] {
-            assert_eq!(phase.after_bytes(now).head_deadline(&DEADLINES), None);
+        for phase in [ConnectionPhase::Answering { missing: 9 }, ConnectionPhase::Session] {
+            assert_eq!(phase.after_bytes(1, now).head_deadline(&DEADLINES), None);
         }
     }
 

@@ -16,6 +16,10 @@ use super::{
 };
 use crate::domain::UserId;
 
+/// The most requests of one connection that are begun before other connections have their turn. A client that sends thousands
+/// of small requests at once could otherwise occupy the thread for milliseconds.
+const MAX_REQUESTS_IN_TURN: u32 = 8;
+
 /// A connection, as the requests that arrive on it see it. Clones are the same connection.
 ///
 /// It belongs to the thread of the connection.
@@ -33,6 +37,8 @@ struct ConnectionState {
     is_writing: Cell<bool>,
     /// Whether the task that reads must be woken to read again.
     is_read_held: Cell<bool>,
+    /// The requests that were begun in this turn of the task.
+    begun: Cell<u32>,
     /// The last bytes that arrived.
     tail: Cell<[u8; 3]>,
     /// The bytes that the kernel has accepted so far, modulo 2^64.
@@ -56,7 +62,13 @@ impl ConnectionState {
 
     /// Returns whether reading must wait. A session reads on, because it bounds what it answers itself.
     fn must_hold_read(&self) -> bool {
-        self.is_writing.get() && self.phase.get() != ConnectionPhase::Session
+        match self.phase.get() {
+            ConnectionPhase::Session => false,
+            ConnectionPhase::Answering { missing: 0 } => true,
+            ConnectionPhase::Answering { .. } | ConnectionPhase::Idle { .. } => {
+                self.is_writing.get()
+            }
+        }
     }
 
     /// Wakes the task if it has been told to read later and may read now. Nothing else may wake it for bytes that arrived
@@ -75,17 +87,19 @@ pub struct AnsweredRequest {
 }
 
 impl ConnectionHandle {
-    /// Notes that the head of a request is complete. The request is answered until the result is dropped.
+    /// Notes that the head of a request is complete, whose body has at most `body` bytes. The request is answered until the
+    /// result is dropped.
     #[must_use]
-    pub fn begin_request(&self, has_body: bool) -> AnsweredRequest {
+    pub fn begin_request(&self, body: u64) -> AnsweredRequest {
         if self.state.phase.get() != ConnectionPhase::Session {
-            self.state.phase.set(ConnectionPhase::Answering);
+            self.state.phase.set(ConnectionPhase::Answering { missing: body });
         }
+        self.state.begun.set(self.state.begun.get() + 1);
         // An answer that still waits keeps its time, however many requests follow it.
         if !self.state.is_writing.get() {
             self.state.answer.set(AnswerPace::default());
         }
-        AnsweredRequest { connection: self.clone(), has_body }
+        AnsweredRequest { connection: self.clone(), has_body: body > 0 }
     }
 
     /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines.
@@ -129,8 +143,18 @@ impl ConnectionHandle {
         self.state.is_ended.get()
     }
 
-    /// Returns whether reading must wait until the client has accepted what is written. Then the task of `cx` is woken.
-    /// Otherwise the answers to a client that only sends would pile up.
+    /// Notes that the task of the connection begins a turn.
+    pub(super) fn begin_turn(&self) {
+        self.state.begun.set(0);
+    }
+
+    /// Returns whether the connection is a WebSocket.
+    pub(super) fn is_session(&self) -> bool {
+        self.state.phase.get() == ConnectionPhase::Session
+    }
+
+    /// Returns whether reading must wait, until the client has accepted what is written or a request has been answered.
+    /// Then the task of `cx` is woken. Otherwise the answers to a client that only sends would pile up, or its requests.
     pub(super) fn holds_read(&self, cx: &Context<'_>) -> bool {
         let is_held = self.state.must_hold_read();
         if is_held {
@@ -149,7 +173,7 @@ impl ConnectionHandle {
     pub(super) fn write_patience(&self, deadlines: &ConnectionDeadlines) -> Duration {
         match self.state.phase.get() {
             ConnectionPhase::Session => deadlines.max_stall,
-            ConnectionPhase::Idle { .. } | ConnectionPhase::Answering => {
+            ConnectionPhase::Idle { .. } | ConnectionPhase::Answering { .. } => {
                 self.state.answer.get().patience(deadlines)
             }
         }
@@ -158,8 +182,8 @@ impl ConnectionHandle {
     pub(super) fn note_read(&self, bytes: &[u8]) {
         match self.state.phase.get() {
             ConnectionPhase::Session => return,
-            phase @ (ConnectionPhase::Idle { .. } | ConnectionPhase::Answering) => {
-                self.state.phase.set(phase.after_bytes(Instant::now()));
+            phase @ (ConnectionPhase::Idle { .. } | ConnectionPhase::Answering { .. }) => {
+                self.state.phase.set(phase.after_bytes(bytes.len(), Instant::now()));
             }
         }
         let mut tail = self.state.tail.get();
@@ -209,6 +233,17 @@ fn is_empty_line(tail: [u8; 3]) -> bool {
     matches!(tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n'])
 }
 
+impl AnsweredRequest {
+    /// Gives other connections their turn if this one has had enough requests in its own.
+    pub async fn take_turn(&self) {
+        let begun = &self.connection.state.begun;
+        if begun.get() > MAX_REQUESTS_IN_TURN {
+            begun.set(0);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 impl Drop for AnsweredRequest {
     fn drop(&mut self) {
         let state = &self.connection.state;
@@ -223,6 +258,33 @@ impl Drop for AnsweredRequest {
             state.phase.set(ConnectionPhase::Idle { head_since: Some(Instant::now()) });
             // The next read sets the timer.
             state.wake();
+        }
+        state.release_read();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_requests_at_once_are_answered_in_turns() {
+        let connection = ConnectionHandle::default();
+        let mut waited = 0;
+        for _ in 0..MAX_REQUESTS_IN_TURN * 3 {
+            let request = connection.begin_request(0);
+            if request.take_turn().now_or_never().is_none() {
+                waited += 1;
+            }
+        }
+        assert_eq!(waited, 2);
+
+        // The task reads before it answers the next requests.
+        for _ in 0..MAX_REQUESTS_IN_TURN * 3 {
+            connection.begin_turn();
+            assert!(connection.begin_request(0).take_turn().now_or_never().is_some());
         }
     }
 }

@@ -16,6 +16,10 @@ use tokio::{
 use super::{ConnectionDeadlines, ConnectionHandle};
 use crate::metrics::Metrics;
 
+/// The bytes after which a connection that is no WebSocket gives others their turn before it reads more. The framework would
+/// otherwise read 128 KiB and decode thousands of requests at once.
+const MAX_READ_IN_TURN: usize = 16 * 1024;
+
 /// The socket of an accepted connection. Reads and writes fail once it is ended through its [`ConnectionHandle`], or once
 /// a deadline has passed.
 pub struct ClientConnection {
@@ -28,6 +32,8 @@ pub struct ClientConnection {
     /// Fires at the deadline of a head or earlier, so that it is not set again for each head. `None` until a head takes
     /// longer than one read.
     head_timer: Option<Pin<Box<Sleep>>>,
+    /// The bytes that were read in this turn of the task.
+    read_in_turn: usize,
 }
 
 /// A write that waits until the client accepts bytes.
@@ -42,7 +48,7 @@ impl ClientConnection {
     #[must_use]
     pub fn new(stream: TcpStream, deadlines: ConnectionDeadlines, metrics: Metrics) -> Self {
         let handle = ConnectionHandle::default();
-        Self { stream, handle, deadlines, metrics, stall: None, head_timer: None }
+        Self { stream, handle, deadlines, metrics, stall: None, head_timer: None, read_in_turn: 0 }
     }
 
     /// Returns a handle of the connection.
@@ -107,7 +113,13 @@ impl AsyncRead for ClientConnection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_open()?;
+        self.handle.begin_turn();
         if self.handle.holds_read(cx) {
+            return Poll::Pending;
+        }
+        if self.read_in_turn >= MAX_READ_IN_TURN && !self.handle.is_session() {
+            self.read_in_turn = 0;
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -117,10 +129,12 @@ impl AsyncRead for ClientConnection {
                 if !arrived.is_empty() {
                     self.handle.note_read(arrived);
                 }
+                self.read_in_turn = self.read_in_turn.saturating_add(arrived.len());
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
+                self.read_in_turn = 0;
                 self.handle.register(cx);
                 self.poll_head(cx)
             }
@@ -212,7 +226,7 @@ mod tests {
         client.write_all(b"x").await.unwrap();
         server.stream.readable().await.unwrap();
         let handle = server.handle();
-        let _request = handle.begin_request(false);
+        let _request = handle.begin_request(0);
         fill(&mut server).await;
 
         let mut byte = [0];
@@ -227,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_fails_when_the_client_has_used_up_its_patience() {
         let (mut server, _client) = connect(Duration::from_millis(100)).await;
-        let _request = server.handle().begin_request(false);
+        let _request = server.handle().begin_request(0);
         fill(&mut server).await;
         let error = server.write_all(&[0; 1 << 20]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -286,5 +300,45 @@ mod tests {
         assert!(written.is_ready());
         assert!(wakes.now() > before, "the task reads again");
         assert_eq!(read(&mut server, &wakes), Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_later_request_is_read_when_the_answer_before_it_ends() {
+        let (mut server, mut client) = connect(Duration::from_secs(60)).await;
+        let wakes = Arc::new(WakeCount::default());
+        let request = server.handle().begin_request(0);
+        client.write_all(b"next").await.unwrap();
+        server.stream.readable().await.unwrap();
+        assert_eq!(read(&mut server, &wakes), None);
+
+        let before = wakes.now();
+        drop(request);
+        assert!(wakes.now() > before, "the task reads again");
+        assert_eq!(read(&mut server, &wakes), Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_much_is_read_in_turns() {
+        let (mut server, mut client) = connect(Duration::from_secs(60)).await;
+        let wakes = Arc::new(WakeCount::default());
+        let mut sent = vec![b'x'; 64 * 1024];
+        client.write_all(&sent).await.unwrap();
+        while server.stream.peek(&mut sent).await.unwrap() < sent.len() {
+            tokio::task::yield_now().await;
+        }
+
+        let (mut read_in_all, mut turns) = (0, 0);
+        while read_in_all < sent.len() {
+            let before = wakes.now();
+            let mut in_turn = 0;
+            while let Some(bytes) = read(&mut server, &wakes) {
+                in_turn += bytes;
+            }
+            assert!(in_turn <= 32 * 1024, "{in_turn} bytes at once");
+            assert!(wakes.now() > before || read_in_all + in_turn == sent.len());
+            read_in_all += in_turn;
+            turns += 1;
+        }
+        assert!(turns > 1);
     }
 }

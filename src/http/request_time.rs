@@ -13,7 +13,7 @@ use actix_web::{
     web::Bytes,
 };
 
-use super::upgrade::has_body;
+use super::upgrade::body_bytes;
 use crate::connection::{AnsweredRequest, ConnectionHandle};
 
 /// The body of an answer. The connection waits for the next request once it is dropped.
@@ -46,7 +46,11 @@ pub async fn time_request<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<TimedBody>, Error> {
     let connection = request.conn_data::<ConnectionHandle>();
-    let begun = connection.map(|connection| connection.begin_request(has_body(request.headers())));
+    let begun =
+        connection.map(|connection| connection.begin_request(body_bytes(request.headers())));
+    if let Some(begun) = &begun {
+        begun.take_turn().await;
+    }
     let response = next.call(request).await?;
     Ok(response.map_body(|_head, body| TimedBody { body: body.boxed(), _request: begun }))
 }

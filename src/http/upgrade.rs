@@ -44,7 +44,7 @@ pub(super) fn check_handshake(headers: &HeaderMap) -> Result<(), HttpError> {
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(HttpError::Handshake("Sec-WebSocket-Version is not 13".to_owned()));
     }
-    if has_body(headers) {
+    if body_bytes(headers) > 0 {
         return Err(HttpError::Handshake("the request has a body".to_owned()));
     }
     Ok(())
@@ -62,10 +62,13 @@ pub(super) async fn refuse(
     error
 }
 
-/// Returns whether a request has a body (RFC 9112, section 6.3).
-pub(super) fn has_body(headers: &HeaderMap) -> bool {
+/// Returns the most bytes that the body of a request may have (RFC 9112, section 6.3): any number if it is chunked.
+pub(super) fn body_bytes(headers: &HeaderMap) -> u64 {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return u64::MAX;
+    }
     let length = headers.get(header::CONTENT_LENGTH);
-    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
+    length.map_or(0, |length| length.to_str().ok().and_then(|n| n.parse().ok()).unwrap_or(u64::MAX))
 }
 
 /// Returns the token of an upgrade, if it carries one. The `Authorization` header takes precedence over the query string.

@@ -330,3 +330,28 @@ async fn a_request_that_is_sent_while_answers_wait_is_answered() {
     drop(stream);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_client_that_sends_thousands_of_requests_at_once_gets_all_answers() {
+    const MANY: usize = 3_000;
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__CHECKS_PER_SECOND", "100000")]).await;
+    let mut stream = connect(&node).await;
+    let requests = HEALTH.repeat(MANY);
+    let (mut reading, mut writing) = stream.split();
+    let receive = async {
+        let (mut ok, mut replies) = (0, Vec::new());
+        while ok < MANY {
+            let read = within("more replies", reading.read_buf(&mut replies)).await.unwrap();
+            assert_ne!(read, 0, "the connection ended after {ok} replies");
+            // Every reply ends with the only brace of its body that closes.
+            let whole = replies.iter().rposition(|byte| *byte == b'}').map_or(0, |end| end + 1);
+            let text = String::from_utf8(replies.drain(..whole).collect()).unwrap();
+            assert_eq!(text.matches("HTTP/1.1 200 OK").count(), text.matches('}').count());
+            ok += text.matches('}').count();
+        }
+    };
+    let (sent, ()) = tokio::join!(writing.write_all(&requests), receive);
+    sent.unwrap();
+    drop(stream);
+    node.stop().await;
+}

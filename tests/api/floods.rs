@@ -151,3 +151,43 @@ async fn requests_for_the_metrics_above_the_limit_are_refused_unless_a_proxy_sen
     }
     node.stop().await;
 }
+
+/// Sends health checks without waiting for the answers, as long as the connection is open.
+async fn send_checks(node: &TestNode) {
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let requests = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
+    let send = async { while writing.write_all(&requests).await.is_ok() {} };
+    let receive = async {
+        let mut replies = vec![0; 64 * 1024];
+        while reading.read(&mut replies).await.is_ok_and(|read| read > 0) {}
+    };
+    tokio::join!(send, receive);
+}
+
+#[actix_web::test]
+async fn a_bystander_is_served_while_strangers_send_thousands_of_checks_at_once() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+    let flooding = join_all((0..50).map(|_| send_checks(&node)));
+
+    let working = async {
+        let mut took = Vec::new();
+        for id in 0..40 {
+            let asked = Instant::now();
+            socket.run(&id.to_string(), "{ me { id } }", json!({})).await;
+            took.push(asked.elapsed());
+        }
+        took.sort_unstable();
+        took
+    };
+    tokio::select! {
+        _ = flooding => unreachable!("the node ended the floods"),
+        took = working => {
+            assert!(took[20] < MAX_MEDIAN && took[39] < MAX_LATENCY, "{took:?}");
+        }
+    }
+    drop(socket);
+    node.stop().await;
+}
