@@ -8,11 +8,12 @@ use crate::{
     graphql::{Api, Engine, RequestAllowances},
     http::{BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, TrustedProxies},
     log_pace::LogPace,
+    memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     outbox::OutboxTotals,
     room::{RoomParts, Rooms},
     session::{
-        Identity, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle, WaitingThrottle,
+        Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle, WaitingThrottle,
     },
     settings::Settings,
     store::Store,
@@ -66,6 +67,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let identity = Identity::new(tokens, store.clone(), metrics.clone(), settings.auth.enrol);
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
     let totals = Arc::new(OutboxTotals::new(metrics.clone()));
+    let memory = message_memory(&limits, &metrics);
     let session = Arc::new(SessionParts {
         identity: identity.clone(),
         execute: Arc::new(engine.clone()),
@@ -73,6 +75,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         bridge: Arc::clone(&cluster.bridge),
         throttle: Arc::clone(&throttle),
         slot_searches: Throttle::per_minute("searches for a slot", MAX_SEARCHES_PER_MINUTE),
+        memory: memory.clone(),
+        turns: engine.turns(),
         metrics: metrics.clone(),
         totals: Arc::clone(&totals),
         options: settings.session.clone(),
@@ -124,6 +128,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         refusals: RefusalLog::default(),
         stranger_requests: LogPace::of_strangers(),
         dropped_log_lines: telemetry::dropped_lines,
+        memory,
         bodies: BodyLimits {
             authenticated: limits.message,
             anonymous: limits.unauthenticated_bytes.min(limits.message),
@@ -132,6 +137,12 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         },
     });
     Ok(Parts { http, session, rooms, cluster, draining })
+}
+
+fn message_memory(limits: &Limits, metrics: &Metrics) -> MemoryAccount {
+    let bounds =
+        MemoryBounds { of_user: limits.messages_of_user, of_node: limits.messages_of_node };
+    MemoryAccount::new(MemoryUse::Messages, bounds, metrics.clone())
 }
 
 fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Metrics) -> Rooms {

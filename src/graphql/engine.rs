@@ -2,7 +2,7 @@
 //!
 //! [`Engine::prepare`] parses and checks the text of an operation without running it. The [`PreparedOperation`] then runs it.
 
-use std::{num::NonZero, sync::Arc, time::Duration};
+use std::{num::NonZero, sync::Arc};
 
 use async_graphql::ServerError;
 use bytes::Bytes;
@@ -23,14 +23,11 @@ use crate::{
         loader::{MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::{FairPermit, FairQueue, QueueBounds},
-    memory::{MemoryAccount, MemoryBounds},
+    memory::{MemoryAccount, MemoryBounds, MemoryUse, Reservation},
     metrics::Metrics,
-    session::{Execute, Operation},
+    session::{Execute, Operation, TURN_WITHIN},
     wire::graphql_ws::{RawObject, SubscribePayload},
 };
-
-/// The longest time for which an operation that has not begun waits for a turn.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The schema, and the cache of parsed operations. Cheap to clone.
 #[derive(Clone)]
@@ -62,7 +59,7 @@ impl Engine {
             of_user: api.limits.answers_of_user,
             of_node: api.limits.answers_of_node,
         };
-        let memory = MemoryAccount::new(memory, metrics.clone());
+        let memory = MemoryAccount::new(MemoryUse::Answers, memory, metrics.clone());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let turns = FairQueue::new(QueueBounds {
             places: threads,
@@ -101,7 +98,12 @@ impl Engine {
         parsed.check_selections(name.as_deref()).map_err(with_code)?;
         let name = name.map(Into::into);
         let engine = Arc::clone(&self.0);
-        Ok(PreparedOperation { engine, parsed, kind, name, variables })
+        Ok(PreparedOperation { engine, parsed, kind, name, variables, held: None })
+    }
+
+    /// Returns the turns of large operations, which large messages share.
+    pub(crate) fn turns(&self) -> FairQueue<Party> {
+        self.0.turns.clone()
     }
 
     /// Runs work of a party on `bytes` bytes: inline if they are few, otherwise on another thread when it is its turn.
@@ -143,16 +145,20 @@ impl EngineParts {
     /// # Errors
     /// [`LoadError::Busy`] if it had none in time.
     pub(super) async fn first_turn(&self, party: Party) -> Result<FairPermit<Party>, LoadError> {
-        let turn = self.turns.acquire_within(party, MAX_WAIT).await;
+        let turn = self.turns.acquire_within(party, TURN_WITHIN).await;
         turn.map_err(|_too_late| LoadError::Busy)
     }
 }
 
 impl Execute for Engine {
-    fn prepare(&self, payload: SubscribePayload) -> Result<Box<dyn Operation>, Bytes> {
+    fn prepare(
+        &self,
+        payload: SubscribePayload,
+        held: Option<Reservation>,
+    ) -> Result<Box<dyn Operation>, Bytes> {
         let variables = OperationVariables::Raw(payload.variables);
         match self.prepare(payload.query, payload.operation_name, variables) {
-            Ok(prepared) => Ok(Box::new(prepared)),
+            Ok(prepared) => Ok(Box::new(prepared.holding(held))),
             Err(error) => Err(errors_to_json(&[error])),
         }
     }

@@ -27,7 +27,7 @@ use crate::{
         loader::{MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::FairPermit,
-    memory::HeldBytes,
+    memory::{HeldBytes, Reservation},
     metrics::{OperationKind, OperationOutcome},
     room::Subscription,
     session::{Operation, OperationResponse, SessionLink},
@@ -52,6 +52,8 @@ pub struct PreparedOperation {
     pub(super) kind: OperationKind,
     pub(super) name: Option<Arc<str>>,
     pub(super) variables: OperationVariables,
+    /// The memory of a large message or body.
+    pub(super) held: Option<Reservation>,
 }
 
 /// Variables that the operation may use.
@@ -66,6 +68,12 @@ impl PreparedOperation {
     #[must_use]
     pub fn kind(&self) -> OperationKind {
         self.kind
+    }
+
+    /// Returns the operation with the memory of its message, which it keeps until it has ended.
+    #[must_use]
+    pub fn holding(self, held: Option<Reservation>) -> Self {
+        Self { held, ..self }
     }
 
     /// Runs a query or mutation.
@@ -157,14 +165,14 @@ impl PreparedOperation {
     /// # Errors
     /// It had no turn in time and has not begun.
     async fn execute(
-        &self,
+        &mut self,
         caller: Caller,
         CheckedVariables { variables, are_large }: CheckedVariables,
         budget: &Arc<AnswerBudget>,
     ) -> Result<Response, ServerError> {
         let (inner, party) = (Arc::clone(&self.engine), caller.party());
         let turn = self.begin(party, are_large).await?;
-        let budget = Arc::clone(budget);
+        let (budget, held) = (Arc::clone(budget), self.held.take());
         let request = self
             .parsed
             .request(self.name.as_deref(), variables)
@@ -173,7 +181,9 @@ impl PreparedOperation {
             .data(Loaders::new(Arc::clone(&inner.api), party, Arc::clone(&budget)));
         let mut execution = async move {
             let resolving = inner.schemas.operations.execute(request).boxed();
-            in_turns(&budget, &inner.turns, party, turn, resolving).await
+            let response = in_turns(&budget, &inner.turns, party, turn, resolving).await;
+            drop(held);
+            response
         }
         .boxed();
         if self.kind != OperationKind::Mutation {

@@ -8,15 +8,22 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{
+    HttpRequest,
+    http::header,
+    web::{Bytes, BytesMut, Payload},
+};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::HttpError;
-use crate::graphql::Caller;
+use super::{HttpError, HttpState};
+use crate::{editing::loader::MAX_INLINE_BYTES, graphql::Caller, memory::Reservation};
 
 /// The longest time for which the rest of a refused request is read.
 const MAX_DISCARD: Duration = Duration::from_secs(1);
+
+/// How long a body is not read while there is no memory for it.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The limits of request bodies.
 pub struct BodyLimits {
@@ -45,40 +52,97 @@ impl BodyLimits {
     }
 }
 
-/// Reads the body of a request of `caller`.
+/// A body, with the memory that is reserved for it if it is large.
+pub(super) struct RequestBody {
+    pub(super) bytes: Bytes,
+    pub(super) held: Option<Reservation>,
+}
+
+/// Reads the body of a request of `caller`. Before it reads what is large, it waits for memory.
 ///
 /// # Errors
-/// [`HttpError::TooLarge`], [`HttpError::TooSlow`], or [`HttpError::Malformed`] if the connection or its encoding
-/// breaks.
+/// [`HttpError::TooLarge`], [`HttpError::TooSlow`], [`HttpError::Memory`], or [`HttpError::Malformed`] if the connection or
+/// its encoding breaks.
 pub(super) async fn read(
+    request: &HttpRequest,
     payload: &mut Payload,
-    limits: &BodyLimits,
+    state: &HttpState,
     caller: &Caller,
-) -> Result<Bytes, HttpError> {
-    let body = read_up_to(payload, limits, limits.max_bytes(caller)).await;
-    if let Err(HttpError::TooLarge { .. }) = &body {
+) -> Result<RequestBody, HttpError> {
+    let (limits, max_bytes) = (&state.bodies, state.bodies.max_bytes(caller));
+    let announced = announced_bytes(request);
+    let body = if announced > max_bytes {
+        Err(HttpError::TooLarge { limit: max_bytes })
+    } else {
+        let memory = BodyMemory { reservation: state.memory.open(caller.party()), announced };
+        read_up_to(payload, limits, max_bytes, memory).await
+    };
+    if let Err(HttpError::TooLarge { .. } | HttpError::Memory(_)) = &body {
         discard(payload, limits).await;
     }
     body
+}
+
+/// Returns the length that the head of a request announces; 0 if it announces none.
+fn announced_bytes(request: &HttpRequest) -> usize {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or_default()
 }
 
 async fn read_up_to(
     payload: &mut Payload,
     limits: &BodyLimits,
     max_bytes: usize,
-) -> Result<Bytes, HttpError> {
-    let (mut body, started) = (BytesMut::new(), Instant::now());
+    mut memory: BodyMemory,
+) -> Result<RequestBody, HttpError> {
+    memory.reserve(0).await?;
+    let (mut body, mut started) = (BytesMut::new(), Instant::now());
     loop {
         let deadline = started + limits.time_for(body.len());
         let next = timeout_at(deadline, payload.next()).await;
         let chunk = match next.map_err(|_elapsed| HttpError::TooSlow { within: limits.within })? {
             Some(chunk) => chunk.map_err(|error| HttpError::Malformed(error.to_string()))?,
-            None => return Ok(body.freeze()),
+            None => return Ok(RequestBody { bytes: body.freeze(), held: memory.into_held() }),
         };
-        if body.len() + chunk.len() > max_bytes {
+        let arrived = body.len() + chunk.len();
+        if arrived > max_bytes {
             return Err(HttpError::TooLarge { limit: max_bytes });
         }
+        // The client could not send anything while the server waited.
+        let asked = Instant::now();
+        memory.reserve(arrived).await?;
+        started += asked.elapsed();
         body.extend_from_slice(&chunk);
+    }
+}
+
+/// The memory of a body. A small one has none.
+struct BodyMemory {
+    reservation: Reservation,
+    /// The bytes that the client has announced.
+    announced: usize,
+}
+
+impl BodyMemory {
+    /// Waits until there is memory for a body of which so many bytes have arrived.
+    ///
+    /// # Errors
+    /// [`HttpError::Memory`].
+    async fn reserve(&mut self, arrived: usize) -> Result<(), HttpError> {
+        let size = self.announced.max(arrived);
+        let reserved = self.reservation.bytes();
+        if size <= MAX_INLINE_BYTES || (arrived <= reserved && arrived > 0) {
+            return Ok(());
+        }
+        let missing = arrived.saturating_sub(reserved);
+        // In steps, so that not every piece of a body is counted.
+        let step = if missing > 0 { missing.max(MAX_INLINE_BYTES) } else { 0 };
+        Ok(self.reservation.grow_within(size, step, MEMORY_PATIENCE).await?)
+    }
+
+    fn into_held(self) -> Option<Reservation> {
+        (self.reservation.bytes() > 0).then_some(self.reservation)
     }
 }
 

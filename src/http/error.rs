@@ -14,6 +14,7 @@ use actix_web::{
 };
 
 use crate::{
+    memory::MemoryExhausted,
     roster::RosterUnavailable,
     session::{IdentityError, Throttled},
     store::StoreError,
@@ -74,6 +75,9 @@ pub enum HttpError {
         /// How long a body may take at any rate.
         within: Duration,
     },
+    /// There is no memory for the body.
+    #[error(transparent)]
+    Memory(#[from] MemoryExhausted),
     /// The body is not declared as JSON.
     #[error("The content type is not supported. Send `Content-Type: application/json`.")]
     ContentType,
@@ -171,6 +175,12 @@ impl HttpError {
             }
             Self::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, ErrorCode::BadUserInput),
             Self::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited),
+            Self::Memory(MemoryExhausted::OfUser { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited)
+            }
+            Self::Memory(MemoryExhausted::OfNode { .. }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+            }
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
             Self::Busy | Self::Draining | Self::Roster(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
@@ -203,6 +213,7 @@ impl HttpError {
             Self::Method => "method",
             Self::UnknownMethod => "unknown_method",
             Self::Throttled(_) => "rate_limited",
+            Self::Memory(_) => "memory_exhausted",
             Self::Busy => "busy",
             Self::Draining => "draining",
         }
@@ -234,6 +245,7 @@ impl HttpError {
             | Self::NeedsSocket
             | Self::UnknownMethod
             | Self::Throttled(_)
+            | Self::Memory(_)
             | Self::Failed
             | Self::Busy
             | Self::Draining => None,

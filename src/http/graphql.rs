@@ -17,7 +17,8 @@ use futures_util::{Stream, stream};
 use super::{
     HttpError, HttpState,
     admission::{admit, refused},
-    body, graphiql, graphql_socket,
+    body::{self, RequestBody},
+    graphiql, graphql_socket,
     negotiation::ResponseFormat,
     query_string, upgrade,
 };
@@ -25,6 +26,7 @@ use crate::{
     domain::Party,
     editing::{LoadError, loader::MAX_INLINE_BYTES},
     graphql::{Caller, OperationAnswer, OperationVariables, too_many_values},
+    memory::Reservation,
     metrics::OperationKind,
     wire::{count_values, graphql_ws::RawObject, json_surrogates},
 };
@@ -44,9 +46,9 @@ pub(super) async fn post(
             return Err(refused(&request, &state, error).await);
         }
     };
-    let body = body::read(&mut payload, &state.bodies, &caller).await?;
-    let operation = parse_body(&request, &state, caller.party(), body).await?;
-    respond(caller, operation, &state, format, Method::Post).await
+    let RequestBody { bytes, held } = body::read(&request, &mut payload, &state, &caller).await?;
+    let operation = parse_body(&request, &state, caller.party(), bytes).await?;
+    respond(caller, (operation, held), &state, format, Method::Post).await
 }
 
 /// Handles `GET /graphql`: an upgrade, the page, or a query.
@@ -70,7 +72,7 @@ pub(super) async fn get(
     };
     let format = ResponseFormat::accepted_by(&request)?;
     let operation = query_string::parse_operation(request.query_string())?;
-    respond(caller, operation, &state, format, Method::Get).await
+    respond(caller, (operation, None), &state, format, Method::Get).await
 }
 
 /// Refuses any other method.
@@ -153,7 +155,7 @@ fn check_values(body: &[u8]) -> Result<(), HttpError> {
 
 async fn respond(
     caller: Caller,
-    operation: Request,
+    (operation, held): (Request, Option<Reservation>),
     state: &HttpState,
     format: ResponseFormat,
     method: Method,
@@ -175,5 +177,5 @@ async fn respond(
         (OperationKind::Query, Method::Get | Method::Post)
         | (OperationKind::Mutation, Method::Post) => {}
     }
-    Ok(format.respond(prepared.answer(caller).await))
+    Ok(format.respond(prepared.holding(held).answer(caller).await))
 }

@@ -9,6 +9,7 @@ use crate::{
     domain::{Network, UserId},
     graphql::Engine,
     log_pace::LogPace,
+    memory::MemoryAccount,
     metrics::Metrics,
     outbox::OutboxTotals,
     room::Rooms,
@@ -62,6 +63,8 @@ pub struct HttpState {
     pub stranger_requests: LogPace,
     /// Returns how many log lines were dropped.
     pub dropped_log_lines: fn() -> u64,
+    /// The memory of large messages and bodies.
+    pub memory: MemoryAccount,
     /// The limits of request bodies.
     pub bodies: BodyLimits,
 }

@@ -1,10 +1,14 @@
 //! The account of reserved memory.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use thiserror::Error;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
+use super::{MemoryExhausted, MemoryUse};
 use crate::{domain::Party, metrics::Metrics};
 
 /// The most bytes that may be reserved.
@@ -16,29 +20,16 @@ pub struct MemoryBounds {
     pub of_node: usize,
 }
 
-/// Why memory cannot be reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum MemoryExhausted {
-    /// The user has reserved too much.
-    #[error(
-        "Your answers that are not received yet would have more than {max} bytes. Receive some of them first, then try again."
-    )]
-    OfUser {
-        /// The most bytes of a user.
-        max: usize,
-    },
-    /// Everybody together has reserved too much.
-    #[error("The server holds too many answers that are not received yet. Try again in a moment.")]
-    OfNode,
-}
-
-/// The reserved memory of a node. Cheap to clone.
+/// The memory of a node that is reserved for one use. Cheap to clone.
 #[derive(Clone)]
 pub struct MemoryAccount(Arc<AccountState>);
 
 struct AccountState {
+    purpose: MemoryUse,
     bounds: MemoryBounds,
     reserved: Mutex<Reserved>,
+    /// Notified when memory is returned.
+    returned: Notify,
     metrics: Metrics,
 }
 
@@ -49,37 +40,56 @@ struct Reserved {
     by_payer: HashMap<Party, usize>,
 }
 
+/// What one reservation counts for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counted {
+    /// For the payer: what is there, and what has been claimed.
+    of_payer: usize,
+    /// For the node: what is there.
+    of_node: usize,
+}
+
 impl MemoryAccount {
     /// Returns an account of which nothing is reserved.
     #[must_use]
-    pub fn new(bounds: MemoryBounds, metrics: Metrics) -> Self {
-        Self(Arc::new(AccountState { bounds, reserved: Mutex::default(), metrics }))
+    pub fn new(purpose: MemoryUse, bounds: MemoryBounds, metrics: Metrics) -> Self {
+        let (reserved, returned) = (Mutex::default(), Notify::new());
+        Self(Arc::new(AccountState { purpose, bounds, reserved, returned, metrics }))
     }
 
     /// Returns a reservation of no bytes.
     #[must_use]
     pub fn open(&self, payer: Party) -> Reservation {
-        Reservation { account: self.clone(), payer, bytes: 0 }
+        Reservation { account: self.clone(), payer, counted: Counted::default() }
     }
 
-    fn change(&self, payer: Party, before: usize, after: usize) -> Result<(), MemoryExhausted> {
-        let MemoryBounds { of_user, of_node } = self.0.bounds;
-        let mut reserved = self.0.reserved.lock();
-        let of_payer = reserved.by_payer.get(&payer).copied().unwrap_or_default();
-        let (of_payer, total) = (of_payer - before + after, reserved.total - before + after);
-        if after > before && of_payer > of_user {
-            return Err(MemoryExhausted::OfUser { max: of_user });
+    fn change(&self, payer: Party, before: Counted, after: Counted) -> Result<(), MemoryExhausted> {
+        let AccountState { purpose, bounds: MemoryBounds { of_user, of_node }, .. } = *self.0;
+        {
+            let mut reserved = self.0.reserved.lock();
+            let of_payer = reserved.by_payer.get(&payer).copied().unwrap_or_default();
+            let of_payer = of_payer - before.of_payer + after.of_payer;
+            let total = reserved.total - before.of_node + after.of_node;
+            if after.of_payer > before.of_payer && of_payer > of_user {
+                return Err(MemoryExhausted::OfUser { purpose, max: of_user });
+            }
+            if after.of_node > before.of_node && total > of_node {
+                return Err(MemoryExhausted::OfNode { purpose });
+            }
+            if of_payer == 0 {
+                reserved.by_payer.remove(&payer);
+            } else {
+                reserved.by_payer.insert(payer, of_payer);
+            }
+            reserved.total = total;
+            match purpose {
+                MemoryUse::Answers => self.0.metrics.answers_hold(total),
+                MemoryUse::Messages => self.0.metrics.messages_hold(total),
+            }
         }
-        if after > before && total > of_node {
-            return Err(MemoryExhausted::OfNode);
+        if after.of_payer < before.of_payer || after.of_node < before.of_node {
+            self.0.returned.notify_waiters();
         }
-        if of_payer == 0 {
-            reserved.by_payer.remove(&payer);
-        } else {
-            reserved.by_payer.insert(payer, of_payer);
-        }
-        reserved.total = total;
-        self.0.metrics.answers_hold(total);
         Ok(())
     }
 }
@@ -88,14 +98,14 @@ impl MemoryAccount {
 pub struct Reservation {
     account: MemoryAccount,
     payer: Party,
-    bytes: usize,
+    counted: Counted,
 }
 
 impl Reservation {
-    /// Returns the reserved bytes.
+    /// Returns the reserved bytes, without those that are only claimed.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.counted.of_node
     }
 
     /// Reserves more bytes.
@@ -103,57 +113,144 @@ impl Reservation {
     /// # Errors
     /// [`MemoryExhausted`]; nothing more is reserved then.
     pub fn grow(&mut self, bytes: usize) -> Result<(), MemoryExhausted> {
-        let after = self.bytes.saturating_add(bytes);
-        self.account.change(self.payer, self.bytes, after)?;
-        self.bytes = after;
+        let of_node = self.counted.of_node.saturating_add(bytes);
+        self.change(Counted { of_node, of_payer: self.counted.of_payer.max(of_node) })
+    }
+
+    /// Counts bytes in total for the payer alone, who has announced them. They count for the node when they arrive and the
+    /// reservation grows. So bytes that are announced and not sent cost only the one who announced them.
+    ///
+    /// # Errors
+    /// [`MemoryExhausted::OfUser`]; nothing more is claimed then.
+    pub fn claim(&mut self, total: usize) -> Result<(), MemoryExhausted> {
+        self.change(Counted { of_payer: self.counted.of_payer.max(total), ..self.counted })
+    }
+
+    /// Claims `claimed` bytes in total and reserves `bytes` more. Waits until others have returned as much, at most `within`.
+    ///
+    /// # Errors
+    /// [`MemoryExhausted`]: they have not.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it has claimed and reserved all of it or nothing of the part that it waited for.
+    pub async fn grow_within(
+        &mut self,
+        claimed: usize,
+        bytes: usize,
+        within: Duration,
+    ) -> Result<(), MemoryExhausted> {
+        let (account, deadline) = (self.account.clone(), Instant::now() + within);
+        loop {
+            let mut returned = std::pin::pin!(account.0.returned.notified());
+            // From here on it is notified, so nothing is missed between the attempt and the wait.
+            returned.as_mut().enable();
+            let Err(refused) = self.claim(claimed).and_then(|()| self.grow(bytes)) else {
+                return Ok(());
+            };
+            if timeout_at(deadline, returned).await.is_err() {
+                return Err(refused);
+            }
+        }
+    }
+
+    fn change(&mut self, after: Counted) -> Result<(), MemoryExhausted> {
+        self.account.change(self.payer, self.counted, after)?;
+        self.counted = after;
         Ok(())
     }
 
     /// Returns what is reserved beyond `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
-        let after = self.bytes.min(bytes);
+        let Counted { of_payer, of_node } = self.counted;
         // Returning memory cannot fail.
-        let _returned = self.account.change(self.payer, self.bytes, after);
-        self.bytes = after;
+        let _returned =
+            self.change(Counted { of_payer: of_payer.min(bytes), of_node: of_node.min(bytes) });
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         // Returning memory cannot fail.
-        let _returned = self.account.change(self.payer, self.bytes, 0);
+        let _returned = self.change(Counted::default());
     }
 }
 
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Reservation").field("counted", &self.counted).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{FutureExt as _, poll};
+
     use super::*;
     use crate::domain::UserId;
 
     fn account() -> MemoryAccount {
-        MemoryAccount::new(MemoryBounds { of_user: 100, of_node: 150 }, Metrics::new())
+        let bounds = MemoryBounds { of_user: 100, of_node: 150 };
+        MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new())
     }
+
+    fn parties() -> [Party; 2] {
+        [(); 2].map(|()| Party::User(UserId::new()))
+    }
+
+    const OF_USER: MemoryExhausted =
+        MemoryExhausted::OfUser { purpose: MemoryUse::Messages, max: 100 };
+    const OF_NODE: MemoryExhausted = MemoryExhausted::OfNode { purpose: MemoryUse::Messages };
 
     #[test]
     fn a_user_and_the_node_have_bounds() {
         let account = account();
-        let (ana, bo) = (Party::User(UserId::new()), Party::User(UserId::new()));
+        let [ana, bo] = parties();
         let (mut first, mut second, mut other) =
             (account.open(ana), account.open(ana), account.open(bo));
         first.grow(60).unwrap();
         second.grow(40).unwrap();
-        assert_eq!(second.grow(1), Err(MemoryExhausted::OfUser { max: 100 }));
+        assert_eq!(second.grow(1), Err(OF_USER));
         assert_eq!(second.bytes(), 40);
         other.grow(50).unwrap();
-        assert_eq!(other.grow(1), Err(MemoryExhausted::OfNode));
+        assert_eq!(other.grow(1), Err(OF_NODE));
         drop(second);
         other.grow(40).unwrap();
+    }
+
+    #[test]
+    fn claimed_bytes_count_for_their_payer_until_they_are_there() {
+        let account = account();
+        let [ana, bo] = parties();
+        let (mut first, mut second, mut other) =
+            (account.open(ana), account.open(ana), account.open(bo));
+        first.claim(80).unwrap();
+        assert_eq!(first.bytes(), 0);
+        assert_eq!(second.grow(21), Err(OF_USER));
+        other.grow(100).unwrap();
+        first.grow(50).unwrap();
+        assert_eq!(first.grow(1), Err(OF_NODE));
+        drop(other);
+        first.grow(30).unwrap();
+        assert_eq!((first.bytes(), second.grow(21)), (80, Err(OF_USER)));
+        drop(first);
+        second.grow(100).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_waits_gets_memory_when_another_returns_it() {
+        let account = account();
+        let [ana, _] = parties();
+        let (mut first, mut second) = (account.open(ana), account.open(ana));
+        first.grow(60).unwrap();
+        {
+            let mut waiting = std::pin::pin!(second.grow_within(70, 10, Duration::from_secs(9)));
+            assert!(poll!(&mut waiting).is_pending());
+            drop(first);
+            waiting.now_or_never().unwrap().unwrap();
+        }
+        assert_eq!(second.bytes(), 10);
+        let mut third = account.open(ana);
+        assert_eq!(third.grow_within(31, 1, Duration::from_secs(9)).await, Err(OF_USER));
     }
 
     #[test]
@@ -162,6 +259,7 @@ mod tests {
         let mut held: Vec<_> = (0..3).map(|_| account.open(Party::Node)).collect();
         for reservation in &mut held {
             reservation.grow(10).unwrap();
+            reservation.claim(30).unwrap();
             reservation.grow(10).unwrap();
         }
         drop(held);

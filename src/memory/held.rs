@@ -51,14 +51,14 @@ mod tests {
     use super::*;
     use crate::{
         domain::Party,
-        memory::{MemoryAccount, MemoryBounds},
+        memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
     };
 
     #[test]
     fn memory_is_reserved_until_the_last_slice_is_dropped() {
         let bounds = MemoryBounds { of_user: 10, of_node: 10 };
-        let account = MemoryAccount::new(bounds, Metrics::new());
+        let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
         let mut reservation = account.open(Party::Node);
         reservation.grow(10).unwrap();
         let held = HeldBytes::new(Bytes::from_static(b"0123456789"), Some(reservation));

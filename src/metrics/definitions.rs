@@ -131,6 +131,8 @@ define_metrics! {
 
     answer_bytes: IntGauge, "coscribe_answer_bytes",
         "Bytes of large answers that are being made or wait for their clients.";
+    message_bytes: IntGauge, "coscribe_message_bytes",
+        "Bytes of large messages and request bodies that are being received, decoded or executed.";
     outbox_bytes: IntGauge, "coscribe_outbox_bytes",
         "Bytes waiting in all outboxes.";
     outbox_session_bytes: ByteHistogram, "coscribe_outbox_session_bytes",

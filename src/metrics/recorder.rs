@@ -100,6 +100,11 @@ impl Metrics {
         self.0.answer_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// Sets the bytes of large messages that are being received, decoded or executed.
+    pub fn messages_hold(&self, bytes: usize) {
+        self.0.message_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// Sets the bytes that wait in all outboxes.
     pub fn outboxes_hold(&self, bytes: u64) {
         self.0.outbox_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));

@@ -100,6 +100,7 @@ fn every_verb_moves_its_metric() {
     metrics.mailbox_full(ActorKind::Room);
     let _queued = metrics.queued(ActorKind::Room);
     metrics.answers_hold(3000);
+    metrics.messages_hold(2000);
     metrics.outboxes_hold(5000);
     metrics.outboxes_hold(4000);
     metrics.outbox_seen(5000);
@@ -130,6 +131,7 @@ fn every_verb_moves_its_metric() {
         ("coscribe_mailbox_full_total{actor=\"room\"}", 1.0),
         ("coscribe_mailbox_messages{actor=\"room\"}", 1.0),
         ("coscribe_answer_bytes", 3000.0),
+        ("coscribe_message_bytes", 2000.0),
         ("coscribe_outbox_bytes", 4000.0),
         ("coscribe_outbox_session_bytes_sum", 5000.0),
         ("coscribe_outbox_bound_reached_total", 1.0),

@@ -170,8 +170,8 @@ impl Session {
     }
 
     fn receive(&mut self, message: Message, ctx: &mut SessionContext) {
-        let view = self.view();
-        let effects = self.protocol.receive(message, &view);
+        let (view, held) = (self.view(), self.intake.take_arriving());
+        let effects = self.protocol.receive(message, held, &view);
         self.apply(effects, ctx);
     }
 
@@ -257,8 +257,19 @@ impl StreamHandler<Inbound> for Session {
     fn handle(&mut self, inbound: Inbound, ctx: &mut Self::Context) {
         self.intake.handled();
         if self.is_closing() {
-            if matches!(inbound, Ok(SocketMessage::Close(_))) {
-                ctx.stop();
+            match inbound {
+                Ok(SocketMessage::Close(_)) => ctx.stop(),
+                // Nobody takes the message.
+                Ok(SocketMessage::Text(_) | SocketMessage::Binary(_)) => {
+                    drop(self.intake.take_arriving());
+                }
+                Ok(
+                    SocketMessage::Continuation(_)
+                    | SocketMessage::Ping(_)
+                    | SocketMessage::Pong(_)
+                    | SocketMessage::Nop,
+                )
+                | Err(_) => {}
             }
             return;
         }

@@ -11,6 +11,7 @@ use super::{
     socket::SessionContext,
 };
 use crate::{
+    domain::Party,
     roster::Slot,
     wire::{CloseReason, Predecessor},
 };
@@ -49,7 +50,7 @@ impl Session {
         }
         self.span.record("user.id", tracing::field::display(identified.user.id));
         tracing::info!("session admitted");
-        self.intake.remove_budget();
+        self.intake.admit(Party::User(identified.user.id));
         if let Some(connection) = &self.connection {
             connection.authenticate(identified.user.id);
         }

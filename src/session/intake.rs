@@ -1,8 +1,8 @@
 //! State that a session shares with the reader of its socket.
 //!
 //! The reader records when bytes arrive, counts the frames that the codec has not handed out yet, and reports the fault
-//! that made it stop. The session pauses it, and removes the byte budget once the client is admitted. Both run on one
-//! thread.
+//! that made it stop. The session pauses it, and removes the byte budget once the client is admitted. The reader reserves memory
+//! for a large message, and the session takes the reservation with the message. Both run on one thread.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::wire::CloseReason;
+use crate::{domain::Party, memory::Reservation, wire::CloseReason};
 
 /// The state shared by a session and its reader.
 pub(super) struct Intake {
@@ -25,6 +25,12 @@ pub(super) struct Intake {
     budget: Cell<Option<ByteBudget>>,
     fault: RefCell<Option<CloseReason>>,
     paused: Cell<bool>,
+    /// Whether the reader waits for memory.
+    lacks_memory: Cell<bool>,
+    /// The user of an admitted client.
+    payer: Cell<Option<Party>>,
+    /// The memory of the data message that is arriving.
+    arriving: RefCell<Option<Reservation>>,
     /// Wakes the reader when the session resumes it.
     reader: RefCell<Option<Waker>>,
 }
@@ -46,14 +52,18 @@ impl Intake {
             budget: Cell::new(budget.map(|limit| ByteBudget { left: limit, limit })),
             fault: RefCell::new(None),
             paused: Cell::new(false),
+            lacks_memory: Cell::new(false),
+            payer: Cell::new(None),
+            arriving: RefCell::new(None),
             reader: RefCell::new(None),
         })
     }
 
-    /// Returns when bytes last arrived. While the session has paused the reader, that is now: a client whose socket is not
-    /// read is not silent.
+    /// Returns when bytes last arrived. While the session has paused the reader, or the reader waits for memory, that is now: a
+    /// client whose socket is not read is not silent.
     pub(super) fn received_at(&self) -> Instant {
-        if self.paused.get() { Instant::now() } else { self.received_at.get() }
+        let is_read = !self.paused.get() && !self.lacks_memory.get();
+        if is_read { self.received_at.get() } else { Instant::now() }
     }
 
     /// Records that bytes arrived now, or that silence counts from now on.
@@ -102,9 +112,32 @@ impl Intake {
         self.unhandled.set(self.unhandled.get().saturating_sub(1));
     }
 
-    /// Removes the byte budget: the client is admitted.
-    pub(super) fn remove_budget(&self) {
+    /// Removes the byte budget: the client is admitted. From now on the memory of its large messages counts for `payer`.
+    pub(super) fn admit(&self, payer: Party) {
         self.budget.set(None);
+        self.payer.set(Some(payer));
+    }
+
+    /// Returns for whom the memory of messages counts, once the client is admitted.
+    pub(super) fn payer(&self) -> Option<Party> {
+        self.payer.get()
+    }
+
+    /// Records whether the reader waits for memory.
+    pub(super) fn note_memory(&self, is_lacking: bool) {
+        self.lacks_memory.set(is_lacking);
+        self.note_received();
+    }
+
+    /// Keeps the memory of the data message that is arriving.
+    pub(super) fn keep_arriving(&self, reservation: Reservation) {
+        let before = self.arriving.borrow_mut().replace(reservation);
+        drop(before);
+    }
+
+    /// Removes the memory of the data message that is arriving, or has just arrived. `None` if it is small.
+    pub(super) fn take_arriving(&self) -> Option<Reservation> {
+        self.arriving.borrow_mut().take()
     }
 
     /// Spends `bytes` of the budget.

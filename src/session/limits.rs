@@ -16,6 +16,11 @@ pub struct Limits {
     pub frame: usize,
     /// Bytes of one message, all its fragments together.
     pub message: usize,
+    /// Bytes of the large messages and bodies of one user that are being received, decoded or executed, over all sessions
+    /// and requests of this node.
+    pub messages_of_user: usize,
+    /// The same of all users of this node.
+    pub messages_of_node: usize,
     /// Bytes of the body of a request without a token.
     pub unauthenticated_bytes: usize,
     /// Bytes that a session may send before it is admitted.

@@ -19,6 +19,7 @@ mod intake;
 mod limits;
 mod link;
 mod liveness;
+mod message_memory;
 mod message_pace;
 mod messages;
 mod options;
@@ -30,6 +31,9 @@ mod socket;
 mod throttle;
 mod waiting_throttle;
 mod yjs;
+
+/// The longest time for which a large message or operation that has not begun waits for its turn.
+pub(crate) const TURN_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub use graphql::port::{Execute, Operation, OperationResponse};
 pub use identity::{Identified, Identity, IdentityError};

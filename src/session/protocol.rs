@@ -21,11 +21,15 @@ use tokio::time::Instant;
 
 use super::{
     SessionLink,
-    graphql::protocol::{GraphQlCompletion, GraphQlProtocol},
+    graphql::{
+        decoder::ReceivedMessage,
+        protocol::{GraphQlCompletion, GraphQlProtocol},
+    },
     heartbeat::Heartbeat,
     yjs::protocol::{YjsCompletion, YjsProtocol},
 };
 use crate::{
+    memory::Reservation,
     outbox::InFlight,
     wire::{CloseReason, Dialect, Message, Predecessor},
 };
@@ -117,11 +121,19 @@ impl Protocol {
         }
     }
 
-    /// Receives a message of the client.
-    pub(super) fn receive(&mut self, message: Message, view: &SessionView) -> Vec<ProtocolEffect> {
+    /// Receives a message of the client. `held` is the memory of a large one, which has to be kept as long as the message or
+    /// what is decoded from it.
+    pub(super) fn receive(
+        &mut self,
+        message: Message,
+        held: Option<Reservation>,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
         match self {
-            Self::GraphQl(protocol) => protocol.receive(&message.into_bytes(), view),
-            Self::Yjs(protocol) => protocol.receive(&message, view),
+            Self::GraphQl(protocol) => {
+                protocol.receive(ReceivedMessage { bytes: message.into_bytes(), held }, view)
+            }
+            Self::Yjs(protocol) => protocol.receive(&message, held, view),
         }
     }
 

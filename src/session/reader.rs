@@ -3,8 +3,8 @@
 //! The [`SocketReader`] records when bytes arrive, spends the budget of clients that are not admitted yet, and has a
 //! [`FrameGuard`] check frame headers before the codec allocates memory for the payloads. It stops reading while the
 //! outbox is full, while frames that it has read are not handled yet, while the client sends faster than its
-//! [`MessagePace`], and while the session has paused it. So the memory of a client that only sends, or announces a huge
-//! frame, stays within the limits.
+//! [`MessagePace`], while the session has paused it, and while its user has no memory for a large message
+//! ([`MessageMemory`]). So the memory of a client that only sends, or announces a huge frame, stays within the limits.
 //!
 //! After a fault it passes nothing on, but reads until the session drops the socket. Otherwise the kernel would answer
 //! further bytes with a reset, and the client might not see the close frame.
@@ -23,8 +23,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{intake::Intake, message_pace::MessagePace};
+use super::{intake::Intake, message_memory::MessageMemory, message_pace::MessagePace};
 use crate::{
+    memory::MemoryAccount,
     outbox::Outbox,
     wire::{CloseReason, FrameGuard},
 };
@@ -37,6 +38,7 @@ pub(super) struct SocketReader<S> {
     payload: S,
     guard: FrameGuard,
     pace: MessagePace,
+    memory: MessageMemory,
     /// Fires when the next message may be read; `None` while the client keeps the pace.
     paced: Option<Pin<Box<Sleep>>>,
     outbox: Outbox,
@@ -62,11 +64,14 @@ impl<S> SocketReader<S> {
         payload: S,
         guard: FrameGuard,
         pace: MessagePace,
+        memory: MemoryAccount,
         outbox: Outbox,
         intake: Rc<Intake>,
     ) -> Self {
-        let phase = ReaderPhase::Reading;
-        Self { payload, guard, pace, paced: None, outbox, intake, phase, slowed_since: None }
+        let (phase, memory) =
+            (ReaderPhase::Reading, MessageMemory::new(memory, Rc::clone(&intake)));
+        let (paced, slowed_since) = (None, None);
+        Self { payload, guard, pace, memory, paced, outbox, intake, phase, slowed_since }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
@@ -140,6 +145,9 @@ where
         ready!(self.poll_paced(cx));
         ready!(self.intake.poll_resumed(cx));
         ready!(self.poll_capacity(cx));
+        if let Err(reason) = ready!(self.memory.poll_reserved(&self.guard, cx)) {
+            return self.fail(reason, ReaderPhase::Draining);
+        }
         match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
             Some(Ok(chunk)) => match self.inspect(&chunk) {
                 Ok(()) => Poll::Ready(Some(Ok(chunk))),
@@ -186,6 +194,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::SessionId,
+        memory::{MemoryBounds, MemoryUse},
+        metrics::Metrics,
         outbox::{OutboxBody, OutboxOptions},
         wire::{FrameLimits, frame},
     };
@@ -198,7 +208,13 @@ mod tests {
         let intake = Intake::new(Instant::now(), Some(1_000));
         let guard = FrameGuard::new(FrameLimits { frame: 100, message: 100 });
         let pace = MessagePace::new(2);
-        (SocketReader::new(payload, guard, pace, outbox, Rc::clone(&intake)), intake, body)
+        let memory = memory();
+        (SocketReader::new(payload, guard, pace, memory, outbox, Rc::clone(&intake)), intake, body)
+    }
+
+    fn memory() -> MemoryAccount {
+        let bounds = MemoryBounds { of_user: 1_000, of_node: 1_000 };
+        MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new())
     }
 
     fn poll<S>(reader: &mut SocketReader<S>) -> Poll<Option<Result<Bytes, PayloadError>>>

@@ -18,8 +18,10 @@ use super::{
 };
 use crate::{
     bridge::{Bridge, SessionCallSink},
-    domain::{SessionId, UserId},
+    domain::{Party, SessionId, UserId},
+    fair_queue::FairQueue,
     log_pace::LogPace,
+    memory::MemoryAccount,
     metrics::Metrics,
     outbox::{OutboxOptions, OutboxTotals},
     roster::{self, Roster},
@@ -40,6 +42,10 @@ pub struct SessionParts {
     pub throttle: Arc<Throttle<UserId>>,
     /// Limits the searches for dead sessions per user.
     pub slot_searches: Throttle<UserId>,
+    /// The memory of large messages.
+    pub memory: MemoryAccount,
+    /// The turns of work on large messages.
+    pub turns: FairQueue<Party>,
     /// The metrics.
     pub metrics: Metrics,
     /// The totals over all outboxes.

@@ -162,7 +162,9 @@ where
     let intake = Intake::new(Instant::now(), budget);
     let pace = MessagePace::new(parts.limits.messages_per_second);
     let guard = FrameGuard::new(limits);
-    let reader = SocketReader::new(payload, guard, pace, outbox.clone(), Rc::clone(&intake));
+    let memory = parts.memory.clone();
+    let reader =
+        SocketReader::new(payload, guard, pace, memory, outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
     let last_frames = outbox.clone();
     let new = NewSession {

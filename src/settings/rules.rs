@@ -214,6 +214,8 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
             limits.answer, limits.document
         )
     });
+    faults.at_least("limits.messages_of_user", limits.messages_of_user, limits.message);
+    faults.at_least("limits.messages_of_node", limits.messages_of_node, limits.messages_of_user);
     faults.at_least("limits.answers_of_user", limits.answers_of_user, limits.answer);
     faults.at_least("limits.answers_of_node", limits.answers_of_node, limits.answers_of_user);
     faults.at_least("limits.answer_values", limits.answer_values, 1_000);

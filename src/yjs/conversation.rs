@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use super::{
     admission,
     commit::{commit, commit_rest},
-    pending_messages::PendingMessages,
+    pending_messages::{CollectedUpdates, PendingMessages},
     resync::Resync,
     stored_updates::{StoredUpdates, UpdateBatch},
     unstored_log::UnstoredLog,
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     domain::{DocumentId, UserId, Version},
     editing::{Acknowledgement, EditKind, EditRequest},
+    memory::Reservation,
     metrics::Metrics,
     room::{AWARENESS_TICK, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription},
     session::{ConversationStep, EditorConversation, Limits, SessionLink, StepOutcome, Throttle},
@@ -141,7 +142,7 @@ impl Conversation {
         if link.take_edit().is_err() {
             return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
-        let (request, batch) = self.take_request(link)?;
+        let (request, batch, held) = self.take_request(link)?;
         self.running = RunningStep::Commit(batch);
         let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
         let updates_stored = self.stored.count_with(batch);
@@ -154,7 +155,9 @@ impl Conversation {
                         acknowledged.store(version.number(), Ordering::Relaxed);
                     }
                 };
-                commit(&parts, &seat, request, updates_stored, acknowledge).await
+                let outcome = commit(&parts, &seat, request, updates_stored, acknowledge).await;
+                drop(held);
+                outcome
             }
             .in_current_span(),
         );
@@ -177,9 +180,12 @@ impl Conversation {
         }
     }
 
-    /// Removes all collected updates and returns the request to commit them.
-    fn take_request(&mut self, link: &SessionLink) -> Option<(EditRequest, UpdateBatch)> {
-        let (updates, batch) = self.pending.take_updates();
+    /// Removes all collected updates and returns the request to commit them, with the memory to keep until then.
+    fn take_request(
+        &mut self,
+        link: &SessionLink,
+    ) -> Option<(EditRequest, UpdateBatch, Vec<Reservation>)> {
+        let CollectedUpdates { updates, batch, held } = self.pending.take_updates();
         if updates.is_empty() {
             return None;
         }
@@ -190,7 +196,7 @@ impl Conversation {
             name: None,
             kind: EditKind::Merge { updates, acknowledgement: self.acknowledgement() },
         };
-        Some((request, batch))
+        Some((request, batch, held))
     }
 
     /// Notes the outcome of committing a batch.
@@ -296,13 +302,14 @@ impl EditorConversation for Conversation {
         self.seat = Some((link, seat));
     }
 
-    fn receive(&mut self, message: &Bytes) -> Result<(), CloseReason> {
+    fn receive(&mut self, message: &Bytes, held: Option<Reservation>) -> Result<(), CloseReason> {
         let bad = |error: Malformed| CloseReason::BadMessage(error.0.into());
         let own_client = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
         let max_awareness = self.parts.limits.awareness;
         for message in yjs::parse(message).map_err(bad)? {
             self.pending.receive(message, own_client, max_awareness);
         }
+        self.pending.hold(held);
         Ok(())
     }
 
@@ -348,7 +355,12 @@ impl EditorConversation for Conversation {
 
     fn commit_rest(&mut self) -> Option<BoxFuture<'static, ()>> {
         let (link, _) = self.seat.clone()?;
-        let ((request, _), parts) = (self.take_request(&link)?, Arc::clone(&self.parts));
-        Some(async move { commit_rest(&parts, request).await }.boxed())
+        let (request, _, held) = self.take_request(&link)?;
+        let parts = Arc::clone(&self.parts);
+        let committing = async move {
+            commit_rest(&parts, request).await;
+            drop(held);
+        };
+        Some(committing.boxed())
     }
 }

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use super::{states, stored_updates::UpdateBatch};
 use crate::{
+    memory::Reservation,
     room::EditorAwareness,
     session::Limits,
     wire::yjs::{ClientClocks, EditorMessage, Malformed, awareness},
@@ -26,12 +27,22 @@ pub(super) struct PendingMessages {
     /// Sync steps 2 and updates, in the order of their arrival.
     updates: Vec<Bytes>,
     update_bytes: usize,
+    /// The memory of those that arrived in large messages.
+    held: Vec<Reservation>,
     /// Whether a sync step 2 is among them.
     has_step_2: bool,
     /// The updates that have arrived in total.
     updates_received: u64,
     /// The newest awareness of each client.
     awareness: IndexMap<u32, EditorAwareness>,
+}
+
+/// Updates to be merged as one change.
+pub(super) struct CollectedUpdates {
+    pub(super) updates: Vec<Bytes>,
+    pub(super) batch: UpdateBatch,
+    /// The memory of large messages, to be kept as long as the updates.
+    pub(super) held: Vec<Reservation>,
 }
 
 impl PendingMessages {
@@ -107,12 +118,20 @@ impl PendingMessages {
         !self.updates.is_empty()
     }
 
+    /// Keeps the memory of the message that was received last, for as long as its updates.
+    pub(super) fn hold(&mut self, memory: Option<Reservation>) {
+        if self.has_updates() {
+            self.held.extend(memory);
+        }
+    }
+
     /// Removes all updates, in the order of their arrival.
-    pub(super) fn take_updates(&mut self) -> (Vec<Bytes>, UpdateBatch) {
+    pub(super) fn take_updates(&mut self) -> CollectedUpdates {
         self.update_bytes = 0;
         let has_step_2 = std::mem::take(&mut self.has_step_2);
         let batch = UpdateBatch { received: self.updates_received, has_step_2 };
-        (std::mem::take(&mut self.updates), batch)
+        let (updates, held) = (std::mem::take(&mut self.updates), std::mem::take(&mut self.held));
+        CollectedUpdates { updates, batch, held }
     }
 
     /// Returns whether an awareness update waits.
@@ -165,16 +184,16 @@ mod tests {
             let update = EditorMessage::Update(Bytes::from_static(update));
             pending.receive(update, None, 100);
         }
-        let (updates, batch) = pending.take_updates();
+        let CollectedUpdates { updates, batch, .. } = pending.take_updates();
         assert_eq!(updates, ["one", "two"]);
         assert_eq!(batch, UpdateBatch { received: 2, has_step_2: false });
         assert!(!pending.has_updates());
 
         let step_2 = EditorMessage::Step2(Bytes::from_static(b"all"));
         pending.receive(step_2, None, 100);
-        let (_, batch) = pending.take_updates();
+        let CollectedUpdates { batch, .. } = pending.take_updates();
         assert_eq!(batch, UpdateBatch { received: 3, has_step_2: true });
-        assert!(!pending.take_updates().1.has_step_2);
+        assert!(!pending.take_updates().batch.has_step_2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
 use crate::{
+    memory::Reservation,
     room::{EditorHandle, SeatEnded, Subscriber, Subscription},
     session::{ConversationStep, EditorConversation, SessionLink, StepOutcome},
     wire::CloseReason,
@@ -29,7 +30,7 @@ impl EditorConversation for RefusedEditor {
 
     fn begin(&mut self, _link: Arc<SessionLink>, _seat: EditorHandle) {}
 
-    fn receive(&mut self, _message: &Bytes) -> Result<(), CloseReason> {
+    fn receive(&mut self, _message: &Bytes, _held: Option<Reservation>) -> Result<(), CloseReason> {
         Err(self.0.clone())
     }
 

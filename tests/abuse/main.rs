@@ -10,6 +10,7 @@ mod allowances;
 mod answers;
 mod audiences;
 mod fair_queues;
+mod large_messages;
 mod signing_in;
 mod texts;
 mod unread_answers;

@@ -50,8 +50,7 @@ impl AnswerRefused {
     pub fn code(self) -> ErrorCode {
         match self {
             Self::TooLarge(_) => ErrorCode::BadUserInput,
-            Self::Memory(MemoryExhausted::OfUser { .. }) => ErrorCode::RateLimited,
-            Self::Memory(MemoryExhausted::OfNode) => ErrorCode::Unavailable,
+            Self::Memory(exhausted) => exhausted.code(),
         }
     }
 }
@@ -176,11 +175,11 @@ pub(in crate::graphql) fn answer_budget<'a>(
 pub(super) fn budget(bytes: usize, values: usize) -> AnswerBudget {
     use crate::{
         domain::Party,
-        memory::{MemoryAccount, MemoryBounds},
+        memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
     };
     let bounds = MemoryBounds { of_user: usize::MAX / 2, of_node: usize::MAX / 2 };
-    let account = MemoryAccount::new(bounds, Metrics::new());
+    let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
     AnswerBudget::new(AnswerBounds { bytes, values }, account.open(Party::Node))
 }
 
@@ -189,7 +188,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::Party,
-        memory::{MemoryAccount, MemoryBounds},
+        memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
     };
 
@@ -220,7 +219,7 @@ mod tests {
     #[test]
     fn only_large_answers_reserve_memory() {
         let bounds = MemoryBounds { of_user: 300_000, of_node: 500_000 };
-        let account = MemoryAccount::new(bounds, Metrics::new());
+        let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
         let answer = || {
             let bounds = AnswerBounds { bytes: 1_000_000, values: 9 };
             AnswerBudget::new(bounds, account.open(Party::Node))
@@ -241,7 +240,7 @@ mod tests {
     #[test]
     fn values_take_memory_until_they_are_written() {
         let bounds = MemoryBounds { of_user: 300_000, of_node: 500_000 };
-        let account = MemoryAccount::new(bounds, Metrics::new());
+        let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
         let answer = || {
             let bounds = AnswerBounds { bytes: 1_000_000, values: 100_000 };
             AnswerBudget::new(bounds, account.open(Party::Node))

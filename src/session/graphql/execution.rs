@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::UserId,
+    memory::Reservation,
     metrics::OperationKind,
     outbox::InFlight,
     room::Subscription,
@@ -36,6 +37,15 @@ pub(super) struct Execution {
     parts: Arc<SessionParts>,
     link: Arc<SessionLink>,
     operations: InProgress,
+}
+
+/// An operation that a client asks for.
+pub(super) struct NewOperation {
+    pub(super) payload: SubscribePayload,
+    /// The size of its message, in bytes.
+    pub(super) bytes: usize,
+    /// The memory of a large message.
+    pub(super) held: Option<Reservation>,
 }
 
 /// The result of an operation that had to wait.
@@ -63,31 +73,29 @@ impl Execution {
         self.link.user().id
     }
 
-    /// Starts the operation of a message of `bytes` bytes, or refuses it.
+    /// Starts an operation, or refuses it.
     pub(super) fn start(
         &mut self,
         id: OperationId,
-        payload: SubscribePayload,
-        bytes: usize,
+        NewOperation { payload, bytes, held }: NewOperation,
         view: &SessionView,
-    ) -> Vec<ProtocolEffect> {
+    ) -> ProtocolEffect {
         if self.is_active(&id) {
-            return vec![ProtocolEffect::Close(CloseReason::DuplicateId(id))];
+            return ProtocolEffect::Close(CloseReason::DuplicateId(id));
         }
         let in_flight = match self.admit(bytes, view) {
             Ok(in_flight) => in_flight,
             Err((code, message)) => {
-                return vec![refusal(&id, &graphql_ws::errors(code, &message), None)];
+                return refusal(&id, &graphql_ws::errors(code, &message), None);
             }
         };
-        let effect = match self.parts.execute.prepare(payload) {
+        match self.parts.execute.prepare(payload, held) {
             Ok(operation) if operation.kind() == OperationKind::Subscription => {
                 self.subscribe(id, operation, in_flight)
             }
             Ok(operation) => self.run(id, operation, in_flight),
             Err(errors) => refusal(&id, &errors, Some(in_flight)),
-        };
-        vec![effect]
+        }
     }
 
     /// Returns whether the id names an operation that has not ended.

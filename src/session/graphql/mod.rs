@@ -3,6 +3,7 @@
 //! [`GraphQlProtocol`](protocol::GraphQlProtocol) asks the pure [`gate`] what a message means at this point of the
 //! session, runs operations through the [`port`] that the GraphQL layer implements, and renews tokens.
 
+pub(super) mod decoder;
 pub(super) mod execution;
 pub(super) mod gate;
 pub(super) mod in_progress;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    memory::HeldBytes,
+    memory::{HeldBytes, Reservation},
     metrics::OperationKind,
     room::Subscription,
     session::SessionLink,
@@ -51,9 +51,14 @@ pub trait Operation: Send {
 
 /// Parses operations.
 pub trait Execute: Send + Sync {
-    /// Parses and validates an operation.
+    /// Parses and validates an operation. `held` is the memory of its message if that is large, which the operation keeps until
+    /// it has ended.
     ///
     /// # Errors
     /// A list of GraphQL errors as JSON.
-    fn prepare(&self, payload: SubscribePayload) -> Result<Box<dyn Operation>, Bytes>;
+    fn prepare(
+        &self,
+        payload: SubscribePayload,
+        held: Option<Reservation>,
+    ) -> Result<Box<dyn Operation>, Bytes>;
 }

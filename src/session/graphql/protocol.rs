@@ -4,22 +4,23 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
 
 use super::{
-    execution::{Execution, OperationCompletion},
+    decoder::{DecodedMessage, Decoder, Decoding, ReceivedMessage},
+    execution::{Execution, NewOperation, OperationCompletion},
     gate::{Decision, Gate},
     renewal::{Renewal, RenewalCompletion},
 };
 use crate::{
+    domain::Party,
+    memory::HeldBytes,
     session::{
         SessionLink, SessionParts,
         heartbeat::Heartbeat,
-        protocol::{ProtocolEffect, SessionView},
+        protocol::{Completion, ProtocolEffect, SessionView},
     },
-    wire::{
-        CloseReason,
-        graphql_ws::{self, ServerMessage},
-    },
+    wire::{CloseReason, graphql_ws::ServerMessage},
 };
 
 /// Whether the client offered our subprotocol in its upgrade.
@@ -35,6 +36,7 @@ pub(in crate::session) enum Subprotocol {
 pub(in crate::session) struct GraphQlProtocol {
     parts: Arc<SessionParts>,
     subprotocol: Subprotocol,
+    decoder: Decoder,
     gate: Gate,
     renewal: Renewal,
     /// Runs operations; `None` before the client is admitted and after it has left.
@@ -43,6 +45,8 @@ pub(in crate::session) struct GraphQlProtocol {
 
 /// The result of work of this protocol.
 pub(in crate::session) enum GraphQlCompletion {
+    /// A large message is decoded.
+    Decoded(DecodedMessage),
     /// An operation has ended, or has its seat.
     Operation(OperationCompletion),
     /// A renewed token was checked.
@@ -53,7 +57,8 @@ impl GraphQlProtocol {
     /// Creates the state of a session that has just opened.
     pub(in crate::session) fn new(parts: Arc<SessionParts>, subprotocol: Subprotocol) -> Self {
         let renewal = Renewal::new(parts.identity.clone());
-        Self { parts, subprotocol, gate: Gate::new(), renewal, execution: None }
+        let decoder = Decoder::new(parts.turns.clone());
+        Self { parts, subprotocol, decoder, gate: Gate::new(), renewal, execution: None }
     }
 
     pub(in crate::session) fn start(&self) -> Vec<ProtocolEffect> {
@@ -88,32 +93,64 @@ impl GraphQlProtocol {
 
     pub(in crate::session) fn receive(
         &mut self,
-        bytes: &[u8],
+        received: ReceivedMessage,
         view: &SessionView,
     ) -> Vec<ProtocolEffect> {
-        let decision = match graphql_ws::parse(bytes) {
+        self.decoder.push(received);
+        self.decode(Vec::new(), view)
+    }
+
+    /// Decodes the messages that wait and does what they say, up to one that is decoded later. Adds to `effects`.
+    fn decode(
+        &mut self,
+        mut effects: Vec<ProtocolEffect>,
+        view: &SessionView,
+    ) -> Vec<ProtocolEffect> {
+        // A session that closes takes no further message.
+        while !effects.iter().any(|effect| matches!(effect, ProtocolEffect::Close(_))) {
+            let party = self.execution.as_ref().map(|execution| Party::User(execution.user()));
+            match self.decoder.next(party) {
+                Some(Decoding::Done(decoded)) => effects.extend(self.handle(decoded, view)),
+                Some(Decoding::Later(decoded)) => {
+                    let decoded = decoded.map(GraphQlCompletion::Decoded).map(Completion::GraphQl);
+                    effects.push(ProtocolEffect::PauseReading(true));
+                    effects.push(ProtocolEffect::Await(decoded.boxed_local()));
+                }
+                None => break,
+            }
+        }
+        effects
+    }
+
+    fn handle(
+        &mut self,
+        DecodedMessage { message, bytes, held }: DecodedMessage,
+        view: &SessionView,
+    ) -> Option<ProtocolEffect> {
+        let decision = match message {
             Ok(message) => self.gate.receive(message),
-            Err(bad) => Decision::Close(bad.into()),
+            Err(reason) => Decision::Close(reason),
         };
         match (decision, &mut self.execution) {
             (Decision::Authenticate { token, predecessor }, _) => {
-                vec![ProtocolEffect::Authenticate { token, predecessor }]
+                Some(ProtocolEffect::Authenticate { token, predecessor })
             }
             (Decision::Pong(payload), _) => {
                 let pong = ServerMessage::pong(payload.as_deref()).frame();
-                vec![ProtocolEffect::Reply(pong, None)]
+                let pong = HeldBytes::new(pong, held).encode(|pong| pong);
+                Some(ProtocolEffect::Reply(pong, None))
             }
-            (Decision::Renew(token), _) => vec![self.renewal.start(token, view)],
+            (Decision::Renew(token), _) => Some(self.renewal.start(token, view)),
             (Decision::Start(id, payload), Some(execution)) => {
-                execution.start(id, payload, bytes.len(), view)
+                Some(execution.start(id, NewOperation { payload, bytes, held }, view))
             }
             (Decision::Stop(id), Some(execution)) => {
                 execution.stop(&id);
-                vec![]
+                None
             }
-            (Decision::Close(reason), _) => vec![ProtocolEffect::Close(reason)],
+            (Decision::Close(reason), _) => Some(ProtocolEffect::Close(reason)),
             // The gate starts operations of admitted clients only; before, there is nothing to stop.
-            (Decision::Ignore | Decision::Start(..) | Decision::Stop(_), _) => vec![],
+            (Decision::Ignore | Decision::Start(..) | Decision::Stop(_), _) => None,
         }
     }
 
@@ -124,6 +161,12 @@ impl GraphQlProtocol {
     ) -> Vec<ProtocolEffect> {
         let Some(execution) = &mut self.execution else { return vec![] };
         match completion {
+            GraphQlCompletion::Decoded(decoded) => {
+                self.decoder.finish();
+                let mut effects = vec![ProtocolEffect::PauseReading(false)];
+                effects.extend(self.handle(decoded, view));
+                self.decode(effects, view)
+            }
             GraphQlCompletion::Operation(completion) => {
                 execution.complete(completion).into_iter().collect()
             }
@@ -139,13 +182,14 @@ impl GraphQlProtocol {
         ServerMessage::Ping { payload: Some(payload.as_bytes()) }.frame()
     }
 
-    /// Returns whether an operation is being executed.
+    /// Returns whether a message is being decoded or an operation executed.
     pub(in crate::session) fn is_busy(&self) -> bool {
-        self.execution.as_ref().is_some_and(Execution::is_busy)
+        self.decoder.is_busy() || self.execution.as_ref().is_some_and(Execution::is_busy)
     }
 
     /// Gives up the seats of all subscriptions. Mutations that have started continue.
     pub(in crate::session) fn leave(&mut self) {
+        self.decoder.clear();
         if let Some(execution) = self.execution.take() {
             execution.leave();
         }

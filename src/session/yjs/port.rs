@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
+    memory::Reservation,
     room::{EditorHandle, SeatEnded, Subscriber, Subscription},
     session::SessionLink,
     wire::CloseReason,
@@ -76,11 +77,11 @@ pub trait EditorConversation {
     /// Begins: the editor has its seat.
     fn begin(&mut self, link: Arc<SessionLink>, seat: EditorHandle);
 
-    /// Receives a binary message.
+    /// Receives a binary message. `held` is the memory of a large one.
     ///
     /// # Errors
     /// Why the session must close.
-    fn receive(&mut self, message: &Bytes) -> Result<(), CloseReason>;
+    fn receive(&mut self, message: &Bytes, held: Option<Reservation>) -> Result<(), CloseReason>;
 
     /// Returns the next step. While a step runs there is no other.
     fn next_step(&mut self, now: Instant) -> ConversationStep;

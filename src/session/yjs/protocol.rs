@@ -13,6 +13,7 @@ use super::{
     seat_end,
 };
 use crate::{
+    memory::Reservation,
     room::{SeatEnd, Subscription},
     session::{
         SessionLink,
@@ -91,10 +92,11 @@ impl YjsProtocol {
     pub(in crate::session) fn receive(
         &mut self,
         message: &Message,
+        held: Option<Reservation>,
         view: &SessionView,
     ) -> Vec<ProtocolEffect> {
         let received = match message {
-            Message::Binary(bytes) => self.conversation.receive(bytes),
+            Message::Binary(bytes) => self.conversation.receive(bytes, held),
             Message::Text(_) => {
                 let text = "Text messages are not supported; send binary messages";
                 Err(CloseReason::BadMessage(text.into()))

@@ -62,6 +62,8 @@ pub enum CloseReason {
     InternalError,
     /// The database does not respond, or the room cannot accept more work.
     Unavailable,
+    /// Large messages of the user, or of everybody, have no memory for another one.
+    MemoryExhausted,
     /// The client accepts none of the bytes that are queued for it.
     TooSlow,
     /// A message that is not part of the protocol, with its fault.
@@ -126,7 +128,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 23] {
+    pub fn all() -> [Self; 24] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
@@ -136,6 +138,7 @@ impl CloseReason {
             Self::TooBig { limit: 64 << 20 },
             Self::InternalError,
             Self::Unavailable,
+            Self::MemoryExhausted,
             Self::TooSlow,
             Self::BadMessage(Cow::Borrowed("Invalid message")),
             Self::Unauthorized,
@@ -166,6 +169,7 @@ impl CloseReason {
             Self::TooBig { .. } => Row::fatal(1009, "too_big").for_yjs(4413),
             Self::InternalError => Row::fatal(1011, "internal_error"),
             Self::Unavailable => Row::retry(1013, "unavailable"),
+            Self::MemoryExhausted => Row::retry(1013, "memory_exhausted"),
             Self::TooSlow => Row::retry(1013, "too_slow"),
             Self::BadMessage(_) => Row::fatal(4400, "bad_message"),
             Self::Unauthorized => Row::fatal(4401, "unauthorized"),
@@ -243,6 +247,9 @@ impl CloseReason {
             }
             Self::InternalError => "Internal server error",
             Self::Unavailable => "Temporarily unavailable; reconnect in a moment",
+            Self::MemoryExhausted => {
+                "Too many large messages are on their way; reconnect in a moment and send them again"
+            }
             Self::TooSlow => "The client does not read what it receives; reconnect to resume",
             Self::BadMessage(text) => match text {
                 Cow::Borrowed(text) => shortened(text, Self::MAX_TEXT),

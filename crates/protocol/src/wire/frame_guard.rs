@@ -115,6 +115,12 @@ impl FrameGuard {
         }
     }
 
+    /// Returns the number of bytes that the frames of an unfinished data message have announced so far; 0 between messages.
+    #[must_use]
+    pub fn message_bytes(&self) -> u64 {
+        self.message.map_or(0, |message| message.length)
+    }
+
     /// Returns whether the client's close frame is complete.
     #[must_use]
     pub fn is_closed(&self) -> bool {
