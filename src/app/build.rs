@@ -6,7 +6,10 @@ use super::cluster::Cluster;
 use crate::{
     auth::{AddressLookUps, Passwords, SignInLimits, SignIns, Tokens},
     graphql::{Api, Engine, RequestAllowances},
-    http::{BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, TrustedProxies},
+    http::{
+        BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
+        TrustedProxies,
+    },
     log_pace::LogPace,
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
@@ -128,6 +131,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         refusals: RefusalLog::default(),
         stranger_requests: LogPace::of_strangers(),
         dropped_log_lines: telemetry::dropped_lines,
+        in_flight: RequestsInFlight::new(limits.requests_in_flight),
         memory,
         bodies: BodyLimits {
             authenticated: limits.message,

@@ -11,15 +11,19 @@ use actix_web::{
     web::Bytes,
 };
 
+use super::requests_in_flight::RequestInFlight;
 use crate::outbox::take_piece;
 
-/// An answer of which a part may have been taken.
-pub(super) struct AnswerBody(Bytes);
+/// An answer of which a part may have been taken. Its request is in flight until the connection drops it.
+pub(super) struct AnswerBody {
+    answer: Bytes,
+    _in_flight: Option<RequestInFlight>,
+}
 
 impl AnswerBody {
     /// Returns the body for an answer.
-    pub(super) fn new(answer: Bytes) -> Self {
-        Self(answer)
+    pub(super) fn new(answer: Bytes, in_flight: Option<RequestInFlight>) -> Self {
+        Self { answer, _in_flight: in_flight }
     }
 }
 
@@ -27,16 +31,16 @@ impl MessageBody for AnswerBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.0.len() as u64)
+        BodySize::Sized(self.answer.len() as u64)
     }
 
     fn poll_next(
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.0.is_empty() {
+        if self.answer.is_empty() {
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(Ok(take_piece(&mut self.0))))
+        Poll::Ready(Some(Ok(take_piece(&mut self.answer))))
     }
 }

@@ -75,6 +75,14 @@ pub enum HttpError {
         /// How long a body may take at any rate.
         within: Duration,
     },
+    /// The caller has too many requests that are not answered.
+    #[error(
+        "You have {max} requests that are not answered yet, the most of one user. Wait for an answer, then try again."
+    )]
+    TooManyInFlight {
+        /// The most requests of a user.
+        max: usize,
+    },
     /// There is no memory for the body.
     #[error(transparent)]
     Memory(#[from] MemoryExhausted),
@@ -174,7 +182,9 @@ impl HttpError {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput)
             }
             Self::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, ErrorCode::BadUserInput),
-            Self::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited),
+            Self::Throttled(_) | Self::TooManyInFlight { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited)
+            }
             Self::Memory(MemoryExhausted::OfUser { .. }) => {
                 (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited)
             }
@@ -213,6 +223,7 @@ impl HttpError {
             Self::Method => "method",
             Self::UnknownMethod => "unknown_method",
             Self::Throttled(_) => "rate_limited",
+            Self::TooManyInFlight { .. } => "too_many_in_flight",
             Self::Memory(_) => "memory_exhausted",
             Self::Busy => "busy",
             Self::Draining => "draining",
@@ -245,6 +256,7 @@ impl HttpError {
             | Self::NeedsSocket
             | Self::UnknownMethod
             | Self::Throttled(_)
+            | Self::TooManyInFlight { .. }
             | Self::Memory(_)
             | Self::Failed
             | Self::Busy

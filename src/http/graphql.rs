@@ -20,7 +20,9 @@ use super::{
     body::{self, RequestBody},
     graphiql, graphql_socket,
     negotiation::ResponseFormat,
-    query_string, upgrade,
+    query_string,
+    requests_in_flight::RequestInFlight,
+    upgrade,
 };
 use crate::{
     domain::Party,
@@ -46,9 +48,17 @@ pub(super) async fn post(
             return Err(refused(&request, &state, error).await);
         }
     };
+    let in_flight = match state.in_flight.enter(caller.party()) {
+        Ok(in_flight) => in_flight,
+        Err(error) => {
+            body::discard(&mut payload, &state.bodies).await;
+            return Err(error);
+        }
+    };
     let RequestBody { bytes, held } = body::read(&request, &mut payload, &state, &caller).await?;
     let operation = parse_body(&request, &state, caller.party(), bytes).await?;
-    respond(caller, (operation, held), &state, format, Method::Post).await
+    let received = ReceivedRequest { caller, operation, held, in_flight };
+    respond(received, &state, format, Method::Post).await
 }
 
 /// Handles `GET /graphql`: an upgrade, the page, or a query.
@@ -71,8 +81,10 @@ pub(super) async fn get(
         Err(error) => return Err(refused(&request, &state, error).await),
     };
     let format = ResponseFormat::accepted_by(&request)?;
+    let in_flight = state.in_flight.enter(caller.party())?;
     let operation = query_string::parse_operation(request.query_string())?;
-    respond(caller, (operation, None), &state, format, Method::Get).await
+    let received = ReceivedRequest { caller, operation, held: None, in_flight };
+    respond(received, &state, format, Method::Get).await
 }
 
 /// Refuses any other method.
@@ -153,9 +165,17 @@ fn check_values(body: &[u8]) -> Result<(), HttpError> {
     if values > max { Err(HttpError::Malformed(too_many_values())) } else { Ok(()) }
 }
 
-async fn respond(
+/// A request that is decoded.
+struct ReceivedRequest {
     caller: Caller,
-    (operation, held): (Request, Option<Reservation>),
+    operation: Request,
+    /// The memory of a large body.
+    held: Option<Reservation>,
+    in_flight: Option<RequestInFlight>,
+}
+
+async fn respond(
+    ReceivedRequest { caller, operation, held, in_flight }: ReceivedRequest,
     state: &HttpState,
     format: ResponseFormat,
     method: Method,
@@ -167,7 +187,9 @@ async fn respond(
     let prepared =
         match state.engine.prepare(query, operation_name, OperationVariables::Decoded(variables)) {
             Ok(prepared) => prepared,
-            Err(error) => return Ok(format.respond(OperationAnswer::Refused(vec![error]))),
+            Err(error) => {
+                return Ok(format.respond(OperationAnswer::Refused(vec![error]), in_flight));
+            }
         };
     match (prepared.kind(), method) {
         (OperationKind::Subscription, Method::Post) => return Err(HttpError::NeedsSocket),
@@ -177,5 +199,5 @@ async fn respond(
         (OperationKind::Query, Method::Get | Method::Post)
         | (OperationKind::Mutation, Method::Post) => {}
     }
-    Ok(format.respond(prepared.holding(held).answer(caller).await))
+    Ok(format.respond(prepared.holding(held).answer(caller).await, in_flight))
 }

@@ -10,7 +10,7 @@ use actix_web::{
 };
 use async_graphql::ServerError;
 
-use super::{HttpError, answer_body::AnswerBody};
+use super::{HttpError, answer_body::AnswerBody, requests_in_flight::RequestInFlight};
 use crate::graphql::OperationAnswer;
 
 /// The format of a response.
@@ -47,7 +47,11 @@ impl ResponseFormat {
     }
 
     /// Returns the response with the answer to an operation.
-    pub(super) fn respond(self, answer: OperationAnswer) -> HttpResponse {
+    pub(super) fn respond(
+        self,
+        answer: OperationAnswer,
+        in_flight: Option<RequestInFlight>,
+    ) -> HttpResponse {
         let (status, body) = match (answer, self) {
             (OperationAnswer::Executed(answer), _) => (StatusCode::OK, answer.encode(|json| json)),
             (OperationAnswer::Refused(errors), Self::GraphqlResponse) => {
@@ -60,7 +64,7 @@ impl ResponseFormat {
         HttpResponse::build(status)
             .content_type(self.content_type())
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(AnswerBody::new(body))
+            .body(AnswerBody::new(body, in_flight))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 
-use super::{BodyLimits, DrainFlag, Origins, Paced, RefusalLog, TrustedProxies};
+use super::{BodyLimits, DrainFlag, Origins, Paced, RefusalLog, RequestsInFlight, TrustedProxies};
 use crate::{
     domain::{Network, UserId},
     graphql::Engine,
@@ -63,6 +63,8 @@ pub struct HttpState {
     pub stranger_requests: LogPace,
     /// Returns how many log lines were dropped.
     pub dropped_log_lines: fn() -> u64,
+    /// Counts the requests of each user that are not answered yet.
+    pub in_flight: RequestsInFlight,
     /// The memory of large messages and bodies.
     pub memory: MemoryAccount,
     /// The limits of request bodies.

@@ -157,6 +157,7 @@ fn check_tcp_user_timeout(
 fn check_limits(faults: &mut FaultList, limits: &Limits) {
     faults.at_least("limits.connections_per_user", limits.connections_per_user, 1);
     faults.at_least("limits.operations_in_flight", limits.operations_in_flight, 1);
+    faults.at_least("limits.requests_in_flight", limits.requests_in_flight, 1);
     faults.at_least("limits.subscriptions", limits.subscriptions, 1);
     faults.at_least("limits.frame", limits.frame, 1);
     faults.at_most("limits.message", limits.message, 256 * MIB);

@@ -32,6 +32,7 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("session.warn_before_expiry", "61m"),
         ("limits.connections_per_user", "0"),
         ("limits.operations_in_flight", "0"),
+        ("limits.requests_in_flight", "0"),
         ("limits.subscriptions", "0"),
         ("limits.frame", "0"),
         ("limits.message", "67108863"),

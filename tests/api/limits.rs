@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 
 use futures_util::future::join_all;
-use kit::{Answer, Client as _, Node as _, RawSocket, TestNode};
+use kit::{Answer, Client as _, Node as _, Person, RawSocket, TestNode, expect_eventually};
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 /// The messages that start an operation under the ids 0, 1, 2, …
 fn starts(operation: &str, times: u32) -> Vec<Value> {
@@ -109,6 +110,58 @@ async fn operations_in_flight_are_limited_and_the_session_goes_on() {
     assert_eq!(me["data"]["me"]["id"], json!(alice.id));
 
     drop(socket);
+    node.stop().await;
+}
+
+/// Sends the head of a request whose body does not arrive.
+async fn begin_request(node: &TestNode, person: &Person) -> TcpStream {
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\n\r\n",
+        person.token,
+    );
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[actix_web::test]
+async fn requests_in_flight_are_limited_for_each_user() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__REQUESTS_IN_FLIGHT", "2")]).await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let begun = [begin_request(&node, &mallory).await, begin_request(&node, &mallory).await];
+
+    expect_eventually("a refusal", async || {
+        let reply = mallory.send(&json!({ "query": "{ me { id } }" })).await;
+        let is_refused = reply.status == 429;
+        if is_refused {
+            assert_eq!(reply.json()["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+        }
+        is_refused
+    })
+    .await;
+    assert!(alice.run("{ me { id } }", json!({})).await.is_ok());
+    // Operations of a socket are counted by its session.
+    let socket = mallory.connect().await;
+    assert!(socket.run("{ me { id } }", json!({})).await.is_ok());
+
+    drop(begun);
+    let accepted = async || mallory.run("{ me { id } }", json!({})).await.is_ok();
+    expect_eventually("an answer", accepted).await;
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn twenty_tabs_of_one_user_meet_no_refusal() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Plan", "text").await;
+    let read = format!("{{ document(id: \"{document}\") {{ title content version }} }}");
+    let (alice, read) = (&alice, &read);
+    // Browsers open six connections to a server.
+    let answers = join_all((0..20 * 6).map(|_| alice.run(read, json!({})))).await;
+    assert!(answers.iter().all(Answer::is_ok));
     node.stop().await;
 }
 
