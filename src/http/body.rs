@@ -135,9 +135,11 @@ impl BodyMemory {
         if size <= MAX_INLINE_BYTES || (arrived <= reserved && arrived > 0) {
             return Ok(());
         }
-        let missing = arrived.saturating_sub(reserved);
-        // In steps, so that not every piece of a body is counted.
-        let step = if missing > 0 { missing.max(MAX_INLINE_BYTES) } else { 0 };
+        let step = match arrived > reserved {
+            // In steps, so that not every piece of a body is counted.
+            true => (arrived - reserved).max(MAX_INLINE_BYTES).min(size - reserved),
+            false => 0,
+        };
         Ok(self.reservation.grow_within(size, step, MEMORY_PATIENCE).await?)
     }
 
@@ -156,6 +158,28 @@ pub(super) async fn discard(payload: &mut Payload, limits: &BodyLimits) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        domain::Party,
+        memory::{MemoryAccount, MemoryBounds, MemoryUse},
+        metrics::Metrics,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_fills_the_memory_of_its_user_fits_and_another_waits_in_vain() {
+        let bounds = MemoryBounds { of_user: 200_000, of_node: 200_000 };
+        let account = MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new());
+        let body = |announced| BodyMemory { reservation: account.open(Party::Node), announced };
+        let (mut first, mut small) = (body(200_000), body(MAX_INLINE_BYTES));
+        for arrived in [0, 60_000, 190_000, 200_000] {
+            first.reserve(arrived).await.unwrap();
+        }
+        small.reserve(MAX_INLINE_BYTES).await.unwrap();
+        assert!(small.into_held().is_none());
+
+        let refused = body(0).reserve(MAX_INLINE_BYTES + 1).await;
+        assert!(matches!(refused, Err(HttpError::Memory(_))));
+        assert_eq!(first.into_held().unwrap().bytes(), 200_000);
+    }
 
     #[test]
     fn a_body_may_take_longer_the_more_of_it_has_arrived() {
