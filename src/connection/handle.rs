@@ -28,6 +28,12 @@ pub struct ConnectionHandle {
     state: Rc<ConnectionState>,
 }
 
+/// Has a session tell its client why its connection ends.
+type Farewell = Box<dyn FnOnce()>;
+
+/// How long the last frame of a session has that gives way.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 #[derive(Default)]
 struct ConnectionState {
     is_ended: Cell<bool>,
@@ -45,6 +51,8 @@ struct ConnectionState {
     accepted: Cell<u64>,
     /// The place that the connection takes until it is closed.
     place: RefCell<Option<ConnectionPlace>>,
+    /// What a session tells its client before the connection ends for that of another client.
+    farewell: RefCell<Option<Farewell>>,
     /// The task that reads and writes.
     waker: RefCell<Option<Waker>>,
     /// Holds a permit once the socket is closed.
@@ -102,17 +110,30 @@ impl ConnectionHandle {
         AnsweredRequest { connection: self.clone(), has_body: body > 0 }
     }
 
-    /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines.
-    pub fn begin_session(&self) {
+    /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines. `farewell` queues a close frame,
+    /// for when the connection has to give way.
+    pub fn begin_session(&self, farewell: impl FnOnce() + 'static) {
         self.state.phase.set(ConnectionPhase::Session);
+        *self.state.farewell.borrow_mut() = Some(Box::new(farewell));
         self.state.release_read();
+    }
+
+    /// Ends the connection, because another client needs its place. A session has a moment to send its close frame.
+    pub(super) fn give_way(&self) {
+        let farewell = self.state.farewell.borrow_mut().take();
+        let Some(farewell) = farewell else { return self.end() };
+        farewell();
+        let connection = self.clone();
+        actix_rt::spawn(async move { connection.close_within(FAREWELL, 1).await });
     }
 
     /// Notes that the client has shown a valid token of this user, so that its connection is not closed for those of
     /// strangers, unless the user has too many.
     pub fn authenticate(&self, user: UserId) {
-        if let Some(place) = &*self.state.place.borrow() {
-            place.authenticate(user);
+        if let Some(place) = &*self.state.place.borrow()
+            && place.authenticate(user)
+        {
+            self.forget_farewell();
         }
     }
 
@@ -221,7 +242,13 @@ impl ConnectionHandle {
         *self.state.place.borrow_mut() = Some(place);
     }
 
+    fn forget_farewell(&self) {
+        let farewell = self.state.farewell.borrow_mut().take();
+        drop(farewell);
+    }
+
     pub(super) fn note_closed(&self) {
+        self.forget_farewell();
         let place = self.state.place.borrow_mut().take();
         drop(place);
         self.state.closed.notify_one();

@@ -115,7 +115,7 @@ impl ConnectionPlaces {
         });
         for stranger in gone {
             self.metrics.connection_ended("gave_way");
-            stranger.end();
+            stranger.give_way();
         }
         true
     }
@@ -208,15 +208,17 @@ impl TakenPlaces {
 }
 
 impl ConnectionPlace {
-    /// Notes that the client has shown a valid token of this user. The connection stays a stranger if the user has too many.
-    pub(super) fn authenticate(&self, user: UserId) {
+    /// Notes that the client has shown a valid token of this user. Returns whether the connection is no stranger any more; it stays
+    /// one if the user has too many.
+    pub(super) fn authenticate(&self, user: UserId) -> bool {
         if self.user.get().is_some() {
-            return;
+            return true;
         }
         let kept = self.taken.borrow_mut().keep_for(user, self.number, self.per_user);
         if kept.is_some() {
             self.user.set(Some(user));
         }
+        kept.is_some()
     }
 }
 

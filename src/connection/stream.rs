@@ -233,7 +233,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         let mut buffer = ReadBuf::new(&mut byte);
         assert!(Pin::new(&mut server).poll_read(&mut cx, &mut buffer).is_pending());
-        handle.begin_session();
+        handle.begin_session(|| {});
         assert!(Pin::new(&mut server).poll_read(&mut cx, &mut buffer).is_ready());
         assert_eq!(buffer.filled(), b"x");
     }

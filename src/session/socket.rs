@@ -30,8 +30,8 @@ use super::{
 use crate::{
     connection::ConnectionHandle,
     domain::{Network, SessionId},
-    outbox::Outbox,
-    wire::{Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws},
+    outbox::{Closing, Outbox},
+    wire::{CloseReason, Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws},
 };
 
 /// The context in which a session runs.
@@ -144,9 +144,6 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
     let Upgrade { protocol, identified, network, limits, budget, connection } = upgrade;
-    if let Some(connection) = &connection {
-        connection.begin_session();
-    }
     let id = SessionId::new();
     // It is no child of the request's span, which would stay open as long as the session.
     let span = tracing::info_span!(
@@ -159,6 +156,13 @@ where
     // The one event of both spans: it connects the session with its upgrade.
     tracing::debug!(session.id = %id, "session opened");
     let (outbox, body) = Outbox::new(id, parts.outbox, Arc::clone(&parts.totals));
+    if let Some(connection) = &connection {
+        let (outbox, frame) = (outbox.clone(), CloseReason::Unavailable.frame(protocol.dialect()));
+        connection.begin_session(move || {
+            // If the connection has gone, there is nobody to tell.
+            let _pushed = outbox.close(frame, Closing::AtOnce);
+        });
+    }
     let intake = Intake::new(Instant::now(), budget);
     let pace = MessagePace::new(parts.limits.messages_per_second);
     let guard = FrameGuard::new(limits);

@@ -155,6 +155,25 @@ async fn strangers_give_way_to_new_clients_and_clients_with_a_token_stay() {
 }
 
 #[actix_web::test]
+async fn a_session_that_is_not_admitted_and_gives_way_is_told_so() {
+    let node = TestNode::start_with(&[
+        ONE_WORKER,
+        ("COSCRIBE__SERVER__MAX_CONNECTIONS", "20"),
+        ("COSCRIBE__SESSION__INIT_WITHIN", "60s"),
+    ])
+    .await;
+    let mut waiting = node.handshake().open_raw().await;
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        strangers.push(connect(&node).await);
+    }
+
+    assert_eq!(waiting.expect_close().await.0, 1013);
+    drop(strangers);
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn an_address_that_has_filled_its_places_gets_no_more_and_others_do() {
     let node =
         TestNode::start_with(&[ONE_WORKER, ("COSCRIBE__SERVER__CONNECTIONS_PER_ADDRESS", "3")])
