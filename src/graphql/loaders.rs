@@ -19,8 +19,9 @@ use super::{
     answer::{AnswerBudget, AnswerRefused, Encoded, FirstTime},
 };
 use crate::{
-    domain::{Collaborator, DocumentId, Party, Presence, User, UserId, Version},
+    domain::{Collaborator, Content, DocumentId, Party, Presence, User, UserId, Version},
     editing::LoadError,
+    fair_queue::FairQueue,
     store::StoreError,
 };
 
@@ -46,6 +47,8 @@ struct Reader {
     /// The party that the operation runs for.
     party: Party,
     budget: Arc<AnswerBudget>,
+    /// The turns of work on large texts.
+    turns: FairQueue<Party>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,12 +76,17 @@ struct LoadedText {
 
 impl Loaders {
     /// Returns the reads of an operation that have not begun.
-    pub(super) fn new(api: Arc<Api>, party: Party, budget: Arc<AnswerBudget>) -> Self {
+    pub(super) fn new(
+        api: Arc<Api>,
+        turns: FairQueue<Party>,
+        party: Party,
+        budget: Arc<AnswerBudget>,
+    ) -> Self {
         let spawn = |reading| {
             actix_rt::spawn(reading);
         };
         let is_wanted = Arc::new(AtomicBool::new(true));
-        let reader = Reader { is_wanted: Arc::clone(&is_wanted), api, party, budget };
+        let reader = Reader { is_wanted: Arc::clone(&is_wanted), api, party, budget, turns };
         let loader = DataLoader::with_cache(reader, spawn, HashMapCache::default());
         Self { loader: loader.delay(std::time::Duration::ZERO), is_wanted }
     }
@@ -108,6 +116,15 @@ impl Loaders {
     /// None; a roster that fails returns the sessions that it knows.
     pub(super) async fn presence(&self, document: DocumentId) -> Result<Arc<[Presence]>, ApiError> {
         Ok(self.loader.load_one(PresenceIn(document)).await?.unwrap_or_default())
+    }
+
+    /// Writes a text that is in memory as JSON.
+    ///
+    /// # Errors
+    /// The work was aborted.
+    pub(super) async fn write(&self, content: Content) -> Result<Encoded<String>, LoadError> {
+        let reader = self.loader.loader();
+        Encoded::text_in_turn(content, reader.turns.clone(), reader.party).await
     }
 
     /// Returns the text of a document at a version, and spends its bytes.
@@ -204,7 +221,8 @@ impl Reader {
         self.budget.check().map_err(TextError::Refused)?;
         let content = self.api.rooms.content_at(document, version, self.party).await;
         let content = content.map_err(TextError::Load)?;
-        let text = Encoded::text_off_thread(content).await.map_err(TextError::Load)?;
+        let text = Encoded::text_in_turn(content, self.turns.clone(), self.party).await;
+        let text = text.map_err(TextError::Load)?;
         self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;
         Ok(LoadedText { text, first: Arc::default() })
     }

@@ -178,7 +178,12 @@ impl PreparedOperation {
             .request(self.name.as_deref(), variables)
             .data(caller)
             .data(Arc::clone(&budget))
-            .data(Loaders::new(Arc::clone(&inner.api), party, Arc::clone(&budget)));
+            .data(Loaders::new(
+                Arc::clone(&inner.api),
+                inner.turns.clone(),
+                party,
+                Arc::clone(&budget),
+            ));
         let mut execution = async move {
             let resolving = inner.schemas.operations.execute(request).boxed();
             let response = in_turns(&budget, &inner.turns, party, turn, resolving).await;

@@ -11,8 +11,12 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::Content,
-    editing::{LoadError, loader::off_thread},
+    domain::{Content, Party},
+    editing::{
+        LoadError,
+        loader::{MAX_INLINE_BYTES, off_thread},
+    },
+    fair_queue::FairQueue,
 };
 
 /// A value of the GraphQL type `T`, as JSON. Cheap to clone, so a field that is selected several times is written once.
@@ -52,12 +56,33 @@ impl Encoded<String> {
         Ok(Self::new(json))
     }
 
-    /// Writes a text as a JSON string, a large one on another thread.
+    /// Writes a text as a JSON string, a large one on another thread when it is the turn of the party. There is no deadline: a
+    /// text may answer a mutation that has been carried out.
     ///
     /// # Errors
     /// The text cannot be written, which is a bug, or the work was aborted.
-    pub(in crate::graphql) async fn text_off_thread(content: Content) -> Result<Self, LoadError> {
-        let written = off_thread(content.bytes(), move || Self::text(&content)).await?;
+    pub(in crate::graphql) async fn text_in_turn(
+        content: Content,
+        turns: FairQueue<Party>,
+        party: Party,
+    ) -> Result<Self, LoadError> {
+        let bytes = content.bytes();
+        let written = if bytes <= MAX_INLINE_BYTES {
+            Self::text(&content)
+        } else {
+            // A task of its own takes the turn. The operation may wait for its next one meanwhile, and would not use this.
+            let writing = tokio::spawn(async move {
+                // The queue refuses nobody; if it did, turns would not be limited.
+                let turn = turns.acquire(party).await.ok();
+                let write = move || {
+                    // The turn ends with the work, also if nobody waits for it any more.
+                    let _turn = turn;
+                    Self::text(&content)
+                };
+                off_thread(bytes, write).await
+            });
+            writing.await.map_err(|_aborted| LoadError::Aborted)??
+        };
         written.map_err(|error| {
             tracing::error!(%error, "a text could not be written as JSON");
             LoadError::Aborted

@@ -12,7 +12,7 @@ use crate::{
         ApiError,
         answer::{Encoded, answer_budget},
         complexity::CONTENT,
-        loaders::loaders,
+        loaders::{Loaders, loaders},
     },
 };
 
@@ -56,8 +56,8 @@ pub(in crate::graphql) struct KnownText {
 
 impl KnownText {
     /// Returns the text, written as JSON the first time.
-    async fn written(&self) -> Result<Encoded<String>, LoadError> {
-        let write = || Encoded::text_off_thread(self.content.clone());
+    async fn written(&self, loaders: &Loaders) -> Result<Encoded<String>, LoadError> {
+        let write = || loaders.write(self.content.clone());
         self.written.get_or_try_init(write).await.cloned()
     }
 }
@@ -93,7 +93,7 @@ impl DocumentType {
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         if let Some(known) = &self.content {
-            let text = known.written().await?;
+            let text = known.written(loaders(ctx)?).await?;
             answer_budget(ctx)?.spend_bytes(text.bytes())?;
             return Ok(text);
         }
