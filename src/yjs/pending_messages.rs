@@ -17,6 +17,9 @@ use crate::{
 /// The clients whose awareness may wait. A room has no more.
 const MAX_AWARENESS_CLIENTS: usize = 64;
 
+/// The entries of one awareness message that are read. Editors relay those of others, so there may be several for each client.
+const MAX_AWARENESS_ENTRIES: usize = 4 * MAX_AWARENESS_CLIENTS;
+
 /// The collected messages of one editor.
 #[derive(Default)]
 pub(super) struct PendingMessages {
@@ -89,7 +92,7 @@ impl PendingMessages {
         own_client: Option<u32>,
         max_awareness: usize,
     ) -> Result<(), Malformed> {
-        for entry in awareness::read(bytes)? {
+        for entry in awareness::read(bytes)?.take(MAX_AWARENESS_ENTRIES) {
             let entry = entry?;
             if own_client.is_some_and(|own| u64::from(own) != entry.client) {
                 continue;
@@ -203,6 +206,19 @@ mod tests {
         pending.receive(awareness_update(7, 2, 9), None, 100);
         let state = pending.take_awareness().unwrap().state.unwrap();
         assert_eq!(state["a"], "x".repeat(9));
+        assert!(!pending.has_awareness());
+    }
+
+    #[test]
+    fn only_the_first_entries_of_an_awareness_message_are_read() {
+        let mut pending = PendingMessages::default();
+        let count = MAX_AWARENESS_ENTRIES + 1;
+        // The number of entries takes two bytes; each is of client 8, but for the last.
+        let mut update = vec![u8::try_from(count % 128).unwrap() | 0x80, 2];
+        for index in 1..=count {
+            update.extend([if index == count { 7 } else { 8 }, 1, 2, b'{', b'}']);
+        }
+        pending.receive(EditorMessage::Awareness(update.into()), Some(7), 20);
         assert!(!pending.has_awareness());
     }
 
