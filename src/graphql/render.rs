@@ -19,8 +19,7 @@ use super::{
     answer::{CopiesTooLarge, encode_response},
 };
 use crate::{
-    domain::Event,
-    room::{Render, RenderError, SeatEnd},
+    room::{Render, RenderError, SeatEnd, SharedEvent},
     store::StoreError,
     wire::{
         ErrorCode,
@@ -30,10 +29,10 @@ use crate::{
 
 /// Passes the next event of a renderer to its resolver.
 #[derive(Clone, Default)]
-pub(super) struct Feed(Arc<Mutex<Option<Event>>>);
+pub(super) struct Feed(Arc<Mutex<Option<SharedEvent>>>);
 
 impl Feed {
-    fn put(&self, event: Event) {
+    fn put(&self, event: SharedEvent) {
         *self.0.lock() = Some(event);
     }
 
@@ -41,7 +40,7 @@ impl Feed {
     /// each `put`.
     pub(super) fn events<T, P>(&self, select: P) -> impl Stream<Item = T> + use<T, P>
     where
-        P: Fn(Event) -> Option<T>,
+        P: Fn(SharedEvent) -> Option<T>,
     {
         let feed = self.clone();
         stream::poll_fn(move |_cx| match feed.0.lock().take().and_then(&select) {
@@ -76,7 +75,7 @@ impl Renderer {
 }
 
 impl Render for Renderer {
-    fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
+    fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError> {
         let stream = self.stream.get_or_insert_with(|| Self::start(&self.operation));
         stream.feed.put(event.clone());
         let mut cx = Context::from_waker(Waker::noop());

@@ -15,7 +15,10 @@ use super::{
     admission::{Purpose, ReplayStart},
     types::{CursorMoveType, DocumentChangeType, PresenceChangeType},
 };
-use crate::domain::{Event, InvalidInput, Topic, Version};
+use crate::{
+    domain::{Event, InvalidInput, Topic, Version},
+    room::SharedEvent,
+};
 
 /// The root of all subscriptions.
 pub struct SubscriptionRoot;
@@ -41,9 +44,11 @@ impl SubscriptionRoot {
         since: Option<i64>,
         since_at: Option<DateTime<Utc>>,
     ) -> Result<EventStream<DocumentChangeType>, ApiError> {
-        subscribe(ctx, &id, Topic::Changes, (since, since_at), |event| match event {
-            Event::Changed(change) => Some(DocumentChangeType::new(change)),
-            Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
+        subscribe(ctx, &id, Topic::Changes, (since, since_at), |event| match event.into_parts() {
+            (Event::Changed(change), encoded) => {
+                Some(DocumentChangeType::new(change, encoded.unwrap_or_default()))
+            }
+            (Event::PresenceChanged(_) | Event::CursorMoved(_), _) => None,
         })
         .await
     }
@@ -56,7 +61,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<EventStream<PresenceChangeType>, ApiError> {
-        subscribe(ctx, &id, Topic::Presence, (None, None), |event| match event {
+        subscribe(ctx, &id, Topic::Presence, (None, None), |event| match event.into_parts().0 {
             Event::PresenceChanged(change) => Some(PresenceChangeType(change)),
             Event::Changed(_) | Event::CursorMoved(_) => None,
         })
@@ -70,7 +75,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<EventStream<CursorMoveType>, ApiError> {
-        subscribe(ctx, &id, Topic::Cursors, (None, None), |event| match event {
+        subscribe(ctx, &id, Topic::Cursors, (None, None), |event| match event.into_parts().0 {
             Event::CursorMoved(moved) => Some(CursorMoveType(moved)),
             Event::Changed(_) | Event::PresenceChanged(_) => None,
         })
@@ -83,7 +88,7 @@ async fn subscribe<T: Send + 'static>(
     id: &ID,
     topic: Topic,
     (since, since_at): (Option<i64>, Option<DateTime<Utc>>),
-    select: impl Fn(Event) -> Option<T> + Send + 'static,
+    select: impl Fn(SharedEvent) -> Option<T> + Send + 'static,
 ) -> Result<EventStream<T>, ApiError> {
     match ctx.data_opt::<Purpose>().ok_or(ApiError::SchemaOnly)? {
         Purpose::Admit(admission) => {

@@ -29,7 +29,7 @@ pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
 pub use delivery::{
     audience::AudienceKey,
     confirmation::Confirmation,
-    render::{MakeRenderer, Render, RenderError},
+    render::{EncodedFields, MakeRenderer, Render, RenderError, SharedEvent},
 };
 pub use editor_handle::EditorHandle;
 pub use error::RoomError;

@@ -1,6 +1,6 @@
 //! Values that were written as JSON before the rest of their answer.
 
-use std::{borrow::Cow, marker::PhantomData};
+use std::{borrow::Cow, marker::PhantomData, sync::OnceLock};
 
 use async_graphql::{
     ContextSelectionSet, OutputType, Positioned, ServerResult, Value, parser::types::Field,
@@ -31,6 +31,24 @@ impl<T> Encoded<T> {
     /// Returns a value that was written as JSON.
     pub(super) fn new(json: Vec<u8>) -> Self {
         Self { json: json.into(), kind: PhantomData }
+    }
+
+    /// Returns the JSON that `shared` has, which `write` writes the first time.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub(in crate::graphql) fn shared<E>(
+        shared: &OnceLock<Bytes>,
+        write: impl FnOnce() -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        let json = match shared.get() {
+            Some(json) => json.clone(),
+            None => {
+                let written = write()?;
+                shared.get_or_init(|| written.json).clone()
+            }
+        };
+        Ok(Self { json, kind: PhantomData })
     }
 
     /// Returns the number of bytes of JSON.
@@ -135,6 +153,19 @@ impl<T: OutputType> OutputType for Encoded<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shared_is_written_once() {
+        let (shared, mut written) = (OnceLock::new(), 0);
+        for _ in 0..3 {
+            let encoded = Encoded::<String>::shared(&shared, || {
+                written += 1;
+                Encoded::text(&Content::from("text"))
+            });
+            assert_eq!(&*encoded.unwrap().json, b"\"text\"");
+        }
+        assert_eq!(written, 1);
+    }
 
     #[test]
     fn texts_and_bytes_are_valid_json() {

@@ -14,6 +14,7 @@ use crate::{
         answer::{CopyAllowance, Encoded, FirstTime, WrittenOnce, encode_delta},
         complexity::CONTENT,
     },
+    room::EncodedFields,
 };
 
 /// What a change did.
@@ -34,6 +35,8 @@ pub(in crate::graphql) enum DocumentChangeKindType {
 /// An accepted change, as one event.
 pub(in crate::graphql) struct DocumentChangeType {
     change: Arc<Change>,
+    /// What other audiences have encoded.
+    encoded: Arc<EncodedFields>,
     content: WrittenOnce<String>,
     update: WrittenOnce<Base64>,
     delta: FirstTime,
@@ -41,10 +44,11 @@ pub(in crate::graphql) struct DocumentChangeType {
 }
 
 impl DocumentChangeType {
-    /// Returns the event of `change`.
-    pub(in crate::graphql) fn new(change: Arc<Change>) -> Self {
+    /// Returns the event of `change`, whose audiences share what they encode.
+    pub(in crate::graphql) fn new(change: Arc<Change>, encoded: Arc<EncodedFields>) -> Self {
         Self {
             change,
+            encoded,
             content: WrittenOnce::new(),
             update: WrittenOnce::new(),
             delta: FirstTime::default(),
@@ -91,7 +95,9 @@ impl DocumentChangeType {
     async fn content(&self) -> Result<Encoded<String>, ApiError> {
         // The room delivers a change with its content to every audience that selects it.
         let content = self.change.content.as_ref().ok_or(LoadError::NotKept)?;
-        self.content.get(&self.copies, || Ok(Encoded::text(content)?))
+        self.content.get(&self.copies, || {
+            Ok(Encoded::shared(&self.encoded.content, || Encoded::text(content))?)
+        })
     }
 
     /// The change of the text from `version - 1` to `version`. Null unless `kind` is `EDITED`.
@@ -103,7 +109,8 @@ impl DocumentChangeType {
     /// The same change as a Yjs v1 update. The text is `doc.getText('content')`.
     async fn update(&self) -> Result<Option<Encoded<Base64>>, ApiError> {
         let Some(update) = &self.change.update else { return Ok(None) };
-        self.update.get(&self.copies, || Ok(Encoded::base64(update))).map(Some)
+        let write = || Encoded::shared(&self.encoded.update, || Ok(Encoded::base64(update)));
+        self.update.get(&self.copies, write).map(Some)
     }
 
     /// The time at which the change was stored.

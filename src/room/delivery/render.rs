@@ -1,5 +1,7 @@
 //! How a room renders events, implemented by the layer that knows the protocol.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -26,13 +28,50 @@ impl RenderError {
     }
 }
 
+/// An event that is rendered for several audiences. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SharedEvent {
+    event: Event,
+    encoded: Option<Arc<EncodedFields>>,
+}
+
+/// The large fields of a change, encoded by the first audience that selects them and reused by the others.
+#[derive(Debug, Default)]
+pub struct EncodedFields {
+    /// The whole text.
+    pub content: OnceLock<Bytes>,
+    /// The Yjs update.
+    pub update: OnceLock<Bytes>,
+}
+
+impl SharedEvent {
+    /// Returns the event, of which nothing is encoded.
+    #[must_use]
+    pub fn new(event: Event) -> Self {
+        let encoded = matches!(event, Event::Changed(_)).then(Arc::default);
+        Self { event, encoded }
+    }
+
+    /// Returns the event.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Returns the event and, of a change, the encoded fields.
+    #[must_use]
+    pub fn into_parts(self) -> (Event, Option<Arc<EncodedFields>>) {
+        (self.event, self.encoded)
+    }
+}
+
 /// Renders events for one audience.
 pub trait Render: Send {
     /// Renders an event once, without what differs between subscribers.
     ///
     /// # Errors
     /// [`RenderError`].
-    fn render(&mut self, event: &Event) -> Result<Bytes, RenderError>;
+    fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError>;
 
     /// Whether a rendered change may hold the whole text.
     fn wants_content(&self) -> bool;

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     bridge::LocalBridge,
-    domain::{AccessChange, DisplayName, Email, Event, SessionId, Text, Title, User, UserId},
+    domain::{AccessChange, DisplayName, Email, SessionId, Text, Title, User, UserId},
     metrics::Metrics,
     outbox::{Outbox, OutboxOptions},
     room::{
         AudienceKey, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded, SeatState,
+        SharedEvent,
     },
     roster::LocalRoster,
     store::{NewAccount, Store, StoreError, test_store},
@@ -155,7 +156,7 @@ impl SeatEnded for NotNotified {
 struct NotRendered;
 
 impl Render for NotRendered {
-    fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
+    fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError> {
         panic!("the seat was never confirmed, and {event:?} is rendered for it");
     }
 

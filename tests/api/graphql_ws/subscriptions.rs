@@ -1,6 +1,6 @@
 //! Subscriptions: their events, their ids, and how they end.
 
-use std::fmt::Display;
+use std::{collections::HashMap, fmt::Display};
 
 use coscribe::domain::DocumentId;
 use kit::{Client as _, Node as _, TestNode};
@@ -182,6 +182,37 @@ async fn a_revocation_ends_a_subscription_with_an_error() {
     assert_eq!(socket.expect_error("1").await, "FORBIDDEN");
     // The id is free, and the session goes on.
     socket.run("1", "{ me { id } }", json!({})).await;
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn subscriptions_with_different_selections_receive_the_same_large_fields() {
+    let node = TestNode::start().await;
+    let (alice, bob, document) = node.alice_and_bob().await;
+    let mut socket = bob.connect_raw().await;
+    for (id, selection) in
+        [("1", "version content update"), ("2", "update"), ("3", "text: content copy: content")]
+    {
+        let subscription = format!(
+            "subscription {{ documentChanged(documentId: \"{document}\") {{ {selection} }} }}"
+        );
+        socket.subscribe(id, &subscription).await;
+    }
+
+    for text in ["one \"quoted\" text", "another"] {
+        assert!(alice.write(document, text).await.is_ok());
+        let mut changes = HashMap::new();
+        for _ in 0..3 {
+            let next = socket.expect_message().await;
+            let change = next["payload"]["data"]["documentChanged"].clone();
+            changes.insert(next["id"].as_str().unwrap().to_owned(), change);
+        }
+        assert_eq!(changes["1"]["content"], text);
+        assert!(changes["2"]["update"].is_string());
+        assert_eq!(changes["2"]["update"], changes["1"]["update"]);
+        assert_eq!(changes["3"], json!({ "text": text, "copy": text }));
+    }
     drop(socket);
     node.stop().await;
 }

@@ -11,8 +11,8 @@ use crate::{
 struct Versions;
 
 impl Render for Versions {
-    fn render(&mut self, event: &Event) -> Result<Bytes, RenderError> {
-        let Event::Changed(change) = event else {
+    fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError> {
+        let Event::Changed(change) = event.event() else {
             return Err(RenderError::Failed("no change".into()));
         };
         Ok(Bytes::from(format!("{},", change.version)))
