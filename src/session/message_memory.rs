@@ -5,11 +5,12 @@
 //! as it may have operations.
 
 use std::{
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
+
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::intake::Intake;
 use crate::{
@@ -26,8 +27,11 @@ pub(super) struct MessageMemory {
     account: MemoryAccount,
     intake: Rc<Intake>,
     /// Waits until others have returned memory.
-    waiting: Option<Pin<Box<dyn Future<Output = (Reservation, Result<(), MemoryExhausted>)>>>>,
+    waiting: Option<LocalBoxFuture<'static, GrownReservation>>,
 }
+
+/// A reservation, and whether it could grow.
+type GrownReservation = (Reservation, Result<(), MemoryExhausted>);
 
 impl MessageMemory {
     /// Creates the memory of a socket that has received nothing.
@@ -46,7 +50,7 @@ impl MessageMemory {
     ) -> Poll<Result<(), CloseReason>> {
         loop {
             if let Some(waiting) = &mut self.waiting {
-                let (reservation, reserved) = ready!(waiting.as_mut().poll(cx));
+                let (reservation, reserved) = ready!(waiting.poll_unpin(cx));
                 self.waiting = None;
                 self.intake.note_memory(false);
                 self.intake.keep_arriving(reservation);
@@ -77,10 +81,11 @@ impl MessageMemory {
                 return Poll::Ready(Ok(()));
             }
             self.intake.note_memory(true);
-            self.waiting = Some(Box::pin(async move {
+            let waiting = async move {
                 let reserved = reservation.grow_within(announced, missing, PATIENCE).await;
                 (reservation, reserved)
-            }));
+            };
+            self.waiting = Some(waiting.boxed_local());
         }
     }
 }
