@@ -10,7 +10,7 @@ use coscribe::{
     domain::{
         Budget, ChangeKind, CompareUntil, Content, Delta, DeltaStep, Document, Party, Tie, Version,
     },
-    editing::Replica,
+    editing::{ApplyBounds, Replica},
     store::{Batch, NewChange},
 };
 use divan::{Bencher, black_box};
@@ -59,7 +59,12 @@ fn fragmented() -> Replica {
     let mut replica = Replica::of(&"A line of a text.\n".repeat(3_000));
     for n in 0..5_000_i64 {
         let at = (n * 7_919) % (54_000 + n * 8);
-        replica.apply(&insertion(at, "nine ö– "), usize::MAX, &Budget::unlimited()).unwrap();
+        replica
+            .apply(
+                &insertion(at, "nine ö– "),
+                ApplyBounds { text: usize::MAX, structs: usize::MAX, budget: &Budget::unlimited() },
+            )
+            .unwrap();
     }
     replica
 }
@@ -70,7 +75,14 @@ fn replica_apply(bencher: Bencher<'_, '_>, at: i64) {
     let mut replica = fragmented();
     let delta = insertion(at, "x");
     let budget = Budget::unlimited();
-    bencher.bench_local(|| replica.apply(black_box(&delta), usize::MAX, &budget).unwrap());
+    bencher.bench_local(|| {
+        replica
+            .apply(
+                black_box(&delta),
+                ApplyBounds { text: usize::MAX, structs: usize::MAX, budget: &budget },
+            )
+            .unwrap()
+    });
 }
 
 /// Measures only the Yjs part of `replica_apply` at position 90,000, without and with an observer of the text.
@@ -175,7 +187,12 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
         at = if n % 40 == 0 { (n * 7_919) % (length + 1) } else { at + 1 };
         let delta = Arc::new(insertion(at, "x"));
         length += 1;
-        let update = replica.apply(&delta, usize::MAX, &Budget::unlimited()).unwrap();
+        let update = replica
+            .apply(
+                &delta,
+                ApplyBounds { text: usize::MAX, structs: usize::MAX, budget: &Budget::unlimited() },
+            )
+            .unwrap();
         changes.push(fixture.change(&delta, &update, replica.content().bytes()));
         // The last snapshot is as old as possible: after one more change, the room would store another.
         let is_last_snapshot = n + 500 == CHANGES;

@@ -23,7 +23,7 @@ fn sorted_chars(replica: &Replica) -> Vec<char> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut replica = Replica::load(BASE).expect("the base is a valid state");
+    let mut replica = Replica::load(BASE, &Budget::unlimited()).expect("the base is a valid state");
     let mut mirror = BASE.to_vec();
     let mut rest = data;
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
@@ -34,6 +34,7 @@ fuzz_target!(|data: &[u8]| {
             text: 10_000,
             state: 100_000,
             structs: 1_000,
+            document_structs: usize::MAX,
             clients: 1_000,
             compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(1),
             budget: Budget::unlimited(),
@@ -43,15 +44,15 @@ fuzz_target!(|data: &[u8]| {
         if let (Some(kept), Ok(Some(merged))) = (&kept, &merged) {
             let after = before.apply(&merged.delta).expect("the delta fits the old text");
             assert_eq!(after, *kept.content(), "the delta produces the text");
-            let other = Replica::load(&mirror).expect("merged states are valid");
-            let other = other.followed_by([&*merged.update]).expect("the update is valid");
+            let other = Replica::load(&mirror, &Budget::unlimited()).expect("merged states are valid");
+            let other = other.followed_by([&*merged.update], &Budget::unlimited()).expect("the update is valid");
             assert_eq!(
                 sorted_chars(&other),
                 sorted_chars(&kept),
                 "the update has the characters of the text"
             );
             mirror = other.state();
-            let loaded = Replica::load(&kept.state()).expect("merged states are valid");
+            let loaded = Replica::load(&kept.state(), &Budget::unlimited()).expect("merged states are valid");
             assert_eq!(
                 sorted_chars(&loaded),
                 sorted_chars(&kept),
@@ -60,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
         }
         replica = match kept {
             Some(kept) => kept,
-            None => Replica::load(&mirror).expect("merged states are valid"),
+            None => Replica::load(&mirror, &Budget::unlimited()).expect("merged states are valid"),
         };
     }
 });

@@ -158,7 +158,9 @@ fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Me
         document_limit: settings.limits.document,
         state_limit: settings.limits.document_state,
         structs_limit: settings.limits.update_structs,
+        document_structs_limit: settings.limits.document_structs,
         clients_limit: settings.limits.document_clients,
+        replicas_limit: settings.limits.replicas_of_node,
     };
     let mut options = settings.room.clone();
     // After this time every live node has registered its sessions again.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::{
     LoadError,
-    loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES, are_consecutive},
+    loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES},
+    log_tail::are_consecutive,
     turn::MissedChanges,
     turn_document::{RestartCause, TurnDocument},
 };
@@ -167,8 +168,8 @@ pub(super) async fn follow_to(
             break;
         }
         match append_page(document, head, page).await {
-            // The text before the page has been forgotten or lost since the page was read.
-            Err(LoadError::NotKept) => {
+            // The text before the page has been forgotten or lost since the page was read, or is too heavy to be loaded.
+            Err(LoadError::NotKept | LoadError::TooHeavy(_)) => {
                 document.drop_replica();
                 document.note_gap();
                 break;

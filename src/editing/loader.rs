@@ -1,16 +1,23 @@
 //! Loads texts and replicas from the store: a snapshot and the changes after it.
 //!
 //! A few large documents are loaded at a time, since loading takes several times the size of a document. Those who wait for
-//! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads.
+//! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads. It has a budget
+//! ([`loading`](super::loading)): a document that needs more is closed off.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{CorruptDocument, Replica};
+use super::{
+    CorruptDocument, Replica,
+    closed_off::{ClosedOff, TooHeavy},
+    loading::{LoadBounds, Loading, Target},
+    log_tail::LogTail,
+};
 use crate::{
-    domain::{Change, Content, Delta, DocumentId, Party, Version},
-    fair_queue::{FairPermit, FairQueue, QueueBounds},
+    domain::{Budget, Change, Content, Delta, DocumentId, Party, Version},
+    fair_queue::{FairQueue, QueueBounds},
+    metrics::Metrics,
     store::{FoundSnapshot, Snapshot, SnapshotState, Store, StoreError},
 };
 
@@ -19,9 +26,6 @@ pub(crate) const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// The most bytes that are worked on inline. More runs on a worker thread, so that sockets are served meanwhile.
 pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
-
-/// The longest time for which loading a large document waits for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The most large documents that wait to be loaded, and of them those of one party.
 const MAX_WAITING: usize = 1_024;
@@ -45,6 +49,9 @@ pub enum LoadError {
     /// Too many large documents wait to be loaded, or this one waited too long for its turn.
     #[error("too many large documents are being loaded")]
     Busy,
+    /// The document is too heavy to be loaded. It is closed off for a while.
+    #[error("the document is too heavy to be loaded: {0}")]
+    TooHeavy(#[from] TooHeavy),
     /// The work was aborted, for instance by a panic.
     #[error("loading the text was aborted")]
     Aborted,
@@ -80,30 +87,8 @@ pub(crate) fn large_texts_queue(at_once: usize) -> FairQueue<Party> {
 pub(crate) struct DocumentLoader {
     store: Store,
     queue: FairQueue<Party>,
-}
-
-/// One document being loaded. It waits for a place as soon as it turns out to be large.
-struct Loading<'a> {
-    queue: &'a FairQueue<Party>,
-    party: Party,
-    /// The bytes that were worked on without a place.
-    bytes: usize,
-    place: Option<FairPermit<Party>>,
-}
-
-impl Loading<'_> {
-    /// Waits for a place before work on `bytes` bytes, unless the document is small so far.
-    ///
-    /// # Errors
-    /// [`LoadError::Busy`].
-    async fn admit(&mut self, bytes: usize) -> Result<(), LoadError> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > MAX_INLINE_BYTES && self.place.is_none() {
-            let place = self.queue.acquire_within(self.party, MAX_WAIT).await;
-            self.place = Some(place.map_err(|_refused| LoadError::Busy)?);
-        }
-        Ok(())
-    }
+    bounds: LoadBounds,
+    closed_off: Arc<ClosedOff>,
 }
 
 /// A loaded replica.
@@ -122,13 +107,22 @@ pub(crate) struct LastSnapshot {
 }
 
 impl DocumentLoader {
-    /// Returns a loader for `store` that loads `at_once` documents at the same time.
-    pub(crate) fn new(store: Store, at_once: usize) -> Self {
-        Self { store, queue: large_texts_queue(at_once) }
+    /// Returns a loader for `store`.
+    pub(crate) fn new(store: Store, bounds: LoadBounds, metrics: Metrics) -> Self {
+        let closed_off = Arc::new(ClosedOff::new(metrics));
+        Self { store, queue: large_texts_queue(bounds.at_once), bounds, closed_off }
     }
 
-    fn begin(&self, party: Party) -> Loading<'_> {
-        Loading { queue: &self.queue, party, bytes: 0, place: None }
+    pub(super) fn queue(&self) -> &FairQueue<Party> {
+        &self.queue
+    }
+
+    pub(super) fn bounds(&self) -> LoadBounds {
+        self.bounds
+    }
+
+    pub(super) fn closed_off(&self) -> &ClosedOff {
+        &self.closed_off
     }
 
     /// Loads the text of a document at a version for a party.
@@ -141,38 +135,35 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<Content, LoadError> {
-        let mut loading = self.begin(party);
-        match self.read_content(document, version, &mut loading).await {
+        let mut loading = Loading::begin(self, Target { document, version, party })?;
+        let content = match self.read_content(&mut loading).await {
             // Changes that were forgotten between two queries leave a hole after the snapshot.
             Err(LoadError::NotKept) if self.exists(document, version).await? => {
-                self.read_content(document, version, &mut loading).await
+                self.read_content(&mut loading).await
             }
             content => content,
-        }
+        };
+        loading.finish(content)
     }
 
-    async fn read_content(
-        &self,
-        document: DocumentId,
-        version: Version,
-        loading: &mut Loading<'_>,
-    ) -> Result<Content, LoadError> {
-        let snapshot = self.snapshot(document, version, loading).await?;
-        let mut tail = self.tail(document, snapshot.version, version);
-        let made = off_thread(snapshot.weight(), move || match snapshot.state {
-            SnapshotState::Yjs(state) => Replica::text_of(&state),
+    async fn read_content(&self, loading: &mut Loading<'_>) -> Result<Content, LoadError> {
+        let (snapshot, cost) = self.snapshot(loading).await?;
+        let mut tail = self.tail(loading.target, snapshot.version);
+        let make = move |budget: &Budget| match snapshot.state {
+            SnapshotState::Yjs(state) => Replica::text_of(&state, budget),
             SnapshotState::Plain(text) => Ok(Content::from(&*text)),
-        });
-        let mut content = made.await??;
+        };
+        let mut content = loading.work(cost, make).await?;
         while let Some(page) = tail.next().await? {
-            loading.admit(weight(&page)).await?;
-            content = off_thread(weight(&page), move || {
+            let cost = weight(&page);
+            loading.admit(cost).await?;
+            let compose = move |_budget: &Budget| {
                 let deltas: Vec<Delta> =
                     page.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
                 let all = Delta::compose_all(deltas);
-                content.apply(&all).map_err(|misfit| CorruptDocument::log(&misfit))
-            })
-            .await??;
+                content.apply(&all).map_err(|misfit| CorruptDocument::log(&misfit).into())
+            };
+            content = loading.work(cost, compose).await?;
         }
         Ok(content)
     }
@@ -188,31 +179,38 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<LoadedReplica, LoadError> {
-        let mut loading = self.begin(party);
+        let mut loading = Loading::begin(self, Target { document, version, party })?;
+        let loaded = self.read_replica(&mut loading).await;
+        loading.finish(loaded)
+    }
+
+    async fn read_replica(&self, loading: &mut Loading<'_>) -> Result<LoadedReplica, LoadError> {
+        let document = loading.target.document;
         loop {
-            let snapshot = self.snapshot(document, version, &mut loading).await?;
-            let (weight_of_state, at) = (snapshot.weight(), snapshot.version);
-            let mut tail = self.tail(document, at, version);
+            let (snapshot, cost) = self.snapshot(loading).await?;
+            let at = snapshot.version;
+            let mut tail = self.tail(loading.target, at);
             let state = match snapshot.state {
                 SnapshotState::Yjs(state) => state,
                 SnapshotState::Plain(text) => {
-                    let make = move || Replica::of(&text).state();
-                    let state = off_thread(weight_of_state, make).await?;
+                    let make = move |_budget: &Budget| Ok(Replica::of(&text).state());
+                    let state = loading.work(cost, make).await?;
                     self.store.store_snapshot(document, at, None, state, 0).await?;
                     continue;
                 }
             };
-            let mut replica = off_thread(weight_of_state, move || Replica::load(&state)).await??;
+            let load = move |budget: &Budget| Replica::load(&state, budget);
+            let mut replica = loading.work(cost, load).await?;
             let mut bytes_since = 0;
             while let Some(page) = tail.next().await? {
                 let bytes = weight(&page);
                 bytes_since += bytes;
                 loading.admit(bytes).await?;
-                replica = off_thread(bytes + weight_of_state, move || {
+                let follow = move |budget: &Budget| {
                     let updates = page.iter().filter_map(|change| change.update.as_deref());
-                    replica.followed_by(updates)
-                })
-                .await??;
+                    replica.followed_by(updates, budget)
+                };
+                replica = loading.work(bytes + cost, follow).await?;
             }
             return Ok(LoadedReplica {
                 replica,
@@ -251,24 +249,23 @@ impl DocumentLoader {
         .await?
     }
 
-    /// Reads the newest snapshot at or before a version: a large one only with a place.
-    async fn snapshot(
-        &self,
-        document: DocumentId,
-        version: Version,
-        loading: &mut Loading<'_>,
-    ) -> Result<Snapshot, LoadError> {
-        if loading.place.is_none() {
+    /// Reads the newest snapshot at or before the version to load: a large one only with a place. Returns its cost, too.
+    async fn snapshot(&self, loading: &mut Loading<'_>) -> Result<(Snapshot, usize), LoadError> {
+        let Target { document, version, .. } = loading.target;
+        if !loading.has_place() {
             let found = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES).await?;
             match found.ok_or(LoadError::NotKept)? {
                 FoundSnapshot::Whole(snapshot) => {
-                    loading.admit(snapshot.weight()).await?;
-                    return Ok(snapshot);
+                    let cost = loading.admit_snapshot(&snapshot).await?;
+                    return Ok((snapshot, cost));
                 }
                 FoundSnapshot::TooLarge => loading.admit(MAX_INLINE_BYTES + 1).await?,
             }
         }
-        self.store.find_snapshot(document, version).await?.ok_or(LoadError::NotKept)
+        let found = self.store.find_snapshot(document, version).await?;
+        let snapshot = found.ok_or(LoadError::NotKept)?;
+        let cost = loading.admit_snapshot(&snapshot).await?;
+        Ok((snapshot, cost))
     }
 
     async fn exists(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {
@@ -276,98 +273,11 @@ impl DocumentLoader {
         Ok(head.is_some_and(|head| head.version >= version))
     }
 
-    fn tail(&self, document: DocumentId, after: Version, up_to: Version) -> LogTail {
-        LogTail { store: self.store.clone(), document, last: after, up_to }
+    fn tail(&self, target: Target, after: Version) -> LogTail {
+        LogTail::new(self.store.clone(), target.document, after, target.version)
     }
-}
-
-/// The changes after a snapshot, read page by page.
-struct LogTail {
-    store: Store,
-    document: DocumentId,
-    last: Version,
-    up_to: Version,
-}
-
-impl LogTail {
-    /// Returns the next page. None at the end.
-    async fn next(&mut self) -> Result<Option<Vec<Change>>, LoadError> {
-        if self.last >= self.up_to {
-            return Ok(None);
-        }
-        let page =
-            self.store.list_changes(self.document, self.last, self.up_to, MAX_PAGE_BYTES).await?;
-        if page.is_empty() || !are_consecutive(&page, self.last) {
-            return Err(LoadError::NotKept);
-        }
-        self.last = page.last().map_or(self.last, |last| last.version);
-        Ok(Some(page))
-    }
-}
-
-/// Whether these changes follow a version without a hole.
-pub(crate) fn are_consecutive(changes: &[Change], after: Version) -> bool {
-    let mut last = after;
-    changes.iter().all(|change| {
-        let is_next = change.version == last.next();
-        last = change.version;
-        is_next
-    })
 }
 
 fn weight(changes: &[Change]) -> usize {
     changes.iter().map(Change::weight).sum()
-}
-
-impl Snapshot {
-    fn weight(&self) -> usize {
-        match &self.state {
-            SnapshotState::Yjs(state) => state.len(),
-            SnapshotState::Plain(text) => text.len(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::{FutureExt as _, poll};
-
-    use super::*;
-    use crate::domain::UserId;
-
-    #[tokio::test]
-    async fn a_document_waits_as_soon_as_it_turns_out_to_be_large() {
-        let queue = large_texts_queue(1);
-        let loading = |party| Loading { queue: &queue, party, bytes: 0, place: None };
-        let place = queue.acquire(Party::Node).await.unwrap();
-        let mut large = loading(Party::User(UserId::new()));
-        let mut small = loading(Party::User(UserId::new()));
-        large.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
-        {
-            let mut admission = Box::pin(large.admit(1));
-            assert!(poll!(&mut admission).is_pending());
-            small.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
-            drop(place);
-            admission.await.unwrap();
-        }
-        assert!(large.place.is_some() && small.place.is_none());
-        large.admit(usize::MAX).now_or_never().unwrap().unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_large_document_does_not_wait_for_ever() {
-        let queue = large_texts_queue(1);
-        let _place = queue.acquire(Party::Node).await.unwrap();
-        let mut loading = Loading { queue: &queue, party: Party::Node, bytes: 0, place: None };
-        assert!(matches!(loading.admit(MAX_INLINE_BYTES + 1).await, Err(LoadError::Busy)));
-    }
-
-    #[tokio::test]
-    async fn one_party_holds_a_quarter_of_the_places() {
-        let queue = large_texts_queue(8);
-        let [mallory, alice] = [(); 2].map(|()| Party::User(UserId::new()));
-        let _two = [queue.acquire(mallory).await.unwrap(), queue.acquire(mallory).await.unwrap()];
-        assert!(queue.acquire(mallory).now_or_never().is_none());
-        assert!(queue.acquire(alice).now_or_never().is_some());
-    }
 }

@@ -3,17 +3,21 @@
 //! An [`EditRequest`] waits in the [`queue`] of its [`open_document`]. A commit [`turn`] takes the waiting edits as [`job`]s,
 //! has [`stage`] [`rebase`] or merge each onto the [`turn_document`], and commits the result in one transaction. What other
 //! nodes stored comes from their messages or from the change log ([`follow_log`]). The [`loader`] builds texts and replicas
-//! from a snapshot and the log; [`recent`] keeps the last changes in memory; [`work_permits`] bound the work on large texts.
+//! from a snapshot and the log, and [`loading`] ends what is too heavy; [`recent`] keeps the last changes in memory; [`work_permits`] bound the work on large texts.
 //!
 //! No actor, socket or session appears here.
 //!
 //! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
 mod acknowledgement;
+mod closed_off;
+pub(crate) mod document_state;
 mod follow_log;
 mod job;
 pub(crate) mod loader;
+pub(crate) mod loading;
 mod lock_pace;
+pub(crate) mod log_tail;
 mod lost_head;
 pub(crate) mod open_document;
 pub(crate) mod queue;
@@ -23,13 +27,17 @@ pub(crate) mod relayed_updates;
 mod request;
 pub(crate) mod snapshot_writer;
 mod stage;
+mod stoppable;
 pub(crate) mod turn;
+pub(crate) mod turn_context;
 pub(crate) mod turn_document;
 pub(crate) mod work_permits;
 
 pub use acknowledgement::Acknowledgement;
+pub use closed_off::TooHeavy;
 pub use loader::LoadError;
 pub use replica::{
-    ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
+    ApplyBounds, ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
+    StateError,
 };
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};

@@ -11,17 +11,17 @@ use tokio::time::Instant;
 
 use super::{
     CorruptDocument, LoadError, Replica,
+    document_state::DocumentState,
     loader::MAX_INLINE_BYTES,
     lock_pace::LockPace,
     lost_head::{contradicts_change, contradicts_stored},
     queue::{EditQueue, QueuedEdit, Reply},
     recent::RecentChanges,
     relayed_updates::RelayedUpdates,
-    turn_document::DocumentState,
     work_permits::WorkPermits,
 };
 use crate::{
-    domain::{Change, ChangeKind, Content, Version},
+    domain::{Change, ChangeKind, Content, Party, Version},
     store::{Head, HeadVersions},
 };
 
@@ -64,6 +64,7 @@ impl OpenDocument {
             head: None,
             confirmed: None,
             replica: None,
+            payer: Party::Node,
             relayed: RelayedUpdates::default(),
             snapshot: None,
             recent,
@@ -139,6 +140,16 @@ impl OpenDocument {
         self.state.replica.as_ref()
     }
 
+    /// Drops the replica if it is here. It is loaded again when it is needed.
+    pub(crate) fn drop_replica(&mut self) {
+        self.state.replica = None;
+    }
+
+    /// Returns for whom the replica was loaded last.
+    pub(crate) fn payer(&self) -> Party {
+        self.state.payer
+    }
+
     /// Queues an edit.
     ///
     /// # Errors
@@ -211,6 +222,7 @@ impl OpenDocument {
             head: self.state.head.clone(),
             confirmed: self.state.confirmed,
             replica: self.state.replica.take(),
+            payer: self.state.payer,
             relayed: std::mem::take(&mut self.state.relayed),
             snapshot: self.state.snapshot,
             recent: Arc::clone(&self.state.recent),
@@ -299,136 +311,5 @@ impl OpenDocument {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::oneshot;
-
-    use super::*;
-    use crate::{
-        domain::{Content, DocumentId, UserId, examples::title_change},
-        editing::{EditKind, EditRequest, loader::large_texts_queue},
-    };
-
-    fn deletion() -> QueuedEdit {
-        let (document, author) = (DocumentId::new(), UserId::new());
-        let kind = EditKind::Delete;
-        let request = EditRequest { document, author, session: None, name: None, kind };
-        QueuedEdit { request, reply: oneshot::channel().0 }
-    }
-
-    #[test]
-    fn edits_gather_while_the_document_is_lent() {
-        let permits = WorkPermits::new(large_texts_queue(1));
-        let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 100);
-        document.push(deletion()).unwrap();
-        let state = document.lend().unwrap();
-        assert!(document.lend_for_batch().is_none(), "the document is lent");
-        assert!(document.lend().is_none(), "to one task at a time");
-        assert!(!document.is_idle());
-
-        document.take_back(state);
-        let (state, edits) = document.lend_for_batch().unwrap();
-        assert_eq!(edits.len(), 1);
-        document.take_back(state);
-        assert!(document.is_idle());
-    }
-
-    /// Returns a document at version 1, whose text `a` is in memory.
-    fn opened() -> OpenDocument {
-        let permits = WorkPermits::new(large_texts_queue(1));
-        let mut document = OpenDocument::new(EditQueue::new(10, 100), permits, 1_000_000);
-        let first = Change { content: Some(Content::from("a")), ..title_change(1) };
-        let (title, at) = (Arc::clone(&first.title), first.at);
-        let head = Head { version: Version::FIRST, title, at, access_version: 0 };
-        document.open_at(Some(head));
-        let mut state = document.lend().unwrap();
-        state.added.push(Arc::new(first));
-        document.take_back(state);
-        document
-    }
-
-    fn insertion(version: i64) -> Change {
-        let delta = serde_json::from_value(serde_json::json!([{ "insert": "b" }])).unwrap();
-        Change { kind: ChangeKind::Edited, delta: Some(Arc::new(delta)), ..title_change(version) }
-    }
-
-    #[test]
-    fn the_next_change_of_another_node_is_applied_at_once() {
-        let mut document = opened();
-        for (version, text) in [(2, "ba"), (3, "bba")] {
-            let Published::Applied(applied) = document.apply_published(&insertion(version)) else {
-                panic!("{version}")
-            };
-            assert_eq!(applied.content.as_ref().unwrap(), text);
-            assert_eq!(document.version(), Some(applied.version));
-        }
-        let recent = document.recent().after(Version::FIRST).unwrap();
-        assert_eq!(recent.len(), 2, "replays find them in memory");
-    }
-
-    #[test]
-    fn any_other_change_of_another_node_has_to_wait() {
-        let mut document = opened();
-        let text = "b".repeat(MAX_INLINE_BYTES + 1);
-        let delta = serde_json::from_value(serde_json::json!([{ "insert": text }])).unwrap();
-        let large = Change { delta: Some(Arc::new(delta)), ..insertion(2) };
-        let deletion = Change { kind: ChangeKind::Deleted, ..title_change(2) };
-        let waits = |document: &mut OpenDocument, change: &Change| {
-            matches!(document.apply_published(change), Published::Waits)
-        };
-        for change in [insertion(1), insertion(3), large, deletion] {
-            assert!(waits(&mut document, &change), "{}", change.version);
-        }
-        let state = document.lend().unwrap();
-        assert!(waits(&mut document, &insertion(2)), "the document is lent");
-        document.take_back(state);
-        assert_eq!(document.version(), Some(Version::FIRST));
-
-        let mut unread = opened();
-        unread.state.recent = Arc::new(unread.state.recent.emptied());
-        assert!(waits(&mut unread, &insertion(2)), "the text is not in memory");
-    }
-
-    #[test]
-    fn a_change_that_follows_another_head_is_not_applied() {
-        let mut document = opened();
-        let at = document.head().unwrap().at;
-        let later = at + chrono::TimeDelta::microseconds(1);
-        let on_another = Change { previous_at: Some(later), ..insertion(2) };
-        assert!(matches!(document.apply_published(&on_another), Published::Diverged));
-        let next = Change { previous_at: Some(at), ..insertion(2) };
-        assert!(matches!(document.apply_published(&next), Published::Applied(_)));
-    }
-
-    #[test]
-    fn a_head_that_is_not_stored_by_the_next_comparison_is_noticed_although_it_moves_on() {
-        let mut document = opened();
-        let stored = |version: i64| {
-            let (version, at) = (Version::new(version), title_change(version).at);
-            Some(HeadVersions { version, at, access_version: 0 })
-        };
-        assert!(!document.is_ahead_of(stored(1), Instant::now()));
-        for version in 2..5 {
-            document.apply_published(&insertion(version));
-            // Each time, the head has moved since the store was read.
-            let read_at = document.moved_at;
-            document.apply_published(&insertion(version));
-            document.moved_at = Instant::now();
-            assert!(!document.is_ahead_of(stored(version - 1), read_at), "stored a moment later");
-        }
-        document.apply_published(&insertion(5));
-        let read_at = Instant::now();
-        document.moved_at = Instant::now();
-        assert!(document.is_ahead_of(stored(3), read_at), "4 was the head before");
-    }
-
-    #[test]
-    fn a_published_change_that_does_not_fit_is_not_applied() {
-        let mut document = opened();
-        let delta = serde_json::from_value(serde_json::json!([{ "delete": 7 }])).unwrap();
-        let misfit = Change { delta: Some(Arc::new(delta)), ..insertion(2) };
-
-        assert!(matches!(document.apply_published(&misfit), Published::Misfit));
-
-        assert_eq!(document.version(), Some(Version::FIRST));
-    }
-}
+#[path = "open_document_tests.rs"]
+mod tests;

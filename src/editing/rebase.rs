@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica,
+    ApplyBounds, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica,
     loader::MAX_PAGE_BYTES, stage::StagedBatch, turn_document::TurnDocument,
 };
 use crate::{
@@ -83,13 +83,16 @@ async fn rebase(
         + concurrent.iter().map(|delta| delta.weight()).sum::<usize>()
         + present.bytes() / WALKED_BYTES_PER_UNIT
         + if is_whole_text { base.bytes() } else { 0 };
-    let (within, max_text) = (document.context().apply_within, document.context().max_text_bytes);
+    let context = document.context();
+    let (within, max_text) = (context.apply_within, context.max_text_bytes);
+    let max_structs = context.max_document_structs;
     let Some(replica) = document.take_replica() else { return Ok(None) };
     let (author, request) = (request.author, request.clone());
     let work = move |budget: &Budget| {
         let deadline = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
         let compare_until = CompareUntil { deadline, budget: budget.clone() };
-        let bounds = RebaseBounds { text: max_text, compare_until, budget };
+        let apply = ApplyBounds { text: max_text, structs: max_structs, budget };
+        let bounds = RebaseBounds { apply, compare_until };
         rebase_and_apply(replica, &request, &base, &concurrent, &bounds)
     };
     let permits = &document.context().permits;
@@ -115,10 +118,12 @@ async fn merge(
     let (within, structs, clients) =
         (context.apply_within, context.max_structs, context.max_clients);
     let (text, state) = (context.max_text_bytes, context.max_state_bytes);
+    let document_structs = context.max_document_structs;
     let work = move |budget: &Budget| {
         let compare_until = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
         let budget = budget.clone();
-        let bounds = MergeBounds { text, state, structs, clients, compare_until, budget };
+        let bounds =
+            MergeBounds { text, state, structs, document_structs, clients, compare_until, budget };
         let (replica, merged) = replica.merge(&updates, &bounds);
         let after = replica.as_ref().map(|replica| replica.content().clone());
         (replica, merged, after.unwrap_or_default())
@@ -210,10 +215,8 @@ async fn stored_since(
 
 /// Limits of one rebase.
 struct RebaseBounds<'a> {
-    /// The largest text, in bytes.
-    text: usize,
+    apply: ApplyBounds<'a>,
     compare_until: CompareUntil,
-    budget: &'a Budget,
 }
 
 /// Computes the difference, rebases it and applies it. Takes the replica and returns it.
@@ -229,7 +232,7 @@ fn rebase_and_apply(
         return (replica, Err(mismatch.into()));
     }
     for earlier in concurrent {
-        if let Err(exhausted) = bounds.budget.spend(delta.ops().len() + earlier.ops().len()) {
+        if let Err(exhausted) = bounds.apply.budget.spend(delta.ops().len() + earlier.ops().len()) {
             return (replica, Err(exhausted.into()));
         }
         delta = Arc::new(delta.transform(earlier, Tie::Theirs));
@@ -238,7 +241,7 @@ fn rebase_and_apply(
         return (replica, Ok(None));
     }
     let before = replica.content().clone();
-    match replica.apply(&delta, bounds.text, bounds.budget) {
+    match replica.apply(&delta, bounds.apply.clone()) {
         Ok(update) => {
             let after = replica.content().clone();
             let applied = AppliedEdit { delta, update, before, after, omitted: Omitted::default() };

@@ -94,6 +94,12 @@ pub enum EditError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The document would have too many structs.
+    #[error("the document has too many structs")]
+    TooManyStructs {
+        /// The limit.
+        limit: usize,
+    },
     /// The updates of a Yjs editor cannot be merged.
     #[error(transparent)]
     Merge(MergeError),
@@ -128,6 +134,7 @@ impl From<ApplyError> for EditError {
         match refused {
             ApplyError::DeltaMismatch(misfit) => Self::DeltaMismatch(misfit),
             ApplyError::TooLarge { size, limit } => Self::TooLarge { size, limit },
+            ApplyError::TooManyStructs { limit } => Self::TooManyStructs { limit },
             ApplyError::Exhausted(exhausted) => exhausted.into(),
         }
     }

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use super::{
     EditError, LoadError, StoredEdit,
     acknowledgement::add_state_vectors,
+    document_state::DocumentState,
     follow_log::{follow_log, follow_missed, follow_to, is_head_lost, restart},
     job::{Answer, Job},
     queue::{QueuedEdit, Reply},
     stage::{StagedBatch, StagedChange, Staging, stage},
-    turn_document::{Continuity, DocumentState, TurnContext, TurnDocument},
+    turn_context::TurnContext,
+    turn_document::{Continuity, TurnDocument},
 };
 use crate::{
     domain::{Change, ChangeKind, EditId, Origin, Party, UserId, Version},

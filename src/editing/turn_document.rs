@@ -5,123 +5,18 @@
 //!
 //! Invariant: the changes follow each other without a hole and end at the head, unless the turn found a gap in the log.
 
-use std::{sync::Arc, time::Duration};
-
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 use super::{
     EditError, LoadError, Replica,
     acknowledgement::changed_clocks,
-    loader::{DocumentLoader, LastSnapshot},
-    recent::RecentChanges,
-    relayed_updates::RelayedUpdates,
-    work_permits::WorkPermits,
+    document_state::{DocumentState, StoredVersion},
+    turn_context::TurnContext,
 };
 use crate::{
-    domain::{Change, ChangeKind, Content, DocumentId, Party, Version},
-    store::{Head, Store},
+    domain::{Change, Content, Party, Version},
+    store::Head,
 };
-
-/// What a commit turn needs besides the document.
-#[derive(Clone)]
-pub(crate) struct TurnContext {
-    pub(crate) document: DocumentId,
-    pub(crate) store: Store,
-    pub(crate) loader: DocumentLoader,
-    /// The largest text, in bytes of UTF-8.
-    pub(crate) max_text_bytes: usize,
-    /// The largest Yjs state, in bytes.
-    pub(crate) max_state_bytes: usize,
-    /// The most structs in an update of a Yjs editor.
-    pub(crate) max_structs: usize,
-    /// The number of clients in a document up to which a Yjs update may add one.
-    pub(crate) max_clients: usize,
-    /// How long applying one edit may take.
-    pub(crate) apply_within: Duration,
-    /// Permits for work on large texts.
-    pub(crate) permits: WorkPermits,
-    /// The most bytes of changes that an edit is rebased over.
-    pub(crate) rebase_bytes: usize,
-}
-
-/// A version and when it was stored, which together identify it.
-pub(crate) type StoredVersion = (Version, DateTime<Utc>);
-
-/// The part of a stored document that is in memory.
-pub(crate) struct DocumentState {
-    /// Version and title. None if the document does not exist.
-    pub(crate) head: Option<Head>,
-    /// The newest version that the database is known to have had. The head may be a later one that the relay delivered.
-    pub(crate) confirmed: Option<StoredVersion>,
-    /// The replica at the head, if it is loaded.
-    pub(crate) replica: Option<Replica>,
-    /// Which updates of the replica were published by other nodes.
-    pub(crate) relayed: RelayedUpdates,
-    /// The newest snapshot, if it is known.
-    pub(crate) snapshot: Option<LastSnapshot>,
-    /// The last changes up to the head. In a turn: up to the head at its beginning.
-    pub(crate) recent: Arc<RecentChanges>,
-    /// What a turn has added to them.
-    pub(crate) added: Vec<Arc<Change>>,
-    /// The number of turns that still lock the document before they stage edits.
-    pub(crate) locked_turns: u8,
-}
-
-impl DocumentState {
-    /// Returns the text at the head if it is in memory.
-    pub(super) fn head_content(&self) -> Option<Content> {
-        match &self.replica {
-            Some(replica) => Some(replica.content().clone()),
-            None => self.recent.content_at(self.head.as_ref()?.version),
-        }
-    }
-
-    /// Notes that the store has the head.
-    pub(super) fn confirm_head(&mut self) {
-        self.confirmed = self.head.as_ref().map(|head| (head.version, head.at));
-    }
-
-    /// Notes that the replica, if it is loaded, is about to hold an update that another node has published.
-    pub(super) fn note_relayed(&mut self, change: &Change) {
-        if self.replica.is_some() {
-            self.relayed.note(change);
-        }
-    }
-
-    /// Begins again at a head, without anything that was in memory.
-    pub(crate) fn restart_at(&mut self, head: Option<Head>) {
-        self.head = head;
-        self.confirm_head();
-        self.replica = None;
-        self.relayed = RelayedUpdates::default();
-        self.snapshot = None;
-        self.recent = Arc::new(self.recent.emptied());
-    }
-
-    /// Moves the head to a stored change. The replica must hold it already, or be gone.
-    pub(super) fn move_head(&mut self, change: &Change) {
-        if let Some(head) = &mut self.head {
-            (head.version, head.at) = (change.version, change.at);
-            head.title = Arc::clone(&change.title);
-        }
-        if let (Some(snapshot), Some(update)) = (&mut self.snapshot, &change.update) {
-            // The delta in the log is about as large as the update.
-            snapshot.bytes_since = snapshot.bytes_since.saturating_add(2 * update.len());
-        }
-    }
-
-    /// Brings the replica, if it is loaded, one change forward.
-    pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
-        let Some(replica) = &mut self.replica else { return Ok(()) };
-        match (&change.update, &change.content) {
-            (Some(update), Some(content)) => replica.apply_stored(update, content.clone())?,
-            // A change without an update leaves the text as it was, unless it ends the document.
-            (None, _) if change.kind != ChangeKind::Deleted => {}
-            _ => self.replica = None,
-        }
-        Ok(())
-    }
-}
 
 /// How the changes of a turn follow the head before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,6 +146,7 @@ impl TurnDocument {
         let content = loaded.replica.content().clone();
         self.state.snapshot = Some(loaded.snapshot);
         self.state.replica = Some(loaded.replica);
+        self.state.payer = party;
         Ok(content)
     }
 
@@ -280,7 +176,7 @@ impl TurnDocument {
     /// Loads the text at a version for a party.
     ///
     /// # Errors
-    /// [`EditError::BaseTooOld`] if the version is no longer kept.
+    /// [`EditError::BaseTooOld`] if the version is no longer kept, or its text is too heavy to be loaded.
     pub(super) async fn load_content(
         &self,
         version: Version,
@@ -288,7 +184,9 @@ impl TurnDocument {
         party: Party,
     ) -> Result<Content, EditError> {
         match self.context.loader.content(self.context.document, version, party).await {
-            Err(LoadError::NotKept) => Err(EditError::BaseTooOld { head: head.version }),
+            Err(LoadError::NotKept | LoadError::TooHeavy(_)) => {
+                Err(EditError::BaseTooOld { head: head.version })
+            }
             content => Ok(content?),
         }
     }

@@ -11,11 +11,13 @@ use super::*;
 use crate::{
     domain::{Budget, CompareUntil, DisplayName, DocumentId, Email, Party, Title},
     editing::{
-        Acknowledgement, EditKind, EditRequest, Replica,
+        Acknowledgement, ApplyBounds, EditKind, EditRequest, Replica,
         loader::{DocumentLoader, large_texts_queue},
+        loading::LoadBounds,
         recent::RecentChanges,
         work_permits::WorkPermits,
     },
+    metrics::Metrics,
     store::{NewAccount, NewChange, Store, test_store},
 };
 
@@ -52,10 +54,11 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
     let context = TurnContext {
         document,
         store: store.clone(),
-        loader: DocumentLoader::new(store.clone(), 1),
+        loader: loader(&store),
         max_text_bytes: 1_000,
         max_state_bytes: 1 << 20,
         max_structs: 1_000,
+        max_document_structs: 1_000,
         max_clients: 1_000,
         permits: WorkPermits::new(large_texts_queue(1)),
         apply_within: Duration::from_secs(10),
@@ -65,6 +68,7 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         confirmed: None,
         head: store.find_head(document).await.unwrap(),
         replica: None,
+        payer: Party::Node,
         relayed: Default::default(),
         snapshot: None,
         recent: Arc::new(RecentChanges::new(1_000)),
@@ -77,6 +81,11 @@ async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> 
         .collect();
     let turn = CommitTurn::new(context, state, edits);
     Fixture { store, turn, document, author, folder }
+}
+
+fn loader(store: &Store) -> DocumentLoader {
+    let bounds = LoadBounds { at_once: 1, within: Duration::from_secs(60), structs: 1_000 };
+    DocumentLoader::new(store.clone(), bounds, Metrics::new())
 }
 
 fn insertion(document: DocumentId, author: UserId, text: &str) -> EditRequest {
@@ -205,7 +214,7 @@ async fn a_user_without_access_learns_nothing_about_the_document() {
 async fn an_update_that_brings_nothing_new_is_answered_although_nothing_can_be_stored() {
     let mut fixture = fixture(|_document, _author| vec![]).await;
     let (document, author) = (fixture.document, fixture.author);
-    let loader = DocumentLoader::new(fixture.store.clone(), 1);
+    let loader = loader(&fixture.store);
     let stored =
         loader.replica(document, Version::FIRST, Party::Node).await.unwrap().replica.state();
     let merge = |update: &[u8]| {
@@ -245,7 +254,9 @@ async fn store_elsewhere(fixture: &Fixture) -> Version {
     let soon = (tokio::time::Instant::now() + Duration::from_secs(10)).into_std();
     let until = CompareUntil { deadline: soon, budget: Budget::unlimited() };
     let delta = insertion(document, author, "x").delta_for(replica.content(), &until);
-    let update = replica.apply(&delta, 1_000, &until.budget).unwrap();
+    let update = replica
+        .apply(&delta, ApplyBounds { text: 1_000, structs: usize::MAX, budget: &until.budget })
+        .unwrap();
     let change = NewChange {
         kind: ChangeKind::Edited,
         author,

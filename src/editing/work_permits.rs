@@ -11,7 +11,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{EditError, LoadError, loader::MAX_INLINE_BYTES};
+use super::{
+    EditError, LoadError,
+    loader::MAX_INLINE_BYTES,
+    stoppable::{Unfinished, run_stoppable},
+};
 use crate::{
     domain::{Budget, Party, UserId},
     fair_queue::FairQueue,
@@ -20,10 +24,6 @@ use crate::{
 /// The most steps of one piece of work. A step of a delta that meets a step of another takes some 20 ns, so these take about
 /// a second.
 const MAX_STEPS: u64 = 50_000_000;
-
-/// How long work is waited for after it was stopped. It returns what it has borrowed within milliseconds, but a busy machine
-/// may take longer.
-const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// The permits of one document.
 #[derive(Clone)]
@@ -65,29 +65,15 @@ impl WorkPermits {
             of_node.map(|of_node| (of_document, of_node)).map_err(|_full| EditError::Busy)
         };
         let permits = timeout(within, permits).await.map_err(|_elapsed| EditError::Busy)??;
-        let stop = StopOnDrop(budget.clone());
-        let mut working = tokio::task::spawn_blocking(move || {
-            let done = work(&budget);
+        let work = move |budget: &Budget| {
+            let done = work(budget);
             drop(permits);
             done
-        });
-        let done = match timeout(within, &mut working).await {
-            Ok(done) => done,
-            Err(_elapsed) => {
-                drop(stop);
-                timeout(END_WITHIN, working).await.map_err(|_elapsed| EditError::Busy)?
-            }
         };
-        Ok(done.map_err(|_panicked| LoadError::Aborted)?)
-    }
-}
-
-/// Stops work when it is dropped.
-struct StopOnDrop(Budget);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop();
+        run_stoppable(budget, within, work).await.map_err(|unfinished| match unfinished {
+            Unfinished::Late => EditError::Busy,
+            Unfinished::Panicked => LoadError::Aborted.into(),
+        })
     }
 }
 

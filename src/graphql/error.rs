@@ -155,7 +155,8 @@ impl ApiError {
         match self {
             // Anybody can cause it.
             Self::Password(PasswordError::Busy | PasswordError::Invalid(_)) => None,
-            Self::Load(LoadError::Busy) | Self::Edit(EditError::Load(LoadError::Busy)) => None,
+            Self::Load(LoadError::Busy | LoadError::TooHeavy(_))
+            | Self::Edit(EditError::Load(LoadError::Busy | LoadError::TooHeavy(_))) => None,
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
             Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
             Self::Password(error) => Some(error),
@@ -165,6 +166,7 @@ impl ApiError {
                 EditError::DeltaMismatch(_)
                 | EditError::Merge(_)
                 | EditError::TooLarge { .. }
+                | EditError::TooManyStructs { .. }
                 | EditError::TooMuchWork
                 | EditError::BaseTooOld { .. }
                 | EditError::BaseInFuture { .. }
@@ -240,13 +242,20 @@ fn report_load(error: &LoadError) -> ErrorReport {
             ErrorReport::new(ErrorCode::Internal, INTERNAL)
         }
         LoadError::Busy => ErrorReport::unavailable(TOO_MANY_TEXTS),
+        LoadError::TooHeavy(cause) => ErrorReport::unavailable(format!(
+            "The document cannot be opened: {cause}. Ask the operator of the server to compact it."
+        )),
     }
 }
 
 fn load_cause(error: &LoadError) -> &(dyn Error + 'static) {
     match error {
         LoadError::Store(error) => error,
-        LoadError::NotKept | LoadError::Corrupt(_) | LoadError::Aborted | LoadError::Busy => error,
+        LoadError::NotKept
+        | LoadError::Corrupt(_)
+        | LoadError::Aborted
+        | LoadError::Busy
+        | LoadError::TooHeavy(_) => error,
     }
 }
 
@@ -282,6 +291,10 @@ fn report_edit(error: &EditError) -> ErrorReport {
         EditError::TooLarge { size, limit } => ErrorReport::bad_input(format!(
             "The text would have {size} bytes; a document holds at most {limit}. Split it into \
              several documents."
+        )),
+        EditError::TooManyStructs { limit } => ErrorReport::bad_input(format!(
+            "The document has {limit} structs, the most that it may have: insertions and deletions at different places. Copy \
+             its text to a new document, or ask the operator of the server to compact it."
         )),
         EditError::TooMuchWork => ErrorReport::bad_input(
             "Merging the edit takes too many steps. Split it into smaller edits.",

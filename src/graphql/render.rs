@@ -117,6 +117,11 @@ impl Render for Renderer {
                     .to_owned(),
             ),
             SeatEnd::Repetitive => (ErrorCode::BadUserInput, CopiesTooLarge.to_string()),
+            SeatEnd::TooHeavy => (
+                ErrorCode::Unavailable,
+                "The document is too heavy to be opened. Ask the operator of the server to compact it."
+                    .to_owned(),
+            ),
             SeatEnd::Broken | SeatEnd::Unrelated => (
                 ErrorCode::Unavailable,
                 "The server cannot continue this subscription. Subscribe again. For `documentChanged`, use the last version that you have applied as `since`."

@@ -97,6 +97,10 @@ define_metrics! {
         "Open documents.";
     members: IntGauge, "coscribe_members",
         "Members of rooms; a session counts once in each room that it is in.";
+    replica_bytes: IntGauge, "coscribe_replica_bytes",
+        "Estimated memory of the Yjs documents of open documents.";
+    documents_closed_off: IntCounter, "coscribe_documents_closed_off_total",
+        "Documents closed off because loading them takes too much memory or time.";
     edit_commit_seconds: DurationHistogram, "coscribe_edit_commit_seconds",
         "Time to stage and store a group of edits of one document, without the time in its queue.";
     mailbox_messages: Family<ActorKind, IntGauge>, "coscribe_mailbox_messages",

@@ -75,6 +75,16 @@ impl Metrics {
         self.0.publishes.inc();
     }
 
+    /// Sets the memory that the replicas of all rooms take.
+    pub fn replicas_hold(&self, bytes: usize) {
+        self.0.replica_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a document that was closed off because it is too heavy to be loaded.
+    pub fn document_closed_off(&self) {
+        self.0.documents_closed_off.inc();
+    }
+
     /// Records the time of one commit turn: staging and storing a group of edits, without their time in the queue.
     pub fn edit_committed(&self, time: Duration) {
         self.0.edit_commit_seconds.observe(time);

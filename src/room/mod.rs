@@ -21,6 +21,7 @@ mod members;
 mod options;
 mod parts;
 mod relay;
+mod replica_memory;
 mod rooms;
 mod stale_documents;
 mod subscription;

@@ -21,6 +21,9 @@ pub struct RoomOptions {
     /// How long applying one edit to a large text may take, on a worker thread, before it is stopped.
     #[serde(with = "humantime_serde")]
     pub apply_within: Duration,
+    /// How long the work of loading a document may take, on worker threads, before the document is closed off.
+    #[serde(with = "humantime_serde")]
+    pub load_within: Duration,
     /// The number of changes between snapshots, so that opening a document need not read its whole log.
     pub snapshot_every: u32,
     /// How often open documents are compared with the store, where other nodes may write to it.

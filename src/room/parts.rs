@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{RoomOptions, awareness::clocks::Clocks};
+use super::{RoomOptions, awareness::clocks::Clocks, replica_memory::ReplicaMemory};
 use crate::{
     bridge::Bridge,
     domain::Party,
     editing::{
         loader::{DocumentLoader, large_texts_queue},
+        loading::LoadBounds,
         snapshot_writer::SnapshotWriter,
     },
     fair_queue::{FairQueue, QueueBounds},
@@ -37,8 +38,12 @@ pub struct RoomParts {
     pub state_limit: usize,
     /// The most structs in an update of a Yjs editor.
     pub structs_limit: usize,
+    /// The most structs in a document.
+    pub document_structs_limit: usize,
     /// The number of clients in a document up to which an update of a Yjs editor may add one.
     pub clients_limit: usize,
+    /// The most memory of all replicas, in bytes.
+    pub replicas_limit: usize,
 }
 
 /// What all rooms of a node share.
@@ -51,13 +56,19 @@ pub(super) struct RoomsShared {
     /// Turns of subscribers that are sent what they miss from the log.
     pub(super) replays: FairQueue<Party>,
     pub(super) snapshots: SnapshotWriter,
+    pub(super) replicas: Arc<ReplicaMemory>,
     /// The awareness clocks used on this node.
     pub(super) clocks: Clocks,
 }
 
 impl RoomsShared {
     pub(super) fn new(parts: RoomParts, options: RoomOptions) -> Self {
-        let loader = DocumentLoader::new(parts.store.clone(), options.texts_at_once);
+        let bounds = LoadBounds {
+            at_once: options.texts_at_once,
+            within: options.load_within,
+            structs: parts.document_structs_limit,
+        };
+        let loader = DocumentLoader::new(parts.store.clone(), bounds, parts.metrics.clone());
         let permits = large_texts_queue(options.texts_at_once);
         let snapshots = SnapshotWriter::new();
         let replays = FairQueue::new(QueueBounds {
@@ -67,6 +78,8 @@ impl RoomsShared {
             waiting_of_key: usize::MAX,
             waiting: usize::MAX,
         });
-        Self { parts, options, loader, permits, replays, snapshots, clocks: Clocks::default() }
+        let replicas = Arc::new(ReplicaMemory::new(parts.replicas_limit, parts.metrics.clone()));
+        let clocks = Clocks::default();
+        Self { parts, options, loader, permits, replays, snapshots, replicas, clocks }
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
         SeatEnd::Overflow => CloseReason::TooSlow,
         SeatEnd::Broken | SeatEnd::Repetitive => CloseReason::Unavailable,
         SeatEnd::Unrelated => CloseReason::UnrelatedHistory,
+        SeatEnd::TooHeavy => CloseReason::TooHeavy,
     }
 }
 

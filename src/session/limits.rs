@@ -31,8 +31,12 @@ pub struct Limits {
     pub document: usize,
     /// Bytes of a document's Yjs state: the text, other content, and what remains of deletions.
     pub document_state: usize,
+    /// Structs of one document.
+    pub document_structs: usize,
     /// Yjs clients with changes in one document.
     pub document_clients: usize,
+    /// Memory of all replicas of open documents, in bytes.
+    pub replicas_of_node: usize,
     /// Structs of one Yjs update.
     pub update_structs: usize,
     /// Bytes of the awareness state of a Yjs editor.

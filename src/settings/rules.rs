@@ -178,6 +178,8 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
         )
     });
     faults.at_most("limits.document_state", limits.document_state, 1024 * MIB);
+    faults.at_least("limits.document_structs", limits.document_structs, 1);
+    faults.at_least("limits.replicas_of_node", limits.replicas_of_node, 1);
     faults.at_least("limits.document_clients", limits.document_clients, 1);
     faults.at_least("limits.update_structs", limits.update_structs, 1);
     faults.at_least("limits.awareness", limits.awareness, KIB);
@@ -259,6 +261,7 @@ fn check_room(faults: &mut FaultList, room: &RoomOptions) {
     faults.at_least("room.edits_waiting", room.edits_waiting, 1);
     faults.at_least("room.edits_waiting_bytes", room.edits_waiting_bytes, 1);
     faults.duration("room.apply_within", room.apply_within, MOMENT);
+    faults.duration("room.load_within", room.load_within, MOMENT);
     faults.at_least("room.snapshot_every", room.snapshot_every as usize, 1);
     faults.duration("room.compare_every", room.compare_every, Duration::from_millis(100));
     faults.at_least("room.texts_at_once", room.texts_at_once, 1);

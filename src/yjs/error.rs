@@ -47,6 +47,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),
         EditError::TooLarge { size, limit } => too_large(*size, *limit),
+        EditError::TooManyStructs { limit } => too_many_structs(*limit),
     }
 }
 
@@ -68,6 +69,7 @@ fn merge_remedy(error: &MergeError) -> Remedy {
         MergeError::TooManyStructs { limit } => Remedy::Refuse(format!(
             "The update has more than {limit} structs. Make smaller changes."
         )),
+        MergeError::DocumentTooManyStructs { limit } => too_many_structs(*limit),
         MergeError::TooManyConflicts => Remedy::Refuse(
             "The update inserts at places where too many others were typing without a connection. \
              Reload the document and insert the text again."
@@ -84,6 +86,13 @@ fn merge_remedy(error: &MergeError) -> Remedy {
     }
 }
 
+fn too_many_structs(limit: usize) -> Remedy {
+    Remedy::Refuse(format!(
+        "The document has {limit} structs, the most that it may have. Copy its text to a new document, or ask the operator \
+         to compact this one."
+    ))
+}
+
 fn too_large(size: usize, limit: usize) -> Remedy {
     Remedy::Refuse(format!(
         "The document would have {size} bytes, but may have {limit}. Undo, or move a part to another document."
@@ -94,6 +103,7 @@ fn load_reason(error: &LoadError) -> CloseReason {
     match error {
         LoadError::Store(error) => store_reason(error),
         LoadError::NotKept | LoadError::Aborted | LoadError::Busy => CloseReason::Unavailable,
+        LoadError::TooHeavy(_) => CloseReason::TooHeavy,
         LoadError::Corrupt(_) => CloseReason::InternalError,
     }
 }

@@ -20,6 +20,7 @@ mod floods;
 mod frames;
 mod graphql_ws;
 mod heartbeat;
+mod heavy_documents;
 mod history;
 mod http;
 mod large_texts;

@@ -11,7 +11,7 @@ use coscribe::{
     wire::envelope::{Envelope, NEWEST_VERSION, SerialSeries},
 };
 use kit::{Client as _, Node as _, Pair, Tab, TestNode};
-use replica::Replica;
+use replica::{ApplyBounds, Replica};
 use serde_json::{Value, json};
 
 use crate::relay::{connect_to_redis, signer_of};
@@ -45,7 +45,7 @@ impl Forger {
         let snapshot = store.find_snapshot(pair.document, head.version).await.unwrap().unwrap();
         let SnapshotState::Yjs(state) = snapshot.state else { panic!("a plain text") };
         let changes = store.list_changes(pair.document, snapshot.version, head.version, 1_000_000);
-        let mut replica = Replica::load(&state).unwrap();
+        let mut replica = Replica::load(&state, &Budget::unlimited()).unwrap();
         for change in changes.await.unwrap() {
             let content = replica.content().apply(&change.delta.unwrap()).unwrap();
             replica.apply_stored(&change.update.unwrap(), content).unwrap();
@@ -66,7 +66,9 @@ impl Forger {
     /// Returns the next change, which inserts this text.
     fn insertion(&mut self, text: &str) -> Change {
         let delta: Delta = serde_json::from_value(json!([{ "insert": text }])).unwrap();
-        let update = self.replica.apply(&delta, 1_000_000, &Budget::new(1_000_000)).unwrap();
+        let budget = Budget::unlimited();
+        let bounds = ApplyBounds { text: usize::MAX, structs: usize::MAX, budget: &budget };
+        let update = self.replica.apply(&delta, bounds).unwrap();
         let previous_at = Some(self.at);
         self.version = self.version.next();
         self.at += TimeDelta::milliseconds(1);
@@ -125,7 +127,9 @@ async fn expect_stored(pair: &Pair, peer: &TestNode, text: &str) {
     let snapshot = snapshot.unwrap().unwrap();
     assert!(snapshot.version <= head.version);
     let SnapshotState::Yjs(state) = snapshot.state else { panic!("a plain text") };
-    let Ok(content) = Replica::text_of(&state) else { panic!("a damaged snapshot") };
+    let Ok(content) = Replica::text_of(&state, &Budget::unlimited()) else {
+        panic!("a damaged snapshot")
+    };
     assert!(!content.to_string().contains("BURN"), "{content:?}");
 }
 

@@ -82,7 +82,7 @@ impl Replica {
             return Ok(());
         }
         let state = self.state();
-        self.set_weight(state.len());
+        self.measure(&state);
         let malformed =
             |error: protocol::wire::yjs::OutlineError| MergeError::Malformed(error.to_string());
         let document = Outline::read(&state, usize::MAX).map_err(malformed)?;

@@ -14,6 +14,7 @@ use super::{
     dependencies::Dependencies,
     merge::{MergeBounds, MergeError},
     replica::Replica,
+    structs::most_added_by,
 };
 
 /// The updates that can be applied, and their possible effects.
@@ -153,6 +154,11 @@ impl Replica {
         self.conflicts.add(outlines.clone());
         // Deletions and repetitions are accepted at any size.
         if effects.has_new_structs {
+            let added = outlines.clone().map(most_added_by).sum();
+            if !self.may_have_more_structs(added, bounds.document_structs) {
+                let limit = bounds.document_structs;
+                return Err(MergeError::DocumentTooManyStructs { limit });
+            }
             self.check_conflicts(outlines)?;
             let (size, limit) = (self.weight_with(effects.bytes, bounds.state), bounds.state);
             if size > limit {

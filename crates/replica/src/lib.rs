@@ -15,7 +15,8 @@ mod parts;
 mod positions;
 mod replica;
 mod splits;
+mod structs;
 
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
-pub use replica::{ApplyError, CorruptDocument, Replica};
+pub use replica::{ApplyBounds, ApplyError, CorruptDocument, Replica, StateError};

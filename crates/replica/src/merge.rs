@@ -24,6 +24,7 @@ use super::{
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
     replica::{OBJECT, Replica},
+    structs::most_added_by,
 };
 
 /// The key of the text's observer while updates are applied.
@@ -38,6 +39,8 @@ pub struct MergeBounds {
     pub state: usize,
     /// The maximum number of structs in an update, and of deleted ranges that are merged at once.
     pub structs: usize,
+    /// The maximum number of structs in the document.
+    pub document_structs: usize,
     /// The number of clients in the document up to which an update may add one.
     pub clients: usize,
     /// The time after which texts are compared coarsely.
@@ -62,6 +65,12 @@ pub enum MergeError {
     /// An update has too many structs.
     #[error("the update has more than {limit} structs")]
     TooManyStructs {
+        /// The maximum number.
+        limit: usize,
+    },
+    /// The document would have too many structs.
+    #[error("the document has {limit} structs")]
+    DocumentTooManyStructs {
         /// The maximum number.
         limit: usize,
     },
@@ -136,6 +145,7 @@ impl Replica {
         if !inspected.may_change {
             return (Some(self), nothing_new(inspected.leaves_out));
         }
+        let added = inspected.updates.iter().map(|(_, outline)| most_added_by(outline)).sum();
         let applied = match self.apply_updates(&mut inspected.updates, bounds) {
             Ok(applied) => applied,
             Err(error) => return (None, Err(error)),
@@ -149,6 +159,7 @@ impl Replica {
         };
         self.content = content;
         self.weight.add(update.len());
+        self.structs.add(added);
         (
             Some(self),
             Ok(Some(Merged {

@@ -6,12 +6,14 @@ use yrs::{
 };
 
 use super::*;
+use crate::ApplyBounds;
 
 fn bounds() -> MergeBounds {
     MergeBounds {
         text: 1_000,
         state: 10_000,
         structs: 100,
+        document_structs: usize::MAX,
         clients: 1_000,
         compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
         budget: Budget::unlimited(),
@@ -111,7 +113,8 @@ fn updates_with_missing_dependencies_are_rejected_or_left_out() {
 impl Replica {
     /// Merges into a copy of this replica.
     fn merge_into_copy(&self, updates: &[Bytes]) -> (Replica, Result<Option<Merged>, MergeError>) {
-        let (kept, merged) = Replica::load(&self.state()).unwrap().merge(updates, &bounds());
+        let (kept, merged) =
+            Replica::load(&self.state(), &Budget::unlimited()).unwrap().merge(updates, &bounds());
         (kept.expect("an unchanged replica"), merged)
     }
 }
@@ -162,10 +165,12 @@ fn an_embedded_object_is_one_character_of_the_plain_text() {
     assert_eq!(json(&change.unwrap().delta), "[{\"retain\":1},{\"insert\":\"\u{FFFC}\"}]");
     let (mut replica, _) = merge(replica, &[insert(&doc, 3, "!")]);
     assert_eq!(*replica.content(), *"a\u{FFFC}b!");
-    let loaded = Replica::load(&replica.state()).unwrap();
+    let loaded = Replica::load(&replica.state(), &Budget::unlimited()).unwrap();
     assert_eq!(loaded.content(), replica.content());
     let delta: Delta = serde_json::from_str(r#"[{"retain":1},{"delete":1}]"#).unwrap();
-    replica.apply(&delta, 100, &Budget::unlimited()).unwrap();
+    replica
+        .apply(&delta, ApplyBounds { text: 100, structs: usize::MAX, budget: &Budget::unlimited() })
+        .unwrap();
     assert_eq!(replica.plain_text(), "ab!");
 }
 

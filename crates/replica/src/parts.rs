@@ -6,7 +6,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use protocol::{
-    domain::Budget,
+    domain::{Budget, Exhausted},
     wire::yjs::{InsertionPart, Outline},
 };
 use yrs::{
@@ -33,13 +33,24 @@ const MIN_RANGES_TO_FILTER: usize = 64;
 /// Smaller stored updates are applied at once.
 const MIN_BYTES_TO_DIVIDE: usize = 16 * 1024;
 
+/// The least and the most structs in a part of a stored update.
+const STORED_PART_SIZE: Range<usize> = 16..512;
+
+/// A part of a stored update has as many structs that each of them may be compared with all others of the document in this many
+/// steps, about a tenth of a second. In a document of very many structs it may take about a second.
+const PART_STEPS: usize = 2_000_000;
+
 /// The limits of one application.
 pub(crate) struct PartLimits<'a> {
     /// The most deleted ranges that are new to the document.
     deletions: usize,
     /// The most structs in a part.
     part_size: usize,
+    /// Whether the structs of the document are split before others are inserted into them.
+    splits_first: bool,
     budget: &'a Budget,
+    /// Whether the steps are spent already.
+    is_paid: bool,
     /// Whether a part was applied. The first one is applied whatever the budget is, so that repeated work comes to an end.
     has_applied: bool,
 }
@@ -48,11 +59,19 @@ impl<'a> PartLimits<'a> {
     /// Returns the limits for a document of this size in bytes.
     pub(crate) fn new(document: usize, deletions: usize, budget: &'a Budget) -> Self {
         let part_size = (PART_BYTES / document.max(1)).clamp(PART_SIZE.start, PART_SIZE.end);
-        Self { deletions: deletions.max(1), part_size, budget, has_applied: false }
+        Self {
+            deletions: deletions.max(1),
+            part_size,
+            splits_first: true,
+            budget,
+            is_paid: false,
+            has_applied: false,
+        }
     }
 
-    /// Spends the steps of a part. Returns whether it may be applied.
+    /// Spends the steps of a part, unless they are spent already. Returns whether it may be applied.
     fn may_apply(&mut self, steps: usize) -> bool {
+        let steps = if self.is_paid { 0 } else { steps };
         let is_within_budget = self.budget.spend(steps).is_ok();
         let may_apply = is_within_budget || !self.has_applied;
         self.has_applied = true;
@@ -98,24 +117,37 @@ pub(crate) fn apply_in_parts(
     delete(txn, outline, limits)
 }
 
-/// Applies a stored update. A large one is divided, not to be interrupted but to take linear time.
+/// Applies a stored update, which `outline` outlines, to a document that has `size` structs with it. A large one is divided: it
+/// takes linear time then, and the work can end between two parts.
 ///
 /// # Errors
-/// A message if the update is malformed.
+/// A message if the update is malformed. The inner error if the budget ended: the document is not complete then.
 pub(crate) fn apply_stored(
     text: &TextRef,
     txn: &mut TransactionMut<'_>,
     update: &[u8],
-) -> Result<(), String> {
-    let known = txn.state_vector();
-    // An empty document has no structs to split.
-    if update.len() < MIN_BYTES_TO_DIVIDE || known.is_empty() {
-        return apply(txn, update);
+    outline: &mut Outline,
+    size: usize,
+    budget: &Budget,
+) -> Result<Result<(), Exhausted>, String> {
+    if update.len() < MIN_BYTES_TO_DIVIDE {
+        return apply(txn, update).map(Ok);
     }
-    let mut outline = Outline::read(update, usize::MAX).map_err(|error| error.to_string())?;
-    let budget = Budget::unlimited();
-    let mut limits = PartLimits::new(0, usize::MAX, &budget);
-    apply_in_parts(text, txn, update, &mut outline, &mut limits).map(|_whole| ())
+    let part_size = (PART_STEPS / size.max(1)).clamp(STORED_PART_SIZE.start, STORED_PART_SIZE.end);
+    let mut limits = PartLimits {
+        deletions: usize::MAX,
+        part_size,
+        // The structs of a state were split when they were stored.
+        splits_first: !txn.state_vector().is_empty(),
+        budget,
+        is_paid: true,
+        has_applied: true,
+    };
+    let extent = apply_in_parts(text, txn, update, outline, &mut limits)?;
+    Ok(match extent {
+        Extent::Whole => Ok(()),
+        Extent::Part => Err(budget.spend(0).err().unwrap_or(Exhausted::Steps)),
+    })
 }
 
 fn insert(
@@ -124,7 +156,7 @@ fn insert(
     parts: &[InsertionPart],
     limits: &mut PartLimits<'_>,
 ) -> Result<Extent, String> {
-    if limits.budget.spend(0).is_ok() {
+    if limits.splits_first && limits.budget.spend(0).is_ok() {
         let splits = parts.iter().flat_map(|part| part.splits.iter().copied());
         split_at_insertions(text, txn, splits);
     }

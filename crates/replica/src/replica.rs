@@ -25,7 +25,11 @@ use yrs::{
 };
 
 use super::{
-    conflicts::ConflictMeter, panic_guard::guarded, parts::apply_stored, splits::split_at_steps,
+    conflicts::ConflictMeter,
+    panic_guard::guarded,
+    parts::apply_stored,
+    splits::split_at_steps,
+    structs::{StructMeter, most_added_by, most_added_by_delta},
 };
 
 /// The name of the text's root type: `doc.getText('content')`.
@@ -50,6 +54,28 @@ impl CorruptDocument {
     }
 }
 
+/// The reason why a stored state or update was not applied.
+#[derive(Debug, Clone, Error)]
+pub enum StateError {
+    /// It is not valid.
+    #[error(transparent)]
+    Corrupt(#[from] CorruptDocument),
+    /// It has more structs than the budget, or the work was stopped.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
+/// The limits of a delta.
+#[derive(Debug, Clone)]
+pub struct ApplyBounds<'a> {
+    /// The maximum size of the text, in bytes of UTF-8.
+    pub text: usize,
+    /// The maximum number of structs in the document.
+    pub structs: usize,
+    /// The steps that may be spent: one for each step of the delta.
+    pub budget: &'a Budget,
+}
+
 /// The reason why a delta was not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ApplyError {
@@ -62,6 +88,12 @@ pub enum ApplyError {
         /// The resulting size in bytes.
         size: usize,
         /// The maximum size in bytes.
+        limit: usize,
+    },
+    /// The document would have too many structs.
+    #[error("the document has {limit} structs")]
+    TooManyStructs {
+        /// The maximum number.
         limit: usize,
     },
     /// It was stopped, or the budget ended.
@@ -79,6 +111,7 @@ pub struct Replica {
     /// The nesting of shared types. `None` until the first update with such a type.
     pub(crate) depths: Option<Depths>,
     pub(crate) conflicts: ConflictMeter,
+    pub(crate) structs: StructMeter,
 }
 
 impl Replica {
@@ -96,6 +129,7 @@ impl Replica {
             weight: Weight::default(),
             depths: None,
             conflicts: ConflictMeter::default(),
+            structs: StructMeter::default(),
         }
     }
 
@@ -114,33 +148,49 @@ impl Replica {
         }
         replica.content = Content::from(text);
         replica.weight.add(text.len());
+        replica.structs = StructMeter::counted(2);
         replica
     }
 
-    /// Loads a document from its stored state.
+    /// Loads a document from its stored state. Spends a step for each struct, before the library sees any of them, and asks
+    /// the budget again after each few of them.
     ///
     /// # Errors
-    /// [`CorruptDocument`] if the state is not valid.
-    pub fn load(state: &[u8]) -> Result<Self, CorruptDocument> {
-        Self::empty(fresh_client_id()).followed_by([state])
+    /// [`StateError`].
+    pub fn load(state: &[u8], budget: &Budget) -> Result<Self, StateError> {
+        Self::empty(fresh_client_id()).followed_by([state], budget)
     }
 
-    /// Returns the document after these stored updates, in this order.
+    /// Returns the document after these stored updates, in this order. Spends as many steps as [`load`](Self::load).
     ///
     /// # Errors
-    /// [`CorruptDocument`] if an update is not valid.
+    /// [`StateError`].
     pub fn followed_by<'a>(
         mut self,
         updates: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Self, CorruptDocument> {
-        let (weight, text) = (&mut self.weight, &self.text);
-        let applied = guarded(&self.doc, |txn| {
-            updates.into_iter().try_for_each(|update| {
+        budget: &Budget,
+    ) -> Result<Self, StateError> {
+        let Self { doc, text, weight, structs, .. } = &mut self;
+        let applied = guarded(doc, |txn| {
+            for update in updates {
+                let mut outline = read_stored(update)?;
+                if let Err(exhausted) = budget.spend(outline.struct_count()) {
+                    return Ok(Err(exhausted));
+                }
                 weight.add(update.len());
-                apply_stored(text, txn, update)
-            })
+                match structs.most() {
+                    0 => *structs = StructMeter::counted(outline.struct_count()),
+                    _ => structs.add(most_added_by(&outline)),
+                }
+                let size = structs.most();
+                if let Err(exhausted) = apply_stored(text, txn, update, &mut outline, size, budget)?
+                {
+                    return Ok(Err(exhausted));
+                }
+            }
+            Ok(Ok(()))
         });
-        applied.map_err(CorruptDocument)?;
+        applied.map_err(CorruptDocument)??;
         self.depths = None;
         self.content = Content::from(&*self.plain_text());
         Ok(self)
@@ -153,15 +203,19 @@ impl Replica {
     pub fn apply_stored(&mut self, update: &[u8], content: Content) -> Result<(), CorruptDocument> {
         self.weight.add(update.len());
         self.conflicts.add_bytes(update.len());
+        let mut outline = read_stored(update).map_err(CorruptDocument)?;
         if let Some(depths) = &mut self.depths {
             let known = self.doc.transact().state_vector();
             let known = |client: u64| known.get(&ClientID::new(client));
-            let outline = Outline::read(update, usize::MAX);
-            let added = outline.and_then(|outline| depths.add(&outline, known));
-            added.map_err(|error| CorruptDocument(error.to_string()))?;
+            depths.add(&outline, known).map_err(|error| CorruptDocument(error.to_string()))?;
         }
-        let applied = guarded(&self.doc, |txn| apply_stored(&self.text, txn, update));
-        applied.map_err(CorruptDocument)?;
+        self.structs.add(most_added_by(&outline));
+        let (size, budget) = (self.structs.most(), Budget::unlimited());
+        let applied = guarded(&self.doc, |txn| {
+            apply_stored(&self.text, txn, update, &mut outline, size, &budget)
+        });
+        // A budget without end is not exhausted.
+        applied.map_err(CorruptDocument)?.map_err(|error| CorruptDocument(error.to_string()))?;
         self.content = content;
         Ok(())
     }
@@ -169,24 +223,27 @@ impl Replica {
     /// Returns the plain text of a stored state.
     ///
     /// # Errors
-    /// [`CorruptDocument`] if the state is not valid.
-    pub fn text_of(state: &[u8]) -> Result<Content, CorruptDocument> {
-        Self::load(state).map(|replica| replica.content)
+    /// [`StateError`].
+    pub fn text_of(state: &[u8], budget: &Budget) -> Result<Content, StateError> {
+        Self::load(state, budget).map(|replica| replica.content)
     }
 
-    /// Applies a delta and returns it as a Yjs v1 update. `limit` is the maximum size of the text in bytes. Spends a
-    /// step for each step of the delta.
+    /// Applies a delta and returns it as a Yjs v1 update.
     ///
     /// # Errors
     /// [`ApplyError`]. The text is unchanged.
     pub fn apply(
         &mut self,
         delta: &Delta,
-        limit: usize,
-        budget: &Budget,
+        ApplyBounds { text: limit, structs, budget }: ApplyBounds<'_>,
     ) -> Result<Bytes, ApplyError> {
         budget.spend(delta.ops().len())?;
         let content = self.content.apply(delta)?;
+        let added = most_added_by_delta(delta.ops());
+        let inserts = delta.ops().iter().any(|op| matches!(op, Op::Insert(_)));
+        if inserts && !self.may_have_more_structs(added, structs) {
+            return Err(ApplyError::TooManyStructs { limit: structs });
+        }
         // A text may exceed a limit that was lowered after it was written. It may still shrink.
         if content.bytes() > limit && content.bytes() > self.content.bytes() {
             return Err(ApplyError::TooLarge { size: content.bytes(), limit });
@@ -200,6 +257,7 @@ impl Replica {
         self.content = content;
         self.weight.add(update.len());
         self.conflicts.add_bytes(update.len());
+        self.structs.add(added);
         Ok(update.into())
     }
 
@@ -254,14 +312,19 @@ impl Replica {
     /// estimate would exceed `limit`.
     pub fn weight_with(&mut self, bytes: usize, limit: usize) -> usize {
         if self.weight.is_estimate && self.weight.bytes + bytes > limit {
-            self.set_weight(self.state().len());
+            let state = self.state();
+            self.measure(&state);
         }
         self.weight.bytes + bytes
     }
 
-    /// Records the measured size of the encoded state.
-    pub fn set_weight(&mut self, bytes: usize) {
-        self.weight = Weight { bytes, is_estimate: false };
+    /// Measures the size and the structs of the document in its encoded state.
+    pub fn measure(&mut self, state: &[u8]) {
+        self.weight = Weight { bytes: state.len(), is_estimate: false };
+        // What the library encodes can be read.
+        if let Ok(outline) = Outline::read(state, usize::MAX) {
+            self.structs = StructMeter::counted(outline.struct_count());
+        }
     }
 
     /// Returns the text, with one U+FFFC for each embedded object.
@@ -299,6 +362,10 @@ impl Weight {
     }
 }
 
+fn read_stored(update: &[u8]) -> Result<Outline, String> {
+    Outline::read(update, usize::MAX).map_err(|error| error.to_string())
+}
+
 fn yjs_step(op: &Op) -> YjsStep<In> {
     match op {
         Op::Retain(units) => retain(*units),
@@ -330,52 +397,5 @@ fn fresh_client_id() -> ClientID {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn delta(json: &str) -> Delta {
-        serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn an_update_has_the_effect_of_its_delta() {
-        let mut replica = Replica::of("a🎈b\n");
-        let state = replica.state();
-        let first = replica
-            .apply(
-                &delta(r#"[{"retain":3},{"insert":"ö👍"},{"delete":1}]"#),
-                100,
-                &Budget::unlimited(),
-            )
-            .unwrap();
-        let second = replica
-            .apply(
-                &delta(r#"[{"delete":1},{"retain":2},{"insert":"x"}]"#),
-                100,
-                &Budget::unlimited(),
-            )
-            .unwrap();
-
-        assert_eq!(*replica.content(), *"🎈xö👍\n", "{}", replica.content());
-        let other = Replica::load(&state).unwrap().followed_by([&*first, &*second]).unwrap();
-        assert_eq!(other.content(), replica.content());
-        assert_eq!(Replica::text_of(&replica.state()).unwrap(), *replica.content());
-    }
-
-    #[test]
-    fn a_rejected_delta_changes_nothing() {
-        let mut replica = Replica::of("🎈");
-        for misfit in [r#"[{"retain":1},{"insert":"x"}]"#, r#"[{"delete":1}]"#, r#"[{"delete":3}]"#]
-        {
-            replica.apply(&delta(misfit), 100, &Budget::unlimited()).unwrap_err();
-        }
-        let large = replica.apply(&delta(r#"[{"insert":"123"}]"#), 6, &Budget::unlimited());
-        assert_eq!(large.unwrap_err(), ApplyError::TooLarge { size: 7, limit: 6 });
-        assert_eq!(Replica::text_of(&replica.state()).unwrap(), *"🎈");
-    }
-
-    #[test]
-    fn a_malformed_state_is_rejected() {
-        assert!(Replica::load(b"no update").is_err());
-    }
-}
+#[path = "replica_tests.rs"]
+mod tests;

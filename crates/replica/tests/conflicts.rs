@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::domain::{Budget, Delta};
-use replica::{MergeBounds, MergeError, Merged, Replica};
+use replica::{ApplyBounds, MergeBounds, MergeError, Merged, Replica};
 use tokio::time::Instant;
 use yrs::{
     Doc, Map as _, ReadTxn as _, StateVector, Text as _, Transact as _, Update,
@@ -19,6 +19,7 @@ fn merge(replica: Replica, update: Bytes) -> (Replica, MergeResult) {
         text: 10_000_000,
         state: 10_000_000,
         structs: 100_000,
+        document_structs: usize::MAX,
         clients: usize::MAX,
         compare_until: Instant::now().into_std() + Duration::from_secs(60),
         budget: Budget::unlimited(),
@@ -146,7 +147,12 @@ fn large_changes_of_one_user_are_merged() {
     assert!(merged.unwrap().is_some());
     let mut replica = replica;
     let paste = Delta::insertion(&"0123456789".repeat(500_000));
-    replica.apply(&paste, 10_000_000, &Budget::unlimited()).unwrap();
+    replica
+        .apply(
+            &paste,
+            ApplyBounds { text: 10_000_000, structs: usize::MAX, budget: &Budget::unlimited() },
+        )
+        .unwrap();
     let doc = Doc::with_client_id(9);
     let map = doc.get_or_insert_map("map");
     let update = {

@@ -20,6 +20,7 @@ fn bounds(budget: Budget) -> MergeBounds {
         text: 10_000_000,
         state: 10_000_000,
         structs: MAX_STRUCTS,
+        document_structs: usize::MAX,
         clients: usize::MAX,
         compare_until: Instant::now().into_std() + Duration::from_secs(60),
         budget,
@@ -76,7 +77,10 @@ fn ranges_in_any_order_delete_what_they_name() {
     assert_eq!(replica.plain_text(), replica.content().to_string());
     assert_eq!(before.apply(&merged.delta).unwrap(), *replica.content());
     let (loaded, stored) = (document(3_000), [&*merged.update]);
-    assert_eq!(loaded.followed_by(stored).unwrap().content(), replica.content());
+    assert_eq!(
+        loaded.followed_by(stored, &Budget::unlimited()).unwrap().content(),
+        replica.content()
+    );
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn time_to_delete(pairs: u32) -> Duration {
 fn time_to_load_deletion(pairs: u32) -> Duration {
     let (replica, update) = (document(pairs), deletion(all_b(pairs)));
     cpu_time(|| {
-        replica.followed_by([&*update]).unwrap();
+        replica.followed_by([&*update], &Budget::unlimited()).unwrap();
     })
 }
 

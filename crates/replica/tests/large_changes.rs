@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::domain::{Budget, Content, Delta, DeltaStep, Exhausted};
-use replica::{ApplyError, MergeBounds, Merged, Replica};
+use replica::{ApplyBounds, ApplyError, MergeBounds, Merged, Replica};
 use support::{cpu_time, expect_linear_time};
 use tokio::time::Instant;
 use yrs::{
@@ -24,6 +24,7 @@ fn bounds(budget: Budget) -> MergeBounds {
         text: 10_000_000,
         state: 10_000_000,
         structs: 100_000,
+        document_structs: usize::MAX,
         clients: 1_000,
         compare_until: Instant::now().into_std() + Duration::from_secs(60),
         budget,
@@ -107,10 +108,18 @@ fn indentation(lines: usize) -> Delta {
 fn a_delta_of_thousands_of_steps_changes_text_and_document_alike() {
     let mut replica = Replica::of(&LINE.repeat(3_000));
     let before = replica.state();
-    let update = replica.apply(&indentation(3_000), 10_000_000, &unlimited()).unwrap();
+    let update = replica
+        .apply(
+            &indentation(3_000),
+            ApplyBounds { text: 10_000_000, structs: usize::MAX, budget: &unlimited() },
+        )
+        .unwrap();
     assert_eq!(*replica.content(), *"  ome text 🎈\n".repeat(3_000));
     assert_eq!(replica.plain_text(), replica.content().to_string());
-    let other = Replica::load(&before).unwrap().followed_by([&*update]).unwrap();
+    let other = Replica::load(&before, &Budget::unlimited())
+        .unwrap()
+        .followed_by([&*update], &Budget::unlimited())
+        .unwrap();
     assert_eq!(other.content(), replica.content());
     assert_eq!(other.state_vector(), replica.state_vector());
 }
@@ -120,11 +129,21 @@ fn a_stopped_delta_is_not_applied() {
     let mut replica = Replica::of(&LINE.repeat(100));
     let budget = unlimited();
     budget.stop();
-    let error = replica.apply(&indentation(100), 10_000_000, &budget).unwrap_err();
+    let error = replica
+        .apply(
+            &indentation(100),
+            ApplyBounds { text: 10_000_000, structs: usize::MAX, budget: &budget },
+        )
+        .unwrap_err();
     assert_eq!(error, ApplyError::Exhausted(Exhausted::Stopped));
     assert_eq!(*replica.content(), *LINE.repeat(100));
     let few = Budget::new(298);
-    let error = replica.apply(&indentation(100), 10_000_000, &few).unwrap_err();
+    let error = replica
+        .apply(
+            &indentation(100),
+            ApplyBounds { text: 10_000_000, structs: usize::MAX, budget: &few },
+        )
+        .unwrap_err();
     assert_eq!(error, ApplyError::Exhausted(Exhausted::Steps));
     assert_eq!(replica.plain_text(), LINE.repeat(100));
 }
@@ -195,7 +214,8 @@ fn time_to_apply(lines: u32) -> Duration {
     let mut replica = Replica::of(&LINE.repeat(lines as usize));
     let delta = indentation(lines as usize);
     cpu_time(|| {
-        replica.apply(&delta, 10_000_000, &unlimited()).unwrap();
+        let bounds = ApplyBounds { text: 10_000_000, structs: usize::MAX, budget: &unlimited() };
+        replica.apply(&delta, bounds).unwrap();
     })
 }
 

@@ -12,8 +12,7 @@ use super::{Room, reconcile::LevelRead};
 use crate::{
     domain::{Change, ChangeKind, DocumentId, Party, Version},
     editing::{
-        EditError, LoadError,
-        loader::{DocumentLoader, are_consecutive},
+        EditError, LoadError, loader::DocumentLoader, log_tail::are_consecutive,
         turn_document::RestartCause,
     },
     metrics::BehindCause,
@@ -76,6 +75,7 @@ impl Room {
             Ok((Some(changes), _turn)) => room.replay_page(seat, changes, ctx),
             // The document was deleted meanwhile, which is broadcast by itself.
             Ok((None, _turn)) => {}
+            Err(LoadError::TooHeavy(_)) => room.evict_seat(seat, SeatEnd::TooHeavy, ctx),
             Err(error) => room.give_up_replay(seat, &error, ctx),
         });
     }
@@ -204,8 +204,10 @@ impl MissingChanges {
         }
         let page = if self.wants_content {
             match loader.fill(self.document, None, page, self.party).await {
-                // The log begins here, and no snapshot has the text before it.
-                Err(LoadError::NotKept) => return self.resync(store, loader).await,
+                // The log begins here, and no snapshot has the text before it, or none that can be loaded.
+                Err(LoadError::NotKept | LoadError::TooHeavy(_)) => {
+                    return self.resync(store, loader).await;
+                }
                 filled => filled?,
             }
         } else {

@@ -2,7 +2,7 @@
 //!
 //! [`room`] opens and closes the room and lends its document. [`handlers`] receives messages from sessions, [`remote`] handles
 //! what other nodes announce and follows it, and [`reconcile`] finds what no message announced. [`commits`] and [`snapshots`]
-//! store, [`fan_out`] applies effects and broadcasts events, [`catch_up`] and [`yjs_sync`] send subscribers what they miss,
+//! store, [`replicas`] gives the replica up, [`fan_out`] applies effects and broadcasts events, [`catch_up`] and [`yjs_sync`] send subscribers what they miss,
 //! [`awareness_broadcast`] and [`cursor_translation`] connect Yjs editors and GraphQL clients. Decisions are made by the pure
 //! types in the fields; the actor applies them.
 //!
@@ -23,6 +23,7 @@ pub(super) mod registration;
 pub(super) mod relayed;
 mod remote;
 mod remote_state;
+mod replicas;
 mod room;
 mod snapshots;
 pub(super) mod yjs_messages;
@@ -41,6 +42,7 @@ use super::{
     delivery::{audience::Audiences, editors::Editors},
     members::membership::Membership,
     parts::RoomsShared,
+    replica_memory::ReplicaPlace,
 };
 use crate::{domain::DocumentId, editing::open_document::OpenDocument};
 
@@ -62,5 +64,6 @@ pub(super) struct Room {
     /// What is known of other nodes.
     remote: RemoteState,
     relayed: RelayedMoves,
+    replica_place: ReplicaPlace,
     lifecycle: Lifecycle,
 }

@@ -15,10 +15,8 @@ use super::{
 use crate::{
     domain::DocumentId,
     editing::{
-        open_document::OpenDocument,
-        queue::EditQueue,
-        turn_document::{DocumentState, TurnContext},
-        work_permits::WorkPermits,
+        document_state::DocumentState, open_document::OpenDocument, queue::EditQueue,
+        turn_context::TurnContext, work_permits::WorkPermits,
     },
     metrics::Metrics,
     room::{
@@ -27,6 +25,7 @@ use crate::{
         delivery::{audience::Audiences, editors::Editors},
         members::{membership::Membership, remote_presence::RosterRead},
         parts::RoomsShared,
+        replica_memory::ReplicaPlace,
     },
 };
 
@@ -45,6 +44,7 @@ impl Room {
         let metrics = &parts.metrics;
         let queue = EditQueue::new(options.edits_waiting, options.edits_waiting_bytes);
         let permits = WorkPermits::new(permits.clone());
+        let replica_place = ReplicaPlace::new(Arc::clone(&shared.replicas), document);
         Self {
             document,
             // Of its own, since the session or request that opens a room does not own it; and not filtered out with `info`,
@@ -58,6 +58,7 @@ impl Room {
             editing: OpenDocument::new(queue, permits, options.recent_bytes),
             remote: RemoteState::default(),
             relayed,
+            replica_place,
             lifecycle: Lifecycle::new(registration, metrics.room_opened()),
             shared,
         }
@@ -119,6 +120,7 @@ impl Room {
         let work = work(self.turn_context(), lent);
         self.spawn(ctx, work, |room, (state, output), ctx| {
             room.editing.take_back(state);
+            room.note_replica();
             then(room, output, ctx);
             room.resume_waiting_work(ctx);
         });
@@ -145,6 +147,7 @@ impl Room {
             max_text_bytes: parts.document_limit,
             max_state_bytes: parts.state_limit,
             max_structs: parts.structs_limit,
+            max_document_structs: parts.document_structs_limit,
             max_clients: parts.clients_limit,
             apply_within: options.apply_within,
             permits: self.editing.permits().clone(),
@@ -241,6 +244,7 @@ impl Actor for Room {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.in_span(|room| {
             room.open_document(ctx);
+            room.await_give_way(ctx);
             room.linger_if_idle(ctx);
         });
     }

@@ -8,11 +8,13 @@ use crate::{
     domain::Version,
     editing::{
         LoadError, Replica,
+        document_state::DocumentState,
         loader::{LastSnapshot, off_thread},
         open_document::OpenDocument,
         relayed_updates::RelayedCheck,
         snapshot_writer::NewSnapshot,
-        turn_document::{DocumentState, RestartCause, TurnContext},
+        turn_context::TurnContext,
+        turn_document::RestartCause,
     },
 };
 
@@ -36,9 +38,9 @@ impl Room {
             },
             move |room, encoded, ctx| {
                 match encoded {
-                    Ok(Encoded::State(bytes)) => room.write_snapshot((version, at), bytes),
-                    Ok(Encoded::Nothing) => {}
-                    Ok(Encoded::Contradicted) => {
+                    Ok(SnapshotEncoding::State(bytes)) => room.write_snapshot((version, at), bytes),
+                    Ok(SnapshotEncoding::Nothing) => {}
+                    Ok(SnapshotEncoding::Contradicted) => {
                         room.restart(version, RestartCause::Contradicted, ctx);
                     }
                     Err(error) => {
@@ -59,7 +61,7 @@ impl Room {
 }
 
 /// The state for a snapshot.
-enum Encoded {
+enum SnapshotEncoding {
     State(Vec<u8>),
     /// There is no replica, or the log no longer shows whether it is right.
     Nothing,
@@ -71,22 +73,22 @@ enum Encoded {
 async fn encode_if_stored(
     context: &TurnContext,
     state: &mut DocumentState,
-) -> Result<Encoded, LoadError> {
+) -> Result<SnapshotEncoding, LoadError> {
     let checked = state.relayed.check(&context.store, context.document).await;
     // On an error nothing is known of the replica any more. It is loaded again when it is needed.
     let replica = state.replica.take();
     match checked? {
         RelayedCheck::Same => {}
-        RelayedCheck::Unknown => return Ok(Encoded::Nothing),
+        RelayedCheck::Unknown => return Ok(SnapshotEncoding::Nothing),
         RelayedCheck::Other => {
             state.restart_at(state.head.clone());
-            return Ok(Encoded::Contradicted);
+            return Ok(SnapshotEncoding::Contradicted);
         }
     }
-    let Some(replica) = replica else { return Ok(Encoded::Nothing) };
+    let Some(replica) = replica else { return Ok(SnapshotEncoding::Nothing) };
     let (replica, bytes) = encode(replica).await?;
     state.replica = Some(replica);
-    Ok(Encoded::State(bytes))
+    Ok(SnapshotEncoding::State(bytes))
 }
 
 /// Encodes the state of a replica, off the actor's thread if it is large.
@@ -94,7 +96,7 @@ async fn encode(mut replica: Replica) -> Result<(Replica, Vec<u8>), LoadError> {
     let bytes = replica.content().bytes();
     off_thread(bytes, move || {
         let state = replica.state();
-        replica.set_weight(state.len());
+        replica.measure(&state);
         (replica, state)
     })
     .await

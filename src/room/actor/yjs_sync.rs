@@ -155,6 +155,7 @@ impl Room {
                 let loaded = loaded.map(|loaded| {
                     state.snapshot = Some(loaded.snapshot);
                     state.replica = Some(loaded.replica);
+                    state.payer = party;
                 });
                 (state, loaded)
             },
@@ -189,13 +190,23 @@ impl Room {
         (seats, jobs, clocks)
     }
 
-    /// Evicts editors that cannot be synced. Their clients reconnect and ask again.
+    /// Evicts editors that cannot be synced. Their clients reconnect and ask again, unless the document is too heavy.
     fn give_up_sync(&mut self, seats: Vec<SeatId>, error: &LoadError, ctx: &mut Context<Self>) {
         let cause: &dyn std::error::Error = error;
-        tracing::warn!(error = cause, editors = seats.len(), "could not sync Yjs editors");
+        let end = match error {
+            LoadError::TooHeavy(_) => SeatEnd::TooHeavy,
+            LoadError::NotKept
+            | LoadError::Store(_)
+            | LoadError::Corrupt(_)
+            | LoadError::Busy
+            | LoadError::Aborted => {
+                tracing::warn!(error = cause, editors = seats.len(), "could not sync Yjs editors");
+                SeatEnd::Broken
+            }
+        };
         self.awareness.cancel_translations();
         for seat in seats {
-            self.evict_seat(seat, SeatEnd::Broken, ctx);
+            self.evict_seat(seat, end, ctx);
         }
     }
 

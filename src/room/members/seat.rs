@@ -48,6 +48,8 @@ pub enum SeatEnd {
     Repetitive,
     /// The Yjs editor holds another history of the document.
     Unrelated,
+    /// The document is too heavy to be loaded.
+    TooHeavy,
 }
 
 impl SeatEnd {
@@ -61,6 +63,7 @@ impl SeatEnd {
             Self::Broken => "broken",
             Self::Repetitive => "repetitive",
             Self::Unrelated => "unrelated_history",
+            Self::TooHeavy => "too_heavy",
         }
     }
 }

@@ -46,7 +46,9 @@ async fn shared_document() -> Fixture {
         document_limit: 1_000,
         state_limit: 1 << 20,
         structs_limit: 1_000,
+        document_structs_limit: 1_000_000,
         clients_limit: 1_000,
+        replicas_limit: usize::MAX,
     };
     let options = RoomOptions {
         linger: Duration::from_secs(60),
@@ -54,6 +56,7 @@ async fn shared_document() -> Fixture {
         edits_waiting: 10,
         edits_waiting_bytes: 1_000,
         apply_within: Duration::from_secs(10),
+        load_within: Duration::from_secs(60),
         snapshot_every: 500,
         compare_every: Duration::from_secs(5),
         settle: Duration::from_secs(20),

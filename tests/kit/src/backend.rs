@@ -43,7 +43,9 @@ impl Backend {
             document_limit: usize::MAX,
             state_limit: 1 << 26,
             structs_limit: 100_000,
+            document_structs_limit: 1_000_000,
             clients_limit: 100_000,
+            replicas_limit: usize::MAX,
         };
         Self { rooms: Rooms::new(parts, options), store, user, _folder: folder }
     }
@@ -79,6 +81,7 @@ pub fn generous_rooms() -> RoomOptions {
         edits_waiting: 100,
         edits_waiting_bytes: 1_000_000,
         apply_within: Duration::from_secs(10),
+        load_within: Duration::from_secs(60),
         snapshot_every: 500,
         compare_every: Duration::from_secs(5),
         settle: Duration::from_secs(20),

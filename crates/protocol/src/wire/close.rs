@@ -93,6 +93,8 @@ pub enum CloseReason {
     /// The client has a newer connection, which named this one. Yjs editors do not reconnect after its code: two providers
     /// that use one client id would replace each other forever.
     Replaced,
+    /// The document is too heavy to be loaded, for Yjs editors.
+    TooHeavy,
     /// A second `connection_init`.
     SecondInit,
 }
@@ -152,6 +154,7 @@ impl CloseReason {
             Self::InitTimeout,
             Self::DuplicateId(OperationId::example()),
             Self::UnrelatedHistory,
+            Self::TooHeavy,
             Self::Replaced,
             Self::SecondInit,
         ]
@@ -184,6 +187,7 @@ impl CloseReason {
             Self::InitTimeout => Row::retry(4408, "init_timeout").for_yjs(1013),
             Self::DuplicateId(_) => Row::fatal(4409, "duplicate_id"),
             Self::UnrelatedHistory => Row::fatal(4410, "unrelated_history"),
+            Self::TooHeavy => Row::fatal(4413, "too_heavy"),
             Self::Replaced => Row::fatal(4412, "replaced"),
             Self::SecondInit => Row::fatal(4429, "second_init"),
         }
@@ -271,6 +275,9 @@ impl CloseReason {
             Self::DuplicateId(id) => return Cow::Owned(duplicate_text(id.as_str())),
             Self::UnrelatedHistory => {
                 "This document was recreated, and your copy belongs to an older one; reload it"
+            }
+            Self::TooHeavy => {
+                "This document is too heavy to be opened; ask the operator of the server to compact it"
             }
             Self::Replaced => "A newer connection of this client has replaced this one",
             Self::SecondInit => "Too many initialisation requests",

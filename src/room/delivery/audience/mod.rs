@@ -182,7 +182,8 @@ impl Audiences {
             | SeatEnd::Overflow
             | SeatEnd::Broken
             | SeatEnd::Repetitive
-            | SeatEnd::Unrelated => {
+            | SeatEnd::Unrelated
+            | SeatEnd::TooHeavy => {
                 outbox.end_seat(seat, Some(last));
             }
         }

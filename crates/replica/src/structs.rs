@@ -1,0 +1,108 @@
+//! The number of structs of a document.
+//!
+//! A struct takes some 400 bytes of memory, however few it has in the encoded state. So structs are limited by themselves.
+//!
+//! The library does not tell their number. They are counted in the encoded state, which takes time that is linear in the
+//! document. Between two counts, what was added since is estimated from above.
+
+use protocol::{domain::Op, wire::yjs::Outline};
+
+use super::replica::Replica;
+
+/// Estimate: the memory that the library takes for one struct, in bytes.
+const STRUCT_MEMORY: usize = 400;
+
+/// An insertion splits at most two other structs.
+const PER_INSERTION: usize = 3;
+
+/// A deleted range splits at most two structs.
+const PER_DELETION: usize = 2;
+
+/// Structs are counted again only when this share of the limit may have been added since, so that a document near the limit is
+/// not counted for each letter. A document may exceed the limit by this share.
+const GROWTH_SHARE: usize = 256;
+
+/// What is known about the number of structs of a document.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StructMeter {
+    counted: usize,
+    /// At most how many were added since.
+    added: usize,
+}
+
+impl StructMeter {
+    /// Returns the meter of a document whose structs were counted.
+    pub(crate) fn counted(structs: usize) -> Self {
+        Self { counted: structs, added: 0 }
+    }
+
+    /// Adds at most this many structs.
+    pub(crate) fn add(&mut self, structs: usize) {
+        self.added += structs;
+    }
+
+    /// Returns the most structs that the document may have.
+    pub(crate) fn most(self) -> usize {
+        self.counted + self.added
+    }
+
+    /// Whether the document may have this many more. Decides from what is known.
+    fn allows(self, more: usize, limit: usize) -> bool {
+        let is_little = self.counted <= limit && self.added + more < limit / GROWTH_SHARE;
+        is_little || self.most() + more <= limit
+    }
+}
+
+/// Returns the most structs that an update adds to a document.
+pub(crate) fn most_added_by(outline: &Outline) -> usize {
+    PER_INSERTION * outline.struct_count() + PER_DELETION * outline.deletion_count()
+}
+
+/// Returns the most structs that a delta adds to a document.
+pub(crate) fn most_added_by_delta(ops: &[Op]) -> usize {
+    let added = |op: &Op| match op {
+        Op::Insert(_) => PER_INSERTION,
+        Op::Delete(_) => PER_DELETION,
+        Op::Retain(_) => 0,
+    };
+    ops.iter().map(added).sum()
+}
+
+impl Replica {
+    /// Returns about how many structs the document has: never fewer than it has.
+    #[must_use]
+    pub fn structs(&self) -> usize {
+        self.structs.most()
+    }
+
+    /// Estimates the memory that the document takes, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.weight().saturating_add(self.structs().saturating_mul(STRUCT_MEMORY))
+    }
+
+    /// Whether the document has at most `limit` structs, or about as many, with `more`. Counts the structs if that is not known.
+    pub(crate) fn may_have_more_structs(&mut self, more: usize, limit: usize) -> bool {
+        if self.structs.allows(more, limit) || self.structs.added == 0 {
+            return self.structs.allows(more, limit);
+        }
+        let state = self.state();
+        self.measure(&state);
+        self.structs.allows(more, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_near_the_limit_is_not_counted_for_each_letter() {
+        let mut meter = StructMeter::counted(999_999);
+        assert!(meter.allows(3, 1_000_000) && !meter.allows(10_000, 1_000_000));
+        meter.add(3_904);
+        assert!(!meter.allows(3, 1_000_000));
+        let over = StructMeter::counted(1_000_001);
+        assert!(!over.allows(1, 1_000_000));
+    }
+}

@@ -1,0 +1,95 @@
+//! The part of a stored document that is in memory.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    LoadError, Replica, loader::LastSnapshot, recent::RecentChanges,
+    relayed_updates::RelayedUpdates,
+};
+use crate::{
+    domain::{Change, ChangeKind, Content, Party, Version},
+    store::Head,
+};
+
+/// A version and when it was stored, which together identify it.
+pub(crate) type StoredVersion = (Version, DateTime<Utc>);
+
+/// The part of a stored document that is in memory.
+pub(crate) struct DocumentState {
+    /// Version and title. None if the document does not exist.
+    pub(crate) head: Option<Head>,
+    /// The newest version that the database is known to have had. The head may be a later one that the relay delivered.
+    pub(crate) confirmed: Option<StoredVersion>,
+    /// The replica at the head, if it is loaded.
+    pub(crate) replica: Option<Replica>,
+    /// For whom the replica was loaded.
+    pub(crate) payer: Party,
+    /// Which updates of the replica were published by other nodes.
+    pub(crate) relayed: RelayedUpdates,
+    /// The newest snapshot, if it is known.
+    pub(crate) snapshot: Option<LastSnapshot>,
+    /// The last changes up to the head. In a turn: up to the head at its beginning.
+    pub(crate) recent: Arc<RecentChanges>,
+    /// What a turn has added to them.
+    pub(crate) added: Vec<Arc<Change>>,
+    /// The number of turns that still lock the document before they stage edits.
+    pub(crate) locked_turns: u8,
+}
+
+impl DocumentState {
+    /// Returns the text at the head if it is in memory.
+    pub(super) fn head_content(&self) -> Option<Content> {
+        match &self.replica {
+            Some(replica) => Some(replica.content().clone()),
+            None => self.recent.content_at(self.head.as_ref()?.version),
+        }
+    }
+
+    /// Notes that the store has the head.
+    pub(super) fn confirm_head(&mut self) {
+        self.confirmed = self.head.as_ref().map(|head| (head.version, head.at));
+    }
+
+    /// Notes that the replica, if it is loaded, is about to hold an update that another node has published.
+    pub(super) fn note_relayed(&mut self, change: &Change) {
+        if self.replica.is_some() {
+            self.relayed.note(change);
+        }
+    }
+
+    /// Begins again at a head, without anything that was in memory.
+    pub(crate) fn restart_at(&mut self, head: Option<Head>) {
+        self.head = head;
+        self.confirm_head();
+        self.replica = None;
+        self.relayed = RelayedUpdates::default();
+        self.snapshot = None;
+        self.recent = Arc::new(self.recent.emptied());
+    }
+
+    /// Moves the head to a stored change. The replica must hold it already, or be gone.
+    pub(super) fn move_head(&mut self, change: &Change) {
+        if let Some(head) = &mut self.head {
+            (head.version, head.at) = (change.version, change.at);
+            head.title = Arc::clone(&change.title);
+        }
+        if let (Some(snapshot), Some(update)) = (&mut self.snapshot, &change.update) {
+            // The delta in the log is about as large as the update.
+            snapshot.bytes_since = snapshot.bytes_since.saturating_add(2 * update.len());
+        }
+    }
+
+    /// Brings the replica, if it is loaded, one change forward.
+    pub(super) fn advance_replica(&mut self, change: &Change) -> Result<(), LoadError> {
+        let Some(replica) = &mut self.replica else { return Ok(()) };
+        match (&change.update, &change.content) {
+            (Some(update), Some(content)) => replica.apply_stored(update, content.clone())?,
+            // A change without an update leaves the text as it was, unless it ends the document.
+            (None, _) if change.kind != ChangeKind::Deleted => {}
+            _ => self.replica = None,
+        }
+        Ok(())
+    }
+}

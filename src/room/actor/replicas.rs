@@ -1,0 +1,43 @@
+//! Gives the replica up when the node asks for its memory. It is loaded again when it is needed.
+
+use actix::prelude::*;
+
+use super::Room;
+use crate::{editing::Replica, room::delivery::editors::InitialSync};
+
+impl Room {
+    /// Notes what the replica takes, after it was used.
+    pub(super) fn note_replica(&self) {
+        let bytes = self.editing.replica().map_or(0, Replica::memory);
+        self.replica_place.note(self.editing.payer(), bytes);
+    }
+
+    /// Waits until the node asks for the memory of the replica.
+    pub(super) fn await_give_way(&self, ctx: &mut Context<Self>) {
+        let give_way = self.replica_place.give_way();
+        self.spawn(ctx, async move { give_way.notified().await }, |room, (), ctx| {
+            room.give_replica_up(ctx);
+            room.await_give_way(ctx);
+        });
+    }
+
+    /// Drops the replica, and stores a snapshot first if anything has changed. A replica that is in use stays; the node asks
+    /// again after the use.
+    fn give_replica_up(&mut self, ctx: &mut Context<Self>) {
+        if self.editing.replica().is_none() {
+            return;
+        }
+        tracing::debug!("the replica gives way to others");
+        if self.editing.is_snapshot_due(1) {
+            self.store_snapshot(ctx, |room, _ctx| room.drop_replica());
+        } else {
+            self.drop_replica();
+        }
+    }
+
+    fn drop_replica(&mut self) {
+        self.editing.drop_replica();
+        self.editors.set_initial_sync(InitialSync::default());
+        self.note_replica();
+    }
+}
