@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default), `migrate`, `token`, `schema`, `health`.
+//! The command line: `serve` (the default), `migrate`, `token`, `compact`, `schema`, `health`.
 //!
 //! The output of a command goes to standard output; errors and logs go to standard error. Both may be closed: nothing here
 //! uses a macro that panics then.
@@ -15,7 +15,8 @@ use clap::{Args, Parser, Subcommand};
 use coscribe::{
     app::{Base, Node},
     demo,
-    domain::{Account, DisplayName, Email, User, UserId},
+    domain::{Account, DisplayName, DocumentId, Email, User, UserId},
+    editing::{self, Kept},
     graphql, probe,
     settings::{Flags, Settings, Sources},
     telemetry,
@@ -65,6 +66,14 @@ enum Command {
         /// Id or e-mail address of the user; an id need not have an account
         #[arg(long)]
         user: String,
+    },
+    /// Store a document anew without its Yjs past; with SQLite, stop the server first
+    Compact {
+        /// Id of the document
+        document: DocumentId,
+        /// Keep the plain text only. Does not load the Yjs state, however damaged or heavy it is
+        #[arg(long)]
+        text_only: bool,
     },
     /// Print the GraphQL schema
     Schema,
@@ -137,6 +146,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
         Command::Serve => serve(&settings, base, demo).await,
         Command::Migrate { direction } => migrate(&base, direction).await,
         Command::Token { user } => token(&base, &user).await,
+        Command::Compact { document, text_only } => compact(base, document, text_only).await,
         Command::Schema | Command::Health => Ok(()),
     }
 }
@@ -216,6 +226,14 @@ async fn token(base: &Base, user: &str) -> anyhow::Result<()> {
         Err(_not_an_id) => base.token_for(&account(base, user).await?),
     };
     print(format_args!("{}\n", token.token))
+}
+
+async fn compact(mut base: Base, document: DocumentId, text_only: bool) -> anyhow::Result<()> {
+    base.lock_database()?;
+    let kept = if text_only { Kept::Text } else { Kept::Everything };
+    let compacted = editing::compact(&base.store, document, kept).await?;
+    let editing::Compacted { version, bytes } = compacted;
+    print(format_args!("compacted to {bytes} bytes as version {version}\n"))
 }
 
 async fn account(base: &Base, email: &str) -> anyhow::Result<Account> {

@@ -15,6 +15,9 @@ pub enum Kind {
     /// The document was deleted, together with its earlier changes.
     #[sea_orm(string_value = "deleted")]
     Deleted,
+    /// The document began a new Yjs history, with the snapshot of this version. Neither text nor title changed.
+    #[sea_orm(string_value = "compacted")]
+    Compacted,
 }
 
 /// One accepted change.
@@ -30,7 +33,7 @@ pub struct Model {
     pub version: i64,
     /// The kind of the change.
     pub kind: Kind,
-    /// The author. Null after the account was deleted.
+    /// The author. Null after the account was deleted, and of a compaction.
     pub author_id: Option<Uuid>,
     /// The session that sent it, if known.
     pub session_id: Option<Uuid>,

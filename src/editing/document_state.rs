@@ -86,8 +86,8 @@ impl DocumentState {
         let Some(replica) = &mut self.replica else { return Ok(()) };
         match (&change.update, &change.content) {
             (Some(update), Some(content)) => replica.apply_stored(update, content.clone())?,
-            // A change without an update leaves the text as it was, unless it ends the document.
-            (None, _) if change.kind != ChangeKind::Deleted => {}
+            // A change without an update leaves the text as it was, unless it ends the document or its history.
+            (None, _) if !matches!(change.kind, ChangeKind::Deleted | ChangeKind::Compacted) => {}
             _ => self.replica = None,
         }
         Ok(())

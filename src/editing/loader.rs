@@ -15,7 +15,7 @@ use super::{
     log_tail::LogTail,
 };
 use crate::{
-    domain::{Budget, Change, Content, Delta, DocumentId, Party, Version},
+    domain::{Budget, Change, ChangeKind, Content, Delta, DocumentId, Party, Version},
     fair_queue::{FairQueue, QueueBounds},
     metrics::Metrics,
     store::{FoundSnapshot, Snapshot, SnapshotState, Store, StoreError},
@@ -203,6 +203,10 @@ impl DocumentLoader {
             let mut replica = loading.work(cost, load).await?;
             let mut bytes_since = 0;
             while let Some(page) = tail.next().await? {
+                // A snapshot of the new history was here a moment ago, or its version is not the newest one any more.
+                if page.iter().any(|change| change.kind == ChangeKind::Compacted) {
+                    return Err(LoadError::NotKept);
+                }
                 let bytes = weight(&page);
                 bytes_since += bytes;
                 loading.admit(bytes).await?;

@@ -42,6 +42,12 @@ pub(crate) struct LoadBounds {
     pub(crate) structs: usize,
 }
 
+impl LoadBounds {
+    /// No limits but one load at a time.
+    pub(super) const NONE: Self =
+        Self { at_once: 1, within: Duration::from_hours(24 * 365), structs: usize::MAX };
+}
+
 /// What one load is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target {

@@ -11,6 +11,7 @@
 
 mod acknowledgement;
 mod closed_off;
+mod compact;
 pub(crate) mod document_state;
 mod follow_log;
 mod job;
@@ -35,9 +36,10 @@ pub(crate) mod work_permits;
 
 pub use acknowledgement::Acknowledgement;
 pub use closed_off::TooHeavy;
+pub use compact::{CompactError, Compacted, Kept, compact};
 pub use loader::LoadError;
 pub use replica::{
     ApplyBounds, ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
-    StateError,
+    StateError, Uncopied,
 };
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};

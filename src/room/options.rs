@@ -26,6 +26,9 @@ pub struct RoomOptions {
     pub load_within: Duration,
     /// The number of changes between snapshots, so that opening a document need not read its whole log.
     pub snapshot_every: u32,
+    /// The percentage of the limits of a document's structs and clients from which on it is compacted when it is closed. 0 stands
+    /// for never.
+    pub compact_at: usize,
     /// How often open documents are compared with the store, where other nodes may write to it.
     #[serde(with = "humantime_serde")]
     pub compare_every: Duration,

@@ -264,6 +264,7 @@ fn check_room(faults: &mut FaultList, room: &RoomOptions) {
     faults.duration("room.load_within", room.load_within, MOMENT);
     faults.at_least("room.snapshot_every", room.snapshot_every as usize, 1);
     faults.duration("room.compare_every", room.compare_every, Duration::from_millis(100));
+    faults.at_most("room.compact_at", room.compact_at, 100);
     faults.at_least("room.texts_at_once", room.texts_at_once, 1);
 }
 

@@ -118,9 +118,10 @@ impl Batch {
     pub(super) fn required_levels(&self) -> impl Iterator<Item = (UserId, AccessLevel)> {
         let changes = self.changes.iter().map(|change| match change.kind {
             ChangeKind::Deleted => (change.author, AccessLevel::Owner),
-            ChangeKind::Edited | ChangeKind::Renamed | ChangeKind::Resync => {
-                (change.author, AccessLevel::Edit)
-            }
+            ChangeKind::Edited
+            | ChangeKind::Renamed
+            | ChangeKind::Compacted
+            | ChangeKind::Resync => (change.author, AccessLevel::Edit),
         });
         let receipts = self.receipts.iter().map(|receipt| receipt.author);
         let others = receipts.chain(self.other_authors.iter().copied());

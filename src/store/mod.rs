@@ -15,6 +15,7 @@ mod access;
 mod accounts;
 mod commit;
 mod commit_authorization;
+mod compaction;
 mod deadline;
 mod document_heads;
 mod document_lock;

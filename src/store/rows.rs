@@ -45,6 +45,7 @@ pub(super) const fn change_kind(kind: document_change::Kind) -> ChangeKind {
         document_change::Kind::Edited => ChangeKind::Edited,
         document_change::Kind::Renamed => ChangeKind::Renamed,
         document_change::Kind::Deleted => ChangeKind::Deleted,
+        document_change::Kind::Compacted => ChangeKind::Compacted,
     }
 }
 
@@ -54,6 +55,7 @@ pub(super) const fn stored_kind(kind: ChangeKind) -> document_change::Kind {
         ChangeKind::Edited | ChangeKind::Resync => document_change::Kind::Edited,
         ChangeKind::Renamed => document_change::Kind::Renamed,
         ChangeKind::Deleted => document_change::Kind::Deleted,
+        ChangeKind::Compacted => document_change::Kind::Compacted,
     }
 }
 

@@ -79,6 +79,25 @@ impl Store {
         }))
     }
 
+    /// Returns the oldest snapshot of a document that is kept. `None` if it has none, or was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_oldest_snapshot(
+        &self,
+        document: DocumentId,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let oldest: Option<i64> = document_snapshot::Entity::find()
+            .select_only()
+            .column(document_snapshot::Column::Version)
+            .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+            .order_by_asc(document_snapshot::Column::Version)
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        self.find_snapshot(document, oldest.map_or(Version::new(i64::MAX), Version::new)).await
+    }
+
     async fn find_snapshot_row(
         &self,
         document: DocumentId,

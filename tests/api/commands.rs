@@ -38,13 +38,26 @@ async fn help_explains_each_command() {
     let folder = tempfile::tempdir().unwrap();
 
     let help = run(folder.path(), &["--help"]).await;
-    for command in
-        ["serve", "migrate", "token", "schema", "health", "--data-dir", "--config", "--demo"]
-    {
+    for command in [
+        "serve",
+        "migrate",
+        "token",
+        "compact",
+        "schema",
+        "health",
+        "--data-dir",
+        "--config",
+        "--demo",
+    ] {
         let line = help.lines().find(|line| line.trim_start().starts_with(command));
         assert!(line.is_some_and(|line| line.contains("  ")), "{command} in\n{help}");
     }
-    for arguments in [&["migrate", "--help"][..], &["token", "--help"], &["serve", "--help"]] {
+    for arguments in [
+        &["migrate", "--help"][..],
+        &["token", "--help"],
+        &["compact", "--help"],
+        &["serve", "--help"],
+    ] {
         assert!(run(folder.path(), arguments).await.contains("Usage: coscribe"));
     }
     // No file was created.

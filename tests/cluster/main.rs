@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "tests report what they counted")]
 
 mod clock;
+mod compaction;
 mod database;
 mod edits;
 mod failover;

@@ -6,6 +6,7 @@
 //!
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
+mod compaction;
 mod conflicts;
 mod dependencies;
 mod inspection;
@@ -17,6 +18,7 @@ mod replica;
 mod splits;
 mod structs;
 
+pub use compaction::Uncopied;
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
 pub use replica::{ApplyBounds, ApplyError, CorruptDocument, Replica, StateError};

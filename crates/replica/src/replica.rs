@@ -36,7 +36,7 @@ use super::{
 pub(crate) const TEXT: &str = "content";
 
 /// The root map of the history mark, and its key.
-const MARKS: &str = "coscribe";
+pub(crate) const MARKS: &str = "coscribe";
 const MARK: &str = "history";
 
 /// The character of the plain text for embedded objects, such as images.

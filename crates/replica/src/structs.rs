@@ -7,6 +7,8 @@
 
 use protocol::{domain::Op, wire::yjs::Outline};
 
+use yrs::{ReadTxn as _, Transact as _};
+
 use super::replica::Replica;
 
 /// Estimate: the memory that the library takes for one struct, in bytes.
@@ -73,6 +75,12 @@ impl Replica {
     #[must_use]
     pub fn structs(&self) -> usize {
         self.structs.most()
+    }
+
+    /// Returns the number of clients that the document has changes of.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.doc.transact().state_vector().len()
     }
 
     /// Estimates the memory that the document takes, in bytes.

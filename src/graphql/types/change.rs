@@ -27,6 +27,8 @@ pub(in crate::graphql) enum DocumentChangeKindType {
     Renamed,
     /// The document was deleted. The subscription ends after this event.
     Deleted,
+    /// The server has stored the document anew without its past. Neither text nor title changed. Yjs editors load it again.
+    Compacted,
     /// Not a change: the changes after `since` are no longer kept, or the database has lost changes. Replace the text and
     /// the title with `content` and `title`, and continue from `version`, which may be lower than before.
     Resync,
@@ -75,12 +77,12 @@ impl DocumentChangeType {
         self.change.version.number()
     }
 
-    /// The author of the change. Null in `RESYNC` only.
+    /// The author of the change. Null in `RESYNC` and `COMPACTED`.
     async fn author(&self) -> Option<UserType> {
         self.change.author.clone().map(UserType)
     }
 
-    /// The session that made the change. Null in `RESYNC` and for an HTTP request without the header `X-Session-Id`.
+    /// The session that made the change. Null in `RESYNC`, `COMPACTED` and for an HTTP request without the header `X-Session-Id`.
     async fn session_id(&self) -> Option<ID> {
         self.change.session.map(|session| id(session.uuid()))
     }

@@ -93,8 +93,13 @@ impl Room {
         let mut report = self.audiences.broadcast(origin, &event);
         self.editors.broadcast(&change, is_merged, &mut report);
         let mut effects = self.settle_broadcast(event.topic(), report, accepted, ctx);
-        if change.kind == ChangeKind::Deleted {
-            effects.extend(self.members.delete());
+        match change.kind {
+            ChangeKind::Deleted => effects.extend(self.members.delete()),
+            ChangeKind::Compacted => {
+                let editors = self.editors.seats().map(|seat| (seat.id(), SeatEnd::Unrelated));
+                effects.extend(self.members.evict(editors.collect()));
+            }
+            ChangeKind::Edited | ChangeKind::Renamed | ChangeKind::Resync => {}
         }
         if !effects.is_empty() {
             self.apply(effects, accepted, ctx);

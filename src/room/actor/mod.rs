@@ -2,7 +2,7 @@
 //!
 //! [`room`] opens and closes the room and lends its document. [`handlers`] receives messages from sessions, [`remote`] handles
 //! what other nodes announce and follows it, and [`reconcile`] finds what no message announced. [`commits`] and [`snapshots`]
-//! store, [`replicas`] gives the replica up, [`fan_out`] applies effects and broadcasts events, [`catch_up`] and [`yjs_sync`] send subscribers what they miss,
+//! store, [`compaction`] begins a new history, [`replicas`] gives the replica up, [`fan_out`] applies effects and broadcasts events, [`catch_up`] and [`yjs_sync`] send subscribers what they miss,
 //! [`awareness_broadcast`] and [`cursor_translation`] connect Yjs editors and GraphQL clients. Decisions are made by the pure
 //! types in the fields; the actor applies them.
 //!
@@ -11,6 +11,7 @@
 mod awareness_broadcast;
 mod catch_up;
 mod commits;
+mod compaction;
 mod cursor_translation;
 mod fan_out;
 mod handlers;

@@ -230,11 +230,13 @@ impl Room {
     /// Takes nothing more, stores a snapshot if anything changed, and stops.
     fn close(&mut self, ctx: &mut Context<Self>) {
         self.lifecycle.begin_closing();
-        if self.editing.is_snapshot_due(1) {
-            self.store_snapshot(ctx, |_room, ctx| ctx.stop());
-        } else {
-            ctx.stop();
-        }
+        self.compact_if_due(ctx, |room, ctx| {
+            if room.editing.is_snapshot_due(1) {
+                room.store_snapshot(ctx, |_room, ctx| ctx.stop());
+            } else {
+                ctx.stop();
+            }
+        });
     }
 }
 

@@ -61,7 +61,7 @@ impl Room {
 }
 
 /// The state for a snapshot.
-enum SnapshotEncoding {
+pub(super) enum SnapshotEncoding {
     State(Vec<u8>),
     /// There is no replica, or the log no longer shows whether it is right.
     Nothing,
@@ -70,7 +70,7 @@ enum SnapshotEncoding {
 }
 
 /// Encodes the replica if the log has what other nodes published.
-async fn encode_if_stored(
+pub(super) async fn encode_if_stored(
     context: &TurnContext,
     state: &mut DocumentState,
 ) -> Result<SnapshotEncoding, LoadError> {

@@ -58,6 +58,7 @@ async fn shared_document() -> Fixture {
         apply_within: Duration::from_secs(10),
         load_within: Duration::from_secs(60),
         snapshot_every: 500,
+        compact_at: 0,
         compare_every: Duration::from_secs(5),
         settle: Duration::from_secs(20),
         rebase_bytes: 1_000,

@@ -83,6 +83,7 @@ pub fn generous_rooms() -> RoomOptions {
         apply_within: Duration::from_secs(10),
         load_within: Duration::from_secs(60),
         snapshot_every: 500,
+        compact_at: 0,
         compare_every: Duration::from_secs(5),
         settle: Duration::from_secs(20),
         rebase_bytes: 16_000_000,

@@ -59,6 +59,8 @@ pub enum ChangeKind {
     Renamed,
     /// The document was deleted.
     Deleted,
+    /// The document began a new Yjs history. Neither text nor title changed.
+    Compacted,
     /// Not a change: the state to restart from when earlier changes can no longer be replayed.
     Resync,
 }

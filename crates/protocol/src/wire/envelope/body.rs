@@ -170,7 +170,7 @@ enum StepBody<'a> {
 }
 
 impl<'a> ChangeBody<'a> {
-    /// Returns the body of a change. `None` for a deletion, which nodes read from the change log.
+    /// Returns the body of a change. `None` for a deletion or compaction, which nodes read from the change log.
     pub(super) fn of(change: &'a Change) -> Option<Self> {
         let text = match change.kind {
             ChangeKind::Edited => {
@@ -179,7 +179,7 @@ impl<'a> ChangeBody<'a> {
                 Some(EditBody { delta, update })
             }
             ChangeKind::Renamed => None,
-            ChangeKind::Deleted | ChangeKind::Resync => return None,
+            ChangeKind::Deleted | ChangeKind::Compacted | ChangeKind::Resync => return None,
         };
         Some(Self {
             version: change.version.number(),

@@ -1,0 +1,120 @@
+//! Copying the content of a document into a new one without its past.
+//!
+//! Yjs never forgets a client, a deletion or the order of insertions. A copy has one client and one insertion for each piece of
+//! content. It has a history mark of its own, so editors of the old document are told to load the new one.
+
+use protocol::domain::Content;
+use thiserror::Error;
+use yrs::{
+    Any, Array as _, ArrayRef, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _,
+    branch::{Branch, BranchPtr},
+    types::{AsPrelim as _, Delta as YjsStep, text::YChange},
+};
+
+use super::replica::{MARKS, Replica, TEXT};
+
+/// The content of a root type is of a kind that cannot be copied.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the content of the root type {name:?} cannot be copied")]
+pub struct Uncopied {
+    /// The name of the root type.
+    pub name: String,
+}
+
+impl Replica {
+    /// Returns a document with the same content and a new history: text with its formats and embedded objects, and other root
+    /// types.
+    ///
+    /// # Errors
+    /// [`Uncopied`]. Nothing is lost: this document is unchanged.
+    pub fn compacted(&self) -> Result<Self, Uncopied> {
+        let mut copy = Self::of("");
+        let txn = self.doc.transact();
+        for (name, root) in txn.root_refs().filter(|(name, _)| *name != MARKS) {
+            let branch = match &root {
+                Out::UndefinedRef(branch) => *branch,
+                Out::YText(text) => BranchPtr::from(AsRef::<Branch>::as_ref(text)),
+                _ => return Err(uncopied(name)),
+            };
+            copy.copy_root(name, branch, &txn)?;
+        }
+        copy.content = Content::from(&*copy.plain_text());
+        if copy.content != self.content {
+            return Err(uncopied(TEXT));
+        }
+        let state = copy.state();
+        copy.measure(&state);
+        Ok(copy)
+    }
+
+    /// Returns whether all content is in the text: there are no other root types with content.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let txn = self.doc.transact();
+        txn.root_refs().filter(|(name, _)| *name != MARKS && *name != TEXT).all(|(_, root)| {
+            let Out::UndefinedRef(branch) = root else { return false };
+            MapRef::from(branch).len(&txn) == 0 && TextRef::from(branch).len(&txn) == 0
+        })
+    }
+
+    fn copy_root(&self, name: &str, branch: BranchPtr, txn: &impl ReadTxn) -> Result<(), Uncopied> {
+        let (map, text) = (MapRef::from(branch), TextRef::from(branch));
+        let length = text.len(txn);
+        match (map.len(txn), length) {
+            (0, 0) => Ok(()),
+            (_, 0) => {
+                self.copy_map(name, &map, txn);
+                Ok(())
+            }
+            (0, _) => self.copy_sequence(name, &text, &ArrayRef::from(branch), txn),
+            _ => Err(uncopied(name)),
+        }
+    }
+
+    fn copy_map(&self, name: &str, from: &MapRef, txn: &impl ReadTxn) {
+        let to = self.doc.get_or_insert_map(name);
+        let mut copy = self.doc.transact_mut();
+        for (key, value) in from.iter(txn) {
+            to.insert(&mut copy, key, value.as_prelim(txn));
+        }
+    }
+
+    /// Copies a text, or, if not everything in it is text, formats and embedded objects, an array. What kind a root type has is
+    /// not known otherwise.
+    fn copy_sequence(
+        &self,
+        name: &str,
+        text: &TextRef,
+        array: &ArrayRef,
+        txn: &impl ReadTxn,
+    ) -> Result<(), Uncopied> {
+        let chunks = text.diff(txn, YChange::identity);
+        let length = |insert: &Out| match insert {
+            Out::Any(Any::String(text)) => text.encode_utf16().count(),
+            _ => 1,
+        };
+        let has_text = chunks.iter().any(|chunk| matches!(chunk.insert, Out::Any(Any::String(_))));
+        let in_text: usize = chunks.iter().map(|chunk| length(&chunk.insert)).sum();
+        if in_text == text.len(txn) as usize {
+            let to = self.doc.get_or_insert_text(name);
+            let steps = chunks.into_iter();
+            let steps =
+                steps.map(|chunk| YjsStep::Inserted(chunk.insert.as_prelim(txn), chunk.attributes));
+            to.apply_delta(&mut self.doc.transact_mut(), steps.collect::<Vec<_>>());
+            return Ok(());
+        }
+        if has_text || name == TEXT {
+            return Err(uncopied(name));
+        }
+        let to = self.doc.get_or_insert_array(name);
+        let mut copy = self.doc.transact_mut();
+        for value in array.iter(txn) {
+            to.push_back(&mut copy, value.as_prelim(txn));
+        }
+        Ok(())
+    }
+}
+
+fn uncopied(name: &str) -> Uncopied {
+    Uncopied { name: name.to_owned() }
+}
