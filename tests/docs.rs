@@ -64,6 +64,7 @@ fn the_table_of_error_codes_agrees_with_the_code() {
         ErrorCode::BadUserInput,
         ErrorCode::Conflict,
         ErrorCode::RateLimited,
+        ErrorCode::QuotaExceeded,
         ErrorCode::Unavailable,
         ErrorCode::Unknown,
         ErrorCode::Internal,

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 14] = [
     &["room"],
     &["editing"],
     &["store", "auth", "bridge", "roster"],
-    &["redis", "outbox", "connection", "memory", "task", "fair_queue", "log_pace"],
+    &["redis", "outbox", "connection", "memory", "task", "fair_queue", "log_pace", "quota"],
     &["wire"],
     &["domain"],
 ];

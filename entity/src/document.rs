@@ -31,6 +31,8 @@ pub struct Model {
     /// empty.
     #[sea_orm(column_type = "Text")]
     pub content: String,
+    /// What the rows of the document take, in bytes: its change log, snapshots and receipts included. 0 for a tombstone.
+    pub stored_bytes: i64,
     /// The row of `owner_id`.
     #[sea_orm(belongs_to, from = "owner_id", to = "id")]
     pub owner: BelongsTo<super::user::Entity>,

@@ -10,6 +10,7 @@ mod m0003_access;
 mod m0004_changes;
 mod m0005_receipts_by_time;
 mod m0006_purges;
+mod m0008_quotas;
 
 use sea_orm_migration::prelude::*;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_changes::Migration),
             Box::new(m0005_receipts_by_time::Migration),
             Box::new(m0006_purges::Migration),
+            Box::new(m0008_quotas::Migration),
         ]
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::{MintedToken, SigningKeys, Tokens},
     domain::{Account, User},
     settings::Settings,
-    store::{FileLock, FileLockError, Store, StoreOptions},
+    store::{FileLock, FileLockError, Quotas, Store, StoreOptions},
 };
 
 /// The parts of a node that work without a server.
@@ -68,6 +68,12 @@ impl Base {
 /// Returns the options of the store. If no URL is set, the database is a file in the data folder.
 fn store_options(settings: &Settings) -> StoreOptions {
     let mut options = settings.store.clone();
+    let limits = &settings.limits;
+    options.quotas = Quotas {
+        documents_per_user: limits.documents_per_user,
+        bytes_per_user: limits.bytes_per_user,
+        change_bytes_per_hour: limits.change_bytes_per_hour,
+    };
     if options.url.is_empty() {
         let file = settings.server.data_dir.join("coscribe.db");
         options.url = format!("sqlite://{}?mode=rwc", file.display());

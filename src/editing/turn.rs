@@ -7,7 +7,7 @@
 //!
 //! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     EditError, LoadError, StoredEdit,
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     domain::{Change, ChangeKind, EditId, Origin, Party, UserId, Version},
+    quota::QuotaExceeded,
     store::{Batch, CommitError, Committed, DocumentLock, Head, StoreError},
 };
 
@@ -282,6 +283,7 @@ impl CommitTurn {
                 self.follow_log().await
             }
             Err(CommitError::Repeated) => Attempt::Again,
+            Err(CommitError::OverQuota(exceeded)) => self.refuse_largest(&staged, exceeded),
             Err(CommitError::Unknown(error)) => self.look_up(&staged, error).await,
             Err(CommitError::Store(error)) => self.fail(error.into()),
         }
@@ -331,6 +333,32 @@ impl CommitTurn {
     fn deny(&mut self, users: &[UserId]) -> Attempt {
         for job in self.jobs.iter_mut().filter(|job| users.contains(&job.request.author)) {
             job.answer_if_open(|| Err(StoreError::Denied.into()));
+        }
+        Attempt::Again
+    }
+
+    /// Refuses the largest jobs, until the others fit into the quota of the document's owner. These are tried again.
+    fn refuse_largest(&mut self, staged: &StagedBatch, exceeded: QuotaExceeded) -> Attempt {
+        let refusal = || Err(StoreError::OverQuota(exceeded).into());
+        let mut sizes = BTreeMap::<usize, usize>::new();
+        for StagedChange { job, change, .. } in &staged.changes {
+            *sizes.entry(*job).or_default() += change.estimated_bytes();
+        }
+        let mut sizes: Vec<_> = sizes.into_iter().map(|(job, bytes)| (bytes, job)).collect();
+        sizes.sort_unstable();
+        let left =
+            usize::try_from(exceeded.limit.saturating_sub(exceeded.used)).unwrap_or(usize::MAX);
+        let mut total: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
+        let Some((bytes, largest)) = sizes.pop() else {
+            return self.fail(StoreError::OverQuota(exceeded).into());
+        };
+        total -= bytes;
+        self.jobs[largest].answer_if_open(refusal);
+        while total > left
+            && let Some((bytes, job)) = sizes.pop()
+        {
+            total -= bytes;
+            self.jobs[job].answer_if_open(refusal);
         }
         Attempt::Again
     }

@@ -13,6 +13,7 @@ use crate::{
     auth::{PasswordError, TooManyFailures},
     domain::{InvalidInput, Version},
     editing::{EditError, LoadError},
+    quota::QuotaExceeded,
     room::RoomError,
     roster::RosterUnavailable,
     session::Throttled,
@@ -67,6 +68,8 @@ struct ErrorReport {
     message: Cow<'static, str>,
     /// The head of the document, where the client needs it to correct its request.
     head: Option<Version>,
+    /// The quota that is used up.
+    quota: Option<QuotaExceeded>,
 }
 
 /// The message after a fault of the server.
@@ -90,7 +93,7 @@ const SCHEMA_NEEDS_USER: &str = "This server shows its schema to signed-in users
 
 impl ErrorReport {
     fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), head: None }
+        Self { code, message: message.into(), head: None, quota: None }
     }
 
     fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
@@ -205,7 +208,8 @@ impl ApiError {
             | ErrorCode::NotFound
             | ErrorCode::BadUserInput
             | ErrorCode::Conflict
-            | ErrorCode::RateLimited => {}
+            | ErrorCode::RateLimited
+            | ErrorCode::QuotaExceeded => {}
         }
     }
 }
@@ -223,6 +227,7 @@ fn report_password(error: &PasswordError) -> ErrorReport {
 
 fn report_store(error: &StoreError) -> ErrorReport {
     let code = match error {
+        StoreError::OverQuota(exceeded) => return report_quota(*exceeded),
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
         StoreError::EmailTaken => ErrorCode::Conflict,
@@ -231,6 +236,14 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::Migration(_) | StoreError::Internal(_) => ErrorCode::Internal,
     };
     ErrorReport::new(code, error.to_string())
+}
+
+fn report_quota(exceeded: QuotaExceeded) -> ErrorReport {
+    let code = match exceeded.retry_after {
+        Some(_) => ErrorCode::RateLimited,
+        None => ErrorCode::QuotaExceeded,
+    };
+    ErrorReport { quota: Some(exceeded), ..ErrorReport::new(code, exceeded.to_string()) }
 }
 
 fn report_load(error: &LoadError) -> ErrorReport {
@@ -330,12 +343,20 @@ fn report_edit(error: &EditError) -> ErrorReport {
 
 impl From<ApiError> for GraphqlError {
     fn from(error: ApiError) -> Self {
-        let ErrorReport { code, message, head } = error.report();
+        let ErrorReport { code, message, head, quota } = error.report();
         error.log(code);
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", code.as_str());
         if let Some(head) = head {
             extensions.set("head", head.number());
+        }
+        if let Some(exceeded) = quota {
+            extensions.set("quota", exceeded.kind.as_str());
+            extensions.set("used", exceeded.used);
+            extensions.set("limit", exceeded.limit);
+            if let Some(seconds) = exceeded.retry_after_seconds() {
+                extensions.set("retryAfter", seconds);
+            }
         }
         Self { message: message.into_owned(), source: None, extensions: Some(extensions) }
     }

@@ -158,12 +158,13 @@ impl HttpError {
                 IdentityError::Store(StoreError::Unavailable(_)) => {
                     (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
                 }
-                // Loading or enrolling an account returns none of the first four.
+                // Loading or enrolling an account returns none of the first five.
                 IdentityError::Store(
                     StoreError::EmailTaken
                     | StoreError::NoSuchUser
                     | StoreError::Denied
                     | StoreError::OwnerKeepsAccess
+                    | StoreError::OverQuota(_)
                     | StoreError::Migration(_)
                     | StoreError::Internal(_),
                 ) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),

@@ -25,7 +25,9 @@ use crate::{
         AccessChange, AccessLevel, Content, Cursor, Document, DocumentId, Party, SessionId, Text,
         Title, UserId, Version,
     },
-    editing::{EditError, EditRequest, LoadError, Replica, StoredEdit, loader::off_thread},
+    editing::{
+        EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit, loader::off_thread,
+    },
     metrics::AccessOutcome,
     store::StoreError,
     wire::envelope::Envelope,
@@ -135,6 +137,7 @@ impl Rooms {
     /// [`EditError`]. Nothing was stored, except for [`EditError::Unanswered`] and [`EditError::Unknown`], where that is
     /// not known.
     pub async fn edit(&self, request: EditRequest) -> Result<StoredEdit, EditError> {
+        self.check_allowance(&request)?;
         loop {
             match self.open(request.document).await.submit(request.clone()).await {
                 Ok(answer) => return answer.await.unwrap_or(Err(EditError::Unanswered)),
@@ -144,16 +147,27 @@ impl Rooms {
         }
     }
 
+    /// Checks that the author may store changes. A deletion is always possible, since it makes room.
+    fn check_allowance(&self, request: &EditRequest) -> Result<(), StoreError> {
+        match request.kind {
+            EditKind::Delete => Ok(()),
+            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Merge { .. } => {
+                self.shared.parts.store.check_change_allowance(request.author)
+            }
+        }
+    }
+
     /// Creates a document at its first version.
     ///
     /// # Errors
-    /// [`LoadError::Store`]: the owner has no account, or the store failed.
+    /// [`LoadError::Store`]: the owner has no account, a quota is used up, or the store failed.
     pub async fn create(
         &self,
         owner: UserId,
         title: Title,
         text: Text,
     ) -> Result<Document, LoadError> {
+        self.shared.parts.store.check_change_allowance(owner)?;
         let size = text.as_str().len();
         let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
         Ok(self.shared.parts.store.create_document(owner, title, size, state).await?)

@@ -46,6 +46,7 @@ impl From<&AdmissionError> for CloseReason {
                 | StoreError::NoSuchUser
                 | StoreError::Denied
                 | StoreError::OwnerKeepsAccess
+                | StoreError::OverQuota(_)
                 | StoreError::Migration(_)
                 | StoreError::Internal(_),
             )) => Self::InternalError,

@@ -65,6 +65,12 @@ pub struct Limits {
     pub registrations_per_hour: u32,
     /// People whom one user may look up by e-mail address per hour.
     pub address_look_ups_per_hour: u32,
+    /// Documents that a user owns.
+    pub documents_per_user: u64,
+    /// Bytes that the documents of an owner take with their change logs and snapshots.
+    pub bytes_per_user: u64,
+    /// Bytes that the changes of a user take, per hour on this node.
+    pub change_bytes_per_hour: u64,
     /// Bytes of an operation's text.
     pub operation_text: usize,
     /// Nesting depth of the fields in an operation.

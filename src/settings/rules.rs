@@ -201,6 +201,13 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
     }
     let look_ups = limits.address_look_ups_per_hour as usize;
     faults.at_least("limits.address_look_ups_per_hour", look_ups, 5);
+    for (key, quota) in [
+        ("limits.documents_per_user", limits.documents_per_user),
+        ("limits.bytes_per_user", limits.bytes_per_user),
+        ("limits.change_bytes_per_hour", limits.change_bytes_per_hour),
+    ] {
+        faults.at_least(key, usize::try_from(quota).unwrap_or(usize::MAX), 1);
+    }
     faults.at_least("limits.operation_text", limits.operation_text, 1);
     faults.unless(limits.operation_text <= limits.message, "limits.operation_text", || {
         format!(

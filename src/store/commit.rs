@@ -1,7 +1,7 @@
 //! The transaction that stores batches of several documents.
 //!
 //! The transaction locks the documents that are free, reads their heads and the levels of the authors, and accepts the
-//! batches that are authorized and based on the present head. It assigns the versions with
+//! batches that are authorized, based on the present head and within the quotas. It assigns the versions with
 //! `UPDATE document SET version = version + k WHERE id = ? AND version = ?`. Apart from deletions, the number of
 //! statements does not depend on the number of batches.
 //!
@@ -10,25 +10,26 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::{document, document_access, document_change, document_receipt};
+use entity::{document, document_access};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    sea_query::{Expr, ExprTrait, IntoValueTuple, Query, TableRef, ValueTuple},
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait, Query, TableRef, ValueTuple},
 };
 
 use super::{
     Batch, CommitError, Committed, StoreError,
+    batch_rows::BatchRows,
     commit_authorization::CommitAuthorization,
     document_lock::try_lock_documents,
     pools::begin_write,
     purge::{delete_all, purge_log},
+    quotas::StoreQuotas,
     renewable_pool::RenewablePool,
     retirement::Retirement,
     rows,
+    stored_bytes::{CountedBytes, count_bytes},
 };
-use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId, Version};
+use crate::domain::{DocumentId, Version};
 
 /// How many rows one statement inserts. A statement may have 32,766 values in SQLite and 65,535 in PostgreSQL.
 const MAX_ROWS_PER_STATEMENT: usize = 1024;
@@ -49,9 +50,10 @@ pub(super) async fn commit_group(
     batches: &[Batch],
     within: Duration,
     retirement: &Retirement,
+    quotas: &StoreQuotas,
 ) -> Vec<GroupOutcome> {
     let committed = async |batches: &[Batch]| {
-        let committed = retirement.limit(within, try_commit(committer, batches)).await;
+        let committed = retirement.limit(within, try_commit(committer, batches, quotas)).await;
         match committed.unwrap_or_else(|error| Err(CommitError::Unknown(error.into()))) {
             Err(CommitError::Store(error)) if error.is_contention() => {
                 Ok(batches.iter().map(|_| GroupOutcome::Locked).collect())
@@ -81,12 +83,13 @@ pub(super) async fn commit_group(
 async fn try_commit(
     committer: &RenewablePool,
     batches: &[Batch],
+    quotas: &StoreQuotas,
 ) -> Result<Vec<GroupOutcome>, CommitError> {
     let txn = begin_write(committer).await?;
     let documents = batches.iter().map(|batch| batch.document);
     let free = try_lock_documents(&txn, documents).await?;
     if free.len() == batches.len() {
-        let outcomes = commit_locked(txn, batches).await?;
+        let outcomes = commit_locked(txn, batches, quotas).await?;
         return Ok(outcomes.into_iter().map(GroupOutcome::Decided).collect());
     }
     if free.is_empty() {
@@ -94,7 +97,7 @@ async fn try_commit(
     }
     let is_free = |batch: &Batch| free.contains(&batch.document);
     let locked: Vec<_> = batches.iter().filter(|batch| is_free(batch)).cloned().collect();
-    let mut outcomes = commit_locked(txn, &locked).await?.into_iter();
+    let mut outcomes = commit_locked(txn, &locked, quotas).await?.into_iter();
     let outcome_of = |batch: &Batch| {
         let outcome = is_free(batch).then(|| outcomes.next()).flatten();
         outcome.map_or(GroupOutcome::Locked, GroupOutcome::Decided)
@@ -107,36 +110,54 @@ async fn try_commit(
 pub(super) async fn commit_locked(
     txn: DatabaseTransaction,
     batches: &[Batch],
+    quotas: &StoreQuotas,
 ) -> Result<Vec<Result<Committed, CommitError>>, CommitError> {
     let authorization = CommitAuthorization::load(&txn, batches).await?;
     let at = rows::now();
-    let outcomes: Vec<_> = batches.iter().map(|batch| authorization.check(batch, at)).collect();
-    let accepted: Vec<&Batch> = batches
-        .iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| outcome.is_ok())
-        .map(|(batch, _)| batch)
-        .collect();
-    if !accepted.is_empty() {
-        write_batches(&txn, &accepted, at).await?;
+    let mut outcomes: Vec<_> = batches.iter().map(|batch| authorization.check(batch, at)).collect();
+    let (mut accepted, mut wanted) = (Vec::new(), Vec::new());
+    for (index, batch) in batches.iter().enumerate().filter(|(index, _)| outcomes[*index].is_ok()) {
+        let rows = BatchRows::new(batch, at)?;
+        let counted = authorization.counted_for(batch.document, rows.counted_bytes());
+        wanted.extend(counted);
+        accepted.push((index, rows));
+    }
+    let (reserved, admitted) = quotas.reserve(&txn, &wanted).await?;
+    let mut stored = Vec::with_capacity(accepted.len());
+    for ((index, rows), admitted) in accepted.into_iter().zip(admitted) {
+        match admitted {
+            Ok(()) => stored.push(rows),
+            Err(exceeded) => outcomes[index] = Err(CommitError::OverQuota(exceeded)),
+        }
+    }
+    if !stored.is_empty() {
+        write_batches(&txn, &mut stored, at).await?;
         txn.commit().await.map_err(|error| CommitError::Unknown(error.into()))?;
+        reserved.keep();
+        let deleted = stored.iter().filter(|rows| rows.is_deletion());
+        let freed = deleted.filter_map(|rows| authorization.stored_bytes(rows.batch.document));
+        quotas.note(freed.map(CountedBytes::freed));
+        quotas.charge(stored.iter().flat_map(BatchRows::charges));
     }
     Ok(outcomes)
 }
 
 async fn write_batches(
     txn: &DatabaseTransaction,
-    batches: &[&Batch],
+    batches: &mut [BatchRows<'_>],
     at: DateTime<Utc>,
 ) -> Result<(), CommitError> {
     assign_versions(txn, batches, at).await?;
-    for batch in batches {
-        if batch.changes.iter().any(|change| change.kind == ChangeKind::Deleted) {
-            replace_with_tombstone(txn, batch.document, batch.base, at).await?;
-        }
+    let without_changes = batches.iter().filter(|rows| rows.changes.is_empty());
+    let receipts = without_changes.map(|rows| (rows.batch.document, rows.counted_bytes()));
+    count_bytes(txn, receipts).await?;
+    for BatchRows { batch, .. } in batches.iter().filter(|rows| rows.is_deletion()) {
+        replace_with_tombstone(txn, batch.document, batch.base, at).await?;
     }
-    insert_changes(txn, batches, at).await?;
-    insert_receipts(txn, batches, at).await
+    let changes = batches.iter_mut().flat_map(|rows| std::mem::take(&mut rows.changes));
+    insert_rows(txn, changes.collect()).await?;
+    let receipts = batches.iter_mut().flat_map(|rows| std::mem::take(&mut rows.receipts));
+    insert_rows(txn, receipts.collect()).await
 }
 
 /// Advances the documents to the last versions of their batches.
@@ -145,11 +166,11 @@ async fn write_batches(
 /// [`CommitError::Overtaken`] if a document is no longer at the base version of its batch.
 async fn assign_versions(
     txn: &DatabaseTransaction,
-    batches: &[&Batch],
+    batches: &[BatchRows<'_>],
     at: DateTime<Utc>,
 ) -> Result<(), CommitError> {
-    use document::Column::{DeletedAt, Id, Size, Title, UpdatedAt, Version};
-    let heads: Vec<ValueTuple> = batches.iter().filter_map(|batch| new_head(batch)).collect();
+    use document::Column::{DeletedAt, Id, Size, StoredBytes, Title, UpdatedAt, Version};
+    let heads: Vec<ValueTuple> = batches.iter().filter_map(BatchRows::new_head).collect();
     if heads.is_empty() {
         return Ok(());
     }
@@ -164,6 +185,7 @@ async fn assign_versions(
         .value(UpdatedAt, at)
         .value(Size, head_column(4))
         .value(Title, head_column(5))
+        .value(StoredBytes, own_column(StoredBytes).add(head_column(6)))
         .and_where(own_column(Id).eq(head_column(1)))
         .and_where(own_column(Version).eq(head_column(2)))
         .and_where(own_column(DeletedAt).is_null())
@@ -172,71 +194,6 @@ async fn assign_versions(
         return Err(CommitError::Overtaken);
     }
     Ok(())
-}
-
-/// Returns the values that update the document of a batch: its id, its present version, the number of new versions, the
-/// new size and the new title. `None` if the batch has no changes.
-fn new_head(batch: &Batch) -> Option<ValueTuple> {
-    let last = batch.changes.last()?;
-    let count = i64::try_from(batch.changes.len()).unwrap_or(i64::MAX);
-    let size = i64::try_from(last.size).unwrap_or(i64::MAX);
-    let (id, base) = (batch.document.uuid(), batch.base.number());
-    Some((id, base, count, size, last.title.to_string()).into_value_tuple())
-}
-
-async fn insert_changes(
-    txn: &DatabaseTransaction,
-    batches: &[&Batch],
-    at: DateTime<Utc>,
-) -> Result<(), CommitError> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        let mut version = batch.base;
-        for change in &batch.changes {
-            version = version.next();
-            let delta = change.delta.as_deref().map(serde_json::to_string).transpose();
-            let (edit, fingerprint) = match &change.edit {
-                Some((edit, fingerprint)) => (Some(edit), Some(fingerprint)),
-                None => (None, None),
-            };
-            rows.push(document_change::ActiveModel {
-                document_id: Set(batch.document.uuid()),
-                version: Set(version.number()),
-                kind: Set(rows::stored_kind(change.kind)),
-                author_id: Set(Some(change.author.uuid())),
-                session_id: Set(change.session.map(SessionId::uuid)),
-                edit_id: Set(edit.map(|edit| edit.as_str().to_owned())),
-                fingerprint: Set(fingerprint.map(|Fingerprint(bytes)| bytes.to_vec())),
-                title: Set(change.title.to_string()),
-                at: Set(at),
-                delta: Set(delta.map_err(StoreError::internal)?),
-                update: Set(change.update.as_ref().map(|update| update.to_vec())),
-            });
-        }
-    }
-    insert_rows(txn, rows).await
-}
-
-async fn insert_receipts(
-    txn: &DatabaseTransaction,
-    batches: &[&Batch],
-    at: DateTime<Utc>,
-) -> Result<(), CommitError> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        for receipt in &batch.receipts {
-            rows.push(document_receipt::ActiveModel {
-                document_id: Set(batch.document.uuid()),
-                author_id: Set(receipt.author.uuid()),
-                edit_id: Set(receipt.edit.as_str().to_owned()),
-                version: Set(receipt.version.number()),
-                title: Set(receipt.title.to_string()),
-                fingerprint: Set(receipt.fingerprint.0.to_vec()),
-                at: Set(at),
-            });
-        }
-    }
-    insert_rows(txn, rows).await
 }
 
 async fn insert_rows<A: ActiveModelTrait>(
@@ -266,6 +223,7 @@ async fn replace_with_tombstone(
         .col_expr(document::Column::Title, Expr::value(""))
         .col_expr(document::Column::Content, Expr::value(""))
         .col_expr(document::Column::Size, Expr::value(0))
+        .col_expr(document::Column::StoredBytes, Expr::value(0))
         .col_expr(document::Column::DeletedAt, Expr::value(at))
         .filter(document::Column::Id.eq(id.uuid()))
         .exec(txn)

@@ -1,6 +1,6 @@
 //! Authorization of batches at commit time.
 //!
-//! [`CommitAuthorization`] holds the heads of documents and the levels of authors. It is read in the transaction that
+//! [`CommitAuthorization`] holds the heads and owners of documents and the levels of authors. It is read in the transaction that
 //! stores the batches, after their documents are locked, so neither can change before the commit. One query serves all
 //! batches.
 
@@ -14,13 +14,21 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Batch, CommitError, Committed, StoreError, rows};
+use super::{Batch, CommitError, Committed, StoreError, rows, stored_bytes::CountedBytes};
 use crate::domain::{AccessLevel, DocumentId, User, UserId, Version};
 
 /// The heads and levels that decide whether batches may be stored.
 pub(super) struct CommitAuthorization {
-    heads: HashMap<DocumentId, (Version, DateTime<Utc>)>,
+    documents: HashMap<DocumentId, DocumentFacts>,
     authors: HashMap<(DocumentId, UserId), Author>,
+}
+
+/// What is stored of a document.
+struct DocumentFacts {
+    version: Version,
+    stored_at: DateTime<Utc>,
+    owner: Uuid,
+    stored_bytes: i64,
 }
 
 struct Author {
@@ -34,6 +42,7 @@ struct Row {
     version: i64,
     updated_at: DateTime<Utc>,
     owner_id: Uuid,
+    stored_bytes: i64,
     user_id: Uuid,
     user_name: String,
     level: Option<Level>,
@@ -51,11 +60,17 @@ impl CommitAuthorization {
                 batch.required_levels().map(|(author, _)| (batch.document.uuid(), author.uuid()))
             })
             .collect();
-        let mut authorization = Self { heads: HashMap::new(), authors: HashMap::new() };
+        let mut authorization = Self { documents: HashMap::new(), authors: HashMap::new() };
         for row in txn.query_all(&select_levels(pairs)).await? {
             let row = Row::from_query_result(&row, "")?;
             let (document, id) = (DocumentId::from(row.document_id), UserId::from(row.user_id));
-            authorization.heads.insert(document, (Version::new(row.version), row.updated_at));
+            let facts = DocumentFacts {
+                version: Version::new(row.version),
+                stored_at: row.updated_at,
+                owner: row.owner_id,
+                stored_bytes: row.stored_bytes,
+            };
+            authorization.documents.insert(document, facts);
             let level = rows::effective_level(id, row.owner_id, row.level);
             let user = User { id, name: row.user_name.into() };
             authorization.authors.insert((document, id), Author { user, level });
@@ -79,15 +94,27 @@ impl CommitAuthorization {
         if !denied.is_empty() {
             return Err(CommitError::Denied(denied.into_iter().collect()));
         }
-        let is_base = |(version, stored_at): &(Version, DateTime<Utc>)| {
-            *version == batch.base && batch.base_at.is_none_or(|base_at| base_at == *stored_at)
+        let is_base = |facts: &DocumentFacts| {
+            facts.version == batch.base
+                && batch.base_at.is_none_or(|base_at| base_at == facts.stored_at)
         };
-        if !self.heads.get(&batch.document).is_some_and(is_base) {
+        if !self.documents.get(&batch.document).is_some_and(is_base) {
             return Err(CommitError::Overtaken);
         }
         let authors = batch.required_levels().filter_map(|(user, _)| author(user));
         let authors = authors.map(|author| (author.user.id, author.user.clone())).collect();
         Ok(Committed { at, authors })
+    }
+
+    /// Returns `bytes` for the owner of a document, if there is such a document.
+    pub(super) fn counted_for(&self, document: DocumentId, bytes: i64) -> Option<CountedBytes> {
+        let owner = self.documents.get(&document)?.owner;
+        Some(CountedBytes { owner, bytes })
+    }
+
+    /// Returns what the rows of a document take, for its owner.
+    pub(super) fn stored_bytes(&self, document: DocumentId) -> Option<CountedBytes> {
+        self.counted_for(document, self.documents.get(&document)?.stored_bytes)
     }
 }
 
@@ -107,6 +134,7 @@ fn select_levels(pairs: BTreeSet<(Uuid, Uuid)>) -> SelectStatement {
         .column((document::Entity, document::Column::Version))
         .column((document::Entity, document::Column::UpdatedAt))
         .column((document::Entity, document::Column::OwnerId))
+        .column((document::Entity, document::Column::StoredBytes))
         .expr_as(Expr::col((user::Entity, user::Column::Name)), "user_name")
         .column((document_access::Entity, Access::Level))
         .from_values(pairs, "requested")

@@ -27,6 +27,7 @@ use super::{
     log::select_head,
     log_reader::find_edits_in,
     pools::{Pools, begin_write},
+    quotas::StoreQuotas,
     renewable_pool::RenewablePool,
     retirement::Retirement,
     snapshots::delete_lost_snapshots,
@@ -40,6 +41,7 @@ pub struct DocumentLock {
     head: Option<Head>,
     answer_within: Duration,
     retirement: Arc<Retirement>,
+    quotas: Arc<StoreQuotas>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -49,7 +51,7 @@ impl DocumentLock {
     /// # Errors
     /// [`CommitError`]. Not [`CommitError::Overtaken`], if the head was read after the document was locked.
     pub async fn commit(self, batch: &Batch) -> Result<Committed, CommitError> {
-        let committed = commit_locked(self.txn, std::slice::from_ref(batch));
+        let committed = commit_locked(self.txn, std::slice::from_ref(batch), &self.quotas);
         let outcomes = self.retirement.limit(self.answer_within, committed).await;
         let mut outcomes =
             outcomes.unwrap_or_else(|error| Err(CommitError::Unknown(error.into())))?;
@@ -70,8 +72,9 @@ impl DocumentLock {
     pub async fn delete_lost_snapshots(self) -> Result<(), StoreError> {
         let head = self.head.as_ref().map_or(Version::default(), |head| head.version);
         let deleting = async {
-            delete_lost_snapshots(&self.txn, self.document, head).await?;
+            let counted = delete_lost_snapshots(&self.txn, self.document, head).await?;
             self.txn.commit().await?;
+            self.quotas.note(counted);
             Ok(())
         };
         self.retirement.limit(self.answer_within, deleting).await?
@@ -98,17 +101,29 @@ pub(super) struct DocumentLocks {
     busy_within: Duration,
     answer_within: Duration,
     retirement: Arc<Retirement>,
+    quotas: Arc<StoreQuotas>,
 }
 
 impl DocumentLocks {
-    pub(super) fn new(pools: &Pools, options: &StoreOptions, retirement: Arc<Retirement>) -> Self {
+    pub(super) fn new(
+        pools: &Pools,
+        options: &StoreOptions,
+        retirement: Arc<Retirement>,
+        quotas: Arc<StoreQuotas>,
+    ) -> Self {
         Self {
             pool: pools.locking.clone(),
             turns: Arc::new(Semaphore::new(pools.locking_connections as usize)),
             busy_within: options.busy_within,
             answer_within: options.answer_within,
             retirement,
+            quotas,
         }
+    }
+
+    /// Returns the quotas of owners and authors.
+    pub(super) fn quotas(&self) -> &StoreQuotas {
+        &self.quotas
     }
 
     /// Returns the pool of their connections.
@@ -163,6 +178,7 @@ impl DocumentLocks {
                         head,
                         answer_within: self.answer_within,
                         retirement: Arc::clone(&self.retirement),
+                        quotas: Arc::clone(&self.quotas),
                         _turn: turn,
                     });
                 }

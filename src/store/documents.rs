@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use super::{
     DocumentPage, PageCursor, Store, StoreError,
+    quotas::check_document_count,
     rows::{self, DocumentRow},
+    stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
 };
 use crate::domain::{AccessLevel, Document, DocumentId, Title, UserId, Version};
 
@@ -27,7 +29,8 @@ impl Store {
     /// the text in bytes of UTF-8.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] if `owner` has no account.
+    /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents or too
+    /// many bytes.
     pub async fn create_document(
         &self,
         owner: UserId,
@@ -45,6 +48,8 @@ impl Store {
             created_at: now,
             updated_at: now,
         };
+        // The row of the document, and its snapshot.
+        let bytes = ROW_BYTES + row_bytes([state.len()]);
         let row = document::ActiveModel {
             id: Set(document.id.uuid()),
             owner_id: Set(owner.uuid()),
@@ -55,6 +60,7 @@ impl Store {
             updated_at: Set(now),
             deleted_at: Set(None),
             size: Set(i64::try_from(size).unwrap_or(i64::MAX)),
+            stored_bytes: Set(signed(bytes)),
             content: Set(String::new()),
         };
         let snapshot = document_snapshot::ActiveModel {
@@ -64,6 +70,10 @@ impl Store {
         };
         self.write(async {
             let txn = self.begin().await?;
+            check_document_count(&txn, owner, &self.quotas).await?;
+            let wanted = CountedBytes { owner: owner.uuid(), bytes: signed(bytes) };
+            let (reserved, admitted) = self.quotas.reserve(&txn, &[wanted]).await?;
+            admitted.into_iter().collect::<Result<(), _>>()?;
             document::Entity::insert(row).exec_without_returning(&txn).await.map_err(|error| {
                 match error.sql_err() {
                     Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::NoSuchUser,
@@ -72,6 +82,8 @@ impl Store {
             })?;
             document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
             txn.commit().await?;
+            reserved.keep();
+            self.quotas.charge([(owner, bytes)]);
             Ok(document)
         })
         .await

@@ -9,6 +9,8 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
+use crate::quota::QuotaExceeded;
+
 /// The code with which PostgreSQL refuses a write while it is read-only.
 const READ_ONLY: &str = "25006";
 
@@ -34,6 +36,9 @@ pub enum StoreError {
     /// The owner's access to a document cannot be changed or revoked.
     #[error("The owner of a document always has full access. Name another user.")]
     OwnerKeepsAccess,
+    /// A quota of a user is used up.
+    #[error(transparent)]
+    OverQuota(#[from] QuotaExceeded),
     /// The database is unreachable, busy, full or read-only; a retry may succeed.
     #[error("The database is not available. Try again in a moment.")]
     Unavailable(#[source] Cause),

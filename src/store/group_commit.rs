@@ -149,7 +149,8 @@ impl Committer {
         let (batches, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|queued| (queued.batch, queued.reply)).unzip();
         let (within, retirement) = (self.timing.finish_within, self.locks.retirement());
-        let outcomes = commit_group(&self.connection, &batches, within, retirement).await;
+        let quotas = self.locks.quotas();
+        let outcomes = commit_group(&self.connection, &batches, within, retirement, quotas).await;
         for ((batch, reply), outcome) in batches.into_iter().zip(replies).zip(outcomes) {
             match outcome {
                 GroupOutcome::Decided(outcome) => self.reply(reply, outcome),

@@ -12,9 +12,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select, SqlErr
 use thiserror::Error;
 
 use super::{Store, StoreError};
-use crate::domain::{
-    AccessLevel, ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User, UserId,
-    Version,
+use crate::{
+    domain::{
+        AccessLevel, ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User, UserId,
+        Version,
+    },
+    quota::QuotaExceeded,
 };
 
 /// The head of a document: its version and title.
@@ -80,6 +83,15 @@ pub struct NewChange {
     pub size: usize,
 }
 
+impl NewChange {
+    /// Returns about what storing it takes, in bytes.
+    #[must_use]
+    pub fn estimated_bytes(&self) -> usize {
+        // A delta is about as large as the update.
+        self.update.as_ref().map_or(0, |update| 2 * update.len())
+    }
+}
+
 /// A receipt to store for an edit that changed nothing, so that repeating the edit returns the same result.
 #[derive(Debug, Clone)]
 pub struct NewReceipt {
@@ -142,10 +154,7 @@ impl Batch {
 
     /// Returns the approximate size of its changes in bytes.
     pub(super) fn estimated_bytes(&self) -> usize {
-        // A delta is about as large as the update.
-        let bytes =
-            |change: &NewChange| change.update.as_ref().map_or(0, |update| 2 * update.len());
-        self.changes.iter().map(bytes).sum()
+        self.changes.iter().map(NewChange::estimated_bytes).sum()
     }
 }
 
@@ -184,6 +193,9 @@ pub enum CommitError {
     /// An edit of the batch was stored earlier, under the same id and author.
     #[error("an edit of the batch was stored earlier")]
     Repeated,
+    /// The batch would exceed the quota of the document's owner.
+    #[error(transparent)]
+    OverQuota(QuotaExceeded),
     /// It is not known whether the batch was stored. Look up its edits before retrying.
     #[error("it is not known whether the batch was stored")]
     Unknown(#[source] StoreError),

@@ -13,6 +13,7 @@
 
 mod access;
 mod accounts;
+mod batch_rows;
 mod commit;
 mod commit_authorization;
 mod compaction;
@@ -31,6 +32,7 @@ mod page;
 mod pools;
 mod postgres;
 mod purge;
+mod quotas;
 mod renewable_pool;
 mod retention;
 mod retirement;
@@ -38,6 +40,7 @@ mod rows;
 mod schema;
 mod snapshots;
 mod sqlite;
+mod stored_bytes;
 
 #[cfg(test)]
 mod access_tests;
@@ -51,6 +54,8 @@ mod group_commit_tests;
 mod history_tests;
 #[cfg(test)]
 mod log_tests;
+#[cfg(test)]
+mod quotas_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
@@ -69,5 +74,6 @@ pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receip
 pub use options::{Retention, StoreOptions};
 pub use page::{DocumentPage, PageCursor};
 pub use pools::{Store, Writability};
+pub use quotas::{Quotas, StorageUse};
 pub use schema::MigrationState;
 pub use snapshots::{FoundSnapshot, Snapshot, SnapshotState};

@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use serde::Deserialize;
 
+use super::Quotas;
+
 /// Which database to use, its connections, its deadlines, and how long changes are kept.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +43,9 @@ pub struct StoreOptions {
     /// How often changes that are older than `retention` are deleted.
     #[serde(with = "humantime_serde")]
     pub forget_every: Duration,
+    /// What users may own and store. It stands in the section `limits`.
+    #[serde(skip)]
+    pub quotas: Quotas,
 }
 
 impl StoreOptions {

@@ -19,6 +19,7 @@ use super::{
     document_lock::DocumentLocks,
     group_commit::{CommitQueue, CommitTiming},
     postgres,
+    quotas::StoreQuotas,
     renewable_pool::RenewablePool,
     retirement::Retirement,
     sqlite,
@@ -58,6 +59,7 @@ pub struct Store {
     pub(super) statements: DeadlinePool,
     pub(super) commit_queue: CommitQueue,
     pub(super) locks: DocumentLocks,
+    pub(super) quotas: Arc<StoreQuotas>,
     retirement: Arc<Retirement>,
     /// How long a write other than a commit may take, its wait for a connection included.
     write_within: Duration,
@@ -84,7 +86,9 @@ impl Store {
             start_within: options.acquire_within,
             finish_within: options.answer_within,
         };
-        let locks = DocumentLocks::new(&pools, options, Arc::clone(&retirement));
+        let quotas = Arc::new(StoreQuotas::new(options));
+        let locks =
+            DocumentLocks::new(&pools, options, Arc::clone(&retirement), Arc::clone(&quotas));
         let commit_queue = CommitQueue::start(pools.committer, locks.clone(), timing);
         Ok(Self {
             readers: DeadlinePool::new(
@@ -100,6 +104,7 @@ impl Store {
             writer: pools.writer,
             commit_queue,
             locks,
+            quotas,
             retirement,
             write_within: options.acquire_within + options.answer_within,
             history_pause: options.history_pause,

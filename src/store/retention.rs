@@ -3,16 +3,24 @@
 //! Invariant: a log is only shortened up to a snapshot. The text at every version that remains in the log can be
 //! computed from that snapshot and the changes after it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, document_snapshot};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait, IntoValueTuple},
+    sea_query::{Expr, ExprTrait, IntoValueTuple, Query},
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, document_lock::lock_documents};
+use super::{
+    Store, StoreError,
+    document_lock::lock_documents,
+    snapshots::delete_where,
+    stored_bytes::{count_bytes, delete_counted},
+};
+use crate::domain::DocumentId;
 
 /// How many logs one transaction shortens. The limit keeps other writes from waiting long.
 const MAX_DOCUMENTS: u64 = 8;
@@ -66,22 +74,26 @@ impl Store {
     async fn shorten(&self, outdated: &[(Uuid, i64)]) -> Result<(), StoreError> {
         let txn = self.begin().await?;
         lock_documents(&txn, outdated.iter().map(|(document, _)| (*document).into())).await?;
+        let mut freed = Vec::with_capacity(outdated.len());
         for (document, version) in outdated {
             // It may have been deleted since it was found.
             let key = (*document, *version);
             if document_snapshot::Entity::find_by_id(key).count(&txn).await? > 0 {
-                delete_up_to(&txn, *document, *version).await?;
+                let document = DocumentId::from(*document);
+                freed.push((document, delete_up_to(&txn, document, *version).await?));
             }
         }
+        let counted = count_bytes(&txn, freed).await?;
         txn.commit().await?;
+        self.quotas.note(counted);
         Ok(())
     }
 
     /// Deletes receipts from before a time, a bounded number of them. Returns whether there were any. No text depends on
     /// receipts, so they are deleted by age alone.
     async fn delete_receipts(&self, before: DateTime<Utc>) -> Result<bool, StoreError> {
-        use document_receipt::Column::{At, AuthorId, DocumentId, EditId};
-        let keys = [DocumentId, AuthorId, EditId];
+        use document_receipt::Column::{At, AuthorId, DocumentId as Document, EditId, Title};
+        let keys = [Document, AuthorId, EditId];
         let oldest: Vec<(Uuid, Uuid, String)> = document_receipt::Entity::find()
             .select_only()
             .columns(keys)
@@ -93,12 +105,24 @@ impl Store {
         if oldest.is_empty() {
             return Ok(false);
         }
+        let documents: BTreeSet<Uuid> = oldest.iter().map(|(document, ..)| *document).collect();
         let found = oldest.into_iter().map(IntoValueTuple::into_value_tuple);
-        document_receipt::Entity::delete_many()
-            .filter(Expr::tuple(keys.map(Expr::col)).in_tuples(found))
-            .exec(&self.statements)
-            .await?;
-        Ok(true)
+        let delete = Query::delete()
+            .from_table(document_receipt::Entity)
+            .and_where(Expr::tuple(keys.map(Expr::col)).in_tuples(found))
+            .to_owned();
+        self.write(async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, documents.into_iter().map(DocumentId::from)).await?;
+            let freed =
+                delete_counted::<document_receipt::Entity>(&txn, delete, Document, &[Title])
+                    .await?;
+            let counted = count_bytes(&txn, freed).await?;
+            txn.commit().await?;
+            self.quotas.note(counted);
+            Ok(true)
+        })
+        .await
     }
 }
 
@@ -116,25 +140,27 @@ pub(super) async fn find_oldest_change(
 }
 
 /// Deletes the oldest changes of a document, at most up to `version`, at which it has a snapshot. With the last of
-/// these changes it also deletes the earlier snapshots.
+/// these changes it also deletes the earlier snapshots. Returns the negative of what they took.
 async fn delete_up_to(
     txn: &DatabaseTransaction,
-    document: Uuid,
+    document: DocumentId,
     version: i64,
-) -> Result<(), StoreError> {
-    let oldest = find_oldest_change(txn, document).await?;
+) -> Result<i64, StoreError> {
+    use document_change::Column::{Delta, DocumentId, Title, Update, Version};
+    let oldest = find_oldest_change(txn, document.uuid()).await?;
     let last = oldest.map_or(version, |oldest| Ord::min(version, oldest + MAX_CHANGES - 1));
-    document_change::Entity::delete_many()
-        .filter(document_change::Column::DocumentId.eq(document))
-        .filter(document_change::Column::Version.lte(last))
-        .exec(txn)
-        .await?;
+    let delete = Query::delete()
+        .from_table(document_change::Entity)
+        .and_where(DocumentId.eq(document.uuid()))
+        .and_where(Version.lte(last))
+        .to_owned();
+    let values = [Title, Delta, Update];
+    let changes =
+        delete_counted::<document_change::Entity>(txn, delete, DocumentId, &values).await?;
+    let mut freed = changes.values().sum();
     if last == version {
-        document_snapshot::Entity::delete_many()
-            .filter(document_snapshot::Column::DocumentId.eq(document))
-            .filter(document_snapshot::Column::Version.lt(version))
-            .exec(txn)
-            .await?;
+        let is_earlier = document_snapshot::Column::Version.lt(version);
+        freed += delete_where(txn, document, is_earlier).await?;
     }
-    Ok(())
+    Ok(freed)
 }

@@ -4,13 +4,14 @@ use sea_orm::ConnectionTrait;
 
 use super::{MigrationState, Snapshot, SnapshotState, StoreError, test_store::TestStore};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "m0001_users",
     "m0002_documents",
     "m0003_access",
     "m0004_changes",
     "m0005_receipts_by_time",
     "m0006_purges",
+    "m0008_quotas",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {
@@ -29,7 +30,7 @@ async fn migrations_can_be_applied_reverted_and_applied_again() {
     let owner = store.user("ana").await;
     store.document(owner).await;
 
-    let reverted = store.migrate_down(5).await.unwrap();
+    let reverted = store.migrate_down(6).await.unwrap();
     let expected: Vec<_> = NAMES[1..].iter().rev().copied().collect();
     assert_eq!(reverted, expected);
     assert_eq!(applied(&store.migration_status().await.unwrap()), ["m0001_users"]);
@@ -87,7 +88,7 @@ async fn a_text_from_before_the_change_log_is_found_unchanged() {
     let store = TestStore::on_sqlite().await;
     let owner = store.user("ana").await;
     let document = store.document(owner).await.id;
-    store.migrate_down(3).await.unwrap();
+    store.migrate_down(4).await.unwrap();
     let before = format!(
         "UPDATE document SET content = 'höher', version = 7 WHERE id = x'{}'",
         document.uuid().simple()

@@ -8,12 +8,15 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
-    sea_query::{Expr, ExprTrait as _, Func, OnConflict},
+    sea_query::{Expr, ExprTrait as _, Func, OnConflict, Query},
 };
 
 use super::{
-    Head, Store, StoreError, document_lock::lock_documents, log::select_head,
+    Head, Store, StoreError,
+    document_lock::lock_documents,
+    log::select_head,
     log_reader::find_change_time_in,
+    stored_bytes::{CountedBytes, count_bytes, delete_counted, row_bytes, signed},
 };
 use crate::domain::{DocumentId, Version};
 
@@ -177,18 +180,22 @@ impl Store {
             if !has_version(&txn, document, version, at).await? {
                 return Ok(());
             }
+            let bytes = signed(row_bytes([state.len()]));
             let row = document_snapshot::ActiveModel {
                 document_id: Set(document.uuid()),
                 version: Set(version.number()),
                 state: Set(state),
             };
             let key = [document_snapshot::Column::DocumentId, document_snapshot::Column::Version];
-            document_snapshot::Entity::insert(row)
+            let inserted = document_snapshot::Entity::insert(row)
                 .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
                 .exec_without_returning(&txn)
                 .await?;
-            delete_superseded(&txn, document, version, every).await?;
+            let added = if inserted > 0 { bytes } else { 0 };
+            let freed = delete_superseded(&txn, document, version, every).await?;
+            let counted = count_bytes(&txn, [(document, added + freed)]).await?;
             txn.commit().await?;
+            self.quotas.note(counted);
             Ok(())
         })
         .await
@@ -239,23 +246,38 @@ pub(super) async fn delete_lost_snapshots(
     txn: &DatabaseTransaction,
     document: DocumentId,
     head: Version,
-) -> Result<(), StoreError> {
-    document_snapshot::Entity::delete_many()
-        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
-        .filter(document_snapshot::Column::Version.gt(head.number()))
-        .exec(txn)
-        .await?;
-    Ok(())
+) -> Result<Vec<CountedBytes>, StoreError> {
+    let is_lost = document_snapshot::Column::Version.gt(head.number());
+    let freed = delete_where(txn, document, is_lost).await?;
+    count_bytes(txn, [(document, freed)]).await
+}
+
+/// Deletes the snapshots of a document that meet a condition. Returns the negative of what they took.
+pub(super) async fn delete_where(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    condition: Expr,
+) -> Result<i64, StoreError> {
+    use document_snapshot::Column::{DocumentId, State};
+    let delete = Query::delete()
+        .from_table(document_snapshot::Entity)
+        .and_where(DocumentId.eq(document.uuid()))
+        .and_where(condition)
+        .to_owned();
+    let freed =
+        delete_counted::<document_snapshot::Entity>(txn, delete, DocumentId, &[State]).await?;
+    Ok(freed.values().sum())
 }
 
 /// Deletes the snapshot before `version` if the one before that is less than `every` versions older than `version`.
-/// After the log was shortened, there is no such earlier snapshot, so the one that the log depends on stays.
+/// After the log was shortened, there is no such earlier snapshot, so the one that the log depends on stays. Returns the
+/// negative of what the deleted one took.
 async fn delete_superseded(
     txn: &DatabaseTransaction,
     document: DocumentId,
     version: Version,
     every: u32,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     let previous: Vec<i64> = document_snapshot::Entity::find()
         .select_only()
         .column(document_snapshot::Column::Version)
@@ -269,11 +291,7 @@ async fn delete_superseded(
     if let [last, second_last] = previous[..]
         && version.number() - second_last < i64::from(every)
     {
-        document_snapshot::Entity::delete_many()
-            .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
-            .filter(document_snapshot::Column::Version.eq(last))
-            .exec(txn)
-            .await?;
+        return delete_where(txn, document, document_snapshot::Column::Version.eq(last)).await;
     }
-    Ok(())
+    Ok(0)
 }

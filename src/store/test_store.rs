@@ -9,8 +9,8 @@ use kit::TestDatabase;
 use tempfile::TempDir;
 
 use super::{
-    Batch, CommitError, Committed, NewAccount, NewChange, Receipt, Retention, Store, StoreError,
-    StoreOptions,
+    Batch, CommitError, Committed, NewAccount, NewChange, Quotas, Receipt, Retention, Store,
+    StoreError, StoreOptions,
     group_commit::{CommitQueue, CommitTiming},
 };
 use crate::domain::{
@@ -54,6 +54,16 @@ impl TestStore {
         Self::at(database, |options| options.commit_every = commit_every).await.with_tables().await
     }
 
+    /// Opens an empty store with changed options.
+    pub(super) async fn with_options(change: impl FnOnce(&mut StoreOptions)) -> Self {
+        Self::at(Database::choose().await, change).await.with_tables().await
+    }
+
+    /// The same on SQLite, also when the other tests use PostgreSQL.
+    pub(super) async fn with_options_on_sqlite(change: impl FnOnce(&mut StoreOptions)) -> Self {
+        Self::at(Database::file(), change).await.with_tables().await
+    }
+
     /// Opens an empty store where a batch may wait in the queue for `limit`.
     pub(super) async fn with_start_within(limit: Duration) -> Self {
         let mut store = Self::new().await;
@@ -82,7 +92,18 @@ impl TestStore {
 
     /// Opens the same database again, as another process would. `mode` is the mode of a SQLite file.
     pub(super) async fn open_again(&self, mode: &str) -> Result<Store, StoreError> {
-        Store::open(&self.database.options(mode)).await
+        self.open_again_with(mode, |_unchanged| {}).await
+    }
+
+    /// As [`Self::open_again`], with changed options.
+    pub(super) async fn open_again_with(
+        &self,
+        mode: &str,
+        change: impl FnOnce(&mut StoreOptions),
+    ) -> Result<Store, StoreError> {
+        let mut options = self.database.options(mode);
+        change(&mut options);
+        Store::open(&options).await
     }
 
     /// Closes the database and opens it again.
@@ -176,6 +197,7 @@ pub(crate) fn options(url: String) -> StoreOptions {
         history_pause: Duration::from_secs(300),
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
+        quotas: Quotas::default(),
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Remedy {
 pub(super) fn remedy(error: &EditError) -> Remedy {
     match error {
         EditError::Store(StoreError::Denied) => Remedy::Deny,
+        // The session stays, so that the editor goes on when the quota is free again.
+        EditError::Store(StoreError::OverQuota(exceeded)) => Remedy::Refuse(exceeded.to_string()),
         EditError::Store(error) => temporary(store_reason(error)),
         EditError::Load(error) => temporary(load_reason(error)),
         EditError::Merge(error) => merge_remedy(error),
@@ -113,9 +115,11 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
     match error {
         StoreError::Unavailable(_) => CloseReason::Unavailable,
         StoreError::Denied => CloseReason::Forbidden,
+        // Reading exceeds no quota.
         StoreError::EmailTaken
         | StoreError::NoSuchUser
         | StoreError::OwnerKeepsAccess
+        | StoreError::OverQuota(_)
         | StoreError::Migration(_)
         | StoreError::Internal(_) => CloseReason::InternalError,
     }

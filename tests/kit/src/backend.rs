@@ -8,7 +8,7 @@ use coscribe::{
     metrics::Metrics,
     room::{RoomOptions, RoomParts, Rooms},
     roster::LocalRoster,
-    store::{NewAccount, Retention, Store, StoreOptions},
+    store::{NewAccount, Quotas, Retention, Store, StoreOptions},
 };
 use tempfile::TempDir;
 
@@ -69,6 +69,7 @@ fn store_options(folder: &TempDir) -> StoreOptions {
         history_pause: Duration::from_secs(300),
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
+        quotas: Quotas::default(),
     }
 }
 

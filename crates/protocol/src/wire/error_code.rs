@@ -15,6 +15,8 @@ pub enum ErrorCode {
     Conflict,
     /// Too many requests, or too many at once. A later retry succeeds.
     RateLimited,
+    /// A quota of storage is used up. A retry succeeds after something was deleted.
+    QuotaExceeded,
     /// Temporarily impossible. A later retry may succeed.
     Unavailable,
     /// It is not known whether the edit was stored. Repeating it with the same `mutationId` stores it once.
@@ -34,6 +36,7 @@ impl ErrorCode {
             Self::BadUserInput => "BAD_USER_INPUT",
             Self::Conflict => "CONFLICT",
             Self::RateLimited => "RATE_LIMITED",
+            Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Unknown => "UNKNOWN",
             Self::Internal => "INTERNAL",

@@ -1,0 +1,74 @@
+//! The refusal of what exceeds a quota.
+
+use std::{fmt, time::Duration};
+
+use thiserror::Error;
+
+/// What a quota limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuotaKind {
+    /// The documents that a user owns.
+    Documents,
+    /// The bytes that the documents of an owner take with their change logs and snapshots.
+    Bytes,
+    /// The bytes that the changes of a user take, per hour.
+    ChangeBytes,
+}
+
+impl QuotaKind {
+    /// Returns the name of the quota, as in the field of `Usage` and in `extensions.quota`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Documents => "documents",
+            Self::Bytes => "bytes",
+            Self::ChangeBytes => "changeBytes",
+        }
+    }
+}
+
+/// A quota is used up. The text may be shown to users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub struct QuotaExceeded {
+    /// The quota.
+    pub kind: QuotaKind,
+    /// How much of it is used.
+    pub used: u64,
+    /// How much of it there is.
+    pub limit: u64,
+    /// The time after which the same request may succeed. None if it may not before something is deleted or closed.
+    pub retry_after: Option<Duration>,
+}
+
+impl QuotaExceeded {
+    /// Returns the time after which the same request may succeed, in whole seconds.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0))
+    }
+}
+
+impl fmt::Display for QuotaExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, used, limit, .. } = self;
+        match kind {
+            QuotaKind::Documents => write!(
+                f,
+                "You own {used} documents, and may own {limit}. Delete documents that you no longer need, then try again."
+            )?,
+            QuotaKind::Bytes => write!(
+                f,
+                "The storage of the document's owner is full: their documents take {used} bytes with their history, and \
+                 may take {limit}. Nothing more is stored until the owner deletes documents."
+            )?,
+            QuotaKind::ChangeBytes => write!(
+                f,
+                "Your changes of the last hour take {used} bytes, and may take {limit} per hour."
+            )?,
+        }
+        match self.retry_after_seconds() {
+            Some(seconds) => write!(f, " Try again in {seconds} s."),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The quotas of owners and authors: documents and bytes of an owner, and bytes that an author's changes take.
+//!
+//! The bytes of an owner are the sum of `document.stored_bytes`. A commit does not read it: the sum is remembered, and what
+//! this node stores or deletes is added. It is read again after a minute, because other nodes store as well, and before a
+//! refusal, at most once a second.
+//!
+//! Invariant: without other nodes, an owner never has more than the quota, except by snapshots.
+
+use std::{collections::HashMap, time::Duration};
+
+use entity::{document, user};
+use parking_lot::Mutex;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, PaginatorTrait,
+    QueryFilter, QuerySelect,
+    sea_query::{Asterisk, Expr, ExprTrait, Func, LockType},
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Store, StoreError, StoreOptions, stored_bytes::CountedBytes};
+use crate::{
+    domain::UserId,
+    quota::{AllowanceUse, HourlyAllowance, QuotaExceeded, QuotaKind},
+};
+
+/// How long a sum is used before it is read again.
+const REFRESH_EVERY: Duration = Duration::from_mins(1);
+
+/// The shortest time between two readings of a sum.
+const REFUSE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Below this many owners a sweep is not worth its time.
+const SWEEP_FROM: usize = 1_024;
+
+/// What users may own and store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// The documents of an owner.
+    pub documents_per_user: u64,
+    /// The bytes that the documents of an owner may take with their change logs and snapshots.
+    pub bytes_per_user: u64,
+    /// The bytes that the changes of a user may take, per hour.
+    pub change_bytes_per_hour: u64,
+}
+
+impl Default for Quotas {
+    /// No quotas.
+    fn default() -> Self {
+        Self {
+            documents_per_user: u64::MAX,
+            bytes_per_user: u64::MAX,
+            change_bytes_per_hour: u64::MAX,
+        }
+    }
+}
+
+/// What a user owns and has stored, and how much they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StorageUse {
+    /// The documents that the user owns.
+    pub documents: u64,
+    /// The bytes that these take with their change logs and snapshots.
+    pub bytes: u64,
+    /// The bytes that the user's changes through this node take.
+    pub change_bytes: AllowanceUse,
+    /// What the user may own.
+    pub quotas: Quotas,
+}
+
+/// The quotas, and what is known of their use.
+#[derive(Debug)]
+pub(super) struct StoreQuotas {
+    limits: Quotas,
+    owners: Mutex<HashMap<Uuid, OwnerBytes>>,
+    changes: HourlyAllowance<UserId>,
+}
+
+/// The bytes of an owner as last read, and what was added since.
+#[derive(Debug, Clone, Copy)]
+struct OwnerBytes {
+    used: i64,
+    read_at: Instant,
+}
+
+/// Bytes that are counted for owners before they are stored. Dropping it gives them back.
+pub(super) struct ReservedBytes<'a> {
+    quotas: &'a StoreQuotas,
+    reserved: Vec<CountedBytes>,
+}
+
+impl ReservedBytes<'_> {
+    /// Keeps the bytes: they are stored.
+    pub(super) fn keep(mut self) {
+        self.reserved.clear();
+    }
+}
+
+impl Drop for ReservedBytes<'_> {
+    fn drop(&mut self) {
+        let given_back = std::mem::take(&mut self.reserved);
+        self.quotas.note(given_back.into_iter().map(CountedBytes::freed));
+    }
+}
+
+impl StoreQuotas {
+    pub(super) fn new(options: &StoreOptions) -> Self {
+        let limits = options.quotas;
+        let changes = HourlyAllowance::new(QuotaKind::ChangeBytes, limits.change_bytes_per_hour);
+        Self { limits, owners: Mutex::default(), changes }
+    }
+
+    /// Reserves bytes of owners, each entry by itself. Reads the sums that are not known or too old.
+    ///
+    /// # Errors
+    /// The sums cannot be read.
+    pub(super) async fn reserve(
+        &self,
+        txn: &DatabaseTransaction,
+        wanted: &[CountedBytes],
+    ) -> Result<(ReservedBytes<'_>, Vec<Result<(), QuotaExceeded>>), StoreError> {
+        let mut reserved = ReservedBytes { quotas: self, reserved: Vec::new() };
+        let unknown = self.unknown(wanted);
+        if !unknown.is_empty() {
+            self.read(txn, unknown).await?;
+        }
+        let mut owners = self.owners.lock();
+        let mut outcomes = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let used = owners.get(&wanted.owner).map_or(0, |owner| owner.used);
+            let outcome = self.admit(used, wanted.bytes);
+            if outcome.is_ok() {
+                if let Some(owner) = owners.get_mut(&wanted.owner) {
+                    owner.used = used.saturating_add(wanted.bytes);
+                }
+                reserved.reserved.push(*wanted);
+            }
+            outcomes.push(outcome);
+        }
+        drop(owners);
+        Ok((reserved, outcomes))
+    }
+
+    /// Notes what was added to or removed from the documents of owners, if their sums are known.
+    pub(super) fn note(&self, counted: impl IntoIterator<Item = CountedBytes>) {
+        let mut owners = self.owners.lock();
+        for CountedBytes { owner, bytes } in counted {
+            if let Some(owner) = owners.get_mut(&owner) {
+                owner.used = Ord::max(owner.used.saturating_add(bytes), 0);
+            }
+        }
+    }
+
+    /// Charges authors with what their changes take.
+    pub(super) fn charge(&self, charges: impl IntoIterator<Item = (UserId, u64)>) {
+        let now = Instant::now();
+        for (author, bytes) in charges {
+            self.changes.charge(&author, bytes, now);
+        }
+    }
+
+    fn admit(&self, used: i64, bytes: i64) -> Result<(), QuotaExceeded> {
+        let (used, bytes) = (used.unsigned_abs(), Ord::max(bytes, 0).unsigned_abs());
+        let limit = self.limits.bytes_per_user;
+        if bytes == 0 || used.saturating_add(bytes) <= limit {
+            return Ok(());
+        }
+        Err(QuotaExceeded { kind: QuotaKind::Bytes, used, limit, retry_after: None })
+    }
+
+    /// Returns the owners whose sums are to be read: they are not known, too old, or would lead to a refusal.
+    fn unknown(&self, wanted: &[CountedBytes]) -> Vec<Uuid> {
+        let now = Instant::now();
+        let owners = self.owners.lock();
+        let must_read = |wanted: &&CountedBytes| match owners.get(&wanted.owner) {
+            None => true,
+            Some(OwnerBytes { used, read_at }) => {
+                let age = now.saturating_duration_since(*read_at);
+                let is_refused = self.admit(*used, wanted.bytes).is_err();
+                age >= REFRESH_EVERY || (is_refused && age >= REFUSE_AGAIN_AFTER)
+            }
+        };
+        let mut unknown: Vec<_> =
+            wanted.iter().filter(must_read).map(|wanted| wanted.owner).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown
+    }
+
+    async fn read(&self, txn: &DatabaseTransaction, unknown: Vec<Uuid>) -> Result<(), StoreError> {
+        // A minute begins before the sum is read.
+        let read_at = Instant::now();
+        let sums: Vec<(Uuid, i64)> = document::Entity::find()
+            .select_only()
+            .column(document::Column::OwnerId)
+            .expr(sum_of_bytes())
+            .filter(document::Column::DeletedAt.is_null())
+            .filter(document::Column::OwnerId.is_in(unknown.iter().copied()))
+            .group_by(document::Column::OwnerId)
+            .into_tuple()
+            .all(txn)
+            .await?;
+        let mut owners = self.owners.lock();
+        if owners.len() >= SWEEP_FROM {
+            owners.retain(|_, owner| owner.read_at.elapsed() < REFRESH_EVERY);
+        }
+        owners.extend(unknown.into_iter().map(|owner| (owner, OwnerBytes { used: 0, read_at })));
+        owners.extend(sums.into_iter().map(|(owner, used)| (owner, OwnerBytes { used, read_at })));
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Returns what a user owns and has stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn load_usage(&self, user: UserId) -> Result<StorageUse, StoreError> {
+        let row: Option<(i64, i64)> = document::Entity::find()
+            .select_only()
+            .expr(Func::count(Expr::col(Asterisk)))
+            .expr(sum_of_bytes())
+            .filter(document::Column::OwnerId.eq(user.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        let (documents, bytes) = row.unwrap_or_default();
+        Ok(StorageUse {
+            documents: documents.unsigned_abs(),
+            bytes: bytes.unsigned_abs(),
+            change_bytes: self.quotas.changes.used(&user, Instant::now()),
+            quotas: self.quotas.limits,
+        })
+    }
+
+    /// Checks that a user may store changes.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`] if their changes of the last hour take too many bytes.
+    pub fn check_change_allowance(&self, user: UserId) -> Result<(), StoreError> {
+        Ok(self.quotas.changes.check(&user, Instant::now())?)
+    }
+}
+
+/// Checks that an owner may have one more document. Others who create documents of this owner wait until the transaction
+/// ends.
+///
+/// # Errors
+/// [`StoreError::OverQuota`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+pub(super) async fn check_document_count(
+    txn: &DatabaseTransaction,
+    owner: UserId,
+    quotas: &StoreQuotas,
+) -> Result<(), StoreError> {
+    let limit = quotas.limits.documents_per_user;
+    if limit == u64::MAX {
+        return Ok(());
+    }
+    if txn.get_database_backend() != DbBackend::Sqlite {
+        let lock = user::Entity::find_by_id(owner.uuid()).select_only().column(user::Column::Id);
+        let _locked: Option<Uuid> = lock.lock(LockType::NoKeyUpdate).into_tuple().one(txn).await?;
+    }
+    let used = document::Entity::find()
+        .filter(document::Column::OwnerId.eq(owner.uuid()))
+        .filter(document::Column::DeletedAt.is_null())
+        .count(txn)
+        .await?;
+    match used < limit {
+        true => Ok(()),
+        false => {
+            let kind = QuotaKind::Documents;
+            Err(QuotaExceeded { kind, used, limit, retry_after: None }.into())
+        }
+    }
+}
+
+fn sum_of_bytes() -> Expr {
+    let sum = Func::coalesce([document::Column::StoredBytes.sum(), Expr::val(0)]);
+    // In PostgreSQL, the sum is a decimal number.
+    Expr::from(sum).cast_as("bigint")
+}
