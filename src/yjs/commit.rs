@@ -66,6 +66,11 @@ pub(super) async fn commit(
             tracing::info!(reason, "refused an editor's updates");
             StepOutcome::Refused(yjs::permission_denied(&reason))
         }
+        Remedy::Postpone(exceeded) => {
+            let quota = exceeded.kind.as_str();
+            tracing::info!(quota, "an editor's updates exceed a quota");
+            StepOutcome::Postponed(yjs::permission_denied(&exceeded.to_string()))
+        }
         Remedy::Close(reason) => {
             let error: &dyn Error = &error;
             tracing::debug!(error, "could not commit an editor's updates");

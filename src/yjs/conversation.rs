@@ -224,6 +224,10 @@ impl Conversation {
                 self.stored.not_stored();
                 self.resync.refused(now);
             }
+            StepOutcome::Postponed(_) => {
+                self.stored.not_stored();
+                self.resync.postponed(now);
+            }
             StepOutcome::Denied(_) => {
                 self.stored.not_stored();
                 self.resync.in_sync();

@@ -8,6 +8,7 @@
 
 use crate::{
     editing::{EditError, LoadError, MergeError},
+    quota::QuotaExceeded,
     store::StoreError,
     wire::CloseReason,
 };
@@ -25,6 +26,8 @@ pub(super) enum Remedy {
     /// The update cannot be kept, for this reason. The session stays open: the editor keeps its changes, receives those of
     /// others, and can undo the cause.
     Refuse(String),
+    /// The update exceeds a quota. The session stays open: the editor keeps its changes, and is asked for them again later.
+    Postpone(QuotaExceeded),
     /// The session ends. When the editor reconnects, it sends the updates that are missing here.
     Close(CloseReason),
 }
@@ -33,8 +36,7 @@ pub(super) enum Remedy {
 pub(super) fn remedy(error: &EditError) -> Remedy {
     match error {
         EditError::Store(StoreError::Denied) => Remedy::Deny,
-        // The session stays, so that the editor goes on when the quota is free again.
-        EditError::Store(StoreError::OverQuota(exceeded)) => Remedy::Refuse(exceeded.to_string()),
+        EditError::Store(StoreError::OverQuota(exceeded)) => Remedy::Postpone(*exceeded),
         EditError::Store(error) => temporary(store_reason(error)),
         EditError::Load(error) => temporary(load_reason(error)),
         EditError::Merge(error) => merge_remedy(error),

@@ -34,6 +34,14 @@ impl Resync {
         self.paused_until = Some(now + self.next_wait());
     }
 
+    /// Notes that an update was not stored because of a quota. Later ones wait, and the editor is asked for all of them after
+    /// that.
+    pub(super) fn postponed(&mut self, now: Instant) {
+        let until = now + self.next_wait();
+        self.paused_until = Some(until);
+        self.due_at.get_or_insert(until);
+    }
+
     fn next_wait(&mut self) -> Duration {
         // Eight doublings exceed the longest wait.
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(8)).min(MAX_WAIT);
@@ -100,6 +108,18 @@ mod tests {
             let pause = Duration::from_millis(2 * expected);
             assert_eq!(resync.paused_until(now), Some(now + pause));
             assert_eq!(resync.paused_until(now + pause), None);
+        }
+    }
+
+    #[test]
+    fn an_editor_over_a_quota_is_asked_again_after_the_pause() {
+        let now = Instant::now();
+        let mut resync = Resync::default();
+        for expected in [50, 100, 200] {
+            resync.postponed(now);
+            let until = Some(now + Duration::from_millis(expected));
+            assert_eq!((resync.paused_until(now), resync.due_at()), (until, until));
+            resync.requested();
         }
     }
 

@@ -43,6 +43,9 @@ pub enum StepOutcome {
     Denied(Bytes),
     /// An update was refused, as this frame tells the editor. Its later updates depend on the refused one.
     Refused(Bytes),
+    /// An update exceeds a quota, as this frame tells the editor. The editor is asked for it again later, since the quota may
+    /// be free then.
+    Postponed(Bytes),
     /// The session must close.
     Close(CloseReason),
 }

@@ -198,7 +198,8 @@ impl YjsProtocol {
             StepOutcome::StoredWithout { reply, notice } => [reply, Some(notice)],
             StepOutcome::Reply(frame)
             | StepOutcome::Denied(frame)
-            | StepOutcome::Refused(frame) => [Some(frame), None],
+            | StepOutcome::Refused(frame)
+            | StepOutcome::Postponed(frame) => [Some(frame), None],
             StepOutcome::Close(reason) => {
                 effects.push(ProtocolEffect::Close(reason));
                 return ControlFlow::Break(());
