@@ -21,6 +21,7 @@ mod lock_pace;
 pub(crate) mod log_tail;
 mod lost_head;
 pub(crate) mod open_document;
+mod over_quota;
 pub(crate) mod queue;
 mod rebase;
 pub(crate) mod recent;

@@ -7,7 +7,7 @@
 //!
 //! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     EditError, LoadError, StoredEdit,
@@ -15,6 +15,7 @@ use super::{
     document_state::DocumentState,
     follow_log::{follow_log, follow_missed, follow_to, is_head_lost, restart},
     job::{Answer, Job},
+    over_quota::largest_jobs,
     queue::{QueuedEdit, Reply},
     stage::{StagedBatch, StagedChange, Staging, stage},
     turn_context::TurnContext,
@@ -250,6 +251,9 @@ impl CommitTurn {
     }
 
     async fn commit(&mut self, staged: StagedBatch, lock: Option<DocumentLock>) -> Attempt {
+        if self.refuse_exhausted(&staged) {
+            return Attempt::Again;
+        }
         let Some(head) = self.document.head() else { return self.settle(staged.answers) };
         let batch = Batch {
             document: self.document.context().document,
@@ -337,28 +341,33 @@ impl CommitTurn {
         Attempt::Again
     }
 
-    /// Refuses the largest jobs, until the others fit into the quota of the document's owner. These are tried again.
-    fn refuse_largest(&mut self, staged: &StagedBatch, exceeded: QuotaExceeded) -> Attempt {
-        let refusal = || Err(StoreError::OverQuota(exceeded).into());
-        let mut sizes = BTreeMap::<usize, usize>::new();
-        for StagedChange { job, change, .. } in &staged.changes {
-            *sizes.entry(*job).or_default() += change.estimated_bytes();
+    /// Refuses the updates of editors whose authors have used up their allowance of changes. Other requests were checked before.
+    /// Returns whether there are any.
+    fn refuse_exhausted(&mut self, staged: &StagedBatch) -> bool {
+        let mut has_refused = false;
+        for StagedChange { job, .. } in &staged.changes {
+            let job = &mut self.jobs[*job];
+            if job.request.is_from_yjs_editor()
+                && let Err(refusal) =
+                    self.document.context().store.check_change_allowance(job.request.author)
+            {
+                job.answer_if_open(|| Err(refusal.into()));
+                has_refused = true;
+            }
         }
-        let mut sizes: Vec<_> = sizes.into_iter().map(|(job, bytes)| (bytes, job)).collect();
-        sizes.sort_unstable();
-        let left =
-            usize::try_from(exceeded.limit.saturating_sub(exceeded.used)).unwrap_or(usize::MAX);
-        let mut total: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
-        let Some((bytes, largest)) = sizes.pop() else {
+        has_refused
+    }
+
+    /// Refuses the largest jobs, so that the others fit into the quota of the document's owner. These are tried again.
+    fn refuse_largest(&mut self, staged: &StagedBatch, exceeded: QuotaExceeded) -> Attempt {
+        let changes =
+            staged.changes.iter().map(|staged| (staged.job, staged.change.estimated_bytes()));
+        let refused = largest_jobs(changes, exceeded.limit.saturating_sub(exceeded.used));
+        if refused.is_empty() {
             return self.fail(StoreError::OverQuota(exceeded).into());
-        };
-        total -= bytes;
-        self.jobs[largest].answer_if_open(refusal);
-        while total > left
-            && let Some((bytes, job)) = sizes.pop()
-        {
-            total -= bytes;
-            self.jobs[job].answer_if_open(refusal);
+        }
+        for job in refused {
+            self.jobs[job].answer_if_open(|| Err(StoreError::OverQuota(exceeded).into()));
         }
         Attempt::Again
     }

@@ -18,7 +18,7 @@ use crate::{
         work_permits::WorkPermits,
     },
     metrics::Metrics,
-    store::{NewAccount, NewChange, Store, test_store},
+    store::{NewAccount, NewChange, Quotas, Store, StoreOptions, test_store},
 };
 
 struct Fixture {
@@ -38,9 +38,17 @@ async fn two_edits() -> Fixture {
 }
 
 async fn fixture(edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>) -> Fixture {
+    fixture_with(Quotas::default(), edits).await
+}
+
+async fn fixture_with(
+    quotas: Quotas,
+    edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>,
+) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
-    let store = Store::open(&test_store::options(url)).await.unwrap();
+    let options = StoreOptions { quotas, ..test_store::options(url) };
+    let store = Store::open(&options).await.unwrap();
     store.migrate_up().await.unwrap();
     let account = NewAccount {
         name: DisplayName::new("Ana").unwrap(),
@@ -134,6 +142,26 @@ impl Fixture {
 
 fn answers(outcome: TurnOutcome) -> Vec<Answer> {
     outcome.answers.into_iter().map(|(_reply, answer)| answer).collect()
+}
+
+#[tokio::test]
+async fn an_edit_over_the_quota_does_not_refuse_the_others_of_its_batch() {
+    let quotas = Quotas { bytes_per_user: 2_400, ..Quotas::default() };
+    let large = "x".repeat(900);
+    let fixture = fixture_with(quotas, |document, author| {
+        ["one ", &large, "two "].map(|text| insertion(document, author, text)).into()
+    })
+    .await;
+
+    let (_state, outcome) = fixture.turn.run().await;
+
+    let answers = answers(outcome);
+    let [Ok(one), Err(EditError::Store(StoreError::OverQuota(exceeded))), Ok(two)] = &answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((one.version.number(), two.version.number()), (2, 3));
+    assert_eq!(exceeded.limit, 2_400);
 }
 
 #[tokio::test]

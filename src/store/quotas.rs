@@ -72,34 +72,65 @@ pub struct StorageUse {
 #[derive(Debug)]
 pub(super) struct StoreQuotas {
     limits: Quotas,
-    owners: Mutex<HashMap<Uuid, OwnerBytes>>,
+    owners: Mutex<Owners>,
     changes: HourlyAllowance<UserId>,
 }
 
-/// The bytes of an owner as last read, and what was added since.
+#[derive(Debug)]
+struct Owners {
+    bytes: HashMap<Uuid, OwnerBytes>,
+    /// When there are this many owners, those whose sums are old are dropped.
+    sweep_at: usize,
+}
+
+/// The bytes of an owner.
 #[derive(Debug, Clone, Copy)]
 struct OwnerBytes {
-    used: i64,
+    /// The sum as last read, and what was stored since.
+    stored: i64,
+    /// What transactions are about to store.
+    reserved: i64,
     read_at: Instant,
 }
 
-/// Bytes that are counted for owners before they are stored. Dropping it gives them back.
+impl OwnerBytes {
+    fn used(&self) -> i64 {
+        self.stored.saturating_add(self.reserved)
+    }
+}
+
+/// Bytes that are reserved for owners before they are stored. Dropping it ends the reservation.
 pub(super) struct ReservedBytes<'a> {
     quotas: &'a StoreQuotas,
     reserved: Vec<CountedBytes>,
 }
 
+impl Owners {
+    fn sweep(&mut self) {
+        if self.bytes.len() >= self.sweep_at {
+            let is_used =
+                |owner: &OwnerBytes| owner.reserved > 0 || owner.read_at.elapsed() < REFRESH_EVERY;
+            self.bytes.retain(|_, owner| is_used(owner));
+            self.sweep_at = Ord::max(self.bytes.len() * 2, SWEEP_FROM);
+        }
+    }
+}
+
 impl ReservedBytes<'_> {
-    /// Keeps the bytes: they are stored.
-    pub(super) fn keep(mut self) {
-        self.reserved.clear();
+    /// Counts the bytes as stored.
+    pub(super) fn keep(self) {
+        self.quotas.note(self.reserved.iter().copied());
     }
 }
 
 impl Drop for ReservedBytes<'_> {
     fn drop(&mut self) {
-        let given_back = std::mem::take(&mut self.reserved);
-        self.quotas.note(given_back.into_iter().map(CountedBytes::freed));
+        let mut owners = self.quotas.owners.lock();
+        for CountedBytes { owner, bytes } in &self.reserved {
+            if let Some(owner) = owners.bytes.get_mut(owner) {
+                owner.reserved = owner.reserved.saturating_sub(*bytes);
+            }
+        }
     }
 }
 
@@ -107,7 +138,8 @@ impl StoreQuotas {
     pub(super) fn new(options: &StoreOptions) -> Self {
         let limits = options.quotas;
         let changes = HourlyAllowance::new(QuotaKind::ChangeBytes, limits.change_bytes_per_hour);
-        Self { limits, owners: Mutex::default(), changes }
+        let owners = Owners { bytes: HashMap::new(), sweep_at: SWEEP_FROM };
+        Self { limits, owners: Mutex::new(owners), changes }
     }
 
     /// Reserves bytes of owners, each entry by itself. Reads the sums that are not known or too old.
@@ -127,12 +159,14 @@ impl StoreQuotas {
         let mut owners = self.owners.lock();
         let mut outcomes = Vec::with_capacity(wanted.len());
         for wanted in wanted {
-            let used = owners.get(&wanted.owner).map_or(0, |owner| owner.used);
-            let outcome = self.admit(used, wanted.bytes);
+            // It was known a moment ago. If it was dropped since, the next commit reads it again.
+            let Some(owner) = owners.bytes.get_mut(&wanted.owner) else {
+                outcomes.push(Ok(()));
+                continue;
+            };
+            let outcome = self.admit(owner.used(), wanted.bytes);
             if outcome.is_ok() {
-                if let Some(owner) = owners.get_mut(&wanted.owner) {
-                    owner.used = used.saturating_add(wanted.bytes);
-                }
+                owner.reserved = owner.reserved.saturating_add(wanted.bytes);
                 reserved.reserved.push(*wanted);
             }
             outcomes.push(outcome);
@@ -145,8 +179,8 @@ impl StoreQuotas {
     pub(super) fn note(&self, counted: impl IntoIterator<Item = CountedBytes>) {
         let mut owners = self.owners.lock();
         for CountedBytes { owner, bytes } in counted {
-            if let Some(owner) = owners.get_mut(&owner) {
-                owner.used = Ord::max(owner.used.saturating_add(bytes), 0);
+            if let Some(owner) = owners.bytes.get_mut(&owner) {
+                owner.stored = Ord::max(owner.stored.saturating_add(bytes), 0);
             }
         }
     }
@@ -172,11 +206,11 @@ impl StoreQuotas {
     fn unknown(&self, wanted: &[CountedBytes]) -> Vec<Uuid> {
         let now = Instant::now();
         let owners = self.owners.lock();
-        let must_read = |wanted: &&CountedBytes| match owners.get(&wanted.owner) {
+        let must_read = |wanted: &&CountedBytes| match owners.bytes.get(&wanted.owner) {
             None => true,
-            Some(OwnerBytes { used, read_at }) => {
-                let age = now.saturating_duration_since(*read_at);
-                let is_refused = self.admit(*used, wanted.bytes).is_err();
+            Some(owner) => {
+                let age = now.saturating_duration_since(owner.read_at);
+                let is_refused = self.admit(owner.used(), wanted.bytes).is_err();
                 age >= REFRESH_EVERY || (is_refused && age >= REFUSE_AGAIN_AFTER)
             }
         };
@@ -200,12 +234,15 @@ impl StoreQuotas {
             .into_tuple()
             .all(txn)
             .await?;
+        let sums: HashMap<Uuid, i64> = sums.into_iter().collect();
         let mut owners = self.owners.lock();
-        if owners.len() >= SWEEP_FROM {
-            owners.retain(|_, owner| owner.read_at.elapsed() < REFRESH_EVERY);
+        owners.sweep();
+        for owner in unknown {
+            let stored = sums.get(&owner).copied().unwrap_or(0);
+            // What transactions have reserved is not in the sum, unless they are just being committed.
+            let reserved = owners.bytes.get(&owner).map_or(0, |known| known.reserved);
+            owners.bytes.insert(owner, OwnerBytes { stored, reserved, read_at });
         }
-        owners.extend(unknown.into_iter().map(|owner| (owner, OwnerBytes { used: 0, read_at })));
-        owners.extend(sums.into_iter().map(|(owner, used)| (owner, OwnerBytes { used, read_at })));
         Ok(())
     }
 }
@@ -261,7 +298,10 @@ pub(super) async fn check_document_count(
         let lock = user::Entity::find_by_id(owner.uuid()).select_only().column(user::Column::Id);
         let _locked: Option<Uuid> = lock.lock(LockType::NoKeyUpdate).into_tuple().one(txn).await?;
     }
+    // The owner alone, so that the index suffices.
     let used = document::Entity::find()
+        .select_only()
+        .column(document::Column::OwnerId)
         .filter(document::Column::OwnerId.eq(owner.uuid()))
         .filter(document::Column::DeletedAt.is_null())
         .count(txn)

@@ -59,11 +59,6 @@ impl TestStore {
         Self::at(Database::choose().await, change).await.with_tables().await
     }
 
-    /// The same on SQLite, also when the other tests use PostgreSQL.
-    pub(super) async fn with_options_on_sqlite(change: impl FnOnce(&mut StoreOptions)) -> Self {
-        Self::at(Database::file(), change).await.with_tables().await
-    }
-
     /// Opens an empty store where a batch may wait in the queue for `limit`.
     pub(super) async fn with_start_within(limit: Duration) -> Self {
         let mut store = Self::new().await;
