@@ -5,7 +5,7 @@
 //! no sooner than `store.commit_every` after the previous one. A batch that finds the queue idle does not wait.
 //!
 //! The queue holds at most [`MAX_QUEUED_BATCHES`] batches, and each room has at most one in it. When the queue is full,
-//! senders wait. A batch that has waited longer than `store.acquire_within` is refused as unavailable when its turn
+//! senders wait. Authors take turns ([`WaitingBatches`]). A batch that has waited longer than `store.acquire_within` is refused as unavailable when its turn
 //! comes.
 //!
 //! A document that something else has locked does not delay the group: its batch waits for the lock in a transaction of
@@ -14,7 +14,7 @@
 //! Invariant: a batch never fails because of another one. When the database rejects a group, each of its batches is
 //! committed separately.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -26,19 +26,17 @@ use super::{
     commit::{GroupOutcome, commit_group},
     document_lock::DocumentLocks,
     renewable_pool::RenewablePool,
+    waiting_batches::WaitingBatches,
 };
 use crate::task::supervise;
 
-/// How many batches may wait in the queue.
+/// How many batches may wait in the queue, and as many more of which authors take turns.
 const MAX_QUEUED_BATCHES: usize = 1024;
 
-/// How many rows one group may store, unless a single batch has more.
-const MAX_GROUP_ROWS: usize = 1024;
-
-/// How many bytes one group may store, unless a single batch has more.
-const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
-
 type CommitReply = Result<Committed, CommitError>;
+
+/// A batch, when it was queued, and where its outcome is sent.
+type WaitingBatch = (Batch, (Instant, oneshot::Sender<CommitReply>));
 
 struct QueuedBatch {
     batch: Batch,
@@ -118,26 +116,30 @@ impl Committer {
     async fn run(&self) {
         let mut queue = self.queue.lock().await;
         let mut next_start = Instant::now();
-        // A batch that did not fit into the previous group. It is the first of the next one.
-        let mut left_over = None;
+        let mut waiting = WaitingBatches::default();
         loop {
-            let first = match left_over.take() {
-                Some(first) => first,
-                None => match queue.recv().await {
-                    Some(first) => first,
+            if waiting.len() == 0 {
+                match queue.recv().await {
+                    Some(QueuedBatch { batch, queued_at, reply }) => {
+                        waiting.push(batch, (queued_at, reply));
+                    }
                     None => return,
-                },
-            };
+                }
+            }
             tokio::time::sleep_until(next_start).await;
             next_start = Instant::now() + self.timing.every;
-            let group;
-            (group, left_over) = collect_group(first, &mut queue);
+            while waiting.len() < MAX_QUEUED_BATCHES
+                && let Ok(QueuedBatch { batch, queued_at, reply }) = queue.try_recv()
+            {
+                waiting.push(batch, (queued_at, reply));
+            }
             let is_late =
-                |queued: &QueuedBatch| queued.queued_at.elapsed() > self.timing.start_within;
-            let (late, group): (Vec<_>, Vec<_>) = group.into_iter().partition(is_late);
-            for queued in late {
+                |(_, (queued_at, _)): &WaitingBatch| queued_at.elapsed() > self.timing.start_within;
+            let (late, group): (Vec<_>, Vec<_>) =
+                waiting.take_group().into_iter().partition(is_late);
+            for (_, (_, reply)) in late {
                 let cause = "the batch waited longer than `store.acquire_within` for its commit";
-                send_reply(queued.reply, Err(StoreError::unavailable(cause).into()));
+                send_reply(reply, Err(StoreError::unavailable(cause).into()));
             }
             if !group.is_empty() {
                 self.commit_group(group).await;
@@ -145,9 +147,9 @@ impl Committer {
         }
     }
 
-    async fn commit_group(&self, group: Vec<QueuedBatch>) {
+    async fn commit_group(&self, group: Vec<WaitingBatch>) {
         let (batches, replies): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|queued| (queued.batch, queued.reply)).unzip();
+            group.into_iter().map(|(batch, (_, reply))| (batch, reply)).unzip();
         let (within, retirement) = (self.timing.finish_within, self.locks.retirement());
         let quotas = self.locks.quotas();
         let outcomes = commit_group(&self.connection, &batches, within, retirement, quotas).await;
@@ -172,27 +174,6 @@ impl Committer {
         }
         send_reply(reply, outcome);
     }
-}
-
-/// Takes batches from the queue until the group is full or a document would occur twice. Returns the group and the
-/// first batch that did not fit.
-fn collect_group(
-    first: QueuedBatch,
-    queue: &mut mpsc::Receiver<QueuedBatch>,
-) -> (Vec<QueuedBatch>, Option<QueuedBatch>) {
-    let (mut rows, mut bytes) = (first.batch.row_count(), first.batch.estimated_bytes());
-    let mut documents = HashSet::from([first.batch.document]);
-    let mut group = vec![first];
-    while let Ok(next) = queue.try_recv() {
-        rows += next.batch.row_count();
-        bytes += next.batch.estimated_bytes();
-        let fits = rows <= MAX_GROUP_ROWS && bytes <= MAX_GROUP_BYTES;
-        if !fits || !documents.insert(next.batch.document) {
-            return (group, Some(next));
-        }
-        group.push(next);
-    }
-    (group, None)
 }
 
 fn send_reply(reply: oneshot::Sender<CommitReply>, outcome: CommitReply) {

@@ -41,6 +41,7 @@ mod schema;
 mod snapshots;
 mod sqlite;
 mod stored_bytes;
+mod waiting_batches;
 
 #[cfg(test)]
 mod access_tests;
