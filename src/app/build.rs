@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::cluster::Cluster;
 use crate::{
     auth::{AddressLookUps, Passwords, SignInLimits, SignIns, Tokens},
-    graphql::{Api, Engine, RequestAllowances},
+    graphql::{Api, Engine, HourlyAllowances, RequestAllowances},
     http::{
         BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
         TrustedProxies,
@@ -14,6 +14,7 @@ use crate::{
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     outbox::OutboxTotals,
+    quota::OpenDocuments,
     room::{RoomParts, Rooms},
     session::{
         Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle, WaitingThrottle,
@@ -64,6 +65,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         look_ups: AddressLookUps::new(limits.address_look_ups_per_hour),
         allowances: RequestAllowances::new(&limits),
         public_schema: settings.server.public_schema,
+        hourly: HourlyAllowances::new(&limits),
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));
@@ -161,6 +163,10 @@ fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Me
         document_structs_limit: settings.limits.document_structs,
         clients_limit: settings.limits.document_clients,
         replicas_limit: settings.limits.replicas_of_node,
+        open_documents: OpenDocuments::new(
+            settings.limits.open_documents_per_user,
+            settings.room.linger,
+        ),
     };
     let mut options = settings.room.clone();
     // After this time every live node has registered its sessions again.

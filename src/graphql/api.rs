@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::RequestAllowances;
+use super::{HourlyAllowances, RequestAllowances};
 use crate::{
     auth::{AddressLookUps, Passwords, SignIns, Tokens},
     domain::Network,
@@ -35,6 +35,8 @@ pub struct Api {
     pub allowances: RequestAllowances,
     /// Whether requests without a token may read the schema.
     pub public_schema: bool,
+    /// Limits grants per hour.
+    pub hourly: HourlyAllowances,
     /// The node's metrics.
     pub metrics: Metrics,
     /// The `[limits]` section of the settings.

@@ -42,6 +42,8 @@ pub enum ApiError {
     Throttled(Throttled),
     /// Too many attempts have failed.
     Attempts(TooManyFailures),
+    /// A quota is used up.
+    Quota(QuotaExceeded),
     /// A password could not be hashed or verified.
     Password(PasswordError),
     /// The store refused or failed.
@@ -131,6 +133,7 @@ impl ApiError {
             Self::Input(error) => ErrorReport::bad_input(error.to_string()),
             Self::Throttled(error) => ErrorReport::new(ErrorCode::RateLimited, error.to_string()),
             Self::Attempts(error) => ErrorReport::new(ErrorCode::RateLimited, error.to_string()),
+            Self::Quota(exceeded) => report_quota(*exceeded),
             Self::Password(error) => report_password(error),
             Self::Store(error) => report_store(error),
             Self::Edit(error) => report_edit(error),
@@ -187,6 +190,7 @@ impl ApiError {
             | Self::Input(_)
             | Self::Throttled(_)
             | Self::Attempts(_)
+            | Self::Quota(_)
             | Self::Room(_)
             | Self::Roster(_)
             | Self::NotOpenHere
@@ -239,9 +243,9 @@ fn report_store(error: &StoreError) -> ErrorReport {
 }
 
 fn report_quota(exceeded: QuotaExceeded) -> ErrorReport {
-    let code = match exceeded.retry_after {
-        Some(_) => ErrorCode::RateLimited,
-        None => ErrorCode::QuotaExceeded,
+    let code = match exceeded.kind.is_storage() {
+        true => ErrorCode::QuotaExceeded,
+        false => ErrorCode::RateLimited,
     };
     ErrorReport { quota: Some(exceeded), ..ErrorReport::new(code, exceeded.to_string()) }
 }
@@ -287,6 +291,7 @@ fn report_room(error: RoomError) -> ErrorReport {
                  variables in all tabs, or complete a subscription first."
             ),
         ),
+        RoomError::TooManyOpen(exceeded) => report_quota(exceeded),
         RoomError::Closed => ErrorReport::unavailable("The document is closing. Subscribe again."),
         RoomError::Unavailable => ErrorReport::unavailable(DATABASE_DOWN),
     }
@@ -443,5 +448,6 @@ from! {
     EditError => Edit,
     LoadError => Load,
     RoomError => Room,
+    QuotaExceeded => Quota,
     RosterUnavailable => Roster,
 }

@@ -13,6 +13,12 @@ pub enum QuotaKind {
     Bytes,
     /// The bytes that the changes of a user take, per hour.
     ChangeBytes,
+    /// The documents that a user has open on this node.
+    OpenDocuments,
+    /// The grants of a user, per hour.
+    Grants,
+    /// The grants of a user to one other user, per hour.
+    GrantsToUser,
 }
 
 impl QuotaKind {
@@ -23,6 +29,18 @@ impl QuotaKind {
             Self::Documents => "documents",
             Self::Bytes => "bytes",
             Self::ChangeBytes => "changeBytes",
+            Self::OpenDocuments => "openDocuments",
+            Self::Grants => "grants",
+            Self::GrantsToUser => "grantsToUser",
+        }
+    }
+
+    /// Whether it becomes free only when something is deleted.
+    #[must_use]
+    pub const fn is_storage(self) -> bool {
+        match self {
+            Self::Documents | Self::Bytes => true,
+            Self::ChangeBytes | Self::OpenDocuments | Self::Grants | Self::GrantsToUser => false,
         }
     }
 }
@@ -65,6 +83,16 @@ impl fmt::Display for QuotaExceeded {
                 f,
                 "Your changes of the last hour take {used} bytes, and may take {limit} per hour."
             )?,
+            QuotaKind::OpenDocuments => write!(
+                f,
+                "You have {used} documents open, and may have {limit}. Close some of them first."
+            )?,
+            QuotaKind::Grants => {
+                write!(f, "You may grant access {limit} times per hour.")?;
+            }
+            QuotaKind::GrantsToUser => {
+                write!(f, "You may grant access to one user {limit} times per hour.")?;
+            }
         }
         match self.retry_after_seconds() {
             Some(seconds) => write!(f, " Try again in {seconds} s."),

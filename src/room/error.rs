@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::domain::Version;
+use crate::{domain::Version, quota::QuotaExceeded};
 
 /// Why a room refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -25,6 +25,9 @@ pub enum RoomError {
         /// The most different operations of one user for one topic of a document.
         max: usize,
     },
+    /// The user has too many documents open.
+    #[error(transparent)]
+    TooManyOpen(#[from] QuotaExceeded),
     /// The head of the document could not be read.
     #[error("the document could not be opened")]
     Unavailable,

@@ -13,6 +13,7 @@ use crate::{
     },
     fair_queue::{FairQueue, QueueBounds},
     metrics::Metrics,
+    quota::OpenDocuments,
     roster::Roster,
     store::Store,
 };
@@ -44,6 +45,8 @@ pub struct RoomParts {
     pub clients_limit: usize,
     /// The most memory of all replicas, in bytes.
     pub replicas_limit: usize,
+    /// The documents that users have open.
+    pub open_documents: OpenDocuments,
 }
 
 /// What all rooms of a node share.

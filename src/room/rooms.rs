@@ -3,7 +3,7 @@
 //! A room is marked before it closes. A request to open its document then waits until the room is gone, so a node never has
 //! two rooms for one document.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{AsyncContext as _, Context};
 use futures_util::{StreamExt as _, stream};
@@ -26,12 +26,18 @@ use crate::{
         Title, UserId, Version,
     },
     editing::{
-        EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit, loader::off_thread,
+        EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
+        loader::{MAX_INLINE_BYTES, off_thread},
     },
+    fair_queue::FairPermit,
     metrics::AccessOutcome,
+    quota::{AllowanceUse, HeldDocument},
     store::StoreError,
     wire::envelope::Envelope,
 };
+
+/// How long a large text of a new document may wait for its turn.
+const CREATE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The number of rooms that are closed at the same time when the node stops.
 const CLOSED_AT_ONCE: usize = 64;
@@ -138,6 +144,8 @@ impl Rooms {
     /// not known.
     pub async fn edit(&self, request: EditRequest) -> Result<StoredEdit, EditError> {
         self.check_allowance(&request)?;
+        let opened = self.shared.parts.open_documents.open(request.author, request.document);
+        let _open = opened.map_err(StoreError::from)?;
         loop {
             match self.open(request.document).await.submit(request.clone()).await {
                 Ok(answer) => return answer.await.unwrap_or(Err(EditError::Unanswered)),
@@ -147,11 +155,12 @@ impl Rooms {
         }
     }
 
-    /// Checks that the author may store changes. A deletion is always possible, since it makes room.
+    /// Checks that the author may store changes, before anything is done for the request. A deletion is always possible, since
+    /// it makes room. What an editor sends is often stored already, so it is checked when that is known.
     fn check_allowance(&self, request: &EditRequest) -> Result<(), StoreError> {
         match request.kind {
-            EditKind::Delete => Ok(()),
-            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Merge { .. } => {
+            EditKind::Delete | EditKind::Merge { .. } => Ok(()),
+            EditKind::Edit { .. } | EditKind::Replace { .. } => {
                 self.shared.parts.store.check_change_allowance(request.author)
             }
         }
@@ -160,7 +169,8 @@ impl Rooms {
     /// Creates a document at its first version.
     ///
     /// # Errors
-    /// [`LoadError::Store`]: the owner has no account, a quota is used up, or the store failed.
+    /// [`LoadError::Store`]: the owner has no account, a quota is used up, or the store failed. [`LoadError::Busy`]: the text is
+    /// large, and too much other large work waits.
     pub async fn create(
         &self,
         owner: UserId,
@@ -169,8 +179,37 @@ impl Rooms {
     ) -> Result<Document, LoadError> {
         self.shared.parts.store.check_change_allowance(owner)?;
         let size = text.as_str().len();
+        let _turn = match size > MAX_INLINE_BYTES {
+            true => Some(self.turn_to_create(owner).await?),
+            false => None,
+        };
         let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
         Ok(self.shared.parts.store.create_document(owner, title, size, state).await?)
+    }
+
+    /// Waits for a turn of the owner among all large work.
+    async fn turn_to_create(&self, owner: UserId) -> Result<FairPermit<Party>, LoadError> {
+        let party = Party::User(owner);
+        let turn = self.shared.permits.acquire_within(party, CREATE_WITHIN).await;
+        turn.map_err(|_too_late| LoadError::Busy)
+    }
+
+    /// Returns how many documents a user has open on this node.
+    #[must_use]
+    pub fn open_documents(&self, user: UserId) -> AllowanceUse {
+        self.shared.parts.open_documents.used(user)
+    }
+
+    /// Counts a document as open for a user, until the returned value is dropped.
+    ///
+    /// # Errors
+    /// [`RoomError::TooManyOpen`].
+    pub(super) fn hold_open(
+        &self,
+        user: UserId,
+        document: DocumentId,
+    ) -> Result<HeldDocument, RoomError> {
+        Ok(self.shared.parts.open_documents.open(user, document)?)
     }
 
     /// Returns the text of a document at a version, for a party. Does not check access.

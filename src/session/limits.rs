@@ -71,6 +71,12 @@ pub struct Limits {
     pub bytes_per_user: u64,
     /// Bytes that the changes of a user take, per hour on this node.
     pub change_bytes_per_hour: u64,
+    /// Documents that a user has open on this node.
+    pub open_documents_per_user: usize,
+    /// Grants of a user, per hour on this node.
+    pub grants_per_hour: u32,
+    /// Grants of a user to one other user, per hour on this node.
+    pub grants_to_user_per_hour: u32,
     /// Bytes of an operation's text.
     pub operation_text: usize,
     /// Nesting depth of the fields in an operation.

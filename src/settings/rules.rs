@@ -205,6 +205,9 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
         ("limits.documents_per_user", limits.documents_per_user),
         ("limits.bytes_per_user", limits.bytes_per_user),
         ("limits.change_bytes_per_hour", limits.change_bytes_per_hour),
+        ("limits.open_documents_per_user", limits.open_documents_per_user as u64),
+        ("limits.grants_per_hour", limits.grants_per_hour.into()),
+        ("limits.grants_to_user_per_hour", limits.grants_to_user_per_hour.into()),
     ] {
         faults.at_least(key, usize::try_from(quota).unwrap_or(usize::MAX), 1);
     }

@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    DocumentPage, PageCursor, Store, StoreError,
+    DocumentFilter, DocumentPage, PageCursor, Store, StoreError,
     quotas::check_document_count,
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
@@ -107,7 +107,7 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
-    /// Returns the next `first` documents that `viewer` owns or may open, newest change first. Of documents that
+    /// Returns the next `first` documents that `viewer` owns or may open, or only one of these kinds, newest change first. Of documents that
     /// changed in the same microsecond, the one with the larger id comes first. The caller limits `first`.
     ///
     /// A page ends early, with `has_next`, before its texts exceed 16 MiB in total, but never before its first
@@ -118,6 +118,7 @@ impl Store {
     pub async fn list_documents(
         &self,
         viewer: UserId,
+        filter: DocumentFilter,
         first: u32,
         after: Option<PageCursor>,
     ) -> Result<DocumentPage, StoreError> {
@@ -126,7 +127,10 @@ impl Store {
             .select_only()
             .column(document::Column::Id)
             .column(document::Column::Size)
-            .filter(document::Column::Id.in_subquery(select_candidates(viewer, one_more, after)))
+            .filter(
+                document::Column::Id
+                    .in_subquery(select_candidates(viewer, filter, one_more, after)),
+            )
             .order_by_desc(document::Column::UpdatedAt)
             .order_by_desc(document::Column::Id)
             .limit(one_more)
@@ -169,11 +173,21 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
 ///
 /// Each half is limited before the union. Owned documents come in the order of an index; the granted ones are sorted,
 /// but only by time and id.
-fn select_candidates(viewer: UserId, limit: u64, after: Option<PageCursor>) -> SelectStatement {
+fn select_candidates(
+    viewer: UserId,
+    filter: DocumentFilter,
+    limit: u64,
+    after: Option<PageCursor>,
+) -> SelectStatement {
     let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));
     let granted = document::Entity::find()
         .join(JoinType::InnerJoin, document::Relation::DocumentAccess.def())
         .filter(document_access::Column::UserId.eq(viewer.uuid()));
+    match filter {
+        DocumentFilter::Owned => return select_newest(owned, limit, after),
+        DocumentFilter::Shared => return select_newest(granted, limit, after),
+        DocumentFilter::All => {}
+    }
     let (id, half) = (document::Column::Id, Alias::new("half"));
     // In SQLite, the parts of a union cannot have an ORDER BY of their own. So each one is a subquery.
     Query::select()

@@ -5,7 +5,7 @@ use entity::document;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    PageCursor, Snapshot, SnapshotState, StoreError,
+    DocumentFilter, PageCursor, Snapshot, SnapshotState, StoreError,
     documents::MAX_PAGE_BYTES,
     test_store::{TestStore, deleted as deletion, edited, title},
 };
@@ -25,7 +25,8 @@ impl TestStore {
     async fn list_all(&self, viewer: UserId, first: u32) -> (Vec<DocumentId>, usize) {
         let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
         loop {
-            let page = self.list_documents(viewer, first, after).await.unwrap();
+            let page =
+                self.list_documents(viewer, DocumentFilter::All, first, after).await.unwrap();
             assert!(page.documents.len() <= first as usize);
             pages += 1;
             ids.extend(page.documents.iter().map(|(document, _)| document.id));
@@ -92,7 +93,7 @@ async fn the_list_contains_owned_and_granted_documents_newest_change_first() {
     store.change(deleted, deletion(bo)).await.unwrap();
     store.change(own, edited(bo, "changed last")).await.unwrap();
 
-    let page = store.list_documents(bo, 20, None).await.unwrap();
+    let page = store.list_documents(bo, DocumentFilter::All, 20, None).await.unwrap();
 
     let listed: Vec<_> =
         page.documents.iter().map(|(document, level)| (document.id, *level)).collect();
@@ -133,13 +134,13 @@ async fn a_document_created_between_two_pages_does_not_shift_the_second() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let (old, new) = (store.document(ana).await, store.document(ana).await);
-    let first = store.list_documents(ana, 1, None).await.unwrap();
+    let first = store.list_documents(ana, DocumentFilter::All, 1, None).await.unwrap();
     assert_eq!(first.documents[0].0.id, new.id);
 
     store.document(ana).await;
 
     let cursor = PageCursor::after(&first.documents[0].0);
-    let second = store.list_documents(ana, 1, Some(cursor)).await.unwrap();
+    let second = store.list_documents(ana, DocumentFilter::All, 1, Some(cursor)).await.unwrap();
     assert_eq!(second.documents[0].0.id, old.id);
     assert!(!second.has_next);
 }
@@ -148,11 +149,19 @@ async fn a_document_created_between_two_pages_does_not_shift_the_second() {
 async fn an_empty_page_shows_whether_more_documents_follow() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
-    assert!(!store.list_documents(ana, 0, None).await.unwrap().has_next);
+    assert!(!store.list_documents(ana, DocumentFilter::All, 0, None).await.unwrap().has_next);
     store.document(ana).await;
-    let page = store.list_documents(ana, 0, None).await.unwrap();
+    let page = store.list_documents(ana, DocumentFilter::All, 0, None).await.unwrap();
     assert!(page.documents.is_empty() && page.has_next);
-    assert_eq!(store.list_documents(ana, u32::MAX, None).await.unwrap().documents.len(), 1);
+    assert_eq!(
+        store
+            .list_documents(ana, DocumentFilter::All, u32::MAX, None)
+            .await
+            .unwrap()
+            .documents
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -166,7 +175,7 @@ async fn a_page_of_long_texts_ends_early_and_the_next_page_continues() {
     }
     created.reverse();
 
-    let page = store.list_documents(ana, 10, None).await.unwrap();
+    let page = store.list_documents(ana, DocumentFilter::All, 10, None).await.unwrap();
     assert_eq!((page.documents.len(), page.has_next), (2, true));
     assert_eq!(store.list_all(ana, 10).await, (created, 3));
 }

@@ -73,7 +73,7 @@ pub use file_lock::{FileLock, FileLockError};
 pub use history::{HistoryEntry, HistoryPage};
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
 pub use options::{Retention, StoreOptions};
-pub use page::{DocumentPage, PageCursor};
+pub use page::{DocumentFilter, DocumentPage, PageCursor};
 pub use pools::{Store, Writability};
 pub use quotas::{Quotas, StorageUse};
 pub use schema::MigrationState;

@@ -11,6 +11,17 @@ use uuid::Uuid;
 
 use crate::domain::{AccessLevel, Document, DocumentId, InvalidInput};
 
+/// Which documents of a user a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentFilter {
+    /// Those that they own and those that they were granted access to.
+    All,
+    /// Those that they own.
+    Owned,
+    /// Those that they were granted access to.
+    Shared,
+}
+
 /// One page of the documents that a user may open, newest change first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentPage {

@@ -41,6 +41,7 @@ impl From<RoomError> for EditorRefused {
     fn from(error: RoomError) -> Self {
         Self(match error {
             RoomError::SeatVoided => CloseReason::Forbidden,
+            RoomError::TooManyOpen(_) => CloseReason::DocumentLimit,
             // Editors have no audiences.
             RoomError::TooManyAudiences { .. }
             | RoomError::Closed

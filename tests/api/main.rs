@@ -34,6 +34,7 @@ mod origins;
 mod page;
 mod presence;
 mod proxies;
+mod quotas;
 mod replay;
 mod request_cost;
 mod revocation;

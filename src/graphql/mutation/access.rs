@@ -34,10 +34,12 @@ impl AccessMutations {
     ) -> Result<CollaboratorType, ApiError> {
         let api = api(ctx)?;
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let granter = admitted.user.id;
+        api.hourly.take_grant(granter)?;
         let target = find_target(ctx, user_id, email).await?;
+        api.hourly.take_grant_to(granter, target)?;
         let level = level.into();
-        let granted =
-            api.store.grant_access(admitted.user.id, admitted.document, target, level).await?;
+        let granted = api.store.grant_access(granter, admitted.document, target, level).await?;
         let access_version = Some(granted.access_version);
         let access = AccessChange { level: Some(level), access_version };
         api.rooms.access_changed(admitted.document, target, access).await;

@@ -11,7 +11,10 @@ use crate::{
         complexity::DATABASE_READ,
         loaders::loaders,
         paging,
-        types::{DocumentConnection, DocumentEdge, DocumentType, PageInfo, PresenceType},
+        types::{
+            DocumentConnection, DocumentEdge, DocumentFilterType, DocumentType, PageInfo,
+            PresenceType,
+        },
     },
     store::PageCursor,
 };
@@ -35,7 +38,8 @@ impl DocumentQueries {
         }))
     }
 
-    /// The documents that the caller owns or has access to, the most recently changed first. `first` is 1 to 100; pass
+    /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
+    /// first. `first` is 1 to 100; pass
     /// the `endCursor` of a page as `after` to get the next one.
     #[graphql(complexity = "DATABASE_READ + paging::weight(first) * child_complexity")]
     async fn documents(
@@ -43,12 +47,13 @@ impl DocumentQueries {
         ctx: &Context<'_>,
         #[graphql(default = 20)] first: Option<i32>,
         after: Option<String>,
+        #[graphql(default_with = "DocumentFilterType::All")] filter: DocumentFilterType,
     ) -> Result<DocumentConnection, ApiError> {
         let user = caller(ctx).user()?;
         let first = paging::length(first)?;
         let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
         let store = &api(ctx)?.store;
-        let page = store.list_documents(user.id, first, after).await?;
+        let page = store.list_documents(user.id, filter.into(), first, after).await?;
         // One query for all owners, and none if the operation does not select them.
         let owners = if selects_owner(ctx) {
             store.load_users(page.documents.iter().map(|(document, _)| document.owner)).await?

@@ -10,6 +10,7 @@ mod id;
 mod page;
 mod person;
 mod presence;
+mod usage;
 
 pub(super) use change::DocumentChangeType;
 pub(super) use cursor::{CursorInput, CursorMoveType};
@@ -17,6 +18,7 @@ pub(super) use delta::{Base64, DeltaOp, DeltaOpInput};
 pub(super) use document::{AccessLevelType, CollaboratorType, DocumentType};
 pub(super) use edit::EditPayload;
 pub(super) use history::{DocumentText, HistoryConnection};
-pub(super) use page::{DocumentConnection, DocumentEdge, PageInfo};
+pub(super) use page::{DocumentConnection, DocumentEdge, DocumentFilterType, PageInfo};
 pub(super) use person::{AccountType, AuthPayload, UserType};
 pub(super) use presence::{PresenceChangeType, PresenceType};
+pub(super) use usage::UsageType;

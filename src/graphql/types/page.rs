@@ -1,8 +1,21 @@
 //! Lists of documents, page by page (GraphQL Cursor Connections Specification, forwards only).
 
-use async_graphql::{Object, SimpleObject};
+use async_graphql::{Enum, Object, SimpleObject};
 
 use super::DocumentType;
+use crate::store::DocumentFilter;
+
+/// Which documents a list holds.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(name = "DocumentFilter", remote = "DocumentFilter")]
+pub(in crate::graphql) enum DocumentFilterType {
+    /// All that the caller owns or has access to.
+    All,
+    /// Those that the caller owns.
+    Owned,
+    /// Those of others, to which the caller was granted access.
+    Shared,
+}
 
 /// The position of a page in its list.
 #[derive(SimpleObject, Clone)]

@@ -1,10 +1,13 @@
 //! Users and accounts.
 
-use async_graphql::{ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
-use super::id::id;
-use crate::domain::{Account, User};
+use super::{UsageType, id::id};
+use crate::{
+    domain::{Account, User},
+    graphql::{ApiError, caller::api, complexity::DATABASE_READ},
+};
 
 /// The public part of an account.
 #[derive(Clone)]
@@ -43,6 +46,15 @@ impl AccountType {
 
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
+    }
+
+    /// What the user has used of their quotas.
+    #[graphql(complexity = "DATABASE_READ + child_complexity")]
+    async fn usage(&self, ctx: &Context<'_>) -> Result<UsageType, ApiError> {
+        let (api, user) = (api(ctx)?, self.0.id);
+        let storage = api.store.load_usage(user).await?;
+        let open_documents = api.rooms.open_documents(user);
+        Ok(UsageType::new(&storage, api.hourly.grants_used(user), open_documents))
     }
 }
 

@@ -7,6 +7,7 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     domain::{AccessLevel, Cursor, DocumentId, Topic},
+    quota::HeldDocument,
     room::{Confirmation, EditorHandle, RoomError, RoomHandle, Rooms, Seat, Subscriber},
 };
 
@@ -32,6 +33,8 @@ pub trait Admission: Sync {
 pub struct Subscription {
     seat: Arc<Seat>,
     room: RoomHandle,
+    /// Counts the document as open for the user.
+    _open: HeldDocument,
 }
 
 impl Subscription {
@@ -45,7 +48,7 @@ impl Subscription {
     ///
     /// # Errors
     /// The errors of `admission`; from the room [`RoomError::SeatVoided`] if access was revoked meanwhile,
-    /// [`RoomError::SinceInFuture`] and [`RoomError::Unavailable`].
+    /// [`RoomError::SinceInFuture`], [`RoomError::TooManyOpen`] and [`RoomError::Unavailable`].
     pub async fn admit<A: Admission>(
         rooms: &Rooms,
         subscriber: &Subscriber,
@@ -84,7 +87,8 @@ impl Subscription {
         loop {
             let seat = Arc::new(Seat::new(document, topic, subscriber.clone()));
             // The guard exists before the seat does, so a cancelled reservation is given up as well.
-            let subscription = Self { seat, room: rooms.open(document).await };
+            let open = rooms.hold_open(subscriber.user.id, document)?;
+            let subscription = Self { seat, room: rooms.open(document).await, _open: open };
             match subscription.room.reserve(Arc::clone(&subscription.seat)).await {
                 Ok(()) => return Ok(subscription),
                 Err(RoomError::Closed) => {}

@@ -13,6 +13,7 @@ use crate::{
     domain::{AccessChange, DisplayName, Email, SessionId, Text, Title, User, UserId},
     metrics::Metrics,
     outbox::{Outbox, OutboxOptions},
+    quota::OpenDocuments,
     room::{
         AudienceKey, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded, SeatState,
         SharedEvent,
@@ -49,6 +50,7 @@ async fn shared_document() -> Fixture {
         document_structs_limit: 1_000_000,
         clients_limit: 1_000,
         replicas_limit: usize::MAX,
+        open_documents: OpenDocuments::new(100, Duration::ZERO),
     };
     let options = RoomOptions {
         linger: Duration::from_secs(60),

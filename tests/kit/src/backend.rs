@@ -6,6 +6,7 @@ use coscribe::{
     bridge::LocalBridge,
     domain::{DisplayName, Document, Email, Text, Title, UserId},
     metrics::Metrics,
+    quota::OpenDocuments,
     room::{RoomOptions, RoomParts, Rooms},
     roster::LocalRoster,
     store::{NewAccount, Quotas, Retention, Store, StoreOptions},
@@ -46,6 +47,7 @@ impl Backend {
             document_structs_limit: 1_000_000,
             clients_limit: 100_000,
             replicas_limit: usize::MAX,
+            open_documents: OpenDocuments::new(100, Duration::ZERO),
         };
         Self { rooms: Rooms::new(parts, options), store, user, _folder: folder }
     }

@@ -78,6 +78,8 @@ pub enum CloseReason {
     TokenExpired,
     /// The user has the maximum number of connections.
     ConnectionLimit,
+    /// The user of a Yjs editor has the maximum number of documents open.
+    DocumentLimit,
     /// The user has no access to the document, or lost it. A document that does not exist looks the same.
     Forbidden,
     /// The document of a Yjs editor was deleted.
@@ -148,6 +150,7 @@ impl CloseReason {
             Self::InvalidToken,
             Self::TokenExpired,
             Self::ConnectionLimit,
+            Self::DocumentLimit,
             Self::Forbidden,
             Self::DocumentDeleted,
             Self::WrongSubprotocol,
@@ -181,6 +184,7 @@ impl CloseReason {
             // 3000 is "Unauthorized" in the IANA registry.
             Self::TokenExpired => Row::retry(4403, "token_expired").for_yjs(3000),
             Self::ConnectionLimit => Row::retry(4403, "connection_limit").for_yjs(1013),
+            Self::DocumentLimit => Row::retry(1013, "document_limit"),
             Self::Forbidden => Row::fatal(4403, "forbidden"),
             Self::DocumentDeleted => Row::fatal(4404, "document_deleted"),
             Self::WrongSubprotocol => Row::fatal(4406, "wrong_subprotocol"),
@@ -266,6 +270,7 @@ impl CloseReason {
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
             Self::ConnectionLimit => "Connection limit exceeded",
+            Self::DocumentLimit => "You have too many documents open; close some of them",
             Self::Forbidden => {
                 "This document does not exist, or you have no access; ask its owner for access"
             }
