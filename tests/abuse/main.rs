@@ -11,7 +11,14 @@ mod answers;
 mod audiences;
 mod fair_queues;
 mod large_messages;
+mod schema;
 mod signing_in;
 mod texts;
 mod unread_answers;
 mod variables;
+
+use peak_alloc::PeakAlloc;
+
+/// Counts the memory of the test and the node in it.
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;

@@ -78,3 +78,29 @@ async fn the_longest_text_and_the_longest_delta_are_accepted() {
     drop(socket);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_refusal_does_not_repeat_a_large_value() {
+    let node = TestNode::start().await;
+    let mallory = node.person("Mallory").await;
+    let document = mallory.create_document("Mine", "").await;
+    let socket = mallory.connect().await;
+    let grants: String = (0..30)
+        .map(|n| {
+            format!("g{n}: grantAccess(documentId: $id, level: VIEW, userId: $user) {{ level }} ")
+        })
+        .collect();
+    let operation = format!("mutation($id: ID!, $user: ID!) {{ {grants} }}");
+    let variables = json!({ "id": document, "user": "\u{1}🎈".repeat(100_000) });
+    for answer in
+        [mallory.run(&operation, variables.clone()).await, socket.run(&operation, variables).await]
+    {
+        assert_eq!(answer.errors().len(), 20);
+        for error in answer.errors() {
+            assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT");
+            assert!(error["message"].as_str().unwrap().len() < 1_100, "{error}");
+        }
+    }
+    drop(socket);
+    node.stop().await;
+}

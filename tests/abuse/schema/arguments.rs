@@ -1,0 +1,182 @@
+//! Values for arguments: ordinary ones, with which an operation succeeds, and extreme ones.
+
+use async_graphql::parser::types::{BaseType, Type, TypeKind};
+use kit::PASSWORD;
+use serde_json::{Map, Value, json};
+
+use super::sdl::{Argument, Field, Sdl, read_input};
+
+/// Optional arguments that ordinary operations give: without them, they do nothing or less.
+const GIVEN: [&str; 6] = [
+    "DeltaOpInput.insert",
+    "Mutation.createDocument.content",
+    "Mutation.grantAccess.userId",
+    "Mutation.updateDocument.content",
+    "Subscription.documentChanged.since",
+    "__Type.fields.includeDeprecated",
+];
+
+/// The code units of a long text: more than the largest text of a document in these tests.
+const LONG: usize = 120_000;
+
+/// The entries of a long list.
+const MANY: usize = 12_000;
+
+/// The things that ordinary arguments name.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// The document that operations are about.
+    pub(crate) document: String,
+    /// Another user, who has access to it.
+    pub(crate) peer: String,
+    /// The e-mail address of the caller.
+    pub(crate) email: String,
+    /// The e-mail address of an account that does not exist yet.
+    pub(crate) new_email: String,
+}
+
+/// Chooses values for the arguments of a schema.
+pub(crate) struct Values<'a> {
+    /// The schema.
+    pub(crate) sdl: &'a Sdl,
+    /// The things that they name.
+    pub(crate) names: Names,
+}
+
+impl Values<'_> {
+    /// Returns the arguments that an ordinary operation gives to a field.
+    pub(crate) fn given(field: &Field) -> impl Iterator<Item = &Argument> {
+        field.arguments.iter().filter(|argument| is_given(argument))
+    }
+
+    /// Returns a value with which an operation succeeds.
+    pub(crate) fn ordinary(&self, argument: &Argument) -> Value {
+        self.ordinary_of(&argument.ty, argument)
+    }
+
+    /// Returns values at and beyond the limits, and of other types.
+    pub(crate) fn extreme(&self, argument: &Argument) -> Vec<Value> {
+        let mut nested = json!(0);
+        for _ in 0..50 {
+            nested = json!({ "a": [nested] });
+        }
+        let mut values = self.extreme_of(&argument.ty, argument);
+        values.extend([Value::Null, json!(vec![0; MANY]), nested, json!("x".repeat(LONG))]);
+        values
+    }
+
+    fn ordinary_of(&self, ty: &Type, argument: &Argument) -> Value {
+        match &ty.base {
+            BaseType::List(items) => json!([self.ordinary_of(items, argument)]),
+            BaseType::Named(name) => match self.sdl.kind_of(name) {
+                Some(TypeKind::Enum(values)) => json!(values.values[0].node.value.node.as_str()),
+                Some(TypeKind::InputObject(_)) => {
+                    let inputs = self.inputs(name);
+                    object(inputs.iter().filter(|i| is_given(i)), |input| self.ordinary(input))
+                }
+                _ => self.scalar(name, argument),
+            },
+        }
+    }
+
+    fn scalar(&self, name: &str, argument: &Argument) -> Value {
+        match name {
+            "ID" => self.id(argument),
+            "String" => self.text(argument),
+            "Int" => json!(1),
+            "Float" => json!(1.5),
+            "Boolean" => json!(true),
+            "DateTime" => json!("2026-11-27T00:00:00Z"),
+            _ => teach(argument, &format!("a value of the type {name}")),
+        }
+    }
+
+    fn id(&self, argument: &Argument) -> Value {
+        match argument.name.as_str() {
+            "mutationId" => Value::Null,
+            "userId" => json!(self.names.peer),
+            _ if is_document(argument) => json!(self.names.document),
+            _ => teach(argument, "what this ID names"),
+        }
+    }
+
+    fn text(&self, argument: &Argument) -> Value {
+        match (argument.owner.as_str(), argument.name.as_str()) {
+            ("Mutation.register", "email") => json!(self.names.new_email),
+            (_, "email") => json!(self.names.email),
+            (_, "password") => json!(PASSWORD),
+            ("Meta.__type", "name") => json!("Document"),
+            (_, "after") => Value::Null,
+            _ => json!("text"),
+        }
+    }
+
+    fn extreme_of(&self, ty: &Type, argument: &Argument) -> Vec<Value> {
+        match &ty.base {
+            BaseType::List(items) => {
+                let longest = self.extreme_of(items, argument).swap_remove(0);
+                let ordinary = self.ordinary_of(items, argument);
+                vec![json!(vec![ordinary; MANY]), json!([longest])]
+            }
+            BaseType::Named(name) => match self.sdl.kind_of(name) {
+                Some(TypeKind::Enum(_)) => vec![json!("NO_SUCH_VALUE")],
+                Some(TypeKind::InputObject(_)) => {
+                    let inputs = self.inputs(name);
+                    vec![object(inputs.iter(), |input| self.extreme(input).swap_remove(0))]
+                }
+                _ => extreme_scalars(name),
+            },
+        }
+    }
+
+    fn inputs(&self, name: &str) -> Vec<Argument> {
+        let Some(TypeKind::InputObject(input)) = self.sdl.kind_of(name) else { return vec![] };
+        input.fields.iter().map(|field| read_input(name, &field.node)).collect()
+    }
+}
+
+/// Returns whether an argument names a document.
+pub(crate) fn is_document(argument: &Argument) -> bool {
+    super::sdl::name_of(&argument.ty) == "ID" && ["id", "documentId"].contains(&&*argument.name)
+}
+
+fn is_given(argument: &Argument) -> bool {
+    let title = format!("{}.{}", argument.owner, argument.name);
+    argument.is_required || GIVEN.contains(&&*title)
+}
+
+fn extreme_scalars(name: &str) -> Vec<Value> {
+    match name {
+        // Six bytes of JSON for each code unit.
+        "ID" | "String" | "DateTime" => vec![json!("\u{1}".repeat(LONG)), json!("")],
+        "Int" | "Float" => vec![json!(i32::MAX), json!(i32::MIN), json!(0), json!(100)],
+        _ => vec![json!(false)],
+    }
+}
+
+fn object<'a>(
+    inputs: impl Iterator<Item = &'a Argument>,
+    value: impl Fn(&Argument) -> Value,
+) -> Value {
+    let fields = inputs.map(|input| (input.name.clone(), value(input)));
+    Value::Object(fields.collect::<Map<_, _>>())
+}
+
+fn teach(argument: &Argument, what: &str) -> Value {
+    panic!(
+        "{}.{} is new: teach `Values` in tests/abuse/schema/arguments.rs {what}, so that operations with it are tested",
+        argument.owner, argument.name
+    )
+}
+
+#[test]
+#[should_panic(
+    expected = "teach `Values` in tests/abuse/schema/arguments.rs a value of the type Colour"
+)]
+fn an_argument_of_an_unknown_type_fails_with_what_to_do() {
+    let sdl = Sdl::parse("scalar Colour type Query { a(b: [Colour!]): Int }");
+    let names = ["d", "p", "e", "n"].map(str::to_owned);
+    let [document, peer, email, new_email] = names;
+    let values = Values { sdl: &sdl, names: Names { document, peer, email, new_email } };
+    values.ordinary(&sdl.fields("Query")[0].arguments[0]);
+}
