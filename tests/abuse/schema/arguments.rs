@@ -17,7 +17,7 @@ const GIVEN: [&str; 6] = [
 ];
 
 /// The code units of a long text: more than the largest text of a document in these tests.
-const LONG: usize = 120_000;
+const LONG: usize = 40_000;
 
 /// The entries of a long list.
 const MANY: usize = 12_000;

@@ -14,7 +14,7 @@ use super::{arguments::Names, operations::Operation, sdl::Kind};
 use crate::MEMORY;
 
 /// The largest text of a document.
-const TEXT: usize = 100_000;
+const TEXT: usize = 20_000;
 
 /// The longest answer: the least that may be configured for texts of that size.
 const ANSWER: usize = 6 * TEXT + 1_048_576;
@@ -23,7 +23,7 @@ const ANSWER: usize = 6 * TEXT + 1_048_576;
 const MAX_ANSWER: usize = ANSWER + 4_096;
 
 /// The most memory that an operation may take, in the node and in this test, which reads the answer.
-const MAX_MEMORY: usize = 64 * 1024 * 1024;
+const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The longest time that an operation of a bystander may take. It is wide, because it has to hold on a busy machine.
 const MAX_LATENCY: Duration = Duration::from_secs(5);
