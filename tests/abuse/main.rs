@@ -8,9 +8,12 @@
 
 mod allowances;
 mod answers;
+mod attacks;
 mod audiences;
+mod bystanders;
 mod fair_queues;
 mod large_messages;
+mod ordinary_use;
 mod schema;
 mod signing_in;
 mod texts;

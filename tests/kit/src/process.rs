@@ -163,6 +163,12 @@ impl NodeProcess {
         Self { _folder: Some(folder), ..self }
     }
 
+    /// The id of the process. Fails the test if it has ended.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Sends a signal by its name: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
         send_signal(name, self.child.id().unwrap());
