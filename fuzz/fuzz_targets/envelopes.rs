@@ -2,19 +2,29 @@
 //! encoded and decoded, and signed and verified.
 #![no_main]
 
-use std::sync::LazyLock;
+mod bounds;
 
+use std::{sync::LazyLock, time::Duration};
+
+use bounds::Bounds;
 use libfuzzer_sys::fuzz_target;
 use protocol::{
     domain::DocumentId,
     wire::envelope::{
-        Envelope, NEWEST_VERSION, PresenceEntry, RelayKey, Serial, SerialSeries, SessionCall, Signal, unverified,
+        Envelope, NEWEST_VERSION, PresenceEntry, RelayKey, Serial, SerialSeries, SessionCall,
+        Signal, unverified,
     },
 };
 
 static KEY: LazyLock<RelayKey> = LazyLock::new(|| RelayKey::derive(b"the secret of the fuzzer"));
 
-fuzz_target!(|data: &[u8]| {
+/// The most that an input may take.
+const BOUNDS: Bounds =
+    Bounds { bytes: 256 * 1024, bytes_per_byte: 256, time: Duration::from_millis(200) };
+
+fuzz_target!(|data: &[u8]| BOUNDS.check(data, || try_input(data)));
+
+fn try_input(data: &[u8]) {
     let document = DocumentId::new();
     if let Ok((node, envelope)) = Envelope::decode(data, document, NEWEST_VERSION) {
         let encoded = envelope.encode(node, NEWEST_VERSION);
@@ -35,4 +45,4 @@ fuzz_target!(|data: &[u8]| {
     let serial = Serial { series: SerialSeries::Relay, number: data.len() as u64 };
     let signed = KEY.sign("channel", serial, data);
     assert_eq!(KEY.verify(b"channel", &signed), Ok((serial, data)));
-});
+}

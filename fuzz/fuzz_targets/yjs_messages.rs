@@ -1,11 +1,22 @@
 //! Messages of Yjs editors and their contents: any bytes decode or fail, without more items than the bytes can hold.
 #![no_main]
 
+mod bounds;
+
+use std::time::Duration;
+
+use bounds::Bounds;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use protocol::wire::yjs::{self, EditorMessage, Outline, awareness};
 
-fuzz_target!(|data: &[u8]| {
+/// The most that an input may take.
+const BOUNDS: Bounds =
+    Bounds { bytes: 1024 * 1024, bytes_per_byte: 1_024, time: Duration::from_millis(500) };
+
+fuzz_target!(|data: &[u8]| BOUNDS.check(data, || try_input(data)));
+
+fn try_input(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
     let Ok(messages) = yjs::parse(&bytes) else { return };
     for message in messages {
@@ -28,4 +39,4 @@ fuzz_target!(|data: &[u8]| {
             EditorMessage::QueryAwareness => {}
         }
     }
-});
+}

@@ -5,8 +5,11 @@
 //! may make it differ between replicas. The convergence tests compare it for valid editors.
 #![no_main]
 
+mod bounds;
+
 use std::time::Duration;
 
+use bounds::Bounds;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use protocol::domain::Budget;
@@ -22,8 +25,22 @@ fn sorted_chars(replica: &Replica) -> Vec<char> {
     chars
 }
 
+<<<<<<< HEAD
 fuzz_target!(|data: &[u8]| {
     let mut replica = Replica::load(BASE, &Budget::unlimited()).expect("the base is a valid state");
+=======
+/// The most that an input may take.
+const BOUNDS: Bounds = Bounds {
+    bytes: 16 * 1024 * 1024,
+    bytes_per_byte: 8 * 1_024,
+    time: Duration::from_millis(2_000),
+};
+
+fuzz_target!(|data: &[u8]| BOUNDS.check(data, || try_input(data)));
+
+fn try_input(data: &[u8]) {
+    let mut replica = Replica::load(BASE).expect("the base is a valid state");
+>>>>>>> 0a1152f (fuzz: bound the time and the memory of each input)
     let mut mirror = BASE.to_vec();
     let mut rest = data;
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
@@ -64,4 +81,4 @@ fuzz_target!(|data: &[u8]| {
             None => Replica::load(&mirror, &Budget::unlimited()).expect("merged states are valid"),
         };
     }
-});
+}
