@@ -13,6 +13,7 @@
     reason = "a program for people, which reads its settings from the environment"
 )]
 
+#[allow(dead_code, reason = "the tests use the same attacks, in small sizes")]
 #[path = "../../tests/abuse/attacks/mod.rs"]
 mod attacks;
 mod measurement;

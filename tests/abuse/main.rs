@@ -8,6 +8,11 @@
 
 mod allowances;
 mod answers;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "`examples/abuse` uses the same attacks, in their full size"
+)]
 mod attacks;
 mod audiences;
 mod bystanders;
