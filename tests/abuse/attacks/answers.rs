@@ -9,15 +9,16 @@ use tokio::{
 
 use super::{Attacker, attacker::aliases};
 
-/// Creates a document with six bytes of JSON for each of its text, and returns the operation that reads it often.
-async fn copies(attacker: &Attacker, copies: usize) -> String {
-    let document = attacker.create(&"\u{1}".repeat(attacker.size(100_000, 1_300_000))).await;
+/// Creates a document with six bytes of JSON for each of its text, which has `small` bytes in a small attack. Returns the operation
+/// that reads it often.
+async fn copies(attacker: &Attacker, copies: usize, small: usize) -> String {
+    let document = attacker.create(&"\u{1}".repeat(attacker.size(small, 1_300_000))).await;
     format!("{{ document(id: \"{document}\") {{ {} }} }}", aliases(copies, "content"))
 }
 
 /// Reads many copies of a long text.
 pub(super) async fn content_copies(attacker: Attacker) {
-    let operation = copies(&attacker, 39).await;
+    let operation = copies(&attacker, 39, 30_000).await;
     attacker
         .repeat(8, async || {
             attacker.ask(&operation, json!({})).await;
@@ -36,7 +37,7 @@ pub(super) async fn sipped_answers(attacker: Attacker) {
 }
 
 async fn hold_answers(attacker: Attacker, sips: bool) {
-    let operation = copies(&attacker, 8).await;
+    let operation = copies(&attacker, 8, 100_000).await;
     attacker
         .repeat(attacker.size(8, 64), async || {
             let body = json!({ "query": operation }).to_string();
@@ -71,7 +72,7 @@ async fn hold_answers(attacker: Attacker, sips: bool) {
 
 /// Runs operations with long answers on sockets that read nothing.
 pub(super) async fn deaf_sockets(attacker: Attacker) {
-    let operation = copies(&attacker, 8).await;
+    let operation = copies(&attacker, 8, 100_000).await;
     let mut sockets = vec![];
     for _ in 0..attacker.size(2, 9) {
         let mut socket = attacker.person.connect_slow_raw().await;
