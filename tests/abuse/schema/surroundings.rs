@@ -1,14 +1,11 @@
 //! A node with everything that generated operations name, and the measurement of what one of them costs.
 
-use std::{
-    cell::{Cell, RefCell},
-    time::Duration,
-};
+use std::{cell::Cell, time::Duration};
 
 use coscribe::domain::DocumentId;
 use kit::{Client as _, Node as _, Person, RawSocket, ServerFrame, Socket, TestNode, within};
 use serde_json::{Value, json};
-use tokio::{select, time::Instant};
+use tokio::{select, sync::Mutex, time::Instant};
 
 use super::{arguments::Names, operations::Operation, sdl::Kind};
 use crate::MEMORY;
@@ -47,7 +44,7 @@ pub(crate) struct Surroundings {
     attacker: Person,
     peer: Person,
     /// The attacker's socket, which has the document open.
-    socket: RefCell<RawSocket>,
+    socket: Mutex<RawSocket>,
     peers_socket: Socket,
     document: DocumentId,
     /// The document that mutations may change and delete.
@@ -106,7 +103,7 @@ impl Surroundings {
         let peers_socket = peer.connect().await;
         peers_socket.subscribe("cursorMoved", document).await;
         let (victim, operations) = (Cell::new(document), Cell::new(0));
-        let (bystander, socket) = (bystander.connect().await, RefCell::new(socket));
+        let (bystander, socket) = (bystander.connect().await, Mutex::new(socket));
         let surroundings = Self {
             node,
             bystander,
@@ -173,7 +170,7 @@ impl Surroundings {
     /// Returns the first message that answers an operation: its result, its first event or its refusal.
     async fn answer(&self, kind: Kind, Operation { text, variables }: &Operation) -> String {
         let id = self.next_number().to_string();
-        let mut socket = self.socket.borrow_mut();
+        let mut socket = self.socket.lock().await;
         socket.start_with(&id, text, variables.clone()).await;
         if kind != Kind::Subscription {
             return first_of(&mut socket, &id).await;
