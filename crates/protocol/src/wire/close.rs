@@ -132,7 +132,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 24] {
+    pub fn all() -> [Self; 26] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
