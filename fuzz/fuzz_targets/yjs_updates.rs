@@ -25,10 +25,6 @@ fn sorted_chars(replica: &Replica) -> Vec<char> {
     chars
 }
 
-<<<<<<< HEAD
-fuzz_target!(|data: &[u8]| {
-    let mut replica = Replica::load(BASE, &Budget::unlimited()).expect("the base is a valid state");
-=======
 /// The most that an input may take.
 const BOUNDS: Bounds = Bounds {
     bytes: 16 * 1024 * 1024,
@@ -39,8 +35,7 @@ const BOUNDS: Bounds = Bounds {
 fuzz_target!(|data: &[u8]| BOUNDS.check(data, || try_input(data)));
 
 fn try_input(data: &[u8]) {
-    let mut replica = Replica::load(BASE).expect("the base is a valid state");
->>>>>>> 0a1152f (fuzz: bound the time and the memory of each input)
+    let mut replica = Replica::load(BASE, &Budget::unlimited()).expect("the base is a valid state");
     let mut mirror = BASE.to_vec();
     let mut rest = data;
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
