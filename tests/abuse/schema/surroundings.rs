@@ -26,13 +26,14 @@ const MAX_MEMORY: usize = 32 * 1024 * 1024;
 const MAX_LATENCY: Duration = Duration::from_secs(5);
 
 /// The codes with which the server may refuse an operation.
-const REFUSALS: [&str; 7] = [
+const REFUSALS: [&str; 8] = [
     "UNAUTHENTICATED",
     "FORBIDDEN",
     "NOT_FOUND",
     "BAD_USER_INPUT",
     "CONFLICT",
     "RATE_LIMITED",
+    "QUOTA_EXCEEDED",
     "UNAVAILABLE",
 ];
 
@@ -83,6 +84,8 @@ impl Surroundings {
             ("COSCRIBE__LIMITS__CURSORS_PER_SECOND", "1000000"),
             ("COSCRIBE__LIMITS__REGISTRATIONS_PER_HOUR", "1000000"),
             ("COSCRIBE__LIMITS__ADDRESS_LOOK_UPS_PER_HOUR", "1000000"),
+            ("COSCRIBE__LIMITS__GRANTS_PER_HOUR", "1000000"),
+            ("COSCRIBE__LIMITS__GRANTS_TO_USER_PER_HOUR", "1000000"),
         ])
         .await;
         let [bystander, attacker, peer] =
