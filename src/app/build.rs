@@ -17,7 +17,8 @@ use crate::{
     quota::OpenDocuments,
     room::{RoomParts, Rooms},
     session::{
-        Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle, WaitingThrottle,
+        Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle,
+        WaitingThrottle,
     },
     settings::Settings,
     store::Store,
