@@ -165,7 +165,10 @@ const AT_ONCE: usize = 8;
 
 #[actix_web::test]
 async fn no_subscription_survives_a_concurrent_revocation() {
-    let limits = [("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000")];
+    let limits = [
+        ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
+        ("COSCRIBE__LIMITS__GRANTS_TO_USER_PER_HOUR", "1000"),
+    ];
     let pair = Pair::start_with(&limits).await;
     let Pair { node, alice, bob, document } = &pair;
     let (alices, bobs) = (alice.connect().await, bob.connect().await);
