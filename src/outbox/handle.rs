@@ -19,7 +19,7 @@ use super::{
     SeatFrame, SeatId,
     shared::{OutboxShared, OutboxState},
 };
-use crate::domain::{SessionId, Version};
+use crate::domain::SessionId;
 
 /// A session's send buffer, which any thread may write to. Clones are the same outbox.
 ///
@@ -47,36 +47,22 @@ impl Outbox {
         self.push("reply", |queue, now| queue.reply(frame, in_flight, now))
     }
 
-    /// Queues a frame for a seat if the seat is open. Calls [`Queue::change`], [`Queue::lasting`], [`Queue::cursor`] or
-    /// [`Queue::presence`].
+    /// Calls [`Queue::send`] if the seat is open.
     pub fn send(&self, seat: SeatId, frame: SeatFrame) -> Pushed {
         let is_open = |state: &mut OutboxState| state.seats.contains(&seat);
-        self.push_if(frame.class(), is_open, |queue, now| match frame {
-            SeatFrame::Change(version, bytes) => queue.change(seat, version, bytes, now),
-            SeatFrame::Lasting(bytes) => queue.lasting(seat, bytes, now),
-            SeatFrame::Cursor(about, bytes) => queue.cursor(seat, about, bytes, now),
-            SeatFrame::Presence(about, kind, bytes) => {
-                queue.presence(seat, about, kind, bytes, now)
-            }
-        })
+        self.push_if(frame.class(), is_open, |queue, now| queue.send(seat, frame, now))
     }
 
-    /// Refuses the change that made `version` if the outbox is full, as [`Queue::change`] would, so that no frame has to be
-    /// made for it. Returns the version from which the changes of the seat have to be replayed.
+    /// Does what [`send`](Self::send) would do with a frame that a full outbox does not queue, so that the frame need not be
+    /// made: `frame` has no bytes. Returns what happened to it. `None` if the frame has to be made and sent.
     #[must_use]
-    pub fn refuse_change(&self, seat: SeatId, version: Version) -> Option<Version> {
-        let is_full =
-            |state: &mut OutboxState| state.seats.contains(&seat) && state.queue.is_full();
-        let refuse = |queue: &mut Queue, now| queue.change(seat, version, Bytes::new(), now);
-        match self.push_if("change", is_full, refuse).outcome {
-            PushOutcome::Behind(first) => Some(first),
-            PushOutcome::Queued
-            | PushOutcome::Replaced
-            | PushOutcome::Cancelled
-            | PushOutcome::Dropped
-            | PushOutcome::Overflow
-            | PushOutcome::Closed => None,
-        }
+    pub fn refuse(&self, seat: SeatId, frame: SeatFrame) -> Option<PushOutcome> {
+        let is_refused = |state: &mut OutboxState| {
+            state.seats.contains(&seat) && state.queue.would_refuse(seat, &frame)
+        };
+        let pushed = self
+            .push_if(frame.class(), is_refused, |queue, now| queue.send(seat, frame.clone(), now));
+        Some(pushed.outcome).filter(|outcome| *outcome != PushOutcome::Closed)
     }
 
     /// Waits until a seat that is behind may be sent more: at most half of the bound is queued ([`Queue::is_low`]), or

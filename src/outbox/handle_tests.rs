@@ -127,6 +127,36 @@ fn frames_of_a_seat_are_accepted_while_it_is_open() {
 }
 
 #[test]
+fn frames_that_a_full_outbox_would_refuse_are_refused_before_they_are_made() {
+    let (outbox, _body, _totals) = open();
+    let [seat, other] = [(); 2].map(|()| SeatId::new());
+    let [ana, bo] = [(); 2].map(|()| SessionId::new());
+    assert!(outbox.open_seat(seat) && outbox.open_seat(other));
+    let cursor = |about| SeatFrame::Cursor(about, Bytes::new());
+    let presence = |about, kind| SeatFrame::Presence(about, kind, Bytes::new());
+    let (joined, left) = (PresenceChangeKind::Joined, PresenceChangeKind::Left);
+
+    assert_eq!(outbox.refuse(seat, cursor(ana)), None, "there is room");
+    let queued = outbox.send(seat, SeatFrame::Cursor(ana, frame("ana's cursor")));
+    assert_eq!(queued.outcome, PushOutcome::Queued);
+    assert!(
+        outbox.send(seat, SeatFrame::Lasting(Bytes::from(vec![b'x'; 1 << 21]))).outcome
+            == PushOutcome::Queued
+    );
+    assert!(outbox.is_full());
+
+    assert_eq!(outbox.refuse(seat, cursor(ana)), None, "it may replace the one that is queued");
+    assert_eq!(outbox.refuse(seat, cursor(bo)), Some(PushOutcome::Dropped));
+    assert_eq!(outbox.refuse(seat, SeatFrame::Lasting(Bytes::new())), None);
+    let change = SeatFrame::Change(Version::FIRST, Bytes::new());
+    assert_eq!(outbox.refuse(seat, change), Some(PushOutcome::Behind(Version::FIRST)));
+    assert_eq!(outbox.refuse(other, presence(bo, joined)), Some(PushOutcome::Overflow));
+    assert_eq!(outbox.refuse(other, presence(bo, left)), Some(PushOutcome::Overflow));
+    outbox.end_seat(other, None);
+    assert_eq!(outbox.refuse(other, cursor(bo)), None, "it has ended");
+}
+
+#[test]
 fn the_body_ends_after_the_close_frame() {
     let (outbox, mut body, _totals) = open();
     let (wakes, waker) = WakeCounter::new();

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    InFlight, PushOutcome, Pushed, SeatId,
+    InFlight, PushOutcome, Pushed, SeatFrame, SeatId,
     entries::{Entries, FrameClass, Key},
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
@@ -93,6 +93,32 @@ impl Queue {
     /// socket, and `in_flight` counts the operation until the reply has left.
     pub fn reply(&mut self, frame: Bytes, in_flight: Option<InFlight>, now: Instant) -> Pushed {
         self.push(now, |queue| queue.append(frame, FrameClass::Reply(in_flight)))
+    }
+
+    /// Queues a frame for a seat: calls [`Queue::change`], [`Queue::lasting`], [`Queue::cursor`] or [`Queue::presence`].
+    pub fn send(&mut self, seat: SeatId, frame: SeatFrame, now: Instant) -> Pushed {
+        match frame {
+            SeatFrame::Change(version, bytes) => self.change(seat, version, bytes, now),
+            SeatFrame::Lasting(bytes) => self.lasting(seat, bytes, now),
+            SeatFrame::Cursor(about, bytes) => self.cursor(seat, about, bytes, now),
+            SeatFrame::Presence(about, kind, bytes) => self.presence(seat, about, kind, bytes, now),
+        }
+    }
+
+    /// Returns whether [`Queue::send`] would not queue the frame, whatever its bytes are.
+    #[must_use]
+    pub fn would_refuse(&self, seat: SeatId, frame: &SeatFrame) -> bool {
+        let is_queued = |key| self.entries.length_of(&key).is_some();
+        self.is_full()
+            && match frame {
+                SeatFrame::Change(..) => true,
+                SeatFrame::Lasting(_) => false,
+                SeatFrame::Cursor(about, _) => !is_queued(Key::Cursor(seat, *about)),
+                SeatFrame::Presence(about, PresenceChangeKind::Joined, _) => {
+                    !is_queued(Key::Joined(seat, *about))
+                }
+                SeatFrame::Presence(_, PresenceChangeKind::Left, _) => true,
+            }
     }
 
     /// Queues the cursor of the session `about`, in place of its older one. A full queue drops it unless it replaces

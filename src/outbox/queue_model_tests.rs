@@ -251,6 +251,24 @@ proptest! {
             };
             let bytes = numbered(number, length);
             let frame = Bytes::from(bytes.clone());
+            let none = Bytes::new();
+            let would_refuse = match *step {
+                Step::Joined(seat, about, _) => {
+                    let kind = PresenceChangeKind::Joined;
+                    queue.would_refuse(seats[seat], &SeatFrame::Presence(sessions[about], kind, none))
+                }
+                Step::Left(seat, about, _) => {
+                    let kind = PresenceChangeKind::Left;
+                    queue.would_refuse(seats[seat], &SeatFrame::Presence(sessions[about], kind, none))
+                }
+                Step::Cursor(seat, about, _) => {
+                    queue.would_refuse(seats[seat], &SeatFrame::Cursor(sessions[about], none))
+                }
+                Step::Change(seat, _) => {
+                    queue.would_refuse(seats[seat], &SeatFrame::Change(version(number), none))
+                }
+                _ => false,
+            };
             let mut may_be_refused = false;
             let mut presence = |queue: &mut Queue, seat: usize, about: usize, kind| {
                 may_be_refused = true;
@@ -296,6 +314,8 @@ proptest! {
                     continue;
                 }
             };
+            let is_queued = matches!(pushed.outcome, PushOutcome::Queued | PushOutcome::Replaced);
+            prop_assert!(!(would_refuse && is_queued), "it said that it would not queue it");
             prop_assert!(may_report || !pushed.reached_limit, "reported twice");
             may_report &= !pushed.reached_limit;
             if !matches!(step, Step::Close(_)) {

@@ -93,6 +93,28 @@ pub(in crate::room) struct BroadcastReport {
     pub(in crate::room) broken: Vec<(SeatId, RenderError)>,
 }
 
+impl BroadcastReport {
+    /// Notes what happened to the frame of a subscriber.
+    fn add(
+        &mut self,
+        outcome: PushOutcome,
+        seat: &Seat,
+        progress: &mut Progress,
+        metrics: &Metrics,
+    ) {
+        match outcome {
+            PushOutcome::Queued | PushOutcome::Replaced => self.deliveries += 1,
+            PushOutcome::Dropped => self.dropped += 1,
+            PushOutcome::Overflow => self.overflowed.push(seat.id()),
+            PushOutcome::Behind(version) => {
+                self.behind.push(seat.id());
+                progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
+            }
+            PushOutcome::Cancelled | PushOutcome::Closed => {}
+        }
+    }
+}
+
 /// All audiences of a room.
 pub(in crate::room) struct Audiences {
     audiences: HashMap<AudienceKey, Audience>,
@@ -257,52 +279,41 @@ impl Audience {
         let event = shared.event();
         let is_recipient =
             |listener: &Listener| listener.is_foreign(Some(origin)) && listener.is_due(event);
-        // A change that a full outbox would refuse is not rendered for it.
-        if let Event::Changed(change) = event
-            && !is_lasting(event)
-        {
-            for Listener { seat, progress, .. } in
-                self.listeners.iter_mut().filter(|l| is_recipient(l))
-            {
-                if let Some(version) = seat.outbox().refuse_change(seat.id(), change.version) {
-                    report.behind.push(seat.id());
-                    progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
-                }
-            }
-        }
-        if !self.listeners.iter().any(is_recipient) {
-            return;
-        }
-        let rendered = match self.renderer.render(shared) {
-            Ok(rendered) => rendered,
-            Err(error) => {
-                let seats = self.listeners.iter().map(|listener| listener.seat.id());
-                report.broken.extend(seats.map(|seat| (seat, error.clone())));
-                return;
-            }
-        };
+        let mut rendered = None;
         // Clients tend to give subscriptions the same id, so the last frame often fits the next subscriber too.
         let mut last: Option<(OperationId, Bytes)> = None;
-        for listener in self.listeners.iter_mut().filter(|listener| is_recipient(listener)) {
+        for index in 0..self.listeners.len() {
+            let Some(listener) = self.listeners.get_mut(index).filter(|one| is_recipient(one))
+            else {
+                continue;
+            };
+            let Listener { seat, operation, progress, .. } = listener;
+            // What a full outbox would refuse is not rendered for it.
+            if let Some(refused) = seat.outbox().refuse(seat.id(), frame_of(event, Bytes::new())) {
+                report.add(refused, seat, progress, metrics);
+                continue;
+            }
+            let rendered = match &rendered {
+                Some(rendered) => rendered,
+                None => match self.renderer.render(shared) {
+                    Ok(new) => rendered.insert(new),
+                    Err(error) => {
+                        let seats = self.listeners.iter().map(|listener| listener.seat.id());
+                        report.broken.extend(seats.map(|seat| (seat, error.clone())));
+                        return;
+                    }
+                },
+            };
             let frame = match &last {
-                Some((operation, frame)) if *operation == listener.operation => frame.clone(),
+                Some((known, frame)) if known == operation => frame.clone(),
                 _ => {
-                    let frame = self.renderer.frame(&rendered, &listener.operation);
-                    last = Some((listener.operation.clone(), frame.clone()));
+                    let frame = self.renderer.frame(rendered, operation);
+                    last = Some((operation.clone(), frame.clone()));
                     frame
                 }
             };
-            let Listener { seat, progress, .. } = listener;
-            match seat.outbox().send(seat.id(), frame_of(event, frame)).outcome {
-                PushOutcome::Queued | PushOutcome::Replaced => report.deliveries += 1,
-                PushOutcome::Dropped => report.dropped += 1,
-                PushOutcome::Overflow => report.overflowed.push(seat.id()),
-                PushOutcome::Behind(version) => {
-                    report.behind.push(seat.id());
-                    progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
-                }
-                PushOutcome::Cancelled | PushOutcome::Closed => {}
-            }
+            let pushed = seat.outbox().send(seat.id(), frame_of(event, frame));
+            report.add(pushed.outcome, seat, progress, metrics);
         }
     }
 }
