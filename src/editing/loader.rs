@@ -46,8 +46,8 @@ pub enum LoadError {
     /// The stored data is inconsistent: a fault of this program or of the database.
     #[error(transparent)]
     Corrupt(#[from] CorruptDocument),
-    /// Too many large documents wait to be loaded, or this one waited too long for its turn.
-    #[error("too many large documents are being loaded")]
+    /// Too many large documents wait to be loaded, or this one, or another read, waited too long for its turn.
+    #[error("too much is being read")]
     Busy,
     /// The document is too heavy to be loaded. It is closed off for a while.
     #[error("the document is too heavy to be loaded: {0}")]

@@ -6,6 +6,7 @@ use tracing::{Span, field};
 use super::{
     ApiError, Caller,
     caller::{api, caller},
+    read_turns::read,
 };
 use crate::domain::{AccessLevel, DocumentId, User, UserId};
 
@@ -61,7 +62,7 @@ pub(super) async fn level_of(
     document: DocumentId,
     needed: AccessLevel,
 ) -> Result<AccessLevel, ApiError> {
-    Ok(api(ctx)?.rooms.read_level(user, document, needed).await?)
+    read(ctx, api(ctx)?.rooms.read_level(user, document, needed)).await
 }
 
 /// Parses the id of a document, and records it in the span of the request.

@@ -83,7 +83,7 @@ const DATABASE_DOWN: &str = "The database is not available. Try again in a momen
 
 /// The message when too many large texts are being loaded.
 const TOO_MANY_TEXTS: &str =
-    "The server is loading too many large texts. Try again in a moment, and load fewer at once.";
+    "The server is reading too much at the moment. Try again soon, and read less at once.";
 
 /// The message when too many large operations are being read.
 const TOO_MANY_OPERATIONS: &str =

@@ -159,21 +159,23 @@ pub(super) fn loaders<'a>(ctx: &Context<'a>) -> Result<&'a Loaders, ApiError> {
 
 impl Loader<UserId> for Reader {
     type Value = User;
-    type Error = StoreError;
+    type Error = LoadError;
 
-    async fn load(&self, users: &[UserId]) -> Result<HashMap<UserId, User>, StoreError> {
-        self.api.store.load_users(users.iter().copied()).await
+    async fn load(&self, users: &[UserId]) -> Result<HashMap<UserId, User>, LoadError> {
+        let _turn = self.api.reads.acquire(self.party).await?;
+        Ok(self.api.store.load_users(users.iter().copied()).await?)
     }
 }
 
 impl Loader<CollaboratorsOf> for Reader {
     type Value = Arc<[Collaborator]>;
-    type Error = StoreError;
+    type Error = LoadError;
 
     async fn load(
         &self,
         keys: &[CollaboratorsOf],
-    ) -> Result<HashMap<CollaboratorsOf, Self::Value>, StoreError> {
+    ) -> Result<HashMap<CollaboratorsOf, Self::Value>, LoadError> {
+        let _turn = self.api.reads.acquire(self.party).await?;
         let documents = keys.iter().map(|key| key.0);
         let mut found = self.api.store.list_collaborators(documents).await?;
         let mut of = |key: &CollaboratorsOf| found.remove(&key.0).unwrap_or_default().into();

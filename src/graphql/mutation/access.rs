@@ -10,6 +10,7 @@ use crate::{
         access::{document_id, require},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
+        read_turns::read,
         types::{AccessLevelType, CollaboratorType},
     },
     store::StoreError,
@@ -92,7 +93,7 @@ async fn find_target(
             let (api, caller, email) = (api(ctx)?, caller(ctx), Email::new(&email)?);
             let (user, network) = (caller.user()?.id, caller.network());
             api.look_ups.begin(user, network, Instant::now())?;
-            let account = api.store.find_account_by_email(&email).await?;
+            let account = read(ctx, api.store.find_account_by_email(&email)).await?;
             let account = account.ok_or(StoreError::NoSuchUser)?;
             api.look_ups.found(user, network, Instant::now());
             Ok(account.id)

@@ -7,6 +7,7 @@ use crate::{
         ApiError,
         caller::{api, caller},
         complexity::DATABASE_READ,
+        read_turns::read,
         types::AccountType,
     },
     store::StoreError,
@@ -22,7 +23,7 @@ impl AccountQueries {
     #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn me(&self, ctx: &Context<'_>) -> Result<AccountType, ApiError> {
         let user = caller(ctx).user()?;
-        let account = api(ctx)?.store.find_account(user.id).await?;
+        let account = read(ctx, api(ctx)?.store.find_account(user.id)).await?;
         Ok(AccountType(account.ok_or(StoreError::NoSuchUser)?))
     }
 }

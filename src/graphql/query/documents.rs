@@ -11,6 +11,7 @@ use crate::{
         complexity::DATABASE_READ,
         loaders::loaders,
         paging,
+        read_turns::read,
         types::{
             DocumentConnection, DocumentEdge, DocumentFilterType, DocumentType, PageInfo,
             PresenceType,
@@ -29,7 +30,8 @@ impl DocumentQueries {
     #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
-        let found = api(ctx)?.store.find_document(user.id, document_id(&id)?).await?;
+        let find = api(ctx)?.store.find_document(user.id, document_id(&id)?);
+        let found = read(ctx, find).await?;
         Ok(found.map(|(document, access)| DocumentType {
             document,
             access,
@@ -39,8 +41,7 @@ impl DocumentQueries {
     }
 
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
-    /// first. `first` is 1 to 100; pass
-    /// the `endCursor` of a page as `after` to get the next one.
+    /// first. `first` is 1 to 100; pass the `endCursor` of a page as `after` to get the next one.
     #[graphql(complexity = "DATABASE_READ + paging::weight(first) * child_complexity")]
     async fn documents(
         &self,
@@ -53,10 +54,11 @@ impl DocumentQueries {
         let first = paging::length(first)?;
         let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
         let store = &api(ctx)?.store;
-        let page = store.list_documents(user.id, filter.into(), first, after).await?;
+        let page = read(ctx, store.list_documents(user.id, filter.into(), first, after)).await?;
         // One query for all owners, and none if the operation does not select them.
         let owners = if selects_owner(ctx) {
-            store.load_users(page.documents.iter().map(|(document, _)| document.owner)).await?
+            let owners = page.documents.iter().map(|(document, _)| document.owner);
+            read(ctx, store.load_users(owners)).await?
         } else {
             Default::default()
         };

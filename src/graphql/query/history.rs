@@ -12,6 +12,7 @@ use crate::{
         complexity::{DATABASE_READ, TEXT_REBUILD},
         loaders::loaders,
         paging,
+        read_turns::read,
         types::{DocumentText, HistoryConnection},
     },
     store::StoreError,
@@ -36,7 +37,8 @@ impl HistoryQueries {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
         let first = paging::length(first)?;
         let before = after.as_deref().map(page_cursor).transpose()?;
-        Ok(api(ctx)?.store.list_history(admitted.document, before, first).await?.into())
+        let list = api(ctx)?.store.list_history(admitted.document, before, first);
+        Ok(read(ctx, list).await?.into())
     }
 
     /// The text of a document at a version. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
@@ -83,7 +85,7 @@ async fn existing_version(
     admitted: &Admitted<'_>,
     version: i64,
 ) -> Result<Version, ApiError> {
-    let head = api(ctx)?.store.find_head(admitted.document).await?;
+    let head = read(ctx, api(ctx)?.store.find_head(admitted.document)).await?;
     let (version, head) = (Version::new(version), head.ok_or(StoreError::Denied)?.version);
     if version < Version::FIRST || version > head {
         return Err(InvalidInput::new(format!(

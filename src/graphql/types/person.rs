@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{UsageType, id::id};
 use crate::{
     domain::{Account, User},
-    graphql::{ApiError, caller::api, complexity::DATABASE_READ},
+    graphql::{ApiError, caller::api, complexity::DATABASE_READ, read_turns::read},
 };
 
 /// The public part of an account.
@@ -52,7 +52,7 @@ impl AccountType {
     #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn usage(&self, ctx: &Context<'_>) -> Result<UsageType, ApiError> {
         let (api, user) = (api(ctx)?, self.0.id);
-        let storage = api.store.load_usage(user).await?;
+        let storage = read(ctx, api.store.load_usage(user)).await?;
         let open_documents = api.rooms.open_documents(user);
         Ok(UsageType::new(&storage, api.hourly.grants_used(user), open_documents))
     }
