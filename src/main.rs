@@ -67,7 +67,7 @@ enum Command {
         #[arg(long)]
         user: String,
     },
-    /// Store a document anew without its Yjs past; with SQLite, stop the server first
+    /// Store a document without its Yjs history; with SQLite, stop the server first
     Compact {
         /// Id of the document
         document: DocumentId,

@@ -1,4 +1,4 @@
-//! The sources from which somebody has signed in to an account.
+//! The sources from which a user has signed in to an account.
 
 use std::collections::VecDeque;
 
@@ -19,12 +19,12 @@ impl KnownSources {
         Self(Cache::new(MAX_ACCOUNTS))
     }
 
-    /// Returns whether somebody has signed in to the account from this source.
+    /// Returns whether a user has signed in to the account from this source.
     pub(super) fn include(&self, account: u64, source: u64) -> bool {
         self.0.get(&account).is_some_and(|sources| sources.contains(&source))
     }
 
-    /// Notes that somebody has signed in to the account from this source.
+    /// Notes that a user has signed in to the account from this source.
     pub(super) fn note(&mut self, account: u64, source: u64) {
         let mut sources = self.0.get(&account).cloned().unwrap_or_default();
         sources.retain(|known| *known != source);

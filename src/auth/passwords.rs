@@ -55,7 +55,7 @@ pub enum PasswordError {
 /// How soon a password is hashed while others wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HashRank {
-    /// A sign-in at a network from which somebody has signed in to the account.
+    /// A sign-in at a network from which a user has signed in to the account.
     Known,
     /// A sign-in at a network that has not failed lately and waits for nothing else.
     Quiet,

@@ -1,7 +1,7 @@
 //! Who may try to sign in now, and how soon (ADR 40).
 //!
 //! A source is the network of a client. Failures are counted for each source and for each pair of an account and a source,
-//! so a wrong password never costs anybody at another source anything. A source from which somebody has signed in to the
+//! so a wrong password never costs anybody at another source anything. A source from which a user has signed in to the
 //! account is known to it: only the failures of the pair count there. If an account is attacked from many sources, unknown
 //! ones have to wait and have fewer attempts.
 //!

@@ -133,7 +133,7 @@ impl EngineParts {
             false => None,
         };
         let work = move || {
-            // The turn ends with the work, also if nobody waits for it any more.
+            // The turn ends with the work, even if the operation has been cancelled.
             let _turn = turn;
             work()
         };

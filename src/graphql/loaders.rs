@@ -31,7 +31,7 @@ const TEXTS_AT_ONCE: usize = 4;
 /// The reads of one operation. They end with it: a read that is under way is finished, but none begins.
 pub(super) struct Loaders {
     loader: DataLoader<Reader, HashMapCache>,
-    /// Whether somebody waits for the answer.
+    /// Whether the operation still waits for the answer.
     is_wanted: Arc<AtomicBool>,
 }
 

@@ -1,5 +1,5 @@
-//! The turns of operations that read from the database. The store has few connections for reading and serves whoever asks
-//! first, so a user with a thousand questions would come before everybody else.
+//! The turns of operations that read from the database. The store has few connections for reading and serves requests in
+//! the order of arrival, so a user with a thousand queries would delay all others.
 
 use std::{num::NonZero, time::Duration};
 

@@ -93,7 +93,7 @@ impl Encoded<String> {
                 // The queue refuses nobody; if it did, turns would not be limited.
                 let turn = turns.acquire(party).await.ok();
                 let write = move || {
-                    // The turn ends with the work, also if nobody waits for it any more.
+                    // The turn ends with the work, even if the operation has been cancelled.
                     let _turn = turn;
                     Self::text(&content)
                 };

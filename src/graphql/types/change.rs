@@ -27,7 +27,7 @@ pub(in crate::graphql) enum DocumentChangeKindType {
     Renamed,
     /// The document was deleted. The subscription ends after this event.
     Deleted,
-    /// The server has stored the document anew without its past. Neither text nor title changed. Yjs editors load it again.
+    /// The server has begun a new Yjs history of the document. Neither text nor title changed. Yjs editors load it again.
     Compacted,
     /// Not a change: the changes after `since` are no longer kept, or the database has lost changes. Replace the text and
     /// the title with `content` and `title`, and continue from `version`, which may be lower than before.

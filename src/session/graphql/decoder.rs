@@ -104,7 +104,7 @@ async fn decode_large(
     let turn = turns.acquire_within(party, TURN_WITHIN).await;
     let turn = turn.map_err(|_too_late| CloseReason::Unavailable)?;
     let decode = move || {
-        // The turn ends with the work, also if nobody waits for it any more.
+        // The turn ends with the work, even if the operation has been cancelled.
         let _turn = turn;
         graphql_ws::parse(&bytes)
     };

@@ -1,4 +1,4 @@
-//! Somebody who works on the same node.
+//! A bystander who works on the same node.
 
 use std::time::Duration;
 
