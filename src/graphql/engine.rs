@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{
     Api, PreparedOperation,
     answer::AnswerBounds,
-    error::{errors_to_json, with_code},
     operation_cache::OperationCache,
+    operation_error::{errors_to_json, with_code},
     schema::Schemas,
     validation::variable_uses::VariableBounds,
     variables::OperationVariables,

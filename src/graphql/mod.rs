@@ -19,6 +19,7 @@ mod hourly_allowances;
 mod loaders;
 mod mutation;
 mod operation_cache;
+mod operation_error;
 mod paging;
 mod parsed_operations;
 mod prepared_operation;

@@ -12,11 +12,11 @@ use super::{
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
     answer::{AnswerBudget, AnswerRefused, encode_response, in_turns},
     engine::EngineParts,
-    error::{
+    loaders::Loaders,
+    operation_error::{
         busy_error, errors_to_json, internal_error, internal_errors, schema_error, with_code,
         with_codes,
     },
-    loaders::Loaders,
     parsed_operations::ParsedOperations,
     variables::OperationVariables,
 };
