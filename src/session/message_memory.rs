@@ -130,16 +130,21 @@ mod tests {
         memory.poll_reserved(guard, &mut Context::from_waker(Waker::noop()))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_large_message_waits_for_memory_and_then_closes_its_session() {
+    /// Returns the memory of a session whose large message waits, since the returned reservation leaves too little.
+    fn waiting() -> (MessageMemory, FrameGuard, Rc<Intake>, Reservation) {
         let (account, intake) = (account(), Intake::new(Instant::now(), None));
         intake.admit(Party::Node);
         let mut other = account.open(Party::Node);
         other.grow(150_000).unwrap();
         let mut memory = MessageMemory::new(account, Rc::clone(&intake));
         let guard = guard_with(200_000, 70_000);
-
         assert_eq!(poll(&mut memory, &guard), Poll::Pending);
+        (memory, guard, intake, other)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_message_waits_for_memory_and_then_closes_its_session() {
+        let (mut memory, guard, intake, _other) = waiting();
         tokio::time::advance(PATIENCE - Duration::from_secs(1)).await;
         assert_eq!(intake.received_at(), Instant::now(), "a client that is not read is not silent");
         assert_eq!(poll(&mut memory, &guard), Poll::Pending);
@@ -149,14 +154,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_reserved_for_what_has_arrived_and_goes_with_the_message() {
-        let (account, intake) = (account(), Intake::new(Instant::now(), None));
-        intake.admit(Party::Node);
-        let mut other = account.open(Party::Node);
-        other.grow(150_000).unwrap();
-        let mut memory = MessageMemory::new(account, Rc::clone(&intake));
-        let guard = guard_with(200_000, 70_000);
-
-        assert_eq!(poll(&mut memory, &guard), Poll::Pending);
+        let (mut memory, guard, intake, other) = waiting();
         drop(other);
         assert_eq!(poll(&mut memory, &guard), Poll::Ready(Ok(())));
         assert_eq!(poll(&mut memory, &guard_with(200_000, 180_000)), Poll::Ready(Ok(())));
