@@ -18,29 +18,32 @@ use crate::{
 /// The longest time for which a read waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
+/// The most reads that wait, and of them those of one party. A page waits for some dozens.
+const MAX_WAITING: usize = 65_536;
+const MAX_WAITING_OF_PARTY: usize = 8_192;
+
 /// The reads of all operations: users and networks take turns.
 pub struct ReadTurns(FairQueue<Party>);
 
 impl ReadTurns {
-    /// Returns turns for a store with so many connections for reading. One party has at most half of them. The operations in
-    /// flight bound the number of reads that wait.
+    /// Returns turns for a store with so many connections for reading. One party has at most half of them.
     #[must_use]
     pub fn new(readers: u32) -> Self {
         let places = usize::try_from(readers).unwrap_or(usize::MAX).max(1);
         Self(FairQueue::new(QueueBounds {
             places,
             share: NonZero::new(places / 2).map_or(1, NonZero::get),
-            waiting_of_key: usize::MAX,
-            waiting: usize::MAX,
+            waiting_of_key: MAX_WAITING_OF_PARTY,
+            waiting: MAX_WAITING,
         }))
     }
 
     /// Waits for a turn of a party.
     ///
     /// # Errors
-    /// [`LoadError::Busy`] if it had none in time.
+    /// [`LoadError::Busy`] if it had none in time, or too many of its reads wait.
     pub(super) async fn acquire(&self, party: Party) -> Result<FairPermit<Party>, LoadError> {
-        self.0.acquire_within(party, MAX_WAIT).await.map_err(|_too_late| LoadError::Busy)
+        self.0.acquire_within(party, MAX_WAIT).await.map_err(|_refused| LoadError::Busy)
     }
 }
 
@@ -73,6 +76,22 @@ mod tests {
         let mut flood = Box::pin(join_all((0..1_000).map(|_| turns.acquire(mallory))));
         assert!(poll!(&mut flood).is_pending());
         assert!(turns.acquire(alice).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn too_many_reads_of_one_user_are_refused_and_those_of_another_are_not() {
+        let turns = ReadTurns::new(2);
+        let [mallory, alice] = [(); 2].map(|()| Party::User(UserId::new()));
+        // One has a place.
+        let mut flood: Vec<_> =
+            (0..=MAX_WAITING_OF_PARTY).map(|_| Box::pin(turns.acquire(mallory))).collect();
+        let mut held = Vec::new();
+        for read in &mut flood {
+            held.extend(read.now_or_never().and_then(Result::ok));
+        }
+        let refused = turns.acquire(mallory).now_or_never();
+        assert!(matches!(refused, Some(Err(LoadError::Busy))));
+        assert!(turns.acquire(alice).now_or_never().is_some_and(|turn| turn.is_ok()));
     }
 
     #[tokio::test(start_paused = true)]
