@@ -1,14 +1,12 @@
-//! The change log: assigning versions, finding edits by their ids, paging, snapshots and retention.
+//! The change log: assigning versions, finding edits by their ids, paging, and the end of a document.
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use chrono::Utc;
 use entity::{document, document_access, document_snapshot};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::{
-    Batch, CommitError, FoundSnapshot, NewChange, NewReceipt, Receipt, Snapshot, SnapshotState,
-    Store, StoreError,
+    Batch, CommitError, NewChange, NewReceipt, Receipt, Store, StoreError,
     test_store::{TestStore, batch, change_in, deleted, edited},
 };
 use crate::domain::{
@@ -16,16 +14,21 @@ use crate::domain::{
     Change, ChangeKind, DocumentId, EditId, Fingerprint, SessionId, UserId, Version,
 };
 
-const ALL: usize = usize::MAX;
+pub(super) const ALL: usize = usize::MAX;
 
 impl TestStore {
-    async fn changes(&self, document: DocumentId, after: i64, bytes: usize) -> Vec<Change> {
+    pub(super) async fn changes(
+        &self,
+        document: DocumentId,
+        after: i64,
+        bytes: usize,
+    ) -> Vec<Change> {
         let up_to = Version::new(i64::MAX);
         self.list_changes(document, Version::new(after), up_to, bytes).await.unwrap()
     }
 }
 
-fn versions(changes: &[Change]) -> Vec<i64> {
+pub(super) fn versions(changes: &[Change]) -> Vec<i64> {
     changes.iter().map(|change| change.version.number()).collect()
 }
 
@@ -355,105 +358,4 @@ async fn only_owners_can_delete_a_document() {
         assert!(matches!(deletion, Err(CommitError::Denied(_))));
     }
     assert!(store.find_document(ana, document).await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn the_newest_snapshot_at_or_before_a_version_is_found() {
-    let store = TestStore::new().await;
-    let ana = store.user("ana").await;
-    let document = store.document(ana).await.id;
-    let changes = (0..4).map(|_| edited(ana, "x")).collect();
-    store.commit(batch(document, 1, changes)).await.unwrap();
-    store.store_snapshot(document, Version::new(5), None, vec![5], 0).await.unwrap();
-    store.store_snapshot(document, Version::new(5), None, vec![6], 0).await.unwrap();
-    // The document has no such version, so neither has a snapshot.
-    store.store_snapshot(document, Version::new(6), None, vec![7], 0).await.unwrap();
-
-    for (version, state) in [(1, b"one".to_vec()), (4, b"one".to_vec()), (5, vec![5]), (9, vec![5])]
-    {
-        let found = store.find_snapshot(document, Version::new(version)).await.unwrap().unwrap();
-        assert_eq!(found.state, SnapshotState::Yjs(state), "at {version}");
-    }
-    assert_eq!(store.find_snapshot(document, Version::new(0)).await.unwrap(), None);
-    let small = async |version, max_bytes| {
-        store.find_small_snapshot(document, Version::new(version), max_bytes).await.unwrap()
-    };
-    let (version, state) = (Version::FIRST, SnapshotState::Yjs(b"one".to_vec()));
-    assert_eq!(small(4, 3).await, Some(FoundSnapshot::Whole(Snapshot { version, state })));
-    assert_eq!(small(4, 2).await, Some(FoundSnapshot::TooLarge));
-    assert_eq!(small(0, 3).await, None);
-}
-
-#[tokio::test]
-async fn a_log_is_shortened_only_up_to_a_snapshot() {
-    let store = TestStore::new().await;
-    let ana = store.user("ana").await;
-    let (document, other) = (store.document(ana).await.id, store.document(ana).await.id);
-    for text in ["a", "b", "c"] {
-        store.change(document, edited(ana, text)).await.unwrap();
-        store.change(other, edited(ana, text)).await.unwrap();
-    }
-    store.store_snapshot(document, Version::new(3), None, vec![3], 0).await.unwrap();
-
-    let early = Utc::now() - chrono::TimeDelta::hours(1);
-    assert_eq!(store.forget_changes(early).await.unwrap(), 0);
-    assert_eq!(versions(&store.changes(document, 0, ALL).await), [2, 3, 4]);
-    assert_eq!(store.forget_changes(Utc::now()).await.unwrap(), 1);
-    assert_eq!(store.forget_changes(Utc::now()).await.unwrap(), 0);
-
-    assert_eq!(versions(&store.changes(document, 0, ALL).await), [4]);
-    assert_eq!(store.find_snapshot(document, Version::new(2)).await.unwrap(), None);
-    assert!(store.find_snapshot(document, Version::new(4)).await.unwrap().is_some());
-    assert_eq!(
-        versions(&store.changes(other, 0, ALL).await),
-        [2, 3, 4],
-        "a log without a later snapshot is kept"
-    );
-}
-
-#[tokio::test]
-async fn a_document_that_is_closed_often_keeps_only_some_snapshots() {
-    let store = TestStore::new().await;
-    let ana = store.user("ana").await;
-    let document = store.document(ana).await.id;
-    for version in 2..=12 {
-        store.change(document, edited(ana, "x")).await.unwrap();
-        store.store_snapshot(document, Version::new(version), None, vec![1], 5).await.unwrap();
-    }
-
-    let kept = document_snapshot::Entity::find()
-        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
-        .all(&store.readers)
-        .await
-        .unwrap();
-    let mut kept: Vec<i64> = kept.iter().map(|snapshot| snapshot.version).collect();
-    kept.sort_unstable();
-    // The first, about one for every five versions, and the last.
-    assert_eq!(kept, [1, 5, 9, 12]);
-}
-
-#[tokio::test]
-async fn a_long_log_is_shortened_in_several_steps() {
-    let store = TestStore::new().await;
-    let ana = store.user("ana").await;
-    let document = store.document(ana).await.id;
-    let changes = (0..1_200).map(|_| edited(ana, "x")).collect();
-    store.commit(batch(document, 1, changes)).await.unwrap();
-    store.store_snapshot(document, Version::new(1_101), None, vec![1], 0).await.unwrap();
-
-    let mut rounds = 0;
-    while store.forget_changes(Utc::now()).await.unwrap() > 0 {
-        rounds += 1;
-        let newest = store.find_snapshot(document, Version::new(1_201)).await.unwrap().unwrap();
-        assert_eq!(
-            newest.version,
-            Version::new(1_101),
-            "the text can be opened between any two steps"
-        );
-    }
-
-    assert_eq!(rounds, 3);
-    let kept = versions(&store.changes(document, 0, ALL).await);
-    assert_eq!((kept.first(), kept.len()), (Some(&1_102), 100));
-    assert_eq!(store.find_snapshot(document, Version::new(1_100)).await.unwrap(), None);
 }

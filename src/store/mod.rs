@@ -60,6 +60,8 @@ mod quotas_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
+mod snapshots_tests;
+#[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]
 pub(crate) mod test_store;
