@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{
     CorruptDocument, LoadError, Replica, StateError, Uncopied,
+    document_load::LoadBounds,
     loader::{DocumentLoader, off_thread},
-    loading::LoadBounds,
     log_tail::LogTail,
 };
 use crate::{

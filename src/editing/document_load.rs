@@ -57,7 +57,7 @@ pub(super) struct Target {
 }
 
 /// One document being loaded.
-pub(super) struct Loading<'a> {
+pub(super) struct DocumentLoad<'a> {
     loader: &'a DocumentLoader,
     pub(super) target: Target,
     /// The cost of what was worked on without a place.
@@ -71,7 +71,7 @@ pub(super) struct Loading<'a> {
     snapshot: Option<Version>,
 }
 
-impl<'a> Loading<'a> {
+impl<'a> DocumentLoad<'a> {
     /// Begins to load.
     ///
     /// # Errors
@@ -191,5 +191,5 @@ fn cost_of(snapshot: &Snapshot) -> usize {
 }
 
 #[cfg(test)]
-#[path = "loading_tests.rs"]
+#[path = "document_load_tests.rs"]
 mod tests;

@@ -43,8 +43,8 @@ fn target(party: Party) -> Target {
 async fn a_document_waits_as_soon_as_it_turns_out_to_be_large() {
     let (loader, _store, _folder) = loader(BOUNDS).await;
     let place = loader.queue().acquire(Party::Node).await.unwrap();
-    let mut large = Loading::begin(&loader, target(user())).unwrap();
-    let mut small = Loading::begin(&loader, target(user())).unwrap();
+    let mut large = DocumentLoad::begin(&loader, target(user())).unwrap();
+    let mut small = DocumentLoad::begin(&loader, target(user())).unwrap();
     large.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
     {
         let mut admission = Box::pin(large.admit(1));
@@ -61,7 +61,7 @@ async fn a_document_waits_as_soon_as_it_turns_out_to_be_large() {
 async fn a_large_document_does_not_wait_for_ever() {
     let (loader, _store, _folder) = loader(BOUNDS).await;
     let _place = loader.queue().acquire(Party::Node).await.unwrap();
-    let mut loading = Loading::begin(&loader, target(Party::Node)).unwrap();
+    let mut loading = DocumentLoad::begin(&loader, target(Party::Node)).unwrap();
     tokio::time::pause();
     assert!(matches!(loading.admit(MAX_INLINE_BYTES + 1).await, Err(LoadError::Busy)));
 }
@@ -93,7 +93,7 @@ async fn work_that_takes_too_long_is_stopped_and_closes_the_document_off() {
     let (loader, _store, _folder) =
         loader(LoadBounds { within: Duration::from_millis(20), ..BOUNDS }).await;
     let target = target(user());
-    let mut loading = Loading::begin(&loader, target).unwrap();
+    let mut loading = DocumentLoad::begin(&loader, target).unwrap();
     loading.snapshot = Some(target.version);
     loading.admit(MAX_INLINE_BYTES + 1).await.unwrap();
     let work = |budget: &Budget| -> Result<(), StateError> {
@@ -106,7 +106,7 @@ async fn work_that_takes_too_long_is_stopped_and_closes_the_document_off() {
     let Err(LoadError::TooHeavy(cause @ TooHeavy::Time { .. })) = loading.finish(worked) else {
         panic!("it was not stopped")
     };
-    let again = Loading::begin(&loader, target).err();
+    let again = DocumentLoad::begin(&loader, target).err();
     assert!(matches!(again, Some(LoadError::TooHeavy(again)) if again == cause));
     // The place is free again.
     loader.queue().acquire(target.party).now_or_never().unwrap().unwrap();
@@ -115,7 +115,7 @@ async fn work_that_takes_too_long_is_stopped_and_closes_the_document_off() {
 #[tokio::test]
 async fn pieces_of_work_share_one_budget() {
     let (loader, _store, _folder) = loader(LoadBounds { structs: 5, ..BOUNDS }).await;
-    let mut loading = Loading::begin(&loader, target(user())).unwrap();
+    let mut loading = DocumentLoad::begin(&loader, target(user())).unwrap();
     let spend = |budget: &Budget| Ok(budget.spend(4)?);
     for _ in 0..2 {
         loading.work(MAX_INLINE_BYTES + 1, spend).await.unwrap();

@@ -13,8 +13,8 @@ use super::{
     LoadError,
     loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES},
     log_tail::are_consecutive,
-    turn::MissedChanges,
     turn_document::{RestartCause, TurnDocument},
+    turn_exchange::MissedChanges,
 };
 use crate::{
     domain::{Change, Content, Party, Version},

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::{
     CorruptDocument, Replica,
     closed_off::{ClosedOff, TooHeavy},
-    loading::{LoadBounds, Loading, Target},
+    document_load::{DocumentLoad, LoadBounds, Target},
     log_tail::LogTail,
 };
 use crate::{
@@ -135,7 +135,7 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<Content, LoadError> {
-        let mut loading = Loading::begin(self, Target { document, version, party })?;
+        let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
         let content = match self.read_content(&mut loading).await {
             // Changes that were forgotten between two queries leave a hole after the snapshot.
             Err(LoadError::NotKept) if self.exists(document, version).await? => {
@@ -146,7 +146,7 @@ impl DocumentLoader {
         loading.finish(content)
     }
 
-    async fn read_content(&self, loading: &mut Loading<'_>) -> Result<Content, LoadError> {
+    async fn read_content(&self, loading: &mut DocumentLoad<'_>) -> Result<Content, LoadError> {
         let (snapshot, cost) = self.snapshot(loading).await?;
         let mut tail = self.tail(loading.target, snapshot.version);
         let make = move |budget: &Budget| match snapshot.state {
@@ -179,12 +179,15 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<LoadedReplica, LoadError> {
-        let mut loading = Loading::begin(self, Target { document, version, party })?;
+        let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
         let loaded = self.read_replica(&mut loading).await;
         loading.finish(loaded)
     }
 
-    async fn read_replica(&self, loading: &mut Loading<'_>) -> Result<LoadedReplica, LoadError> {
+    async fn read_replica(
+        &self,
+        loading: &mut DocumentLoad<'_>,
+    ) -> Result<LoadedReplica, LoadError> {
         let document = loading.target.document;
         loop {
             let (snapshot, cost) = self.snapshot(loading).await?;
@@ -254,7 +257,10 @@ impl DocumentLoader {
     }
 
     /// Reads the newest snapshot at or before the version to load: a large one only with a place. Returns its cost, too.
-    async fn snapshot(&self, loading: &mut Loading<'_>) -> Result<(Snapshot, usize), LoadError> {
+    async fn snapshot(
+        &self,
+        loading: &mut DocumentLoad<'_>,
+    ) -> Result<(Snapshot, usize), LoadError> {
         let Target { document, version, .. } = loading.target;
         if !loading.has_place() {
             let found = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES).await?;

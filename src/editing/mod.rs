@@ -12,11 +12,11 @@
 mod acknowledgement;
 mod closed_off;
 mod compact;
+pub(crate) mod document_load;
 pub(crate) mod document_state;
 mod follow_log;
 mod job;
 pub(crate) mod loader;
-pub(crate) mod loading;
 mod lock_pace;
 pub(crate) mod log_tail;
 mod lost_head;
@@ -33,6 +33,7 @@ mod stoppable;
 pub(crate) mod turn;
 pub(crate) mod turn_context;
 pub(crate) mod turn_document;
+pub(crate) mod turn_exchange;
 pub(crate) mod work_permits;
 
 pub use acknowledgement::Acknowledgement;

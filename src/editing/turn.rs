@@ -16,13 +16,14 @@ use super::{
     follow_log::{follow_log, follow_missed, follow_to, is_head_lost, restart},
     job::{Answer, Job},
     over_quota::largest_jobs,
-    queue::{QueuedEdit, Reply},
+    queue::QueuedEdit,
     stage::{StagedBatch, StagedChange, Staging, stage},
     turn_context::TurnContext,
     turn_document::{Continuity, TurnDocument},
+    turn_exchange::{MissedChanges, StoredChange, TurnOutcome},
 };
 use crate::{
-    domain::{Change, ChangeKind, EditId, Origin, Party, UserId, Version},
+    domain::{Change, ChangeKind, EditId, Party, UserId, Version},
     quota::QuotaExceeded,
     store::{Batch, CommitError, Committed, DocumentLock, Head, StoreError},
 };
@@ -31,42 +32,9 @@ use crate::{
 /// was repeated.
 const MAX_ATTEMPTS: usize = 8;
 
-/// A stored change, to be broadcast.
-pub(crate) struct StoredChange {
-    pub(crate) change: Arc<Change>,
-    /// Whether another node stored it. That node has published it.
-    pub(crate) is_remote: bool,
-    /// Whether a Yjs update of this node made it. Its author has it already.
-    pub(crate) is_merged: bool,
-}
-
 /// The number of turns that lock the document before they stage edits, after another node was first with a commit. Each
 /// change of another node that such a turn finds restarts the count.
 const LOCKED_TURNS: u8 = 16;
-
-/// The result of a turn.
-pub(crate) struct TurnOutcome {
-    /// Everything stored since the turn began, by any node, in the order of versions.
-    pub(crate) changes: Vec<StoredChange>,
-    /// How they follow the head before the turn.
-    pub(crate) continuity: Continuity,
-    /// Whether the log held a commit of this node that nobody has published.
-    pub(crate) is_unpublished: bool,
-    /// The origins of edits of which it is not known whether they are stored.
-    pub(crate) doubtful: Vec<Origin>,
-    /// The answer to each edit.
-    pub(crate) answers: Vec<(Reply, Answer)>,
-}
-
-/// What other nodes have stored.
-pub(crate) struct MissedChanges {
-    /// The next changes after the head.
-    pub(crate) published: Vec<Change>,
-    /// The version to reach. What is not published is read from the log.
-    pub(crate) up_to: Version,
-    /// Whether the database may have lost the head.
-    pub(crate) must_verify: bool,
-}
 
 /// Brings the document up to date with other nodes, then stores edits, or answers why not. A deletion must be alone, and no
 /// two edits may have the same author and name. `lock` is the document's lock if the document [is

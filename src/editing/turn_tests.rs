@@ -12,8 +12,8 @@ use crate::{
     domain::{Budget, CompareUntil, DisplayName, DocumentId, Email, Party, Title},
     editing::{
         Acknowledgement, ApplyBounds, EditKind, EditRequest, Replica,
+        document_load::LoadBounds,
         loader::{DocumentLoader, large_texts_queue},
-        loading::LoadBounds,
         recent::RecentChanges,
         work_permits::WorkPermits,
     },

@@ -7,8 +7,8 @@ use crate::{
     bridge::Bridge,
     domain::Party,
     editing::{
+        document_load::LoadBounds,
         loader::{DocumentLoader, large_texts_queue},
-        loading::LoadBounds,
         snapshot_writer::SnapshotWriter,
     },
     fair_queue::{FairQueue, QueueBounds},

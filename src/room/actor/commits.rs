@@ -9,10 +9,8 @@ use super::{Room, mailbox::Take, messages::SubmitEdit};
 use crate::{
     domain::Version,
     editing::{
-        EditError,
-        open_document::OpenDocument,
-        turn::{self, TurnOutcome},
-        turn_document::Continuity,
+        EditError, open_document::OpenDocument, turn, turn_document::Continuity,
+        turn_exchange::TurnOutcome,
     },
     room::RoomError,
     store::{DocumentLock, StoreError},

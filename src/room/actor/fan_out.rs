@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Room;
 use crate::{
     domain::{ChangeKind, Event, Origin, Topic, UserId},
-    editing::turn::StoredChange,
+    editing::turn_exchange::StoredChange,
     room::{
         RenderError, SeatEnd, delivery::audience::BroadcastReport, members::membership::Effect,
     },

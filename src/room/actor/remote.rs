@@ -20,7 +20,8 @@ use crate::{
     domain::{Change, CursorMove, Event, Origin, PresenceChange},
     editing::{
         open_document::{OpenDocument, Published},
-        turn::{self, StoredChange},
+        turn,
+        turn_exchange::StoredChange,
     },
     room::members::remote_presence::{PresenceOutcome, RosterFollowUp, RosterRead},
     roster::RosterSnapshot,

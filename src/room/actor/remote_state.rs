@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{Change, Origin, Version},
-    editing::turn::MissedChanges,
+    editing::turn_exchange::MissedChanges,
     room::members::{remote_presence::RemotePresence, seat::Seat},
 };
 
