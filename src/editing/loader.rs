@@ -2,7 +2,7 @@
 //!
 //! A few large documents are loaded at a time, since loading takes several times the size of a document. Those who wait for
 //! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads. It has a budget
-//! ([`loading`](super::loading)): a document that needs more is closed off.
+//! ([`DocumentLoad`]): a document that needs more is closed off.
 
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 //! An [`EditRequest`] waits in the [`queue`] of its [`open_document`]. A commit [`turn`] takes the waiting edits as [`job`]s,
 //! has [`stage`] [`rebase`] or merge each onto the [`turn_document`], and commits the result in one transaction. What other
 //! nodes stored comes from their messages or from the change log ([`follow_log`]). The [`loader`] builds texts and replicas
-//! from a snapshot and the log, and [`loading`] ends what is too heavy; [`recent`] keeps the last changes in memory; [`work_permits`] bound the work on large texts.
+//! from a snapshot and the log, and a [`document_load`] ends what is too heavy. [`recent`] keeps the last changes in memory,
+//! and [`work_permits`] bound the work on large texts.
 //!
 //! No actor, socket or session appears here.
 //!
