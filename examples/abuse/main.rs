@@ -23,22 +23,8 @@ mod scenario;
 
 use std::process::ExitCode;
 
-use attacks::{ATTACKS, Attack};
+use attacks::{ATTACKS, Attack, TEN};
 use report::Report;
-
-/// The attacks that run at once.
-const TEN: [&str; 10] = [
-    "content_copies",
-    "deaf_sockets",
-    "update_copies",
-    "viewer_renders",
-    "conflicts_of_two_clients",
-    "large_variables",
-    "database_questions",
-    "wrong_passwords",
-    "page_scripts",
-    "open_documents",
-];
 
 #[actix_web::main]
 async fn main() -> ExitCode {

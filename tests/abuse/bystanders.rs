@@ -8,17 +8,20 @@ use kit::{Client as _, Node as _, TestNode, expect_eventually};
 
 use crate::{
     MEMORY,
-    attacks::{ATTACKS, Attack, Attacker, Bystander, Size, Target},
+    attacks::{ATTACKS, Attack, Attacker, Bystander, Size, TEN, Target},
 };
 
-/// The longest time that anything that the bystander does may take.
-const MAX_LATENCY: Duration = Duration::from_secs(5);
+/// Half of what the bystander does takes less time than this.
+const MAX_MEDIAN: Duration = Duration::from_secs(2);
+
+/// The longest time that anything that the bystander does may take: other work may stop a busy machine for seconds.
+const MAX_LATENCY: Duration = Duration::from_secs(30);
 
 /// The most memory that an attacker may take, in the node and in this test.
 const MAX_MEMORY: usize = 256 * 1024 * 1024;
 
-/// Lets attackers attack while a bystander does everything this many times. Checks that everything that the bystander does succeeds in time, and that
-/// the memory is bounded and given back.
+/// Lets attackers attack while a bystander does everything this many times. Checks that everything that the bystander does
+/// succeeds in time, and that the memory is bounded and given back.
 async fn expect_undisturbed(attacks: &[&Attack], rounds: usize) {
     let node = TestNode::start().await;
     let bystander = Bystander::register(&node, "Alice").await;
@@ -39,11 +42,16 @@ async fn expect_undisturbed(attacks: &[&Attack], rounds: usize) {
             attackers.iter().all(|attacker| !attacker.outcomes().is_empty())
         })
         .await;
+        let mut took = vec![];
         for _ in 0..rounds {
             for sample in bystander.work().await {
-                assert!(sample.failure.is_none() && sample.took < MAX_LATENCY, "{sample:?}");
+                assert!(sample.failure.is_none(), "{sample:?}");
+                took.push(sample.took);
             }
         }
+        took.sort_unstable();
+        let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+        assert!(median < MAX_MEDIAN && longest < MAX_LATENCY, "{took:?}");
     };
     tokio::select! {
         _ = join_all(running) => unreachable!("an attack has no end"),
@@ -93,19 +101,7 @@ tests! {
 
 #[actix_web::test]
 async fn ten_attackers_at_once() {
-    let names = [
-        "content_copies",
-        "deaf_sockets",
-        "update_copies",
-        "viewer_renders",
-        "conflicts_of_two_clients",
-        "large_variables",
-        "database_questions",
-        "wrong_passwords",
-        "page_scripts",
-        "open_documents",
-    ];
-    let attacks: Vec<_> = ATTACKS.iter().filter(|attack| names.contains(&attack.name)).collect();
+    let attacks: Vec<_> = ATTACKS.iter().filter(|attack| TEN.contains(&attack.name)).collect();
     assert_eq!(attacks.len(), 10);
     expect_undisturbed(&attacks, 3).await;
 }

@@ -25,6 +25,20 @@ pub(crate) struct Attack {
     pub(crate) run: fn(Attacker) -> LocalBoxFuture<'static, ()>,
 }
 
+/// Ten attacks of different kinds, to run at once.
+pub(crate) const TEN: [&str; 10] = [
+    "content_copies",
+    "deaf_sockets",
+    "update_copies",
+    "viewer_renders",
+    "conflicts_of_two_clients",
+    "large_variables",
+    "database_questions",
+    "wrong_passwords",
+    "page_scripts",
+    "open_documents",
+];
+
 macro_rules! attacks {
     ($($module:ident: $($name:ident),+;)+) => {
         /// All attacks.
