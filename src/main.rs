@@ -21,7 +21,12 @@ use coscribe::{
     settings::{Flags, Settings, Sources},
     telemetry,
 };
+use mimalloc::MiMalloc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Returns freed memory to the system, which the allocator of glibc keeps after a peak ([ADR 42](../docs/adr/0042-mimalloc.md)).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The backend of a collaborative text editor, over GraphQL and Yjs.
 #[derive(Parser)]
