@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use actix_web::body::{BodySize, MessageBody};
@@ -18,21 +18,11 @@ use super::shared::OutboxShared;
 #[derive(Debug)]
 pub struct OutboxBody {
     shared: Arc<OutboxShared>,
-    /// What is left of a large chunk.
-    rest: Bytes,
-}
-
-/// The most bytes that the framework takes at once.
-const MAX_PIECE: usize = 64 * 1024;
-
-/// Takes the next piece of a body. The framework copies what it takes, so a large body would be in memory twice.
-pub fn take_piece(rest: &mut Bytes) -> Bytes {
-    rest.split_to(rest.len().min(MAX_PIECE))
 }
 
 impl OutboxBody {
     pub(super) fn new(shared: Arc<OutboxShared>) -> Self {
-        Self { shared, rest: Bytes::new() }
+        Self { shared }
     }
 }
 
@@ -44,16 +34,10 @@ impl MessageBody for OutboxBody {
     }
 
     fn poll_next(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.rest.is_empty() {
-            match ready!(self.shared.poll_take(cx)) {
-                Some(chunk) => self.rest = chunk,
-                None => return Poll::Ready(None),
-            }
-        }
-        Poll::Ready(Some(Ok(take_piece(&mut self.rest))))
+        self.shared.poll_take(cx).map(|chunk| chunk.map(Ok))
     }
 }
 

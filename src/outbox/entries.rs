@@ -158,7 +158,7 @@ impl Entries {
     }
 
     /// Takes the first frame out. It counts as sent: it cannot be replaced or removed any more.
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
+    pub(super) fn pop(&mut self) -> Option<(Bytes, FrameClass)> {
         while let Some(entry) = self.queue.pop_front() {
             self.first = self.first.wrapping_add(1);
             let Some(entry) = entry else {
@@ -172,7 +172,7 @@ impl Entries {
             if self.is_empty() {
                 self.compact();
             }
-            return Some(entry.frame);
+            return Some((entry.frame, entry.class));
         }
         None
     }

@@ -66,7 +66,8 @@ fn an_outbox_may_be_used_from_any_thread() {
 
 #[test]
 fn an_idle_outbox_is_small() {
-    assert!(size_of::<OutboxShared>() <= 264, "{} bytes", size_of::<OutboxShared>());
+    assert!(size_of::<OutboxShared>() <= 272, "{} bytes", size_of::<OutboxShared>());
+    assert!(size_of::<OutboxBody>() <= 8, "{} bytes", size_of::<OutboxBody>());
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //!
 //! No I/O and no clock: time is an argument.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::{
     InFlight, PushOutcome, Pushed, SeatFrame, SeatId,
     entries::{Entries, FrameClass, Key},
+    piece::{MAX_PIECE_BYTES, take_piece},
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
 
@@ -64,10 +65,24 @@ enum Capacity {
     None,
 }
 
+/// The rest of a large frame. What its class holds is held until all of it has left.
+struct BegunFrame {
+    rest: Bytes,
+    _class: FrameClass,
+}
+
+impl fmt::Debug for BegunFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BegunFrame").field("left", &self.rest.len()).finish()
+    }
+}
+
 /// The frames that are queued for one session.
 #[derive(Debug)]
 pub struct Queue {
     entries: Entries,
+    /// The large frame of which the socket has taken a part. The rest must follow, whatever else happens.
+    begun: Option<Box<BegunFrame>>,
     bound: usize,
     phase: OutboxPhase,
     /// Whether reaching the bound has been reported since the queue last drained.
@@ -82,6 +97,7 @@ impl Queue {
     pub fn new(bound: usize) -> Self {
         Self {
             entries: Entries::default(),
+            begun: None,
             bound,
             phase: OutboxPhase::Open,
             is_limit_reported: false,
@@ -226,46 +242,65 @@ impl Queue {
     /// Frees all frames and accepts no more, because the connection is gone.
     pub fn abandon(&mut self) {
         self.entries.clear();
+        self.begun = None;
         self.phase = OutboxPhase::Ended;
         self.stalled_since = None;
     }
 
-    /// Takes the next chunk for the socket: one large frame, or several small ones joined.
+    /// Takes the next chunk for the socket: a large frame or a piece of one, or several small frames joined.
     pub fn take(&mut self, now: Instant) -> Option<Bytes> {
-        let (count, length) = self.next_chunk();
-        let first = self.entries.pop()?;
-        let chunk = if count <= 1 {
-            first
-        } else {
-            let mut chunk = Vec::with_capacity(length);
-            chunk.extend_from_slice(&first);
-            for frame in std::iter::from_fn(|| self.entries.pop()).take(count - 1) {
-                chunk.extend_from_slice(&frame);
-            }
-            Bytes::from(chunk)
-        };
-        self.stalled_since = (!self.entries.is_empty()).then_some(now);
+        let chunk = self.take_begun().or_else(|| self.take_next())?;
+        self.stalled_since = (!self.is_empty()).then_some(now);
         // Only here: a queue that became low because changes were removed has not recovered.
         self.is_limit_reported &= !self.is_low();
-        if self.phase == OutboxPhase::Closing && self.entries.is_empty() {
+        if self.phase == OutboxPhase::Closing && self.is_empty() {
             self.phase = OutboxPhase::Ended;
         }
         Some(chunk)
     }
 
-    /// Returns the number of queued bytes.
+    /// Takes the next piece of the frame that has begun to leave.
+    fn take_begun(&mut self) -> Option<Bytes> {
+        let begun = self.begun.as_mut()?;
+        let piece = take_piece(&mut begun.rest);
+        if begun.rest.is_empty() {
+            self.begun = None;
+        }
+        Some(piece)
+    }
+
+    fn take_next(&mut self) -> Option<Bytes> {
+        let (count, length) = self.next_chunk();
+        let (first, class) = self.entries.pop()?;
+        if first.len() > MAX_PIECE_BYTES {
+            self.begun = Some(Box::new(BegunFrame { rest: first, _class: class }));
+            return self.take_begun();
+        }
+        if count <= 1 {
+            return Some(first);
+        }
+        let mut chunk = Vec::with_capacity(length);
+        chunk.extend_from_slice(&first);
+        for (frame, _class) in std::iter::from_fn(|| self.entries.pop()).take(count - 1) {
+            chunk.extend_from_slice(&frame);
+        }
+        Some(Bytes::from(chunk))
+    }
+
+    /// Returns the number of queued bytes, with those of a frame that has begun to leave.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.entries.bytes()
+        self.entries.bytes() + self.begun.as_ref().map_or(0, |begun| begun.rest.len())
     }
 
     /// Returns whether nothing is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.begun.is_none()
     }
 
-    /// Returns whether the queue has reached its bound.
+    /// Returns whether the queue has reached its bound. A frame that has begun to leave does not count: a subscriber that
+    /// keeps up may be receiving a document larger than the bound.
     #[must_use]
     pub fn is_full(&self) -> bool {
         !self.entries.is_empty() && self.entries.bytes() >= self.bound
@@ -301,7 +336,7 @@ impl Queue {
             return Pushed::closed();
         }
         let outcome = work(self);
-        if self.entries.is_empty() {
+        if self.is_empty() {
             self.stalled_since = None;
         } else {
             self.stalled_since.get_or_insert(now);
@@ -317,7 +352,7 @@ impl Queue {
     fn is_reader_behind(&self) -> bool {
         // While the queue is full, few frames are queued before the first report. So the scan is rare.
         let largest = || self.entries.lengths().max().unwrap_or(0);
-        self.is_full() && 2 * (self.bytes() - largest()) >= self.bound
+        self.is_full() && 2 * (self.entries.bytes() - largest()) >= self.bound
     }
 
     fn capacity_for(&self, key: &Key, frame: &Bytes) -> Capacity {
@@ -369,6 +404,10 @@ impl Queue {
 #[cfg(test)]
 #[path = "queue_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "queue_large_frame_tests.rs"]
+mod large_frame_tests;
 
 #[cfg(test)]
 #[path = "queue_model_tests.rs"]
