@@ -3,12 +3,17 @@
 //! Yjs never forgets a client, a deletion or the order of insertions. A copy has one client and one insertion for each piece of
 //! content. It has a history mark of its own, so editors of the old document are told to load the new one.
 
+use std::{collections::HashMap, sync::Arc};
+
 use protocol::domain::Content;
 use thiserror::Error;
 use yrs::{
     Any, Array as _, ArrayRef, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _,
     branch::{Branch, BranchPtr},
-    types::{AsPrelim as _, Delta as YjsStep, text::YChange},
+    types::{
+        AsPrelim as _, Delta as YjsStep, ToJson as _,
+        text::{Diff, YChange},
+    },
 };
 
 use super::replica::{MARKS, Replica, TEXT};
@@ -62,21 +67,19 @@ impl Replica {
         let length = text.len(txn);
         match (map.len(txn), length) {
             (0, 0) => Ok(()),
-            (_, 0) => {
-                self.copy_map(name, &map, txn);
-                Ok(())
-            }
+            (_, 0) => self.copy_map(name, &map, txn),
             (0, _) => self.copy_sequence(name, &text, &ArrayRef::from(branch), txn),
             _ => Err(uncopied(name)),
         }
     }
 
-    fn copy_map(&self, name: &str, from: &MapRef, txn: &impl ReadTxn) {
+    fn copy_map(&self, name: &str, from: &MapRef, txn: &impl ReadTxn) -> Result<(), Uncopied> {
         let to = self.doc.get_or_insert_map(name);
         let mut copy = self.doc.transact_mut();
         for (key, value) in from.iter(txn) {
             to.insert(&mut copy, key, value.as_prelim(txn));
         }
+        expect_same(name, &to.to_json(&copy), &from.to_json(txn))
     }
 
     /// Copies a text, or, if not everything in it is text, formats and embedded objects, an array. What kind a root type has is
@@ -97,11 +100,13 @@ impl Replica {
         let in_text: usize = chunks.iter().map(|chunk| length(&chunk.insert)).sum();
         if in_text == text.len(txn) as usize {
             let to = self.doc.get_or_insert_text(name);
+            let old = pieces(&chunks, txn);
             let steps = chunks.into_iter();
             let steps =
                 steps.map(|chunk| YjsStep::Inserted(chunk.insert.as_prelim(txn), chunk.attributes));
-            to.apply_delta(&mut self.doc.transact_mut(), steps.collect::<Vec<_>>());
-            return Ok(());
+            let mut copy = self.doc.transact_mut();
+            to.apply_delta(&mut copy, steps.collect::<Vec<_>>());
+            return expect_same(name, &pieces(&to.diff(&copy, YChange::identity), &copy), &old);
         }
         if has_text || name == TEXT {
             return Err(uncopied(name));
@@ -111,8 +116,23 @@ impl Replica {
         for value in array.iter(txn) {
             to.push_back(&mut copy, value.as_prelim(txn));
         }
-        Ok(())
+        expect_same(name, &to.to_json(&copy), &array.to_json(txn))
     }
+}
+
+/// What a chunk of a text inserts, and its formats.
+type Piece = (Any, Option<HashMap<Arc<str>, Any>>);
+
+fn pieces(chunks: &[Diff<YChange>], txn: &impl ReadTxn) -> Vec<Piece> {
+    let piece = |chunk: &Diff<YChange>| {
+        let attributes = chunk.attributes.as_deref().filter(|attributes| !attributes.is_empty());
+        (chunk.insert.to_json(txn), attributes.cloned())
+    };
+    chunks.iter().map(piece).collect()
+}
+
+fn expect_same<T: PartialEq>(name: &str, copy: &T, original: &T) -> Result<(), Uncopied> {
+    if copy == original { Ok(()) } else { Err(uncopied(name)) }
 }
 
 fn uncopied(name: &str) -> Uncopied {
