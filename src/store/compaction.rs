@@ -3,7 +3,13 @@
 use entity::{document, document_change, document_snapshot};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
-use super::{Head, Store, StoreError, document_lock::lock_documents, log::select_head, rows};
+use super::{
+    Head, Store, StoreError,
+    document_lock::lock_documents,
+    log::select_head,
+    rows,
+    stored_bytes::{count_bytes, row_bytes, signed},
+};
 use crate::domain::{ChangeKind, DocumentId, Version};
 
 impl Store {
@@ -36,6 +42,8 @@ impl Store {
                 .filter(document::Column::Id.eq(document.uuid()))
                 .exec(&txn)
                 .await?;
+            let title = head.title.to_string();
+            let bytes = row_bytes([title.len()]).saturating_add(row_bytes([state.len()]));
             let change = document_change::ActiveModel {
                 document_id: Set(document.uuid()),
                 version: Set(version.number()),
@@ -44,7 +52,7 @@ impl Store {
                 session_id: Set(None),
                 edit_id: Set(None),
                 fingerprint: Set(None),
-                title: Set(head.title.to_string()),
+                title: Set(title),
                 at: Set(at),
                 delta: Set(None),
                 update: Set(None),
@@ -56,7 +64,9 @@ impl Store {
                 state: Set(state),
             };
             document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
+            let counted = count_bytes(&txn, [(document, signed(bytes))]).await?;
             txn.commit().await?;
+            self.quotas.note(counted);
             Ok(Some(version))
         })
         .await

@@ -250,3 +250,17 @@ async fn counters_equal_a_recount_after_random_operations() {
         expect_counted(&store).await;
     }
 }
+
+#[tokio::test]
+async fn a_compaction_counts() {
+    let store = TestStore::with_quotas(Quotas::default()).await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let (head, before) = (store.find_head(document).await.unwrap().unwrap(), store.used(ana).await);
+
+    let version = store.store_compaction(document, &head, vec![0; 10_000]).await.unwrap();
+
+    assert_eq!(version, Some(head.version.next()));
+    assert!(store.used(ana).await > before + 10_000);
+    expect_counted(&store).await;
+}
