@@ -144,8 +144,15 @@ impl Rooms {
     /// not known.
     pub async fn edit(&self, request: EditRequest) -> Result<StoredEdit, EditError> {
         self.check_allowance(&request)?;
-        let opened = self.shared.parts.open_documents.open(request.author, request.document);
-        let _open = opened.map_err(StoreError::from)?;
+        let open_documents = &self.shared.parts.open_documents;
+        let _open = match request.kind {
+            // A deletion closes the document.
+            EditKind::Delete => None,
+            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Merge { .. } => {
+                let opened = open_documents.open(request.author, request.document);
+                Some(opened.map_err(StoreError::from)?)
+            }
+        };
         loop {
             match self.open(request.document).await.submit(request.clone()).await {
                 Ok(answer) => return answer.await.unwrap_or(Err(EditError::Unanswered)),
