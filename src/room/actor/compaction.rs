@@ -11,6 +11,7 @@ use super::{
     snapshots::{SnapshotEncoding, encode_if_stored},
 };
 use crate::{
+    bridge::Health,
     domain::Version,
     editing::{
         LoadError, Replica, document_state::DocumentState, loader::off_thread,
@@ -68,7 +69,9 @@ impl Room {
     fn compaction_due(&self) -> Option<CompactionBounds> {
         let (parts, percent) = (self.parts(), self.shared.options.compact_at);
         let is_open = self.remote.presence().presences().next().is_some();
-        if percent == 0 || is_open || self.lifecycle.is_shutting_down() {
+        // What other nodes have open is known only while they can be reached.
+        let is_known = parts.bridge.health() == Health::Healthy;
+        if percent == 0 || is_open || !is_known || self.lifecycle.is_shutting_down() {
             return None;
         }
         let part = |limit: usize| limit.saturating_mul(percent) / 100;
