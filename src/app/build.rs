@@ -75,6 +75,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
     let totals = Arc::new(OutboxTotals::new(metrics.clone()));
     let memory = message_memory(&limits, &metrics);
+    let message_rate = settings.server.least_rate(settings.server.body_within);
     let session = Arc::new(SessionParts {
         identity: identity.clone(),
         execute: Arc::new(engine.clone()),
@@ -83,6 +84,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         throttle: Arc::clone(&throttle),
         slot_searches: Throttle::per_minute("searches for a slot", MAX_SEARCHES_PER_MINUTE),
         memory: memory.clone(),
+        message_rate,
         turns: engine.turns(),
         metrics: metrics.clone(),
         totals: Arc::clone(&totals),
@@ -140,8 +142,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         bodies: BodyLimits {
             authenticated: limits.message,
             anonymous: limits.unauthenticated_bytes.min(limits.message),
-            within: settings.server.body_within,
-            least_rate: settings.server.least_rate,
+            rate: message_rate,
         },
     });
     Ok(Parts { http, session, rooms, cluster, draining })
@@ -173,5 +174,9 @@ fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Me
     let mut options = settings.room.clone();
     // After this time every live node has registered its sessions again.
     options.settle = settings.roster.lease + settings.roster.renew_every;
+    if settings.store.is_postgres() && !settings.redis.is_set() {
+        // Other nodes may have a document open, and nothing tells.
+        options.compact_at = 0;
+    }
     Rooms::new(parts, options)
 }

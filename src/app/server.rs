@@ -140,8 +140,7 @@ impl Acceptor {
         let deadlines = ConnectionDeadlines {
             head_within: options.head_within,
             max_stall: options.tcp_user_timeout,
-            answer_patience: options.answer_patience,
-            least_rate: options.least_rate,
+            answer: options.least_rate(options.answer_patience),
         };
         let reserved = options.max_connections.saturating_mul(options.reserved_percent) / 100;
         let limits = PlaceLimits {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::LeastRate;
+
 /// The deadlines of every connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionDeadlines {
@@ -11,10 +13,8 @@ pub struct ConnectionDeadlines {
     pub head_within: Duration,
     /// The longest time that a write may wait without the client accepting a byte.
     pub max_stall: Duration,
-    /// How long the client may make one answer wait, in addition to what `least_rate` allows.
-    pub answer_patience: Duration,
-    /// The rate at which a client must at least accept an answer, in bytes per second. Above 0.
-    pub least_rate: u64,
+    /// How long the client may make one answer wait.
+    pub answer: LeastRate,
 }
 
 /// What a connection does at the moment, as its requests and its session report it.
@@ -56,9 +56,6 @@ impl ConnectionPhase {
 }
 
 /// How an answer is accepted. Only the time in which a write waits counts, not the time in which the server works.
-///
-/// An answer of so many bytes can therefore be held for its patience and the time that the least rate gives to its bytes,
-/// however the client divides them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct AnswerPace {
     accepted: u64,
@@ -74,8 +71,7 @@ impl AnswerPace {
 
     /// Returns how long a write may wait from now on.
     pub(super) fn patience(&self, deadlines: &ConnectionDeadlines) -> Duration {
-        let micros = self.accepted.saturating_mul(1_000_000) / deadlines.least_rate.max(1);
-        let allowed = deadlines.answer_patience.saturating_add(Duration::from_micros(micros));
+        let allowed = deadlines.answer.time_for(self.accepted);
         allowed.saturating_sub(self.waited).min(deadlines.max_stall)
     }
 }
@@ -87,8 +83,7 @@ mod tests {
     const DEADLINES: ConnectionDeadlines = ConnectionDeadlines {
         head_within: Duration::from_secs(10),
         max_stall: Duration::from_secs(180),
-        answer_patience: Duration::from_secs(10),
-        least_rate: 1_000,
+        answer: LeastRate { patience: Duration::from_secs(10), bytes_per_second: 1_000 },
     };
 
     #[test]

@@ -10,12 +10,14 @@
 
 mod deadlines;
 mod handle;
+mod least_rate;
 mod places;
 mod refusal;
 mod stream;
 
 pub use deadlines::ConnectionDeadlines;
 pub use handle::{AnsweredRequest, ConnectionHandle};
+pub use least_rate::LeastRate;
 pub use places::{ConnectionPlaces, PlaceLimits};
 pub use refusal::refuse;
 pub use stream::ClientConnection;

@@ -192,14 +192,14 @@ mod tests {
     };
 
     use super::*;
+    use crate::connection::LeastRate;
 
     /// Returns the server's and the client's end of a connection.
     async fn connect(answer_patience: Duration) -> (ClientConnection, TcpStream) {
         let deadlines = ConnectionDeadlines {
             head_within: Duration::from_secs(10),
             max_stall: Duration::from_secs(180),
-            answer_patience,
-            least_rate: u64::MAX,
+            answer: LeastRate { patience: answer_patience, bytes_per_second: u64::MAX },
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -17,7 +17,9 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::{HttpError, HttpState};
-use crate::{editing::loader::MAX_INLINE_BYTES, graphql::Caller, memory::Reservation};
+use crate::{
+    connection::LeastRate, editing::loader::MAX_INLINE_BYTES, graphql::Caller, memory::Reservation,
+};
 
 /// The longest time for which the rest of a refused request is read.
 const MAX_DISCARD: Duration = Duration::from_secs(1);
@@ -31,10 +33,8 @@ pub struct BodyLimits {
     pub authenticated: usize,
     /// The most bytes of a body of a request without a token.
     pub anonymous: usize,
-    /// How long a body may take to arrive, in addition to what `least_rate` allows for its bytes.
-    pub within: Duration,
-    /// The rate at which a body must at least arrive after that, in bytes per second. Above 0.
-    pub least_rate: u64,
+    /// How long a body may take to arrive.
+    pub rate: LeastRate,
 }
 
 impl BodyLimits {
@@ -43,12 +43,6 @@ impl BodyLimits {
             Caller::Nobody(_) => self.anonymous,
             Caller::Request { .. } | Caller::Session(_) => self.authenticated,
         }
-    }
-
-    /// Returns how long a body may take of which so many bytes have arrived.
-    fn time_for(&self, bytes: usize) -> Duration {
-        let micros = (bytes as u64).saturating_mul(1_000_000) / self.least_rate.max(1);
-        self.within.saturating_add(Duration::from_micros(micros))
     }
 }
 
@@ -99,12 +93,13 @@ async fn read_up_to(
     memory.reserve(0).await?;
     let (mut body, mut started) = (BytesMut::new(), Instant::now());
     loop {
-        let deadline = started + limits.time_for(body.len());
+        let deadline = started + limits.rate.time_for(body.len() as u64);
         let next = timeout_at(deadline, payload.next()).await;
-        let chunk = match next.map_err(|_elapsed| HttpError::TooSlow { within: limits.within })? {
-            Some(chunk) => chunk.map_err(|error| HttpError::Malformed(error.to_string()))?,
-            None => return Ok(RequestBody { bytes: body.freeze(), held: memory.into_held() }),
-        };
+        let chunk =
+            match next.map_err(|_elapsed| HttpError::TooSlow { within: limits.rate.patience })? {
+                Some(chunk) => chunk.map_err(|error| HttpError::Malformed(error.to_string()))?,
+                None => return Ok(RequestBody { bytes: body.freeze(), held: memory.into_held() }),
+            };
         let arrived = body.len() + chunk.len();
         if arrived > max_bytes {
             return Err(HttpError::TooLarge { limit: max_bytes });
@@ -151,7 +146,7 @@ impl BodyMemory {
 /// Reads the rest of a refused request and drops it, for at most [`MAX_DISCARD`].
 pub(super) async fn discard(payload: &mut Payload, limits: &BodyLimits) {
     let rest = async { while let Some(Ok(_)) = payload.next().await {} };
-    let in_time = tokio::time::timeout(MAX_DISCARD.min(limits.within), rest).await.is_ok();
+    let in_time = tokio::time::timeout(MAX_DISCARD.min(limits.rate.patience), rest).await.is_ok();
     tracing::debug!(in_time, "discarded the rest of a refused request");
 }
 
@@ -166,7 +161,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_fills_the_memory_of_its_user_fits_and_another_waits_in_vain() {
-        let bounds = MemoryBounds { of_user: 200_000, of_node: 200_000 };
+        let bounds = MemoryBounds { of_user: 200_000, of_node: 400_000 };
         let account = MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new());
         let body = |announced| BodyMemory { reservation: account.open(Party::Node), announced };
         let (mut first, mut small) = (body(200_000), body(MAX_INLINE_BYTES));
@@ -179,17 +174,5 @@ mod tests {
         let refused = body(0).reserve(MAX_INLINE_BYTES + 1).await;
         assert!(matches!(refused, Err(HttpError::Memory(_))));
         assert_eq!(first.into_held().unwrap().bytes(), 200_000);
-    }
-
-    #[test]
-    fn a_body_may_take_longer_the_more_of_it_has_arrived() {
-        let limits = BodyLimits {
-            authenticated: 1_000_000,
-            anonymous: 1_000,
-            within: Duration::from_secs(10),
-            least_rate: 1_000,
-        };
-        assert_eq!(limits.time_for(0), Duration::from_secs(10));
-        assert_eq!(limits.time_for(500_000), Duration::from_secs(510));
     }
 }

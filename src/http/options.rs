@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::ForwardedHeader;
+use crate::connection::LeastRate;
 
 /// The `[server]` section of the settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,7 +29,7 @@ pub struct ServerOptions {
     /// How long a client may make an answer wait, in addition to what `least_rate` allows. Above 0.
     #[serde(with = "humantime_serde")]
     pub answer_patience: Duration,
-    /// The least rate of bodies and answers, in bytes per second. At least 1.
+    /// The least rate of bodies, large messages and answers, in bytes per second. At least 1.
     pub least_rate: u64,
     /// How long a connection may stay open between two requests. Above 0.
     #[serde(with = "humantime_serde")]
@@ -57,6 +58,14 @@ pub struct ServerOptions {
     /// How long a client may accept no data, or acknowledge none, before its connection is broken.
     #[serde(with = "humantime_serde")]
     pub tcp_user_timeout: Duration,
+}
+
+impl ServerOptions {
+    /// Returns the least rate of bytes, with the time for none.
+    #[must_use]
+    pub fn least_rate(&self, patience: Duration) -> LeastRate {
+        LeastRate { patience, bytes_per_second: self.least_rate }
+    }
 }
 
 /// Reads an address with a port. The message of the standard library names neither.

@@ -1,4 +1,7 @@
 //! The account of reserved memory.
+//!
+//! Invariant: a payer is given no more than what stays free for others. So however many payers hold as much as they can, one
+//! more gets as much as each of them.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -16,7 +19,7 @@ use crate::{domain::Party, metrics::Metrics};
 pub struct MemoryBounds {
     /// By one user.
     pub of_user: usize,
-    /// By everybody together.
+    /// By everybody together. One payer gets at most half of it.
     pub of_node: usize,
 }
 
@@ -73,7 +76,8 @@ impl MemoryAccount {
             if after.of_payer > before.of_payer && of_payer > of_user {
                 return Err(MemoryExhausted::OfUser { purpose, max: of_user });
             }
-            if after.of_node > before.of_node && total > of_node {
+            let free = of_node.saturating_sub(total);
+            if after.of_node > before.of_node && (total > of_node || of_payer > free) {
                 return Err(MemoryExhausted::OfNode { purpose });
             }
             if of_payer == 0 {
@@ -189,7 +193,7 @@ mod tests {
     use crate::domain::UserId;
 
     fn account() -> MemoryAccount {
-        let bounds = MemoryBounds { of_user: 100, of_node: 150 };
+        let bounds = MemoryBounds { of_user: 100, of_node: 300 };
         MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new())
     }
 
@@ -211,10 +215,28 @@ mod tests {
         second.grow(40).unwrap();
         assert_eq!(second.grow(1), Err(OF_USER));
         assert_eq!(second.bytes(), 40);
-        other.grow(50).unwrap();
-        assert_eq!(other.grow(1), Err(OF_NODE));
+        other.grow(100).unwrap();
         drop(second);
-        other.grow(40).unwrap();
+        first.grow(40).unwrap();
+    }
+
+    #[test]
+    fn payers_who_hold_all_they_can_leave_as_much_for_another() {
+        let account = account();
+        let [ana, bo] = parties();
+        let mut held: Vec<_> = [ana, bo].map(|payer| account.open(payer)).into();
+        for reservation in &mut held {
+            reservation.grow(100).unwrap();
+        }
+        let mut third = account.open(parties()[0]);
+        third.grow(50).unwrap();
+        assert_eq!(third.grow(1), Err(OF_NODE));
+        assert_eq!(held[0].grow(0), Ok(()));
+        let mut fourth = account.open(parties()[0]);
+        fourth.grow(25).unwrap();
+        assert_eq!(fourth.grow(1), Err(OF_NODE));
+        held.clear();
+        third.grow(50).unwrap();
     }
 
     #[test]
@@ -227,10 +249,11 @@ mod tests {
         assert_eq!(first.bytes(), 0);
         assert_eq!(second.grow(21), Err(OF_USER));
         other.grow(100).unwrap();
-        first.grow(50).unwrap();
-        assert_eq!(first.grow(1), Err(OF_NODE));
-        drop(other);
-        first.grow(30).unwrap();
+        let mut third = account.open(parties()[0]);
+        third.grow(90).unwrap();
+        assert_eq!(first.grow(40), Err(OF_NODE));
+        drop((other, third));
+        first.grow(80).unwrap();
         assert_eq!((first.bytes(), second.grow(21)), (80, Err(OF_USER)));
         drop(first);
         second.grow(100).unwrap();

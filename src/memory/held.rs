@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn memory_is_reserved_until_the_last_slice_is_dropped() {
-        let bounds = MemoryBounds { of_user: 10, of_node: 10 };
+        let bounds = MemoryBounds { of_user: 10, of_node: 20 };
         let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
         let mut reservation = account.open(Party::Node);
         reservation.grow(10).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     const BOUND: usize = 300_000;
 
     fn account() -> MemoryAccount {
-        let bounds = MemoryBounds { of_user: BOUND, of_node: BOUND };
+        let bounds = MemoryBounds { of_user: BOUND, of_node: 2 * BOUND };
         MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new())
     }
 

@@ -19,6 +19,7 @@ mod intake;
 mod limits;
 mod link;
 mod liveness;
+mod message_arrival;
 mod message_memory;
 mod message_pace;
 mod messages;

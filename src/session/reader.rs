@@ -4,7 +4,7 @@
 //! [`FrameGuard`] check frame headers before the codec allocates memory for the payloads. It stops reading while the
 //! outbox is full, while frames that it has read are not handled yet, while the client sends faster than its
 //! [`MessagePace`], while the session has paused it, and while its user has no memory for a large message
-//! ([`MessageMemory`]). So the memory of a client that only sends, or announces a huge frame, stays within the limits.
+//! ([`MessageMemory`]). A large message must arrive in time ([`MessageArrival`]). So the memory of a client that only sends, or announces a huge frame, stays within the limits.
 //!
 //! After a fault it passes nothing on, but reads until the session drops the socket. Otherwise the kernel would answer
 //! further bytes with a reset, and the client might not see the close frame.
@@ -23,9 +23,11 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{intake::Intake, message_memory::MessageMemory, message_pace::MessagePace};
+use super::{
+    intake::Intake, message_arrival::MessageArrival, message_memory::MessageMemory,
+    message_pace::MessagePace,
+};
 use crate::{
-    memory::MemoryAccount,
     outbox::Outbox,
     wire::{CloseReason, FrameGuard},
 };
@@ -33,12 +35,18 @@ use crate::{
 /// A pause of the reader that is logged at the level `info`. Shorter pauses are ordinary backpressure.
 const NOTABLE_PAUSE: Duration = Duration::from_secs(1);
 
+/// The bounds of what a socket may send.
+pub(super) struct ReaderBounds {
+    pub(super) pace: MessagePace,
+    pub(super) memory: MessageMemory,
+    pub(super) arrival: MessageArrival,
+}
+
 /// The stream that the codec reads from.
 pub(super) struct SocketReader<S> {
     payload: S,
     guard: FrameGuard,
-    pace: MessagePace,
-    memory: MessageMemory,
+    bounds: ReaderBounds,
     /// Fires when the next message may be read; `None` while the client keeps the pace.
     paced: Option<Pin<Box<Sleep>>>,
     outbox: Outbox,
@@ -63,15 +71,12 @@ impl<S> SocketReader<S> {
     pub(super) fn new(
         payload: S,
         guard: FrameGuard,
-        pace: MessagePace,
-        memory: MemoryAccount,
+        bounds: ReaderBounds,
         outbox: Outbox,
         intake: Rc<Intake>,
     ) -> Self {
-        let (phase, memory) =
-            (ReaderPhase::Reading, MessageMemory::new(memory, Rc::clone(&intake)));
-        let (paced, slowed_since) = (None, None);
-        Self { payload, guard, pace, memory, paced, outbox, intake, phase, slowed_since }
+        let (phase, paced, slowed_since) = (ReaderPhase::Reading, None, None);
+        Self { payload, guard, bounds, paced, outbox, intake, phase, slowed_since }
     }
 
     fn inspect(&mut self, chunk: &[u8]) -> Result<(), CloseReason> {
@@ -82,7 +87,8 @@ impl<S> SocketReader<S> {
         self.intake.check_budget(self.guard.announced())?;
         let frames = self.guard.frames() - before;
         self.intake.add_unhandled(frames);
-        self.paced = self.pace.count(frames, Instant::now()).map(|at| Box::pin(sleep_until(at)));
+        let read_at = self.bounds.pace.count(frames, Instant::now());
+        self.paced = read_at.map(|at| Box::pin(sleep_until(at)));
         Ok(())
     }
 
@@ -138,6 +144,7 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        self.bounds.arrival.end_wait(&self.intake);
         if self.intake.has_unhandled() {
             // No waker is needed: the codec hands out the frames that it holds, then polls again.
             return Poll::Pending;
@@ -145,10 +152,14 @@ where
         ready!(self.poll_paced(cx));
         ready!(self.intake.poll_resumed(cx));
         ready!(self.poll_capacity(cx));
-        if let Err(reason) = ready!(self.memory.poll_reserved(&self.guard, cx)) {
+        if let Err(reason) = ready!(self.bounds.memory.poll_reserved(&self.guard, cx)) {
             return self.fail(reason, ReaderPhase::Draining);
         }
-        match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
+        let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(cx) else {
+            ready!(self.bounds.arrival.poll_too_slow(&self.guard, cx));
+            return self.fail(CloseReason::MessageTooSlow, ReaderPhase::Draining);
+        };
+        match next {
             Some(Ok(chunk)) => match self.inspect(&chunk) {
                 Ok(()) => Poll::Ready(Some(Ok(chunk))),
                 Err(reason) => self.fail(reason, ReaderPhase::Draining),
@@ -193,8 +204,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        connection::LeastRate,
         domain::SessionId,
-        memory::{MemoryBounds, MemoryUse},
+        memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
         outbox::{OutboxBody, OutboxOptions},
         wire::{FrameLimits, frame},
@@ -208,12 +220,14 @@ mod tests {
         let intake = Intake::new(Instant::now(), Some(1_000));
         let guard = FrameGuard::new(FrameLimits { frame: 100, message: 100 });
         let pace = MessagePace::new(2);
-        let memory = memory();
-        (SocketReader::new(payload, guard, pace, memory, outbox, Rc::clone(&intake)), intake, body)
+        let memory = MessageMemory::new(account(), Rc::clone(&intake));
+        let rate = LeastRate { patience: Duration::from_secs(1), bytes_per_second: 1_000 };
+        let bounds = ReaderBounds { pace, memory, arrival: MessageArrival::new(rate) };
+        (SocketReader::new(payload, guard, bounds, outbox, Rc::clone(&intake)), intake, body)
     }
 
-    fn memory() -> MemoryAccount {
-        let bounds = MemoryBounds { of_user: 1_000, of_node: 1_000 };
+    fn account() -> MemoryAccount {
+        let bounds = MemoryBounds { of_user: 1_000, of_node: 2_000 };
         MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new())
     }
 

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     bridge::{Bridge, SessionCallSink},
+    connection::LeastRate,
     domain::{Party, SessionId, UserId},
     fair_queue::FairQueue,
     log_pace::LogPace,
@@ -44,6 +45,8 @@ pub struct SessionParts {
     pub slot_searches: Throttle<UserId>,
     /// The memory of large messages.
     pub memory: MemoryAccount,
+    /// The rate at which large messages must arrive.
+    pub message_rate: LeastRate,
     /// The turns of work on large messages.
     pub turns: FairQueue<Party>,
     /// The metrics.

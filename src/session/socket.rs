@@ -22,9 +22,11 @@ use super::{
     close::end_connection,
     graphql::protocol::{GraphQlProtocol, Subprotocol},
     intake::Intake,
+    message_arrival::MessageArrival,
+    message_memory::MessageMemory,
     message_pace::MessagePace,
     protocol::Protocol,
-    reader::SocketReader,
+    reader::{ReaderBounds, SocketReader},
     yjs::protocol::YjsProtocol,
 };
 use crate::{
@@ -166,9 +168,10 @@ where
     let intake = Intake::new(Instant::now(), budget);
     let pace = MessagePace::new(parts.limits.messages_per_second);
     let guard = FrameGuard::new(limits);
-    let memory = parts.memory.clone();
-    let reader =
-        SocketReader::new(payload, guard, pace, memory, outbox.clone(), Rc::clone(&intake));
+    let memory = MessageMemory::new(parts.memory.clone(), Rc::clone(&intake));
+    let arrival = MessageArrival::new(parts.message_rate);
+    let bounds = ReaderBounds { pace, memory, arrival };
+    let reader = SocketReader::new(payload, guard, bounds, outbox.clone(), Rc::clone(&intake));
     let codec = Codec::new().max_size(limits.frame);
     let last_frames = outbox.clone();
     let new = NewSession {

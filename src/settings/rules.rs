@@ -228,9 +228,17 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
         )
     });
     faults.at_least("limits.messages_of_user", limits.messages_of_user, limits.message);
-    faults.at_least("limits.messages_of_node", limits.messages_of_node, limits.messages_of_user);
+    faults.at_least(
+        "limits.messages_of_node",
+        limits.messages_of_node,
+        limits.messages_of_user.saturating_mul(2),
+    );
     faults.at_least("limits.answers_of_user", limits.answers_of_user, limits.answer);
-    faults.at_least("limits.answers_of_node", limits.answers_of_node, limits.answers_of_user);
+    faults.at_least(
+        "limits.answers_of_node",
+        limits.answers_of_node,
+        limits.answers_of_user.saturating_mul(2),
+    );
     faults.at_least("limits.answer_values", limits.answer_values, 1_000);
     faults.at_least("limits.operation_cache_entries", limits.operation_cache_entries, 1);
     faults.at_least("limits.operation_cache_bytes", limits.operation_cache_bytes, 1);

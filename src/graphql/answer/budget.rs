@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn only_large_answers_reserve_memory() {
-        let bounds = MemoryBounds { of_user: 300_000, of_node: 500_000 };
+        let bounds = MemoryBounds { of_user: 300_000, of_node: 600_000 };
         let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
         let answer = || {
             let bounds = AnswerBounds { bytes: 1_000_000, values: 9 };
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn values_take_memory_until_they_are_written() {
-        let bounds = MemoryBounds { of_user: 300_000, of_node: 500_000 };
+        let bounds = MemoryBounds { of_user: 300_000, of_node: 600_000 };
         let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
         let answer = || {
             let bounds = AnswerBounds { bytes: 1_000_000, values: 100_000 };

@@ -64,6 +64,8 @@ pub enum CloseReason {
     Unavailable,
     /// Large messages of the user, or of everybody, have no memory for another one.
     MemoryExhausted,
+    /// A large message arrives too slowly.
+    MessageTooSlow,
     /// The client accepts none of the bytes that are queued for it.
     TooSlow,
     /// A message that is not part of the protocol, with its fault.
@@ -132,7 +134,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 26] {
+    pub fn all() -> [Self; 27] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
@@ -143,6 +145,7 @@ impl CloseReason {
             Self::InternalError,
             Self::Unavailable,
             Self::MemoryExhausted,
+            Self::MessageTooSlow,
             Self::TooSlow,
             Self::BadMessage(Cow::Borrowed("Invalid message")),
             Self::Unauthorized,
@@ -176,6 +179,7 @@ impl CloseReason {
             Self::InternalError => Row::fatal(1011, "internal_error"),
             Self::Unavailable => Row::retry(1013, "unavailable"),
             Self::MemoryExhausted => Row::retry(1013, "memory_exhausted"),
+            Self::MessageTooSlow => Row::retry(1013, "message_too_slow"),
             Self::TooSlow => Row::retry(1013, "too_slow"),
             Self::BadMessage(_) => Row::fatal(4400, "bad_message"),
             Self::Unauthorized => Row::fatal(4401, "unauthorized"),
@@ -257,6 +261,9 @@ impl CloseReason {
             Self::Unavailable => "Temporarily unavailable; reconnect in a moment",
             Self::MemoryExhausted => {
                 "Too many large messages are on their way; reconnect in a moment and send them again"
+            }
+            Self::MessageTooSlow => {
+                "The message arrived too slowly; reconnect and send it again, in parts if it is long"
             }
             Self::TooSlow => "The client does not read what it receives; reconnect to resume",
             Self::BadMessage(text) => match text {
