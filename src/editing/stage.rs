@@ -43,6 +43,8 @@ pub(super) struct StagedChange {
     pub(super) change: NewChange,
     /// The text after the change.
     pub(super) content: Content,
+    /// Whether the change makes the text longer.
+    pub(super) lengthens: bool,
     /// What of a Yjs update was left out.
     pub(super) omitted: Omitted,
 }
@@ -185,6 +187,7 @@ async fn note_unchanged(
 struct JobChange {
     change: NewChange,
     content: Content,
+    lengthens: bool,
     omitted: Omitted,
 }
 
@@ -201,21 +204,22 @@ impl JobChange {
             update: None,
             size: content.bytes(),
         };
-        Self { change, content, omitted: Omitted::default() }
+        Self { change, content, lengthens: false, omitted: Omitted::default() }
     }
 
     /// Returns the change of the text.
     fn edited(request: &EditRequest, title: &Arc<str>, applied: AppliedEdit) -> Self {
-        let AppliedEdit { delta, update, after, omitted, .. } = applied;
+        let AppliedEdit { delta, update, before, after, omitted } = applied;
+        let lengthens = after.bytes() > before.bytes();
         let mut step = Self::new(request, ChangeKind::Edited, title, after);
         (step.change.delta, step.change.update) = (Some(delta), Some(update));
-        step.omitted = omitted;
+        (step.lengthens, step.omitted) = (lengthens, omitted);
         step
     }
 
     fn of(self, job: usize) -> StagedChange {
-        let Self { change, content, omitted } = self;
-        StagedChange { job, change, content, omitted }
+        let Self { change, content, lengthens, omitted } = self;
+        StagedChange { job, change, content, lengthens, omitted }
     }
 }
 

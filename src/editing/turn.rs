@@ -15,7 +15,7 @@ use super::{
     document_state::DocumentState,
     follow_log::{follow_log, follow_missed, follow_to, is_head_lost, restart},
     job::{Answer, Job},
-    over_quota::largest_jobs,
+    over_quota::{ChangeSize, largest_jobs},
     queue::QueuedEdit,
     stage::{StagedBatch, StagedChange, Staging, stage},
     turn_context::TurnContext,
@@ -265,7 +265,7 @@ impl CommitTurn {
     fn record(&mut self, staged: Vec<StagedChange>, committed: Committed) {
         let Committed { at, authors } = committed;
         self.own_from.get_or_insert(self.document.change_count());
-        for StagedChange { job, change, content, omitted } in staged {
+        for StagedChange { job, change, content, omitted, .. } in staged {
             let Some(head) = self.document.head() else { return };
             let (version, previous_at) = (head.version.next(), Some(head.at));
             if self.jobs[job].request.is_from_yjs_editor() {
@@ -326,10 +326,14 @@ impl CommitTurn {
         has_refused
     }
 
-    /// Refuses the largest jobs, so that the others fit into the quota of the document's owner. These are tried again.
+    /// Refuses the largest jobs, first of those that make the text longer, so that the others fit into the quota of the
+    /// document's owner. These are tried again.
     fn refuse_largest(&mut self, staged: &StagedBatch, exceeded: QuotaExceeded) -> Attempt {
-        let changes =
-            staged.changes.iter().map(|staged| (staged.job, staged.change.estimated_bytes()));
+        let changes = staged.changes.iter().map(|staged| ChangeSize {
+            job: staged.job,
+            bytes: staged.change.estimated_bytes() as u64,
+            lengthens: staged.lengthens,
+        });
         let refused = largest_jobs(changes, exceeded.limit.saturating_sub(exceeded.used));
         if refused.is_empty() {
             return self.fail(StoreError::OverQuota(exceeded).into());

@@ -77,7 +77,8 @@ impl fmt::Display for QuotaExceeded {
             QuotaKind::Bytes => write!(
                 f,
                 "The storage of the document's owner is full: their documents take {used} bytes with their history, and \
-                 may take {limit}. Nothing more is stored until the owner deletes documents."
+                 may take {limit}. You can still make the text shorter. To store more, ask the owner to delete documents, \
+                 or the history of documents (`deleteHistory`)."
             )?,
             QuotaKind::ChangeBytes => write!(
                 f,

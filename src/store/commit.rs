@@ -23,7 +23,7 @@ use super::{
     document_lock::try_lock_documents,
     pools::begin_write,
     purge::{delete_all, purge_log},
-    quotas::StoreQuotas,
+    quotas::{StoreQuotas, WantedBytes},
     renewable_pool::RenewablePool,
     retirement::Retirement,
     rows,
@@ -119,7 +119,8 @@ pub(super) async fn commit_locked(
     for (index, batch) in batches.iter().enumerate().filter(|(index, _)| outcomes[*index].is_ok()) {
         let rows = BatchRows::new(batch, at)?;
         let counted = authorization.counted_for(batch.document, rows.counted_bytes());
-        wanted.extend(counted);
+        let lengthens = authorization.lengthens(batch);
+        wanted.extend(counted.map(|counted| WantedBytes { counted, lengthens }));
         accepted.push((index, rows));
     }
     let (reserved, admitted) = quotas.reserve(&txn, &wanted).await?;

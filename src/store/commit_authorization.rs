@@ -14,7 +14,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Batch, CommitError, Committed, StoreError, rows, stored_bytes::CountedBytes};
+use super::{
+    Batch, CommitError, Committed, StoreError, rows,
+    stored_bytes::{CountedBytes, signed},
+};
 use crate::domain::{AccessLevel, DocumentId, User, UserId, Version};
 
 /// The heads and levels that decide whether batches may be stored.
@@ -29,6 +32,8 @@ struct DocumentFacts {
     stored_at: DateTime<Utc>,
     owner: Uuid,
     stored_bytes: i64,
+    /// The length of the text, in bytes.
+    size: i64,
 }
 
 struct Author {
@@ -43,6 +48,7 @@ struct Row {
     updated_at: DateTime<Utc>,
     owner_id: Uuid,
     stored_bytes: i64,
+    size: i64,
     user_id: Uuid,
     user_name: String,
     level: Option<Level>,
@@ -69,6 +75,7 @@ impl CommitAuthorization {
                 stored_at: row.updated_at,
                 owner: row.owner_id,
                 stored_bytes: row.stored_bytes,
+                size: row.size,
             };
             authorization.documents.insert(document, facts);
             let level = rows::effective_level(id, row.owner_id, row.level);
@@ -106,6 +113,12 @@ impl CommitAuthorization {
         Ok(Committed { at, authors })
     }
 
+    /// Whether a batch makes the text longer.
+    pub(super) fn lengthens(&self, batch: &Batch) -> bool {
+        let before = self.documents.get(&batch.document).map_or(0, |facts| facts.size);
+        batch.changes.last().is_some_and(|last| signed(last.size as u64) > before)
+    }
+
     /// Returns `bytes` for the owner of a document, if there is such a document.
     pub(super) fn counted_for(&self, document: DocumentId, bytes: i64) -> Option<CountedBytes> {
         let owner = self.documents.get(&document)?.owner;
@@ -135,6 +148,7 @@ fn select_levels(pairs: BTreeSet<(Uuid, Uuid)>) -> SelectStatement {
         .column((document::Entity, document::Column::UpdatedAt))
         .column((document::Entity, document::Column::OwnerId))
         .column((document::Entity, document::Column::StoredBytes))
+        .column((document::Entity, document::Column::Size))
         .expr_as(Expr::col((user::Entity, user::Column::Name)), "user_name")
         .column((document_access::Entity, Access::Level))
         .from_values(pairs, "requested")

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     DocumentFilter, DocumentPage, PageCursor, Store, StoreError,
-    quotas::check_document_count,
+    quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
 };
@@ -71,7 +71,8 @@ impl Store {
         self.write(async {
             let txn = self.begin().await?;
             check_document_count(&txn, owner, &self.quotas).await?;
-            let wanted = CountedBytes { owner: owner.uuid(), bytes: signed(bytes) };
+            let counted = CountedBytes { owner: owner.uuid(), bytes: signed(bytes) };
+            let wanted = WantedBytes { counted, lengthens: true };
             let (reserved, admitted) = self.quotas.reserve(&txn, &[wanted]).await?;
             admitted.into_iter().collect::<Result<(), _>>()?;
             document::Entity::insert(row).exec_without_returning(&txn).await.map_err(|error| {

@@ -38,6 +38,10 @@ pub struct StoreOptions {
     /// The longest pause between two changes of one history entry.
     #[serde(with = "humantime_serde")]
     pub history_pause: Duration,
+    /// How long changes are kept although the owner of their document deletes its history. Clients may repeat an edit, or
+    /// base one on an old version, for that long.
+    #[serde(with = "humantime_serde")]
+    pub history_kept: Duration,
     /// How long changes are kept.
     pub retention: Retention,
     /// How often changes that are older than `retention` are deleted.

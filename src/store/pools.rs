@@ -65,6 +65,8 @@ pub struct Store {
     write_within: Duration,
     /// The longest pause between two changes of one history entry.
     pub(super) history_pause: Duration,
+    /// How long changes are kept although the owner of their document deletes its history.
+    pub(super) history_kept: Duration,
 }
 
 impl Store {
@@ -108,6 +110,7 @@ impl Store {
             retirement,
             write_within: options.acquire_within + options.answer_within,
             history_pause: options.history_pause,
+            history_kept: options.history_kept,
         })
     }
 

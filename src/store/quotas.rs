@@ -4,7 +4,8 @@
 //! this node stores or deletes is added. It is read again after a minute, because other nodes store as well, and before a
 //! refusal, at most once a second.
 //!
-//! Invariant: without other nodes, an owner never has more than the quota, except by snapshots.
+//! Invariant: without other nodes, an owner never has more than the quota, except by snapshots, and by [`SPARE_BYTES`] of
+//! changes that do not make a text longer.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -32,6 +33,10 @@ const REFUSE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Below this many owners a sweep is not worth its time.
 const SWEEP_FROM: usize = 1_024;
+
+/// How far changes that do not make a text longer may exceed the bytes of an owner. Without it, nobody could shorten a text,
+/// rename a document or take back what was just typed when the quota is used up.
+const SPARE_BYTES: u64 = 1024 * 1024;
 
 /// What users may own and store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +104,14 @@ impl OwnerBytes {
     }
 }
 
+/// Bytes that are to be stored for an owner.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WantedBytes {
+    pub(super) counted: CountedBytes,
+    /// Whether they make a text longer.
+    pub(super) lengthens: bool,
+}
+
 /// Bytes that are reserved for owners before they are stored. Dropping it ends the reservation.
 pub(super) struct ReservedBytes<'a> {
     quotas: &'a StoreQuotas,
@@ -149,7 +162,7 @@ impl StoreQuotas {
     pub(super) async fn reserve(
         &self,
         txn: &DatabaseTransaction,
-        wanted: &[CountedBytes],
+        wanted: &[WantedBytes],
     ) -> Result<(ReservedBytes<'_>, Vec<Result<(), QuotaExceeded>>), StoreError> {
         let mut reserved = ReservedBytes { quotas: self, reserved: Vec::new() };
         let unknown = self.unknown(wanted);
@@ -159,15 +172,16 @@ impl StoreQuotas {
         let mut owners = self.owners.lock();
         let mut outcomes = Vec::with_capacity(wanted.len());
         for wanted in wanted {
+            let counted = wanted.counted;
             // It was known a moment ago. If it was dropped since, the next commit reads it again.
-            let Some(owner) = owners.bytes.get_mut(&wanted.owner) else {
+            let Some(owner) = owners.bytes.get_mut(&counted.owner) else {
                 outcomes.push(Ok(()));
                 continue;
             };
-            let outcome = self.admit(owner.used(), wanted.bytes);
+            let outcome = self.admit(owner.used(), *wanted);
             if outcome.is_ok() {
-                owner.reserved = owner.reserved.saturating_add(wanted.bytes);
-                reserved.reserved.push(*wanted);
+                owner.reserved = owner.reserved.saturating_add(counted.bytes);
+                reserved.reserved.push(counted);
             }
             outcomes.push(outcome);
         }
@@ -193,29 +207,30 @@ impl StoreQuotas {
         }
     }
 
-    fn admit(&self, used: i64, bytes: i64) -> Result<(), QuotaExceeded> {
-        let (used, bytes) = (used.unsigned_abs(), Ord::max(bytes, 0).unsigned_abs());
-        let limit = self.limits.bytes_per_user;
-        if bytes == 0 || used.saturating_add(bytes) <= limit {
+    fn admit(&self, used: i64, wanted: WantedBytes) -> Result<(), QuotaExceeded> {
+        let bytes = Ord::max(wanted.counted.bytes, 0).unsigned_abs();
+        let (used, limit) = (used.unsigned_abs(), self.limits.bytes_per_user);
+        let spare = if wanted.lengthens { 0 } else { SPARE_BYTES };
+        if bytes == 0 || used.saturating_add(bytes) <= limit.saturating_add(spare) {
             return Ok(());
         }
         Err(QuotaExceeded { kind: QuotaKind::Bytes, used, limit, retry_after: None })
     }
 
     /// Returns the owners whose sums are to be read: they are not known, too old, or would lead to a refusal.
-    fn unknown(&self, wanted: &[CountedBytes]) -> Vec<Uuid> {
+    fn unknown(&self, wanted: &[WantedBytes]) -> Vec<Uuid> {
         let now = Instant::now();
         let owners = self.owners.lock();
-        let must_read = |wanted: &&CountedBytes| match owners.bytes.get(&wanted.owner) {
+        let must_read = |wanted: &&WantedBytes| match owners.bytes.get(&wanted.counted.owner) {
             None => true,
             Some(owner) => {
                 let age = now.saturating_duration_since(owner.read_at);
-                let is_refused = self.admit(owner.used(), wanted.bytes).is_err();
+                let is_refused = self.admit(owner.used(), **wanted).is_err();
                 age >= REFRESH_EVERY || (is_refused && age >= REFUSE_AGAIN_AFTER)
             }
         };
         let mut unknown: Vec<_> =
-            wanted.iter().filter(must_read).map(|wanted| wanted.owner).collect();
+            wanted.iter().filter(must_read).map(|wanted| wanted.counted.owner).collect();
         unknown.sort_unstable();
         unknown.dedup();
         unknown

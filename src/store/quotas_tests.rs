@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait as _, Statement};
 
 use super::{
-    CommitError, NewReceipt, Quotas, Store, StoreError,
+    CommitError, NewChange, NewReceipt, Quotas, Store, StoreError,
     test_store::{TestStore, batch, change_in, deleted, edited, title},
 };
 use crate::{
@@ -156,9 +156,10 @@ async fn housekeeping_gives_bytes_back() {
     let store = TestStore::with_quotas(quotas).await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
-    let text = "x".repeat(1_000);
+    let mut text = "x".repeat(1_000);
     let mut stored = 0;
     let refused = loop {
+        text.push('x');
         match store.change(document, edited(ana, &text)).await {
             Ok(_) => stored += 1,
             Err(error) => break over_bytes(error),
@@ -173,6 +174,81 @@ async fn housekeeping_gives_bytes_back() {
     assert!(store.used(ana).await < 3_000, "{}", store.used(ana).await);
     store.change(document, edited(ana, &text)).await.unwrap();
     expect_counted(&store).await;
+}
+
+#[tokio::test]
+async fn changes_that_do_not_lengthen_the_text_may_exceed_the_quota_to_some_extent() {
+    let quotas = Quotas { bytes_per_user: 50_000, ..Quotas::default() };
+    let store = TestStore::with_quotas(quotas).await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let sized = |size: usize| NewChange { size, ..edited(ana, &"x".repeat(20_000)) };
+    store.change(document, sized(20_000)).await.unwrap();
+    over_bytes(store.change(document, sized(20_001)).await.unwrap_err());
+
+    let mut stored = 0;
+    let refused = loop {
+        match store.change(document, sized(20_000)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break over_bytes(error),
+        }
+    };
+
+    // Each takes 40,000 bytes, and a mebibyte is spared.
+    assert_eq!(stored, 26, "{refused:?}");
+    assert!(store.used(ana).await <= 50_000 + 1024 * 1024);
+    let created = store.create_document(ana, title("Small"), 0, vec![]).await;
+    assert_eq!(exceeded(&created.unwrap_err()).kind, QuotaKind::Bytes);
+}
+
+#[tokio::test]
+async fn the_log_of_one_document_is_shortened_in_slices_and_frees_bytes() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let (document, other) = (store.document(ana).await.id, store.document(ana).await.id);
+    // Two rows exceed a slice.
+    let large = "x".repeat(4_500_000);
+    for text in [&large, "y", &large, "z"] {
+        store.change(document, edited(ana, text)).await.unwrap();
+        store.change(other, edited(ana, "y")).await.unwrap();
+    }
+    let head = store.find_head(document).await.unwrap().unwrap().version;
+    for document in [document, other] {
+        store.store_snapshot(document, head, None, vec![1; 1_000], 0).await.unwrap();
+    }
+    store.change(document, edited(ana, "after")).await.unwrap();
+    let early = Utc::now() - chrono::TimeDelta::hours(1);
+    assert_eq!(store.shorten_log(document, Some(early)).await.unwrap(), None);
+    let before = store.used(ana).await;
+
+    let mut freed = Vec::new();
+    while let Some(bytes) = store.shorten_log(document, None).await.unwrap() {
+        freed.push(bytes);
+        assert_eq!(store.used(ana).await, before - freed.iter().sum::<u64>());
+    }
+
+    assert_eq!(freed.len(), 2, "{freed:?}");
+    assert!(freed.iter().all(|bytes| *bytes > 9_000_000), "{freed:?}");
+    let kept = store.list_changes(document, head, head.next(), 1_000).await.unwrap();
+    assert_eq!(kept.len(), 1, "the change after the snapshot stays");
+    let others = store.list_changes(other, Version::FIRST, head, 1_000).await.unwrap();
+    assert_eq!(others.len(), 4, "other documents keep their history");
+    expect_counted(&store).await;
+}
+
+#[tokio::test]
+async fn changes_are_kept_for_a_while_although_the_owner_deletes_the_history() {
+    let hour = std::time::Duration::from_secs(3600);
+    let store = TestStore::with_options(|options| options.history_kept = hour).await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    store.change(document, edited(ana, "two")).await.unwrap();
+    let head = store.find_head(document).await.unwrap().unwrap().version;
+    store.store_snapshot(document, head, None, vec![1], 0).await.unwrap();
+
+    let later = Some(Utc::now() + chrono::TimeDelta::hours(1));
+    assert_eq!(store.shorten_log(document, later).await.unwrap(), None);
+    assert_eq!(store.shorten_log(document, None).await.unwrap(), None);
 }
 
 #[tokio::test]

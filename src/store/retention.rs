@@ -1,4 +1,6 @@
-//! Retention: deleting changes and receipts that are older than the operator wants to keep.
+//! Retention: deleting changes and receipts that are older than the operator, or the owner of a document, wants to keep.
+//!
+//! A transaction deletes a slice: rows of large logs may take megabytes, and others write meanwhile.
 //!
 //! Invariant: a log is only shortened up to a snapshot. The text at every version that remains in the log can be
 //! computed from that snapshot and the changes after it.
@@ -9,7 +11,7 @@ use chrono::{DateTime, Utc};
 use entity::{document_change, document_receipt, document_snapshot};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, IntoValueTuple, Query},
 };
 use uuid::Uuid;
@@ -18,7 +20,7 @@ use super::{
     Store, StoreError,
     document_lock::lock_documents,
     snapshots::delete_where,
-    stored_bytes::{count_bytes, delete_counted},
+    stored_bytes::{count_bytes, counted_row, delete_counted},
 };
 use crate::domain::DocumentId;
 
@@ -28,8 +30,11 @@ const MAX_DOCUMENTS: u64 = 8;
 /// How many receipts one statement deletes.
 const MAX_RECEIPTS: u64 = 1_000;
 
-/// How many changes of one log a transaction deletes. The next one continues.
-const MAX_CHANGES: i64 = 500;
+/// How many changes or snapshots of one log a transaction deletes. The next one continues.
+const MAX_ROWS: u64 = 500;
+
+/// How many bytes a transaction deletes, unless one row has more.
+const MAX_BYTES: i64 = 16 * 1024 * 1024;
 
 impl Store {
     /// Deletes some of the changes that were stored before `before` and are not needed to open a document, and some of
@@ -39,17 +44,41 @@ impl Store {
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn forget_changes(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
         // Found before anything is locked, since the query may take long.
-        let outdated = self.find_outdated(before).await?;
+        let outdated = self.find_outdated(before, None).await?;
         if !outdated.is_empty() {
             self.write(self.shorten(&outdated)).await?;
         }
-        let has_deleted_receipts = self.delete_receipts(before).await?;
-        Ok(outdated.len().max(usize::from(has_deleted_receipts)))
+        let receipts = self.delete_receipts(before, None).await?;
+        Ok(outdated.len().max(usize::from(receipts.is_some())))
     }
 
-    /// Returns documents with the version up to which their log can be deleted: a snapshot whose change is old and still
-    /// in the log.
-    async fn find_outdated(&self, before: DateTime<Utc>) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    /// Deletes a slice of the log of one document: changes, with the snapshots before them, and receipts that were stored
+    /// before `before`, or before `store.history_kept` if that is earlier. Returns how many bytes they took. `None` if nothing
+    /// is left to delete. The text, and the changes since its last snapshot before that time, stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn shorten_log(
+        &self,
+        document: DocumentId,
+        before: Option<DateTime<Utc>>,
+    ) -> Result<Option<u64>, StoreError> {
+        let latest = Utc::now() - self.history_kept;
+        let before = before.map_or(latest, |before| Ord::min(before, latest));
+        let outdated = self.find_outdated(before, Some(document)).await?;
+        if !outdated.is_empty() {
+            return Ok(Some(self.write(self.shorten(&outdated)).await?));
+        }
+        self.delete_receipts(before, Some(document)).await
+    }
+
+    /// Returns documents, or only this one, with the version up to which their log can be deleted: a snapshot whose change is
+    /// old and still in the log.
+    async fn find_outdated(
+        &self,
+        before: DateTime<Utc>,
+        only: Option<DocumentId>,
+    ) -> Result<Vec<(Uuid, i64)>, StoreError> {
         let of_snapshot = |change: document_change::Column, snapshot: document_snapshot::Column| {
             Expr::col((document_change::Entity, change))
                 .equals((document_snapshot::Entity, snapshot))
@@ -67,43 +96,54 @@ impl Store {
             .filter(document_change::Column::At.lt(before))
             .group_by(document_snapshot::Column::DocumentId)
             .limit(MAX_DOCUMENTS);
+        if let Some(document) = only {
+            query = query.filter(document_snapshot::Column::DocumentId.eq(document.uuid()));
+        }
         QueryTrait::query(&mut query).inner_join(document_change::Entity, is_same);
         Ok(query.into_tuple().all(&self.readers).await?)
     }
 
-    async fn shorten(&self, outdated: &[(Uuid, i64)]) -> Result<(), StoreError> {
+    /// Deletes a slice of the logs of these documents up to these versions. Returns how many bytes it took.
+    async fn shorten(&self, outdated: &[(Uuid, i64)]) -> Result<u64, StoreError> {
         let txn = self.begin().await?;
         lock_documents(&txn, outdated.iter().map(|(document, _)| (*document).into())).await?;
-        let mut freed = Vec::with_capacity(outdated.len());
+        let (mut freed, mut left) = (Vec::with_capacity(outdated.len()), MAX_BYTES);
         for (document, version) in outdated {
             // It may have been deleted since it was found.
             let key = (*document, *version);
-            if document_snapshot::Entity::find_by_id(key).count(&txn).await? > 0 {
+            if left > 0 && document_snapshot::Entity::find_by_id(key).count(&txn).await? > 0 {
                 let document = DocumentId::from(*document);
-                freed.push((document, delete_up_to(&txn, document, *version).await?));
+                let bytes = delete_up_to(&txn, document, *version, left).await?;
+                left = left.saturating_add(bytes);
+                freed.push((document, bytes));
             }
         }
         let counted = count_bytes(&txn, freed).await?;
         txn.commit().await?;
         self.quotas.note(counted);
-        Ok(())
+        Ok((MAX_BYTES - left).unsigned_abs())
     }
 
-    /// Deletes receipts from before a time, a bounded number of them. Returns whether there were any. No text depends on
-    /// receipts, so they are deleted by age alone.
-    async fn delete_receipts(&self, before: DateTime<Utc>) -> Result<bool, StoreError> {
+    /// Deletes receipts from before a time, of any document or only of this one, a bounded number of them. Returns how many
+    /// bytes they took, or none if there were none. No text depends on receipts, so they are deleted by age alone.
+    async fn delete_receipts(
+        &self,
+        before: DateTime<Utc>,
+        only: Option<DocumentId>,
+    ) -> Result<Option<u64>, StoreError> {
         use document_receipt::Column::{At, AuthorId, DocumentId as Document, EditId, Title};
         let keys = [Document, AuthorId, EditId];
-        let oldest: Vec<(Uuid, Uuid, String)> = document_receipt::Entity::find()
+        let mut oldest = document_receipt::Entity::find()
             .select_only()
             .columns(keys)
             .filter(At.lt(before))
-            .limit(MAX_RECEIPTS)
-            .into_tuple()
-            .all(&self.readers)
-            .await?;
+            .limit(MAX_RECEIPTS);
+        if let Some(document) = only {
+            oldest = oldest.filter(Document.eq(document.uuid()));
+        }
+        let oldest: Vec<(Uuid, Uuid, String)> = oldest.into_tuple().all(&self.readers).await?;
         if oldest.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let documents: BTreeSet<Uuid> = oldest.iter().map(|(document, ..)| *document).collect();
         let found = oldest.into_iter().map(IntoValueTuple::into_value_tuple);
@@ -117,10 +157,11 @@ impl Store {
             let freed =
                 delete_counted::<document_receipt::Entity>(&txn, delete, Document, &[Title])
                     .await?;
+            let bytes = freed.values().sum::<i64>().unsigned_abs();
             let counted = count_bytes(&txn, freed).await?;
             txn.commit().await?;
             self.quotas.note(counted);
-            Ok(true)
+            Ok(Some(bytes))
         })
         .await
     }
@@ -139,28 +180,68 @@ pub(super) async fn find_oldest_change(
     Ok(oldest.into_tuple().one(txn).await?)
 }
 
-/// Deletes the oldest changes of a document, at most up to `version`, at which it has a snapshot. With the last of
-/// these changes it also deletes the earlier snapshots. Returns the negative of what they took.
+/// Deletes the snapshots of a document before `version`, at which it has one, and the changes up to it: the oldest of them,
+/// of about `bytes` bytes. The change at that version goes last, since the rest is found by it. Returns the negative of what
+/// they took.
 async fn delete_up_to(
     txn: &DatabaseTransaction,
     document: DocumentId,
     version: i64,
+    bytes: i64,
 ) -> Result<i64, StoreError> {
     use document_change::Column::{Delta, DocumentId, Title, Update, Version};
-    let oldest = find_oldest_change(txn, document.uuid()).await?;
-    let last = oldest.map_or(version, |oldest| Ord::min(version, oldest + MAX_CHANGES - 1));
-    let delete = Query::delete()
-        .from_table(document_change::Entity)
-        .and_where(DocumentId.eq(document.uuid()))
-        .and_where(Version.lte(last))
-        .to_owned();
-    let values = [Title, Delta, Update];
-    let changes =
-        delete_counted::<document_change::Entity>(txn, delete, DocumentId, &values).await?;
-    let mut freed = changes.values().sum();
-    if last == version {
-        let is_earlier = document_snapshot::Column::Version.lt(version);
+    let snapshot = document_snapshot::Column::Version;
+    let snapshots = document_snapshot::Entity::find()
+        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+        .filter(snapshot.lt(version));
+    let mut freed = 0;
+    let state = [document_snapshot::Column::State];
+    if let Some(last) = last_of_slice(txn, snapshots, snapshot, &state, bytes).await? {
+        let is_earlier = snapshot.lte(last);
         freed += delete_where(txn, document, is_earlier).await?;
     }
+    let values = [Title, Delta, Update];
+    let changes = document_change::Entity::find()
+        .filter(DocumentId.eq(document.uuid()))
+        .filter(Version.lte(version));
+    if bytes + freed > 0
+        && let Some(last) = last_of_slice(txn, changes, Version, &values, bytes + freed).await?
+    {
+        let delete = Query::delete()
+            .from_table(document_change::Entity)
+            .and_where(DocumentId.eq(document.uuid()))
+            .and_where(Version.lte(last))
+            .to_owned();
+        let changes =
+            delete_counted::<document_change::Entity>(txn, delete, DocumentId, &values).await?;
+        freed += changes.values().sum::<i64>();
+    }
     Ok(freed)
+}
+
+/// Returns the version of the last row of a slice: the oldest rows, which take at most `bytes` bytes together, but at least
+/// one. `None` if there is no row.
+async fn last_of_slice<E: EntityTrait>(
+    txn: &DatabaseTransaction,
+    rows: Select<E>,
+    version: E::Column,
+    values: &[E::Column],
+    bytes: i64,
+) -> Result<Option<i64>, StoreError> {
+    let rows: Vec<(i64, i64)> = rows
+        .select_only()
+        .column(version)
+        .expr(counted_row(values))
+        .order_by_asc(version)
+        .limit(MAX_ROWS)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let mut sum = 0_i64;
+    let fitting = rows.iter().take_while(|(_, row)| {
+        sum = sum.saturating_add(*row);
+        sum <= bytes
+    });
+    let count = fitting.count().max(1);
+    Ok(rows.get(count - 1).map(|(version, _)| *version))
 }

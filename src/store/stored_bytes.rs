@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use entity::document;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, EntityTrait, QueryResult,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryResult,
     sea_query::{DeleteStatement, Expr, ExprTrait, Func, IntoValueTuple, Query, TableRef},
 };
 use uuid::Uuid;
@@ -79,6 +79,17 @@ pub(super) async fn count_bytes(
     rows.into_iter().map(counted).collect()
 }
 
+/// Returns what a row takes of which these are the texts and binary values. The database need not read them for that.
+pub(super) fn counted_row(values: &[impl ColumnTrait]) -> Expr {
+    let size = |column: &_| {
+        let size = Expr::from(Func::cust("octet_length").arg(Expr::col(*column)));
+        // In PostgreSQL, `octet_length` is a 32-bit integer.
+        Expr::from(Func::coalesce([size, Expr::val(0)])).cast_as("bigint")
+    };
+    let row = Expr::val(signed(ROW_BYTES)).cast_as("bigint");
+    values.iter().fold(row, |sum, column| sum.add(size(column)))
+}
+
 /// Deletes rows and returns what they took, by document. `values` are the columns that count.
 pub(super) async fn delete_counted<E: EntityTrait>(
     txn: &DatabaseTransaction,
@@ -86,15 +97,7 @@ pub(super) async fn delete_counted<E: EntityTrait>(
     document: E::Column,
     values: &[E::Column],
 ) -> Result<HashMap<DocumentId, i64>, StoreError> {
-    let size = |column: &E::Column| {
-        let size = Expr::from(Func::cust("octet_length").arg(Expr::col(*column)));
-        // In PostgreSQL, `octet_length` is a 32-bit integer.
-        Expr::from(Func::coalesce([size, Expr::val(0)])).cast_as("bigint")
-    };
-    let bytes = values
-        .iter()
-        .fold(Expr::val(signed(ROW_BYTES)).cast_as("bigint"), |sum, column| sum.add(size(column)));
-    delete.returning(Query::returning().exprs([Expr::col(document), bytes]));
+    delete.returning(Query::returning().exprs([Expr::col(document), counted_row(values)]));
     let mut deleted = HashMap::new();
     for row in txn.query_all(&delete).await? {
         let (document, bytes): (Uuid, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);

@@ -190,6 +190,7 @@ pub(crate) fn options(url: String) -> StoreOptions {
         answer_within: Duration::from_secs(20),
         commit_every: Duration::ZERO,
         history_pause: Duration::from_secs(300),
+        history_kept: Duration::ZERO,
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
         quotas: Quotas::default(),

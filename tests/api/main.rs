@@ -18,6 +18,7 @@ mod edit_storage;
 mod edits;
 mod floods;
 mod frames;
+mod full_storage;
 mod graphql_ws;
 mod heartbeat;
 mod heavy_documents;

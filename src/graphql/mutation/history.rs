@@ -1,6 +1,8 @@
-//! Restoring the text of an earlier version.
+//! Restoring the text of an earlier version, and deleting earlier versions.
 
 use async_graphql::{Context, ID, Object};
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
@@ -12,9 +14,13 @@ use crate::{
         caller::api,
         complexity::{DATABASE_WRITE, TEXT_REBUILD},
         query::text_at,
-        types::EditPayload,
+        read_turns::read,
+        types::{EditPayload, HistoryDeletion},
     },
 };
+
+/// How many slices of a log one mutation deletes. Each takes at most about 16 MiB.
+const MAX_SLICES: usize = 64;
 
 /// Mutations that use the history.
 #[derive(Default)]
@@ -43,5 +49,32 @@ impl HistoryMutations {
         let kind = EditKind::Replace { title: None, content: text, base: None };
         let stored = api.rooms.edit(edit_request(ctx, &admitted, None, kind)?).await?;
         Ok(EditPayload::at(stored.version))
+    }
+
+    /// Deletes the history of a document before a time, to make room for more. Without `before`, and at the latest, that is
+    /// `store.history_kept` (1 hour by default) ago. The text, and the changes since its last snapshot before that time,
+    /// stay. Edits cannot be based on deleted versions. Requires `OWNER`.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
+    async fn delete_history(
+        &self,
+        ctx: &Context<'_>,
+        document_id: ID,
+        before: Option<DateTime<Utc>>,
+    ) -> Result<HistoryDeletion, ApiError> {
+        take_edit(ctx, Some(&document_id))?;
+        let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let (store, mut freed, mut has_more) = (&api(ctx)?.store, 0, true);
+        for _ in 0..MAX_SLICES {
+            let began = Instant::now();
+            let Some(bytes) = store.shorten_log(admitted.document, before).await? else {
+                has_more = false;
+                break;
+            };
+            freed += bytes;
+            // Others write meanwhile.
+            sleep(began.elapsed()).await;
+        }
+        let storage = read(ctx, store.load_usage(admitted.user.id)).await?;
+        Ok(HistoryDeletion::new(freed, has_more, &storage))
     }
 }

@@ -21,4 +21,4 @@ pub(super) use history::{DocumentText, HistoryConnection};
 pub(super) use page::{DocumentConnection, DocumentEdge, DocumentFilterType, PageInfo};
 pub(super) use person::{AccountType, AuthPayload, UserType};
 pub(super) use presence::{PresenceChangeType, PresenceType};
-pub(super) use usage::UsageType;
+pub(super) use usage::{HistoryDeletion, UsageType};

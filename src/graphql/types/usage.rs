@@ -22,6 +22,25 @@ pub(in crate::graphql) struct UsageType {
     open_documents: QuotaType,
 }
 
+/// What the deletion of a document's history has freed.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct HistoryDeletion {
+    /// The bytes that it has freed. A whole number, which may exceed the range of `Int`.
+    freed_bytes: f64,
+    /// Whether more can be freed now. Repeat the mutation for it.
+    has_more: bool,
+    /// The bytes that the caller's documents take now.
+    bytes: QuotaType,
+}
+
+impl HistoryDeletion {
+    #[allow(clippy::cast_precision_loss, reason = "quotas are far below 2^53")]
+    pub(in crate::graphql) fn new(freed: u64, has_more: bool, storage: &StorageUse) -> Self {
+        let bytes = QuotaType::of(storage.bytes, storage.quotas.bytes_per_user);
+        Self { freed_bytes: freed as f64, has_more, bytes }
+    }
+}
+
 /// A quota. Numbers are whole; they may exceed the range of `Int`.
 #[derive(SimpleObject)]
 #[graphql(name = "Quota")]

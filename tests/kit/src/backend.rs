@@ -69,6 +69,7 @@ fn store_options(folder: &TempDir) -> StoreOptions {
         answer_within: Duration::from_secs(20),
         commit_every: Duration::ZERO,
         history_pause: Duration::from_secs(300),
+        history_kept: Duration::ZERO,
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
         quotas: Quotas::default(),
