@@ -5,8 +5,8 @@
 //! no sooner than `store.commit_every` after the previous one. A batch that finds the queue idle does not wait.
 //!
 //! The queue holds at most [`MAX_QUEUED_BATCHES`] batches, and each room has at most one in it. When the queue is full,
-//! senders wait. Authors take turns ([`WaitingBatches`]). A batch that has waited longer than `store.acquire_within` is refused as unavailable when its turn
-//! comes.
+//! senders wait. Authors take turns, and those of large batches pause between them ([`WaitingBatches`]). A batch that has waited
+//! longer than `store.acquire_within` is refused as unavailable when its turn comes.
 //!
 //! A document that something else has locked does not delay the group: its batch waits for the lock in a transaction of
 //! its own ([`DocumentLocks`]).
@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
-    time::Instant,
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -26,7 +26,7 @@ use super::{
     commit::{GroupOutcome, commit_group},
     document_lock::DocumentLocks,
     renewable_pool::RenewablePool,
-    waiting_batches::WaitingBatches,
+    waiting_batches::{WaitingBatches, author_of, is_large},
 };
 use crate::task::supervise;
 
@@ -118,16 +118,12 @@ impl Committer {
         let mut next_start = Instant::now();
         let mut waiting = WaitingBatches::default();
         loop {
-            if waiting.len() == 0 {
-                match queue.recv().await {
-                    Some(QueuedBatch { batch, queued_at, reply }) => {
-                        waiting.push(batch, (queued_at, reply));
-                    }
-                    None => return,
-                }
+            if !wait_for_group(&mut queue, &mut waiting).await {
+                return;
             }
-            tokio::time::sleep_until(next_start).await;
-            next_start = Instant::now() + self.timing.every;
+            sleep_until(next_start).await;
+            let now = Instant::now();
+            next_start = now + self.timing.every;
             while waiting.len() < MAX_QUEUED_BATCHES
                 && let Ok(QueuedBatch { batch, queued_at, reply }) = queue.try_recv()
             {
@@ -136,13 +132,17 @@ impl Committer {
             let is_late =
                 |(_, (queued_at, _)): &WaitingBatch| queued_at.elapsed() > self.timing.start_within;
             let (late, group): (Vec<_>, Vec<_>) =
-                waiting.take_group().into_iter().partition(is_late);
+                waiting.take_group(now).into_iter().partition(is_late);
             for (_, (_, reply)) in late {
                 let cause = "the batch waited longer than `store.acquire_within` for its commit";
                 send_reply(reply, Err(StoreError::unavailable(cause).into()));
             }
             if !group.is_empty() {
+                let large = group.iter().filter(|(batch, _)| is_large(batch));
+                let large: Vec<_> = large.map(|(batch, _)| author_of(batch)).collect();
                 self.commit_group(group).await;
+                let ended = Instant::now();
+                large.into_iter().for_each(|author| waiting.note_large(author, ended - now, ended));
             }
         }
     }
@@ -173,6 +173,31 @@ impl Committer {
             self.locks.retirement().note(error);
         }
         send_reply(reply, outcome);
+    }
+}
+
+/// Waits until a group can be taken. Returns false if the queue is closed and nothing waits.
+async fn wait_for_group(
+    queue: &mut mpsc::Receiver<QueuedBatch>,
+    waiting: &mut WaitingBatches<(Instant, oneshot::Sender<CommitReply>)>,
+) -> bool {
+    loop {
+        let now = Instant::now();
+        let received = match waiting.next_at(now) {
+            Some(at) if at <= now => return true,
+            // All that wait pause.
+            Some(at) => match timeout_at(at, queue.recv()).await {
+                Ok(None) => {
+                    sleep_until(at).await;
+                    continue;
+                }
+                Ok(received) => received,
+                Err(_elapsed) => continue,
+            },
+            None => queue.recv().await,
+        };
+        let Some(QueuedBatch { batch, queued_at, reply }) = received else { return false };
+        waiting.push(batch, (queued_at, reply));
     }
 }
 

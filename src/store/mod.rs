@@ -14,6 +14,7 @@
 mod access;
 mod accounts;
 mod batch_rows;
+mod checkpoints;
 mod commit;
 mod commit_authorization;
 mod compaction;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     StoreError, StoreOptions,
+    checkpoints::Checkpoints,
     deadline::DeadlinePool,
     document_lock::DocumentLocks,
     group_commit::{CommitQueue, CommitTiming},
@@ -39,6 +40,8 @@ pub(super) struct Pools {
     /// Writes everything else.
     pub(super) writer: RenewablePool,
     pub(super) readers: RenewablePool,
+    /// Of a SQLite file.
+    pub(super) checkpoints: Option<Checkpoints>,
 }
 
 /// Whether the database can be written.
@@ -60,6 +63,7 @@ pub struct Store {
     pub(super) commit_queue: CommitQueue,
     pub(super) locks: DocumentLocks,
     pub(super) quotas: Arc<StoreQuotas>,
+    checkpoints: Option<Arc<Checkpoints>>,
     retirement: Arc<Retirement>,
     /// How long a write other than a commit may take, its wait for a connection included.
     write_within: Duration,
@@ -107,6 +111,7 @@ impl Store {
             commit_queue,
             locks,
             quotas,
+            checkpoints: pools.checkpoints.map(Arc::new),
             retirement,
             write_within: options.acquire_within + options.answer_within,
             history_pause: options.history_pause,
@@ -146,8 +151,9 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         // The writer comes last: the last connection to a file of SQLite moves the write-ahead log into the file.
+        let checkpoints = self.checkpoints.as_deref().inspect(|checkpoints| checkpoints.stop());
         let others = [self.readers.pool(), self.locks.pool(), self.commit_queue.pool()];
-        join_all(others.map(close)).await;
+        join_all(others.into_iter().chain(checkpoints.map(Checkpoints::pool)).map(close)).await;
         close(&self.writer).await;
     }
 

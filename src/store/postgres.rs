@@ -69,6 +69,7 @@ pub(super) async fn open(
         locking_connections: sizes.locking,
         writer: open(sizes.writing, options.busy_within).await?,
         readers: open(options.readers.max(1), options.busy_within).await?,
+        checkpoints: None,
     })
 }
 

@@ -1,7 +1,8 @@
 //! Connections to SQLite.
 //!
 //! The write pool has a single connection. SQLite allows one writer at a time, and in the pool callers wait in order
-//! instead of failing on a locked file. `query_only` keeps the connections for reading from writing.
+//! instead of failing on a locked file. `query_only` keeps the connections for reading from writing. One more connection makes
+//! checkpoints ([`Checkpoints`]).
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, str::FromStr};
 
@@ -13,17 +14,24 @@ use sea_orm::{
     },
 };
 
-use super::{StoreError, StoreOptions, pools::Pools, renewable_pool::RenewablePool};
+use super::{
+    StoreError, StoreOptions, checkpoints::Checkpoints, pools::Pools, renewable_pool::RenewablePool,
+};
 
-/// The size in bytes to which SQLite cuts the write-ahead log once its content is in the database file. While a reader
-/// holds an old snapshot, the log grows beyond it.
-const MAX_IDLE_WAL_BYTES: &str = "16777216";
+/// The number of pages of 4 KiB in the write-ahead log at which the writer makes a checkpoint itself.
+pub(super) const MAX_WAL_PAGES: &str = "16384";
+
+/// The size in bytes to which SQLite cuts the write-ahead log once its content is in the database file: as much as it has
+/// before the writer makes a checkpoint, so that the file is seldom cut and extended. While a reader holds an old
+/// snapshot, the log grows beyond it.
+const MAX_IDLE_WAL_BYTES: &str = "67108864";
 
 /// The purpose of a pool.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Writer,
     Readers,
+    Checkpoints,
 }
 
 /// Opens the pools for writing and for reading.
@@ -40,6 +48,11 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Pools, StoreError> {
     } else {
         connect(options, Role::Readers).await?
     };
+    // A database in memory has no write-ahead log.
+    let checkpoints = match in_memory {
+        true => None,
+        false => Some(Checkpoints::start(connect(options, Role::Checkpoints).await?)),
+    };
     let (writer, readers) = (RenewablePool::fixed(writer), RenewablePool::fixed(readers));
     Ok(Pools {
         committer: writer.clone(),
@@ -47,6 +60,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Pools, StoreError> {
         locking_connections: 1,
         writer,
         readers,
+        checkpoints,
     })
 }
 
@@ -68,7 +82,7 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
     let busy_within = store.busy_within;
     let mut options = ConnectOptions::new(&store.url);
     options
-        .max_connections(if role == Role::Writer { 1 } else { store.readers.max(1) })
+        .max_connections(if role == Role::Readers { store.readers.max(1) } else { 1 })
         .acquire_timeout(store.acquire_within)
         // Connections to a file do not go stale, and a database in memory is lost with its last connection.
         .idle_timeout(None)
@@ -82,8 +96,9 @@ async fn connect(store: &StoreOptions, role: Role) -> Result<DatabaseConnection,
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .pragma("journal_size_limit", MAX_IDLE_WAL_BYTES)
+                .pragma("wal_autocheckpoint", MAX_WAL_PAGES)
                 .busy_timeout(busy_within);
-            if role == Role::Readers { file.pragma("query_only", "ON") } else { file }
+            if role == Role::Writer { file } else { file.pragma("query_only", "ON") }
         })
         // On a full disk, SQLite ends the transaction by itself, and the driver's count of open transactions stays one
         // too high. From then on the driver would only commit savepoints, and acknowledged changes would be lost. So a

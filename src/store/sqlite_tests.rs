@@ -33,8 +33,27 @@ async fn every_connection_has_the_settings_for_durability() {
     }
     assert_eq!(pragma(&store.writer, "query_only").await, "0");
     // Otherwise the write-ahead log keeps the largest size that it ever had.
-    assert_eq!(pragma(&store.writer, "journal_size_limit").await, "16777216");
+    assert_eq!(pragma(&store.writer, "journal_size_limit").await, "67108864");
+    assert_eq!(pragma(&store.writer, "wal_autocheckpoint").await, "16384");
     assert_eq!(pragma(&store.readers, "query_only").await, "1");
+}
+
+#[tokio::test]
+async fn a_large_change_is_moved_into_the_database_file_beside_the_writer() {
+    let store = TestStore::on_sqlite().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    // It takes 12 MB in the log: far more than SQLite leaves there by default, and less than the writer moves.
+    store.change(document, edited(ana, &"x".repeat(6_000_000))).await.unwrap();
+
+    // Meanwhile the writer is in a transaction, and a reader has a connection.
+    let taken = store.begin().await.unwrap();
+    store.ping().await.unwrap();
+    kit::expect_eventually("the change in the file", async || {
+        fs::metadata(store.file()).unwrap().len() > 12_000_000
+    })
+    .await;
+    drop(taken);
 }
 
 #[tokio::test]
