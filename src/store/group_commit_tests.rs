@@ -35,6 +35,25 @@ async fn batches_of_many_documents_share_a_commit() {
 }
 
 #[tokio::test]
+async fn a_batch_that_pauses_is_stored_although_nothing_else_arrives() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let (first, second) = (store.document(ana).await.id, store.document(ana).await.id);
+    let others = store.document(bo).await.id;
+    let large = "x".repeat(1_000_000);
+    store.change(first, edited(ana, &large)).await.unwrap();
+    store.change(others, edited(bo, "b")).await.unwrap();
+
+    let (large, small) = tokio::join!(
+        store.change(second, edited(ana, &large)),
+        store.change(first, edited(ana, "a"))
+    );
+
+    large.unwrap();
+    small.unwrap();
+}
+
+#[tokio::test]
 async fn a_rejected_batch_does_not_affect_the_others_of_its_group() {
     let store = TestStore::with_commit_every(Duration::from_millis(100)).await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
