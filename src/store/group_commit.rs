@@ -186,18 +186,21 @@ async fn wait_for_group(
         let received = match waiting.next_at(now) {
             Some(at) if at <= now => return true,
             // All that wait pause.
-            Some(at) => match timeout_at(at, queue.recv()).await {
-                Ok(None) => {
-                    sleep_until(at).await;
-                    continue;
-                }
-                Ok(received) => received,
-                Err(_elapsed) => continue,
+            Some(at) if waiting.len() < MAX_QUEUED_BATCHES && !queue.is_closed() => {
+                timeout_at(at, queue.recv()).await.ok().flatten()
+            }
+            Some(at) => {
+                sleep_until(at).await;
+                None
+            }
+            None => match queue.recv().await {
+                None => return false,
+                received => received,
             },
-            None => queue.recv().await,
         };
-        let Some(QueuedBatch { batch, queued_at, reply }) = received else { return false };
-        waiting.push(batch, (queued_at, reply));
+        if let Some(QueuedBatch { batch, queued_at, reply }) = received {
+            waiting.push(batch, (queued_at, reply));
+        }
     }
 }
 
