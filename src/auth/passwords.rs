@@ -3,7 +3,8 @@
 //! One hash takes a core for tens of milliseconds, and megabytes of memory. So it runs on the blocking threads, a
 //! bounded number at a time. Networks take turns in their queue ([`FairQueue`]), the owners of accounts and quiet networks
 //! before others ([`HashRank`]). The queue is bounded as well: when it is full, the last rank and there the network that
-//! waits most often gets [`PasswordError::Busy`] immediately, and tries again.
+//! waits most often gets [`PasswordError::Busy`] immediately, and tries again; or else a network that waits more often than all of
+//! that rank.
 //!
 //! Verifying a password takes the same time whether or not the account exists, so the time reveals nothing.
 
@@ -55,9 +56,9 @@ pub enum PasswordError {
 /// How soon a password is hashed while others wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HashRank {
-    /// A sign-in at a network from which a user has signed in to the account.
+    /// A sign-in at a network from which a user has signed in to the account, not too often.
     Known,
-    /// A sign-in at a network that has not failed lately and waits for nothing else.
+    /// A sign-in at a network that has not failed lately, has not signed in too often, and waits for nothing else.
     Quiet,
     /// Any other sign-in, and a new account.
     Suspect,

@@ -3,7 +3,7 @@
 //! A source is the network of a client. Failures are counted for each source and for each pair of an account and a source,
 //! so a wrong password never costs anybody at another source anything. A source from which a user has signed in to the
 //! account is known to it: only the failures of the pair count there. If an account is attacked from many sources, unknown
-//! ones have to wait and have fewer attempts.
+//! ones have to wait and have fewer attempts. Right passwords refuse nobody, but more than a person needs have a worse rank.
 //!
 //! Accounts are told apart by their addresses, whether they exist or not, so nothing here tells.
 
@@ -33,6 +33,12 @@ const MAX_DELAY_SECONDS: u32 = 4;
 
 /// The number of failures up to which a source counts as quiet. A failure counts for half of its time.
 const QUIET: f64 = 0.5;
+
+/// The sign-ins of an hour to one account from one source that have the rank of a known source.
+const KNOWN_SIGN_INS_OF_PAIR: u32 = 20;
+
+/// The sign-ins of an hour from one source up to which it counts as quiet.
+const QUIET_SIGN_INS_OF_SOURCE: u32 = 200;
 
 /// The limits on failed attempts to sign in, for an hour each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +82,10 @@ struct State {
     unknown_pairs: FailureCounts<u64>,
     /// The failures from unknown sources.
     accounts: FailureCounts<u64>,
+    /// The sign-ins with the right password. They cost a rank, and refuse nobody.
+    sign_ins_of_pairs: FailureCounts<u64>,
+    /// The same from each source.
+    sign_ins_of_sources: FailureCounts<u64>,
     known: KnownSources,
     /// The attempts of each source that have begun and have no outcome.
     in_progress: HashMap<u64, usize>,
@@ -112,6 +122,8 @@ impl SignIns {
                     ATTEMPTS_ON_ATTACKED.min(limits.failures_of_pair),
                 ),
                 accounts: FailureCounts::up_to(MAX_DELAY_SECONDS, limits.failures_of_account),
+                sign_ins_of_pairs: FailureCounts::new(KNOWN_SIGN_INS_OF_PAIR),
+                sign_ins_of_sources: FailureCounts::new(QUIET_SIGN_INS_OF_SOURCE),
                 known: KnownSources::new(),
                 in_progress: HashMap::new(),
             }),
@@ -214,9 +226,11 @@ impl State {
 
     /// Returns the rank of an attempt in the queue of hashes.
     fn rank(&self, keys: &AttemptKeys, now: Instant) -> HashRank {
+        let is_known = self.knows(keys) && self.sign_ins_of_pairs.wait(&keys.pair, now).is_none();
         let is_quiet = self.sources.count(&keys.source, now) <= QUIET
+            && self.sign_ins_of_sources.wait(&keys.source, now).is_none()
             && !self.in_progress.contains_key(&keys.source);
-        match (self.knows(keys), is_quiet) {
+        match (is_known, is_quiet) {
             (true, _) => HashRank::Known,
             (false, true) => HashRank::Quiet,
             (false, false) => HashRank::Suspect,
@@ -257,6 +271,8 @@ impl SignInAttempt {
         state.check(&keys, now)?;
         if is_right {
             state.known.note(keys.account, keys.source);
+            state.sign_ins_of_pairs.add(&keys.pair, 1.0, now);
+            state.sign_ins_of_sources.add(&keys.source, 1.0, now);
             return Ok(true);
         }
         let is_known = state.knows(&keys);

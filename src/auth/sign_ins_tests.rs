@@ -51,13 +51,36 @@ fn failures_of_one_source_refuse_that_source_only() {
 }
 
 #[test]
-fn successes_do_not_count() {
+fn successes_refuse_nothing() {
     let (sign_ins, now) = (SignIns::new(LIMITS), Instant::now());
     let attempts: Vec<_> =
         (0..40).map(|_| sign_ins.begin(&email("alice"), source(1), now).unwrap()).collect();
     for attempt in attempts {
         assert!(attempt.settle(true, now).unwrap());
     }
+}
+
+#[test]
+fn more_successes_than_a_person_needs_have_a_worse_rank() {
+    let (sign_ins, now) = (SignIns::new(LIMITS), Instant::now());
+    let sign_in = |name: &str, now| {
+        let attempt = sign_ins.begin(&email(name), source(1), now).unwrap();
+        let rank = attempt.turn().rank;
+        assert!(attempt.settle(true, now).unwrap());
+        rank
+    };
+    let ranks: Vec<_> = (0..30).map(|_| sign_in("alice", now)).collect();
+    assert_eq!(ranks[0], HashRank::Quiet);
+    assert!(ranks[1..20].iter().all(|rank| *rank == HashRank::Known), "{ranks:?}");
+    assert!(ranks[20..].iter().all(|rank| *rank == HashRank::Quiet), "{ranks:?}");
+    // Others at the same source keep theirs, until all of them together have signed in too often.
+    assert_eq!((sign_in("bob", now), sign_in("bob", now)), (HashRank::Quiet, HashRank::Known));
+    for account in 0..200 {
+        sign_in(&format!("account-{account}"), now);
+    }
+    assert_eq!((sign_in("alice", now), sign_in("bob", now)), (HashRank::Suspect, HashRank::Known));
+    assert_eq!(sign_in("carol", now + 2 * HOUR), HashRank::Quiet);
+    assert_eq!(sign_in("alice", now + 2 * HOUR), HashRank::Known);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The state of a fair queue: who holds places, who waits, and who is next.
 
 use std::{
-    cmp::Reverse,
+    cmp::{Ordering, Reverse},
     collections::{HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
 };
@@ -12,7 +12,8 @@ const RANKLESS_TURN: u32 = 4;
 /// Whom a place is for.
 pub trait QueueKey: Hash + Eq + Clone {
     /// Returns the rank of the key. Keys of a lower rank are served first, and displace those of a higher one from a full
-    /// queue; but every fourth place goes to the next key, whatever its rank.
+    /// queue; but every fourth place goes to the next key, whatever its rank, and no key has more waiters in a full queue than
+    /// all keys of a higher rank together that want to wait.
     fn rank(&self) -> u8 {
         0
     }
@@ -100,7 +101,7 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
             return Request::Refused;
         }
         let is_full = self.waiting >= self.bounds.waiting;
-        let displaced = if is_full { self.displace_for(key.rank(), of_key) } else { None };
+        let displaced = if is_full { self.displace_for(key, of_key + 1) } else { None };
         if is_full && displaced.is_none() {
             return Request::Refused;
         }
@@ -116,16 +117,27 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
         Request::Waits(ticket, displaced)
     }
 
-    /// Removes a waiter for one of a key with this rank and `of_key` waiters: of the keys of the highest rank, the newest waiter
-    /// of the key with the most. None if that rank is lower than this one, or if it is the same and the first key would
-    /// then have fewer than the second.
-    fn displace_for(&mut self, rank: u8, of_key: usize) -> Option<W> {
+    /// Removes a waiter for one of a key that has `joined` waiters with it. Of the keys that may give way, the one with the highest
+    /// rank and there the one with the most loses its newest waiter. None if no key may give way:
+    ///
+    /// - A key of a higher rank does, unless the one that comes would have more waiters than all of that rank.
+    /// - A key of the same rank does if it has more.
+    /// - A key of a lower rank does if it has more than all of the rank of the one that comes. So a few keys of a low rank do not
+    ///   keep out everyone else.
+    fn displace_for(&mut self, key: &K, joined: usize) -> Option<W> {
         let waiters = |key: &K| self.keys.get(key).map_or(0, |own| own.waiting.len());
-        let last = self.order.iter().max_by_key(|key| (key.rank(), waiters(key)))?.clone();
-        let has_more = waiters(&last) > of_key + 1;
-        if last.rank() < rank || (last.rank() == rank && !has_more) {
-            return None;
+        let mut of_ranks: HashMap<u8, usize> = HashMap::new();
+        for other in &self.order {
+            *of_ranks.entry(other.rank()).or_default() += waiters(other);
         }
+        let of_rank = |rank| of_ranks.get(&rank).copied().unwrap_or_default();
+        let gives_way = |other: &K| match other.rank().cmp(&key.rank()) {
+            Ordering::Greater => joined <= of_rank(other.rank()),
+            Ordering::Equal => waiters(other) > joined,
+            Ordering::Less => waiters(other) > of_rank(key.rank()) + 1,
+        };
+        let may_give_way = self.order.iter().filter(|other| gives_way(other));
+        let last = may_give_way.max_by_key(|other| (other.rank(), waiters(other)))?.clone();
         let (ticket, _) = self.keys.get(&last)?.waiting.back()?;
         self.remove(&last, *ticket)
     }

@@ -106,9 +106,38 @@ fn a_waiter_of_a_higher_rank_gives_way() {
             matches!(places.request(&key, number), Request::Waits(_, Some(out)) if out == gives_way)
         );
     }
-    assert_eq!(places.request(&'D', 8), Request::Refused);
-    assert!(matches!(places.request(&'d', 9), Request::Waits(_, Some(6))));
+    // None of the second rank waits, and `a` does twice.
+    assert!(matches!(places.request(&'D', 8), Request::Waits(_, Some(6))));
+    assert!(matches!(places.request(&'d', 9), Request::Waits(_, Some(8))));
     assert_eq!(serve_all(places), [('a', 3), ('b', 5), ('c', 7), ('d', 9)]);
+}
+
+#[test]
+fn a_few_keys_of_the_lower_rank_do_not_keep_out_the_higher_one() {
+    let mut places = occupied(bounds(1, 1, 10, 12), "aaaaaabbbbbb");
+    let waits = |places: &mut QueuePlaces<char, usize>, key, number| {
+        matches!(places.request(&key, number), Request::Waits(_, Some(_)))
+    };
+    for (number, key) in "ABCD".chars().enumerate() {
+        assert!(waits(&mut places, key, 100 + number), "{key} does not wait");
+    }
+    // Now they have as many as `a` and as `b`, and neither gets back what it lost.
+    for key in "Eab".chars() {
+        assert_eq!(places.request(&key, 104), Request::Refused, "{key}");
+    }
+    // Others of the lower rank have none yet.
+    assert!(waits(&mut places, 'c', 105));
+    let mut served: Vec<_> = serve_all(places).iter().map(|(key, _)| *key).collect();
+    served.sort_unstable();
+    assert_eq!(String::from_iter(served), "ABCaaaabbbbc");
+}
+
+#[test]
+fn many_keys_of_the_higher_rank_take_nothing_from_the_lower_one() {
+    let mut places = occupied(bounds(1, 1, 10, 12), "aaaaABCDEFGH");
+    assert_eq!(places.request(&'I', 12), Request::Refused);
+    assert!(matches!(places.request(&'a', 13), Request::Waits(_, Some(11))));
+    assert_eq!(places.request(&'I', 14), Request::Refused);
 }
 
 #[derive(Debug, Clone)]

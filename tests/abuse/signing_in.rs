@@ -178,6 +178,64 @@ async fn people_sign_in_while_many_sources_flood_the_node() {
 }
 
 #[actix_web::test]
+async fn right_passwords_of_others_refuse_nobody() {
+    const ACCOUNTS: usize = 10;
+    let node = TestNode::start_with(&[
+        PROXY,
+        ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "4096"),
+        ("COSCRIBE__AUTH__HASHES_AT_ONCE", "1"),
+        // One network may fill half of it.
+        ("COSCRIBE__AUTH__HASHES_WAITING", "8"),
+        ("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "100000"),
+    ])
+    .await;
+    let alice = node.person("Alice").await;
+    let mut accounts = vec![];
+    for number in 0..ACCOUNTS {
+        accounts.push(node.person(&format!("Mallory{number}")).await);
+    }
+    let sources = ["198.51.100.1", "198.51.100.2"];
+    // Each account knows both sources.
+    for account in &accounts {
+        for source in sources {
+            assert!(login_at(&node, source, &account.email, PASSWORD).await.is_ok());
+        }
+    }
+    let refused = [const { Cell::new(0) }; 2];
+    let flood = join_all((0..32).map(|number| {
+        let (node, refused, source) = (&node, &refused[number % 2], sources[number % 2]);
+        let accounts = &accounts;
+        async move {
+            for attempt in 0.. {
+                let account = &accounts[(number + attempt) % ACCOUNTS];
+                let answer = login_at(node, source, &account.email, PASSWORD).await;
+                if !answer.is_ok() {
+                    assert_eq!(answer.code(), "UNAVAILABLE");
+                    refused.set(refused.get() + 1);
+                }
+            }
+        }
+    }));
+    let others = async {
+        let is_full = async || refused.iter().all(|refused| refused.get() > 0);
+        kit::expect_eventually("a full queue", is_full).await;
+        for number in 0..8 {
+            let source = format!("203.0.113.{number}");
+            let signed_in = login_at(&node, &source, &alice.email, PASSWORD).await;
+            assert!(signed_in.is_ok(), "sign-in {number}: {:?}", signed_in.errors());
+            let email = json!({ "email": format!("new-{number}@example.org") });
+            let registered = run_at(&node, &source, REGISTER, email).await;
+            assert!(registered.is_ok(), "registration {number}: {:?}", registered.errors());
+        }
+    };
+    select! {
+        _ = flood => unreachable!("it has no end"),
+        () = others => {}
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn accounts_of_one_source_are_few() {
     let node = TestNode::start_with(&[
         PROXY,
