@@ -15,6 +15,10 @@ const UNKNOWN_COST: f64 = 5.0;
 /// As many users as may use up their allowance at one network.
 const USERS_AT_NETWORK: u32 = 10;
 
+/// The most that is counted, in allowances. The last look-up that is begun may exceed one, and [`AddressLookUps::found`] takes back
+/// what was added: all of it must have been counted.
+const MAX_ALLOWANCES: u32 = 2;
+
 /// The look-ups of a node, for each user and each network.
 pub struct AddressLookUps(Mutex<State>);
 
@@ -24,13 +28,16 @@ struct State {
 }
 
 impl AddressLookUps {
-    /// Returns an allowance of `per_hour` look-ups for each user, of which nothing is spent. An address without an account
-    /// costs five.
+    /// Returns an allowance of `per_hour` look-ups for each user, at least five, of which nothing is spent. An address without
+    /// an account costs five.
     #[must_use]
     pub fn new(per_hour: u32) -> Self {
         Self(Mutex::new(State {
-            users: FailureCounts::new(per_hour),
-            networks: FailureCounts::new(per_hour.saturating_mul(USERS_AT_NETWORK)),
+            users: FailureCounts::up_to(MAX_ALLOWANCES, per_hour),
+            networks: FailureCounts::up_to(
+                MAX_ALLOWANCES,
+                per_hour.saturating_mul(USERS_AT_NETWORK),
+            ),
         }))
     }
 
@@ -90,6 +97,23 @@ mod tests {
         let refused = look_ups.begin(mallory, None, now).unwrap_err();
         assert!(refused.to_string().contains("at most 20 per hour"), "{refused}");
         look_ups.begin(alice, None, now).unwrap();
+    }
+
+    #[test]
+    fn addresses_with_an_account_are_limited_too() {
+        let (look_ups, now) = (AddressLookUps::new(20), Instant::now());
+        let look_up = |user| {
+            let begun = look_ups.begin(user, None, now);
+            begun.map(|()| look_ups.found(user, None, now))
+        };
+        let (alice, bob) = (UserId::new(), UserId::new());
+        assert_eq!((0..100).filter(|_| look_up(alice).is_ok()).count(), 20);
+        // The network has ten times as many.
+        assert_eq!((0..18).filter(|_| look_up(bob).is_ok()).count(), 18);
+        let others = (0..1_000).filter(|_| look_up(UserId::new()).is_ok()).count();
+        assert_eq!(others, 200 - 20 - 18);
+        let hour = std::time::Duration::from_secs(3_600);
+        look_ups.begin(alice, None, now + hour).unwrap();
     }
 
     #[test]

@@ -168,6 +168,7 @@ async fn no_subscription_survives_a_concurrent_revocation() {
     let limits = [
         ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100000"),
         ("COSCRIBE__LIMITS__GRANTS_TO_USER_PER_HOUR", "1000"),
+        ("COSCRIBE__LIMITS__ADDRESS_LOOK_UPS_PER_HOUR", "1000"),
     ];
     let pair = Pair::start_with(&limits).await;
     let Pair { node, alice, bob, document } = &pair;
