@@ -25,7 +25,7 @@ pub(super) struct ReplicaMemory {
 #[derive(Default)]
 struct Replicas {
     held: HashMap<DocumentId, HeldReplica>,
-    /// Only payers with replicas.
+    /// Without the replicas that rooms were asked to give up. Only payers with others.
     by_payer: HashMap<Party, usize>,
     total: usize,
     /// The bytes of the replicas that rooms were asked to give up.
@@ -84,14 +84,9 @@ impl Replicas {
         let Some(removed) = self.held.remove(&document) else { return };
         let HeldReplica { bytes, payer, is_asked, .. } = removed;
         self.total -= bytes;
-        if is_asked {
-            self.asked -= bytes;
-        }
-        if let Some(of_payer) = self.by_payer.get_mut(&payer) {
-            *of_payer -= bytes;
-            if *of_payer == 0 {
-                self.by_payer.remove(&payer);
-            }
+        match is_asked {
+            true => self.asked -= bytes,
+            false => subtract(&mut self.by_payer, payer, bytes),
         }
     }
 
@@ -107,6 +102,17 @@ impl Replicas {
             next.is_asked = true;
             self.asked += next.bytes;
             next.give_way.notify_one();
+            let (payer, bytes) = (next.payer, next.bytes);
+            subtract(&mut self.by_payer, payer, bytes);
+        }
+    }
+}
+
+fn subtract(by_payer: &mut HashMap<Party, usize>, payer: Party, bytes: usize) {
+    if let Some(of_payer) = by_payer.get_mut(&payer) {
+        *of_payer -= bytes;
+        if *of_payer == 0 {
+            by_payer.remove(&payer);
         }
     }
 }
@@ -181,6 +187,25 @@ mod tests {
         // What was given up makes room for others.
         own.note(alice, 40);
         assert!(![&first, &third, &own].into_iter().any(is_asked));
+    }
+
+    #[test]
+    fn a_user_whose_replicas_were_asked_for_has_less() {
+        let memory = Arc::new(ReplicaMemory::new(100, Metrics::new()));
+        let (mallory, alice) = (user(), user());
+        let [first, second, own, more] = [(); 4].map(|()| place(&memory));
+        first.note(mallory, 40);
+        second.note(mallory, 40);
+        own.note(alice, 45);
+        assert!(is_asked(&first) && !is_asked(&second) && !is_asked(&own));
+        // Before the first is given up, Alice has the most of what remains.
+        more.note(alice, 20);
+        assert!(is_asked(&own) && !is_asked(&second));
+        first.note(mallory, 0);
+        own.note(alice, 0);
+        let replicas = memory.replicas.lock();
+        assert_eq!((replicas.total, replicas.asked), (60, 0));
+        assert_eq!((replicas.by_payer[&mallory], replicas.by_payer[&alice]), (40, 20));
     }
 
     #[test]
