@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::{
     Caller,
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
-    answer::{AnswerBudget, AnswerRefused, encode_response, in_turns},
+    answer::{AnswerBudget, AnswerRefused, encode_response, in_turns, while_busy},
     engine::EngineParts,
     loaders::Loaders,
     operation_error::{
@@ -216,7 +216,7 @@ impl PreparedOperation {
         let refused = |error| vec![with_code(error)];
         let CheckedVariables { variables, are_large } =
             self.take_variables(party).await.map_err(refused)?;
-        let _turn = self.begin(party, are_large).await.map_err(refused)?;
+        let turn = self.begin(party, are_large).await.map_err(refused)?;
         let inner = &self.engine;
         let operation = SubscriptionOperation {
             schema: inner.schemas.events.clone(),
@@ -229,7 +229,7 @@ impl PreparedOperation {
         let purpose = Purpose::Admit(Arc::clone(&pending));
         let request = operation.request(purpose).data(Caller::Session(link));
         let mut responses = inner.schemas.events.execute_stream(request);
-        let mut errors: Vec<_> = match responses.next().await {
+        let mut errors: Vec<_> = match while_busy(turn, responses.next()).await {
             Some(response) => with_codes(response.errors),
             None => vec![],
         };

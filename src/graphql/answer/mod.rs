@@ -20,4 +20,4 @@ pub(super) use delta::encode_delta;
 pub(super) use encoded::Encoded;
 pub(super) use json::encode_response;
 pub(super) use meter::Metering;
-pub(super) use turns::in_turns;
+pub(super) use turns::{in_turns, while_busy};

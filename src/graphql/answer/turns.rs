@@ -3,7 +3,7 @@
 //! of another by one turn.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll},
 };
@@ -90,6 +90,20 @@ pub(in crate::graphql) async fn in_turns<T>(
     }
 }
 
+/// Runs a future, and gives its permit back as soon as it waits for something or ends: others need not wait for that.
+pub(in crate::graphql) async fn while_busy<T>(
+    mut permit: Option<FairPermit<Party>>,
+    future: impl Future<Output = T>,
+) -> T {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        permit = None;
+        polled
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -126,6 +140,19 @@ mod tests {
         let last = operation(alice, Arc::clone(&resolved));
         let (_, resolved_before) = futures_util::join!(flood, last);
         assert!(resolved_before <= (2 * TURNS + 3) * VALUES, "{resolved_before}");
+    }
+
+    #[tokio::test]
+    async fn a_turn_ends_when_its_work_waits_for_something_else() {
+        let turns = one_turn_at_a_time();
+        let (arrives, waits) = tokio::sync::oneshot::channel();
+        let turn = turns.acquire(Party::Node).await.ok();
+        let mut running = Box::pin(while_busy(turn, waits));
+        assert!((&mut running).now_or_never().is_none());
+        let other = turns.acquire(Party::Node).now_or_never();
+        assert!(other.is_some_and(|turn| turn.is_ok()), "the turn is not free");
+        arrives.send(7).unwrap();
+        assert_eq!(running.await, Ok(7));
     }
 
     #[tokio::test]
