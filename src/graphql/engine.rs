@@ -5,27 +5,24 @@
 use std::{num::NonZero, sync::Arc};
 
 use async_graphql::ServerError;
-use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
     Api, PreparedOperation,
     answer::AnswerBounds,
     operation_cache::OperationCache,
-    operation_error::{errors_to_json, with_code},
+    operation_error::{errors_to_json, with_code, work_error},
+    parsed_operations::ParsedOperations,
     schema::Schemas,
     validation::variable_uses::VariableBounds,
-    variables::OperationVariables,
 };
 use crate::{
     domain::Party,
-    editing::{
-        LoadError,
-        loader::{MAX_INLINE_BYTES, off_thread},
-    },
+    editing::{LoadError, loader::MAX_INLINE_BYTES},
     fair_queue::{FairPermit, FairQueue, QueueBounds},
     memory::{MemoryAccount, MemoryBounds, MemoryUse, Reservation},
     metrics::Metrics,
-    session::{Execute, Operation, TURN_WITHIN},
+    session::{Execute, Operation, Preparation, TURN_WITHIN},
     wire::graphql_ws::{RawObject, SubscribePayload},
 };
 
@@ -82,23 +79,40 @@ impl Engine {
         Self(Arc::new(parts))
     }
 
-    /// Parses `text` and selects the operation called `name`. Its variables are checked when it runs.
+    /// Parses an operation of a party. A long text is parsed on another thread when it is the party's turn. The variables are
+    /// checked when the operation runs.
     ///
     /// # Errors
     /// The text is too long, too complex or not GraphQL, it does not contain the operation, or the name is missing and
-    /// there are several.
-    pub fn prepare(
+    /// there are several; or it is long and had no turn in time.
+    pub async fn prepare(
         &self,
-        text: String,
-        name: Option<String>,
-        variables: OperationVariables,
+        party: Party,
+        SubscribePayload { query, operation_name, variables, extensions: _ }: SubscribePayload,
     ) -> Result<PreparedOperation, ServerError> {
-        let parsed = self.0.operations.parse(text).map_err(with_code)?;
-        let kind = parsed.kind(name.as_deref()).map_err(with_code)?;
-        parsed.check_selections(name.as_deref()).map_err(with_code)?;
-        let name = name.map(Into::into);
-        let engine = Arc::clone(&self.0);
+        let parsed = self.parse(party, query).await.map_err(with_code)?;
+        let name = operation_name.as_deref();
+        let kind = parsed.kind(name).map_err(with_code)?;
+        parsed.check_selections(name).map_err(with_code)?;
+        let (engine, name) = (Arc::clone(&self.0), operation_name.map(Into::into));
         Ok(PreparedOperation { engine, parsed, kind, name, variables, held: None })
+    }
+
+    async fn parse(
+        &self,
+        party: Party,
+        text: String,
+    ) -> Result<Arc<ParsedOperations>, ServerError> {
+        let operations = &self.0.operations;
+        if !operations.takes_long(&text) {
+            return operations.parse(text);
+        }
+        if let Some(parsed) = operations.find(&text) {
+            return Ok(parsed);
+        }
+        let engine = Arc::clone(&self.0);
+        let parsed = self.0.in_turn(party, move || engine.operations.parse(text)).await;
+        parsed.unwrap_or_else(|error| Err(work_error(&error, "an operation could not be parsed")))
     }
 
     /// Returns the turns of large operations, which large messages share.
@@ -128,16 +142,25 @@ impl EngineParts {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LoadError> {
-        let turn = match bytes > MAX_INLINE_BYTES {
-            true => Some(self.first_turn(party).await?),
-            false => None,
-        };
+        match bytes > MAX_INLINE_BYTES {
+            true => self.in_turn(party, work).await,
+            false => Ok(work()),
+        }
+    }
+
+    /// Runs work of a party on another thread when it is its turn.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        party: Party,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let turn = self.first_turn(party).await?;
         let work = move || {
             // The turn ends with the work, even if the operation has been cancelled.
             let _turn = turn;
             work()
         };
-        off_thread(bytes, work).await
+        tokio::task::spawn_blocking(work).await.map_err(|_panicked| LoadError::Aborted)
     }
 
     /// Waits for a turn of an operation that has not begun.
@@ -151,15 +174,26 @@ impl EngineParts {
 }
 
 impl Execute for Engine {
+    fn bytes_to_parse(&self, text: &str) -> usize {
+        self.0.operations.bytes_to_parse(text)
+    }
+
     fn prepare(
         &self,
+        party: Party,
         payload: SubscribePayload,
         held: Option<Reservation>,
-    ) -> Result<Box<dyn Operation>, Bytes> {
-        let variables = OperationVariables::Raw(payload.variables);
-        match self.prepare(payload.query, payload.operation_name, variables) {
-            Ok(prepared) => Ok(Box::new(prepared.holding(held))),
-            Err(error) => Err(errors_to_json(&[error])),
+    ) -> BoxFuture<'static, Preparation> {
+        let engine = self.clone();
+        async move {
+            match engine.prepare(party, payload).await {
+                Ok(prepared) => {
+                    let operation: Box<dyn Operation> = Box::new(prepared.holding(held));
+                    Ok(operation)
+                }
+                Err(error) => Err(errors_to_json(&[error])),
+            }
         }
+        .boxed()
     }
 }

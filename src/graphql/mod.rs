@@ -43,5 +43,3 @@ pub use prepared_operation::{OperationAnswer, PreparedOperation};
 pub use read_turns::ReadTurns;
 pub use request_allowances::RequestAllowances;
 pub use schema::{Schema, sdl};
-pub use variables::OperationVariables;
-pub(crate) use variables::too_many_values;

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{metrics::Metrics, session::Limits};
 
+/// The longest text that is parsed where it arrives, in bytes. Parsing takes up to 2 ms for each KiB.
+const MAX_INLINE_TEXT: usize = 1_024;
+
 /// The parsed operations that are in use.
 pub(super) struct OperationCache {
     cache: Cache<Arc<str>, Arc<ParsedOperations>, ParsedWeight>,
@@ -36,13 +39,29 @@ impl OperationCache {
         Self { cache, max_bytes: limits.operation_text, bounds, metrics }
     }
 
+    /// Returns the parsed form of `text` if it is in the cache.
+    pub(super) fn find(&self, text: &str) -> Option<Arc<ParsedOperations>> {
+        let found = self.cache.get(text);
+        found.inspect(|_parsed| self.metrics.operation_cache_hit())
+    }
+
+    /// Returns the number of bytes of `text` that have to be parsed: none if it is in the cache, or too long.
+    pub(super) fn bytes_to_parse(&self, text: &str) -> usize {
+        let is_new = text.len() <= self.max_bytes && !self.cache.contains_key(text);
+        if is_new { text.len() } else { 0 }
+    }
+
+    /// Returns whether parsing `text` takes so long that others must not wait for it.
+    pub(super) fn takes_long(&self, text: &str) -> bool {
+        (MAX_INLINE_TEXT + 1..=self.max_bytes).contains(&text.len())
+    }
+
     /// Returns the parsed form of `text`, from the cache if it is there.
     ///
     /// # Errors
     /// The text is too long, too complex or not GraphQL.
     pub(super) fn parse(&self, text: String) -> Result<Arc<ParsedOperations>, ServerError> {
-        if let Some(parsed) = self.cache.get(text.as_str()) {
-            self.metrics.operation_cache_hit();
+        if let Some(parsed) = self.find(&text) {
             return Ok(parsed);
         }
         self.metrics.operation_cache_missed();
@@ -85,6 +104,26 @@ impl Weighter<Arc<str>, Arc<ParsedOperations>> for ParsedWeight {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_that_are_not_in_the_cache_have_to_be_parsed() {
+        let bounds = OperationBounds { selections: 2_000, depth: 20 };
+        let cache = Cache::with_weighter(8, 1_000_000, ParsedWeight { min: 1 });
+        let operations =
+            OperationCache { cache, max_bytes: 65_536, bounds, metrics: Metrics::new() };
+        let text = |bytes: usize| format!("{{a}}{}", " ".repeat(bytes - 3));
+        let takes_long = |bytes: usize| operations.takes_long(&text(bytes));
+        assert_eq!([1_024, 1_025, 65_536].map(takes_long), [false, true, true]);
+        // It is refused by its length.
+        assert!(!takes_long(65_537) && operations.bytes_to_parse(&text(65_537)) == 0);
+
+        assert_eq!(operations.bytes_to_parse(&text(2_000)), 2_000);
+        operations.parse(text(2_000)).unwrap();
+        assert_eq!(operations.bytes_to_parse(&text(2_000)), 0);
+        // Wrong ones are not kept.
+        operations.parse("{".repeat(2_000)).err().unwrap();
+        assert_eq!(operations.bytes_to_parse(&"{".repeat(2_000)), 2_000);
+    }
 
     #[test]
     fn the_weight_of_an_entry_grows_with_its_parsed_size() {

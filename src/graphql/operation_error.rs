@@ -4,7 +4,10 @@ use async_graphql::ServerError;
 use bytes::Bytes;
 
 use super::error::INTERNAL;
-use crate::wire::{ErrorCode, graphql_ws, shortened};
+use crate::{
+    editing::LoadError,
+    wire::{ErrorCode, graphql_ws, shortened},
+};
 
 /// The message when too many large operations are being read.
 const TOO_MANY_OPERATIONS: &str =
@@ -27,6 +30,17 @@ pub(super) fn busy_error() -> ServerError {
 /// Returns the error of a stranger's operation that selects the schema, if only users may.
 pub(super) fn schema_error() -> ServerError {
     error_with(ErrorCode::Unauthenticated, SCHEMA_NEEDS_USER)
+}
+
+/// Returns the error of an operation whose work on another thread failed. Logs a fault of the server.
+pub(super) fn work_error(error: &LoadError, what: &'static str) -> ServerError {
+    match error {
+        LoadError::Busy => busy_error(),
+        error => {
+            tracing::error!(%error, "{what}");
+            internal_error()
+        }
+    }
 }
 
 fn error_with(code: ErrorCode, message: &str) -> ServerError {

@@ -15,23 +15,23 @@ use super::{
     loaders::Loaders,
     operation_error::{
         busy_error, errors_to_json, internal_error, internal_errors, schema_error, with_code,
-        with_codes,
+        with_codes, work_error,
     },
     parsed_operations::ParsedOperations,
-    variables::OperationVariables,
+    variables,
 };
 use crate::{
     domain::Party,
-    editing::{
-        LoadError,
-        loader::{MAX_INLINE_BYTES, off_thread},
-    },
+    editing::loader::{MAX_INLINE_BYTES, off_thread},
     fair_queue::FairPermit,
     memory::{HeldBytes, Reservation},
     metrics::{OperationKind, OperationOutcome},
     room::Subscription,
     session::{Operation, OperationResponse, SessionLink},
-    wire::{ErrorCode, graphql_ws::OperationId},
+    wire::{
+        ErrorCode,
+        graphql_ws::{OperationId, RawObject},
+    },
 };
 
 /// The fields of an event that may each be as long as a text in JSON: `content`, `update` and the insertions of `delta`.
@@ -51,7 +51,8 @@ pub struct PreparedOperation {
     pub(super) parsed: Arc<ParsedOperations>,
     pub(super) kind: OperationKind,
     pub(super) name: Option<Arc<str>>,
-    pub(super) variables: OperationVariables,
+    /// As the client sent them.
+    pub(super) variables: RawObject,
     /// The memory of a large message or body.
     pub(super) held: Option<Reservation>,
 }
@@ -122,18 +123,10 @@ impl PreparedOperation {
     /// A required variable is missing, the variables are too large or not JSON, or they are large and had no turn in time.
     async fn take_variables(&mut self, party: Party) -> Result<CheckedVariables, ServerError> {
         let inner = &self.engine;
-        let raw = std::mem::replace(
-            &mut self.variables,
-            OperationVariables::Decoded(Variables::default()),
-        );
-        let decoded = inner.large_work(party, raw.raw_bytes(), || raw.decode()).await;
-        let variables = decoded.unwrap_or_else(|error| match error {
-            LoadError::Busy => Err(busy_error()),
-            error => {
-                tracing::error!(%error, "variables could not be decoded");
-                Err(internal_error())
-            }
-        })?;
+        let raw = std::mem::take(&mut self.variables);
+        let decoded = inner.large_work(party, raw.bytes(), move || variables::decode(&raw)).await;
+        let variables = decoded
+            .unwrap_or_else(|error| Err(work_error(&error, "variables could not be decoded")))?;
         let name = self.name.as_deref();
         let variables = self.parsed.declared(name, variables)?;
         self.parsed.check_variables(name, &variables)?;

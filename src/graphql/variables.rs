@@ -13,14 +13,6 @@ use crate::{editing::loader::MAX_INLINE_BYTES, wire::graphql_ws::RawObject};
 /// More values than this are large, whatever their bytes.
 const MAX_SMALL_VALUES: usize = 1_000;
 
-/// Variables as a client sent them.
-pub enum OperationVariables {
-    /// JSON that is not decoded.
-    Raw(RawObject),
-    /// Values.
-    Decoded(Variables),
-}
-
 /// The number of values, and the bytes of their strings and keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct VariableSize {
@@ -28,39 +20,21 @@ pub(super) struct VariableSize {
     pub(super) bytes: usize,
 }
 
-impl OperationVariables {
-    /// Returns the number of bytes that have to be decoded.
-    pub(super) fn raw_bytes(&self) -> usize {
-        match self {
-            Self::Raw(object) => object.bytes(),
-            Self::Decoded(_) => 0,
-        }
+/// Decodes variables as a client sent them.
+///
+/// # Errors
+/// There are too many values, or they are not JSON.
+pub(super) fn decode(object: &RawObject) -> Result<Variables, ServerError> {
+    if object.values() > RawObject::MAX_VALUES {
+        let message = format!(
+            "The variables have more than {} values. Send fewer, in several operations.",
+            RawObject::MAX_VALUES
+        );
+        return Err(refusal(message, None));
     }
-
-    /// Decodes the values.
-    ///
-    /// # Errors
-    /// There are too many, or they are not JSON.
-    pub(super) fn decode(self) -> Result<Variables, ServerError> {
-        let object = match self {
-            Self::Raw(object) => object,
-            Self::Decoded(variables) => return Ok(variables),
-        };
-        if object.values() > RawObject::MAX_VALUES {
-            return Err(refusal(too_many_values(), None));
-        }
-        let Some(json) = object.json() else { return Ok(Variables::default()) };
-        serde_json::from_str(json)
-            .map_err(|error| refusal(format!("The variables are not valid: {error}."), None))
-    }
-}
-
-/// Returns the message for variables with too many values.
-pub(crate) fn too_many_values() -> String {
-    format!(
-        "The variables have more than {} values. Send fewer, in several operations.",
-        RawObject::MAX_VALUES
-    )
+    let Some(json) = object.json() else { return Ok(Variables::default()) };
+    serde_json::from_str(json)
+        .map_err(|error| refusal(format!("The variables are not valid: {error}."), None))
 }
 
 /// The sizes of variables.

@@ -15,7 +15,7 @@ use crate::{
     connection::ConnectionHandle,
     domain::{Network, UserId},
     graphql::Caller,
-    session::{Identified, IdentityError, Throttled},
+    session::{Execute as _, Identified, IdentityError, Throttled, cost_of_operation},
 };
 
 /// How long a request above a rate limit waits for its refusal, and a health check for its answer.
@@ -65,6 +65,26 @@ pub(super) async fn authenticate(
     let identified = state.identity.account_of(&claims).await?;
     note_known(request, identified.user.id);
     Ok(identified)
+}
+
+/// Counts what an operation costs more than the request that was admitted: `bytes` of a body or query string, with this text.
+///
+/// # Errors
+/// [`HttpError::Throttled`].
+pub(super) async fn charge_operation(
+    state: &HttpState,
+    caller: &Caller,
+    bytes: usize,
+    text: &str,
+) -> Result<(), HttpError> {
+    let cost = cost_of_operation(bytes, state.engine.bytes_to_parse(text));
+    pause_if_refused(match caller {
+        Caller::Nobody(None) => Ok(()),
+        Caller::Nobody(Some(network)) => state.anonymous_throttle.take_rest(network, cost),
+        Caller::Request { user, .. } => state.throttle.take_rest(&user.id, cost),
+        Caller::Session(link) => state.throttle.take_rest(&link.user().id, cost),
+    })
+    .await
 }
 
 /// Counts a request without a valid token for the address of its client.

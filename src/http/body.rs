@@ -1,7 +1,6 @@
 //! Reads request bodies within their limits.
 //!
-//! The framework's extractor would read a body to its end, whatever its length and duration. Therefore the handler reads
-//! the body here and gives the extractor the whole of it.
+//! The framework's extractors would read a body to its end, whatever its duration. Therefore the handler reads the body here.
 //!
 //! When a request is refused before its end, its client may still be sending and would receive a reset instead of the
 //! response. [`discard`] therefore reads on for a moment.

@@ -2,21 +2,15 @@
 //!
 //! A POST is authenticated before its body is read, because a request without a valid token may send only a small body.
 
-use std::pin::Pin;
-
 use actix_web::{
-    FromRequest as _, HttpRequest, HttpResponse, dev,
-    error::PayloadError,
+    HttpRequest, HttpResponse,
     http::header,
     web::{self, Bytes},
 };
-use async_graphql::Request;
-use async_graphql_actix_web::GraphQLRequest;
-use futures_util::{Stream, stream};
 
 use super::{
     HttpError, HttpState,
-    admission::{admit, refused},
+    admission::{admit, charge_operation, refused},
     body::{self, RequestBody},
     graphiql, graphql_socket,
     negotiation::ResponseFormat,
@@ -26,14 +20,12 @@ use super::{
 };
 use crate::{
     domain::Party,
-    editing::{LoadError, loader::MAX_INLINE_BYTES},
-    graphql::{Caller, OperationAnswer, OperationVariables, too_many_values},
+    editing::LoadError,
+    graphql::{Caller, OperationAnswer},
     memory::Reservation,
     metrics::OperationKind,
-    wire::{count_values, graphql_ws::RawObject, json_surrogates},
+    wire::{graphql_ws::SubscribePayload, json_surrogates},
 };
-
-type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// Handles `POST /graphql`.
 pub(super) async fn post(
@@ -56,7 +48,9 @@ pub(super) async fn post(
         }
     };
     let RequestBody { bytes, held } = body::read(&request, &mut payload, &state, &caller).await?;
-    let operation = parse_body(&request, &state, caller.party(), bytes).await?;
+    let size = bytes.len();
+    let operation = parse_body(&state, caller.party(), bytes).await?;
+    charge_operation(&state, &caller, size, &operation.query).await?;
     let received = ReceivedRequest { caller, operation, held, in_flight };
     respond(received, &state, format, Method::Post).await
 }
@@ -82,7 +76,9 @@ pub(super) async fn get(
     };
     let format = ResponseFormat::accepted_by(&request)?;
     let in_flight = state.in_flight.enter(caller.party())?;
-    let operation = query_string::parse_operation(request.query_string())?;
+    let query = request.query_string();
+    let operation = query_string::parse_operation(query)?;
+    charge_operation(&state, &caller, query.len(), &operation.query).await?;
     let received = ReceivedRequest { caller, operation, held: None, in_flight };
     respond(received, &state, format, Method::Get).await
 }
@@ -121,54 +117,31 @@ fn is_json(request: &HttpRequest) -> bool {
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Decodes a body: a small one with the framework's extractor, a large one on another thread.
+/// Decodes a body, a large one on another thread. Its variables are not decoded before the operation is checked.
 ///
 /// # Errors
 /// [`HttpError::Malformed`], [`HttpError::Busy`].
 async fn parse_body(
-    request: &HttpRequest,
     state: &HttpState,
     party: Party,
     body: Bytes,
-) -> Result<Request, HttpError> {
-    if body.len() > MAX_INLINE_BYTES {
-        let decode = move || {
-            let body = json_surrogates::replaced_in(body);
-            check_values(&body)?;
-            serde_json::from_slice(&body).map_err(|error| HttpError::Malformed(error.to_string()))
-        };
-        let bytes = MAX_INLINE_BYTES + 1;
-        return match state.engine.large_work(party, bytes, decode).await {
-            Ok(decoded) => decoded,
-            Err(LoadError::Busy) => Err(HttpError::Busy),
-            Err(error) => {
-                tracing::error!(%error, "a body could not be decoded");
-                Err(HttpError::Failed)
-            }
-        };
+) -> Result<SubscribePayload, HttpError> {
+    let bytes = body.len();
+    let parse = move || SubscribePayload::parse(&json_surrogates::replaced_in(body));
+    match state.engine.large_work(party, bytes, parse).await {
+        Ok(parsed) => parsed.map_err(|error| HttpError::Malformed(error.into_text())),
+        Err(LoadError::Busy) => Err(HttpError::Busy),
+        Err(error) => {
+            tracing::error!(%error, "a body could not be decoded");
+            Err(HttpError::Failed)
+        }
     }
-    let body = json_surrogates::replaced_in(body);
-    check_values(&body)?;
-    let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
-    GraphQLRequest::from_request(request, &mut dev::Payload::from(body))
-        .await
-        .map(GraphQLRequest::into_inner)
-        .map_err(|error| HttpError::Malformed(error.to_string()))
-}
-
-/// Checks the number of values in a body, which are those of its variables and a few others.
-fn check_values(body: &[u8]) -> Result<(), HttpError> {
-    const OTHERS: usize = 5;
-    let max = RawObject::MAX_VALUES + OTHERS;
-    // What is not JSON is refused with its reason when it is decoded.
-    let values = count_values(body, max).unwrap_or_default();
-    if values > max { Err(HttpError::Malformed(too_many_values())) } else { Ok(()) }
 }
 
 /// A request that is decoded.
 struct ReceivedRequest {
     caller: Caller,
-    operation: Request,
+    operation: SubscribePayload,
     /// The memory of a large body.
     held: Option<Reservation>,
     in_flight: Option<RequestInFlight>,
@@ -180,17 +153,15 @@ async fn respond(
     format: ResponseFormat,
     method: Method,
 ) -> Result<HttpResponse, HttpError> {
-    let Request { query, operation_name, variables, .. } = operation;
-    if query.is_empty() {
+    if operation.query.is_empty() {
         return Err(HttpError::Malformed("`query` is missing".to_owned()));
     }
-    let prepared =
-        match state.engine.prepare(query, operation_name, OperationVariables::Decoded(variables)) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                return Ok(format.respond(OperationAnswer::Refused(vec![error]), in_flight));
-            }
-        };
+    let prepared = match state.engine.prepare(caller.party(), operation).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            return Ok(format.respond(OperationAnswer::Refused(vec![error]), in_flight));
+        }
+    };
     match (prepared.kind(), method) {
         (OperationKind::Subscription, Method::Post) => return Err(HttpError::NeedsSocket),
         (OperationKind::Subscription | OperationKind::Mutation, Method::Get) => {

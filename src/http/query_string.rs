@@ -3,11 +3,13 @@
 //! The framework's own reader does not support `operationName`.
 
 use actix_web::web::Query;
-use async_graphql::Request;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::HttpError;
-use crate::wire::json_surrogates;
+use crate::wire::{
+    graphql_ws::{RawObject, SubscribePayload},
+    json_surrogates,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,15 +25,19 @@ struct OperationQuery {
 ///
 /// # Errors
 /// [`HttpError::Malformed`].
-pub(super) fn parse_operation(query: &str) -> Result<Request, HttpError> {
+pub(super) fn parse_operation(query: &str) -> Result<SubscribePayload, HttpError> {
     let OperationQuery { query, operation_name, variables } = parse(query)?;
-    let mut request = Request::new(query);
-    request.operation_name = operation_name.filter(|name| !name.is_empty());
-    if let Some(variables) = variables.filter(|json| !json.is_empty()) {
-        request.variables = serde_json::from_str(&json_surrogates::replaced(&variables))
-            .map_err(|error| HttpError::Malformed(format!("`variables`: {error}")))?;
-    }
-    Ok(request)
+    let variables = match variables.filter(|json| !json.is_empty()) {
+        Some(json) => RawObject::parse_variables(&json_surrogates::replaced(&json))
+            .map_err(|error| HttpError::Malformed(error.into_text()))?,
+        None => RawObject::default(),
+    };
+    Ok(SubscribePayload {
+        query,
+        operation_name: operation_name.filter(|name| !name.is_empty()),
+        variables,
+        extensions: RawObject::default(),
+    })
 }
 
 /// Parses a query string.

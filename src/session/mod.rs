@@ -36,7 +36,7 @@ mod yjs;
 /// The longest time for which a large message or operation that has not begun waits for its turn.
 pub(crate) const TURN_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
-pub use graphql::port::{Execute, Operation, OperationResponse};
+pub use graphql::port::{Execute, Operation, OperationResponse, Preparation};
 pub use identity::{Identified, Identity, IdentityError};
 pub use limits::Limits;
 pub use link::SessionLink;
@@ -44,6 +44,6 @@ pub use options::SessionOptions;
 pub use sessions::{SessionParts, Sessions};
 pub use slot_search::MAX_SEARCHES_PER_MINUTE;
 pub use socket::{NewEditor, open, open_editor};
-pub use throttle::{Throttle, Throttled};
+pub use throttle::{Throttle, Throttled, cost_of_operation};
 pub use waiting_throttle::WaitingThrottle;
 pub use yjs::port::{ConversationStep, EditorConversation, StepOutcome};

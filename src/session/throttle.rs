@@ -16,6 +16,23 @@ use governor::{
 };
 use thiserror::Error;
 
+use crate::editing::loader::MAX_INLINE_BYTES;
+
+/// The bytes of a message that cost as much as an operation.
+const MESSAGE_BYTES: usize = 8 * 1024;
+
+/// The bytes of a text to parse that cost as much as an operation. Parsing them takes about as long.
+const TEXT_BYTES: usize = 512;
+
+/// Returns what an operation costs in a message of `bytes` bytes, whose text has `to_parse` bytes that have to be parsed: 1, and 1
+/// more for each 8 KiB of the message and each 512 bytes of the text. What is over 64 KiB costs nothing here. It is read in
+/// turns, and takes memory that is limited.
+#[must_use]
+pub fn cost_of_operation(bytes: usize, to_parse: usize) -> u32 {
+    let more = bytes.min(MAX_INLINE_BYTES) / MESSAGE_BYTES + to_parse / TEXT_BYTES;
+    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
+}
+
 /// A rate limit was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("Too many {what}: at most {allowed} per {period}. Wait a moment and try again.")]
@@ -126,6 +143,18 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         Ok(())
     }
 
+    /// Spends what an action of `key` costs more than the one that has been taken for it, but not more than was left then if the
+    /// key was new.
+    ///
+    /// # Errors
+    /// [`Throttled`] if less is left.
+    pub fn take_rest(&self, key: &K, cost: u32) -> Result<(), Throttled> {
+        match cost.min(self.refusal.allowed).saturating_sub(1) {
+            0 => Ok(()),
+            rest => self.take_many(key, rest),
+        }
+    }
+
     /// Drops the state of keys that equal new ones, now and then.
     fn sweep(&self) {
         if self.limiter.len() >= self.sweep_at.load(Ordering::Relaxed) {
@@ -166,5 +195,25 @@ mod tests {
         throttle.take(&"alice").unwrap();
         throttle.take_many(&"bob", 100).unwrap();
         throttle.take(&"bob").unwrap_err();
+    }
+
+    #[test]
+    fn the_rest_of_a_cost_fits_a_new_key_and_is_taken_once() {
+        let throttle = Throttle::per_minute("requests", 3);
+        throttle.take(&"alice").unwrap();
+        throttle.take_rest(&"alice", 9).unwrap();
+        throttle.take(&"alice").unwrap_err();
+        throttle.take(&"bob").unwrap();
+        throttle.take_rest(&"bob", 1).unwrap();
+        throttle.take_rest(&"bob", 3).unwrap();
+        throttle.take_rest(&"bob", 2).unwrap_err();
+    }
+
+    #[test]
+    fn operations_cost_more_the_longer_they_are() {
+        let of_bytes = [0, 8_191, 8_192, 65_535, 65_536, 10_000_000];
+        assert_eq!(of_bytes.map(|bytes| cost_of_operation(bytes, 0)), [1, 1, 2, 8, 9, 9]);
+        let of_texts = [0, 511, 512, 10_240, 65_536];
+        assert_eq!(of_texts.map(|bytes| cost_of_operation(bytes, bytes)), [1, 1, 2, 22, 137]);
     }
 }

@@ -43,8 +43,12 @@ async fn expect_undisturbed(attacks: &[&Attack], rounds: usize) {
         })
         .await;
         let mut took = vec![];
-        for _ in 0..rounds {
-            for sample in bystander.work().await {
+        for round in 0..rounds {
+            let mut samples = bystander.work().await;
+            // From a network that the node does not know.
+            let source = [127, 0, 1, u8::try_from(round).unwrap()].into();
+            samples.push(bystander.sign_in(&node.url(""), source).await);
+            for sample in samples {
                 assert!(sample.failure.is_none(), "{sample:?}");
                 took.push(sample.took);
             }
@@ -94,7 +98,8 @@ tests! {
     content_copies, unread_answers, sipped_answers, deaf_sockets,
     update_copies, delta_copies, viewer_renders, replays,
     conflicts, conflicts_of_two_clients, poisoned_documents, deleted_ranges, map_entries, many_clients, sync_requests,
-    schema_aliases, large_variables, repeated_variables, database_questions, bad_tokens, wrong_passwords, address_lookups,
+    schema_aliases, long_texts, large_variables, repeated_variables, database_questions, bad_tokens, wrong_passwords, right_passwords,
+    address_lookups,
     half_heads, page_scripts, sockets_before_admission, unauthenticated_paths,
     large_texts, open_documents, restorations, unwanted_grants,
 }

@@ -1,6 +1,6 @@
 //! Large variables, and variables that are used many times.
 
-use kit::{Client as _, Node as _, TestNode};
+use kit::{Client as _, HttpReply, Node as _, TestNode};
 use serde_json::{Value, json};
 
 const EDIT: &str = "mutation($id: ID!, $delta: [DeltaOpInput!]!) {
@@ -20,13 +20,33 @@ async fn variables_with_too_many_values_are_refused_before_they_are_decoded() {
         json!({ "id": document, "delta": vec![vec![json!({ "a": 0 })]; 50_000] }),
     ] {
         let body = json!({ "query": EDIT, "variables": variables });
-        let refused = mallory.send(&body).await;
-        assert_eq!(refused.status, 400);
-        assert_eq!(refused.json()["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+        let accept = "application/graphql-response+json";
+        let refused = HttpReply::to(mallory.post().header("Accept", accept).json(&body)).await;
+        assert_eq!((refused.status, &*refused.code()), (400, "BAD_USER_INPUT"));
         assert_eq!(socket.run(EDIT, variables).await.code(), "BAD_USER_INPUT");
     }
     // The socket stays open.
     assert!(socket.run("{ me { id } }", json!({})).await.is_ok());
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn variables_are_not_decoded_before_the_operation_is_checked() {
+    let node = TestNode::start().await;
+    let mallory = node.person("Mallory").await;
+    let socket = mallory.connect().await;
+    let variables = json!({ "a": vec![0; 200_000] });
+    for wrong in ["{ me", "query A { me { id } } query B { me { id } }"] {
+        let answers = [
+            mallory.run(wrong, variables.clone()).await,
+            socket.run(wrong, variables.clone()).await,
+        ];
+        for answer in answers {
+            let message = answer.errors()[0]["message"].as_str().unwrap();
+            assert!(!message.contains("values"), "{message}");
+        }
+    }
     drop(socket);
     node.stop().await;
 }

@@ -19,7 +19,17 @@ fn graphql(node: &TestNode, method: Method, query: &[(&str, &str)]) -> reqwest::
 async fn a_malformed_body_is_refused() {
     let node = TestNode::start().await;
     let alice = node.person("Alice").await;
-    for body in ["", "{", "null", "7", "\"{ me { id } }\"", "{}", r#"{"query":7}"#, "\u{feff}{}"] {
+    for body in [
+        "",
+        "{",
+        "null",
+        "7",
+        "\"{ me { id } }\"",
+        "{}",
+        r#"{"query":7}"#,
+        r#"["{ me { id } }"]"#,
+        "\u{feff}{}",
+    ] {
         let request = alice.post().header("Content-Type", "application/json").body(body);
         let reply = HttpReply::to(request).await;
         assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{body}");
@@ -114,9 +124,14 @@ async fn get_supports_queries_only() {
         assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"), "{query}");
         assert_eq!(reply.header("Allow"), "POST");
     }
-    for malformed in
-        [&[][..], &[("variables", "{}")], &[("query", "{ me { id } }"), ("variables", "{")]]
-    {
+    let me = ("query", "{ me { id } }");
+    for malformed in [
+        &[][..],
+        &[("variables", "{}")],
+        &[me, ("variables", "{")],
+        &[me, ("variables", "[]")],
+        &[me, ("variables", "{} {}")],
+    ] {
         let reply = get(malformed).await;
         assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"), "{malformed:?}");
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use futures_util::future::join_all;
 use kit::{Client as _, HttpReply, Node as _, PASSWORD, TestNode, http_client, within};
 use serde_json::json;
 use tokio::{
@@ -138,7 +139,7 @@ async fn requests_without_a_token_are_rate_limited() {
     let alice = node.person("Alice").await;
     let client = http_client();
     let to = || client.post(node.url("/graphql")).json(&json!({ "query": "{ __typename }" }));
-    let replies = futures_util::future::join_all((0..40).map(|_| HttpReply::to(to()))).await;
+    let replies = join_all((0..40).map(|_| HttpReply::to(to()))).await;
 
     let mut refused = 0;
     for reply in replies.into_iter().filter(|reply| reply.status != 200) {
@@ -150,6 +151,60 @@ async fn requests_without_a_token_are_rate_limited() {
     for _ in 0..10 {
         assert!(alice.run("{ me { id } }", json!({})).await.is_ok());
     }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn long_operations_count_several_times() {
+    const REQUESTS: usize = 90;
+    let node = TestNode::start_with(&[
+        // More than there are requests, and much less than what they cost.
+        ("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "100"),
+        ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "100"),
+    ])
+    .await;
+    let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
+    // Each another one, which has to be parsed.
+    let text = |number: usize| format!("{{ __typename }} # {number}{}", " ".repeat(60_000));
+    let body = |number: usize| json!({ "query": text(number) });
+    let is_refused = async |request: reqwest::RequestBuilder| {
+        let reply = HttpReply::to(request).await;
+        assert!(reply.status == 200 || (reply.status == 429 && reply.code() == "RATE_LIMITED"));
+        reply.status == 429
+    };
+    let stranger = |number| http_client().post(node.url("/graphql")).json(&body(number));
+    let of_stranger = join_all((0..REQUESTS).map(|number| is_refused(stranger(number)))).await;
+    assert!(of_stranger.contains(&true));
+    let of_alice = (0..REQUESTS).map(|number| is_refused(alice.post().json(&body(number))));
+    assert!(join_all(of_alice).await.contains(&true));
+    let socket = bob.connect().await;
+    let mut codes = vec![];
+    for number in 0..REQUESTS {
+        let answer = socket.run(&text(number), json!({})).await;
+        codes.push(if answer.is_ok() { "ok".to_owned() } else { answer.code().to_owned() });
+    }
+    assert!(codes.contains(&"RATE_LIMITED".to_owned()), "{codes:?}");
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn long_texts_keep_their_place_among_the_operations_of_a_socket() {
+    let node = TestNode::start().await;
+    let mut socket = node.person("Alice").await.connect_raw().await;
+    let lengths = [60_000, 0, 10_000, 0, 0, 20_000, 0];
+    for (number, bytes) in lengths.into_iter().enumerate() {
+        let text = format!("{{ __typename }}{}", " ".repeat(bytes));
+        socket.start(&number.to_string(), &text).await;
+    }
+    // Long and wrong.
+    socket.start("wrong", &"{".repeat(20_000)).await;
+    for number in 0..lengths.len() {
+        let answer = socket.expect_answer(&number.to_string()).await;
+        assert_eq!(answer["data"]["__typename"], "Query");
+    }
+    assert_eq!(socket.expect_error("wrong").await, "BAD_USER_INPUT");
+    drop(socket);
     node.stop().await;
 }
 

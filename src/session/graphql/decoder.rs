@@ -36,7 +36,7 @@ pub(in crate::session) struct DecodedMessage {
 pub(super) enum Decoding {
     /// It is decoded.
     Done(DecodedMessage),
-    /// It will be. Until [`Decoder::finish`], the other messages wait.
+    /// It will be. Until [`Decoder::resume`], the other messages wait.
     Later(LocalBoxFuture<'static, DecodedMessage>),
 }
 
@@ -44,13 +44,13 @@ pub(super) enum Decoding {
 pub(super) struct Decoder {
     turns: FairQueue<Party>,
     waiting: VecDeque<ReceivedMessage>,
-    is_decoding: bool,
+    is_paused: bool,
 }
 
 impl Decoder {
     /// Creates a decoder that has received nothing.
     pub(super) fn new(turns: FairQueue<Party>) -> Self {
-        Self { turns, waiting: VecDeque::new(), is_decoding: false }
+        Self { turns, waiting: VecDeque::new(), is_paused: false }
     }
 
     /// Receives a message.
@@ -58,14 +58,14 @@ impl Decoder {
         self.waiting.push_back(received);
     }
 
-    /// Returns whether a message is not decoded yet.
+    /// Returns whether a message is not decoded yet, or is decoded and not handled.
     pub(super) fn is_busy(&self) -> bool {
-        self.is_decoding || !self.waiting.is_empty()
+        self.is_paused || !self.waiting.is_empty()
     }
 
     /// Decodes the next message, if it is its turn. `party` is the user of an admitted client; before, messages are small.
     pub(super) fn next(&mut self, party: Option<Party>) -> Option<Decoding> {
-        if self.is_decoding {
+        if self.is_paused {
             return None;
         }
         let ReceivedMessage { bytes, held } = self.waiting.pop_front()?;
@@ -74,15 +74,20 @@ impl Decoder {
             let message = graphql_ws::parse(&bytes).map_err(CloseReason::from);
             return Some(Decoding::Done(DecodedMessage { message, bytes: size, held }));
         };
-        self.is_decoding = true;
+        self.pause();
         let message = decode_large(self.turns.clone(), party, bytes);
         let decoded = message.map(move |message| DecodedMessage { message, bytes: size, held });
         Some(Decoding::Later(decoded.boxed_local()))
     }
 
-    /// Notes that the message that was decoded later is decoded.
-    pub(super) fn finish(&mut self) {
-        self.is_decoding = false;
+    /// Lets the messages wait until the last one is handled.
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Notes that the last message is decoded or handled.
+    pub(super) fn resume(&mut self) {
+        self.is_paused = false;
     }
 
     /// Drops the messages that wait.

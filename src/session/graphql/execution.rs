@@ -8,22 +8,22 @@ use std::{sync::Arc, task::Poll};
 use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
-    future::{AbortHandle, Abortable, Aborted},
+    future::{AbortHandle, Abortable, Aborted, LocalBoxFuture},
 };
 
 use super::{
     in_progress::{Demand, InProgress, RunningOperation},
-    port::{Operation, OperationResponse},
+    port::{Operation, OperationResponse, Preparation},
     protocol::GraphQlCompletion,
 };
 use crate::{
-    domain::UserId,
+    domain::{Party, UserId},
     memory::Reservation,
     metrics::OperationKind,
     outbox::InFlight,
     room::Subscription,
     session::{
-        SessionLink, SessionParts, Throttled,
+        SessionLink, SessionParts, Throttled, cost_of_operation,
         protocol::{Completion, ProtocolEffect, SessionView, poll_once},
     },
     wire::{
@@ -46,6 +46,21 @@ pub(super) struct NewOperation {
     pub(super) bytes: usize,
     /// The memory of a large message.
     pub(super) held: Option<Reservation>,
+}
+
+/// How an operation starts.
+pub(super) enum StartedOperation {
+    /// It has, or was refused.
+    Begun(ProtocolEffect),
+    /// Its text is long and is parsed later. Until [`Execution::begin`], no other message of the client is handled.
+    Parsing(LocalBoxFuture<'static, ReadyOperation>),
+}
+
+/// An operation that is parsed, or was refused.
+pub(in crate::session) struct ReadyOperation {
+    id: OperationId,
+    prepared: Preparation,
+    in_flight: InFlight,
 }
 
 /// The result of an operation that had to wait.
@@ -79,17 +94,36 @@ impl Execution {
         id: OperationId,
         NewOperation { payload, bytes, held }: NewOperation,
         view: &SessionView,
-    ) -> ProtocolEffect {
+    ) -> StartedOperation {
         if self.is_active(&id) {
-            return ProtocolEffect::Close(CloseReason::DuplicateId(id));
+            return StartedOperation::Begun(ProtocolEffect::Close(CloseReason::DuplicateId(id)));
         }
-        let in_flight = match self.admit(bytes, view) {
+        let cost = cost_of_operation(bytes, self.parts.execute.bytes_to_parse(&payload.query));
+        let in_flight = match self.admit(bytes, cost, view) {
             Ok(in_flight) => in_flight,
             Err((code, message)) => {
-                return refusal(&id, &graphql_ws::errors(code, &message), None);
+                let errors = graphql_ws::errors(code, &message);
+                return StartedOperation::Begun(refusal(&id, &errors, None));
             }
         };
-        match self.parts.execute.prepare(payload, held) {
+        let party = Party::User(self.user());
+        let mut preparing = self.parts.execute.prepare(party, payload, held);
+        if let Poll::Ready(prepared) = poll_once(&mut preparing) {
+            return StartedOperation::Begun(self.begin(ReadyOperation { id, prepared, in_flight }));
+        }
+        let parsing = async move {
+            let prepared = preparing.await;
+            ReadyOperation { id, prepared, in_flight }
+        };
+        StartedOperation::Parsing(parsing.boxed_local())
+    }
+
+    /// Runs an operation that is parsed, or refuses it.
+    pub(super) fn begin(
+        &mut self,
+        ReadyOperation { id, prepared, in_flight }: ReadyOperation,
+    ) -> ProtocolEffect {
+        match prepared {
             Ok(operation) if operation.kind() == OperationKind::Subscription => {
                 self.subscribe(id, operation, in_flight)
             }
@@ -112,13 +146,18 @@ impl Execution {
     }
 
     /// Admits one more operation, or returns why the client has to wait.
-    fn admit(&self, bytes: usize, view: &SessionView) -> Result<InFlight, (ErrorCode, String)> {
+    fn admit(
+        &self,
+        bytes: usize,
+        cost: u32,
+        view: &SessionView,
+    ) -> Result<InFlight, (ErrorCode, String)> {
         if view.is_draining {
             let message = "The server is restarting. Reconnect and try again.".to_owned();
             return Err((ErrorCode::Unavailable, message));
         }
         let refused = |error: Throttled| (ErrorCode::RateLimited, error.to_string());
-        self.parts.throttle.take(&self.user()).map_err(refused)?;
+        self.parts.throttle.take_many(&self.user(), cost).map_err(refused)?;
         self.operations.admit(bytes).ok_or_else(|| {
             let message = format!(
                 "This connection has {} unanswered operations, or {} bytes of them. Wait for an answer and try again.",

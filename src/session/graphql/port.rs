@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::{
+    domain::Party,
     memory::{HeldBytes, Reservation},
     metrics::OperationKind,
     room::Subscription,
@@ -49,16 +50,20 @@ pub trait Operation: Send {
     ) -> BoxFuture<'static, Result<Subscription, Bytes>>;
 }
 
+/// An operation that can run, or a list of GraphQL errors as JSON.
+pub type Preparation = Result<Box<dyn Operation>, Bytes>;
+
 /// Parses operations.
 pub trait Execute: Send + Sync {
-    /// Parses and validates an operation. `held` is the memory of its message if that is large, which the operation keeps until
-    /// it has ended.
-    ///
-    /// # Errors
-    /// A list of GraphQL errors as JSON.
+    /// Returns the number of bytes that have to be parsed of a text: none of one that was parsed lately.
+    fn bytes_to_parse(&self, text: &str) -> usize;
+
+    /// Parses and validates an operation of a party. It is ready at once unless the text is long. `held` is the memory of its
+    /// message if that is large, which the operation keeps until it has ended.
     fn prepare(
         &self,
+        party: Party,
         payload: SubscribePayload,
         held: Option<Reservation>,
-    ) -> Result<Box<dyn Operation>, Bytes>;
+    ) -> BoxFuture<'static, Preparation>;
 }

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
     decoder::{DecodedMessage, Decoder, Decoding, ReceivedMessage},
-    execution::{Execution, NewOperation, OperationCompletion},
+    execution::{Execution, NewOperation, OperationCompletion, ReadyOperation, StartedOperation},
     gate::{Decision, Gate},
     renewal::{Renewal, RenewalCompletion},
 };
@@ -47,6 +47,8 @@ pub(in crate::session) struct GraphQlProtocol {
 pub(in crate::session) enum GraphQlCompletion {
     /// A large message is decoded.
     Decoded(DecodedMessage),
+    /// The long text of an operation is parsed.
+    Parsed(ReadyOperation),
     /// An operation has ended, or has its seat.
     Operation(OperationCompletion),
     /// A renewed token was checked.
@@ -112,9 +114,8 @@ impl GraphQlProtocol {
             match self.decoder.next(party) {
                 Some(Decoding::Done(decoded)) => effects.extend(self.handle(decoded, view)),
                 Some(Decoding::Later(decoded)) => {
-                    let decoded = decoded.map(GraphQlCompletion::Decoded).map(Completion::GraphQl);
-                    effects.push(ProtocolEffect::PauseReading(true));
-                    effects.push(ProtocolEffect::Await(decoded.boxed_local()));
+                    effects
+                        .extend(pause_for(decoded.map(GraphQlCompletion::Decoded).boxed_local()));
                 }
                 None => break,
             }
@@ -126,31 +127,37 @@ impl GraphQlProtocol {
         &mut self,
         DecodedMessage { message, bytes, held }: DecodedMessage,
         view: &SessionView,
-    ) -> Option<ProtocolEffect> {
+    ) -> Vec<ProtocolEffect> {
         let decision = match message {
             Ok(message) => self.gate.receive(message),
             Err(reason) => Decision::Close(reason),
         };
         match (decision, &mut self.execution) {
             (Decision::Authenticate { token, predecessor }, _) => {
-                Some(ProtocolEffect::Authenticate { token, predecessor })
+                vec![ProtocolEffect::Authenticate { token, predecessor }]
             }
             (Decision::Pong(payload), _) => {
                 let pong = ServerMessage::pong(payload.as_deref()).frame();
                 let pong = HeldBytes::new(pong, held).encode(|pong| pong);
-                Some(ProtocolEffect::Reply(pong, None))
+                vec![ProtocolEffect::Reply(pong, None)]
             }
-            (Decision::Renew(token), _) => Some(self.renewal.start(token, view)),
+            (Decision::Renew(token), _) => vec![self.renewal.start(token, view)],
             (Decision::Start(id, payload), Some(execution)) => {
-                Some(execution.start(id, NewOperation { payload, bytes, held }, view))
+                match execution.start(id, NewOperation { payload, bytes, held }, view) {
+                    StartedOperation::Begun(effect) => vec![effect],
+                    StartedOperation::Parsing(parsed) => {
+                        self.decoder.pause();
+                        pause_for(parsed.map(GraphQlCompletion::Parsed).boxed_local()).into()
+                    }
+                }
             }
             (Decision::Stop(id), Some(execution)) => {
                 execution.stop(&id);
-                None
+                vec![]
             }
-            (Decision::Close(reason), _) => Some(ProtocolEffect::Close(reason)),
+            (Decision::Close(reason), _) => vec![ProtocolEffect::Close(reason)],
             // The gate starts operations of admitted clients only; before, there is nothing to stop.
-            (Decision::Ignore | Decision::Start(..) | Decision::Stop(_), _) => None,
+            (Decision::Ignore | Decision::Start(..) | Decision::Stop(_), _) => vec![],
         }
     }
 
@@ -162,9 +169,14 @@ impl GraphQlProtocol {
         let Some(execution) = &mut self.execution else { return vec![] };
         match completion {
             GraphQlCompletion::Decoded(decoded) => {
-                self.decoder.finish();
+                self.decoder.resume();
                 let mut effects = vec![ProtocolEffect::PauseReading(false)];
                 effects.extend(self.handle(decoded, view));
+                self.decode(effects, view)
+            }
+            GraphQlCompletion::Parsed(parsed) => {
+                self.decoder.resume();
+                let effects = vec![ProtocolEffect::PauseReading(false), execution.begin(parsed)];
                 self.decode(effects, view)
             }
             GraphQlCompletion::Operation(completion) => {
@@ -194,6 +206,12 @@ impl GraphQlProtocol {
             execution.leave();
         }
     }
+}
+
+/// Returns the effects of a message that is decoded or handled later: those after it wait.
+fn pause_for(later: LocalBoxFuture<'static, GraphQlCompletion>) -> [ProtocolEffect; 2] {
+    let completion = later.map(Completion::GraphQl).boxed_local();
+    [ProtocolEffect::PauseReading(true), ProtocolEffect::Await(completion)]
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -1,9 +1,9 @@
 //! A bystander who works on the same node.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use coscribe::domain::DocumentId;
-use kit::{Answer, Client as _, Node, Person, Socket};
+use kit::{Answer, Client as _, HttpReply, Node, PASSWORD, Person, Socket, http_client_at};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -76,6 +76,17 @@ impl Bystander {
         ]
     }
 
+    /// Signs in at the node at this base address, from this address.
+    pub(crate) async fn sign_in(&self, url: &str, source: IpAddr) -> Sample {
+        let asked = Instant::now();
+        let login =
+            "mutation($e: String!, $p: String!) { login(email: $e, password: $p) { token } }";
+        let variables = json!({ "e": self.person.email, "p": PASSWORD });
+        let body = json!({ "query": login, "variables": variables });
+        let request = http_client_at(source).post(format!("{url}/graphql")).json(&body);
+        sample("sign in", asked, &HttpReply::to(request).await.answer())
+    }
+
     async fn time(
         &self,
         action: &'static str,
@@ -83,10 +94,13 @@ impl Bystander {
         variables: serde_json::Value,
     ) -> Sample {
         let asked = Instant::now();
-        let answer = self.socket.run(operation, variables).await;
-        let failure = (!answer.is_ok()).then(|| reason(&answer));
-        Sample { action, took: asked.elapsed(), failure }
+        sample(action, asked, &self.socket.run(operation, variables).await)
     }
+}
+
+fn sample(action: &'static str, asked: Instant, answer: &Answer) -> Sample {
+    let failure = (!answer.is_ok()).then(|| reason(answer));
+    Sample { action, took: asked.elapsed(), failure }
 }
 
 fn reason(answer: &Answer) -> String {

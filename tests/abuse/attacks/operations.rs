@@ -1,6 +1,7 @@
 //! Operations that are expensive to read, to check or to carry out.
 
-use kit::{PASSWORD, http_client};
+use futures_util::future::join;
+use kit::{Client as _, PASSWORD, http_client, http_client_at};
 use serde_json::json;
 
 use super::{Attacker, attacker::aliases};
@@ -16,6 +17,24 @@ pub(super) async fn schema_aliases(attacker: Attacker) {
             for text in &texts {
                 let request = http_client().post(format!("{}/graphql", attacker.url));
                 attacker.send(request.json(&json!({ "query": text }))).await;
+            }
+        })
+        .await;
+}
+
+/// Sends texts that are as long as they may be, each another one.
+pub(super) async fn long_texts(attacker: Attacker) {
+    let socket = attacker.person.connect().await;
+    let text = |unit: &str| {
+        format!("{{ me {{ id }} # {}\n}}", uuid::Uuid::new_v4()) + &unit.repeat(60_000 / unit.len())
+    };
+    attacker
+        .repeat(attacker.size(4, 32), async || {
+            for unit in ["\n", "{a}", "#\n"] {
+                attacker.ask(&text(unit), json!({})).await;
+                let stranger = http_client().post(format!("{}/graphql", attacker.url));
+                attacker.send(stranger.json(&json!({ "query": text(unit) }))).await;
+                socket.run(&text(unit), json!({})).await;
             }
         })
         .await;
@@ -115,6 +134,24 @@ pub(super) async fn wrong_passwords(attacker: Attacker) {
             attacker.send(stranger.json(&json!({ "query": login, "variables": variables }))).await;
         })
         .await;
+}
+
+/// Signs in with the right password from two networks, which the account knows.
+pub(super) async fn right_passwords(attacker: Attacker) {
+    let login = "mutation($e: String!, $p: String!) { login(email: $e, password: $p) { token } }";
+    let body =
+        json!({ "query": login, "variables": { "e": attacker.person.email, "p": PASSWORD } });
+    let from = async |last: u8| {
+        let client = http_client_at([127, 0, 0, last].into());
+        attacker
+            .repeat(attacker.size(8, 80), async || {
+                // With a token, which has the higher rate.
+                let request = client.post(format!("{}/graphql", attacker.url));
+                attacker.send(request.bearer_auth(&attacker.person.token).json(&body)).await;
+            })
+            .await;
+    };
+    join(from(2), from(3)).await;
 }
 
 /// Looks up e-mail addresses by granting them access.

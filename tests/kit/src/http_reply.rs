@@ -1,5 +1,7 @@
 //! HTTP replies.
 
+use std::net::IpAddr;
+
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
@@ -61,6 +63,16 @@ impl HttpReply {
 /// An HTTP client that keeps no idle connection, which would delay the shutdown of its node, and follows no redirect.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
-    client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    build(reqwest::Client::builder())
+}
+
+/// As [`http_client`], with this address of the machine, for example 127.0.0.2 on Linux.
+#[must_use]
+pub fn http_client_at(address: IpAddr) -> reqwest::Client {
+    build(reqwest::Client::builder().local_address(address))
+}
+
+fn build(client: reqwest::ClientBuilder) -> reqwest::Client {
+    let client = client.pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none());
+    client.build().unwrap()
 }

@@ -71,7 +71,7 @@ pub use editor::{Editor, new_doc, sync_message};
 pub use editor_state::EditorState;
 pub use frame::{Frame, Opcode};
 pub use handshake::{Handshake, HandshakeReply, Refusal};
-pub use http_reply::{HttpReply, http_client};
+pub use http_reply::{HttpReply, http_client, http_client_at};
 pub use kernel::{kernel_holds_connection, largest_kernel_buffers};
 pub use metrics::Metrics;
 pub use node::Node;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
 
-use super::raw_message::is_object;
+use super::{BadMessage, raw_message::is_object};
 use crate::wire::count_values;
 
 /// A JSON object, counted but not decoded, or nothing if the client sent none. `Debug` shows sizes only, to keep user data
@@ -19,6 +19,17 @@ pub struct RawObject {
 impl RawObject {
     /// The most values of an object, on all levels of arrays and objects together.
     pub const MAX_VALUES: usize = 100_000;
+
+    /// Reads variables that stand alone: an object or null.
+    ///
+    /// # Errors
+    /// They are not JSON, or JSON of another type.
+    pub fn parse_variables(json: &str) -> Result<Self, BadMessage> {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let object = read_object(&mut reader, "variables");
+        let object = object.and_then(|object| reader.end().map(|()| object));
+        object.map_err(|error| BadMessage::unreadable("\"variables\"", &error))
+    }
 
     /// Returns the object, if the client sent one.
     #[must_use]

@@ -33,6 +33,19 @@ pub struct SubscribePayload {
 }
 
 impl SubscribePayload {
+    /// Parses a GraphQL request that stands alone, as the body of an HTTP request.
+    ///
+    /// # Errors
+    /// It is not JSON, or not an object with the fields of a request.
+    pub fn parse(json: &[u8]) -> Result<Self, BadMessage> {
+        // serde would accept an array of the fields as well.
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(BadMessage::new("it is not a JSON object; expected {\"query\":…}"));
+        }
+        serde_json::from_slice(json)
+            .map_err(|error| BadMessage::unreadable("it is not a GraphQL request", &error))
+    }
+
     /// Decodes the payload.
     pub(super) fn read(payload: Option<&RawValue>) -> Result<Self, BadMessage> {
         match payload {
