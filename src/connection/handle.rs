@@ -12,6 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     ConnectionDeadlines,
     deadlines::{AnswerPace, ConnectionPhase},
+    line_ends::LineEnds,
     places::ConnectionPlace,
 };
 use crate::domain::UserId;
@@ -45,6 +46,7 @@ struct ConnectionState {
     is_read_held: Cell<bool>,
     /// The requests that were begun in this turn of the task.
     begun: Cell<u32>,
+    line_ends: Cell<LineEnds>,
     /// The last bytes that arrived.
     tail: Cell<[u8; 3]>,
     /// The bytes that the kernel has accepted so far, modulo 2^64.
@@ -200,13 +202,19 @@ impl ConnectionHandle {
         }
     }
 
-    pub(super) fn note_read(&self, bytes: &[u8]) {
-        match self.state.phase.get() {
+    /// Notes that bytes arrived. Marks those of a head for which it is refused ([`LineEnds`]).
+    pub(super) fn note_read(&self, bytes: &mut [u8]) {
+        let phase = self.state.phase.get();
+        match phase {
             ConnectionPhase::Session => return,
-            phase @ (ConnectionPhase::Idle { .. } | ConnectionPhase::Answering { .. }) => {
-                self.state.phase.set(phase.after_bytes(bytes.len(), Instant::now()));
+            ConnectionPhase::Idle { .. } => {
+                let mut line_ends = self.state.line_ends.get();
+                line_ends.check(bytes);
+                self.state.line_ends.set(line_ends);
             }
+            ConnectionPhase::Answering { .. } => {}
         }
+        self.state.phase.set(phase.after_bytes(bytes.len(), Instant::now()));
         let mut tail = self.state.tail.get();
         for byte in &bytes[bytes.len().saturating_sub(tail.len())..] {
             tail = [tail[1], tail[2], *byte];
@@ -277,6 +285,9 @@ impl Drop for AnsweredRequest {
         if state.phase.get() == ConnectionPhase::Session {
             return;
         }
+        let mut line_ends = state.line_ends.get();
+        line_ends.begin();
+        state.line_ends.set(line_ends);
         // The part of the next head that arrived together with this request is already in the framework's buffer. Its time
         // begins now. Behind a body it cannot be recognized; such a connection ends with `server.keep_alive`.
         if self.has_body || is_empty_line(state.tail.get()) {

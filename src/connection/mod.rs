@@ -11,6 +11,7 @@
 mod deadlines;
 mod handle;
 mod least_rate;
+mod line_ends;
 mod places;
 mod refusal;
 mod stream;

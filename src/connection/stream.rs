@@ -125,7 +125,7 @@ impl AsyncRead for ClientConnection {
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
-                let arrived = &buffer.filled()[before..];
+                let arrived = &mut buffer.filled_mut()[before..];
                 if !arrived.is_empty() {
                     self.handle.note_read(arrived);
                 }

@@ -185,6 +185,51 @@ async fn a_connection_without_requests_is_closed_after_its_keep_alive() {
 }
 
 #[actix_web::test]
+async fn a_line_of_a_head_must_end_with_crlf() {
+    let node = TestNode::start().await;
+    let answers = async |request: &str| {
+        let mut stream = TcpStream::connect(node.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        within("the end of the connection", stream.read_to_string(&mut reply)).await.unwrap();
+        reply
+    };
+    let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let reply = answers(&format!("{head}\r\n")).await;
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    // A proxy may take the end of the first line for a part of its value.
+    for request in [
+        format!("{head}X: a\nContent-Length: 5\r\n\r\n12345"),
+        format!("{head}\n"),
+        "GET /healthz HTTP/1.1\nHost: localhost\n\n".to_owned(),
+        format!("\n{head}\r\n"),
+    ] {
+        let reply = answers(&request).await;
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{request:?}: {reply}");
+        assert_eq!(reply.matches("HTTP/1.1").count(), 1, "{reply}");
+    }
+    // A body may have any lines, and the next head on the connection is checked like the first.
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    let body = "{\n\"query\":\n\n\"{ __typename }\"}";
+    let post = format!(
+        "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(post.as_bytes()).await.unwrap();
+    let mut reply = vec![];
+    while !String::from_utf8_lossy(&reply).ends_with('}') {
+        within("an answer", stream.read_buf(&mut reply)).await.unwrap();
+    }
+    assert!(String::from_utf8_lossy(&reply).contains("__typename"));
+    let lines = format!("{}\n", head.replace("\r\n", "\n"));
+    stream.write_all(lines.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    within("the end of the connection", stream.read_to_string(&mut reply)).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn other_methods_and_paths_are_not_served() {
     let node = TestNode::start().await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
