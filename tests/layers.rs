@@ -54,7 +54,7 @@ const ROOM_LAYERS: [&[&str]; 9] = [
     &["actor"],
     &["parts", "stale_documents"],
     &["delivery"],
-    &["awareness", "members", "replica_memory"],
+    &["awareness", "members"],
     &["error", "options"],
 ];
 

@@ -1,31 +1,42 @@
-//! One document being loaded: its place in the queue, and its budget.
+//! One document being loaded: its place in a queue, its memory, and its budget.
 //!
-//! A load that turns out to be large waits for a place, and holds it until its work has ended. The work spends a budget: a step
-//! for each struct, and time. When the budget ends, the document is closed off.
+//! A load that turns out to be large waits for a place, and holds it until its work has ended. Documents of medium size have
+//! places of their own, since each of them is loaded in a short time. One that takes longer begins again among the heavy ones,
+//! so that users with heavy documents do not delay the others (docs/adr/0030-places-for-medium-documents.md).
+//!
+//! A heavy document is not read before there is memory for it. The work spends a budget: a step for each struct, and time. When
+//! the budget ends, the document is closed off.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{
-    LoadError, StateError,
+    LoadError, Replica, StateError,
     closed_off::TooHeavy,
-    loader::{DocumentLoader, MAX_INLINE_BYTES},
+    loader::{DocumentLoader, MAX_INLINE_BYTES, off_thread},
     stoppable::{Unfinished, run_stoppable},
 };
 use crate::{
     domain::{Budget, DocumentId, Exhausted, Party, Version},
     fair_queue::FairPermit,
+    memory::LoadMemory,
     store::{Snapshot, SnapshotState},
     wire::yjs::Outline,
 };
 
-/// The longest time for which loading a large document waits for its turn.
+/// The longest time for which loading a document waits for its turns and for memory, all together.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Cost model: a struct costs as much as this many bytes of text. So a document of 2,000 structs is large: if each is compared
 /// with every other one, that takes a tenth of a second.
 const STRUCT_COST: usize = 32;
+
+/// The highest cost of a document of medium size.
+const MAX_MEDIUM_COST: usize = 2 * 1024 * 1024;
+
+/// How long the work on a document of medium size may take before it begins again among the heavy ones.
+const MEDIUM_WITHIN: Duration = Duration::from_secs(2);
 
 /// A document of more structs than `limits.document_structs` is still loaded if it has at most this many times as many, so that
 /// the limit can be lowered.
@@ -56,13 +67,54 @@ pub(super) struct Target {
     pub(super) party: Party,
 }
 
+/// How much work it is to load a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LoadClass {
+    /// It is loaded without a place, and not counted.
+    Small,
+    /// It waits for a place, but not for memory.
+    Medium,
+    /// It waits for a place and for memory.
+    Heavy,
+}
+
+impl LoadClass {
+    fn of(cost: usize) -> Self {
+        match cost {
+            0..=MAX_INLINE_BYTES => Self::Small,
+            ..=MAX_MEDIUM_COST => Self::Medium,
+            _ => Self::Heavy,
+        }
+    }
+}
+
+/// What a load holds that is not small.
+struct LoadPlace {
+    class: LoadClass,
+    _permit: FairPermit<Party>,
+    memory: LoadMemory,
+}
+
+/// The size of a snapshot.
+#[derive(Debug, Clone, Copy)]
+struct SnapshotSize {
+    bytes: usize,
+    structs: usize,
+}
+
 /// One document being loaded.
 pub(super) struct DocumentLoad<'a> {
     loader: &'a DocumentLoader,
     pub(super) target: Target,
-    /// The cost of what was worked on without a place.
+    /// The cost of what is being worked on, as far as is known.
     cost: usize,
-    place: Option<FairPermit<Party>>,
+    /// Whether its work has taken too long for a document of medium size.
+    is_slow: bool,
+    /// Whether it is to begin again because of that.
+    must_begin_again: bool,
+    /// How long it may still wait.
+    patience: Duration,
+    place: Option<LoadPlace>,
     budget: Budget,
     steps: u64,
     /// How long the work has taken so far.
@@ -83,6 +135,9 @@ impl<'a> DocumentLoad<'a> {
             loader,
             target,
             cost: 0,
+            is_slow: false,
+            must_begin_again: false,
+            patience: MAX_WAIT,
             place: None,
             budget: Budget::new(steps),
             steps,
@@ -91,41 +146,110 @@ impl<'a> DocumentLoad<'a> {
         })
     }
 
-    /// Whether it has a place.
-    pub(super) fn has_place(&self) -> bool {
-        self.place.is_some()
+    /// Returns how much work it is, as far as is known.
+    pub(super) fn class(&self) -> LoadClass {
+        self.place.as_ref().map_or(LoadClass::Small, |place| place.class)
     }
 
-    /// Waits for a place before work of this cost, unless the document is small so far.
+    /// Removes the memory that is counted for a document that is not small.
+    pub(super) fn take_memory(&mut self) -> Option<LoadMemory> {
+        self.place.take().map(|place| place.memory)
+    }
+
+    /// Waits for a place and for memory before a snapshot of so many bytes is read.
     ///
     /// # Errors
     /// [`LoadError::Busy`]. [`LoadError::TooHeavy`] if the document was closed off meanwhile.
-    pub(super) async fn admit(&mut self, cost: usize) -> Result<(), LoadError> {
-        self.cost = self.cost.saturating_add(cost);
-        if self.cost > MAX_INLINE_BYTES && self.place.is_none() {
-            let Target { document, version, party } = self.target;
-            let place = self.loader.queue().acquire_within(party, MAX_WAIT).await;
-            self.place = Some(place.map_err(|_refused| LoadError::Busy)?);
-            self.loader.closed_off().check(document, version)?;
+    pub(super) async fn expect_snapshot(&mut self, bytes: usize) -> Result<(), LoadError> {
+        let size = SnapshotSize { bytes, structs: 0 };
+        self.take_place(size.cost()).await?;
+        match &mut self.place {
+            Some(place) if place.class != LoadClass::Heavy => place.memory.count(size.memory()),
+            Some(_) => self.wait_for_memory(size.memory()).await?,
+            None => {}
         }
         Ok(())
     }
 
-    /// Notes the snapshot that the document is loaded from, and waits for a place if it is large. Returns its cost.
+    /// Notes the snapshot that the document is loaded from, and waits for a place if it is large. Returns it with its cost.
+    /// If it is heavy and there is no memory for it, drops it and waits for the memory: then it has to be read again.
     ///
     /// # Errors
-    /// As [`admit`](Self::admit).
-    pub(super) async fn admit_snapshot(&mut self, snapshot: &Snapshot) -> Result<usize, LoadError> {
+    /// As [`expect_snapshot`](Self::expect_snapshot).
+    pub(super) async fn admit_snapshot(
+        &mut self,
+        snapshot: Snapshot,
+    ) -> Result<Option<(Snapshot, usize)>, LoadError> {
         self.snapshot = Some(snapshot.version);
-        let cost = cost_of(snapshot);
-        self.admit(cost).await?;
-        Ok(cost)
+        let (snapshot, size) = measured(snapshot).await?;
+        if size.structs as u64 > self.steps {
+            return Err(LoadError::TooHeavy(self.out_of_structs()));
+        }
+        self.take_place(size.cost()).await?;
+        if let Some(place) = &mut self.place {
+            match place.class {
+                LoadClass::Small | LoadClass::Medium => place.memory.count(size.memory()),
+                LoadClass::Heavy if place.memory.try_grow_to(size.memory()) => {}
+                LoadClass::Heavy => {
+                    drop(snapshot);
+                    self.wait_for_memory(size.memory()).await?;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some((snapshot, size.cost())))
+    }
+
+    /// Waits for a place before a page of the log of so many bytes is read, unless the document is small with it.
+    ///
+    /// # Errors
+    /// As [`expect_snapshot`](Self::expect_snapshot).
+    pub(super) async fn admit_page(&mut self, bytes: usize) -> Result<(), LoadError> {
+        let before = self.class();
+        self.take_place(self.cost.saturating_add(bytes)).await?;
+        let Some(place) = &mut self.place else { return Ok(()) };
+        let memory = place.memory.bytes().saturating_add(bytes.saturating_mul(2));
+        if place.class == LoadClass::Heavy && before != LoadClass::Heavy {
+            return self.wait_for_memory(memory).await;
+        }
+        // A load that has memory does not wait for more: two could wait for each other.
+        place.memory.count(memory);
+        Ok(())
+    }
+
+    /// Takes a place for work of this cost in total, unless it has one.
+    async fn take_place(&mut self, cost: usize) -> Result<(), LoadError> {
+        self.cost = self.cost.max(cost);
+        let class = if self.is_slow { LoadClass::Heavy } else { LoadClass::of(self.cost) };
+        if class <= self.class() {
+            return Ok(());
+        }
+        let Target { document, version, party } = self.target;
+        // Nobody waits for a place with another one.
+        let memory = self.take_memory().unwrap_or_else(|| self.loader.memory().begin_load(party));
+        let began = Instant::now();
+        let permit = self.loader.places(class).acquire_within(party, self.patience).await;
+        self.patience = self.patience.saturating_sub(began.elapsed());
+        let permit = permit.map_err(|_refused| LoadError::Busy)?;
+        self.place = Some(LoadPlace { class, _permit: permit, memory });
+        self.loader.closed_off().check(document, version)?;
+        Ok(())
+    }
+
+    /// Waits until there is this much memory for the load, in total.
+    async fn wait_for_memory(&mut self, bytes: usize) -> Result<(), LoadError> {
+        let (began, patience) = (Instant::now(), self.patience);
+        let Some(place) = &mut self.place else { return Ok(()) };
+        let is_counted = place.memory.wait_for(bytes, patience).await;
+        self.patience = patience.saturating_sub(began.elapsed());
+        if is_counted { Ok(()) } else { Err(LoadError::Busy) }
     }
 
     /// Runs work of this cost: inline if it is little, otherwise on a worker thread, which holds the place.
     ///
     /// # Errors
-    /// [`LoadError::TooHeavy`] if the budget ended, [`LoadError::Corrupt`], [`LoadError::Aborted`].
+    /// [`LoadError::TooHeavy`] if the budget ended, [`LoadError::Corrupt`], [`LoadError::Aborted`]. [`LoadError::Busy`] if the
+    /// document turned out to be heavy; then it [`begins_again`](Self::begins_again).
     pub(super) async fn work<T: Send + 'static>(
         &mut self,
         cost: usize,
@@ -134,8 +258,8 @@ impl<'a> DocumentLoad<'a> {
         if cost <= MAX_INLINE_BYTES {
             return work(&self.budget).map_err(|error| self.refused(error));
         }
+        let left = self.within().saturating_sub(self.worked);
         let (began, place) = (Instant::now(), self.place.take());
-        let left = self.loader.bounds().within.saturating_sub(self.worked);
         let work = move |budget: &Budget| (work(budget), place);
         let done = run_stoppable(self.budget.clone(), left, work).await;
         let (done, place) = done.map_err(|unfinished| match unfinished {
@@ -145,6 +269,25 @@ impl<'a> DocumentLoad<'a> {
         self.place = place;
         self.worked += began.elapsed();
         done.map_err(|error| self.refused(error))
+    }
+
+    /// Returns how long the work may take.
+    fn within(&self) -> Duration {
+        let within = self.loader.bounds().within;
+        match self.class() {
+            LoadClass::Small | LoadClass::Medium => within.min(MEDIUM_WITHIN),
+            LoadClass::Heavy => within,
+        }
+    }
+
+    /// Begins again if the document was taken for one of medium size and turned out to be heavy. Returns whether it was.
+    pub(super) fn begins_again(&mut self) -> bool {
+        let begins_again = std::mem::take(&mut self.must_begin_again);
+        if begins_again {
+            self.budget = Budget::new(self.steps);
+            self.worked = Duration::ZERO;
+        }
+        begins_again
     }
 
     /// Ends loading. Closes the document off if it is too heavy.
@@ -162,14 +305,22 @@ impl<'a> DocumentLoad<'a> {
         loaded
     }
 
-    fn refused(&self, error: StateError) -> LoadError {
+    fn refused(&mut self, error: StateError) -> LoadError {
         match error {
             StateError::Corrupt(corrupt) => LoadError::Corrupt(corrupt),
-            StateError::Exhausted(Exhausted::Steps) => {
-                LoadError::TooHeavy(TooHeavy::Structs { limit: self.steps })
+            StateError::Exhausted(Exhausted::Steps) => LoadError::TooHeavy(self.out_of_structs()),
+            StateError::Exhausted(Exhausted::Stopped)
+                if self.within() < self.loader.bounds().within =>
+            {
+                (self.is_slow, self.must_begin_again) = (true, true);
+                LoadError::Busy
             }
             StateError::Exhausted(Exhausted::Stopped) => LoadError::TooHeavy(self.out_of_time()),
         }
+    }
+
+    fn out_of_structs(&self) -> TooHeavy {
+        TooHeavy::Structs { limit: self.steps }
     }
 
     fn out_of_time(&self) -> TooHeavy {
@@ -177,17 +328,38 @@ impl<'a> DocumentLoad<'a> {
     }
 }
 
-/// Returns the cost of loading a snapshot, in bytes. The structs of a large one need not be counted.
-fn cost_of(snapshot: &Snapshot) -> usize {
-    match &snapshot.state {
-        SnapshotState::Yjs(state) if state.len() <= MAX_INLINE_BYTES => {
-            let structs =
-                Outline::read(state, usize::MAX).map_or(0, |outline| outline.struct_count());
-            state.len() + STRUCT_COST * structs
-        }
-        SnapshotState::Yjs(state) => state.len(),
-        SnapshotState::Plain(text) => text.len(),
+impl SnapshotSize {
+    /// The cost of loading it, in bytes.
+    fn cost(self) -> usize {
+        self.bytes.saturating_add(self.structs.saturating_mul(STRUCT_COST))
     }
+
+    /// The memory that loading it takes, in bytes: the encoded state and the replica.
+    fn memory(self) -> usize {
+        self.bytes.saturating_add(Replica::memory_of(self.bytes, self.structs))
+    }
+}
+
+/// Counts the structs of a snapshot.
+async fn measured(snapshot: Snapshot) -> Result<(Snapshot, SnapshotSize), LoadError> {
+    let bytes = match &snapshot.state {
+        SnapshotState::Yjs(state) => state.len(),
+        SnapshotState::Plain(text) => {
+            let size = SnapshotSize { bytes: text.len(), structs: 0 };
+            return Ok((snapshot, size));
+        }
+    };
+    off_thread(bytes, move || {
+        let structs = match &snapshot.state {
+            // One that cannot be read is refused when it is loaded.
+            SnapshotState::Yjs(state) => {
+                Outline::read(state, usize::MAX).map_or(0, |outline| outline.struct_count())
+            }
+            SnapshotState::Plain(_) => 0,
+        };
+        (snapshot, SnapshotSize { bytes, structs })
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     domain::{DisplayName, Email, Title, UserId},
     editing::{CorruptDocument, Replica},
+    memory::DocumentMemory,
     metrics::Metrics,
     store::{NewAccount, Store, test_store},
 };
@@ -12,12 +13,16 @@ use crate::{
 const BOUNDS: LoadBounds =
     LoadBounds { at_once: 1, within: Duration::from_secs(60), structs: 1_000 };
 
+/// The memory of all documents together.
+const MEMORY: usize = 100 * 1024 * 1024;
+
 async fn loader(bounds: LoadBounds) -> (DocumentLoader, Store, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
     let store = Store::open(&test_store::options(url)).await.unwrap();
     store.migrate_up().await.unwrap();
-    (DocumentLoader::new(store.clone(), bounds, Metrics::new()), store, folder)
+    let memory = DocumentMemory::new(MEMORY, Metrics::new());
+    (DocumentLoader::new(store.clone(), bounds, memory, Metrics::new()), store, folder)
 }
 
 async fn create(store: &Store, state: Vec<u8>) -> DocumentId {
@@ -42,37 +47,131 @@ fn target(party: Party) -> Target {
 #[tokio::test]
 async fn a_document_waits_as_soon_as_it_turns_out_to_be_large() {
     let (loader, _store, _folder) = loader(BOUNDS).await;
-    let place = loader.queue().acquire(Party::Node).await.unwrap();
+    let place = loader.places(LoadClass::Medium).acquire(Party::Node).await.unwrap();
     let mut large = DocumentLoad::begin(&loader, target(user())).unwrap();
     let mut small = DocumentLoad::begin(&loader, target(user())).unwrap();
-    large.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
+    large.admit_page(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
     {
-        let mut admission = Box::pin(large.admit(1));
+        let mut admission = Box::pin(large.admit_page(1));
         assert!(poll!(&mut admission).is_pending());
-        small.admit(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
+        small.admit_page(MAX_INLINE_BYTES).now_or_never().unwrap().unwrap();
         drop(place);
         admission.await.unwrap();
     }
-    assert!(large.has_place() && !small.has_place());
-    large.admit(usize::MAX).now_or_never().unwrap().unwrap();
+    assert_eq!((large.class(), small.class()), (LoadClass::Medium, LoadClass::Small));
+}
+
+#[tokio::test]
+async fn a_document_of_medium_size_does_not_wait_for_heavy_ones() {
+    let (loader, _store, _folder) = loader(BOUNDS).await;
+    let mut heavy = DocumentLoad::begin(&loader, target(user())).unwrap();
+    heavy.expect_snapshot(MAX_MEDIUM_COST + 1).now_or_never().unwrap().unwrap();
+    let mut waiting = DocumentLoad::begin(&loader, target(user())).unwrap();
+    waiting.expect_snapshot(MAX_MEDIUM_COST).now_or_never().unwrap().unwrap();
+    {
+        // It turns out to be heavy. It waits without the place that it had.
+        let mut admission = Box::pin(waiting.admit_page(1));
+        assert!(poll!(&mut admission).is_pending());
+        let mut medium = DocumentLoad::begin(&loader, target(user())).unwrap();
+        medium.expect_snapshot(MAX_MEDIUM_COST).now_or_never().unwrap().unwrap();
+        assert_eq!(medium.class(), LoadClass::Medium);
+        drop(heavy);
+        admission.await.unwrap();
+    }
+    assert_eq!(waiting.class(), LoadClass::Heavy);
+}
+
+#[tokio::test]
+async fn a_heavy_document_is_not_read_before_there_is_memory() {
+    let (loader, _store, _folder) = loader(LoadBounds { at_once: 4, ..BOUNDS }).await;
+    let [mut first, mut second] =
+        [(); 2].map(|()| DocumentLoad::begin(&loader, target(user())).unwrap());
+    first.expect_snapshot(MEMORY / 3).await.unwrap();
+    assert_eq!(first.take_memory().unwrap().bytes(), MEMORY / 3 * 2, "the state and the replica");
+    first.expect_snapshot(MEMORY / 3).await.unwrap();
+    {
+        let mut reading = Box::pin(second.expect_snapshot(MEMORY / 3));
+        assert!(poll!(&mut reading).is_pending());
+        let mut medium = DocumentLoad::begin(&loader, target(user())).unwrap();
+        medium.expect_snapshot(MAX_MEDIUM_COST).now_or_never().unwrap().unwrap();
+        drop((first, medium));
+        reading.await.unwrap();
+    }
+    let mut third = DocumentLoad::begin(&loader, target(user())).unwrap();
+    tokio::time::pause();
+    assert!(matches!(third.expect_snapshot(MEMORY / 2).await, Err(LoadError::Busy)));
+}
+
+#[tokio::test]
+async fn a_snapshot_is_dropped_while_it_waits_for_the_memory_of_its_structs() {
+    let (loader, store, _folder) = loader(LoadBounds { structs: 1_000_000, ..BOUNDS }).await;
+    // Each of these letters at the start is a struct: some 400 bytes of memory, and few in the state.
+    let structs: usize = 140_000;
+    let document = create(&store, backwards(structs)).await;
+    let mut other = loader.memory().begin_load(user());
+    assert!(other.try_grow_to(MEMORY / 2));
+    let mut reading = Box::pin(loader.replica(document, Version::FIRST, user()));
+    let mut waits = false;
+    // It reads the snapshot, which fits, and waits for more.
+    while !waits {
+        tokio::select! {
+            biased;
+            _ = &mut reading => panic!("it did not wait"),
+            () = tokio::task::yield_now() => waits = loader.memory().wanted() > 400 * structs,
+        }
+    }
+    drop(other);
+    let loaded = reading.await.unwrap();
+    assert_eq!(loaded.replica.content().bytes(), structs);
+    assert_eq!(loaded.memory.unwrap().bytes(), loaded.replica.memory());
+}
+
+/// Returns the state of a document in which each letter was inserted before the last one.
+fn backwards(letters: usize) -> Vec<u8> {
+    let doc = yrs::Doc::new();
+    let text = yrs::Doc::get_or_insert_text(&doc, "content");
+    let mut txn = yrs::Transact::transact_mut(&doc);
+    for _ in 0..letters {
+        yrs::Text::insert(&text, &mut txn, 0, "x");
+    }
+    yrs::ReadTxn::encode_state_as_update_v1(&txn, &yrs::StateVector::default())
+}
+
+#[tokio::test]
+async fn a_document_of_medium_size_that_takes_long_begins_again_among_the_heavy_ones() {
+    let (loader, _store, _folder) = loader(BOUNDS).await;
+    let mut loading = DocumentLoad::begin(&loader, target(user())).unwrap();
+    loading.expect_snapshot(MAX_MEDIUM_COST).await.unwrap();
+    loading.worked = MEDIUM_WITHIN;
+    let worked = loading.work(MAX_MEDIUM_COST, endless).await;
+    assert!(matches!(worked, Err(LoadError::Busy)) && loading.begins_again());
+    assert!(!loading.begins_again());
+    loading.expect_snapshot(MAX_MEDIUM_COST).await.unwrap();
+    assert_eq!(loading.class(), LoadClass::Heavy);
+    loading.work(MAX_MEDIUM_COST, |budget| Ok(budget.spend(1)?)).await.unwrap();
+}
+
+/// Works until it is stopped.
+fn endless(budget: &Budget) -> Result<(), StateError> {
+    loop {
+        budget.spend(0)?;
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]
 async fn a_large_document_does_not_wait_for_ever() {
     let (loader, _store, _folder) = loader(BOUNDS).await;
-    let _place = loader.queue().acquire(Party::Node).await.unwrap();
+    let _place = loader.places(LoadClass::Medium).acquire(Party::Node).await.unwrap();
     let mut loading = DocumentLoad::begin(&loader, target(Party::Node)).unwrap();
     tokio::time::pause();
-    assert!(matches!(loading.admit(MAX_INLINE_BYTES + 1).await, Err(LoadError::Busy)));
+    assert!(matches!(loading.admit_page(MAX_INLINE_BYTES + 1).await, Err(LoadError::Busy)));
 }
 
 #[tokio::test]
 async fn a_small_state_of_many_structs_is_large() {
     let mut replica = Replica::of("");
-    let mut state = replica.state();
-    assert!(
-        cost_of(&Snapshot { version: Version::FIRST, state: SnapshotState::Yjs(state) }) < 1_000
-    );
+    assert!(cost_of(replica.state()).await < 1_000);
     for letter in 0..2_100 {
         // At the start, so that no two letters are joined.
         let delta = serde_json::from_value(serde_json::json!([{ "insert": "x" }])).unwrap();
@@ -82,10 +181,14 @@ async fn a_small_state_of_many_structs_is_large() {
         replica.apply(&delta, bounds).unwrap();
         assert_eq!(replica.content().bytes(), letter + 1);
     }
-    state = replica.state();
+    let state = replica.state();
     assert!(state.len() < MAX_INLINE_BYTES);
+    assert!(cost_of(state).await > MAX_INLINE_BYTES);
+}
+
+async fn cost_of(state: Vec<u8>) -> usize {
     let snapshot = Snapshot { version: Version::FIRST, state: SnapshotState::Yjs(state) };
-    assert!(cost_of(&snapshot) > MAX_INLINE_BYTES);
+    measured(snapshot).await.unwrap().1.cost()
 }
 
 #[tokio::test]
@@ -95,21 +198,15 @@ async fn work_that_takes_too_long_is_stopped_and_closes_the_document_off() {
     let target = target(user());
     let mut loading = DocumentLoad::begin(&loader, target).unwrap();
     loading.snapshot = Some(target.version);
-    loading.admit(MAX_INLINE_BYTES + 1).await.unwrap();
-    let work = |budget: &Budget| -> Result<(), StateError> {
-        loop {
-            budget.spend(0)?;
-            std::thread::yield_now();
-        }
-    };
-    let worked = loading.work(MAX_INLINE_BYTES + 1, work).await;
+    loading.admit_page(MAX_INLINE_BYTES + 1).await.unwrap();
+    let worked = loading.work(MAX_INLINE_BYTES + 1, endless).await;
     let Err(LoadError::TooHeavy(cause @ TooHeavy::Time { .. })) = loading.finish(worked) else {
         panic!("it was not stopped")
     };
     let again = DocumentLoad::begin(&loader, target).err();
     assert!(matches!(again, Some(LoadError::TooHeavy(again)) if again == cause));
     // The place is free again.
-    loader.queue().acquire(target.party).now_or_never().unwrap().unwrap();
+    loader.places(LoadClass::Medium).acquire(target.party).now_or_never().unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -154,7 +251,7 @@ async fn a_corrupt_document_is_not_closed_off() {
 #[tokio::test]
 async fn one_party_holds_a_quarter_of_the_places() {
     let (loader, _store, _folder) = loader(LoadBounds { at_once: 8, ..BOUNDS }).await;
-    let (queue, [mallory, alice]) = (loader.queue(), [user(), user()]);
+    let (queue, [mallory, alice]) = (loader.places(LoadClass::Heavy), [user(), user()]);
     let _two = [queue.acquire(mallory).await.unwrap(), queue.acquire(mallory).await.unwrap()];
     assert!(queue.acquire(mallory).now_or_never().is_none());
     assert!(queue.acquire(alice).now_or_never().is_some());

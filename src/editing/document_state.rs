@@ -5,11 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    LoadError, Replica, loader::LastSnapshot, recent::RecentChanges,
+    LoadError, Replica,
+    loader::{LastSnapshot, LoadedReplica},
+    recent::RecentChanges,
     relayed_updates::RelayedUpdates,
 };
 use crate::{
     domain::{Change, ChangeKind, Content, Party, Version},
+    memory::LoadMemory,
     store::Head,
 };
 
@@ -26,6 +29,8 @@ pub(crate) struct DocumentState {
     pub(crate) replica: Option<Replica>,
     /// For whom the replica was loaded.
     pub(crate) payer: Party,
+    /// What is counted for the load of the replica until the room counts the replica.
+    pub(crate) loaded: Option<LoadMemory>,
     /// Which updates of the replica were published by other nodes.
     pub(crate) relayed: RelayedUpdates,
     /// The newest snapshot, if it is known.
@@ -45,6 +50,13 @@ impl DocumentState {
             Some(replica) => Some(replica.content().clone()),
             None => self.recent.content_at(self.head.as_ref()?.version),
         }
+    }
+
+    /// Keeps a replica at the head that was loaded for `payer`.
+    pub(crate) fn set_loaded(&mut self, loaded: LoadedReplica, payer: Party) {
+        let LoadedReplica { replica, snapshot, memory } = loaded;
+        (self.replica, self.snapshot) = (Some(replica), Some(snapshot));
+        (self.payer, self.loaded) = (payer, memory);
     }
 
     /// Notes that the store has the head.

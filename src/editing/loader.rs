@@ -2,7 +2,8 @@
 //!
 //! A few large documents are loaded at a time, since loading takes several times the size of a document. Those who wait for
 //! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads. It has a budget
-//! ([`DocumentLoad`]): a document that needs more is closed off.
+//! ([`DocumentLoad`]): a document that needs more is closed off. What a load takes is counted with the replicas of the node
+//! ([`DocumentMemory`]).
 
 use std::sync::Arc;
 
@@ -11,12 +12,13 @@ use thiserror::Error;
 use super::{
     CorruptDocument, Replica,
     closed_off::{ClosedOff, TooHeavy},
-    document_load::{DocumentLoad, LoadBounds, Target},
+    document_load::{DocumentLoad, LoadBounds, LoadClass, Target},
     log_tail::LogTail,
 };
 use crate::{
     domain::{Budget, Change, ChangeKind, Content, Delta, DocumentId, Party, Version},
     fair_queue::{FairQueue, QueueBounds},
+    memory::{DocumentMemory, LoadMemory},
     metrics::Metrics,
     store::{FoundSnapshot, Snapshot, SnapshotState, Store, StoreError},
 };
@@ -86,8 +88,10 @@ pub(crate) fn large_texts_queue(at_once: usize) -> FairQueue<Party> {
 #[derive(Clone)]
 pub(crate) struct DocumentLoader {
     store: Store,
-    queue: FairQueue<Party>,
+    medium: FairQueue<Party>,
+    heavy: FairQueue<Party>,
     bounds: LoadBounds,
+    memory: Arc<DocumentMemory>,
     closed_off: Arc<ClosedOff>,
 }
 
@@ -96,6 +100,8 @@ pub(crate) struct LoadedReplica {
     pub(crate) replica: Replica,
     /// The snapshot that it was built from.
     pub(crate) snapshot: LastSnapshot,
+    /// What is counted for it until the room counts the replica. `None` if it is small.
+    pub(crate) memory: Option<LoadMemory>,
 }
 
 /// The newest snapshot of a document that a room knows.
@@ -107,14 +113,28 @@ pub(crate) struct LastSnapshot {
 }
 
 impl DocumentLoader {
-    /// Returns a loader for `store`.
-    pub(crate) fn new(store: Store, bounds: LoadBounds, metrics: Metrics) -> Self {
+    /// Returns a loader for `store`, whose loads count in `memory`.
+    pub(crate) fn new(
+        store: Store,
+        bounds: LoadBounds,
+        memory: Arc<DocumentMemory>,
+        metrics: Metrics,
+    ) -> Self {
         let closed_off = Arc::new(ClosedOff::new(metrics));
-        Self { store, queue: large_texts_queue(bounds.at_once), bounds, closed_off }
+        let [medium, heavy] = [(); 2].map(|()| large_texts_queue(bounds.at_once));
+        Self { store, medium, heavy, bounds, memory, closed_off }
     }
 
-    pub(super) fn queue(&self) -> &FairQueue<Party> {
-        &self.queue
+    /// Returns the places for documents of a class. Small ones need none.
+    pub(super) fn places(&self, class: LoadClass) -> &FairQueue<Party> {
+        match class {
+            LoadClass::Small | LoadClass::Medium => &self.medium,
+            LoadClass::Heavy => &self.heavy,
+        }
+    }
+
+    pub(super) fn memory(&self) -> &Arc<DocumentMemory> {
+        &self.memory
     }
 
     pub(super) fn bounds(&self) -> LoadBounds {
@@ -136,12 +156,16 @@ impl DocumentLoader {
         party: Party,
     ) -> Result<Content, LoadError> {
         let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
-        let content = match self.read_content(&mut loading).await {
-            // Changes that were forgotten between two queries leave a hole after the snapshot.
-            Err(LoadError::NotKept) if self.exists(document, version).await? => {
-                self.read_content(&mut loading).await
+        let mut has_hole = false;
+        let content = loop {
+            match self.read_content(&mut loading).await {
+                // Changes that were forgotten between two queries leave a hole after the snapshot.
+                Err(LoadError::NotKept) if !has_hole && self.exists(document, version).await? => {
+                    has_hole = true;
+                }
+                Err(_) if loading.begins_again() => {}
+                content => break content,
             }
-            content => content,
         };
         loading.finish(content)
     }
@@ -154,9 +178,8 @@ impl DocumentLoader {
             SnapshotState::Plain(text) => Ok(Content::from(&*text)),
         };
         let mut content = loading.work(cost, make).await?;
-        while let Some(page) = tail.next().await? {
+        while let Some(page) = next_page(&mut tail, loading).await? {
             let cost = weight(&page);
-            loading.admit(cost).await?;
             let compose = move |_budget: &Budget| {
                 let deltas: Vec<Delta> =
                     page.iter().filter_map(|change| change.delta.as_deref().cloned()).collect();
@@ -180,14 +203,24 @@ impl DocumentLoader {
         party: Party,
     ) -> Result<LoadedReplica, LoadError> {
         let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
-        let loaded = self.read_replica(&mut loading).await;
-        loading.finish(loaded)
+        let loaded = loop {
+            match self.read_replica(&mut loading).await {
+                Err(_) if loading.begins_again() => {}
+                loaded => break loaded,
+            }
+        };
+        let mut memory = loading.take_memory();
+        let (replica, snapshot) = loading.finish(loaded)?;
+        if let Some(memory) = &mut memory {
+            memory.count(replica.memory());
+        }
+        Ok(LoadedReplica { replica, snapshot, memory })
     }
 
     async fn read_replica(
         &self,
         loading: &mut DocumentLoad<'_>,
-    ) -> Result<LoadedReplica, LoadError> {
+    ) -> Result<(Replica, LastSnapshot), LoadError> {
         let document = loading.target.document;
         loop {
             let (snapshot, cost) = self.snapshot(loading).await?;
@@ -205,24 +238,20 @@ impl DocumentLoader {
             let load = move |budget: &Budget| Replica::load(&state, budget);
             let mut replica = loading.work(cost, load).await?;
             let mut bytes_since = 0;
-            while let Some(page) = tail.next().await? {
+            while let Some(page) = next_page(&mut tail, loading).await? {
                 // A snapshot of the new history was here a moment ago, or its version is not the newest one any more.
                 if page.iter().any(|change| change.kind == ChangeKind::Compacted) {
                     return Err(LoadError::NotKept);
                 }
                 let bytes = weight(&page);
                 bytes_since += bytes;
-                loading.admit(bytes).await?;
                 let follow = move |budget: &Budget| {
                     let updates = page.iter().filter_map(|change| change.update.as_deref());
                     replica.followed_by(updates, budget)
                 };
                 replica = loading.work(bytes + cost, follow).await?;
             }
-            return Ok(LoadedReplica {
-                replica,
-                snapshot: LastSnapshot { version: at, bytes_since },
-            });
+            return Ok((replica, LastSnapshot { version: at, bytes_since }));
         }
     }
 
@@ -256,26 +285,31 @@ impl DocumentLoader {
         .await?
     }
 
-    /// Reads the newest snapshot at or before the version to load: a large one only with a place. Returns its cost, too.
+    /// Reads the newest snapshot at or before the version to load: a large one only with a place and memory. Returns its cost,
+    /// too.
     async fn snapshot(
         &self,
         loading: &mut DocumentLoad<'_>,
     ) -> Result<(Snapshot, usize), LoadError> {
         let Target { document, version, .. } = loading.target;
-        if !loading.has_place() {
+        if loading.class() == LoadClass::Small {
             let found = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES).await?;
             match found.ok_or(LoadError::NotKept)? {
                 FoundSnapshot::Whole(snapshot) => {
-                    let cost = loading.admit_snapshot(&snapshot).await?;
-                    return Ok((snapshot, cost));
+                    if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
+                        return Ok(admitted);
+                    }
                 }
-                FoundSnapshot::TooLarge => loading.admit(MAX_INLINE_BYTES + 1).await?,
+                FoundSnapshot::TooLarge { bytes } => loading.expect_snapshot(bytes).await?,
             }
         }
-        let found = self.store.find_snapshot(document, version).await?;
-        let snapshot = found.ok_or(LoadError::NotKept)?;
-        let cost = loading.admit_snapshot(&snapshot).await?;
-        Ok((snapshot, cost))
+        loop {
+            let found = self.store.find_snapshot(document, version).await?;
+            let snapshot = found.ok_or(LoadError::NotKept)?;
+            if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
+                return Ok(admitted);
+            }
+        }
     }
 
     async fn exists(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {
@@ -286,6 +320,16 @@ impl DocumentLoader {
     fn tail(&self, target: Target, after: Version) -> LogTail {
         LogTail::new(self.store.clone(), target.document, after, target.version)
     }
+}
+
+/// Returns the next page of the log, which is read when there is a place for it. None at the end.
+async fn next_page(
+    tail: &mut LogTail,
+    loading: &mut DocumentLoad<'_>,
+) -> Result<Option<Vec<Change>>, LoadError> {
+    let Some(bytes) = tail.find_next().await? else { return Ok(None) };
+    loading.admit_page(bytes).await?;
+    tail.next().await
 }
 
 fn weight(changes: &[Change]) -> usize {

@@ -3,7 +3,7 @@
 use super::{LoadError, loader::MAX_PAGE_BYTES};
 use crate::{
     domain::{Change, DocumentId, Version},
-    store::Store,
+    store::{LogPage, Store},
 };
 
 /// The changes of a document after one version, up to another.
@@ -12,11 +12,30 @@ pub(super) struct LogTail {
     document: DocumentId,
     last: Version,
     up_to: Version,
+    /// The next page, if it was found already.
+    found: Option<LogPage>,
 }
 
 impl LogTail {
     pub(super) fn new(store: Store, document: DocumentId, after: Version, up_to: Version) -> Self {
-        Self { store, document, last: after, up_to }
+        Self { store, document, last: after, up_to, found: None }
+    }
+
+    /// Finds the next page without reading it. Returns its bytes; none at the end.
+    ///
+    /// # Errors
+    /// [`LoadError::NotKept`] if changes are missing, or the store failed.
+    pub(super) async fn find_next(&mut self) -> Result<Option<usize>, LoadError> {
+        if self.last >= self.up_to {
+            return Ok(None);
+        }
+        let found = self
+            .store
+            .find_log_page(self.document, self.last, self.up_to, MAX_PAGE_BYTES)
+            .await?
+            .ok_or(LoadError::NotKept)?;
+        self.found = Some(found);
+        Ok(Some(found.bytes))
     }
 
     /// Returns the next page. None at the end.
@@ -24,11 +43,11 @@ impl LogTail {
     /// # Errors
     /// [`LoadError::NotKept`] if changes are missing, or the store failed.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Change>>, LoadError> {
-        if self.last >= self.up_to {
-            return Ok(None);
+        if self.found.is_none() {
+            self.find_next().await?;
         }
-        let page =
-            self.store.list_changes(self.document, self.last, self.up_to, MAX_PAGE_BYTES).await?;
+        let Some(found) = self.found.take() else { return Ok(None) };
+        let page = self.store.read_log_page(self.document, found).await?;
         if page.is_empty() || !are_consecutive(&page, self.last) {
             return Err(LoadError::NotKept);
         }

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     domain::{Change, ChangeKind, Content, Party, Version},
+    memory::LoadMemory,
     store::{Head, HeadVersions},
 };
 
@@ -65,6 +66,7 @@ impl OpenDocument {
             confirmed: None,
             replica: None,
             payer: Party::Node,
+            loaded: None,
             relayed: RelayedUpdates::default(),
             snapshot: None,
             recent,
@@ -150,6 +152,11 @@ impl OpenDocument {
         self.state.payer
     }
 
+    /// Removes what is counted for the load of the replica.
+    pub(crate) fn take_load(&mut self) -> Option<LoadMemory> {
+        self.state.loaded.take()
+    }
+
     /// Queues an edit.
     ///
     /// # Errors
@@ -223,6 +230,7 @@ impl OpenDocument {
             confirmed: self.state.confirmed,
             replica: self.state.replica.take(),
             payer: self.state.payer,
+            loaded: self.state.loaded.take(),
             relayed: std::mem::take(&mut self.state.relayed),
             snapshot: self.state.snapshot,
             recent: Arc::clone(&self.state.recent),

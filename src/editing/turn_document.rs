@@ -144,9 +144,7 @@ impl TurnDocument {
         let loaded =
             self.context.loader.replica(self.context.document, head.version, party).await?;
         let content = loaded.replica.content().clone();
-        self.state.snapshot = Some(loaded.snapshot);
-        self.state.replica = Some(loaded.replica);
-        self.state.payer = party;
+        self.state.set_loaded(loaded, party);
         Ok(content)
     }
 

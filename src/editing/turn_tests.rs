@@ -17,6 +17,7 @@ use crate::{
         recent::RecentChanges,
         work_permits::WorkPermits,
     },
+    memory::DocumentMemory,
     metrics::Metrics,
     store::{NewAccount, NewChange, Quotas, Store, StoreOptions, test_store},
 };
@@ -77,6 +78,7 @@ async fn fixture_with(
         head: store.find_head(document).await.unwrap(),
         replica: None,
         payer: Party::Node,
+        loaded: None,
         relayed: Default::default(),
         snapshot: None,
         recent: Arc::new(RecentChanges::new(1_000)),
@@ -93,7 +95,8 @@ async fn fixture_with(
 
 fn loader(store: &Store) -> DocumentLoader {
     let bounds = LoadBounds { at_once: 1, within: Duration::from_secs(60), structs: 1_000 };
-    DocumentLoader::new(store.clone(), bounds, Metrics::new())
+    let memory = DocumentMemory::new(usize::MAX, Metrics::new());
+    DocumentLoader::new(store.clone(), bounds, memory, Metrics::new())
 }
 
 fn insertion(document: DocumentId, author: UserId, text: &str) -> EditRequest {

@@ -98,7 +98,7 @@ define_metrics! {
     members: IntGauge, "coscribe_members",
         "Members of rooms; a session counts once in each room that it is in.";
     replica_bytes: IntGauge, "coscribe_replica_bytes",
-        "Estimated memory of the Yjs documents of open documents.";
+        "Estimated memory of the Yjs documents of open documents, and of documents that are being loaded.";
     documents_closed_off: IntCounter, "coscribe_documents_closed_off_total",
         "Documents closed off because loading them takes too much memory or time.";
     edit_commit_seconds: DurationHistogram, "coscribe_edit_commit_seconds",

@@ -75,7 +75,7 @@ impl Metrics {
         self.0.publishes.inc();
     }
 
-    /// Sets the memory that the replicas of all rooms take.
+    /// Sets the memory that the replicas of all rooms and documents that are being loaded take.
     pub fn replicas_hold(&self, bytes: usize) {
         self.0.replica_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }

@@ -21,7 +21,6 @@ mod members;
 mod options;
 mod parts;
 mod relay;
-mod replica_memory;
 mod rooms;
 mod stale_documents;
 mod subscription;

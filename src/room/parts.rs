@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RoomOptions, awareness::clocks::Clocks, replica_memory::ReplicaMemory};
+use super::{RoomOptions, awareness::clocks::Clocks};
 use crate::{
     bridge::Bridge,
     domain::Party,
@@ -12,6 +12,7 @@ use crate::{
         snapshot_writer::SnapshotWriter,
     },
     fair_queue::{FairQueue, QueueBounds},
+    memory::DocumentMemory,
     metrics::Metrics,
     quota::OpenDocuments,
     roster::Roster,
@@ -59,7 +60,7 @@ pub(super) struct RoomsShared {
     /// Turns of subscribers that are sent what they miss from the log.
     pub(super) replays: FairQueue<Party>,
     pub(super) snapshots: SnapshotWriter,
-    pub(super) replicas: Arc<ReplicaMemory>,
+    pub(super) documents: Arc<DocumentMemory>,
     /// The awareness clocks used on this node.
     pub(super) clocks: Clocks,
 }
@@ -71,7 +72,9 @@ impl RoomsShared {
             within: options.load_within,
             structs: parts.document_structs_limit,
         };
-        let loader = DocumentLoader::new(parts.store.clone(), bounds, parts.metrics.clone());
+        let (store, metrics) = (parts.store.clone(), parts.metrics.clone());
+        let documents = DocumentMemory::new(parts.replicas_limit, metrics.clone());
+        let loader = DocumentLoader::new(store, bounds, Arc::clone(&documents), metrics);
         let permits = large_texts_queue(options.texts_at_once);
         let snapshots = SnapshotWriter::new();
         let replays = FairQueue::new(QueueBounds {
@@ -81,8 +84,7 @@ impl RoomsShared {
             waiting_of_key: usize::MAX,
             waiting: usize::MAX,
         });
-        let replicas = Arc::new(ReplicaMemory::new(parts.replicas_limit, parts.metrics.clone()));
         let clocks = Clocks::default();
-        Self { parts, options, loader, permits, replays, snapshots, replicas, clocks }
+        Self { parts, options, loader, permits, replays, snapshots, documents, clocks }
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use entity::{document, document_change, document_receipt, user};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Func, IntoValueTuple, UnionType},
 };
 use uuid::Uuid;
@@ -19,6 +19,15 @@ use crate::domain::{
 
 /// How many changes one page may have.
 const MAX_PAGE_CHANGES: u64 = 512;
+
+/// A page of the change log that was not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPage {
+    after: i64,
+    last: i64,
+    /// The bytes of its deltas and updates.
+    pub bytes: usize,
+}
 
 /// The columns that changes and receipts have in common, for an edit that was accepted.
 #[derive(FromQueryResult)]
@@ -97,18 +106,29 @@ impl Store {
         up_to: Version,
         bytes: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        let range = || {
-            document_change::Entity::find()
-                .filter(document_change::Column::DocumentId.eq(document.uuid()))
-                .filter(document_change::Column::Version.gt(after.number()))
-                .order_by_asc(document_change::Column::Version)
-        };
+        match self.find_log_page(document, after, up_to, bytes).await? {
+            Some(page) => self.read_log_page(document, page).await,
+            None => Ok(vec![]),
+        }
+    }
+
+    /// Returns the page that [`Store::list_changes`] would read. `None` if it is empty.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_log_page(
+        &self,
+        document: DocumentId,
+        after: Version,
+        up_to: Version,
+        bytes: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
         let length = |column: document_change::Column| {
             let length = Func::cust("octet_length").arg(column.into_expr());
             // In PostgreSQL, `octet_length` is a 32-bit integer.
             Expr::from(Func::coalesce([length.into(), Expr::val(0)])).cast_as("bigint")
         };
-        let sizes: Vec<(i64, i64, i64)> = range()
+        let sizes: Vec<(i64, i64, i64)> = changes_after(document, after.number())
             .select_only()
             .column(document_change::Column::Version)
             .expr(length(document_change::Column::Delta))
@@ -118,9 +138,20 @@ impl Store {
             .into_tuple()
             .all(&self.readers)
             .await?;
-        let Some(last) = last_that_fits(&sizes, bytes) else { return Ok(vec![]) };
-        let rows = range()
-            .filter(document_change::Column::Version.lte(last))
+        Ok(page_that_fits(after, &sizes, bytes))
+    }
+
+    /// Reads a page of changes, oldest first, without the whole texts.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn read_log_page(
+        &self,
+        document: DocumentId,
+        page: LogPage,
+    ) -> Result<Vec<Change>, StoreError> {
+        let rows = changes_after(document, page.after)
+            .filter(document_change::Column::Version.lte(page.last))
             .find_also_related(user::Entity)
             .all(&self.readers)
             .await?;
@@ -208,16 +239,31 @@ pub(super) async fn find_edits_in(
     Ok(found)
 }
 
-/// Returns the version of the last change of a page of at most `bytes`. `sizes` are versions with the sizes of their
-/// delta and update.
-fn last_that_fits(sizes: &[(i64, i64, i64)], bytes: usize) -> Option<i64> {
-    let mut sum = 0_u64;
-    let fitting = sizes.iter().take_while(|(_, delta, update)| {
-        sum = sum.saturating_add(delta.unsigned_abs()).saturating_add(update.unsigned_abs());
-        sum <= bytes as u64
-    });
-    let count = fitting.count().max(1);
-    sizes.get(count - 1).map(|(version, _, _)| *version)
+/// Selects the changes of a document after a version, oldest first.
+fn changes_after(document: DocumentId, after: i64) -> Select<document_change::Entity> {
+    document_change::Entity::find()
+        .filter(document_change::Column::DocumentId.eq(document.uuid()))
+        .filter(document_change::Column::Version.gt(after))
+        .order_by_asc(document_change::Column::Version)
+}
+
+/// Returns the page of at most `max_bytes` after a version, with at least one change. `sizes` are versions with the sizes of
+/// their delta and update.
+fn page_that_fits(after: Version, sizes: &[(i64, i64, i64)], max_bytes: usize) -> Option<LogPage> {
+    let mut page: Option<LogPage> = None;
+    for (version, delta, update) in sizes {
+        let size = delta.unsigned_abs().saturating_add(update.unsigned_abs());
+        let bytes = page.map_or(0, |page| page.bytes).saturating_add(to_usize(size));
+        if page.is_some() && bytes > max_bytes {
+            break;
+        }
+        page = Some(LogPage { after: after.number(), last: *version, bytes });
+    }
+    page
+}
+
+fn to_usize(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 fn to_change(

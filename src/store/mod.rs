@@ -75,6 +75,7 @@ pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};
 pub use history::{HistoryEntry, HistoryPage};
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
+pub use log_reader::LogPage;
 pub use options::{Retention, StoreOptions};
 pub use page::{DocumentFilter, DocumentPage, PageCursor};
 pub use pools::{Store, Writability};

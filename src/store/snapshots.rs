@@ -44,11 +44,14 @@ pub enum FoundSnapshot {
     /// The snapshot.
     Whole(Snapshot),
     /// There is a snapshot with more bytes than the caller wanted. Its text was not read.
-    TooLarge,
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
 }
 
-/// A snapshot without its state, if that is too large.
-type SnapshotRow = (i64, Option<SnapshotState>);
+/// The version of a snapshot, its size in bytes, and its state unless that is too large.
+type SnapshotRow = (i64, i64, Option<SnapshotState>);
 
 impl Store {
     /// Returns the newest snapshot of a document at or before `version`. `None` if the document was deleted, or if the
@@ -62,7 +65,7 @@ impl Store {
         version: Version,
     ) -> Result<Option<Snapshot>, StoreError> {
         let row = self.find_snapshot_row(document, version, usize::MAX).await?;
-        Ok(row.and_then(|(version, state)| Some(whole(version, state?))))
+        Ok(row.and_then(|(version, _, state)| Some(whole(version, state?))))
     }
 
     /// As [`Store::find_snapshot`], but reads the snapshot only if it has at most `max_bytes` bytes.
@@ -76,9 +79,9 @@ impl Store {
         max_bytes: usize,
     ) -> Result<Option<FoundSnapshot>, StoreError> {
         let row = self.find_snapshot_row(document, version, max_bytes).await?;
-        Ok(row.map(|(version, state)| match state {
+        Ok(row.map(|(version, bytes, state)| match state {
             Some(state) => FoundSnapshot::Whole(whole(version, state)),
-            None => FoundSnapshot::TooLarge,
+            None => FoundSnapshot::TooLarge { bytes: usize::try_from(bytes).unwrap_or(usize::MAX) },
         }))
     }
 
@@ -108,9 +111,10 @@ impl Store {
         max_bytes: usize,
     ) -> Result<Option<SnapshotRow>, StoreError> {
         let state = || document_snapshot::Column::State.into_expr();
-        let row: Option<(i64, Option<Vec<u8>>)> = document_snapshot::Entity::find()
+        let row: Option<(i64, i64, Option<Vec<u8>>)> = document_snapshot::Entity::find()
             .select_only()
             .column(document_snapshot::Column::Version)
+            .expr(size_of_column(state()))
             .expr(if_small(state(), max_bytes))
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
             .filter(document_snapshot::Column::Version.lte(version.number()))
@@ -120,7 +124,9 @@ impl Store {
             .one(&self.readers)
             .await?;
         match row {
-            Some((version, state)) => Ok(Some((version, state.map(SnapshotState::Yjs)))),
+            Some((version, bytes, state)) => {
+                Ok(Some((version, bytes, state.map(SnapshotState::Yjs))))
+            }
             None => self.find_plain_text(document, version, max_bytes).await,
         }
     }
@@ -143,9 +149,10 @@ impl Store {
             return Ok(None);
         }
         let content = || document::Column::Content.into_expr();
-        let row: Option<(i64, Option<String>)> = document::Entity::find()
+        let row: Option<(i64, i64, Option<String>)> = document::Entity::find()
             .select_only()
             .column(document::Column::Version)
+            .expr(size_of_column(content()))
             .expr(if_small(content(), max_bytes))
             .filter(document::Column::Id.eq(document.uuid()))
             .filter(document::Column::DeletedAt.is_null())
@@ -153,7 +160,7 @@ impl Store {
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.map(|(version, text)| (version, text.map(SnapshotState::Plain))))
+        Ok(row.map(|(version, bytes, text)| (version, bytes, text.map(SnapshotState::Plain))))
     }
 
     /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version, which was stored at `at`, if
@@ -205,9 +212,12 @@ impl Store {
 /// A column that is null where it has more than `max_bytes` bytes, so that those are not read.
 fn if_small(column: Expr, max_bytes: usize) -> Expr {
     let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    Expr::case(size_of_column(column.clone()).lte(max_bytes), column).into()
+}
+
+fn size_of_column(column: Expr) -> Expr {
     // In PostgreSQL, `octet_length` is a 32-bit integer.
-    let size = Expr::from(Func::cust("octet_length").arg(column.clone())).cast_as("bigint");
-    Expr::case(size.lte(max_bytes), column).into()
+    Expr::from(Func::cust("octet_length").arg(column)).cast_as("bigint")
 }
 
 fn whole(version: i64, state: SnapshotState) -> Snapshot {

@@ -34,7 +34,7 @@ async fn the_newest_snapshot_at_or_before_a_version_is_found() {
     };
     let (version, state) = (Version::FIRST, SnapshotState::Yjs(b"one".to_vec()));
     assert_eq!(small(4, 3).await, Some(FoundSnapshot::Whole(Snapshot { version, state })));
-    assert_eq!(small(4, 2).await, Some(FoundSnapshot::TooLarge));
+    assert_eq!(small(4, 2).await, Some(FoundSnapshot::TooLarge { bytes: 3 }));
     assert_eq!(small(0, 3).await, None);
 }
 

@@ -88,6 +88,54 @@ async fn large_texts_of_one_user_delay_those_of_others_by_one() {
     node.stop().await;
 }
 
+#[actix_web::test]
+async fn heavy_documents_of_several_users_do_not_delay_one_of_medium_size() {
+    const USERS: usize = 5;
+    /// Fewer than if each of the users had their turn first.
+    const FEW: usize = USERS - 1;
+    let node = TestNode::start_with(&[("COSCRIBE__ROOM__TEXTS_AT_ONCE", "1")]).await;
+    let alice = node.person("Alice").await;
+    let medium = alice.create_document("Medium", &"y".repeat(300_000)).await;
+    let mut heavy = vec![];
+    for number in 0..USERS {
+        let mallory = node.person(&format!("Mallory{number}")).await;
+        let document = mallory.create_document("Heavy", &"x".repeat(3_000_000)).await;
+        heavy.push((mallory, document));
+    }
+    let read = "query($id: ID!) { document(id: $id) { version content } }";
+    let answered = Cell::new(0);
+    let all_have_begun = tokio::sync::Notify::new();
+    let read_again_and_again = async |(mallory, document): &(Person, DocumentId)| {
+        for _ in 0.. {
+            let answer = mallory.run(read, json!({ "id": document })).await;
+            assert!(answer.is_ok(), "{:?}", answer.errors());
+            answered.set(answered.get() + 1);
+            if answered.get() >= 2 * USERS {
+                all_have_begun.notify_one();
+            }
+        }
+    };
+    let readings =
+        join_all(heavy.iter().flat_map(|of_user| [of_user; 3]).map(&read_again_and_again));
+    let bystander = async {
+        all_have_begun.notified().await;
+        let mut before_each = vec![];
+        for _ in 0..8 {
+            let before = answered.get();
+            let answer = alice.run(read, json!({ "id": medium })).await;
+            assert!(answer.is_ok(), "{:?}", answer.errors());
+            before_each.push(answered.get() - before);
+        }
+        let fewest = before_each.iter().min().unwrap();
+        assert!(*fewest < FEW, "answers to the others before each: {before_each:?}");
+    };
+    select! {
+        _ = readings => unreachable!("it has no end"),
+        () = bystander => {}
+    }
+    node.stop().await;
+}
+
 /// Creates a document with this many changes after its first version, each about a page of the log.
 async fn long_log(owner: &Person, changes: usize) -> DocumentId {
     let document = owner.create_document("Long", "").await;

@@ -86,7 +86,13 @@ impl Replica {
     /// Estimates the memory that the document takes, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.weight().saturating_add(self.structs().saturating_mul(STRUCT_MEMORY))
+        Self::memory_of(self.weight(), self.structs())
+    }
+
+    /// Estimates the memory that a document takes whose encoded state has so many bytes and structs, in bytes.
+    #[must_use]
+    pub fn memory_of(bytes: usize, structs: usize) -> usize {
+        bytes.saturating_add(structs.saturating_mul(STRUCT_MEMORY))
     }
 
     /// Whether the document has at most `limit` structs, or about as many, with `more`. Counts the structs if that is not known.

@@ -51,6 +51,7 @@ impl Room {
         if !self.editing.can_store() {
             return;
         }
+        self.give_way_between_edits();
         // A replica that has to be loaded is loaded before the document is locked.
         let can_lock = self.editing.replica().is_some() && self.parts().store.can_lock();
         if self.editing.is_contended() && can_lock {

@@ -43,9 +43,8 @@ use super::{
     delivery::{audience::Audiences, editors::Editors},
     members::membership::Membership,
     parts::RoomsShared,
-    replica_memory::ReplicaPlace,
 };
-use crate::{domain::DocumentId, editing::open_document::OpenDocument};
+use crate::{domain::DocumentId, editing::open_document::OpenDocument, memory::ReplicaPlace};
 
 /// One open document. It is declared here so that its fields are private to this folder; [`room`] implements it.
 pub(super) struct Room {

@@ -7,9 +7,10 @@ use crate::{editing::Replica, room::delivery::editors::InitialSync};
 
 impl Room {
     /// Notes what the replica takes, after it was used.
-    pub(super) fn note_replica(&self) {
+    pub(super) fn note_replica(&mut self) {
         let bytes = self.editing.replica().map_or(0, Replica::memory);
-        self.replica_place.note(self.editing.payer(), bytes);
+        let loaded = self.editing.take_load();
+        self.replica_place.note(self.editing.payer(), bytes, loaded);
     }
 
     /// Waits until the node asks for the memory of the replica.
@@ -19,6 +20,15 @@ impl Room {
             room.give_replica_up(ctx);
             room.await_give_way(ctx);
         });
+    }
+
+    /// Drops the replica if the node asks for its memory, before it is used again: edits may follow each other without a pause.
+    /// A snapshot that is due was stored before; none is stored for each edit.
+    pub(super) fn give_way_between_edits(&mut self) {
+        if self.editing.replica().is_some() && self.replica_place.is_asked() {
+            tracing::debug!("the replica gives way to others between two edits");
+            self.drop_replica();
+        }
     }
 
     /// Drops the replica, and stores a snapshot first if anything has changed. A replica that is in use stays; the node asks

@@ -25,7 +25,6 @@ use crate::{
         delivery::{audience::Audiences, editors::Editors},
         members::{membership::Membership, remote_presence::RosterRead},
         parts::RoomsShared,
-        replica_memory::ReplicaPlace,
     },
 };
 
@@ -44,7 +43,7 @@ impl Room {
         let metrics = &parts.metrics;
         let queue = EditQueue::new(options.edits_waiting, options.edits_waiting_bytes);
         let permits = WorkPermits::new(permits.clone());
-        let replica_place = ReplicaPlace::new(Arc::clone(&shared.replicas), document);
+        let replica_place = shared.documents.place_of(document);
         Self {
             document,
             // Of its own, since the session or request that opens a room does not own it; and not filtered out with `info`,

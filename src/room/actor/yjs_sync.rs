@@ -152,11 +152,7 @@ impl Room {
             OpenDocument::lend,
             move |context, mut state| async move {
                 let loaded = context.loader.replica(context.document, head, party).await;
-                let loaded = loaded.map(|loaded| {
-                    state.snapshot = Some(loaded.snapshot);
-                    state.replica = Some(loaded.replica);
-                    state.payer = party;
-                });
+                let loaded = loaded.map(|loaded| state.set_loaded(loaded, party));
                 (state, loaded)
             },
             |room, loaded, ctx| {
