@@ -55,7 +55,7 @@ const ROOM_LAYERS: [&[&str]; 9] = [
     &["parts", "stale_documents"],
     &["delivery"],
     &["awareness", "members"],
-    &["error", "options"],
+    &["error", "options", "sync_pace"],
 ];
 
 #[test]

@@ -46,8 +46,9 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let metrics = Metrics::new();
     let cluster = Cluster::new(settings, tokens.relay_key(), &metrics)?;
     let roster = Arc::clone(&cluster.roster);
-    let rooms = build_rooms(settings, store.clone(), &cluster, metrics.clone());
     let limits = settings.limits.clone();
+    let answers = answer_memory(&limits, &metrics);
+    let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone());
     let engine = Engine::new(Arc::new(Api {
         store: store.clone(),
         reads: ReadTurns::new(settings.store.readers),
@@ -68,6 +69,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         allowances: RequestAllowances::new(&limits),
         public_schema: settings.server.public_schema,
         hourly: HourlyAllowances::new(&limits),
+        answers,
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));
@@ -154,7 +156,18 @@ fn message_memory(limits: &Limits, metrics: &Metrics) -> MemoryAccount {
     MemoryAccount::new(MemoryUse::Messages, bounds, metrics.clone())
 }
 
-fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Metrics) -> Rooms {
+fn answer_memory(limits: &Limits, metrics: &Metrics) -> MemoryAccount {
+    let bounds = MemoryBounds { of_user: limits.answers_of_user, of_node: limits.answers_of_node };
+    MemoryAccount::new(MemoryUse::Answers, bounds, metrics.clone())
+}
+
+fn build_rooms(
+    settings: &Settings,
+    store: Store,
+    cluster: &Cluster,
+    answers: MemoryAccount,
+    metrics: Metrics,
+) -> Rooms {
     let parts = RoomParts {
         store,
         bridge: Arc::clone(&cluster.bridge),
@@ -166,6 +179,8 @@ fn build_rooms(settings: &Settings, store: Store, cluster: &Cluster, metrics: Me
         document_structs_limit: settings.limits.document_structs,
         clients_limit: settings.limits.document_clients,
         replicas_limit: settings.limits.replicas_of_node,
+        answers,
+        sync_bytes_per_second: settings.limits.sync_bytes_per_second,
         open_documents: OpenDocuments::new(
             settings.limits.open_documents_per_user,
             settings.room.linger,

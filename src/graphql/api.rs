@@ -6,6 +6,7 @@ use super::{HourlyAllowances, ReadTurns, RequestAllowances};
 use crate::{
     auth::{AddressLookUps, Passwords, SignIns, Tokens},
     domain::Network,
+    memory::MemoryAccount,
     metrics::Metrics,
     room::Rooms,
     roster::Roster,
@@ -39,6 +40,8 @@ pub struct Api {
     pub public_schema: bool,
     /// Limits grants per hour.
     pub hourly: HourlyAllowances,
+    /// The memory of large answers.
+    pub answers: MemoryAccount,
     /// The node's metrics.
     pub metrics: Metrics,
     /// The `[limits]` section of the settings.

@@ -20,7 +20,7 @@ use crate::{
     domain::Party,
     editing::{LoadError, loader::MAX_INLINE_BYTES},
     fair_queue::{FairPermit, FairQueue, QueueBounds},
-    memory::{MemoryAccount, MemoryBounds, MemoryUse, Reservation},
+    memory::{MemoryAccount, Reservation},
     metrics::Metrics,
     session::{Execute, Operation, Preparation, TURN_WITHIN},
     wire::graphql_ws::{RawObject, SubscribePayload},
@@ -52,11 +52,7 @@ impl Engine {
         let operations = OperationCache::new(&api.limits, metrics.clone());
         let schemas = Schemas::new(&api);
         let bounds = AnswerBounds { bytes: api.limits.answer, values: api.limits.answer_values };
-        let memory = MemoryBounds {
-            of_user: api.limits.answers_of_user,
-            of_node: api.limits.answers_of_node,
-        };
-        let memory = MemoryAccount::new(MemoryUse::Answers, memory, metrics.clone());
+        let memory = api.answers.clone();
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let turns = FairQueue::new(QueueBounds {
             places: threads,

@@ -23,6 +23,11 @@ pub struct MemoryBounds {
     pub of_node: usize,
 }
 
+impl MemoryBounds {
+    /// No bounds.
+    pub const NONE: Self = Self { of_user: usize::MAX, of_node: usize::MAX };
+}
+
 /// The memory of a node that is reserved for one use. Cheap to clone.
 #[derive(Clone)]
 pub struct MemoryAccount(Arc<AccountState>);
@@ -58,6 +63,12 @@ impl MemoryAccount {
     pub fn new(purpose: MemoryUse, bounds: MemoryBounds, metrics: Metrics) -> Self {
         let (reserved, returned) = (Mutex::default(), Notify::new());
         Self(Arc::new(AccountState { purpose, bounds, reserved, returned, metrics }))
+    }
+
+    /// Returns the most bytes that may be reserved.
+    #[must_use]
+    pub fn bounds(&self) -> MemoryBounds {
+        self.0.bounds
     }
 
     /// Returns a reservation of no bytes.

@@ -29,6 +29,15 @@ impl HeldBytes {
         Self { bytes, reservation }
     }
 
+    /// Returns bytes for which more than they need may have been reserved. The reservation ends when every copy and slice of them
+    /// is dropped.
+    #[must_use]
+    pub fn hold(bytes: Bytes, reservation: Option<Reservation>) -> Bytes {
+        let Some(mut reservation) = reservation else { return bytes };
+        reservation.shrink_to(bytes.len());
+        Self::new(bytes, Some(reservation)).encode(|bytes| bytes)
+    }
+
     /// Returns what `encode` makes of the bytes. The reservation ends when every copy and slice of it is dropped.
     #[must_use]
     pub fn encode(self, encode: impl FnOnce(Bytes) -> Bytes) -> Bytes {

@@ -24,6 +24,7 @@ mod relay;
 mod rooms;
 mod stale_documents;
 mod subscription;
+mod sync_pace;
 
 pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
 pub use delivery::{

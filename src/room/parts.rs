@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{RoomOptions, awareness::clocks::Clocks};
+use super::{RoomOptions, awareness::clocks::Clocks, sync_pace::SyncPace};
 use crate::{
     bridge::Bridge,
     domain::Party,
@@ -12,7 +12,7 @@ use crate::{
         snapshot_writer::SnapshotWriter,
     },
     fair_queue::{FairQueue, QueueBounds},
-    memory::DocumentMemory,
+    memory::{DocumentMemory, MemoryAccount},
     metrics::Metrics,
     quota::OpenDocuments,
     roster::Roster,
@@ -46,6 +46,10 @@ pub struct RoomParts {
     pub clients_limit: usize,
     /// The most memory of all replicas, in bytes.
     pub replicas_limit: usize,
+    /// The memory of large answers.
+    pub answers: MemoryAccount,
+    /// The bytes per second that Yjs editors of one user are sent in answers to sync step 1.
+    pub sync_bytes_per_second: usize,
     /// The documents that users have open.
     pub open_documents: OpenDocuments,
 }
@@ -61,6 +65,7 @@ pub(super) struct RoomsShared {
     pub(super) replays: FairQueue<Party>,
     pub(super) snapshots: SnapshotWriter,
     pub(super) documents: Arc<DocumentMemory>,
+    pub(super) sync_pace: SyncPace,
     /// The awareness clocks used on this node.
     pub(super) clocks: Clocks,
 }
@@ -84,7 +89,8 @@ impl RoomsShared {
             waiting_of_key: usize::MAX,
             waiting: usize::MAX,
         });
+        let sync_pace = SyncPace::new(parts.sync_bytes_per_second);
         let clocks = Clocks::default();
-        Self { parts, options, loader, permits, replays, snapshots, documents, clocks }
+        Self { parts, options, loader, permits, replays, snapshots, documents, sync_pace, clocks }
     }
 }

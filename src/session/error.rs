@@ -61,7 +61,7 @@ pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
         SeatEnd::Revoked => CloseReason::Forbidden,
         SeatEnd::Deleted => CloseReason::DocumentDeleted,
         SeatEnd::Overflow => CloseReason::TooSlow,
-        SeatEnd::Broken | SeatEnd::Repetitive => CloseReason::Unavailable,
+        SeatEnd::Broken | SeatEnd::Repetitive | SeatEnd::NoMemory => CloseReason::Unavailable,
         SeatEnd::Unrelated => CloseReason::UnrelatedHistory,
         SeatEnd::TooHeavy => CloseReason::TooHeavy,
     }

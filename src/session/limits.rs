@@ -47,6 +47,8 @@ pub struct Limits {
     pub edits_per_second: u32,
     /// Operations of one user per second, over all sessions and requests of this node.
     pub operations_per_second: u32,
+    /// Bytes per second that Yjs editors of one user are sent in answers to sync step 1, on this node.
+    pub sync_bytes_per_second: usize,
     /// Requests without a token per second from one address.
     pub anonymous_per_second: u32,
     /// Upgrades without a token per second from one address.

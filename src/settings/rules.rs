@@ -190,6 +190,7 @@ fn check_limits(faults: &mut FaultList, limits: &Limits) {
     faults.at_least("limits.anonymous_per_second", limits.anonymous_per_second as usize, 1);
     faults.at_least("limits.upgrades_per_second", limits.upgrades_per_second as usize, 1);
     faults.at_least("limits.checks_per_second", limits.checks_per_second as usize, 1);
+    faults.at_least("limits.sync_bytes_per_second", limits.sync_bytes_per_second, 1);
     faults.at_least("limits.messages_per_second", limits.messages_per_second as usize, 1);
     for (key, limit) in [
         ("limits.failed_sign_ins_of_pair", limits.failed_sign_ins_of_pair),

@@ -50,6 +50,7 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("limits.cursors_per_second", "0"),
         ("limits.edits_per_second", "0"),
         ("limits.operations_per_second", "0"),
+        ("limits.sync_bytes_per_second", "0"),
         ("limits.anonymous_per_second", "0"),
         ("limits.failed_sign_ins_of_pair", "0"),
         ("limits.failed_sign_ins_of_source", "0"),

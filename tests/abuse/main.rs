@@ -21,6 +21,7 @@ mod large_messages;
 mod ordinary_use;
 mod schema;
 mod signing_in;
+mod sync_answers;
 mod texts;
 mod unread_answers;
 mod variables;

@@ -27,6 +27,7 @@ mod remote_state;
 mod replicas;
 mod room;
 mod snapshots;
+mod sync_admission;
 pub(super) mod yjs_messages;
 mod yjs_sync;
 

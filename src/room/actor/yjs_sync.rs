@@ -13,6 +13,7 @@ use chrono::Utc;
 use super::{
     Room,
     mailbox::Take,
+    sync_admission::AdmittedSync,
     yjs_messages::{SendAwareness, SendStep1, SendStep2},
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         open_document::OpenDocument,
         recent::RecentChanges,
     },
+    memory::{HeldBytes, Reservation},
     outbox::{SeatFrame, SeatId},
     room::{
         SeatEnd,
@@ -40,6 +42,8 @@ struct SyncJob {
     update: Option<WantedUpdate>,
     /// Whether to request what the document does not have.
     step_1: bool,
+    /// The memory of a large answer.
+    memory: Option<Reservation>,
 }
 
 enum WantedUpdate {
@@ -92,9 +96,9 @@ impl Room {
         if !has_replica {
             return self.load_replica(head, ctx);
         }
-        let (seats, jobs, clocks) = self.take_sync_jobs();
-        let weight =
-            self.editing.replica().map_or(0, Replica::weight) + CLOCK_BYTES.saturating_mul(clocks);
+        let state_bytes = self.editing.replica().map_or(0, Replica::weight);
+        let (seats, jobs, clocks) = self.take_sync_jobs(state_bytes, ctx);
+        let weight = state_bytes.saturating_add(CLOCK_BYTES.saturating_mul(clocks));
         let (initial, recent) = (self.editors.initial_sync(), Arc::clone(self.editing.recent()));
         if let Some(replica) = self.editing.replica()
             && (weight <= MAX_INLINE_BYTES || jobs.is_empty())
@@ -164,10 +168,15 @@ impl Room {
         );
     }
 
-    /// Removes what is pending. Returns the seats, the jobs, and the number of clocks in the state vectors.
-    fn take_sync_jobs(&mut self) -> (Vec<SeatId>, Vec<SyncJob>, usize) {
+    /// Removes what is pending and may be sent now. Returns the seats, the jobs, and the number of clocks in the state vectors.
+    fn take_sync_jobs(
+        &mut self,
+        state_bytes: usize,
+        ctx: &mut Context<Self>,
+    ) -> (Vec<SeatId>, Vec<SyncJob>, usize) {
         let (mut seats, mut jobs, mut clocks) = (Vec::new(), Vec::new(), 0);
-        for (seat, PendingSync { step_2, rest, step_1 }) in self.editors.take_pending() {
+        for AdmittedSync { seat, pending, memory } in self.take_admitted(state_bytes, ctx) {
+            let PendingSync { step_2, rest, step_1 } = pending;
             let update = match step_2 {
                 // A sync step 2 holds everything, the rest included.
                 Some(state_vector) => {
@@ -181,7 +190,7 @@ impl Room {
                 None => None,
             };
             seats.push(seat);
-            jobs.push(SyncJob { seat, update, step_1 });
+            jobs.push(SyncJob { seat, update, step_1, memory });
         }
         (seats, jobs, clocks)
     }
@@ -208,6 +217,7 @@ impl Room {
 
     fn send_synced(&mut self, synced: Synced, head: Version, ctx: &mut Context<Self>) {
         let Synced { frames, state_vector, initial } = synced;
+        let weight = self.editing.replica().map_or(0, Replica::weight);
         self.editors.set_initial_sync(initial);
         for (seat, frame, mut wants_step_1) in frames {
             match frame {
@@ -217,6 +227,7 @@ impl Room {
                     continue;
                 }
                 SyncFrame::Step2(frame) => {
+                    self.count_step_2(seat, frame.len(), weight);
                     self.editors.send_step_2(seat, frame, head, &state_vector);
                     wants_step_1 = true;
                 }
@@ -263,24 +274,27 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
     // Editors that are behind often miss everything from the same version on.
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let mut frames = Vec::with_capacity(jobs.len());
-    for SyncJob { seat, update, step_1 } in jobs {
+    for SyncJob { seat, update, step_1, memory } in jobs {
         let frame = match update {
             None => SyncFrame::Nothing,
             Some(WantedUpdate::Step2(state_vector)) if replica.is_foreign_to(&state_vector) => {
                 SyncFrame::Unrelated
             }
             Some(WantedUpdate::Step2(state_vector)) if state_vector.is_empty() => {
-                SyncFrame::Step2(initial.frame(head, || yjs::sync_step_2(&replica.state())))
+                let frame = initial.frame(head, || yjs::sync_step_2(&replica.state()));
+                SyncFrame::Step2(HeldBytes::hold(frame, memory))
             }
             Some(WantedUpdate::Step2(state_vector)) => {
-                SyncFrame::Step2(yjs::sync_step_2(&replica.since(state_vector.iter())))
+                let frame = yjs::sync_step_2(&replica.since(state_vector.iter()));
+                SyncFrame::Step2(HeldBytes::hold(frame, memory))
             }
             Some(WantedUpdate::Rest { next, synced }) => {
                 let rest = rests.entry(next).or_insert_with(|| rest_after(replica, &recent, next));
-                SyncFrame::Rest(rest.clone().unwrap_or_else(|| {
+                let rest = rest.clone().unwrap_or_else(|| {
                     let clocks = ClientClocks::read(synced).unwrap_or_default();
                     yjs::update(&replica.since(clocks.iter()))
-                }))
+                });
+                SyncFrame::Rest(HeldBytes::hold(rest, memory))
             }
         };
         frames.push((seat, frame, step_1));

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::{audience::BroadcastReport, progress::Progress};
 use crate::{
     domain::{Change, SessionId, Topic, Version},
+    memory::Reservation,
     metrics::{BehindCause, GaugeGuard, Metrics},
     outbox::{PushOutcome, SeatFrame, SeatId},
     room::members::seat::{Seat, SeatEnd, SeatEnded},
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// The largest initial sync that is cached, in bytes. A larger one is encoded for each editor.
-const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
+pub(in crate::room) const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
 
 /// What an editor is still to be sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +57,22 @@ struct Editor {
     progress: Progress,
     /// The encoded state vector that the editor had after its last sync step 2.
     synced: Bytes,
+    /// What it is to be sent later, when it may be.
+    deferred: Option<PendingSync>,
+    /// The memory that was reserved for it meanwhile.
+    granted: Option<Reservation>,
     _counted: GaugeGuard,
+}
+
+impl PendingSync {
+    /// Returns what is to be sent if `newer` is requested as well.
+    fn and(self, newer: Self) -> Self {
+        Self {
+            step_2: newer.step_2.or(self.step_2),
+            rest: self.rest || newer.rest,
+            step_1: self.step_1 || newer.step_1,
+        }
+    }
 }
 
 /// The Yjs editors of a room.
@@ -82,7 +98,9 @@ impl Editors {
     pub(in crate::room) fn add(&mut self, seat: Arc<Seat>, on_end: Arc<dyn SeatEnded>) {
         let counted = self.metrics.subscription_opened(Topic::Document);
         let (progress, synced) = (Progress::waiting(), Bytes::from_static(&[0]));
-        let editor = Editor { seat, on_end, progress, synced, _counted: counted };
+        let (deferred, granted) = (None, None);
+        let editor =
+            Editor { seat, on_end, progress, synced, deferred, granted, _counted: counted };
         self.editors.insert(editor.seat.id(), editor);
     }
 
@@ -226,6 +244,33 @@ impl Editors {
         if self.editors.contains_key(&seat) {
             add(self.pending.entry(seat).or_default());
         }
+    }
+
+    /// Keeps what an editor is to be sent until [`resume`](Self::resume).
+    pub(in crate::room) fn defer(&mut self, seat: SeatId, pending: PendingSync) {
+        if let Some(editor) = self.editors.get_mut(&seat) {
+            editor.deferred = Some(editor.deferred.take().unwrap_or_default().and(pending));
+        }
+    }
+
+    /// Whether something is kept until later for an editor.
+    pub(in crate::room) fn is_deferred(&self, seat: SeatId) -> bool {
+        self.editors.get(&seat).is_some_and(|editor| editor.deferred.is_some())
+    }
+
+    /// Notes that an editor is to be sent now what was deferred, and keeps the memory that was reserved for it.
+    pub(in crate::room) fn resume(&mut self, seat: SeatId, granted: Option<Reservation>) {
+        let Some(editor) = self.editors.get_mut(&seat) else { return };
+        editor.granted = granted;
+        if let Some(deferred) = editor.deferred.take() {
+            let newer = self.pending.shift_remove(&seat).unwrap_or_default();
+            self.pending.insert(seat, deferred.and(newer));
+        }
+    }
+
+    /// Removes the memory that was reserved for an editor.
+    pub(in crate::room) fn take_granted(&mut self, seat: SeatId) -> Option<Reservation> {
+        self.editors.get_mut(&seat)?.granted.take()
     }
 
     /// Whether an editor is to be sent something.

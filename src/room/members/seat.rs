@@ -50,6 +50,8 @@ pub enum SeatEnd {
     Unrelated,
     /// The document is too heavy to be loaded.
     TooHeavy,
+    /// There was no memory for an answer to the Yjs editor: other answers to its user were not received.
+    NoMemory,
 }
 
 impl SeatEnd {
@@ -64,6 +66,7 @@ impl SeatEnd {
             Self::Repetitive => "repetitive",
             Self::Unrelated => "unrelated_history",
             Self::TooHeavy => "too_heavy",
+            Self::NoMemory => "memory_exhausted",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     bridge::LocalBridge,
     domain::{AccessChange, DisplayName, Email, SessionId, Text, Title, User, UserId},
+    memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     outbox::{Outbox, OutboxOptions},
     quota::OpenDocuments,
@@ -50,6 +51,8 @@ async fn shared_document() -> Fixture {
         document_structs_limit: 1_000_000,
         clients_limit: 1_000,
         replicas_limit: usize::MAX,
+        answers: MemoryAccount::new(MemoryUse::Answers, MemoryBounds::NONE, Metrics::new()),
+        sync_bytes_per_second: usize::MAX,
         open_documents: OpenDocuments::new(100, Duration::ZERO),
     };
     let options = RoomOptions {

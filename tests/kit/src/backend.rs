@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use coscribe::{
     bridge::LocalBridge,
     domain::{DisplayName, Document, Email, Text, Title, UserId},
+    memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     quota::OpenDocuments,
     room::{RoomOptions, RoomParts, Rooms},
@@ -47,6 +48,8 @@ impl Backend {
             document_structs_limit: 1_000_000,
             clients_limit: 100_000,
             replicas_limit: usize::MAX,
+            answers: MemoryAccount::new(MemoryUse::Answers, MemoryBounds::NONE, Metrics::new()),
+            sync_bytes_per_second: usize::MAX,
             open_documents: OpenDocuments::new(100, Duration::ZERO),
         };
         Self { rooms: Rooms::new(parts, options), store, user, _folder: folder }

@@ -205,7 +205,8 @@ impl Audiences {
             | SeatEnd::Broken
             | SeatEnd::Repetitive
             | SeatEnd::Unrelated
-            | SeatEnd::TooHeavy => {
+            | SeatEnd::TooHeavy
+            | SeatEnd::NoMemory => {
                 outbox.end_seat(seat, Some(last));
             }
         }
