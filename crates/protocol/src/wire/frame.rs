@@ -28,6 +28,12 @@ pub fn text_from_parts(parts: &[&[u8]]) -> Bytes {
     encode(TEXT, parts)
 }
 
+/// Encodes the beginning of a text message of `length` bytes: its header and its first part. The rest has to follow.
+#[must_use]
+pub fn beginning_of_text(length: usize, first: &[&[u8]]) -> Bytes {
+    begin(TEXT, length, first)
+}
+
 /// Encodes a binary message from parts.
 #[must_use]
 pub fn binary(parts: &[&[u8]]) -> Bytes {
@@ -67,14 +73,22 @@ fn first(payload: &[u8]) -> &[u8] {
 }
 
 fn encode(opcode: u8, parts: &[&[u8]]) -> Bytes {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
+    begin(opcode, length_of(parts), parts)
+}
+
+fn length_of(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
+}
+
+/// Encodes the header of a frame with a payload of `length` bytes, and the first parts of the payload.
+fn begin(opcode: u8, length: usize, parts: &[&[u8]]) -> Bytes {
     let header = match length {
         0..=125 => 2,
         126..=0xFFFF => 4,
         _ => 10,
     };
     // The exact capacity, since spare capacity would make `Bytes` allocate a second time.
-    let mut frame = Vec::with_capacity(header + length);
+    let mut frame = Vec::with_capacity(header + length_of(parts));
     frame.push(FINAL | opcode);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..=125), _) => frame.push(short),

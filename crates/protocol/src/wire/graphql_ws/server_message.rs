@@ -85,6 +85,17 @@ impl<'a> ServerMessage<'a> {
         self.with_parts(frame::text_from_parts)
     }
 
+    /// Encodes a `next` as a text frame in three parts, of which the second is `payload` itself. So the frames of many
+    /// operations share a large payload.
+    #[must_use]
+    pub fn next_around(id: &OperationId, payload: Bytes) -> [Bytes; 3] {
+        const LAST: &[u8] = b"}";
+        let id = escaped(id.as_str());
+        let first = [b"{\"id\":\"", id.as_bytes(), b"\",\"type\":\"next\",\"payload\":"];
+        let length = first.map(<[u8]>::len).iter().sum::<usize>() + payload.len() + LAST.len();
+        [frame::beginning_of_text(length, &first), payload, Bytes::from_static(LAST)]
+    }
+
     /// Encodes the message as JSON.
     #[must_use]
     pub fn json(&self) -> Vec<u8> {
@@ -211,6 +222,17 @@ mod tests {
         let message = ServerMessage::Ping { payload: Some(b"{}") };
         let json = String::from_utf8(message.json()).expect("text");
         assert_eq!(message.frame(), frame::text(&json));
+    }
+
+    #[test]
+    fn a_next_in_parts_is_the_same_frame() {
+        let id = OperationId::new("a\"1").expect("an id");
+        for length in [0, 100, 1_000, 100_000] {
+            let payload = Bytes::from(json!({ "data": "x".repeat(length) }).to_string());
+            let parts = ServerMessage::next_around(&id, payload.clone());
+            assert_eq!(parts[1].as_ptr(), payload.as_ptr(), "shared");
+            assert_eq!(parts.concat(), ServerMessage::next(&id, &payload).frame());
+        }
     }
 
     #[test]
