@@ -24,8 +24,8 @@ pub struct MemoryBounds {
 }
 
 impl MemoryBounds {
-    /// No bounds.
-    pub const NONE: Self = Self { of_user: usize::MAX, of_node: usize::MAX };
+    /// Any number of bytes.
+    pub const UNLIMITED: Self = Self { of_user: usize::MAX, of_node: usize::MAX };
 }
 
 /// The memory of a node that is reserved for one use. Cheap to clone.
@@ -154,14 +154,42 @@ impl Reservation {
         bytes: usize,
         within: Duration,
     ) -> Result<(), MemoryExhausted> {
+        self.retry(within, |reservation| {
+            reservation.claim(claimed).and_then(|()| reservation.grow(bytes))
+        })
+        .await
+    }
+
+    /// Counts bytes in total for the node alone, because several users share them. Each of these claims them in a reservation of
+    /// its own. Waits until others have returned as much, at most `within`. Returns what is reserved beyond `total`.
+    ///
+    /// # Errors
+    /// [`MemoryExhausted::OfNode`]: they have not.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, nothing has changed or all of it.
+    pub async fn share_within(
+        &mut self,
+        total: usize,
+        within: Duration,
+    ) -> Result<(), MemoryExhausted> {
+        let of_payer = self.counted.of_payer;
+        self.retry(within, |reservation| reservation.change(Counted { of_payer, of_node: total }))
+            .await
+    }
+
+    /// Calls `attempt` whenever others have returned memory, until it succeeds, at most `within`.
+    async fn retry(
+        &mut self,
+        within: Duration,
+        attempt: impl Fn(&mut Self) -> Result<(), MemoryExhausted>,
+    ) -> Result<(), MemoryExhausted> {
         let (account, deadline) = (self.account.clone(), Instant::now() + within);
         loop {
             let mut returned = std::pin::pin!(account.0.returned.notified());
             // From here on it is notified, so nothing is missed between the attempt and the wait.
             returned.as_mut().enable();
-            let Err(refused) = self.claim(claimed).and_then(|()| self.grow(bytes)) else {
-                return Ok(());
-            };
+            let Err(refused) = attempt(self) else { return Ok(()) };
             if timeout_at(deadline, returned).await.is_err() {
                 return Err(refused);
             }
@@ -285,6 +313,26 @@ mod tests {
         assert_eq!(second.bytes(), 10);
         let mut third = account.open(ana);
         assert_eq!(third.grow_within(31, 1, Duration::from_secs(9)).await, Err(OF_USER));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shared_bytes_count_for_the_node_once_and_for_each_user_who_claims_them() {
+        let account = account();
+        let [ana, bo] = parties();
+        let mut shared = account.open(Party::Node);
+        shared.share_within(240, Duration::ZERO).await.unwrap();
+        let mut claims = [ana, bo].map(|user| account.open(user));
+        for claim in &mut claims {
+            claim.claim(90).unwrap();
+        }
+        assert_eq!(account.open(ana).claim(11), Err(OF_USER));
+        assert_eq!(account.open(Party::Node).grow(61), Err(OF_NODE));
+        let long = Duration::from_secs(9);
+        assert_eq!(account.open(Party::Node).share_within(61, long).await, Err(OF_NODE));
+        shared.share_within(40, Duration::ZERO).await.unwrap();
+        assert_eq!(shared.bytes(), 40);
+        drop((shared, claims));
+        account.open(ana).grow(100).unwrap();
     }
 
     #[test]

@@ -51,7 +51,7 @@ async fn shared_document() -> Fixture {
         document_structs_limit: 1_000_000,
         clients_limit: 1_000,
         replicas_limit: usize::MAX,
-        answers: MemoryAccount::new(MemoryUse::Answers, MemoryBounds::NONE, Metrics::new()),
+        answers: MemoryAccount::new(MemoryUse::Answers, MemoryBounds::UNLIMITED, Metrics::new()),
         sync_bytes_per_second: usize::MAX,
         open_documents: OpenDocuments::new(100, Duration::ZERO),
     };
