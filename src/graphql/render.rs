@@ -2,7 +2,7 @@
 //!
 //! The response stream of async-graphql is polled in place, once per event. An event holds everything that the
 //! selection needs, so the stream must be ready immediately. If it is not, that is a bug, and the room ends the audience
-//! with an error instead of waiting.
+//! with an error instead of waiting. A large event is rendered by a run of its own, on another thread.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,8 @@ use super::{
     answer::{CopiesTooLarge, encode_response},
 };
 use crate::{
-    room::{Render, RenderError, SeatEnd, SharedEvent},
+    outbox::OutboxFrame,
+    room::{LargeFields, Render, RenderError, SeatEnd, SharedEvent},
     store::StoreError,
     wire::{
         ErrorCode,
@@ -99,12 +100,25 @@ impl Render for Renderer {
         }
     }
 
-    fn wants_content(&self) -> bool {
-        self.operation.parsed.mentions("content")
+    fn another(&self) -> Box<dyn Render> {
+        Box::new(Self::new(self.operation.clone()))
+    }
+
+    fn large_fields(&self) -> LargeFields {
+        let mentions = |field| self.operation.parsed.mentions(field);
+        LargeFields {
+            content: mentions("content"),
+            delta: mentions("delta"),
+            update: mentions("update"),
+        }
     }
 
     fn frame(&self, rendered: &Bytes, tag: &OperationId) -> Bytes {
         ServerMessage::next(tag, rendered).frame()
+    }
+
+    fn frame_around(&self, rendered: Bytes, tag: &OperationId) -> OutboxFrame {
+        OutboxFrame::around_shared(ServerMessage::next_around(tag, rendered))
     }
 
     fn ending(&self, tag: &OperationId, why: SeatEnd) -> Bytes {

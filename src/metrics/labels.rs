@@ -89,6 +89,8 @@ pub enum BehindCause {
     LogGap,
     /// The database has lost changes that the subscriber has received.
     LostChanges,
+    /// A large change could not be rendered in time, or the user has no memory for it.
+    LargeChange,
 }
 
 impl BehindCause {
@@ -125,6 +127,7 @@ label!("cause": BehindCause {
     OutboxFull = "outbox_full",
     LogGap = "log_gap",
     LostChanges = "lost_changes",
+    LargeChange = "large_change",
 });
 label!("outcome": CacheOutcome { Hit = "hit", Miss = "miss" });
 
@@ -156,6 +159,6 @@ mod tests {
     #[test]
     fn causes_of_falling_behind_have_the_documented_labels() {
         let labels: Vec<_> = BehindCause::ALL.iter().map(|cause| cause.label()).collect();
-        assert_eq!(labels, ["since", "outbox_full", "log_gap", "lost_changes"]);
+        assert_eq!(labels, ["since", "outbox_full", "log_gap", "lost_changes", "large_change"]);
     }
 }

@@ -9,9 +9,7 @@ use std::{
     fmt,
 };
 
-use bytes::Bytes;
-
-use super::{InFlight, SeatId, queue::Beat};
+use super::{InFlight, OutboxFrame, SeatId, queue::Beat};
 use crate::domain::{SessionId, Version};
 
 /// Capacity that an empty queue keeps, in frames.
@@ -52,7 +50,7 @@ impl FrameClass {
 }
 
 struct Entry {
-    frame: Bytes,
+    frame: OutboxFrame,
     class: FrameClass,
 }
 
@@ -82,7 +80,7 @@ impl Entries {
     }
 
     /// Appends a frame. If it has a key, no frame with that key may be queued.
-    pub(super) fn push(&mut self, frame: Bytes, class: FrameClass) {
+    pub(super) fn push(&mut self, frame: OutboxFrame, class: FrameClass) {
         if let FrameClass::Keyed(key) = class {
             let position = self.first.wrapping_add(self.queue.len() as u64);
             self.positions.insert(key, position);
@@ -98,7 +96,7 @@ impl Entries {
     }
 
     /// Replaces the frame with this key, or appends `frame` if none is queued.
-    pub(super) fn replace(&mut self, key: Key, frame: Bytes) {
+    pub(super) fn replace(&mut self, key: Key, frame: OutboxFrame) {
         let index = self.positions.get(&key).map(|position| self.index(*position));
         match index.and_then(|index| self.queue.get_mut(index)) {
             Some(Some(entry)) => {
@@ -158,7 +156,7 @@ impl Entries {
     }
 
     /// Takes the first frame out. It counts as sent: it cannot be replaced or removed any more.
-    pub(super) fn pop(&mut self) -> Option<(Bytes, FrameClass)> {
+    pub(super) fn pop(&mut self) -> Option<(OutboxFrame, FrameClass)> {
         while let Some(entry) = self.queue.pop_front() {
             self.first = self.first.wrapping_add(1);
             let Some(entry) = entry else {

@@ -91,18 +91,18 @@ fn frames_of_a_seat_are_accepted_while_it_is_open() {
     let (seat, about) = (SeatId::new(), SessionId::new());
     let left = PresenceChangeKind::Left;
     assert_eq!(
-        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0"))).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0").into())).outcome,
         PushOutcome::Closed,
         "not open yet"
     );
     assert!(outbox.open_seat(seat));
     assert_eq!(
-        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("1"))).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("1").into())).outcome,
         PushOutcome::Queued
     );
     outbox.end_seat(seat, Some(frame("2")));
     assert_eq!(
-        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("x"))).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("x").into())).outcome,
         PushOutcome::Closed,
         "ended"
     );
@@ -141,15 +141,15 @@ fn frames_that_a_full_outbox_would_refuse_are_refused_before_they_are_made() {
     let queued = outbox.send(seat, SeatFrame::Cursor(ana, frame("ana's cursor")));
     assert_eq!(queued.outcome, PushOutcome::Queued);
     assert!(
-        outbox.send(seat, SeatFrame::Lasting(Bytes::from(vec![b'x'; 1 << 21]))).outcome
+        outbox.send(seat, SeatFrame::Lasting(Bytes::from(vec![b'x'; 1 << 21]).into())).outcome
             == PushOutcome::Queued
     );
     assert!(outbox.is_full());
 
     assert_eq!(outbox.refuse(seat, cursor(ana)), None, "it may replace the one that is queued");
     assert_eq!(outbox.refuse(seat, cursor(bo)), Some(PushOutcome::Dropped));
-    assert_eq!(outbox.refuse(seat, SeatFrame::Lasting(Bytes::new())), None);
-    let change = SeatFrame::Change(Version::FIRST, Bytes::new());
+    assert_eq!(outbox.refuse(seat, SeatFrame::Lasting(Bytes::new().into())), None);
+    let change = SeatFrame::Change(Version::FIRST, Bytes::new().into());
     assert_eq!(outbox.refuse(seat, change), Some(PushOutcome::Behind(Version::FIRST)));
     assert_eq!(outbox.refuse(other, presence(bo, joined)), Some(PushOutcome::Overflow));
     assert_eq!(outbox.refuse(other, presence(bo, left)), Some(PushOutcome::Overflow));
@@ -212,12 +212,12 @@ fn the_reader_is_woken_when_a_seat_falls_behind() {
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(
-        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0123456789"))).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0123456789").into())).outcome,
         PushOutcome::Queued
     );
     assert_eq!(capacity(&outbox, &waker), Poll::Pending);
     assert_eq!(
-        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("more"))).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("more").into())).outcome,
         PushOutcome::Behind(Version::FIRST)
     );
     assert_eq!((wakes.count(), outbox.bytes()), (1, 0));
@@ -250,11 +250,14 @@ fn a_seat_that_waits_for_progress_is_woken_when_the_socket_takes_a_chunk() {
     let seat = SeatId::new();
     assert!(outbox.open_seat(seat));
     assert_eq!(
-        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0123456789"))).outcome,
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("0123456789").into())).outcome,
         PushOutcome::Queued
     );
     let behind = PushOutcome::Behind(Version::FIRST);
-    assert_eq!(outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("more"))).outcome, behind);
+    assert_eq!(
+        outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("more").into())).outcome,
+        behind
+    );
     let mut cx = Context::from_waker(&waker);
     let mut drained = pin!(outbox.drained(seat));
     assert!(
@@ -333,7 +336,7 @@ fn no_frame_is_lost_and_totals_are_exact_with_many_writers() {
                 for _ in 0..FRAMES {
                     assert_eq!(
                         outbox
-                            .send(seat, SeatFrame::Change(Version::FIRST, frame("frame")))
+                            .send(seat, SeatFrame::Change(Version::FIRST, frame("frame").into()))
                             .outcome,
                         PushOutcome::Queued
                     );
@@ -397,7 +400,7 @@ fn the_frame_that_fills_an_outbox_is_logged_once_with_session_and_class() {
     let fills: [(&str, Fill); 4] = [
         ("reply", |outbox, _seat| outbox.reply(frame("a reply"), None)),
         ("change", |outbox, seat| {
-            outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("a change")))
+            outbox.send(seat, SeatFrame::Change(Version::FIRST, frame("a change").into()))
         }),
         ("cursor", |outbox, seat| {
             outbox.send(seat, SeatFrame::Cursor(SessionId::new(), frame("a cursor")))

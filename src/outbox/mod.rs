@@ -10,6 +10,7 @@
 
 mod body;
 mod entries;
+mod frame;
 mod handle;
 mod in_flight;
 mod options;
@@ -22,6 +23,7 @@ mod shared;
 mod totals;
 
 pub use body::OutboxBody;
+pub use frame::OutboxFrame;
 pub use handle::Outbox;
 pub use in_flight::{InFlight, InFlightCount};
 pub use options::OutboxOptions;

@@ -19,9 +19,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    InFlight, PushOutcome, Pushed, SeatFrame, SeatId,
+    InFlight, OutboxFrame, PushOutcome, Pushed, SeatFrame, SeatId,
     entries::{Entries, FrameClass, Key},
-    piece::{MAX_PIECE_BYTES, take_piece},
+    piece::MAX_PIECE_BYTES,
 };
 use crate::domain::{PresenceChangeKind, SessionId, Version};
 
@@ -67,7 +67,7 @@ enum Capacity {
 
 /// The rest of a large frame. What its class holds is held until all of it has left.
 struct BegunFrame {
-    rest: Bytes,
+    rest: OutboxFrame,
     _class: FrameClass,
 }
 
@@ -108,7 +108,7 @@ impl Queue {
     /// Queues the reply to an operation. It is never dropped: while the queue is full, the session does not read its
     /// socket, and `in_flight` counts the operation until the reply has left.
     pub fn reply(&mut self, frame: Bytes, in_flight: Option<InFlight>, now: Instant) -> Pushed {
-        self.push(now, |queue| queue.append(frame, FrameClass::Reply(in_flight)))
+        self.push(now, |queue| queue.append(frame.into(), FrameClass::Reply(in_flight)))
     }
 
     /// Queues a frame for a seat: calls [`Queue::change`], [`Queue::lasting`], [`Queue::cursor`] or [`Queue::presence`].
@@ -141,6 +141,7 @@ impl Queue {
     /// one that is at least as long.
     pub fn cursor(&mut self, seat: SeatId, about: SessionId, frame: Bytes, now: Instant) -> Pushed {
         let key = Key::Cursor(seat, about);
+        let frame = OutboxFrame::from(frame);
         self.push(now, |queue| match queue.capacity_for(&key, &frame) {
             Capacity::InPlace => queue.put_in_place(key, frame),
             Capacity::AtTheEnd => queue.append(frame, FrameClass::Keyed(key)),
@@ -161,7 +162,7 @@ impl Queue {
         frame: Bytes,
         now: Instant,
     ) -> Pushed {
-        let joined = Key::Joined(seat, about);
+        let (joined, frame) = (Key::Joined(seat, about), OutboxFrame::from(frame));
         self.push(now, |queue| match kind {
             PresenceChangeKind::Left if queue.entries.remove(&joined) => PushOutcome::Cancelled,
             PresenceChangeKind::Left if queue.is_full() => queue.overflow(seat),
@@ -176,13 +177,19 @@ impl Queue {
 
     /// Queues the change that made `version`. In a full queue the seat falls behind: this change and those of the seat
     /// that are still queued are removed. Replay them from the returned version on once the queue has drained.
-    pub fn change(&mut self, seat: SeatId, version: Version, frame: Bytes, now: Instant) -> Pushed {
+    pub fn change(
+        &mut self,
+        seat: SeatId,
+        version: Version,
+        frame: impl Into<OutboxFrame>,
+        now: Instant,
+    ) -> Pushed {
         self.push(now, |queue| {
             if queue.is_full() {
                 let removed = queue.entries.remove_changes(seat).unwrap_or(version);
                 return PushOutcome::Behind(removed.min(version));
             }
-            queue.append(frame, FrameClass::Change(seat, version))
+            queue.append(frame.into(), FrameClass::Change(seat, version))
         })
     }
 
@@ -192,8 +199,8 @@ impl Queue {
     }
 
     /// Queues a frame that a seat needs and that cannot be replayed. It is never dropped while the seat is open.
-    pub fn lasting(&mut self, seat: SeatId, frame: Bytes, now: Instant) -> Pushed {
-        self.push(now, |queue| queue.append(frame, FrameClass::Seat(seat)))
+    pub fn lasting(&mut self, seat: SeatId, frame: impl Into<OutboxFrame>, now: Instant) -> Pushed {
+        self.push(now, |queue| queue.append(frame.into(), FrameClass::Seat(seat)))
     }
 
     /// Removes every queued frame of a seat, then queues `last` (an `error` or `complete`) as a reply.
@@ -203,7 +210,7 @@ impl Queue {
         self.push(now, |queue| {
             queue.entries.remove_seat(seat);
             match last {
-                Some(frame) => queue.append(frame, FrameClass::Reply(None)),
+                Some(frame) => queue.append(frame.into(), FrameClass::Reply(None)),
                 None => PushOutcome::Cancelled,
             }
         })
@@ -211,7 +218,7 @@ impl Queue {
 
     /// Queues a heartbeat frame, in place of an older one of its kind. It is never dropped.
     pub fn beat(&mut self, beat: Beat, frame: Bytes, now: Instant) -> Pushed {
-        let key = Key::Beat(beat);
+        let (key, frame) = (Key::Beat(beat), OutboxFrame::from(frame));
         self.push(now, |queue| match queue.entries.length_of(&key) {
             Some(_) => queue.put_in_place(key, frame),
             None => queue.append(frame, FrameClass::Keyed(key)),
@@ -234,7 +241,7 @@ impl Queue {
             self.entries.clear();
         }
         self.phase = OutboxPhase::Closing;
-        self.entries.push(frame, FrameClass::Reply(None));
+        self.entries.push(frame.into(), FrameClass::Reply(None));
         self.stalled_since.get_or_insert(now);
         Pushed { outcome: PushOutcome::Queued, reached_limit: false }
     }
@@ -262,7 +269,7 @@ impl Queue {
     /// Takes the next piece of the frame that has begun to leave.
     fn take_begun(&mut self) -> Option<Bytes> {
         let begun = self.begun.as_mut()?;
-        let piece = take_piece(&mut begun.rest);
+        let piece = begun.rest.take_piece(MAX_PIECE_BYTES);
         if begun.rest.is_empty() {
             self.begun = None;
         }
@@ -271,18 +278,18 @@ impl Queue {
 
     fn take_next(&mut self) -> Option<Bytes> {
         let (count, length) = self.next_chunk();
-        let (first, class) = self.entries.pop()?;
-        if first.len() > MAX_PIECE_BYTES {
-            self.begun = Some(Box::new(BegunFrame { rest: first, _class: class }));
-            return self.take_begun();
-        }
+        let (mut first, class) = self.entries.pop()?;
         if count <= 1 {
-            return Some(first);
+            let piece = first.take_piece(MAX_PIECE_BYTES);
+            if !first.is_empty() {
+                self.begun = Some(Box::new(BegunFrame { rest: first, _class: class }));
+            }
+            return Some(piece);
         }
         let mut chunk = Vec::with_capacity(length);
-        chunk.extend_from_slice(&first);
+        first.append_to(&mut chunk);
         for (frame, _class) in std::iter::from_fn(|| self.entries.pop()).take(count - 1) {
-            chunk.extend_from_slice(&frame);
+            frame.append_to(&mut chunk);
         }
         Some(Bytes::from(chunk))
     }
@@ -355,7 +362,7 @@ impl Queue {
         self.is_full() && 2 * (self.entries.bytes() - largest()) >= self.bound
     }
 
-    fn capacity_for(&self, key: &Key, frame: &Bytes) -> Capacity {
+    fn capacity_for(&self, key: &Key, frame: &OutboxFrame) -> Capacity {
         match self.entries.length_of(key) {
             // A longer frame must not take a full queue further past its bound.
             Some(old) if frame.len() > old && self.entries.bytes() - old >= self.bound => {
@@ -367,12 +374,12 @@ impl Queue {
         }
     }
 
-    fn append(&mut self, frame: Bytes, class: FrameClass) -> PushOutcome {
+    fn append(&mut self, frame: OutboxFrame, class: FrameClass) -> PushOutcome {
         self.entries.push(frame, class);
         PushOutcome::Queued
     }
 
-    fn put_in_place(&mut self, key: Key, frame: Bytes) -> PushOutcome {
+    fn put_in_place(&mut self, key: Key, frame: OutboxFrame) -> PushOutcome {
         self.entries.replace(key, frame);
         PushOutcome::Replaced
     }

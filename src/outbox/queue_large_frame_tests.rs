@@ -72,3 +72,21 @@ fn the_rest_of_a_frame_is_freed_with_its_connection() {
     queue.abandon();
     assert_eq!((queue.bytes(), operations.current()), (0, 0));
 }
+
+#[test]
+fn a_frame_of_parts_leaves_as_one() {
+    let (mut queue, now, seat) = (Queue::new(BOUND), Instant::now(), SeatId::new());
+    for payload in [large_frame(), Bytes::from_static(b"short")] {
+        let parts = [Bytes::from_static(b"<"), payload.clone(), Bytes::from_static(b">")];
+        let frame = OutboxFrame::around_shared(parts.clone());
+        assert_eq!(queue.change(seat, Version::FIRST, frame, now).outcome, PushOutcome::Queued);
+        let mut taken = queue.take(now).unwrap().to_vec();
+        // What has begun to leave is not removed.
+        queue.remove_changes(seat);
+        while let Some(piece) = queue.take(now) {
+            taken.extend(piece);
+        }
+        assert_eq!(taken, parts.concat());
+        assert_eq!((queue.bytes(), queue.is_empty()), (0, true));
+    }
+}

@@ -265,7 +265,7 @@ proptest! {
                     queue.would_refuse(seats[seat], &SeatFrame::Cursor(sessions[about], none))
                 }
                 Step::Change(seat, _) => {
-                    queue.would_refuse(seats[seat], &SeatFrame::Change(version(number), none))
+                    queue.would_refuse(seats[seat], &SeatFrame::Change(version(number), none.into()))
                 }
                 _ => false,
             };

@@ -30,7 +30,9 @@ pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
 pub use delivery::{
     audience::AudienceKey,
     confirmation::Confirmation,
-    render::{EncodedFields, MakeRenderer, Render, RenderError, SharedEvent},
+    render::{
+        EncodedFields, LargeFields, MakeRenderer, Render, RenderError, SharedEvent, SharedJson,
+    },
 };
 pub use editor_handle::EditorHandle;
 pub use error::RoomError;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{RoomOptions, awareness::clocks::Clocks, sync_pace::SyncPace};
+use super::{
+    RoomOptions, awareness::clocks::Clocks, delivery::large_events::LargeEvents,
+    sync_pace::SyncPace,
+};
 use crate::{
     bridge::Bridge,
     domain::Party,
@@ -46,7 +49,7 @@ pub struct RoomParts {
     pub clients_limit: usize,
     /// The most memory of all replicas, in bytes.
     pub replicas_limit: usize,
-    /// The memory of large answers.
+    /// The memory of large answers, which large events share.
     pub answers: MemoryAccount,
     /// The bytes per second that Yjs editors of one user are sent in answers to sync step 1.
     pub sync_bytes_per_second: usize,
@@ -63,6 +66,8 @@ pub(super) struct RoomsShared {
     pub(super) permits: FairQueue<Party>,
     /// Turns of subscribers that are sent what they miss from the log.
     pub(super) replays: FairQueue<Party>,
+    /// Renders large events.
+    pub(super) large_events: LargeEvents,
     pub(super) snapshots: SnapshotWriter,
     pub(super) documents: Arc<DocumentMemory>,
     pub(super) sync_pace: SyncPace,
@@ -91,6 +96,18 @@ impl RoomsShared {
         });
         let sync_pace = SyncPace::new(parts.sync_bytes_per_second);
         let clocks = Clocks::default();
-        Self { parts, options, loader, permits, replays, snapshots, documents, sync_pace, clocks }
+        let large_events = LargeEvents::new(parts.answers.clone());
+        Self {
+            parts,
+            options,
+            loader,
+            permits,
+            replays,
+            large_events,
+            snapshots,
+            documents,
+            sync_pace,
+            clocks,
+        }
     }
 }

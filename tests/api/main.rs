@@ -24,6 +24,7 @@ mod heartbeat;
 mod heavy_documents;
 mod history;
 mod http;
+mod large_changes;
 mod large_texts;
 mod limits;
 mod lists;

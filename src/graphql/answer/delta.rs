@@ -1,7 +1,7 @@
 //! Writes the steps of a delta as JSON.
 //!
 //! A delta may have thousands of steps, and a selection may name their fields hundreds of times. Written at once, within a
-//! bound, they take no more memory than their JSON.
+//! bound, they take no more memory than their JSON. Audiences that select the same fields of a large delta share it.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,11 @@ use super::{CopyAllowance, Encoded};
 use crate::{
     domain::{Delta, DeltaStep},
     graphql::{ApiError, types::DeltaOp},
+    room::SharedJson,
 };
+
+/// A delta of fewer bytes is written for each audience: looking for what others have written would take as long.
+const MIN_SHARED_BYTES: usize = 4 * 1024;
 
 /// A field of a step that an operation selects.
 struct StepField<'a> {
@@ -23,6 +27,19 @@ struct StepField<'a> {
     is_copy: bool,
 }
 
+impl StepField<'_> {
+    /// Whether it has its own name as its key and is written for the first time.
+    fn is_plain(&self) -> bool {
+        let own = match self.name {
+            StepFieldName::TypeName => "__typename",
+            StepFieldName::Retain => "retain",
+            StepFieldName::Insert => "insert",
+            StepFieldName::Delete => "delete",
+        };
+        self.key == own && !self.is_copy
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum StepFieldName {
     TypeName,
@@ -31,14 +48,15 @@ enum StepFieldName {
     Delete,
 }
 
-/// Writes what the field of `ctx` selects of the steps of `delta`. Unless it `is_first`, everything counts as copied;
-/// otherwise fields that are selected again do.
+/// Writes what the field of `ctx` selects of the steps of `delta`, unless `shared` has it. Unless it `is_first`, everything
+/// counts as copied; otherwise fields that are selected again do.
 ///
 /// # Errors
 /// [`super::CopiesTooLarge`], or a step cannot be written, which is a bug.
 pub(in crate::graphql) fn encode_delta(
     ctx: &Context<'_>,
     delta: &Delta,
+    shared: &SharedJson<Vec<u8>>,
     is_first: bool,
     copies: &CopyAllowance,
 ) -> Result<Encoded<Vec<DeltaOp>>, ApiError> {
@@ -51,7 +69,17 @@ pub(in crate::graphql) fn encode_delta(
         }),
         is_first,
     );
-    encode_steps(delta.steps(), &fields, copies).map(Encoded::new)
+    let write = || encode_steps(delta.steps(), &fields, copies).map(Encoded::new);
+    match shared_selection(&fields).filter(|_| delta.weight() >= MIN_SHARED_BYTES) {
+        Some(selection) => Encoded::shared(shared, selection, write),
+        None => write(),
+    }
+}
+
+/// Identifies a selection that others may have too: fields in their order, each once and under its own name. There are few of
+/// these, so what is kept is bounded.
+fn shared_selection(fields: &[StepField<'_>]) -> Option<Vec<u8>> {
+    fields.iter().map(|field| field.is_plain().then_some(field.name as u8)).collect()
 }
 
 /// Returns the fields with these keys and names, each key once.
@@ -144,6 +172,22 @@ mod tests {
         let twice = [("retain", "retain"), ("retain", "retain")];
         let once = json!([{ "retain": 3 }, { "retain": null }, { "retain": null }]);
         assert_eq!(encoded(&twice, true).unwrap(), once);
+    }
+
+    #[test]
+    fn plain_selections_are_shared_in_their_order() {
+        let key = |selected: &[(&str, &str)], is_first| {
+            shared_selection(&step_fields(selected.iter().copied(), is_first))
+        };
+        let (retain, insert) = (("retain", "retain"), ("insert", "insert"));
+        assert_eq!(key(&[retain, insert], true), key(&[retain, insert, retain], true));
+        assert_ne!(key(&[retain, insert], true), key(&[insert, retain], true));
+        assert_ne!(key(&[retain, insert], true), key(&[retain], true));
+        assert!(key(&[retain], true).is_some());
+        // These spend what an event may repeat.
+        assert_eq!(key(&[retain, insert], false), None);
+        assert_eq!(key(&[("a", "insert")], true), None);
+        assert_eq!(key(&[insert, ("a", "insert")], true), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Values that were written as JSON before the rest of their answer.
 
-use std::{borrow::Cow, marker::PhantomData, sync::OnceLock};
+use std::{borrow::Cow, marker::PhantomData};
 
 use async_graphql::{
     ContextSelectionSet, OutputType, Positioned, ServerResult, Value, parser::types::Field,
@@ -17,6 +17,7 @@ use crate::{
         loader::{MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::FairQueue,
+    room::SharedJson,
 };
 
 /// A value of the GraphQL type `T`, as JSON. Cheap to clone, so a field that is selected several times is written once.
@@ -33,21 +34,16 @@ impl<T> Encoded<T> {
         Self { json: json.into(), kind: PhantomData }
     }
 
-    /// Returns the JSON that `shared` has, which `write` writes the first time.
+    /// Returns the JSON that `shared` has for `key`, which `write` writes the first time.
     ///
     /// # Errors
     /// That of `write`.
-    pub(in crate::graphql) fn shared<E>(
-        shared: &OnceLock<Bytes>,
+    pub(in crate::graphql) fn shared<K: PartialEq, E>(
+        shared: &SharedJson<K>,
+        key: K,
         write: impl FnOnce() -> Result<Self, E>,
     ) -> Result<Self, E> {
-        let json = match shared.get() {
-            Some(json) => json.clone(),
-            None => {
-                let written = write()?;
-                shared.get_or_init(|| written.json).clone()
-            }
-        };
+        let json = shared.get_or_write(key, || Ok(write()?.json))?;
         Ok(Self { json, kind: PhantomData })
     }
 
@@ -156,9 +152,9 @@ mod tests {
 
     #[test]
     fn what_is_shared_is_written_once() {
-        let (shared, mut written) = (OnceLock::new(), 0);
+        let (shared, mut written) = (SharedJson::default(), 0);
         for _ in 0..3 {
-            let encoded = Encoded::<String>::shared(&shared, || {
+            let encoded = Encoded::<String>::shared(&shared, (), || {
                 written += 1;
                 Encoded::text(&Content::from("text"))
             });

@@ -98,20 +98,21 @@ impl DocumentChangeType {
         // The room delivers a change with its content to every audience that selects it.
         let content = self.change.content.as_ref().ok_or(LoadError::NotKept)?;
         self.content.get(&self.copies, || {
-            Ok(Encoded::shared(&self.encoded.content, || Encoded::text(content))?)
+            Ok(Encoded::shared(&self.encoded.content, (), || Encoded::text(content))?)
         })
     }
 
     /// The change of the text from `version - 1` to `version`. Null unless `kind` is `EDITED`.
     async fn delta(&self, ctx: &Context<'_>) -> Result<Option<Encoded<Vec<DeltaOp>>>, ApiError> {
         let Some(delta) = &self.change.delta else { return Ok(None) };
-        Ok(Some(encode_delta(ctx, delta, self.delta.take(), &self.copies)?))
+        let shared = &self.encoded.deltas;
+        Ok(Some(encode_delta(ctx, delta, shared, self.delta.take(), &self.copies)?))
     }
 
     /// The same change as a Yjs v1 update. The text is `doc.getText('content')`.
     async fn update(&self) -> Result<Option<Encoded<Base64>>, ApiError> {
         let Some(update) = &self.change.update else { return Ok(None) };
-        let write = || Encoded::shared(&self.encoded.update, || Ok(Encoded::base64(update)));
+        let write = || Encoded::shared(&self.encoded.update, (), || Ok(Encoded::base64(update)));
         self.update.get(&self.copies, write).map(Some)
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Room, reconcile::LevelRead};
 use crate::{
-    domain::{Change, ChangeKind, DocumentId, Party, Version},
+    domain::{Change, ChangeKind, DocumentId, Event, Party, Version},
     editing::{
         EditError, LoadError, loader::DocumentLoader, log_tail::are_consecutive,
         turn_document::RestartCause,
@@ -19,7 +19,10 @@ use crate::{
     outbox::SeatId,
     room::{
         RenderError, SeatEnd,
-        delivery::audience::{Backlog, ReplayOutcome},
+        delivery::{
+            audience::{Backlog, ReplayOutcome},
+            large_events::LargeEvent,
+        },
     },
     store::{Head, Store},
     wire::envelope::Envelope,
@@ -40,7 +43,7 @@ impl Room {
     }
 
     fn replay(&mut self, seat: SeatId, ctx: &mut Context<Self>) {
-        let Some(Backlog { next, wants_content, restarts, seat: subscriber }) =
+        let Some(Backlog { next, large_fields, restarts, seat: subscriber }) =
             self.audiences.backlog(seat)
         else {
             return;
@@ -58,6 +61,7 @@ impl Room {
             return self.replay_page(seat, changes, ctx);
         }
         let party = Party::User(subscriber.user().id);
+        let wants_content = large_fields.content;
         let missing = MissingChanges { document: self.document, party, next, head, wants_content };
         let (store, loader) = (self.parts().store.clone(), self.shared.loader.clone());
         let replays = self.shared.replays.clone();
@@ -97,16 +101,41 @@ impl Room {
             .audiences
             .backlog(seat)
             .is_some_and(|backlog| self.remote.is_author_doubtful(&backlog.seat, Instant::now()));
-        match self.audiences.replay(seat, &changes, with_own) {
+        let replayed = self.audiences.replay(seat, &changes, with_own);
+        self.continue_replay(seat, replayed, ctx);
+    }
+
+    fn continue_replay(&mut self, seat: SeatId, replayed: ReplayOutcome, ctx: &mut Context<Self>) {
+        match replayed {
             ReplayOutcome::All => self.replay(seat, ctx),
             ReplayOutcome::Full => self.catch_up(seat, ctx),
+            ReplayOutcome::Large(event) => self.replay_large(seat, event, ctx),
             ReplayOutcome::Gone => {}
-            ReplayOutcome::Broken(RenderError::Repetitive) => {
-                self.evict_seat(seat, SeatEnd::Repetitive, ctx);
+            ReplayOutcome::Broken(error) => self.end_broken_replay(seat, &error, ctx),
+        }
+    }
+
+    /// Has a large change rendered for a subscriber, then goes on with the replay.
+    fn replay_large(&mut self, seat: SeatId, event: LargeEvent, ctx: &mut Context<Self>) {
+        let Some(Backlog { seat: subscriber, restarts, .. }) = self.audiences.backlog(seat) else {
+            return;
+        };
+        let Event::Changed(change) = event.event.event().clone() else { return };
+        let events = self.shared.large_events.clone();
+        let rendering = async move { events.render_for(subscriber.user().id, event).await };
+        self.spawn(ctx, rendering, move |room, rendered, ctx| match rendered {
+            Ok(rendered) => {
+                let replayed = room.audiences.replay_rendered(seat, &change, rendered, restarts);
+                room.continue_replay(seat, replayed, ctx);
             }
-            ReplayOutcome::Broken(error @ RenderError::Failed(_)) => {
-                self.give_up_replay(seat, &error, ctx);
-            }
+            Err(error) => room.end_broken_replay(seat, &error, ctx),
+        });
+    }
+
+    fn end_broken_replay(&mut self, seat: SeatId, error: &RenderError, ctx: &mut Context<Self>) {
+        match error {
+            RenderError::Repetitive => self.evict_seat(seat, SeatEnd::Repetitive, ctx),
+            RenderError::Busy | RenderError::Failed(_) => self.give_up_replay(seat, error, ctx),
         }
     }
 

@@ -10,7 +10,9 @@ use crate::{
     domain::{ChangeKind, Event, Origin, Topic, UserId},
     editing::turn_exchange::StoredChange,
     room::{
-        RenderError, SeatEnd, delivery::audience::BroadcastReport, members::membership::Effect,
+        RenderError, SeatEnd,
+        delivery::audience::{AudienceRendering, BroadcastReport},
+        members::membership::Effect,
     },
     wire::envelope::Envelope,
 };
@@ -66,7 +68,7 @@ impl Room {
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) -> Vec<Effect> {
-        let report = self.audiences.broadcast(origin, event);
+        let report = self.audiences.broadcast(origin, event, accepted);
         self.follow_with_awareness(event);
         self.settle_broadcast(event.topic(), report, accepted, ctx)
     }
@@ -90,7 +92,7 @@ impl Room {
         if !is_remote {
             self.publish(event.clone());
         }
-        let mut report = self.audiences.broadcast(origin, &event);
+        let mut report = self.audiences.broadcast(origin, &event, accepted);
         self.editors.broadcast(&change, is_merged, &mut report);
         let mut effects = self.settle_broadcast(event.topic(), report, accepted, ctx);
         match change.kind {
@@ -110,14 +112,20 @@ impl Room {
     fn settle_broadcast(
         &mut self,
         topic: Topic,
-        report: BroadcastReport,
+        mut report: BroadcastReport,
         accepted: Instant,
         ctx: &mut Context<Self>,
     ) -> Vec<Effect> {
         let metrics = self.metrics();
         metrics.delivered(topic, report.deliveries);
-        metrics.delivery_took(topic, accepted.elapsed());
+        // Otherwise nobody has been sent it yet.
+        if report.deliveries > 0 || report.renderings.is_empty() {
+            metrics.delivery_took(topic, accepted.elapsed());
+        }
         metrics.cursors_dropped(report.dropped);
+        for rendering in std::mem::take(&mut report.renderings) {
+            self.render_large(rendering, ctx);
+        }
         for seat in &report.behind {
             self.catch_up(*seat, ctx);
         }
@@ -125,6 +133,21 @@ impl Room {
             self.catch_up_editor(*seat, ctx);
         }
         self.evict_lost(report)
+    }
+
+    /// Has a large change rendered on another thread, then broadcasts it.
+    fn render_large(&mut self, rendering: AudienceRendering, ctx: &mut Context<Self>) {
+        let AudienceRendering { audience, id, users, event } = rendering;
+        let events = self.shared.large_events.clone();
+        let rendering = async move { events.render(users, event).await };
+        self.spawn(ctx, rendering, move |room, rendered, ctx| {
+            let events = &room.shared.large_events;
+            let ended = room.audiences.end_rendering(&audience, id, rendered, events);
+            if let Some((accepted, report)) = ended {
+                let effects = room.settle_broadcast(audience.topic, report, accepted, ctx);
+                room.apply(effects, Instant::now(), ctx);
+            }
+        });
     }
 
     /// Takes the seats away that could not be sent an event. Their sessions go on and may subscribe again. Returns the effects

@@ -248,7 +248,7 @@ impl Room {
     /// Requests from an editor what the document does not have. A reader is not asked: it may not change anything.
     fn send_step_1(&self, seat: SeatId, state_vector: &Bytes) {
         if let Some(seat) = self.editors.seat(seat).filter(|seat| seat.may_edit()) {
-            let frame = SeatFrame::Lasting(yjs::sync_step_1(state_vector));
+            let frame = SeatFrame::Lasting(yjs::sync_step_1(state_vector).into());
             // Dropped only if the session is closing.
             let _closing = seat.outbox().send(seat.id(), frame);
         }

@@ -189,7 +189,11 @@ impl Editors {
                 continue;
             }
             let frame = frame.get_or_insert_with(|| yjs::update(update)).clone();
-            match seat.outbox().send(seat.id(), SeatFrame::Change(change.version, frame)).outcome {
+            match seat
+                .outbox()
+                .send(seat.id(), SeatFrame::Change(change.version, frame.into()))
+                .outcome
+            {
                 PushOutcome::Behind(version) => {
                     progress.fall_behind(version, BehindCause::OutboxFull, seat, &self.metrics);
                     report.behind_editors.push(*id);
@@ -304,7 +308,8 @@ impl Editors {
     ) {
         let Some(editor) = self.editors.get_mut(&seat) else { return };
         // Dropped only if the session is closing.
-        let _closing = editor.seat.outbox().send(editor.seat.id(), SeatFrame::Lasting(frame));
+        let _closing =
+            editor.seat.outbox().send(editor.seat.id(), SeatFrame::Lasting(frame.into()));
         editor.synced = state_vector.clone();
         editor.progress.mark_live(head.next(), &editor.seat);
     }
@@ -317,8 +322,11 @@ impl Editors {
         }
         // The frame stands for every change from the next one on: if it is dropped, all of them are missing again.
         let first = editor.progress.next();
-        let outcome =
-            editor.seat.outbox().send(editor.seat.id(), SeatFrame::Change(first, frame)).outcome;
+        let outcome = editor
+            .seat
+            .outbox()
+            .send(editor.seat.id(), SeatFrame::Change(first, frame.into()))
+            .outcome;
         if let PushOutcome::Behind(_) = outcome {
             return false;
         }

@@ -99,7 +99,10 @@ impl Progress {
                 session.id = %session, user.id = %user, document.id = %document,
                 cause = cause.label(), %next, "subscriber starts with a replay"
             ),
-            BehindCause::OutboxFull | BehindCause::LogGap | BehindCause::LostChanges => {
+            BehindCause::OutboxFull
+            | BehindCause::LogGap
+            | BehindCause::LostChanges
+            | BehindCause::LargeChange => {
                 tracing::warn!(
                     session.id = %session, user.id = %user, document.id = %document,
                     cause = cause.label(), %next, "subscriber fell behind"
@@ -119,7 +122,10 @@ impl Progress {
                     session.id = %session, user.id = %user, document.id = %document,
                     cause = lag.cause.label(), behind_ms, "subscriber caught up"
                 ),
-                BehindCause::OutboxFull | BehindCause::LogGap | BehindCause::LostChanges => {
+                BehindCause::OutboxFull
+                | BehindCause::LogGap
+                | BehindCause::LostChanges
+                | BehindCause::LargeChange => {
                     tracing::info!(
                         session.id = %session, user.id = %user, document.id = %document,
                         cause = lag.cause.label(), behind_ms, "subscriber caught up"

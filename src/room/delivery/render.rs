@@ -1,11 +1,17 @@
 //! How a room renders events, implemented by the layer that knows the protocol.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::{domain::Event, room::SeatEnd, wire::graphql_ws::OperationId};
+use crate::{
+    domain::{Change, Content, Event},
+    outbox::OutboxFrame,
+    room::SeatEnd,
+    wire::graphql_ws::OperationId,
+};
 
 /// An event could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -13,6 +19,9 @@ pub enum RenderError {
     /// The subscription selects large fields so often that the event would be too large.
     #[error("an event would repeat its large fields too often")]
     Repetitive,
+    /// There was no turn or no memory for a large event in time.
+    #[error("a large event had no turn or no memory in time")]
+    Busy,
     /// A bug of the renderer: an event holds everything that rendering needs.
     #[error("an event could not be rendered: {0}")]
     Failed(String),
@@ -23,7 +32,7 @@ impl RenderError {
     pub(in crate::room) fn seat_end(&self) -> SeatEnd {
         match self {
             Self::Repetitive => SeatEnd::Repetitive,
-            Self::Failed(_) => SeatEnd::Broken,
+            Self::Busy | Self::Failed(_) => SeatEnd::Broken,
         }
     }
 }
@@ -39,9 +48,97 @@ pub struct SharedEvent {
 #[derive(Debug, Default)]
 pub struct EncodedFields {
     /// The whole text.
-    pub content: OnceLock<Bytes>,
+    pub content: SharedJson,
     /// The Yjs update.
-    pub update: OnceLock<Bytes>,
+    pub update: SharedJson,
+    /// The steps of a large delta, by the selected fields in their order.
+    pub deltas: SharedJson<Vec<u8>>,
+}
+
+/// JSON that the first audience writes. The others wait for it; only threads that render large events have to. `K` tells
+/// different JSON of one field apart.
+#[derive(Debug)]
+pub struct SharedJson<K = ()>(Mutex<WrittenJson<K>>);
+
+#[derive(Debug)]
+struct WrittenJson<K> {
+    /// Apart from the others, since mostly there is one.
+    first: Option<(K, Bytes)>,
+    others: Vec<(K, Bytes)>,
+}
+
+impl<K> Default for SharedJson<K> {
+    fn default() -> Self {
+        Self(Mutex::new(WrittenJson { first: None, others: Vec::new() }))
+    }
+}
+
+impl<K: PartialEq> SharedJson<K> {
+    /// Returns the JSON of `key`, which `write` writes the first time.
+    ///
+    /// # Errors
+    /// That of `write`; the next caller writes it then.
+    pub fn get_or_write<E>(
+        &self,
+        key: K,
+        write: impl FnOnce() -> Result<Bytes, E>,
+    ) -> Result<Bytes, E> {
+        let mut written = self.0.lock();
+        let mut known = written.first.iter().chain(&written.others);
+        if let Some((_, json)) = known.find(|(other, _)| *other == key) {
+            return Ok(json.clone());
+        }
+        let json = write()?;
+        let new = (key, json.clone());
+        match written.first {
+            None => written.first = Some(new),
+            Some(_) => written.others.push(new),
+        }
+        Ok(json)
+    }
+}
+
+/// The large fields of a change that a selection has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LargeFields {
+    /// The whole text.
+    pub content: bool,
+    /// The steps of the delta.
+    pub delta: bool,
+    /// The Yjs update.
+    pub update: bool,
+}
+
+/// The estimated bytes of the large fields of a change, as JSON without escapes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::room) struct ChangeBytes {
+    content: usize,
+    delta: usize,
+    update: usize,
+}
+
+impl ChangeBytes {
+    /// Returns those of `change`.
+    pub(in crate::room) fn of(change: &Change) -> Self {
+        Self {
+            content: change.content.as_ref().map_or(0, Content::bytes),
+            delta: change.delta.as_ref().map_or(0, |delta| delta.weight()),
+            update: change.update.as_ref().map_or(0, |update| update.len() / 3 * 4),
+        }
+    }
+
+    /// Returns those of the fields in a selection.
+    pub(in crate::room) fn selected(self, fields: LargeFields) -> usize {
+        let of = |is_selected, bytes| if is_selected { bytes } else { 0 };
+        of(fields.content, self.content)
+            + of(fields.delta, self.delta)
+            + of(fields.update, self.update)
+    }
+
+    /// Returns those of what a change keeps in memory. Texts share most of theirs.
+    pub(in crate::room) fn kept(self) -> usize {
+        self.delta + self.update
+    }
 }
 
 impl SharedEvent {
@@ -66,6 +163,8 @@ impl SharedEvent {
 }
 
 /// Renders events for one audience.
+///
+/// A small event is rendered in the room's turn. A large one is rendered by another renderer on another thread.
 pub trait Render: Send {
     /// Renders an event once, without what differs between subscribers.
     ///
@@ -73,11 +172,17 @@ pub trait Render: Send {
     /// [`RenderError`].
     fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError>;
 
-    /// Whether a rendered change may hold the whole text.
-    fn wants_content(&self) -> bool;
+    /// Returns another renderer of the same selection, for one event.
+    fn another(&self) -> Box<dyn Render>;
+
+    /// Returns which large fields a rendered change has.
+    fn large_fields(&self) -> LargeFields;
 
     /// Returns the frame of a rendered event for the subscription with this id.
     fn frame(&self, rendered: &Bytes, operation: &OperationId) -> Bytes;
+
+    /// Returns the same frame around `rendered`, which is not copied.
+    fn frame_around(&self, rendered: Bytes, operation: &OperationId) -> OutboxFrame;
 
     /// Returns the last frame of the subscription with this id.
     fn ending(&self, operation: &OperationId, reason: SeatEnd) -> Bytes;

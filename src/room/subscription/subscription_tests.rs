@@ -13,11 +13,11 @@ use crate::{
     domain::{AccessChange, DisplayName, Email, SessionId, Text, Title, User, UserId},
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
-    outbox::{Outbox, OutboxOptions},
+    outbox::{Outbox, OutboxFrame, OutboxOptions},
     quota::OpenDocuments,
     room::{
-        AudienceKey, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded, SeatState,
-        SharedEvent,
+        AudienceKey, LargeFields, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded,
+        SeatState, SharedEvent,
     },
     roster::LocalRoster,
     store::{NewAccount, Store, StoreError, test_store},
@@ -169,12 +169,20 @@ impl Render for NotRendered {
         panic!("the seat was never confirmed, and {event:?} is rendered for it");
     }
 
-    fn wants_content(&self) -> bool {
-        false
+    fn another(&self) -> Box<dyn Render> {
+        Box::new(Self)
+    }
+
+    fn large_fields(&self) -> LargeFields {
+        LargeFields::default()
     }
 
     fn frame(&self, rendered: &Bytes, _: &OperationId) -> Bytes {
         rendered.clone()
+    }
+
+    fn frame_around(&self, rendered: Bytes, _: &OperationId) -> OutboxFrame {
+        rendered.into()
     }
 
     fn ending(&self, _: &OperationId, why: SeatEnd) -> Bytes {

@@ -48,7 +48,11 @@ impl Backend {
             document_structs_limit: 1_000_000,
             clients_limit: 100_000,
             replicas_limit: usize::MAX,
-            answers: MemoryAccount::new(MemoryUse::Answers, MemoryBounds::UNLIMITED, Metrics::new()),
+            answers: MemoryAccount::new(
+                MemoryUse::Answers,
+                MemoryBounds::UNLIMITED,
+                Metrics::new(),
+            ),
             sync_bytes_per_second: usize::MAX,
             open_documents: OpenDocuments::new(100, Duration::ZERO),
         };

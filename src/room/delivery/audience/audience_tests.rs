@@ -3,11 +3,12 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     domain::{DocumentId, SessionId, User, UserId, examples::title_change},
+    memory::{MemoryAccount, MemoryBounds, MemoryUse},
     outbox::{Outbox, OutboxBody, OutboxOptions, OutboxTotals},
-    room::members::seat::Subscriber,
+    room::{delivery::large_events::LargeEvents, members::seat::Subscriber},
 };
 
-/// Renders the version of a change.
+/// Renders the version of a change, and selects the text.
 struct Versions;
 
 impl Render for Versions {
@@ -18,12 +19,21 @@ impl Render for Versions {
         Ok(Bytes::from(format!("{},", change.version)))
     }
 
-    fn wants_content(&self) -> bool {
-        false
+    fn another(&self) -> Box<dyn Render> {
+        Box::new(Self)
+    }
+
+    fn large_fields(&self) -> LargeFields {
+        LargeFields { content: true, delta: false, update: false }
     }
 
     fn frame(&self, rendered: &Bytes, _: &OperationId) -> Bytes {
         rendered.clone()
+    }
+
+    fn frame_around(&self, rendered: Bytes, _: &OperationId) -> OutboxFrame {
+        let [first, last] = [b"<", b">"].map(|part| Bytes::from_static(part));
+        OutboxFrame::around_shared([first, rendered, last])
     }
 
     fn ending(&self, _: &OperationId, _: SeatEnd) -> Bytes {
@@ -73,8 +83,41 @@ impl Fixture {
     }
 
     fn broadcast(&mut self, version: i64) -> BroadcastReport {
-        let change = self.change(version);
-        self.audiences.broadcast(change.origin().unwrap(), &Event::Changed(change))
+        self.broadcast_change(self.change(version))
+    }
+
+    fn broadcast_change(&mut self, change: Arc<Change>) -> BroadcastReport {
+        let origin = change.origin().unwrap();
+        self.audiences.broadcast(origin, &Event::Changed(change), Instant::now())
+    }
+
+    /// Returns a change with a large text.
+    fn large_change(&self, version: i64) -> Arc<Change> {
+        let content = Some("x".repeat(100_000).as_str().into());
+        Arc::new(Change { content, ..(*self.change(version)).clone() })
+    }
+
+    /// Broadcasts a large change, which is to be rendered elsewhere.
+    fn begin(&mut self, version: i64) -> AudienceRendering {
+        let report = self.broadcast_change(self.large_change(version));
+        assert_eq!((report.deliveries, &report.behind), (0, &vec![]));
+        expect_one(report.renderings)
+    }
+
+    /// Ends a rendering of `rendered`.
+    fn end(
+        &mut self,
+        rendering: &AudienceRendering,
+        rendered: Result<&'static str, RenderError>,
+        of_user: usize,
+    ) -> Option<BroadcastReport> {
+        let rendered = rendered.map(|text| Bytes::from_static(text.as_bytes()));
+        let bounds = MemoryBounds { of_user, of_node: usize::MAX };
+        let events =
+            LargeEvents::new(MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new()));
+        let ended =
+            self.audiences.end_rendering(&rendering.audience, rendering.id, rendered, &events);
+        ended.map(|(_, report)| report)
     }
 
     fn replay(&mut self, versions: impl IntoIterator<Item = i64>) -> ReplayOutcome {
@@ -98,6 +141,11 @@ impl Fixture {
         }
         String::from_utf8(sent).unwrap()
     }
+}
+
+fn expect_one<T>(items: Vec<T>) -> T {
+    let [item] = <[T; 1]>::try_from(items).unwrap_or_else(|items| panic!("{}", items.len()));
+    item
 }
 
 #[test]
@@ -190,4 +238,126 @@ fn a_subscriber_ahead_of_the_room_receives_only_newer_changes() {
         f.broadcast(version);
     }
     assert_eq!((f.sent().as_str(), f.next()), ("13,", None));
+}
+
+#[test]
+fn changes_wait_for_a_large_one_that_is_rendered_elsewhere() {
+    let mut f = subscribed(None);
+    f.broadcast(11);
+    let rendering = f.begin(12);
+    assert_eq!(rendering.users.len(), 1);
+    for version in 13..15 {
+        assert!(f.broadcast(version).renderings.is_empty());
+    }
+    assert_eq!(f.sent(), "11,", "nothing is rendered in the room's turn");
+    assert_eq!(f.end(&rendering, Ok("12"), 9).unwrap().deliveries, 3);
+    assert_eq!(f.sent(), "<12>13,14,");
+    f.broadcast(15);
+    assert_eq!((f.sent().as_str(), f.next()), ("15,", None));
+    assert!(f.end(&rendering, Ok("12"), 9).is_none(), "once");
+}
+
+#[test]
+fn large_changes_are_rendered_one_after_the_other() {
+    let mut f = subscribed(None);
+    let first = f.begin(11);
+    for version in [12, 13] {
+        let report = f.broadcast_change(f.large_change(version));
+        assert!(report.renderings.is_empty(), "it waits");
+    }
+    f.broadcast(14);
+    let second = expect_one(f.end(&first, Ok("11"), 9).unwrap().renderings);
+    assert_eq!(f.sent(), "<11>");
+    let third = expect_one(f.end(&second, Ok("12"), 9).unwrap().renderings);
+    assert!(f.end(&third, Ok("13"), 9).unwrap().renderings.is_empty());
+    assert_eq!((f.sent().as_str(), f.next()), ("<12><13>14,", None));
+}
+
+#[test]
+fn nothing_large_is_rendered_for_a_full_outbox() {
+    let mut f = subscribed(None);
+    for version in 11..15 {
+        f.broadcast(version);
+    }
+    let report = f.broadcast_change(f.large_change(15));
+    assert!(report.renderings.is_empty());
+    assert_eq!((report.behind, f.next()), (vec![f.seat], Some(11)));
+}
+
+#[test]
+fn subscribers_are_behind_from_a_large_change_on_that_they_cannot_be_sent() {
+    // There was no turn, the user has no memory, or too many changes wait.
+    type End = fn(&mut Fixture, &AudienceRendering) -> Vec<SeatId>;
+    let ends: [End; 4] = [
+        |f, rendering| f.end(rendering, Err(RenderError::Busy), 9).unwrap().behind,
+        |f, rendering| f.end(rendering, Ok("11"), 1).unwrap().behind,
+        |f, _| (12..1_100).flat_map(|version| f.broadcast(version).behind).collect(),
+        |f, _| f.audiences.fall_behind(Version::new(12)),
+    ];
+    for end in ends {
+        let mut f = subscribed(None);
+        let rendering = f.begin(11);
+        f.broadcast(12);
+        assert_eq!((end(&mut f, &rendering), f.next()), (vec![f.seat], Some(11)));
+        assert!(f.end(&rendering, Ok("11"), 9).is_none(), "it is not wanted any more");
+        f.broadcast(1_100);
+        assert_eq!(f.sent(), "");
+    }
+}
+
+#[test]
+fn a_rendering_ends_with_its_change_or_its_subscribers() {
+    type End = fn(&mut Fixture);
+    let ends: [(End, &str); 3] = [
+        (|f| assert_eq!(f.audiences.restart(), [f.seat]), ""),
+        (|f| f.audiences.remove(f.seat), ""),
+        (|f| f.audiences.evict(f.seat, SeatEnd::Revoked), "end"),
+    ];
+    for (end, sent) in ends {
+        let mut f = subscribed(None);
+        let rendering = f.begin(11);
+        end(&mut f);
+        assert!(f.end(&rendering, Ok("11"), 9).is_none());
+        assert_eq!(f.sent(), sent);
+    }
+}
+
+#[test]
+fn an_audience_that_cannot_be_rendered_elsewhere_is_broken() {
+    let mut f = subscribed(None);
+    let rendering = f.begin(11);
+    f.broadcast(12);
+    let report = f.end(&rendering, Err(RenderError::Repetitive), 9).unwrap();
+    assert_eq!(report.broken, [(f.seat, RenderError::Repetitive)]);
+    assert_eq!(f.sent(), "");
+}
+
+#[test]
+fn a_deletion_does_not_wait_for_a_large_change() {
+    let mut f = subscribed(None);
+    let _rendering = f.begin(11);
+    let deleted = Change { kind: ChangeKind::Deleted, ..(*f.change(12)).clone() };
+    f.broadcast_change(Arc::new(deleted));
+    assert_eq!(f.sent(), "12,");
+}
+
+#[test]
+fn a_large_change_of_a_replay_is_rendered_elsewhere() {
+    let mut f = subscribed(Some(7));
+    let changes = [f.change(8), f.large_change(9), f.change(10)];
+    let replayed = f.audiences.replay(f.seat, &changes, false);
+    let ReplayOutcome::Large(event) = replayed else { panic!("rendered in the room's turn") };
+    assert_eq!((event.bytes, f.sent().as_str(), f.next()), (100_000, "8,", Some(9)));
+    let rendered = Bytes::from_static(b"9");
+    // The subscribers have begun again meanwhile.
+    let stale = f.audiences.replay_rendered(f.seat, &changes[1], rendered.clone(), 1);
+    assert!(matches!(stale, ReplayOutcome::All));
+    assert_eq!((f.sent().as_str(), f.next()), ("", Some(9)));
+
+    let replayed = f.audiences.replay_rendered(f.seat, &changes[1], rendered, 0);
+    assert!(matches!(replayed, ReplayOutcome::All));
+    assert_eq!((f.sent().as_str(), f.next()), ("<9>", Some(10)));
+    let unsent = f.audiences.take_unsent(f.seat).unwrap();
+    assert!(matches!(f.audiences.replay(f.seat, &unsent, false), ReplayOutcome::All));
+    assert_eq!(f.sent(), "10,");
 }

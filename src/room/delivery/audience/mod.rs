@@ -4,21 +4,29 @@
 //! only its client's id of the subscription, and the frame goes into every outbox but the author's. Event types depend on
 //! nothing about the viewer, so nothing leaks; admission is per viewer.
 
+mod large_changes;
 mod replay;
+mod report;
 
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-pub(in crate::room) use self::replay::{Backlog, ReplayOutcome};
+use self::large_changes::Rendering;
+pub(in crate::room) use self::{
+    large_changes::AudienceRendering,
+    replay::{Backlog, ReplayOutcome},
+    report::BroadcastReport,
+};
 use super::{
     progress::Progress,
-    render::{MakeRenderer, Render, RenderError, SharedEvent},
+    render::{ChangeBytes, LargeFields, MakeRenderer, Render, RenderError, SharedEvent},
 };
 use crate::{
     domain::{Change, ChangeKind, Event, Origin, Topic, UserId, Version},
     metrics::{BehindCause, GaugeGuard, Metrics},
-    outbox::{PushOutcome, SeatFrame, SeatId},
+    outbox::{OutboxFrame, SeatFrame, SeatId},
     room::{
         RoomError,
         members::seat::{Seat, SeatEnd},
@@ -44,7 +52,31 @@ pub struct AudienceKey {
 
 struct Audience {
     renderer: Box<dyn Render>,
+    large_fields: LargeFields,
     listeners: Vec<Listener>,
+    /// The large change that is rendered on another thread, if any.
+    rendering: Option<Box<Rendering>>,
+}
+
+/// An event that is broadcast.
+#[derive(Clone)]
+struct Broadcast {
+    origin: Origin,
+    event: SharedEvent,
+    /// When its cause was accepted.
+    accepted: Instant,
+    /// Of a change that can be replayed.
+    bytes: Option<ChangeBytes>,
+}
+
+impl Broadcast {
+    fn new(origin: Origin, event: Event, accepted: Instant) -> Self {
+        let bytes = match &event {
+            Event::Changed(change) if !is_lasting(change.kind) => Some(ChangeBytes::of(change)),
+            Event::Changed(_) | Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
+        };
+        Self { origin, event: SharedEvent::new(event), accepted, bytes }
+    }
 }
 
 /// One subscriber of an audience.
@@ -65,54 +97,23 @@ impl Listener {
         !origin.is_some_and(|origin| origin.is(self.seat.user().id, self.seat.session()))
     }
 
-    /// Whether a broadcast event is due now.
-    fn is_due(&self, event: &Event) -> bool {
-        match event {
-            // The end of a document also concerns subscribers that are behind: nothing can be replayed after it.
-            Event::Changed(_) if is_lasting(event) => true,
-            Event::Changed(change) => self.progress.is_due(change.version),
-            Event::PresenceChanged(_) | Event::CursorMoved(_) => true,
-        }
-    }
-}
-
-/// The result of a broadcast.
-#[derive(Debug, Default)]
-pub(in crate::room) struct BroadcastReport {
-    /// The number of frames queued.
-    pub(in crate::room) deliveries: usize,
-    /// The number of cursors dropped because an outbox was full.
-    pub(in crate::room) dropped: u64,
-    /// The seats that fell behind.
-    pub(in crate::room) behind: Vec<SeatId>,
-    /// The seats of Yjs editors that fell behind.
-    pub(in crate::room) behind_editors: Vec<SeatId>,
-    /// The seats whose outbox could not hold what they must not miss.
-    pub(in crate::room) overflowed: Vec<SeatId>,
-    /// The seats of audiences whose renderer failed.
-    pub(in crate::room) broken: Vec<(SeatId, RenderError)>,
-}
-
-impl BroadcastReport {
-    /// Notes what happened to the frame of a subscriber.
-    fn add(
-        &mut self,
-        outcome: PushOutcome,
-        seat: &Seat,
-        progress: &mut Progress,
-        metrics: &Metrics,
-    ) {
-        match outcome {
-            PushOutcome::Queued | PushOutcome::Replaced => self.deliveries += 1,
-            PushOutcome::Dropped => self.dropped += 1,
-            PushOutcome::Overflow => self.overflowed.push(seat.id()),
-            PushOutcome::Behind(version) => {
-                self.behind.push(seat.id());
-                progress.fall_behind(version, BehindCause::OutboxFull, seat, metrics);
+    /// Whether a broadcast event is sent to the subscriber now.
+    fn is_recipient(&self, Broadcast { origin, event, .. }: &Broadcast) -> bool {
+        self.is_foreign(Some(*origin))
+            && match event.event() {
+                // The end of a document also concerns subscribers that are behind: nothing can be replayed after it.
+                Event::Changed(change) if is_lasting(change.kind) => true,
+                Event::Changed(change) => self.progress.is_due(change.version),
+                Event::PresenceChanged(_) | Event::CursorMoved(_) => true,
             }
-            PushOutcome::Cancelled | PushOutcome::Closed => {}
-        }
     }
+}
+
+/// A listener with what its audience has.
+struct FoundListener<'a> {
+    renderer: &'a mut dyn Render,
+    large_fields: LargeFields,
+    listener: &'a mut Listener,
 }
 
 /// All audiences of a room.
@@ -174,10 +175,13 @@ impl Audiences {
         let counted = self.metrics.subscription_opened(key.topic);
         self.seats.insert(seat.id(), (key.clone(), counted));
         let audience = self.audiences.entry(key);
-        audience
-            .or_insert_with(|| Audience { renderer: make(), listeners: Vec::new() })
-            .listeners
-            .push(Listener { seat, operation, progress, replay_up_to, unsent: Vec::new() });
+        audience.or_insert_with(|| Audience::new(make())).listeners.push(Listener {
+            seat,
+            operation,
+            progress,
+            replay_up_to,
+            unsent: Vec::new(),
+        });
     }
 
     /// Removes a subscriber whose session gave its seat up.
@@ -245,49 +249,53 @@ impl Audiences {
         Some((listener, result))
     }
 
-    /// Broadcasts an event to the subscribers of its topic, except its origin.
-    pub(in crate::room) fn broadcast(&mut self, origin: Origin, event: &Event) -> BroadcastReport {
+    /// Broadcasts an event to the subscribers of its topic, except its origin. `accepted` is when its cause was accepted.
+    pub(in crate::room) fn broadcast(
+        &mut self,
+        origin: Origin,
+        event: &Event,
+        accepted: Instant,
+    ) -> BroadcastReport {
         let mut report = BroadcastReport::default();
-        let (topic, shared) = (event.topic(), SharedEvent::new(event.clone()));
+        let broadcast = Broadcast::new(origin, event.clone(), accepted);
+        let topic = event.topic();
         for (key, audience) in &mut self.audiences {
             if key.topic == topic {
-                audience.broadcast(origin, &shared, &mut report, &self.metrics);
+                audience.take(key, &broadcast, &mut report, &self.metrics);
             }
         }
         report
     }
 
-    fn find_mut(&mut self, seat: SeatId) -> Option<(&mut Box<dyn Render>, &mut Listener)> {
+    fn find_mut(&mut self, seat: SeatId) -> Option<FoundListener<'_>> {
         let (key, _counted) = self.seats.get(&seat)?;
         let audience = self.audiences.get_mut(key)?;
         let index = audience.position(seat)?;
-        Some((&mut audience.renderer, audience.listeners.get_mut(index)?))
+        let Audience { renderer, large_fields, listeners, .. } = audience;
+        let listener = listeners.get_mut(index)?;
+        Some(FoundListener { renderer: &mut **renderer, large_fields: *large_fields, listener })
     }
 }
 
 impl Audience {
+    fn new(renderer: Box<dyn Render>) -> Self {
+        let large_fields = renderer.large_fields();
+        Self { renderer, large_fields, listeners: Vec::new(), rendering: None }
+    }
+
     fn position(&self, seat: SeatId) -> Option<usize> {
         self.listeners.iter().position(|listener| listener.seat.id() == seat)
     }
 
-    fn broadcast(
-        &mut self,
-        origin: Origin,
-        shared: &SharedEvent,
-        report: &mut BroadcastReport,
-        metrics: &Metrics,
-    ) {
-        let event = shared.event();
-        let is_recipient =
-            |listener: &Listener| listener.is_foreign(Some(origin)) && listener.is_due(event);
+    /// Sends an event to its recipients in the room's turn.
+    fn send(&mut self, broadcast: &Broadcast, report: &mut BroadcastReport, metrics: &Metrics) {
+        let event = broadcast.event.event();
         let mut rendered = None;
         // Clients tend to give subscriptions the same id, so the last frame often fits the next subscriber too.
         let mut last: Option<(OperationId, Bytes)> = None;
         for index in 0..self.listeners.len() {
-            let Some(listener) = self.listeners.get_mut(index).filter(|one| is_recipient(one))
-            else {
-                continue;
-            };
+            let listener = self.listeners.get_mut(index).filter(|one| one.is_recipient(broadcast));
+            let Some(listener) = listener else { continue };
             let Listener { seat, operation, progress, .. } = listener;
             // What a full outbox would refuse is not rendered for it.
             if let Some(refused) = seat.outbox().refuse(seat.id(), frame_of(event, Bytes::new())) {
@@ -296,13 +304,9 @@ impl Audience {
             }
             let rendered = match &rendered {
                 Some(rendered) => rendered,
-                None => match self.renderer.render(shared) {
+                None => match self.renderer.render(&broadcast.event) {
                     Ok(new) => rendered.insert(new),
-                    Err(error) => {
-                        let seats = self.listeners.iter().map(|listener| listener.seat.id());
-                        report.broken.extend(seats.map(|seat| (seat, error.clone())));
-                        return;
-                    }
+                    Err(error) => return self.report_broken(&error, report),
                 },
             };
             let frame = match &last {
@@ -317,21 +321,34 @@ impl Audience {
             report.add(pushed.outcome, seat, progress, metrics);
         }
     }
+
+    /// Reports that an event could not be rendered.
+    fn report_broken(&self, error: &RenderError, report: &mut BroadcastReport) {
+        let seats = self.listeners.iter().map(|listener| listener.seat.id());
+        report.broken.extend(seats.map(|seat| (seat, error.clone())));
+    }
 }
 
-/// Whether an event cannot be replayed from the log.
-fn is_lasting(event: &Event) -> bool {
-    matches!(event, Event::Changed(change) if matches!(change.kind, ChangeKind::Deleted | ChangeKind::Resync))
+/// Whether a change cannot be replayed from the log.
+fn is_lasting(kind: ChangeKind) -> bool {
+    matches!(kind, ChangeKind::Deleted | ChangeKind::Resync)
 }
 
 fn frame_of(event: &Event, frame: Bytes) -> SeatFrame {
     match event {
-        Event::Changed(_) if is_lasting(event) => SeatFrame::Lasting(frame),
-        Event::Changed(change) => SeatFrame::Change(change.version, frame),
+        Event::Changed(change) => frame_of_change(change, frame.into()),
         Event::CursorMoved(moved) => SeatFrame::Cursor(moved.session, frame),
         Event::PresenceChanged(change) => {
             SeatFrame::Presence(change.presence.session, change.kind, frame)
         }
+    }
+}
+
+fn frame_of_change(change: &Change, frame: OutboxFrame) -> SeatFrame {
+    if is_lasting(change.kind) {
+        SeatFrame::Lasting(frame)
+    } else {
+        SeatFrame::Change(change.version, frame)
     }
 }
 

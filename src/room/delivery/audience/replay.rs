@@ -2,24 +2,31 @@
 
 use std::sync::Arc;
 
-use super::{Audiences, Listener, frame_of};
+use bytes::Bytes;
+
+use super::{Audiences, FoundListener, Listener, frame_of_change};
 use crate::{
     domain::{Change, Event, Topic, Version},
+    editing::loader::MAX_INLINE_BYTES,
     metrics::BehindCause,
-    outbox::{PushOutcome, SeatId},
+    outbox::{OutboxFrame, PushOutcome, SeatId},
     room::{
-        delivery::render::{RenderError, SharedEvent},
+        delivery::{
+            large_events::LargeEvent,
+            render::{ChangeBytes, LargeFields, RenderError, SharedEvent},
+        },
         members::seat::Seat,
     },
 };
 
 /// The result of sending a subscriber what it missed.
-#[derive(Debug)]
 pub(in crate::room) enum ReplayOutcome {
     /// Everything given was queued.
     All,
     /// The outbox has no capacity for more; the rest is kept for later.
     Full,
+    /// The next change is large and has to be rendered on another thread; it and the rest are kept for later.
+    Large(LargeEvent),
     /// The seat has ended.
     Gone,
     /// A change could not be rendered.
@@ -30,8 +37,8 @@ pub(in crate::room) enum ReplayOutcome {
 pub(in crate::room) struct Backlog {
     /// The change that it must receive next.
     pub(in crate::room) next: Version,
-    /// Whether its selection has the whole text.
-    pub(in crate::room) wants_content: bool,
+    /// The large fields of its selection.
+    pub(in crate::room) large_fields: LargeFields,
     /// How often the subscribers have begun again.
     pub(in crate::room) restarts: u32,
     pub(in crate::room) seat: Arc<Seat>,
@@ -43,6 +50,23 @@ impl Listener {
     fn wants(&self, change: &Change) -> bool {
         change.version <= self.replay_up_to || self.is_foreign(change.origin())
     }
+
+    /// Queues a change that the subscriber misses. Returns why no more can follow, if so.
+    fn send_missed(&mut self, change: &Change, frame: OutboxFrame) -> Option<ReplayOutcome> {
+        let seat = &self.seat;
+        match seat.outbox().send(seat.id(), frame_of_change(change, frame)).outcome {
+            PushOutcome::Behind(version) => {
+                self.progress.advance(version);
+                Some(ReplayOutcome::Full)
+            }
+            PushOutcome::Closed => Some(ReplayOutcome::Gone),
+            PushOutcome::Queued
+            | PushOutcome::Replaced
+            | PushOutcome::Cancelled
+            | PushOutcome::Dropped
+            | PushOutcome::Overflow => None,
+        }
+    }
 }
 
 impl Audiences {
@@ -53,7 +77,7 @@ impl Audiences {
         let listener = audience.listeners.get(audience.position(seat)?)?;
         listener.progress.is_behind().then(|| Backlog {
             next: listener.progress.next(),
-            wants_content: audience.renderer.wants_content(),
+            large_fields: audience.large_fields,
             restarts: self.restarts,
             seat: Arc::clone(&listener.seat),
         })
@@ -61,24 +85,19 @@ impl Audiences {
 
     /// Removes the changes that were read for a subscriber and not sent. None if the log has to be read.
     pub(in crate::room) fn take_unsent(&mut self, seat: SeatId) -> Option<Vec<Arc<Change>>> {
-        let (_, listener) = self.find_mut(seat)?;
+        let FoundListener { listener, .. } = self.find_mut(seat)?;
         let unsent = std::mem::take(&mut listener.unsent);
         (unsent.first()?.version == listener.progress.next()).then_some(unsent)
     }
 
     /// Puts every live subscriber of changes behind, because the log no longer has what follows `head`.
     pub(in crate::room) fn fall_behind(&mut self, head: Version) -> Vec<SeatId> {
-        let mut behind = Vec::new();
         let audiences = self.audiences.iter_mut().filter(|(key, _)| key.topic == Topic::Changes);
-        for listener in audiences.flat_map(|(_, audience)| &mut audience.listeners) {
-            if listener.progress.is_live() {
-                let next = listener.progress.next().max(head.next());
-                let Listener { seat, progress, .. } = listener;
-                progress.fall_behind(next, BehindCause::LogGap, seat, &self.metrics);
-                behind.push(seat.id());
-            }
-        }
-        behind
+        audiences
+            .flat_map(|(_, audience)| {
+                audience.fall_behind(head.next(), BehindCause::LogGap, &self.metrics)
+            })
+            .collect()
     }
 
     /// Has every subscriber of changes begin again from the whole text, because the database has lost changes that they may
@@ -87,7 +106,12 @@ impl Audiences {
         self.restarts += 1;
         let mut restarted = Vec::new();
         let audiences = self.audiences.iter_mut().filter(|(key, _)| key.topic == Topic::Changes);
-        for listener in audiences.flat_map(|(_, audience)| &mut audience.listeners) {
+        let listeners = audiences.flat_map(|(_, audience)| {
+            // The change may be lost.
+            audience.rendering = None;
+            &mut audience.listeners
+        });
+        for listener in listeners {
             if listener.progress.is_live() {
                 restarted.push(listener.seat.id());
             }
@@ -108,7 +132,9 @@ impl Audiences {
         changes: &[Arc<Change>],
         with_own: bool,
     ) -> ReplayOutcome {
-        let Some((renderer, listener)) = self.find_mut(seat) else { return ReplayOutcome::Gone };
+        let Some(FoundListener { renderer, large_fields, listener }) = self.find_mut(seat) else {
+            return ReplayOutcome::Gone;
+        };
         for (index, change) in changes.iter().enumerate() {
             if with_own || listener.wants(change) {
                 // The other half of the outbox is left to replies, presence and cursors.
@@ -117,28 +143,47 @@ impl Audiences {
                     return ReplayOutcome::Full;
                 }
                 let event = SharedEvent::new(Event::Changed(Arc::clone(change)));
+                let bytes = ChangeBytes::of(change).selected(large_fields);
+                if bytes > MAX_INLINE_BYTES {
+                    listener.unsent = changes.get(index..).unwrap_or_default().to_vec();
+                    let renderer = renderer.another();
+                    return ReplayOutcome::Large(LargeEvent { renderer, event, bytes });
+                }
                 let rendered = match renderer.render(&event) {
                     Ok(rendered) => rendered,
                     Err(error) => return ReplayOutcome::Broken(error),
                 };
-                let frame = renderer.frame(&rendered, &listener.operation);
-                match listener
-                    .seat
-                    .outbox()
-                    .send(listener.seat.id(), frame_of(event.event(), frame))
-                    .outcome
-                {
-                    PushOutcome::Behind(version) => {
-                        listener.progress.advance(version);
-                        return ReplayOutcome::Full;
-                    }
-                    PushOutcome::Closed => return ReplayOutcome::Gone,
-                    PushOutcome::Queued
-                    | PushOutcome::Replaced
-                    | PushOutcome::Cancelled
-                    | PushOutcome::Dropped
-                    | PushOutcome::Overflow => {}
+                let frame = renderer.frame(&rendered, &listener.operation).into();
+                if let Some(stopped) = listener.send_missed(change, frame) {
+                    return stopped;
                 }
+            }
+            listener.progress.advance(change.version.next());
+        }
+        ReplayOutcome::All
+    }
+
+    /// Sends a subscriber that is behind the large change that was rendered for it, unless it begins again meanwhile. `restarts` is
+    /// how often the subscribers had begun again before.
+    pub(in crate::room) fn replay_rendered(
+        &mut self,
+        seat: SeatId,
+        change: &Change,
+        rendered: Bytes,
+        restarts: u32,
+    ) -> ReplayOutcome {
+        let is_current = self.restarts == restarts;
+        let Some(FoundListener { renderer, listener, .. }) = self.find_mut(seat) else {
+            return ReplayOutcome::Gone;
+        };
+        if is_current {
+            let frame = renderer.frame_around(rendered, &listener.operation);
+            if let Some(stopped) = listener.send_missed(change, frame) {
+                return stopped;
+            }
+            let unsent = &mut listener.unsent;
+            if unsent.first().is_some_and(|first| first.version == change.version) {
+                unsent.remove(0);
             }
             listener.progress.advance(change.version.next());
         }
@@ -147,7 +192,7 @@ impl Audiences {
 
     /// Makes a subscriber live: it has received everything up to the head.
     pub(in crate::room) fn mark_live(&mut self, seat: SeatId) {
-        if let Some((_, listener)) = self.find_mut(seat)
+        if let Some(FoundListener { listener, .. }) = self.find_mut(seat)
             && listener.progress.is_behind()
         {
             let next = listener.progress.next();
