@@ -80,10 +80,12 @@ pub(super) enum LoadClass {
 
 impl LoadClass {
     fn of(cost: usize) -> Self {
-        match cost {
-            0..=MAX_INLINE_BYTES => Self::Small,
-            ..=MAX_MEDIUM_COST => Self::Medium,
-            _ => Self::Heavy,
+        if cost <= MAX_INLINE_BYTES {
+            Self::Small
+        } else if cost <= MAX_MEDIUM_COST {
+            Self::Medium
+        } else {
+            Self::Heavy
         }
     }
 }

@@ -93,8 +93,9 @@ impl Room {
                 return Err(SyncWait::Pace(until));
             }
         }
-        let is_shared = pending.step_2.as_ref().is_some_and(|known| known.is_empty())
-            && weight <= MAX_CACHED_BYTES;
+        let is_shared =
+            pending.step_2.as_ref().is_some_and(crate::wire::yjs::ClientClocks::is_empty)
+                && weight <= MAX_CACHED_BYTES;
         if is_shared || weight <= MAX_INLINE_BYTES {
             return Ok(None);
         }
