@@ -192,8 +192,11 @@ async fn append_page(
     if page.iter().map(Change::weight).sum::<usize>() > MAX_INLINE_BYTES {
         document.drop_replica();
     }
+    // For the author of what is followed, so that others do not wait for their turns.
+    let author = page.iter().find_map(|change| change.author.as_ref());
+    let party = author.map_or(document.payer(), |author| Party::User(author.id));
     let context = document.context();
-    let page = context.loader.fill(context.document, before, page, Party::Node).await?;
+    let page = context.loader.fill(context.document, before, page, party).await?;
     append_all(document, page)
 }
 

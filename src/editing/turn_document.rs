@@ -132,6 +132,11 @@ impl TurnDocument {
         self.state.replica = None;
     }
 
+    /// Returns for whom the replica was loaded last.
+    pub(super) fn payer(&self) -> Party {
+        self.state.payer
+    }
+
     /// Returns the text at the head. Loads the replica for `party` if necessary.
     pub(super) async fn present_content(
         &mut self,
