@@ -11,7 +11,7 @@ use coscribe::{
         Budget, ChangeKind, CompareUntil, Content, Delta, DeltaStep, Document, Party, Tie, Version,
     },
     editing::{ApplyBounds, Replica},
-    store::{Batch, NewChange},
+    store::{Batch, NewChange, NewSnapshot},
 };
 use divan::{Bencher, black_box};
 use kit::{Backend, generous_rooms};
@@ -213,7 +213,14 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
             let state = replica.state();
             fixture
                 .runtime
-                .block_on(fixture.backend.store.store_snapshot(document, base, None, state, 0))
+                .block_on(fixture.backend.store.store_snapshot(NewSnapshot {
+                    payer: Party::Node,
+                    document,
+                    version: base,
+                    at: None,
+                    state,
+                    every: 0,
+                }))
                 .unwrap();
         }
     }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use crate::{
     app::Base,
     auth::{HashTurn, MintedToken, Passwords},
-    domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Text, Title},
+    domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Party, Text, Title},
     editing::Replica,
     settings::Settings,
     store::{DocumentFilter, NewAccount, Store},
@@ -73,5 +73,5 @@ async fn account(settings: &Settings, store: &Store, name: &str) -> anyhow::Resu
     }
     let password_hash = Passwords::new(&settings.auth)?.hash(HashTurn::OF_NODE, PASSWORD).await?;
     let new = NewAccount { name: DisplayName::new(name)?, email, password_hash };
-    store.create_account(new).await.context("cannot create an account of the demo")
+    store.create_account(new, Party::Node).await.context("cannot create an account of the demo")
 }

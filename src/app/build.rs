@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::cluster::Cluster;
 use crate::{
     auth::{AddressLookUps, Passwords, SignInLimits, SignIns, Tokens},
-    graphql::{Api, Engine, HourlyAllowances, ReadTurns, RequestAllowances},
+    graphql::{Api, Engine, HourlyAllowances, RequestAllowances},
     http::{
         BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
         TrustedProxies,
@@ -51,7 +51,6 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone());
     let engine = Engine::new(Arc::new(Api {
         store: store.clone(),
-        reads: ReadTurns::new(settings.store.readers),
         rooms: rooms.clone(),
         roster: Arc::clone(&roster),
         tokens: tokens.clone(),

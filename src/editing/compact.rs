@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     CorruptDocument, LoadError, Replica, StateError, Uncopied,
-    document_load::LoadBounds,
+    document_load::{LoadBounds, Target},
     loader::{DocumentLoader, off_thread},
     log_tail::LogTail,
 };
@@ -82,7 +82,7 @@ pub async fn compact(
             }
         };
         let bytes = state.len();
-        if let Some(version) = store.store_compaction(document, &head, state).await? {
+        if let Some(version) = store.store_compaction(document, &head, state, Party::Node).await? {
             return Ok(Compacted { version, bytes });
         }
     }
@@ -108,7 +108,8 @@ async fn read_text(
     version: Version,
 ) -> Result<Content, LoadError> {
     let oldest = store.find_oldest_snapshot(document).await?.ok_or(LoadError::NotKept)?;
-    let mut tail = LogTail::new(store.clone(), document, oldest.version, version);
+    let target = Target { document, version, party: Party::Node };
+    let mut tail = LogTail::new(store.clone(), target, oldest.version);
     let read = move || match oldest.state {
         SnapshotState::Yjs(state) => Replica::text_of(&state, &Budget::unlimited()),
         SnapshotState::Plain(text) => Ok(Content::from(&*text)),

@@ -1,9 +1,11 @@
-use futures_util::{FutureExt as _, poll};
+use std::future::pending;
+
+use futures_util::{FutureExt as _, future::join_all, poll};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    domain::{DisplayName, Email, Title, UserId},
+    domain::{DisplayName, Email, Party, Title, UserId},
     editing::{CorruptDocument, Replica},
     memory::DocumentMemory,
     metrics::Metrics,
@@ -31,7 +33,7 @@ async fn create(store: &Store, state: Vec<u8>) -> DocumentId {
         email: Email::new("ana@example.org").unwrap(),
         password_hash: "hash".into(),
     };
-    let owner = store.create_account(account).await.unwrap().id;
+    let owner = store.create_account(account, Party::Node).await.unwrap().id;
     let title = Title::new("Plan").unwrap();
     store.create_document(owner, title, 1, state).await.unwrap().id
 }
@@ -255,4 +257,22 @@ async fn one_party_holds_a_quarter_of_the_places() {
     let _two = [queue.acquire(mallory).await.unwrap(), queue.acquire(mallory).await.unwrap()];
     assert!(queue.acquire(mallory).now_or_never().is_none());
     assert!(queue.acquire(alice).now_or_never().is_some());
+}
+
+#[tokio::test]
+async fn a_document_is_read_in_the_turns_of_the_party() {
+    let (loader, store, _folder) = loader(BOUNDS).await;
+    let document = create(&store, Replica::of("x").state()).await;
+    let [mallory, alice] = [user(), user()];
+    let held = join_all((0..8).map(|_| store.read_for(mallory, pending::<()>())));
+    tokio::select! {
+        biased;
+        _ = held => unreachable!("it has no end"),
+        _ = loader.content(document, Version::FIRST, mallory) => panic!("it had no turn"),
+        text = loader.content(document, Version::FIRST, alice) => {
+            assert_eq!(text.unwrap().to_string(), "x");
+        }
+    }
+    let text = loader.content(document, Version::FIRST, mallory).await.unwrap();
+    assert_eq!(text.to_string(), "x");
 }

@@ -20,7 +20,7 @@ use crate::{
     fair_queue::{FairQueue, QueueBounds},
     memory::{DocumentMemory, LoadMemory},
     metrics::Metrics,
-    store::{FoundSnapshot, Snapshot, SnapshotState, Store, StoreError},
+    store::{FoundSnapshot, NewSnapshot, Snapshot, SnapshotState, Store, StoreError},
 };
 
 /// The most bytes of the log that are read at once.
@@ -231,7 +231,10 @@ impl DocumentLoader {
                 SnapshotState::Plain(text) => {
                     let make = move |_budget: &Budget| Ok(Replica::of(&text).state());
                     let state = loading.work(cost, make).await?;
-                    self.store.store_snapshot(document, at, None, state, 0).await?;
+                    let payer = loading.target.party;
+                    let first =
+                        NewSnapshot { payer, document, version: at, at: None, state, every: 0 };
+                    self.store.store_snapshot(first).await?;
                     continue;
                 }
             };
@@ -291,9 +294,10 @@ impl DocumentLoader {
         &self,
         loading: &mut DocumentLoad<'_>,
     ) -> Result<(Snapshot, usize), LoadError> {
-        let Target { document, version, .. } = loading.target;
+        let Target { document, version, party } = loading.target;
         if loading.class() == LoadClass::Small {
-            let found = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES).await?;
+            let finding = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES);
+            let found = self.store.read_for(party, finding).await??;
             match found.ok_or(LoadError::NotKept)? {
                 FoundSnapshot::Whole(snapshot) => {
                     if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
@@ -304,7 +308,8 @@ impl DocumentLoader {
             }
         }
         loop {
-            let found = self.store.find_snapshot(document, version).await?;
+            let finding = self.store.find_snapshot(document, version);
+            let found = self.store.read_for(party, finding).await??;
             let snapshot = found.ok_or(LoadError::NotKept)?;
             if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
                 return Ok(admitted);
@@ -318,7 +323,7 @@ impl DocumentLoader {
     }
 
     fn tail(&self, target: Target, after: Version) -> LogTail {
-        LogTail::new(self.store.clone(), target.document, after, target.version)
+        LogTail::new(self.store.clone(), target, after)
     }
 }
 

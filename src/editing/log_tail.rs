@@ -1,24 +1,24 @@
-//! The changes after a snapshot, read page by page.
+//! The changes after a snapshot, read page by page in the turns of a party.
 
-use super::{LoadError, loader::MAX_PAGE_BYTES};
+use super::{LoadError, document_load::Target, loader::MAX_PAGE_BYTES};
 use crate::{
-    domain::{Change, DocumentId, Version},
+    domain::{Change, Version},
     store::{LogPage, Store},
 };
 
 /// The changes of a document after one version, up to another.
 pub(super) struct LogTail {
     store: Store,
-    document: DocumentId,
+    target: Target,
     last: Version,
-    up_to: Version,
     /// The next page, if it was found already.
     found: Option<LogPage>,
 }
 
 impl LogTail {
-    pub(super) fn new(store: Store, document: DocumentId, after: Version, up_to: Version) -> Self {
-        Self { store, document, last: after, up_to, found: None }
+    /// Returns the changes after a version up to that of `target`.
+    pub(super) fn new(store: Store, target: Target, after: Version) -> Self {
+        Self { store, target, last: after, found: None }
     }
 
     /// Finds the next page without reading it. Returns its bytes; none at the end.
@@ -26,14 +26,12 @@ impl LogTail {
     /// # Errors
     /// [`LoadError::NotKept`] if changes are missing, or the store failed.
     pub(super) async fn find_next(&mut self) -> Result<Option<usize>, LoadError> {
-        if self.last >= self.up_to {
+        let Target { document, version, party } = self.target;
+        if self.last >= version {
             return Ok(None);
         }
-        let found = self
-            .store
-            .find_log_page(self.document, self.last, self.up_to, MAX_PAGE_BYTES)
-            .await?
-            .ok_or(LoadError::NotKept)?;
+        let finding = self.store.find_log_page(document, self.last, version, MAX_PAGE_BYTES);
+        let found = self.store.read_for(party, finding).await??.ok_or(LoadError::NotKept)?;
         self.found = Some(found);
         Ok(Some(found.bytes))
     }
@@ -47,7 +45,8 @@ impl LogTail {
             self.find_next().await?;
         }
         let Some(found) = self.found.take() else { return Ok(None) };
-        let page = self.store.read_log_page(self.document, found).await?;
+        let reading = self.store.read_log_page(self.target.document, found);
+        let page = self.store.read_for(self.target.party, reading).await??;
         if page.is_empty() || !are_consecutive(&page, self.last) {
             return Err(LoadError::NotKept);
         }

@@ -12,7 +12,7 @@ use crate::{
     domain::{Budget, CompareUntil, DisplayName, DocumentId, Email, Party, Title},
     editing::{
         Acknowledgement, ApplyBounds, EditKind, EditRequest, Replica,
-        document_load::LoadBounds,
+        document_load::{LoadBounds, LoadClass},
         loader::{DocumentLoader, large_texts_queue},
         recent::RecentChanges,
         work_permits::WorkPermits,
@@ -46,6 +46,14 @@ async fn fixture_with(
     quotas: Quotas,
     edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>,
 ) -> Fixture {
+    fixture_of("Begin.", quotas, edits).await
+}
+
+async fn fixture_of(
+    text: &str,
+    quotas: Quotas,
+    edits: impl FnOnce(DocumentId, UserId) -> Vec<EditRequest>,
+) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
     let options = StoreOptions { quotas, ..test_store::options(url) };
@@ -56,10 +64,10 @@ async fn fixture_with(
         email: Email::new("ana@example.org").unwrap(),
         password_hash: "hash".into(),
     };
-    let author = store.create_account(account).await.unwrap().id;
-    let state = Replica::of("Begin.").state();
+    let author = store.create_account(account, Party::Node).await.unwrap().id;
+    let state = Replica::of(text).state();
     let title = Title::new("Plan").unwrap();
-    let document = store.create_document(author, title, 6, state).await.unwrap().id;
+    let document = store.create_document(author, title, text.len(), state).await.unwrap().id;
     let context = TurnContext {
         document,
         store: store.clone(),
@@ -94,7 +102,7 @@ async fn fixture_with(
 }
 
 fn loader(store: &Store) -> DocumentLoader {
-    let bounds = LoadBounds { at_once: 1, within: Duration::from_secs(60), structs: 1_000 };
+    let bounds = LoadBounds { at_once: 2, within: Duration::from_secs(60), structs: 1_000 };
     let memory = DocumentMemory::new(usize::MAX, Metrics::new());
     DocumentLoader::new(store.clone(), bounds, memory, Metrics::new())
 }
@@ -278,15 +286,15 @@ async fn an_update_that_brings_nothing_new_is_answered_although_nothing_can_be_s
     }
 }
 
-/// Stores a change with its snapshot, as another node does. Returns its version.
-async fn store_elsewhere(fixture: &Fixture) -> Version {
+/// Stores a change of a text with its snapshot, as another node does. Returns its version.
+async fn store_elsewhere(fixture: &Fixture, text: &str) -> Version {
     let (document, author) = (fixture.document, fixture.author);
-    let mut replica = Replica::of("Begin.");
+    let mut replica = Replica::of(text);
     let soon = (tokio::time::Instant::now() + Duration::from_secs(10)).into_std();
     let until = CompareUntil { deadline: soon, budget: Budget::unlimited() };
     let delta = insertion(document, author, "x").delta_for(replica.content(), &until);
     let update = replica
-        .apply(&delta, ApplyBounds { text: 1_000, structs: usize::MAX, budget: &until.budget })
+        .apply(&delta, ApplyBounds { text: 1_000_000, structs: usize::MAX, budget: &until.budget })
         .unwrap();
     let change = NewChange {
         kind: ChangeKind::Edited,
@@ -296,11 +304,15 @@ async fn store_elsewhere(fixture: &Fixture) -> Version {
         title: "Plan".into(),
         delta: Some(delta),
         update: Some(update),
-        size: 7,
+        size: text.len() + 1,
     };
     fixture.commit_changes(vec![change]).await;
     let head = Version::FIRST.next();
-    fixture.store.store_snapshot(document, head, None, replica.state(), 0).await.unwrap();
+    fixture
+        .store
+        .store_snapshot(test_store::snapshot(document, head, replica.state(), 0))
+        .await
+        .unwrap();
     head
 }
 
@@ -318,7 +330,7 @@ async fn expect_gap(fixture: Fixture, head: Version) {
 #[tokio::test]
 async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
     let fixture = two_edits().await;
-    let head = store_elsewhere(&fixture).await;
+    let head = store_elsewhere(&fixture, "Begin.").await;
     fixture.store.forget_changes(chrono::Utc::now()).await.unwrap();
 
     expect_gap(fixture, head).await;
@@ -327,10 +339,25 @@ async fn changes_forgotten_before_they_were_followed_leave_a_gap() {
 #[tokio::test]
 async fn a_text_that_is_lost_while_it_is_followed_leaves_a_gap() {
     let fixture = two_edits().await;
-    let head = store_elsewhere(&fixture).await;
+    let head = store_elsewhere(&fixture, "Begin.").await;
     let url = format!("sqlite://{}/test.db", fixture.folder.path().display());
     let database = sea_orm::Database::connect(url).await.unwrap();
     database.execute_unprepared("DELETE FROM document_snapshot WHERE version = 1").await.unwrap();
 
     expect_gap(fixture, head).await;
+}
+
+#[tokio::test]
+async fn a_log_is_followed_in_the_turns_of_its_author() {
+    let large = "x".repeat(100_000);
+    let fixture = fixture_of(&large, Quotas::default(), |_document, _author| vec![]).await;
+    let head = store_elsewhere(&fixture, &large).await;
+    let mut document = fixture.turn.document;
+    // The node has no more turns.
+    let _held =
+        document.context().loader.places(LoadClass::Medium).acquire(Party::Node).await.unwrap();
+
+    follow_log(&mut document, &mut None).await.unwrap();
+
+    assert_eq!(document.head().unwrap().version, head);
 }

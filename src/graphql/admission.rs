@@ -13,6 +13,7 @@ use super::{
     ApiError,
     caller::api,
     parsed_operations::ParsedOperations,
+    read_turns::read,
     render::{Feed, Renderer},
 };
 use crate::{
@@ -110,7 +111,21 @@ pub(super) struct ReplayStart {
 }
 
 impl ReplayStart {
-    /// Whether the database does not have this version, or has another change under its number.
+    /// Returns the head, and whether the database does not have this version, or has another change under its number.
+    async fn compare(
+        self,
+        store: &Store,
+        document: DocumentId,
+    ) -> Result<(Option<Head>, bool), StoreError> {
+        let head = store.find_head(document).await?;
+        let is_lost = match &head {
+            Some(head) => self.is_lost(store, document, head).await?,
+            None => false,
+        };
+        Ok((head, is_lost))
+    }
+
+    /// Whether the database, which has this head, does not have this version.
     async fn is_lost(
         self,
         store: &Store,
@@ -145,11 +160,7 @@ impl Admission for ViewerAdmission<'_> {
         let store = &api(self.ctx)?.store;
         let (since, stored) = match self.start {
             Some(start) => {
-                let head = store.find_head(self.document).await?;
-                let is_lost = match &head {
-                    Some(head) => start.is_lost(store, self.document, head).await?,
-                    None => false,
-                };
+                let (head, is_lost) = read(self.ctx, start.compare(store, self.document)).await?;
                 // The log has no version 0, so the replay begins with the whole text.
                 let since = if is_lost { Version::default() } else { start.version };
                 (Some(since), head.map(|head| head.version))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HourlyAllowances, ReadTurns, RequestAllowances};
+use super::{HourlyAllowances, RequestAllowances};
 use crate::{
     auth::{AddressLookUps, Passwords, SignIns, Tokens},
     domain::Network,
@@ -18,8 +18,6 @@ use crate::{
 pub struct Api {
     /// Accounts, documents and access.
     pub store: Store,
-    /// The turns of operations that read from the store.
-    pub reads: ReadTurns,
     /// The open documents.
     pub rooms: Rooms,
     /// The connected sessions and their presence.

@@ -153,7 +153,10 @@ impl ApiError {
             // Anybody can cause it.
             Self::Password(PasswordError::Busy | PasswordError::Invalid(_)) => None,
             Self::Load(LoadError::Busy | LoadError::TooHeavy(_))
-            | Self::Edit(EditError::Load(LoadError::Busy | LoadError::TooHeavy(_))) => None,
+            | Self::Edit(EditError::Load(LoadError::Busy | LoadError::TooHeavy(_)))
+            | Self::Store(StoreError::Busy)
+            | Self::Load(LoadError::Store(StoreError::Busy))
+            | Self::Edit(EditError::Load(LoadError::Store(StoreError::Busy))) => None,
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
             Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
             Self::Password(error) => Some(error),
@@ -227,7 +230,7 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::NoSuchUser => ErrorCode::NotFound,
         StoreError::EmailTaken => ErrorCode::Conflict,
         StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
-        StoreError::Unavailable(_) => ErrorCode::Unavailable,
+        StoreError::Busy | StoreError::Unavailable(_) => ErrorCode::Unavailable,
         StoreError::Migration(_) | StoreError::Internal(_) => ErrorCode::Internal,
     };
     ErrorReport::new(code, error.to_string())

@@ -159,25 +159,25 @@ pub(super) fn loaders<'a>(ctx: &Context<'a>) -> Result<&'a Loaders, ApiError> {
 
 impl Loader<UserId> for Reader {
     type Value = User;
-    type Error = LoadError;
+    type Error = StoreError;
 
-    async fn load(&self, users: &[UserId]) -> Result<HashMap<UserId, User>, LoadError> {
-        let _turn = self.api.reads.acquire(self.party).await?;
-        Ok(self.api.store.load_users(users.iter().copied()).await?)
+    async fn load(&self, users: &[UserId]) -> Result<HashMap<UserId, User>, StoreError> {
+        let store = &self.api.store;
+        store.read_for(self.party, store.load_users(users.iter().copied())).await?
     }
 }
 
 impl Loader<CollaboratorsOf> for Reader {
     type Value = Arc<[Collaborator]>;
-    type Error = LoadError;
+    type Error = StoreError;
 
     async fn load(
         &self,
         keys: &[CollaboratorsOf],
-    ) -> Result<HashMap<CollaboratorsOf, Self::Value>, LoadError> {
-        let _turn = self.api.reads.acquire(self.party).await?;
-        let documents = keys.iter().map(|key| key.0);
-        let mut found = self.api.store.list_collaborators(documents).await?;
+    ) -> Result<HashMap<CollaboratorsOf, Self::Value>, StoreError> {
+        let (store, documents) = (&self.api.store, keys.iter().map(|key| key.0));
+        let listing = store.list_collaborators(documents);
+        let mut found = store.read_for(self.party, listing).await??;
         let mut of = |key: &CollaboratorsOf| found.remove(&key.0).unwrap_or_default().into();
         Ok(keys.iter().map(|key| (*key, of(key))).collect())
     }

@@ -40,6 +40,5 @@ pub use engine::Engine;
 pub use error::ApiError;
 pub use hourly_allowances::HourlyAllowances;
 pub use prepared_operation::{OperationAnswer, PreparedOperation};
-pub use read_turns::ReadTurns;
 pub use request_allowances::RequestAllowances;
 pub use schema::{Schema, sdl};

@@ -155,7 +155,7 @@ impl HttpError {
                 IdentityError::Token(_) | IdentityError::Unknown => {
                     (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
                 }
-                IdentityError::Store(StoreError::Unavailable(_)) => {
+                IdentityError::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
                     (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
                 }
                 // Loading or enrolling an account returns none of the first five.

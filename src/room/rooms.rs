@@ -82,10 +82,11 @@ impl Rooms {
         room.map(|room| room.handle.clone())
     }
 
-    /// Reads a user's access level, and counts the check.
+    /// Reads a user's access level when it is their turn, and counts the check.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if the level does not include `needed`: no document and too low a level look the same.
+    /// [`StoreError::Denied`] if the level does not include `needed`: no document and too low a level look the same;
+    /// [`StoreError::Busy`].
     pub async fn read_level(
         &self,
         user: UserId,
@@ -95,7 +96,7 @@ impl Rooms {
         Ok(self.read_access(user, document, needed).await?.0)
     }
 
-    /// Reads a user's access level and the access version at which it was read, and counts the check.
+    /// Reads a user's access level and the access version at which it was read, when it is their turn, and counts the check.
     ///
     /// # Errors
     /// As [`read_level`](Self::read_level).
@@ -105,12 +106,13 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<(AccessLevel, i64), StoreError> {
-        let access = self.shared.parts.store.find_access(user, document).await?;
+        let store = &self.shared.parts.store;
+        let access = store.read_for(Party::User(user), store.find_access(user, document)).await??;
         let level = self.check_level(access.map(|(level, _)| level), needed)?;
         Ok((level, access.map_or(0, |(_, access_version)| access_version)))
     }
 
-    /// Reads a document together with a user's access level, and counts the check.
+    /// Reads a document together with a user's access level, when it is their turn, and counts the check.
     ///
     /// # Errors
     /// As [`read_level`](Self::read_level).
@@ -120,7 +122,9 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<(Document, AccessLevel), StoreError> {
-        let found = self.shared.parts.store.find_document(user, document).await?;
+        let store = &self.shared.parts.store;
+        let found =
+            store.read_for(Party::User(user), store.find_document(user, document)).await??;
         let level = self.check_level(found.as_ref().map(|(_, level)| *level), needed)?;
         found.map(|(document, _)| (document, level)).ok_or(StoreError::Denied)
     }
@@ -244,12 +248,17 @@ impl Rooms {
         }
     }
 
-    /// Announces a user's new access. When this returns, the streams of a revoked user have ended
-    /// on this node, and on every other node that acknowledged within a second.
-    pub async fn access_changed(&self, document: DocumentId, user: UserId, access: AccessChange) {
+    /// Announces a user's access to this node. When this returns, the streams of a user without access have ended here.
+    pub async fn apply_access(&self, document: DocumentId, user: UserId, access: AccessChange) {
         if let Some(room) = self.find(document) {
             room.change_access(user, access).await;
         }
+    }
+
+    /// Announces a user's new access to all nodes. When this returns, the streams of a revoked user have ended
+    /// on this node, and on every other node that acknowledged within a second.
+    pub async fn access_changed(&self, document: DocumentId, user: UserId, access: AccessChange) {
+        self.apply_access(document, user, access).await;
         self.shared.parts.metrics.published();
         self.shared.parts.bridge.publish_access_change(document, user, access).await;
     }

@@ -37,9 +37,9 @@ impl From<&AdmissionError> for CloseReason {
                 | TokenError::NoExpiry,
             )) => Self::InvalidToken,
             AdmissionError::Identity(IdentityError::Unknown) => Self::InvalidToken,
-            AdmissionError::Identity(IdentityError::Store(StoreError::Unavailable(_))) => {
-                Self::Unavailable
-            }
+            AdmissionError::Identity(IdentityError::Store(
+                StoreError::Busy | StoreError::Unavailable(_),
+            )) => Self::Unavailable,
             // Looking an account up, or creating it, cannot fail for these reasons unless there is a fault.
             AdmissionError::Identity(IdentityError::Store(
                 StoreError::EmailTaken

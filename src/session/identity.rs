@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     auth::{Claims, TokenError, Tokens},
-    domain::{Account, DisplayName, Email, User},
+    domain::{Account, DisplayName, Email, Party, User},
     metrics::Metrics,
     store::{Store, StoreError},
 };
@@ -80,7 +80,8 @@ impl Identity {
     /// # Cancel safety
     /// An account may have been created when the future is dropped. The next call finds it.
     pub async fn account_of(&self, claims: &Claims) -> Result<Identified, IdentityError> {
-        let account = match self.store.find_account(claims.user).await? {
+        let (party, find) = (Party::User(claims.user), self.store.find_account(claims.user));
+        let account = match self.store.read_for(party, find).await?? {
             Some(account) => account,
             None if self.enrol => self.enrol(claims).await?,
             None => {

@@ -23,7 +23,7 @@ use super::{
     document_lock::lock_documents,
     rows::{self, effective_level},
 };
-use crate::domain::{AccessLevel, Collaborator, DocumentId, User, UserId};
+use crate::domain::{AccessLevel, Collaborator, DocumentId, Party, User, UserId};
 
 /// The result of granting access.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` has no owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
-    /// of the document, [`StoreError::NoSuchUser`] if `target` has no account.
+    /// of the document, [`StoreError::NoSuchUser`] if `target` has no account, [`StoreError::Busy`].
     pub async fn grant_access(
         &self,
         actor: UserId,
@@ -128,7 +128,7 @@ impl Store {
         target: UserId,
         level: AccessLevel,
     ) -> Result<GrantOutcome, StoreError> {
-        self.write(async {
+        self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
             if state.actor_level(actor) != Some(AccessLevel::Owner) {
@@ -163,14 +163,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not revoke this access, [`StoreError::OwnerKeepsAccess`] if `target` is
-    /// the owner of the document.
+    /// the owner of the document, [`StoreError::Busy`].
     pub async fn revoke_access(
         &self,
         actor: UserId,
         document: DocumentId,
         target: UserId,
     ) -> Result<RevocationOutcome, StoreError> {
-        self.write(async {
+        self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
             match state.actor_level(actor) {

@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Store, StoreError, rows};
-use crate::domain::{Account, DisplayName, Email, User, UserId};
+use crate::domain::{Account, DisplayName, Email, Party, User, UserId};
 
 /// The domain of the placeholder addresses of enrolled users. RFC 2606, section 2, reserves `.invalid`, so no real
 /// address can have it.
@@ -48,12 +48,16 @@ impl fmt::Debug for Credentials {
 }
 
 impl Store {
-    /// Creates an account.
+    /// Creates an account, when it is the turn of the party that asks for it.
     ///
     /// # Errors
     /// [`StoreError::EmailTaken`] if another account has the address, or if it is in the domain of placeholder
-    /// addresses.
-    pub async fn create_account(&self, new: NewAccount) -> Result<Account, StoreError> {
+    /// addresses, [`StoreError::Busy`].
+    pub async fn create_account(
+        &self,
+        new: NewAccount,
+        party: Party,
+    ) -> Result<Account, StoreError> {
         if is_placeholder(&new.email) {
             return Err(StoreError::EmailTaken);
         }
@@ -64,13 +68,13 @@ impl Store {
             password_hash: Some(new.password_hash),
             created_at: rows::now(),
         };
-        user::Entity::insert(active_model(row.clone()))
-            .exec_without_returning(&self.statements)
-            .await
-            .map_err(|error| match error.sql_err() {
-                Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::EmailTaken,
-                _ => error.into(),
-            })?;
+        let insert = user::Entity::insert(active_model(row.clone()));
+        let inserted =
+            self.turns.write(party, insert.exec_without_returning(&self.statements)).await?;
+        inserted.map_err(|error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::EmailTaken,
+            _ => error.into(),
+        })?;
         Ok(rows::account(row))
     }
 
@@ -80,14 +84,15 @@ impl Store {
     /// gets a placeholder address. Concurrent calls create one account.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn enrol(
         &self,
         id: UserId,
         name: DisplayName,
         email: Option<Email>,
     ) -> Result<Account, StoreError> {
-        if let Some(account) = self.find_account(id).await? {
+        let party = Party::User(id);
+        if let Some(account) = self.read_for(party, self.find_account(id)).await?? {
             return Ok(account);
         }
         let own_address = email.filter(|email| !is_placeholder(email));
@@ -103,14 +108,13 @@ impl Store {
                 created_at: rows::now(),
             };
             // If the id or the address is taken, nothing is inserted. The query below finds out which one it was.
-            let inserted = user::Entity::insert(active_model(row.clone()))
-                .on_conflict(OnConflict::new().do_nothing().to_owned())
-                .exec_without_returning(&self.statements)
-                .await?;
-            if inserted > 0 {
+            let insert = user::Entity::insert(active_model(row.clone()))
+                .on_conflict(OnConflict::new().do_nothing().to_owned());
+            let inserting = insert.exec_without_returning(&self.statements);
+            if self.turns.write(party, inserting).await?? > 0 {
                 return Ok(rows::account(row));
             }
-            if let Some(account) = self.find_account(id).await? {
+            if let Some(account) = self.read_for(party, self.find_account(id)).await?? {
                 return Ok(account);
             }
         }

@@ -7,13 +7,16 @@ use super::{
     StoreError,
     test_store::{TestStore, address, display_name, new_account},
 };
-use crate::domain::{DisplayName, UserId};
+use crate::domain::{DisplayName, Party, UserId};
 
 #[tokio::test]
 async fn an_account_is_found_by_id_and_by_address() {
     let store = TestStore::new().await;
 
-    let ana = store.create_account(new_account("Ana Ñandú 🦤", "Ana@Example.org")).await.unwrap();
+    let ana = store
+        .create_account(new_account("Ana Ñandú 🦤", "Ana@Example.org"), Party::Node)
+        .await
+        .unwrap();
 
     assert_eq!((&*ana.name, &*ana.email), ("Ana Ñandú 🦤", "ana@example.org"));
     assert_eq!(store.find_account(ana.id).await.unwrap().as_ref(), Some(&ana));
@@ -56,9 +59,10 @@ async fn an_address_belongs_to_one_account() {
     let store = TestStore::new().await;
     store.user("ana").await;
 
-    let again = store.create_account(new_account("Other", "ANA@example.org")).await;
+    let again = store.create_account(new_account("Other", "ANA@example.org"), Party::Node).await;
     assert!(matches!(again, Err(StoreError::EmailTaken)));
-    let placeholder = store.create_account(new_account("Sly", "x@enrolled.invalid")).await;
+    let placeholder =
+        store.create_account(new_account("Sly", "x@enrolled.invalid"), Party::Node).await;
     assert!(
         matches!(placeholder, Err(StoreError::EmailTaken)),
         "the domain of placeholders is reserved"
@@ -70,7 +74,9 @@ async fn of_two_concurrent_registrations_of_an_address_one_succeeds() {
     let store = TestStore::new().await;
     let register = |name: &'static str| {
         let store = super::Store::clone(&store);
-        tokio::spawn(async move { store.create_account(new_account(name, "we@example.org")).await })
+        tokio::spawn(async move {
+            store.create_account(new_account(name, "we@example.org"), Party::Node).await
+        })
     };
 
     let (one, other) = (register("one"), register("other"));

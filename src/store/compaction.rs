@@ -10,22 +10,23 @@ use super::{
     rows,
     stored_bytes::{count_bytes, row_bytes, signed},
 };
-use crate::domain::{ChangeKind, DocumentId, Version};
+use crate::domain::{ChangeKind, DocumentId, Party, Version};
 
 impl Store {
     /// Stores a compaction of a document as the version after `head`, together with the snapshot of it: `state`, one Yjs v1
-    /// update with a history of its own. Text and title stay as they are. Returns the version. None if the document has another
-    /// head.
+    /// update with a history of its own. Text and title stay as they are. It is stored for `payer`. Returns the version. None if
+    /// the document has another head.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn store_compaction(
         &self,
         document: DocumentId,
         head: &Head,
         state: Vec<u8>,
+        payer: Party,
     ) -> Result<Option<Version>, StoreError> {
-        self.write(async {
+        self.write(payer, async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
             let row = select_head(document).into_tuple().one(&txn).await?;

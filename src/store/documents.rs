@@ -18,7 +18,7 @@ use super::{
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
 };
-use crate::domain::{AccessLevel, Document, DocumentId, Title, UserId, Version};
+use crate::domain::{AccessLevel, Document, DocumentId, Party, Title, UserId, Version};
 
 /// How many bytes the texts of one page may have in total, unless the first text alone is larger. Callers may load the
 /// text of every listed document.
@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents or too
-    /// many bytes.
+    /// many bytes, [`StoreError::Busy`].
     pub async fn create_document(
         &self,
         owner: UserId,
@@ -68,7 +68,7 @@ impl Store {
             version: Set(document.version.number()),
             state: Set(state),
         };
-        self.write(async {
+        self.write(Party::User(owner), async {
             let txn = self.begin().await?;
             check_document_count(&txn, owner, &self.quotas).await?;
             let counted = CountedBytes { owner: owner.uuid(), bytes: signed(bytes) };

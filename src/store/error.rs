@@ -39,6 +39,11 @@ pub enum StoreError {
     /// A quota of a user is used up.
     #[error(transparent)]
     OverQuota(#[from] QuotaExceeded),
+    /// The caller had no turn in time, or too many of its reads or writes wait.
+    #[error(
+        "Too much waits for the database at the moment. Try again soon, and ask for less at once."
+    )]
+    Busy,
     /// The database is unreachable, busy, full or read-only; a retry may succeed.
     #[error("The database is not available. Try again in a moment.")]
     Unavailable(#[source] Cause),

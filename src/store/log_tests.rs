@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::{
     Batch, CommitError, NewChange, NewReceipt, Receipt, Store, StoreError,
-    test_store::{TestStore, batch, change_in, deleted, edited},
+    test_store::{TestStore, batch, change_in, deleted, edited, snapshot},
 };
 use crate::domain::{
     AccessLevel::{Edit, Owner, View},
@@ -282,7 +282,7 @@ async fn a_deleted_document_leaves_a_tombstone_and_its_last_change() {
         let grant = store.grant_access(user, document, bo, View).await;
         assert!(matches!(grant, Err(StoreError::Denied)));
     }
-    store.store_snapshot(document, Version::new(3), None, vec![1], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(3), vec![1], 0)).await.unwrap();
     assert!(store.find_snapshot(document, Version::new(3)).await.unwrap().is_none());
 }
 
@@ -295,7 +295,7 @@ async fn a_long_log_is_deleted_in_slices_after_the_document() {
         let changes = (0..600).map(|_| edited(ana, "secret")).collect();
         store.commit(batch(document, base, changes)).await.unwrap();
     }
-    store.store_snapshot(document, Version::new(900), None, vec![1], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(900), vec![1], 0)).await.unwrap();
     assert!(!store.purge_some().await.unwrap(), "nothing is deleted yet");
 
     store.commit(batch(document, 1_201, vec![deleted(ana)])).await.unwrap();

@@ -42,6 +42,7 @@ mod schema;
 mod snapshots;
 mod sqlite;
 mod stored_bytes;
+mod turns;
 mod waiting_batches;
 
 #[cfg(test)]
@@ -81,4 +82,4 @@ pub use page::{DocumentFilter, DocumentPage, PageCursor};
 pub use pools::{Store, Writability};
 pub use quotas::{Quotas, StorageUse};
 pub use schema::MigrationState;
-pub use snapshots::{FoundSnapshot, Snapshot, SnapshotState};
+pub use snapshots::{FoundSnapshot, NewSnapshot, Snapshot, SnapshotState};

@@ -21,7 +21,8 @@ pub struct StoreOptions {
     /// The number of connections for writing, at least 3 (fewer count as 3): one commits edits, a third waits for locked
     /// documents, and the rest does all other writes. SQLite always uses one.
     pub writers: u32,
-    /// How long an operation waits for a free connection, or a batch for its commit, before it fails as unavailable.
+    /// How long an operation waits for its turn to write and then for a free connection, or a batch for its commit, before it
+    /// fails as unavailable.
     #[serde(with = "humantime_serde")]
     pub acquire_within: Duration,
     /// How long a statement waits for a lock of another process (SQLite) or transaction (PostgreSQL) before the

@@ -24,7 +24,9 @@ use super::{
     renewable_pool::RenewablePool,
     retirement::Retirement,
     sqlite,
+    turns::StoreTurns,
 };
+use crate::domain::Party;
 
 /// How long a pool may take to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -39,6 +41,8 @@ pub(super) struct Pools {
     pub(super) locking_connections: u32,
     /// Writes everything else.
     pub(super) writer: RenewablePool,
+    /// The number of its connections.
+    pub(super) writer_connections: u32,
     pub(super) readers: RenewablePool,
     /// Of a SQLite file.
     pub(super) checkpoints: Option<Checkpoints>,
@@ -64,8 +68,9 @@ pub struct Store {
     pub(super) locks: DocumentLocks,
     pub(super) quotas: Arc<StoreQuotas>,
     checkpoints: Option<Arc<Checkpoints>>,
+    pub(super) turns: StoreTurns,
     retirement: Arc<Retirement>,
-    /// How long a write other than a commit may take, its wait for a connection included.
+    /// How long a write other than a commit may take, its wait for a connection included, but not that for its turn.
     write_within: Duration,
     /// The longest pause between two changes of one history entry.
     pub(super) history_pause: Duration,
@@ -93,6 +98,8 @@ impl Store {
             finish_within: options.answer_within,
         };
         let quotas = Arc::new(StoreQuotas::new(options));
+        let turns =
+            StoreTurns::new(options.readers, pools.writer_connections, options.acquire_within);
         let locks =
             DocumentLocks::new(&pools, options, Arc::clone(&retirement), Arc::clone(&quotas));
         let commit_queue = CommitQueue::start(pools.committer, locks.clone(), timing);
@@ -112,6 +119,7 @@ impl Store {
             locks,
             quotas,
             checkpoints: pools.checkpoints.map(Arc::new),
+            turns,
             retirement,
             write_within: options.acquire_within + options.answer_within,
             history_pause: options.history_pause,
@@ -162,18 +170,21 @@ impl Store {
         begin_write(&self.writer).await
     }
 
-    /// Runs a write and limits its time. Every write that is no commit of a batch goes through here or through
-    /// `statements`, except migrations. The caller must not be dropped meanwhile: its connection would return to the pool
-    /// although it may not answer.
+    /// Runs a write when it is the turn of a party, and limits its time. Every write that is no commit of a batch goes through
+    /// here, or is a statement of `statements` in a turn, except migrations. The caller must not be dropped meanwhile: its
+    /// connection would return to the pool although it may not answer.
     ///
     /// # Errors
-    /// Those of `work`, and [`StoreError::Unavailable`] if it takes too long. What it has written is then rolled back,
-    /// unless its commit is under way.
+    /// Those of `work`; [`StoreError::Busy`] if the party had no turn within `store.acquire_within`, and
+    /// [`StoreError::Unavailable`] if the work takes too long. What it has written is then rolled back, unless its commit is
+    /// under way.
     pub(super) async fn write<T>(
         &self,
+        party: Party,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let written = self.retirement.limit(self.write_within, work).await?;
+        let work = self.retirement.limit(self.write_within, work);
+        let written = self.turns.write(party, work).await??;
         written.inspect_err(|error| self.retirement.note(error))
     }
 }

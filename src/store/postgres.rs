@@ -68,6 +68,7 @@ pub(super) async fn open(
         locking: open(sizes.locking, LOCK_ATTEMPT.min(options.busy_within)).await?,
         locking_connections: sizes.locking,
         writer: open(sizes.writing, options.busy_within).await?,
+        writer_connections: sizes.writing,
         readers: open(options.readers.max(1), options.busy_within).await?,
         checkpoints: None,
     })

@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Store, StoreError, retention::find_oldest_change};
-use crate::domain::{DocumentId, Version};
+use crate::domain::{DocumentId, Party, Version};
 
 /// The most versions that a document may have for its log to be deleted with it.
 const MAX_VERSIONS_AT_ONCE: i64 = 1_000;
@@ -38,7 +38,7 @@ impl Store {
         if first.is_none() {
             return Ok(false);
         }
-        self.write(async {
+        self.write(Party::Node, async {
             let txn = self.begin().await?;
             let mut select = document_purge::Entity::find();
             if txn.get_database_backend() != DbBackend::Sqlite {

@@ -6,10 +6,10 @@ use sea_orm::{ConnectionTrait as _, Statement};
 
 use super::{
     CommitError, NewChange, NewReceipt, Quotas, Store, StoreError,
-    test_store::{TestStore, batch, change_in, deleted, edited, title},
+    test_store::{TestStore, batch, change_in, deleted, edited, snapshot, title},
 };
 use crate::{
-    domain::{AccessLevel::Edit, DocumentId, EditId, Fingerprint, UserId, Version},
+    domain::{AccessLevel::Edit, DocumentId, EditId, Fingerprint, Party, UserId, Version},
     quota::{QuotaExceeded, QuotaKind},
 };
 
@@ -167,7 +167,7 @@ async fn housekeeping_gives_bytes_back() {
     };
     assert!(stored > 10 && refused.used <= 40_000, "{stored} changes, {refused:?}");
     let head = store.find_head(document).await.unwrap().unwrap();
-    store.store_snapshot(document, head.version, None, vec![1; 1_000], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, head.version, vec![1; 1_000], 0)).await.unwrap();
 
     while store.forget_changes(Utc::now() + chrono::TimeDelta::seconds(1)).await.unwrap() > 0 {}
 
@@ -214,7 +214,7 @@ async fn the_log_of_one_document_is_shortened_in_slices_and_frees_bytes() {
     }
     let head = store.find_head(document).await.unwrap().unwrap().version;
     for document in [document, other] {
-        store.store_snapshot(document, head, None, vec![1; 1_000], 0).await.unwrap();
+        store.store_snapshot(snapshot(document, head, vec![1; 1_000], 0)).await.unwrap();
     }
     store.change(document, edited(ana, "after")).await.unwrap();
     let early = Utc::now() - chrono::TimeDelta::hours(1);
@@ -244,7 +244,7 @@ async fn changes_are_kept_for_a_while_although_the_owner_deletes_the_history() {
     let document = store.document(ana).await.id;
     store.change(document, edited(ana, "two")).await.unwrap();
     let head = store.find_head(document).await.unwrap().unwrap().version;
-    store.store_snapshot(document, head, None, vec![1], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, head, vec![1], 0)).await.unwrap();
 
     let later = Some(Utc::now() + chrono::TimeDelta::hours(1));
     assert_eq!(store.shorten_log(document, later).await.unwrap(), None);
@@ -289,7 +289,7 @@ async fn counters_equal_a_recount_after_random_operations() {
                 }
                 2 => {
                     let state = vec![1; random.below(500)];
-                    store.store_snapshot(document, version, None, state, 3).await.unwrap();
+                    store.store_snapshot(snapshot(document, version, state, 3)).await.unwrap();
                 }
                 3 => {
                     let before = Utc::now() + chrono::TimeDelta::seconds(1);
@@ -334,7 +334,8 @@ async fn a_compaction_counts() {
     let document = store.document(ana).await.id;
     let (head, before) = (store.find_head(document).await.unwrap().unwrap(), store.used(ana).await);
 
-    let version = store.store_compaction(document, &head, vec![0; 10_000]).await.unwrap();
+    let version =
+        store.store_compaction(document, &head, vec![0; 10_000], Party::Node).await.unwrap();
 
     assert_eq!(version, Some(head.version.next()));
     assert!(store.used(ana).await > before + 10_000);

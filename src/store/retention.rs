@@ -22,7 +22,7 @@ use super::{
     snapshots::delete_where,
     stored_bytes::{count_bytes, counted_row, delete_counted},
 };
-use crate::domain::DocumentId;
+use crate::domain::{DocumentId, Party};
 
 /// How many logs one transaction shortens. The limit keeps other writes from waiting long.
 const MAX_DOCUMENTS: u64 = 8;
@@ -46,7 +46,7 @@ impl Store {
         // Found before anything is locked, since the query may take long.
         let outdated = self.find_outdated(before, None).await?;
         if !outdated.is_empty() {
-            self.write(self.shorten(&outdated)).await?;
+            self.write(Party::Node, self.shorten(&outdated)).await?;
         }
         let receipts = self.delete_receipts(before, None).await?;
         Ok(outdated.len().max(usize::from(receipts.is_some())))
@@ -67,7 +67,7 @@ impl Store {
         let before = before.map_or(latest, |before| Ord::min(before, latest));
         let outdated = self.find_outdated(before, Some(document)).await?;
         if !outdated.is_empty() {
-            return Ok(Some(self.write(self.shorten(&outdated)).await?));
+            return Ok(Some(self.write(Party::Node, self.shorten(&outdated)).await?));
         }
         self.delete_receipts(before, Some(document)).await
     }
@@ -151,7 +151,7 @@ impl Store {
             .from_table(document_receipt::Entity)
             .and_where(Expr::tuple(keys.map(Expr::col)).in_tuples(found))
             .to_owned();
-        self.write(async {
+        self.write(Party::Node, async {
             let txn = self.begin().await?;
             lock_documents(&txn, documents.into_iter().map(DocumentId::from)).await?;
             let freed =

@@ -18,7 +18,7 @@ use super::{
     log_reader::find_change_time_in,
     stored_bytes::{CountedBytes, count_bytes, delete_counted, row_bytes, signed},
 };
-use crate::domain::{DocumentId, Version};
+use crate::domain::{DocumentId, Party, Version};
 
 /// The stored text of a document at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,22 @@ pub enum FoundSnapshot {
         /// How many it has.
         bytes: usize,
     },
+}
+
+/// A snapshot to be stored.
+pub struct NewSnapshot {
+    /// The party for whose work it is stored.
+    pub payer: Party,
+    /// The document.
+    pub document: DocumentId,
+    /// The version of the text.
+    pub version: Version,
+    /// When that version was stored, if it is known.
+    pub at: Option<DateTime<Utc>>,
+    /// The state as one Yjs v1 update.
+    pub state: Vec<u8>,
+    /// The number of versions between two snapshots that are kept.
+    pub every: u32,
 }
 
 /// The version of a snapshot, its size in bytes, and its state unless that is too large.
@@ -163,8 +179,7 @@ impl Store {
         Ok(row.map(|(version, bytes, text)| (version, bytes, text.map(SnapshotState::Plain))))
     }
 
-    /// Stores `state`, one Yjs v1 update, as the snapshot of a document at a version, which was stored at `at`, if
-    /// that is known. An existing snapshot at that version stays unchanged. Nothing is stored for a deleted document, and
+    /// Stores a snapshot. An existing one at its version stays unchanged. Nothing is stored for a deleted document, and
     /// none for a version that the document does not have: the database may have lost it, and may have another change
     /// under its number.
     ///
@@ -172,16 +187,12 @@ impl Store {
     /// document that is often opened and closed therefore does not keep a snapshot each time.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn store_snapshot(
         &self,
-        document: DocumentId,
-        version: Version,
-        at: Option<DateTime<Utc>>,
-        state: Vec<u8>,
-        every: u32,
+        NewSnapshot { payer, document, version, at, state, every }: NewSnapshot,
     ) -> Result<(), StoreError> {
-        self.write(async {
+        self.write(payer, async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
             if !has_version(&txn, document, version, at).await? {

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::{
     FoundSnapshot, Snapshot, SnapshotState,
     log_tests::{ALL, versions},
-    test_store::{TestStore, batch, edited},
+    test_store::{TestStore, batch, edited, snapshot},
 };
 use crate::domain::Version;
 
@@ -18,10 +18,10 @@ async fn the_newest_snapshot_at_or_before_a_version_is_found() {
     let document = store.document(ana).await.id;
     let changes = (0..4).map(|_| edited(ana, "x")).collect();
     store.commit(batch(document, 1, changes)).await.unwrap();
-    store.store_snapshot(document, Version::new(5), None, vec![5], 0).await.unwrap();
-    store.store_snapshot(document, Version::new(5), None, vec![6], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(5), vec![5], 0)).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(5), vec![6], 0)).await.unwrap();
     // The document has no such version, so neither has a snapshot.
-    store.store_snapshot(document, Version::new(6), None, vec![7], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(6), vec![7], 0)).await.unwrap();
 
     for (version, state) in [(1, b"one".to_vec()), (4, b"one".to_vec()), (5, vec![5]), (9, vec![5])]
     {
@@ -47,7 +47,7 @@ async fn a_log_is_shortened_only_up_to_a_snapshot() {
         store.change(document, edited(ana, text)).await.unwrap();
         store.change(other, edited(ana, text)).await.unwrap();
     }
-    store.store_snapshot(document, Version::new(3), None, vec![3], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(3), vec![3], 0)).await.unwrap();
 
     let early = Utc::now() - chrono::TimeDelta::hours(1);
     assert_eq!(store.forget_changes(early).await.unwrap(), 0);
@@ -72,7 +72,7 @@ async fn a_document_that_is_closed_often_keeps_only_some_snapshots() {
     let document = store.document(ana).await.id;
     for version in 2..=12 {
         store.change(document, edited(ana, "x")).await.unwrap();
-        store.store_snapshot(document, Version::new(version), None, vec![1], 5).await.unwrap();
+        store.store_snapshot(snapshot(document, Version::new(version), vec![1], 5)).await.unwrap();
     }
 
     let kept = document_snapshot::Entity::find()
@@ -93,7 +93,7 @@ async fn a_long_log_is_shortened_in_several_steps() {
     let document = store.document(ana).await.id;
     let changes = (0..1_200).map(|_| edited(ana, "x")).collect();
     store.commit(batch(document, 1, changes)).await.unwrap();
-    store.store_snapshot(document, Version::new(1_101), None, vec![1], 0).await.unwrap();
+    store.store_snapshot(snapshot(document, Version::new(1_101), vec![1], 0)).await.unwrap();
 
     let mut rounds = 0;
     while store.forget_changes(Utc::now()).await.unwrap() > 0 {

@@ -59,6 +59,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Pools, StoreError> {
         locking: writer.clone(),
         locking_connections: 1,
         writer,
+        writer_connections: 1,
         readers,
         checkpoints,
     })

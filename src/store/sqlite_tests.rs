@@ -8,7 +8,7 @@ use super::{
     CommitError, DocumentFilter, Retention, Store, StoreError, StoreOptions,
     test_store::{TestStore, change_in, edited, new_account, options, title},
 };
-use crate::domain::{AccessLevel, DocumentId, UserId};
+use crate::domain::{AccessLevel, DocumentId, Party, UserId};
 
 async fn pragma(pool: &impl ConnectionTrait, name: &str) -> String {
     let query = Statement::from_string(pool.get_database_backend(), format!("PRAGMA {name}"));
@@ -79,7 +79,7 @@ async fn a_closed_store_is_unavailable_and_leaves_one_file() {
     store.close().await;
 
     assert!(matches!(clone.ping().await, Err(StoreError::Unavailable(_))));
-    let create = clone.create_account(new_account("ana", "ana@example.org")).await;
+    let create = clone.create_account(new_account("ana", "ana@example.org"), Party::Node).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))));
     let files = fs::read_dir(store.file().parent().unwrap()).unwrap().count();
     assert_eq!(files, 1, "closing moves the write-ahead log into the file");
@@ -122,7 +122,7 @@ async fn a_file_locked_by_another_process_is_unavailable() {
     let other = store.open_again("rw").await.unwrap();
     let lock = other.begin().await.unwrap();
 
-    let create = store.create_account(new_account("bo", "bo@example.org")).await;
+    let create = store.create_account(new_account("bo", "bo@example.org"), Party::Node).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))), "{create:?}");
     let change = store.change(document, edited(ana, "two")).await;
     assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
@@ -143,7 +143,7 @@ async fn a_read_only_file_can_be_read() {
     let other = store.open_again("ro").await.unwrap();
 
     assert!(other.find_document(ana, document).await.unwrap().is_some());
-    let create = other.create_account(new_account("bo", "bo@example.org")).await;
+    let create = other.create_account(new_account("bo", "bo@example.org"), Party::Node).await;
     assert!(matches!(create, Err(StoreError::Unavailable(_))), "{create:?}");
     let change = change_in(&other, document, edited(ana, "two")).await;
     assert!(matches!(change, Err(CommitError::Store(StoreError::Unavailable(_)))), "{change:?}");
@@ -215,7 +215,7 @@ async fn a_store_in_memory_works() {
     let store = Store::open(&in_memory()).await.unwrap();
     store.migrate_up().await.unwrap();
     let new = new_account("ana", "ana@example.org");
-    let ana = store.create_account(new).await.unwrap().id;
+    let ana = store.create_account(new, Party::Node).await.unwrap().id;
     let document = store.create_document(ana, title("Plan"), 3, b"one".to_vec()).await.unwrap();
     change_in(&store, document.id, edited(ana, "two")).await.unwrap();
     let (found, _) = store.find_document(ana, document.id).await.unwrap().unwrap();

@@ -9,13 +9,13 @@ use kit::TestDatabase;
 use tempfile::TempDir;
 
 use super::{
-    Batch, CommitError, Committed, NewAccount, NewChange, Quotas, Receipt, Retention, Store,
-    StoreError, StoreOptions,
+    Batch, CommitError, Committed, NewAccount, NewChange, NewSnapshot, Quotas, Receipt, Retention,
+    Store, StoreError, StoreOptions,
     group_commit::{CommitQueue, CommitTiming},
 };
 use crate::domain::{
-    AccessLevel, ChangeKind, DisplayName, Document, DocumentId, EditId, Email, Title, UserId,
-    Version,
+    AccessLevel, ChangeKind, DisplayName, Document, DocumentId, EditId, Email, Party, Title,
+    UserId, Version,
 };
 
 pub(super) struct TestStore {
@@ -117,7 +117,7 @@ impl TestStore {
     /// Creates an account with this name.
     pub(super) async fn user(&self, name: &str) -> UserId {
         let new = new_account(name, &format!("{name}@example.org"));
-        self.create_account(new).await.unwrap().id
+        self.create_account(new, Party::Node).await.unwrap().id
     }
 
     /// Creates a document of `owner` with the title "Plan" and a text of three bytes.
@@ -226,6 +226,16 @@ pub(super) fn edited(author: UserId, text: &str) -> NewChange {
         update: Some(Bytes::copy_from_slice(text.as_bytes())),
         size: text.len(),
     }
+}
+
+/// Returns a snapshot at a version.
+pub(crate) fn snapshot(
+    document: DocumentId,
+    version: Version,
+    state: Vec<u8>,
+    every: u32,
+) -> NewSnapshot {
+    NewSnapshot { payer: Party::Node, document, version, at: None, state, every }
 }
 
 /// Returns a deletion of the document by `author`.

@@ -115,7 +115,7 @@ fn load_reason(error: &LoadError) -> CloseReason {
 /// Returns the reason to close a session after a failure of the store.
 pub(super) fn store_reason(error: &StoreError) -> CloseReason {
     match error {
-        StoreError::Unavailable(_) => CloseReason::Unavailable,
+        StoreError::Busy | StoreError::Unavailable(_) => CloseReason::Unavailable,
         StoreError::Denied => CloseReason::Forbidden,
         // Reading exceeds no quota.
         StoreError::EmailTaken

@@ -11,6 +11,7 @@ use crate::{
         Api, ApiError,
         caller::{api, caller},
         complexity::CREDENTIALS,
+        read_turns::read,
         types::{AccountType, AuthPayload},
     },
     store::{NewAccount, StoreError},
@@ -40,7 +41,8 @@ impl AccountMutations {
         let hashed = api.passwords.hash(turn, &password).await;
         let password_hash = hashed.inspect_err(|error| count_busy(api, error))?;
         let new = NewAccount { name, email: email.clone(), password_hash };
-        let account = api.store.create_account(new).await.inspect_err(|error| {
+        let created = api.store.create_account(new, caller(ctx).party()).await;
+        let account = created.inspect_err(|error| {
             // It tells that the address has an account.
             if matches!(error, StoreError::EmailTaken) {
                 api.sign_ins.count_failure(network, Instant::now());
@@ -63,7 +65,7 @@ impl AccountMutations {
         let attempt = api.sign_ins.begin(&email, network, Instant::now());
         let attempt = limited(api, attempt)?;
         attempt.delay().await;
-        let credentials = api.store.find_credentials(&email).await?;
+        let credentials = read(ctx, api.store.find_credentials(&email)).await?;
         let stored = credentials.as_ref().and_then(|known| known.password_hash.as_deref());
         let verified = api.passwords.verify(attempt.turn(), &password, stored).await;
         let is_right = verified.inspect_err(|error| count_busy(api, error))?;
@@ -83,7 +85,8 @@ impl AccountMutations {
     async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let user = caller(ctx).user()?;
-        let account = api.store.find_account(user.id).await?.ok_or(StoreError::NoSuchUser)?;
+        let account = read(ctx, api.store.find_account(user.id)).await?;
+        let account = account.ok_or(StoreError::NoSuchUser)?;
         if let Ok(email) = Email::new(&account.email) {
             api.sign_ins.note_known(&email, caller(ctx).network());
         }

@@ -15,7 +15,6 @@ use crate::{
         access::{Admitted, document_id, require_to_edit},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
-        read_turns::read,
         types::{DeltaOpInput, DocumentType, EditPayload},
     },
 };
@@ -135,7 +134,7 @@ async fn load_to_update<'a>(
     let user = caller(ctx).user()?;
     let rooms = &api(ctx)?.rooms;
     let (document, level) =
-        read(ctx, rooms.read_document(user.id, document_id(id)?, AccessLevel::Edit)).await?;
+        rooms.read_document(user.id, document_id(id)?, AccessLevel::Edit).await?;
     let admitted = Admitted { user, document: document.id, level };
     Ok((document, admitted))
 }

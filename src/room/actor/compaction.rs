@@ -108,7 +108,8 @@ async fn compact(
     let (replica, copy) = off_thread(usize::MAX, copy).await?;
     state.replica = Some(replica);
     let Some(copy) = copy else { return Ok(None) };
-    let version = context.store.store_compaction(context.document, &head, copy).await?;
+    let version =
+        context.store.store_compaction(context.document, &head, copy, state.payer).await?;
     if version.is_some() {
         // It belongs to the old history.
         state.replica = None;

@@ -12,10 +12,10 @@ use crate::{
         loader::{LastSnapshot, off_thread},
         open_document::OpenDocument,
         relayed_updates::RelayedCheck,
-        snapshot_writer::NewSnapshot,
         turn_context::TurnContext,
         turn_document::RestartCause,
     },
+    store::NewSnapshot,
 };
 
 impl Room {
@@ -54,8 +54,14 @@ impl Room {
     }
 
     fn write_snapshot(&self, (version, at): (Version, DateTime<Utc>), state: Vec<u8>) {
-        let every = self.shared.options.snapshot_every;
-        let snapshot = NewSnapshot { document: self.document, version, at, state, every };
+        let snapshot = NewSnapshot {
+            payer: self.editing.payer(),
+            document: self.document,
+            version,
+            at: Some(at),
+            state,
+            every: self.shared.options.snapshot_every,
+        };
         self.shared.snapshots.store(self.parts().store.clone(), snapshot);
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     bridge::LocalBridge,
-    domain::{AccessChange, DisplayName, Email, SessionId, Text, Title, User, UserId},
+    domain::{AccessChange, DisplayName, Email, Party, SessionId, Text, Title, User, UserId},
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     outbox::{Outbox, OutboxFrame, OutboxOptions},
@@ -85,7 +85,7 @@ async fn account(store: &Store, name: &str) -> UserId {
         email: Email::new(&format!("{name}@example.org")).unwrap(),
         password_hash: "hash".into(),
     };
-    store.create_account(account).await.unwrap().id
+    store.create_account(account, Party::Node).await.unwrap().id
 }
 
 /// Why the protocol of the test refuses a subscriber.

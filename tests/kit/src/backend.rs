@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use coscribe::{
     bridge::LocalBridge,
-    domain::{DisplayName, Document, Email, Text, Title, UserId},
+    domain::{DisplayName, Document, Email, Party, Text, Title, UserId},
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     quota::OpenDocuments,
@@ -36,7 +36,7 @@ impl Backend {
             email: Email::new("ana@example.org").unwrap(),
             password_hash: "hash".into(),
         };
-        let user = store.create_account(account).await.unwrap().id;
+        let user = store.create_account(account, Party::Node).await.unwrap().id;
         let parts = RoomParts {
             store: store.clone(),
             bridge: Arc::new(LocalBridge),
