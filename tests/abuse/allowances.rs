@@ -43,3 +43,19 @@ async fn cursors_and_changes_over_http_have_an_allowance() {
     assert!(mallory.run(&format!("mutation {{ {} }}", rename(0, first)), json!({})).await.is_ok());
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn revocations_have_the_allowance_of_changes() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1")]).await;
+    let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
+    let document = alice.create_shared_document(&[&bob]).await;
+    let revoke = |n: usize| {
+        format!("r{n}: revokeAccess(documentId: \"{document}\", userId: \"{}\") ", bob.id)
+    };
+    let operation = format!("mutation {{ {} {} }}", revoke(0), revoke(1));
+    let refused = alice.run(&operation, json!({})).await;
+    assert_eq!(refused.errors()[0]["extensions"]["code"], "RATE_LIMITED");
+    // The first one was carried out.
+    assert_eq!(bob.write(document, "x").await.code(), "FORBIDDEN");
+    node.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Access that is revoked or lowered while its user has the document open.
 
 use futures_util::future::join;
-use kit::{Client as _, Node as _, Pair, Tab};
+use kit::{Client as _, Node as _, Pair, Tab, TestNode};
 use serde_json::{Value, json};
 
 /// Waits until the subscriptions of a tab end, each with an error.
@@ -206,4 +206,20 @@ async fn no_subscription_survives_a_concurrent_revocation() {
         assert!(node.metrics().await.operations("subscription", outcome) > 0, "{outcome}");
     }
     pair.stop((alices, bobs)).await;
+}
+
+#[actix_web::test]
+async fn a_revocation_that_revokes_nothing_is_not_announced_to_other_nodes() {
+    let node = TestNode::start().await;
+    let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
+    let document = alice.create_shared_document(&[&bob]).await;
+    let publishes = async || node.metrics().await.value("coscribe_publishes_total");
+    let before = publishes().await;
+    assert_eq!(alice.revoke(document, &bob).await.value(), true);
+    assert_eq!(publishes().await, before + 1);
+    assert_eq!(alice.revoke(document, &bob).await.value(), false);
+    assert_eq!(alice.revoke(document, &alice).await.code(), "BAD_USER_INPUT");
+    assert_eq!(bob.revoke(document, &bob).await.code(), "FORBIDDEN");
+    assert_eq!(publishes().await, before + 1);
+    node.stop().await;
 }

@@ -3,17 +3,18 @@
 use async_graphql::{Context, ID, Object};
 use tokio::time::Instant;
 
+use super::edit::take_edit;
 use crate::{
     domain::{AccessChange, AccessLevel, Email, InvalidInput, UserId},
     graphql::{
         ApiError,
-        access::{document_id, require},
+        access::{Admitted, require},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         read_turns::read,
         types::{AccessLevelType, CollaboratorType},
     },
-    store::StoreError,
+    store::{RevocationOutcome, StoreError},
 };
 
 /// Mutations of access.
@@ -62,17 +63,26 @@ impl AccessMutations {
         user_id: ID,
     ) -> Result<bool, ApiError> {
         let api = api(ctx)?;
-        let actor = caller(ctx).user()?;
-        let (document, target) = (document_id(&id)?, user_id.parse::<UserId>()?);
-        let revoked = api.store.revoke_access(actor.id, document, target).await;
-        // Unless it was refused, announce the revocation even if the store reports no access or fails. Another
-        // revocation may still be on its way to the room, and one with an unknown outcome may have been stored. A user
-        // who still has access can subscribe again.
-        if !matches!(revoked, Err(StoreError::Denied | StoreError::OwnerKeepsAccess)) {
-            // A stored revocation has an access version. A user who has been granted access since then keeps their seats.
-            let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
-            let access = AccessChange { level: None, access_version };
-            api.rooms.access_changed(document, target, access).await;
+        take_edit(ctx, Some(&id))?;
+        let target = user_id.parse::<UserId>()?;
+        // What is refused here needs no connection for writing.
+        let needed = match caller(ctx).user()?.id == target {
+            true => AccessLevel::View,
+            false => AccessLevel::Owner,
+        };
+        let Admitted { user, document, .. } = require(ctx, &id, needed).await?;
+        let revoked = api.store.revoke_access(user.id, document, target).await;
+        // A stored revocation has an access version. A user who has been granted access since then keeps their seats.
+        let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
+        let access = AccessChange { level: None, access_version };
+        match &revoked {
+            Err(StoreError::Denied | StoreError::OwnerKeepsAccess | StoreError::Busy) => {}
+            // Another revocation, which announces itself, may still be on its way to the room.
+            Ok(RevocationOutcome { had_access: false, .. }) => {
+                api.rooms.apply_access(document, target, access).await;
+            }
+            // One with an unknown outcome may have been stored. A user who still has access can subscribe again.
+            Ok(_) | Err(_) => api.rooms.access_changed(document, target, access).await,
         }
         Ok(revoked?.had_access)
     }
