@@ -98,8 +98,8 @@ tests! {
     content_copies, unread_answers, sipped_answers, deaf_sockets,
     update_copies, delta_copies, viewer_renders, replays,
     conflicts, conflicts_of_two_clients, poisoned_documents, deleted_ranges, map_entries, many_clients, sync_requests,
-    schema_aliases, long_texts, large_variables, repeated_variables, database_questions, bad_tokens, wrong_passwords, right_passwords,
-    address_lookups,
+    schema_aliases, long_texts, large_variables, repeated_variables, database_questions, database_writes, bad_tokens,
+    wrong_passwords, right_passwords, address_lookups,
     half_heads, page_scripts, sockets_before_admission, unauthenticated_paths,
     large_texts, open_documents, restorations, unwanted_grants,
 }

@@ -1,10 +1,14 @@
 //! Users who ask for more than their share of what the node has few of.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    future::pending,
+    net::{IpAddr, Ipv4Addr},
+};
 
-use coscribe::domain::DocumentId;
+use coscribe::domain::{DocumentId, Network, Party};
 use futures_util::future::join_all;
-use kit::{Client as _, Node as _, PASSWORD, Person, TestNode};
+use kit::{Client as _, Node as _, PASSWORD, Person, RawSocket, TestNode};
 use serde_json::json;
 use tokio::select;
 
@@ -186,5 +190,109 @@ async fn replays_of_one_user_delay_those_of_others_by_few() {
     };
     tokio::join!(replays, bystander);
     drop((flood, reader));
+    node.stop().await;
+}
+
+/// Holds every turn to read that a party may have, and checks that `theirs` waits for one while `others` do not.
+async fn expect_turns<T>(
+    node: &TestNode,
+    party: Party,
+    theirs: impl Future<Output = T>,
+    others: impl Future<Output = ()>,
+) {
+    let held = join_all((0..8).map(|_| node.store().read_for(party, pending::<()>())));
+    select! {
+        biased;
+        _ = held => unreachable!("it has no end"),
+        _ = theirs => panic!("{party:?} has read without a turn"),
+        () = others => {}
+    }
+}
+
+/// Subscribes and waits for the change that the subscriber has missed.
+async fn catch_up(socket: &mut RawSocket, document: DocumentId) {
+    let operation = format!(
+        "subscription {{ documentChanged(documentId: \"{document}\", since: 1) {{ version }} }}"
+    );
+    socket.start("s", &operation).await;
+    assert_eq!(socket.expect_next("s").await["version"], 2);
+}
+
+#[actix_web::test]
+async fn whatever_a_user_does_waits_for_their_turn_to_read() {
+    let node = TestNode::start().await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let [of_alice, of_mallory] =
+        [alice.create_document("A", "").await, mallory.create_document("M", "").await];
+    alice.write(of_alice, "changed").await.value();
+    mallory.write(of_mallory, "changed").await.value();
+    let (mut alices, mut mallorys) = (alice.connect_raw().await, mallory.connect_raw().await);
+    let party = Party::User(mallory.id);
+
+    let ask = async |person: &Person| {
+        for _ in 0..5 {
+            assert!(person.run("{ __typename }", json!({})).await.is_ok());
+        }
+    };
+    expect_turns(&node, party, ask(&mallory), ask(&alice)).await;
+    let connect = async |person: &Person| {
+        for _ in 0..5 {
+            drop(person.connect().await);
+        }
+    };
+    expect_turns(&node, party, connect(&mallory), connect(&alice)).await;
+    let subscribing = catch_up(&mut mallorys, of_mallory);
+    expect_turns(&node, party, subscribing, catch_up(&mut alices, of_alice)).await;
+
+    // Without a token, the network of the client has the turns.
+    let network = Network::of(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let variables = json!({ "email": alice.email, "password": PASSWORD });
+    let stranger = node.stranger();
+    let signing_in = stranger.run(LOGIN, variables.clone());
+    expect_turns(&node, Party::Stranger(Some(network)), signing_in, ask(&alice)).await;
+
+    // Their turns are free again.
+    ask(&mallory).await;
+    assert!(stranger.run(LOGIN, variables).await.is_ok());
+    drop((alices, mallorys));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn writes_of_one_user_delay_those_of_others_by_few() {
+    const WRITES: usize = 100;
+    /// Far fewer than all, and far more than one.
+    const FEW: usize = 50;
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1000000")]).await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let document = alice.create_document("Plan", "").await;
+    let answered = Cell::new(0);
+    let first_is_answered = tokio::sync::Notify::new();
+    let create = "mutation { createDocument(title: \"x\") { id } }";
+    // Each waits for an answer and asks again, so as many are always waiting.
+    let flood = join_all((0..WRITES).map(|_| async {
+        loop {
+            let answer = mallory.run(create, json!({})).await;
+            assert!(answer.is_ok(), "{:?}", answer.errors());
+            answered.set(answered.get() + 1);
+            first_is_answered.notify_one();
+        }
+    }));
+    let bystander = async {
+        first_is_answered.notified().await;
+        let mut before_each = vec![];
+        for number in 0..6 {
+            let before = answered.get();
+            alice.write(document, &format!("{number}")).await.value();
+            before_each.push(answered.get() - before);
+        }
+        // On a busy machine more are answered while the request is on its way. Without turns, all that wait are.
+        let fewest = before_each.iter().min().unwrap();
+        assert!(*fewest < FEW, "answers to the other user before each: {before_each:?}");
+    };
+    select! {
+        _ = flood => unreachable!("it has no end"),
+        () = bystander => {}
+    }
     node.stop().await;
 }

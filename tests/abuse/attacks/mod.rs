@@ -54,8 +54,8 @@ attacks! {
     events: update_copies, delta_copies, viewer_renders, replays;
     editors: conflicts, conflicts_of_two_clients, poisoned_documents, deleted_ranges, map_entries, many_clients,
         sync_requests;
-    operations: schema_aliases, long_texts, large_variables, repeated_variables, database_questions, bad_tokens, wrong_passwords,
-        right_passwords, address_lookups;
+    operations: schema_aliases, long_texts, large_variables, repeated_variables, database_questions, database_writes,
+        bad_tokens, wrong_passwords, right_passwords, address_lookups;
     connections: half_heads, page_scripts, sockets_before_admission, unauthenticated_paths;
     documents: large_texts, open_documents, restorations, unwanted_grants;
 }

@@ -109,6 +109,28 @@ pub(super) async fn database_questions(attacker: Attacker) {
         .await;
 }
 
+/// Writes to the database as often as operations may: documents, grants, and revocations of access that nobody has.
+pub(super) async fn database_writes(attacker: Attacker) {
+    let document = attacker.create("").await;
+    let nobody = uuid::Uuid::new_v4();
+    let revoke = format!("revokeAccess(documentId: \"{document}\", userId: \"{nobody}\")");
+    let grant = format!(
+        "grantAccess(documentId: \"{document}\", level: VIEW, userId: \"{nobody}\") {{ level }}"
+    );
+    let create = "createDocument(title: \"x\") { version }";
+    let operations = [revoke.as_str(), grant.as_str(), create].map(|field| {
+        let fields = aliases(36, field);
+        format!("mutation {{ {fields} }}")
+    });
+    attacker
+        .repeat(attacker.size(20, 200), async || {
+            for operation in &operations {
+                attacker.ask(operation, json!({})).await;
+            }
+        })
+        .await;
+}
+
 /// Sends requests with a token that is not valid, and more than are allowed.
 pub(super) async fn bad_tokens(attacker: Attacker) {
     let client = http_client();
