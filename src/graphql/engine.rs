@@ -8,7 +8,7 @@ use async_graphql::ServerError;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
-    Api, PreparedOperation,
+    Api, OperationRequest, PreparedOperation,
     answer::AnswerBounds,
     operation_cache::OperationCache,
     operation_error::{errors_to_json, with_code, work_error},
@@ -84,7 +84,7 @@ impl Engine {
     pub async fn prepare(
         &self,
         party: Party,
-        SubscribePayload { query, operation_name, variables, extensions: _ }: SubscribePayload,
+        OperationRequest { query, operation_name, variables }: OperationRequest,
     ) -> Result<PreparedOperation, ServerError> {
         let parsed = self.parse(party, query).await.map_err(with_code)?;
         let name = operation_name.as_deref();
@@ -182,7 +182,7 @@ impl Execute for Engine {
     ) -> BoxFuture<'static, Preparation> {
         let engine = self.clone();
         async move {
-            match engine.prepare(party, payload).await {
+            match engine.prepare(party, payload.into()).await {
                 Ok(prepared) => {
                     let operation: Box<dyn Operation> = Box::new(prepared.holding(held));
                     Ok(operation)

@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, poll};
 use tracing::Instrument as _;
 
 use super::{
-    Caller,
+    Caller, OperationVariables,
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
     answer::{AnswerBudget, AnswerRefused, encode_response, in_turns, while_busy},
     engine::EngineParts,
@@ -18,7 +18,6 @@ use super::{
         with_codes, work_error,
     },
     parsed_operations::ParsedOperations,
-    variables,
 };
 use crate::{
     domain::Party,
@@ -28,10 +27,7 @@ use crate::{
     metrics::{OperationKind, OperationOutcome},
     room::Subscription,
     session::{Operation, OperationResponse, SessionLink},
-    wire::{
-        ErrorCode,
-        graphql_ws::{OperationId, RawObject},
-    },
+    wire::{ErrorCode, graphql_ws::OperationId},
 };
 
 /// The fields of an event that may each be as long as a text in JSON: `content`, `update` and the insertions of `delta`.
@@ -51,8 +47,7 @@ pub struct PreparedOperation {
     pub(super) parsed: Arc<ParsedOperations>,
     pub(super) kind: OperationKind,
     pub(super) name: Option<Arc<str>>,
-    /// As the client sent them.
-    pub(super) variables: RawObject,
+    pub(super) variables: OperationVariables,
     /// The memory of a large message or body.
     pub(super) held: Option<Reservation>,
 }
@@ -123,8 +118,9 @@ impl PreparedOperation {
     /// A required variable is missing, the variables are too large or not JSON, or they are large and had no turn in time.
     async fn take_variables(&mut self, party: Party) -> Result<CheckedVariables, ServerError> {
         let inner = &self.engine;
-        let raw = std::mem::take(&mut self.variables);
-        let decoded = inner.large_work(party, raw.bytes(), move || variables::decode(&raw)).await;
+        let none = OperationVariables::Decoded(Variables::default());
+        let sent = std::mem::replace(&mut self.variables, none);
+        let decoded = inner.large_work(party, sent.raw_bytes(), || sent.decode()).await;
         let variables = decoded
             .unwrap_or_else(|error| Err(work_error(&error, "variables could not be decoded")))?;
         let name = self.name.as_deref();

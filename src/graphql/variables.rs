@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use async_graphql::{ServerError, Value, Variables};
 
-use super::validation::refusal::refusal;
+use super::{OperationVariables, validation::refusal::refusal};
 use crate::{editing::loader::MAX_INLINE_BYTES, wire::graphql_ws::RawObject};
 
 /// More values than this are large, whatever their bytes.
@@ -20,11 +20,28 @@ pub(super) struct VariableSize {
     pub(super) bytes: usize,
 }
 
-/// Decodes variables as a client sent them.
-///
-/// # Errors
-/// There are too many values, or they are not JSON.
-pub(super) fn decode(object: &RawObject) -> Result<Variables, ServerError> {
+impl OperationVariables {
+    /// Returns the number of bytes that have to be decoded.
+    pub(super) fn raw_bytes(&self) -> usize {
+        match self {
+            Self::Raw(object) => object.bytes(),
+            Self::Decoded(_) => 0,
+        }
+    }
+
+    /// Decodes the values.
+    ///
+    /// # Errors
+    /// There are too many, or they are not JSON.
+    pub(super) fn decode(self) -> Result<Variables, ServerError> {
+        match self {
+            Self::Raw(object) => decode(&object),
+            Self::Decoded(variables) => Ok(variables),
+        }
+    }
+}
+
+fn decode(object: &RawObject) -> Result<Variables, ServerError> {
     if object.values() > RawObject::MAX_VALUES {
         let message = format!(
             "The variables have more than {} values. Send fewer, in several operations.",

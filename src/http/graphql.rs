@@ -2,11 +2,16 @@
 //!
 //! A POST is authenticated before its body is read, because a request without a valid token may send only a small body.
 
+use std::pin::Pin;
+
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest as _, HttpRequest, HttpResponse, dev,
+    error::PayloadError,
     http::header,
     web::{self, Bytes},
 };
+use async_graphql_actix_web::GraphQLRequest;
+use futures_util::{Stream, stream};
 
 use super::{
     HttpError, HttpState,
@@ -20,12 +25,17 @@ use super::{
 };
 use crate::{
     domain::Party,
-    editing::LoadError,
-    graphql::{Caller, OperationAnswer},
+    editing::{LoadError, loader::MAX_INLINE_BYTES},
+    graphql::{Caller, OperationAnswer, OperationRequest},
     memory::Reservation,
     metrics::OperationKind,
-    wire::{graphql_ws::SubscribePayload, json_surrogates},
+    wire::{
+        graphql_ws::{BadMessage, SubscribePayload},
+        json_surrogates,
+    },
 };
+
+type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// Handles `POST /graphql`.
 pub(super) async fn post(
@@ -49,7 +59,7 @@ pub(super) async fn post(
     };
     let RequestBody { bytes, held } = body::read(&request, &mut payload, &state, &caller).await?;
     let size = bytes.len();
-    let operation = parse_body(&state, caller.party(), bytes).await?;
+    let operation = parse_body(&request, &state, caller.party(), bytes).await?;
     charge_operation(&state, &caller, size, &operation.query).await?;
     let received = ReceivedRequest { caller, operation, held, in_flight };
     respond(received, &state, format, Method::Post).await
@@ -117,19 +127,31 @@ fn is_json(request: &HttpRequest) -> bool {
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Decodes a body, a large one on another thread. Its variables are not decoded before the operation is checked.
+/// Decodes a body: a small one with the framework's extractor, a large one on another thread. The variables of a large one are not
+/// decoded before the operation is checked.
 ///
 /// # Errors
 /// [`HttpError::Malformed`], [`HttpError::Busy`].
 async fn parse_body(
+    request: &HttpRequest,
     state: &HttpState,
     party: Party,
     body: Bytes,
-) -> Result<SubscribePayload, HttpError> {
+) -> Result<OperationRequest, HttpError> {
+    let malformed = |error: BadMessage| HttpError::Malformed(error.into_text());
     let bytes = body.len();
+    if bytes <= MAX_INLINE_BYTES {
+        SubscribePayload::expect_object(&body).map_err(malformed)?;
+        let body = json_surrogates::replaced_in(body);
+        let body: BodyStream = Box::pin(stream::once(async { Ok(body) }));
+        return GraphQLRequest::from_request(request, &mut dev::Payload::from(body))
+            .await
+            .map(|request| request.into_inner().into())
+            .map_err(|error| HttpError::Malformed(error.to_string()));
+    }
     let parse = move || SubscribePayload::parse(&json_surrogates::replaced_in(body));
     match state.engine.large_work(party, bytes, parse).await {
-        Ok(parsed) => parsed.map_err(|error| HttpError::Malformed(error.into_text())),
+        Ok(parsed) => parsed.map(OperationRequest::from).map_err(malformed),
         Err(LoadError::Busy) => Err(HttpError::Busy),
         Err(error) => {
             tracing::error!(%error, "a body could not be decoded");
@@ -141,7 +163,7 @@ async fn parse_body(
 /// A request that is decoded.
 struct ReceivedRequest {
     caller: Caller,
-    operation: SubscribePayload,
+    operation: OperationRequest,
     /// The memory of a large body.
     held: Option<Reservation>,
     in_flight: Option<RequestInFlight>,

@@ -6,9 +6,9 @@ use actix_web::web::Query;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::HttpError;
-use crate::wire::{
-    graphql_ws::{RawObject, SubscribePayload},
-    json_surrogates,
+use crate::{
+    graphql::{OperationRequest, OperationVariables},
+    wire::{graphql_ws::RawObject, json_surrogates},
 };
 
 #[derive(Deserialize)]
@@ -25,19 +25,15 @@ struct OperationQuery {
 ///
 /// # Errors
 /// [`HttpError::Malformed`].
-pub(super) fn parse_operation(query: &str) -> Result<SubscribePayload, HttpError> {
+pub(super) fn parse_operation(query: &str) -> Result<OperationRequest, HttpError> {
     let OperationQuery { query, operation_name, variables } = parse(query)?;
     let variables = match variables.filter(|json| !json.is_empty()) {
         Some(json) => RawObject::parse_variables(&json_surrogates::replaced(&json))
             .map_err(|error| HttpError::Malformed(error.into_text()))?,
         None => RawObject::default(),
     };
-    Ok(SubscribePayload {
-        query,
-        operation_name: operation_name.filter(|name| !name.is_empty()),
-        variables,
-        extensions: RawObject::default(),
-    })
+    let operation_name = operation_name.filter(|name| !name.is_empty());
+    Ok(OperationRequest { query, operation_name, variables: OperationVariables::Raw(variables) })
 }
 
 /// Parses a query string.

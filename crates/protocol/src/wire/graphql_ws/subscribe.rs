@@ -38,12 +38,20 @@ impl SubscribePayload {
     /// # Errors
     /// It is not JSON, or not an object with the fields of a request.
     pub fn parse(json: &[u8]) -> Result<Self, BadMessage> {
-        // serde would accept an array of the fields as well.
-        if json.trim_ascii_start().first() != Some(&b'{') {
-            return Err(BadMessage::new("it is not a JSON object; expected {\"query\":…}"));
-        }
+        Self::expect_object(json)?;
         serde_json::from_slice(json)
             .map_err(|error| BadMessage::unreadable("it is not a GraphQL request", &error))
+    }
+
+    /// Checks that a request is an object. serde would accept an array of its fields as well.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn expect_object(json: &[u8]) -> Result<(), BadMessage> {
+        match json.trim_ascii_start().first() {
+            Some(b'{') => Ok(()),
+            _ => Err(BadMessage::new("it is not a JSON object; expected {\"query\":…}")),
+        }
     }
 
     /// Decodes the payload.
