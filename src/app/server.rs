@@ -64,7 +64,7 @@ pub(super) fn serve(
         .map_err(|error| anyhow::anyhow!("cannot register the metrics of requests: {error}"))?;
     let workers = match options.workers {
         // The kernel and the threads of the database need cores as well, and a message between two threads costs more
-        // than one within a thread (docs/adr/0013-worker-threads-and-allocator.md).
+        // than one within a thread (docs/adr/0013-worker-threads.md).
         0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };

@@ -43,7 +43,7 @@ fn failures_of_one_source_refuse_that_source_only() {
         refused.to_string(),
         "Too many failed attempts to sign in to this account from your network: at most 5 per hour. Try again in 721 s."
     );
-    // It may still try other accounts, but not for ever.
+    // It may still try other accounts, but only a limited number.
     assert_eq!(failures_until_refused(&sign_ins, "bob", source(1), now), 5);
     assert_eq!(failures_until_refused(&sign_ins, "carol", source(1), now), 2);
     assert!(sign_ins.begin(&email("alice"), source(2), now).unwrap().settle(true, now).unwrap());

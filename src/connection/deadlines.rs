@@ -35,7 +35,7 @@ impl Default for ConnectionPhase {
 }
 
 impl ConnectionPhase {
-    /// Returns the phase after so many bytes arrived at `now`.
+    /// Returns the phase after this many bytes arrived at `now`.
     pub(super) fn after_bytes(self, bytes: usize, now: Instant) -> Self {
         match self {
             Self::Idle { head_since: None } => Self::Idle { head_since: Some(now) },
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_sips_uses_up_its_patience() {
+    fn a_client_that_accepts_single_bytes_uses_up_its_patience() {
         let mut pace = AnswerPace::default();
         let mut held = Duration::ZERO;
         while pace.patience(&DEADLINES) >= Duration::from_secs(1) {

@@ -15,7 +15,7 @@ pub struct LeastRate {
 }
 
 impl LeastRate {
-    /// Returns how long a client may take of which so many bytes have moved.
+    /// Returns how long a client may take of which this many bytes have moved.
     #[must_use]
     pub fn time_for(self, bytes: u64) -> Duration {
         let micros = bytes.saturating_mul(1_000_000) / self.bytes_per_second.max(1);

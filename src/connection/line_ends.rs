@@ -2,7 +2,7 @@
 //!
 //! The parser of the framework takes a single line feed for the end of a line, as RFC 9112 (section 2.2) allows. A proxy in front
 //! may take it for a part of a field's value and pass it on. A client could then write lines that only the server sees, such as a
-//! second `Content-Length`, and so have a request taken for the body of another one and get the answer to somebody else's
+//! second `Content-Length`, and so have a request taken for the body of another one and get the answer to another client's
 //! (request smuggling). No common client ends lines with a single line feed.
 //!
 //! A line feed without CR is replaced with NUL, which no head may have. So the framework answers with status 400 and closes

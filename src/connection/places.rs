@@ -1,11 +1,11 @@
 //! The places that a worker has for connections, and which connections give way when all are taken.
 //!
 //! A connection is a *stranger* until it has shown a valid token. Strangers may take only a part of the places, and one
-//! network only so many. When such a part is full, a new connection takes the place of the stranger that has been there
+//! network has a bound of its own. When such a part is full, a new connection takes the place of the stranger that has been there
 //! longest. So connections with a token are never closed for new ones, and a new client always gets far enough to show
 //! its token, unless its own network has filled its places with tokens.
 //!
-//! One user can keep only so many places. Further connections of theirs stay strangers, whatever they show.
+//! The places that one user can keep are bounded. Further connections of theirs stay strangers, whatever they show.
 //!
 //! Each worker counts its own places, for all its listeners together.
 

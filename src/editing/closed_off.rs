@@ -1,7 +1,7 @@
 //! Documents that are too heavy to be loaded.
 //!
 //! Loading such a document takes a place for as long as its budget lasts, so it is not tried again for a while. Everyone who
-//! asks for the document receives the reason at once. `coscribe compact` makes such a document light again.
+//! asks for the document receives the reason at once. `coscribe compact` repairs such a document.
 
 use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
@@ -78,7 +78,7 @@ impl ClosedOff {
         self.metrics.document_closed_off();
         tracing::error!(
             document.id = %document, version = %versions.end(), %cause,
-            "a document is too heavy to be loaded and is closed off; make it light again with `coscribe compact`"
+            "a document is too heavy to be loaded and is closed off; repair it with `coscribe compact`"
         );
         let mut closed = self.closed.lock();
         if closed.len() >= MAX_DOCUMENTS

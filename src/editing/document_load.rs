@@ -286,10 +286,15 @@ impl<'a> DocumentLoad<'a> {
     pub(super) fn begins_again(&mut self) -> bool {
         let begins_again = std::mem::take(&mut self.must_begin_again);
         if begins_again {
-            self.budget = Budget::new(self.steps);
-            self.worked = Duration::ZERO;
+            self.restart();
         }
         begins_again
+    }
+
+    /// Gives the load its whole budget again, because the document is read from the start.
+    pub(super) fn restart(&mut self) {
+        self.budget = Budget::new(self.steps);
+        self.worked = Duration::ZERO;
     }
 
     /// Ends loading. Closes the document off if it is too heavy.

@@ -162,6 +162,7 @@ impl DocumentLoader {
                 // Changes that were forgotten between two queries leave a hole after the snapshot.
                 Err(LoadError::NotKept) if !has_hole && self.exists(document, version).await? => {
                     has_hole = true;
+                    loading.restart();
                 }
                 Err(_) if loading.begins_again() => {}
                 content => break content,

@@ -6,7 +6,7 @@ use std::{
     hash::Hash,
 };
 
-/// Of so many places that are given to waiters, one goes to the key whose turn it is, whatever its rank.
+/// Of this many places that are given to waiters, one goes to the key whose turn it is, whatever its rank.
 const RANKLESS_TURN: u32 = 4;
 
 /// Whom a place is for.

@@ -21,7 +21,7 @@ mod mutation;
 mod operation_cache;
 mod operation_error;
 mod operation_request;
-mod paging;
+mod page_length;
 mod parsed_operations;
 mod prepared_operation;
 mod query;

@@ -22,7 +22,7 @@ impl RequestAllowances {
         Self::of_sessions(sessions, limits.edits_per_second, limits.cursors_per_second)
     }
 
-    /// Returns the allowances of so many sessions with so many edits and cursor moves a second.
+    /// Returns the allowances for this number of sessions, and of edits and cursor moves a second.
     fn of_sessions(sessions: u32, edits_per_second: u32, cursors_per_second: u32) -> Self {
         let edits = "changes of one document by HTTP requests of one user";
         let all_edits = "changes by HTTP requests of one user";

@@ -119,7 +119,7 @@ struct BodyMemory {
 }
 
 impl BodyMemory {
-    /// Waits until there is memory for a body of which so many bytes have arrived.
+    /// Waits until there is memory for a body of which this many bytes have arrived.
     ///
     /// # Errors
     /// [`HttpError::Memory`].

@@ -1,6 +1,6 @@
 //! The GraphiQL page. Its files are part of the binary, so it works without internet access.
 //!
-//! Each file is compressed once, when somebody first accepts that, and has an `ETag`. A browser that has it asks whether it is
+//! Each file is compressed once, when a client first accepts that, and has an `ETag`. A browser that has it asks whether it is
 //! still the same. What an answer costs counts for the address that it goes to.
 
 use std::{collections::HashMap, io::Write as _, sync::LazyLock};

@@ -30,7 +30,7 @@ impl<T: Clone> Paced<T> {
     /// Returns the value, made after this call unless another call was making it.
     ///
     /// # Cancel safety
-    /// The value may be made in vain.
+    /// The value may be made although nobody receives it.
     pub async fn get(&self, make: impl Future<Output = T>) -> T {
         let asked = Instant::now();
         let mut last = self.last.lock().await;

@@ -14,9 +14,8 @@ use tracing::Instrument as _;
 use super::{HttpState, admission::KnownCaller, request_span::request_span};
 
 /// Logs method, path, status and duration of a request when its response begins. Requests to `/graphql` are logged at `info`,
-/// unless they are refused to somebody without a valid token or by a rate limit. Of those without a valid token, only a few
-/// lines are written in each period. Omits the query string, which may
-/// contain a token. An upgrade has status 101, and its session logs what follows.
+/// unless they have no valid token or exceed a rate limit. Of those without a valid token, only a few lines are written in each
+/// period. Omits the query string, which may contain a token. An upgrade has status 101, and its session logs what follows.
 ///
 /// # Errors
 /// Those of the request.

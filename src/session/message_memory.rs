@@ -115,7 +115,7 @@ mod tests {
         MemoryAccount::new(MemoryUse::Messages, bounds, Metrics::new())
     }
 
-    /// Returns a guard that has received the head of a frame of so many bytes, and some of them.
+    /// Returns a guard that has received the head of a frame of this many bytes, and some of them.
     fn guard_with(length: u32, arrived: usize) -> FrameGuard {
         let mut guard = FrameGuard::new(FrameLimits { frame: BOUND, message: BOUND });
         let mut bytes = vec![0x82, 0xFF, 0, 0, 0, 0];

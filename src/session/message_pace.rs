@@ -20,7 +20,7 @@ pub(super) struct MessagePace {
 }
 
 impl MessagePace {
-    /// Creates a pace of so many messages per second; 0 counts as 1.
+    /// Creates a pace of this many messages per second; 0 counts as 1.
     pub(super) fn new(per_second: u32) -> Self {
         Self { each: Duration::from_secs(1) / per_second.max(1), due: None }
     }

@@ -12,7 +12,7 @@ const MAX_WAIT_SECONDS: u32 = 3;
 /// The time of an action is decided when it comes, so each sets one timer. An action that would have to wait for longer is
 /// refused at once.
 pub struct WaitingThrottle<K: Hash + Eq + Clone> {
-    /// Allows so many actions more at once as may wait.
+    /// As many actions as may wait are allowed at once besides.
     promises: Throttle<K>,
     allowed: u32,
 }

@@ -1,4 +1,4 @@
-//! Subscriptions of a user who may only view somebody else's document.
+//! Subscriptions of a user who may only view the document.
 
 use futures_util::future::join_all;
 use kit::{Client as _, Node as _, TestNode, expect_eventually};

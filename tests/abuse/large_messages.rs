@@ -42,7 +42,7 @@ fn subscribe(id: &str, operation: &str, variables: &Value) -> Value {
     json!({ "type": "subscribe", "id": id, "payload": payload })
 }
 
-/// Waits for work while somebody else uses the node. Returns the most bytes of large messages in the meantime.
+/// Waits for work while another user edits. Returns the most bytes of large messages in the meantime.
 async fn most_bytes_during(node: &TestNode, alice: &Person, work: impl Future) -> u64 {
     let most = Cell::new(0);
     let watching = async {

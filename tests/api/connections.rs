@@ -91,7 +91,8 @@ async fn a_connection_that_sends_whole_heads_lives_longer_than_a_head_may_take()
 }
 
 #[actix_web::test]
-async fn a_client_that_sips_its_answer_is_disconnected_and_one_that_reads_gets_all_of_it() {
+async fn a_client_that_accepts_single_bytes_of_its_answer_is_disconnected_and_one_that_reads_gets_all_of_it()
+ {
     const ANSWERS: usize = 12;
     let node = TestNode::start_with(&[
         ("COSCRIBE__SERVER__ANSWER_PATIENCE", "8s"),

@@ -1,4 +1,4 @@
-//! Forged envelopes: whoever reaches Redis can publish there. What is not signed is refused. A change that the database does
+//! Forged envelopes. Everyone who reaches Redis can publish there. What is not signed is refused. A change that the database does
 //! not have is dropped even if it is signed: nothing of it is stored, and no acknowledged edit is lost.
 
 use std::sync::Arc;

@@ -58,7 +58,7 @@ async fn everyone_is_sent_the_stored_text_after_a_comparison() {
 }
 
 #[actix_web::test]
-async fn whoever_resumes_with_the_time_of_a_lost_version_is_sent_the_stored_text() {
+async fn a_client_that_resumes_with_the_time_of_a_lost_version_is_sent_the_stored_text() {
     let pair = start(&[]).await;
     let changes = "kind version content changedAt";
     let operation = format!(

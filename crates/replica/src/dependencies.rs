@@ -31,7 +31,7 @@ impl Dependencies {
             let missing: Option<Vec<_>> = required.map(|all| {
                 all.into_iter().filter(|(client, clock)| *clock > known(*client)).collect()
             });
-            // What can never be known is waited for in vain.
+            // What can never be known never arrives.
             dependencies.unmet.push(missing.as_ref().map_or(usize::MAX, Vec::len));
             if missing.as_ref().is_some_and(Vec::is_empty) {
                 dependencies.ready.insert(index);

@@ -10,7 +10,7 @@ use crate::{
         caller::{api, caller},
         complexity::DATABASE_READ,
         loaders::loaders,
-        paging,
+        page_length,
         read_turns::read,
         types::{
             DocumentConnection, DocumentEdge, DocumentFilterType, DocumentType, PageInfo,
@@ -42,7 +42,7 @@ impl DocumentQueries {
 
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
     /// first. `first` is 1 to 100; pass the `endCursor` of a page as `after` to get the next one.
-    #[graphql(complexity = "DATABASE_READ + paging::weight(first) * child_complexity")]
+    #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -51,7 +51,7 @@ impl DocumentQueries {
         #[graphql(default_with = "DocumentFilterType::All")] filter: DocumentFilterType,
     ) -> Result<DocumentConnection, ApiError> {
         let user = caller(ctx).user()?;
-        let first = paging::length(first)?;
+        let first = page_length::length(first)?;
         let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
         let store = &api(ctx)?.store;
         let page = read(ctx, store.list_documents(user.id, filter.into(), first, after)).await?;

@@ -11,7 +11,7 @@ use crate::{
         caller::{api, caller},
         complexity::{DATABASE_READ, TEXT_REBUILD},
         loaders::loaders,
-        paging,
+        page_length,
         read_turns::read,
         types::{DocumentText, HistoryConnection},
     },
@@ -26,7 +26,7 @@ pub(super) struct HistoryQueries;
 impl HistoryQueries {
     /// The history of a document, newest first, as far back as the server keeps it. `first` is 1 to 100; pass the
     /// `endCursor` of a page as `after` to get the next one.
-    #[graphql(complexity = "DATABASE_READ + paging::weight(first) * child_complexity")]
+    #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
     async fn document_history(
         &self,
         ctx: &Context<'_>,
@@ -35,7 +35,7 @@ impl HistoryQueries {
         after: Option<String>,
     ) -> Result<HistoryConnection, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
-        let first = paging::length(first)?;
+        let first = page_length::length(first)?;
         let before = after.as_deref().map(page_cursor).transpose()?;
         let list = api(ctx)?.store.list_history(admitted.document, before, first);
         Ok(read(ctx, list).await?.into())

@@ -52,7 +52,7 @@ pub(in crate::graphql) struct TextSize {
 impl TextSize {
     /// The selections of a text that takes long to validate. Pages select some dozens.
     const MAX_SMALL: usize = 100;
-    /// So many inputs take as long as one selection.
+    /// This many inputs take as long as one selection.
     const INPUTS_PER_SELECTION: usize = 16;
 
     /// Whether validation takes so long that others must not wait for many such texts.

@@ -36,7 +36,7 @@ pub(super) async fn sipped_answers(attacker: Attacker) {
     hold_answers(attacker, true).await;
 }
 
-async fn hold_answers(attacker: Attacker, sips: bool) {
+async fn hold_answers(attacker: Attacker, in_single_bytes: bool) {
     let operation = copies(&attacker, 8, 100_000).await;
     attacker
         .repeat(attacker.size(8, 64), async || {
@@ -59,7 +59,7 @@ async fn hold_answers(attacker: Attacker, sips: bool) {
             let ended = async {
                 loop {
                     pause.tick().await;
-                    if sips && !matches!(stream.read(&mut start).await, Ok(1..)) {
+                    if in_single_bytes && !matches!(stream.read(&mut start).await, Ok(1..)) {
                         return;
                     }
                 }
