@@ -1,7 +1,7 @@
 //! The state of a fair queue: who holds places, who waits, and who is next.
 
 use std::{
-    cmp::{Ordering, Reverse},
+    cmp::Ordering,
     collections::{HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
 };
@@ -169,13 +169,20 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
     fn serve_next(&mut self) -> Option<(K, W)> {
         let share = self.bounds.share;
         let may_take = |key: &K| self.keys.get(key).is_some_and(|own| own.held < share);
-        let next = self.order.iter().enumerate().filter(|(_, key)| may_take(key));
         let is_rankless = self.ranked_turns + 1 >= RANKLESS_TURN;
-        // The first of those that are equal.
-        let (index, _) = next.max_by_key(|(index, key)| {
-            let rank = if is_rankless { 0 } else { key.rank() };
-            (Reverse(rank), Reverse(*index))
-        })?;
+        let rank_of = |key: &K| if is_rankless { 0 } else { key.rank() };
+        let mut next: Option<(u8, usize)> = None;
+        for (index, key) in self.order.iter().enumerate() {
+            let rank = rank_of(key);
+            if next.is_none_or(|(lowest, _)| rank < lowest) && may_take(key) {
+                next = Some((rank, index));
+                // No rank is lower. Thousands of keys may wait.
+                if rank == 0 {
+                    break;
+                }
+            }
+        }
+        let (_, index) = next?;
         self.ranked_turns = if is_rankless { 0 } else { self.ranked_turns + 1 };
         let key = self.order.remove(index)?;
         let own = self.keys.get_mut(&key)?;
