@@ -98,10 +98,14 @@ impl Room {
         }
         let state_bytes = self.editing.replica().map_or(0, Replica::weight);
         let (seats, jobs, clocks) = self.take_sync_jobs(state_bytes, ctx);
+        if jobs.is_empty() {
+            // What is pending waits for its turn.
+            return self.translate_cursors(ctx);
+        }
         let weight = state_bytes.saturating_add(CLOCK_BYTES.saturating_mul(clocks));
         let (initial, recent) = (self.editors.initial_sync(), Arc::clone(self.editing.recent()));
         if let Some(replica) = self.editing.replica()
-            && (weight <= MAX_INLINE_BYTES || jobs.is_empty())
+            && weight <= MAX_INLINE_BYTES
         {
             let synced = build_frames(replica, SyncRequest { jobs, recent, initial, head });
             return self.send_synced(synced, head, ctx);
