@@ -258,12 +258,18 @@ impl LoadMemory {
     /// counts.
     #[must_use]
     pub fn try_grow_to(&mut self, bytes: usize) -> bool {
+        self.try_grow(bytes, 0)
+    }
+
+    /// Does so for a load that has waited and wanted `wanted` bytes, which it wants no more when they are counted.
+    fn try_grow(&mut self, bytes: usize, wanted: usize) -> bool {
         let more = bytes.min(self.memory.most_of_load()).saturating_sub(self.bytes);
         let (payer, max) = (self.payer, self.memory.max);
         let is_counted = self.memory.change(|documents| {
             let fits = documents.total.saturating_add(more) <= max;
             if fits {
                 documents.add(payer, more);
+                documents.wanted -= wanted;
             }
             fits || more == 0
         });
@@ -286,12 +292,13 @@ impl LoadMemory {
             return true;
         }
         let memory = Arc::clone(&self.memory);
-        let _wanted = WantedMemory::new(&memory, bytes.min(memory.most_of_load()));
+        let mut wanted = WantedMemory::new(&memory, bytes.min(memory.most_of_load()));
         loop {
             let mut returned = std::pin::pin!(memory.returned.notified());
             // From here on it is notified, so nothing is missed between the attempt and the wait.
             returned.as_mut().enable();
-            if self.try_grow_to(bytes) {
+            if self.try_grow(bytes, wanted.bytes) {
+                wanted.bytes = 0;
                 return true;
             }
             if timeout_at(deadline, returned).await.is_err() {
@@ -324,7 +331,9 @@ impl<'a> WantedMemory<'a> {
 
 impl Drop for WantedMemory<'_> {
     fn drop(&mut self) {
-        self.memory.change(|documents| documents.wanted -= self.bytes);
+        if self.bytes > 0 {
+            self.memory.change(|documents| documents.wanted -= self.bytes);
+        }
     }
 }
 
