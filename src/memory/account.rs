@@ -44,6 +44,8 @@ struct AccountState {
 #[derive(Default)]
 struct Reserved {
     total: usize,
+    /// How much of that several users share.
+    shared: usize,
     /// Only payers who have reserved something.
     by_payer: HashMap<Party, usize>,
 }
@@ -55,6 +57,8 @@ struct Counted {
     of_payer: usize,
     /// For the node: what is there.
     of_node: usize,
+    /// How much of that several users share.
+    shared: usize,
 }
 
 impl MemoryAccount {
@@ -91,6 +95,11 @@ impl MemoryAccount {
             if after.of_node > before.of_node && (total > of_node || of_payer > free) {
                 return Err(MemoryExhausted::OfNode { purpose });
             }
+            let shared = reserved.shared - before.shared + after.shared;
+            if after.shared > before.shared && shared > of_node / 2 {
+                return Err(MemoryExhausted::OfNode { purpose });
+            }
+            reserved.shared = shared;
             if of_payer == 0 {
                 reserved.by_payer.remove(&payer);
             } else {
@@ -129,7 +138,8 @@ impl Reservation {
     /// [`MemoryExhausted`]; nothing more is reserved then.
     pub fn grow(&mut self, bytes: usize) -> Result<(), MemoryExhausted> {
         let of_node = self.counted.of_node.saturating_add(bytes);
-        self.change(Counted { of_node, of_payer: self.counted.of_payer.max(of_node) })
+        let of_payer = self.counted.of_payer.max(of_node);
+        self.change(Counted { of_node, of_payer, ..self.counted })
     }
 
     /// Counts bytes in total for the payer alone, who has announced them. They count for the node when they arrive and the
@@ -161,7 +171,7 @@ impl Reservation {
     }
 
     /// Counts bytes in total for the node alone, because several users share them. Each of these claims them in a reservation of
-    /// its own. Waits until others have returned as much, at most `within`. Returns what is reserved beyond `total`.
+    /// its own. At most half of the memory is shared, so the rest stays for what only one user waits for. Waits until others have returned as much, at most `within`. Returns what is reserved beyond `total`.
     ///
     /// # Errors
     /// [`MemoryExhausted::OfNode`]: they have not.
@@ -173,9 +183,10 @@ impl Reservation {
         total: usize,
         within: Duration,
     ) -> Result<(), MemoryExhausted> {
-        let of_payer = self.counted.of_payer;
-        self.retry(within, |reservation| reservation.change(Counted { of_payer, of_node: total }))
-            .await
+        // One that is larger than that counts as much as there can be.
+        let total = total.min(self.account.0.bounds.of_node / 2);
+        let after = Counted { of_node: total, shared: total, ..self.counted };
+        self.retry(within, |reservation| reservation.change(after)).await
     }
 
     /// Calls `attempt` whenever others have returned memory, until it succeeds, at most `within`.
@@ -204,10 +215,13 @@ impl Reservation {
 
     /// Returns what is reserved beyond `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
-        let Counted { of_payer, of_node } = self.counted;
+        let Counted { of_payer, of_node, shared } = self.counted;
         // Returning memory cannot fail.
-        let _returned =
-            self.change(Counted { of_payer: of_payer.min(bytes), of_node: of_node.min(bytes) });
+        let _returned = self.change(Counted {
+            of_payer: of_payer.min(bytes),
+            of_node: of_node.min(bytes),
+            shared: shared.min(bytes),
+        });
     }
 }
 
@@ -320,15 +334,15 @@ mod tests {
         let account = account();
         let [ana, bo] = parties();
         let mut shared = account.open(Party::Node);
-        shared.share_within(240, Duration::ZERO).await.unwrap();
+        shared.share_within(140, Duration::ZERO).await.unwrap();
         let mut claims = [ana, bo].map(|user| account.open(user));
         for claim in &mut claims {
             claim.claim(90).unwrap();
         }
         assert_eq!(account.open(ana).claim(11), Err(OF_USER));
-        assert_eq!(account.open(Party::Node).grow(61), Err(OF_NODE));
+        assert_eq!(account.open(Party::Node).grow(100), Err(OF_NODE));
         let long = Duration::from_secs(9);
-        assert_eq!(account.open(Party::Node).share_within(61, long).await, Err(OF_NODE));
+        assert_eq!(account.open(Party::Node).share_within(11, long).await, Err(OF_NODE));
         shared.share_within(40, Duration::ZERO).await.unwrap();
         assert_eq!(shared.bytes(), 40);
         drop((shared, claims));

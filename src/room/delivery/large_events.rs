@@ -70,10 +70,11 @@ impl LargeEvents {
         users: Vec<UserId>,
         event: LargeEvent,
     ) -> Result<Bytes, RenderError> {
-        let turn = self.turn_of_any(users).await?;
         let mut reservation = self.memory.open(Party::Node);
         let busy = |_exhausted: MemoryExhausted| RenderError::Busy;
+        // Nobody waits for memory with a turn.
         reservation.share_within(event.bytes, MAX_WAIT).await.map_err(busy)?;
+        let turn = self.turn_of_any(users).await?;
         let LargeEvent { mut renderer, event, bytes } = event;
         let render = move || {
             // The turn ends with the work, even if nobody waits for it any more.
@@ -97,9 +98,9 @@ impl LargeEvents {
     ) -> Result<Bytes, RenderError> {
         let mut claim = self.memory.open(Party::User(user));
         let busy = |_exhausted: MemoryExhausted| RenderError::Busy;
-        claim.grow_within(event.bytes, 0, MAX_WAIT).await.map_err(busy)?;
+        claim.grow_within(self.claimed(event.bytes), 0, MAX_WAIT).await.map_err(busy)?;
         let rendered = self.render(vec![user], event).await?;
-        claim.grow_within(rendered.len(), 0, MAX_WAIT).await.map_err(busy)?;
+        claim.grow_within(self.claimed(rendered.len()), 0, MAX_WAIT).await.map_err(busy)?;
         Ok(held(rendered, claim))
     }
 
@@ -113,8 +114,13 @@ impl LargeEvents {
         rendered: &Bytes,
     ) -> Result<Bytes, MemoryExhausted> {
         let mut claim = self.memory.open(Party::User(user));
-        claim.claim(rendered.len())?;
+        claim.claim(self.claimed(rendered.len()))?;
         Ok(held(rendered.clone(), claim))
+    }
+
+    /// Returns how many bytes a user claims for an event. One that is larger than all they may have is sent alone.
+    fn claimed(&self, bytes: usize) -> usize {
+        bytes.min(self.memory.bounds().of_user)
     }
 
     async fn turn_of_any(&self, users: Vec<UserId>) -> Result<FairPermit<Party>, RenderError> {
