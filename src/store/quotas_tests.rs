@@ -218,11 +218,11 @@ async fn the_log_of_one_document_is_shortened_in_slices_and_frees_bytes() {
     }
     store.change(document, edited(ana, "after")).await.unwrap();
     let early = Utc::now() - chrono::TimeDelta::hours(1);
-    assert_eq!(store.shorten_log(document, Some(early)).await.unwrap(), None);
+    assert_eq!(store.shorten_log(document, Some(early), Party::Node).await.unwrap(), None);
     let before = store.used(ana).await;
 
     let mut freed = Vec::new();
-    while let Some(bytes) = store.shorten_log(document, None).await.unwrap() {
+    while let Some(bytes) = store.shorten_log(document, None, Party::Node).await.unwrap() {
         freed.push(bytes);
         assert_eq!(store.used(ana).await, before - freed.iter().sum::<u64>());
     }
@@ -247,8 +247,8 @@ async fn changes_are_kept_for_a_while_although_the_owner_deletes_the_history() {
     store.store_snapshot(snapshot(document, head, vec![1], 0)).await.unwrap();
 
     let later = Some(Utc::now() + chrono::TimeDelta::hours(1));
-    assert_eq!(store.shorten_log(document, later).await.unwrap(), None);
-    assert_eq!(store.shorten_log(document, None).await.unwrap(), None);
+    assert_eq!(store.shorten_log(document, later, Party::Node).await.unwrap(), None);
+    assert_eq!(store.shorten_log(document, None, Party::Node).await.unwrap(), None);
 }
 
 #[tokio::test]

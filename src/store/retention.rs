@@ -48,28 +48,30 @@ impl Store {
         if !outdated.is_empty() {
             self.write(Party::Node, self.shorten(&outdated)).await?;
         }
-        let receipts = self.delete_receipts(before, None).await?;
+        let receipts = self.delete_receipts(before, None, Party::Node).await?;
         Ok(outdated.len().max(usize::from(receipts.is_some())))
     }
 
     /// Deletes a slice of the log of one document: changes, with the snapshots before them, and receipts that were stored
     /// before `before`, or before `store.history_kept` if that is earlier. Returns how many bytes they took. `None` if nothing
-    /// is left to delete. The text, and the changes since its last snapshot before that time, stay.
+    /// is left to delete. The text, and the changes since its last snapshot before that time, stay. Reads and writes in the turns of
+    /// a party.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`], [`StoreError::Internal`].
     pub async fn shorten_log(
         &self,
         document: DocumentId,
         before: Option<DateTime<Utc>>,
+        party: Party,
     ) -> Result<Option<u64>, StoreError> {
         let latest = Utc::now() - self.history_kept;
         let before = before.map_or(latest, |before| Ord::min(before, latest));
-        let outdated = self.find_outdated(before, Some(document)).await?;
+        let outdated = self.read_for(party, self.find_outdated(before, Some(document))).await??;
         if !outdated.is_empty() {
-            return Ok(Some(self.write(Party::Node, self.shorten(&outdated)).await?));
+            return Ok(Some(self.write(party, self.shorten(&outdated)).await?));
         }
-        self.delete_receipts(before, Some(document)).await
+        self.delete_receipts(before, Some(document), party).await
     }
 
     /// Returns documents, or only this one, with the version up to which their log can be deleted: a snapshot whose change is
@@ -130,6 +132,7 @@ impl Store {
         &self,
         before: DateTime<Utc>,
         only: Option<DocumentId>,
+        party: Party,
     ) -> Result<Option<u64>, StoreError> {
         use document_receipt::Column::{At, AuthorId, DocumentId as Document, EditId, Title};
         let keys = [Document, AuthorId, EditId];
@@ -141,7 +144,8 @@ impl Store {
         if let Some(document) = only {
             oldest = oldest.filter(Document.eq(document.uuid()));
         }
-        let oldest: Vec<(Uuid, Uuid, String)> = oldest.into_tuple().all(&self.readers).await?;
+        let oldest = self.read_for(party, oldest.into_tuple().all(&self.readers)).await?;
+        let oldest: Vec<(Uuid, Uuid, String)> = oldest?;
         if oldest.is_empty() {
             return Ok(None);
         }
@@ -151,7 +155,7 @@ impl Store {
             .from_table(document_receipt::Entity)
             .and_where(Expr::tuple(keys.map(Expr::col)).in_tuples(found))
             .to_owned();
-        self.write(Party::Node, async {
+        self.write(party, async {
             let txn = self.begin().await?;
             lock_documents(&txn, documents.into_iter().map(DocumentId::from)).await?;
             let freed =

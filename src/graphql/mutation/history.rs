@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
-    domain::{AccessLevel, Text},
+    domain::{AccessLevel, Party, Text},
     editing::{EditError, EditKind},
     graphql::{
         ApiError,
@@ -63,10 +63,11 @@ impl HistoryMutations {
     ) -> Result<HistoryDeletion, ApiError> {
         take_edit(ctx, Some(&document_id))?;
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let party = Party::User(admitted.user.id);
         let (store, mut freed, mut has_more) = (&api(ctx)?.store, 0, true);
         for _ in 0..MAX_SLICES {
             let began = Instant::now();
-            let Some(bytes) = store.shorten_log(admitted.document, before).await? else {
+            let Some(bytes) = store.shorten_log(admitted.document, before, party).await? else {
                 has_more = false;
                 break;
             };
