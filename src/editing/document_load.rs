@@ -226,9 +226,13 @@ impl<'a> DocumentLoad<'a> {
         if class <= self.class() {
             return Ok(());
         }
+        if self.place.take().is_some() {
+            // A document of medium size has turned out to be heavy. Nobody waits for a place with another one, or with memory.
+            self.must_begin_again = true;
+            return Err(LoadError::Busy);
+        }
         let Target { document, version, party } = self.target;
-        // Nobody waits for a place with another one.
-        let memory = self.take_memory().unwrap_or_else(|| self.loader.memory().begin_load(party));
+        let memory = self.loader.memory().begin_load(party);
         let began = Instant::now();
         let permit = self.loader.places(class).acquire_within(party, self.patience).await;
         self.patience = self.patience.saturating_sub(began.elapsed());
@@ -291,8 +295,9 @@ impl<'a> DocumentLoad<'a> {
         begins_again
     }
 
-    /// Gives the load its whole budget again, because the document is read from the start.
+    /// Gives the load its whole budget again, without a place, because the document is read from the start.
     pub(super) fn restart(&mut self) {
+        self.place = None;
         self.budget = Budget::new(self.steps);
         self.worked = Duration::ZERO;
     }

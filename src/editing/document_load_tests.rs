@@ -70,9 +70,12 @@ async fn a_document_of_medium_size_does_not_wait_for_heavy_ones() {
     heavy.expect_snapshot(MAX_MEDIUM_COST + 1).now_or_never().unwrap().unwrap();
     let mut waiting = DocumentLoad::begin(&loader, target(user())).unwrap();
     waiting.expect_snapshot(MAX_MEDIUM_COST).now_or_never().unwrap().unwrap();
+    // It turns out to be heavy. It begins again, without the place and the memory that it had.
+    let admitted = waiting.admit_page(1).now_or_never().unwrap();
+    assert!(matches!(admitted, Err(LoadError::Busy)) && waiting.begins_again());
+    assert!(waiting.take_memory().is_none());
     {
-        // It turns out to be heavy. It waits without the place that it had.
-        let mut admission = Box::pin(waiting.admit_page(1));
+        let mut admission = Box::pin(waiting.expect_snapshot(MAX_MEDIUM_COST));
         assert!(poll!(&mut admission).is_pending());
         let mut medium = DocumentLoad::begin(&loader, target(user())).unwrap();
         medium.expect_snapshot(MAX_MEDIUM_COST).now_or_never().unwrap().unwrap();
