@@ -6,7 +6,7 @@
 //!
 //! The queue holds at most [`MAX_QUEUED_BATCHES`] batches, and each room has at most one in it. When the queue is full,
 //! senders wait. Authors take turns, and those of large batches pause between them ([`WaitingBatches`]). A batch that has waited
-//! longer than `store.acquire_within` is refused as unavailable when its turn comes.
+//! longer than `store.acquire_within`, a large one four times as long, is refused as unavailable when its turn comes.
 //!
 //! A document that something else has locked does not delay the group: its batch waits for the lock in a transaction of
 //! its own ([`DocumentLocks`]).
@@ -29,6 +29,9 @@ use super::{
     waiting_batches::{WaitingBatches, author_of, is_large},
 };
 use crate::task::supervise;
+
+/// How many times as long as others a large batch may wait for its commit.
+const LARGE_PATIENCE: u32 = 4;
 
 /// How many batches may wait in the queue, and as many more of which authors take turns.
 const MAX_QUEUED_BATCHES: usize = 1024;
@@ -129,8 +132,11 @@ impl Committer {
             {
                 waiting.push(batch, (queued_at, reply));
             }
-            let is_late =
-                |(_, (queued_at, _)): &WaitingBatch| queued_at.elapsed() > self.timing.start_within;
+            let is_late = |(batch, (queued_at, _)): &WaitingBatch| {
+                // The author's own pauses are no reason to refuse a batch.
+                let patience = if is_large(batch) { LARGE_PATIENCE } else { 1 };
+                queued_at.elapsed() > self.timing.start_within * patience
+            };
             let (late, group): (Vec<_>, Vec<_>) =
                 waiting.take_group(now).into_iter().partition(is_late);
             for (_, (_, reply)) in late {
