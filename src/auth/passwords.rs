@@ -118,7 +118,7 @@ impl Passwords {
             set => set,
         };
         let waiting = options.hashes_waiting;
-        // A hash is short, so one network may use every place while nobody else waits.
+        // A hash is short, so one network may use every place while no other network waits.
         let bounds = QueueBounds {
             places: at_once,
             share: at_once,

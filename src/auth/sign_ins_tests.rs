@@ -15,7 +15,7 @@ fn email(name: &str) -> Email {
     Email::new(&format!("{name}@example.org")).unwrap()
 }
 
-/// Lets sources from 1 on fail with Alice's account, a few times each, so many times in total.
+/// Lets sources from 1 on fail with Alice's account, a few times each, this many times in total.
 fn attack(sign_ins: &SignIns, failures: u8, now: Instant) {
     for failure in 0..failures {
         let attempt = sign_ins.begin(&email("alice"), source(1 + failure / 3), now).unwrap();

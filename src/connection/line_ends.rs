@@ -62,7 +62,7 @@ impl LineEnds {
 mod tests {
     use super::*;
 
-    /// Checks these bytes, which arrive in pieces of so many, and returns them.
+    /// Checks `bytes`, which arrive in pieces of `piece` bytes, and returns them.
     fn checked(bytes: &str, piece: usize) -> String {
         let (mut ends, mut bytes) = (LineEnds::default(), bytes.as_bytes().to_vec());
         bytes.chunks_mut(piece).for_each(|piece| ends.check(piece));

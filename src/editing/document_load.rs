@@ -158,7 +158,7 @@ impl<'a> DocumentLoad<'a> {
         self.place.take().map(|place| place.memory)
     }
 
-    /// Waits for a place and for memory before a snapshot of so many bytes is read.
+    /// Waits for a place and for memory before a snapshot of `bytes` is read.
     ///
     /// # Errors
     /// [`LoadError::Busy`]. [`LoadError::TooHeavy`] if the document was closed off meanwhile.
@@ -202,7 +202,7 @@ impl<'a> DocumentLoad<'a> {
         Ok(Some((snapshot, size.cost())))
     }
 
-    /// Waits for a place before a page of the log of so many bytes is read, unless the document is small with it.
+    /// Waits for a place before a page of the log of `bytes` is read, unless the document is small even with the page.
     ///
     /// # Errors
     /// As [`expect_snapshot`](Self::expect_snapshot).

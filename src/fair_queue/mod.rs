@@ -2,7 +2,7 @@
 //!
 //! A [`FairQueue`] is a semaphore whose waiters belong to keys, for example users. Keys are served in turn, and the waiters of
 //! one key in the order in which they came, so what one key asks for delays another key by one turn only. A key holds at most
-//! a share of the places, even if nobody else waits: work cannot be interrupted for one who comes later. The number of waiters
+//! a share of the places, even if no other key waits: work cannot be interrupted for one who comes later. The number of waiters
 //! is bounded for each key and in total. If all waiters together are too many, the newest of the key with the most gives way
 //! to one of a key with fewer.
 //!

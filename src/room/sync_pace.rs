@@ -30,7 +30,7 @@ struct PacedUsers {
 }
 
 impl SyncPace {
-    /// Creates a pace of so many bytes per second for each user; 0 counts as 1.
+    /// Creates a pace of this many bytes per second for each user; 0 counts as 1.
     pub(super) fn new(per_second: usize) -> Self {
         let users = PacedUsers { due: HashMap::new(), sweep_at: SWEEP_FROM };
         Self { per_second: per_second.max(1) as u64, users: Mutex::new(users) }

@@ -50,7 +50,7 @@ pub(super) struct StoreTurns {
 }
 
 impl StoreTurns {
-    /// Returns turns for so many connections. A write waits for its turn for `write_within`.
+    /// Returns turns for these numbers of connections. A write waits for its turn for `write_within`.
     pub(super) fn new(readers: u32, writers: u32, write_within: Duration) -> Self {
         Self { reads: turns_of(readers), writes: turns_of(writers), write_within }
     }
@@ -97,7 +97,7 @@ impl Store {
     }
 }
 
-/// Returns turns for so many connections. One party has at most half of them.
+/// Returns turns for this number of connections. One party has at most half of them.
 fn turns_of(connections: u32) -> FairQueue<Party> {
     let places = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
     FairQueue::new(QueueBounds {

@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(group_at(&mut waiting, now), [1]);
         waiting.note_large(Some(ana), took, now);
 
-        // Nobody else writes.
+        // No other author has stored anything.
         push(&mut waiting, ana, LARGE_BYTES, 2);
         assert_eq!(waiting.next_at(now), Some(now));
         assert_eq!(group_at(&mut waiting, now), [2]);

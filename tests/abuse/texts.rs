@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The most bytes of an error of the server, with its code and place.
 const ERROR_BYTES: usize = 2_000;
 
-/// A fragment with so many variables that no operation declares.
+/// Returns a fragment with `count` variables that no operation declares.
 fn many_variables(count: usize) -> String {
     let variables: String = (0..count).map(|n| format!("$a{n} ")).collect();
     format!("fragment F on Query {{ document(id: [{variables}]) {{ id }} }}")

@@ -89,7 +89,7 @@ impl Replica {
         Self::memory_of(self.weight(), self.structs())
     }
 
-    /// Estimates the memory that a document takes whose encoded state has so many bytes and structs, in bytes.
+    /// Estimates the memory of a document in bytes, from the bytes and structs of its encoded state.
     #[must_use]
     pub fn memory_of(bytes: usize, structs: usize) -> usize {
         bytes.saturating_add(structs.saturating_mul(STRUCT_MEMORY))
