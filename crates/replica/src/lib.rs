@@ -17,6 +17,7 @@ mod positions;
 mod replica;
 mod splits;
 mod structs;
+mod weight;
 
 pub use compaction::Uncopied;
 pub use merge::{MergeBounds, MergeError, Merged};

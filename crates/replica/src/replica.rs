@@ -30,6 +30,7 @@ use super::{
     parts::apply_stored,
     splits::split_at_steps,
     structs::{StructMeter, most_added_by, most_added_by_delta},
+    weight::Weight,
 };
 
 /// The name of the text's root type: `doc.getText('content')`.
@@ -303,30 +304,6 @@ impl Replica {
             .any(|(client, clock)| client > MAX_CLIENT && clock > known.get(&ClientID::new(client)))
     }
 
-    /// Estimates the size of the encoded state in bytes.
-    pub fn weight(&self) -> usize {
-        self.weight.bytes
-    }
-
-    /// Returns the maximum size of the encoded state after an update of `bytes`. Encodes the state to measure it if the
-    /// estimate would exceed `limit`.
-    pub fn weight_with(&mut self, bytes: usize, limit: usize) -> usize {
-        if self.weight.is_estimate && self.weight.bytes + bytes > limit {
-            let state = self.state();
-            self.measure(&state);
-        }
-        self.weight.bytes + bytes
-    }
-
-    /// Measures the size and the structs of the document in its encoded state.
-    pub fn measure(&mut self, state: &[u8]) {
-        self.weight = Weight { bytes: state.len(), is_estimate: false };
-        // What the library encodes can be read.
-        if let Ok(outline) = Outline::read(state, usize::MAX) {
-            self.structs = StructMeter::counted(outline.struct_count());
-        }
-    }
-
     /// Returns the text, with one U+FFFC for each embedded object.
     pub fn plain_text(&self) -> String {
         let txn = self.doc.transact();
@@ -340,25 +317,6 @@ impl Replica {
             _ => OBJECT.to_owned(),
         };
         chunks.into_iter().map(|diff| chunk(diff.insert)).collect()
-    }
-}
-
-/// The size of an encoded state in bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Weight {
-    bytes: usize,
-    /// Whether `bytes` is an upper estimate: the measured size plus the sizes of later updates, which usually take less
-    /// when merged.
-    is_estimate: bool,
-}
-
-impl Weight {
-    pub(crate) fn add(&mut self, bytes: usize) {
-        *self = Self { bytes: self.bytes + bytes, is_estimate: true };
-    }
-
-    pub(crate) fn bytes(self) -> usize {
-        self.bytes
     }
 }
 
