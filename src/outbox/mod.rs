@@ -8,6 +8,7 @@
 //! Invariants: frames that may be dropped, replaced or replayed never exceed the bound by more than one frame; a reply
 //! is not lost while the connection lives; once it is gone, nothing is kept and every push returns `Closed`.
 
+mod begun_frame;
 mod body;
 mod entries;
 mod frame;

@@ -13,13 +13,14 @@
 //!
 //! No I/O and no clock: time is an argument.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
     InFlight, OutboxFrame, PushOutcome, Pushed, SeatFrame, SeatId,
+    begun_frame::BegunFrame,
     entries::{Entries, FrameClass, Key},
     piece::MAX_PIECE_BYTES,
 };
@@ -63,18 +64,6 @@ enum Capacity {
     InPlace,
     AtTheEnd,
     None,
-}
-
-/// The rest of a large frame. What its class holds is held until all of it has left.
-struct BegunFrame {
-    rest: OutboxFrame,
-    _class: FrameClass,
-}
-
-impl fmt::Debug for BegunFrame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BegunFrame").field("left", &self.rest.len()).finish()
-    }
 }
 
 /// The frames that are queued for one session.
@@ -269,8 +258,8 @@ impl Queue {
     /// Takes the next piece of the frame that has begun to leave.
     fn take_begun(&mut self) -> Option<Bytes> {
         let begun = self.begun.as_mut()?;
-        let piece = begun.rest.take_piece(MAX_PIECE_BYTES);
-        if begun.rest.is_empty() {
+        let piece = begun.take_piece();
+        if begun.len() == 0 {
             self.begun = None;
         }
         Some(piece)
@@ -282,7 +271,7 @@ impl Queue {
         if count <= 1 {
             let piece = first.take_piece(MAX_PIECE_BYTES);
             if !first.is_empty() {
-                self.begun = Some(Box::new(BegunFrame { rest: first, _class: class }));
+                self.begun = Some(Box::new(BegunFrame::new(first, class)));
             }
             return Some(piece);
         }
@@ -297,7 +286,7 @@ impl Queue {
     /// Returns the number of queued bytes, with those of a frame that has begun to leave.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.entries.bytes() + self.begun.as_ref().map_or(0, |begun| begun.rest.len())
+        self.entries.bytes() + self.begun.as_ref().map_or(0, |begun| begun.len())
     }
 
     /// Returns whether nothing is queued.
