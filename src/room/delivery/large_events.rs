@@ -83,7 +83,8 @@ impl LargeEvents {
         };
         let rendered = off_thread(bytes, render).await;
         let rendered = rendered.map_err(|error| RenderError::Failed(error.to_string()))??;
-        reservation.share_within(rendered.len(), MAX_WAIT).await.map_err(busy)?;
+        // It holds memory already, so it does not wait for more.
+        reservation.share_within(rendered.len(), Duration::ZERO).await.map_err(busy)?;
         Ok(held(rendered, reservation))
     }
 
@@ -201,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_counts_once_for_the_node_and_for_each_user_until_it_is_dropped() {
-        let events = events(2 * BYTES, 5 * BYTES);
+        let events = events(2 * BYTES, 10 * BYTES);
         let [ana, bo] = [(); 2].map(|()| UserId::new());
         // Longer than estimated.
         let rendered = events.render(vec![ana, bo], event(2 * BYTES)).await.unwrap();
@@ -234,15 +235,30 @@ mod tests {
         assert_eq!(events.memory.open(Party::User(ana)).claim(BYTES), Ok(()));
     }
 
+    #[tokio::test]
+    async fn an_event_larger_than_a_user_or_half_the_node_may_have_is_sent_alone() {
+        let events = events(BYTES / 3, BYTES);
+        let ana = UserId::new();
+        let first = events.render_for(ana, event(BYTES)).await.unwrap();
+        assert_eq!(first.len(), BYTES);
+        assert!(events.claim_for(ana, &Bytes::from_static(b"more")).is_err());
+        drop(first);
+        assert!(events.claim_for(ana, &Bytes::from_static(b"more")).is_ok());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_event_without_memory_or_turn_in_time_is_refused() {
-        let full = events(BYTES, BYTES - 1);
+        let full = events(BYTES, 2 * BYTES);
+        let mut shared = full.memory.open(Party::Node);
+        shared.share_within(1, Duration::ZERO).await.unwrap();
         assert_eq!(full.render(vec![UserId::new()], event(9)).await.err(), Some(RenderError::Busy));
-        let none = events(BYTES - 1, BYTES);
-        assert_eq!(none.render_for(UserId::new(), event(9)).await.err(), Some(RenderError::Busy));
-
-        let events = events(BYTES, BYTES);
         let [ana, bo] = [(); 2].map(|()| UserId::new());
+        let events = events(BYTES, 2 * BYTES);
+        let mut other = events.memory.open(Party::User(ana));
+        other.claim(1).unwrap();
+        assert_eq!(events.render_for(ana, event(9)).await.err(), Some(RenderError::Busy));
+        drop(other);
+
         let mut turns = vec![];
         for _ in 0..RENDERED_OF_USER {
             turns.push(events.turn_of_any(vec![ana]).await.unwrap());

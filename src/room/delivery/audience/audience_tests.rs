@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    domain::{DocumentId, SessionId, User, UserId, examples::title_change},
+    domain::{DocumentId, Party, SessionId, User, UserId, examples::title_change},
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     outbox::{Outbox, OutboxBody, OutboxOptions, OutboxTotals},
     room::{delivery::large_events::LargeEvents, members::seat::Subscriber},
@@ -104,17 +104,23 @@ impl Fixture {
         expect_one(report.renderings)
     }
 
-    /// Ends a rendering of `rendered`.
+    /// Ends a rendering of `rendered` while its users have `free` of 9 bytes left.
     fn end(
         &mut self,
         rendering: &AudienceRendering,
         rendered: Result<&'static str, RenderError>,
-        of_user: usize,
+        free: usize,
     ) -> Option<BroadcastReport> {
         let rendered = rendered.map(|text| Bytes::from_static(text.as_bytes()));
-        let bounds = MemoryBounds { of_user, of_node: usize::MAX };
-        let events =
-            LargeEvents::new(MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new()));
+        let bounds = MemoryBounds { of_user: 9, of_node: usize::MAX };
+        let memory = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
+        let events = LargeEvents::new(memory.clone());
+        let mut held = vec![];
+        for user in &rendering.users {
+            let mut claim = memory.open(Party::User(*user));
+            claim.claim(9 - free).unwrap();
+            held.push(claim);
+        }
         let ended =
             self.audiences.end_rendering(&rendering.audience, rendering.id, rendered, &events);
         ended.map(|(_, report)| report)
