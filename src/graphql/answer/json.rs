@@ -6,12 +6,17 @@ use async_graphql::{Response, Value};
 use bytes::Bytes;
 use serde::Serialize;
 
+/// The bytes of a response without large values.
+const SMALL_BYTES: usize = 256;
+
 /// Writes a response as JSON of at most `max` bytes. A [`Value::Binary`] is JSON already and is copied.
 ///
 /// # Errors
 /// The JSON would be longer.
 pub(in crate::graphql) fn encode_response(response: &Response, max: usize) -> io::Result<Bytes> {
-    let mut out = Bounded { json: Vec::with_capacity(256), max };
+    // A buffer that grows would take up to twice as much memory as the JSON, until the client has received it.
+    let capacity = SMALL_BYTES.saturating_add(copied_bytes(&response.data)).min(max);
+    let mut out = Bounded { json: Vec::with_capacity(capacity), max };
     out.write_all(b"{\"data\":")?;
     write_value(&mut out, &response.data)?;
     if !response.extensions.is_empty() {
@@ -24,6 +29,16 @@ pub(in crate::graphql) fn encode_response(response: &Response, max: usize) -> io
     }
     out.write_all(b"}")?;
     Ok(out.json.into())
+}
+
+/// Returns how many bytes are JSON already.
+fn copied_bytes(value: &Value) -> usize {
+    match value {
+        Value::Binary(json) => json.len(),
+        Value::List(entries) => entries.iter().map(copied_bytes).sum(),
+        Value::Object(fields) => fields.values().map(copied_bytes).sum(),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Boolean(_) | Value::Enum(_) => 0,
+    }
 }
 
 fn write_value(out: &mut Bounded, value: &Value) -> io::Result<()> {
