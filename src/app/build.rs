@@ -177,7 +177,10 @@ fn build_rooms(
         structs_limit: settings.limits.update_structs,
         document_structs_limit: settings.limits.document_structs,
         clients_limit: settings.limits.document_clients,
-        replicas_limit: settings.limits.replicas_of_node,
+        replicas: MemoryBounds {
+            of_user: settings.limits.replicas_of_user,
+            of_node: settings.limits.replicas_of_node,
+        },
         answers,
         sync_bytes_per_second: settings.limits.sync_bytes_per_second,
         open_documents: OpenDocuments::new(

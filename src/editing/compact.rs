@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{Budget, Content, Delta, DocumentId, Party, Version},
-    memory::DocumentMemory,
+    memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
     store::{SnapshotState, Store, StoreError},
 };
@@ -94,7 +94,7 @@ async fn copy_everything(
     document: DocumentId,
     version: Version,
 ) -> Result<Vec<u8>, CompactError> {
-    let memory = DocumentMemory::new(usize::MAX, Metrics::new());
+    let memory = DocumentMemory::new(MemoryBounds::UNLIMITED, Metrics::new());
     let loader = DocumentLoader::new(store.clone(), LoadBounds::NONE, memory, Metrics::new());
     let loaded = loader.replica(document, version, Party::Node).await?;
     let copy = move || loaded.replica.compacted().map(|copy| copy.state());

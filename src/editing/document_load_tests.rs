@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     domain::{DisplayName, Email, Party, Title, UserId},
     editing::{CorruptDocument, Replica},
-    memory::DocumentMemory,
+    memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
     store::{NewAccount, Store, test_store},
 };
@@ -23,7 +23,8 @@ async fn loader(bounds: LoadBounds) -> (DocumentLoader, Store, TempDir) {
     let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
     let store = Store::open(&test_store::options(url)).await.unwrap();
     store.migrate_up().await.unwrap();
-    let memory = DocumentMemory::new(MEMORY, Metrics::new());
+    let memory =
+        DocumentMemory::new(MemoryBounds { of_user: MEMORY, of_node: MEMORY }, Metrics::new());
     (DocumentLoader::new(store.clone(), bounds, memory, Metrics::new()), store, folder)
 }
 

@@ -17,7 +17,7 @@ use crate::{
         recent::RecentChanges,
         work_permits::WorkPermits,
     },
-    memory::DocumentMemory,
+    memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
     store::{NewAccount, NewChange, Quotas, Store, StoreOptions, test_store},
 };
@@ -103,7 +103,7 @@ async fn fixture_of(
 
 fn loader(store: &Store) -> DocumentLoader {
     let bounds = LoadBounds { at_once: 2, within: Duration::from_secs(60), structs: 1_000 };
-    let memory = DocumentMemory::new(usize::MAX, Metrics::new());
+    let memory = DocumentMemory::new(MemoryBounds::UNLIMITED, Metrics::new());
     DocumentLoader::new(store.clone(), bounds, memory, Metrics::new())
 }
 

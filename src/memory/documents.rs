@@ -1,8 +1,9 @@
 //! The memory of all replicas on a node and of the documents that are being loaded.
 //!
 //! A room needs its replica only while a user edits or synchronizes. So it keeps its members and subscribers without one, and
-//! loads it again when it is needed. The replica that gives way is one of the user whose documents take the most memory, and of
-//! these the one that has not been used for longest.
+//! loads it again when it is needed. Replicas give way when the documents of one user take too much memory, or all documents
+//! together: then one of the user whose documents take the most. Of a user's replicas, the one that has not been used for longest
+//! gives way.
 //!
 //! A document that is being loaded counts from before it is read until it is a replica, or its text has been made. A load may
 //! wait until replicas have given way and other loads have ended.
@@ -17,6 +18,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::MemoryBounds;
 use crate::{
     domain::{DocumentId, Party},
     metrics::Metrics,
@@ -24,8 +26,7 @@ use crate::{
 
 /// The memory of the replicas and loads of a node.
 pub struct DocumentMemory {
-    /// The most bytes of all together.
-    max: usize,
+    bounds: MemoryBounds,
     documents: Mutex<Documents>,
     /// Notified when memory is returned.
     returned: Notify,
@@ -58,11 +59,20 @@ struct HeldReplica {
     give_way: Arc<Notify>,
 }
 
+impl HeldReplica {
+    /// Asks its room to give it up. Returns for whom it counts, and its bytes.
+    fn ask(&mut self) -> (Party, usize) {
+        self.is_asked = true;
+        self.give_way.notify_one();
+        (self.payer, self.bytes)
+    }
+}
+
 impl DocumentMemory {
-    /// Returns the memory of a node without documents. All of them may take `max` bytes.
+    /// Returns the memory of a node without documents. A user is never refused for their bound: their replicas give way.
     #[must_use]
-    pub fn new(max: usize, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self { max, documents: Mutex::default(), returned: Notify::new(), metrics })
+    pub fn new(bounds: MemoryBounds, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self { bounds, documents: Mutex::default(), returned: Notify::new(), metrics })
     }
 
     /// Returns the memory of a load for `payer` that has read nothing yet.
@@ -86,7 +96,7 @@ impl DocumentMemory {
     /// The most that a load counts, so that a document heavier than the bound can be loaded at all: the rest is for replicas that
     /// are used meanwhile.
     fn most_of_load(&self) -> usize {
-        self.max - self.max / 4
+        self.bounds.of_node - self.bounds.of_node / 4
     }
 
     /// Changes what is counted. Asks rooms to give up replicas while all together, with what waiting loads want, take too much.
@@ -95,7 +105,9 @@ impl DocumentMemory {
             let mut documents = self.documents.lock();
             let before = documents.total;
             let changed = change(&mut documents);
-            while documents.total.saturating_add(documents.wanted) - documents.asked > self.max {
+            while documents.total.saturating_add(documents.wanted) - documents.asked
+                > self.bounds.of_node
+            {
                 if !documents.ask_next() {
                     break;
                 }
@@ -124,6 +136,7 @@ impl DocumentMemory {
             documents.remove(document);
             if bytes > 0 {
                 documents.insert(document, payer, bytes, Arc::clone(give_way));
+                documents.ask_others_of(payer, document, self.bounds.of_user);
             }
         });
     }
@@ -188,13 +201,24 @@ impl Documents {
             let of_payer = by_payer.get(&held.payer).copied().unwrap_or_default();
             (of_payer, std::cmp::Reverse(held.used))
         });
-        let Some(next) = next else { return false };
-        next.is_asked = true;
-        self.asked += next.bytes;
-        next.give_way.notify_one();
-        let (payer, bytes) = (next.payer, next.bytes);
+        let Some((payer, bytes)) = next.map(HeldReplica::ask) else { return false };
+        self.asked += bytes;
         self.subtract_of_payer(payer, bytes);
         true
+    }
+
+    /// Asks rooms for replicas of a user while these take more than `max`, those first that have not been used for longest, but
+    /// not for the one that was used just now.
+    fn ask_others_of(&mut self, payer: Party, used: DocumentId, max: usize) {
+        while payer != Party::Node && self.by_payer.get(&payer).is_some_and(|bytes| *bytes > max) {
+            let others = self.replicas.iter_mut().filter(|(document, held)| {
+                **document != used && held.payer == payer && !held.is_asked
+            });
+            let next = others.min_by_key(|(_, held)| held.used);
+            let Some((payer, bytes)) = next.map(|(_, held)| held.ask()) else { return };
+            self.asked += bytes;
+            self.subtract_of_payer(payer, bytes);
+        }
     }
 }
 
@@ -264,7 +288,7 @@ impl LoadMemory {
     /// Does so for a load that has waited and wanted `wanted` bytes, which it wants no more when they are counted.
     fn try_grow(&mut self, bytes: usize, wanted: usize) -> bool {
         let more = bytes.min(self.memory.most_of_load()).saturating_sub(self.bytes);
-        let (payer, max) = (self.payer, self.memory.max);
+        let (payer, max) = (self.payer, self.memory.bounds.of_node);
         let is_counted = self.memory.change(|documents| {
             let fits = documents.total.saturating_add(more) <= max;
             if fits {

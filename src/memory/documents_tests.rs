@@ -9,6 +9,10 @@ fn user() -> Party {
     Party::User(UserId::new())
 }
 
+fn memory(of_user: usize) -> Arc<DocumentMemory> {
+    DocumentMemory::new(MemoryBounds { of_user, of_node: 100 }, Metrics::new())
+}
+
 fn place(memory: &Arc<DocumentMemory>) -> ReplicaPlace {
     memory.place_of(DocumentId::new())
 }
@@ -19,7 +23,7 @@ fn is_asked(place: &ReplicaPlace) -> bool {
 
 #[test]
 fn the_least_used_replica_of_the_user_with_the_most_gives_way() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let (mallory, alice) = (user(), user());
     let [first, second, third, own] = [(); 4].map(|()| place(&memory));
     own.note(alice, 30, None);
@@ -38,7 +42,7 @@ fn the_least_used_replica_of_the_user_with_the_most_gives_way() {
 
 #[test]
 fn a_user_whose_replicas_were_asked_for_has_less() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let (mallory, alice) = (user(), user());
     let [first, second, own, more] = [(); 4].map(|()| place(&memory));
     first.note(mallory, 40, None);
@@ -56,8 +60,25 @@ fn a_user_whose_replicas_were_asked_for_has_less() {
 }
 
 #[test]
+fn replicas_of_a_user_who_has_too_many_give_way_but_for_the_last_one() {
+    let memory = memory(50);
+    let (mallory, alice) = (user(), user());
+    let [first, second, third, own] = [(); 4].map(|()| place(&memory));
+    own.note(alice, 30, None);
+    first.note(mallory, 20, None);
+    second.note(mallory, 20, None);
+    first.note(mallory, 20, None);
+    assert!(![&first, &second, &own].into_iter().any(is_asked));
+    third.note(mallory, 20, None);
+    assert!(is_asked(&second) && ![&first, &third, &own].into_iter().any(is_asked));
+    second.note(mallory, 0, None);
+    third.note(mallory, 60, None);
+    assert!(is_asked(&first) && !is_asked(&third) && !is_asked(&own));
+}
+
+#[test]
 fn a_replica_that_is_too_large_by_itself_gives_way() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let large = place(&memory);
     large.note(user(), 200, None);
     assert!(is_asked(&large));
@@ -68,7 +89,7 @@ fn a_replica_that_is_too_large_by_itself_gives_way() {
 
 #[test]
 fn a_closed_room_holds_nothing() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let (first, second) = (place(&memory), place(&memory));
     first.note(user(), 90, None);
     drop(first);
@@ -80,7 +101,7 @@ fn a_closed_room_holds_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_waits_until_replicas_and_other_loads_have_made_room() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let (alice, mallory) = (user(), user());
     let (heavy, own) = (place(&memory), place(&memory));
     heavy.note(mallory, 40, None);
@@ -107,7 +128,7 @@ async fn a_load_waits_until_replicas_and_other_loads_have_made_room() {
 
 #[test]
 fn a_load_becomes_a_replica() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let (place, alice) = (place(&memory), user());
     let mut load = memory.begin_load(alice);
     assert!(load.try_grow_to(60));
@@ -124,7 +145,7 @@ fn a_load_becomes_a_replica() {
 
 #[tokio::test(start_paused = true)]
 async fn a_document_that_is_heavier_than_the_bound_is_loaded_by_itself() {
-    let memory = DocumentMemory::new(100, Metrics::new());
+    let memory = memory(100);
     let used = place(&memory);
     used.note(user(), 20, None);
     let [mut heavy, mut other] = [(); 2].map(|()| memory.begin_load(user()));

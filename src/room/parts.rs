@@ -15,7 +15,7 @@ use crate::{
         snapshot_writer::SnapshotWriter,
     },
     fair_queue::{FairQueue, QueueBounds},
-    memory::{DocumentMemory, MemoryAccount},
+    memory::{DocumentMemory, MemoryAccount, MemoryBounds},
     metrics::Metrics,
     quota::OpenDocuments,
     roster::Roster,
@@ -47,8 +47,8 @@ pub struct RoomParts {
     pub document_structs_limit: usize,
     /// The number of clients in a document up to which an update of a Yjs editor may add one.
     pub clients_limit: usize,
-    /// The most memory of all replicas, in bytes.
-    pub replicas_limit: usize,
+    /// The most memory of replicas.
+    pub replicas: MemoryBounds,
     /// The memory of large answers, which large events share.
     pub answers: MemoryAccount,
     /// The bytes per second that Yjs editors of one user are sent in answers to sync step 1.
@@ -83,7 +83,7 @@ impl RoomsShared {
             structs: parts.document_structs_limit,
         };
         let (store, metrics) = (parts.store.clone(), parts.metrics.clone());
-        let documents = DocumentMemory::new(parts.replicas_limit, metrics.clone());
+        let documents = DocumentMemory::new(parts.replicas, metrics.clone());
         let loader = DocumentLoader::new(store, bounds, Arc::clone(&documents), metrics);
         let permits = large_texts_queue(options.texts_at_once);
         let snapshots = SnapshotWriter::new();

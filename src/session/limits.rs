@@ -35,6 +35,8 @@ pub struct Limits {
     pub document_structs: usize,
     /// Yjs clients with changes in one document.
     pub document_clients: usize,
+    /// Memory of the replicas of open documents of one user, in bytes.
+    pub replicas_of_user: usize,
     /// Memory of all replicas of open documents, in bytes.
     pub replicas_of_node: usize,
     /// Structs of one Yjs update.

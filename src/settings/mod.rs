@@ -10,6 +10,7 @@
 mod fault;
 mod fault_list;
 mod layers;
+mod limit_rules;
 mod load;
 mod rules;
 #[cfg(test)]

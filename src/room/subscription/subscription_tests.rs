@@ -50,7 +50,7 @@ async fn shared_document() -> Fixture {
         structs_limit: 1_000,
         document_structs_limit: 1_000_000,
         clients_limit: 1_000,
-        replicas_limit: usize::MAX,
+        replicas: MemoryBounds::UNLIMITED,
         answers: MemoryAccount::new(MemoryUse::Answers, MemoryBounds::UNLIMITED, Metrics::new()),
         sync_bytes_per_second: usize::MAX,
         open_documents: OpenDocuments::new(100, Duration::ZERO),

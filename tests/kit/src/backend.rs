@@ -47,7 +47,7 @@ impl Backend {
             structs_limit: 100_000,
             document_structs_limit: 1_000_000,
             clients_limit: 100_000,
-            replicas_limit: usize::MAX,
+            replicas: MemoryBounds::UNLIMITED,
             answers: MemoryAccount::new(
                 MemoryUse::Answers,
                 MemoryBounds::UNLIMITED,
