@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait as _, Statement};
 
 use super::{
-    CommitError, NewChange, NewReceipt, Quotas, Store, StoreError,
+    CommitError, NewChange, NewReceipt, Quotas, Store, StoreError, StoreOptions,
     test_store::{TestStore, batch, change_in, deleted, edited, snapshot, title},
 };
 use crate::{
@@ -56,9 +56,14 @@ fn over_bytes(error: CommitError) -> QuotaExceeded {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_that_are_created_at_once_do_not_exceed_the_quota() {
     let quotas = Quotas { documents_per_user: 5, ..Quotas::default() };
-    let store = TestStore::with_quotas(quotas).await;
+    // Each store waits while the other one has the file locked.
+    let change = |options: &mut StoreOptions| {
+        options.quotas = quotas;
+        options.busy_within = options.acquire_within;
+    };
+    let store = TestStore::with_options(change).await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
-    let other = store.open_again_with("rw", |options| options.quotas = quotas).await.unwrap();
+    let other = store.open_again_with("rw", change).await.unwrap();
     let create = |store: &Store| {
         let store = store.clone();
         tokio::spawn(async move { store.create_document(ana, title("Plan"), 0, vec![]).await })
