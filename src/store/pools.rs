@@ -187,6 +187,17 @@ impl Store {
         let written = self.turns.write(party, work).await??;
         written.inspect_err(|error| self.retirement.note(error))
     }
+
+    /// As [`write`](Self::write), for work that no user waits for. It waits for its turn for 30 s.
+    pub(super) async fn write_patiently<T>(
+        &self,
+        party: Party,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let work = self.retirement.limit(self.write_within, work);
+        let written = self.turns.write_patiently(party, work).await??;
+        written.inspect_err(|error| self.retirement.note(error))
+    }
 }
 
 /// Closes a pool. A database that does not answer must not keep the process from ending.

@@ -187,12 +187,12 @@ impl Store {
     /// document that is often opened and closed therefore does not keep a snapshot each time.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Busy`] if the payer had no turn within 30 s, [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn store_snapshot(
         &self,
         NewSnapshot { payer, document, version, at, state, every }: NewSnapshot,
     ) -> Result<(), StoreError> {
-        self.write(payer, async {
+        self.write_patiently(payer, async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
             if !has_version(&txn, document, version, at).await? {

@@ -17,8 +17,8 @@ use crate::{
     fair_queue::{FairPermit, FairQueue, QueueBounds},
 };
 
-/// The longest time for which a read waits for its turn.
-const READ_WITHIN: Duration = Duration::from_secs(30);
+/// The longest time for which a read waits for its turn, and a write that nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most reads that wait, and of them those of one party. A page waits for some dozens. The same for writes.
 const MAX_WAITING: usize = 65_536;
@@ -64,7 +64,7 @@ impl StoreTurns {
         party: Party,
         reading: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
-        in_turn(&self.reads, party, READ_WITHIN, reading).await
+        in_turn(&self.reads, party, PATIENCE, reading).await
     }
 
     /// Runs `writing` when it is the turn of a party.
@@ -77,6 +77,18 @@ impl StoreTurns {
         writing: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
         in_turn(&self.writes, party, self.write_within, writing).await
+    }
+
+    /// As [`write`](Self::write), for a write that no user waits for: it waits for its turn for 30 s.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`].
+    pub(super) async fn write_patiently<T>(
+        &self,
+        party: Party,
+        writing: impl Future<Output = T>,
+    ) -> Result<T, StoreError> {
+        in_turn(&self.writes, party, PATIENCE, writing).await
     }
 }
 

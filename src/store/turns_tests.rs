@@ -57,7 +57,12 @@ async fn a_wait_for_a_turn_has_an_end() {
     let mut writing = Box::pin(turns.write(mallory, pending::<()>()));
     assert!(poll!(&mut reading).is_pending() && poll!(&mut writing).is_pending());
     assert!(matches!(turns.read(alice, ready(())).await, Err(StoreError::Busy)));
-    assert!(matches!(turns.write(alice, ready(())).await, Err(StoreError::Busy)));
+    let patient = turns.write_patiently(alice, ready("stored"));
+    let impatient = async {
+        assert!(matches!(turns.write(alice, ready(())).await, Err(StoreError::Busy)));
+        drop(writing);
+    };
+    assert_eq!(tokio::join!(patient, impatient).0.unwrap(), "stored");
 }
 
 #[tokio::test]
