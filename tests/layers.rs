@@ -46,13 +46,14 @@ fn a_module_imports_only_from_layers_below_its_own() {
 }
 
 /// The layers inside `room` from the top down. A file of one layer imports only from itself and from those below.
-const ROOM_LAYERS: [&[&str]; 9] = [
+const ROOM_LAYERS: [&[&str]; 10] = [
     &["relay", "subscription"],
     &["rooms"],
     &["editor_handle"],
     &["handle"],
     &["actor"],
     &["parts", "stale_documents"],
+    &["missing_changes"],
     &["delivery"],
     &["awareness", "members"],
     &["error", "options", "sync_pace"],

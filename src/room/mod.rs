@@ -18,6 +18,7 @@ mod editor_handle;
 mod error;
 mod handle;
 mod members;
+mod missing_changes;
 mod options;
 mod parts;
 mod relay;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     RoomOptions, awareness::clocks::Clocks, delivery::large_events::LargeEvents,
-    sync_pace::SyncPace,
+    missing_changes::ReplayTurns, sync_pace::SyncPace,
 };
 use crate::{
     bridge::Bridge,
@@ -14,18 +14,13 @@ use crate::{
         loader::{DocumentLoader, large_texts_queue},
         snapshot_writer::SnapshotWriter,
     },
-    fair_queue::{FairQueue, QueueBounds},
+    fair_queue::FairQueue,
     memory::{DocumentMemory, MemoryAccount, MemoryBounds},
     metrics::Metrics,
     quota::OpenDocuments,
     roster::Roster,
     store::Store,
 };
-
-/// The pages of the log that are read and rendered for subscribers at the same time: as many as the database has readers by
-/// default. One user has at most half of the places, so that others need not wait for them.
-const REPLAYS_AT_ONCE: usize = 4;
-const REPLAYS_OF_USER: usize = 2;
 
 /// What a room is built from.
 pub struct RoomParts {
@@ -65,7 +60,7 @@ pub(super) struct RoomsShared {
     /// Permits for work on large texts.
     pub(super) permits: FairQueue<Party>,
     /// Turns of subscribers that are sent what they miss from the log.
-    pub(super) replays: FairQueue<Party>,
+    pub(super) replays: ReplayTurns,
     /// Renders large events.
     pub(super) large_events: LargeEvents,
     pub(super) snapshots: SnapshotWriter,
@@ -87,13 +82,7 @@ impl RoomsShared {
         let loader = DocumentLoader::new(store, bounds, Arc::clone(&documents), metrics);
         let permits = large_texts_queue(options.texts_at_once);
         let snapshots = SnapshotWriter::new();
-        let replays = FairQueue::new(QueueBounds {
-            places: REPLAYS_AT_ONCE,
-            share: REPLAYS_OF_USER,
-            // The subscriptions bound the number that wait.
-            waiting_of_key: usize::MAX,
-            waiting: usize::MAX,
-        });
+        let replays = ReplayTurns::new();
         let sync_pace = SyncPace::new(parts.sync_bytes_per_second);
         let clocks = Clocks::default();
         let large_events = LargeEvents::new(parts.answers.clone());

@@ -3,18 +3,15 @@
 //! A new subscriber with `since` and one whose changes were dropped are the same here. A subscriber becomes live in the turn
 //! in which it has been sent the head. Changes are broadcast in other turns, so it misses none and gets none twice.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::time::Instant;
 
 use super::{Room, reconcile::LevelRead};
 use crate::{
-    domain::{Change, ChangeKind, DocumentId, Event, Party, Version},
-    editing::{
-        EditError, LoadError, loader::DocumentLoader, log_tail::are_consecutive,
-        turn_document::RestartCause,
-    },
+    domain::{Change, ChangeKind, Event, Party, Version},
+    editing::{EditError, LoadError, turn_document::RestartCause},
     metrics::BehindCause,
     outbox::SeatId,
     room::{
@@ -23,16 +20,10 @@ use crate::{
             audience::{Backlog, ReplayOutcome},
             large_events::LargeEvent,
         },
+        missing_changes::MissingChanges,
     },
-    store::{Head, Store},
     wire::envelope::Envelope,
 };
-
-/// The most bytes of the log that are rendered in one turn of the actor.
-const MAX_PAGE_BYTES: usize = 64 * 1024;
-
-/// The longest time for which a subscriber waits for its turn to be sent a page. Its user has too many others before it.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 impl Room {
     /// Sends a subscriber what it misses, as soon as its outbox has capacity. Does nothing for one that is not behind.
@@ -65,20 +56,16 @@ impl Room {
         let missing = MissingChanges { document: self.document, party, next, head, wants_content };
         let (store, loader) = (self.parts().store.clone(), self.shared.loader.clone());
         let replays = self.shared.replays.clone();
-        let page = async move {
-            let turn = replays.acquire_within(party, MAX_WAIT).await;
-            let turn = turn.map_err(|_too_late| LoadError::Busy)?;
-            // The turn ends when the page is rendered.
-            missing.read(&store, &loader).await.map(|page| (page, turn))
-        };
+        // The turn ends when the page is rendered.
+        let page = async move { missing.read(&store, &loader, &replays).await };
         self.spawn(ctx, page, move |room, page, ctx| match page {
             // The database has lost changes meanwhile, perhaps these.
             _ if room.audiences.backlog(seat).is_some_and(|now| now.restarts != restarts) => {
                 room.replay(seat, ctx);
             }
-            Ok((Some(changes), _turn)) => room.replay_page(seat, changes, ctx),
+            Ok(Some((changes, _turn))) => room.replay_page(seat, changes, ctx),
             // The document was deleted meanwhile, which is broadcast by itself.
-            Ok((None, _turn)) => {}
+            Ok(None) => {}
             Err(LoadError::TooHeavy(_)) => room.evict_seat(seat, SeatEnd::TooHeavy, ctx),
             Err(error) => room.give_up_replay(seat, &error, ctx),
         });
@@ -203,74 +190,5 @@ impl Room {
     ) {
         tracing::warn!(error, "could not replay missing changes");
         self.evict_seat(seat, SeatEnd::Broken, ctx);
-    }
-}
-
-/// The changes that a subscriber misses.
-struct MissingChanges {
-    document: DocumentId,
-    /// The subscriber's user.
-    party: Party,
-    next: Version,
-    /// The head of the room when reading begins.
-    head: Head,
-    wants_content: bool,
-}
-
-impl MissingChanges {
-    /// Reads a page of changes from the log, beginning with `next`. If `next` is no longer kept, returns one change of kind
-    /// `RESYNC` with the whole text. Returns none if the document was deleted.
-    async fn read(
-        &self,
-        store: &Store,
-        loader: &DocumentLoader,
-    ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
-        let after = self.next.previous();
-        let page =
-            store.list_changes(self.document, after, self.head.version, MAX_PAGE_BYTES).await?;
-        if page.is_empty() || !are_consecutive(&page, after) {
-            return self.resync(store, loader).await;
-        }
-        let page = if self.wants_content {
-            match loader.fill(self.document, None, page, self.party).await {
-                // The log begins here, and no snapshot has the text before it, or none that can be loaded.
-                Err(LoadError::NotKept | LoadError::TooHeavy(_)) => {
-                    return self.resync(store, loader).await;
-                }
-                filled => filled?,
-            }
-        } else {
-            page
-        };
-        Ok(Some(page.into_iter().map(Arc::new).collect()))
-    }
-
-    /// Reads the present text, for a subscriber whose next change is no longer kept.
-    async fn resync(
-        &self,
-        store: &Store,
-        loader: &DocumentLoader,
-    ) -> Result<Option<Vec<Arc<Change>>>, LoadError> {
-        // Not the stored head, which may be one that the room has not reached, or has left because it is lost.
-        let Head { version, title, at, .. } = self.head.clone();
-        let content = match loader.content(self.document, version, self.party).await {
-            Err(LoadError::NotKept) if store.find_head(self.document).await?.is_none() => {
-                return Ok(None);
-            }
-            content => content?,
-        };
-        Ok(Some(vec![Arc::new(Change {
-            document: self.document,
-            kind: ChangeKind::Resync,
-            version,
-            author: None,
-            session: None,
-            title,
-            delta: None,
-            update: None,
-            content: Some(content),
-            at,
-            previous_at: None,
-        })]))
     }
 }
