@@ -3,7 +3,8 @@
 //! A transaction deletes a slice: rows of large logs may take megabytes, and others write meanwhile.
 //!
 //! Invariant: a log is only shortened up to a snapshot. The text at every version that remains in the log can be
-//! computed from that snapshot and the changes after it.
+//! computed from that snapshot and the changes after it. Between two slices of one log, this does not hold for the changes up to
+//! the next snapshot if there are too many of them for one slice.
 
 use std::collections::BTreeSet;
 
@@ -184,9 +185,12 @@ pub(super) async fn find_oldest_change(
     Ok(oldest.into_tuple().one(txn).await?)
 }
 
-/// Deletes the snapshots of a document before `version`, at which it has one, and the changes up to it: the oldest of them,
-/// of about `bytes` bytes. The change at that version goes last, since the rest is found by it. Returns the negative of what
-/// they took.
+/// Deletes the oldest changes of a document up to `version`, at which it has a snapshot, of about `bytes` bytes, and the snapshots
+/// that only they needed. The change at that version goes last, since the rest is found by it. Returns the negative of what they
+/// took.
+///
+/// A slice ends at a snapshot if it can, so that the text at every version that remains can be computed, even if no other slice
+/// follows.
 async fn delete_up_to(
     txn: &DatabaseTransaction,
     document: DocumentId,
@@ -194,44 +198,58 @@ async fn delete_up_to(
     bytes: i64,
 ) -> Result<i64, StoreError> {
     use document_change::Column::{Delta, DocumentId, Title, Update, Version};
-    let snapshot = document_snapshot::Column::Version;
-    let snapshots = document_snapshot::Entity::find()
-        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
-        .filter(snapshot.lt(version));
-    let mut freed = 0;
-    let state = [document_snapshot::Column::State];
-    if let Some(last) = last_of_slice(txn, snapshots, snapshot, &state, bytes).await? {
-        let is_earlier = snapshot.lte(last);
-        freed += delete_where(txn, document, is_earlier).await?;
-    }
     let values = [Title, Delta, Update];
     let changes = document_change::Entity::find()
         .filter(DocumentId.eq(document.uuid()))
         .filter(Version.lte(version));
-    if bytes + freed > 0
-        && let Some(last) = last_of_slice(txn, changes, Version, &values, bytes + freed).await?
-    {
-        let delete = Query::delete()
-            .from_table(document_change::Entity)
-            .and_where(DocumentId.eq(document.uuid()))
-            .and_where(Version.lte(last))
-            .to_owned();
-        let changes =
-            delete_counted::<document_change::Entity>(txn, delete, DocumentId, &values).await?;
-        freed += changes.values().sum::<i64>();
+    let Some(slice) = slice_of(txn, changes, Version, &values, bytes).await? else { return Ok(0) };
+    let at = document_snapshot::Column::Version;
+    let snapshots = document_snapshot::Entity::find()
+        .filter(document_snapshot::Column::DocumentId.eq(document.uuid()));
+    let boundary: Option<i64> = snapshots
+        .clone()
+        .select_only()
+        .column(at)
+        .filter(at.between(slice.first, slice.last))
+        .order_by_desc(at)
+        .into_tuple()
+        .one(txn)
+        .await?;
+    let last = boundary.unwrap_or(slice.last);
+    let unneeded = snapshots.filter(at.lt(last));
+    let state = [document_snapshot::Column::State];
+    let mut freed = 0;
+    if let Some(slice) = slice_of(txn, unneeded.clone(), at, &state, bytes).await? {
+        let delete = at.gte(slice.first).and(at.lte(slice.last));
+        freed += delete_where(txn, document, delete).await?;
+        if unneeded.count(txn).await? > 0 {
+            return Ok(freed);
+        }
     }
-    Ok(freed)
+    let delete = Query::delete()
+        .from_table(document_change::Entity)
+        .and_where(DocumentId.eq(document.uuid()))
+        .and_where(Version.lte(last))
+        .to_owned();
+    let deleted =
+        delete_counted::<document_change::Entity>(txn, delete, DocumentId, &values).await?;
+    Ok(freed + deleted.values().sum::<i64>())
 }
 
-/// Returns the version of the last row of a slice: the oldest rows, which take at most `bytes` bytes together, but at least
-/// one. `None` if there is no row.
-async fn last_of_slice<E: EntityTrait>(
+/// The first and the last version of the rows of a slice.
+struct Slice {
+    first: i64,
+    last: i64,
+}
+
+/// Returns the oldest rows that take at most `bytes` bytes together, but at least one. `None` if there is no row.
+async fn slice_of<E: EntityTrait>(
     txn: &DatabaseTransaction,
     rows: Select<E>,
     version: E::Column,
     values: &[E::Column],
     bytes: i64,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<Slice>, StoreError> {
     let rows: Vec<(i64, i64)> = rows
         .select_only()
         .column(version)
@@ -246,6 +264,6 @@ async fn last_of_slice<E: EntityTrait>(
         sum = sum.saturating_add(*row);
         sum <= bytes
     });
-    let count = fitting.count().max(1);
-    Ok(rows.get(count - 1).map(|(version, _)| *version))
+    let last = fitting.count().max(1) - 1;
+    Ok(rows.first().zip(rows.get(last)).map(|(first, last)| Slice { first: first.0, last: last.0 }))
 }
