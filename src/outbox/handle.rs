@@ -15,8 +15,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxOptions, OutboxTotals, PushOutcome, Pushed, Queue,
-    SeatFrame, SeatId,
+    Beat, Closing, InFlight, OutboxBody, OutboxFrame, OutboxOptions, OutboxTotals, PushOutcome,
+    Pushed, Queue, SeatFrame, SeatId,
     shared::{OutboxShared, OutboxState},
 };
 use crate::domain::SessionId;
@@ -43,7 +43,7 @@ impl Outbox {
     }
 
     /// Calls [`Queue::reply`] with the current time.
-    pub fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) -> Pushed {
+    pub fn reply(&self, frame: impl Into<OutboxFrame>, in_flight: Option<InFlight>) -> Pushed {
         self.push("reply", |queue, now| queue.reply(frame, in_flight, now))
     }
 

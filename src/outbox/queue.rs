@@ -96,7 +96,12 @@ impl Queue {
 
     /// Queues the reply to an operation. It is never dropped: while the queue is full, the session does not read its
     /// socket, and `in_flight` counts the operation until the reply has left.
-    pub fn reply(&mut self, frame: Bytes, in_flight: Option<InFlight>, now: Instant) -> Pushed {
+    pub fn reply(
+        &mut self,
+        frame: impl Into<OutboxFrame>,
+        in_flight: Option<InFlight>,
+        now: Instant,
+    ) -> Pushed {
         self.push(now, |queue| queue.append(frame.into(), FrameClass::Reply(in_flight)))
     }
 

@@ -7,7 +7,6 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use actix_http::ws::Message as SocketMessage;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tracing::Span;
@@ -25,7 +24,7 @@ use crate::{
     connection::ConnectionHandle,
     domain::{Network, SessionId},
     metrics::GaugeGuard,
-    outbox::{self, InFlight, Outbox},
+    outbox::{self, InFlight, Outbox, OutboxFrame},
     roster::Slot,
     wire::{Assembler, CloseReason, Message, frame},
 };
@@ -176,7 +175,7 @@ impl Session {
     }
 
     /// Queues a reply. It is never dropped while the session is open.
-    fn reply(&self, frame: Bytes, in_flight: Option<InFlight>) {
+    fn reply(&self, frame: OutboxFrame, in_flight: Option<InFlight>) {
         let _pushed = self.outbox.reply(frame, in_flight);
     }
 
@@ -220,7 +219,7 @@ impl Session {
                 }
                 HeartbeatAction::WarnOfExpiry => {
                     if let Some(warning) = self.protocol.expiry_warning(self.expires_at) {
-                        self.reply(warning, None);
+                        self.reply(warning.into(), None);
                     }
                 }
                 HeartbeatAction::Close(limit) => return self.close(&overdue(limit), ctx),

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     memory::Reservation,
-    outbox::InFlight,
+    outbox::{InFlight, OutboxFrame},
     wire::{CloseReason, Dialect, Message, Predecessor},
 };
 
@@ -51,7 +51,7 @@ pub(super) enum ProtocolEffect {
     /// Close the session unless its client answers a ping: the client seems to have a newer connection.
     Probe,
     /// Queue a frame. The operation that it answers stays in flight until the frame has left.
-    Reply(Bytes, Option<InFlight>),
+    Reply(OutboxFrame, Option<InFlight>),
     /// Await a future, and pass its result to [`Protocol::complete`].
     Await(LocalBoxFuture<'static, Completion>),
     /// Call [`Protocol::wake`] at this time.

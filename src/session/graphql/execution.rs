@@ -3,7 +3,7 @@
 //! An operation is polled once when it starts, since most are ready at once. Only one that must wait becomes a future of
 //! the session's actor.
 
-use std::{sync::Arc, task::Poll};
+use std::{convert::identity, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use futures_util::{
@@ -20,7 +20,7 @@ use crate::{
     domain::{Party, UserId},
     memory::Reservation,
     metrics::OperationKind,
-    outbox::InFlight,
+    outbox::{InFlight, OutboxFrame},
     room::Subscription,
     session::{
         SessionLink, SessionParts, Throttled, cost_of_operation,
@@ -31,6 +31,9 @@ use crate::{
         graphql_ws::{self, OperationId, ServerMessage, SubscribePayload},
     },
 };
+
+/// The longest response that is copied into its frame. A longer one is a part of the frame.
+const MAX_COPIED_BYTES: usize = 16 * 1024;
 
 /// Runs the operations of an admitted client.
 pub(super) struct Execution {
@@ -278,7 +281,12 @@ fn wait(future: impl Future<Output = OperationCompletion> + 'static) -> Protocol
 fn answer(id: &OperationId, response: OperationResponse, in_flight: InFlight) -> ProtocolEffect {
     match response {
         OperationResponse::Result(response) => {
-            let frame = response.encode(|response| graphql_ws::result(id, &response));
+            let response = response.encode(identity);
+            let frame = if response.len() <= MAX_COPIED_BYTES {
+                graphql_ws::result(id, &response).into()
+            } else {
+                OutboxFrame::around_shared(graphql_ws::result_around(id, response))
+            };
             ProtocolEffect::Reply(frame, Some(in_flight))
         }
         OperationResponse::Refused(errors) => refusal(id, &errors, Some(in_flight)),
@@ -286,5 +294,5 @@ fn answer(id: &OperationId, response: OperationResponse, in_flight: InFlight) ->
 }
 
 fn refusal(id: &OperationId, errors: &[u8], in_flight: Option<InFlight>) -> ProtocolEffect {
-    ProtocolEffect::Reply(ServerMessage::error(id, errors).frame(), in_flight)
+    ProtocolEffect::Reply(ServerMessage::error(id, errors).frame().into(), in_flight)
 }

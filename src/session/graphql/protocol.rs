@@ -90,7 +90,7 @@ impl GraphQlProtocol {
         let ack = ServerMessage::ConnectionAck { payload: Some(payload.as_bytes()) };
         self.gate.admit();
         self.execution = Some(Execution::new(Arc::clone(&self.parts), link));
-        vec![ProtocolEffect::Reply(ack.frame(), None)]
+        vec![ProtocolEffect::Reply(ack.frame().into(), None)]
     }
 
     pub(in crate::session) fn receive(
@@ -139,7 +139,7 @@ impl GraphQlProtocol {
             (Decision::Pong(payload), _) => {
                 let pong = ServerMessage::pong(payload.as_deref()).frame();
                 let pong = HeldBytes::new(pong, held).encode(|pong| pong);
-                vec![ProtocolEffect::Reply(pong, None)]
+                vec![ProtocolEffect::Reply(pong.into(), None)]
             }
             (Decision::Renew(token), _) => vec![self.renewal.start(token, view)],
             (Decision::Start(id, payload), Some(execution)) => {

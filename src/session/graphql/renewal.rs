@@ -36,7 +36,7 @@ impl Renewal {
         if std::mem::replace(&mut self.is_pending, true) {
             let message = "A token renewal is already in progress. Wait for its pong.";
             let error = Some((ErrorCode::RateLimited, message));
-            return ProtocolEffect::Reply(pong(view.expires_at, error), None);
+            return ProtocolEffect::Reply(pong(view.expires_at, error).into(), None);
         }
         let identity = self.identity.clone();
         let check = async move {
@@ -57,7 +57,7 @@ impl Renewal {
         let error = match identified {
             Ok(identified) if identified.user.id == user => {
                 let expires_at = view.expires_at.max(identified.expires_at);
-                let reply = ProtocolEffect::Reply(pong(expires_at, None), None);
+                let reply = ProtocolEffect::Reply(pong(expires_at, None).into(), None);
                 return vec![ProtocolEffect::ExtendTo(expires_at), reply];
             }
             Ok(_other_user) => (
@@ -73,7 +73,7 @@ impl Renewal {
                 "The token is not valid. Sign in again to get a new one.",
             ),
         };
-        vec![ProtocolEffect::Reply(pong(view.expires_at, Some(error)), None)]
+        vec![ProtocolEffect::Reply(pong(view.expires_at, Some(error)).into(), None)]
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, task::Poll};
 
+use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
@@ -205,7 +206,7 @@ impl YjsProtocol {
                 return ControlFlow::Break(());
             }
         };
-        let reply = |frame| ProtocolEffect::Reply(frame, None);
+        let reply = |frame: Bytes| ProtocolEffect::Reply(frame.into(), None);
         effects.extend(frames.into_iter().flatten().map(reply));
         ControlFlow::Continue(())
     }

@@ -16,7 +16,7 @@ mod server_message;
 mod subscribe;
 mod token;
 
-pub use answer::{errors, result};
+pub use answer::{errors, result, result_around};
 pub use bad_message::BadMessage;
 pub use client_message::{ClientMessage, parse};
 pub use operation_id::OperationId;
