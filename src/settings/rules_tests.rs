@@ -38,7 +38,7 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("limits.message", "67108863"),
         ("limits.message", "268435457"),
         ("limits.messages_of_user", "67108863"),
-        ("limits.messages_of_node", "268435455"),
+        ("limits.messages_of_node", "201326591"),
         ("limits.unauthenticated_bytes", "16383"),
         ("limits.init_bytes", "10239"),
         ("limits.upgrades_per_second", "0"),

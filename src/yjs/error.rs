@@ -73,6 +73,9 @@ fn merge_remedy(error: &MergeError) -> Remedy {
         MergeError::TooManyStructs { limit } => Remedy::Refuse(format!(
             "The update has more than {limit} structs. Make smaller changes."
         )),
+        MergeError::TooManyDeletions { limit } => Remedy::Refuse(format!(
+            "The update has more than {limit} deleted ranges. Copy your work to a new document."
+        )),
         MergeError::DocumentTooManyStructs { limit } => too_many_structs(*limit),
         MergeError::TooManyConflicts => Remedy::Refuse(
             "The update inserts at places where too many others were typing without a connection. \

@@ -195,8 +195,10 @@ impl Replica {
 
 fn read_outlines(updates: &[Bytes], bounds: &MergeBounds) -> Result<Vec<ReadUpdate>, MergeError> {
     let read = |update: &Bytes| {
-        Outline::read(update, bounds.structs).map_err(|error| match error {
+        let max_deletions = bounds.document_structs;
+        Outline::read_bounded(update, bounds.structs, max_deletions).map_err(|error| match error {
             OutlineError::TooManyStructs => MergeError::TooManyStructs { limit: bounds.structs },
+            OutlineError::TooManyDeletions => MergeError::TooManyDeletions { limit: max_deletions },
             error => MergeError::Malformed(error.to_string()),
         })
     };

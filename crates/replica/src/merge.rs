@@ -68,6 +68,13 @@ pub enum MergeError {
         /// The maximum number.
         limit: usize,
     },
+    /// An update has more deleted ranges than a document may have structs. An editor that reconnects sends all deleted ranges of the
+    /// document. Between two of one client is a struct, so a document seldom has half as many as structs.
+    #[error("the update has more than {limit} deleted ranges")]
+    TooManyDeletions {
+        /// The maximum number.
+        limit: usize,
+    },
     /// The document would have too many structs.
     #[error("the document has {limit} structs")]
     DocumentTooManyStructs {

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use yrs::{
     ClientID, Doc, GetString as _, Map as _, MapPrelim, MapRef, OffsetKind, Options, Transact as _,
-    Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _, updates::decoder::Decode as _,
+    Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _, encoding::write::Write as _,
+    updates::decoder::Decode as _,
 };
 
 use super::*;
@@ -222,6 +223,22 @@ fn limits_are_enforced() {
     let all = Bytes::from(yrs::merge_updates_v1(&many).unwrap());
     let limit = Some(MergeError::TooManyStructs { limit: 100 });
     assert_eq!(replica.merge_into_copy(&[all]).1.err(), limit);
+
+    // Deletions of letters that do not exist yet: a client, the number of ranges, and for each its start and length.
+    let deletions = |ranges: usize| {
+        let mut update = vec![0, 1, 5];
+        update.write_var(ranges);
+        for range in 0..ranges {
+            update.write_var(2 * range);
+            update.write_var(1_usize);
+        }
+        Bytes::from(update)
+    };
+    let bounds = MergeBounds { document_structs: 200, ..bounds() };
+    let (replica, missing) = replica.merge(&[deletions(200)], &bounds);
+    assert_eq!(missing.err(), Some(MergeError::MissingDependencies));
+    let too_many = Some(MergeError::TooManyDeletions { limit: 200 });
+    assert_eq!(replica.unwrap().merge(&[deletions(201)], &bounds).1.err(), too_many);
 }
 
 /// Inserts maps into maps below `outer` and returns the innermost.

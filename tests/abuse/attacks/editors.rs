@@ -86,7 +86,7 @@ pub(super) async fn poisoned_documents(attacker: Attacker) {
 
 /// Deletes every other letter of a text in one update.
 pub(super) async fn deleted_ranges(attacker: Attacker) {
-    let ranges = attacker.size(10_000, 1_500_000);
+    let ranges = attacker.size(10_000, 390_000);
     send_all(attacker, || {
         // The text has only some of the letters. The other ranges are of letters that may come.
         vec![updates::backwards(ranges.min(90_000)), updates::deletions(ranges)]

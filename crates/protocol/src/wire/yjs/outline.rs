@@ -80,10 +80,12 @@ pub enum OutlineError {
     /// It is not validly encoded, or has content of a kind that Yjs does not have.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// It has too many structs. Deleted ranges are not limited, because an editor that reconnects sends all of them. Only the new
-    /// ones cost more than reading them, and a merge takes some of these at a time.
+    /// It has too many structs.
     #[error("it has too many structs")]
     TooManyStructs,
+    /// It has too many deleted ranges.
+    #[error("it has too many deleted ranges")]
+    TooManyDeletions,
     /// Its shared types are nested too deeply or in a cycle, or the parent of an item is not a shared type.
     #[error("its shared types are nested too deeply or in a cycle")]
     TooDeep,
@@ -108,12 +110,25 @@ impl Outline {
     /// Reads the outline of an update with at most `max_structs` structs.
     ///
     /// # Errors
-    /// [`OutlineError`], but never [`OutlineError::TooDeep`], which [`Depths`](super::Depths) finds.
+    /// [`OutlineError`], but neither [`OutlineError::TooManyDeletions`] nor [`OutlineError::TooDeep`], which
+    /// [`Depths`](super::Depths) finds.
     pub fn read(update: &[u8], max_structs: usize) -> Result<Self, OutlineError> {
+        Self::read_bounded(update, max_structs, usize::MAX)
+    }
+
+    /// As [`read`](Self::read), with at most `max_deletions` deleted ranges.
+    ///
+    /// # Errors
+    /// [`OutlineError`], but never [`OutlineError::TooDeep`].
+    pub fn read_bounded(
+        update: &[u8],
+        max_structs: usize,
+        max_deletions: usize,
+    ) -> Result<Self, OutlineError> {
         let mut reader = Lib0Reader::new(update);
         let mut outline = Self::default();
         outline.read_clients(&mut reader, max_structs)?;
-        outline.read_delete_set(&mut reader)?;
+        outline.read_delete_set(&mut reader, max_deletions)?;
         outline.squash_deletions();
         if reader.remaining() > 0 {
             return Err(Malformed("data follows its end").into());
@@ -146,14 +161,22 @@ impl Outline {
         Ok(())
     }
 
-    fn read_delete_set(&mut self, reader: &mut Lib0Reader<'_>) -> Result<(), Malformed> {
+    fn read_delete_set(
+        &mut self,
+        reader: &mut Lib0Reader<'_>,
+        max_deletions: usize,
+    ) -> Result<(), OutlineError> {
         let mut clients = HashSet::new();
         for _client in 0..reader.count(2)? {
             let client = reader.number()?;
             if !clients.insert(client) {
-                return Err(REPEATED_CLIENT);
+                return Err(REPEATED_CLIENT.into());
             }
-            for _range in 0..reader.count(2)? {
+            let ranges = reader.count(2)?;
+            if self.deletions.len() + ranges > max_deletions {
+                return Err(OutlineError::TooManyDeletions);
+            }
+            for _range in 0..ranges {
                 let start = read_clock(reader)?;
                 let end = advance(start, read_length(reader)?.into())?;
                 self.deletions.push(Deletion { client, start, end });
