@@ -92,11 +92,11 @@ async fn a_heavy_document_is_not_read_before_there_is_memory() {
     let (loader, _store, _folder) = loader(LoadBounds { at_once: 4, ..BOUNDS }).await;
     let [mut first, mut second] =
         [(); 2].map(|()| DocumentLoad::begin(&loader, target(user())).unwrap());
-    first.expect_snapshot(MEMORY / 3).await.unwrap();
-    assert_eq!(first.take_memory().unwrap().bytes(), MEMORY / 3 * 2, "the state and the replica");
-    first.expect_snapshot(MEMORY / 3).await.unwrap();
+    first.expect_snapshot(MEMORY / 4).await.unwrap();
+    assert_eq!(first.take_memory().unwrap().bytes(), MEMORY / 4 * 3, "the state and the replica");
+    first.expect_snapshot(MEMORY / 4).await.unwrap();
     {
-        let mut reading = Box::pin(second.expect_snapshot(MEMORY / 3));
+        let mut reading = Box::pin(second.expect_snapshot(MEMORY / 4));
         assert!(poll!(&mut reading).is_pending());
         let mut medium = DocumentLoad::begin(&loader, target(user())).unwrap();
         medium.expect_snapshot(MAX_MEDIUM_COST).now_or_never().unwrap().unwrap();

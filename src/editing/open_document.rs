@@ -142,9 +142,13 @@ impl OpenDocument {
         self.state.replica.as_ref()
     }
 
-    /// Drops the replica if it is here. It is loaded again when it is needed.
+    /// Drops the replica if it is here, and the recent changes if its text is large, which they hold as well. They are read
+    /// again when they are needed.
     pub(crate) fn drop_replica(&mut self) {
-        self.state.replica = None;
+        let dropped = self.state.replica.take();
+        if dropped.is_some_and(|replica| replica.content().bytes() > MAX_INLINE_BYTES) {
+            self.state.recent = Arc::new(self.state.recent.emptied());
+        }
     }
 
     /// Returns for whom the replica was loaded last.

@@ -87,6 +87,17 @@ fn any_other_change_of_another_node_has_to_wait() {
 }
 
 #[test]
+fn a_large_text_is_not_kept_when_its_replica_is_dropped() {
+    for (length, keeps_recent) in [(MAX_INLINE_BYTES, true), (MAX_INLINE_BYTES + 1, false)] {
+        let mut document = opened();
+        document.state.replica = Some(Replica::of(&"b".repeat(length)));
+        document.drop_replica();
+        assert!(document.replica().is_none());
+        assert_eq!(document.state.head_content().is_some(), keeps_recent, "{length}");
+    }
+}
+
+#[test]
 fn a_change_that_follows_another_head_is_not_applied() {
     let mut document = opened();
     let at = document.head().unwrap().at;

@@ -14,6 +14,10 @@ use super::replica::Replica;
 /// Estimate: the memory that the library takes for one struct, in bytes.
 const STRUCT_MEMORY: usize = 400;
 
+/// Estimate: the bytes of memory for each byte of the encoded state, without those for structs. The library and the plain text each
+/// have the text.
+const MEMORY_PER_BYTE: usize = 2;
+
 /// An insertion splits at most two other structs.
 const PER_INSERTION: usize = 3;
 
@@ -92,7 +96,8 @@ impl Replica {
     /// Estimates the memory of a document in bytes, from the bytes and structs of its encoded state.
     #[must_use]
     pub fn memory_of(bytes: usize, structs: usize) -> usize {
-        bytes.saturating_add(structs.saturating_mul(STRUCT_MEMORY))
+        let texts = bytes.saturating_mul(MEMORY_PER_BYTE);
+        texts.saturating_add(structs.saturating_mul(STRUCT_MEMORY))
     }
 
     /// Whether the document has at most `limit` structs, or about as many, with `more`. Counts the structs if that is not known.
