@@ -8,18 +8,20 @@ ARG DEBIAN=bookworm-slim
 FROM rust:${RUST} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY crates/allocator/Cargo.toml crates/allocator/
 COPY crates/protocol/Cargo.toml crates/protocol/
 COPY crates/replica/Cargo.toml crates/replica/
 COPY entity/Cargo.toml entity/
 COPY migration/Cargo.toml migration/
 # A member of the workspace; only tests use it, so its library stays empty.
 COPY tests/kit/Cargo.toml tests/kit/
-RUN mkdir -p src benches crates/protocol/src crates/replica/src entity/src migration/src tests/kit/src \
+RUN mkdir -p src benches crates/allocator/src crates/protocol/src crates/replica/src entity/src migration/src tests/kit/src \
     && echo 'fn main() {}' | tee src/main.rs > benches/edits.rs \
-    && touch src/lib.rs crates/protocol/src/lib.rs crates/replica/src/lib.rs entity/src/lib.rs migration/src/lib.rs \
-        tests/kit/src/lib.rs \
+    && touch src/lib.rs crates/allocator/src/lib.rs crates/protocol/src/lib.rs crates/replica/src/lib.rs \
+        entity/src/lib.rs migration/src/lib.rs tests/kit/src/lib.rs \
     && cargo build --release --locked --bin coscribe \
-    && rm -r src crates/protocol/src crates/replica/src entity/src migration/src
+    && rm -r src crates/allocator/src crates/protocol/src crates/replica/src entity/src migration/src
+COPY crates/allocator/src crates/allocator/src
 COPY crates/protocol/src crates/protocol/src
 COPY crates/replica/src crates/replica/src
 COPY entity/src entity/src

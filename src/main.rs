@@ -10,6 +10,7 @@ use std::{
     process::ExitCode,
 };
 
+use allocator::Allocator;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use coscribe::{
@@ -21,12 +22,11 @@ use coscribe::{
     settings::{Flags, Settings, Sources},
     telemetry,
 };
-use mimalloc::MiMalloc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Returns freed memory to the system, which the allocator of glibc keeps after a peak ([ADR 42](../docs/adr/0042-mimalloc.md)).
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// The backend of a collaborative text editor, over GraphQL and Yjs.
 #[derive(Parser)]
@@ -101,6 +101,7 @@ enum Migrate {
 }
 
 fn main() -> ExitCode {
+    allocator::return_memory_soon();
     let arguments = Arguments::parse();
     match actix_rt::System::new().block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
