@@ -41,6 +41,10 @@ const MAX_EVENT_SELECTIONS: usize = 200;
 /// common introspection query has about 250.
 const MAX_SCHEMA_SELECTIONS: usize = 500;
 
+/// The most values in the answer of an operation that selects the schema, which strangers may do: each costs more than a value of
+/// a document, and most clients ask once. The common introspection query has about 3,500.
+const MAX_SCHEMA_VALUES: usize = 20_000;
+
 /// The most bytes of a wrong `operationName` that are repeated.
 const MAX_NAME_SHOWN: usize = 128;
 
@@ -134,6 +138,11 @@ impl ParsedOperations {
         self.operation(name).is_ok_and(|operation| {
             introspection_selections(&self.document, &operation.node.selection_set.node) > 0
         })
+    }
+
+    /// Returns the most values that the answer of the operation called `name` may have, `max` if it does not select the schema.
+    pub(super) fn max_values(&self, name: Option<&str>, max: usize) -> usize {
+        if self.selects_schema(name) { max.min(MAX_SCHEMA_VALUES) } else { max }
     }
 
     /// Checks that every required variable of the operation called `name` has a value (GraphQL, October 2021, section

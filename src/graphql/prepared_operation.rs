@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::{
     Caller, OperationVariables,
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
-    answer::{AnswerBudget, AnswerRefused, encode_response, in_turns, while_busy},
+    answer::{AnswerBounds, AnswerBudget, AnswerRefused, encode_response, in_turns, while_busy},
     engine::EngineParts,
     loaders::Loaders,
     operation_error::{
@@ -92,7 +92,9 @@ impl PreparedOperation {
         };
         let inner = Arc::clone(&self.engine);
         let reservation = inner.memory.open(party);
-        let budget = Arc::new(AnswerBudget::new(inner.bounds, reservation));
+        let values = self.parsed.max_values(self.name.as_deref(), inner.bounds.values);
+        let bounds = AnswerBounds { values, ..inner.bounds };
+        let budget = Arc::new(AnswerBudget::new(bounds, reservation));
         let mut response = match self.execute(caller, variables, &budget).await {
             Ok(response) => response,
             Err(error) => return OperationAnswer::Refused(vec![error]),

@@ -170,6 +170,9 @@ async fn the_schema_with_aliases_is_refused_to_a_stranger() {
             "{{ __schema {{ types {{ {} }} }} }} fragment F on __Type {{ __typename }}",
             "...F ".repeat(33)
         ),
+        // Few selections, but thousands of values for each.
+        format!("{{ __schema {{ types {{ fields {{ {} }} }} }} }}", aliases(200, "name")),
+        format!("{{ __schema {{ types {{ {} }} }} }}", aliases(100, "fields { name description }")),
     ] {
         let refused = node.stranger().run(&operation, json!({})).await;
         assert_eq!(refused.code(), "BAD_USER_INPUT", "{}", &operation[..60]);
