@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { Browser } from './support/browser.js';
+import { createDocument } from './support/documents.js';
 import { until } from './support/patience.js';
 import { Person } from './support/person.js';
 import { Server } from './support/server.js';
@@ -55,11 +56,34 @@ test('the page reads the schema after signing in, if strangers may not read it',
   const shows = (text) => page.evaluate((text) => document.body.innerText.includes(text), text);
   await until('the page says that there is no schema', () => shows('Error fetching schema'));
 
-  await page.click('.token-bar input');
-  await page.evaluate(() => document.querySelector('.token-bar input').focus());
-  // As pasting does.
-  await page.evaluate((token) => document.execCommand('insertText', false, token), alice.token);
+  await pasteToken(page, alice.token);
 
   await until('the page shows the schema', () => shows('Root Types'));
   assert.equal(await shows('Error fetching schema'), false);
 });
+
+test('a subscription that is run right after it is pasted uses the socket', async (t) => {
+  const bob = await Person.register(server, 'Bob');
+  const document = await createDocument(bob, 'Minutes');
+  const browser = await Browser.launch();
+  t.after(() => browser.close());
+  const page = await browser.open(server.graphql);
+  await pasteToken(page, bob.token);
+  await until('the page can run operations', () => page.evaluate(() => !!document.querySelector('.graphiql-execute-button')));
+
+  await page.evaluate((text) => {
+    document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.setValue(text);
+    document.querySelector('.graphiql-execute-button').click();
+  }, `subscription { documentChanged(documentId: "${document.id}", since: 0) { kind } }`);
+
+  const result = () => page.evaluate(() => document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue());
+  await until('the result is shown', async () => /"(data|errors)"/.test(await result()));
+  assert.deepEqual(JSON.parse(await result()), { data: { documentChanged: { kind: 'RESYNC' } } });
+});
+
+async function pasteToken(page, token) {
+  await page.click('.token-bar input');
+  await page.evaluate(() => document.querySelector('.token-bar input').focus());
+  // As pasting does.
+  await page.evaluate((token) => document.execCommand('insertText', false, token), token);
+}

@@ -4,7 +4,7 @@
 // delivered to the user's other tabs, a change over plain HTTP is not. Queries, and the mutations that sign a user in,
 // must work without a session and use HTTP.
 
-import { getOperationAST } from 'graphql';
+import { getOperationAST, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 import { onTokenChange, readToken, writeToken } from './token.js';
@@ -22,9 +22,18 @@ const socket = createClient({
 // A socket belongs to the user who opened it. After a change of the token, the next operation opens a new one.
 onTokenChange(() => socket.terminate());
 
-export function fetcher(request, { documentAST, headers } = {}) {
-  const operation = documentAST && getOperationAST(documentAST, request.operationName);
-  return usesSocket(operation) ? runOverSocket(request) : runOverHttp(request, headers);
+// GraphiQL also passes the parsed text, but that of its last check, which runs a moment after the user stops typing.
+export function fetcher(request, { headers } = {}) {
+  return usesSocket(operationOf(request)) ? runOverSocket(request) : runOverHttp(request, headers);
+}
+
+// The operation that will run, or nothing: the server explains a text that does not parse.
+function operationOf({ query, operationName }) {
+  try {
+    return getOperationAST(parse(query), operationName);
+  } catch {
+    return null;
+  }
 }
 
 function usesSocket(operation) {
