@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use replica::LOADED_SHARE;
 use tokio::time::Instant;
 
 use super::{
@@ -37,10 +38,6 @@ const MAX_MEDIUM_COST: usize = 2 * 1024 * 1024;
 
 /// How long the work on a document of medium size may take before it begins again among the heavy ones.
 const MEDIUM_WITHIN: Duration = Duration::from_secs(2);
-
-/// A document of more structs than `limits.document_structs` is still loaded if it has at most this many times as many, so that
-/// the limit can be lowered.
-const LOADED_SHARE: usize = 2;
 
 /// The limits of loading.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +120,8 @@ pub(super) struct DocumentLoad<'a> {
     worked: Duration,
     /// The version of the snapshot that was read.
     snapshot: Option<Version>,
+    /// The bytes of the last page of the log. They count until the next page, what it adds to the document until the end.
+    page: usize,
 }
 
 impl<'a> DocumentLoad<'a> {
@@ -145,6 +144,7 @@ impl<'a> DocumentLoad<'a> {
             steps,
             worked: Duration::ZERO,
             snapshot: None,
+            page: 0,
         })
     }
 
@@ -210,7 +210,9 @@ impl<'a> DocumentLoad<'a> {
         let before = self.class();
         self.take_place(self.cost.saturating_add(bytes)).await?;
         let Some(place) = &mut self.place else { return Ok(()) };
-        let memory = place.memory.bytes().saturating_add(bytes.saturating_mul(2));
+        let before_page =
+            place.memory.bytes().saturating_sub(std::mem::replace(&mut self.page, bytes));
+        let memory = before_page.saturating_add(bytes.saturating_mul(2));
         if place.class == LoadClass::Heavy && before != LoadClass::Heavy {
             return self.wait_for_memory(memory).await;
         }
@@ -298,6 +300,7 @@ impl<'a> DocumentLoad<'a> {
     /// Gives the load its whole budget again, without a place, because the document is read from the start.
     pub(super) fn restart(&mut self) {
         self.place = None;
+        self.page = 0;
         self.budget = Budget::new(self.steps);
         self.worked = Duration::ZERO;
     }

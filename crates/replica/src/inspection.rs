@@ -13,8 +13,9 @@ use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _};
 use super::{
     dependencies::Dependencies,
     merge::{MergeBounds, MergeError},
+    parts::deleted,
     replica::Replica,
-    structs::most_added_by,
+    structs::{LOADED_SHARE, most_added},
 };
 
 /// The updates that can be applied, and their possible effects.
@@ -27,8 +28,10 @@ pub(crate) struct Inspected {
     /// Whether they may split a character without a trace in the delta: they insert and delete, or insert anything that
     /// is not text.
     pub(crate) may_split: bool,
-    /// Whether updates were left out because of missing dependencies.
+    /// Whether updates were left out because of missing dependencies, or because all together are too large.
     pub(crate) leaves_out: bool,
+    /// The most structs that they add to the document.
+    pub(crate) added_structs: usize,
     /// Whether new content was left out because it is not supported.
     pub(crate) drops_content: bool,
 }
@@ -123,6 +126,7 @@ impl Replica {
     fn select(&mut self, updates: &[Bytes], bounds: &MergeBounds) -> Result<Inspected, MergeError> {
         let mut pending: Vec<Option<ReadUpdate>> =
             read_outlines(updates, bounds)?.into_iter().map(Some).collect();
+        let leaves_out = pending.len() < updates.len();
         let document = self.doc.transact().state_vector();
         let mut clocks = Clocks { document, updates: HashMap::new() };
         let (mut inspected, mut effects) = (Inspected::default(), Effects::NONE);
@@ -148,17 +152,13 @@ impl Replica {
             }
             inspected.updates.push((update, outline));
         }
-        inspected.leaves_out = pending.iter().any(Option::is_some);
+        inspected.leaves_out = leaves_out || pending.iter().any(Option::is_some);
         inspected.may_split = !effects.is_text_only || (effects.inserts && effects.deletes);
+        self.check_structs(&mut inspected, &clocks.document, effects.has_new_structs, bounds)?;
         let outlines = inspected.updates.iter().map(|(_, outline)| outline);
         self.conflicts.add(outlines.clone());
         // Deletions and repetitions are accepted at any size.
         if effects.has_new_structs {
-            let added = outlines.clone().map(most_added_by).sum();
-            if !self.may_have_more_structs(added, bounds.document_structs) {
-                let limit = bounds.document_structs;
-                return Err(MergeError::DocumentTooManyStructs { limit });
-            }
             self.check_conflicts(outlines)?;
             let (size, limit) = (self.weight_with(effects.bytes, bounds.state), bounds.state);
             if size > limit {
@@ -166,6 +166,33 @@ impl Replica {
             }
         }
         Ok(inspected)
+    }
+
+    /// Checks how many structs the document may have with the updates. Deletions alone may exceed the limit as long as the document can
+    /// be loaded: they split structs, and make room later.
+    fn check_structs(
+        &mut self,
+        inspected: &mut Inspected,
+        document: &StateVector,
+        inserts: bool,
+        bounds: &MergeBounds,
+    ) -> Result<(), MergeError> {
+        let share = if inserts { 1 } else { LOADED_SHARE };
+        let limit = bounds.document_structs.saturating_mul(share);
+        inspected.added_structs = inspected.most_added(document, bounds.structs);
+        if self.may_have_more_structs(inspected.added_structs, limit) {
+            return Ok(());
+        }
+        // An editor that reconnects sends all deleted ranges of the document again.
+        let deleted = deleted(&self.doc.transact());
+        for (_update, outline) in &mut inspected.updates {
+            outline.leave_out_deleted(&deleted);
+        }
+        inspected.added_structs = inspected.most_added(document, bounds.structs);
+        match self.may_have_more_structs(inspected.added_structs, limit) {
+            true => Ok(()),
+            false => Err(MergeError::DocumentTooManyStructs { limit }),
+        }
     }
 
     /// Checks the nesting of shared types, and remembers the depths from the first update with types on.
@@ -193,22 +220,83 @@ impl Replica {
     }
 }
 
+impl Inspected {
+    /// Returns the most structs that the updates add to a document with this state vector, if at most `max_deletions` ranges are deleted.
+    fn most_added(&self, document: &StateVector, max_deletions: usize) -> usize {
+        let known = |client| document.get(&ClientID::new(client));
+        let outlines = self.updates.iter().map(|(_, outline)| outline);
+        let structs = outlines.clone().map(|outline| outline.new_structs(known)).sum();
+        let deletions: usize = outlines.map(Outline::deletion_count).sum();
+        most_added(structs, deletions.min(max_deletions))
+    }
+}
+
+/// What the outlines of updates that are merged together may still have. Each struct and range takes memory until they are merged.
+struct OutlineBounds {
+    structs: usize,
+    deletions: usize,
+}
+
+impl OutlineBounds {
+    /// The updates may have as many structs as the document. Each may delete as many ranges as a document that can be loaded has at
+    /// most.
+    fn new(bounds: &MergeBounds) -> Self {
+        let structs = bounds.document_structs.max(bounds.structs);
+        Self { structs, deletions: structs.saturating_mul(LOADED_SHARE) }
+    }
+
+    fn read(&self, update: &[u8], bounds: &MergeBounds) -> Result<Outline, OutlineError> {
+        Outline::read_bounded(update, self.structs.min(bounds.structs), self.deletions)
+    }
+
+    fn subtract(&mut self, outline: &Outline) {
+        self.structs -= outline.struct_count();
+        // Ranges that touch have been joined, so there are at most as many as were read.
+        self.deletions -= outline.deletion_count();
+    }
+}
+
+/// Reads the outlines of the first updates, as many as fit into the bounds of all together, but at least one.
+///
+/// # Errors
+/// An update is malformed, or too large by itself.
 fn read_outlines(updates: &[Bytes], bounds: &MergeBounds) -> Result<Vec<ReadUpdate>, MergeError> {
-    let read = |update: &Bytes| {
-        let max_deletions = bounds.document_structs;
-        Outline::read_bounded(update, bounds.structs, max_deletions).map_err(|error| match error {
-            OutlineError::TooManyStructs => MergeError::TooManyStructs { limit: bounds.structs },
-            OutlineError::TooManyDeletions => MergeError::TooManyDeletions { limit: max_deletions },
-            error => MergeError::Malformed(error.to_string()),
-        })
-    };
-    let read_supported = |update: &Bytes| -> Result<ReadUpdate, MergeError> {
-        let outline = read(update)?;
-        let Some(SupportedUpdate { update, left_out }) = outline.supported(update) else {
-            return Ok(ReadUpdate { update: update.clone(), outline, left_out: vec![] });
+    let (all, mut left) = (OutlineBounds::new(bounds), OutlineBounds::new(bounds));
+    let mut outlines = Vec::with_capacity(updates.len());
+    for update in updates {
+        let outline = match left.read(update, bounds) {
+            Ok(outline) => outline,
+            Err(OutlineError::TooManyStructs | OutlineError::TooManyDeletions)
+                if !outlines.is_empty() && all.read(update, bounds).is_ok() =>
+            {
+                break;
+            }
+            Err(error) => return Err(refusal(&error, &all, bounds)),
         };
-        let update = Bytes::from(update);
-        Ok(ReadUpdate { outline: read(&update)?, update, left_out })
+        left.subtract(&outline);
+        outlines.push(read_supported(update, outline, &all, bounds)?);
+    }
+    Ok(outlines)
+}
+
+/// Leaves out the content of an update that is not supported.
+fn read_supported(
+    update: &Bytes,
+    outline: Outline,
+    all: &OutlineBounds,
+    bounds: &MergeBounds,
+) -> Result<ReadUpdate, MergeError> {
+    let Some(SupportedUpdate { update, left_out }) = outline.supported(update) else {
+        return Ok(ReadUpdate { update: update.clone(), outline, left_out: vec![] });
     };
-    updates.iter().map(read_supported).collect()
+    let outline = all.read(&update, bounds).map_err(|error| refusal(&error, all, bounds))?;
+    Ok(ReadUpdate { outline, update: update.into(), left_out })
+}
+
+fn refusal(error: &OutlineError, all: &OutlineBounds, bounds: &MergeBounds) -> MergeError {
+    match error {
+        OutlineError::TooManyStructs => MergeError::TooManyStructs { limit: bounds.structs },
+        OutlineError::TooManyDeletions => MergeError::TooManyDeletions { limit: all.deletions },
+        error => MergeError::Malformed(error.to_string()),
+    }
 }

@@ -23,3 +23,4 @@ pub use compaction::Uncopied;
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
 pub use replica::{ApplyBounds, ApplyError, CorruptDocument, Replica, StateError};
+pub use structs::LOADED_SHARE;

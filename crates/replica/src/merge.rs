@@ -24,7 +24,6 @@ use super::{
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
     replica::{OBJECT, Replica},
-    structs::most_added_by,
 };
 
 /// The key of the text's observer while updates are applied.
@@ -68,8 +67,8 @@ pub enum MergeError {
         /// The maximum number.
         limit: usize,
     },
-    /// An update has more deleted ranges than a document may have structs. An editor that reconnects sends all deleted ranges of the
-    /// document. Between two of one client is a struct, so a document seldom has half as many as structs.
+    /// An update has more deleted ranges than any document that can be loaded. An editor that reconnects sends all deleted ranges of the
+    /// document.
     #[error("the update has more than {limit} deleted ranges")]
     TooManyDeletions {
         /// The maximum number.
@@ -152,7 +151,6 @@ impl Replica {
         if !inspected.may_change {
             return (Some(self), nothing_new(inspected.leaves_out));
         }
-        let added = inspected.updates.iter().map(|(_, outline)| most_added_by(outline)).sum();
         let applied = match self.apply_updates(&mut inspected.updates, bounds) {
             Ok(applied) => applied,
             Err(error) => return (None, Err(error)),
@@ -166,7 +164,7 @@ impl Replica {
         };
         self.content = content;
         self.weight.add(update.len());
-        self.structs.add(added);
+        self.structs.add(inspected.added_structs);
         (
             Some(self),
             Ok(Some(Merged {

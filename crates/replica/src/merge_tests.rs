@@ -235,10 +235,10 @@ fn limits_are_enforced() {
         Bytes::from(update)
     };
     let bounds = MergeBounds { document_structs: 200, ..bounds() };
-    let (replica, missing) = replica.merge(&[deletions(200)], &bounds);
+    let (replica, missing) = replica.merge(&[deletions(400)], &bounds);
     assert_eq!(missing.err(), Some(MergeError::MissingDependencies));
-    let too_many = Some(MergeError::TooManyDeletions { limit: 200 });
-    assert_eq!(replica.unwrap().merge(&[deletions(201)], &bounds).1.err(), too_many);
+    let too_many = Some(MergeError::TooManyDeletions { limit: 400 });
+    assert_eq!(replica.unwrap().merge(&[deletions(401)], &bounds).1.err(), too_many);
 }
 
 /// Inserts maps into maps below `outer` and returns the innermost.

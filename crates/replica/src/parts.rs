@@ -10,8 +10,7 @@ use protocol::{
     wire::yjs::{InsertionPart, Outline},
 };
 use yrs::{
-    ClientID, ReadTxn as _, StateVector, TextRef, TransactionMut, Update,
-    updates::decoder::Decode as _,
+    ClientID, ReadTxn, StateVector, TextRef, TransactionMut, Update, updates::decoder::Decode as _,
 };
 
 use super::splits::split_at_insertions;
@@ -188,7 +187,7 @@ fn delete(
 }
 
 /// Returns the deleted ranges of each client in the document.
-fn deleted(txn: &TransactionMut<'_>) -> HashMap<u64, Vec<Range<u32>>> {
+pub(crate) fn deleted(txn: &impl ReadTxn) -> HashMap<u64, Vec<Range<u32>>> {
     let snapshot = txn.snapshot();
     let ranges = snapshot
         .delete_set

@@ -28,6 +28,10 @@ const PER_DELETION: usize = 2;
 /// not counted for each letter. A document may exceed the limit by this share.
 const GROWTH_SHARE: usize = 256;
 
+/// A document of more structs than `limits.document_structs` is still loaded if it has at most this many times as many, so that the
+/// limit can be lowered. So deletions may not make it exceed that.
+pub const LOADED_SHARE: usize = 2;
+
 /// What is known about the number of structs of a document.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StructMeter {
@@ -59,9 +63,14 @@ impl StructMeter {
     }
 }
 
-/// Returns the most structs that an update adds to a document.
+/// Returns the most structs that an update adds to a document that has none of its structs.
 pub(crate) fn most_added_by(outline: &Outline) -> usize {
-    PER_INSERTION * outline.struct_count() + PER_DELETION * outline.deletion_count()
+    most_added(outline.struct_count(), outline.deletion_count())
+}
+
+/// Returns the most structs that these new structs and deleted ranges add to a document.
+pub(crate) fn most_added(structs: usize, deletions: usize) -> usize {
+    PER_INSERTION * structs + PER_DELETION * deletions
 }
 
 /// Returns the most structs that a delta adds to a document.

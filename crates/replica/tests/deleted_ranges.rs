@@ -145,6 +145,53 @@ fn ranges_of_missing_insertions_are_requested() {
     assert_eq!(replica.unwrap().content().units(), 200);
 }
 
+#[test]
+fn deletions_that_the_document_has_already_do_not_count_as_new_structs() {
+    const PAIRS: u32 = 3_000;
+    let bounds = MergeBounds { document_structs: 10_000, ..bounds(Budget::unlimited()) };
+    let (replica, merged) = document(PAIRS).merge(&[deletion(all_b(PAIRS))], &bounds);
+    assert!(!merged.unwrap().unwrap().leaves_out);
+    // What an editor sends that has typed a letter without a connection: the letter, and all deletions.
+    let mut step_2 = vec![1, 1, 9, 0, 4, 1];
+    step_2.write_string("content");
+    step_2.write_string("c");
+    step_2.extend(&deletion(all_b(PAIRS))[1..]);
+    let (replica, merged) = replica.unwrap().merge(&[step_2.into()], &bounds);
+    merged.unwrap().unwrap();
+    assert_eq!(replica.unwrap().content().units(), PAIRS as usize + 1);
+}
+
+#[test]
+fn deletions_leave_a_document_that_can_be_loaded() {
+    const PAIRS: u32 = 3_000;
+    let bounds = MergeBounds { document_structs: 2_000, ..bounds(Budget::unlimited()) };
+    // One struct becomes some 4,000, twice as many as the document may have.
+    let (replica, merged) = document(PAIRS).merge(&[deletion(all_b(PAIRS).take(1_900))], &bounds);
+    merged.unwrap().unwrap();
+    let (replica, refused) = replica.unwrap().merge(&[deletion(all_b(PAIRS).skip(1_900))], &bounds);
+    assert_eq!(refused.err(), Some(MergeError::DocumentTooManyStructs { limit: 4_000 }));
+    // A deletion that makes room is not refused.
+    let mut all = vec![0, 1];
+    all.write_var(AUTHOR);
+    all.extend([1, 0]);
+    all.write_var(2 * PAIRS);
+    let (replica, merged) = replica.unwrap().merge(&[all.into()], &bounds);
+    merged.unwrap().unwrap();
+    assert_eq!(replica.unwrap().content().units(), 0);
+}
+
+#[test]
+fn updates_that_are_too_large_together_are_merged_one_after_the_other() {
+    const PAIRS: u32 = 4_000;
+    let limits =
+        MergeBounds { document_structs: 2_000, structs: 1_500, ..bounds(Budget::unlimited()) };
+    // All together may have 4,000 ranges.
+    let updates = [deletion(all_b(100)), deletion(all_b(3_950))];
+    let (replica, merged) = document(PAIRS).merge(&updates, &limits);
+    assert!(merged.unwrap().unwrap().leaves_out);
+    assert_eq!(replica.unwrap().content().units(), 2 * PAIRS as usize - 100);
+}
+
 fn time_to_delete(pairs: u32) -> Duration {
     let (replica, update) = (document(pairs), deletion(all_b(pairs)));
     cpu_time(|| {

@@ -116,7 +116,7 @@ impl Outline {
         Self::read_bounded(update, max_structs, usize::MAX)
     }
 
-    /// As [`read`](Self::read), with at most `max_deletions` deleted ranges.
+    /// As [`read`](Self::read), with at most `max_deletions` deleted ranges. Clients count as well, if they are more.
     ///
     /// # Errors
     /// [`OutlineError`], but never [`OutlineError::TooDeep`].
@@ -153,6 +153,10 @@ impl Outline {
             if !clients.insert(client) {
                 return Err(REPEATED_CLIENT.into());
             }
+            // Also those without structs: the set takes memory.
+            if clients.len() > max_structs {
+                return Err(OutlineError::TooManyStructs);
+            }
             for _struct in 0..structs {
                 let length = self.read_struct(reader, Id { client, clock })?;
                 clock = advance(clock, length.into())?;
@@ -173,7 +177,7 @@ impl Outline {
                 return Err(REPEATED_CLIENT.into());
             }
             let ranges = reader.count(2)?;
-            if self.deletions.len() + ranges > max_deletions {
+            if clients.len().max(self.deletions.len() + ranges) > max_deletions {
                 return Err(OutlineError::TooManyDeletions);
             }
             for _range in 0..ranges {
@@ -292,6 +296,11 @@ impl Outline {
     pub fn new_clients(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = u64> {
         let is_new = move |part: &&Struct| part.end() > known(part.id.client);
         self.structs.iter().filter(is_new).map(|part| part.id.client)
+    }
+
+    /// Returns the number of structs that a document lacks, or lacks a part of. `known` as for [`new_clients`](Self::new_clients).
+    pub fn new_structs(&self, known: impl Fn(u64) -> u32) -> usize {
+        self.new_clients(known).count()
     }
 
     /// Returns for each struct its client, its clock, and the clock after it.

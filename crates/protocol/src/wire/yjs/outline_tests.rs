@@ -71,6 +71,20 @@ fn an_update_with_missing_dependencies_is_not_complete() {
 }
 
 #[test]
+fn clients_without_structs_and_ranges_count() {
+    // Five clients of no structs, and five of no deleted ranges.
+    let clients = |entry: fn(u8) -> Vec<u8>| (0..5).flat_map(entry).collect::<Vec<u8>>();
+    let inserting = [vec![5], clients(|client| vec![0, client, 0]), vec![0]].concat();
+    let deleting = [vec![0, 5], clients(|client| vec![client, 0])].concat();
+    for (update, error) in
+        [(&inserting, OutlineError::TooManyStructs), (&deleting, OutlineError::TooManyDeletions)]
+    {
+        assert!(Outline::read_bounded(update, 5, 5).is_ok());
+        assert_eq!(Outline::read_bounded(update, 4, 4).err(), Some(error));
+    }
+}
+
+#[test]
 fn counts_that_exceed_the_bytes_are_rejected() {
     let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0x0F];
     let cases: Vec<Vec<u8>> = vec![
