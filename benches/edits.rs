@@ -220,6 +220,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
                     at: None,
                     state,
                     every: 0,
+                    is_awaited: true,
                 }))
                 .unwrap();
         }

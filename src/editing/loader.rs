@@ -233,8 +233,15 @@ impl DocumentLoader {
                     let make = move |_budget: &Budget| Ok(Replica::of(&text).state());
                     let state = loading.work(cost, make).await?;
                     let payer = loading.target.party;
-                    let first =
-                        NewSnapshot { payer, document, version: at, at: None, state, every: 0 };
+                    let first = NewSnapshot {
+                        payer,
+                        document,
+                        version: at,
+                        at: None,
+                        state,
+                        every: 0,
+                        is_awaited: true,
+                    };
                     self.store.store_snapshot(first).await?;
                     continue;
                 }

@@ -269,6 +269,31 @@ async fn each_slice_leaves_a_log_whose_texts_can_be_computed() {
 }
 
 #[tokio::test]
+async fn each_slice_of_large_snapshots_leaves_a_log_whose_texts_can_be_computed() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    for number in 0..10 {
+        store.change(document, edited(ana, "small")).await.unwrap();
+        if number % 3 == 2 {
+            let head = store.find_head(document).await.unwrap().unwrap().version;
+            store.store_snapshot(snapshot(document, head, vec![1; 10_000_000], 0)).await.unwrap();
+        }
+    }
+    let head = store.find_head(document).await.unwrap().unwrap().version;
+    let mut slices = 0;
+    while store.shorten_log(document, None, Party::Node).await.unwrap().is_some() {
+        slices += 1;
+        let kept = store.list_changes(document, Version::FIRST, head, 1).await.unwrap();
+        let before = kept.first().unwrap().version.previous();
+        let snapshot = store.find_snapshot(document, before).await.unwrap();
+        assert_eq!(snapshot.map(|snapshot| snapshot.version), Some(before));
+    }
+    assert!(slices > 1, "{slices} slices");
+    expect_counted(&store).await;
+}
+
+#[tokio::test]
 async fn changes_are_kept_for_a_while_although_the_owner_deletes_the_history() {
     let hour = std::time::Duration::from_secs(3600);
     let store = TestStore::with_options(|options| options.history_kept = hour).await;

@@ -185,8 +185,8 @@ pub(super) async fn find_oldest_change(
     Ok(oldest.into_tuple().one(txn).await?)
 }
 
-/// Deletes the oldest changes of a document up to `version`, at which it has a snapshot, of about `bytes` bytes, and the snapshots
-/// that only they needed. The change at that version goes last, since the rest is found by it. Returns the negative of what they
+/// Deletes the oldest changes of a document up to `version`, at which it has a snapshot, and the snapshots that only they needed, of
+/// about `bytes` bytes each. The change at that version goes last, since the rest is found by it. Returns the negative of what they
 /// took.
 ///
 /// A slice ends at a snapshot if it can, so that the text at every version that remains can be computed, even if no other slice
@@ -215,16 +215,16 @@ async fn delete_up_to(
         .into_tuple()
         .one(txn)
         .await?;
-    let last = boundary.unwrap_or(slice.last);
+    let mut last = boundary.unwrap_or(slice.last);
     let unneeded = snapshots.filter(at.lt(last));
     let state = [document_snapshot::Column::State];
     let mut freed = 0;
     if let Some(slice) = slice_of(txn, unneeded.clone(), at, &state, bytes).await? {
         let delete = at.gte(slice.first).and(at.lte(slice.last));
         freed += delete_where(txn, document, delete).await?;
-        if unneeded.count(txn).await? > 0 {
-            return Ok(freed);
-        }
+        // The changes before a snapshot that remains have lost the text that they begin with.
+        let oldest = unneeded.select_only().column(at).order_by_asc(at);
+        last = oldest.into_tuple().one(txn).await?.unwrap_or(last);
     }
     let delete = Query::delete()
         .from_table(document_change::Entity)

@@ -64,6 +64,8 @@ pub struct NewSnapshot {
     pub state: Vec<u8>,
     /// The number of versions between two snapshots that are kept.
     pub every: u32,
+    /// Whether a user waits until it is stored. Otherwise it may wait for its turn for longer.
+    pub is_awaited: bool,
 }
 
 /// The version of a snapshot, its size in bytes, and its state unless that is too large.
@@ -190,9 +192,9 @@ impl Store {
     /// [`StoreError::Busy`] if the payer had no turn within 30 s, [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn store_snapshot(
         &self,
-        NewSnapshot { payer, document, version, at, state, every }: NewSnapshot,
+        NewSnapshot { payer, document, version, at, state, every, is_awaited }: NewSnapshot,
     ) -> Result<(), StoreError> {
-        self.write_patiently(payer, async {
+        let storing = async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
             if !has_version(&txn, document, version, at).await? {
@@ -215,8 +217,11 @@ impl Store {
             txn.commit().await?;
             self.quotas.note(counted);
             Ok(())
-        })
-        .await
+        };
+        match is_awaited {
+            true => self.write(payer, storing).await,
+            false => self.write_patiently(payer, storing).await,
+        }
     }
 }
 

@@ -235,7 +235,7 @@ pub(crate) fn snapshot(
     state: Vec<u8>,
     every: u32,
 ) -> NewSnapshot {
-    NewSnapshot { payer: Party::Node, document, version, at: None, state, every }
+    NewSnapshot { payer: Party::Node, document, version, at: None, state, every, is_awaited: false }
 }
 
 /// Returns a deletion of the document by `author`.

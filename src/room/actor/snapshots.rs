@@ -61,6 +61,7 @@ impl Room {
             at: Some(at),
             state,
             every: self.shared.options.snapshot_every,
+            is_awaited: false,
         };
         self.shared.snapshots.store(self.parts().store.clone(), snapshot);
     }
