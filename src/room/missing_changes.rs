@@ -15,10 +15,15 @@ use crate::{
 /// The most bytes of the log that are rendered in one turn of the actor.
 const MAX_PAGE_BYTES: usize = 64 * 1024;
 
-/// The pages of one kind that are read and rendered at the same time: as many as the database has readers by default. One user
-/// has at most half of the places, so that others need not wait for them.
-const AT_ONCE: usize = 4;
-const AT_ONCE_OF_USER: usize = 2;
+/// The pages without texts that are read and rendered at the same time: as many as the database has readers by default.
+const WITHOUT_TEXTS: usize = 4;
+
+/// The pages with texts that are read and rendered at the same time. Those of heavy documents wait for each other within their turns,
+/// and a few users with such documents must not take all places.
+const WITH_TEXTS: usize = 16;
+
+/// The turns of each kind that one user has at the same time, so that others need not wait for them.
+const OF_USER: usize = 2;
 
 /// The longest time for which a subscriber waits for its turn to be sent a page. Its user has too many others before it.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -35,10 +40,10 @@ pub(super) type ReplayTurn = FairPermit<Party>;
 
 impl ReplayTurns {
     pub(super) fn new() -> Self {
-        let [without_texts, with_texts] = [(); 2].map(|()| {
+        let [without_texts, with_texts] = [WITHOUT_TEXTS, WITH_TEXTS].map(|places| {
             FairQueue::new(QueueBounds {
-                places: AT_ONCE,
-                share: AT_ONCE_OF_USER,
+                places,
+                share: OF_USER,
                 // The subscriptions bound the number that wait.
                 waiting_of_key: usize::MAX,
                 waiting: usize::MAX,

@@ -62,7 +62,7 @@ async fn pages_that_wait_for_texts_do_not_delay_others() {
     let turns = ReplayTurns::new();
     let mut texts = vec![];
     for party in [user(), user()] {
-        for _ in 0..AT_ONCE_OF_USER {
+        for _ in 0..OF_USER {
             texts.push(turn_of(&turns.with_texts, party).await.unwrap());
         }
     }
