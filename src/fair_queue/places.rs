@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
 };
 
@@ -33,7 +33,7 @@ pub struct QueueBounds {
 }
 
 /// Identifies a waiter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
 /// What became of a request for a place.
@@ -57,10 +57,11 @@ pub(super) struct QueuePlaces<K, W> {
     free: usize,
     /// The keys that hold places or have waiters.
     keys: HashMap<K, KeyPlaces<W>>,
-    /// The keys that have waiters. The first that may take a place is next.
-    order: VecDeque<K>,
+    /// The keys that have waiters, by the numbers of their turns. The first that may take a place is next.
+    order: BTreeMap<u64, K>,
     waiting: usize,
     last_ticket: u64,
+    last_turn: u64,
     /// The places that were given to waiters since the last one regardless of rank.
     ranked_turns: u32,
 }
@@ -69,7 +70,10 @@ pub(super) struct QueuePlaces<K, W> {
 #[derive(Debug)]
 struct KeyPlaces<W> {
     held: usize,
+    /// In the order of their tickets.
     waiting: VecDeque<(Ticket, W)>,
+    /// The number of the key's next turn, if it has waiters.
+    turn: u64,
 }
 
 impl<K: QueueKey, W> QueuePlaces<K, W> {
@@ -81,9 +85,10 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
             bounds,
             free: places,
             keys: HashMap::new(),
-            order: VecDeque::new(),
+            order: BTreeMap::new(),
             waiting: 0,
             last_ticket: 0,
+            last_turn: 0,
             ranked_turns: 0,
         }
     }
@@ -111,7 +116,7 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
         let is_first = own.waiting.is_empty();
         own.waiting.push_back((ticket, waiter));
         if is_first {
-            self.order.push_back(key.clone());
+            self.enqueue(key);
         }
         self.waiting += 1;
         Request::Waits(ticket, displaced)
@@ -127,7 +132,7 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
     fn displace_for(&mut self, key: &K, joined: usize) -> Option<W> {
         let waiters = |key: &K| self.keys.get(key).map_or(0, |own| own.waiting.len());
         let mut of_ranks: HashMap<u8, usize> = HashMap::new();
-        for other in &self.order {
+        for other in self.order.values() {
             *of_ranks.entry(other.rank()).or_default() += waiters(other);
         }
         let of_rank = |rank| of_ranks.get(&rank).copied().unwrap_or_default();
@@ -136,7 +141,7 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
             Ordering::Equal => waiters(other) > joined,
             Ordering::Less => waiters(other) > of_rank(key.rank()) + 1,
         };
-        let may_give_way = self.order.iter().filter(|other| gives_way(other));
+        let may_give_way = self.order.values().filter(|other| gives_way(other));
         let last = may_give_way.max_by_key(|other| (other.rank(), waiters(other)))?.clone();
         let (ticket, _) = self.keys.get(&last)?.waiting.back()?;
         self.remove(&last, *ticket)
@@ -145,11 +150,11 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
     /// Removes a waiter that no longer waits for its place. None if it is not waiting.
     pub(super) fn remove(&mut self, key: &K, ticket: Ticket) -> Option<W> {
         let own = self.keys.get_mut(key)?;
-        let index = own.waiting.iter().position(|(waiting, _)| *waiting == ticket)?;
+        let index = own.waiting.binary_search_by_key(&ticket, |(waiting, _)| *waiting).ok()?;
         let (_, waiter) = own.waiting.remove(index)?;
         self.waiting -= 1;
         if own.waiting.is_empty() {
-            self.order.retain(|waiting| waiting != key);
+            self.order.remove(&own.turn);
         }
         self.forget_if_idle(key);
         Some(waiter)
@@ -171,34 +176,42 @@ impl<K: QueueKey, W> QueuePlaces<K, W> {
         let may_take = |key: &K| self.keys.get(key).is_some_and(|own| own.held < share);
         let is_rankless = self.ranked_turns + 1 >= RANKLESS_TURN;
         let rank_of = |key: &K| if is_rankless { 0 } else { key.rank() };
-        let mut next: Option<(u8, usize)> = None;
-        for (index, key) in self.order.iter().enumerate() {
+        let mut next: Option<(u8, u64)> = None;
+        for (turn, key) in &self.order {
             let rank = rank_of(key);
             if next.is_none_or(|(lowest, _)| rank < lowest) && may_take(key) {
-                next = Some((rank, index));
+                next = Some((rank, *turn));
                 // No rank is lower. Thousands of keys may wait.
                 if rank == 0 {
                     break;
                 }
             }
         }
-        let (_, index) = next?;
+        let (_, turn) = next?;
         self.ranked_turns = if is_rankless { 0 } else { self.ranked_turns + 1 };
-        let key = self.order.remove(index)?;
+        let key = self.order.remove(&turn)?;
         let own = self.keys.get_mut(&key)?;
         let (_, waiter) = own.waiting.pop_front()?;
         own.held += 1;
         self.free -= 1;
         self.waiting -= 1;
         if !own.waiting.is_empty() {
-            self.order.push_back(key.clone());
+            self.enqueue(&key);
         }
         Some((key, waiter))
     }
 
+    /// Gives a key with waiters the last turn.
+    fn enqueue(&mut self, key: &K) {
+        self.last_turn += 1;
+        let turn = self.last_turn;
+        self.key_mut(key).turn = turn;
+        self.order.insert(turn, key.clone());
+    }
+
     fn key_mut(&mut self, key: &K) -> &mut KeyPlaces<W> {
         let own = self.keys.entry(key.clone());
-        own.or_insert_with(|| KeyPlaces { held: 0, waiting: VecDeque::new() })
+        own.or_insert_with(|| KeyPlaces { held: 0, waiting: VecDeque::new(), turn: 0 })
     }
 
     fn forget_if_idle(&mut self, key: &K) {
