@@ -28,6 +28,10 @@ pub(in crate::graphql) fn encode_response(response: &Response, max: usize) -> io
         write_plain(&mut out, &response.errors)?;
     }
     out.write_all(b"}")?;
+    // Many small values have let it grow to up to twice its length, which the client's memory would hold until it is received.
+    if out.json.capacity() - out.json.len() > out.json.len() / 4 {
+        out.json.shrink_to_fit();
+    }
     Ok(out.json.into())
 }
 
