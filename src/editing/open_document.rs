@@ -142,13 +142,27 @@ impl OpenDocument {
         self.state.replica.as_ref()
     }
 
-    /// Drops the replica if it is here, and the recent changes if its text is large, which they hold as well. They are read
-    /// again when they are needed.
+    /// Returns about how many bytes of memory the replica takes, or without one a large text that the recent changes hold.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.state.replica {
+            Some(replica) => replica.memory(),
+            None => self.large_text_bytes(),
+        }
+    }
+
+    /// Drops the replica if it is here, and the recent changes if they hold a large text. Both are read again when they are needed.
     pub(crate) fn drop_replica(&mut self) {
-        let dropped = self.state.replica.take();
-        if dropped.is_some_and(|replica| replica.content().bytes() > MAX_INLINE_BYTES) {
+        let text_bytes = self.large_text_bytes();
+        self.state.replica = None;
+        if text_bytes > 0 {
             self.state.recent = Arc::new(self.state.recent.emptied());
         }
+    }
+
+    /// Returns the bytes of the text at the head if it is in memory and large, otherwise 0.
+    fn large_text_bytes(&self) -> usize {
+        let bytes = self.state.head_content().map_or(0, |text| text.bytes());
+        if bytes > MAX_INLINE_BYTES { bytes } else { 0 }
     }
 
     /// Returns for whom the replica was loaded last.

@@ -98,6 +98,23 @@ fn a_large_text_is_not_kept_when_its_replica_is_dropped() {
 }
 
 #[test]
+fn a_large_text_without_a_replica_is_counted_and_dropped() {
+    for (length, counted) in [(MAX_INLINE_BYTES, 0), (MAX_INLINE_BYTES + 1, MAX_INLINE_BYTES + 1)] {
+        let mut document = opened();
+        let mut state = document.lend().unwrap();
+        state.replica = None;
+        // As a node does that follows the log.
+        let text = Some(Content::from(&*"b".repeat(length)));
+        state.added = vec![Arc::new(Change { content: text, ..insertion(2) })];
+        state.move_head(&insertion(2));
+        document.take_back(state);
+        assert_eq!(document.held_bytes(), counted);
+        document.drop_replica();
+        assert_eq!(document.held_bytes(), 0);
+    }
+}
+
+#[test]
 fn a_change_that_follows_another_head_is_not_applied() {
     let mut document = opened();
     let at = document.head().unwrap().at;

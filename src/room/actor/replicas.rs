@@ -3,12 +3,12 @@
 use actix::prelude::*;
 
 use super::Room;
-use crate::{editing::Replica, room::delivery::editors::InitialSync};
+use crate::room::delivery::editors::InitialSync;
 
 impl Room {
-    /// Notes what the replica takes, after it was used.
+    /// Notes what the replica takes, after it was used, or a large text that is here without one.
     pub(super) fn note_replica(&mut self) {
-        let bytes = self.editing.replica().map_or(0, Replica::memory);
+        let bytes = self.editing.held_bytes();
         let loaded = self.editing.take_load();
         self.replica_place.note(self.editing.payer(), bytes, loaded);
     }
@@ -25,7 +25,7 @@ impl Room {
     /// Drops the replica if the node asks for its memory, before it is used again: edits may follow each other without a pause.
     /// A snapshot that is due was stored before; none is stored for each edit.
     pub(super) fn give_way_between_edits(&mut self) {
-        if self.editing.replica().is_some() && self.replica_place.is_asked() {
+        if self.editing.held_bytes() > 0 && self.replica_place.is_asked() {
             tracing::debug!("the replica gives way to others between two edits");
             self.drop_replica();
         }
@@ -34,7 +34,7 @@ impl Room {
     /// Drops the replica, and stores a snapshot first if anything has changed. A replica that is in use stays; the node asks
     /// again after the use.
     fn give_replica_up(&mut self, ctx: &mut Context<Self>) {
-        if self.editing.replica().is_none() {
+        if self.editing.held_bytes() == 0 {
             return;
         }
         tracing::debug!("the replica gives way to others");
