@@ -38,6 +38,8 @@ const FAREWELL: Duration = Duration::from_millis(100);
 #[derive(Default)]
 struct ConnectionState {
     is_ended: Cell<bool>,
+    /// Whether no further request is answered.
+    had_last_request: Cell<bool>,
     phase: Cell<ConnectionPhase>,
     answer: Cell<AnswerPace>,
     /// Whether a write waits for the client.
@@ -110,6 +112,17 @@ impl ConnectionHandle {
             self.state.answer.set(AnswerPace::default());
         }
         AnsweredRequest { connection: self.clone(), has_body: body > 0 }
+    }
+
+    /// Notes that the request that is being answered is the last one of the connection.
+    pub fn end_with_request(&self) {
+        self.state.had_last_request.set(true);
+    }
+
+    /// Returns whether a request comes after the last one. It must not be answered as if it was alone.
+    #[must_use]
+    pub fn had_last_request(&self) -> bool {
+        self.state.had_last_request.get()
     }
 
     /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines. `farewell` queues a close frame,

@@ -113,6 +113,9 @@ pub enum HttpError {
     /// A method that is not a standard HTTP method.
     #[error("The server does not know this HTTP method. Use POST or GET for GraphQL requests.")]
     UnknownMethod,
+    /// A request in chunks was the last one of the connection.
+    #[error("The connection ended with the request before. Open another one.")]
+    AfterLast,
     /// The caller exceeds a rate limit.
     #[error(transparent)]
     Throttled(#[from] Throttled),
@@ -172,6 +175,7 @@ impl HttpError {
             Self::ForeignSession | Self::Origin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
             Self::UnknownSession
             | Self::NeedsEditor
+            | Self::AfterLast
             | Self::Malformed(_)
             | Self::Handshake(_)
             | Self::NeedsSocket => (StatusCode::BAD_REQUEST, ErrorCode::BadUserInput),
@@ -211,6 +215,7 @@ impl HttpError {
             Self::Roster(_) => "roster_unavailable",
             Self::NoToken => "missing",
             Self::NeedsEditor => "no_upgrade",
+            Self::AfterLast => "after_last",
             Self::Origin => "origin",
             Self::Failed => "failed",
             Self::Handshake(_) => "handshake",
@@ -248,6 +253,7 @@ impl HttpError {
             | Self::ForeignSession
             | Self::Roster(_)
             | Self::NeedsEditor
+            | Self::AfterLast
             | Self::Origin
             | Self::TooLarge { .. }
             | Self::TooSlow { .. }
