@@ -13,8 +13,9 @@ use chrono::{DateTime, Utc};
 use entity::{document, document_access};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    sea_query::{Expr, ExprTrait, Query, TableRef, ValueTuple},
+    sea_query::{Expr, ExprTrait, IntoValueTuple, Query, TableRef, ValueTuple},
 };
+use uuid::Uuid;
 
 use super::{
     Batch, CommitError, Committed, StoreError,
@@ -27,12 +28,10 @@ use super::{
     renewable_pool::RenewablePool,
     retirement::Retirement,
     rows,
+    statement_sizes::{divide, fill_up},
     stored_bytes::{CountedBytes, count_bytes},
 };
 use crate::domain::{DocumentId, Version};
-
-/// How many rows one statement inserts. A statement may have 32,766 values in SQLite and 65,535 in PostgreSQL.
-const MAX_ROWS_PER_STATEMENT: usize = 1024;
 
 /// What a group commit did with one batch.
 pub(super) enum GroupOutcome {
@@ -53,7 +52,8 @@ pub(super) async fn commit_group(
     quotas: &StoreQuotas,
 ) -> Vec<GroupOutcome> {
     let committed = async |batches: &[Batch]| {
-        let committed = retirement.limit(within, try_commit(committer, batches, quotas)).await;
+        let committed =
+            retirement.limit(within, Box::pin(try_commit(committer, batches, quotas))).await;
         match committed.unwrap_or_else(|error| Err(CommitError::Unknown(error.into()))) {
             Err(CommitError::Store(error)) if error.is_contention() => {
                 Ok(batches.iter().map(|_| GroupOutcome::Locked).collect())
@@ -171,11 +171,14 @@ async fn assign_versions(
     at: DateTime<Utc>,
 ) -> Result<(), CommitError> {
     use document::Column::{DeletedAt, Id, Size, StoredBytes, Title, UpdatedAt, Version};
-    let heads: Vec<ValueTuple> = batches.iter().filter_map(BatchRows::new_head).collect();
+    let mut heads: Vec<ValueTuple> = batches.iter().filter_map(BatchRows::new_head).collect();
     if heads.is_empty() {
         return Ok(());
     }
     let expected = heads.len() as u64;
+    // No document has the id of zeros.
+    let no_head = (Uuid::nil(), 0_i64, 0_i64, 0_i64, String::new(), 0_i64);
+    fill_up(&mut heads, &no_head.into_value_tuple());
     // Both databases name the columns of a list of values `column1`, `column2` and so on.
     let head_column = |number: u8| Expr::col(("new_head", format!("column{number}")));
     let own_column = |column: document::Column| Expr::col((document::Entity, column));
@@ -201,11 +204,8 @@ async fn insert_rows<A: ActiveModelTrait>(
     txn: &DatabaseTransaction,
     rows: Vec<A>,
 ) -> Result<(), CommitError> {
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        A::Entity::insert_many(rows.by_ref().take(MAX_ROWS_PER_STATEMENT))
-            .exec_without_returning(txn)
-            .await?;
+    for rows in divide(rows) {
+        A::Entity::insert_many(rows).exec_without_returning(txn).await?;
     }
     Ok(())
 }

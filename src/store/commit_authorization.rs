@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Batch, CommitError, Committed, StoreError, rows,
+    statement_sizes::fill_up,
     stored_bytes::{CountedBytes, signed},
 };
 use crate::domain::{AccessLevel, DocumentId, User, UserId, Version};
@@ -67,6 +68,9 @@ impl CommitAuthorization {
             })
             .collect();
         let mut authorization = Self { documents: HashMap::new(), authors: HashMap::new() };
+        let mut pairs: Vec<_> = pairs.into_iter().collect();
+        // No document has the id of zeros.
+        fill_up(&mut pairs, &(Uuid::nil(), Uuid::nil()));
         for row in txn.query_all(&select_levels(pairs)).await? {
             let row = Row::from_query_result(&row, "")?;
             let (document, id) = (DocumentId::from(row.document_id), UserId::from(row.user_id));
@@ -133,7 +137,7 @@ impl CommitAuthorization {
 
 /// Selects, for each pair of a document and a user, the document's head and owner and the user's name and grant. A pair
 /// whose document is deleted or whose document or user does not exist yields no row.
-fn select_levels(pairs: BTreeSet<(Uuid, Uuid)>) -> SelectStatement {
+fn select_levels(pairs: Vec<(Uuid, Uuid)>) -> SelectStatement {
     use document_access::Column as Access;
     let requested = |number: u8| Expr::col(("requested", format!("column{number}")));
     let is_document = Expr::col((document::Entity, document::Column::Id)).eq(requested(1));

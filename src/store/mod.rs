@@ -41,6 +41,7 @@ mod rows;
 mod schema;
 mod snapshots;
 mod sqlite;
+mod statement_sizes;
 mod stored_bytes;
 mod turns;
 mod waiting_batches;
