@@ -25,6 +25,8 @@
 //!    broadcasts the change and the author gets the reply.
 //! 4. *A disconnect.* However a session ends, dropping it releases its slot and its seats.
 
+// Every operation in flight has its future in memory. The bound of the lint is 16 KiB.
+#![cfg_attr(not(test), warn(clippy::large_futures))]
 #![allow(
     rustdoc::private_intra_doc_links,
     reason = "these pages are for contributors, and are built with private items"

@@ -51,7 +51,8 @@ impl DocumentLock {
     /// # Errors
     /// [`CommitError`]. Not [`CommitError::Overtaken`], if the head was read after the document was locked.
     pub async fn commit(self, batch: &Batch) -> Result<Committed, CommitError> {
-        let committed = commit_locked(self.txn, std::slice::from_ref(batch), &self.quotas);
+        let batches = std::slice::from_ref(batch);
+        let committed = Box::pin(commit_locked(self.txn, batches, &self.quotas));
         let outcomes = self.retirement.limit(self.answer_within, committed).await;
         let mut outcomes =
             outcomes.unwrap_or_else(|error| Err(CommitError::Unknown(error.into())))?;

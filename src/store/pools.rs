@@ -178,25 +178,25 @@ impl Store {
     /// Those of `work`; [`StoreError::Busy`] if the party had no turn within `store.acquire_within`, and
     /// [`StoreError::Unavailable`] if the work takes too long. What it has written is then rolled back, unless its commit is
     /// under way.
-    pub(super) async fn write<T>(
+    pub(super) fn write<T>(
         &self,
         party: Party,
         work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let work = self.retirement.limit(self.write_within, work);
-        let written = self.turns.write(party, work).await??;
-        written.inspect_err(|error| self.retirement.note(error))
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        let limited = self.retirement.limit(self.write_within, work);
+        let writing = self.turns.write(party, limited);
+        async move { writing.await??.inspect_err(|error| self.retirement.note(error)) }
     }
 
     /// As [`write`](Self::write), for work that no user waits for. It waits for its turn for 30 s.
-    pub(super) async fn write_patiently<T>(
+    pub(super) fn write_patiently<T>(
         &self,
         party: Party,
         work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let work = self.retirement.limit(self.write_within, work);
-        let written = self.turns.write_patiently(party, work).await??;
-        written.inspect_err(|error| self.retirement.note(error))
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        let limited = self.retirement.limit(self.write_within, work);
+        let writing = self.turns.write_patiently(party, limited);
+        async move { writing.await??.inspect_err(|error| self.retirement.note(error)) }
     }
 }
 

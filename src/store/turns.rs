@@ -59,36 +59,36 @@ impl StoreTurns {
     ///
     /// # Errors
     /// [`StoreError::Busy`].
-    pub(super) async fn read<T>(
+    pub(super) fn read<T>(
         &self,
         party: Party,
         reading: impl Future<Output = T>,
-    ) -> Result<T, StoreError> {
-        in_turn(&self.reads, party, PATIENCE, reading).await
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        in_turn(&self.reads, party, PATIENCE, reading)
     }
 
     /// Runs `writing` when it is the turn of a party.
     ///
     /// # Errors
     /// [`StoreError::Busy`].
-    pub(super) async fn write<T>(
+    pub(super) fn write<T>(
         &self,
         party: Party,
         writing: impl Future<Output = T>,
-    ) -> Result<T, StoreError> {
-        in_turn(&self.writes, party, self.write_within, writing).await
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        in_turn(&self.writes, party, self.write_within, writing)
     }
 
     /// As [`write`](Self::write), for a write that no user waits for: it waits for its turn for 30 s.
     ///
     /// # Errors
     /// [`StoreError::Busy`].
-    pub(super) async fn write_patiently<T>(
+    pub(super) fn write_patiently<T>(
         &self,
         party: Party,
         writing: impl Future<Output = T>,
-    ) -> Result<T, StoreError> {
-        in_turn(&self.writes, party, PATIENCE, writing).await
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        in_turn(&self.writes, party, PATIENCE, writing)
     }
 }
 
@@ -100,12 +100,12 @@ impl Store {
     ///
     /// # Cancel safety
     /// If the future is dropped, the turn lasts until the statement that is running has ended.
-    pub async fn read_for<T>(
+    pub fn read_for<T>(
         &self,
         party: Party,
         reading: impl Future<Output = T>,
-    ) -> Result<T, StoreError> {
-        self.turns.read(party, reading).await
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        self.turns.read(party, reading)
     }
 }
 
@@ -120,15 +120,21 @@ fn turns_of(connections: u32) -> FairQueue<Party> {
     })
 }
 
-async fn in_turn<T>(
+/// Runs work in a turn. The work has an allocation of its own: a transaction takes up to 27 KB, and every future that may wait for one
+/// would be as large, such as that of a mutation which only moves a cursor.
+fn in_turn<T>(
     queue: &FairQueue<Party>,
     party: Party,
     within: Duration,
     work: impl Future<Output = T>,
-) -> Result<T, StoreError> {
-    let permit = queue.acquire_within(party, within).await.map_err(|_refused| StoreError::Busy)?;
-    let held = HeldTurn { _permit: Arc::new(permit) };
-    Ok(HELD.scope(held, work).await)
+) -> impl Future<Output = Result<T, StoreError>> {
+    let work = Box::pin(work);
+    async move {
+        let permit = queue.acquire_within(party, within).await;
+        let permit = permit.map_err(|_refused| StoreError::Busy)?;
+        let held = HeldTurn { _permit: Arc::new(permit) };
+        Ok(HELD.scope(held, work).await)
+    }
 }
 
 #[cfg(test)]
