@@ -1,0 +1,218 @@
+//! A connection that speaks graphql-transport-ws.
+//!
+//! Operations whose answers somebody waits for have ids from [`FIRST_AWAITED`] on. Those of the schedule have the numbers of
+//! their events, and subscriptions have ids that begin with a letter.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
+};
+
+use super::{
+    Address, LinkOptions, Operation,
+    link::{Link, Queue, Receive},
+};
+
+/// The first id of operations that somebody waits for. Events are fewer.
+const FIRST_AWAITED: u64 = 1 << 40;
+
+/// The longest time for an answer that somebody waits for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Something that arrived.
+pub(crate) enum GraphqlEvent<'a> {
+    /// A subscription sent an event; its GraphQL response.
+    Event { subscription: &'a str, response: &'a str },
+    /// An operation of the schedule was answered. `refused` holds the errors, if there are any.
+    Answer { operation: u64, refused: Option<&'a str> },
+    /// A subscription ended with these errors.
+    Ended(&'a str),
+    /// The connection ended.
+    Closed(String),
+}
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<String, String>>>>>;
+
+/// An open and authenticated connection. Dropping it breaks it off.
+#[derive(Debug)]
+pub(crate) struct Graphql {
+    link: Link,
+    waiting: Waiting,
+    next: AtomicU64,
+}
+
+struct Receiver<F> {
+    events: F,
+    waiting: Waiting,
+    acknowledged: Option<oneshot::Sender<Result<(), String>>>,
+    replies: mpsc::Sender<Message>,
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow, default)]
+    id: Option<&'a str>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+/// The errors of a GraphQL response.
+#[derive(Deserialize)]
+struct Errors<'a> {
+    #[serde(borrow, default)]
+    errors: Option<&'a RawValue>,
+}
+
+impl Graphql {
+    /// Connects and authenticates. From then on `events` is called for all that arrives.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or does not admit the user.
+    pub(crate) async fn connect(
+        address: &Address,
+        token: &str,
+        options: LinkOptions,
+        events: impl FnMut(GraphqlEvent<'_>) + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let mut request = address.handshake("graphql", token)?;
+        let protocol = HeaderValue::from_static("graphql-transport-ws");
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        let (queue, waiting) = (Queue::new(), Waiting::default());
+        let (acknowledged, acknowledgement) = oneshot::channel();
+        let receiver = Receiver {
+            events,
+            waiting: Arc::clone(&waiting),
+            acknowledged: Some(acknowledged),
+            replies: queue.sender(),
+        };
+        let link = Link::open(address.host_and_port(), request, options, queue, receiver).await?;
+        link.send(Message::text(r#"{"type":"connection_init"}"#));
+        match timeout(ANSWER_WITHIN, acknowledgement).await.context("no connection_ack")? {
+            Ok(Ok(())) => Ok(Self { link, waiting, next: AtomicU64::new(FIRST_AWAITED) }),
+            Ok(Err(reason)) => bail!("the server does not admit the user: {reason}"),
+            Err(_gone) => bail!("the connection ended before connection_ack"),
+        }
+    }
+
+    /// Starts an operation of the schedule. Returns whether it was queued.
+    pub(crate) fn start(&self, event: u64, operation: Operation, variables: &str) -> bool {
+        self.link.send(Message::text(operation.message(&event.to_string(), variables)))
+    }
+
+    /// Starts a subscription. The server confirms none. `id` begins with a letter.
+    pub(crate) fn subscribe(&self, id: &str, operation: Operation, variables: &str) {
+        self.link.send(Message::text(operation.message(id, variables)));
+    }
+
+    /// Runs an operation and returns its GraphQL response.
+    ///
+    /// # Errors
+    /// The server refuses it, or the connection has ended.
+    pub(crate) async fn run(
+        &self,
+        operation: Operation,
+        variables: &str,
+    ) -> anyhow::Result<String> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (tx, rx) = oneshot::channel();
+        self.waiting.lock().insert(id, tx);
+        self.link.send(Message::text(operation.message(&id.to_string(), variables)));
+        let answer = timeout(ANSWER_WITHIN, rx).await.context("the server does not answer")?;
+        match answer.context("the connection has ended")? {
+            Ok(response) => Ok(response),
+            Err(errors) => bail!("{errors}"),
+        }
+    }
+
+    /// Leaves everything that arrives from now on in the network.
+    pub(crate) fn stop_reading(&self) {
+        self.link.stop_reading();
+    }
+
+    /// Reads again.
+    pub(crate) fn read_on(&self) {
+        self.link.read_on();
+    }
+}
+
+impl<F: FnMut(GraphqlEvent<'_>) + Send + 'static> Receive for Receiver<F> {
+    fn receive(&mut self, message: Message) {
+        let Message::Text(text) = message else { return };
+        // A message that is not understood answers nothing, so the run fails for want of an answer.
+        let Ok(frame) = serde_json::from_str::<Frame<'_>>(&text) else { return };
+        let payload = frame.payload.map_or("{}", RawValue::get);
+        match (frame.kind, frame.id) {
+            ("next", Some(id)) => self.next(id, payload),
+            ("error", Some(id)) => match id.parse() {
+                Ok(operation) => self.answer(operation, payload, Some(payload)),
+                Err(_name) => (self.events)(GraphqlEvent::Ended(payload)),
+            },
+            ("connection_ack", _) => {
+                if let Some(acknowledged) = self.acknowledged.take() {
+                    // Nobody waits any more if the client has given up.
+                    let _sent = acknowledged.send(Ok(()));
+                }
+            }
+            ("ping", _) => {
+                // A full queue means that the server does not read; then it does not expect an answer.
+                let _queued = self.replies.try_send(Message::text(r#"{"type":"pong"}"#));
+            }
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, reason: String) {
+        if let Some(acknowledged) = self.acknowledged.take() {
+            // As above.
+            let _sent = acknowledged.send(Err(reason.clone()));
+        }
+        // Those who wait learn that their sender is gone.
+        self.waiting.lock().clear();
+        (self.events)(GraphqlEvent::Closed(reason));
+    }
+}
+
+impl<F: FnMut(GraphqlEvent<'_>)> Receiver<F> {
+    fn next(&mut self, id: &str, response: &str) {
+        match id.parse() {
+            Ok(operation) => {
+                let errors = serde_json::from_str::<Errors<'_>>(response);
+                let refused =
+                    errors.map_or(Some(response), |found| found.errors.map(RawValue::get));
+                self.answer(operation, response, refused);
+            }
+            Err(_name) => (self.events)(GraphqlEvent::Event { subscription: id, response }),
+        }
+    }
+
+    fn answer(&mut self, operation: u64, response: &str, refused: Option<&str>) {
+        if operation < FIRST_AWAITED {
+            (self.events)(GraphqlEvent::Answer { operation, refused });
+            return;
+        }
+        if let Some(waiting) = self.waiting.lock().remove(&operation) {
+            let answer = refused.map_or(Ok(response.to_owned()), |errors| Err(errors.to_owned()));
+            // Nobody waits any more if the time was over.
+            let _sent = waiting.send(answer);
+        }
+    }
+}

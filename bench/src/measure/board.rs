@@ -1,0 +1,164 @@
+//! Where all connections of a run write down what they see.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, interval};
+
+use super::Latencies;
+use crate::{report::console, schedule::Schedule};
+
+/// The longest text that is kept about a fault, in characters.
+const MAX_NOTE: usize = 400;
+
+/// How often the end of a wait is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
+
+/// Latencies and progress of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    schedule: OnceLock<Schedule>,
+    deliveries: Mutex<Latencies>,
+    answers: Mutex<Latencies>,
+    /// How late the senders themselves were.
+    delays: Mutex<Latencies>,
+    delivered: AtomicU64,
+    answered: AtomicU64,
+    refused: AtomicU64,
+    first_fault: Mutex<Option<String>>,
+}
+
+impl Board {
+    /// Sets the schedule, before its first event is due.
+    pub(crate) fn begin(&self, schedule: Schedule) {
+        // There is one load in a run.
+        let _first = self.schedule.set(schedule);
+    }
+
+    /// Returns the schedule, once it is set.
+    pub(crate) fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.get()
+    }
+
+    /// Notes that an event is being sent.
+    pub(crate) fn sending(&self, event: u64) {
+        self.record(&self.delays, event);
+    }
+
+    /// Notes that an event has reached a receiver for the first time.
+    pub(crate) fn delivered(&self, sender: usize, place: u64) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+        if let Some(schedule) = self.schedule.get() {
+            self.record(&self.deliveries, schedule.event(sender, place));
+        }
+    }
+
+    /// Notes that an operation was answered.
+    pub(crate) fn answered(&self, event: u64, refused: Option<&str>) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        match refused {
+            Some(errors) => {
+                self.failed(errors);
+            }
+            None => self.record(&self.answers, event),
+        }
+    }
+
+    /// Notes that the server refused something, or ended a subscription.
+    pub(crate) fn failed(&self, errors: &str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.note(errors);
+    }
+
+    /// Keeps the first text about a fault, cut off after [`MAX_NOTE`] characters.
+    pub(crate) fn note(&self, fault: &str) {
+        self.first_fault.lock().get_or_insert_with(|| fault.chars().take(MAX_NOTE).collect());
+    }
+
+    fn record(&self, latencies: &Mutex<Latencies>, event: u64) {
+        let Some(schedule) = self.schedule.get() else { return };
+        if schedule.is_measured(event) {
+            latencies.lock().record(Instant::now() - schedule.due(event));
+        }
+    }
+
+    /// Returns the latencies of deliveries that were due in the measured part.
+    pub(crate) fn deliveries(&self) -> Latencies {
+        self.deliveries.lock().clone()
+    }
+
+    /// Returns the latencies of answers to operations that were due in the measured part.
+    pub(crate) fn answers(&self) -> Latencies {
+        self.answers.lock().clone()
+    }
+
+    /// Returns how late the senders were, in milliseconds, for 99 of 100 events.
+    pub(crate) fn delay_p99(&self) -> f64 {
+        self.delays.lock().percentile(99.0)
+    }
+
+    /// Returns how many operations were answered.
+    pub(crate) fn answer_count(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often the server refused something.
+    pub(crate) fn refused_count(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Returns a sentence about the first fault.
+    pub(crate) fn first_fault(&self) -> Option<String> {
+        self.first_fault.lock().as_ref().map(|fault| format!("the first fault: {fault}"))
+    }
+
+    /// Prints once a second how far the load is, until the future ends.
+    pub(crate) async fn with_progress<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let (began, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
+        seconds.tick().await;
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = seconds.tick() => {
+                    let p99 = self.deliveries.lock().percentile(99.0);
+                    let delivered = self.delivered.load(Ordering::Relaxed);
+                    console::progress(&format!(
+                        "{what}: {:.0} s, {delivered} deliveries, p99 {p99:.2} ms",
+                        began.elapsed().as_secs_f64(),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Waits until a condition is true, at most for this long. Returns whether it is.
+pub(crate) async fn wait_until(limit: Duration, condition: impl Fn() -> bool) -> bool {
+    let (end, mut checks) = (Instant::now() + limit, interval(CHECK_EVERY));
+    while !condition() {
+        if Instant::now() >= end {
+            return false;
+        }
+        checks.tick().await;
+    }
+    true
+}
+
+/// Waits until a condition is true that has to be awaited, at most for about this long. Returns whether it is.
+pub(crate) async fn wait_until_async(limit: Duration, condition: impl AsyncFn() -> bool) -> bool {
+    let (end, mut checks) = (Instant::now() + limit, interval(CHECK_EVERY * 5));
+    while !condition().await {
+        if Instant::now() >= end {
+            return false;
+        }
+        checks.tick().await;
+    }
+    true
+}

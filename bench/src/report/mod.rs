@@ -1,0 +1,9 @@
+//! The result of a run: as text, as JSON and as a picture.
+
+pub(crate) mod console;
+pub(crate) mod json;
+mod outcome;
+pub(crate) mod summary;
+pub(crate) mod svg;
+
+pub(crate) use self::outcome::{Outcome, Report, Series};

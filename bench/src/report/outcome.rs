@@ -1,0 +1,84 @@
+//! What a scenario returns, and what is reported of it.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    machine::{Hardware, Usage},
+    measure::{Board, Counts, Latencies},
+    schedule::Schedule,
+};
+
+/// A distribution with its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    pub(crate) name: &'static str,
+    pub(crate) latencies: Latencies,
+}
+
+/// A number with its name and unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+}
+
+/// What a scenario found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcome {
+    /// Distributions, the most important one first.
+    pub(crate) series: Vec<Series>,
+    pub(crate) counts: Counts,
+    /// Further numbers.
+    pub(crate) figures: Vec<Figure>,
+    /// What the server used, if it was started here.
+    pub(crate) usage: Option<Usage>,
+    /// Sentences about promises that the server broke. The run has failed if there is one.
+    pub(crate) failures: Vec<String>,
+    /// Sentences about what was left out.
+    pub(crate) notes: Vec<String>,
+}
+
+/// An outcome with everything that is needed to compare it with others.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pub(crate) scenario: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) hardware: Hardware,
+    /// Where the load went.
+    pub(crate) target: String,
+    /// What the server says of its version.
+    pub(crate) server: Option<String>,
+    pub(crate) seconds: f64,
+    pub(crate) warmup_seconds: f64,
+    pub(crate) outcome: Outcome,
+}
+
+impl Outcome {
+    /// Adds a distribution, unless it is empty.
+    pub(crate) fn add_series(&mut self, name: &'static str, latencies: Latencies) {
+        if latencies.count() > 0 {
+            self.series.push(Series { name, latencies });
+        }
+    }
+
+    /// Adds a number.
+    pub(crate) fn add_figure(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
+        self.figures.push(Figure { name: name.into(), value, unit });
+    }
+
+    /// Adds what every scheduled load has: distributions, rates, and what the server used for each delivery.
+    pub(crate) fn add_load(&mut self, board: &Board, schedule: &Schedule, usage: Option<Usage>) {
+        let deliveries = board.deliveries();
+        let count = deliveries.count() as f64;
+        self.add_figure("deliveries per second", count / schedule.measured_seconds(), "/s");
+        self.add_series("delivery", deliveries);
+        self.add_series("answer", board.answers());
+        self.add_figure("delay of the senders, p99", board.delay_p99(), "ms");
+        if let Some(usage) = usage.filter(|_| count > 0.0) {
+            self.add_figure("server time per delivery", usage.cpu_seconds * 1e6 / count, "µs");
+        }
+        self.usage = usage;
+        self.notes.extend(board.first_fault());
+    }
+}

@@ -1,0 +1,71 @@
+//! Runs a scenario from its preparation to its report.
+
+use anyhow::bail;
+use chrono::Utc;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{edits, edits_yjs, hot, idle, nodes, pairs};
+use crate::{
+    machine::Hardware,
+    options::{Options, ScenarioName},
+    report::{Outcome, Report},
+    server::{Deployment, Needs},
+};
+
+/// Everything that a scenario has.
+pub(crate) struct Run<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) deployment: Deployment,
+}
+
+/// Runs the scenario of the options.
+///
+/// # Errors
+/// The server does not start or cannot be reached, it refuses what the load needs, or the user has interrupted the run.
+pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // Dropping the run ends what it has started.
+    tokio::select! {
+        report = run_to_end(options) => report,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
+    let at = Utc::now();
+    let deployment = Deployment::prepare(options, needs(options)).await?;
+    let (target, server) = (deployment.description(), deployment.version.clone());
+    let mut run = Run { options, deployment };
+    let outcome = outcome(&mut run).await?;
+    Ok(Report {
+        scenario: options.scenario.label(),
+        at,
+        hardware: Hardware::read(),
+        target,
+        server,
+        seconds: options.measured().as_secs_f64(),
+        warmup_seconds: options.warmup().as_secs_f64(),
+        outcome,
+    })
+}
+
+fn needs(options: &Options) -> Needs {
+    match options.scenario {
+        ScenarioName::Nodes => Needs { nodes: 2, postgres: true, redis: true },
+        _ => Needs { nodes: 1, ..Needs::default() },
+    }
+}
+
+async fn outcome(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
+    match run.options.scenario {
+        ScenarioName::Pairs => pairs::run(run).await,
+        ScenarioName::Nodes => nodes::run(run).await,
+        ScenarioName::Hot => hot::run(run).await,
+        ScenarioName::Idle => idle::run(run).await,
+        ScenarioName::Edits => edits::run(run).await,
+        ScenarioName::EditsYjs => edits_yjs::run(run).await,
+        other => bail!("{} is not there yet", other.label()),
+    }
+}
