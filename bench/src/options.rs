@@ -42,7 +42,8 @@ pub(crate) struct Options {
     /// The server to start; by default the one that was built together with this program
     #[arg(long, value_name = "FILE")]
     pub(crate) server: Option<PathBuf>,
-    /// Database of the servers that are started: the URL of an empty PostgreSQL database, or `postgres` to start a private one
+    /// Database of the servers that are started: `sqlite`, `postgres` to start a private one, or the URL of an empty PostgreSQL
+    /// database. `faults` takes all of its server's connections
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
     /// Redis of the servers that are started: its URL, or `redis` to start a private one

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use parking_lot::Mutex;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -46,6 +46,35 @@ pub(crate) enum GraphqlEvent<'a> {
     Ended(&'a str),
     /// The connection ended.
     Closed(String),
+}
+
+/// Why an operation that somebody waits for was not carried out, as far as the client knows.
+#[derive(Debug)]
+pub(crate) enum OperationError {
+    /// The server refused it, with these GraphQL errors.
+    Refused(String),
+    /// The connection ended, or the answer did not come in time.
+    Broken,
+}
+
+impl OperationError {
+    /// Returns the code of the first GraphQL error.
+    pub(crate) fn code(&self) -> Option<String> {
+        let Self::Refused(errors) = self else { return None };
+        let errors: Value = serde_json::from_str(errors).ok()?;
+        errors[0]["extensions"]["code"].as_str().map(str::to_owned)
+    }
+}
+
+impl std::error::Error for OperationError {}
+
+impl std::fmt::Display for OperationError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(errors) => write!(f, "the server refuses an operation: {errors}"),
+            Self::Broken => f.write_str("the connection ended before the answer"),
+        }
+    }
 }
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<String, String>>>>>;
@@ -131,15 +160,15 @@ impl Graphql {
         &self,
         operation: Operation,
         variables: &str,
-    ) -> anyhow::Result<String> {
+    ) -> Result<String, OperationError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tx, rx) = oneshot::channel();
         self.waiting.lock().insert(id, tx);
         self.link.send(Message::text(operation.message(&id.to_string(), variables)));
-        let answer = timeout(ANSWER_WITHIN, rx).await.context("the server does not answer")?;
-        match answer.context("the connection has ended")? {
-            Ok(response) => Ok(response),
-            Err(errors) => bail!("{errors}"),
+        match timeout(ANSWER_WITHIN, rx).await {
+            Ok(Ok(answer)) => answer.map_err(OperationError::Refused),
+            // The sender is gone with the connection, or the time is over.
+            Ok(Err(_)) | Err(_) => Err(OperationError::Broken),
         }
     }
 

@@ -13,8 +13,8 @@ mod tokens;
 pub(crate) use self::{
     address::Address,
     cast::{Cast, CastPlan},
-    editor::{Editor, EditorEvent},
-    graphql::{Graphql, GraphqlEvent},
+    editor::{Editor, EditorEvent, new_doc},
+    graphql::{Graphql, GraphqlEvent, OperationError},
     http::Http,
     link::LinkOptions,
     marker::Marker,

@@ -11,9 +11,9 @@ use std::{
 use anyhow::{Context as _, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
-use serde::Deserialize;
 
 use super::{
+    change_log::Change,
     run::Run,
     seats::{Seat, Seats},
 };
@@ -67,30 +67,6 @@ struct Inbox {
     streams: HashMap<usize, Arrivals>,
     acknowledged: Arrivals,
     counts: Counts,
-}
-
-#[derive(Deserialize)]
-struct ChangeResponse {
-    data: ChangeData,
-}
-
-#[derive(Deserialize)]
-struct ChangeData {
-    #[serde(rename = "documentChanged")]
-    change: Change,
-}
-
-/// An event of `documentChanged`.
-#[derive(Deserialize)]
-struct Change {
-    kind: String,
-    version: u64,
-    delta: Option<Vec<Step>>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    insert: Option<String>,
 }
 
 impl EditStage {
@@ -290,8 +266,7 @@ impl Inbox {
     }
 
     fn take_change(&mut self, board: &Board, response: &str) {
-        let Ok(ChangeResponse { data: ChangeData { change } }) = serde_json::from_str(response)
-        else {
+        let Some(change) = Change::parse(response) else {
             self.counts.misrouted += 1;
             return;
         };
@@ -299,7 +274,7 @@ impl Inbox {
         if change.kind == "RENAMED" {
             self.is_live = true;
         }
-        for text in change.delta.into_iter().flatten().filter_map(|step| step.insert) {
+        for text in change.insertions() {
             self.take_marks(board, text.as_bytes());
         }
     }

@@ -1,14 +1,23 @@
 //! The scenarios. Each puts one kind of load on the server, and says which promises it checks.
 
+mod agent;
+mod cells;
+mod change_log;
 mod cursors;
 mod edit_stage;
 mod edits;
 mod edits_yjs;
+mod faults;
+mod flush;
 mod hot;
 mod idle;
+mod join;
+mod large;
 mod nodes;
 mod pairs;
 mod run;
 mod seats;
+mod slow;
+mod storm;
 
 pub(crate) use self::run::run;

@@ -4,12 +4,12 @@ use anyhow::bail;
 use chrono::Utc;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{edits, edits_yjs, hot, idle, nodes, pairs};
+use super::{edits, edits_yjs, faults, flush, hot, idle, join, large, nodes, pairs, slow, storm};
 use crate::{
     machine::Hardware,
     options::{Options, ScenarioName},
     report::{Outcome, Report},
-    server::{Deployment, Needs},
+    server::{Deployment, Needs, Postgres, Redis},
 };
 
 /// Everything that a scenario has.
@@ -35,7 +35,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
 
 async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
     let at = Utc::now();
-    let deployment = Deployment::prepare(options, needs(options)).await?;
+    let deployment = Deployment::prepare(options, needs(options).await).await?;
     let (target, server) = (deployment.description(), deployment.version.clone());
     let mut run = Run { options, deployment };
     let outcome = outcome(&mut run).await?;
@@ -51,9 +51,16 @@ async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
     })
 }
 
-fn needs(options: &Options) -> Needs {
+async fn needs(options: &Options) -> Needs {
     match options.scenario {
         ScenarioName::Nodes => Needs { nodes: 2, postgres: true, redis: true },
+        // Without PostgreSQL there is one node with SQLite, which has fewer faults.
+        ScenarioName::Faults if options.database.as_deref() == Some("sqlite") => {
+            Needs { nodes: 1, ..Needs::default() }
+        }
+        ScenarioName::Faults if Postgres::is_installed() || options.database.is_some() => {
+            Needs { nodes: 2, postgres: true, redis: Redis::is_installed().await }
+        }
         _ => Needs { nodes: 1, ..Needs::default() },
     }
 }
@@ -66,6 +73,11 @@ async fn outcome(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
         ScenarioName::Idle => idle::run(run).await,
         ScenarioName::Edits => edits::run(run).await,
         ScenarioName::EditsYjs => edits_yjs::run(run).await,
-        other => bail!("{} is not there yet", other.label()),
+        ScenarioName::Join => join::run(run).await,
+        ScenarioName::Slow => slow::run(run).await,
+        ScenarioName::Storm => storm::run(run).await,
+        ScenarioName::Large => large::run(run).await,
+        ScenarioName::Flush => flush::run(run).await,
+        ScenarioName::Faults => faults::run(run).await,
     }
 }

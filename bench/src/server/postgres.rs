@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::process::Signal;
 use tokio::process::Command;
 
 use super::{
@@ -25,7 +26,7 @@ const MAX_CONNECTIONS: &str = "60";
 /// Where Debian puts the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// A running `postgres` with an empty database. Dropping it kills it; its data is deleted with the folder.
+/// A running `postgres` with an empty database. Dropping it stops it; its data is deleted with the folder.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     process: PrivateProcess,
@@ -93,6 +94,13 @@ impl Postgres {
     /// Returns the URL of its database.
     pub(crate) fn url(&self) -> String {
         format!("postgres://coscribe@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // Killed at once, it would leave shared memory behind. Its data is not needed any more.
+        self.process.end(Signal::QUIT);
     }
 }
 

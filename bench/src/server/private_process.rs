@@ -1,9 +1,14 @@
 //! A process that is started here and ends with this program.
 
-use std::{fs::File, path::Path, process::Stdio};
+use std::{fs::File, path::Path, process::Stdio, thread, time::Duration};
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+
+/// How often the end of a process is checked, and how many times.
+const END_CHECK_EVERY: Duration = Duration::from_millis(10);
+const END_CHECKS: u32 = 500;
 
 /// A running process. Dropping it kills it.
 #[derive(Debug)]
@@ -27,6 +32,21 @@ impl PrivateProcess {
     /// Returns whether the process has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Asks the process to end with this signal, and waits for that for a few seconds.
+    pub(crate) fn end(&mut self, signal: Signal) {
+        let Some(process) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) else {
+            return;
+        };
+        // A process that has ended by itself is no failure.
+        let _sent = kill_process(process, signal);
+        for _ in 0..END_CHECKS {
+            if self.has_ended() {
+                return;
+            }
+            thread::sleep(END_CHECK_EVERY);
+        }
     }
 
     /// Kills the process and waits for its end.

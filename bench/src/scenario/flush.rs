@@ -1,0 +1,105 @@
+//! `flush`: agents store a batch each at the same moment, while somebody types in the same document and another one watches.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    agent::Agent,
+    cells,
+    edit_stage::{EditStage, Protocol},
+    run::Run,
+    seats::Seats,
+};
+use crate::{
+    driver::{Cast, TokenSource},
+    machine::UsageWatch,
+    measure::{Latencies, Promise},
+    report::Outcome,
+    schedule::Schedule,
+};
+
+const AGENTS: usize = 20;
+const QUICK_AGENTS: usize = 4;
+
+/// Cells of each batch. All batches together stay below `limits.document_structs`.
+const CELLS: usize = 5_000;
+const QUICK_CELLS: usize = 300;
+
+/// Insertions per second of the person who types.
+const RATE: f64 = 20.0;
+
+/// Runs the scenario.
+///
+/// # Errors
+/// The users cannot be created or connected, or a batch is refused.
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+    let options = run.options;
+    let agents = options.connections(AGENTS, QUICK_AGENTS);
+    let per_agent = if options.quick { QUICK_CELLS } else { CELLS };
+    // The first two seats are those of the people.
+    let seats = Seats::audiences(1, agents + 2, TokenSource::CONNECTIONS_PER_USER);
+    let cast = seats.cast(run, "").await?;
+    let people = Seats(seats.0[..2].to_vec());
+    let stage = EditStage::connect(run, &cast, &people, Protocol::Yjs).await?;
+    let batches: Vec<_> = (0..agents)
+        .map(|agent| cells::updates(&format!("a{agent}-"), 0..per_agent, per_agent))
+        .collect();
+    let connected = seats.0[2..].iter().map(|seat| connect(run, &cast, seat.user));
+    let agents = try_join_all(connected).await?;
+
+    let rate = options.rate(RATE, RATE);
+    let schedule = Schedule::plan(1, rate, options.warmup(), options.measured());
+    stage.board.begin(schedule);
+    let processes = run.deployment.processes();
+    let usage = UsageWatch::start(processes, schedule.measured_from(), schedule.end());
+    // In the first quarter of the measured part, so that its effects are measured as well.
+    let moment = schedule.measured_from() + options.measured() / 4;
+    let (_, flushed) = stage
+        .board
+        .with_progress("flush", async {
+            tokio::join!(stage.drive(&schedule), flush(&agents, &batches, moment))
+        })
+        .await;
+    let latencies = flushed?;
+    let expected = per_agent * agents.len();
+    drop(agents);
+    let (_, state) = connect(run, &cast, 0).await?.state().await?;
+    let found = cells::count(&state)?;
+
+    let mut outcome = Outcome::default();
+    outcome.add_load(&stage.board, &schedule, usage.end().await);
+    outcome.add_series("flush", latencies);
+    outcome.add_figure("cells that were flushed", expected as f64, "");
+    outcome.counts = stage.counts(&schedule);
+    outcome.failures = outcome.counts.failures(Promise::OnceInOrder);
+    outcome.failures.extend(stage.check_texts(run, &cast).await?);
+    if found != expected {
+        let sentence = format!("{found} of {expected} acknowledged cells are in the document.");
+        outcome.failures.push(sentence);
+    }
+    Ok(outcome)
+}
+
+async fn connect(run: &Run<'_>, cast: &Cast, user: usize) -> anyhow::Result<Agent> {
+    let address = run.deployment.address(0);
+    let agent = Agent::connect(address, &cast.users[user].token, &cast.documents[0]).await?;
+    agent.state().await?;
+    Ok(agent)
+}
+
+/// Sends all batches at the same moment. Returns how long each took until it was stored.
+async fn flush(
+    agents: &[Agent],
+    batches: &[Vec<Vec<u8>>],
+    moment: Instant,
+) -> anyhow::Result<Latencies> {
+    sleep_until(moment).await;
+    let stored = agents.iter().zip(batches).map(|(agent, batch)| agent.store(batch));
+    let mut latencies = Latencies::default();
+    for at in try_join_all(stored).await? {
+        latencies.record(at.checked_duration_since(moment).unwrap_or(Duration::ZERO));
+    }
+    Ok(latencies)
+}

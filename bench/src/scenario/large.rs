@@ -1,0 +1,86 @@
+//! `large`: many editors open a large document at once, then one types in it and another watches.
+
+use anyhow::ensure;
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use super::{
+    agent::Agent,
+    cells,
+    edit_stage::{EditStage, Protocol},
+    run::Run,
+    seats::Seats,
+};
+use crate::{
+    driver::{Cast, TokenSource},
+    machine::UsageWatch,
+    measure::{Latencies, Promise},
+    report::Outcome,
+    schedule::Schedule,
+};
+
+/// Cells of the document: about 3 MB.
+const CELLS: usize = 70_000;
+const QUICK_CELLS: usize = 3_000;
+const CELLS_PER_UPDATE: usize = 10_000;
+
+const EDITORS: usize = 100;
+const QUICK_EDITORS: usize = 6;
+
+/// Insertions per second.
+const RATE: f64 = 50.0;
+const QUICK_RATE: f64 = 20.0;
+
+/// Runs the scenario.
+///
+/// # Errors
+/// The document cannot be made or opened.
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+    let options = run.options;
+    let editors = options.connections(EDITORS, QUICK_EDITORS).max(2);
+    let number = if options.quick { QUICK_CELLS } else { CELLS };
+    let seats = Seats::audiences(1, editors, TokenSource::CONNECTIONS_PER_USER);
+    let cast = seats.cast(run, "").await?;
+    let connect = |user: usize| {
+        Agent::connect(run.deployment.address(0), &cast.users[user].token, &cast.documents[0])
+    };
+    let filler = connect(0).await?;
+    filler.store(&cells::updates("r", 0..number, CELLS_PER_UPDATE)).await?;
+    drop(filler);
+
+    let began = Instant::now();
+    let opened = seats.0.iter().map(async |seat| connect(seat.user).await?.state().await);
+    let states = try_join_all(opened).await?;
+    let mut latencies = Latencies::default();
+    states.iter().for_each(|(at, _)| latencies.record(*at - began));
+    let size = states[0].1.len();
+    ensure!(cells::count(&states[0].1)? == number, "an editor has not received all cells");
+    let others = states.iter().filter(|(_, state)| state.len() != size).count();
+    ensure!(others == 0, "{others} editors have received another state than the first one");
+    drop(states);
+
+    let people = Seats(seats.0[..2].to_vec());
+    let mut outcome = type_in(run, &cast, &people).await?;
+    outcome.add_series("open at once", latencies);
+    outcome.add_figure("size of the document", size as f64 / 1e6, "MB");
+    outcome.add_figure("editors that opened it at once", editors as f64, "");
+    Ok(outcome)
+}
+
+/// One editor types in the document of the cast, and another one watches.
+async fn type_in(run: &Run<'_>, cast: &Cast, people: &Seats) -> anyhow::Result<Outcome> {
+    let options = run.options;
+    let stage = EditStage::connect(run, cast, people, Protocol::Yjs).await?;
+    let rate = options.rate(RATE, QUICK_RATE);
+    let schedule = Schedule::plan(1, rate, options.warmup(), options.measured());
+    stage.board.begin(schedule);
+    let usage =
+        UsageWatch::start(run.deployment.processes(), schedule.measured_from(), schedule.end());
+    stage.board.with_progress("large", stage.drive(&schedule)).await;
+    let mut outcome = Outcome::default();
+    outcome.add_load(&stage.board, &schedule, usage.end().await);
+    outcome.counts = stage.counts(&schedule);
+    outcome.failures = outcome.counts.failures(Promise::OnceInOrder);
+    outcome.failures.extend(stage.check_texts(run, cast).await?);
+    Ok(outcome)
+}
