@@ -77,7 +77,8 @@ impl std::fmt::Display for OperationError {
     }
 }
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<String, String>>>>>;
+/// Those who wait for answers, by the ids of their operations. `None` once the connection has ended.
+type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Result<String, String>>>>>>;
 
 /// An open and authenticated connection. Dropping it breaks it off.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ impl Graphql {
         let mut request = address.handshake("graphql", token)?;
         let protocol = HeaderValue::from_static("graphql-transport-ws");
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-        let (queue, waiting) = (Queue::new(), Waiting::default());
+        let (queue, waiting) = (Queue::new(), Waiting::new(Mutex::new(Some(HashMap::new()))));
         let (acknowledged, acknowledgement) = oneshot::channel();
         let receiver = Receiver {
             events,
@@ -163,7 +164,8 @@ impl Graphql {
     ) -> Result<String, OperationError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tx, rx) = oneshot::channel();
-        self.waiting.lock().insert(id, tx);
+        // The end of the connection has already answered all who waited for it.
+        self.waiting.lock().as_mut().ok_or(OperationError::Broken)?.insert(id, tx);
         self.link.send(Message::text(operation.message(&id.to_string(), variables)));
         match timeout(ANSWER_WITHIN, rx).await {
             Ok(Ok(answer)) => answer.map_err(OperationError::Refused),
@@ -215,7 +217,7 @@ impl<F: FnMut(GraphqlEvent<'_>) + Send + 'static> Receive for Receiver<F> {
             let _sent = acknowledged.send(Err(reason.clone()));
         }
         // Those who wait learn that their sender is gone.
-        self.waiting.lock().clear();
+        self.waiting.lock().take();
         (self.events)(GraphqlEvent::Closed(reason));
     }
 }
@@ -238,7 +240,8 @@ impl<F: FnMut(GraphqlEvent<'_>)> Receiver<F> {
             (self.events)(GraphqlEvent::Answer { operation, refused });
             return;
         }
-        if let Some(waiting) = self.waiting.lock().remove(&operation) {
+        let waiting = self.waiting.lock().as_mut().and_then(|all| all.remove(&operation));
+        if let Some(waiting) = waiting {
             let answer = refused.map_or(Ok(response.to_owned()), |errors| Err(errors.to_owned()));
             // Nobody waits any more if the time was over.
             let _sent = waiting.send(answer);
