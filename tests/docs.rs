@@ -17,13 +17,14 @@ use coscribe::{
 };
 
 /// The folders whose paths the pages name from the root of the repository.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "src/",
     "tests/",
     "crates/",
     "docs/",
     "config/",
     "scripts/",
+    "bench/",
     "benches/",
     "deploy/",
     "entity/",

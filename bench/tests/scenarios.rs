@@ -1,0 +1,187 @@
+//! Each scenario, for a second or two, against a server that the program starts itself.
+//!
+//! These tests judge what was counted, never how long it took.
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_coscribe-bench");
+
+/// Limits of time of the server that a busy machine must not reach.
+const PATIENT: [(&str, &str); 5] = [
+    ("COSCRIBE__SERVER__HEAD_WITHIN", "60s"),
+    ("COSCRIBE__SERVER__BODY_WITHIN", "60s"),
+    ("COSCRIBE__SESSION__INIT_WITHIN", "60s"),
+    ("COSCRIBE__STORE__ACQUIRE_WITHIN", "60s"),
+    ("COSCRIBE__ROOM__APPLY_WITHIN", "60s"),
+];
+
+/// The server that was built in the same run, if there is one. Otherwise the program builds it.
+fn server() -> Option<PathBuf> {
+    let beside = Path::new(PROGRAM).with_file_name("coscribe");
+    beside.is_file().then_some(beside)
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).arg("--quick").envs(PATIENT);
+    if let Some(server) = server() {
+        command.arg("--server").arg(server);
+    }
+    command
+}
+
+fn errors(output: &Output) -> String {
+    let text = [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy);
+    text.concat()
+}
+
+/// Runs a scenario and returns its result. Fails the test unless every promise was kept.
+fn run(arguments: &[&str]) -> Value {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("result.json");
+    let output = command(arguments).arg("--json").arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let result: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(result["ok"], true);
+    assert_eq!(result["scenario"], arguments[0]);
+    for count in ["lost", "repeated", "misrouted", "echoed", "refused", "unanswered", "closed"] {
+        assert_eq!(result["counts"][count], 0, "{count}");
+    }
+    result
+}
+
+fn count(result: &Value, name: &str) -> u64 {
+    result["counts"][name].as_u64().unwrap()
+}
+
+fn figure(result: &Value, name: &str) -> f64 {
+    let figures = result["figures"].as_array().unwrap();
+    let found = figures.iter().find(|figure| figure["name"] == name);
+    found.and_then(|figure| figure["value"].as_f64()).unwrap()
+}
+
+/// Checks that everything arrived that was sent, except cursors that newer ones replaced.
+fn expect_deliveries(result: &Value, sent: u64, expected: u64) {
+    assert_eq!(count(result, "sent"), sent);
+    assert_eq!(count(result, "expected"), expected);
+    assert_eq!(count(result, "delivered") + count(result, "replaced"), expected);
+}
+
+#[test]
+fn pairs_receive_each_others_cursors() {
+    let result = run(&["pairs"]);
+    // 20 users, 5 moves a second, 2 s.
+    expect_deliveries(&result, 200, 200);
+    assert!(result["latency_ms"]["delivery"]["count"].as_u64().unwrap() > 0);
+    assert!(result["hardware"]["cores"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn an_audience_receives_every_cursor() {
+    expect_deliveries(&run(&["hot"]), 20, 600);
+}
+
+#[test]
+fn the_cursors_of_two_nodes_reach_each_other() {
+    expect_deliveries(&run(&["nodes"]), 200, 200);
+}
+
+#[test]
+fn idle_connections_still_receive_events() {
+    let result = run(&["idle"]);
+    assert_eq!(figure(&result, "connections"), 40.0);
+}
+
+#[test]
+fn edits_reach_the_other_user_and_the_text_once() {
+    let result = run(&["edits"]);
+    expect_deliveries(&result, 128, 128);
+    assert_eq!(count(&result, "delivered"), 128);
+}
+
+#[test]
+fn updates_of_editors_reach_the_other_one_and_the_text_once() {
+    let result = run(&["edits-yjs"]);
+    assert_eq!(count(&result, "delivered"), 128);
+}
+
+#[test]
+fn every_join_receives_the_whole_text() {
+    let result = run(&["join"]);
+    assert_eq!(count(&result, "delivered"), 20);
+    assert!(result["latency_ms"]["open, Yjs"]["count"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_stalled_listener_receives_everything_later() {
+    let result = run(&["slow"]);
+    // 40 changes to 4 fluent and 4 stalled listeners.
+    expect_deliveries(&result, 40, 320);
+}
+
+#[test]
+fn all_clients_come_back_after_a_storm() {
+    let result = run(&["storm"]);
+    assert!(figure(&result, "storms") >= 1.0);
+    assert_eq!(count(&result, "delivered"), count(&result, "expected"));
+}
+
+#[test]
+fn a_large_document_is_opened_and_edited() {
+    let result = run(&["large"]);
+    assert_eq!(result["latency_ms"]["open at once"]["count"], 6);
+    assert_eq!(count(&result, "delivered"), 40);
+}
+
+#[test]
+fn a_flush_of_agents_is_stored_while_somebody_types() {
+    let result = run(&["flush"]);
+    assert_eq!(figure(&result, "cells that were flushed"), 1200.0);
+    assert_eq!(count(&result, "delivered"), 40);
+}
+
+#[test]
+fn acknowledged_edits_survive_faults_of_a_cluster() {
+    let result = run(&["faults"]);
+    assert!(figure(&result, "acknowledged edits") > 0.0);
+    for fault in ["kill a node", "stop Redis", "lock a row", "no connections"] {
+        assert!(result["latency_ms"][fault]["count"].as_u64().unwrap() > 0, "{fault}");
+    }
+}
+
+#[test]
+fn acknowledged_edits_survive_faults_of_one_node() {
+    let result = run(&["faults", "--database", "sqlite"]);
+    assert_eq!(
+        figure(&result, "acknowledged edits"),
+        figure(&result, "of these in the texts, once each")
+    );
+    assert_eq!(result["notes"].as_array().unwrap().len(), 2, "two faults do not apply");
+}
+
+#[test]
+fn a_picture_shows_each_distribution() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("result.svg");
+    let output = command(&["pairs"]).arg("--svg").arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let picture = fs::read_to_string(file).unwrap();
+    assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));
+    assert_eq!(picture.matches("<polyline").count(), 2);
+}
+
+#[test]
+fn a_deployment_that_cannot_be_reached_is_named() {
+    // Nothing listens on the port of the discard service.
+    let output = command(&["pairs", "--url", "http://127.0.0.1:9"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(errors(&output).contains("cannot be reached"), "{}", errors(&output));
+}
