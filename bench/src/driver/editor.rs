@@ -12,7 +12,10 @@ use yrs::{
     Update,
     encoding::read::{Cursor, Read as _},
     encoding::write::Write as _,
-    updates::{decoder::Decode as _, encoder::Encode as _},
+    updates::{
+        decoder::{Decode as _, DecoderV1},
+        encoder::Encode as _,
+    },
 };
 
 use super::{
@@ -38,6 +41,8 @@ pub(crate) enum EditorEvent<'a> {
     Update(&'a [u8]),
     /// The update of this event is stored.
     Saved(u64),
+    /// What this client has inserted is stored up to this clock.
+    Clock(u32),
     /// An update was refused, for this reason.
     Denied(String),
     /// The connection ended.
@@ -79,14 +84,30 @@ impl Editor {
         applies: bool,
         events: impl FnMut(EditorEvent<'_>) + Send + 'static,
     ) -> anyhow::Result<Self> {
+        Self::resume(address, (token, document), new_doc(), applies, events).await
+    }
+
+    /// Connects as [`Editor::connect`] does, with the Yjs document of an earlier connection. The sync steps exchange what either
+    /// side lacks.
+    ///
+    /// # Errors
+    /// As for [`Editor::connect`].
+    pub(crate) async fn resume(
+        address: &Address,
+        (token, document): (&str, &str),
+        doc: Doc,
+        applies: bool,
+        events: impl FnMut(EditorEvent<'_>) + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let known = doc.transact().state_vector();
         let request = address.handshake(&format!("sync/{document}?saved=true"), token)?;
         let queue = Queue::new();
-        let shared = Shared { doc: new_doc(), queue: queue.sender(), sent: vec![], stored: 0 };
+        let shared = Shared { doc, queue: queue.sender(), sent: vec![], stored: 0 };
         let shared = Arc::new(Mutex::new(shared));
         let receiver = Receiver { events, shared: Arc::clone(&shared), applies };
         let options = LinkOptions::default();
         let link = Link::open(address.host_and_port(), request, options, queue, receiver).await?;
-        let step_1 = message(STEP_1, &StateVector::default().encode_v1());
+        let step_1 = message(STEP_1, &known.encode_v1());
         ensure!(link.send(step_1), "the connection ended at once");
         Ok(Self { _link: link, shared })
     }
@@ -94,13 +115,22 @@ impl Editor {
     /// Inserts a text at the beginning and sends the update as that of an event. Returns whether it was queued.
     pub(crate) fn insert(&self, event: u64, text: &str) -> bool {
         let mut shared = self.shared.lock();
-        let content = shared.doc.get_or_insert_text(TEXT);
-        let update = {
-            let mut txn = shared.doc.transact_mut();
-            content.insert(&mut txn, 0, text);
-            txn.encode_update_v1()
-        };
+        let (update, _clock) = Self::insert_into(&shared.doc, text);
         shared.send(UPDATE, &update, Some(event))
+    }
+
+    /// Inserts a text at the beginning without sending it. Returns the update, and the clock after it.
+    pub(crate) fn insert_unsent(&self, text: &str) -> (Vec<u8>, u32) {
+        Self::insert_into(&self.shared.lock().doc, text)
+    }
+
+    /// Inserts a text at the beginning of a document that no connection uses. Returns the update, and the clock after it.
+    pub(crate) fn insert_into(doc: &Doc, text: &str) -> (Vec<u8>, u32) {
+        let content = doc.get_or_insert_text(TEXT);
+        let mut txn = doc.transact_mut();
+        content.insert(&mut txn, 0, text);
+        let update = txn.encode_update_v1();
+        (update, txn.state_vector().get(&doc.client_id()))
     }
 
     /// Sends an update that was made elsewhere, as that of an event. Returns whether it was queued.
@@ -155,9 +185,11 @@ impl<F: FnMut(EditorEvent<'_>)> Receiver<F> {
                 (self.events)(EditorEvent::Denied(reason));
             }
             SAVED => {
-                let mut content = Cursor::new(rest.read_buf().ok()?);
+                let mut content = DecoderV1::new(Cursor::new(rest.read_buf().ok()?));
                 let _version: u64 = content.read_var().ok()?;
-                content.read_buf().ok()?;
+                let stored = StateVector::decode(&mut content).ok()?;
+                let client = self.shared.lock().doc.client_id();
+                (self.events)(EditorEvent::Clock(stored.get(&client)));
                 let number = content.read_var().ok()?;
                 let stored = self.shared.lock().store(number);
                 stored.into_iter().for_each(|event| (self.events)(EditorEvent::Saved(event)));

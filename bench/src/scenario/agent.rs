@@ -53,7 +53,7 @@ impl Agent {
                 EditorEvent::Denied(reason) | EditorEvent::Closed(reason) => {
                     seen.fault.get_or_insert(reason);
                 }
-                EditorEvent::Update(_) => {}
+                EditorEvent::Update(_) | EditorEvent::Clock(_) => {}
             }
         };
         let editor = Editor::connect(address, token, document, false, events).await?;

@@ -248,6 +248,7 @@ impl Inbox {
             EditorEvent::Synced(_) => self.is_live = true,
             EditorEvent::Update(update) => self.take_marks(board, update),
             EditorEvent::Saved(event) => self.answered(board, event, None),
+            EditorEvent::Clock(_) => {}
             EditorEvent::Denied(reason) => board.failed(&reason),
             EditorEvent::Closed(reason) => self.closed(board, &reason),
         }

@@ -10,13 +10,16 @@ use tokio::{
 };
 
 use super::ledger::Ledger;
-use crate::driver::{Address, Graphql, LinkOptions, Marker, Operation, OperationError};
+use crate::{
+    driver::{Address, Graphql, LinkOptions, Marker, Operation, OperationError},
+    scenario::edit_stage::Protocol,
+};
 
 /// The pause before an edit is sent again.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest time for one edit. Every fault is over by then.
-const EDIT_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const EDIT_WITHIN: Duration = Duration::from_secs(120);
 
 /// An author.
 pub(crate) struct Author {
@@ -26,6 +29,7 @@ pub(crate) struct Author {
     pub(crate) addresses: Vec<Address>,
     pub(crate) token: String,
     pub(crate) document: String,
+    pub(crate) protocol: Protocol,
     /// From one edit to the next, if the server answers in time.
     pub(crate) every: Duration,
     pub(crate) ledger: Arc<Ledger>,
@@ -45,6 +49,13 @@ impl Author {
     /// # Errors
     /// The server refuses an edit for good, or does not acknowledge it in two minutes.
     pub(crate) async fn write(self, stops: watch::Receiver<bool>) -> anyhow::Result<()> {
+        match self.protocol {
+            Protocol::Graphql => self.write_deltas(stops).await,
+            Protocol::Yjs => self.write_updates(stops).await,
+        }
+    }
+
+    async fn write_deltas(&self, stops: watch::Receiver<bool>) -> anyhow::Result<()> {
         let (mut connection, mut attempts, mut version) = (None, self.number, 1);
         let mut edits = interval(self.every);
         edits.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,6 +18,8 @@ pub(crate) struct Ledger {
     /// The number of the current part of the run: 0 while nothing fails, then that of each fault.
     part: AtomicUsize,
     parts: Vec<Mutex<Part>>,
+    /// Why an author has given up, if one has.
+    failure: Mutex<Option<String>>,
 }
 
 /// A part of the run.
@@ -45,6 +47,7 @@ impl Ledger {
             acknowledged: (0..authors).map(|_| AtomicU64::new(0)).collect(),
             part: AtomicUsize::new(0),
             parts: (0..parts).map(|_| Mutex::new(part())).collect(),
+            failure: Mutex::new(None),
         }
     }
 
@@ -52,6 +55,19 @@ impl Ledger {
     pub(crate) fn begin(&self, part: usize) {
         self.parts[part].lock().last = Instant::now();
         self.part.store(part, Ordering::Relaxed);
+    }
+
+    /// Notes why an author has given up.
+    pub(crate) fn give_up(&self, error: &anyhow::Error) {
+        self.failure.lock().get_or_insert_with(|| format!("{error:#}"));
+    }
+
+    /// Returns an error if an author has given up.
+    ///
+    /// # Errors
+    /// Why the author has given up.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.failure.lock().clone().map_or(Ok(()), |failure| Err(anyhow::Error::msg(failure)))
     }
 
     /// Notes that an attempt failed.

@@ -15,7 +15,7 @@ use crate::{
     driver::Cast,
     measure::{Board, Counts, Promise, wait_until},
     report::{Outcome, console},
-    scenario::{change_log::ChangeLog, run::Run, seats::Seats},
+    scenario::{change_log::ChangeLog, edit_stage::Protocol, run::Run, seats::Seats},
 };
 
 const DOCUMENTS: usize = 8;
@@ -48,7 +48,12 @@ pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
     let (stops, stopped) = watch::channel(false);
     let (mut authors, mut watchers, mut logs) = (JoinSet::new(), JoinSet::new(), vec![]);
     for author in all_authors(run, &cast, &seats, &ledger) {
-        authors.spawn(author.write(stopped.clone()));
+        let (ledger, stopped) = (Arc::clone(&ledger), stopped.clone());
+        authors.spawn(async move {
+            if let Err(error) = author.write(stopped).await {
+                ledger.give_up(&error);
+            }
+        });
     }
     let (ends, ended) = watch::channel(false);
     for watcher in all_watchers(run, &cast, &seats, &board) {
@@ -66,8 +71,9 @@ pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
     }
     stops.send_replace(true);
     while let Some(author) = authors.join_next().await {
-        author.context("an author failed")??;
+        author.context("an author failed")?;
     }
+    ledger.check()?;
     prove(run, &cast, &seats, &ledger, &logs, &board, &mut outcome).await?;
     ends.send_replace(true);
     watchers.shutdown().await;
@@ -83,6 +89,7 @@ fn all_authors(run: &Run<'_>, cast: &Cast, seats: &Seats, ledger: &Arc<Ledger>) 
         addresses: run.deployment.addresses.clone(),
         token: cast.users[seat.user].token.clone(),
         document: cast.documents[seat.document].clone(),
+        protocol: if number % 2 == 0 { Protocol::Graphql } else { Protocol::Yjs },
         every,
         ledger: Arc::clone(ledger),
     });
@@ -105,7 +112,11 @@ fn all_watchers(run: &Run<'_>, cast: &Cast, seats: &Seats, board: &Arc<Board>) -
 
 /// Waits until all authors write, and for as long as a fault lasts.
 async fn calm(run: &Run<'_>, ledger: &Ledger) -> anyhow::Result<()> {
-    let all_write = wait_until(PATIENCE, || ledger.counts().iter().all(|count| *count > 0)).await;
+    let all_write = wait_until(PATIENCE, || {
+        ledger.check().is_err() || ledger.counts().iter().all(|count| *count > 0)
+    })
+    .await;
+    ledger.check()?;
     ensure!(all_write, "not all authors could write before the first fault");
     sleep(lasts(run)).await;
     Ok(())
@@ -126,13 +137,15 @@ async fn suffer(
     fault.occur(&mut run.deployment, &cast.documents[0], duration).await.context(fault.label())?;
     let (over, before) = (Instant::now(), ledger.counts());
     let go_on = wait_until(PATIENCE, || {
-        ledger.counts().iter().zip(&before).all(|(now, before)| now > before)
+        ledger.check().is_err()
+            || ledger.counts().iter().zip(&before).all(|(now, before)| now > before)
     });
     if !go_on.await {
         outcome
             .failures
             .push(format!("After {PATIENCE:?} not all authors went on: {}.", fault.label()));
     }
+    ledger.check()?;
     let recovered = over.elapsed();
     let found = ledger.part(part);
     let label = fault.label();
