@@ -3,7 +3,7 @@
 //! Each mark must reach the other users once, in the order of its author, and be in the text once in the end.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +18,9 @@ use super::{
     seats::{Seat, Seats},
 };
 use crate::{
-    driver::{Cast, Editor, EditorEvent, Graphql, GraphqlEvent, LinkOptions, Marker, Operation},
+    driver::{
+        Cast, Editor, EditorEvent, Graphql, GraphqlEvent, Http, LinkOptions, Marker, Operation,
+    },
     measure::{Arrival, Arrivals, Board, Counts, wait_until},
     schedule::Schedule,
 };
@@ -157,16 +159,9 @@ impl EditStage {
         let mut texts = BTreeMap::new();
         for place in &self.places {
             let document = place.seat.document;
-            if !texts.contains_key(&document) {
+            if let Entry::Vacant(entry) = texts.entry(document) {
                 let token = &cast.users[place.seat.user].token;
-                let variables = serde_json::json!({ "d": cast.documents[document] });
-                let data = http.run(Some(token), Operation::READ, variables).await?;
-                let content = data["document"]["content"].as_str().unwrap_or_default();
-                let mut found = HashMap::<Marker, u64>::new();
-                for marker in Marker::find_all(content.as_bytes()) {
-                    *found.entry(marker).or_default() += 1;
-                }
-                texts.insert(document, found);
+                entry.insert(marks(&http, token, &cast.documents[document]).await?);
             }
             let (Some(sender), found) = (place.seat.sends, &texts[&document]) else { continue };
             let inbox = place.inbox.lock();
@@ -182,6 +177,18 @@ impl EditStage {
         let broken = sentences.into_iter().filter(|(count, _)| *count > 0);
         Ok(broken.map(|(count, sentence)| format!("{count} {sentence}")).collect())
     }
+}
+
+/// Reads a text and returns how often each mark is in it.
+async fn marks(http: &Http, token: &str, document: &str) -> anyhow::Result<HashMap<Marker, u64>> {
+    let variables = serde_json::json!({ "d": document });
+    let data = http.run(Some(token), Operation::READ, variables).await?;
+    let content = data["document"]["content"].as_str().unwrap_or_default();
+    let mut found = HashMap::new();
+    for marker in Marker::find_all(content.as_bytes()) {
+        *found.entry(marker).or_default() += 1;
+    }
+    Ok(found)
 }
 
 impl Place {
