@@ -216,8 +216,9 @@ fn read(page: &Path) -> String {
 
 /// Returns every page, relative to the root.
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<_> =
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from).into();
+    let mut pages: Vec<_> = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md"]
+        .map(PathBuf::from)
+        .into();
     for folder in ["docs", "docs/adr"] {
         let files = fs::read_dir(root().join(folder)).unwrap();
         let names = files.map(|file| Path::new(folder).join(file.unwrap().file_name()));

@@ -81,7 +81,7 @@ pub(crate) enum ScenarioName {
     Storm,
     /// Many editors open a large document, and one types in it
     Large,
-    /// Agents store a batch each at the same moment while somebody types
+    /// Agents store a batch each at the same moment while a user types
     Flush,
     /// Nodes, Redis and the database fail under load; every acknowledged edit must be there once
     Faults,

@@ -142,7 +142,7 @@ fn a_large_document_is_opened_and_edited() {
 }
 
 #[test]
-fn a_flush_of_agents_is_stored_while_somebody_types() {
+fn a_flush_of_agents_is_stored_while_a_user_types() {
     let result = run(&["flush"]);
     assert_eq!(figure(&result, "cells that were flushed"), 1200.0);
     assert_eq!(count(&result, "delivered"), 40);

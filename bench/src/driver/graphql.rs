@@ -1,6 +1,6 @@
 //! A connection that speaks graphql-transport-ws.
 //!
-//! Operations whose answers somebody waits for have ids from [`FIRST_AWAITED`] on. Those of the schedule have the numbers of
+//! Awaited operations have ids from [`FIRST_AWAITED`] on. Those of the schedule have the numbers of
 //! their events, and subscriptions have ids that begin with a letter.
 
 use std::{
@@ -30,10 +30,10 @@ use super::{
     link::{Link, Queue, Receive},
 };
 
-/// The first id of operations that somebody waits for. Events are fewer.
+/// The first id of awaited operations. Events are fewer.
 const FIRST_AWAITED: u64 = 1 << 40;
 
-/// The longest time for an answer that somebody waits for.
+/// The longest wait for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Something that arrived.
@@ -48,7 +48,7 @@ pub(crate) enum GraphqlEvent<'a> {
     Closed(String),
 }
 
-/// Why an operation that somebody waits for was not carried out, as far as the client knows.
+/// Why an awaited operation was not carried out, as far as the client knows.
 #[derive(Debug)]
 pub(crate) enum OperationError {
     /// The server refused it, with these GraphQL errors.

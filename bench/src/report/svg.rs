@@ -67,6 +67,14 @@ impl Scale {
         Self { lowest, highest: (most.log10().ceil() as i32).max(lowest + 1) }
     }
 
+    /// Returns the latencies with a line: 1, 2 and 5 of each power of ten.
+    fn lines(&self) -> Vec<f64> {
+        let top = 10_f64.powi(self.highest);
+        let powers = (self.lowest..self.highest).map(|power| 10_f64.powi(power));
+        let all = powers.flat_map(|power| [power, 2.0 * power, 5.0 * power]);
+        all.chain([top]).collect()
+    }
+
     fn y(&self, milliseconds: f64) -> f64 {
         let share = (milliseconds.max(0.001).log10() - f64::from(self.lowest))
             / f64::from(self.highest - self.lowest);
@@ -92,8 +100,8 @@ fn draw_axes(svg: &mut String, scale: &Scale) -> std::fmt::Result {
             bottom + 18.0
         )?;
     }
-    for power in scale.lowest..=scale.highest {
-        let (milliseconds, digits) = (10_f64.powi(power), usize::try_from(-power).unwrap_or(0));
+    for milliseconds in scale.lines() {
+        let digits = usize::try_from(-milliseconds.log10().floor() as i32).unwrap_or(0);
         let y = scale.y(milliseconds);
         write!(svg, r##"<line x1="{LEFT}" y1="{y:.1}" x2="{end}" y2="{y:.1}" stroke="#ddd"/>"##)?;
         write!(
@@ -121,7 +129,7 @@ fn draw_curve(svg: &mut String, scale: &Scale, series: &Series, number: usize) -
         write!(svg, "{:.1},{:.1} ", x(percent), scale.y(series.latencies.percentile(percent)))?;
     }
     write!(svg, r#"" stroke="{colour}"/>"#)?;
-    let (y, max) = (TOP + 8.0 + 18.0 * number as f64, series.latencies.percentile(100.0));
+    let (y, max) = (TOP + 20.0 + 18.0 * number as f64, series.latencies.percentile(100.0));
     write!(
         svg,
         r#"<text x="{:.1}" y="{y:.1}" fill="{colour}">{} ({} events, max {max:.2} ms)</text>"#,
@@ -143,6 +151,13 @@ mod tests {
     fn each_further_nine_is_equally_wide() {
         let widths = [x(90.0) - x(0.0), x(99.0) - x(90.0), x(99.9) - x(99.0)];
         assert!(widths.iter().all(|width| (width - widths[0]).abs() < 0.01), "{widths:?}");
+    }
+
+    #[test]
+    fn the_vertical_axis_has_three_lines_for_each_power_of_ten() {
+        let scale = Scale { lowest: 0, highest: 2 };
+        assert_eq!(scale.lines(), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+        assert!(scale.y(1.0) > scale.y(10.0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `flush`: agents store a batch each at the same moment, while somebody types in the same document and another one watches.
+//! `flush`: agents store a batch each at the same moment, while one user types in the same document and another one watches.
 
 use std::time::Duration;
 
