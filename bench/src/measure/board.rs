@@ -59,6 +59,11 @@ impl Board {
         }
     }
 
+    /// Notes that something has arrived whose latency is written down elsewhere.
+    pub(crate) fn arrived(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Notes that an operation was answered.
     pub(crate) fn answered(&self, event: u64, refused: Option<&str>) {
         self.answered.fetch_add(1, Ordering::Relaxed);
@@ -127,12 +132,15 @@ impl Board {
             tokio::select! {
                 done = &mut work => return done,
                 _ = seconds.tick() => {
-                    let p99 = self.deliveries.lock().percentile(99.0);
                     let delivered = self.delivered.load(Ordering::Relaxed);
-                    console::progress(&format!(
-                        "{what}: {:.0} s, {delivered} deliveries, p99 {p99:.2} ms",
-                        began.elapsed().as_secs_f64(),
-                    ));
+                    let seconds = began.elapsed().as_secs_f64();
+                    let mut line = format!("{what}: {seconds:.0} s, {delivered} arrived");
+                    let latencies = self.deliveries.lock();
+                    if latencies.count() > 0 {
+                        line += &format!(", p99 {:.2} ms", latencies.percentile(99.0));
+                    }
+                    drop(latencies);
+                    console::progress(&line);
                 }
             }
         }

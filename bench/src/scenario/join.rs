@@ -94,6 +94,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
                         Ok(_) => {}
                         Err(error) => board.note(&format!("{error:#}")),
                     }
+                    board.arrived();
                     opened.is_ok()
                 });
             })

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Cells of the document: about 3 MB.
-const CELLS: usize = 70_000;
+const CELLS: usize = 100_000;
 const QUICK_CELLS: usize = 3_000;
 const CELLS_PER_UPDATE: usize = 10_000;
 
