@@ -54,6 +54,8 @@ async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
 async fn needs(options: &Options) -> Needs {
     match options.scenario {
         ScenarioName::Nodes => Needs { nodes: 2, postgres: true, redis: true },
+        // The scenario itself says that it does not run against a deployment.
+        ScenarioName::Faults if !options.url.is_empty() => Needs { nodes: 1, ..Needs::default() },
         // Without PostgreSQL there is one node with SQLite, which has fewer faults.
         ScenarioName::Faults if options.database.as_deref() == Some("sqlite") => {
             Needs { nodes: 1, ..Needs::default() }
