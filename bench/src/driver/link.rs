@@ -1,17 +1,9 @@
 //! A WebSocket with a task that reads and one that writes.
 //!
-//! Sending never waits: a message that finds [`QUEUE`] others waiting is lost, which the link counts. So a server that reads
-//! slowly does not slow down the schedule. Dropping the link breaks the connection without a close frame.
+//! Sending never waits, so a server that reads slowly does not slow down the schedule. A message that finds [`QUEUE`] others
+//! waiting is lost, and the run then lacks its answer. Dropping the link breaks the connection without a close frame.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -46,7 +38,6 @@ pub(crate) struct LinkOptions {
 #[derive(Debug)]
 pub(crate) struct Link {
     queue: mpsc::Sender<Message>,
-    overflows: Arc<AtomicU64>,
     reads: watch::Sender<bool>,
     tasks: [AbortHandle; 2],
 }
@@ -135,16 +126,12 @@ impl Link {
             }
         });
         let tasks = [reader.abort_handle(), writer.abort_handle()];
-        Self { queue, overflows: Arc::default(), reads, tasks }
+        Self { queue, reads, tasks }
     }
 
-    /// Sends a message, or counts it as lost if too many are waiting. Returns whether it was queued.
+    /// Sends a message, unless too many are waiting. Returns whether it was queued.
     pub(crate) fn send(&self, message: Message) -> bool {
-        let is_queued = self.queue.try_send(message).is_ok();
-        if !is_queued {
-            self.overflows.fetch_add(1, Ordering::Relaxed);
-        }
-        is_queued
+        self.queue.try_send(message).is_ok()
     }
 
     /// Leaves everything that arrives from now on, after at most one more message, in the network.

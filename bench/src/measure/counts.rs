@@ -43,12 +43,11 @@ pub(crate) enum Promise {
 impl Counts {
     /// Adds the counts of a part.
     pub(crate) fn add(&mut self, part: &Self) {
-        let Self { sent, expected, delivered, lost, replaced, .. } = part;
-        self.sent += sent;
-        self.expected += expected;
-        self.delivered += delivered;
-        self.lost += lost;
-        self.replaced += replaced;
+        self.sent += part.sent;
+        self.expected += part.expected;
+        self.delivered += part.delivered;
+        self.lost += part.lost;
+        self.replaced += part.replaced;
         self.repeated += part.repeated;
         self.reordered += part.reordered;
         self.misrouted += part.misrouted;

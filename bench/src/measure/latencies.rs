@@ -34,12 +34,8 @@ pub(crate) struct Distribution {
 
 impl Default for Latencies {
     fn default() -> Self {
-        let bounded = Histogram::new_with_bounds(1, MAX_MICROSECONDS, DIGITS);
-        // The bounds are valid; a histogram that grows by itself would measure the same.
-        Self(bounded.unwrap_or_else(|_invalid| {
-            #[allow(clippy::expect_used, reason = "three digits are always valid")]
-            Histogram::new(DIGITS).expect("three digits are valid")
-        }))
+        let histogram = Histogram::new_with_bounds(1, MAX_MICROSECONDS, DIGITS);
+        Self(histogram.expect("the bounds and the digits are valid"))
     }
 }
 
