@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 pub(crate) struct Options {
     /// What to do
     pub(crate) scenario: ScenarioName,
-    /// Base address of a deployment, such as https://docs.example.org; repeat it for several nodes
+    /// Base address of a deployment: scheme, host and port. Repeat it for several nodes
     #[arg(long, value_name = "URL")]
     pub(crate) url: Vec<String>,
     /// Seconds that are measured
