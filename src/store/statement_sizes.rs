@@ -1,11 +1,15 @@
 //! The numbers of rows in statements with lists of values.
 //!
 //! The text of such a statement depends on the number of its rows. A database compiles each text that it has not seen before, which
-//! takes longer than to run it, and a connection keeps only so many compiled statements. So the numbers are powers of two: there are
-//! eleven texts instead of a thousand. A list that may have more rows is filled up; others are divided.
+//! takes longer than to run it, and a connection keeps only a hundred compiled statements. So larger numbers are powers of two: there
+//! are a dozen texts instead of a thousand. A list that may have more rows is filled up. Others are divided, unless they are short:
+//! each part is a statement more.
 
 /// How many rows one statement has at most. It may have 32,766 values in SQLite and 65,535 in PostgreSQL.
 const MAX_ROWS: usize = 1024;
+
+/// The longest list that is not divided.
+const MAX_SHORT: usize = 8;
 
 /// Appends copies of `filler` to a list of rows, up to the next power of two.
 pub(super) fn fill_up<T: Clone>(rows: &mut Vec<T>, filler: &T) {
@@ -16,12 +20,13 @@ pub(super) fn fill_up<T: Clone>(rows: &mut Vec<T>, filler: &T) {
     }
 }
 
-/// Divides rows into lists whose lengths are powers of two, in their order.
+/// Divides rows into lists whose lengths are powers of two, or at most eight, in their order.
 pub(super) fn divide<T>(rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     let mut rows = rows.into_iter();
     std::iter::from_fn(move || {
         let left = rows.len().min(MAX_ROWS);
-        let length = 1 << left.checked_ilog2()?;
+        let power = 1 << left.checked_ilog2()?;
+        let length = if left <= MAX_SHORT { left } else { power };
         Some(rows.by_ref().take(length).collect())
     })
 }
@@ -44,8 +49,10 @@ mod tests {
     fn divided_lists_have_all_rows_in_their_order() {
         for count in [0, 1, 2, 3, 37, 1023, 1024, 1025, 5000] {
             let lists: Vec<Vec<usize>> = divide((0..count).collect()).collect();
-            assert!(lists.iter().all(|list| list.len().is_power_of_two()), "{count}");
+            let is_common = |length: usize| length <= MAX_SHORT || length.is_power_of_two();
+            assert!(lists.iter().all(|list| is_common(list.len())), "{count}");
             assert!(lists.iter().all(|list| list.len() <= MAX_ROWS), "{count}");
+            assert_eq!(lists.len() <= 1, count <= MAX_SHORT || count.is_power_of_two(), "{count}");
             assert!(lists.concat().into_iter().eq(0..count), "{count}");
         }
     }
