@@ -215,8 +215,9 @@ impl<F: FnMut(EditorEvent<'_>)> Receiver<F> {
                 (self.events)(EditorEvent::Synced(content));
             }
             UPDATE => {
-                self.apply(content);
+                // Before the work on this side, which is not the server's.
                 (self.events)(EditorEvent::Update(content));
+                self.apply(content);
             }
             _ => return None,
         }

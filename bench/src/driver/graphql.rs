@@ -212,12 +212,13 @@ impl<F: FnMut(GraphqlEvent<'_>) + Send + 'static> Receive for Receiver<F> {
     }
 
     fn closed(&mut self, reason: String) {
-        if let Some(acknowledged) = self.acknowledged.take() {
-            // As above.
-            let _sent = acknowledged.send(Err(reason.clone()));
-        }
         // Those who wait learn that their sender is gone.
         self.waiting.lock().take();
+        if let Some(acknowledged) = self.acknowledged.take() {
+            // `connect` returns the reason. The connection was never open, so none has ended. As above.
+            let _sent = acknowledged.send(Err(reason));
+            return;
+        }
         (self.events)(GraphqlEvent::Closed(reason));
     }
 }

@@ -30,7 +30,8 @@ impl Http {
     /// # Errors
     /// The system has no working TLS.
     pub(crate) fn new(address: &Address) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
+        // As the WebSockets, which use none either.
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         Ok(Self { client, url: address.http("graphql") })
     }
 

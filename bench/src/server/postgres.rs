@@ -70,6 +70,8 @@ impl Postgres {
             "trust",
             "-E",
             "UTF8",
+            "--locale",
+            "C",
             "--no-sync",
         ]);
         let output = initdb.output().await?;

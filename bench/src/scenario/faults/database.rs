@@ -16,7 +16,7 @@ const OUR_NAME: &str = "coscribe-bench";
 const MAX_TAKEN: usize = 1000;
 
 /// The longest wait for a connection of all that are taken. The library tries again until then when the server has no more.
-const TAKE_WITHIN: Duration = Duration::from_millis(200);
+const TAKE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The longest wait for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);

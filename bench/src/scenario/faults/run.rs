@@ -207,7 +207,7 @@ async fn prove(
     outcome.add_figure("acknowledged edits", texts.expected as f64, "");
     outcome.add_figure(
         "of these in the texts, once each",
-        (texts.delivered - texts.repeated) as f64,
+        texts.delivered.saturating_sub(texts.repeated) as f64,
         "",
     );
     Ok(())
