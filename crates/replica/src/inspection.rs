@@ -157,7 +157,7 @@ impl Replica {
         self.check_structs(&mut inspected, &clocks.document, effects.has_new_structs, bounds)?;
         let outlines = inspected.updates.iter().map(|(_, outline)| outline);
         self.conflicts.add(outlines.clone());
-        // Deletions and repetitions are accepted at any size.
+        // Deletions and repetitions do not make the document larger.
         if effects.has_new_structs {
             self.check_conflicts(outlines)?;
             let (size, limit) = (self.weight_with(effects.bytes, bounds.state), bounds.state);
