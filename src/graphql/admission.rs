@@ -180,7 +180,7 @@ impl Admission for ViewerAdmission<'_> {
 impl SubscriptionOperation {
     /// Returns the request that runs it for a purpose.
     pub(super) fn request(&self, purpose: Purpose) -> async_graphql::Request {
-        self.parsed.request(self.name.as_deref(), self.variables.clone()).data(purpose)
+        self.parsed.request(self.name.as_ref(), self.variables.clone()).data(purpose)
     }
 
     fn audience(&self, topic: Topic) -> AudienceKey {

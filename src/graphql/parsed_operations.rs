@@ -9,7 +9,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::{
-    Name, Positioned, Request, Response, ServerError, Value, Variables,
+    Name, Positioned, Request, Response, ServerError, ValidationResult, Value, Variables,
     parser::{
         self, parse_query,
         types::{
@@ -19,6 +19,7 @@ use async_graphql::{
     },
 };
 use async_graphql_value::Value as QueryValue;
+use parking_lot::Mutex;
 
 use super::{
     validation::{
@@ -27,6 +28,7 @@ use super::{
         },
         nulls,
         refusal::refusal,
+        reuse::{RequestedOperation, is_reusable},
         root_field,
         variable_uses::{self, VariableBounds},
     },
@@ -54,6 +56,8 @@ pub(super) struct ParsedOperations {
     pub(super) text: Arc<str>,
     document: ExecutableDocument,
     size: TextSize,
+    /// The validations of operations that do not depend on values, by the name in the request.
+    validations: Mutex<Vec<(Option<Arc<str>>, ValidationResult)>>,
 }
 
 impl ParsedOperations {
@@ -66,7 +70,7 @@ impl ParsedOperations {
         // Before anything else, see the invariant.
         let size = measure(&document, bounds)?;
         root_field::inline_fragments(&mut document);
-        Ok(Self { text, document, size })
+        Ok(Self { text, document, size, validations: Mutex::default() })
     }
 
     /// Returns the size of the text.
@@ -75,12 +79,41 @@ impl ParsedOperations {
     }
 
     /// Returns a request that runs the operation called `name`.
-    pub(super) fn request(&self, name: Option<&str>, variables: Variables) -> Request {
+    pub(super) fn request(
+        self: &Arc<Self>,
+        name: Option<&Arc<str>>,
+        variables: Variables,
+    ) -> Request {
         // async-graphql does not read the text of a request that has been parsed.
         let mut request = Request::new("").variables(variables);
-        request.operation_name = name.map(str::to_owned);
+        request.operation_name = name.map(|name| name.to_string());
         request.set_parsed_query(self.document.clone());
-        request
+        request.data(RequestedOperation { parsed: Arc::clone(self), name: name.cloned() })
+    }
+
+    /// Returns the validation of the operation called `name` if it is known and does not depend on values.
+    pub(super) fn known_validation(&self, name: Option<&str>) -> Option<ValidationResult> {
+        let validations = self.validations.lock();
+        let known = validations.iter().find(|(known, _)| known.as_deref() == name);
+        known.map(|(_, result)| *result)
+    }
+
+    /// Notes the validation of the operation called `name`, unless it depends on values.
+    pub(super) fn remember_validation(&self, name: Option<Arc<str>>, result: ValidationResult) {
+        let operation = self.find(name.as_deref());
+        if !operation.is_some_and(|operation| is_reusable(&self.document, operation)) {
+            return;
+        }
+        let mut validations = self.validations.lock();
+        // Each name is one of an operation in the text, so the text bounds the list.
+        if !validations.iter().any(|(known, _)| *known == name) {
+            validations.push((name, result));
+        }
+    }
+
+    /// Returns the operation called `name`, if there is one.
+    pub(super) fn find(&self, name: Option<&str>) -> Option<&OperationDefinition> {
+        self.operation(name).ok().map(|operation| &operation.node)
     }
 
     /// Inserts the nulls of failed fields into the response of the operation called `name`.

@@ -166,7 +166,7 @@ impl PreparedOperation {
         let (budget, held) = (Arc::clone(budget), self.held.take());
         let request = self
             .parsed
-            .request(self.name.as_deref(), variables)
+            .request(self.name.as_ref(), variables)
             .data(caller)
             .data(Arc::clone(&budget))
             .data(Loaders::new(

@@ -6,6 +6,7 @@ use async_graphql::{SDLExportOptions, Schema as AsyncSchema};
 
 use super::{
     Api, answer::Metering, mutation::Mutation, query::Query, subscription::SubscriptionRoot,
+    validation::reuse::ReusedValidation,
 };
 
 /// The schema that operations run against.
@@ -30,6 +31,7 @@ impl Schemas {
                 // A suggestion takes the length of a name times those of all fields of its type.
                 .disable_suggestions()
                 .data(Arc::clone(api))
+                .extension(ReusedValidation)
         };
         Self { operations: build().extension(Metering).finish(), events: build().finish() }
     }

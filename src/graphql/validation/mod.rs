@@ -5,5 +5,6 @@ pub(super) mod expansion;
 mod inputs;
 pub(super) mod nulls;
 pub(super) mod refusal;
+pub(super) mod reuse;
 pub(super) mod root_field;
 pub(super) mod variable_uses;
