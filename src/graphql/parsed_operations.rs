@@ -86,7 +86,7 @@ impl ParsedOperations {
     ) -> Request {
         // async-graphql does not read the text of a request that has been parsed.
         let mut request = Request::new("").variables(variables);
-        request.operation_name = name.map(|name| name.to_string());
+        request.operation_name = name.map(ToString::to_string);
         request.set_parsed_query(self.document.clone());
         request.data(RequestedOperation { parsed: Arc::clone(self), name: name.cloned() })
     }
