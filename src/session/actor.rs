@@ -19,6 +19,7 @@ use super::{
     protocol::{Completion, Protocol, ProtocolEffect, SessionView},
     sessions::Registered,
     socket::{Inbound, SessionContext, fragment},
+    unfinished::Unfinished,
 };
 use crate::{
     connection::ConnectionHandle,
@@ -76,6 +77,8 @@ pub(super) struct Session {
     pub(super) span: Span,
     pub(super) opened_at: Instant,
     assembler: Assembler,
+    /// The work that the session awaits for its protocol.
+    unfinished: Unfinished<Completion>,
     /// Fires when the heartbeat is to be checked again.
     timer: Option<SpawnHandle>,
     pub(super) registered: Option<Registered>,
@@ -101,6 +104,7 @@ impl Session {
             span: new.span,
             opened_at,
             assembler: Assembler::new(parts.limits.message),
+            unfinished: Unfinished::default(),
             timer: None,
             registered: None,
             _counted: parts.metrics.connection_opened(),
@@ -134,9 +138,7 @@ impl Session {
                 }
                 ProtocolEffect::Probe => self.probe(ctx),
                 ProtocolEffect::Reply(frame, in_flight) => self.reply(frame, in_flight),
-                ProtocolEffect::Await(work) => {
-                    ctx.spawn(work.into_actor(self).map(Self::complete));
-                }
+                ProtocolEffect::Await(work) => self.unfinished.push(work),
                 ProtocolEffect::WakeAt(at) => {
                     let wait = at.saturating_duration_since(Instant::now());
                     ctx.run_later(wait, move |session, ctx| session.wake(at, ctx));
@@ -147,16 +149,6 @@ impl Session {
             }
         }
         self.close_if_drained(ctx);
-    }
-
-    fn complete(completion: Completion, session: &mut Self, ctx: &mut SessionContext) {
-        // A closing session has no use for results. Dropping one gives its seat up.
-        if session.is_closing() {
-            return;
-        }
-        let view = session.view();
-        let effects = session.protocol.complete(completion, &view);
-        session.apply(effects, ctx);
     }
 
     fn wake(&mut self, at: Instant, ctx: &mut SessionContext) {
@@ -236,6 +228,7 @@ impl Actor for Session {
         ctx.set_mailbox_capacity(self.parts.options.mailbox);
         let (registered, is_draining) = self.parts.sessions.add(self.id, ctx.address());
         self.registered = Some(registered);
+        ctx.add_stream(self.unfinished.clone());
         if is_draining {
             return self.drain(Duration::ZERO, ctx);
         }
@@ -249,6 +242,19 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
         self.outbox.finish();
+    }
+}
+
+/// The results of the work that the session awaits for its protocol.
+impl StreamHandler<Completion> for Session {
+    fn handle(&mut self, completion: Completion, ctx: &mut Self::Context) {
+        // A closing session has no use for results. Dropping one gives its seat up.
+        if self.is_closing() {
+            return;
+        }
+        let view = self.view();
+        let effects = self.protocol.complete(completion, &view);
+        self.apply(effects, ctx);
     }
 }
 

@@ -30,6 +30,7 @@ mod sessions;
 mod slot_search;
 mod socket;
 mod throttle;
+mod unfinished;
 mod waiting_throttle;
 mod yjs;
 
