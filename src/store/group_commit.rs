@@ -2,7 +2,8 @@
 //!
 //! A commit waits for the disk once and needs a handful of statements, whether it stores one document or a hundred. So
 //! a single task commits for all rooms. It stores the batches that are queued when a commit begins, and begins a commit
-//! no sooner than `store.commit_every` after the previous one. A batch that finds the queue idle does not wait.
+//! no sooner than `store.commit_every` after the previous one, and later while many documents change ([`GatherPace`]). A
+//! batch that finds the queue idle does not wait.
 //!
 //! The queue holds at most [`MAX_QUEUED_BATCHES`] batches, and each room has at most one in it. When the queue is full,
 //! senders wait. Authors take turns, and those of large batches pause between them ([`WaitingBatches`]). A batch that has waited
@@ -25,6 +26,7 @@ use super::{
     Batch, CommitError, Committed, StoreError,
     commit::{GroupOutcome, commit_group},
     document_lock::DocumentLocks,
+    gather_pace::GatherPace,
     renewable_pool::RenewablePool,
     waiting_batches::{WaitingBatches, author_of, is_large},
 };
@@ -49,7 +51,7 @@ struct QueuedBatch {
 
 /// When commits begin, and the deadlines of a batch.
 pub(super) struct CommitTiming {
-    /// The shortest time from the start of one commit to the start of the next.
+    /// The shortest time from the start of one commit to the start of the next, while few documents change.
     pub(super) every: Duration,
     /// How long a batch may wait in the queue.
     pub(super) start_within: Duration,
@@ -119,6 +121,7 @@ impl Committer {
     async fn run(&self) {
         let mut queue = self.queue.lock().await;
         let mut next_start = Instant::now();
+        let mut pace = GatherPace::new(self.timing.every, next_start);
         let mut waiting = WaitingBatches::default();
         loop {
             if !wait_for_group(&mut queue, &mut waiting).await {
@@ -126,7 +129,6 @@ impl Committer {
             }
             sleep_until(next_start).await;
             let now = Instant::now();
-            next_start = now + self.timing.every;
             while waiting.len() < MAX_QUEUED_BATCHES
                 && let Ok(QueuedBatch { batch, queued_at, reply }) = queue.try_recv()
             {
@@ -143,6 +145,7 @@ impl Committer {
                 let cause = "the batch waited longer than `store.acquire_within` for its commit";
                 send_reply(reply, Err(StoreError::unavailable(cause).into()));
             }
+            next_start = pace.begin(group.iter().map(|(batch, _)| batch.document), now);
             if !group.is_empty() {
                 let large = group.iter().filter(|(batch, _)| is_large(batch));
                 let large: Vec<_> = large.map(|(batch, _)| author_of(batch)).collect();

@@ -24,6 +24,7 @@ mod document_lock;
 mod documents;
 mod error;
 mod file_lock;
+mod gather_pace;
 mod group_commit;
 mod history;
 mod log;
