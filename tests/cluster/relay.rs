@@ -7,10 +7,12 @@ use coscribe::{
     auth::SigningKeys,
     domain::{Color, Cursor, CursorMove, DocumentId, NodeId, Position, User},
     redis::{Connection, RedisKeys, RelaySigner, Server},
-    wire::envelope::{Envelope, NEWEST_VERSION, SIGNED_SINCE, SerialSeries},
+    wire::envelope::{Envelope, NEWEST_VERSION, SIGNED_SINCE, SerialSeries, unverified},
 };
 use kit::{Client as _, Node as _, Pair, TestNode, expect_eventually};
+use redis::{PushInfo, PushKind, Value};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 /// Connects to the Redis of a node.
 pub(crate) async fn connect_to_redis(node: &TestNode) -> (Connection, RedisKeys) {
@@ -186,4 +188,81 @@ async fn changes_reach_another_node_without_the_database() {
     alice.write(*document, &large).await.value();
     assert_eq!(bobs_tab.expect_version(24).await["content"], large);
     pair.stop_with(peer, (alices_tab, bobs_tab)).await;
+}
+
+/// A subscriber of a document's channel that is no node: it announces nothing.
+struct SilentListener {
+    pushes: mpsc::UnboundedReceiver<Vec<u8>>,
+    _connection: Connection,
+}
+
+impl SilentListener {
+    async fn subscribe(node: &TestNode, document: DocumentId) -> Self {
+        let options = &node.settings().redis;
+        let (sender, pushes) = mpsc::unbounded_channel();
+        let forward = move |push: PushInfo| {
+            if let (PushKind::Message | PushKind::SMessage, [_, Value::BulkString(bytes)]) =
+                (&push.kind, &push.data[..])
+            {
+                // The test may have ended.
+                let _sent = sender.send(bytes.clone());
+            }
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let server = Server::new(options).unwrap();
+        let mut connection = server.connect_with_push(forward).await.unwrap();
+        let channel = RedisKeys::new(&options.prefix).document(document);
+        connection.subscribe(&[channel]).await.unwrap();
+        Self { pushes, _connection: connection }
+    }
+
+    /// Returns how many cursors arrive before the next change.
+    async fn cursors_before_change(&mut self, document: DocumentId) -> usize {
+        let mut cursors = 0;
+        loop {
+            let message = self.pushes.recv().await.unwrap();
+            let Some(envelope) = unverified(&message) else { continue };
+            match Envelope::decode(envelope, document, NEWEST_VERSION).unwrap().1 {
+                Envelope::CursorMoved(_) => cursors += 1,
+                Envelope::Changed(_) => return cursors,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn cursors_are_published_only_while_another_node_listens() {
+    let pair = Pair::start().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    let (alices_tab, bobs_tab) = (alice.open(*document).await, bob.open(*document).await);
+    alices_tab.expect_joined(bob).await;
+    expect_listeners(&pair.node, *document, 1).await;
+    // The node learns from the first ones that nobody else receives them.
+    let mut base = 1;
+    let mut move_and_edit = async || {
+        alices_tab.move_cursor(*document, 0, 1).await.value();
+        bobs_tab.expect_cursor().await;
+        alices_tab.edit(*document, base, json!([{ "insert": "a" }])).await.value();
+        base += 1;
+        bobs_tab.expect_version(base).await;
+    };
+    move_and_edit().await;
+    // It has published everything before the grant when the grant is acknowledged.
+    let carol = pair.node.person("Carol").await;
+    alice.grant(*document, &carol, "VIEW").await.value();
+    let mut listener = SilentListener::subscribe(&pair.node, *document).await;
+    move_and_edit().await;
+    assert_eq!(listener.cursors_before_change(*document).await, 0);
+    // The change was received by two, so there may be another node.
+    move_and_edit().await;
+    assert_eq!(listener.cursors_before_change(*document).await, 1);
+    drop(listener);
+
+    let peer = pair.node.start_peer().await;
+    let third_tab = bob.at(&peer).open(*document).await;
+    alices_tab.expect_joined(bob).await;
+    alices_tab.move_cursor(*document, 0, 1).await.value();
+    assert_eq!(third_tab.expect_cursor().await["sessionId"], json!(alices_tab.session()));
+    pair.stop_with(peer, (alices_tab, bobs_tab, third_tab)).await;
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::{
     sync::{oneshot, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     actor::{ReceiveInbound, Relay, RelayParts, Stop, UpdateSubscriptions},
     channels::ChannelSubscriptions,
     inbound::{InboundEvent, InboundRouter},
+    listeners::RemoteListeners,
     outbound_queue::OutboundMessage,
     publisher::{Publish, PublishAccessChange},
     refusal::RefusedEnvelopes,
@@ -46,6 +47,7 @@ pub(super) struct BridgeShared {
     pub(super) keys: RedisKeys,
     pub(super) metrics: Metrics,
     pub(super) channels: Mutex<ChannelSubscriptions>,
+    pub(super) listeners: Arc<Mutex<RemoteListeners>>,
     pub(super) health: watch::Sender<Health>,
     pub(super) signer: Arc<RelaySigner>,
     /// Documents whose envelopes were dropped because the actor's mailbox was full.
@@ -76,6 +78,7 @@ impl RedisBridge {
             keys: keys.clone(),
             metrics: metrics.clone(),
             channels: Mutex::default(),
+            listeners: Arc::default(),
             health: watch::Sender::new(Health::Unavailable),
             signer: Arc::clone(&signer),
             unqueued: Mutex::default(),
@@ -92,6 +95,7 @@ impl RedisBridge {
             refused: RefusedEnvelopes::new(metrics),
             signer,
             replays: Mutex::default(),
+            listeners: Arc::clone(&shared.listeners),
             send_to_relay: Box::new(move |event| send_inbound(&to_relay, event)),
         };
         let parts =
@@ -145,6 +149,11 @@ impl Bridge for RedisBridge {
     fn publish(&self, document: DocumentId, envelope: Envelope) {
         let version = self.shared.signer.version();
         if !envelope.is_known_to(version) {
+            return;
+        }
+        let is_transient =
+            matches!(envelope, Envelope::CursorMoved(_) | Envelope::AwarenessUpdated(_));
+        if is_transient && self.shared.listeners.lock().is_alone(document, Instant::now()) {
             return;
         }
         let message = OutboundMessage {

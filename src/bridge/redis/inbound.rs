@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    listeners::RemoteListeners,
     refusal::{EnvelopeRefusal, RefusedEnvelopes},
     replay_guard::{Arrival, ReplayGuard},
 };
@@ -91,6 +92,7 @@ pub(super) struct InboundRouter {
     pub(super) refused: RefusedEnvelopes,
     pub(super) signer: Arc<RelaySigner>,
     pub(super) replays: Mutex<ReplayGuard>,
+    pub(super) listeners: Arc<Mutex<RemoteListeners>>,
     /// Sends an event to the relay's actor without waiting.
     pub(super) send_to_relay: Box<dyn Fn(InboundEvent) + Send + Sync>,
 }
@@ -199,6 +201,7 @@ impl InboundRouter {
         if from == self.node {
             return self.deliver_own(document, envelope);
         }
+        self.listeners.lock().heard(document, Instant::now());
         let request = match &envelope {
             Envelope::AccessChanged { request, .. } => *request,
             _ => None,

@@ -16,6 +16,7 @@ mod canary;
 mod channels;
 mod handle;
 mod inbound;
+mod listeners;
 mod outbound_queue;
 mod publisher;
 mod refusal;

@@ -73,7 +73,7 @@ impl Relay {
             return;
         }
         self.publisher.is_publishing = true;
-        let commands = self.publisher.commands.clone();
+        let (commands, sent_at) = (self.publisher.commands.clone(), Instant::now());
         let publish = async move {
             let published = commands
                 .run(async |mut connection| {
@@ -86,9 +86,9 @@ impl Relay {
                 .await;
             (batch, published)
         };
-        ctx.spawn(publish.into_actor(self).map(|(batch, published), relay, ctx| {
+        ctx.spawn(publish.into_actor(self).map(move |(batch, published), relay, ctx| {
             relay.publisher.is_publishing = false;
-            relay.batch_published(batch, published);
+            relay.batch_published(batch, published, sent_at);
             relay.publish_next_batch(ctx);
         }));
     }
@@ -97,6 +97,7 @@ impl Relay {
         &mut self,
         batch: Vec<OutboundMessage>,
         published: Result<Vec<u64>, CommandError>,
+        sent_at: Instant,
     ) {
         let now = Instant::now();
         self.canary.published(published.is_ok(), now);
@@ -107,6 +108,7 @@ impl Relay {
         }
         match published {
             Ok(subscriber_counts) => {
+                self.note_receivers(&batch, &subscriber_counts, sent_at);
                 for (message, count) in batch.into_iter().zip(subscriber_counts) {
                     if let Some(subscriber_count) = message.subscriber_count
                         && subscriber_count.send(count).is_err()
@@ -126,6 +128,15 @@ impl Relay {
                 self.publisher.queue.mark_lost(documents);
                 self.publisher.queue.drop_all();
                 self.report_health();
+            }
+        }
+    }
+
+    fn note_receivers(&self, batch: &[OutboundMessage], counts: &[u64], sent_at: Instant) {
+        let mut listeners = self.shared().listeners.lock();
+        for (message, count) in batch.iter().zip(counts) {
+            if let Some(document) = message.document {
+                listeners.counted(document, *count, sent_at);
             }
         }
     }

@@ -128,6 +128,7 @@ impl Relay {
         self.canary.subscribed(canary_channels.len(), Instant::now());
         self.subscriber.canary_channels = canary_channels;
         self.shared().channels.lock().reset();
+        self.shared().listeners.lock().reset();
         self.subscriber.connection =
             Some(ActiveConnection { connection, is_changing: false, is_complete: false });
         self.send_canaries(ctx);
@@ -139,6 +140,7 @@ impl Relay {
         if self.subscriber.connection.take().is_some() {
             self.shared().metrics.relay_lost();
             self.shared().channels.lock().reset();
+            self.shared().listeners.lock().reset();
             self.canary.disconnected();
             self.report_health();
             self.connect_later(ctx);
@@ -160,6 +162,7 @@ impl Relay {
     /// Handles the end of a subscription: this node unsubscribed, or the channel moved to another server.
     pub(super) fn unsubscribed(&mut self, document: DocumentId, ctx: &mut Context<Self>) {
         self.shared().channels.lock().mark_unsubscribed(document);
+        self.shared().listeners.lock().unsubscribed(document);
         self.update_subscriptions(ctx);
     }
 
@@ -212,6 +215,9 @@ impl Relay {
         active.is_changing = false;
         match (applied, change) {
             (Ok(()), SubscriptionChange::Subscribe(documents)) => {
+                let mut listeners = self.parts.shared.listeners.lock();
+                documents.iter().for_each(|id| listeners.subscribed(*id, Instant::now()));
+                drop(listeners);
                 let unawaited = self.parts.shared.channels.lock().mark_subscribed(documents);
                 // The rooms of these documents did not wait. They may have read the store before an
                 // envelope was published that did not reach them. While the first subscriptions of a
@@ -222,7 +228,9 @@ impl Relay {
             }
             (Ok(()), SubscriptionChange::Unsubscribe(documents)) => {
                 let mut channels = self.parts.shared.channels.lock();
+                let mut listeners = self.parts.shared.listeners.lock();
                 for document in documents {
+                    listeners.unsubscribed(document);
                     channels.mark_unsubscribed(document);
                 }
             }

@@ -1,0 +1,139 @@
+//! Which documents no other node listens to. Pure.
+//!
+//! Redis returns how many nodes have received a message. While that is this node alone, publishing cursors is work for
+//! nobody, and in most deployments the people of a document are on one node. So cursors and awareness, which may be lost
+//! anyway, are not published to a document that no other node listens to.
+//!
+//! A node that opens the document publishes the arrival of its first session, or asks for awareness: this node then
+//! publishes again. If that message is lost, it does after [`ALONE_FOR`] at the latest.
+//!
+//! Invariant: a document counts as unheard only if the number was measured after the node subscribed to it and after the last
+//! message of another node.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::domain::DocumentId;
+
+/// How long a number of receivers is believed.
+const ALONE_FOR: Duration = Duration::from_secs(5);
+
+/// What is known of the other nodes, for each document that this node is subscribed to.
+#[derive(Debug, Default)]
+pub(super) struct RemoteListeners(HashMap<DocumentId, Listening>);
+
+#[derive(Debug)]
+struct Listening {
+    /// When this node subscribed.
+    subscribed_at: Instant,
+    /// When another node last published something.
+    heard_at: Option<Instant>,
+    /// Until when nobody else is believed to listen.
+    alone_until: Option<Instant>,
+}
+
+impl RemoteListeners {
+    /// Notes that this node has subscribed to a document.
+    pub(super) fn subscribed(&mut self, document: DocumentId, now: Instant) {
+        let listening = Listening { subscribed_at: now, heard_at: None, alone_until: None };
+        self.0.insert(document, listening);
+    }
+
+    /// Notes that this node is no longer subscribed to a document.
+    pub(super) fn unsubscribed(&mut self, document: DocumentId) {
+        self.0.remove(&document);
+    }
+
+    /// Notes that this node has lost all subscriptions.
+    pub(super) fn reset(&mut self) {
+        self.0.clear();
+    }
+
+    /// Notes a message of another node.
+    pub(super) fn heard(&mut self, document: DocumentId, now: Instant) {
+        if let Some(listening) = self.0.get_mut(&document) {
+            listening.heard_at = Some(now);
+            listening.alone_until = None;
+        }
+    }
+
+    /// Notes how many nodes have received a message that was sent at `sent_at`.
+    pub(super) fn counted(&mut self, document: DocumentId, receivers: u64, sent_at: Instant) {
+        let Some(listening) = self.0.get_mut(&document) else { return };
+        let is_alone = receivers <= 1
+            && listening.subscribed_at < sent_at
+            && listening.heard_at.is_none_or(|heard_at| heard_at < sent_at);
+        listening.alone_until = is_alone.then_some(sent_at + ALONE_FOR);
+    }
+
+    /// Returns whether no other node listens to a document.
+    pub(super) fn is_alone(&self, document: DocumentId, now: Instant) -> bool {
+        let alone_until = self.0.get(&document).and_then(|listening| listening.alone_until);
+        alone_until.is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_millis(10);
+
+    /// A document that this node subscribed to, and the time a step later.
+    fn subscribed() -> (RemoteListeners, DocumentId, Instant) {
+        let (mut listeners, document, now) =
+            (RemoteListeners::default(), DocumentId::new(), Instant::now());
+        listeners.subscribed(document, now);
+        (listeners, document, now + STEP)
+    }
+
+    #[test]
+    fn a_document_that_only_this_node_received_is_unheard_for_a_while() {
+        let (mut listeners, document, sent_at) = subscribed();
+        assert!(!listeners.is_alone(document, sent_at), "nothing was counted");
+        listeners.counted(document, 1, sent_at);
+        assert!(listeners.is_alone(document, sent_at + STEP));
+        assert!(!listeners.is_alone(document, sent_at + ALONE_FOR));
+        listeners.counted(document, 2, sent_at + ALONE_FOR);
+        assert!(!listeners.is_alone(document, sent_at + ALONE_FOR));
+    }
+
+    #[test]
+    fn a_message_of_another_node_ends_it_also_if_the_number_is_older() {
+        let (mut listeners, document, sent_at) = subscribed();
+        listeners.counted(document, 1, sent_at);
+        listeners.heard(document, sent_at + STEP);
+        assert!(!listeners.is_alone(document, sent_at + STEP));
+
+        // The message arrived while the number was on its way.
+        listeners.counted(document, 1, sent_at);
+        assert!(!listeners.is_alone(document, sent_at + STEP));
+        listeners.counted(document, 1, sent_at + STEP);
+        assert!(!listeners.is_alone(document, sent_at + STEP));
+        listeners.counted(document, 1, sent_at + 2 * STEP);
+        assert!(listeners.is_alone(document, sent_at + 2 * STEP));
+    }
+
+    #[test]
+    fn a_number_from_before_the_subscription_may_be_another_node() {
+        let (mut listeners, document, now) = subscribed();
+        listeners.counted(document, 1, now - STEP);
+        assert!(!listeners.is_alone(document, now));
+        let unknown = DocumentId::new();
+        listeners.counted(unknown, 1, now);
+        assert!(!listeners.is_alone(unknown, now));
+    }
+
+    #[test]
+    fn nothing_is_known_of_lost_subscriptions() {
+        let (mut listeners, document, now) = subscribed();
+        listeners.counted(document, 1, now);
+        listeners.unsubscribed(document);
+        assert!(!listeners.is_alone(document, now));
+        listeners.subscribed(document, now);
+        listeners.counted(document, 1, now + STEP);
+        listeners.reset();
+        assert!(!listeners.is_alone(document, now + STEP));
+    }
+}
