@@ -1,5 +1,7 @@
 //! Bytes that wait for a socket, with the reservation of their memory.
 
+use std::sync::{Arc, Weak};
+
 use bytes::Bytes;
 
 use super::Reservation;
@@ -10,6 +12,14 @@ pub struct HeldBytes {
     bytes: Bytes,
     reservation: Option<Reservation>,
 }
+
+/// Bytes for several receivers. Their memory is reserved once, until the last of them and of their copies is dropped.
+#[derive(Debug, Clone)]
+pub struct SharedBytes(Arc<HeldBytes>);
+
+/// [`SharedBytes`] that others may still have.
+#[derive(Debug, Clone)]
+pub struct WeakBytes(Weak<HeldBytes>);
 
 struct Owner {
     bytes: Bytes,
@@ -49,6 +59,43 @@ impl HeldBytes {
     }
 }
 
+impl SharedBytes {
+    /// Returns bytes for which more than they need may have been reserved.
+    #[must_use]
+    pub fn new(bytes: Bytes, mut reservation: Option<Reservation>) -> Self {
+        if let Some(reservation) = &mut reservation {
+            reservation.shrink_to(bytes.len());
+        }
+        Self(Arc::new(HeldBytes::new(bytes, reservation)))
+    }
+
+    /// Returns the bytes for one receiver.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        Bytes::from_owner(self.clone())
+    }
+
+    /// Returns a reference that does not keep them.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakBytes {
+        WeakBytes(Arc::downgrade(&self.0))
+    }
+}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl WeakBytes {
+    /// Returns the bytes if a receiver still has them.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<SharedBytes> {
+        self.0.upgrade().map(SharedBytes)
+    }
+}
+
 impl From<Bytes> for HeldBytes {
     fn from(bytes: Bytes) -> Self {
         Self { bytes, reservation: None }
@@ -63,6 +110,25 @@ mod tests {
         memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
     };
+
+    #[test]
+    fn shared_bytes_are_reserved_once_until_their_last_receiver_is_gone() {
+        let bounds = MemoryBounds { of_user: 10, of_node: 20 };
+        let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
+        let mut reservation = account.open(Party::Node);
+        reservation.grow(10).unwrap();
+        let shared = SharedBytes::new(Bytes::from_static(b"01234567"), Some(reservation));
+        let (weak, mut first) = (shared.downgrade(), shared.bytes());
+        let second = weak.upgrade().unwrap().bytes();
+        drop(shared);
+        let rest = first.split_off(4);
+        drop((first, second));
+        assert!(account.open(Party::Node).grow(3).is_err());
+        assert_eq!(&*weak.upgrade().unwrap().bytes(), b"01234567");
+        drop(rest);
+        assert!(weak.upgrade().is_none());
+        assert!(account.open(Party::Node).grow(10).is_ok());
+    }
 
     #[test]
     fn memory_is_reserved_until_the_last_slice_is_dropped() {

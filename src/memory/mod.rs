@@ -14,4 +14,4 @@ mod held;
 pub use account::{MemoryAccount, MemoryBounds, Reservation};
 pub use documents::{DocumentMemory, LoadMemory, ReplicaPlace};
 pub use exhausted::{MemoryExhausted, MemoryUse};
-pub use held::HeldBytes;
+pub use held::{HeldBytes, SharedBytes, WeakBytes};

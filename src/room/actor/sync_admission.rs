@@ -19,6 +19,7 @@ use crate::{
         SeatEnd,
         delivery::editors::{MAX_CACHED_BYTES, PendingSync},
     },
+    wire::yjs::ClientClocks,
 };
 
 /// How long a large answer waits for memory. It is the user's own if other answers to them have not been received.
@@ -50,16 +51,22 @@ enum SyncWait {
 
 impl Room {
     /// Removes what is to be sent to editors and returns what may be made now. The rest waits. `weight` is about the size of the
-    /// document's state.
+    /// document's state, and `has_initial` tells whether a large one for editors that have nothing is there.
     pub(super) fn take_admitted(
         &mut self,
         weight: usize,
+        has_initial: bool,
         ctx: &mut Context<Self>,
     ) -> Vec<AdmittedSync> {
-        let mut admitted = Vec::new();
+        let (mut admitted, mut has_initial) = (Vec::new(), has_initial);
         for (seat, pending) in self.editors.take_pending() {
-            match self.admit_sync(seat, &pending, weight) {
-                Ok(memory) => admitted.push(AdmittedSync { seat, pending, memory }),
+            let begins = pending.step_2.as_ref().is_some_and(ClientClocks::is_empty);
+            let is_shared = begins && (has_initial || weight <= MAX_CACHED_BYTES);
+            match self.admit_sync(seat, &pending, weight, is_shared) {
+                Ok(memory) => {
+                    has_initial |= begins;
+                    admitted.push(AdmittedSync { seat, pending, memory });
+                }
                 Err(wait) => {
                     self.editors.defer(seat, pending);
                     self.await_admission(seat, wait, ctx);
@@ -75,6 +82,7 @@ impl Room {
         id: SeatId,
         pending: &PendingSync,
         weight: usize,
+        is_shared: bool,
     ) -> Result<Option<Reservation>, SyncWait> {
         if pending.step_2.is_none() && !pending.rest {
             return Ok(None);
@@ -93,9 +101,6 @@ impl Room {
                 return Err(SyncWait::Pace(until));
             }
         }
-        let is_shared =
-            pending.step_2.as_ref().is_some_and(crate::wire::yjs::ClientClocks::is_empty)
-                && weight <= MAX_CACHED_BYTES;
         if is_shared || weight <= MAX_INLINE_BYTES {
             return Ok(None);
         }

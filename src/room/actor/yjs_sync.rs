@@ -24,7 +24,7 @@ use crate::{
         open_document::OpenDocument,
         recent::RecentChanges,
     },
-    memory::{HeldBytes, Reservation},
+    memory::{HeldBytes, Reservation, SharedBytes},
     outbox::{SeatFrame, SeatId},
     room::{
         SeatEnd,
@@ -67,6 +67,8 @@ struct SyncRequest {
     jobs: Vec<SyncJob>,
     recent: Arc<RecentChanges>,
     initial: InitialSync,
+    /// The large initial sync that jobs share, which must not be dropped before they have it.
+    _pinned: Option<SharedBytes>,
     head: Version,
 }
 
@@ -97,7 +99,8 @@ impl Room {
             return self.load_replica(head, ctx);
         }
         let state_bytes = self.editing.replica().map_or(0, Replica::weight);
-        let (seats, jobs, clocks) = self.take_sync_jobs(state_bytes, ctx);
+        let pinned = self.editors.initial_sync().pin(head);
+        let (seats, jobs, clocks) = self.take_sync_jobs(state_bytes, pinned.is_some(), ctx);
         if jobs.is_empty() {
             // What is pending waits for its turn.
             return self.translate_cursors(ctx);
@@ -107,10 +110,11 @@ impl Room {
         if let Some(replica) = self.editing.replica()
             && weight <= MAX_INLINE_BYTES
         {
-            let synced = build_frames(replica, SyncRequest { jobs, recent, initial, head });
+            let request = SyncRequest { jobs, recent, initial, _pinned: pinned, head };
+            let synced = build_frames(replica, request);
             return self.send_synced(synced, head, ctx);
         }
-        let request = SyncRequest { jobs, recent, initial, head };
+        let request = SyncRequest { jobs, recent, initial, _pinned: pinned, head };
         self.sync_on_worker(request, weight, seats, ctx);
     }
 
@@ -176,10 +180,12 @@ impl Room {
     fn take_sync_jobs(
         &mut self,
         state_bytes: usize,
+        has_initial: bool,
         ctx: &mut Context<Self>,
     ) -> (Vec<SeatId>, Vec<SyncJob>, usize) {
         let (mut seats, mut jobs, mut clocks) = (Vec::new(), Vec::new(), 0);
-        for AdmittedSync { seat, pending, memory } in self.take_admitted(state_bytes, ctx) {
+        let admitted = self.take_admitted(state_bytes, has_initial, ctx);
+        for AdmittedSync { seat, pending, memory } in admitted {
             let PendingSync { step_2, rest, step_1 } = pending;
             let update = match step_2 {
                 // A sync step 2 holds everything, the rest included.
@@ -274,7 +280,7 @@ impl Room {
 
 /// Puts the frames for all jobs together.
 fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
-    let SyncRequest { jobs, recent, mut initial, head } = request;
+    let SyncRequest { jobs, recent, mut initial, _pinned, head } = request;
     // Editors that are behind often miss everything from the same version on.
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let mut frames = Vec::with_capacity(jobs.len());
@@ -285,8 +291,8 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
                 SyncFrame::Unrelated
             }
             Some(WantedUpdate::Step2(state_vector)) if state_vector.is_empty() => {
-                let frame = initial.frame(head, || yjs::sync_step_2(&replica.state()));
-                SyncFrame::Step2(HeldBytes::hold(frame, memory))
+                let encode = || yjs::sync_step_2(&replica.state());
+                SyncFrame::Step2(initial.frame(head, memory, encode))
             }
             Some(WantedUpdate::Step2(state_vector)) => {
                 let frame = yjs::sync_step_2(&replica.since(state_vector.iter()));
