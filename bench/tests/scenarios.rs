@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_coscribe-bench");
@@ -35,7 +35,7 @@ fn server() -> Option<PathBuf> {
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).arg("--quick").envs(PATIENT);
-    if let Some(server) = server() {
+    if let (Some(server), false) = (server(), arguments.contains(&"--url")) {
         command.arg("--server").arg(server);
     }
     command
@@ -81,11 +81,13 @@ fn expect_deliveries(result: &Value, sent: u64, expected: u64) {
 
 #[test]
 fn pairs_receive_each_others_cursors() {
-    let result = run(&["pairs"]);
+    let result = run(&["pairs", "--workers", "2", "--threads", "1"]);
     // 20 users, 5 moves a second, 2 s.
     expect_deliveries(&result, 200, 200);
     assert!(result["latency_ms"]["delivery"]["count"].as_u64().unwrap() > 0);
     assert!(result["hardware"]["cores"].as_u64().unwrap() > 0);
+    assert_eq!((&result["threads"], &result["server_threads"]), (&json!(1), &json!(2)));
+    assert_eq!(result["quick"], true);
 }
 
 #[test]
@@ -188,4 +190,19 @@ fn a_deployment_that_cannot_be_reached_is_named() {
     let output = command(&["pairs", "--url", "http://127.0.0.1:9"]).output().unwrap();
     assert!(!output.status.success());
     assert!(errors(&output).contains("cannot be reached"), "{}", errors(&output));
+}
+
+#[test]
+fn the_secret_is_read_from_the_environment_and_not_shown() {
+    let output = command(&["--help"]).env("COSCRIBE_BENCH_SECRET", "hush").output().unwrap();
+    let help = errors(&output);
+    assert!(help.contains("COSCRIBE_BENCH_SECRET") && !help.contains("hush"), "{help}");
+}
+
+#[test]
+fn a_password_in_the_address_of_a_deployment_is_refused_and_not_shown() {
+    let output = command(&["pairs", "--url", "http://ann:hush@127.0.0.1:9"]).output().unwrap();
+    assert!(!output.status.success());
+    let message = errors(&output);
+    assert!(message.contains("remove it from --url") && !message.contains("hush"), "{message}");
 }

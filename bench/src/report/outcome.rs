@@ -51,6 +51,12 @@ pub(crate) struct Report {
     pub(crate) server: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) warmup_seconds: f64,
+    /// Whether the numbers are the small ones of `--quick`.
+    pub(crate) is_quick: bool,
+    /// Threads that drove the load.
+    pub(crate) threads: usize,
+    /// Threads of each server, if it was started here.
+    pub(crate) server_threads: Option<usize>,
     pub(crate) outcome: Outcome,
 }
 

@@ -47,6 +47,9 @@ async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
         server,
         seconds: options.measured().as_secs_f64(),
         warmup_seconds: options.warmup().as_secs_f64(),
+        is_quick: options.quick,
+        threads: options.threads(),
+        server_threads: options.server_threads(),
         outcome,
     })
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{NodeProcess, Postgres, Program, Redis, folder::Folder, node::NodeSettings};
 use crate::{
     driver::{Address, Http, TokenSource},
-    options::Options,
+    options::{Options, WORKERS_VARIABLE},
 };
 
 /// What a scenario needs of the nodes that are started for it.
@@ -56,8 +56,9 @@ impl Deployment {
     fn of(options: &Options, needs: Needs) -> anyhow::Result<Self> {
         ensure!(
             options.url.len() >= needs.nodes,
-            "this scenario needs {} nodes: repeat --url for each",
-            needs.nodes
+            "this scenario needs {} nodes, but --url was given {} times: repeat it for each node",
+            needs.nodes,
+            options.url.len()
         );
         let tokens = options.secret.clone().map_or(TokenSource::Registered, TokenSource::Minted);
         Ok(Self {
@@ -87,6 +88,7 @@ impl Deployment {
             ("COSCRIBE__AUTH__ENROL", "true".to_owned()),
             ("RUST_LOG", "warn,actix_http=off".to_owned()),
         ];
+        variables.extend(options.workers.map(|workers| (WORKERS_VARIABLE, workers.to_string())));
         variables.extend(database.clone().map(|url| ("DATABASE_URL", url)));
         variables.extend(redis_url.map(|url| ("REDIS_URL", url)));
         let (mut nodes, mut addresses) = (vec![], vec![]);
@@ -159,9 +161,13 @@ async fn database(
         }
         Some("postgres") => start_postgres(folder).await,
         Some("sqlite") if needs.nodes < 2 => Ok((None, None)),
-        Some(other) => {
-            bail!("--database is {other}; it takes `postgres` or the URL of a PostgreSQL")
+        Some("sqlite") => {
+            bail!("several nodes cannot share SQLite: pass `--database postgres`, or leave it out")
         }
+        // It may contain a password, so it is not repeated.
+        Some(_) => bail!(
+            "--database takes `sqlite`, `postgres`, or a URL that begins with postgres:// or postgresql://"
+        ),
         None if needs.postgres => start_postgres(folder).await,
         None => Ok((None, None)),
     }
