@@ -5,7 +5,6 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -26,18 +25,9 @@ const PATIENT: [(&str, &str); 8] = [
     ("COSCRIBE__ROOM__APPLY_WITHIN", "60s"),
 ];
 
-/// The server that was built in the same run, if there is one. Otherwise the program builds it.
-fn server() -> Option<PathBuf> {
-    let beside = Path::new(PROGRAM).with_file_name("coscribe");
-    beside.is_file().then_some(beside)
-}
-
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).arg("--quick").envs(PATIENT);
-    if let (Some(server), false) = (server(), arguments.contains(&"--url")) {
-        command.arg("--server").arg(server);
-    }
     command
 }
 
@@ -88,6 +78,9 @@ fn pairs_receive_each_others_cursors() {
     assert!(result["hardware"]["cores"].as_u64().unwrap() > 0);
     assert_eq!((&result["threads"], &result["server_threads"]), (&json!(1), &json!(2)));
     assert_eq!(result["quick"], true);
+    // Without --server, it is built in the same way as this test.
+    assert_eq!(result["profile"], result["server_profile"]);
+    assert!(result["server"].as_str().unwrap().contains("coscribe"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::{
     machine::{Hardware, Usage},
     measure::{Board, Counts, Latencies},
     schedule::Schedule,
+    server::Versions,
 };
 
 /// A distribution with its name.
@@ -47,8 +48,12 @@ pub(crate) struct Report {
     pub(crate) hardware: Hardware,
     /// Where the load went.
     pub(crate) target: String,
-    /// What the server says of its version.
-    pub(crate) server: Option<String>,
+    /// The versions of what was started here.
+    pub(crate) versions: Versions,
+    /// The profile with which this program was built, as far as its folder tells.
+    pub(crate) profile: Option<String>,
+    /// The same of the server, if it was started here.
+    pub(crate) server_profile: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) warmup_seconds: f64,
     /// Whether the numbers are the small ones of `--quick`.

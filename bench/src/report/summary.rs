@@ -17,8 +17,19 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     let processor = hardware.processor.as_deref().unwrap_or("unknown processor");
     writeln!(text, "{} against {}", report.scenario, report.target)?;
     writeln!(text, "{} cores of {processor}, {}", hardware.cores, hardware.system)?;
-    if let Some(server) = &report.server {
-        writeln!(text, "{server}")?;
+    let programs = &report.versions;
+    for program in [&programs.server, &programs.postgres, &programs.redis].into_iter().flatten() {
+        writeln!(text, "{program}")?;
+    }
+    for (program, profile) in
+        [("this program", &report.profile), ("server", &report.server_profile)]
+    {
+        if let Some(profile) = profile.as_deref().filter(|profile| *profile != "release") {
+            writeln!(
+                text,
+                "profile of {program}: {profile}. Compare builds of the profile release only"
+            )?;
+        }
     }
     if !outcome.series.is_empty() {
         let names = ["ms", "count", "p50", "p90", "p95", "p99", "p99.9", "max"];

@@ -1,5 +1,7 @@
 //! Runs a scenario from its preparation to its report.
 
+use std::env;
+
 use anyhow::bail;
 use chrono::Utc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,7 +11,7 @@ use crate::{
     machine::Hardware,
     options::{Options, ScenarioName},
     report::{Outcome, Report},
-    server::{Deployment, Needs, Postgres, Redis},
+    server::{Deployment, Needs, Postgres, Redis, profile_of},
 };
 
 /// Everything that a scenario has.
@@ -36,7 +38,8 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
 async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
     let at = Utc::now();
     let deployment = Deployment::prepare(options, needs(options).await).await?;
-    let (target, server) = (deployment.description(), deployment.version.clone());
+    let (target, versions) = (deployment.description(), deployment.versions.clone());
+    let server_profile = deployment.profile.clone();
     let mut run = Run { options, deployment };
     let outcome = outcome(&mut run).await?;
     Ok(Report {
@@ -44,7 +47,9 @@ async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
         at,
         hardware: Hardware::read(),
         target,
-        server,
+        versions,
+        profile: env::current_exe().ok().and_then(|program| profile_of(&program)),
+        server_profile,
         seconds: options.measured().as_secs_f64(),
         warmup_seconds: options.warmup().as_secs_f64(),
         is_quick: options.quick,
@@ -64,7 +69,7 @@ async fn needs(options: &Options) -> Needs {
             Needs { nodes: 1, ..Needs::default() }
         }
         ScenarioName::Faults if Postgres::is_installed() || options.database.is_some() => {
-            Needs { nodes: 2, postgres: true, redis: Redis::is_installed().await }
+            Needs { nodes: 2, postgres: true, redis: Redis::find_version().await.is_some() }
         }
         _ => Needs { nodes: 1, ..Needs::default() },
     }

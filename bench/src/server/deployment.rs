@@ -1,6 +1,7 @@
 //! Where the load goes.
 
 use anyhow::{Context as _, bail, ensure};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{NodeProcess, Postgres, Program, Redis, folder::Folder, node::NodeSettings};
@@ -20,6 +21,14 @@ pub(crate) struct Needs {
     pub(crate) redis: bool,
 }
 
+/// What the programs that were started here say of their versions.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Versions {
+    pub(crate) server: Option<String>,
+    pub(crate) postgres: Option<String>,
+    pub(crate) redis: Option<String>,
+}
+
 /// The nodes under load.
 #[derive(Debug)]
 pub(crate) struct Deployment {
@@ -27,8 +36,10 @@ pub(crate) struct Deployment {
     pub(crate) addresses: Vec<Address>,
     /// How users come to their tokens.
     pub(crate) tokens: TokenSource,
-    /// What the program says of its version, if it was started here.
-    pub(crate) version: Option<String>,
+    /// The versions of what was started here.
+    pub(crate) versions: Versions,
+    /// The profile with which the server was built, such as `release`, as far as its folder tells.
+    pub(crate) profile: Option<String>,
     /// The nodes that were started here.
     pub(crate) nodes: Vec<NodeProcess>,
     /// The Redis that was started here.
@@ -68,7 +79,8 @@ impl Deployment {
                 .map(|url| Address::parse(url))
                 .collect::<Result<_, _>>()?,
             tokens,
-            version: None,
+            versions: Versions::default(),
+            profile: None,
             nodes: vec![],
             redis: None,
             database: None,
@@ -102,10 +114,16 @@ impl Deployment {
             addresses.push(node.address()?);
             nodes.push(node);
         }
+        let versions = Versions {
+            server: program.find_version().await,
+            postgres: if postgres.is_some() { Postgres::find_version().await } else { None },
+            redis: if redis.is_some() { Redis::find_version().await } else { None },
+        };
         Ok(Self {
             addresses,
             tokens: TokenSource::Minted(secret),
-            version: program.version().await,
+            versions,
+            profile: program.profile(),
             nodes,
             redis,
             database,

@@ -35,11 +35,3 @@ pub(crate) fn last_lines(log: &Path) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
-
-/// Returns a port that was free a moment ago. It is below those that outgoing connections take.
-pub(crate) fn free_port() -> u16 {
-    let random = || 10_000 + (uuid::Uuid::now_v7().as_u128() % 10_000) as u16;
-    let mut ports = std::iter::repeat_with(random).take(1000);
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.find(is_free).unwrap_or(0)
-}

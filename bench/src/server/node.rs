@@ -1,19 +1,21 @@
 //! A node in a process of its own.
 
-use std::{fs::File, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    process::Child,
     time::timeout,
 };
 
-use super::{Program, folder::last_lines};
+use super::{Program, folder::last_lines, port, private_process::PrivateProcess};
 use crate::driver::Address;
 
 /// The longest time until a node listens.
 const START_WITHIN: Duration = Duration::from_secs(120);
+
+/// The longest wait for the port of a node that starts again.
+const PORT_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -29,7 +31,7 @@ pub(crate) struct NodeSettings {
 #[derive(Debug)]
 pub(crate) struct NodeProcess {
     settings: NodeSettings,
-    child: Child,
+    process: PrivateProcess,
     port: u16,
 }
 
@@ -39,30 +41,9 @@ impl NodeProcess {
     /// # Errors
     /// It does not start.
     pub(crate) async fn start(settings: NodeSettings) -> anyhow::Result<Self> {
-        Self::start_on(settings, 0).await
-    }
-
-    async fn start_on(settings: NodeSettings, port: u16) -> anyhow::Result<Self> {
-        let log = settings.data.with_extension("log");
-        std::fs::create_dir_all(&settings.data)?;
-        let mut command = settings.program.command();
-        command.arg("serve").args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        command.arg("--data-dir").arg(&settings.data).current_dir(&settings.data);
-        // Other settings of the caller's environment apply, so that they can be tried out.
-        command.env_remove("DATABASE_URL").env_remove("REDIS_URL");
-        command.envs(settings.variables.iter().map(|(name, value)| (name, value)));
-        let log_file = File::options().create(true).append(true).open(&log)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).kill_on_drop(true);
-        let mut child = command.spawn().context("the server cannot be run")?;
-        let output = child.stdout.take().context("the server has no standard output")?;
-        let mut lines = BufReader::new(output).lines();
-        let line = timeout(START_WITHIN, lines.next_line()).await;
-        let line = line.ok().and_then(Result::ok).flatten().unwrap_or_default();
-        let port = line.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let Some(port) = port else {
-            bail!("the server does not start:\n{}", last_lines(&log));
-        };
-        Ok(Self { settings, child, port })
+        let port = port::find_free()?;
+        let process = run(&settings, port).await?;
+        Ok(Self { settings, process, port })
     }
 
     /// Returns its address.
@@ -75,7 +56,7 @@ impl NodeProcess {
 
     /// Returns the id of its process. `None` if it has ended.
     pub(crate) fn process(&self) -> Option<u32> {
-        self.child.id()
+        self.process.id()
     }
 
     /// Kills it: it finishes nothing and sends nothing.
@@ -83,15 +64,41 @@ impl NodeProcess {
     /// # Errors
     /// The system refuses.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
+        self.process.kill().await
     }
 
     /// Starts it again on the same port with the same data, after it was killed.
     ///
     /// # Errors
-    /// It does not start.
+    /// It does not start, or another process has taken its port.
     pub(crate) async fn start_again(&mut self) -> anyhow::Result<()> {
-        *self = Self::start_on(self.settings.clone(), self.port).await?;
+        port::wait_until_free(self.port, PORT_WITHIN).await?;
+        self.process = run(&self.settings, self.port).await?;
         Ok(())
     }
+}
+
+/// Starts a node and waits until it listens.
+async fn run(settings: &NodeSettings, port: u16) -> anyhow::Result<PrivateProcess> {
+    let log = settings.data.with_extension("log");
+    fs::create_dir_all(&settings.data)?;
+    let mut command = settings.program.command();
+    command.arg("serve").args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+    command.arg("--data-dir").arg(&settings.data).current_dir(&settings.data);
+    // Other settings of the caller's environment apply, so that they can be tried out.
+    command.env_remove("DATABASE_URL").env_remove("REDIS_URL");
+    command.envs(settings.variables.iter().map(|(name, value)| (name, value)));
+    command.stdout(Stdio::piped());
+    let mut process = PrivateProcess::start(command, &log)?;
+    let output = process.take_output().context("the server has no standard output")?;
+    let mut lines = BufReader::new(output).lines();
+    let Ok(line) = timeout(START_WITHIN, lines.next_line()).await else {
+        bail!(
+            "the server does not listen after {START_WITHIN:?}. Its log ends with:\n{}",
+            last_lines(&log)
+        );
+    };
+    let listens = line.ok().flatten().is_some_and(|line| line.ends_with(&format!(":{port}")));
+    ensure!(listens, "the server does not start. Its log ends with:\n{}", last_lines(&log));
+    Ok(process)
 }

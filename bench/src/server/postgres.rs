@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::chown,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
@@ -12,7 +13,8 @@ use rustix::process::Signal;
 use tokio::process::Command;
 
 use super::{
-    folder::{Folder, free_port, last_lines},
+    folder::{Folder, last_lines},
+    port,
     private_process::PrivateProcess,
 };
 use crate::measure::wait_until_async;
@@ -46,6 +48,13 @@ impl Postgres {
         programs().is_some()
     }
 
+    /// Returns what the program says of its version. `None` if it is not installed.
+    pub(crate) async fn find_version() -> Option<String> {
+        let program = programs()?.join("postgres");
+        let output = Command::new(program).arg("--version").output().await.ok()?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+    }
+
     /// Creates an empty database and starts the server on a free port.
     ///
     /// # Errors
@@ -75,12 +84,17 @@ impl Postgres {
             "--no-sync",
         ]);
         let output = initdb.output().await?;
-        ensure!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "initdb cannot create a database: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
 
-        let (port, log) = (free_port(), folder.path("postgres.log"));
+        let (port, log) = (port::find_free()?, folder.path("postgres.log"));
         let mut postgres = command(&programs, "postgres", account);
         postgres.arg("-D").arg(data.join("db")).args(["-p", &port.to_string(), "-h", "127.0.0.1"]);
         postgres.arg("-k").arg(&data).args(["-c", &format!("max_connections={MAX_CONNECTIONS}")]);
+        postgres.stdout(Stdio::null());
         let mut process = PrivateProcess::start(postgres, &log)?;
         let is_ready = wait_until_async(START_WITHIN, async || {
             let mut check = Command::new(programs.join("pg_isready"));
@@ -114,11 +128,16 @@ fn programs() -> Option<PathBuf> {
         .and_then(|folder| Some(folder.join("initdb").canonicalize().ok()?.parent()?.to_owned()));
     on_path.or_else(|| {
         let versions = fs::read_dir(DEBIAN).ok()?.filter_map(Result::ok);
-        let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
-        folders.retain(|folder| folder.join("initdb").is_file());
-        folders.sort();
-        folders.pop()
+        let folders = versions.map(|version| version.path());
+        let installed = folders.filter(|folder| folder.join("bin/initdb").is_file());
+        Some(installed.max_by_key(|folder| version(folder))?.join("bin"))
     })
+}
+
+/// Returns the numbers of the version in the name of a folder, such as `9.6` or `15`. A part that is no number counts as 0.
+fn version(folder: &Path) -> Vec<u32> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 /// Returns the account `postgres` if this process is root.
@@ -142,4 +161,16 @@ fn command(programs: &Path, name: &str, account: Option<Account>) -> Command {
         command.uid(account.user).gid(account.group);
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let [old, middle, new] =
+            ["9.6", "15", "15.1"].map(|name| version(&Path::new(DEBIAN).join(name)));
+        assert!(old < middle && middle < new);
+    }
 }

@@ -1,18 +1,22 @@
 //! A private Redis.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::bail;
 use tokio::{net::TcpStream, process::Command};
 
 use super::{
-    folder::{Folder, free_port, last_lines},
+    folder::{Folder, last_lines},
+    port,
     private_process::PrivateProcess,
 };
 use crate::measure::wait_until_async;
 
 /// The longest time until it accepts connections.
 const START_WITHIN: Duration = Duration::from_secs(30);
+
+/// The longest wait for its port when it starts again.
+const PORT_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running `redis-server` without persistence. Dropping it kills it.
 #[derive(Debug)]
@@ -23,9 +27,10 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// Returns whether the program is installed.
-    pub(crate) async fn is_installed() -> bool {
-        Command::new("redis-server").arg("--version").output().await.is_ok()
+    /// Returns what the program says of its version. `None` if it is not installed.
+    pub(crate) async fn find_version() -> Option<String> {
+        let output = Command::new("redis-server").arg("--version").output().await.ok()?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
     }
 
     /// Starts it on a free port.
@@ -33,7 +38,7 @@ impl Redis {
     /// # Errors
     /// It does not start.
     pub(crate) async fn start(folder: &Folder) -> anyhow::Result<Self> {
-        let (port, folder) = (free_port(), folder.path("redis"));
+        let (port, folder) = (port::find_free()?, folder.path("redis"));
         std::fs::create_dir_all(&folder)?;
         let process = run(port, &folder).await?;
         Ok(Self { process, folder, port })
@@ -57,6 +62,7 @@ impl Redis {
     /// # Errors
     /// It does not start.
     pub(crate) async fn start_again(&mut self) -> anyhow::Result<()> {
+        port::wait_until_free(self.port, PORT_WITHIN).await?;
         self.process = run(self.port, &self.folder).await?;
         Ok(())
     }
@@ -67,7 +73,7 @@ async fn run(port: u16, folder: &std::path::Path) -> anyhow::Result<PrivateProce
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
     command.args(["--appendonly", "no", "--maxclients", "10000", "--logfile"]).arg(&log);
-    command.arg("--dir").arg(folder);
+    command.arg("--dir").arg(folder).stdout(Stdio::null());
     let mut process = PrivateProcess::start(command, &log)?;
     let answers = wait_until_async(START_WITHIN, async || {
         TcpStream::connect(("127.0.0.1", port)).await.is_ok()
