@@ -77,6 +77,11 @@ impl Schedule {
         self.due(event) >= self.measured_from()
     }
 
+    /// Returns whether a time is in the measured part.
+    pub(crate) fn is_measuring(&self, time: Instant) -> bool {
+        (self.measured_from()..self.end()).contains(&time)
+    }
+
     /// Returns the length of the measured part, in seconds.
     pub(crate) fn measured_seconds(&self) -> f64 {
         self.measured.as_secs_f64()
@@ -147,6 +152,15 @@ mod tests {
         assert_eq!(schedule.due(1) - schedule.due(0), Duration::from_millis(25));
         assert!(!schedule.is_measured(39));
         assert!(schedule.is_measured(40));
+    }
+
+    #[test]
+    fn the_measured_part_ends_before_its_end() {
+        let schedule = schedule();
+        assert!(schedule.is_measuring(schedule.measured_from()));
+        assert!(!schedule.is_measuring(schedule.due(0)));
+        assert!(!schedule.is_measuring(schedule.end()));
+        assert_eq!(schedule.end() - schedule.measured_from(), Duration::from_secs(2));
     }
 
     #[tokio::test]

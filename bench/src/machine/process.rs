@@ -1,15 +1,9 @@
 //! Processor time and memory of processes, from `/proc`. Other systems than Linux tell nothing here.
 
-use std::{fs, time::Duration};
+use std::{fs, thread};
 
 use serde::Serialize;
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, interval, sleep_until},
-};
-
-/// How often memory is sampled.
-const SAMPLE_EVERY: Duration = Duration::from_millis(200);
+use tokio::{sync::oneshot, time::Instant};
 
 /// What the processes of the server used while the load was measured.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -18,8 +12,10 @@ pub(crate) struct Usage {
     pub(crate) cpu_seconds: f64,
     /// The time over which that was counted, in seconds.
     pub(crate) over_seconds: f64,
-    /// The largest sum of their resident memory, in MiB.
+    /// The sum of their resident memory at the end of that time, in MiB.
     pub(crate) rss_mib: f64,
+    /// The sum of the largest resident memory that each of them had since it was started, in MiB.
+    pub(crate) peak_mib: f64,
 }
 
 impl Usage {
@@ -31,12 +27,21 @@ impl Usage {
 
 /// Observes processes between two times.
 #[derive(Debug)]
-pub(crate) struct UsageWatch(Option<JoinHandle<Option<Usage>>>);
+pub(crate) struct UsageWatch(Option<oneshot::Receiver<Option<Usage>>>);
 
 impl UsageWatch {
     /// Observes these processes from `start` to `end`.
     pub(crate) fn start(processes: Vec<u32>, start: Instant, end: Instant) -> Self {
-        Self((!processes.is_empty()).then(|| tokio::spawn(watch(processes, start, end))))
+        if processes.is_empty() {
+            return Self(None);
+        }
+        let (tx, rx) = oneshot::channel();
+        // On a thread of its own: the tasks of the load would delay it. It ends by itself.
+        thread::spawn(move || {
+            // Nobody waits any more if the run was interrupted.
+            let _sent = tx.send(watch(&processes, start, end));
+        });
+        Self(Some(rx))
     }
 
     /// Waits for the end of the observation. `None` if there is nothing to observe.
@@ -45,17 +50,21 @@ impl UsageWatch {
     }
 }
 
-async fn watch(processes: Vec<u32>, start: Instant, end: Instant) -> Option<Usage> {
-    sleep_until(start).await;
-    let (began, cpu_before) = (Instant::now(), cpu_seconds(&processes)?);
-    let mut rss_mib = rss_mib(&processes)?;
-    let mut samples = interval(SAMPLE_EVERY);
-    while Instant::now() < end {
-        samples.tick().await;
-        rss_mib = rss_mib.max(self::rss_mib(&processes).unwrap_or(0.0));
-    }
-    let cpu_seconds = cpu_seconds(&processes)? - cpu_before;
-    Some(Usage { cpu_seconds, over_seconds: began.elapsed().as_secs_f64(), rss_mib })
+fn watch(processes: &[u32], start: Instant, end: Instant) -> Option<Usage> {
+    sleep_until(start);
+    let (began, cpu_before) = (Instant::now(), cpu_seconds(processes)?);
+    sleep_until(end);
+    let (over, cpu_after) = (began.elapsed(), cpu_seconds(processes)?);
+    Some(Usage {
+        cpu_seconds: cpu_after - cpu_before,
+        over_seconds: over.as_secs_f64(),
+        rss_mib: rss_mib(processes)?,
+        peak_mib: peak_mib(processes)?,
+    })
+}
+
+fn sleep_until(time: Instant) {
+    thread::sleep(time.saturating_duration_since(Instant::now()));
 }
 
 /// Returns the user and system time of processes, in seconds.
@@ -82,4 +91,50 @@ pub(crate) fn rss_mib(processes: &[u32]) -> Option<f64> {
 fn resident_pages(process: u32) -> Option<u64> {
     let line = fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Returns the largest resident memory that each process has had, added up, in MiB.
+fn peak_mib(processes: &[u32]) -> Option<f64> {
+    let kib: Option<u64> = processes
+        .iter()
+        .map(|process| peak_kib(&fs::read_to_string(format!("/proc/{process}/status")).ok()?))
+        .sum();
+    Some(kib? as f64 / 1024.0)
+}
+
+/// Returns the largest resident memory in the text of a `status` file, in KiB.
+fn peak_kib(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn the_largest_memory_is_read_in_kib() {
+        let status = "Name:\tcoscribe\nVmPeak:\t 900 kB\nVmHWM:\t  2048 kB\nVmRSS:\t 1024 kB\n";
+        assert_eq!(peak_kib(status), Some(2048));
+        assert_eq!(peak_kib("Name:\tzombie\n"), None);
+    }
+
+    #[tokio::test]
+    async fn memory_that_was_given_back_counts_as_the_largest() {
+        const BYTES: usize = 64 << 20;
+        drop(std::hint::black_box(vec![1_u8; BYTES]));
+        let now = Instant::now();
+        let usage = UsageWatch::start(vec![process::id()], now, now).end().await.unwrap();
+        assert!(usage.peak_mib >= 64.0 && usage.peak_mib >= usage.rss_mib, "{usage:?}");
+    }
+
+    #[tokio::test]
+    async fn processor_time_is_counted_until_the_end_only() {
+        let (start, end) = (Instant::now(), Instant::now() + Duration::from_millis(30));
+        let usage = UsageWatch::start(vec![process::id()], start, end).end().await.unwrap();
+        assert!(usage.over_seconds >= 0.03 - 0.001, "{usage:?}");
+        assert!(UsageWatch::start(vec![], start, end).end().await.is_none());
+    }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Board {
     /// How late the senders themselves were.
     delays: Mutex<Latencies>,
     delivered: AtomicU64,
+    /// Deliveries that arrived in the measured part, whenever they were due.
+    delivered_in_time: AtomicU64,
     answered: AtomicU64,
     refused: AtomicU64,
     first_fault: Mutex<Option<String>>,
@@ -53,15 +55,18 @@ impl Board {
 
     /// Notes that an event has reached a receiver for the first time.
     pub(crate) fn delivered(&self, sender: usize, place: u64) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
+        self.arrived(Instant::now());
         if let Some(schedule) = self.schedule.get() {
             self.record(&self.deliveries, schedule.event(sender, place));
         }
     }
 
-    /// Notes that something has arrived whose latency is written down elsewhere.
-    pub(crate) fn arrived(&self) {
+    /// Notes that something has arrived at this time whose latency is written down elsewhere.
+    pub(crate) fn arrived(&self, at: Instant) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
+        if self.schedule.get().is_some_and(|schedule| schedule.is_measuring(at)) {
+            self.delivered_in_time.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Notes that an operation was answered.
@@ -96,6 +101,11 @@ impl Board {
     /// Returns the latencies of deliveries that were due in the measured part.
     pub(crate) fn deliveries(&self) -> Latencies {
         self.deliveries.lock().clone()
+    }
+
+    /// Returns how many deliveries arrived in the measured part.
+    pub(crate) fn delivered_in_time(&self) -> u64 {
+        self.delivered_in_time.load(Ordering::Relaxed)
     }
 
     /// Returns the latencies of answers to operations that were due in the measured part.

@@ -78,18 +78,50 @@ impl Outcome {
         self.figures.push(Figure { name: name.into(), value, unit });
     }
 
-    /// Adds what every scheduled load has: distributions, rates, and what the server used for each delivery.
+    /// Adds what every scheduled load has: distributions and rates.
     pub(crate) fn add_load(&mut self, board: &Board, schedule: &Schedule, usage: Option<Usage>) {
-        let deliveries = board.deliveries();
-        let count = deliveries.count() as f64;
+        let count = board.delivered_in_time() as f64;
         self.add_figure("deliveries per second", count / schedule.measured_seconds(), "/s");
-        self.add_series("delivery", deliveries);
+        self.add_series("delivery", board.deliveries());
         self.add_series("answer", board.answers());
         self.add_figure("delay of the senders, p99", board.delay_p99(), "ms");
-        if let Some(usage) = usage.filter(|_| count > 0.0) {
-            self.add_figure("server time per delivery", usage.cpu_seconds * 1e6 / count, "µs");
-        }
         self.usage = usage;
         self.notes.extend(board.first_fault());
+    }
+
+    /// Adds the processor time that the server used in the measured part for each thing that arrived in it.
+    pub(crate) fn add_server_time(&mut self, per: &str, arrived: u64) {
+        if let Some(usage) = self.usage.filter(|_| arrived > 0) {
+            let each = usage.cpu_seconds * 1e6 / arrived as f64;
+            self.add_figure(format!("server time per {per}"), each, "µs");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn deliveries_count_where_they_arrive_not_where_they_were_due() {
+        let schedule = Schedule::plan(1, 10.0, Duration::ZERO, Duration::from_secs(1000));
+        let board = Board::default();
+        board.begin(schedule);
+        // In the measured part, and after it, as beyond saturation.
+        board.arrived(schedule.measured_from());
+        board.arrived(schedule.measured_from() + Duration::from_secs(1));
+        board.arrived(schedule.end() + Duration::from_secs(1));
+        assert!(Instant::now() < schedule.end());
+        let usage = Usage { cpu_seconds: 4.0, over_seconds: 1000.0, ..Usage::default() };
+        let mut outcome = Outcome::default();
+        outcome.add_load(&board, &schedule, Some(usage));
+        outcome.add_server_time("delivery", board.delivered_in_time());
+        let value = |name: &str| outcome.figures.iter().find(|one| one.name == name).unwrap().value;
+        assert!((value("deliveries per second") - 0.002).abs() < 1e-9);
+        assert!((value("server time per delivery") - 2e6).abs() < 1e-3);
     }
 }

@@ -54,7 +54,7 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     }
     if let Some(usage) = outcome.usage {
         writeln!(text, "{:<40}{:>14.2}", "cores that the server kept busy", usage.cores())?;
-        writeln!(text, "{:<40}{:>14.1} MiB", "memory of the server, largest", usage.rss_mib)?;
+        writeln!(text, "{:<40}{:>14.1} MiB", "memory of the server, largest", usage.peak_mib)?;
     }
     for (name, count) in outcome.counts.named() {
         if count > 0 || name == "lost" {

@@ -42,6 +42,7 @@ pub(crate) async fn drive(run: &Run<'_>, protocol: Protocol) -> anyhow::Result<O
 
     let mut outcome = Outcome::default();
     outcome.add_load(&stage.board, &schedule, usage.end().await);
+    outcome.add_server_time("delivery", stage.board.delivered_in_time());
     let counts = stage.counts(&schedule);
     // Edits of one author that are under way at the same time have no order over GraphQL.
     outcome.failures = counts.failures(match protocol {

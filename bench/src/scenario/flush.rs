@@ -70,6 +70,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
 
     let mut outcome = Outcome::default();
     outcome.add_load(&stage.board, &schedule, usage.end().await);
+    outcome.add_server_time("delivery", stage.board.delivered_in_time());
     outcome.add_series("flush", latencies);
     outcome.add_figure("cells that were flushed", expected as f64, "");
     outcome.counts = stage.counts(&schedule);

@@ -94,7 +94,9 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
                         Ok(_) => {}
                         Err(error) => board.note(&format!("{error:#}")),
                     }
-                    board.arrived();
+                    if let Ok(at) = &opened {
+                        board.arrived(*at);
+                    }
                     opened.is_ok()
                 });
             })
@@ -116,16 +118,13 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
     let mut outcome =
         Outcome { counts, failures: counts.failures(Promise::Once), ..Outcome::default() };
     let [graphql, yjs] = latencies.map(|one| one.lock().clone());
-    let measured = graphql.count() + yjs.count();
+    let arrived = board.delivered_in_time();
     outcome.add_series("open, GraphQL", graphql);
     outcome.add_series("open, Yjs", yjs);
-    outcome.add_figure("joins per second", measured as f64 / schedule.measured_seconds(), "/s");
+    outcome.add_figure("joins per second", arrived as f64 / schedule.measured_seconds(), "/s");
     outcome.add_figure("delay of the senders, p99", board.delay_p99(), "ms");
     outcome.usage = usage.end().await;
-    if let Some(usage) = outcome.usage.filter(|_| measured > 0) {
-        let each = usage.cpu_seconds * 1e6 / measured as f64;
-        outcome.add_figure("server time per join", each, "µs");
-    }
+    outcome.add_server_time("join", arrived);
     outcome.notes.extend(board.first_fault());
     Ok(outcome)
 }

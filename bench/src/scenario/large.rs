@@ -79,6 +79,7 @@ async fn type_in(run: &Run<'_>, cast: &Cast, people: &Seats) -> anyhow::Result<O
     stage.board.with_progress("large", stage.drive(&schedule)).await;
     let mut outcome = Outcome::default();
     outcome.add_load(&stage.board, &schedule, usage.end().await);
+    outcome.add_server_time("delivery", stage.board.delivered_in_time());
     outcome.counts = stage.counts(&schedule);
     outcome.failures = outcome.counts.failures(Promise::OnceInOrder);
     outcome.failures.extend(stage.check_texts(run, cast).await?);

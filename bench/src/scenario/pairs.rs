@@ -53,6 +53,7 @@ pub(crate) async fn drive(
 
     let mut outcome = Outcome::default();
     outcome.add_load(&stage.board, &schedule, usage.end().await);
+    outcome.add_server_time("delivery", stage.board.delivered_in_time());
     let mut counts = stage.counts(schedule.per_sender());
     counts.unanswered = schedule.events().saturating_sub(stage.board.answer_count());
     outcome.failures = counts.failures(Promise::Once);
