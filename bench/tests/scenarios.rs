@@ -78,6 +78,7 @@ fn pairs_receive_each_others_cursors() {
     assert!(result["hardware"]["cores"].as_u64().unwrap() > 0);
     assert_eq!((&result["threads"], &result["server_threads"]), (&json!(1), &json!(2)));
     assert_eq!(result["quick"], true);
+    assert_eq!(result["load"], json!({ "documents": 10, "connections": 20, "rate": 5.0 }));
     // Without --server, it is built in the same way as this test.
     assert_eq!(result["profile"], result["server_profile"]);
     assert!(result["server"].as_str().unwrap().contains("coscribe"));

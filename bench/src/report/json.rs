@@ -39,6 +39,7 @@ fn value(report: &Report) -> Value {
         "redis": report.versions.redis,
         "target": report.target,
         "hardware": report.hardware,
+        "load": outcome.size,
         "seconds": report.seconds,
         "warmup_seconds": report.warmup_seconds,
         "quick": report.is_quick,

@@ -6,4 +6,4 @@ mod outcome;
 pub(crate) mod summary;
 pub(crate) mod svg;
 
-pub(crate) use self::outcome::{Outcome, Report, Series};
+pub(crate) use self::outcome::{Report, ScenarioOutcome, Series};

@@ -1,6 +1,7 @@
 //! What a scenario returns, and what is reported of it.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::{
     machine::{Hardware, Usage},
@@ -24,12 +25,23 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
 }
 
+/// How large a load was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct LoadSize {
+    pub(crate) documents: usize,
+    /// Connections that were open at the same time. `None` if they come and go.
+    pub(crate) connections: Option<usize>,
+    /// Events per second of each sender. `None` without a schedule.
+    pub(crate) rate: Option<f64>,
+}
+
 /// What a scenario found.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct ScenarioOutcome {
     /// Distributions, the most important one first.
     pub(crate) series: Vec<Series>,
     pub(crate) counts: Counts,
+    pub(crate) size: LoadSize,
     /// Further numbers.
     pub(crate) figures: Vec<Figure>,
     /// What the server used, if it was started here.
@@ -62,10 +74,10 @@ pub(crate) struct Report {
     pub(crate) threads: usize,
     /// Threads of each server, if it was started here.
     pub(crate) server_threads: Option<usize>,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: ScenarioOutcome,
 }
 
-impl Outcome {
+impl ScenarioOutcome {
     /// Adds a distribution, unless it is empty.
     pub(crate) fn add_series(&mut self, name: &'static str, latencies: Latencies) {
         if latencies.count() > 0 {
@@ -78,15 +90,17 @@ impl Outcome {
         self.figures.push(Figure { name: name.into(), value, unit });
     }
 
-    /// Adds what every scheduled load has: distributions and rates.
-    pub(crate) fn add_load(&mut self, board: &Board, schedule: &Schedule, usage: Option<Usage>) {
+    /// Notes how many documents and connections the load had.
+    pub(crate) fn set_size(&mut self, documents: usize, connections: impl Into<Option<usize>>) {
+        (self.size.documents, self.size.connections) = (documents, connections.into());
+    }
+
+    /// Adds the latencies of deliveries and answers, and how many deliveries arrived per second of the measured part.
+    pub(crate) fn add_deliveries(&mut self, board: &Board, schedule: &Schedule) {
         let count = board.delivered_in_time() as f64;
         self.add_figure("deliveries per second", count / schedule.measured_seconds(), "/s");
         self.add_series("delivery", board.deliveries());
         self.add_series("answer", board.answers());
-        self.add_figure("delay of the senders, p99", board.delay_p99(), "ms");
-        self.usage = usage;
-        self.notes.extend(board.first_fault());
     }
 
     /// Adds the processor time that the server used in the measured part for each thing that arrived in it.
@@ -117,8 +131,8 @@ mod tests {
         board.arrived(schedule.end() + Duration::from_secs(1));
         assert!(Instant::now() < schedule.end());
         let usage = Usage { cpu_seconds: 4.0, over_seconds: 1000.0, ..Usage::default() };
-        let mut outcome = Outcome::default();
-        outcome.add_load(&board, &schedule, Some(usage));
+        let mut outcome = ScenarioOutcome { usage: Some(usage), ..ScenarioOutcome::default() };
+        outcome.add_deliveries(&board, &schedule);
         outcome.add_server_time("delivery", board.delivered_in_time());
         let value = |name: &str| outcome.figures.iter().find(|one| one.name == name).unwrap().value;
         assert!((value("deliveries per second") - 0.002).abs() < 1e-9);

@@ -2,10 +2,11 @@
 
 use super::{
     edit_stage::{EditStage, Protocol},
+    load::Load,
     run::Run,
     seats::Seats,
 };
-use crate::{machine::UsageWatch, measure::Promise, report::Outcome, schedule::Schedule};
+use crate::{driver::Cast, measure::Promise, report::ScenarioOutcome, schedule::Schedule};
 
 const DOCUMENTS: usize = 250;
 const QUICK_DOCUMENTS: usize = 8;
@@ -18,38 +19,51 @@ const QUICK_RATE: f64 = 4.0;
 ///
 /// # Errors
 /// The users cannot be created or connected.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
-    drive(run, Protocol::Graphql).await
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
+    run_over(run, Protocol::Graphql).await
 }
 
 /// Edits over one of the protocols.
 ///
 /// # Errors
 /// The users cannot be created or connected.
-pub(crate) async fn drive(run: &Run<'_>, protocol: Protocol) -> anyhow::Result<Outcome> {
-    let options = run.options;
-    let documents = options.documents(DOCUMENTS, QUICK_DOCUMENTS);
+pub(crate) async fn run_over(run: &Run<'_>, protocol: Protocol) -> anyhow::Result<ScenarioOutcome> {
+    let documents = run.options.documents(DOCUMENTS, QUICK_DOCUMENTS);
     let seats = Seats::pairs(documents, run.deployment.tokens.connections_per_user(1));
     let cast = seats.cast(run, "").await?;
-    let stage = EditStage::connect(run, &cast, &seats, protocol).await?;
+    let rate = run.options.rate(RATE, QUICK_RATE);
+    let (outcome, ()) = drive(run, &cast, &seats, (protocol, rate), async |_| ()).await?;
+    Ok(outcome)
+}
 
-    let rate = options.rate(RATE, QUICK_RATE);
-    let schedule = Schedule::plan(seats.senders(), rate, options.warmup(), options.measured());
-    stage.board.begin(schedule);
-    let processes = run.deployment.processes();
-    let usage = UsageWatch::start(processes, schedule.measured_from(), schedule.end());
-    stage.board.with_progress(&options.scenario.label(), stage.drive(&schedule)).await;
+/// Connects seats and lets them edit, this often each second, while something else happens. Returns what was found, and the result of
+/// that.
+///
+/// # Errors
+/// The users cannot be connected, or the texts not be read.
+pub(crate) async fn drive<T>(
+    run: &Run<'_>,
+    cast: &Cast,
+    seats: &Seats,
+    (protocol, rate): (Protocol, f64),
+    meanwhile: impl AsyncFnOnce(Schedule) -> T,
+) -> anyhow::Result<(ScenarioOutcome, T)> {
+    let stage = EditStage::connect(run, cast, seats, protocol).await?;
+    let load = Load::begin(run, &stage.board, seats.senders(), rate);
+    let schedule = load.schedule;
+    let both = async { tokio::join!(stage.drive(&schedule), meanwhile(schedule)) };
+    let ((), result) = load.drive(both).await;
 
-    let mut outcome = Outcome::default();
-    outcome.add_load(&stage.board, &schedule, usage.end().await);
+    let mut outcome = load.end().await;
+    outcome.set_size(seats.documents(), seats.0.len());
+    outcome.add_deliveries(&stage.board, &schedule);
     outcome.add_server_time("delivery", stage.board.delivered_in_time());
-    let counts = stage.counts(&schedule);
+    outcome.counts = stage.counts(&schedule);
     // Edits of one author that are under way at the same time have no order over GraphQL.
-    outcome.failures = counts.failures(match protocol {
+    outcome.failures = outcome.counts.failures(match protocol {
         Protocol::Graphql => Promise::Once,
         Protocol::Yjs => Promise::OnceInOrder,
     });
-    outcome.failures.extend(stage.check_texts(run, &cast).await?);
-    outcome.counts = counts;
-    Ok(outcome)
+    outcome.failures.extend(stage.check_texts(run, cast).await?);
+    Ok((outcome, result))
 }

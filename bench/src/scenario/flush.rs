@@ -5,18 +5,11 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    agent::Agent,
-    cells,
-    edit_stage::{EditStage, Protocol},
-    run::Run,
-    seats::Seats,
-};
+use super::{agent::Agent, cells, edit_stage::Protocol, edits, run::Run, seats::Seats};
 use crate::{
     driver::{Cast, TokenSource},
-    machine::UsageWatch,
-    measure::{Latencies, Promise},
-    report::Outcome,
+    measure::Latencies,
+    report::ScenarioOutcome,
     schedule::Schedule,
 };
 
@@ -34,15 +27,13 @@ const RATE: f64 = 20.0;
 ///
 /// # Errors
 /// The users cannot be created or connected, or a batch is refused.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let options = run.options;
     let agents = options.connections(AGENTS, QUICK_AGENTS);
     let per_agent = if options.quick { QUICK_CELLS } else { CELLS };
     // The first two seats are those of the people.
     let seats = Seats::audiences(1, agents + 2, TokenSource::CONNECTIONS_PER_USER);
     let cast = seats.cast(run, "").await?;
-    let people = Seats(seats.0[..2].to_vec());
-    let stage = EditStage::connect(run, &cast, &people, Protocol::Yjs).await?;
     let batches: Vec<_> = (0..agents)
         .map(|agent| cells::updates(&format!("a{agent}-"), 0..per_agent, per_agent))
         .collect();
@@ -50,32 +41,23 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
     let agents = try_join_all(connected).await?;
 
     let rate = options.rate(RATE, RATE);
-    let schedule = Schedule::plan(1, rate, options.warmup(), options.measured());
-    stage.board.begin(schedule);
-    let processes = run.deployment.processes();
-    let usage = UsageWatch::start(processes, schedule.measured_from(), schedule.end());
-    // In the first quarter of the measured part, so that its effects are measured as well.
-    let moment = schedule.measured_from() + options.measured() / 4;
-    let (_, flushed) = stage
-        .board
-        .with_progress("flush", async {
-            tokio::join!(stage.drive(&schedule), flush(&agents, &batches, moment))
-        })
-        .await;
+    let people = Seats(seats.0[..2].to_vec());
+    let flush = async |schedule: Schedule| {
+        // In the first quarter of the measured part, so that its effects are measured as well.
+        let moment = schedule.measured_from() + options.measured() / 4;
+        flush(&agents, &batches, moment).await
+    };
+    let (mut outcome, flushed) =
+        edits::drive(run, &cast, &people, (Protocol::Yjs, rate), flush).await?;
     let latencies = flushed?;
     let expected = per_agent * agents.len();
     drop(agents);
     let (_, state) = connect(run, &cast, 0).await?.state().await?;
     let found = cells::count(&state)?;
 
-    let mut outcome = Outcome::default();
-    outcome.add_load(&stage.board, &schedule, usage.end().await);
-    outcome.add_server_time("delivery", stage.board.delivered_in_time());
+    outcome.set_size(1, seats.0.len());
     outcome.add_series("flush", latencies);
     outcome.add_figure("cells that were flushed", expected as f64, "");
-    outcome.counts = stage.counts(&schedule);
-    outcome.failures = outcome.counts.failures(Promise::OnceInOrder);
-    outcome.failures.extend(stage.check_texts(run, &cast).await?);
     if found != expected {
         let sentence = format!("{found} of {expected} acknowledged cells are in the document.");
         outcome.failures.push(sentence);

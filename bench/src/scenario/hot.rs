@@ -3,7 +3,7 @@
 use super::{pairs, run::Run, seats::Seats};
 use crate::{
     driver::{Operation, TokenSource},
-    report::Outcome,
+    report::ScenarioOutcome,
 };
 
 const LISTENERS: usize = 1000;
@@ -19,7 +19,7 @@ const OTHERS: [(&str, Operation); 1] = [("changes", Operation::NEW_CHANGES)];
 ///
 /// # Errors
 /// The users cannot be created or connected.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let listeners = run.options.connections(LISTENERS, QUICK_LISTENERS);
     let seats = Seats::audiences(1, listeners + 1, TokenSource::CONNECTIONS_PER_USER);
     let cast = seats.cast(run, "").await?;

@@ -9,7 +9,7 @@ use crate::{
     driver::TokenSource,
     machine::{UsageWatch, rss_mib},
     measure::Promise,
-    report::Outcome,
+    report::ScenarioOutcome,
 };
 
 const CONNECTIONS: usize = 5000;
@@ -25,7 +25,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The users cannot be created or connected.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let connections = run.options.connections(CONNECTIONS, QUICK_CONNECTIONS);
     let documents = connections.div_ceil(PER_DOCUMENT);
     let seats = Seats::audiences(documents, PER_DOCUMENT, TokenSource::CONNECTIONS_PER_USER);
@@ -44,7 +44,8 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
     stage.close_off().await;
 
     let counts = stage.counts(0);
-    let mut outcome = Outcome { counts, usage, ..Outcome::default() };
+    let mut outcome = ScenarioOutcome { counts, usage, ..ScenarioOutcome::default() };
+    outcome.set_size(documents, seats.0.len());
     let connected = seats.0.len() as f64;
     outcome.add_figure("connections", connected, "");
     outcome.add_figure("connections opened per second", connected / took.as_secs_f64(), "/s");

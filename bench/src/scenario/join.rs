@@ -11,15 +11,13 @@ use serde_json::Value;
 use tokio::{sync::oneshot, task::JoinSet, time::timeout};
 use yrs::{Doc, GetString as _, Transact as _, Update, updates::decoder::Decode as _};
 
-use super::{run::Run, seats::Seats};
+use super::{load::Load, run::Run, seats::Seats};
 use crate::{
     driver::{
         Address, Editor, EditorEvent, Graphql, GraphqlEvent, LinkOptions, Operation, TokenSource,
     },
-    machine::UsageWatch,
     measure::{Board, Counts, Latencies, Promise},
-    report::Outcome,
-    schedule::Schedule,
+    report::ScenarioOutcome,
 };
 
 const DOCUMENTS: usize = 50;
@@ -50,7 +48,7 @@ struct Join {
 ///
 /// # Errors
 /// The users or documents cannot be created.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let options = run.options;
     let documents = options.documents(DOCUMENTS, QUICK_DOCUMENTS);
     let per_document = match run.deployment.tokens {
@@ -59,12 +57,9 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
     };
     let text: Arc<str> = "0123456789".repeat(TEXT_LENGTH / 10).into();
     let cast = Seats::audiences(documents, per_document, 1).cast(run, &text).await?;
-    let rate = options.rate(RATE, QUICK_RATE);
-    let schedule = Schedule::plan(1, rate, options.warmup(), options.measured());
     let board = Arc::<Board>::default();
-    board.begin(schedule);
-    let usage =
-        UsageWatch::start(run.deployment.processes(), schedule.measured_from(), schedule.end());
+    let load = Load::begin(run, &board, 1, options.rate(RATE, QUICK_RATE));
+    let schedule = load.schedule;
     let latencies =
         [Latencies::default(), Latencies::default()].map(|one| Arc::new(Mutex::new(one)));
 
@@ -105,7 +100,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
             failed += u64::from(!joined.unwrap_or(false));
         }
     };
-    board.with_progress("join", work).await;
+    load.drive(work).await;
 
     let events = schedule.events();
     let counts = Counts {
@@ -115,17 +110,16 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
         lost: failed,
         ..Counts::default()
     };
-    let mut outcome =
-        Outcome { counts, failures: counts.failures(Promise::Once), ..Outcome::default() };
+    let mut outcome = load.end().await;
+    outcome.set_size(documents, None);
     let [graphql, yjs] = latencies.map(|one| one.lock().clone());
     let arrived = board.delivered_in_time();
     outcome.add_series("open, GraphQL", graphql);
     outcome.add_series("open, Yjs", yjs);
     outcome.add_figure("joins per second", arrived as f64 / schedule.measured_seconds(), "/s");
-    outcome.add_figure("delay of the senders, p99", board.delay_p99(), "ms");
-    outcome.usage = usage.end().await;
     outcome.add_server_time("join", arrived);
-    outcome.notes.extend(board.first_fault());
+    outcome.failures = counts.failures(Promise::Once);
+    outcome.counts = counts;
     Ok(outcome)
 }
 

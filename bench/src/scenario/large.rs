@@ -4,20 +4,8 @@ use anyhow::ensure;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{
-    agent::Agent,
-    cells,
-    edit_stage::{EditStage, Protocol},
-    run::Run,
-    seats::Seats,
-};
-use crate::{
-    driver::{Cast, TokenSource},
-    machine::UsageWatch,
-    measure::{Latencies, Promise},
-    report::Outcome,
-    schedule::Schedule,
-};
+use super::{agent::Agent, cells, edit_stage::Protocol, edits, run::Run, seats::Seats};
+use crate::{driver::TokenSource, measure::Latencies, report::ScenarioOutcome};
 
 /// Cells of the document: about 3 MB.
 const CELLS: usize = 100_000;
@@ -35,7 +23,7 @@ const QUICK_RATE: f64 = 20.0;
 ///
 /// # Errors
 /// The document cannot be made or opened.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let options = run.options;
     let editors = options.connections(EDITORS, QUICK_EDITORS).max(2);
     let number = if options.quick { QUICK_CELLS } else { CELLS };
@@ -59,29 +47,13 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
     ensure!(others == 0, "{others} editors have received another state than the first one");
     drop(states);
 
+    let rate = options.rate(RATE, QUICK_RATE);
     let people = Seats(seats.0[..2].to_vec());
-    let mut outcome = type_in(run, &cast, &people).await?;
+    let (mut outcome, ()) =
+        edits::drive(run, &cast, &people, (Protocol::Yjs, rate), async |_| ()).await?;
+    outcome.set_size(1, editors);
     outcome.add_series("open at once", latencies);
     outcome.add_figure("size of the document", size as f64 / 1e6, "MB");
     outcome.add_figure("editors that opened it at once", editors as f64, "");
-    Ok(outcome)
-}
-
-/// One editor types in the document of the cast, and another one watches.
-async fn type_in(run: &Run<'_>, cast: &Cast, people: &Seats) -> anyhow::Result<Outcome> {
-    let options = run.options;
-    let stage = EditStage::connect(run, cast, people, Protocol::Yjs).await?;
-    let rate = options.rate(RATE, QUICK_RATE);
-    let schedule = Schedule::plan(1, rate, options.warmup(), options.measured());
-    stage.board.begin(schedule);
-    let usage =
-        UsageWatch::start(run.deployment.processes(), schedule.measured_from(), schedule.end());
-    stage.board.with_progress("large", stage.drive(&schedule)).await;
-    let mut outcome = Outcome::default();
-    outcome.add_load(&stage.board, &schedule, usage.end().await);
-    outcome.add_server_time("delivery", stage.board.delivered_in_time());
-    outcome.counts = stage.counts(&schedule);
-    outcome.failures = outcome.counts.failures(Promise::OnceInOrder);
-    outcome.failures.extend(stage.check_texts(run, cast).await?);
     Ok(outcome)
 }

@@ -13,6 +13,7 @@ mod hot;
 mod idle;
 mod join;
 mod large;
+mod load;
 mod nodes;
 mod pairs;
 mod run;

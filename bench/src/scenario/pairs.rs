@@ -1,12 +1,10 @@
 //! `pairs`: two users in each document, who move their cursors.
 
-use super::{cursors::CursorStage, run::Run, seats::Seats};
+use super::{cursors::CursorStage, load::Load, run::Run, seats::Seats};
 use crate::{
     driver::{Cast, Operation},
-    machine::UsageWatch,
     measure::Promise,
-    report::Outcome,
-    schedule::Schedule,
+    report::ScenarioOutcome,
 };
 
 const DOCUMENTS: usize = 500;
@@ -23,7 +21,7 @@ pub(crate) const OTHERS: [(&str, Operation); 2] =
 ///
 /// # Errors
 /// The users cannot be created or connected.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let documents = run.options.documents(DOCUMENTS, QUICK_DOCUMENTS);
     let per_user = run.deployment.tokens.connections_per_user(1);
     let seats = Seats::pairs(documents, per_user);
@@ -41,22 +39,18 @@ pub(crate) async fn drive(
     seats: &Seats,
     others: &[(&str, Operation)],
     rate: f64,
-) -> anyhow::Result<Outcome> {
-    let options = run.options;
+) -> anyhow::Result<ScenarioOutcome> {
     let stage = CursorStage::connect(run, cast, seats, others).await?;
-    let rate = options.rate(rate, rate);
-    let schedule = Schedule::plan(seats.senders(), rate, options.warmup(), options.measured());
-    stage.board.begin(schedule);
-    let processes = run.deployment.processes();
-    let usage = UsageWatch::start(processes, schedule.measured_from(), schedule.end());
-    stage.board.with_progress(&options.scenario.label(), stage.drive(&schedule)).await;
+    let load = Load::begin(run, &stage.board, seats.senders(), run.options.rate(rate, rate));
+    let schedule = load.schedule;
+    load.drive(stage.drive(&schedule)).await;
 
-    let mut outcome = Outcome::default();
-    outcome.add_load(&stage.board, &schedule, usage.end().await);
+    let mut outcome = load.end().await;
+    outcome.set_size(seats.documents(), seats.0.len());
+    outcome.add_deliveries(&stage.board, &schedule);
     outcome.add_server_time("delivery", stage.board.delivered_in_time());
-    let mut counts = stage.counts(schedule.per_sender());
-    counts.unanswered = schedule.events().saturating_sub(stage.board.answer_count());
-    outcome.failures = counts.failures(Promise::Once);
-    outcome.counts = counts;
+    outcome.counts = stage.counts(schedule.per_sender());
+    outcome.counts.unanswered = schedule.events().saturating_sub(stage.board.answer_count());
+    outcome.failures = outcome.counts.failures(Promise::Once);
     Ok(outcome)
 }

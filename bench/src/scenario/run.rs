@@ -10,7 +10,7 @@ use super::{edits, edits_yjs, faults, flush, hot, idle, join, large, nodes, pair
 use crate::{
     machine::Hardware,
     options::{Options, ScenarioName},
-    report::{Outcome, Report},
+    report::{Report, ScenarioOutcome},
     server::{Deployment, Needs, Postgres, Redis, profile_of},
 };
 
@@ -75,7 +75,7 @@ async fn needs(options: &Options) -> Needs {
     }
 }
 
-async fn outcome(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
+async fn outcome(run: &mut Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     match run.options.scenario {
         ScenarioName::Pairs => pairs::run(run).await,
         ScenarioName::Nodes => nodes::run(run).await,

@@ -58,14 +58,18 @@ impl Seats {
         self.0.iter().filter(|seat| seat.sends.is_some()).count()
     }
 
+    /// Returns the number of documents.
+    pub(crate) fn documents(&self) -> usize {
+        self.0.iter().map(|seat| seat.document + 1).max().unwrap_or(0)
+    }
+
     /// Creates the users and documents of the seats.
     ///
     /// # Errors
     /// The server refuses a user or a document.
     pub(crate) async fn cast(&self, run: &Run<'_>, content: &str) -> anyhow::Result<Cast> {
         let users = self.0.iter().map(|seat| seat.user + 1).max().unwrap_or(1);
-        let documents = self.0.iter().map(|seat| seat.document + 1).max().unwrap_or(1);
-        let mut members = vec![Vec::new(); documents];
+        let mut members = vec![Vec::new(); self.documents()];
         let mut known = BTreeSet::new();
         for seat in &self.0 {
             if known.insert((seat.document, seat.user)) {

@@ -11,12 +11,11 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{change_log::ChangeLog, run::Run, seats::Seats};
+use super::{change_log::ChangeLog, load::Load, run::Run, seats::Seats};
 use crate::{
     driver::{Cast, Graphql, LinkOptions, Marker, Operation, TokenSource},
-    machine::UsageWatch,
     measure::{Board, Counts, Promise, wait_until},
-    report::Outcome,
+    report::ScenarioOutcome,
     schedule::Schedule,
 };
 
@@ -50,7 +49,7 @@ struct Listener {
 ///
 /// # Errors
 /// The users cannot be created or connected.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let options = run.options;
     let others = if options.quick { QUICK_LISTENERS } else { LISTENERS };
     let stalled = options.connections(STALLED, QUICK_STALLED);
@@ -62,13 +61,10 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
     let stalled = listeners(run, &cast, &seats, stalled, &unmeasured).await?;
     stalled.iter().for_each(|listener| listener.connection.stop_reading());
 
-    let rate = options.rate(RATE, QUICK_RATE);
-    let schedule = Schedule::plan(1, rate, options.warmup(), options.measured());
-    board.begin(schedule);
-    let usage =
-        UsageWatch::start(run.deployment.processes(), schedule.measured_from(), schedule.end());
     let author = author(run, &cast, &board).await?;
-    let edits = board.with_progress("slow", edit(&author, &cast, &board, &schedule)).await;
+    let load = Load::begin(run, &board, 1, options.rate(RATE, QUICK_RATE));
+    let schedule = load.schedule;
+    let edits = load.drive(edit(&author, &cast, &board, &schedule)).await;
     let has_all = |listeners: &[Listener]| {
         listeners.iter().all(|listener| listener.log.lock().count() >= edits)
     };
@@ -83,8 +79,10 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
         counts.add(&listener.log.lock().counts(edits));
     }
     counts.refused = board.refused_count() + unmeasured.refused_count();
-    let mut outcome = Outcome::default();
-    outcome.add_load(&board, &schedule, usage.end().await);
+    let mut outcome = load.end().await;
+    outcome.set_size(1, seats.0.len());
+    // Without the processor time per delivery: those to the stalled listeners come after the measured part.
+    outcome.add_deliveries(&board, &schedule);
     outcome.add_figure("stalled connections", stalled.len() as f64, "");
     outcome.add_figure("time until these had everything", took.as_secs_f64(), "s");
     outcome.notes.extend(unmeasured.first_fault());

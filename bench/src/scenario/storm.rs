@@ -16,7 +16,7 @@ use crate::{
     driver::{Cast, Graphql, GraphqlEvent, Http, LinkOptions, Marker, Operation, TokenSource},
     machine::UsageWatch,
     measure::{Board, Counts, Latencies, Promise, wait_until},
-    report::{Outcome, console},
+    report::{ScenarioOutcome, console},
 };
 
 const CONNECTIONS: usize = 500;
@@ -43,7 +43,7 @@ struct Client {
 ///
 /// # Errors
 /// The users cannot be created, or the edits are refused.
-pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let documents = run.options.connections(CONNECTIONS, QUICK_CONNECTIONS).div_ceil(PER_DOCUMENT);
     let seats = Seats::audiences(documents, PER_DOCUMENT, TokenSource::CONNECTIONS_PER_USER);
     let cast = seats.cast(run, "").await?;
@@ -91,7 +91,8 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<Outcome> {
         counts.add(&client.log.lock().counts(rounds));
     }
     counts.refused = board.refused_count();
-    let mut outcome = Outcome { usage: usage.end().await, ..Outcome::default() };
+    let mut outcome = ScenarioOutcome { usage: usage.end().await, ..ScenarioOutcome::default() };
+    outcome.set_size(documents, clients.len());
     outcome.add_series("back again", latencies);
     outcome.add_figure("clients", clients.len() as f64, "");
     outcome.add_figure("storms", (rounds - 1) as f64, "");

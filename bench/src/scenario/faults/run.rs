@@ -14,7 +14,7 @@ use super::{author::Author, fault::Fault, ledger::Ledger, proof::Claim, watcher:
 use crate::{
     driver::Cast,
     measure::{Board, Counts, Promise, wait_until},
-    report::{Outcome, console},
+    report::{ScenarioOutcome, console},
     scenario::{change_log::ChangeLog, edit_stage::Protocol, run::Run, seats::Seats},
 };
 
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// The users cannot be created, a fault cannot be brought about, or an edit is refused for good.
-pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     ensure!(
         !run.deployment.nodes.is_empty(),
         "faults only runs against nodes of its own: leave out --url"
@@ -61,7 +61,9 @@ pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
         watchers.spawn(watcher.watch(ended.clone()));
     }
 
-    let mut outcome = Outcome::default();
+    let mut outcome = ScenarioOutcome::default();
+    outcome.set_size(documents, seats.0.len() + documents);
+    outcome.size.rate = Some(rate(run));
     calm(run, &ledger).await?;
     for (fault, part) in Fault::ALL.into_iter().zip(1..) {
         match fault.obstacle(&run.deployment) {
@@ -83,7 +85,7 @@ pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<Outcome> {
 }
 
 fn all_authors(run: &Run<'_>, cast: &Cast, seats: &Seats, ledger: &Arc<Ledger>) -> Vec<Author> {
-    let every = Duration::from_secs_f64(1.0 / run.options.rate(RATE, RATE));
+    let every = Duration::from_secs_f64(1.0 / rate(run));
     let authors = seats.0.iter().enumerate().map(|(number, seat)| Author {
         number,
         addresses: run.deployment.addresses.clone(),
@@ -129,7 +131,7 @@ async fn suffer(
     fault: Fault,
     part: usize,
     ledger: &Ledger,
-    outcome: &mut Outcome,
+    outcome: &mut ScenarioOutcome,
 ) -> anyhow::Result<()> {
     ledger.begin(part);
     console::progress(&format!("faults: {}", fault.label()));
@@ -169,7 +171,7 @@ async fn prove(
     ledger: &Ledger,
     logs: &[Arc<Mutex<ChangeLog>>],
     board: &Arc<Board>,
-    outcome: &mut Outcome,
+    outcome: &mut ScenarioOutcome,
 ) -> anyhow::Result<()> {
     let acknowledged = ledger.counts();
     let of_document = |document: usize| acknowledged[2 * document] + acknowledged[2 * document + 1];
@@ -232,6 +234,11 @@ async fn replay(
         }
     }
     Ok(counts)
+}
+
+/// Returns the edits of each author per second.
+fn rate(run: &Run<'_>) -> f64 {
+    run.options.rate(RATE, RATE)
 }
 
 fn lasts(run: &Run<'_>) -> Duration {
