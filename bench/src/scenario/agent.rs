@@ -6,8 +6,9 @@ use anyhow::{Context as _, bail};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::seats::Target;
 use crate::{
-    driver::{Address, Editor, EditorEvent},
+    driver::{Editor, EditorEvent},
     measure::wait_until,
 };
 
@@ -33,11 +34,7 @@ impl Agent {
     ///
     /// # Errors
     /// The server cannot be reached, or refuses it.
-    pub(crate) async fn connect(
-        address: &Address,
-        token: &str,
-        document: &str,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(target: &Target) -> anyhow::Result<Self> {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = Arc::clone(&seen);
         let events = move |event: EditorEvent<'_>| {
@@ -56,6 +53,7 @@ impl Agent {
                 EditorEvent::Update(_) | EditorEvent::Clock(_) => {}
             }
         };
+        let Target { address, token, document, .. } = target;
         let editor = Editor::connect(address, token, document, false, events).await?;
         Ok(Self { editor, seen })
     }

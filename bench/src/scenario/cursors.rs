@@ -6,23 +6,20 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::interval;
 
 use super::{
     run::Run,
-    seats::{Seat, Seats},
+    seats::{Seats, Target},
+    spread::{UNHURRIED, spread},
 };
 use crate::{
     driver::{Cast, Graphql, GraphqlEvent, LinkOptions, Operation},
     measure::{Arrival, Arrivals, Board, Counts, wait_until},
     schedule::Schedule,
 };
-
-/// Connections that are made at the same time.
-const AT_ONCE: usize = 64;
 
 /// The column of moves that only show that the subscriptions work.
 const PROBE: u64 = 1_000_000_000;
@@ -45,13 +42,12 @@ const PROBE_EVERY: Duration = Duration::from_millis(200);
 /// Connections that have everything open and receive each other's cursors.
 pub(crate) struct CursorStage {
     pub(crate) board: Arc<Board>,
-    places: Vec<Place>,
-    documents: Vec<String>,
+    clients: Vec<CursorClient>,
     senders: usize,
 }
 
-struct Place {
-    seat: Seat,
+struct CursorClient {
+    target: Target,
     connection: Graphql,
     inbox: Arc<Mutex<Inbox>>,
 }
@@ -84,11 +80,11 @@ struct CursorData {
 
 #[derive(Deserialize)]
 struct CursorMove {
-    cursor: CursorPlace,
+    cursor: CursorPosition,
 }
 
 #[derive(Deserialize)]
-struct CursorPlace {
+struct CursorPosition {
     line: usize,
     column: u64,
 }
@@ -102,14 +98,13 @@ impl CursorStage {
         run: &Run<'_>,
         cast: &Cast,
         seats: &Seats,
-        others: &[(&str, Operation)],
+        others: &'static [(&'static str, Operation)],
     ) -> anyhow::Result<Self> {
         let board = Arc::<Board>::default();
-        let opened = seats.0.iter().map(|seat| open(run, cast, seat, &board, others));
-        let opened = stream::iter(opened.collect::<Vec<_>>()).buffered(AT_ONCE);
-        let places: Vec<_> = opened.try_collect().await.context("a connection failed")?;
-        let documents = cast.documents.clone();
-        let stage = Self { board, places, documents, senders: seats.senders() };
+        let targets = seats.targets(run, cast);
+        let opened = targets.into_iter().map(|target| open(target, Arc::clone(&board), others));
+        let clients = spread(opened, UNHURRIED).await.context("a client could not connect")?;
+        let stage = Self { board, clients, senders: seats.senders() };
         stage.probe().await?;
         Ok(stage)
     }
@@ -124,8 +119,8 @@ impl CursorStage {
             if is_live() {
                 return Ok(());
             }
-            for place in self.places.iter().filter(|_| round % 5 == 0) {
-                place.move_cursor(&self.documents, FIRST_PROBE + round, PROBE);
+            for client in self.clients.iter().filter(|_| round % 5 == 0) {
+                client.move_cursor(FIRST_PROBE + round, PROBE);
             }
         }
         ensure!(is_live(), "not all subscriptions had begun after {PATIENCE:?}");
@@ -140,7 +135,7 @@ impl CursorStage {
             .drive(|event| {
                 self.board.sending(event);
                 let (sender, column) = (schedule.sender(event), schedule.place(event));
-                by_sender[sender].move_cursor(&self.documents, event, column);
+                by_sender[sender].move_cursor(event, column);
             })
             .await;
         let expected = before + schedule.events();
@@ -150,28 +145,28 @@ impl CursorStage {
 
     /// Moves each cursor a last time and waits until all receivers have that.
     pub(crate) async fn close_off(&self) {
-        for place in &self.places {
-            place.move_cursor(&self.documents, LAST_MOVE, LAST);
+        for client in &self.clients {
+            client.move_cursor(LAST_MOVE, LAST);
         }
         wait_until(PATIENCE, || self.inboxes_have(|stream| stream.has_last)).await;
     }
 
-    fn by_sender(&self) -> Vec<&Place> {
+    fn by_sender(&self) -> Vec<&CursorClient> {
         let mut senders: Vec<_> =
-            self.places.iter().filter(|place| place.seat.sends.is_some()).collect();
-        senders.sort_by_key(|place| place.seat.sends);
+            self.clients.iter().filter(|client| client.target.seat.sends.is_some()).collect();
+        senders.sort_by_key(|client| client.target.seat.sends);
         senders
     }
 
     fn inboxes_have(&self, condition: impl Fn(&Stream) -> bool) -> bool {
-        self.places.iter().all(|place| place.inbox.lock().streams.values().all(&condition))
+        self.clients.iter().all(|client| client.inbox.lock().streams.values().all(&condition))
     }
 
     /// Returns what is counted. `per_sender` is how often each sender has moved by the schedule.
     pub(crate) fn counts(&self, per_sender: u64) -> Counts {
         let mut counts = Counts { sent: per_sender * self.senders as u64, ..Counts::default() };
-        for place in &self.places {
-            let inbox = place.inbox.lock();
+        for client in &self.clients {
+            let inbox = client.inbox.lock();
             counts.add(&inbox.counts);
             for stream in inbox.streams.values() {
                 counts.expected += per_sender;
@@ -186,26 +181,24 @@ impl CursorStage {
 }
 
 async fn open(
-    run: &Run<'_>,
-    cast: &Cast,
-    seat: &Seat,
-    board: &Arc<Board>,
+    target: Target,
+    board: Arc<Board>,
     others: &[(&str, Operation)],
-) -> anyhow::Result<Place> {
+) -> anyhow::Result<CursorClient> {
+    let seat = &target.seat;
     let streams = seat.receives.iter().map(|sender| (*sender, Stream::default())).collect();
     let inbox = Inbox { own: seat.sends, streams, ..Inbox::default() };
     let inbox = Arc::new(Mutex::new(inbox));
-    let (shared, board) = (Arc::clone(&inbox), Arc::clone(board));
-    let address = run.deployment.address(seat.node);
-    let token = &cast.users[seat.user].token;
+    let shared = Arc::clone(&inbox);
     let events = move |event: GraphqlEvent<'_>| take(&shared, &board, event);
-    let connection = Graphql::connect(address, token, LinkOptions::default(), events).await?;
-    let variables = format!(r#"{{"d":"{}"}}"#, cast.documents[seat.document]);
+    let options = LinkOptions::default();
+    let connection = Graphql::connect(&target.address, &target.token, options, events).await?;
+    let variables = format!(r#"{{"d":"{}"}}"#, target.document);
     connection.subscribe("cursors", Operation::CURSORS, &variables);
     for (id, operation) in others {
         connection.subscribe(id, *operation, &variables);
     }
-    Ok(Place { seat: seat.clone(), connection, inbox })
+    Ok(CursorClient { target, connection, inbox })
 }
 
 fn take(inbox: &Mutex<Inbox>, board: &Board, event: GraphqlEvent<'_>) {
@@ -234,7 +227,7 @@ impl Inbox {
             self.counts.misrouted += 1;
             return;
         };
-        let CursorPlace { line: sender, column } = data.moved.cursor;
+        let CursorPosition { line: sender, column } = data.moved.cursor;
         if self.own == Some(sender) {
             self.counts.echoed += 1;
             return;
@@ -257,11 +250,11 @@ impl Inbox {
     }
 }
 
-impl Place {
+impl CursorClient {
     /// Moves the cursor, if this connection sends.
-    fn move_cursor(&self, documents: &[String], operation: u64, column: u64) {
-        let Some(line) = self.seat.sends else { return };
-        let document = &documents[self.seat.document];
+    fn move_cursor(&self, operation: u64, column: u64) {
+        let Some(line) = self.target.seat.sends else { return };
+        let document = &self.target.document;
         let variables = format!(r#"{{"d":"{document}","l":{line},"c":{column}}}"#);
         self.connection.start(operation, Operation::CURSOR, &variables);
     }

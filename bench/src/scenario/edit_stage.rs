@@ -9,13 +9,13 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 
 use super::{
     change_log::Change,
     run::Run,
-    seats::{Seat, Seats},
+    seats::{Seats, Target},
+    spread::{UNHURRIED, spread},
 };
 use crate::{
     driver::{
@@ -24,9 +24,6 @@ use crate::{
     measure::{Arrival, Arrivals, Board, Counts, wait_until},
     schedule::Schedule,
 };
-
-/// Connections that are made at the same time.
-const AT_ONCE: usize = 64;
 
 /// The longest wait for what should have arrived.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,12 +40,11 @@ pub(crate) enum Protocol {
 /// Connections that have their documents open and receive each other's edits.
 pub(crate) struct EditStage {
     pub(crate) board: Arc<Board>,
-    places: Vec<Place>,
-    documents: Vec<String>,
+    clients: Vec<EditClient>,
 }
 
-struct Place {
-    seat: Seat,
+struct EditClient {
+    target: Target,
     writer: Writer,
     inbox: Arc<Mutex<Inbox>>,
 }
@@ -83,12 +79,12 @@ impl EditStage {
         protocol: Protocol,
     ) -> anyhow::Result<Self> {
         let board = Arc::<Board>::default();
-        let opened = seats.0.iter().map(|seat| open(run, cast, seat, &board, protocol));
-        let opened = stream::iter(opened.collect::<Vec<_>>()).buffered(AT_ONCE);
-        let places: Vec<_> = opened.try_collect().await.context("a connection failed")?;
-        let stage = Self { board, places, documents: cast.documents.clone() };
+        let targets = seats.targets(run, cast);
+        let opened = targets.into_iter().map(|target| open(target, Arc::clone(&board), protocol));
+        let clients = spread(opened, UNHURRIED).await.context("a client could not connect")?;
+        let stage = Self { board, clients };
         stage.rename().await?;
-        let is_live = || stage.places.iter().all(|place| place.inbox.lock().is_live);
+        let is_live = || stage.clients.iter().all(|client| client.inbox.lock().is_live);
         let all_are_live = wait_until(PATIENCE, is_live).await;
         ensure!(all_are_live, "not all subscriptions had begun after {PATIENCE:?}");
         Ok(stage)
@@ -96,9 +92,9 @@ impl EditStage {
 
     /// Changes the title once per GraphQL client. Who has received the other's new title receives everything from then on.
     async fn rename(&self) -> anyhow::Result<()> {
-        for (number, place) in self.places.iter().enumerate() {
-            let Writer::Graphql(connection) = &place.writer else { continue };
-            let document = &self.documents[place.seat.document];
+        for (number, client) in self.clients.iter().enumerate() {
+            let Writer::Graphql(connection) = &client.writer else { continue };
+            let document = &client.target.document;
             let variables = format!(r#"{{"d":"{document}","t":"Title {number}"}}"#);
             connection.run(Operation::RENAME, &variables).await?;
         }
@@ -108,21 +104,21 @@ impl EditStage {
     /// Sends edits by the schedule and waits until all are acknowledged and have arrived.
     pub(crate) async fn drive(&self, schedule: &Schedule) {
         let mut senders: Vec<_> =
-            self.places.iter().filter(|place| place.seat.sends.is_some()).collect();
-        senders.sort_by_key(|place| place.seat.sends);
+            self.clients.iter().filter(|client| client.target.seat.sends.is_some()).collect();
+        senders.sort_by_key(|client| client.target.seat.sends);
         schedule
             .drive(|event| {
                 self.board.sending(event);
                 let marker =
                     Marker { sender: schedule.sender(event), place: schedule.place(event) };
-                senders[marker.sender].edit(&self.documents, event, marker);
+                senders[marker.sender].edit(event, marker);
             })
             .await;
         wait_until(PATIENCE, || self.board.answer_count() >= schedule.events()).await;
         let everything = schedule.per_sender();
         let have_all = || {
-            self.places.iter().all(|place| {
-                place.inbox.lock().streams.values().all(|stream| stream.count() == everything)
+            self.clients.iter().all(|client| {
+                client.inbox.lock().streams.values().all(|stream| stream.count() == everything)
             })
         };
         wait_until(PATIENCE, have_all).await;
@@ -131,8 +127,8 @@ impl EditStage {
     /// Returns what is counted.
     pub(crate) fn counts(&self, schedule: &Schedule) -> Counts {
         let mut counts = Counts { sent: schedule.events(), ..Counts::default() };
-        for place in &self.places {
-            let inbox = place.inbox.lock();
+        for client in &self.clients {
+            let inbox = client.inbox.lock();
             counts.add(&inbox.counts);
             for stream in inbox.streams.values() {
                 counts.expected += schedule.per_sender();
@@ -149,22 +145,17 @@ impl EditStage {
     ///
     /// # Errors
     /// A text cannot be read.
-    pub(crate) async fn check_texts(
-        &self,
-        run: &Run<'_>,
-        cast: &Cast,
-    ) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn check_texts(&self, run: &Run<'_>) -> anyhow::Result<Vec<String>> {
         let http = run.deployment.http()?;
         let (mut missing, mut repeated) = (0, 0);
         let mut texts = BTreeMap::new();
-        for place in &self.places {
-            let document = place.seat.document;
-            if let Entry::Vacant(entry) = texts.entry(document) {
-                let token = &cast.users[place.seat.user].token;
-                entry.insert(marks(&http, token, &cast.documents[document]).await?);
+        for client in &self.clients {
+            let Target { seat, token, document, .. } = &client.target;
+            if let Entry::Vacant(entry) = texts.entry(seat.document) {
+                entry.insert(marks(&http, token, document).await?);
             }
-            let (Some(sender), found) = (place.seat.sends, &texts[&document]) else { continue };
-            let inbox = place.inbox.lock();
+            let (Some(sender), found) = (seat.sends, &texts[&seat.document]) else { continue };
+            let inbox = client.inbox.lock();
             for marker in inbox.acknowledged.places().map(|place| Marker { sender, place }) {
                 missing += u64::from(!found.contains_key(&marker));
                 repeated += found.get(&marker).map_or(0, |count| count - 1);
@@ -191,14 +182,14 @@ async fn marks(http: &Http, token: &str, document: &str) -> anyhow::Result<HashM
     Ok(found)
 }
 
-impl Place {
-    fn edit(&self, documents: &[String], event: u64, marker: Marker) {
+impl EditClient {
+    fn edit(&self, event: u64, marker: Marker) {
         match &self.writer {
             Writer::Yjs(editor) => {
                 editor.insert(event, &marker.to_string());
             }
             Writer::Graphql(connection) => {
-                let (document, base) = (&documents[self.seat.document], self.inbox.lock().version);
+                let (document, base) = (&self.target.document, self.inbox.lock().version);
                 let variables = format!(
                     r#"{{"d":"{document}","b":{base},"s":[{{"insert":"{marker}"}}],"m":"{marker}"}}"#
                 );
@@ -208,19 +199,12 @@ impl Place {
     }
 }
 
-async fn open(
-    run: &Run<'_>,
-    cast: &Cast,
-    seat: &Seat,
-    board: &Arc<Board>,
-    protocol: Protocol,
-) -> anyhow::Result<Place> {
+async fn open(target: Target, board: Arc<Board>, protocol: Protocol) -> anyhow::Result<EditClient> {
+    let Target { seat, address, token, document } = &target;
     let streams = seat.receives.iter().map(|sender| (*sender, Arrivals::default())).collect();
     let inbox = Inbox { own: seat.sends, version: 1, streams, ..Inbox::default() };
     let inbox = Arc::new(Mutex::new(inbox));
-    let (shared, board) = (Arc::clone(&inbox), Arc::clone(board));
-    let (address, token) = (run.deployment.address(seat.node), &cast.users[seat.user].token);
-    let document = &cast.documents[seat.document];
+    let shared = Arc::clone(&inbox);
     let writer = match protocol {
         Protocol::Graphql => {
             let events = move |event: GraphqlEvent<'_>| shared.lock().take(&board, event);
@@ -235,7 +219,7 @@ async fn open(
             Writer::Yjs(Editor::connect(address, token, document, true, events).await?)
         }
     };
-    Ok(Place { seat: seat.clone(), writer, inbox })
+    Ok(EditClient { target, writer, inbox })
 }
 
 impl Inbox {

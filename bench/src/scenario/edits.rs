@@ -64,6 +64,6 @@ pub(crate) async fn drive<T>(
         Protocol::Graphql => Promise::Once,
         Protocol::Yjs => Promise::OnceInOrder,
     });
-    outcome.failures.extend(stage.check_texts(run, cast).await?);
+    outcome.failures.extend(stage.check_texts(run).await?);
     Ok((outcome, result))
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep_until};
 
-use super::{agent::Agent, cells, edit_stage::Protocol, edits, run::Run, seats::Seats};
-use crate::{
-    driver::{Cast, TokenSource},
-    measure::Latencies,
-    report::ScenarioOutcome,
-    schedule::Schedule,
+use super::{
+    agent::Agent,
+    cells,
+    edit_stage::Protocol,
+    edits,
+    run::Run,
+    seats::{Seats, Target},
+    spread::{UNHURRIED, spread},
 };
+use crate::{driver::TokenSource, measure::Latencies, report::ScenarioOutcome, schedule::Schedule};
 
 const AGENTS: usize = 20;
 const QUICK_AGENTS: usize = 4;
@@ -37,8 +40,9 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let batches: Vec<_> = (0..agents)
         .map(|agent| cells::updates(&format!("a{agent}-"), 0..per_agent, per_agent))
         .collect();
-    let connected = seats.0[2..].iter().map(|seat| connect(run, &cast, seat.user));
-    let agents = try_join_all(connected).await?;
+    let targets = seats.targets(run, &cast);
+    let connected = targets[2..].iter().cloned().map(connect);
+    let agents = spread(connected, UNHURRIED).await?;
 
     let rate = options.rate(RATE, RATE);
     let people = Seats(seats.0[..2].to_vec());
@@ -52,7 +56,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let latencies = flushed?;
     let expected = per_agent * agents.len();
     drop(agents);
-    let (_, state) = connect(run, &cast, 0).await?.state().await?;
+    let (_, state) = connect(targets[0].clone()).await?.state().await?;
     let found = cells::count(&state)?;
 
     outcome.set_size(1, seats.0.len());
@@ -65,9 +69,9 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     Ok(outcome)
 }
 
-async fn connect(run: &Run<'_>, cast: &Cast, user: usize) -> anyhow::Result<Agent> {
-    let address = run.deployment.address(0);
-    let agent = Agent::connect(address, &cast.users[user].token, &cast.documents[0]).await?;
+/// Connects an agent that has the document.
+async fn connect(target: Target) -> anyhow::Result<Agent> {
+    let agent = Agent::connect(&target).await?;
     agent.state().await?;
     Ok(agent)
 }

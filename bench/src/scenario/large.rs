@@ -1,10 +1,17 @@
 //! `large`: many editors open a large document at once, then one types in it and another watches.
 
 use anyhow::ensure;
-use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{agent::Agent, cells, edit_stage::Protocol, edits, run::Run, seats::Seats};
+use super::{
+    agent::Agent,
+    cells,
+    edit_stage::Protocol,
+    edits,
+    run::Run,
+    seats::Seats,
+    spread::{AT_ONCE, spread},
+};
 use crate::{driver::TokenSource, measure::Latencies, report::ScenarioOutcome};
 
 /// Cells of the document: about 3 MB.
@@ -29,16 +36,15 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let number = if options.quick { QUICK_CELLS } else { CELLS };
     let seats = Seats::audiences(1, editors, TokenSource::CONNECTIONS_PER_USER);
     let cast = seats.cast(run, "").await?;
-    let connect = |user: usize| {
-        Agent::connect(run.deployment.address(0), &cast.users[user].token, &cast.documents[0])
-    };
-    let filler = connect(0).await?;
+    let targets = seats.targets(run, &cast);
+    let filler = Agent::connect(&targets[0]).await?;
     filler.store(&cells::updates("r", 0..number, CELLS_PER_UPDATE)).await?;
     drop(filler);
 
     let began = Instant::now();
-    let opened = seats.0.iter().map(async |seat| connect(seat.user).await?.state().await);
-    let states = try_join_all(opened).await?;
+    let opened =
+        targets.into_iter().map(async |target| Agent::connect(&target).await?.state().await);
+    let states = spread(opened, AT_ONCE).await?;
     let mut latencies = Latencies::default();
     states.iter().for_each(|(at, _)| latencies.record(*at - began));
     let size = states[0].1.len();

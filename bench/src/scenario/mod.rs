@@ -19,6 +19,7 @@ mod pairs;
 mod run;
 mod seats;
 mod slow;
+mod spread;
 mod storm;
 
 pub(crate) use self::run::run;

@@ -37,7 +37,7 @@ pub(crate) async fn drive(
     run: &Run<'_>,
     cast: &Cast,
     seats: &Seats,
-    others: &[(&str, Operation)],
+    others: &'static [(&'static str, Operation)],
     rate: f64,
 ) -> anyhow::Result<ScenarioOutcome> {
     let stage = CursorStage::connect(run, cast, seats, others).await?;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::driver::{Cast, CastPlan};
+use crate::driver::{Address, Cast, CastPlan};
 
 use super::run::Run;
 
 /// A connection of the load.
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
-    /// The number of its node.
+    /// The number of its node. Numbers above theirs begin again with the first.
     pub(crate) node: usize,
     /// The number of its document.
     pub(crate) document: usize,
@@ -21,15 +21,25 @@ pub(crate) struct Seat {
     pub(crate) receives: Vec<usize>,
 }
 
+/// A seat with what its connection needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) seat: Seat,
+    pub(crate) address: Address,
+    pub(crate) token: String,
+    /// The id of the document.
+    pub(crate) document: String,
+}
+
 /// The seats of a scenario.
 #[derive(Debug, Clone)]
 pub(crate) struct Seats(pub(crate) Vec<Seat>);
 
 impl Seats {
-    /// Returns two seats for each document. Both send, and each receives the other. The second one is on the second node.
+    /// Returns two seats for each document, on different nodes. Both send, and each receives the other.
     pub(crate) fn pairs(documents: usize, per_user: usize) -> Self {
         let seat = |number: usize| Seat {
-            node: number % 2,
+            node: number,
             document: number / 2,
             user: number / per_user,
             sends: Some(number),
@@ -43,7 +53,7 @@ impl Seats {
         let seat = |number: usize| {
             let (document, place) = (number / per_document, number % per_document);
             Seat {
-                node: number % 2,
+                node: number,
                 document,
                 user: number / per_user,
                 sends: (place == 0).then_some(document),
@@ -56,6 +66,17 @@ impl Seats {
     /// Returns the number of senders.
     pub(crate) fn senders(&self) -> usize {
         self.0.iter().filter(|seat| seat.sends.is_some()).count()
+    }
+
+    /// Returns what the connections of all seats need.
+    pub(crate) fn targets(&self, run: &Run<'_>, cast: &Cast) -> Vec<Target> {
+        let target = |seat: &Seat| Target {
+            seat: seat.clone(),
+            address: run.deployment.address(seat.node).clone(),
+            token: cast.users[seat.user].token.clone(),
+            document: cast.documents[seat.document].clone(),
+        };
+        self.0.iter().map(target).collect()
     }
 
     /// Returns the number of documents.

@@ -6,14 +6,19 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{change_log::ChangeLog, load::Load, run::Run, seats::Seats};
+use super::{
+    change_log::ChangeLog,
+    load::Load,
+    run::Run,
+    seats::{Seats, Target},
+    spread::{UNHURRIED, spread},
+};
 use crate::{
-    driver::{Cast, Graphql, LinkOptions, Marker, Operation, TokenSource},
+    driver::{Cast, Graphql, GraphqlEvent, LinkOptions, Marker, Operation, TokenSource},
     measure::{Board, Counts, Promise, wait_until},
     report::ScenarioOutcome,
     schedule::Schedule,
@@ -37,9 +42,6 @@ const SMALL_BUFFER: u32 = 16 * 1024;
 /// The longest wait for what should have arrived.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Connections that are made at the same time.
-const AT_ONCE: usize = 32;
-
 struct Listener {
     connection: Graphql,
     log: Arc<Mutex<ChangeLog>>,
@@ -56,12 +58,14 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let seats = Seats::audiences(1, 1 + others + stalled, TokenSource::CONNECTIONS_PER_USER);
     let cast = seats.cast(run, "").await?;
     let [board, unmeasured] = [(); 2].map(|()| Arc::<Board>::default());
-    let fluent = listeners(run, &cast, &seats, 1..=others, &board).await?;
-    let stalled = others + 1..=others + stalled;
-    let stalled = listeners(run, &cast, &seats, stalled, &unmeasured).await?;
+    let targets = seats.targets(run, &cast);
+    let (fluent, stalled) = targets[1..].split_at(others);
+    let fluent = listeners(fluent, &board, LinkOptions::default()).await?;
+    let small = LinkOptions { receive_buffer: Some(SMALL_BUFFER) };
+    let stalled = listeners(stalled, &unmeasured, small).await?;
     stalled.iter().for_each(|listener| listener.connection.stop_reading());
 
-    let author = author(run, &cast, &board).await?;
+    let author = author(&targets[0], &board).await?;
     let load = Load::begin(run, &board, 1, options.rate(RATE, QUICK_RATE));
     let schedule = load.schedule;
     let edits = load.drive(edit(&author, &cast, &board, &schedule)).await;
@@ -93,37 +97,37 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
 
 /// Connects listeners of all changes.
 async fn listeners(
-    run: &Run<'_>,
-    cast: &Cast,
-    seats: &Seats,
-    numbers: std::ops::RangeInclusive<usize>,
+    targets: &[Target],
     board: &Arc<Board>,
+    options: LinkOptions,
 ) -> anyhow::Result<Vec<Listener>> {
-    let listeners = numbers.map(|number| async move {
-        let log = Arc::new(Mutex::new(ChangeLog::since(1)));
-        let (shared, board) = (Arc::clone(&log), Arc::clone(board));
-        let token = &cast.users[seats.0[number].user].token;
-        let options = LinkOptions { receive_buffer: Some(SMALL_BUFFER) };
-        let connection =
-            Graphql::connect(run.deployment.address(0), token, options, move |event| {
-                shared.lock().take(&board, event);
-            })
-            .await?;
-        let variables = format!(r#"{{"d":"{}","v":1}}"#, cast.documents[0]);
-        connection.subscribe("changes", Operation::CHANGES, &variables);
-        Ok::<_, anyhow::Error>(Listener { connection, log })
-    });
-    stream::iter(listeners.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await
+    let listeners =
+        targets.iter().cloned().map(|target| listen(target, Arc::clone(board), options));
+    spread(listeners, UNHURRIED).await.context("a listener could not connect")
 }
 
-async fn author(run: &Run<'_>, cast: &Cast, board: &Arc<Board>) -> anyhow::Result<Graphql> {
-    let (board, token) = (Arc::clone(board), &cast.users[0].token);
-    let events = move |event: crate::driver::GraphqlEvent<'_>| {
-        if let crate::driver::GraphqlEvent::Closed(reason) = event {
+async fn listen(
+    target: Target,
+    board: Arc<Board>,
+    options: LinkOptions,
+) -> anyhow::Result<Listener> {
+    let log = Arc::new(Mutex::new(ChangeLog::since(1)));
+    let shared = Arc::clone(&log);
+    let events = move |event: GraphqlEvent<'_>| shared.lock().take(&board, event);
+    let connection = Graphql::connect(&target.address, &target.token, options, events).await?;
+    let variables = format!(r#"{{"d":"{}","v":1}}"#, target.document);
+    connection.subscribe("changes", Operation::CHANGES, &variables);
+    Ok(Listener { connection, log })
+}
+
+async fn author(target: &Target, board: &Arc<Board>) -> anyhow::Result<Graphql> {
+    let board = Arc::clone(board);
+    let events = move |event: GraphqlEvent<'_>| {
+        if let GraphqlEvent::Closed(reason) = event {
             board.note(&reason);
         }
     };
-    Graphql::connect(run.deployment.address(0), token, LinkOptions::default(), events).await
+    Graphql::connect(&target.address, &target.token, LinkOptions::default(), events).await
 }
 
 /// Replaces the text by the schedule, one edit after another. Returns how many were accepted.

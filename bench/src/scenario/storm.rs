@@ -5,13 +5,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{change_log::ChangeLog, run::Run, seats::Seats};
+use super::{
+    change_log::ChangeLog,
+    run::Run,
+    seats::{Seats, Target},
+    spread::{AT_ONCE, spread},
+};
 use crate::{
     driver::{Cast, Graphql, GraphqlEvent, Http, LinkOptions, Marker, Operation, TokenSource},
     machine::UsageWatch,
@@ -32,11 +37,11 @@ const BACK_WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A client, with or without a connection.
+#[derive(Clone)]
 struct Client {
-    number: usize,
-    document: usize,
-    token: String,
+    target: Target,
     log: Arc<Mutex<ChangeLog>>,
+    board: Arc<Board>,
 }
 
 /// Runs the scenario.
@@ -47,18 +52,14 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let documents = run.options.connections(CONNECTIONS, QUICK_CONNECTIONS).div_ceil(PER_DOCUMENT);
     let seats = Seats::audiences(documents, PER_DOCUMENT, TokenSource::CONNECTIONS_PER_USER);
     let cast = seats.cast(run, "").await?;
-    let clients: Vec<_> = seats
-        .0
-        .iter()
-        .enumerate()
-        .map(|(number, seat)| Client {
-            number,
-            document: seat.document,
-            token: cast.users[seat.user].token.clone(),
-            log: Arc::new(Mutex::new(ChangeLog::since(1))),
-        })
-        .collect();
     let (board, http) = (Arc::<Board>::default(), run.deployment.http()?);
+    let targets = seats.targets(run, &cast);
+    let client = |target| Client {
+        target,
+        log: Arc::new(Mutex::new(ChangeLog::since(1))),
+        board: Arc::clone(&board),
+    };
+    let clients: Vec<_> = targets.into_iter().map(client).collect();
     let (start, end) = (Instant::now(), Instant::now() + run.options.measured());
     let usage = UsageWatch::start(run.deployment.processes(), start, end);
     let (mut latencies, mut retries, mut rounds) = (Latencies::default(), 0, 0);
@@ -68,10 +69,8 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
         edit(&http, &cast, &seats, rounds).await?;
         rounds += 1;
         let began = Instant::now();
-        let returned =
-            join_all(clients.iter().map(|client| client.come_back(run, &cast, &board, rounds)));
-        for result in returned.await {
-            let (connection, tries) = result?;
+        let returning = clients.iter().map(|client| client.clone().come_back(rounds));
+        for (connection, tries) in spread(returning, AT_ONCE).await? {
             connections.push(connection);
             retries += tries;
         }
@@ -123,46 +122,40 @@ async fn edit(http: &Http, cast: &Cast, seats: &Seats, round: u64) -> anyhow::Re
 impl Client {
     /// Connects until it is admitted, and waits until it has this many edits. Returns the connection and how often it was
     /// refused.
-    async fn come_back(
-        &self,
-        run: &Run<'_>,
-        cast: &Cast,
-        board: &Arc<Board>,
-        edits: u64,
-    ) -> anyhow::Result<(Graphql, u64)> {
+    async fn come_back(self, edits: u64) -> anyhow::Result<(Graphql, u64)> {
         let mut refused = 0;
         let connecting = async {
             loop {
-                match self.connect(run, cast, board).await {
+                match self.connect().await {
                     Ok(connection) => return connection,
                     Err(error) => {
                         refused += 1;
-                        board.note(&format!("{error:#}"));
+                        self.board.note(&format!("{error:#}"));
                         sleep(PAUSE).await;
                     }
                 }
             }
         };
-        let connection =
-            timeout(BACK_WITHIN, connecting).await.context("a client is not admitted")?;
+        let Ok(connection) = timeout(BACK_WITHIN, connecting).await else {
+            let fault = self.board.first_fault().unwrap_or_default();
+            bail!("a client was not admitted in {BACK_WITHIN:?}; {fault}");
+        };
         if !wait_until(BACK_WITHIN, || self.log.lock().count() >= edits).await {
-            bail!("client {} has not received what it missed", self.number);
+            bail!(
+                "a client of document {} has not received what it missed in {BACK_WITHIN:?}",
+                self.target.document
+            );
         }
         Ok((connection, refused))
     }
 
-    async fn connect(
-        &self,
-        run: &Run<'_>,
-        cast: &Cast,
-        board: &Arc<Board>,
-    ) -> anyhow::Result<Graphql> {
-        let (log, board) = (Arc::clone(&self.log), Arc::clone(board));
+    async fn connect(&self) -> anyhow::Result<Graphql> {
+        let (log, board) = (Arc::clone(&self.log), Arc::clone(&self.board));
         let events = move |event: GraphqlEvent<'_>| log.lock().take(&board, event);
-        let (address, options) = (run.deployment.address(self.number), LinkOptions::default());
-        let connection = Graphql::connect(address, &self.token, options, events).await?;
-        let (document, version) = (&cast.documents[self.document], self.log.lock().version());
-        let variables = format!(r#"{{"d":"{document}","v":{version}}}"#);
+        let (Target { address, token, document, .. }, options) =
+            (&self.target, LinkOptions::default());
+        let connection = Graphql::connect(address, token, options, events).await?;
+        let variables = format!(r#"{{"d":"{document}","v":{}}}"#, self.log.lock().version());
         connection.subscribe("changes", Operation::CHANGES, &variables);
         Ok(connection)
     }
