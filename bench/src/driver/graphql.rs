@@ -42,7 +42,7 @@ pub(crate) enum GraphqlEvent<'a> {
     Event { subscription: &'a str, response: &'a str },
     /// An operation of the schedule was answered. `refused` holds the errors, if there are any.
     Answer { operation: u64, refused: Option<&'a str> },
-    /// A subscription ended with these errors.
+    /// The server ended a subscription, with these errors or for this reason.
     Ended(&'a str),
     /// The connection ended.
     Closed(String),
@@ -59,10 +59,15 @@ pub(crate) enum OperationError {
 
 impl OperationError {
     /// Returns the code of the first GraphQL error.
-    pub(crate) fn code(&self) -> Option<String> {
+    fn code(&self) -> Option<String> {
         let Self::Refused(errors) = self else { return None };
         let errors: Value = serde_json::from_str(errors).ok()?;
         errors[0]["extensions"]["code"].as_str().map(str::to_owned)
+    }
+
+    /// Returns whether the same operation may succeed later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self.code().as_deref(), Some("UNAVAILABLE" | "UNKNOWN" | "RATE_LIMITED"))
     }
 }
 
@@ -197,6 +202,10 @@ impl<F: FnMut(GraphqlEvent<'_>) + Send + 'static> Receive for Receiver<F> {
                 Ok(operation) => self.answer(operation, payload, Some(payload)),
                 Err(_name) => (self.events)(GraphqlEvent::Ended(payload)),
             },
+            // That of an operation follows its answer.
+            ("complete", Some(id)) if id.parse::<u64>().is_err() => {
+                (self.events)(GraphqlEvent::Ended("the server completed a subscription"));
+            }
             ("connection_ack", _) => {
                 if let Some(acknowledged) = self.acknowledged.take() {
                     // Nobody waits any more if the client has given up.
@@ -247,5 +256,61 @@ impl<F: FnMut(GraphqlEvent<'_>)> Receiver<F> {
             // Nobody waits any more if the time was over.
             let _sent = waiting.send(answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns descriptions of the events that messages cause.
+    fn events(messages: &[&str]) -> Vec<String> {
+        let (tx, rx) = std::sync::mpsc::channel();
+        let events = move |event: GraphqlEvent<'_>| {
+            let description = match event {
+                GraphqlEvent::Event { subscription, .. } => format!("event of {subscription}"),
+                GraphqlEvent::Answer { operation, refused } => format!("{operation}: {refused:?}"),
+                GraphqlEvent::Ended(reason) => format!("ended: {reason}"),
+                GraphqlEvent::Closed(reason) => format!("closed: {reason}"),
+            };
+            tx.send(description).unwrap();
+        };
+        let waiting = Waiting::new(Mutex::new(Some(HashMap::new())));
+        let replies = mpsc::channel(1).0;
+        let mut receiver = Receiver { events, waiting, acknowledged: None, replies };
+        messages.iter().for_each(|message| receiver.receive(Message::text(*message)));
+        drop(receiver);
+        rx.iter().collect()
+    }
+
+    #[test]
+    fn the_end_of_a_subscription_is_told() {
+        let found = events(&[
+            r#"{"type":"next","id":"changes","payload":{"data":{}}}"#,
+            r#"{"type":"complete","id":"changes"}"#,
+            r#"{"type":"error","id":"cursors","payload":[{"message":"no"}]}"#,
+        ]);
+        assert_eq!(found[0], "event of changes");
+        assert_eq!(found[1], "ended: the server completed a subscription");
+        assert_eq!(found[2], r#"ended: [{"message":"no"}]"#);
+    }
+
+    #[test]
+    fn the_end_of_an_operation_is_no_end_of_a_subscription() {
+        let found = events(&[
+            r#"{"type":"next","id":"7","payload":{"data":{}}}"#,
+            r#"{"type":"complete","id":"7"}"#,
+            r#"{"type":"error","id":"8","payload":[]}"#,
+        ]);
+        assert_eq!(found, ["7: None", r#"8: Some("[]")"#]);
+    }
+
+    #[test]
+    fn a_refusal_is_temporary_by_its_code() {
+        let refused =
+            |code| OperationError::Refused(format!(r#"[{{"extensions":{{"code":"{code}"}}}}]"#));
+        assert!(refused("UNAVAILABLE").is_temporary());
+        assert!(!refused("FORBIDDEN").is_temporary());
+        assert!(!OperationError::Broken.is_temporary());
     }
 }

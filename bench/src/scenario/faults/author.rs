@@ -114,10 +114,8 @@ impl Author {
                 *connection = None;
                 Ok(Attempt::Unknown)
             }
-            Err(error) => match error.code().as_deref() {
-                Some("UNAVAILABLE" | "UNKNOWN" | "RATE_LIMITED") => Ok(Attempt::Unknown),
-                _ => Err(error).with_context(|| format!("edit {marker}")),
-            },
+            Err(error) if error.is_temporary() => Ok(Attempt::Unknown),
+            Err(error) => Err(error).with_context(|| format!("edit {marker}")),
         }
     }
 }
