@@ -10,6 +10,16 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
+    /// Returns the mark that a document gets after the load, in the name of one of its senders.
+    pub(crate) const fn closing(sender: usize) -> Self {
+        Self { sender, place: u64::MAX }
+    }
+
+    /// Returns whether it is a mark of [`Marker::closing`].
+    pub(crate) const fn is_closing(self) -> bool {
+        self.place == u64::MAX
+    }
+
     /// Returns all marks in a text, in its order. Anything between them is skipped.
     pub(crate) fn find_all(text: &[u8]) -> impl Iterator<Item = Self> + '_ {
         let begins = text.iter().enumerate().filter(|(_, byte)| **byte == b'<');
@@ -38,5 +48,13 @@ mod tests {
         let text = b"\xff<1.2>a < b <3.4><x.y><5.6";
         let found: Vec<_> = Marker::find_all(text).map(|marker| marker.to_string()).collect();
         assert_eq!(found, ["<1.2>", "<3.4>"]);
+    }
+
+    #[test]
+    fn a_closing_mark_is_found_like_others() {
+        let text = Marker::closing(70_000).to_string();
+        let found: Vec<_> = Marker::find_all(text.as_bytes()).collect();
+        assert_eq!(found, [Marker::closing(70_000)]);
+        assert!(found[0].is_closing());
     }
 }

@@ -14,6 +14,7 @@ impl Operation {
     pub(crate) const GRANT: Self =
         Self("mutation($d:ID!,$u:ID!){grantAccess(documentId:$d,level:EDIT,userId:$u){level}}");
     pub(crate) const READ: Self = Self("query($d:ID!){document(id:$d){content version}}");
+    pub(crate) const HEAD: Self = Self("query($d:ID!){document(id:$d){version}}");
     pub(crate) const HISTORY: Self = Self(
         "query($d:ID!,$a:String){documentHistory(documentId:$d,first:100,after:$a){nodes{fromVersion toVersion} pageInfo{hasNextPage endCursor}}}",
     );

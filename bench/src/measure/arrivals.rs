@@ -44,6 +44,11 @@ impl Arrivals {
         })
     }
 
+    /// Returns the place after that of the latest event that has arrived.
+    pub(crate) fn next(&self) -> u64 {
+        self.newest.map_or(0, |newest| newest + 1)
+    }
+
     /// Returns how many different events have arrived.
     pub(crate) fn count(&self) -> u64 {
         self.count
@@ -62,7 +67,8 @@ mod tests {
             kinds,
             [Arrival::New, Arrival::New, Arrival::Late, Arrival::Repeated, Arrival::New]
         );
-        assert_eq!(arrivals.count(), 4);
+        assert_eq!((arrivals.count(), arrivals.next()), (4, 71));
+        assert_eq!(Arrivals::default().next(), 0);
         assert_eq!(arrivals.places().collect::<Vec<_>>(), [0, 1, 2, 70]);
     }
 }

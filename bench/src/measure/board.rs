@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::{Instant, interval};
 
-use super::Latencies;
+use super::{Arrival, Arrivals, Counts, Latencies};
 use crate::{report::console, schedule::Schedule};
 
 /// The longest text that is kept about a fault, in characters.
@@ -31,7 +31,11 @@ pub(crate) struct Board {
     delivered: AtomicU64,
     /// Deliveries that arrived in the measured part, whenever they were due.
     delivered_in_time: AtomicU64,
-    answered: AtomicU64,
+    /// The events of the schedule whose operations were answered.
+    answered: Mutex<Arrivals>,
+    answered_again: AtomicU64,
+    /// Answers that came to a connection which had not sent the operation.
+    misdirected: AtomicU64,
     refused: AtomicU64,
     first_fault: Mutex<Option<String>>,
 }
@@ -69,18 +73,36 @@ impl Board {
         }
     }
 
-    /// Notes that an operation was answered.
-    pub(crate) fn answered(&self, event: u64, refused: Option<&str>) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        match refused {
-            Some(errors) => {
-                self.failed(errors);
-            }
-            None => self.record(&self.answers, event),
+    /// Notes that a newer event of the same sender arrived instead of this one: its latency ends now, too.
+    pub(crate) fn replaced(&self, sender: usize, place: u64) {
+        if let Some(schedule) = self.schedule.get() {
+            self.record(&self.deliveries, schedule.event(sender, place));
         }
     }
 
-    /// Notes that the server refused something, or ended a subscription.
+    /// Notes that the connection of a sender has received the answer to the operation of an event. Returns whether it is the first
+    /// one, and expected.
+    pub(crate) fn answered(&self, event: u64, own: Option<usize>, refused: Option<&str>) -> bool {
+        let is_own =
+            |schedule: &Schedule| event < schedule.events() && own == Some(schedule.sender(event));
+        if !self.schedule.get().is_some_and(is_own) {
+            self.misdirected.fetch_add(1, Ordering::Relaxed);
+            self.note(&format!("operation {event} was answered on another connection"));
+            return false;
+        }
+        if self.answered.lock().add(event) == Arrival::Repeated {
+            self.answered_again.fetch_add(1, Ordering::Relaxed);
+            self.note(&format!("operation {event} was answered again"));
+            return false;
+        }
+        match refused {
+            Some(errors) => self.failed(errors),
+            None => self.record(&self.answers, event),
+        }
+        true
+    }
+
+    /// Notes that the server refused something.
     pub(crate) fn failed(&self, errors: &str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         self.note(errors);
@@ -118,14 +140,18 @@ impl Board {
         self.delays.lock().percentile(99.0)
     }
 
-    /// Returns how many operations were answered.
+    /// Returns how many operations of the schedule were answered.
     pub(crate) fn answer_count(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
+        self.answered.lock().count()
     }
 
-    /// Returns how often the server refused something.
-    pub(crate) fn refused_count(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    /// Adds what is known of the answers.
+    pub(crate) fn count_answers(&self, counts: &mut Counts) {
+        let sent = self.schedule.get().map_or(0, Schedule::events);
+        counts.refused += self.refused.load(Ordering::Relaxed);
+        counts.unanswered += sent.saturating_sub(self.answer_count());
+        counts.answered_again += self.answered_again.load(Ordering::Relaxed);
+        counts.misrouted += self.misdirected.load(Ordering::Relaxed);
     }
 
     /// Returns a sentence about the first fault.
@@ -179,4 +205,38 @@ pub(crate) async fn wait_until_async(limit: Duration, condition: impl AsyncFn() 
         checks.tick().await;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board() -> Board {
+        let board = Board::default();
+        board.begin(Schedule::plan(2, 1.0, Duration::ZERO, Duration::from_secs(2)));
+        board
+    }
+
+    #[test]
+    fn a_repeated_answer_does_not_stand_for_a_missing_one() {
+        let board = board();
+        assert!(board.answered(0, Some(0), None));
+        assert!(board.answered(1, Some(1), None));
+        assert!(!board.answered(1, Some(1), None));
+        assert!(board.answered(2, Some(0), Some("no")));
+        let mut counts = Counts::default();
+        board.count_answers(&mut counts);
+        assert_eq!((counts.unanswered, counts.answered_again, counts.refused), (1, 1, 1));
+    }
+
+    #[test]
+    fn an_answer_on_another_connection_is_misrouted() {
+        let board = board();
+        for (event, own) in [(0, Some(1)), (0, None), (9, Some(1))] {
+            assert!(!board.answered(event, own, None));
+        }
+        let mut counts = Counts::default();
+        board.count_answers(&mut counts);
+        assert_eq!((counts.unanswered, counts.misrouted), (4, 3));
+    }
 }

@@ -27,7 +27,9 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     /// Operations that were not answered.
     pub(crate) unanswered: u64,
-    /// Connections that ended before the run did.
+    /// Answers to operations that had been answered before.
+    pub(crate) answered_again: u64,
+    /// Connections and subscriptions that ended before the run did.
     pub(crate) closed: u64,
 }
 
@@ -54,11 +56,12 @@ impl Counts {
         self.echoed += part.echoed;
         self.refused += part.refused;
         self.unanswered += part.unanswered;
+        self.answered_again += part.answered_again;
         self.closed += part.closed;
     }
 
     /// Returns all counts with their names.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 12] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 13] {
         [
             ("sent", self.sent),
             ("expected", self.expected),
@@ -71,6 +74,7 @@ impl Counts {
             ("echoed", self.echoed),
             ("refused", self.refused),
             ("unanswered", self.unanswered),
+            ("answered again", self.answered_again),
             ("closed", self.closed),
         ]
     }
@@ -85,13 +89,30 @@ impl Counts {
         };
         check(self.lost, "delivery is missing", "deliveries are missing");
         check(self.repeated, "delivery was repeated", "deliveries were repeated");
-        check(self.misrouted, "delivery was misrouted", "deliveries were misrouted");
+        check(
+            self.misrouted,
+            "delivery came to a connection that must not get it",
+            "deliveries came to connections that must not get them",
+        );
         check(self.echoed, "event came back to its sender", "events came back to their senders");
         check(self.refused, "operation was refused", "operations were refused");
         check(self.unanswered, "operation was not answered", "operations were not answered");
-        check(self.closed, "connection ended too early", "connections ended too early");
+        check(
+            self.answered_again,
+            "operation was answered again",
+            "operations were answered again",
+        );
+        check(
+            self.closed,
+            "connection or subscription was ended by the server",
+            "connections or subscriptions were ended by the server",
+        );
         if promise == Promise::OnceInOrder {
-            check(self.reordered, "delivery came too late", "deliveries came after a later one");
+            check(
+                self.reordered,
+                "delivery came after a later one",
+                "deliveries came after a later one",
+            );
         }
         failures
     }

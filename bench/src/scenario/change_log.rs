@@ -1,6 +1,6 @@
 //! What one subscriber of `documentChanged` has received, over all its connections.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -14,12 +14,18 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ChangeLog {
     version: u64,
+    /// The senders of the document.
+    senders: Range<usize>,
     arrivals: HashMap<usize, Arrivals>,
+    /// Whether the closing mark has arrived.
+    has_closing: bool,
+    /// Marks of other documents.
+    misrouted: u64,
     /// Versions that came without the one before them.
     gaps: u64,
     /// Changes that came once more.
     repeated: u64,
-    /// Ends of its connection that it did not ask for.
+    /// Ends of its connection or subscription that it did not ask for.
     closed: u64,
     /// When the newest mark arrived.
     last_arrival: Option<Instant>,
@@ -62,11 +68,14 @@ impl Change {
 }
 
 impl ChangeLog {
-    /// Begins after this version.
-    pub(crate) fn since(version: u64) -> Self {
+    /// Begins after this version of a document, which these senders edit.
+    pub(crate) fn since(version: u64, senders: Range<usize>) -> Self {
         Self {
             version,
+            senders,
             arrivals: HashMap::new(),
+            has_closing: false,
+            misrouted: 0,
             gaps: 0,
             repeated: 0,
             closed: 0,
@@ -84,7 +93,12 @@ impl ChangeLog {
         self.last_arrival
     }
 
-    /// Returns how many different marks have arrived.
+    /// Returns whether the closing mark has arrived.
+    pub(crate) fn has_closing(&self) -> bool {
+        self.has_closing
+    }
+
+    /// Returns how many different marks have arrived, besides the closing one.
     pub(crate) fn count(&self) -> u64 {
         self.arrivals.values().map(Arrivals::count).sum()
     }
@@ -94,12 +108,14 @@ impl ChangeLog {
         match event {
             GraphqlEvent::Event { response, .. } => self.take_change(board, response),
             GraphqlEvent::Answer { .. } => {}
-            GraphqlEvent::Ended(errors) => board.failed(errors),
-            GraphqlEvent::Closed(reason) => {
-                self.closed += 1;
-                board.note(&reason);
-            }
+            GraphqlEvent::Ended(reason) => self.end(board, reason),
+            GraphqlEvent::Closed(reason) => self.end(board, &reason),
         }
+    }
+
+    fn end(&mut self, board: &Board, reason: &str) {
+        self.closed += 1;
+        board.note(reason);
     }
 
     /// Adds a change.
@@ -121,25 +137,34 @@ impl ChangeLog {
         }
         self.version = change.version;
         for text in change.insertions() {
-            for Marker { sender, place } in Marker::find_all(text.as_bytes()) {
-                match self.arrivals.entry(sender).or_default().add(place) {
-                    Arrival::Repeated => self.repeated += 1,
-                    Arrival::New | Arrival::Late => {
-                        self.last_arrival = Some(Instant::now());
-                        board.delivered(sender, place);
-                    }
-                }
-            }
+            Marker::find_all(text.as_bytes()).for_each(|marker| self.take_mark(board, marker));
         }
     }
 
-    /// Returns what is counted if this many different marks should have arrived.
+    fn take_mark(&mut self, board: &Board, marker: Marker) {
+        let Marker { sender, place } = marker;
+        if !self.senders.contains(&sender) {
+            self.misrouted += 1;
+            board.note(&format!("{marker} came to a subscriber of another document"));
+        } else if marker.is_closing() {
+            self.repeated += u64::from(self.has_closing);
+            self.has_closing = true;
+        } else if self.arrivals.entry(sender).or_default().add(place) == Arrival::Repeated {
+            self.repeated += 1;
+        } else {
+            self.last_arrival = Some(Instant::now());
+            board.delivered(sender, place);
+        }
+    }
+
+    /// Returns what is counted if this many different marks and the closing one should have arrived.
     pub(crate) fn counts(&self, expected: u64) -> Counts {
         Counts {
             expected,
             delivered: self.count(),
-            lost: expected.saturating_sub(self.count()),
+            lost: expected.saturating_sub(self.count()) + u64::from(!self.has_closing),
             repeated: self.repeated,
+            misrouted: self.misrouted,
             reordered: self.gaps,
             closed: self.closed,
             ..Counts::default()
@@ -159,13 +184,34 @@ mod tests {
 
     #[test]
     fn a_gap_and_a_repetition_are_found() {
-        let (board, mut log) = (Board::default(), ChangeLog::since(1));
+        let (board, mut log) = (Board::default(), ChangeLog::since(1, 0..1));
         log.take_change(&board, &edited(2, "<0.0>"));
         log.take_change(&board, &edited(2, "<0.0>"));
         log.take_change(&board, &edited(4, "<0.2>"));
+        log.take_change(&board, &edited(5, &Marker::closing(0).to_string()));
         let counts = log.counts(3);
         assert_eq!((counts.delivered, counts.lost), (2, 1));
-        assert_eq!((counts.repeated, counts.reordered), (1, 1));
-        assert_eq!(log.version(), 4);
+        assert_eq!((counts.repeated, counts.reordered, counts.misrouted), (1, 1, 0));
+        assert_eq!(log.version(), 5);
+    }
+
+    #[test]
+    fn an_edit_of_another_document_is_misrouted() {
+        let (board, mut log) = (Board::default(), ChangeLog::since(1, 2..4));
+        log.take_change(&board, &edited(2, "<3.0>"));
+        log.take_change(&board, &edited(3, "<4.0>"));
+        log.take_change(&board, &edited(4, &Marker::closing(1).to_string()));
+        let counts = log.counts(1);
+        assert_eq!((counts.delivered, counts.misrouted), (1, 2));
+        // The closing mark of the other document is not that of this one.
+        assert!(!log.has_closing() && counts.lost == 1);
+    }
+
+    #[test]
+    fn the_end_of_a_subscription_is_counted() {
+        let (board, mut log) = (Board::default(), ChangeLog::since(1, 0..1));
+        log.take(&board, GraphqlEvent::Ended("completed"));
+        log.take(&board, GraphqlEvent::Closed("closed with 1011".to_owned()));
+        assert_eq!(log.counts(0).closed, 2);
     }
 }

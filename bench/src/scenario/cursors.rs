@@ -1,37 +1,33 @@
 //! Cursors, whose lines name their senders and whose columns number their moves.
 //!
 //! A newer cursor may replace an older one, so a missing one is no loss. After the load each sender moves once more, and that
-//! move must reach everyone.
+//! move must reach everyone. Then two connections of each document make a closing move. Cursors of a document arrive in order, so
+//! whatever must not arrive has arrived before that.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use parking_lot::Mutex;
-use serde::Deserialize;
 use tokio::time::interval;
 
 use super::{
+    cursor_inbox::{CLOSING, CursorInbox, LAST, PROBE},
     run::Run,
-    seats::{Seats, Target},
+    seats::{Seat, Seats, Target},
     spread::{UNHURRIED, spread},
 };
 use crate::{
     driver::{Cast, Graphql, GraphqlEvent, LinkOptions, Operation},
-    measure::{Arrival, Arrivals, Board, Counts, wait_until},
+    measure::{Board, Counts, wait_until},
     schedule::Schedule,
 };
 
-/// The column of moves that only show that the subscriptions work.
-const PROBE: u64 = 1_000_000_000;
-
-/// The column of the last move.
-const LAST: u64 = PROBE + 1;
-
-/// The id of the last move.
+/// The ids of the last and of the closing move. Those of the schedule are lower.
 const LAST_MOVE: u64 = 1 << 39;
+const CLOSING_MOVE: u64 = LAST_MOVE + 1;
 
 /// The first id of probes.
-const FIRST_PROBE: u64 = LAST_MOVE + 1;
+const FIRST_PROBE: u64 = CLOSING_MOVE + 1;
 
 /// The longest wait for what should have arrived.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,50 +39,33 @@ const PROBE_EVERY: Duration = Duration::from_millis(200);
 pub(crate) struct CursorStage {
     pub(crate) board: Arc<Board>,
     clients: Vec<CursorClient>,
+    closers: Closers,
     senders: usize,
 }
 
 struct CursorClient {
     target: Target,
     connection: Graphql,
-    inbox: Arc<Mutex<Inbox>>,
+    inbox: Arc<Mutex<CursorInbox>>,
 }
 
-/// What one connection has received.
-#[derive(Debug, Default)]
-struct Inbox {
-    own: Option<usize>,
-    streams: HashMap<usize, Stream>,
-    counts: Counts,
-}
+/// The first and the last connection of each document.
+struct Closers(BTreeMap<usize, [usize; 2]>);
 
-#[derive(Debug, Default)]
-struct Stream {
-    arrivals: Arrivals,
-    has_probe: bool,
-    has_last: bool,
-}
+impl Closers {
+    fn of(seats: &Seats) -> Self {
+        let mut closers = BTreeMap::new();
+        for (number, seat) in seats.0.iter().enumerate() {
+            closers.entry(seat.document).or_insert([number; 2])[1] = number;
+        }
+        Self(closers)
+    }
 
-#[derive(Deserialize)]
-struct CursorResponse {
-    data: CursorData,
-}
-
-#[derive(Deserialize)]
-struct CursorData {
-    #[serde(rename = "cursorMoved")]
-    moved: CursorMove,
-}
-
-#[derive(Deserialize)]
-struct CursorMove {
-    cursor: CursorPosition,
-}
-
-#[derive(Deserialize)]
-struct CursorPosition {
-    line: usize,
-    column: u64,
+    /// Returns the connections whose closing moves a connection must receive.
+    fn received_by(&self, number: usize, document: usize) -> impl Iterator<Item = usize> {
+        let closers = self.0.get(&document).copied().into_iter().flatten();
+        closers.filter(move |closer| *closer != number)
+    }
 }
 
 impl CursorStage {
@@ -100,18 +79,23 @@ impl CursorStage {
         seats: &Seats,
         others: &'static [(&'static str, Operation)],
     ) -> anyhow::Result<Self> {
-        let board = Arc::<Board>::default();
+        let (board, closers) = (Arc::<Board>::default(), Closers::of(seats));
         let targets = seats.targets(run, cast);
-        let opened = targets.into_iter().map(|target| open(target, Arc::clone(&board), others));
+        let opened = targets.into_iter().enumerate().map(|(number, target)| {
+            let Seat { document, sends, receives, .. } = &target.seat;
+            let closers = closers.received_by(number, *document);
+            let inbox = CursorInbox::new((number, *sends), receives, closers);
+            open(target, inbox, Arc::clone(&board), others)
+        });
         let clients = spread(opened, UNHURRIED).await.context("a client could not connect")?;
-        let stage = Self { board, clients, senders: seats.senders() };
+        let stage = Self { board, clients, closers, senders: seats.senders() };
         stage.probe().await?;
         Ok(stage)
     }
 
     /// Moves the cursors until each receiver has seen all of its senders.
     async fn probe(&self) -> anyhow::Result<()> {
-        let is_live = || self.inboxes_have(|stream| stream.has_probe);
+        let is_live = || self.inboxes_have(CursorInbox::has_probes);
         let mut rounds = interval(PROBE_EVERY);
         let limit = (PATIENCE.as_millis() / PROBE_EVERY.as_millis()) as u64;
         for round in 0..limit {
@@ -120,35 +104,37 @@ impl CursorStage {
                 return Ok(());
             }
             for client in self.clients.iter().filter(|_| round % 5 == 0) {
-                client.move_cursor(FIRST_PROBE + round, PROBE);
+                client.send(FIRST_PROBE + round, PROBE);
             }
         }
-        ensure!(is_live(), "not all subscriptions had begun after {PATIENCE:?}");
+        ensure!(
+            is_live(),
+            "not all subscriptions had begun after {PATIENCE:?}: the server is too slow for this load"
+        );
         Ok(())
     }
 
     /// Moves the cursors by the schedule, then once more, and waits until all of that has arrived.
     pub(crate) async fn drive(&self, schedule: &Schedule) {
         let by_sender = self.by_sender();
-        let before = self.board.answer_count();
         schedule
             .drive(|event| {
                 self.board.sending(event);
-                let (sender, column) = (schedule.sender(event), schedule.place(event));
-                by_sender[sender].move_cursor(event, column);
+                by_sender[schedule.sender(event)].send(event, schedule.place(event));
             })
             .await;
-        let expected = before + schedule.events();
-        wait_until(PATIENCE, || self.board.answer_count() >= expected).await;
+        wait_until(PATIENCE, || self.board.answer_count() >= schedule.events()).await;
         self.close_off().await;
     }
 
-    /// Moves each cursor a last time and waits until all receivers have that.
+    /// Moves each cursor a last time, makes the closing moves, and waits until all receivers have that.
     pub(crate) async fn close_off(&self) {
-        for client in &self.clients {
-            client.move_cursor(LAST_MOVE, LAST);
+        self.clients.iter().for_each(|client| client.send(LAST_MOVE, LAST));
+        wait_until(PATIENCE, || self.inboxes_have(CursorInbox::has_last)).await;
+        for number in self.closers.0.values().flatten() {
+            self.clients[*number].move_cursor(CLOSING_MOVE, *number, CLOSING);
         }
-        wait_until(PATIENCE, || self.inboxes_have(|stream| stream.has_last)).await;
+        wait_until(PATIENCE, || self.inboxes_have(CursorInbox::has_closings)).await;
     }
 
     fn by_sender(&self) -> Vec<&CursorClient> {
@@ -158,36 +144,27 @@ impl CursorStage {
         senders
     }
 
-    fn inboxes_have(&self, condition: impl Fn(&Stream) -> bool) -> bool {
-        self.clients.iter().all(|client| client.inbox.lock().streams.values().all(&condition))
+    fn inboxes_have(&self, condition: impl Fn(&CursorInbox) -> bool) -> bool {
+        self.clients.iter().all(|client| condition(&client.inbox.lock()))
     }
 
     /// Returns what is counted. `per_sender` is how often each sender has moved by the schedule.
     pub(crate) fn counts(&self, per_sender: u64) -> Counts {
         let mut counts = Counts { sent: per_sender * self.senders as u64, ..Counts::default() };
         for client in &self.clients {
-            let inbox = client.inbox.lock();
-            counts.add(&inbox.counts);
-            for stream in inbox.streams.values() {
-                counts.expected += per_sender;
-                counts.delivered += stream.arrivals.count();
-                counts.replaced += per_sender - stream.arrivals.count();
-                counts.lost += u64::from(!stream.has_last);
-            }
+            counts.add(&client.inbox.lock().counts(per_sender));
         }
-        counts.refused = self.board.refused_count();
+        self.board.count_answers(&mut counts);
         counts
     }
 }
 
 async fn open(
     target: Target,
+    inbox: CursorInbox,
     board: Arc<Board>,
     others: &[(&str, Operation)],
 ) -> anyhow::Result<CursorClient> {
-    let seat = &target.seat;
-    let streams = seat.receives.iter().map(|sender| (*sender, Stream::default())).collect();
-    let inbox = Inbox { own: seat.sends, streams, ..Inbox::default() };
     let inbox = Arc::new(Mutex::new(inbox));
     let shared = Arc::clone(&inbox);
     let events = move |event: GraphqlEvent<'_>| take(&shared, &board, event);
@@ -201,61 +178,56 @@ async fn open(
     Ok(CursorClient { target, connection, inbox })
 }
 
-fn take(inbox: &Mutex<Inbox>, board: &Board, event: GraphqlEvent<'_>) {
+fn take(inbox: &Mutex<CursorInbox>, board: &Board, event: GraphqlEvent<'_>) {
     match event {
         GraphqlEvent::Event { subscription: "cursors", response } => {
-            inbox.lock().take_cursor(board, response);
+            inbox.lock().take(board, response);
         }
         GraphqlEvent::Event { .. } => {}
-        GraphqlEvent::Answer { operation, refused } => {
-            // A probe is refused until the session has the document open. The last move is not part of the schedule.
-            if operation < LAST_MOVE || (operation == LAST_MOVE && refused.is_some()) {
-                board.answered(operation, refused);
+        // A probe is refused until the session has the document open.
+        GraphqlEvent::Answer { operation: FIRST_PROBE.., .. } => {}
+        // These are not part of the schedule.
+        GraphqlEvent::Answer { operation: LAST_MOVE..=CLOSING_MOVE, refused } => {
+            if let Some(errors) = refused {
+                board.failed(errors);
             }
         }
-        GraphqlEvent::Ended(errors) => board.failed(errors),
-        GraphqlEvent::Closed(reason) => {
-            inbox.lock().counts.closed += 1;
-            board.note(&reason);
+        GraphqlEvent::Answer { operation, refused } => {
+            let own = inbox.lock().own();
+            board.answered(operation, own, refused);
         }
-    }
-}
-
-impl Inbox {
-    fn take_cursor(&mut self, board: &Board, response: &str) {
-        let Ok(CursorResponse { data }) = serde_json::from_str(response) else {
-            self.counts.misrouted += 1;
-            return;
-        };
-        let CursorPosition { line: sender, column } = data.moved.cursor;
-        if self.own == Some(sender) {
-            self.counts.echoed += 1;
-            return;
-        }
-        let Some(stream) = self.streams.get_mut(&sender) else {
-            self.counts.misrouted += 1;
-            return;
-        };
-        match column {
-            PROBE => stream.has_probe = true,
-            LAST => stream.has_last = true,
-            place => match stream.arrivals.add(place) {
-                Arrival::Repeated => self.counts.repeated += 1,
-                arrival => {
-                    self.counts.reordered += u64::from(arrival == Arrival::Late);
-                    board.delivered(sender, place);
-                }
-            },
-        }
+        GraphqlEvent::Ended(reason) => inbox.lock().end(board, reason),
+        GraphqlEvent::Closed(reason) => inbox.lock().end(board, &reason),
     }
 }
 
 impl CursorClient {
-    /// Moves the cursor, if this connection sends.
-    fn move_cursor(&self, operation: u64, column: u64) {
-        let Some(line) = self.target.seat.sends else { return };
+    /// Moves the cursor to a column of the line that names this connection, if it sends.
+    fn send(&self, operation: u64, column: u64) {
+        if let Some(line) = self.target.seat.sends {
+            self.move_cursor(operation, line, column);
+        }
+    }
+
+    fn move_cursor(&self, operation: u64, line: usize, column: u64) {
         let document = &self.target.document;
         let variables = format!(r#"{{"d":"{document}","l":{line},"c":{column}}}"#);
         self.connection.start(operation, Operation::CURSOR, &variables);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_receives_a_closing_move_of_another_one() {
+        let seats = Seats::audiences(2, 3, 8);
+        let closers = Closers::of(&seats);
+        let received = |number: usize| {
+            closers.received_by(number, seats.0[number].document).collect::<Vec<_>>()
+        };
+        assert_eq!((received(0), received(1), received(2)), (vec![2], vec![0, 2], vec![0]));
+        assert_eq!((received(3), received(4)), (vec![5], vec![3, 5]));
     }
 }

@@ -12,7 +12,8 @@ use anyhow::{Context as _, ensure};
 use parking_lot::Mutex;
 
 use super::{
-    change_log::Change,
+    closing,
+    edit_inbox::EditInbox,
     run::Run,
     seats::{Seats, Target},
     spread::{UNHURRIED, spread},
@@ -21,7 +22,7 @@ use crate::{
     driver::{
         Cast, Editor, EditorEvent, Graphql, GraphqlEvent, Http, LinkOptions, Marker, Operation,
     },
-    measure::{Arrival, Arrivals, Board, Counts, wait_until},
+    measure::{Board, Counts, wait_until},
     schedule::Schedule,
 };
 
@@ -46,25 +47,12 @@ pub(crate) struct EditStage {
 struct EditClient {
     target: Target,
     writer: Writer,
-    inbox: Arc<Mutex<Inbox>>,
+    inbox: Arc<Mutex<EditInbox>>,
 }
 
 enum Writer {
     Graphql(Graphql),
     Yjs(Editor),
-}
-
-/// What one connection has received.
-#[derive(Debug, Default)]
-struct Inbox {
-    own: Option<usize>,
-    /// Whether everything from now on arrives.
-    is_live: bool,
-    /// The newest version that it knows.
-    version: u64,
-    streams: HashMap<usize, Arrivals>,
-    acknowledged: Arrivals,
-    counts: Counts,
 }
 
 impl EditStage {
@@ -84,9 +72,11 @@ impl EditStage {
         let clients = spread(opened, UNHURRIED).await.context("a client could not connect")?;
         let stage = Self { board, clients };
         stage.rename().await?;
-        let is_live = || stage.clients.iter().all(|client| client.inbox.lock().is_live);
-        let all_are_live = wait_until(PATIENCE, is_live).await;
-        ensure!(all_are_live, "not all subscriptions had begun after {PATIENCE:?}");
+        let all_are_live = stage.wait_for(|inbox| inbox.is_live).await;
+        ensure!(
+            all_are_live,
+            "not all subscriptions had begun after {PATIENCE:?}: the server is too slow for this load"
+        );
         Ok(stage)
     }
 
@@ -115,29 +105,33 @@ impl EditStage {
             })
             .await;
         wait_until(PATIENCE, || self.board.answer_count() >= schedule.events()).await;
-        let everything = schedule.per_sender();
-        let have_all = || {
-            self.clients.iter().all(|client| {
-                client.inbox.lock().streams.values().all(|stream| stream.count() == everything)
-            })
-        };
-        wait_until(PATIENCE, have_all).await;
+        self.wait_for(|inbox| inbox.has_all(schedule.per_sender())).await;
+    }
+
+    /// Waits until the closing mark of each document has reached all of its connections.
+    ///
+    /// # Errors
+    /// A mark is refused.
+    pub(crate) async fn close_off(&self) -> anyhow::Result<()> {
+        let targets: Vec<_> = self.clients.iter().map(|client| client.target.clone()).collect();
+        closing::write(&targets).await?;
+        self.wait_for(EditInbox::has_closing).await;
+        Ok(())
+    }
+
+    /// Waits until a condition is true of all connections. Returns whether it is.
+    async fn wait_for(&self, condition: impl Fn(&EditInbox) -> bool) -> bool {
+        let is_true = || self.clients.iter().all(|client| condition(&client.inbox.lock()));
+        wait_until(PATIENCE, is_true).await
     }
 
     /// Returns what is counted.
     pub(crate) fn counts(&self, schedule: &Schedule) -> Counts {
         let mut counts = Counts { sent: schedule.events(), ..Counts::default() };
         for client in &self.clients {
-            let inbox = client.inbox.lock();
-            counts.add(&inbox.counts);
-            for stream in inbox.streams.values() {
-                counts.expected += schedule.per_sender();
-                counts.delivered += stream.count();
-                counts.lost += schedule.per_sender() - stream.count();
-            }
+            counts.add(&client.inbox.lock().counts(schedule.per_sender()));
         }
-        counts.refused = self.board.refused_count();
-        counts.unanswered = schedule.events().saturating_sub(self.board.answer_count());
+        self.board.count_answers(&mut counts);
         counts
     }
 
@@ -154,9 +148,8 @@ impl EditStage {
             if let Entry::Vacant(entry) = texts.entry(seat.document) {
                 entry.insert(marks(&http, token, document).await?);
             }
-            let (Some(sender), found) = (seat.sends, &texts[&seat.document]) else { continue };
-            let inbox = client.inbox.lock();
-            for marker in inbox.acknowledged.places().map(|place| Marker { sender, place }) {
+            let found = &texts[&seat.document];
+            for marker in client.inbox.lock().acknowledged() {
                 missing += u64::from(!found.contains_key(&marker));
                 repeated += found.get(&marker).map_or(0, |count| count - 1);
             }
@@ -201,9 +194,7 @@ impl EditClient {
 
 async fn open(target: Target, board: Arc<Board>, protocol: Protocol) -> anyhow::Result<EditClient> {
     let Target { seat, address, token, document } = &target;
-    let streams = seat.receives.iter().map(|sender| (*sender, Arrivals::default())).collect();
-    let inbox = Inbox { own: seat.sends, version: 1, streams, ..Inbox::default() };
-    let inbox = Arc::new(Mutex::new(inbox));
+    let inbox = Arc::new(Mutex::new(EditInbox::of(seat)));
     let shared = Arc::clone(&inbox);
     let writer = match protocol {
         Protocol::Graphql => {
@@ -220,74 +211,4 @@ async fn open(target: Target, board: Arc<Board>, protocol: Protocol) -> anyhow::
         }
     };
     Ok(EditClient { target, writer, inbox })
-}
-
-impl Inbox {
-    fn take(&mut self, board: &Board, event: GraphqlEvent<'_>) {
-        match event {
-            GraphqlEvent::Event { response, .. } => self.take_change(board, response),
-            GraphqlEvent::Answer { operation, refused } => {
-                self.answered(board, operation, refused);
-            }
-            GraphqlEvent::Ended(errors) => board.failed(errors),
-            GraphqlEvent::Closed(reason) => self.closed(board, &reason),
-        }
-    }
-
-    fn take_yjs(&mut self, board: &Board, event: EditorEvent<'_>) {
-        match event {
-            EditorEvent::Synced(_) => self.is_live = true,
-            EditorEvent::Update(update) => self.take_marks(board, update),
-            EditorEvent::Saved(event) => self.answered(board, event, None),
-            EditorEvent::Clock(_) => {}
-            EditorEvent::Denied(reason) => board.failed(&reason),
-            EditorEvent::Closed(reason) => self.closed(board, &reason),
-        }
-    }
-
-    fn closed(&mut self, board: &Board, reason: &str) {
-        self.counts.closed += 1;
-        board.note(reason);
-    }
-
-    fn answered(&mut self, board: &Board, event: u64, refused: Option<&str>) {
-        board.answered(event, refused);
-        if let (Some(schedule), None) = (board.schedule(), refused) {
-            self.acknowledged.add(schedule.place(event));
-        }
-    }
-
-    fn take_change(&mut self, board: &Board, response: &str) {
-        let Some(change) = Change::parse(response) else {
-            self.counts.misrouted += 1;
-            return;
-        };
-        self.version = self.version.max(change.version);
-        if change.kind == "RENAMED" {
-            self.is_live = true;
-        }
-        for text in change.insertions() {
-            self.take_marks(board, text.as_bytes());
-        }
-    }
-
-    fn take_marks(&mut self, board: &Board, text: &[u8]) {
-        for Marker { sender, place } in Marker::find_all(text) {
-            if self.own == Some(sender) {
-                self.counts.echoed += 1;
-                continue;
-            }
-            let Some(stream) = self.streams.get_mut(&sender) else {
-                self.counts.misrouted += 1;
-                continue;
-            };
-            match stream.add(place) {
-                Arrival::Repeated => self.counts.repeated += 1,
-                arrival => {
-                    self.counts.reordered += u64::from(arrival == Arrival::Late);
-                    board.delivered(sender, place);
-                }
-            }
-        }
-    }
 }

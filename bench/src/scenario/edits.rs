@@ -53,6 +53,7 @@ pub(crate) async fn drive<T>(
     let schedule = load.schedule;
     let both = async { tokio::join!(stage.drive(&schedule), meanwhile(schedule)) };
     let ((), result) = load.drive(both).await;
+    stage.close_off().await?;
 
     let mut outcome = load.end().await;
     outcome.set_size(seats.documents(), seats.0.len());

@@ -3,7 +3,10 @@
 mod agent;
 mod cells;
 mod change_log;
+mod closing;
+mod cursor_inbox;
 mod cursors;
+mod edit_inbox;
 mod edit_stage;
 mod edits;
 mod edits_yjs;

@@ -12,6 +12,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     change_log::ChangeLog,
+    closing,
     load::Load,
     run::Run,
     seats::{Seats, Target},
@@ -77,12 +78,17 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     stalled.iter().for_each(|listener| listener.connection.read_on());
     wait_until(PATIENCE, || has_all(&stalled)).await;
     let took = resumed.elapsed();
+    closing::write(&targets).await?;
+    let have_closing =
+        |listeners: &[Listener]| listeners.iter().all(|listener| listener.log.lock().has_closing());
+    wait_until(PATIENCE, || have_closing(&fluent) && have_closing(&stalled)).await;
 
     let mut counts = Counts { sent: schedule.events(), ..Counts::default() };
     for listener in fluent.iter().chain(&stalled) {
         counts.add(&listener.log.lock().counts(edits));
     }
-    counts.refused = board.refused_count() + unmeasured.refused_count();
+    board.count_answers(&mut counts);
+    unmeasured.count_answers(&mut counts);
     let mut outcome = load.end().await;
     outcome.set_size(1, seats.0.len());
     // Without the processor time per delivery: those to the stalled listeners come after the measured part.
@@ -111,7 +117,7 @@ async fn listen(
     board: Arc<Board>,
     options: LinkOptions,
 ) -> anyhow::Result<Listener> {
-    let log = Arc::new(Mutex::new(ChangeLog::since(1)));
+    let log = Arc::new(Mutex::new(ChangeLog::since(1, 0..1)));
     let shared = Arc::clone(&log);
     let events = move |event: GraphqlEvent<'_>| shared.lock().take(&board, event);
     let connection = Graphql::connect(&target.address, &target.token, options, events).await?;
@@ -149,9 +155,11 @@ async fn edit(author: &Graphql, cast: &Cast, board: &Board, schedule: &Schedule)
             match replace(author, &cast.documents[0], version, length, event).await {
                 Ok((new_version, new_length)) => {
                     (version, length, accepted) = (new_version, new_length, accepted + 1);
-                    board.answered(event, None);
+                    board.answered(event, Some(0), None);
                 }
-                Err(error) => board.answered(event, Some(&format!("{error:#}"))),
+                Err(error) => {
+                    board.answered(event, Some(0), Some(&format!("{error:#}")));
+                }
             }
         }
         accepted

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     change_log::ChangeLog,
+    closing,
     run::Run,
     seats::{Seats, Target},
     spread::{AT_ONCE, spread},
@@ -54,12 +55,16 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let cast = seats.cast(run, "").await?;
     let (board, http) = (Arc::<Board>::default(), run.deployment.http()?);
     let targets = seats.targets(run, &cast);
-    let client = |target| Client {
-        target,
-        log: Arc::new(Mutex::new(ChangeLog::since(1))),
+    let client = |target: &Target| Client {
+        target: target.clone(),
+        // The owner is the only sender, and has the number of the document.
+        log: Arc::new(Mutex::new(ChangeLog::since(
+            1,
+            target.seat.document..target.seat.document + 1,
+        ))),
         board: Arc::clone(&board),
     };
-    let clients: Vec<_> = targets.into_iter().map(client).collect();
+    let clients: Vec<_> = targets.iter().map(client).collect();
     let (start, end) = (Instant::now(), Instant::now() + run.options.measured());
     let usage = UsageWatch::start(run.deployment.processes(), start, end);
     let (mut latencies, mut retries, mut rounds) = (Latencies::default(), 0, 0);
@@ -85,11 +90,14 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
         ));
     }
 
+    closing::write(&targets).await?;
+    let has_closing = |client: &Client| client.log.lock().has_closing();
+    wait_until(BACK_WITHIN, || clients.iter().all(has_closing)).await;
     let mut counts = Counts { sent: rounds * documents as u64, ..Counts::default() };
     for client in &clients {
         counts.add(&client.log.lock().counts(rounds));
     }
-    counts.refused = board.refused_count();
+    board.count_answers(&mut counts);
     let mut outcome = ScenarioOutcome { usage: usage.end().await, ..ScenarioOutcome::default() };
     outcome.set_size(documents, clients.len());
     outcome.add_series("back again", latencies);

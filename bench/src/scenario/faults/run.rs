@@ -1,6 +1,6 @@
 //! Runs one fault after another, and the proof at the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use crate::{
     driver::Cast,
     measure::{Board, Counts, Promise, wait_until},
     report::{ScenarioOutcome, console},
-    scenario::{change_log::ChangeLog, edit_stage::Protocol, run::Run, seats::Seats},
+    scenario::{change_log::ChangeLog, closing, edit_stage::Protocol, run::Run, seats::Seats},
 };
 
 const DOCUMENTS: usize = 8;
@@ -106,7 +106,7 @@ fn all_watchers(run: &Run<'_>, cast: &Cast, seats: &Seats, board: &Arc<Board>) -
         addresses: run.deployment.addresses.clone(),
         token: cast.users[seat.user].token.clone(),
         document: cast.documents[seat.document].clone(),
-        log: Arc::new(Mutex::new(ChangeLog::since(1))),
+        log: Arc::new(Mutex::new(ChangeLog::since(1, senders(seat.document)))),
         board: Arc::clone(board),
     });
     watchers.collect()
@@ -174,20 +174,16 @@ async fn prove(
     outcome: &mut ScenarioOutcome,
 ) -> anyhow::Result<()> {
     let acknowledged = ledger.counts();
-    let of_document = |document: usize| acknowledged[2 * document] + acknowledged[2 * document + 1];
-    wait_until(PATIENCE, || {
-        logs.iter().enumerate().all(|(document, log)| log.lock().count() >= of_document(document))
-    })
-    .await;
+    let of_document = |document: usize| senders(document).map(|sender| acknowledged[sender]).sum();
+    closing::write(&seats.targets(run, cast)).await?;
+    wait_until(PATIENCE, || logs.iter().all(|log| log.lock().has_closing())).await;
     let (mut texts, mut watched) = (Counts::default(), Counts::default());
     for (document, log) in logs.iter().enumerate() {
         let seat = &seats.0[2 * document];
         let claim = Claim {
             document: &cast.documents[document],
             token: &cast.users[seat.user].token,
-            authors: [0, 1]
-                .map(|place| (2 * document + place, acknowledged[2 * document + place]))
-                .into(),
+            authors: senders(document).map(|sender| (sender, acknowledged[sender])).collect(),
         };
         let (found, sentences) = claim.check(&run.deployment.http()?).await?;
         texts.add(&found);
@@ -226,14 +222,19 @@ async fn replay(
     let mut counts = Counts::default();
     for address in &run.deployment.addresses {
         for (document, watcher) in all_watchers(run, cast, seats, board).into_iter().enumerate() {
-            let expected = acknowledged[2 * document] + acknowledged[2 * document + 1];
+            let expected = senders(document).map(|sender| acknowledged[sender]).sum();
             let connecting = timeout(PATIENCE, watcher.subscribe(address)).await;
             let _open = connecting.ok().flatten().context("a node does not accept a subscriber")?;
-            wait_until(PATIENCE, || watcher.log.lock().count() >= expected).await;
+            wait_until(PATIENCE, || watcher.log.lock().has_closing()).await;
             counts.add(&watcher.log.lock().counts(expected));
         }
     }
     Ok(counts)
+}
+
+/// Returns the numbers of the authors of a document.
+fn senders(document: usize) -> Range<usize> {
+    2 * document..2 * document + 2
 }
 
 /// Returns the edits of each author per second.
