@@ -6,11 +6,12 @@
 
 mod author;
 mod database;
-mod editor_author;
+mod delta_writer;
 mod fault;
 mod ledger;
 mod proof;
 mod run;
+mod update_writer;
 mod watcher;
 
 pub(crate) use self::run::run;

@@ -86,11 +86,11 @@ pub(crate) async fn run(run: &mut Run<'_>) -> anyhow::Result<ScenarioOutcome> {
 
 fn all_authors(run: &Run<'_>, cast: &Cast, seats: &Seats, ledger: &Arc<Ledger>) -> Vec<Author> {
     let every = Duration::from_secs_f64(1.0 / rate(run));
-    let authors = seats.0.iter().enumerate().map(|(number, seat)| Author {
+    let targets = seats.targets(run, cast).into_iter().enumerate();
+    let authors = targets.map(|(number, target)| Author {
         number,
         addresses: run.deployment.addresses.clone(),
-        token: cast.users[seat.user].token.clone(),
-        document: cast.documents[seat.document].clone(),
+        target,
         protocol: if number % 2 == 0 { Protocol::Graphql } else { Protocol::Yjs },
         every,
         ledger: Arc::clone(ledger),
@@ -100,13 +100,12 @@ fn all_authors(run: &Run<'_>, cast: &Cast, seats: &Seats, ledger: &Arc<Ledger>) 
 
 /// Returns a watcher of each document, on alternating nodes.
 fn all_watchers(run: &Run<'_>, cast: &Cast, seats: &Seats, board: &Arc<Board>) -> Vec<Watcher> {
-    let firsts = seats.0.iter().step_by(2);
-    let watchers = firsts.map(|seat| Watcher {
-        number: seat.document,
+    let firsts = seats.targets(run, cast).into_iter().step_by(2);
+    let watchers = firsts.map(|target| Watcher {
+        number: target.seat.document,
         addresses: run.deployment.addresses.clone(),
-        token: cast.users[seat.user].token.clone(),
-        document: cast.documents[seat.document].clone(),
-        log: Arc::new(Mutex::new(ChangeLog::since(1, senders(seat.document)))),
+        log: Arc::new(Mutex::new(ChangeLog::since(1, senders(target.seat.document)))),
+        target,
         board: Arc::clone(board),
     });
     watchers.collect()

@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     driver::{Address, Graphql, GraphqlEvent, LinkOptions, Operation},
     measure::Board,
-    scenario::change_log::ChangeLog,
+    scenario::{change_log::ChangeLog, seats::Target},
 };
 
 /// The pause before the subscriber connects again.
@@ -22,8 +22,7 @@ pub(crate) struct Watcher {
     /// The number of the node that it tries first.
     pub(crate) number: usize,
     pub(crate) addresses: Vec<Address>,
-    pub(crate) token: String,
-    pub(crate) document: String,
+    pub(crate) target: Target,
     pub(crate) log: Arc<Mutex<ChangeLog>>,
     pub(crate) board: Arc<Board>,
 }
@@ -61,10 +60,10 @@ impl Watcher {
             GraphqlEvent::Answer { .. } => {}
             GraphqlEvent::Ended(_) | GraphqlEvent::Closed(_) => drop(tx.take()),
         };
-        let opening = Graphql::connect(address, &self.token, LinkOptions::default(), events);
+        let opening = Graphql::connect(address, &self.target.token, LinkOptions::default(), events);
         let connection = opening.await.ok()?;
         let version = self.log.lock().version();
-        let variables = format!(r#"{{"d":"{}","v":{version}}}"#, self.document);
+        let variables = format!(r#"{{"d":"{}","v":{version}}}"#, self.target.document);
         connection.subscribe("changes", Operation::CHANGES, &variables);
         Some((connection, end))
     }
