@@ -38,6 +38,10 @@ fn main() -> ExitCode {
 
 /// Runs the scenario and reports it. Returns the sentences about promises that the server broke.
 fn run(options: &Options) -> anyhow::Result<Vec<String>> {
+    // A run takes minutes, so this is not left to its end.
+    for file in [&options.json, &options.svg].into_iter().flatten() {
+        report::output_file::check(file)?;
+    }
     machine::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads())

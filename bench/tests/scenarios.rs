@@ -201,3 +201,25 @@ fn a_password_in_the_address_of_a_deployment_is_refused_and_not_shown() {
     let message = errors(&output);
     assert!(message.contains("remove it from --url") && !message.contains("hush"), "{message}");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_found_before_the_run() {
+    let file = "/no/such/folder/result.json";
+    let output =
+        command(&["pairs", "--url", "http://127.0.0.1:9", "--json", file]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(errors(&output).contains("its folder does not exist"), "{}", errors(&output));
+}
+
+#[test]
+fn a_server_that_is_no_program_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("server");
+    fs::write(&file, "").unwrap();
+    let output = command(&["pairs", "--server", file.to_str().unwrap()]).output().unwrap();
+    assert!(!output.status.success());
+    let message = errors(&output);
+    assert!(message.contains("server cannot be run"), "{message}");
+    let missing = command(&["pairs", "--server", "/no/such/server"]).output().unwrap();
+    assert!(errors(&missing).contains("correct --server"), "{}", errors(&missing));
+}

@@ -77,7 +77,9 @@ impl std::fmt::Display for OperationError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused(errors) => write!(f, "the server refuses an operation: {errors}"),
-            Self::Broken => f.write_str("the connection ended before the answer"),
+            Self::Broken => f.write_str(
+                "the connection ended before the answer, or the answer did not come in a minute",
+            ),
         }
     }
 }
@@ -141,7 +143,10 @@ impl Graphql {
         };
         let link = Link::open(address.host_and_port(), request, options, queue, receiver).await?;
         link.send(Message::text(r#"{"type":"connection_init"}"#));
-        match timeout(ANSWER_WITHIN, acknowledgement).await.context("no connection_ack")? {
+        match timeout(ANSWER_WITHIN, acknowledgement)
+            .await
+            .context("the server did not answer connection_init in a minute")?
+        {
             Ok(Ok(())) => Ok(Self { link, waiting, next: AtomicU64::new(FIRST_AWAITED) }),
             Ok(Err(reason)) => bail!("the server does not admit the user: {reason}"),
             Err(_gone) => bail!("the connection ended before connection_ack"),

@@ -46,19 +46,29 @@ impl Http {
         variables: Value,
     ) -> anyhow::Result<Value> {
         let body = json!({ "query": operation.0, "variables": variables });
+        let mut last = Value::Null;
         for _ in 0..ATTEMPTS {
             let mut request = self.client.post(&self.url).json(&body);
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }
-            let response = request.send().await.context("the server cannot be reached")?;
-            let mut answer: Value = response.json().await.context("the answer is not JSON")?;
-            let Some(error) = answer["errors"].get(0) else { return Ok(answer["data"].take()) };
+            let response = request.send().await.with_context(|| {
+                format!("{} cannot be reached: check that it runs, and --url", self.url)
+            })?;
+            let status = response.status();
+            let mut answer: Value = response.json().await.with_context(|| {
+                format!("{} answers with status {status} and no JSON: it is not coscribe", self.url)
+            })?;
+            let Some(error) = answer["errors"].get_mut(0) else {
+                return Ok(answer["data"].take());
+            };
+            last = error["message"].take();
             match error["extensions"]["code"].as_str() {
                 Some("RATE_LIMITED" | "UNAVAILABLE") => sleep(PAUSE).await,
-                _ => bail!("the server refuses {}: {}", operation.0, error["message"]),
+                _ => bail!("the server refuses an operation: {last}. It was {}", operation.0),
             }
         }
-        bail!("the server has refused {} for {:?}", operation.0, PAUSE * ATTEMPTS as u32)
+        let time = PAUSE * ATTEMPTS as u32;
+        bail!("the server could not do this for {time:?}: {last}. It was {}", operation.0)
     }
 }

@@ -7,6 +7,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::{SinkExt as _, StreamExt as _};
+use rustix::io::Errno;
 use tokio::{
     net::{TcpSocket, TcpStream, lookup_host},
     sync::{mpsc, watch},
@@ -88,7 +89,8 @@ impl Link {
             Ok::<_, anyhow::Error>(opened.context("the server refuses the WebSocket")?.0)
         };
         let opened = timeout(OPEN_WITHIN, opening).await;
-        let stream = opened.context("the connection was not open after 30 s")??;
+        let stream = opened
+            .with_context(|| format!("{host}:{port} has not opened a connection in 30 s"))??;
         Ok(Self::start(stream, queue, receiver))
     }
 
@@ -160,7 +162,12 @@ async fn connect(host: &str, port: u16, options: LinkOptions) -> anyhow::Result<
         }
     }
     let failure = failure.unwrap_or_else(|| io::ErrorKind::NotFound.into());
-    Err(failure).with_context(|| format!("{host}:{port} cannot be reached"))
+    let hint = if failure.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        ": raise the limit of open files (ulimit -n)"
+    } else {
+        ": check that the server runs, and --url"
+    };
+    Err(failure).with_context(|| format!("{host}:{port} cannot be reached{hint}"))
 }
 
 async fn connect_to(address: SocketAddr, options: LinkOptions) -> io::Result<TcpStream> {

@@ -1,5 +1,6 @@
 //! Users and their tokens.
 
+use anyhow::Context as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use serde_json::json;
@@ -59,10 +60,15 @@ impl TokenSource {
         match self {
             Self::Minted(secret) => {
                 let user = mint(secret, number)?;
-                http.run(Some(&user.token), Operation::ME, json!({})).await?;
+                let admitted = http.run(Some(&user.token), Operation::ME, json!({})).await;
+                admitted.context(
+                    "a token was not accepted. Check that the secret is that of the server, and that `auth.enrol` is set there",
+                )?;
                 Ok(user)
             }
-            Self::Registered => register(http, number).await,
+            Self::Registered => register(http, number).await.context(
+                "a user could not be registered. With the secret of the server, users need not be: see --secret",
+            ),
         }
     }
 }

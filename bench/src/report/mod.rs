@@ -3,6 +3,7 @@
 pub(crate) mod console;
 pub(crate) mod json;
 mod outcome;
+pub(crate) mod output_file;
 pub(crate) mod summary;
 pub(crate) mod svg;
 

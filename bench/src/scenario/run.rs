@@ -30,8 +30,8 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
     // Dropping the run ends what it has started.
     tokio::select! {
         report = run_to_end(options) => report,
-        _ = interrupt.recv() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("terminated"),
+        _ = interrupt.recv() => bail!("interrupted, so there is no result"),
+        _ = terminate.recv() => bail!("terminated, so there is no result"),
     }
 }
 
