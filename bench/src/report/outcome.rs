@@ -62,9 +62,9 @@ pub(crate) struct Report {
     pub(crate) target: String,
     /// The versions of what was started here.
     pub(crate) versions: Versions,
-    /// The profile with which this program was built, as far as its folder tells.
-    pub(crate) profile: Option<String>,
-    /// The same of the server, if it was started here.
+    /// The profile with which this program was built, such as `release` or `debug`.
+    pub(crate) profile: String,
+    /// The same of the server, as far as its folder tells, if it was started here.
     pub(crate) server_profile: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) warmup_seconds: f64,

@@ -21,13 +21,13 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     for program in [&programs.server, &programs.postgres, &programs.redis].into_iter().flatten() {
         writeln!(text, "{program}")?;
     }
-    for (program, profile) in
-        [("this program", &report.profile), ("server", &report.server_profile)]
-    {
-        if let Some(profile) = profile.as_deref().filter(|profile| *profile != "release") {
+    let profiles =
+        [("this program", Some(&report.profile)), ("the server", report.server_profile.as_ref())];
+    for (program, profile) in profiles {
+        if let Some(profile) = profile.filter(|profile| *profile != "release") {
             writeln!(
                 text,
-                "profile of {program}: {profile}. Compare builds of the profile release only"
+                "{program} was built with the profile {profile}: publish figures of release builds only"
             )?;
         }
     }

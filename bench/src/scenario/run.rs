@@ -48,7 +48,7 @@ async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
         hardware: Hardware::read(),
         target,
         versions,
-        profile: env::current_exe().ok().and_then(|program| profile_of(&program)),
+        profile: own_profile(),
         server_profile,
         seconds: options.measured().as_secs_f64(),
         warmup_seconds: options.warmup().as_secs_f64(),
@@ -57,6 +57,13 @@ async fn run_to_end(options: &Options) -> anyhow::Result<Report> {
         server_threads: options.server_threads(),
         outcome,
     })
+}
+
+/// Returns the profile with which this program was built.
+fn own_profile() -> String {
+    let by_folder = env::current_exe().ok().and_then(|program| profile_of(&program));
+    let otherwise = if cfg!(debug_assertions) { "debug" } else { "release" };
+    by_folder.unwrap_or_else(|| otherwise.to_owned())
 }
 
 async fn needs(options: &Options) -> Needs {
