@@ -14,6 +14,9 @@ use crate::driver::Address;
 /// The longest time until a node listens.
 const START_WITHIN: Duration = Duration::from_secs(120);
 
+/// How many ports are tried for a new node.
+const ATTEMPTS: usize = 5;
+
 /// The longest wait for the port of a node that starts again.
 const PORT_WITHIN: Duration = Duration::from_secs(30);
 
@@ -41,9 +44,16 @@ impl NodeProcess {
     /// # Errors
     /// It does not start.
     pub(crate) async fn start(settings: NodeSettings) -> anyhow::Result<Self> {
-        let port = port::find_free()?;
-        let process = run(&settings, port).await?;
-        Ok(Self { settings, process, port })
+        let mut attempt = 1;
+        loop {
+            let port = port::find_free()?;
+            match run(&settings, port).await {
+                Ok(process) => return Ok(Self { settings, process, port }),
+                // Another process may have taken the port meanwhile.
+                Err(_) if attempt < ATTEMPTS && !port::is_free(port) => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Returns its address.

@@ -40,7 +40,8 @@ pub(super) async fn wait_until_free(port: u16, limit: Duration) -> anyhow::Resul
     Ok(())
 }
 
-fn is_free(port: u16) -> bool {
+/// Returns whether nothing listens on a port.
+pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
