@@ -112,7 +112,7 @@ impl EditInbox {
         let is_own = self.own == Some(sender);
         let stream = self.streams.get_mut(&sender);
         if marker.is_closing() && (is_own || stream.is_some()) {
-            // It is of another connection, whoever it names.
+            // It comes from another connection, although it names a sender.
             self.repeated += u64::from(self.has_closing);
             self.has_closing = true;
         } else if is_own {
