@@ -225,6 +225,11 @@ impl Replica {
         bounds: &MergeBounds,
     ) -> Result<Extent, String> {
         let mut limits = PartLimits::new(self.weight.bytes(), bounds.structs, &bounds.budget);
+        let deletions: usize = updates.iter().map(|(_, outline)| outline.deletion_count()).sum();
+        if deletions > bounds.structs {
+            // Only new ranges count, so that a repetition goes on where the last merge ended.
+            updates.iter_mut().for_each(|(_, outline)| limits.leave_out_deleted(txn, outline));
+        }
         for (update, outline) in updates {
             let extent = apply_in_parts(&self.text, txn, update, outline, &mut limits)?;
             if extent == Extent::Part {

@@ -39,9 +39,9 @@ const STORED_PART_SIZE: Range<usize> = 16..512;
 /// steps, about a tenth of a second. In a document of very many structs it may take about a second.
 const PART_STEPS: usize = 2_000_000;
 
-/// The limits of one application.
+/// The limits of updates that are applied together.
 pub(crate) struct PartLimits<'a> {
-    /// The most deleted ranges that are new to the document.
+    /// The most deleted ranges that may still be applied.
     deletions: usize,
     /// The most structs in a part.
     part_size: usize,
@@ -52,10 +52,12 @@ pub(crate) struct PartLimits<'a> {
     is_paid: bool,
     /// Whether a part was applied. The first one is applied whatever the budget is, so that repeated work comes to an end.
     has_applied: bool,
+    /// What the document had deleted when that was first needed, by client. Finding it takes a pass over the document.
+    deleted: Option<HashMap<u64, Vec<Range<u32>>>>,
 }
 
 impl<'a> PartLimits<'a> {
-    /// Returns the limits for a document of this size in bytes.
+    /// Returns the limits for a document of this size in bytes, with at most this many deleted ranges.
     pub(crate) fn new(document: usize, deletions: usize, budget: &'a Budget) -> Self {
         let part_size = (PART_BYTES / document.max(1)).clamp(PART_SIZE.start, PART_SIZE.end);
         Self {
@@ -65,7 +67,13 @@ impl<'a> PartLimits<'a> {
             budget,
             is_paid: false,
             has_applied: false,
+            deleted: None,
         }
+    }
+
+    /// Leaves out of an outline what the document had deleted before the updates.
+    pub(crate) fn leave_out_deleted(&mut self, txn: &impl ReadTxn, outline: &mut Outline) {
+        outline.leave_out_deleted(self.deleted.get_or_insert_with(|| deleted(txn)));
     }
 
     /// Spends the steps of a part, unless they are spent already. Returns whether it may be applied.
@@ -97,11 +105,12 @@ pub(crate) fn apply_in_parts(
     outline: &mut Outline,
     limits: &mut PartLimits<'_>,
 ) -> Result<Extent, String> {
-    if outline.is_one_part(limits.part_size) {
+    if outline.is_one_part(limits.part_size) && outline.deletion_count() <= limits.deletions {
         if !limits.may_apply(outline.struct_count() + outline.deletion_count()) {
             return Ok(Extent::Part);
         }
         apply(txn, update)?;
+        limits.deletions -= outline.deletion_count();
         return Ok(Extent::Whole);
     }
     let known: StateVector = txn.state_vector();
@@ -141,6 +150,7 @@ pub(crate) fn apply_stored(
         budget,
         is_paid: true,
         has_applied: true,
+        deleted: None,
     };
     let extent = apply_in_parts(text, txn, update, outline, &mut limits)?;
     Ok(match extent {
@@ -174,15 +184,16 @@ fn delete(
     limits: &mut PartLimits<'_>,
 ) -> Result<Extent, String> {
     if outline.deletion_count() >= MIN_RANGES_TO_FILTER {
-        outline.leave_out_deleted(&deleted(txn));
+        limits.leave_out_deleted(txn, outline);
     }
+    let is_whole = outline.deletion_count() <= limits.deletions;
     for part in outline.deletion_parts(limits.deletions) {
         if !limits.may_apply(part.ranges) {
             return Ok(Extent::Part);
         }
         apply(txn, &part.update)?;
+        limits.deletions -= part.ranges;
     }
-    let is_whole = outline.deletion_count() <= limits.deletions;
     Ok(if is_whole { Extent::Whole } else { Extent::Part })
 }
 

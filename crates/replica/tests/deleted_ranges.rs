@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::domain::Budget;
+use protocol::{domain::Budget, wire::yjs::Outline};
 use replica::{MergeBounds, MergeError, Merged, Replica};
 use support::{cpu_time, expect_linear_time};
 use tokio::time::Instant;
@@ -138,6 +138,39 @@ fn at_most_as_many_new_ranges_are_merged_at_once_as_an_update_may_have_structs()
 }
 
 #[test]
+fn updates_that_are_merged_together_delete_at_most_as_many_new_ranges_as_one() {
+    const PAIRS: u32 = 1_000;
+    // Each is one part by itself.
+    let half = |first: u32| deletion(all_b(PAIRS).skip(first as usize).take(60));
+    let updates = [half(0), half(60)];
+    let few = MergeBounds { structs: 100, ..bounds(Budget::unlimited()) };
+    let (replica, merged) = document(PAIRS).merge(&updates, &few);
+    assert!(merged.unwrap().unwrap().leaves_out);
+    let replica = replica.unwrap();
+    assert_eq!(replica.content().units(), 2 * PAIRS as usize - 100);
+    assert!(
+        Outline::read(&replica.state(), usize::MAX).unwrap().struct_count() <= replica.structs()
+    );
+    // What is deleted already does not count, so a repetition goes on.
+    let (replica, merged) = replica.merge(&updates, &few);
+    assert!(!merged.unwrap().unwrap().leaves_out);
+    assert_eq!(replica.unwrap().content().units(), 2 * PAIRS as usize - 120);
+}
+
+#[test]
+fn an_insertion_is_merged_after_as_many_deletions_as_are_merged_at_once() {
+    let few = MergeBounds { structs: 100, ..bounds(Budget::unlimited()) };
+    let mut letter = vec![1, 1, 9, 0, 4, 1];
+    letter.write_string("content");
+    letter.write_string("c");
+    letter.push(0);
+    let updates = [deletion(all_b(100)), letter.into()];
+    let (replica, merged) = document(100).merge(&updates, &few);
+    assert!(!merged.unwrap().unwrap().leaves_out);
+    assert_eq!(replica.unwrap().content().units(), 101);
+}
+
+#[test]
 fn ranges_of_missing_insertions_are_requested() {
     let (replica, error) =
         document(100).merge(&[deletion(all_b(101))], &bounds(Budget::unlimited()));
@@ -192,6 +225,31 @@ fn updates_that_are_too_large_together_are_merged_one_after_the_other() {
     assert_eq!(replica.unwrap().content().units(), 2 * PAIRS as usize - 100);
 }
 
+/// Refuses a letter in a full document as often as the document has structs, with and without a deletion.
+fn time_to_refuse(pairs: u32) -> Duration {
+    let (mut replica, _) = merge(document(pairs), &deletion(all_b(pairs)), Budget::unlimited());
+    let mut letter = vec![1, 1, 9, 0, 4, 1];
+    letter.write_string("content");
+    letter.write_string("c");
+    let [with_deletion, without] =
+        [&deletion([0])[1..], &[0]].map(|deletions| Bytes::from([&*letter, deletions].concat()));
+    let full = MergeBounds { document_structs: pairs as usize, ..bounds(Budget::unlimited()) };
+    cpu_time(|| {
+        for _ in 0..pairs {
+            for update in [&with_deletion, &without] {
+                let (next, refused) = replica.merge(std::slice::from_ref(update), &full);
+                assert!(matches!(refused, Err(MergeError::DocumentTooManyStructs { .. })));
+                replica = next.unwrap();
+            }
+        }
+    })
+}
+
+#[test]
+fn the_time_of_refused_letters_does_not_grow_with_the_document() {
+    expect_linear_time("refused letters", 300, time_to_refuse);
+}
+
 fn time_to_delete(pairs: u32) -> Duration {
     let (replica, update) = (document(pairs), deletion(all_b(pairs)));
     cpu_time(|| {
@@ -204,6 +262,39 @@ fn time_to_load_deletion(pairs: u32) -> Duration {
     cpu_time(|| {
         replica.followed_by([&*update], &Budget::unlimited()).unwrap();
     })
+}
+
+/// Returns an update that deletes these letters with this many equal ranges.
+fn repeated_deletion(letters: u32, ranges: u32) -> Bytes {
+    let mut update = vec![0, 1];
+    update.write_var(AUTHOR);
+    update.write_var(ranges);
+    for _ in 0..ranges {
+        update.push(0);
+        update.write_var(letters);
+    }
+    update.into()
+}
+
+#[test]
+fn equal_ranges_delete_what_they_name_once() {
+    let (replica, merged) = merge(document(10), &repeated_deletion(19, 50), Budget::unlimited());
+    assert!(!merged.unwrap().leaves_out);
+    assert_eq!((*replica.content()).to_string(), "b");
+}
+
+/// Deletes a document of many structs with many equal ranges.
+fn time_to_repeat(pairs: u32) -> Duration {
+    let (replica, _) = merge(document(pairs), &deletion(all_b(pairs)), Budget::unlimited());
+    let update = repeated_deletion(2 * pairs, 10 * pairs);
+    cpu_time(|| {
+        merge(replica, &update, Budget::unlimited());
+    })
+}
+
+#[test]
+fn the_time_of_equal_ranges_grows_with_their_number_and_not_with_that_of_structs() {
+    expect_linear_time("equal ranges", 300, time_to_repeat);
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl Outline {
             let deleted = client.and_then(|client| deleted.get(&client));
             subtract(of_client, deleted.map_or(&[][..], Vec::as_slice), &mut rest);
         }
+        self.has_ranges_of_update &= rest == self.deletions;
         self.deletions = rest;
     }
 
@@ -208,6 +209,22 @@ mod tests {
         }
         let expected = (0..90).flat_map(|index| [(7, 3 * index), (7, 3 * index + 1)]);
         assert_eq!(found, expected.collect());
+    }
+
+    #[test]
+    fn an_update_whose_ranges_are_not_those_of_its_outline_is_not_one_part() {
+        let update = |ranges: &[u8]| [&[0, 1, 7, ranges.len() as u8 / 2], ranges].concat();
+        let read = |ranges| Outline::read(&update(ranges), 0).unwrap();
+        assert!(read(&[4, 2, 0, 3]).is_one_part(2));
+        assert!(!read(&[4, 2, 0, 3]).is_one_part(1));
+        for overlapping in [&[0, 3, 0, 3][..], &[0, 3, 3, 2], &[4, 2, 0, 9]] {
+            assert!(!read(overlapping).is_one_part(10), "{overlapping:?}");
+        }
+        let mut known = read(&[0, 3, 5, 2]);
+        known.leave_out_deleted(&HashMap::from([(7, vec![3..5]), (8, vec![0..9])]));
+        assert!(known.is_one_part(2));
+        known.leave_out_deleted(&HashMap::from([(7, vec![1..2])]));
+        assert!(!known.is_one_part(10));
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub struct Outline {
     /// The origins and parents of its items.
     dependencies: Vec<Id>,
     pub(super) deletions: Vec<Deletion>,
+    /// Whether the update has exactly these deleted ranges: none was joined with another or left out.
+    pub(super) has_ranges_of_update: bool,
     pub(super) has_types: bool,
     has_non_text: bool,
     /// Whether it leaves out some clocks between its structs.
@@ -129,7 +131,9 @@ impl Outline {
         let mut outline = Self::default();
         outline.read_clients(&mut reader, max_structs)?;
         outline.read_delete_set(&mut reader, max_deletions)?;
+        let ranges = outline.deletion_count();
         outline.squash_deletions();
+        outline.has_ranges_of_update = outline.deletion_count() == ranges;
         if reader.remaining() > 0 {
             return Err(Malformed("data follows its end").into());
         }

@@ -18,10 +18,11 @@ use super::{
 };
 
 impl Outline {
-    /// Returns whether the update is one part.
+    /// Returns whether the update is one part as it is: it has at most `size` structs and deleted ranges, and exactly those of
+    /// this outline. The library does not join ranges that overlap. It would visit all structs in each of them.
     #[must_use]
     pub fn is_one_part(&self, size: usize) -> bool {
-        self.structs.len() + self.deletions.len() <= size
+        self.has_ranges_of_update && self.structs.len() + self.deletions.len() <= size
     }
 
     /// Divides the structs of `update`, which this outlines, into parts of at most `size`. Leaves out structs that the
