@@ -30,9 +30,9 @@ pub(crate) struct Inspected {
     pub(crate) may_split: bool,
     /// Whether updates were left out because of missing dependencies, or because all together are too large.
     pub(crate) leaves_out: bool,
-    /// The most structs that they add to the document.
+    /// The most structs that they add to the document if as many ranges are deleted as one merge may delete.
     pub(crate) added_structs: usize,
-    /// Whether new content was left out because it is not supported.
+    /// Whether content that the document lacks was left out, because the server does not support it.
     pub(crate) drops_content: bool,
 }
 
@@ -169,7 +169,7 @@ impl Replica {
     }
 
     /// Checks how many structs the document may have with the updates. Deletions alone may exceed the limit as long as the document can
-    /// be loaded: they split structs, and make room later.
+    /// be loaded: they split structs, and reduce the document later.
     fn check_structs(
         &mut self,
         inspected: &mut Inspected,
@@ -183,7 +183,12 @@ impl Replica {
         if self.may_have_more_structs(inspected.added_structs, limit) {
             return Ok(());
         }
-        // An editor that reconnects sends all deleted ranges of the document again.
+        let fits_without_deletions = inspected.deletes()
+            && self.may_have_more_structs(inspected.most_added(document, 0), limit);
+        if !fits_without_deletions {
+            return Err(MergeError::DocumentTooManyStructs { limit });
+        }
+        // An editor that reconnects sends all deleted ranges of the document again. Finding them takes a pass over the document.
         let deleted = deleted(&self.doc.transact());
         for (_update, outline) in &mut inspected.updates {
             outline.leave_out_deleted(&deleted);
@@ -221,6 +226,10 @@ impl Replica {
 }
 
 impl Inspected {
+    fn deletes(&self) -> bool {
+        self.updates.iter().any(|(_, outline)| outline.deletes())
+    }
+
     /// Returns the most structs that the updates add to a document with this state vector, if at most `max_deletions` ranges are deleted.
     fn most_added(&self, document: &StateVector, max_deletions: usize) -> usize {
         let known = |client| document.get(&ClientID::new(client));
