@@ -20,7 +20,9 @@ use crate::{
     fair_queue::{FairQueue, QueueBounds},
     memory::{DocumentMemory, LoadMemory},
     metrics::Metrics,
-    store::{FoundSnapshot, NewSnapshot, Snapshot, SnapshotState, Store, StoreError},
+    store::{
+        FoundSnapshot, NewSnapshot, Snapshot, SnapshotPatience, SnapshotState, Store, StoreError,
+    },
 };
 
 /// The most bytes of the log that are read at once.
@@ -240,7 +242,7 @@ impl DocumentLoader {
                         at: None,
                         state,
                         every: 0,
-                        is_awaited: true,
+                        patience: SnapshotPatience::Usual,
                     };
                     self.store.store_snapshot(first).await?;
                     continue;

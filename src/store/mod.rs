@@ -84,4 +84,4 @@ pub use page::{DocumentFilter, DocumentPage, PageCursor};
 pub use pools::{Store, Writability};
 pub use quotas::{Quotas, StorageUse};
 pub use schema::MigrationState;
-pub use snapshots::{FoundSnapshot, NewSnapshot, Snapshot, SnapshotState};
+pub use snapshots::{FoundSnapshot, NewSnapshot, Snapshot, SnapshotPatience, SnapshotState};

@@ -64,8 +64,17 @@ pub struct NewSnapshot {
     pub state: Vec<u8>,
     /// The number of versions between two snapshots that are kept.
     pub every: u32,
-    /// Whether a user waits until it is stored. Otherwise it may wait for its turn for longer.
-    pub is_awaited: bool,
+    /// How long it waits for its turn.
+    pub patience: SnapshotPatience,
+}
+
+/// How long a snapshot waits for its turn to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotPatience {
+    /// As long as other writes, `store.acquire_within`: a user waits until it is stored.
+    Usual,
+    /// 30 s, because no user waits for it.
+    Long,
 }
 
 /// The version of a snapshot, its size in bytes, and its state unless that is too large.
@@ -189,10 +198,11 @@ impl Store {
     /// document that is often opened and closed therefore does not keep a snapshot each time.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] if the payer had no turn within 30 s, [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Busy`] if the payer had no turn within the time of `patience`, [`StoreError::Unavailable`],
+    /// [`StoreError::Internal`].
     pub async fn store_snapshot(
         &self,
-        NewSnapshot { payer, document, version, at, state, every, is_awaited }: NewSnapshot,
+        NewSnapshot { payer, document, version, at, state, every, patience }: NewSnapshot,
     ) -> Result<(), StoreError> {
         let storing = async {
             let txn = self.begin().await?;
@@ -218,9 +228,9 @@ impl Store {
             self.quotas.note(counted);
             Ok(())
         };
-        match is_awaited {
-            true => self.write(payer, storing).await,
-            false => self.write_patiently(payer, storing).await,
+        match patience {
+            SnapshotPatience::Usual => self.write(payer, storing).await,
+            SnapshotPatience::Long => self.write_patiently(payer, storing).await,
         }
     }
 }

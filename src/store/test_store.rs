@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{
     Batch, CommitError, Committed, NewAccount, NewChange, NewSnapshot, Quotas, Receipt, Retention,
-    Store, StoreError, StoreOptions,
+    SnapshotPatience, Store, StoreError, StoreOptions,
     group_commit::{CommitQueue, CommitTiming},
 };
 use crate::domain::{
@@ -235,7 +235,8 @@ pub(crate) fn snapshot(
     state: Vec<u8>,
     every: u32,
 ) -> NewSnapshot {
-    NewSnapshot { payer: Party::Node, document, version, at: None, state, every, is_awaited: false }
+    let (payer, patience) = (Party::Node, SnapshotPatience::Long);
+    NewSnapshot { payer, document, version, at: None, state, every, patience }
 }
 
 /// Returns a deletion of the document by `author`.

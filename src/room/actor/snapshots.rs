@@ -15,7 +15,7 @@ use crate::{
         turn_context::TurnContext,
         turn_document::RestartCause,
     },
-    store::NewSnapshot,
+    store::{NewSnapshot, SnapshotPatience},
 };
 
 impl Room {
@@ -61,7 +61,7 @@ impl Room {
             at: Some(at),
             state,
             every: self.shared.options.snapshot_every,
-            is_awaited: false,
+            patience: SnapshotPatience::Long,
         };
         self.shared.snapshots.store(self.parts().store.clone(), snapshot);
     }
