@@ -15,15 +15,15 @@ use crate::{
 /// The most bytes of the log that are rendered in one turn of the actor.
 const MAX_PAGE_BYTES: usize = 64 * 1024;
 
-/// The pages without texts that are read and rendered at the same time: as many as the database has readers by default.
-const WITHOUT_TEXTS: usize = 4;
+/// The most pages without texts that are read and rendered at the same time: as many as the database has readers by default.
+const MAX_PAGES_WITHOUT_TEXTS: usize = 4;
 
-/// The pages with texts that are read and rendered at the same time. Those of heavy documents wait for each other within their turns,
+/// The most pages with texts that are read and rendered at the same time. Those of heavy documents wait for each other within their turns,
 /// and a few users with such documents must not take all places.
-const WITH_TEXTS: usize = 16;
+const MAX_PAGES_WITH_TEXTS: usize = 16;
 
-/// The turns of each kind that one user has at the same time, so that others need not wait for them.
-const OF_USER: usize = 2;
+/// The most turns of each kind that one user has at the same time, so that others need not wait for them.
+const MAX_TURNS_OF_USER: usize = 2;
 
 /// The longest time for which a subscriber waits for its turn to be sent a page. Its user has too many others before it.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -40,15 +40,16 @@ pub(super) type ReplayTurn = FairPermit<Party>;
 
 impl ReplayTurns {
     pub(super) fn new() -> Self {
-        let [without_texts, with_texts] = [WITHOUT_TEXTS, WITH_TEXTS].map(|places| {
-            FairQueue::new(QueueBounds {
-                places,
-                share: OF_USER,
-                // The subscriptions bound the number that wait.
-                waiting_of_key: usize::MAX,
-                waiting: usize::MAX,
-            })
-        });
+        let [without_texts, with_texts] =
+            [MAX_PAGES_WITHOUT_TEXTS, MAX_PAGES_WITH_TEXTS].map(|places| {
+                FairQueue::new(QueueBounds {
+                    places,
+                    share: MAX_TURNS_OF_USER,
+                    // The subscriptions bound the number that wait.
+                    waiting_of_key: usize::MAX,
+                    waiting: usize::MAX,
+                })
+            });
         Self { without_texts, with_texts }
     }
 }
@@ -98,8 +99,8 @@ impl MissingChanges {
     /// Reads a page of the log. None if it does not have `next` any more.
     async fn page(&self, store: &Store) -> Result<Option<Vec<Change>>, LoadError> {
         let after = self.next.previous();
-        let page =
-            store.list_changes(self.document, after, self.head.version, MAX_PAGE_BYTES).await?;
+        let listing = store.list_changes(self.document, after, self.head.version, MAX_PAGE_BYTES);
+        let page = store.read_for(self.party, listing).await??;
         Ok((!page.is_empty() && are_consecutive(&page, after)).then_some(page))
     }
 
@@ -126,8 +127,12 @@ impl MissingChanges {
         // Not the stored head, which may be one that the room has not reached, or has left because it is lost.
         let Head { version, title, at, .. } = self.head.clone();
         let content = match loader.content(self.document, version, self.party).await {
-            Err(LoadError::NotKept) if store.find_head(self.document).await?.is_none() => {
-                return Ok(None);
+            Err(LoadError::NotKept) => {
+                let finding = store.find_head(self.document);
+                match store.read_for(self.party, finding).await?? {
+                    Some(_head) => return Err(LoadError::NotKept),
+                    None => return Ok(None),
+                }
             }
             content => content?,
         };

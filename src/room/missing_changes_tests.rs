@@ -1,4 +1,6 @@
-use futures_util::poll;
+use std::future::pending;
+
+use futures_util::{future::join_all, poll};
 use tempfile::TempDir;
 
 use super::*;
@@ -48,6 +50,13 @@ async fn changed_document() -> (Store, Head, DocumentId, TempDir) {
     (store, head, document, folder)
 }
 
+fn loader(store: &Store) -> DocumentLoader {
+    let memory = MemoryBounds { of_user: usize::MAX / 2, of_node: usize::MAX / 2 };
+    let memory = DocumentMemory::new(memory, Metrics::new());
+    let bounds = LoadBounds { at_once: 1, within: MAX_WAIT, structs: 1_000 };
+    DocumentLoader::new(store.clone(), bounds, memory, Metrics::new())
+}
+
 fn user() -> Party {
     Party::User(UserId::new())
 }
@@ -55,14 +64,11 @@ fn user() -> Party {
 #[tokio::test]
 async fn pages_that_wait_for_texts_do_not_delay_others() {
     let (store, head, document, _folder) = changed_document().await;
-    let memory = MemoryBounds { of_user: usize::MAX / 2, of_node: usize::MAX / 2 };
-    let memory = DocumentMemory::new(memory, Metrics::new());
-    let bounds = LoadBounds { at_once: 1, within: MAX_WAIT, structs: 1_000 };
-    let loader = DocumentLoader::new(store.clone(), bounds, memory, Metrics::new());
+    let loader = loader(&store);
     let turns = ReplayTurns::new();
     let mut texts = vec![];
     for party in [user(), user()] {
-        for _ in 0..OF_USER {
+        for _ in 0..MAX_TURNS_OF_USER {
             texts.push(turn_of(&turns.with_texts, party).await.unwrap());
         }
     }
@@ -89,4 +95,43 @@ async fn pages_that_wait_for_texts_do_not_delay_others() {
     assert_eq!(changes.first().unwrap().content.clone().unwrap().to_string(), "");
     let (changes, _turn) = resync.await.unwrap().unwrap();
     assert_eq!(changes.first().unwrap().kind, ChangeKind::Resync);
+}
+
+#[tokio::test]
+async fn a_page_waits_for_the_reads_of_its_user_and_not_for_those_of_others() {
+    let (store, head, document, _folder) = changed_document().await;
+    let loader = loader(&store);
+    let turns = ReplayTurns::new();
+    let mallory = user();
+    let mut held = Box::pin(join_all((0..100).map(|_| store.read_for(mallory, pending::<()>()))));
+    assert!(poll!(&mut held).is_pending());
+    let missing = |party, next, wants_content| MissingChanges {
+        document,
+        party,
+        next: Version::new(next),
+        head: head.clone(),
+        wants_content,
+    };
+    let other = missing(user(), 2, false);
+    assert!(other.read(&store, &loader, &turns).await.unwrap().is_some());
+    let (page, lost) = (missing(mallory, 2, false), missing(mallory, 1, true));
+    let mut reads = [&page, &lost].map(|missing| Box::pin(missing.read(&store, &loader, &turns)));
+    // Without a turn they would have to wait for the database only, which would answer.
+    let others = async {
+        for _ in 0..10 {
+            store.read_for(user(), store.find_head(document)).await.unwrap().unwrap();
+        }
+    };
+    let mut others = Box::pin(others);
+    let [page, lost] = &mut reads;
+    tokio::select! {
+        biased;
+        _ = page => panic!("a page was read"),
+        _ = lost => panic!("a text was read"),
+        () = &mut others => {}
+    }
+    drop(held);
+    for read in reads {
+        assert!(read.await.unwrap().is_some());
+    }
 }
