@@ -27,7 +27,7 @@ pub(crate) struct DocumentState {
     pub(crate) confirmed: Option<StoredVersion>,
     /// The replica at the head, if it is loaded.
     pub(crate) replica: Option<Replica>,
-    /// For whom the replica was loaded.
+    /// For whom the replica was loaded, or without one the user whose changes were followed last.
     pub(crate) payer: Party,
     /// What is counted for the load of the replica until the room counts the replica.
     pub(crate) loaded: Option<LoadMemory>,
@@ -57,6 +57,13 @@ impl DocumentState {
         let LoadedReplica { replica, snapshot, memory } = loaded;
         (self.replica, self.snapshot) = (Some(replica), Some(snapshot));
         (self.payer, self.loaded) = (payer, memory);
+    }
+
+    /// Notes that a change of `payer` was followed. Without a replica, the text is in memory for it.
+    pub(super) fn note_followed(&mut self, payer: Party) {
+        if self.replica.is_none() {
+            self.payer = payer;
+        }
     }
 
     /// Notes that the store has the head.

@@ -197,7 +197,9 @@ async fn append_page(
     let party = author.map_or(document.payer(), |author| Party::User(author.id));
     let context = document.context();
     let page = context.loader.fill(context.document, before, page, party).await?;
-    append_all(document, page)
+    append_all(document, page)?;
+    document.note_followed(party);
+    Ok(())
 }
 
 fn append_all(document: &mut TurnDocument, page: Vec<Change>) -> Result<(), LoadError> {

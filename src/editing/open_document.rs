@@ -150,6 +150,11 @@ impl OpenDocument {
         }
     }
 
+    /// Whether the replica or a large text is here to be given up. While the document is lent, the replica is in use.
+    pub(crate) fn can_give_way(&self) -> bool {
+        !self.is_lent && self.held_bytes() > 0
+    }
+
     /// Drops the replica if it is here, and the recent changes if they hold a large text. Both are read again when they are needed.
     pub(crate) fn drop_replica(&mut self) {
         let text_bytes = self.large_text_bytes();
@@ -165,7 +170,7 @@ impl OpenDocument {
         if bytes > MAX_INLINE_BYTES { bytes } else { 0 }
     }
 
-    /// Returns for whom the replica was loaded last.
+    /// Returns for whom the replica was loaded last, or without one the user whose changes were followed last.
     pub(crate) fn payer(&self) -> Party {
         self.state.payer
     }
@@ -312,6 +317,9 @@ impl OpenDocument {
         let change = Arc::new(Change { content: Some(content), ..change.clone() });
         self.state.note_relayed(&change);
         self.state.advance_replica(&change)?;
+        if let Some(author) = &change.author {
+            self.state.note_followed(Party::User(author.id));
+        }
         self.state.move_head(&change);
         Arc::make_mut(&mut self.state.recent).push(Arc::clone(&change));
         Ok(change)

@@ -2,7 +2,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    domain::{Content, DocumentId, UserId, examples::title_change},
+    domain::{Content, DocumentId, User, UserId, examples::title_change},
     editing::{EditKind, EditRequest, loader::large_texts_queue},
 };
 
@@ -112,6 +112,38 @@ fn a_large_text_without_a_replica_is_counted_and_dropped() {
         document.drop_replica();
         assert_eq!(document.held_bytes(), 0);
     }
+}
+
+#[test]
+fn a_large_text_does_not_give_way_while_the_document_is_lent() {
+    let mut document = opened();
+    let mut state = document.lend().unwrap();
+    state.replica = None;
+    let text = Some(Content::from(&*"b".repeat(MAX_INLINE_BYTES + 1)));
+    state.added = vec![Arc::new(Change { content: text, ..insertion(2) })];
+    state.move_head(&insertion(2));
+    document.take_back(state);
+    assert!(document.can_give_way());
+    // A replica that is in use takes more than the text that is here.
+    let state = document.lend().unwrap();
+    assert!(document.held_bytes() > 0 && !document.can_give_way());
+    document.take_back(state);
+    assert!(document.can_give_way());
+}
+
+#[test]
+fn a_published_change_counts_for_its_author_only_without_a_replica() {
+    let author = User { id: UserId::new(), name: "Bo".into() };
+    let change = |version| Change { author: Some(author.clone()), ..insertion(version) };
+    let mut document = opened();
+    document.state.replica = Some(Replica::of("a"));
+    let update = Some(Replica::of("").state().into());
+    let with_update = Change { update, ..change(2) };
+    assert!(matches!(document.apply_published(&with_update), Published::Applied(_)));
+    assert_eq!(document.payer(), Party::Node);
+    document.state.replica = None;
+    assert!(matches!(document.apply_published(&change(3)), Published::Applied(_)));
+    assert_eq!(document.payer(), Party::User(author.id));
 }
 
 #[test]

@@ -132,9 +132,14 @@ impl TurnDocument {
         self.state.replica = None;
     }
 
-    /// Returns for whom the replica was loaded last.
+    /// Returns for whom the replica was loaded last, or without one the user whose changes were followed last.
     pub(super) fn payer(&self) -> Party {
         self.state.payer
+    }
+
+    /// Notes that changes of `payer` were followed.
+    pub(super) fn note_followed(&mut self, payer: Party) {
+        self.state.note_followed(payer);
     }
 
     /// Returns the text at the head. Loads the replica for `party` if necessary.

@@ -360,4 +360,5 @@ async fn a_log_is_followed_in_the_turns_of_its_author() {
     follow_log(&mut document, &mut None).await.unwrap();
 
     assert_eq!(document.head().unwrap().version, head);
+    assert_eq!((document.has_replica(), document.payer()), (false, Party::User(fixture.author)));
 }

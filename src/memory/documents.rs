@@ -24,6 +24,9 @@ use crate::{
     metrics::Metrics,
 };
 
+/// A replica that changes by less than this share of what was noted need not be noted again.
+const NOTED_SHARE: usize = 16;
+
 /// The memory of the replicas and loads of a node.
 pub struct DocumentMemory {
     bounds: MemoryBounds,
@@ -145,6 +148,11 @@ impl DocumentMemory {
         self.change(|documents| documents.remove(document));
     }
 
+    /// Returns the bytes that are counted for the replica of a document.
+    fn noted(&self, document: DocumentId) -> usize {
+        self.documents.lock().replicas.get(&document).map_or(0, |held| held.bytes)
+    }
+
     fn is_asked(&self, document: DocumentId) -> bool {
         self.documents.lock().replicas.get(&document).is_some_and(|held| held.is_asked)
     }
@@ -234,6 +242,14 @@ impl ReplicaPlace {
     /// just been loaded, `loaded` is the memory of its load, which this replaces.
     pub fn note(&self, payer: Party, bytes: usize, loaded: Option<LoadMemory>) {
         self.memory.note(self.document, (payer, bytes), &self.give_way, loaded);
+    }
+
+    /// Whether the replica, which takes this many bytes now, should be noted again: by more than a sixteenth, another number was
+    /// noted last.
+    #[must_use]
+    pub fn is_outdated(&self, bytes: usize) -> bool {
+        let noted = self.memory.noted(self.document);
+        bytes.abs_diff(noted) > noted / NOTED_SHARE
     }
 
     /// Returns what is notified when the room is asked to give its replica up.

@@ -154,3 +154,14 @@ async fn a_document_that_is_heavier_than_the_bound_is_loaded_by_itself() {
     drop(heavy);
     assert!(other.wait_for(1_000, LONG).await);
 }
+
+#[test]
+fn a_replica_is_noted_again_once_it_has_grown_by_more_than_a_sixteenth() {
+    let memory = memory(100);
+    let place = place(&memory);
+    assert!(!place.is_outdated(0) && place.is_outdated(1));
+    place.note(user(), 32, None);
+    for (bytes, is_outdated) in [(0, true), (29, true), (30, false), (34, false), (35, true)] {
+        assert_eq!(place.is_outdated(bytes), is_outdated, "{bytes}");
+    }
+}

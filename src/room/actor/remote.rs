@@ -98,6 +98,7 @@ impl Room {
         let began = Instant::now();
         match self.editing.apply_published(&change) {
             Published::Applied(change) => {
+                self.note_growth();
                 self.remote.forget_changes_up_to(change.version);
                 let stored = StoredChange { change, is_remote: true, is_merged: false };
                 self.broadcast_change(stored, began, ctx);

@@ -13,6 +13,13 @@ impl Room {
         self.replica_place.note(self.editing.payer(), bytes, loaded);
     }
 
+    /// Does so after a change that was applied without a turn, if the replica or the text takes noticeably more or less with it.
+    pub(super) fn note_growth(&mut self) {
+        if self.replica_place.is_outdated(self.editing.held_bytes()) {
+            self.note_replica();
+        }
+    }
+
     /// Waits until the node asks for the memory of the replica.
     pub(super) fn await_give_way(&self, ctx: &mut Context<Self>) {
         let give_way = self.replica_place.give_way();
@@ -25,7 +32,7 @@ impl Room {
     /// Drops the replica if the node asks for its memory, before it is used again: edits may follow each other without a pause.
     /// A snapshot that is due was stored before; none is stored for each edit.
     pub(super) fn give_way_between_edits(&mut self) {
-        if self.editing.held_bytes() > 0 && self.replica_place.is_asked() {
+        if self.editing.can_give_way() && self.replica_place.is_asked() {
             tracing::debug!("the replica gives way to others between two edits");
             self.drop_replica();
         }
@@ -34,7 +41,7 @@ impl Room {
     /// Drops the replica, and stores a snapshot first if anything has changed. A replica that is in use stays; the node asks
     /// again after the use.
     fn give_replica_up(&mut self, ctx: &mut Context<Self>) {
-        if self.editing.held_bytes() == 0 {
+        if !self.editing.can_give_way() {
             return;
         }
         tracing::debug!("the replica gives way to others");
