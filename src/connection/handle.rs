@@ -39,7 +39,7 @@ const FAREWELL: Duration = Duration::from_millis(100);
 struct ConnectionState {
     is_ended: Cell<bool>,
     /// Whether no further request is answered.
-    had_last_request: Cell<bool>,
+    is_past_last_request: Cell<bool>,
     phase: Cell<ConnectionPhase>,
     answer: Cell<AnswerPace>,
     /// Whether a write waits for the client.
@@ -116,13 +116,13 @@ impl ConnectionHandle {
 
     /// Notes that the request that is being answered is the last one of the connection.
     pub fn end_with_request(&self) {
-        self.state.had_last_request.set(true);
+        self.state.is_past_last_request.set(true);
     }
 
-    /// Returns whether a request comes after the last one. It must not be answered as if it was alone.
+    /// Returns whether a request comes after the last one. The server refuses it.
     #[must_use]
-    pub fn had_last_request(&self) -> bool {
-        self.state.had_last_request.get()
+    pub fn is_past_last_request(&self) -> bool {
+        self.state.is_past_last_request.get()
     }
 
     /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines. `farewell` queues a close frame,

@@ -38,10 +38,11 @@ impl MessageBody for TimedBody {
     }
 }
 
-/// Tells the connection that a request is being answered until the body of the answer is dropped.
+/// Tells the connection that a request is being answered until the body of the answer is dropped. Refuses a request with
+/// [`HttpError::AfterLast`] if one in chunks came before on this connection.
 ///
 /// # Errors
-/// Those of `next`. [`HttpError::AfterLast`] if a request in chunks came before on this connection.
+/// Those of `next`.
 pub async fn time_request<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -49,11 +50,13 @@ pub async fn time_request<B: MessageBody + 'static>(
     let connection = request.conn_data::<ConnectionHandle>().cloned();
     let body = body_bytes(request.headers());
     let begun = connection.as_ref().map(|connection| connection.begin_request(body));
-    if connection.as_ref().is_some_and(ConnectionHandle::had_last_request) {
-        return Err(HttpError::AfterLast.into());
-    }
     if let Some(begun) = &begun {
         begun.take_turn().await;
+    }
+    if connection.as_ref().is_some_and(ConnectionHandle::is_past_last_request) {
+        let mut refusal = request.error_response(HttpError::AfterLast);
+        refusal.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        return Ok(timed(refusal, begun));
     }
     let mut response = next.call(request).await?;
     if body == u64::MAX && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -62,5 +65,12 @@ pub async fn time_request<B: MessageBody + 'static>(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         connection.iter().for_each(ConnectionHandle::end_with_request);
     }
-    Ok(response.map_body(|_head, body| TimedBody { body: body.boxed(), _request: begun }))
+    Ok(timed(response, begun))
+}
+
+fn timed<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+    request: Option<AnsweredRequest>,
+) -> ServiceResponse<TimedBody> {
+    response.map_body(|_head, body| TimedBody { body: body.boxed(), _request: request })
 }

@@ -253,6 +253,24 @@ async fn a_connection_ends_with_a_request_in_chunks() {
 }
 
 #[actix_web::test]
+async fn a_connection_ends_with_the_refusal_of_a_request_after_one_in_chunks() {
+    let node = TestNode::start().await;
+    let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+    let all = format!("{head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{head}\r\n{head}\r\n");
+    let mut stream = TcpStream::connect(node.address()).await.unwrap();
+    stream.write_all(all.as_bytes()).await.unwrap();
+    let mut replies = String::new();
+    let _end = within("the end of the connection", stream.read_to_string(&mut replies)).await;
+    let replies = replies.to_lowercase();
+    assert!(replies.starts_with("http/1.1 200"), "{replies}");
+    let count = |part: &str| replies.matches(part).count();
+    let (answers, refusals) = (count("http/1.1 200"), count("http/1.1 400"));
+    assert_eq!((answers, refusals), (1, count("http/1.1 ") - 1), "{replies}");
+    assert_eq!(count("connection: close"), answers + refusals, "{replies}");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn other_methods_and_paths_are_not_served() {
     let node = TestNode::start().await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
