@@ -24,7 +24,7 @@ use crate::{
     metrics::Metrics,
 };
 
-/// A replica that changes by less than this share of what was noted need not be noted again.
+/// A replica is noted again once its size differs by more than this share from what was noted.
 const NOTED_SHARE: usize = 16;
 
 /// The memory of the replicas and loads of a node.
@@ -244,8 +244,8 @@ impl ReplicaPlace {
         self.memory.note(self.document, (payer, bytes), &self.give_way, loaded);
     }
 
-    /// Whether the replica, which takes this many bytes now, should be noted again: by more than a sixteenth, another number was
-    /// noted last.
+    /// Whether the replica, which takes this many bytes now, is to be noted again: they differ by more than a sixteenth from what
+    /// was noted last.
     #[must_use]
     pub fn is_outdated(&self, bytes: usize) -> bool {
         let noted = self.memory.noted(self.document);

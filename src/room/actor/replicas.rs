@@ -13,7 +13,8 @@ impl Room {
         self.replica_place.note(self.editing.payer(), bytes, loaded);
     }
 
-    /// Does so after a change that was applied without a turn, if the replica or the text takes noticeably more or less with it.
+    /// Notes what the replica or a large text takes after a change that was applied without a turn, if it differs noticeably from
+    /// what was noted.
     pub(super) fn note_growth(&mut self) {
         if self.replica_place.is_outdated(self.editing.held_bytes()) {
             self.note_replica();
