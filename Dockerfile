@@ -8,8 +8,9 @@ ARG DEBIAN=bookworm-slim
 FROM rust:${RUST} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
-# A member of the workspace, which is not built here.
+# Members of the workspace, which are not built here.
 COPY bench/Cargo.toml bench/
+COPY costs/Cargo.toml costs/
 COPY crates/allocator/Cargo.toml crates/allocator/
 COPY crates/protocol/Cargo.toml crates/protocol/
 COPY crates/replica/Cargo.toml crates/replica/
@@ -17,9 +18,9 @@ COPY entity/Cargo.toml entity/
 COPY migration/Cargo.toml migration/
 # A member of the workspace; only tests use it, so its library stays empty.
 COPY tests/kit/Cargo.toml tests/kit/
-RUN mkdir -p src bench/src benches crates/allocator/src crates/protocol/src crates/replica/src entity/src migration/src \
+RUN mkdir -p src bench/src benches costs/src crates/allocator/src crates/protocol/src crates/replica/src entity/src migration/src \
         tests/kit/src \
-    && echo 'fn main() {}' | tee src/main.rs bench/src/main.rs > benches/edits.rs \
+    && echo 'fn main() {}' | tee src/main.rs bench/src/main.rs costs/src/main.rs > benches/edits.rs \
     && touch src/lib.rs crates/allocator/src/lib.rs crates/protocol/src/lib.rs crates/replica/src/lib.rs \
         entity/src/lib.rs migration/src/lib.rs tests/kit/src/lib.rs \
     && cargo build --release --locked --bin coscribe \

@@ -8,6 +8,10 @@ check:
 test *part:
     scripts/test {{ part }}
 
+# Compare the instructions of each operation with the record; `just costs --record REASON` records them.
+costs *options:
+    scripts/costs {{ options }}
+
 # Rebuild the GraphiQL page after a change under web/graphiql.
 graphiql:
     web/graphiql/build

@@ -17,12 +17,13 @@ use coscribe::{
 };
 
 /// The folders whose paths the pages name from the root of the repository.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "src/",
     "tests/",
     "crates/",
     "docs/",
     "config/",
+    "costs/",
     "scripts/",
     "bench/",
     "benches/",

@@ -100,8 +100,8 @@ mod tests {
         let counted: usize = Scenario::value_variants().iter().map(|one| one.intervals()).sum();
         let intervals: Vec<u64> = (1..=counted as u64).map(|number| number * 1_000_000).collect();
         let measured = measured(&intervals).unwrap();
-        assert_eq!((measured[0].name.as_str(), measured[0].instructions), ("cursor", 3_333));
-        assert_eq!((measured[1].name.as_str(), measured[1].instructions), ("edit", 13_333));
+        assert_eq!((measured[0].name.as_str(), measured[0].instructions), ("cursor", 6_666));
+        assert_eq!((measured[1].name.as_str(), measured[1].instructions), ("edit", 25_000));
     }
 
     #[test]

@@ -43,9 +43,9 @@ impl Scenario {
     /// Returns how many operations are counted; for `delivery`, moves of the cursor in each of its intervals.
     pub(crate) fn operations(self) -> u32 {
         match self {
-            Self::Cursor => 300,
-            Self::Edit | Self::Sync | Self::Join | Self::Connect => 150,
-            Self::Delivery => 60,
+            Self::Cursor => 150,
+            Self::Edit | Self::Sync | Self::Connect => 80,
+            Self::Delivery | Self::Join => 60,
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_operation_takes_its_part_of_an_interval() {
-        assert_eq!(Scenario::Cursor.instructions(&[300_000]), 1_000);
+        assert_eq!(Scenario::Cursor.instructions(&[150_000]), 1_000);
     }
 
     #[test]
