@@ -11,7 +11,7 @@ use coscribe::{
         Budget, ChangeKind, CompareUntil, Content, Delta, DeltaStep, Document, Party, Tie, Version,
     },
     editing::{ApplyBounds, Replica},
-    store::{Batch, NewChange, NewSnapshot},
+    store::{Batch, NewChange, NewSnapshot, SnapshotPatience},
 };
 use divan::{Bencher, black_box};
 use kit::{Backend, generous_rooms};
@@ -220,7 +220,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
                     at: None,
                     state,
                     every: 0,
-                    is_awaited: true,
+                    patience: SnapshotPatience::Usual,
                 }))
                 .unwrap();
         }
