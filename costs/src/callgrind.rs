@@ -29,6 +29,8 @@ pub(crate) fn measure_all() -> anyhow::Result<Vec<Measured>> {
     command.arg(std::env::current_exe()?).arg("run");
     // Neither the environment nor the folder may change what is counted.
     command.env_clear().env("TMPDIR", folder.path()).current_dir("/").stdin(Stdio::null());
+    // The allocator would return memory after a time.
+    command.env("MIMALLOC_PURGE_DELAY", "-1");
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }

@@ -8,7 +8,7 @@ use yrs::{Text as _, Transact as _};
 use crate::{client::Client, messages, meter, stage::Stage};
 
 /// Subscribers in the two intervals of the scenario `delivery`.
-const SUBSCRIBERS: [usize; 2] = [8, 24];
+const SUBSCRIBERS: [usize; 2] = [4, 40];
 
 /// A kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -160,13 +160,13 @@ fn deliver(stage: &Stage, operations: u32) -> anyhow::Result<()> {
     let mut pages = vec![];
     for subscribers in SUBSCRIBERS {
         while pages.len() < subscribers {
-            pages.push(stage.open(&stage.bob)?);
+            pages.push(stage.follow_cursors(&stage.bob)?);
         }
-        stage.await_subscriptions(3 * (1 + subscribers as u64))?;
+        stage.await_subscriptions(3 + subscribers as u64)?;
         meter::count(cursors(stage.document, operations), |cursor| {
             alice.send(&cursor)?;
             alice.skip_to(messages::DONE)?;
-            pages.iter_mut().try_for_each(|page| page.skip_to(messages::CURSOR))
+            pages.iter_mut().try_for_each(|page| page.expect(messages::CURSOR))
         })?;
     }
     Ok(())
@@ -208,6 +208,6 @@ mod tests {
     fn a_delivery_takes_what_one_more_subscriber_adds() {
         let cursors = 60 * 1_000_000;
         let with = |subscribers: u64| cursors + 60 * subscribers * 1_000;
-        assert_eq!(Scenario::Delivery.instructions(&[with(8), with(24)]), 1_000);
+        assert_eq!(Scenario::Delivery.instructions(&[with(4), with(40)]), 1_000);
     }
 }

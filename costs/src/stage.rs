@@ -1,27 +1,34 @@
 //! A node with two users and their document, on which a scenario runs.
 
-use std::{fs, mem, net::SocketAddr, process};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
-use coscribe::domain::DocumentId;
-use kit::{Node as _, ON_FILE, TestNode};
+use coscribe::{
+    app::{Base, Node},
+    domain::DocumentId,
+    settings::{Flags, Settings, Sources},
+};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{client::Client, http, messages, scenario::Scenario};
 
-/// The settings of the node: one thread that serves, one connection for reading, no limit that the clients reach, and no
-/// work that depends on the time.
-const SETTINGS: &[(&str, &str)] = &[
-    ON_FILE,
+/// The settings of the node: one thread that serves, and no limit or deadline that the clients reach.
+const SETTINGS: [(&str, &str); 22] = [
     ("COSCRIBE__SERVER__WORKERS", "1"),
-    ("COSCRIBE__STORE__READERS", "1"),
-    ("COSCRIBE__STORE__BUSY_WITHIN", "30s"),
+    ("COSCRIBE__SERVER__HEAD_WITHIN", "60s"),
+    ("COSCRIBE__SERVER__BODY_WITHIN", "60s"),
+    ("COSCRIBE__SERVER__ANSWER_PATIENCE", "60s"),
     ("COSCRIBE__SERVER__TCP_USER_TIMEOUT", "1d"),
     ("COSCRIBE__SESSION__PING_EVERY", "1h"),
     ("COSCRIBE__SESSION__SILENCE_ALLOWED", "3h"),
     ("COSCRIBE__SESSION__STALL_ALLOWED", "3h"),
+    ("COSCRIBE__SESSION__INIT_WITHIN", "60s"),
+    ("COSCRIBE__STORE__ACQUIRE_WITHIN", "60s"),
+    ("COSCRIBE__STORE__ANSWER_WITHIN", "60s"),
     ("COSCRIBE__AUTH__TOKEN_LIFE", "1d"),
+    ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8"),
+    ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
     ("COSCRIBE__ROOM__LINGER", "1h"),
-    ("COSCRIBE__ROOM__SNAPSHOT_EVERY", "1000000"),
     ("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1000"),
     ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "1000000"),
     ("COSCRIBE__LIMITS__CURSORS_PER_SECOND", "1000000"),
@@ -30,6 +37,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("COSCRIBE__LIMITS__UPGRADES_PER_SECOND", "1000000"),
     ("COSCRIBE__LIMITS__CHECKS_PER_SECOND", "1000000"),
 ];
+
+/// How often awareness is repeated: not within a run.
+const AWARENESS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the clients of a scenario know.
 pub(crate) struct Stage {
@@ -42,14 +52,16 @@ pub(crate) struct Stage {
     pub(crate) bob: String,
 }
 
-/// Starts a node in this process, runs the scenarios on it, and ends the process. Counts `operations` operations of each
+/// Starts a node in this process, runs the scenarios on it, and stops it. Counts `operations` operations of each
 /// scenario, or as many as it has.
 ///
 /// # Errors
 /// The node does not do what a scenario expects.
 pub(crate) fn run(scenarios: Vec<Scenario>, operations: Option<u32>) -> anyhow::Result<()> {
     actix_rt::System::new().block_on(async {
-        let node = TestNode::start_with(SETTINGS).await;
+        // Of the node, only the signing secret is there.
+        let folder = TempDir::new()?;
+        let node = start_node(folder.path()).await?;
         let address = node.address();
         // The clients block, so they have a thread of their own.
         let clients = tokio::task::spawn_blocking(move || {
@@ -58,13 +70,28 @@ pub(crate) fn run(scenarios: Vec<Scenario>, operations: Option<u32>) -> anyhow::
                 scenario.run(&stage, operations.unwrap_or_else(|| scenario.operations()))
             })
         });
-        let done = clients.await?;
-        fs::remove_dir_all(node.folder())?;
-        // Stopping the node takes long and shows nothing here.
-        mem::forget(node);
-        done?;
-        process::exit(0)
+        clients.await??;
+        node.stop().await;
+        Ok(())
     })
+}
+
+/// Starts a node with a database in memory. With a file, checkpoints four times a second would count more in a slow run.
+async fn start_node(folder: &Path) -> anyhow::Result<Node> {
+    let flags = Flags {
+        data_dir: Some(folder.to_owned()),
+        host: Some("127.0.0.1".to_owned()),
+        port: Some(0),
+    };
+    let sources = Sources { flags, ..Sources::default() };
+    let sources = SETTINGS.iter().fold(sources, |sources, (name, value)| sources.with(name, value));
+    let mut settings = Settings::load(&sources)?;
+    // The rules for settings allow neither, since users would notice.
+    settings.store.url = "sqlite::memory:".to_owned();
+    settings.room.awareness_every = AWARENESS_EVERY;
+    let base = Base::open(&settings).await?;
+    base.store.migrate_up().await?;
+    Node::start(&settings, base).await
 }
 
 impl Stage {
@@ -99,6 +126,17 @@ impl Stage {
         for subscription in messages::subscriptions(self.document) {
             client.send(&subscription)?;
         }
+        Ok(client)
+    }
+
+    /// Opens a socket that subscribes to the cursors of the document only.
+    ///
+    /// # Errors
+    /// The node refuses the client.
+    pub(crate) fn follow_cursors(&self, token: &str) -> anyhow::Result<Client> {
+        let mut client = self.connect(token)?;
+        let [.., cursors] = messages::subscriptions(self.document);
+        client.send(&cursors)?;
         Ok(client)
     }
 
