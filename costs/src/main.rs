@@ -85,6 +85,7 @@ fn guard(arguments: &Arguments) -> anyhow::Result<bool> {
     if let Some(reason) = &arguments.record {
         let record = record.updated(&measured, reason, &callgrind::toolchain()?)?;
         std::fs::write(file, record.to_string())?;
+        print(io::stdout(), &format!("Recorded in {}.", file.display()));
         return Ok(true);
     }
     let passes = comparison::passes(&rows);

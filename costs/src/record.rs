@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use crate::comparison::{Measured, change_percent};
 
 /// The change in percent from which on a value is recorded again. Smaller ones are noise.
-const NOISE_PERCENT: f64 = 1.5;
+const NOISE_PERCENT: f64 = 2.0;
 
 /// The word before the toolchain.
 const TOOLCHAIN: &str = "toolchain";

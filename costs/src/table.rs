@@ -34,9 +34,9 @@ fn remark(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Unchanged => "",
         Verdict::Lower => "lower",
-        Verdict::Higher => "FAILED: more than 5 % above the record",
-        Verdict::NotRecorded => "FAILED: not recorded",
-        Verdict::Unknown => "FAILED: no such scenario",
+        Verdict::Higher => "more than 5 % above the record",
+        Verdict::NotRecorded => "not recorded",
+        Verdict::Unknown => "no such scenario",
     }
 }
 
@@ -70,9 +70,15 @@ mod tests {
             row("join", None, Some(900), Verdict::NotRecorded),
         ];
         let text = render(&rows);
-        assert!(text.contains("cursor            1000        1100  +10.00 %  FAILED"), "{text}");
+        assert!(
+            text.contains("cursor            1000        1100  +10.00 %  more than 5 %"),
+            "{text}"
+        );
         assert!(text.contains("edit              1000         900  -10.00 %  lower"), "{text}");
-        assert!(text.contains("join                 -         900            FAILED"), "{text}");
+        assert!(
+            text.contains("join                 -         900            not recorded"),
+            "{text}"
+        );
         assert!(text.ends_with("scripts/costs --record REASON\n"), "{text}");
     }
 
