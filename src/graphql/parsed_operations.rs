@@ -98,10 +98,18 @@ impl ParsedOperations {
         known.map(|(_, result)| *result)
     }
 
-    /// Notes the validation of the operation called `name`, unless it depends on values.
-    pub(super) fn remember_validation(&self, name: Option<Arc<str>>, result: ValidationResult) {
+    /// Notes the validation of the operation called `name`, unless it depends on values. `are_all_given` tells whether each
+    /// variable had a value.
+    pub(super) fn remember_validation(
+        &self,
+        name: Option<Arc<str>>,
+        result: ValidationResult,
+        are_all_given: bool,
+    ) {
         let operation = self.find(name.as_deref());
-        if !operation.is_some_and(|operation| is_reusable(&self.document, operation)) {
+        let is_reusable =
+            |operation: &OperationDefinition| is_reusable(&self.document, operation, are_all_given);
+        if !operation.is_some_and(is_reusable) {
             return;
         }
         let mut validations = self.validations.lock();

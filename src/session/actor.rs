@@ -13,13 +13,13 @@ use tracing::Span;
 
 use super::{
     Identified, SessionParts,
+    awaited_work::AwaitedWork,
     error::overdue,
     heartbeat::{Heartbeat, HeartbeatAction},
     intake::Intake,
     protocol::{Completion, Protocol, ProtocolEffect, SessionView},
     sessions::Registered,
     socket::{Inbound, SessionContext, fragment},
-    unfinished::Unfinished,
 };
 use crate::{
     connection::ConnectionHandle,
@@ -78,7 +78,7 @@ pub(super) struct Session {
     pub(super) opened_at: Instant,
     assembler: Assembler,
     /// The work that the session awaits for its protocol.
-    unfinished: Unfinished<Completion>,
+    awaited: AwaitedWork<Completion>,
     /// Fires when the heartbeat is to be checked again.
     timer: Option<SpawnHandle>,
     pub(super) registered: Option<Registered>,
@@ -104,7 +104,7 @@ impl Session {
             span: new.span,
             opened_at,
             assembler: Assembler::new(parts.limits.message),
-            unfinished: Unfinished::default(),
+            awaited: AwaitedWork::default(),
             timer: None,
             registered: None,
             _counted: parts.metrics.connection_opened(),
@@ -138,7 +138,7 @@ impl Session {
                 }
                 ProtocolEffect::Probe => self.probe(ctx),
                 ProtocolEffect::Reply(frame, in_flight) => self.reply(frame, in_flight),
-                ProtocolEffect::Await(work) => self.unfinished.push(work),
+                ProtocolEffect::Await(work) => self.awaited.push(work),
                 ProtocolEffect::WakeAt(at) => {
                     let wait = at.saturating_duration_since(Instant::now());
                     ctx.run_later(wait, move |session, ctx| session.wake(at, ctx));
@@ -228,7 +228,7 @@ impl Actor for Session {
         ctx.set_mailbox_capacity(self.parts.options.mailbox);
         let (registered, is_draining) = self.parts.sessions.add(self.id, ctx.address());
         self.registered = Some(registered);
-        ctx.add_stream(self.unfinished.clone());
+        ctx.add_stream(self.awaited.clone());
         if is_draining {
             return self.drain(Duration::ZERO, ctx);
         }

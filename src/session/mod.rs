@@ -10,6 +10,7 @@
 mod actor;
 mod admission;
 mod admitted_sessions;
+mod awaited_work;
 mod close;
 mod error;
 mod graphql;
@@ -30,7 +31,7 @@ mod sessions;
 mod slot_search;
 mod socket;
 mod throttle;
-mod unfinished;
+
 mod waiting_throttle;
 mod yjs;
 

@@ -6,8 +6,8 @@
 //! the validation.
 //!
 //! Values cannot change it if
-//! - the operation passes each variable as an argument by itself, not inside a list or an object. The first validation has then
-//!   compared the type of the variable with that of the argument;
+//! - the first validation has compared the type of each variable with that of its argument or field, and has checked every
+//!   argument: it skips a list or an object in which a variable has no value;
 //! - each value is of the type of its variable by the letter, without a conversion to a list;
 //! - the complexity does not depend on them. In queries it does: the length of a page is an argument.
 
@@ -40,7 +40,10 @@ pub(in crate::graphql) struct ReusedValidation;
 
 impl ExtensionFactory for ReusedValidation {
     fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(RequestValidation { are_values_plain: AtomicBool::new(false) })
+        Arc::new(RequestValidation {
+            are_values_plain: AtomicBool::new(false),
+            are_all_given: AtomicBool::new(false),
+        })
     }
 }
 
@@ -48,6 +51,8 @@ impl ExtensionFactory for ReusedValidation {
 struct RequestValidation {
     /// Whether each variable has a value of its type by the letter.
     are_values_plain: AtomicBool,
+    /// Whether each variable has a value.
+    are_all_given: AtomicBool,
 }
 
 #[async_trait]
@@ -59,12 +64,14 @@ impl Extension for RequestValidation {
         variables: &Variables,
         next: NextParseQuery<'_>,
     ) -> ServerResult<ExecutableDocument> {
-        let are_plain = ctx.data_opt::<RequestedOperation>().is_some_and(|requested| {
-            let operation = requested.parsed.find(requested.name.as_deref());
-            let registry = &ctx.schema_env.registry;
-            operation.is_some_and(|operation| are_plain(registry, operation, variables))
-        });
-        self.are_values_plain.store(are_plain, Ordering::Relaxed);
+        let requested = ctx.data_opt::<RequestedOperation>();
+        let operation =
+            requested.and_then(|requested| requested.parsed.find(requested.name.as_deref()));
+        if let Some(operation) = operation {
+            let are_plain = are_plain(&ctx.schema_env.registry, operation, variables);
+            self.are_values_plain.store(are_plain, Ordering::Relaxed);
+            self.are_all_given.store(are_all_given(operation, variables), Ordering::Relaxed);
+        }
         next.run(ctx, query, variables).await
     }
 
@@ -82,24 +89,30 @@ impl Extension for RequestValidation {
             return Ok(known);
         }
         let result = next.run(ctx).await?;
-        parsed.remember_validation(name.clone(), result);
+        let are_all_given = self.are_all_given.load(Ordering::Relaxed);
+        parsed.remember_validation(name.clone(), result, are_all_given);
         Ok(result)
     }
 }
 
 /// Returns whether the validation of an operation does not depend on the values of its variables, apart from their types.
+/// `are_all_given` tells whether each variable had a value.
 pub(in crate::graphql) fn is_reusable(
     document: &ExecutableDocument,
     operation: &OperationDefinition,
+    are_all_given: bool,
 ) -> bool {
     let may_depend =
         operation.ty == OperationType::Query && !operation.variable_definitions.is_empty();
+    if may_depend {
+        return false;
+    }
     let fragments = document.fragments.values();
-    let sets = fragments.map(|fragment| &fragment.node.selection_set.node);
-    !may_depend
-        && has_plain_directives(&operation.directives)
-        && has_plain_arguments(&operation.selection_set.node)
-        && sets.into_iter().all(has_plain_arguments)
+    let mut sets = fragments.map(|fragment| &fragment.node.selection_set.node);
+    are_all_given
+        || has_plain_directives(&operation.directives)
+            && has_plain_arguments(&operation.selection_set.node)
+            && sets.all(has_plain_arguments)
 }
 
 /// Returns whether every argument is a variable, or contains none.
@@ -124,7 +137,27 @@ fn has_plain_directives(directives: &[Positioned<Directive>]) -> bool {
 }
 
 fn is_plain_argument(value: &QueryValue) -> bool {
-    matches!(value, QueryValue::Variable(_)) || value.clone().into_const().is_some()
+    matches!(value, QueryValue::Variable(_)) || !contains_variable(value)
+}
+
+/// The parser limits the nesting of values.
+fn contains_variable(value: &QueryValue) -> bool {
+    match value {
+        QueryValue::Variable(_) => true,
+        QueryValue::List(entries) => entries.iter().any(contains_variable),
+        QueryValue::Object(fields) => fields.values().any(contains_variable),
+        QueryValue::Null
+        | QueryValue::Number(_)
+        | QueryValue::String(_)
+        | QueryValue::Boolean(_)
+        | QueryValue::Binary(_)
+        | QueryValue::Enum(_) => false,
+    }
+}
+
+fn are_all_given(operation: &OperationDefinition, variables: &Variables) -> bool {
+    let mut definitions = operation.variable_definitions.iter();
+    definitions.all(|definition| variables.contains_key(&definition.node.name.node))
 }
 
 /// Returns whether each declared variable has no value, or one that is of its type by the letter.

@@ -14,6 +14,9 @@ const CURSOR: &str =
 const EDIT: &str = "mutation ($id: ID!, $base: Int!, $delta: [DeltaOpInput!]!, $edit: ID) {
     editDocument(documentId: $id, baseVersion: $base, delta: $delta, mutationId: $edit) { version }
 }";
+const INSIDE: &str = "mutation ($id: ID!, $line: Int! = 0, $column: Int!, $anchor: PositionInput) {
+    updateCursor(documentId: $id, cursor: { line: $line, column: $column, anchor: $anchor })
+}";
 const GRANT: &str = "mutation ($id: ID!, $level: AccessLevel!, $with: Boolean! = true) {
     grantAccess(documentId: $id, level: $level, email: \"a@b.c\") { level @include(if: $with) }
 }";
@@ -73,6 +76,16 @@ async fn wrong_values_of_a_known_operation_have_the_errors_of_the_validation() {
             ],
         ),
         (
+            INSIDE,
+            json!({ "id": id, "line": 0, "column": 1, "anchor": at }),
+            vec![
+                json!({ "id": id, "line": "0", "column": 1 }),
+                json!({ "id": id, "line": 0, "column": 1, "anchor": { "line": 0 } }),
+                json!({ "id": id, "line": null, "column": 1 }),
+                json!({ "id": id, "line": 0.5, "column": 1, "anchor": null }),
+            ],
+        ),
+        (
             GRANT,
             json!({ "id": id, "level": "VIEW" }),
             vec![
@@ -109,28 +122,36 @@ async fn a_known_operation_is_not_validated() {
     assert!(parsed.known_validation(None).is_none());
 
     let valid = ValidationResult { cache_control: Default::default(), complexity: 1, depth: 1 };
-    parsed.remember_validation(None, valid);
+    parsed.remember_validation(None, valid, true);
     let [unnoticed, _] = errors(&parsed, variables).await;
     assert_ne!(unnoticed, refused);
 }
 
 #[tokio::test]
-async fn operations_whose_validation_depends_on_values_are_always_validated() {
-    let page = "query ($first: Int) { documents(first: $first) { nodes { id } } }";
-    let inside = "mutation ($id: ID!, $line: ID) {
-        updateCursor(documentId: $id, cursor: { line: $line, column: 1 })
-    }";
-    for (text, variables) in
-        [(page, json!({ "first": 1 })), (inside, json!({ "id": "1", "line": 1 }))]
-    {
-        let parsed = parsed(text);
-        let [with, without] = errors(&parsed, variables).await;
-        assert_eq!(with, without);
-        let valid = ValidationResult { cache_control: Default::default(), complexity: 1, depth: 1 };
-        parsed.remember_validation(None, valid);
-        assert!(parsed.known_validation(None).is_none(), "{text}");
-    }
+async fn queries_with_variables_are_always_validated() {
+    let page = parsed("query ($first: Int) { documents(first: $first) { nodes { id } } }");
+    let [with, without] = errors(&page, json!({ "first": 1 })).await;
+    assert_eq!(with, without);
+    assert!(page.known_validation(None).is_none());
+
     let constant = parsed("{ documents(first: 1) { nodes { id } } }");
     errors(&constant, json!({})).await;
     assert!(constant.known_validation(None).is_some());
+}
+
+#[tokio::test]
+async fn an_object_in_which_a_variable_has_no_value_is_validated_again() {
+    // The validation skips an object in which a variable has no value.
+    let parsed = parsed(
+        "mutation ($id: ID!, $at: PositionInput) {
+            updateCursor(documentId: $id, cursor: { line: 0, column: 1, row: 2, anchor: $at })
+        }",
+    );
+    let [with, without] = errors(&parsed, json!({ "id": "1" })).await;
+    assert_eq!(with, without);
+    assert!(parsed.known_validation(None).is_none());
+    let [with, without] =
+        errors(&parsed, json!({ "id": "1", "at": { "line": 0, "column": 0 } })).await;
+    assert_eq!(with, without);
+    assert!(with[0].contains("unknown field"), "{with:?}");
 }

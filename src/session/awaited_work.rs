@@ -13,48 +13,48 @@ use std::{
 use futures_util::{Stream, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 
 /// A set of futures, and the stream of their results. Clones are the same set. The stream never ends.
-pub(super) struct Unfinished<T>(Rc<RefCell<UnfinishedFutures<T>>>);
+pub(super) struct AwaitedWork<T>(Rc<RefCell<AwaitedFutures<T>>>);
 
-struct UnfinishedFutures<T> {
+struct AwaitedFutures<T> {
     futures: FuturesUnordered<LocalBoxFuture<'static, T>>,
     /// Wakes the task that polls the stream.
     waker: Option<Waker>,
 }
 
-impl<T> Clone for Unfinished<T> {
+impl<T> Clone for AwaitedWork<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
 }
 
-impl<T> Default for Unfinished<T> {
+impl<T> Default for AwaitedWork<T> {
     fn default() -> Self {
-        let unfinished = UnfinishedFutures { futures: FuturesUnordered::new(), waker: None };
-        Self(Rc::new(RefCell::new(unfinished)))
+        let awaited = AwaitedFutures { futures: FuturesUnordered::new(), waker: None };
+        Self(Rc::new(RefCell::new(awaited)))
     }
 }
 
-impl<T> Unfinished<T> {
+impl<T> AwaitedWork<T> {
     /// Adds a future, which the stream polls from now on. Not to be called by a future of the set while it is polled.
     pub(super) fn push(&self, future: LocalBoxFuture<'static, T>) {
-        let unfinished = self.0.borrow();
-        unfinished.futures.push(future);
-        if let Some(waker) = &unfinished.waker {
+        let awaited = self.0.borrow();
+        awaited.futures.push(future);
+        if let Some(waker) = &awaited.waker {
             waker.wake_by_ref();
         }
     }
 }
 
-impl<T> Stream for Unfinished<T> {
+impl<T> Stream for AwaitedWork<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut unfinished = self.0.borrow_mut();
-        match unfinished.futures.poll_next_unpin(cx) {
+        let mut awaited = self.0.borrow_mut();
+        match awaited.futures.poll_next_unpin(cx) {
             Poll::Ready(Some(result)) => Poll::Ready(Some(result)),
             // Without futures, the next `push` wakes the task.
             Poll::Ready(None) | Poll::Pending => {
-                match &mut unfinished.waker {
+                match &mut awaited.waker {
                     Some(waker) => waker.clone_from(cx.waker()),
                     waker @ None => *waker = Some(cx.waker().clone()),
                 }
@@ -75,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_woken_futures_are_polled() {
-        let (mut unfinished, polls) = (Unfinished::default(), Rc::new(Cell::new(0)));
+        let (mut awaited, polls) = (AwaitedWork::default(), Rc::new(Cell::new(0)));
         let mut senders = vec![];
         for n in 0..60 {
             let (sender, mut receiver) = oneshot::channel::<()>();
@@ -84,27 +84,27 @@ mod tests {
                 polls.set(polls.get() + 1);
                 receiver.poll_unpin(cx).map(|_sent| n)
             });
-            unfinished.push(counted.boxed_local());
+            awaited.push(counted.boxed_local());
             senders.push(sender);
         }
-        assert!(poll!(unfinished.next()).is_pending());
+        assert!(poll!(awaited.next()).is_pending());
         assert_eq!(polls.get(), 60);
         for (n, sender) in senders.into_iter().enumerate().rev() {
             sender.send(()).unwrap();
-            assert_eq!(unfinished.next().await, Some(n));
+            assert_eq!(awaited.next().await, Some(n));
         }
         assert_eq!(polls.get(), 120);
     }
 
     #[tokio::test]
     async fn a_stream_without_futures_waits_for_the_next() {
-        let unfinished = Unfinished::default();
-        let mut stream = unfinished.clone();
+        let awaited = AwaitedWork::default();
+        let mut stream = awaited.clone();
         let waiting = tokio::task::LocalSet::new();
         let next = waiting.spawn_local(async move { stream.next().await });
         let pushed = waiting.spawn_local(async move {
             tokio::task::yield_now().await;
-            unfinished.push(std::future::ready(7).boxed_local());
+            awaited.push(std::future::ready(7).boxed_local());
         });
         waiting.await;
         pushed.await.unwrap();
