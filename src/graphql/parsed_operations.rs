@@ -17,6 +17,7 @@ use async_graphql::{
             SelectionSet, VariableDefinition,
         },
     },
+    registry::Registry,
 };
 use async_graphql_value::Value as QueryValue;
 use parking_lot::Mutex;
@@ -102,13 +103,15 @@ impl ParsedOperations {
     /// variable had a value.
     pub(super) fn remember_validation(
         &self,
+        registry: &Registry,
         name: Option<Arc<str>>,
         result: ValidationResult,
         are_all_given: bool,
     ) {
         let operation = self.find(name.as_deref());
-        let is_reusable =
-            |operation: &OperationDefinition| is_reusable(&self.document, operation, are_all_given);
+        let is_reusable = |operation: &OperationDefinition| {
+            is_reusable(registry, &self.document, operation, are_all_given)
+        };
         if !operation.is_some_and(is_reusable) {
             return;
         }

@@ -2,12 +2,11 @@
 //!
 //! Validating a small mutation takes longer than running it, and clients send the same texts again and again with other
 //! variables. [`ReusedValidation`] is an extension of the schema: it skips the validation of an operation if it was valid before,
-//! and the present values of its variables cannot change that. All else is validated, so the errors are always those of
-//! the validation.
+//! and the present values of its variables cannot change that. All else is validated.
 //!
 //! Values cannot change it if
-//! - the first validation has compared the type of each variable with that of its argument or field, and has checked every
-//!   argument: it skips a list or an object in which a variable has no value;
+//! - the first validation has compared the type of each variable with that of its argument or field. It does not for a list or an
+//!   object in which a variable has no value, nor for an object that stands for a list;
 //! - each value is of the type of its variable by the letter, without a conversion to a list;
 //! - the complexity does not depend on them. In queries it does: the length of a page is an argument.
 
@@ -90,7 +89,8 @@ impl Extension for RequestValidation {
         }
         let result = next.run(ctx).await?;
         let are_all_given = self.are_all_given.load(Ordering::Relaxed);
-        parsed.remember_validation(name.clone(), result, are_all_given);
+        let registry = &ctx.schema_env.registry;
+        parsed.remember_validation(registry, name.clone(), result, are_all_given);
         Ok(result)
     }
 }
@@ -98,6 +98,7 @@ impl Extension for RequestValidation {
 /// Returns whether the validation of an operation does not depend on the values of its variables, apart from their types.
 /// `are_all_given` tells whether each variable had a value.
 pub(in crate::graphql) fn is_reusable(
+    registry: &Registry,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
     are_all_given: bool,
@@ -107,36 +108,86 @@ pub(in crate::graphql) fn is_reusable(
     if may_depend {
         return false;
     }
+    let uses = VariableUses { registry, are_all_given };
     let fragments = document.fragments.values();
     let mut sets = fragments.map(|fragment| &fragment.node.selection_set.node);
-    are_all_given
-        || has_plain_directives(&operation.directives)
-            && has_plain_arguments(&operation.selection_set.node)
-            && sets.all(has_plain_arguments)
+    uses.are_checked_in_directives(&operation.directives)
+        && uses.are_checked_in(&operation.selection_set.node)
+        && sets.all(|set| uses.are_checked_in(set))
 }
 
-/// Returns whether every argument is a variable, or contains none.
-fn has_plain_arguments(set: &SelectionSet) -> bool {
-    set.items.iter().all(|selection| match &selection.node {
-        Selection::Field(field) => {
-            has_plain_directives(&field.node.directives)
-                && field.node.arguments.iter().all(|(_, value)| is_plain_argument(&value.node))
-                && has_plain_arguments(&field.node.selection_set.node)
+/// Decides whether the validation has compared the type of each variable with its position.
+struct VariableUses<'a> {
+    registry: &'a Registry,
+    are_all_given: bool,
+}
+
+impl VariableUses<'_> {
+    fn are_checked_in(&self, set: &SelectionSet) -> bool {
+        set.items.iter().all(|selection| match &selection.node {
+            Selection::Field(field) => {
+                let name = field.node.name.node.as_str();
+                self.are_checked_in_directives(&field.node.directives)
+                    && field.node.arguments.iter().all(|(argument, value)| {
+                        is_plain(&value.node)
+                            || self.is_checked_argument(name, &argument.node, &value.node)
+                    })
+                    && self.are_checked_in(&field.node.selection_set.node)
+            }
+            Selection::InlineFragment(fragment) => {
+                self.are_checked_in_directives(&fragment.node.directives)
+                    && self.are_checked_in(&fragment.node.selection_set.node)
+            }
+            Selection::FragmentSpread(spread) => {
+                self.are_checked_in_directives(&spread.node.directives)
+            }
+        })
+    }
+
+    fn are_checked_in_directives(&self, directives: &[Positioned<Directive>]) -> bool {
+        let mut arguments = directives.iter().flat_map(|directive| &directive.node.arguments);
+        arguments.all(|(_, value)| is_plain(&value.node))
+    }
+
+    /// Returns whether an argument with variables inside was checked, whichever type its field belongs to.
+    fn is_checked_argument(&self, field: &str, argument: &str, value: &QueryValue) -> bool {
+        let fields = self.registry.types.values().filter_map(|of_schema| match of_schema {
+            MetaType::Object { fields, .. } | MetaType::Interface { fields, .. } => {
+                fields.get(field)
+            }
+            _ => None,
+        });
+        let mut types = fields.filter_map(|field| field.args.get(argument)).map(|input| &input.ty);
+        self.are_all_given && types.all(|type_name| self.is_entered(type_name, value))
+    }
+
+    /// Returns whether the validation enters a value as far as it has variables: it does not enter an object that stands for a
+    /// list of one, nor a list where no list is expected.
+    fn is_entered(&self, type_name: &str, value: &QueryValue) -> bool {
+        match (MetaTypeName::create(type_name), value) {
+            (MetaTypeName::NonNull(type_name), value) => self.is_entered(type_name, value),
+            (MetaTypeName::List(type_name), QueryValue::List(entries)) => {
+                entries.iter().all(|entry| self.is_entered(type_name, entry))
+            }
+            (MetaTypeName::Named(type_name), QueryValue::Object(fields)) => {
+                match self.registry.types.get(type_name) {
+                    Some(MetaType::InputObject { input_fields, .. }) => {
+                        fields.iter().all(|(name, value)| {
+                            input_fields
+                                .get(name.as_str())
+                                .is_some_and(|field| self.is_entered(&field.ty, value))
+                        })
+                    }
+                    _ => is_plain(value),
+                }
+            }
+            (_, value) => is_plain(value),
         }
-        Selection::InlineFragment(fragment) => {
-            has_plain_directives(&fragment.node.directives)
-                && has_plain_arguments(&fragment.node.selection_set.node)
-        }
-        Selection::FragmentSpread(spread) => has_plain_directives(&spread.node.directives),
-    })
+    }
 }
 
-fn has_plain_directives(directives: &[Positioned<Directive>]) -> bool {
-    let mut arguments = directives.iter().flat_map(|directive| &directive.node.arguments);
-    arguments.all(|(_, value)| is_plain_argument(&value.node))
-}
-
-fn is_plain_argument(value: &QueryValue) -> bool {
+/// Returns whether a value is a variable, or contains none.
+fn is_plain(value: &QueryValue) -> bool {
     matches!(value, QueryValue::Variable(_)) || !contains_variable(value)
 }
 

@@ -26,6 +26,11 @@ fn parsed(text: &str) -> Arc<ParsedOperations> {
     Arc::new(ParsedOperations::parse(text.into(), bounds).unwrap())
 }
 
+/// A registry without types.
+fn registry() -> Registry {
+    Registry::default()
+}
+
 /// The errors of a request, and those that a schema without the extension returns. Without the data of a node, resolvers fail as
 /// well, with other messages.
 async fn errors(parsed: &Arc<ParsedOperations>, variables: Json) -> [Vec<String>; 2] {
@@ -122,7 +127,7 @@ async fn a_known_operation_is_not_validated() {
     assert!(parsed.known_validation(None).is_none());
 
     let valid = ValidationResult { cache_control: Default::default(), complexity: 1, depth: 1 };
-    parsed.remember_validation(None, valid, true);
+    parsed.remember_validation(&registry(), None, valid, true);
     let [unnoticed, _] = errors(&parsed, variables).await;
     assert_ne!(unnoticed, refused);
 }
@@ -154,4 +159,20 @@ async fn an_object_in_which_a_variable_has_no_value_is_validated_again() {
         errors(&parsed, json!({ "id": "1", "at": { "line": 0, "column": 0 } })).await;
     assert_eq!(with, without);
     assert!(with[0].contains("unknown field"), "{with:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_stands_for_a_list_is_validated_again() {
+    // The validation does not compare the types of variables inside.
+    let parsed = parsed(
+        "mutation ($id: ID!, $n: ID) {
+            editDocument(documentId: $id, baseVersion: 1, delta: { retain: $n }) { version }
+        }",
+    );
+    let [with, without] = errors(&parsed, json!({ "id": "1", "n": 5 })).await;
+    assert_eq!(with, without);
+    let [with, without] = errors(&parsed, json!({ "id": "1", "n": "abc" })).await;
+    assert_eq!(with, without);
+    assert!(with[0].contains("Invalid value"), "{with:?}");
+    assert!(parsed.known_validation(None).is_none());
 }
