@@ -22,6 +22,9 @@ const DOCUMENTS_PER_PAUSE: usize = 10;
 /// How many times as long as `store.commit_every` the pause is at most.
 const MAX_FACTOR: usize = 5;
 
+/// The longest pause that is prolonged.
+const MAX_PROLONGED: Duration = Duration::from_millis(20);
+
 /// The pace of group commits.
 pub(super) struct GatherPace {
     /// `store.commit_every`.
@@ -55,7 +58,8 @@ impl GatherPace {
         self.present.extend(documents);
         let documents = self.previous.max(self.present.len());
         let factor = (documents / DOCUMENTS_PER_PAUSE).clamp(1, MAX_FACTOR);
-        now + self.every * u32::try_from(factor).unwrap_or(1)
+        let prolonged = self.every * u32::try_from(factor).unwrap_or(1);
+        now + prolonged.min(MAX_PROLONGED).max(self.every)
     }
 }
 
@@ -109,6 +113,17 @@ mod tests {
         pause_after(&mut pace, &many, later + WINDOW);
         let idle = later + WINDOW * 4;
         assert_eq!(pace.begin([many[0]], idle) - idle, EVERY, "nothing was committed meanwhile");
+    }
+
+    #[test]
+    fn a_long_pause_is_not_prolonged() {
+        let now = Instant::now();
+        for (every, longest) in [(5, 20), (30, 30), (500, 500)]
+            .map(|(a, b)| (Duration::from_millis(a), Duration::from_millis(b)))
+        {
+            let mut pace = GatherPace::new(every, now);
+            assert_eq!(pause_after(&mut pace, &documents(100), now), longest);
+        }
     }
 
     #[test]
