@@ -8,7 +8,11 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use super::renewable_pool::RenewablePool;
 use crate::task::supervise;
@@ -16,21 +20,27 @@ use crate::task::supervise;
 /// The pause between two checkpoints. In that time, changes must not fill the log.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 
+/// How long one that is being made may take when they are ended.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
 /// The periodic checkpoints of a database file. Dropping it ends them.
 pub(super) struct Checkpoints {
     pool: RenewablePool,
     task: JoinHandle<()>,
+    /// Set when they are to end. The task has the receiver.
+    is_ending: watch::Sender<bool>,
 }
 
 impl Checkpoints {
     /// Begins. `connection` is used for nothing else.
     pub(super) fn start(connection: DatabaseConnection) -> Self {
         let pool = RenewablePool::fixed(connection.clone());
+        let (is_ending, receiver) = watch::channel(false);
         let task = supervise("checkpoints", move || {
-            let connection = connection.clone();
-            async move { run(&connection).await }
+            let (connection, is_ending) = (connection.clone(), receiver.clone());
+            async move { run(&connection, is_ending).await }
         });
-        Self { pool, task }
+        Self { pool, task, is_ending }
     }
 
     /// Returns the pool of their connection.
@@ -38,22 +48,31 @@ impl Checkpoints {
         &self.pool
     }
 
-    /// Ends them.
-    pub(super) fn stop(&self) {
-        self.task.abort();
+    /// Ends them. Waits for one that is being made: an interrupted one would keep its connection, and the write-ahead log, beyond
+    /// the end of the last writer.
+    pub(super) async fn end(&self) {
+        self.is_ending.send_replace(true);
+        if timeout(END_WITHIN, self.is_ending.closed()).await.is_err() {
+            tracing::warn!("timed out waiting for a checkpoint of the database");
+            self.task.abort();
+        }
     }
 }
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.stop();
+        self.task.abort();
     }
 }
 
-async fn run(connection: &DatabaseConnection) {
+async fn run(connection: &DatabaseConnection, mut is_ending: watch::Receiver<bool>) {
     let mut has_failed = false;
     loop {
-        sleep(CHECKPOINT_EVERY).await;
+        tokio::select! {
+            () = sleep(CHECKPOINT_EVERY) => {}
+            // Also if the sender is gone.
+            _ending = is_ending.wait_for(|is_ending| *is_ending) => return,
+        }
         match checkpoint(connection).await {
             Ok(()) => has_failed = false,
             // Once, not four times a second. The writer makes a checkpoint when the log is full.

@@ -159,7 +159,10 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         // The writer comes last: the last connection to a file of SQLite moves the write-ahead log into the file.
-        let checkpoints = self.checkpoints.as_deref().inspect(|checkpoints| checkpoints.stop());
+        let checkpoints = self.checkpoints.as_deref();
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.end().await;
+        }
         let others = [self.readers.pool(), self.locks.pool(), self.commit_queue.pool()];
         join_all(others.into_iter().chain(checkpoints.map(Checkpoints::pool)).map(close)).await;
         close(&self.writer).await;
