@@ -213,6 +213,15 @@ impl Reservation {
         Ok(())
     }
 
+    /// Divides it for bytes that others will share: into what counts for the payer, and what counts for the node.
+    #[must_use]
+    pub fn divide(mut self) -> (Self, Self) {
+        let Counted { of_payer, of_node, shared } = std::mem::take(&mut self.counted);
+        let part = |payer, counted| Self { account: self.account.clone(), payer, counted };
+        let claim = part(self.payer, Counted { of_payer, ..Counted::default() });
+        (claim, part(Party::Node, Counted { of_payer: 0, of_node, shared }))
+    }
+
     /// Returns what is reserved beyond `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         let Counted { of_payer, of_node, shared } = self.counted;
@@ -290,6 +299,24 @@ mod tests {
         assert_eq!(fourth.grow(1), Err(OF_NODE));
         held.clear();
         third.grow(50).unwrap();
+    }
+
+    #[test]
+    fn a_divided_reservation_counts_as_before_until_each_part_is_dropped() {
+        let account = account();
+        let [ana, bo] = parties();
+        let mut whole = account.open(ana);
+        whole.grow(80).unwrap();
+        let (claim, of_node) = whole.divide();
+        assert_eq!((claim.bytes(), of_node.bytes()), (0, 80));
+        assert_eq!(account.open(ana).grow(21), Err(OF_USER));
+        drop(claim);
+        account.open(ana).grow(100).unwrap();
+        let mut others: Vec<_> = [bo, parties()[0]].map(|payer| account.open(payer)).into();
+        others[0].grow(100).unwrap();
+        assert_eq!(others[1].grow(100), Err(OF_NODE));
+        drop(of_node);
+        others[1].grow(100).unwrap();
     }
 
     #[test]

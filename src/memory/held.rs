@@ -13,7 +13,8 @@ pub struct HeldBytes {
     reservation: Option<Reservation>,
 }
 
-/// Bytes for several receivers. Their memory is reserved once, until the last of them and of their copies is dropped.
+/// Bytes for several receivers. Their memory is reserved once for the node, until the last of them and of their copies is dropped,
+/// and claimed by each receiver.
 #[derive(Debug, Clone)]
 pub struct SharedBytes(Arc<HeldBytes>);
 
@@ -60,25 +61,48 @@ impl HeldBytes {
 }
 
 impl SharedBytes {
-    /// Returns bytes for which more than they need may have been reserved.
+    /// Returns bytes, and those of their first receiver, who may have reserved more than they need.
     #[must_use]
-    pub fn new(bytes: Bytes, mut reservation: Option<Reservation>) -> Self {
-        if let Some(reservation) = &mut reservation {
-            reservation.shrink_to(bytes.len());
-        }
-        Self(Arc::new(HeldBytes::new(bytes, reservation)))
+    pub fn new(bytes: Bytes, reservation: Option<Reservation>) -> (Self, Bytes) {
+        let (claim, of_node) = reservation.map(Reservation::divide).unzip();
+        let of_node = of_node.map(|mut of_node| {
+            of_node.shrink_to(bytes.len());
+            of_node
+        });
+        let shared = Self(Arc::new(HeldBytes::new(bytes, of_node)));
+        let first = shared.bytes(claim);
+        (shared, first)
     }
 
-    /// Returns the bytes for one receiver.
+    /// Returns the bytes for one more receiver, who may have claimed more than they need.
     #[must_use]
-    pub fn bytes(&self) -> Bytes {
-        Bytes::from_owner(self.clone())
+    pub fn bytes(&self, claim: Option<Reservation>) -> Bytes {
+        let bytes = self.clone();
+        match claim {
+            Some(mut claim) => {
+                claim.shrink_to(self.as_ref().len());
+                Bytes::from_owner(Receiver { bytes, _claim: claim })
+            }
+            None => Bytes::from_owner(bytes),
+        }
     }
 
     /// Returns a reference that does not keep them.
     #[must_use]
     pub fn downgrade(&self) -> WeakBytes {
         WeakBytes(Arc::downgrade(&self.0))
+    }
+}
+
+/// The bytes of one receiver.
+struct Receiver {
+    bytes: SharedBytes,
+    _claim: Reservation,
+}
+
+impl AsRef<[u8]> for Receiver {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
     }
 }
 
@@ -106,28 +130,35 @@ impl From<Bytes> for HeldBytes {
 mod tests {
     use super::*;
     use crate::{
-        domain::Party,
+        domain::{Party, UserId},
         memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
     };
 
     #[test]
-    fn shared_bytes_are_reserved_once_until_their_last_receiver_is_gone() {
-        let bounds = MemoryBounds { of_user: 10, of_node: 20 };
+    fn shared_bytes_count_once_for_the_node_and_for_each_receiver() {
+        let bounds = MemoryBounds { of_user: 10, of_node: 30 };
         let account = MemoryAccount::new(MemoryUse::Answers, bounds, Metrics::new());
-        let mut reservation = account.open(Party::Node);
+        let [ana, bo] = [(); 2].map(|()| Party::User(UserId::new()));
+        let (mut reservation, mut claim) = (account.open(ana), account.open(bo));
         reservation.grow(10).unwrap();
-        let shared = SharedBytes::new(Bytes::from_static(b"01234567"), Some(reservation));
-        let (weak, mut first) = (shared.downgrade(), shared.bytes());
-        let second = weak.upgrade().unwrap().bytes();
+        claim.claim(10).unwrap();
+        let (shared, mut first) =
+            SharedBytes::new(Bytes::from_static(b"01234567"), Some(reservation));
+        let (weak, second) = (shared.downgrade(), shared.bytes(Some(claim)));
         drop(shared);
+        let can_grow = |payer, bytes| account.open(payer).grow(bytes).is_ok();
+        assert!(!can_grow(ana, 3) && !can_grow(bo, 3));
+
+        // Ana has received them, and Bo has not.
         let rest = first.split_off(4);
-        drop((first, second));
-        assert!(account.open(Party::Node).grow(3).is_err());
-        assert_eq!(&*weak.upgrade().unwrap().bytes(), b"01234567");
+        drop(first);
+        assert!(!can_grow(ana, 3));
         drop(rest);
-        assert!(weak.upgrade().is_none());
-        assert!(account.open(Party::Node).grow(10).is_ok());
+        assert!(can_grow(ana, 10) && !can_grow(bo, 3));
+        assert_eq!(&*weak.upgrade().unwrap().bytes(None), b"01234567");
+        drop(second);
+        assert!(weak.upgrade().is_none() && can_grow(bo, 10));
     }
 
     #[test]

@@ -45,8 +45,8 @@ enum SyncWait {
     Outbox,
     /// The user is below the rate.
     Pace(Instant),
-    /// Other answers are received.
-    Memory(Reservation, usize),
+    /// Other answers are received. Then so many bytes can be claimed, and so many of them reserved.
+    Memory { reservation: Reservation, claimed: usize, reserved: usize },
 }
 
 impl Room {
@@ -61,8 +61,7 @@ impl Room {
         let (mut admitted, mut has_initial) = (Vec::new(), has_initial);
         for (seat, pending) in self.editors.take_pending() {
             let begins = pending.step_2.as_ref().is_some_and(ClientClocks::is_empty);
-            let is_shared = begins && (has_initial || weight <= MAX_CACHED_BYTES);
-            match self.admit_sync(seat, &pending, weight, is_shared) {
+            match self.admit_sync(seat, &pending, weight, begins && has_initial) {
                 Ok(memory) => {
                     has_initial |= begins;
                     admitted.push(AdmittedSync { seat, pending, memory });
@@ -76,13 +75,13 @@ impl Room {
         admitted
     }
 
-    /// Reserves the memory of an answer. `None` if it is small, or shared by all who receive it.
+    /// Reserves the memory of an answer, or claims it if the answer is there (`is_there`). `None` if it is small.
     fn admit_sync(
         &mut self,
         id: SeatId,
         pending: &PendingSync,
         weight: usize,
-        is_shared: bool,
+        is_there: bool,
     ) -> Result<Option<Reservation>, SyncWait> {
         if pending.step_2.is_none() && !pending.rest {
             return Ok(None);
@@ -101,18 +100,18 @@ impl Room {
                 return Err(SyncWait::Pace(until));
             }
         }
-        if is_shared || weight <= MAX_INLINE_BYTES {
+        let begins = pending.step_2.as_ref().is_some_and(ClientClocks::is_empty);
+        if weight <= MAX_INLINE_BYTES || (begins && weight <= MAX_CACHED_BYTES) {
             return Ok(None);
         }
         // A larger document than the user may hold answers of is sent by itself.
-        let bytes = weight.min(self.parts().answers.bounds().of_user);
-        if let Some(granted) = granted.filter(|granted| granted.bytes() >= bytes) {
-            return Ok(Some(granted));
-        }
-        let mut reservation = self.parts().answers.open(Party::User(user));
-        match reservation.grow(bytes) {
+        let claimed = weight.min(self.parts().answers.bounds().of_user);
+        let open = || self.parts().answers.open(Party::User(user));
+        let mut reservation = granted.unwrap_or_else(open);
+        let reserved = if is_there { 0 } else { claimed.saturating_sub(reservation.bytes()) };
+        match reservation.claim(claimed).and_then(|()| reservation.grow(reserved)) {
             Ok(()) => Ok(Some(reservation)),
-            Err(_exhausted) => Err(SyncWait::Memory(reservation, bytes)),
+            Err(_exhausted) => Err(SyncWait::Memory { reservation, claimed, reserved }),
         }
     }
 
@@ -132,9 +131,9 @@ impl Room {
                     room.resume_sync(seat, None, ctx);
                 });
             }
-            SyncWait::Memory(mut reservation, bytes) => {
+            SyncWait::Memory { mut reservation, claimed, reserved } => {
                 let growing = async move {
-                    let grown = reservation.grow_within(bytes, bytes, PATIENCE).await;
+                    let grown = reservation.grow_within(claimed, reserved, PATIENCE).await;
                     grown.map(|()| reservation)
                 };
                 self.spawn(ctx, growing, move |room, grown, ctx| match grown {

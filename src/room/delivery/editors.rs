@@ -37,12 +37,13 @@ pub(in crate::room) struct InitialSync(Option<(Version, InitialFrame)>);
 enum InitialFrame {
     /// A frame of at most [`MAX_CACHED_BYTES`].
     Kept(Bytes),
-    /// A larger one. The editors that receive it keep it, and the memory that is reserved for it.
+    /// A larger one. The editors that receive it keep it.
     Lent(WeakBytes),
 }
 
 impl InitialSync {
-    /// Returns the frame at `head`. Encodes it unless it is there, in the memory that was reserved for it if it is large.
+    /// Returns the frame at `head` for one more editor. Encodes it unless it is there. `memory` is what the editor's user has
+    /// reserved for a large one, or claimed if it is there.
     pub(in crate::room) fn frame(
         &mut self,
         head: Version,
@@ -53,16 +54,16 @@ impl InitialSync {
             return frame.clone();
         }
         if let Some(shared) = self.pin(head) {
-            return shared.bytes();
+            return shared.bytes(memory);
         }
         let frame = encode();
         if frame.len() <= MAX_CACHED_BYTES {
             self.0 = Some((head, InitialFrame::Kept(frame.clone())));
             return HeldBytes::hold(frame, memory);
         }
-        let shared = SharedBytes::new(frame, memory);
+        let (shared, first) = SharedBytes::new(frame, memory);
         self.0 = Some((head, InitialFrame::Lent(shared.downgrade())));
-        shared.bytes()
+        first
     }
 
     /// Returns a large frame at `head` if an editor still receives it.
