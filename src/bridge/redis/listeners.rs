@@ -5,7 +5,8 @@
 //! anyway, are not published to a document that no other node listens to.
 //!
 //! A node that opens the document publishes the arrival of its first session, or asks for awareness: this node then
-//! publishes again. If that message is lost, it does after [`ALONE_FOR`] at the latest.
+//! publishes again. A node that subscribes again after it has lost its connection asks for awareness as well. If that message is
+//! lost, this node publishes again after [`ALONE_FOR`] at the latest. A move that was left out is not repeated.
 //!
 //! Invariant: a document counts as unheard only if the number was measured after the node subscribed to it and after the last
 //! message of another node.

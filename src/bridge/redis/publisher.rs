@@ -157,6 +157,23 @@ impl Relay {
         }
     }
 
+    /// Tells the other nodes that this one listens to a document again, so that they publish its cursors. It leaves with the next
+    /// batch: that of the canaries at the latest.
+    pub(super) fn announce(&mut self, document: DocumentId) {
+        let version = self.shared().signer.version();
+        if !Envelope::QueryAwareness.is_known_to(version) {
+            return;
+        }
+        let message = OutboundMessage {
+            channel: self.shared().keys.document(document),
+            bytes: Envelope::QueryAwareness.encode(self.shared().node, version),
+            document: Some(document),
+            subscriber_count: None,
+        };
+        // If the queue is full, it records the document as lost.
+        self.sign_and_queue(message);
+    }
+
     /// Acknowledges another node's request when this node has applied it.
     pub(super) fn acknowledge_when_applied(
         &mut self,

@@ -222,8 +222,12 @@ impl Relay {
                 // The rooms of these documents did not wait. They may have read the store before an
                 // envelope was published that did not reach them. While the first subscriptions of a
                 // connection are incomplete, `relay_recovered` is still to come and covers all documents.
-                for document in unawaited.into_iter().filter(|_| active.is_complete) {
-                    self.parts.sink.deliver_compare(document);
+                let is_complete = active.is_complete;
+                for document in unawaited {
+                    if is_complete {
+                        self.parts.sink.deliver_compare(document);
+                    }
+                    self.announce(document);
                 }
             }
             (Ok(()), SubscriptionChange::Unsubscribe(documents)) => {
