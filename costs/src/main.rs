@@ -88,10 +88,12 @@ fn guard(arguments: &Arguments) -> anyhow::Result<bool> {
         print(io::stdout(), &format!("Recorded in {}.", file.display()));
         return Ok(true);
     }
-    let passes = comparison::passes(&rows);
+    let (recorded, present) = (record.toolchain(), callgrind::toolchain()?);
+    let passes = comparison::passes(&rows, recorded == present);
     if !passes {
-        let advice = table::advice(record.toolchain(), &callgrind::toolchain()?);
-        print(io::stdout(), &advice);
+        print(io::stdout(), table::ADVICE);
+    } else if recorded != present {
+        print(io::stdout(), &table::note_toolchain(recorded, &present));
     }
     Ok(passes)
 }

@@ -40,18 +40,14 @@ fn remark(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Returns what to do after a failure.
-pub(crate) fn advice(recorded: &str, current: &str) -> String {
-    let mut text = String::from(
-        "costs: failed. Remove the cost, or record it in the same commit: scripts/costs --record REASON\n",
-    );
-    if recorded != current {
-        let _written = writeln!(
-            text,
-            "The values are of {recorded}, and this is {current}. If nothing else has changed, record them again."
-        );
-    }
-    text
+/// What to do after a failure.
+pub(crate) const ADVICE: &str = "costs: failed. Remove the cost, or record it in the same commit: scripts/costs --record REASON\n";
+
+/// Returns why higher values may pass with another toolchain than that of the record.
+pub(crate) fn note_toolchain(recorded: &str, present: &str) -> String {
+    format!(
+        "costs: the values are of {recorded}, and this is {present}, so only those more than 25 % higher fail. Record them again.\n"
+    )
 }
 
 #[cfg(test)]
@@ -80,11 +76,5 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("scripts/costs --record REASON\n"), "{text}");
-    }
-
-    #[test]
-    fn another_toolchain_may_be_the_cause_of_a_failure() {
-        assert!(!advice("rustc 1.95.0", "rustc 1.95.0").contains("1.95.0"));
-        assert!(advice("rustc 1.95.0", "rustc 1.96.0").contains("of rustc 1.95.0"));
     }
 }
