@@ -238,7 +238,7 @@ async fn cursors_are_published_only_while_another_node_listens() {
     let (alices_tab, bobs_tab) = (alice.open(*document).await, bob.open(*document).await);
     alices_tab.expect_joined(bob).await;
     expect_listeners(&pair.node, *document, 1).await;
-    // The node learns from the first ones that nobody else receives them.
+    // Redis reports for the first ones that only this node has received them.
     let mut base = 1;
     let mut move_and_edit = async || {
         alices_tab.move_cursor(*document, 0, 1).await.value();

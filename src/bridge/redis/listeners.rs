@@ -1,14 +1,14 @@
 //! Which documents no other node listens to. Pure.
 //!
-//! Redis returns how many nodes have received a message. While that is this node alone, publishing cursors is work for
-//! nobody, and in most deployments the people of a document are on one node. So cursors and awareness, which may be lost
+//! Redis returns how many nodes have received a message. While that is this node alone, no node needs the
+//! cursors, and in most deployments the users of a document are on one node. So cursors and awareness, which may be lost
 //! anyway, are not published to a document that no other node listens to.
 //!
 //! A node that opens the document publishes the arrival of its first session, or asks for awareness: this node then
 //! publishes again. A node that subscribes again after it has lost its connection asks for awareness as well. If that message is
 //! lost, this node publishes again after [`ALONE_FOR`] at the latest. A move that was left out is not repeated.
 //!
-//! Invariant: a document counts as unheard only if the number was measured after the node subscribed to it and after the last
+//! Invariant: the node assumes that it is alone only if the number was measured after the node subscribed to it and after the last
 //! message of another node.
 
 use std::{collections::HashMap, time::Duration};
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::domain::DocumentId;
 
-/// How long a number of receivers is believed.
+/// How long the node relies on a number of receivers.
 const ALONE_FOR: Duration = Duration::from_secs(5);
 
 /// What is known of the other nodes, for each document that this node is subscribed to.
@@ -30,7 +30,7 @@ struct Listening {
     subscribed_at: Instant,
     /// When another node last published something.
     heard_at: Option<Instant>,
-    /// Until when nobody else is believed to listen.
+    /// The time until which the node assumes that no other node listens.
     alone_until: Option<Instant>,
 }
 

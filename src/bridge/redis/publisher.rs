@@ -157,8 +157,8 @@ impl Relay {
         }
     }
 
-    /// Tells the other nodes that this one listens to a document again, so that they publish its cursors. It leaves with the next
-    /// batch: that of the canaries at the latest.
+    /// Tells the other nodes that this one listens to a document again, so that they publish its cursors. The message is published with
+    /// the next batch, at the latest with the next canaries.
     pub(super) fn announce(&mut self, document: DocumentId) {
         let version = self.shared().signer.version();
         if !Envelope::QueryAwareness.is_known_to(version) {

@@ -7,7 +7,7 @@
 //! Values cannot change it if
 //! - the first validation has compared the type of each variable with that of its argument or field. It does not for a list or an
 //!   object in which a variable has no value, nor for an object that stands for a list;
-//! - each value is of the type of its variable by the letter, without a conversion to a list;
+//! - each value has exactly the type of its variable, without a conversion to a list;
 //! - the complexity does not depend on them. In queries it does: the length of a page is an argument.
 
 use std::sync::{
@@ -48,7 +48,7 @@ impl ExtensionFactory for ReusedValidation {
 
 /// The validation of one request.
 struct RequestValidation {
-    /// Whether each variable has a value of its type by the letter.
+    /// Whether each value has exactly the type of its variable.
     are_values_plain: AtomicBool,
     /// Whether each variable has a value.
     are_all_given: AtomicBool,
@@ -211,7 +211,7 @@ fn are_all_given(operation: &OperationDefinition, variables: &Variables) -> bool
     definitions.all(|definition| variables.contains_key(&definition.node.name.node))
 }
 
-/// Returns whether each declared variable has no value, or one that is of its type by the letter.
+/// Returns whether each declared variable has no value, or one that has exactly its type.
 fn are_plain(registry: &Registry, operation: &OperationDefinition, variables: &Variables) -> bool {
     operation.variable_definitions.iter().all(|definition| {
         let definition = &definition.node;
@@ -226,7 +226,7 @@ fn are_plain(registry: &Registry, operation: &OperationDefinition, variables: &V
     })
 }
 
-/// Returns whether a value is of a type by the letter.
+/// Returns whether a value has exactly a type.
 fn is_of_type(registry: &Registry, type_name: &str, value: &Value) -> bool {
     match MetaTypeName::create(type_name) {
         MetaTypeName::NonNull(type_name) => {

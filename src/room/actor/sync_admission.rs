@@ -45,7 +45,7 @@ enum SyncWait {
     Outbox,
     /// The user is below the rate.
     Pace(Instant),
-    /// Other answers are received. Then so many bytes can be claimed, and so many of them reserved.
+    /// Until other answers have been received, `claimed` bytes cannot be claimed, or `reserved` bytes cannot be reserved.
     Memory { reservation: Reservation, claimed: usize, reserved: usize },
 }
 
