@@ -59,6 +59,21 @@ impl BridgeShared {
     pub(super) fn health(&self) -> Health {
         *self.health.borrow()
     }
+
+    /// Returns a message with an envelope of this version, for all nodes that have a document open.
+    pub(super) fn message(
+        &self,
+        document: DocumentId,
+        envelope: &Envelope,
+        version: u8,
+    ) -> OutboundMessage {
+        OutboundMessage {
+            channel: self.keys.document(document),
+            bytes: envelope.encode(self.node, version),
+            document: Some(document),
+            subscriber_count: None,
+        }
+    }
 }
 
 impl RedisBridge {
@@ -156,12 +171,7 @@ impl Bridge for RedisBridge {
         if is_transient && self.shared.listeners.lock().is_alone(document, Instant::now()) {
             return;
         }
-        let message = OutboundMessage {
-            channel: self.shared.keys.document(document),
-            bytes: envelope.encode(self.shared.node, version),
-            document: Some(document),
-            subscriber_count: None,
-        };
+        let message = self.shared.message(document, &envelope, version);
         if self.relay.try_send(Publish(message)).is_err() {
             self.shared.metrics.mailbox_full(ActorKind::Relay);
             self.shared.unqueued.lock().insert(document);

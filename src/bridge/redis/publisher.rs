@@ -146,12 +146,7 @@ impl Relay {
         let unqueued = std::mem::take(&mut *self.shared().unqueued.lock());
         self.publisher.queue.mark_lost(unqueued);
         for document in self.publisher.queue.take_lost() {
-            let message = OutboundMessage {
-                channel: self.shared().keys.document(document),
-                bytes: Envelope::Compare.encode(self.shared().node, OLDEST_VERSION),
-                document: Some(document),
-                subscriber_count: None,
-            };
+            let message = self.shared().message(document, &Envelope::Compare, OLDEST_VERSION);
             // If the queue is full, it records the document as lost again.
             self.sign_and_queue(message);
         }
@@ -164,12 +159,7 @@ impl Relay {
         if !Envelope::QueryAwareness.is_known_to(version) {
             return;
         }
-        let message = OutboundMessage {
-            channel: self.shared().keys.document(document),
-            bytes: Envelope::QueryAwareness.encode(self.shared().node, version),
-            document: Some(document),
-            subscriber_count: None,
-        };
+        let message = self.shared().message(document, &Envelope::QueryAwareness, version);
         // If the queue is full, it records the document as lost.
         self.sign_and_queue(message);
     }
@@ -226,12 +216,9 @@ impl Handler<PublishAccessChange> for Relay {
         let request = self.acknowledgements.register(acknowledged);
         let (sender, subscriber_count) = oneshot::channel();
         let envelope = Envelope::AccessChanged { user, access, request: Some(request) };
-        let message = OutboundMessage {
-            channel: self.shared().keys.document(document),
-            bytes: envelope.encode(self.shared().node, self.shared().signer.version()),
-            document: Some(document),
-            subscriber_count: Some(sender),
-        };
+        let version = self.shared().signer.version();
+        let mut message = self.shared().message(document, &envelope, version);
+        message.subscriber_count = Some(sender);
         self.publish(message, ctx);
         ctx.spawn(subscriber_count.into_actor(self).map(move |count, relay, _ctx| {
             // After a failed publish no node acknowledges, and the waiter runs into its time limit.
