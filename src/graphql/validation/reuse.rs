@@ -244,12 +244,10 @@ fn is_of_type(registry: &Registry, type_name: &str, value: &Value) -> bool {
                 !matches!(value, Value::List(_) | Value::Object(_))
                     && is_valid.as_ref().is_none_or(|is_valid| is_valid(value))
             }
-            (Some(MetaType::Enum { enum_values, .. }), Value::String(_) | Value::Enum(_)) => {
-                let name = match value {
-                    Value::Enum(name) => name.as_str(),
-                    Value::String(name) => name,
-                    _ => return false,
-                };
+            (Some(MetaType::Enum { enum_values, .. }), Value::Enum(name)) => {
+                enum_values.contains_key(name.as_str())
+            }
+            (Some(MetaType::Enum { enum_values, .. }), Value::String(name)) => {
                 enum_values.contains_key(name)
             }
             (
