@@ -109,6 +109,25 @@ async fn work_goes_on_without_redis_and_missed_changes_arrive_later() {
 }
 
 #[actix_web::test]
+async fn a_cursor_moved_while_a_node_was_cut_off_arrives_when_it_is_back() {
+    let outage = Outage::start().await;
+    outage.proxy.set(Network::Cut);
+    expect_readiness(&outage.nodes[1], (200, "degraded")).await;
+    let move_to = async |column| {
+        outage.alices_tab.move_cursor(outage.document, 0, column).await.value();
+    };
+    move_to(0).await;
+    // The node has published everything before the grant when the grant is acknowledged, and knows that it is alone.
+    let carol = outage.nodes[0].person("Carol").await;
+    outage.alice.grant(outage.document, &carol, "VIEW").await.value();
+    move_to(1).await;
+    outage.proxy.set(Network::Up);
+    assert_eq!(outage.bobs_tab.expect_cursor().await["cursor"]["column"], 1);
+    outage.bobs_tab.assert_nothing_unread();
+    outage.stop().await;
+}
+
+#[actix_web::test]
 async fn a_relay_without_deliveries_makes_its_node_unready_until_it_recovers() {
     let outage = Outage::start().await;
     outage.proxy.set(Network::MuteSubscriptions);

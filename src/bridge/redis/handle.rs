@@ -168,7 +168,7 @@ impl Bridge for RedisBridge {
         }
         let is_transient =
             matches!(envelope, Envelope::CursorMoved(_) | Envelope::AwarenessUpdated(_));
-        if is_transient && self.shared.listeners.lock().is_alone(document, Instant::now()) {
+        if is_transient && self.shared.listeners.lock().leaves_out(document, Instant::now()) {
             return;
         }
         let message = self.shared.message(document, &envelope, version);
@@ -216,6 +216,7 @@ impl Bridge for RedisBridge {
 
     fn detach(&self, document: DocumentId) {
         self.shared.channels.lock().remove(document);
+        self.shared.listeners.lock().detached(document);
         self.update_subscriptions();
     }
 

@@ -77,6 +77,12 @@ impl EventSink {
         self.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });
     }
 
+    /// Has the room publish its moves, because another node lacks those that were left out.
+    pub(super) fn query_moves(&self, document: DocumentId) {
+        let envelope = Envelope::QueryMoves;
+        self.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });
+    }
+
     pub(super) fn relay_recovered(&self) {
         if let Some(sinks) = &*self.0.read() {
             sinks.rooms.relay_recovered();
@@ -201,7 +207,10 @@ impl InboundRouter {
         if from == self.node {
             return self.deliver_own(document, envelope);
         }
-        self.listeners.lock().heard(document, Instant::now());
+        let lacks_moves = self.listeners.lock().heard(document, Instant::now());
+        if lacks_moves && !matches!(envelope, Envelope::QueryMoves) {
+            self.sink.query_moves(document);
+        }
         let request = match &envelope {
             Envelope::AccessChanged { request, .. } => *request,
             _ => None,

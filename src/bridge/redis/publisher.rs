@@ -134,11 +134,13 @@ impl Relay {
 
     fn note_receivers(&self, batch: &[OutboundMessage], counts: &[u64], sent_at: Instant) {
         let mut listeners = self.shared().listeners.lock();
-        for (message, count) in batch.iter().zip(counts) {
-            if let Some(document) = message.document {
-                listeners.counted(document, *count, sent_at);
-            }
-        }
+        let counted = batch.iter().zip(counts).filter_map(|(message, count)| {
+            let document = message.document?;
+            listeners.counted(document, *count, sent_at).then_some(document)
+        });
+        let lacking: Vec<_> = counted.collect();
+        drop(listeners);
+        lacking.into_iter().for_each(|document| self.parts.sink.query_moves(document));
     }
 
     /// Makes the other nodes reconcile the documents whose messages were lost.
@@ -156,10 +158,10 @@ impl Relay {
     /// the next batch, at the latest with the next canaries.
     pub(super) fn announce(&mut self, document: DocumentId) {
         let version = self.shared().signer.version();
-        if !Envelope::QueryAwareness.is_known_to(version) {
+        if !Envelope::QueryMoves.is_known_to(version) {
             return;
         }
-        let message = self.shared().message(document, &Envelope::QueryAwareness, version);
+        let message = self.shared().message(document, &Envelope::QueryMoves, version);
         // If the queue is full, it records the document as lost.
         self.sign_and_queue(message);
     }

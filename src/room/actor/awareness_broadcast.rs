@@ -69,7 +69,7 @@ impl Room {
         for presence in presences.cloned().collect::<Vec<_>>() {
             self.derive_awareness(&presence);
         }
-        self.parts().bridge.publish(self.document, Envelope::QueryAwareness);
+        self.parts().bridge.publish(self.document, Envelope::QueryMoves);
         if self.awareness.begin_renewals() {
             self.renew_later(ctx);
         }
@@ -107,18 +107,26 @@ impl Room {
         }
     }
 
-    /// Answers another node that asks for the editors here, at a bounded rate.
-    pub(super) fn answer_awareness_request(&mut self, ctx: &mut Context<Self>) {
+    /// Publishes every cursor and every editor's state here, at a bounded rate, because another node may not have them.
+    pub(super) fn publish_moves(&mut self, ctx: &mut Context<Self>) {
         match self.awareness.plan_publication(Instant::now()) {
-            Publication::Now => self.publish_all_awareness(),
+            Publication::Now => self.publish_all_moves(),
             Publication::After(delay) => {
                 self.run_later(ctx, delay, |room, _ctx| {
                     room.awareness.end_scheduled_publication();
-                    room.publish_all_awareness();
+                    room.publish_all_moves();
                 });
             }
             Publication::Scheduled => {}
         }
+    }
+
+    fn publish_all_moves(&mut self) {
+        for moved in self.members.cursors() {
+            self.parts().bridge.publish(self.document, Envelope::CursorMoved(Arc::new(moved)));
+            self.metrics().published();
+        }
+        self.publish_all_awareness();
     }
 
     fn publish_awareness(&self, update: AwarenessUpdate) {

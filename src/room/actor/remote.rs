@@ -59,7 +59,7 @@ impl Take<DeliverEnvelope> for Room {
                 let outcome = self.remote.presence_mut().leave(session, sequence);
                 self.apply_presence(outcome, ctx);
             }
-            Envelope::QueryAwareness => self.answer_awareness_request(ctx),
+            Envelope::QueryMoves => self.publish_moves(ctx),
             Envelope::AccessChanged { user, access, .. } => self.change_access(user, access, ctx),
             // They wait in front of the mailbox.
             Envelope::CursorMoved(_) | Envelope::AwarenessUpdated(_) => {}

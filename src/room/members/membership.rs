@@ -212,17 +212,10 @@ impl Membership {
         let Some(Member { presence, .. }) = self.members.get_mut(&session) else { return vec![] };
         presence.cursor = Some(cursor);
         presence.last_seen = now;
-        let event = Event::CursorMoved(Arc::new(CursorMove {
-            document: self.document,
-            session,
-            user: presence.user.clone(),
-            color: presence.color,
-            cursor,
-            at: now,
-        }));
         let origin = Origin { user: presence.user.id, session: Some(session) };
+        let moved = Arc::new(cursor_move(presence, cursor));
         vec![
-            Effect::Broadcast { origin, event },
+            Effect::Broadcast { origin, event: Event::CursorMoved(moved) },
             Effect::Touch { session, cursor: Some(cursor), at: now },
         ]
     }
@@ -242,6 +235,12 @@ impl Membership {
     /// Returns a member's cursor, if it has one. None for a session that is not a member.
     pub(in crate::room) fn cursor_of(&self, session: SessionId) -> Option<Option<Cursor>> {
         self.members.get(&session).map(|member| member.presence.cursor)
+    }
+
+    /// Returns the last move of every member that has a cursor.
+    pub(in crate::room) fn cursors(&self) -> impl Iterator<Item = CursorMove> {
+        self.presences()
+            .filter_map(|presence| presence.cursor.map(|cursor| cursor_move(presence, cursor)))
     }
 
     /// Returns the presence of every member.
@@ -271,6 +270,17 @@ impl Membership {
     /// Whether there is no seat, not even a pending one.
     pub(in crate::room) fn is_empty(&self) -> bool {
         self.seats.is_empty()
+    }
+}
+
+fn cursor_move(presence: &Presence, cursor: Cursor) -> CursorMove {
+    CursorMove {
+        document: presence.document,
+        session: presence.session,
+        user: presence.user.clone(),
+        color: presence.color,
+        cursor,
+        at: presence.last_seen,
     }
 }
 

@@ -10,10 +10,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use indexmap::IndexMap;
+use chrono::{DateTime, Utc};
+use indexmap::{IndexMap, map::Entry};
 
 use crate::{
-    domain::{CursorMove, Presence, PresenceChange, PresenceChangeKind, SessionId},
+    domain::{Cursor, CursorMove, Presence, PresenceChange, PresenceChangeKind, SessionId},
     roster::RosterSnapshot,
     wire::envelope::Sequence,
 };
@@ -52,10 +53,18 @@ pub(in crate::room) enum RosterFollowUp {
     Settle,
 }
 
+/// A session on another node.
+#[derive(Debug)]
+struct RemoteMember {
+    presence: Presence,
+    /// The last move that was broadcast here. Its node may publish it again.
+    moved: Option<(Cursor, DateTime<Utc>)>,
+}
+
 /// The presence on other nodes.
 #[derive(Debug, Default)]
 pub(in crate::room) struct RemotePresence {
-    present: IndexMap<SessionId, Presence>,
+    present: IndexMap<SessionId, RemoteMember>,
     /// The number up to which `present` is complete. None before the roster was read for the first time.
     seen: Option<Sequence>,
     /// The value of `seen` when the last read of the roster began.
@@ -78,8 +87,7 @@ impl RemotePresence {
         match self.count(sequence) {
             SequenceOrder::Next => {
                 // Broadcast already if the roster forgot the session in between.
-                let known = self.present.insert(presence.session, presence.clone());
-                if known.is_none() {
+                if self.put(presence.clone()) {
                     PresenceOutcome::Changed(joined(presence))
                 } else {
                     PresenceOutcome::Unchanged
@@ -98,7 +106,7 @@ impl RemotePresence {
     ) -> PresenceOutcome {
         match self.count(sequence) {
             SequenceOrder::Next => match self.present.shift_remove(&session) {
-                Some(presence) => PresenceOutcome::Changed(left(presence)),
+                Some(member) => PresenceOutcome::Changed(left(member.presence)),
                 None => PresenceOutcome::Unchanged,
             },
             SequenceOrder::Old => PresenceOutcome::Unchanged,
@@ -121,16 +129,17 @@ impl RemotePresence {
 
     /// Returns every presence on another node.
     pub(in crate::room) fn presences(&self) -> impl Iterator<Item = &Presence> {
-        self.present.values()
+        self.present.values().map(|member| &member.presence)
     }
 
-    /// Applies a cursor move on another node. Returns whether to broadcast it. The cursor of a session that has left would stay
-    /// as a ghost; one whose arrival was not received yet waits for it.
+    /// Applies a cursor move on another node. Returns whether to broadcast it: not if it was already. The cursor of a session that
+    /// has left would stay as a ghost; one whose arrival was not received yet waits for it.
     pub(in crate::room) fn move_cursor(&mut self, moved: &Arc<CursorMove>) -> bool {
-        if let Some(present) = self.present.get_mut(&moved.session) {
-            present.cursor = Some(moved.cursor);
-            present.last_seen = moved.at;
-            return true;
+        if let Some(member) = self.present.get_mut(&moved.session) {
+            member.presence.cursor = Some(moved.cursor);
+            member.presence.last_seen = moved.at;
+            let last = Some((moved.cursor, moved.at));
+            return std::mem::replace(&mut member.moved, last) != last;
         }
         if self.early.len() >= MAX_EARLY_CURSORS {
             self.early.clear();
@@ -182,20 +191,34 @@ impl RemotePresence {
         let there: IndexMap<SessionId, Presence> =
             elsewhere.into_iter().map(|presence| (presence.session, presence)).collect();
         let in_doubt = self.in_doubt;
-        self.present.retain(|session, presence| {
+        self.present.retain(|session, member| {
             let stays = in_doubt || there.contains_key(session);
             if !stays {
-                changes.push(left(presence.clone()));
+                changes.push(left(member.presence.clone()));
             }
             stays
         });
-        for (session, presence) in there {
-            if self.present.insert(session, presence.clone()).is_none() {
+        for presence in there.into_values() {
+            if self.put(presence.clone()) {
                 changes.push(joined(presence));
             }
         }
         self.seen = Some(sequence);
         (changes, self.after(sequence, doubt_begins))
+    }
+
+    /// Notes that a session is present. Returns whether it was not before.
+    fn put(&mut self, presence: Presence) -> bool {
+        match self.present.entry(presence.session) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().presence = presence;
+                false
+            }
+            Entry::Vacant(free) => {
+                free.insert(RemoteMember { presence, moved: None });
+                true
+            }
+        }
     }
 
     fn after(&mut self, sequence: Sequence, must_settle: bool) -> RosterFollowUp {

@@ -176,6 +176,9 @@ fn a_cursor_is_broadcast_if_its_session_is_present_and_otherwise_waits_for_the_a
     );
     assert_eq!(remote.take_early_cursor(ana.session), None);
     assert!(remote.move_cursor(&moved(3)));
+    assert!(!remote.move_cursor(&moved(3)), "its node has published it again");
+    read(&mut remote, snapshot(at(2), &[&ana]));
+    assert!(!remote.move_cursor(&moved(3)), "the roster does not say what was broadcast");
 
     remote.leave(ana.session, at(3));
     assert!(!remote.move_cursor(&moved(4)), "a cursor of a session that has left is not broadcast");

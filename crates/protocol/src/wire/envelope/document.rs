@@ -72,8 +72,9 @@ pub enum Envelope {
     Compare,
     /// The awareness of a session's Yjs editor changed. Since version 3.
     AwarenessUpdated(Arc<AwarenessUpdate>),
-    /// Receivers should publish the awareness of their Yjs editors. Since version 3.
-    QueryAwareness,
+    /// Receivers should publish the cursors of their sessions and the awareness of their Yjs editors. Since version 3; earlier
+    /// nodes publish awareness only.
+    QueryMoves,
 }
 
 /// The reason why received bytes cannot be decoded.
@@ -96,7 +97,7 @@ const CHANGES_SINCE: u8 = 2;
 /// The version that introduced `ChangedAfter` and `AccessChangedAt`.
 const PREVIOUS_SINCE: u8 = 4;
 
-/// The version that introduced `AwarenessUpdated` and `QueryAwareness`.
+/// The version that introduced `AwarenessUpdated` and `QueryMoves`.
 const AWARENESS_SINCE: u8 = 3;
 
 impl Envelope {
@@ -104,7 +105,7 @@ impl Envelope {
     #[must_use]
     pub fn is_known_to(&self, version: u8) -> bool {
         match self {
-            Self::AwarenessUpdated(_) | Self::QueryAwareness => version >= AWARENESS_SINCE,
+            Self::AwarenessUpdated(_) | Self::QueryMoves => version >= AWARENESS_SINCE,
             _ => true,
         }
     }
@@ -135,7 +136,7 @@ impl Envelope {
                 };
                 return with_header(from, AWARENESS_SINCE, &encode_body(&body));
             }
-            Self::QueryAwareness => {
+            Self::QueryMoves => {
                 return with_header(from, AWARENESS_SINCE, &encode_body(&Body::QueryAwareness));
             }
             Self::MoveCursor { session, cursor } => {
@@ -224,7 +225,7 @@ fn envelope_of(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Enve
                 state: state.map(Into::into),
             }))
         }
-        Body::QueryAwareness => Envelope::QueryAwareness,
+        Body::QueryAwareness => Envelope::QueryMoves,
         Body::MoveCursor { session, cursor } => {
             Envelope::MoveCursor { session: session.into(), cursor: cursor.cursor()? }
         }

@@ -93,7 +93,7 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         Envelope::AccessChanged { user: user.id, access: access(None, Some(7)), request: Some(9) },
         Envelope::Compare,
         Envelope::AwarenessUpdated(Arc::new(update)),
-        Envelope::QueryAwareness,
+        Envelope::QueryMoves,
     ]
 }
 
@@ -152,7 +152,7 @@ fn nodes_receive_a_change_as_their_version_knows_it() {
                 assert_eq!(read, Err(BadEnvelope::UnknownVersion));
             }
             // Kinds that such a node does not know are not sent to it.
-            Envelope::AwarenessUpdated(_) | Envelope::QueryAwareness => {
+            Envelope::AwarenessUpdated(_) | Envelope::QueryMoves => {
                 assert!(!envelope.is_known_to(OLDEST_VERSION));
                 assert!(envelope.is_known_to(NEWEST_VERSION));
             }
