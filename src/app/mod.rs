@@ -9,6 +9,7 @@ mod build;
 mod cluster;
 mod node;
 mod server;
+mod upgrades;
 
 pub use base::Base;
 pub use node::Node;

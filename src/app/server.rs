@@ -20,6 +20,7 @@ use actix_web::{
 use actix_web_prom::PrometheusMetricsBuilder;
 use socket2::SockRef;
 
+use super::upgrades::answer_upgrades;
 use crate::{
     connection::{ClientConnection, ConnectionDeadlines, ConnectionPlaces, PlaceLimits, refuse},
     domain::Network,
@@ -82,16 +83,19 @@ pub(super) fn serve(
         let (parts, requests, acceptor) = (parts.clone(), requests.clone(), acceptor.clone());
         let stopping = stopping.clone();
         move || {
-            let app = App::new()
-                .app_data(parts.clone())
-                .wrap(cors(parts.clone()))
-                .wrap(requests.clone())
-                .wrap(from_fn(log_request))
-                .wrap(from_fn(only_known_methods))
-                .wrap(response_headers())
-                // The middleware that is added last sees a request first.
-                .wrap(from_fn(time_request))
-                .configure(|config| routes(config, scope));
+            let app = || {
+                let app = App::new()
+                    .app_data(parts.clone())
+                    .wrap(cors(parts.clone()))
+                    .wrap(requests.clone())
+                    .wrap(from_fn(log_request))
+                    .wrap(from_fn(only_known_methods))
+                    .wrap(response_headers())
+                    // The middleware that is added last sees a request first.
+                    .wrap(from_fn(time_request))
+                    .configure(|config| routes(config, scope));
+                map_config(app.into_factory(), |()| AppConfig::default())
+            };
             let stopping = stopping.clone();
             let http = HttpService::build()
                 // A connection without a request is closed when the node stops.
@@ -106,13 +110,13 @@ pub(super) fn serve(
                 // would first wait for the client to close it. Where a client may still be sending, the session or the
                 // route reads the rest.
                 .client_disconnect_timeout(Duration::ZERO)
-                // Frames that the framework has taken out of an outbox count as sent, even if the kernel has not accepted
-                // them. So its buffer is small: just enough for the head of a response and a small body.
+                // Just enough for the head of a response and a small body.
                 .h1_write_buffer_size(1024)
                 .on_connect_ext(|connection: &ClientConnection, extensions| {
                     extensions.insert(connection.handle());
                 })
-                .h1(map_config(app.into_factory(), |()| AppConfig::default()));
+                .upgrade(answer_upgrades(app()))
+                .h1(app());
             let (acceptor, places) = (acceptor.clone(), acceptor.places());
             let accept = move |stream| ready(acceptor.accept(stream, &places));
             fn_service(accept).and_then(http)

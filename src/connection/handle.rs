@@ -2,8 +2,9 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     rc::Rc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -41,6 +42,8 @@ struct ConnectionState {
     /// Whether no further request is answered.
     is_past_last_request: Cell<bool>,
     phase: Cell<ConnectionPhase>,
+    /// Whether the request that is being answered may take the socket over.
+    is_offered: Cell<bool>,
     answer: Cell<AnswerPace>,
     /// Whether a write waits for the client.
     is_writing: Cell<bool>,
@@ -57,16 +60,18 @@ struct ConnectionState {
     place: RefCell<Option<ConnectionPlace>>,
     /// What a session tells its client before the connection ends for that of another client.
     farewell: RefCell<Option<Farewell>>,
-    /// The task that reads and writes.
-    waker: RefCell<Option<Waker>>,
+    /// The task that reads. It writes as well, unless the connection is a WebSocket.
+    reader: RefCell<Option<Waker>>,
+    /// The task that waits until it can write.
+    writer: RefCell<Option<Waker>>,
     /// Holds a permit once the socket is closed.
     closed: Notify,
 }
 
 impl ConnectionState {
-    /// Wakes the task that reads and writes.
+    /// Wakes the task that reads.
     fn wake(&self) {
-        let waker = self.waker.borrow_mut().take();
+        let waker = self.reader.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -125,6 +130,29 @@ impl ConnectionHandle {
         self.state.is_past_last_request.get()
     }
 
+    /// Notes that the socket goes to the session that the present request begins, if it begins one.
+    pub fn offer(&self) {
+        self.state.is_offered.set(true);
+    }
+
+    /// Returns whether the present request may begin a session.
+    #[must_use]
+    pub fn is_offered(&self) -> bool {
+        self.state.is_offered.get()
+    }
+
+    /// Waits until the connection is to end.
+    pub async fn ended(&self) {
+        poll_fn(|cx| {
+            if self.is_ended() {
+                return Poll::Ready(());
+            }
+            self.register(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Notes that the connection is a WebSocket from now on. Its session has its own deadlines. `farewell` queues a close frame,
     /// for when the connection has to give way.
     pub fn begin_session(&self, farewell: impl FnOnce() + 'static) {
@@ -173,6 +201,10 @@ impl ConnectionHandle {
     pub fn end(&self) {
         self.state.is_ended.set(true);
         self.state.wake();
+        let writer = self.state.writer.borrow_mut().take();
+        if let Some(writer) = writer {
+            writer.wake();
+        }
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -250,13 +282,14 @@ impl ConnectionHandle {
         self.state.answer.set(answer);
     }
 
-    /// Wakes the task of `cx` when the connection is ended.
+    /// Wakes the task of `cx`, which reads, when the connection is ended.
     pub(super) fn register(&self, cx: &Context<'_>) {
-        let mut waker = self.state.waker.borrow_mut();
-        match &mut *waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => *waker = Some(cx.waker().clone()),
-        }
+        keep(&mut self.state.reader.borrow_mut(), cx);
+    }
+
+    /// Wakes the task of `cx`, which waits until it can write, when the connection is ended.
+    pub(super) fn register_writer(&self, cx: &Context<'_>) {
+        keep(&mut self.state.writer.borrow_mut(), cx);
     }
 
     pub(super) fn set_place(&self, place: ConnectionPlace) {
@@ -273,6 +306,14 @@ impl ConnectionHandle {
         let place = self.state.place.borrow_mut().take();
         drop(place);
         self.state.closed.notify_one();
+    }
+}
+
+/// Keeps the task of `cx`, to be woken later.
+pub(super) fn keep(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    match waker {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *waker = Some(cx.waker().clone()),
     }
 }
 

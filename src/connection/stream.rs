@@ -1,4 +1,4 @@
-//! The byte stream between the framework and the socket.
+//! The byte stream between the socket and the framework, or the session that has taken the connection over.
 
 use std::{
     future::Future as _,
@@ -75,7 +75,7 @@ impl ClientConnection {
 
     /// Notes that a write waits, and fails once it has waited for too long.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.handle.register(cx);
+        self.handle.register_writer(cx);
         self.handle.note_write_waits();
         let patience = self.handle.write_patience(&self.deadlines);
         let stall = self

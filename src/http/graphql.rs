@@ -68,11 +68,10 @@ pub(super) async fn post(
 /// Handles `GET /graphql`: an upgrade, the page, or a query.
 pub(super) async fn get(
     request: HttpRequest,
-    payload: web::Payload,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
     if upgrade::is_requested(request.headers()) {
-        return match graphql_socket::open(&request, payload, &state).await {
+        return match graphql_socket::open(&request, &state).await {
             Ok(response) => Ok(response),
             Err(error) => Err(upgrade::refuse(&request, &state, error).await),
         };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     HttpError, HttpState,
@@ -21,7 +21,6 @@ use crate::session;
 /// is stopping.
 pub(super) async fn open(
     request: &HttpRequest,
-    payload: web::Payload,
     state: &HttpState,
 ) -> Result<HttpResponse, HttpError> {
     upgrade::check_allowed(request, state)?;
@@ -34,6 +33,6 @@ pub(super) async fn open(
     };
     upgrade::check_handshake(request.headers())?;
     let network = network_of(request, state);
-    session::open(request, payload, Arc::clone(&state.session), identified, network)
+    session::open(request, Arc::clone(&state.session), identified, network)
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }

@@ -26,13 +26,12 @@ use crate::{
 pub(super) async fn open(
     request: HttpRequest,
     document: web::Path<String>,
-    payload: web::Payload,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
     if !upgrade::is_requested(request.headers()) {
         return Err(refused(&request, &state, HttpError::NeedsEditor).await);
     }
-    match upgrade_editor(&request, &document, payload, &state).await {
+    match upgrade_editor(&request, &document, &state).await {
         Ok(response) => Ok(response),
         Err(error) => Err(upgrade::refuse(&request, &state, error).await),
     }
@@ -46,7 +45,6 @@ pub(super) async fn open(
 async fn upgrade_editor(
     request: &HttpRequest,
     document: &str,
-    payload: web::Payload,
     state: &HttpState,
 ) -> Result<HttpResponse, HttpError> {
     upgrade::check_allowed(request, state)?;
@@ -57,13 +55,8 @@ async fn upgrade_editor(
     let identified = authenticate(request, state, &token).await?;
     upgrade::check_handshake(request.headers())?;
     let address = EditorAddress::parse(document, request.query_string());
-    session::open_editor(
-        request,
-        payload,
-        Arc::clone(&state.session),
-        editor(identified, address, state),
-    )
-    .map_err(|error| HttpError::Handshake(error.to_string()))
+    session::open_editor(request, Arc::clone(&state.session), editor(identified, address, state))
+        .map_err(|error| HttpError::Handshake(error.to_string()))
 }
 
 /// Returns the editor of an address. One with a wrong address is admitted only to be told so.

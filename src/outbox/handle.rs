@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Beat, Closing, InFlight, OutboxBody, OutboxFrame, OutboxOptions, OutboxTotals, PushOutcome,
+    Beat, Closing, InFlight, OutboxChunks, OutboxFrame, OutboxOptions, OutboxTotals, PushOutcome,
     Pushed, Queue, SeatFrame, SeatId,
     shared::{OutboxShared, OutboxState},
 };
@@ -37,9 +37,9 @@ impl Outbox {
         session: SessionId,
         options: OutboxOptions,
         totals: Arc<OutboxTotals>,
-    ) -> (Self, OutboxBody) {
+    ) -> (Self, OutboxChunks) {
         let shared = Arc::new(OutboxShared::new(session, options.bound, totals));
-        (Self { shared: Arc::clone(&shared) }, OutboxBody::new(shared))
+        (Self { shared: Arc::clone(&shared) }, OutboxChunks::new(shared))
     }
 
     /// Calls [`Queue::reply`] with the current time.

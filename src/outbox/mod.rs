@@ -1,7 +1,7 @@
 //! A session's send buffer: bounded in bytes, filled from any thread, drained by the socket.
 //!
 //! Rooms and the session push encoded frames through an [`Outbox`] and never wait. The connection's task takes them
-//! out through the [`OutboxBody`], which is the response body of the upgrade. [`Queue`] decides what happens to each
+//! out through the [`OutboxChunks`] and writes them to the socket. [`Queue`] decides what happens to each
 //! class of frame when the subscriber is slow, without I/O and without a clock: a newer cursor replaces an older one, a
 //! queued join and the leave that follows it cancel out, and changes that do not fit are replayed later.
 //!
@@ -9,7 +9,7 @@
 //! is not lost while the connection lives; once it is gone, nothing is kept and every push returns `Closed`.
 
 mod begun_frame;
-mod body;
+mod chunks;
 mod entries;
 mod frame;
 mod handle;
@@ -23,7 +23,7 @@ mod seat_frame;
 mod shared;
 mod totals;
 
-pub use body::OutboxBody;
+pub use chunks::OutboxChunks;
 pub use frame::OutboxFrame;
 pub use handle::Outbox;
 pub use in_flight::{InFlight, InFlightCount};

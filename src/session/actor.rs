@@ -51,8 +51,7 @@ pub(super) struct NewSession {
     pub(super) network: Option<Network>,
     pub(super) outbox: Outbox,
     pub(super) intake: Rc<Intake>,
-    /// The connection of the socket, if the server has one for it.
-    pub(super) connection: Option<ConnectionHandle>,
+    pub(super) connection: ConnectionHandle,
     pub(super) span: Span,
 }
 
@@ -64,7 +63,7 @@ pub(super) struct Session {
     pub(super) phase: SessionPhase,
     pub(super) outbox: Outbox,
     pub(super) intake: Rc<Intake>,
-    pub(super) connection: Option<ConnectionHandle>,
+    pub(super) connection: ConnectionHandle,
     pub(super) heartbeat: Heartbeat,
     /// The user whose token the upgrade carried, until the session authenticates its client.
     pub(super) upgraded_by: Option<Identified>,

@@ -51,9 +51,7 @@ impl Session {
         self.span.record("user.id", tracing::field::display(identified.user.id));
         tracing::info!("session admitted");
         self.intake.admit(Party::User(identified.user.id));
-        if let Some(connection) = &self.connection {
-            connection.authenticate(identified.user.id);
-        }
+        self.connection.authenticate(identified.user.id);
         self.slot = Some(slot);
         if let Some(registered) = &mut self.registered {
             registered.admit(identified.user.id, self.protocol.name());

@@ -29,8 +29,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// node waits less, for `server.drain`.
 const MAX_CLOSE_TIMEOUTS: u32 = 5;
 
-/// Ends the connection of a session that has ended, unless its client accepts the last frames. They are in the outbox, the
-/// framework's buffer or the kernel, which would all wait without a limit, and the framework would still read the socket.
+/// Ends the connection of a session that has ended, unless its client accepts the last frames. They are in the outbox
+/// or the kernel, which would both wait without a limit.
 ///
 /// A client that has not accepted the close frame either has had its time, and its connection ends at once.
 pub(super) async fn end_connection(connection: ConnectionHandle, outbox: &Outbox) {

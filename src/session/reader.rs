@@ -199,7 +199,6 @@ where
 mod tests {
     use std::{sync::Arc, task::Waker};
 
-    use actix_web::body::MessageBody as _;
     use futures_util::stream;
 
     use super::*;
@@ -208,13 +207,13 @@ mod tests {
         domain::SessionId,
         memory::{MemoryAccount, MemoryBounds, MemoryUse},
         metrics::Metrics,
-        outbox::{OutboxBody, OutboxOptions},
+        outbox::{OutboxChunks, OutboxOptions},
         wire::{FrameLimits, frame},
     };
 
     const PING: &[u8] = b"\x89\x80\0\0\0\0";
 
-    fn reader<S>(payload: S) -> (SocketReader<S>, Rc<Intake>, OutboxBody) {
+    fn reader<S>(payload: S) -> (SocketReader<S>, Rc<Intake>, OutboxChunks) {
         let options = OutboxOptions { bound: 10 };
         let (outbox, body) = Outbox::new(SessionId::new(), options, Arc::default());
         let intake = Intake::new(Instant::now(), Some(1_000));

@@ -1,18 +1,18 @@
 //! How a session's actor is attached to a socket. This is the only file that names the framework's actor crate.
 //!
 //! The framework's `WebsocketContext` is meant to be a response body: its actor runs while the body is polled, and stands
-//! still when the client stops reading. Here a task of its own drives the context, and the response body is the outbox.
-//! So a client that does not read does not stop its own heartbeat, and no mailbox fills up.
+//! still when the client stops reading. Here the task of the connection drives the context and writes the outbox to the socket, each
+//! without waiting for the other. So a client that does not read does not stop its own heartbeat, and no mailbox fills up.
 
-use std::{rc::Rc, sync::Arc};
+use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
 
 use actix_http::ws::{Codec, Item};
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder, error::PayloadError, http::header,
+    HttpRequest, HttpResponse, HttpResponseBuilder, error::ErrorBadRequest, http::header,
 };
 use actix_web_actors::ws::{self, WebsocketContext};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 use tracing::{Instrument as _, field::Empty};
 
@@ -21,6 +21,7 @@ use super::{
     actor::{NewSession, Session},
     close::end_connection,
     graphql::protocol::{GraphQlProtocol, Subprotocol},
+    inbound::InboundBytes,
     intake::Intake,
     message_arrival::MessageArrival,
     message_memory::MessageMemory,
@@ -30,9 +31,9 @@ use super::{
     yjs::protocol::YjsProtocol,
 };
 use crate::{
-    connection::ConnectionHandle,
+    connection::{ClientConnection, ConnectionHandle, SessionSocket},
     domain::{Network, SessionId},
-    outbox::{Closing, Outbox},
+    outbox::{Closing, Outbox, OutboxChunks},
     wire::{CloseReason, Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws},
 };
 
@@ -60,27 +61,78 @@ struct Upgrade {
     limits: FrameLimits,
     /// The bytes that the client may send before it is admitted, unless its upgrade has authenticated it.
     budget: Option<usize>,
-    /// The connection of the request, if the server has one for it.
-    connection: Option<ConnectionHandle>,
+    connection: ConnectionHandle,
 }
 
-/// Accepts the upgrade of a GraphQL client and starts its session on the calling thread.
+/// A session whose upgrade is accepted, in the extensions of the response. It begins when the response has been sent.
+pub struct AcceptedSession {
+    session: Session,
+    bounds: ReaderBounds,
+    limits: FrameLimits,
+    chunks: OutboxChunks,
+}
+
+impl AcceptedSession {
+    /// Runs the session until it has ended and its socket is closed. `early` is what the client has sent behind its request.
+    pub fn run(self, connection: ClientConnection, early: Bytes) -> impl Future<Output = ()> {
+        let Self { session, bounds, limits, chunks } = self;
+        let socket = SessionSocket::new(connection);
+        let (outbox, handle) = (session.outbox.clone(), session.connection.clone());
+        let span = session.span.clone();
+        let inbound = InboundBytes::new(early, socket.clone());
+        let (guard, intake) = (FrameGuard::new(limits), Rc::clone(&session.intake));
+        let reader = SocketReader::new(inbound, guard, bounds, outbox.clone(), intake);
+        let codec = Codec::new().max_size(limits.frame);
+        let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
+        let running = async move {
+            while context.next().await.is_some() {}
+            drop(context);
+            end_connection(handle, &outbox).await;
+        };
+        // Unlike `join`, it polls only the half that was woken. Most wakes are for a frame of another session.
+        let mut halves = FuturesUnordered::from_iter([
+            running.boxed_local(),
+            write_chunks(socket, chunks).boxed_local(),
+        ]);
+        async move { while halves.next().await.is_some() {} }.instrument(span)
+    }
+}
+
+/// Writes an outbox to a socket, and closes the socket at the end or when it fails.
+async fn write_chunks(socket: SessionSocket, mut chunks: OutboxChunks) {
+    while let Some(mut chunk) = chunks.next().await {
+        if let Err(error) = poll_fn(|cx| socket.poll_write(cx, &mut chunk)).await {
+            tracing::debug!(%error, "the socket takes nothing more");
+            break;
+        }
+    }
+    drop(chunks);
+    poll_fn(|cx| {
+        socket.close(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Returns the connection whose socket goes to the session that the request begins.
+fn offered_connection(request: &HttpRequest) -> Result<ConnectionHandle, actix_web::Error> {
+    let connection = request.conn_data::<ConnectionHandle>().filter(|one| one.is_offered());
+    connection.cloned().ok_or_else(|| ErrorBadRequest("the header Upgrade is not `websocket`"))
+}
+
+/// Accepts the upgrade of a GraphQL client. Its session is in the response.
 ///
 /// `identified` is the user whose token the upgrade carried, if it carried one, and `network` that of the client, if it is known. A client that does not offer our
 /// subprotocol is refused by a close frame, because clients do not see why an upgrade was refused.
 ///
 /// # Errors
 /// The request is not a WebSocket handshake (RFC 6455, section 4.2.1).
-pub fn open<S>(
+pub fn open(
     request: &HttpRequest,
-    payload: S,
     parts: Arc<SessionParts>,
     identified: Option<Identified>,
     network: Option<Network>,
-) -> Result<HttpResponse, actix_web::Error>
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
-{
+) -> Result<HttpResponse, actix_web::Error> {
     let subprotocol = subprotocol(request);
     let mut response = ws::handshake(request)?;
     if subprotocol == Subprotocol::Offered {
@@ -93,9 +145,9 @@ where
         network,
         limits: FrameLimits { frame: parts.limits.frame, message: parts.limits.message },
         budget: Some(parts.limits.init_bytes),
-        connection: request.conn_data().cloned(),
+        connection: offered_connection(request)?,
     };
-    Ok(start(response, payload, parts, upgrade))
+    Ok(start(response, parts, upgrade))
 }
 
 /// A Yjs editor whose upgrade is accepted.
@@ -108,20 +160,16 @@ pub struct NewEditor {
     pub conversation: Box<dyn EditorConversation>,
 }
 
-/// Accepts the upgrade of a Yjs editor and starts its session on the calling thread. Editors send each message in one
+/// Accepts the upgrade of a Yjs editor. Its session is in the response. Editors send each message in one
 /// frame, so a frame may be as large as a message.
 ///
 /// # Errors
 /// The request is not a WebSocket handshake (RFC 6455, section 4.2.1).
-pub fn open_editor<S>(
+pub fn open_editor(
     request: &HttpRequest,
-    payload: S,
     parts: Arc<SessionParts>,
     editor: NewEditor,
-) -> Result<HttpResponse, actix_web::Error>
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
-{
+) -> Result<HttpResponse, actix_web::Error> {
     let NewEditor { identified, name, conversation } = editor;
     let response = ws::handshake(request)?;
     let upgrade = Upgrade {
@@ -131,20 +179,17 @@ where
         network: None,
         limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
         budget: None,
-        connection: request.conn_data().cloned(),
+        connection: offered_connection(request)?,
     };
-    Ok(start(response, payload, parts, upgrade))
+    Ok(start(response, parts, upgrade))
 }
 
-fn start<S>(
+/// Returns the answer to an upgrade, which carries the session to the service that has the socket.
+fn start(
     mut response: HttpResponseBuilder,
-    payload: S,
     parts: Arc<SessionParts>,
     upgrade: Upgrade,
-) -> HttpResponse
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
-{
+) -> HttpResponse {
     let Upgrade { protocol, identified, network, limits, budget, connection } = upgrade;
     let id = SessionId::new();
     // It is no child of the request's span, which would stay open as long as the session.
@@ -157,23 +202,18 @@ where
     );
     // The one event of both spans: it connects the session with its upgrade.
     tracing::debug!(session.id = %id, "session opened");
-    let (outbox, body) = Outbox::new(id, parts.outbox, Arc::clone(&parts.totals));
-    if let Some(connection) = &connection {
-        let (outbox, frame) = (outbox.clone(), CloseReason::Unavailable.frame(protocol.dialect()));
-        connection.begin_session(move || {
-            // If the connection has gone, there is nobody to tell.
-            let _pushed = outbox.close(frame, Closing::AtOnce);
-        });
-    }
+    let (outbox, chunks) = Outbox::new(id, parts.outbox, Arc::clone(&parts.totals));
+    let (last_frames, frame) = (outbox.clone(), CloseReason::Unavailable.frame(protocol.dialect()));
+    connection.begin_session(move || {
+        // If the connection has gone, there is nobody to tell.
+        let _pushed = last_frames.close(frame, Closing::AtOnce);
+    });
     let intake = Intake::new(Instant::now(), budget);
-    let pace = MessagePace::new(parts.limits.messages_per_second);
-    let guard = FrameGuard::new(limits);
-    let memory = MessageMemory::new(parts.memory.clone(), Rc::clone(&intake));
-    let arrival = MessageArrival::new(parts.message_rate);
-    let bounds = ReaderBounds { pace, memory, arrival };
-    let reader = SocketReader::new(payload, guard, bounds, outbox.clone(), Rc::clone(&intake));
-    let codec = Codec::new().max_size(limits.frame);
-    let last_frames = outbox.clone();
+    let bounds = ReaderBounds {
+        pace: MessagePace::new(parts.limits.messages_per_second),
+        memory: MessageMemory::new(parts.memory.clone(), Rc::clone(&intake)),
+        arrival: MessageArrival::new(parts.message_rate),
+    };
     let new = NewSession {
         id,
         protocol,
@@ -181,20 +221,13 @@ where
         network,
         outbox,
         intake,
-        connection: connection.clone(),
-        span: span.clone(),
+        connection,
+        span,
     };
-    let session = Session::new(parts, new);
-    let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
-    let driver = async move {
-        while context.next().await.is_some() {}
-        drop(context);
-        if let Some(connection) = connection {
-            end_connection(connection, &last_frames).await;
-        }
-    };
-    actix_rt::spawn(driver.instrument(span));
-    response.body(body)
+    let accepted = AcceptedSession { session: Session::new(parts, new), bounds, limits, chunks };
+    let mut response = response.finish();
+    response.extensions_mut().insert(accepted);
+    response
 }
 
 /// Returns whether our subprotocol is among those that the client offers, in one header or in several (RFC 6455, section

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     domain::{DocumentId, Party, SessionId, User, UserId, examples::title_change},
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
-    outbox::{Outbox, OutboxBody, OutboxOptions, OutboxTotals},
+    outbox::{Outbox, OutboxChunks, OutboxOptions, OutboxTotals},
     room::{delivery::large_events::LargeEvents, members::seat::Subscriber},
 };
 
@@ -46,7 +46,7 @@ struct Fixture {
     seat: SeatId,
     author: User,
     outbox: Outbox,
-    body: OutboxBody,
+    body: OutboxChunks,
 }
 
 /// Returns a subscriber of a document at version 10 that has everything up to `since`.
@@ -137,10 +137,10 @@ impl Fixture {
 
     /// Returns what the socket takes.
     fn sent(&mut self) -> String {
-        use actix_web::body::MessageBody as _;
+        use futures_util::Stream as _;
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         let mut sent = Vec::new();
-        while let std::task::Poll::Ready(Some(Ok(chunk))) =
+        while let std::task::Poll::Ready(Some(chunk)) =
             std::pin::Pin::new(&mut self.body).poll_next(&mut cx)
         {
             sent.extend_from_slice(&chunk);
