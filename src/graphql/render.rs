@@ -2,7 +2,8 @@
 //!
 //! The response stream of async-graphql is polled in place, once per event. An event holds everything that the
 //! selection needs, so the stream must be ready immediately. If it is not, that is a bug, and the room ends the audience
-//! with an error instead of waiting. A large event is rendered by a run of its own, on another thread.
+//! with an error instead of waiting. A large event is rendered by a run of its own, on another thread. Cursors are rendered by a
+//! template as soon as there is one.
 
 use std::{
     sync::Arc,
@@ -17,8 +18,10 @@ use parking_lot::Mutex;
 use super::{
     admission::{Purpose, SubscriptionOperation},
     answer::{CopiesTooLarge, encode_response},
+    cursor_template::CursorTemplates,
 };
 use crate::{
+    domain::Event,
     outbox::OutboxFrame,
     room::{LargeFields, Render, RenderError, SeatEnd, SharedEvent},
     store::StoreError,
@@ -55,6 +58,7 @@ impl Feed {
 pub(super) struct Renderer {
     operation: SubscriptionOperation,
     stream: Option<RenderStream>,
+    cursors: CursorTemplates,
 }
 
 struct RenderStream {
@@ -65,7 +69,7 @@ struct RenderStream {
 impl Renderer {
     /// Creates a renderer for the selection of `operation`.
     pub(super) fn new(operation: SubscriptionOperation) -> Self {
-        Self { operation, stream: None }
+        Self { operation, stream: None, cursors: CursorTemplates::default() }
     }
 
     fn start(operation: &SubscriptionOperation) -> RenderStream {
@@ -73,10 +77,9 @@ impl Renderer {
         let request = operation.request(Purpose::Feed(feed.clone()));
         RenderStream { feed, responses: operation.schema.execute_stream(request) }
     }
-}
 
-impl Render for Renderer {
-    fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError> {
+    /// Runs the selection for an event.
+    fn run(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError> {
         let stream = self.stream.get_or_insert_with(|| Self::start(&self.operation));
         stream.feed.put(event.clone());
         let mut cx = Context::from_waker(Waker::noop());
@@ -98,6 +101,22 @@ impl Render for Renderer {
                 Err(RenderError::Failed("the response stream was not ready".to_owned()))
             }
         }
+    }
+}
+
+impl Render for Renderer {
+    fn render(&mut self, event: &SharedEvent) -> Result<Bytes, RenderError> {
+        let Event::CursorMoved(moved) = event.event() else { return self.run(event) };
+        if let Some(json) = self.cursors.render(moved, self.operation.max_event) {
+            return Ok(json);
+        }
+        let json = self.run(event)?;
+        let mut cursors = std::mem::take(&mut self.cursors);
+        cursors.note(moved, &json, |sample| {
+            self.run(&SharedEvent::new(Event::CursorMoved(Arc::new(sample))))
+        });
+        self.cursors = cursors;
+        Ok(json)
     }
 
     fn another(&self) -> Box<dyn Render> {
