@@ -13,6 +13,7 @@ mod answer;
 mod api;
 mod caller;
 mod complexity;
+mod cursor_mutation;
 mod cursor_template;
 mod engine;
 mod error;

@@ -11,6 +11,7 @@ use super::{
     Caller, OperationVariables,
     admission::{PendingSubscription, Purpose, SubscriptionOperation},
     answer::{AnswerBounds, AnswerBudget, AnswerRefused, encode_response, in_turns, while_busy},
+    cursor_mutation::{self, CursorMutation},
     engine::EngineParts,
     loaders::Loaders,
     operation_error::{
@@ -78,6 +79,12 @@ impl PreparedOperation {
     /// Dropping the future cancels a query. A mutation that has started runs to its end, because nothing may come
     /// between storing a change and publishing it.
     pub async fn answer(mut self, caller: Caller) -> OperationAnswer {
+        if let Caller::Session(link) = &caller
+            && let Some(answer) = self.move_cursor(link)
+        {
+            self.engine.metrics.operation_finished(self.kind, OperationOutcome::Ok);
+            return OperationAnswer::Executed(HeldBytes::new(answer, None));
+        }
         let party = caller.party();
         let is_stranger = matches!(caller, Caller::Nobody(_));
         if is_stranger
@@ -112,6 +119,19 @@ impl PreparedOperation {
         let json = inner.write_answer(party, response, &budget, self.kind).await;
         let reservation = budget.take_reservation(json.len());
         OperationAnswer::Executed(HeldBytes::new(json, reservation))
+    }
+
+    /// Moves the cursor of a session, if the operation does only that and is known to be valid. Returns its answer.
+    fn move_cursor(&mut self, link: &SessionLink) -> Option<Bytes> {
+        let name = self.name.as_deref();
+        if self.kind != OperationKind::Mutation
+            || self.variables.raw_bytes() > cursor_mutation::MAX_VARIABLE_BYTES
+        {
+            return None;
+        }
+        let mutation = CursorMutation::of(self.parsed.find(name)?)?;
+        self.parsed.known_validation(name)?;
+        mutation.run(self.variables.decode_in_place()?, link)
     }
 
     /// Decodes and checks the variables, large ones on another thread.

@@ -29,6 +29,17 @@ impl OperationVariables {
         }
     }
 
+    /// Decodes the values where they are. Returns none if that fails; [`decode`](Self::decode) says why.
+    pub(super) fn decode_in_place(&mut self) -> Option<&Variables> {
+        if let Self::Raw(object) = self {
+            *self = Self::Decoded(decode(object).ok()?);
+        }
+        match self {
+            Self::Decoded(variables) => Some(variables),
+            Self::Raw(_) => None,
+        }
+    }
+
     /// Decodes the values.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod close_frames;
 mod collaboration;
 mod commands;
 mod connections;
+mod cursor_moves;
 mod dead_connections;
 mod documents;
 mod echo;
