@@ -109,7 +109,7 @@ async fn work_goes_on_without_redis_and_missed_changes_arrive_later() {
 }
 
 #[actix_web::test]
-async fn a_cursor_moved_while_a_node_was_cut_off_arrives_when_it_is_back() {
+async fn cursors_moved_while_a_node_was_cut_off_arrive_when_it_is_back() {
     let outage = Outage::start().await;
     outage.proxy.set(Network::Cut);
     expect_readiness(&outage.nodes[1], (200, "degraded")).await;
@@ -121,8 +121,11 @@ async fn a_cursor_moved_while_a_node_was_cut_off_arrives_when_it_is_back() {
     let carol = outage.nodes[0].person("Carol").await;
     outage.alice.grant(outage.document, &carol, "VIEW").await.value();
     move_to(1).await;
+    outage.bobs_tab.move_cursor(outage.document, 0, 2).await.value();
     outage.proxy.set(Network::Up);
     assert_eq!(outage.bobs_tab.expect_cursor().await["cursor"]["column"], 1);
+    assert_eq!(outage.alices_tab.expect_cursor().await["cursor"]["column"], 2);
+    outage.alices_tab.assert_nothing_unread();
     outage.bobs_tab.assert_nothing_unread();
     outage.stop().await;
 }

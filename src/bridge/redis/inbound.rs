@@ -77,7 +77,7 @@ impl EventSink {
         self.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });
     }
 
-    /// Has the room publish its moves, because another node lacks those that were left out.
+    /// Has the room publish its moves, because another node may lack those that were left out or lost.
     pub(super) fn query_moves(&self, document: DocumentId) {
         let envelope = Envelope::QueryMoves;
         self.deliver(RelayEvent::Envelope { document, envelope, acknowledge: None });

@@ -4,8 +4,8 @@
 //! cursors, and in most deployments the users of a document are on one node. So cursors and awareness, which may be lost
 //! anyway, are not published to a document that no other node listens to.
 //!
-//! A node that opens the document publishes the arrival of its first session, or asks for awareness: this node then
-//! publishes again. A node that subscribes again after it has lost its connection asks for awareness as well. If that message is
+//! A node that opens the document publishes the arrival of its first session, or asks for cursors and awareness: this node then
+//! publishes again. A node that subscribes again after it has lost its connection asks for them as well, and publishes its own. If that message is
 //! lost, this node publishes again after [`ALONE_FOR`] at the latest. As soon as it learns that another node listens, the room
 //! publishes the last move of each session that was left out.
 //!
@@ -59,9 +59,9 @@ impl RemoteListeners {
         self.subscribed.clear();
     }
 
-    /// Forgets a document that this node no longer has open.
+    /// Forgets which moves were left out of a document that this node no longer has open. The subscription ends later, or not at all if the
+    /// document is opened again before.
     pub(super) fn detached(&mut self, document: DocumentId) {
-        self.subscribed.remove(&document);
         self.left_out.remove(&document);
     }
 

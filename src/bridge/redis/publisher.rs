@@ -143,7 +143,7 @@ impl Relay {
         lacking.into_iter().for_each(|document| self.parts.sink.query_moves(document));
     }
 
-    /// Makes the other nodes reconcile the documents whose messages were lost.
+    /// Makes the other nodes reconcile the documents whose messages were lost, and the rooms here publish their cursors again.
     fn queue_compare_for_lost(&mut self) {
         let unqueued = std::mem::take(&mut *self.shared().unqueued.lock());
         self.publisher.queue.mark_lost(unqueued);
@@ -151,6 +151,7 @@ impl Relay {
             let message = self.shared().message(document, &Envelope::Compare, OLDEST_VERSION);
             // If the queue is full, it records the document as lost again.
             self.sign_and_queue(message);
+            self.parts.sink.query_moves(document);
         }
     }
 

@@ -228,6 +228,8 @@ impl Relay {
                         self.parts.sink.deliver_compare(document);
                     }
                     self.announce(document);
+                    // What was published without the connection has reached nobody.
+                    self.parts.sink.query_moves(document);
                 }
             }
             (Ok(()), SubscriptionChange::Unsubscribe(documents)) => {

@@ -54,7 +54,7 @@ impl Clocks {
         }
     }
 
-    /// Notes the time of another node, which it has published now.
+    /// Notes the time of another node, which it has published now or, if it repeats a move, before.
     pub(in crate::room) fn note_remote_time(&self, time: DateTime<Utc>, now: DateTime<Utc>) {
         self.note_remote_clock(ticks_at(time), now);
     }
