@@ -58,7 +58,7 @@ pub(super) fn serve(
     let options = &settings.server;
     let requests = PrometheusMetricsBuilder::new("coscribe")
         .registry(parts.metrics.registry().clone())
-        // The life of a WebSocket is not the duration of a request.
+        // An upgrade is counted as a connection.
         .exclude_status(StatusCode::SWITCHING_PROTOCOLS)
         .mask_unmatched_patterns("unmatched")
         .build()

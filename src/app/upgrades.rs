@@ -4,19 +4,23 @@
 //! The framework hands over the socket together with such a request. Its own buffers for the connection end with that, and
 //! the session reads and writes without a detour (docs/adr/0045-sessions-own-their-sockets.md).
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, time::Duration};
 
 use actix_codec::{Encoder as _, Framed, FramedParts};
 use actix_http::{
     ConnectionType, Request, Response,
     body::{BoxBody, MessageBody},
     h1::{Codec, Message},
+    header,
 };
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{connection::ClientConnection, session::AcceptedSession};
+
+/// How long the body of a request is read that no handler reads.
+const MAX_DISCARD: Duration = Duration::from_secs(1);
 
 /// A request for an upgrade, with its socket.
 type Upgrade = (Request, Framed<ClientConnection, Codec>);
@@ -67,7 +71,7 @@ where
     })
 }
 
-/// A session that the client knows to be open.
+/// A session whose upgrade has been answered.
 struct Started {
     session: AcceptedSession,
     socket: ClientConnection,
@@ -92,8 +96,11 @@ where
 {
     let FramedParts { io: mut socket, mut codec, read_buf, mut write_buf, .. } =
         framed.into_parts();
+    // The answers to requests that came before on this connection.
+    socket.write_all_buf(&mut write_buf).await?;
     let connection = socket.handle();
     connection.offer();
+    let has_body = request.head().headers().contains_key(header::CONTENT_LENGTH);
     let answered = tokio::select! {
         answered = application.call(request) => answered,
         () = connection.ended() => return Ok(None),
@@ -114,15 +121,17 @@ where
             let early = Bytes::copy_from_slice(&read_buf);
             Ok(Some(Box::new(Started { session, socket, early })))
         }
-        None => write_body(body, codec, socket).await.map(|()| None),
+        None => write_body(body, codec, &mut socket, has_body).await.map(|()| None),
     }
 }
 
-/// Writes the body of an answer and ends the connection.
+/// Writes the body of an answer and ends the connection. The body of the request, if it has one, has not been read. It is read and
+/// dropped for a moment, because the kernel would otherwise answer it with a reset, and the client might not see the answer.
 async fn write_body(
     body: BoxBody,
     mut codec: Codec,
-    mut socket: ClientConnection,
+    socket: &mut ClientConnection,
+    has_body: bool,
 ) -> io::Result<()> {
     let (mut body, mut bytes) = (std::pin::pin!(body), BytesMut::new());
     while let Some(chunk) = std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await {
@@ -132,5 +141,12 @@ async fn write_body(
     }
     codec.encode(Message::Chunk(None), &mut bytes)?;
     socket.write_all_buf(&mut bytes).await?;
-    socket.shutdown().await
+    socket.shutdown().await?;
+    if has_body {
+        let mut sink = tokio::io::sink();
+        let rest = tokio::io::copy(socket, &mut sink);
+        let in_time = tokio::time::timeout(MAX_DISCARD, rest).await.is_ok();
+        tracing::debug!(in_time, "discarded the rest of a refused upgrade");
+    }
+    Ok(())
 }

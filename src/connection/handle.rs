@@ -64,7 +64,8 @@ struct ConnectionState {
     reader: RefCell<Option<Waker>>,
     /// The task that waits until it can write.
     writer: RefCell<Option<Waker>>,
-    /// Holds a permit once the socket is closed.
+    is_closed: Cell<bool>,
+    /// Wakes those who wait until the socket is closed.
     closed: Notify,
 }
 
@@ -187,7 +188,10 @@ impl ConnectionHandle {
     pub async fn close_within(&self, patience: Duration, rounds: u32) {
         for _ in 0..rounds {
             let accepted = self.state.accepted.get();
-            if tokio::time::timeout(patience, self.state.closed.notified()).await.is_ok() {
+            // Several may wait, one of them before and one after the socket is closed.
+            if self.state.is_closed.get()
+                || tokio::time::timeout(patience, self.state.closed.notified()).await.is_ok()
+            {
                 return;
             }
             if self.state.accepted.get() == accepted {
@@ -197,7 +201,7 @@ impl ConnectionHandle {
         self.end();
     }
 
-    /// Makes the next read and the next write fail, so that the framework closes the socket.
+    /// Makes the next read and the next write fail, so that the framework or the session closes the socket.
     pub fn end(&self) {
         self.state.is_ended.set(true);
         self.state.wake();
@@ -305,7 +309,8 @@ impl ConnectionHandle {
         self.forget_farewell();
         let place = self.state.place.borrow_mut().take();
         drop(place);
-        self.state.closed.notify_one();
+        self.state.is_closed.set(true);
+        self.state.closed.notify_waiters();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    future::poll_fn,
     io,
     pin::Pin,
     rc::Rc,
@@ -77,6 +78,25 @@ impl SessionSocket {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Is ready once the connection is to end ([`ConnectionHandle::end`](super::ConnectionHandle::end)). The half that writes waits for
+    /// that while it has nothing to write.
+    pub fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
+        let state = self.0.borrow();
+        let Some(connection) = &state.connection else { return Poll::Ready(()) };
+        let handle = connection.handle();
+        if handle.is_ended() {
+            return Poll::Ready(());
+        }
+        handle.register_writer(cx);
+        Poll::Pending
+    }
+
+    /// Reads and drops what arrives, until the end or until the socket is closed. What is not read when a socket is closed makes the
+    /// kernel answer with a reset, and the client may not see the last frames.
+    pub async fn discard(&self) {
+        while poll_fn(|cx| self.poll_read(cx)).await.is_ok_and(|bytes| !bytes.is_empty()) {}
     }
 
     /// Tells the client that nothing follows, and closes the socket.

@@ -1,9 +1,9 @@
 //! The JSON of cursor moves, without running the selection again for each of them. Pure.
 //!
 //! A cursor moves many times a second, and the JSON of its moves differs only in a few values. So the selection runs for a
-//! sample, whose values appear nowhere else: ids and times made for it, and numbers and strings that no name of a selection
-//! can contain. Where they stand in its JSON, the values of each move are inserted. Fragments, aliases and directives need no
-//! rules of their own that way.
+//! sample, whose values differ from each other. Where one of them stands after the colon of a field, the values of each move
+//! are inserted; a name, which may look like a number, stands before a colon. Fragments, aliases and directives need no rules
+//! of their own that way.
 //!
 //! Moves with and without a selection of text have a template each, since `anchor` is null in one and an object in the other.
 
@@ -185,14 +185,14 @@ impl CursorTemplate {
     }
 }
 
-/// Returns a move like `moved`, whose values appear nowhere else in its JSON.
+/// Returns a move like `moved`, whose values differ from each other.
 fn sample_of(moved: &CursorMove) -> CursorMove {
     let at = |(line, column)| Position::at(line, column);
     CursorMove {
         document: DocumentId::new(),
         session: SessionId::new(),
         user: User { id: UserId::new(), name: UserId::new().to_string().into() },
-        // The palette has no colour to spare. None of them can be a name.
+        // The palette has no colour to spare, and no other value looks like one.
         color: moved.color,
         cursor: Cursor {
             head: at(SAMPLE_HEAD),

@@ -30,7 +30,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Creates the empty outbox of `session` and the body that drains it. Its bytes count in `totals` until the body is
+    /// Creates the empty outbox of `session` and the chunks that drain it. Its bytes count in `totals` until the chunks are
     /// dropped.
     #[must_use]
     pub fn new(
@@ -164,13 +164,13 @@ impl Outbox {
             return Poll::Ready(());
         }
         let old = state.reader.replace(cx.waker().clone());
-        // A waker's last clone may drop its task, and that task may hold this outbox's body.
+        // A waker's last clone may drop its task, and that task may hold this outbox's chunks.
         drop(state);
         drop(old);
         Poll::Pending
     }
 
-    /// Ends the session's part: the body ends once the queued frames have left. If no close frame was queued, all
+    /// Ends the session's part: the chunks end once the queued frames have left. If no close frame was queued, all
     /// frames are dropped.
     pub fn finish(&self) {
         self.shared.change(|state| {

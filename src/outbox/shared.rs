@@ -29,7 +29,7 @@ pub(super) struct OutboxState {
     pub(super) queue: Queue,
     /// The seats whose frames are accepted.
     pub(super) seats: HashSet<SeatId>,
-    /// Whether the session has ended, so that the body may end too.
+    /// Whether the session has ended, so that the chunks may end too.
     pub(super) is_finished: bool,
     body: Option<Waker>,
     pub(super) reader: Option<Waker>,

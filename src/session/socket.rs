@@ -12,7 +12,7 @@ use actix_web::{
 };
 use actix_web_actors::ws::{self, WebsocketContext};
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _, future::join, stream::FuturesUnordered};
 use tokio::time::Instant;
 use tracing::{Instrument as _, field::Empty};
 
@@ -84,10 +84,11 @@ impl AcceptedSession {
         let reader = SocketReader::new(inbound, guard, bounds, outbox.clone(), intake);
         let codec = Codec::new().max_size(limits.frame);
         let mut context = Box::pin(WebsocketContext::with_codec(session, reader, codec));
+        let inbound = socket.clone();
         let running = async move {
             while context.next().await.is_some() {}
             drop(context);
-            end_connection(handle, &outbox).await;
+            join(end_connection(handle, &outbox), inbound.discard()).await;
         };
         // Unlike `join`, it polls only the half that was woken. Most wakes are for a frame of another session.
         let mut halves = FuturesUnordered::from_iter([
@@ -100,7 +101,14 @@ impl AcceptedSession {
 
 /// Writes an outbox to a socket, and closes the socket at the end or when it fails.
 async fn write_chunks(socket: SessionSocket, mut chunks: OutboxChunks) {
-    while let Some(mut chunk) = chunks.next().await {
+    let mut next = async || {
+        poll_fn(|cx| match chunks.poll_next_unpin(cx) {
+            Poll::Pending => socket.poll_ended(cx).map(|()| None),
+            ready => ready,
+        })
+        .await
+    };
+    while let Some(mut chunk) = next().await {
         if let Err(error) = poll_fn(|cx| socket.poll_write(cx, &mut chunk)).await {
             tracing::debug!(%error, "the socket takes nothing more");
             break;

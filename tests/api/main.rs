@@ -45,6 +45,7 @@ mod shutdown;
 mod slow_consumers;
 mod slow_replay;
 mod tokens;
+mod upgrades;
 mod yjs;
 
 use kit::Program;

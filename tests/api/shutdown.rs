@@ -95,8 +95,9 @@ async fn a_draining_node_refuses_connections_and_announces_departures() {
 async fn connections_accepted_at_the_last_moment_are_drained_too() {
     // All sessions can be closed in half of this time. A connection that is left is cut off at its end.
     const DRAIN: Duration = Duration::from_secs(20);
+    // Refused upgrades count for the address.
     let settings =
-        [("COSCRIBE__SERVER__DRAIN", "20s"), ("COSCRIBE__LIMITS__CHECKS_PER_SECOND", "1000")];
+        [("COSCRIBE__SERVER__DRAIN", "20s"), ("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000")];
     let mut node = TestNode::start_with(&settings).await;
     let alice = node.person("Alice").await;
     let first = Notify::new();
