@@ -1,19 +1,35 @@
-//! The edits of a room that wait for a commit turn.
+//! The edits of a room that wait for a commit turn. Their authors take turns.
 //!
 //! While one batch is being stored the next one gathers here, so that one commit serves many authors of a document. The
 //! queue is bounded in edits and in bytes. Pure: the actor runs what [`EditQueue::take_batch`] returns.
+//!
+//! An edit costs at least one unit and more with its bytes. If all waiting authors were served at the same time, each with
+//! the same share, an edit would end when its author's share has paid for it and for the edits of that author before it. The
+//! edit that would end first goes first (weighted fair queueing, Demers, Keshav and Shenker 1989). So those who type do not wait
+//! for the large changes of many others, and a large change is stored while others go on typing. The edits of one author keep
+//! their order.
+//!
+//! Invariant: `authors` has each author with waiting edits, and those who were served ahead of their share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio::sync::oneshot;
 
 use super::{EditKind, EditRequest, job::Answer};
+use crate::domain::UserId;
 
 /// The most edits in one commit.
 const MAX_BATCH: usize = 64;
 
-/// The most bytes in one commit, unless a single edit is larger.
-const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// The most bytes in one commit, unless a single edit is larger. Those who type wait for the batch before theirs, so it
+/// must not take long.
+const MAX_BATCH_BYTES: usize = 256 * 1024;
+
+/// How many bytes cost one unit. Smaller edits cost as much, since each is a change of its own.
+const UNIT: usize = 4 * 1024;
+
+/// The time of the queue in which one author who waits alone pays for a unit.
+const UNIT_TIME: u64 = 1 << 16;
 
 /// The channel on which the author waits for the answer.
 pub(crate) type Reply = oneshot::Sender<Answer>;
@@ -28,10 +44,32 @@ pub(crate) struct QueuedEdit {
     pub(crate) reply: Reply,
 }
 
+/// When an edit would end, in the time of the queue. Edits that end at the same time keep the order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    end: u64,
+    arrival: u64,
+}
+
+/// What the waiting edits of an author hold.
+#[derive(Debug, Default)]
+struct Held {
+    edits: usize,
+    bytes: usize,
+    /// When the author's last edit would end, or would have ended.
+    last_end: u64,
+}
+
 /// The queue of one room.
 #[derive(Debug)]
 pub(crate) struct EditQueue {
-    edits: VecDeque<QueuedEdit>,
+    edits: BTreeMap<Turn, QueuedEdit>,
+    /// What each author holds.
+    authors: HashMap<UserId, Held>,
+    /// The time of the queue. It passes with what is taken, the slower the more authors wait.
+    now: u64,
+    /// The number of edits that have arrived.
+    arrived: u64,
     /// Size of the queued edits, in bytes.
     bytes: usize,
     /// The most edits.
@@ -43,45 +81,63 @@ pub(crate) struct EditQueue {
 impl EditQueue {
     /// Returns an empty queue for `capacity` edits of `capacity_bytes` bytes in total.
     pub(crate) fn new(capacity: usize, capacity_bytes: usize) -> Self {
-        Self { edits: VecDeque::new(), bytes: 0, capacity, capacity_bytes }
+        let (edits, authors) = (BTreeMap::new(), HashMap::new());
+        Self { edits, authors, now: 0, arrived: 0, bytes: 0, capacity, capacity_bytes }
     }
 
     /// Queues an edit.
     ///
     /// # Errors
-    /// Returns the reply channel when the queue is full.
+    /// Returns the reply channel when the queue is full, or when its author would hold more of it than stays free for
+    /// others.
     pub(super) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
-        let bytes = self.bytes + edit.request.bytes();
-        let is_full = self.edits.len() >= self.capacity;
-        if is_full || (!self.edits.is_empty() && bytes > self.capacity_bytes) {
+        let (author, bytes) = (edit.request.author, edit.request.bytes());
+        let free = self.capacity.saturating_sub(self.edits.len());
+        let free_bytes = self.capacity_bytes.saturating_sub(self.bytes);
+        let (of_author, of_author_bytes) =
+            self.authors.get(&author).map_or((0, 0), |held| (held.edits, held.bytes));
+        let fits = of_author < free && of_author_bytes + bytes <= free_bytes;
+        if !fits && !self.edits.is_empty() {
             return Err(edit.reply);
         }
-        self.bytes = bytes;
-        self.edits.push_back(edit);
+        let held = self.authors.entry(author).or_default();
+        held.edits += 1;
+        held.bytes += bytes;
+        held.last_end = held.last_end.max(self.now) + cost(bytes);
+        let turn = Turn { end: held.last_end, arrival: self.arrived };
+        self.arrived += 1;
+        self.bytes += bytes;
+        self.edits.insert(turn, edit);
         Ok(())
     }
 
-    /// Removes the edits to store next, in order of arrival. A deletion is alone in its batch, and no batch has two edits
-    /// of one author and name.
+    /// Removes the edits to store next, in the order of their turns. A deletion is alone in its batch, and no batch has
+    /// two edits of one author and name.
     pub(super) fn take_batch(&mut self) -> Vec<QueuedEdit> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        while let Some(edit) = self.edits.pop_front_if(|edit| {
-            bytes += edit.request.bytes();
+        let waiting = self.authors.values().filter(|held| held.edits > 0).count() as u64;
+        while let Some(next) = self.edits.first_entry() {
+            let request = &next.get().request;
+            bytes += request.bytes();
             let fits = bytes <= MAX_BATCH_BYTES && batch.len() < MAX_BATCH;
-            batch.is_empty() || (fits && may_join(&edit.request, &batch))
-        }) {
-            self.bytes -= edit.request.bytes();
+            if !batch.is_empty() && !(fits && may_join(request, &batch)) {
+                break;
+            }
+            let edit = next.remove();
+            self.now += cost(edit.request.bytes()) / waiting.max(1);
+            self.release(&edit.request);
             batch.push(edit);
         }
+        self.forget_authors();
         batch
     }
 
     /// Removes the edits that were made for a version.
     pub(super) fn take_based(&mut self) -> Vec<QueuedEdit> {
-        let (based, others): (Vec<_>, Vec<_>) =
-            self.edits.drain(..).partition(|edit| edit.request.has_base());
-        self.bytes -= based.iter().map(|edit| edit.request.bytes()).sum::<usize>();
-        self.edits.extend(others);
+        let has_base = |_turn: &Turn, edit: &mut QueuedEdit| edit.request.has_base();
+        let based: Vec<_> = self.edits.extract_if(.., has_base).map(|(_turn, edit)| edit).collect();
+        based.iter().for_each(|edit| self.release(&edit.request));
+        self.forget_authors();
         based
     }
 
@@ -89,6 +145,27 @@ impl EditQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.edits.is_empty()
     }
+
+    /// Notes that an edit waits no longer.
+    fn release(&mut self, request: &EditRequest) {
+        let bytes = request.bytes();
+        self.bytes -= bytes;
+        if let Some(held) = self.authors.get_mut(&request.author) {
+            held.edits -= 1;
+            held.bytes -= bytes;
+        }
+    }
+
+    /// Forgets the authors who have no waiting edit and were not served ahead of their share. In an empty queue nobody was.
+    fn forget_authors(&mut self) {
+        let (is_empty, now) = (self.edits.is_empty(), self.now);
+        self.authors.retain(|_, held| held.edits > 0 || (!is_empty && held.last_end > now));
+    }
+}
+
+/// Returns what an edit costs, in the time of the queue.
+fn cost(bytes: usize) -> u64 {
+    (1 + (bytes / UNIT) as u64) * UNIT_TIME
 }
 
 fn may_join(request: &EditRequest, batch: &[QueuedEdit]) -> bool {
@@ -103,7 +180,7 @@ fn may_join(request: &EditRequest, batch: &[QueuedEdit]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DocumentId, EditId, Text, UserId};
+    use crate::domain::{DocumentId, EditId, Text, Version};
 
     fn request(kind: EditKind) -> EditRequest {
         EditRequest {
@@ -121,12 +198,28 @@ mod tests {
         request(EditKind::Replace { title: None, content, base: None })
     }
 
+    fn edit_of(author: UserId, length: usize) -> EditRequest {
+        EditRequest { author, ..edit(length) }
+    }
+
     fn push(queue: &mut EditQueue, request: EditRequest) -> bool {
         queue.push(QueuedEdit { request, reply: oneshot::channel().0 }).is_ok()
     }
 
     fn batch_size(queue: &mut EditQueue) -> usize {
         queue.take_batch().len()
+    }
+
+    /// Takes everything. Returns the size of each edit, batch by batch.
+    fn batches(queue: &mut EditQueue) -> Vec<Vec<usize>> {
+        let mut batches = Vec::new();
+        while !queue.is_empty() {
+            let batch = queue.take_batch();
+            batches.push(batch.iter().map(|edit| edit.request.bytes()).collect());
+        }
+        assert!(queue.authors.is_empty());
+        assert_eq!(queue.bytes, 0);
+        batches
     }
 
     #[test]
@@ -156,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn an_author_leaves_others_as_much_as_they_hold() {
+        let (mut queue, mallory) = (EditQueue::new(10, 1_000), UserId::new());
+        let taken = (0..10).filter(|_| push(&mut queue, edit_of(mallory, 1))).count();
+        assert_eq!(taken, 5);
+        let taken = (0..10).filter(|_| push(&mut queue, edit(1))).count();
+        assert_eq!(taken, 5, "others fill the rest");
+        batches(&mut queue);
+
+        let taken = (0..10).filter(|_| push(&mut queue, edit_of(mallory, 200))).count();
+        assert_eq!(taken, 3);
+        assert!(push(&mut queue, edit(400)));
+        assert_eq!(batches(&mut queue).concat().len(), 4);
+    }
+
+    #[test]
     fn a_batch_is_bounded_in_bytes() {
         let mut queue = EditQueue::new(10, 10_000_000);
         for _ in 0..2 {
@@ -166,16 +274,86 @@ mod tests {
     }
 
     #[test]
+    fn who_types_does_not_wait_for_the_large_changes_of_others() {
+        let (mut queue, typist) = (EditQueue::new(100, 100_000_000), UserId::new());
+        for _ in 0..3 {
+            assert!(push(&mut queue, edit(400_000)));
+        }
+        assert!(push(&mut queue, edit_of(typist, 1)));
+        let first: Vec<_> = queue.take_batch().iter().map(|edit| edit.request.bytes()).collect();
+        assert_eq!(first, [1]);
+        assert_eq!(batch_size(&mut queue), 1);
+        assert!(push(&mut queue, edit_of(typist, 2)));
+        assert!(push(&mut queue, edit_of(typist, 3)));
+        assert_eq!(batches(&mut queue), [vec![2, 3], vec![400_000], vec![400_000]]);
+    }
+
+    #[test]
+    fn a_large_change_is_stored_while_others_go_on_typing() {
+        let mut queue = EditQueue::new(1_000, 100_000_000);
+        let typists = [(); MAX_BATCH].map(|()| UserId::new());
+        assert!(push(&mut queue, edit(400_000)));
+        let turns = (0..200).take_while(|_| {
+            for typist in typists {
+                assert!(push(&mut queue, edit_of(typist, 1)));
+            }
+            queue.take_batch().iter().all(|edit| edit.request.bytes() == 1)
+        });
+        let turns = turns.count();
+        assert!((400_000 / UNIT).abs_diff(turns) < 10, "{turns}");
+    }
+
+    /// One who sends the next large change as soon as the last one was taken gets no more than those who wait with all of theirs.
+    #[test]
+    fn authors_get_the_same_share_whether_they_queue_one_change_or_many() {
+        let (mut queue, [patient, quick]) =
+            (EditQueue::new(100, 100_000_000), [(); 2].map(|()| UserId::new()));
+        for _ in 0..20 {
+            assert!(push(&mut queue, edit_of(patient, 400_000)));
+        }
+        let mut of_quick = 0;
+        assert!(push(&mut queue, edit_of(quick, 400_000)));
+        for _ in 0..20 {
+            let [taken] = &queue.take_batch()[..] else { panic!("a large edit is alone") };
+            if taken.request.author == quick {
+                of_quick += 1;
+                assert!(push(&mut queue, edit_of(quick, 400_000)));
+            }
+        }
+        assert!((9..=11).contains(&of_quick), "{of_quick}");
+    }
+
+    #[test]
+    fn small_edits_keep_the_order_of_arrival_and_those_of_an_author_take_turns() {
+        let (mut queue, busy) = (EditQueue::new(100, 100_000), UserId::new());
+        for size in [10, 11, 12] {
+            assert!(push(&mut queue, edit_of(busy, size)));
+        }
+        for size in [9, 8] {
+            assert!(push(&mut queue, edit(size)));
+        }
+        assert_eq!(batches(&mut queue), [vec![10, 9, 8, 11, 12]]);
+    }
+
+    #[test]
     fn a_deletion_is_alone_and_a_repeated_edit_waits_for_the_first() {
-        let mut queue = EditQueue::new(10, 100);
-        let named = EditRequest { name: Some(EditId::unique()), ..edit(1) };
-        for request in [named.clone(), named, edit(1), request(EditKind::Delete), edit(1)] {
+        let (mut queue, author) = (EditQueue::new(20, 100), UserId::new());
+        let named = EditRequest { name: Some(EditId::unique()), ..edit_of(author, 1) };
+        let delete = EditRequest { author, ..request(EditKind::Delete) };
+        for request in [named.clone(), named, edit_of(author, 1), delete, edit_of(author, 1)] {
             assert!(push(&mut queue, request));
         }
-        let mut batches = Vec::new();
-        while !queue.is_empty() {
-            batches.push(batch_size(&mut queue));
+        assert_eq!(batches(&mut queue), [vec![1], vec![1, 1], vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn edits_that_were_made_for_a_version_are_taken_out() {
+        let mut queue = EditQueue::new(20, 100);
+        let based = EditKind::Replace { title: None, content: None, base: Some(Version::FIRST) };
+        for request in [edit(1), request(based), edit(2)] {
+            assert!(push(&mut queue, request));
         }
-        assert_eq!(batches, [1, 2, 1, 1]);
+        assert_eq!(queue.take_based().len(), 1);
+        assert_eq!(batches(&mut queue), [vec![1, 2]]);
     }
 }
