@@ -338,8 +338,9 @@ impl OpenDocument {
             return false;
         };
         let since = head.version.number() - snapshot.version.number();
-        // Opening the document reads the whole tail, however few changes it has.
-        let max_tail = replica.content().bytes().max(MAX_LOG_TAIL_BYTES);
+        // Opening the document reads the whole tail, however few changes it has. A snapshot has as many bytes as the
+        // document, of which the text may be a small part.
+        let max_tail = replica.weight().max(MAX_LOG_TAIL_BYTES);
         since >= i64::from(changes.max(1)) || (since > 0 && snapshot.bytes_since > max_tail)
     }
 }

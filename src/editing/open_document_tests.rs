@@ -2,8 +2,11 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    domain::{Content, DocumentId, User, UserId, examples::title_change},
-    editing::{EditKind, EditRequest, loader::large_texts_queue},
+    domain::{Budget, Content, DocumentId, User, UserId, examples::title_change},
+    editing::{
+        ApplyBounds, EditKind, EditRequest,
+        loader::{LastSnapshot, large_texts_queue},
+    },
 };
 
 fn deletion() -> QueuedEdit {
@@ -188,4 +191,26 @@ fn a_published_change_that_does_not_fit_is_not_applied() {
     assert!(matches!(document.apply_published(&misfit), Published::Misfit));
 
     assert_eq!(document.version(), Some(Version::FIRST));
+}
+
+/// A document of other content than text is as long as its Yjs state, so its log may have a tail of that length.
+#[test]
+fn the_tail_of_the_log_may_be_as_long_as_the_document() {
+    let length = 3 * MAX_LOG_TAIL_BYTES;
+    let mut replica = Replica::of(&"b".repeat(length));
+    let delta = serde_json::from_value(serde_json::json!([{ "delete": length }])).unwrap();
+    let budget = Budget::unlimited();
+    let bounds = ApplyBounds { text: length, structs: 100, budget: &budget };
+    replica.apply(&delta, bounds).unwrap();
+    assert_eq!(replica.content().bytes(), 0);
+    let weight = replica.weight();
+
+    let mut document = opened();
+    document.state.replica = Some(replica);
+    let mut is_due_after = |bytes_since| {
+        document.state.snapshot = Some(LastSnapshot { version: Version::new(0), bytes_since });
+        document.is_snapshot_due(100)
+    };
+    assert!(!is_due_after(2 * MAX_LOG_TAIL_BYTES));
+    assert!(is_due_after(weight + 1));
 }

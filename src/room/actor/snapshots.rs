@@ -100,8 +100,7 @@ pub(super) async fn encode_if_stored(
 
 /// Encodes the state of a replica, off the actor's thread if it is large.
 async fn encode(mut replica: Replica) -> Result<(Replica, Vec<u8>), LoadError> {
-    let bytes = replica.content().bytes();
-    off_thread(bytes, move || {
+    off_thread(replica.weight(), move || {
         let state = replica.state();
         replica.measure(&state);
         (replica, state)
