@@ -5,9 +5,9 @@
 //! work that this takes in the worst order ([`ConflictBound`]) is limited before an update is applied.
 //!
 //! Computing the bound takes time that is linear in the document. So it is computed only when what was added since the last time
-//! may have exceeded the limit.
+//! may have exceeded the limit. That takes time that is linear in the updates ([`ConflictGrowth`]).
 
-use protocol::wire::yjs::{ConflictBound, Outline};
+use protocol::wire::yjs::{ConflictBound, ConflictGrowth, Outline, OutlineError, RootEntries};
 
 use super::{merge::MergeError, replica::Replica};
 
@@ -26,48 +26,101 @@ const GROWTH_SHARE: u64 = 256;
 /// Estimate: a struct of an encoded state has at least this many bytes.
 const MIN_STRUCT_BYTES: u64 = 4;
 
+/// An update of fewer structs is not examined: each counts as one that may pass every other.
+const MIN_STRUCTS_TO_EXAMINE: usize = 64;
+
 /// What is known about the work that inserting the structs of a document takes.
 #[derive(Debug, Default)]
 pub(crate) struct ConflictMeter {
-    /// The bound when it was last computed.
-    last: Option<ConflictBound>,
-    /// At most how many structs and deleted ranges were added since.
-    added: u64,
+    /// The bound when it was last computed, and what the document had then and has got since.
+    last: Option<(ConflictBound, RootEntries)>,
+    added: Added,
+}
+
+/// What was added to a document since its bound was computed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Added {
+    /// At most how many structs and deleted ranges.
+    structs: u64,
+    /// At most how many of them may pass the items of the document, or split them.
+    attached: u64,
+    /// The most steps that the others take.
+    steps: u64,
+}
+
+impl Added {
+    /// Adds structs of which nothing else is known.
+    fn add(&mut self, structs: u64) {
+        self.structs += structs;
+        self.attached += structs;
+    }
 }
 
 impl ConflictMeter {
-    /// Counts an update of this many bytes.
-    pub(crate) fn add_bytes(&mut self, bytes: usize) {
-        self.added += bytes as u64 / MIN_STRUCT_BYTES + 1;
+    /// Counts an update of this many bytes that adds no entry to a map.
+    pub(crate) fn add_text_bytes(&mut self, bytes: usize) {
+        self.added.add(structs_of(bytes));
     }
 
-    /// Counts the structs and deleted ranges of updates.
-    pub(crate) fn add<'a>(&mut self, updates: impl Iterator<Item = &'a Outline>) {
-        let sizes = updates.map(|update| update.struct_count() + update.deletion_count());
-        self.added += sizes.sum::<usize>() as u64;
+    /// Counts the structs and deleted ranges of an update to a document with these clocks.
+    ///
+    /// # Errors
+    /// [`OutlineError`] if structs depend on each other in a cycle.
+    pub(crate) fn add(
+        &mut self,
+        update: &Outline,
+        known: impl Fn(u64) -> u32,
+    ) -> Result<(), OutlineError> {
+        let added = &mut self.added;
+        added.add(update.deletion_count() as u64);
+        let structs = update.new_structs(&known);
+        let Some((_, entries)) = &mut self.last else {
+            added.add(structs as u64);
+            return Ok(());
+        };
+        if structs < MIN_STRUCTS_TO_EXAMINE {
+            added.add(structs as u64);
+        } else {
+            let growth = ConflictGrowth::of(update, known, entries)?;
+            added.structs += structs as u64;
+            added.attached += growth.attached as u64;
+            added.steps = added.steps.saturating_add(growth.steps);
+        }
+        entries.add(update);
+        Ok(())
     }
 
-    /// Returns whether the bound of a document of `weight` bytes may exceed the limit, and is worth computing.
-    fn is_due(&self, weight: usize) -> bool {
-        let bound = self.last.map(|last| (last.steps, last.items as u64, self.added));
+    /// Returns whether the bound of a document of `weight` bytes may exceed the limit with what was added, and is worth
+    /// computing.
+    fn is_due(&self, weight: usize, added: Added) -> bool {
         // A document whose bound is not known may be new altogether.
-        let (steps, items, added) = bound.unwrap_or_else(|| {
-            let structs = weight as u64 / MIN_STRUCT_BYTES + self.added;
-            (0, 0, structs)
-        });
-        let growth = STEPS_PER_STRUCT.saturating_mul(added).saturating_mul(items + 3 * added);
-        steps.saturating_add(growth) > MAX_STEPS && added >= items / GROWTH_SHARE
+        let (steps, items, added) = match &self.last {
+            Some((last, _)) => (last.steps, last.items as u64, added),
+            None => {
+                let mut all = added;
+                all.add(weight as u64 / MIN_STRUCT_BYTES);
+                (0, 0, all)
+            }
+        };
+        let others = items.saturating_add(added.structs.saturating_mul(3));
+        let growth = STEPS_PER_STRUCT.saturating_mul(added.attached).saturating_mul(others);
+        steps.saturating_add(added.steps).saturating_add(growth) > MAX_STEPS
+            && added.structs >= items / GROWTH_SHARE
     }
+}
+
+/// Returns at most how many structs an update of this many bytes has.
+fn structs_of(bytes: usize) -> u64 {
+    bytes as u64 / MIN_STRUCT_BYTES + 1
 }
 
 impl Replica {
     /// Estimates the work of computing the bound before updates of `bytes` are merged, in bytes. 0 if it is not computed.
     #[must_use]
     pub fn conflict_check_weight(&self, bytes: usize) -> usize {
-        let last = self.conflicts.last;
-        let mut after = ConflictMeter { last, added: self.conflicts.added };
-        after.add_bytes(bytes);
-        if after.is_due(self.weight.bytes()) { self.weight.bytes() } else { 0 }
+        let mut added = self.conflicts.added;
+        added.add(structs_of(bytes));
+        if self.conflicts.is_due(self.weight.bytes(), added) { self.weight.bytes() } else { 0 }
     }
 
     /// Checks that the document can be loaded in a limited time after these updates, which were counted.
@@ -78,13 +131,12 @@ impl Replica {
         &mut self,
         updates: impl Iterator<Item = &'a Outline>,
     ) -> Result<(), MergeError> {
-        if !self.conflicts.is_due(self.weight.bytes()) {
+        if !self.conflicts.is_due(self.weight.bytes(), self.conflicts.added) {
             return Ok(());
         }
         let state = self.state();
         self.measure(&state);
-        let malformed =
-            |error: protocol::wire::yjs::OutlineError| MergeError::Malformed(error.to_string());
+        let malformed = |error: OutlineError| MergeError::Malformed(error.to_string());
         let document = Outline::read(&state, usize::MAX).map_err(malformed)?;
         let mut all: Vec<&Outline> = vec![&document];
         for update in updates {
@@ -94,7 +146,9 @@ impl Replica {
         if bound.steps > MAX_STEPS {
             return Err(MergeError::TooManyConflicts);
         }
-        self.conflicts = ConflictMeter { last: Some(bound), added: 0 };
+        let mut entries = RootEntries::default();
+        all.iter().for_each(|outline| entries.add(outline));
+        self.conflicts = ConflictMeter { last: Some((bound, entries)), added: Added::default() };
         Ok(())
     }
 }

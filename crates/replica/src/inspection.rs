@@ -145,6 +145,8 @@ impl Replica {
             let is_new = |(client, clock): (u64, u32)| clock >= known(client);
             inspected.drops_content |= left_out.into_iter().any(is_new);
             self.check_depth(&outline, known)?;
+            let added = self.conflicts.add(&outline, known);
+            added.map_err(|error| MergeError::Malformed(error.to_string()))?;
             effects.add(&outline, known, update.len());
             clocks.add(&outline);
             for (client, _start, end) in outline.ranges() {
@@ -155,11 +157,9 @@ impl Replica {
         inspected.leaves_out = leaves_out || pending.iter().any(Option::is_some);
         inspected.may_split = !effects.is_text_only || (effects.inserts && effects.deletes);
         self.check_structs(&mut inspected, &clocks.document, effects.has_new_structs, bounds)?;
-        let outlines = inspected.updates.iter().map(|(_, outline)| outline);
-        self.conflicts.add(outlines.clone());
         // Deletions and repetitions do not make the document larger.
         if effects.has_new_structs {
-            self.check_conflicts(outlines)?;
+            self.check_conflicts(inspected.updates.iter().map(|(_, outline)| outline))?;
             let (size, limit) = (self.weight_with(effects.bytes, bounds.state), bounds.state);
             if size > limit {
                 return Err(MergeError::TooLarge { size, limit });

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use protocol::{
     domain::{Budget, Content, Delta, DeltaMismatch, Exhausted, Op},
-    wire::yjs::{ClientClocks, Depths, MAX_CLIENT, Outline},
+    wire::yjs::{ClientClocks, Depths, MAX_CLIENT, Outline, OutlineError},
 };
 use thiserror::Error;
 use yrs::{
@@ -203,13 +203,8 @@ impl Replica {
     /// [`CorruptDocument`] if the update is not valid. The replica must then be dropped.
     pub fn apply_stored(&mut self, update: &[u8], content: Content) -> Result<(), CorruptDocument> {
         self.weight.add(update.len());
-        self.conflicts.add_bytes(update.len());
         let mut outline = read_stored(update).map_err(CorruptDocument)?;
-        if let Some(depths) = &mut self.depths {
-            let known = self.doc.transact().state_vector();
-            let known = |client: u64| known.get(&ClientID::new(client));
-            depths.add(&outline, known).map_err(|error| CorruptDocument(error.to_string()))?;
-        }
+        self.inspect_stored(&outline).map_err(|error| CorruptDocument(error.to_string()))?;
         self.structs.add(most_added_by(&outline));
         let (size, budget) = (self.structs.most(), Budget::unlimited());
         let applied = guarded(&self.doc, |txn| {
@@ -219,6 +214,17 @@ impl Replica {
         applied.map_err(CorruptDocument)?.map_err(|error| CorruptDocument(error.to_string()))?;
         self.content = content;
         Ok(())
+    }
+
+    /// Notes the depths of types and the work of insertions that a stored update adds.
+    fn inspect_stored(&mut self, outline: &Outline) -> Result<(), OutlineError> {
+        let clocks = self.doc.transact().state_vector();
+        let known = |client: u64| clocks.get(&ClientID::new(client));
+        self.conflicts.add(outline, known)?;
+        match &mut self.depths {
+            Some(depths) => depths.add(outline, known),
+            None => Ok(()),
+        }
     }
 
     /// Returns the plain text of a stored state.
@@ -257,7 +263,7 @@ impl Replica {
         drop(txn);
         self.content = content;
         self.weight.add(update.len());
-        self.conflicts.add_bytes(update.len());
+        self.conflicts.add_text_bytes(update.len());
         self.structs.add(added);
         Ok(update.into())
     }

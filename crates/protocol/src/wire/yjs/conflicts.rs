@@ -45,7 +45,8 @@ impl List {
         Self((hasher.finish() << 1) | (self.0 & 1))
     }
 
-    fn is_keyed(self) -> bool {
+    /// Whether it is the entry of a map.
+    pub(super) fn is_keyed(self) -> bool {
         self.0 & 1 == 1
     }
 }
@@ -59,7 +60,7 @@ enum Siblings {
 
 /// An item, or a part of one at whose end another item was inserted or a deleted range ends.
 #[derive(Debug, Clone, Copy)]
-struct ItemPiece {
+pub(super) struct ItemPiece {
     client: u64,
     list: List,
     siblings: Siblings,
@@ -74,8 +75,8 @@ struct ItemPiece {
 }
 
 /// The pieces of some structs, each after its origins.
-struct ItemPieces {
-    pieces: Vec<ItemPiece>,
+pub(super) struct ItemPieces {
+    pub(super) pieces: Vec<ItemPiece>,
     /// For each client the first clock of its pieces and their indexes, in the order of clocks.
     of_clients: HashMap<u64, Vec<(u32, usize)>>,
 }
@@ -98,7 +99,7 @@ impl ConflictBound {
         let structs = union(outlines);
         let mut pieces = ItemPieces::of(&structs, outlines)?;
         pieces.measure_trees();
-        Ok(Self { steps: pieces.sum(), items: pieces.pieces.len() })
+        Ok(Self { steps: bound(pieces.pieces.iter().collect()), items: pieces.pieces.len() })
     }
 }
 
@@ -156,7 +157,7 @@ fn splits(structs: &[Struct], outlines: &[&Outline]) -> HashMap<u64, Vec<u32>> {
 }
 
 impl ItemPieces {
-    fn of(structs: &[Struct], outlines: &[&Outline]) -> Result<Self, OutlineError> {
+    pub(super) fn of(structs: &[Struct], outlines: &[&Outline]) -> Result<Self, OutlineError> {
         let splits = splits(structs, outlines);
         let mut pieces =
             Self { pieces: Vec::with_capacity(structs.len()), of_clients: HashMap::new() };
@@ -198,14 +199,14 @@ impl ItemPieces {
     }
 
     /// Returns the piece with this insertion.
-    fn find(&self, id: Id) -> Option<usize> {
+    pub(super) fn find(&self, id: Id) -> Option<usize> {
         let of_client = self.of_clients.get(&id.client)?;
         let after = of_client.partition_point(|(clock, _)| *clock <= id.clock);
         of_client.get(after.checked_sub(1)?).map(|(_, index)| *index)
     }
 
     /// Computes what depends on the origins of all pieces.
-    fn measure_trees(&mut self) {
+    pub(super) fn measure_trees(&mut self) {
         for index in (0..self.pieces.len()).rev() {
             let Some(ItemPiece { siblings, size, .. }) = self.pieces.get(index).copied() else {
                 continue;
@@ -227,14 +228,13 @@ impl ItemPieces {
             }
         }
     }
+}
 
-    /// Returns the bound for all pieces.
-    fn sum(&self) -> u64 {
-        let mut sorted: Vec<&ItemPiece> = self.pieces.iter().collect();
-        sorted.sort_unstable_by_key(|piece| (piece.siblings, piece.right, piece.client));
-        let of_siblings = sorted.chunk_by(|piece, next| piece.siblings == next.siblings);
-        of_siblings.map(steps_of_siblings).fold(0, u64::saturating_add)
-    }
+/// Returns the bound for these pieces, which are all of their lists.
+pub(super) fn bound(mut pieces: Vec<&ItemPiece>) -> u64 {
+    pieces.sort_unstable_by_key(|piece| (piece.siblings, piece.right, piece.client));
+    let of_siblings = pieces.chunk_by(|piece, next| piece.siblings == next.siblings);
+    of_siblings.map(steps_of_siblings).fold(0, u64::saturating_add)
 }
 
 /// Returns the bound for pieces with the same left origin, sorted by right origin and client.

@@ -3,12 +3,14 @@
 //! [`parse`] decodes a binary message into [`EditorMessage`]s, and [`awareness`] its entries. [`Outline`] lists the
 //! structs of an update, with their ids, lengths and parents, without building them, and [`Depths`] limits the nesting of
 //! shared types. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
-//! [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update, [`ConflictBound`] bounds the work of
-//! inserting its structs, and [`Outline::supported`] replaces content that the server cannot keep.
+//! [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update, [`ConflictBound`] and
+//! [`ConflictGrowth`] bound the work of inserting its structs, and [`Outline::supported`] replaces content that the server
+//! cannot keep.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
 pub mod awareness;
+mod conflict_growth;
 mod conflicts;
 mod deletions;
 mod depths;
@@ -19,6 +21,7 @@ mod outline;
 mod parts;
 mod unsupported;
 
+pub use conflict_growth::{ConflictGrowth, RootEntries};
 pub use conflicts::ConflictBound;
 pub use deletions::DeletionPart;
 pub use depths::Depths;

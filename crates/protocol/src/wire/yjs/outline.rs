@@ -103,7 +103,7 @@ pub struct Outline {
     pub(super) has_types: bool,
     has_non_text: bool,
     /// Whether it leaves out some clocks between its structs.
-    has_skips: bool,
+    pub(super) has_skips: bool,
     /// What has to be replaced before the library decodes the update, in its order.
     pub(super) replacements: Vec<Replacement>,
 }
