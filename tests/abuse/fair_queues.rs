@@ -296,3 +296,49 @@ async fn writes_of_one_user_delay_those_of_others_by_few() {
     }
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn large_changes_of_many_authors_delay_one_who_types_by_few() {
+    const AGENTS: usize = 24;
+    /// Far fewer than all, and far more than one.
+    const FEW: usize = AGENTS / 2;
+    let node = TestNode::start_with(&[("COSCRIBE__ROOM__TEXTS_AT_ONCE", "8")]).await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Plan", "").await;
+    let mut agents = vec![];
+    for number in 0..AGENTS {
+        let agent = node.person(&format!("Agent{number}")).await;
+        alice.grant(document, &agent, "EDIT").await.value();
+        agents.push(agent);
+    }
+    let answered = Cell::new(0);
+    let all_have_begun = tokio::sync::Notify::new();
+    let body = "x".repeat(300_000);
+    let write_again_and_again = async |(number, agent): (usize, &Person)| {
+        for round in 0.. {
+            agent.write(document, &format!("{body}{number}.{round}")).await.value();
+            answered.set(answered.get() + 1);
+            if answered.get() >= AGENTS {
+                all_have_begun.notify_one();
+            }
+        }
+    };
+    let writing = join_all(agents.iter().enumerate().map(&write_again_and_again));
+    let typing = async {
+        all_have_begun.notified().await;
+        let mut before_each = vec![];
+        for _ in 0..6 {
+            let before = answered.get();
+            let title = format!("Plan {before}");
+            alice.rename(document, &title).await.value();
+            before_each.push(answered.get() - before);
+        }
+        let fewest = before_each.iter().min().unwrap();
+        assert!(*fewest < FEW, "answers to the others before each: {before_each:?}");
+    };
+    select! {
+        _ = writing => unreachable!("it has no end"),
+        () = typing => {}
+    }
+    node.stop().await;
+}

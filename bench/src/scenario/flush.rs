@@ -34,8 +34,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let options = run.options;
     let agents = options.connections(AGENTS, QUICK_AGENTS);
     let per_agent = if options.quick { QUICK_CELLS } else { CELLS };
-    // The first two seats are those of the people.
-    let seats = Seats::audiences(1, agents + 2, TokenSource::CONNECTIONS_PER_USER);
+    let seats = seats(agents);
     let cast = seats.cast(run, "").await?;
     let batches: Vec<_> = (0..agents)
         .map(|agent| cells::updates(&format!("a{agent}-"), 0..per_agent, per_agent))
@@ -67,6 +66,15 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
         outcome.failures.push(sentence);
     }
     Ok(outcome)
+}
+
+/// Returns two seats of a person, who types at the first and watches at the second, and the seats of agents of other users.
+fn seats(agents: usize) -> Seats {
+    let mut seats = Seats::audiences(1, agents + 2, TokenSource::CONNECTIONS_PER_USER);
+    for (agent, seat) in seats.0.iter_mut().skip(2).enumerate() {
+        seat.user = 1 + agent / TokenSource::CONNECTIONS_PER_USER;
+    }
+    seats
 }
 
 /// Connects an agent that has the document.
