@@ -38,8 +38,8 @@ pub(crate) struct ConflictMeter {
 }
 
 /// What was added to a document since its bound was computed.
-#[derive(Debug, Clone, Copy, Default)]
-struct Added {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Added {
     /// At most how many structs and deleted ranges.
     structs: u64,
     /// At most how many of them may pass the items of the document, or split them.
@@ -62,7 +62,27 @@ impl ConflictMeter {
         self.added.add(structs_of(bytes));
     }
 
-    /// Counts the structs and deleted ranges of an update to a document with these clocks.
+    /// Returns what was added until now.
+    pub(crate) fn added(&self) -> Added {
+        self.added
+    }
+
+    /// Keeps what was counted, because it will be in the document.
+    pub(crate) fn confirm(&mut self) {
+        if let Some((_, entries)) = &mut self.last {
+            entries.confirm();
+        }
+    }
+
+    /// Forgets what was counted since `added`, because it was refused.
+    pub(crate) fn take_back(&mut self, added: Added) {
+        self.added = added;
+        if let Some((_, entries)) = &mut self.last {
+            entries.take_back();
+        }
+    }
+
+    /// Counts the structs and deleted ranges of an update to a document with these clocks, to be confirmed or taken back.
     ///
     /// # Errors
     /// [`OutlineError`] if structs depend on each other in a cycle.
@@ -148,7 +168,86 @@ impl Replica {
         }
         let mut entries = RootEntries::default();
         all.iter().for_each(|outline| entries.add(outline));
+        entries.confirm();
         self.conflicts = ConflictMeter { last: Some((bound, entries)), added: Added::default() };
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use protocol::domain::Budget;
+    use tokio::time::Instant;
+    use yrs::{Doc, Map as _, ReadTxn as _, StateVector, Transact as _};
+
+    use super::*;
+    use crate::merge::MergeBounds;
+
+    fn bounds(state: usize) -> MergeBounds {
+        MergeBounds {
+            text: 10_000_000,
+            state,
+            structs: 100_000,
+            document_structs: usize::MAX,
+            clients: usize::MAX,
+            compare_until: Instant::now().into_std(),
+            budget: Budget::unlimited(),
+        }
+    }
+
+    /// Returns the update in which a client writes entries of a map under names that begin with its number.
+    fn cells(client: u64, count: u32) -> Bytes {
+        let doc = Doc::with_client_id(client);
+        let map = doc.get_or_insert_map("cells");
+        for cell in 0..count {
+            map.insert(&mut doc.transact_mut(), format!("{client}-{cell}"), "a cell");
+        }
+        doc.transact().encode_state_as_update_v1(&StateVector::default()).into()
+    }
+
+    fn merged(replica: Replica, update: Bytes) -> Replica {
+        let (replica, merged) = replica.merge(&[update], &bounds(usize::MAX));
+        assert!(merged.unwrap().is_some());
+        replica.unwrap()
+    }
+
+    /// The items when the bound was last computed.
+    fn items(replica: &Replica) -> Option<usize> {
+        replica.conflicts.last.as_ref().map(|(bound, _)| bound.items)
+    }
+
+    #[test]
+    fn the_bound_is_not_computed_again_for_cells_under_new_names() {
+        let mut replica = merged(Replica::of(""), cells(1, 5_000));
+        let first = items(&replica).unwrap();
+        for client in 2..10 {
+            replica = merged(replica, cells(client, 5_000));
+        }
+        assert_eq!(items(&replica), Some(first));
+        // The same names by another client.
+        let doc = Doc::with_client_id(20);
+        let map = doc.get_or_insert_map("cells");
+        for cell in 0..5_000 {
+            map.insert(&mut doc.transact_mut(), format!("2-{cell}"), "another cell");
+        }
+        let same = doc.transact().encode_state_as_update_v1(&StateVector::default());
+        replica = merged(replica, same.into());
+        assert!(items(&replica).unwrap() > 9 * 5_000);
+    }
+
+    #[test]
+    fn a_refused_update_leaves_nothing_behind() {
+        let mut replica = merged(Replica::of(""), cells(1, 5_000));
+        let before = replica.conflicts.added;
+        for _ in 0..3 {
+            let (same, refused) = replica.merge(&[cells(2, 1_000)], &bounds(1_000));
+            assert!(matches!(refused, Err(MergeError::TooLarge { .. })));
+            replica = same.unwrap();
+        }
+        assert_eq!(replica.conflicts.added, before);
+        let first = items(&replica);
+        replica = merged(replica, cells(2, 5_000));
+        assert_eq!(items(&replica), first, "the names are still free");
     }
 }

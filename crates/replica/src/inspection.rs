@@ -115,10 +115,15 @@ impl Replica {
         updates: &[Bytes],
         bounds: &MergeBounds,
     ) -> Result<Inspected, MergeError> {
+        let added = self.conflicts.added();
         let inspected = self.select(updates, bounds);
-        if inspected.is_err() {
-            // They contain the insertions of the updates before the rejected one.
-            self.depths = None;
+        match &inspected {
+            Ok(_) => self.conflicts.confirm(),
+            Err(_) => {
+                // They contain the insertions of the updates before the rejected one.
+                self.depths = None;
+                self.conflicts.take_back(added);
+            }
         }
         inspected
     }

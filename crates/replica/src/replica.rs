@@ -221,6 +221,7 @@ impl Replica {
         let clocks = self.doc.transact().state_vector();
         let known = |client: u64| clocks.get(&ClientID::new(client));
         self.conflicts.add(outline, known)?;
+        self.conflicts.confirm();
         match &mut self.depths {
             Some(depths) => depths.add(outline, known),
             None => Ok(()),

@@ -14,16 +14,35 @@ use super::{
 
 /// The entries of the root maps of a document.
 #[derive(Debug, Clone, Default)]
-pub struct RootEntries(HashSet<List>);
+pub struct RootEntries {
+    lists: HashSet<List>,
+    /// Those that were added last.
+    unconfirmed: Vec<List>,
+}
 
 impl RootEntries {
-    /// Adds those that an update has.
+    /// Adds those that an update has, to be confirmed or taken back.
     pub fn add(&mut self, outline: &Outline) {
-        let entries = outline.structs.iter().filter_map(|part| match part.parent {
-            ParentRef::Root(list) if list.is_keyed() => Some(list),
-            ParentRef::Root(_) | ParentRef::Item(..) | ParentRef::Origins(..) => None,
-        });
-        self.0.extend(entries);
+        for part in &outline.structs {
+            if let ParentRef::Root(list) = part.parent
+                && list.is_keyed()
+                && self.lists.insert(list)
+            {
+                self.unconfirmed.push(list);
+            }
+        }
+    }
+
+    /// Keeps what was added.
+    pub fn confirm(&mut self) {
+        self.unconfirmed = Vec::new();
+    }
+
+    /// Removes what was added and not confirmed, because its update was refused.
+    pub fn take_back(&mut self) {
+        for list in std::mem::take(&mut self.unconfirmed) {
+            self.lists.remove(&list);
+        }
     }
 }
 
@@ -83,7 +102,7 @@ impl OwnLists<'_> {
             index.and_then(|index| self.is_own.get(index)).is_some_and(|is_own| *is_own)
         };
         let has_new_list = match part.parent {
-            ParentRef::Root(list) => list.is_keyed() && !entries.0.contains(&list),
+            ParentRef::Root(list) => list.is_keyed() && !entries.lists.contains(&list),
             ParentRef::Item(parent, _) => is_new(parent),
             ParentRef::Origins(left, right) => left.into_iter().chain(right).all(is_own),
         };

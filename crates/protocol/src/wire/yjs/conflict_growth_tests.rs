@@ -150,6 +150,13 @@ fn entries_under_new_keys_are_attached_to_nothing() {
     entries.add(&first);
     assert_eq!(growth(&cells(2, 100..200), &entries).attached, 0);
     assert_eq!(growth(&cells(2, 50..150), &entries).attached, 50);
+    entries.confirm();
+
+    // The update is refused.
+    entries.add(&cells(2, 50..150));
+    entries.take_back();
+    assert_eq!(growth(&cells(2, 100..200), &entries).attached, 0);
+    assert_eq!(growth(&cells(2, 0..100), &entries).attached, 100);
 }
 
 #[test]
