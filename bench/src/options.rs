@@ -16,6 +16,9 @@ const RATES: RangeInclusive<f64> = 0.01..=10_000.0;
 /// The most documents or connections of a load.
 const MAX_NUMBER: u64 = 1_000_000;
 
+/// The most characters of the value of a cell.
+const MAX_CELL: u64 = 10_000;
+
 /// The most threads of the load or of a server.
 const MAX_THREADS: u64 = 1_024;
 
@@ -45,6 +48,9 @@ pub(crate) struct Options {
     /// Connections: listeners of `hot`, stalled ones of `slow`, editors of `large`, agents of `flush`, all of `idle` and `storm`
     #[arg(long, value_parser = whole_number(MAX_NUMBER))]
     pub(crate) connections: Option<usize>,
+    /// Characters of the value of each cell of `large` and `flush`
+    #[arg(long, value_parser = whole_number(MAX_CELL), default_value_t = 12)]
+    pub(crate) cell: usize,
     /// Write the result into this file as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

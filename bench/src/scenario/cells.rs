@@ -9,8 +9,15 @@ use crate::driver::new_doc;
 /// The name of the map.
 const CELLS: &str = "cells";
 
-/// Returns updates that add these cells, each of at most `per_update`. `prefix` keeps the cells of several writers apart.
-pub(crate) fn updates(prefix: &str, cells: Range<usize>, per_update: usize) -> Vec<Vec<u8>> {
+/// Returns updates that add these cells, each of at most `per_update`. The value of a cell has at least `length` characters.
+/// `prefix` keeps the cells of several writers apart.
+pub(crate) fn updates(
+    prefix: &str,
+    cells: Range<usize>,
+    per_update: usize,
+    length: usize,
+) -> Vec<Vec<u8>> {
+    let digits = length.saturating_sub("value ".len());
     let doc = new_doc();
     let map = doc.get_or_insert_map(CELLS);
     let starts = cells.clone().step_by(per_update.max(1));
@@ -18,7 +25,7 @@ pub(crate) fn updates(prefix: &str, cells: Range<usize>, per_update: usize) -> V
         .map(|start| {
             let mut txn = doc.transact_mut();
             for cell in start..(start + per_update).min(cells.end) {
-                map.insert(&mut txn, format!("{prefix}{cell}"), format!("value {cell}"));
+                map.insert(&mut txn, format!("{prefix}{cell}"), format!("value {cell:0digits$}"));
             }
             txn.encode_update_v1()
         })
@@ -45,8 +52,9 @@ mod tests {
 
     #[test]
     fn the_cells_of_all_updates_are_counted() {
-        let updates = updates("a", 0..25, 10);
+        let updates = updates("a", 0..25, 10, 100);
         assert_eq!(updates.len(), 3);
+        assert!(updates[0].len() > 10 * 100);
         assert_eq!(count(&updates[0]).unwrap(), 10);
         let doc = new_doc();
         for update in &updates {

@@ -37,7 +37,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let seats = seats(agents);
     let cast = seats.cast(run, "").await?;
     let batches: Vec<_> = (0..agents)
-        .map(|agent| cells::updates(&format!("a{agent}-"), 0..per_agent, per_agent))
+        .map(|agent| cells::updates(&format!("a{agent}-"), 0..per_agent, per_agent, options.cell))
         .collect();
     let targets = seats.targets(run, &cast);
     let connected = targets[2..].iter().cloned().map(connect);

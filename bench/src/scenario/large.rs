@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{driver::TokenSource, measure::Latencies, report::ScenarioOutcome};
 
-/// Cells of the document: about 3 MB.
+/// Cells of the document: about 3 MB with cells of the default size.
 const CELLS: usize = 100_000;
 const QUICK_CELLS: usize = 3_000;
 const CELLS_PER_UPDATE: usize = 10_000;
@@ -38,7 +38,7 @@ pub(crate) async fn run(run: &Run<'_>) -> anyhow::Result<ScenarioOutcome> {
     let cast = seats.cast(run, "").await?;
     let targets = seats.targets(run, &cast);
     let filler = Agent::connect(&targets[0]).await?;
-    filler.store(&cells::updates("r", 0..number, CELLS_PER_UPDATE)).await?;
+    filler.store(&cells::updates("r", 0..number, CELLS_PER_UPDATE, options.cell)).await?;
     drop(filler);
 
     let began = Instant::now();
