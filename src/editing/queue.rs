@@ -120,7 +120,8 @@ impl EditQueue {
             let request = &next.get().request;
             bytes += request.bytes();
             let fits = bytes <= MAX_BATCH_BYTES && batch.len() < MAX_BATCH;
-            if !batch.is_empty() && !(fits && may_join(request, &batch)) {
+            let is_next = batch.is_empty() || (fits && may_join(request, &batch));
+            if !is_next {
                 break;
             }
             let edit = next.remove();
