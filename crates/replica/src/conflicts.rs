@@ -82,6 +82,11 @@ impl ConflictMeter {
         }
     }
 
+    /// Whether counting an update needs the clocks of the document. If not, all of its structs count as new.
+    pub(crate) fn needs_clocks(&self, update: &Outline) -> bool {
+        self.last.is_some() && update.struct_count() >= MIN_STRUCTS_TO_EXAMINE
+    }
+
     /// Counts the structs and deleted ranges of an update to a document with these clocks, to be confirmed or taken back.
     ///
     /// # Errors
@@ -135,7 +140,8 @@ fn structs_of(bytes: usize) -> u64 {
 }
 
 impl Replica {
-    /// Estimates the work of computing the bound before updates of `bytes` are merged, in bytes. 0 if it is not computed.
+    /// Estimates the work of computing the bound before updates of `bytes` are merged, in bytes. 0 if it is not computed. Of
+    /// the updates only their size is known, so all of them count as attached to the document.
     #[must_use]
     pub fn conflict_check_weight(&self, bytes: usize) -> usize {
         let mut added = self.conflicts.added;
@@ -236,8 +242,24 @@ mod tests {
         assert!(items(&replica).unwrap() > 9 * 5_000);
     }
 
+    /// Each refused update would have the bound computed again otherwise.
     #[test]
-    fn a_refused_update_leaves_nothing_behind() {
+    fn an_update_that_is_too_large_is_refused_before_the_bound_is_computed() {
+        let mut replica = merged(Replica::of(""), cells(1, 2_000));
+        assert_eq!(items(&replica), None);
+        for client in 2..4 {
+            let (same, refused) = replica.merge(&[cells(client, 5_000)], &bounds(1_000));
+            assert!(matches!(refused, Err(MergeError::TooLarge { .. })));
+            replica = same.unwrap();
+            assert_eq!(items(&replica), None);
+        }
+        replica = merged(replica, cells(2, 5_000));
+        assert!(items(&replica).is_some());
+        assert_eq!(replica.conflicts.added, Added::default());
+    }
+
+    #[test]
+    fn a_refused_update_is_not_counted() {
         let mut replica = merged(Replica::of(""), cells(1, 5_000));
         let before = replica.conflicts.added;
         for _ in 0..3 {
@@ -248,6 +270,6 @@ mod tests {
         assert_eq!(replica.conflicts.added, before);
         let first = items(&replica);
         replica = merged(replica, cells(2, 5_000));
-        assert_eq!(items(&replica), first, "the names are still free");
+        assert_eq!(items(&replica), first, "its names are new");
     }
 }

@@ -164,11 +164,12 @@ impl Replica {
         self.check_structs(&mut inspected, &clocks.document, effects.has_new_structs, bounds)?;
         // Deletions and repetitions do not make the document larger.
         if effects.has_new_structs {
-            self.check_conflicts(inspected.updates.iter().map(|(_, outline)| outline))?;
             let (size, limit) = (self.weight_with(effects.bytes, bounds.state), bounds.state);
             if size > limit {
                 return Err(MergeError::TooLarge { size, limit });
             }
+            // The last check: it replaces what was counted before the updates.
+            self.check_conflicts(inspected.updates.iter().map(|(_, outline)| outline))?;
         }
         Ok(inspected)
     }

@@ -218,7 +218,11 @@ impl Replica {
 
     /// Notes the depths of types and the work of insertions that a stored update adds.
     fn inspect_stored(&mut self, outline: &Outline) -> Result<(), OutlineError> {
-        let clocks = self.doc.transact().state_vector();
+        // A document may have many clients.
+        let clocks = match self.depths.is_some() || self.conflicts.needs_clocks(outline) {
+            true => self.doc.transact().state_vector(),
+            false => StateVector::default(),
+        };
         let known = |client: u64| clocks.get(&ClientID::new(client));
         self.conflicts.add(outline, known)?;
         self.conflicts.confirm();

@@ -53,11 +53,15 @@ fn left_of(update: &mut Vec<u8>, client: u32, clock: u32) {
 
 /// Returns an update in which a client writes a text and then as many letters in front of it, backwards.
 fn backwards(client: u32, letters: u32) -> Bytes {
+    backwards_in("content", client, letters)
+}
+
+fn backwards_in(root: &str, client: u32, letters: u32) -> Bytes {
     let mut update = vec![1];
     update.write_var(letters + 1);
     update.write_var(client);
     update.extend([0, 4, 1]);
-    update.write_string("content");
+    update.write_string(root);
     update.write_string(&"t".repeat(letters as usize));
     left_of(&mut update, client, 0);
     for letter in 0..letters - 1 {
@@ -164,5 +168,61 @@ fn large_changes_of_one_user_are_merged() {
         Bytes::from(txn.encode_update_v1())
     };
     let (_, merged) = merge(replica, update);
+    assert!(merged.unwrap().is_some());
+}
+
+/// Returns an update of client 3 that puts an entry of the root `list` into its sequence, and another one in which it sets
+/// that entry `count` times as if for the first time.
+fn entries_in_a_sequence(count: u32) -> [Bytes; 2] {
+    let entry = |update: &mut Vec<u8>, root: &str| {
+        update.extend([0x24, 1]);
+        update.write_string(root);
+        update.write_string("key");
+        update.write_string("e");
+    };
+    let mut into_the_sequence = vec![1, 2, 3, 0];
+    entry(&mut into_the_sequence, "other");
+    // Between the first letter of client 1 and the entry of the other map.
+    into_the_sequence.extend([0xC4, 1, 0, 3, 0]);
+    into_the_sequence.write_string("z");
+    into_the_sequence.push(0);
+    let mut entries = vec![1];
+    entries.write_var(count);
+    entries.extend([3, 2]);
+    for _ in 0..count {
+        entry(&mut entries, "list");
+    }
+    entries.push(0);
+    [into_the_sequence.into(), entries.into()]
+}
+
+#[test]
+fn entries_of_a_map_that_were_put_into_a_sequence_are_refused() {
+    let (replica, merged) = merge(Replica::of(""), backwards_in("list", 1, 5_000));
+    assert!(merged.unwrap().is_some());
+    let [into_the_sequence, entries] = entries_in_a_sequence(9_000);
+    let (replica, merged) = merge(replica, into_the_sequence);
+    assert!(merged.unwrap().is_some(), "alone it takes no time");
+    let (_, merged) = merge(replica, entries);
+    assert_eq!(merged.err(), Some(MergeError::TooManyConflicts));
+}
+
+/// Many clients have deleted types with content, so the document has many collected structs.
+#[test]
+fn documents_with_many_collected_structs_accept_updates() {
+    let mut update = Vec::new();
+    update.write_var(25_000_u32);
+    for client in (1_000..26_000_u32).rev() {
+        update.push(2);
+        update.write_var(client);
+        update.extend([0, 0, 1, 0x24, 1]);
+        update.write_string("cells");
+        update.write_string(&client.to_string());
+        update.write_string("x");
+    }
+    update.push(0);
+    let (replica, merged) = merge(Replica::of(""), update.into());
+    assert!(merged.unwrap().is_some());
+    let (_, merged) = merge(replica, backwards(1, 3_000));
     assert!(merged.unwrap().is_some());
 }

@@ -1,13 +1,18 @@
 //! What an update adds to the bound of a document ([`ConflictBound`](super::ConflictBound)), without reading the document.
 //!
 //! A list that only one update has, such as an entry of a map under a new key or the children of a new type, has no
-//! item of the document. Inserting its items takes as many steps as in the update alone. Any other struct may pass every
-//! item of the document, and be passed by every one.
+//! item of the document. Inserting its items takes as many steps as in the update alone. Any other struct is attached: it may
+//! pass every item of the document, and be passed by every one.
+//!
+//! An update made by hand can give an item one origin in a sequence and the other one in an entry of a map. The library then
+//! puts that entry of the sequence's own map into the sequence. Each item of the entry without a left origin passes
+//! the whole sequence, also if it comes with a later update, in which it seems to be the first of its list. The item between
+//! the lists is attached itself and pays for one of them. So of an entry of a map only the first such item is not attached.
 
 use std::collections::HashSet;
 
 use super::{
-    conflicts::{ItemPieces, List, bound},
+    conflicts::{ItemPieces, List},
     outline::{Id, Outline, OutlineError, ParentRef, Struct},
     parts::Order,
 };
@@ -51,7 +56,7 @@ impl RootEntries {
 pub struct ConflictGrowth {
     /// The most steps that inserting its own lists takes.
     pub steps: u64,
-    /// The number of its new structs in lists of the document.
+    /// The number of its new structs that are attached to the document.
     pub attached: usize,
 }
 
@@ -74,16 +79,17 @@ impl ConflictGrowth {
         }
         let mut pieces = ItemPieces::of(&new, &[outline])?;
         pieces.measure_trees();
-        let mut own = OwnLists { is_own: vec![false; pieces.pieces.len()], pieces: &pieces };
+        let (is_own, begun) = (vec![false; pieces.pieces.len()], HashSet::new());
+        let mut own = OwnLists { pieces: &pieces, is_own, begun };
         let mut attached = 0;
         for part in Order::new(&new, |_client| 0).find()? {
             let is_own = own.has(part, &known, entries);
-            attached += usize::from(!is_own);
+            attached += usize::from(!is_own || own.begins_again(part));
             own.note(part, is_own);
         }
         let own_pieces = pieces.pieces.iter().zip(&own.is_own);
         let own_pieces = own_pieces.filter_map(|(piece, is_own)| is_own.then_some(piece));
-        Ok(Self { steps: bound(own_pieces.collect()), attached })
+        Ok(Self { steps: pieces.bound_of(own_pieces), attached })
     }
 }
 
@@ -91,6 +97,8 @@ impl ConflictGrowth {
 struct OwnLists<'a> {
     pieces: &'a ItemPieces,
     is_own: Vec<bool>,
+    /// The entries of maps of which an item without a left origin was found.
+    begun: HashSet<List>,
 }
 
 impl OwnLists<'_> {
@@ -107,6 +115,14 @@ impl OwnLists<'_> {
             ParentRef::Origins(left, right) => left.into_iter().chain(right).all(is_own),
         };
         has_new_list && is_new(part.id)
+    }
+
+    /// Whether a struct is in an entry of a map, without a left origin, and not the first such one.
+    fn begins_again(&mut self, part: &Struct) -> bool {
+        let has_left = matches!(part.parent, ParentRef::Origins(Some(_), _));
+        let piece = self.pieces.find(part.id).and_then(|index| self.pieces.pieces.get(index));
+        let entry = piece.map(|piece| piece.list).filter(|list| list.is_keyed() && !has_left);
+        entry.is_some_and(|entry| !self.begun.insert(entry))
     }
 
     fn note(&mut self, part: &Struct, is_own: bool) {

@@ -204,3 +204,15 @@ fn letters_of_the_root_text_are_attached() {
     let update = read(&state_after(&doc, &StateVector::default()));
     assert_eq!(growth(&update, &RootEntries::default()), ConflictGrowth { steps: 0, attached: 3 });
 }
+
+/// An update made by hand can put an entry of a map into a sequence of the document before it sends items of that entry.
+#[test]
+fn items_without_a_left_origin_in_one_entry_are_attached_apart_from_the_first() {
+    let entry = |key: u8| vec![0x24, 1, 1, b'm', 1, key, 1, b'e'];
+    let mut update = vec![1, 5, 1, 0];
+    for key in *b"kkkll" {
+        update.extend(entry(key));
+    }
+    update.push(0);
+    assert_eq!(growth(&read(&update), &RootEntries::default()).attached, 3);
+}

@@ -7,6 +7,9 @@
 //! - the items of which it is such a right origin: they depend on it and are inserted later;
 //! - siblings with the same right origin and no smaller client: the search ends at the first of them.
 //!
+//! Structs that were garbage-collected are in no list and pass nothing. The neighbours of an item are in one list, so both
+//! its origins are. An update that says otherwise was made by hand. It has no bound.
+//!
 //! So the sum over all items of the sizes of the other siblings' trees bounds the steps. Typing adds one step for each item.
 //! Only what was inserted at one place at the same time, by users who did not see each other's changes, adds more.
 
@@ -62,7 +65,7 @@ enum Siblings {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ItemPiece {
     client: u64,
-    list: List,
+    pub(super) list: List,
     siblings: Siblings,
     /// The piece of its right origin.
     right: Option<usize>,
@@ -79,19 +82,22 @@ pub(super) struct ItemPieces {
     pub(super) pieces: Vec<ItemPiece>,
     /// For each client the first clock of its pieces and their indexes, in the order of clocks.
     of_clients: HashMap<u64, Vec<(u32, usize)>>,
+    /// Whether the two origins of an item are in different lists.
+    mixes_lists: bool,
 }
 
 /// The bound for the structs of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConflictBound {
-    /// The most items that the library passes when it inserts all structs, in any order.
+    /// The most items that the library passes when it inserts all structs, in any order. `u64::MAX` if the origins of an item
+    /// are in different lists.
     pub steps: u64,
     /// The number of items.
     pub items: usize,
 }
 
 impl ConflictBound {
-    /// Computes the bound for a document that has the structs and deletions of these outlines, in time that is about linear.
+    /// Computes the bound for a document that these outlines have been applied to in this order, in time that is about linear.
     ///
     /// # Errors
     /// [`OutlineError`] if structs depend on each other in a cycle.
@@ -99,36 +105,39 @@ impl ConflictBound {
         let structs = union(outlines);
         let mut pieces = ItemPieces::of(&structs, outlines)?;
         pieces.measure_trees();
-        Ok(Self { steps: bound(pieces.pieces.iter().collect()), items: pieces.pieces.len() })
+        let items = pieces.pieces.len();
+        Ok(Self { steps: pieces.bound_of(pieces.pieces.iter()), items })
     }
 }
 
-/// Returns the structs of all outlines, client by client, each clock once.
+/// Returns the structs that a document has after these outlines in this order, client by client. As the library does, it
+/// ignores what an outline says of clocks that are known already.
 fn union(outlines: &[&Outline]) -> Vec<Struct> {
-    let mut all: Vec<Struct> =
-        outlines.iter().flat_map(|outline| &outline.structs).copied().collect();
-    all.sort_by_key(|part| (part.id.client, part.id.clock, std::cmp::Reverse(part.length)));
-    let mut last: Option<(u64, u32)> = None;
-    all.retain_mut(|part| {
-        let known = last.filter(|(client, _)| *client == part.id.client).map_or(0, |(_, end)| end);
-        let (client, end) = (part.id.client, part.end());
-        if end <= known {
-            return false;
+    let (mut all, mut known) = (Vec::new(), HashMap::<u64, u32>::new());
+    for part in outlines.iter().flat_map(|outline| &outline.structs) {
+        let known = known.entry(part.id.client).or_default();
+        if part.end() > *known {
+            all.push(from_clock(*part, *known));
+            *known = part.end();
         }
-        if part.id.clock < known {
-            // It follows the known part of itself.
-            let before = Id { client, clock: known - 1 };
-            let right = match part.parent {
-                ParentRef::Origins(_, right) => right,
-                ParentRef::Root(_) | ParentRef::Item(..) => None,
-            };
-            (part.parent, part.length) = (ParentRef::Origins(Some(before), right), end - known);
-            part.id.clock = known;
-        }
-        last = Some((client, end));
-        true
-    });
+    }
+    all.sort_by_key(|part| (part.id.client, part.id.clock));
     all
+}
+
+/// Returns what a struct has from a clock on.
+fn from_clock(part: Struct, clock: u32) -> Struct {
+    if part.id.clock >= clock {
+        return part;
+    }
+    let id = Id { clock, ..part.id };
+    let before = Id { clock: clock - 1, ..part.id };
+    let parent = match part.parent {
+        ParentRef::Root(List::NONE) => part.parent,
+        ParentRef::Origins(_, right) => ParentRef::Origins(Some(before), right),
+        ParentRef::Root(_) | ParentRef::Item(..) => ParentRef::Origins(Some(before), None),
+    };
+    Struct { id, length: part.end() - clock, parent, ..part }
 }
 
 /// Returns the clocks of each client before which its structs are split, sorted.
@@ -159,8 +168,11 @@ fn splits(structs: &[Struct], outlines: &[&Outline]) -> HashMap<u64, Vec<u32>> {
 impl ItemPieces {
     pub(super) fn of(structs: &[Struct], outlines: &[&Outline]) -> Result<Self, OutlineError> {
         let splits = splits(structs, outlines);
-        let mut pieces =
-            Self { pieces: Vec::with_capacity(structs.len()), of_clients: HashMap::new() };
+        let mut pieces = Self {
+            pieces: Vec::with_capacity(structs.len()),
+            of_clients: HashMap::new(),
+            mixes_lists: false,
+        };
         for part in Order::new(structs, |_client| 0).find()? {
             let clocks = splits.get(&part.id.client).map_or(&[][..], Vec::as_slice);
             let from = clocks.partition_point(|clock| *clock <= part.id.clock);
@@ -181,10 +193,7 @@ impl ItemPieces {
         let list = match part.parent {
             ParentRef::Root(list) => list,
             ParentRef::Item(parent, list) => list.inside(self.find(parent)),
-            ParentRef::Origins(..) => {
-                let origin = left.or(right).and_then(|index| self.pieces.get(index));
-                origin.map_or(List::NONE, |origin| origin.list)
-            }
+            ParentRef::Origins(..) => self.list_of_origins(left, right),
         };
         let client = part.id.client;
         let mut siblings = left.map_or(Siblings::AtStart(list), Siblings::RightOf);
@@ -196,6 +205,14 @@ impl ItemPieces {
             self.of_clients.entry(client).or_default().push((clock, index));
             siblings = Siblings::RightOf(index);
         }
+    }
+
+    /// Returns the list of an item between these pieces.
+    fn list_of_origins(&mut self, left: Option<usize>, right: Option<usize>) -> List {
+        let list_of = |origin: Option<usize>| Some(self.pieces.get(origin?)?.list);
+        let (left, right) = (list_of(left), list_of(right));
+        self.mixes_lists |= left.zip(right).is_some_and(|(left, right)| left != right);
+        left.or(right).unwrap_or(List::NONE)
     }
 
     /// Returns the piece with this insertion.
@@ -228,13 +245,18 @@ impl ItemPieces {
             }
         }
     }
-}
 
-/// Returns the bound for these pieces, which are all of their lists.
-pub(super) fn bound(mut pieces: Vec<&ItemPiece>) -> u64 {
-    pieces.sort_unstable_by_key(|piece| (piece.siblings, piece.right, piece.client));
-    let of_siblings = pieces.chunk_by(|piece, next| piece.siblings == next.siblings);
-    of_siblings.map(steps_of_siblings).fold(0, u64::saturating_add)
+    /// Returns the bound for some of the pieces, which are all of their lists.
+    pub(super) fn bound_of<'a>(&self, pieces: impl Iterator<Item = &'a ItemPiece>) -> u64 {
+        if self.mixes_lists {
+            return u64::MAX;
+        }
+        let (mut listed, unlisted): (Vec<&ItemPiece>, Vec<&ItemPiece>) =
+            pieces.partition(|piece| piece.list != List::NONE);
+        listed.sort_unstable_by_key(|piece| (piece.siblings, piece.right, piece.client));
+        let of_siblings = listed.chunk_by(|piece, next| piece.siblings == next.siblings);
+        of_siblings.map(steps_of_siblings).fold(unlisted.len() as u64, u64::saturating_add)
+    }
 }
 
 /// Returns the bound for pieces with the same left origin, sorted by right origin and client.

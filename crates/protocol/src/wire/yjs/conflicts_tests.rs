@@ -226,3 +226,83 @@ fn clients_that_do_not_see_each_other_take_a_step_for_each_pair_of_letters() {
     let letters = typed(&(0..100).map(|index| (index / 25, 0, 100)).collect::<Vec<_>>());
     assert_eq!(bound(&letters).steps, 100 + 4 * 25 * 75 - 6);
 }
+
+/// Writes the structs of one client from a clock on.
+fn of_client(client: u8, clock: u8, structs: &[Vec<u8>]) -> Vec<u8> {
+    let mut section = vec![u8::try_from(structs.len()).unwrap(), client, clock];
+    section.extend(structs.concat());
+    section
+}
+
+/// Writes an update with these sections, the ones of larger clients first.
+fn update_of(sections: &[Vec<u8>]) -> Outline {
+    let mut update = vec![u8::try_from(sections.len()).unwrap()];
+    update.extend(sections.concat());
+    update.push(0);
+    Outline::read(&update, usize::MAX).unwrap()
+}
+
+/// A letter in a root text.
+fn first_letter() -> Vec<u8> {
+    vec![4, 1, 1, b'c', 1, b'a']
+}
+
+/// A letter between two insertions, each a client and a clock.
+fn letter_between(left: (u8, u8), right: (u8, u8)) -> Vec<u8> {
+    vec![0xC4, left.0, left.1, right.0, right.1, 1, b'b']
+}
+
+/// A letter under a key of a root map.
+fn entry() -> Vec<u8> {
+    vec![0x24, 1, 1, b'm', 1, b'k', 1, b'e']
+}
+
+/// A collected struct of a length.
+fn collected(length: u8) -> Vec<u8> {
+    vec![0, length]
+}
+
+#[test]
+fn what_an_update_says_of_known_structs_is_ignored() {
+    // Two clients type backwards without seeing each other.
+    let letters = typed(&(0..26).map(|index| (index / 13, 0, 100)).collect::<Vec<_>>());
+    let document = Outline::read(&encoded(&letters), usize::MAX).unwrap();
+    let alone = ConflictBound::of(&[&document]).unwrap();
+    let next = |client: u8| vec![0x84, client, 12, 1, b'z'];
+    let honest = update_of(&[2, 1].map(|client| of_client(client, 13, &[next(client)])));
+    let forged =
+        update_of(&[2, 1].map(|client| of_client(client, 0, &[collected(13), next(client)])));
+    let bound = ConflictBound::of(&[&document, &forged]).unwrap();
+    assert_eq!(bound, ConflictBound::of(&[&document, &honest]).unwrap());
+    assert!(bound.steps > alone.steps);
+    // A part of what it says is new.
+    let longer = update_of(&[2, 1].map(|client| of_client(client, 0, &[collected(14)])));
+    let bound = ConflictBound::of(&[&document, &longer]).unwrap();
+    assert_eq!((bound.steps, bound.items), (alone.steps + 2, alone.items + 2));
+}
+
+#[test]
+fn an_item_between_two_lists_has_no_bound() {
+    let lists = [
+        [first_letter(), entry()],
+        [entry(), first_letter()],
+        [collected(1), entry()],
+        [entry(), collected(1)],
+    ];
+    for structs in lists {
+        let document = of_client(1, 0, &structs);
+        let between = of_client(2, 0, &[letter_between((1, 0), (1, 1))]);
+        assert_eq!(ConflictBound::of(&[&update_of(&[between, document])]).unwrap().steps, u64::MAX);
+    }
+    let document = of_client(1, 0, &[collected(2)]);
+    let between = of_client(2, 0, &[letter_between((1, 0), (1, 1))]);
+    assert_eq!(ConflictBound::of(&[&update_of(&[between, document])]).unwrap().steps, 3);
+}
+
+#[test]
+fn collected_structs_pass_nothing() {
+    let clients: Vec<_> =
+        (1..=100).rev().map(|client| of_client(client, 0, &[collected(1)])).collect();
+    let bound = ConflictBound::of(&[&update_of(&clients)]).unwrap();
+    assert_eq!(bound, ConflictBound { steps: 100, items: 100 });
+}
