@@ -95,8 +95,10 @@ impl DocumentState {
             head.title = Arc::clone(&change.title);
         }
         if let (Some(snapshot), Some(update)) = (&mut self.snapshot, &change.update) {
-            // The delta in the log is about as large as the update.
-            snapshot.bytes_since = snapshot.bytes_since.saturating_add(2 * update.len());
+            // The delta of a text in the log is about as large as the update.
+            let changes_text = change.delta.as_ref().is_some_and(|delta| !delta.is_empty());
+            let copies = if changes_text { 2 } else { 1 };
+            snapshot.bytes_since = snapshot.bytes_since.saturating_add(copies * update.len());
         }
     }
 

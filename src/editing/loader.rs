@@ -110,6 +110,8 @@ pub(crate) struct LoadedReplica {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastSnapshot {
     pub(crate) version: Version,
+    /// The size of its state, in bytes.
+    pub(crate) bytes: usize,
     /// About how many bytes of the log follow it.
     pub(crate) bytes_since: usize,
 }
@@ -248,6 +250,7 @@ impl DocumentLoader {
                     continue;
                 }
             };
+            let bytes = state.len();
             let load = move |budget: &Budget| Replica::load(&state, budget);
             let mut replica = loading.work(cost, load).await?;
             let mut bytes_since = 0;
@@ -256,15 +259,15 @@ impl DocumentLoader {
                 if page.iter().any(|change| change.kind == ChangeKind::Compacted) {
                     return Err(LoadError::NotKept);
                 }
-                let bytes = weight(&page);
-                bytes_since += bytes;
+                let page_bytes = weight(&page);
+                bytes_since += page_bytes;
                 let follow = move |budget: &Budget| {
                     let updates = page.iter().filter_map(|change| change.update.as_deref());
                     replica.followed_by(updates, budget)
                 };
-                replica = loading.work(bytes + cost, follow).await?;
+                replica = loading.work(page_bytes + cost, follow).await?;
             }
-            return Ok((replica, LastSnapshot { version: at, bytes_since }));
+            return Ok((replica, LastSnapshot { version: at, bytes, bytes_since }));
         }
     }
 

@@ -183,7 +183,8 @@ impl OpenDocument {
     /// Queues an edit.
     ///
     /// # Errors
-    /// Returns the reply channel when the queue is full.
+    /// Returns the reply channel when the queue is full, or when its author would have more waiting than stays free for
+    /// others.
     pub(crate) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
         self.queue.push(edit)
     }
@@ -328,19 +329,14 @@ impl OpenDocument {
     /// Whether `changes` or more changes, or a long log tail, follow the newest snapshot. False if the replica, from which
     /// a snapshot is made, is not here.
     pub(crate) fn is_snapshot_due(&self, changes: u32) -> bool {
-        let DocumentState {
-            head: Some(head),
-            replica: Some(replica),
-            snapshot: Some(snapshot),
-            ..
-        } = &self.state
+        let DocumentState { head: Some(head), replica: Some(_), snapshot: Some(snapshot), .. } =
+            &self.state
         else {
             return false;
         };
         let since = head.version.number() - snapshot.version.number();
-        // Opening the document reads the whole tail, however few changes it has. A snapshot has as many bytes as the
-        // document, of which the text may be a small part.
-        let max_tail = replica.weight().max(MAX_LOG_TAIL_BYTES);
+        // Opening the document reads the whole tail, however few changes it has.
+        let max_tail = snapshot.bytes.max(MAX_LOG_TAIL_BYTES);
         since >= i64::from(changes.max(1)) || (since > 0 && snapshot.bytes_since > max_tail)
     }
 }

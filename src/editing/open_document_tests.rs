@@ -2,9 +2,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    domain::{Budget, Content, DocumentId, User, UserId, examples::title_change},
+    domain::{Content, DocumentId, User, UserId, examples::title_change},
     editing::{
-        ApplyBounds, EditKind, EditRequest,
+        EditKind, EditRequest,
         loader::{LastSnapshot, large_texts_queue},
     },
 };
@@ -193,24 +193,34 @@ fn a_published_change_that_does_not_fit_is_not_applied() {
     assert_eq!(document.version(), Some(Version::FIRST));
 }
 
-/// A document of other content than text is as long as its Yjs state, so its log may have a tail of that length.
-#[test]
-fn the_tail_of_the_log_may_be_as_long_as_the_document() {
-    let length = 3 * MAX_LOG_TAIL_BYTES;
-    let mut replica = Replica::of(&"b".repeat(length));
-    let delta = serde_json::from_value(serde_json::json!([{ "delete": length }])).unwrap();
-    let budget = Budget::unlimited();
-    let bounds = ApplyBounds { text: length, structs: 100, budget: &budget };
-    replica.apply(&delta, bounds).unwrap();
-    assert_eq!(replica.content().bytes(), 0);
-    let weight = replica.weight();
+/// A change of other content than text.
+fn change_of_cells(version: i64, bytes: usize) -> Change {
+    let update = Some(bytes::Bytes::from(vec![0; bytes]));
+    Change { kind: ChangeKind::Edited, update, ..title_change(version) }
+}
 
+/// Appends changes of `length` bytes until a snapshot is due. Returns how many bytes they have.
+fn bytes_until_due(snapshot: usize, length: usize) -> usize {
     let mut document = opened();
-    document.state.replica = Some(replica);
-    let mut is_due_after = |bytes_since| {
-        document.state.snapshot = Some(LastSnapshot { version: Version::new(0), bytes_since });
-        document.is_snapshot_due(100)
-    };
-    assert!(!is_due_after(2 * MAX_LOG_TAIL_BYTES));
-    assert!(is_due_after(weight + 1));
+    // Its text is short, however large the document is.
+    document.state.replica = Some(Replica::of("a"));
+    let version = Version::FIRST;
+    document.state.snapshot = Some(LastSnapshot { version, bytes: snapshot, bytes_since: 0 });
+    let mut bytes = 0;
+    for version in 2..1_000 {
+        document.state.move_head(&change_of_cells(version, length));
+        bytes += length;
+        if document.is_snapshot_due(1_000) {
+            break;
+        }
+    }
+    bytes
+}
+
+#[test]
+fn the_tail_of_the_log_may_be_as_long_as_the_snapshot() {
+    let length = MAX_LOG_TAIL_BYTES / 8;
+    let snapshot = 5 * MAX_LOG_TAIL_BYTES;
+    assert_eq!(bytes_until_due(snapshot, length), snapshot + length);
+    assert_eq!(bytes_until_due(10, length), MAX_LOG_TAIL_BYTES + length, "of a small document");
 }

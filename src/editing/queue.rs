@@ -1,13 +1,14 @@
-//! The edits of a room that wait for a commit turn. Their authors take turns.
+//! The edits of a room that wait for a commit turn, with fair queueing of their authors.
 //!
 //! While one batch is being stored the next one gathers here, so that one commit serves many authors of a document. The
 //! queue is bounded in edits and in bytes. Pure: the actor runs what [`EditQueue::take_batch`] returns.
 //!
-//! An edit costs at least one unit and more with its bytes. If all waiting authors were served at the same time, each with
-//! the same share, an edit would end when its author's share has paid for it and for the edits of that author before it. The
-//! edit that would end first goes first (weighted fair queueing, Demers, Keshav and Shenker 1989). So those who type do not wait
-//! for the large changes of many others, and a large change is stored while others go on typing. The edits of one author keep
-//! their order.
+//! An edit costs at least one unit and at most [`MAX_COST`], by its bytes. If all waiting authors were served at the same time,
+//! each with the same share, an edit would finish when its author's share has paid for it and for the edits of that author
+//! before it. The edit that would finish first goes first (Demers, Keshav and Shenker, Analysis and simulation of a fair
+//! queueing algorithm, 1989). So users who type do not wait for the large changes of many others. A large change waits for
+//! about as many batches of theirs as it costs units, however long they go on typing. The edits of one author keep their
+//! order, and a deletion follows all edits that wait already.
 //!
 //! Invariant: `authors` has each author with waiting edits, and those who were served ahead of their share.
 
@@ -21,12 +22,15 @@ use crate::domain::UserId;
 /// The most edits in one commit.
 const MAX_BATCH: usize = 64;
 
-/// The most bytes in one commit, unless a single edit is larger. Those who type wait for the batch before theirs, so it
-/// must not take long.
+/// The most bytes in one commit, unless a single edit is larger. Users who type wait for the batch before theirs, so it must
+/// not take long.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// How many bytes cost one unit. Smaller edits cost as much, since each is a change of its own.
 const UNIT: usize = 4 * 1024;
+
+/// The most units that an edit costs. A large one takes a commit by itself, whatever its size.
+const MAX_COST: usize = MAX_BATCH_BYTES / UNIT;
 
 /// The time of the queue in which one author who waits alone pays for a unit.
 const UNIT_TIME: u64 = 1 << 16;
@@ -44,28 +48,28 @@ pub(crate) struct QueuedEdit {
     pub(crate) reply: Reply,
 }
 
-/// When an edit would end, in the time of the queue. Edits that end at the same time keep the order of arrival.
+/// When an edit would finish, in the time of the queue. Edits that finish at the same time keep the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
-    end: u64,
+struct FinishTag {
+    finish: u64,
     arrival: u64,
 }
 
-/// What the waiting edits of an author hold.
+/// The waiting edits of an author.
 #[derive(Debug, Default)]
-struct Held {
+struct Backlog {
     edits: usize,
     bytes: usize,
-    /// When the author's last edit would end, or would have ended.
-    last_end: u64,
+    /// When the author's last edit would finish, or would have finished.
+    last_finish: u64,
 }
 
 /// The queue of one room.
 #[derive(Debug)]
 pub(crate) struct EditQueue {
-    edits: BTreeMap<Turn, QueuedEdit>,
-    /// What each author holds.
-    authors: HashMap<UserId, Held>,
+    edits: BTreeMap<FinishTag, QueuedEdit>,
+    /// The backlog of each author.
+    authors: HashMap<UserId, Backlog>,
     /// The time of the queue. It passes with what is taken, the slower the more authors wait.
     now: u64,
     /// The number of edits that have arrived.
@@ -88,34 +92,39 @@ impl EditQueue {
     /// Queues an edit.
     ///
     /// # Errors
-    /// Returns the reply channel when the queue is full, or when its author would hold more of it than stays free for
+    /// Returns the reply channel when the queue is full, or when its author would have more waiting than stays free for
     /// others.
     pub(super) fn push(&mut self, edit: QueuedEdit) -> Result<(), Reply> {
         let (author, bytes) = (edit.request.author, edit.request.bytes());
         let free = self.capacity.saturating_sub(self.edits.len());
         let free_bytes = self.capacity_bytes.saturating_sub(self.bytes);
         let (of_author, of_author_bytes) =
-            self.authors.get(&author).map_or((0, 0), |held| (held.edits, held.bytes));
+            self.authors.get(&author).map_or((0, 0), |backlog| (backlog.edits, backlog.bytes));
         let fits = of_author < free && of_author_bytes + bytes <= free_bytes;
         if !fits && !self.edits.is_empty() {
             return Err(edit.reply);
         }
-        let held = self.authors.entry(author).or_default();
-        held.edits += 1;
-        held.bytes += bytes;
-        held.last_end = held.last_end.max(self.now) + cost(bytes);
-        let turn = Turn { end: held.last_end, arrival: self.arrived };
+        let backlog = self.authors.entry(author).or_default();
+        backlog.edits += 1;
+        backlog.bytes += bytes;
+        backlog.last_finish = backlog.last_finish.max(self.now) + cost(bytes);
+        if let EditKind::Delete = edit.request.kind
+            && let Some((last, _)) = self.edits.last_key_value()
+        {
+            backlog.last_finish = backlog.last_finish.max(last.finish);
+        }
+        let tag = FinishTag { finish: backlog.last_finish, arrival: self.arrived };
         self.arrived += 1;
         self.bytes += bytes;
-        self.edits.insert(turn, edit);
+        self.edits.insert(tag, edit);
         Ok(())
     }
 
-    /// Removes the edits to store next, in the order of their turns. A deletion is alone in its batch, and no batch has
+    /// Removes the edits to store next, those that would finish first. A deletion is alone in its batch, and no batch has
     /// two edits of one author and name.
     pub(super) fn take_batch(&mut self) -> Vec<QueuedEdit> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        let waiting = self.authors.values().filter(|held| held.edits > 0).count() as u64;
+        let waiting = self.authors.values().filter(|backlog| backlog.edits > 0).count() as u64;
         while let Some(next) = self.edits.first_entry() {
             let request = &next.get().request;
             bytes += request.bytes();
@@ -125,7 +134,7 @@ impl EditQueue {
                 break;
             }
             let edit = next.remove();
-            self.now += cost(edit.request.bytes()) / waiting.max(1);
+            self.now += (cost(edit.request.bytes()) / waiting.max(1)).max(1);
             self.release(&edit.request);
             batch.push(edit);
         }
@@ -135,8 +144,8 @@ impl EditQueue {
 
     /// Removes the edits that were made for a version.
     pub(super) fn take_based(&mut self) -> Vec<QueuedEdit> {
-        let has_base = |_turn: &Turn, edit: &mut QueuedEdit| edit.request.has_base();
-        let based: Vec<_> = self.edits.extract_if(.., has_base).map(|(_turn, edit)| edit).collect();
+        let has_base = |_tag: &FinishTag, edit: &mut QueuedEdit| edit.request.has_base();
+        let based: Vec<_> = self.edits.extract_if(.., has_base).map(|(_tag, edit)| edit).collect();
         based.iter().for_each(|edit| self.release(&edit.request));
         self.forget_authors();
         based
@@ -151,22 +160,23 @@ impl EditQueue {
     fn release(&mut self, request: &EditRequest) {
         let bytes = request.bytes();
         self.bytes -= bytes;
-        if let Some(held) = self.authors.get_mut(&request.author) {
-            held.edits -= 1;
-            held.bytes -= bytes;
+        if let Some(backlog) = self.authors.get_mut(&request.author) {
+            backlog.edits -= 1;
+            backlog.bytes -= bytes;
         }
     }
 
     /// Forgets the authors who have no waiting edit and were not served ahead of their share. In an empty queue nobody was.
     fn forget_authors(&mut self) {
         let (is_empty, now) = (self.edits.is_empty(), self.now);
-        self.authors.retain(|_, held| held.edits > 0 || (!is_empty && held.last_end > now));
+        self.authors
+            .retain(|_, backlog| backlog.edits > 0 || (!is_empty && backlog.last_finish > now));
     }
 }
 
 /// Returns what an edit costs, in the time of the queue.
 fn cost(bytes: usize) -> u64 {
-    (1 + (bytes / UNIT) as u64) * UNIT_TIME
+    (1 + bytes / UNIT).min(MAX_COST) as u64 * UNIT_TIME
 }
 
 fn may_join(request: &EditRequest, batch: &[QueuedEdit]) -> bool {
@@ -275,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn who_types_does_not_wait_for_the_large_changes_of_others() {
+    fn users_who_type_do_not_wait_for_the_large_changes_of_others() {
         let (mut queue, typist) = (EditQueue::new(100, 100_000_000), UserId::new());
         for _ in 0..3 {
             assert!(push(&mut queue, edit(400_000)));
@@ -293,7 +303,7 @@ mod tests {
     fn a_large_change_is_stored_while_others_go_on_typing() {
         let mut queue = EditQueue::new(1_000, 100_000_000);
         let typists = [(); MAX_BATCH].map(|()| UserId::new());
-        assert!(push(&mut queue, edit(400_000)));
+        assert!(push(&mut queue, edit(5_000_000)));
         let turns = (0..200).take_while(|_| {
             for typist in typists {
                 assert!(push(&mut queue, edit_of(typist, 1)));
@@ -301,10 +311,10 @@ mod tests {
             queue.take_batch().iter().all(|edit| edit.request.bytes() == 1)
         });
         let turns = turns.count();
-        assert!((400_000 / UNIT).abs_diff(turns) < 10, "{turns}");
+        assert!(MAX_COST.abs_diff(turns) < 10, "{turns}");
     }
 
-    /// One who sends the next large change as soon as the last one was taken gets no more than those who wait with all of theirs.
+    /// An author who sends the next large change when the last one was taken gets no more than one with many waiting.
     #[test]
     fn authors_get_the_same_share_whether_they_queue_one_change_or_many() {
         let (mut queue, [patient, quick]) =
@@ -345,6 +355,16 @@ mod tests {
             assert!(push(&mut queue, request));
         }
         assert_eq!(batches(&mut queue), [vec![1], vec![1, 1], vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn a_deletion_follows_the_edits_of_others_that_wait_already() {
+        let mut queue = EditQueue::new(20, 1_000_000);
+        for request in [edit(100_000), request(EditKind::Delete), edit(100_001)] {
+            assert!(push(&mut queue, request));
+        }
+        let batches = batches(&mut queue);
+        assert_eq!(batches, [vec![100_000], vec![0], vec![100_001]]);
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Room {
             OpenDocument::lend,
             |context, mut state| async move {
                 // Even if this fails, the next snapshot is due only after `every` further changes.
-                state.snapshot = Some(LastSnapshot { version, bytes_since: 0 });
+                let bytes = state.replica.as_ref().map_or(0, Replica::weight);
+                state.snapshot = Some(LastSnapshot { version, bytes, bytes_since: 0 });
                 let encoded = encode_if_stored(&context, &mut state).await;
                 (state, encoded)
             },
