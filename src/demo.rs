@@ -8,7 +8,7 @@ use crate::{
     domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Party, Text, Title},
     editing::Replica,
     settings::Settings,
-    store::{DocumentFilter, NewAccount, Store},
+    store::{AcceptedAddress, DocumentFilter, NewAccount, Store},
 };
 
 const TITLE: &str = "Project Alpha";
@@ -68,7 +68,7 @@ impl Demo {
 
 async fn account(settings: &Settings, store: &Store, name: &str) -> anyhow::Result<Account> {
     let email = Email::new(&format!("{}@demo.example", name.to_lowercase()))?;
-    if let Some(account) = store.find_account_by_email(&email).await? {
+    if let Some(account) = store.find_account_by_email(&email, AcceptedAddress::Any).await? {
         return Ok(account);
     }
     let password_hash = Passwords::new(&settings.auth)?.hash(HashTurn::OF_NODE, PASSWORD).await?;

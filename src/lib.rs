@@ -10,7 +10,7 @@
 //! and the upper layer implements it.
 //!
 //! ```text
-//! main > demo | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | memory | task | fair_queue | log_pace | quota > wire > domain
+//! main > demo | operator | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing > store | auth | bridge | roster > redis | outbox | connection | memory | task | fair_queue | log_pace | quota > wire > domain
 //! ```
 //!
 //! `|` separates modules of the same layer. Every layer may use `metrics`.
@@ -44,6 +44,7 @@ pub mod http;
 pub mod log_pace;
 pub mod memory;
 pub mod metrics;
+pub mod operator;
 pub mod outbox;
 pub mod probe;
 pub mod quota;

@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default), `migrate`, `token`, `compact`, `schema`, `health`.
+//! The command line: `serve` (the default), `migrate`, `user`, `token`, `compact`, `schema`, `health`.
 //!
 //! The output of a command goes to standard output; errors and logs go to standard error. Both may be closed: nothing here
 //! uses a macro that panics then.
@@ -16,9 +16,11 @@ use clap::{Args, Parser, Subcommand};
 use coscribe::{
     app::{Base, Node},
     demo,
-    domain::{Account, DisplayName, DocumentId, Email, User, UserId},
+    domain::{DisplayName, DocumentId, User, UserId},
     editing::{self, Kept},
-    graphql, probe,
+    graphql,
+    operator::{UserCommand, find_account},
+    probe,
     settings::{Flags, Settings, Sources},
     telemetry,
 };
@@ -65,6 +67,11 @@ enum Command {
     Migrate {
         #[command(subcommand)]
         direction: Migrate,
+    },
+    /// List, create and confirm the accounts of users
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
     },
     /// Print a token for a user, for testing
     Token {
@@ -151,6 +158,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&settings, base, demo).await,
         Command::Migrate { direction } => migrate(&base, direction).await,
+        Command::User { command } => command.run(&settings, &base, print).await,
         Command::Token { user } => token(&base, &user).await,
         Command::Compact { document, text_only } => compact(base, document, text_only).await,
         Command::Schema | Command::Health => Ok(()),
@@ -229,7 +237,7 @@ async fn token(base: &Base, user: &str) -> anyhow::Result<()> {
                 base.token_for_user(&User { id, name })
             }
         },
-        Err(_not_an_id) => base.token_for(&account(base, user).await?),
+        Err(_not_an_id) => base.token_for(&find_account(&base.store, user).await?),
     };
     print(format_args!("{}\n", token.token))
 }
@@ -240,11 +248,4 @@ async fn compact(mut base: Base, document: DocumentId, text_only: bool) -> anyho
     let compacted = editing::compact(&base.store, document, kept).await?;
     let editing::Compacted { version, bytes } = compacted;
     print(format_args!("compacted to {bytes} bytes as version {version}\n"))
-}
-
-async fn account(base: &Base, email: &str) -> anyhow::Result<Account> {
-    let found = base.store.find_account_by_email(&Email::new(email)?).await?;
-    found.with_context(|| {
-        format!("no account has the e-mail address {email}; check it, or pass a user id")
-    })
 }

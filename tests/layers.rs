@@ -13,7 +13,7 @@ use kit::rust_files;
 /// The layers from the top down. Modules of one layer do not import from each other.
 const LAYERS: [&[&str]; 14] = [
     &["main"],
-    &["demo", "probe"],
+    &["demo", "operator", "probe"],
     &["app"],
     &["settings"],
     &["telemetry"],

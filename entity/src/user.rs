@@ -19,12 +19,18 @@ pub struct Model {
     pub password_hash: Option<String>,
     /// When the account was created: UTC, whole microseconds.
     pub created_at: DateTimeUtc,
+    /// The e-mail address that is known to be the user's, in lower case. Null if none is.
+    #[sea_orm(unique)]
+    pub confirmed_email: Option<String>,
     /// The documents that this user owns.
     #[sea_orm(has_many)]
     pub documents: HasMany<super::document::Entity>,
     /// The grants to this user on documents of others.
     #[sea_orm(has_many)]
     pub grants: HasMany<super::document_access::Entity>,
+    /// How outside issuers name this user.
+    #[sea_orm(has_many)]
+    pub identities: HasMany<super::identity::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -11,6 +11,7 @@ mod m0004_changes;
 mod m0005_receipts_by_time;
 mod m0006_purges;
 mod m0008_quotas;
+mod m0009_identities;
 
 use sea_orm_migration::prelude::*;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_receipts_by_time::Migration),
             Box::new(m0006_purges::Migration),
             Box::new(m0008_quotas::Migration),
+            Box::new(m0009_identities::Migration),
         ]
     }
 }

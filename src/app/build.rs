@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::cluster::Cluster;
 use crate::{
-    auth::{AddressLookUps, Passwords, SignInLimits, SignIns, Tokens},
-    graphql::{Api, Engine, HourlyAllowances, RequestAllowances},
+    auth::{AddressLookUps, Issuers, Passwords, SignInLimits, SignIns, Tokens, Verifier},
+    graphql::{Api, Engine, HourlyAllowances, LocalAccountRules, RequestAllowances},
     http::{
         BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
         TrustedProxies,
@@ -21,7 +21,7 @@ use crate::{
         WaitingThrottle,
     },
     settings::Settings,
-    store::Store,
+    store::{AcceptedAddress, Store},
     telemetry,
     yjs::{EditorParts, UnstoredLog},
 };
@@ -47,6 +47,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let cluster = Cluster::new(settings, tokens.relay_key(), &metrics)?;
     let roster = Arc::clone(&cluster.roster);
     let limits = settings.limits.clone();
+    let issuers = Issuers::new(settings.auth.issuers.values(), settings.auth.leeway)?;
+    issuers.fetch_keys();
     let answers = answer_memory(&limits, &metrics);
     let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone());
     let engine = Engine::new(Arc::new(Api {
@@ -65,6 +67,15 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             limits.registrations_per_hour,
         ),
         look_ups: AddressLookUps::new(limits.address_look_ups_per_hour),
+        local_accounts: LocalAccountRules {
+            may_sign_in: settings.auth.has_local_accounts(),
+            may_register: settings.auth.is_registration_open(),
+        },
+        // Without an issuer nobody confirms addresses.
+        addresses: match issuers.is_empty() {
+            true => AcceptedAddress::Any,
+            false => AcceptedAddress::Confirmed,
+        },
         allowances: RequestAllowances::new(&limits),
         public_schema: settings.server.public_schema,
         hourly: HourlyAllowances::new(&limits),
@@ -72,7 +83,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));
-    let identity = Identity::new(tokens, store.clone(), metrics.clone(), settings.auth.enrol);
+    let verifier = Verifier::new(tokens, issuers, settings.auth.leeway);
+    let identity = Identity::new(verifier, store.clone(), metrics.clone(), settings.auth.enrol);
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
     let totals = Arc::new(OutboxTotals::new(metrics.clone()));
     let memory = message_memory(&limits, &metrics);

@@ -5,14 +5,13 @@
 
 use std::{fmt, path::Path};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind,
 };
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::{Secret, SecretFileError, TokenError, secret_file};
+use super::{Secret, SecretFileError, TokenError, secret_file, token_head::TokenHead};
 use crate::wire::envelope::RelayKey;
 
 /// Why no key could be made.
@@ -39,20 +38,6 @@ pub struct SigningKeys {
     verifying: DecodingKey,
     validation: Validation,
     relay: RelayKey,
-}
-
-/// The members of a token's header that are checked.
-#[derive(Deserialize)]
-struct ReceivedHeader {
-    alg: String,
-    /// Whether it demands extensions, even with `null`.
-    #[serde(default, rename = "crit", deserialize_with = "is_present")]
-    has_crit: bool,
-}
-
-/// Reads that a member is there, whatever its value.
-fn is_present<'de, D: Deserializer<'de>>(source: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(source).map(|_any| true)
 }
 
 impl SigningKeys {
@@ -101,14 +86,11 @@ impl SigningKeys {
 
     /// Verifies the signature of a token and returns its claims, which are not checked here.
     pub(super) fn open_token<T: DeserializeOwned>(&self, token: &str) -> Result<T, TokenError> {
-        check_header(token)?;
-        decode(token, &self.verifying, &self.validation).map(|token| token.claims).map_err(
-            |error| match error.kind() {
-                ErrorKind::InvalidSignature => TokenError::BadSignature,
-                ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
-                _ => TokenError::Malformed,
-            },
-        )
+        // The library does not distinguish a token of another algorithm from malformed text if that is `none`.
+        if TokenHead::read(token)?.alg != "HS256" {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        open_with(token, &self.verifying, &self.validation)
     }
 }
 
@@ -120,7 +102,7 @@ impl fmt::Debug for SigningKeys {
 
 /// Returns rules that check the signature only. The library would compare times with the system's clock, so `Tokens`
 /// checks the claims.
-fn signature_only(algorithm: Algorithm) -> Validation {
+pub(super) fn signature_only(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
@@ -129,17 +111,20 @@ fn signature_only(algorithm: Algorithm) -> Validation {
     validation
 }
 
-/// Checks the header, to distinguish a token of another algorithm from malformed text. The library does not for `none`.
-fn check_header(token: &str) -> Result<(), TokenError> {
-    let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let header: Option<ReceivedHeader> = header.and_then(|json| serde_json::from_slice(&json).ok());
-    match header {
-        None => Err(TokenError::Malformed),
-        Some(header) if header.alg != "HS256" => Err(TokenError::WrongAlgorithm),
-        // The header demands extensions, and none is supported (RFC 7515, section 4.1.11).
-        Some(ReceivedHeader { has_crit: true, .. }) => Err(TokenError::Malformed),
-        Some(_) => Ok(()),
-    }
+/// Verifies the signature of a token with this key, by rules of [`signature_only`], and returns its claims.
+///
+/// # Errors
+/// [`TokenError::BadSignature`], [`TokenError::WrongAlgorithm`], [`TokenError::Malformed`].
+pub(super) fn open_with<T: DeserializeOwned>(
+    token: &str,
+    key: &DecodingKey,
+    rules: &Validation,
+) -> Result<T, TokenError> {
+    decode(token, key, rules).map(|token| token.claims).map_err(|error| match error.kind() {
+        ErrorKind::InvalidSignature => TokenError::BadSignature,
+        ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
+        _ => TokenError::Malformed,
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The options of tokens and passwords.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Secret, TokenOptions};
+use super::{IssuerOptions, Secret, TokenOptions};
 
 /// The section `auth` of the settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,8 +23,15 @@ pub struct AuthOptions {
     pub issuer: Option<String>,
     /// The `aud` claim of new tokens, required of every token. If not set, it is neither written nor checked.
     pub audience: Option<String>,
-    /// Whether a valid token of an unknown user creates an account.
+    /// Whether a valid token of an unknown user creates an account, if it is signed with our secret.
     pub enrol: bool,
+    /// Outside issuers, by the names that the operator has given them.
+    #[serde(default)]
+    pub issuers: BTreeMap<String, IssuerOptions>,
+    /// Whether users may sign in with a password.
+    pub local: LocalAccounts,
+    /// Whether strangers may create accounts with a password.
+    pub registration: AccountRegistration,
     /// Memory for hashing one password, in KiB; at least 8 per lane.
     pub argon2_memory_kib: u32,
     /// Passes over that memory, at least 1.
@@ -38,7 +45,45 @@ pub struct AuthOptions {
     pub hashes_waiting: usize,
 }
 
+/// Whether users may sign in with a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalAccounts {
+    /// They may if there is no outside issuer.
+    Auto,
+    /// They may.
+    On,
+    /// They may not.
+    Off,
+}
+
+/// Whether strangers may create accounts with a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountRegistration {
+    /// They may, where users may sign in with a password.
+    Open,
+    /// Only the operator creates accounts.
+    Closed,
+}
+
 impl AuthOptions {
+    /// Returns whether users may sign in with a password.
+    #[must_use]
+    pub fn has_local_accounts(&self) -> bool {
+        match self.local {
+            LocalAccounts::Auto => self.issuers.is_empty(),
+            LocalAccounts::On => true,
+            LocalAccounts::Off => false,
+        }
+    }
+
+    /// Returns whether strangers may create accounts.
+    #[must_use]
+    pub fn is_registration_open(&self) -> bool {
+        self.has_local_accounts() && self.registration == AccountRegistration::Open
+    }
+
     /// Returns the options of [`Tokens`](super::Tokens).
     #[must_use]
     pub fn token_options(&self) -> TokenOptions {

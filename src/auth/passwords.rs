@@ -213,11 +213,12 @@ fn hash_now(argon2: &Argon2<'_>, password: &str) -> password_hash::Result<String
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeMap, time::Duration};
 
     use futures_util::poll;
 
     use super::*;
+    use crate::auth::{AccountRegistration, LocalAccounts};
 
     /// Options that make hashing fast and insecure.
     fn quick() -> AuthOptions {
@@ -228,6 +229,9 @@ mod tests {
             issuer: None,
             audience: None,
             enrol: false,
+            issuers: BTreeMap::new(),
+            local: LocalAccounts::Auto,
+            registration: AccountRegistration::Open,
             argon2_memory_kib: 8,
             argon2_passes: 1,
             argon2_lanes: 1,

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{Secret, SigningKeys, TokenError, TokenOptions, Tokens};
+use super::{Secret, SigningKeys, Subject, TokenError, TokenOptions, Tokens};
 use crate::{
     domain::{User, UserId},
     metrics::Metrics,
@@ -68,7 +68,7 @@ fn a_minted_token_names_its_user_until_it_expires() {
 
     assert_eq!(minted.expires_at, noon() + seconds(3600));
     let claims = tokens.verify(&minted.token, noon() + seconds(1)).unwrap();
-    assert_eq!(claims.user, ana.id);
+    assert_eq!(claims.subject, Subject::User(ana.id));
     assert_eq!(claims.name.as_deref(), Some("Ana"));
     assert_eq!(claims.email, None);
     assert_eq!(claims.expires_at, minted.expires_at);

@@ -11,8 +11,17 @@ use crate::{
     room::Rooms,
     roster::Roster,
     session::{Limits, Throttle},
-    store::Store,
+    store::{AcceptedAddress, Store},
 };
+
+/// Who may have a password here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalAccountRules {
+    /// Whether users may sign in with a password.
+    pub may_sign_in: bool,
+    /// Whether strangers may create accounts with a password.
+    pub may_register: bool,
+}
 
 /// The parts of the node that resolvers use.
 pub struct Api {
@@ -34,6 +43,10 @@ pub struct Api {
     pub look_ups: AddressLookUps,
     /// Limits changes and cursor moves over HTTP.
     pub allowances: RequestAllowances,
+    /// Who may sign in with a password.
+    pub local_accounts: LocalAccountRules,
+    /// Which e-mail addresses name other users.
+    pub addresses: AcceptedAddress,
     /// Whether requests without a token may read the schema.
     pub public_schema: bool,
     /// Limits grants per hour.

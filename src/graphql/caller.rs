@@ -7,7 +7,7 @@ use async_graphql::Context;
 use super::{Api, ApiError};
 use crate::{
     domain::{Network, Party, SessionId, User},
-    session::SessionLink,
+    session::{SessionLink, TokenIssuer},
 };
 
 /// The caller of an operation.
@@ -19,6 +19,8 @@ pub enum Caller {
     Request {
         /// The user of the token.
         user: User,
+        /// Who issued the token.
+        issued_by: TokenIssuer,
         /// The user's open session that the request names in `X-Session-Id`.
         session: Option<SessionId>,
         /// The network that the request came from, if it is known.
@@ -38,6 +40,15 @@ impl Caller {
             Self::Nobody(_) => Err(ApiError::NotSignedIn),
             Self::Request { user, .. } => Ok(user),
             Self::Session(link) => Ok(link.user()),
+        }
+    }
+
+    /// Returns who issued the token of the caller, if they have sent one.
+    pub(super) fn issued_by(&self) -> Option<TokenIssuer> {
+        match self {
+            Self::Nobody(_) => None,
+            Self::Request { issued_by, .. } => Some(*issued_by),
+            Self::Session(link) => Some(link.issued_by()),
         }
     }
 

@@ -29,6 +29,12 @@ pub enum ApiError {
     NotSignedIn,
     /// The e-mail address or the password is wrong. The client does not learn which.
     WrongCredentials,
+    /// Strangers may not create accounts.
+    NoRegistration,
+    /// Users have no passwords here.
+    NoLocalAccounts,
+    /// An outside issuer has issued the token that would be renewed.
+    OutsideToken,
     /// The answer would become too large, or there is no memory for it.
     Answer(AnswerRefused),
     /// An event repeats its large fields too often.
@@ -118,6 +124,20 @@ impl ApiError {
                 ErrorCode::Unauthenticated,
                 "The e-mail address or the password is wrong. Check both and try again.",
             ),
+            Self::NoRegistration => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "Only the operator of this server creates accounts. Ask them for one, or sign in with an identity provider \
+                 that the server accepts.",
+            ),
+            Self::NoLocalAccounts => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "Users of this server have no passwords. Sign in with an identity provider that the server accepts, and \
+                 send its token.",
+            ),
+            Self::OutsideToken => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "An identity provider issued your token. Get a new one from that provider.",
+            ),
             Self::Answer(error) => ErrorReport::new(error.code(), error.to_string()),
             Self::Copies(error) => ErrorReport::bad_input(error.to_string()),
             Self::NotWritten(_) => ErrorReport::new(ErrorCode::Internal, INTERNAL),
@@ -179,6 +199,9 @@ impl ApiError {
             )
             | Self::NotSignedIn
             | Self::WrongCredentials
+            | Self::NoRegistration
+            | Self::NoLocalAccounts
+            | Self::OutsideToken
             | Self::Answer(_)
             | Self::Copies(_)
             | Self::Input(_)

@@ -1,7 +1,8 @@
 //! What a request costs its sender, before anything else is done for it.
 //!
-//! A request with a valid token counts for its user, every other one for the address of its client. The signature of a
-//! token is checked before that, since it takes no longer than a refusal; the account is looked up after it.
+//! A request with a valid token counts for its user, every other one for the address of its client. The signature of one of our
+//! own tokens is checked before that, since it takes no longer than a refusal; the account is looked up after it. Those of
+//! outside issuers take longer. So a request with a token that was not verified a moment ago counts for the address as well.
 //!
 //! A refusal costs about as much as a small answer. So it waits for a moment: a client that ignores refusals gets only a few
 //! of them on each connection.
@@ -45,9 +46,9 @@ pub(super) async fn admit(request: &HttpRequest, state: &HttpState) -> Result<Ca
         charge_address(request, state, 1).await?;
         return Ok(Caller::Nobody(network_of(request, state)));
     };
-    let Identified { user, .. } = authenticate(request, state, token).await?;
+    let Identified { user, issued_by, .. } = authenticate(request, state, token).await?;
     let session = credentials::find_session_owner(request, state, user.id).await?;
-    Ok(Caller::Request { user, session, network: network_of(request, state) })
+    Ok(Caller::Request { user, issued_by, session, network: network_of(request, state) })
 }
 
 /// Returns the user of a token and counts the request for them.
@@ -59,10 +60,18 @@ pub(super) async fn authenticate(
     state: &HttpState,
     token: &str,
 ) -> Result<Identified, HttpError> {
-    let claims = state.identity.verify(token).map_err(IdentityError::Token)?;
+    let claims = match state.identity.verify_quickly(token) {
+        Some(verified) => verified,
+        None => {
+            charge_address(request, state, 1).await?;
+            state.identity.verify(token).await
+        }
+    };
+    let claims = claims.map_err(IdentityError::Token)?;
+    let user = state.identity.user_of(&claims).await?;
     request.extensions_mut().insert(CountedRequest);
-    pause_if_refused(state.throttle.take(&claims.user)).await?;
-    let identified = state.identity.account_of(&claims).await?;
+    pause_if_refused(state.throttle.take(&user)).await?;
+    let identified = state.identity.account_of(user, &claims).await?;
     note_known(request, identified.user.id);
     Ok(identified)
 }

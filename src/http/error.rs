@@ -14,6 +14,7 @@ use actix_web::{
 };
 
 use crate::{
+    auth::TokenError,
     memory::MemoryExhausted,
     roster::RosterUnavailable,
     session::{IdentityError, Throttled},
@@ -155,6 +156,9 @@ impl HttpError {
                 (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
             }
             Self::Identity(error) => match error {
+                IdentityError::Token(TokenError::NoKeys) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+                }
                 IdentityError::Token(_) | IdentityError::Unknown => {
                     (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
                 }
@@ -240,6 +244,8 @@ impl HttpError {
     fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Authorization | Self::NoToken => Some((header::WWW_AUTHENTICATE, CHALLENGE)),
+            // The token may be valid.
+            Self::Identity(IdentityError::Token(TokenError::NoKeys)) => None,
             Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
                 Some((header::WWW_AUTHENTICATE, INVALID_TOKEN))
             }
@@ -307,7 +313,6 @@ impl ResponseError for HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::TokenError;
 
     /// Returns the status and the challenge of the response to an error.
     fn challenge(error: HttpError) -> (u16, Option<String>) {
@@ -321,7 +326,7 @@ mod tests {
     fn an_invalid_token_is_challenged_with_an_error_code() {
         let challenged =
             (401, Some(r#"Bearer realm="coscribe", error="invalid_token""#.to_owned()));
-        for error in TokenError::ALL {
+        for error in TokenError::ALL.into_iter().filter(|error| *error != TokenError::NoKeys) {
             assert_eq!(challenge(IdentityError::Token(error).into()), challenged, "{error}");
         }
         assert_eq!(challenge(IdentityError::Unknown.into()), challenged);
@@ -339,6 +344,7 @@ mod tests {
     fn a_failed_lookup_of_an_account_is_not_challenged() {
         let unavailable = IdentityError::Store(StoreError::unavailable("no connection"));
         assert_eq!(challenge(unavailable.into()), (503, None));
+        assert_eq!(challenge(IdentityError::Token(TokenError::NoKeys).into()), (503, None));
         let internal = IdentityError::Store(StoreError::internal("no such table"));
         assert_eq!(challenge(internal.into()), (500, None));
     }

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::Topic;
 
 /// The reasons of failed authentication that exist from the start.
-const AUTH_FAILURES: [&str; 14] = [
+const AUTH_FAILURES: [&str; 17] = [
     "bad_signature",
     "bad_subject",
     "busy",
@@ -25,13 +25,16 @@ const AUTH_FAILURES: [&str; 14] = [
     "malformed",
     "missing",
     "no_expiry",
+    "no_keys",
     "not_yet_valid",
     "rate_limited",
+    "unknown_key",
     "unknown_user",
     "wrong_algorithm",
     "wrong_audience",
     "wrong_credentials",
     "wrong_issuer",
+    "wrong_type",
 ];
 
 /// The reasons for which the server ends connections, or refuses them.

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{
-    Identified, SessionLink, actor::Session, error::AdmissionError, slot_search::SlotSearch,
-    socket::SessionContext,
+    Identified, SessionLink, actor::Session, error::AdmissionError, link::LinkClient,
+    slot_search::SlotSearch, socket::SessionContext,
 };
 use crate::{
     domain::Party,
@@ -62,7 +62,12 @@ impl Session {
             return;
         }
         let (outbox, limits) = (self.outbox.clone(), &self.parts.limits);
-        let link = SessionLink::new(self.id, identified.user, self.network, outbox, limits);
+        let client = LinkClient {
+            user: identified.user,
+            issued_by: identified.issued_by,
+            network: self.network,
+        };
+        let link = SessionLink::new(self.id, client, outbox, limits);
         let view = self.view();
         let effects = self.protocol.admit(Arc::new(link), &self.heartbeat, &view);
         self.apply(effects, ctx);

@@ -28,14 +28,17 @@ impl From<&AdmissionError> for CloseReason {
             }
             AdmissionError::Identity(IdentityError::Token(
                 TokenError::Malformed
+                | TokenError::WrongType
                 | TokenError::WrongAlgorithm
                 | TokenError::BadSignature
+                | TokenError::UnknownKey
                 | TokenError::NotYetValid
                 | TokenError::WrongAudience
                 | TokenError::WrongIssuer
                 | TokenError::BadSubject
                 | TokenError::NoExpiry,
             )) => Self::InvalidToken,
+            AdmissionError::Identity(IdentityError::Token(TokenError::NoKeys)) => Self::Unavailable,
             AdmissionError::Identity(IdentityError::Unknown) => Self::InvalidToken,
             AdmissionError::Identity(IdentityError::Store(
                 StoreError::Busy | StoreError::Unavailable(_),

@@ -1,14 +1,16 @@
 //! Authentication: from a token to an account.
 //!
-//! [`Identity`] verifies the token without I/O, then looks up its account, or creates one if `auth.enrol` is set.
-//! Sockets and HTTP requests are authenticated by the same rules.
+//! [`Identity`] verifies the token, finds its user, then looks up their account. It creates the account of a user whom it
+//! does not know, if the settings of the token's issuer allow it. Sockets and HTTP requests are authenticated by the same
+//! rules.
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
+use super::outside_users::OutsideUsers;
 use crate::{
-    auth::{Claims, TokenError, Tokens},
-    domain::{Account, DisplayName, Email, Party, User},
+    auth::{Claims, Subject, TokenError, Verifier},
+    domain::{Account, DisplayName, Email, Party, User, UserId},
     metrics::Metrics,
     store::{Store, StoreError},
 };
@@ -20,6 +22,17 @@ pub struct Identified {
     pub user: User,
     /// When the token expires.
     pub expires_at: DateTime<Utc>,
+    /// Who issued the token.
+    pub issued_by: TokenIssuer,
+}
+
+/// Who issued the token of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenIssuer {
+    /// This server, or an application that has its secret.
+    Ours,
+    /// An outside issuer.
+    Outside,
 }
 
 /// Why a token did not lead to an account.
@@ -28,7 +41,7 @@ pub enum IdentityError {
     /// The token is not valid.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The token is valid, but its user has no account, and `auth.enrol` is not set.
+    /// The token is valid, but its user has no account, and its issuer's users get none by themselves.
     #[error("the token is valid, but its user has no account here")]
     Unknown,
     /// The account could not be looked up.
@@ -39,17 +52,20 @@ pub enum IdentityError {
 /// Authenticates users by their tokens.
 #[derive(Clone)]
 pub struct Identity {
-    tokens: Tokens,
+    verifier: Verifier,
     store: Store,
     metrics: Metrics,
     enrol: bool,
+    outside: OutsideUsers,
 }
 
 impl Identity {
-    /// Creates an authenticator. With `enrol`, it creates an account for a valid token of an unknown user.
+    /// Creates an authenticator. With `enrol`, it creates an account for a valid token of an unknown user that is signed with
+    /// our own secret.
     #[must_use]
-    pub fn new(tokens: Tokens, store: Store, metrics: Metrics, enrol: bool) -> Self {
-        Self { tokens, store, metrics, enrol }
+    pub fn new(verifier: Verifier, store: Store, metrics: Metrics, enrol: bool) -> Self {
+        let outside = OutsideUsers::new(store.clone());
+        Self { verifier, store, metrics, enrol, outside }
     }
 
     /// Returns the user of a token. Counts tokens that are refused.
@@ -60,46 +76,88 @@ impl Identity {
     /// # Cancel safety
     /// An account may have been created when the future is dropped. The next call finds it.
     pub async fn of(&self, token: &str) -> Result<Identified, IdentityError> {
-        self.account_of(&self.verify(token)?).await
+        let claims = self.verify(token).await?;
+        let user = self.user_of(&claims).await?;
+        self.account_of(user, &claims).await
     }
 
-    /// Verifies a token without I/O. Counts tokens that are refused.
+    /// Verifies a token if that takes little work. `None` if it takes as much as a small request. Counts tokens that are
+    /// refused.
+    pub fn verify_quickly(&self, token: &str) -> Option<Result<Claims, TokenError>> {
+        let verified = self.verifier.verify_quickly(token, Utc::now())?;
+        Some(verified.inspect_err(|error| self.metrics.auth_failed(error.label())))
+    }
+
+    /// Verifies a token. Waits for the keys of its issuer, if they have to be fetched. Counts tokens that are refused.
     ///
     /// # Errors
     /// [`TokenError`].
-    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let verified = self.tokens.verify(token, Utc::now());
+    pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let verified = self.verifier.verify(token, Utc::now()).await;
         verified.inspect_err(|error| self.metrics.auth_failed(error.label()))
     }
 
-    /// Returns the user of a verified token. Counts unknown users.
+    /// Returns the id of the user of a verified token. Creates the account of an outside user whom it does not know, if their
+    /// issuer allows it.
     ///
     /// # Errors
     /// [`IdentityError::Unknown`] or [`IdentityError::Store`].
     ///
     /// # Cancel safety
     /// An account may have been created when the future is dropped. The next call finds it.
-    pub async fn account_of(&self, claims: &Claims) -> Result<Identified, IdentityError> {
-        let (party, find) = (Party::User(claims.user), self.store.find_account(claims.user));
-        let account = match self.store.read_for(party, find).await?? {
-            Some(account) => account,
-            None if self.enrol => self.enrol(claims).await?,
-            None => {
-                self.metrics.auth_failed("unknown_user");
-                return Err(IdentityError::Unknown);
+    pub async fn user_of(&self, claims: &Claims) -> Result<UserId, IdentityError> {
+        match &claims.subject {
+            Subject::User(user) => Ok(*user),
+            Subject::Outside(subject) => {
+                let found = self.outside.find_or_enrol(subject, claims).await?;
+                found.ok_or_else(|| self.unknown())
             }
-        };
-        Ok(Identified { user: account.user(), expires_at: claims.expires_at })
+        }
     }
 
-    async fn enrol(&self, claims: &Claims) -> Result<Account, StoreError> {
-        // The identity provider may use names that are not valid here. The user's id always is.
+    /// Returns the account of the user of a verified token. Counts unknown users.
+    ///
+    /// # Errors
+    /// [`IdentityError::Unknown`] or [`IdentityError::Store`].
+    ///
+    /// # Cancel safety
+    /// An account may have been created when the future is dropped. The next call finds it.
+    pub async fn account_of(
+        &self,
+        user: UserId,
+        claims: &Claims,
+    ) -> Result<Identified, IdentityError> {
+        let (party, find) = (Party::User(user), self.store.find_account(user));
+        let account = match (self.store.read_for(party, find).await??, &claims.subject) {
+            (Some(account), _) => account,
+            (None, Subject::User(_)) if self.enrol => self.enrol(user, claims).await?,
+            (None, Subject::User(_)) => return Err(self.unknown()),
+            (None, Subject::Outside(subject)) => {
+                // The account was deleted after it was found. The next token creates one.
+                self.outside.forget(subject);
+                return Err(self.unknown());
+            }
+        };
+        let issued_by = match claims.subject {
+            Subject::User(_) => TokenIssuer::Ours,
+            Subject::Outside(_) => TokenIssuer::Outside,
+        };
+        Ok(Identified { user: account.user(), expires_at: claims.expires_at, issued_by })
+    }
+
+    fn unknown(&self) -> IdentityError {
+        self.metrics.auth_failed("unknown_user");
+        IdentityError::Unknown
+    }
+
+    async fn enrol(&self, user: UserId, claims: &Claims) -> Result<Account, StoreError> {
+        // The application may use names that are not valid here. The user's id always is.
         let given = claims.name.as_deref().and_then(|name| DisplayName::new(name).ok());
         let name = match given {
             Some(name) => name,
-            None => DisplayName::from(claims.user),
+            None => DisplayName::from(user),
         };
         let email = claims.email.as_deref().and_then(|email| Email::for_account(email).ok());
-        self.store.enrol(claims.user, name, email).await
+        self.store.enrol(user, name, email).await
     }
 }

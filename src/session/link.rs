@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::{Limits, Throttled, throttle::Allowance};
+use super::{Limits, Throttled, TokenIssuer, throttle::Allowance};
 use crate::{
     domain::{AccessLevel, Cursor, DocumentId, Network, SessionId, User},
     outbox::Outbox,
@@ -17,11 +17,19 @@ use crate::{
     wire::graphql_ws::OperationId,
 };
 
+/// The client of an admitted session.
+pub(super) struct LinkClient {
+    pub(super) user: User,
+    /// Who issued the token with which it was admitted.
+    pub(super) issued_by: TokenIssuer,
+    /// Its network, if it is known.
+    pub(super) network: Option<Network>,
+}
+
 /// An admitted session. It owns the seats of its subscriptions.
 pub struct SessionLink {
     id: SessionId,
-    user: User,
-    network: Option<Network>,
+    client: LinkClient,
     outbox: Outbox,
     cursors: Allowance,
     edits: Allowance,
@@ -37,17 +45,10 @@ struct Seats {
 
 impl SessionLink {
     /// Creates the link of a session that has just been admitted.
-    pub(super) fn new(
-        id: SessionId,
-        user: User,
-        network: Option<Network>,
-        outbox: Outbox,
-        limits: &Limits,
-    ) -> Self {
+    pub(super) fn new(id: SessionId, client: LinkClient, outbox: Outbox, limits: &Limits) -> Self {
         Self {
             id,
-            user,
-            network,
+            client,
             outbox,
             cursors: Allowance::per_second("cursor moves", limits.cursors_per_second),
             edits: Allowance::per_second("changes", limits.edits_per_second),
@@ -64,19 +65,25 @@ impl SessionLink {
     /// Returns the session's user.
     #[must_use]
     pub fn user(&self) -> &User {
-        &self.user
+        &self.client.user
+    }
+
+    /// Returns who issued the token with which the client was admitted.
+    #[must_use]
+    pub fn issued_by(&self) -> TokenIssuer {
+        self.client.issued_by
     }
 
     /// Returns the network of the client, if it is known.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
-        self.network
+        self.client.network
     }
 
     /// Returns the session as a subscriber.
     #[must_use]
     pub fn subscriber(&self) -> Subscriber {
-        let (session, user) = (self.id, self.user.clone());
+        let (session, user) = (self.id, self.client.user.clone());
         Subscriber { session, user, outbox: self.outbox.clone() }
     }
 

@@ -26,6 +26,7 @@ mod message_memory;
 mod message_pace;
 mod messages;
 mod options;
+mod outside_users;
 mod protocol;
 mod reader;
 mod sessions;
@@ -40,7 +41,7 @@ mod yjs;
 pub(crate) const TURN_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub use graphql::port::{Execute, Operation, OperationResponse, Preparation};
-pub use identity::{Identified, Identity, IdentityError};
+pub use identity::{Identified, Identity, IdentityError, TokenIssuer};
 pub use limits::Limits;
 pub use link::SessionLink;
 pub use options::SessionOptions;

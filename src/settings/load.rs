@@ -12,6 +12,7 @@ use super::{
     Fault, SettingsError, Sources,
     layers::{self, SettingEntry},
     rules,
+    templates::Templates,
 };
 use crate::{
     auth::AuthOptions,
@@ -57,13 +58,14 @@ impl Settings {
     /// # Errors
     /// All mistakes in the sources together.
     pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
-        let defaults = layers::defaults();
+        let (mut defaults, templates) = Templates::split(layers::defaults());
         let (entries, mut faults) = layers::read(sources);
+        templates.instantiate(&mut defaults, &entries);
         let mut effective = BTreeMap::new();
         for entry in entries {
             match defaults.get(&entry.key) {
                 Some(_) => drop(effective.insert(entry.key.clone(), entry)),
-                None => faults.push(unknown(&entry, &defaults)),
+                None => faults.push(unknown(&entry, &defaults, &templates)),
             }
         }
         let mut values = defaults.clone();
@@ -157,6 +159,9 @@ fn expected(default: &ValueKind) -> &'static str {
 fn shown(default: &Value) -> String {
     match &default.kind {
         ValueKind::String(text) => format!("{text:?}"),
+        ValueKind::Array(items) => {
+            format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
         _ => default.to_string(),
     }
 }
@@ -188,13 +193,19 @@ fn assemble(
 }
 
 /// Returns the fault of a setting that does not exist, with the names that do.
-fn unknown(entry: &SettingEntry, defaults: &BTreeMap<String, Value>) -> Fault {
-    let section = entry.key.split('.').next().unwrap_or_default();
-    let there = defaults.keys().filter_map(|key| key.split_once('.'));
-    let keys: Vec<_> =
-        there.clone().filter(|(name, _)| *name == section).map(|(_, key)| key).collect();
+fn unknown(
+    entry: &SettingEntry,
+    defaults: &BTreeMap<String, Value>,
+    templates: &Templates,
+) -> Fault {
+    let section = entry.key.rsplit_once('.').map_or("", |(section, _)| section);
+    let all = defaults.keys().map(String::as_str).chain(templates.keys());
+    let there: Vec<_> = all.filter_map(|key| key.rsplit_once('.')).collect();
+    let of_section = there.iter().filter(|(name, _)| *name == section);
+    let keys: Vec<_> = of_section.map(|(_, key)| *key).collect();
     let problem = if keys.is_empty() {
-        let mut sections: Vec<_> = there.map(|(name, _)| name).collect();
+        let mut sections: Vec<_> = there.iter().map(|(name, _)| *name).collect();
+        sections.sort_unstable();
         sections.dedup();
         format!("does not exist. Use a key of one of the sections {}.", sections.join(", "))
     } else {

@@ -9,6 +9,7 @@
 
 mod fault;
 mod fault_list;
+mod issuer_rules;
 mod layers;
 mod limit_rules;
 mod load;
@@ -16,6 +17,7 @@ mod rules;
 #[cfg(test)]
 mod rules_tests;
 mod sources;
+mod templates;
 #[cfg(test)]
 mod tests;
 

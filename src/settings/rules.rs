@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{
     Fault, Settings,
     fault_list::{FaultList, shown},
-    limit_rules,
+    issuer_rules, limit_rules,
 };
 use crate::{
     auth::{AuthOptions, SigningKeys},
@@ -49,6 +49,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Fault> {
     check_tcp_user_timeout(&mut faults, &settings.server, &settings.session);
     limit_rules::check(&mut faults, &settings.limits);
     check_auth(&mut faults, &settings.auth);
+    issuer_rules::check(&mut faults, &settings.auth);
     check_room(&mut faults, &settings.room);
     check_outbox(&mut faults, settings.outbox);
     check_store(&mut faults, &settings.store);

@@ -66,11 +66,14 @@ fn the_demo_is_for_this_machine_unless_a_source_says_otherwise() {
 #[test]
 fn without_sources_the_settings_are_those_of_base_toml() {
     let mut repeated = Sources::default();
-    for (key, value, _) in written() {
+    // A section that has any name exists only if a source gives it one.
+    let fixed: Vec<_> = written().into_iter().filter(|(key, ..)| !key.contains("NAME")).collect();
+    let count = fixed.len();
+    for (key, value, _) in fixed {
         let name = format!("COSCRIBE__{}", key.replace('.', "__").to_uppercase());
         repeated = repeated.with(&name, value.trim_matches(['"', '[', ']']));
     }
-    assert_eq!(repeated.environment.len(), layers::defaults().len());
+    assert_eq!(repeated.environment.len(), count);
 
     let default = Settings::load(&Sources::default()).unwrap();
 
@@ -86,6 +89,7 @@ fn without_sources_the_settings_are_those_of_base_toml() {
     assert_eq!(default.outbox.bound, 1 << 20);
     assert_eq!(default.auth.token_life, Duration::from_secs(3600));
     assert!(default.auth.secret.is_none() && default.auth.issuer.is_none());
+    assert!(default.auth.issuers.is_empty());
     assert!(default.store.url.is_empty() && default.server.allowed_origins.is_empty());
     assert_eq!(default.telemetry.format, LogFormat::Text);
 }
@@ -234,7 +238,7 @@ fn all_faults_are_reported_at_once_with_name_and_source() {
     assert_eq!(text.lines().count(), 1 + expected.len(), "{text}");
     for line in [
         "server.prot (more.toml): does not exist. The section server has these keys: allowed_origins, answer_patience,",
-        "sesion.mailbox (more.toml): does not exist. Use a key of one of the sections auth, limits, outbox,",
+        "sesion.mailbox (more.toml): does not exist. Use a key of one of the sections auth, auth.issuers.NAME, limits, outbox,",
         "server.port (more.toml): has an invalid value. Set it to a whole number, 0 or more.",
         "auth.enrol (COSCRIBE__AUTH__ENROL): has an invalid value. Set it to true or false.",
         "auth.secret (JWT_SECRET): has 5 bytes, which is too short.",
@@ -306,5 +310,60 @@ fn faults_contain_no_secrets() {
     assert!(
         faults[1].starts_with("store.url (DATABASE_URL): names an unknown database."),
         "{faults:?}"
+    );
+}
+
+#[test]
+fn a_section_of_an_issuer_has_the_defaults_of_the_template() {
+    let (_folder, mut sources) = folder(&[(
+        "more.toml",
+        "[auth.issuers.company]\nissuer = \"https://login.example.org\"\naudiences = [\"a\", \"b\"]\n\
+         [auth.issuers.partner-2]\nissuer = \"https://partner.example.org\"\naudiences = [\"c\"]\nenrol = false",
+    )]);
+    sources.config_file = Some("more.toml".into());
+    sources = sources.with("COSCRIBE__AUTH__ISSUERS__COMPANY__KEYS_EVERY", "1m");
+
+    let auth = Settings::load(&sources).unwrap().auth;
+
+    let [company, partner] = ["company", "partner-2"].map(|name| &auth.issuers[name]);
+    assert_eq!(company.audiences, ["a", "b"]);
+    assert_eq!(
+        (company.keys_every, partner.keys_every),
+        (Duration::from_secs(60), Duration::from_secs(600))
+    );
+    assert_eq!((company.enrol, partner.enrol), (true, false));
+    assert_eq!(company.algorithms.len(), 3);
+    assert_eq!((&*company.name_claim, company.keys.as_deref()), ("name", None));
+    assert!(!auth.has_local_accounts() && !auth.is_registration_open());
+}
+
+#[test]
+fn a_faulty_section_of_an_issuer_is_reported_setting_by_setting() {
+    let faults = faults(&[
+        ("COSCRIBE__AUTH__ISSUERS__COMPANY__ENROL", "perhaps"),
+        ("COSCRIBE__AUTH__ISSUERS__COMPANY__KEY", "x"),
+        ("COSCRIBE__AUTH__ISSUERS__COMPANY__ALGORITHMS", "HS256"),
+        ("COSCRIBE__AUTH__ISSUERS__PARTNER__ISSUER", "http://login.example.org"),
+        ("COSCRIBE__AUTH__ISSUERS__PARTNER__KEYS_STALE", "1m"),
+    ]);
+    let expect = |start: &str| {
+        assert!(faults.iter().any(|fault| fault.starts_with(start)), "{start}: {faults:#?}");
+    };
+    expect(
+        "auth.issuers.company.enrol (COSCRIBE__AUTH__ISSUERS__COMPANY__ENROL): has an invalid value.",
+    );
+    expect(
+        "auth.issuers.company.key (COSCRIBE__AUTH__ISSUERS__COMPANY__KEY): does not exist. The section auth.issuers.company has these keys: algorithms, allow_http,",
+    );
+    expect(
+        "auth.issuers.company.algorithms (COSCRIBE__AUTH__ISSUERS__COMPANY__ALGORITHMS): names \"HS256\", which is none of RS256, ES256 and EdDSA. Write it like the default, [\"RS256\", \"ES256\", \"EdDSA\"].",
+    );
+    expect("auth.issuers.company.issuer: is not set.");
+    expect("auth.issuers.company.audiences: names no audience");
+    expect(
+        "auth.issuers.partner.keys: \"http://login.example.org/.well-known/openid-configuration\" begins with http://",
+    );
+    expect(
+        "auth.issuers.partner.keys_stale (COSCRIBE__AUTH__ISSUERS__PARTNER__KEYS_STALE): 1m is too short.",
     );
 }

@@ -7,12 +7,13 @@ use std::{
 
 use entity::user;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, SqlErr,
-    sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+    sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, identities::take_address, rows};
 use crate::domain::{Account, DisplayName, Email, Party, User, UserId};
 
 /// The domain of the placeholder addresses of enrolled users. RFC 2606, section 2, reserves `.invalid`, so no real
@@ -30,6 +31,23 @@ pub struct NewAccount {
     pub email: Email,
     /// The hash of the password as a PHC string.
     pub password_hash: String,
+}
+
+/// An account, as operators see it.
+pub struct AccountListing {
+    /// The account.
+    pub account: Account,
+    /// Whether its address is known to be the user's.
+    pub is_confirmed: bool,
+}
+
+/// Which addresses name an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptedAddress {
+    /// Those that are known to be the user's.
+    Confirmed,
+    /// Those, and the addresses with which users have registered. Anybody can register with the address of another.
+    Any,
 }
 
 /// An account and its password hash, for checking a password.
@@ -67,6 +85,7 @@ impl Store {
             email: new.email.as_str().to_owned(),
             password_hash: Some(new.password_hash),
             created_at: rows::now(),
+            confirmed_email: None,
         };
         let insert = user::Entity::insert(active_model(row.clone()));
         let inserted =
@@ -96,7 +115,7 @@ impl Store {
             return Ok(account);
         }
         let own_address = email.filter(|email| !is_placeholder(email));
-        let placeholder = format!("{id}{PLACEHOLDER_DOMAIN}");
+        let placeholder = placeholder_address(id);
         let addresses =
             own_address.map(|email| email.as_str().to_owned()).into_iter().chain([placeholder]);
         for email in addresses {
@@ -106,6 +125,7 @@ impl Store {
                 email,
                 password_hash: None,
                 created_at: rows::now(),
+                confirmed_email: None,
             };
             // If the id or the address is taken, nothing is inserted. The query below finds out which one it was.
             let insert = user::Entity::insert(active_model(row.clone()))
@@ -130,15 +150,67 @@ impl Store {
         Ok(row.map(rows::account))
     }
 
-    /// Returns the account with this address.
+    /// Confirms that the address with which an account signs in is its user's, and returns the address. It is then no longer
+    /// confirmed for any other account. `None` if the account has only a placeholder, or does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn confirm_address(&self, id: UserId) -> Result<Option<String>, StoreError> {
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            let row = user::Entity::find_by_id(id.uuid()).one(&txn).await?;
+            let own = row.and_then(|row| Email::new(&row.email).ok());
+            let Some(email) = own.filter(|email| !is_placeholder(email)) else { return Ok(None) };
+            take_address(&txn, &email, id).await?;
+            user::Entity::update_many()
+                .col_expr(user::Column::ConfirmedEmail, Expr::value(email.as_str()))
+                .filter(user::Column::Id.eq(id.uuid()))
+                .exec(&txn)
+                .await?;
+            txn.commit().await?;
+            Ok(Some(email.as_str().to_owned()))
+        })
+        .await
+    }
+
+    /// Returns accounts in the order of their ids, at most `limit`, beginning behind the one with the id `after`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u64,
+    ) -> Result<Vec<AccountListing>, StoreError> {
+        let mut query = user::Entity::find().order_by_asc(user::Column::Id).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(user::Column::Id.gt(after.uuid()));
+        }
+        let rows = query.all(&self.readers).await?;
+        let listed = rows.into_iter().map(|row| AccountListing {
+            is_confirmed: row.confirmed_email.is_some(),
+            account: rows::account(row),
+        });
+        Ok(listed.collect())
+    }
+
+    /// Returns the account with this address: the one for which it is confirmed or, if there is none and `accepted` allows
+    /// it, the one that signs in with it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn find_account_by_email(
         &self,
         email: &Email,
+        accepted: AcceptedAddress,
     ) -> Result<Option<Account>, StoreError> {
-        Ok(self.find_by_email(email).await?.map(rows::account))
+        let confirmed =
+            user::Entity::find().filter(user::Column::ConfirmedEmail.eq(email.as_str()));
+        let found = match (confirmed.one(&self.readers).await?, accepted) {
+            (None, AcceptedAddress::Any) => self.find_by_email(email).await?,
+            (found, AcceptedAddress::Any | AcceptedAddress::Confirmed) => found,
+        };
+        Ok(found.map(rows::account))
     }
 
     /// Returns the account with this address and its password hash.
@@ -185,6 +257,11 @@ impl Store {
     }
 }
 
+/// Returns the address of an account that has none.
+pub(super) fn placeholder_address(id: UserId) -> String {
+    format!("{id}{PLACEHOLDER_DOMAIN}")
+}
+
 fn is_placeholder(email: &Email) -> bool {
     email.as_str().ends_with(PLACEHOLDER_DOMAIN)
 }
@@ -196,5 +273,6 @@ fn active_model(row: user::Model) -> user::ActiveModel {
         email: Set(row.email),
         password_hash: Set(row.password_hash),
         created_at: Set(row.created_at),
+        confirmed_email: Set(row.confirmed_email),
     }
 }

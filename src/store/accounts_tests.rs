@@ -4,7 +4,7 @@ use entity::user;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
 use super::{
-    StoreError,
+    AcceptedAddress, StoreError,
     test_store::{TestStore, address, display_name, new_account},
 };
 use crate::domain::{DisplayName, Party, UserId};
@@ -20,10 +20,19 @@ async fn an_account_is_found_by_id_and_by_address() {
 
     assert_eq!((&*ana.name, &*ana.email), ("Ana Ñandú 🦤", "ana@example.org"));
     assert_eq!(store.find_account(ana.id).await.unwrap().as_ref(), Some(&ana));
-    let by_email = store.find_account_by_email(&address("ANA@example.ORG")).await.unwrap();
+    let by_email = store
+        .find_account_by_email(&address("ANA@example.ORG"), AcceptedAddress::Any)
+        .await
+        .unwrap();
     assert_eq!(by_email.as_ref(), Some(&ana));
     assert_eq!(store.find_account(UserId::new()).await.unwrap(), None);
-    assert_eq!(store.find_account_by_email(&address("bo@example.org")).await.unwrap(), None);
+    assert_eq!(
+        store
+            .find_account_by_email(&address("bo@example.org"), AcceptedAddress::Any)
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
@@ -111,7 +120,10 @@ async fn an_enrolled_user_without_an_address_of_their_own_gets_a_placeholder() {
         assert_eq!(account.email, format!("{id}@enrolled.invalid"));
         assert_eq!(store.find_account(id).await.unwrap(), Some(account));
     }
-    let owner_of_address = store.find_account_by_email(&address("ana@example.org")).await.unwrap();
+    let owner_of_address = store
+        .find_account_by_email(&address("ana@example.org"), AcceptedAddress::Any)
+        .await
+        .unwrap();
     assert_eq!(owner_of_address.map(|account| account.id), Some(ana));
 }
 

@@ -73,7 +73,7 @@ pub(super) fn account(row: user::Model) -> Account {
     Account {
         id: UserId::from(row.id),
         name: row.name.into(),
-        email: row.email,
+        email: row.confirmed_email.unwrap_or(row.email),
         created_at: row.created_at,
     }
 }

@@ -41,6 +41,7 @@ async fn help_explains_each_command() {
     for command in [
         "serve",
         "migrate",
+        "user",
         "token",
         "compact",
         "schema",
@@ -55,6 +56,8 @@ async fn help_explains_each_command() {
     for arguments in [
         &["migrate", "--help"][..],
         &["token", "--help"],
+        &["user", "--help"],
+        &["user", "create", "--help"],
         &["compact", "--help"],
         &["serve", "--help"],
     ] {
@@ -166,4 +169,51 @@ async fn all_invalid_settings_are_reported_at_once() {
     }
     assert!(!error.contains("short\""), "{error}");
     assert!(!folder.path().join("data").exists());
+}
+
+#[actix_web::test]
+async fn operators_create_list_and_confirm_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["migrate", "up"]).await;
+    assert_eq!(run(folder.path(), &["user", "list"]).await, "");
+
+    let created =
+        run(folder.path(), &["user", "create", "--email", "Ana@example.org", "--name", "Ana"])
+            .await;
+    let value = |name: &str| {
+        let line = created.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {created}")).trim().to_owned()
+    };
+    let (id, password) = (value("id:"), value("password:"));
+    let closed = [("COSCRIBE__AUTH__REGISTRATION", "closed")];
+    let server = SERVER.start(folder.path(), &closed).await;
+    let login = "mutation($email: String!, $password: String!) {
+        login(email: $email, password: $password) { account { id } } }";
+    let variables = json!({ "email": "ana@example.org", "password": password });
+    let signed_in = server.stranger().run(login, variables).await.value();
+    assert_eq!(signed_in["account"]["id"], *id);
+    // Beside the server.
+    let listed = run(folder.path(), &["user", "list"]).await;
+    assert!(
+        listed.starts_with(&id) && listed.ends_with(" ana@example.org confirmed Ana\n"),
+        "{listed}"
+    );
+    server.terminate().await;
+
+    let server = SERVER.start(folder.path(), &[]).await;
+    server.person("Bob").await;
+    let unconfirmed = "bob@example.org unconfirmed Bob";
+    assert!(run(folder.path(), &["user", "list"]).await.contains(unconfirmed));
+    run(folder.path(), &["user", "confirm", "bob@example.org"]).await;
+    assert!(!run(folder.path(), &["user", "list"]).await.contains(unconfirmed));
+    server.terminate().await;
+
+    let twice = ["user", "create", "--email", "ana@example.org", "--name", "Ana"];
+    let refused = SERVER.run(folder.path(), &twice).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("already exists"));
+    let unknown = SERVER.run(folder.path(), &["user", "confirm", "x@example.org"]).await;
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr)
+            .contains("no account has the id or e-mail address")
+    );
 }

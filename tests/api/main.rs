@@ -34,6 +34,7 @@ mod log;
 mod metrics;
 mod operations;
 mod origins;
+mod outside_issuers;
 mod page;
 mod presence;
 mod proxies;

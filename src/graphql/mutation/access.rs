@@ -103,7 +103,7 @@ async fn find_target(
             let (api, caller, email) = (api(ctx)?, caller(ctx), Email::new(&email)?);
             let (user, network) = (caller.user()?.id, caller.network());
             api.look_ups.begin(user, network, Instant::now())?;
-            let account = read(ctx, api.store.find_account_by_email(&email)).await?;
+            let account = read(ctx, api.store.find_account_by_email(&email, api.addresses)).await?;
             let account = account.ok_or(StoreError::NoSuchUser)?;
             api.look_ups.found(user, network, Instant::now());
             Ok(account.id)

@@ -14,6 +14,7 @@ use crate::{
         read_turns::read,
         types::{AccountType, AuthPayload},
     },
+    session::TokenIssuer,
     store::{NewAccount, StoreError},
 };
 
@@ -23,7 +24,8 @@ pub(super) struct AccountMutations;
 
 #[Object]
 impl AccountMutations {
-    /// Creates an account and signs in to it. Fails with `CONFLICT` if the e-mail address already has an account.
+    /// Creates an account and signs in to it. Fails with `CONFLICT` if the e-mail address already has an account, and with
+    /// `FORBIDDEN` if only the operator of the server creates accounts.
     #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn register(
         &self,
@@ -33,6 +35,9 @@ impl AccountMutations {
         password: String,
     ) -> Result<AuthPayload, ApiError> {
         let (api, network) = (api(ctx)?, caller(ctx).network());
+        if !api.local_accounts.may_register {
+            return Err(ApiError::NoRegistration);
+        }
         let (email, name) = (Email::for_account(&email)?, DisplayName::new(&name)?);
         Passwords::check(&password)?;
         limited(api, api.sign_ins.check_source(network, Instant::now()))?;
@@ -52,7 +57,8 @@ impl AccountMutations {
         Ok(signed_in(api, account))
     }
 
-    /// Signs in with an e-mail address and a password.
+    /// Signs in with an e-mail address and a password. Fails with `FORBIDDEN` if users of this server sign in with an identity
+    /// provider only.
     #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn login(
         &self,
@@ -61,6 +67,9 @@ impl AccountMutations {
         password: String,
     ) -> Result<AuthPayload, ApiError> {
         let (api, network) = (api(ctx)?, caller(ctx).network());
+        if !api.local_accounts.may_sign_in {
+            return Err(ApiError::NoLocalAccounts);
+        }
         let email = Email::new(&email)?;
         let attempt = api.sign_ins.begin(&email, network, Instant::now());
         let attempt = limited(api, attempt)?;
@@ -80,11 +89,15 @@ impl AccountMutations {
         }
     }
 
-    /// Issues a new token for the caller. Call it before the current token expires.
+    /// Issues a new token for the caller. Call it before the current token expires. Fails with `FORBIDDEN` if an identity
+    /// provider issued the current token, because that provider decides how long its users stay signed in.
     #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let user = caller(ctx).user()?;
+        if caller(ctx).issued_by() == Some(TokenIssuer::Outside) {
+            return Err(ApiError::OutsideToken);
+        }
         let account = read(ctx, api.store.find_account(user.id)).await?;
         let account = account.ok_or(StoreError::NoSuchUser)?;
         if let Ok(email) = Email::new(&account.email) {

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 
 use super::protocol::GraphQlCompletion;
 use crate::{
+    auth::TokenError,
     domain::UserId,
     session::{
         Identified, Identity, IdentityError,
@@ -64,7 +65,7 @@ impl Renewal {
                 ErrorCode::Forbidden,
                 "The token belongs to another user. Open a new connection to change the user.",
             ),
-            Err(IdentityError::Store(_)) => (
+            Err(IdentityError::Store(_) | IdentityError::Token(TokenError::NoKeys)) => (
                 ErrorCode::Unavailable,
                 "The token could not be checked now. Try again in a moment.",
             ),

@@ -8,6 +8,7 @@
 //! - Raw frames: a [`RawSocket`] is the level below [`Socket`]; the test decides every byte.
 //! - Clusters: a [`Cluster`] starts node processes that share a database and Redis. [`Proxy`], [`RedisServer`],
 //!   [`RedisCluster`] and [`PostgresServer`] fail on demand.
+//! - Outside issuers: an [`IdentityProvider`] signs tokens with a [`SigningKey`].
 //! - Rooms without sockets: a [`Backend`].
 //!
 //! Methods that wait are called `expect_…`, and no wait is longer than [`DEADLINE`]. Silence is shown by a marker: an event
@@ -37,6 +38,7 @@ mod editor_state;
 mod frame;
 mod handshake;
 mod http_reply;
+mod identity_provider;
 mod inbox;
 mod kernel;
 mod metrics;
@@ -56,6 +58,7 @@ mod redis_cluster;
 mod redis_server;
 mod rust_files;
 mod services;
+mod signing_key;
 mod socket;
 mod tab;
 mod test_node;
@@ -72,6 +75,7 @@ pub use editor_state::EditorState;
 pub use frame::{Frame, Opcode};
 pub use handshake::{Handshake, HandshakeReply, Refusal};
 pub use http_reply::{HttpReply, http_client, http_client_at};
+pub use identity_provider::IdentityProvider;
 pub use kernel::{kernel_holds_connection, largest_kernel_buffers};
 pub use metrics::Metrics;
 pub use node::Node;
@@ -90,6 +94,7 @@ pub use rust_files::rust_files;
 pub use services::{
     certificate_authority, database_url, number, redis_cluster_url, redis_tls_url, redis_url,
 };
+pub use signing_key::SigningKey;
 pub use socket::Socket;
 pub use tab::Tab;
 pub use test_node::{ON_FILE, TestNode};

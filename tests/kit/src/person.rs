@@ -49,6 +49,24 @@ impl Person {
         }
     }
 
+    /// The user of a token that an outside issuer has signed, at this node.
+    pub async fn with_outside_token(node: &impl Node, name: &str, token: String) -> Self {
+        let (address, http) = (node.address(), http_client());
+        let id = UserId::new();
+        let person = Self {
+            name: name.to_owned(),
+            id,
+            email: String::new(),
+            token,
+            session: None,
+            address,
+            http,
+        };
+        let me = person.run("{ me { id email } }", json!({})).await.value();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self { id: text(&me["id"]).parse().unwrap(), email: text(&me["email"]), ..person }
+    }
+
     /// The same person at another node, or at one that was restarted.
     #[must_use]
     pub fn at(&self, node: &impl Node) -> Self {

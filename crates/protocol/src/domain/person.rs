@@ -23,7 +23,7 @@ pub struct Account {
     pub id: UserId,
     /// The name shown to others.
     pub name: Arc<str>,
-    /// The e-mail address for signing in, in lower case.
+    /// The e-mail address, in lower case: one that is known to be the user's or else the one for signing in.
     pub email: String,
     /// The time of its creation.
     pub created_at: DateTime<Utc>,

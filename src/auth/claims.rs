@@ -1,0 +1,113 @@
+//! The claims of tokens that every issuer uses alike (RFC 7519, section 4.1), and what is kept of an accepted token.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, de};
+
+use super::TokenError;
+use crate::domain::{OutsideSubject, UserId};
+
+/// Of whom a token speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// One of our users: the token was signed with our own key.
+    User(UserId),
+    /// A user of an outside issuer.
+    Outside(OutsideSubject),
+}
+
+/// The claims of an accepted token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// The user.
+    pub subject: Subject,
+    /// The user's name, if the token has one. Not checked against any rule.
+    pub name: Option<String>,
+    /// The user's e-mail address, if the token has one. Not checked against any rule.
+    pub email: Option<String>,
+    /// Whether the issuer says that the address is the user's.
+    pub is_email_verified: bool,
+    /// Whether the user gets an account if they have none and an outside issuer has issued the token.
+    pub may_enrol: bool,
+    /// The expiry: `exp`, without the leeway.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The registered claims, as they were received.
+#[derive(Deserialize)]
+pub(super) struct RegisteredClaims {
+    pub(super) sub: Option<String>,
+    pub(super) iss: Option<String>,
+    aud: Option<TokenAudience>,
+    exp: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    /// Checked for its type only.
+    #[serde(rename = "iat")]
+    _iat: Option<NumericDate>,
+}
+
+impl RegisteredClaims {
+    /// Checks that `now` is not before `nbf`, and before `exp` (RFC 7519, sections 4.1.4 and 4.1.5), and returns the expiry.
+    /// `iat` is no limit (section 4.1.6): the clock of the server that issued the token may be ahead.
+    ///
+    /// # Errors
+    /// [`TokenError::NoExpiry`], [`TokenError::Expired`], [`TokenError::NotYetValid`].
+    pub(super) fn check_time(
+        &self,
+        now: DateTime<Utc>,
+        leeway: Duration,
+    ) -> Result<DateTime<Utc>, TokenError> {
+        let leeway = time_delta(leeway);
+        let Some(NumericDate(expires_at)) = self.exp else {
+            return Err(TokenError::NoExpiry);
+        };
+        // Differences are compared, because a sum may overflow the largest time.
+        if now.signed_duration_since(expires_at) >= leeway {
+            return Err(TokenError::Expired);
+        }
+        let starts = self.nbf.as_ref().map(|start| start.0.signed_duration_since(now));
+        if starts.is_some_and(|wait| wait > leeway) {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(expires_at)
+    }
+
+    /// Returns whether the token is for this audience.
+    pub(super) fn is_for(&self, audience: &str) -> bool {
+        match &self.aud {
+            Some(TokenAudience::One(name)) => name == audience,
+            Some(TokenAudience::Several(names)) => names.iter().any(|name| name == audience),
+            None => false,
+        }
+    }
+}
+
+/// One audience or several (RFC 7519, section 4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TokenAudience {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Seconds since 1970, with or without a fraction (RFC 7519, section 2).
+struct NumericDate(DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        let time = match (number.as_i64(), number.as_f64()) {
+            (Some(seconds), _) => DateTime::from_timestamp(seconds, 0),
+            // The conversion saturates, and chrono accepts no saturated value as a time.
+            (None, Some(seconds)) => DateTime::from_timestamp_millis((seconds * 1000.0) as i64),
+            (None, None) => None,
+        };
+        time.map(Self).ok_or_else(|| de::Error::custom("not a time"))
+    }
+}
+
+/// Converts the duration to chrono's type. One that is too long becomes the longest.
+pub(super) fn time_delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

@@ -1,0 +1,80 @@
+//! Outside issuers of tokens: identity providers whose users may use this server.
+//!
+//! [`Issuers`] finds the issuer of a token by its `iss` claim and verifies the token with the keys that the issuer publishes
+//! as a JWK Set (RFC 7517). An [`Issuer`](issuer::Issuer) keeps its keys in memory ([`KeyCache`](key_cache::KeyCache)),
+//! fetches them again from time to time, and at once when a token names a key that it does not know.
+//!
+//! Invariants: a key verifies tokens of its own issuer only; the key decides the algorithm, never the token; a client
+//! cannot make the server fetch keys more often than `keys_retry`; keys older than `keys_stale` verify nothing.
+
+mod claim_names;
+mod issuer;
+mod key_cache;
+mod key_set;
+mod key_source;
+mod options;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+
+use self::issuer::Issuer;
+use super::{Claims, TokenError, token_head};
+
+pub use key_source::check_key_place;
+pub use options::{IssuerOptions, SignatureAlgorithm};
+
+/// Verifies tokens of outside issuers.
+#[derive(Debug, Clone, Default)]
+pub struct Issuers(Arc<BTreeMap<String, Arc<Issuer>>>);
+
+impl Issuers {
+    /// Accepts tokens of these issuers. Fetches nothing yet.
+    ///
+    /// # Errors
+    /// TLS cannot be used on this machine.
+    pub fn new<'a>(
+        issuers: impl IntoIterator<Item = &'a IssuerOptions>,
+        leeway: std::time::Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let issuers = issuers.into_iter().map(|options| {
+            let issuer = Issuer::new(options.clone(), leeway)?;
+            Ok((options.issuer.clone(), Arc::new(issuer)))
+        });
+        Ok(Self(Arc::new(issuers.collect::<Result<_, reqwest::Error>>()?)))
+    }
+
+    /// Returns whether no outside issuer is accepted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns how often the keys of this issuer were fetched. Tokens that were verified with the keys of an earlier fetch must
+    /// be verified again.
+    pub(super) fn key_epoch(&self, issuer: &str) -> u64 {
+        self.0.get(issuer).map_or(0, |issuer| issuer.key_epoch())
+    }
+
+    /// Begins to fetch the keys of all issuers, so that the first user does not wait for them.
+    pub fn fetch_keys(&self) {
+        for issuer in self.0.values() {
+            issuer.refresh();
+        }
+    }
+
+    /// Returns the claims of `token` if an outside issuer signed it and it is valid at `now`. Waits until the keys of the
+    /// issuer are there, if they have to be fetched.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks; see [`TokenError`].
+    pub(super) async fn verify(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Claims, TokenError> {
+        let said = token_head::said_issuer(token).ok_or(TokenError::WrongIssuer)?;
+        let issuer = self.0.get(&said).ok_or(TokenError::WrongIssuer)?;
+        issuer.verify(token, now).await
+    }
+}

@@ -1,0 +1,106 @@
+//! The verification of every token, whoever issued it.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::{
+    Claims, Subject, TokenError, Tokens, claims::time_delta, issuers::Issuers,
+    token_head::TokenHead,
+};
+
+/// How many tokens are remembered.
+const REMEMBERED: usize = 20_000;
+
+/// How long a token is remembered, unless the keys of its issuer are fetched meanwhile.
+const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+
+/// The SHA-256 hash of a token.
+type TokenHash = [u8; 32];
+
+/// A token whose signature was verified.
+#[derive(Clone)]
+struct Verified {
+    claims: Claims,
+    at: Instant,
+    /// How often the keys of its issuer had been fetched.
+    key_epoch: u64,
+}
+
+/// Verifies our own tokens and those of outside issuers.
+#[derive(Clone)]
+pub struct Verifier {
+    tokens: Tokens,
+    issuers: Issuers,
+    leeway: Duration,
+    /// Tokens of outside issuers. To verify one takes as long as a small request.
+    verified: Arc<Cache<TokenHash, Verified>>,
+}
+
+impl Verifier {
+    /// Accepts our own tokens and those of `issuers`, which may differ from our clock by `leeway`.
+    #[must_use]
+    pub fn new(tokens: Tokens, issuers: Issuers, leeway: Duration) -> Self {
+        Self { tokens, issuers, leeway, verified: Arc::new(Cache::new(REMEMBERED)) }
+    }
+
+    /// Returns the claims of a token if it takes little work to verify it: it is one of our own, or it was verified a moment
+    /// ago. `None` if it is neither.
+    #[must_use]
+    pub fn verify_quickly(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Option<Result<Claims, TokenError>> {
+        if token.len() > Tokens::MAX_LENGTH {
+            return Some(Err(TokenError::Malformed));
+        }
+        match TokenHead::read(token) {
+            Err(error) => Some(Err(error)),
+            Ok(head) if head.alg == "HS256" || self.issuers.is_empty() => {
+                Some(self.tokens.verify(token, now))
+            }
+            Ok(_signed_with_another_key) => self.recall(token, now),
+        }
+    }
+
+    /// Returns the claims of a token if it is valid at `now`. Waits for the keys of its issuer, if they have to be fetched.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks; see [`TokenError`].
+    pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+        if let Some(verified) = self.verify_quickly(token, now) {
+            return verified;
+        }
+        let claims = self.issuers.verify(token, now).await?;
+        let key_epoch = self.key_epoch(&claims);
+        let verified = Verified { claims: claims.clone(), at: Instant::now(), key_epoch };
+        self.verified.insert(hash(token), verified);
+        Ok(claims)
+    }
+
+    fn key_epoch(&self, claims: &Claims) -> u64 {
+        match &claims.subject {
+            Subject::User(_) => 0,
+            Subject::Outside(subject) => self.issuers.key_epoch(&subject.issuer),
+        }
+    }
+
+    /// Returns the claims of a token that was verified a moment ago, or that it has expired since.
+    fn recall(&self, token: &str, now: DateTime<Utc>) -> Option<Result<Claims, TokenError>> {
+        let known = self.verified.get(&hash(token))?;
+        let is_current = known.key_epoch == self.key_epoch(&known.claims);
+        if !is_current || known.at.elapsed() >= REMEMBERED_FOR {
+            return None;
+        }
+        let is_over = now.signed_duration_since(known.claims.expires_at) >= time_delta(self.leeway);
+        Some(if is_over { Err(TokenError::Expired) } else { Ok(known.claims) })
+    }
+}
+
+fn hash(token: &str) -> TokenHash {
+    Sha256::digest(token).into()
+}

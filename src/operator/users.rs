@@ -1,0 +1,145 @@
+//! `coscribe user`: the accounts of users.
+
+use std::io::{self, BufRead as _};
+
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::Subcommand;
+
+use crate::{
+    app::Base,
+    auth::{HashTurn, Passwords},
+    domain::{Account, DisplayName, Email, Party, UserId},
+    settings::Settings,
+    store::{AcceptedAddress, AccountListing, NewAccount, Store},
+};
+
+/// How many accounts are read at a time.
+const PAGE: u64 = 500;
+
+/// The random bytes of a password: 20 characters.
+const PASSWORD_BYTES: usize = 15;
+
+/// A command for the accounts of users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// List all accounts: id, when it was created, its e-mail address, whether the address is confirmed, name
+    List,
+    /// Create an account with a password and a confirmed e-mail address, and print its id and password
+    Create {
+        /// E-mail address to sign in with
+        #[arg(long)]
+        email: String,
+        /// Name that others see
+        #[arg(long)]
+        name: String,
+        /// Read the password from the first line of standard input instead of making one up
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Confirm that the e-mail address of an account is its user's, so that others can share documents with it
+    Confirm {
+        /// Id or e-mail address of the user
+        user: String,
+    },
+}
+
+impl UserCommand {
+    /// Runs the command, and passes each line of its output to `print`.
+    ///
+    /// # Errors
+    /// The input is not valid, there is no such user, or the database does not respond.
+    pub async fn run(
+        self,
+        settings: &Settings,
+        base: &Base,
+        mut print: impl FnMut(String) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let store = &base.store;
+        match self {
+            Self::List => list(store, print).await,
+            Self::Create { email, name, password_stdin } => {
+                let password = if password_stdin { read_password()? } else { new_password()? };
+                let (email, name) = (Email::for_account(&email)?, DisplayName::new(&name)?);
+                let account = create(settings, store, email, name, &password).await?;
+                print(format!("id: {}\n", account.id))?;
+                match password_stdin {
+                    true => Ok(()),
+                    false => print(format!("password: {password}\n")),
+                }
+            }
+            Self::Confirm { user } => {
+                let account = find_account(store, &user).await?;
+                let email = store.confirm_address(account.id).await?;
+                let email = email.context("the account has no address of its own")?;
+                print(format!("confirmed {email} for {}\n", account.id))
+            }
+        }
+    }
+}
+
+async fn list(
+    store: &Store,
+    mut print: impl FnMut(String) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let page = store.list_accounts(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.account.id);
+        for AccountListing { account, is_confirmed } in page {
+            let Account { id, name, email, created_at } = account;
+            let confirmed = if is_confirmed { "confirmed" } else { "unconfirmed" };
+            let created = created_at.format("%Y-%m-%dT%H:%M:%SZ");
+            print(format!("{id} {created} {email} {confirmed} {name}\n"))?;
+        }
+    }
+}
+
+async fn create(
+    settings: &Settings,
+    store: &Store,
+    email: Email,
+    name: DisplayName,
+    password: &str,
+) -> anyhow::Result<Account> {
+    Passwords::check(password)?;
+    let password_hash = Passwords::new(&settings.auth)?.hash(HashTurn::OF_NODE, password).await?;
+    let account =
+        store.create_account(NewAccount { name, email, password_hash }, Party::Node).await?;
+    store.confirm_address(account.id).await?;
+    Ok(account)
+}
+
+/// Returns the account with this id or e-mail address.
+///
+/// # Errors
+/// There is none, or the database does not respond.
+pub async fn find_account(store: &Store, user: &str) -> anyhow::Result<Account> {
+    let found = match user.parse::<UserId>() {
+        Ok(id) => store.find_account(id).await?,
+        Err(_not_an_id) => {
+            store.find_account_by_email(&Email::new(user)?, AcceptedAddress::Any).await?
+        }
+    };
+    found.with_context(|| format!("no account has the id or e-mail address {user}; check it"))
+}
+
+fn new_password() -> anyhow::Result<String> {
+    let mut bytes = [0; PASSWORD_BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(io::Error::other)
+        .context("the system has no random bytes")?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Reads a password from standard input, up to the end of the line.
+fn read_password() -> anyhow::Result<String> {
+    let mut line = String::new();
+    let count = io::stdin().lock().read_line(&mut line).context("cannot read the password")?;
+    anyhow::ensure!(
+        count > 0,
+        "standard input has no password; write it there, followed by a line end"
+    );
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,171 @@
+//! The users of outside issuers: which account each has, and what their issuer says of them.
+
+use entity::{identity, user};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    sea_query::{Expr, OnConflict},
+};
+
+use super::{Store, StoreError, accounts::placeholder_address, rows};
+use crate::domain::{DisplayName, Email, OutsideSubject, Party, UserId};
+
+/// What an issuer says of one of its users.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutsideProfile {
+    /// The name, if it is known.
+    pub name: Option<DisplayName>,
+    /// The e-mail address, if it is known and the issuer has verified it.
+    pub email: Option<Email>,
+}
+
+/// The account of a user of an outside issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideUser {
+    /// The account.
+    pub user: UserId,
+    /// What the issuer has said last, part by part.
+    pub profile: OutsideProfile,
+}
+
+impl Store {
+    /// Returns the account of a user of an outside issuer, if they have one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_outside_user(
+        &self,
+        subject: &OutsideSubject,
+    ) -> Result<Option<OutsideUser>, StoreError> {
+        let row = by_subject(subject).one(&self.readers).await?;
+        Ok(row.map(outside_user))
+    }
+
+    /// Creates an account for a user of an outside issuer, unless they have one. Concurrent calls create one account.
+    ///
+    /// A verified address is the new account's, and no longer that of another account. The account has no address to sign in
+    /// with.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn enrol_outside_user(
+        &self,
+        subject: &OutsideSubject,
+        profile: &OutsideProfile,
+    ) -> Result<OutsideUser, StoreError> {
+        let id = UserId::new();
+        let created = self.write(Party::User(id), async {
+            let txn = self.begin().await?;
+            if let Some(email) = &profile.email {
+                take_address(&txn, email, id).await?;
+            }
+            let name = profile.name.clone().unwrap_or_else(|| DisplayName::from(id));
+            let account = user::ActiveModel {
+                id: Set(id.uuid()),
+                name: Set(name.as_str().to_owned()),
+                email: Set(placeholder_address(id)),
+                password_hash: Set(None),
+                created_at: Set(rows::now()),
+                confirmed_email: Set(profile.email.as_ref().map(|email| email.as_str().to_owned())),
+            };
+            user::Entity::insert(account).exec_without_returning(&txn).await?;
+            let row = identity::ActiveModel {
+                issuer: Set((*subject.issuer).to_owned()),
+                subject: Set((*subject.subject).to_owned()),
+                user_id: Set(id.uuid()),
+                name: Set(profile.name.as_ref().map(|name| name.as_str().to_owned())),
+                email: Set(profile.email.as_ref().map(|email| email.as_str().to_owned())),
+                created_at: Set(rows::now()),
+            };
+            let inserted = identity::Entity::insert(row)
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&txn)
+                .await?;
+            if inserted > 0 {
+                txn.commit().await?;
+            }
+            Ok::<_, StoreError>(inserted > 0)
+        });
+        if created.await? {
+            return Ok(OutsideUser { user: id, profile: profile.clone() });
+        }
+        let found = self.read_for(Party::User(id), self.find_outside_user(subject)).await??;
+        found.ok_or_else(|| StoreError::internal("an identity was deleted while it was enrolled"))
+    }
+
+    /// Stores what an issuer says of a user who has an account: another name, another verified address. Parts that it does
+    /// not say stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn update_outside_user(
+        &self,
+        subject: &OutsideSubject,
+        known: &OutsideUser,
+        said: &OutsideProfile,
+    ) -> Result<OutsideUser, StoreError> {
+        let id = known.user;
+        let profile = OutsideProfile {
+            name: said.name.clone().or_else(|| known.profile.name.clone()),
+            email: said.email.clone().or_else(|| known.profile.email.clone()),
+        };
+        let (mut account, mut row) = (user::Entity::update_many(), identity::Entity::update_many());
+        if let Some(name) = &said.name {
+            account = account.col_expr(user::Column::Name, Expr::value(name.as_str()));
+            row = row.col_expr(identity::Column::Name, Expr::value(name.as_str()));
+        }
+        if let Some(email) = &said.email {
+            account = account.col_expr(user::Column::ConfirmedEmail, Expr::value(email.as_str()));
+            row = row.col_expr(identity::Column::Email, Expr::value(email.as_str()));
+        }
+        if said == &OutsideProfile::default() {
+            return Ok(known.clone());
+        }
+        self.write(Party::User(id), async {
+            let txn = self.begin().await?;
+            if let Some(email) = &said.email {
+                take_address(&txn, email, id).await?;
+            }
+            account.filter(user::Column::Id.eq(id.uuid())).exec(&txn).await?;
+            row.filter(identity::Column::Issuer.eq(&*subject.issuer))
+                .filter(identity::Column::Subject.eq(&*subject.subject))
+                .exec(&txn)
+                .await?;
+            txn.commit().await?;
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+        Ok(OutsideUser { user: id, profile })
+    }
+}
+
+/// Takes a confirmed address from another account: it was verified for `owner` later.
+pub(super) async fn take_address(
+    txn: &DatabaseTransaction,
+    email: &Email,
+    owner: UserId,
+) -> Result<(), StoreError> {
+    user::Entity::update_many()
+        .col_expr(user::Column::ConfirmedEmail, Expr::value(Option::<String>::None))
+        .filter(user::Column::ConfirmedEmail.eq(email.as_str()))
+        .filter(user::Column::Id.ne(owner.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+fn by_subject(subject: &OutsideSubject) -> sea_orm::Select<identity::Entity> {
+    let id = ((*subject.issuer).to_owned(), (*subject.subject).to_owned());
+    identity::Entity::find_by_id(id)
+}
+
+fn outside_user(row: identity::Model) -> OutsideUser {
+    // They were valid when they were stored.
+    let name = row.name.as_deref().and_then(|name| DisplayName::new(name).ok());
+    let email = row.email.as_deref().and_then(|email| Email::new(email).ok());
+    OutsideUser { user: row.user_id.into(), profile: OutsideProfile { name, email } }
+}
+
+#[cfg(test)]
+#[path = "identities_tests.rs"]
+mod tests;
