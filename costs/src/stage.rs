@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{client::Client, http, messages, scenario::Scenario};
 
 /// The settings of the node: one thread that serves, and no limit or deadline that the clients reach.
-const SETTINGS: [(&str, &str); 22] = [
+const SETTINGS: [(&str, &str); 23] = [
     ("COSCRIBE__SERVER__WORKERS", "1"),
     ("COSCRIBE__SERVER__HEAD_WITHIN", "60s"),
     ("COSCRIBE__SERVER__BODY_WITHIN", "60s"),
@@ -29,6 +29,7 @@ const SETTINGS: [(&str, &str); 22] = [
     ("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8"),
     ("COSCRIBE__AUTH__ARGON2_PASSES", "1"),
     ("COSCRIBE__ROOM__LINGER", "1h"),
+    ("COSCRIBE__ROOM__COMPARE_EVERY", "1h"),
     ("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1000"),
     ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "1000000"),
     ("COSCRIBE__LIMITS__CURSORS_PER_SECOND", "1000000"),

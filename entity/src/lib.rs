@@ -10,6 +10,7 @@ pub mod document_change;
 pub mod document_purge;
 pub mod document_receipt;
 pub mod document_snapshot;
+pub mod ended_sign_in;
 pub mod identity;
 pub mod level;
 pub mod user;

@@ -22,6 +22,12 @@ pub struct Model {
     /// The e-mail address that is known to be the user's, in lower case. Null if none is.
     #[sea_orm(unique)]
     pub confirmed_email: Option<String>,
+    /// How often all sign-ins of the user have ended.
+    pub generation: i64,
+    /// When all sign-ins of the user ended last: UTC, whole microseconds. Null if they never have.
+    pub ended_at: Option<DateTimeUtc>,
+    /// When an operator blocked the account. Null unless it is blocked.
+    pub blocked_at: Option<DateTimeUtc>,
     /// The documents that this user owns.
     #[sea_orm(has_many)]
     pub documents: HasMany<super::document::Entity>,

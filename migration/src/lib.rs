@@ -12,6 +12,7 @@ mod m0005_receipts_by_time;
 mod m0006_purges;
 mod m0008_quotas;
 mod m0009_identities;
+mod m0010_sign_ins;
 
 use sea_orm_migration::prelude::*;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_purges::Migration),
             Box::new(m0008_quotas::Migration),
             Box::new(m0009_identities::Migration),
+            Box::new(m0010_sign_ins::Migration),
         ]
     }
 }

@@ -15,8 +15,9 @@ use tokio::{
 use crate::{
     bridge::Health,
     room::Rooms,
+    session::Sessions,
     settings::Settings,
-    store::{Retention, Store, StoreOptions},
+    store::{Retention, SignInEnd, Store, StoreError, StoreOptions},
     task::supervise_local,
 };
 
@@ -25,6 +26,15 @@ const TICKS_WHILE_HEALTHY: u32 = 5;
 
 /// How often the list of deleted documents with a long log is looked at.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
+
+/// The largest difference between the clocks of nodes with which each finds the sign-ins that another has ended.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
+
+/// How long sign-ins that have ended are remembered at least: tokens of outside issuers may live as long.
+const SIGN_INS_KEPT: Duration = Duration::from_hours(24 * 90);
+
+/// How often sign-ins that ended long ago are forgotten.
+const FORGET_SIGN_INS_EVERY: Duration = Duration::from_hours(1);
 
 /// The most comparisons of stale documents in one interval.
 const STALE_COMPARISONS: u32 = 10;
@@ -81,6 +91,58 @@ pub(super) fn purge_deleted_documents(store: Store) -> JoinHandle<()> {
             }
         }
     })
+}
+
+/// Closes the sessions whose sign-ins have ended, so that they end even if no message about it arrives, or a command of the
+/// operator has ended them. Also forgets sign-ins that ended long ago.
+pub(super) fn end_sign_ins(
+    settings: &Settings,
+    store: Store,
+    sessions: Sessions,
+) -> JoinHandle<()> {
+    let every = settings.room.compare_every;
+    let kept_for = settings.auth.sign_in_life.max(SIGN_INS_KEPT);
+    supervise_local("end of sign-ins", move || {
+        let (store, sessions) = (store.clone(), sessions.clone());
+        async move {
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut forget_at = Instant::now();
+            loop {
+                interval.tick().await;
+                // Nodes whose clocks differ by a minute still find them.
+                let found =
+                    store.list_ended_sign_ins(every.saturating_mul(2) + MAX_CLOCK_DIFFERENCE).await;
+                let done = match found {
+                    Ok(ends) => {
+                        for SignInEnd { user, ended } in ends {
+                            sessions.end_sign_ins(user, ended, None);
+                        }
+                        forget_sign_ins(&store, &mut forget_at, kept_for).await
+                    }
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = done {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "could not compare the sessions with the database");
+                }
+            }
+        }
+    })
+}
+
+/// Forgets sign-ins that ended long ago, once an hour.
+async fn forget_sign_ins(
+    store: &Store,
+    at: &mut Instant,
+    kept_for: Duration,
+) -> Result<(), StoreError> {
+    if Instant::now() < *at {
+        return Ok(());
+    }
+    while store.forget_ended_sign_ins(Utc::now() - kept_for).await? > 0 {}
+    *at = Instant::now() + FORGET_SIGN_INS_EVERY;
+    Ok(())
 }
 
 /// Reconciles the open documents with the database, so that changes of other nodes are found even if no message

@@ -55,13 +55,13 @@ impl Base {
     /// Returns a token for an account, like the one that a sign-in returns.
     #[must_use]
     pub fn token_for(&self, account: &Account) -> MintedToken {
-        self.tokens.mint(&account.user(), Utc::now())
+        self.tokens.mint(&account.user(), account.generation, Utc::now())
     }
 
     /// Returns a token for a user, who need not have an account.
     #[must_use]
     pub fn token_for_user(&self, user: &User) -> MintedToken {
-        self.tokens.mint(user, Utc::now())
+        self.tokens.mint(user, 0, Utc::now())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     quota::OpenDocuments,
     room::{RoomParts, Rooms},
     session::{
-        Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, Throttle,
+        Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, SignInEnds, Throttle,
         WaitingThrottle,
     },
     settings::Settings,
@@ -47,6 +47,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let cluster = Cluster::new(settings, tokens.relay_key(), &metrics)?;
     let roster = Arc::clone(&cluster.roster);
     let limits = settings.limits.clone();
+    let sessions = Sessions::default();
     let issuers = Issuers::new(settings.auth.issuers.values(), settings.auth.leeway)?;
     issuers.fetch_keys();
     let answers = answer_memory(&limits, &metrics);
@@ -71,6 +72,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             may_sign_in: settings.auth.has_local_accounts(),
             may_register: settings.auth.is_registration_open(),
         },
+        sign_in_ends: SignInEnds::new(sessions.clone(), Arc::clone(&cluster.bridge)),
         // Without an issuer nobody confirms addresses.
         addresses: match issuers.is_empty() {
             true => AcceptedAddress::Any,
@@ -104,7 +106,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         options: settings.session.clone(),
         limits: limits.clone(),
         outbox: settings.outbox,
-        sessions: Sessions::default(),
+        sessions,
         refusals: LogPace::of_strangers(),
     });
     let editors = Arc::new(EditorParts {

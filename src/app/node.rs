@@ -11,7 +11,9 @@ use tokio::{
 
 use super::{
     Base,
-    background_tasks::{delete_old_changes, purge_deleted_documents, reconcile_with_store},
+    background_tasks::{
+        delete_old_changes, end_sign_ins, purge_deleted_documents, reconcile_with_store,
+    },
     build::build,
     cluster::Cluster,
     server::serve,
@@ -73,7 +75,9 @@ impl Node {
         let deletion = delete_old_changes(&settings.store, store.clone());
         let reconciliation = reconcile_with_store(settings, rooms.clone());
         let purge = Some(purge_deleted_documents(store.clone()));
-        let background_tasks = [deletion, reconciliation, purge].into_iter().flatten().collect();
+        let endings = Some(end_sign_ins(settings, store.clone(), sessions.clone()));
+        let background_tasks =
+            [deletion, reconciliation, purge, endings].into_iter().flatten().collect();
         Ok(Self {
             address,
             metrics_address,

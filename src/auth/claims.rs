@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
+use sha2::{Digest as _, Sha256};
 
 use super::TokenError;
-use crate::domain::{OutsideSubject, UserId};
+use crate::domain::{OutsideSubject, SignIn, SignInId, UserId};
 
 /// Of whom a token speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,8 +31,23 @@ pub struct Claims {
     pub is_email_verified: bool,
     /// Whether the user gets an account if they have none and an outside issuer has issued the token.
     pub may_enrol: bool,
+    /// The sign-in.
+    pub sign_in: SignIn,
     /// The expiry: `exp`, without the leeway.
     pub expires_at: DateTime<Utc>,
+}
+
+/// Returns the id of a sign-in that has none of ours. It is the same for the same parts.
+pub(super) fn derived_sign_in(parts: &[&str]) -> SignInId {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    SignInId::from(uuid::Builder::from_custom_bytes(half).into_uuid())
 }
 
 /// The registered claims, as they were received.
@@ -42,9 +58,8 @@ pub(super) struct RegisteredClaims {
     aud: Option<TokenAudience>,
     exp: Option<NumericDate>,
     nbf: Option<NumericDate>,
-    /// Checked for its type only.
-    #[serde(rename = "iat")]
-    _iat: Option<NumericDate>,
+    iat: Option<NumericDate>,
+    auth_time: Option<NumericDate>,
 }
 
 impl RegisteredClaims {
@@ -71,6 +86,12 @@ impl RegisteredClaims {
             return Err(TokenError::NotYetValid);
         }
         Ok(expires_at)
+    }
+
+    /// Returns when the token was issued, and when its sign-in began, if it says so.
+    pub(super) fn beginnings(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        let time = |date: &Option<NumericDate>| date.as_ref().map(|date| date.0);
+        (time(&self.iat), time(&self.auth_time))
     }
 
     /// Returns whether the token is for this audience.

@@ -16,6 +16,9 @@ pub struct AuthOptions {
     /// The lifetime of a new token, at least a minute.
     #[serde(with = "humantime_serde")]
     pub token_life: Duration,
+    /// The longest time for which a sign-in with a password gets new tokens. Not shorter than `token_life`.
+    #[serde(with = "humantime_serde")]
+    pub sign_in_life: Duration,
     /// The clock difference that is tolerated when a token is checked, at most five minutes.
     #[serde(with = "humantime_serde")]
     pub leeway: Duration,
@@ -89,6 +92,7 @@ impl AuthOptions {
     pub fn token_options(&self) -> TokenOptions {
         TokenOptions {
             life: self.token_life,
+            sign_in_life: self.sign_in_life,
             leeway: self.leeway,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),

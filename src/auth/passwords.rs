@@ -225,6 +225,7 @@ mod tests {
         AuthOptions {
             secret: None,
             token_life: Duration::from_secs(3600),
+            sign_in_life: Duration::from_secs(7200),
             leeway: Duration::ZERO,
             issuer: None,
             audience: None,

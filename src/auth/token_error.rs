@@ -47,6 +47,9 @@ pub enum TokenError {
     /// It has no expiry.
     #[error("The token has no expiry. Request one with an `exp` claim.")]
     NoExpiry,
+    /// Its sign-in has reached its end, so it is not renewed.
+    #[error("The sign-in has reached its end. Sign in again.")]
+    SignInOver,
     /// The keys of its issuer cannot be fetched, so it is not known whether it is valid.
     #[error(
         "The keys of the token's issuer cannot be fetched at the moment. Try again in a moment."
@@ -56,7 +59,7 @@ pub enum TokenError {
 
 impl TokenError {
     /// All errors, for lists of their labels.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::WrongType,
         Self::WrongAlgorithm,
@@ -68,6 +71,7 @@ impl TokenError {
         Self::WrongIssuer,
         Self::BadSubject,
         Self::NoExpiry,
+        Self::SignInOver,
         Self::NoKeys,
     ];
 
@@ -86,6 +90,7 @@ impl TokenError {
             Self::WrongIssuer => "wrong_issuer",
             Self::BadSubject => "bad_subject",
             Self::NoExpiry => "no_expiry",
+            Self::SignInOver => "sign_in_over",
             Self::NoKeys => "no_keys",
         }
     }

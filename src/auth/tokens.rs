@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Claims, SigningKeys, Subject, TokenError,
-    claims::{RegisteredClaims, time_delta},
+    claims::{RegisteredClaims, derived_sign_in, time_delta},
+    token_head::TokenHead,
 };
 use crate::{
-    domain::{User, UserId},
+    domain::{SignIn, SignInId, TokenIssuer, User, UserId},
     wire::envelope::RelayKey,
 };
 
@@ -26,6 +27,8 @@ use crate::{
 pub struct TokenOptions {
     /// The lifetime of a new token.
     pub life: Duration,
+    /// The longest time for which a sign-in gets new tokens.
+    pub sign_in_life: Duration,
     /// The clock difference that is tolerated.
     pub leeway: Duration,
     /// The `iss` claim, written and required if it is set.
@@ -47,6 +50,10 @@ pub struct MintedToken {
 struct SentClaims<'a> {
     sub: UserId,
     name: &'a str,
+    sid: SignInId,
+    #[serde(rename = "gen")]
+    generation: i64,
+    auth_time: i64,
     iat: i64,
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +69,9 @@ struct ReceivedClaims {
     name: Option<String>,
     email: Option<String>,
     email_verified: Option<bool>,
+    sid: Option<String>,
+    #[serde(rename = "gen")]
+    generation: Option<i64>,
 }
 
 /// Mints and verifies tokens.
@@ -87,15 +97,49 @@ impl Tokens {
         self.keys.relay_key()
     }
 
-    /// Returns a token for `user` that is valid from `now` for its lifetime.
+    /// Returns the first token of a new sign-in of `user`, which is valid from `now` for its lifetime. `generation` is how often
+    /// all sign-ins of the user have ended.
     #[must_use]
-    pub fn mint(&self, user: &User, now: DateTime<Utc>) -> MintedToken {
-        let life = time_delta(self.options.life);
-        let expires_at =
-            now.checked_add_signed(life).unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0);
+    pub fn mint(&self, user: &User, generation: i64, now: DateTime<Utc>) -> MintedToken {
+        self.sign(user, SignInId::new(), generation, now, now)
+    }
+
+    /// Returns another token for the sign-in of one that was accepted before, which is valid for its lifetime, but not beyond the
+    /// life of the sign-in.
+    ///
+    /// # Errors
+    /// [`TokenError::SignInOver`]: the sign-in has reached its end, or its tokens do not say when it began.
+    pub fn renew(
+        &self,
+        user: &User,
+        sign_in: &SignIn,
+        generation: i64,
+        now: DateTime<Utc>,
+    ) -> Result<MintedToken, TokenError> {
+        let began_at = sign_in.began_at.or(sign_in.issued_at).ok_or(TokenError::SignInOver)?;
+        let minted = self.sign(user, sign_in.id, generation, began_at, now);
+        if minted.expires_at > now { Ok(minted) } else { Err(TokenError::SignInOver) }
+    }
+
+    fn sign(
+        &self,
+        user: &User,
+        sign_in: SignInId,
+        generation: i64,
+        began_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> MintedToken {
+        let end = |from: DateTime<Utc>, life| {
+            let end = from.checked_add_signed(time_delta(life));
+            end.unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0)
+        };
+        let expires_at = end(now, self.options.life).min(end(began_at, self.options.sign_in_life));
         let token = self.keys.sign(&SentClaims {
             sub: user.id,
             name: &user.name,
+            sid: sign_in,
+            generation,
+            auth_time: began_at.timestamp(),
             iat: now.timestamp(),
             exp: expires_at.timestamp(),
             iss: self.options.issuer.as_deref(),
@@ -113,18 +157,39 @@ impl Tokens {
         if token.len() > Self::MAX_LENGTH {
             return Err(TokenError::Malformed);
         }
-        let received: ReceivedClaims = self.keys.open_token(token)?;
-        let ReceivedClaims { registered, name, email, email_verified } = received;
+        self.verify_with_head(token, &TokenHead::read(token)?, now)
+    }
+
+    /// As [`Tokens::verify`], for a token that is not too long and has this header.
+    pub(super) fn verify_with_head(
+        &self,
+        token: &str,
+        head: &TokenHead,
+        now: DateTime<Utc>,
+    ) -> Result<Claims, TokenError> {
+        let received: ReceivedClaims = self.keys.open_token(token, head)?;
+        let ReceivedClaims { registered, name, email, email_verified, sid, generation } = received;
         let expires_at = registered.check_time(now, self.options.leeway)?;
         self.check_parties(&registered)?;
-        let user = registered.sub.and_then(|sub| sub.parse().ok()).ok_or(TokenError::BadSubject)?;
+        let user = registered
+            .sub
+            .as_deref()
+            .and_then(|sub| sub.parse().ok())
+            .ok_or(TokenError::BadSubject)?;
         let is_email_verified = email_verified.unwrap_or(false);
+        let (issued_at, began_at) = registered.beginnings();
+        // Those of an application may have no sign-in, or one with a name of another form.
+        let own = sid.as_deref().and_then(|sid| sid.parse().ok());
+        let id = own.unwrap_or_else(|| derived_sign_in(&["", sid.as_deref().unwrap_or(token)]));
+        let issued_by = TokenIssuer::Ours;
+        let sign_in = SignIn { id, issued_by, generation, issued_at, began_at };
         Ok(Claims {
             subject: Subject::User(user),
             name,
             email,
             is_email_verified,
             may_enrol: false,
+            sign_in,
             expires_at,
         })
     }

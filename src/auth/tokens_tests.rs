@@ -21,6 +21,7 @@ fn keys() -> SigningKeys {
 fn options() -> TokenOptions {
     TokenOptions {
         life: Duration::from_secs(3600),
+        sign_in_life: Duration::from_secs(30 * 24 * 3600),
         leeway: Duration::ZERO,
         issuer: None,
         audience: None,
@@ -64,7 +65,7 @@ fn encoded(value: &Value) -> String {
 #[test]
 fn a_minted_token_names_its_user_until_it_expires() {
     let (tokens, ana) = (tokens(), ana());
-    let minted = tokens.mint(&ana, noon() + TimeDelta::milliseconds(700));
+    let minted = tokens.mint(&ana, 0, noon() + TimeDelta::milliseconds(700));
 
     assert_eq!(minted.expires_at, noon() + seconds(3600));
     let claims = tokens.verify(&minted.token, noon() + seconds(1)).unwrap();
@@ -81,7 +82,7 @@ fn a_minted_token_names_its_user_until_it_expires() {
 #[test]
 fn a_token_is_valid_when_it_is_minted() {
     let now = noon() + TimeDelta::milliseconds(1);
-    assert!(tokens().verify(&tokens().mint(&ana(), now).token, now).is_ok());
+    assert!(tokens().verify(&tokens().mint(&ana(), 0, now).token, now).is_ok());
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn leeway_tolerates_clock_differences_up_to_its_length() {
 #[test]
 fn a_token_of_a_server_whose_clock_is_ahead_is_valid_at_once() {
     let hour_ahead = noon() + TimeDelta::hours(1);
-    let minted = tokens().mint(&ana(), hour_ahead);
+    let minted = tokens().mint(&ana(), 0, hour_ahead);
     assert!(tokens().verify(&minted.token, noon()).is_ok());
     let claims = json!({ "iat": hour_ahead.timestamp() });
     assert!(verify_claims(&tokens(), claims).is_ok());
@@ -136,7 +137,7 @@ fn extreme_times_do_not_overflow() {
         keys(),
         TokenOptions { life: Duration::MAX, leeway: Duration::from_secs(u64::MAX), ..options() },
     );
-    let minted = unlimited.mint(&ana(), noon());
+    let minted = unlimited.mint(&ana(), 0, noon());
     assert!(unlimited.verify(&minted.token, DateTime::<Utc>::MIN_UTC).is_ok());
     assert!(unlimited.verify(&minted.token, DateTime::<Utc>::MAX_UTC).is_ok());
 }
@@ -164,7 +165,7 @@ fn claims_include_name_and_email_for_enrolment() {
 fn a_token_signed_with_another_key_is_rejected() {
     let other =
         SigningKeys::from_secret(&Secret::new("quite another secret, just as long")).unwrap();
-    let token = Tokens::new(other, options()).mint(&ana(), noon()).token;
+    let token = Tokens::new(other, options()).mint(&ana(), 0, noon()).token;
     assert_eq!(tokens().verify(&token, noon()), Err(TokenError::BadSignature));
 }
 
@@ -265,7 +266,7 @@ fn an_oversized_token_is_rejected_even_if_we_signed_it() {
 fn a_configured_issuer_is_written_and_required() {
     let strict = Tokens::new(keys(), TokenOptions { issuer: Some("coscribe".into()), ..options() });
 
-    assert!(strict.verify(&strict.mint(&ana(), noon()).token, noon()).is_ok());
+    assert!(strict.verify(&strict.mint(&ana(), 0, noon()).token, noon()).is_ok());
     for iss in [json!("other"), json!("COSCRIBE"), json!(null)] {
         assert_eq!(
             verify_claims(&strict, json!({ "iss": iss })),
@@ -281,7 +282,7 @@ fn a_configured_issuer_is_written_and_required() {
 fn a_configured_audience_is_written_and_required() {
     let strict = Tokens::new(keys(), TokenOptions { audience: Some("editor".into()), ..options() });
 
-    assert!(strict.verify(&strict.mint(&ana(), noon()).token, noon()).is_ok());
+    assert!(strict.verify(&strict.mint(&ana(), 0, noon()).token, noon()).is_ok());
     assert!(verify_claims(&strict, json!({ "aud": ["mail", "editor"] })).is_ok());
     for aud in [json!("mail"), json!([]), json!(["mail", "edit"]), json!(null)] {
         assert_eq!(

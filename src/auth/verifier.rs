@@ -61,7 +61,7 @@ impl Verifier {
         match TokenHead::read(token) {
             Err(error) => Some(Err(error)),
             Ok(head) if head.alg == "HS256" || self.issuers.is_empty() => {
-                Some(self.tokens.verify(token, now))
+                Some(self.tokens.verify_with_head(token, &head, now))
             }
             Ok(_signed_with_another_key) => self.recall(token, now),
         }

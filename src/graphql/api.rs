@@ -10,7 +10,7 @@ use crate::{
     metrics::Metrics,
     room::Rooms,
     roster::Roster,
-    session::{Limits, Throttle},
+    session::{Limits, SignInEnds, Throttle},
     store::{AcceptedAddress, Store},
 };
 
@@ -45,6 +45,8 @@ pub struct Api {
     pub allowances: RequestAllowances,
     /// Who may sign in with a password.
     pub local_accounts: LocalAccountRules,
+    /// Closes the sessions whose sign-ins have ended.
+    pub sign_in_ends: SignInEnds,
     /// Which e-mail addresses name other users.
     pub addresses: AcceptedAddress,
     /// Whether requests without a token may read the schema.

@@ -6,8 +6,8 @@ use async_graphql::Context;
 
 use super::{Api, ApiError};
 use crate::{
-    domain::{Network, Party, SessionId, User},
-    session::{SessionLink, TokenIssuer},
+    domain::{Network, Party, SessionId, SignIn, User},
+    session::SessionLink,
 };
 
 /// The caller of an operation.
@@ -19,8 +19,8 @@ pub enum Caller {
     Request {
         /// The user of the token.
         user: User,
-        /// Who issued the token.
-        issued_by: TokenIssuer,
+        /// The sign-in of the token.
+        sign_in: SignIn,
         /// The user's open session that the request names in `X-Session-Id`.
         session: Option<SessionId>,
         /// The network that the request came from, if it is known.
@@ -43,12 +43,15 @@ impl Caller {
         }
     }
 
-    /// Returns who issued the token of the caller, if they have sent one.
-    pub(super) fn issued_by(&self) -> Option<TokenIssuer> {
+    /// Returns the sign-in of the caller's token.
+    ///
+    /// # Errors
+    /// [`ApiError::NotSignedIn`].
+    pub(super) fn sign_in(&self) -> Result<SignIn, ApiError> {
         match self {
-            Self::Nobody(_) => None,
-            Self::Request { issued_by, .. } => Some(*issued_by),
-            Self::Session(link) => Some(link.issued_by()),
+            Self::Nobody(_) => Err(ApiError::NotSignedIn),
+            Self::Request { sign_in, .. } => Ok(*sign_in),
+            Self::Session(link) => Ok(link.sign_in()),
         }
     }
 

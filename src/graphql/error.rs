@@ -33,6 +33,14 @@ pub enum ApiError {
     NoRegistration,
     /// Users have no passwords here.
     NoLocalAccounts,
+    /// The sign-in has ended.
+    SignInOver,
+    /// An operator has blocked the account.
+    Blocked,
+    /// The account has no password.
+    NoPassword,
+    /// The current password is wrong.
+    WrongPassword,
     /// An outside issuer has issued the token that would be renewed.
     OutsideToken,
     /// The answer would become too large, or there is no memory for it.
@@ -134,6 +142,21 @@ impl ApiError {
                 "Users of this server have no passwords. Sign in with an identity provider that the server accepts, and \
                  send its token.",
             ),
+            Self::SignInOver => ErrorReport::new(
+                ErrorCode::Unauthenticated,
+                "Your sign-in has ended. Sign in again.",
+            ),
+            Self::Blocked => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "Your account is blocked. Ask the operator of the server to unblock it.",
+            ),
+            Self::NoPassword => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "Your account has no password. You sign in with an identity provider: change the password there.",
+            ),
+            Self::WrongPassword => {
+                ErrorReport::bad_input("The current password is wrong. Check it and try again.")
+            }
             Self::OutsideToken => ErrorReport::new(
                 ErrorCode::Forbidden,
                 "An identity provider issued your token. Get a new one from that provider.",
@@ -202,6 +225,10 @@ impl ApiError {
             | Self::NoRegistration
             | Self::NoLocalAccounts
             | Self::OutsideToken
+            | Self::SignInOver
+            | Self::Blocked
+            | Self::NoPassword
+            | Self::WrongPassword
             | Self::Answer(_)
             | Self::Copies(_)
             | Self::Input(_)

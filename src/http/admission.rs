@@ -46,9 +46,9 @@ pub(super) async fn admit(request: &HttpRequest, state: &HttpState) -> Result<Ca
         charge_address(request, state, 1).await?;
         return Ok(Caller::Nobody(network_of(request, state)));
     };
-    let Identified { user, issued_by, .. } = authenticate(request, state, token).await?;
+    let Identified { user, sign_in, .. } = authenticate(request, state, token).await?;
     let session = credentials::find_session_owner(request, state, user.id).await?;
-    Ok(Caller::Request { user, issued_by, session, network: network_of(request, state) })
+    Ok(Caller::Request { user, sign_in, session, network: network_of(request, state) })
 }
 
 /// Returns the user of a token and counts the request for them.

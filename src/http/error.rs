@@ -144,6 +144,12 @@ fn identity_message(error: &IdentityError) -> String {
         IdentityError::Unknown => {
             "The token is valid, but its user has no account here. Register first.".to_owned()
         }
+        IdentityError::SignedOut => {
+            "The sign-in of this token has ended. Sign in again.".to_owned()
+        }
+        IdentityError::Blocked => {
+            "Your account is blocked. Ask the operator of the server to unblock it.".to_owned()
+        }
         IdentityError::Store(error) => error.to_string(),
     }
 }
@@ -159,9 +165,10 @@ impl HttpError {
                 IdentityError::Token(TokenError::NoKeys) => {
                     (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
                 }
-                IdentityError::Token(_) | IdentityError::Unknown => {
+                IdentityError::Token(_) | IdentityError::Unknown | IdentityError::SignedOut => {
                     (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
                 }
+                IdentityError::Blocked => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
                 IdentityError::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
                     (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
                 }
@@ -213,6 +220,8 @@ impl HttpError {
             Self::Authorization => "no_bearer_token",
             Self::Identity(IdentityError::Token(error)) => error.label(),
             Self::Identity(IdentityError::Unknown) => "unknown_user",
+            Self::Identity(IdentityError::SignedOut) => "signed_out",
+            Self::Identity(IdentityError::Blocked) => "blocked",
             Self::Identity(IdentityError::Store(_)) => "account_not_loaded",
             Self::UnknownSession => "unknown_session",
             Self::ForeignSession => "foreign_session",
@@ -245,10 +254,12 @@ impl HttpError {
         match self {
             Self::Authorization | Self::NoToken => Some((header::WWW_AUTHENTICATE, CHALLENGE)),
             // The token may be valid.
-            Self::Identity(IdentityError::Token(TokenError::NoKeys)) => None,
-            Self::Identity(IdentityError::Token(_) | IdentityError::Unknown) => {
-                Some((header::WWW_AUTHENTICATE, INVALID_TOKEN))
+            Self::Identity(IdentityError::Token(TokenError::NoKeys) | IdentityError::Blocked) => {
+                None
             }
+            Self::Identity(
+                IdentityError::Token(_) | IdentityError::Unknown | IdentityError::SignedOut,
+            ) => Some((header::WWW_AUTHENTICATE, INVALID_TOKEN)),
             // RFC 6455, section 4.4.
             Self::Handshake(_) => Some((header::SEC_WEBSOCKET_VERSION, "13")),
             Self::OnlyQueries => Some((header::ALLOW, "POST")),

@@ -17,9 +17,10 @@ use super::{
 use crate::domain::Topic;
 
 /// The reasons of failed authentication that exist from the start.
-const AUTH_FAILURES: [&str; 17] = [
+const AUTH_FAILURES: [&str; 20] = [
     "bad_signature",
     "bad_subject",
+    "blocked",
     "busy",
     "expired",
     "malformed",
@@ -28,6 +29,8 @@ const AUTH_FAILURES: [&str; 17] = [
     "no_keys",
     "not_yet_valid",
     "rate_limited",
+    "sign_in_over",
+    "signed_out",
     "unknown_key",
     "unknown_user",
     "wrong_algorithm",

@@ -37,6 +37,21 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// End all sign-ins of a user: their tokens are refused, and running servers close their connections within seconds
+    EndSessions {
+        /// Id or e-mail address of the user
+        user: String,
+    },
+    /// Block an account and end all its sign-ins
+    Block {
+        /// Id or e-mail address of the user
+        user: String,
+    },
+    /// Let a blocked account be used again
+    Unblock {
+        /// Id or e-mail address of the user
+        user: String,
+    },
     /// Confirm that the e-mail address of an account is its user's, so that others can share documents with it
     Confirm {
         /// Id or e-mail address of the user
@@ -68,6 +83,21 @@ impl UserCommand {
                     false => print(format!("password: {password}\n")),
                 }
             }
+            Self::EndSessions { user } => {
+                let account = find_account(store, &user).await?;
+                store.end_all_sign_ins(account.id).await?;
+                print(format!("ended all sign-ins of {}\n", account.id))
+            }
+            Self::Block { user } => {
+                let account = find_account(store, &user).await?;
+                store.block(account.id).await?;
+                print(format!("blocked {}\n", account.id))
+            }
+            Self::Unblock { user } => {
+                let account = find_account(store, &user).await?;
+                store.unblock(account.id).await?;
+                print(format!("unblocked {}\n", account.id))
+            }
             Self::Confirm { user } => {
                 let account = find_account(store, &user).await?;
                 let email = store.confirm_address(account.id).await?;
@@ -88,7 +118,7 @@ async fn list(
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.account.id);
         for AccountListing { account, is_confirmed } in page {
-            let Account { id, name, email, created_at } = account;
+            let Account { id, name, email, created_at, .. } = account;
             let confirmed = if is_confirmed { "confirmed" } else { "unconfirmed" };
             let created = created_at.format("%Y-%m-%dT%H:%M:%SZ");
             print(format!("{id} {created} {email} {confirmed} {name}\n"))?;

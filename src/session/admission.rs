@@ -11,7 +11,7 @@ use super::{
     slot_search::SlotSearch, socket::SessionContext,
 };
 use crate::{
-    domain::Party,
+    domain::{Party, SignIn},
     roster::Slot,
     wire::{CloseReason, Predecessor},
 };
@@ -54,7 +54,7 @@ impl Session {
         self.connection.authenticate(identified.user.id);
         self.slot = Some(slot);
         if let Some(registered) = &mut self.registered {
-            registered.admit(identified.user.id, self.protocol.name());
+            registered.admit(identified.user.id, identified.sign_in, self.protocol.name());
         }
         self.extend_to(identified.expires_at, ctx);
         // The token may have expired meanwhile.
@@ -64,7 +64,7 @@ impl Session {
         let (outbox, limits) = (self.outbox.clone(), &self.parts.limits);
         let client = LinkClient {
             user: identified.user,
-            issued_by: identified.issued_by,
+            sign_in: identified.sign_in,
             network: self.network,
         };
         let link = SessionLink::new(self.id, client, outbox, limits);
@@ -86,6 +86,19 @@ impl Session {
             tracing::error!(error, "could not authenticate the client");
         }
         self.close(&reason, ctx);
+    }
+
+    /// Takes a newer token of the client.
+    pub(super) fn renew(
+        &mut self,
+        sign_in: SignIn,
+        expires_at: DateTime<Utc>,
+        ctx: &mut SessionContext,
+    ) {
+        if let Some(registered) = &self.registered {
+            registered.renew(sign_in);
+        }
+        self.extend_to(expires_at, ctx);
     }
 
     /// Keeps the session open until its client's token expires at `expires_at`.

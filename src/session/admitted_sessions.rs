@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::{SessionId, UserId},
+    domain::{EndedSignIns, SessionId, SignIn, UserId},
     wire::Predecessor,
 };
 
@@ -16,14 +16,49 @@ pub(super) struct AdmittedSessions(HashMap<UserId, Vec<AdmittedSession>>);
 #[derive(Debug)]
 struct AdmittedSession {
     id: SessionId,
+    /// The sign-in of its client's last token.
+    sign_in: SignIn,
     /// How a newer connection names this one, if not by its id.
     name: Option<Predecessor>,
 }
 
 impl AdmittedSessions {
     /// Adds a session.
-    pub(super) fn add(&mut self, user: UserId, id: SessionId, name: Option<Predecessor>) {
-        self.0.entry(user).or_default().push(AdmittedSession { id, name });
+    pub(super) fn add(
+        &mut self,
+        user: UserId,
+        id: SessionId,
+        sign_in: SignIn,
+        name: Option<Predecessor>,
+    ) {
+        self.0.entry(user).or_default().push(AdmittedSession { id, sign_in, name });
+    }
+
+    /// Notes the sign-in of a newer token.
+    pub(super) fn renew(&mut self, user: UserId, id: SessionId, sign_in: SignIn) {
+        let sessions = self.0.get_mut(&user).into_iter().flatten();
+        for session in sessions.filter(|session| session.id == id) {
+            session.sign_in = sign_in;
+        }
+    }
+
+    /// Moves a session of the user into a generation, if its sign-in says one: it survives the end of those before.
+    pub(super) fn keep(&mut self, user: UserId, id: SessionId, generation: i64) {
+        let sessions = self.0.get_mut(&user).into_iter().flatten();
+        for session in sessions.filter(|session| session.id == id) {
+            session.sign_in.generation = Some(generation);
+        }
+    }
+
+    /// Returns the sessions of a user whose sign-ins have ended.
+    pub(super) fn of_ended(
+        &self,
+        user: UserId,
+        ended: EndedSignIns,
+    ) -> impl Iterator<Item = SessionId> {
+        let sessions = self.0.get(&user).into_iter().flatten();
+        let of_ended = sessions.filter(move |session| session.sign_in.is_among(&ended));
+        of_ended.map(|session| session.id)
     }
 
     /// Removes a session.
@@ -62,8 +97,46 @@ impl AdmittedSessions {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
-    use crate::domain::DocumentId;
+    use crate::domain::{DocumentId, SignInId, TokenIssuer};
+
+    fn sign_in(generation: i64) -> SignIn {
+        SignIn {
+            id: SignInId::new(),
+            issued_by: TokenIssuer::Ours,
+            generation: Some(generation),
+            issued_at: None,
+            began_at: None,
+        }
+    }
+
+    #[test]
+    fn sessions_end_with_their_sign_in() {
+        let mut admitted = AdmittedSessions::default();
+        let (alice, bob) = (UserId::new(), UserId::new());
+        let [first, second, other] = [(); 3].map(|()| SessionId::new());
+        let (older, newer) = (sign_in(0), sign_in(1));
+        admitted.add(alice, first, older, None);
+        admitted.add(alice, second, newer, None);
+        admitted.add(bob, other, older, None);
+
+        let of = |admitted: &AdmittedSessions, ended| {
+            admitted.of_ended(alice, ended).collect::<Vec<_>>()
+        };
+        let all = |generation| EndedSignIns::All { generation, at: DateTime::UNIX_EPOCH };
+        assert_eq!(of(&admitted, EndedSignIns::One(newer.id)), [second]);
+        assert_eq!(of(&admitted, all(0)), []);
+        assert_eq!(of(&admitted, all(1)), [first]);
+        assert_eq!(of(&admitted, all(2)), [first, second]);
+
+        admitted.keep(alice, second, 2);
+        assert_eq!(of(&admitted, all(2)), [first]);
+        admitted.renew(alice, first, sign_in(2));
+        assert_eq!(of(&admitted, all(2)), []);
+        assert_eq!(of(&admitted, EndedSignIns::One(older.id)), []);
+    }
 
     #[test]
     fn only_sessions_of_the_same_user_can_be_named() {
@@ -72,8 +145,8 @@ mod tests {
         let (tab, editor) = (SessionId::new(), SessionId::new());
         let name =
             |client| Predecessor::Editor { document: DocumentId::from(alice.uuid()), client };
-        admitted.add(alice, tab, None);
-        admitted.add(alice, editor, Some(name(7)));
+        admitted.add(alice, tab, sign_in(0), None);
+        admitted.add(alice, editor, sign_in(0), Some(name(7)));
 
         let successor = SessionId::new();
         let named =
@@ -93,7 +166,7 @@ mod tests {
     fn sessions_that_have_left_leave_no_entries() {
         let mut admitted = AdmittedSessions::default();
         let (alice, session) = (UserId::new(), SessionId::new());
-        admitted.add(alice, session, None);
+        admitted.add(alice, session, sign_in(0), None);
         assert_eq!(admitted.of(alice).collect::<Vec<_>>(), [session]);
         admitted.remove(alice, session);
         assert!(admitted.0.is_empty());

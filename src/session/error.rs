@@ -36,10 +36,13 @@ impl From<&AdmissionError> for CloseReason {
                 | TokenError::WrongAudience
                 | TokenError::WrongIssuer
                 | TokenError::BadSubject
-                | TokenError::NoExpiry,
+                | TokenError::NoExpiry
+                | TokenError::SignInOver,
             )) => Self::InvalidToken,
             AdmissionError::Identity(IdentityError::Token(TokenError::NoKeys)) => Self::Unavailable,
             AdmissionError::Identity(IdentityError::Unknown) => Self::InvalidToken,
+            AdmissionError::Identity(IdentityError::SignedOut) => Self::SignedOut,
+            AdmissionError::Identity(IdentityError::Blocked) => Self::Blocked,
             AdmissionError::Identity(IdentityError::Store(
                 StoreError::Busy | StoreError::Unavailable(_),
             )) => Self::Unavailable,

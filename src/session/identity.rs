@@ -10,9 +10,9 @@ use thiserror::Error;
 use super::outside_users::OutsideUsers;
 use crate::{
     auth::{Claims, Subject, TokenError, Verifier},
-    domain::{Account, DisplayName, Email, Party, User, UserId},
+    domain::{Account, DisplayName, Email, Party, SignIn, User, UserId},
     metrics::Metrics,
-    store::{Store, StoreError},
+    store::{Standing, Store, StoreError},
 };
 
 /// The user of a valid token.
@@ -22,17 +22,8 @@ pub struct Identified {
     pub user: User,
     /// When the token expires.
     pub expires_at: DateTime<Utc>,
-    /// Who issued the token.
-    pub issued_by: TokenIssuer,
-}
-
-/// Who issued the token of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenIssuer {
-    /// This server, or an application that has its secret.
-    Ours,
-    /// An outside issuer.
-    Outside,
+    /// The sign-in that the token belongs to.
+    pub sign_in: SignIn,
 }
 
 /// Why a token did not lead to an account.
@@ -44,6 +35,12 @@ pub enum IdentityError {
     /// The token is valid, but its user has no account, and its issuer's users get none by themselves.
     #[error("the token is valid, but its user has no account here")]
     Unknown,
+    /// The sign-in has ended: its user has signed out, or changed the password.
+    #[error("the sign-in has ended")]
+    SignedOut,
+    /// An operator has blocked the account.
+    #[error("the account is blocked")]
+    Blocked,
     /// The account could not be looked up.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -115,10 +112,10 @@ impl Identity {
         }
     }
 
-    /// Returns the account of the user of a verified token. Counts unknown users.
+    /// Returns the account of the user of a verified token, if its sign-in has not ended. Counts users who are refused.
     ///
     /// # Errors
-    /// [`IdentityError::Unknown`] or [`IdentityError::Store`].
+    /// Those of [`IdentityError`] except [`IdentityError::Token`].
     ///
     /// # Cancel safety
     /// An account may have been created when the future is dropped. The next call finds it.
@@ -127,9 +124,9 @@ impl Identity {
         user: UserId,
         claims: &Claims,
     ) -> Result<Identified, IdentityError> {
-        let (party, find) = (Party::User(user), self.store.find_account(user));
+        let (party, find) = (Party::User(user), self.store.find_standing(user, &claims.sign_in));
         let account = match (self.store.read_for(party, find).await??, &claims.subject) {
-            (Some(account), _) => account,
+            (Some(standing), _) => self.admit(standing)?,
             (None, Subject::User(_)) if self.enrol => self.enrol(user, claims).await?,
             (None, Subject::User(_)) => return Err(self.unknown()),
             (None, Subject::Outside(subject)) => {
@@ -138,11 +135,18 @@ impl Identity {
                 return Err(self.unknown());
             }
         };
-        let issued_by = match claims.subject {
-            Subject::User(_) => TokenIssuer::Ours,
-            Subject::Outside(_) => TokenIssuer::Outside,
+        let (expires_at, sign_in) = (claims.expires_at, claims.sign_in);
+        Ok(Identified { user: account.user(), expires_at, sign_in })
+    }
+
+    fn admit(&self, standing: Standing) -> Result<Account, IdentityError> {
+        let refused = match standing {
+            Standing { is_blocked: true, .. } => ("blocked", IdentityError::Blocked),
+            Standing { is_signed_out: true, .. } => ("signed_out", IdentityError::SignedOut),
+            Standing { account, .. } => return Ok(account),
         };
-        Ok(Identified { user: account.user(), expires_at: claims.expires_at, issued_by })
+        self.metrics.auth_failed(refused.0);
+        Err(refused.1)
     }
 
     fn unknown(&self) -> IdentityError {

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::{Limits, Throttled, TokenIssuer, throttle::Allowance};
+use super::{Limits, Throttled, throttle::Allowance};
 use crate::{
-    domain::{AccessLevel, Cursor, DocumentId, Network, SessionId, User},
+    domain::{AccessLevel, Cursor, DocumentId, Network, SessionId, SignIn, User},
     outbox::Outbox,
     room::{Seat, SeatState, Subscriber, Subscription},
     wire::graphql_ws::OperationId,
@@ -20,8 +20,8 @@ use crate::{
 /// The client of an admitted session.
 pub(super) struct LinkClient {
     pub(super) user: User,
-    /// Who issued the token with which it was admitted.
-    pub(super) issued_by: TokenIssuer,
+    /// The sign-in with which it was admitted.
+    pub(super) sign_in: SignIn,
     /// Its network, if it is known.
     pub(super) network: Option<Network>,
 }
@@ -29,7 +29,10 @@ pub(super) struct LinkClient {
 /// An admitted session. It owns the seats of its subscriptions.
 pub struct SessionLink {
     id: SessionId,
-    client: LinkClient,
+    user: User,
+    network: Option<Network>,
+    /// The sign-in of the client's last token.
+    sign_in: Mutex<SignIn>,
     outbox: Outbox,
     cursors: Allowance,
     edits: Allowance,
@@ -48,7 +51,9 @@ impl SessionLink {
     pub(super) fn new(id: SessionId, client: LinkClient, outbox: Outbox, limits: &Limits) -> Self {
         Self {
             id,
-            client,
+            user: client.user,
+            network: client.network,
+            sign_in: Mutex::new(client.sign_in),
             outbox,
             cursors: Allowance::per_second("cursor moves", limits.cursors_per_second),
             edits: Allowance::per_second("changes", limits.edits_per_second),
@@ -65,25 +70,30 @@ impl SessionLink {
     /// Returns the session's user.
     #[must_use]
     pub fn user(&self) -> &User {
-        &self.client.user
+        &self.user
     }
 
-    /// Returns who issued the token with which the client was admitted.
+    /// Returns the sign-in of the client's last token.
     #[must_use]
-    pub fn issued_by(&self) -> TokenIssuer {
-        self.client.issued_by
+    pub fn sign_in(&self) -> SignIn {
+        *self.sign_in.lock()
+    }
+
+    /// Notes the sign-in of a newer token.
+    pub fn renew(&self, sign_in: SignIn) {
+        *self.sign_in.lock() = sign_in;
     }
 
     /// Returns the network of the client, if it is known.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
-        self.client.network
+        self.network
     }
 
     /// Returns the session as a subscriber.
     #[must_use]
     pub fn subscriber(&self) -> Subscriber {
-        let (session, user) = (self.id, self.client.user.clone());
+        let (session, user) = (self.id, self.user.clone());
         Subscriber { session, user, outbox: self.outbox.clone() }
     }
 

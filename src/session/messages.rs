@@ -37,6 +37,19 @@ impl Handler<EvictSession> for Session {
     }
 }
 
+/// Close the session: its user has signed out.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SignOut;
+
+impl Handler<SignOut> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _sign_out: SignOut, ctx: &mut SessionContext) {
+        self.close(&CloseReason::SignedOut, ctx);
+    }
+}
+
 /// Give the slot back and close the session: its client has a newer connection. Returns whether the session was open.
 #[derive(Message)]
 #[rtype(result = "bool")]

@@ -29,6 +29,7 @@ use super::{
     yjs::protocol::{YjsCompletion, YjsProtocol},
 };
 use crate::{
+    domain::SignIn,
     memory::Reservation,
     outbox::{InFlight, OutboxFrame},
     wire::{CloseReason, Dialect, Message, Predecessor},
@@ -58,8 +59,8 @@ pub(super) enum ProtocolEffect {
     WakeAt(Instant),
     /// Pause or resume reading from the socket.
     PauseReading(bool),
-    /// Keep the session open until the client's new token expires.
-    ExtendTo(DateTime<Utc>),
+    /// Keep the session open until the client's new token, of this sign-in, expires.
+    Renew(SignIn, DateTime<Utc>),
     /// Close the session.
     Close(CloseReason),
 }

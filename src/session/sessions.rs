@@ -13,13 +13,13 @@ use super::{
     Execute, Identity, Limits, SessionOptions, Throttle,
     actor::Session,
     admitted_sessions::AdmittedSessions,
-    messages::{Drain, EvictSession},
+    messages::{Drain, EvictSession, SignOut},
     slot_search::{close_one_dead, replace},
 };
 use crate::{
     bridge::{Bridge, SessionCallSink},
     connection::LeastRate,
-    domain::{Party, SessionId, UserId},
+    domain::{EndedSignIns, Party, SessionId, SignIn, UserId},
     fair_queue::FairQueue,
     log_pace::LogPace,
     memory::MemoryAccount,
@@ -116,6 +116,29 @@ impl Sessions {
         named.filter_map(|id| open.sessions.get(&id).cloned()).collect()
     }
 
+    /// Closes the sessions of a user whose sign-ins have ended. The session `kept` of the user moves on into the new
+    /// generation. Returns immediately, with whether there were any.
+    pub fn end_sign_ins(&self, user: UserId, ended: EndedSignIns, kept: Option<SessionId>) -> bool {
+        let sessions: Vec<_> = {
+            let mut open = self.open.lock();
+            if let (Some(kept), EndedSignIns::All { generation, .. }) = (kept, ended) {
+                open.admitted.keep(user, kept, generation);
+            }
+            let of_ended = open.admitted.of_ended(user, ended);
+            of_ended.filter_map(|id| open.sessions.get(&id).cloned()).collect()
+        };
+        let has_any = !sessions.is_empty();
+        for session in sessions {
+            // A task waits for capacity in the mailbox, so that the message is not lost.
+            tokio::spawn(async move {
+                if session.send(SignOut).await.is_err() {
+                    tracing::debug!("a session had ended before it was signed out");
+                }
+            });
+        }
+        has_any
+    }
+
     /// Returns the number of open sessions.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -166,17 +189,21 @@ impl roster::SessionEvictor for Sessions {
     }
 }
 
-/// Frees connection slots for new sessions on other nodes.
+/// Carries out the requests of other nodes.
 impl SessionCallSink for Sessions {
     fn receive(&self, call: SessionCall) {
         let sessions = self.clone();
         tokio::spawn(async move {
-            match call {
+            let has_closed = match call {
                 SessionCall::Replace { user, predecessor, successor } => {
                     replace(&sessions, user, predecessor, successor).await
                 }
                 SessionCall::FreeSlot { user } => close_one_dead(&sessions, user).await,
-            }
+                SessionCall::EndSignIns { user, ended, kept } => {
+                    sessions.end_sign_ins(user, ended, kept)
+                }
+            };
+            tracing::debug!(has_closed, "carried out a request of another node");
         });
     }
 }
@@ -191,9 +218,16 @@ pub(super) struct Registered {
 
 impl Registered {
     /// Adds the session to those of its user. `name` is how a newer connection names this one, if not by its id.
-    pub(super) fn admit(&mut self, user: UserId, name: Option<Predecessor>) {
+    pub(super) fn admit(&mut self, user: UserId, sign_in: SignIn, name: Option<Predecessor>) {
         self.user = Some(user);
-        self.sessions.open.lock().admitted.add(user, self.id, name);
+        self.sessions.open.lock().admitted.add(user, self.id, sign_in, name);
+    }
+
+    /// Notes the sign-in of a newer token.
+    pub(super) fn renew(&self, sign_in: SignIn) {
+        if let Some(user) = self.user {
+            self.sessions.open.lock().admitted.renew(user, self.id, sign_in);
+        }
     }
 
     /// Removes the session from those of its user: it has given its slot back.

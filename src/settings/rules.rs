@@ -164,6 +164,7 @@ fn check_auth(faults: &mut FaultList, auth: &AuthOptions) {
         });
     }
     faults.duration("auth.token_life", auth.token_life, Duration::from_mins(1));
+    faults.duration("auth.sign_in_life", auth.sign_in_life, Duration::from_mins(1));
     faults.no_longer_than("auth.leeway", auth.leeway, Duration::from_mins(5));
     let (memory, lanes) = (auth.argon2_memory_kib as usize, auth.argon2_lanes as usize);
     faults.at_least("auth.argon2_lanes", lanes, 1);
@@ -314,6 +315,14 @@ fn check_together(faults: &mut FaultList, settings: &Settings) {
             "{} is not less than half of roster.lease ({}): a node that waits for Redis would lose its lease. Set it to \
              less than {}.",
             shown(answer), shown(lease), shown(lease / 2)
+        )
+    });
+    faults.unless(auth.sign_in_life >= auth.token_life, "auth.sign_in_life", || {
+        format!(
+            "{} is less than auth.token_life ({}). Set it to at least {}.",
+            shown(auth.sign_in_life),
+            shown(auth.token_life),
+            shown(auth.token_life)
         )
     });
     let (warning, life) = (settings.session.warn_before_expiry, auth.token_life);

@@ -7,8 +7,8 @@ use std::{
 
 use entity::user;
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+    ActiveModelTrait, ColumnTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, SqlErr,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -56,6 +56,8 @@ pub struct Credentials {
     pub account: Account,
     /// The hash of the password as a PHC string. `None` for an account that signs in through an identity provider.
     pub password_hash: Option<String>,
+    /// Whether an operator has blocked the account.
+    pub is_blocked: bool,
 }
 
 // Written by hand so that no hash reaches a log.
@@ -79,15 +81,9 @@ impl Store {
         if is_placeholder(&new.email) {
             return Err(StoreError::EmailTaken);
         }
-        let row = user::Model {
-            id: UserId::new().uuid(),
-            name: new.name.as_str().to_owned(),
-            email: new.email.as_str().to_owned(),
-            password_hash: Some(new.password_hash),
-            created_at: rows::now(),
-            confirmed_email: None,
-        };
-        let insert = user::Entity::insert(active_model(row.clone()));
+        let email = new.email.as_str().to_owned();
+        let row = new_row(UserId::new(), &new.name, email, Some(new.password_hash));
+        let insert = insertion(row.clone());
         let inserted =
             self.turns.write(party, insert.exec_without_returning(&self.statements)).await?;
         inserted.map_err(|error| match error.sql_err() {
@@ -119,17 +115,10 @@ impl Store {
         let addresses =
             own_address.map(|email| email.as_str().to_owned()).into_iter().chain([placeholder]);
         for email in addresses {
-            let row = user::Model {
-                id: id.uuid(),
-                name: name.as_str().to_owned(),
-                email,
-                password_hash: None,
-                created_at: rows::now(),
-                confirmed_email: None,
-            };
+            let row = new_row(id, &name, email, None);
             // If the id or the address is taken, nothing is inserted. The query below finds out which one it was.
-            let insert = user::Entity::insert(active_model(row.clone()))
-                .on_conflict(OnConflict::new().do_nothing().to_owned());
+            let insert =
+                insertion(row.clone()).on_conflict(OnConflict::new().do_nothing().to_owned());
             let inserting = insert.exec_without_returning(&self.statements);
             if self.turns.write(party, inserting).await?? > 0 {
                 return Ok(rows::account(row));
@@ -220,6 +209,7 @@ impl Store {
     pub async fn find_credentials(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
         Ok(self.find_by_email(email).await?.map(|mut row| Credentials {
             password_hash: row.password_hash.take(),
+            is_blocked: row.blocked_at.is_some(),
             account: rows::account(row),
         }))
     }
@@ -251,6 +241,23 @@ impl Store {
         Ok(users)
     }
 
+    /// Returns the address with which a user signs in, and the hash of their password if they have one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_password(
+        &self,
+        id: UserId,
+    ) -> Result<Option<(String, Option<String>)>, StoreError> {
+        let row = user::Entity::find_by_id(id.uuid())
+            .select_only()
+            .columns([user::Column::Email, user::Column::PasswordHash])
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        Ok(row)
+    }
+
     async fn find_by_email(&self, email: &Email) -> Result<Option<user::Model>, StoreError> {
         let by_email = user::Entity::find().filter(user::Column::Email.eq(email.as_str()));
         Ok(by_email.one(&self.readers).await?)
@@ -266,13 +273,27 @@ fn is_placeholder(email: &Email) -> bool {
     email.as_str().ends_with(PLACEHOLDER_DOMAIN)
 }
 
-fn active_model(row: user::Model) -> user::ActiveModel {
-    user::ActiveModel {
-        id: Set(row.id),
-        name: Set(row.name),
-        email: Set(row.email),
-        password_hash: Set(row.password_hash),
-        created_at: Set(row.created_at),
-        confirmed_email: Set(row.confirmed_email),
+/// Returns the row of a new account.
+pub(super) fn new_row(
+    id: UserId,
+    name: &DisplayName,
+    email: String,
+    password_hash: Option<String>,
+) -> user::Model {
+    user::Model {
+        id: id.uuid(),
+        name: name.as_str().to_owned(),
+        email,
+        password_hash,
+        created_at: rows::now(),
+        confirmed_email: None,
+        generation: 0,
+        ended_at: None,
+        blocked_at: None,
     }
+}
+
+/// Returns the insertion of a new account.
+pub(super) fn insertion(row: user::Model) -> Insert<user::ActiveModel> {
+    user::Entity::insert(row.into_active_model().reset_all())
 }

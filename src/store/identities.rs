@@ -7,7 +7,11 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
-use super::{Store, StoreError, accounts::placeholder_address, rows};
+use super::{
+    Store, StoreError,
+    accounts::{insertion, new_row, placeholder_address},
+    rows,
+};
 use crate::domain::{DisplayName, Email, OutsideSubject, Party, UserId};
 
 /// What an issuer says of one of its users.
@@ -60,15 +64,11 @@ impl Store {
                 take_address(&txn, email, id).await?;
             }
             let name = profile.name.clone().unwrap_or_else(|| DisplayName::from(id));
-            let account = user::ActiveModel {
-                id: Set(id.uuid()),
-                name: Set(name.as_str().to_owned()),
-                email: Set(placeholder_address(id)),
-                password_hash: Set(None),
-                created_at: Set(rows::now()),
-                confirmed_email: Set(profile.email.as_ref().map(|email| email.as_str().to_owned())),
+            let account = user::Model {
+                confirmed_email: profile.email.as_ref().map(|email| email.as_str().to_owned()),
+                ..new_row(id, &name, placeholder_address(id), None)
             };
-            user::Entity::insert(account).exec_without_returning(&txn).await?;
+            insertion(account).exec_without_returning(&txn).await?;
             let row = identity::ActiveModel {
                 issuer: Set((*subject.issuer).to_owned()),
                 subject: Set((*subject.subject).to_owned()),

@@ -75,6 +75,7 @@ pub(super) fn account(row: user::Model) -> Account {
         name: row.name.into(),
         email: row.confirmed_email.unwrap_or(row.email),
         created_at: row.created_at,
+        generation: row.generation,
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{MigrationState, Snapshot, SnapshotState, StoreError, test_store::TestStore};
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "m0001_users",
     "m0002_documents",
     "m0003_access",
@@ -15,6 +15,7 @@ const NAMES: [&str; 8] = [
     "m0006_purges",
     "m0008_quotas",
     "m0009_identities",
+    "m0010_sign_ins",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {
@@ -33,7 +34,7 @@ async fn migrations_can_be_applied_reverted_and_applied_again() {
     let owner = store.user("ana").await;
     store.document(owner).await;
 
-    let reverted = store.migrate_down(7).await.unwrap();
+    let reverted = store.migrate_down(8).await.unwrap();
     let expected: Vec<_> = NAMES[1..].iter().rev().copied().collect();
     assert_eq!(reverted, expected);
     assert_eq!(applied(&store.migration_status().await.unwrap()), ["m0001_users"]);
@@ -91,7 +92,7 @@ async fn a_text_from_before_the_change_log_is_found_unchanged() {
     let store = TestStore::on_sqlite().await;
     let owner = store.user("ana").await;
     let document = store.document(owner).await.id;
-    store.migrate_down(5).await.unwrap();
+    store.migrate_down(6).await.unwrap();
     let before = format!(
         "UPDATE document SET content = 'höher', version = 7 WHERE id = x'{}'",
         document.uuid().simple()

@@ -43,6 +43,7 @@ mod replay;
 mod request_cost;
 mod revocation;
 mod shutdown;
+mod sign_outs;
 mod slow_consumers;
 mod slow_replay;
 mod tokens;

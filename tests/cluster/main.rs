@@ -24,6 +24,7 @@ mod redis_outage;
 mod relay;
 mod revocation;
 mod sentinel;
+mod sign_outs;
 mod store_faults;
 mod tls;
 mod versions;

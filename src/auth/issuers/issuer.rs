@@ -22,11 +22,11 @@ use super::{
 use crate::{
     auth::{
         Claims, Subject, TokenError,
-        claims::RegisteredClaims,
+        claims::{RegisteredClaims, derived_sign_in},
         keys::{open_with, signature_only},
         token_head::TokenHead,
     },
-    domain::OutsideSubject,
+    domain::{OutsideSubject, SignIn, TokenIssuer},
 };
 
 /// How long a token waits for the keys of its issuer: for two answers of the issuer, and a moment.
@@ -100,13 +100,13 @@ impl Issuer {
             .ok_or(TokenError::WrongAlgorithm)?;
         let keys = self.keys.find(head.kid.as_deref(), algorithm).await?;
         let claims = open_with_any(token, &keys, algorithm)?;
-        self.check(claims, now)
+        self.check(token, &claims, now)
     }
 
     /// Checks claims whose signature is that of the issuer.
-    fn check(&self, claims: Value, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+    fn check(&self, token: &str, claims: &Value, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         let registered =
-            RegisteredClaims::deserialize(&claims).map_err(|_error| TokenError::Malformed)?;
+            RegisteredClaims::deserialize(claims).map_err(|_error| TokenError::Malformed)?;
         let expires_at = registered.check_time(now, self.leeway)?;
         if registered.iss.as_deref() != Some(&*self.name) {
             return Err(TokenError::WrongIssuer);
@@ -114,16 +114,24 @@ impl Issuer {
         if !self.options.audiences.iter().any(|audience| registered.is_for(audience)) {
             return Err(TokenError::WrongAudience);
         }
-        let sub = registered.sub.ok_or(TokenError::BadSubject)?;
-        let subject = OutsideSubject::new(Arc::clone(&self.name), &sub);
+        let sub = registered.sub.as_deref().ok_or(TokenError::BadSubject)?;
+        let subject = OutsideSubject::new(Arc::clone(&self.name), sub);
         let subject = subject.ok_or(TokenError::BadSubject)?;
-        let Profile { name, email, is_email_verified } = Profile::read(&claims, &self.options);
+        let (issued_at, began_at) = registered.beginnings();
+        // Tokens of one session of the provider share `sid`; others end one by one.
+        let session =
+            ["sid", "jti"].iter().find_map(|name| claims.get(name).and_then(Value::as_str));
+        let id = derived_sign_in(&[&self.name, session.unwrap_or(token)]);
+        let issued_by = TokenIssuer::Outside;
+        let sign_in = SignIn { id, issued_by, generation: None, issued_at, began_at };
+        let Profile { name, email, is_email_verified } = Profile::read(claims, &self.options);
         Ok(Claims {
             subject: Subject::Outside(subject),
             name,
             email,
             is_email_verified,
             may_enrol: self.options.enrol,
+            sign_in,
             expires_at,
         })
     }

@@ -6,15 +6,14 @@ use tokio::time::Instant;
 
 use crate::{
     auth::{HashRank, HashTurn, PasswordError, Passwords},
-    domain::{Account, DisplayName, Email},
+    domain::{Account, DisplayName, Email, TokenIssuer},
     graphql::{
         Api, ApiError,
         caller::{api, caller},
         complexity::CREDENTIALS,
         read_turns::read,
-        types::{AccountType, AuthPayload},
+        types::AuthPayload,
     },
-    session::TokenIssuer,
     store::{NewAccount, StoreError},
 };
 
@@ -81,6 +80,10 @@ impl AccountMutations {
         let settled = attempt.settle(is_right && credentials.is_some(), Instant::now());
         let is_signed_in = limited(api, settled)?;
         match credentials.filter(|_known| is_signed_in) {
+            Some(known) if known.is_blocked => {
+                api.metrics.auth_failed("blocked");
+                Err(ApiError::Blocked)
+            }
             Some(known) => Ok(signed_in(api, known.account)),
             None => {
                 api.metrics.auth_failed("wrong_credentials");
@@ -89,37 +92,46 @@ impl AccountMutations {
         }
     }
 
-    /// Issues a new token for the caller. Call it before the current token expires. Fails with `FORBIDDEN` if an identity
+    /// Issues a new token for the caller. Call it before the current token expires. Fails with `UNAUTHENTICATED` if the sign-in
+    /// has ended or is older than `auth.sign_in_life` (30 days by default): the user has to enter the password again. Fails with `FORBIDDEN` if an identity
     /// provider issued the current token, because that provider decides how long its users stay signed in.
     #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn refresh_token(&self, ctx: &Context<'_>) -> Result<AuthPayload, ApiError> {
         let api = api(ctx)?;
         let user = caller(ctx).user()?;
-        if caller(ctx).issued_by() == Some(TokenIssuer::Outside) {
+        let sign_in = caller(ctx).sign_in()?;
+        if sign_in.issued_by == TokenIssuer::Outside {
             return Err(ApiError::OutsideToken);
         }
-        let account = read(ctx, api.store.find_account(user.id)).await?;
-        let account = account.ok_or(StoreError::NoSuchUser)?;
+        let standing = read(ctx, api.store.find_standing(user.id, &sign_in)).await?;
+        let standing = standing.ok_or(StoreError::NoSuchUser)?;
+        // A socket may have been opened before.
+        if standing.is_blocked || standing.is_signed_out {
+            return Err(ApiError::SignInOver);
+        }
+        let account = standing.account;
         if let Ok(email) = Email::new(&account.email) {
             api.sign_ins.note_known(&email, caller(ctx).network());
         }
-        Ok(signed_in(api, account))
+        let renewed = api.tokens.renew(&account.user(), &sign_in, account.generation, Utc::now());
+        let minted = renewed.map_err(|_over| ApiError::SignInOver)?;
+        Ok(AuthPayload::new(minted, account))
     }
 }
 
 /// Counts in the metrics that a limit refuses the caller, if it does.
-fn limited<T, E>(api: &Api, outcome: Result<T, E>) -> Result<T, E> {
+pub(super) fn limited<T, E>(api: &Api, outcome: Result<T, E>) -> Result<T, E> {
     outcome.inspect_err(|_refused| api.metrics.auth_failed("rate_limited"))
 }
 
-fn count_busy(api: &Api, error: &PasswordError) {
+pub(super) fn count_busy(api: &Api, error: &PasswordError) {
     if matches!(error, PasswordError::Busy) {
         api.metrics.auth_failed("busy");
     }
 }
 
-fn signed_in(api: &Api, account: Account) -> AuthPayload {
-    let minted = api.tokens.mint(&account.user(), Utc::now());
-    let account = AccountType(account);
-    AuthPayload { token: minted.token, expires_at: minted.expires_at, account }
+/// Begins a sign-in.
+pub(super) fn signed_in(api: &Api, account: Account) -> AuthPayload {
+    let minted = api.tokens.mint(&account.user(), account.generation, Utc::now());
+    AuthPayload::new(minted, account)
 }

@@ -7,5 +7,6 @@ mod documents;
 mod edit;
 mod history;
 mod root;
+mod sign_ins;
 
 pub(super) use root::Mutation;

@@ -4,13 +4,14 @@ use async_graphql::MergedObject;
 
 use super::{
     access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
-    documents::DocumentMutations, history::HistoryMutations,
+    documents::DocumentMutations, history::HistoryMutations, sign_ins::SignInMutations,
 };
 
 /// The root of all mutations.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     AccountMutations,
+    SignInMutations,
     DocumentMutations,
     HistoryMutations,
     AccessMutations,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{UsageType, id::id};
 use crate::{
+    auth::MintedToken,
     domain::{Account, User},
     graphql::{ApiError, caller::api, complexity::DATABASE_READ, read_turns::read},
 };
@@ -55,6 +56,13 @@ impl AccountType {
         let storage = read(ctx, api.store.load_usage(user)).await?;
         let open_documents = api.rooms.open_documents(user);
         Ok(UsageType::new(&storage, api.hourly.grants_used(user), open_documents))
+    }
+}
+
+impl AuthPayload {
+    pub(in crate::graphql) fn new(minted: MintedToken, account: Account) -> Self {
+        let account = AccountType(account);
+        Self { token: minted.token, expires_at: minted.expires_at, account }
     }
 }
 

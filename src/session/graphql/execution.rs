@@ -86,6 +86,11 @@ impl Execution {
         Self { parts, link, operations }
     }
 
+    /// Returns the session.
+    pub(super) fn link(&self) -> &SessionLink {
+        &self.link
+    }
+
     /// Returns the session's user.
     pub(super) fn user(&self) -> UserId {
         self.link.user().id

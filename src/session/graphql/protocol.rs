@@ -183,7 +183,7 @@ impl GraphQlProtocol {
                 execution.complete(completion).into_iter().collect()
             }
             GraphQlCompletion::Renewal(completion) => {
-                self.renewal.complete(completion, execution.user(), view)
+                self.renewal.complete(completion, execution.link(), view)
             }
         }
     }

@@ -9,9 +9,8 @@ use futures_util::FutureExt as _;
 use super::protocol::GraphQlCompletion;
 use crate::{
     auth::TokenError,
-    domain::UserId,
     session::{
-        Identified, Identity, IdentityError,
+        Identified, Identity, IdentityError, SessionLink,
         protocol::{Completion, ProtocolEffect, SessionView},
     },
     wire::{ErrorCode, graphql_ws::ServerMessage},
@@ -51,15 +50,20 @@ impl Renewal {
     pub(super) fn complete(
         &mut self,
         RenewalCompletion(identified): RenewalCompletion,
-        user: UserId,
+        link: &SessionLink,
         view: &SessionView,
     ) -> Vec<ProtocolEffect> {
         self.is_pending = false;
         let error = match identified {
-            Ok(identified) if identified.user.id == user => {
-                let expires_at = view.expires_at.max(identified.expires_at);
+            Ok(identified) if identified.user.id == link.user().id => {
+                let Identified { sign_in, expires_at, .. } = identified;
+                if expires_at <= view.expires_at {
+                    let reply = pong(view.expires_at, None).into();
+                    return vec![ProtocolEffect::Reply(reply, None)];
+                }
+                link.renew(sign_in);
                 let reply = ProtocolEffect::Reply(pong(expires_at, None).into(), None);
-                return vec![ProtocolEffect::ExtendTo(expires_at), reply];
+                return vec![ProtocolEffect::Renew(sign_in, expires_at), reply];
             }
             Ok(_other_user) => (
                 ErrorCode::Forbidden,
@@ -69,7 +73,12 @@ impl Renewal {
                 ErrorCode::Unavailable,
                 "The token could not be checked now. Try again in a moment.",
             ),
-            Err(IdentityError::Token(_) | IdentityError::Unknown) => (
+            Err(
+                IdentityError::Token(_)
+                | IdentityError::Unknown
+                | IdentityError::SignedOut
+                | IdentityError::Blocked,
+            ) => (
                 ErrorCode::Unauthenticated,
                 "The token is not valid. Sign in again to get a new one.",
             ),

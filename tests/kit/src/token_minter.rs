@@ -39,8 +39,14 @@ impl TokenMinter {
     }
 
     fn mint(&self, id: UserId, life: Duration, now: DateTime<Utc>) -> String {
-        let options = TokenOptions { life, leeway: Duration::ZERO, issuer: None, audience: None };
+        let options = TokenOptions {
+            life,
+            sign_in_life: life,
+            leeway: Duration::ZERO,
+            issuer: None,
+            audience: None,
+        };
         let user = User { id, name: DisplayName::from(id).into_shared() };
-        Tokens::new(self.keys.clone(), options).mint(&user, now).token
+        Tokens::new(self.keys.clone(), options).mint(&user, 0, now).token
     }
 }

@@ -79,3 +79,8 @@ id!(
     NodeId,
     "node"
 );
+id!(
+    /// Identifies a sign-in: all tokens that a user has got since they showed who they are.
+    SignInId,
+    "sign-in"
+);

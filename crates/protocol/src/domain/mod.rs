@@ -23,6 +23,7 @@ mod outside_subject;
 mod party;
 mod person;
 mod presence;
+mod sign_in;
 mod visible_text;
 
 pub use access::{AccessChange, AccessLevel};
@@ -34,10 +35,11 @@ pub use delta::{CompareUntil, Content, Delta, DeltaMismatch, DeltaStep, Op, Tie}
 pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
-pub use ids::{DocumentId, NodeId, SessionId, UserId};
+pub use ids::{DocumentId, NodeId, SessionId, SignInId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
 pub use outside_subject::OutsideSubject;
 pub use party::{Network, Party};
 pub use person::{Account, DisplayName, Email, User};
 pub use presence::{Color, Presence};
+pub use sign_in::{EndedSignIns, SignIn, TokenIssuer};

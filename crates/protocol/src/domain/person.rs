@@ -27,6 +27,8 @@ pub struct Account {
     pub email: String,
     /// The time of its creation.
     pub created_at: DateTime<Utc>,
+    /// How often all its sign-ins have ended. A token of ours with an earlier generation is refused.
+    pub generation: i64,
 }
 
 impl Account {

@@ -78,6 +78,10 @@ pub enum CloseReason {
     InvalidToken,
     /// The session's token expired.
     TokenExpired,
+    /// The sign-in of the client's token has ended: the user has signed out, or changed the password.
+    SignedOut,
+    /// An operator has blocked the account.
+    Blocked,
     /// The user has the maximum number of connections.
     ConnectionLimit,
     /// The user of a Yjs editor has the maximum number of documents open.
@@ -134,7 +138,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 27] {
+    pub fn all() -> [Self; 29] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
@@ -152,6 +156,8 @@ impl CloseReason {
             Self::MissingToken,
             Self::InvalidToken,
             Self::TokenExpired,
+            Self::SignedOut,
+            Self::Blocked,
             Self::ConnectionLimit,
             Self::DocumentLimit,
             Self::Forbidden,
@@ -187,6 +193,8 @@ impl CloseReason {
             Self::InvalidToken => Row::fatal(4403, "invalid_token"),
             // 3000 is "Unauthorized" in the IANA registry.
             Self::TokenExpired => Row::retry(4403, "token_expired").for_yjs(3000),
+            Self::SignedOut => Row::fatal(4403, "signed_out"),
+            Self::Blocked => Row::fatal(4403, "blocked"),
             Self::ConnectionLimit => Row::retry(4403, "connection_limit").for_yjs(1013),
             Self::DocumentLimit => Row::retry(1013, "document_limit"),
             Self::Forbidden => Row::fatal(4403, "forbidden"),
@@ -276,6 +284,10 @@ impl CloseReason {
             Self::MissingToken => "Missing authentication token",
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
+            Self::SignedOut => "Signed out; sign in again",
+            Self::Blocked => {
+                "This account is blocked; ask the operator of the server to unblock it"
+            }
             Self::ConnectionLimit => "Connection limit exceeded",
             Self::DocumentLimit => "You have too many documents open; close some of them",
             Self::Forbidden => {

@@ -78,6 +78,8 @@ pub(super) enum SignalBody {
 pub(super) enum SessionCallBody {
     Replace { user: Uuid, predecessor: PredecessorBody, successor: Uuid },
     FreeSlot { user: Uuid },
+    EndSignIn { user: Uuid, sign_in: Uuid },
+    EndAllSignIns { user: Uuid, generation: i64, at: i64, kept: Option<Uuid> },
 }
 
 /// A session, as its successor names it.

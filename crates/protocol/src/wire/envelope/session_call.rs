@@ -2,11 +2,11 @@
 
 use super::{
     BadEnvelope, OLDEST_VERSION,
-    body::{PredecessorBody, SessionCallBody},
+    body::{PredecessorBody, SessionCallBody, time},
     document::{encode_body, split_header, with_header},
 };
 use crate::{
-    domain::{DocumentId, NodeId, SessionId, UserId},
+    domain::{DocumentId, EndedSignIns, NodeId, SessionId, SignInId, UserId},
     wire::Predecessor,
 };
 
@@ -27,6 +27,15 @@ pub enum SessionCall {
         /// The user of both sessions.
         user: UserId,
     },
+    /// Close the sessions whose sign-ins have ended. Nodes that do not know this request find the end in the database.
+    EndSignIns {
+        /// The user.
+        user: UserId,
+        /// Which sign-ins.
+        ended: EndedSignIns,
+        /// The session that moves on into the new generation, if all sign-ins have ended.
+        kept: Option<SessionId>,
+    },
 }
 
 impl SessionCall {
@@ -46,6 +55,14 @@ impl SessionCall {
                 },
             },
             Self::FreeSlot { user } => SessionCallBody::FreeSlot { user: user.uuid() },
+            Self::EndSignIns { user, ended: EndedSignIns::One(sign_in), .. } => {
+                SessionCallBody::EndSignIn { user: user.uuid(), sign_in: sign_in.uuid() }
+            }
+            Self::EndSignIns { user, ended: EndedSignIns::All { generation, at }, kept } => {
+                let (user, at) = (user.uuid(), at.timestamp_micros());
+                let kept = kept.map(SessionId::uuid);
+                SessionCallBody::EndAllSignIns { user, generation, at, kept }
+            }
         };
         with_header(from, OLDEST_VERSION, &encode_body(&body))
     }
@@ -68,6 +85,16 @@ impl SessionCall {
                 },
             },
             SessionCallBody::FreeSlot { user } => Self::FreeSlot { user: UserId::from(user) },
+            SessionCallBody::EndSignIn { user, sign_in } => {
+                let ended = EndedSignIns::One(SignInId::from(sign_in));
+                Self::EndSignIns { user: UserId::from(user), ended, kept: None }
+            }
+            SessionCallBody::EndAllSignIns { user, generation, at, kept } => {
+                let at = time(at).ok_or(BadEnvelope::Garbage)?;
+                let ended = EndedSignIns::All { generation, at };
+                let kept = kept.map(SessionId::from);
+                Self::EndSignIns { user: UserId::from(user), ended, kept }
+            }
         };
         Ok((from, call))
     }
@@ -75,6 +102,8 @@ impl SessionCall {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
 
     #[test]
@@ -86,6 +115,12 @@ mod tests {
             SessionCall::Replace { user, predecessor: older, successor },
             SessionCall::Replace { user, predecessor: editor, successor },
             SessionCall::FreeSlot { user },
+            SessionCall::EndSignIns { user, ended: EndedSignIns::One(SignInId::new()), kept: None },
+            SessionCall::EndSignIns {
+                user,
+                ended: EndedSignIns::All { generation: 7, at: DateTime::UNIX_EPOCH },
+                kept: Some(successor),
+            },
         ] {
             let bytes = call.encode(from);
             assert_eq!(SessionCall::decode(&bytes, OLDEST_VERSION), Ok((from, call)));

@@ -1,0 +1,23 @@
+//! `ended_sign_in`: sign-ins that have ended alone, because their user has signed out.
+
+use sea_orm::entity::prelude::*;
+
+/// One sign-in.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "ended_sign_in")]
+pub struct Model {
+    /// The account. Deleting it deletes the row.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: Uuid,
+    /// The sign-in.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub sign_in_id: Uuid,
+    /// When it ended: UTC, whole microseconds.
+    pub ended_at: DateTimeUtc,
+    /// The row of `user_id`.
+    #[sea_orm(belongs_to, from = "user_id", to = "id", on_delete = "Cascade")]
+    pub user: BelongsTo<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,86 @@
+//! The end of sign-ins: signing out, and changing the password.
+
+use async_graphql::{Context, Object};
+use chrono::Utc;
+use tokio::time::Instant;
+
+use super::accounts::{count_busy, limited, signed_in};
+use crate::{
+    auth::Passwords,
+    domain::{Email, EndedSignIns, SignIn},
+    graphql::{
+        ApiError, Caller,
+        caller::{api, caller},
+        complexity::{CREDENTIALS, DATABASE_WRITE},
+        read_turns::read,
+        types::AuthPayload,
+    },
+    store::StoreError,
+};
+
+/// Mutations that end sign-ins.
+#[derive(Default)]
+pub(super) struct SignInMutations;
+
+#[Object]
+impl SignInMutations {
+    /// Ends the caller's sign-in: all tokens that come from the same `login` are refused from now on, and the sockets that were
+    /// opened with them close, on every node within a second. For a token of an identity provider these are the tokens with
+    /// the same `sid` or else `jti`; the user stays signed in at the provider.
+    #[graphql(complexity = "DATABASE_WRITE")]
+    async fn sign_out(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
+        let sign_in = caller(ctx).sign_in()?.id;
+        api.store.end_sign_in(user, sign_in).await?;
+        api.sign_in_ends.announce(user, EndedSignIns::One(sign_in), None);
+        Ok(true)
+    }
+
+    /// Ends all sign-ins of the caller, this one included: their tokens are refused from now on, and their sockets close, on
+    /// every node within a second. Tokens of an identity provider are refused if they were issued before now.
+    #[graphql(complexity = "DATABASE_WRITE")]
+    async fn sign_out_everywhere(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
+        let ended = api.store.end_all_sign_ins(user).await?;
+        api.sign_in_ends.announce(user, ended, None);
+        Ok(true)
+    }
+
+    /// Replaces the caller's password, ends all their sign-ins, and signs in again. The caller's own socket stays open; over
+    /// HTTP that is the one which `X-Session-Id` names. Fails with `FORBIDDEN` if the account has no password.
+    #[graphql(complexity = "CREDENTIALS + child_complexity")]
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        current_password: String,
+        new_password: String,
+    ) -> Result<AuthPayload, ApiError> {
+        let (api, caller) = (api(ctx)?, caller(ctx));
+        let (user, network) = (caller.user()?.id, caller.network());
+        Passwords::check(&new_password)?;
+        let (email, stored) =
+            read(ctx, api.store.find_password(user)).await?.ok_or(StoreError::NoSuchUser)?;
+        let stored = stored.ok_or(ApiError::NoPassword)?;
+        let email = Email::new(&email)?;
+        let attempt = limited(api, api.sign_ins.begin(&email, network, Instant::now()))?;
+        attempt.delay().await;
+        let turn = attempt.turn();
+        let verified = api.passwords.verify(turn, &current_password, Some(&stored)).await;
+        let is_right = verified.inspect_err(|error| count_busy(api, error))?;
+        if !limited(api, attempt.settle(is_right, Instant::now()))? {
+            api.metrics.auth_failed("wrong_credentials");
+            return Err(ApiError::WrongPassword);
+        }
+        let hashed = api.passwords.hash(turn, &new_password).await;
+        let hash = hashed.inspect_err(|error| count_busy(api, error))?;
+        let ended = api.store.change_password(user, hash).await?;
+        api.sign_in_ends.announce(user, ended, caller.session());
+        let account = read(ctx, api.store.find_account(user)).await?;
+        let account = account.ok_or(StoreError::NoSuchUser)?;
+        if let (Caller::Session(link), EndedSignIns::All { generation, .. }) = (caller, ended) {
+            let generation = Some(generation);
+            link.renew(SignIn { generation, began_at: Some(Utc::now()), ..link.sign_in() });
+        }
+        Ok(signed_in(api, account))
+    }
+}

@@ -1,0 +1,35 @@
+//! The end of sign-ins reaches the sessions of all nodes.
+
+use std::sync::Arc;
+
+use super::Sessions;
+use crate::{
+    bridge::Bridge,
+    domain::{EndedSignIns, SessionId, UserId},
+    wire::envelope::SessionCall,
+};
+
+/// Closes the sessions whose sign-ins have ended, on every node.
+///
+/// A message to another node may be lost. Each node therefore also compares its sessions with the database from time to time.
+#[derive(Clone)]
+pub struct SignInEnds {
+    sessions: Sessions,
+    bridge: Arc<dyn Bridge>,
+}
+
+impl SignInEnds {
+    /// Closes the sessions of this node directly, and those of others over `bridge`.
+    #[must_use]
+    pub fn new(sessions: Sessions, bridge: Arc<dyn Bridge>) -> Self {
+        Self { sessions, bridge }
+    }
+
+    /// Closes the sessions of a user whose sign-ins have ended, which is stored already. The session `kept` of the user stays
+    /// open. Returns immediately.
+    pub fn announce(&self, user: UserId, ended: EndedSignIns, kept: Option<SessionId>) {
+        self.sessions.end_sign_ins(user, ended, kept);
+        // It is found in the database where it does not arrive.
+        let _sent = self.bridge.call_sessions(SessionCall::EndSignIns { user, ended, kept });
+    }
+}
