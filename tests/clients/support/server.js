@@ -138,7 +138,7 @@ function environment(port) {
 }
 
 /** Returns a free port below the ephemeral range, so that no outgoing connection takes it during a restart. */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 10_000 + randomInt(20_000);
     const listener = createServer().listen(port, '127.0.0.1');
