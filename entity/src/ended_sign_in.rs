@@ -15,6 +15,8 @@ pub struct Model {
     pub sign_in_id: Uuid,
     /// When it ended: UTC, whole microseconds.
     pub ended_at: DateTimeUtc,
+    /// When its tokens have expired, as far as is known, so that the row can be deleted: UTC, whole microseconds.
+    pub kept_until: DateTimeUtc,
     /// The row of `user_id`.
     #[sea_orm(belongs_to, from = "user_id", to = "id", on_delete = "Cascade")]
     pub user: BelongsTo<super::user::Entity>,

@@ -19,6 +19,9 @@ pub struct Model {
     pub name: Option<String>,
     /// The verified e-mail address in the last token that had another one than the token before. Null if no token had one.
     pub email: Option<String>,
+    /// When the token was issued whose name or address was stored last: UTC, whole microseconds. Those of older tokens are
+    /// ignored.
+    pub said_at: DateTimeUtc,
     /// When the first token of the user was seen: UTC, whole microseconds.
     pub created_at: DateTimeUtc,
     /// The row of `user_id`.

@@ -15,6 +15,7 @@ enum Identity {
     UserId,
     Name,
     Email,
+    SaidAt,
     CreatedAt,
 }
 
@@ -36,6 +37,7 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new(Identity::UserId).uuid().not_null())
                     .col(ColumnDef::new(Identity::Name).text())
                     .col(ColumnDef::new(Identity::Email).text())
+                    .col(ColumnDef::new(Identity::SaidAt).timestamp_with_time_zone().not_null())
                     .col(ColumnDef::new(Identity::CreatedAt).timestamp_with_time_zone().not_null())
                     .primary_key(Index::create().col(Identity::Issuer).col(Identity::Subject))
                     .foreign_key(

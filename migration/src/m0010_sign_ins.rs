@@ -20,6 +20,7 @@ enum EndedSignIn {
     UserId,
     SignInId,
     EndedAt,
+    KeptUntil,
 }
 
 const BY_END: &str = "idx_user_ended_at";
@@ -55,6 +56,11 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new(EndedSignIn::UserId).uuid().not_null())
                     .col(ColumnDef::new(EndedSignIn::SignInId).uuid().not_null())
                     .col(ColumnDef::new(EndedSignIn::EndedAt).timestamp_with_time_zone().not_null())
+                    .col(
+                        ColumnDef::new(EndedSignIn::KeptUntil)
+                            .timestamp_with_time_zone()
+                            .not_null(),
+                    )
                     .primary_key(
                         Index::create().col(EndedSignIn::UserId).col(EndedSignIn::SignInId),
                     )

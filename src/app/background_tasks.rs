@@ -13,11 +13,12 @@ use tokio::{
 };
 
 use crate::{
+    auth::Issuers,
     bridge::Health,
     room::Rooms,
     session::Sessions,
     settings::Settings,
-    store::{Retention, SignInEnd, Store, StoreError, StoreOptions},
+    store::{Retention, SignInEnd, Store, StoreOptions},
     task::supervise_local,
 };
 
@@ -30,10 +31,7 @@ const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// The largest difference between the clocks of nodes with which each finds the sign-ins that another has ended.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
-/// How long sign-ins that have ended are remembered at least: tokens of outside issuers may live as long.
-const SIGN_INS_KEPT: Duration = Duration::from_hours(24 * 90);
-
-/// How often sign-ins that ended long ago are forgotten.
+/// How often the ends of old sign-ins are forgotten.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_hours(1);
 
 /// The most comparisons of stale documents in one interval.
@@ -94,55 +92,72 @@ pub(super) fn purge_deleted_documents(store: Store) -> JoinHandle<()> {
 }
 
 /// Closes the sessions whose sign-ins have ended, so that they end even if no message about it arrives, or a command of the
-/// operator has ended them. Also forgets sign-ins that ended long ago.
+/// operator has ended them.
 pub(super) fn end_sign_ins(
     settings: &Settings,
     store: Store,
     sessions: Sessions,
 ) -> JoinHandle<()> {
     let every = settings.room.compare_every;
-    let kept_for = settings.auth.sign_in_life.max(SIGN_INS_KEPT);
+    let started_at = Instant::now();
     supervise_local("end of sign-ins", move || {
         let (store, sessions) = (store.clone(), sessions.clone());
         async move {
+            let mut compared_at = started_at;
             let mut interval = tokio::time::interval(every);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut forget_at = Instant::now();
             loop {
                 interval.tick().await;
-                // Nodes whose clocks differ by a minute still find them.
-                let found =
-                    store.list_ended_sign_ins(every.saturating_mul(2) + MAX_CLOCK_DIFFERENCE).await;
-                let done = match found {
+                let began = Instant::now();
+                // An end is stored some time after its time, and by the clock of another node.
+                let within = began.duration_since(compared_at) + MAX_CLOCK_DIFFERENCE;
+                match store.list_ended_sign_ins(within).await {
                     Ok(ends) => {
                         for SignInEnd { user, ended } in ends {
                             sessions.end_sign_ins(user, ended, None);
                         }
-                        forget_sign_ins(&store, &mut forget_at, kept_for).await
+                        compared_at = began;
                     }
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = done {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not compare the sessions with the database");
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "could not compare the sessions with the database");
+                    }
                 }
             }
         }
     })
 }
 
-/// Forgets sign-ins that ended long ago, once an hour.
-async fn forget_sign_ins(
-    store: &Store,
-    at: &mut Instant,
-    kept_for: Duration,
-) -> Result<(), StoreError> {
-    if Instant::now() < *at {
-        return Ok(());
-    }
-    while store.forget_ended_sign_ins(Utc::now() - kept_for).await? > 0 {}
-    *at = Instant::now() + FORGET_SIGN_INS_EVERY;
-    Ok(())
+/// Forgets the ends of sign-ins whose tokens have expired, once an hour.
+pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
+    supervise_local("deletion of ended sign-ins", move || {
+        let store = store.clone();
+        async move {
+            let mut interval = tokio::time::interval(FORGET_SIGN_INS_EVERY);
+            loop {
+                interval.tick().await;
+                let forgotten = loop {
+                    match store.forget_ended_sign_ins(Utc::now()).await {
+                        Ok(0) => break Ok(()),
+                        Ok(_some) => {}
+                        Err(error) => break Err(error),
+                    }
+                };
+                if let Err(error) = forgotten {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "could not delete ended sign-ins");
+                }
+            }
+        }
+    })
+}
+
+/// Keeps the keys of outside issuers fresh.
+pub(super) fn keep_keys_fresh(issuers: Issuers) -> JoinHandle<()> {
+    supervise_local("keys of outside issuers", move || {
+        let issuers = issuers.clone();
+        async move { issuers.keep_keys_fresh().await }
+    })
 }
 
 /// Reconciles the open documents with the database, so that changes of other nodes are found even if no message

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
+
 use super::cluster::Cluster;
 use crate::{
     auth::{AddressLookUps, Issuers, Passwords, SignInLimits, SignIns, Tokens, Verifier},
@@ -29,6 +31,9 @@ use crate::{
 /// The shortest time between two checks of the database for `/readyz`, and between two metrics pages.
 const PROBE_PERIOD: Duration = Duration::from_millis(10);
 
+/// How long the end of a sign-in is remembered at least: sessions at an outside issuer may last as long.
+const SIGN_INS_KEPT: Duration = Duration::from_hours(24 * 90);
+
 /// The connected parts of a node.
 pub(super) struct Parts {
     pub(super) http: Arc<HttpState>,
@@ -36,6 +41,7 @@ pub(super) struct Parts {
     pub(super) rooms: Rooms,
     pub(super) cluster: Cluster,
     pub(super) draining: DrainFlag,
+    pub(super) issuers: Issuers,
 }
 
 /// Builds the parts of a node on an open store.
@@ -49,7 +55,6 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let limits = settings.limits.clone();
     let sessions = Sessions::default();
     let issuers = Issuers::new(settings.auth.issuers.values(), settings.auth.leeway)?;
-    issuers.fetch_keys();
     let answers = answer_memory(&limits, &metrics);
     let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone());
     let engine = Engine::new(Arc::new(Api {
@@ -73,6 +78,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             may_register: settings.auth.is_registration_open(),
         },
         sign_in_ends: SignInEnds::new(sessions.clone(), Arc::clone(&cluster.bridge)),
+        sign_ins_kept_for: TimeDelta::from_std(settings.auth.sign_in_life.max(SIGN_INS_KEPT))?,
         // Without an issuer nobody confirms addresses.
         addresses: match issuers.is_empty() {
             true => AcceptedAddress::Any,
@@ -85,7 +91,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));
-    let verifier = Verifier::new(tokens, issuers, settings.auth.leeway);
+    let verifier = Verifier::new(tokens, issuers.clone(), settings.auth.leeway);
     let identity = Identity::new(verifier, store.clone(), metrics.clone(), settings.auth.enrol);
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
     let totals = Arc::new(OutboxTotals::new(metrics.clone()));
@@ -160,7 +166,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             rate: message_rate,
         },
     });
-    Ok(Parts { http, session, rooms, cluster, draining })
+    Ok(Parts { http, session, rooms, cluster, draining, issuers })
 }
 
 fn message_memory(limits: &Limits, metrics: &Metrics) -> MemoryAccount {

@@ -12,7 +12,8 @@ use tokio::{
 use super::{
     Base,
     background_tasks::{
-        delete_old_changes, end_sign_ins, purge_deleted_documents, reconcile_with_store,
+        delete_old_changes, end_sign_ins, forget_sign_ins, keep_keys_fresh,
+        purge_deleted_documents, reconcile_with_store,
     },
     build::build,
     cluster::Cluster,
@@ -55,7 +56,7 @@ impl Node {
         let (store, tokens, lock) = base.into_parts();
         let parts = build(settings, store.clone(), tokens)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
-        let (rooms, mut cluster) = (parts.rooms, parts.cluster);
+        let (rooms, mut cluster, issuers) = (parts.rooms, parts.cluster, parts.issuers);
         let parts = web::Data::from(parts.http);
         let listeners = Listeners::bind(&settings.server).with_context(|| {
             let server = &settings.server;
@@ -75,9 +76,13 @@ impl Node {
         let deletion = delete_old_changes(&settings.store, store.clone());
         let reconciliation = reconcile_with_store(settings, rooms.clone());
         let purge = Some(purge_deleted_documents(store.clone()));
-        let endings = Some(end_sign_ins(settings, store.clone(), sessions.clone()));
+        let of_sign_ins = [
+            Some(end_sign_ins(settings, store.clone(), sessions.clone())),
+            Some(forget_sign_ins(store.clone())),
+            Some(keep_keys_fresh(issuers)),
+        ];
         let background_tasks =
-            [deletion, reconciliation, purge, endings].into_iter().flatten().collect();
+            [deletion, reconciliation, purge].into_iter().chain(of_sign_ins).flatten().collect();
         Ok(Self {
             address,
             metrics_address,

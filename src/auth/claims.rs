@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
 
@@ -35,6 +35,11 @@ pub struct Claims {
     pub sign_in: SignIn,
     /// The expiry: `exp`, without the leeway.
     pub expires_at: DateTime<Utc>,
+}
+
+/// Returns the part of a token that its signature covers. The signature itself may have several forms.
+pub(super) fn signed_part(token: &str) -> &str {
+    token.rsplit_once('.').map_or(token, |(signed, _)| signed)
 }
 
 /// Returns the id of a sign-in that has none of ours. It is the same for the same parts.
@@ -88,10 +93,16 @@ impl RegisteredClaims {
         Ok(expires_at)
     }
 
-    /// Returns when the token was issued, and when its sign-in began, if it says so.
-    pub(super) fn beginnings(&self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
-        let time = |date: &Option<NumericDate>| date.as_ref().map(|date| date.0);
-        (time(&self.iat), time(&self.auth_time))
+    /// Returns the earliest time at which the token may have been issued, if it says so. The clock of its issuer may be ahead by
+    /// `leeway`, and most issuers write whole seconds.
+    pub(super) fn earliest_issue(&self, leeway: Duration) -> Option<DateTime<Utc>> {
+        let issued_at = self.iat.as_ref()?.0.trunc_subsecs(0);
+        issued_at.checked_sub_signed(time_delta(leeway))
+    }
+
+    /// Returns when the sign-in of the token began, if it says so.
+    pub(super) fn beginning(&self) -> Option<DateTime<Utc>> {
+        self.auth_time.as_ref().map(|date| date.0)
     }
 
     /// Returns whether the token is for this audience.

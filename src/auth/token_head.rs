@@ -48,13 +48,13 @@ impl TokenHead {
     }
 }
 
-/// Returns the `iss` claim that a token has, if it has one. Its signature may be wrong.
-pub(super) fn said_issuer(token: &str) -> Option<String> {
+/// Returns the `iss` claim of a token, if it has one. Its signature may be wrong.
+pub(super) fn claimed_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Said {
+    struct IssuerClaim {
         iss: Option<String>,
     }
-    token.split('.').nth(1).and_then(parse).and_then(|said: Said| said.iss)
+    token.split('.').nth(1).and_then(parse).and_then(|claim: IssuerClaim| claim.iss)
 }
 
 fn parse<T: DeserializeOwned>(part: &str) -> Option<T> {

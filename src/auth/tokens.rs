@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     Claims, SigningKeys, Subject, TokenError,
-    claims::{RegisteredClaims, derived_sign_in, time_delta},
+    claims::{RegisteredClaims, derived_sign_in, signed_part, time_delta},
     token_head::TokenHead,
 };
 use crate::{
@@ -44,6 +45,8 @@ pub struct MintedToken {
     pub token: String,
     /// The second from which it is rejected.
     pub expires_at: DateTime<Utc>,
+    /// Its sign-in.
+    pub sign_in: SignIn,
 }
 
 #[derive(Serialize)]
@@ -68,10 +71,11 @@ struct ReceivedClaims {
     registered: RegisteredClaims,
     name: Option<String>,
     email: Option<String>,
-    email_verified: Option<bool>,
-    sid: Option<String>,
+    /// Applications may use these names for values of their own.
+    email_verified: Option<Value>,
+    sid: Option<Value>,
     #[serde(rename = "gen")]
-    generation: Option<i64>,
+    generation: Option<Value>,
 }
 
 /// Mints and verifies tokens.
@@ -108,7 +112,7 @@ impl Tokens {
     /// life of the sign-in.
     ///
     /// # Errors
-    /// [`TokenError::SignInOver`]: the sign-in has reached its end, or its tokens do not say when it began.
+    /// [`TokenError::SignInOver`]: the sign-in has reached its end.
     pub fn renew(
         &self,
         user: &User,
@@ -116,7 +120,10 @@ impl Tokens {
         generation: i64,
         now: DateTime<Utc>,
     ) -> Result<MintedToken, TokenError> {
-        let began_at = sign_in.began_at.or(sign_in.issued_at).ok_or(TokenError::SignInOver)?;
+        // Tokens of an application need not say when they were issued.
+        let latest = || sign_in.expires_at.checked_sub_signed(time_delta(self.options.life));
+        let began_at = sign_in.began_at.or(sign_in.issued_at).or_else(latest);
+        let began_at = began_at.ok_or(TokenError::SignInOver)?.min(now);
         let minted = self.sign(user, sign_in.id, generation, began_at, now);
         if minted.expires_at > now { Ok(minted) } else { Err(TokenError::SignInOver) }
     }
@@ -145,7 +152,15 @@ impl Tokens {
             iss: self.options.issuer.as_deref(),
             aud: self.options.audience.as_deref(),
         });
-        MintedToken { token, expires_at }
+        let sign_in = SignIn {
+            id: sign_in,
+            issued_by: TokenIssuer::Ours,
+            generation: Some(generation),
+            issued_at: Some(now),
+            began_at: Some(began_at),
+            expires_at,
+        };
+        MintedToken { token, expires_at, sign_in }
     }
 
     /// Returns the claims of `token` if its signature is ours and it is valid at `now`.
@@ -176,13 +191,20 @@ impl Tokens {
             .as_deref()
             .and_then(|sub| sub.parse().ok())
             .ok_or(TokenError::BadSubject)?;
-        let is_email_verified = email_verified.unwrap_or(false);
-        let (issued_at, began_at) = registered.beginnings();
+        let is_email_verified = email_verified == Some(Value::Bool(true));
         // Those of an application may have no sign-in, or one with a name of another form.
-        let own = sid.as_deref().and_then(|sid| sid.parse().ok());
-        let id = own.unwrap_or_else(|| derived_sign_in(&["", sid.as_deref().unwrap_or(token)]));
-        let issued_by = TokenIssuer::Ours;
-        let sign_in = SignIn { id, issued_by, generation, issued_at, began_at };
+        let sid = sid.as_ref().and_then(Value::as_str);
+        let own = sid.and_then(|sid| sid.parse().ok());
+        let derived = || derived_sign_in(&["", sid.unwrap_or_else(|| signed_part(token))]);
+        let generation = generation.as_ref().and_then(Value::as_i64);
+        let sign_in = SignIn {
+            id: own.unwrap_or_else(derived),
+            issued_by: TokenIssuer::Ours,
+            generation,
+            issued_at: registered.earliest_issue(self.options.leeway),
+            began_at: registered.beginning(),
+            expires_at,
+        };
         Ok(Claims {
             subject: Subject::User(user),
             name,

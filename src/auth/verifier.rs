@@ -8,8 +8,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::{
-    Claims, Subject, TokenError, Tokens, claims::time_delta, issuers::Issuers,
-    token_head::TokenHead,
+    Claims, Subject, TokenError, Tokens,
+    claims::time_delta,
+    issuers::Issuers,
+    token_head::{self, TokenHead},
 };
 
 /// How many tokens are remembered.
@@ -75,8 +77,10 @@ impl Verifier {
         if let Some(verified) = self.verify_quickly(token, now) {
             return verified;
         }
+        // Keys that are fetched meanwhile may not have verified it.
+        let issuer = token_head::claimed_issuer(token);
+        let key_epoch = issuer.map_or(0, |issuer| self.issuers.key_epoch(&issuer));
         let claims = self.issuers.verify(token, now).await?;
-        let key_epoch = self.key_epoch(&claims);
         let verified = Verified { claims: claims.clone(), at: Instant::now(), key_epoch };
         self.verified.insert(hash(token), verified);
         Ok(claims)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{HourlyAllowances, RequestAllowances};
 use crate::{
     auth::{AddressLookUps, Passwords, SignIns, Tokens},
@@ -47,6 +49,8 @@ pub struct Api {
     pub local_accounts: LocalAccountRules,
     /// Closes the sessions whose sign-ins have ended.
     pub sign_in_ends: SignInEnds,
+    /// How long the end of a sign-in is remembered at least.
+    pub sign_ins_kept_for: TimeDelta,
     /// Which e-mail addresses name other users.
     pub addresses: AcceptedAddress,
     /// Whether requests without a token may read the schema.

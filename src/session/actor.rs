@@ -143,7 +143,7 @@ impl Session {
                     ctx.run_later(wait, move |session, ctx| session.wake(at, ctx));
                 }
                 ProtocolEffect::PauseReading(paused) => self.intake.pause(paused),
-                ProtocolEffect::Renew(sign_in, expires_at) => self.renew(sign_in, expires_at, ctx),
+                ProtocolEffect::ExtendTo(expires_at) => self.extend_to(expires_at, ctx),
                 ProtocolEffect::Close(reason) => self.close(&reason, ctx),
             }
         }

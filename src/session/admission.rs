@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     slot_search::SlotSearch, socket::SessionContext,
 };
 use crate::{
-    domain::{Party, SignIn},
+    domain::Party,
     roster::Slot,
     wire::{CloseReason, Predecessor},
 };
@@ -53,8 +54,9 @@ impl Session {
         self.intake.admit(Party::User(identified.user.id));
         self.connection.authenticate(identified.user.id);
         self.slot = Some(slot);
+        let sign_in = Arc::new(Mutex::new(identified.sign_in));
         if let Some(registered) = &mut self.registered {
-            registered.admit(identified.user.id, identified.sign_in, self.protocol.name());
+            registered.admit(identified.user.id, Arc::clone(&sign_in), self.protocol.name());
         }
         self.extend_to(identified.expires_at, ctx);
         // The token may have expired meanwhile.
@@ -62,11 +64,7 @@ impl Session {
             return;
         }
         let (outbox, limits) = (self.outbox.clone(), &self.parts.limits);
-        let client = LinkClient {
-            user: identified.user,
-            sign_in: identified.sign_in,
-            network: self.network,
-        };
+        let client = LinkClient { user: identified.user, sign_in, network: self.network };
         let link = SessionLink::new(self.id, client, outbox, limits);
         let view = self.view();
         let effects = self.protocol.admit(Arc::new(link), &self.heartbeat, &view);
@@ -86,19 +84,6 @@ impl Session {
             tracing::error!(error, "could not authenticate the client");
         }
         self.close(&reason, ctx);
-    }
-
-    /// Takes a newer token of the client.
-    pub(super) fn renew(
-        &mut self,
-        sign_in: SignIn,
-        expires_at: DateTime<Utc>,
-        ctx: &mut SessionContext,
-    ) {
-        if let Some(registered) = &self.registered {
-            registered.renew(sign_in);
-        }
-        self.extend_to(expires_at, ctx);
     }
 
     /// Keeps the session open until its client's token expires at `expires_at`.

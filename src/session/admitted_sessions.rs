@@ -2,10 +2,12 @@
 //!
 //! Invariant: a user without sessions has no entry.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{
-    domain::{EndedSignIns, SessionId, SignIn, UserId},
+    domain::{EndedSignIns, KeptSession, SessionId, SignIn, UserId},
     wire::Predecessor,
 };
 
@@ -16,8 +18,8 @@ pub(super) struct AdmittedSessions(HashMap<UserId, Vec<AdmittedSession>>);
 #[derive(Debug)]
 struct AdmittedSession {
     id: SessionId,
-    /// The sign-in of its client's last token.
-    sign_in: SignIn,
+    /// The sign-in of its client's newest token, which the session changes.
+    sign_in: Arc<Mutex<SignIn>>,
     /// How a newer connection names this one, if not by its id.
     name: Option<Predecessor>,
 }
@@ -28,25 +30,17 @@ impl AdmittedSessions {
         &mut self,
         user: UserId,
         id: SessionId,
-        sign_in: SignIn,
+        sign_in: Arc<Mutex<SignIn>>,
         name: Option<Predecessor>,
     ) {
         self.0.entry(user).or_default().push(AdmittedSession { id, sign_in, name });
     }
 
-    /// Notes the sign-in of a newer token.
-    pub(super) fn renew(&mut self, user: UserId, id: SessionId, sign_in: SignIn) {
-        let sessions = self.0.get_mut(&user).into_iter().flatten();
-        for session in sessions.filter(|session| session.id == id) {
-            session.sign_in = sign_in;
-        }
-    }
-
-    /// Moves a session of the user into a generation, if its sign-in says one: it survives the end of those before.
-    pub(super) fn keep(&mut self, user: UserId, id: SessionId, generation: i64) {
-        let sessions = self.0.get_mut(&user).into_iter().flatten();
-        for session in sessions.filter(|session| session.id == id) {
-            session.sign_in.generation = Some(generation);
+    /// Moves a session of the user to another sign-in.
+    pub(super) fn keep(&mut self, user: UserId, kept: KeptSession) {
+        let sessions = self.0.get(&user).into_iter().flatten();
+        for session in sessions.filter(|session| session.id == kept.session) {
+            *session.sign_in.lock() = kept.sign_in;
         }
     }
 
@@ -57,7 +51,7 @@ impl AdmittedSessions {
         ended: EndedSignIns,
     ) -> impl Iterator<Item = SessionId> {
         let sessions = self.0.get(&user).into_iter().flatten();
-        let of_ended = sessions.filter(move |session| session.sign_in.is_among(&ended));
+        let of_ended = sessions.filter(move |session| session.sign_in.lock().is_among(&ended));
         of_ended.map(|session| session.id)
     }
 
@@ -109,7 +103,12 @@ mod tests {
             generation: Some(generation),
             issued_at: None,
             began_at: None,
+            expires_at: DateTime::UNIX_EPOCH,
         }
+    }
+
+    fn shared() -> Arc<Mutex<SignIn>> {
+        Arc::new(Mutex::new(sign_in(0)))
     }
 
     #[test]
@@ -118,9 +117,9 @@ mod tests {
         let (alice, bob) = (UserId::new(), UserId::new());
         let [first, second, other] = [(); 3].map(|()| SessionId::new());
         let (older, newer) = (sign_in(0), sign_in(1));
-        admitted.add(alice, first, older, None);
-        admitted.add(alice, second, newer, None);
-        admitted.add(bob, other, older, None);
+        admitted.add(alice, first, Arc::new(Mutex::new(older)), None);
+        admitted.add(alice, second, Arc::new(Mutex::new(newer)), None);
+        admitted.add(bob, other, Arc::new(Mutex::new(older)), None);
 
         let of = |admitted: &AdmittedSessions, ended| {
             admitted.of_ended(alice, ended).collect::<Vec<_>>()
@@ -131,11 +130,11 @@ mod tests {
         assert_eq!(of(&admitted, all(1)), [first]);
         assert_eq!(of(&admitted, all(2)), [first, second]);
 
-        admitted.keep(alice, second, 2);
+        admitted.keep(alice, KeptSession { session: second, sign_in: sign_in(2) });
         assert_eq!(of(&admitted, all(2)), [first]);
-        admitted.renew(alice, first, sign_in(2));
-        assert_eq!(of(&admitted, all(2)), []);
-        assert_eq!(of(&admitted, EndedSignIns::One(older.id)), []);
+        // The sessions of others are not kept.
+        admitted.keep(alice, KeptSession { session: other, sign_in: sign_in(2) });
+        assert_eq!(admitted.of_ended(bob, all(2)).collect::<Vec<_>>(), [other]);
     }
 
     #[test]
@@ -145,8 +144,8 @@ mod tests {
         let (tab, editor) = (SessionId::new(), SessionId::new());
         let name =
             |client| Predecessor::Editor { document: DocumentId::from(alice.uuid()), client };
-        admitted.add(alice, tab, sign_in(0), None);
-        admitted.add(alice, editor, sign_in(0), Some(name(7)));
+        admitted.add(alice, tab, shared(), None);
+        admitted.add(alice, editor, shared(), Some(name(7)));
 
         let successor = SessionId::new();
         let named =
@@ -166,7 +165,7 @@ mod tests {
     fn sessions_that_have_left_leave_no_entries() {
         let mut admitted = AdmittedSessions::default();
         let (alice, session) = (UserId::new(), SessionId::new());
-        admitted.add(alice, session, sign_in(0), None);
+        admitted.add(alice, session, shared(), None);
         assert_eq!(admitted.of(alice).collect::<Vec<_>>(), [session]);
         admitted.remove(alice, session);
         assert!(admitted.0.is_empty());

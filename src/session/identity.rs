@@ -112,7 +112,7 @@ impl Identity {
         }
     }
 
-    /// Returns the account of the user of a verified token, if its sign-in has not ended. Counts users who are refused.
+    /// Returns the account of the user of a verified token, with the name and address that the token has, if its sign-in has not ended. Counts users who are refused.
     ///
     /// # Errors
     /// Those of [`IdentityError`] except [`IdentityError::Token`].
@@ -124,6 +124,9 @@ impl Identity {
         user: UserId,
         claims: &Claims,
     ) -> Result<Identified, IdentityError> {
+        if let Subject::Outside(subject) = &claims.subject {
+            self.outside.update(subject, claims).await?;
+        }
         let (party, find) = (Party::User(user), self.store.find_standing(user, &claims.sign_in));
         let account = match (self.store.read_for(party, find).await??, &claims.subject) {
             (Some(standing), _) => self.admit(standing)?,

@@ -5,7 +5,7 @@
 //!
 //! Invariant: after [`give_up_all`](SessionLink::give_up_all) the session holds no seat, and gets no new one.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -20,8 +20,8 @@ use crate::{
 /// The client of an admitted session.
 pub(super) struct LinkClient {
     pub(super) user: User,
-    /// The sign-in with which it was admitted.
-    pub(super) sign_in: SignIn,
+    /// The sign-in of its newest token.
+    pub(super) sign_in: Arc<Mutex<SignIn>>,
     /// Its network, if it is known.
     pub(super) network: Option<Network>,
 }
@@ -31,8 +31,8 @@ pub struct SessionLink {
     id: SessionId,
     user: User,
     network: Option<Network>,
-    /// The sign-in of the client's last token.
-    sign_in: Mutex<SignIn>,
+    /// The sign-in of the client's newest token. The list of the user's sessions shares it.
+    sign_in: Arc<Mutex<SignIn>>,
     outbox: Outbox,
     cursors: Allowance,
     edits: Allowance,
@@ -53,7 +53,7 @@ impl SessionLink {
             id,
             user: client.user,
             network: client.network,
-            sign_in: Mutex::new(client.sign_in),
+            sign_in: client.sign_in,
             outbox,
             cursors: Allowance::per_second("cursor moves", limits.cursors_per_second),
             edits: Allowance::per_second("changes", limits.edits_per_second),
@@ -73,14 +73,14 @@ impl SessionLink {
         &self.user
     }
 
-    /// Returns the sign-in of the client's last token.
+    /// Returns the sign-in of the client's newest token.
     #[must_use]
     pub fn sign_in(&self) -> SignIn {
         *self.sign_in.lock()
     }
 
     /// Notes the sign-in of a newer token.
-    pub fn renew(&self, sign_in: SignIn) {
+    pub(super) fn renew(&self, sign_in: SignIn) {
         *self.sign_in.lock() = sign_in;
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::DateTime;
 use quick_cache::sync::Cache;
 
 use crate::{
@@ -25,8 +26,7 @@ impl OutsideUsers {
         Self { store, known: Arc::new(Cache::new(REMEMBERED)) }
     }
 
-    /// Returns the account of a user. Creates it if the issuer allows that, and stores a new name or verified address that the
-    /// claims contain. `None` if there is no account.
+    /// Returns the account of a user. Creates it if the issuer allows that. `None` if there is none.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -38,32 +38,57 @@ impl OutsideUsers {
         subject: &OutsideSubject,
         claims: &Claims,
     ) -> Result<Option<UserId>, StoreError> {
-        let said = profile_of(claims);
-        let known = match self.known.get(subject) {
-            Some(known) => Some(known),
-            None => {
-                let find = self.store.find_outside_user(subject);
-                self.store.read_for(Party::Stranger(None), find).await??
-            }
-        };
-        let user = match known {
-            Some(known) if !is_news(&said, &known.profile) => known,
+        if let Some(known) = self.known.get(subject) {
+            return Ok(Some(known.user));
+        }
+        let find = self.store.find_outside_user(subject);
+        let found = match self.store.read_for(Party::Stranger(None), find).await?? {
             None if !claims.may_enrol => return Ok(None),
-            known => {
-                let (store, subject) = (self.store.clone(), subject.clone());
+            None => {
+                let (store, subject, said) =
+                    (self.store.clone(), subject.clone(), profile_of(claims));
+                let said_at = claims.sign_in.issued_at.unwrap_or(DateTime::UNIX_EPOCH);
                 // A write must not be dropped half-way.
                 let storing = tokio::spawn(async move {
-                    match known {
-                        Some(known) => store.update_outside_user(&subject, &known, &said).await,
-                        None => store.enrol_outside_user(&subject, &said).await,
-                    }
+                    store.enrol_outside_user(&subject, &said, said_at).await
                 });
                 storing.await.map_err(StoreError::internal)??
             }
+            Some(found) => found,
         };
-        let id = user.user;
-        self.known.insert(subject.clone(), user);
+        let id = found.user;
+        self.known.insert(subject.clone(), found);
         Ok(Some(id))
+    }
+
+    /// Stores a new name or verified address that the claims contain, unless a newer token has said otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    ///
+    /// # Cancel safety
+    /// What has begun goes on when the future is dropped.
+    pub(super) async fn update(
+        &self,
+        subject: &OutsideSubject,
+        claims: &Claims,
+    ) -> Result<(), StoreError> {
+        let (said, issued_at) = (profile_of(claims), claims.sign_in.issued_at);
+        let Some(known) = self.known.get(subject) else { return Ok(()) };
+        let Some(said_at) = issued_at.filter(|issued_at| *issued_at > known.said_at) else {
+            return Ok(());
+        };
+        if !is_news(&said, &known.profile) {
+            return Ok(());
+        }
+        let (store, of) = (self.store.clone(), subject.clone());
+        let storing =
+            tokio::spawn(
+                async move { store.update_outside_user(&of, &known, &said, said_at).await },
+            );
+        let updated = storing.await.map_err(StoreError::internal)??;
+        self.known.insert(subject.clone(), updated);
+        Ok(())
     }
 
     /// Forgets a user whose account does not exist any more.

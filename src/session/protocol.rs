@@ -29,7 +29,6 @@ use super::{
     yjs::protocol::{YjsCompletion, YjsProtocol},
 };
 use crate::{
-    domain::SignIn,
     memory::Reservation,
     outbox::{InFlight, OutboxFrame},
     wire::{CloseReason, Dialect, Message, Predecessor},
@@ -59,8 +58,8 @@ pub(super) enum ProtocolEffect {
     WakeAt(Instant),
     /// Pause or resume reading from the socket.
     PauseReading(bool),
-    /// Keep the session open until the client's new token, of this sign-in, expires.
-    Renew(SignIn, DateTime<Utc>),
+    /// Keep the session open until the client's new token expires.
+    ExtendTo(DateTime<Utc>),
     /// Close the session.
     Close(CloseReason),
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     bridge::{Bridge, SessionCallSink},
     connection::LeastRate,
-    domain::{EndedSignIns, Party, SessionId, SignIn, UserId},
+    domain::{EndedSignIns, KeptSession, Party, SessionId, SignIn, UserId},
     fair_queue::FairQueue,
     log_pace::LogPace,
     memory::MemoryAccount,
@@ -116,13 +116,18 @@ impl Sessions {
         named.filter_map(|id| open.sessions.get(&id).cloned()).collect()
     }
 
-    /// Closes the sessions of a user whose sign-ins have ended. The session `kept` of the user moves on into the new
-    /// generation. Returns immediately, with whether there were any.
-    pub fn end_sign_ins(&self, user: UserId, ended: EndedSignIns, kept: Option<SessionId>) -> bool {
+    /// Closes the sessions of a user whose sign-ins have ended. The session `kept` of the user belongs to another
+    /// sign-in from then on. Returns immediately, with whether there were any.
+    pub fn end_sign_ins(
+        &self,
+        user: UserId,
+        ended: EndedSignIns,
+        kept: Option<KeptSession>,
+    ) -> bool {
         let sessions: Vec<_> = {
             let mut open = self.open.lock();
-            if let (Some(kept), EndedSignIns::All { generation, .. }) = (kept, ended) {
-                open.admitted.keep(user, kept, generation);
+            if let Some(kept) = kept {
+                open.admitted.keep(user, kept);
             }
             let of_ended = open.admitted.of_ended(user, ended);
             of_ended.filter_map(|id| open.sessions.get(&id).cloned()).collect()
@@ -218,16 +223,14 @@ pub(super) struct Registered {
 
 impl Registered {
     /// Adds the session to those of its user. `name` is how a newer connection names this one, if not by its id.
-    pub(super) fn admit(&mut self, user: UserId, sign_in: SignIn, name: Option<Predecessor>) {
+    pub(super) fn admit(
+        &mut self,
+        user: UserId,
+        sign_in: Arc<Mutex<SignIn>>,
+        name: Option<Predecessor>,
+    ) {
         self.user = Some(user);
         self.sessions.open.lock().admitted.add(user, self.id, sign_in, name);
-    }
-
-    /// Notes the sign-in of a newer token.
-    pub(super) fn renew(&self, sign_in: SignIn) {
-        if let Some(user) = self.user {
-            self.sessions.open.lock().admitted.renew(user, self.id, sign_in);
-        }
     }
 
     /// Removes the session from those of its user: it has given its slot back.

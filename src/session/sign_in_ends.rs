@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Sessions;
 use crate::{
     bridge::Bridge,
-    domain::{EndedSignIns, SessionId, UserId},
+    domain::{EndedSignIns, KeptSession, UserId},
     wire::envelope::SessionCall,
 };
 
@@ -26,8 +26,8 @@ impl SignInEnds {
     }
 
     /// Closes the sessions of a user whose sign-ins have ended, which is stored already. The session `kept` of the user stays
-    /// open. Returns immediately.
-    pub fn announce(&self, user: UserId, ended: EndedSignIns, kept: Option<SessionId>) {
+    /// open: it belongs to a new sign-in. Returns immediately.
+    pub fn announce(&self, user: UserId, ended: EndedSignIns, kept: Option<KeptSession>) {
         self.sessions.end_sign_ins(user, ended, kept);
         // It is found in the database where it does not arrive.
         let _sent = self.bridge.call_sessions(SessionCall::EndSignIns { user, ended, kept });

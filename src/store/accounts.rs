@@ -13,7 +13,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, identities::take_address, rows};
+use super::{
+    Store, StoreError,
+    identities::{retry_unique, take_address},
+    rows,
+};
 use crate::domain::{Account, DisplayName, Email, Party, User, UserId};
 
 /// The domain of the placeholder addresses of enrolled users. RFC 2606, section 2, reserves `.invalid`, so no real
@@ -145,6 +149,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn confirm_address(&self, id: UserId) -> Result<Option<String>, StoreError> {
+        retry_unique(|| self.try_confirm(id)).await
+    }
+
+    async fn try_confirm(&self, id: UserId) -> Result<Option<String>, StoreError> {
         self.write(Party::Node, async {
             let txn = self.begin().await?;
             let row = user::Entity::find_by_id(id.uuid()).one(&txn).await?;

@@ -75,6 +75,12 @@ impl StoreError {
             .is_some_and(|code| code == LOCK_NOT_AVAILABLE || code.starts_with(ROLLBACK))
     }
 
+    /// Whether PostgreSQL refused a write because of a row with the same value in a unique column.
+    pub(super) fn is_unique_violation(&self) -> bool {
+        const UNIQUE_VIOLATION: &str = "23505";
+        self.postgres_code().is_some_and(|code| code == UNIQUE_VIOLATION)
+    }
+
     /// Whether PostgreSQL refused a write because it is read-only.
     pub(super) fn is_read_only(&self) -> bool {
         self.postgres_code().is_some_and(|code| code == READ_ONLY)

@@ -1,5 +1,6 @@
 //! The users of outside issuers: which account each has, and what their issuer says of them.
 
+use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::{identity, user};
 use sea_orm::{
     ActiveValue::Set,
@@ -30,6 +31,8 @@ pub struct OutsideUser {
     pub user: UserId,
     /// What the issuer has said last, part by part.
     pub profile: OutsideProfile,
+    /// When it issued the token that said it.
+    pub said_at: DateTime<Utc>,
 }
 
 impl Store {
@@ -56,8 +59,23 @@ impl Store {
         &self,
         subject: &OutsideSubject,
         profile: &OutsideProfile,
+        said_at: DateTime<Utc>,
+    ) -> Result<OutsideUser, StoreError> {
+        retry_unique(|| self.try_enrol(subject, profile, said_at)).await
+    }
+
+    async fn try_enrol(
+        &self,
+        subject: &OutsideSubject,
+        profile: &OutsideProfile,
+        said_at: DateTime<Utc>,
     ) -> Result<OutsideUser, StoreError> {
         let id = UserId::new();
+        let said_at = said_at.trunc_subsecs(6);
+        let finding = self.read_for(Party::User(id), self.find_outside_user(subject));
+        if let Some(known) = finding.await?? {
+            return Ok(known);
+        }
         let created = self.write(Party::User(id), async {
             let txn = self.begin().await?;
             if let Some(email) = &profile.email {
@@ -75,6 +93,7 @@ impl Store {
                 user_id: Set(id.uuid()),
                 name: Set(profile.name.as_ref().map(|name| name.as_str().to_owned())),
                 email: Set(profile.email.as_ref().map(|email| email.as_str().to_owned())),
+                said_at: Set(said_at),
                 created_at: Set(rows::now()),
             };
             let inserted = identity::Entity::insert(row)
@@ -87,7 +106,7 @@ impl Store {
             Ok::<_, StoreError>(inserted > 0)
         });
         if created.await? {
-            return Ok(OutsideUser { user: id, profile: profile.clone() });
+            return Ok(OutsideUser { user: id, profile: profile.clone(), said_at });
         }
         let found = self.read_for(Party::User(id), self.find_outside_user(subject)).await??;
         found.ok_or_else(|| StoreError::internal("an identity was deleted while it was enrolled"))
@@ -103,13 +122,30 @@ impl Store {
         subject: &OutsideSubject,
         known: &OutsideUser,
         said: &OutsideProfile,
+        said_at: DateTime<Utc>,
+    ) -> Result<OutsideUser, StoreError> {
+        retry_unique(|| self.try_update(subject, known, said, said_at)).await
+    }
+
+    async fn try_update(
+        &self,
+        subject: &OutsideSubject,
+        known: &OutsideUser,
+        said: &OutsideProfile,
+        said_at: DateTime<Utc>,
     ) -> Result<OutsideUser, StoreError> {
         let id = known.user;
+        let said_at = said_at.trunc_subsecs(6);
         let profile = OutsideProfile {
             name: said.name.clone().or_else(|| known.profile.name.clone()),
             email: said.email.clone().or_else(|| known.profile.email.clone()),
         };
-        let (mut account, mut row) = (user::Entity::update_many(), identity::Entity::update_many());
+        if said == &OutsideProfile::default() {
+            return Ok(known.clone());
+        }
+        let mut account = user::Entity::update_many();
+        let mut row = identity::Entity::update_many()
+            .col_expr(identity::Column::SaidAt, Expr::value(said_at));
         if let Some(name) = &said.name {
             account = account.col_expr(user::Column::Name, Expr::value(name.as_str()));
             row = row.col_expr(identity::Column::Name, Expr::value(name.as_str()));
@@ -117,9 +153,6 @@ impl Store {
         if let Some(email) = &said.email {
             account = account.col_expr(user::Column::ConfirmedEmail, Expr::value(email.as_str()));
             row = row.col_expr(identity::Column::Email, Expr::value(email.as_str()));
-        }
-        if said == &OutsideProfile::default() {
-            return Ok(known.clone());
         }
         self.write(Party::User(id), async {
             let txn = self.begin().await?;
@@ -135,8 +168,23 @@ impl Store {
             Ok::<_, StoreError>(())
         })
         .await?;
-        Ok(OutsideUser { user: id, profile })
+        Ok(OutsideUser { user: id, profile, said_at })
     }
+}
+
+/// Runs work again if another transaction has stored the same address meanwhile, which only PostgreSQL lets happen.
+pub(super) async fn retry_unique<T, F>(mut work: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    const ATTEMPTS: usize = 4;
+    for _ in 1..ATTEMPTS {
+        match work().await {
+            Err(error) if error.is_unique_violation() => {}
+            done => return done,
+        }
+    }
+    work().await
 }
 
 /// Takes a confirmed address from another account: it was verified for `owner` later.
@@ -163,7 +211,8 @@ fn outside_user(row: identity::Model) -> OutsideUser {
     // They were valid when they were stored.
     let name = row.name.as_deref().and_then(|name| DisplayName::new(name).ok());
     let email = row.email.as_deref().and_then(|email| Email::new(email).ok());
-    OutsideUser { user: row.user_id.into(), profile: OutsideProfile { name, email } }
+    let profile = OutsideProfile { name, email };
+    OutsideUser { user: row.user_id.into(), profile, said_at: row.said_at }
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@ fn profile(name: &str, email: Option<&str>) -> OutsideProfile {
     OutsideProfile { name: Some(display_name(name)), email: email.map(address) }
 }
 
+fn noon() -> DateTime<Utc> {
+    "2031-05-17T12:00:00Z".parse().unwrap()
+}
+
 async fn owner_of(store: &Store, email: &str) -> Option<UserId> {
     let found = store.find_account_by_email(&address(email), AcceptedAddress::Confirmed).await;
     found.unwrap().map(|account| account.id)
@@ -25,9 +29,9 @@ async fn a_user_of_an_issuer_has_one_account() {
     assert_eq!(store.find_outside_user(&ana).await.unwrap(), None);
 
     let said = profile("Ana", Some("ana@example.org"));
-    let enrolled = store.enrol_outside_user(&ana, &said).await.unwrap();
+    let enrolled = store.enrol_outside_user(&ana, &said, noon()).await.unwrap();
 
-    assert_eq!(store.enrol_outside_user(&ana, &said).await.unwrap(), enrolled);
+    assert_eq!(store.enrol_outside_user(&ana, &said, noon()).await.unwrap(), enrolled);
     assert_eq!(store.find_outside_user(&ana).await.unwrap(), Some(enrolled.clone()));
     let account = store.find_account(enrolled.user).await.unwrap().unwrap();
     assert_eq!((&*account.name, &*account.email), ("Ana", "ana@example.org"));
@@ -39,10 +43,11 @@ async fn a_user_of_an_issuer_has_one_account() {
 #[tokio::test]
 async fn the_same_subject_of_another_issuer_is_another_user() {
     let store = TestStore::new().await;
-    let here = store.enrol_outside_user(&subject("ana"), &profile("Ana", None)).await.unwrap();
+    let here =
+        store.enrol_outside_user(&subject("ana"), &profile("Ana", None), noon()).await.unwrap();
     let elsewhere = OutsideSubject::new("https://other.example.org".into(), "ana").unwrap();
     assert_eq!(store.find_outside_user(&elsewhere).await.unwrap(), None);
-    let there = store.enrol_outside_user(&elsewhere, &profile("Ana", None)).await.unwrap();
+    let there = store.enrol_outside_user(&elsewhere, &profile("Ana", None), noon()).await.unwrap();
     assert_ne!(here.user, there.user);
     assert_eq!(store.find_outside_user(&subject("ANA")).await.unwrap(), None);
 }
@@ -54,7 +59,7 @@ async fn concurrent_enrolments_create_one_account() {
         let store = Store::clone(&store);
         tokio::spawn(async move {
             let said = profile("Ana", Some("ana@example.org"));
-            store.enrol_outside_user(&subject("ana"), &said).await
+            store.enrol_outside_user(&subject("ana"), &said, noon()).await
         })
     };
     let (first, second, third) = (enrol(), enrol(), enrol());
@@ -70,13 +75,13 @@ async fn a_new_name_and_a_new_address_replace_the_old_ones() {
     let store = TestStore::new().await;
     let ana = subject("ana");
     let first = profile("Ana", Some("ana@example.org"));
-    let known = store.enrol_outside_user(&ana, &first).await.unwrap();
+    let known = store.enrol_outside_user(&ana, &first, noon()).await.unwrap();
 
     // A token need not repeat everything.
     let name_only = profile("Anna", None);
-    let known = store.update_outside_user(&ana, &known, &name_only).await.unwrap();
+    let known = store.update_outside_user(&ana, &known, &name_only, noon()).await.unwrap();
     let email_only = OutsideProfile { name: None, email: Some(address("anna@example.org")) };
-    let known = store.update_outside_user(&ana, &known, &email_only).await.unwrap();
+    let known = store.update_outside_user(&ana, &known, &email_only, noon()).await.unwrap();
 
     assert_eq!(known.profile, profile("Anna", Some("anna@example.org")));
     assert_eq!(store.find_outside_user(&ana).await.unwrap(), Some(known.clone()));
@@ -93,7 +98,7 @@ async fn a_verified_address_is_not_that_of_one_who_only_claims_it() {
     assert_eq!(owner_of(&store, "ana@example.org").await, None);
 
     let said = profile("Ana", Some("ana@example.org"));
-    let ana = store.enrol_outside_user(&subject("ana"), &said).await.unwrap().user;
+    let ana = store.enrol_outside_user(&subject("ana"), &said, noon()).await.unwrap().user;
 
     assert_eq!(owner_of(&store, "ana@example.org").await, Some(ana));
     let any = store.find_account_by_email(&address("ana@example.org"), AcceptedAddress::Any).await;
@@ -107,11 +112,11 @@ async fn a_verified_address_is_not_that_of_one_who_only_claims_it() {
 async fn an_address_that_was_verified_for_another_user_changes_hands() {
     let store = TestStore::new().await;
     let said = profile("Ana", Some("team@example.org"));
-    let ana = store.enrol_outside_user(&subject("ana"), &said).await.unwrap();
-    let bo = store.enrol_outside_user(&subject("bo"), &profile("Bo", None)).await.unwrap();
+    let ana = store.enrol_outside_user(&subject("ana"), &said, noon()).await.unwrap();
+    let bo = store.enrol_outside_user(&subject("bo"), &profile("Bo", None), noon()).await.unwrap();
 
     let verified = OutsideProfile { name: None, email: Some(address("team@example.org")) };
-    let bo = store.update_outside_user(&subject("bo"), &bo, &verified).await.unwrap();
+    let bo = store.update_outside_user(&subject("bo"), &bo, &verified, noon()).await.unwrap();
 
     assert_eq!(owner_of(&store, "team@example.org").await, Some(bo.user));
     let account = store.find_account(ana.user).await.unwrap().unwrap();
@@ -122,6 +127,6 @@ async fn an_address_that_was_verified_for_another_user_changes_hands() {
 async fn a_user_without_a_name_is_named_by_their_id() {
     let store = TestStore::new().await;
     let said = OutsideProfile::default();
-    let user = store.enrol_outside_user(&subject("x"), &said).await.unwrap().user;
+    let user = store.enrol_outside_user(&subject("x"), &said, noon()).await.unwrap().user;
     assert_eq!(&*store.find_account(user).await.unwrap().unwrap().name, user.to_string());
 }

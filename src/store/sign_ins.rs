@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use entity::{ended_sign_in, user};
 use sea_orm::{
     ActiveValue::Set,
@@ -101,15 +101,21 @@ impl Store {
         }))
     }
 
-    /// Ends one sign-in of a user. Ending it again changes nothing.
+    /// Ends one sign-in of a user, whose tokens have expired at `kept_until`. Ending it again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn end_sign_in(&self, user: UserId, sign_in: SignInId) -> Result<(), StoreError> {
+    pub async fn end_sign_in(
+        &self,
+        user: UserId,
+        sign_in: SignInId,
+        kept_until: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let row = ended_sign_in::ActiveModel {
             user_id: Set(user.uuid()),
             sign_in_id: Set(sign_in.uuid()),
             ended_at: Set(rows::now()),
+            kept_until: Set(kept_until.trunc_subsecs(6)),
         };
         let insert = ended_sign_in::Entity::insert(row)
             .on_conflict(OnConflict::new().do_nothing().to_owned());
@@ -126,19 +132,23 @@ impl Store {
         self.end_all(user, |update| update).await
     }
 
-    /// Replaces the password of a user and ends all their sign-ins.
+    /// Replaces the password of a user, whose present hash is `old_hash`, and ends all their sign-ins. `None` if the hash is
+    /// another one by now.
     ///
     /// # Errors
     /// As [`Store::end_all_sign_ins`].
     pub async fn change_password(
         &self,
         user: UserId,
-        password_hash: String,
-    ) -> Result<EndedSignIns, StoreError> {
+        old_hash: &str,
+        new_hash: String,
+    ) -> Result<Option<EndedSignIns>, StoreError> {
         let set = |update: sea_orm::UpdateMany<user::Entity>| {
-            update.col_expr(user::Column::PasswordHash, Expr::value(password_hash))
+            update
+                .col_expr(user::Column::PasswordHash, Expr::value(new_hash))
+                .filter(user::Column::PasswordHash.eq(old_hash))
         };
-        self.end_all(user, set).await
+        self.try_end_all(user, set).await
     }
 
     /// Blocks an account and ends all its sign-ins.
@@ -170,6 +180,15 @@ impl Store {
         user: UserId,
         set: impl FnOnce(sea_orm::UpdateMany<user::Entity>) -> sea_orm::UpdateMany<user::Entity>,
     ) -> Result<EndedSignIns, StoreError> {
+        self.try_end_all(user, set).await?.ok_or(StoreError::NoSuchUser)
+    }
+
+    /// Ends all sign-ins of a user with an update that `set` extends. `None` if it changes no row.
+    async fn try_end_all(
+        &self,
+        user: UserId,
+        set: impl FnOnce(sea_orm::UpdateMany<user::Entity>) -> sea_orm::UpdateMany<user::Entity>,
+    ) -> Result<Option<EndedSignIns>, StoreError> {
         let at = rows::now();
         self.write(Party::User(user), async {
             let txn = self.begin().await?;
@@ -178,7 +197,9 @@ impl Store {
                 .col_expr(user::Column::Generation, next)
                 .col_expr(user::Column::EndedAt, Expr::value(at))
                 .filter(user::Column::Id.eq(user.uuid()));
-            set(update).exec(&txn).await?;
+            if set(update).exec(&txn).await?.rows_affected == 0 {
+                return Ok(None);
+            }
             let generation: Option<i64> = user::Entity::find_by_id(user.uuid())
                 .select_only()
                 .column(user::Column::Generation)
@@ -187,12 +208,12 @@ impl Store {
                 .await?;
             let generation = generation.ok_or(StoreError::NoSuchUser)?;
             txn.commit().await?;
-            Ok(EndedSignIns::All { generation, at })
+            Ok(Some(EndedSignIns::All { generation, at }))
         })
         .await
     }
 
-    /// Returns the sign-ins that have ended in the time before now.
+    /// Returns the sign-ins that have ended `within` before now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -226,15 +247,15 @@ impl Store {
         Ok(all.chain(alone).collect())
     }
 
-    /// Forgets sign-ins that have ended alone before `before`: their tokens have expired. Returns how many.
+    /// Forgets sign-ins that have ended alone and whose tokens have expired. Returns how many.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn forget_ended_sign_ins(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    pub async fn forget_ended_sign_ins(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
         let old: Vec<(Uuid, Uuid)> = ended_sign_in::Entity::find()
             .select_only()
             .columns([ended_sign_in::Column::UserId, ended_sign_in::Column::SignInId])
-            .filter(ended_sign_in::Column::EndedAt.lt(before))
+            .filter(ended_sign_in::Column::KeptUntil.lt(now))
             .limit(DELETED_AT_ONCE)
             .into_tuple()
             .all(&self.readers)
@@ -245,7 +266,7 @@ impl Store {
         let ids = old.into_iter().map(|(_, sign_in)| sign_in);
         let delete = ended_sign_in::Entity::delete_many()
             .filter(ended_sign_in::Column::SignInId.is_in(ids))
-            .filter(ended_sign_in::Column::EndedAt.lt(before));
+            .filter(ended_sign_in::Column::KeptUntil.lt(now));
         let deleted =
             self.turns.write_patiently(Party::Node, delete.exec(&self.statements)).await??;
         Ok(deleted.rows_affected)

@@ -13,6 +13,7 @@ fn sign_in(generation: i64) -> SignIn {
         generation: Some(generation),
         issued_at: None,
         began_at: None,
+        expires_at: DateTime::UNIX_EPOCH,
     }
 }
 
@@ -33,8 +34,8 @@ async fn a_sign_in_ends_alone() {
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let (here, there) = (sign_in(0), sign_in(0));
 
-    store.end_sign_in(ana, here.id).await.unwrap();
-    store.end_sign_in(ana, here.id).await.unwrap();
+    store.end_sign_in(ana, here.id, Utc::now()).await.unwrap();
+    store.end_sign_in(ana, here.id, Utc::now()).await.unwrap();
 
     assert_eq!(standing(&store, ana, &here).await, (false, true));
     assert_eq!(standing(&store, ana, &there).await, (false, false));
@@ -69,7 +70,10 @@ async fn all_sign_ins_end_and_later_ones_are_valid() {
 async fn a_new_password_ends_all_sign_ins() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
-    store.change_password(ana, "new hash".to_owned()).await.unwrap();
+    let late = store.change_password(ana, "another hash", "newer hash".to_owned()).await.unwrap();
+    assert_eq!(late, None);
+    assert_eq!(standing(&store, ana, &sign_in(0)).await, (false, false));
+    assert!(store.change_password(ana, "hash", "new hash".to_owned()).await.unwrap().is_some());
     assert_eq!(standing(&store, ana, &sign_in(0)).await, (false, true));
     let credentials = store.find_credentials(&address("ana@example.org")).await.unwrap().unwrap();
     assert_eq!(credentials.password_hash.as_deref(), Some("new hash"));
@@ -101,7 +105,7 @@ async fn sign_ins_that_ended_long_ago_are_forgotten() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let ended = sign_in(0);
-    store.end_sign_in(ana, ended.id).await.unwrap();
+    store.end_sign_in(ana, ended.id, Utc::now()).await.unwrap();
     let hour = TimeDelta::hours(1);
     assert_eq!(store.forget_ended_sign_ins(Utc::now() - hour).await.unwrap(), 0);
     assert_eq!(standing(&store, ana, &ended).await, (false, true));

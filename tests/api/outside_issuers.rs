@@ -137,6 +137,7 @@ async fn a_token_is_refused_unless_the_provider_signed_it_for_this_server() {
         (provider.token("subject of Alice", json!({ "exp": 1 })), "an expired token"),
         (provider.token("subject of Alice", json!({ "exp": null })), "no expiry"),
         (provider.token("", json!({})), "no subject"),
+        (provider.token("subject of Alice", json!({ "events": {} })), "a message about a sign-out"),
     ] {
         assert_eq!(status(&alice, &token).await, (401, "UNAUTHENTICATED".to_owned()), "{why}");
         let refused = alice.with_token(&token).try_connect().await.err();
@@ -164,6 +165,47 @@ async fn an_address_counts_only_if_the_provider_has_verified_it() {
     let bob = person(&node, &provider, "Bob").await;
     let granted = grant(&alice, document, "bob@example.org").await.value();
     assert_eq!(granted["user"]["id"], bob.id.to_string());
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_older_token_does_not_take_an_address_back() {
+    let provider = IdentityProvider::start(SigningKey::ed_dsa("d")).await;
+    let node = node_for(&[&provider], &[]).await;
+    let issued = provider.claims("", json!({}))["iat"].as_i64().unwrap();
+    let token = |name: &str, email: &str, seconds: i64| {
+        let claims = json!({ "email": email, "email_verified": true, "iat": issued + seconds, "jti": seconds });
+        provider.token(name, claims)
+    };
+    let first = token("ana", "team@example.org", -30);
+    let ana = Person::with_outside_token(&node, "Ana", first.clone()).await;
+    Person::with_outside_token(&node, "Ana", token("ana", "ana@example.org", -20)).await;
+    let bo = Person::with_outside_token(&node, "Bo", token("bo", "team@example.org", -10)).await;
+
+    let again = Person::with_outside_token(&node, "Ana", first).await;
+
+    assert_eq!((again.id, &*again.email), (ana.id, "ana@example.org"));
+    let document = ana.create_document("T", "").await;
+    let granted = grant(&ana, document, "team@example.org").await.value();
+    assert_eq!(granted["user"]["id"], bo.id.to_string());
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_key_that_was_taken_back_is_refused_although_no_token_causes_a_fetch() {
+    let key = SigningKey::ed_dsa("leaked");
+    let provider = IdentityProvider::start(key.clone()).await;
+    let settings = [("COSCRIBE__AUTH__ISSUERS__COMPANY__KEYS_EVERY", "1s")];
+    let node = node_for(&[&provider], &settings).await;
+    let alice = person(&node, &provider, "Alice").await;
+
+    provider.rotate(&[&SigningKey::ed_dsa("new")]);
+    let fetches = provider.fetches();
+    expect_eventually("a fetch after the change", async || provider.fetches() > fetches + 1).await;
+
+    let forged = key.sign(&provider.claims("subject of Alice", json!({ "jti": "forged" })));
+    assert_eq!(status(&alice, &forged).await, (401, "UNAUTHENTICATED".to_owned()));
+    assert_eq!(status(&alice, &alice.token).await, (401, "UNAUTHENTICATED".to_owned()));
     node.stop().await;
 }
 

@@ -156,9 +156,13 @@ async fn a_new_password_ends_the_other_sign_ins_and_keeps_this_socket() {
 
     // Over HTTP the request names the socket.
     let named = renewed.with_session(socket.session());
-    change_password(&named, "another long password", PASSWORD).await.value();
+    let changed = change_password(&named, "another long password", PASSWORD).await.value();
     assert!(is_refused(&renewed).await);
-    assert!(socket.run("{ me { id } }", json!({})).await.is_ok());
+    assert!(socket.run(REFRESH, json!({})).await.is_ok());
+    // It belongs to the new sign-in.
+    let renewed = here.with_token(changed["token"].as_str().unwrap());
+    renewed.run(SIGN_OUT, json!({})).await.value();
+    assert_eq!(socket.expect_close().await, signed_out());
 
     drop((socket, other));
     node.stop().await;

@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, MissedTickBehavior, timeout},
 };
 
 use super::{
@@ -22,14 +22,17 @@ use super::{
 use crate::{
     auth::{
         Claims, Subject, TokenError,
-        claims::{RegisteredClaims, derived_sign_in},
+        claims::{RegisteredClaims, derived_sign_in, signed_part},
         keys::{open_with, signature_only},
         token_head::TokenHead,
     },
     domain::{OutsideSubject, SignIn, TokenIssuer},
 };
 
-/// How long a token waits for the keys of its issuer: for two answers of the issuer, and a moment.
+/// How long a fetch may take: two answers of the issuer.
+const FETCH_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a token waits for the keys of its issuer: for a fetch, and a moment.
 const KEYS_WITHIN: Duration = Duration::from_secs(11);
 
 /// An outside issuer.
@@ -72,9 +75,15 @@ impl Issuer {
         Ok(Self { options, name, leeway, keys })
     }
 
-    /// Begins to fetch the keys, unless that was tried a moment ago.
-    pub(super) fn refresh(&self) {
-        self.keys.begin_fetch();
+    /// Fetches the keys now and again and again, so that a key that the issuer has taken back is soon refused, although nobody
+    /// sends a token.
+    pub(super) async fn keep_fresh(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(self.options.keys_every);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            self.keys.begin_fetch();
+        }
     }
 
     /// Returns how often keys were fetched.
@@ -98,13 +107,24 @@ impl Issuer {
         let algorithm = SignatureAlgorithm::named(&head.alg)
             .filter(|algorithm| self.options.algorithms.contains(algorithm))
             .ok_or(TokenError::WrongAlgorithm)?;
-        let keys = self.keys.find(head.kid.as_deref(), algorithm).await?;
-        let claims = open_with_any(token, &keys, algorithm)?;
+        let id = head.kid.as_deref();
+        let keys = self.keys.find(id, algorithm).await?;
+        let claims = match open_with_any(token, &keys, algorithm) {
+            // A token that names no key may be signed with one that is newer than those known.
+            Err(TokenError::BadSignature) if id.is_none() && self.keys.fetch_newer().await => {
+                open_with_any(token, &self.keys.find(id, algorithm).await?, algorithm)?
+            }
+            opened => opened?,
+        };
         self.check(token, &claims, now)
     }
 
     /// Checks claims whose signature is that of the issuer.
     fn check(&self, token: &str, claims: &Value, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+        // It tells of events at the issuer, such as a sign-out (RFC 8417, section 2.2).
+        if claims.get("events").is_some() {
+            return Err(TokenError::WrongType);
+        }
         let registered =
             RegisteredClaims::deserialize(claims).map_err(|_error| TokenError::Malformed)?;
         let expires_at = registered.check_time(now, self.leeway)?;
@@ -117,13 +137,17 @@ impl Issuer {
         let sub = registered.sub.as_deref().ok_or(TokenError::BadSubject)?;
         let subject = OutsideSubject::new(Arc::clone(&self.name), sub);
         let subject = subject.ok_or(TokenError::BadSubject)?;
-        let (issued_at, began_at) = registered.beginnings();
         // Tokens of one session of the provider share `sid`; others end one by one.
         let session =
             ["sid", "jti"].iter().find_map(|name| claims.get(name).and_then(Value::as_str));
-        let id = derived_sign_in(&[&self.name, session.unwrap_or(token)]);
-        let issued_by = TokenIssuer::Outside;
-        let sign_in = SignIn { id, issued_by, generation: None, issued_at, began_at };
+        let sign_in = SignIn {
+            id: derived_sign_in(&[&self.name, session.unwrap_or_else(|| signed_part(token))]),
+            issued_by: TokenIssuer::Outside,
+            generation: None,
+            issued_at: registered.earliest_issue(self.leeway),
+            began_at: registered.beginning(),
+            expires_at,
+        };
         let Profile { name, email, is_email_verified } = Profile::read(claims, &self.options);
         Ok(Claims {
             subject: Subject::Outside(subject),
@@ -170,7 +194,9 @@ impl Keys {
                 }
                 return Ok(keys);
             }
-            Lookup::Fetch => self.begin_fetch(),
+            Lookup::Fetch => {
+                self.begin_fetch();
+            }
             Lookup::Fetching => {}
             Lookup::Unknown => return Err(TokenError::UnknownKey),
             Lookup::Failed => return Err(TokenError::NoKeys),
@@ -185,25 +211,38 @@ impl Keys {
         }
     }
 
+    /// Fetches the keys, unless that was tried a moment ago, and returns whether it has.
+    async fn fetch_newer(self: &Arc<Self>) -> bool {
+        let mut ended = self.ended.subscribe();
+        self.begin_fetch() && matches!(timeout(KEYS_WITHIN, ended.changed()).await, Ok(Ok(())))
+    }
+
     fn look_up(&self, id: Option<&str>, algorithm: SignatureAlgorithm) -> Lookup {
         self.cache.lock().look_up(id, algorithm, Instant::now())
     }
 
     /// Begins to fetch the keys, unless that was tried a moment ago. The fetch goes on when the token that caused it no longer
-    /// waits.
-    fn begin_fetch(self: &Arc<Self>) {
+    /// waits. Returns whether it has begun.
+    fn begin_fetch(self: &Arc<Self>) -> bool {
         if !self.cache.lock().begin_fetch(Instant::now()) {
-            return;
+            return false;
         }
         let mut fetch = Fetch { keys: Arc::clone(self), fetched: None };
         tokio::spawn(async move {
-            let fetched = fetch.keys.source.fetch().await.inspect_err(|error| {
-                let (issuer, error): (_, &dyn std::error::Error) = (&fetch.keys.issuer, error);
-                tracing::warn!(%issuer, error, "could not fetch the keys of an issuer");
-            });
-            fetch.fetched = fetched.ok();
+            let issuer = Arc::clone(&fetch.keys.issuer);
+            match timeout(FETCH_WITHIN, fetch.keys.source.fetch()).await {
+                Ok(Ok(keys)) => fetch.fetched = Some(keys),
+                Ok(Err(error)) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(%issuer, error, "could not fetch the keys of an issuer");
+                }
+                Err(_elapsed) => {
+                    tracing::warn!(%issuer, "the keys of an issuer did not arrive in time");
+                }
+            }
             drop(fetch);
         });
+        true
     }
 }
 

@@ -1,8 +1,8 @@
 //! Outside issuers of tokens: identity providers whose users may use this server.
 //!
 //! [`Issuers`] finds the issuer of a token by its `iss` claim and verifies the token with the keys that the issuer publishes
-//! as a JWK Set (RFC 7517). An [`Issuer`](issuer::Issuer) keeps its keys in memory ([`KeyCache`](key_cache::KeyCache)),
-//! fetches them again from time to time, and at once when a token names a key that it does not know.
+//! as a JWK Set (RFC 7517). An [`Issuer`] keeps its keys in memory ([`KeyCache`](key_cache::KeyCache)),
+//! fetches them again every `keys_every`, and at once when a token names a key that it does not know.
 //!
 //! Invariants: a key verifies tokens of its own issuer only; the key decides the algorithm, never the token; a client
 //! cannot make the server fetch keys more often than `keys_retry`; keys older than `keys_stale` verify nothing.
@@ -17,6 +17,7 @@ mod options;
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 
 use self::issuer::Issuer;
 use super::{Claims, TokenError, token_head};
@@ -56,11 +57,9 @@ impl Issuers {
         self.0.get(issuer).map_or(0, |issuer| issuer.key_epoch())
     }
 
-    /// Begins to fetch the keys of all issuers, so that the first user does not wait for them.
-    pub fn fetch_keys(&self) {
-        for issuer in self.0.values() {
-            issuer.refresh();
-        }
+    /// Fetches the keys of all issuers now, so that the first user does not wait for them, and each again every `keys_every`.
+    pub async fn keep_keys_fresh(&self) {
+        join_all(self.0.values().map(|issuer| Arc::clone(issuer).keep_fresh())).await;
     }
 
     /// Returns the claims of `token` if an outside issuer signed it and it is valid at `now`. Waits until the keys of the
@@ -73,8 +72,8 @@ impl Issuers {
         token: &str,
         now: DateTime<Utc>,
     ) -> Result<Claims, TokenError> {
-        let said = token_head::said_issuer(token).ok_or(TokenError::WrongIssuer)?;
-        let issuer = self.0.get(&said).ok_or(TokenError::WrongIssuer)?;
+        let claimed = token_head::claimed_issuer(token).ok_or(TokenError::WrongIssuer)?;
+        let issuer = self.0.get(&claimed).ok_or(TokenError::WrongIssuer)?;
         issuer.verify(token, now).await
     }
 }

@@ -4,12 +4,12 @@ use async_graphql::{Context, Object};
 use chrono::Utc;
 use tokio::time::Instant;
 
-use super::accounts::{count_busy, limited, signed_in};
+use super::accounts::{count_busy, limited};
 use crate::{
     auth::Passwords,
-    domain::{Email, EndedSignIns, SignIn},
+    domain::{Email, EndedSignIns, KeptSession, SignIn},
     graphql::{
-        ApiError, Caller,
+        ApiError,
         caller::{api, caller},
         complexity::{CREDENTIALS, DATABASE_WRITE},
         read_turns::read,
@@ -30,9 +30,11 @@ impl SignInMutations {
     #[graphql(complexity = "DATABASE_WRITE")]
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
-        let sign_in = caller(ctx).sign_in()?.id;
-        api.store.end_sign_in(user, sign_in).await?;
-        api.sign_in_ends.announce(user, EndedSignIns::One(sign_in), None);
+        let SignIn { id, expires_at, .. } = caller(ctx).sign_in()?;
+        // Other tokens of the sign-in may expire later.
+        let kept_until = expires_at.max(Utc::now() + api.sign_ins_kept_for);
+        api.store.end_sign_in(user, id, kept_until).await?;
+        api.sign_in_ends.announce(user, EndedSignIns::One(id), None);
         Ok(true)
     }
 
@@ -47,7 +49,8 @@ impl SignInMutations {
     }
 
     /// Replaces the caller's password, ends all their sign-ins, and signs in again. The caller's own socket stays open; over
-    /// HTTP that is the one which `X-Session-Id` names. Fails with `FORBIDDEN` if the account has no password.
+    /// HTTP that is the one which `X-Session-Id` names. Fails with `FORBIDDEN` if the account has no password, or
+    /// passwords are switched off.
     #[graphql(complexity = "CREDENTIALS + child_complexity")]
     async fn change_password(
         &self,
@@ -56,6 +59,9 @@ impl SignInMutations {
         new_password: String,
     ) -> Result<AuthPayload, ApiError> {
         let (api, caller) = (api(ctx)?, caller(ctx));
+        if !api.local_accounts.may_sign_in {
+            return Err(ApiError::NoLocalAccounts);
+        }
         let (user, network) = (caller.user()?.id, caller.network());
         Passwords::check(&new_password)?;
         let (email, stored) =
@@ -73,14 +79,18 @@ impl SignInMutations {
         }
         let hashed = api.passwords.hash(turn, &new_password).await;
         let hash = hashed.inspect_err(|error| count_busy(api, error))?;
-        let ended = api.store.change_password(user, hash).await?;
-        api.sign_in_ends.announce(user, ended, caller.session());
+        let changed = api.store.change_password(user, &stored, hash).await?;
+        // Another change came first.
+        let ended = changed.ok_or(ApiError::WrongPassword)?;
         let account = read(ctx, api.store.find_account(user)).await?;
-        let account = account.ok_or(StoreError::NoSuchUser)?;
-        if let (Caller::Session(link), EndedSignIns::All { generation, .. }) = (caller, ended) {
-            let generation = Some(generation);
-            link.renew(SignIn { generation, began_at: Some(Utc::now()), ..link.sign_in() });
+        let mut account = account.ok_or(StoreError::NoSuchUser)?;
+        if let EndedSignIns::All { generation, .. } = ended {
+            account.generation = generation;
         }
-        Ok(signed_in(api, account))
+        let minted = api.tokens.mint(&account.user(), account.generation, Utc::now());
+        let sign_in = minted.sign_in;
+        let kept = caller.session().map(|session| KeptSession { session, sign_in });
+        api.sign_in_ends.announce(user, ended, kept);
+        Ok(AuthPayload::new(minted, account))
     }
 }

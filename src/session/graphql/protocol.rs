@@ -58,7 +58,7 @@ pub(in crate::session) enum GraphQlCompletion {
 impl GraphQlProtocol {
     /// Creates the state of a session that has just opened.
     pub(in crate::session) fn new(parts: Arc<SessionParts>, subprotocol: Subprotocol) -> Self {
-        let renewal = Renewal::new(parts.identity.clone());
+        let renewal = Renewal::new(Arc::clone(&parts));
         let decoder = Decoder::new(parts.turns.clone());
         Self { parts, subprotocol, decoder, gate: Gate::new(), renewal, execution: None }
     }
@@ -141,7 +141,10 @@ impl GraphQlProtocol {
                 let pong = HeldBytes::new(pong, held).encode(|pong| pong);
                 vec![ProtocolEffect::Reply(pong.into(), None)]
             }
-            (Decision::Renew(token), _) => vec![self.renewal.start(token, view)],
+            (Decision::Renew(token), execution) => {
+                let user = execution.as_ref().map(Execution::user);
+                vec![self.renewal.start(token, user, view)]
+            }
             (Decision::Start(id, payload), Some(execution)) => {
                 match execution.start(id, NewOperation { payload, bytes, held }, view) {
                     StartedOperation::Begun(effect) => vec![effect],

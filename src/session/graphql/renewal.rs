@@ -2,6 +2,8 @@
 //!
 //! One token at a time is checked. The `pong` states when the session expires, and the error if the token was refused.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
@@ -9,8 +11,9 @@ use futures_util::FutureExt as _;
 use super::protocol::GraphQlCompletion;
 use crate::{
     auth::TokenError,
+    domain::UserId,
     session::{
-        Identified, Identity, IdentityError, SessionLink,
+        Identified, IdentityError, SessionLink, SessionParts,
         protocol::{Completion, ProtocolEffect, SessionView},
     },
     wire::{ErrorCode, graphql_ws::ServerMessage},
@@ -18,7 +21,7 @@ use crate::{
 
 /// The renewal of a session's token.
 pub(super) struct Renewal {
-    identity: Identity,
+    parts: Arc<SessionParts>,
     is_pending: bool,
 }
 
@@ -27,18 +30,30 @@ pub(in crate::session) struct RenewalCompletion(Result<Identified, IdentityError
 
 impl Renewal {
     /// Creates a renewal that is not in progress.
-    pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, is_pending: false }
+    pub(super) fn new(parts: Arc<SessionParts>) -> Self {
+        Self { parts, is_pending: false }
     }
 
     /// Starts to check a new token.
-    pub(super) fn start(&mut self, token: String, view: &SessionView) -> ProtocolEffect {
-        if std::mem::replace(&mut self.is_pending, true) {
-            let message = "A token renewal is already in progress. Wait for its pong.";
+    pub(super) fn start(
+        &mut self,
+        token: String,
+        user: Option<UserId>,
+        view: &SessionView,
+    ) -> ProtocolEffect {
+        let refuse = |message| {
             let error = Some((ErrorCode::RateLimited, message));
-            return ProtocolEffect::Reply(pong(view.expires_at, error).into(), None);
+            ProtocolEffect::Reply(pong(view.expires_at, error).into(), None)
+        };
+        if self.is_pending {
+            return refuse("A token renewal is already in progress. Wait for its pong.");
         }
-        let identity = self.identity.clone();
+        // To verify a token of an outside issuer takes as long as a small operation.
+        if user.is_some_and(|user| self.parts.throttle.take(&user).is_err()) {
+            return refuse("You renew the token too often. Wait for a second.");
+        }
+        self.is_pending = true;
+        let identity = self.parts.identity.clone();
         let check = async move {
             let identified = identity.of(&token).await;
             Completion::GraphQl(GraphQlCompletion::Renewal(RenewalCompletion(identified)))
@@ -46,7 +61,8 @@ impl Renewal {
         ProtocolEffect::Await(check.boxed_local())
     }
 
-    /// Answers with a `pong`. A token that expires before the current one changes nothing.
+    /// Answers with a `pong`. The session belongs to the sign-in of the new token from then on. A token that expires before the
+    /// current one does not shorten it.
     pub(super) fn complete(
         &mut self,
         RenewalCompletion(identified): RenewalCompletion,
@@ -56,14 +72,10 @@ impl Renewal {
         self.is_pending = false;
         let error = match identified {
             Ok(identified) if identified.user.id == link.user().id => {
-                let Identified { sign_in, expires_at, .. } = identified;
-                if expires_at <= view.expires_at {
-                    let reply = pong(view.expires_at, None).into();
-                    return vec![ProtocolEffect::Reply(reply, None)];
-                }
-                link.renew(sign_in);
+                link.renew(identified.sign_in);
+                let expires_at = view.expires_at.max(identified.expires_at);
                 let reply = ProtocolEffect::Reply(pong(expires_at, None).into(), None);
-                return vec![ProtocolEffect::Renew(sign_in, expires_at), reply];
+                return vec![ProtocolEffect::ExtendTo(expires_at), reply];
             }
             Ok(_other_user) => (
                 ErrorCode::Forbidden,

@@ -42,4 +42,4 @@ pub use outside_subject::OutsideSubject;
 pub use party::{Network, Party};
 pub use person::{Account, DisplayName, Email, User};
 pub use presence::{Color, Presence};
-pub use sign_in::{EndedSignIns, SignIn, TokenIssuer};
+pub use sign_in::{EndedSignIns, KeptSession, SignIn, TokenIssuer};

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::SignInId;
+use super::{SessionId, SignInId};
 
 /// Who issued the token of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,21 @@ pub struct SignIn {
     pub issued_by: TokenIssuer,
     /// How often all sign-ins of the user had ended when it began. Only our own tokens say so.
     pub generation: Option<i64>,
-    /// When the token was issued, if it says so.
+    /// When the token was issued at the earliest, by our clock, if it says so.
     pub issued_at: Option<DateTime<Utc>>,
     /// When the sign-in began, if the token says so.
     pub began_at: Option<DateTime<Utc>>,
+    /// When the token expires.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A session that stays open when all sign-ins of its user end, because it belongs to a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptSession {
+    /// The session.
+    pub session: SessionId,
+    /// Its new sign-in.
+    pub sign_in: SignIn,
 }
 
 /// The sign-ins of a user that have ended.
@@ -45,7 +56,7 @@ pub enum EndedSignIns {
 impl SignIn {
     /// Returns whether it is among these.
     ///
-    /// A token without a generation is among all if it was issued before their end or in the same second, or does not say when.
+    /// A token without a generation is among all if it may have been issued before their end, or does not say when.
     #[must_use]
     pub fn is_among(&self, ended: &EndedSignIns) -> bool {
         match ended {
@@ -66,7 +77,14 @@ mod tests {
 
     fn sign_in(generation: Option<i64>, issued_at: Option<DateTime<Utc>>) -> SignIn {
         let id = SignInId::new();
-        SignIn { id, issued_by: TokenIssuer::Outside, generation, issued_at, began_at: None }
+        SignIn {
+            id,
+            issued_by: TokenIssuer::Outside,
+            generation,
+            issued_at,
+            began_at: None,
+            expires_at: DateTime::UNIX_EPOCH,
+        }
     }
 
     #[test]

@@ -79,7 +79,15 @@ pub(super) enum SessionCallBody {
     Replace { user: Uuid, predecessor: PredecessorBody, successor: Uuid },
     FreeSlot { user: Uuid },
     EndSignIn { user: Uuid, sign_in: Uuid },
-    EndAllSignIns { user: Uuid, generation: i64, at: i64, kept: Option<Uuid> },
+    EndAllSignIns { user: Uuid, generation: i64, at: i64, kept: Option<KeptSessionBody> },
+}
+
+/// A session that stays open.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptSessionBody {
+    pub(super) session: Uuid,
+    pub(super) sign_in: Uuid,
+    pub(super) expires_at: i64,
 }
 
 /// A session, as its successor names it.

@@ -1,12 +1,17 @@
 //! Requests to the sessions of all other nodes, on a channel that every node subscribes to.
 
+use chrono::{DateTime, Utc};
+
 use super::{
     BadEnvelope, OLDEST_VERSION,
-    body::{PredecessorBody, SessionCallBody, time},
+    body::{KeptSessionBody, PredecessorBody, SessionCallBody, time},
     document::{encode_body, split_header, with_header},
 };
 use crate::{
-    domain::{DocumentId, EndedSignIns, NodeId, SessionId, SignInId, UserId},
+    domain::{
+        DocumentId, EndedSignIns, KeptSession, NodeId, SessionId, SignIn, SignInId, TokenIssuer,
+        UserId,
+    },
     wire::Predecessor,
 };
 
@@ -27,14 +32,14 @@ pub enum SessionCall {
         /// The user of both sessions.
         user: UserId,
     },
-    /// Close the sessions whose sign-ins have ended. Nodes that do not know this request find the end in the database.
+    /// Close the sessions whose sign-ins have ended. Nodes of an older release do not know this request.
     EndSignIns {
         /// The user.
         user: UserId,
         /// Which sign-ins.
         ended: EndedSignIns,
-        /// The session that moves on into the new generation, if all sign-ins have ended.
-        kept: Option<SessionId>,
+        /// The session that belongs to a new sign-in, which began then, if all others have ended.
+        kept: Option<KeptSession>,
     },
 }
 
@@ -60,7 +65,11 @@ impl SessionCall {
             }
             Self::EndSignIns { user, ended: EndedSignIns::All { generation, at }, kept } => {
                 let (user, at) = (user.uuid(), at.timestamp_micros());
-                let kept = kept.map(SessionId::uuid);
+                let kept = kept.map(|KeptSession { session, sign_in }| KeptSessionBody {
+                    session: session.uuid(),
+                    sign_in: sign_in.id.uuid(),
+                    expires_at: sign_in.expires_at.timestamp_micros(),
+                });
                 SessionCallBody::EndAllSignIns { user, generation, at, kept }
             }
         };
@@ -92,7 +101,10 @@ impl SessionCall {
             SessionCallBody::EndAllSignIns { user, generation, at, kept } => {
                 let at = time(at).ok_or(BadEnvelope::Garbage)?;
                 let ended = EndedSignIns::All { generation, at };
-                let kept = kept.map(SessionId::from);
+                let kept = match kept {
+                    Some(kept) => Some(decode_kept(&kept, generation, at)?),
+                    None => None,
+                };
                 Self::EndSignIns { user: UserId::from(user), ended, kept }
             }
         };
@@ -100,16 +112,40 @@ impl SessionCall {
     }
 }
 
+/// Returns the session that stays open, and its sign-in, which began at `at`.
+fn decode_kept(
+    kept: &KeptSessionBody,
+    generation: i64,
+    at: DateTime<Utc>,
+) -> Result<KeptSession, BadEnvelope> {
+    let sign_in = SignIn {
+        id: SignInId::from(kept.sign_in),
+        issued_by: TokenIssuer::Ours,
+        generation: Some(generation),
+        issued_at: Some(at),
+        began_at: Some(at),
+        expires_at: time(kept.expires_at).ok_or(BadEnvelope::Garbage)?,
+    };
+    Ok(KeptSession { session: SessionId::from(kept.session), sign_in })
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
 
     #[test]
     fn requests_are_decoded_as_they_were_encoded() {
         let (from, user) = (NodeId::new(), UserId::new());
         let editor = Predecessor::Editor { document: DocumentId::new(), client: u64::MAX };
+        let at = DateTime::UNIX_EPOCH;
+        let sign_in = SignIn {
+            id: SignInId::new(),
+            issued_by: TokenIssuer::Ours,
+            generation: Some(7),
+            issued_at: Some(at),
+            began_at: Some(at),
+            expires_at: at,
+        };
         let (older, successor) = (Predecessor::Session(SessionId::new()), SessionId::new());
         for call in [
             SessionCall::Replace { user, predecessor: older, successor },
@@ -118,8 +154,8 @@ mod tests {
             SessionCall::EndSignIns { user, ended: EndedSignIns::One(SignInId::new()), kept: None },
             SessionCall::EndSignIns {
                 user,
-                ended: EndedSignIns::All { generation: 7, at: DateTime::UNIX_EPOCH },
-                kept: Some(successor),
+                ended: EndedSignIns::All { generation: 7, at },
+                kept: Some(KeptSession { session: successor, sign_in }),
             },
         ] {
             let bytes = call.encode(from);
