@@ -104,7 +104,7 @@ impl Values<'_> {
         match (argument.owner.as_str(), argument.name.as_str()) {
             ("Mutation.register", "email") => json!(self.names.new_email),
             (_, "email") => json!(self.names.email),
-            (_, "password") => json!(PASSWORD),
+            (_, "password" | "currentPassword" | "newPassword") => json!(PASSWORD),
             ("Meta.__type", "name") => json!("Document"),
             (_, "after") => Value::Null,
             _ => json!("text"),

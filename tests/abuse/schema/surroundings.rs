@@ -1,9 +1,14 @@
 //! A node with everything that generated operations name, and the measurement of what one of them costs.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use coscribe::domain::DocumentId;
-use kit::{Client as _, Node as _, Person, RawSocket, ServerFrame, Socket, TestNode, within};
+use kit::{
+    Client as _, Node as _, Person, RawSocket, ServerFrame, Socket, TestNode, TokenMinter, within,
+};
 use serde_json::{Value, json};
 use tokio::{select, sync::Mutex, time::Instant};
 
@@ -37,12 +42,15 @@ const REFUSALS: [&str; 8] = [
     "UNAVAILABLE",
 ];
 
+/// The mutations that may end the attacker's sign-in, and with it the socket.
+const ENDING_SIGN_INS: [&str; 3] = ["signOut", "changePassword", "signOutEverywhere"];
+
 /// A node, an attacker with a document of a long text, a peer who works in it, and a bystander.
 pub(crate) struct Surroundings {
     /// The node.
     pub(crate) node: TestNode,
     bystander: Socket,
-    attacker: Person,
+    attacker: RefCell<Person>,
     peer: Person,
     /// The attacker's socket, which has the document open.
     socket: Mutex<RawSocket>,
@@ -99,10 +107,7 @@ impl Surroundings {
         for number in 0..30 {
             attacker.create_document(&format!("Document {number}"), "text").await;
         }
-        let mut socket = attacker.connect_raw().await;
-        let open =
-            format!("subscription {{ cursorMoved(documentId: \"{document}\") {{ color }} }}");
-        socket.subscribe("open", &open).await;
+        let socket = open(&attacker, document).await;
         let peers_socket = peer.connect().await;
         peers_socket.subscribe("cursorMoved", document).await;
         let (victim, operations) = (Cell::new(document), Cell::new(0));
@@ -110,7 +115,7 @@ impl Surroundings {
         let surroundings = Self {
             node,
             bystander,
-            attacker,
+            attacker: RefCell::new(attacker),
             peer,
             socket,
             peers_socket,
@@ -136,7 +141,7 @@ impl Surroundings {
         Names {
             document: document.to_string(),
             peer: self.peer.id.to_string(),
-            email: self.attacker.email.clone(),
+            email: self.attacker.borrow().email.clone(),
             new_email: format!("new-{}@example.org", self.next_number()),
         }
     }
@@ -172,6 +177,9 @@ impl Surroundings {
 
     /// Returns the first message that answers an operation: its result, its first event or its refusal.
     async fn answer(&self, kind: Kind, Operation { text, variables }: &Operation) -> String {
+        if kind == Kind::Mutation && ENDING_SIGN_INS.iter().any(|name| text.contains(name)) {
+            return self.answer_over_http(text, variables).await;
+        }
         let id = self.next_number().to_string();
         let mut socket = self.socket.lock().await;
         socket.start_with(&id, text, variables.clone()).await;
@@ -185,6 +193,21 @@ impl Surroundings {
         };
         socket.complete(&id).await;
         first
+    }
+
+    /// Returns the answer to an operation that may end the attacker's sign-in, as a message of a socket. Then signs the attacker in
+    /// again.
+    async fn answer_over_http(&self, text: &str, variables: &Value) -> String {
+        let attacker = self.attacker.borrow().clone();
+        let reply = attacker.send(&json!({ "query": text, "variables": variables })).await;
+        let account = self.node.store().find_account(attacker.id).await.unwrap().unwrap();
+        let minter = TokenMinter::of(&self.node);
+        let hour = Duration::from_secs(3_600);
+        let token = minter.token_of_generation(attacker.id, account.generation, hour);
+        let attacker = attacker.with_token(token);
+        *self.socket.lock().await = open(&attacker, self.document).await;
+        self.attacker.replace(attacker);
+        json!({ "payload": reply.json() }).to_string()
     }
 
     /// Makes events of every kind, again and again: the peer moves their cursor, edits, and opens and closes the document.
@@ -210,14 +233,23 @@ impl Surroundings {
     }
 
     async fn renew_victim(&self) {
-        let document = self.attacker.create_document("Mine", "text").await;
-        self.attacker.grant(document, &self.peer, "VIEW").await.value();
+        let attacker = self.attacker.borrow().clone();
+        let document = attacker.create_document("Mine", "text").await;
+        attacker.grant(document, &self.peer, "VIEW").await.value();
         self.victim.set(document);
     }
 
     fn next_number(&self) -> u64 {
         self.operations.replace(self.operations.get() + 1)
     }
+}
+
+/// Opens a socket that has the document open.
+async fn open(attacker: &Person, document: DocumentId) -> RawSocket {
+    let mut socket = attacker.connect_raw().await;
+    let open = format!("subscription {{ cursorMoved(documentId: \"{document}\") {{ color }} }}");
+    socket.subscribe("open", &open).await;
+    socket
 }
 
 /// Waits for the first message of an operation, and skips those of others.

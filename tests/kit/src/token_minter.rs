@@ -31,6 +31,12 @@ impl TokenMinter {
         self.mint(user, lifetime, Utc::now())
     }
 
+    /// Mints a token for a user all of whose sign-ins have ended this often.
+    #[must_use]
+    pub fn token_of_generation(&self, user: UserId, generation: i64, lifetime: Duration) -> String {
+        self.mint_in(user, generation, lifetime, Utc::now())
+    }
+
     /// Mints a token that expired a minute ago.
     #[must_use]
     pub fn expired(&self, user: UserId) -> String {
@@ -38,7 +44,11 @@ impl TokenMinter {
         self.mint(user, lifetime, Utc::now() - 2 * lifetime)
     }
 
-    fn mint(&self, id: UserId, life: Duration, now: DateTime<Utc>) -> String {
+    fn mint(&self, user: UserId, life: Duration, now: DateTime<Utc>) -> String {
+        self.mint_in(user, 0, life, now)
+    }
+
+    fn mint_in(&self, id: UserId, generation: i64, life: Duration, now: DateTime<Utc>) -> String {
         let options = TokenOptions {
             life,
             sign_in_life: life,
@@ -47,6 +57,6 @@ impl TokenMinter {
             audience: None,
         };
         let user = User { id, name: DisplayName::from(id).into_shared() };
-        Tokens::new(self.keys.clone(), options).mint(&user, 0, now).token
+        Tokens::new(self.keys.clone(), options).mint(&user, generation, now).token
     }
 }
