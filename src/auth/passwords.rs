@@ -19,7 +19,7 @@ use tokio::task;
 
 use super::AuthOptions;
 use crate::{
-    domain::{InvalidInput, Network},
+    domain::{InvalidInput, Network, normalized_password},
     fair_queue::{FairQueue, QueueBounds, QueueKey},
 };
 
@@ -153,7 +153,7 @@ impl Passwords {
     /// A hash that has started runs to its end and keeps its place until then.
     pub async fn hash(&self, turn: HashTurn, password: &str) -> Result<String, PasswordError> {
         Self::check(password)?;
-        let password = password.to_owned();
+        let password = normalized_password(password).into_owned();
         self.run(turn, move |inner| hash_now(&inner.argon2, &password)).await
     }
 
@@ -174,14 +174,20 @@ impl Passwords {
         if password.len() > Self::MAX_LENGTH {
             return Ok(false);
         }
-        let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
+        let normalized = normalized_password(password).into_owned();
+        // Older releases hashed passwords as they were typed.
+        let typed = (normalized != password).then(|| password.to_owned());
+        let stored = stored.map(str::to_owned);
         self.run(turn, move |inner| {
             let hash = PasswordHash::new(stored.as_deref().unwrap_or(&inner.decoy))?;
-            match inner.argon2.verify_password(password.as_bytes(), &hash) {
-                Ok(()) => Ok(stored.is_some()),
-                Err(password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error),
+            for candidate in [Some(normalized), typed].into_iter().flatten() {
+                match inner.argon2.verify_password(candidate.as_bytes(), &hash) {
+                    Ok(()) => return Ok(stored.is_some()),
+                    Err(password_hash::Error::PasswordInvalid) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            Ok(false)
         })
         .await
     }
@@ -243,6 +249,24 @@ mod tests {
 
     fn passwords() -> Passwords {
         Passwords::new(&quick()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_however_the_keyboard_writes_it() {
+        let passwords = passwords();
+        let turn = HashTurn::OF_NODE;
+        let (composed, decomposed) = ("pass\u{e9}word", "passe\u{301}word");
+        for (set, typed) in
+            [(composed, decomposed), (decomposed, composed), ("\u{ff41}bcdefgh", "abcdefgh")]
+        {
+            let hash = passwords.hash(turn, set).await.unwrap();
+            assert!(passwords.verify(turn, typed, Some(&hash)).await.unwrap(), "{set} {typed}");
+            assert!(!passwords.verify(turn, "passeword", Some(&hash)).await.unwrap());
+        }
+        // Hashed by an older release.
+        let old = hash_now(&passwords.0.argon2, decomposed).unwrap();
+        assert!(passwords.verify(turn, decomposed, Some(&old)).await.unwrap());
+        assert!(!passwords.verify(turn, decomposed, None).await.unwrap());
     }
 
     #[tokio::test]
