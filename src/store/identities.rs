@@ -1,4 +1,4 @@
-//! The users of outside issuers: which account each has, and what their issuer says of them.
+//! The users of outside issuers: which account each has, and what their issuer says of them ([ADR 47](../../docs/adr/0047-outside-identities.md)).
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::{identity, user};

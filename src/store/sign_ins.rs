@@ -1,4 +1,4 @@
-//! The end of sign-ins, and whether an account may be used.
+//! The end of sign-ins, and whether an account may be used ([ADR 48](../../docs/adr/0048-ended-sign-ins.md)).
 
 use std::time::Duration;
 
