@@ -68,6 +68,7 @@ fn the_table_of_error_codes_agrees_with_the_code() {
         ErrorCode::RateLimited,
         ErrorCode::QuotaExceeded,
         ErrorCode::Unavailable,
+        ErrorCode::PersistedQueryNotSupported,
         ErrorCode::Unknown,
         ErrorCode::Internal,
     ];

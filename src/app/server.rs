@@ -81,12 +81,12 @@ pub(super) fn serve(
     let head_within = options.head_within;
     let application = |scope: RouteScope| {
         let (parts, requests, acceptor) = (parts.clone(), requests.clone(), acceptor.clone());
-        let stopping = stopping.clone();
+        let (stopping, allowed_headers) = (stopping.clone(), options.allowed_headers.clone());
         move || {
             let app = || {
                 let app = App::new()
                     .app_data(parts.clone())
-                    .wrap(cors(parts.clone()))
+                    .wrap(cors(parts.clone(), &allowed_headers))
                     .wrap(requests.clone())
                     .wrap(from_fn(log_request))
                     .wrap(from_fn(only_known_methods))
@@ -207,14 +207,18 @@ fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Duration) -> std::io::Resul
     Ok(())
 }
 
-/// Allows the pages of the origins in `server.allowed_origins`.
-fn cors(parts: web::Data<HttpState>) -> Cors {
-    Cors::default()
+/// Allows the pages of the origins in `server.allowed_origins`. They may send the headers in `allowed_headers`.
+fn cors(parts: web::Data<HttpState>, allowed_headers: &[String]) -> Cors {
+    let cors = Cors::default()
         .allowed_origin_fn(move |origin, _request| {
             origin.to_str().is_ok_and(|origin| parts.origins.lists(origin))
         })
         .allowed_methods(["GET", "POST"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
         .allowed_header("x-session-id")
-        .max_age(3600)
+        .max_age(3600);
+    if allowed_headers.iter().any(|header| header == "*") {
+        return cors.allow_any_header();
+    }
+    allowed_headers.iter().fold(cors, |cors, header| cors.allowed_header(header.as_str()))
 }

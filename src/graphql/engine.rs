@@ -11,7 +11,7 @@ use super::{
     Api, OperationRequest, PreparedOperation,
     answer::AnswerBounds,
     operation_cache::OperationCache,
-    operation_error::{errors_to_json, with_code, work_error},
+    operation_error::{errors_to_json, persisted_query_error, with_code, work_error},
     parsed_operations::ParsedOperations,
     schema::Schemas,
     validation::variable_uses::VariableBounds,
@@ -84,8 +84,11 @@ impl Engine {
     pub async fn prepare(
         &self,
         party: Party,
-        OperationRequest { query, operation_name, variables }: OperationRequest,
+        OperationRequest { query, operation_name, variables, is_persisted }: OperationRequest,
     ) -> Result<PreparedOperation, ServerError> {
+        if query.is_empty() && is_persisted {
+            return Err(persisted_query_error());
+        }
         let parsed = self.parse(party, query).await.map_err(with_code)?;
         let name = operation_name.as_deref();
         let kind = parsed.kind(name).map_err(with_code)?;

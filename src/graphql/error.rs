@@ -254,6 +254,7 @@ impl ApiError {
             ErrorCode::Unauthenticated
             | ErrorCode::Forbidden
             | ErrorCode::NotFound
+            | ErrorCode::PersistedQueryNotSupported
             | ErrorCode::BadUserInput
             | ErrorCode::Conflict
             | ErrorCode::RateLimited

@@ -42,6 +42,7 @@ pub use caller::Caller;
 pub use engine::Engine;
 pub use error::ApiError;
 pub use hourly_allowances::HourlyAllowances;
+pub(crate) use operation_error::persisted_query_error;
 pub use operation_request::{OperationRequest, OperationVariables};
 pub use prepared_operation::{OperationAnswer, PreparedOperation};
 pub use request_allowances::RequestAllowances;

@@ -27,6 +27,12 @@ pub(super) fn busy_error() -> ServerError {
     error_with(ErrorCode::Unavailable, TOO_MANY_OPERATIONS)
 }
 
+/// Returns the error of an operation that names a persisted query. Clients recognize it by this message and this code, and send
+/// the text of the query instead.
+pub(crate) fn persisted_query_error() -> ServerError {
+    error_with(ErrorCode::PersistedQueryNotSupported, "PersistedQueryNotSupported")
+}
+
 /// Returns the error of a stranger's operation that selects the schema, if only users may.
 pub(super) fn schema_error() -> ServerError {
     error_with(ErrorCode::Unauthenticated, SCHEMA_NEEDS_USER)

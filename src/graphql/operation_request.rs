@@ -1,6 +1,6 @@
 //! A request to run an operation, as an interface has decoded it.
 
-use async_graphql::{Request, Variables};
+use async_graphql::{Request, Value, Variables};
 
 use crate::wire::graphql_ws::{RawObject, SubscribePayload};
 
@@ -12,6 +12,8 @@ pub struct OperationRequest {
     pub operation_name: Option<String>,
     /// The values of its variables.
     pub variables: OperationVariables,
+    /// Whether it names a persisted query. The server stores none.
+    pub is_persisted: bool,
 }
 
 /// Variables as an interface has decoded them.
@@ -24,13 +26,17 @@ pub enum OperationVariables {
 
 impl From<SubscribePayload> for OperationRequest {
     fn from(payload: SubscribePayload) -> Self {
-        let SubscribePayload { query, operation_name, variables, extensions: _ } = payload;
-        Self { query, operation_name, variables: OperationVariables::Raw(variables) }
+        let SubscribePayload { query, operation_name, variables, is_persisted, .. } = payload;
+        let variables = OperationVariables::Raw(variables);
+        Self { query, operation_name, variables, is_persisted }
     }
 }
 
 impl From<Request> for OperationRequest {
-    fn from(Request { query, operation_name, variables, .. }: Request) -> Self {
-        Self { query, operation_name, variables: OperationVariables::Decoded(variables) }
+    fn from(Request { query, operation_name, variables, extensions, .. }: Request) -> Self {
+        let named = extensions.get("persistedQuery");
+        let is_persisted = named.is_some_and(|named| *named != Value::Null);
+        let variables = OperationVariables::Decoded(variables);
+        Self { query, operation_name, variables, is_persisted }
     }
 }

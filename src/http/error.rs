@@ -90,6 +90,11 @@ pub enum HttpError {
     /// The body is not declared as JSON.
     #[error("The content type is not supported. Send `Content-Type: application/json`.")]
     ContentType,
+    /// The body is compressed.
+    #[error(
+        "The body is compressed, which this server does not support. Send it without Content-Encoding."
+    )]
+    ContentEncoding,
     /// The client does not accept JSON.
     #[error(
         "Responses are JSON. Accept `application/graphql-response+json` or `application/json`."
@@ -111,6 +116,9 @@ pub enum HttpError {
     /// A method that GraphQL over HTTP does not use.
     #[error("Use POST or GET for GraphQL requests.")]
     Method,
+    /// A method with which nothing can be read.
+    #[error("This address can only be read. Use GET or HEAD.")]
+    ReadOnly,
     /// A method that is not a standard HTTP method.
     #[error("The server does not know this HTTP method. Use POST or GET for GraphQL requests.")]
     UnknownMethod,
@@ -192,9 +200,11 @@ impl HttpError {
             | Self::NeedsSocket => (StatusCode::BAD_REQUEST, ErrorCode::BadUserInput),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BadUserInput),
             Self::TooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BadUserInput),
-            Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::BadUserInput),
+            Self::ContentType | Self::ContentEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::BadUserInput)
+            }
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, ErrorCode::BadUserInput),
-            Self::OnlyQueries | Self::Method => {
+            Self::OnlyQueries | Self::Method | Self::ReadOnly => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput)
             }
             Self::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, ErrorCode::BadUserInput),
@@ -235,11 +245,13 @@ impl HttpError {
             Self::TooLarge { .. } => "too_large",
             Self::TooSlow { .. } => "too_slow",
             Self::ContentType => "content_type",
+            Self::ContentEncoding => "content_encoding",
             Self::NotAcceptable => "not_acceptable",
             Self::Malformed(_) => "malformed_address",
             Self::OnlyQueries => "only_queries",
             Self::NeedsSocket => "needs_socket",
             Self::Method => "method",
+            Self::ReadOnly => "read_only",
             Self::UnknownMethod => "unknown_method",
             Self::Throttled(_) => "rate_limited",
             Self::TooManyInFlight { .. } => "too_many_in_flight",
@@ -262,8 +274,11 @@ impl HttpError {
             ) => Some((header::WWW_AUTHENTICATE, INVALID_TOKEN)),
             // RFC 6455, section 4.4.
             Self::Handshake(_) => Some((header::SEC_WEBSOCKET_VERSION, "13")),
+            // RFC 9110, section 15.5.16.
+            Self::ContentEncoding => Some((header::ACCEPT_ENCODING, "identity")),
             Self::OnlyQueries => Some((header::ALLOW, "POST")),
-            Self::Method => Some((header::ALLOW, "GET, POST")),
+            Self::Method => Some((header::ALLOW, "GET, HEAD, POST")),
+            Self::ReadOnly => Some((header::ALLOW, "GET, HEAD")),
             // The token may be valid: the account could not be looked up.
             Self::Identity(IdentityError::Store(_))
             | Self::UnknownSession

@@ -115,6 +115,9 @@ async fn check_headers(
     if !is_json(request) {
         return Err(HttpError::ContentType);
     }
+    if is_compressed(request) {
+        return Err(HttpError::ContentEncoding);
+    }
     Ok((admit(request, state).await?, format))
 }
 
@@ -124,6 +127,12 @@ fn is_json(request: &HttpRequest) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok());
     let kind = content_type.and_then(|kind| kind.split(';').next());
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Returns whether the body is compressed.
+fn is_compressed(request: &HttpRequest) -> bool {
+    let encodings = request.headers().get_all(header::CONTENT_ENCODING);
+    encodings.into_iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Decodes a body: a small one with the framework's extractor, a large one on another thread. The variables of a large one are not
@@ -174,6 +183,9 @@ async fn respond(
     format: ResponseFormat,
     method: Method,
 ) -> Result<HttpResponse, HttpError> {
+    if operation.query.is_empty() && operation.is_persisted {
+        return Ok(format.refuse_persisted_query());
+    }
     if operation.query.is_empty() {
         return Err(HttpError::Malformed("`query` is missing".to_owned()));
     }

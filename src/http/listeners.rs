@@ -109,6 +109,7 @@ mod tests {
             least_rate: 1,
             data_dir: "data".into(),
             allowed_origins: vec![],
+            allowed_headers: vec![],
             max_connections: 1,
             reserved_percent: 0,
             connections_per_address: 1,

@@ -11,7 +11,7 @@ use actix_web::{
 use async_graphql::ServerError;
 
 use super::{HttpError, answer_body::AnswerBody, requests_in_flight::RequestInFlight};
-use crate::graphql::OperationAnswer;
+use crate::graphql::{OperationAnswer, persisted_query_error};
 
 /// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,17 @@ impl ResponseFormat {
             .content_type(self.content_type())
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .body(AnswerBody::new(body, in_flight))
+    }
+}
+
+impl ResponseFormat {
+    /// Returns the response to an operation that names a persisted query. Clients send the text instead only if the status is
+    /// 200.
+    pub(super) fn refuse_persisted_query(self) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type(self.content_type())
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(errors_body(&[persisted_query_error()]))
     }
 }
 

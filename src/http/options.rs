@@ -38,6 +38,8 @@ pub struct ServerOptions {
     pub data_dir: PathBuf,
     /// Other origins whose pages may use the API, as browsers write them in `Origin`. `*` allows all.
     pub allowed_origins: Vec<String>,
+    /// The headers that these pages may send beside those of the API, in lower case. `*` allows all.
+    pub allowed_headers: Vec<String>,
     /// The most open connections per worker. At least 1.
     pub max_connections: usize,
     /// The part of `max_connections` that is kept for clients with a token, in percent. At most 90.

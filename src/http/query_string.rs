@@ -8,7 +8,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::HttpError;
 use crate::{
     graphql::{OperationRequest, OperationVariables},
-    wire::{graphql_ws::RawObject, json_surrogates},
+    wire::{
+        graphql_ws::{RawObject, names_persisted_query},
+        json_surrogates,
+    },
 };
 
 #[derive(Deserialize)]
@@ -19,6 +22,8 @@ struct OperationQuery {
     operation_name: Option<String>,
     /// JSON.
     variables: Option<String>,
+    /// JSON.
+    extensions: Option<String>,
 }
 
 /// Parses the operation in a query string. An empty `operationName` or `variables` counts as absent.
@@ -26,14 +31,16 @@ struct OperationQuery {
 /// # Errors
 /// [`HttpError::Malformed`].
 pub(super) fn parse_operation(query: &str) -> Result<OperationRequest, HttpError> {
-    let OperationQuery { query, operation_name, variables } = parse(query)?;
+    let OperationQuery { query, operation_name, variables, extensions } = parse(query)?;
+    let is_persisted = extensions.is_some_and(|json| names_persisted_query(&json));
     let variables = match variables.filter(|json| !json.is_empty()) {
         Some(json) => RawObject::parse_variables(&json_surrogates::replaced(&json))
             .map_err(|error| HttpError::Malformed(error.into_text()))?,
         None => RawObject::default(),
     };
     let operation_name = operation_name.filter(|name| !name.is_empty());
-    Ok(OperationRequest { query, operation_name, variables: OperationVariables::Raw(variables) })
+    let variables = OperationVariables::Raw(variables);
+    Ok(OperationRequest { query, operation_name, variables, is_persisted })
 }
 
 /// Parses a query string.

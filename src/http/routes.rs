@@ -1,6 +1,6 @@
 //! The routes of a node.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 
 use super::{
     HttpError, HttpState, admission::charge_address, graphiql, graphql, health, metrics_page,
@@ -21,23 +21,47 @@ pub enum RouteScope {
 /// Adds the routes of a node. The application needs an [`HttpState`] as its data.
 pub fn routes(config: &mut web::ServiceConfig, scope: RouteScope) {
     if scope != RouteScope::WithoutMetrics {
-        config.route("/metrics", web::get().to(metrics_page::page));
+        config.service(page("/metrics", metrics_page::page));
     }
     if scope != RouteScope::Metrics {
         config
             .service(
                 web::resource("/graphql")
                     .route(web::get().to(graphql::get))
+                    .route(web::head().to(graphql::get))
                     .route(web::post().to(graphql::post))
                     .default_service(web::to(graphql::refuse_method)),
             )
-            .route("/sync/{document}", web::get().to(yjs_socket::open))
-            .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .route("/graphiql/{file}", web::get().to(graphiql::file))
-            .route("/", web::get().to(graphiql::redirect));
+            .service(page("/sync/{document}", yjs_socket::open))
+            .service(page("/healthz", health::healthz))
+            .service(page("/readyz", health::readyz))
+            .service(page("/graphiql/{file}", graphiql::file))
+            .service(page("/", graphiql::redirect));
     }
     config.default_service(web::to(not_found));
+}
+
+/// Returns a resource that can be read only. A HEAD request gets the headers of a GET request (RFC 9110, section 9.3.2); the
+/// framework leaves the body out.
+fn page<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(refuse_method))
+}
+
+/// Handles every other method for a resource that can be read only.
+async fn refuse_method(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, HttpError> {
+    charge_address(&request, &state, 1).await?;
+    Err(HttpError::ReadOnly)
 }
 
 /// Handles every other path.

@@ -85,6 +85,14 @@ fn check_server(faults: &mut FaultList, server: &ServerOptions) {
             )
         });
     }
+    for header in &server.allowed_headers {
+        let is_token =
+            |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
+        let is_name = !header.is_empty() && header.chars().all(is_token);
+        faults.unless(is_name, "server.allowed_headers", || {
+            format!("{header:?} is not the name of a header. Write one like sentry-trace, or * to allow all.")
+        });
+    }
     faults.at_least("server.max_connections", server.max_connections, 1);
     faults.at_most("server.reserved_percent", server.reserved_percent, 90);
     faults.at_least("server.connections_per_address", server.connections_per_address, 1);

@@ -237,7 +237,7 @@ fn all_faults_are_reported_at_once_with_name_and_source() {
     let text = error.to_string();
     assert_eq!(text.lines().count(), 1 + expected.len(), "{text}");
     for line in [
-        "server.prot (more.toml): does not exist. The section server has these keys: allowed_origins, answer_patience,",
+        "server.prot (more.toml): does not exist. The section server has these keys: allowed_headers, allowed_origins, answer_patience,",
         "sesion.mailbox (more.toml): does not exist. Use a key of one of the sections auth, auth.issuers.NAME, limits, outbox,",
         "server.port (more.toml): has an invalid value. Set it to a whole number, 0 or more.",
         "auth.enrol (COSCRIBE__AUTH__ENROL): has an invalid value. Set it to true or false.",

@@ -276,11 +276,35 @@ async fn other_methods_and_paths_are_not_served() {
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
         let reply = HttpReply::to(graphql(&node, method, &[])).await;
         assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"));
-        assert_eq!(reply.header("Allow"), "GET, POST");
+        assert_eq!(reply.header("Allow"), "GET, HEAD, POST");
+    }
+    let pages = ["/", "/healthz", "/readyz", "/metrics", "/graphiql/graphiql.js", "/sync/x"];
+    for (path, method) in pages
+        .into_iter()
+        .flat_map(|path| [Method::POST, Method::PUT, Method::OPTIONS].map(|method| (path, method)))
+    {
+        let reply = HttpReply::to(http_client().request(method.clone(), node.url(path))).await;
+        assert_eq!((reply.status, &*reply.code()), (405, "BAD_USER_INPUT"), "{method} {path}");
+        assert_eq!(reply.header("Allow"), "GET, HEAD", "{method} {path}");
     }
     for path in ["/nothing", "/graphql/", "/graphiql/nothing.js", "/graphiql/..%2f..%2fCargo.toml"]
     {
         assert_eq!(node.get(path).await.status, 404, "{path}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_head_request_gets_the_headers_of_a_get_request() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000")]).await;
+    let pages = ["/", "/healthz", "/readyz", "/metrics", "/graphiql/graphiql.js", "/sync/x"];
+    let query = "/graphql?query=%7B__typename%7D";
+    for path in pages.into_iter().chain([query, "/graphql", "/nothing"]) {
+        let ask = |method: Method| HttpReply::to(http_client().request(method, node.url(path)));
+        let (get, head) = (ask(Method::GET).await, ask(Method::HEAD).await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("Content-Type"), get.header("Content-Type"), "{path}");
+        assert_eq!(head.text(), "", "{path}");
     }
     node.stop().await;
 }
@@ -353,5 +377,62 @@ async fn a_browser_gets_a_page_and_a_program_gets_an_answer() {
     assert_eq!(answer.answer().value(), "Query");
     let home = get("/", "text/html").await;
     assert_eq!((home.status, home.header("Location")), (303, "/graphql"));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_persisted_query_is_answered_so_that_clients_send_its_text() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let extensions = json!({ "persistedQuery": { "version": 1, "sha256Hash": "00" } });
+    let expect = |reply: &HttpReply| {
+        let error = &reply.json()["errors"][0];
+        assert_eq!(reply.status, 200);
+        assert_eq!(error["message"], "PersistedQueryNotSupported");
+        assert_eq!(error["extensions"]["code"], "PERSISTED_QUERY_NOT_SUPPORTED");
+    };
+    for accept in ["application/json", "application/graphql-response+json"] {
+        let body = json!({ "operationName": "Me", "variables": {}, "extensions": extensions });
+        let request = alice.post().header("Accept", accept).json(&body);
+        expect(&HttpReply::to(request).await);
+        let query = [("extensions", extensions.to_string()), ("operationName", "Me".to_owned())];
+        let request = http_client()
+            .get(node.url("/graphql"))
+            .bearer_auth(&alice.token)
+            .header("Accept", accept)
+            .query(&query);
+        expect(&HttpReply::to(request).await);
+    }
+    // With the text it is an operation like any other, and without both it is none.
+    let body = json!({ "query": "{ me { name } }", "extensions": extensions });
+    assert_eq!(alice.send(&body).await.answer().value()["name"], "Alice");
+    for extensions in [json!({}), json!({ "persistedQuery": null }), json!(null)] {
+        let reply = alice.send(&json!({ "extensions": extensions })).await;
+        assert_eq!((reply.status, &*reply.code()), (400, "BAD_USER_INPUT"));
+    }
+
+    let socket = alice.connect().await;
+    let payload = json!({ "extensions": extensions });
+    socket.send(json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
+    let refused = socket.expect_errors("1").await;
+    assert_eq!(refused.errors()[0]["extensions"]["code"], "PERSISTED_QUERY_NOT_SUPPORTED");
+    socket.close().await;
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_compressed_body_is_refused_and_the_client_told_what_to_send() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let post = |encoding: &'static str| {
+        let request = alice.post().header("Content-Type", "application/json");
+        HttpReply::to(request.header("Content-Encoding", encoding).body(ME))
+    };
+    for encoding in ["gzip", "br", "identity, gzip"] {
+        let reply = post(encoding).await;
+        assert_eq!((reply.status, &*reply.code()), (415, "BAD_USER_INPUT"), "{encoding}");
+        assert_eq!(reply.header("Accept-Encoding"), "identity");
+    }
+    assert_eq!(post("identity").await.answer().value()["name"], "Alice");
     node.stop().await;
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const LIST: &str = "query($first: Int, $after: String) { documents(first: $first, after: $after) {
     edges { cursor node { id } } nodes { id title version access owner { name } }
-    pageInfo { hasNextPage endCursor } } }";
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
 
 async fn list(client: &impl Client, page: Value) -> Answer {
     client.run(LIST, page).await
@@ -34,6 +34,8 @@ async fn documents_are_listed_in_pages_latest_change_first() {
         let cursors: Vec<_> = page["edges"].as_array().unwrap().iter().collect();
         assert_eq!(cursors.len(), expected);
         assert_eq!(page["pageInfo"]["hasNextPage"], more);
+        assert_eq!(page["pageInfo"]["hasPreviousPage"], !after.is_null());
+        assert_eq!(page["pageInfo"]["startCursor"], page["edges"][0]["cursor"]);
         assert_eq!(page["pageInfo"]["endCursor"], cursors[expected - 1]["cursor"]);
         listed.extend(titles(&page).into_iter().map(str::to_owned));
         after = page["pageInfo"]["endCursor"].clone();
@@ -44,7 +46,12 @@ async fn documents_are_listed_in_pages_latest_change_first() {
     assert_eq!(listed, newest_first);
     let beyond = list(&alice, json!({ "after": after })).await.value();
     assert_eq!(beyond["nodes"], json!([]));
-    assert_eq!(beyond["pageInfo"], json!({ "hasNextPage": false, "endCursor": null }));
+    assert_eq!(
+        beyond["pageInfo"],
+        json!({
+            "hasNextPage": false, "hasPreviousPage": true, "startCursor": null, "endCursor": null
+        })
+    );
     node.stop().await;
 }
 

@@ -86,3 +86,34 @@ async fn a_foreign_origin_gets_no_socket() {
     }
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_page_with_tracing_and_error_tracking_may_use_the_api() {
+    let ask = async |node: &TestNode, headers: &str| {
+        let request = http_client()
+            .request(Method::OPTIONS, node.url("/graphql"))
+            .header("Origin", ALLOWED)
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", headers);
+        HttpReply::to(request).await
+    };
+    let traced = "authorization,baggage,content-type,sentry-trace,traceparent,x-datadog-trace-id";
+
+    let node = start_node().await;
+    let reply = ask(&node, traced).await;
+    assert_eq!(reply.status, 200);
+    let allowed = reply.header("Access-Control-Allow-Headers").to_lowercase();
+    for header in traced.split(',') {
+        assert!(allowed.contains(header), "{header} in {allowed}");
+    }
+    node.stop().await;
+
+    let settings = [
+        ("COSCRIBE__SERVER__ALLOWED_ORIGINS", ALLOWED),
+        ("COSCRIBE__SERVER__ALLOWED_HEADERS", "traceparent"),
+    ];
+    let node = TestNode::start_with(&settings).await;
+    assert_eq!(ask(&node, "authorization,traceparent").await.status, 200);
+    assert_ne!(ask(&node, "authorization,sentry-trace").await.status, 200);
+    node.stop().await;
+}

@@ -2,9 +2,11 @@
 // identifies objects by `__typename` and `id`.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client';
+import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { OperationTypeNode } from 'graphql';
 import { createClient } from 'graphql-ws';
@@ -199,4 +201,31 @@ test('a refusal is a GraphQL error with a code', async (t) => {
   const error = await presence.end();
   assert.ok(CombinedGraphQLErrors.is(error), `not a GraphQL error: ${error}`);
   assert.equal(error.errors[0].extensions.code, 'FORBIDDEN');
+});
+
+test('a client that asks for persisted queries sends their text instead', async (t) => {
+  const id = await sharedDocument();
+  const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+  const statuses = [];
+  const http = new HttpLink({
+    uri: server.graphql,
+    headers: { authorization: `Bearer ${alice.token}` },
+    fetch: async (...request) => {
+      const response = await fetch(...request);
+      statuses.push(response.status);
+      return response;
+    },
+  });
+  for (const useGETForHashedQueries of [false, true]) {
+    const link = ApolloLink.from([new PersistedQueryLink({ sha256, useGETForHashedQueries }), http]);
+    const client = new ApolloClient({ link, cache: new InMemoryCache() });
+    t.after(() => client.stop());
+    for (let round = 0; round < 2; round += 1) {
+      const query = { query: DOCUMENT, variables: { id }, fetchPolicy: 'network-only' };
+      const { data } = await within(client.query(query), 'The query is answered');
+      assert.equal(data.document.title, 'Project Alpha');
+    }
+  }
+  // Asked once for each client, which then sends the text at once.
+  assert.deepEqual(statuses, [200, 200, 200, 200, 200, 200]);
 });

@@ -53,6 +53,7 @@ impl DocumentQueries {
         let user = caller(ctx).user()?;
         let first = page_length::length(first)?;
         let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
+        let has_previous = after.is_some();
         let store = &api(ctx)?.store;
         let page = read(ctx, store.list_documents(user.id, filter.into(), first, after)).await?;
         // One query for all owners, and none if the operation does not select them.
@@ -74,8 +75,8 @@ impl DocumentQueries {
                 }
             })
             .collect();
-        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
-        let page_info = PageInfo { has_next_page: page.has_next, end_cursor };
+        let cursors = edges.iter().map(|edge| edge.cursor.as_str());
+        let page_info = PageInfo::new(cursors, page.has_next, has_previous);
         Ok(DocumentConnection { edges, page_info })
     }
 

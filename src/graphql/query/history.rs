@@ -38,7 +38,7 @@ impl HistoryQueries {
         let first = page_length::length(first)?;
         let before = after.as_deref().map(page_cursor).transpose()?;
         let list = api(ctx)?.store.list_history(admitted.document, before, first);
-        Ok(read(ctx, list).await?.into())
+        Ok(HistoryConnection::new(read(ctx, list).await?, before.is_some()))
     }
 
     /// The text of a document at a version. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.

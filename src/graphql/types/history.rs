@@ -72,8 +72,9 @@ pub(in crate::graphql) struct HistoryConnection {
     page_info: PageInfo,
 }
 
-impl From<HistoryPage> for HistoryConnection {
-    fn from(page: HistoryPage) -> Self {
+impl HistoryConnection {
+    /// Returns a page, which is not the first if `has_previous`.
+    pub(in crate::graphql) fn new(page: HistoryPage, has_previous: bool) -> Self {
         let edges: Vec<_> = page
             .entries
             .into_iter()
@@ -82,8 +83,9 @@ impl From<HistoryPage> for HistoryConnection {
                 node: HistoryEntryType(entry),
             })
             .collect();
-        let end_cursor = edges.last().map(|edge| edge.cursor.clone());
-        Self { edges, page_info: PageInfo { has_next_page: page.has_next, end_cursor } }
+        let cursors = edges.iter().map(|edge: &HistoryEdge| edge.cursor.as_str());
+        let page_info = PageInfo::new(cursors, page.has_next, has_previous);
+        Self { edges, page_info }
     }
 }
 

@@ -21,9 +21,27 @@ pub(in crate::graphql) enum DocumentFilterType {
 #[derive(SimpleObject, Clone)]
 pub(in crate::graphql) struct PageInfo {
     /// Whether there are entries after this page.
-    pub(in crate::graphql) has_next_page: bool,
+    has_next_page: bool,
+    /// Whether there are entries before this page: true for every page but the first.
+    has_previous_page: bool,
+    /// The cursor of the first entry of the page. Null if the page is empty.
+    start_cursor: Option<String>,
     /// Pass this as `after` to get the next page. Null if the page is empty.
-    pub(in crate::graphql) end_cursor: Option<String>,
+    end_cursor: Option<String>,
+}
+
+impl PageInfo {
+    /// Describes a page by the cursors of its entries.
+    pub(in crate::graphql) fn new<'a>(
+        mut cursors: impl DoubleEndedIterator<Item = &'a str>,
+        has_next_page: bool,
+        has_previous_page: bool,
+    ) -> Self {
+        let first = cursors.next();
+        let last = cursors.next_back().or(first);
+        let [start_cursor, end_cursor] = [first, last].map(|cursor| cursor.map(str::to_owned));
+        Self { has_next_page, has_previous_page, start_cursor, end_cursor }
+    }
 }
 
 /// A document and its page cursor.

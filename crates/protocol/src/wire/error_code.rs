@@ -21,6 +21,8 @@ pub enum ErrorCode {
     Unavailable,
     /// It is not known whether the edit was stored. Repeating it with the same `mutationId` stores it once.
     Unknown,
+    /// The operation names a persisted query instead of sending one. A retry with its text succeeds.
+    PersistedQueryNotSupported,
     /// A fault in the server.
     Internal,
 }
@@ -39,6 +41,7 @@ impl ErrorCode {
             Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Unknown => "UNKNOWN",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Self::Internal => "INTERNAL",
         }
     }

@@ -22,7 +22,7 @@ pub use client_message::{ClientMessage, parse};
 pub use operation_id::OperationId;
 pub use raw_object::RawObject;
 pub use server_message::ServerMessage;
-pub use subscribe::SubscribePayload;
+pub use subscribe::{SubscribePayload, names_persisted_query};
 pub use token::{token_in, token_in_ping};
 
 /// The name of the WebSocket subprotocol.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{Error, IgnoredAny, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -30,6 +30,9 @@ pub struct SubscribePayload {
     /// Extensions of the client, not decoded.
     #[serde(default, deserialize_with = "extensions")]
     pub extensions: RawObject,
+    /// Whether it names a persisted query instead of sending one. Then `query` is empty.
+    #[serde(skip)]
+    pub is_persisted: bool,
 }
 
 impl SubscribePayload {
@@ -54,15 +57,51 @@ impl SubscribePayload {
         }
     }
 
+    /// Returns a payload that names a persisted query and has no `query`, if this is one.
+    fn persisted(payload: &RawValue) -> Option<Self> {
+        let named: WithoutQuery = serde_json::from_str(payload.get()).ok()?;
+        let extensions = named.extensions.filter(|json| names_persisted_query(json.get()))?;
+        let extensions = RawObject::parse_variables(extensions.get()).ok()?;
+        let (query, operation_name, variables) = (String::new(), None, RawObject::default());
+        named.query.is_none().then_some(Self {
+            query,
+            operation_name,
+            variables,
+            extensions,
+            is_persisted: true,
+        })
+    }
+
     /// Decodes the payload.
     pub(super) fn read(payload: Option<&RawValue>) -> Result<Self, BadMessage> {
         match payload {
-            Some(payload) if is_object(payload) => read(payload, "\"payload\" of \"subscribe\""),
+            Some(payload) if is_object(payload) => read(payload, "\"payload\" of \"subscribe\"")
+                .or_else(|error| Self::persisted(payload).ok_or(error)),
             _ => Err(BadMessage::new(
                 "\"payload\" of \"subscribe\" is missing or not an object; expected {\"query\":…}",
             )),
         }
     }
+}
+
+/// A payload in which `query` may be missing.
+#[derive(Deserialize)]
+struct WithoutQuery<'a> {
+    query: Option<IgnoredAny>,
+    #[serde(borrow)]
+    extensions: Option<&'a RawValue>,
+}
+
+/// Returns whether these extensions, as JSON, name a query that the server is supposed to have stored.
+#[must_use]
+pub fn names_persisted_query(extensions: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Extensions {
+        persisted_query: Option<IgnoredAny>,
+    }
+    let extensions = serde_json::from_str::<Extensions>(extensions);
+    extensions.is_ok_and(|extensions| extensions.persisted_query.is_some())
 }
 
 impl fmt::Debug for SubscribePayload {
