@@ -1,4 +1,4 @@
-//! The verification of every token, whoever issued it.
+//! Verifies tokens, both our own and those of outside issuers.
 
 use std::{sync::Arc, time::Duration};
 
