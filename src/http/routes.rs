@@ -21,7 +21,7 @@ pub enum RouteScope {
 /// Adds the routes of a node. The application needs an [`HttpState`] as its data.
 pub fn routes(config: &mut web::ServiceConfig, scope: RouteScope) {
     if scope != RouteScope::WithoutMetrics {
-        config.service(page("/metrics", metrics_page::page));
+        config.service(read_only("/metrics", metrics_page::page));
     }
     if scope != RouteScope::Metrics {
         config
@@ -32,18 +32,18 @@ pub fn routes(config: &mut web::ServiceConfig, scope: RouteScope) {
                     .route(web::post().to(graphql::post))
                     .default_service(web::to(graphql::refuse_method)),
             )
-            .service(page("/sync/{document}", yjs_socket::open))
-            .service(page("/healthz", health::healthz))
-            .service(page("/readyz", health::readyz))
-            .service(page("/graphiql/{file}", graphiql::file))
-            .service(page("/", graphiql::redirect));
+            .service(read_only("/sync/{document}", yjs_socket::open))
+            .service(read_only("/healthz", health::healthz))
+            .service(read_only("/readyz", health::readyz))
+            .service(read_only("/graphiql/{file}", graphiql::file))
+            .service(read_only("/", graphiql::redirect));
     }
     config.default_service(web::to(not_found));
 }
 
 /// Returns a resource that can be read only. A HEAD request gets the headers of a GET request (RFC 9110, section 9.3.2); the
 /// framework leaves the body out.
-fn page<F, Args>(path: &str, handler: F) -> Resource
+fn read_only<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args> + Clone,
     Args: FromRequest + 'static,

@@ -94,18 +94,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::{DocumentId, SignInId, TokenIssuer};
-
-    fn sign_in(generation: i64) -> SignIn {
-        SignIn {
-            id: SignInId::new(),
-            issued_by: TokenIssuer::Ours,
-            generation: Some(generation),
-            issued_at: None,
-            began_at: None,
-            expires_at: DateTime::UNIX_EPOCH,
-        }
-    }
+    use crate::domain::{DocumentId, examples::sign_in};
 
     fn shared() -> Arc<Mutex<SignIn>> {
         Arc::new(Mutex::new(sign_in(0)))

@@ -72,6 +72,7 @@ impl Store {
     ) -> Result<OutsideUser, StoreError> {
         let id = UserId::new();
         let said_at = said_at.trunc_subsecs(6);
+        let email = profile.email.as_ref().map(|email| email.as_str().to_owned());
         let finding = self.read_for(Party::User(id), self.find_outside_user(subject));
         if let Some(known) = finding.await?? {
             return Ok(known);
@@ -83,7 +84,7 @@ impl Store {
             }
             let name = profile.name.clone().unwrap_or_else(|| DisplayName::from(id));
             let account = user::Model {
-                confirmed_email: profile.email.as_ref().map(|email| email.as_str().to_owned()),
+                confirmed_email: email.clone(),
                 ..new_row(id, &name, placeholder_address(id), None)
             };
             insertion(account).exec_without_returning(&txn).await?;
@@ -92,7 +93,7 @@ impl Store {
                 subject: Set((*subject.subject).to_owned()),
                 user_id: Set(id.uuid()),
                 name: Set(profile.name.as_ref().map(|name| name.as_str().to_owned())),
-                email: Set(profile.email.as_ref().map(|email| email.as_str().to_owned())),
+                email: Set(email.clone()),
                 said_at: Set(said_at),
                 created_at: Set(rows::now()),
             };

@@ -2,20 +2,9 @@
 
 use super::*;
 use crate::{
-    domain::TokenIssuer,
+    domain::{TokenIssuer, examples::sign_in},
     store::test_store::{TestStore, address},
 };
-
-fn sign_in(generation: i64) -> SignIn {
-    SignIn {
-        id: SignInId::new(),
-        issued_by: TokenIssuer::Ours,
-        generation: Some(generation),
-        issued_at: None,
-        began_at: None,
-        expires_at: DateTime::UNIX_EPOCH,
-    }
-}
 
 fn of_issuer(issued_at: DateTime<Utc>) -> SignIn {
     let issued_at = Some(issued_at);

@@ -236,7 +236,10 @@ async fn a_provider_that_is_down_makes_its_users_wait_and_not_fail() {
 async fn the_same_subject_of_two_providers_is_two_users() {
     let company = IdentityProvider::start(SigningKey::ed_dsa("d")).await;
     let partner = IdentityProvider::start(SigningKey::es256("e")).await;
-    let node = node_for(&[&company, &partner], &[]).await;
+    // The keys of one are found by its configuration, those of the other at their address.
+    let keys = format!("{}/keys", partner.issuer());
+    let settings = [("COSCRIBE__AUTH__ISSUERS__PARTNER__KEYS", keys.as_str())];
+    let node = node_for(&[&company, &partner], &settings).await;
     let here = company.token("4711", profile("Alice"));
     let here = Person::with_outside_token(&node, "Alice", here).await;
     let there = partner.token("4711", profile("Alicia"));

@@ -14,10 +14,10 @@ use tokio::{
 
 use super::{
     IssuerOptions, SignatureAlgorithm,
-    claim_names::Profile,
     key_cache::{KeyCache, KeyTimes, Lookup},
     key_set::KeySet,
     key_source::KeySource,
+    profile::Profile,
 };
 use crate::{
     auth::{

@@ -7,12 +7,12 @@
 //! Invariants: a key verifies tokens of its own issuer only; the key decides the algorithm, never the token; a client
 //! cannot make the server fetch keys more often than `keys_retry`; keys older than `keys_stale` verify nothing.
 
-mod claim_names;
 mod issuer;
 mod key_cache;
 mod key_set;
 mod key_source;
 mod options;
+mod profile;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -2,7 +2,10 @@
 
 use chrono::DateTime;
 
-use super::{Change, ChangeKind, Color, DocumentId, Presence, SessionId, User, UserId, Version};
+use super::{
+    Change, ChangeKind, Color, DocumentId, Presence, SessionId, SignIn, SignInId, TokenIssuer,
+    User, UserId, Version,
+};
 
 /// Returns a title change at this version, in a new document and without an author.
 pub fn title_change(version: i64) -> Change {
@@ -32,5 +35,17 @@ pub fn presence_in(document: DocumentId) -> Presence {
         cursor: None,
         joined_at: DateTime::UNIX_EPOCH,
         last_seen: DateTime::UNIX_EPOCH,
+    }
+}
+
+/// Returns a new sign-in of this generation, with a token of ours that does not say when it was issued.
+pub fn sign_in(generation: i64) -> SignIn {
+    SignIn {
+        id: SignInId::new(),
+        issued_by: TokenIssuer::Ours,
+        generation: Some(generation),
+        issued_at: None,
+        began_at: None,
+        expires_at: DateTime::UNIX_EPOCH,
     }
 }

@@ -1,4 +1,4 @@
-//! The claims of an issuer that describe its users, by the names that the settings give them.
+//! What a token says of its user, in claims whose names are settings.
 
 use serde_json::Value;
 
