@@ -19,6 +19,8 @@ pub struct Model {
     pub level: Level,
     /// When this level was granted: UTC, whole microseconds.
     pub granted_at: DateTimeUtc,
+    /// When the grant ends, if it ends by itself: UTC, whole microseconds.
+    pub ends_at: Option<DateTimeUtc>,
     /// The row of `document_id`.
     #[sea_orm(belongs_to, from = "document_id", to = "id", on_delete = "Cascade")]
     pub document: BelongsTo<super::document::Entity>,

@@ -4,13 +4,16 @@
 //! describe how values are stored, and `domain` decides which values are valid. The crate `migration` creates the
 //! tables.
 
+pub mod application_key;
 pub mod document;
 pub mod document_access;
 pub mod document_change;
 pub mod document_purge;
 pub mod document_receipt;
 pub mod document_snapshot;
+pub mod document_token;
 pub mod ended_sign_in;
+pub mod entitlement;
 pub mod identity;
 pub mod level;
 pub mod user;

@@ -13,6 +13,8 @@ mod m0006_purges;
 mod m0008_quotas;
 mod m0009_identities;
 mod m0010_sign_ins;
+mod m0011_entitlements;
+mod m0012_applications;
 
 use sea_orm_migration::prelude::*;
 
@@ -32,6 +34,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_quotas::Migration),
             Box::new(m0009_identities::Migration),
             Box::new(m0010_sign_ins::Migration),
+            Box::new(m0011_entitlements::Migration),
+            Box::new(m0012_applications::Migration),
         ]
     }
 }

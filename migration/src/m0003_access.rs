@@ -8,7 +8,7 @@ use crate::{m0001_users::User, m0002_documents::Document};
 pub(crate) struct Migration;
 
 #[derive(DeriveIden)]
-enum DocumentAccess {
+pub(crate) enum DocumentAccess {
     Table,
     DocumentId,
     UserId,

@@ -1,14 +1,15 @@
 //! Access levels of users on documents: reading, granting and revoking them.
 //!
-//! The owner of a document has the level [`AccessLevel::Owner`] without a grant. All other users have the level that
-//! was granted to them.
+//! The owner of a document has the level [`AccessLevel::Owner`] without a grant. All other users have the highest of the
+//! level that was granted to them and those that they are entitled to ([`entitlements`](super::entitlements)). A grant may
+//! end by itself.
 //!
 //! Invariant: every change of access increments `document.access_version` in the same transaction. Nodes compare that
 //! number to detect changes that they missed.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::{Level, document, document_access, user};
 use sea_orm::{
     ActiveValue::Set,
@@ -25,13 +26,30 @@ use super::{
 };
 use crate::domain::{AccessLevel, Collaborator, DocumentId, Party, User, UserId};
 
+/// The access that a user is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The level.
+    pub level: AccessLevel,
+    /// When the grant ends, if it ends by itself.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+impl From<AccessLevel> for Grant {
+    fn from(level: AccessLevel) -> Self {
+        Self { level, ends_at: None }
+    }
+}
+
 /// The result of granting access.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GrantOutcome {
     /// The user and their level after the grant.
     pub collaborator: Collaborator,
-    /// Their level before the grant, if they had one.
+    /// The level that was granted to them before, if one was.
     pub previous_level: Option<AccessLevel>,
+    /// Their level after the grant.
+    pub level: AccessLevel,
     /// The access version of the document after the grant.
     pub access_version: i64,
 }
@@ -39,8 +57,10 @@ pub struct GrantOutcome {
 /// The result of revoking access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationOutcome {
-    /// Whether the user had access.
+    /// Whether the user had a grant.
     pub had_access: bool,
+    /// Their level after the revocation, if they are entitled to one.
+    pub level: Option<AccessLevel>,
     /// The access version of the document after the revocation.
     pub access_version: i64,
 }
@@ -68,16 +88,18 @@ impl Store {
         viewer: UserId,
         document: DocumentId,
     ) -> Result<Option<(AccessLevel, i64)>, StoreError> {
-        let row: Option<(Uuid, i64, Option<Level>)> = rows::documents_with_grant(viewer)
-            .column(document::Column::OwnerId)
-            .column(document::Column::AccessVersion)
-            .column(document_access::Column::Level)
-            .filter(document::Column::Id.eq(document.uuid()))
-            .into_tuple()
-            .one(&self.readers)
-            .await?;
-        Ok(row.and_then(|(owner, access_version, granted)| {
-            Some((effective_level(viewer, owner, granted)?, access_version))
+        let row: Option<(Uuid, i64, Option<Level>, Option<Level>)> =
+            rows::documents_with_grant(viewer)
+                .column(document::Column::OwnerId)
+                .column(document::Column::AccessVersion)
+                .column(document_access::Column::Level)
+                .expr_as(rows::entitled_level(viewer.uuid()), "entitled_level")
+                .filter(document::Column::Id.eq(document.uuid()))
+                .into_tuple()
+                .one(&self.readers)
+                .await?;
+        Ok(row.and_then(|(owner, access_version, granted, entitled)| {
+            Some((effective_level(viewer, owner, granted, entitled)?, access_version))
         }))
     }
 
@@ -91,13 +113,15 @@ impl Store {
         documents: impl IntoIterator<Item = DocumentId>,
     ) -> Result<HashMap<DocumentId, Vec<Collaborator>>, StoreError> {
         let documents = documents.into_iter().map(DocumentId::uuid);
-        let grants: Vec<(Uuid, Uuid, String, Level, DateTime<Utc>)> =
+        let grants: Vec<(Uuid, Uuid, String, Level, DateTime<Utc>, Option<DateTime<Utc>>)> =
             document_access::Entity::find()
                 .select_only()
                 .columns([document_access::Column::DocumentId, document_access::Column::UserId])
                 .column(user::Column::Name)
                 .columns([document_access::Column::Level, document_access::Column::GrantedAt])
+                .column(document_access::Column::EndsAt)
                 .inner_join(user::Entity)
+                .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
                 .filter(document_access::Column::DocumentId.is_in(documents))
                 .order_by_asc(document_access::Column::GrantedAt)
                 .order_by_asc(document_access::Column::UserId)
@@ -105,18 +129,19 @@ impl Store {
                 .all(&self.readers)
                 .await?;
         let mut collaborators: HashMap<DocumentId, Vec<Collaborator>> = HashMap::new();
-        for (document, id, name, level, granted_at) in grants {
+        for (document, id, name, level, granted_at, ends_at) in grants {
             collaborators.entry(document.into()).or_default().push(Collaborator {
                 user: User { id: id.into(), name: name.into() },
                 level: rows::access_level(level),
                 granted_at,
+                ends_at,
             });
         }
         Ok(collaborators)
     }
 
-    /// Grants `target` this level, which replaces the previous one. Granting the level that they already have changes
-    /// nothing.
+    /// Grants `target` this level until `ends_at`, or until it is revoked. The grant replaces the previous one. Granting what
+    /// they already have changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` has no owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
@@ -126,8 +151,10 @@ impl Store {
         actor: UserId,
         document: DocumentId,
         target: UserId,
-        level: AccessLevel,
+        grant: impl Into<Grant>,
     ) -> Result<GrantOutcome, StoreError> {
+        let Grant { level, ends_at } = grant.into();
+        let ends_at = ends_at.map(|ends_at| ends_at.trunc_subsecs(6));
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
@@ -140,25 +167,36 @@ impl Store {
             let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
             let previous_level = state.target_level.map(rows::access_level);
             let (granted_at, access_version) = match state.target_granted_at {
-                Some(granted_at) if previous_level == Some(level) => {
+                Some(granted_at)
+                    if previous_level == Some(level) && state.target_ends_at == ends_at =>
+                {
                     (granted_at, state.access_version)
                 }
                 _ => {
                     let now = rows::now();
-                    store_grant(&txn, document, target, level, now).await?;
+                    let row = document_access::ActiveModel {
+                        document_id: Set(document.uuid()),
+                        user_id: Set(target.uuid()),
+                        level: Set(rows::stored_level(level)),
+                        granted_at: Set(now),
+                        ends_at: Set(ends_at),
+                    };
+                    store_grant(&txn, row).await?;
                     increment_access_version(&txn, document).await?;
                     txn.commit().await?;
                     (now, state.access_version + 1)
                 }
             };
             let user = User { id: target, name: name.into() };
-            let collaborator = Collaborator { user, level, granted_at };
-            Ok(GrantOutcome { collaborator, previous_level, access_version })
+            let collaborator = Collaborator { user, level, granted_at, ends_at };
+            let entitled = state.target_entitled.map(rows::access_level);
+            let level = entitled.map_or(level, |entitled| entitled.max(level));
+            Ok(GrantOutcome { collaborator, previous_level, level, access_version })
         })
         .await
     }
 
-    /// Revokes the access of `target`. Users without owner access may revoke only
+    /// Revokes the grant of `target`. Users without owner access may revoke only
     /// their own access, which means leaving the document.
     ///
     /// # Errors
@@ -182,8 +220,9 @@ impl Store {
                 return Err(StoreError::OwnerKeepsAccess);
             }
             let access_version = state.access_version;
+            let level = state.target_entitled.map(rows::access_level);
             if state.target_level.is_none() {
-                return Ok(RevocationOutcome { had_access: false, access_version });
+                return Ok(RevocationOutcome { had_access: false, level, access_version });
             }
             document_access::Entity::delete_many()
                 .filter(document_access::Column::DocumentId.eq(document.uuid()))
@@ -192,7 +231,8 @@ impl Store {
                 .await?;
             increment_access_version(&txn, document).await?;
             txn.commit().await?;
-            Ok(RevocationOutcome { had_access: true, access_version: access_version + 1 })
+            let access_version = access_version + 1;
+            Ok(RevocationOutcome { had_access: true, level, access_version })
         })
         .await
     }
@@ -204,8 +244,11 @@ struct AccessState {
     owner_id: Uuid,
     access_version: i64,
     actor_level: Option<Level>,
+    actor_entitled: Option<Level>,
     target_level: Option<Level>,
     target_granted_at: Option<DateTime<Utc>>,
+    target_ends_at: Option<DateTime<Utc>>,
+    target_entitled: Option<Level>,
     target_name: Option<String>,
 }
 
@@ -228,7 +271,13 @@ impl AccessState {
             .column_as(document_access::Column::Level, "actor_level")
             .join_as(JoinType::LeftJoin, rows::grant_join(target), grant.clone())
             .expr_as(Expr::col((grant.clone(), document_access::Column::Level)), "target_level")
-            .expr_as(Expr::col((grant, document_access::Column::GrantedAt)), "target_granted_at")
+            .expr_as(
+                Expr::col((grant.clone(), document_access::Column::GrantedAt)),
+                "target_granted_at",
+            )
+            .expr_as(Expr::col((grant, document_access::Column::EndsAt)), "target_ends_at")
+            .expr_as(rows::entitled_level(actor.uuid()), "actor_entitled")
+            .expr_as(rows::entitled_level(target.uuid()), "target_entitled")
             .column_as(user::Column::Name, "target_name")
             .filter(document::Column::Id.eq(document.uuid()));
         let is_target = Expr::col((user::Entity, user::Column::Id)).eq(target.uuid());
@@ -237,7 +286,7 @@ impl AccessState {
     }
 
     fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
-        effective_level(actor, self.owner_id, self.actor_level)
+        effective_level(actor, self.owner_id, self.actor_level, self.actor_entitled)
     }
 
     fn is_owner(&self, user: UserId) -> bool {
@@ -247,24 +296,19 @@ impl AccessState {
 
 async fn store_grant(
     txn: &DatabaseTransaction,
-    document: DocumentId,
-    target: UserId,
-    level: AccessLevel,
-    granted_at: DateTime<Utc>,
+    row: document_access::ActiveModel,
 ) -> Result<(), StoreError> {
-    let row = document_access::ActiveModel {
-        document_id: Set(document.uuid()),
-        user_id: Set(target.uuid()),
-        level: Set(rows::stored_level(level)),
-        granted_at: Set(granted_at),
-    };
     document_access::Entity::insert(row)
         .on_conflict(
             OnConflict::columns([
                 document_access::Column::DocumentId,
                 document_access::Column::UserId,
             ])
-            .update_columns([document_access::Column::Level, document_access::Column::GrantedAt])
+            .update_columns([
+                document_access::Column::Level,
+                document_access::Column::GrantedAt,
+                document_access::Column::EndsAt,
+            ])
             .to_owned(),
         )
         .exec_without_returning(txn)
@@ -273,7 +317,7 @@ async fn store_grant(
 }
 
 /// Records that the access of a user to the document changed.
-async fn increment_access_version(
+pub(super) async fn increment_access_version(
     txn: &DatabaseTransaction,
     document: DocumentId,
 ) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::{document, document_access};
+use entity::{document, document_access, entitlement};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait, IntoValueTuple, Query, TableRef, ValueTuple},
@@ -231,5 +231,6 @@ async fn replace_with_tombstone(
         .await?;
     delete_all::<document_access::Entity>(txn, document_access::Column::DocumentId, id.uuid())
         .await?;
+    delete_all::<entitlement::Entity>(txn, entitlement::Column::DocumentId, id.uuid()).await?;
     purge_log(txn, id, head).await
 }

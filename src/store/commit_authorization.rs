@@ -53,6 +53,7 @@ struct Row {
     user_id: Uuid,
     user_name: String,
     level: Option<Level>,
+    entitled_level: Option<Level>,
 }
 
 impl CommitAuthorization {
@@ -82,7 +83,7 @@ impl CommitAuthorization {
                 size: row.size,
             };
             authorization.documents.insert(document, facts);
-            let level = rows::effective_level(id, row.owner_id, row.level);
+            let level = rows::effective_level(id, row.owner_id, row.level, row.entitled_level);
             let user = User { id, name: row.user_name.into() };
             authorization.authors.insert((document, id), Author { user, level });
         }
@@ -135,7 +136,7 @@ impl CommitAuthorization {
     }
 }
 
-/// Selects, for each pair of a document and a user, the document's head and owner and the user's name and grant. A pair
+/// Selects, for each pair of a document and a user, the document's head and owner and the user's name and levels. A pair
 /// whose document is deleted or whose document or user does not exist yields no row.
 fn select_levels(pairs: Vec<(Uuid, Uuid)>) -> SelectStatement {
     use document_access::Column as Access;
@@ -144,7 +145,8 @@ fn select_levels(pairs: Vec<(Uuid, Uuid)>) -> SelectStatement {
     let is_user = Expr::col((user::Entity, user::Column::Id)).eq(requested(2));
     let is_grant = Expr::col((document_access::Entity, Access::DocumentId))
         .eq(requested(1))
-        .and(Expr::col((document_access::Entity, Access::UserId)).eq(requested(2)));
+        .and(Expr::col((document_access::Entity, Access::UserId)).eq(requested(2)))
+        .and(rows::has_not_ended(Expr::col((document_access::Entity, Access::EndsAt))));
     Query::select()
         .expr_as(requested(1), "document_id")
         .expr_as(requested(2), "user_id")
@@ -155,6 +157,7 @@ fn select_levels(pairs: Vec<(Uuid, Uuid)>) -> SelectStatement {
         .column((document::Entity, document::Column::Size))
         .expr_as(Expr::col((user::Entity, user::Column::Name)), "user_name")
         .column((document_access::Entity, Access::Level))
+        .expr_as(rows::entitled_level(requested(2)), "entitled_level")
         .from_values(pairs, "requested")
         .inner_join(document::Entity, is_document)
         .inner_join(user::Entity, is_user)

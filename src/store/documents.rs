@@ -2,7 +2,7 @@
 //!
 //! Invariant: a document that the viewer may not see looks like one that does not exist.
 
-use entity::{document, document_access, document_snapshot};
+use entity::{document, document_access, document_snapshot, entitlement};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -100,7 +100,7 @@ impl Store {
         viewer: UserId,
         document: DocumentId,
     ) -> Result<Option<(Document, AccessLevel)>, StoreError> {
-        let row = DocumentRow::select(rows::documents_with_grant(viewer))
+        let row = DocumentRow::select(viewer)
             .filter(document::Column::Id.eq(document.uuid()))
             .into_model::<DocumentRow>()
             .one(&self.readers)
@@ -139,7 +139,7 @@ impl Store {
             .all(&self.readers)
             .await?;
         let page = fit_page(&sizes, usize::try_from(first).unwrap_or(usize::MAX));
-        let rows = DocumentRow::select(rows::documents_with_grant(viewer))
+        let rows = DocumentRow::select(viewer)
             .filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)))
             .order_by_desc(document::Column::UpdatedAt)
             .order_by_desc(document::Column::Id)
@@ -169,11 +169,11 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
     Some((row.into_document(), level))
 }
 
-/// Selects the ids of the first `limit` documents that the viewer owns and of the first `limit` that were granted to
-/// them. The page is among these.
+/// Selects the ids of the first `limit` documents that the viewer owns, of the first `limit` that were granted to them, and
+/// of the first `limit` that they are entitled to. The page is among these.
 ///
-/// Each half is limited before the union. Owned documents come in the order of an index; the granted ones are sorted,
-/// but only by time and id.
+/// Each part is limited before the union. Owned documents come in the order of an index; the others are sorted, but only by
+/// time and id.
 fn select_candidates(
     viewer: UserId,
     filter: DocumentFilter,
@@ -183,25 +183,37 @@ fn select_candidates(
     let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));
     let granted = document::Entity::find()
         .join(JoinType::InnerJoin, document::Relation::DocumentAccess.def())
-        .filter(document_access::Column::UserId.eq(viewer.uuid()));
-    match filter {
+        .filter(document_access::Column::UserId.eq(viewer.uuid()))
+        .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()));
+    let entitled = document::Entity::find()
+        .filter(document::Column::Id.in_subquery(select_entitled(viewer)))
+        .filter(document::Column::OwnerId.ne(viewer.uuid()));
+    let parts = match filter {
         DocumentFilter::Owned => return select_newest(owned, limit, after),
-        DocumentFilter::Shared => return select_newest(granted, limit, after),
-        DocumentFilter::All => {}
-    }
-    let (id, half) = (document::Column::Id, Alias::new("half"));
+        DocumentFilter::Shared => vec![granted, entitled],
+        DocumentFilter::All => vec![owned, granted, entitled],
+    };
+    let (id, name) = (document::Column::Id, Alias::new("part"));
     // In SQLite, the parts of a union cannot have an ORDER BY of their own. So each one is a subquery.
-    Query::select()
-        .column(id)
-        .from_subquery(select_newest(owned, limit, after), half.clone())
-        .union(
-            UnionType::Distinct,
-            Query::select()
-                .column(id)
-                .from_subquery(select_newest(granted, limit, after), half)
-                .take(),
-        )
-        .take()
+    let mut parts = parts.into_iter().map(|part| {
+        let newest = select_newest(part, limit, after);
+        Query::select().column(id).from_subquery(newest, name.clone()).take()
+    });
+    let mut all = parts.next().unwrap_or_default();
+    for part in parts {
+        all.union(UnionType::Distinct, part);
+    }
+    all
+}
+
+/// Selects the ids of the documents that a user is entitled to.
+fn select_entitled(user: UserId) -> SelectStatement {
+    entitlement::Entity::find()
+        .select_only()
+        .column(entitlement::Column::DocumentId)
+        .filter(entitlement::Column::UserId.eq(user.uuid()))
+        .filter(rows::has_not_ended(entitlement::Column::EndsAt.into_expr()))
+        .into_query()
 }
 
 fn select_newest(

@@ -13,6 +13,7 @@
 
 mod access;
 mod accounts;
+mod application_keys;
 mod batch_rows;
 mod checkpoints;
 mod commit;
@@ -21,7 +22,9 @@ mod compaction;
 mod deadline;
 mod document_heads;
 mod document_lock;
+mod document_tokens;
 mod documents;
+mod entitlements;
 mod error;
 mod file_lock;
 mod gather_pace;
@@ -72,10 +75,13 @@ mod sqlite_tests;
 #[cfg(test)]
 pub(crate) mod test_store;
 
-pub use access::{GrantOutcome, RevocationOutcome};
+pub use access::{Grant, GrantOutcome, RevocationOutcome};
 pub use accounts::{AcceptedAddress, AccountListing, Credentials, NewAccount};
+pub use application_keys::{ApplicationKey, RegisterOutcome};
 pub use document_heads::HeadVersions;
 pub use document_lock::DocumentLock;
+pub use document_tokens::{DocumentTokenState, EndedToken, NewDocumentToken};
+pub use entitlements::{EntitlementSource, UserAccess};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};
 pub use history::{HistoryEntry, HistoryPage};

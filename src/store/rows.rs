@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use entity::{Level, document, document_access, document_change, user};
+use entity::{Level, document, document_access, document_change, entitlement, user};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationDef,
     RelationTrait, Select,
-    sea_query::{Expr, ExprTrait, IntoCondition},
+    sea_query::{Expr, ExprTrait, Func, IntoCondition, Query},
 };
 use uuid::Uuid;
 
@@ -59,13 +59,21 @@ pub(super) const fn stored_kind(kind: ChangeKind) -> document_change::Kind {
     }
 }
 
-/// Returns the level of `viewer` on a document of `owner`, given the level that was granted to them.
+/// Returns the level of `viewer` on a document of `owner`, given the level that was granted to them and the highest that
+/// they are entitled to.
 pub(super) fn effective_level(
     viewer: UserId,
     owner: Uuid,
     granted: Option<Level>,
+    entitled: Option<Level>,
 ) -> Option<AccessLevel> {
-    if viewer.uuid() == owner { Some(AccessLevel::Owner) } else { granted.map(access_level) }
+    let is_owner = viewer.uuid() == owner;
+    if is_owner { Some(AccessLevel::Owner) } else { higher_level(granted, entitled) }
+}
+
+/// Returns the higher one of two levels.
+pub(super) fn higher_level(one: Option<Level>, other: Option<Level>) -> Option<AccessLevel> {
+    one.map(access_level).max(other.map(access_level))
 }
 
 /// Converts an account.
@@ -90,12 +98,13 @@ pub(super) struct DocumentRow {
     updated_at: DateTime<Utc>,
     size: i64,
     level: Option<Level>,
+    entitled_level: Option<Level>,
 }
 
 impl DocumentRow {
-    /// Selects all columns of the row. `documents` comes from [`documents_with_grant`].
-    pub(super) fn select(documents: Select<document::Entity>) -> Select<document::Entity> {
-        documents
+    /// Selects all columns of the row, for the documents that are not deleted.
+    pub(super) fn select(viewer: UserId) -> Select<document::Entity> {
+        documents_with_grant(viewer)
             .columns([
                 document::Column::Id,
                 document::Column::OwnerId,
@@ -106,11 +115,12 @@ impl DocumentRow {
                 document::Column::Size,
             ])
             .column(document_access::Column::Level)
+            .expr_as(entitled_level(viewer.uuid()), "entitled_level")
     }
 
     /// Returns the level of the user for whom the row was read.
     pub(super) fn level(&self, viewer: UserId) -> Option<AccessLevel> {
-        effective_level(viewer, self.owner_id, self.level)
+        effective_level(viewer, self.owner_id, self.level, self.entitled_level)
     }
 
     /// Returns the document.
@@ -135,9 +145,31 @@ pub(super) fn documents_with_grant(viewer: UserId) -> Select<document::Entity> {
         .filter(document::Column::DeletedAt.is_null())
 }
 
-/// Returns the join from documents to the grants of `user` on them.
+/// Returns the join from documents to the grants of `user` on them that have not ended.
 pub(super) fn grant_join(user: UserId) -> RelationDef {
     document::Relation::DocumentAccess.def().on_condition(move |_documents, grants| {
-        Expr::col((grants, document_access::Column::UserId)).eq(user.uuid()).into_condition()
+        Expr::col((grants.clone(), document_access::Column::UserId))
+            .eq(user.uuid())
+            .and(has_not_ended(Expr::col((grants, document_access::Column::EndsAt))))
+            .into_condition()
     })
+}
+
+/// Whether the time in a column is not past, or there is none.
+pub(super) fn has_not_ended(ends_at: Expr) -> Expr {
+    ends_at.clone().is_null().or(ends_at.gt(now()))
+}
+
+/// Returns the highest level on the document of a query's row that a user is entitled to now. NULL without one.
+pub(super) fn entitled_level(user: impl Into<Expr>) -> Expr {
+    use entitlement::Column;
+    let column = |column: Column| Expr::col((entitlement::Entity, column));
+    let highest = Query::select()
+        .expr(Func::max(column(Column::Level)))
+        .from(entitlement::Entity)
+        .and_where(column(Column::DocumentId).equals((document::Entity, document::Column::Id)))
+        .and_where(column(Column::UserId).eq(user.into()))
+        .and_where(has_not_ended(column(Column::EndsAt)))
+        .take();
+    Expr::SubQuery(None, Box::new(highest.into()))
 }

@@ -118,4 +118,6 @@ pub struct Collaborator {
     pub level: AccessLevel,
     /// The time of the grant.
     pub granted_at: DateTime<Utc>,
+    /// When the grant ends, if it ends by itself.
+    pub ends_at: Option<DateTime<Utc>>,
 }

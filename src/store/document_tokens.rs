@@ -1,0 +1,195 @@
+//! Document tokens: what they entitle their users to, and their end.
+//!
+//! A token is stored when it is used first, so that its end finds the account of its user.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use entity::{application_key, document_token};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait as _,
+    sea_query::{Expr, OnConflict},
+};
+use uuid::Uuid;
+
+use super::{EntitlementSource, Store, StoreError, entitlements::set_levels, rows};
+use crate::domain::{AccessLevel, DocumentId, Party, SignInId, UserId};
+
+/// The most rows that are read or deleted at a time.
+const ROWS_AT_ONCE: u64 = 500;
+
+/// A document token that is used for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDocumentToken {
+    /// Its sign-in.
+    pub sign_in: SignInId,
+    /// The application that issued it.
+    pub application: String,
+    /// The key that it was signed with.
+    pub key_id: String,
+    /// The account of its user.
+    pub user: UserId,
+    /// The documents that it names, and the levels on them.
+    pub levels: BTreeMap<DocumentId, AccessLevel>,
+    /// When it expires.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Whether a document token may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentTokenState {
+    /// It may.
+    Valid,
+    /// Its application has ended it.
+    Ended,
+}
+
+/// A document token that was ended, and that its user has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedToken {
+    /// Its sign-in.
+    pub sign_in: SignInId,
+    /// The account of its user.
+    pub user: UserId,
+    /// When it has expired.
+    pub kept_until: DateTime<Utc>,
+}
+
+impl Store {
+    /// Notes a token, and entitles its user to the levels that it names, until it expires.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn note_document_token(
+        &self,
+        token: &NewDocumentToken,
+    ) -> Result<DocumentTokenState, StoreError> {
+        let row = document_token::ActiveModel {
+            sign_in_id: Set(token.sign_in.uuid()),
+            application: Set(token.application.clone()),
+            key_id: Set(Some(token.key_id.clone())),
+            user_id: Set(Some(token.user.uuid())),
+            ended_at: Set(None),
+            kept_until: Set(token.expires_at.trunc_subsecs(6)),
+        };
+        self.write(Party::User(token.user), async {
+            let txn = self.begin().await?;
+            document_token::Entity::insert(row)
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&txn)
+                .await?;
+            let stored = document_token::Entity::find_by_id(token.sign_in.uuid()).one(&txn).await?;
+            if stored.is_none_or(|stored| stored.ended_at.is_some()) {
+                return Ok(DocumentTokenState::Ended);
+            }
+            let levels = token.levels.iter().map(|(id, level)| (*id, Some(*level))).collect();
+            let source = EntitlementSource::Token(token.sign_in);
+            set_levels(&txn, token.user, source, &levels, token.expires_at).await?;
+            txn.commit().await?;
+            Ok(DocumentTokenState::Valid)
+        })
+        .await
+    }
+
+    /// Ends a token of an application, which need not have been used. It is remembered until `kept_until`. Returns the token
+    /// if it was used.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_document_token(
+        &self,
+        application: &str,
+        sign_in: SignInId,
+        kept_until: DateTime<Utc>,
+    ) -> Result<Option<EndedToken>, StoreError> {
+        use document_token::Column;
+        let row = document_token::ActiveModel {
+            sign_in_id: Set(sign_in.uuid()),
+            application: Set(application.to_owned()),
+            key_id: Set(None),
+            user_id: Set(None),
+            ended_at: Set(Some(rows::now())),
+            kept_until: Set(kept_until.trunc_subsecs(6)),
+        };
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            document_token::Entity::insert(row)
+                .on_conflict(
+                    OnConflict::column(Column::SignInId)
+                        .update_columns([Column::EndedAt, Column::KeptUntil])
+                        .to_owned(),
+                )
+                .exec_without_returning(&txn)
+                .await?;
+            let stored = document_token::Entity::find_by_id(sign_in.uuid()).one(&txn).await?;
+            txn.commit().await?;
+            Ok::<_, StoreError>(stored.and_then(ended_token))
+        })
+        .await
+    }
+
+    /// Returns some of the tokens that are not marked as ended although their keys were removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_tokens_of_removed_keys(&self) -> Result<Vec<EndedToken>, StoreError> {
+        use document_token::Column;
+        let removed = application_key::Entity::find()
+            .select_only()
+            .column(application_key::Column::Id)
+            .filter(application_key::Column::RemovedAt.is_not_null())
+            .into_query();
+        let tokens = document_token::Entity::find()
+            .filter(Column::KeyId.in_subquery(removed))
+            .filter(Column::EndedAt.is_null())
+            .limit(ROWS_AT_ONCE)
+            .all(&self.readers)
+            .await?;
+        Ok(tokens.into_iter().filter_map(ended_token).collect())
+    }
+
+    /// Marks a token as ended, which its user has used.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn mark_document_token(&self, sign_in: SignInId) -> Result<(), StoreError> {
+        let mark = document_token::Entity::update_many()
+            .col_expr(document_token::Column::EndedAt, Expr::value(rows::now()))
+            .filter(document_token::Column::SignInId.eq(sign_in.uuid()));
+        self.turns.write(Party::Node, mark.exec(&self.statements)).await??;
+        Ok(())
+    }
+
+    /// Forgets some of the tokens that have expired. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn forget_document_tokens(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        use document_token::Column;
+        let old: Vec<Uuid> = document_token::Entity::find()
+            .select_only()
+            .column(Column::SignInId)
+            .filter(Column::KeptUntil.lt(now))
+            .limit(ROWS_AT_ONCE)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let delete = document_token::Entity::delete_many().filter(Column::SignInId.is_in(old));
+        let deleted =
+            self.turns.write_patiently(Party::Node, delete.exec(&self.statements)).await??;
+        Ok(deleted.rows_affected)
+    }
+}
+
+fn ended_token(row: document_token::Model) -> Option<EndedToken> {
+    let (sign_in, kept_until) = (row.sign_in_id.into(), row.kept_until);
+    row.user_id.map(|user| EndedToken { sign_in, user: user.into(), kept_until })
+}
+
+#[cfg(test)]
+#[path = "document_tokens_tests.rs"]
+mod tests;

@@ -1,0 +1,314 @@
+//! Entitlements: access levels that come from elsewhere than a grant, and the end of those that end by themselves
+//! ([ADR 49](../../docs/adr/0049-entitlements.md)).
+//!
+//! Invariant: as for grants, every change of a level increments `document.access_version` in the same transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use entity::{document, document_access, entitlement};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter,
+    QuerySelect, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError, access::increment_access_version, document_lock::lock_documents, rows,
+};
+use crate::domain::{AccessChange, AccessLevel, DocumentId, Party, SignInId, UserId};
+
+/// The most rows that one transaction deletes.
+const DELETED_AT_ONCE: u64 = 200;
+
+/// What an entitlement comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntitlementSource {
+    /// A document token, by its sign-in.
+    Token(SignInId),
+    /// The answer of the application to the question which level the user has.
+    Answer,
+}
+
+impl EntitlementSource {
+    fn kind(self) -> entitlement::Kind {
+        match self {
+            Self::Token(_) => entitlement::Kind::Token,
+            Self::Answer => entitlement::Kind::Answer,
+        }
+    }
+
+    fn id(self) -> Uuid {
+        match self {
+            Self::Token(sign_in) => sign_in.uuid(),
+            Self::Answer => Uuid::nil(),
+        }
+    }
+}
+
+/// The access of a user to a document after a change, to be announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserAccess {
+    /// The document.
+    pub document: DocumentId,
+    /// The user.
+    pub user: UserId,
+    /// Their access.
+    pub access: AccessChange,
+}
+
+impl Store {
+    /// Entitles a user to a level on a document until `ends_at`, or with `None` ends what they are entitled to by this
+    /// source. Returns their access afterwards if that changed something but the time.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn entitle(
+        &self,
+        user: UserId,
+        document: DocumentId,
+        source: EntitlementSource,
+        (level, ends_at): (Option<AccessLevel>, DateTime<Utc>),
+    ) -> Result<Option<UserAccess>, StoreError> {
+        let is_changed = self
+            .write(Party::User(user), async {
+                let txn = self.begin().await?;
+                let levels = BTreeMap::from([(document, level)]);
+                let changed = set_levels(&txn, user, source, &levels, ends_at).await?;
+                txn.commit().await?;
+                Ok::<_, StoreError>(!changed.is_empty())
+            })
+            .await?;
+        if !is_changed {
+            return Ok(None);
+        }
+        Ok(self.list_access(&BTreeSet::from([(document, user)])).await?.pop())
+    }
+
+    /// Ends what document tokens entitle a user to: those of one sign-in, or all. Returns the access that has changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_token_entitlements(
+        &self,
+        user: UserId,
+        sign_in: Option<SignInId>,
+    ) -> Result<Vec<UserAccess>, StoreError> {
+        let mut rows = Condition::all()
+            .add(entitlement::Column::UserId.eq(user.uuid()))
+            .add(entitlement::Column::Kind.eq(entitlement::Kind::Token));
+        if let Some(sign_in) = sign_in {
+            rows = rows.add(entitlement::Column::SourceId.eq(sign_in.uuid()));
+        }
+        let mut changed = Vec::new();
+        loop {
+            let ended = self.delete_some_entitlements(&rows).await?;
+            if ended.is_empty() {
+                return Ok(changed);
+            }
+            changed.extend(self.list_access(&ended).await?);
+        }
+    }
+
+    /// Deletes grants and entitlements that have ended by `now`, some at a time. Returns the access of their users afterwards.
+    /// An empty list shows that none is left.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_due_access(&self, now: DateTime<Utc>) -> Result<Vec<UserAccess>, StoreError> {
+        let due = Condition::all().add(entitlement::Column::EndsAt.lte(now));
+        let mut ended = self.delete_some_entitlements(&due).await?;
+        ended.extend(self.delete_due_grants(now).await?);
+        self.list_access(&ended).await
+    }
+
+    /// Deletes some of the entitlements that fit a condition. Returns their documents and users.
+    async fn delete_some_entitlements(
+        &self,
+        chosen: &Condition,
+    ) -> Result<BTreeSet<(DocumentId, UserId)>, StoreError> {
+        let find = entitlement::Entity::find()
+            .select_only()
+            .columns([entitlement::Column::DocumentId, entitlement::Column::UserId])
+            .filter(chosen.clone())
+            .limit(DELETED_AT_ONCE)
+            .into_tuple();
+        let found: Vec<(Uuid, Uuid)> = find.all(&self.readers).await?;
+        if found.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let users = found.iter().map(|(_, user)| *user).collect::<BTreeSet<_>>();
+        let documents: BTreeSet<_> =
+            found.iter().map(|(document, _)| DocumentId::from(*document)).collect();
+        let ids = documents.iter().map(|document| document.uuid()).collect::<Vec<_>>();
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, documents.iter().copied()).await?;
+            let rows = chosen
+                .clone()
+                .add(entitlement::Column::DocumentId.is_in(ids))
+                .add(entitlement::Column::UserId.is_in(users));
+            let pairs: Vec<(Uuid, Uuid)> = entitlement::Entity::find()
+                .select_only()
+                .columns([entitlement::Column::DocumentId, entitlement::Column::UserId])
+                .filter(rows.clone())
+                .into_tuple()
+                .all(&txn)
+                .await?;
+            entitlement::Entity::delete_many().filter(rows).exec(&txn).await?;
+            let pairs = typed(pairs);
+            increment_all(&txn, &pairs).await?;
+            txn.commit().await?;
+            Ok(pairs)
+        })
+        .await
+    }
+
+    /// Deletes some of the grants that have ended. Returns their documents and users.
+    async fn delete_due_grants(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<BTreeSet<(DocumentId, UserId)>, StoreError> {
+        use document_access::Column;
+        let find = document_access::Entity::find()
+            .select_only()
+            .columns([Column::DocumentId, Column::UserId])
+            .filter(Column::EndsAt.lte(now));
+        let due: Vec<(Uuid, Uuid)> =
+            find.clone().limit(DELETED_AT_ONCE).into_tuple().all(&self.readers).await?;
+        if due.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let documents: BTreeSet<_> =
+            due.iter().map(|(document, _)| DocumentId::from(*document)).collect();
+        let ids = documents.iter().map(|document| document.uuid()).collect::<Vec<_>>();
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, documents.iter().copied()).await?;
+            let of_these = Column::DocumentId.is_in(ids);
+            let due: Vec<(Uuid, Uuid)> =
+                find.filter(of_these.clone()).into_tuple().all(&txn).await?;
+            document_access::Entity::delete_many()
+                .filter(Column::EndsAt.lte(now))
+                .filter(of_these)
+                .exec(&txn)
+                .await?;
+            let pairs = typed(due);
+            increment_all(&txn, &pairs).await?;
+            txn.commit().await?;
+            Ok(pairs)
+        })
+        .await
+    }
+
+    /// Returns the access of these users to these documents now. Leaves out documents that do not exist any more, whose seats
+    /// have ended.
+    async fn list_access(
+        &self,
+        pairs: &BTreeSet<(DocumentId, UserId)>,
+    ) -> Result<Vec<UserAccess>, StoreError> {
+        let mut by_document: BTreeMap<DocumentId, Vec<UserId>> = BTreeMap::new();
+        for (document, user) in pairs {
+            by_document.entry(*document).or_default().push(*user);
+        }
+        let mut list = Vec::with_capacity(pairs.len());
+        for (document, users) in by_document {
+            let found = self.find_access_levels(document, &users).await?;
+            let Some((access_version, levels)) = found else { continue };
+            list.extend(users.into_iter().map(|user| {
+                let level = levels.get(&user).copied();
+                let access = AccessChange { level, access_version: Some(access_version) };
+                UserAccess { document, user, access }
+            }));
+        }
+        Ok(list)
+    }
+}
+
+/// Sets the levels that a user has by one source, on documents that exist. Returns the documents whose level has changed.
+pub(super) async fn set_levels(
+    txn: &DatabaseTransaction,
+    user: UserId,
+    source: EntitlementSource,
+    levels: &BTreeMap<DocumentId, Option<AccessLevel>>,
+    ends_at: DateTime<Utc>,
+) -> Result<BTreeSet<(DocumentId, UserId)>, StoreError> {
+    use entitlement::Column;
+    lock_documents(txn, levels.keys().copied()).await?;
+    let ids: Vec<_> = levels.keys().map(|document| document.uuid()).collect();
+    let existing: BTreeSet<Uuid> = document::Entity::find()
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::Id.is_in(ids.iter().copied()))
+        .filter(document::Column::DeletedAt.is_null())
+        .into_tuple()
+        .all(txn)
+        .await?
+        .into_iter()
+        .collect();
+    let of_source = Condition::all()
+        .add(Column::UserId.eq(user.uuid()))
+        .add(Column::Kind.eq(source.kind()))
+        .add(Column::SourceId.eq(source.id()))
+        .add(Column::DocumentId.is_in(ids));
+    let known: BTreeMap<Uuid, entity::Level> = entitlement::Entity::find()
+        .select_only()
+        .columns([Column::DocumentId, Column::Level])
+        .filter(of_source.clone())
+        .filter(Column::EndsAt.gt(rows::now()))
+        .into_tuple::<(Uuid, entity::Level)>()
+        .all(txn)
+        .await?
+        .into_iter()
+        .collect();
+    let (mut changed, mut set, mut unset) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for (document, level) in levels.iter().filter(|(id, _)| existing.contains(&id.uuid())) {
+        let level = level.map(rows::stored_level);
+        if known.get(&document.uuid()).copied() != level {
+            changed.insert((*document, user));
+        }
+        match level {
+            Some(level) => set.push(entitlement::ActiveModel {
+                document_id: Set(document.uuid()),
+                user_id: Set(user.uuid()),
+                kind: Set(source.kind()),
+                source_id: Set(source.id()),
+                level: Set(level),
+                ends_at: Set(Some(ends_at.trunc_subsecs(6))),
+            }),
+            None => unset.push(document.uuid()),
+        }
+    }
+    if !unset.is_empty() {
+        let unset = of_source.add(Column::DocumentId.is_in(unset));
+        entitlement::Entity::delete_many().filter(unset).exec(txn).await?;
+    }
+    if !set.is_empty() {
+        let key = [Column::DocumentId, Column::UserId, Column::Kind, Column::SourceId];
+        let replace =
+            OnConflict::columns(key).update_columns([Column::Level, Column::EndsAt]).to_owned();
+        let insert = entitlement::Entity::insert_many(set).on_conflict(replace);
+        insert.exec_without_returning(txn).await?;
+    }
+    increment_all(txn, &changed).await?;
+    Ok(changed)
+}
+
+async fn increment_all(
+    txn: &DatabaseTransaction,
+    changed: &BTreeSet<(DocumentId, UserId)>,
+) -> Result<(), StoreError> {
+    let documents: BTreeSet<_> = changed.iter().map(|(document, _)| *document).collect();
+    for document in documents {
+        increment_access_version(txn, document).await?;
+    }
+    Ok(())
+}
+
+fn typed(pairs: Vec<(Uuid, Uuid)>) -> BTreeSet<(DocumentId, UserId)> {
+    pairs.into_iter().map(|(document, user)| (document.into(), user.into())).collect()
+}
+
+#[cfg(test)]
+#[path = "entitlements_tests.rs"]
+mod tests;
