@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default), `migrate`, `user`, `token`, `compact`, `schema`, `health`.
+//! The command line: `serve` (the default), `migrate`, `user`, `key`, `token`, `compact`, `schema`, `health`.
 //!
 //! The output of a command goes to standard output; errors and logs go to standard error. Both may be closed: nothing here
 //! uses a macro that panics then.
@@ -19,7 +19,7 @@ use coscribe::{
     domain::{DisplayName, DocumentId, User, UserId},
     editing::{self, Kept},
     graphql,
-    operator::{UserCommand, find_account},
+    operator::{KeyCommand, UserCommand, find_account},
     probe,
     settings::{Flags, Settings, Sources},
     telemetry,
@@ -72,6 +72,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// List, register and remove the keys of applications, which sign document tokens
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Print a token for a user, for testing
     Token {
@@ -159,6 +164,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
         Command::Serve => serve(&settings, base, demo).await,
         Command::Migrate { direction } => migrate(&base, direction).await,
         Command::User { command } => command.run(&settings, &base, print).await,
+        Command::Key { command } => command.run(&base, print).await,
         Command::Token { user } => token(&base, &user).await,
         Command::Compact { document, text_only } => compact(base, document, text_only).await,
         Command::Schema | Command::Health => Ok(()),

@@ -18,7 +18,7 @@ use crate::{
     room::Rooms,
     session::Sessions,
     settings::Settings,
-    store::{Retention, SignInEnd, Store, StoreOptions},
+    store::{Retention, SignInEnd, Store, StoreError, StoreOptions},
     task::supervise_local,
 };
 
@@ -33,6 +33,9 @@ const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
 /// How often the ends of old sign-ins are forgotten.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_hours(1);
+
+/// How often the node looks for access that has reached its end, if not more often.
+const END_ACCESS_EVERY: Duration = Duration::from_millis(500);
 
 /// The most comparisons of stale documents in one interval.
 const STALE_COMPARISONS: u32 = 10;
@@ -128,7 +131,26 @@ pub(super) fn end_sign_ins(
     })
 }
 
-/// Forgets the ends of sign-ins whose tokens have expired, once an hour.
+/// Ends grants, and the access that document tokens and answers have given, at their time.
+pub(super) fn end_due_access(settings: &Settings, rooms: Rooms) -> JoinHandle<()> {
+    let every = settings.room.compare_every.min(END_ACCESS_EVERY);
+    supervise_local("end of access", move || {
+        let rooms = rooms.clone();
+        async move {
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                if let Err(error) = rooms.end_due_access().await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "could not end access that has reached its end");
+                }
+            }
+        }
+    })
+}
+
+/// Forgets the ends of sign-ins and document tokens that have expired, once an hour.
 pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
     supervise_local("deletion of ended sign-ins", move || {
         let store = store.clone();
@@ -136,20 +158,19 @@ pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
             let mut interval = tokio::time::interval(FORGET_SIGN_INS_EVERY);
             loop {
                 interval.tick().await;
-                let forgotten = loop {
-                    match store.forget_ended_sign_ins(Utc::now()).await {
-                        Ok(0) => break Ok(()),
-                        Ok(_some) => {}
-                        Err(error) => break Err(error),
-                    }
-                };
-                if let Err(error) = forgotten {
+                if let Err(error) = forget_expired(&store, Utc::now()).await {
                     let error: &dyn std::error::Error = &error;
                     tracing::warn!(error, "could not delete ended sign-ins");
                 }
             }
         }
     })
+}
+
+async fn forget_expired(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+    while store.forget_ended_sign_ins(now).await? > 0 {}
+    while store.forget_document_tokens(now).await? > 0 {}
+    Ok(())
 }
 
 /// Keeps the keys of outside issuers fresh.

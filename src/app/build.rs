@@ -6,7 +6,10 @@ use chrono::TimeDelta;
 
 use super::cluster::Cluster;
 use crate::{
-    auth::{AddressLookUps, Issuers, Passwords, SignInLimits, SignIns, Tokens, Verifier},
+    auth::{
+        AddressLookUps, ApplicationKeys, Issuers, Passwords, SignInLimits, SignIns, Tokens,
+        Verifier,
+    },
     graphql::{Api, Engine, HourlyAllowances, LocalAccountRules, RequestAllowances},
     http::{
         BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
@@ -19,8 +22,8 @@ use crate::{
     quota::OpenDocuments,
     room::{RoomParts, Rooms},
     session::{
-        Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions, SignInEnds, Throttle,
-        WaitingThrottle,
+        DocumentTokenEnds, Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions,
+        SignInEnds, Throttle, WaitingThrottle,
     },
     settings::Settings,
     store::{AcceptedAddress, Store},
@@ -34,6 +37,9 @@ const PROBE_PERIOD: Duration = Duration::from_millis(10);
 /// How long the end of a sign-in is remembered at least: sessions at an outside issuer may last as long.
 const SIGN_INS_KEPT: Duration = Duration::from_hours(24 * 90);
 
+/// How much later than at its expiry a token may be used at most, by the clock of another node.
+const MAX_LEEWAYS: Duration = Duration::from_mins(10);
+
 /// The connected parts of a node.
 pub(super) struct Parts {
     pub(super) http: Arc<HttpState>,
@@ -42,6 +48,8 @@ pub(super) struct Parts {
     pub(super) cluster: Cluster,
     pub(super) draining: DrainFlag,
     pub(super) issuers: Issuers,
+    pub(super) applications: ApplicationKeys,
+    pub(super) document_token_ends: DocumentTokenEnds,
 }
 
 /// Builds the parts of a node on an open store.
@@ -57,6 +65,11 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let issuers = Issuers::new(settings.auth.issuers.values(), settings.auth.leeway)?;
     let answers = answer_memory(&limits, &metrics);
     let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone());
+    let document_tokens = settings.auth.document_token_options();
+    let applications = ApplicationKeys::new(document_tokens.clone());
+    let sign_in_ends =
+        SignInEnds::new(sessions.clone(), rooms.clone(), Arc::clone(&cluster.bridge));
+    let document_token_ends = DocumentTokenEnds::new(store.clone(), sign_in_ends.clone());
     let engine = Engine::new(Arc::new(Api {
         store: store.clone(),
         rooms: rooms.clone(),
@@ -77,7 +90,9 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             may_sign_in: settings.auth.has_local_accounts(),
             may_register: settings.auth.is_registration_open(),
         },
-        sign_in_ends: SignInEnds::new(sessions.clone(), Arc::clone(&cluster.bridge)),
+        document_token_ends: document_token_ends.clone(),
+        document_tokens_kept_for: TimeDelta::from_std(document_tokens.life + MAX_LEEWAYS)?,
+        sign_in_ends,
         sign_ins_kept_for: TimeDelta::from_std(settings.auth.sign_in_life.max(SIGN_INS_KEPT))?,
         // Without an issuer nobody confirms addresses.
         addresses: match issuers.is_empty() {
@@ -91,7 +106,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         metrics: metrics.clone(),
         limits: limits.clone(),
     }));
-    let verifier = Verifier::new(tokens, issuers.clone(), settings.auth.leeway);
+    let verifier =
+        Verifier::new(tokens, issuers.clone(), applications.clone(), settings.auth.leeway);
     let identity = Identity::new(verifier, store.clone(), metrics.clone(), settings.auth.enrol);
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
     let totals = Arc::new(OutboxTotals::new(metrics.clone()));
@@ -166,7 +182,16 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             rate: message_rate,
         },
     });
-    Ok(Parts { http, session, rooms, cluster, draining, issuers })
+    Ok(Parts {
+        http,
+        session,
+        rooms,
+        cluster,
+        draining,
+        issuers,
+        applications,
+        document_token_ends,
+    })
 }
 
 fn message_memory(limits: &Limits, metrics: &Metrics) -> MemoryAccount {

@@ -3,6 +3,7 @@
 //! A [`Base`] has the store and the keys; commands that do not serve use it alone. A [`Node`] is a running server on a
 //! base. Its [`cluster`] has the relay and the roster, which connect it to other nodes.
 
+mod application_keys;
 mod background_tasks;
 mod base;
 mod build;

@@ -11,8 +11,9 @@ use tokio::{
 
 use super::{
     Base,
+    application_keys::KeyLoader,
     background_tasks::{
-        delete_old_changes, end_sign_ins, forget_sign_ins, keep_keys_fresh,
+        delete_old_changes, end_due_access, end_sign_ins, forget_sign_ins, keep_keys_fresh,
         purge_deleted_documents, reconcile_with_store,
     },
     build::build,
@@ -57,6 +58,11 @@ impl Node {
         let parts = build(settings, store.clone(), tokens)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
         let (rooms, mut cluster, issuers) = (parts.rooms, parts.cluster, parts.issuers);
+        let key_loader = KeyLoader {
+            store: store.clone(),
+            keys: parts.applications,
+            ends: parts.document_token_ends,
+        };
         let parts = web::Data::from(parts.http);
         let listeners = Listeners::bind(&settings.server).with_context(|| {
             let server = &settings.server;
@@ -70,6 +76,7 @@ impl Node {
         let address = listeners.address()?;
         let metrics_address = listeners.metrics_address()?.unwrap_or(address);
         cluster.run(&rooms, &sessions).await;
+        let key_task = key_loader.start().await;
         let server = serve(settings, parts, &listeners)?;
         let handle = server.handle();
         actix_rt::spawn(server);
@@ -80,6 +87,8 @@ impl Node {
             Some(end_sign_ins(settings, store.clone(), sessions.clone())),
             Some(forget_sign_ins(store.clone())),
             Some(keep_keys_fresh(issuers)),
+            Some(key_task),
+            Some(end_due_access(settings, rooms.clone())),
         ];
         let background_tasks =
             [deletion, reconciliation, purge].into_iter().chain(of_sign_ins).flatten().collect();

@@ -1,12 +1,12 @@
 //! The claims of tokens that every issuer uses alike (RFC 7519, section 4.1), and what is kept of an accepted token.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
 
-use super::TokenError;
+use super::{DocumentGrants, TokenError};
 use crate::domain::{OutsideSubject, SignIn, SignInId, UserId};
 
 /// Of whom a token speaks.
@@ -35,6 +35,8 @@ pub struct Claims {
     pub sign_in: SignIn,
     /// The expiry: `exp`, without the leeway.
     pub expires_at: DateTime<Utc>,
+    /// What the token grants, if it is a document token.
+    pub grants: Option<Arc<DocumentGrants>>,
 }
 
 /// Returns the part of a token that its signature covers. The signature itself may have several forms.

@@ -1,7 +1,8 @@
 //! Authentication: the signing key, the tokens that it signs, and the passwords of accounts.
 //!
 //! [`Tokens`] signs and verifies tokens with [`SigningKeys`], which come from the settings or from a file in the data
-//! folder. [`Issuers`] verifies those of identity providers, and [`Verifier`] those of all. [`Passwords`] hashes and
+//! folder. [`Issuers`] verifies those of identity providers,
+//! [`ApplicationKeys`] document tokens, and [`Verifier`] those of all. [`Passwords`] hashes and
 //! verifies passwords, a bounded number at a time, on threads that serve no sockets. No account is looked up here: callers
 //! pass the stored hash, or none. [`SignIns`] counts failed attempts to sign in, and
 //! [`AddressLookUps`] how often users look up others.
@@ -10,6 +11,7 @@
 //! time is an argument.
 
 mod address_look_ups;
+mod applications;
 mod claims;
 mod failure_counts;
 mod issuers;
@@ -28,6 +30,10 @@ mod tokens_tests;
 mod verifier;
 
 pub use address_look_ups::AddressLookUps;
+pub use applications::{
+    ApplicationKeys, DocumentGrants, DocumentTokenOptions, KeyTextError, RegisteredKey,
+    application_subject,
+};
 pub use claims::{Claims, Subject};
 pub use issuers::{IssuerOptions, Issuers, SignatureAlgorithm, check_key_place};
 pub use keys::{KeyError, SigningKeys};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::{IssuerOptions, Secret, TokenOptions};
+use super::{DocumentTokenOptions, IssuerOptions, Secret, TokenOptions};
 
 /// The section `auth` of the settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +31,11 @@ pub struct AuthOptions {
     /// Outside issuers, by the names that the operator has given them.
     #[serde(default)]
     pub issuers: BTreeMap<String, IssuerOptions>,
+    /// Document tokens must name this in their `aud` claim.
+    pub document_audience: String,
+    /// The longest time for which a document token is valid.
+    #[serde(with = "humantime_serde")]
+    pub document_token_life: Duration,
     /// Whether users may sign in with a password.
     pub local: LocalAccounts,
     /// Whether strangers may create accounts with a password.
@@ -85,6 +90,16 @@ impl AuthOptions {
     #[must_use]
     pub fn is_registration_open(&self) -> bool {
         self.has_local_accounts() && self.registration == AccountRegistration::Open
+    }
+
+    /// Returns the options of document tokens.
+    #[must_use]
+    pub fn document_token_options(&self) -> DocumentTokenOptions {
+        DocumentTokenOptions {
+            audience: self.document_audience.clone(),
+            life: self.document_token_life,
+            leeway: self.leeway,
+        }
     }
 
     /// Returns the options of [`Tokens`](super::Tokens).

@@ -237,6 +237,8 @@ mod tests {
             audience: None,
             enrol: false,
             issuers: BTreeMap::new(),
+            document_audience: String::new(),
+            document_token_life: Duration::from_secs(3600),
             local: LocalAccounts::Auto,
             registration: AccountRegistration::Open,
             argon2_memory_kib: 8,

@@ -44,6 +44,20 @@ pub enum TokenError {
          characters."
     )]
     BadSubject,
+    /// It is a document token without an id.
+    #[error("The token has no id. Request one whose `jti` claim has 1 to 255 characters.")]
+    NoTokenId,
+    /// It is a document token, and what it grants cannot be read.
+    #[error(
+        "The `documents` claim of the token is not valid. Request one with an object of at most 100 document ids, each with \
+         \"VIEW\", \"EDIT\" or \"OWNER\"."
+    )]
+    BadDocuments,
+    /// It is a document token that is valid for too long.
+    #[error(
+        "The token is valid for too long. Request one that expires sooner: the server's setting auth.document_token_life is the limit."
+    )]
+    LivesTooLong,
     /// It has no expiry.
     #[error("The token has no expiry. Request one with an `exp` claim.")]
     NoExpiry,
@@ -59,7 +73,7 @@ pub enum TokenError {
 
 impl TokenError {
     /// All errors, for lists of their labels.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::WrongType,
         Self::WrongAlgorithm,
@@ -70,6 +84,9 @@ impl TokenError {
         Self::WrongAudience,
         Self::WrongIssuer,
         Self::BadSubject,
+        Self::NoTokenId,
+        Self::BadDocuments,
+        Self::LivesTooLong,
         Self::NoExpiry,
         Self::SignInOver,
         Self::NoKeys,
@@ -89,6 +106,9 @@ impl TokenError {
             Self::WrongAudience => "wrong_audience",
             Self::WrongIssuer => "wrong_issuer",
             Self::BadSubject => "bad_subject",
+            Self::NoTokenId => "no_token_id",
+            Self::BadDocuments => "bad_documents",
+            Self::LivesTooLong => "lives_too_long",
             Self::NoExpiry => "no_expiry",
             Self::SignInOver => "sign_in_over",
             Self::NoKeys => "no_keys",

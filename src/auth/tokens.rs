@@ -213,6 +213,7 @@ impl Tokens {
             may_enrol: false,
             sign_in,
             expires_at,
+            grants: None,
         })
     }
 

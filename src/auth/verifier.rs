@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::{
-    Claims, Subject, TokenError, Tokens,
+    ApplicationKeys, Claims, Subject, TokenError, Tokens,
     claims::time_delta,
     issuers::Issuers,
     token_head::{self, TokenHead},
@@ -28,7 +28,7 @@ type TokenHash = [u8; 32];
 struct Verified {
     claims: Claims,
     at: Instant,
-    /// How often the keys of its issuer had been fetched.
+    /// How often the keys of its issuer or application had been replaced.
     key_epoch: u64,
 }
 
@@ -37,16 +37,23 @@ struct Verified {
 pub struct Verifier {
     tokens: Tokens,
     issuers: Issuers,
+    applications: ApplicationKeys,
     leeway: Duration,
-    /// Tokens of outside issuers. To verify one takes as long as a small request.
+    /// Tokens of outside issuers and applications. To verify one takes as long as a small request.
     verified: Arc<Cache<TokenHash, Verified>>,
 }
 
 impl Verifier {
-    /// Accepts our own tokens and those of `issuers`, which may differ from our clock by `leeway`.
+    /// Accepts our own tokens and those of `issuers` and `applications`, which may differ from our clock by `leeway`.
     #[must_use]
-    pub fn new(tokens: Tokens, issuers: Issuers, leeway: Duration) -> Self {
-        Self { tokens, issuers, leeway, verified: Arc::new(Cache::new(REMEMBERED)) }
+    pub fn new(
+        tokens: Tokens,
+        issuers: Issuers,
+        applications: ApplicationKeys,
+        leeway: Duration,
+    ) -> Self {
+        let verified = Arc::new(Cache::new(REMEMBERED));
+        Self { tokens, issuers, applications, leeway, verified }
     }
 
     /// Returns the claims of a token if it takes little work to verify it: it is one of our own, or it was verified a moment
@@ -62,7 +69,7 @@ impl Verifier {
         }
         match TokenHead::read(token) {
             Err(error) => Some(Err(error)),
-            Ok(head) if head.alg == "HS256" || self.issuers.is_empty() => {
+            Ok(head) if head.alg == "HS256" || !self.has_other_issuers() => {
                 Some(self.tokens.verify_with_head(token, &head, now))
             }
             Ok(_signed_with_another_key) => self.recall(token, now),
@@ -78,25 +85,40 @@ impl Verifier {
             return verified;
         }
         // Keys that are fetched meanwhile may not have verified it.
-        let issuer = token_head::claimed_issuer(token);
-        let key_epoch = issuer.map_or(0, |issuer| self.issuers.key_epoch(&issuer));
-        let claims = self.issuers.verify(token, now).await?;
+        let issuer = token_head::claimed_issuer(token).ok_or(TokenError::WrongIssuer)?;
+        let is_outside = self.issuers.knows(&issuer);
+        let key_epoch = self.key_epoch(is_outside.then_some(&*issuer));
+        let claims = match is_outside {
+            true => self.issuers.verify(token, now).await?,
+            false if self.applications.knows(&issuer) => self.applications.verify(token, now)?,
+            false => return Err(TokenError::WrongIssuer),
+        };
         let verified = Verified { claims: claims.clone(), at: Instant::now(), key_epoch };
         self.verified.insert(hash(token), verified);
         Ok(claims)
     }
 
-    fn key_epoch(&self, claims: &Claims) -> u64 {
-        match &claims.subject {
-            Subject::User(_) => 0,
-            Subject::Outside(subject) => self.issuers.key_epoch(&subject.issuer),
+    /// Returns whether anybody but us may issue tokens.
+    fn has_other_issuers(&self) -> bool {
+        !self.issuers.is_empty() || !self.applications.is_empty()
+    }
+
+    /// Returns how often the keys of an outside issuer, or of all applications, were replaced.
+    fn key_epoch(&self, issuer: Option<&str>) -> u64 {
+        match issuer {
+            Some(issuer) => self.issuers.key_epoch(issuer),
+            None => self.applications.epoch(),
         }
     }
 
     /// Returns the claims of a token that was verified a moment ago, or that it has expired since.
     fn recall(&self, token: &str, now: DateTime<Utc>) -> Option<Result<Claims, TokenError>> {
         let known = self.verified.get(&hash(token))?;
-        let is_current = known.key_epoch == self.key_epoch(&known.claims);
+        let issuer = match (&known.claims.subject, &known.claims.grants) {
+            (Subject::Outside(subject), None) => Some(&*subject.issuer),
+            _ => None,
+        };
+        let is_current = known.key_epoch == self.key_epoch(issuer);
         if !is_current || known.at.elapsed() >= REMEMBERED_FOR {
             return None;
         }

@@ -12,7 +12,7 @@ use crate::{
     metrics::Metrics,
     room::Rooms,
     roster::Roster,
-    session::{Limits, SignInEnds, Throttle},
+    session::{DocumentTokenEnds, Limits, SignInEnds, Throttle},
     store::{AcceptedAddress, Store},
 };
 
@@ -49,6 +49,10 @@ pub struct Api {
     pub local_accounts: LocalAccountRules,
     /// Closes the sessions whose sign-ins have ended.
     pub sign_in_ends: SignInEnds,
+    /// Ends document tokens.
+    pub document_token_ends: DocumentTokenEnds,
+    /// How long the end of a document token is remembered.
+    pub document_tokens_kept_for: TimeDelta,
     /// How long the end of a sign-in is remembered at least.
     pub sign_ins_kept_for: TimeDelta,
     /// Which e-mail addresses name other users.

@@ -41,6 +41,8 @@ pub enum ApiError {
     NoPassword,
     /// The current password is wrong.
     WrongPassword,
+    /// The caller is not an application.
+    NotAnApplication,
     /// An outside issuer has issued the token that would be renewed.
     OutsideToken,
     /// The answer would become too large, or there is no memory for it.
@@ -154,6 +156,11 @@ impl ApiError {
                 ErrorCode::Forbidden,
                 "Your account has no password. You sign in with an identity provider: change the password there.",
             ),
+            Self::NotAnApplication => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "Only an application may do this. Send a token that it has signed for itself: its `sub` is the same as its \
+                 `iss`.",
+            ),
             Self::WrongPassword => {
                 ErrorReport::bad_input("The current password is wrong. Check it and try again.")
             }
@@ -228,6 +235,7 @@ impl ApiError {
             | Self::SignInOver
             | Self::Blocked
             | Self::NoPassword
+            | Self::NotAnApplication
             | Self::WrongPassword
             | Self::Answer(_)
             | Self::Copies(_)

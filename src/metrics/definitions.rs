@@ -17,16 +17,19 @@ use super::{
 use crate::domain::Topic;
 
 /// The reasons of failed authentication that exist from the start.
-const AUTH_FAILURES: [&str; 20] = [
+const AUTH_FAILURES: [&str; 23] = [
+    "bad_documents",
     "bad_signature",
     "bad_subject",
     "blocked",
     "busy",
     "expired",
+    "lives_too_long",
     "malformed",
     "missing",
     "no_expiry",
     "no_keys",
+    "no_token_id",
     "not_yet_valid",
     "rate_limited",
     "sign_in_over",

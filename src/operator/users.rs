@@ -86,11 +86,13 @@ impl UserCommand {
             Self::EndSessions { user } => {
                 let account = find_account(store, &user).await?;
                 store.end_all_sign_ins(account.id).await?;
+                store.end_token_entitlements(account.id, None).await?;
                 print(format!("ended all sign-ins of {}\n", account.id))
             }
             Self::Block { user } => {
                 let account = find_account(store, &user).await?;
                 store.block(account.id).await?;
+                store.end_token_entitlements(account.id, None).await?;
                 print(format!("blocked {}\n", account.id))
             }
             Self::Unblock { user } => {

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{AsyncContext as _, Context};
+use chrono::Utc;
 use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -22,8 +23,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AccessChange, AccessLevel, Content, Cursor, Document, DocumentId, Party, SessionId, Text,
-        Title, UserId, Version,
+        AccessChange, AccessLevel, Content, Cursor, Document, DocumentId, Party, SessionId,
+        SignInId, Text, Title, UserId, Version,
     },
     editing::{
         EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
@@ -32,12 +33,15 @@ use crate::{
     fair_queue::FairPermit,
     metrics::AccessOutcome,
     quota::{AllowanceUse, HeldDocument},
-    store::StoreError,
+    store::{StoreError, UserAccess},
     wire::envelope::Envelope,
 };
 
 /// How long a large text of a new document may wait for its turn.
 const CREATE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The number of changes of access that are announced at the same time.
+const ANNOUNCED_AT_ONCE: usize = 64;
 
 /// The number of rooms that are closed at the same time when the node stops.
 const CLOSED_AT_ONCE: usize = 64;
@@ -261,6 +265,44 @@ impl Rooms {
         self.apply_access(document, user, access).await;
         self.shared.parts.metrics.published();
         self.shared.parts.bridge.publish_access_change(document, user, access).await;
+    }
+
+    /// Announces the access of users that has changed in the store to all nodes, as [`access_changed`](Self::access_changed) does.
+    pub async fn announce_access(&self, changes: Vec<UserAccess>) {
+        let announcing = changes.into_iter().map(|UserAccess { document, user, access }| {
+            self.access_changed(document, user, access)
+        });
+        stream::iter(announcing)
+            .for_each_concurrent(ANNOUNCED_AT_ONCE, |announced| announced)
+            .await;
+    }
+
+    /// Ends what document tokens entitle a user to: the token of one sign-in, or all. Announces it to all nodes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_token_entitlements(
+        &self,
+        user: UserId,
+        sign_in: Option<SignInId>,
+    ) -> Result<(), StoreError> {
+        let changes = self.shared.parts.store.end_token_entitlements(user, sign_in).await?;
+        self.announce_access(changes).await;
+        Ok(())
+    }
+
+    /// Ends the access that has reached its end by now. Announces it to all nodes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_due_access(&self) -> Result<(), StoreError> {
+        loop {
+            let changes = self.shared.parts.store.end_due_access(Utc::now()).await?;
+            if changes.is_empty() {
+                return Ok(());
+            }
+            self.announce_access(changes).await;
+        }
     }
 
     /// Closes every room after it has stored what it is storing.

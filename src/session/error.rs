@@ -36,6 +36,9 @@ impl From<&AdmissionError> for CloseReason {
                 | TokenError::WrongAudience
                 | TokenError::WrongIssuer
                 | TokenError::BadSubject
+                | TokenError::NoTokenId
+                | TokenError::BadDocuments
+                | TokenError::LivesTooLong
                 | TokenError::NoExpiry
                 | TokenError::SignInOver,
             )) => Self::InvalidToken,

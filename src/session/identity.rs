@@ -7,12 +7,12 @@
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::outside_users::OutsideUsers;
+use super::{document_tokens::UsedDocumentTokens, outside_users::OutsideUsers};
 use crate::{
-    auth::{Claims, Subject, TokenError, Verifier},
+    auth::{Claims, DocumentGrants, Subject, TokenError, Verifier},
     domain::{Account, DisplayName, Email, Party, SignIn, User, UserId},
     metrics::Metrics,
-    store::{Standing, Store, StoreError},
+    store::{DocumentTokenState, Standing, Store, StoreError},
 };
 
 /// The user of a valid token.
@@ -35,7 +35,7 @@ pub enum IdentityError {
     /// The token is valid, but its user has no account, and its issuer's users get none by themselves.
     #[error("the token is valid, but its user has no account here")]
     Unknown,
-    /// The sign-in has ended: its user has signed out, or changed the password.
+    /// The sign-in has ended: its user has signed out or changed the password, or an application has ended the document token.
     #[error("the sign-in has ended")]
     SignedOut,
     /// An operator has blocked the account.
@@ -54,6 +54,7 @@ pub struct Identity {
     metrics: Metrics,
     enrol: bool,
     outside: OutsideUsers,
+    document_tokens: UsedDocumentTokens,
 }
 
 impl Identity {
@@ -62,7 +63,8 @@ impl Identity {
     #[must_use]
     pub fn new(verifier: Verifier, store: Store, metrics: Metrics, enrol: bool) -> Self {
         let outside = OutsideUsers::new(store.clone());
-        Self { verifier, store, metrics, enrol, outside }
+        let document_tokens = UsedDocumentTokens::new(store.clone());
+        Self { verifier, store, metrics, enrol, outside, document_tokens }
     }
 
     /// Returns the user of a token. Counts tokens that are refused.
@@ -112,7 +114,8 @@ impl Identity {
         }
     }
 
-    /// Returns the account of the user of a verified token, with the name and address that the token has, if its sign-in has not ended. Counts users who are refused.
+    /// Returns the account of the user of a verified token, with the name and address that the token has, if its sign-in has
+    /// not ended. Gives the user the access that a document token grants. Counts users who are refused.
     ///
     /// # Errors
     /// Those of [`IdentityError`] except [`IdentityError::Token`].
@@ -138,8 +141,26 @@ impl Identity {
                 return Err(self.unknown());
             }
         };
+        if let Some(grants) = &claims.grants {
+            self.note_grants(account.id, claims, grants).await?;
+        }
         let (expires_at, sign_in) = (claims.expires_at, claims.sign_in);
         Ok(Identified { user: account.user(), expires_at, sign_in })
+    }
+
+    async fn note_grants(
+        &self,
+        user: UserId,
+        claims: &Claims,
+        grants: &DocumentGrants,
+    ) -> Result<(), IdentityError> {
+        match self.document_tokens.note(user, claims, grants).await? {
+            DocumentTokenState::Valid => Ok(()),
+            DocumentTokenState::Ended => {
+                self.metrics.auth_failed("signed_out");
+                Err(IdentityError::SignedOut)
+            }
+        }
     }
 
     fn admit(&self, standing: Standing) -> Result<Account, IdentityError> {

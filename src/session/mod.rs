@@ -12,6 +12,7 @@ mod admission;
 mod admitted_sessions;
 mod awaited_work;
 mod close;
+mod document_tokens;
 mod error;
 mod graphql;
 mod heartbeat;
@@ -41,6 +42,7 @@ mod yjs;
 /// The longest time for which a large message or operation that has not begun waits for its turn.
 pub(crate) const TURN_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
+pub use document_tokens::DocumentTokenEnds;
 pub use graphql::port::{Execute, Operation, OperationResponse, Preparation};
 pub use identity::{Identified, Identity, IdentityError};
 pub use limits::Limits;

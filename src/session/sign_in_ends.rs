@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::Sessions;
 use crate::{
     bridge::Bridge,
-    domain::{EndedSignIns, KeptSession, UserId},
+    domain::{EndedSignIns, KeptSession, SignInId, UserId},
+    room::Rooms,
+    store::StoreError,
     wire::envelope::SessionCall,
 };
 
@@ -15,14 +17,15 @@ use crate::{
 #[derive(Clone)]
 pub struct SignInEnds {
     sessions: Sessions,
+    rooms: Rooms,
     bridge: Arc<dyn Bridge>,
 }
 
 impl SignInEnds {
     /// Closes the sessions of this node directly, and those of others over `bridge`.
     #[must_use]
-    pub fn new(sessions: Sessions, bridge: Arc<dyn Bridge>) -> Self {
-        Self { sessions, bridge }
+    pub fn new(sessions: Sessions, rooms: Rooms, bridge: Arc<dyn Bridge>) -> Self {
+        Self { sessions, rooms, bridge }
     }
 
     /// Closes the sessions of a user whose sign-ins have ended, which is stored already. The session `kept` of the user stays
@@ -31,5 +34,18 @@ impl SignInEnds {
         self.sessions.end_sign_ins(user, ended, kept);
         // It is found in the database where it does not arrive.
         let _sent = self.bridge.call_sessions(SessionCall::EndSignIns { user, ended, kept });
+    }
+
+    /// Ends the access that document tokens have given to a user: the token of this sign-in, or all. When this returns, it has
+    /// ended on this node, and on every other node that acknowledged within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_granted(
+        &self,
+        user: UserId,
+        sign_in: Option<SignInId>,
+    ) -> Result<(), StoreError> {
+        self.rooms.end_token_entitlements(user, sign_in).await
     }
 }

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::fault_list::FaultList;
-use crate::auth::{AuthOptions, IssuerOptions, check_key_place};
+use crate::{
+    auth::{AuthOptions, IssuerOptions, check_key_place},
+    domain::OutsideSubject,
+};
 
 /// Keys that an issuer has taken back must stop working at some time.
 const MAX_STALE: Duration = Duration::from_hours(24 * 7);
@@ -18,6 +21,13 @@ pub(super) fn check(faults: &mut FaultList, auth: &AuthOptions) {
         check_issuer(faults, issuer, key);
         faults.unless(issuers.insert(&issuer.issuer), &key("issuer"), || {
             format!("{:?} is the issuer of another section. Name each once.", issuer.issuer)
+        });
+        let is_application = issuer.issuer.starts_with(OutsideSubject::APPLICATION);
+        faults.unless(!is_application, &key("issuer"), || {
+            format!(
+                "begins with {:?}, as the names of applications do.",
+                OutsideSubject::APPLICATION
+            )
         });
         let is_ours = auth.issuer.as_ref() == Some(&issuer.issuer);
         faults.unless(!is_ours, &key("issuer"), || {

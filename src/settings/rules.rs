@@ -26,6 +26,9 @@ use crate::{
 pub(super) const KIB: usize = 1024;
 pub(super) const MIB: usize = 1024 * KIB;
 
+/// The end of a document token is remembered for that long.
+const MAX_DOCUMENT_TOKEN_LIFE: Duration = Duration::from_hours(24 * 31);
+
 /// The shortest duration of a setting that must not be zero.
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -173,6 +176,15 @@ fn check_auth(faults: &mut FaultList, auth: &AuthOptions) {
     }
     faults.duration("auth.token_life", auth.token_life, Duration::from_mins(1));
     faults.duration("auth.sign_in_life", auth.sign_in_life, Duration::from_mins(1));
+    faults.duration("auth.document_token_life", auth.document_token_life, Duration::from_mins(1));
+    faults.no_longer_than(
+        "auth.document_token_life",
+        auth.document_token_life,
+        MAX_DOCUMENT_TOKEN_LIFE,
+    );
+    faults.unless(!auth.document_audience.trim().is_empty(), "auth.document_audience", || {
+        "is empty, so document tokens for every other server would be accepted. Set it to a name of this server.".into()
+    });
     faults.no_longer_than("auth.leeway", auth.leeway, Duration::from_mins(5));
     let (memory, lanes) = (auth.argon2_memory_kib as usize, auth.argon2_lanes as usize);
     faults.at_least("auth.argon2_lanes", lanes, 1);

@@ -34,6 +34,8 @@ pub struct NewDocumentToken {
     pub levels: BTreeMap<DocumentId, AccessLevel>,
     /// When it expires.
     pub expires_at: DateTime<Utc>,
+    /// Until when its end has to be remembered.
+    pub kept_until: DateTime<Utc>,
 }
 
 /// Whether a document token may be used.
@@ -52,7 +54,7 @@ pub struct EndedToken {
     pub sign_in: SignInId,
     /// The account of its user.
     pub user: UserId,
-    /// When it has expired.
+    /// Until when its end has to be remembered.
     pub kept_until: DateTime<Utc>,
 }
 
@@ -71,7 +73,7 @@ impl Store {
             key_id: Set(Some(token.key_id.clone())),
             user_id: Set(Some(token.user.uuid())),
             ended_at: Set(None),
-            kept_until: Set(token.expires_at.trunc_subsecs(6)),
+            kept_until: Set(token.kept_until.trunc_subsecs(6)),
         };
         self.write(Party::User(token.user), async {
             let txn = self.begin().await?;

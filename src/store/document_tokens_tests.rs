@@ -23,6 +23,7 @@ fn token(user: UserId, document: DocumentId) -> NewDocumentToken {
         user,
         levels: BTreeMap::from([(document, Edit)]),
         expires_at: Utc::now() + TimeDelta::hours(1),
+        kept_until: Utc::now() + TimeDelta::hours(2),
     }
 }
 

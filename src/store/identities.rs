@@ -48,6 +48,21 @@ impl Store {
         Ok(row.map(outside_user))
     }
 
+    /// Returns the name of the application whose own account this is, if it is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_application_of(&self, user: UserId) -> Result<Option<String>, StoreError> {
+        let found = identity::Entity::find()
+            .filter(identity::Column::UserId.eq(user.uuid()))
+            .one(&self.readers)
+            .await?;
+        let found = found.filter(|found| {
+            found.issuer.strip_prefix(OutsideSubject::APPLICATION) == Some(&*found.subject)
+        });
+        Ok(found.map(|found| found.subject))
+    }
+
     /// Creates an account for a user of an outside issuer, unless they have one. Concurrent calls create one account.
     ///
     /// A verified address is the new account's, and no longer that of another account. The account has no address to sign in

@@ -13,6 +13,7 @@ mod commands;
 mod connections;
 mod cursor_moves;
 mod dead_connections;
+mod document_tokens;
 mod documents;
 mod echo;
 mod edit_storage;

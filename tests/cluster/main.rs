@@ -10,6 +10,7 @@
 mod clock;
 mod compaction;
 mod database;
+mod document_tokens;
 mod edits;
 mod failover;
 mod flood;

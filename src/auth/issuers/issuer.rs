@@ -157,6 +157,7 @@ impl Issuer {
             may_enrol: self.options.enrol,
             sign_in,
             expires_at,
+            grants: None,
         })
     }
 }

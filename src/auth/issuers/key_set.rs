@@ -34,10 +34,11 @@ pub(super) enum KeySetError {
 /// Keys that verify signatures.
 pub(super) struct KeySet(Vec<PublicKey>);
 
-struct PublicKey {
+/// A key that verifies signatures of one algorithm.
+pub(in crate::auth) struct PublicKey {
     id: Option<String>,
-    algorithm: SignatureAlgorithm,
-    key: DecodingKey,
+    pub(in crate::auth) algorithm: SignatureAlgorithm,
+    pub(in crate::auth) key: DecodingKey,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +83,7 @@ impl KeySet {
 
 impl PublicKey {
     /// Returns the key if it is meant for signatures of one of the algorithms.
-    fn of(jwk: &Jwk) -> Option<Self> {
+    pub(in crate::auth) fn of(jwk: &Jwk) -> Option<Self> {
         let algorithm = algorithm_of(jwk)?;
         let is_meant = is_for_signatures(&jwk.common);
         let key = DecodingKey::from_jwk(jwk).ok()?;

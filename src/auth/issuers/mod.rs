@@ -22,6 +22,7 @@ use futures_util::future::join_all;
 use self::issuer::Issuer;
 use super::{Claims, TokenError, token_head};
 
+pub(super) use key_set::PublicKey;
 pub use key_source::check_key_place;
 pub use options::{IssuerOptions, SignatureAlgorithm};
 
@@ -49,6 +50,11 @@ impl Issuers {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Returns whether this is the `iss` claim of an outside issuer.
+    pub(super) fn knows(&self, issuer: &str) -> bool {
+        self.0.contains_key(issuer)
     }
 
     /// Returns how often the keys of this issuer were fetched. Tokens that were verified with the keys of an earlier fetch must

@@ -68,16 +68,20 @@ impl TryFrom<String> for SignatureAlgorithm {
 impl SignatureAlgorithm {
     /// Returns the algorithm with this name in the header of a token.
     pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "RS256" => Some(Self::Rs256),
-            "ES256" => Some(Self::Es256),
-            "EdDSA" => Some(Self::EdDsa),
-            _ => None,
+        [Self::Rs256, Self::Es256, Self::EdDsa].into_iter().find(|known| known.name() == name)
+    }
+
+    /// Returns its name in the header of a token.
+    pub(in crate::auth) const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
         }
     }
 
     /// Returns the algorithm as the library names it.
-    pub(super) const fn of_library(self) -> Algorithm {
+    pub(in crate::auth) const fn of_library(self) -> Algorithm {
         match self {
             Self::Rs256 => Algorithm::RS256,
             Self::Es256 => Algorithm::ES256,

@@ -1,6 +1,7 @@
 //! Granting and revoking access to a document.
 
 use async_graphql::{Context, ID, Object};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::edit::take_edit;
@@ -14,7 +15,7 @@ use crate::{
         read_turns::read,
         types::{AccessLevelType, CollaboratorType},
     },
-    store::{RevocationOutcome, StoreError},
+    store::{Grant, RevocationOutcome, StoreError},
 };
 
 /// Mutations of access.
@@ -24,7 +25,8 @@ pub(super) struct AccessMutations;
 #[Object]
 impl AccessMutations {
     /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. Takes
-    /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. Requires `OWNER`.
+    /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. With `endsAt` the access
+    /// ends by itself at that time, within a second. A grant replaces the one before, with its end. Requires `OWNER`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn grant_access(
         &self,
@@ -33,17 +35,22 @@ impl AccessMutations {
         level: AccessLevelType,
         user_id: Option<ID>,
         email: Option<String>,
+        ends_at: Option<DateTime<Utc>>,
     ) -> Result<CollaboratorType, ApiError> {
         let api = api(ctx)?;
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let granter = admitted.user.id;
         api.hourly.take_grant(granter)?;
+        if ends_at.is_some_and(|ends_at| ends_at <= Utc::now()) {
+            let why = "`endsAt` is past. Name a later time, or none.";
+            return Err(InvalidInput::new(why).into());
+        }
         let target = find_target(ctx, user_id, email).await?;
         api.hourly.take_grant_to(granter, target)?;
-        let level = level.into();
-        let granted = api.store.grant_access(granter, admitted.document, target, level).await?;
+        let grant = Grant { level: level.into(), ends_at };
+        let granted = api.store.grant_access(granter, admitted.document, target, grant).await?;
         let access_version = Some(granted.access_version);
-        let access = AccessChange { level: Some(level), access_version };
+        let access = AccessChange { level: Some(granted.level), access_version };
         api.rooms.access_changed(admitted.document, target, access).await;
         Ok(CollaboratorType(granted.collaborator))
     }
@@ -54,7 +61,7 @@ impl AccessMutations {
     /// not receive the revocation finds it within `room.compare_every` (1 s by default), or within five times that while
     /// its connection to Redis is healthy.
     /// Returns false if the user had no access. Requires `OWNER`, except that users may revoke their own access. The
-    /// access of the document's owner cannot be revoked.
+    /// access of the document's owner cannot be revoked, nor that which a document token gives.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn revoke_access(
         &self,
@@ -74,7 +81,8 @@ impl AccessMutations {
         let revoked = api.store.revoke_access(user.id, document, target).await;
         // A stored revocation has an access version. A user who has been granted access since then keeps their seats.
         let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
-        let access = AccessChange { level: None, access_version };
+        let level = revoked.as_ref().ok().and_then(|revoked| revoked.level);
+        let access = AccessChange { level, access_version };
         match &revoked {
             Err(StoreError::Denied | StoreError::OwnerKeepsAccess | StoreError::Busy) => {}
             // Another revocation, which announces itself, may still be on its way to the room.

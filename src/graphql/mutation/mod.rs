@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod cursor;
+mod document_tokens;
 mod documents;
 mod edit;
 mod history;

@@ -4,7 +4,8 @@ use async_graphql::MergedObject;
 
 use super::{
     access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
-    documents::DocumentMutations, history::HistoryMutations, sign_ins::SignInMutations,
+    document_tokens::DocumentTokenMutations, documents::DocumentMutations,
+    history::HistoryMutations, sign_ins::SignInMutations,
 };
 
 /// The root of all mutations.
@@ -12,6 +13,7 @@ use super::{
 pub struct Mutation(
     AccountMutations,
     SignInMutations,
+    DocumentTokenMutations,
     DocumentMutations,
     HistoryMutations,
     AccessMutations,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::accounts::{count_busy, limited};
 use crate::{
     auth::Passwords,
-    domain::{Email, EndedSignIns, KeptSession, SignIn},
+    domain::{Email, EndedSignIns, KeptSession, SignIn, TokenIssuer},
     graphql::{
         ApiError,
         caller::{api, caller},
@@ -30,11 +30,14 @@ impl SignInMutations {
     #[graphql(complexity = "DATABASE_WRITE")]
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
-        let SignIn { id, expires_at, .. } = caller(ctx).sign_in()?;
+        let SignIn { id, issued_by, expires_at, .. } = caller(ctx).sign_in()?;
         // Other tokens of the sign-in may expire later.
         let kept_until = expires_at.max(Utc::now() + api.sign_ins_kept_for);
         api.store.end_sign_in(user, id, kept_until).await?;
         api.sign_in_ends.announce(user, EndedSignIns::One(id), None);
+        if issued_by == TokenIssuer::Outside {
+            api.sign_in_ends.end_granted(user, Some(id)).await?;
+        }
         Ok(true)
     }
 
@@ -45,6 +48,7 @@ impl SignInMutations {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
         let ended = api.store.end_all_sign_ins(user).await?;
         api.sign_in_ends.announce(user, ended, None);
+        api.sign_in_ends.end_granted(user, None).await?;
         Ok(true)
     }
 

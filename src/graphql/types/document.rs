@@ -46,6 +46,11 @@ impl CollaboratorType {
     async fn granted_at(&self) -> DateTime<Utc> {
         self.0.granted_at
     }
+
+    /// The time at which the access ends by itself, if it does.
+    async fn ends_at(&self) -> Option<DateTime<Utc>> {
+        self.0.ends_at
+    }
 }
 
 /// A text that was in memory when a document was answered.

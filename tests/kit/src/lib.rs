@@ -27,6 +27,7 @@
 #![allow(async_fn_in_trait, reason = "a test awaits on one thread")]
 
 mod answer;
+mod application;
 mod backend;
 mod client;
 mod cluster;
@@ -65,6 +66,7 @@ mod test_node;
 mod token_minter;
 
 pub use answer::Answer;
+pub use application::Application;
 pub use backend::{Backend, generous_rooms};
 pub use client::Client;
 pub use cluster::Cluster;

@@ -51,20 +51,24 @@ impl Person {
 
     /// The user of a token that an outside issuer has signed, at this node.
     pub async fn with_outside_token(node: &impl Node, name: &str, token: String) -> Self {
-        let (address, http) = (node.address(), http_client());
-        let id = UserId::new();
-        let person = Self {
-            name: name.to_owned(),
-            id,
-            email: String::new(),
-            token,
-            session: None,
-            address,
-            http,
-        };
+        let person = Self { name: name.to_owned(), ..Self::with_token_at(node, token) };
         let me = person.run("{ me { id email } }", json!({})).await.value();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self { id: text(&me["id"]).parse().unwrap(), email: text(&me["email"]), ..person }
+    }
+
+    /// The user of a token at this node, who need not be accepted. Their name and id are not known.
+    #[must_use]
+    pub fn with_token_at(node: &impl Node, token: String) -> Self {
+        Self {
+            name: String::new(),
+            id: UserId::new(),
+            email: String::new(),
+            token,
+            session: None,
+            address: node.address(),
+            http: http_client(),
+        }
     }
 
     /// The same person at another node, or at one that was restarted.

@@ -38,6 +38,12 @@ impl SigningKey {
         Self { id: id.to_owned(), algorithm: Algorithm::EdDSA, key }
     }
 
+    /// The same key with another id.
+    #[must_use]
+    pub fn named(self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self }
+    }
+
     /// The public half as a JWK.
     #[must_use]
     pub fn public(&self) -> Value {

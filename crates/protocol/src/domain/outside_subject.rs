@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 /// A user as an outside issuer names them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OutsideSubject {
-    /// The `iss` claim of the issuer's tokens.
+    /// The `iss` claim of the issuer's tokens, or [`OutsideSubject::APPLICATION`] with the name of an application.
     pub issuer: Arc<str>,
     /// The `sub` claim: 1 to [`OutsideSubject::MAX_LENGTH`] characters, none of them a control character. Two subjects
     /// are the same if their bytes are.
@@ -13,6 +13,9 @@ pub struct OutsideSubject {
 }
 
 impl OutsideSubject {
+    /// What the issuer of an application's users begins with. The name of the application follows.
+    pub const APPLICATION: &str = "application:";
+
     /// The most characters of a subject (OpenID Connect Core 1.0, section 2).
     pub const MAX_LENGTH: usize = 255;
 
