@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 14] = [
     &["graphql", "yjs"],
     &["session"],
     &["room"],
-    &["editing"],
+    &["editing", "questions"],
     &["store", "auth", "bridge", "roster"],
     &["redis", "outbox", "connection", "memory", "task", "fair_queue", "log_pace", "quota"],
     &["wire"],

@@ -34,6 +34,9 @@ const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 /// How often the ends of old sign-ins are forgotten.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_hours(1);
 
+/// How often the node looks for answers that end soon.
+const RENEW_ANSWERS_EVERY: Duration = Duration::from_millis(100);
+
 /// How often the node looks for access that has reached its end, if not more often.
 const END_ACCESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -147,6 +150,23 @@ pub(super) fn end_due_access(settings: &Settings, rooms: Rooms) -> JoinHandle<()
                 }
             }
         }
+    })
+}
+
+/// Asks the application that decides on access again before its answers end. No task without one.
+pub(super) fn renew_answers(rooms: Rooms) -> Option<JoinHandle<()>> {
+    rooms.has_deciding_application().then(|| {
+        supervise_local("renewal of answers", move || {
+            let rooms = rooms.clone();
+            async move {
+                let mut interval = tokio::time::interval(RENEW_ANSWERS_EVERY);
+                interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    interval.tick().await;
+                    rooms.renew_answers();
+                }
+            }
+        })
     })
 }
 

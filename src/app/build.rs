@@ -19,6 +19,7 @@ use crate::{
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     outbox::OutboxTotals,
+    questions::{QuestionOptions, Questions},
     quota::OpenDocuments,
     room::{RoomParts, Rooms},
     session::{
@@ -64,7 +65,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let sessions = Sessions::default();
     let issuers = Issuers::new(settings.auth.issuers.values(), settings.auth.leeway)?;
     let answers = answer_memory(&limits, &metrics);
-    let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone());
+    let rooms = build_rooms(settings, store.clone(), &cluster, answers.clone(), metrics.clone())?;
     let document_tokens = settings.auth.document_token_options();
     let applications = ApplicationKeys::new(document_tokens.clone());
     let sign_in_ends =
@@ -211,8 +212,11 @@ fn build_rooms(
     cluster: &Cluster,
     answers: MemoryAccount,
     metrics: Metrics,
-) -> Rooms {
+) -> Result<Rooms, reqwest::Error> {
+    let questions =
+        Questions::new(&QuestionOptions::from(&settings.auth), store.clone(), metrics.clone())?;
     let parts = RoomParts {
+        questions,
         store,
         bridge: Arc::clone(&cluster.bridge),
         roster: Arc::clone(&cluster.roster),
@@ -240,5 +244,5 @@ fn build_rooms(
         // Other nodes may have a document open, and nothing tells.
         options.compact_at = 0;
     }
-    Rooms::new(parts, options)
+    Ok(Rooms::new(parts, options))
 }

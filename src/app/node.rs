@@ -14,7 +14,7 @@ use super::{
     application_keys::KeyLoader,
     background_tasks::{
         delete_old_changes, end_due_access, end_sign_ins, forget_sign_ins, keep_keys_fresh,
-        purge_deleted_documents, reconcile_with_store,
+        purge_deleted_documents, reconcile_with_store, renew_answers,
     },
     build::build,
     cluster::Cluster,
@@ -89,6 +89,7 @@ impl Node {
             Some(keep_keys_fresh(issuers)),
             Some(key_task),
             Some(end_due_access(settings, rooms.clone())),
+            renew_answers(rooms.clone()),
         ];
         let background_tasks =
             [deletion, reconciliation, purge].into_iter().chain(of_sign_ins).flatten().collect();

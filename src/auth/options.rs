@@ -31,6 +31,12 @@ pub struct AuthOptions {
     /// Outside issuers, by the names that the operator has given them.
     #[serde(default)]
     pub issuers: BTreeMap<String, IssuerOptions>,
+    /// The address of the application that is asked which level a user has on a document. If not set, nobody is asked.
+    pub ask: Option<String>,
+    /// The bearer token of questions.
+    pub ask_secret: Option<Secret>,
+    /// Whether questions may be sent to another machine over plain HTTP.
+    pub ask_over_http: bool,
     /// Document tokens must name this in their `aud` claim.
     pub document_audience: String,
     /// The longest time for which a document token is valid.

@@ -43,6 +43,8 @@ pub enum ApiError {
     WrongPassword,
     /// The caller is not an application.
     NotAnApplication,
+    /// An application decides who may open documents.
+    ApplicationDecides,
     /// An outside issuer has issued the token that would be renewed.
     OutsideToken,
     /// The answer would become too large, or there is no memory for it.
@@ -156,6 +158,10 @@ impl ApiError {
                 ErrorCode::Forbidden,
                 "Your account has no password. You sign in with an identity provider: change the password there.",
             ),
+            Self::ApplicationDecides => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "Documents of this server are shared in the application that it belongs to. Share the document there.",
+            ),
             Self::NotAnApplication => ErrorReport::new(
                 ErrorCode::Forbidden,
                 "Only an application may do this. Send a token that it has signed for itself: its `sub` is the same as its \
@@ -204,7 +210,7 @@ impl ApiError {
             Self::Password(PasswordError::Busy | PasswordError::Invalid(_)) => None,
             Self::Load(LoadError::Busy | LoadError::TooHeavy(_))
             | Self::Edit(EditError::Load(LoadError::Busy | LoadError::TooHeavy(_)))
-            | Self::Store(StoreError::Busy)
+            | Self::Store(StoreError::Busy | StoreError::NoAnswer)
             | Self::Load(LoadError::Store(StoreError::Busy))
             | Self::Edit(EditError::Load(LoadError::Store(StoreError::Busy))) => None,
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
@@ -236,6 +242,7 @@ impl ApiError {
             | Self::Blocked
             | Self::NoPassword
             | Self::NotAnApplication
+            | Self::ApplicationDecides
             | Self::WrongPassword
             | Self::Answer(_)
             | Self::Copies(_)
@@ -289,7 +296,9 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::NoSuchUser => ErrorCode::NotFound,
         StoreError::EmailTaken => ErrorCode::Conflict,
         StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
-        StoreError::Busy | StoreError::Unavailable(_) => ErrorCode::Unavailable,
+        StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_) => {
+            ErrorCode::Unavailable
+        }
         StoreError::Migration(_) | StoreError::Internal(_) => ErrorCode::Internal,
     };
     ErrorReport::new(code, error.to_string())

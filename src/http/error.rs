@@ -177,9 +177,9 @@ impl HttpError {
                     (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
                 }
                 IdentityError::Blocked => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
-                IdentityError::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
-                    (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
-                }
+                IdentityError::Store(
+                    StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
+                ) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
                 // Loading or enrolling an account returns none of the first five.
                 IdentityError::Store(
                     StoreError::EmailTaken

@@ -12,6 +12,7 @@ use super::{
     kinds::{ByteHistogram, DurationHistogram, MetricKind, ReasonCounter},
     labels::{
         AccessOutcome, ActorKind, BehindCause, CacheOutcome, OperationKind, OperationOutcome,
+        QuestionOutcome,
     },
 };
 use crate::domain::Topic;
@@ -86,6 +87,8 @@ define_metrics! {
     permission_denials: IntCounter, "permission_denials_total",
         "Requests refused because the user lacks access.";
 
+    questions: Family<QuestionOutcome, IntCounter>, "coscribe_questions_total",
+        "Questions to the application at auth.ask, by outcome.";
     access_checks: Family<AccessOutcome, IntCounter>, "coscribe_access_checks_total",
         "Access checks, by outcome.";
     operations: Family<OperationKind, Family<OperationOutcome, IntCounter>>, "coscribe_operations_total",

@@ -67,6 +67,15 @@ pub enum OperationOutcome {
     Failed,
 }
 
+/// The outcome of a question to the application that decides on access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionOutcome {
+    /// The application has answered.
+    Answered,
+    /// It gave no answer that can be used.
+    Failed,
+}
+
 /// The result of an access check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessOutcome {
@@ -121,6 +130,7 @@ label!("kind": OperationKind {
     Subscription = "subscription",
 });
 label!("outcome": OperationOutcome { Ok = "ok", Refused = "refused", Failed = "failed" });
+label!("outcome": QuestionOutcome { Answered = "answered", Failed = "failed" });
 label!("outcome": AccessOutcome { Allowed = "allowed", Denied = "denied", Failed = "failed" });
 label!("cause": BehindCause {
     Since = "since",
@@ -152,6 +162,7 @@ mod tests {
         check::<OperationKind>();
         check::<OperationOutcome>();
         check::<AccessOutcome>();
+        check::<QuestionOutcome>();
         check::<BehindCause>();
         check::<CacheOutcome>();
     }

@@ -18,5 +18,7 @@ mod labels;
 mod recorder;
 
 pub use gauge_guard::GaugeGuard;
-pub use labels::{AccessOutcome, ActorKind, BehindCause, OperationKind, OperationOutcome};
+pub use labels::{
+    AccessOutcome, ActorKind, BehindCause, OperationKind, OperationOutcome, QuestionOutcome,
+};
 pub use recorder::Metrics;

@@ -6,7 +6,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::{
     AccessOutcome, ActorKind, BehindCause, GaugeGuard, OperationKind, OperationOutcome,
-    definitions::Definitions, labels::CacheOutcome,
+    QuestionOutcome, definitions::Definitions, labels::CacheOutcome,
 };
 use crate::domain::Topic;
 
@@ -190,6 +190,11 @@ impl Metrics {
     /// Counts a dead session that was closed for a new session of the same user.
     pub fn slot_reclaimed(&self) {
         self.0.slots_reclaimed.inc();
+    }
+
+    /// Counts a question to the application that decides on access.
+    pub fn question_asked(&self, outcome: QuestionOutcome) {
+        self.0.questions.of(outcome).inc();
     }
 
     /// Counts a check of a user's access to a document.

@@ -96,6 +96,14 @@ impl OpenDocuments {
         Ok(HeldDocument { shared: Arc::clone(&self.0), user, document })
     }
 
+    /// Whether a user has a document open.
+    #[must_use]
+    pub fn has(&self, user: UserId, document: DocumentId) -> bool {
+        let users = self.0.users.lock();
+        let state = users.open.get(&user).and_then(|open| open.get(&document));
+        matches!(state, Some(OpenState::Held(_)))
+    }
+
     /// Returns how many documents a user has open.
     #[must_use]
     pub fn used(&self, user: UserId) -> AllowanceUse {

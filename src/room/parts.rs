@@ -17,6 +17,7 @@ use crate::{
     fair_queue::FairQueue,
     memory::{DocumentMemory, MemoryAccount, MemoryBounds},
     metrics::Metrics,
+    questions::Questions,
     quota::OpenDocuments,
     roster::Roster,
     store::Store,
@@ -50,6 +51,8 @@ pub struct RoomParts {
     pub sync_bytes_per_second: usize,
     /// The documents that users have open.
     pub open_documents: OpenDocuments,
+    /// The application that decides on access, if there is one.
+    pub questions: Questions,
 }
 
 /// What all rooms of a node share.

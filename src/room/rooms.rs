@@ -110,6 +110,7 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<(AccessLevel, i64), StoreError> {
+        self.ask_if_due(user, document).await?;
         let store = &self.shared.parts.store;
         let access = store.read_for(Party::User(user), store.find_access(user, document)).await??;
         let level = self.check_level(access.map(|(level, _)| level), needed)?;
@@ -126,11 +127,62 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<(Document, AccessLevel), StoreError> {
+        self.ask_if_due(user, document).await?;
         let store = &self.shared.parts.store;
         let found =
             store.read_for(Party::User(user), store.find_document(user, document)).await??;
         let level = self.check_level(found.as_ref().map(|(_, level)| *level), needed)?;
         found.map(|(document, _)| (document, level)).ok_or(StoreError::Denied)
+    }
+
+    /// Asks the application that decides on access, if there is one, unless its answer is known. After that the store knows the
+    /// user's level.
+    ///
+    /// # Errors
+    /// [`StoreError::NoAnswer`], or an error of the store.
+    pub async fn ask_if_due(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
+        let questions = &self.shared.parts.questions;
+        if !questions.is_set() {
+            return Ok(());
+        }
+        let asked = questions.ask_if_due(user, document, self.announcer()).await;
+        if asked.is_err() {
+            self.shared.parts.metrics.access_checked(AccessOutcome::Failed);
+        }
+        asked
+    }
+
+    /// Returns whether an application decides who may open documents.
+    #[must_use]
+    pub fn has_deciding_application(&self) -> bool {
+        self.shared.parts.questions.is_set()
+    }
+
+    /// Asks the application that decides on access now. When this returns, its answer has taken effect on this node, and on
+    /// every other node that acknowledged within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::NoAnswer`], or an error of the store.
+    pub async fn ask_again(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
+        let changed = self.shared.parts.questions.ask_again(user, document).await?;
+        self.announce_access(changed.into_iter().collect()).await;
+        Ok(())
+    }
+
+    /// Asks the application again before its answers end, for the users who have their documents open. Returns immediately.
+    pub fn renew_answers(&self) {
+        let RoomParts { questions, open_documents, .. } = &self.shared.parts;
+        let is_open = |user, document| open_documents.has(user, document);
+        questions.renew(is_open, self.announcer());
+    }
+
+    /// Returns a function that announces the access of a user to all nodes.
+    fn announcer(&self) -> impl Fn(UserAccess) + Clone + Send + 'static {
+        let rooms = self.clone();
+        move |access| {
+            let rooms = rooms.clone();
+            tokio::spawn(async move { rooms.announce_access(vec![access]).await });
+        }
     }
 
     /// Checks and counts an access level. None stands for no access or no document.

@@ -47,7 +47,7 @@ impl From<&AdmissionError> for CloseReason {
             AdmissionError::Identity(IdentityError::SignedOut) => Self::SignedOut,
             AdmissionError::Identity(IdentityError::Blocked) => Self::Blocked,
             AdmissionError::Identity(IdentityError::Store(
-                StoreError::Busy | StoreError::Unavailable(_),
+                StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
             )) => Self::Unavailable,
             // Looking an account up, or creating it, cannot fail for these reasons unless there is a fault.
             AdmissionError::Identity(IdentityError::Store(

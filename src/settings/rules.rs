@@ -14,6 +14,7 @@ use crate::{
     auth::{AuthOptions, SigningKeys},
     http::{ServerOptions, TrustedProxies},
     outbox::OutboxOptions,
+    questions::QuestionOptions,
     redis::{RedisAddress, RedisOptions},
     room::RoomOptions,
     roster::RosterOptions,
@@ -176,6 +177,11 @@ fn check_auth(faults: &mut FaultList, auth: &AuthOptions) {
     }
     faults.duration("auth.token_life", auth.token_life, Duration::from_mins(1));
     faults.duration("auth.sign_in_life", auth.sign_in_life, Duration::from_mins(1));
+    if let Err(problem) = QuestionOptions::from(auth).address() {
+        faults.unless(false, "auth.ask", || {
+            format!("{problem}. Set it to the https address at which the application answers.")
+        });
+    }
     faults.duration("auth.document_token_life", auth.document_token_life, Duration::from_mins(1));
     faults.no_longer_than(
         "auth.document_token_life",

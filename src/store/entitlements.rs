@@ -85,6 +85,36 @@ impl Store {
         Ok(self.list_access(&BTreeSet::from([(document, user)])).await?.pop())
     }
 
+    /// The most answers that [`Store::list_answers`] returns, but one.
+    pub const MAX_LISTED_ANSWERS: usize = 500;
+
+    /// Returns the users and documents with an answer of the application that has not ended: those of a document, of a user,
+    /// or of both. At most one more than [`Store::MAX_LISTED_ANSWERS`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_answers(
+        &self,
+        document: Option<DocumentId>,
+        user: Option<UserId>,
+    ) -> Result<Vec<(UserId, DocumentId)>, StoreError> {
+        use entitlement::Column;
+        let mut answers = entitlement::Entity::find()
+            .select_only()
+            .columns([Column::UserId, Column::DocumentId])
+            .filter(Column::Kind.eq(entitlement::Kind::Answer))
+            .filter(Column::EndsAt.gt(rows::now()))
+            .limit(Self::MAX_LISTED_ANSWERS as u64 + 1);
+        if let Some(document) = document {
+            answers = answers.filter(Column::DocumentId.eq(document.uuid()));
+        }
+        if let Some(user) = user {
+            answers = answers.filter(Column::UserId.eq(user.uuid()));
+        }
+        let found: Vec<(Uuid, Uuid)> = answers.into_tuple().all(&self.readers).await?;
+        Ok(found.into_iter().map(|(user, document)| (user.into(), document.into())).collect())
+    }
+
     /// Ends what document tokens entitle a user to: those of one sign-in, or all. Returns the access that has changed.
     ///
     /// # Errors

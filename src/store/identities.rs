@@ -48,19 +48,32 @@ impl Store {
         Ok(row.map(outside_user))
     }
 
+    /// Returns how an outside issuer or an application names a user, if one does.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_outside_subject(
+        &self,
+        user: UserId,
+    ) -> Result<Option<OutsideSubject>, StoreError> {
+        let found = identity::Entity::find()
+            .filter(identity::Column::UserId.eq(user.uuid()))
+            .one(&self.readers)
+            .await?;
+        Ok(found
+            .map(|row| OutsideSubject { issuer: row.issuer.into(), subject: row.subject.into() }))
+    }
+
     /// Returns the name of the application whose own account this is, if it is one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn find_application_of(&self, user: UserId) -> Result<Option<String>, StoreError> {
-        let found = identity::Entity::find()
-            .filter(identity::Column::UserId.eq(user.uuid()))
-            .one(&self.readers)
-            .await?;
+        let found = self.find_outside_subject(user).await?;
         let found = found.filter(|found| {
             found.issuer.strip_prefix(OutsideSubject::APPLICATION) == Some(&*found.subject)
         });
-        Ok(found.map(|found| found.subject))
+        Ok(found.map(|found| (*found.subject).to_owned()))
     }
 
     /// Creates an account for a user of an outside issuer, unless they have one. Concurrent calls create one account.

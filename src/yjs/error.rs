@@ -118,7 +118,9 @@ fn load_reason(error: &LoadError) -> CloseReason {
 /// Returns the reason to close a session after a failure of the store.
 pub(super) fn store_reason(error: &StoreError) -> CloseReason {
     match error {
-        StoreError::Busy | StoreError::Unavailable(_) => CloseReason::Unavailable,
+        StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_) => {
+            CloseReason::Unavailable
+        }
         StoreError::Denied => CloseReason::Forbidden,
         // Reading exceeds no quota.
         StoreError::EmailTaken

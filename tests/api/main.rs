@@ -39,6 +39,7 @@ mod outside_issuers;
 mod page;
 mod presence;
 mod proxies;
+mod questions;
 mod quotas;
 mod replay;
 mod request_cost;

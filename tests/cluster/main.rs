@@ -21,6 +21,7 @@ mod nodes;
 mod plans;
 mod pooler;
 mod presence;
+mod questions;
 mod redis_outage;
 mod relay;
 mod revocation;

@@ -183,7 +183,8 @@ fn check_address(address: &str, allow_http: bool) -> Result<Url, &'static str> {
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
+/// Returns whether a URL leads to this machine.
+pub fn is_this_machine(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost" | "[::1]") => true,
         Some(host) => host.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback()),

@@ -26,7 +26,8 @@ pub(super) struct AccessMutations;
 impl AccessMutations {
     /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. Takes
     /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. With `endsAt` the access
-    /// ends by itself at that time, within a second. A grant replaces the one before, with its end. Requires `OWNER`.
+    /// ends by itself at that time, within a second. A grant replaces the one before, with its end. Requires `OWNER`. Fails
+    /// with `FORBIDDEN` if an application decides who may open documents (`auth.ask`).
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn grant_access(
         &self,
@@ -38,6 +39,9 @@ impl AccessMutations {
         ends_at: Option<DateTime<Utc>>,
     ) -> Result<CollaboratorType, ApiError> {
         let api = api(ctx)?;
+        if api.rooms.has_deciding_application() {
+            return Err(ApiError::ApplicationDecides);
+        }
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let granter = admitted.user.id;
         api.hourly.take_grant(granter)?;

@@ -5,7 +5,7 @@ use async_graphql::MergedObject;
 use super::{
     access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
     document_tokens::DocumentTokenMutations, documents::DocumentMutations,
-    history::HistoryMutations, sign_ins::SignInMutations,
+    history::HistoryMutations, questions::QuestionMutations, sign_ins::SignInMutations,
 };
 
 /// The root of all mutations.
@@ -14,6 +14,7 @@ pub struct Mutation(
     AccountMutations,
     SignInMutations,
     DocumentTokenMutations,
+    QuestionMutations,
     DocumentMutations,
     HistoryMutations,
     AccessMutations,

@@ -14,6 +14,7 @@ use crate::{
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     outbox::{Outbox, OutboxFrame, OutboxOptions},
+    questions::Questions,
     quota::OpenDocuments,
     room::{
         AudienceKey, LargeFields, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded,
@@ -41,6 +42,7 @@ async fn shared_document() -> Fixture {
     store.migrate_up().await.unwrap();
     let (owner, viewer) = (account(&store, "ana").await, account(&store, "bo").await);
     let parts = RoomParts {
+        questions: Questions::default(),
         store: store.clone(),
         bridge: Arc::new(LocalBridge),
         roster: Arc::new(LocalRoster::default()),

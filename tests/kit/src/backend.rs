@@ -38,6 +38,7 @@ impl Backend {
         };
         let user = store.create_account(account, Party::Node).await.unwrap().id;
         let parts = RoomParts {
+            questions: coscribe::questions::Questions::default(),
             store: store.clone(),
             bridge: Arc::new(LocalBridge),
             roster: Arc::new(LocalRoster::default()),

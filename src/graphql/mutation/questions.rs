@@ -1,0 +1,61 @@
+//! Asking the application again which level users have.
+
+use async_graphql::{Context, ID, Object};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{
+    domain::{InvalidInput, UserId},
+    graphql::{
+        ApiError,
+        access::document_id,
+        caller::{api, caller},
+        complexity::DATABASE_WRITE,
+        read_turns::read,
+    },
+    store::Store,
+};
+
+/// How many questions of one call are asked at the same time.
+const ASKED_AT_ONCE: usize = 8;
+
+/// Mutations of questions.
+#[derive(Default)]
+pub(super) struct QuestionMutations;
+
+#[Object]
+impl QuestionMutations {
+    /// Asks the application at `auth.ask` again, because its rules have changed: for one user on one document, for all users
+    /// who have an answer on a document, or for all documents on which a user has one. Returns how many questions it has asked,
+    /// after their answers have taken effect on every node. Fails with `BAD_USER_INPUT` if there are more than 500: name the
+    /// user as well. Call it with a token of an application itself, whose `sub` is the same as its `iss`; all others get
+    /// `FORBIDDEN`.
+    #[graphql(complexity = "10 * DATABASE_WRITE")]
+    async fn ask_again(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "documentId")] id: Option<ID>,
+        user_id: Option<ID>,
+    ) -> Result<i32, ApiError> {
+        let (api, caller) = (api(ctx)?, caller(ctx).user()?.id);
+        let application = read(ctx, api.store.find_application_of(caller)).await?;
+        application.ok_or(ApiError::NotAnApplication)?;
+        let document = id.as_ref().map(document_id).transpose()?;
+        let user = user_id.map(|id| id.parse::<UserId>()).transpose()?;
+        let pairs = match (document, user) {
+            (None, None) => {
+                let why = "Name a document, a user, or both.";
+                return Err(InvalidInput::new(why).into());
+            }
+            (Some(document), Some(user)) => vec![(user, document)],
+            _ => read(ctx, api.store.list_answers(document, user)).await?,
+        };
+        if pairs.len() > Store::MAX_LISTED_ANSWERS {
+            let why = "There are too many questions. Name both a document and a user.";
+            return Err(InvalidInput::new(why).into());
+        }
+        let count = i32::try_from(pairs.len()).unwrap_or(i32::MAX);
+        let asking = pairs.into_iter().map(|(user, document)| api.rooms.ask_again(user, document));
+        stream::iter(asking).buffer_unordered(ASKED_AT_ONCE).try_collect::<()>().await?;
+        Ok(count)
+    }
+}
