@@ -46,6 +46,9 @@ const MAX_WAITING_OF_USER: usize = 256;
 /// How long a failed question is not asked again.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
+/// How long a refusal is remembered at most. The application cannot name the users whom it has refused when its rules change.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
 /// A question in progress. Everybody who needs the answer waits for the same one.
 type Asking = Shared<BoxFuture<'static, Result<Option<UserAccess>, StoreError>>>;
 
@@ -225,7 +228,8 @@ impl Asker {
         let ends_at = chrono::Utc::now() + life;
         let source = EntitlementSource::Answer;
         let changed = self.store.entitle(user, document, source, (level, ends_at)).await?;
-        self.answers.lock().note_answer((user, document), asked_at, life);
+        let known_for = if level.is_some() { life } else { life.min(REFUSED_FOR) };
+        self.answers.lock().note_answer((user, document), asked_at, known_for);
         Ok(changed)
     }
 }

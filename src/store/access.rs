@@ -13,8 +13,8 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::{Level, document, document_access, user};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement,
     sea_query::{Alias, Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
@@ -88,18 +88,13 @@ impl Store {
         viewer: UserId,
         document: DocumentId,
     ) -> Result<Option<(AccessLevel, i64)>, StoreError> {
-        let row: Option<(Uuid, i64, Option<Level>, Option<Level>)> =
-            rows::documents_with_grant(viewer)
-                .column(document::Column::OwnerId)
-                .column(document::Column::AccessVersion)
-                .column(document_access::Column::Level)
-                .expr_as(rows::entitled_level(viewer.uuid()), "entitled_level")
-                .filter(document::Column::Id.eq(document.uuid()))
-                .into_tuple()
-                .one(&self.readers)
-                .await?;
-        Ok(row.and_then(|(owner, access_version, granted, entitled)| {
-            Some((effective_level(viewer, owner, granted, entitled)?, access_version))
+        let values = [rows::now().into(), viewer.uuid().into(), document.uuid().into()];
+        let backend = self.readers.get_database_backend();
+        let query = Statement::from_sql_and_values(backend, FIND_ACCESS, values);
+        let row = FoundAccess::find_by_statement(query).one(&self.readers).await?;
+        Ok(row.and_then(|FoundAccess { owner_id, access_version, level, entitled_level }| {
+            let level = effective_level(viewer, owner_id, level, entitled_level)?;
+            Some((level, access_version))
         }))
     }
 
@@ -113,28 +108,27 @@ impl Store {
         documents: impl IntoIterator<Item = DocumentId>,
     ) -> Result<HashMap<DocumentId, Vec<Collaborator>>, StoreError> {
         let documents = documents.into_iter().map(DocumentId::uuid);
-        let grants: Vec<(Uuid, Uuid, String, Level, DateTime<Utc>, Option<DateTime<Utc>>)> =
-            document_access::Entity::find()
-                .select_only()
-                .columns([document_access::Column::DocumentId, document_access::Column::UserId])
-                .column(user::Column::Name)
-                .columns([document_access::Column::Level, document_access::Column::GrantedAt])
-                .column(document_access::Column::EndsAt)
-                .inner_join(user::Entity)
-                .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
-                .filter(document_access::Column::DocumentId.is_in(documents))
-                .order_by_asc(document_access::Column::GrantedAt)
-                .order_by_asc(document_access::Column::UserId)
-                .into_tuple()
-                .all(&self.readers)
-                .await?;
+        let grants: Vec<GrantRow> = document_access::Entity::find()
+            .select_only()
+            .columns([document_access::Column::DocumentId, document_access::Column::UserId])
+            .column(user::Column::Name)
+            .columns([document_access::Column::Level, document_access::Column::GrantedAt])
+            .column(document_access::Column::EndsAt)
+            .inner_join(user::Entity)
+            .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
+            .filter(document_access::Column::DocumentId.is_in(documents))
+            .order_by_asc(document_access::Column::GrantedAt)
+            .order_by_asc(document_access::Column::UserId)
+            .into_model()
+            .all(&self.readers)
+            .await?;
         let mut collaborators: HashMap<DocumentId, Vec<Collaborator>> = HashMap::new();
-        for (document, id, name, level, granted_at, ends_at) in grants {
-            collaborators.entry(document.into()).or_default().push(Collaborator {
-                user: User { id: id.into(), name: name.into() },
-                level: rows::access_level(level),
-                granted_at,
-                ends_at,
+        for row in grants {
+            collaborators.entry(row.document_id.into()).or_default().push(Collaborator {
+                user: User { id: row.user_id.into(), name: row.name.into() },
+                level: rows::access_level(row.level),
+                granted_at: row.granted_at,
+                ends_at: row.ends_at,
             });
         }
         Ok(collaborators)
@@ -236,6 +230,37 @@ impl Store {
         })
         .await
     }
+}
+
+/// The query of a user's levels on a document, with the present time, the user and the document. It is asked so often that it is
+/// no tree that has to be built and written each time.
+const FIND_ACCESS: &str = "SELECT document.owner_id, document.access_version, document_access.level, \
+    (SELECT MAX(entitlement.level) FROM entitlement WHERE entitlement.document_id = document.id \
+        AND entitlement.user_id = $2 AND (entitlement.ends_at IS NULL OR entitlement.ends_at > $1)) \
+        AS entitled_level \
+    FROM document LEFT JOIN document_access ON document_access.document_id = document.id \
+        AND document_access.user_id = $2 \
+        AND (document_access.ends_at IS NULL OR document_access.ends_at > $1) \
+    WHERE document.id = $3 AND document.deleted_at IS NULL";
+
+/// The row of [`FIND_ACCESS`].
+#[derive(FromQueryResult)]
+struct FoundAccess {
+    owner_id: Uuid,
+    access_version: i64,
+    level: Option<Level>,
+    entitled_level: Option<Level>,
+}
+
+/// A grant with the name of its user.
+#[derive(FromQueryResult)]
+struct GrantRow {
+    document_id: Uuid,
+    user_id: Uuid,
+    name: String,
+    level: Level,
+    granted_at: DateTime<Utc>,
+    ends_at: Option<DateTime<Utc>>,
 }
 
 /// The levels of the acting user and the target, read under the document's lock before access is changed.

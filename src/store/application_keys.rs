@@ -4,12 +4,17 @@ use chrono::{DateTime, Utc};
 use entity::application_key::{ActiveModel, Column, Entity, Model};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait as _, EntityTrait, FromQueryResult as _, PaginatorTrait as _,
+    QueryFilter, Statement,
     sea_query::{Expr, OnConflict},
 };
 
 use super::{Store, StoreError, rows};
 use crate::domain::Party;
+
+/// The registered keys. Every node asks for them each second.
+const LIST_KEYS: &str =
+    "SELECT * FROM application_key WHERE removed_at IS NULL ORDER BY created_at, id";
 
 /// A registered key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,12 +74,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn list_application_keys(&self) -> Result<Vec<ApplicationKey>, StoreError> {
-        let found = Entity::find()
-            .filter(Column::RemovedAt.is_null())
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .all(&self.readers)
-            .await?;
+        let backend = self.readers.get_database_backend();
+        let query = Statement::from_string(backend, LIST_KEYS);
+        let found = Model::find_by_statement(query).all(&self.readers).await?;
         Ok(found.into_iter().map(application_key).collect())
     }
 

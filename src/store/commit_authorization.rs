@@ -4,14 +4,14 @@
 //! stores the batches, after their documents are locked, so neither can change before the commit. One query serves all
 //! batches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    iter,
+};
 
 use chrono::{DateTime, Utc};
-use entity::{Level, document, document_access, user};
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, FromQueryResult,
-    sea_query::{Expr, ExprTrait, Query, SelectStatement},
-};
+use entity::Level;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::{
@@ -72,7 +72,14 @@ impl CommitAuthorization {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
         // No document has the id of zeros.
         fill_up(&mut pairs, &(Uuid::nil(), Uuid::nil()));
-        for row in txn.query_all(&select_levels(pairs)).await? {
+        if pairs.is_empty() {
+            return Ok(authorization);
+        }
+        let query = select_levels(pairs.len());
+        let ids = pairs.into_iter().flat_map(|(document, user)| [document.into(), user.into()]);
+        let values: Vec<Value> = iter::once(rows::now().into()).chain(ids).collect();
+        let query = Statement::from_sql_and_values(txn.get_database_backend(), query, values);
+        for row in txn.query_all_raw(query).await? {
             let row = Row::from_query_result(&row, "")?;
             let (document, id) = (DocumentId::from(row.document_id), UserId::from(row.user_id));
             let facts = DocumentFacts {
@@ -136,32 +143,28 @@ impl CommitAuthorization {
     }
 }
 
-/// Selects, for each pair of a document and a user, the document's head and owner and the user's name and levels. A pair
-/// whose document is deleted or whose document or user does not exist yields no row.
-fn select_levels(pairs: Vec<(Uuid, Uuid)>) -> SelectStatement {
-    use document_access::Column as Access;
-    let requested = |number: u8| Expr::col(("requested", format!("column{number}")));
-    let is_document = Expr::col((document::Entity, document::Column::Id)).eq(requested(1));
-    let is_user = Expr::col((user::Entity, user::Column::Id)).eq(requested(2));
-    let is_grant = Expr::col((document_access::Entity, Access::DocumentId))
-        .eq(requested(1))
-        .and(Expr::col((document_access::Entity, Access::UserId)).eq(requested(2)))
-        .and(rows::has_not_ended(Expr::col((document_access::Entity, Access::EndsAt))));
-    Query::select()
-        .expr_as(requested(1), "document_id")
-        .expr_as(requested(2), "user_id")
-        .column((document::Entity, document::Column::Version))
-        .column((document::Entity, document::Column::UpdatedAt))
-        .column((document::Entity, document::Column::OwnerId))
-        .column((document::Entity, document::Column::StoredBytes))
-        .column((document::Entity, document::Column::Size))
-        .expr_as(Expr::col((user::Entity, user::Column::Name)), "user_name")
-        .column((document_access::Entity, Access::Level))
-        .expr_as(rows::entitled_level(requested(2)), "entitled_level")
-        .from_values(pairs, "requested")
-        .inner_join(document::Entity, is_document)
-        .inner_join(user::Entity, is_user)
-        .left_join(document_access::Entity, is_grant)
-        .and_where(Expr::col((document::Entity, document::Column::DeletedAt)).is_null())
-        .to_owned()
+/// Returns the query that selects, for each of `count` pairs of a document and a user, the document's head and owner and the
+/// user's name and levels. A pair whose document is deleted or whose document or user does not exist yields no row. Its first
+/// parameter is the present time. It is run for every commit, so it is no tree that has to be built and written each time.
+fn select_levels(count: usize) -> String {
+    let pairs = (0..count).map(|pair| format!("(${}, ${})", 2 * pair + 2, 2 * pair + 3));
+    let pairs = pairs.collect::<Vec<_>>().join(", ");
+    format!(
+        r#"SELECT requested.column1 AS document_id, requested.column2 AS user_id,
+        document.version, document.updated_at, document.owner_id, document.stored_bytes, document.size,
+        "user".name AS user_name, document_access.level,
+        {ENTITLED_LEVEL} AS entitled_level
+        FROM (VALUES {pairs}) AS requested
+        INNER JOIN document ON document.id = requested.column1
+        INNER JOIN "user" ON "user".id = requested.column2
+        LEFT JOIN document_access ON document_access.document_id = requested.column1
+            AND document_access.user_id = requested.column2
+            AND (document_access.ends_at IS NULL OR document_access.ends_at > $1)
+        WHERE document.deleted_at IS NULL"#
+    )
 }
+
+/// The highest level that the user of a pair is entitled to.
+const ENTITLED_LEVEL: &str = "(SELECT MAX(entitlement.level) FROM entitlement \
+    WHERE entitlement.document_id = requested.column1 AND entitlement.user_id = requested.column2 \
+    AND (entitlement.ends_at IS NULL OR entitlement.ends_at > $1))";
