@@ -7,9 +7,12 @@ use serde_json::{Map, Value, json};
 use super::sdl::{Argument, Field, Sdl, read_input};
 
 /// Optional arguments that ordinary operations give: without them, they do nothing or less.
-const GIVEN: [&str; 6] = [
+const GIVEN: [&str; 9] = [
     "DeltaOpInput.insert",
+    "Mutation.askAgain.documentId",
+    "Mutation.askAgain.userId",
     "Mutation.createDocument.content",
+    "Mutation.endDocumentTokens.tokenId",
     "Mutation.grantAccess.userId",
     "Mutation.updateDocument.content",
     "Subscription.documentChanged.since",

@@ -7,7 +7,8 @@ use std::{
 
 use coscribe::domain::DocumentId;
 use kit::{
-    Client as _, Node as _, Person, RawSocket, ServerFrame, Socket, TestNode, TokenMinter, within,
+    Application, Client as _, Node as _, Person, RawSocket, ServerFrame, Socket, TestNode,
+    TokenMinter, within,
 };
 use serde_json::{Value, json};
 use tokio::{select, sync::Mutex, time::Instant};
@@ -45,12 +46,17 @@ const REFUSALS: [&str; 8] = [
 /// The mutations that may end the attacker's sign-in, and with it the socket.
 const ENDING_SIGN_INS: [&str; 3] = ["signOut", "changePassword", "signOutEverywhere"];
 
+/// The mutations that only an application may send.
+const OF_APPLICATIONS: [&str; 2] = ["askAgain", "endDocumentTokens"];
+
 /// A node, an attacker with a document of a long text, a peer who works in it, and a bystander.
 pub(crate) struct Surroundings {
     /// The node.
     pub(crate) node: TestNode,
     bystander: Socket,
     attacker: RefCell<Person>,
+    /// An application that attacks as well.
+    application: Person,
     peer: Person,
     /// The attacker's socket, which has the document open.
     socket: Mutex<RawSocket>,
@@ -98,6 +104,7 @@ impl Surroundings {
         .await;
         let [bystander, attacker, peer] =
             [node.person("Alice").await, node.person("Mallory").await, node.person("Bob").await];
+        let application = Application::register(&node, "wiki").await.itself(&node).await;
         let document = attacker.create_shared_document(&[&peer]).await;
         // Six bytes of JSON each, in the text, the update and the delta.
         attacker.write(document, &"\u{1}".repeat(TEXT - 1_000)).await.value();
@@ -116,6 +123,7 @@ impl Surroundings {
             node,
             bystander,
             attacker: RefCell::new(attacker),
+            application,
             peer,
             socket,
             peers_socket,
@@ -177,6 +185,10 @@ impl Surroundings {
 
     /// Returns the first message that answers an operation: its result, its first event or its refusal.
     async fn answer(&self, kind: Kind, Operation { text, variables }: &Operation) -> String {
+        if kind == Kind::Mutation && OF_APPLICATIONS.iter().any(|name| text.contains(name)) {
+            let body = json!({ "query": text, "variables": variables });
+            return json!({ "payload": self.application.send(&body).await.json() }).to_string();
+        }
         if kind == Kind::Mutation && ENDING_SIGN_INS.iter().any(|name| text.contains(name)) {
             return self.answer_over_http(text, variables).await;
         }
