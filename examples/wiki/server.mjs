@@ -35,7 +35,10 @@ const routes = {
     return { user: body.name };
   },
   // A guest may read: the token itself grants that. For users coscribe asks.
-  'POST /token': ({ user, body }) => ({ token: user ? token(user, { name: user }) : token(randomUUID(), { name: 'Guest', documents: { [body.document]: 'VIEW' } }) }),
+  'POST /token': ({ user, body }) => {
+    if (user) return { token: token(`user:${user}`, { name: user }) };
+    return rules.has(body.document) ? { token: token(`guest:${randomUUID()}`, { name: 'Guest', documents: { [body.document]: 'VIEW' } }) } : null;
+  },
   'POST /documents': async ({ user, body }) => {
     if (!user) return null;
     const { createDocument } = await coscribe('mutation ($title: String!) { createDocument(title: $title) { id } }', { title: body.title });
@@ -43,12 +46,15 @@ const routes = {
     return createDocument;
   },
   'POST /rules': async ({ user, body: { document, name, level } }) => {
-    if (rules.get(document)?.[user] !== 'EDIT') return null;
+    if (rules.get(document)?.[user] !== 'EDIT' || ![null, 'VIEW', 'EDIT'].includes(level)) return null;
     rules.set(document, { ...rules.get(document), [name]: level });
     return coscribe('mutation ($id: ID!) { askAgain(documentId: $id) }', { id: document });
   },
-  'POST /ask': ({ request, body: { document, user } }) =>
-    request.headers.authorization === `Bearer ${ASK_SECRET}` && user.issuer === 'wiki' ? { level: rules.get(document)?.[user.subject] ?? null, seconds: 60 } : null,
+  'POST /ask': ({ request, body: { document, user } }) => {
+    if (request.headers.authorization !== `Bearer ${ASK_SECRET}`) return null;
+    const name = user.issuer === 'wiki' && user.subject.match(/^user:(.*)/)?.[1];
+    return { level: rules.get(document)?.[name] ?? null, seconds: 60 };
+  },
 };
 
 createServer(async (request, reply) => {

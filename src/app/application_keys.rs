@@ -14,6 +14,9 @@ use crate::{
 /// How often the keys are read.
 const LOAD_EVERY: Duration = Duration::from_secs(1);
 
+/// At every how many reads the tokens of removed keys are looked for, even if no key has been removed meanwhile.
+const SWEEP_EVERY: u32 = 60;
+
 /// Reads the keys of applications again and again.
 #[derive(Clone)]
 pub(super) struct KeyLoader {
@@ -32,11 +35,16 @@ impl KeyLoader {
         supervise_local("keys of applications", move || {
             let loader = self.clone();
             async move {
-                let mut known = None;
+                let (mut known, mut loads) = (None, 0_u32);
                 let mut interval = tokio::time::interval(LOAD_EVERY);
                 interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 loop {
                     interval.tick().await;
+                    loads = loads.wrapping_add(1);
+                    // A token may have been used while its key was removed.
+                    if loads % SWEEP_EVERY == 0 {
+                        known = None;
+                    }
                     if let Err(error) = loader.load(&mut known).await {
                         report(&error);
                     }

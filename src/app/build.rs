@@ -109,7 +109,8 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     }));
     let verifier =
         Verifier::new(tokens, issuers.clone(), applications.clone(), settings.auth.leeway);
-    let identity = Identity::new(verifier, store.clone(), metrics.clone(), settings.auth.enrol);
+    let identity =
+        Identity::new(verifier, store.clone(), rooms.clone(), metrics.clone(), settings.auth.enrol);
     let throttle = Arc::new(Throttle::per_second("operations", limits.operations_per_second));
     let totals = Arc::new(OutboxTotals::new(metrics.clone()));
     let memory = message_memory(&limits, &metrics);

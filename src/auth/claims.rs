@@ -102,6 +102,11 @@ impl RegisteredClaims {
         issued_at.checked_sub_signed(time_delta(leeway))
     }
 
+    /// Returns when the token was issued, by the clock of its issuer, if it says so.
+    pub(super) fn issued_at(&self) -> Option<DateTime<Utc>> {
+        self.iat.as_ref().map(|date| date.0)
+    }
+
     /// Returns when the sign-in of the token began, if it says so.
     pub(super) fn beginning(&self) -> Option<DateTime<Utc>> {
         self.auth_time.as_ref().map(|date| date.0)

@@ -53,9 +53,9 @@ pub enum TokenError {
          \"VIEW\", \"EDIT\" or \"OWNER\"."
     )]
     BadDocuments,
-    /// It is a document token that is valid for too long.
+    /// It is a document token that is valid for too long, or does not say when it was issued.
     #[error(
-        "The token is valid for too long. Request one that expires sooner: the server's setting auth.document_token_life is the limit."
+        "The token is valid for too long, or does not say when it was issued. Request one with an `iat` claim that expires sooner: the server's setting auth.document_token_life is the limit."
     )]
     LivesTooLong,
     /// It has no expiry.

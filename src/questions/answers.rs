@@ -28,9 +28,9 @@ pub(super) enum Known<A> {
 }
 
 enum Entry<A> {
-    Answered { renew_at: Instant, until: Instant },
+    Answered { renew_at: Instant, until: Instant, has_level: bool },
     Failed { until: Instant },
-    Asking { asking: A, before: Option<(Instant, Instant)> },
+    Asking { asking: A, before: Option<(bool, Instant)> },
 }
 
 /// The questions that were asked. `A` is one in progress.
@@ -62,32 +62,58 @@ impl<A: Clone> AnswerTable<A> {
         }
     }
 
+    /// Returns the users whose level on a document is being asked for.
+    pub(super) fn asking_about(&self, document: DocumentId) -> Vec<UserId> {
+        let asking = self.0.iter().filter(|((_, asked), entry)| {
+            *asked == document && matches!(entry, Entry::Asking { .. })
+        });
+        asking.map(|((user, _), _)| *user).collect()
+    }
+
+    /// Forgets an answer that gave a level. Returns whether there was one.
+    pub(super) fn forget(&mut self, pair: Pair) -> bool {
+        match self.0.get_mut(&pair) {
+            Some(Entry::Answered { has_level: true, .. }) => self.0.remove(&pair).is_some(),
+            Some(Entry::Asking { before: before @ Some((true, _)), .. }) => before.take().is_some(),
+            Some(_) | None => false,
+        }
+    }
+
     /// Notes a question in progress.
     pub(super) fn begin(&mut self, pair: Pair, asking: A) {
         let before = match self.0.get(&pair) {
-            Some(Entry::Answered { renew_at, until }) => Some((*renew_at, *until)),
+            Some(Entry::Answered { until, has_level, .. }) => Some((*has_level, *until)),
             Some(_) | None => None,
         };
         self.0.insert(pair, Entry::Asking { asking, before });
     }
 
     /// Notes an answer that was asked for at `asked_at` and is valid for `life`.
-    pub(super) fn note_answer(&mut self, pair: Pair, asked_at: Instant, life: Duration) {
+    pub(super) fn note_answer(
+        &mut self,
+        pair: Pair,
+        asked_at: Instant,
+        life: Duration,
+        has_level: bool,
+    ) {
         let renew_at = asked_at + life.saturating_sub(RENEWED_BEFORE).max(life / 2);
         self.0.remove(&pair);
         if self.0.len() >= MAX_REMEMBERED {
             self.forget_ended(asked_at);
         }
         if self.0.len() < MAX_REMEMBERED {
-            self.0.insert(pair, Entry::Answered { renew_at, until: asked_at + life });
+            let until = asked_at + life;
+            self.0.insert(pair, Entry::Answered { renew_at, until, has_level });
         }
     }
 
     /// Notes that a question has failed. It is not asked again until `until`, unless an answer before it is still valid.
     pub(super) fn note_failure(&mut self, pair: Pair, until: Instant) {
         let entry = match self.0.remove(&pair) {
-            Some(Entry::Asking { before: Some((_, valid_until)), .. }) if until < valid_until => {
-                Entry::Answered { renew_at: until, until: valid_until }
+            Some(Entry::Asking { before: Some((has_level, valid_until)), .. })
+                if until < valid_until =>
+            {
+                Entry::Answered { renew_at: until, until: valid_until, has_level }
             }
             Some(_) | None => Entry::Failed { until },
         };
@@ -140,21 +166,21 @@ mod tests {
         assert_eq!(known(&table, pair, now), "nothing");
         table.begin(pair, 1);
         assert_eq!(known(&table, pair, now), "asking");
-        table.note_answer(pair, now, 10 * SECOND);
+        table.note_answer(pair, now, 10 * SECOND, true);
         assert_eq!(known(&table, pair, now + 9 * SECOND), "answered");
         assert!(table.due(now + 7 * SECOND).is_empty());
         assert_eq!(table.due(now + 8 * SECOND), [pair]);
         assert_eq!(known(&table, pair, now + 10 * SECOND), "nothing");
         assert_eq!(table.due(now + 10 * SECOND), [pair]);
         assert!(table.due(now + 10 * SECOND).is_empty(), "it was forgotten");
-        table.note_answer(pair, now, SECOND);
+        table.note_answer(pair, now, SECOND, true);
         assert_eq!(table.due(now + SECOND / 2), [pair]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_an_answer_is_renewed_the_one_before_counts() {
         let (mut table, pair, now) = (AnswerTable::default(), pair(), Instant::now());
-        table.note_answer(pair, now, 10 * SECOND);
+        table.note_answer(pair, now, 10 * SECOND, true);
         table.begin(pair, 1);
         assert_eq!(known(&table, pair, now + 9 * SECOND), "answered");
         assert_eq!(known(&table, pair, now + 10 * SECOND), "asking");
@@ -171,5 +197,20 @@ mod tests {
         assert_eq!(known(&table, pair, now), "failed");
         assert_eq!(known(&table, pair, now + SECOND), "nothing");
         assert!(table.due(now + SECOND).is_empty());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_gave_a_level_can_be_forgotten() {
+        let (mut table, pair, now) = (AnswerTable::default(), pair(), Instant::now());
+        assert!(!table.forget(pair));
+        table.note_answer(pair, now, SECOND, false);
+        assert!(!table.forget(pair));
+        table.note_answer(pair, now, SECOND, true);
+        table.begin(pair, 1);
+        assert_eq!(table.asking_about(pair.1), [pair.0]);
+        assert!(table.forget(pair));
+        assert_eq!(known(&table, pair, now), "asking");
+        table.note_answer(pair, now, SECOND, true);
+        assert!(table.forget(pair));
+        assert_eq!(known(&table, pair, now), "nothing");
     }
 }

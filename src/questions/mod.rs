@@ -24,10 +24,10 @@ use self::{
     application::{Application, ApplicationAnswer},
 };
 use crate::{
-    domain::{AccessLevel, DocumentId, Party, UserId},
+    domain::{DocumentId, OutsideSubject, Party, UserId},
     fair_queue::{FairQueue, QueueBounds},
     metrics::{Metrics, QuestionOutcome},
-    store::{EntitlementSource, Store, StoreError, UserAccess},
+    store::{Store, StoreError, UserAccess},
 };
 
 pub use self::options::QuestionOptions;
@@ -46,11 +46,14 @@ const MAX_WAITING_OF_USER: usize = 256;
 /// How long a failed question is not asked again.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
+/// How often a question is asked whose answer is obsolete when it arrives, because access to the document has changed meanwhile.
+const ATTEMPTS: usize = 5;
+
 /// How long a refusal is remembered at most. The application cannot name the users whom it has refused when its rules change.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// A question in progress. Everybody who needs the answer waits for the same one.
-type Asking = Shared<BoxFuture<'static, Result<Option<UserAccess>, StoreError>>>;
+type Asking = Shared<BoxFuture<'static, Result<Vec<UserAccess>, StoreError>>>;
 
 /// Asks the application, if there is one that decides. Clones share what is known.
 #[derive(Clone, Default)]
@@ -103,7 +106,7 @@ impl Questions {
         &self,
         user: UserId,
         document: DocumentId,
-        changed: impl FnOnce(UserAccess) + Send + 'static,
+        changed: impl FnOnce(Vec<UserAccess>) + Send + 'static,
     ) -> Result<(), StoreError> {
         let Some(asker) = &self.0 else { return Ok(()) };
         let asking = match asker.answers.lock().find((user, document), Instant::now()) {
@@ -120,7 +123,19 @@ impl Questions {
         asking.await.map(drop)
     }
 
-    /// Asks for the level of a user on a document now. Returns their access if the answer changes it.
+    /// Forgets that a user was let in. Returns whether that was known.
+    pub fn forget(&self, user: UserId, document: DocumentId) -> bool {
+        self.0.as_ref().is_some_and(|asker| asker.answers.lock().forget((user, document)))
+    }
+
+    /// Returns the users whose level on a document is being asked for.
+    #[must_use]
+    pub fn in_progress(&self, document: DocumentId) -> Vec<UserId> {
+        self.0.as_ref().map_or_else(Vec::new, |asker| asker.answers.lock().asking_about(document))
+    }
+
+    /// Asks for the level of a user on a document now. Returns their access if the answer changes it, which `changed` gets
+    /// as well, also if the future is dropped.
     ///
     /// # Errors
     /// [`StoreError::NoAnswer`], or an error of the store.
@@ -128,14 +143,15 @@ impl Questions {
         &self,
         user: UserId,
         document: DocumentId,
-    ) -> Result<Option<UserAccess>, StoreError> {
-        let Some(asker) = &self.0 else { return Ok(None) };
+        changed: impl FnOnce(Vec<UserAccess>) + Send + 'static,
+    ) -> Result<Vec<UserAccess>, StoreError> {
+        let Some(asker) = &self.0 else { return Ok(vec![]) };
         // One in progress may have been answered before the application has changed its rules.
         let present = asker.answers.lock().asking((user, document));
         if let Some(present) = present {
             present.await.ok();
         }
-        asker.begin(user, document, |_changed| {}).await
+        asker.begin(user, document, changed).await
     }
 
     /// Asks again about the pairs whose answers end soon and that `is_open` names. `changed` gets the access that an answer
@@ -143,7 +159,7 @@ impl Questions {
     pub fn renew(
         &self,
         is_open: impl Fn(UserId, DocumentId) -> bool,
-        changed: impl Fn(UserAccess) + Clone + Send + 'static,
+        changed: impl Fn(Vec<UserAccess>) + Clone + Send + 'static,
     ) {
         let Some(asker) = &self.0 else { return };
         let due = asker.answers.lock().due(Instant::now());
@@ -158,11 +174,9 @@ impl Questions {
 impl Asker {
     /// Whether the answer can change nothing: there is no such document, or the user owns it.
     async fn is_needless(&self, user: UserId, document: DocumentId) -> Result<bool, StoreError> {
-        let users = [user];
-        let reading = self.store.find_access_levels(document, &users);
+        let reading = self.store.find_access_version(document);
         let found = self.store.read_for(Party::User(user), reading).await??;
-        let Some((_, levels)) = found else { return Ok(true) };
-        Ok(levels.get(&user) == Some(&AccessLevel::Owner))
+        Ok(found.is_none_or(|(_, owner)| owner == user))
     }
 
     /// Asks, unless the pair is being asked about.
@@ -170,7 +184,7 @@ impl Asker {
         self: &Arc<Self>,
         user: UserId,
         document: DocumentId,
-        changed: impl FnOnce(UserAccess) + Send + 'static,
+        changed: impl FnOnce(Vec<UserAccess>) + Send + 'static,
     ) -> Asking {
         let mut answers = self.answers.lock();
         if let Some(asking) = answers.asking((user, document)) {
@@ -180,8 +194,10 @@ impl Asker {
         // A write must not be dropped half-way.
         let task = tokio::spawn(async move {
             let asked = asker.ask(user, document).await;
-            if let Ok(Some(access)) = asked {
-                changed(access);
+            if let Ok(changes) = &asked
+                && !changes.is_empty()
+            {
+                changed(changes.clone());
             }
             asked
         });
@@ -204,32 +220,47 @@ impl Asker {
         asking
     }
 
-    async fn ask(
-        &self,
-        user: UserId,
-        document: DocumentId,
-    ) -> Result<Option<UserAccess>, StoreError> {
+    async fn ask(&self, user: UserId, document: DocumentId) -> Result<Vec<UserAccess>, StoreError> {
         let turn = self.turns.acquire_within(Party::User(user), TURN_WITHIN).await;
         let _turn = turn.map_err(|_full| StoreError::Busy)?;
         let reading = self.store.find_outside_subject(user);
         let subject = self.store.read_for(Party::User(user), reading).await??;
-        let asked_at = Instant::now();
-        let answered = self.application.ask(user, subject.as_ref(), document).await;
-        let ApplicationAnswer { level, life } = answered.map_err(|error| {
-            self.metrics.question_asked(QuestionOutcome::Failed);
+        for _ in 0..ATTEMPTS {
+            let reading = self.store.find_access_version(document);
+            let found = self.store.read_for(Party::User(user), reading).await??;
+            let Some((version, _)) = found else { return Ok(vec![]) };
+            let asked_at = Instant::now();
+            let ApplicationAnswer { level, life } =
+                self.question(user, subject.as_ref(), document).await?;
+            let answer = (level, chrono::Utc::now() + life);
+            let stored = self.store.store_answer(user, document, answer, Some(version)).await?;
+            // The rules may have changed since it was asked.
+            let Some(changed) = stored else { continue };
+            let known_for = if level.is_some() { life } else { life.min(REFUSED_FOR) };
+            let mut answers = self.answers.lock();
+            answers.note_answer((user, document), asked_at, known_for, level.is_some());
+            return Ok(changed);
+        }
+        Err(StoreError::NoAnswer)
+    }
+
+    async fn question(
+        &self,
+        user: UserId,
+        subject: Option<&OutsideSubject>,
+        document: DocumentId,
+    ) -> Result<ApplicationAnswer, StoreError> {
+        let answered = self.application.ask(user, subject, document).await;
+        let outcome =
+            if answered.is_ok() { QuestionOutcome::Answered } else { QuestionOutcome::Failed };
+        self.metrics.question_asked(outcome);
+        answered.map_err(|error| {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(
                 error, user.id = %user, document.id = %document,
                 "the application did not say which level a user has"
             );
             StoreError::NoAnswer
-        })?;
-        self.metrics.question_asked(QuestionOutcome::Answered);
-        let ends_at = chrono::Utc::now() + life;
-        let source = EntitlementSource::Answer;
-        let changed = self.store.entitle(user, document, source, (level, ends_at)).await?;
-        let known_for = if level.is_some() { life } else { life.min(REFUSED_FOR) };
-        self.answers.lock().note_answer((user, document), asked_at, known_for);
-        Ok(changed)
+        })
     }
 }

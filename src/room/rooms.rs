@@ -112,7 +112,13 @@ impl Rooms {
     ) -> Result<(AccessLevel, i64), StoreError> {
         self.ask_if_due(user, document).await?;
         let store = &self.shared.parts.store;
-        let access = store.read_for(Party::User(user), store.find_access(user, document)).await??;
+        let find = || store.read_for(Party::User(user), store.find_access(user, document));
+        let mut access = find().await??;
+        // Another node may have stored another answer.
+        if access.is_none() && self.shared.parts.questions.forget(user, document) {
+            self.ask_if_due(user, document).await?;
+            access = find().await??;
+        }
         let level = self.check_level(access.map(|(level, _)| level), needed)?;
         Ok((level, access.map_or(0, |(_, access_version)| access_version)))
     }
@@ -158,14 +164,21 @@ impl Rooms {
         self.shared.parts.questions.is_set()
     }
 
+    /// Returns the users whose level on a document this node is asking for.
+    #[must_use]
+    pub fn asked_about(&self, document: DocumentId) -> Vec<UserId> {
+        self.shared.parts.questions.in_progress(document)
+    }
+
     /// Asks the application that decides on access now. When this returns, its answer has taken effect on this node, and on
     /// every other node that acknowledged within a second.
     ///
     /// # Errors
     /// [`StoreError::NoAnswer`], or an error of the store.
     pub async fn ask_again(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
-        let changed = self.shared.parts.questions.ask_again(user, document).await?;
-        self.announce_access(changed.into_iter().collect()).await;
+        let changed =
+            self.shared.parts.questions.ask_again(user, document, self.announcer()).await?;
+        self.announce_access(changed).await;
         Ok(())
     }
 
@@ -177,11 +190,11 @@ impl Rooms {
     }
 
     /// Returns a function that announces the access of a user to all nodes.
-    fn announcer(&self) -> impl Fn(UserAccess) + Clone + Send + 'static {
+    fn announcer(&self) -> impl Fn(Vec<UserAccess>) + Clone + Send + 'static {
         let rooms = self.clone();
-        move |access| {
+        move |changes| {
             let rooms = rooms.clone();
-            tokio::spawn(async move { rooms.announce_access(vec![access]).await });
+            tokio::spawn(async move { rooms.announce_access(changes).await });
         }
     }
 
@@ -348,13 +361,14 @@ impl Rooms {
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn end_due_access(&self) -> Result<(), StoreError> {
-        loop {
-            let changes = self.shared.parts.store.end_due_access(Utc::now()).await?;
-            if changes.is_empty() {
-                return Ok(());
-            }
-            self.announce_access(changes).await;
+        let store = &self.shared.parts.store;
+        let now = Utc::now();
+        while store.has_due_access(now).await? {
+            // Each part is announced before the next may fail.
+            self.announce_access(store.end_due_entitlements(now).await?).await;
+            self.announce_access(store.end_due_grants(now).await?).await;
         }
+        Ok(())
     }
 
     /// Closes every room after it has stored what it is storing.

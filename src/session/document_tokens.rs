@@ -9,7 +9,11 @@ use super::SignInEnds;
 use crate::{
     auth::{Claims, DocumentGrants, application_subject},
     domain::{EndedSignIns, SignInId, UserId},
-    store::{DocumentTokenState, EndedToken, NewDocumentToken, OutsideProfile, Store, StoreError},
+    room::Rooms,
+    store::{
+        DocumentTokenUse, EndedToken, NewDocumentToken, OutsideProfile, Store, StoreError,
+        UserAccess,
+    },
 };
 
 /// How many tokens are remembered.
@@ -18,21 +22,24 @@ const REMEMBERED: usize = 50_000;
 /// How long tokens are remembered after their expiry, which the clocks of nodes reach at different times.
 const KEPT_AFTER_EXPIRY: TimeDelta = TimeDelta::minutes(10);
 
+/// A token that is stored: its sign-in, its user, and when it expires.
+type StoredToken = (SignInId, UserId, DateTime<Utc>);
+
 /// Stores what document tokens grant when they are used first.
 #[derive(Clone)]
 pub(super) struct UsedDocumentTokens {
     store: Store,
-    /// The tokens that are stored.
-    stored: Arc<Cache<SignInId, ()>>,
+    rooms: Rooms,
+    stored: Arc<Cache<StoredToken, ()>>,
 }
 
 impl UsedDocumentTokens {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, stored: Arc::new(Cache::new(REMEMBERED)) }
+    pub(super) fn new(store: Store, rooms: Rooms) -> Self {
+        Self { store, rooms, stored: Arc::new(Cache::new(REMEMBERED)) }
     }
 
-    /// Stores what the token of these claims grants to its user, unless it is stored already. Returns whether the token may be
-    /// used.
+    /// Stores what the token of these claims grants to its user, unless it is stored already, and announces it. Returns whether
+    /// the token may be used.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -44,29 +51,40 @@ impl UsedDocumentTokens {
         user: UserId,
         claims: &Claims,
         grants: &DocumentGrants,
-    ) -> Result<DocumentTokenState, StoreError> {
-        let sign_in = claims.sign_in.id;
+    ) -> Result<bool, StoreError> {
+        let name = (claims.sign_in.id, user, claims.expires_at);
         // The end of a token that was used is found with its sign-in.
-        if self.stored.get(&sign_in).is_some() {
-            return Ok(DocumentTokenState::Valid);
+        if self.stored.get(&name).is_some() {
+            return Ok(true);
         }
         let token = NewDocumentToken {
-            sign_in,
+            sign_in: claims.sign_in,
             application: (*grants.application).to_owned(),
             key_id: (*grants.key_id).to_owned(),
             user,
             levels: grants.levels.clone(),
-            expires_at: claims.expires_at,
             kept_until: claims.expires_at + KEPT_AFTER_EXPIRY,
         };
-        let store = self.store.clone();
-        // A write must not be dropped half-way.
-        let storing = tokio::spawn(async move { store.note_document_token(&token).await });
-        let state = storing.await.map_err(StoreError::internal)??;
-        if state == DocumentTokenState::Valid {
-            self.stored.insert(sign_in, ());
+        let (store, rooms) = (self.store.clone(), self.rooms.clone());
+        // A write must not be dropped half-way, nor must its announcement.
+        let storing = tokio::spawn(async move {
+            let used = store.note_document_token(&token).await?;
+            if let DocumentTokenUse::Accepted(changes) = &used {
+                for UserAccess { document, user, access } in changes {
+                    rooms.apply_access(*document, *user, *access).await;
+                }
+                let changes = changes.clone();
+                tokio::spawn(async move { rooms.announce_access(changes).await });
+            }
+            Ok::<_, StoreError>(used)
+        });
+        match storing.await.map_err(StoreError::internal)?? {
+            DocumentTokenUse::Accepted(_) => {
+                self.stored.insert(name, ());
+                Ok(true)
+            }
+            DocumentTokenUse::Refused => Ok(false),
         }
-        Ok(state)
     }
 }
 

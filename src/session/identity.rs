@@ -12,7 +12,8 @@ use crate::{
     auth::{Claims, DocumentGrants, Subject, TokenError, Verifier},
     domain::{Account, DisplayName, Email, Party, SignIn, User, UserId},
     metrics::Metrics,
-    store::{DocumentTokenState, Standing, Store, StoreError},
+    room::Rooms,
+    store::{Standing, Store, StoreError},
 };
 
 /// The user of a valid token.
@@ -61,9 +62,15 @@ impl Identity {
     /// Creates an authenticator. With `enrol`, it creates an account for a valid token of an unknown user that is signed with
     /// our own secret.
     #[must_use]
-    pub fn new(verifier: Verifier, store: Store, metrics: Metrics, enrol: bool) -> Self {
+    pub fn new(
+        verifier: Verifier,
+        store: Store,
+        rooms: Rooms,
+        metrics: Metrics,
+        enrol: bool,
+    ) -> Self {
         let outside = OutsideUsers::new(store.clone());
-        let document_tokens = UsedDocumentTokens::new(store.clone());
+        let document_tokens = UsedDocumentTokens::new(store.clone(), rooms);
         Self { verifier, store, metrics, enrol, outside, document_tokens }
     }
 
@@ -154,13 +161,11 @@ impl Identity {
         claims: &Claims,
         grants: &DocumentGrants,
     ) -> Result<(), IdentityError> {
-        match self.document_tokens.note(user, claims, grants).await? {
-            DocumentTokenState::Valid => Ok(()),
-            DocumentTokenState::Ended => {
-                self.metrics.auth_failed("signed_out");
-                Err(IdentityError::SignedOut)
-            }
+        if self.document_tokens.note(user, claims, grants).await? {
+            return Ok(());
         }
+        self.metrics.auth_failed("signed_out");
+        Err(IdentityError::SignedOut)
     }
 
     fn admit(&self, standing: Standing) -> Result<Account, IdentityError> {

@@ -135,10 +135,11 @@ impl Store {
     }
 
     /// Grants `target` this level until `ends_at`, or until it is revoked. The grant replaces the previous one. Granting what
-    /// they already have changes nothing.
+    /// they already have changes nothing. The grant ends with that of `actor` at the latest, so that access which ends cannot
+    /// be made permanent.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` has no owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
+    /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
     /// of the document, [`StoreError::NoSuchUser`] if `target` has no account, [`StoreError::Busy`].
     pub async fn grant_access(
         &self,
@@ -152,12 +153,16 @@ impl Store {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
-            if state.actor_level(actor) != Some(AccessLevel::Owner) {
-                return Err(StoreError::Denied);
-            }
+            let may_grant_until = state.may_grant_until(actor).ok_or(StoreError::Denied)?;
             if state.is_owner(target) {
                 return Err(StoreError::OwnerKeepsAccess);
             }
+            let ends_at = match may_grant_until {
+                Until::Revoked => ends_at,
+                Until::Time(until) => {
+                    Some(ends_at.map_or(until, |ends_at| Ord::min(ends_at, until)))
+                }
+            };
             let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
             let previous_level = state.target_level.map(rows::access_level);
             let (granted_at, access_version) = match state.target_granted_at {
@@ -263,12 +268,22 @@ struct GrantRow {
     ends_at: Option<DateTime<Utc>>,
 }
 
+/// Until when access lasts.
+#[derive(Clone, Copy)]
+enum Until {
+    /// Until it is revoked.
+    Revoked,
+    /// Until this time.
+    Time(DateTime<Utc>),
+}
+
 /// The levels of the acting user and the target, read under the document's lock before access is changed.
 #[derive(FromQueryResult)]
 struct AccessState {
     owner_id: Uuid,
     access_version: i64,
     actor_level: Option<Level>,
+    actor_ends_at: Option<DateTime<Utc>>,
     actor_entitled: Option<Level>,
     target_level: Option<Level>,
     target_granted_at: Option<DateTime<Utc>>,
@@ -294,6 +309,7 @@ impl AccessState {
             .column(document::Column::OwnerId)
             .column(document::Column::AccessVersion)
             .column_as(document_access::Column::Level, "actor_level")
+            .column_as(document_access::Column::EndsAt, "actor_ends_at")
             .join_as(JoinType::LeftJoin, rows::grant_join(target), grant.clone())
             .expr_as(Expr::col((grant.clone(), document_access::Column::Level)), "target_level")
             .expr_as(
@@ -312,6 +328,16 @@ impl AccessState {
 
     fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
         effective_level(actor, self.owner_id, self.actor_level, self.actor_entitled)
+    }
+
+    /// Returns until when a grant of the acting user lasts at most. `None` if they may grant nothing: only a grant, or the
+    /// document itself, can be passed on, not what a token or an answer gives.
+    fn may_grant_until(&self, actor: UserId) -> Option<Until> {
+        if self.is_owner(actor) {
+            return Some(Until::Revoked);
+        }
+        let is_granted = self.actor_level == Some(Level::Owner);
+        is_granted.then(|| self.actor_ends_at.map_or(Until::Revoked, Until::Time))
     }
 
     fn is_owner(&self, user: UserId) -> bool {

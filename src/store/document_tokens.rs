@@ -5,16 +5,20 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use entity::{application_key, document_token};
+use entity::{application_key, document_token, ended_sign_in, user};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait as _,
-    sea_query::{Expr, OnConflict},
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait as _,
+    sea_query::{Expr, LockType, OnConflict},
 };
 use uuid::Uuid;
 
-use super::{EntitlementSource, Store, StoreError, entitlements::set_levels, rows};
-use crate::domain::{AccessLevel, DocumentId, Party, SignInId, UserId};
+use super::{
+    EntitlementSource, Store, StoreError, UserAccess,
+    entitlements::{list_access, set_levels},
+    rows,
+};
+use crate::domain::{AccessLevel, DocumentId, EndedSignIns, Party, SignIn, SignInId, UserId};
 
 /// The most rows that are read or deleted at a time.
 const ROWS_AT_ONCE: u64 = 500;
@@ -22,8 +26,8 @@ const ROWS_AT_ONCE: u64 = 500;
 /// A document token that is used for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDocumentToken {
-    /// Its sign-in.
-    pub sign_in: SignInId,
+    /// Its sign-in, with its expiry.
+    pub sign_in: SignIn,
     /// The application that issued it.
     pub application: String,
     /// The key that it was signed with.
@@ -32,19 +36,17 @@ pub struct NewDocumentToken {
     pub user: UserId,
     /// The documents that it names, and the levels on them.
     pub levels: BTreeMap<DocumentId, AccessLevel>,
-    /// When it expires.
-    pub expires_at: DateTime<Utc>,
     /// Until when its end has to be remembered.
     pub kept_until: DateTime<Utc>,
 }
 
-/// Whether a document token may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DocumentTokenState {
-    /// It may.
-    Valid,
-    /// Its application has ended it.
-    Ended,
+/// What became of a document token that is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DocumentTokenUse {
+    /// It may be used. The access of its user that has changed.
+    Accepted(Vec<UserAccess>),
+    /// It has ended, or its id is that of a token of another user.
+    Refused,
 }
 
 /// A document token that was ended, and that its user has used.
@@ -59,16 +61,17 @@ pub struct EndedToken {
 }
 
 impl Store {
-    /// Notes a token, and entitles its user to the levels that it names, until it expires.
+    /// Notes a token, and entitles its user to the levels that it names, until it expires. Whether it has ended is read in the
+    /// same transaction, so that nothing is granted after its end.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn note_document_token(
         &self,
         token: &NewDocumentToken,
-    ) -> Result<DocumentTokenState, StoreError> {
+    ) -> Result<DocumentTokenUse, StoreError> {
         let row = document_token::ActiveModel {
-            sign_in_id: Set(token.sign_in.uuid()),
+            sign_in_id: Set(token.sign_in.id.uuid()),
             application: Set(token.application.clone()),
             key_id: Set(Some(token.key_id.clone())),
             user_id: Set(Some(token.user.uuid())),
@@ -77,19 +80,38 @@ impl Store {
         };
         self.write(Party::User(token.user), async {
             let txn = self.begin().await?;
+            if !is_in_force(&txn, token).await? {
+                return Ok(DocumentTokenUse::Refused);
+            }
             document_token::Entity::insert(row)
                 .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(&txn)
                 .await?;
-            let stored = document_token::Entity::find_by_id(token.sign_in.uuid()).one(&txn).await?;
-            if stored.is_none_or(|stored| stored.ended_at.is_some()) {
-                return Ok(DocumentTokenState::Ended);
+            let stored = document_token::Entity::find_by_id(token.sign_in.id.uuid())
+                .lock(LockType::NoKeyUpdate)
+                .one(&txn)
+                .await?;
+            let is_same = stored.is_some_and(|stored| {
+                stored.ended_at.is_none() && stored.user_id == Some(token.user.uuid())
+            });
+            if !is_same {
+                return Ok(DocumentTokenUse::Refused);
             }
+            // It may have been signed again with a later end.
+            let later = token.kept_until.trunc_subsecs(6);
+            document_token::Entity::update_many()
+                .col_expr(document_token::Column::KeptUntil, Expr::value(later))
+                .filter(document_token::Column::SignInId.eq(token.sign_in.id.uuid()))
+                .filter(document_token::Column::KeptUntil.lt(later))
+                .exec(&txn)
+                .await?;
             let levels = token.levels.iter().map(|(id, level)| (*id, Some(*level))).collect();
-            let source = EntitlementSource::Token(token.sign_in);
-            set_levels(&txn, token.user, source, &levels, token.expires_at).await?;
+            let source = EntitlementSource::Token(token.sign_in.id);
+            let ends_at = token.sign_in.expires_at;
+            let changed = set_levels(&txn, token.user, source, &levels, ends_at).await?;
+            let access = list_access(&txn, &changed).await?;
             txn.commit().await?;
-            Ok(DocumentTokenState::Valid)
+            Ok(DocumentTokenUse::Accepted(access))
         })
         .await
     }
@@ -185,6 +207,26 @@ impl Store {
             self.turns.write_patiently(Party::Node, delete.exec(&self.statements)).await??;
         Ok(deleted.rows_affected)
     }
+}
+
+/// Whether neither the sign-ins of the user nor the key have ended, and the account is not blocked. Locks the rows of the user and
+/// the key against it.
+async fn is_in_force(
+    txn: &DatabaseTransaction,
+    token: &NewDocumentToken,
+) -> Result<bool, StoreError> {
+    let user = user::Entity::find_by_id(token.user.uuid()).lock(LockType::NoKeyUpdate);
+    let Some(user) = user.one(txn).await? else { return Ok(false) };
+    let all = user.ended_at.map(|at| EndedSignIns::All { generation: user.generation, at });
+    if user.blocked_at.is_some() || all.is_some_and(|all| token.sign_in.is_among(&all)) {
+        return Ok(false);
+    }
+    let id = (token.user.uuid(), token.sign_in.id.uuid());
+    if ended_sign_in::Entity::find_by_id(id).one(txn).await?.is_some() {
+        return Ok(false);
+    }
+    let key = application_key::Entity::find_by_id(&token.key_id).lock(LockType::Share);
+    Ok(key.one(txn).await?.is_some_and(|key| key.removed_at.is_none()))
 }
 
 fn ended_token(row: document_token::Model) -> Option<EndedToken> {

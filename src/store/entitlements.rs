@@ -14,7 +14,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, access::increment_access_version, document_lock::lock_documents, rows,
+    Store, StoreError, access::increment_access_version, document_heads::access_levels,
+    document_lock::lock_documents, rows,
 };
 use crate::domain::{AccessChange, AccessLevel, DocumentId, Party, SignInId, UserId};
 
@@ -62,31 +63,68 @@ pub struct UserAccess {
 }
 
 impl Store {
-    /// Entitles a user to a level on a document until `ends_at`, or with `None` ends what they are entitled to by this
-    /// source. Returns their access afterwards if that changed something but the time.
+    /// Stores an answer of the application: the level of a user on a document until `ends_at`, or none. Returns their access
+    /// afterwards if that changed something but the time.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn entitle(
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`]. `None` in the outer option: the access version of
+    /// the document is no longer `expected`, so the rules may have changed since the question, and nothing was stored.
+    pub async fn store_answer(
         &self,
         user: UserId,
         document: DocumentId,
-        source: EntitlementSource,
         (level, ends_at): (Option<AccessLevel>, DateTime<Utc>),
-    ) -> Result<Option<UserAccess>, StoreError> {
-        let is_changed = self
-            .write(Party::User(user), async {
-                let txn = self.begin().await?;
-                let levels = BTreeMap::from([(document, level)]);
-                let changed = set_levels(&txn, user, source, &levels, ends_at).await?;
-                txn.commit().await?;
-                Ok::<_, StoreError>(!changed.is_empty())
-            })
+        expected: Option<i64>,
+    ) -> Result<Option<Vec<UserAccess>>, StoreError> {
+        self.write(Party::User(user), async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, [document]).await?;
+            let present = access_version(&txn, document).await?;
+            if expected.is_some_and(|expected| present != Some(expected)) {
+                return Ok(None);
+            }
+            let levels = BTreeMap::from([(document, level)]);
+            let source = EntitlementSource::Answer;
+            let changed = set_levels(&txn, user, source, &levels, ends_at).await?;
+            let access = list_access(&txn, &changed).await?;
+            txn.commit().await?;
+            Ok(Some(access))
+        })
+        .await
+    }
+
+    /// Returns the access version of a document that is not deleted, and its owner.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_access_version(
+        &self,
+        document: DocumentId,
+    ) -> Result<Option<(i64, UserId)>, StoreError> {
+        let row: Option<(i64, Uuid)> = document::Entity::find()
+            .select_only()
+            .columns([document::Column::AccessVersion, document::Column::OwnerId])
+            .filter(document::Column::Id.eq(document.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
+            .into_tuple()
+            .one(&self.readers)
             .await?;
-        if !is_changed {
-            return Ok(None);
-        }
-        Ok(self.list_access(&BTreeSet::from([(document, user)])).await?.pop())
+        Ok(row.map(|(version, owner)| (version, owner.into())))
+    }
+
+    /// Makes answers to questions about a document that were asked before now obsolete, those that are not stored yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn void_answers(&self, document: DocumentId) -> Result<(), StoreError> {
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, [document]).await?;
+            increment_access_version(&txn, document).await?;
+            txn.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The most answers that [`Store::list_answers`] returns, but one.
@@ -140,36 +178,40 @@ impl Store {
             if ended.is_empty() {
                 return Ok(changed);
             }
-            changed.extend(self.list_access(&ended).await?);
+            changed.extend(ended);
         }
     }
 
-    /// Deletes grants and entitlements that have ended by `now`, some at a time. Returns the access of their users afterwards.
-    /// An empty list shows that none is left.
+    /// Returns whether a grant or an entitlement has ended by `now` and is not deleted yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn has_due_access(&self, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let backend = self.readers.get_database_backend();
+        let query = Statement::from_sql_and_values(backend, HAS_DUE, [now.into()]);
+        match self.readers.query_one_raw(query).await? {
+            Some(row) => Ok(row.try_get_by_index(0)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Deletes some of the entitlements that have ended by `now`. Returns the access of their users afterwards.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn end_due_access(&self, now: DateTime<Utc>) -> Result<Vec<UserAccess>, StoreError> {
-        let backend = self.readers.get_database_backend();
-        let query = Statement::from_sql_and_values(backend, HAS_DUE, [now.into()]);
-        let has_due = match self.readers.query_one_raw(query).await? {
-            Some(row) => row.try_get_by_index(0)?,
-            None => false,
-        };
-        if !has_due {
-            return Ok(vec![]);
-        }
+    pub async fn end_due_entitlements(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<UserAccess>, StoreError> {
         let due = Condition::all().add(entitlement::Column::EndsAt.lte(now));
-        let mut ended = self.delete_some_entitlements(&due).await?;
-        ended.extend(self.delete_due_grants(now).await?);
-        self.list_access(&ended).await
+        self.delete_some_entitlements(&due).await
     }
 
-    /// Deletes some of the entitlements that fit a condition. Returns their documents and users.
+    /// Deletes some of the entitlements that fit a condition. Returns the access of their users afterwards.
     async fn delete_some_entitlements(
         &self,
         chosen: &Condition,
-    ) -> Result<BTreeSet<(DocumentId, UserId)>, StoreError> {
+    ) -> Result<Vec<UserAccess>, StoreError> {
         let find = entitlement::Entity::find()
             .select_only()
             .columns([entitlement::Column::DocumentId, entitlement::Column::UserId])
@@ -178,7 +220,7 @@ impl Store {
             .into_tuple();
         let found: Vec<(Uuid, Uuid)> = find.all(&self.readers).await?;
         if found.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(vec![]);
         }
         let users = found.iter().map(|(_, user)| *user).collect::<BTreeSet<_>>();
         let documents: BTreeSet<_> =
@@ -201,17 +243,18 @@ impl Store {
             entitlement::Entity::delete_many().filter(rows).exec(&txn).await?;
             let pairs = typed(pairs);
             increment_all(&txn, &pairs).await?;
+            let access = list_access(&txn, &pairs).await?;
             txn.commit().await?;
-            Ok(pairs)
+            Ok(access)
         })
         .await
     }
 
-    /// Deletes some of the grants that have ended. Returns their documents and users.
-    async fn delete_due_grants(
-        &self,
-        now: DateTime<Utc>,
-    ) -> Result<BTreeSet<(DocumentId, UserId)>, StoreError> {
+    /// Deletes some of the grants that have ended by `now`. Returns the access of their users afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_due_grants(&self, now: DateTime<Utc>) -> Result<Vec<UserAccess>, StoreError> {
         use document_access::Column;
         let find = document_access::Entity::find()
             .select_only()
@@ -220,7 +263,7 @@ impl Store {
         let due: Vec<(Uuid, Uuid)> =
             find.clone().limit(DELETED_AT_ONCE).into_tuple().all(&self.readers).await?;
         if due.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(vec![]);
         }
         let documents: BTreeSet<_> =
             due.iter().map(|(document, _)| DocumentId::from(*document)).collect();
@@ -238,34 +281,49 @@ impl Store {
                 .await?;
             let pairs = typed(due);
             increment_all(&txn, &pairs).await?;
+            let access = list_access(&txn, &pairs).await?;
             txn.commit().await?;
-            Ok(pairs)
+            Ok(access)
         })
         .await
     }
+}
 
-    /// Returns the access of these users to these documents now. Leaves out documents that do not exist any more, whose seats
-    /// have ended.
-    async fn list_access(
-        &self,
-        pairs: &BTreeSet<(DocumentId, UserId)>,
-    ) -> Result<Vec<UserAccess>, StoreError> {
-        let mut by_document: BTreeMap<DocumentId, Vec<UserId>> = BTreeMap::new();
-        for (document, user) in pairs {
-            by_document.entry(*document).or_default().push(*user);
-        }
-        let mut list = Vec::with_capacity(pairs.len());
-        for (document, users) in by_document {
-            let found = self.find_access_levels(document, &users).await?;
-            let Some((access_version, levels)) = found else { continue };
-            list.extend(users.into_iter().map(|user| {
-                let level = levels.get(&user).copied();
-                let access = AccessChange { level, access_version: Some(access_version) };
-                UserAccess { document, user, access }
-            }));
-        }
-        Ok(list)
+/// Returns the access of these users to these documents. Leaves out documents that do not exist any more, whose seats have
+/// ended.
+pub(super) async fn list_access(
+    txn: &DatabaseTransaction,
+    pairs: &BTreeSet<(DocumentId, UserId)>,
+) -> Result<Vec<UserAccess>, StoreError> {
+    let mut by_document: BTreeMap<DocumentId, Vec<UserId>> = BTreeMap::new();
+    for (document, user) in pairs {
+        by_document.entry(*document).or_default().push(*user);
     }
+    let mut list = Vec::with_capacity(pairs.len());
+    for (document, users) in by_document {
+        let Some((access_version, levels)) = access_levels(txn, document, &users).await? else {
+            continue;
+        };
+        list.extend(users.into_iter().map(|user| {
+            let level = levels.get(&user).copied();
+            let access = AccessChange { level, access_version: Some(access_version) };
+            UserAccess { document, user, access }
+        }));
+    }
+    Ok(list)
+}
+
+async fn access_version(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+) -> Result<Option<i64>, StoreError> {
+    let version = document::Entity::find_by_id(document.uuid())
+        .select_only()
+        .column(document::Column::AccessVersion)
+        .into_tuple()
+        .one(txn)
+        .await?;
+    Ok(version)
 }
 
 /// Sets the levels that a user has by one source, on documents that exist. Returns the documents whose level has changed.

@@ -20,6 +20,14 @@ fn past() -> DateTime<Utc> {
 }
 
 impl TestStore {
+    async fn end_due_access(&self, now: DateTime<Utc>) -> Vec<UserAccess> {
+        let has_due = self.has_due_access(now).await.unwrap();
+        let mut ended = self.end_due_entitlements(now).await.unwrap();
+        ended.extend(self.end_due_grants(now).await.unwrap());
+        assert_eq!(has_due, !ended.is_empty());
+        ended
+    }
+
     async fn token(
         &self,
         user: UserId,
@@ -99,14 +107,14 @@ async fn what_has_ended_gives_no_level_and_is_deleted() {
     assert_eq!(store.list_collaborators([document]).await.unwrap().len(), 0);
     let (_, before) = store.find_access(ana, document).await.unwrap().unwrap();
 
-    let mut ended = store.end_due_access(Utc::now()).await.unwrap();
+    let mut ended = store.end_due_access(Utc::now()).await;
 
     ended.sort_by_key(|ended| ended.user);
     let (users, levels): (Vec<_>, Vec<_>) =
         ended.iter().map(|ended| (ended.user, ended.access.level)).unzip();
     assert_eq!((users, levels), (vec![bo, cy], vec![None, None]));
     assert!(ended.iter().all(|ended| ended.access.access_version > Some(before)));
-    assert_eq!(store.end_due_access(Utc::now()).await.unwrap(), []);
+    assert_eq!(store.end_due_access(Utc::now()).await, []);
 }
 
 #[tokio::test]
@@ -121,7 +129,7 @@ async fn a_grant_that_has_not_ended_is_kept() {
     let longer = store.grant_access(ana, document, bo, Edit).await.unwrap();
     assert_eq!(longer.collaborator.ends_at, None);
     assert!(longer.access_version > same.access_version);
-    assert_eq!(store.end_due_access(soon()).await.unwrap(), []);
+    assert_eq!(store.end_due_access(soon()).await, []);
     assert_eq!(store.level(bo, document).await, Some(Edit));
 }
 
@@ -132,14 +140,54 @@ async fn an_answer_replaces_the_one_before() {
     let document = store.document(ana).await.id;
     let mut changes = Vec::new();
     for level in [Some(View), Some(View), Some(Edit), None, None] {
-        let changed = store.entitle(bo, document, EntitlementSource::Answer, (level, soon())).await;
-        changes.push(changed.unwrap().map(|changed| changed.access.level));
+        let changed = store.store_answer(bo, document, (level, soon()), None).await.unwrap();
+        changes.push(changed.unwrap().first().map(|changed| changed.access.level));
         assert_eq!(store.level(bo, document).await, level);
     }
     assert_eq!(changes, [Some(Some(View)), None, Some(Some(Edit)), Some(None), None]);
     let missing = DocumentId::new();
-    let changed = store.entitle(bo, missing, EntitlementSource::Answer, (Some(View), soon())).await;
-    assert_eq!(changed.unwrap(), None);
+    let changed = store.store_answer(bo, missing, (Some(View), soon()), None).await.unwrap();
+    assert_eq!(changed, Some(vec![]));
+}
+
+#[tokio::test]
+async fn an_answer_from_before_the_rules_have_changed_is_not_stored() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.document(ana).await.id;
+    let (version, owner) = store.find_access_version(document).await.unwrap().unwrap();
+    assert_eq!(owner, ana);
+    store.void_answers(document).await.unwrap();
+    let answer = (Some(Edit), soon());
+    let stored = store.store_answer(bo, document, answer, Some(version)).await.unwrap();
+    assert_eq!(stored, None);
+    assert_eq!(store.level(bo, document).await, None);
+    let stored = store.store_answer(bo, document, answer, Some(version + 1)).await.unwrap();
+    assert_eq!(stored.unwrap().len(), 1);
+    assert_eq!(store.level(bo, document).await, Some(Edit));
+}
+
+#[tokio::test]
+async fn access_that_ends_cannot_be_made_permanent() {
+    let store = TestStore::new().await;
+    let (ana, bo, cy) = (store.user("ana").await, store.user("bo").await, store.user("cy").await);
+    let document = store.document(ana).await.id;
+    store.token(bo, &[(document, Owner)], soon()).await;
+    for target in [bo, cy] {
+        let granted = store.grant_access(bo, document, target, Owner).await;
+        assert!(matches!(granted, Err(StoreError::Denied)));
+    }
+    let end = soon();
+    let until = Grant { level: Owner, ends_at: Some(end) };
+    store.grant_access(ana, document, bo, until).await.unwrap();
+    for (target, ends_at) in [(bo, None), (cy, None), (cy, Some(end + TimeDelta::hours(1)))] {
+        let grant = Grant { level: Owner, ends_at };
+        let granted = store.grant_access(bo, document, target, grant).await.unwrap();
+        assert_eq!(granted.collaborator.ends_at, Some(end.trunc_subsecs(6)));
+    }
+    store.grant_access(ana, document, bo, Owner).await.unwrap();
+    let granted = store.grant_access(bo, document, cy, Edit).await.unwrap();
+    assert_eq!(granted.collaborator.ends_at, None);
 }
 
 #[tokio::test]

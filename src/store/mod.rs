@@ -80,7 +80,7 @@ pub use accounts::{AcceptedAddress, AccountListing, Credentials, NewAccount};
 pub use application_keys::{ApplicationKey, RegisterOutcome};
 pub use document_heads::HeadVersions;
 pub use document_lock::DocumentLock;
-pub use document_tokens::{DocumentTokenState, EndedToken, NewDocumentToken};
+pub use document_tokens::{DocumentTokenUse, EndedToken, NewDocumentToken};
 pub use entitlements::{EntitlementSource, UserAccess};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};

@@ -39,8 +39,10 @@ before(async () => {
   wiki = spawn('node', [file], { env: { ...env, KEY_ID: 'wiki-1', PORT: String(port) }, stdio: 'inherit' });
   await until('the wiki listens', () => fetch(origin).then((reply) => reply.ok, () => false));
   // The key takes effect within a second.
+  const login = await fetch(`${origin}/login`, { method: 'POST', body: '{"name":"ana","password":"ana"}' });
+  const cookie = login.headers.get('set-cookie').split(';')[0];
   await until('the key is known', async () => {
-    const { token } = await (await fetch(`${origin}/token`, { method: 'POST', body: '{"document":"' + randomUUID() + '"}' })).json();
+    const { token } = await (await fetch(`${origin}/token`, { method: 'POST', body: '{}', headers: { cookie } })).json();
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     return (await fetch(server.graphql, { method: 'POST', headers, body: '{"query":"{ me { id } }"}' })).ok;
   });

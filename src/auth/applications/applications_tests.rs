@@ -20,6 +20,7 @@ fn claims(changes: Value) -> Value {
         "aud": "coscribe",
         "sub": "4711",
         "jti": "one",
+        "iat": noon().timestamp() - 60,
         "exp": noon().timestamp() + 3600,
     });
     for (name, value) in changes.as_object().unwrap() {
@@ -81,8 +82,11 @@ fn a_token_breaks_no_rule() {
         (json!({ "exp": at(-4) }), Ok(())),
         (json!({ "exp": at(-5) }), Err(TokenError::Expired)),
         (json!({ "exp": null }), Err(TokenError::NoExpiry)),
-        (json!({ "exp": at(24 * 3600) }), Ok(())),
-        (json!({ "exp": at(24 * 3600 + 60) }), Err(TokenError::LivesTooLong)),
+        (json!({ "exp": at(24 * 3600), "iat": at(0) }), Ok(())),
+        (json!({ "exp": at(24 * 3600), "iat": at(-1) }), Err(TokenError::LivesTooLong)),
+        (json!({ "exp": at(60), "iat": at(-24 * 3600) }), Err(TokenError::LivesTooLong)),
+        (json!({ "iat": null }), Err(TokenError::LivesTooLong)),
+        (json!({ "exp": at(24 * 3600 + 60), "iat": at(60) }), Err(TokenError::LivesTooLong)),
         (json!({ "nbf": at(60) }), Err(TokenError::NotYetValid)),
         (json!({ "aud": "x" }), Err(TokenError::WrongAudience)),
         (json!({ "aud": null }), Err(TokenError::WrongAudience)),

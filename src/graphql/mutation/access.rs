@@ -1,7 +1,7 @@
 //! Granting and revoking access to a document.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use tokio::time::Instant;
 
 use super::edit::take_edit;
@@ -26,7 +26,8 @@ pub(super) struct AccessMutations;
 impl AccessMutations {
     /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. Takes
     /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. With `endsAt` the access
-    /// ends by itself at that time, within a second. A grant replaces the one before, with its end. Requires `OWNER`. Fails
+    /// ends by itself at that time, within a second. A grant replaces the one before, with its end. One by a user whose own access ends
+    /// ends with it at the latest; one whose `OWNER` comes from a document token or an application gets `FORBIDDEN`. Requires `OWNER`. Fails
     /// with `FORBIDDEN` if an application decides who may open documents (`auth.ask`).
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn grant_access(
@@ -45,8 +46,9 @@ impl AccessMutations {
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let granter = admitted.user.id;
         api.hourly.take_grant(granter)?;
-        if ends_at.is_some_and(|ends_at| ends_at <= Utc::now()) {
-            let why = "`endsAt` is past. Name a later time, or none.";
+        // SQLite compares times as text, which later years would break.
+        if ends_at.is_some_and(|ends_at| ends_at <= Utc::now() || ends_at.year() > 9_999) {
+            let why = "`endsAt` is past, or after the year 9999. Name another time, or none.";
             return Err(InvalidInput::new(why).into());
         }
         let target = find_target(ctx, user_id, email).await?;

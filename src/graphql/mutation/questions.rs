@@ -1,7 +1,9 @@
 //! Asking the application again which level users have.
 
+use std::collections::HashSet;
+
 use async_graphql::{Context, ID, Object};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use crate::{
     domain::{InvalidInput, UserId},
@@ -12,7 +14,7 @@ use crate::{
         complexity::DATABASE_WRITE,
         read_turns::read,
     },
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// How many questions of one call are asked at the same time.
@@ -41,21 +43,36 @@ impl QuestionMutations {
         application.ok_or(ApiError::NotAnApplication)?;
         let document = id.as_ref().map(document_id).transpose()?;
         let user = user_id.map(|id| id.parse::<UserId>()).transpose()?;
-        let pairs = match (document, user) {
+        if let Some(document) = document {
+            // Answers by the rules from before may be on their way.
+            api.store.void_answers(document).await?;
+        }
+        let mut pairs = match (document, user) {
             (None, None) => {
                 let why = "Name a document, a user, or both.";
                 return Err(InvalidInput::new(why).into());
             }
-            (Some(document), Some(user)) => vec![(user, document)],
+            (Some(document), Some(user)) => {
+                let account = read(ctx, api.store.find_account(user)).await?;
+                account.ok_or(StoreError::NoSuchUser)?;
+                vec![(user, document)]
+            }
             _ => read(ctx, api.store.list_answers(document, user)).await?,
         };
+        if let (Some(document), None) = (document, user) {
+            let known: HashSet<_> = pairs.iter().map(|(user, _)| *user).collect();
+            let asking = api.rooms.asked_about(document).into_iter();
+            pairs.extend(asking.filter(|user| !known.contains(user)).map(|user| (user, document)));
+        }
         if pairs.len() > Store::MAX_LISTED_ANSWERS {
             let why = "There are too many questions. Name both a document and a user.";
             return Err(InvalidInput::new(why).into());
         }
         let count = i32::try_from(pairs.len()).unwrap_or(i32::MAX);
         let asking = pairs.into_iter().map(|(user, document)| api.rooms.ask_again(user, document));
-        stream::iter(asking).buffer_unordered(ASKED_AT_ONCE).try_collect::<()>().await?;
+        // All are asked, even if one fails.
+        let asked: Vec<_> = stream::iter(asking).buffer_unordered(ASKED_AT_ONCE).collect().await;
+        asked.into_iter().collect::<Result<(), _>>()?;
         Ok(count)
     }
 }
