@@ -33,6 +33,8 @@ pub struct Model {
     pub content: String,
     /// What the rows of the document take, in bytes: its change log, snapshots and receipts included. 0 for a tombstone.
     pub stored_bytes: i64,
+    /// How often an application has said that its rules for this document have changed.
+    pub rules_version: i64,
     /// The row of `owner_id`.
     #[sea_orm(belongs_to, from = "owner_id", to = "id")]
     pub owner: BelongsTo<super::user::Entity>,

@@ -18,7 +18,7 @@ pub struct Model {
     /// What the level comes from.
     #[sea_orm(primary_key, auto_increment = false)]
     pub kind: Kind,
-    /// Which token or group it is. Zeros if there is only one source of the kind.
+    /// The sign-in of the document token. Zeros for an answer.
     #[sea_orm(primary_key, auto_increment = false)]
     pub source_id: Uuid,
     /// The level.

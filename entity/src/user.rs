@@ -28,6 +28,8 @@ pub struct Model {
     pub ended_at: Option<DateTimeUtc>,
     /// When an operator blocked the account. Null unless it is blocked.
     pub blocked_at: Option<DateTimeUtc>,
+    /// How often an application has said that its rules for this user have changed.
+    pub rules_version: i64,
     /// The documents that this user owns.
     #[sea_orm(has_many)]
     pub documents: HasMany<super::document::Entity>,

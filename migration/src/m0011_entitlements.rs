@@ -1,4 +1,5 @@
-//! Creates the table of access levels that come from elsewhere than a grant, and lets grants end by themselves.
+//! Creates the table of access levels that come from elsewhere than a grant, lets grants end by themselves, and counts how often
+//! an application has said that its rules have changed.
 
 use sea_orm_migration::prelude::*;
 
@@ -23,6 +24,12 @@ enum GrantColumn {
     EndsAt,
 }
 
+/// A column of documents and of users.
+#[derive(DeriveIden)]
+enum RulesColumn {
+    RulesVersion,
+}
+
 const BY_SOURCE: &str = "idx_entitlement_source";
 const BY_USER: &str = "idx_entitlement_user";
 const BY_END: &str = "idx_entitlement_ends_at";
@@ -36,6 +43,14 @@ impl MigrationTrait for Migration {
             .alter_table(Table::alter().table(DocumentAccess::Table).add_column(ends_at).to_owned())
             .await?;
         manager.create_index(by_end(GRANTS_BY_END, DocumentAccess::Table)).await?;
+        let counter = || {
+            let mut column = ColumnDef::new(RulesColumn::RulesVersion);
+            column.big_integer().not_null().default(0).take()
+        };
+        let of_documents = Table::alter().table(Document::Table).add_column(counter()).to_owned();
+        manager.alter_table(of_documents).await?;
+        let of_users = Table::alter().table(User::Table).add_column(counter()).to_owned();
+        manager.alter_table(of_users).await?;
         manager
             .create_table(
                 Table::create()
@@ -89,6 +104,12 @@ impl MigrationTrait for Migration {
         manager.drop_table(Table::drop().table(Entitlement::Table).to_owned()).await?;
         let index = Index::drop().name(GRANTS_BY_END).table(DocumentAccess::Table).to_owned();
         manager.drop_index(index).await?;
+        let counter = RulesColumn::RulesVersion;
+        let of_users = Table::alter().table(User::Table).drop_column(counter).to_owned();
+        manager.alter_table(of_users).await?;
+        let counter = RulesColumn::RulesVersion;
+        let of_documents = Table::alter().table(Document::Table).drop_column(counter).to_owned();
+        manager.alter_table(of_documents).await?;
         let column = GrantColumn::EndsAt;
         let column = Table::alter().table(DocumentAccess::Table).drop_column(column).to_owned();
         manager.alter_table(column).await

@@ -14,10 +14,10 @@ use crate::{
 /// How often the keys are read.
 const LOAD_EVERY: Duration = Duration::from_secs(1);
 
-/// At every how many reads the tokens of removed keys are looked for, even if no key has been removed meanwhile.
+/// The number of reads after which the node looks for tokens of removed keys, even if the keys have not changed.
 const SWEEP_EVERY: u32 = 60;
 
-/// Reads the keys of applications again and again.
+/// Reads the keys of applications every second.
 #[derive(Clone)]
 pub(super) struct KeyLoader {
     pub(super) store: Store,
@@ -53,7 +53,7 @@ impl KeyLoader {
         })
     }
 
-    /// Reads the keys. If they are others than those `known`, uses them, and ends the tokens of removed ones.
+    /// Reads the keys. If they differ from `known`, uses them and ends the tokens of removed keys.
     async fn load(&self, known: &mut Option<Vec<ApplicationKey>>) -> Result<(), StoreError> {
         let stored = self.store.list_application_keys().await?;
         if known.as_ref() == Some(&stored) {

@@ -146,7 +146,7 @@ pub(super) fn end_due_access(settings: &Settings, rooms: Rooms) -> JoinHandle<()
                 interval.tick().await;
                 if let Err(error) = rooms.end_due_access().await {
                     let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not end access that has reached its end");
+                    tracing::warn!(error, "could not end expired access");
                 }
             }
         }

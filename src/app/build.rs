@@ -38,7 +38,7 @@ const PROBE_PERIOD: Duration = Duration::from_millis(10);
 /// How long the end of a sign-in is remembered at least: sessions at an outside issuer may last as long.
 const SIGN_INS_KEPT: Duration = Duration::from_hours(24 * 90);
 
-/// How much later than at its expiry a token may be used at most, by the clock of another node.
+/// The longest time after its expiry for which another node may still accept a token.
 const MAX_LEEWAYS: Duration = Duration::from_mins(10);
 
 /// The connected parts of a node.

@@ -55,7 +55,8 @@ pub enum TokenError {
     BadDocuments,
     /// It is a document token that is valid for too long, or does not say when it was issued.
     #[error(
-        "The token is valid for too long, or does not say when it was issued. Request one with an `iat` claim that expires sooner: the server's setting auth.document_token_life is the limit."
+        "The token is valid for too long, or has no `iat` claim. Request one with an `iat` claim and an earlier `exp`: the \
+         server's setting auth.document_token_life limits the time between them."
     )]
     LivesTooLong,
     /// It has no expiry.

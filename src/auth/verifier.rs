@@ -98,7 +98,7 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Returns whether anybody but us may issue tokens.
+    /// Returns whether outside issuers or applications may issue tokens.
     fn has_other_issuers(&self) -> bool {
         !self.issuers.is_empty() || !self.applications.is_empty()
     }

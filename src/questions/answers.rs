@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::domain::{DocumentId, UserId};
+use crate::domain::{AccessLevel, DocumentId, UserId};
 
 /// The user and the document of a question.
 type Pair = (UserId, DocumentId);
@@ -19,7 +19,7 @@ const RENEWED_BEFORE: Duration = Duration::from_secs(2);
 pub(super) enum Known<A> {
     /// Its answer is stored and has not ended.
     Answered,
-    /// It has failed a moment ago.
+    /// It failed, and must not be asked again yet.
     Failed,
     /// It is being asked.
     Asking(A),
@@ -28,9 +28,9 @@ pub(super) enum Known<A> {
 }
 
 enum Entry<A> {
-    Answered { renew_at: Instant, until: Instant, has_level: bool },
+    Answered { renew_at: Instant, until: Instant, level: Option<AccessLevel> },
     Failed { until: Instant },
-    Asking { asking: A, before: Option<(bool, Instant)> },
+    Asking { asking: A, before: Option<(Option<AccessLevel>, Instant)> },
 }
 
 /// The questions that were asked. `A` is one in progress.
@@ -70,19 +70,30 @@ impl<A: Clone> AnswerTable<A> {
         asking.map(|((user, _), _)| *user).collect()
     }
 
-    /// Forgets an answer that gave a level. Returns whether there was one.
-    pub(super) fn forget(&mut self, pair: Pair) -> bool {
+    /// Forgets an answer that gave a higher level than `found`. Returns whether there was one.
+    pub(super) fn forget_above(&mut self, pair: Pair, found: Option<AccessLevel>) -> bool {
         match self.0.get_mut(&pair) {
-            Some(Entry::Answered { has_level: true, .. }) => self.0.remove(&pair).is_some(),
-            Some(Entry::Asking { before: before @ Some((true, _)), .. }) => before.take().is_some(),
+            Some(Entry::Answered { level, .. }) if *level > found => self.0.remove(&pair).is_some(),
+            Some(Entry::Asking { before: before @ Some(_), .. })
+                if before.is_some_and(|(level, _)| level > found) =>
+            {
+                before.take().is_some()
+            }
             Some(_) | None => false,
+        }
+    }
+
+    /// Forgets that a question is being asked, if it still is.
+    pub(super) fn end(&mut self, pair: Pair) {
+        if matches!(self.0.get(&pair), Some(Entry::Asking { .. })) {
+            self.0.remove(&pair);
         }
     }
 
     /// Notes a question in progress.
     pub(super) fn begin(&mut self, pair: Pair, asking: A) {
         let before = match self.0.get(&pair) {
-            Some(Entry::Answered { until, has_level, .. }) => Some((*has_level, *until)),
+            Some(Entry::Answered { until, level, .. }) => Some((*level, *until)),
             Some(_) | None => None,
         };
         self.0.insert(pair, Entry::Asking { asking, before });
@@ -94,7 +105,7 @@ impl<A: Clone> AnswerTable<A> {
         pair: Pair,
         asked_at: Instant,
         life: Duration,
-        has_level: bool,
+        level: Option<AccessLevel>,
     ) {
         let renew_at = asked_at + life.saturating_sub(RENEWED_BEFORE).max(life / 2);
         self.0.remove(&pair);
@@ -103,17 +114,17 @@ impl<A: Clone> AnswerTable<A> {
         }
         if self.0.len() < MAX_REMEMBERED {
             let until = asked_at + life;
-            self.0.insert(pair, Entry::Answered { renew_at, until, has_level });
+            self.0.insert(pair, Entry::Answered { renew_at, until, level });
         }
     }
 
     /// Notes that a question has failed. It is not asked again until `until`, unless an answer before it is still valid.
     pub(super) fn note_failure(&mut self, pair: Pair, until: Instant) {
         let entry = match self.0.remove(&pair) {
-            Some(Entry::Asking { before: Some((has_level, valid_until)), .. })
+            Some(Entry::Asking { before: Some((level, valid_until)), .. })
                 if until < valid_until =>
             {
-                Entry::Answered { renew_at: until, until: valid_until, has_level }
+                Entry::Answered { renew_at: until, until: valid_until, level }
             }
             Some(_) | None => Entry::Failed { until },
         };
@@ -166,21 +177,21 @@ mod tests {
         assert_eq!(known(&table, pair, now), "nothing");
         table.begin(pair, 1);
         assert_eq!(known(&table, pair, now), "asking");
-        table.note_answer(pair, now, 10 * SECOND, true);
+        table.note_answer(pair, now, 10 * SECOND, Some(AccessLevel::Edit));
         assert_eq!(known(&table, pair, now + 9 * SECOND), "answered");
         assert!(table.due(now + 7 * SECOND).is_empty());
         assert_eq!(table.due(now + 8 * SECOND), [pair]);
         assert_eq!(known(&table, pair, now + 10 * SECOND), "nothing");
         assert_eq!(table.due(now + 10 * SECOND), [pair]);
         assert!(table.due(now + 10 * SECOND).is_empty(), "it was forgotten");
-        table.note_answer(pair, now, SECOND, true);
+        table.note_answer(pair, now, SECOND, Some(AccessLevel::Edit));
         assert_eq!(table.due(now + SECOND / 2), [pair]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_an_answer_is_renewed_the_one_before_counts() {
         let (mut table, pair, now) = (AnswerTable::default(), pair(), Instant::now());
-        table.note_answer(pair, now, 10 * SECOND, true);
+        table.note_answer(pair, now, 10 * SECOND, Some(AccessLevel::Edit));
         table.begin(pair, 1);
         assert_eq!(known(&table, pair, now + 9 * SECOND), "answered");
         assert_eq!(known(&table, pair, now + 10 * SECOND), "asking");
@@ -201,16 +212,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_gave_a_level_can_be_forgotten() {
         let (mut table, pair, now) = (AnswerTable::default(), pair(), Instant::now());
-        assert!(!table.forget(pair));
-        table.note_answer(pair, now, SECOND, false);
-        assert!(!table.forget(pair));
-        table.note_answer(pair, now, SECOND, true);
+        assert!(!table.forget_above(pair, None));
+        table.note_answer(pair, now, SECOND, None);
+        assert!(!table.forget_above(pair, None));
+        table.note_answer(pair, now, SECOND, Some(AccessLevel::Edit));
         table.begin(pair, 1);
         assert_eq!(table.asking_about(pair.1), [pair.0]);
-        assert!(table.forget(pair));
+        assert!(table.forget_above(pair, None));
         assert_eq!(known(&table, pair, now), "asking");
-        table.note_answer(pair, now, SECOND, true);
-        assert!(table.forget(pair));
+        table.note_answer(pair, now, SECOND, Some(AccessLevel::Edit));
+        assert!(table.forget_above(pair, None));
+        assert_eq!(known(&table, pair, now), "nothing");
+        table.note_answer(pair, now, SECOND, Some(AccessLevel::Edit));
+        assert!(!table.forget_above(pair, Some(AccessLevel::Edit)));
+        assert!(table.forget_above(pair, Some(AccessLevel::View)));
+        table.begin(pair, 1);
+        table.end(pair);
         assert_eq!(known(&table, pair, now), "nothing");
     }
 }

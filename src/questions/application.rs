@@ -27,8 +27,8 @@ const MAX_LIFE: u64 = 24 * 60 * 60;
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(super) enum AskError {
-    /// The application does not answer, or with another status than 200.
-    #[error("it gives no answer")]
+    /// The request failed, or the status of the answer is an error.
+    #[error("the request failed")]
     Request(#[from] reqwest::Error),
     /// The answer has too many bytes.
     #[error("its answer has more than {MAX_BYTES} bytes")]

@@ -24,7 +24,7 @@ use self::{
     application::{Application, ApplicationAnswer},
 };
 use crate::{
-    domain::{DocumentId, OutsideSubject, Party, UserId},
+    domain::{AccessLevel, DocumentId, OutsideSubject, Party, UserId},
     fair_queue::{FairQueue, QueueBounds},
     metrics::{Metrics, QuestionOutcome},
     store::{Store, StoreError, UserAccess},
@@ -36,8 +36,8 @@ pub use self::options::QuestionOptions;
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many questions are asked at the same time, and how many of them for one user.
-const ASKED_AT_ONCE: usize = 64;
-const ASKED_OF_USER: usize = 8;
+const MAX_ASKED: usize = 64;
+const MAX_ASKED_OF_USER: usize = 8;
 
 /// How many questions wait for their turn, and how many of them for one user.
 const MAX_WAITING: usize = 4_096;
@@ -46,13 +46,13 @@ const MAX_WAITING_OF_USER: usize = 256;
 /// How long a failed question is not asked again.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
-/// How often a question is asked whose answer is obsolete when it arrives, because access to the document has changed meanwhile.
-const ATTEMPTS: usize = 5;
+/// How often a question is asked whose answer is obsolete when it arrives, because the rules have changed meanwhile.
+const MAX_ATTEMPTS: usize = 5;
 
 /// How long a refusal is remembered at most. The application cannot name the users whom it has refused when its rules change.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
-/// A question in progress. Everybody who needs the answer waits for the same one.
+/// A question in progress. All callers that need the answer await the same future.
 type Asking = Shared<BoxFuture<'static, Result<Vec<UserAccess>, StoreError>>>;
 
 /// Asks the application, if there is one that decides. Clones share what is known.
@@ -79,8 +79,8 @@ impl Questions {
     ) -> Result<Self, reqwest::Error> {
         let Some(application) = Application::of(options)? else { return Ok(Self(None)) };
         let turns = FairQueue::new(QueueBounds {
-            places: ASKED_AT_ONCE,
-            share: ASKED_OF_USER,
+            places: MAX_ASKED,
+            share: MAX_ASKED_OF_USER,
             waiting_of_key: MAX_WAITING_OF_USER,
             waiting: MAX_WAITING,
         });
@@ -123,9 +123,16 @@ impl Questions {
         asking.await.map(drop)
     }
 
-    /// Forgets that a user was let in. Returns whether that was known.
-    pub fn forget(&self, user: UserId, document: DocumentId) -> bool {
-        self.0.as_ref().is_some_and(|asker| asker.answers.lock().forget((user, document)))
+    /// Forgets an answer that gave a user a higher level than `found`, which another node has replaced. Returns whether there was
+    /// one.
+    pub fn forget_above(
+        &self,
+        user: UserId,
+        document: DocumentId,
+        found: Option<AccessLevel>,
+    ) -> bool {
+        let Some(asker) = &self.0 else { return false };
+        asker.answers.lock().forget_above((user, document), found)
     }
 
     /// Returns the users whose level on a document is being asked for.
@@ -172,11 +179,11 @@ impl Questions {
 }
 
 impl Asker {
-    /// Whether the answer can change nothing: there is no such document, or the user owns it.
+    /// Returns whether an answer could change nothing: the document does not exist, or the user owns it.
     async fn is_needless(&self, user: UserId, document: DocumentId) -> Result<bool, StoreError> {
-        let reading = self.store.find_access_version(document);
-        let found = self.store.read_for(Party::User(user), reading).await??;
-        Ok(found.is_none_or(|(_, owner)| owner == user))
+        let reading = self.store.find_owner(document);
+        let owner = self.store.read_for(Party::User(user), reading).await??;
+        Ok(owner.is_none_or(|owner| owner == user))
     }
 
     /// Asks, unless the pair is being asked about.
@@ -204,11 +211,14 @@ impl Asker {
         let asker = Arc::downgrade(self);
         let asking = async move {
             let asked = task.await.unwrap_or_else(|error| Err(StoreError::internal(error)));
-            if asked.is_err()
-                && let Some(asker) = asker.upgrade()
-            {
-                let until = Instant::now() + FAILED_FOR;
-                asker.answers.lock().note_failure((user, document), until);
+            if let Some(asker) = asker.upgrade() {
+                let mut answers = asker.answers.lock();
+                match asked {
+                    Ok(_) => answers.end((user, document)),
+                    Err(_) => {
+                        answers.note_failure((user, document), Instant::now() + FAILED_FOR);
+                    }
+                }
             }
             asked
         };
@@ -225,22 +235,26 @@ impl Asker {
         let _turn = turn.map_err(|_full| StoreError::Busy)?;
         let reading = self.store.find_outside_subject(user);
         let subject = self.store.read_for(Party::User(user), reading).await??;
-        for _ in 0..ATTEMPTS {
-            let reading = self.store.find_access_version(document);
+        for _ in 0..MAX_ATTEMPTS {
+            let reading = self.store.find_rules_version(user, document);
             let found = self.store.read_for(Party::User(user), reading).await??;
-            let Some((version, _)) = found else { return Ok(vec![]) };
+            let Some(rules) = found else { return Ok(vec![]) };
             let asked_at = Instant::now();
             let ApplicationAnswer { level, life } =
                 self.question(user, subject.as_ref(), document).await?;
             let answer = (level, chrono::Utc::now() + life);
-            let stored = self.store.store_answer(user, document, answer, Some(version)).await?;
-            // The rules may have changed since it was asked.
+            let stored = self.store.store_answer(user, document, answer, rules).await?;
+            // The rules have changed since it was asked.
             let Some(changed) = stored else { continue };
             let known_for = if level.is_some() { life } else { life.min(REFUSED_FOR) };
             let mut answers = self.answers.lock();
-            answers.note_answer((user, document), asked_at, known_for, level.is_some());
+            answers.note_answer((user, document), asked_at, known_for, level);
             return Ok(changed);
         }
+        tracing::warn!(
+            user.id = %user, document.id = %document,
+            "the rules of the application changed while it was asked, again and again"
+        );
         Err(StoreError::NoAnswer)
     }
 
@@ -258,7 +272,7 @@ impl Asker {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(
                 error, user.id = %user, document.id = %document,
-                "the application did not say which level a user has"
+                "could not get a level from the application"
             );
             StoreError::NoAnswer
         })

@@ -96,7 +96,7 @@ impl OpenDocuments {
         Ok(HeldDocument { shared: Arc::clone(&self.0), user, document })
     }
 
-    /// Whether a user has a document open.
+    /// Returns whether a user has a document open.
     #[must_use]
     pub fn has(&self, user: UserId, document: DocumentId) -> bool {
         let users = self.0.users.lock();

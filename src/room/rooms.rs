@@ -110,15 +110,13 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<(AccessLevel, i64), StoreError> {
-        self.ask_if_due(user, document).await?;
         let store = &self.shared.parts.store;
-        let find = || store.read_for(Party::User(user), store.find_access(user, document));
-        let mut access = find().await??;
-        // Another node may have stored another answer.
-        if access.is_none() && self.shared.parts.questions.forget(user, document) {
-            self.ask_if_due(user, document).await?;
-            access = find().await??;
-        }
+        let find = || async {
+            let found = store.read_for(Party::User(user), store.find_access(user, document));
+            Ok(found.await??.map(|(level, access_version)| (access_version, level)))
+        };
+        let access = self.find_by_answer(user, document, needed, find).await?;
+        let access = access.map(|(access_version, level)| (level, access_version));
         let level = self.check_level(access.map(|(level, _)| level), needed)?;
         Ok((level, access.map_or(0, |(_, access_version)| access_version)))
     }
@@ -133,10 +131,10 @@ impl Rooms {
         document: DocumentId,
         needed: AccessLevel,
     ) -> Result<(Document, AccessLevel), StoreError> {
-        self.ask_if_due(user, document).await?;
         let store = &self.shared.parts.store;
-        let found =
-            store.read_for(Party::User(user), store.find_document(user, document)).await??;
+        let find =
+            async || store.read_for(Party::User(user), store.find_document(user, document)).await?;
+        let found = self.find_by_answer(user, document, needed, find).await?;
         let level = self.check_level(found.as_ref().map(|(_, level)| *level), needed)?;
         found.map(|(document, _)| (document, level)).ok_or(StoreError::Denied)
     }
@@ -146,7 +144,7 @@ impl Rooms {
     ///
     /// # Errors
     /// [`StoreError::NoAnswer`], or an error of the store.
-    pub async fn ask_if_due(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
+    async fn ask_if_due(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
         let questions = &self.shared.parts.questions;
         if !questions.is_set() {
             return Ok(());
@@ -196,6 +194,44 @@ impl Rooms {
             let rooms = rooms.clone();
             tokio::spawn(async move { rooms.announce_access(changes).await });
         }
+    }
+
+    /// Returns a document and the user's level on it. `None` if it does not exist or the user has no access to it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoAnswer`], or an error of the store.
+    pub async fn find_document(
+        &self,
+        user: UserId,
+        document: DocumentId,
+    ) -> Result<Option<(Document, AccessLevel)>, StoreError> {
+        let store = &self.shared.parts.store;
+        let find =
+            async || store.read_for(Party::User(user), store.find_document(user, document)).await?;
+        self.find_by_answer(user, document, AccessLevel::View, find).await
+    }
+
+    /// Runs `find` after the application that decides on access was asked, if that is due. Asks it again if another node has
+    /// replaced the answer that this one knows.
+    async fn find_by_answer<T, F>(
+        &self,
+        user: UserId,
+        document: DocumentId,
+        needed: AccessLevel,
+        find: impl Fn() -> F,
+    ) -> Result<Option<(T, AccessLevel)>, StoreError>
+    where
+        F: Future<Output = Result<Option<(T, AccessLevel)>, StoreError>>,
+    {
+        self.ask_if_due(user, document).await?;
+        let found = find().await?;
+        let level = found.as_ref().map(|(_, level)| *level);
+        let is_enough = level.is_some_and(|level| level.allows(needed));
+        if is_enough || !self.shared.parts.questions.forget_above(user, document, level) {
+            return Ok(found);
+        }
+        self.ask_if_due(user, document).await?;
+        find().await
     }
 
     /// Checks and counts an access level. None stands for no access or no document.
@@ -328,18 +364,28 @@ impl Rooms {
     /// on this node, and on every other node that acknowledged within a second.
     pub async fn access_changed(&self, document: DocumentId, user: UserId, access: AccessChange) {
         self.apply_access(document, user, access).await;
+        self.publish_access(document, user, access).await;
+    }
+
+    async fn publish_access(&self, document: DocumentId, user: UserId, access: AccessChange) {
         self.shared.parts.metrics.published();
         self.shared.parts.bridge.publish_access_change(document, user, access).await;
     }
 
     /// Announces the access of users that has changed in the store to all nodes, as [`access_changed`](Self::access_changed) does.
     pub async fn announce_access(&self, changes: Vec<UserAccess>) {
-        let announcing = changes.into_iter().map(|UserAccess { document, user, access }| {
-            self.access_changed(document, user, access)
+        // On this node first, which does not wait for others.
+        let applying = changes.iter().map(|UserAccess { document, user, access }| {
+            self.apply_access(*document, *user, *access)
         });
-        stream::iter(announcing)
-            .for_each_concurrent(ANNOUNCED_AT_ONCE, |announced| announced)
-            .await;
+        let applying =
+            stream::iter(applying).for_each_concurrent(ANNOUNCED_AT_ONCE, |applied| applied);
+        applying.await;
+        let publishing = changes.into_iter().map(|UserAccess { document, user, access }| {
+            self.publish_access(document, user, access)
+        });
+        let publishing = stream::iter(publishing);
+        publishing.for_each_concurrent(ANNOUNCED_AT_ONCE, |published| published).await;
     }
 
     /// Ends what document tokens entitle a user to: the token of one sign-in, or all. Announces it to all nodes.
@@ -364,10 +410,20 @@ impl Rooms {
         let store = &self.shared.parts.store;
         let now = Utc::now();
         while store.has_due_access(now).await? {
-            // Each part is announced before the next may fail.
-            self.announce_access(store.end_due_entitlements(now).await?).await;
-            self.announce_access(store.end_due_grants(now).await?).await;
+            // Each part is announced before the other may fail, and neither keeps the other from being tried.
+            let entitlements = store.end_due_entitlements(now).await;
+            let entitlements = self.announce_ended(entitlements).await;
+            let grants = self.announce_ended(store.end_due_grants(now).await).await;
+            entitlements.and(grants)?;
         }
+        Ok(())
+    }
+
+    async fn announce_ended(
+        &self,
+        ended: Result<Vec<UserAccess>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.announce_access(ended?).await;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub(super) fn check(faults: &mut FaultList, auth: &AuthOptions) {
         let is_application = issuer.issuer.starts_with(OutsideSubject::APPLICATION);
         faults.unless(!is_application, &key("issuer"), || {
             format!(
-                "begins with {:?}, as the names of applications do.",
+                "begins with {:?}, which is reserved for applications. Set it to the `iss` claim of the provider's tokens.",
                 OutsideSubject::APPLICATION
             )
         });

@@ -27,7 +27,7 @@ use crate::{
 pub(super) const KIB: usize = 1024;
 pub(super) const MIB: usize = 1024 * KIB;
 
-/// The end of a document token is remembered for that long.
+/// The longest `auth.document_token_life`. The end of a token is stored for that time.
 const MAX_DOCUMENT_TOKEN_LIFE: Duration = Duration::from_hours(24 * 31);
 
 /// The shortest duration of a setting that must not be zero.

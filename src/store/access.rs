@@ -163,12 +163,11 @@ impl Store {
                     Some(ends_at.map_or(until, |ends_at| Ord::min(ends_at, until)))
                 }
             };
+            let keeps_grant = state.keeps_grant(may_grant_until, ends_at);
             let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
             let previous_level = state.target_level.map(rows::access_level);
             let (granted_at, access_version) = match state.target_granted_at {
-                Some(granted_at)
-                    if previous_level == Some(level) && state.target_ends_at == ends_at =>
-                {
+                Some(granted_at) if previous_level == Some(level) && keeps_grant => {
                     (granted_at, state.access_version)
                 }
                 _ => {
@@ -186,6 +185,8 @@ impl Store {
                     (now, state.access_version + 1)
                 }
             };
+            let is_kept = access_version == state.access_version;
+            let ends_at = if is_kept { state.target_ends_at } else { ends_at };
             let user = User { id: target, name: name.into() };
             let collaborator = Collaborator { user, level, granted_at, ends_at };
             let entitled = state.target_entitled.map(rows::access_level);
@@ -237,8 +238,8 @@ impl Store {
     }
 }
 
-/// The query of a user's levels on a document, with the present time, the user and the document. It is asked so often that it is
-/// no tree that has to be built and written each time.
+/// The query of a user's levels on a document, with the present time, the user and the document. It is a
+/// constant because building a query tree for each of its many runs costs time.
 const FIND_ACCESS: &str = "SELECT document.owner_id, document.access_version, document_access.level, \
     (SELECT MAX(entitlement.level) FROM entitlement WHERE entitlement.document_id = document.id \
         AND entitlement.user_id = $2 AND (entitlement.ends_at IS NULL OR entitlement.ends_at > $1)) \
@@ -340,6 +341,15 @@ impl AccessState {
         is_granted.then(|| self.actor_ends_at.map_or(Until::Revoked, Until::Time))
     }
 
+    /// Whether the target's grant stays as it is, given that a new one of the same level would end at `ends_at`: it has the same
+    /// end, or a later one, which a user whose own access ends cannot take back.
+    fn keeps_grant(&self, may_grant_until: Until, ends_at: Option<DateTime<Utc>>) -> bool {
+        let is_bounded = matches!(may_grant_until, Until::Time(_));
+        let lasts_longer =
+            self.target_ends_at.is_none_or(|own| ends_at.is_some_and(|new| own >= new));
+        self.target_ends_at == ends_at || (is_bounded && lasts_longer)
+    }
+
     fn is_owner(&self, user: UserId) -> bool {
         user.uuid() == self.owner_id
     }
@@ -368,7 +378,7 @@ async fn store_grant(
 }
 
 /// Records that the access of a user to the document changed.
-pub(super) async fn increment_access_version(
+async fn increment_access_version(
     txn: &DatabaseTransaction,
     document: DocumentId,
 ) -> Result<(), StoreError> {

@@ -298,6 +298,7 @@ pub(super) fn new_row(
         generation: 0,
         ended_at: None,
         blocked_at: None,
+        rules_version: 0,
     }
 }
 

@@ -145,7 +145,8 @@ impl CommitAuthorization {
 
 /// Returns the query that selects, for each of `count` pairs of a document and a user, the document's head and owner and the
 /// user's name and levels. A pair whose document is deleted or whose document or user does not exist yields no row. Its first
-/// parameter is the present time. It is run for every commit, so it is no tree that has to be built and written each time.
+/// parameter is the present time. It is text, because
+/// building a query tree for every commit costs time.
 fn select_levels(count: usize) -> String {
     let pairs = (0..count).map(|pair| format!("(${}, ${})", 2 * pair + 2, 2 * pair + 3));
     let pairs = pairs.collect::<Vec<_>>().join(", ");

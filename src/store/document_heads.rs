@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use entity::{document, document_access, entitlement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::{Store, StoreError, rows};
@@ -67,55 +67,46 @@ impl Store {
         document: DocumentId,
         users: &[UserId],
     ) -> Result<Option<(i64, HashMap<UserId, AccessLevel>)>, StoreError> {
-        access_levels(&self.readers, document, users).await
-    }
-}
-
-/// As [`Store::find_access_levels`], with this connection.
-pub(super) async fn access_levels(
-    connection: &impl ConnectionTrait,
-    document: DocumentId,
-    users: &[UserId],
-) -> Result<Option<(i64, HashMap<UserId, AccessLevel>)>, StoreError> {
-    let row: Option<(Uuid, i64)> = document::Entity::find()
-        .select_only()
-        .columns([document::Column::OwnerId, document::Column::AccessVersion])
-        .filter(document::Column::Id.eq(document.uuid()))
-        .filter(document::Column::DeletedAt.is_null())
-        .into_tuple()
-        .one(connection)
-        .await?;
-    let Some((owner, access_version)) = row else { return Ok(None) };
-    let mut levels = HashMap::with_capacity(users.len());
-    for ids in users.chunks(MAX_IDS_PER_QUERY) {
-        let granted: Vec<(Uuid, entity::Level)> = document_access::Entity::find()
+        let row: Option<(Uuid, i64)> = document::Entity::find()
             .select_only()
-            .columns([document_access::Column::UserId, document_access::Column::Level])
-            .filter(document_access::Column::DocumentId.eq(document.uuid()))
-            .filter(document_access::Column::UserId.is_in(ids.iter().map(|id| id.uuid())))
-            .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
+            .columns([document::Column::OwnerId, document::Column::AccessVersion])
+            .filter(document::Column::Id.eq(document.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
             .into_tuple()
-            .all(connection)
+            .one(&self.readers)
             .await?;
-        let entitled: Vec<(Uuid, entity::Level)> = entitlement::Entity::find()
-            .select_only()
-            .columns([entitlement::Column::UserId, entitlement::Column::Level])
-            .filter(entitlement::Column::DocumentId.eq(document.uuid()))
-            .filter(entitlement::Column::UserId.is_in(ids.iter().map(|id| id.uuid())))
-            .filter(rows::has_not_ended(entitlement::Column::EndsAt.into_expr()))
-            .into_tuple()
-            .all(connection)
-            .await?;
-        for (id, level) in granted.into_iter().chain(entitled) {
-            let (id, level) = (UserId::from(id), rows::access_level(level));
-            levels
-                .entry(id)
-                .and_modify(|known: &mut AccessLevel| *known = level.max(*known))
-                .or_insert(level);
+        let Some((owner, access_version)) = row else { return Ok(None) };
+        let mut levels = HashMap::with_capacity(users.len());
+        for ids in users.chunks(MAX_IDS_PER_QUERY) {
+            let granted: Vec<(Uuid, entity::Level)> = document_access::Entity::find()
+                .select_only()
+                .columns([document_access::Column::UserId, document_access::Column::Level])
+                .filter(document_access::Column::DocumentId.eq(document.uuid()))
+                .filter(document_access::Column::UserId.is_in(ids.iter().map(|id| id.uuid())))
+                .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
+                .into_tuple()
+                .all(&self.readers)
+                .await?;
+            let entitled: Vec<(Uuid, entity::Level)> = entitlement::Entity::find()
+                .select_only()
+                .columns([entitlement::Column::UserId, entitlement::Column::Level])
+                .filter(entitlement::Column::DocumentId.eq(document.uuid()))
+                .filter(entitlement::Column::UserId.is_in(ids.iter().map(|id| id.uuid())))
+                .filter(rows::has_not_ended(entitlement::Column::EndsAt.into_expr()))
+                .into_tuple()
+                .all(&self.readers)
+                .await?;
+            for (id, level) in granted.into_iter().chain(entitled) {
+                let (id, level) = (UserId::from(id), rows::access_level(level));
+                levels
+                    .entry(id)
+                    .and_modify(|known: &mut AccessLevel| *known = level.max(*known))
+                    .or_insert(level);
+            }
         }
+        if users.contains(&owner.into()) {
+            levels.insert(owner.into(), AccessLevel::Owner);
+        }
+        Ok(Some((access_version, levels)))
     }
-    if users.contains(&owner.into()) {
-        levels.insert(owner.into(), AccessLevel::Owner);
-    }
-    Ok(Some((access_version, levels)))
 }

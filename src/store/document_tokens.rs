@@ -45,7 +45,7 @@ pub struct NewDocumentToken {
 pub enum DocumentTokenUse {
     /// It may be used. The access of its user that has changed.
     Accepted(Vec<UserAccess>),
-    /// It has ended, or its id is that of a token of another user.
+    /// It has ended, or its id is that of a token of another user or with another key.
     Refused,
 }
 
@@ -92,7 +92,9 @@ impl Store {
                 .one(&txn)
                 .await?;
             let is_same = stored.is_some_and(|stored| {
-                stored.ended_at.is_none() && stored.user_id == Some(token.user.uuid())
+                stored.ended_at.is_none()
+                    && stored.user_id == Some(token.user.uuid())
+                    && stored.key_id.as_ref() == Some(&token.key_id)
             });
             if !is_same {
                 return Ok(DocumentTokenUse::Refused);
@@ -209,8 +211,8 @@ impl Store {
     }
 }
 
-/// Whether neither the sign-ins of the user nor the key have ended, and the account is not blocked. Locks the rows of the user and
-/// the key against it.
+/// Returns whether the account is not blocked, and neither the sign-in nor the key has ended. Locks the row of the user, so that
+/// this holds for the account until the commit.
 async fn is_in_force(
     txn: &DatabaseTransaction,
     token: &NewDocumentToken,
@@ -225,7 +227,8 @@ async fn is_in_force(
     if ended_sign_in::Entity::find_by_id(id).one(txn).await?.is_some() {
         return Ok(false);
     }
-    let key = application_key::Entity::find_by_id(&token.key_id).lock(LockType::Share);
+    // Not locked, since many tokens name one key. Tokens that are used while it is removed are looked for again.
+    let key = application_key::Entity::find_by_id(&token.key_id);
     Ok(key.one(txn).await?.is_some_and(|key| key.removed_at.is_none()))
 }
 

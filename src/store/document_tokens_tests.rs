@@ -113,7 +113,7 @@ async fn a_token_grants_nothing_after_its_sign_in_or_its_key_has_ended() {
 }
 
 #[tokio::test]
-async fn an_id_belongs_to_the_token_of_one_user() {
+async fn an_id_belongs_to_the_token_of_one_user_and_one_key() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(ana).await.id;
@@ -121,8 +121,12 @@ async fn an_id_belongs_to_the_token_of_one_user() {
     let first = token(bo, document);
     store.note_document_token(&first).await.unwrap();
     let cy = store.user("cy").await;
-    let second = NewDocumentToken { user: cy, ..first };
-    let used = store.note_document_token(&second).await.unwrap();
-    assert_eq!(used, DocumentTokenUse::Refused);
+    store.register_application_key(key("two")).await.unwrap();
+    let of_other_user = NewDocumentToken { user: cy, ..first.clone() };
+    let with_other_key = NewDocumentToken { key_id: "two".to_owned(), ..first };
+    for other in [of_other_user, with_other_key] {
+        let used = store.note_document_token(&other).await.unwrap();
+        assert_eq!(used, DocumentTokenUse::Refused);
+    }
     assert_eq!(store.find_access_level(cy, document).await.unwrap(), None);
 }

@@ -62,6 +62,7 @@ impl Store {
             size: Set(i64::try_from(size).unwrap_or(i64::MAX)),
             stored_bytes: Set(signed(bytes)),
             content: Set(String::new()),
+            rules_version: Set(0),
         };
         let snapshot = document_snapshot::ActiveModel {
             document_id: Set(document.id.uuid()),

@@ -3,20 +3,19 @@
 //!
 //! Invariant: as for grants, every change of a level increments `document.access_version` in the same transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use entity::{document, document_access, entitlement};
+use entity::{document, document_access, entitlement, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait as _, DatabaseTransaction,
-    EntityTrait, QueryFilter, QuerySelect, Statement, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait as _, DatabaseTransaction, EntityTrait, QueryFilter,
+    QuerySelect, Statement,
+    sea_query::{Expr, ExprTrait as _, LockType, OnConflict},
 };
 use uuid::Uuid;
 
-use super::{
-    Store, StoreError, access::increment_access_version, document_heads::access_levels,
-    document_lock::lock_documents, rows,
-};
+use super::{Store, StoreError, document_lock::lock_documents, rows};
 use crate::domain::{AccessChange, AccessLevel, DocumentId, Party, SignInId, UserId};
 
 /// The most rows that one transaction deletes.
@@ -51,6 +50,13 @@ impl EntitlementSource {
     }
 }
 
+/// By which rules a question is answered: how often the application has said that they have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RulesVersion {
+    of_document: i64,
+    of_user: i64,
+}
+
 /// The access of a user to a document after a change, to be announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserAccess {
@@ -64,23 +70,36 @@ pub struct UserAccess {
 
 impl Store {
     /// Stores an answer of the application: the level of a user on a document until `ends_at`, or none. Returns their access
-    /// afterwards if that changed something but the time.
+    /// afterwards if that changed something but the time. `None` in the outer option: the rules have changed since `asked_by`, and
+    /// nothing was stored.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`]. `None` in the outer option: the access version of
-    /// the document is no longer `expected`, so the rules may have changed since the question, and nothing was stored.
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn store_answer(
         &self,
         user: UserId,
         document: DocumentId,
         (level, ends_at): (Option<AccessLevel>, DateTime<Utc>),
-        expected: Option<i64>,
+        asked_by: RulesVersion,
     ) -> Result<Option<Vec<UserAccess>>, StoreError> {
         self.write(Party::User(user), async {
             let txn = self.begin().await?;
+            // The user comes first, as with document tokens.
+            let of_user = user::Entity::find_by_id(user.uuid())
+                .select_only()
+                .column(user::Column::RulesVersion)
+                .lock(LockType::NoKeyUpdate)
+                .into_tuple::<i64>()
+                .one(&txn)
+                .await?;
             lock_documents(&txn, [document]).await?;
-            let present = access_version(&txn, document).await?;
-            if expected.is_some_and(|expected| present != Some(expected)) {
+            let of_document = document::Entity::find_by_id(document.uuid())
+                .select_only()
+                .column(document::Column::RulesVersion)
+                .into_tuple::<i64>()
+                .one(&txn)
+                .await?;
+            if (of_document, of_user) != (Some(asked_by.of_document), Some(asked_by.of_user)) {
                 return Ok(None);
             }
             let levels = BTreeMap::from([(document, level)]);
@@ -93,41 +112,77 @@ impl Store {
         .await
     }
 
-    /// Returns the access version of a document that is not deleted, and its owner.
+    /// Returns the owner of a document that is not deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn find_access_version(
-        &self,
-        document: DocumentId,
-    ) -> Result<Option<(i64, UserId)>, StoreError> {
-        let row: Option<(i64, Uuid)> = document::Entity::find()
+    pub async fn find_owner(&self, document: DocumentId) -> Result<Option<UserId>, StoreError> {
+        let owner: Option<Uuid> = document::Entity::find()
             .select_only()
-            .columns([document::Column::AccessVersion, document::Column::OwnerId])
+            .column(document::Column::OwnerId)
             .filter(document::Column::Id.eq(document.uuid()))
             .filter(document::Column::DeletedAt.is_null())
             .into_tuple()
             .one(&self.readers)
             .await?;
-        Ok(row.map(|(version, owner)| (version, owner.into())))
+        Ok(owner.map(UserId::from))
     }
 
-    /// Makes answers to questions about a document that were asked before now obsolete, those that are not stored yet.
+    /// Returns by which rules a question about a user and a document is answered now. `None` if there is no such document or
+    /// account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_rules_version(
+        &self,
+        user: UserId,
+        document: DocumentId,
+    ) -> Result<Option<RulesVersion>, StoreError> {
+        let of_document: Option<i64> = document::Entity::find()
+            .select_only()
+            .column(document::Column::RulesVersion)
+            .filter(document::Column::Id.eq(document.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        let of_user: Option<i64> = user::Entity::find_by_id(user.uuid())
+            .select_only()
+            .column(user::Column::RulesVersion)
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        let versions = of_document.zip(of_user);
+        Ok(versions.map(|(of_document, of_user)| RulesVersion { of_document, of_user }))
+    }
+
+    /// Notes that the rules for a document have changed. Answers to questions from before are not stored any more.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn void_answers(&self, document: DocumentId) -> Result<(), StoreError> {
-        self.write(Party::Node, async {
-            let txn = self.begin().await?;
-            lock_documents(&txn, [document]).await?;
-            increment_access_version(&txn, document).await?;
-            txn.commit().await?;
-            Ok(())
-        })
-        .await
+    pub async fn change_rules_of_document(&self, document: DocumentId) -> Result<(), StoreError> {
+        let version = document::Column::RulesVersion;
+        let update = document::Entity::update_many()
+            .col_expr(version, Expr::col(version).add(1))
+            .filter(document::Column::Id.eq(document.uuid()));
+        self.turns.write(Party::Node, update.exec(&self.statements)).await??;
+        Ok(())
     }
 
-    /// The most answers that [`Store::list_answers`] returns, but one.
+    /// Notes that the rules for a user have changed, as [`change_rules_of_document`](Self::change_rules_of_document) does.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn change_rules_of_user(&self, user: UserId) -> Result<(), StoreError> {
+        let version = user::Column::RulesVersion;
+        let update = user::Entity::update_many()
+            .col_expr(version, Expr::col(version).add(1))
+            .filter(user::Column::Id.eq(user.uuid()));
+        self.turns.write(Party::Node, update.exec(&self.statements)).await??;
+        Ok(())
+    }
+
+    /// The largest complete list of [`Store::list_answers`]. One more answer shows that the list is cut off.
     pub const MAX_LISTED_ANSWERS: usize = 500;
 
     /// Returns the users and documents with an answer of the application that has not ended: those of a document, of a user,
@@ -290,40 +345,62 @@ impl Store {
 }
 
 /// Returns the access of these users to these documents. Leaves out documents that do not exist any more, whose seats have
-/// ended.
+/// ended. Three statements, however many documents there are: their locks are held meanwhile.
 pub(super) async fn list_access(
     txn: &DatabaseTransaction,
     pairs: &BTreeSet<(DocumentId, UserId)>,
 ) -> Result<Vec<UserAccess>, StoreError> {
-    let mut by_document: BTreeMap<DocumentId, Vec<UserId>> = BTreeMap::new();
-    for (document, user) in pairs {
-        by_document.entry(*document).or_default().push(*user);
+    if pairs.is_empty() {
+        return Ok(vec![]);
     }
-    let mut list = Vec::with_capacity(pairs.len());
-    for (document, users) in by_document {
-        let Some((access_version, levels)) = access_levels(txn, document, &users).await? else {
-            continue;
-        };
-        list.extend(users.into_iter().map(|user| {
-            let level = levels.get(&user).copied();
-            let access = AccessChange { level, access_version: Some(access_version) };
-            UserAccess { document, user, access }
-        }));
-    }
-    Ok(list)
-}
-
-async fn access_version(
-    txn: &DatabaseTransaction,
-    document: DocumentId,
-) -> Result<Option<i64>, StoreError> {
-    let version = document::Entity::find_by_id(document.uuid())
+    let ids: BTreeSet<Uuid> = pairs.iter().map(|(document, _)| document.uuid()).collect();
+    let users: BTreeSet<Uuid> = pairs.iter().map(|(_, user)| user.uuid()).collect();
+    let documents: Vec<(Uuid, Uuid, i64)> = document::Entity::find()
         .select_only()
-        .column(document::Column::AccessVersion)
+        .columns([document::Column::Id, document::Column::OwnerId, document::Column::AccessVersion])
+        .filter(document::Column::Id.is_in(ids.iter().copied()))
+        .filter(document::Column::DeletedAt.is_null())
         .into_tuple()
-        .one(txn)
+        .all(txn)
         .await?;
-    Ok(version)
+    let granted: Vec<(Uuid, Uuid, entity::Level)> = document_access::Entity::find()
+        .select_only()
+        .columns([document_access::Column::DocumentId, document_access::Column::UserId])
+        .column(document_access::Column::Level)
+        .filter(document_access::Column::DocumentId.is_in(ids.iter().copied()))
+        .filter(document_access::Column::UserId.is_in(users.iter().copied()))
+        .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let entitled: Vec<(Uuid, Uuid, entity::Level)> = entitlement::Entity::find()
+        .select_only()
+        .columns([entitlement::Column::DocumentId, entitlement::Column::UserId])
+        .column(entitlement::Column::Level)
+        .filter(entitlement::Column::DocumentId.is_in(ids))
+        .filter(entitlement::Column::UserId.is_in(users))
+        .filter(rows::has_not_ended(entitlement::Column::EndsAt.into_expr()))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let mut levels: HashMap<(Uuid, Uuid), AccessLevel> = HashMap::new();
+    for (document, user, level) in granted.into_iter().chain(entitled) {
+        let level = rows::access_level(level);
+        let highest = levels.entry((document, user)).or_insert(level);
+        *highest = Ord::max(*highest, level);
+    }
+    let documents: HashMap<Uuid, (Uuid, i64)> = documents
+        .into_iter()
+        .map(|(id, owner, access_version)| (id, (owner, access_version)))
+        .collect();
+    let access = pairs.iter().filter_map(|(document, user)| {
+        let (owner, access_version) = documents.get(&document.uuid())?;
+        let level = levels.get(&(document.uuid(), user.uuid())).copied();
+        let level = if *owner == user.uuid() { Some(AccessLevel::Owner) } else { level };
+        let access = AccessChange { level, access_version: Some(*access_version) };
+        Some(UserAccess { document: *document, user: *user, access })
+    });
+    Ok(access.collect())
 }
 
 /// Sets the levels that a user has by one source, on documents that exist. Returns the documents whose level has changed.
@@ -399,10 +476,16 @@ async fn increment_all(
     txn: &DatabaseTransaction,
     changed: &BTreeSet<(DocumentId, UserId)>,
 ) -> Result<(), StoreError> {
-    let documents: BTreeSet<_> = changed.iter().map(|(document, _)| *document).collect();
-    for document in documents {
-        increment_access_version(txn, document).await?;
+    if changed.is_empty() {
+        return Ok(());
     }
+    let access_version = document::Column::AccessVersion;
+    let documents: BTreeSet<Uuid> = changed.iter().map(|(document, _)| document.uuid()).collect();
+    document::Entity::update_many()
+        .col_expr(access_version, Expr::col(access_version).add(1))
+        .filter(document::Column::Id.is_in(documents))
+        .exec(txn)
+        .await?;
     Ok(())
 }
 

@@ -140,14 +140,14 @@ async fn an_answer_replaces_the_one_before() {
     let document = store.document(ana).await.id;
     let mut changes = Vec::new();
     for level in [Some(View), Some(View), Some(Edit), None, None] {
-        let changed = store.store_answer(bo, document, (level, soon()), None).await.unwrap();
+        let rules = store.find_rules_version(bo, document).await.unwrap().unwrap();
+        let changed = store.store_answer(bo, document, (level, soon()), rules).await.unwrap();
         changes.push(changed.unwrap().first().map(|changed| changed.access.level));
         assert_eq!(store.level(bo, document).await, level);
     }
     assert_eq!(changes, [Some(Some(View)), None, Some(Some(Edit)), Some(None), None]);
-    let missing = DocumentId::new();
-    let changed = store.store_answer(bo, missing, (Some(View), soon()), None).await.unwrap();
-    assert_eq!(changed, Some(vec![]));
+    assert_eq!(store.find_rules_version(bo, DocumentId::new()).await.unwrap(), None);
+    assert_eq!(store.find_rules_version(UserId::new(), document).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -155,14 +155,22 @@ async fn an_answer_from_before_the_rules_have_changed_is_not_stored() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(ana).await.id;
-    let (version, owner) = store.find_access_version(document).await.unwrap().unwrap();
-    assert_eq!(owner, ana);
-    store.void_answers(document).await.unwrap();
+    assert_eq!(store.find_owner(document).await.unwrap(), Some(ana));
     let answer = (Some(Edit), soon());
-    let stored = store.store_answer(bo, document, answer, Some(version)).await.unwrap();
-    assert_eq!(stored, None);
+    let before = store.find_rules_version(bo, document).await.unwrap().unwrap();
+    store.change_rules_of_document(document).await.unwrap();
+    let between = store.find_rules_version(bo, document).await.unwrap().unwrap();
+    store.change_rules_of_user(bo).await.unwrap();
+    for old in [before, between] {
+        assert_eq!(store.store_answer(bo, document, answer, old).await.unwrap(), None);
+    }
     assert_eq!(store.level(bo, document).await, None);
-    let stored = store.store_answer(bo, document, answer, Some(version + 1)).await.unwrap();
+    // Other changes of access, and those of the rules for others, are none of these.
+    let rules = store.find_rules_version(bo, document).await.unwrap().unwrap();
+    let cy = store.user("cy").await;
+    store.grant_access(ana, document, cy, View).await.unwrap();
+    store.change_rules_of_user(cy).await.unwrap();
+    let stored = store.store_answer(bo, document, answer, rules).await.unwrap();
     assert_eq!(stored.unwrap().len(), 1);
     assert_eq!(store.level(bo, document).await, Some(Edit));
 }
@@ -185,6 +193,10 @@ async fn access_that_ends_cannot_be_made_permanent() {
         let granted = store.grant_access(bo, document, target, grant).await.unwrap();
         assert_eq!(granted.collaborator.ends_at, Some(end.trunc_subsecs(6)));
     }
+    // A grant that lasts longer stays as it is.
+    store.grant_access(ana, document, cy, Edit).await.unwrap();
+    let granted = store.grant_access(bo, document, cy, Edit).await.unwrap();
+    assert_eq!(granted.collaborator.ends_at, None);
     store.grant_access(ana, document, bo, Owner).await.unwrap();
     let granted = store.grant_access(bo, document, cy, Edit).await.unwrap();
     assert_eq!(granted.collaborator.ends_at, None);

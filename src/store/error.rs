@@ -44,8 +44,8 @@ pub enum StoreError {
         "Too much waits for the database at the moment. Try again soon, and ask for less at once."
     )]
     Busy,
-    /// The application that decides on access gives no answer.
-    #[error("The application that decides on access does not answer. Try again in a moment.")]
+    /// The application that decides on access gave no valid answer.
+    #[error("The application that decides on access gave no valid answer. Try again in a moment.")]
     NoAnswer,
     /// The database is unreachable, busy, full or read-only; a retry may succeed.
     #[error("The database is not available. Try again in a moment.")]

@@ -81,7 +81,7 @@ pub use application_keys::{ApplicationKey, RegisterOutcome};
 pub use document_heads::HeadVersions;
 pub use document_lock::DocumentLock;
 pub use document_tokens::{DocumentTokenUse, EndedToken, NewDocumentToken};
-pub use entitlements::{EntitlementSource, UserAccess};
+pub use entitlements::{EntitlementSource, RulesVersion, UserAccess};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};
 pub use history::{HistoryEntry, HistoryPage};

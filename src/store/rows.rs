@@ -155,7 +155,7 @@ pub(super) fn grant_join(user: UserId) -> RelationDef {
     })
 }
 
-/// Whether the time in a column is not past, or there is none.
+/// Returns the condition that the time in a column is null or not past.
 pub(super) fn has_not_ended(ends_at: Expr) -> Expr {
     ends_at.clone().is_null().or(ends_at.gt(now()))
 }

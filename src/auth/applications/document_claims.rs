@@ -91,10 +91,11 @@ impl DocumentClaims {
         let expires_at = registered.check_time(now, options.leeway)?;
         // The end of a token is remembered for this time only, so one that lives longer is never accepted.
         let issued_at = registered.issued_at().ok_or(TokenError::LivesTooLong)?;
+        if issued_at.signed_duration_since(now) > time_delta(options.leeway) {
+            return Err(TokenError::NotYetValid);
+        }
         let longest = time_delta(options.life);
-        let latest = now.checked_add_signed(time_delta(options.life + options.leeway));
-        let is_too_late = latest.is_some_and(|latest| expires_at > latest);
-        if is_too_late || expires_at.signed_duration_since(issued_at) > longest {
+        if expires_at.signed_duration_since(issued_at) > longest {
             return Err(TokenError::LivesTooLong);
         }
         if registered.iss.as_deref() != Some(&*key.application) {

@@ -2,7 +2,7 @@
 //! each.
 //!
 //! An operator registers the public keys of an application. [`ApplicationKeys`] keeps them in memory; the node reads them from
-//! the database again and again.
+//! the database every second.
 //!
 //! Invariants: a key verifies tokens of its own application only; the key decides the algorithm, never the token; the users
 //! of an application are not those of an outside issuer, whatever its name is.

@@ -26,9 +26,9 @@ pub(super) struct AccessMutations;
 impl AccessMutations {
     /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. Takes
     /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. With `endsAt` the access
-    /// ends by itself at that time, within a second. A grant replaces the one before, with its end. One by a user whose own access ends
-    /// ends with it at the latest; one whose `OWNER` comes from a document token or an application gets `FORBIDDEN`. Requires `OWNER`. Fails
-    /// with `FORBIDDEN` if an application decides who may open documents (`auth.ask`).
+    /// ends at that time. A grant replaces the previous one and its end. If the caller's own grant ends, the new grant ends
+    /// no later. Requires `OWNER`. Fails with `FORBIDDEN` if the caller's `OWNER` comes from a document token or an
+    /// application, or if an application decides who may open documents (`auth.ask`).
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn grant_access(
         &self,
@@ -66,8 +66,8 @@ impl AccessMutations {
     /// mutation answers. With several nodes, the mutation waits for the others, but at most one second. A node that did
     /// not receive the revocation finds it within `room.compare_every` (1 s by default), or within five times that while
     /// its connection to Redis is healthy.
-    /// Returns false if the user had no access. Requires `OWNER`, except that users may revoke their own access. The
-    /// access of the document's owner cannot be revoked, nor that which a document token gives.
+    /// Returns false if the user had no grant. Requires `OWNER`, except that users may revoke their own access. The
+    /// access of the document's owner cannot be revoked. Levels from document tokens and from an application remain.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn revoke_access(
         &self,

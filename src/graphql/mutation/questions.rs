@@ -26,11 +26,11 @@ pub(super) struct QuestionMutations;
 
 #[Object]
 impl QuestionMutations {
-    /// Asks the application at `auth.ask` again, because its rules have changed: for one user on one document, for all users
-    /// who have an answer on a document, or for all documents on which a user has one. Returns how many questions it has asked,
-    /// after their answers have taken effect on every node. Fails with `BAD_USER_INPUT` if there are more than 500: name the
-    /// user as well. Call it with a token of an application itself, whose `sub` is the same as its `iss`; all others get
-    /// `FORBIDDEN`.
+    /// Asks the application at `auth.ask` again, because its rules have changed: for one user on one document, for all users to
+    /// whom it gave a level on a document, or for all documents on which it gave a user a level. Returns the number of
+    /// questions, when the answers have taken effect on this node and on every node that acknowledged within a second.
+    /// Fails with `BAD_USER_INPUT` for more than 500 questions: name both the document and the user. Call it with a token of
+    /// an application itself, whose `sub` is the same as its `iss`; all others get `FORBIDDEN`.
     #[graphql(complexity = "10 * DATABASE_WRITE")]
     async fn ask_again(
         &self,
@@ -44,19 +44,22 @@ impl QuestionMutations {
         let document = id.as_ref().map(document_id).transpose()?;
         let user = user_id.map(|id| id.parse::<UserId>()).transpose()?;
         if let Some(document) = document {
-            // Answers by the rules from before may be on their way.
-            api.store.void_answers(document).await?;
+            read(ctx, api.store.find_owner(document)).await?.ok_or(StoreError::Denied)?;
         }
-        let mut pairs = match (document, user) {
+        if let Some(user) = user {
+            read(ctx, api.store.find_account(user)).await?.ok_or(StoreError::NoSuchUser)?;
+        }
+        // Answers by the rules from before may be on their way, on any node.
+        match (document, user) {
+            (_, Some(user)) => api.store.change_rules_of_user(user).await?,
+            (Some(document), None) => api.store.change_rules_of_document(document).await?,
             (None, None) => {
                 let why = "Name a document, a user, or both.";
                 return Err(InvalidInput::new(why).into());
             }
-            (Some(document), Some(user)) => {
-                let account = read(ctx, api.store.find_account(user)).await?;
-                account.ok_or(StoreError::NoSuchUser)?;
-                vec![(user, document)]
-            }
+        }
+        let mut pairs = match (document, user) {
+            (Some(document), Some(user)) => vec![(user, document)],
             _ => read(ctx, api.store.list_answers(document, user)).await?,
         };
         if let (Some(document), None) = (document, user) {

@@ -34,12 +34,10 @@ impl SignInMutations {
         // Other tokens of the sign-in may expire later.
         let kept_until = expires_at.max(Utc::now() + api.sign_ins_kept_for);
         api.store.end_sign_in(user, id, kept_until).await?;
+        api.sign_in_ends.announce(user, EndedSignIns::One(id), None);
         if issued_by == TokenIssuer::Outside {
             // One that is being used for the first time on another node grants nothing after this.
             api.store.mark_document_token(id).await?;
-        }
-        api.sign_in_ends.announce(user, EndedSignIns::One(id), None);
-        if issued_by == TokenIssuer::Outside {
             api.sign_in_ends.end_granted(user, Some(id)).await?;
         }
         Ok(true)

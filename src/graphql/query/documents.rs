@@ -30,9 +30,7 @@ impl DocumentQueries {
     #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
-        let (api, document) = (api(ctx)?, document_id(&id)?);
-        api.rooms.ask_if_due(user.id, document).await?;
-        let found = read(ctx, api.store.find_document(user.id, document)).await?;
+        let found = api(ctx)?.rooms.find_document(user.id, document_id(&id)?).await?;
         Ok(found.map(|(document, access)| DocumentType {
             document,
             access,
