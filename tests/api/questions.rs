@@ -171,3 +171,31 @@ async fn many_requests_of_one_user_ask_one_question() {
     assert_eq!(application.asked().len(), 1);
     stop(node, ()).await;
 }
+
+#[actix_web::test]
+async fn many_users_open_a_document_at_once_and_lose_it_together() {
+    let application = Questioned::start(600).await;
+    let many = [("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000")];
+    let (node, _alice, _bob, document) = start(&application, &many).await;
+    let wiki = Application::register(&node, "wiki").await;
+    let itself = wiki.itself(&node).await;
+    let mut people = Vec::new();
+    for number in 0..20 {
+        let person = node.person(&format!("Person{number}")).await;
+        application.decide(person.id, document, Some("EDIT"));
+        people.push(person);
+    }
+    let reads = people.iter().map(|person| person.read(document));
+    let read = futures_util::future::join_all(reads).await;
+    assert!(read.iter().all(|document| document["content"] == "Hello"));
+    assert_eq!(application.asked().len(), people.len());
+
+    for person in &people {
+        application.decide(person.id, document, None);
+    }
+    assert_eq!(ask_again(&itself, Some(document), None).await.value(), 20);
+    for person in &people {
+        assert_eq!(person.write(document, "x").await.code(), "FORBIDDEN");
+    }
+    stop(node, ()).await;
+}
