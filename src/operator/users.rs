@@ -86,13 +86,13 @@ impl UserCommand {
             Self::EndSessions { user } => {
                 let account = find_account(store, &user).await?;
                 store.end_all_sign_ins(account.id).await?;
-                store.end_token_entitlements(account.id, None).await?;
+                end_token_entitlements(store, account.id).await?;
                 print(format!("ended all sign-ins of {}\n", account.id))
             }
             Self::Block { user } => {
                 let account = find_account(store, &user).await?;
                 store.block(account.id).await?;
-                store.end_token_entitlements(account.id, None).await?;
+                end_token_entitlements(store, account.id).await?;
                 print(format!("blocked {}\n", account.id))
             }
             Self::Unblock { user } => {
@@ -108,6 +108,12 @@ impl UserCommand {
             }
         }
     }
+}
+
+/// Ends what document tokens entitle a user to. Running servers find that in the database.
+async fn end_token_entitlements(store: &Store, user: UserId) -> anyhow::Result<()> {
+    while store.end_some_token_entitlements(user, None).await?.is_some() {}
+    Ok(())
 }
 
 async fn list(

@@ -397,8 +397,11 @@ impl Rooms {
         user: UserId,
         sign_in: Option<SignInId>,
     ) -> Result<(), StoreError> {
-        let changes = self.shared.parts.store.end_token_entitlements(user, sign_in).await?;
-        self.announce_access(changes).await;
+        let store = &self.shared.parts.store;
+        while let Some(changes) = store.end_some_token_entitlements(user, sign_in).await? {
+            // They are announced before the next part may fail.
+            self.announce_access(changes).await;
+        }
         Ok(())
     }
 

@@ -212,29 +212,23 @@ impl Store {
         Ok(found.into_iter().map(|(user, document)| (user.into(), document.into())).collect())
     }
 
-    /// Ends what document tokens entitle a user to: those of one sign-in, or all. Returns the access that has changed.
+    /// Ends some of what document tokens entitle a user to: those of one sign-in, or all. Returns the access that has changed, to
+    /// be announced before the next call, or `None` if nothing is left.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn end_token_entitlements(
+    pub async fn end_some_token_entitlements(
         &self,
         user: UserId,
         sign_in: Option<SignInId>,
-    ) -> Result<Vec<UserAccess>, StoreError> {
+    ) -> Result<Option<Vec<UserAccess>>, StoreError> {
         let mut rows = Condition::all()
             .add(entitlement::Column::UserId.eq(user.uuid()))
             .add(entitlement::Column::Kind.eq(entitlement::Kind::Token));
         if let Some(sign_in) = sign_in {
             rows = rows.add(entitlement::Column::SourceId.eq(sign_in.uuid()));
         }
-        let mut changed = Vec::new();
-        loop {
-            let ended = self.delete_some_entitlements(&rows).await?;
-            if ended.is_empty() {
-                return Ok(changed);
-            }
-            changed.extend(ended);
-        }
+        self.delete_some_entitlements(&rows).await
     }
 
     /// Returns whether a grant or an entitlement has ended by `now` and is not deleted yet.
@@ -259,14 +253,15 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Vec<UserAccess>, StoreError> {
         let due = Condition::all().add(entitlement::Column::EndsAt.lte(now));
-        self.delete_some_entitlements(&due).await
+        Ok(self.delete_some_entitlements(&due).await?.unwrap_or_default())
     }
 
-    /// Deletes some of the entitlements that fit a condition. Returns the access of their users afterwards.
+    /// Deletes some of the entitlements that fit a condition. Returns the access of their users afterwards, or `None` if
+    /// there are none.
     async fn delete_some_entitlements(
         &self,
         chosen: &Condition,
-    ) -> Result<Vec<UserAccess>, StoreError> {
+    ) -> Result<Option<Vec<UserAccess>>, StoreError> {
         let find = entitlement::Entity::find()
             .select_only()
             .columns([entitlement::Column::DocumentId, entitlement::Column::UserId])
@@ -275,7 +270,7 @@ impl Store {
             .into_tuple();
         let found: Vec<(Uuid, Uuid)> = find.all(&self.readers).await?;
         if found.is_empty() {
-            return Ok(vec![]);
+            return Ok(None);
         }
         let users = found.iter().map(|(_, user)| *user).collect::<BTreeSet<_>>();
         let documents: BTreeSet<_> =
@@ -300,7 +295,7 @@ impl Store {
             increment_all(&txn, &pairs).await?;
             let access = list_access(&txn, &pairs).await?;
             txn.commit().await?;
-            Ok(access)
+            Ok(Some(access))
         })
         .await
     }

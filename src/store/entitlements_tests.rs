@@ -69,7 +69,7 @@ async fn the_highest_of_all_levels_counts() {
     let other = store.token(bo, &[(document, Owner)], soon()).await;
     assert_eq!(store.level(bo, document).await, Some(Owner));
     for (ended, left) in [(other, Some(Edit)), (token, Some(View))] {
-        let changed = store.end_token_entitlements(bo, Some(ended)).await.unwrap();
+        let changed = store.end_some_token_entitlements(bo, Some(ended)).await.unwrap().unwrap();
         assert_eq!(changed.iter().map(|change| change.access.level).collect::<Vec<_>>(), [left]);
         assert_eq!(store.level(bo, document).await, left);
     }
@@ -209,7 +209,7 @@ async fn a_deleted_document_has_no_entitlements() {
     let document = store.document(ana).await.id;
     store.token(bo, &[(document, Edit)], soon()).await;
     store.change(document, crate::store::test_store::deleted(ana)).await.unwrap();
-    assert_eq!(store.end_token_entitlements(bo, None).await.unwrap(), []);
+    assert_eq!(store.end_some_token_entitlements(bo, None).await.unwrap(), None);
     assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
     store.token(bo, &[(document, Edit)], soon()).await;
     assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
