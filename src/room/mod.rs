@@ -11,6 +11,7 @@
 //!
 //! Invariant: only what is stored is broadcast, and no seat is confirmed whose access level was not read after it was reserved.
 
+mod access;
 mod actor;
 mod awareness;
 mod delivery;
