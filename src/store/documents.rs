@@ -109,6 +109,22 @@ impl Store {
         Ok(row.and_then(|row| with_level(row, viewer)))
     }
 
+    /// Returns the owner of a document that is not deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_owner(&self, document: DocumentId) -> Result<Option<UserId>, StoreError> {
+        let owner: Option<Uuid> = document::Entity::find()
+            .select_only()
+            .column(document::Column::OwnerId)
+            .filter(document::Column::Id.eq(document.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        Ok(owner.map(UserId::from))
+    }
+
     /// Returns the next `first` documents that `viewer` owns or may open, or only one of these kinds, newest change first. Of documents that
     /// changed in the same microsecond, the one with the larger id comes first. The caller limits `first`.
     ///

@@ -13,6 +13,7 @@
 
 mod access;
 mod accounts;
+mod answers;
 mod application_keys;
 mod batch_rows;
 mod checkpoints;
@@ -77,11 +78,12 @@ pub(crate) mod test_store;
 
 pub use access::{Grant, GrantOutcome, RevocationOutcome};
 pub use accounts::{AcceptedAddress, AccountListing, Credentials, NewAccount};
+pub use answers::RulesVersion;
 pub use application_keys::{ApplicationKey, RegisterOutcome};
 pub use document_heads::HeadVersions;
 pub use document_lock::DocumentLock;
 pub use document_tokens::{DocumentTokenUse, EndedToken, NewDocumentToken};
-pub use entitlements::{EntitlementSource, RulesVersion, UserAccess};
+pub use entitlements::{EntitlementSource, UserAccess};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};
 pub use history::{HistoryEntry, HistoryPage};
