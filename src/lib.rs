@@ -10,7 +10,7 @@
 //! and the upper layer implements it.
 //!
 //! ```text
-//! main > demo | operator | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing | questions > store | auth | bridge | roster > redis | outbox | connection | memory | task | fair_queue | log_pace | quota > wire > domain
+//! main > demo | operator | probe > app > settings > telemetry > http > graphql | yjs > session > room > editing | questions > store | auth | bridge | roster > redis | outbox | connection | memory | task | fair_queue | log_pace | outgoing | quota > wire > domain
 //! ```
 //!
 //! `|` separates modules of the same layer. Every layer may use `metrics`.
@@ -46,6 +46,7 @@ pub mod memory;
 pub mod metrics;
 pub mod operator;
 pub mod outbox;
+pub mod outgoing;
 pub mod probe;
 pub mod questions;
 pub mod quota;

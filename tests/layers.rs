@@ -23,7 +23,17 @@ const LAYERS: [&[&str]; 14] = [
     &["room"],
     &["editing", "questions"],
     &["store", "auth", "bridge", "roster"],
-    &["redis", "outbox", "connection", "memory", "task", "fair_queue", "log_pace", "quota"],
+    &[
+        "redis",
+        "outbox",
+        "connection",
+        "memory",
+        "task",
+        "fair_queue",
+        "log_pace",
+        "outgoing",
+        "quota",
+    ],
     &["wire"],
     &["domain"],
 ];

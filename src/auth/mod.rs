@@ -35,7 +35,7 @@ pub use applications::{
     application_subject,
 };
 pub use claims::{Claims, Subject};
-pub use issuers::{IssuerOptions, Issuers, SignatureAlgorithm, check_key_place, is_this_machine};
+pub use issuers::{IssuerOptions, Issuers, SignatureAlgorithm, check_key_place};
 pub use keys::{KeyError, SigningKeys};
 pub use options::{AccountRegistration, AuthOptions, LocalAccounts};
 pub use passwords::{HashRank, HashTurn, PasswordError, Passwords};

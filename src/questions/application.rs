@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Url, header::CONTENT_TYPE, redirect::Policy};
+use reqwest::{Client, Url, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -10,10 +10,8 @@ use super::QuestionOptions;
 use crate::{
     auth::Secret,
     domain::{AccessLevel, DocumentId, OutsideSubject, UserId},
+    outgoing::{self, BodyError},
 };
-
-/// The longest time for which the application may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The most bytes of an answer.
 const MAX_BYTES: usize = 16 * 1024;
@@ -30,9 +28,9 @@ pub(super) enum AskError {
     /// The request failed, or the status of the answer is an error.
     #[error("the request failed")]
     Request(#[from] reqwest::Error),
-    /// The answer has too many bytes.
-    #[error("its answer has more than {MAX_BYTES} bytes")]
-    TooLarge,
+    /// The body of the answer could not be read.
+    #[error("its answer cannot be read")]
+    Body(#[from] BodyError),
     /// The answer has another form.
     #[error("its answer is not an object with `level`, one of VIEW, EDIT, OWNER and null")]
     Malformed(#[from] serde_json::Error),
@@ -90,14 +88,7 @@ impl Application {
     /// TLS cannot be used on this machine.
     pub(super) fn of(options: &QuestionOptions) -> Result<Option<Self>, reqwest::Error> {
         let Ok(Some(address)) = options.address() else { return Ok(None) };
-        let client = Client::builder()
-            .timeout(ANSWER_WITHIN)
-            // A redirect could lead to an address by HTTP.
-            .redirect(Policy::none())
-            // The workers of the node share it, and a connection belongs to the worker that opened it.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("coscribe/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = outgoing::client()?;
         Ok(Some(Self { address, secret: options.ask_secret.clone(), client }))
     }
 
@@ -122,14 +113,8 @@ impl Application {
         if let Some(secret) = &self.secret {
             request = request.bearer_auth(secret.expose());
         }
-        let mut answer = request.send().await?.error_for_status()?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
-            if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err(AskError::TooLarge);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
+        let answer = request.send().await?.error_for_status()?;
+        let bytes = outgoing::read_body(answer, MAX_BYTES).await?;
         read(&bytes)
     }
 }

@@ -2,7 +2,10 @@
 
 use reqwest::Url;
 
-use crate::auth::{AuthOptions, Secret, is_this_machine};
+use crate::{
+    auth::{AuthOptions, Secret},
+    outgoing::is_this_machine,
+};
 
 /// The settings `auth.ask` and those beside it.
 #[derive(Debug, Clone, Default)]

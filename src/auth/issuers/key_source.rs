@@ -1,9 +1,9 @@
 //! Where the keys of an issuer come from: a file, the address of a JWK Set, or the one that the OpenID configuration of the
 //! issuer names (OpenID Connect Discovery 1.0, section 4).
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
 
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::{Client, Url};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -11,9 +11,7 @@ use super::{
     IssuerOptions,
     key_set::{KeySet, KeySetError},
 };
-
-/// The longest time that one answer of an issuer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+use crate::outgoing::{self, BodyError, is_this_machine};
 
 /// The most bytes of an answer or a file.
 const MAX_BYTES: usize = 512 * 1024;
@@ -27,8 +25,11 @@ pub(super) enum FetchError {
     /// The issuer does not answer, or with another status than 200.
     #[error("the issuer gives no answer")]
     Request(#[from] reqwest::Error),
-    /// The answer has too many bytes.
-    #[error("the answer has more than {MAX_BYTES} bytes")]
+    /// The body of the answer could not be read.
+    #[error("the answer cannot be read")]
+    Body(#[from] BodyError),
+    /// The file has too many bytes.
+    #[error("the file has more than {MAX_BYTES} bytes")]
     TooLarge,
     /// The keys cannot be used.
     #[error("the keys cannot be used")]
@@ -95,14 +96,7 @@ impl KeySource {
     /// TLS cannot be used on this machine.
     pub(super) fn new(options: &IssuerOptions) -> Result<Self, reqwest::Error> {
         let place = Place::of(options);
-        // A redirect could lead to an address by HTTP.
-        let client = Client::builder()
-            .timeout(ANSWER_WITHIN)
-            .redirect(Policy::none())
-            // The workers of the node share it, and a connection belongs to the worker that opened it.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("coscribe/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = outgoing::client()?;
         let (issuer, allow_http) = (options.issuer.clone(), options.allow_http);
         Ok(Self { place, issuer, allow_http, client })
     }
@@ -130,15 +124,8 @@ impl KeySource {
     async fn load(&self, address: &str) -> Result<Vec<u8>, FetchError> {
         let url = check_address(address, self.allow_http)
             .map_err(|problem| FetchError::Address { address: address.to_owned(), problem })?;
-        let mut answer = self.client.get(url).send().await?.error_for_status()?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
-            if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err(FetchError::TooLarge);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+        let answer = self.client.get(url).send().await?.error_for_status()?;
+        Ok(outgoing::read_body(answer, MAX_BYTES).await?)
     }
 }
 
@@ -180,15 +167,6 @@ fn check_address(address: &str, allow_http: bool) -> Result<Url, &'static str> {
         "http" if allow_http || is_this_machine(&url) => Ok(url),
         "http" => Err("begins with http://, where others on the network could replace the keys"),
         _ => Err("does not begin with https://"),
-    }
-}
-
-/// Returns whether a URL leads to this machine.
-pub fn is_this_machine(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback()),
-        None => false,
     }
 }
 

@@ -23,7 +23,7 @@ use self::issuer::Issuer;
 use super::{Claims, TokenError, token_head};
 
 pub(super) use key_set::PublicKey;
-pub use key_source::{check_key_place, is_this_machine};
+pub use key_source::check_key_place;
 pub use options::{IssuerOptions, SignatureAlgorithm};
 
 /// Verifies tokens of outside issuers.
