@@ -4,7 +4,7 @@ import { createPrivateKey, randomUUID, sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
-const { COSCRIBE = 'http://localhost:8080', ASK_SECRET, KEY_FILE = 'wiki.pem', KEY_ID, PORT = 3000 } = process.env;
+const { COSCRIBE = 'http://localhost:4000', ASK_SECRET, KEY_FILE = 'wiki.pem', KEY_ID, PORT = 3000 } = process.env;
 const key = createPrivateKey(readFileSync(KEY_FILE));
 const passwords = { ana: 'ana', bo: 'bo' };
 const signedIn = new Map(); // session → user
