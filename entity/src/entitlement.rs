@@ -18,7 +18,7 @@ pub struct Model {
     /// What the level comes from.
     #[sea_orm(primary_key, auto_increment = false)]
     pub kind: Kind,
-    /// The sign-in of the document token. Zeros for an answer.
+    /// The sign-in of the document token, or the link. Zeros for an answer.
     #[sea_orm(primary_key, auto_increment = false)]
     pub source_id: Uuid,
     /// The level.
@@ -43,6 +43,9 @@ pub enum Kind {
     /// The answer of the application to a question.
     #[sea_orm(num_value = 2)]
     Answer,
+    /// A link that the user has opened.
+    #[sea_orm(num_value = 3)]
+    Link,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

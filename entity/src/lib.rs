@@ -8,6 +8,7 @@ pub mod application_key;
 pub mod document;
 pub mod document_access;
 pub mod document_change;
+pub mod document_link;
 pub mod document_purge;
 pub mod document_receipt;
 pub mod document_snapshot;
@@ -16,6 +17,7 @@ pub mod ended_sign_in;
 pub mod entitlement;
 pub mod identity;
 pub mod level;
+pub mod link_bar;
 pub mod user;
 
 pub use level::Level;

@@ -30,6 +30,8 @@ pub struct Model {
     pub blocked_at: Option<DateTimeUtc>,
     /// How often an application has said that its rules for this user have changed.
     pub rules_version: i64,
+    /// The link that a guest without an account came by. Null for all others.
+    pub guest_of: Option<Uuid>,
     /// The documents that this user owns.
     #[sea_orm(has_many)]
     pub documents: HasMany<super::document::Entity>,

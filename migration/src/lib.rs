@@ -15,6 +15,7 @@ mod m0009_identities;
 mod m0010_sign_ins;
 mod m0011_entitlements;
 mod m0012_applications;
+mod m0013_links;
 
 use sea_orm_migration::prelude::*;
 
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_sign_ins::Migration),
             Box::new(m0011_entitlements::Migration),
             Box::new(m0012_applications::Migration),
+            Box::new(m0013_links::Migration),
         ]
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         AddressLookUps, ApplicationKeys, Issuers, Passwords, SignInLimits, SignIns, Tokens,
         Verifier,
     },
-    graphql::{Api, Engine, HourlyAllowances, LocalAccountRules, RequestAllowances},
+    graphql::{Api, Engine, GuestRules, HourlyAllowances, LocalAccountRules, RequestAllowances},
     http::{
         BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
         TrustedProxies,
@@ -95,6 +95,10 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         document_tokens_kept_for: TimeDelta::from_std(document_tokens.life + MAX_LEEWAYS)?,
         sign_in_ends,
         sign_ins_kept_for: TimeDelta::from_std(settings.auth.sign_in_life.max(SIGN_INS_KEPT))?,
+        guests: GuestRules {
+            life: TimeDelta::from_std(settings.auth.guest_life)?,
+            per_link: i32::try_from(settings.auth.guests_per_link).unwrap_or(i32::MAX),
+        },
         // Without an issuer nobody confirms addresses.
         addresses: match issuers.is_empty() {
             true => AcceptedAddress::Any,

@@ -17,6 +17,7 @@ mod failure_counts;
 mod issuers;
 mod keys;
 mod known_sources;
+mod link_secret;
 mod options;
 mod passwords;
 mod secret;
@@ -37,6 +38,7 @@ pub use applications::{
 pub use claims::{Claims, Subject};
 pub use issuers::{IssuerOptions, Issuers, SignatureAlgorithm, check_key_place};
 pub use keys::{KeyError, SigningKeys};
+pub use link_secret::LinkSecret;
 pub use options::{AccountRegistration, AuthOptions, LocalAccounts};
 pub use passwords::{HashRank, HashTurn, PasswordError, Passwords};
 pub use secret::Secret;

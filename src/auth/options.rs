@@ -46,6 +46,11 @@ pub struct AuthOptions {
     pub local: LocalAccounts,
     /// Whether strangers may create accounts with a password.
     pub registration: AccountRegistration,
+    /// How long a guest without an account may keep a document open, at least a minute.
+    #[serde(with = "humantime_serde")]
+    pub guest_life: Duration,
+    /// The most guests that a link may admit at a time. 0: links admit no guests.
+    pub guests_per_link: u32,
     /// Memory for hashing one password, in KiB; at least 8 per lane.
     pub argon2_memory_kib: u32,
     /// Passes over that memory, at least 1.

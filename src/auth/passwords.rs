@@ -244,6 +244,8 @@ mod tests {
             document_token_life: Duration::from_secs(3600),
             local: LocalAccounts::Auto,
             registration: AccountRegistration::Open,
+            guest_life: Duration::from_hours(24),
+            guests_per_link: 100,
             argon2_memory_kib: 8,
             argon2_passes: 1,
             argon2_lanes: 1,

@@ -25,6 +25,15 @@ pub struct LocalAccountRules {
     pub may_register: bool,
 }
 
+/// What guests without an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuestRules {
+    /// How long they may keep a document open.
+    pub life: TimeDelta,
+    /// The most that a link may admit at a time.
+    pub per_link: i32,
+}
+
 /// The parts of the node that resolvers use.
 pub struct Api {
     /// Accounts, documents and access.
@@ -55,6 +64,8 @@ pub struct Api {
     pub document_tokens_kept_for: TimeDelta,
     /// How long the end of a sign-in is remembered at least.
     pub sign_ins_kept_for: TimeDelta,
+    /// What guests without an account may do.
+    pub guests: GuestRules,
     /// Which e-mail addresses name other users.
     pub addresses: AcceptedAddress,
     /// Whether requests without a token may read the schema.

@@ -16,7 +16,7 @@ use crate::{
     room::RoomError,
     roster::RosterUnavailable,
     session::Throttled,
-    store::StoreError,
+    store::{LinkRefused, StoreError},
     wire::ErrorCode,
 };
 
@@ -295,6 +295,12 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
         StoreError::EmailTaken => ErrorCode::Conflict,
+        StoreError::Link(refused) => match refused {
+            LinkRefused::Unknown => ErrorCode::NotFound,
+            LinkRefused::TooMany | LinkRefused::AlreadyPublic => ErrorCode::Conflict,
+            LinkRefused::NoMoreGuests | LinkRefused::NotForGuests => ErrorCode::Forbidden,
+            LinkRefused::TargetIsGuest => ErrorCode::BadUserInput,
+        },
         StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
         StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_) => {
             ErrorCode::Unavailable

@@ -37,7 +37,7 @@ mod validation;
 mod variables;
 
 pub use answer::{AnswerBounds, AnswerRefused, CopiesTooLarge};
-pub use api::{Api, LocalAccountRules};
+pub use api::{Api, GuestRules, LocalAccountRules};
 pub use caller::Caller;
 pub use engine::Engine;
 pub use error::ApiError;

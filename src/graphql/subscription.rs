@@ -13,7 +13,7 @@ use super::{
     ApiError,
     access::document_id,
     admission::{Purpose, ReplayStart},
-    types::{CursorMoveType, DocumentChangeType, PresenceChangeType},
+    types::{AccessEventType, CursorMoveType, DocumentChangeType, PresenceChangeType},
 };
 use crate::{
     domain::{Event, InvalidInput, Topic, Version},
@@ -48,7 +48,7 @@ impl SubscriptionRoot {
             (Event::Changed(change), encoded) => {
                 Some(DocumentChangeType::new(change, encoded.unwrap_or_default()))
             }
-            (Event::PresenceChanged(_) | Event::CursorMoved(_), _) => None,
+            (Event::PresenceChanged(_) | Event::CursorMoved(_) | Event::LevelRead(_), _) => None,
         })
         .await
     }
@@ -63,7 +63,7 @@ impl SubscriptionRoot {
     ) -> Result<EventStream<PresenceChangeType>, ApiError> {
         subscribe(ctx, &id, Topic::Presence, (None, None), |event| match event.into_parts().0 {
             Event::PresenceChanged(change) => Some(PresenceChangeType(change)),
-            Event::Changed(_) | Event::CursorMoved(_) => None,
+            Event::Changed(_) | Event::CursorMoved(_) | Event::LevelRead(_) => None,
         })
         .await
     }
@@ -77,7 +77,21 @@ impl SubscriptionRoot {
     ) -> Result<EventStream<CursorMoveType>, ApiError> {
         subscribe(ctx, &id, Topic::Cursors, (None, None), |event| match event.into_parts().0 {
             Event::CursorMoved(moved) => Some(CursorMoveType(moved)),
-            Event::Changed(_) | Event::PresenceChanged(_) => None,
+            Event::Changed(_) | Event::PresenceChanged(_) | Event::LevelRead(_) => None,
+        })
+        .await
+    }
+
+    /// Sends the caller's own access level on the document: first the present one, then each new one within a second of its
+    /// change. When access ends, it ends like every other subscription, with an error with the code `FORBIDDEN`.
+    async fn access_changed(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "documentId")] id: ID,
+    ) -> Result<EventStream<AccessEventType>, ApiError> {
+        subscribe(ctx, &id, Topic::Level, (None, None), |event| match event.into_parts().0 {
+            Event::LevelRead(level) => Some(AccessEventType(level)),
+            Event::Changed(_) | Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
         })
         .await
     }

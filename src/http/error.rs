@@ -180,12 +180,13 @@ impl HttpError {
                 IdentityError::Store(
                     StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
                 ) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-                // Loading or enrolling an account returns none of the first five.
+                // Loading or enrolling an account returns none of the first six.
                 IdentityError::Store(
                     StoreError::EmailTaken
                     | StoreError::NoSuchUser
                     | StoreError::Denied
                     | StoreError::OwnerKeepsAccess
+                    | StoreError::Link(_)
                     | StoreError::OverQuota(_)
                     | StoreError::Migration(_)
                     | StoreError::Internal(_),

@@ -121,6 +121,7 @@ label!("topic": Topic {
     Changes = "changes",
     Presence = "presence",
     Cursors = "cursors",
+    Level = "level",
     Document = "document",
 });
 label!("actor": ActorKind { Room = "room", Relay = "relay" });

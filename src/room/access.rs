@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{RoomParts, Rooms};
 use crate::{
-    domain::{AccessChange, AccessLevel, Document, DocumentId, Party, SignInId, UserId},
+    domain::{AccessChange, AccessLevel, Document, DocumentId, LinkId, Party, SignInId, UserId},
     metrics::AccessOutcome,
     store::{StoreError, UserAccess},
 };
@@ -237,7 +237,27 @@ impl Rooms {
             let entitlements = store.end_due_entitlements(now).await;
             let entitlements = self.announce_ended(entitlements).await;
             let grants = self.announce_ended(store.end_due_grants(now).await).await;
-            entitlements.and(grants)?;
+            let links = self.end_revoked_links().await;
+            entitlements.and(grants).and(links)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what a revoked link has given. Announces it to all nodes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn end_link(&self, link: LinkId) -> Result<(), StoreError> {
+        while let Some(changes) = self.parts().store.end_some_of_link(link).await? {
+            self.announce_access(changes).await;
+        }
+        Ok(())
+    }
+
+    /// Ends what links have given that were revoked by nodes which have stopped since.
+    async fn end_revoked_links(&self) -> Result<(), StoreError> {
+        for link in self.parts().store.list_revoked_links().await? {
+            self.end_link(link).await?;
         }
         Ok(())
     }

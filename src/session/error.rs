@@ -55,6 +55,7 @@ impl From<&AdmissionError> for CloseReason {
                 | StoreError::NoSuchUser
                 | StoreError::Denied
                 | StoreError::OwnerKeepsAccess
+                | StoreError::Link(_)
                 | StoreError::OverQuota(_)
                 | StoreError::Migration(_)
                 | StoreError::Internal(_),

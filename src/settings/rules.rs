@@ -177,6 +177,7 @@ fn check_auth(faults: &mut FaultList, auth: &AuthOptions) {
     }
     faults.duration("auth.token_life", auth.token_life, Duration::from_mins(1));
     faults.duration("auth.sign_in_life", auth.sign_in_life, Duration::from_mins(1));
+    faults.duration("auth.guest_life", auth.guest_life, Duration::from_mins(1));
     if let Err(problem) = QuestionOptions::from(auth).address() {
         faults.unless(false, "auth.ask", || {
             format!("{problem}. Set it to the https address at which the application answers.")

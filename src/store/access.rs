@@ -20,8 +20,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError,
+    LinkRefused, Store, StoreError,
     document_lock::lock_documents,
+    entitlements::list_access,
+    link_uses::{bar_from_links, end_by_links, lift_bar},
     rows::{self, effective_level},
 };
 use crate::domain::{AccessLevel, Collaborator, DocumentId, Party, User, UserId};
@@ -57,7 +59,7 @@ pub struct GrantOutcome {
 /// The result of revoking access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationOutcome {
-    /// Whether the user had a grant.
+    /// Whether the user had a grant, or access by a link.
     pub had_access: bool,
     /// Their level after the revocation, if they are entitled to one.
     pub level: Option<AccessLevel>,
@@ -164,6 +166,9 @@ impl Store {
                 }
             };
             let keeps_grant = state.keeps_grant(may_grant_until, ends_at);
+            if state.target_guest_of.is_some() {
+                return Err(LinkRefused::TargetIsGuest.into());
+            }
             let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
             let previous_level = state.target_level.map(rows::access_level);
             let (granted_at, access_version) = match state.target_granted_at {
@@ -180,6 +185,7 @@ impl Store {
                         ends_at: Set(ends_at),
                     };
                     store_grant(&txn, row).await?;
+                    lift_bar(&txn, document, target).await?;
                     increment_access_version(&txn, document).await?;
                     txn.commit().await?;
                     (now, state.access_version + 1)
@@ -196,8 +202,8 @@ impl Store {
         .await
     }
 
-    /// Revokes the grant of `target`. Users without owner access may revoke only
-    /// their own access, which means leaving the document.
+    /// Revokes the grant of `target`, and what links have given them. Users without owner access may revoke only their own access,
+    /// which means leaving the document. All others cannot come back by a link.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not revoke this access, [`StoreError::OwnerKeepsAccess`] if `target` is
@@ -220,8 +226,13 @@ impl Store {
                 return Err(StoreError::OwnerKeepsAccess);
             }
             let access_version = state.access_version;
-            let level = state.target_entitled.map(rows::access_level);
-            if state.target_level.is_none() {
+            let by_links = end_by_links(&txn, document, target).await?;
+            if actor != target {
+                bar_from_links(&txn, document, target).await?;
+            }
+            if state.target_level.is_none() && !by_links {
+                txn.commit().await?;
+                let level = state.target_entitled.map(rows::access_level);
                 return Ok(RevocationOutcome { had_access: false, level, access_version });
             }
             document_access::Entity::delete_many()
@@ -230,6 +241,8 @@ impl Store {
                 .exec(&txn)
                 .await?;
             increment_access_version(&txn, document).await?;
+            let left = list_access(&txn, &[(document, target)].into()).await?;
+            let level = left.first().and_then(|left| left.access.level);
             txn.commit().await?;
             let access_version = access_version + 1;
             Ok(RevocationOutcome { had_access: true, level, access_version })
@@ -271,7 +284,7 @@ struct GrantRow {
 
 /// Until when access lasts.
 #[derive(Clone, Copy)]
-enum Until {
+pub(super) enum Until {
     /// Until it is revoked.
     Revoked,
     /// Until this time.
@@ -280,7 +293,7 @@ enum Until {
 
 /// The levels of the acting user and the target, read under the document's lock before access is changed.
 #[derive(FromQueryResult)]
-struct AccessState {
+pub(super) struct AccessState {
     owner_id: Uuid,
     access_version: i64,
     actor_level: Option<Level>,
@@ -291,6 +304,7 @@ struct AccessState {
     target_ends_at: Option<DateTime<Utc>>,
     target_entitled: Option<Level>,
     target_name: Option<String>,
+    target_guest_of: Option<Uuid>,
 }
 
 impl AccessState {
@@ -298,7 +312,7 @@ impl AccessState {
     ///
     /// # Errors
     /// [`StoreError::Denied`] if there is no such document.
-    async fn load(
+    pub(super) async fn load(
         txn: &DatabaseTransaction,
         document: DocumentId,
         actor: UserId,
@@ -321,19 +335,20 @@ impl AccessState {
             .expr_as(rows::entitled_level(actor.uuid()), "actor_entitled")
             .expr_as(rows::entitled_level(target.uuid()), "target_entitled")
             .column_as(user::Column::Name, "target_name")
+            .column_as(user::Column::GuestOf, "target_guest_of")
             .filter(document::Column::Id.eq(document.uuid()));
         let is_target = Expr::col((user::Entity, user::Column::Id)).eq(target.uuid());
         QueryTrait::query(&mut query).left_join(user::Entity, is_target);
         query.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
     }
 
-    fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
+    pub(super) fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
         effective_level(actor, self.owner_id, self.actor_level, self.actor_entitled)
     }
 
     /// Returns until when a grant of the acting user lasts at most. `None` if they may grant nothing: only a grant, or the
     /// document itself, can be passed on, not what a token or an answer gives.
-    fn may_grant_until(&self, actor: UserId) -> Option<Until> {
+    pub(super) fn may_grant_until(&self, actor: UserId) -> Option<Until> {
         if self.is_owner(actor) {
             return Some(Until::Revoked);
         }
@@ -355,7 +370,7 @@ impl AccessState {
     }
 }
 
-async fn store_grant(
+pub(super) async fn store_grant(
     txn: &DatabaseTransaction,
     row: document_access::ActiveModel,
 ) -> Result<(), StoreError> {
@@ -378,7 +393,7 @@ async fn store_grant(
 }
 
 /// Records that the access of a user to the document changed.
-async fn increment_access_version(
+pub(super) async fn increment_access_version(
     txn: &DatabaseTransaction,
     document: DocumentId,
 ) -> Result<(), StoreError> {

@@ -299,6 +299,7 @@ pub(super) fn new_row(
         ended_at: None,
         blocked_at: None,
         rules_version: 0,
+        guest_of: None,
     }
 }
 

@@ -13,7 +13,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    DocumentFilter, DocumentPage, PageCursor, Store, StoreError,
+    DocumentFilter, DocumentPage, LinkRefused, PageCursor, Store, StoreError,
+    link_uses::check_not_guest,
     quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
@@ -30,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents or too
-    /// many bytes, [`StoreError::Busy`].
+    /// many bytes, [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
     pub async fn create_document(
         &self,
         owner: UserId,
@@ -71,6 +72,7 @@ impl Store {
         };
         self.write(Party::User(owner), async {
             let txn = self.begin().await?;
+            check_not_guest(&txn, owner, LinkRefused::NotForGuests).await?;
             check_document_count(&txn, owner, &self.quotas).await?;
             let counted = CountedBytes { owner: owner.uuid(), bytes: signed(bytes) };
             let wanted = WantedBytes { counted, lengthens: true };

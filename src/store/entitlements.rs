@@ -16,14 +16,15 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Store, StoreError, document_lock::lock_documents, rows};
-use crate::domain::{AccessChange, AccessLevel, DocumentId, Party, SignInId, UserId};
+use crate::domain::{AccessChange, AccessLevel, DocumentId, LinkId, Party, SignInId, UserId};
 
 /// The most rows that one transaction deletes.
 const DELETED_AT_ONCE: u64 = 200;
 
-/// Whether an entitlement or a grant has ended at a time. It is asked twice a second.
+/// Whether an entitlement or a grant has ended at a time, or a link was revoked that may still give access. It is asked twice a second.
 const HAS_DUE: &str = "SELECT EXISTS (SELECT 1 FROM entitlement WHERE ends_at <= $1) \
-    OR EXISTS (SELECT 1 FROM document_access WHERE ends_at <= $1)";
+    OR EXISTS (SELECT 1 FROM document_access WHERE ends_at <= $1) \
+    OR EXISTS (SELECT 1 FROM document_link WHERE revoked_at IS NOT NULL)";
 
 /// What an entitlement comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum EntitlementSource {
     Token(SignInId),
     /// The answer of the application to the question which level the user has.
     Answer,
+    /// A link that the user has opened.
+    Link(LinkId),
 }
 
 impl EntitlementSource {
@@ -39,6 +42,7 @@ impl EntitlementSource {
         match self {
             Self::Token(_) => entitlement::Kind::Token,
             Self::Answer => entitlement::Kind::Answer,
+            Self::Link(_) => entitlement::Kind::Link,
         }
     }
 
@@ -46,6 +50,7 @@ impl EntitlementSource {
         match self {
             Self::Token(sign_in) => sign_in.uuid(),
             Self::Answer => Uuid::nil(),
+            Self::Link(link) => link.uuid(),
         }
     }
 }
@@ -81,7 +86,7 @@ impl Store {
         self.delete_some_entitlements(&rows).await
     }
 
-    /// Returns whether a grant or an entitlement has ended by `now` and is not deleted yet.
+    /// Returns whether a grant or an entitlement has ended by `now`, or a link was revoked, and is not deleted yet.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -108,7 +113,7 @@ impl Store {
 
     /// Deletes some of the entitlements that fit a condition. Returns the access of their users afterwards, or `None` if
     /// there are none.
-    async fn delete_some_entitlements(
+    pub(super) async fn delete_some_entitlements(
         &self,
         chosen: &Condition,
     ) -> Result<Option<Vec<UserAccess>>, StoreError> {
@@ -248,14 +253,15 @@ pub(super) async fn list_access(
     Ok(access.collect())
 }
 
-/// Sets the levels that a user has by one source, on documents that exist. Returns the documents whose level has changed.
+/// Sets the levels that a user has by one source until `ends_at`, if they end by themselves, on documents that exist. Returns the documents whose level has changed.
 pub(super) async fn set_levels(
     txn: &DatabaseTransaction,
     user: UserId,
     source: EntitlementSource,
     levels: &BTreeMap<DocumentId, Option<AccessLevel>>,
-    ends_at: DateTime<Utc>,
+    ends_at: impl Into<Option<DateTime<Utc>>>,
 ) -> Result<BTreeSet<(DocumentId, UserId)>, StoreError> {
+    let ends_at = ends_at.into().map(|at| at.trunc_subsecs(6));
     use entitlement::Column;
     lock_documents(txn, levels.keys().copied()).await?;
     let ids: Vec<_> = levels.keys().map(|document| document.uuid()).collect();
@@ -278,7 +284,7 @@ pub(super) async fn set_levels(
         .select_only()
         .columns([Column::DocumentId, Column::Level])
         .filter(of_source.clone())
-        .filter(Column::EndsAt.gt(rows::now()))
+        .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
         .into_tuple::<(Uuid, entity::Level)>()
         .all(txn)
         .await?
@@ -297,7 +303,7 @@ pub(super) async fn set_levels(
                 kind: Set(source.kind()),
                 source_id: Set(source.id()),
                 level: Set(level),
-                ends_at: Set(Some(ends_at.trunc_subsecs(6))),
+                ends_at: Set(ends_at),
             }),
             None => unset.push(document.uuid()),
         }

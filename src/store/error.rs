@@ -9,6 +9,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
+use super::LinkRefused;
 use crate::quota::QuotaExceeded;
 
 /// The code with which PostgreSQL refuses a write while it is read-only.
@@ -39,6 +40,9 @@ pub enum StoreError {
     /// A quota of a user is used up.
     #[error(transparent)]
     OverQuota(#[from] QuotaExceeded),
+    /// A link could not be created or used.
+    #[error(transparent)]
+    Link(#[from] LinkRefused),
     /// The caller had no turn in time, or too many of its reads or writes wait.
     #[error(
         "Too much waits for the database at the moment. Try again soon, and ask for less at once."

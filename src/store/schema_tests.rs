@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{MigrationState, Snapshot, SnapshotState, StoreError, test_store::TestStore};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "m0001_users",
     "m0002_documents",
     "m0003_access",
@@ -18,6 +18,7 @@ const NAMES: [&str; 11] = [
     "m0010_sign_ins",
     "m0011_entitlements",
     "m0012_applications",
+    "m0013_links",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {
@@ -36,7 +37,7 @@ async fn migrations_can_be_applied_reverted_and_applied_again() {
     let owner = store.user("ana").await;
     store.document(owner).await;
 
-    let reverted = store.migrate_down(10).await.unwrap();
+    let reverted = store.migrate_down(11).await.unwrap();
     let expected: Vec<_> = NAMES[1..].iter().rev().copied().collect();
     assert_eq!(reverted, expected);
     assert_eq!(applied(&store.migration_status().await.unwrap()), ["m0001_users"]);
@@ -48,7 +49,7 @@ async fn migrations_can_be_applied_reverted_and_applied_again() {
     assert_eq!(store.migrate_up().await.unwrap(), NAMES[1..]);
     store.document(owner).await;
 
-    assert_eq!(store.migrate_down(11).await.unwrap().len(), NAMES.len());
+    assert_eq!(store.migrate_down(12).await.unwrap().len(), NAMES.len());
     assert_eq!(store.migrate_up().await.unwrap(), NAMES);
     assert!(store.find_account(owner).await.unwrap().is_none());
 }
@@ -94,7 +95,7 @@ async fn a_text_from_before_the_change_log_is_found_unchanged() {
     let store = TestStore::on_sqlite().await;
     let owner = store.user("ana").await;
     let document = store.document(owner).await.id;
-    store.migrate_down(8).await.unwrap();
+    store.migrate_down(9).await.unwrap();
     let before = format!(
         "UPDATE document SET content = 'höher', version = 7 WHERE id = x'{}'",
         document.uuid().simple()

@@ -126,6 +126,7 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         StoreError::EmailTaken
         | StoreError::NoSuchUser
         | StoreError::OwnerKeepsAccess
+        | StoreError::Link(_)
         | StoreError::OverQuota(_)
         | StoreError::Migration(_)
         | StoreError::Internal(_) => CloseReason::InternalError,

@@ -16,6 +16,7 @@ mod failover;
 mod flood;
 mod forgery;
 mod limit;
+mod links;
 mod lost_changes;
 mod nodes;
 mod plans;

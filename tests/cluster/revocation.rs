@@ -51,3 +51,20 @@ async fn a_revocation_is_answered_after_the_subscriptions_on_all_nodes_have_ende
     }
     pair.stop_with(peer, ()).await;
 }
+
+#[actix_web::test]
+async fn a_page_on_another_node_learns_the_new_level() {
+    // No node reconciles in time, so only the relay can bring it.
+    let pair = Pair::start_with(&[("COSCRIBE__ROOM__COMPARE_EVERY", "1h")]).await;
+    let peer = pair.node.start_peer().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    let socket = bob.at(&peer).connect().await;
+    let id = socket.subscribe("accessChanged", *document).await;
+    let editor = bob.at(&peer).open_editor(*document).await;
+    assert_eq!(socket.expect_next(&id).await["access"], "EDIT");
+
+    alice.grant(*document, bob, "VIEW").await.value();
+    assert_eq!(socket.expect_next(&id).await["access"], "VIEW");
+    editor.expect("the new level", |state| state.may_edit == Some(false)).await;
+    pair.stop_with(peer, (socket, editor)).await;
+}

@@ -46,11 +46,7 @@ impl AccessMutations {
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let granter = admitted.user.id;
         api.hourly.take_grant(granter)?;
-        // SQLite compares times as text, which later years would break.
-        if ends_at.is_some_and(|ends_at| ends_at <= Utc::now() || ends_at.year() > 9_999) {
-            let why = "`endsAt` is past, or after the year 9999. Name another time, or none.";
-            return Err(InvalidInput::new(why).into());
-        }
+        check_end(ends_at)?;
         let target = find_target(ctx, user_id, email).await?;
         api.hourly.take_grant_to(granter, target)?;
         let grant = Grant { level: level.into(), ends_at };
@@ -61,12 +57,13 @@ impl AccessMutations {
         Ok(CollaboratorType(granted.collaborator))
     }
 
-    /// Revokes a user's access to a document. From then on the server refuses the user's edits and new subscriptions,
+    /// Revokes a user's access to a document, both what was granted to them and what links have given them. From then on the server refuses the user's edits and new subscriptions,
     /// and ends the user's open subscriptions and Yjs editors of the document. With one node, these have ended when the
     /// mutation answers. With several nodes, the mutation waits for the others, but at most one second. A node that did
     /// not receive the revocation finds it within `room.compare_every` (1 s by default), or within five times that while
     /// its connection to Redis is healthy.
-    /// Returns false if the user had no grant. Requires `OWNER`, except that users may revoke their own access. The
+    /// The user cannot come back by a link until they are granted access again.
+    /// Returns false if the user had no such access. Requires `OWNER`, except that users may revoke their own access. The
     /// access of the document's owner cannot be revoked. Levels from document tokens and from an application remain.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn revoke_access(
@@ -100,6 +97,16 @@ impl AccessMutations {
         }
         Ok(revoked?.had_access)
     }
+}
+
+/// Checks the time at which something is to end by itself.
+pub(super) fn check_end(ends_at: Option<DateTime<Utc>>) -> Result<(), InvalidInput> {
+    // SQLite compares times as text, which later years would break.
+    if ends_at.is_some_and(|ends_at| ends_at <= Utc::now() || ends_at.year() > 9_999) {
+        let why = "`endsAt` is past, or after the year 9999. Name another time, or none.";
+        return Err(InvalidInput::new(why));
+    }
+    Ok(())
 }
 
 /// Returns the user with this id or e-mail address.

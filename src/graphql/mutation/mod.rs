@@ -7,6 +7,7 @@ mod document_tokens;
 mod documents;
 mod edit;
 mod history;
+mod links;
 mod questions;
 mod root;
 mod sign_ins;

@@ -5,7 +5,8 @@ use async_graphql::MergedObject;
 use super::{
     access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
     document_tokens::DocumentTokenMutations, documents::DocumentMutations,
-    history::HistoryMutations, questions::QuestionMutations, sign_ins::SignInMutations,
+    history::HistoryMutations, links::LinkMutations, questions::QuestionMutations,
+    sign_ins::SignInMutations,
 };
 
 /// The root of all mutations.
@@ -18,5 +19,6 @@ pub struct Mutation(
     DocumentMutations,
     HistoryMutations,
     AccessMutations,
+    LinkMutations,
     CursorMutations,
 );

@@ -3,6 +3,7 @@
 mod accounts;
 mod documents;
 mod history;
+mod links;
 mod root;
 
 pub(super) use history::text_at;

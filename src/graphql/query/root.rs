@@ -2,8 +2,11 @@
 
 use async_graphql::MergedObject;
 
-use super::{accounts::AccountQueries, documents::DocumentQueries, history::HistoryQueries};
+use super::{
+    accounts::AccountQueries, documents::DocumentQueries, history::HistoryQueries,
+    links::LinkQueries,
+};
 
 /// The root of all queries.
 #[derive(MergedObject, Default)]
-pub struct Query(AccountQueries, DocumentQueries, HistoryQueries);
+pub struct Query(AccountQueries, DocumentQueries, HistoryQueries, LinkQueries);

@@ -39,7 +39,7 @@ impl Room {
             return self.clear_awareness_if_unused();
         }
         match event {
-            Event::Changed(_) => {}
+            Event::Changed(_) | Event::LevelRead(_) => {}
             Event::PresenceChanged(change) => match change.kind {
                 PresenceChangeKind::Joined => self.derive_awareness(&change.presence),
                 PresenceChangeKind::Left => self.remove_awareness(change.presence.session),

@@ -109,7 +109,7 @@ impl Room {
     }
 
     /// Records a broadcast, and lets those who fell behind catch up. Returns the effects on those that could not be sent it.
-    fn settle_broadcast(
+    pub(super) fn settle_broadcast(
         &mut self,
         topic: Topic,
         mut report: BroadcastReport,
@@ -176,8 +176,8 @@ impl Room {
         let envelope = match event {
             Event::Changed(change) => Envelope::Changed(change),
             Event::CursorMoved(moved) => Envelope::CursorMoved(moved),
-            // The roster publishes presence when it numbers it.
-            Event::PresenceChanged(_) => return,
+            // The roster publishes presence when it numbers it, and every node learns a level for itself.
+            Event::PresenceChanged(_) | Event::LevelRead(_) => return,
         };
         self.parts().bridge.publish(self.document, envelope);
         self.metrics().published();

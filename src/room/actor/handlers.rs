@@ -64,6 +64,9 @@ impl Room {
                 let since = since.filter(|_| key.topic == Topic::Changes);
                 self.audiences.add(key, (seat.clone(), operation), since, head, make);
                 self.apply(effects, Instant::now(), ctx);
+                if let (Topic::Level, Some(level)) = (seat.topic(), seat.level()) {
+                    self.send_level_to(seat, level, ctx);
+                }
                 self.catch_up(seat.id(), ctx);
             }
             Confirmation::Editor(on_end) => {
@@ -114,7 +117,10 @@ impl Room {
         ctx: &mut Context<Self>,
     ) {
         if let Some(level) = level {
-            return self.members.change_level(user, level, access_version);
+            if self.members.change_level(user, level, access_version) {
+                self.send_level(user, level, ctx);
+            }
+            return;
         }
         // The change is older than the level of a seat, or the database has lost the newer one.
         if access_version.is_some_and(|version| self.members.has_newer_level(user, version)) {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::{audience::BroadcastReport, progress::Progress};
 use crate::{
-    domain::{Change, SessionId, Topic, Version},
+    domain::{Change, SessionId, Topic, UserId, Version},
     memory::{HeldBytes, Reservation, SharedBytes, WeakBytes},
     metrics::{BehindCause, GaugeGuard, Metrics},
     outbox::{PushOutcome, SeatFrame, SeatId},
@@ -122,9 +122,13 @@ impl Editors {
         }
     }
 
-    /// Adds an editor. It receives no change before it has sent its state vector.
+    /// Adds an editor, and tells it if its user may not edit. It receives no change before it has sent its state vector.
     pub(in crate::room) fn add(&mut self, seat: Arc<Seat>, on_end: Arc<dyn SeatEnded>) {
         let counted = self.metrics.subscription_opened(Topic::Document);
+        // An editor expects that it may edit.
+        if !seat.may_edit() {
+            send_scope_to(&seat, false);
+        }
         let (progress, synced) = (Progress::waiting(), Bytes::from_static(&[0]));
         let (deferred, granted) = (None, None);
         let editor =
@@ -194,6 +198,12 @@ impl Editors {
     /// Returns every editor's seat.
     pub(in crate::room) fn seats(&self) -> impl Iterator<Item = &Arc<Seat>> {
         self.editors.values().map(|editor| &editor.seat)
+    }
+
+    /// Sends the editors of a user whether they may edit.
+    pub(in crate::room) fn send_scope(&self, user: UserId, may_edit: bool) {
+        let of_user = self.editors.values().filter(|editor| editor.seat.user().id == user);
+        of_user.for_each(|editor| send_scope_to(&editor.seat, may_edit));
     }
 
     /// Broadcasts a change to every live editor. The editor that wrote it has it already, which `is_merged` says; a change
@@ -361,6 +371,12 @@ impl Editors {
         editor.progress.mark_live(head.next(), &editor.seat);
         true
     }
+}
+
+fn send_scope_to(seat: &Seat, may_edit: bool) {
+    let frame = SeatFrame::Lasting(yjs::scope(may_edit).into());
+    // Dropped only if the session is closing.
+    let _closing = seat.outbox().send(seat.id(), frame);
 }
 
 #[cfg(test)]

@@ -188,18 +188,22 @@ impl Membership {
         }
     }
 
-    /// Sets a user's access level, which changed at an access version, if that is known.
+    /// Sets a user's access level, which changed at an access version, if that is known. Returns whether an admitted seat had
+    /// another level, which its client has to be told.
     pub(in crate::room) fn change_level(
         &mut self,
         user: UserId,
         level: AccessLevel,
         access_version: Option<i64>,
-    ) {
-        for Reservation { seat, .. } in self.seats.values() {
+    ) -> bool {
+        let mut is_news = false;
+        for Reservation { seat, confirmed } in self.seats.values() {
             if seat.user().id == user && seat.precedes(access_version) {
+                is_news |= *confirmed && seat.level() != Some(level);
                 seat.set_level(level, access_version);
             }
         }
+        is_news
     }
 
     /// Moves a member's cursor. Has no effect for a session that is not a member.

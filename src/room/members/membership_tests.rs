@@ -220,7 +220,8 @@ impl Observer {
                 Effect::Broadcast { event: Event::CursorMoved(moved), .. } => {
                     assert!(self.roster.contains_key(&moved.session), "only members move");
                 }
-                Effect::Broadcast { event: Event::Changed(_), .. } | Effect::Evict { .. } => {}
+                Effect::Broadcast { event: Event::Changed(_) | Event::LevelRead(_), .. }
+                | Effect::Evict { .. } => {}
             }
         }
     }

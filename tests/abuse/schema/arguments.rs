@@ -3,17 +3,20 @@
 use async_graphql::parser::types::{BaseType, Type, TypeKind};
 use kit::PASSWORD;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::sdl::{Argument, Field, Sdl, read_input};
 
 /// Optional arguments that ordinary operations give: without them, they do nothing or less.
-const GIVEN: [&str; 9] = [
+const GIVEN: [&str; 11] = [
     "DeltaOpInput.insert",
     "Mutation.askAgain.documentId",
     "Mutation.askAgain.userId",
     "Mutation.createDocument.content",
     "Mutation.endDocumentTokens.tokenId",
+    "Mutation.enterAsGuest.secret",
     "Mutation.grantAccess.userId",
+    "Mutation.openLink.secret",
     "Mutation.updateDocument.content",
     "Subscription.documentChanged.since",
     "__Type.fields.includeDeprecated",
@@ -36,6 +39,10 @@ pub(crate) struct Names {
     pub(crate) email: String,
     /// The e-mail address of an account that does not exist yet.
     pub(crate) new_email: String,
+    /// The secret of an invitation to a document of another user.
+    pub(crate) invitation: String,
+    /// The secret of a link to it.
+    pub(crate) link: String,
 }
 
 /// Chooses values for the arguments of a schema.
@@ -98,6 +105,8 @@ impl Values<'_> {
         match argument.name.as_str() {
             "mutationId" => Value::Null,
             "userId" => json!(self.names.peer),
+            // There is none, which is an answer as well.
+            "linkId" => json!(Uuid::nil()),
             _ if is_document(argument) => json!(self.names.document),
             _ => teach(argument, "what this ID names"),
         }
@@ -109,6 +118,8 @@ impl Values<'_> {
             (_, "email") => json!(self.names.email),
             (_, "password" | "currentPassword" | "newPassword") => json!(PASSWORD),
             ("Meta.__type", "name") => json!("Document"),
+            ("Mutation.acceptInvitation", "secret") => json!(self.names.invitation),
+            (_, "secret") => json!(self.names.link),
             (_, "after") => Value::Null,
             _ => json!("text"),
         }
@@ -178,8 +189,9 @@ fn teach(argument: &Argument, what: &str) -> Value {
 )]
 fn an_argument_of_an_unknown_type_fails_with_what_to_do() {
     let sdl = Sdl::parse("scalar Colour type Query { a(b: [Colour!]): Int }");
-    let names = ["d", "p", "e", "n"].map(str::to_owned);
-    let [document, peer, email, new_email] = names;
-    let values = Values { sdl: &sdl, names: Names { document, peer, email, new_email } };
+    let names = ["d", "p", "e", "n", "i", "l"].map(str::to_owned);
+    let [document, peer, email, new_email, invitation, link] = names;
+    let names = Names { document, peer, email, new_email, invitation, link };
+    let values = Values { sdl: &sdl, names };
     values.ordinary(&sdl.fields("Query")[0].arguments[0]);
 }

@@ -20,6 +20,9 @@ const FOR_VIEWERS: [&str; 1] = ["updateCursor"];
 /// The mutations that only applications may send. Others are refused before the document is read.
 const FOR_APPLICATIONS: [&str; 1] = ["askAgain"];
 
+/// The mutations for those who have a link to a document, with an account or without one.
+const BY_LINKS: [&str; 2] = ["openLink", "enterAsGuest"];
+
 /// Returns the root fields with an argument that names a document, directly or in an input object.
 fn fields_about_documents(sdl: &Sdl) -> Vec<(Kind, Field)> {
     let roots = Kind::ALL.into_iter();
@@ -47,6 +50,8 @@ fn operation(
         peer: peer.id.to_string(),
         email: peer.email.clone(),
         new_email: "new@example.org".to_owned(),
+        invitation: "none".to_owned(),
+        link: "none".to_owned(),
     };
     let path = [field.clone()];
     Builder::new(kind, &path, &Values { sdl, names }).build(Repeat::ONCE)
@@ -163,9 +168,14 @@ async fn a_document_without_access_looks_like_none_in_every_field() {
                 over_socket.push(reply_over_socket(socket, &asked, document).await);
             }
         }
-        assert!(of_strangers[0].contains("UNAUTHENTICATED") || *kind == Kind::Subscription);
+        let is_by_link = BY_LINKS.contains(&&*field.name);
         assert!(
-            over_socket[0].contains("FORBIDDEN")
+            of_strangers[0].contains("UNAUTHENTICATED")
+                || *kind == Kind::Subscription
+                || is_by_link
+        );
+        assert!(
+            over_socket[0].contains(if is_by_link { "NOT_FOUND" } else { "FORBIDDEN" })
                 || field.title() == "Query.document"
                 || field.title() == "Mutation.updateCursor",
             "{}",
@@ -209,7 +219,7 @@ async fn a_viewer_is_refused_in_every_field_that_requires_more() {
         let requires_more = field.description.contains("Requires `EDIT`")
             || field.description.contains("Requires `OWNER`");
         if !requires_more {
-            let known = [&FOR_VIEWERS[..], &FOR_APPLICATIONS].concat();
+            let known = [&FOR_VIEWERS[..], &FOR_APPLICATIONS, &BY_LINKS].concat();
             let is_known = kind != Kind::Mutation || known.contains(&&*field.name);
             assert!(
                 is_known,

@@ -64,6 +64,8 @@ pub(crate) struct Surroundings {
     document: DocumentId,
     /// The document that mutations may change and delete.
     victim: Cell<DocumentId>,
+    /// The secrets of an invitation and a link to a document of the peer.
+    secrets: [String; 2],
     operations: Cell<u64>,
 }
 
@@ -100,6 +102,7 @@ impl Surroundings {
             ("COSCRIBE__LIMITS__ADDRESS_LOOK_UPS_PER_HOUR", "1000000"),
             ("COSCRIBE__LIMITS__GRANTS_PER_HOUR", "1000000"),
             ("COSCRIBE__LIMITS__GRANTS_TO_USER_PER_HOUR", "1000000"),
+            ("COSCRIBE__AUTH__GUESTS_PER_LINK", "1000000"),
         ])
         .await;
         let [bystander, attacker, peer] =
@@ -117,6 +120,7 @@ impl Surroundings {
         let socket = open(&attacker, document).await;
         let peers_socket = peer.connect().await;
         peers_socket.subscribe("cursorMoved", document).await;
+        let secrets = link_secrets(&peer).await;
         let (victim, operations) = (Cell::new(document), Cell::new(0));
         let (bystander, socket) = (bystander.connect().await, Mutex::new(socket));
         let surroundings = Self {
@@ -129,6 +133,7 @@ impl Surroundings {
             peers_socket,
             document,
             victim,
+            secrets,
             operations,
         };
         surroundings.renew_victim().await;
@@ -146,7 +151,10 @@ impl Surroundings {
         // A cursor needs a session that has the document open.
         let is_about_victim = kind == Kind::Mutation && root != "updateCursor";
         let document = if is_about_victim { self.victim.get() } else { self.document };
+        let [invitation, link] = self.secrets.clone();
         Names {
+            invitation,
+            link,
             document: document.to_string(),
             peer: self.peer.id.to_string(),
             email: self.attacker.borrow().email.clone(),
@@ -254,6 +262,14 @@ impl Surroundings {
     fn next_number(&self) -> u64 {
         self.operations.replace(self.operations.get() + 1)
     }
+}
+
+/// Creates a document with an invitation and a link, and returns their secrets.
+async fn link_secrets(owner: &Person) -> [String; 2] {
+    let document = owner.create_document("Linked", "").await;
+    let invitation = owner.invite(document, "VIEW", None).await;
+    let link = owner.create_link(document, "VIEW", 1_000_000).await;
+    [invitation.secret, link.secret]
 }
 
 /// Opens a socket that has the document open.

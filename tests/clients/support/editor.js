@@ -31,7 +31,8 @@ export class Editor {
     const { messageHandlers } = editor.provider;
     const auth = messageHandlers[2];
     messageHandlers[2] = (...message) => {
-      editor.denials += 1;
+      const [, decoder] = message;
+      if (decoder.arr[decoder.pos] === 0) editor.denials += 1;
       const { warn } = console;
       console.warn = () => {};
       auth(...message);

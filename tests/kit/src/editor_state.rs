@@ -24,6 +24,8 @@ pub struct EditorState {
     pub denials: usize,
     /// The reason for the last refusal.
     pub denial: Option<String>,
+    /// Whether the server has said last that the user may edit. None if it has said nothing.
+    pub may_edit: Option<bool>,
     /// The number of awareness messages.
     pub awareness_messages: usize,
     /// The clock and state of each other client; no state after it left.
@@ -66,11 +68,7 @@ impl EditorState {
         match kind {
             0 => return self.receive_sync(&mut cursor, doc),
             1 => self.receive_awareness(cursor.read_buf().unwrap()),
-            2 => {
-                self.denials += 1;
-                assert_eq!(cursor.read_var::<u32>().unwrap(), 0, "the kind of permission denied");
-                self.denial = Some(cursor.read_string().unwrap().to_owned());
-            }
+            2 => self.receive_auth(&mut cursor),
             100 => self.receive_saved(cursor.read_buf().unwrap()),
             other => panic!("a message of kind {other}"),
         }
@@ -92,6 +90,19 @@ impl EditorState {
             _ => self.updates.push(content.to_vec()),
         }
         None
+    }
+
+    fn receive_auth(&mut self, cursor: &mut Cursor<'_>) {
+        let (kind, text) = (cursor.read_var::<u32>().unwrap(), cursor.read_string().unwrap());
+        match (kind, text) {
+            (0, reason) => {
+                self.denials += 1;
+                self.denial = Some(reason.to_owned());
+            }
+            (2, "read-write") => self.may_edit = Some(true),
+            (2, "readonly") => self.may_edit = Some(false),
+            (kind, text) => panic!("an auth message of kind {kind} with {text:?}"),
+        }
     }
 
     fn receive_awareness(&mut self, entries: &[u8]) {

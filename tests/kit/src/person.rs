@@ -71,6 +71,11 @@ impl Person {
         }
     }
 
+    /// The same person, whose name and id are these.
+    pub(crate) fn known_as(self, name: &str, id: UserId) -> Self {
+        Self { name: name.to_owned(), id, ..self }
+    }
+
     /// The same person at another node, or at one that was restarted.
     #[must_use]
     pub fn at(&self, node: &impl Node) -> Self {

@@ -254,6 +254,7 @@ fn event_fields(field: &str) -> &'static str {
             "documentId sessionId color movedAt user { id name }
                 cursor { line column anchor { line column } }"
         }
+        "accessChanged" => "documentId access changedAt",
         _ => panic!("there is no subscription {field}"),
     }
 }

@@ -1,6 +1,9 @@
 //! Access levels of users on documents.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::{DocumentId, UserId};
 
 /// A user's access to one document. Each level includes the levels before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,4 +31,17 @@ pub struct AccessChange {
     pub level: Option<AccessLevel>,
     /// The access version of the document after the change. `None` if it is not known.
     pub access_version: Option<i64>,
+}
+
+/// The level of a user who has a document open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserLevel {
+    /// The document.
+    pub document: DocumentId,
+    /// The user.
+    pub user: UserId,
+    /// Their level.
+    pub level: AccessLevel,
+    /// When the node learned it.
+    pub at: DateTime<Utc>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Change, Color, Cursor, DocumentId, Presence, SessionId, User};
+use super::{Change, Color, Cursor, DocumentId, Presence, SessionId, User, UserLevel};
 
 /// The events that a subscription receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum Topic {
     Presence,
     /// Cursor moves.
     Cursors,
+    /// The subscriber's own access level.
+    Level,
     /// All of these, for a Yjs editor.
     Document,
 }
@@ -54,7 +56,7 @@ pub struct CursorMove {
     pub at: DateTime<Utc>,
 }
 
-/// An event in a document. It is the same for every viewer, so it is rendered once for many subscribers.
+/// An event in a document. It is the same for every viewer who receives it, so it is rendered once for many subscribers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The document changed.
@@ -63,6 +65,8 @@ pub enum Event {
     PresenceChanged(Arc<PresenceChange>),
     /// A cursor moved.
     CursorMoved(Arc<CursorMove>),
+    /// The level of a user, whose sessions alone receive it.
+    LevelRead(Arc<UserLevel>),
 }
 
 impl Event {
@@ -73,6 +77,7 @@ impl Event {
             Self::Changed(_) => Topic::Changes,
             Self::PresenceChanged(_) => Topic::Presence,
             Self::CursorMoved(_) => Topic::Cursors,
+            Self::LevelRead(_) => Topic::Level,
         }
     }
 }

@@ -80,6 +80,11 @@ id!(
     "node"
 );
 id!(
+    /// Identifies an invitation or a link to a document.
+    LinkId,
+    "link"
+);
+id!(
     /// Identifies a sign-in: all tokens that a user has got since they showed who they are.
     SignInId,
     "sign-in"

@@ -27,7 +27,7 @@ mod presence;
 mod sign_in;
 mod visible_text;
 
-pub use access::{AccessChange, AccessLevel};
+pub use access::{AccessChange, AccessLevel, UserLevel};
 pub use awareness_update::AwarenessUpdate;
 pub use budget::{Budget, Exhausted};
 pub use change::{Change, ChangeKind, Version};
@@ -36,7 +36,7 @@ pub use delta::{CompareUntil, Content, Delta, DeltaMismatch, DeltaStep, Op, Tie}
 pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
-pub use ids::{DocumentId, NodeId, SessionId, SignInId, UserId};
+pub use ids::{DocumentId, LinkId, NodeId, SessionId, SignInId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
 pub use outside_subject::OutsideSubject;

@@ -5,6 +5,7 @@
 //! nothing about the viewer, so nothing leaks; admission is per viewer.
 
 mod large_changes;
+mod levels;
 mod replay;
 mod report;
 
@@ -73,7 +74,10 @@ impl Broadcast {
     fn new(origin: Origin, event: Event, accepted: Instant) -> Self {
         let bytes = match &event {
             Event::Changed(change) if !is_lasting(change.kind) => Some(ChangeBytes::of(change)),
-            Event::Changed(_) | Event::PresenceChanged(_) | Event::CursorMoved(_) => None,
+            Event::Changed(_)
+            | Event::PresenceChanged(_)
+            | Event::CursorMoved(_)
+            | Event::LevelRead(_) => None,
         };
         Self { origin, event: SharedEvent::new(event), accepted, bytes }
     }
@@ -105,6 +109,7 @@ impl Listener {
                 Event::Changed(change) if is_lasting(change.kind) => true,
                 Event::Changed(change) => self.progress.is_due(change.version),
                 Event::PresenceChanged(_) | Event::CursorMoved(_) => true,
+                Event::LevelRead(level) => level.user == self.seat.user().id,
             }
     }
 }
@@ -341,6 +346,7 @@ fn frame_of(event: &Event, frame: Bytes) -> SeatFrame {
         Event::PresenceChanged(change) => {
             SeatFrame::Presence(change.presence.session, change.kind, frame)
         }
+        Event::LevelRead(_) => SeatFrame::Lasting(frame.into()),
     }
 }
 

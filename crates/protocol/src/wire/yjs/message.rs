@@ -21,6 +21,7 @@ const UPDATE: u8 = 2;
 
 /// The kind of auth message (y-protocols, `auth.js`).
 const PERMISSION_DENIED: u8 = 0;
+const AUTHENTICATED: u8 = 2;
 
 /// The maximum number of messages in one binary message.
 const MAX_MESSAGES: usize = 64;
@@ -174,6 +175,14 @@ pub(super) fn awareness_frame(entries: &[u8]) -> Bytes {
 pub fn permission_denied(reason: &str) -> Bytes {
     let mut message = vec![AUTH, PERMISSION_DENIED];
     message.write_string(reason);
+    frame::binary(&[&message])
+}
+
+/// Encodes whether the editor's user may edit the document, as the scopes of Hocuspocus do: `read-write` or `readonly`.
+#[must_use]
+pub fn scope(may_edit: bool) -> Bytes {
+    let mut message = vec![AUTH, AUTHENTICATED];
+    message.write_string(if may_edit { "read-write" } else { "readonly" });
     frame::binary(&[&message])
 }
 

@@ -27,8 +27,8 @@ pub use deletions::DeletionPart;
 pub use depths::Depths;
 pub use lib0::Malformed;
 pub use message::{
-    ClientClocks, EditorMessage, encode_state_vector, parse, permission_denied, saved, sync_step_1,
-    sync_step_2, update,
+    ClientClocks, EditorMessage, encode_state_vector, parse, permission_denied, saved, scope,
+    sync_step_1, sync_step_2, update,
 };
 pub use outline::{Outline, OutlineError};
 pub use parts::InsertionPart;

@@ -1,0 +1,51 @@
+//! Queries of the links to a document, and of their visitors.
+
+use async_graphql::{Context, ID, Object};
+
+use crate::{
+    domain::AccessLevel,
+    graphql::{
+        ApiError,
+        access::require,
+        caller::api,
+        complexity::DATABASE_READ,
+        page_length,
+        read_turns::read,
+        types::{LinkType, LinkVisitorType},
+    },
+};
+
+/// Queries of links.
+#[derive(Default)]
+pub(super) struct LinkQueries;
+
+#[Object]
+impl LinkQueries {
+    /// The invitations and links to a document that can be used, oldest first, at most 100. Requires `OWNER`.
+    #[graphql(complexity = "DATABASE_READ + 10 * child_complexity")]
+    async fn document_links(
+        &self,
+        ctx: &Context<'_>,
+        document_id: ID,
+    ) -> Result<Vec<LinkType>, ApiError> {
+        let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let links = read(ctx, api(ctx)?.store.list_links(admitted.document)).await?;
+        Ok(links.into_iter().map(LinkType).collect())
+    }
+
+    /// The users who may open a document because they have opened a link to it, guests included. `first` is 1 to 100. Requires
+    /// `OWNER`.
+    #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
+    async fn link_visitors(
+        &self,
+        ctx: &Context<'_>,
+        document_id: ID,
+        #[graphql(default = 20)] first: Option<i32>,
+    ) -> Result<Vec<LinkVisitorType>, ApiError> {
+        let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let first = page_length::length(first)?;
+        let store = &api(ctx)?.store;
+        let visitors = read(ctx, store.list_link_visitors(admitted.document, first)).await?;
+        Ok(visitors.into_iter().map(LinkVisitorType).collect())
+    }
+}

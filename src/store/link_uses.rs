@@ -1,0 +1,292 @@
+//! Using invitations and links: accepting an invitation, opening a link, and entering as a guest.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use entity::{document, document_access, document_link, entitlement, link_bar, user};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _, QueryFilter, QuerySelect,
+    sea_query::{Expr, ExprTrait as _, OnConflict},
+};
+use uuid::Uuid;
+
+use super::{
+    EntitlementSource, LinkRefused, LinkSecretHash, Store, StoreError, UserAccess,
+    access::{increment_access_version, store_grant},
+    accounts::{insertion, new_row, placeholder_address},
+    document_lock::lock_documents,
+    entitlements::{list_access, set_levels},
+    links::{earlier, usable_links},
+    rows,
+};
+use crate::domain::{Account, DisplayName, DocumentId, LinkId, Party, UserId};
+
+/// Names a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKey {
+    /// The hash of its secret.
+    Secret(LinkSecretHash),
+    /// The document, which is public.
+    Public(DocumentId),
+}
+
+/// What the use of a link has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkUse {
+    /// The document.
+    pub document: DocumentId,
+    /// The access of the user, if it has changed.
+    pub changed: Vec<UserAccess>,
+}
+
+impl Store {
+    /// Grants a user what an invitation gives, which counts as one of its uses. Changes nothing for a user who has as much
+    /// already.
+    ///
+    /// # Errors
+    /// [`LinkRefused::Unknown`], [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
+    pub async fn accept_invitation(
+        &self,
+        user: UserId,
+        secret: LinkSecretHash,
+    ) -> Result<LinkUse, StoreError> {
+        let document = self.find_linked(LinkKey::Secret(secret)).await?;
+        self.write(Party::User(user), async {
+            let txn = self.begin().await?;
+            let (link, owner) = lock_link(&txn, document, LinkKey::Secret(secret)).await?;
+            check_user(&txn, user, document).await?;
+            if link.kind != document_link::Kind::Invitation {
+                return Err(LinkRefused::Unknown.into());
+            }
+            let has = document_access::Entity::find_by_id((document.uuid(), user.uuid()));
+            let has = has.one(&txn).await?.filter(|grant| is_enough(grant, &link));
+            if has.is_some() || owner == user.uuid() {
+                return Ok(LinkUse { document, changed: vec![] });
+            }
+            let left = document_link::Column::UsesLeft;
+            document_link::Entity::update_many()
+                .col_expr(left, Expr::col(left).sub(1))
+                .filter(document_link::Column::Id.eq(link.id))
+                .filter(left.is_not_null())
+                .exec(&txn)
+                .await?;
+            let row = document_access::ActiveModel {
+                document_id: Set(document.uuid()),
+                user_id: Set(user.uuid()),
+                level: Set(link.level),
+                granted_at: Set(rows::now()),
+                ends_at: Set(link.access_ends_at),
+            };
+            store_grant(&txn, row).await?;
+            increment_access_version(&txn, document).await?;
+            let changed = list_access(&txn, &[(document, user)].into()).await?;
+            txn.commit().await?;
+            Ok(LinkUse { document, changed })
+        })
+        .await
+    }
+
+    /// Entitles a user to what a link gives, until it ends.
+    ///
+    /// # Errors
+    /// [`LinkRefused::Unknown`], [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
+    pub async fn open_link(&self, user: UserId, key: LinkKey) -> Result<LinkUse, StoreError> {
+        let document = self.find_linked(key).await?;
+        self.write(Party::User(user), async {
+            let txn = self.begin().await?;
+            let (link, owner) = lock_link(&txn, document, key).await?;
+            check_user(&txn, user, document).await?;
+            if link.kind == document_link::Kind::Invitation {
+                return Err(LinkRefused::Unknown.into());
+            }
+            if owner == user.uuid() {
+                return Ok(LinkUse { document, changed: vec![] });
+            }
+            let changed = entitle(&txn, user, &link, link.ends_at).await?;
+            txn.commit().await?;
+            Ok(LinkUse { document, changed })
+        })
+        .await
+    }
+
+    /// Creates an account for a guest, and entitles them to what a link gives, until `until` at the latest.
+    ///
+    /// # Errors
+    /// [`LinkRefused::Unknown`], [`LinkRefused::NoMoreGuests`], [`StoreError::Busy`].
+    pub async fn admit_guest(
+        &self,
+        name: &DisplayName,
+        key: LinkKey,
+        until: DateTime<Utc>,
+        party: Party,
+    ) -> Result<(Account, LinkUse), StoreError> {
+        let document = self.find_linked(key).await?;
+        let id = UserId::new();
+        self.write(party, async {
+            let txn = self.begin().await?;
+            let (link, _owner) = lock_link(&txn, document, key).await?;
+            if link.kind == document_link::Kind::Invitation {
+                return Err(LinkRefused::Unknown.into());
+            }
+            if count_guests(&txn, &link).await? >= u64::try_from(link.max_guests).unwrap_or(0) {
+                return Err(LinkRefused::NoMoreGuests.into());
+            }
+            let guest = user::Model {
+                guest_of: Some(link.id),
+                ..new_row(id, name, placeholder_address(id), None)
+            };
+            insertion(guest.clone()).exec_without_returning(&txn).await?;
+            let changed = entitle(&txn, id, &link, earlier(link.ends_at, Some(until))).await?;
+            txn.commit().await?;
+            Ok((rows::account(guest), LinkUse { document, changed }))
+        })
+        .await
+    }
+
+    /// Returns the document of a link that can be used.
+    async fn find_linked(&self, key: LinkKey) -> Result<DocumentId, StoreError> {
+        let secret = match key {
+            LinkKey::Public(document) => return Ok(document),
+            LinkKey::Secret(secret) => secret,
+        };
+        let document: Option<Uuid> = document_link::Entity::find()
+            .select_only()
+            .column(document_link::Column::DocumentId)
+            .filter(document_link::Column::SecretHash.eq(Vec::from(secret)))
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        document.map(DocumentId::from).ok_or_else(|| LinkRefused::Unknown.into())
+    }
+}
+
+/// Locks a document, so that its links neither change nor end, and returns the link and the owner.
+async fn lock_link(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    key: LinkKey,
+) -> Result<(document_link::Model, Uuid), StoreError> {
+    lock_documents(txn, [document]).await?;
+    let is_named = match key {
+        LinkKey::Secret(secret) => document_link::Column::SecretHash.eq(Vec::from(secret)),
+        LinkKey::Public(_) => document_link::Column::Kind.eq(document_link::Kind::Public),
+    };
+    let link = usable_links(document).filter(is_named).one(txn).await?;
+    let owner: Option<Uuid> = document::Entity::find_by_id(document.uuid())
+        .select_only()
+        .column(document::Column::OwnerId)
+        .filter(document::Column::DeletedAt.is_null())
+        .into_tuple()
+        .one(txn)
+        .await?;
+    link.zip(owner).ok_or_else(|| LinkRefused::Unknown.into())
+}
+
+/// Checks that a user may use links to a document: they are no guest, and no owner has removed them from it.
+async fn check_user(
+    txn: &DatabaseTransaction,
+    user: UserId,
+    document: DocumentId,
+) -> Result<(), StoreError> {
+    check_not_guest(txn, user, LinkRefused::NotForGuests).await?;
+    let bar = link_bar::Entity::find_by_id((document.uuid(), user.uuid())).one(txn).await?;
+    if bar.is_some() { Err(LinkRefused::Unknown.into()) } else { Ok(()) }
+}
+
+/// Checks that a user is no guest.
+pub(super) async fn check_not_guest(
+    txn: &DatabaseTransaction,
+    user: UserId,
+    refused: LinkRefused,
+) -> Result<(), StoreError> {
+    let guest_of: Option<Option<Uuid>> = user::Entity::find_by_id(user.uuid())
+        .select_only()
+        .column(user::Column::GuestOf)
+        .into_tuple()
+        .one(txn)
+        .await?;
+    if guest_of.flatten().is_some() { Err(refused.into()) } else { Ok(()) }
+}
+
+/// Whether a grant gives as much as an invitation.
+fn is_enough(grant: &document_access::Model, link: &document_link::Model) -> bool {
+    let lasts = match (grant.ends_at, link.access_ends_at) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(has), Some(gets)) => has >= gets,
+    };
+    grant.level as i16 >= link.level as i16 && lasts
+        || grant.level as i16 > link.level as i16 && grant.ends_at.is_none_or(|at| at > rows::now())
+}
+
+async fn entitle(
+    txn: &DatabaseTransaction,
+    user: UserId,
+    link: &document_link::Model,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<Vec<UserAccess>, StoreError> {
+    let levels = BTreeMap::from([(link.document_id.into(), Some(rows::access_level(link.level)))]);
+    let source = EntitlementSource::Link(LinkId::from(link.id));
+    let changed = set_levels(txn, user, source, &levels, ends_at).await?;
+    list_access(txn, &changed).await
+}
+
+/// Returns how many guests have access by a link now.
+async fn count_guests(
+    txn: &DatabaseTransaction,
+    link: &document_link::Model,
+) -> Result<u64, StoreError> {
+    use entitlement::Column;
+    let guests = entitlement::Entity::find()
+        .inner_join(user::Entity)
+        .filter(Column::SourceId.eq(link.id))
+        .filter(Column::Kind.eq(entitlement::Kind::Link))
+        .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
+        .filter(user::Column::GuestOf.eq(link.id));
+    Ok(guests.count(txn).await?)
+}
+
+/// Ends what links have given a user on a document. Returns whether they gave anything.
+pub(super) async fn end_by_links(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    use entitlement::Column;
+    let deleted = entitlement::Entity::delete_many()
+        .filter(Column::DocumentId.eq(document.uuid()))
+        .filter(Column::UserId.eq(user.uuid()))
+        .filter(Column::Kind.eq(entitlement::Kind::Link))
+        .exec(txn)
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+/// Keeps a user from coming back to a document by a link. Does nothing if there is no such user.
+pub(super) async fn bar_from_links(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    user: UserId,
+) -> Result<(), StoreError> {
+    if user::Entity::find_by_id(user.uuid()).count(txn).await? == 0 {
+        return Ok(());
+    }
+    let bar =
+        link_bar::ActiveModel { document_id: Set(document.uuid()), user_id: Set(user.uuid()) };
+    link_bar::Entity::insert(bar)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(txn)
+        .await?;
+    Ok(())
+}
+
+/// Lets a user open links to a document again: an owner grants them access.
+pub(super) async fn lift_bar(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    user: UserId,
+) -> Result<(), StoreError> {
+    link_bar::Entity::delete_by_id((document.uuid(), user.uuid())).exec(txn).await?;
+    Ok(())
+}
