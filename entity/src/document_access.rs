@@ -21,6 +21,12 @@ pub struct Model {
     pub granted_at: DateTimeUtc,
     /// When the grant ends, if it ends by itself: UTC, whole microseconds.
     pub ends_at: Option<DateTimeUtc>,
+    /// The address that it was granted to, if it was granted to one, in lower case.
+    pub email: Option<String>,
+    /// The user who granted it. Null for grants from before this was stored. Their account may have been deleted since.
+    pub granted_by: Option<Uuid>,
+    /// When the user accepted it: UTC, whole microseconds. Null if they have not.
+    pub accepted_at: Option<DateTimeUtc>,
     /// The row of `document_id`.
     #[sea_orm(belongs_to, from = "document_id", to = "id", on_delete = "Cascade")]
     pub document: BelongsTo<super::document::Entity>,

@@ -24,6 +24,9 @@ pub struct Model {
     pub said_at: DateTimeUtc,
     /// When the first token of the user was seen: UTC, whole microseconds.
     pub created_at: DateTimeUtc,
+    /// When the token was issued whose groups were stored last: UTC, whole microseconds. Null if none had any. Those of older
+    /// tokens are ignored.
+    pub groups_at: Option<DateTimeUtc>,
     /// The row of `user_id`.
     #[sea_orm(belongs_to, from = "user_id", to = "id", on_delete = "Cascade")]
     pub user: BelongsTo<super::user::Entity>,

@@ -4,6 +4,7 @@
 //! describe how values are stored, and `domain` decides which values are valid. The crate `migration` creates the
 //! tables.
 
+pub mod address_grant;
 pub mod application_key;
 pub mod document;
 pub mod document_access;
@@ -15,9 +16,13 @@ pub mod document_snapshot;
 pub mod document_token;
 pub mod ended_sign_in;
 pub mod entitlement;
+pub mod group_access;
+pub mod group_member;
 pub mod identity;
 pub mod level;
 pub mod link_bar;
 pub mod user;
+pub mod user_block;
+pub mod user_group;
 
 pub use level::Level;

@@ -16,6 +16,8 @@ mod m0010_sign_ins;
 mod m0011_entitlements;
 mod m0012_applications;
 mod m0013_links;
+mod m0016_groups;
+mod m0017_addressed_grants;
 
 use sea_orm_migration::prelude::*;
 
@@ -38,6 +40,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_entitlements::Migration),
             Box::new(m0012_applications::Migration),
             Box::new(m0013_links::Migration),
+            Box::new(m0016_groups::Migration),
+            Box::new(m0017_addressed_grants::Migration),
         ]
     }
 }

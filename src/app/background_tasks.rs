@@ -170,7 +170,7 @@ pub(super) fn renew_answers(rooms: Rooms) -> Option<JoinHandle<()>> {
     })
 }
 
-/// Forgets the ends of sign-ins and document tokens that have expired, once an hour.
+/// Forgets the ends of sign-ins, document tokens and grants to addresses that have expired, once an hour.
 pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
     supervise_local("deletion of ended sign-ins", move || {
         let store = store.clone();
@@ -190,6 +190,7 @@ pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
 async fn forget_expired(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
     while store.forget_ended_sign_ins(now).await? > 0 {}
     while store.forget_document_tokens(now).await? > 0 {}
+    while store.forget_address_grants(now).await? > 0 {}
     Ok(())
 }
 

@@ -1,7 +1,6 @@
-//! How often users may look up others by their e-mail addresses.
+//! How often users may name others by their e-mail addresses.
 //!
-//! The answer tells whether an address has an account, and whose it is. Without a limit anybody could try lists of
-//! addresses.
+//! The answer does not tell whether an address has an account. The limit keeps users from sharing documents with lists of addresses.
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -9,15 +8,11 @@ use tokio::time::Instant;
 use super::{TooManyFailures, failure_counts::FailureCounts};
 use crate::domain::{Network, UserId};
 
-/// What an address without an account costs, in look-ups.
-const UNKNOWN_COST: f64 = 5.0;
-
 /// As many users as may use up their allowance at one network.
 const USERS_AT_NETWORK: u32 = 10;
 
-/// The most that is counted, in allowances. The last look-up that is begun may exceed one, and [`AddressLookUps::found`] takes back
-/// what was added: all of it must have been counted.
-const MAX_ALLOWANCES: u32 = 2;
+/// The most that is counted, in allowances.
+const MAX_ALLOWANCES: u32 = 1;
 
 /// The look-ups of a node, for each user and each network.
 pub struct AddressLookUps(Mutex<State>);
@@ -28,8 +23,7 @@ struct State {
 }
 
 impl AddressLookUps {
-    /// Returns an allowance of `per_hour` look-ups for each user, at least five, of which nothing is spent. An address without
-    /// an account costs five.
+    /// Returns an allowance of `per_hour` addresses for each user, of which nothing is spent.
     #[must_use]
     pub fn new(per_hour: u32) -> Self {
         Self(Mutex::new(State {
@@ -41,12 +35,11 @@ impl AddressLookUps {
         }))
     }
 
-    /// Begins a look-up. It costs as much as an address without an account until it is [settled](Self::found), so that many
-    /// at once are no cheaper.
+    /// Counts an address.
     ///
     /// # Errors
     /// The user, or all users at the network together, have used up their allowance.
-    pub fn begin(
+    pub fn take(
         &self,
         user: UserId,
         network: Option<Network>,
@@ -59,23 +52,18 @@ impl AddressLookUps {
             Some((state.networks.per_hour(), wait))
         };
         if let Some((allowed, wait)) = of_user.or_else(of_network) {
-            let what = "to find people by e-mail address";
+            let what = "to name people by e-mail address";
             return Err(TooManyFailures { what, allowed, wait });
         }
-        state.add(user, network, UNKNOWN_COST, now);
+        state.add(user, network, now);
         Ok(())
-    }
-
-    /// Notes that the address of a look-up has an account, so that it costs one only.
-    pub fn found(&self, user: UserId, network: Option<Network>, now: Instant) {
-        self.0.lock().add(user, network, 1.0 - UNKNOWN_COST, now);
     }
 }
 
 impl State {
-    fn add(&mut self, user: UserId, network: Option<Network>, look_ups: f64, now: Instant) {
-        self.users.add(&user, look_ups, now);
-        self.networks.add(&network, look_ups, now);
+    fn add(&mut self, user: UserId, network: Option<Network>, now: Instant) {
+        self.users.add(&user, 1.0, now);
+        self.networks.add(&network, 1.0, now);
     }
 }
 
@@ -84,44 +72,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_without_an_account_cost_more() {
+    fn each_user_and_each_network_has_an_allowance() {
         let (look_ups, now) = (AddressLookUps::new(20), Instant::now());
-        let [alice, mallory] = [(); 2].map(|()| UserId::new());
-        for _ in 0..16 {
-            look_ups.begin(alice, None, now).unwrap();
-            look_ups.found(alice, None, now);
-        }
-        for _ in 0..4 {
-            look_ups.begin(mallory, None, now).unwrap();
-        }
-        let refused = look_ups.begin(mallory, None, now).unwrap_err();
-        assert!(refused.to_string().contains("at most 20 per hour"), "{refused}");
-        look_ups.begin(alice, None, now).unwrap();
-    }
-
-    #[test]
-    fn addresses_with_an_account_are_limited_too() {
-        let (look_ups, now) = (AddressLookUps::new(20), Instant::now());
-        let look_up = |user| {
-            let begun = look_ups.begin(user, None, now);
-            begun.map(|()| look_ups.found(user, None, now))
-        };
+        let take = |user| look_ups.take(user, None, now);
         let (alice, bob) = (UserId::new(), UserId::new());
-        assert_eq!((0..100).filter(|_| look_up(alice).is_ok()).count(), 20);
+        assert_eq!((0..100).filter(|_| take(alice).is_ok()).count(), 20);
+        let refused = take(alice).unwrap_err();
+        assert!(refused.to_string().contains("at most 20 per hour"), "{refused}");
         // The network has ten times as many.
-        assert_eq!((0..18).filter(|_| look_up(bob).is_ok()).count(), 18);
-        let others = (0..1_000).filter(|_| look_up(UserId::new()).is_ok()).count();
+        assert_eq!((0..18).filter(|_| take(bob).is_ok()).count(), 18);
+        let others = (0..1_000).filter(|_| take(UserId::new()).is_ok()).count();
         assert_eq!(others, 200 - 20 - 18);
-        let hour = std::time::Duration::from_secs(3_600);
-        look_ups.begin(alice, None, now + hour).unwrap();
-    }
-
-    #[test]
-    fn many_accounts_at_one_network_have_an_allowance_together() {
-        let (look_ups, now) = (AddressLookUps::new(20), Instant::now());
-        let begun = (0..100).filter(|_| look_ups.begin(UserId::new(), None, now).is_ok()).count();
-        assert_eq!(begun, 40);
         let elsewhere = Some(Network::of([192, 0, 2, 1].into()));
-        look_ups.begin(UserId::new(), elsewhere, now).unwrap();
+        look_ups.take(UserId::new(), elsewhere, now).unwrap();
+        let hour = std::time::Duration::from_secs(3_600);
+        look_ups.take(alice, None, now + hour).unwrap();
     }
 }

@@ -1,13 +1,13 @@
 //! The claims of tokens that every issuer uses alike (RFC 7519, section 4.1), and what is kept of an accepted token.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
 
 use super::{DocumentGrants, TokenError};
-use crate::domain::{OutsideSubject, SignIn, SignInId, UserId};
+use crate::domain::{GroupName, OutsideSubject, SignIn, SignInId, UserId};
 
 /// Of whom a token speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub struct Claims {
     pub email: Option<String>,
     /// Whether the issuer says that the address is the user's.
     pub is_email_verified: bool,
+    /// The groups of the user, if the settings of the issuer name a claim for them.
+    pub groups: Option<Arc<BTreeSet<GroupName>>>,
     /// Whether the user gets an account if they have none and an outside issuer has issued the token.
     pub may_enrol: bool,
     /// The sign-in.

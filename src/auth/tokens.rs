@@ -210,6 +210,7 @@ impl Tokens {
             name,
             email,
             is_email_verified,
+            groups: None,
             may_enrol: false,
             sign_in,
             expires_at,

@@ -294,7 +294,10 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::OverQuota(exceeded) => return report_quota(*exceeded),
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
-        StoreError::EmailTaken => ErrorCode::Conflict,
+        StoreError::EmailTaken | StoreError::GroupFull(_) | StoreError::TooManyBlocked => {
+            ErrorCode::Conflict
+        }
+        StoreError::Blocked => ErrorCode::Forbidden,
         StoreError::Link(refused) => match refused {
             LinkRefused::Unknown => ErrorCode::NotFound,
             LinkRefused::TooMany | LinkRefused::AlreadyPublic => ErrorCode::Conflict,

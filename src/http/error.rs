@@ -180,13 +180,16 @@ impl HttpError {
                 IdentityError::Store(
                     StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
                 ) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-                // Loading or enrolling an account returns none of the first six.
+                // Loading or enrolling an account returns none of the first nine.
                 IdentityError::Store(
                     StoreError::EmailTaken
                     | StoreError::NoSuchUser
                     | StoreError::Denied
                     | StoreError::OwnerKeepsAccess
+                    | StoreError::Blocked
+                    | StoreError::TooManyBlocked
                     | StoreError::Link(_)
+                    | StoreError::GroupFull(_)
                     | StoreError::OverQuota(_)
                     | StoreError::Migration(_)
                     | StoreError::Internal(_),

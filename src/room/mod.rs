@@ -17,6 +17,7 @@ mod awareness;
 mod delivery;
 mod editor_handle;
 mod error;
+mod group_access;
 mod handle;
 mod members;
 mod missing_changes;

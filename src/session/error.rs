@@ -55,7 +55,10 @@ impl From<&AdmissionError> for CloseReason {
                 | StoreError::NoSuchUser
                 | StoreError::Denied
                 | StoreError::OwnerKeepsAccess
+                | StoreError::Blocked
+                | StoreError::TooManyBlocked
                 | StoreError::Link(_)
+                | StoreError::GroupFull(_)
                 | StoreError::OverQuota(_)
                 | StoreError::Migration(_)
                 | StoreError::Internal(_),

@@ -69,7 +69,7 @@ impl Identity {
         metrics: Metrics,
         enrol: bool,
     ) -> Self {
-        let outside = OutsideUsers::new(store.clone());
+        let outside = OutsideUsers::new(store.clone(), rooms.clone());
         let document_tokens = UsedDocumentTokens::new(store.clone(), rooms);
         Self { verifier, store, metrics, enrol, outside, document_tokens }
     }
@@ -148,6 +148,9 @@ impl Identity {
                 return Err(self.unknown());
             }
         };
+        if let Subject::Outside(subject) = &claims.subject {
+            self.outside.update_groups(subject, account.id, claims).await?;
+        }
         if let Some(grants) = &claims.grants {
             self.note_grants(account.id, claims, grants).await?;
         }

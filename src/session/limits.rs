@@ -67,7 +67,7 @@ pub struct Limits {
     pub failed_sign_ins_of_account: u32,
     /// New accounts per hour from one network.
     pub registrations_per_hour: u32,
-    /// People whom one user may look up by e-mail address per hour.
+    /// E-mail addresses to which one user may grant access per hour.
     pub address_look_ups_per_hour: u32,
     /// Documents that a user owns.
     pub documents_per_user: u64,

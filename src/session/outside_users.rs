@@ -1,14 +1,15 @@
 //! The accounts of users of outside issuers.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use quick_cache::sync::Cache;
 
 use crate::{
     auth::Claims,
-    domain::{DisplayName, Email, OutsideSubject, Party, UserId},
-    store::{OutsideProfile, OutsideUser, Store, StoreError},
+    domain::{DisplayName, Email, GroupName, OutsideSubject, Party, UserId},
+    room::Rooms,
+    store::{GroupsOutcome, OutsideProfile, OutsideUser, Store, StoreError},
 };
 
 /// How many users are remembered.
@@ -18,12 +19,25 @@ const REMEMBERED: usize = 50_000;
 #[derive(Clone)]
 pub(super) struct OutsideUsers {
     store: Store,
+    rooms: Rooms,
     known: Arc<Cache<OutsideSubject, OutsideUser>>,
+    named_groups: Arc<Cache<OutsideSubject, NamedGroups>>,
+}
+
+/// The groups of the newest token of a user that is known here.
+#[derive(Clone)]
+struct NamedGroups {
+    /// When the token was issued.
+    said_at: DateTime<Utc>,
+    /// The groups. None if the token was used at another node.
+    groups: Option<Arc<BTreeSet<GroupName>>>,
 }
 
 impl OutsideUsers {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, known: Arc::new(Cache::new(REMEMBERED)) }
+    pub(super) fn new(store: Store, rooms: Rooms) -> Self {
+        let (known, named_groups) =
+            (Arc::new(Cache::new(REMEMBERED)), Arc::new(Cache::new(REMEMBERED)));
+        Self { store, rooms, known, named_groups }
     }
 
     /// Returns the account of a user. Creates it if the issuer allows that. `None` if there is none.
@@ -91,9 +105,53 @@ impl OutsideUsers {
         Ok(())
     }
 
+    /// Stores the groups that the claims name, if the settings of the issuer say where they are, unless a newer token has named
+    /// others. What the user gains and loses by that is announced afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    ///
+    /// # Cancel safety
+    /// What has begun goes on when the future is dropped.
+    pub(super) async fn update_groups(
+        &self,
+        subject: &OutsideSubject,
+        user: UserId,
+        claims: &Claims,
+    ) -> Result<(), StoreError> {
+        let Some(groups) = &claims.groups else { return Ok(()) };
+        let said_at = claims.sign_in.issued_at.unwrap_or(DateTime::UNIX_EPOCH);
+        let is_known = |known: NamedGroups| {
+            let is_same = known.said_at == said_at && known.groups.as_ref() == Some(groups);
+            is_same || known.said_at > said_at
+        };
+        if self.named_groups.get(subject).is_some_and(is_known) {
+            return Ok(());
+        }
+        let (store, rooms) = (self.store.clone(), self.rooms.clone());
+        let (of, named) = (subject.clone(), Arc::clone(groups));
+        let storing = tokio::spawn(async move {
+            let outcome = store.set_groups(&of, user, &named, said_at).await?;
+            if outcome == GroupsOutcome::Changed {
+                // Whatever fails here is tried again by the task that ends access.
+                tokio::spawn(async move { rooms.settle_members().await });
+            }
+            Ok::<_, StoreError>(outcome)
+        });
+        let newest = match storing.await.map_err(StoreError::internal)?? {
+            GroupsOutcome::Older { than } => NamedGroups { said_at: than, groups: None },
+            GroupsOutcome::Changed | GroupsOutcome::Unchanged => {
+                NamedGroups { said_at, groups: Some(Arc::clone(groups)) }
+            }
+        };
+        self.named_groups.insert(subject.clone(), newest);
+        Ok(())
+    }
+
     /// Forgets a user whose account does not exist any more.
     pub(super) fn forget(&self, subject: &OutsideSubject) {
         self.known.remove(subject);
+        self.named_groups.remove(subject);
     }
 }
 

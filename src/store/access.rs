@@ -21,12 +21,14 @@ use uuid::Uuid;
 
 use super::{
     LinkRefused, Store, StoreError,
+    address_grants::stand_in,
+    blocks::check_not_blocked,
     document_lock::lock_documents,
     entitlements::list_access,
     link_uses::{bar_from_links, end_by_links, lift_bar},
-    rows::{self, effective_level},
+    rows::{self, effective_level, entitled_level_sql},
 };
-use crate::domain::{AccessLevel, Collaborator, DocumentId, Party, User, UserId};
+use crate::domain::{AccessLevel, Collaborator, DocumentId, Email, Party, User, UserId};
 
 /// The access that a user is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +102,8 @@ impl Store {
         }))
     }
 
-    /// Returns the users who were granted access to each of these documents, oldest grant first, without its owner. The caller
+    /// Returns the users who were granted access to each of these documents, oldest grant first, without its owner, and what
+    /// stands in for those who were named by an address and have not accepted. The caller
     /// checks whether the viewer may see them. A document without such users has no entry.
     ///
     /// # Errors
@@ -109,13 +112,15 @@ impl Store {
         &self,
         documents: impl IntoIterator<Item = DocumentId>,
     ) -> Result<HashMap<DocumentId, Vec<Collaborator>>, StoreError> {
-        let documents = documents.into_iter().map(DocumentId::uuid);
+        let ids: Vec<DocumentId> = documents.into_iter().collect();
+        let documents = ids.iter().map(|document| document.uuid());
         let grants: Vec<GrantRow> = document_access::Entity::find()
             .select_only()
             .columns([document_access::Column::DocumentId, document_access::Column::UserId])
             .column(user::Column::Name)
             .columns([document_access::Column::Level, document_access::Column::GrantedAt])
-            .column(document_access::Column::EndsAt)
+            .columns([document_access::Column::EndsAt, document_access::Column::AcceptedAt])
+            .column_as(document_access::Column::Email, "granted_email")
             .inner_join(user::Entity)
             .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
             .filter(document_access::Column::DocumentId.is_in(documents))
@@ -126,12 +131,22 @@ impl Store {
             .await?;
         let mut collaborators: HashMap<DocumentId, Vec<Collaborator>> = HashMap::new();
         for row in grants {
-            collaborators.entry(row.document_id.into()).or_default().push(Collaborator {
-                user: User { id: row.user_id.into(), name: row.name.into() },
+            let document = DocumentId::from(row.document_id);
+            let user = match row.granted_email.filter(|_email| row.accepted_at.is_none()) {
+                Some(email) => stand_in(document, &email),
+                None => User { id: row.user_id.into(), name: row.name.into() },
+            };
+            collaborators.entry(document).or_default().push(Collaborator {
+                user,
                 level: rows::access_level(row.level),
                 granted_at: row.granted_at,
                 ends_at: row.ends_at,
             });
+        }
+        for (document, addresses) in self.list_addresses(ids).await? {
+            let of_document = collaborators.entry(document).or_default();
+            of_document.extend(addresses);
+            of_document.sort_by_key(|one| one.granted_at);
         }
         Ok(collaborators)
     }
@@ -142,7 +157,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
-    /// of the document, [`StoreError::NoSuchUser`] if `target` has no account, [`StoreError::Busy`].
+    /// of the document, [`StoreError::NoSuchUser`] if `target` has no account, [`StoreError::Blocked`], [`StoreError::Busy`].
     pub async fn grant_access(
         &self,
         actor: UserId,
@@ -150,7 +165,18 @@ impl Store {
         target: UserId,
         grant: impl Into<Grant>,
     ) -> Result<GrantOutcome, StoreError> {
-        let Grant { level, ends_at } = grant.into();
+        self.grant_as(actor, document, target, grant.into(), None).await
+    }
+
+    /// As [`grant_access`](Self::grant_access), with the address by which `actor` has named the user, if they have.
+    pub(super) async fn grant_as(
+        &self,
+        actor: UserId,
+        document: DocumentId,
+        target: UserId,
+        Grant { level, ends_at }: Grant,
+        email: Option<&Email>,
+    ) -> Result<GrantOutcome, StoreError> {
         let ends_at = ends_at.map(|ends_at| ends_at.trunc_subsecs(6));
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
@@ -170,6 +196,7 @@ impl Store {
                 return Err(LinkRefused::TargetIsGuest.into());
             }
             let name = state.target_name.ok_or(StoreError::NoSuchUser)?;
+            check_not_blocked(&txn, target, actor).await?;
             let previous_level = state.target_level.map(rows::access_level);
             let (granted_at, access_version) = match state.target_granted_at {
                 Some(granted_at) if previous_level == Some(level) && keeps_grant => {
@@ -183,6 +210,9 @@ impl Store {
                         level: Set(rows::stored_level(level)),
                         granted_at: Set(now),
                         ends_at: Set(ends_at),
+                        email: Set(email.map(|email| email.as_str().to_owned())),
+                        granted_by: Set(Some(actor.uuid())),
+                        accepted_at: Set(None),
                     };
                     store_grant(&txn, row).await?;
                     lift_bar(&txn, document, target).await?;
@@ -253,14 +283,14 @@ impl Store {
 
 /// The query of a user's levels on a document, with the present time, the user and the document. It is a
 /// constant because building a query tree for each of its many runs costs time.
-const FIND_ACCESS: &str = "SELECT document.owner_id, document.access_version, document_access.level, \
-    (SELECT MAX(entitlement.level) FROM entitlement WHERE entitlement.document_id = document.id \
-        AND entitlement.user_id = $2 AND (entitlement.ends_at IS NULL OR entitlement.ends_at > $1)) \
-        AS entitled_level \
-    FROM document LEFT JOIN document_access ON document_access.document_id = document.id \
+const FIND_ACCESS: &str = concat!(
+    "SELECT document.owner_id, document.access_version, document_access.level, ",
+    entitled_level_sql!("document.id", "$2", "$1"),
+    " AS entitled_level FROM document LEFT JOIN document_access ON document_access.document_id = document.id \
         AND document_access.user_id = $2 \
         AND (document_access.ends_at IS NULL OR document_access.ends_at > $1) \
-    WHERE document.id = $3 AND document.deleted_at IS NULL";
+    WHERE document.id = $3 AND document.deleted_at IS NULL"
+);
 
 /// The row of [`FIND_ACCESS`].
 #[derive(FromQueryResult)]
@@ -280,6 +310,8 @@ struct GrantRow {
     level: Level,
     granted_at: DateTime<Utc>,
     ends_at: Option<DateTime<Utc>>,
+    accepted_at: Option<DateTime<Utc>>,
+    granted_email: Option<String>,
 }
 
 /// Until when access lasts.
@@ -384,6 +416,8 @@ pub(super) async fn store_grant(
                 document_access::Column::Level,
                 document_access::Column::GrantedAt,
                 document_access::Column::EndsAt,
+                document_access::Column::Email,
+                document_access::Column::GrantedBy,
             ])
             .to_owned(),
         )

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
+    address_grants::take_over_grants,
     identities::{retry_unique, take_address},
     rows,
 };
@@ -164,6 +165,7 @@ impl Store {
                 .filter(user::Column::Id.eq(id.uuid()))
                 .exec(&txn)
                 .await?;
+            take_over_grants(&txn, &email, id).await?;
             txn.commit().await?;
             Ok(Some(email.as_str().to_owned()))
         })

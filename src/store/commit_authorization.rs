@@ -15,7 +15,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, 
 use uuid::Uuid;
 
 use super::{
-    Batch, CommitError, Committed, StoreError, rows,
+    Batch, CommitError, Committed, StoreError,
+    rows::{self, entitled_level_sql},
     statement_sizes::fill_up,
     stored_bytes::{CountedBytes, signed},
 };
@@ -166,6 +167,4 @@ fn select_levels(count: usize) -> String {
 }
 
 /// The highest level that the user of a pair is entitled to.
-const ENTITLED_LEVEL: &str = "(SELECT MAX(entitlement.level) FROM entitlement \
-    WHERE entitlement.document_id = requested.column1 AND entitlement.user_id = requested.column2 \
-    AND (entitlement.ends_at IS NULL OR entitlement.ends_at > $1))";
+const ENTITLED_LEVEL: &str = entitled_level_sql!("requested.column1", "requested.column2", "$1");

@@ -10,7 +10,7 @@ use entity::{document, document_access, entitlement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, groups::list_group_levels, rows};
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
 
 /// How many documents or users one query may name.
@@ -96,7 +96,10 @@ impl Store {
                 .into_tuple()
                 .all(&self.readers)
                 .await?;
-            for (id, level) in granted.into_iter().chain(entitled) {
+            let ids = ids.iter().map(|id| id.uuid());
+            let by_groups = list_group_levels(&self.readers, [document.uuid()], ids).await?;
+            let by_groups = by_groups.into_iter().map(|(_, user, level)| (user, level));
+            for (id, level) in granted.into_iter().chain(entitled).chain(by_groups) {
                 let (id, level) = (UserId::from(id), rows::access_level(level));
                 levels
                     .entry(id)

@@ -2,7 +2,9 @@
 //!
 //! Invariant: a document that the viewer may not see looks like one that does not exist.
 
-use entity::{document, document_access, document_snapshot, entitlement};
+use entity::{
+    document, document_access, document_snapshot, entitlement, group_access, group_member,
+};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -14,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     DocumentFilter, DocumentPage, LinkRefused, PageCursor, Store, StoreError,
+    groups::{is_member, members_of_access},
     link_uses::check_not_guest,
     quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},
@@ -211,6 +214,13 @@ fn select_candidates(
         DocumentFilter::Owned => return select_newest(owned, limit, after),
         DocumentFilter::Shared => vec![granted, entitled],
         DocumentFilter::All => vec![owned, granted, entitled],
+        DocumentFilter::Accepted => {
+            vec![owned, granted.filter(document_access::Column::AcceptedAt.is_not_null()), entitled]
+        }
+        DocumentFilter::Pending => {
+            let pending = granted.filter(document_access::Column::AcceptedAt.is_null());
+            return select_newest(pending, limit, after);
+        }
     };
     let (id, name) = (document::Column::Id, Alias::new("part"));
     // In SQLite, the parts of a union cannot have an ORDER BY of their own. So each one is a subquery.
@@ -225,14 +235,24 @@ fn select_candidates(
     all
 }
 
-/// Selects the ids of the documents that a user is entitled to.
+/// Selects the ids of the documents that a user is entitled to, by an entitlement or by a group.
 fn select_entitled(user: UserId) -> SelectStatement {
-    entitlement::Entity::find()
+    let by_groups = group_access::Entity::find()
+        .select_only()
+        .column(group_access::Column::DocumentId)
+        .join(JoinType::InnerJoin, members_of_access())
+        .filter(group_member::Column::UserId.eq(user.uuid()))
+        .filter(is_member())
+        .filter(rows::has_not_ended(group_access::Column::EndsAt.into_expr()))
+        .into_query();
+    let mut entitled = entitlement::Entity::find()
         .select_only()
         .column(entitlement::Column::DocumentId)
         .filter(entitlement::Column::UserId.eq(user.uuid()))
         .filter(rows::has_not_ended(entitlement::Column::EndsAt.into_expr()))
-        .into_query()
+        .into_query();
+    entitled.union(UnionType::All, by_groups);
+    entitled
 }
 
 fn select_newest(

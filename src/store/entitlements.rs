@@ -15,15 +15,18 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, document_lock::lock_documents, rows};
+use super::{Store, StoreError, document_lock::lock_documents, groups::list_group_levels, rows};
 use crate::domain::{AccessChange, AccessLevel, DocumentId, LinkId, Party, SignInId, UserId};
 
 /// The most rows that one transaction deletes.
 const DELETED_AT_ONCE: u64 = 200;
 
-/// Whether an entitlement or a grant has ended at a time, or a link was revoked that may still give access. It is asked twice a second.
+/// Whether access has ended at a time, a link was revoked that may still give access, or a change of membership is not settled.
+/// It is asked twice a second.
 const HAS_DUE: &str = "SELECT EXISTS (SELECT 1 FROM entitlement WHERE ends_at <= $1) \
     OR EXISTS (SELECT 1 FROM document_access WHERE ends_at <= $1) \
+    OR EXISTS (SELECT 1 FROM group_access WHERE ends_at <= $1) \
+    OR EXISTS (SELECT 1 FROM group_member WHERE state <> 2) \
     OR EXISTS (SELECT 1 FROM document_link WHERE revoked_at IS NOT NULL)";
 
 /// What an entitlement comes from.
@@ -195,7 +198,7 @@ impl Store {
 }
 
 /// Returns the access of these users to these documents. Leaves out documents that do not exist any more, whose seats have
-/// ended. Three statements, however many documents there are: their locks are held meanwhile.
+/// ended. Four statements, however many documents there are: their locks are held meanwhile.
 pub(super) async fn list_access(
     txn: &DatabaseTransaction,
     pairs: &BTreeSet<(DocumentId, UserId)>,
@@ -227,14 +230,15 @@ pub(super) async fn list_access(
         .select_only()
         .columns([entitlement::Column::DocumentId, entitlement::Column::UserId])
         .column(entitlement::Column::Level)
-        .filter(entitlement::Column::DocumentId.is_in(ids))
-        .filter(entitlement::Column::UserId.is_in(users))
+        .filter(entitlement::Column::DocumentId.is_in(ids.iter().copied()))
+        .filter(entitlement::Column::UserId.is_in(users.iter().copied()))
         .filter(rows::has_not_ended(entitlement::Column::EndsAt.into_expr()))
         .into_tuple()
         .all(txn)
         .await?;
+    let by_groups = list_group_levels(txn, ids, users).await?;
     let mut levels: HashMap<(Uuid, Uuid), AccessLevel> = HashMap::new();
-    for (document, user, level) in granted.into_iter().chain(entitled) {
+    for (document, user, level) in granted.into_iter().chain(entitled).chain(by_groups) {
         let level = rows::access_level(level);
         let highest = levels.entry((document, user)).or_insert(level);
         *highest = Ord::max(*highest, level);
@@ -323,7 +327,8 @@ pub(super) async fn set_levels(
     Ok(changed)
 }
 
-async fn increment_all(
+/// Counts a change of access on the documents of these pairs.
+pub(super) async fn increment_all(
     txn: &DatabaseTransaction,
     changed: &BTreeSet<(DocumentId, UserId)>,
 ) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
-use super::LinkRefused;
+use super::{GroupFull, LinkRefused};
 use crate::quota::QuotaExceeded;
 
 /// The code with which PostgreSQL refuses a write while it is read-only.
@@ -37,12 +37,21 @@ pub enum StoreError {
     /// The owner's access to a document cannot be changed or revoked.
     #[error("The owner of a document always has full access. Name another user.")]
     OwnerKeepsAccess,
+    /// The user accepts no documents of the caller.
+    #[error("This user does not accept documents from you.")]
+    Blocked,
+    /// The user blocks too many others.
+    #[error("You block {} users. Unblock one first.", super::blocks::MAX_BLOCKED)]
+    TooManyBlocked,
     /// A quota of a user is used up.
     #[error(transparent)]
     OverQuota(#[from] QuotaExceeded),
     /// A link could not be created or used.
     #[error(transparent)]
     Link(#[from] LinkRefused),
+    /// A group would have too many members.
+    #[error(transparent)]
+    GroupFull(#[from] GroupFull),
     /// The caller had no turn in time, or too many of its reads or writes wait.
     #[error(
         "Too much waits for the database at the moment. Try again soon, and ask for less at once."

@@ -11,6 +11,7 @@ use sea_orm::{
 use super::{
     Store, StoreError,
     accounts::{insertion, new_row, placeholder_address},
+    address_grants::take_over_grants,
     rows,
 };
 use crate::domain::{DisplayName, Email, OutsideSubject, Party, UserId};
@@ -124,12 +125,16 @@ impl Store {
                 email: Set(email.clone()),
                 said_at: Set(said_at),
                 created_at: Set(rows::now()),
+                groups_at: Set(None),
             };
             let inserted = identity::Entity::insert(row)
                 .on_conflict(OnConflict::new().do_nothing().to_owned())
                 .exec_without_returning(&txn)
                 .await?;
             if inserted > 0 {
+                if let Some(email) = &profile.email {
+                    take_over_grants(&txn, email, id).await?;
+                }
                 txn.commit().await?;
             }
             Ok::<_, StoreError>(inserted > 0)
@@ -193,6 +198,9 @@ impl Store {
                 .filter(identity::Column::Subject.eq(&*subject.subject))
                 .exec(&txn)
                 .await?;
+            if let Some(email) = &said.email {
+                take_over_grants(&txn, email, id).await?;
+            }
             txn.commit().await?;
             Ok::<_, StoreError>(())
         })

@@ -77,7 +77,14 @@ impl Store {
                 level: Set(link.level),
                 granted_at: Set(rows::now()),
                 ends_at: Set(link.access_ends_at),
+                email: Set(None),
+                granted_by: Set(link.created_by),
+                accepted_at: Set(Some(rows::now())),
             };
+            // One that was not accepted is replaced by one that is.
+            document_access::Entity::delete_by_id((document.uuid(), user.uuid()))
+                .exec(&txn)
+                .await?;
             store_grant(&txn, row).await?;
             increment_access_version(&txn, document).await?;
             let changed = list_access(&txn, &[(document, user)].into()).await?;

@@ -13,9 +13,11 @@
 
 mod access;
 mod accounts;
+mod address_grants;
 mod answers;
 mod application_keys;
 mod batch_rows;
+mod blocks;
 mod checkpoints;
 mod commit;
 mod commit_authorization;
@@ -30,6 +32,8 @@ mod error;
 mod file_lock;
 mod gather_pace;
 mod group_commit;
+mod group_grants;
+mod groups;
 mod history;
 mod identities;
 mod link_uses;
@@ -80,6 +84,7 @@ pub(crate) mod test_store;
 
 pub use access::{Grant, GrantOutcome, RevocationOutcome};
 pub use accounts::{AcceptedAddress, AccountListing, Credentials, NewAccount};
+pub use address_grants::{AddressGrantOutcome, NamedCollaborator};
 pub use answers::RulesVersion;
 pub use application_keys::{ApplicationKey, RegisterOutcome};
 pub use document_heads::HeadVersions;
@@ -88,6 +93,8 @@ pub use document_tokens::{DocumentTokenUse, EndedToken, NewDocumentToken};
 pub use entitlements::{EntitlementSource, UserAccess};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};
+pub use group_grants::GroupGrant;
+pub use groups::{Group, GroupFull, GroupsOutcome, MemberChanges, UnsettledMember};
 pub use history::{HistoryEntry, HistoryPage};
 pub use identities::{OutsideProfile, OutsideUser};
 pub use link_uses::{LinkKey, LinkUse};

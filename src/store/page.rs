@@ -20,6 +20,10 @@ pub enum DocumentFilter {
     Owned,
     /// Those that they were granted access to.
     Shared,
+    /// Those that they own, those that they have accepted, and those that they may open otherwise.
+    Accepted,
+    /// Those that they were granted access to and have not accepted.
+    Pending,
 }
 
 /// One page of the documents that a user may open, newest change first.

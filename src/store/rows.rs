@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use entity::{Level, document, document_access, document_change, entitlement, user};
+use entity::{
+    Level, document, document_access, document_change, entitlement, group_access, group_member,
+    user,
+};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationDef,
     RelationTrait, Select,
-    sea_query::{Expr, ExprTrait, Func, IntoCondition, Query},
+    sea_query::{Expr, ExprTrait, Func, IntoCondition, Query, UnionType},
 };
 use uuid::Uuid;
 
+use super::groups::is_member;
 use crate::domain::{AccessLevel, Account, ChangeKind, Document, UserId, Version};
 
 /// Returns the present time in whole microseconds, the precision that both databases store.
@@ -160,16 +164,69 @@ pub(super) fn has_not_ended(ends_at: Expr) -> Expr {
     ends_at.clone().is_null().or(ends_at.gt(now()))
 }
 
-/// Returns the highest level on the document of a query's row that a user is entitled to now. NULL without one.
+/// Returns the highest level on the document of a query's row that a user is entitled to now, by an entitlement or by a group.
+/// NULL without one.
 pub(super) fn entitled_level(user: impl Into<Expr>) -> Expr {
-    use entitlement::Column;
-    let column = |column: Column| Expr::col((entitlement::Entity, column));
+    let (user, id) = (user.into(), (document::Entity, document::Column::Id));
+    let mut levels = {
+        use entitlement::Column;
+        let column = |column: Column| Expr::col((entitlement::Entity, column));
+        Query::select()
+            .expr_as(column(Column::Level), LEVEL)
+            .from(entitlement::Entity)
+            .and_where(column(Column::DocumentId).equals(id))
+            .and_where(column(Column::UserId).eq(user.clone()))
+            .and_where(has_not_ended(column(Column::EndsAt)))
+            .take()
+    };
+    let column = |column: group_access::Column| Expr::col((group_access::Entity, column));
+    let member = |column: group_member::Column| Expr::col((group_member::Entity, column));
+    let by_groups = Query::select()
+        .expr_as(column(group_access::Column::Level), LEVEL)
+        .from(group_access::Entity)
+        .inner_join(
+            group_member::Entity,
+            member(group_member::Column::GroupId)
+                .equals((group_access::Entity, group_access::Column::GroupId)),
+        )
+        .and_where(column(group_access::Column::DocumentId).equals(id))
+        .and_where(member(group_member::Column::UserId).eq(user))
+        .and_where(is_member())
+        .and_where(has_not_ended(column(group_access::Column::EndsAt)))
+        .take();
+    levels.union(UnionType::All, by_groups);
     let highest = Query::select()
-        .expr(Func::max(column(Column::Level)))
-        .from(entitlement::Entity)
-        .and_where(column(Column::DocumentId).equals((document::Entity, document::Column::Id)))
-        .and_where(column(Column::UserId).eq(user.into()))
-        .and_where(has_not_ended(column(Column::EndsAt)))
+        .expr(Func::max(Expr::col((FOUND, LEVEL))))
+        .from_subquery(levels, FOUND)
         .take();
     Expr::SubQuery(None, Box::new(highest.into()))
 }
+
+/// The levels that [`entitled_level`] finds.
+const FOUND: &str = "found";
+const LEVEL: &str = "found_level";
+
+/// The SQL of [`entitled_level`], for the texts of queries that are run too often to be built each time: of the document, the user
+/// and the present time in these expressions.
+macro_rules! entitled_level_sql {
+    ($document:literal, $user:literal, $now:literal) => {
+        concat!(
+            "(SELECT MAX(found.level) FROM (SELECT entitlement.level FROM entitlement \
+            WHERE entitlement.document_id = ",
+            $document,
+            " AND entitlement.user_id = ",
+            $user,
+            " AND (entitlement.ends_at IS NULL OR entitlement.ends_at > ",
+            $now,
+            ") UNION ALL SELECT group_access.level FROM group_access INNER JOIN group_member \
+            ON group_member.group_id = group_access.group_id WHERE group_access.document_id = ",
+            $document,
+            " AND group_member.user_id = ",
+            $user,
+            " AND group_member.state <> 3 AND (group_access.ends_at IS NULL OR group_access.ends_at > ",
+            $now,
+            ")) AS found)"
+        )
+    };
+}
+pub(super) use entitled_level_sql;

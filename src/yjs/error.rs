@@ -126,7 +126,10 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         StoreError::EmailTaken
         | StoreError::NoSuchUser
         | StoreError::OwnerKeepsAccess
+        | StoreError::Blocked
+        | StoreError::TooManyBlocked
         | StoreError::Link(_)
+        | StoreError::GroupFull(_)
         | StoreError::OverQuota(_)
         | StoreError::Migration(_)
         | StoreError::Internal(_) => CloseReason::InternalError,

@@ -33,12 +33,6 @@ async fn open_public(who: &Person, document: DocumentId) -> kit::Answer {
     who.run(operation, json!({ "id": document })).await
 }
 
-async fn grant_by_id(who: &Person, document: DocumentId, to: &Person, level: &str) -> kit::Answer {
-    let operation = "mutation($id: ID!, $user: ID!, $level: AccessLevel!) {
-        grantAccess(documentId: $id, userId: $user, level: $level) { level } }";
-    who.run(operation, json!({ "id": document, "user": to.id, "level": level })).await
-}
-
 #[actix_web::test]
 async fn an_invitation_grants_as_often_as_it_may_be_used() {
     let pair = Pair::start().await;
@@ -209,7 +203,7 @@ async fn guests_are_named_limited_and_removable() {
     assert_eq!(gus.open_link(&others_link.secret).await.code(), "FORBIDDEN");
     let invitation = alice.invite(other, "VIEW", None).await;
     assert_eq!(gus.accept(&invitation.secret).await.code(), "FORBIDDEN");
-    assert_eq!(grant_by_id(alice, other, &gus, "VIEW").await.code(), "BAD_USER_INPUT");
+    assert_eq!(alice.grant_by_id(other, &gus, "VIEW").await.code(), "BAD_USER_INPUT");
 
     assert_eq!(alice.revoke(document, &gus).await.value(), true);
     assert_eq!(editor.expect_close().await.0, 4403);
@@ -296,7 +290,7 @@ async fn only_owners_make_see_and_revoke_links() {
     let own = alice.create_document("Own", "").await;
     let link = alice.create_link(own, "EDIT", 0).await;
     mallory.open_link(&link.secret).await.value();
-    assert_eq!(grant_by_id(&mallory, own, bob, "VIEW").await.code(), "FORBIDDEN");
+    assert_eq!(mallory.grant_by_id(own, bob, "VIEW").await.code(), "FORBIDDEN");
     let as_owner = "mutation($id: ID!) { createLink(documentId: $id, level: OWNER) { secret } }";
     assert_eq!(alice.run(as_owner, json!({ "id": own })).await.code(), "BAD_USER_INPUT");
     pair.stop(()).await;

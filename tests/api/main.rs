@@ -7,6 +7,7 @@
 
 mod access;
 mod accounts;
+mod address_grants;
 mod close_frames;
 mod collaboration;
 mod commands;
@@ -22,6 +23,7 @@ mod floods;
 mod frames;
 mod full_storage;
 mod graphql_ws;
+mod groups;
 mod heartbeat;
 mod heavy_documents;
 mod history;

@@ -15,6 +15,7 @@ mod edits;
 mod failover;
 mod flood;
 mod forgery;
+mod groups;
 mod limit;
 mod links;
 mod lost_changes;

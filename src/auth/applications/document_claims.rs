@@ -123,6 +123,7 @@ impl DocumentClaims {
             name,
             email: None,
             is_email_verified: false,
+            groups: None,
             may_enrol: true,
             sign_in,
             expires_at,

@@ -26,7 +26,7 @@ use crate::{
         keys::{open_with, signature_only},
         token_head::TokenHead,
     },
-    domain::{OutsideSubject, SignIn, TokenIssuer},
+    domain::{GroupName, OutsideSubject, SignIn, TokenIssuer},
 };
 
 /// How long a fetch may take: two answers of the issuer.
@@ -148,12 +148,18 @@ impl Issuer {
             began_at: registered.beginning(),
             expires_at,
         };
-        let Profile { name, email, is_email_verified } = Profile::read(claims, &self.options);
+        let Profile { name, email, is_email_verified, groups } =
+            Profile::read(claims, &self.options);
+        let groups = groups.map(|names| {
+            let named = |name: String| GroupName::new(Arc::clone(&self.name), &name);
+            Arc::new(names.into_iter().filter_map(named).collect())
+        });
         Ok(Claims {
             subject: Subject::Outside(subject),
             name,
             email,
             is_email_verified,
+            groups,
             may_enrol: self.options.enrol,
             sign_in,
             expires_at,

@@ -38,6 +38,8 @@ pub struct IssuerOptions {
     pub email_claim: String,
     /// The claim that states whether the issuer has verified the address.
     pub email_verified_claim: String,
+    /// The claim with their groups. If not set, they have none.
+    pub groups_claim: Option<String>,
 }
 
 /// An algorithm of signatures with a public key (RFC 7518, section 3.1; RFC 8037, section 3.1).
@@ -113,6 +115,7 @@ pub(super) mod examples {
             name_claim: "name".to_owned(),
             email_claim: "email".to_owned(),
             email_verified_claim: "email_verified".to_owned(),
+            groups_claim: None,
         }
     }
 }

@@ -6,16 +6,18 @@ use tokio::time::Instant;
 
 use super::edit::take_edit;
 use crate::{
-    domain::{AccessChange, AccessLevel, Email, InvalidInput, UserId},
+    domain::{AccessChange, AccessLevel, DocumentId, Email, InvalidInput, UserId},
     graphql::{
-        ApiError,
-        access::{Admitted, require},
+        Api, ApiError,
+        access::{Admitted, document_id, require},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         read_turns::read,
-        types::{AccessLevelType, CollaboratorType},
+        types::{AccessLevelType, CollaboratorType, DocumentType},
     },
-    store::{Grant, RevocationOutcome, StoreError},
+    store::{
+        AddressGrantOutcome, Grant, GrantOutcome, NamedCollaborator, RevocationOutcome, StoreError,
+    },
 };
 
 /// Mutations of access.
@@ -24,7 +26,10 @@ pub(super) struct AccessMutations;
 
 #[Object]
 impl AccessMutations {
-    /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. Takes
+    /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. The answer to a
+    /// grant by `email` is the same whether the address has an account or not: until the user accepts it (`acceptAccess`), the
+    /// collaborator is shown with the address as name and an id that names only this grant, for `revokeAccess`. An address without
+    /// an account has access when it is confirmed for one. Takes
     /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. With `endsAt` the access
     /// ends at that time. A grant replaces the previous one and its end. If the caller's own grant ends, the new grant ends
     /// no later. Requires `OWNER`. Fails with `FORBIDDEN` if the caller's `OWNER` comes from a document token or an
@@ -33,7 +38,7 @@ impl AccessMutations {
     async fn grant_access(
         &self,
         ctx: &Context<'_>,
-        document_id: ID,
+        #[graphql(name = "documentId")] id: ID,
         level: AccessLevelType,
         user_id: Option<ID>,
         email: Option<String>,
@@ -43,18 +48,69 @@ impl AccessMutations {
         if api.rooms.has_deciding_application() {
             return Err(ApiError::ApplicationDecides);
         }
-        let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let admitted = require(ctx, &id, AccessLevel::Owner).await?;
         let granter = admitted.user.id;
         api.hourly.take_grant(granter)?;
         check_end(ends_at)?;
-        let target = find_target(ctx, user_id, email).await?;
-        api.hourly.take_grant_to(granter, target)?;
         let grant = Grant { level: level.into(), ends_at };
-        let granted = api.store.grant_access(granter, admitted.document, target, grant).await?;
-        let access_version = Some(granted.access_version);
-        let access = AccessChange { level: Some(granted.level), access_version };
-        api.rooms.access_changed(admitted.document, target, access).await;
-        Ok(CollaboratorType(granted.collaborator))
+        match find_target(user_id, email)? {
+            GrantTarget::User(target) => {
+                api.hourly.take_grant_to(granter, target)?;
+                let granted =
+                    api.store.grant_access(granter, admitted.document, target, grant).await?;
+                announce(api, admitted.document, target, &granted).await;
+                Ok(CollaboratorType(granted.collaborator))
+            }
+            GrantTarget::Address(email) => {
+                api.look_ups.take(granter, caller(ctx).network(), Instant::now())?;
+                let (document, addresses) = (admitted.document, api.addresses);
+                let granting =
+                    api.store.grant_to_address(granter, document, &email, grant, addresses);
+                let AddressGrantOutcome { collaborator, granted } = granting.await?;
+                if let Some((target, granted)) = &granted {
+                    announce(api, document, *target, granted).await;
+                }
+                Ok(CollaboratorType(collaborator))
+            }
+        }
+    }
+
+    /// Accepts access that was granted to the caller: the document moves from `PENDING` to `ACCEPTED` in `documents`, and
+    /// a user who was named by their e-mail address is shown with their name. The document can be opened before. Fails with
+    /// `FORBIDDEN` if nothing was granted to the caller.
+    #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
+    async fn accept_access(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "documentId")] id: ID,
+    ) -> Result<DocumentType, ApiError> {
+        let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
+        let document = document_id(&id)?;
+        take_edit(ctx, Some(&id))?;
+        api.store.accept_grant(user, document).await?;
+        let found = api.rooms.find_document(user, document).await?;
+        let (document, access) = found.ok_or(StoreError::Denied)?;
+        Ok(DocumentType { document, access, owner: None, content: None })
+    }
+
+    /// Refuses documents that a user shares with the caller from now on. What this user has granted and the caller has not
+    /// accepted is revoked; the caller leaves the others with `revokeAccess`. The user learns of it if they grant access by
+    /// the caller's id.
+    #[graphql(complexity = "DATABASE_WRITE")]
+    async fn block_user(&self, ctx: &Context<'_>, user_id: ID) -> Result<bool, ApiError> {
+        let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
+        take_edit(ctx, None)?;
+        let changed = api.store.block_user(user, user_id.parse()?).await?;
+        api.rooms.announce_access(changed).await;
+        Ok(true)
+    }
+
+    /// Accepts documents of a user again. Returns false if the caller did not block them.
+    #[graphql(complexity = "DATABASE_WRITE")]
+    async fn unblock_user(&self, ctx: &Context<'_>, user_id: ID) -> Result<bool, ApiError> {
+        let user = caller(ctx).user()?.id;
+        take_edit(ctx, None)?;
+        Ok(api(ctx)?.store.unblock_user(user, user_id.parse()?).await?)
     }
 
     /// Revokes a user's access to a document, both what was granted to them and what links have given them. From then on the server refuses the user's edits and new subscriptions,
@@ -81,6 +137,13 @@ impl AccessMutations {
             false => AccessLevel::Owner,
         };
         let Admitted { user, document, .. } = require(ctx, &id, needed).await?;
+        let named = read(ctx, api.store.find_collaborator(document, target)).await?;
+        let target = match named {
+            NamedCollaborator::User(target) => target,
+            NamedCollaborator::Address(email) => {
+                return Ok(api.store.revoke_from_address(user.id, document, &email).await?);
+            }
+        };
         let revoked = api.store.revoke_access(user.id, document, target).await;
         // A stored revocation has an access version. A user who has been granted access since then keeps their seats.
         let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
@@ -109,28 +172,29 @@ pub(super) fn check_end(ends_at: Option<DateTime<Utc>>) -> Result<(), InvalidInp
     Ok(())
 }
 
-/// Returns the user with this id or e-mail address.
+/// Announces the access of a user after a grant.
+async fn announce(api: &Api, document: DocumentId, target: UserId, granted: &GrantOutcome) {
+    let access_version = Some(granted.access_version);
+    let access = AccessChange { level: Some(granted.level), access_version };
+    api.rooms.access_changed(document, target, access).await;
+}
+
+/// Whom a grant is for.
+enum GrantTarget {
+    User(UserId),
+    Address(Email),
+}
+
+/// Returns whom a grant names.
 ///
 /// # Errors
-/// Both or neither are given, the one given is not valid, no account has the address, or the caller has looked up too many.
-async fn find_target(
-    ctx: &Context<'_>,
-    user_id: Option<ID>,
-    email: Option<String>,
-) -> Result<UserId, ApiError> {
+/// Both or neither are given, or the one given is not valid.
+fn find_target(user_id: Option<ID>, email: Option<String>) -> Result<GrantTarget, InvalidInput> {
     match (user_id, email) {
-        (Some(id), None) => Ok(id.parse()?),
-        (None, Some(email)) => {
-            let (api, caller, email) = (api(ctx)?, caller(ctx), Email::new(&email)?);
-            let (user, network) = (caller.user()?.id, caller.network());
-            api.look_ups.begin(user, network, Instant::now())?;
-            let account = read(ctx, api.store.find_account_by_email(&email, api.addresses)).await?;
-            let account = account.ok_or(StoreError::NoSuchUser)?;
-            api.look_ups.found(user, network, Instant::now());
-            Ok(account.id)
-        }
+        (Some(id), None) => Ok(GrantTarget::User(id.parse()?)),
+        (None, Some(email)) => Ok(GrantTarget::Address(Email::new(&email)?)),
         (Some(_), Some(_)) | (None, None) => {
-            Err(InvalidInput::new("Name the user by either `userId` or `email`.").into())
+            Err(InvalidInput::new("Name the user by either `userId` or `email`."))
         }
     }
 }

@@ -196,7 +196,10 @@ impl LinkMutations {
 }
 
 /// Returns the caller if they may share a document, and counts a grant.
-async fn may_share<'a>(ctx: &Context<'a>, document: &ID) -> Result<Admitted<'a>, ApiError> {
+pub(super) async fn may_share<'a>(
+    ctx: &Context<'a>,
+    document: &ID,
+) -> Result<Admitted<'a>, ApiError> {
     let api = api(ctx)?;
     check_sharing(api)?;
     let admitted = require(ctx, document, AccessLevel::Owner).await?;

@@ -6,6 +6,7 @@ mod cursor;
 mod document_tokens;
 mod documents;
 mod edit;
+mod groups;
 mod history;
 mod links;
 mod questions;

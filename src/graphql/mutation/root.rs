@@ -4,7 +4,7 @@ use async_graphql::MergedObject;
 
 use super::{
     access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
-    document_tokens::DocumentTokenMutations, documents::DocumentMutations,
+    document_tokens::DocumentTokenMutations, documents::DocumentMutations, groups::GroupMutations,
     history::HistoryMutations, links::LinkMutations, questions::QuestionMutations,
     sign_ins::SignInMutations,
 };
@@ -20,5 +20,6 @@ pub struct Mutation(
     HistoryMutations,
     AccessMutations,
     LinkMutations,
+    GroupMutations,
     CursorMutations,
 );

@@ -8,7 +8,7 @@ use crate::{
         caller::{api, caller},
         complexity::DATABASE_READ,
         read_turns::read,
-        types::AccountType,
+        types::{AccountType, UserType},
     },
     store::StoreError,
 };
@@ -25,5 +25,13 @@ impl AccountQueries {
         let user = caller(ctx).user()?;
         let account = read(ctx, api(ctx)?.store.find_account(user.id)).await?;
         Ok(AccountType(account.ok_or(StoreError::NoSuchUser)?))
+    }
+
+    /// The users whose documents the caller refuses (`blockUser`), at most 1,000.
+    #[graphql(complexity = "DATABASE_READ + 10 * child_complexity")]
+    async fn blocked_users(&self, ctx: &Context<'_>) -> Result<Vec<UserType>, ApiError> {
+        let user = caller(ctx).user()?;
+        let blocked = read(ctx, api(ctx)?.store.list_blocked(user.id)).await?;
+        Ok(blocked.into_iter().map(UserType).collect())
     }
 }

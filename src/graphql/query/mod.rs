@@ -2,6 +2,7 @@
 
 mod accounts;
 mod documents;
+mod groups;
 mod history;
 mod links;
 mod root;

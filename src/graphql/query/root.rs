@@ -3,10 +3,10 @@
 use async_graphql::MergedObject;
 
 use super::{
-    accounts::AccountQueries, documents::DocumentQueries, history::HistoryQueries,
-    links::LinkQueries,
+    accounts::AccountQueries, documents::DocumentQueries, groups::GroupQueries,
+    history::HistoryQueries, links::LinkQueries,
 };
 
 /// The root of all queries.
 #[derive(MergedObject, Default)]
-pub struct Query(AccountQueries, DocumentQueries, HistoryQueries, LinkQueries);
+pub struct Query(AccountQueries, DocumentQueries, HistoryQueries, LinkQueries, GroupQueries);

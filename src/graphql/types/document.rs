@@ -34,6 +34,8 @@ pub(in crate::graphql) struct CollaboratorType(pub(in crate::graphql) Collaborat
 /// A user who was granted access to a document.
 #[Object(name = "Collaborator")]
 impl CollaboratorType {
+    /// The user. Until one who was named by their e-mail address has accepted, `name` is the address, and `id` names only this
+    /// grant.
     async fn user(&self) -> UserType {
         UserType(self.0.user.clone())
     }

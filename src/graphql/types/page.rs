@@ -15,6 +15,11 @@ pub(in crate::graphql) enum DocumentFilterType {
     Owned,
     /// Those of others, to which the caller was granted access.
     Shared,
+    /// All but those of `PENDING`.
+    Accepted,
+    /// Those of others that were granted to the caller, who has not accepted them with `acceptAccess`. They can be opened like all
+    /// others.
+    Pending,
 }
 
 /// The position of a page in its list.

@@ -8,14 +8,16 @@ use uuid::Uuid;
 use super::sdl::{Argument, Field, Sdl, read_input};
 
 /// Optional arguments that ordinary operations give: without them, they do nothing or less.
-const GIVEN: [&str; 11] = [
+const GIVEN: [&str; 13] = [
     "DeltaOpInput.insert",
     "Mutation.askAgain.documentId",
     "Mutation.askAgain.userId",
+    "Mutation.changeGroup.joining",
     "Mutation.createDocument.content",
     "Mutation.endDocumentTokens.tokenId",
     "Mutation.enterAsGuest.secret",
     "Mutation.grantAccess.userId",
+    "Mutation.grantGroupAccess.source",
     "Mutation.openLink.secret",
     "Mutation.updateDocument.content",
     "Subscription.documentChanged.since",
@@ -104,9 +106,9 @@ impl Values<'_> {
     fn id(&self, argument: &Argument) -> Value {
         match argument.name.as_str() {
             "mutationId" => Value::Null,
-            "userId" => json!(self.names.peer),
+            "userId" | "joining" | "leaving" => json!(self.names.peer),
             // There is none, which is an answer as well.
-            "linkId" => json!(Uuid::nil()),
+            "linkId" | "groupId" => json!(Uuid::nil()),
             _ if is_document(argument) => json!(self.names.document),
             _ => teach(argument, "what this ID names"),
         }

@@ -47,7 +47,7 @@ const REFUSALS: [&str; 8] = [
 const ENDING_SIGN_INS: [&str; 3] = ["signOut", "changePassword", "signOutEverywhere"];
 
 /// The mutations that only an application may send.
-const OF_APPLICATIONS: [&str; 2] = ["askAgain", "endDocumentTokens"];
+const OF_APPLICATIONS: [&str; 3] = ["askAgain", "changeGroup", "endDocumentTokens"];
 
 /// A node, an attacker with a document of a long text, a peer who works in it, and a bystander.
 pub(crate) struct Surroundings {
@@ -66,6 +66,8 @@ pub(crate) struct Surroundings {
     victim: Cell<DocumentId>,
     /// The secrets of an invitation and a link to a document of the peer.
     secrets: [String; 2],
+    /// A document of the peer that the attacker was granted.
+    granted: DocumentId,
     operations: Cell<u64>,
 }
 
@@ -121,6 +123,7 @@ impl Surroundings {
         let peers_socket = peer.connect().await;
         peers_socket.subscribe("cursorMoved", document).await;
         let secrets = link_secrets(&peer).await;
+        let granted = peer.create_shared_document(&[&attacker]).await;
         let (victim, operations) = (Cell::new(document), Cell::new(0));
         let (bystander, socket) = (bystander.connect().await, Mutex::new(socket));
         let surroundings = Self {
@@ -134,6 +137,7 @@ impl Surroundings {
             document,
             victim,
             secrets,
+            granted,
             operations,
         };
         surroundings.renew_victim().await;
@@ -150,7 +154,12 @@ impl Surroundings {
     pub(crate) fn names(&self, kind: Kind, root: &str) -> Names {
         // A cursor needs a session that has the document open.
         let is_about_victim = kind == Kind::Mutation && root != "updateCursor";
-        let document = if is_about_victim { self.victim.get() } else { self.document };
+        let document = match root {
+            // Owners accept nothing.
+            "acceptAccess" => self.granted,
+            _ if is_about_victim => self.victim.get(),
+            _ => self.document,
+        };
         let [invitation, link] = self.secrets.clone();
         Names {
             invitation,

@@ -105,6 +105,15 @@ pub trait Client {
         self.run(operation, variables).await
     }
 
+    /// Grants access to a user, who is named by their id.
+    async fn grant_by_id(&self, document: DocumentId, to: &Person, level: &str) -> Answer {
+        let operation = "mutation($document: ID!, $level: AccessLevel!, $user: ID!) {
+            grantAccess(documentId: $document, level: $level, userId: $user)
+            { level grantedAt user { id name } } }";
+        let variables = json!({ "document": document, "level": level, "user": to.id });
+        self.run(operation, variables).await
+    }
+
     /// Revokes a user's access.
     async fn revoke(&self, document: DocumentId, from: &Person) -> Answer {
         let operation = "mutation($document: ID!, $user: ID!) {

@@ -80,6 +80,11 @@ id!(
     "node"
 );
 id!(
+    /// Identifies a group of users.
+    GroupId,
+    "group"
+);
+id!(
     /// Identifies an invitation or a link to a document.
     LinkId,
     "link"

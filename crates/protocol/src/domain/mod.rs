@@ -16,6 +16,7 @@ mod edit;
 mod event;
 #[cfg(any(test, feature = "examples"))]
 pub mod examples;
+mod group;
 mod ids;
 mod input;
 mod origin;
@@ -36,7 +37,8 @@ pub use delta::{CompareUntil, Content, Delta, DeltaMismatch, DeltaStep, Op, Tie}
 pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
-pub use ids::{DocumentId, LinkId, NodeId, SessionId, SignInId, UserId};
+pub use group::GroupName;
+pub use ids::{DocumentId, GroupId, LinkId, NodeId, SessionId, SignInId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
 pub use outside_subject::OutsideSubject;

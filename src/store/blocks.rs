@@ -1,0 +1,118 @@
+//! Users from whom others accept no documents.
+
+use std::collections::BTreeSet;
+
+use entity::{document_access, user, user_block};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _,
+    QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError, UserAccess,
+    document_lock::lock_documents,
+    entitlements::{increment_all, list_access},
+};
+use crate::domain::{DocumentId, Party, User, UserId};
+
+/// The most users whom one blocks, and the most grants that are taken back at a time.
+pub(super) const MAX_BLOCKED: u64 = 1_000;
+
+impl Store {
+    /// Refuses documents that `blocked` shares with `user` from now on. What they have granted and `user` has not accepted is
+    /// revoked. Returns the access that has changed, to be announced. Blocking again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`], [`StoreError::TooManyBlocked`], [`StoreError::Busy`].
+    pub async fn block_user(
+        &self,
+        user: UserId,
+        blocked: UserId,
+    ) -> Result<Vec<UserAccess>, StoreError> {
+        use document_access::Column;
+        self.write(Party::User(user), async {
+            let txn = self.begin().await?;
+            if user::Entity::find_by_id(blocked.uuid()).count(&txn).await? == 0 {
+                return Err(StoreError::NoSuchUser);
+            }
+            let row = user_block::ActiveModel {
+                user_id: Set(user.uuid()),
+                blocked_id: Set(blocked.uuid()),
+            };
+            user_block::Entity::insert(row)
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&txn)
+                .await?;
+            let of_user = user_block::Column::UserId.eq(user.uuid());
+            if user_block::Entity::find().filter(of_user).count(&txn).await? > MAX_BLOCKED {
+                return Err(StoreError::TooManyBlocked);
+            }
+            let unaccepted = document_access::Entity::find()
+                .filter(Column::UserId.eq(user.uuid()))
+                .filter(Column::GrantedBy.eq(blocked.uuid()))
+                .filter(Column::AcceptedAt.is_null());
+            let documents: Vec<Uuid> = unaccepted
+                .select_only()
+                .column(Column::DocumentId)
+                .limit(MAX_BLOCKED)
+                .into_tuple()
+                .all(&txn)
+                .await?;
+            let pairs: BTreeSet<(DocumentId, UserId)> =
+                documents.iter().map(|document| ((*document).into(), user)).collect();
+            lock_documents(&txn, pairs.iter().map(|(document, _)| *document)).await?;
+            document_access::Entity::delete_many()
+                .filter(Column::UserId.eq(user.uuid()))
+                .filter(Column::GrantedBy.eq(blocked.uuid()))
+                .filter(Column::AcceptedAt.is_null())
+                .filter(Column::DocumentId.is_in(documents))
+                .exec(&txn)
+                .await?;
+            increment_all(&txn, &pairs).await?;
+            let changed = list_access(&txn, &pairs).await?;
+            txn.commit().await?;
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Accepts documents of a user again. Returns whether they were blocked.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn unblock_user(&self, user: UserId, blocked: UserId) -> Result<bool, StoreError> {
+        let key = (user.uuid(), blocked.uuid());
+        let delete = user_block::Entity::delete_by_id(key);
+        let deleted = self.turns.write(Party::User(user), delete.exec(&self.statements)).await??;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// Returns the users whom a user blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_blocked(&self, user: UserId) -> Result<Vec<User>, StoreError> {
+        let blocked: Vec<Uuid> = user_block::Entity::find()
+            .select_only()
+            .column(user_block::Column::BlockedId)
+            .filter(user_block::Column::UserId.eq(user.uuid()))
+            .order_by_asc(user_block::Column::BlockedId)
+            .limit(MAX_BLOCKED)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        let mut users = self.load_users(blocked.iter().map(|id| UserId::from(*id))).await?;
+        Ok(blocked.into_iter().filter_map(|id| users.remove(&id.into())).collect())
+    }
+}
+
+/// Checks that a user accepts documents of another.
+pub(super) async fn check_not_blocked(
+    txn: &DatabaseTransaction,
+    user: UserId,
+    by: UserId,
+) -> Result<(), StoreError> {
+    let block = user_block::Entity::find_by_id((user.uuid(), by.uuid()));
+    if block.one(txn).await?.is_some() { Err(StoreError::Blocked) } else { Ok(()) }
+}
