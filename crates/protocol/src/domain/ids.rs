@@ -94,3 +94,8 @@ id!(
     SignInId,
     "sign-in"
 );
+id!(
+    /// Identifies a ticket, with which an editor opens a document once.
+    TicketId,
+    "ticket"
+);

@@ -38,7 +38,7 @@ pub use document::{Collaborator, Document, Text, Title};
 pub use edit::{EditId, Fingerprint};
 pub use event::{CursorMove, Event, PresenceChange, PresenceChangeKind, Topic};
 pub use group::GroupName;
-pub use ids::{DocumentId, GroupId, LinkId, NodeId, SessionId, SignInId, UserId};
+pub use ids::{DocumentId, GroupId, LinkId, NodeId, SessionId, SignInId, TicketId, UserId};
 pub use input::InvalidInput;
 pub use origin::Origin;
 pub use outside_subject::OutsideSubject;

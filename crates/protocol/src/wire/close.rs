@@ -82,6 +82,12 @@ pub enum CloseReason {
     SignedOut,
     /// An operator has blocked the account.
     Blocked,
+    /// What a Yjs editor has shown is no ticket of this server, or one for another document.
+    InvalidTicket,
+    /// The ticket of a Yjs editor expired before it was used.
+    TicketExpired,
+    /// The ticket of a Yjs editor was used before.
+    TicketUsed,
     /// The user has the maximum number of connections.
     ConnectionLimit,
     /// The user of a Yjs editor has the maximum number of documents open.
@@ -138,7 +144,7 @@ impl CloseReason {
 
     /// Returns one example of each reason, for tests.
     #[must_use]
-    pub fn all() -> [Self; 29] {
+    pub fn all() -> [Self; 32] {
         [
             Self::Gone,
             Self::GoingAway { retry_after: Duration::from_secs(3) },
@@ -158,6 +164,9 @@ impl CloseReason {
             Self::TokenExpired,
             Self::SignedOut,
             Self::Blocked,
+            Self::InvalidTicket,
+            Self::TicketExpired,
+            Self::TicketUsed,
             Self::ConnectionLimit,
             Self::DocumentLimit,
             Self::Forbidden,
@@ -195,6 +204,9 @@ impl CloseReason {
             Self::TokenExpired => Row::retry(4403, "token_expired").for_yjs(3000),
             Self::SignedOut => Row::fatal(4403, "signed_out"),
             Self::Blocked => Row::fatal(4403, "blocked"),
+            Self::InvalidTicket => Row::fatal(4403, "invalid_ticket"),
+            Self::TicketExpired => Row::fatal(4403, "ticket_expired"),
+            Self::TicketUsed => Row::fatal(4403, "ticket_used"),
             Self::ConnectionLimit => Row::retry(4403, "connection_limit").for_yjs(1013),
             Self::DocumentLimit => Row::retry(1013, "document_limit"),
             Self::Forbidden => Row::fatal(4403, "forbidden"),
@@ -288,6 +300,9 @@ impl CloseReason {
             Self::Blocked => {
                 "This account is blocked; ask the operator of the server to unblock it"
             }
+            Self::InvalidTicket => "Invalid ticket; get one for this document",
+            Self::TicketExpired => "Ticket expired; get another one",
+            Self::TicketUsed => "Ticket used before; get another one",
             Self::ConnectionLimit => "Connection limit exceeded",
             Self::DocumentLimit => "You have too many documents open; close some of them",
             Self::Forbidden => {

@@ -1,5 +1,5 @@
 //! The encodings of everything that the server receives and sends: WebSocket frames, the messages of both client
-//! protocols, the envelopes between nodes, close reasons and error codes.
+//! protocols, the subprotocols of a handshake, the envelopes between nodes, close reasons and error codes.
 //!
 //! Inbound bytes pass [`FrameGuard`] (RFC 6455 and limits), then [`Assembler`] (fragments to messages), then
 //! [`graphql_ws::parse`] or [`yjs::parse`]. Outbound messages are complete frames, encoded in one allocation and shared
@@ -12,6 +12,7 @@
 )]
 
 mod close;
+mod derived_key;
 pub mod envelope;
 mod error_code;
 pub mod frame;
@@ -22,10 +23,12 @@ pub mod json_surrogates;
 mod json_values;
 mod message;
 mod predecessor;
+pub mod subprotocol;
 mod utf8;
 pub mod yjs;
 
 pub use close::{CloseReason, Dialect};
+pub use derived_key::derive_key;
 pub use error_code::ErrorCode;
 pub use frame_error::{FrameError, ProtocolFault};
 pub use frame_guard::{FrameGuard, FrameLimits};

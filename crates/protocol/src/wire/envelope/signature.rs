@@ -12,11 +12,11 @@
 
 use std::fmt;
 
-use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{BadEnvelope, Sequence};
+use crate::wire::derive_key;
 
 /// The version that introduced signatures.
 pub const SIGNED_SINCE: u8 = 5;
@@ -78,10 +78,7 @@ impl RelayKey {
     /// Derives the key from the secret that all nodes share.
     #[must_use]
     pub fn derive(secret: &[u8]) -> Self {
-        let mut key = [0; 32];
-        Hkdf::<Sha256>::new(None, secret)
-            .expand(LABEL, &mut key)
-            .expect("HKDF makes up to 255 hashes of output");
+        let key = derive_key(secret, LABEL);
         Self(Hmac::new_from_slice(&key).expect("HMAC accepts a key of any length"))
     }
 
