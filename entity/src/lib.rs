@@ -21,6 +21,7 @@ pub mod group_member;
 pub mod identity;
 pub mod level;
 pub mod link_bar;
+pub mod redeemed_ticket;
 pub mod user;
 pub mod user_block;
 pub mod user_group;

@@ -56,6 +56,7 @@ mod snapshots;
 mod sqlite;
 mod statement_sizes;
 mod stored_bytes;
+mod tickets;
 mod turns;
 mod waiting_batches;
 
