@@ -170,7 +170,7 @@ pub(super) fn renew_answers(rooms: Rooms) -> Option<JoinHandle<()>> {
     })
 }
 
-/// Forgets the ends of sign-ins, document tokens and grants to addresses that have expired, once an hour.
+/// Forgets what has expired, once an hour: the ends of sign-ins, document tokens, redeemed tickets, grants to addresses.
 pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
     supervise_local("deletion of ended sign-ins", move || {
         let store = store.clone();
@@ -180,7 +180,7 @@ pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
                 interval.tick().await;
                 if let Err(error) = forget_expired(&store, Utc::now()).await {
                     let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not delete ended sign-ins");
+                    tracing::warn!(error, "could not delete ended sign-ins or redeemed tickets");
                 }
             }
         }
@@ -191,6 +191,7 @@ async fn forget_expired(store: &Store, now: DateTime<Utc>) -> Result<(), StoreEr
     while store.forget_ended_sign_ins(now).await? > 0 {}
     while store.forget_document_tokens(now).await? > 0 {}
     while store.forget_address_grants(now).await? > 0 {}
+    while store.forget_redeemed_tickets(now).await? > 0 {}
     Ok(())
 }
 

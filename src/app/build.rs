@@ -76,6 +76,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         rooms: rooms.clone(),
         roster: Arc::clone(&roster),
         tokens: tokens.clone(),
+        tickets: tokens.tickets(),
         passwords: Passwords::new(&settings.auth)?,
         sign_ins: SignIns::new(SignInLimits {
             failures_of_pair: limits.failed_sign_ins_of_pair,

@@ -12,7 +12,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::{Secret, SecretFileError, TokenError, secret_file, token_head::TokenHead};
-use crate::wire::envelope::RelayKey;
+use crate::wire::{derive_key, envelope::RelayKey};
+
+/// The use of the key of tickets, as HKDF calls for.
+const TICKET_LABEL: &[u8] = b"coscribe ticket/1";
 
 /// Why no key could be made.
 #[derive(Debug, Error)]
@@ -36,6 +39,8 @@ pub enum KeyError {
 pub struct SigningKeys {
     signing: EncodingKey,
     verifying: DecodingKey,
+    ticket_signing: EncodingKey,
+    ticket_verifying: DecodingKey,
     validation: Validation,
     relay: RelayKey,
 }
@@ -64,9 +69,12 @@ impl SigningKeys {
         if bytes.len() < Self::MIN_SECRET {
             return Err(KeyError::TooShort { length: bytes.len() });
         }
+        let ticket_key = derive_key(bytes, TICKET_LABEL);
         Ok(Self {
             signing: EncodingKey::from_secret(bytes),
             verifying: DecodingKey::from_secret(bytes),
+            ticket_signing: EncodingKey::from_secret(&ticket_key),
+            ticket_verifying: DecodingKey::from_secret(&ticket_key),
             validation: signature_only(Algorithm::HS256),
             relay: RelayKey::derive(bytes),
         })
@@ -82,6 +90,17 @@ impl SigningKeys {
     pub(super) fn sign(&self, claims: &impl Serialize) -> String {
         encode(&Header::new(Algorithm::HS256), claims, &self.signing)
             .expect("HMAC accepts a key of any length, and the claims are text and numbers")
+    }
+
+    /// Returns a ticket with these claims, signed with a key that is derived from the secret.
+    pub(super) fn sign_ticket(&self, claims: &impl Serialize) -> String {
+        encode(&Header::new(Algorithm::HS256), claims, &self.ticket_signing)
+            .expect("HMAC accepts a key of any length, and the claims are text and numbers")
+    }
+
+    /// Verifies the signature of a ticket and returns its claims, which are not checked here.
+    pub(super) fn open_ticket<T: DeserializeOwned>(&self, ticket: &str) -> Result<T, TokenError> {
+        open_with(ticket, &self.ticket_verifying, &self.validation)
     }
 
     /// Verifies the signature of a token and returns its claims, which are not checked here.

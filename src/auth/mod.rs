@@ -2,7 +2,7 @@
 //!
 //! [`Tokens`] signs and verifies tokens with [`SigningKeys`], which come from the settings or from a file in the data
 //! folder. [`Issuers`] verifies those of identity providers,
-//! [`ApplicationKeys`] document tokens, and [`Verifier`] those of all. [`Passwords`] hashes and
+//! [`ApplicationKeys`] document tokens, and [`Verifier`] those of all. [`Tickets`] open documents once. [`Passwords`] hashes and
 //! verifies passwords, a bounded number at a time, on threads that serve no sockets. No account is looked up here: callers
 //! pass the stored hash, or none. [`SignIns`] counts failed attempts to sign in, and
 //! [`AddressLookUps`] how often users look up others.
@@ -23,6 +23,7 @@ mod passwords;
 mod secret;
 mod secret_file;
 mod sign_ins;
+mod tickets;
 mod token_error;
 mod token_head;
 mod tokens;
@@ -44,6 +45,7 @@ pub use passwords::{HashRank, HashTurn, PasswordError, Passwords};
 pub use secret::Secret;
 pub use secret_file::SecretFileError;
 pub use sign_ins::{SignInAttempt, SignInLimits, SignIns, TooManyFailures};
+pub use tickets::{IssuedTicket, TicketClaims, TicketError, Tickets};
 pub use token_error::TokenError;
 pub use tokens::{MintedToken, TokenOptions, Tokens};
 pub use verifier::Verifier;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Claims, SigningKeys, Subject, TokenError,
+    Claims, SigningKeys, Subject, Tickets, TokenError,
     claims::{RegisteredClaims, derived_sign_in, signed_part, time_delta},
     token_head::TokenHead,
 };
@@ -99,6 +99,12 @@ impl Tokens {
     #[must_use]
     pub fn relay_key(&self) -> &RelayKey {
         self.keys.relay_key()
+    }
+
+    /// Returns the tickets that are signed with the same secret.
+    #[must_use]
+    pub fn tickets(&self) -> Tickets {
+        Tickets::new(self.keys.clone(), self.options.leeway)
     }
 
     /// Returns the first token of a new sign-in of `user`, which is valid from `now` for its lifetime. `generation` is how often

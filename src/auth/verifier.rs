@@ -1,4 +1,4 @@
-//! Verifies tokens, both our own and those of outside issuers.
+//! Verifies tokens, both our own and those of outside issuers, and tickets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,11 +8,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::{
-    ApplicationKeys, Claims, Subject, TokenError, Tokens,
+    ApplicationKeys, Claims, Subject, TicketClaims, TicketError, Tickets, TokenError, Tokens,
     claims::time_delta,
     issuers::Issuers,
     token_head::{self, TokenHead},
 };
+use crate::domain::DocumentId;
 
 /// How many tokens are remembered.
 const REMEMBERED: usize = 20_000;
@@ -32,10 +33,11 @@ struct Verified {
     key_epoch: u64,
 }
 
-/// Verifies our own tokens and those of outside issuers.
+/// Verifies our own tokens and those of outside issuers, and tickets.
 #[derive(Clone)]
 pub struct Verifier {
     tokens: Tokens,
+    tickets: Tickets,
     issuers: Issuers,
     applications: ApplicationKeys,
     leeway: Duration,
@@ -52,8 +54,21 @@ impl Verifier {
         applications: ApplicationKeys,
         leeway: Duration,
     ) -> Self {
-        let verified = Arc::new(Cache::new(REMEMBERED));
-        Self { tokens, issuers, applications, leeway, verified }
+        let (tickets, verified) = (tokens.tickets(), Arc::new(Cache::new(REMEMBERED)));
+        Self { tokens, tickets, issuers, applications, leeway, verified }
+    }
+
+    /// Returns what a ticket for `document` says if it is valid at `now`. It may have been redeemed before.
+    ///
+    /// # Errors
+    /// The first rule that the ticket breaks; see [`TicketError`].
+    pub fn open_ticket(
+        &self,
+        ticket: &str,
+        document: DocumentId,
+        now: DateTime<Utc>,
+    ) -> Result<TicketClaims, TicketError> {
+        self.tickets.open(ticket, document, now)
     }
 
     /// Returns the claims of a token if it takes little work to verify it: it is one of our own, or it was verified a moment

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::{HourlyAllowances, RequestAllowances};
 use crate::{
-    auth::{AddressLookUps, Passwords, SignIns, Tokens},
+    auth::{AddressLookUps, Passwords, SignIns, Tickets, Tokens},
     domain::Network,
     memory::MemoryAccount,
     metrics::Metrics,
@@ -44,6 +44,8 @@ pub struct Api {
     pub roster: Arc<dyn Roster>,
     /// Mints tokens.
     pub tokens: Tokens,
+    /// Issues tickets.
+    pub tickets: Tickets,
     /// Hashes and verifies passwords.
     pub passwords: Passwords,
     /// Limits failed attempts to sign in.

@@ -14,7 +14,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use super::{HttpError, HttpState, credentials, request_span};
 use crate::{
     connection::ConnectionHandle,
-    domain::{Network, UserId},
+    domain::{DocumentId, Network, UserId},
     graphql::Caller,
     session::{Execute as _, Identified, IdentityError, Throttled, cost_of_operation},
 };
@@ -72,6 +72,25 @@ pub(super) async fn authenticate(
     request.extensions_mut().insert(CountedRequest);
     pause_if_refused(state.throttle.take(&user)).await?;
     let identified = state.identity.account_of(user, &claims).await?;
+    note_known(request, identified.user.id);
+    Ok(identified)
+}
+
+/// Redeems the ticket of an editor for a document and counts the request for its user. The signature is checked before that.
+///
+/// # Errors
+/// The ticket is not valid or was used before, the user exceeds a rate limit, or the account may not be used or cannot be looked
+/// up.
+pub(super) async fn redeem(
+    request: &HttpRequest,
+    state: &HttpState,
+    ticket: &str,
+    document: DocumentId,
+) -> Result<Identified, HttpError> {
+    let ticket = state.identity.open_ticket(ticket, document).map_err(IdentityError::Ticket)?;
+    request.extensions_mut().insert(CountedRequest);
+    pause_if_refused(state.throttle.take(&ticket.user)).await?;
+    let identified = state.identity.redeem(&ticket).await?;
     note_known(request, identified.user.id);
     Ok(identified)
 }

@@ -16,7 +16,7 @@ pub(super) struct EditorAddress {
 }
 
 impl EditorAddress {
-    /// Parses the last part of the path and the query. Ignores unknown parameters, and the token.
+    /// Parses the last part of the path and the query. Ignores unknown parameters, the token and the ticket.
     ///
     /// # Errors
     /// Which part is wrong, and what to send instead.

@@ -46,9 +46,18 @@ pub enum HttpError {
         "X-Session-Id cannot be looked up at the moment. Try again in a moment, or omit the header."
     )]
     Roster(#[from] RosterUnavailable),
-    /// The upgrade of an editor has no token.
-    #[error("The request has no token. Add `?token=<token>` to the address.")]
+    /// The upgrade of an editor has no token and no ticket.
+    #[error(
+        "The request has no token. Offer the subprotocols `coscribe` and `bearer.<token>`, or add `?ticket=<ticket>` to the \
+         address."
+    )]
     NoToken,
+    /// The request has tokens that differ, or a token and a ticket.
+    #[error("The request has {0}. Send only one of them.")]
+    SeveralCredentials(&'static str),
+    /// The address of an editor is wrong, apart from the token or ticket.
+    #[error("{0}.")]
+    EditorAddress(&'static str),
     /// A request to the address of editors is not an upgrade.
     #[error("This address is for Yjs editors only. Connect to it with a y-websocket provider.")]
     NeedsEditor,
@@ -149,6 +158,7 @@ const INVALID_TOKEN: &str = r#"Bearer realm="coscribe", error="invalid_token""#;
 fn identity_message(error: &IdentityError) -> String {
     match error {
         IdentityError::Token(error) => error.to_string(),
+        IdentityError::Ticket(error) => error.to_string(),
         IdentityError::Unknown => {
             "The token is valid, but its user has no account here. Register first.".to_owned()
         }
@@ -173,7 +183,10 @@ impl HttpError {
                 IdentityError::Token(TokenError::NoKeys) => {
                     (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
                 }
-                IdentityError::Token(_) | IdentityError::Unknown | IdentityError::SignedOut => {
+                IdentityError::Token(_)
+                | IdentityError::Ticket(_)
+                | IdentityError::Unknown
+                | IdentityError::SignedOut => {
                     (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
                 }
                 IdentityError::Blocked => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
@@ -198,6 +211,8 @@ impl HttpError {
             Self::ForeignSession | Self::Origin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
             Self::UnknownSession
             | Self::NeedsEditor
+            | Self::SeveralCredentials(_)
+            | Self::EditorAddress(_)
             | Self::AfterLast
             | Self::Malformed(_)
             | Self::Handshake(_)
@@ -233,6 +248,7 @@ impl HttpError {
         match self {
             Self::Authorization => "no_bearer_token",
             Self::Identity(IdentityError::Token(error)) => error.label(),
+            Self::Identity(IdentityError::Ticket(error)) => error.label(),
             Self::Identity(IdentityError::Unknown) => "unknown_user",
             Self::Identity(IdentityError::SignedOut) => "signed_out",
             Self::Identity(IdentityError::Blocked) => "blocked",
@@ -241,6 +257,8 @@ impl HttpError {
             Self::ForeignSession => "foreign_session",
             Self::Roster(_) => "roster_unavailable",
             Self::NoToken => "missing",
+            Self::SeveralCredentials(_) => "several_credentials",
+            Self::EditorAddress(_) | Self::Malformed(_) => "malformed_address",
             Self::NeedsEditor => "no_upgrade",
             Self::AfterLast => "after_last",
             Self::Origin => "origin",
@@ -251,7 +269,6 @@ impl HttpError {
             Self::ContentType => "content_type",
             Self::ContentEncoding => "content_encoding",
             Self::NotAcceptable => "not_acceptable",
-            Self::Malformed(_) => "malformed_address",
             Self::OnlyQueries => "only_queries",
             Self::NeedsSocket => "needs_socket",
             Self::Method => "method",
@@ -274,7 +291,10 @@ impl HttpError {
                 None
             }
             Self::Identity(
-                IdentityError::Token(_) | IdentityError::Unknown | IdentityError::SignedOut,
+                IdentityError::Token(_)
+                | IdentityError::Ticket(_)
+                | IdentityError::Unknown
+                | IdentityError::SignedOut,
             ) => Some((header::WWW_AUTHENTICATE, INVALID_TOKEN)),
             // RFC 6455, section 4.4.
             Self::Handshake(_) => Some((header::SEC_WEBSOCKET_VERSION, "13")),
@@ -289,6 +309,8 @@ impl HttpError {
             | Self::ForeignSession
             | Self::Roster(_)
             | Self::NeedsEditor
+            | Self::SeveralCredentials(_)
+            | Self::EditorAddress(_)
             | Self::AfterLast
             | Self::Origin
             | Self::TooLarge { .. }

@@ -4,7 +4,8 @@
 //! `/sync/<document>` upgrades to y-websocket ([`yjs_socket`]). Tokens are verified and requests are counted here
 //! ([`admission`]), and [`HttpError`] maps every failure before an operation runs to a status.
 //!
-//! Invariant: an upgrade with an invalid token is refused before the WebSocket opens.
+//! Invariant: an upgrade with an invalid token is refused before its session opens; an editor learns the reason from the close
+//! frame of a socket that does nothing else.
 
 mod admission;
 mod answer_body;
@@ -13,6 +14,7 @@ mod client_address;
 mod credentials;
 mod drain_flag;
 mod editor_address;
+mod editor_refusal;
 mod error;
 mod graphiql;
 mod graphql;

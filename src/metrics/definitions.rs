@@ -18,7 +18,7 @@ use super::{
 use crate::domain::Topic;
 
 /// The reasons of failed authentication that exist from the start.
-const AUTH_FAILURES: [&str; 23] = [
+const AUTH_FAILURES: [&str; 27] = [
     "bad_documents",
     "bad_signature",
     "bad_subject",
@@ -35,6 +35,10 @@ const AUTH_FAILURES: [&str; 23] = [
     "rate_limited",
     "sign_in_over",
     "signed_out",
+    "ticket_expired",
+    "ticket_invalid",
+    "ticket_of_other_document",
+    "ticket_used",
     "unknown_key",
     "unknown_user",
     "wrong_algorithm",

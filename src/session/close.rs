@@ -107,6 +107,10 @@ impl Session {
             tracing::info!(reason, ?lived, stalled, "session closed");
             return;
         }
+        if self.protocol.is_refused() {
+            tracing::debug!(reason, ?lived, stalled, "session refused");
+            return;
+        }
         let Some(unlogged) = self.parts.refusals.note(Instant::now()) else { return };
         let unlogged = (unlogged > 0).then_some(unlogged);
         if is_gone {

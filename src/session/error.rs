@@ -2,7 +2,11 @@
 
 use super::{IdentityError, heartbeat::Overdue};
 use crate::{
-    auth::TokenError, room::SeatEnd, roster::SlotError, store::StoreError, wire::CloseReason,
+    auth::{TicketError, TokenError},
+    room::SeatEnd,
+    roster::SlotError,
+    store::StoreError,
+    wire::CloseReason,
 };
 
 /// Why a client was not admitted.
@@ -23,10 +27,17 @@ impl From<&AdmissionError> for CloseReason {
     fn from(error: &AdmissionError) -> Self {
         match error {
             AdmissionError::NoToken => Self::MissingToken,
-            AdmissionError::Identity(IdentityError::Token(TokenError::Expired)) => {
-                Self::TokenExpired
-            }
-            AdmissionError::Identity(IdentityError::Token(
+            AdmissionError::Identity(error) => error.into(),
+            AdmissionError::Slot(SlotError::LimitReached { .. }) => Self::ConnectionLimit,
+        }
+    }
+}
+
+impl From<&IdentityError> for CloseReason {
+    fn from(error: &IdentityError) -> Self {
+        match error {
+            IdentityError::Token(TokenError::Expired) => Self::TokenExpired,
+            IdentityError::Token(
                 TokenError::Malformed
                 | TokenError::WrongType
                 | TokenError::WrongAlgorithm
@@ -41,16 +52,21 @@ impl From<&AdmissionError> for CloseReason {
                 | TokenError::LivesTooLong
                 | TokenError::NoExpiry
                 | TokenError::SignInOver,
-            )) => Self::InvalidToken,
-            AdmissionError::Identity(IdentityError::Token(TokenError::NoKeys)) => Self::Unavailable,
-            AdmissionError::Identity(IdentityError::Unknown) => Self::InvalidToken,
-            AdmissionError::Identity(IdentityError::SignedOut) => Self::SignedOut,
-            AdmissionError::Identity(IdentityError::Blocked) => Self::Blocked,
-            AdmissionError::Identity(IdentityError::Store(
+            ) => Self::InvalidToken,
+            IdentityError::Token(TokenError::NoKeys) => Self::Unavailable,
+            IdentityError::Ticket(TicketError::Invalid | TicketError::OtherDocument) => {
+                Self::InvalidTicket
+            }
+            IdentityError::Ticket(TicketError::Expired) => Self::TicketExpired,
+            IdentityError::Ticket(TicketError::Used) => Self::TicketUsed,
+            IdentityError::Unknown => Self::InvalidToken,
+            IdentityError::SignedOut => Self::SignedOut,
+            IdentityError::Blocked => Self::Blocked,
+            IdentityError::Store(
                 StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
-            )) => Self::Unavailable,
+            ) => Self::Unavailable,
             // Looking an account up, or creating it, cannot fail for these reasons unless there is a fault.
-            AdmissionError::Identity(IdentityError::Store(
+            IdentityError::Store(
                 StoreError::EmailTaken
                 | StoreError::NoSuchUser
                 | StoreError::Denied
@@ -62,8 +78,7 @@ impl From<&AdmissionError> for CloseReason {
                 | StoreError::OverQuota(_)
                 | StoreError::Migration(_)
                 | StoreError::Internal(_),
-            )) => Self::InternalError,
-            AdmissionError::Slot(SlotError::LimitReached { .. }) => Self::ConnectionLimit,
+            ) => Self::InternalError,
         }
     }
 }

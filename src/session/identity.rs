@@ -4,17 +4,20 @@
 //! does not know, if the settings of the token's issuer allow it. Sockets and HTTP requests are authenticated by the same
 //! rules.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use thiserror::Error;
 
 use super::{document_tokens::UsedDocumentTokens, outside_users::OutsideUsers};
 use crate::{
-    auth::{Claims, DocumentGrants, Subject, TokenError, Verifier},
-    domain::{Account, DisplayName, Email, Party, SignIn, User, UserId},
+    auth::{Claims, DocumentGrants, Subject, TicketClaims, TicketError, TokenError, Verifier},
+    domain::{Account, DisplayName, DocumentId, Email, Party, SignIn, User, UserId},
     metrics::Metrics,
     room::Rooms,
     store::{Standing, Store, StoreError},
 };
+
+/// How long a redeemed ticket is remembered after its expiry, which the clocks of nodes reach at different times.
+const TICKETS_KEPT: TimeDelta = TimeDelta::minutes(10);
 
 /// The user of a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +30,15 @@ pub struct Identified {
     pub sign_in: SignIn,
 }
 
-/// Why a token did not lead to an account.
+/// Why a token or a ticket did not lead to an account.
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// The token is not valid.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The ticket is not valid, or was used before.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
     /// The token is valid, but its user has no account, and its issuer's users get none by themselves.
     #[error("the token is valid, but its user has no account here")]
     Unknown,
@@ -47,7 +53,7 @@ pub enum IdentityError {
     Store(#[from] StoreError),
 }
 
-/// Authenticates users by their tokens.
+/// Authenticates users by their tokens and tickets.
 #[derive(Clone)]
 pub struct Identity {
     verifier: Verifier,
@@ -101,6 +107,39 @@ impl Identity {
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let verified = self.verifier.verify(token, Utc::now()).await;
         verified.inspect_err(|error| self.metrics.auth_failed(error.label()))
+    }
+
+    /// Verifies a ticket for a document, which takes little work. Counts tickets that are refused.
+    ///
+    /// # Errors
+    /// [`TicketError`].
+    pub fn open_ticket(
+        &self,
+        ticket: &str,
+        document: DocumentId,
+    ) -> Result<TicketClaims, TicketError> {
+        let opened = self.verifier.open_ticket(ticket, document, Utc::now());
+        opened.inspect_err(|error| self.metrics.auth_failed(error.label()))
+    }
+
+    /// Redeems a verified ticket: returns the account of its user, if the sign-in has not ended and nobody has redeemed the
+    /// ticket before. Counts users who are refused.
+    ///
+    /// # Errors
+    /// Those of [`IdentityError`] except [`IdentityError::Token`].
+    ///
+    /// # Cancel safety
+    /// The ticket may have been redeemed when the future is dropped.
+    pub async fn redeem(&self, ticket: &TicketClaims) -> Result<Identified, IdentityError> {
+        let TicketClaims { id, user, sign_in, expires_at } = *ticket;
+        let find = self.store.find_standing(user, &sign_in);
+        let standing = self.store.read_for(Party::User(user), find).await??;
+        let account = self.admit(standing.ok_or_else(|| self.unknown())?)?;
+        if !self.store.redeem_ticket(user, id, expires_at + TICKETS_KEPT).await? {
+            self.metrics.auth_failed(TicketError::Used.label());
+            return Err(TicketError::Used.into());
+        }
+        Ok(Identified { user: account.user(), expires_at: sign_in.expires_at, sign_in })
     }
 
     /// Returns the id of the user of a verified token. Creates the account of an outside user whom it does not know, if their

@@ -51,7 +51,7 @@ pub use options::SessionOptions;
 pub use sessions::{SessionParts, Sessions};
 pub use sign_in_ends::SignInEnds;
 pub use slot_search::MAX_SEARCHES_PER_MINUTE;
-pub use socket::{AcceptedSession, NewEditor, open, open_editor};
+pub use socket::{AcceptedSession, NewEditor, open, open_editor, refuse_editor};
 pub use throttle::{Throttle, Throttled, cost_of_operation};
 pub use waiting_throttle::WaitingThrottle;
 pub use yjs::port::{ConversationStep, EditorConversation, StepOutcome};

@@ -1,6 +1,6 @@
 //! The protocol of a session.
 //!
-//! [`Protocol`] owns the state that only one of the two protocols needs. It receives the client's messages and the
+//! [`Protocol`] owns the state that only one of the protocols needs. It receives the client's messages and the
 //! results of its own work, and returns [`ProtocolEffect`]s for the session's actor to apply. It knows no socket and no
 //! timer, and the session passes the time.
 //!
@@ -40,6 +40,8 @@ pub(super) enum Protocol {
     GraphQl(Box<GraphQlProtocol>),
     /// y-websocket.
     Yjs(Box<YjsProtocol>),
+    /// y-websocket with an editor that is refused for this reason: the session closes as soon as it has begun.
+    Refused(CloseReason),
 }
 
 /// What the session does for its protocol. Effects are applied in order; after [`Close`](Self::Close) the rest is
@@ -88,14 +90,23 @@ impl Protocol {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::GraphQl(_) => "graphql",
-            Self::Yjs(_) => "yjs",
+            Self::Yjs(_) | Self::Refused(_) => "yjs",
         }
     }
 
-    /// Returns the dialect of the close codes.
+    /// Returns whether the client was refused by its upgrade, which has been logged.
+    pub(super) fn is_refused(&self) -> bool {
+        match self {
+            Self::GraphQl(_) | Self::Yjs(_) => false,
+            Self::Refused(_) => true,
+        }
+    }
+
+    /// Returns the dialect of the close codes. The codes for editors that are refused are those of graphql-transport-ws: after
+    /// the one for an expired token, an editor would otherwise come back again and again with the same token.
     pub(super) fn dialect(&self) -> Dialect {
         match self {
-            Self::GraphQl(_) => Dialect::GraphQl,
+            Self::GraphQl(_) | Self::Refused(_) => Dialect::GraphQl,
             Self::Yjs(_) => Dialect::Yjs,
         }
     }
@@ -105,6 +116,7 @@ impl Protocol {
         match self {
             Self::GraphQl(protocol) => protocol.start(),
             Self::Yjs(protocol) => protocol.start(),
+            Self::Refused(reason) => vec![ProtocolEffect::Close(reason.clone())],
         }
     }
 
@@ -118,6 +130,8 @@ impl Protocol {
         match self {
             Self::GraphQl(protocol) => protocol.admit(link, heartbeat, view),
             Self::Yjs(protocol) => protocol.admit(link),
+            // It authenticates nobody.
+            Self::Refused(_) => Vec::new(),
         }
     }
 
@@ -134,6 +148,8 @@ impl Protocol {
                 protocol.receive(ReceivedMessage { bytes: message.into_bytes(), held }, view)
             }
             Self::Yjs(protocol) => protocol.receive(&message, held, view),
+            // The session is closing.
+            Self::Refused(_) => Vec::new(),
         }
     }
 
@@ -151,17 +167,16 @@ impl Protocol {
                 protocol.complete(completion, view)
             }
             // The invariant of this module excludes these.
-            (Self::GraphQl(_), Completion::Yjs(_)) | (Self::Yjs(_), Completion::GraphQl(_)) => {
-                Vec::new()
-            }
+            (Self::GraphQl(_) | Self::Refused(_), Completion::Yjs(_))
+            | (Self::Yjs(_) | Self::Refused(_), Completion::GraphQl(_)) => Vec::new(),
         }
     }
 
     /// Continues at a time that the protocol asked for.
     pub(super) fn wake(&mut self, at: Instant, view: &SessionView) -> Vec<ProtocolEffect> {
         match self {
-            // It asks for no time.
-            Self::GraphQl(_) => Vec::new(),
+            // They ask for no time.
+            Self::GraphQl(_) | Self::Refused(_) => Vec::new(),
             Self::Yjs(protocol) => protocol.wake(at, view),
         }
     }
@@ -169,7 +184,7 @@ impl Protocol {
     /// Returns how a newer connection of the client names this one. Every connection can also be named by its session id.
     pub(super) fn name(&self) -> Option<Predecessor> {
         match self {
-            Self::GraphQl(_) => None,
+            Self::GraphQl(_) | Self::Refused(_) => None,
             Self::Yjs(protocol) => protocol.name(),
         }
     }
@@ -179,7 +194,7 @@ impl Protocol {
     pub(super) fn expiry_warning(&self, expires_at: DateTime<Utc>) -> Option<Bytes> {
         match self {
             Self::GraphQl(protocol) => Some(protocol.expiry_warning(expires_at)),
-            Self::Yjs(_) => None,
+            Self::Yjs(_) | Self::Refused(_) => None,
         }
     }
 
@@ -188,6 +203,7 @@ impl Protocol {
         match self {
             Self::GraphQl(protocol) => protocol.is_busy(),
             Self::Yjs(protocol) => protocol.is_busy(),
+            Self::Refused(_) => false,
         }
     }
 
@@ -199,6 +215,7 @@ impl Protocol {
                 None
             }
             Self::Yjs(protocol) => protocol.leave(),
+            Self::Refused(_) => None,
         }
     }
 }

@@ -34,7 +34,10 @@ use crate::{
     connection::{ClientConnection, ConnectionHandle, SessionSocket},
     domain::{Network, SessionId},
     outbox::{Closing, Outbox, OutboxChunks},
-    wire::{CloseReason, Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws},
+    wire::{
+        CloseReason, Fragment, FrameGuard, FrameLimits, Predecessor, graphql_ws,
+        subprotocol::{EDITOR_SUBPROTOCOL, offered},
+    },
 };
 
 /// The context in which a session runs.
@@ -141,7 +144,10 @@ pub fn open(
     identified: Option<Identified>,
     network: Option<Network>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let subprotocol = subprotocol(request);
+    let subprotocol = match offers(request, graphql_ws::SUBPROTOCOL) {
+        true => Subprotocol::Offered,
+        false => Subprotocol::Missing,
+    };
     let mut response = ws::handshake(request)?;
     if subprotocol == Subprotocol::Offered {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, graphql_ws::SUBPROTOCOL));
@@ -160,7 +166,7 @@ pub fn open(
 
 /// A Yjs editor whose upgrade is accepted.
 pub struct NewEditor {
-    /// The user whose token the upgrade carried.
+    /// The user whose token or ticket the upgrade carried.
     pub identified: Identified,
     /// How a newer connection of the editor names this one, if the editor has sent its client id.
     pub name: Option<Predecessor>,
@@ -179,7 +185,7 @@ pub fn open_editor(
     editor: NewEditor,
 ) -> Result<HttpResponse, actix_web::Error> {
     let NewEditor { identified, name, conversation } = editor;
-    let response = ws::handshake(request)?;
+    let response = editor_handshake(request)?;
     let upgrade = Upgrade {
         protocol: Protocol::Yjs(Box::new(YjsProtocol::new(conversation, name))),
         identified: Some(identified),
@@ -190,6 +196,41 @@ pub fn open_editor(
         connection: offered_connection(request)?,
     };
     Ok(start(response, parts, upgrade))
+}
+
+/// Accepts the upgrade of a Yjs editor in order to close its socket at once for this reason. Browsers hide a refused upgrade from
+/// the page, and the provider would try it again and again. The session takes no slot, opens no room, and reads as little as one
+/// of a GraphQL client before its admission.
+///
+/// # Errors
+/// The request is not a WebSocket handshake (RFC 6455, section 4.2.1).
+pub fn refuse_editor(
+    request: &HttpRequest,
+    parts: Arc<SessionParts>,
+    reason: CloseReason,
+) -> Result<HttpResponse, actix_web::Error> {
+    let (response, bytes) = (editor_handshake(request)?, parts.limits.init_bytes);
+    let upgrade = Upgrade {
+        protocol: Protocol::Refused(reason),
+        identified: None,
+        network: None,
+        limits: FrameLimits { frame: bytes, message: bytes },
+        budget: Some(bytes),
+        connection: offered_connection(request)?,
+    };
+    Ok(start(response, parts, upgrade))
+}
+
+/// Returns the answer to the handshake of an editor. It selects our subprotocol if the editor offers it.
+///
+/// # Errors
+/// The request is not a WebSocket handshake.
+fn editor_handshake(request: &HttpRequest) -> Result<HttpResponseBuilder, actix_web::Error> {
+    let mut response = ws::handshake(request)?;
+    if offers(request, EDITOR_SUBPROTOCOL) {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, EDITOR_SUBPROTOCOL));
+    }
+    Ok(response)
 }
 
 /// Returns the answer to an upgrade, which carries the session to the service that has the socket.
@@ -238,14 +279,8 @@ fn start(
     response
 }
 
-/// Returns whether our subprotocol is among those that the client offers, in one header or in several (RFC 6455, section
-/// 11.3.4).
-fn subprotocol(request: &HttpRequest) -> Subprotocol {
-    let is_offered = request
-        .headers()
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .filter_map(|offered| offered.to_str().ok())
-        .flat_map(|offered| offered.split(','))
-        .any(|protocol| protocol.trim() == graphql_ws::SUBPROTOCOL);
-    if is_offered { Subprotocol::Offered } else { Subprotocol::Missing }
+/// Returns whether the client offers a subprotocol.
+fn offers(request: &HttpRequest, subprotocol: &str) -> bool {
+    let headers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    offered(headers.filter_map(|header| header.to_str().ok())).any(|name| name == subprotocol)
 }

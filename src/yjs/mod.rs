@@ -12,12 +12,10 @@ mod commit;
 mod conversation;
 mod error;
 mod pending_messages;
-mod refused_editor;
 mod resync;
 mod states;
 mod stored_updates;
 mod unstored_log;
 
 pub use conversation::{Conversation, EditorParts};
-pub use refused_editor::RefusedEditor;
 pub use unstored_log::UnstoredLog;

@@ -12,5 +12,6 @@ mod links;
 mod questions;
 mod root;
 mod sign_ins;
+mod tickets;
 
 pub(super) use root::Mutation;

@@ -6,7 +6,7 @@ use super::{
     access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
     document_tokens::DocumentTokenMutations, documents::DocumentMutations, groups::GroupMutations,
     history::HistoryMutations, links::LinkMutations, questions::QuestionMutations,
-    sign_ins::SignInMutations,
+    sign_ins::SignInMutations, tickets::TicketMutations,
 };
 
 /// The root of all mutations.
@@ -15,6 +15,7 @@ pub struct Mutation(
     AccountMutations,
     SignInMutations,
     DocumentTokenMutations,
+    TicketMutations,
     QuestionMutations,
     DocumentMutations,
     HistoryMutations,

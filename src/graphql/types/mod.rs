@@ -13,6 +13,7 @@ mod link;
 mod page;
 mod person;
 mod presence;
+mod ticket;
 mod usage;
 
 pub(super) use change::DocumentChangeType;
@@ -27,4 +28,5 @@ pub(super) use link::{LinkType, LinkVisitorType, NewLinkPayload};
 pub(super) use page::{DocumentConnection, DocumentEdge, DocumentFilterType, PageInfo};
 pub(super) use person::{AccountType, AuthPayload, UserType};
 pub(super) use presence::{PresenceChangeType, PresenceType};
+pub(super) use ticket::TicketPayload;
 pub(super) use usage::{HistoryDeletion, UsageType};

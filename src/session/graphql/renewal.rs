@@ -87,6 +87,7 @@ impl Renewal {
             ),
             Err(
                 IdentityError::Token(_)
+                | IdentityError::Ticket(_)
                 | IdentityError::Unknown
                 | IdentityError::SignedOut
                 | IdentityError::Blocked,
