@@ -44,7 +44,7 @@ fn forged(token: &str) -> Vec<String> {
     ]
 }
 
-/// Shows that a token is refused on every path: over HTTP, in both forms of the handshake, and in the init.
+/// Shows that a token is refused on every path: over HTTP, in all forms of the handshake, and in the init.
 async fn expect_refused(node: &TestNode, alice: &Person, token: &str, closes_with: &str) {
     let reply = alice.with_token(token).send(&json!({ "query": "{ me { id } }" })).await;
     assert_eq!((reply.status, &*reply.code()), (401, "UNAUTHENTICATED"), "{token}");
@@ -53,7 +53,8 @@ async fn expect_refused(node: &TestNode, alice: &Person, token: &str, closes_wit
     let bearer = format!("Bearer {token}");
     let by_header = node.handshake().header("Authorization", &bearer);
     let by_address = node.handshake().token_in_address(token);
-    for handshake in [by_header, by_address] {
+    let by_subprotocol = node.handshake().token_beside("graphql-transport-ws", token);
+    for handshake in [by_header, by_address, by_subprotocol] {
         let refused = handshake.open().await.err().unwrap();
         assert_eq!((refused.status, &*refused.code), (401, "UNAUTHENTICATED"), "{token}");
         assert_eq!(refused.challenge.as_deref(), Some(INVALID_TOKEN), "{token}");
@@ -67,7 +68,9 @@ async fn expect_refused(node: &TestNode, alice: &Person, token: &str, closes_wit
 
 /// Starts a node that signs with [`SECRET`].
 async fn node_with_a_secret(more: &[(&str, &str)]) -> TestNode {
-    let mut variables = vec![("JWT_SECRET", SECRET)];
+    // Refused tokens are many here.
+    let mut variables =
+        vec![("JWT_SECRET", SECRET), ("COSCRIBE__LIMITS__ANONYMOUS_PER_SECOND", "1000")];
     variables.extend_from_slice(more);
     TestNode::start_with(&variables).await
 }
@@ -113,7 +116,7 @@ async fn a_token_is_refused_outside_its_validity() {
         assert_eq!(good.run("{ me { name } }", json!({})).await.value()["name"], "Alice");
     }
     let metrics = node.metrics().await;
-    for (reason, times) in [("expired", 4), ("not_yet_valid", 4), ("no_expiry", 4)] {
+    for (reason, times) in [("expired", 5), ("not_yet_valid", 5), ("no_expiry", 5)] {
         let name = format!("auth_failures_total{{reason=\"{reason}\"}}");
         assert_eq!(metrics.value(&name), times, "{reason}");
     }
@@ -194,8 +197,9 @@ async fn a_valid_token_in_the_upgrade_is_sufficient() {
     let alice = node.person("Alice").await;
     let by_header = node.handshake().header("Authorization", &format!("bearer {}", alice.token));
     let by_address = node.handshake().token_in_address(&alice.token);
+    let by_subprotocol = node.handshake().token_beside("graphql-transport-ws", &alice.token);
 
-    for handshake in [by_header, by_address] {
+    for handshake in [by_header, by_address, by_subprotocol] {
         let mut socket = handshake.open().await.unwrap();
         socket.send(json!({ "type": "connection_init" })).await;
         assert_eq!(socket.expect_ack().await["userId"], json!(alice.id));
@@ -206,6 +210,40 @@ async fn a_valid_token_in_the_upgrade_is_sufficient() {
     socket.send(json!({ "type": "connection_init" })).await;
     let closed = socket.expect_close().await;
     assert_eq!(closed, (4403, "Missing authentication token".to_owned()));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_offered_token_is_not_repeated_in_the_answer() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let handshake = node.handshake().token_beside("graphql-transport-ws", &alice.token);
+    let reply = handshake.send().await;
+    assert_eq!(reply.status, 101);
+    assert_eq!(reply.header("Sec-WebSocket-Protocol"), Some("graphql-transport-ws"));
+    drop(reply);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn tokens_that_differ_are_refused_in_words() {
+    let node = TestNode::start().await;
+    let [alice, bob] = [node.person("Alice").await, node.person("Bob").await];
+    let bearer = format!("Bearer {}", alice.token);
+    let by_alice = || node.handshake().token_beside("graphql-transport-ws", &alice.token);
+    for handshake in [
+        by_alice().token_in_address(&bob.token),
+        by_alice().header("Authorization", &format!("Bearer {}", bob.token)),
+        node.handshake().header("Authorization", &bearer).token_in_address(&bob.token),
+    ] {
+        let refused = handshake.open().await.err().unwrap();
+        assert_eq!((refused.status, &*refused.code), (400, "BAD_USER_INPUT"));
+    }
+    let same = by_alice().header("Authorization", &bearer).token_in_address(&alice.token);
+    let mut socket = same.open().await.unwrap();
+    socket.send(json!({ "type": "connection_init" })).await;
+    assert_eq!(socket.expect_ack().await["userId"], json!(alice.id));
+    drop(socket);
     node.stop().await;
 }
 

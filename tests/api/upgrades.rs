@@ -54,7 +54,7 @@ async fn an_upgrade_that_is_none_is_answered_and_ends_the_connection() {
     for (request, status) in [
         ("GET /healthz HTTP/1.1\r\n", "200"),
         ("GET /nowhere HTTP/1.1\r\n", "404"),
-        ("GET /sync/no-document HTTP/1.1\r\n", "401"),
+        ("GET /sync/no-document HTTP/1.1\r\norigin: https://elsewhere.example\r\n", "403"),
         ("GET /graphql HTTP/1.1\r\norigin: https://elsewhere.example\r\n", "403"),
         ("POST /graphql HTTP/1.1\r\ncontent-type: application/json\r\n", "400"),
         ("CONNECT localhost:80 HTTP/1.1\r\n", "501"),

@@ -30,6 +30,7 @@ mod revocation;
 mod sentinel;
 mod sign_outs;
 mod store_faults;
+mod tickets;
 mod tls;
 mod versions;
 

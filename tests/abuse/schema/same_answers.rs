@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The mutations that every level of access allows.
-const FOR_VIEWERS: [&str; 2] = ["acceptAccess", "updateCursor"];
+const FOR_VIEWERS: [&str; 3] = ["acceptAccess", "createTicket", "updateCursor"];
 
 /// The mutations that only applications may send. Others are refused before the document is read.
 const FOR_APPLICATIONS: [&str; 1] = ["askAgain"];
@@ -199,8 +199,9 @@ async fn a_document_without_access_looks_like_none_to_an_editor() {
         for caller in callers {
             replies.push(reply_to_editor(node, caller, document).await);
         }
-        let refusal = Handshake::to_path(node.address(), &format!("/sync/{document}")).send().await;
-        assert_eq!(refusal.status, 401);
+        let mut stranger = Handshake::to_document(node.address(), document, "").open_raw().await;
+        let refusal = (4403, "Missing authentication token".to_owned());
+        assert_eq!(stranger.expect_close().await, refusal);
     }
     assert!(replies[0].contains("Close(Some(4403)"), "{}", replies[0]);
     assert_same("/sync", &replies);

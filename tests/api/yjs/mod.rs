@@ -4,4 +4,5 @@ mod authentication;
 mod awareness;
 mod edits;
 mod invalid_updates;
+mod tickets;
 mod unsupported_content;

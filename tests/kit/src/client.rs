@@ -121,6 +121,13 @@ pub trait Client {
         self.run(operation, json!({ "document": document, "user": from.id })).await
     }
 
+    /// Gets a ticket with which an editor opens a document once.
+    async fn create_ticket(&self, document: DocumentId) -> Answer {
+        let operation = "mutation($document: ID!) {
+            createTicket(documentId: $document) { ticket expiresAt } }";
+        self.run(operation, json!({ "document": document })).await
+    }
+
     /// Moves the cursor.
     async fn move_cursor(&self, document: DocumentId, line: i64, column: i64) -> Answer {
         let cursor = json!({ "line": line, "column": column });

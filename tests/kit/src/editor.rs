@@ -95,6 +95,25 @@ impl Person {
 }
 
 impl Editor {
+    /// Opens a document by a handshake, which the node must accept, and waits until it is in sync.
+    pub async fn open_by(handshake: Handshake) -> Self {
+        let editor = Self::connect_by(handshake).await;
+        editor.sync().await;
+        editor
+    }
+
+    /// Connects by a handshake, which the node must accept. The editor sends nothing yet.
+    pub async fn connect_by(handshake: Handshake) -> Self {
+        Self::new(handshake.send().await.into_stream().await.unwrap(), new_doc())
+    }
+
+    /// Sends sync step 1 and returns whether the node answers it. If it does not, it closes the socket.
+    pub async fn is_admitted(&self) -> bool {
+        self.try_send_sync_step_1().await;
+        let is_settled = |state: &EditorState| state.sync_replies > 0 || state.closed.is_some();
+        self.expect("sync step 2 or a close frame", is_settled).await.sync_replies > 0
+    }
+
     fn new(stream: Stream, doc: Doc) -> Self {
         let received = Arc::<Received>::default();
         let (shared, own_doc) = (Arc::clone(&received), doc.clone());

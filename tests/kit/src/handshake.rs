@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use coscribe::domain::DocumentId;
 use serde_json::Value;
 use socket2::SockRef;
 use tokio::{
@@ -76,7 +77,17 @@ impl Handshake {
         handshake
     }
 
-    /// Puts a token into the address, as browsers have to.
+    /// Asks for a document, as an editor does that shows no token, with this query in the address.
+    pub fn to_document(address: SocketAddr, document: DocumentId, query: &str) -> Self {
+        Self::to_path(address, &format!("/sync/{document}{query}"))
+    }
+
+    /// Offers a token beside the subprotocol `name`, as browsers can.
+    pub fn token_beside(self, name: &str, token: &str) -> Self {
+        self.replace("Sec-WebSocket-Protocol", &format!("{name}, bearer.{token}"))
+    }
+
+    /// Puts a token into the address.
     pub fn token_in_address(self, token: &str) -> Self {
         Self { path: format!("{}?token={token}", self.path), ..self }
     }
