@@ -13,8 +13,13 @@ import { until, within } from './patience.js';
 const SAVED = 100;
 
 export class Editor {
-  /** Opens a document. Returns once it is synced, or immediately if `sync` or `connect` is false. */
-  static async open(person, document, { sync = true, doc = new Y.Doc(), params = {}, connect = true } = {}) {
+  /**
+   * Opens a document. Returns once it is synced, or immediately if `sync` or `connect` is false. `shows` is what the address
+   * shows of the person, and `protocols` are the subprotocols that are offered.
+   */
+  static async open(person, document, options = {}) {
+    const { sync = true, doc = new Y.Doc(), params = {}, connect = true, protocols = [] } = options;
+    const { shows = { token: person.token } } = options;
     const editor = new Editor();
     editor.person = person;
     editor.doc = doc;
@@ -23,7 +28,8 @@ export class Editor {
     editor.denials = 0;
     editor.provider = new WebsocketProvider(person.server.sync, document, doc, {
       WebSocketPolyfill: WebSocket,
-      params: { token: person.token, ...params },
+      params: { ...shows, ...params },
+      protocols,
       disableBc: true,
       connect: false,
     });
