@@ -55,6 +55,7 @@ async fn an_invalid_id_is_bad_input() {
     for id in ["", "1", "not-a-uuid", "00000000-0000-0000-0000-00000000000g"] {
         for operation in [
             "query($id: ID!) { document(id: $id) { id } }",
+            "query($id: ID!) { node(id: $id) { id } }",
             "query($id: ID!) { documentPresence(documentId: $id) { color } }",
             "mutation($id: ID!) { updateDocument(id: $id, title: \"T\") { id } }",
             "mutation($id: ID!) { deleteDocument(id: $id) }",
@@ -64,6 +65,48 @@ async fn an_invalid_id_is_bad_input() {
             assert_eq!(answer.code(), "BAD_USER_INPUT", "{operation} {id}");
         }
     }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_object_is_found_by_its_id_unless_it_belongs_to_others() {
+    let Pair { node, alice, bob, document } = Pair::start().await;
+    let foreign = alice.create_document("Secret", "").await;
+    let operation = "query($id: ID!) { node(id: $id) { __typename id
+        ... on Document { title content owner { name } } ... on User { name } } }";
+    let find = async |id: String| bob.run(operation, json!({ "id": id })).await.value();
+
+    assert_eq!(
+        find(document.to_string()).await,
+        json!({
+            "__typename": "Document", "id": document, "title": "Project Alpha",
+            "content": "Welcome.", "owner": { "name": "Alice" }
+        })
+    );
+    let himself = json!({ "__typename": "User", "id": bob.id, "name": "Bob" });
+    assert_eq!(find(bob.id.to_string()).await, himself);
+    // Alice owns a document that Bob may edit, and still her id tells nothing.
+    for id in [alice.id.to_string(), foreign.to_string(), missing().to_string()] {
+        assert_eq!(find(id).await, Value::Null);
+    }
+    alice.delete(document).await.value();
+    assert_eq!(find(document.to_string()).await, Value::Null);
+
+    let stranger = node.stranger().run(operation, json!({ "id": document })).await;
+    assert_eq!(stranger.code(), "UNAUTHENTICATED");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_texts_of_objects_count_in_the_complexity_of_an_operation() {
+    let Pair { node, alice, document, .. } = Pair::start().await;
+    let operation = |texts: usize| {
+        let fields = (0..texts).map(|n| format!("c{n}: content ")).collect::<String>();
+        format!("query($id: ID!) {{ node(id: $id) {{ ... on Document {{ {fields} }} }} }}")
+    };
+    let variables = json!({ "id": document });
+    assert!(alice.run(&operation(39), variables.clone()).await.is_ok());
+    assert_eq!(alice.run(&operation(40), variables).await.code(), "BAD_USER_INPUT");
     node.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object};
 
 use crate::{
-    domain::AccessLevel,
+    domain::{AccessLevel, DocumentId, UserId},
     graphql::{
         ApiError,
         access::{document_id, require},
@@ -30,13 +30,7 @@ impl DocumentQueries {
     #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
-        let found = api(ctx)?.rooms.find_document(user.id, document_id(&id)?).await?;
-        Ok(found.map(|(document, access)| DocumentType {
-            document,
-            access,
-            owner: None,
-            content: None,
-        }))
+        find_document(ctx, user.id, document_id(&id)?).await
     }
 
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
@@ -90,6 +84,24 @@ impl DocumentQueries {
         let present = loaders(ctx)?.presence(admitted.document).await?;
         Ok(present.iter().cloned().map(PresenceType).collect())
     }
+}
+
+/// Returns a document and the user's access to it. `None` if it does not exist or the user has no access.
+///
+/// # Errors
+/// The store failed, or the application that decides on access did not answer.
+pub(super) async fn find_document(
+    ctx: &Context<'_>,
+    user: UserId,
+    document: DocumentId,
+) -> Result<Option<DocumentType>, ApiError> {
+    let found = api(ctx)?.rooms.find_document(user, document).await?;
+    Ok(found.map(|(document, access)| DocumentType {
+        document,
+        access,
+        owner: None,
+        content: None,
+    }))
 }
 
 /// Returns whether the operation selects the owner of the documents in a page.

@@ -5,6 +5,7 @@ mod documents;
 mod groups;
 mod history;
 mod links;
+mod nodes;
 mod root;
 
 pub(super) use history::text_at;

@@ -4,9 +4,9 @@ use async_graphql::MergedObject;
 
 use super::{
     accounts::AccountQueries, documents::DocumentQueries, groups::GroupQueries,
-    history::HistoryQueries, links::LinkQueries,
+    history::HistoryQueries, links::LinkQueries, nodes::NodeQueries,
 };
 
 /// The root of all queries.
 #[derive(MergedObject, Default)]
-pub struct Query(AccountQueries, DocumentQueries, HistoryQueries, LinkQueries, GroupQueries);
+pub struct Query(AccountQueries, DocumentQueries, HistoryQueries, LinkQueries, GroupQueries, NodeQueries);

@@ -88,7 +88,7 @@ pub(in crate::graphql) struct DocumentType {
 /// A document at one version.
 #[Object(name = "Document")]
 impl DocumentType {
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         id(self.document.id.uuid())
     }
 

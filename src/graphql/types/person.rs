@@ -17,7 +17,7 @@ pub(in crate::graphql) struct UserType(pub(in crate::graphql) User);
 /// A user, as other users see them.
 #[Object(name = "User")]
 impl UserType {
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         id(self.0.id.uuid())
     }
 

@@ -177,6 +177,7 @@ async fn a_document_without_access_looks_like_none_in_every_field() {
         assert!(
             over_socket[0].contains(if is_by_link { "NOT_FOUND" } else { "FORBIDDEN" })
                 || field.title() == "Query.document"
+                || field.title() == "Query.node"
                 || field.title() == "Mutation.updateCursor",
             "{}",
             over_socket[0]

@@ -61,10 +61,10 @@ impl Kind {
     }
 }
 
-/// A field of an object type.
+/// A field of an object or interface type.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
-    /// The object type.
+    /// The type that has the field.
     pub(crate) owner: String,
     /// The name.
     pub(crate) name: String,
@@ -127,7 +127,7 @@ impl Sdl {
         self.types.get(name)
     }
 
-    /// Returns the fields of an object type, or nothing for any other type. Queries also have the introspection fields.
+    /// Returns the fields of an object or interface type, or nothing for any other type. Queries also have the introspection fields.
     pub(crate) fn fields(&self, owner: &str) -> Vec<Field> {
         let mut fields = self.declared_fields(owner);
         if owner == Kind::Query.root() {
@@ -156,9 +156,9 @@ impl Sdl {
     /// Returns whether values of a type have fields.
     pub(crate) fn is_object(&self, name: &str) -> bool {
         match self.kind_of(name) {
-            Some(TypeKind::Object(_)) => true,
-            Some(TypeKind::Interface(_) | TypeKind::Union(_)) => {
-                panic!("{name}: teach tests/abuse/schema/sdl.rs to walk interfaces and unions")
+            Some(TypeKind::Object(_) | TypeKind::Interface(_)) => true,
+            Some(TypeKind::Union(_)) => {
+                panic!("{name}: teach tests/abuse/schema/sdl.rs to walk unions")
             }
             _ => false,
         }
@@ -182,13 +182,33 @@ impl Sdl {
                 selection.push_str(&format!("{} {below} ", field.name));
             }
         }
+        for object in self.implementers(owner) {
+            if !above.contains(&object) {
+                let below = self.everything_below(&object, above);
+                selection.push_str(&format!("... on {object} {below} "));
+            }
+        }
         above.pop();
         format!("{{ {selection}}}")
     }
 
     fn declared_fields(&self, owner: &str) -> Vec<Field> {
-        let Some(TypeKind::Object(object)) = self.types.get(owner) else { return vec![] };
-        object.fields.iter().map(|field| read_field(owner, &field.node)).collect()
+        let fields = match self.types.get(owner) {
+            Some(TypeKind::Object(object)) => &object.fields,
+            Some(TypeKind::Interface(interface)) => &interface.fields,
+            _ => return vec![],
+        };
+        fields.iter().map(|field| read_field(owner, &field.node)).collect()
+    }
+
+    /// Returns the object types that implement an interface.
+    fn implementers(&self, interface: &str) -> Vec<String> {
+        let implements = |kind: &TypeKind| match kind {
+            TypeKind::Object(object) => object.implements.iter().any(|on| on.node == interface),
+            _ => false,
+        };
+        let names = self.types.iter().filter(|(_, kind)| implements(kind));
+        names.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -220,4 +240,15 @@ pub(crate) fn name_of(ty: &Type) -> &str {
         BaseType::Named(name) => name,
         BaseType::List(items) => name_of(items),
     }
+}
+
+#[test]
+fn everything_below_an_interface_has_the_fields_of_its_objects() {
+    let sdl = Sdl::parse(
+        "interface Node { id: ID! } type A implements Node { id: ID! b: B! }
+         type B implements Node { id: ID! a: A! } type C { id: ID! }",
+    );
+    let written = sdl.everything("Node").split_whitespace().collect::<Vec<_>>().join(" ");
+    let b = "... on B { id a { id } }";
+    assert_eq!(written, format!("{{ id ... on A {{ id b {{ id }} }} {b} }}"));
 }
