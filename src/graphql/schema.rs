@@ -42,5 +42,6 @@ impl Schemas {
 pub fn sdl() -> String {
     let schema =
         AsyncSchema::build(Query::default(), Mutation::default(), SubscriptionRoot).finish();
-    schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_enum_items())
+    let options = SDLExportOptions::new().sorted_fields().sorted_enum_items();
+    schema.sdl_with_options(options.include_specified_by())
 }

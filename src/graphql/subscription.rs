@@ -13,7 +13,9 @@ use super::{
     ApiError,
     access::document_id,
     admission::{Purpose, ReplayStart},
-    types::{AccessEventType, CursorMoveType, DocumentChangeType, PresenceChangeType},
+    types::{
+        AccessEventType, CursorMoveType, DocumentChangeType, PresenceChangeType, Timestamp,
+    },
 };
 use crate::{
     domain::{Event, InvalidInput, Topic, Version},
@@ -42,7 +44,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(name = "documentId")] id: ID,
         since: Option<i64>,
-        since_at: Option<DateTime<Utc>>,
+        since_at: Option<Timestamp>,
     ) -> Result<EventStream<DocumentChangeType>, ApiError> {
         subscribe(ctx, &id, Topic::Changes, (since, since_at), |event| match event.into_parts() {
             (Event::Changed(change), encoded) => {
@@ -101,12 +103,12 @@ async fn subscribe<T: Send + 'static>(
     ctx: &Context<'_>,
     id: &ID,
     topic: Topic,
-    (since, since_at): (Option<i64>, Option<DateTime<Utc>>),
+    (since, since_at): (Option<i64>, Option<Timestamp>),
     select: impl Fn(SharedEvent) -> Option<T> + Send + 'static,
 ) -> Result<EventStream<T>, ApiError> {
     match ctx.data_opt::<Purpose>().ok_or(ApiError::SchemaOnly)? {
         Purpose::Admit(admission) => {
-            let start = replay_start(since, since_at)?;
+            let start = replay_start(since, since_at.map(|Timestamp(at)| at))?;
             admission.admit(ctx, document_id(id)?, topic, start).await?;
             Ok(stream::empty().boxed())
         }

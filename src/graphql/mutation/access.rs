@@ -13,7 +13,7 @@ use crate::{
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         read_turns::read,
-        types::{AccessLevelType, CollaboratorType, DocumentType},
+        types::{AccessLevelType, CollaboratorType, DocumentType, Timestamp},
     },
     store::{
         AddressGrantOutcome, Grant, GrantOutcome, NamedCollaborator, RevocationOutcome, StoreError,
@@ -42,7 +42,7 @@ impl AccessMutations {
         level: AccessLevelType,
         user_id: Option<ID>,
         email: Option<String>,
-        ends_at: Option<DateTime<Utc>>,
+        ends_at: Option<Timestamp>,
     ) -> Result<CollaboratorType, ApiError> {
         let api = api(ctx)?;
         if api.rooms.has_deciding_application() {
@@ -51,7 +51,7 @@ impl AccessMutations {
         let admitted = require(ctx, &id, AccessLevel::Owner).await?;
         let granter = admitted.user.id;
         api.hourly.take_grant(granter)?;
-        check_end(ends_at)?;
+        let ends_at = check_end(ends_at)?;
         let grant = Grant { level: level.into(), ends_at };
         match find_target(user_id, email)? {
             GrantTarget::User(target) => {
@@ -162,14 +162,18 @@ impl AccessMutations {
     }
 }
 
-/// Checks the time at which something is to end by itself.
-pub(super) fn check_end(ends_at: Option<DateTime<Utc>>) -> Result<(), InvalidInput> {
+/// Returns the time at which something is to end by itself.
+///
+/// # Errors
+/// It is past, or too late.
+pub(super) fn check_end(ends_at: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, InvalidInput> {
+    let ends_at = ends_at.map(|Timestamp(ends_at)| ends_at);
     // SQLite compares times as text, which later years would break.
     if ends_at.is_some_and(|ends_at| ends_at <= Utc::now() || ends_at.year() > 9_999) {
         let why = "`endsAt` is past, or after the year 9999. Name another time, or none.";
         return Err(InvalidInput::new(why));
     }
-    Ok(())
+    Ok(ends_at)
 }
 
 /// Announces the access of a user after a grant.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 
 use super::{access::check_end, edit::take_edit, links::may_share};
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         read_turns::read,
-        types::{AccessLevelType, GroupGrantType},
+        types::{AccessLevelType, GroupGrantType, Timestamp},
     },
     store::{Grant, MemberChanges},
 };
@@ -40,11 +39,11 @@ impl GroupMutations {
         level: AccessLevelType,
         group: String,
         source: Option<String>,
-        ends_at: Option<DateTime<Utc>>,
+        ends_at: Option<Timestamp>,
     ) -> Result<GroupGrantType, ApiError> {
         let api = api(ctx)?;
         let Admitted { user, document, .. } = may_share(ctx, &document_id).await?;
-        check_end(ends_at)?;
+        let ends_at = check_end(ends_at)?;
         let source = match source {
             Some(source) => known_source(&source),
             None => own_source(ctx, user.id).await?,

@@ -1,7 +1,6 @@
 //! Restoring the text of an earlier version, and deleting earlier versions.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
 use super::edit::{edit_request, take_edit};
@@ -15,7 +14,7 @@ use crate::{
         complexity::{DATABASE_WRITE, TEXT_REBUILD},
         query::text_at,
         read_turns::read,
-        types::{EditPayload, HistoryDeletion},
+        types::{EditPayload, HistoryDeletion, Timestamp},
     },
 };
 
@@ -59,10 +58,11 @@ impl HistoryMutations {
         &self,
         ctx: &Context<'_>,
         document_id: ID,
-        before: Option<DateTime<Utc>>,
+        before: Option<Timestamp>,
     ) -> Result<HistoryDeletion, ApiError> {
         take_edit(ctx, Some(&document_id))?;
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
+        let before = before.map(|Timestamp(before)| before);
         let party = Party::User(admitted.user.id);
         let (store, mut freed, mut has_more) = (&api(ctx)?.store, 0, true);
         for _ in 0..MAX_SLICES {

@@ -1,7 +1,7 @@
 //! Invitations to documents, links to them, and guests.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 
 use super::{access::check_end, accounts::limited, edit::take_edit};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         access::{Admitted, document_id as parse_document, require},
         caller::{api, caller},
         complexity::{CREDENTIALS, DATABASE_WRITE},
-        types::{AccessLevelType, AuthPayload, DocumentType, LinkType, NewLinkPayload},
+        types::{AccessLevelType, AuthPayload, DocumentType, LinkType, NewLinkPayload, Timestamp},
     },
     store::{LinkKey, LinkKind, LinkUse, NewLink, StoreError},
 };
@@ -40,12 +40,11 @@ impl LinkMutations {
         document_id: ID,
         level: AccessLevelType,
         #[graphql(default = 1)] uses: Option<i32>,
-        ends_at: Option<DateTime<Utc>>,
+        ends_at: Option<Timestamp>,
     ) -> Result<NewLinkPayload, ApiError> {
         let admitted = may_share(ctx, &document_id).await?;
         let uses = uses.map(|uses| count("uses", uses, 1, MAX_USES)).transpose()?;
-        let ends_at = Some(ends_at.unwrap_or_else(|| Utc::now() + INVITATION_LIFE));
-        check_end(ends_at)?;
+        let ends_at = check_end(ends_at)?.or_else(|| Some(Utc::now() + INVITATION_LIFE));
         let secret = new_secret()?;
         let new = NewLink {
             kind: LinkKind::Invitation,
@@ -83,7 +82,7 @@ impl LinkMutations {
         ctx: &Context<'_>,
         document_id: ID,
         #[graphql(default_with = "AccessLevelType::View")] level: AccessLevelType,
-        ends_at: Option<DateTime<Utc>>,
+        ends_at: Option<Timestamp>,
         #[graphql(default = 0)] guests: Option<i32>,
     ) -> Result<NewLinkPayload, ApiError> {
         let admitted = may_share(ctx, &document_id).await?;
@@ -91,7 +90,7 @@ impl LinkMutations {
             let why = "A link gives `VIEW` or `EDIT`. Grant `OWNER` to one user at a time.";
             return Err(InvalidInput::new(why).into());
         }
-        check_end(ends_at)?;
+        let ends_at = check_end(ends_at)?;
         let api = api(ctx)?;
         let secret = new_secret()?;
         let new = NewLink {
@@ -114,11 +113,11 @@ impl LinkMutations {
         &self,
         ctx: &Context<'_>,
         document_id: ID,
-        ends_at: Option<DateTime<Utc>>,
+        ends_at: Option<Timestamp>,
         #[graphql(default = 0)] guests: Option<i32>,
     ) -> Result<LinkType, ApiError> {
         let admitted = may_share(ctx, &document_id).await?;
-        check_end(ends_at)?;
+        let ends_at = check_end(ends_at)?;
         let api = api(ctx)?;
         let new = NewLink {
             kind: LinkKind::Public,

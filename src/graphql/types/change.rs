@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
-use chrono::{DateTime, Utc};
 
-use super::{Base64, DeltaOp, UserType, id::id};
+use super::{Base64, DeltaOp, Timestamp, UserType, id::id};
 use crate::{
     domain::{Change, ChangeKind},
     editing::LoadError,
@@ -117,7 +116,7 @@ impl DocumentChangeType {
     }
 
     /// The time at which the change was stored.
-    async fn changed_at(&self) -> DateTime<Utc> {
-        self.change.at
+    async fn changed_at(&self) -> Timestamp {
+        Timestamp(self.change.at)
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{ID, InputObject, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
-use super::{UserType, id::id};
+use super::{Timestamp, UserType, id::id};
 use crate::domain::{Cursor, CursorMove, InvalidInput, Position};
 
 /// A position in the text. Lines and columns start at 0. Columns count UTF-16 code units.
@@ -93,7 +92,7 @@ impl CursorMoveType {
         self.0.cursor.into()
     }
 
-    async fn moved_at(&self) -> DateTime<Utc> {
-        self.0.at
+    async fn moved_at(&self) -> Timestamp {
+        Timestamp(self.0.at)
     }
 }

@@ -46,8 +46,8 @@ impl From<DeltaOpInput> for DeltaStep {
 /// Bytes in standard base64 (RFC 4648, section 4).
 pub(in crate::graphql) struct Base64(pub(in crate::graphql) Bytes);
 
-/// Bytes in standard base64 (RFC 4648, section 4).
-#[Scalar(name = "Bytes")]
+/// Bytes in standard base64 with padding (RFC 4648, section 4).
+#[Scalar(name = "Bytes", specified_by_url = "https://www.rfc-editor.org/rfc/rfc4648#section-4")]
 impl ScalarType for Base64 {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {

@@ -1,10 +1,9 @@
 //! Documents and access to them.
 
 use async_graphql::{Context, Enum, ID, Object};
-use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::{PresenceType, UserType, id::id};
+use super::{PresenceType, Timestamp, UserType, id::id};
 use crate::{
     domain::{AccessLevel, Collaborator, Content, Document, User},
     editing::LoadError,
@@ -45,13 +44,13 @@ impl CollaboratorType {
     }
 
     /// The time at which the user was granted the current level.
-    async fn granted_at(&self) -> DateTime<Utc> {
-        self.0.granted_at
+    async fn granted_at(&self) -> Timestamp {
+        Timestamp(self.0.granted_at)
     }
 
     /// The time at which the access ends by itself, if it does.
-    async fn ends_at(&self) -> Option<DateTime<Utc>> {
-        self.0.ends_at
+    async fn ends_at(&self) -> Option<Timestamp> {
+        self.0.ends_at.map(Timestamp)
     }
 }
 
@@ -139,12 +138,12 @@ impl DocumentType {
         Ok(present.iter().cloned().map(PresenceType).collect())
     }
 
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.document.created_at
+    async fn created_at(&self) -> Timestamp {
+        Timestamp(self.document.created_at)
     }
 
     /// The time of the latest change of the title or the text.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.document.updated_at
+    async fn updated_at(&self) -> Timestamp {
+        Timestamp(self.document.updated_at)
     }
 }

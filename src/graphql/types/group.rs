@@ -1,9 +1,8 @@
 //! Groups of users, and the access that was granted to them.
 
 use async_graphql::{ID, Object};
-use chrono::{DateTime, Utc};
 
-use super::{AccessLevelType, id::id};
+use super::{AccessLevelType, Timestamp, id::id};
 use crate::store::{Group, GroupGrant};
 
 /// A group of users.
@@ -41,12 +40,12 @@ impl GroupGrantType {
     }
 
     /// The time at which the group was granted the current level.
-    async fn granted_at(&self) -> DateTime<Utc> {
-        self.0.granted_at
+    async fn granted_at(&self) -> Timestamp {
+        Timestamp(self.0.granted_at)
     }
 
     /// The time at which the access ends by itself, if it does.
-    async fn ends_at(&self) -> Option<DateTime<Utc>> {
-        self.0.ends_at
+    async fn ends_at(&self) -> Option<Timestamp> {
+        self.0.ends_at.map(Timestamp)
     }
 }

@@ -1,9 +1,8 @@
 //! The history of a document, page by page, and its text at a version.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 
-use super::{PageInfo, UserType, id::id};
+use super::{PageInfo, Timestamp, UserType, id::id};
 use crate::{
     domain::{DocumentId, Version},
     graphql::{
@@ -37,13 +36,13 @@ impl HistoryEntryType {
     }
 
     /// The time at which the first change was stored.
-    async fn started_at(&self) -> DateTime<Utc> {
-        self.0.started_at
+    async fn started_at(&self) -> Timestamp {
+        Timestamp(self.0.started_at)
     }
 
     /// The time at which the last change was stored.
-    async fn ended_at(&self) -> DateTime<Utc> {
-        self.0.ended_at
+    async fn ended_at(&self) -> Timestamp {
+        Timestamp(self.0.ended_at)
     }
 }
 

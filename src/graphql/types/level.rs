@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{ID, Object};
-use chrono::{DateTime, Utc};
 
-use super::{AccessLevelType, id::id};
+use super::{AccessLevelType, Timestamp, id::id};
 use crate::domain::UserLevel;
 
 /// The access level of a subscriber.
@@ -24,7 +23,7 @@ impl AccessEventType {
     }
 
     /// When the server applied the level.
-    async fn changed_at(&self) -> DateTime<Utc> {
-        self.0.at
+    async fn changed_at(&self) -> Timestamp {
+        Timestamp(self.0.at)
     }
 }

@@ -1,9 +1,8 @@
 //! Invitations to documents, and links to them.
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
-use super::{AccessLevelType, UserType, id::id};
+use super::{AccessLevelType, Timestamp, UserType, id::id};
 use crate::{
     graphql::{ApiError, loaders::loaders},
     store::{Link, LinkKind, LinkVisitor},
@@ -62,13 +61,13 @@ impl LinkType {
         }
     }
 
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> Timestamp {
+        Timestamp(self.0.created_at)
     }
 
     /// When it ends by itself, if it does.
-    async fn ends_at(&self) -> Option<DateTime<Utc>> {
-        self.0.ends_at
+    async fn ends_at(&self) -> Option<Timestamp> {
+        self.0.ends_at.map(Timestamp)
     }
 }
 
@@ -108,7 +107,7 @@ impl LinkVisitorType {
     }
 
     /// When their access by the link ends by itself, if it does.
-    async fn ends_at(&self) -> Option<DateTime<Utc>> {
-        self.0.ends_at
+    async fn ends_at(&self) -> Option<Timestamp> {
+        self.0.ends_at.map(Timestamp)
     }
 }

@@ -15,6 +15,7 @@ mod page;
 mod person;
 mod presence;
 mod ticket;
+mod timestamp;
 mod usage;
 
 pub(super) use change::DocumentChangeType;
@@ -31,4 +32,5 @@ pub(super) use page::{DocumentConnection, DocumentEdge, DocumentFilterType, Page
 pub(super) use person::{AccountType, AuthPayload, UserType};
 pub(super) use presence::{PresenceChangeType, PresenceType};
 pub(super) use ticket::TicketPayload;
+pub(super) use timestamp::Timestamp;
 pub(super) use usage::{HistoryDeletion, UsageType};

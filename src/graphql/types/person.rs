@@ -1,9 +1,8 @@
 //! Users and accounts.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
-use super::{UsageType, id::id};
+use super::{Timestamp, UsageType, id::id};
 use crate::{
     auth::MintedToken,
     domain::{Account, User},
@@ -45,8 +44,8 @@ impl AccountType {
         &self.0.email
     }
 
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> Timestamp {
+        Timestamp(self.0.created_at)
     }
 
     /// What the user has used of their quotas.
@@ -62,7 +61,7 @@ impl AccountType {
 impl AuthPayload {
     pub(in crate::graphql) fn new(minted: MintedToken, account: Account) -> Self {
         let account = AccountType(account);
-        Self { token: minted.token, expires_at: minted.expires_at, account }
+        Self { token: minted.token, expires_at: Timestamp(minted.expires_at), account }
     }
 }
 
@@ -72,7 +71,7 @@ pub(in crate::graphql) struct AuthPayload {
     /// The token. Send it as `Authorization: Bearer <token>`, or as `authToken` in the payload of `connection_init`.
     pub(in crate::graphql) token: String,
     /// The time at which the token expires. Call `refreshToken` before.
-    pub(in crate::graphql) expires_at: DateTime<Utc>,
+    pub(in crate::graphql) expires_at: Timestamp,
     /// The account that the token belongs to.
     pub(in crate::graphql) account: AccountType,
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Enum, ID, Object};
-use chrono::{DateTime, Utc};
 
-use super::{UserType, cursor::CursorType, id::id};
+use super::{Timestamp, UserType, cursor::CursorType, id::id};
 use crate::domain::{Presence, PresenceChange, PresenceChangeKind};
 
 /// The presence of a session in a document.
@@ -38,13 +37,13 @@ impl PresenceType {
     }
 
     /// The time at which the session opened the document.
-    async fn joined_at(&self) -> DateTime<Utc> {
-        self.0.joined_at
+    async fn joined_at(&self) -> Timestamp {
+        Timestamp(self.0.joined_at)
     }
 
     /// The time at which the session opened the document or last moved its cursor.
-    async fn last_seen(&self) -> DateTime<Utc> {
-        self.0.last_seen
+    async fn last_seen(&self) -> Timestamp {
+        Timestamp(self.0.last_seen)
     }
 }
 

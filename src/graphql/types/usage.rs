@@ -1,8 +1,9 @@
 //! What a user has used of their quotas.
 
 use async_graphql::SimpleObject;
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{SubsecRound as _, TimeDelta, Utc};
 
+use super::Timestamp;
 use crate::{quota::AllowanceUse, store::StorageUse};
 
 /// What the caller has used of each quota. Documents and bytes count in the whole cluster, the others on the node that
@@ -50,7 +51,7 @@ pub(in crate::graphql) struct QuotaType {
     /// What may still be used: 0 if `used` exceeds `limit`.
     left: f64,
     /// When all of it is free again, if nothing more is used until then. Null for a quota that time does not free.
-    resets_at: Option<DateTime<Utc>>,
+    resets_at: Option<Timestamp>,
 }
 
 impl UsageType {
@@ -80,7 +81,7 @@ impl QuotaType {
 
     fn hourly(allowance: AllowanceUse) -> Self {
         let after = TimeDelta::from_std(allowance.resets_after).unwrap_or_default();
-        let resets_at = Some((Utc::now() + after).trunc_subsecs(3));
+        let resets_at = Some(Timestamp((Utc::now() + after).trunc_subsecs(3)));
         Self { resets_at, ..Self::of(allowance.used, allowance.limit) }
     }
 }
