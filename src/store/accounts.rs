@@ -83,7 +83,7 @@ impl Store {
         new: NewAccount,
         party: Party,
     ) -> Result<Account, StoreError> {
-        if is_placeholder(&new.email) {
+        if is_placeholder(&new.email) || self.has_other_spelling(&new.email, party).await? {
             return Err(StoreError::EmailTaken);
         }
         let email = new.email.as_str().to_owned();
@@ -115,7 +115,12 @@ impl Store {
         if let Some(account) = self.read_for(party, self.find_account(id)).await?? {
             return Ok(account);
         }
-        let own_address = email.filter(|email| !is_placeholder(email));
+        let mut own_address = email.filter(|email| !is_placeholder(email));
+        if let Some(email) = &own_address
+            && self.has_other_spelling(email, party).await?
+        {
+            own_address = None;
+        }
         let placeholder = placeholder_address(id);
         let addresses =
             own_address.map(|email| email.as_str().to_owned()).into_iter().chain([placeholder]);
@@ -203,9 +208,8 @@ impl Store {
         email: &Email,
         accepted: AcceptedAddress,
     ) -> Result<Option<Account>, StoreError> {
-        let confirmed =
-            user::Entity::find().filter(user::Column::ConfirmedEmail.eq(email.as_str()));
-        let found = match (confirmed.one(&self.readers).await?, accepted) {
+        let confirmed = self.find_spelled(user::Column::ConfirmedEmail, email).await?;
+        let found = match (confirmed, accepted) {
             (None, AcceptedAddress::Any) => self.find_by_email(email).await?,
             (found, AcceptedAddress::Any | AcceptedAddress::Confirmed) => found,
         };
@@ -269,8 +273,31 @@ impl Store {
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<user::Model>, StoreError> {
-        let by_email = user::Entity::find().filter(user::Column::Email.eq(email.as_str()));
-        Ok(by_email.one(&self.readers).await?)
+        self.find_spelled(user::Column::Email, email).await
+    }
+
+    /// Returns the row with this address in `column`: the one that is spelled as the user wrote it, if there is one.
+    async fn find_spelled(
+        &self,
+        column: user::Column,
+        email: &Email,
+    ) -> Result<Option<user::Model>, StoreError> {
+        for spelling in email.spellings() {
+            let spelled = user::Entity::find().filter(column.eq(spelling));
+            if let Some(found) = spelled.one(&self.readers).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether an account signs in with the same address in another spelling, from before domains had one form. The
+    /// database refuses the same spelling.
+    async fn has_other_spelling(&self, email: &Email, party: Party) -> Result<bool, StoreError> {
+        if !email.has_spellings() {
+            return Ok(false);
+        }
+        Ok(self.read_for(party, self.find_by_email(email)).await??.is_some())
     }
 }
 

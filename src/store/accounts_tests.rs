@@ -78,6 +78,33 @@ async fn an_address_belongs_to_one_account() {
     );
 }
 
+#[tokio::test]
+async fn an_address_is_found_however_its_domain_is_spelled() {
+    let store = TestStore::new().await;
+    let (letters, ascii) = ("ana@münchen.de", "ana@xn--mnchen-3ya.de");
+    let ana = store.create_account(new_account("Ana", ascii), Party::Node).await.unwrap();
+    assert_eq!(ana.email, letters);
+    let again = store.create_account(new_account("Sly", letters), Party::Node).await;
+    assert!(matches!(again, Err(StoreError::EmailTaken)));
+
+    // As it was stored before domains had one form.
+    let row = user::ActiveModel {
+        id: Set(ana.id.uuid()),
+        email: Set(ascii.to_owned()),
+        ..Default::default()
+    };
+    row.update(&store.statements).await.unwrap();
+    for spelling in [letters, ascii, "Ana@MÜNCHEN.de"] {
+        let found = store.find_credentials(&address(spelling)).await.unwrap().unwrap();
+        assert_eq!(found.account.id, ana.id, "{spelling}");
+        let again = store.create_account(new_account("Sly", spelling), Party::Node).await;
+        assert!(matches!(again, Err(StoreError::EmailTaken)), "{spelling}");
+        let id = UserId::new();
+        let enrolled = store.enrol(id, display_name("Sly"), Some(address(spelling))).await.unwrap();
+        assert_eq!(enrolled.email, format!("{id}@enrolled.invalid"), "{spelling}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_concurrent_registrations_of_an_address_one_succeeds() {
     let store = TestStore::new().await;

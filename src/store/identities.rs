@@ -232,7 +232,7 @@ pub(super) async fn take_address(
 ) -> Result<(), StoreError> {
     user::Entity::update_many()
         .col_expr(user::Column::ConfirmedEmail, Expr::value(Option::<String>::None))
-        .filter(user::Column::ConfirmedEmail.eq(email.as_str()))
+        .filter(user::Column::ConfirmedEmail.is_in(email.spellings()))
         .filter(user::Column::Id.ne(owner.uuid()))
         .exec(txn)
         .await?;

@@ -102,6 +102,25 @@ async fn an_email_address_has_one_account() {
 }
 
 #[actix_web::test]
+async fn an_address_is_the_same_however_its_domain_is_written() {
+    let node = TestNode::start().await;
+    let stranger = node.stranger();
+    let spellings = ["carol@xn--mnchen-3ya.de", "Carol@mu\u{308}nchen.DE", "carol@münchen.de"];
+
+    let carol = register(&stranger, spellings[0], "Caroli\u{301}n  C.", PASSWORD).await.value();
+
+    assert_eq!(carol["account"]["email"], "carol@münchen.de");
+    assert_eq!(carol["account"]["name"], "Carol\u{ed}n C.");
+    for spelling in spellings {
+        let signed_in = login(&stranger, spelling, PASSWORD).await.value();
+        assert_eq!(signed_in["account"], carol["account"], "{spelling}");
+        let again = register(&stranger, spelling, "Mallory", PASSWORD).await;
+        assert_eq!(again.code(), "CONFLICT", "{spelling}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn of_two_simultaneous_registrations_of_one_address_one_succeeds() {
     let node = TestNode::start().await;
     let (one, other) = (node.stranger(), node.stranger());
@@ -153,6 +172,11 @@ async fn invalid_accounts_are_refused_with_the_rule() {
         ("carol@example.org", "\u{200b}", PASSWORD),
         ("\u{ff43}arol@example.org", "Carol", PASSWORD),
         ("carol\u{200b}@example.org", "Carol", PASSWORD),
+        // The second letter is Cyrillic.
+        ("c\u{430}rol@example.org", "Carol", PASSWORD),
+        ("carol@%ü.example", "Carol", PASSWORD),
+        ("carol@example.org", "\u{301}", PASSWORD),
+        ("carol@example.org", "Carol\u{fe0f}", PASSWORD),
         ("carol@example.org", &long_name, PASSWORD),
         ("carol@example.org", "Carol", ""),
         ("carol@example.org", "Carol", "short"),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    AccessLevel, DocumentId, InvalidInput, User, UserId, Version, visible_text::check_visible,
+    AccessLevel, DocumentId, InvalidInput, User, UserId, Version,
+    visible_text::{check_visible, composed},
 };
 
-/// A document's title: 1 to 200 characters that readers see, without surrounding white space.
+/// A document's title: 1 to 200 characters that readers see, composed (NFC), without surrounding white space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Title(Arc<str>);
 
@@ -19,25 +20,25 @@ impl Title {
     /// Creates a title from user input. Removes surrounding white space.
     ///
     /// # Errors
-    /// If it is empty, longer than [`Title::MAX_LENGTH`], or contains control characters, which include line breaks, or format
-    /// characters.
+    /// If it is empty, longer than [`Title::MAX_LENGTH`], or contains control characters, which include line breaks, or
+    /// characters that readers do not see.
     pub fn new(text: &str) -> Result<Self, InvalidInput> {
         let text = text.trim();
         if text.is_empty() {
             return Err(InvalidInput::new("The title is empty. Give the document a name."));
         }
-        if text.chars().nth(Self::MAX_LENGTH).is_some() {
+        let Some(text) = composed(text, Self::MAX_LENGTH) else {
             return Err(InvalidInput::new(format!(
                 "The title is longer than {} characters. Shorten it.",
                 Self::MAX_LENGTH
             )));
-        }
+        };
         if text.chars().any(char::is_control) {
             return Err(InvalidInput::new(
                 "The title contains a control character or a line break. Remove it.",
             ));
         }
-        check_visible("title", text)?;
+        check_visible("title", &text)?;
         Ok(Self(text.into()))
     }
 

@@ -6,12 +6,14 @@
 //! No I/O, no clock, no runtime.
 
 mod access;
+mod alphabets;
 mod awareness_update;
 mod budget;
 mod change;
 mod cursor;
 mod delta;
 mod document;
+mod domain_name;
 mod edit;
 mod event;
 #[cfg(any(test, feature = "examples"))]
