@@ -57,7 +57,8 @@ impl Metrics {
 
     /// Counts an open subscription until the guard is dropped.
     pub fn subscription_opened(&self, topic: Topic) -> GaugeGuard {
-        GaugeGuard::new(self.0.subscriptions.of(topic))
+        let Definitions { subscriptions, earlier_subscriptions, .. } = &*self.0;
+        GaugeGuard::renamed(subscriptions.of(topic), earlier_subscriptions.of(topic))
     }
 
     /// Counts an event that was put into the outboxes of `subscribers`.

@@ -20,6 +20,8 @@ fn a_new_node_shows_its_metrics_at_zero() {
         "active_subscriptions_total{topic=\"presence\"} 0",
         "active_subscriptions_total{topic=\"cursors\"} 0",
         "# TYPE active_subscriptions_total gauge",
+        "coscribe_active_subscriptions{topic=\"cursors\"} 0",
+        "# TYPE coscribe_active_subscriptions gauge",
         "coscribe_deliveries_total{topic=\"cursors\"} 0",
         "coscribe_delivery_seconds_count{topic=\"changes\"} 0",
         "coscribe_mailbox_full_total{actor=\"room\"} 0",
@@ -70,6 +72,7 @@ fn gauges_count_for_as_long_as_their_guards_live() {
     metrics.members_changed(2, 3);
     assert_eq!(value(&metrics, "active_websocket_connections"), 2.0);
     assert_eq!(value(&metrics, "active_subscriptions_total{topic=\"cursors\"}"), 1.0);
+    assert_eq!(value(&metrics, "coscribe_active_subscriptions{topic=\"cursors\"}"), 1.0);
     assert_eq!(value(&metrics, "active_subscriptions_total{topic=\"changes\"}"), 0.0);
     assert_eq!(value(&metrics, "coscribe_rooms"), 1.0);
     assert_eq!(value(&metrics, "coscribe_seats_behind"), 1.0);
@@ -80,6 +83,7 @@ fn gauges_count_for_as_long_as_their_guards_live() {
 
     assert_eq!(value(&metrics, "active_websocket_connections"), 1.0);
     assert_eq!(value(&metrics, "active_subscriptions_total{topic=\"cursors\"}"), 0.0);
+    assert_eq!(value(&metrics, "coscribe_active_subscriptions{topic=\"cursors\"}"), 0.0);
     assert_eq!(value(&metrics, "coscribe_rooms"), 0.0);
     assert_eq!(value(&metrics, "coscribe_seats_behind"), 0.0);
     assert_eq!(value(&metrics, "coscribe_members"), 0.0);

@@ -36,6 +36,7 @@ mod links;
 mod lists;
 mod locked_database;
 mod log;
+mod metric_names;
 mod metrics;
 mod operations;
 mod origins;

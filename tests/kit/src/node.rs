@@ -10,11 +10,12 @@ use crate::{
 };
 
 /// The gauges of a node that has no clients.
-const CLIENT_GAUGES: [&str; 8] = [
+const CLIENT_GAUGES: [&str; 9] = [
     "active_websocket_connections",
     "active_subscriptions_total{topic=\"changes\"}",
     "active_subscriptions_total{topic=\"presence\"}",
     "active_subscriptions_total{topic=\"cursors\"}",
+    "coscribe_active_subscriptions{topic=\"document\"}",
     "coscribe_rooms",
     "coscribe_members",
     "coscribe_seats_behind",

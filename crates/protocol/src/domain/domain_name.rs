@@ -20,8 +20,8 @@ impl DomainForms {
     /// # Errors
     /// It cannot be the name of a domain.
     pub(super) fn of(domain: &str) -> Result<Option<Self>, Errors> {
-        let is_plain = domain.is_ascii()
-            && !domain.split('.').any(|label| label.starts_with(ACE_PREFIX));
+        let is_plain =
+            domain.is_ascii() && !domain.split('.').any(|label| label.starts_with(ACE_PREFIX));
         if is_plain {
             return Ok(None);
         }
@@ -40,7 +40,8 @@ mod tests {
     fn all_spellings_of_a_domain_have_the_same_forms() {
         let ascii = "xn--mnchen-3ya.de".to_owned();
         let forms = DomainForms { unicode: "münchen.de".to_owned(), ascii };
-        for spelling in ["münchen.de", "mu\u{308}nchen.de", "xn--mnchen-3ya.de", "ｍünchen。de"] {
+        for spelling in ["münchen.de", "mu\u{308}nchen.de", "xn--mnchen-3ya.de", "ｍünchen。de"]
+        {
             let found = DomainForms::of(spelling).unwrap();
             assert_eq!(found.as_ref(), Some(&forms), "{spelling}");
         }

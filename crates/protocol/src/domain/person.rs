@@ -236,7 +236,8 @@ mod tests {
                 assert_eq!((address.as_str(), &address), (letters, &Email::new(letters).unwrap()));
             }
         }
-        let spellings = |address| Email::new(address).unwrap().spellings().collect::<Vec<_>>().join(" ");
+        let spellings =
+            |address| Email::new(address).unwrap().spellings().collect::<Vec<_>>().join(" ");
         assert_eq!(spellings(ascii), format!("{ascii} {letters}"));
         assert_eq!(spellings(letters), format!("{letters} {ascii}"));
         assert_eq!(spellings("ana@example.org"), "ana@example.org");
@@ -261,13 +262,14 @@ mod tests {
 
     #[test]
     fn a_name_shows_what_it_is() {
-        for name in ["Alice\u{202e}", "\u{200b}", "Al\u{200d}ice", "\u{3164}", "\u{301}", "\u{2800}"] {
+        for name in
+            ["Alice\u{202e}", "\u{200b}", "Al\u{200d}ice", "\u{3164}", "\u{301}", "\u{2800}"]
+        {
             assert!(DisplayName::new(name).is_err(), "{name:?}");
         }
-        for (written, shown) in [
-            ("Zoe\u{308}", "Zo\u{eb}"),
-            ("Ana \u{a0}\u{2003} Mari\u{301}a", "Ana Mar\u{ed}a"),
-        ] {
+        for (written, shown) in
+            [("Zoe\u{308}", "Zo\u{eb}"), ("Ana \u{a0}\u{2003} Mari\u{301}a", "Ana Mar\u{ed}a")]
+        {
             assert_eq!(DisplayName::new(written).unwrap().as_str(), shown);
         }
         // The length counts after composition.
