@@ -1,4 +1,5 @@
-//! The GraphiQL page. Its files are part of the binary, so it works without internet access.
+//! The GraphiQL page. Its files are part of the binary, so it works without internet access. All addresses in it are relative, so
+//! it also works behind a proxy that removes a prefix of the path.
 //!
 //! Each file is compressed once, when a client first accepts that, and has an `ETag`. A browser that has it asks whether it is
 //! still the same. What an answer costs counts for the address that it goes to.
@@ -118,7 +119,7 @@ pub(super) async fn file(
     respond(&name, &request, &state).await
 }
 
-/// Handles `GET /`: redirects to the page.
+/// Handles `GET /`: redirects to the page. The address is relative, because a proxy may serve the node under a path.
 ///
 /// # Errors
 /// [`HttpError::Throttled`].
@@ -127,7 +128,7 @@ pub(super) async fn redirect(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, HttpError> {
     charge_address(&request, &state, 1).await?;
-    Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, "/graphql")).finish())
+    Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, "graphql")).finish())
 }
 
 async fn respond(

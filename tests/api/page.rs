@@ -40,6 +40,31 @@ async fn a_file_of_the_page_is_compressed_and_not_sent_again() {
 }
 
 #[actix_web::test]
+async fn the_page_names_no_path_outside_of_its_own() {
+    let node = TestNode::start().await;
+    // As behind a proxy that removes `/collab`.
+    let base = reqwest::Url::parse("https://example.org/collab/").unwrap();
+    let home = node.get("/").await;
+    assert_eq!(home.status, 303);
+    let address = base.join(home.header("Location")).unwrap();
+    assert_eq!(address.as_str(), "https://example.org/collab/graphql");
+
+    let request = http_client().get(node.url("/graphql")).header("Accept", "text/html");
+    let page = HttpReply::to(request).await;
+    let text = page.text();
+    let references = ["src=\"", "href=\""].into_iter().flat_map(|name| text.split(name).skip(1));
+    let references = references.map(|rest| rest.split_once('"').unwrap().0);
+    let files: Vec<_> = references.filter(|address| !address.starts_with("data:")).collect();
+    assert_eq!(files.len(), 2, "{text}");
+    for file in files {
+        let inside = address.join(file).unwrap();
+        let path = inside.as_str().strip_prefix(base.as_str()).unwrap();
+        assert_eq!(node.get(&format!("/{path}")).await.status, 200, "{file}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn every_path_counts_for_the_address_and_large_files_count_more() {
     const REQUESTS: usize = 20;
     let start = async |per_second: &str| {

@@ -7,6 +7,7 @@ import { Browser } from './support/browser.js';
 import { createDocument } from './support/documents.js';
 import { until } from './support/patience.js';
 import { Person } from './support/person.js';
+import { PrefixProxy } from './support/prefix-proxy.js';
 import { Server } from './support/server.js';
 
 const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
@@ -26,7 +27,7 @@ test('a browser that opens /graphql receives the GraphiQL page and its files', a
 
   const addresses = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address);
   const files = addresses.filter((address) => !address.startsWith('data:'));
-  assert.deepEqual(files.sort(), ['/graphiql/graphiql.css', '/graphiql/graphiql.js']);
+  assert.deepEqual(files.sort(), ['graphiql/graphiql.css', 'graphiql/graphiql.js']);
   for (const [file, type] of [
     ['/graphiql/graphiql.css', /^text\/css\b/],
     ['/graphiql/graphiql.js', /^(text|application)\/javascript\b/],
@@ -79,6 +80,31 @@ test('a subscription that is run right after it is pasted uses the socket', asyn
   const result = () => page.evaluate(() => document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue());
   await until('the result is shown', async () => /"(data|errors)"/.test(await result()));
   assert.deepEqual(JSON.parse(await result()), { data: { documentChanged: { kind: 'RESYNC' } } });
+});
+
+test('the page works behind a proxy that serves it under a path', async (t) => {
+  const bob = await Person.register(server, 'Bill');
+  const document = await createDocument(bob, 'Agenda');
+  const proxy = await PrefixProxy.start('/collab', server.url);
+  t.after(() => proxy.stop());
+  const browser = await Browser.launch();
+  t.after(() => browser.close());
+  const page = await browser.open(`${proxy.url}/`);
+  await pasteToken(page, bob.token);
+  assert.equal(await page.evaluate(() => location.pathname), '/collab/graphql');
+  await until('the page can run operations', () => page.evaluate(() => !!document.querySelector('.graphiql-execute-button')));
+  const run = (text) =>
+    page.evaluate((text) => {
+      document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.setValue(text);
+      document.querySelector('.graphiql-execute-button').click();
+    }, text);
+  const result = () => page.evaluate(() => document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue());
+
+  await run('{ me { name } }');
+  await until('the query is answered over HTTP', async () => /"Bill"/.test(await result()));
+  await run(`subscription { documentChanged(documentId: "${document.id}", since: 0) { kind } }`);
+  await until('the subscription is answered over a socket', async () => /"RESYNC"/.test(await result()));
+  assert.deepEqual(proxy.outside, []);
 });
 
 async function pasteToken(page, token) {

@@ -12,7 +12,8 @@ import { onTokenChange, readToken, writeToken } from './token.js';
 const SIGN_IN_MUTATIONS = ['login', 'register', 'refreshToken'];
 
 const socket = createClient({
-  url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
+  // Addresses are relative: a proxy may serve the page under a path.
+  url: new URL('graphql', location.href).href.replace(/^http/, 'ws'),
   connectionParams: () => ({ authToken: readToken() }),
   lazyCloseTimeout: 10_000,
   // An edit in flight when the socket breaks must not be sent twice. GraphiQL shows the error instead.
@@ -61,7 +62,7 @@ function explain(error) {
 
 async function runOverHttp(request, headers) {
   const token = readToken();
-  const response = await fetch('/graphql', {
+  const response = await fetch('graphql', {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
