@@ -8,7 +8,7 @@ use crate::{
     domain::{AccessLevel, Account, DisplayName, DocumentId, Email, Party, Text, Title},
     editing::Replica,
     settings::Settings,
-    store::{AcceptedAddress, DocumentFilter, NewAccount, Store},
+    store::{AcceptedAddress, DocumentQuery, NewAccount, Store},
 };
 
 const TITLE: &str = "Project Alpha";
@@ -29,7 +29,7 @@ pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<Demo> {
     let store = &base.store;
     let alice = account(settings, store, "Alice").await?;
     let bob = account(settings, store, "Bob").await?;
-    let page = store.list_documents(alice.id, DocumentFilter::All, 100, None).await?;
+    let page = store.list_documents(alice.id, DocumentQuery::newest(100)).await?;
     let mut documents = page.documents.into_iter().map(|(document, _)| document);
     let document = match documents.find(|document| &*document.title == TITLE) {
         Some(document) => document,

@@ -19,6 +19,7 @@ mod m0013_links;
 mod m0015_tickets;
 mod m0016_groups;
 mod m0017_addressed_grants;
+mod m0018_documents_by_creation;
 
 use sea_orm_migration::prelude::*;
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_tickets::Migration),
             Box::new(m0016_groups::Migration),
             Box::new(m0017_addressed_grants::Migration),
+            Box::new(m0018_documents_by_creation::Migration),
         ]
     }
 }

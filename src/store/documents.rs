@@ -15,7 +15,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    DocumentFilter, DocumentPage, LinkRefused, PageCursor, Store, StoreError,
+    DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, LinkRefused, PageCursor, Store,
+    StoreError,
     groups::{is_member, members_of_access},
     link_uses::check_not_guest,
     quotas::{WantedBytes, check_document_count},
@@ -130,8 +131,8 @@ impl Store {
         Ok(owner.map(UserId::from))
     }
 
-    /// Returns the next `first` documents that `viewer` owns or may open, or only one of these kinds, newest change first. Of documents that
-    /// changed in the same microsecond, the one with the larger id comes first. The caller limits `first`.
+    /// Returns the next documents that `viewer` owns or may open, or only one of these kinds. Of documents that changed in the
+    /// same microsecond, the one with the larger id comes first. The caller limits `first`.
     ///
     /// A page ends early, with `has_next`, before its texts exceed 16 MiB in total, but never before its first
     /// document.
@@ -141,33 +142,22 @@ impl Store {
     pub async fn list_documents(
         &self,
         viewer: UserId,
-        filter: DocumentFilter,
-        first: u32,
-        after: Option<PageCursor>,
+        query: DocumentQuery,
     ) -> Result<DocumentPage, StoreError> {
-        let one_more = u64::from(first) + 1;
-        let sizes: Vec<(Uuid, i64)> = document::Entity::find()
+        let one_more = u64::from(query.first) + 1;
+        let candidates = select_candidates(viewer, &query, one_more);
+        let sizes = document::Entity::find()
             .select_only()
             .column(document::Column::Id)
             .column(document::Column::Size)
-            .filter(
-                document::Column::Id
-                    .in_subquery(select_candidates(viewer, filter, one_more, after)),
-            )
-            .order_by_desc(document::Column::UpdatedAt)
-            .order_by_desc(document::Column::Id)
-            .limit(one_more)
-            .into_tuple()
-            .all(&self.readers)
-            .await?;
-        let page = fit_page(&sizes, usize::try_from(first).unwrap_or(usize::MAX));
+            .filter(document::Column::Id.in_subquery(candidates))
+            .limit(one_more);
+        let sizes: Vec<(Uuid, i64)> =
+            sorted(sizes, query.order).into_tuple().all(&self.readers).await?;
+        let page = fit_page(&sizes, usize::try_from(query.first).unwrap_or(usize::MAX));
         let rows = DocumentRow::select(viewer)
-            .filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)))
-            .order_by_desc(document::Column::UpdatedAt)
-            .order_by_desc(document::Column::Id)
-            .into_model::<DocumentRow>()
-            .all(&self.readers)
-            .await?;
+            .filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)));
+        let rows = sorted(rows, query.order).into_model::<DocumentRow>().all(&self.readers).await?;
         Ok(DocumentPage {
             has_next: page.len() < sizes.len(),
             documents: rows.into_iter().filter_map(|row| with_level(row, viewer)).collect(),
@@ -196,11 +186,10 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
 ///
 /// Each part is limited before the union. Owned documents come in the order of an index; the others are sorted, but only by
 /// time and id.
-fn select_candidates(
+pub(super) fn select_candidates(
     viewer: UserId,
-    filter: DocumentFilter,
+    query: &DocumentQuery,
     limit: u64,
-    after: Option<PageCursor>,
 ) -> SelectStatement {
     let owned = document::Entity::find().filter(document::Column::OwnerId.eq(viewer.uuid()));
     let granted = document::Entity::find()
@@ -210,8 +199,8 @@ fn select_candidates(
     let entitled = document::Entity::find()
         .filter(document::Column::Id.in_subquery(select_entitled(viewer)))
         .filter(document::Column::OwnerId.ne(viewer.uuid()));
-    let parts = match filter {
-        DocumentFilter::Owned => return select_newest(owned, limit, after),
+    let parts = match query.filter {
+        DocumentFilter::Owned => return select_next(owned, query, limit),
         DocumentFilter::Shared => vec![granted, entitled],
         DocumentFilter::All => vec![owned, granted, entitled],
         DocumentFilter::Accepted => {
@@ -219,14 +208,14 @@ fn select_candidates(
         }
         DocumentFilter::Pending => {
             let pending = granted.filter(document_access::Column::AcceptedAt.is_null());
-            return select_newest(pending, limit, after);
+            return select_next(pending, query, limit);
         }
     };
     let (id, name) = (document::Column::Id, Alias::new("part"));
     // In SQLite, the parts of a union cannot have an ORDER BY of their own. So each one is a subquery.
     let mut parts = parts.into_iter().map(|part| {
-        let newest = select_newest(part, limit, after);
-        Query::select().column(id).from_subquery(newest, name.clone()).take()
+        let next = select_next(part, query, limit);
+        Query::select().column(id).from_subquery(next, name.clone()).take()
     });
     let mut all = parts.next().unwrap_or_default();
     for part in parts {
@@ -255,24 +244,37 @@ fn select_entitled(user: UserId) -> SelectStatement {
     entitled
 }
 
-fn select_newest(
+/// Selects the ids of the next `limit` of these documents.
+fn select_next(
     documents: Select<document::Entity>,
+    query: &DocumentQuery,
     limit: u64,
-    after: Option<PageCursor>,
 ) -> SelectStatement {
     let qualified = |column: document::Column| Expr::col((document::Entity, column));
-    let mut newest = documents
+    let next = documents
         .select_only()
         .column(document::Column::Id)
         .filter(document::Column::DeletedAt.is_null())
-        .order_by_desc(document::Column::UpdatedAt)
-        .order_by_desc(document::Column::Id)
         .limit(limit);
-    if let Some(PageCursor { updated_at, id }) = after {
-        let position =
-            Expr::tuple([qualified(document::Column::UpdatedAt), qualified(document::Column::Id)]);
-        newest =
-            newest.filter(position.lt(Expr::tuple([Expr::val(updated_at), Expr::val(id.uuid())])));
-    }
-    newest.into_query()
+    let next = match query.after {
+        Some(PageCursor::Updated { updated_at, id }) => {
+            let position = Expr::tuple([
+                qualified(document::Column::UpdatedAt),
+                qualified(document::Column::Id),
+            ]);
+            next.filter(position.lt(Expr::tuple([Expr::val(updated_at), Expr::val(id.uuid())])))
+        }
+        Some(PageCursor::Created(id)) => next.filter(document::Column::Id.lt(id.uuid())),
+        None => next,
+    };
+    sorted(next, query.order).into_query()
+}
+
+/// Sorts documents.
+fn sorted(documents: Select<document::Entity>, order: DocumentOrder) -> Select<document::Entity> {
+    let documents = match order {
+        DocumentOrder::Updated => documents.order_by_desc(document::Column::UpdatedAt),
+        DocumentOrder::Created => documents,
+    };
+    documents.order_by_desc(document::Column::Id)
 }

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use entity::document;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, DbBackend, EntityTrait, QueryFilter, sea_query::Expr,
+};
 
 use super::{
-    DocumentFilter, PageCursor, Snapshot, SnapshotState, StoreError,
-    documents::MAX_PAGE_BYTES,
+    DocumentFilter, DocumentOrder, DocumentQuery, PageCursor, Snapshot, SnapshotState, StoreError,
+    documents::{MAX_PAGE_BYTES, select_candidates},
     test_store::{TestStore, deleted as deletion, edited, title},
 };
 use crate::domain::{AccessLevel, DocumentId, UserId, Version};
@@ -22,11 +24,16 @@ impl TestStore {
     }
 
     /// Lists all documents of `viewer` in pages of `first`. Returns their ids and the number of pages.
-    async fn list_all(&self, viewer: UserId, first: u32) -> (Vec<DocumentId>, usize) {
+    async fn list_all(
+        &self,
+        viewer: UserId,
+        order: DocumentOrder,
+        first: u32,
+    ) -> (Vec<DocumentId>, usize) {
         let (mut ids, mut pages, mut after) = (Vec::new(), 0, None);
         loop {
-            let page =
-                self.list_documents(viewer, DocumentFilter::All, first, after).await.unwrap();
+            let query = DocumentQuery { order, after, ..DocumentQuery::newest(first) };
+            let page = self.list_documents(viewer, query).await.unwrap();
             assert!(page.documents.len() <= first as usize);
             pages += 1;
             ids.extend(page.documents.iter().map(|(document, _)| document.id));
@@ -34,8 +41,8 @@ impl TestStore {
                 return (ids, pages);
             }
             // A client sends the cursor back as text.
-            let cursor = PageCursor::after(&page.documents.last().unwrap().0).to_string();
-            after = Some(cursor.parse().unwrap());
+            let cursor = PageCursor::after(&page.documents.last().unwrap().0, order).to_string();
+            after = Some(PageCursor::parse(&cursor, order).unwrap());
         }
     }
 }
@@ -93,7 +100,7 @@ async fn the_list_contains_owned_and_granted_documents_newest_change_first() {
     store.change(deleted, deletion(bo)).await.unwrap();
     store.change(own, edited(bo, "changed last")).await.unwrap();
 
-    let page = store.list_documents(bo, DocumentFilter::All, 20, None).await.unwrap();
+    let page = store.list_documents(bo, DocumentQuery::newest(20)).await.unwrap();
 
     let listed: Vec<_> =
         page.documents.iter().map(|(document, level)| (document.id, *level)).collect();
@@ -123,9 +130,51 @@ async fn pages_continue_where_the_previous_one_ended_even_at_equal_times() {
     let expected: Vec<_> = expected.into_iter().map(|(_, document)| document).collect();
 
     for first in 1..=11 {
-        let (listed, pages) = store.list_all(bo, first).await;
+        let (listed, pages) = store.list_all(bo, DocumentOrder::Updated, first).await;
         assert_eq!(listed, expected, "in pages of {first}");
         assert_eq!(pages, expected.len().div_ceil(first as usize));
+    }
+}
+
+#[tokio::test]
+async fn in_the_order_of_creation_no_change_moves_a_document() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let mut expected = Vec::new();
+    for _ in 0..4 {
+        expected.insert(0, store.document(bo).await.id);
+        expected.insert(0, store.shared(ana, bo, AccessLevel::Edit).await);
+    }
+    let middle = expected[4];
+    store.change(middle, edited(bo, "changed last")).await.unwrap();
+
+    for first in 1..=9 {
+        let (listed, pages) = store.list_all(bo, DocumentOrder::Created, first).await;
+        assert_eq!(listed, expected, "in pages of {first}");
+        assert_eq!(pages, expected.len().div_ceil(first as usize));
+    }
+    assert_eq!(store.list_all(bo, DocumentOrder::Updated, 3).await.0[0], middle);
+}
+
+#[tokio::test]
+async fn the_documents_of_an_owner_are_read_in_the_order_of_an_index() {
+    let store = TestStore::on_sqlite().await;
+    let ana = store.user("ana").await;
+    let last = store.document(ana).await;
+    for order in [DocumentOrder::Updated, DocumentOrder::Created] {
+        for after in [None, Some(PageCursor::after(&last, order))] {
+            let filter = DocumentFilter::Owned;
+            let query = DocumentQuery { filter, order, first: 10, after };
+            let mut plan = DbBackend::Sqlite.build(&select_candidates(ana, &query, 11));
+            plan.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+            let rows = store.writer.query_all_raw(plan).await.unwrap();
+            let steps = rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap());
+            let steps = steps.collect::<Vec<_>>().join("; ");
+            assert!(
+                steps.contains("USING") && !steps.contains("TEMP B-TREE"),
+                "{order:?}: {steps}"
+            );
+        }
     }
 }
 
@@ -134,13 +183,14 @@ async fn a_document_created_between_two_pages_does_not_shift_the_second() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let (old, new) = (store.document(ana).await, store.document(ana).await);
-    let first = store.list_documents(ana, DocumentFilter::All, 1, None).await.unwrap();
+    let first = store.list_documents(ana, DocumentQuery::newest(1)).await.unwrap();
     assert_eq!(first.documents[0].0.id, new.id);
 
     store.document(ana).await;
 
-    let cursor = PageCursor::after(&first.documents[0].0);
-    let second = store.list_documents(ana, DocumentFilter::All, 1, Some(cursor)).await.unwrap();
+    let after = Some(PageCursor::after(&first.documents[0].0, DocumentOrder::Updated));
+    let second = DocumentQuery { after, ..DocumentQuery::newest(1) };
+    let second = store.list_documents(ana, second).await.unwrap();
     assert_eq!(second.documents[0].0.id, old.id);
     assert!(!second.has_next);
 }
@@ -149,17 +199,12 @@ async fn a_document_created_between_two_pages_does_not_shift_the_second() {
 async fn an_empty_page_shows_whether_more_documents_follow() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
-    assert!(!store.list_documents(ana, DocumentFilter::All, 0, None).await.unwrap().has_next);
+    assert!(!store.list_documents(ana, DocumentQuery::newest(0)).await.unwrap().has_next);
     store.document(ana).await;
-    let page = store.list_documents(ana, DocumentFilter::All, 0, None).await.unwrap();
+    let page = store.list_documents(ana, DocumentQuery::newest(0)).await.unwrap();
     assert!(page.documents.is_empty() && page.has_next);
     assert_eq!(
-        store
-            .list_documents(ana, DocumentFilter::All, u32::MAX, None)
-            .await
-            .unwrap()
-            .documents
-            .len(),
+        store.list_documents(ana, DocumentQuery::newest(u32::MAX)).await.unwrap().documents.len(),
         1
     );
 }
@@ -175,7 +220,7 @@ async fn a_page_of_long_texts_ends_early_and_the_next_page_continues() {
     }
     created.reverse();
 
-    let page = store.list_documents(ana, DocumentFilter::All, 10, None).await.unwrap();
+    let page = store.list_documents(ana, DocumentQuery::newest(10)).await.unwrap();
     assert_eq!((page.documents.len(), page.has_next), (2, true));
-    assert_eq!(store.list_all(ana, 10).await, (created, 3));
+    assert_eq!(store.list_all(ana, DocumentOrder::Updated, 10).await, (created, 3));
 }

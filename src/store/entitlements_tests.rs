@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     domain::AccessLevel::{Edit, Owner, View},
     store::{
-        DocumentFilter, Grant,
+        DocumentQuery, Grant,
         test_store::{TestStore, edited},
     },
 };
@@ -48,7 +48,7 @@ impl TestStore {
         assert_eq!(self.find_access_level(user, document).await.unwrap(), level);
         let found = self.find_document(user, document).await.unwrap();
         assert_eq!(found.map(|(_, level)| level), level);
-        let page = self.list_documents(user, DocumentFilter::All, 10, None).await.unwrap();
+        let page = self.list_documents(user, DocumentQuery::newest(10)).await.unwrap();
         assert_eq!(page.documents.first().map(|(_, level)| *level), level);
         let stored = self.change(document, edited(user, "x")).await;
         assert_eq!(stored.is_ok(), level.is_some_and(|level| level.allows(Edit)));

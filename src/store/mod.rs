@@ -103,7 +103,7 @@ pub use links::{Link, LinkKind, LinkRefused, LinkSecretHash, LinkVisitor, NewLin
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
 pub use log_reader::LogPage;
 pub use options::{Retention, StoreOptions};
-pub use page::{DocumentFilter, DocumentPage, PageCursor};
+pub use page::{DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, PageCursor};
 pub use pools::{Store, Writability};
 pub use quotas::{Quotas, StorageUse};
 pub use schema::MigrationState;

@@ -1,9 +1,9 @@
 //! Pages of a user's document list, and the cursors between them.
 //!
-//! A cursor names the last document of a page by time of change and id, not by a number of rows. Documents that are
-//! created between two requests therefore cause no gap and no duplicate.
+//! A cursor names the last document of a page, not a number of rows. Documents that are created between two requests therefore
+//! cause no gap and no duplicate.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -26,7 +26,38 @@ pub enum DocumentFilter {
     Pending,
 }
 
-/// One page of the documents that a user may open, newest change first.
+/// The order of a list of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentOrder {
+    /// The most recent change first. A change moves a document to the beginning.
+    Updated,
+    /// The most recently created first, by the ids. No document moves.
+    Created,
+}
+
+/// What a page of a user's documents holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentQuery {
+    /// Which documents the list holds.
+    pub filter: DocumentFilter,
+    /// The order of the list.
+    pub order: DocumentOrder,
+    /// The most documents of the page.
+    pub first: u32,
+    /// Where the page begins, if it is not the first. A cursor of the same order.
+    pub after: Option<PageCursor>,
+}
+
+impl DocumentQuery {
+    /// Returns the query of the documents that have changed last.
+    #[must_use]
+    pub fn newest(first: u32) -> Self {
+        let (filter, order) = (DocumentFilter::All, DocumentOrder::Updated);
+        Self { filter, order, first, after: None }
+    }
+}
+
+/// One page of the documents that a user may open, in the order of the query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentPage {
     /// The documents, and the user's access level on each.
@@ -37,26 +68,66 @@ pub struct DocumentPage {
 
 /// A position in a user's document list, just after one document.
 ///
-/// Its text form is the URL-safe base64 of the time in microseconds since 1970 (8 bytes, big-endian) and the id (16
-/// bytes). Clients treat it as opaque.
+/// Its text form is URL-safe base64: of the id (16 bytes), and before it, in the order of changes, of the time in microseconds
+/// since 1970 (8 bytes, big-endian). Clients treat it as opaque.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageCursor {
-    /// When the document last changed, in whole microseconds.
-    pub updated_at: DateTime<Utc>,
-    /// The id of the document.
-    pub id: DocumentId,
+pub enum PageCursor {
+    /// In the order of changes.
+    Updated {
+        /// When the document last changed, in whole microseconds.
+        updated_at: DateTime<Utc>,
+        /// The id of the document.
+        id: DocumentId,
+    },
+    /// In the order of creation, just after the document with this id.
+    Created(DocumentId),
 }
 
 impl PageCursor {
-    /// Returns the position just after `document`.
+    /// Returns the position just after `document` in a list of this order.
     #[must_use]
-    pub fn after(document: &Document) -> Self {
-        Self { updated_at: document.updated_at, id: document.id }
+    pub fn after(document: &Document, order: DocumentOrder) -> Self {
+        match order {
+            DocumentOrder::Updated => {
+                Self::Updated { updated_at: document.updated_at, id: document.id }
+            }
+            DocumentOrder::Created => Self::Created(document.id),
+        }
+    }
+
+    /// Reads a cursor that a client sends back for a list of this order.
+    ///
+    /// # Errors
+    /// It is not valid, or belongs to a list of another order.
+    pub fn parse(text: &str, order: DocumentOrder) -> Result<Self, InvalidInput> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let cursor = bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
+            InvalidInput::new(
+                "The page cursor is not valid. Use a cursor that the server returned, or none for the first page.",
+            )
+        })?;
+        if cursor.order() != order {
+            return Err(InvalidInput::new(
+                "The page cursor belongs to a list in another order. Send it with the same `orderBy`, or none for the first page.",
+            ));
+        }
+        Ok(cursor)
+    }
+
+    /// Returns the order of the lists that it belongs to.
+    fn order(self) -> DocumentOrder {
+        match self {
+            Self::Updated { .. } => DocumentOrder::Updated,
+            Self::Created(_) => DocumentOrder::Created,
+        }
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if let Ok(id) = Uuid::from_slice(bytes) {
+            return Some(Self::Created(id.into()));
+        }
         let (micros, id) = bytes.split_first_chunk::<8>()?;
-        Some(Self {
+        Some(Self::Updated {
             updated_at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
             id: Uuid::from_slice(id).ok()?.into(),
         })
@@ -65,23 +136,13 @@ impl PageCursor {
 
 impl fmt::Display for PageCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = [0; 24];
-        bytes[..8].copy_from_slice(&self.updated_at.timestamp_micros().to_be_bytes());
-        bytes[8..].copy_from_slice(self.id.uuid().as_bytes());
-        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
-    }
-}
-
-impl FromStr for PageCursor {
-    type Err = InvalidInput;
-
-    fn from_str(text: &str) -> Result<Self, InvalidInput> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
-            InvalidInput::new(
-                "The page cursor is not valid. Use a cursor that the server returned, or none for the first page.",
-            )
-        })
+        let (id, bytes) = match self {
+            Self::Updated { updated_at, id } => {
+                (id, updated_at.timestamp_micros().to_be_bytes().to_vec())
+            }
+            Self::Created(id) => (id, Vec::new()),
+        };
+        f.write_str(&URL_SAFE_NO_PAD.encode([&bytes[..], id.uuid().as_bytes()].concat()))
     }
 }
 
@@ -92,22 +153,37 @@ mod tests {
     #[test]
     fn a_cursor_round_trips_through_text_to_the_microsecond() {
         let updated_at = DateTime::from_timestamp_micros(1_753_000_000_123_457).unwrap();
-        let cursor = PageCursor { updated_at, id: DocumentId::new() };
-
-        let text = cursor.to_string();
-
-        assert_eq!(text.parse(), Ok(cursor));
-        assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{text}");
+        let id = DocumentId::new();
+        for (cursor, order, other) in [
+            (
+                PageCursor::Updated { updated_at, id },
+                DocumentOrder::Updated,
+                DocumentOrder::Created,
+            ),
+            (PageCursor::Created(id), DocumentOrder::Created, DocumentOrder::Updated),
+        ] {
+            let text = cursor.to_string();
+            assert_eq!(PageCursor::parse(&text, order), Ok(cursor));
+            let refusal = PageCursor::parse(&text, other).unwrap_err().to_string();
+            assert!(refusal.contains("another order"), "{refusal}");
+            assert!(
+                text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+                "{text}"
+            );
+        }
     }
 
     #[test]
     fn malformed_cursors_are_invalid_input() {
-        let good = PageCursor { updated_at: DateTime::UNIX_EPOCH, id: DocumentId::new() };
+        let (updated_at, id) = (DateTime::UNIX_EPOCH, DocumentId::new());
+        let good = PageCursor::Updated { updated_at, id }.to_string();
         let far = URL_SAFE_NO_PAD.encode([0x7f; 24]);
-        let short = good.to_string()[..28].to_owned();
+        let short = good[..28].to_owned();
         let long = format!("{good}AAAA");
         for text in ["", "x", "äöü", "not a cursor at all, sorry", "====", &far, &short, &long] {
-            assert!(text.parse::<PageCursor>().is_err(), "{text:?} was accepted");
+            for order in [DocumentOrder::Updated, DocumentOrder::Created] {
+                assert!(PageCursor::parse(text, order).is_err(), "{text:?} was accepted");
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ const NAMES: &[&str] = &[
     "m0015_tickets",
     "m0016_groups",
     "m0017_addressed_grants",
+    "m0018_documents_by_creation",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::{
-    CommitError, DocumentFilter, Retention, Store, StoreError, StoreOptions,
+    CommitError, DocumentQuery, Retention, Store, StoreError, StoreOptions,
     test_store::{TestStore, change_in, edited, new_account, options, title},
 };
 use crate::domain::{AccessLevel, DocumentId, Party, UserId};
@@ -172,7 +172,7 @@ async fn every_future_of_the_store_can_move_between_threads() {
     assert_send(store.migration_status());
     assert_send(store.load_users([user]));
     assert_send(store.find_document(user, document));
-    assert_send(store.list_documents(user, DocumentFilter::All, 1, None));
+    assert_send(store.list_documents(user, DocumentQuery::newest(1)));
     assert_send(store.grant_access(user, document, user, AccessLevel::View));
     assert_send(store.revoke_access(user, document, user));
     assert_send(change_in(&store, document, edited(user, "x")));

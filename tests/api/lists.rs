@@ -75,6 +75,72 @@ async fn a_list_has_every_accessible_document_and_a_change_moves_one_first() {
     node.stop().await;
 }
 
+/// Reads all documents in the order of creation, 50 a page. Calls `between` after each page with the number of pages so far.
+async fn walk(client: &impl Client, between: impl AsyncFn(usize)) -> Vec<Value> {
+    let operation =
+        "query($after: String) { documents(first: 50, after: $after, orderBy: CREATED) {
+        nodes { id } pageInfo { hasNextPage endCursor } } }";
+    let (mut seen, mut after) = (vec![], Value::Null);
+    for pages in 1.. {
+        let page = client.run(operation, json!({ "after": after })).await.value();
+        seen.extend(page["nodes"].as_array().unwrap().iter().map(|node| node["id"].clone()));
+        between(pages).await;
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+    seen
+}
+
+#[actix_web::test]
+async fn all_documents_are_listed_once_while_each_of_them_is_edited() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1000000")]).await;
+    let alice = node.person("Alice").await;
+    let mut documents = vec![];
+    for number in 0..250 {
+        documents.insert(0, alice.create_document(&format!("Document {number}"), "").await);
+    }
+
+    // After each of the five pages, a fifth of the documents on all of them.
+    let edit_some = async |pages: usize| {
+        for document in documents.iter().skip(pages - 1).step_by(5) {
+            alice.rename(*document, &format!("Renamed after page {pages}")).await.value();
+        }
+        alice.create_document("Created meanwhile", "").await;
+    };
+    let seen = walk(&alice, edit_some).await;
+
+    let expected: Vec<_> = documents.iter().map(|document| json!(document)).collect();
+    assert_eq!(seen, expected);
+    for document in documents {
+        assert_eq!(alice.read_version(document).await, 2);
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_cursor_of_one_order_is_refused_in_another() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    alice.create_document("Notes", "").await;
+    let operation = "query($after: String, $order: DocumentOrder!) {
+        documents(after: $after, orderBy: $order) { pageInfo { endCursor } } }";
+    let page = async |order: &str, after: Value| {
+        alice.run(operation, json!({ "order": order, "after": after })).await
+    };
+    for (order, other) in [("UPDATED", "CREATED"), ("CREATED", "UPDATED")] {
+        let first = page(order, Value::Null).await.value();
+        let cursor = &first["pageInfo"]["endCursor"];
+        assert!(page(order, cursor.clone()).await.is_ok(), "{order}");
+        let refused = page(other, cursor.clone()).await;
+        assert_eq!(refused.code(), "BAD_USER_INPUT");
+        let message = refused.error()["message"].as_str().unwrap();
+        assert!(message.contains("another order"), "{message}");
+    }
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn invalid_page_sizes_and_cursors_are_refused() {
     let node = TestNode::start().await;

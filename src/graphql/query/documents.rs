@@ -13,11 +13,11 @@ use crate::{
         page_length,
         read_turns::read,
         types::{
-            DocumentConnection, DocumentEdge, DocumentFilterType, DocumentType, PageInfo,
-            PresenceType,
+            DocumentConnection, DocumentEdge, DocumentFilterType, DocumentOrderType, DocumentType,
+            PageInfo, PresenceType,
         },
     },
-    store::PageCursor,
+    store::{DocumentQuery, PageCursor},
 };
 
 /// Queries of documents.
@@ -34,7 +34,8 @@ impl DocumentQueries {
     }
 
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
-    /// first. `first` is 1 to 100; pass the `endCursor` of a page as `after` to get the next one.
+    /// first. `first` is 1 to 100; pass the `endCursor` of a page as `after`, with the same `orderBy`, to get the next one. To
+    /// read all pages while others write, order by `CREATED`.
     #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
     async fn documents(
         &self,
@@ -42,13 +43,15 @@ impl DocumentQueries {
         #[graphql(default = 20)] first: Option<i32>,
         after: Option<String>,
         #[graphql(default_with = "DocumentFilterType::All")] filter: DocumentFilterType,
+        #[graphql(default_with = "DocumentOrderType::Updated")] order_by: DocumentOrderType,
     ) -> Result<DocumentConnection, ApiError> {
         let user = caller(ctx).user()?;
-        let first = page_length::length(first)?;
-        let after = after.map(|cursor| cursor.parse::<PageCursor>()).transpose()?;
+        let (first, order) = (page_length::length(first)?, order_by.into());
+        let after = after.map(|cursor| PageCursor::parse(&cursor, order)).transpose()?;
         let has_previous = after.is_some();
         let store = &api(ctx)?.store;
-        let page = read(ctx, store.list_documents(user.id, filter.into(), first, after)).await?;
+        let query = DocumentQuery { filter: filter.into(), order, first, after };
+        let page = read(ctx, store.list_documents(user.id, query)).await?;
         // One query for all owners, and none if the operation does not select them.
         let owners = if selects_owner(ctx) {
             let owners = page.documents.iter().map(|(document, _)| document.owner);
@@ -60,7 +63,7 @@ impl DocumentQueries {
             .documents
             .into_iter()
             .map(|(document, access)| {
-                let cursor = PageCursor::after(&document).to_string();
+                let cursor = PageCursor::after(&document, order).to_string();
                 let owner = owners.get(&document.owner).cloned();
                 DocumentEdge {
                     cursor,

@@ -28,7 +28,9 @@ pub(super) use history::{DocumentText, HistoryConnection};
 pub(super) use level::AccessEventType;
 pub(super) use link::{LinkType, LinkVisitorType, NewLinkPayload};
 pub(super) use node::NodeType;
-pub(super) use page::{DocumentConnection, DocumentEdge, DocumentFilterType, PageInfo};
+pub(super) use page::{
+    DocumentConnection, DocumentEdge, DocumentFilterType, DocumentOrderType, PageInfo,
+};
 pub(super) use person::{AccountType, AuthPayload, UserType};
 pub(super) use presence::{PresenceChangeType, PresenceType};
 pub(super) use ticket::TicketPayload;

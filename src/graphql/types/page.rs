@@ -3,7 +3,7 @@
 use async_graphql::{Enum, Object, SimpleObject};
 
 use super::DocumentType;
-use crate::store::DocumentFilter;
+use crate::store::{DocumentFilter, DocumentOrder};
 
 /// Which documents a list holds.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,18 @@ pub(in crate::graphql) enum DocumentFilterType {
     /// Those of others that were granted to the caller, who has not accepted them with `acceptAccess`. They can be opened like all
     /// others.
     Pending,
+}
+
+/// The order of a list of documents.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(name = "DocumentOrder", remote = "DocumentOrder")]
+pub(in crate::graphql) enum DocumentOrderType {
+    /// The most recently changed first. A document that is changed while a client reads the pages moves to the first one, so the
+    /// client may not see it.
+    Updated,
+    /// The most recently created first. Changes move no document: a client that reads all pages sees each document that exists
+    /// all the time exactly once.
+    Created,
 }
 
 /// The position of a page in its list.
