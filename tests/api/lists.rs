@@ -95,7 +95,11 @@ async fn walk(client: &impl Client, between: impl AsyncFn(usize)) -> Vec<Value> 
 
 #[actix_web::test]
 async fn all_documents_are_listed_once_while_each_of_them_is_edited() {
-    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1000000")]).await;
+    let node = TestNode::start_with(&[
+        ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "1000000"),
+        ("COSCRIBE__LIMITS__OPERATIONS_PER_SECOND", "1000000"),
+    ])
+    .await;
     let alice = node.person("Alice").await;
     let mut documents = vec![];
     for number in 0..250 {
