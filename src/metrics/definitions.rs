@@ -100,6 +100,8 @@ define_metrics! {
         "Access checks, by outcome.";
     operations: Family<OperationKind, Family<OperationOutcome, IntCounter>>, "coscribe_operations_total",
         "Completed GraphQL operations (for subscriptions: started), by kind and outcome.";
+    operations_waiting: IntGauge, "coscribe_operations_waiting",
+        "Operations of sockets that wait until others of their session are answered.";
     operation_cache: Family<CacheOutcome, IntCounter>, "coscribe_operation_cache_total",
         "Lookups in the cache of parsed operations, by outcome.";
 

@@ -40,6 +40,11 @@ impl Metrics {
         GaugeGuard::new(&self.0.websocket_connections)
     }
 
+    /// Counts an operation that waits until others of its session are answered, until the guard is dropped.
+    pub fn operation_waits(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.0.operations_waiting)
+    }
+
     /// Counts a connection that the server ended or refused. `reason` is a constant of ours.
     pub fn connection_ended(&self, reason: &'static str) {
         self.0.connections_ended.inc(reason);

@@ -112,6 +112,7 @@ fn every_verb_moves_its_metric() {
     metrics.cursors_dropped(1);
     metrics.seat_overflowed();
     let _behind = metrics.behind();
+    let _waiting = metrics.operation_waits();
     metrics.fell_behind(BehindCause::OutboxFull);
     metrics.replayed();
     metrics.session_closed("too_slow");
@@ -151,6 +152,7 @@ fn every_verb_moves_its_metric() {
         ("coscribe_access_checks_total{outcome=\"denied\"}", 1.0),
         ("coscribe_operations_total{kind=\"query\",outcome=\"ok\"}", 1.0),
         ("coscribe_operations_total{kind=\"query\",outcome=\"failed\"}", 0.0),
+        ("coscribe_operations_waiting", 1.0),
         ("coscribe_operation_cache_total{outcome=\"hit\"}", 1.0),
         ("coscribe_operation_cache_total{outcome=\"miss\"}", 1.0),
     ] {

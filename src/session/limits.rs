@@ -10,6 +10,8 @@ pub struct Limits {
     pub connections_per_user: usize,
     /// Unanswered operations of one session.
     pub operations_in_flight: usize,
+    /// Operations of one session that wait until others are answered.
+    pub operations_waiting: usize,
     /// Unanswered HTTP requests of one user, over all sessions of this node.
     pub requests_in_flight: usize,
     /// Open subscriptions of one session.

@@ -2,7 +2,7 @@
 //!
 //! What a frame announces counts for the user at once, because the codec then allocates memory for all of it; what has arrived
 //! counts for the node. Small messages count for nobody. They would cost more to count than they could use: a session has as many
-//! as it may have operations.
+//! as it may have operations in flight, and 1 MiB of those that wait.
 
 use std::{
     rc::Rc,

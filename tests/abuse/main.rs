@@ -25,6 +25,7 @@ mod sync_answers;
 mod texts;
 mod unread_answers;
 mod variables;
+mod waiting_operations;
 
 use peak_alloc::PeakAlloc;
 

@@ -90,6 +90,7 @@ async fn a_connection_takes_no_slot_before_it_is_admitted() {
 async fn operations_in_flight_are_limited_and_the_session_goes_on() {
     let limits = [
         ("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "3"),
+        ("COSCRIBE__LIMITS__OPERATIONS_WAITING", "0"),
         ("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000"),
     ];
     let node = TestNode::start_with(&limits).await;
@@ -110,6 +111,121 @@ async fn operations_in_flight_are_limited_and_the_session_goes_on() {
     assert_eq!(me["data"]["me"]["id"], json!(alice.id));
 
     drop(socket);
+    node.stop().await;
+}
+
+/// The settings of a session that executes one operation at a time, so that the others wait.
+const ONE_AT_A_TIME: [(&str, &str); 3] = [
+    ("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "1"),
+    ("COSCRIBE__LIMITS__OPERATIONS_WAITING", "5"),
+    ("COSCRIBE__LIMITS__OPERATION_COMPLEXITY", "100000"),
+];
+
+/// An operation that takes long enough for the node to read others meanwhile.
+fn long_query() -> String {
+    let fields: String = (0..400).map(|n| format!("a{n}: me {{ id }} ")).collect();
+    format!("{{ {fields} }}")
+}
+
+#[actix_web::test]
+async fn a_page_starts_a_hundred_operations_at_once_and_all_are_answered() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__OPERATIONS_IN_FLIGHT", "3")]).await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+
+    socket.send_together(&starts("{ me { id } }", 100)).await;
+
+    let (mut answered, mut completed) = (vec![], vec![]);
+    while completed.len() < 100 {
+        let message = socket.expect_message().await;
+        let id: u32 = message["id"].as_str().unwrap().parse().unwrap();
+        if message["type"] == "next" {
+            assert_eq!(message["payload"]["data"]["me"]["id"], json!(alice.id));
+            answered.push(id);
+        } else {
+            assert_eq!(message["type"], "complete", "{message}");
+            completed.push(id);
+        }
+    }
+    for ids in [&mut answered, &mut completed] {
+        ids.sort_unstable();
+        assert_eq!(*ids, (0..100).collect::<Vec<_>>());
+    }
+    node.expect_metric("coscribe_operations_waiting", 0).await;
+    socket.expect_alive().await;
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn operations_beyond_those_that_may_wait_are_refused_in_words() {
+    let node = TestNode::start_with(&ONE_AT_A_TIME).await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+
+    socket.send_together(&starts(&long_query(), 40)).await;
+
+    let (mut answered, mut refused) = (0, vec![]);
+    while answered + refused.len() < 40 {
+        let message = socket.expect_message().await;
+        match message["type"].as_str().unwrap() {
+            "complete" => answered += 1,
+            "error" => refused.push(Answer::refused(message["payload"].clone())),
+            _ => {}
+        }
+    }
+    assert!(answered >= 6 && !refused.is_empty(), "{answered} answered");
+    for answer in refused {
+        assert_eq!(answer.code(), "RATE_LIMITED");
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(message.contains("as may wait (5)"), "{message}");
+    }
+    socket.expect_alive().await;
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_operation_that_is_completed_while_it_waits_never_starts() {
+    let node = TestNode::start_with(&ONE_AT_A_TIME).await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+    let start = |id: &str, operation: &str| json!({ "type": "subscribe", "id": id, "payload": { "query": operation } });
+
+    socket
+        .send_together(&[
+            start("first", &long_query()),
+            start("dropped", "mutation { createDocument(title: \"Dropped\") { id } }"),
+            json!({ "type": "complete", "id": "dropped" }),
+            // The id is free again.
+            start("dropped", "{ documents { nodes { title } } }"),
+        ])
+        .await;
+
+    socket.expect_answer("first").await;
+    let listed = socket.expect_answer("dropped").await;
+    assert_eq!(listed["data"]["documents"]["nodes"], json!([]));
+    let documents = alice.run("{ documents { nodes { title } } }", json!({})).await.value();
+    assert_eq!(documents["nodes"], json!([]));
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_id_of_an_operation_that_waits_is_taken() {
+    let node = TestNode::start_with(&ONE_AT_A_TIME).await;
+    let alice = node.person("Alice").await;
+    let mut socket = alice.connect_raw().await;
+    let start = |id: &str, operation: &str| {
+        json!({ "type": "subscribe", "id": id, "payload": { "query": operation } })
+    };
+    let waiting = start("waiting", "{ me { id } }");
+
+    socket.send_together(&[start("first", &long_query()), waiting.clone(), waiting]).await;
+
+    assert_eq!(socket.expect_close().await.0, 4409);
+    // What waited went with the session.
+    node.expect_metric("coscribe_operations_waiting", 0).await;
     node.stop().await;
 }
 

@@ -58,6 +58,11 @@ impl Decoder {
         self.waiting.push_back(received);
     }
 
+    /// Returns whether the messages wait until the last one is handled.
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Returns whether a message is not decoded yet, or is decoded and not handled.
     pub(super) fn is_busy(&self) -> bool {
         self.is_paused || !self.waiting.is_empty()

@@ -1,7 +1,7 @@
 //! The operations of an admitted client: started, answered, stopped.
 //!
 //! An operation is polled once when it starts, since most are ready at once. Only one that must wait becomes a future of
-//! the session's actor.
+//! the session's actor. Operations that do not fit beside those in flight wait, unparsed, until an answer has left.
 
 use std::{convert::identity, sync::Arc, task::Poll};
 
@@ -15,11 +15,12 @@ use super::{
     in_progress::{Demand, InProgress, RunningOperation},
     port::{Operation, OperationResponse, Preparation},
     protocol::GraphQlCompletion,
+    waiting_operations::{WaitingOperation, WaitingOperations},
 };
 use crate::{
     domain::{Party, UserId},
     memory::Reservation,
-    metrics::OperationKind,
+    metrics::{GaugeGuard, OperationKind},
     outbox::{InFlight, OutboxFrame},
     room::Subscription,
     session::{
@@ -40,6 +41,15 @@ pub(super) struct Execution {
     parts: Arc<SessionParts>,
     link: Arc<SessionLink>,
     operations: InProgress,
+    waiting: WaitingOperations<QueuedOperation>,
+    /// Whether the session awaits the end of an operation in flight, so that one that waits may start.
+    awaits_capacity: bool,
+}
+
+/// An operation that waits for others to be answered.
+struct QueuedOperation {
+    operation: NewOperation,
+    _counted: GaugeGuard,
 }
 
 /// An operation that a client asks for.
@@ -57,6 +67,8 @@ pub(super) enum StartedOperation {
     Begun(ProtocolEffect),
     /// Its text is long and is parsed later. Until [`Execution::begin`], no other message of the client is handled.
     Parsing(LocalBoxFuture<'static, ReadyOperation>),
+    /// It waits for others to be answered, which the session has to await unless it does so already.
+    Waiting(Option<ProtocolEffect>),
 }
 
 /// An operation that is parsed, or was refused.
@@ -83,7 +95,8 @@ impl Execution {
     pub(super) fn new(parts: Arc<SessionParts>, link: Arc<SessionLink>) -> Self {
         let limits = &parts.limits;
         let operations = InProgress::new(limits.operations_in_flight, limits.message);
-        Self { parts, link, operations }
+        let waiting = WaitingOperations::new(limits.operations_waiting);
+        Self { parts, link, operations, waiting, awaits_capacity: false }
     }
 
     /// Returns the session.
@@ -96,24 +109,79 @@ impl Execution {
         self.link.user().id
     }
 
-    /// Starts an operation, or refuses it.
+    /// Starts an operation, lets it wait until others are answered, or refuses it.
     pub(super) fn start(
         &mut self,
         id: OperationId,
-        NewOperation { payload, bytes, held }: NewOperation,
+        operation: NewOperation,
         view: &SessionView,
     ) -> StartedOperation {
         if self.is_active(&id) {
             return StartedOperation::Begun(ProtocolEffect::Close(CloseReason::DuplicateId(id)));
         }
-        let cost = cost_of_operation(bytes, self.parts.execute.bytes_to_parse(&payload.query));
-        let in_flight = match self.admit(bytes, cost, view) {
-            Ok(in_flight) => in_flight,
-            Err((code, message)) => {
-                let errors = graphql_ws::errors(code, &message);
-                return StartedOperation::Begun(refusal(&id, &errors, None));
-            }
+        if let Err((code, message)) = self.check(&operation, view) {
+            return refused(&id, code, &message);
+        }
+        if self.waiting.is_empty()
+            && let Some(in_flight) = self.operations.admit(operation.bytes)
+        {
+            return self.prepare(id, operation, in_flight);
+        }
+        self.queue(id, operation)
+    }
+
+    /// Starts the operation that has waited longest, if there is one and it fits beside those in flight.
+    pub(super) fn start_next(&mut self) -> Option<StartedOperation> {
+        let in_flight = self.operations.admit(self.waiting.first_bytes()?)?;
+        let WaitingOperation { id, operation: queued, .. } = self.waiting.pop()?;
+        Some(self.prepare(id, queued.operation, in_flight))
+    }
+
+    /// Returns the effect of waiting until an operation in flight has ended, if others wait for that and the session does not
+    /// await it yet.
+    pub(super) fn await_capacity(&mut self) -> Option<ProtocolEffect> {
+        if self.waiting.is_empty() || self.awaits_capacity {
+            return None;
+        }
+        self.awaits_capacity = true;
+        let in_flight = self.operations.in_flight();
+        let freed = async move {
+            in_flight.freed().await;
+            Completion::GraphQl(GraphQlCompletion::CapacityFreed)
         };
+        Some(ProtocolEffect::Await(freed.boxed_local()))
+    }
+
+    /// Notes that an operation in flight has ended.
+    pub(super) fn capacity_freed(&mut self) {
+        self.awaits_capacity = false;
+    }
+
+    /// Lets an operation wait, or refuses it.
+    fn queue(&mut self, id: OperationId, operation: NewOperation) -> StartedOperation {
+        let (bytes, is_reserved) = (operation.bytes, operation.held.is_some());
+        let operation =
+            QueuedOperation { operation, _counted: self.parts.metrics.operation_waits() };
+        match self.waiting.push(WaitingOperation { id, bytes, is_reserved, operation }) {
+            Ok(()) => StartedOperation::Waiting(self.await_capacity()),
+            Err(id) => {
+                let limits = &self.parts.limits;
+                let message = format!(
+                    "This connection has {} unanswered operations, or {} bytes of them, and as many more as may wait ({}). Wait for an answer and try again.",
+                    limits.operations_in_flight, limits.message, limits.operations_waiting
+                );
+                refused(&id, ErrorCode::RateLimited, &message)
+            }
+        }
+    }
+
+    /// Parses an operation that is in flight from now on, and begins it if that is done at once.
+    fn prepare(
+        &mut self,
+        id: OperationId,
+        NewOperation { payload, bytes: _counted, held }: NewOperation,
+        in_flight: InFlight,
+    ) -> StartedOperation {
         let party = Party::User(self.user());
         let mut preparing = self.parts.execute.prepare(party, payload, held);
         if let Poll::Ready(prepared) = poll_once(&mut preparing) {
@@ -142,6 +210,9 @@ impl Execution {
 
     /// Returns whether the id names an operation that has not ended.
     fn is_active(&self, id: &OperationId) -> bool {
+        if self.waiting.has(id) {
+            return true;
+        }
         match self.operations.find(id) {
             Some(
                 RunningOperation::Query(_)
@@ -153,26 +224,20 @@ impl Execution {
         }
     }
 
-    /// Admits one more operation, or returns why the client has to wait.
-    fn admit(
+    /// Counts an operation for its user. Returns why it is refused, if it is.
+    fn check(
         &self,
-        bytes: usize,
-        cost: u32,
+        operation: &NewOperation,
         view: &SessionView,
-    ) -> Result<InFlight, (ErrorCode, String)> {
+    ) -> Result<(), (ErrorCode, String)> {
         if view.is_draining {
             let message = "The server is restarting. Reconnect and try again.".to_owned();
             return Err((ErrorCode::Unavailable, message));
         }
+        let to_parse = self.parts.execute.bytes_to_parse(&operation.payload.query);
+        let cost = cost_of_operation(operation.bytes, to_parse);
         let refused = |error: Throttled| (ErrorCode::RateLimited, error.to_string());
-        self.parts.throttle.take_many(&self.user(), cost).map_err(refused)?;
-        self.operations.admit(bytes).ok_or_else(|| {
-            let message = format!(
-                "This connection has {} unanswered operations, or {} bytes of them. Wait for an answer and try again.",
-                self.parts.limits.operations_in_flight, self.parts.limits.message
-            );
-            (ErrorCode::RateLimited, message)
-        })
+        self.parts.throttle.take_many(&self.user(), cost).map_err(refused)
     }
 
     fn run(
@@ -261,18 +326,19 @@ impl Execution {
         }
     }
 
-    /// Stops an operation at the client's request.
+    /// Stops an operation at the client's request. One that waits never starts.
     pub(super) fn stop(&mut self, id: &OperationId) {
+        self.waiting.remove(id);
         self.operations.stop(id);
         self.link.give_up(id);
     }
 
-    /// Returns whether an operation is being executed.
+    /// Returns whether an operation is being executed, or waits for that.
     pub(super) fn is_busy(&self) -> bool {
-        self.operations.are_executing()
+        !self.waiting.is_empty() || self.operations.are_executing()
     }
 
-    /// Gives up the seats of all subscriptions.
+    /// Gives up the seats of all subscriptions, and drops the operations that wait.
     pub(super) fn leave(self) {
         self.link.give_up_all();
     }
@@ -296,6 +362,11 @@ fn answer(id: &OperationId, response: OperationResponse, in_flight: InFlight) ->
         }
         OperationResponse::Refused(errors) => refusal(id, &errors, Some(in_flight)),
     }
+}
+
+/// Refuses an operation that is not in flight.
+fn refused(id: &OperationId, code: ErrorCode, message: &str) -> StartedOperation {
+    StartedOperation::Begun(refusal(id, &graphql_ws::errors(code, message), None))
 }
 
 fn refusal(id: &OperationId, errors: &[u8], in_flight: Option<InFlight>) -> ProtocolEffect {

@@ -72,6 +72,11 @@ impl InProgress {
         (waiting < self.max_in_flight && fits).then(|| self.in_flight.enter(bytes))
     }
 
+    /// Returns the count of operations in flight.
+    pub(in crate::session) fn in_flight(&self) -> InFlightCount {
+        self.in_flight.clone()
+    }
+
     /// Returns the state of the operation with this id.
     pub(in crate::session) fn find(&self, id: &OperationId) -> Option<&RunningOperation> {
         self.running.get(id)

@@ -10,3 +10,4 @@ pub(super) mod in_progress;
 pub(super) mod port;
 pub(super) mod protocol;
 pub(super) mod renewal;
+mod waiting_operations;

@@ -51,6 +51,8 @@ pub(in crate::session) enum GraphQlCompletion {
     Parsed(ReadyOperation),
     /// An operation has ended, or has its seat.
     Operation(OperationCompletion),
+    /// An answer has left, so that an operation that waits may start.
+    CapacityFreed,
     /// A renewed token was checked.
     Renewal(RenewalCompletion),
 }
@@ -109,7 +111,7 @@ impl GraphQlProtocol {
         view: &SessionView,
     ) -> Vec<ProtocolEffect> {
         // A session that closes takes no further message.
-        while !effects.iter().any(|effect| matches!(effect, ProtocolEffect::Close(_))) {
+        while !closes(&effects) {
             let party = self.execution.as_ref().map(|execution| Party::User(execution.user()));
             match self.decoder.next(party) {
                 Some(Decoding::Done(decoded)) => effects.extend(self.handle(decoded, view)),
@@ -120,6 +122,18 @@ impl GraphQlProtocol {
                 None => break,
             }
         }
+        effects
+    }
+
+    /// Starts the operations that wait, in order and as far as they fit, up to one whose text is parsed later. Adds to `effects`.
+    fn start_waiting(&mut self, mut effects: Vec<ProtocolEffect>) -> Vec<ProtocolEffect> {
+        let Some(execution) = &mut self.execution else { return effects };
+        // Only one text is parsed at a time, so that its client can stop no operation that does not exist yet.
+        while !closes(&effects) && !self.decoder.is_paused() {
+            let Some(started) = execution.start_next() else { break };
+            effects.extend(effects_of(started, &mut self.decoder));
+        }
+        effects.extend(execution.await_capacity());
         effects
     }
 
@@ -146,13 +160,8 @@ impl GraphQlProtocol {
                 vec![self.renewal.start(token, user, view)]
             }
             (Decision::Start(id, payload), Some(execution)) => {
-                match execution.start(id, NewOperation { payload, bytes, held }, view) {
-                    StartedOperation::Begun(effect) => vec![effect],
-                    StartedOperation::Parsing(parsed) => {
-                        self.decoder.pause();
-                        pause_for(parsed.map(GraphQlCompletion::Parsed).boxed_local()).into()
-                    }
-                }
+                let operation = NewOperation { payload, bytes, held };
+                effects_of(execution.start(id, operation, view), &mut self.decoder)
             }
             (Decision::Stop(id), Some(execution)) => {
                 execution.stop(&id);
@@ -175,15 +184,21 @@ impl GraphQlProtocol {
                 self.decoder.resume();
                 let mut effects = vec![ProtocolEffect::PauseReading(false)];
                 effects.extend(self.handle(decoded, view));
+                let effects = self.start_waiting(effects);
                 self.decode(effects, view)
             }
             GraphQlCompletion::Parsed(parsed) => {
                 self.decoder.resume();
                 let effects = vec![ProtocolEffect::PauseReading(false), execution.begin(parsed)];
+                let effects = self.start_waiting(effects);
                 self.decode(effects, view)
             }
             GraphQlCompletion::Operation(completion) => {
                 execution.complete(completion).into_iter().collect()
+            }
+            GraphQlCompletion::CapacityFreed => {
+                execution.capacity_freed();
+                self.start_waiting(Vec::new())
             }
             GraphQlCompletion::Renewal(completion) => {
                 self.renewal.complete(completion, execution.link(), view)
@@ -209,6 +224,23 @@ impl GraphQlProtocol {
             execution.leave();
         }
     }
+}
+
+/// Returns the effects of an operation that has started, or waits.
+fn effects_of(started: StartedOperation, decoder: &mut Decoder) -> Vec<ProtocolEffect> {
+    match started {
+        StartedOperation::Begun(effect) => vec![effect],
+        StartedOperation::Parsing(parsed) => {
+            decoder.pause();
+            pause_for(parsed.map(GraphQlCompletion::Parsed).boxed_local()).into()
+        }
+        StartedOperation::Waiting(effect) => effect.into_iter().collect(),
+    }
+}
+
+/// Returns whether the session closes.
+fn closes(effects: &[ProtocolEffect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, ProtocolEffect::Close(_)))
 }
 
 /// Returns the effects of a message that is decoded or handled later: those after it wait.

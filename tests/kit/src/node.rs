@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The gauges of a node that has no clients.
-const CLIENT_GAUGES: [&str; 9] = [
+const CLIENT_GAUGES: [&str; 10] = [
     "active_websocket_connections",
     "active_subscriptions_total{topic=\"changes\"}",
     "active_subscriptions_total{topic=\"presence\"}",
@@ -19,6 +19,7 @@ const CLIENT_GAUGES: [&str; 9] = [
     "coscribe_rooms",
     "coscribe_members",
     "coscribe_seats_behind",
+    "coscribe_operations_waiting",
     "coscribe_outbox_bytes",
 ];
 
