@@ -216,9 +216,7 @@ async fn the_id_of_an_operation_that_waits_is_taken() {
     let node = TestNode::start_with(&ONE_AT_A_TIME).await;
     let alice = node.person("Alice").await;
     let mut socket = alice.connect_raw().await;
-    let start = |id: &str, operation: &str| {
-        json!({ "type": "subscribe", "id": id, "payload": { "query": operation } })
-    };
+    let start = |id: &str, operation: &str| json!({ "type": "subscribe", "id": id, "payload": { "query": operation } });
     let waiting = start("waiting", "{ me { id } }");
 
     socket.send_together(&[start("first", &long_query()), waiting.clone(), waiting]).await;
