@@ -98,6 +98,19 @@ async fn an_object_is_found_by_its_id_unless_it_belongs_to_others() {
 }
 
 #[actix_web::test]
+async fn an_object_that_cannot_be_found_leaves_the_other_fields_in_the_answer() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let operation = "{ bad: node(id: \"1\") { id } me { name } }";
+
+    let reply = alice.send(&json!({ "query": operation })).await.json();
+
+    assert_eq!(reply["data"], json!({ "bad": null, "me": { "name": "Alice" } }));
+    assert_eq!(reply["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn the_texts_of_objects_count_in_the_complexity_of_an_operation() {
     let Pair { node, alice, document, .. } = Pair::start().await;
     let operation = |texts: usize| {

@@ -2,15 +2,16 @@
 //!
 //! async-graphql omits a failed field from the response, even a field that the schema declares as non-null. Here a
 //! failed nullable field becomes null, and a failed non-null field makes its parent null. In this schema the only
-//! nullable field that can fail is `document`, at the root of queries. If any other field fails, `data` becomes null.
+//! nullable fields that can fail are `document` and `node`, at the root of queries. If any other field fails, `data` becomes
+//! null.
 
 use async_graphql::{
     Name, PathSegment, Response, Value,
     parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
 };
 
-/// The nullable root field.
-const NULLABLE: &str = "document";
+/// The nullable root fields.
+const NULLABLE: [&str; 2] = ["document", "node"];
 
 /// Inserts the nulls of failed fields into the response of `operation`.
 pub(in crate::graphql) fn insert(
@@ -31,7 +32,7 @@ pub(in crate::graphql) fn insert(
     }
     let is_nullable = |key: &&str| {
         let field = find_field(document, &operation.selection_set.node, key);
-        field.is_some_and(|field| field.name.node == NULLABLE)
+        field.is_some_and(|field| NULLABLE.contains(&field.name.node.as_str()))
     };
     response.data = match std::mem::take(&mut response.data) {
         data if failed.iter().all(is_nullable) => with_nulls(data, &failed),
