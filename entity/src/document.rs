@@ -11,7 +11,7 @@ pub struct Model {
     /// UUIDv7.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The user who created it.
+    /// The user who owns it: who created it, or to whom it was handed over.
     pub owner_id: Uuid,
     /// The title at `version`.
     pub title: String,
@@ -35,6 +35,8 @@ pub struct Model {
     pub stored_bytes: i64,
     /// How often an application has said that its rules for this document have changed.
     pub rules_version: i64,
+    /// The user who created it, if it was handed over since. Zeros if that account was deleted. Null if the owner created it.
+    pub creator_id: Option<Uuid>,
     /// The row of `owner_id`.
     #[sea_orm(belongs_to, from = "owner_id", to = "id")]
     pub owner: BelongsTo<super::user::Entity>,

@@ -32,6 +32,13 @@ pub struct Model {
     pub rules_version: i64,
     /// The link that a guest without an account came by. Null for all others.
     pub guest_of: Option<Uuid>,
+    /// When a server last worked on the deletion of the account: UTC, whole microseconds. Null unless it is being deleted or was.
+    pub erasing_at: Option<DateTimeUtc>,
+    /// The user who receives the documents of the account that is being deleted. Null if they are deleted, too.
+    pub heir_id: Option<Uuid>,
+    /// When the account was deleted: UTC, whole microseconds. Its row stays, without anything about the user, because that of a
+    /// deleted document refers to it.
+    pub erased_at: Option<DateTimeUtc>,
     /// The documents that this user owns.
     #[sea_orm(has_many)]
     pub documents: HasMany<super::document::Entity>,

@@ -16,6 +16,7 @@ mod m0010_sign_ins;
 mod m0011_entitlements;
 mod m0012_applications;
 mod m0013_links;
+mod m0014_erasure;
 mod m0015_tickets;
 mod m0016_groups;
 mod m0017_addressed_grants;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_entitlements::Migration),
             Box::new(m0012_applications::Migration),
             Box::new(m0013_links::Migration),
+            Box::new(m0014_erasure::Migration),
             Box::new(m0015_tickets::Migration),
             Box::new(m0016_groups::Migration),
             Box::new(m0017_addressed_grants::Migration),

@@ -16,7 +16,7 @@ use crate::{
     room::RoomError,
     roster::RosterUnavailable,
     session::Throttled,
-    store::{LinkRefused, StoreError},
+    store::{HandOverRefused, LinkRefused, StoreError},
     wire::ErrorCode,
 };
 
@@ -305,6 +305,15 @@ fn report_store(error: &StoreError) -> ErrorReport {
             LinkRefused::TargetIsGuest => ErrorCode::BadUserInput,
         },
         StoreError::OwnerKeepsAccess => ErrorCode::BadUserInput,
+        StoreError::HandOver(refused) => match refused {
+            HandOverRefused::NotOwner => ErrorCode::Forbidden,
+            HandOverRefused::OwnsAlready
+            | HandOverRefused::NoGrant
+            | HandOverRefused::GrantsMissing { .. } => ErrorCode::BadUserInput,
+            // Without the numbers, which only the receiver may know.
+            HandOverRefused::OverQuota(_) => ErrorCode::QuotaExceeded,
+            HandOverRefused::BeingDeleted | HandOverRefused::IsReceiver => ErrorCode::Conflict,
+        },
         StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_) => {
             ErrorCode::Unavailable
         }

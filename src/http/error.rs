@@ -193,7 +193,7 @@ impl HttpError {
                 IdentityError::Store(
                     StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
                 ) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-                // Loading or enrolling an account returns none of the first nine.
+                // Loading or enrolling an account returns none of the first ten.
                 IdentityError::Store(
                     StoreError::EmailTaken
                     | StoreError::NoSuchUser
@@ -203,6 +203,7 @@ impl HttpError {
                     | StoreError::TooManyBlocked
                     | StoreError::Link(_)
                     | StoreError::GroupFull(_)
+                    | StoreError::HandOver(_)
                     | StoreError::OverQuota(_)
                     | StoreError::Migration(_)
                     | StoreError::Internal(_),

@@ -75,6 +75,7 @@ impl From<&IdentityError> for CloseReason {
                 | StoreError::TooManyBlocked
                 | StoreError::Link(_)
                 | StoreError::GroupFull(_)
+                | StoreError::HandOver(_)
                 | StoreError::OverQuota(_)
                 | StoreError::Migration(_)
                 | StoreError::Internal(_),

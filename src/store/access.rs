@@ -369,7 +369,10 @@ impl AccessState {
             .column_as(user::Column::Name, "target_name")
             .column_as(user::Column::GuestOf, "target_guest_of")
             .filter(document::Column::Id.eq(document.uuid()));
-        let is_target = Expr::col((user::Entity, user::Column::Id)).eq(target.uuid());
+        // An account that is being deleted gets no access any more.
+        let is_target = Expr::col((user::Entity, user::Column::Id))
+            .eq(target.uuid())
+            .and(Expr::col((user::Entity, user::Column::ErasingAt)).is_null());
         QueryTrait::query(&mut query).left_join(user::Entity, is_target);
         query.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
     }
@@ -402,6 +405,7 @@ impl AccessState {
     }
 }
 
+/// Stores a grant, which replaces the previous one of its user.
 pub(super) async fn store_grant(
     txn: &DatabaseTransaction,
     row: document_access::ActiveModel,

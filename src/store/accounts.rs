@@ -140,12 +140,15 @@ impl Store {
         Err(StoreError::internal("another account has the placeholder address of an enrolled user"))
     }
 
-    /// Returns the account with this id.
+    /// Returns the account with this id, unless it was deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn find_account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        let row = user::Entity::find_by_id(id.uuid()).one(&self.readers).await?;
+        let row = user::Entity::find_by_id(id.uuid())
+            .filter(user::Column::ErasedAt.is_null())
+            .one(&self.readers)
+            .await?;
         Ok(row.map(rows::account))
     }
 
@@ -177,7 +180,8 @@ impl Store {
         .await
     }
 
-    /// Returns accounts in the order of their ids, at most `limit`, beginning behind the one with the id `after`.
+    /// Returns accounts that were not deleted in the order of their ids, at most `limit`, beginning behind the one with the id
+    /// `after`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -186,7 +190,10 @@ impl Store {
         after: Option<UserId>,
         limit: u64,
     ) -> Result<Vec<AccountListing>, StoreError> {
-        let mut query = user::Entity::find().order_by_asc(user::Column::Id).limit(limit);
+        let mut query = user::Entity::find()
+            .filter(user::Column::ErasedAt.is_null())
+            .order_by_asc(user::Column::Id)
+            .limit(limit);
         if let Some(after) = after {
             query = query.filter(user::Column::Id.gt(after.uuid()));
         }
@@ -216,12 +223,13 @@ impl Store {
         Ok(found.map(rows::account))
     }
 
-    /// Returns the account with this address and its password hash.
+    /// Returns the account with this address and its password hash. `None` also if it is being deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn find_credentials(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
-        Ok(self.find_by_email(email).await?.map(|mut row| Credentials {
+        let found = self.find_by_email(email).await?.filter(|row| row.erasing_at.is_none());
+        Ok(found.map(|mut row| Credentials {
             password_hash: row.password_hash.take(),
             is_blocked: row.blocked_at.is_some(),
             account: rows::account(row),
@@ -329,6 +337,9 @@ pub(super) fn new_row(
         blocked_at: None,
         rules_version: 0,
         guest_of: None,
+        erasing_at: None,
+        heir_id: None,
+        erased_at: None,
     }
 }
 

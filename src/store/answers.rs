@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// Returns by which rules a question about a user and a document is answered now. `None` if there is no such document or
-    /// account.
+    /// account, or the account is being deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -91,6 +91,7 @@ impl Store {
         let of_user: Option<i64> = user::Entity::find_by_id(user.uuid())
             .select_only()
             .column(user::Column::RulesVersion)
+            .filter(user::Column::ErasingAt.is_null())
             .into_tuple()
             .one(&self.readers)
             .await?;

@@ -19,6 +19,7 @@ use super::{
     StoreError,
     groups::{is_member, members_of_access},
     link_uses::check_not_guest,
+    ownership::lock_account,
     quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
@@ -68,6 +69,7 @@ impl Store {
             stored_bytes: Set(signed(bytes)),
             content: Set(String::new()),
             rules_version: Set(0),
+            creator_id: Set(None),
         };
         let snapshot = document_snapshot::ActiveModel {
             document_id: Set(document.id.uuid()),
@@ -77,6 +79,8 @@ impl Store {
         self.write(Party::User(owner), async {
             let txn = self.begin().await?;
             check_not_guest(&txn, owner, LinkRefused::NotForGuests).await?;
+            // Nothing is created for an account that is being deleted.
+            lock_account(&txn, owner).await?;
             check_document_count(&txn, owner, &self.quotas).await?;
             let counted = CountedBytes { owner: owner.uuid(), bytes: signed(bytes) };
             let wanted = WantedBytes { counted, lengthens: true };

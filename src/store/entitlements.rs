@@ -163,35 +163,44 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn end_due_grants(&self, now: DateTime<Utc>) -> Result<Vec<UserAccess>, StoreError> {
+        let due = Condition::all().add(document_access::Column::EndsAt.lte(now));
+        Ok(self.delete_some_grants(&due).await?.unwrap_or_default())
+    }
+
+    /// Deletes some of the grants that fit a condition. Returns the access of their users afterwards, or `None` if there are none.
+    pub(super) async fn delete_some_grants(
+        &self,
+        chosen: &Condition,
+    ) -> Result<Option<Vec<UserAccess>>, StoreError> {
         use document_access::Column;
         let find = document_access::Entity::find()
             .select_only()
             .columns([Column::DocumentId, Column::UserId])
-            .filter(Column::EndsAt.lte(now));
-        let due: Vec<(Uuid, Uuid)> =
+            .filter(chosen.clone());
+        let found: Vec<(Uuid, Uuid)> =
             find.clone().limit(DELETED_AT_ONCE).into_tuple().all(&self.readers).await?;
-        if due.is_empty() {
-            return Ok(vec![]);
+        if found.is_empty() {
+            return Ok(None);
         }
         let documents: BTreeSet<_> =
-            due.iter().map(|(document, _)| DocumentId::from(*document)).collect();
+            found.iter().map(|(document, _)| DocumentId::from(*document)).collect();
         let ids = documents.iter().map(|document| document.uuid()).collect::<Vec<_>>();
         self.write(Party::Node, async {
             let txn = self.begin().await?;
             lock_documents(&txn, documents.iter().copied()).await?;
             let of_these = Column::DocumentId.is_in(ids);
-            let due: Vec<(Uuid, Uuid)> =
+            let pairs: Vec<(Uuid, Uuid)> =
                 find.filter(of_these.clone()).into_tuple().all(&txn).await?;
             document_access::Entity::delete_many()
-                .filter(Column::EndsAt.lte(now))
+                .filter(chosen.clone())
                 .filter(of_these)
                 .exec(&txn)
                 .await?;
-            let pairs = typed(due);
+            let pairs = typed(pairs);
             increment_all(&txn, &pairs).await?;
             let access = list_access(&txn, &pairs).await?;
             txn.commit().await?;
-            Ok(access)
+            Ok(Some(access))
         })
         .await
     }

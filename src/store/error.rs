@@ -9,7 +9,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
-use super::{GroupFull, LinkRefused};
+use super::{GroupFull, HandOverRefused, LinkRefused};
 use crate::quota::QuotaExceeded;
 
 /// The code with which PostgreSQL refuses a write while it is read-only.
@@ -43,6 +43,9 @@ pub enum StoreError {
     /// The user blocks too many others.
     #[error("You block {} users. Unblock one first.", super::blocks::MAX_BLOCKED)]
     TooManyBlocked,
+    /// Documents are not handed over, or an account is not deleted.
+    #[error(transparent)]
+    HandOver(#[from] HandOverRefused),
     /// A quota of a user is used up.
     #[error(transparent)]
     OverQuota(#[from] QuotaExceeded),

@@ -65,7 +65,7 @@ impl ChangeSummary {
 
 impl Store {
     /// Returns the entries of a document's history before the version `before`, or from the head, newest first: at most
-    /// `count`, and fewer if they are long. Creating the document counts as a change by its owner. Changes that are no
+    /// `count`, and fewer if they are long. Creating the document counts as a change by the user who did. Changes that are no
     /// longer kept are left out.
     ///
     /// # Errors
@@ -139,9 +139,10 @@ impl Store {
         document: DocumentId,
         below: i64,
     ) -> Result<Option<ChangeSummary>, StoreError> {
-        let row: Option<(Uuid, DateTime<Utc>, i64)> = document::Entity::find()
+        let row: Option<(Uuid, Option<Uuid>, DateTime<Utc>, i64)> = document::Entity::find()
             .select_only()
             .column(document::Column::OwnerId)
+            .column(document::Column::CreatorId)
             .column(document::Column::CreatedAt)
             .column(document::Column::Version)
             .filter(document::Column::Id.eq(document.uuid()))
@@ -150,9 +151,11 @@ impl Store {
             .await?;
         let second = Version::FIRST.next().number();
         let is_next = |head: i64| below == second || (head == 1 && below > second);
-        Ok(row.filter(|(_, _, head)| is_next(*head)).map(|(owner, at, _)| ChangeSummary {
+        let row = row.filter(|(.., head)| is_next(*head));
+        Ok(row.map(|(owner, creator, at, _)| ChangeSummary {
             version: Version::FIRST.number(),
-            author: Some(owner),
+            // No user has the id of zeros, which stands for a deleted account.
+            author: Some(creator.unwrap_or(owner)).filter(|author| !author.is_nil()),
             at,
         }))
     }

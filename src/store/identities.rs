@@ -12,6 +12,7 @@ use super::{
     Store, StoreError,
     accounts::{insertion, new_row, placeholder_address},
     address_grants::take_over_grants,
+    ownership::lock_account,
     rows,
 };
 use crate::domain::{DisplayName, Email, OutsideSubject, Party, UserId};
@@ -90,7 +91,22 @@ impl Store {
         profile: &OutsideProfile,
         said_at: DateTime<Utc>,
     ) -> Result<OutsideUser, StoreError> {
-        retry_unique(|| self.try_enrol(subject, profile, said_at)).await
+        retry_unique(|| self.try_enrol(subject, profile, said_at, None)).await
+    }
+
+    /// Creates a new account for a user of an outside issuer whose account `deleted` was deleted, or is being deleted. Concurrent
+    /// calls create one account.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn enrol_outside_user_again(
+        &self,
+        subject: &OutsideSubject,
+        profile: &OutsideProfile,
+        said_at: DateTime<Utc>,
+        deleted: UserId,
+    ) -> Result<OutsideUser, StoreError> {
+        retry_unique(|| self.try_enrol(subject, profile, said_at, Some(deleted))).await
     }
 
     async fn try_enrol(
@@ -98,12 +114,14 @@ impl Store {
         subject: &OutsideSubject,
         profile: &OutsideProfile,
         said_at: DateTime<Utc>,
+        instead_of: Option<UserId>,
     ) -> Result<OutsideUser, StoreError> {
         let id = UserId::new();
         let said_at = said_at.trunc_subsecs(6);
         let email = profile.email.as_ref().map(|email| email.as_str().to_owned());
         let finding = self.read_for(Party::User(id), self.find_outside_user(subject));
-        if let Some(known) = finding.await?? {
+        let known = finding.await??;
+        if let Some(known) = known.filter(|known| Some(known.user) != instead_of) {
             return Ok(known);
         }
         let created = self.write(Party::User(id), async {
@@ -117,6 +135,14 @@ impl Store {
                 ..new_row(id, &name, placeholder_address(id), None)
             };
             insertion(account).exec_without_returning(&txn).await?;
+            if let Some(deleted) = instead_of {
+                identity::Entity::delete_many()
+                    .filter(identity::Column::Issuer.eq(&*subject.issuer))
+                    .filter(identity::Column::Subject.eq(&*subject.subject))
+                    .filter(identity::Column::UserId.eq(deleted.uuid()))
+                    .exec(&txn)
+                    .await?;
+            }
             let row = identity::ActiveModel {
                 issuer: Set((*subject.issuer).to_owned()),
                 subject: Set((*subject.subject).to_owned()),
@@ -147,7 +173,7 @@ impl Store {
     }
 
     /// Stores what an issuer says of a user who has an account: another name, another verified address. Parts that it does
-    /// not say stay as they are.
+    /// not say stay as they are. Nothing is stored for an account that is being deleted.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -190,6 +216,10 @@ impl Store {
         }
         self.write(Party::User(id), async {
             let txn = self.begin().await?;
+            match lock_account(&txn, id).await {
+                Err(StoreError::NoSuchUser) => return Ok(()),
+                locked => locked?,
+            }
             if let Some(email) = &said.email {
                 take_address(&txn, email, id).await?;
             }

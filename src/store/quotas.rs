@@ -9,17 +9,17 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use entity::{document, user};
+use entity::document;
 use parking_lot::Mutex;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, PaginatorTrait,
-    QueryFilter, QuerySelect,
-    sea_query::{Asterisk, Expr, ExprTrait, Func, LockType},
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    Select,
+    sea_query::{Asterisk, Expr, ExprTrait, Func},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Store, StoreError, StoreOptions, stored_bytes::CountedBytes};
+use super::{HandOverRefused, Store, StoreError, StoreOptions, stored_bytes::CountedBytes};
 use crate::{
     domain::UserId,
     quota::{AllowanceUse, HourlyAllowance, QuotaExceeded, QuotaKind},
@@ -268,15 +268,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn load_usage(&self, user: UserId) -> Result<StorageUse, StoreError> {
-        let row: Option<(i64, i64)> = document::Entity::find()
-            .select_only()
-            .expr(Func::count(Expr::col(Asterisk)))
-            .expr(sum_of_bytes())
-            .filter(document::Column::OwnerId.eq(user.uuid()))
-            .filter(document::Column::DeletedAt.is_null())
-            .into_tuple()
-            .one(&self.readers)
-            .await?;
+        let row: Option<(i64, i64)> = select_usage(user).into_tuple().one(&self.readers).await?;
         let (documents, bytes) = row.unwrap_or_default();
         Ok(StorageUse {
             documents: documents.unsigned_abs(),
@@ -295,8 +287,8 @@ impl Store {
     }
 }
 
-/// Checks that an owner may have one more document. Others who create documents of this owner wait until the transaction
-/// ends.
+/// Checks that an owner may have one more document. The transaction has locked the account, so that others who create documents
+/// of this owner wait until it ends.
 ///
 /// # Errors
 /// [`StoreError::OverQuota`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -308,10 +300,6 @@ pub(super) async fn check_document_count(
     let limit = quotas.limits.documents_per_user;
     if limit == u64::MAX {
         return Ok(());
-    }
-    if txn.get_database_backend() != DbBackend::Sqlite {
-        let lock = user::Entity::find_by_id(owner.uuid()).select_only().column(user::Column::Id);
-        let _locked: Option<Uuid> = lock.lock(LockType::NoKeyUpdate).into_tuple().one(txn).await?;
     }
     // The owner alone, so that the index suffices.
     let used = document::Entity::find()
@@ -328,6 +316,40 @@ pub(super) async fn check_document_count(
             Err(QuotaExceeded { kind, used, limit, retry_after: None }.into())
         }
     }
+}
+
+/// Checks that a user may own more documents, which take this many bytes. The transaction has locked the account. The sums are
+/// read from the database, because such changes are rare.
+///
+/// # Errors
+/// [`HandOverRefused::OverQuota`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+pub(super) async fn check_receiver(
+    txn: &DatabaseTransaction,
+    receiver: UserId,
+    (documents, bytes): (u64, u64),
+    quotas: &StoreQuotas,
+) -> Result<(), StoreError> {
+    let used: Option<(i64, i64)> = select_usage(receiver).into_tuple().one(txn).await?;
+    let (own_documents, own_bytes) = used.unwrap_or_default();
+    let Quotas { documents_per_user, bytes_per_user, .. } = quotas.limits;
+    let kind = if own_documents.unsigned_abs().saturating_add(documents) > documents_per_user {
+        QuotaKind::Documents
+    } else if own_bytes.unsigned_abs().saturating_add(bytes) > bytes_per_user {
+        QuotaKind::Bytes
+    } else {
+        return Ok(());
+    };
+    Err(HandOverRefused::OverQuota(kind).into())
+}
+
+/// Selects the number of documents of an owner, and the bytes that they take.
+pub(super) fn select_usage(owner: UserId) -> Select<document::Entity> {
+    document::Entity::find()
+        .select_only()
+        .expr(Func::count(Expr::col(Asterisk)))
+        .expr(sum_of_bytes())
+        .filter(document::Column::OwnerId.eq(owner.uuid()))
+        .filter(document::Column::DeletedAt.is_null())
 }
 
 fn sum_of_bytes() -> Expr {

@@ -19,6 +19,7 @@ const NAMES: &[&str] = &[
     "m0011_entitlements",
     "m0012_applications",
     "m0013_links",
+    "m0014_erasure",
     "m0015_tickets",
     "m0016_groups",
     "m0017_addressed_grants",

@@ -27,6 +27,8 @@ pub struct Standing {
     pub is_blocked: bool,
     /// Whether the sign-in has ended.
     pub is_signed_out: bool,
+    /// Whether the account was deleted, or is being deleted.
+    pub is_deleted: bool,
 }
 
 /// Returns the query of a standing. Every request with a token asks it, so its text is not built each time.
@@ -35,7 +37,7 @@ const fn find_standing(backend: DbBackend) -> &'static str {
         ($sign_in:literal, $id:literal) => {
             concat!(
                 r#"SELECT id, name, email, confirmed_email, created_at, generation, ended_at, blocked_at,
-                EXISTS(SELECT 1 FROM ended_sign_in WHERE user_id = "user".id AND sign_in_id = "#,
+                erasing_at, EXISTS(SELECT 1 FROM ended_sign_in WHERE user_id = "user".id AND sign_in_id = "#,
                 $sign_in,
                 r#") AS has_ended_alone FROM "user" WHERE id = "#,
                 $id
@@ -58,6 +60,7 @@ struct StandingRow {
     generation: i64,
     ended_at: Option<DateTime<Utc>>,
     blocked_at: Option<DateTime<Utc>>,
+    erasing_at: Option<DateTime<Utc>>,
     has_ended_alone: bool,
 }
 
@@ -90,6 +93,7 @@ impl Store {
             Standing {
                 is_blocked: row.blocked_at.is_some(),
                 is_signed_out: row.has_ended_alone || is_among_all,
+                is_deleted: row.erasing_at.is_some(),
                 account: Account {
                     id: row.id.into(),
                     name: row.name.into(),
@@ -165,12 +169,13 @@ impl Store {
     /// Lets a blocked account be used again. Its user has to sign in.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`], [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::NoSuchUser`], also if the account is being deleted; [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn unblock(&self, user: UserId) -> Result<(), StoreError> {
         let none = Expr::value(Option::<DateTime<Utc>>::None);
         let update = user::Entity::update_many()
             .col_expr(user::Column::BlockedAt, none)
-            .filter(user::Column::Id.eq(user.uuid()));
+            .filter(user::Column::Id.eq(user.uuid()))
+            .filter(user::Column::ErasingAt.is_null());
         let updated = self.turns.write(Party::Node, update.exec(&self.statements)).await??;
         if updated.rows_affected == 0 { Err(StoreError::NoSuchUser) } else { Ok(()) }
     }

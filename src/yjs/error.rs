@@ -130,6 +130,7 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         | StoreError::TooManyBlocked
         | StoreError::Link(_)
         | StoreError::GroupFull(_)
+        | StoreError::HandOver(_)
         | StoreError::OverQuota(_)
         | StoreError::Migration(_)
         | StoreError::Internal(_) => CloseReason::InternalError,
