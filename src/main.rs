@@ -68,7 +68,7 @@ enum Command {
         #[command(subcommand)]
         direction: Migrate,
     },
-    /// List, create and confirm the accounts of users
+    /// List, create, confirm, block, export and erase the accounts of users
     User {
         #[command(subcommand)]
         command: UserCommand,
@@ -159,11 +159,11 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
         return probe::probe(&settings);
     }
     let _logging = telemetry::start(&settings.telemetry)?;
-    let base = Base::open(&settings).await?;
+    let mut base = Base::open(&settings).await?;
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&settings, base, demo).await,
         Command::Migrate { direction } => migrate(&base, direction).await,
-        Command::User { command } => command.run(&settings, &base, print).await,
+        Command::User { command } => command.run(&settings, &mut base, print).await,
         Command::Key { command } => command.run(&base, print).await,
         Command::Token { user } => token(&base, &user).await,
         Command::Compact { document, text_only } => compact(base, document, text_only).await,

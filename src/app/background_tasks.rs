@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::{
     task::JoinHandle,
@@ -16,7 +16,7 @@ use crate::{
     auth::Issuers,
     bridge::Health,
     room::Rooms,
-    session::Sessions,
+    session::{AccountEnds, Sessions},
     settings::Settings,
     store::{Retention, SignInEnd, Store, StoreError, StoreOptions},
     task::supervise_local,
@@ -33,6 +33,13 @@ const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
 /// How often the ends of old sign-ins are forgotten.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_hours(1);
+
+/// How long it is remembered which users of outside issuers have deleted their accounts. Tokens from before have expired then, and
+/// would otherwise create an account.
+const ERASED_IDENTITIES_KEPT: TimeDelta = TimeDelta::days(7);
+
+/// How often the node looks for deletions of accounts that have stopped.
+const FINISH_DELETIONS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the node looks for answers that end soon.
 const RENEW_ANSWERS_EVERY: Duration = Duration::from_millis(100);
@@ -170,7 +177,26 @@ pub(super) fn renew_answers(rooms: Rooms) -> Option<JoinHandle<()>> {
     })
 }
 
-/// Forgets what has expired, once an hour: the ends of sign-ins, document tokens, redeemed tickets, grants to addresses.
+/// Goes on with deletions of accounts that another node has left, or an operator.
+pub(super) fn finish_deletions(account_ends: AccountEnds) -> JoinHandle<()> {
+    supervise_local("deletion of accounts", move || {
+        let account_ends = account_ends.clone();
+        async move {
+            let mut interval = tokio::time::interval(FINISH_DELETIONS_EVERY);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                if let Err(error) = account_ends.finish_stalled().await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "could not look for deletions of accounts");
+                }
+            }
+        }
+    })
+}
+
+/// Forgets what has expired, once an hour: the ends of sign-ins, document tokens, redeemed tickets, grants to addresses, and the
+/// identities of deleted accounts.
 pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
     supervise_local("deletion of ended sign-ins", move || {
         let store = store.clone();
@@ -192,6 +218,7 @@ async fn forget_expired(store: &Store, now: DateTime<Utc>) -> Result<(), StoreEr
     while store.forget_document_tokens(now).await? > 0 {}
     while store.forget_address_grants(now).await? > 0 {}
     while store.forget_redeemed_tickets(now).await? > 0 {}
+    while store.forget_erased_identities(now - ERASED_IDENTITIES_KEPT).await? > 0 {}
     Ok(())
 }
 

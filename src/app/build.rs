@@ -23,8 +23,8 @@ use crate::{
     quota::OpenDocuments,
     room::{RoomParts, Rooms},
     session::{
-        DocumentTokenEnds, Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts, Sessions,
-        SignInEnds, Throttle, WaitingThrottle,
+        AccountEnds, DocumentTokenEnds, Identity, Limits, MAX_SEARCHES_PER_MINUTE, SessionParts,
+        Sessions, SignInEnds, Throttle, WaitingThrottle,
     },
     settings::Settings,
     store::{AcceptedAddress, Store},
@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) issuers: Issuers,
     pub(super) applications: ApplicationKeys,
     pub(super) document_token_ends: DocumentTokenEnds,
+    pub(super) account_ends: AccountEnds,
 }
 
 /// Builds the parts of a node on an open store.
@@ -71,6 +72,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
     let sign_in_ends =
         SignInEnds::new(sessions.clone(), rooms.clone(), Arc::clone(&cluster.bridge));
     let document_token_ends = DocumentTokenEnds::new(store.clone(), sign_in_ends.clone());
+    let account_ends = AccountEnds::new(store.clone(), rooms.clone(), sign_in_ends.clone());
     let engine = Engine::new(Arc::new(Api {
         store: store.clone(),
         rooms: rooms.clone(),
@@ -92,6 +94,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             may_sign_in: settings.auth.has_local_accounts(),
             may_register: settings.auth.is_registration_open(),
         },
+        account_ends: account_ends.clone(),
         document_token_ends: document_token_ends.clone(),
         document_tokens_kept_for: TimeDelta::from_std(document_tokens.life + MAX_LEEWAYS)?,
         sign_in_ends,
@@ -198,6 +201,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         issuers,
         applications,
         document_token_ends,
+        account_ends,
     })
 }
 

@@ -13,8 +13,8 @@ use super::{
     Base,
     application_keys::KeyLoader,
     background_tasks::{
-        delete_old_changes, end_due_access, end_sign_ins, forget_sign_ins, keep_keys_fresh,
-        purge_deleted_documents, reconcile_with_store, renew_answers,
+        delete_old_changes, end_due_access, end_sign_ins, finish_deletions, forget_sign_ins,
+        keep_keys_fresh, purge_deleted_documents, reconcile_with_store, renew_answers,
     },
     build::build,
     cluster::Cluster,
@@ -58,6 +58,7 @@ impl Node {
         let parts = build(settings, store.clone(), tokens)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
         let (rooms, mut cluster, issuers) = (parts.rooms, parts.cluster, parts.issuers);
+        let account_ends = parts.account_ends;
         let key_loader = KeyLoader {
             store: store.clone(),
             keys: parts.applications,
@@ -86,6 +87,7 @@ impl Node {
         let of_sign_ins = [
             Some(end_sign_ins(settings, store.clone(), sessions.clone())),
             Some(forget_sign_ins(store.clone())),
+            Some(finish_deletions(account_ends)),
             Some(keep_keys_fresh(issuers)),
             Some(key_task),
             Some(end_due_access(settings, rooms.clone())),

@@ -6,15 +6,11 @@
 use thiserror::Error;
 
 use super::{
-    CorruptDocument, LoadError, Replica, StateError, Uncopied,
-    document_load::{LoadBounds, Target},
-    loader::{DocumentLoader, off_thread},
-    log_tail::LogTail,
+    CorruptDocument, LoadError, Replica, StateError, Uncopied, document_load::Target,
+    full_document::unlimited_loader, loader::off_thread, log_tail::LogTail,
 };
 use crate::{
     domain::{Budget, Content, Delta, DocumentId, Party, Version},
-    memory::{DocumentMemory, MemoryBounds},
-    metrics::Metrics,
     store::{SnapshotState, Store, StoreError},
 };
 
@@ -94,9 +90,7 @@ async fn copy_everything(
     document: DocumentId,
     version: Version,
 ) -> Result<Vec<u8>, CompactError> {
-    let memory = DocumentMemory::new(MemoryBounds::UNLIMITED, Metrics::new());
-    let loader = DocumentLoader::new(store.clone(), LoadBounds::NONE, memory, Metrics::new());
-    let loaded = loader.replica(document, version, Party::Node).await?;
+    let loaded = unlimited_loader(store).replica(document, version, Party::Node).await?;
     let copy = move || loaded.replica.compacted().map(|copy| copy.state());
     Ok(off_thread(usize::MAX, copy).await??)
 }

@@ -16,6 +16,7 @@ mod compact;
 pub(crate) mod document_load;
 pub(crate) mod document_state;
 mod follow_log;
+pub(crate) mod full_document;
 mod job;
 pub(crate) mod loader;
 mod lock_pace;

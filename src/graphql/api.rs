@@ -12,7 +12,7 @@ use crate::{
     metrics::Metrics,
     room::Rooms,
     roster::Roster,
-    session::{DocumentTokenEnds, Limits, SignInEnds, Throttle},
+    session::{AccountEnds, DocumentTokenEnds, Limits, SignInEnds, Throttle},
     store::{AcceptedAddress, Store},
 };
 
@@ -60,6 +60,8 @@ pub struct Api {
     pub local_accounts: LocalAccountRules,
     /// Closes the sessions whose sign-ins have ended.
     pub sign_in_ends: SignInEnds,
+    /// Deletes accounts.
+    pub account_ends: AccountEnds,
     /// Ends document tokens.
     pub document_token_ends: DocumentTokenEnds,
     /// How long the end of a document token is remembered.

@@ -17,10 +17,11 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use super::{
     Api, ApiError,
     answer::{AnswerBudget, AnswerRefused, Encoded, FirstTime},
+    types::Base64,
 };
 use crate::{
     domain::{Collaborator, Content, DocumentId, Party, Presence, User, UserId, Version},
-    editing::LoadError,
+    editing::{LoadError, Replica},
     fair_queue::FairQueue,
     store::StoreError,
 };
@@ -60,6 +61,12 @@ struct PresenceIn(DocumentId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct TextAt(DocumentId, Version);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct JsonAt(DocumentId, Version);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct UpdateAt(DocumentId, Version);
+
 /// Why a text cannot be answered.
 #[derive(Debug, Clone)]
 enum TextError {
@@ -67,10 +74,10 @@ enum TextError {
     Refused(AnswerRefused),
 }
 
-/// A text whose bytes have been spent once.
+/// A text, or another form of the content, whose bytes have been spent once.
 #[derive(Clone)]
-struct LoadedText {
-    text: Encoded<String>,
+struct LoadedText<T = String> {
+    text: Encoded<T>,
     first: Arc<FirstTime>,
 }
 
@@ -136,7 +143,38 @@ impl Loaders {
         document: DocumentId,
         version: Version,
     ) -> Result<Encoded<String>, ApiError> {
-        let loaded = self.loader.load_one(TextAt(document, version)).await?;
+        self.spent(self.loader.load_one(TextAt(document, version)).await?)
+    }
+
+    /// Returns the content of a document at a version as JSON in a string, and spends its bytes.
+    ///
+    /// # Errors
+    /// It cannot be loaded, or the answer would become too large.
+    pub(super) async fn json(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Encoded<String>, ApiError> {
+        self.spent(self.loader.load_one(JsonAt(document, version)).await?)
+    }
+
+    /// Returns the whole Yjs document at a version as one update, and spends its bytes.
+    ///
+    /// # Errors
+    /// It cannot be loaded, or the answer would become too large.
+    pub(super) async fn update(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Encoded<Base64>, ApiError> {
+        self.spent(self.loader.load_one(UpdateAt(document, version)).await?)
+    }
+
+    /// Returns what was loaded. Spends its bytes, unless this is the first time: they were spent when it was loaded.
+    fn spent<T>(
+        &self,
+        loaded: Option<Result<LoadedText<T>, TextError>>,
+    ) -> Result<Encoded<T>, ApiError> {
         let loaded = loaded.unwrap_or(Err(TextError::Load(LoadError::NotKept)));
         let LoadedText { text, first } = loaded.map_err(|error| match error {
             TextError::Load(error) => ApiError::from(error),
@@ -210,17 +248,76 @@ impl Loader<TextAt> for Reader {
     }
 }
 
+impl Loader<JsonAt> for Reader {
+    type Value = Result<LoadedText, TextError>;
+    type Error = LoadError;
+
+    async fn load(&self, keys: &[JsonAt]) -> Result<HashMap<JsonAt, Self::Value>, LoadError> {
+        let texts = stream::iter(keys.to_vec())
+            .map(|key| async move { (key, self.read_json(key).await) })
+            .buffered(TEXTS_AT_ONCE);
+        Ok(texts.collect().await)
+    }
+}
+
+impl Loader<UpdateAt> for Reader {
+    type Value = Result<LoadedText<Base64>, TextError>;
+    type Error = LoadError;
+
+    async fn load(&self, keys: &[UpdateAt]) -> Result<HashMap<UpdateAt, Self::Value>, LoadError> {
+        let updates = stream::iter(keys.to_vec())
+            .map(|key| async move { (key, self.read_update(key).await) })
+            .buffered(TEXTS_AT_ONCE);
+        Ok(updates.collect().await)
+    }
+}
+
 impl Reader {
     fn is_wanted(&self) -> bool {
         self.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// Reads a text and spends its bytes. After a refusal nothing is read.
-    async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
+    /// Checks that something may be read. After a refusal nothing is.
+    fn check(&self) -> Result<(), TextError> {
         if !self.is_wanted() {
             return Err(TextError::Load(LoadError::Aborted));
         }
-        self.budget.check().map_err(TextError::Refused)?;
+        self.budget.check().map_err(TextError::Refused)
+    }
+
+    /// Reads the content of a document as JSON and spends its bytes.
+    async fn read_json(&self, JsonAt(document, version): JsonAt) -> Result<LoadedText, TextError> {
+        self.check()?;
+        let write = |replica: &Replica| Content::from(&*replica.content_json().to_string());
+        let reading = self.api.rooms.read_replica(document, version, self.party, write);
+        let json = reading.await.map_err(TextError::Load)?;
+        let text = Encoded::text_in_turn(json, self.turns.clone(), self.party).await;
+        let text = text.map_err(TextError::Load)?;
+        self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;
+        Ok(LoadedText { text, first: Arc::default() })
+    }
+
+    /// Reads a whole Yjs document. Its bytes are spent before they are written.
+    async fn read_update(
+        &self,
+        UpdateAt(document, version): UpdateAt,
+    ) -> Result<LoadedText<Base64>, TextError> {
+        self.check()?;
+        let budget = Arc::clone(&self.budget);
+        let write = move |replica: &Replica| -> Result<_, AnswerRefused> {
+            let state = replica.state();
+            budget.spend_bytes(Encoded::<Base64>::base64_bytes(state.len()))?;
+            Ok(Encoded::base64(&state))
+        };
+        let reading = self.api.rooms.read_replica(document, version, self.party, write);
+        let written = reading.await.map_err(TextError::Load)?;
+        let text = written.map_err(TextError::Refused)?;
+        Ok(LoadedText { text, first: Arc::default() })
+    }
+
+    /// Reads a text and spends its bytes. After a refusal nothing is read.
+    async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
+        self.check()?;
         let content = self.api.rooms.content_at(document, version, self.party).await;
         let content = content.map_err(TextError::Load)?;
         let text = Encoded::text_in_turn(content, self.turns.clone(), self.party).await;

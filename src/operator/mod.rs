@@ -2,6 +2,9 @@
 //!
 //! The commands change the database and no running server. They may run beside one, also on SQLite.
 
+mod erasure;
+mod export;
+mod json_file;
 mod keys;
 mod users;
 

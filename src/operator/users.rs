@@ -1,11 +1,15 @@
 //! `coscribe user`: the accounts of users.
 
-use std::io::{self, BufRead as _};
+use std::{
+    io::{self, BufRead as _},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Subcommand;
 
+use super::{erasure::erase, export::export};
 use crate::{
     app::Base,
     auth::{HashTurn, Passwords},
@@ -57,6 +61,24 @@ pub enum UserCommand {
         /// Id or e-mail address of the user
         user: String,
     },
+    /// Write what is stored of a user into files: the account, and each of their documents as text, as JSON and as a Yjs update,
+    /// with its history
+    Export {
+        /// Id or e-mail address of the user
+        user: String,
+        /// Folder for the files, which is created; it must be empty if it exists
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Delete an account: end its sign-ins, delete its documents or hand them over, and remove its user as an author. Cannot be
+    /// undone; export the account first. A deletion that was interrupted goes on when the command is repeated
+    Erase {
+        /// Id or e-mail address of the user
+        user: String,
+        /// Id or e-mail address of a user who receives the documents, instead of deleting them
+        #[arg(long, value_name = "USER")]
+        hand_over_to: Option<String>,
+    },
 }
 
 impl UserCommand {
@@ -67,10 +89,10 @@ impl UserCommand {
     pub async fn run(
         self,
         settings: &Settings,
-        base: &Base,
+        base: &mut Base,
         mut print: impl FnMut(String) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let store = &base.store;
+        let store = &base.store.clone();
         match self {
             Self::List => list(store, print).await,
             Self::Create { email, name, password_stdin } => {
@@ -105,6 +127,26 @@ impl UserCommand {
                 let email = store.confirm_address(account.id).await?;
                 let email = email.context("the account has no address of its own")?;
                 print(format!("confirmed {email} for {}\n", account.id))
+            }
+            Self::Export { user, to } => {
+                let account = find_account(store, &user).await?;
+                let outcome = export(store, &account, &to).await?;
+                let folder = to.display();
+                print(format!("exported {} documents to {folder}\n", outcome.documents))?;
+                for (document, error) in &outcome.failed {
+                    print(format!("could not export {document}: {error:#}\n"))?;
+                }
+                let failed = outcome.failed.len();
+                anyhow::ensure!(failed == 0, "{failed} documents could not be exported");
+                Ok(())
+            }
+            Self::Erase { user, hand_over_to } => {
+                let account = find_account(store, &user).await?;
+                let receiver = match hand_over_to {
+                    Some(receiver) => Some(find_account(store, &receiver).await?.id),
+                    None => None,
+                };
+                erase(base, account.id, receiver, print).await
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::{
     },
     editing::{
         EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
-        loader::{MAX_INLINE_BYTES, off_thread},
+        loader::{LoadedReplica, MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::FairPermit,
     quota::{AllowanceUse, HeldDocument},
@@ -174,6 +174,29 @@ impl Rooms {
         party: Party,
     ) -> Result<Content, LoadError> {
         self.shared.loader.content(document, version, party).await
+    }
+
+    /// Returns what `make` makes of the Yjs document at a version, for a party. Does not check access.
+    ///
+    /// # Errors
+    /// As [`content_at`](Self::content_at).
+    pub(crate) async fn read_replica<T: Send + 'static>(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+        make: impl FnOnce(&Replica) -> T + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let loading = self.shared.loader.replica(document, version, party);
+        let LoadedReplica { replica, memory, .. } = loading.await?;
+        let bytes = replica.memory();
+        let work = move || {
+            let made = make(&replica);
+            // It is counted for as long as it exists.
+            drop((replica, memory));
+            made
+        };
+        off_thread(bytes, work).await
     }
 
     /// Moves the cursor of a session that has the document open, on this node or another.

@@ -10,7 +10,9 @@ use thiserror::Error;
 use super::{document_tokens::UsedDocumentTokens, outside_users::OutsideUsers};
 use crate::{
     auth::{Claims, DocumentGrants, Subject, TicketClaims, TicketError, TokenError, Verifier},
-    domain::{Account, DisplayName, DocumentId, Email, Party, SignIn, User, UserId},
+    domain::{
+        Account, DisplayName, DocumentId, Email, OutsideSubject, Party, SignIn, User, UserId,
+    },
     metrics::Metrics,
     room::Rooms,
     store::{Standing, Store, StoreError},
@@ -39,7 +41,7 @@ pub enum IdentityError {
     /// The ticket is not valid, or was used before.
     #[error(transparent)]
     Ticket(#[from] TicketError),
-    /// The token is valid, but its user has no account, and its issuer's users get none by themselves.
+    /// The token is valid, but its user has no account, and its issuer's users get none by themselves, or the account was deleted.
     #[error("the token is valid, but its user has no account here")]
     Unknown,
     /// The sign-in has ended: its user has signed out or changed the password, or an application has ended the document token.
@@ -178,6 +180,10 @@ impl Identity {
         }
         let (party, find) = (Party::User(user), self.store.find_standing(user, &claims.sign_in));
         let account = match (self.store.read_for(party, find).await??, &claims.subject) {
+            (
+                Some(Standing { is_deleted: true, is_signed_out: false, .. }),
+                Subject::Outside(subject),
+            ) => self.enrol_again(user, subject, claims).await?,
             (Some(standing), _) => self.admit(standing)?,
             (None, Subject::User(_)) if self.enrol => self.enrol(user, claims).await?,
             (None, Subject::User(_)) => return Err(self.unknown()),
@@ -197,6 +203,23 @@ impl Identity {
         Ok(Identified { user: account.user(), expires_at, sign_in })
     }
 
+    /// Creates a new account for a user of an outside issuer who has signed in again after the account `deleted` was deleted. The
+    /// tokens from before do not lead here, so that a page that is still open brings no account back.
+    async fn enrol_again(
+        &self,
+        deleted: UserId,
+        subject: &OutsideSubject,
+        claims: &Claims,
+    ) -> Result<Account, IdentityError> {
+        let user = self.outside.enrol_again(subject, claims, deleted).await?;
+        let user = user.ok_or_else(|| self.unknown())?;
+        let find = self.store.find_standing(user, &claims.sign_in);
+        match self.store.read_for(Party::User(user), find).await?? {
+            Some(standing) => self.admit(standing),
+            None => Err(self.unknown()),
+        }
+    }
+
     async fn note_grants(
         &self,
         user: UserId,
@@ -212,8 +235,11 @@ impl Identity {
 
     fn admit(&self, standing: Standing) -> Result<Account, IdentityError> {
         let refused = match standing {
-            Standing { is_blocked: true, .. } => ("blocked", IdentityError::Blocked),
+            Standing { is_blocked: true, is_deleted: false, .. } => {
+                ("blocked", IdentityError::Blocked)
+            }
             Standing { is_signed_out: true, .. } => ("signed_out", IdentityError::SignedOut),
+            Standing { is_deleted: true, .. } => ("unknown_user", IdentityError::Unknown),
             Standing { account, .. } => return Ok(account),
         };
         self.metrics.auth_failed(refused.0);

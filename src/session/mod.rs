@@ -7,6 +7,7 @@
 //!
 //! Invariant: however a session ends, it gives back its connection slot and its seats at once.
 
+mod account_ends;
 mod actor;
 mod admission;
 mod admitted_sessions;
@@ -42,6 +43,7 @@ mod yjs;
 /// The longest time for which a large message or operation that has not begun waits for its turn.
 pub(crate) const TURN_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
+pub use account_ends::AccountEnds;
 pub use document_tokens::DocumentTokenEnds;
 pub use graphql::port::{Execute, Operation, OperationResponse, Preparation};
 pub use identity::{Identified, Identity, IdentityError};

@@ -58,21 +58,57 @@ impl OutsideUsers {
         let find = self.store.find_outside_user(subject);
         let found = match self.store.read_for(Party::Stranger(None), find).await?? {
             None if !claims.may_enrol => return Ok(None),
-            None => {
-                let (store, subject, said) =
-                    (self.store.clone(), subject.clone(), profile_of(claims));
-                let said_at = claims.sign_in.issued_at.unwrap_or(DateTime::UNIX_EPOCH);
-                // A write must not be dropped half-way.
-                let storing = tokio::spawn(async move {
-                    store.enrol_outside_user(&subject, &said, said_at).await
-                });
-                storing.await.map_err(StoreError::internal)??
-            }
+            None => self.enrol(subject, claims, None).await?,
             Some(found) => found,
         };
         let id = found.user;
         self.known.insert(subject.clone(), found);
         Ok(Some(id))
+    }
+
+    /// Returns the new account of a user whose account `deleted` was deleted, or is being deleted. Creates it if the issuer allows
+    /// that. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    ///
+    /// # Cancel safety
+    /// What has begun goes on when the future is dropped.
+    pub(super) async fn enrol_again(
+        &self,
+        subject: &OutsideSubject,
+        claims: &Claims,
+        deleted: UserId,
+    ) -> Result<Option<UserId>, StoreError> {
+        self.forget(subject);
+        if !claims.may_enrol {
+            return Ok(None);
+        }
+        let enrolled = self.enrol(subject, claims, Some(deleted)).await?;
+        let id = enrolled.user;
+        self.known.insert(subject.clone(), enrolled);
+        Ok(Some(id))
+    }
+
+    /// Creates the account of a user who has none, or only one that was deleted.
+    async fn enrol(
+        &self,
+        subject: &OutsideSubject,
+        claims: &Claims,
+        deleted: Option<UserId>,
+    ) -> Result<OutsideUser, StoreError> {
+        let (store, subject, said) = (self.store.clone(), subject.clone(), profile_of(claims));
+        let said_at = claims.sign_in.issued_at.unwrap_or(DateTime::UNIX_EPOCH);
+        // A write must not be dropped half-way.
+        let storing = tokio::spawn(async move {
+            match deleted {
+                None => store.enrol_outside_user(&subject, &said, said_at).await,
+                Some(deleted) => {
+                    store.enrol_outside_user_again(&subject, &said, said_at, deleted).await
+                }
+            }
+        });
+        storing.await.map_err(StoreError::internal)?
     }
 
     /// Stores a new name or verified address that the claims contain, unless a newer token has said otherwise.

@@ -12,6 +12,7 @@
 //! requires its settings `fsync` and `synchronous_commit` to be on, as they are by default.
 
 mod access;
+mod account_data;
 mod accounts;
 mod address_grants;
 mod answers;
@@ -88,6 +89,7 @@ mod sqlite_tests;
 pub(crate) mod test_store;
 
 pub use access::{Grant, GrantOutcome, RevocationOutcome};
+pub use account_data::{KnownIdentity, ReceivedGrant};
 pub use accounts::{AcceptedAddress, AccountListing, Credentials, NewAccount};
 pub use address_grants::{AddressGrantOutcome, NamedCollaborator};
 pub use answers::RulesVersion;

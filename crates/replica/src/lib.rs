@@ -8,6 +8,7 @@
 
 mod compaction;
 mod conflicts;
+mod content_json;
 mod dependencies;
 mod inspection;
 mod merge;

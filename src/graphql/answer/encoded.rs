@@ -105,9 +105,14 @@ impl Encoded<String> {
 }
 
 impl<T> Encoded<T> {
+    /// Returns how many bytes of JSON [`base64`](Self::base64) writes for this number of bytes.
+    pub(in crate::graphql) fn base64_bytes(bytes: usize) -> usize {
+        bytes.div_ceil(3).saturating_mul(4).saturating_add(2)
+    }
+
     /// Writes bytes as a JSON string in standard base64 (RFC 4648, section 4), which needs no escapes.
     pub(in crate::graphql) fn base64(bytes: &[u8]) -> Self {
-        let mut json = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
+        let mut json = String::with_capacity(Self::base64_bytes(bytes.len()));
         json.push('"');
         STANDARD.encode_string(bytes, &mut json);
         json.push('"');
@@ -170,5 +175,6 @@ mod tests {
         assert_eq!(serde_json::from_slice::<String>(&encoded.json).unwrap(), text);
         let encoded = Encoded::<String>::base64(&[0, 255, 62, 63]);
         assert_eq!(&*encoded.json, b"\"AP8+Pw==\"");
+        assert_eq!(encoded.bytes(), Encoded::<String>::base64_bytes(4));
     }
 }

@@ -106,7 +106,7 @@ impl AccountMutations {
         let standing = read(ctx, api.store.find_standing(user.id, &sign_in)).await?;
         let standing = standing.ok_or(StoreError::NoSuchUser)?;
         // A socket may have been opened before.
-        if standing.is_blocked || standing.is_signed_out {
+        if standing.is_blocked || standing.is_signed_out || standing.is_deleted {
             return Err(ApiError::SignInOver);
         }
         let account = standing.account;

@@ -1,7 +1,9 @@
 //! The mutations of the schema, one file per subject.
 
 mod access;
+mod account_ends;
 mod accounts;
+mod current_password;
 mod cursor;
 mod document_tokens;
 mod documents;
@@ -9,6 +11,7 @@ mod edit;
 mod groups;
 mod history;
 mod links;
+mod ownership;
 mod questions;
 mod root;
 mod sign_ins;

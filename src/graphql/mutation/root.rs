@@ -3,10 +3,11 @@
 use async_graphql::MergedObject;
 
 use super::{
-    access::AccessMutations, accounts::AccountMutations, cursor::CursorMutations,
-    document_tokens::DocumentTokenMutations, documents::DocumentMutations, groups::GroupMutations,
-    history::HistoryMutations, links::LinkMutations, questions::QuestionMutations,
-    sign_ins::SignInMutations, tickets::TicketMutations,
+    access::AccessMutations, account_ends::AccountEndMutations, accounts::AccountMutations,
+    cursor::CursorMutations, document_tokens::DocumentTokenMutations, documents::DocumentMutations,
+    groups::GroupMutations, history::HistoryMutations, links::LinkMutations,
+    ownership::OwnershipMutations, questions::QuestionMutations, sign_ins::SignInMutations,
+    tickets::TicketMutations,
 };
 
 /// The root of all mutations.
@@ -14,6 +15,7 @@ use super::{
 pub struct Mutation(
     AccountMutations,
     SignInMutations,
+    AccountEndMutations,
     DocumentTokenMutations,
     TicketMutations,
     QuestionMutations,
@@ -22,5 +24,6 @@ pub struct Mutation(
     AccessMutations,
     LinkMutations,
     GroupMutations,
+    OwnershipMutations,
     CursorMutations,
 );

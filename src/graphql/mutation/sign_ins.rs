@@ -2,12 +2,14 @@
 
 use async_graphql::{Context, Object};
 use chrono::Utc;
-use tokio::time::Instant;
 
-use super::accounts::{count_busy, limited};
+use super::{
+    accounts::count_busy,
+    current_password::{check_password, find_password},
+};
 use crate::{
     auth::Passwords,
-    domain::{Email, EndedSignIns, KeptSession, SignIn, TokenIssuer},
+    domain::{EndedSignIns, KeptSession, SignIn, TokenIssuer},
     graphql::{
         ApiError,
         caller::{api, caller},
@@ -68,24 +70,13 @@ impl SignInMutations {
         if !api.local_accounts.may_sign_in {
             return Err(ApiError::NoLocalAccounts);
         }
-        let (user, network) = (caller.user()?.id, caller.network());
+        let user = caller.user()?.id;
         Passwords::check(&new_password)?;
-        let (email, stored) =
-            read(ctx, api.store.find_password(user)).await?.ok_or(StoreError::NoSuchUser)?;
-        let stored = stored.ok_or(ApiError::NoPassword)?;
-        let email = Email::new(&email)?;
-        let attempt = limited(api, api.sign_ins.begin(&email, network, Instant::now()))?;
-        attempt.delay().await;
-        let turn = attempt.turn();
-        let verified = api.passwords.verify(turn, &current_password, Some(&stored)).await;
-        let is_right = verified.inspect_err(|error| count_busy(api, error))?;
-        if !limited(api, attempt.settle(is_right, Instant::now()))? {
-            api.metrics.auth_failed("wrong_credentials");
-            return Err(ApiError::WrongPassword);
-        }
+        let stored = find_password(ctx).await?.ok_or(ApiError::NoPassword)?;
+        let turn = check_password(ctx, &current_password, &stored).await?;
         let hashed = api.passwords.hash(turn, &new_password).await;
         let hash = hashed.inspect_err(|error| count_busy(api, error))?;
-        let changed = api.store.change_password(user, &stored, hash).await?;
+        let changed = api.store.change_password(user, &stored.hash, hash).await?;
         // Another change came first.
         let ended = changed.ok_or(ApiError::WrongPassword)?;
         let account = read(ctx, api.store.find_account(user)).await?;

@@ -13,7 +13,8 @@ use crate::{
         page_length,
         read_turns::read,
         types::{
-            DocumentConnection, DocumentEdge, DocumentFilterType, DocumentOrderType, DocumentType,
+            DocumentConnection, DocumentEdge, DocumentExport, DocumentFilterType,
+            DocumentOrderType, DocumentType,
             PageInfo, PresenceType,
         },
     },
@@ -74,6 +75,20 @@ impl DocumentQueries {
         let cursors = edges.iter().map(|edge| edge.cursor.as_str());
         let page_info = PageInfo::new(cursors, page.has_next, has_previous);
         Ok(DocumentConnection { edges, page_info })
+    }
+
+    /// A whole document at its newest version, for those who take their data elsewhere: as text, as JSON and as a Yjs update. Select
+    /// only what you need. Requires `VIEW`.
+    #[graphql(complexity = "DATABASE_READ + child_complexity")]
+    async fn export_document(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "documentId")] id: ID,
+    ) -> Result<DocumentExport, ApiError> {
+        let user = caller(ctx).user()?.id;
+        let rooms = &api(ctx)?.rooms;
+        let (document, _) = rooms.read_document(user, document_id(&id)?, AccessLevel::View).await?;
+        Ok(DocumentExport(document))
     }
 
     /// The sessions that have the document open, in the order in which they opened it. Requires access to the document.

@@ -76,7 +76,7 @@ impl DocumentChangeType {
         self.change.version.number()
     }
 
-    /// The author of the change. Null in `RESYNC` and `COMPACTED`.
+    /// The author of the change. Null in `RESYNC` and `COMPACTED`, and if the account of the author was deleted.
     async fn author(&self) -> Option<UserType> {
         self.change.author.clone().map(UserType)
     }

@@ -44,6 +44,7 @@ impl From<DeltaOpInput> for DeltaStep {
 }
 
 /// Bytes in standard base64 (RFC 4648, section 4).
+#[derive(Clone)]
 pub(in crate::graphql) struct Base64(pub(in crate::graphql) Bytes);
 
 /// Bytes in standard base64 with padding (RFC 4648, section 4).

@@ -112,7 +112,7 @@ impl DocumentType {
         self.document.version.number()
     }
 
-    /// The user who created the document.
+    /// The user who owns the document: who created it, or to whom it was handed over.
     async fn owner(&self, ctx: &Context<'_>) -> Result<UserType, ApiError> {
         if let Some(owner) = &self.owner {
             return Ok(UserType(owner.clone()));

@@ -30,7 +30,7 @@ impl HistoryEntryType {
         self.0.to.number()
     }
 
-    /// The author of the changes. Null only if the account no longer exists, but accounts cannot be deleted yet.
+    /// The author of the changes. Null of a compaction, and if the account of the author was deleted.
     async fn author(&self) -> Option<UserType> {
         self.0.author.clone().map(UserType)
     }
