@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use kit::{Client as _, Node as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::SERVER;
 
@@ -216,4 +216,101 @@ async fn operators_create_list_and_confirm_accounts() {
         String::from_utf8_lossy(&unknown.stderr)
             .contains("no account has the id or e-mail address")
     );
+}
+
+/// Reads a JSON file.
+fn json_in(folder: &Path, name: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
+}
+
+#[actix_web::test]
+async fn operators_export_what_is_stored_of_a_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let (alice, bob) = (server.person("Alice").await, server.person("Bob").await);
+    let document = alice.create_shared_document(&[&bob]).await;
+    alice.write(document, "Hello 🎈").await.value();
+    bob.write(document, "Hello 🎈 world").await.value();
+    let shared = bob.create_shared_document(&[&alice]).await;
+    alice.create_document("Empty", "").await;
+
+    let to = folder.path().join("export");
+    let arguments = ["user", "export", "alice@example.org", "--to", to.to_str().unwrap()];
+    let printed = run(folder.path(), &arguments).await;
+
+    assert!(printed.starts_with("exported 2 documents"), "{printed}");
+    let account = json_in(&to, "account.json");
+    assert_eq!(
+        (&account["id"], &account["email"]),
+        (&json!(alice.id), &json!("alice@example.org"))
+    );
+    assert_eq!(account["identities"], json!([]));
+    assert_eq!(account["grants"][0]["documentId"], json!(shared));
+    assert_eq!(account["grants"][0]["level"], "EDIT");
+    assert_eq!(account["documents"].as_array().unwrap().len(), 2);
+    let of_document = to.join("documents").join(document.to_string());
+    assert_eq!(fs::read_to_string(of_document.join("text.txt")).unwrap(), "Hello 🎈 world");
+    assert!(!fs::read(of_document.join("state.yjs")).unwrap().is_empty());
+    let exported = json_in(&of_document, "document.json");
+    assert_eq!((&exported["title"], &exported["version"]), (&json!("Plan"), &json!(3)));
+    assert_eq!(exported["collaborators"][0]["user"]["name"], "Bob");
+    assert_eq!(
+        exported["content"]["ops"][0]["insert"].as_str().map(|text| &text[..5]),
+        Some("Hello")
+    );
+    let history = json_in(&of_document, "history.json");
+    let changes = history["changes"].as_array().unwrap();
+    let authors: Vec<_> = changes.iter().map(|change| &change["authorId"]).collect();
+    assert_eq!(authors, [&json!(alice.id), &json!(bob.id)]);
+    assert_eq!((&changes[0]["kind"], &changes[0]["version"]), (&json!("EDITED"), &json!(2)));
+    assert_eq!(changes[0]["delta"], json!([{ "insert": "Hello 🎈" }]));
+    assert_eq!(history["entries"].as_array().unwrap().len(), 2);
+    let mode = fs::metadata(&to).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+
+    let refused = SERVER.run(folder.path(), &arguments).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not empty"));
+    server.terminate().await;
+}
+
+#[actix_web::test]
+async fn operators_erase_users_with_and_without_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let (alice, bob) = (server.person("Alice").await, server.person("Bob").await);
+    let carol = server.person("Carol").await;
+    let document = alice.create_shared_document(&[&bob]).await;
+    let others = bob.create_shared_document(&[&alice]).await;
+    alice.write(others, "By Alice.").await.value();
+    let (socket, tab) = (alice.connect().await, bob.open(document).await);
+    let itself = ["user", "erase", "carol@example.org", "--hand-over-to", "carol@example.org"];
+    assert!(!SERVER.run(folder.path(), &itself).await.status.success());
+
+    // The server tells everybody who has the documents open.
+    let erased = run(folder.path(), &["user", "erase", "alice@example.org"]).await;
+    assert_eq!(erased, format!("erased {}\n", alice.id));
+    assert_eq!(socket.expect_close().await.0, 4403);
+    assert_eq!(tab.expect_change().await["kind"], "DELETED");
+    assert_eq!(bob.read(document).await, Value::Null);
+    assert_eq!(bob.read(others).await["collaborators"], json!([]));
+    let history =
+        "query($id: ID!) { documentHistory(documentId: $id) { nodes { author { name } } } }";
+    let history = bob.run(history, json!({ "id": others })).await.value();
+    assert_eq!(history["nodes"][0]["author"], Value::Null);
+    drop((socket, tab));
+    server.terminate().await;
+
+    let id = bob.id.to_string();
+    let hand_over = ["user", "erase", id.as_str(), "--hand-over-to", "carol@example.org"];
+    let erased = run(folder.path(), &hand_over).await;
+    assert_eq!(erased, format!("erased {}\n", bob.id));
+    let unknown = SERVER.run(folder.path(), &hand_over).await;
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no account has the id"));
+    let listed = run(folder.path(), &["user", "list"]).await;
+    assert!(listed.lines().count() == 1 && listed.contains("carol@example.org"), "{listed}");
+    let server = SERVER.start(folder.path(), &[]).await;
+    let carol = carol.at(&server);
+    let read = carol.read(others).await;
+    assert_eq!((&read["content"], &read["access"]), (&json!("By Alice."), &json!("OWNER")));
+    server.terminate().await;
 }

@@ -7,6 +7,7 @@
 
 mod access;
 mod accounts;
+mod accounts_end;
 mod address_grants;
 mod close_frames;
 mod collaboration;

@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "tests report what they counted")]
 
+mod accounts_end;
 mod clock;
 mod compaction;
 mod database;

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::sdl::{Argument, Field, Sdl, read_input};
 
 /// Optional arguments that ordinary operations give: without them, they do nothing or less.
-const GIVEN: [&str; 13] = [
+const GIVEN: [&str; 14] = [
     "DeltaOpInput.insert",
     "Mutation.askAgain.documentId",
     "Mutation.askAgain.userId",
     "Mutation.changeGroup.joining",
     "Mutation.createDocument.content",
+    "Mutation.deleteAccount.password",
     "Mutation.endDocumentTokens.tokenId",
     "Mutation.enterAsGuest.secret",
     "Mutation.grantAccess.userId",
@@ -106,7 +107,7 @@ impl Values<'_> {
     fn id(&self, argument: &Argument) -> Value {
         match argument.name.as_str() {
             "mutationId" => Value::Null,
-            "userId" | "joining" | "leaving" => json!(self.names.peer),
+            "userId" | "joining" | "leaving" | "handOverTo" => json!(self.names.peer),
             // There is none, which is an answer as well.
             "linkId" | "groupId" => json!(Uuid::nil()),
             _ if is_document(argument) => json!(self.names.document),

@@ -46,6 +46,9 @@ const REFUSALS: [&str; 8] = [
 /// The mutations that may end the attacker's sign-in, and with it the socket.
 const ENDING_SIGN_INS: [&str; 3] = ["signOut", "changePassword", "signOutEverywhere"];
 
+/// The mutation that deletes the account of its caller.
+const DELETING_ACCOUNTS: &str = "deleteAccount";
+
 /// The mutations that only an application may send.
 const OF_APPLICATIONS: [&str; 3] = ["askAgain", "changeGroup", "endDocumentTokens"];
 
@@ -208,6 +211,12 @@ impl Surroundings {
         }
         if kind == Kind::Mutation && ENDING_SIGN_INS.iter().any(|name| text.contains(name)) {
             return self.answer_over_http(text, variables).await;
+        }
+        if kind == Kind::Mutation && text.contains(DELETING_ACCOUNTS) {
+            // Of a user who is needed for nothing else.
+            let leaver = self.node.person(&format!("Leaver-{}", self.next_number())).await;
+            let reply = leaver.send(&json!({ "query": text, "variables": variables })).await;
+            return json!({ "payload": reply.json() }).to_string();
         }
         let id = self.next_number().to_string();
         let mut socket = self.socket.lock().await;
