@@ -1,4 +1,4 @@
-//! The deletion of accounts ([ADR 52](../../docs/adr/0052-erased-accounts.md)).
+//! The deletion of accounts ([ADR 55](../../docs/adr/0055-erased-accounts.md)).
 //!
 //! An account is blocked first, so that nothing new appears that is its. Then an [`Erasure`] goes through small transactions: it
 //! hands the documents over or has them deleted, ends the access to those of others, removes the user as an author, and at last
