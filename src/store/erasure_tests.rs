@@ -14,12 +14,17 @@ use crate::{
 };
 
 impl TestStore {
-    async fn begin(&self, user: UserId, receiver: Option<UserId>, by: ErasedBy) -> Erasure {
+    async fn begin_deletion(
+        &self,
+        user: UserId,
+        receiver: Option<UserId>,
+        by: ErasedBy,
+    ) -> Erasure {
         self.begin_erasure(user, receiver, by).await.unwrap().1
     }
 
     /// Carries a deletion out as a command does.
-    async fn finish(&self, mut erasure: Erasure) {
+    async fn finish_deletion(&self, mut erasure: Erasure) {
         loop {
             match erasure.step().await.unwrap() {
                 ErasureStep::Changed(_) => {}
@@ -62,8 +67,8 @@ async fn a_deleted_account_leaves_no_documents_access_or_authorship() {
     let receipts = Batch { receipts: vec![receipt], ..batch(others, 3, vec![]) };
     store.commit(receipts).await.unwrap();
 
-    let erasure = store.begin(ana, None, ErasedBy::Themselves).await;
-    store.finish(erasure).await;
+    let erasure = store.begin_deletion(ana, None, ErasedBy::Themselves).await;
+    store.finish_deletion(erasure).await;
 
     assert!(store.find_account(ana).await.unwrap().is_none());
     let any = AcceptedAddress::Any;
@@ -98,8 +103,8 @@ async fn a_deleted_account_hands_its_documents_over() {
     let own = store.begin_erasure(ana, Some(bo), ErasedBy::Themselves).await;
     assert_eq!(refused(own), HandOverRefused::GrantsMissing { documents: 1 });
     assert!(store.find_erasure(ana).await.unwrap().is_none(), "nothing has changed");
-    let erasure = store.begin(ana, Some(bo), ErasedBy::Operator).await;
-    store.finish(erasure).await;
+    let erasure = store.begin_deletion(ana, Some(bo), ErasedBy::Operator).await;
+    store.finish_deletion(erasure).await;
 
     for document in [shared, private] {
         assert_eq!(store.find_owner(document).await.unwrap(), Some(bo));
@@ -120,8 +125,8 @@ async fn the_receiver_of_a_users_documents_must_have_room_for_all() {
 
     let own = store.begin_erasure(ana, Some(bo), ErasedBy::Themselves).await;
     assert!(matches!(refused(own), HandOverRefused::OverQuota(_)));
-    let erasure = store.begin(ana, Some(bo), ErasedBy::Operator).await;
-    store.finish(erasure).await;
+    let erasure = store.begin_deletion(ana, Some(bo), ErasedBy::Operator).await;
+    store.finish_deletion(erasure).await;
     assert_eq!(store.load_usage(bo).await.unwrap().documents, 3);
 }
 
@@ -130,7 +135,7 @@ async fn an_account_that_is_being_deleted_gets_nothing_new() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(bo).await.id;
-    let _erasure = store.begin(ana, None, ErasedBy::Themselves).await;
+    let _erasure = store.begin_deletion(ana, None, ErasedBy::Themselves).await;
 
     let standing = store.find_standing(ana, &sign_in(0)).await.unwrap().unwrap();
     assert!(standing.is_deleted && standing.is_signed_out);
@@ -155,12 +160,12 @@ async fn the_receiver_of_documents_is_not_deleted_before_it_has_them() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(ana).await.id;
-    let first = store.begin(ana, Some(bo), ErasedBy::Operator).await;
+    let first = store.begin_deletion(ana, Some(bo), ErasedBy::Operator).await;
     let early = store.begin_erasure(bo, None, ErasedBy::Operator).await;
     assert_eq!(refused(early), HandOverRefused::IsReceiver);
-    store.finish(first).await;
-    let second = store.begin(bo, None, ErasedBy::Operator).await;
-    store.finish(second).await;
+    store.finish_deletion(first).await;
+    let second = store.begin_deletion(bo, None, ErasedBy::Operator).await;
+    store.finish_deletion(second).await;
     assert_eq!(store.find_owner(document).await.unwrap(), None);
 }
 
@@ -169,7 +174,7 @@ async fn another_node_takes_over_a_deletion_that_was_interrupted() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let documents = [store.document(ana).await.id, store.document(ana).await.id];
-    let mut interrupted = store.begin(ana, Some(bo), ErasedBy::Operator).await;
+    let mut interrupted = store.begin_deletion(ana, Some(bo), ErasedBy::Operator).await;
     interrupted.step().await.unwrap();
     drop(interrupted);
 
@@ -180,7 +185,7 @@ async fn another_node_takes_over_a_deletion_that_was_interrupted() {
     assert_eq!((taken.user(), taken.receiver()), (ana, Some(bo)));
     store.leave_erasure(taken).await.unwrap();
     let taken = store.take_stalled_erasure(Utc::now()).await.unwrap().unwrap();
-    store.finish(taken).await;
+    store.finish_deletion(taken).await;
 
     for document in documents {
         assert_eq!(store.find_owner(document).await.unwrap(), Some(bo));
@@ -199,8 +204,8 @@ async fn a_user_of_an_issuer_gets_a_new_account_with_a_newer_token() {
     };
     let before = Utc::now() - TimeDelta::seconds(10);
     let first = store.enrol_outside_user(&subject, &profile, before).await.unwrap();
-    let erasure = store.begin(first.user, None, ErasedBy::Themselves).await;
-    store.finish(erasure).await;
+    let erasure = store.begin_deletion(first.user, None, ErasedBy::Themselves).await;
+    store.finish_deletion(erasure).await;
 
     let of_issuer = |issued_at| SignIn {
         issued_by: TokenIssuer::Outside,
@@ -229,8 +234,8 @@ async fn a_user_of_an_issuer_gets_a_new_account_with_a_newer_token() {
     assert_eq!(twice.unwrap(), again);
     assert_eq!(store.find_outside_user(&subject).await.unwrap().unwrap().user, again.user);
 
-    let erasure = store.begin(again.user, None, ErasedBy::Themselves).await;
-    store.finish(erasure).await;
+    let erasure = store.begin_deletion(again.user, None, ErasedBy::Themselves).await;
+    store.finish_deletion(erasure).await;
     assert_eq!(store.forget_erased_identities(before).await.unwrap(), 0);
     assert_eq!(store.forget_erased_identities(later).await.unwrap(), 1);
     assert!(store.find_outside_user(&subject).await.unwrap().is_none());
