@@ -13,9 +13,7 @@ use super::{
     ApiError,
     access::document_id,
     admission::{Purpose, ReplayStart},
-    types::{
-        AccessEventType, CursorMoveType, DocumentChangeType, PresenceChangeType, Timestamp,
-    },
+    types::{AccessEventType, CursorMoveType, DocumentChangeType, PresenceChangeType, Timestamp},
 };
 use crate::{
     domain::{Event, InvalidInput, Topic, Version},

@@ -14,8 +14,7 @@ use crate::{
         read_turns::read,
         types::{
             DocumentConnection, DocumentEdge, DocumentExport, DocumentFilterType,
-            DocumentOrderType, DocumentType,
-            PageInfo, PresenceType,
+            DocumentOrderType, DocumentType, PageInfo, PresenceType,
         },
     },
     store::{DocumentQuery, PageCursor},

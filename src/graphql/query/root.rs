@@ -9,4 +9,11 @@ use super::{
 
 /// The root of all queries.
 #[derive(MergedObject, Default)]
-pub struct Query(AccountQueries, DocumentQueries, HistoryQueries, LinkQueries, GroupQueries, NodeQueries);
+pub struct Query(
+    AccountQueries,
+    DocumentQueries,
+    HistoryQueries,
+    LinkQueries,
+    GroupQueries,
+    NodeQueries,
+);
