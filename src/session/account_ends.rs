@@ -53,7 +53,8 @@ impl AccountEnds {
         let by = ErasedBy::Themselves;
         let (ended, erasure) = self.store.begin_erasure(user, receiver, by).await?;
         let deletion = self.clone();
-        tokio::spawn(async move { deletion.finish(erasure).await });
+        // Rooms are opened on the thread that handles the request.
+        actix_rt::spawn(async move { deletion.finish(erasure).await });
         self.ends.announce(user, ended, None);
         Ok(())
     }

@@ -160,7 +160,7 @@ async fn a_deleted_account_takes_its_documents_with_it_and_leaves_no_author() {
         login(email: $email, password: $password) { token } }";
     let credentials = json!({ "email": alice.email, "password": PASSWORD });
     assert_eq!(node.stranger().run(login, credentials).await.code(), "UNAUTHENTICATED");
-    assert_eq!(bob.grant(others, alice, "VIEW").await.code(), "NOT_FOUND");
+    assert_eq!(bob.grant_by_id(others, alice, "VIEW").await.code(), "NOT_FOUND");
     let again = node.person("Alice").await;
     assert_ne!(again.id, alice.id);
     pair.stop((alices_tab, bobs_tab, watching, alices_editor, bobs_editor)).await;

@@ -253,7 +253,7 @@ async fn operators_export_what_is_stored_of_a_user() {
     assert!(!fs::read(of_document.join("state.yjs")).unwrap().is_empty());
     let exported = json_in(&of_document, "document.json");
     assert_eq!((&exported["title"], &exported["version"]), (&json!("Plan"), &json!(3)));
-    assert_eq!(exported["collaborators"][0]["user"]["name"], "Bob");
+    assert_eq!(exported["collaborators"][0]["user"]["name"], "bob@example.org");
     assert_eq!(
         exported["content"]["ops"][0]["insert"].as_str().map(|text| &text[..5]),
         Some("Hello")

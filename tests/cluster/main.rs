@@ -28,6 +28,7 @@ mod questions;
 mod redis_outage;
 mod relay;
 mod revocation;
+mod revocation_matrix;
 mod sentinel;
 mod sign_outs;
 mod store_faults;

@@ -62,6 +62,7 @@ impl AccessMutations {
                 Ok(CollaboratorType(granted.collaborator))
             }
             GrantTarget::Address(email) => {
+                api.hourly.take_grant_to_address(granter, &email)?;
                 api.look_ups.take(granter, caller(ctx).network(), Instant::now())?;
                 let (document, addresses) = (admitted.document, api.addresses);
                 let granting =
