@@ -30,6 +30,8 @@ pub struct Model {
     pub user_id: Uuid,
     /// Whether they are in it.
     pub state: State,
+    /// Another UUIDv7 after each change of the state.
+    pub revision: Uuid,
     /// The row of `group_id`.
     #[sea_orm(belongs_to, from = "group_id", to = "id", on_delete = "Cascade")]
     pub group: BelongsTo<super::user_group::Entity>,

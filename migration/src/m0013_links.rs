@@ -37,6 +37,8 @@ enum GuestColumn {
 }
 
 const BY_DOCUMENT: &str = "idx_document_link_document";
+const BY_CREATOR: &str = "idx_document_link_created_by";
+const BARS_BY_USER: &str = "idx_link_bar_user";
 const REVOKED: &str = "idx_document_link_revoked_at";
 
 #[async_trait::async_trait]
@@ -86,6 +88,12 @@ impl MigrationTrait for Migration {
             .col(DocumentLink::DocumentId)
             .to_owned();
         manager.create_index(by_document).await?;
+        let by_creator = Index::create()
+            .name(BY_CREATOR)
+            .table(DocumentLink::Table)
+            .col(DocumentLink::CreatedBy)
+            .to_owned();
+        manager.create_index(by_creator).await?;
         let revoked = Index::create()
             .name(REVOKED)
             .table(DocumentLink::Table)
@@ -116,7 +124,13 @@ impl MigrationTrait for Migration {
                     )
                     .to_owned(),
             )
-            .await
+            .await?;
+        let bars = Index::create()
+            .name(BARS_BY_USER)
+            .table(LinkBar::Table)
+            .col(LinkBar::UserId)
+            .to_owned();
+        manager.create_index(bars).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -21,6 +21,7 @@ enum GroupMember {
     GroupId,
     UserId,
     State,
+    Revision,
 }
 
 #[derive(DeriveIden)]
@@ -67,6 +68,7 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new(GroupMember::GroupId).uuid().not_null())
                     .col(ColumnDef::new(GroupMember::UserId).uuid().not_null())
                     .col(ColumnDef::new(GroupMember::State).small_integer().not_null())
+                    .col(ColumnDef::new(GroupMember::Revision).uuid().not_null())
                     .primary_key(Index::create().col(GroupMember::GroupId).col(GroupMember::UserId))
                     .foreign_key(
                         ForeignKey::create()

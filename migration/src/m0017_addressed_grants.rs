@@ -33,6 +33,8 @@ enum UserBlock {
     BlockedId,
 }
 
+const BY_END: &str = "idx_address_grant_ends_at";
+const BY_BLOCKED: &str = "idx_user_block_blocked";
 const BY_EMAIL: &str = "idx_address_grant_email";
 
 #[async_trait::async_trait]
@@ -83,6 +85,13 @@ impl MigrationTrait for Migration {
             .col(AddressGrant::Email)
             .to_owned();
         manager.create_index(by_email).await?;
+        let by_end = Index::create()
+            .name(BY_END)
+            .table(AddressGrant::Table)
+            .col(AddressGrant::EndsAt)
+            .and_where(Expr::col(AddressGrant::EndsAt).is_not_null())
+            .to_owned();
+        manager.create_index(by_end).await?;
         let mut blocks = Table::create()
             .table(UserBlock::Table)
             .col(ColumnDef::new(UserBlock::UserId).uuid().not_null())
@@ -101,7 +110,13 @@ impl MigrationTrait for Migration {
                 .to_owned();
             blocks.foreign_key(&mut key.clone());
         }
-        manager.create_table(blocks).await
+        manager.create_table(blocks).await?;
+        let by_blocked = Index::create()
+            .name(BY_BLOCKED)
+            .table(UserBlock::Table)
+            .col(UserBlock::BlockedId)
+            .to_owned();
+        manager.create_index(by_blocked).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -160,6 +160,27 @@ pub(super) fn end_due_access(settings: &Settings, rooms: Rooms) -> JoinHandle<()
     })
 }
 
+/// Ends grants to groups at their time, and settles changes of membership. It is no part of [`end_due_access`], which must not wait
+/// for a large group.
+pub(super) fn follow_groups(settings: &Settings, rooms: Rooms) -> JoinHandle<()> {
+    let every = settings.room.compare_every.min(END_ACCESS_EVERY);
+    supervise_local("access of groups", move || {
+        let rooms = rooms.clone();
+        async move {
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                let ended = rooms.end_group_grants(Utc::now()).await;
+                if let Err(error) = ended.and(rooms.settle_members().await) {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "could not announce the access of groups");
+                }
+            }
+        }
+    })
+}
+
 /// Asks the application that decides on access again before its answers end. No task without one.
 pub(super) fn renew_answers(rooms: Rooms) -> Option<JoinHandle<()>> {
     rooms.has_deciding_application().then(|| {
@@ -217,6 +238,7 @@ async fn forget_expired(store: &Store, now: DateTime<Utc>) -> Result<(), StoreEr
     while store.forget_ended_sign_ins(now).await? > 0 {}
     while store.forget_document_tokens(now).await? > 0 {}
     while store.forget_address_grants(now).await? > 0 {}
+    while store.forget_ended_links(now).await? > 0 {}
     while store.forget_redeemed_tickets(now).await? > 0 {}
     while store.forget_erased_identities(now - ERASED_IDENTITIES_KEPT).await? > 0 {}
     Ok(())

@@ -13,8 +13,9 @@ use super::{
     Base,
     application_keys::KeyLoader,
     background_tasks::{
-        delete_old_changes, end_due_access, end_sign_ins, finish_deletions, forget_sign_ins,
-        keep_keys_fresh, purge_deleted_documents, reconcile_with_store, renew_answers,
+        delete_old_changes, end_due_access, end_sign_ins, finish_deletions, follow_groups,
+        forget_sign_ins, keep_keys_fresh, purge_deleted_documents, reconcile_with_store,
+        renew_answers,
     },
     build::build,
     cluster::Cluster,
@@ -91,6 +92,7 @@ impl Node {
             Some(keep_keys_fresh(issuers)),
             Some(key_task),
             Some(end_due_access(settings, rooms.clone())),
+            Some(follow_groups(settings, rooms.clone())),
             renew_answers(rooms.clone()),
         ];
         let background_tasks =

@@ -294,9 +294,10 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::OverQuota(exceeded) => return report_quota(*exceeded),
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
-        StoreError::EmailTaken | StoreError::GroupFull(_) | StoreError::TooManyBlocked => {
-            ErrorCode::Conflict
-        }
+        StoreError::EmailTaken
+        | StoreError::GroupLimit(_)
+        | StoreError::TooManyBlocked
+        | StoreError::TooManyAddresses => ErrorCode::Conflict,
         StoreError::Blocked => ErrorCode::Forbidden,
         StoreError::Link(refused) => match refused {
             LinkRefused::Unknown => ErrorCode::NotFound,

@@ -193,7 +193,7 @@ impl HttpError {
                 IdentityError::Store(
                     StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
                 ) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-                // Loading or enrolling an account returns none of the first ten.
+                // Loading or enrolling an account returns none of the first eleven.
                 IdentityError::Store(
                     StoreError::EmailTaken
                     | StoreError::NoSuchUser
@@ -201,8 +201,9 @@ impl HttpError {
                     | StoreError::OwnerKeepsAccess
                     | StoreError::Blocked
                     | StoreError::TooManyBlocked
+                    | StoreError::TooManyAddresses
                     | StoreError::Link(_)
-                    | StoreError::GroupFull(_)
+                    | StoreError::GroupLimit(_)
                     | StoreError::HandOver(_)
                     | StoreError::OverQuota(_)
                     | StoreError::Migration(_)

@@ -24,6 +24,9 @@ use crate::{
 /// How many documents, grants and history entries are read at a time.
 const PAGE: u32 = 100;
 
+/// As many groups as a user can be in.
+const ALL_GROUPS: u64 = i64::MAX as u64;
+
 /// How many bytes of changes are read at a time, if not one change has more.
 const PAGE_BYTES: usize = 1024 * 1024;
 
@@ -100,6 +103,17 @@ async fn write_account(store: &Store, account: &Account, folder: &Path) -> anyho
         for grant in &grants {
             file.entry(&grant_json(grant))?;
         }
+    }
+    file.end_list()?;
+    file.begin_list("groups")?;
+    for group in store.list_groups(account.id, ALL_GROUPS).await? {
+        let (name, source) = (group.name.name(), group.name.shown_source());
+        file.entry(&json!({ "name": name, "source": source }))?;
+    }
+    file.end_list()?;
+    file.begin_list("blockedUsers")?;
+    for user in store.list_blocked(account.id).await? {
+        file.entry(&user_json(&user))?;
     }
     file.end_list()?;
     file.begin_list("documents")?;
@@ -206,7 +220,7 @@ fn grant_json(grant: &ReceivedGrant) -> Value {
 }
 
 fn collaborator_json(collaborator: &Collaborator) -> Value {
-    let Collaborator { user, level, granted_at, ends_at } = collaborator;
+    let Collaborator { user, address: _, level, granted_at, ends_at } = collaborator;
     json!({
         "user": user_json(user),
         "level": level_name(*level),

@@ -238,9 +238,7 @@ impl Rooms {
             let entitlements = self.announce_ended(entitlements).await;
             let grants = self.announce_ended(store.end_due_grants(now).await).await;
             let links = self.end_revoked_links().await;
-            let groups = self.end_due_group_grants(now).await;
-            let members = self.settle_members().await;
-            entitlements.and(grants).and(links).and(groups).and(members)?;
+            entitlements.and(grants).and(links)?;
         }
         Ok(())
     }

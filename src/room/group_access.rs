@@ -1,4 +1,4 @@
-//! Announces the access that groups give to their members, when a grant to a group or a membership changes.
+//! The access that groups give to their members: what a change of a grant to a group, or of a membership, gives and takes is announced.
 
 use chrono::{DateTime, Utc};
 
@@ -27,19 +27,41 @@ impl Rooms {
         Ok(())
     }
 
-    /// Ends the grants to groups that have reached their end by now. Announces it to all nodes.
-    pub(super) async fn end_due_group_grants(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        for (document, group) in self.parts().store.end_due_group_grants(now).await? {
-            self.announce_group(document, group).await?;
+    /// Announces the end of a grant to a group to all nodes, and deletes it.
+    ///
+    /// # Errors
+    /// As [`announce_group`](Self::announce_group). The grant counts for nobody. [`end_group_grants`](Self::end_group_grants) tries
+    /// again.
+    pub async fn end_group_grant(
+        &self,
+        document: DocumentId,
+        group: GroupId,
+    ) -> Result<(), StoreError> {
+        self.announce_group(document, group).await?;
+        self.parts().store.delete_ended_group_grant(document, group).await
+    }
+
+    /// Announces the ends of grants to groups that have ended by now, and deletes them.
+    ///
+    /// # Errors
+    /// The last error of one of them. Each is tried.
+    pub async fn end_group_grants(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let store = &self.parts().store;
+        let mut outcome = Ok(());
+        for (document, group) in store.list_ended_group_grants(now).await? {
+            let ended = async {
+                store.note_end_of_group_grant(document).await?;
+                self.end_group_grant(document, group).await
+            };
+            outcome = ended.await.and(outcome);
         }
-        Ok(())
+        outcome
     }
 
     /// Announces to all nodes what changes of membership have given and taken.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`]. What is left is tried again by the task that ends
-    /// access.
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`]. What is left is found by the next call.
     pub async fn settle_members(&self) -> Result<(), StoreError> {
         let store = &self.parts().store;
         for member in store.list_unsettled_members().await? {

@@ -1,10 +1,13 @@
 //! The deletion of accounts on a running server: its sessions close, and everybody who has its documents open is told.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use chrono::Utc;
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 use super::SignInEnds;
 use crate::{
@@ -20,6 +23,8 @@ pub struct AccountEnds {
     store: Store,
     rooms: Rooms,
     ends: SignInEnds,
+    /// Deletions go on one after the other: each looks at all documents.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Why a deletion stopped. It goes on later.
@@ -37,7 +42,7 @@ impl AccountEnds {
     /// Deletes accounts in this store. Their documents close in `rooms`, and their sessions with `ends`.
     #[must_use]
     pub fn new(store: Store, rooms: Rooms, ends: SignInEnds) -> Self {
-        Self { store, rooms, ends }
+        Self { store, rooms, ends, turn: Arc::default() }
     }
 
     /// Deletes the account of a user who asks for it. With `receiver`, its documents are handed over to that user; otherwise they are
@@ -72,6 +77,7 @@ impl AccountEnds {
 
     async fn finish(&self, mut erasure: Erasure) {
         let user = erasure.user();
+        let _turn = self.turn.lock().await;
         match self.carry_out(&mut erasure).await {
             Ok(()) => tracing::info!(user.id = %user, "deleted an account"),
             Err(error) => {

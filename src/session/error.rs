@@ -73,8 +73,9 @@ impl From<&IdentityError> for CloseReason {
                 | StoreError::OwnerKeepsAccess
                 | StoreError::Blocked
                 | StoreError::TooManyBlocked
+                | StoreError::TooManyAddresses
                 | StoreError::Link(_)
-                | StoreError::GroupFull(_)
+                | StoreError::GroupLimit(_)
                 | StoreError::HandOver(_)
                 | StoreError::OverQuota(_)
                 | StoreError::Migration(_)

@@ -77,7 +77,7 @@ impl Identity {
         metrics: Metrics,
         enrol: bool,
     ) -> Self {
-        let outside = OutsideUsers::new(store.clone(), rooms.clone());
+        let outside = OutsideUsers::new(store.clone());
         let document_tokens = UsedDocumentTokens::new(store.clone(), rooms);
         Self { verifier, store, metrics, enrol, outside, document_tokens }
     }

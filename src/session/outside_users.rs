@@ -8,7 +8,6 @@ use quick_cache::sync::Cache;
 use crate::{
     auth::Claims,
     domain::{DisplayName, Email, GroupName, OutsideSubject, Party, UserId},
-    room::Rooms,
     store::{GroupsOutcome, OutsideProfile, OutsideUser, Store, StoreError},
 };
 
@@ -19,7 +18,6 @@ const REMEMBERED: usize = 50_000;
 #[derive(Clone)]
 pub(super) struct OutsideUsers {
     store: Store,
-    rooms: Rooms,
     known: Arc<Cache<OutsideSubject, OutsideUser>>,
     named_groups: Arc<Cache<OutsideSubject, NamedGroups>>,
 }
@@ -34,10 +32,10 @@ struct NamedGroups {
 }
 
 impl OutsideUsers {
-    pub(super) fn new(store: Store, rooms: Rooms) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         let (known, named_groups) =
             (Arc::new(Cache::new(REMEMBERED)), Arc::new(Cache::new(REMEMBERED)));
-        Self { store, rooms, known, named_groups }
+        Self { store, known, named_groups }
     }
 
     /// Returns the account of a user. Creates it if the issuer allows that. `None` if there is none.
@@ -142,7 +140,7 @@ impl OutsideUsers {
     }
 
     /// Stores the groups that the claims name, if the settings of the issuer say where they are, unless a newer token has named
-    /// others. What the user gains and loses by that is announced afterwards.
+    /// others. Open sessions learn of what the user gains and loses by that within a second.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -164,16 +162,10 @@ impl OutsideUsers {
         if self.named_groups.get(subject).is_some_and(is_known) {
             return Ok(());
         }
-        let (store, rooms) = (self.store.clone(), self.rooms.clone());
+        let store = self.store.clone();
         let (of, named) = (subject.clone(), Arc::clone(groups));
-        let storing = tokio::spawn(async move {
-            let outcome = store.set_groups(&of, user, &named, said_at).await?;
-            if outcome == GroupsOutcome::Changed {
-                // Whatever fails here is tried again by the task that ends access.
-                tokio::spawn(async move { rooms.settle_members().await });
-            }
-            Ok::<_, StoreError>(outcome)
-        });
+        let storing =
+            tokio::spawn(async move { store.set_groups(&of, user, &named, said_at).await });
         let newest = match storing.await.map_err(StoreError::internal)?? {
             GroupsOutcome::Older { than } => NamedGroups { said_at: than, groups: None },
             GroupsOutcome::Changed | GroupsOutcome::Unchanged => {

@@ -7,7 +7,7 @@
 //! Invariant: every change of access increments `document.access_version` in the same transaction. Nodes compare that
 //! number to detect changes that they missed.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::{Level, document, document_access, user};
@@ -26,6 +26,8 @@ use super::{
     document_lock::lock_documents,
     entitlements::list_access,
     link_uses::{bar_from_links, end_by_links, lift_bar},
+    links::revoke_links_of,
+    ownership::lock_user,
     rows::{self, effective_level, entitled_level_sql},
 };
 use crate::domain::{AccessLevel, Collaborator, DocumentId, Email, Party, User, UserId};
@@ -132,12 +134,14 @@ impl Store {
         let mut collaborators: HashMap<DocumentId, Vec<Collaborator>> = HashMap::new();
         for row in grants {
             let document = DocumentId::from(row.document_id);
-            let user = match row.granted_email.filter(|_email| row.accepted_at.is_none()) {
-                Some(email) => stand_in(document, &email),
+            let email = row.granted_email.filter(|_email| row.accepted_at.is_none());
+            let user = match &email {
+                Some(email) => stand_in(document, email),
                 None => User { id: row.user_id.into(), name: row.name.into() },
             };
             collaborators.entry(document).or_default().push(Collaborator {
                 user,
+                address: email.map(Arc::from),
                 level: rows::access_level(row.level),
                 granted_at: row.granted_at,
                 ends_at: row.ends_at,
@@ -177,20 +181,16 @@ impl Store {
         Grant { level, ends_at }: Grant,
         email: Option<&Email>,
     ) -> Result<GrantOutcome, StoreError> {
-        let ends_at = ends_at.map(|ends_at| ends_at.trunc_subsecs(6));
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
+            // Before the document, as everywhere. A block that is being stored is waited for.
+            lock_user(&txn, target).await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
             let may_grant_until = state.may_grant_until(actor).ok_or(StoreError::Denied)?;
             if state.is_owner(target) {
                 return Err(StoreError::OwnerKeepsAccess);
             }
-            let ends_at = match may_grant_until {
-                Until::Revoked => ends_at,
-                Until::Time(until) => {
-                    Some(ends_at.map_or(until, |ends_at| Ord::min(ends_at, until)))
-                }
-            };
+            let ends_at = state.end_of_grant(actor, ends_at)?;
             let keeps_grant = state.keeps_grant(may_grant_until, ends_at);
             if state.target_guest_of.is_some() {
                 return Err(LinkRefused::TargetIsGuest.into());
@@ -224,7 +224,7 @@ impl Store {
             let is_kept = access_version == state.access_version;
             let ends_at = if is_kept { state.target_ends_at } else { ends_at };
             let user = User { id: target, name: name.into() };
-            let collaborator = Collaborator { user, level, granted_at, ends_at };
+            let collaborator = Collaborator { user, address: None, level, granted_at, ends_at };
             let entitled = state.target_entitled.map(rows::access_level);
             let level = entitled.map_or(level, |entitled| entitled.max(level));
             Ok(GrantOutcome { collaborator, previous_level, level, access_version })
@@ -270,6 +270,10 @@ impl Store {
                 .filter(document_access::Column::UserId.eq(target.uuid()))
                 .exec(&txn)
                 .await?;
+            // What they could share themselves ends with it.
+            if state.target_level == Some(Level::Owner) {
+                revoke_links_of(&txn, document, target).await?;
+            }
             increment_access_version(&txn, document).await?;
             let left = list_access(&txn, &[(document, target)].into()).await?;
             let level = left.first().and_then(|left| left.access.level);
@@ -316,7 +320,7 @@ struct GrantRow {
 
 /// Until when access lasts.
 #[derive(Clone, Copy)]
-pub(super) enum Until {
+enum Until {
     /// Until it is revoked.
     Revoked,
     /// Until this time.
@@ -377,13 +381,44 @@ impl AccessState {
         query.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
     }
 
+    /// Locks the document and reads the state for a user who changes the access of others.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] if they do not have the level of an owner.
+    pub(super) async fn load_for_owner(
+        txn: &DatabaseTransaction,
+        document: DocumentId,
+        actor: UserId,
+    ) -> Result<Self, StoreError> {
+        let state = Self::load(txn, document, actor, actor).await?;
+        let is_owner = state.actor_level(actor) == Some(AccessLevel::Owner);
+        if is_owner { Ok(state) } else { Err(StoreError::Denied) }
+    }
+
+    /// Returns when a grant of the acting user ends that is to end at `wanted`, if it ends by itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] if they may grant nothing.
+    pub(super) fn end_of_grant(
+        &self,
+        actor: UserId,
+        wanted: Option<DateTime<Utc>>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let latest = match self.may_grant_until(actor).ok_or(StoreError::Denied)? {
+            Until::Revoked => None,
+            Until::Time(latest) => Some(latest),
+        };
+        let wanted = wanted.map(|wanted| wanted.trunc_subsecs(6));
+        Ok([wanted, latest].into_iter().flatten().min())
+    }
+
     pub(super) fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
         effective_level(actor, self.owner_id, self.actor_level, self.actor_entitled)
     }
 
     /// Returns until when a grant of the acting user lasts at most. `None` if they may grant nothing: only a grant, or the
     /// document itself, can be passed on, not what a token or an answer gives.
-    pub(super) fn may_grant_until(&self, actor: UserId) -> Option<Until> {
+    fn may_grant_until(&self, actor: UserId) -> Option<Until> {
         if self.is_owner(actor) {
             return Some(Until::Revoked);
         }

@@ -5,28 +5,28 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use entity::{address_grant, document, document_access, user_block};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder,
+    QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    AcceptedAddress, Grant, GrantOutcome, LinkRefused, Store, StoreError,
-    access::{AccessState, Until},
-    document_lock::lock_documents,
-    entitlements::increment_all,
-    links::earlier,
-    rows,
+    AcceptedAddress, Grant, GrantOutcome, LinkRefused, Store, StoreError, access::AccessState,
+    document_lock::lock_documents, entitlements::increment_all, rows,
 };
-use crate::domain::{AccessLevel, Collaborator, DocumentId, Email, Party, User, UserId};
+use crate::domain::{Collaborator, DocumentId, Email, Party, User, UserId};
 
-/// The most addresses of a document that are shown, and the most grants that an account takes over at a time.
-const ROWS_AT_ONCE: u64 = 1_000;
+/// The most addresses without an account to which access to a document is granted.
+pub(super) const MAX_ADDRESSES: u64 = 200;
+
+/// The most grants that an account takes over at a time.
+const TAKEN_OVER_AT_ONCE: u64 = 1_000;
 
 /// The most grants that are deleted at a time.
 const DELETED_AT_ONCE: u64 = 200;
@@ -69,6 +69,7 @@ impl Store {
                 Ok(granted) => {
                     let collaborator = Collaborator {
                         user: stand_in(document, email.as_str()),
+                        address: Some(email.as_str().into()),
                         ..granted.collaborator.clone()
                     };
                     let granted = Some((account.id, granted));
@@ -99,16 +100,22 @@ impl Store {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, actor).await?;
-            let until = match state.may_grant_until(actor).ok_or(StoreError::Denied)? {
-                Until::Revoked => None,
-                Until::Time(until) => Some(until),
-            };
-            let ends_at = earlier(grant.ends_at.map(|at| at.trunc_subsecs(6)), until);
+            let ends_at = state.end_of_grant(actor, grant.ends_at)?;
+            let is_bounded = state.end_of_grant(actor, None)?.is_some();
             let key = (document.uuid(), email.as_str().to_owned());
             let known = address_grant::Entity::find_by_id(key).one(&txn).await?;
+            if known.is_none() {
+                check_address_count(&txn, document).await?;
+            }
             let level = rows::stored_level(grant.level);
-            let same = known.filter(|known| known.level == level && known.ends_at == ends_at);
-            let granted_at = same.map_or_else(rows::now, |same| same.granted_at);
+            // As with users: one whose own access ends cannot shorten what another has granted.
+            let lasts = |known: &address_grant::Model| {
+                let longer = known.ends_at.is_none_or(|at| ends_at.is_some_and(|new| at >= new));
+                known.ends_at == ends_at || (is_bounded && longer)
+            };
+            let same = known.filter(|known| known.level == level && lasts(known));
+            let (granted_at, ends_at) =
+                same.map_or_else(|| (rows::now(), ends_at), |same| (same.granted_at, same.ends_at));
             let row = address_grant::ActiveModel {
                 document_id: Set(document.uuid()),
                 email: Set(email.as_str().to_owned()),
@@ -129,7 +136,8 @@ impl Store {
             insert.exec_without_returning(&txn).await?;
             txn.commit().await?;
             let user = stand_in(document, email.as_str());
-            Ok(Collaborator { user, level: grant.level, granted_at, ends_at })
+            let address = Some(email.as_str().into());
+            Ok(Collaborator { user, address, level: grant.level, granted_at, ends_at })
         })
         .await
     }
@@ -153,7 +161,6 @@ impl Store {
             .columns([document_access::Column::UserId, document_access::Column::Email])
             .filter(document_access::Column::DocumentId.eq(document.uuid()))
             .filter(document_access::Column::Email.is_not_null())
-            .limit(ROWS_AT_ONCE)
             .into_tuple()
             .all(&self.readers)
             .await?;
@@ -180,10 +187,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
-            let state = AccessState::load(&txn, document, actor, actor).await?;
-            if state.actor_level(actor) != Some(AccessLevel::Owner) {
-                return Err(StoreError::Denied);
-            }
+            AccessState::load_for_owner(&txn, document, actor).await?;
             let key = (document.uuid(), email.to_owned());
             let deleted = address_grant::Entity::delete_by_id(key).exec(&txn).await?;
             txn.commit().await?;
@@ -203,7 +207,6 @@ impl Store {
             .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
             .order_by_asc(Column::GrantedAt)
             .order_by_asc(Column::Email)
-            .limit(ROWS_AT_ONCE)
             .all(&self.readers)
             .await?;
         let mut found: HashMap<DocumentId, Vec<Collaborator>> = HashMap::new();
@@ -211,6 +214,7 @@ impl Store {
             let document = DocumentId::from(row.document_id);
             found.entry(document).or_default().push(Collaborator {
                 user: stand_in(document, &row.email),
+                address: Some(row.email.into()),
                 level: rows::access_level(row.level),
                 granted_at: row.granted_at,
                 ends_at: row.ends_at,
@@ -267,6 +271,16 @@ impl Store {
     }
 }
 
+/// Checks that access to a document may be granted to one more address without an account.
+async fn check_address_count(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+) -> Result<(), StoreError> {
+    let of_document = address_grant::Column::DocumentId.eq(document.uuid());
+    let count = address_grant::Entity::find().filter(of_document).count(txn).await?;
+    if count < MAX_ADDRESSES { Ok(()) } else { Err(StoreError::TooManyAddresses) }
+}
+
 /// Returns the user who is shown in place of the one with an address. It is the same for the same document and address.
 pub(super) fn stand_in(document: DocumentId, email: &str) -> User {
     let mut hash = Sha256::new();
@@ -290,7 +304,7 @@ pub(super) async fn take_over_grants(
     let kept: Vec<address_grant::Model> = address_grant::Entity::find()
         .filter(Column::Email.eq(email.as_str()))
         .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
-        .limit(ROWS_AT_ONCE)
+        .limit(TAKEN_OVER_AT_ONCE)
         .all(txn)
         .await?;
     if kept.is_empty() {

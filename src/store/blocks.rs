@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use entity::{document_access, user, user_block};
+use entity::{address_grant, document_access, user, user_block};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _,
     QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
@@ -13,6 +13,7 @@ use super::{
     Store, StoreError, UserAccess,
     document_lock::lock_documents,
     entitlements::{increment_all, list_access},
+    ownership::lock_account,
 };
 use crate::domain::{DocumentId, Party, User, UserId};
 
@@ -33,6 +34,8 @@ impl Store {
         use document_access::Column;
         self.write(Party::User(user), async {
             let txn = self.begin().await?;
+            // A grant that is being stored is waited for.
+            lock_account(&txn, user).await?;
             if user::Entity::find_by_id(blocked.uuid()).count(&txn).await? == 0 {
                 return Err(StoreError::NoSuchUser);
             }
@@ -52,13 +55,8 @@ impl Store {
                 .filter(Column::UserId.eq(user.uuid()))
                 .filter(Column::GrantedBy.eq(blocked.uuid()))
                 .filter(Column::AcceptedAt.is_null());
-            let documents: Vec<Uuid> = unaccepted
-                .select_only()
-                .column(Column::DocumentId)
-                .limit(MAX_BLOCKED)
-                .into_tuple()
-                .all(&txn)
-                .await?;
+            let grants = unaccepted.limit(MAX_BLOCKED).all(&txn).await?;
+            let documents: Vec<Uuid> = grants.iter().map(|grant| grant.document_id).collect();
             let pairs: BTreeSet<(DocumentId, UserId)> =
                 documents.iter().map(|document| ((*document).into(), user)).collect();
             lock_documents(&txn, pairs.iter().map(|(document, _)| *document)).await?;
@@ -69,6 +67,7 @@ impl Store {
                 .filter(Column::DocumentId.is_in(documents))
                 .exec(&txn)
                 .await?;
+            keep_for_addresses(&txn, grants).await?;
             increment_all(&txn, &pairs).await?;
             let changed = list_access(&txn, &pairs).await?;
             txn.commit().await?;
@@ -105,6 +104,29 @@ impl Store {
         let mut users = self.load_users(blocked.iter().map(|id| UserId::from(*id))).await?;
         Ok(blocked.into_iter().filter_map(|id| users.remove(&id.into())).collect())
     }
+}
+
+/// Keeps grants to addresses, whose granters do not learn that the user blocks them.
+async fn keep_for_addresses(
+    txn: &DatabaseTransaction,
+    grants: Vec<document_access::Model>,
+) -> Result<(), StoreError> {
+    for grant in grants {
+        let (Some(email), Some(granted_by)) = (grant.email, grant.granted_by) else { continue };
+        let kept = address_grant::ActiveModel {
+            document_id: Set(grant.document_id),
+            email: Set(email),
+            level: Set(grant.level),
+            granted_by: Set(granted_by),
+            granted_at: Set(grant.granted_at),
+            ends_at: Set(grant.ends_at),
+        };
+        address_grant::Entity::insert(kept)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(txn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Checks that a user accepts documents of another.

@@ -10,7 +10,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::{document, document_access, entitlement};
+use entity::{
+    address_grant, document, document_access, document_link, entitlement, group_access, link_bar,
+};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait, IntoValueTuple, Query, TableRef, ValueTuple},
@@ -232,5 +234,9 @@ async fn replace_with_tombstone(
     delete_all::<document_access::Entity>(txn, document_access::Column::DocumentId, id.uuid())
         .await?;
     delete_all::<entitlement::Entity>(txn, entitlement::Column::DocumentId, id.uuid()).await?;
+    delete_all::<group_access::Entity>(txn, group_access::Column::DocumentId, id.uuid()).await?;
+    delete_all::<address_grant::Entity>(txn, address_grant::Column::DocumentId, id.uuid()).await?;
+    delete_all::<document_link::Entity>(txn, document_link::Column::DocumentId, id.uuid()).await?;
+    delete_all::<link_bar::Entity>(txn, link_bar::Column::DocumentId, id.uuid()).await?;
     purge_log(txn, id, head).await
 }

@@ -21,12 +21,9 @@ use crate::domain::{AccessChange, AccessLevel, DocumentId, LinkId, Party, SignIn
 /// The most rows that one transaction deletes.
 const DELETED_AT_ONCE: u64 = 200;
 
-/// Whether access has ended at a time, a link was revoked that may still give access, or a change of membership is not settled.
-/// It is asked twice a second.
+/// Whether an entitlement or a grant has ended at a time, or a link was revoked that may still give access. It is asked twice a second.
 const HAS_DUE: &str = "SELECT EXISTS (SELECT 1 FROM entitlement WHERE ends_at <= $1) \
     OR EXISTS (SELECT 1 FROM document_access WHERE ends_at <= $1) \
-    OR EXISTS (SELECT 1 FROM group_access WHERE ends_at <= $1) \
-    OR EXISTS (SELECT 1 FROM group_member WHERE state <> 2) \
     OR EXISTS (SELECT 1 FROM document_link WHERE revoked_at IS NOT NULL)";
 
 /// What an entitlement comes from.

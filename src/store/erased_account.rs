@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, accounts::placeholder_address, rows};
+use super::{Store, StoreError, accounts::placeholder_address, groups::is_member, rows};
 use crate::domain::{Party, UserId};
 
 /// The name of an account that was deleted. Others see it nowhere.
@@ -90,14 +90,9 @@ impl Store {
     }
 }
 
-/// Removes a user from groups, from blocks, and as the one who created links, and what was granted to their addresses.
+/// Removes a user from blocks, and as the one who created links, and what was granted to their addresses.
 async fn forget_relations(txn: &DatabaseTransaction, user: UserId) -> Result<(), StoreError> {
     let id = user.uuid();
-    group_member::Entity::update_many()
-        .col_expr(group_member::Column::State, Expr::value(group_member::State::Left))
-        .filter(group_member::Column::UserId.eq(id))
-        .exec(txn)
-        .await?;
     let blocks = Condition::any()
         .add(user_block::Column::UserId.eq(id))
         .add(user_block::Column::BlockedId.eq(id));
@@ -109,9 +104,10 @@ async fn forget_relations(txn: &DatabaseTransaction, user: UserId) -> Result<(),
         .exec(txn)
         .await?;
     let account = user::Entity::find_by_id(id).one(txn).await?;
-    let addresses = account.into_iter().flat_map(|row| [Some(row.email), row.confirmed_email]);
+    // Anybody can register with an address that was not confirmed.
+    let confirmed = account.and_then(|row| row.confirmed_email);
     address_grant::Entity::delete_many()
-        .filter(address_grant::Column::Email.is_in(addresses.flatten()))
+        .filter(address_grant::Column::Email.is_in(confirmed))
         .exec(txn)
         .await?;
     Ok(())
@@ -130,7 +126,11 @@ async fn has_documents_or_access(
     let granted =
         document_access::Entity::find().filter(document_access::Column::UserId.eq(user.uuid()));
     let entitled = entitlement::Entity::find().filter(entitlement::Column::UserId.eq(user.uuid()));
+    let groups = group_member::Entity::find()
+        .filter(group_member::Column::UserId.eq(user.uuid()))
+        .filter(is_member());
     Ok(documents.count(txn).await? > 0
         || granted.count(txn).await? > 0
-        || entitled.count(txn).await? > 0)
+        || entitled.count(txn).await? > 0
+        || groups.count(txn).await? > 0)
 }

@@ -21,8 +21,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Batch, CommitError, HandOverRefused, NewChange, Store, StoreError, UserAccess,
+    Batch, CommitError, HandOverRefused, LinkRefused, NewChange, Store, StoreError, UserAccess,
     authorship::AuthorshipStep,
+    link_uses::check_not_guest,
     quotas::{check_receiver, select_usage},
     rows,
 };
@@ -40,7 +41,7 @@ const MAX_ATTEMPTS: usize = 8;
 /// Who deletes an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErasedBy {
-    /// Its user: the receiver of the documents must have been granted access to each, and have room for them.
+    /// Its user: the receiver of the documents must have accepted access to each, and have room for them.
     Themselves,
     /// An operator, who may hand the documents over to anyone.
     Operator,
@@ -148,6 +149,7 @@ impl Erasure {
     /// reads the level of its author.
     async fn end_access(&mut self) -> Result<ErasureStep, StoreError> {
         let id = self.user.uuid();
+        self.store.leave_groups(self.user).await?;
         let granted = Condition::all().add(document_access::Column::UserId.eq(id));
         if let Some(changes) = self.store.delete_some_grants(&granted).await? {
             return Ok(ErasureStep::Changed(changes));
@@ -179,6 +181,9 @@ impl Store {
         let ended = self.write(Party::User(user), async {
             let txn = self.begin().await?;
             check_accounts(&txn, user, receiver).await?;
+            if by == ErasedBy::Themselves {
+                check_not_guest(&txn, user, LinkRefused::NotForGuests).await?;
+            }
             if let (Some(receiver), ErasedBy::Themselves) = (receiver, by) {
                 self.check_hand_over(&txn, user, receiver).await?;
             }
@@ -208,7 +213,7 @@ impl Store {
         Ok((ended, erasure))
     }
 
-    /// Checks that the receiver of a user's documents was granted access to each, and has room for them.
+    /// Checks that the receiver of a user's documents has accepted access to each, and has room for them.
     async fn check_hand_over(
         &self,
         txn: &DatabaseTransaction,
@@ -219,6 +224,7 @@ impl Store {
             .select_only()
             .column(document_access::Column::DocumentId)
             .filter(document_access::Column::UserId.eq(receiver.uuid()))
+            .filter(document_access::Column::AcceptedAt.is_not_null())
             .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()))
             .into_query();
         let documents = document::Entity::find()

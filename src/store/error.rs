@@ -9,7 +9,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError, sqlx::error::DatabaseError};
 use thiserror::Error;
 
-use super::{GroupFull, HandOverRefused, LinkRefused};
+use super::{GroupLimit, HandOverRefused, LinkRefused};
 use crate::quota::QuotaExceeded;
 
 /// The code with which PostgreSQL refuses a write while it is read-only.
@@ -40,6 +40,12 @@ pub enum StoreError {
     /// The user accepts no documents of the caller.
     #[error("This user does not accept documents from you.")]
     Blocked,
+    /// Access to the document was granted to too many addresses without an account.
+    #[error(
+        "Access to this document is granted to {} addresses that nobody has accepted it with. Revoke some of them first.",
+        super::address_grants::MAX_ADDRESSES
+    )]
+    TooManyAddresses,
     /// The user blocks too many others.
     #[error("You block {} users. Unblock one first.", super::blocks::MAX_BLOCKED)]
     TooManyBlocked,
@@ -52,9 +58,9 @@ pub enum StoreError {
     /// A link could not be created or used.
     #[error(transparent)]
     Link(#[from] LinkRefused),
-    /// A group would have too many members.
+    /// A limit of groups is reached.
     #[error(transparent)]
-    GroupFull(#[from] GroupFull),
+    GroupLimit(#[from] GroupLimit),
     /// The caller had no turn in time, or too many of its reads or writes wait.
     #[error(
         "Too much waits for the database at the moment. Try again soon, and ask for less at once."

@@ -1,27 +1,28 @@
 //! Access that is granted to groups: granting, listing, revoking and ending it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use entity::{Level, group_access, group_member, user_group};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, PaginatorTrait as _,
+    QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
 use super::{
     Grant, Group, Store, StoreError, UserAccess,
-    access::{AccessState, Until, increment_access_version},
+    access::{AccessState, increment_access_version},
     document_lock::lock_documents,
     entitlements::list_access,
-    groups::{group_id, members, note_group},
-    links::earlier,
+    groups::{GroupLimit, MAX_GROUPS, group_id, note_group},
     rows,
 };
 use crate::domain::{AccessLevel, DocumentId, GroupId, GroupName, Party, UserId};
 
-/// The most grants that are listed, and members that are read at a time.
+/// The most members and grants that are read at a time.
 const ROWS_AT_ONCE: u64 = 200;
 
 /// Access that was granted to a group.
@@ -63,13 +64,10 @@ impl Store {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, actor).await?;
-            let until = match state.may_grant_until(actor).ok_or(StoreError::Denied)? {
-                Until::Revoked => None,
-                Until::Time(until) => Some(until),
-            };
-            let ends_at = earlier(grant.ends_at.map(|at| at.trunc_subsecs(6)), until);
+            let ends_at = state.end_of_grant(actor, grant.ends_at)?;
             note_group(&txn, group).await?;
             let (id, granted_at) = (group_id(group), rows::now());
+            check_group_count(&txn, document, id).await?;
             let row = group_access::ActiveModel {
                 document_id: Set(document.uuid()),
                 group_id: Set(id),
@@ -90,7 +88,8 @@ impl Store {
         .await
     }
 
-    /// Revokes what was granted to a group. Returns false if nothing was.
+    /// Ends what was granted to a group now. Returns false, and changes nothing, if nothing was. The rest is the same as for a grant
+    /// that ends by itself: it is announced and then [deleted](Self::delete_ended_group_grant).
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not revoke access, [`StoreError::Busy`].
@@ -100,22 +99,28 @@ impl Store {
         document: DocumentId,
         group: GroupId,
     ) -> Result<bool, StoreError> {
+        use group_access::Column;
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
-            let state = AccessState::load(&txn, document, actor, actor).await?;
-            if state.actor_level(actor) != Some(AccessLevel::Owner) {
-                return Err(StoreError::Denied);
+            AccessState::load_for_owner(&txn, document, actor).await?;
+            let ended = group_access::Entity::update_many()
+                .col_expr(Column::EndsAt, Expr::value(rows::now()))
+                .filter(Column::DocumentId.eq(document.uuid()))
+                .filter(Column::GroupId.eq(group.uuid()))
+                .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
+                .exec(&txn)
+                .await?;
+            if ended.rows_affected == 0 {
+                return Ok(false);
             }
-            let id = (document.uuid(), group.uuid());
-            let deleted = group_access::Entity::delete_by_id(id).exec(&txn).await?;
             increment_access_version(&txn, document).await?;
             txn.commit().await?;
-            Ok(deleted.rows_affected > 0)
+            Ok(true)
         })
         .await
     }
 
-    /// Returns what was granted to groups on a document, oldest first, at most 200. The caller checks whether the viewer may see it.
+    /// Returns what was granted to groups on a document, oldest first. The caller checks whether the viewer may see it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -133,7 +138,7 @@ impl Store {
             .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
             .order_by_asc(Column::GrantedAt)
             .order_by_asc(Column::GroupId)
-            .limit(ROWS_AT_ONCE)
+            .limit(MAX_GROUPS)
             .into_model()
             .all(&self.readers)
             .await?;
@@ -156,7 +161,9 @@ impl Store {
         group: GroupId,
         after: Option<UserId>,
     ) -> Result<Option<(Vec<UserAccess>, UserId)>, StoreError> {
-        let mut find = members(group.uuid())
+        // Those who have just left it lose the access as well.
+        let mut find = group_member::Entity::find()
+            .filter(group_member::Column::GroupId.eq(group.uuid()))
             .select_only()
             .column(group_member::Column::UserId)
             .order_by_asc(group_member::Column::UserId)
@@ -177,46 +184,70 @@ impl Store {
         Ok(Some((access.await?, last.into())))
     }
 
-    /// Deletes some of the grants to groups that have ended by `now`. Returns their documents and groups.
+    /// Returns some of the grants to groups that have ended by `now`, by their documents and groups.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn end_due_group_grants(
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_ended_group_grants(
         &self,
         now: DateTime<Utc>,
     ) -> Result<Vec<(DocumentId, GroupId)>, StoreError> {
         use group_access::Column;
-        let due: Vec<(Uuid, Uuid)> = group_access::Entity::find()
+        let ended: Vec<(Uuid, Uuid)> = group_access::Entity::find()
             .select_only()
             .columns([Column::DocumentId, Column::GroupId])
             .filter(Column::EndsAt.lte(now))
+            .order_by_asc(Column::EndsAt)
             .limit(ROWS_AT_ONCE)
             .into_tuple()
             .all(&self.readers)
             .await?;
-        let mut by_document: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for (document, group) in due {
-            by_document.entry(document).or_default().push(group);
-        }
-        let mut ended = Vec::new();
-        for (document, groups) in by_document {
-            let document = DocumentId::from(document);
-            self.write(Party::Node, async {
-                let txn = self.begin().await?;
-                lock_documents(&txn, [document]).await?;
-                group_access::Entity::delete_many()
-                    .filter(Column::DocumentId.eq(document.uuid()))
-                    .filter(Column::GroupId.is_in(groups.iter().copied()))
-                    .filter(Column::EndsAt.lte(now))
-                    .exec(&txn)
-                    .await?;
-                increment_access_version(&txn, document).await?;
-                txn.commit().await?;
-                Ok::<_, StoreError>(())
-            })
-            .await?;
-            ended.extend(groups.into_iter().map(|group| (document, GroupId::from(group))));
-        }
-        Ok(ended)
+        Ok(ended.into_iter().map(|(document, group)| (document.into(), group.into())).collect())
     }
+
+    /// Counts the end of a grant to a group as a change of access, before it is announced.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn note_end_of_group_grant(&self, document: DocumentId) -> Result<(), StoreError> {
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, [document]).await?;
+            increment_access_version(&txn, document).await?;
+            txn.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a grant to a group that has ended, after its end was announced.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn delete_ended_group_grant(
+        &self,
+        document: DocumentId,
+        group: GroupId,
+    ) -> Result<(), StoreError> {
+        use group_access::Column;
+        let delete = group_access::Entity::delete_many()
+            .filter(Column::DocumentId.eq(document.uuid()))
+            .filter(Column::GroupId.eq(group.uuid()))
+            .filter(Column::EndsAt.lte(rows::now()));
+        self.turns.write(Party::Node, delete.exec(&self.statements)).await??;
+        Ok(())
+    }
+}
+
+/// Checks that a document may be shared with one more group.
+async fn check_group_count(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    group: Uuid,
+) -> Result<(), StoreError> {
+    let others = group_access::Entity::find()
+        .filter(group_access::Column::DocumentId.eq(document.uuid()))
+        .filter(group_access::Column::GroupId.ne(group));
+    let count = others.count(txn).await?;
+    if count < MAX_GROUPS { Ok(()) } else { Err(GroupLimit::Groups.into()) }
 }

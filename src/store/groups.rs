@@ -21,6 +21,7 @@ use super::{
     Store, StoreError, UserAccess,
     document_lock::lock_documents,
     entitlements::{increment_all, list_access},
+    ownership::lock_account,
     rows,
 };
 use crate::domain::{DocumentId, GroupId, GroupName, OutsideSubject, Party, UserId};
@@ -31,10 +32,21 @@ pub(super) const MAX_MEMBERS: u64 = 10_000;
 /// The most rows that are read or changed at a time.
 const ROWS_AT_ONCE: u64 = 200;
 
-/// The group would have too many members. The text may be shown to users.
+/// The most groups to which access to a document is granted.
+pub(super) const MAX_GROUPS: u64 = 200;
+
+/// A limit of groups is reached. The text may be shown to users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("A group has at most {MAX_MEMBERS} members. Divide it into several groups.")]
-pub struct GroupFull;
+pub enum GroupLimit {
+    /// The group would have too many members.
+    #[error("A group has at most {MAX_MEMBERS} members. Divide it into several groups.")]
+    Members,
+    /// The document would be shared with too many groups.
+    #[error(
+        "A document is shared with at most {MAX_GROUPS} groups. Revoke the access of one first."
+    )]
+    Groups,
+}
 
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +99,7 @@ pub struct UnsettledMember {
     group: Uuid,
     user: Uuid,
     state: group_member::State,
+    revision: Uuid,
 }
 
 impl Store {
@@ -106,6 +119,7 @@ impl Store {
         let said_at = said_at.trunc_subsecs(6);
         self.write(Party::User(user), async {
             let txn = self.begin().await?;
+            lock_account(&txn, user).await?;
             let is_newer = Column::GroupsAt.is_null().or(Column::GroupsAt.lte(said_at));
             // It locks the row, so that another token of the user waits.
             let newer = identity::Entity::update_many()
@@ -134,10 +148,25 @@ impl Store {
         .await
     }
 
+    /// Takes a user out of all groups.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub(super) async fn leave_groups(&self, user: UserId) -> Result<(), StoreError> {
+        use group_member::{Column, State};
+        let leave = group_member::Entity::update_many()
+            .col_expr(Column::State, Expr::value(State::Left))
+            .col_expr(Column::Revision, Expr::value(Uuid::now_v7()))
+            .filter(Column::UserId.eq(user.uuid()))
+            .filter(Column::State.ne(State::Left));
+        self.turns.write(Party::Node, leave.exec(&self.statements)).await??;
+        Ok(())
+    }
+
     /// Lets users join and leave a group.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] if one who joins has no account, [`GroupFull`], [`StoreError::Busy`].
+    /// [`StoreError::NoSuchUser`] if one who joins has no account, [`GroupLimit::Members`], [`StoreError::Busy`].
     pub async fn change_members(
         &self,
         group: &GroupName,
@@ -154,7 +183,7 @@ impl Store {
                 join(&txn, id, *user).await?;
             }
             if members(id).count(&txn).await? > MAX_MEMBERS {
-                return Err(GroupFull.into());
+                return Err(GroupLimit::Members.into());
             }
             txn.commit().await?;
             Ok(())
@@ -182,13 +211,24 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(source, name)| Group::stored(source, &name)).collect())
     }
 
+    /// Returns whether a user is in a group.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn is_in_group(&self, user: UserId, group: &GroupName) -> Result<bool, StoreError> {
+        let found = members(group_id(group)).filter(group_member::Column::UserId.eq(user.uuid()));
+        Ok(found.count(&self.readers).await? > 0)
+    }
+
     /// Returns some of the changes of membership that are not settled.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn list_unsettled_members(&self) -> Result<Vec<UnsettledMember>, StoreError> {
         let rows = group_member::Entity::find()
-            .filter(group_member::Column::State.ne(group_member::State::Settled))
+            // A literal, for the index of such rows.
+            .filter(Expr::cust("state <> 2"))
+            .order_by_asc(group_member::Column::Revision)
             .limit(ROWS_AT_ONCE)
             .all(&self.readers)
             .await?;
@@ -196,6 +236,7 @@ impl Store {
             group: row.group_id,
             user: row.user_id,
             state: row.state,
+            revision: row.revision,
         });
         Ok(unsettled.collect())
     }
@@ -244,7 +285,7 @@ impl Store {
         let row = Condition::all()
             .add(Column::GroupId.eq(member.group))
             .add(Column::UserId.eq(member.user))
-            .add(Column::State.eq(member.state));
+            .add(Column::Revision.eq(member.revision));
         match member.state {
             State::Joined | State::Settled => {
                 let settle = group_member::Entity::update_many()
@@ -364,6 +405,7 @@ async fn join(txn: &DatabaseTransaction, group: Uuid, user: UserId) -> Result<()
         group_id: Set(group),
         user_id: Set(user.uuid()),
         state: Set(State::Joined),
+        revision: Set(Uuid::now_v7()),
     };
     let inserted = group_member::Entity::insert(row)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
@@ -373,6 +415,7 @@ async fn join(txn: &DatabaseTransaction, group: Uuid, user: UserId) -> Result<()
         // Those who left and come back before that was settled.
         group_member::Entity::update_many()
             .col_expr(Column::State, Expr::value(State::Joined))
+            .col_expr(Column::Revision, Expr::value(Uuid::now_v7()))
             .filter(Column::GroupId.eq(group))
             .filter(Column::UserId.eq(user.uuid()))
             .filter(Column::State.eq(State::Left))
@@ -393,8 +436,10 @@ async fn leave(
     }
     group_member::Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Left))
+        .col_expr(Column::Revision, Expr::value(Uuid::now_v7()))
         .filter(Column::GroupId.is_in(groups.iter().copied()))
         .filter(Column::UserId.is_in(users.iter().copied()))
+        .filter(Column::State.ne(State::Left))
         .exec(txn)
         .await?;
     Ok(())
@@ -408,6 +453,7 @@ async fn check_accounts(
     let known = user::Entity::find()
         .filter(user::Column::Id.is_in(ids))
         .filter(user::Column::GuestOf.is_null())
+        .filter(user::Column::ErasingAt.is_null())
         .count(txn)
         .await?;
     if known == users.len() as u64 { Ok(()) } else { Err(StoreError::NoSuchUser) }

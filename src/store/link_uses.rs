@@ -18,6 +18,7 @@ use super::{
     document_lock::lock_documents,
     entitlements::{list_access, set_levels},
     links::{earlier, usable_links},
+    ownership::lock_account,
     rows,
 };
 use crate::domain::{Account, DisplayName, DocumentId, LinkId, Party, UserId};
@@ -54,6 +55,7 @@ impl Store {
         let document = self.find_linked(LinkKey::Secret(secret)).await?;
         self.write(Party::User(user), async {
             let txn = self.begin().await?;
+            lock_account(&txn, user).await?;
             let (link, owner) = lock_link(&txn, document, LinkKey::Secret(secret)).await?;
             check_user(&txn, user, document).await?;
             if link.kind != document_link::Kind::Invitation {
@@ -102,6 +104,7 @@ impl Store {
         let document = self.find_linked(key).await?;
         self.write(Party::User(user), async {
             let txn = self.begin().await?;
+            lock_account(&txn, user).await?;
             let (link, owner) = lock_link(&txn, document, key).await?;
             check_user(&txn, user, document).await?;
             if link.kind == document_link::Kind::Invitation {
@@ -153,14 +156,16 @@ impl Store {
 
     /// Returns the document of a link that can be used.
     async fn find_linked(&self, key: LinkKey) -> Result<DocumentId, StoreError> {
-        let secret = match key {
-            LinkKey::Public(document) => return Ok(document),
-            LinkKey::Secret(secret) => secret,
+        let links = match key {
+            LinkKey::Secret(secret) => document_link::Entity::find()
+                .filter(document_link::Column::SecretHash.eq(Vec::from(secret))),
+            // A document that is not public is not locked.
+            LinkKey::Public(document) => usable_links(document)
+                .filter(document_link::Column::Kind.eq(document_link::Kind::Public)),
         };
-        let document: Option<Uuid> = document_link::Entity::find()
+        let document: Option<Uuid> = links
             .select_only()
             .column(document_link::Column::DocumentId)
-            .filter(document_link::Column::SecretHash.eq(Vec::from(secret)))
             .into_tuple()
             .one(&self.readers)
             .await?;

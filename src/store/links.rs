@@ -3,22 +3,18 @@
 //!
 //! What an invitation gives is a grant, and outlasts it. What a link gives is an entitlement, and ends with it.
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use entity::{Level, document_link, entitlement, user};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, PaginatorTrait as _,
-    QueryFilter, QueryOrder, QuerySelect,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
     sea_query::{Expr, ExprTrait as _},
 };
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{
-    Store, StoreError, UserAccess,
-    access::{AccessState, Until},
-    rows,
-};
+use super::{Store, StoreError, UserAccess, access::AccessState, rows};
 use crate::domain::{AccessLevel, DocumentId, LinkId, Party, User, UserId};
 
 /// The most links of a document.
@@ -145,12 +141,9 @@ impl Store {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             let state = AccessState::load(&txn, document, actor, actor).await?;
-            let access_ends_at = match state.may_grant_until(actor).ok_or(StoreError::Denied)? {
-                Until::Revoked => None,
-                Until::Time(until) => Some(until),
-            };
+            let access_ends_at = state.end_of_grant(actor, None)?;
+            let ends_at = state.end_of_grant(actor, new.ends_at)?;
             check_count(&txn, document, new.kind).await?;
-            let ends_at = earlier(new.ends_at.map(|at| at.trunc_subsecs(6)), access_ends_at);
             let row = document_link::Model {
                 id: LinkId::new().uuid(),
                 document_id: document.uuid(),
@@ -243,10 +236,7 @@ impl Store {
         use document_link::Column;
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
-            let state = AccessState::load(&txn, document, actor, actor).await?;
-            if state.actor_level(actor) != Some(AccessLevel::Owner) {
-                return Err(StoreError::Denied);
-            }
+            AccessState::load_for_owner(&txn, document, actor).await?;
             let revoked = document_link::Entity::update_many()
                 .col_expr(Column::RevokedAt, Expr::value(rows::now()))
                 .filter(Column::Id.eq(link.uuid()))
@@ -274,6 +264,38 @@ impl Store {
             .all(&self.readers)
             .await?;
         Ok(ids.into_iter().map(LinkId::from).collect())
+    }
+
+    /// Forgets some of the links that have ended by themselves or are used up, and through which nobody has access any more. Returns
+    /// how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn forget_ended_links(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        use document_link::Column;
+        let used = entitlement::Entity::find()
+            .select_only()
+            .column(entitlement::Column::SourceId)
+            .filter(entitlement::Column::Kind.eq(entitlement::Kind::Link))
+            .into_query();
+        let is_over = Condition::any().add(Column::EndsAt.lte(now)).add(Column::UsesLeft.lte(0));
+        let over: Vec<Uuid> = document_link::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(is_over.clone())
+            .filter(Column::Id.not_in_subquery(used))
+            .limit(MAX_LINKS)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        if over.is_empty() {
+            return Ok(0);
+        }
+        let delete =
+            document_link::Entity::delete_many().filter(Column::Id.is_in(over)).filter(is_over);
+        let deleted =
+            self.turns.write_patiently(Party::Node, delete.exec(&self.statements)).await??;
+        Ok(deleted.rows_affected)
     }
 
     /// Ends some of what a revoked link has given. Returns the access that has changed, to be announced before the next call.
@@ -306,6 +328,23 @@ pub(super) fn usable_links(document: DocumentId) -> sea_orm::Select<document_lin
         .filter(Column::RevokedAt.is_null())
         .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
         .filter(has_uses)
+}
+
+/// Marks the links to a document that a user has created as revoked. What they have given is ended afterwards.
+pub(super) async fn revoke_links_of(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    user: UserId,
+) -> Result<(), StoreError> {
+    use document_link::Column;
+    document_link::Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(rows::now()))
+        .filter(Column::DocumentId.eq(document.uuid()))
+        .filter(Column::CreatedBy.eq(user.uuid()))
+        .filter(Column::RevokedAt.is_null())
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 async fn check_count(

@@ -102,7 +102,7 @@ pub use erasure::{ErasedBy, Erasure, ErasureStep};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};
 pub use group_grants::GroupGrant;
-pub use groups::{Group, GroupFull, GroupsOutcome, MemberChanges, UnsettledMember};
+pub use groups::{Group, GroupLimit, GroupsOutcome, MemberChanges, UnsettledMember};
 pub use history::{HistoryEntry, HistoryPage};
 pub use identities::{OutsideProfile, OutsideUser};
 pub use link_uses::{LinkKey, LinkUse};

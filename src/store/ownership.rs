@@ -34,13 +34,15 @@ pub enum HandOverRefused {
     /// The caller would receive the document.
     #[error("You own the document already. Name another user.")]
     OwnsAlready,
-    /// The receiver was not granted access.
-    #[error("Nobody has granted this user access to the document. Grant them access first.")]
-    NoGrant,
-    /// The receiver was not granted access to some of the documents.
+    /// The receiver has not accepted access.
     #[error(
-        "This user was not granted access to {documents} of your documents. Grant them access to each, or delete those \
-         documents first."
+        "This user has not accepted access to the document. Grant them access first, and have them accept it."
+    )]
+    NoGrant,
+    /// The receiver has not accepted access to some of the documents.
+    #[error(
+        "This user has not accepted access to {documents} of your documents. Grant them access to each and have them accept \
+         it, or delete those documents first."
     )]
     GrantsMissing {
         /// The number of these documents.
@@ -235,12 +237,20 @@ pub(super) async fn lock_account(
     }
 }
 
+/// Locks the row of an account until the transaction ends, if there is one.
+pub(super) async fn lock_user(txn: &DatabaseTransaction, user: UserId) -> Result<(), StoreError> {
+    let lock = user::Entity::find_by_id(user.uuid()).select_only().column(user::Column::Id);
+    let _locked: Option<Uuid> = lock.lock(LockType::NoKeyUpdate).into_tuple().one(txn).await?;
+    Ok(())
+}
+
 async fn has_grant(
     txn: &DatabaseTransaction,
     document: DocumentId,
     user: UserId,
 ) -> Result<bool, StoreError> {
     let grants = document_access::Entity::find_by_id((document.uuid(), user.uuid()))
+        .filter(document_access::Column::AcceptedAt.is_not_null())
         .filter(rows::has_not_ended(document_access::Column::EndsAt.into_expr()));
     Ok(grants.count(txn).await? > 0)
 }

@@ -155,6 +155,7 @@ impl TestStore {
     ) -> DocumentId {
         let document = self.document(owner).await.id;
         self.grant_access(owner, document, other, level).await.unwrap();
+        self.accept_grant(other, document).await.unwrap();
         document
     }
 }

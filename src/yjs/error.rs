@@ -128,8 +128,9 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         | StoreError::OwnerKeepsAccess
         | StoreError::Blocked
         | StoreError::TooManyBlocked
+        | StoreError::TooManyAddresses
         | StoreError::Link(_)
-        | StoreError::GroupFull(_)
+        | StoreError::GroupLimit(_)
         | StoreError::HandOver(_)
         | StoreError::OverQuota(_)
         | StoreError::Migration(_)

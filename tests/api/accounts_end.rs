@@ -96,6 +96,7 @@ async fn only_the_owner_hands_over_and_only_to_a_user_with_a_grant_and_room() {
     let refused = transfer(bob, *document, bob.id).await;
     assert_eq!(refused.code(), "FORBIDDEN");
     assert!(refused.error()["message"].as_str().unwrap().contains("owns"), "{refused:?}");
+    alice.grant(*document, &carol, "VIEW").await.value();
     let refused = transfer(alice, *document, carol.id).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     assert!(refused.error()["message"].as_str().unwrap().contains("Grant"), "{refused:?}");
@@ -181,6 +182,10 @@ async fn a_deleted_account_hands_its_documents_over_to_a_user_who_has_access_to_
         assert_eq!(refused.code(), code);
     }
     alice.grant(private, bob, "VIEW").await.value();
+    // Nobody gets documents that they have not accepted.
+    let refused = delete_account(alice, json!(PASSWORD), json!(bob.id)).await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    bob.accept_access(private).await.value();
 
     delete_account(alice, json!(PASSWORD), json!(bob.id)).await.value();
 

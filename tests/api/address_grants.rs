@@ -26,11 +26,6 @@ async fn listed(who: &Person, filter: &str) -> Vec<Value> {
     found["nodes"].as_array().unwrap().iter().map(|node| node["id"].clone()).collect()
 }
 
-async fn accept(who: &Person, document: DocumentId) -> Answer {
-    let operation = "mutation($id: ID!) { acceptAccess(documentId: $id) { access } }";
-    who.run(operation, json!({ "id": document })).await
-}
-
 async fn revoke(who: &Person, document: DocumentId, user: &Value) -> Answer {
     let operation =
         "mutation($id: ID!, $user: ID!) { revokeAccess(documentId: $id, userId: $user) }";
@@ -83,13 +78,13 @@ async fn what_was_granted_waits_until_it_is_accepted() {
     let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
     let document = alice.create_document("Plan", "Hello").await;
     let own = bob.create_document("Own", "").await;
-    assert_eq!(accept(&bob, document).await.code(), "FORBIDDEN");
+    assert_eq!(bob.accept_access(document).await.code(), "FORBIDDEN");
     grant(&alice, document, "bob@example.org", "EDIT").await;
     assert_eq!(listed(&bob, "PENDING").await, [json!(document)]);
     assert_eq!(listed(&bob, "ACCEPTED").await, [json!(own)]);
     assert_eq!(listed(&bob, "SHARED").await, [json!(document)]);
 
-    assert_eq!(accept(&bob, document).await.value()["access"], "EDIT");
+    assert_eq!(bob.accept_access(document).await.value()["access"], "EDIT");
     assert_eq!(listed(&bob, "PENDING").await, Vec::<Value>::new());
     assert_eq!(listed(&bob, "ACCEPTED").await.len(), 2);
     // Now others see who it is.
@@ -133,7 +128,7 @@ async fn a_blocked_user_shares_nothing_and_learns_it_by_id_only() {
     let wanted = mallory.create_document("Wanted", "").await;
     mallory.grant_by_id(spam, &bob, "EDIT").await.value();
     mallory.grant_by_id(wanted, &bob, "EDIT").await.value();
-    accept(&bob, wanted).await.value();
+    bob.accept_access(wanted).await.value();
     let editor = bob.open_editor(spam).await;
 
     assert_eq!(block(&bob, "blockUser", &mallory).await.value(), true);

@@ -22,7 +22,9 @@ async fn a_document_is_shared_by_email_address() {
     assert_eq!(seen["version"], 1);
     assert_eq!(seen["access"], "EDIT");
     assert_eq!(seen["owner"], json!({ "id": alice.id, "name": "Alice" }));
-    assert_eq!(seen["collaborators"], json!([granted]));
+    // Addresses are the business of owners.
+    assert_eq!(seen["collaborators"], json!([]));
+    assert_eq!(alice.read(document).await["collaborators"], json!([granted]));
     node.stop().await;
 }
 

@@ -68,7 +68,8 @@ async fn a_group_of_a_provider_opens_and_closes_documents() {
     let shared = bob.run("{ documents(filter: SHARED) { nodes { id } } }", json!({})).await.value();
     assert_eq!(shared["nodes"], json!([{ "id": document }]));
     let shown = "query($id: ID!) { documentGroups(documentId: $id) { level group { name } } }";
-    let shown = bob.run(shown, json!({ "id": document })).await.value();
+    assert_eq!(bob.run(shown, json!({ "id": document })).await.code(), "FORBIDDEN");
+    let shown = alice.run(shown, json!({ "id": document })).await.value();
     assert_eq!(shown, json!([{ "level": "EDIT", "group": { "name": "design" } }]));
 
     assert_eq!(revoke(&alice, document, &granted["group"]["id"]).await.value(), true);
@@ -112,6 +113,9 @@ async fn an_application_says_who_is_in_its_groups() {
         [node.person("Alice").await, node.person("Bob").await, node.person("Cleo").await];
     let document = alice.create_document("Plan", "Hello").await;
     assert_eq!(grant(&alice, document, "Writers", None).await.code(), "BAD_USER_INPUT");
+    // She is not in it, so she cannot share with it.
+    assert_eq!(grant(&alice, document, "Writers", Some("wiki")).await.code(), "BAD_USER_INPUT");
+    change(&itself, &[&alice], &[]).await.value();
     let granted = grant(&alice, document, "Writers", Some("wiki")).await.value();
     assert_eq!(granted["group"]["name"], "Writers");
     assert_eq!(bob.read(document).await, Value::Null);
@@ -143,6 +147,7 @@ async fn an_open_page_learns_what_a_group_gives() {
     let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
     let document = alice.create_document("Plan", "Hello").await;
     alice.grant(document, &bob, "VIEW").await.value();
+    change(&itself, &[&alice], &[]).await.value();
     grant(&alice, document, "Writers", Some("wiki")).await.value();
     let socket = bob.connect().await;
     let levels = socket.subscribe("accessChanged", document).await;
@@ -166,7 +171,7 @@ async fn a_grant_to_a_group_ends_by_itself() {
     let itself = Application::register(&node, "wiki").await.itself(&node).await;
     let (alice, bob) = (node.person("Alice").await, node.person("Bob").await);
     let document = alice.create_document("Plan", "Hello").await;
-    change(&itself, &[&bob], &[]).await.value();
+    change(&itself, &[&alice, &bob], &[]).await.value();
     let operation =
         "mutation($id: ID!, $at: DateTime) { grantGroupAccess(documentId: $id, level: EDIT,
         group: \"Writers\", source: \"wiki\", endsAt: $at) { endsAt } }";

@@ -13,9 +13,10 @@ async fn a_member_who_leaves_loses_access_on_every_node() {
     let document = alice.create_document("Plan", "Hello").await;
     let grant = "mutation($id: ID!) { grantGroupAccess(documentId: $id, level: EDIT,
         group: \"Writers\", source: \"wiki\") { group { id } } }";
-    let granted = alice.run(grant, json!({ "id": document })).await.value();
     let change = "mutation($joining: [ID!]!, $leaving: [ID!]!) {
         changeGroup(group: \"Writers\", joining: $joining, leaving: $leaving) }";
+    itself.run(change, json!({ "joining": [alice.id], "leaving": [] })).await.value();
+    let granted = alice.run(grant, json!({ "id": document })).await.value();
     let (cleo, dan) = (node.person("Cleo").await, node.person("Dan").await);
     let both = json!({ "joining": [cleo.id, dan.id], "leaving": [] });
     itself.run(change, both).await.value();

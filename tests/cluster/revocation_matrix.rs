@@ -126,8 +126,8 @@ impl Scene<'_> {
                 let person = someone().await;
                 let grant = "mutation($id: ID!) { grantGroupAccess(documentId: $id, level: EDIT,
                     group: \"Writers\", source: \"wiki\") { group { id } } }";
+                self.change_group(&[self.alice, &person], &[]).await;
                 let granted = self.run(grant, json!({})).await;
-                self.change_group(&[&person], &[]).await;
                 let ending = match way {
                     Way::Group => Ending::RevokeGroup(granted["group"]["id"].clone()),
                     _ => Ending::LeaveGroup,
@@ -217,6 +217,10 @@ async fn every_way_of_having_access_ends_on_every_node_and_in_both_protocols() {
             let reply =
                 person.send(&json!({ "query": read, "variables": { "id": document } })).await;
             assert!(!reply.text().contains("Secret"), "{way:?}");
+            let write = "mutation($id: ID!) { updateDocument(id: $id, content: \"Mine\") { id } }";
+            let body = json!({ "query": write, "variables": { "id": document } });
+            let reply = person.send(&body).await;
+            assert!(reply.text().contains("FORBIDDEN") || reply.status == 401, "{way:?}");
         }
         for editor in &editors {
             assert_eq!(editor.content(), "Hello", "{way:?}");
@@ -224,6 +228,7 @@ async fn every_way_of_having_access_ends_on_every_node_and_in_both_protocols() {
         for tab in &tabs {
             assert!(!format!("{:?}", tab.socket.unread()).contains("Secret"), "{way:?}");
         }
+        assert_eq!(alice.read_text(document).await, "Secret", "{way:?}");
     }
     pair.stop_with(peer, ()).await;
 }

@@ -8,13 +8,14 @@ use super::edit::take_edit;
 use crate::{
     domain::{AccessChange, AccessLevel, DocumentId, Email, InvalidInput, UserId},
     graphql::{
-        Api, ApiError,
+        ApiError,
         access::{Admitted, document_id, require},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         read_turns::read,
         types::{AccessLevelType, CollaboratorType, DocumentType, Timestamp},
     },
+    room::Rooms,
     store::{
         AddressGrantOutcome, Grant, GrantOutcome, NamedCollaborator, RevocationOutcome, StoreError,
     },
@@ -58,7 +59,7 @@ impl AccessMutations {
                 api.hourly.take_grant_to(granter, target)?;
                 let granted =
                     api.store.grant_access(granter, admitted.document, target, grant).await?;
-                announce(api, admitted.document, target, &granted).await;
+                announce(&api.rooms, admitted.document, target, &granted).await;
                 Ok(CollaboratorType(granted.collaborator))
             }
             GrantTarget::Address(email) => {
@@ -68,8 +69,10 @@ impl AccessMutations {
                 let granting =
                     api.store.grant_to_address(granter, document, &email, grant, addresses);
                 let AddressGrantOutcome { collaborator, granted } = granting.await?;
-                if let Some((target, granted)) = &granted {
-                    announce(api, document, *target, granted).await;
+                if let Some((target, granted)) = granted {
+                    // The answer does not wait for it, since its time would tell that there is an account.
+                    let rooms = api.rooms.clone();
+                    tokio::spawn(async move { announce(&rooms, document, target, &granted).await });
                 }
                 Ok(CollaboratorType(collaborator))
             }
@@ -178,10 +181,10 @@ pub(super) fn check_end(ends_at: Option<Timestamp>) -> Result<Option<DateTime<Ut
 }
 
 /// Announces the access of a user after a grant.
-async fn announce(api: &Api, document: DocumentId, target: UserId, granted: &GrantOutcome) {
+async fn announce(rooms: &Rooms, document: DocumentId, target: UserId, granted: &GrantOutcome) {
     let access_version = Some(granted.access_version);
     let access = AccessChange { level: Some(granted.level), access_version };
-    api.rooms.access_changed(document, target, access).await;
+    rooms.access_changed(document, target, access).await;
 }
 
 /// Whom a grant is for.

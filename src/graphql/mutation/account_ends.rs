@@ -19,7 +19,7 @@ pub(super) struct AccountEndMutations;
 #[Object]
 impl AccountEndMutations {
     /// Deletes the caller's account. An account with a password must give it; the users of identity providers and applications give
-    /// none. With `handOverTo`, the documents of the caller are handed over to that user, who must have been granted access to each
+    /// none. With `handOverTo`, the documents of the caller are handed over to that user, who must have accepted access to each
     /// and have room for all; otherwise they are deleted, as by `deleteDocument`. Changes of documents of others stay, without their
     /// author. Returns true when the account cannot be used any more: all its sign-ins have ended, and its sockets close. The
     /// documents follow within seconds, or minutes if there are thousands. A user of an identity provider who signs in again gets a

@@ -29,8 +29,8 @@ pub(super) struct GroupMutations;
 impl GroupMutations {
     /// Grants all members of a group access to a document, those of now and of later, until `endsAt`. Replaces what was granted to
     /// the group before. `group` is its name at `source`: the `iss` claim of an identity provider, or the name of an
-    /// application; by default the one that the caller's account comes from. The group need not have members yet, and the
-    /// answer does not tell whether it has. Requires `OWNER`, as `grantAccess` does, and counts as a grant.
+    /// application; by default the one that the caller's account comes from. Of other sources it has to be a group that the
+    /// caller is in. The group need not have members yet, and the answer does not tell whether it has. Requires `OWNER`, as `grantAccess` does, and counts as a grant.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn grant_group_access(
         &self,
@@ -44,11 +44,7 @@ impl GroupMutations {
         let api = api(ctx)?;
         let Admitted { user, document, .. } = may_share(ctx, &document_id).await?;
         let ends_at = check_end(ends_at)?;
-        let source = match source {
-            Some(source) => known_source(&source),
-            None => own_source(ctx, user.id).await?,
-        };
-        let name = group_name(source, &group)?;
+        let name = nameable_group(ctx, user.id, source, &group).await?;
         let grant = Grant { level: level.into(), ends_at };
         let granted = api.store.grant_to_group(user.id, document, &name, grant).await?;
         api.rooms.announce_group(document, granted.group.id).await?;
@@ -70,12 +66,14 @@ impl GroupMutations {
         let Admitted { user, document, .. } =
             require(ctx, &document_id, AccessLevel::Owner).await?;
         let had_access = api.store.revoke_from_group(user.id, document, group).await?;
-        api.rooms.announce_group(document, group).await?;
+        if had_access {
+            api.rooms.end_group_grant(document, group).await?;
+        }
         Ok(had_access)
     }
 
     /// Changes who is in a group of the calling application. `joining` and `leaving` are ids of users, together at most 200; a
-    /// group has at most 10,000 members. What the users gain and lose by it takes effect on every node within a second. Call
+    /// group has at most 10,000 members. What the users lose by it is refused when the mutation answers, and open sessions learn of both within a second. Call
     /// it with a token of the application itself, whose `sub` is the same as its `iss`; all others get `FORBIDDEN`.
     #[graphql(complexity = "2 * DATABASE_WRITE")]
     async fn change_group(
@@ -96,7 +94,6 @@ impl GroupMutations {
         let name = group_name(application_source(&application), &group)?;
         let changes = MemberChanges { joining: users(&joining)?, leaving: users(&leaving)? };
         api.store.change_members(&name, &changes).await?;
-        api.rooms.settle_members().await?;
         Ok(true)
     }
 }
@@ -114,19 +111,30 @@ fn known_source(named: &str) -> String {
     if named.contains("://") { named.to_owned() } else { application_source(named) }
 }
 
-/// Returns the issuer or application that an account comes from.
+/// Returns the group that a user names: one of the issuer or application that their account comes from, or one that they are in.
 ///
 /// # Errors
-/// It comes from neither.
-async fn own_source(ctx: &Context<'_>, user: UserId) -> Result<String, ApiError> {
-    let found = read(ctx, api(ctx)?.store.find_outside_subject(user)).await?;
-    match found {
-        Some(subject) => Ok((*subject.issuer).to_owned()),
-        None => {
-            let why = "Your account comes from no identity provider or application. Name the `source` of the group.";
-            Err(InvalidInput::new(why).into())
-        }
+/// It is neither, or the name is not valid.
+async fn nameable_group(
+    ctx: &Context<'_>,
+    user: UserId,
+    source: Option<String>,
+    group: &str,
+) -> Result<GroupName, ApiError> {
+    let store = &api(ctx)?.store;
+    let own = read(ctx, store.find_outside_subject(user)).await?;
+    let own = own.map(|subject| (*subject.issuer).to_owned());
+    let Some(source) = source.map(|source| known_source(&source)).or_else(|| own.clone()) else {
+        let why = "Your account comes from no identity provider or application. Name the `source` of the group.";
+        return Err(InvalidInput::new(why).into());
+    };
+    let is_own = own.as_ref() == Some(&source);
+    let name = group_name(source, group)?;
+    if is_own || read(ctx, store.is_in_group(user, &name)).await? {
+        return Ok(name);
     }
+    let why = "You can share with groups that you are in, and with those of the source that your account comes from.";
+    Err(InvalidInput::new(why).into())
 }
 
 fn group_name(source: String, name: &str) -> Result<GroupName, InvalidInput> {

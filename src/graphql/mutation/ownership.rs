@@ -20,7 +20,7 @@ pub(super) struct OwnershipMutations;
 
 #[Object]
 impl OwnershipMutations {
-    /// Hands a document over: the user becomes its owner, and it counts for their quotas from then on. They must have been granted
+    /// Hands a document over: the user becomes its owner, and it counts for their quotas from then on. They must have accepted
     /// access to it, so that nobody gets documents unasked. The caller keeps `OWNER` as a grant, which they can give up with
     /// `revokeAccess`. Subscriptions and Yjs editors stay open. Counts as a grant in the hourly allowances. Requires `OWNER`, and
     /// fails with `FORBIDDEN` unless the caller is the owner of the document, or if an application decides who may open documents

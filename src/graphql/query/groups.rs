@@ -31,15 +31,14 @@ impl GroupQueries {
         Ok(groups.into_iter().map(GroupType).collect())
     }
 
-    /// The groups that were granted access to a document, in the order of granting, at most 200. Requires access to the
-    /// document.
+    /// The groups that were granted access to a document, in the order of granting. Requires `OWNER`.
     #[graphql(complexity = "DATABASE_READ + 10 * child_complexity")]
     async fn document_groups(
         &self,
         ctx: &Context<'_>,
         document_id: ID,
     ) -> Result<Vec<GroupGrantType>, ApiError> {
-        let admitted = require(ctx, &document_id, AccessLevel::View).await?;
+        let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let grants = read(ctx, api(ctx)?.store.list_group_grants(admitted.document)).await?;
         Ok(grants.into_iter().map(GroupGrantType).collect())
     }

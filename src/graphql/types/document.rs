@@ -125,11 +125,15 @@ impl DocumentType {
         self.access.into()
     }
 
-    /// The users who were granted access, without the owner, in the order of granting.
+    /// The users who were granted access, without the owner, in the order of granting. Those who were named by an e-mail address and
+    /// have not accepted are shown to callers with `OWNER` only.
     #[graphql(complexity = "2 + child_complexity")]
     async fn collaborators(&self, ctx: &Context<'_>) -> Result<Vec<CollaboratorType>, ApiError> {
         let collaborators = loaders(ctx)?.collaborators(self.document.id).await?;
-        Ok(collaborators.iter().cloned().map(CollaboratorType).collect())
+        let shown = collaborators
+            .iter()
+            .filter(|one| one.address.is_none() || self.access.allows(AccessLevel::Owner));
+        Ok(shown.cloned().map(CollaboratorType).collect())
     }
 
     /// The sessions that have the document open, in the order in which they opened it.

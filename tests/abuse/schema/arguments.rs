@@ -121,6 +121,8 @@ impl Values<'_> {
             (_, "email") => json!(self.names.email),
             (_, "password" | "currentPassword" | "newPassword") => json!(PASSWORD),
             ("Meta.__type", "name") => json!("Document"),
+            // The attacker is in a group of this application.
+            ("Mutation.grantGroupAccess", "source") => json!("wiki"),
             ("Mutation.acceptInvitation", "secret") => json!(self.names.invitation),
             (_, "secret") => json!(self.names.link),
             (_, "after") => Value::Null,

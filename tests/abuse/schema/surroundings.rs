@@ -125,6 +125,8 @@ impl Surroundings {
         let socket = open(&attacker, document).await;
         let peers_socket = peer.connect().await;
         peers_socket.subscribe("cursorMoved", document).await;
+        let join = "mutation($ids: [ID!]!) { changeGroup(group: \"text\", joining: $ids) }";
+        application.run(join, json!({ "ids": [attacker.id] })).await.value();
         let secrets = link_secrets(&peer).await;
         let granted = peer.create_shared_document(&[&attacker]).await;
         let (victim, operations) = (Cell::new(document), Cell::new(0));
@@ -274,6 +276,7 @@ impl Surroundings {
         let attacker = self.attacker.borrow().clone();
         let document = attacker.create_document("Mine", "text").await;
         attacker.grant(document, &self.peer, "VIEW").await.value();
+        self.peer.accept_access(document).await.value();
         self.victim.set(document);
     }
 

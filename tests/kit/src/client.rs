@@ -114,6 +114,13 @@ pub trait Client {
         self.run(operation, variables).await
     }
 
+    /// Accepts access that was granted.
+    async fn accept_access(&self, document: DocumentId) -> Answer {
+        let operation =
+            "mutation($document: ID!) { acceptAccess(documentId: $document) { access } }";
+        self.run(operation, json!({ "document": document })).await
+    }
+
     /// Revokes a user's access.
     async fn revoke(&self, document: DocumentId, from: &Person) -> Answer {
         let operation = "mutation($document: ID!, $user: ID!) {

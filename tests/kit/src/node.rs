@@ -53,6 +53,7 @@ pub trait Node {
         let (alice, bob) = (self.person("Alice").await, self.person("Bob").await);
         let document = alice.create_document("Project Alpha", "Welcome.").await;
         alice.grant(document, &bob, "EDIT").await.value();
+        bob.accept_access(document).await.value();
         (alice, bob, document)
     }
 

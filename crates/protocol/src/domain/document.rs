@@ -113,8 +113,10 @@ pub struct Document {
 /// A user who was granted access to a document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collaborator {
-    /// The user.
+    /// The user, or what stands in for them.
     pub user: User,
+    /// The e-mail address that a stand-in has as its name. None for a user.
+    pub address: Option<Arc<str>>,
     /// The access level.
     pub level: AccessLevel,
     /// The time of the grant.
