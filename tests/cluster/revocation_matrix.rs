@@ -1,10 +1,11 @@
 //! Every way of having access ends within a second, in both protocols, on the node where it is ended and on another.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use coscribe::domain::DocumentId;
 use kit::{Application, Client as _, Node as _, Pair, Person, TestNode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// How long the end of access may take. It is wider than the second that is promised, because it has to hold on a busy machine.
 const WITHIN: Duration = Duration::from_secs(5);
