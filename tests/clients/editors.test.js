@@ -323,18 +323,22 @@ test('tiptap: a viewer cannot edit', async (t) => {
   carols.expectNoErrors();
 });
 
-test('a page shows that an edit was denied, and that it is saved once it is allowed', async (t) => {
+test('a page is read-only while its user may only view', async (t) => {
   const document = await shared('Hello');
   const page = await Page.open(t, 'codemirror', bob, document);
   await page.expectContent('Hello');
+  const isReadOnly = () =>
+    page.window.evaluate(() => document.querySelector('.cm-content').ariaReadOnly === 'true');
   await grant(alice, document, 'VIEW', bob.email);
+  await until('The page is read-only', isReadOnly);
   await page.type('!');
-  await page.expectStatus('Not saved: You may read this document but not change it. Ask its owner for access.');
+  await page.expectContent('Hello');
 
   await grant(alice, document, 'EDIT', bob.email);
-  await page.type('!');
+  await until('The page can be edited', async () => !(await isReadOnly()));
+  await page.type('?');
   await page.expectStatus('Saved');
-  await expectStored(document, 'Hello!!');
+  await expectStored(document, 'Hello?');
   page.expectNoErrors();
 });
 
