@@ -137,6 +137,10 @@ impl Roster for RedisRoster {
             self.shared.commands.find_slot(user, session).await
         };
         match slot.await {
+            // Of its own sessions the node knows more than Redis, which it writes to afterwards.
+            Ok(Some(own)) if self.shared.incarnations().contains(&own) => {
+                Ok(self.shared.local.find_owner(session))
+            }
             Ok(slot) => {
                 Ok(slot.filter(|incarnation| !self.shared.is_gone(*incarnation)).map(|_| user))
             }
@@ -197,6 +201,9 @@ impl Roster for RedisRoster {
             self.shared.commands.find_entry(document, session).await
         };
         match entry.await {
+            Ok(Some(own)) if self.shared.incarnations().contains(&own.incarnation) => {
+                Ok(self.shared.local.find_entry(document, session))
+            }
             Ok(entry) => {
                 let entry = entry.filter(|entry| !self.shared.is_gone(entry.incarnation));
                 Ok(entry.map(|entry| entry.presence))
