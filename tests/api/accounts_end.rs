@@ -264,3 +264,20 @@ async fn a_viewer_exports_a_document_as_text_json_and_yjs() {
     assert_eq!(bob.run(operation, json!({ "id": document })).await.code(), "FORBIDDEN");
     pair.stop(()).await;
 }
+
+#[actix_web::test]
+async fn guesses_of_the_password_do_not_delete_an_account() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let mut code = String::new();
+    for _ in 0..50 {
+        let refused = delete_account(&alice, json!("a wrong guess"), Value::Null).await;
+        code = refused.code().to_owned();
+        if code != "BAD_USER_INPUT" {
+            break;
+        }
+    }
+    assert_eq!(code, "RATE_LIMITED");
+    assert!(alice.run("{ me { id } }", json!({})).await.is_ok());
+    node.stop().await;
+}

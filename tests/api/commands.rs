@@ -42,6 +42,7 @@ async fn help_explains_each_command() {
         "serve",
         "migrate",
         "user",
+        "key",
         "token",
         "compact",
         "schema",
@@ -62,6 +63,17 @@ async fn help_explains_each_command() {
         &["serve", "--help"],
     ] {
         assert!(run(folder.path(), arguments).await.contains("Usage: coscribe"));
+    }
+    let of_users =
+        ["list", "create", "confirm", "end-sessions", "block", "unblock", "export", "erase"];
+    for (group, commands) in [("user", &of_users[..]), ("key", &["list", "register", "remove"])] {
+        let help = run(folder.path(), &[group, "--help"]).await;
+        for command in commands {
+            let line = help.lines().find(|line| line.trim_start().starts_with(command));
+            assert!(line.is_some_and(|line| line.contains("  ")), "{command} in\n{help}");
+            let own = run(folder.path(), &[group, command, "--help"]).await;
+            assert!(own.contains(&format!("Usage: coscribe {group} {command}")), "{own}");
+        }
     }
     // No file was created.
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -313,3 +313,23 @@ async fn a_socket_is_kept_open_by_a_newer_token_of_the_provider() {
     drop(socket);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_user_who_was_switched_off_at_the_provider_is_out_when_the_last_token_ends() {
+    let provider = IdentityProvider::start(SigningKey::ed_dsa("d")).await;
+    let node = node_for(&[&provider], &[("COSCRIBE__AUTH__LEEWAY", "0s")]).await;
+    let alice = person(&node, &provider, "Alice").await;
+    let document = alice.create_document("T", "Hello").await;
+    // The provider issues no token after this one.
+    let exp = chrono::Utc::now().timestamp() + 4;
+    let last = alice.with_token(provider.token("subject of Alice", json!({ "exp": exp })));
+    let (socket, editor) = (last.connect().await, last.open_editor(document).await);
+
+    assert_eq!(socket.expect_close().await, (4403, "Token expired".to_owned()));
+    assert_eq!(editor.expect_close().await.0, 3000);
+    assert_eq!(status(&alice, &last.token).await, (401, "UNAUTHENTICATED".to_owned()));
+    // coscribe renews no token of a provider.
+    let refresh = alice.run("mutation { refreshToken { token } }", json!({})).await;
+    assert_eq!(refresh.code(), "FORBIDDEN");
+    node.stop().await;
+}
