@@ -3,10 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-/// The random bytes of a secret: as many as nobody can guess.
+/// The random bytes of a secret, which make it impossible to guess.
 const BYTES: usize = 32;
 
-/// The secret of a link, which whoever passes it on has to keep.
+/// The secret of an invitation or a link.
 pub struct LinkSecret(String);
 
 impl LinkSecret {

@@ -1,4 +1,4 @@
-//! Tickets that were redeemed. Whoever inserts the row of a ticket redeems it, so on all nodes together it is redeemed once.
+//! Tickets that were redeemed. The node that inserts the row of a ticket redeems it, so all nodes together redeem it once.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::redeemed_ticket::{ActiveModel, Column, Entity};

@@ -29,8 +29,8 @@ pub(super) struct LinkMutations;
 
 #[Object]
 impl LinkMutations {
-    /// Creates an invitation to a document. Pass its secret on to those who shall have access: `acceptInvitation` grants it to
-    /// them. `uses` users may accept it, 1 to 1,000, or with null any number, until `endsAt`, by default for 14 days. Their
+    /// Creates an invitation to a document. Pass its secret on to the invited users: `acceptInvitation` grants them
+    /// access. `uses` users may accept it, 1 to 1,000, or with null any number, until `endsAt`, by default for 14 days. Their
     /// grants do not end with the invitation. If the caller's own grant ends, both end no later. Requires `OWNER`, as
     /// `grantAccess` does, and counts as a grant.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
