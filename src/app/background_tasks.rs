@@ -31,8 +31,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// The largest difference between the clocks of nodes with which each finds the sign-ins that another has ended.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
-/// How often the ends of old sign-ins are forgotten.
-const FORGET_SIGN_INS_EVERY: Duration = Duration::from_hours(1);
+/// How often rows that have expired are deleted.
+const DELETE_EXPIRED_EVERY: Duration = Duration::from_hours(1);
 
 /// How long it is remembered which users of outside issuers have deleted their accounts. Tokens from before have expired then, and
 /// would otherwise create an account.
@@ -49,6 +49,38 @@ const END_ACCESS_EVERY: Duration = Duration::from_millis(500);
 
 /// The most comparisons of stale documents in one interval.
 const STALE_COMPARISONS: u32 = 10;
+
+/// A task that does its work again and again, and logs when it fails.
+struct RepeatedTask {
+    name: &'static str,
+    /// The time from one begin to the next. After longer work, it is the pause.
+    every: Duration,
+    /// What the log says when the work fails.
+    failure: &'static str,
+}
+
+impl RepeatedTask {
+    fn start<F>(self, work: impl Fn() -> F + Clone + 'static) -> JoinHandle<()>
+    where
+        F: Future<Output = Result<(), StoreError>> + 'static,
+    {
+        let Self { name, every, failure } = self;
+        supervise_local(name, move || {
+            let work = work.clone();
+            async move {
+                let mut interval = tokio::time::interval(every);
+                interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    interval.tick().await;
+                    if let Err(error) = work().await {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "{failure}");
+                    }
+                }
+            }
+        })
+    }
+}
 
 /// Deletes changes that are older than `store.retention`, every `store.forget_every`. No task if changes are kept
 /// forever.
@@ -143,40 +175,30 @@ pub(super) fn end_sign_ins(
 
 /// Ends grants, and the access that document tokens and answers have given, at their time.
 pub(super) fn end_due_access(settings: &Settings, rooms: Rooms) -> JoinHandle<()> {
-    let every = settings.room.compare_every.min(END_ACCESS_EVERY);
-    supervise_local("end of access", move || {
+    let task = RepeatedTask {
+        name: "end of access",
+        every: settings.room.compare_every.min(END_ACCESS_EVERY),
+        failure: "could not end expired access",
+    };
+    task.start(move || {
         let rooms = rooms.clone();
-        async move {
-            let mut interval = tokio::time::interval(every);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                interval.tick().await;
-                if let Err(error) = rooms.end_due_access().await {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not end expired access");
-                }
-            }
-        }
+        async move { rooms.end_due_access().await }
     })
 }
 
 /// Ends grants to groups at their time, and settles changes of membership. It is no part of [`end_due_access`], which must not wait
 /// for a large group.
 pub(super) fn follow_groups(settings: &Settings, rooms: Rooms) -> JoinHandle<()> {
-    let every = settings.room.compare_every.min(END_ACCESS_EVERY);
-    supervise_local("access of groups", move || {
+    let task = RepeatedTask {
+        name: "access of groups",
+        every: settings.room.compare_every.min(END_ACCESS_EVERY),
+        failure: "could not announce the access of groups",
+    };
+    task.start(move || {
         let rooms = rooms.clone();
         async move {
-            let mut interval = tokio::time::interval(every);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                interval.tick().await;
-                let ended = rooms.end_group_grants(Utc::now()).await;
-                if let Err(error) = ended.and(rooms.settle_members().await) {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not announce the access of groups");
-                }
-            }
+            let ended = rooms.end_group_grants(Utc::now()).await;
+            ended.and(rooms.settle_members().await)
         }
     })
 }
@@ -200,37 +222,28 @@ pub(super) fn renew_answers(rooms: Rooms) -> Option<JoinHandle<()>> {
 
 /// Goes on with deletions of accounts that another node has left, or an operator.
 pub(super) fn finish_deletions(account_ends: AccountEnds) -> JoinHandle<()> {
-    supervise_local("deletion of accounts", move || {
+    let task = RepeatedTask {
+        name: "deletion of accounts",
+        every: FINISH_DELETIONS_EVERY,
+        failure: "could not look for deletions of accounts",
+    };
+    task.start(move || {
         let account_ends = account_ends.clone();
-        async move {
-            let mut interval = tokio::time::interval(FINISH_DELETIONS_EVERY);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                interval.tick().await;
-                if let Err(error) = account_ends.finish_stalled().await {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not look for deletions of accounts");
-                }
-            }
-        }
+        async move { account_ends.finish_stalled().await }
     })
 }
 
-/// Forgets what has expired, once an hour: the ends of sign-ins, document tokens, redeemed tickets, grants to addresses, and the
+/// Deletes rows that have expired, once an hour: ended sign-ins, document tokens, redeemed tickets, grants to addresses, links, and the
 /// identities of deleted accounts.
-pub(super) fn forget_sign_ins(store: Store) -> JoinHandle<()> {
-    supervise_local("deletion of ended sign-ins", move || {
+pub(super) fn delete_expired_rows(store: Store) -> JoinHandle<()> {
+    let task = RepeatedTask {
+        name: "deletion of expired rows",
+        every: DELETE_EXPIRED_EVERY,
+        failure: "could not delete expired rows",
+    };
+    task.start(move || {
         let store = store.clone();
-        async move {
-            let mut interval = tokio::time::interval(FORGET_SIGN_INS_EVERY);
-            loop {
-                interval.tick().await;
-                if let Err(error) = forget_expired(&store, Utc::now()).await {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "could not delete ended sign-ins or redeemed tickets");
-                }
-            }
-        }
+        async move { forget_expired(&store, Utc::now()).await }
     })
 }
 

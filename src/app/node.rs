@@ -13,8 +13,8 @@ use super::{
     Base,
     application_keys::KeyLoader,
     background_tasks::{
-        delete_old_changes, end_due_access, end_sign_ins, finish_deletions, follow_groups,
-        forget_sign_ins, keep_keys_fresh, purge_deleted_documents, reconcile_with_store,
+        delete_expired_rows, delete_old_changes, end_due_access, end_sign_ins, finish_deletions,
+        follow_groups, keep_keys_fresh, purge_deleted_documents, reconcile_with_store,
         renew_answers,
     },
     build::build,
@@ -87,7 +87,7 @@ impl Node {
         let purge = Some(purge_deleted_documents(store.clone()));
         let of_sign_ins = [
             Some(end_sign_ins(settings, store.clone(), sessions.clone())),
-            Some(forget_sign_ins(store.clone())),
+            Some(delete_expired_rows(store.clone())),
             Some(finish_deletions(account_ends)),
             Some(keep_keys_fresh(issuers)),
             Some(key_task),
