@@ -18,7 +18,9 @@ use crate::{
         AccessLevel, Account, Change, ChangeKind, Collaborator, Document, DocumentId, User, Version,
     },
     editing::full_document::{FullDocument, load_full},
-    store::{HistoryEntry, KnownIdentity, ReceivedGrant, Store},
+    store::{
+        EntitlementKind, HistoryEntry, KnownIdentity, ReceivedEntitlement, ReceivedGrant, Store,
+    },
 };
 
 /// How many documents, grants and history entries are read at a time.
@@ -47,6 +49,7 @@ pub(super) async fn export(
 ) -> anyhow::Result<ExportOutcome> {
     prepare(folder)?;
     write_account(store, account, folder).await?;
+    write_contributions(store, account, folder).await?;
     let documents = folder.join("documents");
     create_folder(&documents)?;
     let (mut outcome, mut after) = (ExportOutcome::default(), None);
@@ -105,6 +108,17 @@ async fn write_account(store: &Store, account: &Account, folder: &Path) -> anyho
         }
     }
     file.end_list()?;
+    file.begin_list("entitlements")?;
+    let mut after = None;
+    loop {
+        let levels = store.list_received_entitlements(account.id, after, PAGE.into()).await?;
+        let Some(last) = levels.last() else { break };
+        after = Some(last.document);
+        for level in &levels {
+            file.entry(&entitlement_json(level))?;
+        }
+    }
+    file.end_list()?;
     file.begin_list("groups")?;
     for group in store.list_groups(account.id, ALL_GROUPS).await? {
         let (name, source) = (group.name.name(), group.name.shown_source());
@@ -128,6 +142,47 @@ async fn write_account(store: &Store, account: &Account, folder: &Path) -> anyho
     }
     file.end_list()?;
     file.finish()
+}
+
+/// Writes the changes that a user has made in the documents of others.
+async fn write_contributions(
+    store: &Store,
+    account: &Account,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let mut file = JsonFile::create(&folder.join("contributions.json"))?;
+    file.begin_list("changes")?;
+    let mut looked_at = None;
+    while let Some(part) = store.find_contributions(account.id, looked_at).await? {
+        looked_at = Some(part.last);
+        for document in part.documents {
+            write_changes_of(store, account, document, &mut file).await?;
+        }
+    }
+    file.end_list()?;
+    file.finish()
+}
+
+async fn write_changes_of(
+    store: &Store,
+    account: &Account,
+    document: DocumentId,
+    file: &mut JsonFile,
+) -> anyhow::Result<()> {
+    let mut after = Version::default();
+    loop {
+        let changes =
+            store.list_changes(document, after, Version::new(i64::MAX), PAGE_BYTES).await?;
+        let Some(last) = changes.last() else { return Ok(()) };
+        after = last.version;
+        let is_own =
+            |change: &&Change| change.author.as_ref().is_some_and(|author| author.id == account.id);
+        for change in changes.iter().filter(is_own) {
+            let mut entry = change_json(change)?;
+            entry["documentId"] = json!(document);
+            file.entry(&entry)?;
+        }
+    }
 }
 
 /// Writes the files of one document into a folder of its own.
@@ -215,6 +270,22 @@ fn grant_json(grant: &ReceivedGrant) -> Value {
         "title": title,
         "level": level_name(*level),
         "grantedAt": granted_at,
+        "endsAt": ends_at,
+    })
+}
+
+fn entitlement_json(entitlement: &ReceivedEntitlement) -> Value {
+    let ReceivedEntitlement { document, title, kind, level, ends_at } = entitlement;
+    let source = match kind {
+        EntitlementKind::Token => "TOKEN",
+        EntitlementKind::Answer => "ANSWER",
+        EntitlementKind::Link => "LINK",
+    };
+    json!({
+        "documentId": document,
+        "title": title,
+        "source": source,
+        "level": level_name(*level),
         "endsAt": ends_at,
     })
 }

@@ -1,8 +1,11 @@
 //! What is stored of a user besides their documents, for an export of their data.
 
 use chrono::{DateTime, Utc};
-use entity::{Level, document, document_access, identity};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use entity::{Level, document, document_access, document_change, entitlement, identity};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait as _,
+};
 use uuid::Uuid;
 
 use super::{
@@ -39,6 +42,50 @@ pub struct ReceivedGrant {
     pub granted_at: DateTime<Utc>,
     /// When the grant ends, if it ends by itself.
     pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// A level that a user has from elsewhere than a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedEntitlement {
+    /// The document.
+    pub document: DocumentId,
+    /// Its title.
+    pub title: String,
+    /// What the level comes from.
+    pub kind: EntitlementKind,
+    /// The level.
+    pub level: AccessLevel,
+    /// When it ends, if it ends by itself.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// What a level comes from that was not granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntitlementKind {
+    /// A document token.
+    Token,
+    /// The answer of an application.
+    Answer,
+    /// A link.
+    Link,
+}
+
+/// A part of all documents, looked through for the changes of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContributionPage {
+    /// The documents that the user does not own and has changed.
+    pub documents: Vec<DocumentId>,
+    /// The last document of the part.
+    pub last: DocumentId,
+}
+
+#[derive(FromQueryResult)]
+struct ReceivedEntitlementRow {
+    document_id: Uuid,
+    title: String,
+    kind: entitlement::Kind,
+    level: Level,
+    ends_at: Option<DateTime<Utc>>,
 }
 
 #[derive(FromQueryResult)]
@@ -126,5 +173,84 @@ impl Store {
             ends_at: row.ends_at,
         });
         Ok(grants.collect())
+    }
+
+    /// Returns the levels that a user has from elsewhere than a grant and that have not ended: those on some documents, at most
+    /// `limit`, in the order of their ids, beginning behind the document `after`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_received_entitlements(
+        &self,
+        user: UserId,
+        after: Option<DocumentId>,
+        limit: u64,
+    ) -> Result<Vec<ReceivedEntitlement>, StoreError> {
+        use entitlement::Column;
+        let of_user = entitlement::Entity::find()
+            .select_only()
+            .filter(Column::UserId.eq(user.uuid()))
+            .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
+            .order_by_asc(Column::DocumentId);
+        let mut documents = of_user.clone().column(Column::DocumentId).distinct().limit(limit);
+        if let Some(after) = after {
+            documents = documents.filter(Column::DocumentId.gt(after.uuid()));
+        }
+        let documents: Vec<Uuid> = documents.into_tuple().all(&self.readers).await?;
+        let rows: Vec<ReceivedEntitlementRow> = of_user
+            .columns([Column::DocumentId, Column::Kind, Column::Level, Column::EndsAt])
+            .column(document::Column::Title)
+            .inner_join(document::Entity)
+            .filter(Column::DocumentId.is_in(documents))
+            .order_by_asc(Column::Kind)
+            .order_by_asc(Column::SourceId)
+            .into_model()
+            .all(&self.readers)
+            .await?;
+        let entitlements = rows.into_iter().map(|row| ReceivedEntitlement {
+            document: row.document_id.into(),
+            title: row.title,
+            kind: match row.kind {
+                entitlement::Kind::Token => EntitlementKind::Token,
+                entitlement::Kind::Answer => EntitlementKind::Answer,
+                entitlement::Kind::Link => EntitlementKind::Link,
+            },
+            level: rows::access_level(row.level),
+            ends_at: row.ends_at,
+        });
+        Ok(entitlements.collect())
+    }
+
+    /// Looks for the changes of a user in the next documents behind `after`, in the order of their ids. Returns `None` if there are
+    /// no further documents. No index leads from a user to their changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_contributions(
+        &self,
+        author: UserId,
+        after: Option<DocumentId>,
+    ) -> Result<Option<ContributionPage>, StoreError> {
+        use document_change::Column::{AuthorId, DocumentId as Changed};
+        let looked_at = self.list_document_ids(after.map(DocumentId::uuid)).await?;
+        let Some(last) = looked_at.last().copied() else { return Ok(None) };
+        let owned = document::Entity::find()
+            .select_only()
+            .column(document::Column::Id)
+            .filter(document::Column::OwnerId.eq(author.uuid()))
+            .into_query();
+        let documents: Vec<Uuid> = document_change::Entity::find()
+            .select_only()
+            .column(Changed)
+            .distinct()
+            .filter(Changed.is_in(looked_at))
+            .filter(AuthorId.eq(author.uuid()))
+            .filter(Changed.not_in_subquery(owned))
+            .order_by_asc(Changed)
+            .into_tuple()
+            .all(&self.readers)
+            .await?;
+        let documents = documents.into_iter().map(DocumentId::from).collect();
+        Ok(Some(ContributionPage { documents, last: last.into() }))
     }
 }

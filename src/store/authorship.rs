@@ -56,7 +56,10 @@ impl Store {
     }
 
     /// Returns the ids of documents after `after`, also of deleted ones.
-    async fn list_document_ids(&self, after: Option<Uuid>) -> Result<Vec<Uuid>, StoreError> {
+    pub(super) async fn list_document_ids(
+        &self,
+        after: Option<Uuid>,
+    ) -> Result<Vec<Uuid>, StoreError> {
         let mut documents = document::Entity::find()
             .select_only()
             .column(document::Column::Id)

@@ -89,7 +89,9 @@ mod sqlite_tests;
 pub(crate) mod test_store;
 
 pub use access::{Grant, GrantOutcome, RevocationOutcome};
-pub use account_data::{KnownIdentity, ReceivedGrant};
+pub use account_data::{
+    ContributionPage, EntitlementKind, KnownIdentity, ReceivedEntitlement, ReceivedGrant,
+};
 pub use accounts::{AcceptedAddress, AccountListing, Credentials, NewAccount};
 pub use address_grants::{AddressGrantOutcome, NamedCollaborator};
 pub use answers::RulesVersion;

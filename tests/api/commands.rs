@@ -245,6 +245,10 @@ async fn operators_export_what_is_stored_of_a_user() {
     bob.write(document, "Hello 🎈 world").await.value();
     let shared = bob.create_shared_document(&[&alice]).await;
     alice.create_document("Empty", "").await;
+    bob.write(shared, "By Bob.").await.value();
+    alice.write(shared, "By Alice.").await.value();
+    let link = bob.create_link(shared, "VIEW", 0).await;
+    alice.open_link(&link.secret).await.value();
 
     let to = folder.path().join("export");
     let arguments = ["user", "export", "alice@example.org", "--to", to.to_str().unwrap()];
@@ -259,7 +263,19 @@ async fn operators_export_what_is_stored_of_a_user() {
     assert_eq!(account["identities"], json!([]));
     assert_eq!(account["grants"][0]["documentId"], json!(shared));
     assert_eq!(account["grants"][0]["level"], "EDIT");
+    let entitlement = &account["entitlements"][0];
+    assert_eq!(
+        (&entitlement["documentId"], &entitlement["title"]),
+        (&json!(shared), &json!("Plan"))
+    );
+    assert_eq!((&entitlement["source"], &entitlement["level"]), (&json!("LINK"), &json!("VIEW")));
     assert_eq!(account["documents"].as_array().unwrap().len(), 2);
+    // What she typed in Bob's document, but not what he did.
+    let contributions = json_in(&to, "contributions.json");
+    let changes = contributions["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0]["documentId"], json!(shared));
+    assert!(changes[0]["delta"].to_string().contains("Alice"), "{}", changes[0]);
     let of_document = to.join("documents").join(document.to_string());
     assert_eq!(fs::read_to_string(of_document.join("text.txt")).unwrap(), "Hello 🎈 world");
     assert!(!fs::read(of_document.join("state.yjs")).unwrap().is_empty());
