@@ -73,5 +73,8 @@ async fn account(settings: &Settings, store: &Store, name: &str) -> anyhow::Resu
     }
     let password_hash = Passwords::new(&settings.auth)?.hash(HashTurn::OF_NODE, PASSWORD).await?;
     let new = NewAccount { name: DisplayName::new(name)?, email, password_hash };
-    store.create_account(new, Party::Node).await.context("cannot create an account of the demo")
+    let account = store.create_account(new, Party::Node).await;
+    let account = account.context("cannot create an account of the demo")?;
+    store.confirm_address(account.id).await?;
+    Ok(account)
 }

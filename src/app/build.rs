@@ -103,8 +103,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
             life: TimeDelta::from_std(settings.auth.guest_life)?,
             per_link: i32::try_from(settings.auth.guests_per_link).unwrap_or(i32::MAX),
         },
-        // Without an issuer, hardly anybody has a confirmed address.
-        addresses: match issuers.is_empty() {
+        addresses: match settings.auth.unconfirmed_addresses {
             true => AcceptedAddress::Any,
             false => AcceptedAddress::Confirmed,
         },

@@ -46,6 +46,9 @@ pub struct AuthOptions {
     pub local: LocalAccounts,
     /// Whether strangers may create accounts with a password.
     pub registration: AccountRegistration,
+    /// Whether `grantAccess` by e-mail address also finds a local account whose address nobody has confirmed. Strangers can
+    /// register addresses of others.
+    pub unconfirmed_addresses: bool,
     /// How long a guest without an account may keep a document open, at least a minute.
     #[serde(with = "humantime_serde")]
     pub guest_life: Duration,

@@ -244,6 +244,7 @@ mod tests {
             document_token_life: Duration::from_secs(3600),
             local: LocalAccounts::Auto,
             registration: AccountRegistration::Open,
+            unconfirmed_addresses: false,
             guest_life: Duration::from_hours(24),
             guests_per_link: 100,
             argon2_memory_kib: 8,

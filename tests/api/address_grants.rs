@@ -120,6 +120,25 @@ async fn an_address_has_access_when_it_is_confirmed() {
 }
 
 #[actix_web::test]
+async fn a_squatter_does_not_get_what_is_granted_to_the_address() {
+    let node = TestNode::start_with(&[("COSCRIBE__AUTH__UNCONFIRMED_ADDRESSES", "false")]).await;
+    let alice = node.person("Alice").await;
+    let document = alice.create_document("Plan", "Hello").await;
+    // Mallory is the first to register Bob's address.
+    let mallory = node.person("Bob").await;
+    grant(&alice, document, "bob@example.org", "EDIT").await;
+    assert_eq!(mallory.read(document).await, Value::Null);
+    assert_eq!(listed(&mallory, "PENDING").await, Vec::<Value>::new());
+    assert_eq!(mallory.accept_access(document).await.code(), "FORBIDDEN");
+
+    // An operator finds out whose the address is.
+    node.store().confirm_address(mallory.id).await.unwrap();
+    assert_eq!(mallory.read(document).await["access"], "EDIT");
+    assert_eq!(collaborators(&alice, document).await, ["bob@example.org"]);
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_blocked_user_shares_nothing_and_learns_it_by_id_only() {
     let node = TestNode::start().await;
     let [alice, bob, mallory] =

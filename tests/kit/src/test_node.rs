@@ -76,6 +76,7 @@ impl TestNode {
             .fold(Sources { flags, ..Sources::default() }, set)
             .with("COSCRIBE__AUTH__ARGON2_MEMORY_KIB", "8")
             .with("COSCRIBE__AUTH__ARGON2_PASSES", "1")
+            .with("COSCRIBE__AUTH__UNCONFIRMED_ADDRESSES", "true")
             .with("COSCRIBE__ROOM__LINGER", "1ms")
             .with("COSCRIBE__SERVER__DRAIN", "20s");
         let is_on_file = variables.iter().any(|(name, _)| *name == ON_FILE.0);
