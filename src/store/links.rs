@@ -4,18 +4,18 @@
 //! What an invitation gives is a grant, and outlasts it. What a link gives is an entitlement, and ends with it.
 
 use chrono::{DateTime, Utc};
-use entity::{Level, document_link, entitlement, user};
+use entity::{document_link, entitlement};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, PaginatorTrait as _,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait as _, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait as _,
     sea_query::{Expr, ExprTrait as _},
 };
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Store, StoreError, UserAccess, access::AccessState, rows};
-use crate::domain::{AccessLevel, DocumentId, LinkId, Party, User, UserId};
+use crate::domain::{AccessLevel, DocumentId, LinkId, Party, UserId};
 
 /// The most links of a document.
 const MAX_LINKS: u64 = 100;
@@ -101,31 +101,6 @@ pub struct Link {
     pub ends_at: Option<DateTime<Utc>>,
 }
 
-/// A user who has a document open, or may open it, by a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkVisitor {
-    /// The user.
-    pub user: User,
-    /// The link.
-    pub link: LinkId,
-    /// The level that the link gives them.
-    pub level: AccessLevel,
-    /// Whether they have no account.
-    pub is_guest: bool,
-    /// When their access by the link ends, if it ends by itself.
-    pub ends_at: Option<DateTime<Utc>>,
-}
-
-#[derive(FromQueryResult)]
-struct VisitorRow {
-    user_id: Uuid,
-    source_id: Uuid,
-    level: Level,
-    ends_at: Option<DateTime<Utc>>,
-    name: String,
-    guest_of: Option<Uuid>,
-}
-
 impl Store {
     /// Creates a link to a document. It ends, and so does what it gives, with the grant of `actor` at the latest.
     ///
@@ -186,40 +161,6 @@ impl Store {
     pub async fn list_links(&self, document: DocumentId) -> Result<Vec<Link>, StoreError> {
         let usable = usable_links(document).order_by_asc(document_link::Column::Id);
         Ok(usable.limit(MAX_LINKS).all(&self.readers).await?.into_iter().map(link).collect())
-    }
-
-    /// Returns at most `first` of the users who may open a document by a link. The caller checks whether the viewer may see
-    /// them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_link_visitors(
-        &self,
-        document: DocumentId,
-        first: u32,
-    ) -> Result<Vec<LinkVisitor>, StoreError> {
-        use entitlement::Column;
-        let rows: Vec<VisitorRow> = entitlement::Entity::find()
-            .select_only()
-            .columns([Column::UserId, Column::SourceId, Column::Level, Column::EndsAt])
-            .columns([user::Column::Name, user::Column::GuestOf])
-            .inner_join(user::Entity)
-            .filter(Column::DocumentId.eq(document.uuid()))
-            .filter(Column::Kind.eq(entitlement::Kind::Link))
-            .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
-            .order_by_asc(Column::UserId)
-            .limit(u64::from(first))
-            .into_model()
-            .all(&self.readers)
-            .await?;
-        let visitors = rows.into_iter().map(|row| LinkVisitor {
-            user: User { id: row.user_id.into(), name: row.name.into() },
-            link: row.source_id.into(),
-            level: rows::access_level(row.level),
-            is_guest: row.guest_of.is_some(),
-            ends_at: row.ends_at,
-        });
-        Ok(visitors.collect())
     }
 
     /// Marks a link of a document as revoked, so that nobody can use it from now on. Returns false if there is none. What it has

@@ -41,6 +41,7 @@ mod groups;
 mod history;
 mod identities;
 mod link_uses;
+mod link_visitors;
 mod links;
 mod log;
 mod log_reader;
@@ -108,12 +109,15 @@ pub use groups::{Group, GroupLimit, GroupsOutcome, MemberChanges, UnsettledMembe
 pub use history::{HistoryEntry, HistoryPage};
 pub use identities::{OutsideProfile, OutsideUser};
 pub use link_uses::{LinkKey, LinkUse};
-pub use links::{Link, LinkKind, LinkRefused, LinkSecretHash, LinkVisitor, NewLink};
+pub use link_visitors::{LinkVisitor, VisitorCursor, VisitorPage};
+pub use links::{Link, LinkKind, LinkRefused, LinkSecretHash, NewLink};
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
 pub use log_reader::LogPage;
 pub use options::{Retention, StoreOptions};
 pub use ownership::HandOverRefused;
-pub use page::{DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, PageCursor};
+pub use page::{
+    DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, PageCursor, invalid_cursor,
+};
 pub use pools::{Store, Writability};
 pub use quotas::{Quotas, StorageUse};
 pub use schema::MigrationState;

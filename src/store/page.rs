@@ -101,11 +101,7 @@ impl PageCursor {
     /// It is not valid, or belongs to a list of another order.
     pub fn parse(text: &str, order: DocumentOrder) -> Result<Self, InvalidInput> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        let cursor = bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
-            InvalidInput::new(
-                "The page cursor is not valid. Use a cursor that the server returned, or none for the first page.",
-            )
-        })?;
+        let cursor = bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(invalid_cursor)?;
         if cursor.order() != order {
             return Err(InvalidInput::new(
                 "The page cursor belongs to a list in another order. Send it with the same `orderBy`, or none for the first page.",
@@ -132,6 +128,14 @@ impl PageCursor {
             id: Uuid::from_slice(id).ok()?.into(),
         })
     }
+}
+
+/// The error of a page cursor that the server cannot have returned.
+#[must_use]
+pub fn invalid_cursor() -> InvalidInput {
+    InvalidInput::new(
+        "The page cursor is not valid. Use a cursor that the server returned, or none for the first page.",
+    )
 }
 
 impl fmt::Display for PageCursor {

@@ -18,8 +18,8 @@ async fn links(who: &Person, document: DocumentId) -> Value {
 
 async fn visitors(who: &Person, document: DocumentId) -> Value {
     let operation = "query($id: ID!) { linkVisitors(documentId: $id) {
-        user { id name } linkId level isGuest endsAt } }";
-    who.run(operation, json!({ "id": document })).await.value()
+        nodes { user { id name } linkId level isGuest endsAt } } }";
+    who.run(operation, json!({ "id": document })).await.value()["nodes"].take()
 }
 
 async fn publish(who: &Person, document: DocumentId, guests: i32) -> kit::Answer {
@@ -354,4 +354,48 @@ async fn a_link_that_a_stopped_node_has_revoked_ends_on_the_next() {
     expect_eventually("the end of the access", async || cleo.read(document).await == Value::Null)
         .await;
     node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_visitors_of_a_document_are_listed_page_by_page() {
+    let pair = Pair::start().await;
+    let Pair { node, alice, bob, .. } = &pair;
+    let document = alice.create_document("Plan", "Hello").await;
+    let links = [
+        alice.create_link(document, "VIEW", 3).await,
+        alice.create_link(document, "EDIT", 0).await,
+    ];
+    for link in &links {
+        bob.open_link(&link.secret).await.value();
+    }
+    for name in ["Cleo", "Dan", "Eve"] {
+        Person::enter_as_guest(node, name, &links[0].secret).await.unwrap();
+    }
+    let operation = "query($id: ID!, $after: String) {
+        linkVisitors(documentId: $id, first: 2, after: $after) {
+            edges { cursor node { user { id } linkId } }
+            pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
+    let (mut seen, mut after, mut pages) = (vec![], Value::Null, 0);
+    loop {
+        let variables = json!({ "id": document, "after": after });
+        let page = alice.run(operation, variables).await.value();
+        let (edges, info) = (page["edges"].as_array().unwrap(), &page["pageInfo"]);
+        assert_eq!(info["hasPreviousPage"], pages > 0);
+        assert_eq!(info["endCursor"], edges.last().unwrap()["cursor"]);
+        seen.extend(edges.iter().map(|edge| edge["node"].clone()));
+        pages += 1;
+        after = info["endCursor"].clone();
+        if info["hasNextPage"] == false {
+            break;
+        }
+    }
+    assert_eq!((pages, seen.len()), (3, 5));
+    let of_bob = seen.iter().filter(|node| node["user"]["id"] == json!(bob.id));
+    assert_eq!(of_bob.count(), 2);
+    seen.dedup();
+    assert_eq!(seen.len(), 5);
+    let wrong = json!({ "id": document, "after": "2" });
+    assert_eq!(alice.run(operation, wrong).await.code(), "BAD_USER_INPUT");
+    assert_eq!(bob.run(operation, json!({ "id": document })).await.code(), "FORBIDDEN");
+    pair.stop(()).await;
 }

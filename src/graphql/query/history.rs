@@ -15,7 +15,7 @@ use crate::{
         read_turns::read,
         types::{DocumentText, HistoryConnection},
     },
-    store::StoreError,
+    store::{StoreError, invalid_cursor},
 };
 
 /// Queries of the history.
@@ -103,9 +103,5 @@ fn not_kept(version: Version) -> InvalidInput {
 }
 
 fn page_cursor(text: &str) -> Result<Version, InvalidInput> {
-    text.parse().map(Version::new).map_err(|_no_number| {
-        InvalidInput::new(
-            "The page cursor is not valid. Use a cursor that the server returned, or omit `after` for the first page.",
-        )
-    })
+    text.parse().map(Version::new).map_err(|_no_number| invalid_cursor())
 }

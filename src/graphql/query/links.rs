@@ -11,8 +11,9 @@ use crate::{
         complexity::DATABASE_READ,
         page_length,
         read_turns::read,
-        types::{LinkType, LinkVisitorType},
+        types::{LinkType, LinkVisitorConnection},
     },
+    store::VisitorCursor,
 };
 
 /// Queries of links.
@@ -33,19 +34,20 @@ impl LinkQueries {
         Ok(links.into_iter().map(LinkType).collect())
     }
 
-    /// The users who may open a document because they have opened a link to it, guests included. `first` is 1 to 100. Requires
-    /// `OWNER`.
+    /// The users who may open a document because they have opened a link to it, guests included. `first` is 1 to 100; pass the
+    /// `endCursor` of a page as `after` to get the next one. Requires `OWNER`.
     #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
     async fn link_visitors(
         &self,
         ctx: &Context<'_>,
         document_id: ID,
         #[graphql(default = 20)] first: Option<i32>,
-    ) -> Result<Vec<LinkVisitorType>, ApiError> {
+        after: Option<String>,
+    ) -> Result<LinkVisitorConnection, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let first = page_length::length(first)?;
-        let store = &api(ctx)?.store;
-        let visitors = read(ctx, store.list_link_visitors(admitted.document, first)).await?;
-        Ok(visitors.into_iter().map(LinkVisitorType).collect())
+        let after = after.as_deref().map(VisitorCursor::parse).transpose()?;
+        let list = api(ctx)?.store.list_link_visitors(admitted.document, after, first);
+        Ok(LinkVisitorConnection::new(read(ctx, list).await?, after.is_some()))
     }
 }

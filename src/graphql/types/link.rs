@@ -5,7 +5,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::{AccessLevelType, Timestamp, UserType, id::id};
 use crate::{
     graphql::{ApiError, loaders::loaders},
-    store::{Link, LinkKind, LinkVisitor},
+    store::{Link, LinkKind},
 };
 
 /// How a link gives access to a document.
@@ -79,35 +79,4 @@ pub(in crate::graphql) struct NewLinkPayload {
     pub(in crate::graphql) secret: String,
     /// The link.
     pub(in crate::graphql) link: LinkType,
-}
-
-/// A user who may open a document by a link.
-pub(in crate::graphql) struct LinkVisitorType(pub(in crate::graphql) LinkVisitor);
-
-/// A user who may open a document because they have opened a link to it.
-#[Object(name = "LinkVisitor")]
-impl LinkVisitorType {
-    async fn user(&self) -> UserType {
-        UserType(self.0.user.clone())
-    }
-
-    /// The link that they opened.
-    async fn link_id(&self) -> ID {
-        id(self.0.link.uuid())
-    }
-
-    /// The level that the link gives them.
-    async fn level(&self) -> AccessLevelType {
-        self.0.level.into()
-    }
-
-    /// Whether they are a guest without an account.
-    async fn is_guest(&self) -> bool {
-        self.0.is_guest
-    }
-
-    /// When their access by the link ends by itself, if it does.
-    async fn ends_at(&self) -> Option<Timestamp> {
-        self.0.ends_at.map(Timestamp)
-    }
 }

@@ -11,6 +11,7 @@ mod history;
 mod id;
 mod level;
 mod link;
+mod link_visitor;
 mod node;
 mod page;
 mod person;
@@ -28,7 +29,8 @@ pub(super) use export::DocumentExport;
 pub(super) use group::{GroupGrantType, GroupType};
 pub(super) use history::{DocumentText, HistoryConnection};
 pub(super) use level::AccessEventType;
-pub(super) use link::{LinkType, LinkVisitorType, NewLinkPayload};
+pub(super) use link::{LinkType, NewLinkPayload};
+pub(super) use link_visitor::LinkVisitorConnection;
 pub(super) use node::NodeType;
 pub(super) use page::{
     DocumentConnection, DocumentEdge, DocumentFilterType, DocumentOrderType, PageInfo,
