@@ -117,11 +117,11 @@ impl AccessMutations {
         Ok(api(ctx)?.store.unblock_user(user, user_id.parse()?).await?)
     }
 
-    /// Revokes a user's access to a document, both what was granted to them and what links have given them. From then on the server refuses the user's edits and new subscriptions,
-    /// and ends the user's open subscriptions and Yjs editors of the document. With one node, these have ended when the
-    /// mutation answers. With several nodes, the mutation waits for the others, but at most one second. A node that did
-    /// not receive the revocation finds it within `room.compare_every` (1 s by default), or within five times that while
-    /// its connection to Redis is healthy.
+    /// Revokes a user's access to a document, both what was granted to them and what links have given them. From then on the
+    /// server refuses the user's edits and new subscriptions, and ends the user's open subscriptions and Yjs editors of the
+    /// document. With one node, these have ended when the mutation answers. With several nodes, the mutation waits for the
+    /// others, but at most one second. A node that did not receive the revocation finds it within `room.compare_every` (1 s by
+    /// default), or within five times that while its connection to Redis is healthy.
     /// The user cannot come back by a link until they are granted access again.
     /// Returns false if the user had no such access. Requires `OWNER`, except that users may revoke their own access. The
     /// access of the document's owner cannot be revoked. Levels from document tokens and from an application remain.
@@ -141,13 +141,15 @@ impl AccessMutations {
             false => AccessLevel::Owner,
         };
         let Admitted { user, document, .. } = require(ctx, &id, needed).await?;
-        let named = read(ctx, api.store.find_collaborator(document, target)).await?;
-        let target = match named {
-            NamedCollaborator::User(target) => target,
-            NamedCollaborator::Address(email) => {
-                return Ok(api.store.revoke_from_address(user.id, document, &email).await?);
+        let mut named = read(ctx, api.store.find_collaborator(document, target)).await?;
+        if let NamedCollaborator::Address(email) = &named {
+            if api.store.revoke_from_address(user.id, document, email).await? {
+                return Ok(true);
             }
-        };
+            // Meanwhile the address may have been confirmed for a user, who has the grant now.
+            named = read(ctx, api.store.find_collaborator(document, target)).await?;
+        }
+        let NamedCollaborator::User(target) = named else { return Ok(false) };
         let revoked = api.store.revoke_access(user.id, document, target).await;
         // A stored revocation has an access version. A user who has been granted access since then keeps their seats.
         let access_version = revoked.as_ref().ok().map(|revoked| revoked.access_version);
