@@ -9,14 +9,17 @@ use protocol::domain::Content;
 use thiserror::Error;
 use yrs::{
     Any, Array as _, ArrayRef, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _,
-    branch::{Branch, BranchPtr},
+    branch::BranchPtr,
     types::{
         AsPrelim as _, Delta as YjsStep, ToJson as _,
         text::{Diff, YChange},
     },
 };
 
-use super::replica::{MARKS, Replica, TEXT};
+use super::{
+    branches::branch_of,
+    replica::{MARKS, Replica, TEXT},
+};
 
 /// The content of a root type is of a kind that cannot be copied.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -36,11 +39,7 @@ impl Replica {
         let mut copy = Self::of("");
         let txn = self.doc.transact();
         for (name, root) in txn.root_refs().filter(|(name, _)| *name != MARKS) {
-            let branch = match &root {
-                Out::UndefinedRef(branch) => *branch,
-                Out::YText(text) => BranchPtr::from(AsRef::<Branch>::as_ref(text)),
-                _ => return Err(uncopied(name)),
-            };
+            let branch = branch_of(&root).ok_or_else(|| uncopied(name))?;
             copy.copy_root(name, branch, &txn)?;
         }
         copy.content = Content::from(&*copy.plain_text());
@@ -57,7 +56,7 @@ impl Replica {
     pub fn is_plain(&self) -> bool {
         let txn = self.doc.transact();
         txn.root_refs().filter(|(name, _)| *name != MARKS && *name != TEXT).all(|(_, root)| {
-            let Out::UndefinedRef(branch) = root else { return false };
+            let Some(branch) = branch_of(&root) else { return false };
             MapRef::from(branch).len(&txn) == 0 && TextRef::from(branch).len(&txn) == 0
         })
     }

@@ -6,6 +6,7 @@
 //!
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
+mod branches;
 mod compaction;
 mod conflicts;
 mod content_json;
@@ -16,6 +17,7 @@ mod panic_guard;
 mod parts;
 mod positions;
 mod replica;
+mod restoration;
 mod splits;
 mod structs;
 mod weight;
@@ -24,4 +26,5 @@ pub use compaction::Uncopied;
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
 pub use replica::{ApplyBounds, ApplyError, CorruptDocument, Replica, StateError};
+pub use restoration::{RestoreError, Restored};
 pub use structs::LOADED_SHARE;

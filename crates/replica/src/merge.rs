@@ -115,16 +115,16 @@ pub struct Merged {
     pub drops_content: bool,
 }
 
-/// The effect of updates, as the library reports it.
-struct Applied {
+/// The effect of a transaction, as the library reports it.
+pub(crate) struct Applied {
     /// The steps of the text's delta. `None` if the text did not change.
-    steps: Option<Vec<DeltaStep>>,
+    pub(crate) steps: Option<Vec<DeltaStep>>,
     /// The changes as one update. `None` if nothing changed.
-    update: Option<Vec<u8>>,
+    pub(crate) update: Option<Vec<u8>>,
     /// Whether the library applied everything.
     is_complete: bool,
     /// The new length of the text, in UTF-16 code units.
-    units: usize,
+    pub(crate) units: usize,
     extent: Extent,
 }
 
@@ -182,7 +182,9 @@ impl Replica {
         updates: &mut [(Bytes, Outline)],
         bounds: &MergeBounds,
     ) -> Result<Applied, MergeError> {
-        let applied = guarded(&self.doc, |txn| self.apply_observed(txn, updates, bounds));
+        let applied = guarded(&self.doc, |txn| {
+            self.apply_observed(txn, |txn| self.apply_parts(txn, updates, bounds))
+        });
         let applied = applied.map_err(MergeError::Malformed)?;
         if !applied.is_complete {
             let cycle = "its parts depend on each other in a cycle".to_owned();
@@ -191,11 +193,11 @@ impl Replica {
         Ok(applied)
     }
 
-    fn apply_observed(
+    /// Runs `work`, which changes the document, and returns its effect.
+    pub(crate) fn apply_observed(
         &self,
         txn: &mut TransactionMut<'_>,
-        updates: &mut [(Bytes, Outline)],
-        bounds: &MergeBounds,
+        work: impl FnOnce(&mut TransactionMut<'_>) -> Result<Extent, String>,
     ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
         let steps = Arc::new(Mutex::new(None));
@@ -203,7 +205,7 @@ impl Replica {
         self.text.observe(OBSERVER, move |txn, event| {
             *observed.lock() = Some(event.delta(txn).iter().map(delta_step).collect());
         });
-        let extent = self.apply_parts(txn, updates, bounds)?;
+        let extent = work(txn)?;
         txn.commit();
         self.text.unobserve(OBSERVER);
         let has_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
@@ -240,7 +242,7 @@ impl Replica {
     }
 
     /// Returns the delta of the text and the new text, of `units` code units.
-    fn text_after(
+    pub(crate) fn text_after(
         &self,
         steps: Option<Vec<DeltaStep>>,
         units: usize,

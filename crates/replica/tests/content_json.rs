@@ -50,7 +50,6 @@ fn formats_objects_and_other_types_are_shown() {
         ])
     );
     assert_eq!(shown["roots"]["comments"], json!({ "done": true }));
-    let page = shown["roots"]["page"].as_array().unwrap();
-    assert!(page.len() == 1 && page[0].as_str().unwrap().contains("<p"), "{page:?}");
+    assert_eq!(shown["roots"]["page"][0]["type"], "p");
     assert_eq!(shown["roots"].as_object().unwrap().len(), 2);
 }

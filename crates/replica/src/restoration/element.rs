@@ -1,0 +1,131 @@
+//! One element of a sequence: a piece of text, an embedded object, a value of a list, or a shared type.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use yrs::{
+    Any, ArrayPrelim, In, MapPrelim, Out, XmlElementPrelim, XmlFragmentPrelim, XmlTextPrelim,
+    branch::BranchID,
+    types::{Attrs, text::TextPrelim},
+};
+
+use super::writer::Failure;
+use crate::branches::branch_of;
+
+/// One element of a sequence.
+#[derive(Debug, Clone)]
+pub(super) struct Element {
+    pub(super) what: What,
+    /// The formats of text and of what is embedded in it.
+    pub(super) formats: Arc<Attrs>,
+}
+
+/// What an element is.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Text(String),
+    /// An object in a text.
+    Embed(Any),
+    /// A value of a list.
+    Value(Any),
+    /// A shared type.
+    Type(Out),
+}
+
+/// What tells elements apart. Shared types are the same if they are the same item of Yjs, all others if they are equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Identity {
+    Text(String),
+    Embed(String),
+    Value(String),
+    /// The client and the clock.
+    Type(u64, u32),
+}
+
+impl Element {
+    /// The length in a text: in UTF-16 code units.
+    pub(super) fn units(&self) -> u32 {
+        let units = match &self.what {
+            What::Text(text) => text.encode_utf16().count(),
+            What::Embed(_) | What::Value(_) | What::Type(_) => 1,
+        };
+        u32::try_from(units).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match &self.what {
+            What::Text(text) => Identity::Text(text.clone()),
+            What::Embed(value) => Identity::Embed(canonical(value)),
+            What::Value(value) => Identity::Value(canonical(value)),
+            What::Type(shared) => type_identity(shared),
+        }
+    }
+}
+
+/// Returns the identity of the value of a map.
+pub(super) fn identity_of(value: &Out) -> Identity {
+    match value {
+        Out::Any(value) => Identity::Value(canonical(value)),
+        shared => type_identity(shared),
+    }
+}
+
+fn type_identity(shared: &Out) -> Identity {
+    match branch_of(shared).map(|branch| branch.id()) {
+        Some(BranchID::Nested(id)) => Identity::Type(id.client.get(), id.clock),
+        // Neither is an element of anything.
+        Some(BranchID::Root(name)) => Identity::Value(name.to_string()),
+        None => Identity::Value(String::new()),
+    }
+}
+
+/// Returns a value as it is, or an empty shared type of the same kind.
+pub(super) fn blank(value: &Out) -> Result<In, Failure> {
+    Ok(match value {
+        Out::Any(value) => In::Any(value.clone()),
+        Out::YText(_) => In::Text(TextPrelim::default().into()),
+        Out::YArray(_) => In::Array(ArrayPrelim::default()),
+        Out::YMap(_) => In::Map(MapPrelim::default()),
+        Out::YXmlElement(element) => In::XmlElement(XmlElementPrelim::empty(element.tag().clone())),
+        Out::YXmlFragment(_) => In::XmlFragment(XmlFragmentPrelim::default()),
+        Out::YXmlText(_) => In::XmlText(XmlTextPrelim::new("").into()),
+        Out::YDoc(_) | Out::UndefinedRef(_) => return Err(Failure::Unrestorable),
+    })
+}
+
+/// Returns whether two shared types are of the same kind, with the same name if they have one.
+pub(super) fn is_same_kind(one: &Out, other: &Out) -> bool {
+    match (one, other) {
+        (Out::YXmlElement(one), Out::YXmlElement(other)) => one.tag() == other.tag(),
+        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
+/// Writes a value so that equal values have the same text.
+pub(super) fn canonical(value: &Any) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+fn write_canonical(value: &Any, text: &mut String) {
+    match value {
+        Any::Array(values) => {
+            text.push('[');
+            for value in values.iter() {
+                write_canonical(value, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        Any::Map(entries) => {
+            text.push('{');
+            for (key, value) in entries.iter().collect::<BTreeMap<_, _>>() {
+                text.push_str(&format!("{key:?}:"));
+                write_canonical(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        value => text.push_str(&format!("{value:?}")),
+    }
+}

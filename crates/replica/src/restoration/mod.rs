@@ -1,0 +1,151 @@
+//! Bringing back the content of an earlier version of a document, as a new change.
+//!
+//! The earlier version is a document of its own. Its content is compared with the present one, root type by root type, and only
+//! what differs is written. What both versions have stays the same item of Yjs, so positions in it and what others write there
+//! meanwhile survive.
+//!
+//! Invariant: a document that was restored has the content of the earlier version. Otherwise the restoration has failed.
+
+mod element;
+mod sequence;
+mod writer;
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use protocol::{
+    domain::{CompareUntil, Delta, Exhausted},
+    wire::yjs::Outline,
+};
+use thiserror::Error;
+use yrs::{
+    Out, ReadTxn, Transact as _,
+    branch::{Branch, BranchPtr},
+};
+
+use super::{
+    merge::{MergeBounds, MergeError},
+    panic_guard::guarded,
+    parts::Extent,
+    replica::{MARKS, Replica},
+    structs::most_added_by,
+};
+use writer::Writer;
+
+/// The reason why the content of an earlier version was not brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RestoreError {
+    /// Something in a root type is of a kind that cannot be written again.
+    #[error("the content of the root type {name:?} cannot be brought back")]
+    Unrestorable {
+        /// The name of the root type.
+        name: String,
+    },
+    /// The document would break a limit.
+    #[error(transparent)]
+    Limit(#[from] MergeError),
+    /// It was stopped, or the budget ended.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
+/// The change that brings an earlier version back.
+pub struct Restored {
+    /// The change of the plain text. Empty if only other content changed.
+    pub delta: Delta,
+    /// The change as one Yjs v1 update.
+    pub update: Bytes,
+}
+
+impl Replica {
+    /// Gives the document the content that it had at an earlier version: text with its formats and embedded objects, XML, maps
+    /// and arrays, in all root types. Returns `None` if it has that content already.
+    ///
+    /// # Errors
+    /// [`RestoreError`]. The replica is not returned then, because it may have a part of the content.
+    pub fn restore(
+        mut self,
+        earlier: &Self,
+        bounds: &MergeBounds,
+    ) -> (Option<Self>, Result<Option<Restored>, RestoreError>) {
+        match self.try_restore(earlier, bounds) {
+            Ok(restored) => (Some(self), Ok(restored)),
+            Err(error) => (None, Err(error)),
+        }
+    }
+
+    fn try_restore(
+        &mut self,
+        earlier: &Self,
+        bounds: &MergeBounds,
+    ) -> Result<Option<Restored>, RestoreError> {
+        let names: BTreeSet<String> = self.root_names().chain(earlier.root_names()).collect();
+        // The kinds of root types are not stored, so it does not matter that they begin as texts here.
+        let roots: Vec<_> = names
+            .into_iter()
+            .map(|name| {
+                let [present, then] =
+                    [&self.doc, &earlier.doc].map(|doc| doc.get_or_insert_text(name.as_str()));
+                let [present, then] =
+                    [present, then].map(|text| BranchPtr::from(AsRef::<Branch>::as_ref(&text)));
+                (name, present, then)
+            })
+            .collect();
+        let then = earlier.doc.transact();
+        let until = CompareUntil { deadline: bounds.compare_until, budget: bounds.budget.clone() };
+        let applied = guarded(&self.doc, |txn| {
+            let mut outcome = Ok(());
+            let applied = self.apply_observed(txn, |txn| {
+                let mut writer = Writer { txn, then: &then, until: &until };
+                outcome = roots.iter().try_for_each(|(name, present, then)| {
+                    writer.restore(*present, *then).map_err(|failure| failure.in_root(name))
+                });
+                Ok(Extent::Whole)
+            })?;
+            Ok(outcome.map(|()| applied))
+        });
+        let applied = applied.map_err(MergeError::Malformed)??;
+        let Some(update) = applied.update else { return Ok(None) };
+        let (delta, content) = self.text_after(applied.steps, applied.units, true, bounds)?;
+        let lengthens = content.bytes() > self.content.bytes();
+        self.content = content;
+        self.count_restored(&update, lengthens, bounds)?;
+        Ok(Some(Restored { delta, update: update.into() }))
+    }
+
+    /// Counts an update that was written here, and checks the limits of the document.
+    fn count_restored(
+        &mut self,
+        update: &[u8],
+        lengthens: bool,
+        bounds: &MergeBounds,
+    ) -> Result<(), MergeError> {
+        let malformed = |error: String| MergeError::Malformed(error);
+        let outline =
+            Outline::read(update, usize::MAX).map_err(|error| malformed(error.to_string()))?;
+        self.weight.add(update.len());
+        self.structs.add(most_added_by(&outline));
+        self.conflicts.add_text_bytes(update.len());
+        // They are read again before the next update with types.
+        self.depths = None;
+        let limit = bounds.document_structs;
+        if !self.may_have_more_structs(0, limit) {
+            return Err(MergeError::DocumentTooManyStructs { limit });
+        }
+        let (size, limit) = (self.weight_with(0, bounds.state), bounds.state);
+        if lengthens && size > limit {
+            return Err(MergeError::TooLarge { size, limit });
+        }
+        Ok(())
+    }
+
+    fn root_names(&self) -> impl Iterator<Item = String> + use<> {
+        let txn = self.doc.transact();
+        let names = txn.root_refs().filter(|(name, _root)| *name != MARKS);
+        names.map(|(name, _root): (&str, Out)| name.to_owned()).collect::<Vec<_>>().into_iter()
+    }
+}
+
+#[cfg(test)]
+#[path = "restoration_tests.rs"]
+mod tests;

@@ -1,0 +1,291 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use protocol::domain::Budget;
+use serde_json::{Value, json};
+use yrs::{
+    Any, Array as _, ArrayPrelim, ClientID, Doc, GetString as _, In, Map as _, MapPrelim,
+    OffsetKind, Options, Out, Text as _, TransactionMut, Update, WriteTxn as _, Xml as _,
+    XmlElementPrelim, XmlFragment as _, XmlOut, XmlTextPrelim, types::Attrs,
+    updates::decoder::Decode as _,
+};
+
+use super::*;
+
+fn bounds() -> MergeBounds {
+    MergeBounds {
+        text: 100_000,
+        state: 10_000_000,
+        structs: 1_000_000,
+        document_structs: 1_000_000,
+        clients: 1_000,
+        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
+        budget: Budget::unlimited(),
+    }
+}
+
+fn editor(replica: &Replica, client: u64) -> Doc {
+    let mut options = Options::with_client_id(ClientID::new(client));
+    options.offset_kind = OffsetKind::Utf16;
+    let doc = Doc::with_options(options);
+    doc.transact_mut().apply_update(Update::decode_v1(&replica.state()).unwrap()).unwrap();
+    doc
+}
+
+/// Merges what an editor does into the replica.
+fn edited(replica: Replica, client: u64, work: impl FnOnce(&mut TransactionMut<'_>)) -> Replica {
+    let doc = editor(&replica, client);
+    let mut txn = doc.transact_mut();
+    work(&mut txn);
+    txn.commit();
+    let update: Bytes = txn.encode_update_v1().into();
+    let (replica, merged) = replica.merge(&[update], &bounds());
+    merged.unwrap();
+    replica.unwrap()
+}
+
+fn copy(replica: &Replica) -> Replica {
+    Replica::load(&replica.state(), &Budget::unlimited()).unwrap()
+}
+
+/// Restores the content of `then`, and shows that the change brings it to all who have the document.
+fn restored(present: Replica, then: &Replica) -> Replica {
+    let peer = copy(&present);
+    let (replica, restored) = present.restore(then, &bounds());
+    let restored = restored.unwrap();
+    let replica = replica.unwrap();
+    assert_eq!(replica.content_json(), then.content_json());
+    assert_eq!(replica.content(), then.content());
+    let Some(Restored { delta, update }) = restored else {
+        assert_eq!(peer.content_json(), then.content_json());
+        return replica;
+    };
+    assert_eq!(peer.content().apply(&delta).unwrap(), *replica.content());
+    let (peer, merged) = peer.merge(&[update], &bounds());
+    assert_eq!(merged.unwrap().unwrap().delta, delta);
+    assert_eq!(peer.unwrap().content_json(), then.content_json());
+    replica
+}
+
+fn bold() -> Attrs {
+    Attrs::from([("bold".into(), true.into())])
+}
+
+/// Adds a paragraph with this text at the end of the XML of a rich text editor.
+fn add_paragraph(txn: &mut TransactionMut<'_>, text: &str) {
+    let body = txn.get_or_insert_xml_fragment("default");
+    let at = body.len(txn);
+    let paragraph = body.insert(txn, at, XmlElementPrelim::empty("paragraph"));
+    paragraph.insert(txn, 0, XmlTextPrelim::new(text));
+}
+
+#[test]
+fn everything_in_a_document_comes_back() {
+    let then = edited(Replica::of("Hello world"), 1, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.format(txn, 0, 5, bold());
+        let image = Any::from_json(r#"{ "image": "cat.png" }"#).unwrap();
+        text.insert_embed(txn, 5, image);
+        add_paragraph(txn, "First");
+        let body = txn.get_or_insert_xml_fragment("default");
+        let heading = body.insert(txn, 1, XmlElementPrelim::empty("heading"));
+        // As the binding of ProseMirror: attributes keep their types.
+        heading.insert_attribute(txn, "level", Any::from(2));
+        let cells = txn.get_or_insert_map("cells");
+        cells.insert(txn, "a1", 12.5);
+        let row = cells.insert(txn, "row", ArrayPrelim::from(["x", "y"]));
+        row.push_back(txn, MapPrelim::from([("deep", true)]));
+        let list = txn.get_or_insert_array("list");
+        list.insert_range(txn, 0, [1, 2, 3]);
+    });
+    let now = edited(copy(&then), 2, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.remove_range(txn, 3, 4);
+        text.format(txn, 0, 3, Attrs::from([("bold".into(), Any::Null)]));
+        let body = txn.get_or_insert_xml_fragment("default");
+        body.remove_range(txn, 0, 2);
+        add_paragraph(txn, "Other");
+        let cells = txn.get_or_insert_map("cells");
+        cells.insert(txn, "a1", "gone");
+        cells.remove(txn, "row");
+        cells.insert(txn, "new", 1);
+        let list = txn.get_or_insert_array("list");
+        list.remove_range(txn, 1, 1);
+        list.insert(txn, 0, MapPrelim::from([("n", 0)]));
+        let later = txn.get_or_insert_text("later");
+        later.insert(txn, 0, "A root that did not exist");
+    });
+    let before = copy(&now);
+    let back = restored(now, &then);
+    assert_eq!(back.content().to_string(), "Hello\u{FFFC} world");
+    let again = restored(back, &before);
+    restored(again, &then);
+}
+
+#[test]
+fn what_stayed_is_the_same_item_and_what_others_write_there_survives() {
+    let then = edited(Replica::of(""), 1, |txn| {
+        ["One", "Two", "Three"].into_iter().for_each(|text| add_paragraph(txn, text));
+    });
+    let now = edited(copy(&then), 2, |txn| {
+        let body = txn.get_or_insert_xml_fragment("default");
+        body.remove_range(txn, 1, 1);
+    });
+    // Somebody writes into the first paragraph while the second is brought back.
+    let doc = editor(&now, 3);
+    let mut txn = doc.transact_mut();
+    let body = txn.get_or_insert_xml_fragment("default");
+    let Some(XmlOut::Element(first)) = body.get(&txn, 0) else { panic!() };
+    let Some(XmlOut::Text(text)) = first.get(&txn, 0) else { panic!() };
+    text.insert(&mut txn, 3, " and a half");
+    txn.commit();
+    let theirs: Bytes = txn.encode_update_v1().into();
+    drop(txn);
+
+    let back = restored(now, &then);
+    let (merged, _) = back.merge(&[theirs], &bounds());
+    let merged = editor(&merged.unwrap(), 4);
+    let mut txn = merged.transact_mut();
+    let body = txn.get_or_insert_xml_fragment("default");
+    let expected = "<paragraph>One and a half</paragraph><paragraph>Two</paragraph>\
+                    <paragraph>Three</paragraph>";
+    assert_eq!(body.get_string(&txn), expected);
+}
+
+#[test]
+fn nothing_is_written_if_nothing_differs() {
+    let then = edited(Replica::of("Same"), 1, |txn| add_paragraph(txn, "Same"));
+    let (_, restored) = copy(&then).restore(&then, &bounds());
+    assert!(restored.unwrap().is_none());
+}
+
+#[test]
+fn what_cannot_be_written_again_is_an_error() {
+    let now = edited(Replica::of(""), 1, |txn| {
+        txn.get_or_insert_map("mixed").insert(txn, "key", 1);
+    });
+    // A root type with both text and values, which no editor writes.
+    let then = edited(copy(&now), 2, |txn| {
+        txn.get_or_insert_text("mixed").insert(txn, 0, "text");
+        txn.get_or_insert_array("mixed").insert(txn, 4, 1);
+    });
+    let (replica, refused) = now.restore(&then, &bounds());
+    let name = "mixed".to_owned();
+    assert_eq!(refused.err(), Some(RestoreError::Unrestorable { name }));
+    assert!(replica.is_none());
+}
+
+#[test]
+fn limits_and_budgets_hold() {
+    let then = edited(Replica::of("Hello"), 1, |txn| add_paragraph(txn, &"x".repeat(2_000)));
+    let now = edited(copy(&then), 2, |txn| {
+        txn.get_or_insert_xml_fragment("default").remove_range(txn, 0, 1);
+        txn.get_or_insert_text("content").remove_range(txn, 0, 5);
+    });
+    let refused = |bounds: MergeBounds| copy(&now).restore(&then, &bounds).1.err().unwrap();
+    let few_structs = MergeBounds { document_structs: 3, ..bounds() };
+    let limit = 3;
+    assert_eq!(refused(few_structs), MergeError::DocumentTooManyStructs { limit }.into());
+    let small = MergeBounds { text: 4, ..bounds() };
+    assert_eq!(refused(small), MergeError::TooLarge { size: 5, limit: 4 }.into());
+    let poor = MergeBounds { budget: Budget::new(2), ..bounds() };
+    assert_eq!(refused(poor), Exhausted::Steps.into());
+}
+
+/// A change that an editor makes, as numbers that choose what it does and where.
+type Choice = (u8, u16, u16);
+
+fn apply(txn: &mut TransactionMut<'_>, (what, at, more): Choice) {
+    let text = txn.get_or_insert_text("content");
+    let length = text.len(txn);
+    let place = |length: u32| u32::from(at) % (length + 1);
+    let words = ["Hello ", "🎈", "the end", "\n", "e\u{301}", "x"];
+    let word = words[usize::from(more) % words.len()];
+    let key = ["a", "b", "c"][usize::from(at) % 3];
+    match what % 12 {
+        0 | 1 => text.insert(txn, 0, word),
+        2 => text.insert(txn, length, word),
+        3 if length > 0 => {
+            // Words begin and end whole here, so no character is split.
+            text.remove_range(txn, 0, length);
+        }
+        4 if length > 0 => {
+            let value = if more % 2 == 0 { Any::from(true) } else { Any::Null };
+            text.format(txn, 0, length, Attrs::from([(key.into(), value)]));
+        }
+        5 => {
+            let image = Any::from_json(&json!({ "image": more }).to_string()).unwrap();
+            text.insert_embed(txn, 0, image);
+        }
+        6 => {
+            let body = txn.get_or_insert_xml_fragment("default");
+            let at = place(body.len(txn));
+            let block = body.insert(txn, at, XmlElementPrelim::empty(key));
+            block.insert_attribute(txn, "level", Any::from(i64::from(more % 3)));
+            let inner = block.insert(txn, 0, XmlTextPrelim::new(word));
+            inner.format(txn, 0, 1, Attrs::from([("strong".into(), true.into())]));
+        }
+        7 => {
+            let body = txn.get_or_insert_xml_fragment("default");
+            if body.len(txn) > 0 {
+                body.remove_range(txn, place(body.len(txn) - 1), 1);
+            }
+        }
+        8 => {
+            let body = txn.get_or_insert_xml_fragment("default");
+            if let Some(XmlOut::Element(block)) = body.get(txn, place(body.len(txn))) {
+                if let Some(XmlOut::Text(inner)) = block.get(txn, 0) {
+                    inner.insert(txn, 0, word);
+                }
+                block.insert_attribute(txn, key, Any::from(word));
+            }
+        }
+        9 => {
+            let map = txn.get_or_insert_map("cells");
+            match more % 4 {
+                0 => drop(map.insert(txn, key, i64::from(more))),
+                1 => drop(map.insert(txn, key, MapPrelim::from([("inner", word)]))),
+                2 => drop(map.remove(txn, key)),
+                _ => {
+                    if let Some(Out::YMap(inner)) = map.get(txn, key) {
+                        inner.insert(txn, word, In::Array(ArrayPrelim::from([1, 2])));
+                    }
+                }
+            }
+        }
+        10 => {
+            let list = txn.get_or_insert_array("list");
+            let at = place(list.len(txn));
+            list.insert(txn, at, i64::from(more % 5));
+        }
+        _ => {
+            let list = txn.get_or_insert_array("list");
+            if list.len(txn) > 0 {
+                list.remove_range(txn, place(list.len(txn) - 1), 1);
+            }
+        }
+    }
+}
+
+fn choices() -> impl Strategy<Value = Vec<Choice>> {
+    prop::collection::vec(any::<Choice>(), 1..40)
+}
+
+proptest! {
+    #[test]
+    fn any_document_comes_back(first in choices(), later in choices(), last in choices()) {
+        let write = |replica, client, choices: Vec<Choice>| {
+            edited(replica, client, |txn| choices.into_iter().for_each(|choice| apply(txn, choice)))
+        };
+        let one = write(Replica::of("Begin"), 1, first);
+        let two = write(copy(&one), 2, later);
+        let three = write(copy(&two), 3, last);
+        let shown: Value = three.content_json();
+        let kept = copy(&three);
+        let back = restored(three, &one);
+        let back = restored(back, &two);
+        let back = restored(back, &kept);
+        prop_assert_eq!(back.content_json(), shown);
+    }
+}

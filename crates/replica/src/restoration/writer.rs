@@ -1,0 +1,275 @@
+//! Writes what differs between a shared type and its earlier content.
+
+use std::collections::BTreeMap;
+
+use protocol::domain::{CompareUntil, Exhausted};
+use yrs::{
+    Any, Array as _, ArrayRef, In, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transaction,
+    TransactionMut, branch::BranchPtr, types::Delta as TextStep,
+};
+
+use super::{
+    RestoreError,
+    element::{Element, Identity, What, blank, identity_of, is_same_kind},
+    sequence::{Sequence, Step, Writing, changed_formats, steps_between},
+};
+use crate::branches::branch_of;
+
+/// Finding a place in a list walks over this many elements for each step of the budget.
+const WALKED_PER_STEP: u32 = 64;
+
+/// The library leaves formats of a deleted place to what is inserted there. They are removed in the next pass.
+const MAX_PASSES: usize = 4;
+
+/// Why a root type was not brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It has content of a kind that cannot be written again.
+    Unrestorable,
+    /// It was too much work.
+    Exhausted(Exhausted),
+}
+
+impl From<Exhausted> for Failure {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Exhausted(exhausted)
+    }
+}
+
+impl Failure {
+    pub(super) fn in_root(self, name: &str) -> RestoreError {
+        match self {
+            Self::Unrestorable => RestoreError::Unrestorable { name: name.to_owned() },
+            Self::Exhausted(exhausted) => exhausted.into(),
+        }
+    }
+}
+
+/// Writes into a document what an earlier version of it had.
+pub(super) struct Writer<'a, 'doc> {
+    pub(super) txn: &'a mut TransactionMut<'doc>,
+    /// The earlier version.
+    pub(super) then: &'a Transaction<'a>,
+    pub(super) until: &'a CompareUntil,
+}
+
+impl Writer<'_, '_> {
+    /// Gives a shared type the content that `then` has in the earlier version. Shared types nest 128 deep at most.
+    pub(super) fn restore(&mut self, present: BranchPtr, then: BranchPtr) -> Result<(), Failure> {
+        self.restore_entries(MapRef::from(present), MapRef::from(then))?;
+        self.restore_sequence(present, then)
+    }
+
+    /// Restores the entries of a map, or the attributes of an XML element.
+    fn restore_entries(&mut self, present: MapRef, then: MapRef) -> Result<(), Failure> {
+        let old = entries(&present, self.txn);
+        let new = entries(&then, self.then);
+        self.until.budget.spend(old.len() + new.len())?;
+        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+            present.remove(self.txn, key);
+        }
+        for (key, value) in new {
+            let is_same = old.get(&key).is_some_and(|old| identity_of(old) == identity_of(&value));
+            let kept = match old.get(&key) {
+                Some(old) if is_same => old.clone(),
+                _ => present.insert(self.txn, key, blank(&value)?),
+            };
+            self.restore_type(&kept, &value)?;
+        }
+        Ok(())
+    }
+
+    fn restore_sequence(&mut self, present: BranchPtr, then: BranchPtr) -> Result<(), Failure> {
+        let mut old = Sequence::read(present, self.txn)?;
+        let new = Sequence::read(then, self.then)?;
+        for _ in 0..MAX_PASSES {
+            let writing = self.ways(&old, &new);
+            if writing.is_none() {
+                // A list has become a text, or a text a list.
+                let list = ArrayRef::from(present);
+                list.remove_range(self.txn, 0, list.len(self.txn));
+                old.elements.clear();
+            }
+            let steps = steps_between(&old.elements, &new.elements, self.until)?;
+            if steps.iter().all(Step::changes_nothing) {
+                break;
+            }
+            self.write(present, &steps, writing.unwrap_or(new.writing))?;
+            old = Sequence::read(present, self.txn)?;
+        }
+        self.restore_nested(&old.elements, &new.elements)
+    }
+
+    /// Returns how the steps between two sequences are written, if one way suits both.
+    fn ways(&self, old: &Sequence, new: &Sequence) -> Option<Writing> {
+        let has_types_only = |sequence: &Sequence| {
+            let is_type = |element: &Element| matches!(element.what, What::Type(_));
+            sequence.elements.iter().all(is_type)
+        };
+        match (old.writing, new.writing) {
+            (old, new) if old == new => Some(old),
+            (Writing::Text, Writing::List) if has_types_only(old) => Some(Writing::List),
+            (Writing::List, Writing::Text) if has_types_only(new) => Some(Writing::List),
+            _ => None,
+        }
+    }
+
+    fn write(
+        &mut self,
+        branch: BranchPtr,
+        steps: &[Step],
+        writing: Writing,
+    ) -> Result<(), Failure> {
+        match writing {
+            Writing::Text => self.write_text(&TextRef::from(branch), steps),
+            Writing::List => self.write_list(&ArrayRef::from(branch), steps),
+        }
+    }
+
+    fn write_text(&mut self, text: &TextRef, steps: &[Step]) -> Result<(), Failure> {
+        let mut written: Vec<TextStep<In>> = Vec::new();
+        for step in steps {
+            let next = match step {
+                Step::Keep { old, new } => {
+                    let changed = changed_formats(&old.formats, &new.formats);
+                    TextStep::Retain(old.units(), changed.map(Box::new))
+                }
+                Step::Delete(old) => TextStep::Deleted(old.units()),
+                Step::Insert(new) => TextStep::Inserted(
+                    match &new.what {
+                        What::Text(text) => In::Any(Any::String(text.as_str().into())),
+                        What::Embed(value) | What::Value(value) => In::Any(value.clone()),
+                        What::Type(shared) => blank(shared)?,
+                    },
+                    Some(Box::new((*new.formats).clone())),
+                ),
+            };
+            push_step(&mut written, next);
+        }
+        let is_kept = |step: &TextStep<In>| matches!(step, TextStep::Retain(_, None));
+        while written.last().is_some_and(is_kept) {
+            written.pop();
+        }
+        self.until.budget.spend(written.len())?;
+        if !written.is_empty() {
+            text.apply_delta(self.txn, written);
+        }
+        Ok(())
+    }
+
+    fn write_list(&mut self, list: &ArrayRef, steps: &[Step]) -> Result<(), Failure> {
+        let mut at = 0;
+        let mut steps = steps.iter().peekable();
+        while let Some(step) = steps.next() {
+            if let Step::Keep { .. } = step {
+                at += 1;
+                continue;
+            }
+            self.until.budget.spend(1 + (at / WALKED_PER_STEP) as usize)?;
+            match step {
+                Step::Keep { .. } => {}
+                Step::Delete(_) => {
+                    let mut count = 1;
+                    while steps.next_if(|step| matches!(step, Step::Delete(_))).is_some() {
+                        count += 1;
+                    }
+                    list.remove_range(self.txn, at, count);
+                }
+                Step::Insert(Element { what: What::Type(shared), .. }) => {
+                    list.insert(self.txn, at, blank(shared)?);
+                    at += 1;
+                }
+                Step::Insert(first) => {
+                    let mut values = vec![value_of(first)?];
+                    let is_value =
+                        |step: &Step| matches!(step, Step::Insert(new) if value_of(new).is_ok());
+                    while let Some(Step::Insert(next)) = steps.next_if(|step| is_value(step)) {
+                        values.push(value_of(next)?);
+                    }
+                    let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
+                    list.insert_range(self.txn, at, values);
+                    at += count;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a sequence was written as it was, and restores the shared types in it.
+    fn restore_nested(&mut self, written: &[Element], then: &[Element]) -> Result<(), Failure> {
+        if pieces(written) != pieces(then) {
+            return Err(Failure::Unrestorable);
+        }
+        let types = |elements: &[Element]| -> Vec<Out> {
+            let shared = elements.iter().filter_map(|element| match &element.what {
+                What::Type(shared) => Some(shared.clone()),
+                What::Text(_) | What::Embed(_) | What::Value(_) => None,
+            });
+            shared.collect()
+        };
+        let types = types(written).into_iter().zip(types(then));
+        for (written, then) in types {
+            self.restore_type(&written, &then)?;
+        }
+        Ok(())
+    }
+
+    /// Restores the content of a shared type. Values have none.
+    fn restore_type(&mut self, present: &Out, then: &Out) -> Result<(), Failure> {
+        match (branch_of(present), branch_of(then)) {
+            (Some(_), Some(_)) if !is_same_kind(present, then) => Err(Failure::Unrestorable),
+            (Some(present), Some(then)) => self.restore(present, then),
+            (None, None) => Ok(()),
+            _ => Err(Failure::Unrestorable),
+        }
+    }
+}
+
+fn entries(map: &MapRef, txn: &impl ReadTxn) -> BTreeMap<String, Out> {
+    map.iter(txn).map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn value_of(element: &Element) -> Result<Any, Failure> {
+    match &element.what {
+        What::Value(value) => Ok(value.clone()),
+        What::Text(_) | What::Embed(_) | What::Type(_) => Err(Failure::Unrestorable),
+    }
+}
+
+/// Appends a step, joined with the last one if both do the same.
+fn push_step(steps: &mut Vec<TextStep<In>>, next: TextStep<In>) {
+    match (steps.last_mut(), &next) {
+        (Some(TextStep::Retain(last, formats)), TextStep::Retain(units, other))
+            if formats == other =>
+        {
+            *last += units;
+        }
+        (Some(TextStep::Deleted(last)), TextStep::Deleted(units)) => *last += units,
+        (
+            Some(TextStep::Inserted(In::Any(Any::String(last)), formats)),
+            TextStep::Inserted(In::Any(Any::String(text)), other),
+        ) if formats == other => *last = format!("{last}{text}").into(),
+        _ => steps.push(next),
+    }
+}
+
+/// The content of a sequence without that of shared types, joined where the formats are the same.
+fn pieces(elements: &[Element]) -> Vec<(Identity, BTreeMap<String, Any>)> {
+    let mut pieces: Vec<(Identity, BTreeMap<String, Any>)> = Vec::new();
+    for element in elements {
+        let identity = match element.identity() {
+            // A copy of a shared type has another identity.
+            Identity::Type(..) => Identity::Type(0, 0),
+            identity => identity,
+        };
+        let formats = element.formats.iter();
+        let formats = formats.map(|(key, value)| (key.to_string(), value.clone())).collect();
+        match (pieces.last_mut(), &identity) {
+            (Some((Identity::Text(last), before)), Identity::Text(text)) if *before == formats => {
+                last.push_str(text);
+            }
+            _ => pieces.push((identity, formats)),
+        }
+    }
+    pieces
+}
