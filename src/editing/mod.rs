@@ -15,6 +15,7 @@ mod closed_off;
 mod compact;
 pub(crate) mod document_load;
 pub(crate) mod document_state;
+mod earlier_content;
 mod follow_log;
 pub(crate) mod full_document;
 mod job;
@@ -41,9 +42,10 @@ pub(crate) mod work_permits;
 pub use acknowledgement::Acknowledgement;
 pub use closed_off::TooHeavy;
 pub use compact::{CompactError, Compacted, Kept, compact};
+pub use earlier_content::EarlierContent;
 pub use loader::LoadError;
 pub use replica::{
-    ApplyBounds, ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica, Selection,
-    StateError, Uncopied,
+    ApplyBounds, ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica,
+    RestoreError, Restored, Selection, StateError, Uncopied,
 };
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};

@@ -1,7 +1,7 @@
 //! Applies an edit to the replica.
 //!
 //! A delta is rebased onto everything stored since its base and onto the edits staged before it. A Yjs update needs no
-//! rebasing; it is merged. Both run on a worker thread when the document is large, and spend a budget of steps.
+//! rebasing; it is merged. Neither does the content of an earlier version. All run on a worker thread when the document is large, and spend a budget of steps.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    ApplyBounds, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica,
-    loader::MAX_PAGE_BYTES, stage::StagedBatch, turn_document::TurnDocument,
+    ApplyBounds, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica, Restored,
+    earlier_content::EarlierContent, loader::MAX_PAGE_BYTES, stage::StagedBatch,
+    turn_context::TurnContext, turn_document::TurnDocument,
 };
 use crate::{
     domain::{Budget, CompareUntil, Content, Delta, Party, Tie, UserId, Version},
@@ -63,6 +64,9 @@ pub(super) async fn apply(
         EditKind::Merge { updates, .. } => {
             merge(document, request.author, updates.clone(), present).await
         }
+        EditKind::Restore { content, .. } => {
+            restore(document, request.author, Arc::clone(content), present).await
+        }
         EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
             let (base, concurrent) = since_base(document, request, head, batch, &present).await?;
             rebase(document, request, base, concurrent, &present).await
@@ -101,6 +105,44 @@ async fn rebase(
     applied
 }
 
+/// Gives the document the content of an earlier version.
+async fn restore(
+    document: &mut TurnDocument,
+    author: UserId,
+    earlier: Arc<EarlierContent>,
+    before: Content,
+) -> Result<Option<AppliedEdit>, EditError> {
+    let Some(replica) = document.take_replica() else { return Ok(None) };
+    // Both are read, and perhaps all of the earlier content is written.
+    let weight = replica.weight() + UPDATE_BYTE_COST.saturating_mul(earlier.weight());
+    let context = document.context();
+    let bounds = merge_limits(context);
+    let within = context.apply_within;
+    let work = move |budget: &Budget| {
+        let (replica, restored) = earlier.restore(replica, &bounds(budget));
+        let after = replica.as_ref().map(|replica| replica.content().clone());
+        (replica, restored, after.unwrap_or_default())
+    };
+    let (replica, restored, after) = context.permits.run(author, weight, within, work).await?;
+    document.put_replica(replica);
+    let Some(Restored { delta, update }) = restored? else { return Ok(None) };
+    let omitted = Omitted::default();
+    Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, omitted }))
+}
+
+/// Returns the limits of a merge that begins when they are called with its budget.
+fn merge_limits(context: &TurnContext) -> impl FnOnce(&Budget) -> MergeBounds + Send + use<> {
+    let compare_within = context.apply_within / DIFFERENCE_SHARE;
+    let (text, state) = (context.max_text_bytes, context.max_state_bytes);
+    let (structs, document_structs) = (context.max_structs, context.max_document_structs);
+    let clients = context.max_clients;
+    move |budget| {
+        let compare_until = (Instant::now() + compare_within).into_std();
+        let budget = budget.clone();
+        MergeBounds { text, state, structs, document_structs, clients, compare_until, budget }
+    }
+}
+
 async fn merge(
     document: &mut TurnDocument,
     author: UserId,
@@ -115,16 +157,10 @@ async fn merge(
         + replica.weight() / WALKED_BYTES_PER_UNIT
         + replica.conflict_check_weight(bytes);
     let context = document.context();
-    let (within, structs, clients) =
-        (context.apply_within, context.max_structs, context.max_clients);
-    let (text, state) = (context.max_text_bytes, context.max_state_bytes);
-    let document_structs = context.max_document_structs;
+    let bounds = merge_limits(context);
+    let within = context.apply_within;
     let work = move |budget: &Budget| {
-        let compare_until = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
-        let budget = budget.clone();
-        let bounds =
-            MergeBounds { text, state, structs, document_structs, clients, compare_until, budget };
-        let (replica, merged) = replica.merge(&updates, &bounds);
+        let (replica, merged) = replica.merge(&updates, &bounds(budget));
         let after = replica.as_ref().map(|replica| replica.content().clone());
         (replica, merged, after.unwrap_or_default())
     };

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{Acknowledgement, ApplyError, LoadError, MergeError};
+use super::{
+    Acknowledgement, ApplyError, LoadError, MergeError, RestoreError,
+    earlier_content::EarlierContent,
+};
 use crate::{
     domain::{
         CompareUntil, Content, Delta, DeltaMismatch, DocumentId, EditId, Exhausted, Fingerprint,
@@ -52,6 +55,13 @@ pub enum EditKind {
         content: Option<Text>,
         /// The version that the new text was made from; the head if absent.
         base: Option<Version>,
+    },
+    /// Gives the document the content that it had at an earlier version.
+    Restore {
+        /// The version.
+        version: Version,
+        /// Its content.
+        content: Arc<EarlierContent>,
     },
     /// Merges updates of a Yjs editor as one change.
     Merge {
@@ -103,6 +113,12 @@ pub enum EditError {
     /// The updates of a Yjs editor cannot be merged.
     #[error(transparent)]
     Merge(MergeError),
+    /// The earlier version has content that cannot be written again.
+    #[error("the content of the root type {name:?} cannot be brought back")]
+    Unrestorable {
+        /// The name of the root type.
+        name: String,
+    },
     /// The base version is older than the change log, or the database may have lost it.
     #[error("the base version is no longer kept")]
     BaseTooOld {
@@ -158,6 +174,19 @@ impl From<MergeError> for EditError {
     }
 }
 
+impl From<RestoreError> for EditError {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Unrestorable { name } => Self::Unrestorable { name },
+            RestoreError::Limit(MergeError::DocumentTooManyStructs { limit }) => {
+                Self::TooManyStructs { limit }
+            }
+            RestoreError::Limit(error) => error.into(),
+            RestoreError::Exhausted(exhausted) => exhausted.into(),
+        }
+    }
+}
+
 impl From<LoadError> for EditError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -202,6 +231,7 @@ impl EditRequest {
             EditKind::Replace { content, .. } => {
                 content.as_ref().map_or(0, |text| text.as_str().len())
             }
+            EditKind::Restore { content, .. } => content.weight(),
             EditKind::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
             EditKind::Delete => 0,
         }
@@ -233,6 +263,8 @@ impl EditRequest {
                     part(b"text", content.as_str().as_bytes());
                 }
             }
+            // The version determines the content.
+            EditKind::Restore { version, .. } => part(b"rest", &number(version)),
             EditKind::Merge { updates, .. } => {
                 for update in updates {
                     part(b"updt", update);
@@ -253,6 +285,7 @@ impl EditRequest {
             }
             EditKind::Replace { .. }
             | EditKind::Edit { .. }
+            | EditKind::Restore { .. }
             | EditKind::Merge { .. }
             | EditKind::Delete => None,
         }
@@ -262,6 +295,7 @@ impl EditRequest {
     pub(super) fn concerns_text(&self) -> bool {
         match self.kind {
             EditKind::Edit { .. }
+            | EditKind::Restore { .. }
             | EditKind::Merge { .. }
             | EditKind::Replace { content: Some(_), .. } => true,
             EditKind::Replace { content: None, .. } | EditKind::Delete => false,
@@ -282,9 +316,10 @@ impl EditRequest {
     pub(super) fn acknowledgement(&self) -> Acknowledgement {
         match self.kind {
             EditKind::Merge { acknowledgement, .. } => acknowledgement,
-            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
-                Acknowledgement::None
-            }
+            EditKind::Edit { .. }
+            | EditKind::Replace { .. }
+            | EditKind::Restore { .. }
+            | EditKind::Delete => Acknowledgement::None,
         }
     }
 
@@ -298,9 +333,10 @@ impl EditRequest {
                 let difference = Delta::between(&base, text.as_str(), until);
                 Arc::new(difference.coarsened(&base, MAX_DIFFERENCE_STEPS))
             }
-            EditKind::Replace { content: None, .. } | EditKind::Merge { .. } | EditKind::Delete => {
-                Arc::default()
-            }
+            EditKind::Replace { content: None, .. }
+            | EditKind::Restore { .. }
+            | EditKind::Merge { .. }
+            | EditKind::Delete => Arc::default(),
         }
     }
 
@@ -309,7 +345,7 @@ impl EditRequest {
         match &self.kind {
             EditKind::Edit { base, .. } => Some(*base),
             EditKind::Replace { base, .. } => *base,
-            EditKind::Merge { .. } | EditKind::Delete => None,
+            EditKind::Restore { .. } | EditKind::Merge { .. } | EditKind::Delete => None,
         }
     }
 }

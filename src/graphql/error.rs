@@ -224,6 +224,7 @@ impl ApiError {
                 | EditError::TooLarge { .. }
                 | EditError::TooManyStructs { .. }
                 | EditError::TooMuchWork
+                | EditError::Unrestorable { .. }
                 | EditError::BaseTooOld { .. }
                 | EditError::BaseInFuture { .. }
                 | EditError::NameTaken
@@ -398,6 +399,10 @@ fn report_edit(error: &EditError) -> ErrorReport {
         EditError::TooMuchWork => ErrorReport::bad_input(
             "Merging the edit takes too many steps. Split it into smaller edits.",
         ),
+        EditError::Unrestorable { name } => ErrorReport::bad_input(format!(
+            "The root type {name:?} had content at this version that cannot be brought back. Nothing was restored. Read the \
+             version with `documentAt`, and write what you need again."
+        )),
         EditError::BaseInFuture { head } => ErrorReport::bad_input(format!(
             "`baseVersion` is above version {head}, the newest of the document. Use the version \
              that the edit is based on."

@@ -25,7 +25,7 @@ use crate::{
         Content, Cursor, Document, DocumentId, Party, SessionId, Text, Title, UserId, Version,
     },
     editing::{
-        EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
+        EarlierContent, EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
         loader::{LoadedReplica, MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::FairPermit,
@@ -91,7 +91,10 @@ impl Rooms {
         let _open = match request.kind {
             // A deletion closes the document.
             EditKind::Delete => None,
-            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Merge { .. } => {
+            EditKind::Edit { .. }
+            | EditKind::Replace { .. }
+            | EditKind::Restore { .. }
+            | EditKind::Merge { .. } => {
                 let opened = open_documents.open(request.author, request.document);
                 Some(opened.map_err(StoreError::from)?)
             }
@@ -110,7 +113,7 @@ impl Rooms {
     fn check_allowance(&self, request: &EditRequest) -> Result<(), StoreError> {
         match request.kind {
             EditKind::Delete | EditKind::Merge { .. } => Ok(()),
-            EditKind::Edit { .. } | EditKind::Replace { .. } => {
+            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Restore { .. } => {
                 self.shared.parts.store.check_change_allowance(request.author)
             }
         }
@@ -197,6 +200,20 @@ impl Rooms {
             made
         };
         off_thread(bytes, work).await
+    }
+
+    /// Returns the content of a document at an earlier version, for a party that restores it. Does not check access.
+    ///
+    /// # Errors
+    /// As [`content_at`](Self::content_at).
+    pub async fn load_earlier(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<EarlierContent, LoadError> {
+        let loaded = self.shared.loader.replica(document, version, party).await?;
+        Ok(EarlierContent::new(loaded))
     }
 
     /// Moves the cursor of a session that has the document open, on this node or another.

@@ -47,6 +47,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         // faults of the server.
         EditError::DeltaMismatch(_)
         | EditError::TooMuchWork
+        | EditError::Unrestorable { .. }
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),

@@ -18,7 +18,7 @@ import { Browser } from './support/browser.js';
 import { createDocument, grant, readDocument, revoke, update } from './support/documents.js';
 import { Editor } from './support/editor.js';
 import { until } from './support/patience.js';
-import { Person } from './support/person.js';
+import { data, Person } from './support/person.js';
 import { Server } from './support/server.js';
 
 const GUIDE = new URL('../../docs/EDITORS.md', import.meta.url);
@@ -308,6 +308,27 @@ test('tiptap: two editors and another Yjs client receive the edits of each other
   await bobs.expectStatus(FORBIDDEN);
   await bobs.type('!');
   await bobs.expectContent('Bob: \nfrom Yjs');
+  for (const page of [alices, bobs]) page.expectNoErrors();
+});
+
+test('tiptap: a restored version is shown with its blocks', async (t) => {
+  const document = await shared('');
+  const alices = await Page.open(t, 'tiptap', alice, document);
+  const bobs = await Page.open(t, 'tiptap', bob, document);
+  await alices.type('Kept');
+  await bobs.expectContent('Kept');
+  await alices.expectStatus('Saved');
+  const { version } = await readDocument(alice, document);
+
+  await bobs.type(' and more');
+  await alices.expectContent('Kept and more');
+  await bobs.expectStatus('Saved');
+  const restore = 'mutation ($id: ID!, $version: Int!) { restoreDocument(documentId: $id, version: $version) { version } }';
+  data(await bob.run(restore, { id: document, version }));
+  await alices.expectContent('Kept');
+  await bobs.expectContent('Kept');
+  await alices.type('!');
+  await bobs.expectContent('Kept!');
   for (const page of [alices, bobs]) page.expectNoErrors();
 });
 

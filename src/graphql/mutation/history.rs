@@ -5,14 +5,13 @@ use tokio::time::{Instant, sleep};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
-    domain::{AccessLevel, Party, Text},
-    editing::{EditError, EditKind},
+    domain::{AccessLevel, Party},
     graphql::{
         ApiError,
         access::require,
         caller::api,
         complexity::{DATABASE_WRITE, TEXT_REBUILD},
-        query::text_at,
+        query::restoration,
         read_turns::read,
         types::{EditPayload, HistoryDeletion, Timestamp},
     },
@@ -27,8 +26,9 @@ pub(super) struct HistoryMutations;
 
 #[Object]
 impl HistoryMutations {
-    /// Restores the text at `version` as a new change. The history after that version is kept. Restores only the plain
-    /// text: formatting and other content of Yjs editors is not restored. Requires `EDIT`.
+    /// Restores the content of `version` as a new change: the text with its formats and embedded objects, and all other root
+    /// types of Yjs editors. What others write meanwhile is merged, and the history after that version is kept. Restoring the
+    /// version before it takes it back. Requires `EDIT`.
     #[graphql(complexity = "TEXT_REBUILD + DATABASE_WRITE + child_complexity")]
     async fn restore_document(
         &self,
@@ -38,14 +38,8 @@ impl HistoryMutations {
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx, Some(&document_id))?;
         let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
+        let kind = restoration(ctx, &admitted, version).await?;
         let api = api(ctx)?;
-        let content = text_at(ctx, &admitted, version).await?;
-        let (size, limit) = (content.bytes(), api.limits.document);
-        if size > limit {
-            return Err(EditError::TooLarge { size, limit }.into());
-        }
-        let text = Some(Text::stored(content.to_string()));
-        let kind = EditKind::Replace { title: None, content: text, base: None };
         let stored = api.rooms.edit(edit_request(ctx, &admitted, None, kind)?).await?;
         Ok(EditPayload::at(stored.version))
     }

@@ -3,8 +3,8 @@
 use async_graphql::{Context, ID, Object};
 
 use crate::{
-    domain::{AccessLevel, Content, InvalidInput, Version},
-    editing::LoadError,
+    domain::{AccessLevel, InvalidInput, Version},
+    editing::{EditKind, LoadError},
     graphql::{
         ApiError,
         access::{Admitted, require},
@@ -41,7 +41,7 @@ impl HistoryQueries {
         Ok(HistoryConnection::new(read(ctx, list).await?, before.is_some()))
     }
 
-    /// The text of a document at a version. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
+    /// A document at a version: its text, and its whole content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
     #[graphql(complexity = "TEXT_REBUILD + child_complexity")]
     async fn document_at(
         &self,
@@ -59,20 +59,21 @@ impl HistoryQueries {
     }
 }
 
-/// Returns the text of a document at a version.
+/// Returns the change that restores a document to a version.
 ///
 /// # Errors
 /// The version does not exist or is no longer kept, the document has been deleted, or the store failed.
-pub(in crate::graphql) async fn text_at(
+pub(in crate::graphql) async fn restoration(
     ctx: &Context<'_>,
     admitted: &Admitted<'_>,
     version: i64,
-) -> Result<Content, ApiError> {
+) -> Result<EditKind, ApiError> {
     let version = existing_version(ctx, admitted, version).await?;
-    let party = caller(ctx).party();
-    match api(ctx)?.rooms.content_at(admitted.document, version, party).await {
+    let (rooms, party) = (&api(ctx)?.rooms, caller(ctx).party());
+    match rooms.load_earlier(admitted.document, version, party).await {
+        Ok(content) => Ok(EditKind::Restore { version, content: content.into() }),
         Err(LoadError::NotKept) => Err(not_kept(version).into()),
-        content => Ok(content?),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -8,5 +8,5 @@ mod links;
 mod nodes;
 mod root;
 
-pub(super) use history::text_at;
+pub(super) use history::restoration;
 pub(super) use root::Query;

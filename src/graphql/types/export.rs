@@ -42,7 +42,8 @@ impl DocumentExport {
 
     /// The content at `version` as a JSON object in a string. `ops` is the text in the Quill Delta format, with its formats and
     /// embedded objects. `roots` has the other root types of the Yjs document by their names, if they have content: a map is an
-    /// object, a list is a list, and an XML element is its text.
+    /// object, a list is a list, another text is a list of steps like `ops`, and XML has the shape of ProseMirror's JSON: nodes with
+    /// `type`, `attrs` and `content`, and texts with `text` and `marks`.
     #[graphql(complexity = "TEXT_REBUILD")]
     async fn json(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         loaders(ctx)?.json(self.0.id, self.0.version).await

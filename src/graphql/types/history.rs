@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{PageInfo, Timestamp, UserType, id::id};
+use super::{Base64, PageInfo, Timestamp, UserType, id::id};
 use crate::{
     domain::{DocumentId, Version},
     graphql::{
         ApiError,
         answer::{Encoded, FirstTime, answer_budget},
-        complexity::CONTENT,
+        complexity::{CONTENT, TEXT_REBUILD},
+        loaders::loaders,
     },
     store::{HistoryEntry, HistoryPage},
 };
@@ -123,7 +124,7 @@ impl DocumentText {
     }
 }
 
-/// The text of a document at a version.
+/// A document at a version.
 #[Object]
 impl DocumentText {
     /// The id of the document.
@@ -143,5 +144,17 @@ impl DocumentText {
             answer_budget(ctx)?.spend_bytes(self.content.bytes())?;
         }
         Ok(self.content.clone())
+    }
+
+    /// The content at `version` as a JSON object in a string, as in `exportDocument`.
+    #[graphql(complexity = "TEXT_REBUILD")]
+    async fn json(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
+        loaders(ctx)?.json(self.document, self.version).await
+    }
+
+    /// The whole Yjs document at `version` as one Yjs v1 update.
+    #[graphql(complexity = "TEXT_REBUILD")]
+    async fn update(&self, ctx: &Context<'_>) -> Result<Encoded<Base64>, ApiError> {
+        loaders(ctx)?.update(self.document, self.version).await
     }
 }

@@ -1,0 +1,45 @@
+//! The content of an earlier version, in memory until it has been restored.
+
+use std::fmt;
+
+use parking_lot::Mutex;
+
+use super::{MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica};
+use crate::memory::LoadMemory;
+
+/// The content of a document at an earlier version. Its memory is counted for as long as it exists.
+pub struct EarlierContent {
+    replica: Mutex<Replica>,
+    weight: usize,
+    _memory: Option<LoadMemory>,
+}
+
+impl EarlierContent {
+    pub(crate) fn new(LoadedReplica { replica, memory, .. }: LoadedReplica) -> Self {
+        let weight = replica.weight();
+        Self { replica: Mutex::new(replica), weight, _memory: memory }
+    }
+
+    /// The size of its Yjs state, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Gives a replica of the same document this content.
+    ///
+    /// # Errors
+    /// As [`Replica::restore`].
+    pub(super) fn restore(
+        &self,
+        present: Replica,
+        bounds: &MergeBounds,
+    ) -> (Option<Replica>, Result<Option<Restored>, RestoreError>) {
+        present.restore(&self.replica.lock(), bounds)
+    }
+}
+
+impl fmt::Debug for EarlierContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EarlierContent").field("weight", &self.weight).finish_non_exhaustive()
+    }
+}
