@@ -7,7 +7,10 @@ use std::{borrow::Cow, error::Error};
 
 use async_graphql::{Error as GraphqlError, ErrorExtensionValues};
 
-use super::answer::{AnswerRefused, CopiesTooLarge};
+use super::{
+    answer::{AnswerRefused, CopiesTooLarge},
+    merge_advice::merge_advice,
+};
 use crate::{
     auth::{PasswordError, TooManyFailures},
     domain::{InvalidInput, Version},
@@ -387,7 +390,7 @@ fn report_edit(error: &EditError) -> ErrorReport {
         ),
         EditError::Load(error) => report_load(error),
         EditError::DeltaMismatch(error) => ErrorReport::bad_input(error.to_string()),
-        EditError::Merge(error) => ErrorReport::bad_input(error.to_string()),
+        EditError::Merge(error) => ErrorReport::bad_input(merge_advice(error)),
         EditError::TooLarge { size, limit } => ErrorReport::bad_input(format!(
             "The text would have {size} bytes; a document holds at most {limit}. Split it into \
              several documents."

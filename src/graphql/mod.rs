@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod hourly_allowances;
 mod loaders;
+mod merge_advice;
 mod mutation;
 mod operation_cache;
 mod operation_error;

@@ -149,7 +149,8 @@ async fn a_token_is_refused_unless_the_provider_signed_it_for_this_server() {
 #[actix_web::test]
 async fn an_address_counts_only_if_the_provider_has_verified_it() {
     let provider = IdentityProvider::start(SigningKey::ed_dsa("d")).await;
-    let settings = [("COSCRIBE__AUTH__LOCAL", "on")];
+    let settings =
+        [("COSCRIBE__AUTH__LOCAL", "on"), ("COSCRIBE__AUTH__UNCONFIRMED_ADDRESSES", "false")];
     let node = node_for(&[&provider], &settings).await;
     let alice = person(&node, &provider, "Alice").await;
     let document = alice.create_document("T", "").await;

@@ -16,5 +16,6 @@ mod questions;
 mod root;
 mod sign_ins;
 mod tickets;
+mod yjs_updates;
 
 pub(super) use root::Mutation;

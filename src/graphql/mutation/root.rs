@@ -7,7 +7,7 @@ use super::{
     cursor::CursorMutations, document_tokens::DocumentTokenMutations, documents::DocumentMutations,
     groups::GroupMutations, history::HistoryMutations, links::LinkMutations,
     ownership::OwnershipMutations, questions::QuestionMutations, sign_ins::SignInMutations,
-    tickets::TicketMutations,
+    tickets::TicketMutations, yjs_updates::UpdateMutations,
 };
 
 /// The root of all mutations.
@@ -20,6 +20,7 @@ pub struct Mutation(
     TicketMutations,
     QuestionMutations,
     DocumentMutations,
+    UpdateMutations,
     HistoryMutations,
     AccessMutations,
     LinkMutations,

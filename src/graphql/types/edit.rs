@@ -17,3 +17,19 @@ impl EditPayload {
         Self { version: version.number() }
     }
 }
+
+/// The result of merging a Yjs update.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct UpdatePayload {
+    /// The version that the update created. If it brought nothing new, the current version.
+    version: i64,
+    /// Whether content was left out because it is not supported, such as a subdocument. Everything else is stored.
+    left_out: bool,
+}
+
+impl UpdatePayload {
+    /// Creates the result of an update after which the document is at `version`.
+    pub(in crate::graphql) fn new(version: Version, left_out: bool) -> Self {
+        Self { version: version.number(), left_out }
+    }
+}

@@ -24,7 +24,7 @@ pub(super) use change::DocumentChangeType;
 pub(super) use cursor::{CursorInput, CursorMoveType};
 pub(super) use delta::{Base64, DeltaOp, DeltaOpInput};
 pub(super) use document::{AccessLevelType, CollaboratorType, DocumentType};
-pub(super) use edit::EditPayload;
+pub(super) use edit::{EditPayload, UpdatePayload};
 pub(super) use export::DocumentExport;
 pub(super) use group::{GroupGrantType, GroupType};
 pub(super) use history::{DocumentText, HistoryConnection};

@@ -100,6 +100,8 @@ impl Values<'_> {
             "Float" => json!(1.5),
             "Boolean" => json!(true),
             "DateTime" => json!("2026-11-27T00:00:00Z"),
+            // A Yjs update without changes.
+            "Bytes" => json!("AAA="),
             _ => teach(argument, &format!("a value of the type {name}")),
         }
     }
@@ -168,6 +170,7 @@ fn extreme_scalars(name: &str) -> Vec<Value> {
     match name {
         // Six bytes of JSON for each code unit.
         "ID" | "String" | "DateTime" => vec![json!("\u{1}".repeat(LONG)), json!("")],
+        "Bytes" => vec![json!("A".repeat(LONG)), json!("not base64!"), json!("")],
         "Int" | "Float" => vec![json!(i32::MAX), json!(i32::MIN), json!(0), json!(100)],
         _ => vec![json!(false)],
     }

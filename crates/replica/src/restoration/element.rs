@@ -33,7 +33,7 @@ pub(super) enum What {
 
 /// What tells elements apart. Shared types are the same if they are the same item of Yjs, all others if they are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Identity {
+pub(super) enum ElementIdentity {
     Text(String),
     Embed(String),
     Value(String),
@@ -51,30 +51,30 @@ impl Element {
         u32::try_from(units).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> ElementIdentity {
         match &self.what {
-            What::Text(text) => Identity::Text(text.clone()),
-            What::Embed(value) => Identity::Embed(canonical(value)),
-            What::Value(value) => Identity::Value(canonical(value)),
+            What::Text(text) => ElementIdentity::Text(text.clone()),
+            What::Embed(value) => ElementIdentity::Embed(canonical(value)),
+            What::Value(value) => ElementIdentity::Value(canonical(value)),
             What::Type(shared) => type_identity(shared),
         }
     }
 }
 
 /// Returns the identity of the value of a map.
-pub(super) fn identity_of(value: &Out) -> Identity {
+pub(super) fn identity_of(value: &Out) -> ElementIdentity {
     match value {
-        Out::Any(value) => Identity::Value(canonical(value)),
+        Out::Any(value) => ElementIdentity::Value(canonical(value)),
         shared => type_identity(shared),
     }
 }
 
-fn type_identity(shared: &Out) -> Identity {
+fn type_identity(shared: &Out) -> ElementIdentity {
     match branch_of(shared).map(|branch| branch.id()) {
-        Some(BranchID::Nested(id)) => Identity::Type(id.client.get(), id.clock),
+        Some(BranchID::Nested(id)) => ElementIdentity::Type(id.client.get(), id.clock),
         // Neither is an element of anything.
-        Some(BranchID::Root(name)) => Identity::Value(name.to_string()),
-        None => Identity::Value(String::new()),
+        Some(BranchID::Root(name)) => ElementIdentity::Value(name.to_string()),
+        None => ElementIdentity::Value(String::new()),
     }
 }
 

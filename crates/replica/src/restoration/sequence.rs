@@ -15,7 +15,7 @@ use yrs::{
 };
 
 use super::{
-    element::{Element, Identity, What},
+    element::{Element, ElementIdentity, What},
     writer::Failure,
 };
 
@@ -33,12 +33,12 @@ pub(super) enum Writing {
 
 /// The elements of a sequence.
 #[derive(Debug, Clone)]
-pub(super) struct Sequence {
+pub(super) struct ElementSequence {
     pub(super) elements: Vec<Element>,
     pub(super) writing: Writing,
 }
 
-impl Sequence {
+impl ElementSequence {
     /// Reads the sequence of a shared type. Text is split into words.
     ///
     /// # Errors
@@ -199,7 +199,7 @@ fn letters(elements: &[Element]) -> Vec<Element> {
 
 fn compare(old: &[Element], new: &[Element], until: &CompareUntil) -> Result<Vec<DiffOp>, Failure> {
     until.budget.spend(old.len() + new.len())?;
-    let mut numbers: HashMap<Identity, usize> = HashMap::new();
+    let mut numbers: HashMap<ElementIdentity, usize> = HashMap::new();
     let mut number = |element: &Element| {
         let next = numbers.len();
         *numbers.entry(element.identity()).or_insert(next)

@@ -10,8 +10,8 @@ use yrs::{
 
 use super::{
     RestoreError,
-    element::{Element, Identity, What, blank, identity_of, is_same_kind},
-    sequence::{Sequence, Step, Writing, changed_formats, steps_between},
+    element::{Element, ElementIdentity, What, blank, identity_of, is_same_kind},
+    sequence::{ElementSequence, Step, Writing, changed_formats, steps_between},
 };
 use crate::branches::branch_of;
 
@@ -80,8 +80,8 @@ impl Writer<'_, '_> {
     }
 
     fn restore_sequence(&mut self, present: BranchPtr, then: BranchPtr) -> Result<(), Failure> {
-        let mut old = Sequence::read(present, self.txn)?;
-        let new = Sequence::read(then, self.then)?;
+        let mut old = ElementSequence::read(present, self.txn)?;
+        let new = ElementSequence::read(then, self.then)?;
         for _ in 0..MAX_PASSES {
             let writing = self.ways(&old, &new);
             if writing.is_none() {
@@ -95,14 +95,14 @@ impl Writer<'_, '_> {
                 break;
             }
             self.write(present, &steps, writing.unwrap_or(new.writing))?;
-            old = Sequence::read(present, self.txn)?;
+            old = ElementSequence::read(present, self.txn)?;
         }
         self.restore_nested(&old.elements, &new.elements)
     }
 
     /// Returns how the steps between two sequences are written, if one way suits both.
-    fn ways(&self, old: &Sequence, new: &Sequence) -> Option<Writing> {
-        let has_types_only = |sequence: &Sequence| {
+    fn ways(&self, old: &ElementSequence, new: &ElementSequence) -> Option<Writing> {
+        let has_types_only = |sequence: &ElementSequence| {
             let is_type = |element: &Element| matches!(element.what, What::Type(_));
             sequence.elements.iter().all(is_type)
         };
@@ -254,18 +254,20 @@ fn push_step(steps: &mut Vec<TextStep<In>>, next: TextStep<In>) {
 }
 
 /// The content of a sequence without that of shared types, joined where the formats are the same.
-fn pieces(elements: &[Element]) -> Vec<(Identity, BTreeMap<String, Any>)> {
-    let mut pieces: Vec<(Identity, BTreeMap<String, Any>)> = Vec::new();
+fn pieces(elements: &[Element]) -> Vec<(ElementIdentity, BTreeMap<String, Any>)> {
+    let mut pieces: Vec<(ElementIdentity, BTreeMap<String, Any>)> = Vec::new();
     for element in elements {
         let identity = match element.identity() {
             // A copy of a shared type has another identity.
-            Identity::Type(..) => Identity::Type(0, 0),
+            ElementIdentity::Type(..) => ElementIdentity::Type(0, 0),
             identity => identity,
         };
         let formats = element.formats.iter();
         let formats = formats.map(|(key, value)| (key.to_string(), value.clone())).collect();
         match (pieces.last_mut(), &identity) {
-            (Some((Identity::Text(last), before)), Identity::Text(text)) if *before == formats => {
+            (Some((ElementIdentity::Text(last), before)), ElementIdentity::Text(text))
+                if *before == formats =>
+            {
                 last.push_str(text);
             }
             _ => pieces.push((identity, formats)),

@@ -1,0 +1,126 @@
+// Programs that speak Yjs and have no connection: they load a document as an update, change it, and send the update back.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import * as Y from 'yjs';
+
+import { createDocument, grant, readDocument } from './support/documents.js';
+import { Editor } from './support/editor.js';
+import { until } from './support/patience.js';
+import { data, Person, refusal } from './support/person.js';
+import { Server } from './support/server.js';
+
+let server, alice, bob;
+
+before(async () => {
+  server = await Server.start();
+  [alice, bob] = await Promise.all(['Alice', 'Bob'].map((name) => Person.register(server, name)));
+});
+after(() => server.stop());
+
+async function load(person, id) {
+  const query = 'query ($id: ID!) { exportDocument(documentId: $id) { version update } }';
+  const { version, update } = data(await person.run(query, { id })).exportDocument;
+  const doc = new Y.Doc();
+  Y.applyUpdate(doc, Buffer.from(update, 'base64'));
+  return { doc, version };
+}
+
+function tryToApply(person, id, update) {
+  const mutation = 'mutation ($id: ID!, $update: Bytes!) { applyUpdate(documentId: $id, update: $update) { version leftOut } }';
+  return person.run(mutation, { id, update: Buffer.from(update).toString('base64') });
+}
+
+async function apply(person, id, update) {
+  return data(await tryToApply(person, id, update)).applyUpdate;
+}
+
+/** Returns the message of an answer that refuses what was sent. */
+function refusedInput(answer) {
+  assert.equal(refusal(answer).code, 'BAD_USER_INPUT');
+  return answer.errors[0].message;
+}
+
+test('a program changes a document that an editor has open', async (t) => {
+  const { id } = await createDocument(alice, 'Together', 'Hello');
+  await grant(alice, id, 'EDIT', bob.email);
+  const editor = await Editor.open(alice, id);
+  t.after(() => editor.close());
+  const { doc, version } = await load(bob, id);
+  assert.equal(doc.getText('content').toString(), 'Hello');
+
+  editor.append(' Alice');
+  await until('her edit is stored', async () => (await readDocument(bob, id)).version > version);
+  doc.getText('content').insert(0, 'Bob: ');
+  doc.getMap('cells').set('a1', 12);
+  const applied = await apply(bob, id, Y.encodeStateAsUpdate(doc));
+  assert.deepEqual(applied, { version: version + 2, leftOut: false });
+  // The answer means that it is stored.
+  assert.equal((await readDocument(alice, id)).content, 'Bob: Hello Alice');
+  await editor.expectText('Bob: Hello Alice');
+  assert.equal(editor.doc.getMap('cells').get('a1'), 12);
+
+  // Again, it brings nothing new.
+  assert.deepEqual(await apply(bob, id, Y.encodeStateAsUpdate(doc)), applied);
+});
+
+test('an update that cannot be merged is refused with what to do', async () => {
+  const { id } = await createDocument(alice, 'Alone', 'Hello');
+  const { doc } = await load(alice, id);
+  const before = Y.encodeStateVector(doc);
+  doc.getText('content').insert(0, 'One ');
+  const between = Y.encodeStateVector(doc);
+  doc.getText('content').insert(0, 'Two ');
+  const answer = await tryToApply(alice, id, Y.encodeStateAsUpdate(doc, between));
+  assert.match(refusedInput(answer), /depends on changes that the document does not have/);
+  await apply(alice, id, Y.encodeStateAsUpdate(doc, before));
+  assert.equal((await readDocument(alice, id)).content, 'Two One Hello');
+
+  for (const [update, why] of [
+    [[1, 2, 3], /cannot be merged/],
+    [Y.encodeStateAsUpdate((await load(alice, (await createDocument(alice, 'Other', 'x')).id)).doc), /another history/],
+  ]) {
+    assert.match(refusedInput(await tryToApply(alice, id, update)), why);
+  }
+  assert.equal((await readDocument(alice, id)).content, 'Two One Hello');
+});
+
+test('users who may only view cannot apply updates', async () => {
+  const { id } = await createDocument(alice, 'Read me', 'Hello');
+  await grant(alice, id, 'VIEW', bob.email);
+  const { doc } = await load(bob, id);
+  doc.getText('content').insert(0, 'x');
+  assert.equal(refusal(await tryToApply(bob, id, Y.encodeStateAsUpdate(doc))).code, 'FORBIDDEN');
+  assert.equal((await readDocument(alice, id)).content, 'Hello');
+});
+
+test('content that is not supported is left out, and the answer says so', async () => {
+  const { id } = await createDocument(alice, 'Together', 'Hello');
+  const { doc } = await load(alice, id);
+  doc.getMap('pages').set('one', new Y.Doc());
+  doc.getText('content').insert(5, '!');
+  const { leftOut } = await apply(alice, id, Y.encodeStateAsUpdate(doc));
+  assert.equal(leftOut, true);
+  assert.equal((await readDocument(alice, id)).content, 'Hello!');
+});
+
+test('a large document is imported in parts', async () => {
+  const { id } = await createDocument(alice, 'Import');
+  const { doc } = await load(alice, id);
+  const updates = [];
+  doc.on('update', (update) => updates.push(update));
+  const body = doc.getXmlFragment('default');
+  for (let part = 0; part < 8; part += 1) {
+    const paragraphs = Array.from({ length: 500 }, (_, index) => {
+      const paragraph = new Y.XmlElement('paragraph');
+      paragraph.insert(0, [new Y.XmlText(`${part}.${index} ${'word '.repeat(50)}`)]);
+      return paragraph;
+    });
+    doc.transact(() => body.push(paragraphs));
+  }
+  for (const update of updates) await apply(alice, id, update);
+  const stored = (await load(alice, id)).doc.getXmlFragment('default');
+  assert.equal(stored.length, 4_000);
+  assert.equal(stored.toString(), body.toString());
+});
