@@ -9,21 +9,21 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use entity::{Level, document, document_access, user};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement,
-    sea_query::{Alias, Expr, ExprTrait, OnConflict},
+    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, FromQueryResult,
+    QueryFilter, QueryOrder, QuerySelect, Statement,
+    sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 use uuid::Uuid;
 
 use super::{
     LinkRefused, Store, StoreError,
+    access_state::AccessState,
     address_grants::stand_in,
     blocks::check_not_blocked,
-    document_lock::lock_documents,
     entitlements::list_access,
     link_uses::{bar_from_links, end_by_links, lift_bar},
     links::revoke_links_of,
@@ -186,12 +186,11 @@ impl Store {
             // Before the document, as everywhere. A block that is being stored is waited for.
             lock_user(&txn, target).await?;
             let state = AccessState::load(&txn, document, actor, target).await?;
-            let may_grant_until = state.may_grant_until(actor).ok_or(StoreError::Denied)?;
+            let ends_at = state.end_of_grant(actor, ends_at)?;
             if state.is_owner(target) {
                 return Err(StoreError::OwnerKeepsAccess);
             }
-            let ends_at = state.end_of_grant(actor, ends_at)?;
-            let keeps_grant = state.keeps_grant(may_grant_until, ends_at);
+            let keeps_grant = state.keeps_grant(actor, ends_at);
             if state.target_guest_of.is_some() {
                 return Err(LinkRefused::TargetIsGuest.into());
             }
@@ -316,128 +315,6 @@ struct GrantRow {
     ends_at: Option<DateTime<Utc>>,
     accepted_at: Option<DateTime<Utc>>,
     granted_email: Option<String>,
-}
-
-/// Until when access lasts.
-#[derive(Clone, Copy)]
-enum Until {
-    /// Until it is revoked.
-    Revoked,
-    /// Until this time.
-    Time(DateTime<Utc>),
-}
-
-/// The levels of the acting user and the target, read under the document's lock before access is changed.
-#[derive(FromQueryResult)]
-pub(super) struct AccessState {
-    owner_id: Uuid,
-    access_version: i64,
-    actor_level: Option<Level>,
-    actor_ends_at: Option<DateTime<Utc>>,
-    actor_entitled: Option<Level>,
-    target_level: Option<Level>,
-    target_granted_at: Option<DateTime<Utc>>,
-    target_ends_at: Option<DateTime<Utc>>,
-    target_entitled: Option<Level>,
-    target_name: Option<String>,
-    target_guest_of: Option<Uuid>,
-}
-
-impl AccessState {
-    /// Locks the document and reads the state.
-    ///
-    /// # Errors
-    /// [`StoreError::Denied`] if there is no such document.
-    pub(super) async fn load(
-        txn: &DatabaseTransaction,
-        document: DocumentId,
-        actor: UserId,
-        target: UserId,
-    ) -> Result<Self, StoreError> {
-        lock_documents(txn, [document]).await?;
-        let grant = Alias::new("target_grant");
-        let mut query = rows::documents_with_grant(actor)
-            .column(document::Column::OwnerId)
-            .column(document::Column::AccessVersion)
-            .column_as(document_access::Column::Level, "actor_level")
-            .column_as(document_access::Column::EndsAt, "actor_ends_at")
-            .join_as(JoinType::LeftJoin, rows::grant_join(target), grant.clone())
-            .expr_as(Expr::col((grant.clone(), document_access::Column::Level)), "target_level")
-            .expr_as(
-                Expr::col((grant.clone(), document_access::Column::GrantedAt)),
-                "target_granted_at",
-            )
-            .expr_as(Expr::col((grant, document_access::Column::EndsAt)), "target_ends_at")
-            .expr_as(rows::entitled_level(actor.uuid()), "actor_entitled")
-            .expr_as(rows::entitled_level(target.uuid()), "target_entitled")
-            .column_as(user::Column::Name, "target_name")
-            .column_as(user::Column::GuestOf, "target_guest_of")
-            .filter(document::Column::Id.eq(document.uuid()));
-        // An account that is being deleted gets no access any more.
-        let is_target = Expr::col((user::Entity, user::Column::Id))
-            .eq(target.uuid())
-            .and(Expr::col((user::Entity, user::Column::ErasingAt)).is_null());
-        QueryTrait::query(&mut query).left_join(user::Entity, is_target);
-        query.into_model::<Self>().one(txn).await?.ok_or(StoreError::Denied)
-    }
-
-    /// Locks the document and reads the state for a user who changes the access of others.
-    ///
-    /// # Errors
-    /// [`StoreError::Denied`] if they do not have the level of an owner.
-    pub(super) async fn load_for_owner(
-        txn: &DatabaseTransaction,
-        document: DocumentId,
-        actor: UserId,
-    ) -> Result<Self, StoreError> {
-        let state = Self::load(txn, document, actor, actor).await?;
-        let is_owner = state.actor_level(actor) == Some(AccessLevel::Owner);
-        if is_owner { Ok(state) } else { Err(StoreError::Denied) }
-    }
-
-    /// Returns when a grant of the acting user ends that is to end at `wanted`, if it ends by itself.
-    ///
-    /// # Errors
-    /// [`StoreError::Denied`] if they may grant nothing.
-    pub(super) fn end_of_grant(
-        &self,
-        actor: UserId,
-        wanted: Option<DateTime<Utc>>,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let latest = match self.may_grant_until(actor).ok_or(StoreError::Denied)? {
-            Until::Revoked => None,
-            Until::Time(latest) => Some(latest),
-        };
-        let wanted = wanted.map(|wanted| wanted.trunc_subsecs(6));
-        Ok([wanted, latest].into_iter().flatten().min())
-    }
-
-    pub(super) fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
-        effective_level(actor, self.owner_id, self.actor_level, self.actor_entitled)
-    }
-
-    /// Returns until when a grant of the acting user lasts at most. `None` if they may grant nothing: only a grant, or the
-    /// document itself, can be passed on, not what a token or an answer gives.
-    fn may_grant_until(&self, actor: UserId) -> Option<Until> {
-        if self.is_owner(actor) {
-            return Some(Until::Revoked);
-        }
-        let is_granted = self.actor_level == Some(Level::Owner);
-        is_granted.then(|| self.actor_ends_at.map_or(Until::Revoked, Until::Time))
-    }
-
-    /// Whether the target's grant stays as it is, given that a new one of the same level would end at `ends_at`: it has the same
-    /// end, or a later one, which a user whose own access ends cannot take back.
-    fn keeps_grant(&self, may_grant_until: Until, ends_at: Option<DateTime<Utc>>) -> bool {
-        let is_bounded = matches!(may_grant_until, Until::Time(_));
-        let lasts_longer =
-            self.target_ends_at.is_none_or(|own| ends_at.is_some_and(|new| own >= new));
-        self.target_ends_at == ends_at || (is_bounded && lasts_longer)
-    }
-
-    fn is_owner(&self, user: UserId) -> bool {
-        user.uuid() == self.owner_id
-    }
 }
 
 /// Stores a grant, which replaces the previous one of its user.

@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    AcceptedAddress, Grant, GrantOutcome, LinkRefused, Store, StoreError, access::AccessState,
-    document_lock::lock_documents, entitlements::increment_all, rows,
+    AcceptedAddress, Grant, GrantOutcome, LinkRefused, Store, StoreError,
+    access_state::AccessState, document_lock::lock_documents, entitlements::increment_all, rows,
 };
 use crate::domain::{Collaborator, DocumentId, Email, Party, User, UserId};
 

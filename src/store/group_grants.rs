@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::{
     Grant, Group, Store, StoreError, UserAccess,
-    access::{AccessState, increment_access_version},
+    access::increment_access_version,
+    access_state::AccessState,
     document_lock::lock_documents,
     entitlements::list_access,
     groups::{GroupLimit, MAX_GROUPS, group_id, note_group},

@@ -14,7 +14,7 @@ use sea_orm::{
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Store, StoreError, UserAccess, access::AccessState, rows};
+use super::{Store, StoreError, UserAccess, access_state::AccessState, rows};
 use crate::domain::{AccessLevel, DocumentId, LinkId, Party, UserId};
 
 /// The most links of a document.

@@ -12,6 +12,7 @@
 //! requires its settings `fsync` and `synchronous_commit` to be on, as they are by default.
 
 mod access;
+mod access_state;
 mod account_data;
 mod accounts;
 mod address_grants;
