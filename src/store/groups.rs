@@ -1,7 +1,9 @@
 //! Groups and their members ([ADR 52](../../docs/adr/0052-groups.md)).
 //!
-//! A change of membership counts at once in every statement that reads a level. It is then *settled*: the access versions of
-//! all documents of the group grow, in parts, and each part is announced to open sessions.
+//! A change of membership counts at once in every statement that reads a level. It is carried into the documents of the
+//! group afterwards ([`group_settlement`](super::group_settlement)).
+//!
+//! Invariant: every change of membership gives its row another `revision`, and the state `Joined` or `Left`.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +11,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::{Level, group_access, group_member, identity, user, user_group};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _,
     QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait as _, OnConflict},
 };
@@ -17,20 +19,11 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{
-    Store, StoreError, UserAccess,
-    document_lock::lock_documents,
-    entitlements::{increment_all, list_access},
-    ownership::lock_account,
-    rows,
-};
-use crate::domain::{DocumentId, GroupId, GroupName, OutsideSubject, Party, UserId};
+use super::{Store, StoreError, ownership::lock_account, rows};
+use crate::domain::{GroupId, GroupName, OutsideSubject, Party, UserId};
 
 /// The most members of a group.
 pub(super) const MAX_MEMBERS: u64 = 10_000;
-
-/// The most rows that are read or changed at a time.
-const ROWS_AT_ONCE: u64 = 200;
 
 /// The most groups to which access to a document is granted.
 pub(super) const MAX_GROUPS: u64 = 200;
@@ -91,15 +84,6 @@ pub enum GroupsOutcome {
         /// When that token was issued.
         than: DateTime<Utc>,
     },
-}
-
-/// A change of membership that is not settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnsettledMember {
-    group: Uuid,
-    user: Uuid,
-    state: group_member::State,
-    revision: Uuid,
 }
 
 impl Store {
@@ -218,87 +202,6 @@ impl Store {
     pub async fn is_in_group(&self, user: UserId, group: &GroupName) -> Result<bool, StoreError> {
         let found = members(group_id(group)).filter(group_member::Column::UserId.eq(user.uuid()));
         Ok(found.count(&self.readers).await? > 0)
-    }
-
-    /// Returns some of the changes of membership that are not settled.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn list_unsettled_members(&self) -> Result<Vec<UnsettledMember>, StoreError> {
-        let rows = group_member::Entity::find()
-            // A literal, for the index of such rows.
-            .filter(Expr::cust("state <> 2"))
-            .order_by_asc(group_member::Column::Revision)
-            .limit(ROWS_AT_ONCE)
-            .all(&self.readers)
-            .await?;
-        let unsettled = rows.into_iter().map(|row| UnsettledMember {
-            group: row.group_id,
-            user: row.user_id,
-            state: row.state,
-            revision: row.revision,
-        });
-        Ok(unsettled.collect())
-    }
-
-    /// Counts a change of membership as a change of access, on some of the documents of the group behind `after`. Returns the
-    /// access of the user, to be announced, and the last of these documents. `None` if there are no more: the change is
-    /// settled.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
-    pub async fn settle_some(
-        &self,
-        member: UnsettledMember,
-        after: Option<DocumentId>,
-    ) -> Result<Option<(Vec<UserAccess>, DocumentId)>, StoreError> {
-        let mut find = group_access::Entity::find()
-            .select_only()
-            .column(group_access::Column::DocumentId)
-            .filter(group_access::Column::GroupId.eq(member.group))
-            .order_by_asc(group_access::Column::DocumentId)
-            .limit(ROWS_AT_ONCE);
-        if let Some(after) = after {
-            find = find.filter(group_access::Column::DocumentId.gt(after.uuid()));
-        }
-        let documents: Vec<Uuid> = find.into_tuple().all(&self.readers).await?;
-        let Some(last) = documents.last().copied() else {
-            self.finish_settling(member).await?;
-            return Ok(None);
-        };
-        let user = UserId::from(member.user);
-        let pairs: BTreeSet<_> = documents.into_iter().map(|id| (id.into(), user)).collect();
-        let changed = self.write(Party::Node, async {
-            let txn = self.begin().await?;
-            lock_documents(&txn, pairs.iter().map(|(document, _)| *document)).await?;
-            increment_all(&txn, &pairs).await?;
-            let access = list_access(&txn, &pairs).await?;
-            txn.commit().await?;
-            Ok::<_, StoreError>(access)
-        });
-        Ok(Some((changed.await?, last.into())))
-    }
-
-    /// Marks a change of membership as settled, unless there was another one meanwhile.
-    async fn finish_settling(&self, member: UnsettledMember) -> Result<(), StoreError> {
-        use group_member::{Column, State};
-        let row = Condition::all()
-            .add(Column::GroupId.eq(member.group))
-            .add(Column::UserId.eq(member.user))
-            .add(Column::Revision.eq(member.revision));
-        match member.state {
-            State::Joined | State::Settled => {
-                let settle = group_member::Entity::update_many()
-                    .col_expr(Column::State, Expr::value(State::Settled))
-                    .filter(row);
-                self.turns.write(Party::Node, settle.exec(&self.statements)).await??;
-            }
-            State::Left => {
-                let delete = group_member::Entity::delete_many().filter(row);
-                self.turns.write(Party::Node, delete.exec(&self.statements)).await??;
-            }
-        }
-        Ok(())
     }
 }
 
