@@ -10,21 +10,19 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use entity::{Level, document, document_access, user};
+use entity::{Level, document_access, user};
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, FromQueryResult,
-    QueryFilter, QueryOrder, QuerySelect, Statement,
-    sea_query::{Expr, ExprTrait as _, OnConflict},
+    ActiveValue::Set, ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
 use super::{
     LinkRefused, Store, StoreError,
+    access_changes::{increment_access_versions, record_changes},
     access_state::AccessState,
     address_grants::stand_in,
     blocks::check_not_blocked,
-    entitlements::list_access,
     link_uses::{bar_from_links, end_by_links, lift_bar},
     links::revoke_links_of,
     ownership::lock_user,
@@ -215,7 +213,7 @@ impl Store {
                     };
                     store_grant(&txn, row).await?;
                     lift_bar(&txn, document, target).await?;
-                    increment_access_version(&txn, document).await?;
+                    increment_access_versions(&txn, [document]).await?;
                     txn.commit().await?;
                     (now, state.access_version + 1)
                 }
@@ -273,8 +271,7 @@ impl Store {
             if state.target_level == Some(Level::Owner) {
                 revoke_links_of(&txn, document, target).await?;
             }
-            increment_access_version(&txn, document).await?;
-            let left = list_access(&txn, &[(document, target)].into()).await?;
+            let left = record_changes(&txn, &[(document, target)].into()).await?;
             let level = left.first().and_then(|left| left.access.level);
             txn.commit().await?;
             let access_version = access_version + 1;
@@ -338,20 +335,6 @@ pub(super) async fn store_grant(
             .to_owned(),
         )
         .exec_without_returning(txn)
-        .await?;
-    Ok(())
-}
-
-/// Records that the access of a user to the document changed.
-pub(super) async fn increment_access_version(
-    txn: &DatabaseTransaction,
-    document: DocumentId,
-) -> Result<(), StoreError> {
-    let access_version = document::Column::AccessVersion;
-    document::Entity::update_many()
-        .col_expr(access_version, Expr::col(access_version).add(1))
-        .filter(document::Column::Id.eq(document.uuid()))
-        .exec(txn)
         .await?;
     Ok(())
 }

@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use super::{
     AcceptedAddress, Grant, GrantOutcome, LinkRefused, Store, StoreError,
-    access_state::AccessState, document_lock::lock_documents, entitlements::increment_all, rows,
+    access_changes::increment_access_versions, access_state::AccessState,
+    document_lock::lock_documents, rows,
 };
 use crate::domain::{Collaborator, DocumentId, Email, Party, User, UserId};
 
@@ -327,7 +328,7 @@ pub(super) async fn take_over_grants(
         .into_tuple()
         .all(txn)
         .await?;
-    let mut changed = BTreeSet::new();
+    let mut changed: BTreeSet<DocumentId> = BTreeSet::new();
     for row in &kept {
         if owned.contains(&row.document_id) || blocked.contains(&row.granted_by) {
             continue;
@@ -347,7 +348,7 @@ pub(super) async fn take_over_grants(
             .exec_without_returning(txn)
             .await?;
         if inserted > 0 {
-            changed.insert((row.document_id.into(), user));
+            changed.insert(row.document_id.into());
         }
     }
     address_grant::Entity::delete_many()
@@ -355,5 +356,5 @@ pub(super) async fn take_over_grants(
         .filter(Column::DocumentId.is_in(ids))
         .exec(txn)
         .await?;
-    increment_all(txn, &changed).await
+    increment_access_versions(txn, changed).await
 }

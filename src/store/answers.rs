@@ -12,10 +12,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    EntitlementSource, Store, StoreError, UserAccess,
-    document_lock::lock_documents,
-    entitlements::{list_access, set_levels},
-    rows,
+    EntitlementSource, Store, StoreError, UserAccess, document_lock::lock_documents,
+    entitlements::set_levels, rows,
 };
 use crate::domain::{AccessLevel, DocumentId, Party, UserId};
 
@@ -62,8 +60,7 @@ impl Store {
             }
             let levels = BTreeMap::from([(document, level)]);
             let source = EntitlementSource::Answer;
-            let changed = set_levels(&txn, user, source, &levels, ends_at).await?;
-            let access = list_access(&txn, &changed).await?;
+            let access = set_levels(&txn, user, source, &levels, ends_at).await?;
             txn.commit().await?;
             Ok(Some(access))
         })

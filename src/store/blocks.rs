@@ -10,9 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, UserAccess,
-    document_lock::lock_documents,
-    entitlements::{increment_all, list_access},
+    Store, StoreError, UserAccess, access_changes::record_changes, document_lock::lock_documents,
     ownership::lock_account,
 };
 use crate::domain::{DocumentId, Party, User, UserId};
@@ -68,8 +66,7 @@ impl Store {
                 .exec(&txn)
                 .await?;
             keep_for_addresses(&txn, grants).await?;
-            increment_all(&txn, &pairs).await?;
-            let changed = list_access(&txn, &pairs).await?;
+            let changed = record_changes(&txn, &pairs).await?;
             txn.commit().await?;
             Ok(changed)
         })

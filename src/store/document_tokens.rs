@@ -13,11 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{
-    EntitlementSource, Store, StoreError, UserAccess,
-    entitlements::{list_access, set_levels},
-    rows,
-};
+use super::{EntitlementSource, Store, StoreError, UserAccess, entitlements::set_levels, rows};
 use crate::domain::{AccessLevel, DocumentId, EndedSignIns, Party, SignIn, SignInId, UserId};
 
 /// The most rows that are read or deleted at a time.
@@ -110,8 +106,7 @@ impl Store {
             let levels = token.levels.iter().map(|(id, level)| (*id, Some(*level))).collect();
             let source = EntitlementSource::Token(token.sign_in.id);
             let ends_at = token.sign_in.expires_at;
-            let changed = set_levels(&txn, token.user, source, &levels, ends_at).await?;
-            let access = list_access(&txn, &changed).await?;
+            let access = set_levels(&txn, token.user, source, &levels, ends_at).await?;
             txn.commit().await?;
             Ok(DocumentTokenUse::Accepted(access))
         })

@@ -14,10 +14,9 @@ use uuid::Uuid;
 
 use super::{
     Grant, Group, Store, StoreError, UserAccess,
-    access::increment_access_version,
+    access_changes::{increment_access_versions, list_access},
     access_state::AccessState,
     document_lock::lock_documents,
-    entitlements::list_access,
     groups::{GroupLimit, MAX_GROUPS, group_id, note_group},
     rows,
 };
@@ -81,7 +80,7 @@ impl Store {
                 .to_owned();
             let insert = group_access::Entity::insert(row).on_conflict(replace);
             insert.exec_without_returning(&txn).await?;
-            increment_access_version(&txn, document).await?;
+            increment_access_versions(&txn, [document]).await?;
             txn.commit().await?;
             let group = Group::named(group.clone());
             Ok(GroupGrant { group, level: grant.level, granted_at, ends_at })
@@ -114,7 +113,7 @@ impl Store {
             if ended.rows_affected == 0 {
                 return Ok(false);
             }
-            increment_access_version(&txn, document).await?;
+            increment_access_versions(&txn, [document]).await?;
             txn.commit().await?;
             Ok(true)
         })
@@ -214,7 +213,7 @@ impl Store {
         self.write(Party::Node, async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
-            increment_access_version(&txn, document).await?;
+            increment_access_versions(&txn, [document]).await?;
             txn.commit().await?;
             Ok(())
         })

@@ -17,9 +17,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, UserAccess,
-    document_lock::lock_documents,
-    entitlements::{increment_all, list_access},
+    Store, StoreError, UserAccess, access_changes::record_changes, document_lock::lock_documents,
 };
 use crate::domain::{DocumentId, Party, UserId};
 
@@ -87,8 +85,7 @@ impl Store {
         let changed = self.write(Party::Node, async {
             let txn = self.begin().await?;
             lock_documents(&txn, pairs.iter().map(|(document, _)| *document)).await?;
-            increment_all(&txn, &pairs).await?;
-            let access = list_access(&txn, &pairs).await?;
+            let access = record_changes(&txn, &pairs).await?;
             txn.commit().await?;
             Ok::<_, StoreError>(access)
         });

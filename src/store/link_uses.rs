@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::{
     EntitlementSource, LinkRefused, LinkSecretHash, Store, StoreError, UserAccess,
-    access::{increment_access_version, store_grant},
+    access::store_grant,
+    access_changes::record_changes,
     accounts::{insertion, new_row, placeholder_address},
     document_lock::lock_documents,
-    entitlements::{list_access, set_levels},
+    entitlements::set_levels,
     links::{earlier, usable_links},
     ownership::lock_account,
     rows,
@@ -88,8 +89,7 @@ impl Store {
                 .exec(&txn)
                 .await?;
             store_grant(&txn, row).await?;
-            increment_access_version(&txn, document).await?;
-            let changed = list_access(&txn, &[(document, user)].into()).await?;
+            let changed = record_changes(&txn, &[(document, user)].into()).await?;
             txn.commit().await?;
             Ok(LinkUse { document, changed })
         })
@@ -240,8 +240,7 @@ async fn entitle(
 ) -> Result<Vec<UserAccess>, StoreError> {
     let levels = BTreeMap::from([(link.document_id.into(), Some(rows::access_level(link.level)))]);
     let source = EntitlementSource::Link(LinkId::from(link.id));
-    let changed = set_levels(txn, user, source, &levels, ends_at).await?;
-    list_access(txn, &changed).await
+    set_levels(txn, user, source, &levels, ends_at).await
 }
 
 /// Returns how many guests have access by a link now.

@@ -12,6 +12,7 @@
 //! requires its settings `fsync` and `synchronous_commit` to be on, as they are by default.
 
 mod access;
+mod access_changes;
 mod access_state;
 mod account_data;
 mod accounts;
@@ -92,6 +93,7 @@ mod sqlite_tests;
 pub(crate) mod test_store;
 
 pub use access::{Grant, GrantOutcome, RevocationOutcome};
+pub use access_changes::UserAccess;
 pub use account_data::{
     ContributionPage, EntitlementKind, KnownIdentity, ReceivedEntitlement, ReceivedGrant,
 };
@@ -102,7 +104,7 @@ pub use application_keys::{ApplicationKey, RegisterOutcome};
 pub use document_heads::HeadVersions;
 pub use document_lock::DocumentLock;
 pub use document_tokens::{DocumentTokenUse, EndedToken, NewDocumentToken};
-pub use entitlements::{EntitlementSource, UserAccess};
+pub use entitlements::EntitlementSource;
 pub use erasure::{ErasedBy, Erasure, ErasureStep};
 pub use error::StoreError;
 pub use file_lock::{FileLock, FileLockError};

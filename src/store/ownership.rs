@@ -17,8 +17,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, UserAccess, access::store_grant, document_lock::lock_documents,
-    entitlements::list_access, quotas::check_receiver, rows, stored_bytes::CountedBytes,
+    Store, StoreError, UserAccess, access::store_grant, access_changes::list_access,
+    document_lock::lock_documents, quotas::check_receiver, rows, stored_bytes::CountedBytes,
 };
 use crate::{
     domain::{AccessLevel, DocumentId, Party, UserId},
