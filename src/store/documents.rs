@@ -18,7 +18,7 @@ use super::{
     DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, LinkRefused, PageCursor, Store,
     StoreError,
     groups::{is_member, members_of_access},
-    link_uses::check_not_guest,
+    guests::check_not_guest,
     ownership::lock_account,
     quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},

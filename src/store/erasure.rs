@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     Batch, CommitError, HandOverRefused, LinkRefused, NewChange, Store, StoreError, UserAccess,
     authorship::AuthorshipStep,
-    link_uses::check_not_guest,
+    guests::check_not_guest,
     quotas::{check_receiver, select_usage},
     rows,
 };

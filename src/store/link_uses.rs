@@ -1,28 +1,23 @@
-//! Using invitations and links: accepting an invitation, opening a link, and entering as a guest.
+//! Using invitations and links: accepting an invitation and opening a link.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use entity::{document, document_access, document_link, entitlement, link_bar, user};
+use entity::{document, document_access, document_link, entitlement};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _, QueryFilter, QuerySelect,
-    sea_query::{Expr, ExprTrait as _, OnConflict},
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    sea_query::{Expr, ExprTrait as _},
 };
 use uuid::Uuid;
 
 use super::{
     EntitlementSource, LinkRefused, LinkSecretHash, Store, StoreError, UserAccess,
-    access::store_grant,
-    access_changes::record_changes,
-    accounts::{insertion, new_row, placeholder_address},
-    document_lock::lock_documents,
-    entitlements::set_levels,
-    links::{earlier, usable_links},
-    ownership::lock_account,
-    rows,
+    access::store_grant, access_changes::record_changes, document_lock::lock_documents,
+    entitlements::set_levels, guests::check_not_guest, link_bars::check_not_barred,
+    links::usable_links, ownership::lock_account, rows,
 };
-use crate::domain::{Account, DisplayName, DocumentId, LinkId, Party, UserId};
+use crate::domain::{DocumentId, LinkId, Party, UserId};
 
 /// Names a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,42 +115,8 @@ impl Store {
         .await
     }
 
-    /// Creates an account for a guest, and entitles them to what a link gives, until `until` at the latest.
-    ///
-    /// # Errors
-    /// [`LinkRefused::Unknown`], [`LinkRefused::NoMoreGuests`], [`StoreError::Busy`].
-    pub async fn admit_guest(
-        &self,
-        name: &DisplayName,
-        key: LinkKey,
-        until: DateTime<Utc>,
-        party: Party,
-    ) -> Result<(Account, LinkUse), StoreError> {
-        let document = self.find_linked(key).await?;
-        let id = UserId::new();
-        self.write(party, async {
-            let txn = self.begin().await?;
-            let (link, _owner) = lock_link(&txn, document, key).await?;
-            if link.kind == document_link::Kind::Invitation {
-                return Err(LinkRefused::Unknown.into());
-            }
-            if count_guests(&txn, &link).await? >= u64::try_from(link.max_guests).unwrap_or(0) {
-                return Err(LinkRefused::NoMoreGuests.into());
-            }
-            let guest = user::Model {
-                guest_of: Some(link.id),
-                ..new_row(id, name, placeholder_address(id), None)
-            };
-            insertion(guest.clone()).exec_without_returning(&txn).await?;
-            let changed = entitle(&txn, id, &link, earlier(link.ends_at, Some(until))).await?;
-            txn.commit().await?;
-            Ok((rows::account(guest), LinkUse { document, changed }))
-        })
-        .await
-    }
-
     /// Returns the document of a link that can be used.
-    async fn find_linked(&self, key: LinkKey) -> Result<DocumentId, StoreError> {
+    pub(super) async fn find_linked(&self, key: LinkKey) -> Result<DocumentId, StoreError> {
         let links = match key {
             LinkKey::Secret(secret) => document_link::Entity::find()
                 .filter(document_link::Column::SecretHash.eq(Vec::from(secret))),
@@ -174,7 +135,7 @@ impl Store {
 }
 
 /// Locks a document, so that its links neither change nor end, and returns the link and the owner.
-async fn lock_link(
+pub(super) async fn lock_link(
     txn: &DatabaseTransaction,
     document: DocumentId,
     key: LinkKey,
@@ -202,23 +163,7 @@ async fn check_user(
     document: DocumentId,
 ) -> Result<(), StoreError> {
     check_not_guest(txn, user, LinkRefused::NotForGuests).await?;
-    let bar = link_bar::Entity::find_by_id((document.uuid(), user.uuid())).one(txn).await?;
-    if bar.is_some() { Err(LinkRefused::Unknown.into()) } else { Ok(()) }
-}
-
-/// Checks that a user is no guest.
-pub(super) async fn check_not_guest(
-    txn: &DatabaseTransaction,
-    user: UserId,
-    refused: LinkRefused,
-) -> Result<(), StoreError> {
-    let guest_of: Option<Option<Uuid>> = user::Entity::find_by_id(user.uuid())
-        .select_only()
-        .column(user::Column::GuestOf)
-        .into_tuple()
-        .one(txn)
-        .await?;
-    if guest_of.flatten().is_some() { Err(refused.into()) } else { Ok(()) }
+    check_not_barred(txn, document, user).await
 }
 
 /// Whether a grant gives as much as an invitation.
@@ -232,7 +177,8 @@ fn is_enough(grant: &document_access::Model, link: &document_link::Model) -> boo
         || grant.level as i16 > link.level as i16 && grant.ends_at.is_none_or(|at| at > rows::now())
 }
 
-async fn entitle(
+/// Entitles a user to what a link gives, until `ends_at`. Returns their access if it has changed.
+pub(super) async fn entitle(
     txn: &DatabaseTransaction,
     user: UserId,
     link: &document_link::Model,
@@ -241,21 +187,6 @@ async fn entitle(
     let levels = BTreeMap::from([(link.document_id.into(), Some(rows::access_level(link.level)))]);
     let source = EntitlementSource::Link(LinkId::from(link.id));
     set_levels(txn, user, source, &levels, ends_at).await
-}
-
-/// Returns how many guests have access by a link now.
-async fn count_guests(
-    txn: &DatabaseTransaction,
-    link: &document_link::Model,
-) -> Result<u64, StoreError> {
-    use entitlement::Column;
-    let guests = entitlement::Entity::find()
-        .inner_join(user::Entity)
-        .filter(Column::SourceId.eq(link.id))
-        .filter(Column::Kind.eq(entitlement::Kind::Link))
-        .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
-        .filter(user::Column::GuestOf.eq(link.id));
-    Ok(guests.count(txn).await?)
 }
 
 /// Ends what links have given a user on a document. Returns whether they gave anything.
@@ -272,32 +203,4 @@ pub(super) async fn end_by_links(
         .exec(txn)
         .await?;
     Ok(deleted.rows_affected > 0)
-}
-
-/// Keeps a user from coming back to a document by a link. Does nothing if there is no such user.
-pub(super) async fn bar_from_links(
-    txn: &DatabaseTransaction,
-    document: DocumentId,
-    user: UserId,
-) -> Result<(), StoreError> {
-    if user::Entity::find_by_id(user.uuid()).count(txn).await? == 0 {
-        return Ok(());
-    }
-    let bar =
-        link_bar::ActiveModel { document_id: Set(document.uuid()), user_id: Set(user.uuid()) };
-    link_bar::Entity::insert(bar)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(txn)
-        .await?;
-    Ok(())
-}
-
-/// Lets a user open links to a document again: an owner grants them access.
-pub(super) async fn lift_bar(
-    txn: &DatabaseTransaction,
-    document: DocumentId,
-    user: UserId,
-) -> Result<(), StoreError> {
-    link_bar::Entity::delete_by_id((document.uuid(), user.uuid())).exec(txn).await?;
-    Ok(())
 }
