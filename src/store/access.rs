@@ -1,4 +1,4 @@
-//! Access levels of users on documents: reading, granting and revoking them.
+//! Access levels of users on documents: reading, granting, accepting and revoking them.
 //!
 //! The owner of a document has the level [`AccessLevel::Owner`] without a grant. All other users have the highest of the
 //! level that was granted to them and those that they are entitled to ([`entitlements`](super::entitlements)). A grant may
@@ -12,8 +12,10 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use entity::{Level, document_access, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait,
-    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, FromQueryResult,
+    QueryFilter, QueryOrder, QuerySelect, Statement,
+    sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
@@ -228,6 +230,28 @@ impl Store {
             Ok(GrantOutcome { collaborator, previous_level, level, access_version })
         })
         .await
+    }
+
+    /// Accepts what was granted to a user on a document: it moves to the documents that they have accepted, and others see
+    /// who they are. Accepting again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] if nothing was granted to them, [`StoreError::Busy`].
+    pub async fn accept_grant(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
+        use document_access::Column;
+        let key = (document.uuid(), user.uuid());
+        let accept = document_access::Entity::update_many()
+            .col_expr(Column::AcceptedAt, Expr::value(rows::now()))
+            .filter(Column::DocumentId.eq(key.0))
+            .filter(Column::UserId.eq(key.1))
+            .filter(Column::AcceptedAt.is_null());
+        let find = document_access::Entity::find_by_id(key).one(&self.readers);
+        let party = Party::User(user);
+        if self.read_for(party, find).await??.is_none() {
+            return Err(StoreError::Denied);
+        }
+        self.turns.write(party, accept.exec(&self.statements)).await??;
+        Ok(())
     }
 
     /// Revokes the grant of `target`, and what links have given them. Users without owner access may revoke only their own access,

@@ -8,10 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use entity::{address_grant, document, document_access, user_block};
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _, QueryFilter, QueryOrder,
-    QuerySelect,
-    sea_query::{Expr, OnConflict},
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait as _,
+    QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -222,28 +220,6 @@ impl Store {
             });
         }
         Ok(found)
-    }
-
-    /// Accepts what was granted to a user on a document: it moves to the documents that they have accepted, and others see who
-    /// they are. Accepting again changes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Denied`] if nothing was granted to them, [`StoreError::Busy`].
-    pub async fn accept_grant(&self, user: UserId, document: DocumentId) -> Result<(), StoreError> {
-        use document_access::Column;
-        let key = (document.uuid(), user.uuid());
-        let accept = document_access::Entity::update_many()
-            .col_expr(Column::AcceptedAt, Expr::value(rows::now()))
-            .filter(Column::DocumentId.eq(key.0))
-            .filter(Column::UserId.eq(key.1))
-            .filter(Column::AcceptedAt.is_null());
-        let find = document_access::Entity::find_by_id(key).one(&self.readers);
-        let party = Party::User(user);
-        if self.read_for(party, find).await??.is_none() {
-            return Err(StoreError::Denied);
-        }
-        self.turns.write(party, accept.exec(&self.statements)).await??;
-        Ok(())
     }
 
     /// Forgets some of the grants to addresses that have ended. Returns how many.
