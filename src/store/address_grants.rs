@@ -16,8 +16,11 @@ use uuid::Uuid;
 
 use super::{
     AcceptedAddress, Grant, GrantOutcome, LinkRefused, Store, StoreError,
-    access_changes::increment_access_versions, access_state::AccessState,
-    document_lock::lock_documents, rows,
+    access_changes::increment_access_versions,
+    access_state::AccessState,
+    derived_ids::{derived_id, is_derived},
+    document_lock::lock_documents,
+    rows,
 };
 use crate::domain::{Collaborator, DocumentId, Email, Party, User, UserId};
 
@@ -151,7 +154,7 @@ impl Store {
         id: UserId,
     ) -> Result<NamedCollaborator, StoreError> {
         // Real users have ids of other versions.
-        if id.uuid().get_version_num() != 8 {
+        if !is_derived(id.uuid()) {
             return Ok(NamedCollaborator::User(id));
         }
         let is_named = |email: &str| stand_in(document, email).id == id;
@@ -263,12 +266,7 @@ pub(super) fn stand_in(document: DocumentId, email: &str) -> User {
     let mut hash = Sha256::new();
     hash.update(document.uuid().as_bytes());
     hash.update(email);
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut half = [0; 16];
-    half.copy_from_slice(&digest[..16]);
-    // Version 8: no user has such an id of ours.
-    let id = uuid::Builder::from_custom_bytes(half).into_uuid();
-    User { id: id.into(), name: email.into() }
+    User { id: derived_id(hash).into(), name: email.into() }
 }
 
 /// Gives a user what was granted to their address before it was known to be theirs. Called in the transaction that confirms it.

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Store, StoreError, ownership::lock_account, rows};
+use super::{Store, StoreError, derived_ids::derived_id, ownership::lock_account, rows};
 use crate::domain::{GroupId, GroupName, OutsideSubject, Party, UserId};
 
 /// The most members of a group.
@@ -212,10 +212,7 @@ pub(super) fn group_id(group: &GroupName) -> Uuid {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut half = [0; 16];
-    half.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(half).into_uuid()
+    derived_id(hash)
 }
 
 /// Returns the condition that a row of `group_member` is that of a user who is in the group.

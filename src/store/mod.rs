@@ -27,6 +27,7 @@ mod commit;
 mod commit_authorization;
 mod compaction;
 mod deadline;
+mod derived_ids;
 mod document_heads;
 mod document_lock;
 mod document_tokens;
