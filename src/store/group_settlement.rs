@@ -24,6 +24,10 @@ use crate::domain::{DocumentId, Party, UserId};
 /// The most rows that are read or changed at a time.
 const ROWS_AT_ONCE: u64 = 200;
 
+/// The condition that a row is not settled: its state is not [`Settled`](group_member::State::Settled). The number is a
+/// literal because the index of such rows has the same condition.
+const IS_UNSETTLED: &str = "state <> 2";
+
 /// A change of membership that is not settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnsettledMember {
@@ -40,8 +44,7 @@ impl Store {
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn list_unsettled_members(&self) -> Result<Vec<UnsettledMember>, StoreError> {
         let rows = group_member::Entity::find()
-            // A literal, for the index of such rows.
-            .filter(Expr::cust("state <> 2"))
+            .filter(Expr::cust(IS_UNSETTLED))
             .order_by_asc(group_member::Column::Revision)
             .limit(ROWS_AT_ONCE)
             .all(&self.readers)
@@ -112,5 +115,18 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ActiveEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn the_condition_of_unsettled_rows_names_the_stored_state() {
+        let settled = group_member::State::Settled.to_value();
+        assert_eq!(IS_UNSETTLED, format!("state <> {settled}"));
     }
 }

@@ -230,3 +230,17 @@ macro_rules! entitled_level_sql {
     };
 }
 pub(super) use entitled_level_sql;
+
+#[cfg(test)]
+mod tests {
+    use entity::group_member;
+    use sea_orm::ActiveEnum as _;
+
+    #[test]
+    fn the_sql_of_entitled_levels_names_the_stored_state_of_those_who_have_left() {
+        let sql = entitled_level_sql!("document.id", "$2", "$1");
+        let left = group_member::State::Left.to_value();
+        assert_eq!(sql.matches("state <> ").count(), 1, "{sql}");
+        assert!(sql.contains(&format!(" group_member.state <> {left} ")), "{sql}");
+    }
+}
