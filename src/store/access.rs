@@ -1,8 +1,8 @@
 //! Access levels of users on documents: reading, granting, accepting and revoking them.
 //!
-//! The owner of a document has the level [`AccessLevel::Owner`] without a grant. All other users have the highest of the
-//! level that was granted to them and those that they are entitled to ([`entitlements`](super::entitlements)). A grant may
-//! end by itself.
+//! The owner of a document has the level [`AccessLevel::Owner`] without a grant. All other users have the highest of
+//! the level that was granted to them and those that they are entitled to ([`entitlements`](super::entitlements)). A
+//! grant may end by itself.
 //!
 //! Invariant: every change of access increments `document.access_version` in the same transaction. Nodes compare that
 //! number to detect changes that they missed.
@@ -85,8 +85,8 @@ impl Store {
         Ok(self.find_access(viewer, document).await?.map(|(level, _)| level))
     }
 
-    /// Returns the level of a user on a document, and the access version at which it was read. `None` if there is no such
-    /// document or the user has no access.
+    /// Returns the level of a user on a document, and the access version at which it was read. `None` if there is no
+    /// such document or the user has no access.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -105,9 +105,9 @@ impl Store {
         }))
     }
 
-    /// Returns the users who were granted access to each of these documents, oldest grant first, without its owner, and what
-    /// stands in for those who were named by an address and have not accepted. The caller
-    /// checks whether the viewer may see them. A document without such users has no entry.
+    /// Returns the users who were granted access to each of these documents, oldest grant first, without its owner, and
+    /// what stands in for those who were named by an address and have not accepted. The caller checks whether the
+    /// viewer may see them. A document without such users has no entry.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -156,13 +156,14 @@ impl Store {
         Ok(collaborators)
     }
 
-    /// Grants `target` this level until `ends_at`, or until it is revoked. The grant replaces the previous one. Granting what
-    /// they already have changes nothing. The grant ends with that of `actor` at the latest, so that access which ends cannot
-    /// be made permanent.
+    /// Grants `target` this level until `ends_at`, or until it is revoked. The grant replaces the previous one.
+    /// Granting what they already have changes nothing. The grant ends with that of `actor` at the latest, so that
+    /// access which ends cannot be made permanent.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access, [`StoreError::OwnerKeepsAccess`] if `target` is the owner
-    /// of the document, [`StoreError::NoSuchUser`] if `target` has no account, [`StoreError::Blocked`], [`StoreError::Busy`].
+    /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access,
+    /// [`StoreError::OwnerKeepsAccess`] if `target` is the owner of the document, [`StoreError::NoSuchUser`] if
+    /// `target` has no account, [`StoreError::Blocked`], [`StoreError::Busy`].
     pub async fn grant_access(
         &self,
         actor: UserId,
@@ -232,8 +233,8 @@ impl Store {
         .await
     }
 
-    /// Accepts what was granted to a user on a document: it moves to the documents that they have accepted, and others see
-    /// who they are. Accepting again changes nothing.
+    /// Accepts what was granted to a user on a document: it moves to the documents that they have accepted, and others
+    /// see who they are. Accepting again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if nothing was granted to them, [`StoreError::Busy`].
@@ -254,8 +255,8 @@ impl Store {
         Ok(())
     }
 
-    /// Revokes the grant of `target`, and what links have given them. Users without owner access may revoke only their own access,
-    /// which means leaving the document. All others cannot come back by a link.
+    /// Revokes the grant of `target`, and what links have given them. Users without owner access may revoke only their
+    /// own access, which means leaving the document. All others cannot come back by a link.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not revoke this access, [`StoreError::OwnerKeepsAccess`] if `target` is

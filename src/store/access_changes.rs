@@ -31,8 +31,9 @@ pub struct UserAccess {
 }
 
 impl Store {
-    /// Deletes some of the rows that give users access and that fit a condition. `document` and `user` are the columns that
-    /// name the document and the user. Returns the access of these users afterwards, or `None` if there are no such rows.
+    /// Deletes some of the rows that give users access and that fit a condition. `document` and `user` are the columns
+    /// that name the document and the user. Returns the access of these users afterwards, or `None` if there are no
+    /// such rows.
     pub(super) async fn delete_some_access<E: EntityTrait>(
         &self,
         chosen: &Condition,

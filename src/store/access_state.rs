@@ -1,7 +1,7 @@
 //! What a change of access depends on: the levels of the acting user and of the user whose access is changed.
 //!
-//! [`AccessState`] is read in the transaction of the change, under the lock of the document, and decides what the acting
-//! user may grant and for how long.
+//! [`AccessState`] is read in the transaction of the change, under the lock of the document, and decides what the
+//! acting user may grant and for how long.
 //!
 //! Invariant: a grant never ends later than the access of the user who gives it.
 
@@ -130,8 +130,8 @@ impl AccessState {
         is_granted.then(|| self.actor_ends_at.map_or(Until::Revoked, Until::Time))
     }
 
-    /// Returns whether the target's grant stays as it is, given that a new one of the same level would end at `ends_at`:
-    /// it has the same end, or a later one, which a user whose own access ends cannot take back.
+    /// Returns whether the target's grant stays as it is, given that a new one of the same level would end at
+    /// `ends_at`: it has the same end, or a later one, which a user whose own access ends cannot take back.
     pub(super) fn keeps_grant(&self, actor: UserId, ends_at: Option<DateTime<Utc>>) -> bool {
         let is_bounded = matches!(self.may_grant_until(actor), Some(Until::Time(_)));
         let lasts_longer =

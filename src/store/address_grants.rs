@@ -1,7 +1,8 @@
 //! Grants to e-mail addresses ([ADR 53](../../docs/adr/0053-grants-to-addresses.md)).
 //!
-//! The answer to such a grant, and what others see of it, are the same whether the address has an account or not. Until its user
-//! accepts it, a *stand-in* is shown in their place: its name is the address, and its id is that of this grant.
+//! The answer to such a grant, and what others see of it, are the same whether the address has an account or not. Until
+//! its user accepts it, a *stand-in* is shown in their place: its name is the address, and its id is that of this
+//! grant.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -52,8 +53,8 @@ pub enum NamedCollaborator {
 }
 
 impl Store {
-    /// Grants the user of an address a level until `ends_at`, or until it is revoked. If the address is not known to be a
-    /// user's, it is kept until it is.
+    /// Grants the user of an address a level until `ends_at`, or until it is revoked. If the address is not known to be
+    /// a user's, it is kept until it is.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access, [`StoreError::Busy`].
@@ -269,7 +270,8 @@ pub(super) fn stand_in(document: DocumentId, email: &str) -> User {
     User { id: derived_id(hash).into(), name: email.into() }
 }
 
-/// Gives a user what was granted to their address before it was known to be theirs. Called in the transaction that confirms it.
+/// Gives a user what was granted to their address before it was known to be theirs. Called in the transaction that
+/// confirms it.
 pub(super) async fn take_over_grants(
     txn: &DatabaseTransaction,
     email: &Email,

@@ -25,9 +25,9 @@ pub struct RulesVersion {
 }
 
 impl Store {
-    /// Stores an answer of the application: the level of a user on a document until `ends_at`, or none. Returns their access
-    /// afterwards if that changed something but the time. `None` in the outer option: the rules have changed since `asked_by`, and
-    /// nothing was stored.
+    /// Stores an answer of the application: the level of a user on a document until `ends_at`, or none. Returns their
+    /// access afterwards if that changed something but the time. `None` in the outer option: the rules have changed
+    /// since `asked_by`, and nothing was stored.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -67,8 +67,8 @@ impl Store {
         .await
     }
 
-    /// Returns by which rules a question about a user and a document is answered now. `None` if there is no such document or
-    /// account, or the account is being deleted.
+    /// Returns by which rules a question about a user and a document is answered now. `None` if there is no such
+    /// document or account, or the account is being deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -109,7 +109,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the rules for a user have changed, as [`change_rules_of_document`](Self::change_rules_of_document) does.
+    /// Notes that the rules for a user have changed, as [`change_rules_of_document`](Self::change_rules_of_document)
+    /// does.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -125,8 +126,8 @@ impl Store {
     /// The largest complete list of [`Store::list_answers`]. One more answer shows that the list is cut off.
     pub const MAX_LISTED_ANSWERS: usize = 500;
 
-    /// Returns the users and documents with an answer of the application that has not ended: those of a document, of a user,
-    /// or of both. At most one more than [`Store::MAX_LISTED_ANSWERS`].
+    /// Returns the users and documents with an answer of the application that has not ended: those of a document, of a
+    /// user, or of both. At most one more than [`Store::MAX_LISTED_ANSWERS`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].

@@ -19,8 +19,8 @@ use crate::domain::{DocumentId, Party, User, UserId};
 pub(super) const MAX_BLOCKED: u64 = 1_000;
 
 impl Store {
-    /// Refuses documents that `blocked` shares with `user` from now on. What they have granted and `user` has not accepted is
-    /// revoked. Returns the access that has changed, to be announced. Blocking again changes nothing.
+    /// Refuses documents that `blocked` shares with `user` from now on. What they have granted and `user` has not
+    /// accepted is revoked. Returns the access that has changed, to be announced. Blocking again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::TooManyBlocked`], [`StoreError::Busy`].

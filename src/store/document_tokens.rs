@@ -57,8 +57,8 @@ pub struct EndedToken {
 }
 
 impl Store {
-    /// Notes a token, and entitles its user to the levels that it names, until it expires. Whether it has ended is read in the
-    /// same transaction, so that nothing is granted after its end.
+    /// Notes a token, and entitles its user to the levels that it names, until it expires. Whether it has ended is read
+    /// in the same transaction, so that nothing is granted after its end.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -113,8 +113,8 @@ impl Store {
         .await
     }
 
-    /// Ends a token of an application, which need not have been used. It is remembered until `kept_until`. Returns the token
-    /// if it was used.
+    /// Ends a token of an application, which need not have been used. It is remembered until `kept_until`. Returns the
+    /// token if it was used.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -206,8 +206,8 @@ impl Store {
     }
 }
 
-/// Returns whether the account is not blocked, and neither the sign-in nor the key has ended. Locks the row of the user, so that
-/// this holds for the account until the commit.
+/// Returns whether the account is not blocked, and neither the sign-in nor the key has ended. Locks the row of the
+/// user, so that this holds for the account until the commit.
 async fn is_in_force(
     txn: &DatabaseTransaction,
     token: &NewDocumentToken,

@@ -35,8 +35,8 @@ impl Store {
     /// the text in bytes of UTF-8.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents or too
-    /// many bytes, [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
+    /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents
+    /// or too many bytes, [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
     pub async fn create_document(
         &self,
         owner: UserId,
@@ -135,8 +135,8 @@ impl Store {
         Ok(owner.map(UserId::from))
     }
 
-    /// Returns the next documents that `viewer` owns or may open, or only one of these kinds. Of documents that changed in the
-    /// same microsecond, the one with the larger id comes first. The caller limits `first`.
+    /// Returns the next documents that `viewer` owns or may open, or only one of these kinds. Of documents that changed
+    /// in the same microsecond, the one with the larger id comes first. The caller limits `first`.
     ///
     /// A page ends early, with `has_next`, before its texts exceed 16 MiB in total, but never before its first
     /// document.
@@ -185,11 +185,11 @@ fn with_level(row: DocumentRow, viewer: UserId) -> Option<(Document, AccessLevel
     Some((row.into_document(), level))
 }
 
-/// Selects the ids of the first `limit` documents that the viewer owns, of the first `limit` that were granted to them, and
-/// of the first `limit` that they are entitled to. The page is among these.
+/// Selects the ids of the first `limit` documents that the viewer owns, of the first `limit` that were granted to them,
+/// and of the first `limit` that they are entitled to. The page is among these.
 ///
-/// Each part is limited before the union. Owned documents come in the order of an index; the others are sorted, but only by
-/// time and id.
+/// Each part is limited before the union. Owned documents come in the order of an index; the others are sorted, but
+/// only by time and id.
 pub(super) fn select_candidates(
     viewer: UserId,
     query: &DocumentQuery,

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::domain::{AccessLevel, DocumentId, LinkId, SignInId, UserId};
 
-/// Whether an entitlement or a grant has ended at a time, or a link was revoked that may still give access. It is asked twice a second.
+/// Whether an entitlement or a grant has ended at a time, or a link was revoked that may still give access. It is asked
+/// twice a second.
 const HAS_DUE: &str = "SELECT EXISTS (SELECT 1 FROM entitlement WHERE ends_at <= $1) \
     OR EXISTS (SELECT 1 FROM document_access WHERE ends_at <= $1) \
     OR EXISTS (SELECT 1 FROM document_link WHERE revoked_at IS NOT NULL)";
@@ -54,8 +55,8 @@ impl EntitlementSource {
 }
 
 impl Store {
-    /// Ends some of what document tokens entitle a user to: those of one sign-in, or all. Returns the access that has changed, to
-    /// be announced before the next call, or `None` if nothing is left.
+    /// Ends some of what document tokens entitle a user to: those of one sign-in, or all. Returns the access that has
+    /// changed, to be announced before the next call, or `None` if nothing is left.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -98,8 +99,8 @@ impl Store {
         Ok(self.delete_some_entitlements(&due).await?.unwrap_or_default())
     }
 
-    /// Deletes some of the entitlements that fit a condition. Returns the access of their users afterwards, or `None` if
-    /// there are none.
+    /// Deletes some of the entitlements that fit a condition. Returns the access of their users afterwards, or `None`
+    /// if there are none.
     pub(super) async fn delete_some_entitlements(
         &self,
         chosen: &Condition,
@@ -117,8 +118,8 @@ impl Store {
         Ok(self.delete_some_grants(&due).await?.unwrap_or_default())
     }
 
-    /// Deletes some of the grants that fit a condition. Returns the access of their users afterwards, or `None` if there
-    /// are none.
+    /// Deletes some of the grants that fit a condition. Returns the access of their users afterwards, or `None` if
+    /// there are none.
     pub(super) async fn delete_some_grants(
         &self,
         chosen: &Condition,

@@ -1,12 +1,12 @@
 //! The deletion of accounts ([ADR 55](../../docs/adr/0055-erased-accounts.md)).
 //!
-//! An account is blocked first, so that nothing new appears that is its. Then an [`Erasure`] goes through small transactions: it
-//! hands the documents over or has them deleted, ends the access to those of others, removes the user as an author, and at last
-//! what is known of them. Any node continues one that was interrupted.
+//! An account is blocked first, so that nothing new appears that is its. Then an [`Erasure`] goes through small
+//! transactions: it hands the documents over or has them deleted, ends the access to those of others, removes the user
+//! as an author, and at last what is known of them. Any node continues one that was interrupted.
 //!
-//! Invariant: an account is deleted when `user.erased_at` is set. Then it owns no document that is not deleted, has no access, and
-//! is the author of nothing. Its row stays, because deleted documents refer to it and other nodes read there that its sign-ins
-//! have ended.
+//! Invariant: an account is deleted when `user.erased_at` is set. Then it owns no document that is not deleted, has no
+//! access, and is the author of nothing. Its row stays, because deleted documents refer to it and other nodes read
+//! there that its sign-ins have ended.
 
 use std::{iter, time::Duration};
 
@@ -145,8 +145,8 @@ impl Erasure {
         }
     }
 
-    /// Ends some of the user's access to documents of others. After that, nothing of theirs is stored any more, since every commit
-    /// reads the level of its author.
+    /// Ends some of the user's access to documents of others. After that, nothing of theirs is stored any more, since
+    /// every commit reads the level of its author.
     async fn end_access(&mut self) -> Result<ErasureStep, StoreError> {
         let id = self.user.uuid();
         self.store.leave_groups(self.user).await?;
@@ -164,12 +164,12 @@ impl Erasure {
 }
 
 impl Store {
-    /// Begins to delete an account: blocks it and ends all its sign-ins, which the caller announces. With `receiver`, the documents
-    /// of the account are handed over to that user; otherwise they are deleted.
+    /// Begins to delete an account: blocks it and ends all its sign-ins, which the caller announces. With `receiver`,
+    /// the documents of the account are handed over to that user; otherwise they are deleted.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] if one of the two has no account, [`StoreError::HandOver`] if the documents cannot be handed over,
-    /// or the account is being deleted already; [`StoreError::Busy`]. Nothing has changed then.
+    /// [`StoreError::NoSuchUser`] if one of the two has no account, [`StoreError::HandOver`] if the documents cannot be
+    /// handed over, or the account is being deleted already; [`StoreError::Busy`]. Nothing has changed then.
     pub async fn begin_erasure(
         &self,
         user: UserId,
@@ -254,7 +254,8 @@ impl Store {
         Ok(found.map(|found| Erasure::new(self.clone(), found)))
     }
 
-    /// Takes over a deletion on which no node has worked for a while. `None` if there is none, or another node was first.
+    /// Takes over a deletion on which no node has worked for a while. `None` if there is none, or another node was
+    /// first.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -294,8 +295,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a document in the name of its owner, as `deleteDocument` does. Rooms find it in the database. Nothing happens if it
-    /// does not exist, or has another owner by now.
+    /// Deletes a document in the name of its owner, as `deleteDocument` does. Rooms find it in the database. Nothing
+    /// happens if it does not exist, or has another owner by now.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -357,7 +358,8 @@ fn select_erasures() -> Select<user::Entity> {
         .filter(user::Column::ErasedAt.is_null())
 }
 
-/// Locks the account that is to be deleted and that of the receiver, and checks that both exist and are not being deleted.
+/// Locks the account that is to be deleted and that of the receiver, and checks that both exist and are not being
+/// deleted.
 async fn check_accounts(
     txn: &DatabaseTransaction,
     user: UserId,

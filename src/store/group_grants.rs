@@ -48,8 +48,8 @@ struct GroupGrantRow {
 }
 
 impl Store {
-    /// Grants all members of a group a level until `ends_at`, or until it is revoked. Replaces the previous grant to the group. The
-    /// grant ends with that of `actor` at the latest.
+    /// Grants all members of a group a level until `ends_at`, or until it is revoked. Replaces the previous grant to
+    /// the group. The grant ends with that of `actor` at the latest.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access, [`StoreError::Busy`].
@@ -88,8 +88,8 @@ impl Store {
         .await
     }
 
-    /// Ends what was granted to a group now. Returns false, and changes nothing, if nothing was. The rest is the same as for a grant
-    /// that ends by itself: it is announced and then [deleted](Self::delete_ended_group_grant).
+    /// Ends what was granted to a group now. Returns false, and changes nothing, if nothing was. The rest is the same
+    /// as for a grant that ends by itself: it is announced and then [deleted](Self::delete_ended_group_grant).
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not revoke access, [`StoreError::Busy`].
@@ -150,8 +150,8 @@ impl Store {
         Ok(grants.collect())
     }
 
-    /// Returns the present access of some members of a group on a document, those behind `after`, and the last of them. `None` if
-    /// there are no more. To be announced after a grant to the group has changed.
+    /// Returns the present access of some members of a group on a document, those behind `after`, and the last of them.
+    /// `None` if there are no more. To be announced after a grant to the group has changed.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].

@@ -1,9 +1,9 @@
 //! The settlement of changes of membership: carrying them into the documents of the group.
 //!
-//! When a user joins or leaves a group, their row of `group_member` gets the state `Joined` or `Left`. A task of each node
-//! calls these methods for every such row: they increment the access versions of the documents of the group in parts, and
-//! the caller announces each part to open sessions. After the last part the row is settled: its state is `Settled`, or it
-//! is deleted if the user has left.
+//! When a user joins or leaves a group, their row of `group_member` gets the state `Joined` or `Left`. A task of each
+//! node calls these methods for every such row: they increment the access versions of the documents of the group in
+//! parts, and the caller announces each part to open sessions. After the last part the row is settled: its state is
+//! `Settled`, or it is deleted if the user has left.
 //!
 //! Invariant: a row is settled only if it has the `revision` with which its settlement began. A change that was made
 //! meanwhile is settled again from the first document.
@@ -59,8 +59,8 @@ impl Store {
     }
 
     /// Counts a change of membership as a change of access, on some of the documents of the group behind `after`.
-    /// Returns the access of the user, to be announced, and the last of these documents. `None` if there are no more: the
-    /// change is settled.
+    /// Returns the access of the user, to be announced, and the last of these documents. `None` if there are no more:
+    /// the change is settled.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].

@@ -87,8 +87,8 @@ pub enum GroupsOutcome {
 }
 
 impl Store {
-    /// Sets the groups of a user at an issuer, as a token has named them that was issued at `said_at`. The groups of older
-    /// tokens are ignored.
+    /// Sets the groups of a user at an issuer, as a token has named them that was issued at `said_at`. The groups of
+    /// older tokens are ignored.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].

@@ -1,8 +1,8 @@
 //! Bars: users whom an owner has removed from a document, and who cannot come back to it by a link
 //! ([ADR 51](../../docs/adr/0051-links.md)).
 //!
-//! Invariant: a user who is barred from a document has no access to it by a link. The bar is lifted when an owner grants
-//! them access.
+//! Invariant: a user who is barred from a document has no access to it by a link. The bar is lifted when an owner
+//! grants them access.
 
 use entity::{link_bar, user};
 use sea_orm::{

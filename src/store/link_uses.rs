@@ -38,8 +38,8 @@ pub struct LinkUse {
 }
 
 impl Store {
-    /// Grants a user what an invitation gives, which counts as one of its uses. Changes nothing for a user who has as much
-    /// already.
+    /// Grants a user what an invitation gives, which counts as one of its uses. Changes nothing for a user who has as
+    /// much already.
     ///
     /// # Errors
     /// [`LinkRefused::Unknown`], [`LinkRefused::NotForGuests`], [`StoreError::Busy`].

@@ -105,8 +105,8 @@ impl Store {
     /// Creates a link to a document. It ends, and so does what it gives, with the grant of `actor` at the latest.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access, [`LinkRefused::TooMany`],
-    /// [`LinkRefused::AlreadyPublic`], [`StoreError::Busy`].
+    /// [`StoreError::Denied`] if `actor` neither owns the document nor was granted owner access,
+    /// [`LinkRefused::TooMany`], [`LinkRefused::AlreadyPublic`], [`StoreError::Busy`].
     pub async fn create_link(
         &self,
         actor: UserId,
@@ -154,7 +154,8 @@ impl Store {
         .await
     }
 
-    /// Returns the links of a document that can be used, oldest first. The caller checks whether the viewer may see them.
+    /// Returns the links of a document that can be used, oldest first. The caller checks whether the viewer may see
+    /// them.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -163,8 +164,8 @@ impl Store {
         Ok(usable.limit(MAX_LINKS).all(&self.readers).await?.into_iter().map(link).collect())
     }
 
-    /// Marks a link of a document as revoked, so that nobody can use it from now on. Returns false if there is none. What it has
-    /// given is still to be ended with [`end_some_of_link`](Self::end_some_of_link).
+    /// Marks a link of a document as revoked, so that nobody can use it from now on. Returns false if there is none.
+    /// What it has given is still to be ended with [`end_some_of_link`](Self::end_some_of_link).
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not grant access to the document, [`StoreError::Busy`].
@@ -207,8 +208,8 @@ impl Store {
         Ok(ids.into_iter().map(LinkId::from).collect())
     }
 
-    /// Forgets some of the links that have ended by themselves or are used up, and through which nobody has access any more. Returns
-    /// how many.
+    /// Forgets some of the links that have ended by themselves or are used up, and through which nobody has access any
+    /// more. Returns how many.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -239,8 +240,8 @@ impl Store {
         Ok(deleted.rows_affected)
     }
 
-    /// Ends some of what a revoked link has given. Returns the access that has changed, to be announced before the next call.
-    /// Deletes the link and returns `None` if nothing is left.
+    /// Ends some of what a revoked link has given. Returns the access that has changed, to be announced before the next
+    /// call. Deletes the link and returns `None` if nothing is left.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].

@@ -1,7 +1,7 @@
 //! The owners of documents: handing a document over to another user.
 //!
-//! Invariants: as for grants, a change of the owner increments `document.access_version` in the same transaction; the owner of a
-//! document has no grant on it; and the document counts for the quotas of its owner from then on.
+//! Invariants: as for grants, a change of the owner increments `document.access_version` in the same transaction; the
+//! owner of a document has no grant on it; and the document counts for the quotas of its owner from then on.
 
 use std::collections::BTreeSet;
 
@@ -87,8 +87,8 @@ pub(super) enum FormerOwner {
 }
 
 impl Store {
-    /// Hands a document over: `receiver`, who must have a grant on it, becomes its owner, and `owner` gets a grant of owner access
-    /// without end. Returns the access of both, to be announced.
+    /// Hands a document over: `receiver`, who must have a grant on it, becomes its owner, and `owner` gets a grant of
+    /// owner access without end. Returns the access of both, to be announced.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if there is no such document, [`StoreError::NoSuchUser`] if `receiver` has no account,
@@ -121,8 +121,8 @@ impl Store {
         .await
     }
 
-    /// Hands a document of an account that is being deleted over to a user, whatever their grants and quotas are. Returns the
-    /// access of both, to be announced; nothing if the document has another owner by now.
+    /// Hands a document of an account that is being deleted over to a user, whatever their grants and quotas are.
+    /// Returns the access of both, to be announced; nothing if the document has another owner by now.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -215,7 +215,8 @@ impl OwnedDocument {
     }
 }
 
-/// Locks the row of an account until the transaction ends. Reads that follow see what the previous holder of the lock committed.
+/// Locks the row of an account until the transaction ends. Reads that follow see what the previous holder of the lock
+/// committed.
 ///
 /// # Errors
 /// [`StoreError::NoSuchUser`] if there is no such account, or it is being deleted; [`StoreError::Unavailable`],

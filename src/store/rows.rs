@@ -63,8 +63,8 @@ pub(super) const fn stored_kind(kind: ChangeKind) -> document_change::Kind {
     }
 }
 
-/// Returns the level of `viewer` on a document of `owner`, given the level that was granted to them and the highest that
-/// they are entitled to.
+/// Returns the level of `viewer` on a document of `owner`, given the level that was granted to them and the highest
+/// that they are entitled to.
 pub(super) fn effective_level(
     viewer: UserId,
     owner: Uuid,
@@ -164,8 +164,8 @@ pub(super) fn has_not_ended(ends_at: Expr) -> Expr {
     ends_at.clone().is_null().or(ends_at.gt(now()))
 }
 
-/// Returns the highest level on the document of a query's row that a user is entitled to now, by an entitlement or by a group.
-/// NULL without one.
+/// Returns the highest level on the document of a query's row that a user is entitled to now, by an entitlement or by a
+/// group. NULL without one.
 pub(super) fn entitled_level(user: impl Into<Expr>) -> Expr {
     let (user, id) = (user.into(), (document::Entity, document::Column::Id));
     let mut levels = {
@@ -206,8 +206,8 @@ pub(super) fn entitled_level(user: impl Into<Expr>) -> Expr {
 const FOUND: &str = "found";
 const LEVEL: &str = "found_level";
 
-/// The SQL of [`entitled_level`], for the texts of queries that are run too often to be built each time: of the document, the user
-/// and the present time in these expressions.
+/// The SQL of [`entitled_level`], for the texts of queries that are run too often to be built each time: of the
+/// document, the user and the present time in these expressions.
 macro_rules! entitled_level_sql {
     ($document:literal, $user:literal, $now:literal) => {
         concat!(
