@@ -65,7 +65,6 @@ fn root_json(branch: BranchPtr, txn: &impl ReadTxn) -> Option<Value> {
 /// Returns the sequence of a root type: the steps of a text, or a list.
 fn sequence_json(branch: BranchPtr, txn: &impl ReadTxn) -> Value {
     let chunks = chunks(&TextRef::from(branch), txn);
-    let is_text = |chunk: &Diff<YChange>| matches!(chunk.insert, Out::Any(Any::String(_)));
     if chunks.iter().any(is_text) {
         return steps(&chunks, txn);
     }
@@ -74,19 +73,27 @@ fn sequence_json(branch: BranchPtr, txn: &impl ReadTxn) -> Value {
 
 /// Returns the chunks of a text, joined where the formats are the same.
 fn chunks(text: &impl Text, txn: &impl ReadTxn) -> Vec<Diff<YChange>> {
-    let mut chunks: Vec<Diff<YChange>> = Vec::new();
-    for chunk in text.diff(txn, YChange::identity) {
-        if let Some(last) = chunks.last_mut()
-            && formats(last) == formats(&chunk)
-            && let (Out::Any(Any::String(before)), Out::Any(Any::String(after))) =
-                (&last.insert, &chunk.insert)
-        {
-            last.insert = Out::Any(Any::String(format!("{before}{after}").into()));
-            continue;
+    let mut joined: Vec<Diff<YChange>> = Vec::new();
+    let mut chunks = text.diff(txn, YChange::identity).into_iter().peekable();
+    while let Some(mut chunk) = chunks.next() {
+        if let Out::Any(Any::String(first)) = &chunk.insert {
+            let mut whole = first.to_string();
+            while let Some(next) =
+                chunks.next_if(|next| formats(next) == formats(&chunk) && is_text(next))
+            {
+                if let Out::Any(Any::String(text)) = &next.insert {
+                    whole.push_str(text);
+                }
+            }
+            chunk.insert = Out::Any(Any::String(whole.into()));
         }
-        chunks.push(chunk);
+        joined.push(chunk);
     }
-    chunks
+    joined
+}
+
+fn is_text(chunk: &Diff<YChange>) -> bool {
+    matches!(chunk.insert, Out::Any(Any::String(_)))
 }
 
 /// Returns the chunks of a text as steps that insert them.

@@ -1,6 +1,6 @@
 //! One element of a sequence: a piece of text, an embedded object, a value of a list, or a shared type.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use yrs::{
     Any, ArrayPrelim, In, MapPrelim, Out, XmlElementPrelim, XmlFragmentPrelim, XmlTextPrelim,
@@ -22,7 +22,7 @@ pub(super) struct Element {
 /// What an element is.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    Text(String),
+    Text(TextPiece),
     /// An object in a text.
     Embed(Any),
     /// A value of a list.
@@ -31,10 +31,48 @@ pub(super) enum What {
     Type(Out),
 }
 
+/// A part of a chunk of text. A text has many of them, so they share the chunk.
+#[derive(Debug, Clone)]
+pub(super) struct TextPiece {
+    chunk: Arc<str>,
+    bytes: Range<usize>,
+}
+
+impl TextPiece {
+    /// Returns a whole chunk.
+    pub(super) fn whole(chunk: Arc<str>) -> Self {
+        Self { bytes: 0..chunk.len(), chunk }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.chunk[self.bytes.clone()]
+    }
+
+    /// Splits it into these parts, which are consecutive.
+    pub(super) fn parts<'a>(
+        &'a self,
+        parts: impl Iterator<Item = &'a str> + 'a,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let mut from = self.bytes.start;
+        parts.map(move |part| {
+            let bytes = from..from + part.len();
+            from = bytes.end;
+            Self { chunk: Arc::clone(&self.chunk), bytes }
+        })
+    }
+
+    /// Splits it in two, before this byte.
+    pub(super) fn split_at(&self, byte: usize) -> [Self; 2] {
+        let at = self.bytes.start + byte;
+        [self.bytes.start..at, at..self.bytes.end]
+            .map(|bytes| Self { chunk: Arc::clone(&self.chunk), bytes })
+    }
+}
+
 /// What tells elements apart. Shared types are the same if they are the same item of Yjs, all others if they are equal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum ElementIdentity {
-    Text(String),
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum ElementIdentity<'a> {
+    Text(&'a str),
     Embed(String),
     Value(String),
     /// The client and the clock.
@@ -45,15 +83,15 @@ impl Element {
     /// The length in a text: in UTF-16 code units.
     pub(super) fn units(&self) -> u32 {
         let units = match &self.what {
-            What::Text(text) => text.encode_utf16().count(),
+            What::Text(piece) => piece.text().encode_utf16().count(),
             What::Embed(_) | What::Value(_) | What::Type(_) => 1,
         };
         u32::try_from(units).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn identity(&self) -> ElementIdentity {
+    pub(super) fn identity(&self) -> ElementIdentity<'_> {
         match &self.what {
-            What::Text(text) => ElementIdentity::Text(text.clone()),
+            What::Text(piece) => ElementIdentity::Text(piece.text()),
             What::Embed(value) => ElementIdentity::Embed(canonical(value)),
             What::Value(value) => ElementIdentity::Value(canonical(value)),
             What::Type(shared) => type_identity(shared),
@@ -62,14 +100,14 @@ impl Element {
 }
 
 /// Returns the identity of the value of a map.
-pub(super) fn identity_of(value: &Out) -> ElementIdentity {
+pub(super) fn identity_of(value: &Out) -> ElementIdentity<'static> {
     match value {
         Out::Any(value) => ElementIdentity::Value(canonical(value)),
         shared => type_identity(shared),
     }
 }
 
-fn type_identity(shared: &Out) -> ElementIdentity {
+fn type_identity(shared: &Out) -> ElementIdentity<'static> {
     match branch_of(shared).map(|branch| branch.id()) {
         Some(BranchID::Nested(id)) => ElementIdentity::Type(id.client.get(), id.clock),
         // Neither is an element of anything.

@@ -8,6 +8,7 @@
 
 mod element;
 mod sequence;
+mod text_steps;
 mod writer;
 
 use std::collections::BTreeSet;

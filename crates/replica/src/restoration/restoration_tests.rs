@@ -193,6 +193,48 @@ fn limits_and_budgets_hold() {
     assert_eq!(refused(poor), Exhausted::Steps.into());
 }
 
+#[test]
+fn a_small_change_of_a_long_line_stays_small() {
+    let line = "word ".repeat(400_000);
+    let bounds = MergeBounds { text: usize::MAX, ..bounds() };
+    for (first, second) in [(10, 1_000_000), (10, 40)] {
+        let then = Replica::of(&line);
+        let now = edited(copy(&then), 1, |txn| {
+            let text = txn.get_or_insert_text("content");
+            text.remove_range(txn, second, 4);
+            text.insert(txn, first, "new ");
+        });
+        let (replica, restored) = now.restore(&then, &bounds);
+        let Restored { delta, update } = restored.unwrap().unwrap();
+        assert_eq!(replica.unwrap().content(), then.content());
+        // What lies between the two places is too long to be compared in the first case.
+        let limit = if second > 1_000 { 1_100_000 } else { 200 };
+        assert!(update.len() < limit, "{}", update.len());
+        assert!(delta.weight() < 2 * limit, "{}", delta.weight());
+    }
+}
+
+#[test]
+fn a_long_document_comes_back_soon() {
+    let lines: String = (0..100_000).map(|line| format!("This is line {line}.\n")).collect();
+    let bounds = MergeBounds { text: usize::MAX, ..bounds() };
+    let then = edited(Replica::of(&lines), 1, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.format(txn, 0, 1_000, bold());
+    });
+    let now = edited(copy(&then), 2, |txn| {
+        let text = txn.get_or_insert_text("content");
+        let length = text.len(txn);
+        text.remove_range(txn, 0, length);
+    });
+    let begun = tokio::time::Instant::now();
+    let (replica, restored) = now.restore(&then, &bounds);
+    restored.unwrap().unwrap();
+    assert_eq!(replica.unwrap().content(), then.content());
+    // A cost that grew with the square of the lines would take minutes.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
 /// A change that an editor makes, as numbers that choose what it does and where.
 type Choice = (u8, u16, u16);
 

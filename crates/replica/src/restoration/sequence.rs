@@ -15,12 +15,15 @@ use yrs::{
 };
 
 use super::{
-    element::{Element, ElementIdentity, What},
+    element::{Element, ElementIdentity, TextPiece, What},
     writer::Failure,
 };
 
 /// Words with a lower similarity (0 to 1) are replaced as a whole.
 const MIN_SIMILARITY: f32 = 0.5;
+
+/// Longer text that differs, in bytes, is replaced as a whole: each part takes memory while it is compared.
+const MAX_COMPARED_BYTES: usize = 512 * 1024;
 
 /// How the elements of a sequence are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub(super) struct ElementSequence {
 }
 
 impl ElementSequence {
-    /// Reads the sequence of a shared type. Text is split into words.
+    /// Reads the sequence of a shared type. Text is split into lines.
     ///
     /// # Errors
     /// [`Failure::Unrestorable`] if it is neither a text nor a list.
@@ -78,8 +81,9 @@ fn text_elements(chunks: Vec<Diff<YChange>>) -> Vec<Element> {
         let element = |what| Element { what, formats: Arc::clone(&formats) };
         match insert {
             Out::Any(Any::String(text)) => {
-                let words = text.split_word_bounds().map(|word| What::Text(word.to_owned()));
-                elements.extend(words.map(element));
+                let chunk = TextPiece::whole(text);
+                let lines = chunk.parts(chunk.text().split_inclusive('\n'));
+                elements.extend(lines.map(|line| element(What::Text(line))));
             }
             Out::Any(value) => elements.push(element(What::Embed(value))),
             shared => elements.push(element(What::Type(shared))),
@@ -119,6 +123,43 @@ pub(super) fn changed_formats(old: &Attrs, new: &Attrs) -> Option<Attrs> {
     (!changed.is_empty()).then_some(changed)
 }
 
+/// The unit of comparison of texts. Each level compares the parts that differ on the level before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Lines,
+    Words,
+    Letters,
+}
+
+impl Level {
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::Lines => Some(Self::Words),
+            Self::Words => Some(Self::Letters),
+            Self::Letters => None,
+        }
+    }
+
+    /// Splits text into the parts of this level: lines, words, or graphemes.
+    fn split(self, elements: &[Element]) -> Vec<Element> {
+        let mut parts = Vec::new();
+        for Element { what, formats } in elements {
+            let What::Text(piece) = what else { continue };
+            let element = |part| Element { what: What::Text(part), formats: Arc::clone(formats) };
+            match self {
+                Self::Lines => parts.push(element(piece.clone())),
+                Self::Words => {
+                    parts.extend(piece.parts(piece.text().split_word_bounds()).map(element));
+                }
+                Self::Letters => {
+                    parts.extend(piece.parts(piece.text().graphemes(true)).map(element));
+                }
+            }
+        }
+        parts
+    }
+}
+
 /// Returns the steps from `old` to `new`. After the end of `until` they are coarser, and still right.
 ///
 /// # Errors
@@ -129,44 +170,90 @@ pub(super) fn steps_between(
     until: &CompareUntil,
 ) -> Result<Vec<Step>, Failure> {
     let mut steps = Vec::with_capacity(new.len());
-    for op in compare(old, new, until)? {
-        let (old, new) = (&old[op.old_range()], &new[op.new_range()]);
-        match op.tag() {
-            DiffTag::Equal => steps.extend(kept(old, new)),
-            DiffTag::Replace if is_text(old) && is_text(new) => {
-                replace_text(old, new, until, &mut steps)?;
-            }
-            DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
-                steps.extend(replaced(old, new));
-            }
-        }
-    }
+    add_steps(old, new, Level::Lines, until, &mut steps)?;
     Ok(steps)
 }
 
-/// Compares words that differ letter by letter, if they are similar.
-fn replace_text(
+fn add_steps(
     old: &[Element],
     new: &[Element],
+    level: Level,
     until: &CompareUntil,
     steps: &mut Vec<Step>,
 ) -> Result<(), Failure> {
-    let (old, new) = (letters(old), letters(new));
-    let ops = compare(&old, &new, until)?;
-    if diff_ratio(&ops, old.len(), new.len()) < MIN_SIMILARITY {
-        steps.extend(replaced(&old, &new));
+    let ops = compare(old, new, until)?;
+    if level == Level::Letters && diff_ratio(&ops, old.len(), new.len()) < MIN_SIMILARITY {
+        steps.extend(replaced(old, new));
         return Ok(());
     }
     for op in ops {
         let (old, new) = (&old[op.old_range()], &new[op.new_range()]);
-        match op.tag() {
-            DiffTag::Equal => steps.extend(kept(old, new)),
-            DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
+        match (op.tag(), level.next()) {
+            (DiffTag::Equal, _) => steps.extend(kept(old, new)),
+            (DiffTag::Replace, Some(next)) if is_text(old) && is_text(new) => {
+                replace_text(old, new, next, until, steps)?;
+            }
+            (DiffTag::Delete | DiffTag::Insert | DiffTag::Replace, _) => {
                 steps.extend(replaced(old, new));
             }
         }
     }
     Ok(())
+}
+
+/// Compares text that differs, part by part if it is not too long for that.
+fn replace_text(
+    old: &[Element],
+    new: &[Element],
+    level: Level,
+    until: &CompareUntil,
+    steps: &mut Vec<Step>,
+) -> Result<(), Failure> {
+    let ([old, new], kept_around) = match (old, new) {
+        // A line may be as long as the document.
+        ([one], [other]) => within_common_ends(one, other),
+        _ => ([old.to_vec(), new.to_vec()], [None, None]),
+    };
+    let [before, after] = kept_around;
+    steps.extend(before);
+    match text_bytes(&old).max(text_bytes(&new)) {
+        0..=MAX_COMPARED_BYTES => {
+            add_steps(&level.split(&old), &level.split(&new), level, until, steps)?;
+        }
+        _ => steps.extend(replaced(&old, &new)),
+    }
+    steps.extend(after);
+    Ok(())
+}
+
+/// Returns what differs in two pieces of text, and the steps that keep what they begin and end with.
+fn within_common_ends(old: &Element, new: &Element) -> ([Vec<Element>; 2], [Option<Step>; 2]) {
+    let (What::Text(one), What::Text(other)) = (&old.what, &new.what) else {
+        return ([vec![old.clone()], vec![new.clone()]], [None, None]);
+    };
+    let first = common_bytes(one.text().chars().zip(other.text().chars()));
+    let ([begin, one], [begun, other]) = (one.split_at(first), other.split_at(first));
+    let last = common_bytes(one.text().chars().rev().zip(other.text().chars().rev()));
+    let [one, end] = one.split_at(one.text().len() - last);
+    let [other, ended] = other.split_at(other.text().len() - last);
+    let element = |of: &Element, piece: TextPiece| Element {
+        what: What::Text(piece),
+        formats: Arc::clone(&of.formats),
+    };
+    let keep = |a: TextPiece, b: TextPiece| {
+        let step = Step::Keep { old: element(old, a), new: element(new, b) };
+        (!matches!(&step, Step::Keep { old, .. } if old.units() == 0)).then_some(step)
+    };
+    let middle = |of: &Element, piece: TextPiece| match piece.text() {
+        "" => vec![],
+        _ => vec![element(of, piece)],
+    };
+    ([middle(old, one), middle(new, other)], [keep(begin, begun), keep(end, ended)])
+}
+
+/// Returns how many bytes the first pairs of equal characters have.
+fn common_bytes(pairs: impl Iterator<Item = (char, char)>) -> usize {
+    pairs.take_while(|(one, other)| one == other).map(|(one, _)| one.len_utf8()).sum()
 }
 
 fn kept<'a>(old: &'a [Element], new: &'a [Element]) -> impl Iterator<Item = Step> + 'a {
@@ -183,26 +270,20 @@ fn is_text(elements: &[Element]) -> bool {
     elements.iter().all(|element| matches!(element.what, What::Text(_)))
 }
 
-/// Splits text into graphemes.
-fn letters(elements: &[Element]) -> Vec<Element> {
-    let mut letters = Vec::new();
-    for Element { what, formats } in elements {
-        if let What::Text(text) = what {
-            letters.extend(text.graphemes(true).map(|letter| Element {
-                what: What::Text(letter.to_owned()),
-                formats: Arc::clone(formats),
-            }));
-        }
-    }
-    letters
+fn text_bytes(elements: &[Element]) -> usize {
+    let bytes = elements.iter().map(|element| match &element.what {
+        What::Text(piece) => piece.text().len(),
+        What::Embed(_) | What::Value(_) | What::Type(_) => 0,
+    });
+    bytes.sum()
 }
 
 fn compare(old: &[Element], new: &[Element], until: &CompareUntil) -> Result<Vec<DiffOp>, Failure> {
     until.budget.spend(old.len() + new.len())?;
-    let mut numbers: HashMap<ElementIdentity, usize> = HashMap::new();
-    let mut number = |element: &Element| {
+    let mut numbers: HashMap<ElementIdentity<'_>, usize> = HashMap::new();
+    let mut number = |element| {
         let next = numbers.len();
-        *numbers.entry(element.identity()).or_insert(next)
+        *numbers.entry(Element::identity(element)).or_insert(next)
     };
     let old: Vec<usize> = old.iter().map(&mut number).collect();
     let new: Vec<usize> = new.iter().map(&mut number).collect();

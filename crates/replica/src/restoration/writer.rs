@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use protocol::domain::{CompareUntil, Exhausted};
 use yrs::{
     Any, Array as _, ArrayRef, In, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transaction,
-    TransactionMut, branch::BranchPtr, types::Delta as TextStep,
+    TransactionMut, branch::BranchPtr, types::Attrs,
 };
 
 use super::{
     RestoreError,
     element::{Element, ElementIdentity, What, blank, identity_of, is_same_kind},
     sequence::{ElementSequence, Step, Writing, changed_formats, steps_between},
+    text_steps::TextSteps,
 };
 use crate::branches::branch_of;
 
@@ -127,29 +128,28 @@ impl Writer<'_, '_> {
     }
 
     fn write_text(&mut self, text: &TextRef, steps: &[Step]) -> Result<(), Failure> {
-        let mut written: Vec<TextStep<In>> = Vec::new();
+        let mut written = TextSteps::default();
         for step in steps {
-            let next = match step {
+            match step {
                 Step::Keep { old, new } => {
                     let changed = changed_formats(&old.formats, &new.formats);
-                    TextStep::Retain(old.units(), changed.map(Box::new))
+                    written.retain(old.units(), changed.map(Box::new));
                 }
-                Step::Delete(old) => TextStep::Deleted(old.units()),
-                Step::Insert(new) => TextStep::Inserted(
-                    match &new.what {
-                        What::Text(text) => In::Any(Any::String(text.as_str().into())),
-                        What::Embed(value) | What::Value(value) => In::Any(value.clone()),
+                Step::Delete(old) => written.delete(old.units()),
+                Step::Insert(Element { what: What::Text(piece), formats }) => {
+                    written.insert_text(piece.text(), formats);
+                }
+                Step::Insert(Element { what, formats }) => {
+                    let inserted = match what {
                         What::Type(shared) => blank(shared)?,
-                    },
-                    Some(Box::new((*new.formats).clone())),
-                ),
-            };
-            push_step(&mut written, next);
+                        What::Embed(value) | What::Value(value) => In::Any(value.clone()),
+                        What::Text(piece) => In::Any(Any::from(piece.text())),
+                    };
+                    written.insert(inserted, formats);
+                }
+            }
         }
-        let is_kept = |step: &TextStep<In>| matches!(step, TextStep::Retain(_, None));
-        while written.last().is_some_and(is_kept) {
-            written.pop();
-        }
+        let written = written.finish();
         self.until.budget.spend(written.len())?;
         if !written.is_empty() {
             text.apply_delta(self.txn, written);
@@ -236,42 +236,41 @@ fn value_of(element: &Element) -> Result<Any, Failure> {
     }
 }
 
-/// Appends a step, joined with the last one if both do the same.
-fn push_step(steps: &mut Vec<TextStep<In>>, next: TextStep<In>) {
-    match (steps.last_mut(), &next) {
-        (Some(TextStep::Retain(last, formats)), TextStep::Retain(units, other))
-            if formats == other =>
-        {
-            *last += units;
-        }
-        (Some(TextStep::Deleted(last)), TextStep::Deleted(units)) => *last += units,
-        (
-            Some(TextStep::Inserted(In::Any(Any::String(last)), formats)),
-            TextStep::Inserted(In::Any(Any::String(text)), other),
-        ) if formats == other => *last = format!("{last}{text}").into(),
-        _ => steps.push(next),
-    }
+/// A piece of the content of a sequence.
+#[derive(Debug, PartialEq)]
+struct ContentPiece<'a> {
+    content: PieceContent<'a>,
+    formats: &'a Attrs,
 }
 
-/// The content of a sequence without that of shared types, joined where the formats are the same.
-fn pieces(elements: &[Element]) -> Vec<(ElementIdentity, BTreeMap<String, Any>)> {
-    let mut pieces: Vec<(ElementIdentity, BTreeMap<String, Any>)> = Vec::new();
+/// What a piece of the content is.
+#[derive(Debug, PartialEq)]
+enum PieceContent<'a> {
+    Text(String),
+    /// A shared type. A copy of it has another identity.
+    Type,
+    Other(ElementIdentity<'a>),
+}
+
+/// Returns the content of a sequence without that of shared types, joined where the formats are the same.
+fn pieces(elements: &[Element]) -> Vec<ContentPiece<'_>> {
+    let mut pieces: Vec<ContentPiece<'_>> = Vec::new();
     for element in elements {
-        let identity = match element.identity() {
-            // A copy of a shared type has another identity.
-            ElementIdentity::Type(..) => ElementIdentity::Type(0, 0),
-            identity => identity,
+        let formats = &*element.formats;
+        let content = match &element.what {
+            What::Text(piece) => match pieces.last_mut() {
+                Some(ContentPiece { content: PieceContent::Text(last), formats: before })
+                    if *before == formats =>
+                {
+                    last.push_str(piece.text());
+                    continue;
+                }
+                _ => PieceContent::Text(piece.text().to_owned()),
+            },
+            What::Type(_) => PieceContent::Type,
+            What::Embed(_) | What::Value(_) => PieceContent::Other(element.identity()),
         };
-        let formats = element.formats.iter();
-        let formats = formats.map(|(key, value)| (key.to_string(), value.clone())).collect();
-        match (pieces.last_mut(), &identity) {
-            (Some((ElementIdentity::Text(last), before)), ElementIdentity::Text(text))
-                if *before == formats =>
-            {
-                last.push_str(text);
-            }
-            _ => pieces.push((identity, formats)),
-        }
+        pieces.push(ContentPiece { content, formats });
     }
     pieces
 }
