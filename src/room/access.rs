@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 
 use super::{RoomParts, Rooms};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
 
 /// The number of changes of access that are announced at the same time.
 const ANNOUNCED_AT_ONCE: usize = 64;
+
+/// The parts of a revoked link that are announced at the same time.
+const PARTS_AT_ONCE: usize = 16;
 
 impl Rooms {
     /// Reads a user's access level when it is their turn, and counts the check.
@@ -243,15 +247,32 @@ impl Rooms {
         Ok(())
     }
 
-    /// Ends what a revoked link has given. Announces it to all nodes.
+    /// Ends what a revoked link has given. Announces it to all nodes. No part waits until other nodes have acknowledged the
+    /// parts before it, unless there are many.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn end_link(&self, link: LinkId) -> Result<(), StoreError> {
-        while let Some(changes) = self.parts().store.end_some_of_link(link).await? {
-            self.announce_access(changes).await;
-        }
-        Ok(())
+        let store = &self.parts().store;
+        let parts = stream::unfold(true, |goes_on| async move {
+            if !goes_on {
+                return None;
+            }
+            match store.end_some_of_link(link).await {
+                Ok(changes) => changes.map(|changes| (Ok(changes), true)),
+                Err(error) => Some((Err(error), false)),
+            }
+        });
+        // What has ended is announced whatever happens to the parts after it.
+        let failure = Mutex::new(None);
+        let announcing = parts.for_each_concurrent(PARTS_AT_ONCE, |part| async {
+            match part {
+                Ok(changes) => self.announce_access(changes).await,
+                Err(error) => *failure.lock() = Some(error),
+            }
+        });
+        announcing.await;
+        failure.into_inner().map_or(Ok(()), Err)
     }
 
     /// Ends what links have given that were revoked by nodes which have stopped since.

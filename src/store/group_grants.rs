@@ -88,8 +88,9 @@ impl Store {
         .await
     }
 
-    /// Ends what was granted to a group now. Returns false, and changes nothing, if nothing was. The rest is the same
-    /// as for a grant that ends by itself: it is announced and then [deleted](Self::delete_ended_group_grant).
+    /// Ends what was granted to a group. Returns false, and changes nothing, if nothing was. The rest is the same
+    /// as for a grant that ends by itself: it is announced and then [deleted](Self::delete_ended_group_grant). Until
+    /// then, another call returns true as well, so that a call after a failure goes on.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not revoke access, [`StoreError::Busy`].
@@ -104,10 +105,10 @@ impl Store {
             let txn = self.begin().await?;
             AccessState::load_for_owner(&txn, document, actor).await?;
             let ended = group_access::Entity::update_many()
-                .col_expr(Column::EndsAt, Expr::value(rows::now()))
+                // Not the present time, which a node with a slow clock would wait for.
+                .col_expr(Column::EndsAt, Expr::value(DateTime::UNIX_EPOCH))
                 .filter(Column::DocumentId.eq(document.uuid()))
                 .filter(Column::GroupId.eq(group.uuid()))
-                .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
                 .exec(&txn)
                 .await?;
             if ended.rows_affected == 0 {
@@ -220,7 +221,8 @@ impl Store {
         .await
     }
 
-    /// Deletes a grant to a group that has ended, after its end was announced.
+    /// Deletes a grant to a group that has ended, after its end was announced. It counts as another change of access:
+    /// a node whose clock is behind may have read the grant after the first.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -234,8 +236,16 @@ impl Store {
             .filter(Column::DocumentId.eq(document.uuid()))
             .filter(Column::GroupId.eq(group.uuid()))
             .filter(Column::EndsAt.lte(rows::now()));
-        self.turns.write(Party::Node, delete.exec(&self.statements)).await??;
-        Ok(())
+        self.write(Party::Node, async {
+            let txn = self.begin().await?;
+            lock_documents(&txn, [document]).await?;
+            if delete.exec(&txn).await?.rows_affected > 0 {
+                increment_access_versions(&txn, [document]).await?;
+            }
+            txn.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -251,3 +261,7 @@ async fn check_group_count(
     let count = others.count(txn).await?;
     if count < MAX_GROUPS { Ok(()) } else { Err(GroupLimit::Groups.into()) }
 }
+
+#[cfg(test)]
+#[path = "group_grants_tests.rs"]
+mod tests;

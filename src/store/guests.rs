@@ -19,7 +19,8 @@ use super::{
 use crate::domain::{Account, DisplayName, Party, UserId};
 
 impl Store {
-    /// Creates an account for a guest, and entitles them to what a link gives, until `until` at the latest.
+    /// Creates an account for a guest, and entitles them to what a link gives, until `until` at the latest. A link admits
+    /// at most `most` guests at a time, whatever it was created with.
     ///
     /// # Errors
     /// [`LinkRefused::Unknown`], [`LinkRefused::NoMoreGuests`], [`StoreError::Busy`].
@@ -28,6 +29,7 @@ impl Store {
         name: &DisplayName,
         key: LinkKey,
         until: DateTime<Utc>,
+        most: i32,
         party: Party,
     ) -> Result<(Account, LinkUse), StoreError> {
         let document = self.find_linked(key).await?;
@@ -38,7 +40,9 @@ impl Store {
             if link.kind == document_link::Kind::Invitation {
                 return Err(LinkRefused::Unknown.into());
             }
-            if count_guests(&txn, &link).await? >= u64::try_from(link.max_guests).unwrap_or(0) {
+            if count_guests(&txn, &link).await?
+                >= u64::try_from(link.max_guests.min(most)).unwrap_or(0)
+            {
                 return Err(LinkRefused::NoMoreGuests.into());
             }
             let guest = user::Model {

@@ -165,7 +165,8 @@ impl Store {
     }
 
     /// Marks a link of a document as revoked, so that nobody can use it from now on. Returns false if there is none.
-    /// What it has given is still to be ended with [`end_some_of_link`](Self::end_some_of_link).
+    /// What it has given is still to be ended with [`end_some_of_link`](Self::end_some_of_link), which deletes the link.
+    /// Until then, another call returns true as well, so that a call after a failure goes on.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not grant access to the document, [`StoreError::Busy`].
@@ -183,7 +184,6 @@ impl Store {
                 .col_expr(Column::RevokedAt, Expr::value(rows::now()))
                 .filter(Column::Id.eq(link.uuid()))
                 .filter(Column::DocumentId.eq(document.uuid()))
-                .filter(Column::RevokedAt.is_null())
                 .exec(&txn)
                 .await?;
             txn.commit().await?;
@@ -342,3 +342,7 @@ fn link(row: document_link::Model) -> Link {
         ends_at: row.ends_at,
     }
 }
+
+#[cfg(test)]
+#[path = "links_tests.rs"]
+mod tests;

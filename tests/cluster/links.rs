@@ -48,3 +48,14 @@ async fn a_visitor_and_a_guest_are_removed_on_every_node() {
     }
     pair.stop_with(peer, ()).await;
 }
+
+#[actix_web::test]
+async fn guests_can_be_switched_off_for_links_from_before() {
+    let pair = Pair::start().await;
+    let link = pair.alice.create_link(pair.document, "VIEW", 2).await;
+    Person::enter_as_guest(&pair.node, "Gus", &link.secret).await.unwrap();
+    let peer = pair.node.start_peer_with(|settings| settings.auth.guests_per_link = 0).await;
+    let refused = Person::enter_as_guest(&peer, "Mo", &link.secret).await.err().unwrap();
+    assert_eq!(refused, "FORBIDDEN");
+    pair.stop_with(peer, ()).await;
+}

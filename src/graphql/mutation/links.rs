@@ -165,7 +165,8 @@ impl LinkMutations {
         limited(api, api.registrations.take(&caller.network()))?;
         let now = Utc::now();
         let until = now + api.guests.life;
-        let (guest, used) = api.store.admit_guest(&name, key, until, caller.party()).await?;
+        let most = api.guests.per_link;
+        let (guest, used) = api.store.admit_guest(&name, key, until, most, caller.party()).await?;
         api.rooms.announce_access(used.changed).await;
         let minted = api.tokens.mint(&guest.user(), guest.generation, now);
         Ok(AuthPayload::new(minted, guest))
