@@ -5,19 +5,24 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use super::{MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica};
-use crate::memory::LoadMemory;
+use crate::{domain::Party, fair_queue::FairPermit, memory::LoadMemory};
 
 /// The content of a document at an earlier version. Its memory is counted for as long as it exists.
 pub struct EarlierContent {
     replica: Mutex<Replica>,
     weight: usize,
     _memory: Option<LoadMemory>,
+    /// The turn to restore a large document. `None` for a small one.
+    _place: Option<FairPermit<Party>>,
 }
 
 impl EarlierContent {
-    pub(crate) fn new(LoadedReplica { replica, memory, .. }: LoadedReplica) -> Self {
+    /// Keeps what was loaded in turn, and the place for as long as it is large.
+    pub(super) fn new(loaded: LoadedReplica, place: FairPermit<Party>) -> Self {
+        let LoadedReplica { replica, memory, .. } = loaded;
         let weight = replica.weight();
-        Self { replica: Mutex::new(replica), weight, _memory: memory }
+        let place = memory.is_some().then_some(place);
+        Self { replica: Mutex::new(replica), weight, _memory: memory, _place: place }
     }
 
     /// The size of its Yjs state, in bytes.

@@ -5,14 +5,16 @@
 //! ([`DocumentLoad`]): a document that needs more is closed off. What a load takes is counted with the replicas of the node
 //! ([`DocumentMemory`]).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
+use tokio::time::timeout;
 
 use super::{
     CorruptDocument, Replica,
     closed_off::{ClosedOff, TooHeavy},
     document_load::{DocumentLoad, LoadBounds, LoadClass, Target},
+    earlier_content::EarlierContent,
     log_tail::LogTail,
 };
 use crate::{
@@ -34,6 +36,9 @@ pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// The most large documents that wait to be loaded, and of them those of one party.
 const MAX_WAITING: usize = 1_024;
 const MAX_WAITING_OF_PARTY: usize = 256;
+
+/// How long a restoration waits for its turn to load the earlier version.
+const EARLIER_TURN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Of how many places one party may hold one.
 const PLACES_PER_SHARE: usize = 4;
@@ -92,6 +97,8 @@ pub(crate) struct DocumentLoader {
     store: Store,
     medium: FairQueue<Party>,
     heavy: FairQueue<Party>,
+    /// One earlier version at a time: who has one waits for the memory of the present version.
+    earlier: FairQueue<Party>,
     bounds: LoadBounds,
     memory: Arc<DocumentMemory>,
     closed_off: Arc<ClosedOff>,
@@ -126,7 +133,8 @@ impl DocumentLoader {
     ) -> Self {
         let closed_off = Arc::new(ClosedOff::new(metrics));
         let [medium, heavy] = [(); 2].map(|()| large_texts_queue(bounds.at_once));
-        Self { store, medium, heavy, bounds, memory, closed_off }
+        let earlier = large_texts_queue(1);
+        Self { store, medium, heavy, earlier, bounds, memory, closed_off }
     }
 
     /// Returns the places for documents of a class. Small ones need none.
@@ -220,6 +228,22 @@ impl DocumentLoader {
             memory.count(replica.memory());
         }
         Ok(LoadedReplica { replica, snapshot, memory })
+    }
+
+    /// Loads the content of a document at an earlier version for a party that restores it, one large one at a time.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub(crate) async fn earlier(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<EarlierContent, LoadError> {
+        let turn = timeout(EARLIER_TURN_WITHIN, self.earlier.acquire(party)).await;
+        let place = turn.map_err(|_elapsed| LoadError::Busy)?.map_err(|_full| LoadError::Busy)?;
+        let loaded = self.replica(document, version, party).await?;
+        Ok(EarlierContent::new(loaded, place))
     }
 
     async fn read_replica(

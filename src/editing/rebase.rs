@@ -1,7 +1,8 @@
 //! Applies an edit to the replica.
 //!
 //! A delta is rebased onto everything stored since its base and onto the edits staged before it. A Yjs update needs no
-//! rebasing; it is merged. Neither does the content of an earlier version. All run on a worker thread when the document is large, and spend a budget of steps.
+//! rebasing; it is merged. The content of an earlier version needs none either; what differs is written. All of this runs on a
+//! worker thread when the document is large, and spends a budget of steps.
 
 use std::sync::Arc;
 
@@ -10,8 +11,11 @@ use tokio::time::Instant;
 
 use super::{
     ApplyBounds, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica, Restored,
-    earlier_content::EarlierContent, loader::MAX_PAGE_BYTES, stage::StagedBatch,
-    turn_context::TurnContext, turn_document::TurnDocument,
+    earlier_content::EarlierContent,
+    loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES},
+    stage::StagedBatch,
+    turn_context::TurnContext,
+    turn_document::TurnDocument,
 };
 use crate::{
     domain::{Budget, CompareUntil, Content, Delta, Party, Tie, UserId, Version},
@@ -113,8 +117,10 @@ async fn restore(
     before: Content,
 ) -> Result<Option<AppliedEdit>, EditError> {
     let Some(replica) = document.take_replica() else { return Ok(None) };
-    // Both are read, and perhaps all of the earlier content is written.
-    let weight = replica.weight() + UPDATE_BYTE_COST.saturating_mul(earlier.weight());
+    // Both are read, and perhaps all of the earlier content is written. Always on another thread: a small text may take long to
+    // be compared.
+    let weight =
+        MAX_INLINE_BYTES + 1 + replica.weight() + UPDATE_BYTE_COST.saturating_mul(earlier.weight());
     let context = document.context();
     let bounds = merge_limits(context);
     let within = context.apply_within;

@@ -113,12 +113,15 @@ pub enum EditError {
     /// The updates of a Yjs editor cannot be merged.
     #[error(transparent)]
     Merge(MergeError),
-    /// The earlier version has content that cannot be written again.
+    /// The earlier version, or the present one, has content that cannot be written again.
     #[error("the content of the root type {name:?} cannot be brought back")]
     Unrestorable {
         /// The name of the root type.
         name: String,
     },
+    /// Comparing the earlier version with the present one needs more steps or memory than one edit may take.
+    #[error("restoring the version needs too much work")]
+    TooMuchToRestore,
     /// The base version is older than the change log, or the database may have lost it.
     #[error("the base version is no longer kept")]
     BaseTooOld {
@@ -181,8 +184,13 @@ impl From<RestoreError> for EditError {
             RestoreError::Limit(MergeError::DocumentTooManyStructs { limit }) => {
                 Self::TooManyStructs { limit }
             }
+            // Nobody has sent an update: the library has failed.
+            RestoreError::Limit(MergeError::Malformed(_) | MergeError::NotText) => {
+                Self::Load(LoadError::Aborted)
+            }
             RestoreError::Limit(error) => error.into(),
-            RestoreError::Exhausted(exhausted) => exhausted.into(),
+            RestoreError::Exhausted(Exhausted::Steps) => Self::TooMuchToRestore,
+            RestoreError::Exhausted(Exhausted::Stopped) => Self::Busy,
         }
     }
 }

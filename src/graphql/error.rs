@@ -228,6 +228,7 @@ impl ApiError {
                 | EditError::TooManyStructs { .. }
                 | EditError::TooMuchWork
                 | EditError::Unrestorable { .. }
+                | EditError::TooMuchToRestore
                 | EditError::BaseTooOld { .. }
                 | EditError::BaseInFuture { .. }
                 | EditError::NameTaken
@@ -403,9 +404,13 @@ fn report_edit(error: &EditError) -> ErrorReport {
             "Merging the edit takes too many steps. Split it into smaller edits.",
         ),
         EditError::Unrestorable { name } => ErrorReport::bad_input(format!(
-            "The root type {name:?} had content at this version that cannot be brought back. Nothing was restored. Read the \
-             version with `documentAt`, and write what you need again."
+            "The root type {name:?} has content that cannot be brought back, at this version or now. Nothing was restored. Read \
+             the version with `documentAt`, and write what you need again."
         )),
+        EditError::TooMuchToRestore => ErrorReport::bad_input(
+            "The version has too many parts, or differs too much, to be restored at once. Nothing was restored. Read it with \
+             `documentAt`, and write what you need again.",
+        ),
         EditError::BaseInFuture { head } => ErrorReport::bad_input(format!(
             "`baseVersion` is above version {head}, the newest of the document. Use the version \
              that the edit is based on."

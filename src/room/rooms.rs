@@ -212,8 +212,7 @@ impl Rooms {
         version: Version,
         party: Party,
     ) -> Result<EarlierContent, LoadError> {
-        let loaded = self.shared.loader.replica(document, version, party).await?;
-        Ok(EarlierContent::new(loaded))
+        self.shared.loader.earlier(document, version, party).await
     }
 
     /// Moves the cursor of a session that has the document open, on this node or another.

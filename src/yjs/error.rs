@@ -48,6 +48,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         EditError::DeltaMismatch(_)
         | EditError::TooMuchWork
         | EditError::Unrestorable { .. }
+        | EditError::TooMuchToRestore
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),

@@ -1,4 +1,4 @@
-//! Restoring the text of an earlier version, and deleting earlier versions.
+//! Restoring an earlier version, and deleting earlier versions.
 
 use async_graphql::{Context, ID, Object};
 use tokio::time::{Instant, sleep};

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The most parts in which one update is merged. Each part takes `room.apply_within` at most.
-const MAX_PARTS: usize = 64;
+const MAX_PARTS: usize = 16;
 
 /// Mutations that merge Yjs updates.
 #[derive(Default)]
@@ -25,10 +25,11 @@ pub(super) struct UpdateMutations;
 
 #[Object]
 impl UpdateMutations {
-    /// Merges a Yjs v1 update, as `Y.encodeStateAsUpdate` of the Yjs package returns, with everything in the document. A successful
-    /// answer means that all of it is stored. An update that was merged before changes nothing, so it can be sent again. It
-    /// may contain what the document has already, but it must not depend on changes that the document does not have. One that
-    /// takes long is stored in parts: after a failure, send the same update again. Requires `EDIT`.
+    /// Merges a Yjs v1 update, as `Y.encodeStateAsUpdate` of the Yjs package returns, with everything in the document. A
+    /// successful answer means that all of it is stored. An update that was merged before changes nothing, so it can be sent
+    /// again. It may contain what the document has already, but it must not depend on changes that the document does not
+    /// have. One that takes long is stored in parts, each of which counts as an edit: after a failure, send the same update
+    /// again. Requires `EDIT`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn apply_update(
         &self,
@@ -36,12 +37,12 @@ impl UpdateMutations {
         document_id: ID,
         update: Base64,
     ) -> Result<UpdatePayload, ApiError> {
-        take_edit(ctx, Some(&document_id))?;
         let admitted = require_to_edit(ctx, &document_id, AccessLevel::Edit).await?;
         let rooms = &api(ctx)?.rooms;
         let Base64(update) = update;
-        let mut left_out = false;
+        let (mut left_out, mut last) = (false, None);
         for _ in 0..MAX_PARTS {
+            take_edit(ctx, Some(&document_id))?;
             let kind = EditKind::Merge {
                 updates: vec![Bytes::clone(&update)],
                 acknowledgement: Acknowledgement::None,
@@ -51,8 +52,12 @@ impl UpdateMutations {
             if !stored.omitted.rest {
                 return Ok(UpdatePayload::new(stored.version, left_out));
             }
+            if last.replace(stored.version) == Some(stored.version) {
+                // Time would help no more.
+                return Err(EditError::from(MergeError::MissingDependencies).into());
+            }
         }
-        // Each part stores something, so the rest waits for what is missing, or for more parts than an update has.
-        Err(EditError::from(MergeError::MissingDependencies).into())
+        // The same update goes on where this one ended.
+        Err(EditError::Busy.into())
     }
 }

@@ -16,11 +16,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use protocol::{
     domain::{CompareUntil, Delta, Exhausted},
-    wire::yjs::Outline,
+    wire::yjs::{Outline, OutlineError},
 };
 use thiserror::Error;
 use yrs::{
-    Out, ReadTxn, Transact as _,
+    ClientID, Out, ReadTxn, StateVector, Transact as _,
     branch::{Branch, BranchPtr},
 };
 
@@ -31,6 +31,7 @@ use super::{
     replica::{MARKS, Replica},
     structs::most_added_by,
 };
+use sequence::Allowance;
 use writer::Writer;
 
 /// The reason why the content of an earlier version was not brought back.
@@ -94,10 +95,13 @@ impl Replica {
             .collect();
         let then = earlier.doc.transact();
         let until = CompareUntil { deadline: bounds.compare_until, budget: bounds.budget.clone() };
+        let known = self.doc.transact().state_vector();
+        let size_before = self.weight_with(0, bounds.state);
         let applied = guarded(&self.doc, |txn| {
             let mut outcome = Ok(());
             let applied = self.apply_observed(txn, |txn| {
-                let mut writer = Writer { txn, then: &then, until: &until };
+                let mut writer =
+                    Writer { txn, then: &then, until: &until, allowance: Allowance::default() };
                 outcome = roots.iter().try_for_each(|(name, present, then)| {
                     writer.restore(*present, *then).map_err(|failure| failure.in_root(name))
                 });
@@ -108,25 +112,27 @@ impl Replica {
         let applied = applied.map_err(MergeError::Malformed)??;
         let Some(update) = applied.update else { return Ok(None) };
         let (delta, content) = self.text_after(applied.steps, applied.units, true, bounds)?;
-        let lengthens = content.bytes() > self.content.bytes();
         self.content = content;
-        self.count_restored(&update, lengthens, bounds)?;
+        self.count_restored(&update, &known, size_before, bounds)?;
         Ok(Some(Restored { delta, update: update.into() }))
     }
 
-    /// Counts an update that was written here, and checks the limits of the document.
+    /// Counts an update that was written here, and checks the limits of the document, which may exceed them if it becomes smaller.
+    /// `known` is the state vector before.
     fn count_restored(
         &mut self,
         update: &[u8],
-        lengthens: bool,
+        known: &StateVector,
+        size_before: usize,
         bounds: &MergeBounds,
     ) -> Result<(), MergeError> {
-        let malformed = |error: String| MergeError::Malformed(error);
-        let outline =
-            Outline::read(update, usize::MAX).map_err(|error| malformed(error.to_string()))?;
+        let malformed = |error: OutlineError| MergeError::Malformed(error.to_string());
+        let outline = Outline::read(update, usize::MAX).map_err(malformed)?;
+        let known = |client: u64| known.get(&ClientID::new(client));
+        self.conflicts.add(&outline, known).map_err(malformed)?;
+        self.conflicts.confirm();
         self.weight.add(update.len());
         self.structs.add(most_added_by(&outline));
-        self.conflicts.add_text_bytes(update.len());
         // They are read again before the next update with types.
         self.depths = None;
         let limit = bounds.document_structs;
@@ -134,7 +140,7 @@ impl Replica {
             return Err(MergeError::DocumentTooManyStructs { limit });
         }
         let (size, limit) = (self.weight_with(0, bounds.state), bounds.state);
-        if lengthens && size > limit {
+        if size > limit && size > size_before {
             return Err(MergeError::TooLarge { size, limit });
         }
         Ok(())

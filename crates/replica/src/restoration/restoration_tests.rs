@@ -177,6 +177,49 @@ fn what_cannot_be_written_again_is_an_error() {
 }
 
 #[test]
+fn an_embedded_string_is_no_text() {
+    let empty = Replica::of("");
+    // As long together as their text looks: the string as an object, and a value of a list.
+    let odd = edited(copy(&empty), 1, |txn| {
+        let text = txn.get_or_insert_text("odd");
+        text.insert_embed(txn, 0, Any::from("ab"));
+        txn.get_or_insert_array("odd").insert(txn, 1, 1);
+    });
+    let name = "odd".to_owned();
+    for (present, then) in [(&odd, &empty), (&empty, &odd)] {
+        let (_, refused) = copy(present).restore(then, &bounds());
+        assert_eq!(refused.err(), Some(RestoreError::Unrestorable { name: name.clone() }));
+    }
+}
+
+#[test]
+fn a_text_that_differs_in_every_second_line_comes_back_soon() {
+    let text = |odd: &str| -> String {
+        (0..300_000).map(|line| if line % 2 == 0 { "abc\n" } else { odd }).collect()
+    };
+    let bounds = MergeBounds { text: usize::MAX, ..bounds() };
+    let then = Replica::of(&text("def\n"));
+    let now = edited(copy(&then), 1, |txn| {
+        let content = txn.get_or_insert_text("content");
+        content.remove_range(txn, 0, 4 * 300_000);
+        content.insert(txn, 0, &text("ghi\n"));
+    });
+    let begun = tokio::time::Instant::now();
+    let (replica, restored) = now.restore(&then, &bounds);
+    restored.unwrap().unwrap();
+    assert_eq!(replica.unwrap().content(), then.content());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_text_of_too_many_lines_is_refused_before_it_is_split() {
+    let then = Replica::of(&"\n".repeat(3_000_000));
+    let bounds = MergeBounds { text: usize::MAX, ..bounds() };
+    let (_, refused) = Replica::of("x").restore(&then, &bounds);
+    assert_eq!(refused.err(), Some(Exhausted::Steps.into()));
+}
+
+#[test]
 fn limits_and_budgets_hold() {
     let then = edited(Replica::of("Hello"), 1, |txn| add_paragraph(txn, &"x".repeat(2_000)));
     let now = edited(copy(&then), 2, |txn| {

@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol::domain::CompareUntil;
+use protocol::domain::{CompareUntil, Exhausted};
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline, diff_ratio};
 use unicode_segmentation::UnicodeSegmentation as _;
 use yrs::{
-    Any, Array as _, ArrayRef, Out, ReadTxn, Text as _, TextRef,
+    Any, Array as _, ArrayRef, GetString as _, Out, ReadTxn, Text as _, TextRef,
     branch::BranchPtr,
     types::{
         Attrs,
@@ -22,8 +22,14 @@ use super::{
 /// Words with a lower similarity (0 to 1) are replaced as a whole.
 const MIN_SIMILARITY: f32 = 0.5;
 
-/// Longer text that differs, in bytes, is replaced as a whole: each part takes memory while it is compared.
-const MAX_COMPARED_BYTES: usize = 512 * 1024;
+/// The most elements that one restoration reads: lines, objects, values and shared types, of both versions.
+const MAX_ELEMENTS: usize = 2_000_000;
+
+/// The most bytes of text that one restoration compares word by word. Of more, whole lines are replaced.
+const MAX_COMPARED_BYTES: usize = 1024 * 1024;
+
+/// A sequence that differs at more places is replaced from the first to the last of them.
+const MAX_CHANGES: usize = 100_000;
 
 /// How the elements of a sequence are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,35 @@ pub(super) enum Writing {
     Text,
     /// As a list: values and shared types.
     List,
+}
+
+/// What a restoration may still take. Each element takes some hundred bytes of memory while it is compared.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    elements: usize,
+    /// The bytes of text that may be compared word by word.
+    compared: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { elements: MAX_ELEMENTS, compared: MAX_COMPARED_BYTES }
+    }
+}
+
+impl Allowance {
+    fn take_elements(&mut self, count: usize) -> Result<(), Failure> {
+        let left = self.elements.checked_sub(count);
+        self.elements = left.ok_or(Failure::Exhausted(Exhausted::Steps))?;
+        Ok(())
+    }
+
+    /// Returns whether this much text may be compared word by word, and if so takes it.
+    fn takes_compared(&mut self, bytes: usize) -> bool {
+        let left = self.compared.checked_sub(bytes);
+        self.compared = left.unwrap_or(self.compared);
+        left.is_some()
+    }
 }
 
 /// The elements of a sequence.
@@ -46,16 +81,26 @@ impl ElementSequence {
     ///
     /// # Errors
     /// [`Failure::Unrestorable`] if it is neither a text nor a list.
-    pub(super) fn read(branch: BranchPtr, txn: &impl ReadTxn) -> Result<Self, Failure> {
+    pub(super) fn read(
+        branch: BranchPtr,
+        txn: &impl ReadTxn,
+        allowance: &mut Allowance,
+    ) -> Result<Self, Failure> {
         let text = TextRef::from(branch);
         let length = text.len(txn);
         if length == 0 {
             return Ok(Self { elements: vec![], writing: Writing::Text });
         }
-        let elements = text_elements(text.diff(txn, YChange::identity));
-        if elements.iter().map(Element::units).sum::<u32>() == length {
+        let elements = text_elements(text.diff(txn, YChange::identity), allowance)?;
+        let is_text = |element: &&Element| matches!(element.what, What::Text(_));
+        let units: u32 = elements.iter().map(Element::units).sum();
+        let of_text: u32 = elements.iter().filter(is_text).map(Element::units).sum();
+        // The library shows an embedded string like text, and leaves the values of lists out.
+        let has_text_only = text.get_string(txn).encode_utf16().count() == of_text as usize;
+        if units == length && has_text_only {
             return Ok(Self { elements, writing: Writing::Text });
         }
+        allowance.take_elements(length as usize)?;
         let values: Vec<Out> = ArrayRef::from(branch).iter(txn).collect();
         let is_list = values.len() == length as usize
             && elements.iter().all(|element| matches!(element.what, What::Type(_)));
@@ -74,13 +119,18 @@ impl ElementSequence {
     }
 }
 
-fn text_elements(chunks: Vec<Diff<YChange>>) -> Vec<Element> {
+fn text_elements(
+    chunks: Vec<Diff<YChange>>,
+    allowance: &mut Allowance,
+) -> Result<Vec<Element>, Failure> {
     let mut elements = Vec::new();
     for Diff { insert, attributes, .. } in chunks {
         let formats = Arc::new(attributes.map(|attributes| *attributes).unwrap_or_default());
         let element = |what| Element { what, formats: Arc::clone(&formats) };
         match insert {
             Out::Any(Any::String(text)) => {
+                let ends = text.bytes().filter(|byte| *byte == b'\n').count();
+                allowance.take_elements(ends + 1)?;
                 let chunk = TextPiece::whole(text);
                 let lines = chunk.parts(chunk.text().split_inclusive('\n'));
                 elements.extend(lines.map(|line| element(What::Text(line))));
@@ -89,7 +139,8 @@ fn text_elements(chunks: Vec<Diff<YChange>>) -> Vec<Element> {
             shared => elements.push(element(What::Type(shared))),
         }
     }
-    elements
+    allowance.take_elements(elements.len())?;
+    Ok(elements)
 }
 
 /// A step from one sequence to another.
@@ -168,62 +219,89 @@ pub(super) fn steps_between(
     old: &[Element],
     new: &[Element],
     until: &CompareUntil,
+    allowance: &mut Allowance,
 ) -> Result<Vec<Step>, Failure> {
-    let mut steps = Vec::with_capacity(new.len());
-    add_steps(old, new, Level::Lines, until, &mut steps)?;
-    Ok(steps)
+    let mut comparison = Comparison { until, allowance, steps: Vec::with_capacity(new.len()) };
+    comparison.add(old, new, Level::Lines)?;
+    let steps = comparison.steps;
+    let changes = steps.iter().filter(|step| !step.changes_nothing()).count();
+    Ok(if changes > MAX_CHANGES { coarse(steps) } else { steps })
 }
 
-fn add_steps(
-    old: &[Element],
-    new: &[Element],
-    level: Level,
-    until: &CompareUntil,
-    steps: &mut Vec<Step>,
-) -> Result<(), Failure> {
-    let ops = compare(old, new, until)?;
-    if level == Level::Letters && diff_ratio(&ops, old.len(), new.len()) < MIN_SIMILARITY {
-        steps.extend(replaced(old, new));
-        return Ok(());
-    }
-    for op in ops {
-        let (old, new) = (&old[op.old_range()], &new[op.new_range()]);
-        match (op.tag(), level.next()) {
-            (DiffTag::Equal, _) => steps.extend(kept(old, new)),
-            (DiffTag::Replace, Some(next)) if is_text(old) && is_text(new) => {
-                replace_text(old, new, next, until, steps)?;
+/// Replaces everything from the first step that changes something to the last one.
+fn coarse(mut steps: Vec<Step>) -> Vec<Step> {
+    let last = steps.iter().rposition(|step| !step.changes_nothing());
+    let after = steps.split_off(last.map_or(0, |last| last + 1));
+    let first = steps.iter().position(|step| !step.changes_nothing());
+    let between = steps.split_off(first.unwrap_or(steps.len()));
+    let mut inserted = Vec::new();
+    for step in between {
+        match step {
+            Step::Keep { old, new } => {
+                steps.push(Step::Delete(old));
+                inserted.push(Step::Insert(new));
             }
-            (DiffTag::Delete | DiffTag::Insert | DiffTag::Replace, _) => {
-                steps.extend(replaced(old, new));
-            }
+            Step::Delete(_) => steps.push(step),
+            Step::Insert(_) => inserted.push(step),
         }
     }
-    Ok(())
-}
-
-/// Compares text that differs, part by part if it is not too long for that.
-fn replace_text(
-    old: &[Element],
-    new: &[Element],
-    level: Level,
-    until: &CompareUntil,
-    steps: &mut Vec<Step>,
-) -> Result<(), Failure> {
-    let ([old, new], kept_around) = match (old, new) {
-        // A line may be as long as the document.
-        ([one], [other]) => within_common_ends(one, other),
-        _ => ([old.to_vec(), new.to_vec()], [None, None]),
-    };
-    let [before, after] = kept_around;
-    steps.extend(before);
-    match text_bytes(&old).max(text_bytes(&new)) {
-        0..=MAX_COMPARED_BYTES => {
-            add_steps(&level.split(&old), &level.split(&new), level, until, steps)?;
-        }
-        _ => steps.extend(replaced(&old, &new)),
-    }
+    steps.extend(inserted);
     steps.extend(after);
-    Ok(())
+    steps
+}
+
+/// A comparison of two sequences.
+struct Comparison<'a> {
+    until: &'a CompareUntil,
+    allowance: &'a mut Allowance,
+    steps: Vec<Step>,
+}
+
+impl Comparison<'_> {
+    fn add(&mut self, old: &[Element], new: &[Element], level: Level) -> Result<(), Failure> {
+        let ops = compare(old, new, self.until)?;
+        if level == Level::Letters && diff_ratio(&ops, old.len(), new.len()) < MIN_SIMILARITY {
+            self.steps.extend(replaced(old, new));
+            return Ok(());
+        }
+        for op in ops {
+            let (old, new) = (&old[op.old_range()], &new[op.new_range()]);
+            match (op.tag(), level.next()) {
+                (DiffTag::Equal, _) => self.steps.extend(kept(old, new)),
+                (DiffTag::Replace, Some(next)) if is_text(old) && is_text(new) => {
+                    self.replace_text(old, new, next)?;
+                }
+                (DiffTag::Delete | DiffTag::Insert | DiffTag::Replace, _) => {
+                    self.steps.extend(replaced(old, new));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares text that differs, part by part if it is not too long for that.
+    fn replace_text(
+        &mut self,
+        old: &[Element],
+        new: &[Element],
+        level: Level,
+    ) -> Result<(), Failure> {
+        let ([old, new], [before, after]) = match (old, new) {
+            // A line may be as long as the document.
+            ([one], [other]) => within_common_ends(one, other),
+            _ => ([old.to_vec(), new.to_vec()], [None, None]),
+        };
+        self.steps.extend(before);
+        // Letters are those of words, which were counted.
+        let is_counted = level == Level::Letters;
+        if is_counted || self.allowance.takes_compared(text_bytes(&old) + text_bytes(&new)) {
+            self.add(&level.split(&old), &level.split(&new), level)?;
+        } else {
+            self.steps.extend(replaced(&old, &new));
+        }
+        self.steps.extend(after);
+        Ok(())
+    }
 }
 
 /// Returns what differs in two pieces of text, and the steps that keep what they begin and end with.

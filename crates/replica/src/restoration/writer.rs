@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use protocol::domain::{CompareUntil, Exhausted};
+use protocol::domain::{CompareUntil, Exhausted, Op};
 use yrs::{
     Any, Array as _, ArrayRef, In, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transaction,
-    TransactionMut, branch::BranchPtr, types::Attrs,
+    TransactionMut,
+    branch::BranchPtr,
+    types::{Attrs, Delta as TextStep},
 };
 
 use super::{
     RestoreError,
     element::{Element, ElementIdentity, What, blank, identity_of, is_same_kind},
-    sequence::{ElementSequence, Step, Writing, changed_formats, steps_between},
+    sequence::{Allowance, ElementSequence, Step, Writing, changed_formats, steps_between},
     text_steps::TextSteps,
 };
-use crate::branches::branch_of;
+use crate::{branches::branch_of, splits::split_at_steps};
 
 /// Finding a place in a list walks over this many elements for each step of the budget.
 const WALKED_PER_STEP: u32 = 64;
@@ -52,6 +54,7 @@ pub(super) struct Writer<'a, 'doc> {
     /// The earlier version.
     pub(super) then: &'a Transaction<'a>,
     pub(super) until: &'a CompareUntil,
+    pub(super) allowance: Allowance,
 }
 
 impl Writer<'_, '_> {
@@ -81,8 +84,8 @@ impl Writer<'_, '_> {
     }
 
     fn restore_sequence(&mut self, present: BranchPtr, then: BranchPtr) -> Result<(), Failure> {
-        let mut old = ElementSequence::read(present, self.txn)?;
-        let new = ElementSequence::read(then, self.then)?;
+        let mut old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
+        let new = ElementSequence::read(then, self.then, &mut self.allowance)?;
         for _ in 0..MAX_PASSES {
             let writing = self.ways(&old, &new);
             if writing.is_none() {
@@ -91,12 +94,13 @@ impl Writer<'_, '_> {
                 list.remove_range(self.txn, 0, list.len(self.txn));
                 old.elements.clear();
             }
-            let steps = steps_between(&old.elements, &new.elements, self.until)?;
+            let steps =
+                steps_between(&old.elements, &new.elements, self.until, &mut self.allowance)?;
             if steps.iter().all(Step::changes_nothing) {
                 break;
             }
             self.write(present, &steps, writing.unwrap_or(new.writing))?;
-            old = ElementSequence::read(present, self.txn)?;
+            old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
         }
         self.restore_nested(&old.elements, &new.elements)
     }
@@ -152,6 +156,8 @@ impl Writer<'_, '_> {
         let written = written.finish();
         self.until.budget.spend(written.len())?;
         if !written.is_empty() {
+            split_at_steps(text, self.txn, &lengths(&written));
+            self.until.budget.spend(0)?;
             text.apply_delta(self.txn, written);
         }
         Ok(())
@@ -223,6 +229,16 @@ impl Writer<'_, '_> {
             _ => Err(Failure::Unrestorable),
         }
     }
+}
+
+/// Returns the steps as those of a plain text, whose insertions are empty.
+fn lengths(steps: &[TextStep<In>]) -> Vec<Op> {
+    let length = |step: &TextStep<In>| match step {
+        TextStep::Retain(units, _) => Op::Retain(*units as usize),
+        TextStep::Deleted(units) => Op::Delete(*units as usize),
+        TextStep::Inserted(..) => Op::Insert(String::new()),
+    };
+    steps.iter().map(length).collect()
 }
 
 fn entries(map: &MapRef, txn: &impl ReadTxn) -> BTreeMap<String, Out> {
