@@ -31,7 +31,7 @@ use super::{
     replica::{MARKS, Replica},
     structs::most_added_by,
 };
-use sequence::Allowance;
+use sequence::ReadAllowance;
 use writer::Writer;
 
 /// The reason why the content of an earlier version was not brought back.
@@ -101,7 +101,7 @@ impl Replica {
             let mut outcome = Ok(());
             let applied = self.apply_observed(txn, |txn| {
                 let mut writer =
-                    Writer { txn, then: &then, until: &until, allowance: Allowance::default() };
+                    Writer { txn, then: &then, until: &until, allowance: ReadAllowance::default() };
                 outcome = roots.iter().try_for_each(|(name, present, then)| {
                     writer.restore(*present, *then).map_err(|failure| failure.in_root(name))
                 });

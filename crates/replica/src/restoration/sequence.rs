@@ -42,19 +42,19 @@ pub(super) enum Writing {
 
 /// What a restoration may still take. Each element takes some hundred bytes of memory while it is compared.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct ReadAllowance {
     elements: usize,
     /// The bytes of text that may be compared word by word.
     compared: usize,
 }
 
-impl Default for Allowance {
+impl Default for ReadAllowance {
     fn default() -> Self {
         Self { elements: MAX_ELEMENTS, compared: MAX_COMPARED_BYTES }
     }
 }
 
-impl Allowance {
+impl ReadAllowance {
     fn take_elements(&mut self, count: usize) -> Result<(), Failure> {
         let left = self.elements.checked_sub(count);
         self.elements = left.ok_or(Failure::Exhausted(Exhausted::Steps))?;
@@ -84,7 +84,7 @@ impl ElementSequence {
     pub(super) fn read(
         branch: BranchPtr,
         txn: &impl ReadTxn,
-        allowance: &mut Allowance,
+        allowance: &mut ReadAllowance,
     ) -> Result<Self, Failure> {
         let text = TextRef::from(branch);
         let length = text.len(txn);
@@ -121,7 +121,7 @@ impl ElementSequence {
 
 fn text_elements(
     chunks: Vec<Diff<YChange>>,
-    allowance: &mut Allowance,
+    allowance: &mut ReadAllowance,
 ) -> Result<Vec<Element>, Failure> {
     let mut elements = Vec::new();
     for Diff { insert, attributes, .. } in chunks {
@@ -219,7 +219,7 @@ pub(super) fn steps_between(
     old: &[Element],
     new: &[Element],
     until: &CompareUntil,
-    allowance: &mut Allowance,
+    allowance: &mut ReadAllowance,
 ) -> Result<Vec<Step>, Failure> {
     let mut comparison = Comparison { until, allowance, steps: Vec::with_capacity(new.len()) };
     comparison.add(old, new, Level::Lines)?;
@@ -253,7 +253,7 @@ fn coarse(mut steps: Vec<Step>) -> Vec<Step> {
 /// A comparison of two sequences.
 struct Comparison<'a> {
     until: &'a CompareUntil,
-    allowance: &'a mut Allowance,
+    allowance: &'a mut ReadAllowance,
     steps: Vec<Step>,
 }
 

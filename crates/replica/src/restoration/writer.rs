@@ -13,7 +13,7 @@ use yrs::{
 use super::{
     RestoreError,
     element::{Element, ElementIdentity, What, blank, identity_of, is_same_kind},
-    sequence::{Allowance, ElementSequence, Step, Writing, changed_formats, steps_between},
+    sequence::{ElementSequence, ReadAllowance, Step, Writing, changed_formats, steps_between},
     text_steps::TextSteps,
 };
 use crate::{branches::branch_of, splits::split_at_steps};
@@ -54,7 +54,7 @@ pub(super) struct Writer<'a, 'doc> {
     /// The earlier version.
     pub(super) then: &'a Transaction<'a>,
     pub(super) until: &'a CompareUntil,
-    pub(super) allowance: Allowance,
+    pub(super) allowance: ReadAllowance,
 }
 
 impl Writer<'_, '_> {
