@@ -262,7 +262,7 @@ async fn cursors_are_published_only_while_another_node_listens() {
     move_and_edit().await;
     // It has published everything before the grant when the grant is acknowledged.
     let carol = pair.node.person("Carol").await;
-    alice.grant(*document, &carol, "VIEW").await.value();
+    alice.grant_by_id(*document, &carol, "VIEW").await.value();
     let mut listener = SilentListener::subscribe(&pair.node, *document).await;
     move_and_edit().await;
     assert_eq!(listener.cursors_before_change(*document).await, 0);
