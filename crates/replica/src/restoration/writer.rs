@@ -87,7 +87,7 @@ impl Writer<'_, '_> {
         let mut old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
         let new = ElementSequence::read(then, self.then, &mut self.allowance)?;
         for _ in 0..MAX_PASSES {
-            let writing = self.ways(&old, &new);
+            let writing = common_writing(&old, &new);
             if writing.is_none() {
                 // A list has become a text, or a text a list.
                 let list = ArrayRef::from(present);
@@ -103,20 +103,6 @@ impl Writer<'_, '_> {
             old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
         }
         self.restore_nested(&old.elements, &new.elements)
-    }
-
-    /// Returns how the steps between two sequences are written, if one way suits both.
-    fn ways(&self, old: &ElementSequence, new: &ElementSequence) -> Option<Writing> {
-        let has_types_only = |sequence: &ElementSequence| {
-            let is_type = |element: &Element| matches!(element.what, What::Type(_));
-            sequence.elements.iter().all(is_type)
-        };
-        match (old.writing, new.writing) {
-            (old, new) if old == new => Some(old),
-            (Writing::Text, Writing::List) if has_types_only(old) => Some(Writing::List),
-            (Writing::List, Writing::Text) if has_types_only(new) => Some(Writing::List),
-            _ => None,
-        }
     }
 
     fn write(
@@ -228,6 +214,20 @@ impl Writer<'_, '_> {
             (None, None) => Ok(()),
             _ => Err(Failure::Unrestorable),
         }
+    }
+}
+
+/// Returns how the steps between two sequences are written, if one way suits both.
+fn common_writing(old: &ElementSequence, new: &ElementSequence) -> Option<Writing> {
+    let has_types_only = |sequence: &ElementSequence| {
+        let is_type = |element: &Element| matches!(element.what, What::Type(_));
+        sequence.elements.iter().all(is_type)
+    };
+    match (old.writing, new.writing) {
+        (old, new) if old == new => Some(old),
+        (Writing::Text, Writing::List) if has_types_only(old) => Some(Writing::List),
+        (Writing::List, Writing::Text) if has_types_only(new) => Some(Writing::List),
+        _ => None,
     }
 }
 
