@@ -40,6 +40,23 @@ pub fn binary(parts: &[&[u8]]) -> Bytes {
     encode(BINARY, parts)
 }
 
+/// Encodes the beginning of a binary message of `length` bytes: its header and its first part. The rest has to follow.
+#[must_use]
+pub fn beginning_of_binary(length: usize, first: &[&[u8]]) -> Bytes {
+    begin(BINARY, length, first)
+}
+
+/// Returns the payload of a whole frame that this module has encoded.
+#[must_use]
+pub fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        Some(_) | None => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
 /// Encodes a ping with the first 125 bytes of `payload`.
 #[must_use]
 pub fn ping(payload: &[u8]) -> Bytes {

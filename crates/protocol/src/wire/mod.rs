@@ -1,8 +1,9 @@
-//! The encodings of everything that the server receives and sends: WebSocket frames, the messages of both client
+//! The encodings of everything that the server receives and sends: WebSocket frames, the messages of the client
 //! protocols, the subprotocols of a handshake, the envelopes between nodes, close reasons and error codes.
 //!
 //! Inbound bytes pass [`FrameGuard`] (RFC 6455 and limits), then [`Assembler`] (fragments to messages), then
-//! [`graphql_ws::parse`] or [`yjs::parse`]. Outbound messages are complete frames, encoded in one allocation and shared
+//! [`graphql_ws::parse`], [`yjs::parse`] or
+//! [`hocuspocus::parse`]. Outbound messages are complete frames, encoded in one allocation and shared
 //! by many outboxes. No socket, no clock, no runtime.
 //!
 //! Invariant: no bytes of a peer cause a panic or an overflow, and each violation maps to one [`CloseReason`].
@@ -19,6 +20,7 @@ pub mod frame;
 mod frame_error;
 mod frame_guard;
 pub mod graphql_ws;
+pub mod hocuspocus;
 pub mod json_surrogates;
 mod json_values;
 mod message;

@@ -24,22 +24,22 @@ enum OpenValue {
 pub struct Malformed(pub &'static str);
 
 /// Reads values from the start of a buffer.
-pub(super) struct Lib0Reader<'a> {
+pub(in crate::wire) struct Lib0Reader<'a> {
     cursor: Cursor<'a>,
 }
 
 impl<'a> Lib0Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::wire) fn new(bytes: &'a [u8]) -> Self {
         Self { cursor: Cursor::new(bytes) }
     }
 
     /// Returns the number of unread bytes.
-    pub(super) fn remaining(&self) -> usize {
+    pub(in crate::wire) fn remaining(&self) -> usize {
         self.cursor.buf.len().saturating_sub(self.cursor.next)
     }
 
     /// Returns the number of bytes that were read.
-    pub(super) fn position(&self) -> usize {
+    pub(in crate::wire) fn position(&self) -> usize {
         self.cursor.next
     }
 
@@ -49,7 +49,7 @@ impl<'a> Lib0Reader<'a> {
     }
 
     /// Reads an unsigned integer of at most 2^53 - 1, seven bits in each byte, the lowest first.
-    pub(super) fn number(&mut self) -> Result<u64, Malformed> {
+    pub(in crate::wire) fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for index in 0..MAX_NUMBER_BYTES {
             let byte = self.byte()?;
@@ -72,7 +72,7 @@ impl<'a> Lib0Reader<'a> {
     }
 
     /// Reads a buffer, which has its length in front.
-    pub(super) fn buffer(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(in crate::wire) fn buffer(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.count(1)?;
         let (start, end) = (self.cursor.next, self.cursor.next + length);
         let bytes = self.cursor.buf.get(start..end).ok_or(Malformed("the data ends too early"))?;
@@ -81,7 +81,7 @@ impl<'a> Lib0Reader<'a> {
     }
 
     /// Reads a string, which has its length in bytes in front.
-    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+    pub(in crate::wire) fn text(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.buffer()?)
             .map_err(|_error| Malformed("a string is not valid UTF-8"))
     }

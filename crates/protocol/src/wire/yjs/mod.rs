@@ -25,6 +25,7 @@ pub use conflict_growth::{ConflictGrowth, RootEntries};
 pub use conflicts::ConflictBound;
 pub use deletions::DeletionPart;
 pub use depths::Depths;
+pub(super) use lib0::Lib0Reader;
 pub use lib0::Malformed;
 pub use message::{
     ClientClocks, EditorMessage, encode_state_vector, parse, permission_denied, saved, scope,
