@@ -28,6 +28,7 @@ pub(super) fn close_reason(error: &HttpError) -> Option<CloseReason> {
         | HttpError::ForeignSession
         | HttpError::Roster(_)
         | HttpError::NeedsEditor
+        | HttpError::NeedsProvider
         | HttpError::Origin
         | HttpError::Handshake(_)
         | HttpError::TooLarge { .. }

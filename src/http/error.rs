@@ -61,6 +61,11 @@ pub enum HttpError {
     /// A request to the address of editors is not an upgrade.
     #[error("This address is for Yjs editors only. Connect to it with a y-websocket provider.")]
     NeedsEditor,
+    /// A request to the address of HocuspocusProvider is not an upgrade.
+    #[error(
+        "This address is for editors with a HocuspocusProvider only. Give it to the provider as `url`."
+    )]
+    NeedsProvider,
     /// Pages from this origin are not allowed.
     #[error(
         "Pages from this origin may not use the server. Ask its operator to add the origin to `server.allowed_origins`."
@@ -213,6 +218,7 @@ impl HttpError {
             Self::ForeignSession | Self::Origin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
             Self::UnknownSession
             | Self::NeedsEditor
+            | Self::NeedsProvider
             | Self::SeveralCredentials(_)
             | Self::EditorAddress(_)
             | Self::AfterLast
@@ -261,7 +267,7 @@ impl HttpError {
             Self::NoToken => "missing",
             Self::SeveralCredentials(_) => "several_credentials",
             Self::EditorAddress(_) | Self::Malformed(_) => "malformed_address",
-            Self::NeedsEditor => "no_upgrade",
+            Self::NeedsEditor | Self::NeedsProvider => "no_upgrade",
             Self::AfterLast => "after_last",
             Self::Origin => "origin",
             Self::Failed => "failed",
@@ -311,6 +317,7 @@ impl HttpError {
             | Self::ForeignSession
             | Self::Roster(_)
             | Self::NeedsEditor
+            | Self::NeedsProvider
             | Self::SeveralCredentials(_)
             | Self::EditorAddress(_)
             | Self::AfterLast

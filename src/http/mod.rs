@@ -1,7 +1,8 @@
 //! The HTTP interface: routes, authentication, WebSocket upgrades, health, metrics and the GraphiQL page.
 //!
 //! `/graphql` takes GraphQL operations ([`graphql`]) and upgrades to graphql-transport-ws ([`graphql_socket`]), and
-//! `/sync/<document>` upgrades to y-websocket ([`yjs_socket`]). Tokens are verified and requests are counted here
+//! `/sync/<document>` upgrades to y-websocket ([`yjs_socket`]), and `/collab` to the protocol of HocuspocusProvider
+//! ([`hocuspocus_socket`]). Tokens are verified and requests are counted here
 //! ([`admission`]), and [`HttpError`] maps every failure before an operation runs to a status.
 //!
 //! Invariant: an upgrade with an invalid token is refused before its session opens; an editor learns the reason from the close
@@ -20,6 +21,7 @@ mod graphiql;
 mod graphql;
 mod graphql_socket;
 mod health;
+mod hocuspocus_socket;
 mod listeners;
 mod methods;
 mod metrics_page;

@@ -3,8 +3,8 @@
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 
 use super::{
-    HttpError, HttpState, admission::charge_address, graphiql, graphql, health, metrics_page,
-    yjs_socket,
+    HttpError, HttpState, admission::charge_address, graphiql, graphql, health, hocuspocus_socket,
+    metrics_page, yjs_socket,
 };
 
 /// What a listening socket serves.
@@ -33,6 +33,7 @@ pub fn routes(config: &mut web::ServiceConfig, scope: RouteScope) {
                     .default_service(web::to(graphql::refuse_method)),
             )
             .service(read_only("/sync/{document}", yjs_socket::open))
+            .service(read_only("/collab", hocuspocus_socket::open))
             .service(read_only("/healthz", health::healthz))
             .service(read_only("/readyz", health::readyz))
             .service(read_only("/graphiql/{file}", graphiql::file))

@@ -20,9 +20,12 @@ struct SharedPart {
 }
 
 impl OutboxFrame {
-    /// Returns a frame whose second part is shared with others.
+    /// Returns a frame whose second part is shared with others. The second and the third may be empty.
     #[must_use]
     pub fn around_shared([first, payload, last]: [Bytes; 3]) -> Self {
+        if payload.is_empty() && last.is_empty() {
+            return first.into();
+        }
         Self { first, rest: Some(Box::new(SharedPart { payload, last })) }
     }
 

@@ -48,4 +48,10 @@ impl EditorHandle {
     pub fn update_awareness(&self, awareness: EditorAwareness) {
         self.room.update_awareness(self.seat.id(), awareness);
     }
+
+    /// Sends a message of the editor's page to everyone else who has the document open over Hocuspocus. It is dropped if the
+    /// room's mailbox is full, and for those who are behind.
+    pub fn send_stateless(&self, payload: Arc<str>) {
+        self.room.send_stateless(self.seat.id(), payload);
+    }
 }

@@ -15,7 +15,7 @@ use super::{
             MoveCursor, Reserve, SubmitEdit, TakeRelayed,
         },
         relayed::{RelayedMove, RelayedMoves},
-        yjs_messages::{SendAwareness, SendStep1, SendStep2, UpdateAwareness},
+        yjs_messages::{SendAwareness, SendStateless, SendStep1, SendStep2, UpdateAwareness},
     },
 };
 use crate::{
@@ -144,6 +144,11 @@ impl RoomHandle {
     /// Applies the awareness state of a Yjs editor. Dropped if the mailbox is full.
     pub(super) fn update_awareness(&self, seat: SeatId, awareness: EditorAwareness) {
         self.try_send(UpdateAwareness { seat, awareness });
+    }
+
+    /// Sends a message of a page to the others. Dropped if the mailbox is full.
+    pub(super) fn send_stateless(&self, seat: SeatId, payload: Arc<str>) {
+        self.try_send(SendStateless { seat, payload });
     }
 
     /// Compares the room with what the store had at `read_at`, or later. Returns false if the mailbox is full.

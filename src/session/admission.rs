@@ -83,6 +83,14 @@ impl Session {
             let error: &dyn std::error::Error = error;
             tracing::error!(error, "could not authenticate the client");
         }
+        if self.is_closing() {
+            return;
+        }
+        if let Some(effects) = self.protocol.refuse(&reason) {
+            self.heartbeat.await_token(Instant::now());
+            self.apply(effects, ctx);
+            return self.check_heartbeat(ctx);
+        }
         self.close(&reason, ctx);
     }
 

@@ -23,6 +23,10 @@ pub(super) const SUSPENDED: Duration = Duration::from_secs(1);
 /// How long a client that is probed may take to answer. A round trip takes far less, even over a mobile network.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a client may take to send another token after one was refused. HocuspocusProvider connects again by itself when it has
+/// received nothing for as long.
+const TOKEN_WITHIN: Duration = Duration::from_secs(30);
+
 /// A client that has answered a ping is not probed again for this long.
 const PROBE_EVERY: Duration = Duration::from_secs(3);
 
@@ -114,6 +118,11 @@ impl Heartbeat {
     /// Notes that `connection_init` arrived. The time that authentication takes does not count against the client.
     pub(super) fn init_received(&mut self) {
         self.init_by = None;
+    }
+
+    /// Notes that a client whose token was refused may send another one for a while.
+    pub(super) fn await_token(&mut self, now: Instant) {
+        self.init_by = Some(now + TOKEN_WITHIN);
     }
 
     /// Sets the time until the client's token expires.

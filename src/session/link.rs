@@ -14,7 +14,7 @@ use crate::{
     domain::{AccessLevel, Cursor, DocumentId, Network, SessionId, SignIn, User},
     outbox::Outbox,
     room::{Seat, SeatState, Subscriber, Subscription},
-    wire::graphql_ws::OperationId,
+    wire::{graphql_ws::OperationId, hocuspocus::DocumentName},
 };
 
 /// The client of an admitted session.
@@ -94,7 +94,12 @@ impl SessionLink {
     #[must_use]
     pub fn subscriber(&self) -> Subscriber {
         let (session, user) = (self.id, self.user.clone());
-        Subscriber { session, user, outbox: self.outbox.clone() }
+        Subscriber { session, user, outbox: self.outbox.clone(), name: None }
+    }
+
+    /// Returns the session as a subscriber of a document that has this name on its socket.
+    pub(super) fn named_subscriber(&self, name: DocumentName) -> Subscriber {
+        Subscriber { name: Some(name), ..self.subscriber() }
     }
 
     /// Moves the session's cursor. Returns false if the session does not have the document open.

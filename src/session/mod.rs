@@ -2,7 +2,7 @@
 //!
 //! Each socket has one [`Session`](actor::Session) actor. It reads frames through a [`reader`], which stops while the
 //! client does not accept its answers. It passes messages to its [`Protocol`](protocol::Protocol), which is
-//! graphql-transport-ws or y-websocket, and applies the effects that the protocol returns. The pure [`heartbeat`] decides
+//! graphql-transport-ws, y-websocket or that of HocuspocusProvider, and applies the effects that the protocol returns. The pure [`heartbeat`] decides
 //! when to ping, warn and close. A session writes to its outbox only. Resolvers and rooms see it as a [`SessionLink`].
 //!
 //! Invariant: however a session ends, it gives back its connection slot and its seats at once.
@@ -17,6 +17,7 @@ mod document_tokens;
 mod error;
 mod graphql;
 mod heartbeat;
+mod hocuspocus;
 mod identity;
 mod inbound;
 mod intake;
@@ -46,6 +47,7 @@ pub(crate) const TURN_WITHIN: std::time::Duration = std::time::Duration::from_se
 pub use account_ends::AccountEnds;
 pub use document_tokens::DocumentTokenEnds;
 pub use graphql::port::{Execute, Operation, OperationResponse, Preparation};
+pub use hocuspocus::port::OpenEditors;
 pub use identity::{Identified, Identity, IdentityError};
 pub use limits::Limits;
 pub use link::SessionLink;
@@ -53,7 +55,9 @@ pub use options::SessionOptions;
 pub use sessions::{SessionParts, Sessions};
 pub use sign_in_ends::SignInEnds;
 pub use slot_search::MAX_SEARCHES_PER_MINUTE;
-pub use socket::{AcceptedSession, NewEditor, open, open_editor, refuse_editor};
+pub use socket::{
+    AcceptedSession, NewEditor, NewPage, open, open_editor, open_page, refuse_editor,
+};
 pub use throttle::{Throttle, Throttled, cost_of_operation};
 pub use waiting_throttle::WaitingThrottle;
-pub use yjs::port::{ConversationStep, EditorConversation, StepOutcome};
+pub use yjs::port::{ConversationStep, EditorConversation, SavedUpdates, StepOutcome};

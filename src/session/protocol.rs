@@ -26,6 +26,7 @@ use super::{
         protocol::{GraphQlCompletion, GraphQlProtocol},
     },
     heartbeat::Heartbeat,
+    hocuspocus::protocol::{HocuspocusCompletion, HocuspocusProtocol},
     yjs::protocol::{YjsCompletion, YjsProtocol},
 };
 use crate::{
@@ -40,6 +41,8 @@ pub(super) enum Protocol {
     GraphQl(Box<GraphQlProtocol>),
     /// y-websocket.
     Yjs(Box<YjsProtocol>),
+    /// The protocol of HocuspocusProvider.
+    Hocuspocus(Box<HocuspocusProtocol>),
     /// y-websocket with an editor that is refused for this reason: the session closes as soon as it has begun.
     Refused(CloseReason),
 }
@@ -72,6 +75,8 @@ pub(super) enum Completion {
     GraphQl(GraphQlCompletion),
     /// For y-websocket.
     Yjs(YjsCompletion),
+    /// For HocuspocusProvider.
+    Hocuspocus(HocuspocusCompletion),
 }
 
 /// What a protocol needs to know about its session.
@@ -91,13 +96,14 @@ impl Protocol {
         match self {
             Self::GraphQl(_) => "graphql",
             Self::Yjs(_) | Self::Refused(_) => "yjs",
+            Self::Hocuspocus(_) => "hocuspocus",
         }
     }
 
     /// Returns whether the client was refused by its upgrade, which has been logged.
     pub(super) fn is_refused(&self) -> bool {
         match self {
-            Self::GraphQl(_) | Self::Yjs(_) => false,
+            Self::GraphQl(_) | Self::Yjs(_) | Self::Hocuspocus(_) => false,
             Self::Refused(_) => true,
         }
     }
@@ -107,7 +113,7 @@ impl Protocol {
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Self::GraphQl(_) | Self::Refused(_) => Dialect::GraphQl,
-            Self::Yjs(_) => Dialect::Yjs,
+            Self::Yjs(_) | Self::Hocuspocus(_) => Dialect::Yjs,
         }
     }
 
@@ -116,6 +122,8 @@ impl Protocol {
         match self {
             Self::GraphQl(protocol) => protocol.start(),
             Self::Yjs(protocol) => protocol.start(),
+            // It expects a token.
+            Self::Hocuspocus(_) => Vec::new(),
             Self::Refused(reason) => vec![ProtocolEffect::Close(reason.clone())],
         }
     }
@@ -130,8 +138,17 @@ impl Protocol {
         match self {
             Self::GraphQl(protocol) => protocol.admit(link, heartbeat, view),
             Self::Yjs(protocol) => protocol.admit(link),
+            Self::Hocuspocus(protocol) => protocol.admit(link, view),
             // It authenticates nobody.
             Self::Refused(_) => Vec::new(),
+        }
+    }
+
+    /// Notes that the client is not admitted for this reason. Returns what the session does if it goes on all the same.
+    pub(super) fn refuse(&mut self, reason: &CloseReason) -> Option<Vec<ProtocolEffect>> {
+        match self {
+            Self::GraphQl(_) | Self::Yjs(_) | Self::Refused(_) => None,
+            Self::Hocuspocus(protocol) => protocol.refuse(reason),
         }
     }
 
@@ -148,6 +165,7 @@ impl Protocol {
                 protocol.receive(ReceivedMessage { bytes: message.into_bytes(), held }, view)
             }
             Self::Yjs(protocol) => protocol.receive(&message, held, view),
+            Self::Hocuspocus(protocol) => protocol.receive(&message, held, view),
             // The session is closing.
             Self::Refused(_) => Vec::new(),
         }
@@ -166,9 +184,14 @@ impl Protocol {
             (Self::Yjs(protocol), Completion::Yjs(completion)) => {
                 protocol.complete(completion, view)
             }
+            (Self::Hocuspocus(protocol), Completion::Hocuspocus(completion)) => {
+                protocol.complete(completion, view)
+            }
             // The invariant of this module excludes these.
-            (Self::GraphQl(_) | Self::Refused(_), Completion::Yjs(_))
-            | (Self::Yjs(_) | Self::Refused(_), Completion::GraphQl(_)) => Vec::new(),
+            (Self::Refused(_), _)
+            | (Self::GraphQl(_), Completion::Yjs(_) | Completion::Hocuspocus(_))
+            | (Self::Yjs(_), Completion::GraphQl(_) | Completion::Hocuspocus(_))
+            | (Self::Hocuspocus(_), Completion::GraphQl(_) | Completion::Yjs(_)) => Vec::new(),
         }
     }
 
@@ -178,22 +201,24 @@ impl Protocol {
             // They ask for no time.
             Self::GraphQl(_) | Self::Refused(_) => Vec::new(),
             Self::Yjs(protocol) => protocol.wake(at, view),
+            Self::Hocuspocus(protocol) => protocol.wake(at, view),
         }
     }
 
     /// Returns how a newer connection of the client names this one. Every connection can also be named by its session id.
     pub(super) fn name(&self) -> Option<Predecessor> {
         match self {
-            Self::GraphQl(_) | Self::Refused(_) => None,
+            Self::GraphQl(_) | Self::Hocuspocus(_) | Self::Refused(_) => None,
             Self::Yjs(protocol) => protocol.name(),
         }
     }
 
-    /// Returns the frame that warns the client before its token expires, if the protocol has one. Yjs editors have none:
-    /// they obtain a token whenever they connect.
+    /// Returns the frame that warns the client before its token expires, or asks it for another one. Editors of y-websocket have
+    /// none: they obtain a token whenever they connect.
     pub(super) fn expiry_warning(&self, expires_at: DateTime<Utc>) -> Option<Bytes> {
         match self {
             Self::GraphQl(protocol) => Some(protocol.expiry_warning(expires_at)),
+            Self::Hocuspocus(protocol) => protocol.expiry_warning(),
             Self::Yjs(_) | Self::Refused(_) => None,
         }
     }
@@ -203,6 +228,7 @@ impl Protocol {
         match self {
             Self::GraphQl(protocol) => protocol.is_busy(),
             Self::Yjs(protocol) => protocol.is_busy(),
+            Self::Hocuspocus(protocol) => protocol.is_busy(),
             Self::Refused(_) => false,
         }
     }
@@ -215,6 +241,7 @@ impl Protocol {
                 None
             }
             Self::Yjs(protocol) => protocol.leave(),
+            Self::Hocuspocus(protocol) => protocol.leave(),
             Self::Refused(_) => None,
         }
     }

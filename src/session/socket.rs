@@ -17,10 +17,11 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, field::Empty};
 
 use super::{
-    EditorConversation, Identified, SessionParts,
+    EditorConversation, Identified, OpenEditors, SessionParts,
     actor::{NewSession, Session},
     close::end_connection,
     graphql::protocol::{GraphQlProtocol, Subprotocol},
+    hocuspocus::protocol::HocuspocusProtocol,
     inbound::InboundBytes,
     intake::Intake,
     message_arrival::MessageArrival,
@@ -193,6 +194,43 @@ pub fn open_editor(
         network: None,
         limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
         budget: None,
+        connection: offered_connection(request)?,
+    };
+    Ok(start(response, parts, upgrade))
+}
+
+/// A page with a HocuspocusProvider, whose upgrade is accepted.
+pub struct NewPage {
+    /// Its network, if it is known.
+    pub network: Option<Network>,
+    /// Begins the conversations with its editors.
+    pub editors: Arc<dyn OpenEditors>,
+    /// Whether it wants to know the version that has its updates.
+    pub wants_versions: bool,
+}
+
+/// The bytes that a page may send before it is admitted. Its providers send their tokens and state vectors without waiting for an
+/// answer, all at once.
+const PAGE_INIT_BYTES: usize = 256 * 1_024;
+
+/// Accepts the upgrade of a page with a HocuspocusProvider. Its session is in the response. The page sends its token afterwards.
+///
+/// # Errors
+/// The request is not a WebSocket handshake (RFC 6455, section 4.2.1).
+pub fn open_page(
+    request: &HttpRequest,
+    parts: Arc<SessionParts>,
+    page: NewPage,
+) -> Result<HttpResponse, actix_web::Error> {
+    let NewPage { network, editors, wants_versions } = page;
+    let response = editor_handshake(request)?;
+    let protocol = HocuspocusProtocol::new(Arc::clone(&parts), editors, wants_versions);
+    let upgrade = Upgrade {
+        protocol: Protocol::Hocuspocus(Box::new(protocol)),
+        identified: None,
+        network,
+        limits: FrameLimits { frame: parts.limits.message, message: parts.limits.message },
+        budget: Some(PAGE_INIT_BYTES.max(parts.limits.init_bytes)),
         connection: offered_connection(request)?,
     };
     Ok(start(response, parts, upgrade))

@@ -1,8 +1,6 @@
-//! Committing an editor's updates: from an edit request to the reply.
+//! Committing an editor's updates: from an edit request to its outcome.
 
 use std::error::Error;
-
-use bytes::Bytes;
 
 use super::{
     conversation::EditorParts,
@@ -12,13 +10,12 @@ use crate::{
     domain::Version,
     editing::{EditRequest, StoredEdit},
     room::EditorHandle,
-    session::StepOutcome,
+    session::{SavedUpdates, StepOutcome},
     store::StoreError,
-    wire::yjs,
 };
 
-/// Commits the updates of `request` and returns the reply to the editor. `updates_stored` is the number of updates that are
-/// stored then; an acknowledgement carries it. `acknowledge` notes the version of the acknowledgement.
+/// Commits the updates of `request` and returns what follows for the editor. `updates_stored` is the number of updates that are
+/// stored then. `acknowledge` notes the version of an acknowledgement with a state vector.
 pub(super) async fn commit(
     parts: &EditorParts,
     seat: &EditorHandle,
@@ -38,24 +35,21 @@ pub(super) async fn commit(
             if omitted.rest {
                 return StepOutcome::StoredInPart { notice };
             }
-            let reply = state_vector.map(|state_vector| {
+            if state_vector.is_some() {
                 acknowledge(version);
-                yjs::saved(version, &state_vector, updates_stored)
-            });
-            return match (reply, notice) {
-                (reply, Some(notice)) => StepOutcome::StoredWithout { reply, notice },
-                (Some(reply), None) => StepOutcome::Reply(reply),
-                (None, None) => StepOutcome::Done,
-            };
+            }
+            let saved = SavedUpdates { version, state_vector, updates: updates_stored };
+            return StepOutcome::Stored { saved, notice };
         }
         Err(error) => error,
     };
     match remedy(&error) {
         Remedy::Deny => {
             parts.metrics.permission_denied();
-            StepOutcome::Denied(yjs::permission_denied(
-                "You may read this document but not change it. Ask its owner for access.",
-            ))
+            StepOutcome::Denied(
+                "You may read this document but not change it. Ask its owner for access."
+                    .to_owned(),
+            )
         }
         Remedy::Ask => StepOutcome::OutOfSync,
         Remedy::Retry => {
@@ -64,12 +58,12 @@ pub(super) async fn commit(
         }
         Remedy::Refuse(reason) => {
             tracing::info!(reason, "refused an editor's updates");
-            StepOutcome::Refused(yjs::permission_denied(&reason))
+            StepOutcome::Refused(reason)
         }
         Remedy::Postpone(exceeded) => {
             let quota = exceeded.kind.as_str();
             tracing::info!(quota, "an editor's updates exceed a quota");
-            StepOutcome::Postponed(yjs::permission_denied(&exceeded.to_string()))
+            StepOutcome::Postponed(exceeded.to_string())
         }
         Remedy::Close(reason) => {
             let error: &dyn Error = &error;
@@ -79,12 +73,10 @@ pub(super) async fn commit(
     }
 }
 
-/// Returns the message to an editor that has written content which cannot be kept.
-fn notice_of_omission() -> Bytes {
+/// Returns what to tell a user whose editor has written content which cannot be kept.
+fn notice_of_omission() -> &'static str {
     tracing::info!("left out content of an editor that is not supported");
-    yjs::permission_denied(
-        "Content of a kind that is not supported, such as a subdocument, was left out. Everything else is saved.",
-    )
+    "Content of a kind that is not supported, such as a subdocument, was left out. Everything else is saved."
 }
 
 /// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored

@@ -30,7 +30,10 @@ use crate::{
     memory::Reservation,
     metrics::Metrics,
     room::{AWARENESS_TICK, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription},
-    session::{ConversationStep, EditorConversation, Limits, SessionLink, StepOutcome, Throttle},
+    session::{
+        ConversationStep, EditorConversation, Limits, OpenEditors, SessionLink, StepOutcome,
+        Throttle,
+    },
     store::Store,
     wire::{
         CloseReason,
@@ -57,11 +60,20 @@ pub struct EditorParts {
     pub unstored: UnstoredLog,
 }
 
+/// Begins conversations with the editors of a page.
+pub struct PageEditors(pub Arc<EditorParts>);
+
+impl OpenEditors for PageEditors {
+    fn converse(&self, document: DocumentId) -> Box<dyn EditorConversation> {
+        Box::new(Conversation::new(Arc::clone(&self.0), document, false))
+    }
+}
+
 /// A conversation with one editor.
 pub struct Conversation {
     parts: Arc<EditorParts>,
     document: DocumentId,
-    /// The last version that was acknowledged, 0 before the first. None if the editor wants no acknowledgements.
+    /// The last version that was acknowledged with its state vector, 0 before the first. None if the editor wants none.
     acknowledged: Option<Arc<AtomicI64>>,
     seat: Option<(Arc<SessionLink>, EditorHandle)>,
     pending: PendingMessages,
@@ -83,8 +95,8 @@ enum RunningStep {
 }
 
 impl Conversation {
-    /// Creates a conversation with an editor that opens `document`. With `acknowledge`, the editor receives an
-    /// acknowledgement of each commit.
+    /// Creates a conversation with an editor that opens `document`. With `acknowledge`, each commit yields the state vector
+    /// that is stored then.
     #[must_use]
     pub fn new(parts: Arc<EditorParts>, document: DocumentId, acknowledge: bool) -> Self {
         Self {
@@ -171,7 +183,7 @@ impl Conversation {
         Some(ConversationStep::Run(outcome.boxed()))
     }
 
-    /// Returns what the next acknowledgement carries: everything in the first one, then what has changed since the last.
+    /// Returns which state vector the next acknowledgement carries: everything in the first one, then what has changed since the last.
     fn acknowledgement(&self) -> Acknowledgement {
         match self.acknowledged.as_ref().map(|version| version.load(Ordering::Relaxed)) {
             None => Acknowledgement::None,
@@ -202,15 +214,11 @@ impl Conversation {
     /// Notes the outcome of committing a batch.
     fn finish_commit(&mut self, batch: UpdateBatch, outcome: &StepOutcome, now: Instant) {
         match outcome {
-            StepOutcome::Done | StepOutcome::Reply(_) | StepOutcome::StoredWithout { .. }
-                if self.stored.stored(batch) =>
-            {
+            StepOutcome::Done | StepOutcome::Stored { .. } if self.stored.stored(batch) => {
                 self.resync.in_sync();
             }
             // An earlier update is still missing.
-            StepOutcome::Done | StepOutcome::Reply(_) | StepOutcome::StoredWithout { .. } => {
-                self.resync.out_of_sync(now);
-            }
+            StepOutcome::Done | StepOutcome::Stored { .. } => self.resync.out_of_sync(now),
             StepOutcome::OutOfSync => {
                 self.stored.not_stored();
                 self.resync.out_of_sync(now);

@@ -1,4 +1,4 @@
-//! The Yjs side: what the messages of Yjs editors mean, over y-websocket.
+//! The Yjs side: what the messages of Yjs editors mean, over y-websocket or HocuspocusProvider.
 //!
 //! A [`Conversation`] belongs to one editor's session, which drives it. It takes the editor's seat ([`admission`]),
 //! collects messages that `wire::yjs` has parsed ([`pending_messages`]), sends updates to the room as edit requests
@@ -17,5 +17,5 @@ mod states;
 mod stored_updates;
 mod unstored_log;
 
-pub use conversation::{Conversation, EditorParts};
+pub use conversation::{Conversation, EditorParts, PageEditors};
 pub use unstored_log::UnstoredLog;

@@ -91,6 +91,7 @@ impl Room {
         let changes = self.awareness.table_mut().renew(Utc::now());
         for seat in self.editors.seats() {
             let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
+            let frame = seat.framed_whole(frame);
             // A frame that is dropped leaves capacity for others, which keep the connection alive.
             let _dropped = seat.outbox().send(seat.id(), SeatFrame::Cursor(seat.session(), frame));
         }
@@ -139,6 +140,7 @@ impl Room {
         let changes = self.awareness.table_mut().renew(now);
         let Some(seat) = self.editors.seat(seat) else { return };
         let frame = frame_of(changes.iter().filter(|change| is_recipient(change, seat)));
+        let frame = seat.framed_whole(frame);
         // If it is dropped, the next renewal sends the same.
         let _dropped = seat.outbox().send(seat.id(), SeatFrame::Cursor(seat.session(), frame));
     }
@@ -206,7 +208,7 @@ impl Room {
                 self.editors.seats().filter(|seat| is_recipient(change, seat) && !is_own(seat));
             for seat in recipients {
                 // A newer entry replaces it, and a dropped one is sent with the next renewal.
-                let frame = SeatFrame::Cursor(about, frame.clone());
+                let frame = SeatFrame::Cursor(about, seat.framed_whole(frame.clone()));
                 let _outcome = seat.outbox().send(seat.id(), frame);
                 deliveries += 1;
             }

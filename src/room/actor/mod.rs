@@ -28,6 +28,7 @@ mod remote_state;
 mod replicas;
 mod room;
 mod snapshots;
+mod stateless;
 mod sync_admission;
 pub(super) mod yjs_messages;
 mod yjs_sync;

@@ -61,6 +61,9 @@ impl Take<DeliverEnvelope> for Room {
             }
             Envelope::QueryMoves => self.publish_moves(ctx),
             Envelope::AccessChanged { user, access, .. } => self.change_access(user, access, ctx),
+            Envelope::Stateless { session, payload } => {
+                self.broadcast_stateless(session, &payload);
+            }
             // They wait in front of the mailbox.
             Envelope::CursorMoved(_) | Envelope::AwarenessUpdated(_) => {}
             // All rooms of the node are compared in one query; each then receives `CompareHead`.

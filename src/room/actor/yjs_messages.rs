@@ -1,5 +1,7 @@
 //! The messages that a room receives from the sessions of Yjs editors.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 
 use crate::{outbox::SeatId, room::EditorAwareness, wire::yjs::ClientClocks};
@@ -29,4 +31,12 @@ pub(in crate::room) struct SendAwareness(pub(in crate::room) SeatId);
 pub(in crate::room) struct UpdateAwareness {
     pub(in crate::room) seat: SeatId,
     pub(in crate::room) awareness: EditorAwareness,
+}
+
+/// Sends what the page of an editor says to everyone else who has the document open over Hocuspocus.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::room) struct SendStateless {
+    pub(in crate::room) seat: SeatId,
+    pub(in crate::room) payload: Arc<str>,
 }

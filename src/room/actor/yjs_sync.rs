@@ -42,6 +42,8 @@ struct SyncJob {
     update: Option<WantedUpdate>,
     /// Whether to request what the document does not have.
     step_1: bool,
+    /// Whether to tell the editor that the document has everything that the editor has.
+    tells_nothing_unstored: bool,
     /// The memory of a large answer.
     memory: Option<Reservation>,
 }
@@ -56,7 +58,11 @@ enum WantedUpdate {
 
 enum SyncFrame {
     Nothing,
-    Step2(Bytes),
+    Step2 {
+        frame: Bytes,
+        /// Whether the document has everything that the editor has, and the editor is to be told.
+        has_nothing_unstored: bool,
+    },
     Rest(Bytes),
     /// The editor holds another history of the document.
     Unrelated,
@@ -199,8 +205,13 @@ impl Room {
                 }
                 None => None,
             };
+            // A reader is not asked for what it has.
+            let tells_nothing_unstored = self
+                .editors
+                .seat(seat)
+                .is_some_and(|seat| seat.name().is_some() && !seat.may_edit());
             seats.push(seat);
-            jobs.push(SyncJob { seat, update, step_1, memory });
+            jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, memory });
         }
         (seats, jobs, clocks)
     }
@@ -236,9 +247,12 @@ impl Room {
                     self.evict_seat(seat, SeatEnd::Unrelated, ctx);
                     continue;
                 }
-                SyncFrame::Step2(frame) => {
+                SyncFrame::Step2 { frame, has_nothing_unstored } => {
                     self.count_step_2(seat, frame.len(), weight);
                     self.editors.send_step_2(seat, frame, head, &state_vector);
+                    if has_nothing_unstored {
+                        self.editors.send_nothing_unstored(seat);
+                    }
                     wants_step_1 = true;
                 }
                 SyncFrame::Rest(frame) => {
@@ -258,7 +272,7 @@ impl Room {
     /// Requests from an editor what the document does not have. A reader is not asked: it may not change anything.
     fn send_step_1(&self, seat: SeatId, state_vector: &Bytes) {
         if let Some(seat) = self.editors.seat(seat).filter(|seat| seat.may_edit()) {
-            let frame = SeatFrame::Lasting(yjs::sync_step_1(state_vector).into());
+            let frame = SeatFrame::Lasting(seat.framed(yjs::sync_step_1(state_vector)));
             // Dropped only if the session is closing.
             let _closing = seat.outbox().send(seat.id(), frame);
         }
@@ -284,7 +298,11 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
     // Editors that are behind often miss everything from the same version on.
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let mut frames = Vec::with_capacity(jobs.len());
-    for SyncJob { seat, update, step_1, memory } in jobs {
+    for SyncJob { seat, update, step_1, tells_nothing_unstored, memory } in jobs {
+        let step_2 = |frame, state_vector: &ClientClocks| {
+            let has_nothing_unstored = tells_nothing_unstored && has_all(replica, state_vector);
+            SyncFrame::Step2 { frame, has_nothing_unstored }
+        };
         let frame = match update {
             None => SyncFrame::Nothing,
             Some(WantedUpdate::Step2(state_vector)) if replica.is_foreign_to(&state_vector) => {
@@ -292,11 +310,11 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
             }
             Some(WantedUpdate::Step2(state_vector)) if state_vector.is_empty() => {
                 let encode = || yjs::sync_step_2(&replica.state());
-                SyncFrame::Step2(initial.frame(head, memory, encode))
+                step_2(initial.frame(head, memory, encode), &state_vector)
             }
             Some(WantedUpdate::Step2(state_vector)) => {
                 let frame = yjs::sync_step_2(&replica.since(state_vector.iter()));
-                SyncFrame::Step2(HeldBytes::hold(frame, memory))
+                step_2(HeldBytes::hold(frame, memory), &state_vector)
             }
             Some(WantedUpdate::Rest { next, synced }) => {
                 let rest = rests.entry(next).or_insert_with(|| rest_after(replica, &recent, next));
@@ -310,6 +328,12 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
         frames.push((seat, frame, step_1));
     }
     Synced { frames, state_vector: replica.state_vector().into(), initial }
+}
+
+/// Whether the document has every insertion of an editor.
+fn has_all(replica: &Replica, state_vector: &ClientClocks) -> bool {
+    let clocks = replica.clocks();
+    state_vector.iter().all(|(client, clock)| clocks.get(&client).copied().unwrap_or(0) >= clock)
 }
 
 /// Returns everything from a version on as one update, if the changes in memory reach back that far.

@@ -125,9 +125,9 @@ impl Editors {
     /// Adds an editor, and tells it if its user may not edit. It receives no change before it has sent its state vector.
     pub(in crate::room) fn add(&mut self, seat: Arc<Seat>, on_end: Arc<dyn SeatEnded>) {
         let counted = self.metrics.subscription_opened(Topic::Document);
-        // An editor expects that it may edit.
-        if !seat.may_edit() {
-            send_scope_to(&seat, false);
+        // An editor of y-websocket expects that it may edit. One of Hocuspocus begins when it is told.
+        if seat.name().is_some() || !seat.may_edit() {
+            send_scope_to(&seat, seat.may_edit());
         }
         let (progress, synced) = (Progress::waiting(), Bytes::from_static(&[0]));
         let (deferred, granted) = (None, None);
@@ -229,7 +229,7 @@ impl Editors {
             let frame = frame.get_or_insert_with(|| yjs::update(update)).clone();
             match seat
                 .outbox()
-                .send(seat.id(), SeatFrame::Change(change.version, frame.into()))
+                .send(seat.id(), SeatFrame::Change(change.version, seat.framed(frame)))
                 .outcome
             {
                 PushOutcome::Behind(version) => {
@@ -346,10 +346,35 @@ impl Editors {
     ) {
         let Some(editor) = self.editors.get_mut(&seat) else { return };
         // Dropped only if the session is closing.
-        let _closing =
-            editor.seat.outbox().send(editor.seat.id(), SeatFrame::Lasting(frame.into()));
+        let frame = SeatFrame::Lasting(editor.seat.framed(frame));
+        let _closing = editor.seat.outbox().send(editor.seat.id(), frame);
         editor.synced = state_vector.clone();
         editor.progress.mark_live(head.next(), &editor.seat);
+    }
+
+    /// Tells a reader of Hocuspocus that the document has everything that the reader had, which counts as one update until then.
+    pub(in crate::room) fn send_nothing_unstored(&self, seat: SeatId) {
+        let Some(Editor { seat, .. }) = self.editors.get(&seat) else { return };
+        if let Some(name) = seat.name() {
+            // Dropped only if the session is closing.
+            let frame = SeatFrame::Lasting(name.sync_status(true).into());
+            let _closing = seat.outbox().send(seat.id(), frame);
+        }
+    }
+
+    /// Sends a message of an editor's page to everyone else who has the document open over Hocuspocus. It is dropped for those
+    /// who are behind.
+    pub(in crate::room) fn send_stateless(&self, from: SessionId, payload: &str) -> usize {
+        let others = self.editors.values().map(|editor| &editor.seat);
+        let others = others.filter(|seat| seat.session() != from);
+        let mut sent = 0;
+        for (seat, name) in others.filter_map(|seat| Some((seat, seat.name()?))) {
+            // Under a key of its own: it replaces nothing, and nothing replaces it.
+            let frame = SeatFrame::Cursor(SessionId::new(), name.stateless(payload));
+            let _dropped = seat.outbox().send(seat.id(), frame);
+            sent += 1;
+        }
+        sent
     }
 
     /// Sends an editor that is behind the rest up to `head`. Returns false if its outbox is full again.
@@ -363,7 +388,7 @@ impl Editors {
         let outcome = editor
             .seat
             .outbox()
-            .send(editor.seat.id(), SeatFrame::Change(first, frame.into()))
+            .send(editor.seat.id(), SeatFrame::Change(first, editor.seat.framed(frame)))
             .outcome;
         if let PushOutcome::Behind(_) = outcome {
             return false;
@@ -374,7 +399,7 @@ impl Editors {
 }
 
 fn send_scope_to(seat: &Seat, may_edit: bool) {
-    let frame = SeatFrame::Lasting(yjs::scope(may_edit).into());
+    let frame = SeatFrame::Lasting(seat.framed(yjs::scope(may_edit)));
     // Dropped only if the session is closing.
     let _closing = seat.outbox().send(seat.id(), frame);
 }

@@ -27,7 +27,7 @@ fn cursor(line: i32) -> Cursor {
 fn seat_of(session: SessionId, user: &User) -> Arc<Seat> {
     let (outbox, _body) =
         Outbox::new(SessionId::new(), OutboxOptions { bound: 1_000 }, Arc::default());
-    let subscriber = Subscriber { session, user: user.clone(), outbox };
+    let subscriber = Subscriber { session, user: user.clone(), outbox, name: None };
     Arc::new(Seat::new(DocumentId::new(), Topic::Changes, subscriber))
 }
 

@@ -5,9 +5,12 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use crate::{
     domain::{AccessLevel, DocumentId, SessionId, Topic, User},
-    outbox::{Outbox, SeatId},
+    outbox::{Outbox, OutboxFrame, SeatId},
+    wire::hocuspocus::DocumentName,
 };
 
 /// A session that asks for a seat, and where its frames go.
@@ -19,6 +22,8 @@ pub struct Subscriber {
     pub user: User,
     /// The session's send buffer.
     pub outbox: Outbox,
+    /// How the frames of a document begin, if the session's socket carries several.
+    pub name: Option<DocumentName>,
 }
 
 /// The state of a seat.
@@ -137,6 +142,28 @@ impl Seat {
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.subscriber.outbox
+    }
+
+    /// Returns the name that begins the frames of the document, if the session's socket carries several.
+    #[must_use]
+    pub fn name(&self) -> Option<&DocumentName> {
+        self.subscriber.name.as_ref()
+    }
+
+    /// Returns a frame for Yjs editors as this seat receives it, in parts that may be shared.
+    pub(in crate::room) fn framed(&self, frame: Bytes) -> OutboxFrame {
+        match self.name() {
+            None => frame.into(),
+            Some(name) => OutboxFrame::around_shared(name.named_in_parts(&frame)),
+        }
+    }
+
+    /// Returns a short frame for Yjs editors as this seat receives it.
+    pub(in crate::room) fn framed_whole(&self, frame: Bytes) -> Bytes {
+        match self.name() {
+            None => frame,
+            Some(name) => name.named(&frame),
+        }
     }
 
     /// Returns the state.

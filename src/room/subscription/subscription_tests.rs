@@ -196,7 +196,8 @@ async fn expect_no_admission(protocol: Protocol) {
     let fixture = shared_document().await;
     let (outbox, _body) =
         Outbox::new(SessionId::new(), OutboxOptions { bound: 1_000 }, Arc::default());
-    let subscriber = Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox };
+    let subscriber =
+        Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox, name: None };
     let topic = match protocol {
         Protocol::GraphQl => Topic::Changes,
         Protocol::Yjs => Topic::Document,
@@ -229,7 +230,8 @@ async fn an_admitted_seat_is_confirmed_and_ends_with_its_subscription() {
     let fixture = shared_document().await;
     let (outbox, _body) =
         Outbox::new(SessionId::new(), OutboxOptions { bound: 1_000 }, Arc::default());
-    let subscriber = Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox };
+    let subscriber =
+        Subscriber { session: SessionId::new(), user: fixture.viewer.clone(), outbox, name: None };
     // The first read is of an open document, so no read follows after which access is revoked.
     let admission =
         RevokedMeanwhile { fixture: &fixture, protocol: Protocol::Yjs, reads: AtomicUsize::new(2) };

@@ -5,4 +5,5 @@
 
 pub(super) mod port;
 pub(super) mod protocol;
-mod seat_end;
+pub(super) mod seat_end;
+pub(super) mod steps;

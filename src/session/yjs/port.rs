@@ -10,43 +10,53 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
+    domain::Version,
     memory::Reservation,
     room::{EditorHandle, SeatEnded, Subscriber, Subscription},
     session::SessionLink,
     wire::CloseReason,
 };
 
+/// What is stored of an editor's updates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedUpdates {
+    /// A version that has them.
+    pub version: Version,
+    /// The encoded state vector of that version, or what has changed of it since the last one, if the editor wants it.
+    pub state_vector: Option<Bytes>,
+    /// How many updates of this connection are stored, counted up to the first one that is not.
+    pub updates: u64,
+}
+
 /// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
     /// The step is done.
     Done,
-    /// The step is done, and this frame answers the editor.
-    Reply(Bytes),
+    /// Updates are stored, apart from content that is not supported.
+    Stored {
+        /// What is stored.
+        saved: SavedUpdates,
+        /// Tells the editor's user what was left out, if something was.
+        notice: Option<&'static str>,
+    },
     /// An update depends on others that are missing, or could not be stored. The editor must be asked for what is missing
     /// with sync step 1.
     OutOfSync,
-    /// A part was stored, and the rest was left out: the editor must send it again. The notice tells the editor what was left
-    /// out for good.
+    /// A part was stored, and the rest was left out: the editor must send it again. The notice tells the editor's user what
+    /// was left out for good.
     StoredInPart {
-        /// What to tell the editor, if there is something.
-        notice: Option<Bytes>,
+        /// What to tell them, if there is something.
+        notice: Option<&'static str>,
     },
-    /// The step is done, apart from content that is not supported.
-    StoredWithout {
-        /// The answer to the editor, if it wants one.
-        reply: Option<Bytes>,
-        /// Tells the editor what was left out.
-        notice: Bytes,
-    },
-    /// The user may not edit, as this frame tells the editor.
-    Denied(Bytes),
-    /// An update was refused, as this frame tells the editor. Its later updates depend on the refused one.
-    Refused(Bytes),
-    /// An update exceeds a quota, as this frame tells the editor. The editor is asked for it again later, since the quota may
+    /// The user may not edit, for this reason.
+    Denied(String),
+    /// An update was refused, for this reason. The editor's later updates depend on the refused one.
+    Refused(String),
+    /// An update exceeds a quota, as this text tells the user. The editor is asked for it again later, since the quota may
     /// be free then.
-    Postponed(Bytes),
-    /// The session must close.
+    Postponed(String),
+    /// The session must close, or give the document up.
     Close(CloseReason),
 }
 

@@ -3,15 +3,16 @@
 //! The editor takes its seat as soon as it is admitted. Its socket is not read before that, and not while it sends
 //! updates faster than they are stored.
 
-use std::{ops::ControlFlow, sync::Arc, task::Poll};
+use std::{ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
 use super::{
-    port::{ConversationStep, EditorConversation, StepOutcome},
+    port::{EditorConversation, SavedUpdates, StepOutcome},
     seat_end,
+    steps::{Advanced, EditorSteps},
 };
 use crate::{
     memory::Reservation,
@@ -19,14 +20,14 @@ use crate::{
     session::{
         SessionLink,
         error::seat_lost,
-        protocol::{Completion, ProtocolEffect, SessionView, poll_once},
+        protocol::{Completion, ProtocolEffect, SessionView},
     },
-    wire::{CloseReason, Message, Predecessor},
+    wire::{CloseReason, Message, Predecessor, yjs},
 };
 
 /// The state of a session of y-websocket.
 pub(in crate::session) struct YjsProtocol {
-    conversation: Box<dyn EditorConversation>,
+    steps: EditorSteps,
     /// How a newer connection of the editor names this one, if the editor has sent its client id.
     name: Option<Predecessor>,
     /// The editor's seat; `None` before the editor has it and after the session has left.
@@ -57,7 +58,7 @@ impl YjsProtocol {
         conversation: Box<dyn EditorConversation>,
         name: Option<Predecessor>,
     ) -> Self {
-        Self { conversation, name, subscription: None, wake_at: None }
+        Self { steps: EditorSteps::of(conversation), name, subscription: None, wake_at: None }
     }
 
     /// Authenticates at once: the upgrade carried the token.
@@ -74,7 +75,7 @@ impl YjsProtocol {
     /// Takes the editor's seat.
     pub(in crate::session) fn admit(&mut self, link: Arc<SessionLink>) -> Vec<ProtocolEffect> {
         let (ended, seat_end, client_moved) = seat_end::channel();
-        let entering = self.conversation.enter(link.subscriber(), ended);
+        let entering = self.steps.conversation().enter(link.subscriber(), ended);
         let seated = entering.map(|entered| match entered {
             Ok(subscription) => YjsCompletion::Seated { link, subscription },
             Err(reason) => YjsCompletion::Refused(reason),
@@ -97,7 +98,7 @@ impl YjsProtocol {
         view: &SessionView,
     ) -> Vec<ProtocolEffect> {
         let received = match message {
-            Message::Binary(bytes) => self.conversation.receive(bytes, held),
+            Message::Binary(bytes) => self.steps.conversation().receive(bytes, held),
             Message::Text(_) => {
                 let text = "Text messages are not supported; send binary messages";
                 Err(CloseReason::BadMessage(text.into()))
@@ -116,7 +117,7 @@ impl YjsProtocol {
     ) -> Vec<ProtocolEffect> {
         match completion {
             YjsCompletion::Seated { link, subscription } => {
-                self.conversation.begin(link, subscription.editor());
+                self.steps.conversation().begin(link, subscription.editor());
                 self.subscription = Some(subscription);
                 self.advance(view)
             }
@@ -125,11 +126,11 @@ impl YjsProtocol {
             YjsCompletion::ClientMoved => vec![ProtocolEffect::Probe],
             YjsCompletion::SeatReleased => vec![],
             YjsCompletion::Step(outcome) => {
-                let mut effects = Vec::new();
-                match self.finish_step(outcome, view, &mut effects) {
-                    ControlFlow::Continue(()) => self.advance_after(effects, view),
-                    ControlFlow::Break(()) => effects,
+                let mut effects = effects_of(outcome.clone());
+                if self.steps.finish(&outcome, view.now) == ControlFlow::Continue(()) {
+                    effects.extend(self.advance(view));
                 }
+                effects
             }
         }
     }
@@ -148,80 +149,58 @@ impl YjsProtocol {
 
     /// Runs the steps that are ready at once, and returns what is left to do.
     fn advance(&mut self, view: &SessionView) -> Vec<ProtocolEffect> {
-        self.advance_after(Vec::new(), view)
-    }
-
-    fn advance_after(
-        &mut self,
-        mut effects: Vec<ProtocolEffect>,
-        view: &SessionView,
-    ) -> Vec<ProtocolEffect> {
-        loop {
-            match self.conversation.next_step(view.now) {
-                ConversationStep::Idle => break,
-                ConversationStep::WaitUntil(at) => {
-                    if self.wake_at.is_none_or(|earlier| at < earlier) {
-                        self.wake_at = Some(at);
-                        effects.push(ProtocolEffect::WakeAt(at));
-                    }
-                    break;
-                }
-                ConversationStep::Run(mut step) => match poll_once(&mut step) {
-                    Poll::Ready(outcome) => {
-                        if self.finish_step(outcome, view, &mut effects).is_break() {
-                            return effects;
-                        }
-                    }
-                    Poll::Pending => {
-                        effects.push(wait(step.map(YjsCompletion::Step)));
-                        break;
-                    }
-                },
-            }
+        let Advanced { outcomes, running, wake_at } = self.steps.advance(view.now);
+        let mut effects: Vec<_> = outcomes.into_iter().flat_map(effects_of).collect();
+        if matches!(effects.last(), Some(ProtocolEffect::Close(_))) {
+            return effects;
         }
+        if let Some(at) = wake_at
+            && self.wake_at.is_none_or(|earlier| at < earlier)
+        {
+            self.wake_at = Some(at);
+            effects.push(ProtocolEffect::WakeAt(at));
+        }
+        effects.extend(running.map(|step| wait(step.map(YjsCompletion::Step))));
         // A session that closes once it is idle must not receive updates that it would have to wait for.
-        let paused = self.conversation.is_full() || view.is_draining;
+        let paused = self.steps.is_full() || view.is_draining;
         effects.push(ProtocolEffect::PauseReading(paused));
         effects
     }
 
-    /// Notes the outcome of a step and adds its effects. Breaks if the session closes: it starts no further step.
-    fn finish_step(
-        &mut self,
-        outcome: StepOutcome,
-        view: &SessionView,
-        effects: &mut Vec<ProtocolEffect>,
-    ) -> ControlFlow<()> {
-        self.conversation.finish_step(&outcome, view.now);
-        let frames = match outcome {
-            StepOutcome::Done | StepOutcome::OutOfSync => [None, None],
-            StepOutcome::StoredInPart { notice } => [notice, None],
-            StepOutcome::StoredWithout { reply, notice } => [reply, Some(notice)],
-            StepOutcome::Reply(frame)
-            | StepOutcome::Denied(frame)
-            | StepOutcome::Refused(frame)
-            | StepOutcome::Postponed(frame) => [Some(frame), None],
-            StepOutcome::Close(reason) => {
-                effects.push(ProtocolEffect::Close(reason));
-                return ControlFlow::Break(());
-            }
-        };
-        let reply = |frame: Bytes| ProtocolEffect::Reply(frame.into(), None);
-        effects.extend(frames.into_iter().flatten().map(reply));
-        ControlFlow::Continue(())
-    }
-
     /// Returns whether an update of the editor is not stored yet.
     pub(in crate::session) fn is_busy(&self) -> bool {
-        self.conversation.has_unsaved_updates()
+        self.steps.has_unsaved_updates()
     }
 
     /// Gives the seat up. Returns a future that commits the updates that are not stored yet.
     pub(in crate::session) fn leave(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let rest = self.conversation.commit_rest();
+        let rest = self.steps.end();
         self.subscription = None;
         rest
     }
+}
+
+/// Returns what follows from the outcome of a step.
+fn effects_of(outcome: StepOutcome) -> Vec<ProtocolEffect> {
+    let frames = match outcome {
+        StepOutcome::Done | StepOutcome::OutOfSync => [None, None],
+        StepOutcome::Stored { saved, notice } => {
+            [saved_frame(&saved), notice.map(yjs::permission_denied)]
+        }
+        StepOutcome::StoredInPart { notice } => [notice.map(yjs::permission_denied), None],
+        StepOutcome::Denied(reason)
+        | StepOutcome::Refused(reason)
+        | StepOutcome::Postponed(reason) => [Some(yjs::permission_denied(&reason)), None],
+        StepOutcome::Close(reason) => return vec![ProtocolEffect::Close(reason)],
+    };
+    let reply = |frame: Bytes| ProtocolEffect::Reply(frame.into(), None);
+    frames.into_iter().flatten().map(reply).collect()
+}
+
+/// Returns the acknowledgement of stored updates, if the editor wants it.
+fn saved_frame(saved: &SavedUpdates) -> Option<Bytes> {
+    let state_vector = saved.state_vector.as_ref()?;
+    Some(yjs::saved(saved.version, state_vector, saved.updates))
 }
 
 fn wait(future: impl Future<Output = YjsCompletion> + 'static) -> ProtocolEffect {

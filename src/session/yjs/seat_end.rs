@@ -15,7 +15,8 @@ struct SeatEndSender {
 
 /// Creates the room's end of the channels, and the session's ends: of the end of the seat, and of the move of its client
 /// id.
-pub(super) fn channel() -> (Arc<dyn SeatEnded>, oneshot::Receiver<SeatEnd>, oneshot::Receiver<()>) {
+pub(in crate::session) fn channel()
+-> (Arc<dyn SeatEnded>, oneshot::Receiver<SeatEnd>, oneshot::Receiver<()>) {
     let (end, has_ended) = oneshot::channel();
     let (moved, has_moved) = oneshot::channel();
     let sender = SeatEndSender { end: Mutex::new(Some(end)), moved: Mutex::new(Some(moved)) };

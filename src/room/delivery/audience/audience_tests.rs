@@ -59,7 +59,7 @@ fn subscribed(since: Option<i64>) -> Fixture {
         Arc::new(OutboxTotals::default()),
     );
     let user = User { id: UserId::new(), name: "Bo".into() };
-    let subscriber = Subscriber { session, user, outbox: outbox.clone() };
+    let subscriber = Subscriber { session, user, outbox: outbox.clone(), name: None };
     let seat = Arc::new(Seat::new(document, Topic::Changes, subscriber));
     let id = seat.id();
     assert!(outbox.open_seat(id));

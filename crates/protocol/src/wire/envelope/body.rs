@@ -64,6 +64,10 @@ pub(super) enum Body<'a> {
         request: Option<u64>,
         access_version: i64,
     },
+    Stateless {
+        session: Uuid,
+        payload: &'a str,
+    },
 }
 
 /// A body on the channel of a node.

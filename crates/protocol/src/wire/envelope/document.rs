@@ -75,6 +75,13 @@ pub enum Envelope {
     /// Receivers should publish the cursors of their sessions and the awareness of their Yjs editors. Since version 3; earlier
     /// nodes publish awareness only.
     QueryMoves,
+    /// A page says something to everyone else who has the document open over Hocuspocus. Since version 6.
+    Stateless {
+        /// The session of the page.
+        session: SessionId,
+        /// What it says.
+        payload: Arc<str>,
+    },
 }
 
 /// The reason why received bytes cannot be decoded.
@@ -100,12 +107,16 @@ const PREVIOUS_SINCE: u8 = 4;
 /// The version that introduced `AwarenessUpdated` and `QueryMoves`.
 const AWARENESS_SINCE: u8 = 3;
 
+/// The version that introduced `Stateless`.
+const STATELESS_SINCE: u8 = 6;
+
 impl Envelope {
     /// Returns whether nodes that know `version` understand this kind. Others are not sent.
     #[must_use]
     pub fn is_known_to(&self, version: u8) -> bool {
         match self {
             Self::AwarenessUpdated(_) | Self::QueryMoves => version >= AWARENESS_SINCE,
+            Self::Stateless { .. } => version >= STATELESS_SINCE,
             _ => true,
         }
     }
@@ -138,6 +149,10 @@ impl Envelope {
             }
             Self::QueryMoves => {
                 return with_header(from, AWARENESS_SINCE, &encode_body(&Body::QueryAwareness));
+            }
+            Self::Stateless { session, payload } => {
+                let body = Body::Stateless { session: session.uuid(), payload };
+                return with_header(from, STATELESS_SINCE, &encode_body(&body));
             }
             Self::MoveCursor { session, cursor } => {
                 Body::MoveCursor { session: session.uuid(), cursor: CursorBody::of(*cursor) }
@@ -243,6 +258,9 @@ fn envelope_of(body: Body<'_>, rest: &[u8], document: DocumentId) -> Option<Enve
             access_changed((user.into(), level), Some(access_version), request)?
         }
         Body::Compare => Envelope::Compare,
+        Body::Stateless { session, payload } => {
+            Envelope::Stateless { session: session.into(), payload: payload.into() }
+        }
     })
 }
 

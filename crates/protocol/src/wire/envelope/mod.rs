@@ -33,4 +33,4 @@ pub use signature::{RelayKey, SIGNED_SINCE, Serial, SerialSeries, is_signed, unv
 pub const OLDEST_VERSION: u8 = 1;
 
 /// The newest version that this program reads and writes.
-pub const NEWEST_VERSION: u8 = 5;
+pub const NEWEST_VERSION: u8 = 6;

@@ -1,0 +1,145 @@
+//! Which updates of a document are acknowledged to its provider. Pure; time is an argument.
+//!
+//! The provider counts the updates that it has sent, and each acknowledgement reduces its count by one. It shows the document as
+//! saved at zero. With sync step 1 it sets the count to one, for the sync step 2 that it will send: that one has everything from
+//! before. So an update is acknowledged if the provider has counted it after its last sync step 1, and if all updates up to it are
+//! stored. One acknowledgement too many would show the document as saved while it is not; one too few would never show it.
+//!
+//! What the provider has queued while it was not connected arrives after sync step 1, and is not counted. It ends with the answer to
+//! a ping ([`hocuspocus::ping`](crate::wire::hocuspocus::ping)). Until then the clocks tell what is queued: they are older than sync
+//! step 1. Deletions have no clock. Those that could be either are acknowledged when the document has been quiet for
+//! [`QUIET_FOR`], when one acknowledgement too many has no effect: the count does not become negative.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::wire::yjs::{ClientClocks, Outline};
+
+/// How long nothing arrives before updates are acknowledged of which it is not known whether they were counted.
+const QUIET_FOR: Duration = Duration::from_secs(1);
+
+/// The most structs of an update that are read to find out whether it was counted.
+const MAX_STRUCTS: usize = 1_000;
+
+/// The most runs of updates that are told apart.
+const MAX_RUNS: usize = 1_000;
+
+/// Whether the provider counts an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
+    Unknown,
+}
+
+/// The acknowledgements of one document.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledgements {
+    /// The updates that are not stored, in order: how many in a row the provider counts, or not.
+    unstored: VecDeque<(Counted, u64)>,
+    /// How many updates were stored before them.
+    stored: u64,
+    /// What the provider had when it sent its last sync step 1.
+    clocks: ClientClocks,
+    /// Whether it has not answered ours since then.
+    expects_step_2: bool,
+    /// Whether an update from before sync step 1 has arrived after it, so that all of them follow until the answer to the ping.
+    has_queued: bool,
+    /// The number of stored updates of which it is not known whether they were counted.
+    withheld: u64,
+    last_update_at: Option<Instant>,
+}
+
+impl Acknowledgements {
+    /// Notes sync step 1. The provider has forgotten all updates that are not acknowledged.
+    pub(super) fn step_1(&mut self, clocks: ClientClocks) {
+        let unstored = self.unstored.iter().map(|(_counted, updates)| updates).sum();
+        self.unstored = VecDeque::from_iter((unstored > 0).then_some((Counted::No, unstored)));
+        (self.clocks, self.expects_step_2) = (clocks, true);
+        (self.has_queued, self.withheld) = (false, 0);
+    }
+
+    /// Notes sync step 2. The provider counts only the first one after its sync step 1.
+    pub(super) fn step_2(&mut self, now: Instant) {
+        let is_counted = std::mem::take(&mut self.expects_step_2);
+        self.add(if is_counted { Counted::Yes } else { Counted::No }, now);
+    }
+
+    /// Notes an update. `is_flushing` is whether updates arrive that the provider has queued.
+    pub(super) fn update(&mut self, update: &Bytes, is_flushing: bool, now: Instant) {
+        let counted = match is_flushing {
+            true => self.find_counted(update),
+            false => Counted::Yes,
+        };
+        self.has_queued |= counted == Counted::No;
+        self.add(counted, now);
+    }
+
+    fn find_counted(&self, update: &Bytes) -> Counted {
+        let Ok(outline) = Outline::read(update, MAX_STRUCTS) else { return Counted::Unknown };
+        let end_of = |client| {
+            let clocks = self.clocks.iter().find(|(of, _clock)| *of == client);
+            clocks.map_or(0, |(_client, clock)| clock)
+        };
+        let mut has_insertions = false;
+        for (client, _start, end) in outline.ranges() {
+            has_insertions = true;
+            if end > end_of(client) {
+                return Counted::Yes;
+            }
+        }
+        match has_insertions || self.has_queued {
+            true => Counted::No,
+            false => Counted::Unknown,
+        }
+    }
+
+    fn add(&mut self, counted: Counted, now: Instant) {
+        self.last_update_at = Some(now);
+        let is_full = self.unstored.len() >= MAX_RUNS;
+        match self.unstored.back_mut() {
+            Some((last, updates)) if *last == counted || is_full => *updates += 1,
+            _ => self.unstored.push_back((counted, 1)),
+        }
+    }
+
+    /// Notes that the first `updates` of all updates are stored. Returns how many acknowledgements to send.
+    pub(super) fn note_stored(&mut self, updates: u64) -> u64 {
+        let mut acknowledged = 0;
+        while self.stored < updates
+            && let Some((counted, run)) = self.unstored.front_mut()
+        {
+            let taken = (*run).min(updates - self.stored);
+            match counted {
+                Counted::Yes => acknowledged += taken,
+                Counted::Unknown => self.withheld += taken,
+                Counted::No => {}
+            }
+            (*run, self.stored) = (*run - taken, self.stored + taken);
+            if *run == 0 {
+                self.unstored.pop_front();
+            }
+        }
+        acknowledged
+    }
+
+    /// Returns when [`take_withheld`](Self::take_withheld) may have something.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        let is_settled = self.unstored.is_empty() && !self.expects_step_2;
+        self.last_update_at.filter(|_| self.withheld > 0 && is_settled).map(|at| at + QUIET_FOR)
+    }
+
+    /// Returns how many acknowledgements to send because nothing has arrived for a while.
+    pub(super) fn take_withheld(&mut self, now: Instant) -> u64 {
+        match self.due_at() {
+            Some(at) if at <= now => std::mem::take(&mut self.withheld),
+            Some(_) | None => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "acknowledgements_tests.rs"]
+mod tests;

@@ -1,0 +1,247 @@
+use proptest::prelude::*;
+use yrs::{
+    Doc, GetString as _, ReadTxn as _, StateVector, Text as _, Transact as _, Update,
+    updates::{decoder::Decode as _, encoder::Encode as _},
+};
+
+use super::*;
+
+/// The count of a provider, as `HocuspocusProvider.ts` keeps it, and the acknowledgements of the server.
+struct Model {
+    doc: Doc,
+    count: u64,
+    acknowledgements: Acknowledgements,
+    /// The document as it is stored.
+    stored: Doc,
+    /// Updates that have arrived at the server and are not stored.
+    unstored: Vec<Bytes>,
+    /// How many updates have arrived in this connection.
+    arrived: u64,
+    /// Updates on their way to the server.
+    sent: VecDeque<Sent>,
+    /// What the provider has queued while it was not connected.
+    queued: Vec<Bytes>,
+    is_connected: bool,
+    is_flushing: bool,
+    now: Instant,
+}
+
+enum Sent {
+    Step1(ClientClocks),
+    Step2(Bytes),
+    Update(Bytes),
+    Pong,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Insert,
+    Delete,
+    /// The connection breaks; what is on its way is lost.
+    Break,
+    Connect,
+    /// The provider receives the ping, and sends what it has queued.
+    Flush,
+    /// The provider asks again (`forceSync`).
+    ForceSync,
+    /// The server receives a message.
+    Arrive,
+    /// The server stores everything that has arrived.
+    Store,
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            doc: Doc::with_client_id(1_u64),
+            count: 0,
+            acknowledgements: Acknowledgements::default(),
+            stored: Doc::with_client_id(2_u64),
+            unstored: Vec::new(),
+            arrived: 0,
+            sent: VecDeque::new(),
+            queued: Vec::new(),
+            is_connected: false,
+            is_flushing: false,
+            now: Instant::now(),
+        }
+    }
+
+    fn edit(&mut self, deletes: bool) {
+        let text = self.doc.get_or_insert_text("content");
+        let update = {
+            let mut txn = self.doc.transact_mut();
+            match deletes && text.len(&txn) > 0 {
+                true => text.remove_range(&mut txn, 0, 1),
+                false => text.insert(&mut txn, 0, "ab"),
+            }
+            Bytes::from(txn.encode_update_v1())
+        };
+        self.count += 1;
+        match self.is_connected {
+            true => self.sent.push_back(Sent::Update(update)),
+            false => self.queued.push(update),
+        }
+    }
+
+    fn step_1(&mut self) {
+        let clocks = Bytes::from(self.doc.transact().state_vector().encode_v1());
+        self.count = 1;
+        self.sent.push_back(Sent::Step1(ClientClocks::read(clocks).unwrap()));
+    }
+
+    fn arrive(&mut self) {
+        match self.sent.pop_front() {
+            None => {}
+            Some(Sent::Step1(clocks)) => {
+                self.acknowledgements.step_1(clocks);
+                // The server asks, and the provider answers.
+                let state = self.doc.transact().encode_state_as_update_v1(&StateVector::default());
+                self.sent.push_back(Sent::Step2(state.into()));
+            }
+            Some(Sent::Step2(state)) => {
+                self.acknowledgements.step_2(self.now);
+                self.take(state);
+            }
+            Some(Sent::Update(update)) => {
+                self.acknowledgements.update(&update, self.is_flushing, self.now);
+                self.take(update);
+            }
+            Some(Sent::Pong) => self.is_flushing = false,
+        }
+    }
+
+    fn take(&mut self, update: Bytes) {
+        self.arrived += 1;
+        self.unstored.push(update);
+    }
+
+    fn store(&mut self) {
+        for update in self.unstored.drain(..) {
+            let update = Update::decode_v1(&update).unwrap();
+            self.stored.transact_mut().apply_update(update).unwrap();
+        }
+        let acknowledged = self.acknowledgements.note_stored(self.arrived);
+        self.count = self.count.saturating_sub(acknowledged);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Insert => self.edit(false),
+            Action::Delete => self.edit(true),
+            Action::Break => {
+                *self = Self {
+                    doc: self.doc.clone(),
+                    count: self.count,
+                    stored: self.stored.clone(),
+                    queued: std::mem::take(&mut self.queued),
+                    now: self.now,
+                    ..Self::new()
+                };
+            }
+            Action::Connect if !self.is_connected => {
+                (self.is_connected, self.is_flushing) = (true, true);
+                self.step_1();
+            }
+            Action::Flush if self.is_connected && self.is_flushing => {
+                let queued = std::mem::take(&mut self.queued);
+                self.sent.extend(queued.into_iter().map(Sent::Update));
+                self.sent.push_back(Sent::Pong);
+            }
+            Action::ForceSync if self.is_connected && !self.is_flushing => self.step_1(),
+            Action::Arrive => self.arrive(),
+            Action::Store => self.store(),
+            Action::Connect | Action::Flush | Action::ForceSync => {}
+        }
+    }
+
+    /// Lets everything arrive and be stored, and time pass.
+    fn settle(&mut self) {
+        self.act(Action::Connect);
+        self.act(Action::Flush);
+        while !self.sent.is_empty() {
+            self.arrive();
+        }
+        self.store();
+        self.now += QUIET_FOR;
+        let withheld = self.acknowledgements.take_withheld(self.now);
+        self.count = self.count.saturating_sub(withheld);
+    }
+
+    fn is_all_stored(&self) -> bool {
+        let content = |doc: &Doc| {
+            let text = doc.get_or_insert_text("content");
+            let txn = doc.transact();
+            (txn.state_vector(), text.get_string(&txn))
+        };
+        content(&self.doc) == content(&self.stored)
+    }
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        3 => Just(Action::Insert),
+        2 => Just(Action::Delete),
+        1 => Just(Action::Break),
+        2 => Just(Action::Connect),
+        2 => Just(Action::Flush),
+        4 => Just(Action::Arrive),
+        3 => Just(Action::Store),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_provider_shows_a_document_as_saved_exactly_if_it_is_stored(
+        actions in prop::collection::vec(action(), 0..60),
+    ) {
+        let mut model = Model::new();
+        model.act(Action::Connect);
+        for action in actions {
+            model.act(action);
+            if model.is_connected && model.count == 0 {
+                prop_assert!(model.is_all_stored(), "after {action:?}");
+            }
+        }
+        model.settle();
+        prop_assert_eq!(model.count, 0);
+        prop_assert!(model.is_all_stored());
+    }
+
+    #[test]
+    fn a_provider_that_asks_again_is_told_in_the_end(
+        actions in prop::collection::vec(prop_oneof![action(), Just(Action::ForceSync)], 0..60),
+    ) {
+        let mut model = Model::new();
+        for action in actions {
+            model.act(action);
+        }
+        model.settle();
+        prop_assert_eq!(model.count, 0);
+    }
+}
+
+#[test]
+fn runs_are_bounded() {
+    let now = Instant::now();
+    let doc = Doc::with_client_id(1_u64);
+    let text = doc.get_or_insert_text("content");
+    let mut txn = doc.transact_mut();
+    text.insert(&mut txn, 0, "a");
+    let insertion = Bytes::from(txn.encode_update_v1());
+    drop(txn);
+    let state = doc.transact().encode_state_as_update_v1(&StateVector::default());
+    assert_eq!(insertion, state);
+
+    let mut acknowledgements = Acknowledgements::default();
+    for number in 0..10 * MAX_RUNS {
+        if number % 2 == 0 {
+            acknowledgements.update(&insertion, true, now);
+        } else {
+            acknowledgements.step_2(now);
+        }
+    }
+    assert_eq!(acknowledgements.unstored.len(), MAX_RUNS);
+    let updates = acknowledgements.unstored.iter().map(|(_counted, run)| run).sum::<u64>();
+    assert_eq!(updates, 10 * MAX_RUNS as u64);
+}

@@ -1,0 +1,91 @@
+//! The tokens of a page. The provider of each document sends one, usually the same.
+//!
+//! One token at a time is checked. A token that was accepted before is not checked again.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+
+use crate::{
+    domain::UserId,
+    session::{Identified, IdentityError, SessionParts},
+    wire::hocuspocus::DocumentName,
+};
+
+/// The most tokens that wait. The provider of a document sends another one if it is asked.
+const MAX_WAITING: usize = 128;
+
+/// The tokens of a socket.
+pub(super) struct SocketTokens {
+    parts: Arc<SessionParts>,
+    /// The token that was accepted last.
+    accepted: Option<String>,
+    /// The document whose token is being checked, and the token.
+    checking: Option<(DocumentName, String)>,
+    waiting: VecDeque<(DocumentName, String)>,
+}
+
+/// What follows from a token.
+pub(super) enum TokenStep {
+    /// It is accepted already.
+    Accepted,
+    /// It waits until another one is checked.
+    Waits,
+    /// It is to be checked.
+    Check(LocalBoxFuture<'static, Result<Identified, IdentityError>>),
+    /// The user sends too many.
+    TooMany,
+}
+
+impl SocketTokens {
+    /// Returns the tokens of a socket that has sent none.
+    pub(super) fn new(parts: Arc<SessionParts>) -> Self {
+        Self { parts, accepted: None, checking: None, waiting: VecDeque::new() }
+    }
+
+    /// Notes a token that was accepted.
+    pub(super) fn accept(&mut self, token: String) {
+        self.accepted = Some(token);
+    }
+
+    /// Receives the token of a document's provider.
+    pub(super) fn receive(
+        &mut self,
+        name: &DocumentName,
+        token: String,
+        user: UserId,
+    ) -> TokenStep {
+        if self.accepted.as_ref() == Some(&token) {
+            return TokenStep::Accepted;
+        }
+        if self.checking.is_some() {
+            if self.waiting.len() >= MAX_WAITING {
+                return TokenStep::TooMany;
+            }
+            self.waiting.push_back((name.clone(), token));
+            return TokenStep::Waits;
+        }
+        // To verify a token of an outside issuer takes as long as a small operation.
+        if self.parts.throttle.take(&user).is_err() {
+            return TokenStep::TooMany;
+        }
+        let identity = self.parts.identity.clone();
+        self.checking = Some((name.clone(), token.clone()));
+        TokenStep::Check(async move { identity.of(&token).await }.boxed_local())
+    }
+
+    /// Returns the document and the token that were being checked.
+    pub(super) fn finish_check(&mut self) -> Option<(DocumentName, String)> {
+        self.checking.take()
+    }
+
+    /// Returns whether a token is being checked.
+    pub(super) fn is_checking(&self) -> bool {
+        self.checking.is_some()
+    }
+
+    /// Removes the token that waits longest.
+    pub(super) fn next_waiting(&mut self) -> Option<(DocumentName, String)> {
+        self.waiting.pop_front()
+    }
+}

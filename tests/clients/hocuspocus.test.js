@@ -1,0 +1,246 @@
+// Pages with the unmodified HocuspocusProvider, together with editors of y-websocket and with GraphQL clients.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import * as Y from 'yjs';
+
+import { createDocument, deleteDocument, grant, presentSessions, readDocument, revoke } from './support/documents.js';
+import { Editor } from './support/editor.js';
+import { Page } from './support/page.js';
+import { until } from './support/patience.js';
+import { data, Person } from './support/person.js';
+import { Server } from './support/server.js';
+
+let server, alice, bob;
+
+before(async () => {
+  server = await Server.start();
+  [alice, bob] = await Promise.all(['Alice', 'Bob'].map((name) => Person.register(server, name)));
+});
+after(() => server.stop());
+
+/** Creates a document of Alice to which Bob has the access `level`. */
+async function shared(content = '', level = 'EDIT') {
+  const { id } = await createDocument(alice, 'Together', content);
+  if (level) await grant(alice, id, level, bob.email);
+  return id;
+}
+
+function pageOf(t, person, options) {
+  const page = new Page(person, options);
+  t.after(() => page.close());
+  return page;
+}
+
+async function storedText(document) {
+  return (await readDocument(alice, document)).content;
+}
+
+test('pages, editors of y-websocket and GraphQL clients edit the same document', async (t) => {
+  const document = await shared('Hello');
+  const alices = await pageOf(t, alice).open(document);
+  const bobs = await pageOf(t, bob).open(document);
+  const editor = await Editor.open(bob, document);
+  t.after(() => editor.close());
+  assert.equal(alices.content, 'Hello');
+  assert.deepEqual(alices.scopes, ['read-write']);
+
+  alices.append(', world');
+  await bobs.expectText('Hello, world');
+  await editor.expectText('Hello, world');
+  await alices.saved();
+  assert.equal(await storedText(document), 'Hello, world');
+
+  editor.append('!');
+  await alices.expectText('Hello, world!');
+  const edit = `mutation ($id: ID!, $content: String!) { updateDocument(id: $id, content: $content) { version } }`;
+  data(await bob.run(edit, { id: document, content: '« Hello, world! »' }));
+  await alices.expectText('« Hello, world! »');
+  await bobs.expectText('« Hello, world! »');
+});
+
+test('thirty documents share one socket and one connection slot', async (t) => {
+  const ids = [];
+  for (let number = 0; number < 30; number += 1) ids.push(await shared(`Text ${number}`));
+  const page = pageOf(t, bob);
+  const documents = await Promise.all(ids.map((id) => page.open(id)));
+  // One session has all of them open.
+  const sessions = await Promise.all(ids.map((id) => presentSessions(bob, id)));
+  assert.equal(new Set(sessions.flat()).size, 1);
+  assert.deepEqual(documents.map(({ content }) => content), ids.map((_id, number) => `Text ${number}`));
+
+  for (const document of documents) document.append('.');
+  for (const document of documents) await document.saved();
+  assert.deepEqual(await Promise.all(ids.map(storedText)), ids.map((_id, number) => `Text ${number}.`));
+
+  // One of them is closed, and the others are not.
+  documents[0].provider.detach();
+  const alices = await pageOf(t, alice).open(ids[0]);
+  await until('Bob has left', () => alices.provider.awareness.getStates().size === 1);
+  documents[1].append('!');
+  await documents[1].saved();
+  assert.equal(await storedText(ids[1]), 'Text 1.!');
+  documents[0].provider.attach();
+  await until('The document is open again', () => alices.provider.awareness.getStates().size === 2);
+});
+
+test('awareness has the identity that the server knows', async (t) => {
+  const document = await shared();
+  const alices = await pageOf(t, alice).open(document);
+  const bobs = await pageOf(t, bob).open(document);
+  bobs.provider.setAwarenessField('user', { name: 'Alice', color: 'red' });
+  bobs.provider.setAwarenessField('mood', 'good');
+  const state = await until('Alice sees Bob', () => {
+    const states = [...alices.provider.awareness.getStates()];
+    return states.find(([client, { mood }]) => client === bobs.doc.clientID && mood)?.[1];
+  });
+  assert.equal(state.user.name, 'Bob');
+  assert.equal(state.user.id, bob.id);
+});
+
+test('stateless messages reach the others who have the document open, and nobody else', async (t) => {
+  const [document, other] = [await shared(), await shared()];
+  const alices = await pageOf(t, alice).open(document);
+  const page = pageOf(t, bob);
+  const [bobs, elsewhere] = [await page.open(document), await page.open(other)];
+  alices.provider.sendStateless('coscribe:{"type":"saved","version":1}');
+  alices.provider.sendStateless('x'.repeat(20_000));
+  alices.provider.sendStateless('Lunch?');
+  await until('Bob is asked', () => bobs.stateless.length > 0);
+  assert.deepEqual(bobs.stateless, ['Lunch?']);
+  assert.deepEqual(elsewhere.stateless, []);
+  await until('Alice is told', () => alices.told.length === 2);
+  const [first, second] = alices.told;
+  assert.match(first.message, /only the server/);
+  assert.match(second.message, /too long/);
+});
+
+test('a reader is told so, and when that changes', async (t) => {
+  const document = await shared('Hello', 'VIEW');
+  const bobs = await pageOf(t, bob).open(document);
+  assert.deepEqual(bobs.scopes, ['readonly']);
+  await bobs.saved();
+  bobs.append('!');
+  await until('The change is refused', () => bobs.told.some(({ type }) => type === 'notice'));
+  assert.match(bobs.told[0].message, /not change it/);
+  assert.ok(bobs.provider.hasUnsyncedChanges);
+
+  await grant(alice, document, 'EDIT', bob.email);
+  await until('Bob may edit', () => bobs.scopes.at(-1) === 'read-write');
+  bobs.append('?');
+  await bobs.saved();
+  assert.equal(await storedText(document), 'Hello!?');
+  await grant(alice, document, 'VIEW', bob.email);
+  await until('Bob may not edit', () => bobs.scopes.at(-1) === 'readonly');
+});
+
+test('a document ends without the others when its access is revoked or it is deleted', async (t) => {
+  const [kept, revoked, deleted] = [await shared(), await shared(), await shared()];
+  const page = pageOf(t, bob);
+  const documents = [await page.open(kept), await page.open(revoked), await page.open(deleted)];
+  await revoke(alice, revoked, bob.id);
+  await until('The access has ended', () => documents[1].closes.length === 1);
+  assert.match(documents[1].denials[0], /no access/);
+  await deleteDocument(alice, deleted);
+  await until('The document is gone', () => documents[2].closes.length === 1);
+  assert.match(documents[2].denials[0], /deleted/);
+
+  documents[0].append('still here');
+  await documents[0].saved();
+  assert.equal(await storedText(kept), 'still here');
+  assert.deepEqual(documents[0].closes, []);
+});
+
+test('documents that cannot be opened are refused with a reason', async (t) => {
+  const document = await shared('', null);
+  const page = pageOf(t, bob);
+  for (const name of [document, 'no-such-document', '01a208b5-d5bd-7733-8fcc-dd548f3cdcdb']) {
+    const refused = await page.open(name, { sync: false });
+    await until(`The document ${name} is refused`, () => refused.denials.length > 0);
+    assert.match(refused.denials[0], /does not exist, or you have no access/);
+  }
+  const twice = await pageOf(t, alice);
+  await twice.open(document, { sessionAwareness: true });
+  const second = await twice.open(document, { sessionAwareness: true, sync: false });
+  await until('The second one is refused', () => second.denials.length > 0);
+  assert.match(second.denials[0], /open on this socket already/);
+});
+
+test('a token is checked before anything is opened, and another one may follow', async (t) => {
+  const document = await shared('Hello');
+  let token = 'no token';
+  const page = pageOf(t, bob);
+  const bobs = await page.open(document, { sync: false, token: () => token });
+  await until('The token is refused', () => bobs.denials.length > 0);
+  assert.equal(bobs.denials[0], 'Invalid token');
+  assert.equal(bobs.content, '');
+  token = bob.token;
+  await bobs.provider.onOpen();
+  await bobs.expectText('Hello');
+
+  const none = await pageOf(t, bob).open(document, { sync: false, token: '' });
+  await until('No token is refused', () => none.denials.length > 0);
+  assert.equal(none.denials[0], 'Missing authentication token');
+
+  // One socket belongs to one user.
+  const alices = await page.open(await shared(), { sync: false, token: alice.token });
+  await until('The other user is refused', () => alices.denials.length > 0);
+  assert.match(alices.denials[0], /another user/);
+});
+
+test('a page that asks for it is told the version that has its updates', async (t) => {
+  const document = await shared();
+  const alices = await pageOf(t, alice, { query: '?saved=true' }).open(document);
+  alices.append('Hello');
+  await alices.saved();
+  const { version, content } = await readDocument(alice, document);
+  assert.equal(content, 'Hello');
+  assert.deepEqual(alices.told.at(-1), { type: 'saved', version });
+});
+
+test('a provider shows unsaved changes exactly until they are stored, over breaks and kills', async (t) => {
+  const document = await shared();
+  const alices = await pageOf(t, alice).open(document);
+  const { provider, page } = alices;
+  let wrong = 0;
+  // Whenever the provider says that all is saved, the database has the text of that moment.
+  const checks = [];
+  provider.on('unsyncedChanges', ({ number }) => {
+    if (number > 0) return;
+    const state = Y.encodeStateAsUpdate(alices.doc);
+    checks.push(
+      until('The server answers', async () => {
+        const query = 'query ($id: ID!) { exportDocument(documentId: $id) { update } }';
+        const answer = await alice.run(query, { id: document }).catch(() => undefined);
+        return answer?.data?.exportDocument;
+      }).then(({ update }) => {
+        const stored = new Y.Doc();
+        Y.applyUpdate(stored, Buffer.from(update, 'base64'));
+        const before = Y.encodeStateVector(stored);
+        const text = stored.getText('content').toString();
+        Y.applyUpdate(stored, state);
+        const hasAll = Buffer.compare(Y.encodeStateVector(stored), before) === 0;
+        if (!hasAll || stored.getText('content').toString() !== text) wrong += 1;
+      }),
+    );
+  });
+  for (let round = 0; round < 6; round += 1) {
+    for (let number = 0; number < 5; number += 1) alices.append(`${round}.${number} `);
+    if (round % 2 === 1) alices.text.delete(0, 3);
+    if (round % 3 === 0) await alices.saved();
+    if (round % 3 === 1) page.interrupt();
+    if (round % 3 === 2) {
+      await server.end({ kill: true });
+      alices.append('offline ');
+      alices.text.delete(0, 1);
+      assert.ok(provider.hasUnsyncedChanges);
+      await server.launch();
+    }
+  }
+  await alices.saved();
+  await Promise.all(checks);
+  assert.equal(wrong, 0);
+  assert.ok(checks.length > 0);
+  assert.equal(await storedText(document), alices.content);
+});
