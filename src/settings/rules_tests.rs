@@ -192,14 +192,14 @@ fn redis_requires_a_database_that_nodes_can_share() {
         secret,
         ("REDIS_URL", "redis://ana:hunter2@a.example,b.example"),
         ("COSCRIBE__REDIS__PREFIX", "{mine}"),
-        ("COSCRIBE__REDIS__ENVELOPE_VERSION", "6"),
+        ("COSCRIBE__REDIS__ENVELOPE_VERSION", "7"),
         ("COSCRIBE__ROSTER__LEASE", "10s"),
     ]);
     assert!(found.iter().all(|fault| !fault.contains("hunter2")), "{found:?}");
     for expected in [
         "redis.url (REDIS_URL): ",
         "redis.prefix (COSCRIBE__REDIS__PREFIX): \"{mine}\" is not a valid prefix.",
-        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 6 is unknown.",
+        "redis.envelope_version (COSCRIBE__REDIS__ENVELOPE_VERSION): 7 is unknown.",
         "roster.lease (COSCRIBE__ROSTER__LEASE): 10s is less than three times roster.renew_every (5s)",
     ] {
         assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");

@@ -244,3 +244,35 @@ test('a provider shows unsaved changes exactly until they are stored, over break
   assert.ok(checks.length > 0);
   assert.equal(await storedText(document), alices.content);
 });
+
+test('every document whose token is refused is told so', async (t) => {
+  const page = pageOf(t, bob);
+  const documents = [];
+  for (const token of ['no token', 'no token', 'another one']) {
+    documents.push(await page.open(await shared(), { sync: false, token }));
+  }
+  for (const { denials } of documents) await until('The document is refused', () => denials.length > 0);
+  assert.deepEqual(documents.map(({ denials }) => denials[0]), Array(3).fill('Invalid token'));
+});
+
+test('the provider is asked for another token before the newest expires', async (t) => {
+  const warning = { COSCRIBE__SESSION__WARN_BEFORE_EXPIRY: '58s', COSCRIBE__AUTH__TOKEN_LIFE: '60s' };
+  const brief = await Server.start({ env: warning });
+  t.after(() => brief.stop());
+  const carol = await Person.register(brief, 'Carol');
+  const { id } = await createDocument(carol, 'Brief', 'Hello');
+  const asked = [];
+  const page = pageOf(t, carol);
+  const document = await page.open(id, {
+    token: async () => {
+      if (asked.length > 0) carol.token = data(await carol.run('mutation { refreshToken { token } }')).refreshToken.token;
+      asked.push(carol.token);
+      return carol.token;
+    },
+  });
+  const first = page.socket.webSocket;
+  await until('A third token is sent', () => asked.length >= 3);
+  assert.equal(page.socket.webSocket, first, 'the socket stays open');
+  document.append('!');
+  await document.saved();
+});

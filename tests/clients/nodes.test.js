@@ -7,6 +7,9 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
+import { createDocument, grant, readDocument, revoke } from './support/documents.js';
+import { Page } from './support/page.js';
+import { until } from './support/patience.js';
 import { Person } from './support/person.js';
 import { personAt, Plan, chooseSeeds, AWARENESS_AFTER_RESTART_MS } from './support/plan.js';
 import { Server } from './support/server.js';
@@ -83,3 +86,34 @@ for (const seed of chooseSeeds(SEEDS)) {
     await plan.expectConvergence({ awarenessWithin: AWARENESS_AFTER_RESTART_MS });
   });
 }
+
+test('pages with HocuspocusProvider on two nodes share text, awareness and stateless messages', { skip }, async (t) => {
+  const [first, second] = [await node(), await node()];
+  const [alice, bob] = [await Person.register(first, 'Page-Alice'), await Person.register(first, 'Page-Bob')];
+  const { id } = await createDocument(alice, 'Together', 'Hello');
+  await grant(alice, id, 'EDIT', bob.email);
+  const pages = [new Page(alice), new Page(personAt(second, bob))];
+  t.after(async () => {
+    for (const page of pages) page.close();
+    await Promise.all([first.stop(), second.stop()]);
+  });
+  const [alices, bobs] = await Promise.all(pages.map((page) => page.open(id)));
+  bobs.append(', world');
+  await bobs.saved();
+  await alices.expectText('Hello, world');
+  assert.equal((await readDocument(alice, id)).content, 'Hello, world');
+
+  bobs.provider.setAwarenessField('mood', 'good');
+  await until('Alice sees Bob', () => alices.provider.awareness.getStates().get(bobs.doc.clientID)?.mood === 'good');
+  // A message is sent once, and a node that does not know yet that another one listens keeps it to itself.
+  await until('Alice is asked', () => {
+    bobs.provider.sendStateless('Lunch?');
+    return alices.stateless.length > 0;
+  });
+  assert.equal(alices.stateless[0], 'Lunch?');
+  assert.deepEqual(bobs.stateless, []);
+
+  await revoke(alice, id, bob.id);
+  await until('The access has ended', () => bobs.closes.length === 1);
+  assert.match(bobs.denials[0], /no access/);
+});

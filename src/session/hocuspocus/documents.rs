@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::acknowledgements::Acknowledgements;
+use super::counted_updates::CountedUpdates;
 use crate::{
     domain::DocumentId,
     room::Subscription,
@@ -19,7 +19,7 @@ pub(super) struct SocketDocument {
     pub(super) key: DocumentKey,
     pub(super) document: DocumentId,
     pub(super) steps: EditorSteps,
-    pub(super) acknowledgements: Acknowledgements,
+    pub(super) updates: CountedUpdates,
     /// The seat; `None` before the session has it.
     pub(super) subscription: Option<Subscription>,
 }
@@ -48,7 +48,7 @@ impl SocketDocuments {
             key,
             document,
             steps: EditorSteps::of(conversation),
-            acknowledgements: Acknowledgements::default(),
+            updates: CountedUpdates::default(),
             subscription: None,
         };
         (key, self.documents.entry(name).insert_entry(added).into_mut())

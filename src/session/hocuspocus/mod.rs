@@ -1,10 +1,10 @@
 //! Sessions of HocuspocusProvider, with several documents on one socket.
 //!
 //! [`HocuspocusProtocol`](protocol::HocuspocusProtocol) authenticates the client with the first token that it sends, and opens the
-//! documents that it names. Each has its own conversation, seat and [`acknowledgements`], and ends without the others. The Yjs
+//! documents that it names. Each has its own conversation, seat and [`counted_updates`], and ends without the others. The Yjs
 //! layer implements the [`port`].
 
-mod acknowledgements;
+mod counted_updates;
 mod documents;
 pub(super) mod port;
 pub(super) mod protocol;

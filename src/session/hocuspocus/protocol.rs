@@ -29,7 +29,7 @@ use crate::{
     },
     wire::{
         CloseReason, Message,
-        hocuspocus::{self, ClientMessage, DocumentMessage, DocumentName, SERVER_PAYLOAD},
+        hocuspocus::{self, DocumentMessage, DocumentName, PageMessage, SERVER_PAYLOAD},
         yjs,
     },
 };
@@ -70,7 +70,7 @@ enum Stage {
 }
 
 /// A message, and the memory of a large one.
-struct Received(ClientMessage, Option<Reservation>);
+struct Received(PageMessage, Option<Reservation>);
 
 /// The result of work of this protocol.
 pub(in crate::session) enum HocuspocusCompletion {
@@ -133,21 +133,49 @@ impl HocuspocusProtocol {
 
     /// Notes that the client is not admitted. Returns what follows if it may try again, or has to be told why the session closes.
     pub(in crate::session) fn refuse(&mut self, reason: &CloseReason) -> Option<Effects> {
-        let Stage::Authenticating { name, .. } = mem::replace(&mut self.stage, Stage::Unknown)
+        let Stage::Authenticating { name, token, backlog } =
+            mem::replace(&mut self.stage, Stage::Unknown)
         else {
             return None;
         };
-        let denial = reply(name.permission_denied(&reason.text()));
+        let text = reason.text();
         if *reason == CloseReason::ConnectionLimit {
-            return Some(vec![denial, ProtocolEffect::Close(reason.clone())]);
+            return Some(vec![deny(&name, &text), ProtocolEffect::Close(reason.clone())]);
         }
         self.refusals += 1;
-        if reason.may_retry() && *reason != CloseReason::TokenExpired {
+        // The provider would come back at once with the same token if the session closed.
+        let may_try_again = !reason.may_retry() || *reason == CloseReason::TokenExpired;
+        if !may_try_again || self.refusals >= MAX_REFUSALS {
             return None;
         }
-        // The provider would come back at once with the same token if the session closed.
-        let may_try_again = self.refusals < MAX_REFUSALS;
-        may_try_again.then(|| vec![denial, ProtocolEffect::PauseReading(false)])
+        let mut effects = vec![deny(&name, &text)];
+        effects.extend(self.try_next(&token, &text, backlog));
+        Some(effects)
+    }
+
+    /// Denies the documents that have sent a refused token as well, for this reason, and tries the next other token.
+    fn try_next(&mut self, refused: &str, why: &str, mut waiting: VecDeque<Received>) -> Effects {
+        let mut effects = Vec::new();
+        while let Some(Received(message, _held)) = waiting.pop_front() {
+            match &message {
+                PageMessage::Document(name, DocumentMessage::Token { token, .. })
+                    if token == refused =>
+                {
+                    effects.push(deny(name, why));
+                }
+                PageMessage::Document(_, DocumentMessage::Token { .. }) => {
+                    effects.extend(self.authenticate(message));
+                    if let Stage::Authenticating { backlog, .. } = &mut self.stage {
+                        *backlog = waiting;
+                    }
+                    return effects;
+                }
+                // It concerns a document that is not open.
+                PageMessage::Document(..) | PageMessage::Pong => {}
+            }
+        }
+        effects.push(ProtocolEffect::PauseReading(false));
+        effects
     }
 
     pub(in crate::session) fn receive(
@@ -178,16 +206,18 @@ impl HocuspocusProtocol {
                 Vec::new()
             }
             Stage::Admitted(link) => {
-                let link = Arc::clone(link);
-                let effects = self.handle(message, held, &link, view);
-                self.advance_all(effects, view)
+                let (link, about) = (Arc::clone(link), message.document().cloned());
+                let mut effects = self.handle(message, held, &link, view);
+                effects.extend(about.into_iter().flat_map(|name| self.advance(&name, view)));
+                effects.push(self.pause_if_full(view));
+                effects
             }
         }
     }
 
     /// Has the session authenticate the client if this is a token.
-    fn authenticate(&mut self, message: ClientMessage) -> Effects {
-        let ClientMessage::Document(name, DocumentMessage::Token { token, provider }) = message
+    fn authenticate(&mut self, message: PageMessage) -> Effects {
+        let PageMessage::Document(name, DocumentMessage::Token { token, provider }) = message
         else {
             return Vec::new();
         };
@@ -204,35 +234,35 @@ impl HocuspocusProtocol {
 
     fn handle(
         &mut self,
-        message: ClientMessage,
+        message: PageMessage,
         held: Option<Reservation>,
         link: &Arc<SessionLink>,
         view: &SessionView,
     ) -> Effects {
         let (name, message) = match message {
-            ClientMessage::Pong => {
+            PageMessage::Pong => {
                 self.is_flushing = false;
                 return Vec::new();
             }
-            ClientMessage::Document(name, message) => (name, message),
+            PageMessage::Document(name, message) => (name, message),
         };
         if let DocumentMessage::Token { token, .. } = message {
             return self.receive_token(&name, token, link);
         }
         let is_flushing = self.is_flushing;
         let Some(open) = self.documents.get_mut(&name) else { return Vec::new() };
-        let (acknowledgements, now) = (&mut open.acknowledgements, view.now);
+        let (updates, now) = (&mut open.updates, view.now);
         let bytes = match message {
             DocumentMessage::Step1(bytes, clocks) => {
-                acknowledgements.step_1(clocks);
+                updates.step_1(clocks);
                 bytes
             }
             DocumentMessage::Step2(bytes) => {
-                acknowledgements.step_2(now);
+                updates.step_2(now);
                 bytes
             }
             DocumentMessage::Update(bytes, update) => {
-                acknowledgements.update(&update, is_flushing, now);
+                updates.update(&update, is_flushing, now);
                 bytes
             }
             DocumentMessage::Awareness(bytes) => bytes,
@@ -319,6 +349,10 @@ impl HocuspocusProtocol {
                 "This socket has {limit} documents open, the most that it may have. Close some of them."
             );
             return vec![deny(name, &why)];
+        }
+        // Access is read from the store, as by an operation.
+        if self.parts.throttle.take(&link.user().id).is_err() {
+            return vec![deny(name, "You open documents too often. Wait for a second.")];
         }
         let conversation = self.editors.converse(document);
         let (key, open) = self.documents.add(name.clone(), document, conversation);
@@ -419,10 +453,14 @@ impl HocuspocusProtocol {
         for name in self.documents.names() {
             effects.extend(self.advance(&name, view));
         }
-        // A session that closes once it is idle must not receive updates that it would have to wait for.
-        let paused = self.documents.are_full() || view.is_draining;
-        effects.push(ProtocolEffect::PauseReading(paused));
+        effects.push(self.pause_if_full(view));
         effects
+    }
+
+    /// Stops reading while the messages of a document have to wait. A session that closes once it is idle must not receive updates
+    /// that it would have to wait for either.
+    fn pause_if_full(&self, view: &SessionView) -> ProtocolEffect {
+        ProtocolEffect::PauseReading(self.documents.are_full() || view.is_draining)
     }
 
     fn advance(&mut self, name: &DocumentName, view: &SessionView) -> Effects {
@@ -433,9 +471,9 @@ impl HocuspocusProtocol {
         effects.extend(
             running.map(|step| wait(step.map(move |end| HocuspocusCompletion::Step(key, end)))),
         );
-        let withheld = open.acknowledgements.take_withheld(view.now);
+        let withheld = open.updates.take_withheld(view.now);
         effects.extend(acknowledge(name, withheld));
-        let due_at = open.acknowledgements.due_at();
+        let due_at = open.updates.due_at();
         for at in [wake_at, due_at].into_iter().flatten() {
             effects.extend(self.wake_later(at));
         }
@@ -484,7 +522,7 @@ impl HocuspocusProtocol {
 
     fn note_stored(&mut self, name: &DocumentName, saved: &SavedUpdates) -> Effects {
         let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
-        let acknowledged = open.acknowledgements.note_stored(saved.updates);
+        let acknowledged = open.updates.note_stored(saved.updates);
         let mut effects: Effects = acknowledge(name, acknowledged).into_iter().collect();
         if self.wants_versions {
             let payload = json!({ "type": "saved", "version": saved.version.number() });
@@ -504,7 +542,9 @@ impl HocuspocusProtocol {
         }
         let was_open = self.close_document(name);
         let text = reason.text();
-        tracing::info!(reason = reason.label(), document = name.document(), "document closed");
+        if was_open {
+            tracing::info!(reason = reason.label(), document = name.document(), "document closed");
+        }
         let is_denial =
             !was_open || matches!(reason, CloseReason::Forbidden | CloseReason::DocumentDeleted);
         let told = match is_denial {

@@ -137,11 +137,22 @@ pub fn ping() -> Bytes {
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClientMessage {
+pub enum PageMessage {
     /// The answer to a [`ping`].
     Pong,
     /// A message about a document.
     Document(DocumentName, DocumentMessage),
+}
+
+impl PageMessage {
+    /// Returns the document that it is about.
+    #[must_use]
+    pub fn document(&self) -> Option<&DocumentName> {
+        match self {
+            Self::Pong => None,
+            Self::Document(name, _message) => Some(name),
+        }
+    }
 }
 
 /// A message about a document.
@@ -174,9 +185,9 @@ pub enum DocumentMessage {
 ///
 /// # Errors
 /// [`Malformed`] if it is not validly encoded.
-pub fn parse(bytes: &Bytes) -> Result<ClientMessage, Malformed> {
+pub fn parse(bytes: &Bytes) -> Result<PageMessage, Malformed> {
     if bytes.as_ref() == [PONG] {
-        return Ok(ClientMessage::Pong);
+        return Ok(PageMessage::Pong);
     }
     let mut reader = Lib0Reader::new(bytes);
     let name = reader.buffer()?;
@@ -186,7 +197,7 @@ pub fn parse(bytes: &Bytes) -> Result<ClientMessage, Malformed> {
     let name = DocumentName(Bytes::copy_from_slice(name));
     let start = reader.position();
     let message = document_message(bytes, start, &mut reader)?;
-    Ok(ClientMessage::Document(name, message))
+    Ok(PageMessage::Document(name, message))
 }
 
 fn document_message(
@@ -243,7 +254,7 @@ mod tests {
     #[test]
     fn messages_are_read_with_the_name_of_their_document() {
         let read = |body: &[u8]| match parse(&message(&[b"\x03doc", body])).unwrap() {
-            ClientMessage::Document(of, message) if of == name("doc") => message,
+            PageMessage::Document(of, message) if of == name("doc") => message,
             other => panic!("{other:?}"),
         };
         let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
@@ -278,7 +289,7 @@ mod tests {
         assert_eq!(read(b"\x05\x02hi"), DocumentMessage::Stateless("hi".into()));
         assert_eq!(read(b"\x07"), DocumentMessage::Close);
         assert_eq!(read(b"\x06\x02hi"), DocumentMessage::Unknown);
-        assert_eq!(parse(&bytes(&[PONG])), Ok(ClientMessage::Pong));
+        assert_eq!(parse(&bytes(&[PONG])), Ok(PageMessage::Pong));
     }
 
     #[test]

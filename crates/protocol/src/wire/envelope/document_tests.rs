@@ -94,6 +94,7 @@ fn every_kind(document: DocumentId) -> Vec<Envelope> {
         Envelope::Compare,
         Envelope::AwarenessUpdated(Arc::new(update)),
         Envelope::QueryMoves,
+        Envelope::Stateless { session: SessionId::new(), payload: "Lunch?".into() },
     ]
 }
 
@@ -152,7 +153,7 @@ fn nodes_receive_a_change_as_their_version_knows_it() {
                 assert_eq!(read, Err(BadEnvelope::UnknownVersion));
             }
             // Kinds that such a node does not know are not sent to it.
-            Envelope::AwarenessUpdated(_) | Envelope::QueryMoves => {
+            Envelope::AwarenessUpdated(_) | Envelope::QueryMoves | Envelope::Stateless { .. } => {
                 assert!(!envelope.is_known_to(OLDEST_VERSION));
                 assert!(envelope.is_known_to(NEWEST_VERSION));
             }

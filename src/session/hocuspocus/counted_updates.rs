@@ -34,9 +34,9 @@ enum Counted {
     Unknown,
 }
 
-/// The acknowledgements of one document.
+/// The updates of one document, and which of them its provider counts.
 #[derive(Debug, Default)]
-pub(super) struct Acknowledgements {
+pub(super) struct CountedUpdates {
     /// The updates that are not stored, in order: how many in a row the provider counts, or not.
     unstored: VecDeque<(Counted, u64)>,
     /// How many updates were stored before them.
@@ -52,7 +52,7 @@ pub(super) struct Acknowledgements {
     last_update_at: Option<Instant>,
 }
 
-impl Acknowledgements {
+impl CountedUpdates {
     /// Notes sync step 1. The provider has forgotten all updates that are not acknowledged.
     pub(super) fn step_1(&mut self, clocks: ClientClocks) {
         let unstored = self.unstored.iter().map(|(_counted, updates)| updates).sum();
@@ -141,5 +141,5 @@ impl Acknowledgements {
 }
 
 #[cfg(test)]
-#[path = "acknowledgements_tests.rs"]
+#[path = "counted_updates_tests.rs"]
 mod tests;

@@ -10,7 +10,7 @@ use super::*;
 struct Model {
     doc: Doc,
     count: u64,
-    acknowledgements: Acknowledgements,
+    updates: CountedUpdates,
     /// The document as it is stored.
     stored: Doc,
     /// Updates that have arrived at the server and are not stored.
@@ -55,7 +55,7 @@ impl Model {
         Self {
             doc: Doc::with_client_id(1_u64),
             count: 0,
-            acknowledgements: Acknowledgements::default(),
+            updates: CountedUpdates::default(),
             stored: Doc::with_client_id(2_u64),
             unstored: Vec::new(),
             arrived: 0,
@@ -94,17 +94,17 @@ impl Model {
         match self.sent.pop_front() {
             None => {}
             Some(Sent::Step1(clocks)) => {
-                self.acknowledgements.step_1(clocks);
+                self.updates.step_1(clocks);
                 // The server asks, and the provider answers.
                 let state = self.doc.transact().encode_state_as_update_v1(&StateVector::default());
                 self.sent.push_back(Sent::Step2(state.into()));
             }
             Some(Sent::Step2(state)) => {
-                self.acknowledgements.step_2(self.now);
+                self.updates.step_2(self.now);
                 self.take(state);
             }
             Some(Sent::Update(update)) => {
-                self.acknowledgements.update(&update, self.is_flushing, self.now);
+                self.updates.update(&update, self.is_flushing, self.now);
                 self.take(update);
             }
             Some(Sent::Pong) => self.is_flushing = false,
@@ -121,7 +121,7 @@ impl Model {
             let update = Update::decode_v1(&update).unwrap();
             self.stored.transact_mut().apply_update(update).unwrap();
         }
-        let acknowledged = self.acknowledgements.note_stored(self.arrived);
+        let acknowledged = self.updates.note_stored(self.arrived);
         self.count = self.count.saturating_sub(acknowledged);
     }
 
@@ -164,7 +164,7 @@ impl Model {
         }
         self.store();
         self.now += QUIET_FOR;
-        let withheld = self.acknowledgements.take_withheld(self.now);
+        let withheld = self.updates.take_withheld(self.now);
         self.count = self.count.saturating_sub(withheld);
     }
 
@@ -233,15 +233,15 @@ fn runs_are_bounded() {
     let state = doc.transact().encode_state_as_update_v1(&StateVector::default());
     assert_eq!(insertion, state);
 
-    let mut acknowledgements = Acknowledgements::default();
+    let mut updates = CountedUpdates::default();
     for number in 0..10 * MAX_RUNS {
         if number % 2 == 0 {
-            acknowledgements.update(&insertion, true, now);
+            updates.update(&insertion, true, now);
         } else {
-            acknowledgements.step_2(now);
+            updates.step_2(now);
         }
     }
-    assert_eq!(acknowledgements.unstored.len(), MAX_RUNS);
-    let updates = acknowledgements.unstored.iter().map(|(_counted, run)| run).sum::<u64>();
+    assert_eq!(updates.unstored.len(), MAX_RUNS);
+    let updates = updates.unstored.iter().map(|(_counted, run)| run).sum::<u64>();
     assert_eq!(updates, 10 * MAX_RUNS as u64);
 }
