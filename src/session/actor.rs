@@ -88,6 +88,10 @@ impl Session {
     /// Creates the actor of a socket that has just opened.
     pub(super) fn new(parts: Arc<SessionParts>, new: NewSession) -> Self {
         let opened_at = Instant::now();
+        let mut heartbeat = Heartbeat::new(&parts.options, opened_at);
+        if new.protocol.awaits_page() {
+            heartbeat.await_token(opened_at);
+        }
         Self {
             id: new.id,
             protocol: new.protocol,
@@ -95,7 +99,7 @@ impl Session {
             outbox: new.outbox,
             intake: new.intake,
             connection: new.connection,
-            heartbeat: Heartbeat::new(&parts.options, opened_at),
+            heartbeat,
             upgraded_by: new.upgraded_by,
             network: new.network,
             expires_at: DateTime::<Utc>::MIN_UTC,

@@ -23,8 +23,7 @@ pub(super) const SUSPENDED: Duration = Duration::from_secs(1);
 /// How long a client that is probed may take to answer. A round trip takes far less, even over a mobile network.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long a client may take to send another token after one was refused. HocuspocusProvider connects again by itself when it has
-/// received nothing for as long.
+/// How long the page of a HocuspocusProvider may take to send a token. It may have to get one from its application first.
 const TOKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// A client that has answered a ping is not probed again for this long.
@@ -120,7 +119,7 @@ impl Heartbeat {
         self.init_by = None;
     }
 
-    /// Notes that a client whose token was refused may send another one for a while.
+    /// Notes that the page of a HocuspocusProvider may take a while to send a token, or another one after one was refused.
     pub(super) fn await_token(&mut self, now: Instant) {
         self.init_by = Some(now + TOKEN_WITHIN);
     }

@@ -117,6 +117,14 @@ impl Protocol {
         }
     }
 
+    /// Returns whether the page may take its time to get a token, for example from its application.
+    pub(super) fn awaits_page(&self) -> bool {
+        match self {
+            Self::GraphQl(_) | Self::Yjs(_) | Self::Refused(_) => false,
+            Self::Hocuspocus(_) => true,
+        }
+    }
+
     /// Starts the session.
     pub(super) fn start(&self) -> Vec<ProtocolEffect> {
         match self {

@@ -276,3 +276,18 @@ test('the provider is asked for another token before the newest expires', async 
   document.append('!');
   await document.saved();
 });
+
+test('a document that is closed and opened again at once has what was just typed', async (t) => {
+  const id = await shared();
+  const page = pageOf(t, bob);
+  let typed = '';
+  for (let round = 0; round < 10; round += 1) {
+    const document = await page.open(id);
+    await document.expectText(typed);
+    document.append(`${round} `);
+    typed += `${round} `;
+    document.provider.destroy();
+  }
+  await (await page.open(id)).expectText(typed);
+  assert.equal(await storedText(id), typed);
+});

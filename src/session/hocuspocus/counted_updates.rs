@@ -10,7 +10,10 @@
 //! step 1. Deletions have no clock. Those that could be either are acknowledged when the document has been quiet for
 //! [`QUIET_FOR`], when one acknowledgement too many has no effect: the count does not become negative.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -20,8 +23,15 @@ use crate::wire::yjs::{ClientClocks, Outline};
 /// How long nothing arrives before updates are acknowledged of which it is not known whether they were counted.
 const QUIET_FOR: Duration = Duration::from_secs(1);
 
-/// The most structs of an update that are read to find out whether it was counted.
+/// The most structs, and the most bytes, of an update that is read to find out whether it was counted.
 const MAX_STRUCTS: usize = 1_000;
+const MAX_READ_BYTES: usize = 64 * 1_024;
+
+/// The most clocks that are kept to find that out.
+const MAX_CLOCKS: usize = 10_000;
+
+/// The most updates that may arrive before an earlier one is stored.
+const MAX_UNSTORED: u64 = 10_000;
 
 /// The most runs of updates that are told apart.
 const MAX_RUNS: usize = 1_000;
@@ -41,8 +51,8 @@ pub(super) struct CountedUpdates {
     unstored: VecDeque<(Counted, u64)>,
     /// How many updates were stored before them.
     stored: u64,
-    /// What the provider had when it sent its last sync step 1.
-    clocks: ClientClocks,
+    /// What the provider had when it sent its last sync step 1, while queued updates may arrive. None if that is too much to keep.
+    clocks: Option<HashMap<u64, u32>>,
     /// Whether it has not answered ours since then.
     expects_step_2: bool,
     /// Whether an update from before sync step 1 has arrived after it, so that all of them follow until the answer to the ping.
@@ -53,11 +63,14 @@ pub(super) struct CountedUpdates {
 }
 
 impl CountedUpdates {
-    /// Notes sync step 1. The provider has forgotten all updates that are not acknowledged.
-    pub(super) fn step_1(&mut self, clocks: ClientClocks) {
-        let unstored = self.unstored.iter().map(|(_counted, updates)| updates).sum();
+    /// Notes sync step 1. The provider has forgotten all updates that are not acknowledged. `is_flushing` is whether updates arrive
+    /// that it has queued.
+    pub(super) fn step_1(&mut self, clocks: &ClientClocks, is_flushing: bool) {
+        let unstored = self.unstored();
+        let is_kept = is_flushing && clocks.len() <= MAX_CLOCKS;
+        self.clocks = is_kept.then(|| clocks.iter().collect());
         self.unstored = VecDeque::from_iter((unstored > 0).then_some((Counted::No, unstored)));
-        (self.clocks, self.expects_step_2) = (clocks, true);
+        self.expects_step_2 = true;
         (self.has_queued, self.withheld) = (false, 0);
     }
 
@@ -77,12 +90,26 @@ impl CountedUpdates {
         self.add(counted, now);
     }
 
+    /// Notes that no more updates arrive that the provider has queued.
+    pub(super) fn end_flush(&mut self) {
+        (self.clocks, self.has_queued) = (None, false);
+    }
+
+    /// Returns whether more updates wait to be stored than are kept apart. The provider has to begin again.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.unstored() > MAX_UNSTORED
+    }
+
+    fn unstored(&self) -> u64 {
+        self.unstored.iter().map(|(_counted, updates)| updates).sum()
+    }
+
     fn find_counted(&self, update: &Bytes) -> Counted {
-        let Ok(outline) = Outline::read(update, MAX_STRUCTS) else { return Counted::Unknown };
-        let end_of = |client| {
-            let clocks = self.clocks.iter().find(|(of, _clock)| *of == client);
-            clocks.map_or(0, |(_client, clock)| clock)
+        let Some(clocks) = self.clocks.as_ref().filter(|_| update.len() <= MAX_READ_BYTES) else {
+            return Counted::Unknown;
         };
+        let Ok(outline) = Outline::read(update, MAX_STRUCTS) else { return Counted::Unknown };
+        let end_of = |client| clocks.get(&client).copied().unwrap_or(0);
         let mut has_insertions = false;
         for (client, _start, end) in outline.ranges() {
             has_insertions = true;

@@ -94,7 +94,7 @@ impl Model {
         match self.sent.pop_front() {
             None => {}
             Some(Sent::Step1(clocks)) => {
-                self.updates.step_1(clocks);
+                self.updates.step_1(&clocks, self.is_flushing);
                 // The server asks, and the provider answers.
                 let state = self.doc.transact().encode_state_as_update_v1(&StateVector::default());
                 self.sent.push_back(Sent::Step2(state.into()));
@@ -107,7 +107,10 @@ impl Model {
                 self.updates.update(&update, self.is_flushing, self.now);
                 self.take(update);
             }
-            Some(Sent::Pong) => self.is_flushing = false,
+            Some(Sent::Pong) => {
+                self.is_flushing = false;
+                self.updates.end_flush();
+            }
         }
     }
 
@@ -244,4 +247,32 @@ fn runs_are_bounded() {
     assert_eq!(updates.unstored.len(), MAX_RUNS);
     let updates = updates.unstored.iter().map(|(_counted, run)| run).sum::<u64>();
     assert_eq!(updates, 10 * MAX_RUNS as u64);
+}
+
+#[test]
+fn a_provider_whose_updates_are_not_stored_begins_again() {
+    let mut updates = CountedUpdates::default();
+    for _ in 0..MAX_UNSTORED {
+        updates.update(&Bytes::new(), false, Instant::now());
+    }
+    assert!(!updates.are_too_many());
+    updates.step_2(Instant::now());
+    assert!(updates.are_too_many());
+    assert_eq!(updates.note_stored(MAX_UNSTORED), MAX_UNSTORED);
+    assert!(!updates.are_too_many());
+}
+
+#[test]
+fn deletions_and_large_updates_are_of_unknown_origin_until_the_queue_ends() {
+    let (mut updates, now) = (CountedUpdates::default(), Instant::now());
+    updates.step_1(&ClientClocks::default(), true);
+    updates.step_2(now);
+    updates.update(&Bytes::from_static(&[0, 0]), true, now);
+    updates.update(&Bytes::from(vec![0; MAX_READ_BYTES + 1]), true, now);
+    updates.end_flush();
+    updates.update(&Bytes::from_static(&[0, 0]), false, now);
+    assert_eq!(updates.note_stored(4), 2);
+    assert_eq!((updates.due_at(), updates.take_withheld(now)), (Some(now + QUIET_FOR), 0));
+    assert_eq!(updates.take_withheld(now + QUIET_FOR), 2);
+    assert_eq!(updates.due_at(), None);
 }

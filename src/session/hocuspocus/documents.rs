@@ -20,8 +20,18 @@ pub(super) struct SocketDocument {
     pub(super) document: DocumentId,
     pub(super) steps: EditorSteps,
     pub(super) updates: CountedUpdates,
+    /// Whether its seat is requested.
+    pub(super) is_entering: bool,
     /// The seat; `None` before the session has it.
     pub(super) subscription: Option<Subscription>,
+}
+
+/// A document that was closed and whose last updates are being committed.
+struct ClosingDocument {
+    key: DocumentKey,
+    document: DocumentId,
+    /// How many commits have not ended.
+    commits: usize,
 }
 
 /// The documents of a socket.
@@ -29,29 +39,28 @@ pub(super) struct SocketDocument {
 pub(super) struct SocketDocuments {
     documents: HashMap<DocumentName, SocketDocument>,
     opened: u64,
-    /// The name of the document that was opened last.
-    newest: Option<DocumentName>,
+    closing: Vec<ClosingDocument>,
 }
 
 impl SocketDocuments {
-    /// Adds a document, and returns its key.
+    /// Adds a document, which is to be entered.
     pub(super) fn add(
         &mut self,
         name: DocumentName,
         document: DocumentId,
         conversation: Box<dyn EditorConversation>,
-    ) -> (DocumentKey, &mut SocketDocument) {
+    ) {
         self.opened += 1;
         let key = DocumentKey(self.opened);
-        self.newest = Some(name.clone());
         let added = SocketDocument {
             key,
             document,
             steps: EditorSteps::of(conversation),
             updates: CountedUpdates::default(),
+            is_entering: false,
             subscription: None,
         };
-        (key, self.documents.entry(name).insert_entry(added).into_mut())
+        self.documents.insert(name, added);
     }
 
     /// Returns the number of documents.
@@ -80,10 +89,30 @@ impl SocketDocuments {
         self.documents.keys().cloned().collect()
     }
 
-    /// Returns the name of a document, of the one that was opened last if it is still open.
-    pub(super) fn newest(&self) -> Option<&DocumentName> {
-        let newest = self.newest.as_ref().filter(|name| self.documents.contains_key(*name));
-        newest.or_else(|| self.documents.keys().next())
+    /// Notes that commits of a document that was closed have not ended. Until then it is not entered again: its new seat would not
+    /// receive what its own session writes.
+    pub(super) fn note_closing(&mut self, key: DocumentKey, document: DocumentId, commits: usize) {
+        if commits > 0 {
+            self.closing.push(ClosingDocument { key, document, commits });
+        }
+    }
+
+    /// Notes that a commit of a closed document has ended.
+    pub(super) fn end_commit(&mut self, key: DocumentKey) {
+        if let Some(closing) = self.closing.iter_mut().find(|closing| closing.key == key) {
+            closing.commits -= 1;
+        }
+        self.closing.retain(|closing| closing.commits > 0);
+    }
+
+    /// Returns the names of documents whose seat can be requested now.
+    pub(super) fn to_enter(&self) -> Vec<DocumentName> {
+        let is_ready = |open: &SocketDocument| {
+            let is_closing = self.closing.iter().any(|closing| closing.document == open.document);
+            !open.is_entering && !is_closing
+        };
+        let ready = self.documents.iter().filter(|(_name, open)| is_ready(open));
+        ready.map(|(name, _open)| name.clone()).collect()
     }
 
     /// Removes a document.
@@ -96,13 +125,19 @@ impl SocketDocuments {
         std::mem::take(&mut self.documents).into_values()
     }
 
+    /// Notes that no more updates arrive that the providers have queued.
+    pub(super) fn end_flush(&mut self) {
+        self.documents.values_mut().for_each(|open| open.updates.end_flush());
+    }
+
     /// Returns whether messages of a document have to wait.
     pub(super) fn are_full(&self) -> bool {
-        self.documents.values().any(|open| open.steps.is_full())
+        !self.closing.is_empty() || self.documents.values().any(|open| open.steps.is_full())
     }
 
     /// Returns whether an update of a document is not stored yet.
     pub(super) fn have_unsaved_updates(&self) -> bool {
-        self.documents.values().any(|open| open.steps.has_unsaved_updates())
+        !self.closing.is_empty()
+            || self.documents.values().any(|open| open.steps.has_unsaved_updates())
     }
 }

@@ -84,6 +84,8 @@ pub(in crate::session) enum HocuspocusCompletion {
     ClientMoved,
     /// The seat of a document was given up, and no message of its room follows.
     SeatReleased,
+    /// The last updates of a document that was closed are committed, or cannot be.
+    RestEnded(DocumentKey),
     /// A step of a document's conversation has ended.
     Step(DocumentKey, StepOutcome),
 }
@@ -170,8 +172,9 @@ impl HocuspocusProtocol {
                     }
                     return effects;
                 }
+                PageMessage::Pong => self.is_flushing = false,
                 // It concerns a document that is not open.
-                PageMessage::Document(..) | PageMessage::Pong => {}
+                PageMessage::Document(..) => {}
             }
         }
         effects.push(ProtocolEffect::PauseReading(false));
@@ -217,9 +220,15 @@ impl HocuspocusProtocol {
 
     /// Has the session authenticate the client if this is a token.
     fn authenticate(&mut self, message: PageMessage) -> Effects {
-        let PageMessage::Document(name, DocumentMessage::Token { token, provider }) = message
-        else {
-            return Vec::new();
+        let (name, token, provider) = match message {
+            PageMessage::Document(name, DocumentMessage::Token { token, provider }) => {
+                (name, token, provider)
+            }
+            PageMessage::Pong => {
+                self.is_flushing = false;
+                return Vec::new();
+            }
+            PageMessage::Document(..) => return Vec::new(),
         };
         let mut effects = vec![ProtocolEffect::PauseReading(true)];
         if !self.is_flushing && provider.is_some_and(|version| version >= PINGS_SINCE) {
@@ -242,6 +251,7 @@ impl HocuspocusProtocol {
         let (name, message) = match message {
             PageMessage::Pong => {
                 self.is_flushing = false;
+                self.documents.end_flush();
                 return Vec::new();
             }
             PageMessage::Document(name, message) => (name, message),
@@ -254,7 +264,7 @@ impl HocuspocusProtocol {
         let (updates, now) = (&mut open.updates, view.now);
         let bytes = match message {
             DocumentMessage::Step1(bytes, clocks) => {
-                updates.step_1(clocks);
+                updates.step_1(&clocks, is_flushing);
                 bytes
             }
             DocumentMessage::Step2(bytes) => {
@@ -270,12 +280,12 @@ impl HocuspocusProtocol {
                 let refusal = self.pass_on(&name, &payload, link);
                 return refusal.into_iter().map(|why| notice(&name, why)).collect();
             }
-            DocumentMessage::Close => {
-                self.close_document(&name);
-                return Vec::new();
-            }
+            DocumentMessage::Close => return self.close_document(&name).1,
             DocumentMessage::Token { .. } | DocumentMessage::Unknown => return Vec::new(),
         };
+        if updates.are_too_many() {
+            return vec![ProtocolEffect::Close(CloseReason::Unavailable)];
+        }
         match open.steps.conversation().receive(&bytes, held) {
             Ok(()) => Vec::new(),
             Err(reason) => self.end_document(&name, &reason),
@@ -355,7 +365,20 @@ impl HocuspocusProtocol {
             return vec![deny(name, "You open documents too often. Wait for a second.")];
         }
         let conversation = self.editors.converse(document);
-        let (key, open) = self.documents.add(name.clone(), document, conversation);
+        self.documents.add(name.clone(), document, conversation);
+        self.enter_documents(link)
+    }
+
+    /// Requests the seats of the documents that were opened and can be entered.
+    fn enter_documents(&mut self, link: &Arc<SessionLink>) -> Effects {
+        let names = self.documents.to_enter();
+        names.iter().flat_map(|name| self.enter(name, link)).collect()
+    }
+
+    fn enter(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
+        let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
+        open.is_entering = true;
+        let key = open.key;
         let (ended, seat_end, client_moved) = seat_end::channel();
         let entering = open.steps.conversation().enter(link.named_subscriber(name.clone()), ended);
         let opened = entering.map(move |entered| HocuspocusCompletion::Opened(key, entered));
@@ -394,10 +417,13 @@ impl HocuspocusProtocol {
                 let name = self.documents.name_of(key);
                 name.map(|name| self.end_document(&name, &seat_lost(why))).unwrap_or_default()
             }
+            HocuspocusCompletion::RestEnded(key) => return self.end_commit(key, &link, view),
             HocuspocusCompletion::ClientMoved => return vec![ProtocolEffect::Probe],
             HocuspocusCompletion::SeatReleased => return Vec::new(),
             HocuspocusCompletion::Step(key, outcome) => {
-                let Some(name) = self.documents.name_of(key) else { return Vec::new() };
+                let Some(name) = self.documents.name_of(key) else {
+                    return self.end_commit(key, &link, view);
+                };
                 if let Some(open) = self.documents.get_mut(&name) {
                     // A break is the end of the document, which follows from the outcome.
                     let _flow: ControlFlow<()> = open.steps.finish(&outcome, view.now);
@@ -406,6 +432,19 @@ impl HocuspocusProtocol {
             }
         };
         self.advance_all(effects, view)
+    }
+
+    /// Notes that a commit of a closed document has ended, and enters the document if it was opened again meanwhile.
+    fn end_commit(
+        &mut self,
+        key: DocumentKey,
+        link: &Arc<SessionLink>,
+        view: &SessionView,
+    ) -> Effects {
+        self.documents.end_commit(key);
+        let mut effects = self.enter_documents(link);
+        effects.push(self.pause_if_full(view));
+        effects
     }
 
     fn document(&mut self, key: DocumentKey) -> Option<&mut SocketDocument> {
@@ -434,7 +473,12 @@ impl HocuspocusProtocol {
                 let why = "The token belongs to another user than the first one of this socket. Open another socket.";
                 vec![deny(&name, why)]
             }
-            Err(error) => vec![deny(&name, &CloseReason::from(&error).text())],
+            Err(error) => match CloseReason::from(&error) {
+                // The page may go on with its present token. A document that is not open would stay so.
+                CloseReason::Unavailable if self.documents.get_mut(&name).is_some() => Vec::new(),
+                reason @ CloseReason::Unavailable => vec![ProtocolEffect::Close(reason)],
+                reason => vec![deny(&name, &reason.text())],
+            },
         };
         // Those that are accepted by now need no check.
         while let Some((name, token)) = self.tokens.next_waiting() {
@@ -471,14 +515,17 @@ impl HocuspocusProtocol {
         effects.extend(
             running.map(|step| wait(step.map(move |end| HocuspocusCompletion::Step(key, end)))),
         );
-        let withheld = open.updates.take_withheld(view.now);
-        effects.extend(acknowledge(name, withheld));
-        let due_at = open.updates.due_at();
-        for at in [wake_at, due_at].into_iter().flatten() {
-            effects.extend(self.wake_later(at));
-        }
         for outcome in outcomes {
             effects.extend(self.follow(name, outcome));
+        }
+        let mut due_at = None;
+        if let Some(open) = self.documents.get_mut(name) {
+            let withheld = open.updates.take_withheld(view.now);
+            effects.extend(acknowledge(name, withheld));
+            due_at = open.updates.due_at();
+        }
+        for at in [wake_at, due_at].into_iter().flatten() {
+            effects.extend(self.wake_later(at));
         }
         effects
     }
@@ -540,7 +587,7 @@ impl HocuspocusProtocol {
         ) {
             return vec![ProtocolEffect::Close(reason.clone())];
         }
-        let was_open = self.close_document(name);
+        let (was_open, mut effects) = self.close_document(name);
         let text = reason.text();
         if was_open {
             tracing::info!(reason = reason.label(), document = name.document(), "document closed");
@@ -552,22 +599,35 @@ impl HocuspocusProtocol {
             false => notice(name, &text),
         };
         let closed = was_open.then(|| reply(name.closed(&text)));
-        [told].into_iter().chain(closed).collect()
+        effects.extend([told].into_iter().chain(closed));
+        effects
     }
 
-    /// Gives a document up. Returns whether the session had its seat.
-    fn close_document(&mut self, name: &DocumentName) -> bool {
-        let Some(mut closed) = self.documents.remove(name) else { return false };
-        if let Some(rest) = closed.steps.end() {
-            // A task of its own, because it must run although the session may end.
-            tokio::spawn(rest.in_current_span());
-        }
-        closed.subscription.is_some()
+    /// Gives a document up, and commits what is left of it. Returns whether the session had its seat.
+    fn close_document(&mut self, name: &DocumentName) -> (bool, Effects) {
+        let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
+        let key = closed.key;
+        // A task of its own, because it must run although the session may end.
+        let rest = closed.steps.end().map(|rest| tokio::spawn(rest.in_current_span()));
+        // A step that commits goes on, and its outcome arrives.
+        let commits = usize::from(closed.steps.has_unsaved_updates()) + usize::from(rest.is_some());
+        self.documents.note_closing(key, closed.document, commits);
+        let rest = rest.map(|rest| {
+            wait(rest.map(move |ended| {
+                if ended.is_err() {
+                    tracing::error!("the last updates of a document have no outcome");
+                }
+                HocuspocusCompletion::RestEnded(key)
+            }))
+        });
+        (closed.subscription.is_some(), rest.into_iter().collect())
     }
 
-    /// Returns the frame that asks for another token. `None` if no document is open.
+    /// Returns the frames that ask for another token, for each open document. `None` if no document is open.
     pub(in crate::session) fn expiry_warning(&self) -> Option<Bytes> {
-        self.documents.newest().map(DocumentName::token_request)
+        let requests: Vec<_> =
+            self.documents.names().iter().map(DocumentName::token_request).collect();
+        (!requests.is_empty()).then(|| requests.concat().into())
     }
 
     /// Returns whether an update of a document is not stored yet.

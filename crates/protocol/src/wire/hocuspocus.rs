@@ -37,6 +37,12 @@ const PERMISSION_DENIED: u8 = 1;
 /// The longest name, in bytes: a key of 200 characters, and the id of one of several providers.
 const MAX_NAME: usize = 1_024;
 
+/// The longest token, in bytes.
+const MAX_TOKEN: usize = 16 * 1_024;
+
+/// The longest stateless message that is read at all, in bytes.
+const MAX_STATELESS: usize = 1_024 * 1_024;
+
 /// Frames up to this length are copied when a name is put in front; a longer one is shared.
 const MAX_COPIED: usize = 4 * 1_024;
 
@@ -225,7 +231,7 @@ fn document_message(
         Ok(QUERY_AWARENESS) => DocumentMessage::Awareness(bytes.slice(start..reader.position())),
         Ok(AUTH) => match u8::try_from(reader.number()?) {
             Ok(TOKEN) => {
-                let token = reader.text()?.to_owned();
+                let token = short_text(reader, MAX_TOKEN)?;
                 let provider = (reader.remaining() > 0).then(|| reader.text()).transpose()?;
                 let major = provider.and_then(|version| version.split('.').next());
                 let provider = major.and_then(|major| major.parse().ok());
@@ -233,10 +239,19 @@ fn document_message(
             }
             _ => DocumentMessage::Unknown,
         },
-        Ok(STATELESS) => DocumentMessage::Stateless(reader.text()?.to_owned()),
+        Ok(STATELESS) => DocumentMessage::Stateless(short_text(reader, MAX_STATELESS)?),
         Ok(CLOSE) => DocumentMessage::Close,
         _ => DocumentMessage::Unknown,
     })
+}
+
+/// Reads a string of at most `max` bytes.
+fn short_text(reader: &mut Lib0Reader<'_>, max: usize) -> Result<String, Malformed> {
+    let text = reader.text()?;
+    if text.len() > max {
+        return Err(Malformed("a token or a stateless message is too long"));
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -309,8 +324,10 @@ mod tests {
         ] {
             assert!(parse(&Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
         }
-        let long = message(&[&[0x81, 0x08], &[b'a'; 1_025], b"\x07"]);
-        assert!(parse(&long).is_err());
+        let long_name = message(&[&[0x81, 0x08], &[b'a'; 1_025], b"\x07"]);
+        assert!(parse(&long_name).is_err());
+        let long_token = message(&[b"\x03doc\x02\x00\x81\x80\x01", &[b'a'; MAX_TOKEN + 1]]);
+        assert!(parse(&long_token).is_err());
     }
 
     #[test]
