@@ -291,3 +291,19 @@ test('a document that is closed and opened again at once has what was just typed
   await (await page.open(id)).expectText(typed);
   assert.equal(await storedText(id), typed);
 });
+
+test('the documents of a page may have tokens of their own', async (t) => {
+  const page = pageOf(t, bob);
+  const ids = [await shared('one'), await shared('two'), await shared('three')];
+  const refresh = async () => data(await bob.run('mutation { refreshToken { token } }')).refreshToken.token;
+  const documents = await Promise.all(ids.map((id) => page.open(id, { token: refresh })));
+  assert.deepEqual(documents.map(({ content }) => content), ['one', 'two', 'three']);
+  documents[1].append('!');
+  await documents[1].saved();
+  assert.equal(await storedText(ids[1]), 'two!');
+
+  const another = pageOf(t, bob);
+  const tokens = await Promise.all(ids.map(refresh));
+  const opened = await Promise.all(ids.map((id, index) => another.open(id, { token: tokens[index] })));
+  assert.deepEqual(opened.map(({ content }) => content), ['one', 'two!', 'three']);
+});

@@ -37,7 +37,7 @@ use crate::{
 /// The first version of the provider that answers a ping.
 const PINGS_SINCE: u32 = 4;
 
-/// The most messages that wait while the client is authenticated.
+/// The most messages that wait while a token is checked.
 const MAX_BACKLOG: usize = 1_024;
 
 /// How many tokens a client may send that do not authenticate it.
@@ -52,6 +52,8 @@ pub(in crate::session) struct HocuspocusProtocol {
     stage: Stage,
     tokens: SocketTokens,
     documents: SocketDocuments,
+    /// The messages behind a token that is being checked.
+    backlog: VecDeque<Received>,
     /// Whether updates may arrive that the provider queued while it was not connected.
     is_flushing: bool,
     refusals: u32,
@@ -107,6 +109,7 @@ impl HocuspocusProtocol {
             wants_versions,
             stage: Stage::Unknown,
             documents: SocketDocuments::default(),
+            backlog: VecDeque::new(),
             is_flushing: false,
             refusals: 0,
             wake_at: None,
@@ -126,11 +129,21 @@ impl HocuspocusProtocol {
             return Vec::new();
         };
         self.tokens.accept(token);
+        self.backlog = backlog;
         let mut effects = self.open(&name, &link);
-        for Received(message, held) in backlog {
-            effects.extend(self.handle(message, held, &link, view));
-        }
+        effects.extend(self.handle_backlog(&link, view));
         self.advance_all(effects, view)
+    }
+
+    /// Handles the messages that have waited, up to a token that has to be checked.
+    fn handle_backlog(&mut self, link: &Arc<SessionLink>, view: &SessionView) -> Effects {
+        let mut effects = Vec::new();
+        while !self.tokens.is_checking()
+            && let Some(Received(message, held)) = self.backlog.pop_front()
+        {
+            effects.extend(self.handle(message, held, link, view));
+        }
+        effects
     }
 
     /// Notes that the client is not admitted. Returns what follows if it may try again, or has to be told why the session closes.
@@ -201,11 +214,18 @@ impl HocuspocusProtocol {
         };
         match &mut self.stage {
             Stage::Unknown => self.authenticate(message),
+            Stage::Authenticating { backlog, .. } if backlog.len() >= MAX_BACKLOG => {
+                bad("Too many messages before the token was answered")
+            }
             Stage::Authenticating { backlog, .. } => {
-                if backlog.len() >= MAX_BACKLOG {
+                backlog.push_back(Received(message, held));
+                Vec::new()
+            }
+            Stage::Admitted(_) if self.tokens.is_checking() => {
+                if self.backlog.len() >= MAX_BACKLOG {
                     return bad("Too many messages before the token was answered");
                 }
-                backlog.push_back(Received(message, held));
+                self.backlog.push_back(Received(message, held));
                 Vec::new()
             }
             Stage::Admitted(link) => {
@@ -325,7 +345,6 @@ impl HocuspocusProtocol {
     ) -> Effects {
         match self.tokens.receive(name, token, link.user().id) {
             TokenStep::Accepted => self.open(name, link),
-            TokenStep::Waits => Vec::new(),
             TokenStep::Check(check) => {
                 let checked = check.map(HocuspocusCompletion::Token);
                 vec![wait(checked)]
@@ -480,15 +499,7 @@ impl HocuspocusProtocol {
                 reason => vec![deny(&name, &reason.text())],
             },
         };
-        // Those that are accepted by now need no check.
-        while let Some((name, token)) = self.tokens.next_waiting() {
-            let step = self.receive_token(&name, token, link);
-            let is_checking = self.tokens.is_checking();
-            effects.extend(step);
-            if is_checking {
-                break;
-            }
-        }
+        effects.extend(self.handle_backlog(link, view));
         effects
     }
 
@@ -504,7 +515,8 @@ impl HocuspocusProtocol {
     /// Stops reading while the messages of a document have to wait. A session that closes once it is idle must not receive updates
     /// that it would have to wait for either.
     fn pause_if_full(&self, view: &SessionView) -> ProtocolEffect {
-        ProtocolEffect::PauseReading(self.documents.are_full() || view.is_draining)
+        let is_full = self.documents.are_full() || self.tokens.is_checking();
+        ProtocolEffect::PauseReading(is_full || view.is_draining)
     }
 
     fn advance(&mut self, name: &DocumentName, view: &SessionView) -> Effects {

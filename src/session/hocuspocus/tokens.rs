@@ -1,8 +1,8 @@
 //! The tokens of a page. The provider of each document sends one, usually the same.
 //!
-//! One token at a time is checked. A token that was accepted before is not checked again.
+//! One token at a time is checked; the messages behind it wait. A token that was accepted before is not checked again.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
@@ -12,9 +12,6 @@ use crate::{
     wire::hocuspocus::DocumentName,
 };
 
-/// The most tokens that wait. The provider of a document sends another one if it is asked.
-const MAX_WAITING: usize = 128;
-
 /// The tokens of a socket.
 pub(super) struct SocketTokens {
     parts: Arc<SessionParts>,
@@ -22,15 +19,12 @@ pub(super) struct SocketTokens {
     accepted: Option<String>,
     /// The document whose token is being checked, and the token.
     checking: Option<(DocumentName, String)>,
-    waiting: VecDeque<(DocumentName, String)>,
 }
 
 /// What follows from a token.
 pub(super) enum TokenStep {
     /// It is accepted already.
     Accepted,
-    /// It waits until another one is checked.
-    Waits,
     /// It is to be checked.
     Check(LocalBoxFuture<'static, Result<Identified, IdentityError>>),
     /// The user sends too many.
@@ -40,7 +34,7 @@ pub(super) enum TokenStep {
 impl SocketTokens {
     /// Returns the tokens of a socket that has sent none.
     pub(super) fn new(parts: Arc<SessionParts>) -> Self {
-        Self { parts, accepted: None, checking: None, waiting: VecDeque::new() }
+        Self { parts, accepted: None, checking: None }
     }
 
     /// Notes a token that was accepted.
@@ -48,7 +42,7 @@ impl SocketTokens {
         self.accepted = Some(token);
     }
 
-    /// Receives the token of a document's provider.
+    /// Receives the token of a document's provider, while no other one is being checked.
     pub(super) fn receive(
         &mut self,
         name: &DocumentName,
@@ -57,13 +51,6 @@ impl SocketTokens {
     ) -> TokenStep {
         if self.accepted.as_ref() == Some(&token) {
             return TokenStep::Accepted;
-        }
-        if self.checking.is_some() {
-            if self.waiting.len() >= MAX_WAITING {
-                return TokenStep::TooMany;
-            }
-            self.waiting.push_back((name.clone(), token));
-            return TokenStep::Waits;
         }
         // To verify a token of an outside issuer takes as long as a small operation.
         if self.parts.throttle.take(&user).is_err() {
@@ -82,10 +69,5 @@ impl SocketTokens {
     /// Returns whether a token is being checked.
     pub(super) fn is_checking(&self) -> bool {
         self.checking.is_some()
-    }
-
-    /// Removes the token that waits longest.
-    pub(super) fn next_waiting(&mut self) -> Option<(DocumentName, String)> {
-        self.waiting.pop_front()
     }
 }
