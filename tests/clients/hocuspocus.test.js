@@ -307,3 +307,9 @@ test('the documents of a page may have tokens of their own', async (t) => {
   const opened = await Promise.all(ids.map((id, index) => another.open(id, { token: tokens[index] })));
   assert.deepEqual(opened.map(({ content }) => content), ['one', 'two!', 'three']);
 });
+
+test('an ordinary request to the address of the provider is told what it is for', async () => {
+  const answer = await fetch(`${server.url}/collab`);
+  assert.equal(answer.status, 400);
+  assert.match((await answer.json()).errors[0].message, /HocuspocusProvider/);
+});

@@ -30,8 +30,8 @@ const MAX_READ_BYTES: usize = 64 * 1_024;
 /// The most clocks that are kept to find that out.
 const MAX_CLOCKS: usize = 10_000;
 
-/// The most updates that may arrive before an earlier one is stored.
-const MAX_UNSTORED: u64 = 10_000;
+/// The most updates that may wait to be stored, or to be acknowledged.
+const MAX_WAITING: u64 = 10_000;
 
 /// The most runs of updates that are told apart.
 const MAX_RUNS: usize = 1_000;
@@ -95,9 +95,9 @@ impl CountedUpdates {
         (self.clocks, self.has_queued) = (None, false);
     }
 
-    /// Returns whether more updates wait to be stored than are kept apart. The provider has to begin again.
+    /// Returns whether too many updates wait to be stored or to be acknowledged. The provider has to begin again.
     pub(super) fn are_too_many(&self) -> bool {
-        self.unstored() > MAX_UNSTORED
+        self.unstored() + self.withheld > MAX_WAITING
     }
 
     fn unstored(&self) -> u64 {

@@ -252,14 +252,25 @@ fn runs_are_bounded() {
 #[test]
 fn a_provider_whose_updates_are_not_stored_begins_again() {
     let mut updates = CountedUpdates::default();
-    for _ in 0..MAX_UNSTORED {
+    for _ in 0..MAX_WAITING {
         updates.update(&Bytes::new(), false, Instant::now());
     }
     assert!(!updates.are_too_many());
     updates.step_2(Instant::now());
     assert!(updates.are_too_many());
-    assert_eq!(updates.note_stored(MAX_UNSTORED), MAX_UNSTORED);
+    assert_eq!(updates.note_stored(MAX_WAITING), MAX_WAITING);
     assert!(!updates.are_too_many());
+}
+
+#[test]
+fn acknowledgements_that_wait_for_a_pause_are_bounded() {
+    let (mut updates, now) = (CountedUpdates::default(), Instant::now());
+    for number in 1..=MAX_WAITING + 1 {
+        assert!(!updates.are_too_many());
+        updates.update(&Bytes::from_static(&[0, 0]), true, now);
+        assert_eq!(updates.note_stored(number), 0);
+    }
+    assert!(updates.are_too_many());
 }
 
 #[test]

@@ -30,8 +30,10 @@ pub(super) struct SocketDocument {
 struct ClosingDocument {
     key: DocumentKey,
     document: DocumentId,
-    /// How many commits have not ended.
-    commits: usize,
+    /// Whether a step of its conversation commits.
+    is_committing: bool,
+    /// Whether the updates that no step had begun to commit are being committed.
+    has_rest: bool,
 }
 
 /// The documents of a socket.
@@ -89,20 +91,31 @@ impl SocketDocuments {
         self.documents.keys().cloned().collect()
     }
 
-    /// Notes that commits of a document that was closed have not ended. Until then it is not entered again: its new seat would not
-    /// receive what its own session writes.
-    pub(super) fn note_closing(&mut self, key: DocumentKey, document: DocumentId, commits: usize) {
-        if commits > 0 {
-            self.closing.push(ClosingDocument { key, document, commits });
-        }
+    /// Notes that a document was closed, and whether a step commits and a rest is being committed. Until both have ended it is
+    /// not entered again: its new seat would not receive what its own session writes.
+    pub(super) fn note_closing(&mut self, closed: &SocketDocument, has_rest: bool) {
+        let is_committing = closed.steps.has_unsaved_updates();
+        let (key, document) = (closed.key, closed.document);
+        self.closing.push(ClosingDocument { key, document, is_committing, has_rest });
+        self.forget_closed();
     }
 
-    /// Notes that a commit of a closed document has ended.
-    pub(super) fn end_commit(&mut self, key: DocumentKey) {
-        if let Some(closing) = self.closing.iter_mut().find(|closing| closing.key == key) {
-            closing.commits -= 1;
-        }
-        self.closing.retain(|closing| closing.commits > 0);
+    /// Notes that the last step of a closed document has ended.
+    pub(super) fn end_step(&mut self, key: DocumentKey) {
+        let closing = self.closing.iter_mut().filter(|closing| closing.key == key);
+        closing.for_each(|closing| closing.is_committing = false);
+        self.forget_closed();
+    }
+
+    /// Notes that the rest of a closed document is committed, or cannot be.
+    pub(super) fn end_rest(&mut self, key: DocumentKey) {
+        let closing = self.closing.iter_mut().filter(|closing| closing.key == key);
+        closing.for_each(|closing| closing.has_rest = false);
+        self.forget_closed();
+    }
+
+    fn forget_closed(&mut self) {
+        self.closing.retain(|closing| closing.is_committing || closing.has_rest);
     }
 
     /// Returns the names of documents whose seat can be requested now.

@@ -312,10 +312,7 @@ impl HocuspocusProtocol {
         }
     }
 
-    /// Sends a stateless message to the others who have the document open.
-    ///
-    /// # Errors
-    /// Why it is not sent.
+    /// Sends a stateless message to the others who have the document open. Returns why it is not sent, if it is not.
     fn pass_on(&mut self, name: &DocumentName, payload: &str, link: &SessionLink) -> Option<&str> {
         let limit = self.parts.limits.awareness;
         let open = self.documents.get_mut(name)?;
@@ -436,32 +433,42 @@ impl HocuspocusProtocol {
                 let name = self.documents.name_of(key);
                 name.map(|name| self.end_document(&name, &seat_lost(why))).unwrap_or_default()
             }
-            HocuspocusCompletion::RestEnded(key) => return self.end_commit(key, &link, view),
+            HocuspocusCompletion::RestEnded(key) => {
+                self.documents.end_rest(key);
+                self.enter_documents(&link)
+            }
             HocuspocusCompletion::ClientMoved => return vec![ProtocolEffect::Probe],
             HocuspocusCompletion::SeatReleased => return Vec::new(),
             HocuspocusCompletion::Step(key, outcome) => {
-                let Some(name) = self.documents.name_of(key) else {
-                    return self.end_commit(key, &link, view);
-                };
-                if let Some(open) = self.documents.get_mut(&name) {
-                    // A break is the end of the document, which follows from the outcome.
-                    let _flow: ControlFlow<()> = open.steps.finish(&outcome, view.now);
-                }
-                self.follow(&name, outcome)
+                return self.finish_step(key, outcome, &link, view);
             }
         };
         self.advance_all(effects, view)
     }
 
-    /// Notes that a commit of a closed document has ended, and enters the document if it was opened again meanwhile.
-    fn end_commit(
+    /// Notes the outcome of a step. A document that was closed meanwhile may be entered now, if it was opened again.
+    fn finish_step(
         &mut self,
         key: DocumentKey,
+        outcome: StepOutcome,
         link: &Arc<SessionLink>,
         view: &SessionView,
     ) -> Effects {
-        self.documents.end_commit(key);
-        let mut effects = self.enter_documents(link);
+        let mut effects = match self.documents.name_of(key) {
+            Some(name) => {
+                if let Some(open) = self.documents.get_mut(&name) {
+                    // A break is the end of the document, which follows from the outcome.
+                    let _flow: ControlFlow<()> = open.steps.finish(&outcome, view.now);
+                }
+                let mut effects = self.follow(&name, outcome);
+                effects.extend(self.advance(&name, view));
+                effects
+            }
+            None => {
+                self.documents.end_step(key);
+                self.enter_documents(link)
+            }
+        };
         effects.push(self.pause_if_full(view));
         effects
     }
@@ -619,11 +626,9 @@ impl HocuspocusProtocol {
     fn close_document(&mut self, name: &DocumentName) -> (bool, Effects) {
         let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
         let key = closed.key;
-        // A task of its own, because it must run although the session may end.
+        // A task of its own, because it must run although the session may end. A step that commits goes on as well.
         let rest = closed.steps.end().map(|rest| tokio::spawn(rest.in_current_span()));
-        // A step that commits goes on, and its outcome arrives.
-        let commits = usize::from(closed.steps.has_unsaved_updates()) + usize::from(rest.is_some());
-        self.documents.note_closing(key, closed.document, commits);
+        self.documents.note_closing(&closed, rest.is_some());
         let rest = rest.map(|rest| {
             wait(rest.map(move |ended| {
                 if ended.is_err() {
