@@ -3,7 +3,7 @@
 use actix::prelude::*;
 
 use super::Room;
-use crate::room::delivery::editors::InitialSync;
+use crate::room::delivery::initial_sync::InitialSync;
 
 impl Room {
     /// Notes what the replica takes, after it was used, or a large text that is here without one.

@@ -17,7 +17,7 @@ use crate::{
     outbox::SeatId,
     room::{
         SeatEnd,
-        delivery::editors::{MAX_CACHED_BYTES, PendingSync},
+        delivery::{editors::PendingSync, initial_sync::MAX_CACHED_BYTES},
     },
     wire::yjs::ClientClocks,
 };

@@ -28,7 +28,7 @@ use crate::{
     outbox::{SeatFrame, SeatId},
     room::{
         SeatEnd,
-        delivery::editors::{InitialSync, PendingSync},
+        delivery::{editors::PendingSync, initial_sync::InitialSync},
     },
     wire::yjs::{self, ClientClocks, Outline},
 };
