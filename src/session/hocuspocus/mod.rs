@@ -4,8 +4,11 @@
 //! documents that it names. Each has its own conversation, seat and [`counted_updates`], and ends without the others. The Yjs
 //! layer implements the [`port`].
 
+mod authentication;
 mod counted_updates;
 mod documents;
+mod opening;
 pub(super) mod port;
 pub(super) mod protocol;
+mod replies;
 mod tokens;

@@ -1,78 +1,67 @@
 //! HocuspocusProvider, from the messages of a page to effects.
 //!
-//! The first token authenticates the client, and its messages wait until that is done. A token opens the document that it is sent
-//! for; what concerns a document that is not open is ignored, because the provider repeats it when it opens the document. What
-//! ends a document leaves the others open; only what concerns all of them ends the session.
+//! Tokens are in [`authentication`](super::authentication), and how a document begins and ends is in [`opening`](super::opening).
+//! What concerns a document that is not open is ignored, because the provider repeats it when it opens the document.
 
-use std::{collections::VecDeque, mem, ops::ControlFlow, sync::Arc};
+use std::{collections::VecDeque, ops::ControlFlow, sync::Arc};
 
-use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use serde_json::json;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use super::{
     documents::{DocumentKey, SocketDocument, SocketDocuments},
     port::OpenEditors,
-    tokens::{SocketTokens, TokenStep},
+    replies::{self, acknowledge, notice, reply, wait},
+    tokens::SocketTokens,
 };
 use crate::{
-    domain::DocumentId,
     memory::Reservation,
     room::{SeatEnd, Subscription},
     session::{
         Identified, IdentityError, SavedUpdates, SessionLink, SessionParts, StepOutcome,
         error::seat_lost,
-        protocol::{Completion, ProtocolEffect, SessionView},
-        yjs::{seat_end, steps::Advanced},
+        protocol::{ProtocolEffect, SessionView},
+        yjs::steps::Advanced,
     },
     wire::{
         CloseReason, Message,
         hocuspocus::{self, DocumentMessage, DocumentName, PageMessage, SERVER_PAYLOAD},
-        yjs,
     },
 };
-
-/// The first version of the provider that answers a ping.
-const PINGS_SINCE: u32 = 4;
 
 /// The most messages that wait while a token is checked.
 const MAX_BACKLOG: usize = 1_024;
 
-/// How many tokens a client may send that do not authenticate it.
-const MAX_REFUSALS: u32 = 5;
-
 /// The state of a session of HocuspocusProvider.
 pub(in crate::session) struct HocuspocusProtocol {
-    parts: Arc<SessionParts>,
-    editors: Arc<dyn OpenEditors>,
+    pub(super) parts: Arc<SessionParts>,
+    pub(super) editors: Arc<dyn OpenEditors>,
     /// Whether the page wants to know the version that has its updates.
     wants_versions: bool,
-    stage: Stage,
-    tokens: SocketTokens,
-    documents: SocketDocuments,
+    pub(super) stage: Stage,
+    pub(super) tokens: SocketTokens,
+    pub(super) documents: SocketDocuments,
     /// The messages behind a token that is being checked.
-    backlog: VecDeque<Received>,
+    pub(super) backlog: VecDeque<Received>,
     /// Whether updates may arrive that the provider queued while it was not connected.
-    is_flushing: bool,
-    refusals: u32,
+    pub(super) is_flushing: bool,
+    pub(super) refusals: u32,
     /// The earliest time at which the session was asked to wake the protocol.
     wake_at: Option<Instant>,
 }
 
 /// How far the client is authenticated.
-enum Stage {
+pub(super) enum Stage {
     /// No token has arrived.
     Unknown,
     /// The first token is being checked.
-    Authenticating { name: DocumentName, token: String, backlog: VecDeque<Received> },
+    Authenticating { name: DocumentName, token: String },
     /// The client is admitted.
     Admitted(Arc<SessionLink>),
 }
 
 /// A message, and the memory of a large one.
-struct Received(PageMessage, Option<Reservation>);
+pub(super) struct Received(pub(super) PageMessage, pub(super) Option<Reservation>);
 
 /// The result of work of this protocol.
 pub(in crate::session) enum HocuspocusCompletion {
@@ -92,7 +81,7 @@ pub(in crate::session) enum HocuspocusCompletion {
     Step(DocumentKey, StepOutcome),
 }
 
-type Effects = Vec<ProtocolEffect>;
+pub(super) type Effects = Vec<ProtocolEffect>;
 
 impl HocuspocusProtocol {
     /// Creates the state of a session that has just opened. With `wants_versions`, the page is told the version that has its
@@ -116,84 +105,6 @@ impl HocuspocusProtocol {
         }
     }
 
-    /// Notes that the client is admitted: opens the document whose token it was, and handles what has waited.
-    pub(in crate::session) fn admit(
-        &mut self,
-        link: Arc<SessionLink>,
-        view: &SessionView,
-    ) -> Effects {
-        let admitted = Stage::Admitted(Arc::clone(&link));
-        let Stage::Authenticating { name, token, backlog } =
-            mem::replace(&mut self.stage, admitted)
-        else {
-            return Vec::new();
-        };
-        self.tokens.accept(token);
-        self.backlog = backlog;
-        let mut effects = self.open(&name, &link);
-        effects.extend(self.handle_backlog(&link, view));
-        self.advance_all(effects, view)
-    }
-
-    /// Handles the messages that have waited, up to a token that has to be checked.
-    fn handle_backlog(&mut self, link: &Arc<SessionLink>, view: &SessionView) -> Effects {
-        let mut effects = Vec::new();
-        while !self.tokens.is_checking()
-            && let Some(Received(message, held)) = self.backlog.pop_front()
-        {
-            effects.extend(self.handle(message, held, link, view));
-        }
-        effects
-    }
-
-    /// Notes that the client is not admitted. Returns what follows if it may try again, or has to be told why the session closes.
-    pub(in crate::session) fn refuse(&mut self, reason: &CloseReason) -> Option<Effects> {
-        let Stage::Authenticating { name, token, backlog } =
-            mem::replace(&mut self.stage, Stage::Unknown)
-        else {
-            return None;
-        };
-        let text = reason.text();
-        if *reason == CloseReason::ConnectionLimit {
-            return Some(vec![deny(&name, &text), ProtocolEffect::Close(reason.clone())]);
-        }
-        self.refusals += 1;
-        // The provider would come back at once with the same token if the session closed.
-        let may_try_again = !reason.may_retry() || *reason == CloseReason::TokenExpired;
-        if !may_try_again || self.refusals >= MAX_REFUSALS {
-            return None;
-        }
-        let mut effects = vec![deny(&name, &text)];
-        effects.extend(self.try_next(&token, &text, backlog));
-        Some(effects)
-    }
-
-    /// Denies the documents that have sent a refused token as well, for this reason, and tries the next other token.
-    fn try_next(&mut self, refused: &str, why: &str, mut waiting: VecDeque<Received>) -> Effects {
-        let mut effects = Vec::new();
-        while let Some(Received(message, _held)) = waiting.pop_front() {
-            match &message {
-                PageMessage::Document(name, DocumentMessage::Token { token, .. })
-                    if token == refused =>
-                {
-                    effects.push(deny(name, why));
-                }
-                PageMessage::Document(_, DocumentMessage::Token { .. }) => {
-                    effects.extend(self.authenticate(message));
-                    if let Stage::Authenticating { backlog, .. } = &mut self.stage {
-                        *backlog = waiting;
-                    }
-                    return effects;
-                }
-                PageMessage::Pong => self.is_flushing = false,
-                // It concerns a document that is not open.
-                PageMessage::Document(..) => {}
-            }
-        }
-        effects.push(ProtocolEffect::PauseReading(false));
-        effects
-    }
-
     pub(in crate::session) fn receive(
         &mut self,
         message: &Message,
@@ -212,22 +123,10 @@ impl HocuspocusProtocol {
             Ok(message) => message,
             Err(malformed) => return bad(malformed.0),
         };
-        match &mut self.stage {
+        match &self.stage {
             Stage::Unknown => self.authenticate(message),
-            Stage::Authenticating { backlog, .. } if backlog.len() >= MAX_BACKLOG => {
-                bad("Too many messages before the token was answered")
-            }
-            Stage::Authenticating { backlog, .. } => {
-                backlog.push_back(Received(message, held));
-                Vec::new()
-            }
-            Stage::Admitted(_) if self.tokens.is_checking() => {
-                if self.backlog.len() >= MAX_BACKLOG {
-                    return bad("Too many messages before the token was answered");
-                }
-                self.backlog.push_back(Received(message, held));
-                Vec::new()
-            }
+            Stage::Authenticating { .. } => self.wait_for_token(message, held),
+            Stage::Admitted(_) if self.tokens.is_checking() => self.wait_for_token(message, held),
             Stage::Admitted(link) => {
                 let (link, about) = (Arc::clone(link), message.document().cloned());
                 let mut effects = self.handle(message, held, &link, view);
@@ -238,30 +137,17 @@ impl HocuspocusProtocol {
         }
     }
 
-    /// Has the session authenticate the client if this is a token.
-    fn authenticate(&mut self, message: PageMessage) -> Effects {
-        let (name, token, provider) = match message {
-            PageMessage::Document(name, DocumentMessage::Token { token, provider }) => {
-                (name, token, provider)
-            }
-            PageMessage::Pong => {
-                self.is_flushing = false;
-                return Vec::new();
-            }
-            PageMessage::Document(..) => return Vec::new(),
-        };
-        let mut effects = vec![ProtocolEffect::PauseReading(true)];
-        if !self.is_flushing && provider.is_some_and(|version| version >= PINGS_SINCE) {
-            self.is_flushing = true;
-            effects.push(reply(hocuspocus::ping()));
+    /// Keeps a message until the token before it is checked.
+    fn wait_for_token(&mut self, message: PageMessage, held: Option<Reservation>) -> Effects {
+        if self.backlog.len() >= MAX_BACKLOG {
+            let text = "Too many messages before the token was answered";
+            return vec![ProtocolEffect::Close(CloseReason::BadMessage(text.into()))];
         }
-        let shown = Some(token.clone()).filter(|token| !token.is_empty());
-        effects.push(ProtocolEffect::Authenticate { token: shown, predecessor: None });
-        self.stage = Stage::Authenticating { name, token, backlog: VecDeque::new() };
-        effects
+        self.backlog.push_back(Received(message, held));
+        Vec::new()
     }
 
-    fn handle(
+    pub(super) fn handle(
         &mut self,
         message: PageMessage,
         held: Option<Reservation>,
@@ -334,81 +220,6 @@ impl HocuspocusProtocol {
         None
     }
 
-    fn receive_token(
-        &mut self,
-        name: &DocumentName,
-        token: String,
-        link: &Arc<SessionLink>,
-    ) -> Effects {
-        match self.tokens.receive(name, token, link.user().id) {
-            TokenStep::Accepted => self.open(name, link),
-            TokenStep::Check(check) => {
-                let checked = check.map(HocuspocusCompletion::Token);
-                vec![wait(checked)]
-            }
-            TokenStep::TooMany => {
-                vec![deny(name, "You send tokens too often. Wait for a second.")]
-            }
-        }
-    }
-
-    /// Opens a document for which the client has sent a valid token, unless it is open.
-    fn open(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
-        if let Some(open) = self.documents.get_mut(name) {
-            // The document is being opened if it has no seat. The room tells the scope then.
-            let subscription = open.subscription.as_ref();
-            let scope = subscription.map(|open| yjs::scope(open.editor().may_edit()));
-            return scope.map(|scope| reply(name.named(&scope))).into_iter().collect();
-        }
-        let Ok(document) = name.document().parse::<DocumentId>() else {
-            return vec![deny(name, &CloseReason::Forbidden.text())];
-        };
-        if self.documents.has(document) {
-            return vec![deny(
-                name,
-                "This document is open on this socket already. Use one provider for it, or another socket.",
-            )];
-        }
-        let limit = self.parts.limits.subscriptions;
-        if self.documents.len() >= limit {
-            let why = format!(
-                "This socket has {limit} documents open, the most that it may have. Close some of them."
-            );
-            return vec![deny(name, &why)];
-        }
-        // Access is read from the store, as by an operation.
-        if self.parts.throttle.take(&link.user().id).is_err() {
-            return vec![deny(name, "You open documents too often. Wait for a second.")];
-        }
-        let conversation = self.editors.converse(document);
-        self.documents.add(name.clone(), document, conversation);
-        self.enter_documents(link)
-    }
-
-    /// Requests the seats of the documents that were opened and can be entered.
-    fn enter_documents(&mut self, link: &Arc<SessionLink>) -> Effects {
-        let names = self.documents.to_enter();
-        names.iter().flat_map(|name| self.enter(name, link)).collect()
-    }
-
-    fn enter(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
-        let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
-        open.is_entering = true;
-        let key = open.key;
-        let (ended, seat_end, client_moved) = seat_end::channel();
-        let entering = open.steps.conversation().enter(link.named_subscriber(name.clone()), ended);
-        let opened = entering.map(move |entered| HocuspocusCompletion::Opened(key, entered));
-        let ended = seat_end.map(move |end| match end {
-            Ok(why) => HocuspocusCompletion::SeatEnded(key, why),
-            Err(_never_ended) => HocuspocusCompletion::SeatReleased,
-        });
-        let moved = client_moved.map(|moved| match moved {
-            Ok(()) => HocuspocusCompletion::ClientMoved,
-            Err(_never_moved) => HocuspocusCompletion::SeatReleased,
-        });
-        vec![wait(opened), wait(ended), wait(moved)]
-    }
-
     pub(in crate::session) fn complete(
         &mut self,
         completion: HocuspocusCompletion,
@@ -478,40 +289,8 @@ impl HocuspocusProtocol {
         self.documents.get_mut(&name)
     }
 
-    /// Opens the document whose token was checked. The session belongs to the sign-in of that token from then on.
-    fn finish_check(
-        &mut self,
-        checked: Result<Identified, IdentityError>,
-        link: &Arc<SessionLink>,
-        view: &SessionView,
-    ) -> Effects {
-        let Some((name, token)) = self.tokens.finish_check() else { return Vec::new() };
-        let mut effects = match checked {
-            Ok(identified) if identified.user.id == link.user().id => {
-                link.renew(identified.sign_in);
-                self.tokens.accept(token);
-                let expires_at = view.expires_at.max(identified.expires_at);
-                let mut effects = vec![ProtocolEffect::ExtendTo(expires_at)];
-                effects.extend(self.open(&name, link));
-                effects
-            }
-            Ok(_other_user) => {
-                let why = "The token belongs to another user than the first one of this socket. Open another socket.";
-                vec![deny(&name, why)]
-            }
-            Err(error) => match CloseReason::from(&error) {
-                // The page may go on with its present token. A document that is not open would stay so.
-                CloseReason::Unavailable if self.documents.get_mut(&name).is_some() => Vec::new(),
-                reason @ CloseReason::Unavailable => vec![ProtocolEffect::Close(reason)],
-                reason => vec![deny(&name, &reason.text())],
-            },
-        };
-        effects.extend(self.handle_backlog(link, view));
-        effects
-    }
-
     /// Runs the steps of all documents that are ready, and returns what is left to do.
-    fn advance_all(&mut self, mut effects: Effects, view: &SessionView) -> Effects {
+    pub(super) fn advance_all(&mut self, mut effects: Effects, view: &SessionView) -> Effects {
         for name in self.documents.names() {
             effects.extend(self.advance(&name, view));
         }
@@ -521,7 +300,7 @@ impl HocuspocusProtocol {
 
     /// Stops reading while the messages of a document have to wait. A session that closes once it is idle must not receive updates
     /// that it would have to wait for either.
-    fn pause_if_full(&self, view: &SessionView) -> ProtocolEffect {
+    pub(super) fn pause_if_full(&self, view: &SessionView) -> ProtocolEffect {
         let is_full = self.documents.are_full() || self.tokens.is_checking();
         ProtocolEffect::PauseReading(is_full || view.is_draining)
     }
@@ -591,60 +370,9 @@ impl HocuspocusProtocol {
         let acknowledged = open.updates.note_stored(saved.updates);
         let mut effects: Effects = acknowledge(name, acknowledged).into_iter().collect();
         if self.wants_versions {
-            let payload = json!({ "type": "saved", "version": saved.version.number() });
-            effects.push(reply(name.stateless(&format!("{SERVER_PAYLOAD}{payload}"))));
+            effects.push(replies::saved(name, saved.version));
         }
         effects
-    }
-
-    /// Ends a document for this reason, and tells its provider. Closes the session if the reason concerns all documents: the
-    /// provider comes back then.
-    fn end_document(&mut self, name: &DocumentName, reason: &CloseReason) -> Effects {
-        if matches!(
-            reason,
-            CloseReason::Unavailable | CloseReason::MemoryExhausted | CloseReason::TooSlow
-        ) {
-            return vec![ProtocolEffect::Close(reason.clone())];
-        }
-        let (was_open, mut effects) = self.close_document(name);
-        let text = reason.text();
-        if was_open {
-            tracing::info!(reason = reason.label(), document = name.document(), "document closed");
-        }
-        let is_denial =
-            !was_open || matches!(reason, CloseReason::Forbidden | CloseReason::DocumentDeleted);
-        let told = match is_denial {
-            true => deny(name, &text),
-            false => notice(name, &text),
-        };
-        let closed = was_open.then(|| reply(name.closed(&text)));
-        effects.extend([told].into_iter().chain(closed));
-        effects
-    }
-
-    /// Gives a document up, and commits what is left of it. Returns whether the session had its seat.
-    fn close_document(&mut self, name: &DocumentName) -> (bool, Effects) {
-        let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
-        let key = closed.key;
-        // A task of its own, because it must run although the session may end. A step that commits goes on as well.
-        let rest = closed.steps.end().map(|rest| tokio::spawn(rest.in_current_span()));
-        self.documents.note_closing(&closed, rest.is_some());
-        let rest = rest.map(|rest| {
-            wait(rest.map(move |ended| {
-                if ended.is_err() {
-                    tracing::error!("the last updates of a document have no outcome");
-                }
-                HocuspocusCompletion::RestEnded(key)
-            }))
-        });
-        (closed.subscription.is_some(), rest.into_iter().collect())
-    }
-
-    /// Returns the frames that ask for another token, for each open document. `None` if no document is open.
-    pub(in crate::session) fn expiry_warning(&self) -> Option<Bytes> {
-        let requests: Vec<_> =
-            self.documents.names().iter().map(DocumentName::token_request).collect();
-        (!requests.is_empty()).then(|| requests.concat().into())
     }
 
     /// Returns whether an update of a document is not stored yet.
@@ -659,29 +387,4 @@ impl HocuspocusProtocol {
         let committing = async move { rests.collect::<()>().await };
         Some(committing.boxed())
     }
-}
-
-fn reply(frame: Bytes) -> ProtocolEffect {
-    ProtocolEffect::Reply(frame.into(), None)
-}
-
-/// Tells the provider of a document that it may not open it, for this reason.
-fn deny(name: &DocumentName, reason: &str) -> ProtocolEffect {
-    reply(name.permission_denied(reason))
-}
-
-/// Tells the page of a document something that its user should know.
-fn notice(name: &DocumentName, message: &str) -> ProtocolEffect {
-    let payload = json!({ "type": "notice", "message": message });
-    reply(name.stateless(&format!("{SERVER_PAYLOAD}{payload}")))
-}
-
-/// Acknowledges this many updates.
-fn acknowledge(name: &DocumentName, updates: u64) -> Option<ProtocolEffect> {
-    let updates = usize::try_from(updates).ok().filter(|updates| *updates > 0)?;
-    Some(reply(name.sync_status(true).repeat(updates).into()))
-}
-
-fn wait(future: impl Future<Output = HocuspocusCompletion> + 'static) -> ProtocolEffect {
-    ProtocolEffect::Await(future.map(Completion::Hocuspocus).boxed_local())
 }

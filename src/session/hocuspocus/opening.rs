@@ -1,0 +1,120 @@
+//! How a document of a socket begins and ends.
+//!
+//! What ends a document leaves the others open; only what concerns all of them ends the session.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+
+use super::{
+    protocol::{Effects, HocuspocusCompletion, HocuspocusProtocol},
+    replies::{deny, notice, reply, wait},
+};
+use crate::{
+    domain::DocumentId,
+    session::{SessionLink, protocol::ProtocolEffect, yjs::seat_end},
+    wire::{CloseReason, hocuspocus::DocumentName, yjs},
+};
+
+impl HocuspocusProtocol {
+    /// Opens a document for which the client has sent a valid token, unless it is open.
+    pub(super) fn open(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
+        if let Some(open) = self.documents.get_mut(name) {
+            // The document is being opened if it has no seat. The room tells the scope then.
+            let subscription = open.subscription.as_ref();
+            let scope = subscription.map(|open| yjs::scope(open.editor().may_edit()));
+            return scope.map(|scope| reply(name.named(&scope))).into_iter().collect();
+        }
+        let Ok(document) = name.document().parse::<DocumentId>() else {
+            return vec![deny(name, &CloseReason::Forbidden.text())];
+        };
+        if self.documents.has(document) {
+            return vec![deny(
+                name,
+                "This document is open on this socket already. Use one provider for it, or another socket.",
+            )];
+        }
+        let limit = self.parts.limits.subscriptions;
+        if self.documents.len() >= limit {
+            let why = format!(
+                "This socket has {limit} documents open, the most that it may have. Close some of them."
+            );
+            return vec![deny(name, &why)];
+        }
+        // Access is read from the store, as by an operation.
+        if self.parts.throttle.take(&link.user().id).is_err() {
+            return vec![deny(name, "You open documents too often. Wait for a second.")];
+        }
+        let conversation = self.editors.converse(document);
+        self.documents.add(name.clone(), document, conversation);
+        self.enter_documents(link)
+    }
+
+    /// Requests the seats of the documents that were opened and can be entered.
+    pub(super) fn enter_documents(&mut self, link: &Arc<SessionLink>) -> Effects {
+        let names = self.documents.to_enter();
+        names.iter().flat_map(|name| self.enter(name, link)).collect()
+    }
+
+    pub(super) fn enter(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
+        let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
+        open.is_entering = true;
+        let key = open.key;
+        let (ended, seat_end, client_moved) = seat_end::channel();
+        let entering = open.steps.conversation().enter(link.named_subscriber(name.clone()), ended);
+        let opened = entering.map(move |entered| HocuspocusCompletion::Opened(key, entered));
+        let ended = seat_end.map(move |end| match end {
+            Ok(why) => HocuspocusCompletion::SeatEnded(key, why),
+            Err(_never_ended) => HocuspocusCompletion::SeatReleased,
+        });
+        let moved = client_moved.map(|moved| match moved {
+            Ok(()) => HocuspocusCompletion::ClientMoved,
+            Err(_never_moved) => HocuspocusCompletion::SeatReleased,
+        });
+        vec![wait(opened), wait(ended), wait(moved)]
+    }
+
+    /// Ends a document for this reason, and tells its provider. Closes the session if the reason concerns all documents: the
+    /// provider comes back then.
+    pub(super) fn end_document(&mut self, name: &DocumentName, reason: &CloseReason) -> Effects {
+        if matches!(
+            reason,
+            CloseReason::Unavailable | CloseReason::MemoryExhausted | CloseReason::TooSlow
+        ) {
+            return vec![ProtocolEffect::Close(reason.clone())];
+        }
+        let (was_open, mut effects) = self.close_document(name);
+        let text = reason.text();
+        if was_open {
+            tracing::info!(reason = reason.label(), document = name.document(), "document closed");
+        }
+        let is_denial =
+            !was_open || matches!(reason, CloseReason::Forbidden | CloseReason::DocumentDeleted);
+        let told = match is_denial {
+            true => deny(name, &text),
+            false => notice(name, &text),
+        };
+        let closed = was_open.then(|| reply(name.closed(&text)));
+        effects.extend([told].into_iter().chain(closed));
+        effects
+    }
+
+    /// Gives a document up, and commits what is left of it. Returns whether the session had its seat.
+    pub(super) fn close_document(&mut self, name: &DocumentName) -> (bool, Effects) {
+        let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
+        let key = closed.key;
+        // A task of its own, because it must run although the session may end. A step that commits goes on as well.
+        let rest = closed.steps.end().map(|rest| tokio::spawn(rest.in_current_span()));
+        self.documents.note_closing(&closed, rest.is_some());
+        let rest = rest.map(|rest| {
+            wait(rest.map(move |ended| {
+                if ended.is_err() {
+                    tracing::error!("the last updates of a document have no outcome");
+                }
+                HocuspocusCompletion::RestEnded(key)
+            }))
+        });
+        (closed.subscription.is_some(), rest.into_iter().collect())
+    }
+}
