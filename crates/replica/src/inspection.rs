@@ -11,6 +11,7 @@ use protocol::wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError, SupportedUp
 use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _};
 
 use super::{
+    cuts::{MAX_SPLITS_CHECKED, Splits},
     dependencies::Dependencies,
     merge::{MergeBounds, MergeError},
     parts::deleted,
@@ -25,9 +26,11 @@ pub(crate) struct Inspected {
     pub(crate) updates: Vec<(Bytes, Outline)>,
     /// Whether they may change the document.
     pub(crate) may_change: bool,
-    /// Whether they may split a character without a trace in the delta: they insert and delete, or insert anything that
-    /// is not text.
-    pub(crate) may_split: bool,
+    /// Whether they may split a character anywhere: they insert and delete, or insert anything that is not text.
+    may_split: bool,
+    /// The insertions of the document before which a struct may be split although nothing is inserted there, as clients and clocks. Not
+    /// all of them, if they are many.
+    distant_splits: Vec<(u64, u32)>,
     /// Whether updates were left out because of missing dependencies, or because all together are too large.
     pub(crate) leaves_out: bool,
     /// The most structs that they add to the document if as many ranges are deleted as one merge may delete.
@@ -153,6 +156,10 @@ impl Replica {
             let added = self.conflicts.add(&outline, known);
             added.map_err(|error| MergeError::Malformed(error.to_string()))?;
             effects.add(&outline, known, update.len());
+            let in_document = |client| clocks.document.get(&ClientID::new(client));
+            let splits = outline.distant_splits(in_document);
+            let room = MAX_SPLITS_CHECKED + 1 - inspected.distant_splits.len();
+            inspected.distant_splits.extend(splits.take(room));
             clocks.add(&outline);
             for (client, _start, end) in outline.ranges() {
                 dependencies.advance(client, end);
@@ -232,6 +239,14 @@ impl Replica {
 }
 
 impl Inspected {
+    /// Returns where they may split a character without a trace in the delta.
+    pub(crate) fn splits(&self) -> Splits<'_> {
+        match self.may_split {
+            true => Splits::Anywhere,
+            false => Splits::Before(&self.distant_splits),
+        }
+    }
+
     fn deletes(&self) -> bool {
         self.updates.iter().any(|(_, outline)| outline.deletes())
     }

@@ -10,6 +10,7 @@ mod branches;
 mod compaction;
 mod conflicts;
 mod content_json;
+mod cuts;
 mod dependencies;
 mod inspection;
 mod merge;

@@ -21,6 +21,7 @@ use yrs::{
 };
 
 use super::{
+    cuts::Splits,
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
     replica::{OBJECT, Replica},
@@ -157,7 +158,8 @@ impl Replica {
         };
         let leaves_out = inspected.leaves_out || applied.extent == Extent::Part;
         let Some(update) = applied.update else { return (Some(self), nothing_new(leaves_out)) };
-        let text = self.text_after(applied.steps, applied.units, inspected.may_split, bounds);
+        let splits = inspected.splits();
+        let text = self.text_after(applied.steps, applied.units, splits, bounds);
         let (delta, content) = match text {
             Ok(text) => text,
             Err(error) => return (None, Err(error)),
@@ -246,10 +248,10 @@ impl Replica {
         &self,
         steps: Option<Vec<DeltaStep>>,
         units: usize,
-        may_split: bool,
+        splits: Splits<'_>,
         bounds: &MergeBounds,
     ) -> Result<(Delta, Content), MergeError> {
-        let reported = self.reported_change(steps, units, may_split);
+        let reported = self.reported_change(steps, units, splits);
         let (delta, content) = match reported {
             Some(change) => change,
             None => self.compared_change(units, bounds)?,
@@ -267,7 +269,7 @@ impl Replica {
         &self,
         steps: Option<Vec<DeltaStep>>,
         units: usize,
-        may_split: bool,
+        splits: Splits<'_>,
     ) -> Option<(Delta, Content)> {
         let delta = Delta::from_steps(steps.unwrap_or_default()).ok()?;
         let content = self.content.apply(&delta).ok()?;
@@ -277,7 +279,11 @@ impl Replica {
         // Only characters of two code units can be split. If the delta itself splits one, it does not fit the text.
         let has_two_units = |text: &str| text.chars().any(|char| char.len_utf16() > 1);
         let has_pairs = self.content.has_pairs() || delta.inserts(has_two_units);
-        let is_certain = !(may_split && has_pairs) || content == *self.plain_text();
+        let may_split = match splits {
+            Splits::Anywhere => has_pairs,
+            Splits::Before(distant) => self.content.has_pairs() && self.may_cut(&content, distant),
+        };
+        let is_certain = !may_split || content == *self.plain_text();
         is_certain.then_some((delta, content))
     }
 

@@ -185,6 +185,35 @@ fn a_split_character_becomes_a_replacement_character() {
     assert_eq!(content, *replica.content());
 }
 
+/// Merges an insertion of "x" by `client` into "a🎈b", whose insertions are 1:0 to 1:3. Returns the text.
+fn merge_crafted(client: u8, left: Option<u8>, right: Option<u8>) -> String {
+    let (mut doc_of_one, empty) = (Options::with_client_id(ClientID::new(1)), Replica::of(""));
+    doc_of_one.offset_kind = OffsetKind::Utf16;
+    let (replica, _) = merge(empty, &[insert(&Doc::with_options(doc_of_one), 0, "a🎈b")]);
+    let info = 4 | left.map_or(0, |_| 0x80) | right.map_or(0, |_| 0x40);
+    let origins = left.into_iter().chain(right).flat_map(|clock| [1, clock]);
+    let update: Vec<u8> =
+        [1, 1, client, 0, info].into_iter().chain(origins).chain([1, b'x', 0]).collect();
+    let before = replica.content().clone();
+    let (replica, change) = merge(replica, &[update.into()]);
+    assert_eq!(before.apply(&change.unwrap().delta).unwrap(), *replica.content());
+    assert_eq!(*replica.content(), *replica.plain_text());
+    replica.content().to_string()
+}
+
+#[test]
+fn an_insertion_splits_the_character_at_its_origin_even_if_it_goes_elsewhere() {
+    // Concurrent insertions at one place are ordered by client.
+    assert_eq!(merge_crafted(0, None, Some(2)), "xa\u{FFFD}\u{FFFD}b");
+    assert_eq!(merge_crafted(9, Some(1), None), "a\u{FFFD}\u{FFFD}bx");
+    // Between the halves.
+    assert_eq!(merge_crafted(9, Some(1), Some(2)), "a\u{FFFD}x\u{FFFD}b");
+    // Beside the character, nothing is split.
+    assert_eq!(merge_crafted(0, None, Some(1)), "xa🎈b");
+    assert_eq!(merge_crafted(9, Some(2), None), "a🎈bx");
+    assert_eq!(merge_crafted(9, Some(0), Some(3)), "a🎈xb");
+}
+
 #[test]
 fn content_of_another_type_in_the_text_is_rejected() {
     let replica = Replica::of("");

@@ -25,6 +25,7 @@ use yrs::{
 };
 
 use super::{
+    cuts::Splits,
     merge::{MergeBounds, MergeError},
     panic_guard::guarded,
     parts::Extent,
@@ -111,7 +112,8 @@ impl Replica {
         });
         let applied = applied.map_err(MergeError::Malformed)??;
         let Some(update) = applied.update else { return Ok(None) };
-        let (delta, content) = self.text_after(applied.steps, applied.units, true, bounds)?;
+        let (delta, content) =
+            self.text_after(applied.steps, applied.units, Splits::Anywhere, bounds)?;
         self.content = content;
         self.count_restored(&update, &known, size_before, bounds)?;
         Ok(Some(Restored { delta, update: update.into() }))

@@ -165,6 +165,12 @@ impl Content {
         Self(next.finish())
     }
 
+    /// Returns whether this offset, in UTF-16 code units, is inside a surrogate pair. Offsets beyond the end are not.
+    #[must_use]
+    pub fn is_inside_pair(&self, offset: usize) -> bool {
+        offset < self.units() && self.check_boundary(offset).is_err()
+    }
+
     /// Checks that this offset, at most the length of the text, is not inside a surrogate pair.
     fn check_boundary(&self, offset: usize) -> Result<(), DeltaMismatch> {
         let index = self.0.utf16_cu_to_char(offset);

@@ -44,6 +44,13 @@ pub(super) struct Id {
     pub(super) clock: u32,
 }
 
+impl Id {
+    /// Returns whether `next` is the insertion after this one, by the same client.
+    fn is_before(self, next: Self) -> bool {
+        self.client == next.client && self.clock + 1 == next.clock
+    }
+}
+
 /// The parent of an item, as the update describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ParentRef {
@@ -305,6 +312,23 @@ impl Outline {
     /// Returns the number of structs that a document lacks, or lacks a part of. `known` as for [`new_clients`](Self::new_clients).
     pub fn new_structs(&self, known: impl Fn(u64) -> u32) -> usize {
         self.new_clients(known).count()
+    }
+
+    /// Returns the insertions of a document before which the library may split a struct without inserting there, as clients and
+    /// clocks. An insertion between two neighbours splits only where it goes. `known` as for [`new_clients`](Self::new_clients).
+    pub fn distant_splits(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = (u64, u32)> {
+        let is_new = |part: &&Struct| part.id.clock >= known(part.id.client);
+        let origins = self.structs.iter().filter(is_new).filter_map(|part| match part.parent {
+            ParentRef::Origins(Some(left), Some(right)) if left.is_before(right) => None,
+            ParentRef::Origins(left, right) => Some((left, right)),
+            ParentRef::Root(_) | ParentRef::Item(..) => None,
+        });
+        let before = origins.flat_map(|(left, right)| {
+            let after_left = left.map(|id| (id.client, id.clock + 1));
+            after_left.into_iter().chain(right.map(|id| (id.client, id.clock)))
+        });
+        let splits: Vec<_> = before.filter(|(client, clock)| *clock < known(*client)).collect();
+        splits.into_iter()
     }
 
     /// Returns for each struct its client, its clock, and the clock after it.
