@@ -145,6 +145,7 @@ impl Fixture {
             session: None,
             edit: None,
             title: "Plan".into(),
+            metadata: None,
             delta: Some(Arc::clone(delta)),
             update: Some(update.clone()),
             size,

@@ -21,6 +21,7 @@ mod m0015_tickets;
 mod m0016_groups;
 mod m0017_addressed_grants;
 mod m0018_documents_by_creation;
+mod m0019_metadata;
 
 use sea_orm_migration::prelude::*;
 
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_groups::Migration),
             Box::new(m0017_addressed_grants::Migration),
             Box::new(m0018_documents_by_creation::Migration),
+            Box::new(m0019_metadata::Migration),
         ]
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     /// An edit of `length` bytes.
     fn edit(length: usize) -> EditRequest {
         let content = Some(Text::new("x".repeat(length), 10_000_000).unwrap());
-        request(EditKind::Replace { title: None, content, base: None })
+        request(EditKind::Replace { title: None, metadata: None, content, base: None })
     }
 
     fn edit_of(author: UserId, length: usize) -> EditRequest {
@@ -370,7 +370,8 @@ mod tests {
     #[test]
     fn edits_that_were_made_for_a_version_are_taken_out() {
         let mut queue = EditQueue::new(20, 100);
-        let based = EditKind::Replace { title: None, content: None, base: Some(Version::FIRST) };
+        let base = Some(Version::FIRST);
+        let based = EditKind::Replace { title: None, metadata: None, content: None, base };
         for request in [edit(1), request(based), edit(2)] {
             assert!(push(&mut queue, request));
         }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         CompareUntil, Content, Delta, DeltaMismatch, DocumentId, EditId, Exhausted, Fingerprint,
-        SessionId, Text, Title, UserId, Version,
+        Metadata, SessionId, Text, Title, UserId, Version,
     },
     store::StoreError,
 };
@@ -47,10 +47,12 @@ pub enum EditKind {
         /// The change.
         delta: Arc<Delta>,
     },
-    /// Sets the title, the text, or both.
+    /// Sets the title, the metadata, the text, or several of them.
     Replace {
         /// The new title.
         title: Option<Title>,
+        /// The new metadata.
+        metadata: Option<Metadata>,
         /// The new text. It is merged as its difference from the text at `base`.
         content: Option<Text>,
         /// The version that the new text was made from; the head if absent.
@@ -236,8 +238,9 @@ impl EditRequest {
     pub(super) fn bytes(&self) -> usize {
         match &self.kind {
             EditKind::Edit { delta, .. } => delta.weight(),
-            EditKind::Replace { content, .. } => {
+            EditKind::Replace { metadata, content, .. } => {
                 content.as_ref().map_or(0, |text| text.as_str().len())
+                    + metadata.as_ref().map_or(0, |metadata| metadata.as_json().len())
             }
             EditKind::Restore { content, .. } => content.weight(),
             EditKind::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
@@ -260,12 +263,15 @@ impl EditRequest {
                 // Serializing a delta into memory cannot fail.
                 part(b"edit", &serde_json::to_vec(&**delta).unwrap_or_default());
             }
-            EditKind::Replace { title, content, base } => {
+            EditKind::Replace { title, metadata, content, base } => {
                 if let Some(base) = base {
                     part(b"base", &number(base));
                 }
                 if let Some(title) = title {
                     part(b"titl", title.as_str().as_bytes());
+                }
+                if let Some(metadata) = metadata {
+                    part(b"meta", metadata.as_json().as_bytes());
                 }
                 if let Some(content) = content {
                     part(b"text", content.as_str().as_bytes());

@@ -12,7 +12,7 @@ use super::{
     turn_document::TurnDocument,
 };
 use crate::{
-    domain::{ChangeKind, Content, Delta, EditId, Party, UserId, Version},
+    domain::{ChangeKind, Content, Delta, EditId, Metadata, Party, UserId, Version},
     store::{Head, NewChange, NewReceipt, Receipt, StoreError},
 };
 
@@ -200,6 +200,7 @@ impl JobChange {
             session: request.session,
             edit: None,
             title: Arc::clone(title),
+            metadata: None,
             delta: None,
             update: None,
             size: content.bytes(),
@@ -223,7 +224,8 @@ impl JobChange {
     }
 }
 
-/// Rebases or merges one job and applies it to the replica. Returns its changes: none, one, or a new title and a new text.
+/// Rebases or merges one job and applies it to the replica. Returns its changes: none, one, or
+/// two of which the first has a new title or metadata and the second a new text.
 async fn stage_job(
     document: &mut TurnDocument,
     job: &Job,
@@ -239,13 +241,17 @@ async fn stage_job(
     if let EditKind::Delete = request.kind {
         steps.push(JobChange::new(request, ChangeKind::Deleted, &title, Content::default()));
     }
-    if let Some(new_title) = request.new_title(&title) {
-        title = new_title;
+    let (new_title, metadata) =
+        (request.new_title(&title), new_metadata(document, request, batch).await?);
+    if new_title.is_some() || metadata.is_some() {
+        title = new_title.unwrap_or(title);
         let content = match &applied {
             Some(applied) => applied.before.clone(),
             None => document.present_content(head, Party::User(request.author)).await?,
         };
-        steps.push(JobChange::new(request, ChangeKind::Renamed, &title, content));
+        let mut step = JobChange::new(request, ChangeKind::Renamed, &title, content);
+        step.change.metadata = metadata;
+        steps.push(step);
     }
     steps.extend(applied.map(|applied| JobChange::edited(request, &title, applied)));
     // The log finds an edit by its last change, which is also what the edit is answered with.
@@ -253,4 +259,23 @@ async fn stage_job(
         last.change.edit = Some((job.id().clone(), job.fingerprint().await?));
     }
     Ok(steps)
+}
+
+/// Returns the metadata that a request sets, if it differs from the present one.
+async fn new_metadata(
+    document: &TurnDocument,
+    request: &EditRequest,
+    batch: &StagedBatch,
+) -> Result<Option<Metadata>, EditError> {
+    let EditKind::Replace { metadata: Some(wanted), .. } = &request.kind else { return Ok(None) };
+    let mut staged = batch.changes.iter().rev();
+    let present = match staged.find_map(|staged| staged.change.metadata.clone()) {
+        Some(present) => present,
+        // It may be newer than the head. Then the commit finds that out, and the edit is staged again.
+        None => {
+            let context = document.context();
+            context.store.load_metadata(context.document).await?
+        }
+    };
+    Ok((present != *wanted).then(|| wanted.clone()))
 }

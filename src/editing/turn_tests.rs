@@ -235,7 +235,7 @@ async fn a_user_without_access_learns_nothing_about_the_document() {
     // Neither edit stores anything: one changes nothing, the other has a base in the future.
     let fixture = fixture(|document, _author| {
         let title = Some(Title::new("Plan").unwrap());
-        let unchanged = EditKind::Replace { title, content: None, base: None };
+        let unchanged = EditKind::Replace { title, metadata: None, content: None, base: None };
         let early = EditKind::Edit { base: Version::new(99), delta: Arc::default() };
         let stranger = UserId::new();
         let request =
@@ -302,6 +302,7 @@ async fn store_elsewhere(fixture: &Fixture, text: &str) -> Version {
         session: None,
         edit: None,
         title: "Plan".into(),
+        metadata: None,
         delta: Some(delta),
         update: Some(update),
         size: text.len() + 1,

@@ -33,6 +33,7 @@ async fn changed_document() -> (Store, Head, DocumentId, TempDir) {
         session: None,
         edit: None,
         title: "Plans".into(),
+        metadata: None,
         delta: None,
         update: None,
         size: 0,

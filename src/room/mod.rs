@@ -14,6 +14,7 @@
 mod access;
 mod actor;
 mod awareness;
+mod creation;
 mod delivery;
 mod editor_handle;
 mod error;
@@ -30,6 +31,7 @@ mod subscription;
 mod sync_pace;
 
 pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
+pub use creation::DocumentDraft;
 pub use delivery::{
     audience::AudienceKey,
     confirmation::Confirmation,

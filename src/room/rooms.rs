@@ -3,7 +3,7 @@
 //! A room is marked before it closes. A request to open its document then waits until the room is gone, so a node never has
 //! two rooms for one document.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{AsyncContext as _, Context};
 use futures_util::{StreamExt as _, stream};
@@ -21,21 +21,15 @@ use super::{
     stale_documents::StaleDocuments,
 };
 use crate::{
-    domain::{
-        Content, Cursor, Document, DocumentId, Party, SessionId, Text, Title, UserId, Version,
-    },
+    domain::{Content, Cursor, DocumentId, Party, SessionId, UserId, Version},
     editing::{
         EarlierContent, EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
-        loader::{LoadedReplica, MAX_INLINE_BYTES, off_thread},
+        loader::{LoadedReplica, off_thread},
     },
-    fair_queue::FairPermit,
     quota::{AllowanceUse, HeldDocument},
     store::StoreError,
     wire::envelope::Envelope,
 };
-
-/// How long a large text of a new document may wait for its turn.
-const CREATE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The number of rooms that are closed at the same time when the node stops.
 const CLOSED_AT_ONCE: usize = 64;
@@ -117,34 +111,6 @@ impl Rooms {
                 self.shared.parts.store.check_change_allowance(request.author)
             }
         }
-    }
-
-    /// Creates a document at its first version.
-    ///
-    /// # Errors
-    /// [`LoadError::Store`]: the owner has no account, a quota is used up, or the store failed. [`LoadError::Busy`]: the text is
-    /// large, and too much other large work waits.
-    pub async fn create(
-        &self,
-        owner: UserId,
-        title: Title,
-        text: Text,
-    ) -> Result<Document, LoadError> {
-        self.shared.parts.store.check_change_allowance(owner)?;
-        let size = text.as_str().len();
-        let _turn = match size > MAX_INLINE_BYTES {
-            true => Some(self.turn_to_create(owner).await?),
-            false => None,
-        };
-        let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
-        Ok(self.shared.parts.store.create_document(owner, title, size, state).await?)
-    }
-
-    /// Waits for a turn of the owner among all large work.
-    async fn turn_to_create(&self, owner: UserId) -> Result<FairPermit<Party>, LoadError> {
-        let party = Party::User(owner);
-        let turn = self.shared.permits.acquire_within(party, CREATE_WITHIN).await;
-        turn.map_err(|_too_late| LoadError::Busy)
     }
 
     /// Returns how many documents a user has open on this node.
@@ -245,6 +211,11 @@ impl Rooms {
         for (_room, mut gone) in self.all() {
             while gone.changed().await.is_ok() {}
         }
+    }
+
+    /// Returns what all rooms share.
+    pub(super) fn shared(&self) -> &RoomsShared {
+        &self.shared
     }
 
     /// Returns what the rooms are built from.

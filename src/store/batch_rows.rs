@@ -8,7 +8,9 @@ use sea_orm::{
 };
 
 use super::{
-    Batch, NewChange, NewReceipt, StoreError, rows,
+    Batch, NewChange, NewReceipt, StoreError,
+    metadata::metadata_bytes,
+    rows,
     stored_bytes::{row_bytes, signed},
 };
 use crate::domain::{ChangeKind, DocumentId, Fingerprint, SessionId, UserId, Version};
@@ -20,6 +22,8 @@ pub(super) struct BatchRows<'a> {
     pub(super) receipts: Vec<document_receipt::ActiveModel>,
     /// What each row takes, with its author.
     charges: Vec<(UserId, u64)>,
+    /// What new metadata takes, with its author. It is counted where it is stored, since it replaces other metadata.
+    metadata: Vec<(UserId, u64)>,
 }
 
 impl<'a> BatchRows<'a> {
@@ -28,7 +32,8 @@ impl<'a> BatchRows<'a> {
     /// # Errors
     /// [`StoreError::Internal`] if a delta cannot be written as JSON, which is a bug.
     pub(super) fn new(batch: &'a Batch, at: DateTime<Utc>) -> Result<Self, StoreError> {
-        let mut rows = Self { batch, changes: vec![], receipts: vec![], charges: vec![] };
+        let (changes, receipts) = (vec![], vec![]);
+        let mut rows = Self { batch, changes, receipts, charges: vec![], metadata: vec![] };
         let mut version = batch.base;
         for change in &batch.changes {
             version = version.next();
@@ -55,7 +60,7 @@ impl<'a> BatchRows<'a> {
 
     /// Returns what each row takes, with its author.
     pub(super) fn charges(&self) -> impl Iterator<Item = (UserId, u64)> {
-        self.charges.iter().copied()
+        self.charges.iter().chain(&self.metadata).copied()
     }
 
     /// Returns the values that update the document: its id, its present version, the number of new versions, the new size,
@@ -88,6 +93,8 @@ impl<'a> BatchRows<'a> {
             change.update.as_ref().map_or(0, bytes::Bytes::len),
         ];
         self.charges.push((change.author, row_bytes(values)));
+        let metadata = change.metadata.as_ref().map(metadata_bytes);
+        self.metadata.extend(metadata.map(|bytes| (change.author, bytes)));
         self.changes.push(document_change::ActiveModel {
             document_id: Set(document.uuid()),
             version: Set(version.number()),

@@ -2,8 +2,8 @@
 //!
 //! The transaction locks the documents that are free, reads their heads and the levels of the authors, and accepts the
 //! batches that are authorized, based on the present head and within the quotas. It assigns the versions with
-//! `UPDATE document SET version = version + k WHERE id = ? AND version = ?`. Apart from deletions, the number of
-//! statements does not depend on the number of batches.
+//! `UPDATE document SET version = version + k WHERE id = ? AND version = ?`. Apart from deletions and new metadata, the
+//! number of statements does not depend on the number of batches.
 //!
 //! Invariant: each version of a document is assigned once, no matter how many nodes write.
 
@@ -24,6 +24,7 @@ use super::{
     batch_rows::BatchRows,
     commit_authorization::CommitAuthorization,
     document_lock::try_lock_documents,
+    metadata::{delete_metadata, store_metadata},
     pools::begin_write,
     purge::{delete_all, purge_log},
     quotas::{StoreQuotas, WantedBytes},
@@ -134,9 +135,10 @@ pub(super) async fn commit_locked(
         }
     }
     if !stored.is_empty() {
-        write_batches(&txn, &mut stored, at).await?;
+        let metadata = write_batches(&txn, &mut stored, at).await?;
         txn.commit().await.map_err(|error| CommitError::Unknown(error.into()))?;
         reserved.keep();
+        quotas.note(metadata);
         let deleted = stored.iter().filter(|rows| rows.is_deletion());
         let freed = deleted.filter_map(|rows| authorization.stored_bytes(rows.batch.document));
         quotas.note(freed.map(CountedBytes::freed));
@@ -145,12 +147,14 @@ pub(super) async fn commit_locked(
     Ok(outcomes)
 }
 
+/// Writes the batches. Returns what the metadata that they set takes more than before.
 async fn write_batches(
     txn: &DatabaseTransaction,
     batches: &mut [BatchRows<'_>],
     at: DateTime<Utc>,
-) -> Result<(), CommitError> {
+) -> Result<Vec<CountedBytes>, CommitError> {
     assign_versions(txn, batches, at).await?;
+    let metadata = write_metadata(txn, batches).await?;
     let without_changes = batches.iter().filter(|rows| rows.changes.is_empty());
     let receipts = without_changes.map(|rows| (rows.batch.document, rows.counted_bytes()));
     count_bytes(txn, receipts).await?;
@@ -160,7 +164,23 @@ async fn write_batches(
     let changes = batches.iter_mut().flat_map(|rows| std::mem::take(&mut rows.changes));
     insert_rows(txn, changes.collect()).await?;
     let receipts = batches.iter_mut().flat_map(|rows| std::mem::take(&mut rows.receipts));
-    insert_rows(txn, receipts.collect()).await
+    insert_rows(txn, receipts.collect()).await?;
+    Ok(metadata)
+}
+
+/// Stores the metadata that batches set. Returns what it takes more than before.
+async fn write_metadata(
+    txn: &DatabaseTransaction,
+    batches: &[BatchRows<'_>],
+) -> Result<Vec<CountedBytes>, StoreError> {
+    let mut added = Vec::new();
+    for BatchRows { batch, .. } in batches {
+        // What an earlier change of the batch sets is replaced at once.
+        if let Some(metadata) = batch.changes.iter().rev().find_map(|new| new.metadata.as_ref()) {
+            added.push((batch.document, store_metadata(txn, batch.document, metadata).await?));
+        }
+    }
+    count_bytes(txn, added).await
 }
 
 /// Advances the documents to the last versions of their batches.
@@ -212,8 +232,8 @@ async fn insert_rows<A: ActiveModelTrait>(
     Ok(())
 }
 
-/// Replaces the document with a tombstone: deletes its title, text, grants and log, but a long log later. `head` is the
-/// version before the deletion.
+/// Replaces the document with a tombstone: deletes its title, text, metadata, grants and log, but a long log later. `head` is
+/// the version before the deletion.
 async fn replace_with_tombstone(
     txn: &DatabaseTransaction,
     id: DocumentId,
@@ -238,5 +258,6 @@ async fn replace_with_tombstone(
     delete_all::<address_grant::Entity>(txn, address_grant::Column::DocumentId, id.uuid()).await?;
     delete_all::<document_link::Entity>(txn, document_link::Column::DocumentId, id.uuid()).await?;
     delete_all::<link_bar::Entity>(txn, link_bar::Column::DocumentId, id.uuid()).await?;
+    delete_metadata(txn, id).await?;
     purge_log(txn, id, head).await
 }

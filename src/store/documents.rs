@@ -19,24 +19,37 @@ use super::{
     StoreError,
     groups::{is_member, members_of_access},
     guests::check_not_guest,
+    metadata::{has_label, metadata_bytes, store_metadata},
     ownership::lock_account,
     quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
 };
-use crate::domain::{AccessLevel, Document, DocumentId, Party, Title, UserId, Version};
+use crate::domain::{AccessLevel, Document, DocumentId, Metadata, Party, Title, UserId, Version};
 
 /// How many bytes the texts of one page may have in total, unless the first text alone is larger. Callers may load the
 /// text of every listed document.
 pub(super) const MAX_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// A document to create.
+#[derive(Debug, Clone)]
+pub struct NewDocument {
+    /// Its title.
+    pub title: Title,
+    /// The length of its text in bytes of UTF-8.
+    pub size: usize,
+    /// Its content as one Yjs v1 update.
+    pub state: Vec<u8>,
+    /// Its metadata.
+    pub metadata: Metadata,
+}
+
 impl Store {
-    /// Creates a document at its first version. `state` is its text as one Yjs v1 update, and `size` is the length of
-    /// the text in bytes of UTF-8.
+    /// Creates a document without metadata, as [`create`](Self::create) does. `state` is its text as one Yjs v1 update, and
+    /// `size` is the length of the text in bytes of UTF-8.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents
-    /// or too many bytes, [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
+    /// As [`create`](Self::create).
     pub async fn create_document(
         &self,
         owner: UserId,
@@ -44,6 +57,17 @@ impl Store {
         size: usize,
         state: Vec<u8>,
     ) -> Result<Document, StoreError> {
+        let metadata = Metadata::empty();
+        self.create(owner, NewDocument { title, size, state, metadata }).await
+    }
+
+    /// Creates a document at its first version.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents
+    /// or too many bytes, [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
+    pub async fn create(&self, owner: UserId, new: NewDocument) -> Result<Document, StoreError> {
+        let NewDocument { title, size, state, metadata } = new;
         let now = rows::now();
         let document = Document {
             id: DocumentId::new(),
@@ -54,8 +78,8 @@ impl Store {
             created_at: now,
             updated_at: now,
         };
-        // The row of the document, and its snapshot.
-        let bytes = ROW_BYTES + row_bytes([state.len()]);
+        // The row of the document, its snapshot and its metadata.
+        let bytes = ROW_BYTES + row_bytes([state.len()]) + metadata_bytes(&metadata);
         let row = document::ActiveModel {
             id: Set(document.id.uuid()),
             owner_id: Set(owner.uuid()),
@@ -93,6 +117,7 @@ impl Store {
                 }
             })?;
             document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
+            store_metadata(&txn, document.id, &metadata).await?;
             txn.commit().await?;
             reserved.keep();
             self.quotas.charge([(owner, bytes)]);
@@ -260,6 +285,8 @@ fn select_next(
         .column(document::Column::Id)
         .filter(document::Column::DeletedAt.is_null())
         .limit(limit);
+    let labels = query.labels.iter().map(has_label);
+    let next = labels.fold(next, |documents, has_label| documents.filter(has_label));
     let next = match query.after {
         Some(PageCursor::Updated { updated_at, id }) => {
             let position = Expr::tuple([

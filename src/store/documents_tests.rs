@@ -164,7 +164,7 @@ async fn the_documents_of_an_owner_are_read_in_the_order_of_an_index() {
     for order in [DocumentOrder::Updated, DocumentOrder::Created] {
         for after in [None, Some(PageCursor::after(&last, order))] {
             let filter = DocumentFilter::Owned;
-            let query = DocumentQuery { filter, order, first: 10, after };
+            let query = DocumentQuery { filter, order, after, ..DocumentQuery::newest(10) };
             let mut plan = DbBackend::Sqlite.build(&select_candidates(ana, &query, 11));
             plan.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
             let rows = store.writer.query_all_raw(plan).await.unwrap();

@@ -313,6 +313,7 @@ impl Store {
                 session: None,
                 edit: None,
                 title: "".into(),
+                metadata: None,
                 delta: None,
                 update: None,
                 size: 0,

@@ -14,8 +14,8 @@ use thiserror::Error;
 use super::{Store, StoreError};
 use crate::{
     domain::{
-        AccessLevel, ChangeKind, Delta, DocumentId, EditId, Fingerprint, SessionId, User, UserId,
-        Version,
+        AccessLevel, ChangeKind, Delta, DocumentId, EditId, Fingerprint, Metadata, SessionId, User,
+        UserId, Version,
     },
     quota::QuotaExceeded,
 };
@@ -75,6 +75,8 @@ pub struct NewChange {
     pub edit: Option<(EditId, Fingerprint)>,
     /// The title after the change.
     pub title: Arc<str>,
+    /// The metadata after the change, if it changes them.
+    pub metadata: Option<Metadata>,
     /// The change of the text, if any.
     pub delta: Option<Arc<Delta>>,
     /// The same change as a Yjs v1 update.
@@ -88,7 +90,8 @@ impl NewChange {
     #[must_use]
     pub fn estimated_bytes(&self) -> usize {
         // A delta is about as large as the update.
-        self.update.as_ref().map_or(0, |update| 2 * update.len())
+        let text = self.update.as_ref().map_or(0, |update| 2 * update.len());
+        text + self.metadata.as_ref().map_or(0, |metadata| metadata.as_json().len())
     }
 }
 

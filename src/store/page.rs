@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::domain::{AccessLevel, Document, DocumentId, InvalidInput};
+use crate::domain::{AccessLevel, Document, DocumentId, InvalidInput, MetadataLabel};
 
 /// Which documents of a user a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum DocumentOrder {
 }
 
 /// What a page of a user's documents holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentQuery {
     /// Which documents the list holds.
     pub filter: DocumentFilter,
@@ -46,6 +46,8 @@ pub struct DocumentQuery {
     pub first: u32,
     /// Where the page begins, if it is not the first. A cursor of the same order.
     pub after: Option<PageCursor>,
+    /// The labels that each of the documents has.
+    pub labels: Vec<MetadataLabel>,
 }
 
 impl DocumentQuery {
@@ -53,7 +55,7 @@ impl DocumentQuery {
     #[must_use]
     pub fn newest(first: u32) -> Self {
         let (filter, order) = (DocumentFilter::All, DocumentOrder::Updated);
-        Self { filter, order, first, after: None }
+        Self { filter, order, first, after: None, labels: Vec::new() }
     }
 }
 

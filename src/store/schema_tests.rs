@@ -24,6 +24,7 @@ const NAMES: &[&str] = &[
     "m0016_groups",
     "m0017_addressed_grants",
     "m0018_documents_by_creation",
+    "m0019_metadata",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {

@@ -4,7 +4,7 @@
 //! deletes rows of a document holds the document's lock and updates the counter, so reading the log is never necessary. A
 //! tombstone counts 0.
 //!
-//! Invariant: the counter of a document equals what migration 8 would count.
+//! Invariant: the counter of a document equals what migration 8 would count, and what its metadata takes.
 
 use std::collections::HashMap;
 

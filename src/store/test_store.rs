@@ -223,6 +223,7 @@ pub(super) fn edited(author: UserId, text: &str) -> NewChange {
         session: None,
         edit: None,
         title: "Plan".into(),
+        metadata: None,
         delta: Some(Arc::new(delta)),
         update: Some(Bytes::copy_from_slice(text.as_bytes())),
         size: text.len(),

@@ -201,6 +201,7 @@ async fn a_version_that_is_stored_but_not_yet_broadcast_is_accepted() {
         session: None,
         edit: None,
         title: "Elsewhere".into(),
+        metadata: None,
         delta: None,
         update: None,
         size: "Welcome.".len(),

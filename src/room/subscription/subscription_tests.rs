@@ -17,8 +17,8 @@ use crate::{
     questions::Questions,
     quota::OpenDocuments,
     room::{
-        AudienceKey, LargeFields, Render, RenderError, RoomOptions, RoomParts, SeatEnd, SeatEnded,
-        SeatState, SharedEvent,
+        AudienceKey, DocumentDraft, LargeFields, Render, RenderError, RoomOptions, RoomParts,
+        SeatEnd, SeatEnded, SeatState, SharedEvent,
     },
     roster::LocalRoster,
     store::{NewAccount, Store, StoreError, test_store},
@@ -75,7 +75,7 @@ async fn shared_document() -> Fixture {
     };
     let rooms = Rooms::new(parts, options);
     let (title, text) = (Title::new("Plan").unwrap(), Text::new("Begin.", 1_000).unwrap());
-    let document = rooms.create(owner, title, text).await.unwrap().id;
+    let document = rooms.create(owner, DocumentDraft::new(title, text)).await.unwrap().id;
     store.grant_access(owner, document, viewer, AccessLevel::View).await.unwrap();
     let viewer = User { id: viewer, name: "Bo".into() };
     Fixture { rooms, store, owner, viewer, document, _folder: folder }

@@ -8,7 +8,7 @@ use coscribe::{
     memory::{MemoryAccount, MemoryBounds, MemoryUse},
     metrics::Metrics,
     quota::OpenDocuments,
-    room::{RoomOptions, RoomParts, Rooms},
+    room::{DocumentDraft, RoomOptions, RoomParts, Rooms},
     roster::LocalRoster,
     store::{NewAccount, Quotas, Retention, Store, StoreOptions},
 };
@@ -63,7 +63,7 @@ impl Backend {
     /// Creates a document with this text.
     pub async fn create_document(&self, text: &str) -> Document {
         let (title, text) = (Title::new("Plan").unwrap(), Text::new(text, usize::MAX).unwrap());
-        self.rooms.create(self.user, title, text).await.unwrap()
+        self.rooms.create(self.user, DocumentDraft::new(title, text)).await.unwrap()
     }
 }
 
