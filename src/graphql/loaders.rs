@@ -20,7 +20,7 @@ use super::{
     types::Base64,
 };
 use crate::{
-    domain::{Collaborator, Content, DocumentId, Party, Presence, User, UserId, Version},
+    domain::{Collaborator, Content, DocumentId, Metadata, Party, Presence, User, UserId, Version},
     editing::{LoadError, Replica},
     fair_queue::FairQueue,
     store::StoreError,
@@ -54,6 +54,9 @@ struct Reader {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CollaboratorsOf(DocumentId);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct MetadataOf(DocumentId);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PresenceIn(DocumentId);
@@ -115,6 +118,19 @@ impl Loaders {
         document: DocumentId,
     ) -> Result<Arc<[Collaborator]>, ApiError> {
         Ok(self.loader.load_one(CollaboratorsOf(document)).await?.unwrap_or_default())
+    }
+
+    /// Returns the metadata of a document.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) async fn metadata(&self, document: DocumentId) -> Result<Metadata, ApiError> {
+        Ok(self.loader.load_one(MetadataOf(document)).await?.unwrap_or_default())
+    }
+
+    /// Forgets the metadata that was read, because the operation has changed some.
+    pub(super) fn forget_metadata(&self) {
+        self.loader.clear::<MetadataOf>();
     }
 
     /// Returns the sessions that have a document open, in the order in which they opened it.
@@ -218,6 +234,17 @@ impl Loader<CollaboratorsOf> for Reader {
         let mut found = store.read_for(self.party, listing).await??;
         let mut of = |key: &CollaboratorsOf| found.remove(&key.0).unwrap_or_default().into();
         Ok(keys.iter().map(|key| (*key, of(key))).collect())
+    }
+}
+
+impl Loader<MetadataOf> for Reader {
+    type Value = Metadata;
+    type Error = StoreError;
+
+    async fn load(&self, keys: &[MetadataOf]) -> Result<HashMap<MetadataOf, Metadata>, StoreError> {
+        let (store, documents) = (&self.api.store, keys.iter().map(|key| key.0));
+        let found = store.read_for(self.party, store.list_metadata(documents)).await??;
+        Ok(found.into_iter().map(|(document, metadata)| (MetadataOf(document), metadata)).collect())
     }
 }
 

@@ -194,9 +194,12 @@ async fn write_document(store: &Store, document: &Document, folder: &Path) -> an
     let FullDocument { head, text, json, state } = whole;
     let collaborators = store.list_collaborators([document.id]).await?;
     let collaborators = collaborators.into_values().flatten();
+    let metadata = store.load_metadata(document.id).await?;
+    let metadata: Value = serde_json::from_str(metadata.as_json())?;
     let mut file = JsonFile::create(&folder.join("document.json"))?;
     file.member("id", &document.id)?;
     file.member("title", &head.title)?;
+    file.member("metadata", &metadata)?;
     file.member("createdAt", &document.created_at)?;
     file.member("updatedAt", &head.at)?;
     file.member("version", &head.version)?;

@@ -37,6 +37,7 @@ mod links;
 mod lists;
 mod locked_database;
 mod log;
+mod metadata;
 mod metric_names;
 mod metrics;
 mod operations;

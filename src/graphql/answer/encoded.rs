@@ -105,6 +105,11 @@ impl Encoded<String> {
 }
 
 impl<T> Encoded<T> {
+    /// Returns a value that is JSON already.
+    pub(in crate::graphql) fn json(json: &str) -> Self {
+        Self::new(json.as_bytes().to_vec())
+    }
+
     /// Returns how many bytes of JSON [`base64`](Self::base64) writes for this number of bytes.
     pub(in crate::graphql) fn base64_bytes(bytes: usize) -> usize {
         bytes.div_ceil(3).saturating_mul(4).saturating_add(2)

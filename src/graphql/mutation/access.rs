@@ -94,7 +94,7 @@ impl AccessMutations {
         api.store.accept_grant(user, document).await?;
         let found = api.rooms.find_document(user, document).await?;
         let (document, access) = found.ok_or(StoreError::Denied)?;
-        Ok(DocumentType { document, access, owner: None, content: None })
+        Ok(DocumentType::new(document, access))
     }
 
     /// Refuses documents that a user shares with the caller from now on. What this user has granted and the caller has not

@@ -8,15 +8,17 @@ use async_graphql::{Context, ID, Object};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
-    domain::{AccessLevel, Content, Delta, Document, InvalidInput, Text, Title, Version},
+    domain::{AccessLevel, Content, Delta, Document, InvalidInput, Metadata, Text, Title, Version},
     editing::{EditKind, StoredEdit},
     graphql::{
         ApiError,
         access::{Admitted, document_id, require_to_edit},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
-        types::{DeltaOpInput, DocumentType, EditPayload},
+        loaders::loaders,
+        types::{DeltaOpInput, DocumentType, EditPayload, JsonObject},
     },
+    room::DocumentDraft,
 };
 
 /// The most steps of a delta. Every subscriber receives each of them.
@@ -28,33 +30,35 @@ pub(super) struct DocumentMutations;
 
 #[Object]
 impl DocumentMutations {
-    /// Creates a document that the caller owns.
+    /// Creates a document that the caller owns. `metadata` is a JSON object of at most 16 KiB, 64 members and 8 levels.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn create_document(
         &self,
         ctx: &Context<'_>,
         title: String,
         #[graphql(default_with = "Some(String::new())")] content: Option<String>,
+        metadata: Option<JsonObject>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         let owner = caller(ctx).user()?;
         take_edit(ctx, None)?;
         let title = Title::new(&title)?;
         let content = Text::new(content.unwrap_or_default(), api.limits.document)?;
+        let metadata = checked_metadata(metadata)?.unwrap_or_default();
         let known = Content::from(content.as_str());
-        let document = api.rooms.create(owner.id, title, content).await?;
+        let draft = DocumentDraft { title, text: content, metadata };
+        let document = api.rooms.create(owner.id, draft).await?;
         Ok(DocumentType {
-            document,
-            access: AccessLevel::Owner,
             owner: Some(owner.clone()),
             content: Some(known.into()),
+            ..DocumentType::new(document, AccessLevel::Owner)
         })
     }
 
-    /// Changes the title, the text, or both. The server merges `content` as its difference from the text at
-    /// `baseVersion`, so that what others have changed since then is kept. `baseVersion` defaults to the current
-    /// version. Choose a unique `mutationId` to make retries safe: an edit with the same `mutationId` is stored once and
-    /// answered as the first time. Requires `EDIT`.
+    /// Changes the title, the metadata, the text, or several of them. `metadata` replaces the whole object. The server merges
+    /// `content` as its difference from the text at `baseVersion`, so that what others have changed since then is kept.
+    /// `baseVersion` defaults to the current version. Choose a unique `mutationId` to make retries safe: an edit with the same
+    /// `mutationId` is stored once and answered as the first time. Requires `EDIT`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn update_document(
         &self,
@@ -62,30 +66,31 @@ impl DocumentMutations {
         id: ID,
         title: Option<String>,
         content: Option<String>,
+        metadata: Option<JsonObject>,
         base_version: Option<i64>,
         mutation_id: Option<ID>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         take_edit(ctx, Some(&id))?;
         let (before, admitted) = load_to_update(ctx, &id).await?;
-        if title.is_none() && content.is_none() {
-            let message = "There is nothing to change. Provide `title`, `content`, or both.";
+        if title.is_none() && content.is_none() && metadata.is_none() {
+            let message = "There is nothing to change. Provide `title`, `content`, `metadata`, or several of them.";
             return Err(InvalidInput::new(message).into());
         }
         let kind = EditKind::Replace {
             title: title.as_deref().map(Title::new).transpose()?,
+            metadata: checked_metadata(metadata)?,
             content: content.map(|text| Text::new(text, api.limits.document)).transpose()?,
             base: base_version.map(base).transpose()?,
         };
         let request = edit_request(ctx, &admitted, mutation_id, kind)?;
         // Nothing after this may fail: the edit has been stored, and an error would claim the opposite.
         let StoredEdit { version, title, at, content, .. } = api.rooms.edit(request).await?;
+        loaders(ctx)?.forget_metadata();
         let document = Document { version, title, updated_at: at, ..before };
         Ok(DocumentType {
-            document,
-            access: admitted.level,
-            owner: None,
             content: content.map(Into::into),
+            ..DocumentType::new(document, admitted.level)
         })
     }
 
@@ -137,6 +142,14 @@ async fn load_to_update<'a>(
         rooms.read_document(user.id, document_id(id)?, AccessLevel::Edit).await?;
     let admitted = Admitted { user, document: document.id, level };
     Ok((document, admitted))
+}
+
+/// Returns the metadata that a client has sent, if any.
+///
+/// # Errors
+/// It is not valid.
+fn checked_metadata(metadata: Option<JsonObject>) -> Result<Option<Metadata>, InvalidInput> {
+    metadata.map(|object| object.metadata()).transpose()
 }
 
 /// Returns the delta with these steps.

@@ -222,7 +222,7 @@ async fn opened(api: &Api, user: UserId, used: LinkUse) -> Result<DocumentType, 
     api.rooms.announce_access(changed).await;
     let found = api.rooms.find_document(user, document).await?;
     let (document, access) = found.ok_or(StoreError::Denied)?;
-    Ok(DocumentType { document, access, owner: None, content: None })
+    Ok(DocumentType::new(document, access))
 }
 
 fn new_secret() -> Result<LinkSecret, ApiError> {

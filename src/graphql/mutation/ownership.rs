@@ -46,11 +46,6 @@ impl OwnershipMutations {
         let changes = api.store.transfer_document(owner, document, receiver).await?;
         // Nothing after this may fail: the document has been handed over, and an error would claim the opposite.
         api.rooms.announce_access(changes).await;
-        Ok(DocumentType {
-            document: Document { owner: receiver, ..before },
-            access: AccessLevel::Owner,
-            owner: None,
-            content: None,
-        })
+        Ok(DocumentType::new(Document { owner: receiver, ..before }, AccessLevel::Owner))
     }
 }

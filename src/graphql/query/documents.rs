@@ -14,7 +14,7 @@ use crate::{
         read_turns::read,
         types::{
             DocumentConnection, DocumentEdge, DocumentExport, DocumentFilterType,
-            DocumentOrderType, DocumentType, PageInfo, PresenceType,
+            DocumentOrderType, DocumentType, JsonObject, PageInfo, PresenceType,
         },
     },
     store::{DocumentQuery, PageCursor},
@@ -35,7 +35,8 @@ impl DocumentQueries {
 
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
     /// first. `first` is 1 to 100; pass the `endCursor` of a page as `after`, with the same `orderBy`, to get the next one. To
-    /// read all pages while others write, order by `CREATED`.
+    /// read all pages while others write, order by `CREATED`. With `metadata`, the list holds only documents whose metadata has each of
+    /// these members: at most 8, each with a string of at most 200 characters, a number or a boolean.
     #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
     async fn documents(
         &self,
@@ -44,13 +45,15 @@ impl DocumentQueries {
         after: Option<String>,
         #[graphql(default_with = "DocumentFilterType::All")] filter: DocumentFilterType,
         #[graphql(default_with = "DocumentOrderType::Updated")] order_by: DocumentOrderType,
+        metadata: Option<JsonObject>,
     ) -> Result<DocumentConnection, ApiError> {
         let user = caller(ctx).user()?;
         let (first, order) = (page_length::length(first)?, order_by.into());
         let after = after.map(|cursor| PageCursor::parse(&cursor, order)).transpose()?;
         let has_previous = after.is_some();
         let store = &api(ctx)?.store;
-        let query = DocumentQuery { filter: filter.into(), order, first, after };
+        let labels = metadata.map_or(Ok(Vec::new()), |object| object.labels())?;
+        let query = DocumentQuery { filter: filter.into(), order, first, after, labels };
         let page = read(ctx, store.list_documents(user.id, query)).await?;
         // One query for all owners, and none if the operation does not select them.
         let owners = if selects_owner(ctx) {
@@ -67,7 +70,7 @@ impl DocumentQueries {
                 let owner = owners.get(&document.owner).cloned();
                 DocumentEdge {
                     cursor,
-                    node: DocumentType { document, access, owner, content: None },
+                    node: DocumentType { owner, ..DocumentType::new(document, access) },
                 }
             })
             .collect();
@@ -113,12 +116,7 @@ pub(super) async fn find_document(
     document: DocumentId,
 ) -> Result<Option<DocumentType>, ApiError> {
     let found = api(ctx)?.rooms.find_document(user, document).await?;
-    Ok(found.map(|(document, access)| DocumentType {
-        document,
-        access,
-        owner: None,
-        content: None,
-    }))
+    Ok(found.map(|(document, access)| DocumentType::new(document, access)))
 }
 
 /// Returns whether the operation selects the owner of the documents in a page.

@@ -22,7 +22,7 @@ use crate::{
 pub(in crate::graphql) enum DocumentChangeKindType {
     /// The text changed, by `delta` and `update`.
     Edited,
-    /// The title changed.
+    /// The title or the metadata changed.
     Renamed,
     /// The document was deleted. The subscription ends after this event.
     Deleted,

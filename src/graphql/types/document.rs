@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, Object};
 use tokio::sync::OnceCell;
 
-use super::{PresenceType, Timestamp, UserType, id::id};
+use super::{JsonObject, PresenceType, Timestamp, UserType, id::id};
 use crate::{
     domain::{AccessLevel, Collaborator, Content, Document, User},
     editing::LoadError,
@@ -21,7 +21,7 @@ use crate::{
 pub(in crate::graphql) enum AccessLevelType {
     /// Read the document, subscribe to it, and show presence and a cursor.
     View,
-    /// Also change the title and the text.
+    /// Also change the title, the metadata and the text.
     Edit,
     /// Also delete the document and grant and revoke access.
     Owner,
@@ -84,6 +84,13 @@ pub(in crate::graphql) struct DocumentType {
     pub(in crate::graphql) content: Option<KnownText>,
 }
 
+impl DocumentType {
+    /// Returns a document of which nothing else has been loaded.
+    pub(in crate::graphql) fn new(document: Document, access: AccessLevel) -> Self {
+        Self { document, access, owner: None, content: None }
+    }
+}
+
 /// A document at one version.
 #[Object(name = "Document")]
 impl DocumentType {
@@ -93,6 +100,14 @@ impl DocumentType {
 
     async fn title(&self) -> &str {
         &self.document.title
+    }
+
+    /// What an application has noted about the document: a JSON object. It is the present one, also in the answer to a repeated edit.
+    async fn metadata(&self, ctx: &Context<'_>) -> Result<Encoded<JsonObject>, ApiError> {
+        let metadata = loaders(ctx)?.metadata(self.document.id).await?;
+        let json = Encoded::json(metadata.as_json());
+        answer_budget(ctx)?.spend_bytes(json.bytes())?;
+        Ok(json)
     }
 
     /// The text at `version`.
@@ -146,7 +161,7 @@ impl DocumentType {
         Timestamp(self.document.created_at)
     }
 
-    /// The time of the latest change of the title or the text.
+    /// The time of the latest change of the title, the metadata or the text.
     async fn updated_at(&self) -> Timestamp {
         Timestamp(self.document.updated_at)
     }

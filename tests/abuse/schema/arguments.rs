@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::sdl::{Argument, Field, Sdl, read_input};
 
 /// Optional arguments that ordinary operations give: without them, they do nothing or less.
-const GIVEN: [&str; 14] = [
+const GIVEN: [&str; 16] = [
     "DeltaOpInput.insert",
     "Mutation.askAgain.documentId",
     "Mutation.askAgain.userId",
     "Mutation.changeGroup.joining",
     "Mutation.createDocument.content",
+    "Mutation.createDocument.metadata",
     "Mutation.deleteAccount.password",
     "Mutation.endDocumentTokens.tokenId",
     "Mutation.enterAsGuest.secret",
@@ -21,6 +22,7 @@ const GIVEN: [&str; 14] = [
     "Mutation.grantGroupAccess.source",
     "Mutation.openLink.secret",
     "Mutation.updateDocument.content",
+    "Mutation.updateDocument.metadata",
     "Subscription.documentChanged.since",
     "__Type.fields.includeDeprecated",
 ];
@@ -102,6 +104,7 @@ impl Values<'_> {
             "DateTime" => json!("2026-11-27T00:00:00Z"),
             // A Yjs update without changes.
             "Bytes" => json!("AAA="),
+            "JSONObject" => json!({ "status": "draft", "pages": 3 }),
             _ => teach(argument, &format!("a value of the type {name}")),
         }
     }
@@ -171,6 +174,14 @@ fn extreme_scalars(name: &str) -> Vec<Value> {
         // Six bytes of JSON for each code unit.
         "ID" | "String" | "DateTime" => vec![json!("\u{1}".repeat(LONG)), json!("")],
         "Bytes" => vec![json!("A".repeat(LONG)), json!("not base64!"), json!("")],
+        "JSONObject" => {
+            let members = (0..MANY).map(|number| (number.to_string(), json!(number)));
+            vec![
+                json!({ "text": "\u{1}".repeat(LONG) }),
+                Value::Object(members.collect()),
+                json!({}),
+            ]
+        }
         "Int" | "Float" => vec![json!(i32::MAX), json!(i32::MIN), json!(0), json!(100)],
         _ => vec![json!(false)],
     }

@@ -48,11 +48,11 @@ pub trait Client {
         self.read(document).await["version"].as_i64().unwrap()
     }
 
-    /// Changes what `changes` names: `title`, `content`, `baseVersion`.
+    /// Changes what `changes` names: `title`, `content`, `metadata`, `baseVersion`.
     async fn update(&self, document: DocumentId, changes: Value) -> Answer {
         let operation = format!(
-            "mutation($id: ID!, $title: String, $content: String, $baseVersion: Int) {{
-                updateDocument(id: $id, title: $title, content: $content, baseVersion: $baseVersion)
+            "mutation($id: ID!, $title: String, $content: String, $metadata: JSONObject, $baseVersion: Int) {{
+                updateDocument(id: $id, title: $title, content: $content, metadata: $metadata, baseVersion: $baseVersion)
                 {{ {DOCUMENT} }} }}"
         );
         let mut variables = changes;
