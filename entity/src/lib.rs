@@ -9,6 +9,7 @@ pub mod application_key;
 pub mod document;
 pub mod document_access;
 pub mod document_change;
+pub mod document_key;
 pub mod document_label;
 pub mod document_link;
 pub mod document_metadata;

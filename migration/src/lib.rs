@@ -22,6 +22,7 @@ mod m0016_groups;
 mod m0017_addressed_grants;
 mod m0018_documents_by_creation;
 mod m0019_metadata;
+mod m0020_document_keys;
 
 use sea_orm_migration::prelude::*;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_addressed_grants::Migration),
             Box::new(m0018_documents_by_creation::Migration),
             Box::new(m0019_metadata::Migration),
+            Box::new(m0020_document_keys::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Rooms;
 use crate::{
-    domain::{Document, Metadata, Party, Text, Title, UserId},
+    domain::{Document, DocumentKey, Metadata, Party, Text, Title, UserId},
     editing::{
         LoadError, Replica,
         loader::{MAX_INLINE_BYTES, off_thread},
@@ -25,13 +25,15 @@ pub struct DocumentDraft {
     pub text: Text,
     /// Its metadata.
     pub metadata: Metadata,
+    /// Its key, if it gets one.
+    pub key: Option<DocumentKey>,
 }
 
 impl DocumentDraft {
-    /// Returns a document without metadata.
+    /// Returns a document without metadata and key.
     #[must_use]
     pub fn new(title: Title, text: Text) -> Self {
-        Self { title, text, metadata: Metadata::empty() }
+        Self { title, text, metadata: Metadata::empty(), key: None }
     }
 }
 
@@ -39,10 +41,10 @@ impl Rooms {
     /// Creates a document at its first version.
     ///
     /// # Errors
-    /// [`LoadError::Store`]: the owner has no account, a quota is used up, or the store failed. [`LoadError::Busy`]: the text is
+    /// [`LoadError::Store`]: the owner has no account, a quota is used up, the key is taken, or the store failed. [`LoadError::Busy`]: the text is
     /// large, and too much other large work waits.
     pub async fn create(&self, owner: UserId, draft: DocumentDraft) -> Result<Document, LoadError> {
-        let DocumentDraft { title, text, metadata } = draft;
+        let DocumentDraft { title, text, metadata, key } = draft;
         let store = &self.parts().store;
         store.check_change_allowance(owner)?;
         let size = text.as_str().len();
@@ -51,7 +53,7 @@ impl Rooms {
             false => None,
         };
         let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
-        Ok(store.create(owner, NewDocument { title, size, state, metadata }).await?)
+        Ok(store.create(owner, NewDocument { title, size, state, metadata, key }).await?)
     }
 
     /// Waits for a turn of the owner among all large work.

@@ -23,6 +23,7 @@ use super::{
     Batch, CommitError, Committed, StoreError,
     batch_rows::BatchRows,
     commit_authorization::CommitAuthorization,
+    document_keys::delete_key,
     document_lock::try_lock_documents,
     metadata::{delete_metadata, store_metadata},
     pools::begin_write,
@@ -232,7 +233,7 @@ async fn insert_rows<A: ActiveModelTrait>(
     Ok(())
 }
 
-/// Replaces the document with a tombstone: deletes its title, text, metadata, grants and log, but a long log later. `head` is
+/// Replaces the document with a tombstone: deletes its title, text, metadata, key, grants and log, but a long log later. `head` is
 /// the version before the deletion.
 async fn replace_with_tombstone(
     txn: &DatabaseTransaction,
@@ -259,5 +260,6 @@ async fn replace_with_tombstone(
     delete_all::<document_link::Entity>(txn, document_link::Column::DocumentId, id.uuid()).await?;
     delete_all::<link_bar::Entity>(txn, link_bar::Column::DocumentId, id.uuid()).await?;
     delete_metadata(txn, id).await?;
+    delete_key(txn, id).await?;
     purge_log(txn, id, head).await
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{
     DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, LinkRefused, PageCursor, Store,
     StoreError,
+    document_keys::insert_key,
     groups::{is_member, members_of_access},
     guests::check_not_guest,
     metadata::{has_label, metadata_bytes, store_metadata},
@@ -25,7 +26,9 @@ use super::{
     rows::{self, DocumentRow},
     stored_bytes::{CountedBytes, ROW_BYTES, row_bytes, signed},
 };
-use crate::domain::{AccessLevel, Document, DocumentId, Metadata, Party, Title, UserId, Version};
+use crate::domain::{
+    AccessLevel, Document, DocumentId, DocumentKey, Metadata, Party, Title, UserId, Version,
+};
 
 /// How many bytes the texts of one page may have in total, unless the first text alone is larger. Callers may load the
 /// text of every listed document.
@@ -42,10 +45,12 @@ pub struct NewDocument {
     pub state: Vec<u8>,
     /// Its metadata.
     pub metadata: Metadata,
+    /// Its key, if it gets one.
+    pub key: Option<DocumentKey>,
 }
 
 impl Store {
-    /// Creates a document without metadata, as [`create`](Self::create) does. `state` is its text as one Yjs v1 update, and
+    /// Creates a document without metadata and key, as [`create`](Self::create) does. `state` is its text as one Yjs v1 update, and
     /// `size` is the length of the text in bytes of UTF-8.
     ///
     /// # Errors
@@ -58,16 +63,16 @@ impl Store {
         state: Vec<u8>,
     ) -> Result<Document, StoreError> {
         let metadata = Metadata::empty();
-        self.create(owner, NewDocument { title, size, state, metadata }).await
+        self.create(owner, NewDocument { title, size, state, metadata, key: None }).await
     }
 
     /// Creates a document at its first version.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents
-    /// or too many bytes, [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
+    /// or too many bytes, [`StoreError::KeyTaken`], [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
     pub async fn create(&self, owner: UserId, new: NewDocument) -> Result<Document, StoreError> {
-        let NewDocument { title, size, state, metadata } = new;
+        let NewDocument { title, size, state, metadata, key } = new;
         let now = rows::now();
         let document = Document {
             id: DocumentId::new(),
@@ -118,6 +123,9 @@ impl Store {
             })?;
             document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
             store_metadata(&txn, document.id, &metadata).await?;
+            if let Some(key) = &key {
+                insert_key(&txn, document.id, key).await?;
+            }
             txn.commit().await?;
             reserved.keep();
             self.quotas.charge([(owner, bytes)]);

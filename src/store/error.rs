@@ -34,6 +34,9 @@ pub enum StoreError {
     /// No access, too little access, or no such document: the caller cannot tell these apart.
     #[error("You may not do this with the document. Check its id, or ask its owner for access.")]
     Denied,
+    /// Another document has the key.
+    #[error("Another document has this key. Choose another one.")]
+    KeyTaken,
     /// The owner's access to a document cannot be changed or revoked.
     #[error("The owner of a document always has full access. Name another user.")]
     OwnerKeepsAccess,

@@ -29,6 +29,7 @@ mod compaction;
 mod deadline;
 mod derived_ids;
 mod document_heads;
+mod document_keys;
 mod document_lock;
 mod document_tokens;
 mod documents;

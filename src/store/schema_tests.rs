@@ -25,6 +25,7 @@ const NAMES: &[&str] = &[
     "m0017_addressed_grants",
     "m0018_documents_by_creation",
     "m0019_metadata",
+    "m0020_document_keys",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {

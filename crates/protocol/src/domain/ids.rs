@@ -99,3 +99,8 @@ id!(
     TicketId,
     "ticket"
 );
+
+impl DocumentId {
+    /// The id of zeros, which no document has. It stands for a document that does not exist.
+    pub const NONE: Self = Self(Uuid::nil());
+}
