@@ -154,6 +154,13 @@ impl Tickets {
         IssuedTicket { ticket, expires_at }
     }
 
+    /// Whether one of our nodes has issued this ticket, for any document, whether or not it is still valid.
+    #[must_use]
+    pub fn has_issued(&self, ticket: &str) -> bool {
+        // An unknown client must not make the server hash megabytes.
+        ticket.len() <= Tokens::MAX_LENGTH && self.keys.open_ticket::<SignedTicket>(ticket).is_ok()
+    }
+
     /// Returns what a ticket says if one of our nodes issued it for `document` and it is valid at `now`. It may have been
     /// redeemed before.
     ///
@@ -272,6 +279,7 @@ mod tests {
     #[test]
     fn a_ticket_is_for_one_document() {
         let ticket = tickets().issue(UserId::new(), &sign_in(), DocumentId::new(), noon()).ticket;
+        assert!(tickets().has_issued(&ticket) && !tickets().has_issued("nonsense"));
         let opened = tickets().open(&ticket, DocumentId::new(), noon());
         assert_eq!(opened, Err(TicketError::OtherDocument));
     }

@@ -49,7 +49,7 @@ pub enum TokenError {
     NoTokenId,
     /// It is a document token, and what it grants cannot be read.
     #[error(
-        "The `documents` claim of the token is not valid. Request one with an object of at most 100 document ids, each with \
+        "The `documents` claim of the token is not valid. Request one with an object of at most 100 document ids or keys, each with \
          \"VIEW\", \"EDIT\" or \"OWNER\"."
     )]
     BadDocuments,

@@ -58,6 +58,12 @@ impl Verifier {
         Self { tokens, tickets, issuers, applications, leeway, verified }
     }
 
+    /// Whether one of our nodes has issued this ticket, for any document, whether or not it is still valid.
+    #[must_use]
+    pub fn has_issued(&self, ticket: &str) -> bool {
+        self.tickets.has_issued(ticket)
+    }
+
     /// Returns what a ticket for `document` says if it is valid at `now`. It may have been redeemed before.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use async_graphql::{
 use async_graphql_value::Value as QueryValue;
 use bytes::Bytes;
 
-use super::access::document_id;
+use super::access::written_id;
 use crate::{
     domain::{Cursor, Position},
     session::SessionLink,
@@ -54,7 +54,7 @@ impl<'a> CursorMutation<'a> {
     /// Moves the cursor. Returns the answer, or nothing if the schema has to answer, which then has not been done yet.
     pub(super) fn run(&self, variables: &Variables, link: &SessionLink) -> Option<Bytes> {
         let Value::String(document) = variables.get(self.document)? else { return None };
-        let document = document_id(&ID(document.clone())).ok()?;
+        let document = written_id(&ID(document.clone()))?;
         let cursor = cursor(variables.get(self.cursor)?)?;
         let is_moved = link.has_open(document) && link.move_cursor(document, cursor).ok()?;
         is_moved.then(|| format!("{{\"data\":{{\"{}\":true}}}}", self.key).into())

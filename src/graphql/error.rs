@@ -300,6 +300,7 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::Denied => ErrorCode::Forbidden,
         StoreError::NoSuchUser => ErrorCode::NotFound,
         StoreError::EmailTaken
+        | StoreError::KeyTaken
         | StoreError::GroupLimit(_)
         | StoreError::TooManyBlocked
         | StoreError::TooManyAddresses => ErrorCode::Conflict,

@@ -20,7 +20,10 @@ use super::{
     types::Base64,
 };
 use crate::{
-    domain::{Collaborator, Content, DocumentId, Metadata, Party, Presence, User, UserId, Version},
+    domain::{
+        Collaborator, Content, DocumentId, DocumentKey, Metadata, Party, Presence, User, UserId,
+        Version,
+    },
     editing::{LoadError, Replica},
     fair_queue::FairQueue,
     store::StoreError,
@@ -54,6 +57,9 @@ struct Reader {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CollaboratorsOf(DocumentId);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct KeyOf(DocumentId);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct MetadataOf(DocumentId);
@@ -118,6 +124,19 @@ impl Loaders {
         document: DocumentId,
     ) -> Result<Arc<[Collaborator]>, ApiError> {
         Ok(self.loader.load_one(CollaboratorsOf(document)).await?.unwrap_or_default())
+    }
+
+    /// Returns the key of a document, if it has one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) async fn key(&self, document: DocumentId) -> Result<Option<DocumentKey>, ApiError> {
+        Ok(self.loader.load_one(KeyOf(document)).await?)
+    }
+
+    /// Forgets the keys that were read, because the operation has changed one.
+    pub(super) fn forget_keys(&self) {
+        self.loader.clear::<KeyOf>();
     }
 
     /// Returns the metadata of a document.
@@ -234,6 +253,17 @@ impl Loader<CollaboratorsOf> for Reader {
         let mut found = store.read_for(self.party, listing).await??;
         let mut of = |key: &CollaboratorsOf| found.remove(&key.0).unwrap_or_default().into();
         Ok(keys.iter().map(|key| (*key, of(key))).collect())
+    }
+}
+
+impl Loader<KeyOf> for Reader {
+    type Value = DocumentKey;
+    type Error = StoreError;
+
+    async fn load(&self, keys: &[KeyOf]) -> Result<HashMap<KeyOf, DocumentKey>, StoreError> {
+        let (store, documents) = (&self.api.store, keys.iter().map(|key| key.0));
+        let found = store.read_for(self.party, store.list_keys(documents)).await??;
+        Ok(found.into_iter().map(|(document, key)| (KeyOf(document), key)).collect())
     }
 }
 

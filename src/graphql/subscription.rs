@@ -107,7 +107,7 @@ async fn subscribe<T: Send + 'static>(
     match ctx.data_opt::<Purpose>().ok_or(ApiError::SchemaOnly)? {
         Purpose::Admit(admission) => {
             let start = replay_start(since, since_at.map(|Timestamp(at)| at))?;
-            admission.admit(ctx, document_id(id)?, topic, start).await?;
+            admission.admit(ctx, document_id(ctx, id).await?, topic, start).await?;
             Ok(stream::empty().boxed())
         }
         Purpose::Feed(feed) => Ok(feed.events(select).boxed()),

@@ -14,7 +14,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use super::{HttpError, HttpState, credentials, request_span};
 use crate::{
     connection::ConnectionHandle,
-    domain::{DocumentId, Network, UserId},
+    domain::{DocumentId, DocumentName, Network, Party, UserId},
     graphql::Caller,
     session::{Execute as _, Identified, IdentityError, Throttled, cost_of_operation},
 };
@@ -76,7 +76,8 @@ pub(super) async fn authenticate(
     Ok(identified)
 }
 
-/// Redeems the ticket of an editor for a document and counts the request for its user. The signature is checked before that.
+/// Redeems the ticket of an editor for a document, which it returns, and counts the request for its user. The signature is checked
+/// before that.
 ///
 /// # Errors
 /// The ticket is not valid or was used before, the user exceeds a rate limit, or the account may not be used or cannot be looked
@@ -85,14 +86,22 @@ pub(super) async fn redeem(
     request: &HttpRequest,
     state: &HttpState,
     ticket: &str,
-    document: DocumentId,
-) -> Result<Identified, HttpError> {
+    document: &DocumentName,
+) -> Result<(Identified, DocumentId), HttpError> {
+    // Only for those who have a ticket is a key looked up.
+    let document = match document {
+        DocumentName::Key(_) if !state.identity.has_issued(ticket) => DocumentId::NONE,
+        document => {
+            let party = Party::Stranger(network_of(request, state));
+            state.identity.find_document(document, party).await?
+        }
+    };
     let ticket = state.identity.open_ticket(ticket, document).map_err(IdentityError::Ticket)?;
     request.extensions_mut().insert(CountedRequest);
     pause_if_refused(state.throttle.take(&ticket.user)).await?;
     let identified = state.identity.redeem(&ticket).await?;
     note_known(request, identified.user.id);
-    Ok(identified)
+    Ok((identified, document))
 }
 
 /// Counts what an operation costs more than the request that was admitted: `bytes` of a body or query string, with this text.

@@ -2,13 +2,13 @@
 
 use actix_web::web::Query;
 
-use crate::domain::DocumentId;
+use crate::domain::DocumentName;
 
 /// The address of an editor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EditorAddress {
-    /// The document that the editor opens.
-    pub(super) document: DocumentId,
+    /// The id or the key of the document that the editor opens.
+    pub(super) document: DocumentName,
     /// Whether the editor requests save acknowledgements.
     pub(super) saved: bool,
     /// The client id of the editor's Yjs document, with which it comes back after its connection is lost.
@@ -22,7 +22,7 @@ impl EditorAddress {
     /// Which part is wrong, and what to send instead.
     pub(super) fn parse(document: &str, query: &str) -> Result<Self, &'static str> {
         let document = document.parse().map_err(
-            |_no_uuid| "The address does not name a document; connect to /sync/<documentId>",
+            |_no_name| "The address does not name a document; connect to /sync/<documentId>",
         )?;
         let mut address = Self { document, saved: false, client: None };
         // Any text is a list of parameters.
@@ -48,12 +48,14 @@ impl EditorAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{DocumentId, DocumentKey};
 
     #[test]
     fn the_document_and_the_options_are_read() {
-        let document = DocumentId::new();
-        let parse = |query: &str| EditorAddress::parse(&document.to_string(), query);
-        let plain = EditorAddress { document, saved: false, client: None };
+        let id = DocumentId::new();
+        let parse = |query: &str| EditorAddress::parse(&id.to_string(), query);
+        let document = DocumentName::Id(id);
+        let plain = EditorAddress { document: document.clone(), saved: false, client: None };
         assert_eq!(parse(""), Ok(plain));
         let with_options = EditorAddress { document, saved: true, client: Some(7) };
         assert_eq!(parse("token=a%20b&saved=true&client=7&other&x=%"), Ok(with_options));
@@ -67,6 +69,8 @@ mod tests {
             let wrong = EditorAddress::parse(&document, query).unwrap_err();
             assert!(wrong.contains(name), "{wrong}");
         }
-        assert!(EditorAddress::parse("plan", "").unwrap_err().contains("/sync/<documentId>"));
+        assert!(EditorAddress::parse("a plan", "").unwrap_err().contains("/sync/<documentId>"));
+        let by_key = EditorAddress::parse("wiki/1", "").unwrap().document;
+        assert_eq!(by_key, DocumentName::Key(DocumentKey::new("wiki/1").unwrap()));
     }
 }

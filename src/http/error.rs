@@ -201,6 +201,7 @@ impl HttpError {
                 // Loading or enrolling an account returns none of the first eleven.
                 IdentityError::Store(
                     StoreError::EmailTaken
+                    | StoreError::KeyTaken
                     | StoreError::NoSuchUser
                     | StoreError::Denied
                     | StoreError::OwnerKeepsAccess

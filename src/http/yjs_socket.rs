@@ -17,6 +17,7 @@ use super::{
     upgrade::{self, EditorCredentials},
 };
 use crate::{
+    domain::{DocumentId, Party},
     session::{self, Identified, NewEditor},
     wire::Predecessor,
     yjs::Conversation,
@@ -52,24 +53,28 @@ async fn upgrade_editor(
 ) -> Result<HttpResponse, HttpError> {
     upgrade::check_allowed(request, state)?;
     let parse = || EditorAddress::parse(document, request.query_string());
-    let (identified, address) = match upgrade::editor_credentials(request)? {
+    let (identified, document, address) = match upgrade::editor_credentials(request)? {
         Some(EditorCredentials::Token(token)) => {
             let identified = authenticate(request, state, &token).await?;
             upgrade::check_handshake(request.headers())?;
-            (identified, parse().map_err(HttpError::EditorAddress)?)
+            let address = parse().map_err(HttpError::EditorAddress)?;
+            let party = Party::User(identified.user.id);
+            (identified, state.identity.find_document(&address.document, party).await?, address)
         }
         Some(EditorCredentials::Ticket(ticket)) => {
             // It is redeemed only once, so everything else must be right.
             upgrade::check_handshake(request.headers())?;
             let address = parse().map_err(HttpError::EditorAddress)?;
-            (redeem(request, state, &ticket, address.document).await?, address)
+            let (identified, document) = redeem(request, state, &ticket, &address.document).await?;
+            (identified, document, address)
         }
         None => {
             state.metrics.auth_failed("missing");
             return Err(HttpError::NoToken);
         }
     };
-    session::open_editor(request, Arc::clone(&state.session), editor(identified, &address, state))
+    let editor = editor(identified, document, &address, state);
+    session::open_editor(request, Arc::clone(&state.session), editor)
         .map_err(|error| HttpError::Handshake(error.to_string()))
 }
 
@@ -91,8 +96,13 @@ async fn refuse(
     refusing.map_err(|_no_handshake| error)
 }
 
-fn editor(identified: Identified, address: &EditorAddress, state: &HttpState) -> NewEditor {
-    let EditorAddress { document, saved, client } = *address;
+fn editor(
+    identified: Identified,
+    document: DocumentId,
+    address: &EditorAddress,
+    state: &HttpState,
+) -> NewEditor {
+    let EditorAddress { saved, client, .. } = *address;
     request_span::record_document(document);
     let name = client.map(|client| Predecessor::Editor { document, client });
     let conversation = Conversation::new(Arc::clone(&state.editors), document, saved);

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::QuestionOptions;
 use crate::{
     auth::Secret,
-    domain::{AccessLevel, DocumentId, OutsideSubject, UserId},
+    domain::{AccessLevel, DocumentId, DocumentKey, OutsideSubject, UserId},
     outgoing::{self, BodyError},
 };
 
@@ -55,6 +55,8 @@ pub(super) struct Application {
 #[derive(Serialize)]
 struct Question<'a> {
     document: DocumentId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a DocumentKey>,
     user: AskedUser<'a>,
 }
 
@@ -92,7 +94,7 @@ impl Application {
         Ok(Some(Self { address, secret: options.ask_secret.clone(), client }))
     }
 
-    /// Asks for the level of a user on a document. `subject` is how an outside issuer or an application names the user.
+    /// Asks for the level of a user on a document, which may have a key. `subject` is how an outside issuer or an application names the user.
     ///
     /// # Errors
     /// [`AskError`].
@@ -100,14 +102,14 @@ impl Application {
         &self,
         user: UserId,
         subject: Option<&OutsideSubject>,
-        document: DocumentId,
+        (document, key): (DocumentId, Option<&DocumentKey>),
     ) -> Result<ApplicationAnswer, AskError> {
         let user = AskedUser {
             id: user,
             issuer: subject.map(|subject| issuer_name(&subject.issuer)),
             subject: subject.map(|subject| &*subject.subject),
         };
-        let body = serde_json::to_vec(&Question { document, user })?;
+        let body = serde_json::to_vec(&Question { document, key, user })?;
         let mut request = self.client.post(self.address.clone());
         request = request.header(CONTENT_TYPE, "application/json").body(body);
         if let Some(secret) = &self.secret {

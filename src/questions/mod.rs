@@ -264,7 +264,10 @@ impl Asker {
         subject: Option<&OutsideSubject>,
         document: DocumentId,
     ) -> Result<ApplicationAnswer, StoreError> {
-        let answered = self.application.ask(user, subject, document).await;
+        let reading = self.store.list_keys([document]);
+        let keys = self.store.read_for(Party::User(user), reading).await??;
+        let key = keys.get(&document);
+        let answered = self.application.ask(user, subject, (document, key)).await;
         let outcome =
             if answered.is_ok() { QuestionOutcome::Answered } else { QuestionOutcome::Failed };
         self.metrics.question_asked(outcome);

@@ -1,6 +1,9 @@
 //! Document tokens: what they grant takes effect when they are used first, and ends with them.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use quick_cache::sync::Cache;
@@ -8,7 +11,7 @@ use quick_cache::sync::Cache;
 use super::SignInEnds;
 use crate::{
     auth::{Claims, DocumentGrants, application_subject},
-    domain::{EndedSignIns, SignInId, UserId},
+    domain::{AccessLevel, DocumentId, DocumentName, EndedSignIns, Party, SignInId, UserId},
     room::Rooms,
     store::{
         DocumentTokenUse, EndedToken, NewDocumentToken, OutsideProfile, Store, StoreError,
@@ -62,7 +65,7 @@ impl UsedDocumentTokens {
             application: (*grants.application).to_owned(),
             key_id: (*grants.key_id).to_owned(),
             user,
-            levels: grants.levels.clone(),
+            levels: self.levels(user, grants).await?,
             kept_until: claims.expires_at + KEPT_AFTER_EXPIRY,
         };
         let (store, rooms) = (self.store.clone(), self.rooms.clone());
@@ -85,6 +88,38 @@ impl UsedDocumentTokens {
             }
             DocumentTokenUse::Refused => Ok(false),
         }
+    }
+
+    /// Returns the levels that a token grants by the ids of the documents. Keys that no document has are left out, and of two
+    /// levels on one document the higher one counts.
+    async fn levels(
+        &self,
+        user: UserId,
+        grants: &DocumentGrants,
+    ) -> Result<BTreeMap<DocumentId, AccessLevel>, StoreError> {
+        let keys = grants.levels.keys().filter_map(|name| match name {
+            DocumentName::Key(key) => Some(key),
+            DocumentName::Id(_) => None,
+        });
+        let keys: Vec<_> = keys.collect();
+        let by_key = match keys.is_empty() {
+            true => HashMap::new(),
+            false => {
+                self.store.read_for(Party::User(user), self.store.list_by_keys(keys)).await??
+            }
+        };
+        let mut levels = BTreeMap::new();
+        for (name, level) in &grants.levels {
+            let document = match name {
+                DocumentName::Id(id) => Some(*id),
+                DocumentName::Key(key) => by_key.get(key).copied(),
+            };
+            if let Some(document) = document {
+                let known = levels.entry(document).or_insert(*level);
+                *known = Ord::max(*known, *level);
+            }
+        }
+        Ok(levels)
     }
 }
 

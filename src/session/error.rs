@@ -68,6 +68,7 @@ impl From<&IdentityError> for CloseReason {
             // Looking an account up, or creating it, cannot fail for these reasons unless there is a fault.
             IdentityError::Store(
                 StoreError::EmailTaken
+                | StoreError::KeyTaken
                 | StoreError::NoSuchUser
                 | StoreError::Denied
                 | StoreError::OwnerKeepsAccess

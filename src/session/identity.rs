@@ -11,7 +11,8 @@ use super::{document_tokens::UsedDocumentTokens, outside_users::OutsideUsers};
 use crate::{
     auth::{Claims, DocumentGrants, Subject, TicketClaims, TicketError, TokenError, Verifier},
     domain::{
-        Account, DisplayName, DocumentId, Email, OutsideSubject, Party, SignIn, User, UserId,
+        Account, DisplayName, DocumentId, DocumentName, Email, OutsideSubject, Party, SignIn, User,
+        UserId,
     },
     metrics::Metrics,
     room::Rooms,
@@ -109,6 +110,24 @@ impl Identity {
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let verified = self.verifier.verify(token, Utc::now()).await;
         verified.inspect_err(|error| self.metrics.auth_failed(error.label()))
+    }
+
+    /// Returns the document with a name, or [`DocumentId::NONE`] if no document has this key. An id is not looked up.
+    ///
+    /// # Errors
+    /// [`IdentityError::Store`].
+    pub async fn find_document(
+        &self,
+        name: &DocumentName,
+        party: Party,
+    ) -> Result<DocumentId, IdentityError> {
+        Ok(self.store.resolve(name, party).await?)
+    }
+
+    /// Whether a node has issued this ticket, for any document, whether or not it is still valid.
+    #[must_use]
+    pub fn has_issued(&self, ticket: &str) -> bool {
+        self.verifier.has_issued(ticket)
     }
 
     /// Verifies a ticket for a document, which takes little work. Counts tickets that are refused.

@@ -126,6 +126,7 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         StoreError::Denied => CloseReason::Forbidden,
         // Reading exceeds no quota.
         StoreError::EmailTaken
+        | StoreError::KeyTaken
         | StoreError::NoSuchUser
         | StoreError::OwnerKeepsAccess
         | StoreError::Blocked

@@ -29,6 +29,7 @@ mod heartbeat;
 mod heavy_documents;
 mod history;
 mod http;
+mod keys;
 mod large_changes;
 mod large_texts;
 mod levels;

@@ -165,12 +165,12 @@ async fn a_failed_field_is_null_or_makes_the_whole_result_null() {
     let socket = alice.connect().await;
     for (query, data, path) in [
         (
-            "{ me { name } a: document(id: \"x\") { title } ...F }
+            "{ me { name } a: document(id: \"no key\") { title } ...F }
                 fragment F on Query { b: document(id: \"00000000-0000-7000-8000-000000000000\") { id } }",
             json!({ "me": { "name": "Alice" }, "a": null, "b": null }),
             "a",
         ),
-        ("{ document(id: \"x\") { title } }", json!({ "document": null }), "document"),
+        ("{ document(id: \"no key\") { title } }", json!({ "document": null }), "document"),
         ("{ me { name } documents(first: 0) { nodes { id } } }", Value::Null, "documents"),
         ("{ ...F } fragment F on Query { me { id } documents(after: \"x\") { nodes { id } } }",
             Value::Null, "documents"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     auth::{SignatureAlgorithm, Subject},
-    domain::{AccessLevel, DocumentId},
+    domain::{AccessLevel, DocumentId, DocumentName},
 };
 
 fn noon() -> DateTime<Utc> {
@@ -59,7 +59,8 @@ fn a_token_grants_levels_on_documents_to_a_user_of_the_application() {
         assert_eq!(claims.name.as_deref(), Some("Ana"));
         let grants = claims.grants.unwrap();
         let levels = [(one, AccessLevel::View), (two, AccessLevel::Owner)];
-        assert!(grants.levels.iter().map(|(id, level)| (*id, *level)).eq(levels));
+        let levels = levels.map(|(id, level)| (DocumentName::Id(id), level));
+        assert_eq!(grants.levels, std::collections::BTreeMap::from(levels));
         assert_eq!((&*grants.application, &*grants.key_id), ("wiki", &*key.id));
         assert_eq!(claims.sign_in.id, DocumentGrants::sign_in("wiki", "one"));
         assert_ne!(claims.sign_in.id, DocumentGrants::sign_in("wik", "ione"));

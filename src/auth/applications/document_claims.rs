@@ -11,7 +11,7 @@ use crate::{
         Claims, Subject, TokenError,
         claims::{RegisteredClaims, derived_sign_in, time_delta},
     },
-    domain::{AccessLevel, DocumentId, OutsideSubject, SignIn, SignInId, TokenIssuer},
+    domain::{AccessLevel, DocumentName, OutsideSubject, SignIn, SignInId, TokenIssuer},
 };
 
 /// What a document token grants.
@@ -21,8 +21,8 @@ pub struct DocumentGrants {
     pub application: Arc<str>,
     /// The key that it was signed with.
     pub key_id: Arc<str>,
-    /// The documents and the levels on them, at most [`DocumentGrants::MAX_DOCUMENTS`].
-    pub levels: BTreeMap<DocumentId, AccessLevel>,
+    /// The documents, by their ids or keys, and the levels on them, at most [`DocumentGrants::MAX_DOCUMENTS`].
+    pub levels: BTreeMap<DocumentName, AccessLevel>,
 }
 
 impl DocumentGrants {
@@ -134,9 +134,9 @@ impl DocumentClaims {
 
 fn levels_of(
     documents: Option<serde_json::Value>,
-) -> Result<BTreeMap<DocumentId, AccessLevel>, TokenError> {
+) -> Result<BTreeMap<DocumentName, AccessLevel>, TokenError> {
     let Some(documents) = documents else { return Ok(BTreeMap::new()) };
-    let claimed: BTreeMap<DocumentId, ClaimedLevel> =
+    let claimed: BTreeMap<DocumentName, ClaimedLevel> =
         serde_json::from_value(documents).map_err(|_error| TokenError::BadDocuments)?;
     if claimed.len() > DocumentGrants::MAX_DOCUMENTS {
         return Err(TokenError::BadDocuments);

@@ -89,8 +89,8 @@ impl AccessMutations {
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<DocumentType, ApiError> {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
-        let document = document_id(&id)?;
-        take_edit(ctx, Some(&id))?;
+        let document = document_id(ctx, &id).await?;
+        take_edit(ctx, Some(&id)).await?;
         api.store.accept_grant(user, document).await?;
         let found = api.rooms.find_document(user, document).await?;
         let (document, access) = found.ok_or(StoreError::Denied)?;
@@ -103,7 +103,7 @@ impl AccessMutations {
     #[graphql(complexity = "DATABASE_WRITE")]
     async fn block_user(&self, ctx: &Context<'_>, user_id: ID) -> Result<bool, ApiError> {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
-        take_edit(ctx, None)?;
+        take_edit(ctx, None).await?;
         let changed = api.store.block_user(user, user_id.parse()?).await?;
         api.rooms.announce_access(changed).await;
         Ok(true)
@@ -113,7 +113,7 @@ impl AccessMutations {
     #[graphql(complexity = "DATABASE_WRITE")]
     async fn unblock_user(&self, ctx: &Context<'_>, user_id: ID) -> Result<bool, ApiError> {
         let user = caller(ctx).user()?.id;
-        take_edit(ctx, None)?;
+        take_edit(ctx, None).await?;
         Ok(api(ctx)?.store.unblock_user(user, user_id.parse()?).await?)
     }
 
@@ -133,7 +133,7 @@ impl AccessMutations {
         user_id: ID,
     ) -> Result<bool, ApiError> {
         let api = api(ctx)?;
-        take_edit(ctx, Some(&id))?;
+        take_edit(ctx, Some(&id)).await?;
         let target = user_id.parse::<UserId>()?;
         // What is refused here needs no connection for writing.
         let needed = match caller(ctx).user()?.id == target {

@@ -29,7 +29,7 @@ impl CursorMutations {
         cursor: CursorInput,
     ) -> Result<bool, ApiError> {
         let user = caller(ctx).user()?.id;
-        let document = document_id(&id)?;
+        let document = document_id(ctx, &id).await?;
         let cursor = Cursor::try_from(cursor)?;
         match caller(ctx) {
             // A confirmed seat proves access, so this path needs no database.

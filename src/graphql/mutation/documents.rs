@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, MaybeUndefined, Object};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
-    domain::{AccessLevel, Content, Delta, Document, InvalidInput, Metadata, Text, Title, Version},
+    domain::{
+        AccessLevel, Content, Delta, Document, DocumentKey, InvalidInput, Metadata, Text, Title,
+        Version,
+    },
     editing::{EditKind, StoredEdit},
     graphql::{
         ApiError,
@@ -31,6 +34,8 @@ pub(super) struct DocumentMutations;
 #[Object]
 impl DocumentMutations {
     /// Creates a document that the caller owns. `metadata` is a JSON object of at most 16 KiB, 64 members and 8 levels.
+    /// `key` is a name that the application chooses, for use wherever the id of a document can be sent: 1 to 200 ASCII letters,
+    /// digits, `-`, `_`, `.`, `:` and `/`. Fails with `CONFLICT` if another document has the key.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn create_document(
         &self,
@@ -38,15 +43,17 @@ impl DocumentMutations {
         title: String,
         #[graphql(default_with = "Some(String::new())")] content: Option<String>,
         metadata: Option<JsonObject>,
+        key: Option<String>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         let owner = caller(ctx).user()?;
-        take_edit(ctx, None)?;
+        take_edit(ctx, None).await?;
         let title = Title::new(&title)?;
         let content = Text::new(content.unwrap_or_default(), api.limits.document)?;
         let metadata = checked_metadata(metadata)?.unwrap_or_default();
         let known = Content::from(content.as_str());
-        let draft = DocumentDraft { title, text: content, metadata };
+        let key = key.as_deref().map(DocumentKey::new).transpose()?;
+        let draft = DocumentDraft { title, text: content, metadata, key };
         let document = api.rooms.create(owner.id, draft).await?;
         Ok(DocumentType {
             owner: Some(owner.clone()),
@@ -59,6 +66,10 @@ impl DocumentMutations {
     /// `content` as its difference from the text at `baseVersion`, so that what others have changed since then is kept.
     /// `baseVersion` defaults to the current version. Choose a unique `mutationId` to make retries safe: an edit with the same
     /// `mutationId` is stored once and answered as the first time. Requires `EDIT`.
+    ///
+    /// `key` gives the document another key, and null removes it. It is changed alone, without the other arguments, makes no
+    /// version, and requires `OWNER`. Fails with `CONFLICT` if another document has the key.
+    #[allow(clippy::too_many_arguments, reason = "the schema names each of them")]
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn update_document(
         &self,
@@ -67,11 +78,20 @@ impl DocumentMutations {
         title: Option<String>,
         content: Option<String>,
         metadata: Option<JsonObject>,
+        key: MaybeUndefined<String>,
         base_version: Option<i64>,
         mutation_id: Option<ID>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
-        take_edit(ctx, Some(&id))?;
+        take_edit(ctx, Some(&id)).await?;
+        if !key.is_undefined() {
+            let others = title.is_some() || content.is_some() || metadata.is_some();
+            if others || base_version.is_some() || mutation_id.is_some() {
+                let message = "The key is changed alone. Send it in a mutation of its own.";
+                return Err(InvalidInput::new(message).into());
+            }
+            return change_key(ctx, &id, key.value().map(String::as_str)).await;
+        }
         let (before, admitted) = load_to_update(ctx, &id).await?;
         if title.is_none() && content.is_none() && metadata.is_none() {
             let message = "There is nothing to change. Provide `title`, `content`, `metadata`, or several of them.";
@@ -107,7 +127,7 @@ impl DocumentMutations {
         delta: Vec<DeltaOpInput>,
         mutation_id: Option<ID>,
     ) -> Result<EditPayload, ApiError> {
-        take_edit(ctx, Some(&document_id))?;
+        take_edit(ctx, Some(&document_id)).await?;
         let admitted = require_to_edit(ctx, &document_id, AccessLevel::Edit).await?;
         let delta = Arc::new(checked(delta)?);
         let kind = EditKind::Edit { base: base(base_version)?, delta };
@@ -120,7 +140,7 @@ impl DocumentMutations {
     /// Requires `OWNER`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
-        take_edit(ctx, Some(&id))?;
+        take_edit(ctx, Some(&id)).await?;
         let admitted = require_to_edit(ctx, &id, AccessLevel::Owner).await?;
         let request = edit_request(ctx, &admitted, None, EditKind::Delete)?;
         api(ctx)?.rooms.edit(request).await?;
@@ -131,7 +151,7 @@ impl DocumentMutations {
 /// Returns the current document and the caller, who may edit it. The check of access counts in the metrics.
 ///
 /// # Errors
-/// The caller is not signed in, `id` is not a UUID, the caller may not edit the document, or the store failed.
+/// The caller is not signed in, `id` is neither an id nor a key, the caller may not edit the document, or the store failed.
 async fn load_to_update<'a>(
     ctx: &Context<'a>,
     id: &ID,
@@ -139,9 +159,27 @@ async fn load_to_update<'a>(
     let user = caller(ctx).user()?;
     let rooms = &api(ctx)?.rooms;
     let (document, level) =
-        rooms.read_document(user.id, document_id(id)?, AccessLevel::Edit).await?;
+        rooms.read_document(user.id, document_id(ctx, id).await?, AccessLevel::Edit).await?;
     let admitted = Admitted { user, document: document.id, level };
     Ok((document, admitted))
+}
+
+/// Gives a document another key, or none.
+///
+/// # Errors
+/// The caller does not have owner access, the key is not valid or another document has it, or the store failed.
+async fn change_key(
+    ctx: &Context<'_>,
+    id: &ID,
+    key: Option<&str>,
+) -> Result<DocumentType, ApiError> {
+    let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
+    let document = document_id(ctx, id).await?;
+    let (document, access) = api.rooms.read_document(user, document, AccessLevel::Owner).await?;
+    let key = key.map(DocumentKey::new).transpose()?;
+    api.store.set_key(user, document.id, key.as_ref()).await?;
+    loaders(ctx)?.forget_keys();
+    Ok(DocumentType::new(document, access))
 }
 
 /// Returns the metadata that a client has sent, if any.

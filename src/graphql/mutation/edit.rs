@@ -35,12 +35,15 @@ pub(super) fn edit_request(
 /// a new one.
 ///
 /// # Errors
-/// The allowance is used up, or the id is not a UUID.
-pub(super) fn take_edit(ctx: &Context<'_>, document: Option<&ID>) -> Result<(), ApiError> {
+/// The allowance is used up, the id is malformed, or the store failed.
+pub(super) async fn take_edit(ctx: &Context<'_>, document: Option<&ID>) -> Result<(), ApiError> {
     match caller(ctx) {
         Caller::Session(link) => Ok(link.take_edit()?),
         Caller::Request { user, .. } => {
-            let document = document.map(document_id).transpose()?;
+            let document = match document {
+                Some(id) => Some(document_id(ctx, id).await?),
+                None => None,
+            };
             Ok(api(ctx)?.allowances.take_edit(user.id, document)?)
         }
         // The resolver refuses a caller who is not signed in.

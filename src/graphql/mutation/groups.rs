@@ -61,7 +61,7 @@ impl GroupMutations {
         group_id: ID,
     ) -> Result<bool, ApiError> {
         let api = api(ctx)?;
-        take_edit(ctx, Some(&document_id))?;
+        take_edit(ctx, Some(&document_id)).await?;
         let group = group_id.parse()?;
         let Admitted { user, document, .. } =
             require(ctx, &document_id, AccessLevel::Owner).await?;

@@ -36,7 +36,7 @@ impl HistoryMutations {
         document_id: ID,
         version: i64,
     ) -> Result<EditPayload, ApiError> {
-        take_edit(ctx, Some(&document_id))?;
+        take_edit(ctx, Some(&document_id)).await?;
         let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
         let kind = restoration(ctx, &admitted, version).await?;
         let api = api(ctx)?;
@@ -54,7 +54,7 @@ impl HistoryMutations {
         document_id: ID,
         before: Option<Timestamp>,
     ) -> Result<HistoryDeletion, ApiError> {
-        take_edit(ctx, Some(&document_id))?;
+        take_edit(ctx, Some(&document_id)).await?;
         let admitted = require(ctx, &document_id, AccessLevel::Owner).await?;
         let before = before.map(|Timestamp(before)| before);
         let party = Party::User(admitted.user.id);

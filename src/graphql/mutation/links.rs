@@ -9,7 +9,7 @@ use crate::{
     domain::{AccessLevel, DisplayName, InvalidInput, UserId},
     graphql::{
         Api, ApiError,
-        access::{Admitted, document_id as parse_document, require},
+        access::{Admitted, document_id as find_id, require},
         caller::{api, caller},
         complexity::{CREDENTIALS, DATABASE_WRITE},
         types::{AccessLevelType, AuthPayload, DocumentType, LinkType, NewLinkPayload, Timestamp},
@@ -68,7 +68,7 @@ impl LinkMutations {
     ) -> Result<DocumentType, ApiError> {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
         check_sharing(api)?;
-        take_edit(ctx, None)?;
+        take_edit(ctx, None).await?;
         let used = api.store.accept_invitation(user, LinkSecret::sent(secret).hash()).await?;
         opened(api, user, used).await
     }
@@ -142,8 +142,8 @@ impl LinkMutations {
     ) -> Result<DocumentType, ApiError> {
         let (api, user) = (api(ctx)?, caller(ctx).user()?.id);
         check_sharing(api)?;
-        let key = link_key(secret, document_id)?;
-        take_edit(ctx, None)?;
+        let key = link_key(ctx, secret, document_id).await?;
+        take_edit(ctx, None).await?;
         let used = api.store.open_link(user, key).await?;
         opened(api, user, used).await
     }
@@ -161,7 +161,8 @@ impl LinkMutations {
     ) -> Result<AuthPayload, ApiError> {
         let (api, caller) = (api(ctx)?, caller(ctx));
         check_sharing(api)?;
-        let (name, key) = (DisplayName::new(&name)?, link_key(secret, document_id)?);
+        let name = DisplayName::new(&name)?;
+        let key = link_key(ctx, secret, document_id).await?;
         limited(api, api.registrations.take(&caller.network()))?;
         let now = Utc::now();
         let until = now + api.guests.life;
@@ -183,7 +184,7 @@ impl LinkMutations {
         link_id: ID,
     ) -> Result<bool, ApiError> {
         let api = api(ctx)?;
-        take_edit(ctx, Some(&document_id))?;
+        take_edit(ctx, Some(&document_id)).await?;
         let link = link_id.parse()?;
         let Admitted { user, document, .. } =
             require(ctx, &document_id, AccessLevel::Owner).await?;
@@ -232,11 +233,15 @@ fn new_secret() -> Result<LinkSecret, ApiError> {
 /// Returns the link that a secret or a document names.
 ///
 /// # Errors
-/// Both or neither are given, or the id is malformed.
-fn link_key(secret: Option<String>, document: Option<ID>) -> Result<LinkKey, ApiError> {
+/// Both or neither are given, the id is malformed, or the store failed.
+async fn link_key(
+    ctx: &Context<'_>,
+    secret: Option<String>,
+    document: Option<ID>,
+) -> Result<LinkKey, ApiError> {
     match (secret, document) {
         (Some(secret), None) => Ok(LinkKey::Secret(LinkSecret::sent(secret).hash())),
-        (None, Some(document)) => Ok(LinkKey::Public(parse_document(&document)?)),
+        (None, Some(document)) => Ok(LinkKey::Public(find_id(ctx, &document).await?)),
         (Some(_), Some(_)) | (None, None) => {
             let why = "Name the link by its `secret`, or a public document by `documentId`.";
             Err(InvalidInput::new(why).into())

@@ -37,8 +37,8 @@ impl OwnershipMutations {
         if api.rooms.has_deciding_application() {
             return Err(ApiError::ApplicationDecides);
         }
-        take_edit(ctx, Some(&id))?;
-        let document = document_id(&id)?;
+        take_edit(ctx, Some(&id)).await?;
+        let document = document_id(ctx, &id).await?;
         let (before, _) = api.rooms.read_document(owner, document, AccessLevel::Owner).await?;
         let receiver = user_id.parse::<UserId>()?;
         api.hourly.take_grant(owner)?;

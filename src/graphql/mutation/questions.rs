@@ -41,7 +41,10 @@ impl QuestionMutations {
         let (api, caller) = (api(ctx)?, caller(ctx).user()?.id);
         let application = read(ctx, api.store.find_application_of(caller)).await?;
         application.ok_or(ApiError::NotAnApplication)?;
-        let document = id.as_ref().map(document_id).transpose()?;
+        let document = match &id {
+            Some(id) => Some(document_id(ctx, id).await?),
+            None => None,
+        };
         let user = user_id.map(|id| id.parse::<UserId>()).transpose()?;
         if let Some(document) = document {
             read(ctx, api.store.find_owner(document)).await?.ok_or(StoreError::Denied)?;

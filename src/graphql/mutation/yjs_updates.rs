@@ -42,7 +42,7 @@ impl UpdateMutations {
         let Base64(update) = update;
         let (mut left_out, mut last) = (false, None);
         for _ in 0..MAX_PARTS {
-            take_edit(ctx, Some(&document_id))?;
+            take_edit(ctx, Some(&document_id)).await?;
             let kind = EditKind::Merge {
                 updates: vec![Bytes::clone(&update)],
                 acknowledgement: Acknowledgement::None,

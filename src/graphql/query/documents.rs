@@ -30,7 +30,8 @@ impl DocumentQueries {
     #[graphql(complexity = "DATABASE_READ + child_complexity")]
     async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<DocumentType>, ApiError> {
         let user = caller(ctx).user()?;
-        find_document(ctx, user.id, document_id(&id)?).await
+        let document = document_id(ctx, &id).await?;
+        find_document(ctx, user.id, document).await
     }
 
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
@@ -88,8 +89,8 @@ impl DocumentQueries {
         #[graphql(name = "documentId")] id: ID,
     ) -> Result<DocumentExport, ApiError> {
         let user = caller(ctx).user()?.id;
-        let rooms = &api(ctx)?.rooms;
-        let (document, _) = rooms.read_document(user, document_id(&id)?, AccessLevel::View).await?;
+        let (rooms, document) = (&api(ctx)?.rooms, document_id(ctx, &id).await?);
+        let (document, _) = rooms.read_document(user, document, AccessLevel::View).await?;
         Ok(DocumentExport(document))
     }
 

@@ -102,6 +102,11 @@ impl DocumentType {
         &self.document.title
     }
 
+    /// The name of the document that an application has chosen, if it has one. It can be sent wherever the id of a document can.
+    async fn key(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(loaders(ctx)?.key(self.document.id).await?.map(|key| key.to_string()))
+    }
+
     /// What an application has noted about the document: a JSON object. It is the present one, also in the answer to a repeated edit.
     async fn metadata(&self, ctx: &Context<'_>) -> Result<Encoded<JsonObject>, ApiError> {
         let metadata = loaders(ctx)?.metadata(self.document.id).await?;

@@ -185,7 +185,7 @@ async fn a_wrong_address_is_closed_with_4400_and_what_to_correct() {
     for (address, correction) in [
         (format!("{document}?token={token}&saved=yes"), "`saved` must be"),
         (format!("{document}?token={token}&client=me"), "`client` must be"),
-        (format!("plan?token={token}"), "connect to /sync/<documentId>"),
+        (format!("a%20plan?token={token}"), "connect to /sync/<documentId>"),
     ] {
         let handshake = Handshake::to_path(pair.node.address(), &format!("/sync/{address}"));
         let (code, reason) = refusal(handshake).await;
@@ -193,7 +193,7 @@ async fn a_wrong_address_is_closed_with_4400_and_what_to_correct() {
         assert!(reason.contains(correction), "{reason}");
     }
     // The token comes first.
-    let handshake = Handshake::to_path(pair.node.address(), "/sync/plan?saved=yes");
+    let handshake = Handshake::to_path(pair.node.address(), "/sync/a%20plan?saved=yes");
     assert_eq!(refusal(handshake).await.0, 4403);
     pair.stop(()).await;
 }
