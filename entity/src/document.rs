@@ -2,8 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
-/// A document at its head version. A deleted document stays as a tombstone without title and text, so that its id and
-/// versions are never reused.
+/// A document at its head version. A deleted document is in the bin of its owner first. When it is purged, it stays as a tombstone
+/// without title and text, so that its id and versions are never reused.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "document")]
@@ -23,7 +23,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When `version` was stored: UTC, whole microseconds.
     pub updated_at: DateTimeUtc,
-    /// When it was deleted: UTC, whole microseconds. Null unless it is a tombstone.
+    /// When it was deleted: UTC, whole microseconds. Null unless it is in a bin or a tombstone.
     pub deleted_at: Option<DateTimeUtc>,
     /// The size of the text at `version`, in bytes of UTF-8.
     pub size: i64,

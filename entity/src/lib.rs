@@ -8,6 +8,7 @@ pub mod address_grant;
 pub mod application_key;
 pub mod document;
 pub mod document_access;
+pub mod document_bin;
 pub mod document_change;
 pub mod document_key;
 pub mod document_label;

@@ -23,6 +23,7 @@ mod m0017_addressed_grants;
 mod m0018_documents_by_creation;
 mod m0019_metadata;
 mod m0020_document_keys;
+mod m0021_bins;
 
 use sea_orm_migration::prelude::*;
 
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_documents_by_creation::Migration),
             Box::new(m0019_metadata::Migration),
             Box::new(m0020_document_keys::Migration),
+            Box::new(m0021_bins::Migration),
         ]
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 /// While the relay works, all documents are reconciled only at every fifth interval.
 const TICKS_WHILE_HEALTHY: u32 = 5;
 
-/// How often the list of deleted documents with a long log is looked at.
+/// How often the bins and the list of purged documents with a long log are looked at.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 
 /// The largest difference between the clocks of nodes with which each finds the sign-ins that another has ended.
@@ -113,20 +113,20 @@ async fn delete_changes_before(store: &Store, before: DateTime<Utc>) {
     }
 }
 
-/// Deletes the long logs of deleted documents in slices. Between two slices it pauses for as long as a slice took, so
-/// that others can write.
+/// Purges the documents that have been in bins for `store.bin_kept`, and deletes the long logs of purged documents in slices.
+/// Between two slices it pauses for as long as a slice took, so that others can write.
 pub(super) fn purge_deleted_documents(store: Store) -> JoinHandle<()> {
     supervise_local("deletion of the logs of deleted documents", move || {
         let store = store.clone();
         async move {
             loop {
                 let began = Instant::now();
-                let pause = match store.purge_some().await {
+                let pause = match purge(&store).await {
                     Ok(true) => began.elapsed(),
                     Ok(false) => PURGE_EVERY,
                     Err(error) => {
                         let error: &dyn std::error::Error = &error;
-                        tracing::warn!(error, "could not delete the log of a deleted document");
+                        tracing::warn!(error, "could not purge deleted documents");
                         PURGE_EVERY
                     }
                 };
@@ -134,6 +134,12 @@ pub(super) fn purge_deleted_documents(store: Store) -> JoinHandle<()> {
             }
         }
     })
+}
+
+/// Purges some documents, and deletes a slice of a log. Returns whether there was anything to do.
+async fn purge(store: &Store) -> Result<bool, StoreError> {
+    let has_emptied = store.empty_bins(Utc::now()).await?;
+    Ok(store.purge_some().await? || has_emptied)
 }
 
 /// Closes the sessions whose sign-ins have ended, so that they end even if no message about it arrives, or a command of the

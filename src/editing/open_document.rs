@@ -55,6 +55,8 @@ pub(crate) struct OpenDocument {
     moved_at: Instant,
     /// The head at the last comparison with the store, and when that was.
     compared: Option<(Version, Instant)>,
+    /// Whether the document does not exist, as far as is known.
+    is_missing: bool,
 }
 
 impl OpenDocument {
@@ -83,14 +85,21 @@ impl OpenDocument {
             lock_pace,
             moved_at: Instant::now(),
             compared: None,
+            is_missing: false,
         }
     }
 
     /// Sets the head as it was read when the room was opened.
     pub(crate) fn open_at(&mut self, head: Option<Head>) {
         self.moved_at = Instant::now();
+        self.is_missing = head.is_none();
         self.state.head = head;
         self.state.confirm_head();
+    }
+
+    /// Whether the document does not exist or was deleted. False before its head was read.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.is_missing
     }
 
     /// Returns the head version. None if the document does not exist, or its head was not read yet.
@@ -268,6 +277,7 @@ impl OpenDocument {
         self.is_lent = false;
         let before = self.version();
         self.state = state;
+        self.is_missing = self.state.head.is_none();
         if self.version() != before {
             self.moved_at = Instant::now();
         }

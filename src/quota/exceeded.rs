@@ -72,7 +72,7 @@ impl fmt::Display for QuotaExceeded {
         match kind {
             QuotaKind::Documents => write!(
                 f,
-                "You own {used} documents, and may own {limit}. Delete documents that you no longer need, then try again."
+                "You own {used} documents, and may own {limit}. Delete documents that you no longer need with `deleteDocument` and `purge`, then try again."
             )?,
             QuotaKind::Bytes => write!(
                 f,

@@ -42,6 +42,9 @@ const MAX_AWARENESS_EVERY: Duration = Duration::from_secs(20);
 /// The longest time that a commit may wait for others to share it.
 const MAX_COMMIT_PACE: Duration = Duration::from_secs(1);
 
+/// The longest time that deleted documents stay in bins. A time before that always has a date.
+const MAX_BIN_KEPT: Duration = Duration::from_hours(10 * 365 * 24);
+
 /// A client that was disconnected for less than this must be able to resume.
 const MIN_RETENTION: Duration = Duration::from_hours(1);
 
@@ -271,6 +274,9 @@ fn check_store(faults: &mut FaultList, store: &StoreOptions) {
         });
     }
     faults.duration("store.forget_every", store.forget_every, Duration::from_secs(1));
+    faults.unless(store.bin_kept <= MAX_BIN_KEPT, "store.bin_kept", || {
+        format!("{} is longer than ten years. Set it to less.", shown(store.bin_kept))
+    });
 }
 
 fn check_redis(faults: &mut FaultList, redis: &RedisOptions) {

@@ -157,6 +157,8 @@ impl Store {
             .columns([Column::DocumentId, Column::Level, Column::GrantedAt, Column::EndsAt])
             .column(document::Column::Title)
             .inner_join(document::Entity)
+            // One in a bin is shown to its owner only.
+            .filter(document::Column::DeletedAt.is_null())
             .filter(Column::UserId.eq(user.uuid()))
             .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
             .order_by_asc(Column::DocumentId)
@@ -201,6 +203,8 @@ impl Store {
             .columns([Column::DocumentId, Column::Kind, Column::Level, Column::EndsAt])
             .column(document::Column::Title)
             .inner_join(document::Entity)
+            // One in a bin is shown to its owner only.
+            .filter(document::Column::DeletedAt.is_null())
             .filter(Column::DocumentId.is_in(documents))
             .order_by_asc(Column::Kind)
             .order_by_asc(Column::SourceId)

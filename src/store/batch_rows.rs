@@ -45,12 +45,13 @@ impl<'a> BatchRows<'a> {
         Ok(rows)
     }
 
-    /// Whether the batch deletes the document, whose rows then count no longer.
+    /// Whether the batch deletes the document.
     pub(super) fn is_deletion(&self) -> bool {
         self.batch.changes.iter().any(|change| change.kind == ChangeKind::Deleted)
     }
 
-    /// Returns what the rows add to the counter of the document.
+    /// Returns what the rows add to the counter of the document. A deletion counts nothing, so that no quota refuses it, until the
+    /// document is brought back.
     pub(super) fn counted_bytes(&self) -> i64 {
         match self.is_deletion() {
             true => 0,
@@ -64,11 +65,15 @@ impl<'a> BatchRows<'a> {
     }
 
     /// Returns the values that update the document: its id, its present version, the number of new versions, the new size,
-    /// the new title and the bytes that the rows add. `None` if the batch has no changes.
+    /// the new title and the bytes that the rows add. The size is -1 if it stays. `None` if the batch has no changes.
     pub(super) fn new_head(&self) -> Option<ValueTuple> {
         let last = self.batch.changes.last()?;
         let count = i64::try_from(self.batch.changes.len()).unwrap_or(i64::MAX);
-        let size = i64::try_from(last.size).unwrap_or(i64::MAX);
+        // A document in a bin keeps its text.
+        let size = match self.is_deletion() {
+            true => -1,
+            false => i64::try_from(last.size).unwrap_or(i64::MAX),
+        };
         let (id, base) = (self.batch.document.uuid(), self.batch.base.number());
         let title = last.title.to_string();
         Some((id, base, count, size, title, self.counted_bytes()).into_value_tuple())

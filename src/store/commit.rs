@@ -10,11 +10,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::{
-    address_grant, document, document_access, document_link, entitlement, group_access, link_bar,
-};
+use entity::document;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     sea_query::{Expr, ExprTrait, IntoValueTuple, Query, TableRef, ValueTuple},
 };
 use uuid::Uuid;
@@ -22,12 +20,11 @@ use uuid::Uuid;
 use super::{
     Batch, CommitError, Committed, StoreError,
     batch_rows::BatchRows,
+    bin::put_into_bin,
     commit_authorization::CommitAuthorization,
-    document_keys::delete_key,
     document_lock::try_lock_documents,
-    metadata::{delete_metadata, store_metadata},
+    metadata::store_metadata,
     pools::begin_write,
-    purge::{delete_all, purge_log},
     quotas::{StoreQuotas, WantedBytes},
     renewable_pool::RenewablePool,
     retirement::Retirement,
@@ -35,7 +32,6 @@ use super::{
     statement_sizes::{divide, fill_up},
     stored_bytes::{CountedBytes, count_bytes},
 };
-use crate::domain::{DocumentId, Version};
 
 /// What a group commit did with one batch.
 pub(super) enum GroupOutcome {
@@ -140,9 +136,6 @@ pub(super) async fn commit_locked(
         txn.commit().await.map_err(|error| CommitError::Unknown(error.into()))?;
         reserved.keep();
         quotas.note(metadata);
-        let deleted = stored.iter().filter(|rows| rows.is_deletion());
-        let freed = deleted.filter_map(|rows| authorization.stored_bytes(rows.batch.document));
-        quotas.note(freed.map(CountedBytes::freed));
         quotas.charge(stored.iter().flat_map(BatchRows::charges));
     }
     Ok(outcomes)
@@ -160,7 +153,7 @@ async fn write_batches(
     let receipts = without_changes.map(|rows| (rows.batch.document, rows.counted_bytes()));
     count_bytes(txn, receipts).await?;
     for BatchRows { batch, .. } in batches.iter().filter(|rows| rows.is_deletion()) {
-        replace_with_tombstone(txn, batch.document, batch.base, at).await?;
+        put_into_bin(txn, batch.document, at).await?;
     }
     let changes = batches.iter_mut().flat_map(|rows| std::mem::take(&mut rows.changes));
     insert_rows(txn, changes.collect()).await?;
@@ -210,7 +203,8 @@ async fn assign_versions(
         .from(TableRef::ValuesList(heads, "new_head".into()))
         .value(Version, own_column(Version).add(head_column(3)))
         .value(UpdatedAt, at)
-        .value(Size, head_column(4))
+        // A deletion leaves the size as it is.
+        .value(Size, Expr::case(head_column(4).gte(0), head_column(4)).finally(own_column(Size)))
         .value(Title, head_column(5))
         .value(StoredBytes, own_column(StoredBytes).add(head_column(6)))
         .and_where(own_column(Id).eq(head_column(1)))
@@ -231,35 +225,4 @@ async fn insert_rows<A: ActiveModelTrait>(
         A::Entity::insert_many(rows).exec_without_returning(txn).await?;
     }
     Ok(())
-}
-
-/// Replaces the document with a tombstone: deletes its title, text, metadata, key, grants and log, but a long log later. `head` is
-/// the version before the deletion.
-async fn replace_with_tombstone(
-    txn: &DatabaseTransaction,
-    id: DocumentId,
-    head: Version,
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let access_version = document::Column::AccessVersion;
-    document::Entity::update_many()
-        .col_expr(access_version, Expr::col(access_version).add(1))
-        .col_expr(document::Column::Title, Expr::value(""))
-        .col_expr(document::Column::Content, Expr::value(""))
-        .col_expr(document::Column::Size, Expr::value(0))
-        .col_expr(document::Column::StoredBytes, Expr::value(0))
-        .col_expr(document::Column::DeletedAt, Expr::value(at))
-        .filter(document::Column::Id.eq(id.uuid()))
-        .exec(txn)
-        .await?;
-    delete_all::<document_access::Entity>(txn, document_access::Column::DocumentId, id.uuid())
-        .await?;
-    delete_all::<entitlement::Entity>(txn, entitlement::Column::DocumentId, id.uuid()).await?;
-    delete_all::<group_access::Entity>(txn, group_access::Column::DocumentId, id.uuid()).await?;
-    delete_all::<address_grant::Entity>(txn, address_grant::Column::DocumentId, id.uuid()).await?;
-    delete_all::<document_link::Entity>(txn, document_link::Column::DocumentId, id.uuid()).await?;
-    delete_all::<link_bar::Entity>(txn, link_bar::Column::DocumentId, id.uuid()).await?;
-    delete_metadata(txn, id).await?;
-    delete_key(txn, id).await?;
-    purge_log(txn, id, head).await
 }

@@ -33,7 +33,6 @@ struct DocumentFacts {
     version: Version,
     stored_at: DateTime<Utc>,
     owner: Uuid,
-    stored_bytes: i64,
     /// The length of the text, in bytes.
     size: i64,
 }
@@ -49,7 +48,6 @@ struct Row {
     version: i64,
     updated_at: DateTime<Utc>,
     owner_id: Uuid,
-    stored_bytes: i64,
     size: i64,
     user_id: Uuid,
     user_name: String,
@@ -87,7 +85,6 @@ impl CommitAuthorization {
                 version: Version::new(row.version),
                 stored_at: row.updated_at,
                 owner: row.owner_id,
-                stored_bytes: row.stored_bytes,
                 size: row.size,
             };
             authorization.documents.insert(document, facts);
@@ -137,11 +134,6 @@ impl CommitAuthorization {
         let owner = self.documents.get(&document)?.owner;
         Some(CountedBytes { owner, bytes })
     }
-
-    /// Returns what the rows of a document take, for its owner.
-    pub(super) fn stored_bytes(&self, document: DocumentId) -> Option<CountedBytes> {
-        self.counted_for(document, self.documents.get(&document)?.stored_bytes)
-    }
 }
 
 /// Returns the query that selects, for each of `count` pairs of a document and a user, the document's head and owner and the
@@ -153,7 +145,7 @@ fn select_levels(count: usize) -> String {
     let pairs = pairs.collect::<Vec<_>>().join(", ");
     format!(
         r#"SELECT requested.column1 AS document_id, requested.column2 AS user_id,
-        document.version, document.updated_at, document.owner_id, document.stored_bytes, document.size,
+        document.version, document.updated_at, document.owner_id, document.size,
         "user".name AS user_name, document_access.level,
         {ENTITLED_LEVEL} AS entitled_level
         FROM (VALUES {pairs}) AS requested

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{
     DocumentFilter, DocumentOrder, DocumentPage, DocumentQuery, LinkRefused, PageCursor, Store,
     StoreError,
+    bin::select_binned,
     document_keys::insert_key,
     groups::{is_member, members_of_access},
     guests::check_not_guest,
@@ -192,8 +193,15 @@ impl Store {
         let sizes: Vec<(Uuid, i64)> =
             sorted(sizes, query.order).into_tuple().all(&self.readers).await?;
         let page = fit_page(&sizes, usize::try_from(query.first).unwrap_or(usize::MAX));
-        let rows = DocumentRow::select(viewer)
-            .filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)));
+        let rows = match query.filter {
+            DocumentFilter::Bin => DocumentRow::select_binned(viewer),
+            DocumentFilter::All
+            | DocumentFilter::Owned
+            | DocumentFilter::Shared
+            | DocumentFilter::Accepted
+            | DocumentFilter::Pending => DocumentRow::select(viewer),
+        };
+        let rows = rows.filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)));
         let rows = sorted(rows, query.order).into_model::<DocumentRow>().all(&self.readers).await?;
         Ok(DocumentPage {
             has_next: page.len() < sizes.len(),
@@ -247,6 +255,11 @@ pub(super) fn select_candidates(
             let pending = granted.filter(document_access::Column::AcceptedAt.is_null());
             return select_next(pending, query, limit);
         }
+        DocumentFilter::Bin => {
+            let binned = document::Entity::find()
+                .filter(document::Column::Id.in_subquery(select_binned(viewer)));
+            return select_next(binned, query, limit);
+        }
     };
     let (id, name) = (document::Column::Id, Alias::new("part"));
     // In SQLite, the parts of a union cannot have an ORDER BY of their own. So each one is a subquery.
@@ -288,11 +301,16 @@ fn select_next(
     limit: u64,
 ) -> SelectStatement {
     let qualified = |column: document::Column| Expr::col((document::Entity, column));
-    let next = documents
-        .select_only()
-        .column(document::Column::Id)
-        .filter(document::Column::DeletedAt.is_null())
-        .limit(limit);
+    let next = documents.select_only().column(document::Column::Id).limit(limit);
+    let is_deleted = document::Column::DeletedAt;
+    let next = match query.filter {
+        DocumentFilter::Bin => next.filter(is_deleted.is_not_null()),
+        DocumentFilter::All
+        | DocumentFilter::Owned
+        | DocumentFilter::Shared
+        | DocumentFilter::Accepted
+        | DocumentFilter::Pending => next.filter(is_deleted.is_null()),
+    };
     let labels = query.labels.iter().map(has_label);
     let next = labels.fold(next, |documents, has_label| documents.filter(has_label));
     let next = match query.after {

@@ -203,12 +203,14 @@ async fn access_that_ends_cannot_be_made_permanent() {
 }
 
 #[tokio::test]
-async fn a_deleted_document_has_no_entitlements() {
+async fn a_purged_document_has_no_entitlements() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.document(ana).await.id;
     store.token(bo, &[(document, Edit)], soon()).await;
     store.change(document, crate::store::test_store::deleted(ana)).await.unwrap();
+    assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
+    store.purge(ana, document).await.unwrap();
     assert_eq!(store.end_some_token_entitlements(bo, None).await.unwrap(), None);
     assert_eq!(store.find_access_level(bo, document).await.unwrap(), None);
     store.token(bo, &[(document, Edit)], soon()).await;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use entity::{
-    address_grant, document, document_access, document_link, entitlement, group_member, identity,
-    link_bar, user, user_block,
+    address_grant, document, document_access, document_bin, document_link, entitlement,
+    group_member, identity, link_bar, user, user_block,
 };
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait as _, QueryFilter,
@@ -113,7 +113,7 @@ async fn forget_relations(txn: &DatabaseTransaction, user: UserId) -> Result<(),
     Ok(())
 }
 
-/// Returns whether an account owns a document that is not deleted, or has access to one of another user.
+/// Returns whether an account owns a document that is not deleted or is in its bin, or has access to one of another user.
 async fn has_documents_or_access(
     txn: &DatabaseTransaction,
     user: UserId,
@@ -123,6 +123,7 @@ async fn has_documents_or_access(
         .column(document::Column::OwnerId)
         .filter(document::Column::OwnerId.eq(user.uuid()))
         .filter(document::Column::DeletedAt.is_null());
+    let binned = document_bin::Entity::find().filter(document_bin::Column::OwnerId.eq(user.uuid()));
     let granted =
         document_access::Entity::find().filter(document_access::Column::UserId.eq(user.uuid()));
     let entitled = entitlement::Entity::find().filter(entitlement::Column::UserId.eq(user.uuid()));
@@ -130,6 +131,7 @@ async fn has_documents_or_access(
         .filter(group_member::Column::UserId.eq(user.uuid()))
         .filter(is_member());
     Ok(documents.count(txn).await? > 0
+        || binned.count(txn).await? > 0
         || granted.count(txn).await? > 0
         || entitled.count(txn).await? > 0
         || groups.count(txn).await? > 0)

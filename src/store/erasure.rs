@@ -1,10 +1,10 @@
 //! The deletion of accounts ([ADR 55](../../docs/adr/0055-erased-accounts.md)).
 //!
 //! An account is blocked first, so that nothing new appears that is its. Then an [`Erasure`] goes through small
-//! transactions: it hands the documents over or has them deleted, ends the access to those of others, removes the user
+//! transactions: it hands the documents over or has them deleted, purges those in the bin, ends the access to those of others, removes the user
 //! as an author, and at last what is known of them. Any node continues one that was interrupted.
 //!
-//! Invariant: an account is deleted when `user.erased_at` is set. Then it owns no document that is not deleted, has no
+//! Invariant: an account is deleted when `user.erased_at` is set. Then it owns nothing but tombstones, has no
 //! access, and is the author of nothing. Its row stays, because deleted documents refer to it and other nodes read
 //! there that its sign-ins have ended.
 
@@ -138,6 +138,10 @@ impl Erasure {
                 Ok(ErasureStep::Changed(changes))
             }
             (Some(document), None) => Ok(ErasureStep::Delete(document)),
+            // What is in the bin is handed over to nobody.
+            (None, _) if self.store.purge_one_of(self.user).await? => {
+                Ok(ErasureStep::Changed(vec![]))
+            }
             (None, _) => {
                 self.phase = ErasurePhase::Access;
                 Ok(ErasureStep::Changed(vec![]))
@@ -295,7 +299,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a document in the name of its owner, as `deleteDocument` does. Rooms find it in the database. Nothing
+    /// Puts a document into the bin in the name of its owner, as `deleteDocument` does. Rooms find it in the database. Nothing
     /// happens if it does not exist, or has another owner by now.
     ///
     /// # Errors

@@ -251,13 +251,14 @@ async fn a_cancelled_batch_is_stored_completely_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_deleted_document_leaves_a_tombstone_and_its_last_change() {
+async fn a_purged_document_leaves_a_tombstone_and_its_last_change() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, Owner).await;
     store.change(document, edited(ana, "secret")).await.unwrap();
 
     let committed = store.change(document, deleted(bo)).await.unwrap();
+    store.purge(ana, document).await.unwrap();
 
     let store = store.restart().await;
     let row = document::Entity::find_by_id(document.uuid()).one(&store.readers).await.unwrap();
@@ -299,6 +300,8 @@ async fn a_long_log_is_deleted_in_slices_after_the_document() {
     assert!(!store.purge_some().await.unwrap(), "nothing is deleted yet");
 
     store.commit(batch(document, 1_201, vec![deleted(ana)])).await.unwrap();
+    assert!(!store.purge_some().await.unwrap(), "it is in the bin");
+    store.purge(ana, document).await.unwrap();
 
     assert!(store.find_head(document).await.unwrap().is_none());
     assert!(store.find_snapshot(document, Version::new(900)).await.unwrap().is_none());

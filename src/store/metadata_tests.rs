@@ -148,7 +148,7 @@ async fn documents_are_found_by_their_labels_page_by_page() {
 }
 
 #[tokio::test]
-async fn only_editors_change_metadata_and_a_deletion_ends_it() {
+async fn only_editors_change_metadata_and_a_purge_ends_it() {
     let store = TestStore::new().await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
     let document = store.shared(ana, bo, View).await;
@@ -159,6 +159,8 @@ async fn only_editors_change_metadata_and_a_deletion_ends_it() {
     store.change(document, described(bo, json!({ "status": "draft" }))).await.unwrap();
 
     store.change(document, deleted(ana)).await.unwrap();
+    assert!(!store.load_metadata(document).await.unwrap().is_empty());
+    store.purge(ana, document).await.unwrap();
 
     assert!(store.load_metadata(document).await.unwrap().is_empty());
 }

@@ -21,6 +21,7 @@ mod answers;
 mod application_keys;
 mod authorship;
 mod batch_rows;
+mod bin;
 mod blocks;
 mod checkpoints;
 mod commit;

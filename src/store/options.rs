@@ -43,6 +43,9 @@ pub struct StoreOptions {
     /// base one on an old version, for that long.
     #[serde(with = "humantime_serde")]
     pub history_kept: Duration,
+    /// How long a deleted document stays in the bin of its owner, who can bring it back. With 0, it is purged soon.
+    #[serde(with = "humantime_serde")]
+    pub bin_kept: Duration,
     /// How long changes are kept.
     pub retention: Retention,
     /// How often changes that are older than `retention` are deleted.

@@ -24,6 +24,8 @@ pub enum DocumentFilter {
     Accepted,
     /// Those that they were granted access to and have not accepted.
     Pending,
+    /// Those that they own and that are in their bin.
+    Bin,
 }
 
 /// The order of a list of documents.

@@ -76,6 +76,8 @@ pub struct Store {
     pub(super) history_pause: Duration,
     /// How long changes are kept although the owner of their document deletes its history.
     pub(super) history_kept: Duration,
+    /// How long a deleted document stays in the bin of its owner.
+    pub(super) bin_kept: Duration,
 }
 
 impl Store {
@@ -124,6 +126,7 @@ impl Store {
             write_within: options.acquire_within + options.answer_within,
             history_pause: options.history_pause,
             history_kept: options.history_kept,
+            bin_kept: options.bin_kept,
         })
     }
 

@@ -1,6 +1,6 @@
-//! Deletes the log of deleted documents.
+//! Deletes the log of documents that are purged.
 //!
-//! A short log is deleted together with the document. A long one would delay everybody who writes meanwhile: it is put on
+//! A short log is deleted together with the rest of the document. A long one would delay everybody who writes meanwhile: it is put on
 //! a list in the same transaction, and deleted later in slices.
 //!
 //! Invariant: whatever the list holds is a tombstone. Its log is not read, except for its last change, the deletion.
@@ -59,20 +59,24 @@ impl Store {
     }
 }
 
-/// Deletes the log of a document that becomes a tombstone, now or later. `head` is the version before the deletion. A new
-/// table with rows of documents must be added here and to [`Store::purge_some`].
+/// Deletes the log of a document that becomes a tombstone, now or later, except for its deletion. A new table with rows of
+/// documents must be added here and to [`Store::purge_some`].
 pub(super) async fn purge_log(
     txn: &DatabaseTransaction,
     document: DocumentId,
-    head: Version,
+    deletion: Version,
 ) -> Result<(), StoreError> {
     let id = document.uuid();
-    if head.number() > MAX_VERSIONS_AT_ONCE {
+    if deletion.number() > MAX_VERSIONS_AT_ONCE {
         let row = document_purge::ActiveModel { document_id: Set(id) };
         document_purge::Entity::insert(row).exec_without_returning(txn).await?;
         return Ok(());
     }
-    delete_all::<document_change::Entity>(txn, document_change::Column::DocumentId, id).await?;
+    document_change::Entity::delete_many()
+        .filter(document_change::Column::DocumentId.eq(id))
+        .filter(document_change::Column::Version.lt(deletion.number()))
+        .exec(txn)
+        .await?;
     delete_all::<document_snapshot::Entity>(txn, document_snapshot::Column::DocumentId, id).await?;
     delete_all::<document_receipt::Entity>(txn, document_receipt::Column::DocumentId, id).await
 }

@@ -1,6 +1,6 @@
 //! The quotas of owners and authors: documents and bytes of an owner, and bytes that an author's changes take.
 //!
-//! The bytes of an owner are the sum of `document.stored_bytes`. A commit does not read it: the sum is remembered, and what
+//! The bytes of an owner are the sum of `document.stored_bytes`, also of the documents in their bin. A commit does not read it: the sum is remembered, and what
 //! this node stores or deletes is added. It is read again after a minute, because other nodes store as well, and before a
 //! refusal, at most once a second.
 //!
@@ -9,17 +9,20 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use entity::document;
+use entity::{document, document_bin};
 use parking_lot::Mutex;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
-    Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
+    QuerySelect, QueryTrait as _, Select,
     sea_query::{Asterisk, Expr, ExprTrait, Func},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{HandOverRefused, Store, StoreError, StoreOptions, stored_bytes::CountedBytes};
+use super::{
+    HandOverRefused, Store, StoreError, StoreOptions, bin::select_binned,
+    stored_bytes::CountedBytes,
+};
 use crate::{
     domain::UserId,
     quota::{AllowanceUse, HourlyAllowance, QuotaExceeded, QuotaKind},
@@ -249,7 +252,12 @@ impl StoreQuotas {
             .into_tuple()
             .all(txn)
             .await?;
-        let sums: HashMap<Uuid, i64> = sums.into_iter().collect();
+        let binned: Vec<(Uuid, i64)> = select_bytes_in_bins(&unknown).into_tuple().all(txn).await?;
+        let mut sums: HashMap<Uuid, i64> = sums.into_iter().collect();
+        for (owner, bytes) in binned {
+            let sum = sums.entry(owner).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
         let mut owners = self.owners.lock();
         owners.sweep();
         for owner in unknown {
@@ -268,11 +276,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
     pub async fn load_usage(&self, user: UserId) -> Result<StorageUse, StoreError> {
-        let row: Option<(i64, i64)> = select_usage(user).into_tuple().one(&self.readers).await?;
-        let (documents, bytes) = row.unwrap_or_default();
+        let (documents, bytes) = read_usage(&self.readers, user).await?;
         Ok(StorageUse {
-            documents: documents.unsigned_abs(),
-            bytes: bytes.unsigned_abs(),
+            documents,
+            bytes,
             change_bytes: self.quotas.changes.used(&user, Instant::now()),
             quotas: self.quotas.limits,
         })
@@ -309,6 +316,11 @@ pub(super) async fn check_document_count(
         .filter(document::Column::DeletedAt.is_null())
         .count(txn)
         .await?;
+    let in_bin = document_bin::Entity::find()
+        .filter(document_bin::Column::OwnerId.eq(owner.uuid()))
+        .count(txn)
+        .await?;
+    let used = used.saturating_add(in_bin);
     match used < limit {
         true => Ok(()),
         false => {
@@ -329,12 +341,11 @@ pub(super) async fn check_receiver(
     (documents, bytes): (u64, u64),
     quotas: &StoreQuotas,
 ) -> Result<(), StoreError> {
-    let used: Option<(i64, i64)> = select_usage(receiver).into_tuple().one(txn).await?;
-    let (own_documents, own_bytes) = used.unwrap_or_default();
+    let (own_documents, own_bytes) = read_usage(txn, receiver).await?;
     let Quotas { documents_per_user, bytes_per_user, .. } = quotas.limits;
-    let kind = if own_documents.unsigned_abs().saturating_add(documents) > documents_per_user {
+    let kind = if own_documents.saturating_add(documents) > documents_per_user {
         QuotaKind::Documents
-    } else if own_bytes.unsigned_abs().saturating_add(bytes) > bytes_per_user {
+    } else if own_bytes.saturating_add(bytes) > bytes_per_user {
         QuotaKind::Bytes
     } else {
         return Ok(());
@@ -342,7 +353,22 @@ pub(super) async fn check_receiver(
     Err(HandOverRefused::OverQuota(kind).into())
 }
 
-/// Selects the number of documents of an owner, and the bytes that they take.
+/// Returns the number of documents of an owner, and the bytes that they take, those in the bin included.
+async fn read_usage(
+    connection: &impl ConnectionTrait,
+    owner: UserId,
+) -> Result<(u64, u64), StoreError> {
+    let mut usage = (0_u64, 0_u64);
+    for select in [select_usage(owner), select_usage_of_bin(owner)] {
+        let row: Option<(i64, i64)> = select.into_tuple().one(connection).await?;
+        let (documents, bytes) = row.unwrap_or_default();
+        usage.0 = usage.0.saturating_add(documents.unsigned_abs());
+        usage.1 = usage.1.saturating_add(bytes.unsigned_abs());
+    }
+    Ok(usage)
+}
+
+/// Selects the number of documents of an owner that are not deleted, and the bytes that they take.
 pub(super) fn select_usage(owner: UserId) -> Select<document::Entity> {
     document::Entity::find()
         .select_only()
@@ -350,6 +376,30 @@ pub(super) fn select_usage(owner: UserId) -> Select<document::Entity> {
         .expr(sum_of_bytes())
         .filter(document::Column::OwnerId.eq(owner.uuid()))
         .filter(document::Column::DeletedAt.is_null())
+}
+
+/// Selects the number of documents in the bin of an owner, and the bytes that they take.
+fn select_usage_of_bin(owner: UserId) -> Select<document::Entity> {
+    document::Entity::find()
+        .select_only()
+        .expr(Func::count(Expr::col(Asterisk)))
+        .expr(sum_of_bytes())
+        .filter(document::Column::Id.in_subquery(select_binned(owner)))
+}
+
+/// Selects owners with the bytes that the documents in their bins take.
+fn select_bytes_in_bins(owners: &[Uuid]) -> Select<document::Entity> {
+    let binned = document_bin::Entity::find()
+        .select_only()
+        .column(document_bin::Column::DocumentId)
+        .filter(document_bin::Column::OwnerId.is_in(owners.iter().copied()))
+        .into_query();
+    document::Entity::find()
+        .select_only()
+        .column(document::Column::OwnerId)
+        .expr(sum_of_bytes())
+        .filter(document::Column::Id.in_subquery(binned))
+        .group_by(document::Column::OwnerId)
 }
 
 fn sum_of_bytes() -> Expr {

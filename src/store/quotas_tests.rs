@@ -83,12 +83,15 @@ async fn documents_that_are_created_at_once_do_not_exceed_the_quota() {
 
     let document = created.into_iter().next().unwrap().unwrap().id;
     store.commit(batch(document, 1, vec![deleted(ana)])).await.unwrap();
+    // A document in the bin counts.
+    assert!(store.create_document(ana, title("Plan"), 0, vec![]).await.is_err());
+    store.purge(ana, document).await.unwrap();
     store.document(ana).await;
     other.close().await;
 }
 
 #[tokio::test]
-async fn a_change_that_exceeds_the_bytes_of_the_owner_is_refused_until_something_is_deleted() {
+async fn a_change_that_exceeds_the_bytes_of_the_owner_is_refused_until_something_is_purged() {
     let quotas = Quotas { bytes_per_user: 20_000, ..Quotas::default() };
     let store = TestStore::with_quotas(quotas).await;
     let (ana, bo) = (store.user("ana").await, store.user("bo").await);
@@ -107,12 +110,14 @@ async fn a_change_that_exceeds_the_bytes_of_the_owner_is_refused_until_something
     assert_eq!(store.used(bo).await, 0);
 
     store.change(other, deleted(ana)).await.unwrap();
+    over_bytes(store.change(document, edited(bo, &five)).await.unwrap_err());
+    store.purge(ana, other).await.unwrap();
     store.change(document, edited(bo, &five)).await.unwrap();
     expect_counted(&store).await;
 }
 
 #[tokio::test]
-async fn what_another_node_deletes_is_noticed_within_a_second() {
+async fn what_another_node_purges_is_noticed_within_a_second() {
     let quotas = Quotas { bytes_per_user: 20_000, ..Quotas::default() };
     let store = TestStore::with_quotas(quotas).await;
     let ana = store.user("ana").await;
@@ -122,12 +127,13 @@ async fn what_another_node_deletes_is_noticed_within_a_second() {
     over_bytes(store.change(document, edited(ana, &large)).await.unwrap_err());
     let node = store.open_again("rw").await.unwrap();
     change_in(&node, other, deleted(ana)).await.unwrap();
+    node.purge(ana, other).await.unwrap();
     node.close().await;
 
     let began = tokio::time::Instant::now();
     while let Err(refused) = store.change(document, edited(ana, &large)).await {
         over_bytes(refused);
-        assert!(began.elapsed().as_secs() < 20, "the deletion was not noticed");
+        assert!(began.elapsed().as_secs() < 20, "the purge was not noticed");
         tokio::task::yield_now().await;
     }
 }
@@ -342,7 +348,15 @@ async fn counters_equal_a_recount_after_random_operations() {
                 0 => documents.push(store.document(ana).await.id),
                 1 if documents.len() > 2 => {
                     store.change(document, deleted(ana)).await.unwrap();
-                    documents.retain(|other| *other != document);
+                    match random.below(3) {
+                        0 => store.undelete(ana, document).await.unwrap(),
+                        fate => {
+                            documents.retain(|other| *other != document);
+                            if fate == 1 {
+                                store.purge(ana, document).await.unwrap();
+                            }
+                        }
+                    }
                 }
                 2 => {
                     let state = vec![1; random.below(500)];

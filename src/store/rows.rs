@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::groups::is_member;
+use super::{bin::select_binned, groups::is_member};
 use crate::domain::{AccessLevel, Account, ChangeKind, Document, UserId, Version};
 
 /// Returns the present time in whole microseconds, the precision that both databases store.
@@ -91,7 +91,7 @@ pub(super) fn account(row: user::Model) -> Account {
     }
 }
 
-/// A document that is not deleted, and the level that one user was granted on it.
+/// A document that is not deleted or in the bin of its viewer, and the level that one user was granted on it.
 #[derive(FromQueryResult)]
 pub(super) struct DocumentRow {
     id: Uuid,
@@ -108,7 +108,23 @@ pub(super) struct DocumentRow {
 impl DocumentRow {
     /// Selects all columns of the row, for the documents that are not deleted.
     pub(super) fn select(viewer: UserId) -> Select<document::Entity> {
-        documents_with_grant(viewer)
+        Self::with_columns(documents_with_grant(viewer), viewer)
+    }
+
+    /// Selects all columns of the row, for the documents in the bin of `owner`.
+    pub(super) fn select_binned(owner: UserId) -> Select<document::Entity> {
+        let binned = document::Entity::find()
+            .select_only()
+            .join(JoinType::LeftJoin, grant_join(owner))
+            .filter(document::Column::Id.in_subquery(select_binned(owner)));
+        Self::with_columns(binned, owner)
+    }
+
+    fn with_columns(
+        documents: Select<document::Entity>,
+        viewer: UserId,
+    ) -> Select<document::Entity> {
+        documents
             .columns([
                 document::Column::Id,
                 document::Column::OwnerId,

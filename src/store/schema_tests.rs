@@ -26,6 +26,7 @@ const NAMES: &[&str] = &[
     "m0018_documents_by_creation",
     "m0019_metadata",
     "m0020_document_keys",
+    "m0021_bins",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {

@@ -231,7 +231,7 @@ fn options_are_read_from_settings() {
             .unwrap()
             .try_deserialize::<StoreOptions>()
     };
-    let valid = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nhistory_pause = '5m'\nhistory_kept = '1h'\nretention = '90d'\nforget_every = '10m'";
+    let valid = "url = 'sqlite::memory:'\nreaders = 4\nwriters = 2\nanswer_within = '10s'\nacquire_within = '3s'\nbusy_within = '250ms'\ncommit_every = '1ms'\nhistory_pause = '5m'\nhistory_kept = '1h'\nbin_kept = '30d'\nretention = '90d'\nforget_every = '10m'";
     let options = read(valid).unwrap();
     assert_eq!(options.readers, 4);
     assert_eq!(options.busy_within, Duration::from_millis(250));

@@ -2,7 +2,7 @@
 //!
 //! A row counts as the bytes of its text and binary values and [`ROW_BYTES`] more. Every transaction that inserts or
 //! deletes rows of a document holds the document's lock and updates the counter, so reading the log is never necessary. A
-//! tombstone counts 0.
+//! tombstone counts 0, a document in a bin as much as before.
 //!
 //! Invariant: the counter of a document equals what migration 8 would count, and what its metadata takes.
 
@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, bin::is_binned};
 use crate::domain::DocumentId;
 
 /// What a row takes besides its texts: ids, times, and its entries in indexes.
@@ -68,7 +68,7 @@ pub(super) async fn count_bytes(
         .from(TableRef::ValuesList(values, "added".into()))
         .value(StoredBytes, Expr::case(sum().gt(0), sum()).finally(0))
         .and_where(own_column(Id).eq(added_column(1)))
-        .and_where(own_column(DeletedAt).is_null())
+        .and_where(own_column(DeletedAt).is_null().or(is_binned()))
         .returning(Query::returning().exprs(returned.map(|(column, _)| own_column(column))))
         .to_owned();
     let rows = txn.query_all(&update).await?;

@@ -192,6 +192,7 @@ pub(crate) fn options(url: String) -> StoreOptions {
         commit_every: Duration::ZERO,
         history_pause: Duration::from_secs(300),
         history_kept: Duration::ZERO,
+        bin_kept: Duration::from_secs(3_600),
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
         quotas: Quotas::default(),

@@ -9,6 +9,7 @@ mod access;
 mod accounts;
 mod accounts_end;
 mod address_grants;
+mod bin;
 mod close_frames;
 mod collaboration;
 mod commands;

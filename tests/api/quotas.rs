@@ -40,7 +40,7 @@ async fn a_user_owns_no_more_documents_than_the_quota() {
     let expected = json!({ "used": 3.0, "limit": 3.0, "left": 0.0, "resetsAt": null });
     assert_eq!(usage(&alice, "documents").await, expected);
     bob.create_document("Plan", "").await;
-    alice.delete(first).await.value();
+    alice.delete_for_good(first).await;
     create(&alice).await.value();
     node.stop().await;
 }
@@ -65,7 +65,7 @@ async fn edits_over_the_bytes_of_the_owner_are_refused() {
     assert!((17_000.0..30_000.0).contains(&used), "{used}");
     assert_eq!(usage(&bob, "bytes").await["used"], 0.0);
     bob.write(document, "small").await.value();
-    alice.delete(document).await.value();
+    alice.delete_for_good(document).await;
     assert_eq!(usage(&alice, "bytes").await["used"], 0.0);
     node.stop().await;
 }
@@ -87,7 +87,7 @@ async fn a_yjs_editor_over_the_quota_goes_on_after_a_deletion() {
     bobs.expect("Alice's change", |state| !state.updates.is_empty()).await;
 
     // What was typed is stored as soon as there is room, without another keystroke.
-    pair.alice.delete(large).await.value();
+    pair.alice.delete_for_good(large).await;
     bobs.expect_saved().await;
     let text = pair.alice.read_text(pair.document).await;
     assert!(text.contains("! ") && text.contains(&"x".repeat(20_000)));
@@ -117,7 +117,7 @@ async fn the_changes_of_a_user_have_an_hourly_allowance() {
     // Others have allowances of their own, and a deletion makes room.
     alice.rename(document, "Plan B").await.value();
     editor.close().await;
-    alice.delete(document).await.value();
+    alice.delete_for_good(document).await;
     node.stop().await;
 }
 

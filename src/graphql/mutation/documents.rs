@@ -136,8 +136,8 @@ impl DocumentMutations {
         Ok(EditPayload::at(stored.version))
     }
 
-    /// Deletes a document for all users. Its text, title and history are removed, and all subscriptions to it end.
-    /// Requires `OWNER`.
+    /// Deletes a document for all users, and ends all subscriptions to it. It is in the bin of its owner then, who can bring it back
+    /// with `undelete`. It is deleted for good with `purge`, or after `store.bin_kept` (30 days by default). Requires `OWNER`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx, Some(&id)).await?;

@@ -3,6 +3,7 @@
 mod access;
 mod account_ends;
 mod accounts;
+mod bin;
 mod current_password;
 mod cursor;
 mod document_tokens;

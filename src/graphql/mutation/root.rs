@@ -4,10 +4,10 @@ use async_graphql::MergedObject;
 
 use super::{
     access::AccessMutations, account_ends::AccountEndMutations, accounts::AccountMutations,
-    cursor::CursorMutations, document_tokens::DocumentTokenMutations, documents::DocumentMutations,
-    groups::GroupMutations, history::HistoryMutations, links::LinkMutations,
-    ownership::OwnershipMutations, questions::QuestionMutations, sign_ins::SignInMutations,
-    tickets::TicketMutations, yjs_updates::UpdateMutations,
+    bin::BinMutations, cursor::CursorMutations, document_tokens::DocumentTokenMutations,
+    documents::DocumentMutations, groups::GroupMutations, history::HistoryMutations,
+    links::LinkMutations, ownership::OwnershipMutations, questions::QuestionMutations,
+    sign_ins::SignInMutations, tickets::TicketMutations, yjs_updates::UpdateMutations,
 };
 
 /// The root of all mutations.
@@ -26,5 +26,6 @@ pub struct Mutation(
     LinkMutations,
     GroupMutations,
     OwnershipMutations,
+    BinMutations,
     CursorMutations,
 );

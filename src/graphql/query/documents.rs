@@ -17,7 +17,7 @@ use crate::{
             DocumentOrderType, DocumentType, JsonObject, PageInfo, PresenceType,
         },
     },
-    store::{DocumentQuery, PageCursor},
+    store::{DocumentFilter, DocumentQuery, PageCursor},
 };
 
 /// Queries of documents.
@@ -34,8 +34,8 @@ impl DocumentQueries {
         find_document(ctx, user.id, document).await
     }
 
-    /// The documents that the caller owns or has access to, or with `filter` only one of these kinds, the most recently changed
-    /// first. `first` is 1 to 100; pass the `endCursor` of a page as `after`, with the same `orderBy`, to get the next one. To
+    /// The documents that the caller owns or has access to, or with `filter` only one of these kinds or those in the caller's bin, the
+    /// most recently changed first. `first` is 1 to 100; pass the `endCursor` of a page as `after`, with the same `orderBy`, to get the next one. To
     /// read all pages while others write, order by `CREATED`. With `metadata`, the list holds only documents whose metadata has each of
     /// these members: at most 8, each with a string of at most 200 characters, a number or a boolean.
     #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
@@ -54,7 +54,8 @@ impl DocumentQueries {
         let has_previous = after.is_some();
         let store = &api(ctx)?.store;
         let labels = metadata.map_or(Ok(Vec::new()), |object| object.labels())?;
-        let query = DocumentQuery { filter: filter.into(), order, first, after, labels };
+        let filter = DocumentFilter::from(filter);
+        let query = DocumentQuery { filter, order, first, after, labels };
         let page = read(ctx, store.list_documents(user.id, query)).await?;
         // One query for all owners, and none if the operation does not select them.
         let owners = if selects_owner(ctx) {
@@ -69,10 +70,10 @@ impl DocumentQueries {
             .map(|(document, access)| {
                 let cursor = PageCursor::after(&document, order).to_string();
                 let owner = owners.get(&document.owner).cloned();
-                DocumentEdge {
-                    cursor,
-                    node: DocumentType { owner, ..DocumentType::new(document, access) },
-                }
+                // Nothing changes a document in a bin after its deletion.
+                let deleted_at = (filter == DocumentFilter::Bin).then_some(document.updated_at);
+                let node = DocumentType::new(document, access);
+                DocumentEdge { cursor, node: DocumentType { owner, deleted_at, ..node } }
             })
             .collect();
         let cursors = edges.iter().map(|edge| edge.cursor.as_str());

@@ -1,6 +1,7 @@
 //! Documents and access to them.
 
 use async_graphql::{Context, Enum, ID, Object};
+use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
 use super::{JsonObject, PresenceType, Timestamp, UserType, id::id};
@@ -10,6 +11,7 @@ use crate::{
     graphql::{
         ApiError,
         answer::{Encoded, answer_budget},
+        caller::api,
         complexity::CONTENT,
         loaders::{Loaders, loaders},
     },
@@ -82,12 +84,14 @@ pub(in crate::graphql) struct DocumentType {
     pub(in crate::graphql) owner: Option<User>,
     /// The text, if it is known already.
     pub(in crate::graphql) content: Option<KnownText>,
+    /// When it was deleted, if it is in a bin.
+    pub(in crate::graphql) deleted_at: Option<DateTime<Utc>>,
 }
 
 impl DocumentType {
     /// Returns a document of which nothing else has been loaded.
     pub(in crate::graphql) fn new(document: Document, access: AccessLevel) -> Self {
-        Self { document, access, owner: None, content: None }
+        Self { document, access, owner: None, content: None, deleted_at: None }
     }
 }
 
@@ -169,5 +173,16 @@ impl DocumentType {
     /// The time of the latest change of the title, the metadata or the text.
     async fn updated_at(&self) -> Timestamp {
         Timestamp(self.document.updated_at)
+    }
+
+    /// The time at which it was deleted. Null unless it is in the bin of the caller.
+    async fn deleted_at(&self) -> Option<Timestamp> {
+        self.deleted_at.map(Timestamp)
+    }
+
+    /// The time at which it is purged: deleted for good. Null unless it is in the bin of the caller.
+    async fn purged_at(&self, ctx: &Context<'_>) -> Result<Option<Timestamp>, ApiError> {
+        let store = &api(ctx)?.store;
+        Ok(self.deleted_at.and_then(|at| store.purged_at(at)).map(Timestamp))
     }
 }

@@ -20,6 +20,8 @@ pub(in crate::graphql) enum DocumentFilterType {
     /// Those of others that were granted to the caller, who has not accepted them with `acceptAccess`. They can be opened like all
     /// others.
     Pending,
+    /// Those that the caller owns and that were deleted. The caller can bring them back with `undelete` until `purgedAt`.
+    Bin,
 }
 
 /// The order of a list of documents.

@@ -1,6 +1,6 @@
 //! The room: how it opens, how work borrows its document, and how it closes.
 //!
-//! A room without seats and edits lingers, then closes. Its mailbox holds `room.mailbox` messages.
+//! A room without seats and edits lingers, then closes, at once if its document does not exist. Its mailbox holds `room.mailbox` messages.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -200,10 +200,15 @@ impl Room {
         }));
     }
 
-    /// Closes the room after `room.linger` if it stays idle. A page reload leaves and rejoins within a second.
+    /// Closes the room after `room.linger` if it stays idle. A page reload leaves and rejoins within a second. A room of a document
+    /// that was deleted closes at once: the document may be brought back, and only a new room finds it.
     pub(super) fn linger_if_idle(&mut self, ctx: &mut Context<Self>) {
+        let delay = match self.editing.is_missing() {
+            true => Duration::ZERO,
+            false => self.shared.options.linger,
+        };
         let timer = self.is_idle().then(|| {
-            self.run_later(ctx, self.shared.options.linger, |room, ctx| {
+            self.run_later(ctx, delay, |room, ctx| {
                 if room.is_idle() {
                     room.close(ctx);
                 }

@@ -67,6 +67,8 @@ pub(crate) struct Surroundings {
     document: DocumentId,
     /// The document that mutations may change and delete.
     victim: Cell<DocumentId>,
+    /// A document in the attacker's bin.
+    binned: Cell<DocumentId>,
     /// The secrets of an invitation and a link to a document of the peer.
     secrets: [String; 2],
     /// A document of the peer that the attacker was granted.
@@ -129,7 +131,8 @@ impl Surroundings {
         application.run(join, json!({ "ids": [attacker.id] })).await.value();
         let secrets = link_secrets(&peer).await;
         let granted = peer.create_shared_document(&[&attacker]).await;
-        let (victim, operations) = (Cell::new(document), Cell::new(0));
+        let [victim, binned] = [document; 2].map(Cell::new);
+        let operations = Cell::new(0);
         let (bystander, socket) = (bystander.connect().await, Mutex::new(socket));
         let surroundings = Self {
             node,
@@ -141,6 +144,7 @@ impl Surroundings {
             peers_socket,
             document,
             victim,
+            binned,
             secrets,
             granted,
             operations,
@@ -162,6 +166,7 @@ impl Surroundings {
         let document = match root {
             // Owners accept nothing.
             "acceptAccess" => self.granted,
+            "undelete" | "purge" => self.binned.get(),
             _ if is_about_victim => self.victim.get(),
             _ => self.document,
         };
@@ -278,6 +283,9 @@ impl Surroundings {
         attacker.grant(document, &self.peer, "VIEW").await.value();
         self.peer.accept_access(document).await.value();
         self.victim.set(document);
+        let binned = attacker.create_document("Deleted", "text").await;
+        attacker.delete(binned).await.value();
+        self.binned.set(binned);
     }
 
     fn next_number(&self) -> u64 {

@@ -78,6 +78,7 @@ fn store_options(folder: &TempDir) -> StoreOptions {
         commit_every: Duration::ZERO,
         history_pause: Duration::from_secs(300),
         history_kept: Duration::ZERO,
+        bin_kept: Duration::from_secs(3_600),
         retention: Retention::Forever,
         forget_every: Duration::from_secs(600),
         quotas: Quotas::default(),

@@ -90,10 +90,29 @@ pub trait Client {
         answer.value()["version"].as_i64().unwrap()
     }
 
-    /// Deletes a document.
+    /// Deletes a document: puts it into the bin of its owner.
     async fn delete(&self, document: DocumentId) -> Answer {
         let operation = "mutation($id: ID!) { deleteDocument(id: $id) }";
         self.run(operation, json!({ "id": document })).await
+    }
+
+    /// Deletes a document in the bin for good.
+    async fn purge(&self, document: DocumentId) -> Answer {
+        let operation = "mutation($id: ID!) { purge(documentId: $id) }";
+        self.run(operation, json!({ "id": document })).await
+    }
+
+    /// Deletes a document for good.
+    async fn delete_for_good(&self, document: DocumentId) {
+        self.delete(document).await.value();
+        self.purge(document).await.value();
+    }
+
+    /// Brings a document back from the bin.
+    async fn undelete(&self, document: DocumentId) -> Answer {
+        let operation =
+            format!("mutation($id: ID!) {{ undelete(documentId: $id) {{ {DOCUMENT} }} }}");
+        self.run(&operation, json!({ "id": document })).await
     }
 
     /// Gives a user access, by e-mail address.
