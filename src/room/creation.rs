@@ -1,4 +1,4 @@
-//! Creating documents: a large text waits for its turn among all large work.
+//! Creating and copying documents: a large text waits for its turn among all large work.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     store::NewDocument,
 };
 
-/// How long a large text of a new document may wait for its turn.
+/// How long a large text of a new document, or a copy, may wait for its turn.
 const CREATE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A document to create, with a text.
@@ -53,6 +53,28 @@ impl Rooms {
             false => None,
         };
         let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
+        Ok(store.create(owner, NewDocument { title, size, state, metadata, key }).await?)
+    }
+
+    /// Creates a document with the content and the metadata of another one, which the owner may view. Its title and key are given.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and [`LoadError`] if the original cannot be loaded.
+    pub async fn copy(
+        &self,
+        owner: UserId,
+        original: &Document,
+        title: Title,
+        key: Option<DocumentKey>,
+    ) -> Result<Document, LoadError> {
+        let (store, party) = (&self.parts().store, Party::User(owner));
+        store.check_change_allowance(owner)?;
+        // Until the copy is stored, since its content is in memory. How large it is shows only then.
+        let _turn = self.turn_to_create(owner).await?;
+        let metadata = store.read_for(party, store.load_metadata(original.id)).await??;
+        let read = |replica: &Replica| (replica.content().bytes(), replica.state());
+        let reading = self.read_replica(original.id, original.version, party, read);
+        let (size, state) = reading.await?;
         Ok(store.create(owner, NewDocument { title, size, state, metadata, key }).await?)
     }
 

@@ -10,8 +10,8 @@ use crate::{
         ChangeKind, DocumentId, DocumentKey, Metadata, Party, UserId, Version,
     },
     store::{
-        CommitError, DocumentFilter, DocumentOrder, DocumentQuery, ErasedBy, ErasureStep, NewDocument, Quotas,
-        StoreError,
+        CommitError, DocumentFilter, DocumentOrder, DocumentQuery, ErasedBy, ErasureStep,
+        NewDocument, Quotas, StoreError,
         test_store::{TestStore, batch, deleted, edited, title},
     },
 };

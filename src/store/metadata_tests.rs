@@ -34,7 +34,10 @@ fn described(author: UserId, value: Value) -> NewChange {
 impl TestStore {
     async fn described(&self, owner: UserId, value: Value) -> DocumentId {
         let (title, state, metadata) = (title("Plan"), b"one".to_vec(), metadata(value));
-        self.create(owner, NewDocument { title, size: 3, state, metadata, key: None }).await.unwrap().id
+        self.create(owner, NewDocument { title, size: 3, state, metadata, key: None })
+            .await
+            .unwrap()
+            .id
     }
 
     /// Returns the documents of a user with these labels, read in pages of two.

@@ -14,6 +14,7 @@ mod close_frames;
 mod collaboration;
 mod commands;
 mod connections;
+mod copies;
 mod cursor_moves;
 mod dead_connections;
 mod document_tokens;

@@ -4,6 +4,7 @@ mod access;
 mod account_ends;
 mod accounts;
 mod bin;
+mod copies;
 mod current_password;
 mod cursor;
 mod document_tokens;

@@ -4,10 +4,11 @@ use async_graphql::MergedObject;
 
 use super::{
     access::AccessMutations, account_ends::AccountEndMutations, accounts::AccountMutations,
-    bin::BinMutations, cursor::CursorMutations, document_tokens::DocumentTokenMutations,
-    documents::DocumentMutations, groups::GroupMutations, history::HistoryMutations,
-    links::LinkMutations, ownership::OwnershipMutations, questions::QuestionMutations,
-    sign_ins::SignInMutations, tickets::TicketMutations, yjs_updates::UpdateMutations,
+    bin::BinMutations, copies::CopyMutations, cursor::CursorMutations,
+    document_tokens::DocumentTokenMutations, documents::DocumentMutations, groups::GroupMutations,
+    history::HistoryMutations, links::LinkMutations, ownership::OwnershipMutations,
+    questions::QuestionMutations, sign_ins::SignInMutations, tickets::TicketMutations,
+    yjs_updates::UpdateMutations,
 };
 
 /// The root of all mutations.
@@ -20,6 +21,7 @@ pub struct Mutation(
     TicketMutations,
     QuestionMutations,
     DocumentMutations,
+    CopyMutations,
     UpdateMutations,
     HistoryMutations,
     AccessMutations,

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The mutations that every level of access allows.
-const FOR_VIEWERS: [&str; 3] = ["acceptAccess", "createTicket", "updateCursor"];
+const FOR_VIEWERS: [&str; 4] = ["acceptAccess", "copyDocument", "createTicket", "updateCursor"];
 
 /// The mutations that only applications may send. Others are refused before the document is read.
 const FOR_APPLICATIONS: [&str; 1] = ["askAgain"];

@@ -42,6 +42,12 @@ impl Title {
         Ok(Self(text.into()))
     }
 
+    /// Wraps a title that was read from the database, without checking it.
+    #[must_use]
+    pub fn stored(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
     /// Returns the title as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
