@@ -302,14 +302,14 @@ fn select_next(
 ) -> SelectStatement {
     let qualified = |column: document::Column| Expr::col((document::Entity, column));
     let next = documents.select_only().column(document::Column::Id).limit(limit);
-    let is_deleted = document::Column::DeletedAt;
+    let deleted_at = document::Column::DeletedAt;
     let next = match query.filter {
-        DocumentFilter::Bin => next.filter(is_deleted.is_not_null()),
+        DocumentFilter::Bin => next.filter(deleted_at.is_not_null()),
         DocumentFilter::All
         | DocumentFilter::Owned
         | DocumentFilter::Shared
         | DocumentFilter::Accepted
-        | DocumentFilter::Pending => next.filter(is_deleted.is_null()),
+        | DocumentFilter::Pending => next.filter(deleted_at.is_null()),
     };
     let labels = query.labels.iter().map(has_label);
     let next = labels.fold(next, |documents, has_label| documents.filter(has_label));
