@@ -312,7 +312,7 @@ fn select_next(
         | DocumentFilter::Pending => next.filter(deleted_at.is_null()),
     };
     let labels = query.labels.iter().map(has_label);
-    let next = labels.fold(next, |documents, has_label| documents.filter(has_label));
+    let next = labels.fold(next, QueryFilter::filter);
     let next = match query.after {
         Some(PageCursor::Updated { updated_at, id }) => {
             let position = Expr::tuple([

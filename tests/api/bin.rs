@@ -1,6 +1,6 @@
 //! The bin: deleted documents are gone for everybody, until their owner brings them back or purges them.
 
-use kit::{Answer, Client as _, Node as _, Pair, Person, expect_eventually};
+use kit::{Answer, Client as _, Pair, Person, expect_eventually};
 use serde_json::{Value, json};
 
 /// The documents in the bin of a person.
