@@ -14,7 +14,7 @@ use crate::{
     domain::{AccessLevel, Cursor, DocumentId, Network, SessionId, SignIn, User},
     outbox::Outbox,
     room::{Seat, SeatState, Subscriber, Subscription},
-    wire::{graphql_ws::OperationId, hocuspocus::DocumentName},
+    wire::{graphql_ws::OperationId, hocuspocus::SocketName},
 };
 
 /// The client of an admitted session.
@@ -98,7 +98,7 @@ impl SessionLink {
     }
 
     /// Returns the session as a subscriber of a document that has this name on its socket.
-    pub(super) fn named_subscriber(&self, name: DocumentName) -> Subscriber {
+    pub(super) fn named_subscriber(&self, name: SocketName) -> Subscriber {
         Subscriber { name: Some(name), ..self.subscriber() }
     }
 

@@ -27,7 +27,7 @@ fn described(author: UserId, value: Value) -> NewChange {
         delta: None,
         update: None,
         size: 3,
-        ..edited(author, "")
+        ..edited(author, "unused")
     }
 }
 

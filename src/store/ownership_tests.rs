@@ -97,11 +97,13 @@ async fn the_receiver_must_have_room_for_the_document() {
     let error = store.transfer_document(ana, document, bo).await.unwrap_err();
     assert_eq!(refused(&error), HandOverRefused::OverQuota(QuotaKind::Bytes));
     store.delete_document(bo, large).await.unwrap();
+    store.purge(bo, large).await.unwrap();
     let one = store.document(bo).await.id;
     store.document(bo).await;
     let error = store.transfer_document(ana, document, bo).await.unwrap_err();
     assert_eq!(refused(&error), HandOverRefused::OverQuota(QuotaKind::Documents));
     store.delete_document(bo, one).await.unwrap();
+    store.purge(bo, one).await.unwrap();
     store.transfer_document(ana, document, bo).await.unwrap();
 
     // From then on the document counts for its new owner.

@@ -109,7 +109,7 @@ async fn only_the_owner_hands_over_and_only_to_a_user_with_a_grant_and_room() {
     // How much the receiver has is not the owner's business.
     assert!(refused.error()["extensions"].get("used").is_none());
     assert_eq!(alice.read(*document).await["owner"]["name"], "Alice");
-    bob.delete(others).await.value();
+    bob.delete_for_good(others).await;
     transfer(alice, *document, bob.id).await.value();
     pair.stop(()).await;
 }

@@ -85,6 +85,29 @@ test('thirty documents share one socket and one connection slot', async (t) => {
   await until('The document is open again', () => alices.provider.awareness.getStates().size === 2);
 });
 
+test('documents are opened by their keys, and one that does not exist is denied', async (t) => {
+  const operation = 'mutation ($key: String!) { createDocument(title: "Wiki", content: "By key", key: $key) { id } }';
+  const create = async (key) => data(await alice.run(operation, { key })).createDocument.id;
+  const [first, second] = [await create('wiki/first'), await create('wiki/second')];
+  const page = pageOf(t, alice);
+  // The messages behind a key wait until it is looked up.
+  const documents = await Promise.all(['wiki/first', 'wiki/second', await shared('By id')].map((name) => page.open(name)));
+  assert.deepEqual(documents.map(({ content }) => content), ['By key', 'By key', 'By id']);
+  for (const document of documents) document.append('.');
+  for (const document of documents) await document.saved();
+  assert.deepEqual([await storedText(first), await storedText(second)], ['By key.', 'By key.']);
+  // The same document under its id is open already.
+  const again = await page.open(first, { sync: false });
+  await until('The second provider is denied', () => again.denials.length > 0);
+  assert.match(again.denials[0], /open on this socket already/);
+
+  // Bob does not learn which of the keys exists.
+  const bobs = pageOf(t, bob);
+  const denied = await Promise.all(['wiki/third', 'wiki/first'].map((name) => bobs.open(name, { sync: false })));
+  await until('Both are denied', () => denied.every(({ denials }) => denials.length > 0));
+  assert.deepEqual(denied[0].denials, denied[1].denials);
+});
+
 test('awareness has the identity that the server knows', async (t) => {
   const document = await shared();
   const alices = await pageOf(t, alice).open(document);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::{
     domain::{AccessLevel, DocumentId, SessionId, Topic, User},
     outbox::{Outbox, OutboxFrame, SeatId},
-    wire::hocuspocus::DocumentName,
+    wire::hocuspocus::SocketName,
 };
 
 /// A session that asks for a seat, and where its frames go.
@@ -23,7 +23,7 @@ pub struct Subscriber {
     /// The session's send buffer.
     pub outbox: Outbox,
     /// How the frames of a document begin, if the session's socket carries several.
-    pub name: Option<DocumentName>,
+    pub name: Option<SocketName>,
 }
 
 /// The state of a seat.
@@ -146,7 +146,7 @@ impl Seat {
 
     /// Returns the name that begins the frames of the document, if the session's socket carries several.
     #[must_use]
-    pub fn name(&self) -> Option<&DocumentName> {
+    pub fn name(&self) -> Option<&SocketName> {
         self.subscriber.name.as_ref()
     }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     wire::{
         CloseReason,
-        hocuspocus::{self, DocumentMessage, DocumentName, PageMessage},
+        hocuspocus::{self, DocumentMessage, PageMessage, SocketName},
     },
 };
 
@@ -47,10 +47,14 @@ impl HocuspocusProtocol {
         self.advance_all(effects, view)
     }
 
-    /// Handles the messages that have waited, up to a token that has to be checked.
-    fn handle_backlog(&mut self, link: &Arc<SessionLink>, view: &SessionView) -> Effects {
+    /// Handles the messages that have waited, up to a token that has to be checked, or a key that has to be looked up.
+    pub(super) fn handle_backlog(
+        &mut self,
+        link: &Arc<SessionLink>,
+        view: &SessionView,
+    ) -> Effects {
         let mut effects = Vec::new();
-        while !self.tokens.is_checking()
+        while !self.is_waiting()
             && let Some(Received(message, held)) = self.backlog.pop_front()
         {
             effects.extend(self.handle(message, held, link, view));
@@ -127,7 +131,7 @@ impl HocuspocusProtocol {
 
     pub(super) fn receive_token(
         &mut self,
-        name: &DocumentName,
+        name: &SocketName,
         token: String,
         link: &Arc<SessionLink>,
     ) -> Effects {
@@ -178,7 +182,7 @@ impl HocuspocusProtocol {
     /// Returns the frames that ask for another token, for each open document. `None` if no document is open.
     pub(in crate::session) fn expiry_warning(&self) -> Option<Bytes> {
         let requests: Vec<_> =
-            self.documents.names().iter().map(DocumentName::token_request).collect();
+            self.documents.names().iter().map(SocketName::token_request).collect();
         (!requests.is_empty()).then(|| requests.concat().into())
     }
 }

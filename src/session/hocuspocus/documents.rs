@@ -7,16 +7,16 @@ use crate::{
     domain::DocumentId,
     room::Subscription,
     session::{EditorConversation, yjs::steps::EditorSteps},
-    wire::hocuspocus::DocumentName,
+    wire::hocuspocus::SocketName,
 };
 
 /// Identifies a document on a socket. When the document is closed and opened again, it has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::session) struct DocumentKey(u64);
+pub(in crate::session) struct SocketDocumentKey(u64);
 
 /// A document that a socket opens or has open.
 pub(super) struct SocketDocument {
-    pub(super) key: DocumentKey,
+    pub(super) key: SocketDocumentKey,
     pub(super) document: DocumentId,
     pub(super) steps: EditorSteps,
     pub(super) updates: CountedUpdates,
@@ -28,7 +28,7 @@ pub(super) struct SocketDocument {
 
 /// A document that was closed and whose last updates are being committed.
 struct ClosingDocument {
-    key: DocumentKey,
+    key: SocketDocumentKey,
     document: DocumentId,
     /// Whether a step of its conversation commits.
     is_committing: bool,
@@ -39,7 +39,7 @@ struct ClosingDocument {
 /// The documents of a socket.
 #[derive(Default)]
 pub(super) struct SocketDocuments {
-    documents: HashMap<DocumentName, SocketDocument>,
+    documents: HashMap<SocketName, SocketDocument>,
     opened: u64,
     closing: Vec<ClosingDocument>,
 }
@@ -48,12 +48,12 @@ impl SocketDocuments {
     /// Adds a document, which is to be entered.
     pub(super) fn add(
         &mut self,
-        name: DocumentName,
+        name: SocketName,
         document: DocumentId,
         conversation: Box<dyn EditorConversation>,
     ) {
         self.opened += 1;
-        let key = DocumentKey(self.opened);
+        let key = SocketDocumentKey(self.opened);
         let added = SocketDocument {
             key,
             document,
@@ -76,18 +76,18 @@ impl SocketDocuments {
     }
 
     /// Returns the document with a name.
-    pub(super) fn get_mut(&mut self, name: &DocumentName) -> Option<&mut SocketDocument> {
+    pub(super) fn get_mut(&mut self, name: &SocketName) -> Option<&mut SocketDocument> {
         self.documents.get_mut(name)
     }
 
     /// Returns the name of the document with a key, unless it was closed.
-    pub(super) fn name_of(&self, key: DocumentKey) -> Option<DocumentName> {
+    pub(super) fn name_of(&self, key: SocketDocumentKey) -> Option<SocketName> {
         let open = self.documents.iter().find(|(_name, open)| open.key == key);
         open.map(|(name, _open)| name.clone())
     }
 
     /// Returns the names of all documents.
-    pub(super) fn names(&self) -> Vec<DocumentName> {
+    pub(super) fn names(&self) -> Vec<SocketName> {
         self.documents.keys().cloned().collect()
     }
 
@@ -101,14 +101,14 @@ impl SocketDocuments {
     }
 
     /// Notes that the last step of a closed document has ended.
-    pub(super) fn end_step(&mut self, key: DocumentKey) {
+    pub(super) fn end_step(&mut self, key: SocketDocumentKey) {
         let closing = self.closing.iter_mut().filter(|closing| closing.key == key);
         closing.for_each(|closing| closing.is_committing = false);
         self.forget_closed();
     }
 
     /// Notes that the rest of a closed document is committed, or cannot be.
-    pub(super) fn end_rest(&mut self, key: DocumentKey) {
+    pub(super) fn end_rest(&mut self, key: SocketDocumentKey) {
         let closing = self.closing.iter_mut().filter(|closing| closing.key == key);
         closing.for_each(|closing| closing.has_rest = false);
         self.forget_closed();
@@ -119,7 +119,7 @@ impl SocketDocuments {
     }
 
     /// Returns the names of documents whose seat can be requested now.
-    pub(super) fn to_enter(&self) -> Vec<DocumentName> {
+    pub(super) fn to_enter(&self) -> Vec<SocketName> {
         let is_ready = |open: &SocketDocument| {
             let is_closing = self.closing.iter().any(|closing| closing.document == open.document);
             !open.is_entering && !is_closing
@@ -129,7 +129,7 @@ impl SocketDocuments {
     }
 
     /// Removes a document.
-    pub(super) fn remove(&mut self, name: &DocumentName) -> Option<SocketDocument> {
+    pub(super) fn remove(&mut self, name: &SocketName) -> Option<SocketDocument> {
         self.documents.remove(name)
     }
 

@@ -12,23 +12,68 @@ use super::{
     replies::{deny, notice, reply, wait},
 };
 use crate::{
-    domain::DocumentId,
-    session::{SessionLink, protocol::ProtocolEffect, yjs::seat_end},
-    wire::{CloseReason, hocuspocus::DocumentName, yjs},
+    domain::{DocumentId, DocumentName, Party},
+    session::{
+        IdentityError, SessionLink,
+        protocol::{ProtocolEffect, SessionView},
+        yjs::seat_end,
+    },
+    wire::{CloseReason, hocuspocus::SocketName, yjs},
 };
 
 impl HocuspocusProtocol {
     /// Opens a document for which the client has sent a valid token, unless it is open.
-    pub(super) fn open(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
+    pub(super) fn open(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
         if let Some(open) = self.documents.get_mut(name) {
             // The document is being opened if it has no seat. The room tells the scope then.
             let subscription = open.subscription.as_ref();
             let scope = subscription.map(|open| yjs::scope(open.editor().may_edit()));
             return scope.map(|scope| reply(name.named(&scope))).into_iter().collect();
         }
-        let Ok(document) = name.document().parse::<DocumentId>() else {
-            return vec![deny(name, &CloseReason::Forbidden.text())];
+        match name.document().parse() {
+            Ok(DocumentName::Id(document)) => self.open_document(name, document, link),
+            Ok(key @ DocumentName::Key(_)) => self.look_up(name, key, link),
+            Err(_no_name) => vec![deny(name, &CloseReason::Forbidden.text())],
+        }
+    }
+
+    /// Asks which document has a key. The messages behind it wait.
+    fn look_up(&mut self, name: &SocketName, key: DocumentName, link: &SessionLink) -> Effects {
+        let user = link.user().id;
+        if self.parts.throttle.take(&user).is_err() {
+            return vec![deny(name, "You open documents too often. Wait for a second.")];
+        }
+        self.looked_up = Some(name.clone());
+        let identity = self.parts.identity.clone();
+        let found = async move { identity.find_document(&key, Party::User(user)).await };
+        vec![wait(found.map(HocuspocusCompletion::Found))]
+    }
+
+    /// Opens the document whose key was looked up. A key that no document has is denied as a document without access is.
+    pub(super) fn finish_look_up(
+        &mut self,
+        found: Result<DocumentId, IdentityError>,
+        link: &Arc<SessionLink>,
+        view: &SessionView,
+    ) -> Effects {
+        let Some(name) = self.looked_up.take() else { return Vec::new() };
+        let mut effects = match found {
+            Ok(document) => self.open_document(&name, document, link),
+            Err(error) => match CloseReason::from(&error) {
+                reason @ CloseReason::Unavailable => vec![ProtocolEffect::Close(reason)],
+                reason => vec![deny(&name, &reason.text())],
+            },
         };
+        effects.extend(self.handle_backlog(link, view));
+        effects
+    }
+
+    fn open_document(
+        &mut self,
+        name: &SocketName,
+        document: DocumentId,
+        link: &Arc<SessionLink>,
+    ) -> Effects {
         if self.documents.has(document) {
             return vec![deny(
                 name,
@@ -57,7 +102,7 @@ impl HocuspocusProtocol {
         names.iter().flat_map(|name| self.enter(name, link)).collect()
     }
 
-    pub(super) fn enter(&mut self, name: &DocumentName, link: &Arc<SessionLink>) -> Effects {
+    pub(super) fn enter(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
         let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
         open.is_entering = true;
         let key = open.key;
@@ -77,7 +122,7 @@ impl HocuspocusProtocol {
 
     /// Ends a document for this reason, and tells its provider. Closes the session if the reason concerns all documents: the
     /// provider comes back then.
-    pub(super) fn end_document(&mut self, name: &DocumentName, reason: &CloseReason) -> Effects {
+    pub(super) fn end_document(&mut self, name: &SocketName, reason: &CloseReason) -> Effects {
         if matches!(
             reason,
             CloseReason::Unavailable | CloseReason::MemoryExhausted | CloseReason::TooSlow
@@ -101,7 +146,7 @@ impl HocuspocusProtocol {
     }
 
     /// Gives a document up, and commits what is left of it. Returns whether the session had its seat.
-    pub(super) fn close_document(&mut self, name: &DocumentName) -> (bool, Effects) {
+    pub(super) fn close_document(&mut self, name: &SocketName) -> (bool, Effects) {
         let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
         let key = closed.key;
         // A task of its own, because it must run although the session may end. A step that commits goes on as well.

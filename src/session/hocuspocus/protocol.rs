@@ -9,12 +9,13 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Fu
 use tokio::time::Instant;
 
 use super::{
-    documents::{DocumentKey, SocketDocument, SocketDocuments},
+    documents::{SocketDocument, SocketDocumentKey, SocketDocuments},
     port::OpenEditors,
     replies::{self, acknowledge, notice, reply, wait},
     tokens::SocketTokens,
 };
 use crate::{
+    domain::DocumentId,
     memory::Reservation,
     room::{SeatEnd, Subscription},
     session::{
@@ -25,7 +26,7 @@ use crate::{
     },
     wire::{
         CloseReason, Message,
-        hocuspocus::{self, DocumentMessage, DocumentName, PageMessage, SERVER_PAYLOAD},
+        hocuspocus::{self, DocumentMessage, PageMessage, SERVER_PAYLOAD, SocketName},
     },
 };
 
@@ -41,7 +42,9 @@ pub(in crate::session) struct HocuspocusProtocol {
     pub(super) stage: Stage,
     pub(super) tokens: SocketTokens,
     pub(super) documents: SocketDocuments,
-    /// The messages behind a token that is being checked.
+    /// The document whose key is being looked up.
+    pub(super) looked_up: Option<SocketName>,
+    /// The messages behind a token that is being checked, or a key that is being looked up.
     pub(super) backlog: VecDeque<Received>,
     /// Whether updates may arrive that the provider queued while it was not connected.
     pub(super) is_flushing: bool,
@@ -55,7 +58,7 @@ pub(super) enum Stage {
     /// No token has arrived.
     Unknown,
     /// The first token is being checked.
-    Authenticating { name: DocumentName, token: String },
+    Authenticating { name: SocketName, token: String },
     /// The client is admitted.
     Admitted(Arc<SessionLink>),
 }
@@ -67,18 +70,20 @@ pub(super) struct Received(pub(super) PageMessage, pub(super) Option<Reservation
 pub(in crate::session) enum HocuspocusCompletion {
     /// A token was checked.
     Token(Result<Identified, IdentityError>),
+    /// A key was looked up.
+    Found(Result<DocumentId, IdentityError>),
     /// A document was opened, or could not be.
-    Opened(DocumentKey, Result<Subscription, CloseReason>),
+    Opened(SocketDocumentKey, Result<Subscription, CloseReason>),
     /// The room has ended the seat of a document.
-    SeatEnded(DocumentKey, SeatEnd),
+    SeatEnded(SocketDocumentKey, SeatEnd),
     /// A newer session of the same user uses the client id of a document's editor.
     ClientMoved,
     /// The seat of a document was given up, and no message of its room follows.
     SeatReleased,
     /// The last updates of a document that was closed are committed, or cannot be.
-    RestEnded(DocumentKey),
+    RestEnded(SocketDocumentKey),
     /// A step of a document's conversation has ended.
-    Step(DocumentKey, StepOutcome),
+    Step(SocketDocumentKey, StepOutcome),
 }
 
 pub(super) type Effects = Vec<ProtocolEffect>;
@@ -98,6 +103,7 @@ impl HocuspocusProtocol {
             wants_versions,
             stage: Stage::Unknown,
             documents: SocketDocuments::default(),
+            looked_up: None,
             backlog: VecDeque::new(),
             is_flushing: false,
             refusals: 0,
@@ -126,7 +132,7 @@ impl HocuspocusProtocol {
         match &self.stage {
             Stage::Unknown => self.authenticate(message),
             Stage::Authenticating { .. } => self.wait_for_token(message, held),
-            Stage::Admitted(_) if self.tokens.is_checking() => self.wait_for_token(message, held),
+            Stage::Admitted(_) if self.is_waiting() => self.wait_for_token(message, held),
             Stage::Admitted(link) => {
                 let (link, about) = (Arc::clone(link), message.document().cloned());
                 let mut effects = self.handle(message, held, &link, view);
@@ -135,6 +141,11 @@ impl HocuspocusProtocol {
                 effects
             }
         }
+    }
+
+    /// Returns whether messages have to wait for the check of a token, or for the document that has a key.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.tokens.is_checking() || self.looked_up.is_some()
     }
 
     /// Keeps a message until the token before it is checked.
@@ -199,7 +210,7 @@ impl HocuspocusProtocol {
     }
 
     /// Sends a stateless message to the others who have the document open. Returns why it is not sent, if it is not.
-    fn pass_on(&mut self, name: &DocumentName, payload: &str, link: &SessionLink) -> Option<&str> {
+    fn pass_on(&mut self, name: &SocketName, payload: &str, link: &SessionLink) -> Option<&str> {
         let limit = self.parts.limits.awareness;
         let open = self.documents.get_mut(name)?;
         let subscription = open.subscription.as_ref()?;
@@ -229,6 +240,7 @@ impl HocuspocusProtocol {
         let link = Arc::clone(link);
         let effects = match completion {
             HocuspocusCompletion::Token(checked) => self.finish_check(checked, &link, view),
+            HocuspocusCompletion::Found(found) => self.finish_look_up(found, &link, view),
             HocuspocusCompletion::Opened(key, Ok(subscription)) => {
                 if let Some(open) = self.document(key) {
                     open.steps.conversation().begin(link, subscription.editor());
@@ -260,7 +272,7 @@ impl HocuspocusProtocol {
     /// Notes the outcome of a step. A document that was closed meanwhile may be entered now, if it was opened again.
     fn finish_step(
         &mut self,
-        key: DocumentKey,
+        key: SocketDocumentKey,
         outcome: StepOutcome,
         link: &Arc<SessionLink>,
         view: &SessionView,
@@ -284,7 +296,7 @@ impl HocuspocusProtocol {
         effects
     }
 
-    fn document(&mut self, key: DocumentKey) -> Option<&mut SocketDocument> {
+    fn document(&mut self, key: SocketDocumentKey) -> Option<&mut SocketDocument> {
         let name = self.documents.name_of(key)?;
         self.documents.get_mut(&name)
     }
@@ -301,11 +313,11 @@ impl HocuspocusProtocol {
     /// Stops reading while the messages of a document have to wait. A session that closes once it is idle must not receive updates
     /// that it would have to wait for either.
     pub(super) fn pause_if_full(&self, view: &SessionView) -> ProtocolEffect {
-        let is_full = self.documents.are_full() || self.tokens.is_checking();
+        let is_full = self.documents.are_full() || self.is_waiting();
         ProtocolEffect::PauseReading(is_full || view.is_draining)
     }
 
-    fn advance(&mut self, name: &DocumentName, view: &SessionView) -> Effects {
+    fn advance(&mut self, name: &SocketName, view: &SessionView) -> Effects {
         let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
         let key = open.key;
         let Advanced { outcomes, running, wake_at } = open.steps.advance(view.now);
@@ -345,7 +357,7 @@ impl HocuspocusProtocol {
     }
 
     /// Returns what follows from the outcome of a document's step.
-    fn follow(&mut self, name: &DocumentName, outcome: StepOutcome) -> Effects {
+    fn follow(&mut self, name: &SocketName, outcome: StepOutcome) -> Effects {
         match outcome {
             StepOutcome::Done | StepOutcome::OutOfSync => Vec::new(),
             StepOutcome::Stored { saved, notice: omission } => {
@@ -365,7 +377,7 @@ impl HocuspocusProtocol {
         }
     }
 
-    fn note_stored(&mut self, name: &DocumentName, saved: &SavedUpdates) -> Effects {
+    fn note_stored(&mut self, name: &SocketName, saved: &SavedUpdates) -> Effects {
         let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
         let acknowledged = open.updates.note_stored(saved.updates);
         let mut effects: Effects = acknowledge(name, acknowledged).into_iter().collect();

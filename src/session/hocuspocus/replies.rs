@@ -8,7 +8,7 @@ use super::protocol::HocuspocusCompletion;
 use crate::{
     domain::Version,
     session::protocol::{Completion, ProtocolEffect},
-    wire::hocuspocus::{DocumentName, SERVER_PAYLOAD},
+    wire::hocuspocus::{SERVER_PAYLOAD, SocketName},
 };
 
 /// Queues a frame.
@@ -17,26 +17,26 @@ pub(super) fn reply(frame: Bytes) -> ProtocolEffect {
 }
 
 /// Tells the provider of a document that it may not open it, for this reason.
-pub(super) fn deny(name: &DocumentName, reason: &str) -> ProtocolEffect {
+pub(super) fn deny(name: &SocketName, reason: &str) -> ProtocolEffect {
     reply(name.permission_denied(reason))
 }
 
 /// Tells the page of a document something that its user should know.
-pub(super) fn notice(name: &DocumentName, message: &str) -> ProtocolEffect {
+pub(super) fn notice(name: &SocketName, message: &str) -> ProtocolEffect {
     tell(name, &json!({ "type": "notice", "message": message }))
 }
 
 /// Tells the page of a document which version has its updates.
-pub(super) fn saved(name: &DocumentName, version: Version) -> ProtocolEffect {
+pub(super) fn saved(name: &SocketName, version: Version) -> ProtocolEffect {
     tell(name, &json!({ "type": "saved", "version": version.number() }))
 }
 
-fn tell(name: &DocumentName, message: &Value) -> ProtocolEffect {
+fn tell(name: &SocketName, message: &Value) -> ProtocolEffect {
     reply(name.stateless(&format!("{SERVER_PAYLOAD}{message}")))
 }
 
 /// Acknowledges this many updates.
-pub(super) fn acknowledge(name: &DocumentName, updates: u64) -> Option<ProtocolEffect> {
+pub(super) fn acknowledge(name: &SocketName, updates: u64) -> Option<ProtocolEffect> {
     let updates = usize::try_from(updates).ok().filter(|updates| *updates > 0)?;
     Some(reply(name.sync_status(true).repeat(updates).into()))
 }

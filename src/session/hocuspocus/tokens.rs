@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use crate::{
     domain::UserId,
     session::{Identified, IdentityError, SessionParts},
-    wire::hocuspocus::DocumentName,
+    wire::hocuspocus::SocketName,
 };
 
 /// The tokens of a socket.
@@ -18,7 +18,7 @@ pub(super) struct SocketTokens {
     /// The token that was accepted last.
     accepted: Option<String>,
     /// The document whose token is being checked, and the token.
-    checking: Option<(DocumentName, String)>,
+    checking: Option<(SocketName, String)>,
 }
 
 /// What follows from a token.
@@ -43,12 +43,7 @@ impl SocketTokens {
     }
 
     /// Receives the token of a document's provider, while no other one is being checked.
-    pub(super) fn receive(
-        &mut self,
-        name: &DocumentName,
-        token: String,
-        user: UserId,
-    ) -> TokenStep {
+    pub(super) fn receive(&mut self, name: &SocketName, token: String, user: UserId) -> TokenStep {
         if self.accepted.as_ref() == Some(&token) {
             return TokenStep::Accepted;
         }
@@ -62,7 +57,7 @@ impl SocketTokens {
     }
 
     /// Returns the document and the token that were being checked.
-    pub(super) fn finish_check(&mut self) -> Option<(DocumentName, String)> {
+    pub(super) fn finish_check(&mut self) -> Option<(SocketName, String)> {
         self.checking.take()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A socket carries any number of documents. Each message begins with the name of its document and is otherwise one of
 //! y-websocket, apart from authentication, acknowledgements and what the documents' clients say to each other. So
-//! frames that the server has made for y-websocket need only a name in front ([`DocumentName::named`]).
+//! frames that the server has made for y-websocket need only a name in front ([`SocketName::named`]).
 //!
 //! Source: `@hocuspocus/provider` 4.8, `types.ts`, `MessageReceiver.ts` and `HocuspocusProviderWebsocket.ts`.
 
@@ -52,9 +52,9 @@ pub const SERVER_PAYLOAD: &str = "coscribe:";
 /// The name of a document on one socket, as its client writes it: the name, and after a zero byte the id of the provider,
 /// if several providers of the page have the same document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DocumentName(Bytes);
+pub struct SocketName(Bytes);
 
-impl DocumentName {
+impl SocketName {
     /// Returns the name of the document, without the id of the provider.
     #[must_use]
     pub fn document(&self) -> &str {
@@ -147,13 +147,13 @@ pub enum PageMessage {
     /// The answer to a [`ping`].
     Pong,
     /// A message about a document.
-    Document(DocumentName, DocumentMessage),
+    Document(SocketName, DocumentMessage),
 }
 
 impl PageMessage {
     /// Returns the document that it is about.
     #[must_use]
-    pub fn document(&self) -> Option<&DocumentName> {
+    pub fn document(&self) -> Option<&SocketName> {
         match self {
             Self::Pong => None,
             Self::Document(name, _message) => Some(name),
@@ -200,7 +200,7 @@ pub fn parse(bytes: &Bytes) -> Result<PageMessage, Malformed> {
     if name.len() > MAX_NAME || std::str::from_utf8(name).is_err() {
         return Err(Malformed("the name of a document is not valid"));
     }
-    let name = DocumentName(Bytes::copy_from_slice(name));
+    let name = SocketName(Bytes::copy_from_slice(name));
     let start = reader.position();
     let message = document_message(bytes, start, &mut reader)?;
     Ok(PageMessage::Document(name, message))
@@ -258,8 +258,8 @@ fn short_text(reader: &mut Lib0Reader<'_>, max: usize) -> Result<String, Malform
 mod tests {
     use super::*;
 
-    fn name(text: &'static str) -> DocumentName {
-        DocumentName(Bytes::from_static(text.as_bytes()))
+    fn name(text: &'static str) -> SocketName {
+        SocketName(Bytes::from_static(text.as_bytes()))
     }
 
     fn message(parts: &[&[u8]]) -> Bytes {
