@@ -19,9 +19,9 @@ use super::{
 };
 
 /// The members of a node of XML, as in the JSON of ProseMirror.
-const TYPE: &str = "type";
-const ATTRIBUTES: &str = "attrs";
-const CONTENT: &str = "content";
+pub(crate) const TYPE: &str = "type";
+pub(crate) const ATTRIBUTES: &str = "attrs";
+pub(crate) const CONTENT: &str = "content";
 
 /// The length of the hash at the end of a mark's name.
 const HASH_LENGTH: usize = 8;
@@ -212,16 +212,21 @@ fn text_nodes(text: &XmlTextRef, txn: &impl ReadTxn) -> Vec<Value> {
     chunks(text, txn).iter().map(node).collect()
 }
 
-/// Returns a mark. The binding of ProseMirror appends a hash to the names of marks that may overlap with others of their kind.
-fn mark(name: &str, format: &Any) -> Value {
+/// Returns the kind of a mark. The binding of ProseMirror appends a hash to the names of marks that may overlap with others of their
+/// kind.
+pub(crate) fn mark_kind(name: &str) -> &str {
     let is_hash = |hash: &str| {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         hash.len() == HASH_LENGTH && hash.bytes().all(is_base64)
     };
-    let kind = match name.rsplit_once("--") {
+    match name.rsplit_once("--") {
         Some((kind, hash)) if is_hash(hash) => kind,
         _ => name,
-    };
+    }
+}
+
+fn mark(name: &str, format: &Any) -> Value {
+    let kind = mark_kind(name);
     match value(format) {
         Value::Object(attributes) if !attributes.is_empty() => {
             json!({ TYPE: kind, ATTRIBUTES: attributes })

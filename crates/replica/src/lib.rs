@@ -6,6 +6,7 @@
 //!
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
+mod body;
 mod branches;
 mod compaction;
 mod conflicts;
@@ -23,6 +24,7 @@ mod splits;
 mod structs;
 mod weight;
 
+pub use body::{BodyKind, BodyMismatch, DocumentBody};
 pub use compaction::Uncopied;
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;

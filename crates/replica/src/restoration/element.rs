@@ -13,15 +13,15 @@ use crate::branches::branch_of;
 
 /// One element of a sequence.
 #[derive(Debug, Clone)]
-pub(super) struct Element {
-    pub(super) what: What,
+pub(crate) struct Element {
+    pub(crate) what: What,
     /// The formats of text and of what is embedded in it.
-    pub(super) formats: Arc<Attrs>,
+    pub(crate) formats: Arc<Attrs>,
 }
 
 /// What an element is.
 #[derive(Debug, Clone)]
-pub(super) enum What {
+pub(crate) enum What {
     Text(TextPiece),
     /// An object in a text.
     Embed(Any),
@@ -33,7 +33,7 @@ pub(super) enum What {
 
 /// A part of a chunk of text. A text has many of them, so they share the chunk.
 #[derive(Debug, Clone)]
-pub(super) struct TextPiece {
+pub(crate) struct TextPiece {
     chunk: Arc<str>,
     bytes: Range<usize>,
 }
@@ -44,7 +44,7 @@ impl TextPiece {
         Self { bytes: 0..chunk.len(), chunk }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.chunk[self.bytes.clone()]
     }
 
@@ -139,7 +139,7 @@ pub(super) fn is_same_kind(one: &Out, other: &Out) -> bool {
 }
 
 /// Writes a value so that equal values have the same text.
-pub(super) fn canonical(value: &Any) -> String {
+pub(crate) fn canonical(value: &Any) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
     text

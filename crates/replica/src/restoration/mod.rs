@@ -8,6 +8,7 @@
 
 mod element;
 mod sequence;
+mod sequence_writer;
 mod text_steps;
 mod writer;
 
@@ -20,7 +21,7 @@ use protocol::{
 };
 use thiserror::Error;
 use yrs::{
-    ClientID, Out, ReadTxn, StateVector, Transact as _,
+    ClientID, Out, ReadTxn, StateVector, Transact as _, TransactionMut,
     branch::{Branch, BranchPtr},
 };
 
@@ -32,8 +33,13 @@ use super::{
     replica::{MARKS, Replica},
     structs::most_added_by,
 };
-use sequence::ReadAllowance;
 use writer::Writer;
+pub(crate) use {
+    element::{Element, What, canonical},
+    sequence::{ElementSequence, ReadAllowance, Writing, text_elements},
+    sequence_writer::SequenceWriter,
+    writer::{Failure, entries},
+};
 
 /// The reason why the content of an earlier version was not brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -95,17 +101,32 @@ impl Replica {
             })
             .collect();
         let then = earlier.doc.transact();
+        self.write_restored(bounds, |txn, until| {
+            let allowance = ReadAllowance::default();
+            let sequences = SequenceWriter { txn, until, allowance };
+            let mut writer = Writer { sequences, then: &then };
+            roots.iter().try_for_each(|(name, present, then)| {
+                writer.restore(*present, *then).map_err(|failure| failure.in_root(name))
+            })
+        })
+    }
+
+    /// Runs `work`, which writes content into the document. Returns `None` if it writes nothing.
+    ///
+    /// # Errors
+    /// The error of `work`, or the document would break a limit. It may have a part of the content then.
+    pub(crate) fn write_restored(
+        &mut self,
+        bounds: &MergeBounds,
+        work: impl FnOnce(&mut TransactionMut<'_>, &CompareUntil) -> Result<(), RestoreError>,
+    ) -> Result<Option<Restored>, RestoreError> {
         let until = CompareUntil { deadline: bounds.compare_until, budget: bounds.budget.clone() };
         let known = self.doc.transact().state_vector();
         let size_before = self.weight_with(0, bounds.state);
         let applied = guarded(&self.doc, |txn| {
             let mut outcome = Ok(());
             let applied = self.apply_observed(txn, |txn| {
-                let mut writer =
-                    Writer { txn, then: &then, until: &until, allowance: ReadAllowance::default() };
-                outcome = roots.iter().try_for_each(|(name, present, then)| {
-                    writer.restore(*present, *then).map_err(|failure| failure.in_root(name))
-                });
+                outcome = work(txn, &until);
                 Ok(Extent::Whole)
             })?;
             Ok(outcome.map(|()| applied))

@@ -33,7 +33,7 @@ const MAX_CHANGES: usize = 100_000;
 
 /// How the elements of a sequence are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writing {
+pub(crate) enum Writing {
     /// As a text: pieces with formats, embedded objects, and shared types.
     Text,
     /// As a list: values and shared types.
@@ -42,7 +42,7 @@ pub(super) enum Writing {
 
 /// What a restoration may still take. Each element takes some hundred bytes of memory while it is compared.
 #[derive(Debug)]
-pub(super) struct ReadAllowance {
+pub(crate) struct ReadAllowance {
     elements: usize,
     /// The bytes of text that may be compared word by word.
     compared: usize,
@@ -71,9 +71,9 @@ impl ReadAllowance {
 
 /// The elements of a sequence.
 #[derive(Debug, Clone)]
-pub(super) struct ElementSequence {
-    pub(super) elements: Vec<Element>,
-    pub(super) writing: Writing,
+pub(crate) struct ElementSequence {
+    pub(crate) elements: Vec<Element>,
+    pub(crate) writing: Writing,
 }
 
 impl ElementSequence {
@@ -81,7 +81,7 @@ impl ElementSequence {
     ///
     /// # Errors
     /// [`Failure::Unrestorable`] if it is neither a text nor a list.
-    pub(super) fn read(
+    pub(crate) fn read(
         branch: BranchPtr,
         txn: &impl ReadTxn,
         allowance: &mut ReadAllowance,
@@ -119,7 +119,8 @@ impl ElementSequence {
     }
 }
 
-fn text_elements(
+/// Returns chunks of text as elements: lines of text, and what is embedded.
+pub(crate) fn text_elements(
     chunks: Vec<Diff<YChange>>,
     allowance: &mut ReadAllowance,
 ) -> Result<Vec<Element>, Failure> {
